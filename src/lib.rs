@@ -1,6 +1,9 @@
 //! pgstow.
-pub mod error;
 pub mod archive;
+pub mod error;
+pub mod manifest;
+pub mod names;
 pub mod pipeline;
 pub mod postgres;
+pub mod signing;
 pub mod store;

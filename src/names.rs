@@ -1,0 +1,295 @@
+//! What a backup is called: its name, its id, the moment it was taken, and the keys of its objects.
+//!
+//! Keys are built and taken apart here and nowhere else.
+
+use crate::error::{Error, Result};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The object written last; its presence makes the backup exist.
+pub const MANIFEST: &str = "manifest.json";
+/// The detached signature over the manifest's bytes.
+pub const SIGNATURE: &str = "manifest.json.minisig";
+
+/// What stays as it is in a key; everything else is percent-encoded, so that every store, file
+/// system and shell takes it.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
+
+/// Longest name taken, in bytes after encoding: keys may have 1024 on S3, file names 255 on most file systems.
+const LONGEST_NAME: usize = 200;
+
+/// The name under which the backups of one source are kept.
+///
+/// `/` separates levels (`portal/users`); anything unusual is percent-encoded in keys.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    /// The name for a database, when the user gave none.
+    pub fn of_database(database: &str) -> Result<Self> {
+        // A '/' in a database's name is no level, and folding it into another letter could put the
+        // backups of two databases under one name.
+        match database.parse() {
+            Ok(name) if !database.contains('/') => Ok(name),
+            _ => Err(Error::usage(format!(
+                "the database's name {database:?} cannot serve as the backups' name"
+            ))
+            .hint("give one with --name")),
+        }
+    }
+
+    /// The folder of this name in the store, without a final `/`.
+    pub fn folder(&self) -> String {
+        self.0
+            .split('/')
+            .map(|level| utf8_percent_encode(level, PLAIN).to_string())
+            .collect::<Vec<_>>()
+            .join("/")
+    }
+
+    fn from_folder(folder: &str) -> Option<Self> {
+        let name = percent_decode_str(folder).decode_utf8().ok()?.parse::<Self>().ok()?;
+        // Only what we would have written ourselves: two folders never stand for one name.
+        (name.folder() == folder).then_some(name)
+    }
+
+    /// The name as the user wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let refuse = |why: &str| {
+            Err(Error::usage(format!("{text:?} cannot be a name: {why}"))
+                .hint("letters, digits, '-', '_' and '.' are safe; '/' separates levels"))
+        };
+        if text.is_empty() {
+            return refuse("it is empty");
+        }
+        if text.split('/').any(|level| level.is_empty() || level.starts_with('.')) {
+            return refuse("a level of it is empty or begins with a dot");
+        }
+        if text.chars().any(char::is_control) {
+            return refuse("it holds a control character");
+        }
+        if text.split('/').any(|level| level.parse::<Id>().is_ok()) {
+            return refuse("a level of it looks like a backup's id");
+        }
+        let name = Self(text.to_owned());
+        if name.folder().len() > LONGEST_NAME {
+            return refuse("it is too long");
+        }
+        Ok(name)
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// One backup: `20261120T030000Z-7f3k9q`, the start in UTC and six random letters; sorts by time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Id(String);
+
+impl Id {
+    /// Crockford's base32 in lower case: no letter that is mistaken for another.
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+    /// A new id for a backup that starts now.
+    pub fn new(start: Timestamp) -> Result<Self> {
+        let mut random = [0_u8; 6];
+        getrandom::fill(&mut random)
+            .map_err(|e| Error::unexpected("the system gives no random bytes").because(e.to_string()))?;
+        let letters: String = random
+            .iter()
+            .filter_map(|b| Self::LETTERS.get(usize::from(b % 32)).copied())
+            .map(char::from)
+            .collect();
+        let moment: String = start.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
+        Ok(Self(format!("{moment}-{letters}")))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Id {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let shape_fits = text.len() == 23
+            && text.bytes().enumerate().all(|(at, byte)| match at {
+                8 => byte == b'T',
+                15 => byte == b'Z',
+                16 => byte == b'-',
+                0..=14 => byte.is_ascii_digit(),
+                _ => Self::LETTERS.contains(&byte),
+            });
+        if shape_fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::usage(format!("{text:?} is not a backup's id")))
+        }
+    }
+}
+
+impl TryFrom<String> for Id {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Id> for String {
+    fn from(id: Id) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Where one backup lies: its name and id, from which the keys of its objects follow.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Under what the backups of this source are kept.
+    pub name: Name,
+    /// Which of them.
+    pub id: Id,
+}
+
+impl Place {
+    /// The key of one of the backup's objects, relative to the store's prefix.
+    pub fn key(&self, object: &str) -> String {
+        format!("{}/{}/{object}", self.name.folder(), self.id)
+    }
+
+    /// The backup whose manifest lies at this key, if it is a manifest's key.
+    pub fn of_manifest(key: &str) -> Option<Self> {
+        let (folder, id) = key.strip_suffix(MANIFEST)?.strip_suffix('/')?.rsplit_once('/')?;
+        Some(Self { name: Name::from_folder(folder)?, id: id.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.id, self.name)
+    }
+}
+
+/// A moment in UTC, to the millisecond in manifests, shown to the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(SystemTime);
+
+impl Timestamp {
+    /// Now, cut to the millisecond.
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Self(UNIX_EPOCH + Duration::from_millis(millis))
+    }
+
+    /// How long after `earlier` this moment is; zero when a clock went backwards.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.duration_since(earlier.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_seconds(self.0).fmt(f)
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = humantime::TimestampError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        humantime::parse_rfc3339(&text).map(Self)
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(moment: Timestamp) -> Self {
+        humantime::format_rfc3339_millis(moment.0).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_sorts_by_time_and_reads_back() {
+        let at = |s: u64| Timestamp(UNIX_EPOCH + Duration::from_secs(s));
+        let (older, newer) = (Id::new(at(1_795_143_600)).unwrap(), Id::new(at(1_795_143_601)).unwrap());
+        assert!(older.as_str().starts_with("20261120T030000Z-"), "{older}");
+        assert!(older < newer);
+        assert_eq!(older.as_str().parse::<Id>().unwrap(), older);
+        for wrong in ["", "latest", "20261120T030000Z", "20261120T030000Z-7f3k9", "20261120T030000Z-7f3kiq"] {
+            assert!(wrong.parse::<Id>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_survives_the_way_through_a_key() {
+        for text in ["app", "portal/users", "we ird.Näme", "a%2Fb", "100%", "x+y=z"] {
+            let name: Name = text.parse().unwrap();
+            let id = Id::new(Timestamp::now()).unwrap();
+            let place = Place { name, id };
+            assert!(place.key(MANIFEST).is_ascii());
+            assert_eq!(Place::of_manifest(&place.key(MANIFEST)), Some(place));
+        }
+        for wrong in ["", "/", "a//b", "/a", "..", "a/../b", "a\nb", "20261120T030000Z-7f3k9q", ".hidden"] {
+            assert!(wrong.parse::<Name>().is_err(), "{wrong:?}");
+        }
+        assert_eq!(Name::of_database("we ird").unwrap().as_str(), "we ird");
+        assert!(Name::of_database("a/b").unwrap_err().advice().unwrap().contains("--name"));
+    }
+
+    #[test]
+    fn only_a_manifest_in_its_place_makes_a_backup() {
+        for key in [
+            "manifest.json",
+            "app/manifest.json",
+            "app/20261120T030000Z-7f3k9q/manifest.json.minisig",
+            "app/20261120T030000Z-7f3k9q/dump.zst.age",
+            "app/20261120T030000Z-7f3k9q/extra/manifest.json",
+            "we ird/20261120T030000Z-7f3k9q/manifest.json",
+        ] {
+            assert_eq!(Place::of_manifest(key), None, "{key}");
+        }
+    }
+}
