@@ -1,0 +1,88 @@
+//! How far a run has come: counters that stages raise and the report reads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{BinaryBytes, HumanDuration};
+
+/// The counters of one run; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// Bytes of the dump that passed, before compression or after decompression.
+    pub plain: Arc<AtomicU64>,
+    /// Bytes confirmed by the store, or read from it.
+    pub stored: Arc<AtomicU64>,
+    /// The table whose rows are passing.
+    pub current: Arc<Mutex<String>>,
+    /// What `plain` will come to: exactly on the way back, roughly (the database's size) on the way there.
+    pub expected: Option<u64>,
+    /// Which way the bytes go.
+    pub direction: Direction,
+}
+
+/// Which way the bytes go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// From a database into a store.
+    #[default]
+    There,
+    /// From a store into a database or file.
+    Back,
+}
+
+impl Progress {
+    /// Sets the table whose rows are passing.
+    pub fn now_passing(&self, table: String) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = table;
+    }
+
+    /// The part done, 0 to 1, where it can be told.
+    pub fn share(&self) -> Option<f64> {
+        let expected = self.expected.filter(|bytes| *bytes > 0)?;
+        #[expect(clippy::cast_precision_loss, reason = "a progress bar needs no more")]
+        Some((self.plain.load(Ordering::Relaxed) as f64 / expected as f64).min(1.0))
+    }
+
+    /// One line for people: bytes, rate, elapsed time, share, current table.
+    pub fn line(&self, elapsed: Duration) -> String {
+        let (plain, stored) = (self.plain.load(Ordering::Relaxed), self.stored.load(Ordering::Relaxed));
+        let rate = plain.checked_div(elapsed.as_secs().max(1)).unwrap_or_default();
+        let (first, second) = match self.direction {
+            Direction::There => {
+                (format!("{} read", BinaryBytes(plain)), format!("{} stored", BinaryBytes(stored)))
+            }
+            Direction::Back => {
+                (format!("{} fetched", BinaryBytes(stored)), format!("{} delivered", BinaryBytes(plain)))
+            }
+        };
+        let mut line = format!("{first}, {second}, {}/s, {}", BinaryBytes(rate), HumanDuration(elapsed));
+        if let Some(share) = self.share() {
+            let about = if self.direction == Direction::There { " of the database's size" } else { "" };
+            line.push_str(&format!(", {:.0} %{about}", share * 100.0));
+        }
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if !current.is_empty() {
+            line.push_str(&format!(", {current}"));
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_it_is() {
+        let progress = Progress { expected: Some(4 << 20), ..Progress::default() };
+        progress.plain.store(1 << 20, Ordering::Relaxed);
+        progress.stored.store(256 << 10, Ordering::Relaxed);
+        progress.now_passing("public.users".into());
+        let line = progress.line(Duration::from_secs(2));
+        assert_eq!(
+            line,
+            "1.00 MiB read, 256.00 KiB stored, 512.00 KiB/s, 2 seconds, 25 % of the database's size, public.users"
+        );
+    }
+}
