@@ -4,7 +4,8 @@
 //! because everyone on a machine can read a process's arguments.
 
 use crate::error::Kind;
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -353,22 +354,34 @@ pub enum Parsed {
     Refused(String),
 }
 
-/// Parses the command line; `defaults` are values from the settings file by flag name, which any
-/// flag or variable overrides.
+/// Parses the command line. `defaults` gives the settings file's values for a key (see [`key`]);
+/// any flag or variable overrides them.
 pub fn parse(args: Vec<OsString>, defaults: &dyn Fn(&str) -> Vec<String>) -> Parsed {
-    let with_defaults = |command: Command| {
-        command.mut_args(|arg| {
-            let values = defaults(arg.get_long().unwrap_or(arg.get_id().as_str()));
-            if values.is_empty() { arg } else { arg.default_values(values).required(false) }
-        })
+    let with_default = |arg: Arg| match key(&arg).map(|key| defaults(&key)) {
+        Some(values) if !values.is_empty() => arg.default_values(values).required(false),
+        _ => arg,
     };
-    let verbs: Vec<String> = command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    let command = verbs.iter().fold(command(), |command, verb| command.mut_subcommand(verb, with_defaults));
+    let command = command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default));
     match command.try_get_matches_from(args).and_then(|matches| Words::from_arg_matches(&matches)) {
         Ok(words) => Parsed::Words(Box::new(words)),
         Err(error) if error.use_stderr() => Parsed::Refused(error.render().ansi().to_string()),
         Err(error) => Parsed::Help(error.render().ansi().to_string()),
     }
+}
+
+/// An argument's key in the settings file: its variable in small letters, without `PGSTOW_`.
+fn key(arg: &Arg) -> Option<String> {
+    let variable = arg.get_env()?.to_str()?;
+    let key = variable.strip_prefix("PGSTOW_").unwrap_or(variable).to_ascii_lowercase();
+    // These two say where the settings file is.
+    (key != "config" && key != "profile").then_some(key)
+}
+
+/// Every key a settings file may have.
+pub fn keys() -> BTreeSet<String> {
+    let command = command();
+    let of_verbs = command.get_subcommands().flat_map(Command::get_arguments);
+    command.get_arguments().chain(of_verbs).filter_map(key).collect()
 }
 
 /// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found by
@@ -385,17 +398,6 @@ pub fn early(args: &[OsString], flag: &str) -> Option<String> {
     None
 }
 
-/// Every flag's name, for the settings file's keys to be checked against.
-pub fn flags() -> Vec<String> {
-    let flags = |command: &Command| -> Vec<String> {
-        command
-            .get_arguments()
-            .map(|arg| arg.get_long().unwrap_or(arg.get_id().as_str()).to_owned())
-            .collect()
-    };
-    command().get_subcommands().flat_map(flags).collect()
-}
-
 /// The whole command line, as clap knows it.
 pub fn command() -> Command {
     let codes: Vec<String> = std::iter::once((0, "done"))
@@ -404,7 +406,7 @@ pub fn command() -> Command {
         .collect();
     // A variable set to "1" or "" means what people expect; and what a variable holds is nobody's
     // business in a help text that ends up in tickets and logs.
-    let sane = |arg: clap::Arg| match arg.get_action() {
+    let sane = |arg: Arg| match arg.get_action() {
         clap::ArgAction::SetTrue => {
             arg.value_parser(clap::builder::FalseyValueParser::new()).hide_env_values(true)
         }
@@ -463,7 +465,7 @@ mod tests {
     fn the_settings_file_gives_defaults_that_flags_override() {
         let defaults = |flag: &str| match flag {
             "store" => vec!["file:///from-file".to_owned()],
-            "recipient" => vec!["age1a".to_owned(), "age1b".to_owned()],
+            "recipients" => vec!["age1a".to_owned(), "age1b".to_owned()],
             "uploads" => vec!["2".to_owned()],
             _ => vec![],
         };
