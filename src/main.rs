@@ -1,1 +1,7 @@
-fn main() {}
+//! The doormat: parse, run, exit code. [`pgstow::main`] knows where to go next.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pgstow::main(std::env::args_os())
+}

@@ -53,6 +53,11 @@ impl Report {
         Self { json, quiet, live }
     }
 
+    /// Whether stdout belongs to one JSON document.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Says something to people, unless they want quiet.
     pub fn say(&self, line: impl fmt::Display) {
         if !self.quiet {

@@ -1,0 +1,274 @@
+//! `pgstow backup`: one database into the store, encrypted, visible only when it is whole.
+
+use super::list::age;
+use super::watch::ArchiveWatch;
+use crate::archive::Contents;
+use crate::catalogue;
+use crate::error::{Error, Result};
+use crate::manifest::{self, Compression, Globals, Manifest, Object};
+use crate::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
+use crate::pipeline::keys::Recipients;
+use crate::pipeline::{self, Pack, Packed};
+use crate::postgres::clients::Clients;
+use crate::postgres::{self, Client, Server};
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::settings::{self, Encryption};
+use crate::signal::Stop;
+use crate::signing::SigningKey;
+use crate::store::{Metadata, Store, Stored};
+use crate::upload::{self, Uploading};
+use indicatif::BinaryBytes;
+use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What `manifest.json` says of the program that wrote it.
+const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
+
+/// Runs `pgstow backup`.
+pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
+    let run = stop.or(Run::prepare(&settings)).await?;
+    report.say(format!("backing up {} (PostgreSQL {}, {}) as {}", run.server.database, run.server.version_text(), BinaryBytes(run.server.size_bytes), run.place));
+
+    let following = report.follow(&run.progress);
+    let shipped = run.ship(stop).await;
+    drop(following);
+    let shipped = shipped?;
+
+    let manifest = run.describe(&shipped);
+    // Everything is in the store; what is left takes a moment and is not interrupted, so that the
+    // exit code and the store never disagree on whether there is a backup.
+    if let Err(error) = publish(&*run.store, &run.place, &manifest, settings.signing.as_ref()).await {
+        take_back(&*run.store, &run.place, &run.object_key()).await;
+        return Err(error);
+    }
+    say_done(report, &manifest, &shipped)
+}
+
+/// One run of `backup`, with everything decided before the first byte moves.
+struct Run<'a> {
+    settings: &'a settings::Backup,
+    started_at: Timestamp,
+    store: Arc<dyn Store>,
+    client: Client,
+    server: Server,
+    place: Place,
+    part_size: u64,
+    progress: Progress,
+}
+
+/// A dump that is in the store, whole, and not yet a backup.
+struct Shipped {
+    packed: Packed,
+    stored: Stored,
+    contents: Contents,
+    finished_at: Timestamp,
+}
+
+impl<'a> Run<'a> {
+    async fn prepare(settings: &'a settings::Backup) -> Result<Self> {
+        let clients = Clients::find(&settings.clients).await?;
+        let server = Server::ask(clients.newest()?, &settings.connection).await?;
+        server.check_dumpable(&settings.dump)?;
+        let client = clients.for_dump(server.version)?.clone();
+        let store = super::open(&settings.store).await?;
+        let name = match &settings.name {
+            Some(name) => name.clone(),
+            None => Name::of_database(&server.database)?,
+        };
+        let part_size = upload::part_size(&store.limits(), Some(server.size_bytes), settings.part_size)?;
+        if settings.check_space {
+            enough_space(&*store, &name, server.size_bytes).await?;
+        }
+        let started_at = Timestamp::now();
+        let place = Place { name, id: Id::new(started_at)? };
+        let progress = Progress { expected: Some(server.size_bytes), ..Progress::default() };
+        Ok(Self { settings, started_at, store, client, server, place, part_size, progress })
+    }
+
+    fn recipients(&self) -> Option<&Recipients> {
+        match &self.settings.encryption {
+            Encryption::To(recipients) => Some(recipients),
+            Encryption::None => None,
+        }
+    }
+
+    fn object(&self) -> &'static str {
+        if self.recipients().is_some() { "dump.zst.age" } else { "dump.zst" }
+    }
+
+    fn object_key(&self) -> String {
+        self.place.key(self.object())
+    }
+
+    /// Streams the dump into the store. Either the object is complete and as we sent it, or the
+    /// upload is aborted and the first error is returned.
+    async fn ship(&self, stop: &Stop) -> Result<Shipped> {
+        let begin = Uploading::begin(&*self.store, &self.object_key(), &self.metadata(), self.part_size);
+        let upload = stop.or(begin).await?;
+        match stop.or(self.stream(&upload)).await {
+            Ok((packed, contents)) => {
+                let stored = upload.complete(packed.stored.bytes).await?;
+                Ok(Shipped { packed, stored, contents, finished_at: Timestamp::now() })
+            }
+            Err(first) => {
+                upload.abort().await;
+                Err(first)
+            }
+        }
+    }
+
+    /// The way of a backup: pg_dump → archive reader → frames → compress → encrypt → parts → store.
+    async fn stream(&self, upload: &Uploading) -> Result<(Packed, Contents)> {
+        let dump = postgres::dump::start(&self.client, &self.settings.connection, &self.settings.dump)?;
+        let mut watch = ArchiveWatch::new(self.progress.clone());
+        let (parts, parts_to_send) = mpsc::channel(1);
+        let pack = Pack {
+            recipients: self.recipients(),
+            level: self.settings.compression_level,
+            part_size: self.part_size,
+            plain: Arc::clone(&self.progress.plain),
+        };
+        let (packed, sent) = tokio::try_join!(
+            pipeline::pack(dump, &mut watch, pack, parts),
+            upload.send(parts_to_send, self.settings.uploads, Arc::clone(&self.progress.stored)),
+        )?;
+        // pg_dump exited 0, or its reader would have failed; now the archive has to be complete too.
+        let contents = watch.finish()?;
+        if sent.bytes != packed.stored.bytes {
+            return Err(Error::unexpected(format!(
+                "{} bytes were made and {} sent",
+                packed.stored.bytes, sent.bytes
+            )));
+        }
+        Ok((packed, contents))
+    }
+
+    /// What is known when the upload begins.
+    fn metadata(&self) -> Metadata {
+        [
+            ("pgstow-format", manifest::FORMAT.to_string()),
+            ("pgstow-id", self.place.id.to_string()),
+            ("pgstow-name", self.place.name.to_string()),
+            ("pgstow-kind", "postgres".to_owned()),
+            ("pgstow-started-at", self.started_at.to_string()),
+            ("pgstow-server-version", self.server.version_text()),
+            ("pgstow-pg-dump-version", self.client.version.to_string()),
+            ("pgstow-compression", "zstd".to_owned()),
+            ("pgstow-encryption", if self.recipients().is_some() { "age" } else { "none" }.to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into()
+    }
+
+    fn describe(&self, shipped: &Shipped) -> Manifest {
+        Manifest {
+            format: manifest::FORMAT,
+            id: self.place.id.clone(),
+            name: self.place.name.clone(),
+            kind: manifest::Kind::Postgres,
+            tool: TOOL.to_owned(),
+            started_at: self.started_at,
+            finished_at: shipped.finished_at,
+            postgres: Some(manifest::Postgres {
+                server_version: self.server.version_text(),
+                pg_dump_version: self.client.version.to_string(),
+                database_bytes: self.server.size_bytes,
+            }),
+            compression: Compression::Zstd,
+            encryption: match self.recipients() {
+                Some(_) => manifest::Encryption::Age,
+                None => manifest::Encryption::None,
+            },
+            recipients: self.recipients().map(Recipients::fingerprints).unwrap_or_default(),
+            objects: vec![Object {
+                key: self.object().to_owned(),
+                stored_bytes: shipped.packed.stored.bytes,
+                stored_sha256: hex::encode(shipped.packed.stored.sha256),
+                store_checksum: shipped.stored.checksum.clone(),
+                plain_bytes: shipped.packed.plain.bytes,
+                plain_sha256: hex::encode(shipped.packed.plain.sha256),
+            }],
+            globals: Globals::NotTaken,
+            labels: self.settings.labels.clone(),
+        }
+    }
+}
+
+/// Signature, then manifest: from here on the backup exists.
+async fn publish(
+    store: &dyn Store,
+    place: &Place,
+    manifest: &Manifest,
+    signing: Option<&SigningKey>,
+) -> Result<()> {
+    let bytes = manifest.to_bytes()?;
+    if let Some(key) = signing {
+        let signature = key.sign(&bytes, &format!("pgstow {place}"))?;
+        store.put_new(&place.key(SIGNATURE), signature.into()).await?;
+    }
+    store.put_new(&place.key(MANIFEST), bytes.into()).await?;
+    Ok(())
+}
+
+/// Removes what was stored of a backup whose manifest could not be written, where the key may.
+async fn take_back(store: &dyn Store, place: &Place, object: &str) {
+    for key in [object, &place.key(SIGNATURE)] {
+        if store.delete(key).await.is_err() {
+            tracing::warn!("{key} could not be removed; without a manifest it is no backup");
+        }
+    }
+}
+
+/// Refuses to begin what the store cannot hold, where it can tell.
+async fn enough_space(store: &dyn Store, name: &Name, database_bytes: u64) -> Result<()> {
+    let Some(free) = store.free_space().await? else { return Ok(()) };
+    // The last backup is the best guess; without one, a fifth of the database is what dumps of
+    // ordinary data come to.
+    let last = match catalogue::places(store, Some(name)).await?.last() {
+        Some(place) => catalogue::read(store, place, None).await.ok(),
+        None => None,
+    };
+    let expected = last.map_or(database_bytes / 5, |backup| backup.manifest.stored_bytes());
+    if free >= expected {
+        return Ok(());
+    }
+    Err(Error::store(format!(
+        "the store has {} free, and the backup will take about {}",
+        BinaryBytes(free),
+        BinaryBytes(expected)
+    ))
+    .hint("make room, or begin all the same with --no-space-check"))
+}
+
+fn say_done(report: &Report, manifest: &Manifest, shipped: &Shipped) -> Result<()> {
+    let (plain, stored) = (shipped.packed.plain.bytes, shipped.packed.stored.bytes);
+    report.say(format!(
+        "stored {} of {}: {} tables, {} rows, {} of dump in {} stored, {}",
+        manifest.id,
+        manifest.name,
+        shipped.contents.tables(),
+        shipped.contents.rows(),
+        BinaryBytes(plain),
+        BinaryBytes(stored),
+        age(manifest.duration()),
+    ));
+    if !shipped.stored.read_back {
+        report.say("the key may not read: size and checksum are those the store gave on completion");
+    }
+    report.answer(
+        &manifest.id,
+        &json!({
+            "id": manifest.id,
+            "name": manifest.name,
+            "objects": manifest.objects,
+            "plain_bytes": plain,
+            "stored_bytes": manifest.stored_bytes(),
+            "duration_s": manifest.duration().as_secs_f64(),
+            "tables": shipped.contents.tables(),
+            "rows": shipped.contents.rows(),
+            "read_back": shipped.stored.read_back,
+        }),
+    )
+}

@@ -1,0 +1,109 @@
+//! `pgstow fetch`: brings a backup back as the plain archive that `pg_restore` reads.
+
+use super::source::Source;
+use crate::error::{Error, Kind, Result};
+use crate::report::Report;
+use crate::settings;
+use crate::signal::Stop;
+use indicatif::BinaryBytes;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use tokio::io::AsyncWriteExt;
+
+/// Runs `pgstow fetch`.
+pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Result<()> {
+    match &settings.output {
+        Some(path) => free_to_write(path, settings.force)?,
+        None if std::io::stdout().is_terminal() => {
+            return Err(Error::usage("an archive is not for a terminal")
+                .hint("name a file with -o, or pipe it: pgstow fetch … -o - | pg_restore --list"));
+        }
+        None if report.is_json() => {
+            return Err(Error::usage("--json and -o - both want stdout").hint("name a file with -o"));
+        }
+        None => {}
+    }
+    let source = stop.or(Source::find(settings.source)).await?;
+    if let (Some(path), true) = (&settings.output, settings.check_space) {
+        enough_space(path, source.dump.plain_bytes)?;
+    }
+    let following = report.follow(&source.progress);
+    let contents = stop.or(write(&source, settings.output.as_deref(), settings.force)).await?;
+    drop(following);
+
+    let whereto = settings.output.as_ref().map_or("stdout".to_owned(), |path| path.display().to_string());
+    let done = format!(
+        "fetched {} to {whereto}: {}, {} tables, {} rows; every digest agrees",
+        source.place(),
+        BinaryBytes(source.dump.plain_bytes),
+        contents.tables(),
+        contents.rows()
+    );
+    report.say(done);
+    if settings.output.is_none() {
+        return Ok(());
+    }
+    report.answer(
+        "",
+        &json!({
+            "id": source.place().id, "name": source.place().name, "output": whereto,
+            "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
+            "tables": contents.tables(), "rows": contents.rows(), "signature": source.backup.signature,
+        }),
+    )
+}
+
+async fn write(source: &Source, output: Option<&Path>, force: bool) -> Result<crate::archive::Contents> {
+    let Some(path) = output else {
+        let mut stdout = tokio::io::stdout();
+        return source.stream(&mut stdout).await.map_err(|e| match e.kind() {
+            Kind::LocalFile => e.hint("whoever reads our output stopped reading before the end"),
+            _ => e,
+        });
+    };
+    let unwritable = |e: std::io::Error| {
+        Error::local_file(format!("{} cannot be written: {e}", path.display())).because(e)
+    };
+    // A file of the final name is a whole one: until then it has another, and goes when we fail.
+    let folder = folder_of(path);
+    let temporary = tempfile::Builder::new().prefix(".pgstow-").suffix(".partial").tempfile_in(&folder);
+    let (file, temporary) = temporary.map_err(unwritable)?.into_parts();
+    let mut file = tokio::fs::File::from_std(file);
+    let contents = source.stream(&mut file).await?;
+    file.flush().await.map_err(unwritable)?;
+    file.sync_all().await.map_err(unwritable)?;
+    let persisted = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
+    persisted.map_err(|e| unwritable(e.error))?;
+    Ok(contents)
+}
+
+fn free_to_write(path: &Path, force: bool) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::usage(format!("{} is a folder", path.display())).hint("-o names the archive's file"));
+    }
+    if path.exists() && !force {
+        return Err(Error::target_exists(format!("{} exists", path.display())).hint("--force replaces it"));
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Refuses to begin what the disk cannot hold; where the system cannot say, we begin.
+fn enough_space(path: &Path, bytes: u64) -> Result<()> {
+    let Ok(disk) = rustix::fs::statvfs(&folder_of(path)) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free >= bytes {
+        return Ok(());
+    }
+    Err(Error::local_file(format!(
+        "the archive has {}, and the disk of {} has {} free",
+        BinaryBytes(bytes),
+        path.display(),
+        BinaryBytes(free)
+    ))
+    .hint("restore straight into a database, which needs no disk here; --no-space-check begins all the same"))
+}

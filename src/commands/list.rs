@@ -1,0 +1,103 @@
+//! `pgstow list`: what is there.
+
+use crate::catalogue::{self, Backup};
+use crate::error::{Error, Result};
+use crate::names::{Place, Timestamp};
+use crate::report::Report;
+use crate::settings;
+use crate::signal::Stop;
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::BinaryBytes;
+use serde_json::json;
+use std::time::Duration;
+
+/// Runs `pgstow list`.
+pub async fn run(settings: settings::List, report: &Report, stop: &Stop) -> Result<()> {
+    let read = async {
+        let store = super::open(&settings.store).await?;
+        let places = catalogue::places(&*store, settings.name.as_ref()).await?;
+        Ok(catalogue::read_all(&*store, &places, settings.trusted.as_ref()).await)
+    };
+    let read: Vec<(Place, Result<Backup>)> = stop.or(read).await?;
+    let good: Vec<&Backup> = read.iter().filter_map(|(_, backup)| backup.as_ref().ok()).collect();
+    if read.is_empty() {
+        report.say("no backups yet");
+    }
+    let document: Vec<_> = good.iter().map(|backup| row(backup)).collect();
+    report.answer(if good.is_empty() { String::new() } else { table(&good).to_string() }, &document)?;
+
+    // A manifest that cannot be trusted is not listed, and not passed over in silence either.
+    let mut bad: Vec<Error> = read.into_iter().filter_map(|(_, backup)| backup.err()).collect();
+    for error in &bad {
+        tracing::warn!("{error}");
+    }
+    match (bad.len(), bad.pop()) {
+        (0, _) | (_, None) => Ok(()),
+        (1, Some(error)) => Err(error),
+        (more, Some(error)) => Err(Error::new(error.kind(), format!("{more} backups could not be read")).because(error)),
+    }
+}
+
+fn row(backup: &Backup) -> serde_json::Value {
+    let manifest = &backup.manifest;
+    json!({
+        "id": manifest.id,
+        "name": manifest.name,
+        "kind": manifest.kind,
+        "started_at": manifest.started_at,
+        "duration_s": manifest.duration().as_secs_f64(),
+        "stored_bytes": manifest.stored_bytes(),
+        "plain_bytes": manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default(),
+        "database_bytes": manifest.postgres.as_ref().map(|postgres| postgres.database_bytes),
+        "server_version": manifest.postgres.as_ref().map(|postgres| &postgres.server_version),
+        "labels": manifest.labels,
+        "signature": backup.signature,
+    })
+}
+
+fn table(backups: &[&Backup]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["NAME", "ID", "AGE", "STORED", "DATABASE", "SERVER", "TOOK"]);
+    for backup in backups {
+        let manifest = &backup.manifest;
+        let postgres = manifest.postgres.as_ref();
+        table.add_row([
+            manifest.name.to_string(),
+            manifest.id.to_string(),
+            age(Timestamp::now().since(manifest.started_at)),
+            BinaryBytes(manifest.stored_bytes()).to_string(),
+            postgres.map(|postgres| BinaryBytes(postgres.database_bytes).to_string()).unwrap_or_default(),
+            postgres.map(|postgres| first_word(&postgres.server_version)).unwrap_or_default(),
+            age(manifest.duration()),
+        ]);
+    }
+    for right in [2, 3, 4, 6] {
+        if let Some(column) = table.column_mut(right) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn first_word(version: &str) -> String {
+    version.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+/// A span of time with its two largest units: `3days 4h`.
+pub fn age(span: Duration) -> String {
+    let whole = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
+    whole.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_short() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (3725, "1h 2m"), (86400 * 3 + 4 * 3600 + 5, "3days 4h")] {
+            assert_eq!(age(Duration::from_secs(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `pgstow show`: everything the manifest says of one backup.
+
+use super::list::age;
+use crate::catalogue::{self, Backup, Signature};
+use crate::error::{Error, Result};
+use crate::names::{MANIFEST, Timestamp};
+use crate::report::Report;
+use crate::settings;
+use crate::signal::Stop;
+use indicatif::BinaryBytes;
+
+/// Runs `pgstow show`.
+pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Result<()> {
+    let read = async {
+        let store = super::open(&settings.store).await?;
+        let place = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
+        let backup = catalogue::read(&*store, &place, settings.trusted.as_ref()).await?;
+        Ok((format!("{}/{}", store.display_url().trim_end_matches('/'), place.key("")), backup))
+    };
+    let (place, backup) = stop.or(read).await?;
+    let mut document = serde_json::to_value(&backup.manifest)
+        .map_err(|e| Error::unexpected(format!("the {MANIFEST} cannot be shown")).because(e))?;
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("place".into(), place.clone().into());
+        fields.insert("duration_s".into(), backup.manifest.duration().as_secs_f64().into());
+        fields.insert("stored_bytes".into(), backup.manifest.stored_bytes().into());
+        fields.insert("signature".into(), serde_json::to_value(backup.signature).unwrap_or_default());
+    }
+    report.answer(text(&place, &backup), &document)
+}
+
+fn text(place: &str, backup: &Backup) -> String {
+    let manifest = &backup.manifest;
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut line = |what: &str, value: String| lines.push((what.to_owned(), value));
+    line("backup", manifest.id.to_string());
+    line("name", manifest.name.to_string());
+    line("place", place.to_owned());
+    let ago = age(Timestamp::now().since(manifest.started_at));
+    line("started", format!("{} ({ago} ago)", manifest.started_at));
+    line("took", age(manifest.duration()));
+    if let Some(postgres) = &manifest.postgres {
+        line("server", format!("PostgreSQL {}", postgres.server_version));
+        line("dumped by", format!("pg_dump {}", postgres.pg_dump_version));
+        line("database", BinaryBytes(postgres.database_bytes).to_string());
+    }
+    for object in &manifest.objects {
+        line(
+            &object.key,
+            format!("{} stored, {} plain", BinaryBytes(object.stored_bytes), BinaryBytes(object.plain_bytes)),
+        );
+        line("", format!("SHA-256 of the stored bytes {}", object.stored_sha256));
+        line("", format!("SHA-256 of the plaintext    {}", object.plain_sha256));
+        if let Some(checksum) = &object.store_checksum {
+            line("", format!("the store's own checksum    {checksum}"));
+        }
+    }
+    if manifest.recipients.is_empty() {
+        line("encryption", "none: readable by everyone who can read the store".into());
+    }
+    for (at, recipient) in manifest.recipients.iter().enumerate() {
+        line(if at == 0 { "readable by" } else { "" }, recipient.clone());
+    }
+    line(
+        "signature",
+        match backup.signature {
+            Signature::Verified => "verified".into(),
+            Signature::NotChecked => "not checked (give --verify-key)".into(),
+        },
+    );
+    for (key, value) in &manifest.labels {
+        line("label", format!("{key}={value}"));
+    }
+    line("written by", manifest.tool.clone());
+    let width = lines.iter().map(|(what, _)| what.len()).max().unwrap_or_default();
+    lines.iter().map(|(what, value)| format!("{what:width$}  {value}\n")).collect()
+}

@@ -1,0 +1,440 @@
+//! What the words mean: words, environment and `pgstow.toml` become typed, checked settings.
+//!
+//! Nothing after this file reads a flag or the environment. A flag beats a variable, a variable
+//! beats the settings file, the file beats the default.
+
+use crate::cli::{
+    self, BackupWords, FetchWords, KeygenWords, ListWords, OpenWords, Parsed, RestoreWords, SelectWords, ServerWords,
+    ShowWords, StoreWords, TrustWords,
+};
+use crate::error::{Error, Result};
+use crate::names::Name;
+use crate::pipeline::keys::{Identities, Passphrase, Recipients};
+use crate::postgres::{ConnInfo, DumpOptions, RestoreOptions, clients::Search};
+use crate::signing::{SigningKey, VerifyKey};
+use crate::store::{Credentials, OpenOptions, StoreUrl};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The name of the settings file.
+const FILE: &str = "pgstow.toml";
+
+/// A variable of the environment, unless it is unset, empty or not text.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Parses the command line, with the settings file's values as defaults.
+pub fn words(args: Vec<OsString>) -> Result<Parsed> {
+    let file = cli::early(&args, "config").or_else(|| variable("PGSTOW_CONFIG")).map(PathBuf::from);
+    let profile = cli::early(&args, "profile").or_else(|| variable("PGSTOW_PROFILE"));
+    let values = file_values(file, profile.as_deref())?;
+    Ok(cli::parse(args, &|key| values.get(key).cloned().unwrap_or_default()))
+}
+
+/// Reads the settings file: its top level, overlaid by `[profile.NAME]`.
+fn file_values(file: Option<PathBuf>, profile: Option<&str>) -> Result<BTreeMap<String, Vec<String>>> {
+    let usual = || {
+        let config = variable("XDG_CONFIG_HOME").map(PathBuf::from);
+        let config = config.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".config")));
+        let there = config.map(|folder| folder.join("pgstow").join(FILE));
+        [Some(PathBuf::from(FILE)), there].into_iter().flatten().find(|path| path.is_file())
+    };
+    let Some(path) = file.or_else(usual) else {
+        return match profile {
+            Some(profile) => Err(Error::settings(format!("there is no {FILE} to take the profile {profile:?} from"))
+                .hint(format!("make ./{FILE} with [profile.{profile}], or name the file with --config"))),
+            None => Ok(BTreeMap::new()),
+        };
+    };
+    let unusable = |why: String| Error::settings(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(&path).map_err(|e| unusable("cannot be read".into()).because(e))?;
+    let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| unusable(e.message().to_owned()))?;
+    let profiles = match table.remove("profile") {
+        Some(toml::Value::Table(profiles)) => profiles,
+        Some(_) => return Err(unusable("profiles are written as [profile.NAME]".into())),
+        None => toml::Table::new(),
+    };
+    if let Some(profile) = profile {
+        let Some(toml::Value::Table(chosen)) = profiles.get(profile) else {
+            let known = profiles.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(unusable(format!("there is no [profile.{profile}]")).hint(format!("it has: {known}")));
+        };
+        table.extend(chosen.clone());
+    }
+    let keys = cli::keys();
+    let value = |(key, value): (String, toml::Value)| {
+        if !keys.contains(&key) {
+            let known = keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return Err(unusable(format!("{key:?} is not a setting")).hint(format!("settings are: {known}")));
+        }
+        let values = match value {
+            toml::Value::Array(values) => values.into_iter().map(scalar).collect(),
+            single => scalar(single).map(|text| vec![text]),
+        };
+        values.map(|values| (key.clone(), values)).ok_or_else(|| {
+            unusable(format!("{key:?} must be a text, a number, true or false, or a list of such"))
+        })
+    };
+    table.into_iter().map(value).collect()
+}
+
+fn scalar(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+/// An opened way to a store: its URL and how to talk to it.
+#[derive(Debug)]
+pub struct StoreSettings {
+    /// Where backups lie.
+    pub url: StoreUrl,
+    /// How to talk to it.
+    pub options: OpenOptions,
+}
+
+impl StoreSettings {
+    fn read(words: &StoreWords) -> Result<Self> {
+        let Some(text) = &words.store else {
+            return Err(Error::usage("no store was given").hint(
+                "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…",
+            ));
+        };
+        let url: StoreUrl = text.parse()?;
+        let options = OpenOptions {
+            request_timeout: words.timeout,
+            credentials: b2_credentials(text),
+            endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
+            ..OpenOptions::default()
+        };
+        Ok(Self { url, options })
+    }
+}
+
+/// Backblaze's own variables, for `b2://` where Amazon's are not set.
+fn b2_credentials(url: &str) -> Option<Credentials> {
+    if !url.starts_with("b2://") || variable("AWS_ACCESS_KEY_ID").is_some() {
+        return None;
+    }
+    Some(Credentials {
+        access_key_id: variable("B2_APPLICATION_KEY_ID")?,
+        secret_access_key: variable("B2_APPLICATION_KEY")?,
+        session_token: None,
+    })
+}
+
+/// Which backup.
+#[derive(Debug)]
+pub struct Select {
+    /// The id, the beginning of one, or "latest".
+    pub id: String,
+    /// The name, where one was given.
+    pub name: Option<Name>,
+}
+
+impl Select {
+    fn read(words: SelectWords) -> Result<Self> {
+        Ok(Self { id: words.id, name: name(words.name.as_deref())? })
+    }
+}
+
+fn name(text: Option<&str>) -> Result<Option<Name>> {
+    text.map(str::parse).transpose()
+}
+
+/// How a backup is encrypted.
+#[derive(Debug)]
+pub enum Encryption {
+    /// To these recipients.
+    To(Recipients),
+    /// Not at all, because the user asked for it by name.
+    None,
+}
+
+/// `pgstow backup`.
+#[derive(Debug)]
+pub struct Backup {
+    /// The database.
+    pub connection: ConnInfo,
+    /// Under what to keep it; the database's name otherwise.
+    pub name: Option<Name>,
+    /// Notes for the manifest.
+    pub labels: BTreeMap<String, String>,
+    /// Where to.
+    pub store: StoreSettings,
+    /// For whom.
+    pub encryption: Encryption,
+    /// Who vouches for it.
+    pub signing: Option<SigningKey>,
+    /// What to dump, and how.
+    pub dump: DumpOptions,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+    /// zstd's level.
+    pub compression_level: i32,
+    /// The size of a part in bytes, where the user chose it.
+    pub part_size: Option<u64>,
+    /// Parts on their way at the same time.
+    pub uploads: usize,
+    /// Whether free space is looked at first.
+    pub check_space: bool,
+}
+
+impl Backup {
+    /// Checks the words of `pgstow backup`.
+    pub fn read(words: BackupWords) -> Result<Self> {
+        let (connection, clients) = server(words.url.as_deref().unwrap_or_default(), &words.server)?;
+        let label = |text: &String| match text.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+            _ => Err(Error::usage(format!("--label {text:?} is not KEY=VALUE"))),
+        };
+        Ok(Self {
+            connection,
+            name: name(words.name.as_deref())?,
+            labels: words.labels.iter().map(label).collect::<Result<_>>()?,
+            store: StoreSettings::read(&words.store)?,
+            encryption: encryption(&words)?,
+            signing: signing_key(words.signing_key_file.as_deref())?,
+            dump: DumpOptions {
+                tables: words.tables,
+                exclude_tables: words.exclude_tables,
+                exclude_table_data: words.exclude_table_data,
+                schemas: words.schemas,
+                exclude_schemas: words.exclude_schemas,
+                extra: words.pg_dump_args,
+                lock_wait_timeout: words.lock_wait_timeout,
+            },
+            clients,
+            compression_level: words.compression_level,
+            part_size: words.part_size,
+            uploads: words.uploads.into(),
+            check_space: !words.no_space_check,
+        })
+    }
+}
+
+/// The connection and the search for programs; refuses poolers unless asked not to.
+fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
+    let connection = ConnInfo::parse(url, variable)?;
+    if !words.allow_pooled {
+        connection.refuse_pooler()?;
+    }
+    let search = Search { only: words.pg_bin.clone(), extra: Vec::new(), path: std::env::var_os("PATH") };
+    Ok((connection, search))
+}
+
+fn encryption(words: &BackupWords) -> Result<Encryption> {
+    let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
+    let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
+    let passphrase = match (&words.passphrase_file, words.passphrase) {
+        (Some(file), _) => Some(Passphrase::new(secret_file(file, "the passphrase file")?)),
+        (None, true) => Some(ask_new_passphrase()?),
+        (None, false) => variable("PGSTOW_PASSPHRASE").map(Passphrase::new),
+    };
+    let asked_for = !recipients.is_empty() || !words.recipients_file.is_empty() || passphrase.is_some();
+    match (words.no_encryption, asked_for) {
+        (true, true) => Err(Error::usage("--no-encryption and recipients contradict each other")),
+        (true, false) => Ok(Encryption::None),
+        (false, false) => Err(Error::usage("no recipient was given, so nobody could read the backup").hint(
+            "make a key with `pgstow keygen -o key.txt`, keep key.txt safe and away from here, and give the age1… it prints \
+             with --recipient; --no-encryption stores the backup readable for everyone who can read the store",
+        )),
+        (false, true) => {
+            Recipients::read(&recipients, &words.recipients_file, passphrase).map(Encryption::To)
+        }
+    }
+}
+
+fn signing_key(file: Option<&Path>) -> Result<Option<SigningKey>> {
+    let text = match file {
+        Some(file) => Some(secret_file(file, "the signing key")?),
+        None => variable("PGSTOW_SIGNING_KEY"),
+    };
+    text.map(|text| SigningKey::parse(&text, variable("PGSTOW_SIGNING_PASSWORD"))).transpose()
+}
+
+fn verify_key(words: &TrustWords) -> Result<Option<VerifyKey>> {
+    let Some(text) = &words.verify_key else { return Ok(None) };
+    let path = Path::new(text);
+    let text = if path.is_file() { secret_file(path, "the verification key")? } else { text.clone() };
+    VerifyKey::parse(&text).map(Some)
+}
+
+/// Reads a small file whole; the newline that ends it is not part of what it holds.
+fn secret_file(path: &Path, what: &str) -> Result<String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::settings(format!("{what} {} cannot be read", path.display())).because(e))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}
+
+fn ask_new_passphrase() -> Result<Passphrase> {
+    let first = ask("Passphrase for the backup: ")?;
+    if first != ask("The same again: ")? {
+        return Err(Error::settings("the two passphrases differ"));
+    }
+    Ok(Passphrase::new(first))
+}
+
+fn ask(prompt: &str) -> Result<String> {
+    rpassword::prompt_password(prompt).map_err(|e| {
+        Error::settings("there is no terminal to ask for a passphrase on")
+            .because(e)
+            .hint("give it in PGSTOW_PASSPHRASE or with --passphrase-file")
+    })
+}
+
+/// `pgstow list`.
+#[derive(Debug)]
+pub struct List {
+    /// Only this name.
+    pub name: Option<Name>,
+    /// Where.
+    pub store: StoreSettings,
+    /// Whose manifests to believe.
+    pub trusted: Option<VerifyKey>,
+}
+
+impl List {
+    /// Checks the words of `pgstow list`.
+    pub fn read(words: &ListWords) -> Result<Self> {
+        Ok(Self {
+            name: name(words.name.as_deref())?,
+            store: StoreSettings::read(&words.store)?,
+            trusted: verify_key(&words.trust)?,
+        })
+    }
+}
+
+/// `pgstow show`.
+#[derive(Debug)]
+pub struct Show {
+    /// Which backup.
+    pub select: Select,
+    /// Where.
+    pub store: StoreSettings,
+    /// Whose manifests to believe.
+    pub trusted: Option<VerifyKey>,
+}
+
+impl Show {
+    /// Checks the words of `pgstow show`.
+    pub fn read(words: ShowWords) -> Result<Self> {
+        Ok(Self {
+            select: Select::read(words.select)?,
+            store: StoreSettings::read(&words.store)?,
+            trusted: verify_key(&words.trust)?,
+        })
+    }
+}
+
+/// A backup to be read: which, where, whose, and the keys to it.
+#[derive(Debug)]
+pub struct Source {
+    /// Which backup.
+    pub select: Select,
+    /// Where.
+    pub store: StoreSettings,
+    /// The keys.
+    pub identities: Identities,
+    /// Whose manifests to believe.
+    pub trusted: Option<VerifyKey>,
+}
+
+impl Source {
+    fn read(select: SelectWords, store: &StoreWords, open: &OpenWords) -> Result<Self> {
+        let passphrase = match &open.passphrase_file {
+            Some(file) => Some(secret_file(file, "the passphrase file")?),
+            None => variable("PGSTOW_PASSPHRASE"),
+        };
+        let typed = variable("PGSTOW_IDENTITY");
+        let identities = Identities::read(
+            typed.as_deref(),
+            &open.identity_file,
+            passphrase.map(Passphrase::new),
+            |what| ask(&format!("Passphrase for {what}: ")).ok().map(Passphrase::new),
+        )?;
+        Ok(Self {
+            select: Select::read(select)?,
+            store: StoreSettings::read(store)?,
+            identities,
+            trusted: verify_key(&open.trust)?,
+        })
+    }
+}
+
+/// `pgstow fetch`.
+#[derive(Debug)]
+pub struct Fetch {
+    /// What to fetch.
+    pub source: Source,
+    /// Where to put it; `None` is stdout.
+    pub output: Option<PathBuf>,
+    /// Whether an existing file is replaced.
+    pub force: bool,
+    /// Whether free space is looked at first.
+    pub check_space: bool,
+}
+
+impl Fetch {
+    /// Checks the words of `pgstow fetch`.
+    pub fn read(words: FetchWords) -> Result<Self> {
+        Ok(Self {
+            source: Source::read(words.select, &words.store, &words.open)?,
+            output: (words.output != Path::new("-")).then_some(words.output),
+            force: words.force,
+            check_space: !words.no_space_check,
+        })
+    }
+}
+
+/// `pgstow restore`.
+#[derive(Debug)]
+pub struct Restore {
+    /// What to restore.
+    pub source: Source,
+    /// Into which database.
+    pub target: ConnInfo,
+    /// How `pg_restore` treats owners and grants.
+    pub options: RestoreOptions,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+    /// Whether a database this run created survives its failure.
+    pub keep_failed: bool,
+}
+
+impl Restore {
+    /// Checks the words of `pgstow restore`.
+    pub fn read(words: RestoreWords) -> Result<Self> {
+        let (target, clients) = server(&words.to, &words.server)?;
+        target.target_name()?;
+        Ok(Self {
+            source: Source::read(words.select, &words.store, &words.open)?,
+            target,
+            options: RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() },
+            clients,
+            keep_failed: words.keep_failed,
+        })
+    }
+}
+
+/// `pgstow keygen`.
+#[derive(Debug)]
+pub struct Keygen {
+    /// Where the secret goes; `None` is stdout.
+    pub output: Option<PathBuf>,
+    /// Whether a signing key is wanted instead of an identity.
+    pub signing: bool,
+}
+
+impl Keygen {
+    /// Checks the words of `pgstow keygen`.
+    pub fn read(words: KeygenWords) -> Self {
+        Self { output: words.output.filter(|path| path != Path::new("-")), signing: words.signing }
+    }
+}
