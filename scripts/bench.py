@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Measures pgstow beside the pipelines people use today; prints the tables of docs/performance.md.
+
+Ratios are taken pair by pair, A B A B, from one run on one machine: absolute times of a shared
+machine mean little. Started by `make bench`, which builds everything it needs.
+
+    bench.py --pgstow BIN --garage BIN [--scale 1] [--rounds 3] [--memory 0.1,1,5] [--only backup,restore,…]
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import pwd
+import secrets
+import shlex
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def measure(command):
+    """Runs a bash command line: wall seconds, and of its first process alone CPU seconds and peak MiB."""
+    alone = "|" not in command and ">" not in command
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(["bash", "-o", "pipefail", "-c", f"exec {command}" if alone else command],
+                                   stdout=subprocess.DEVNULL, stderr=said)
+        # What the kernel tells at the end includes the children (pg_dump); /proc tells of the process
+        # itself, but only while it lives.
+        cpu = mib = 0.0
+        while process.poll() is None:
+            with contextlib.suppress(OSError, StopIteration, IndexError):
+                fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+                peak = next(line for line in open(f"/proc/{process.pid}/status") if line.startswith("VmHWM"))
+                cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                mib = int(peak.split()[1]) / 1024
+            time.sleep(0.01)
+        wall = time.monotonic() - start
+        if process.returncode != 0:
+            said.seek(0)
+            sys.exit(f"bench: failed with {process.returncode}: {command}\n{said.read().decode()[-2000:]}")
+    return {"wall": wall, "cpu": cpu, "mib": mib}
+
+
+class Postgres:
+    """A throw-away cluster of the distribution's newest PostgreSQL, trusting its own socket."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4])).parent
+        self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self.run_as = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")
+        self.data = folder / "data"
+        self.call(self.bin / "initdb", "-D", self.data, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-U", self.user)
+        settings = f"-p {self.port} -k {folder} -c listen_addresses='' -c fsync=off -c shared_buffers=512MB -c max_wal_size=8GB -c autovacuum=off"
+        self.call(self.bin / "pg_ctl", "-D", self.data, "-o", settings, "-l", folder / "log", "-w", "start")
+        os.environ |= {"PGHOST": str(folder), "PGPORT": str(self.port), "PGUSER": self.user, "PATH": f"{self.bin}:{os.environ['PATH']}"}
+
+    def call(self, *args):
+        subprocess.run([*self.run_as, *map(str, args)], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def sql(self, sql, database="postgres"):
+        return subprocess.run(["psql", "-XAtqc", sql, "-d", database], check=True, capture_output=True, text=True).stdout.strip()
+
+    def fill(self, name, scale):
+        self.sql(f"CREATE DATABASE {name} TEMPLATE template0")
+        subprocess.run(["psql", "-Xq", "-v", f"scale={scale}", "-d", name, "-f", str(HERE / "bench-data.sql")], check=True, stdout=subprocess.DEVNULL)
+        self.sql("CHECKPOINT")
+        return int(self.sql(f"SELECT pg_database_size('{name}')"))
+
+    def stop(self):
+        self.call(self.bin / "pg_ctl", "-D", self.data, "-m", "immediate", "stop")
+
+
+class Garage:
+    """A real S3 server on loopback."""
+
+    def __init__(self, binary, folder):
+        s3, rpc, admin = free_port(), free_port(), free_port()
+        config = folder / "garage.toml"
+        config.write_text(f'''metadata_dir = "{folder}/meta"
+data_dir = "{folder}/data"
+db_engine = "sqlite"
+replication_factor = 1
+compression_level = "none"
+rpc_bind_addr = "127.0.0.1:{rpc}"
+rpc_public_addr = "127.0.0.1:{rpc}"
+rpc_secret = "{secrets.token_hex(32)}"
+[s3_api]
+s3_region = "garage"
+api_bind_addr = "127.0.0.1:{s3}"
+''')
+        config.chmod(0o600)
+        key, secret = "GK" + secrets.token_hex(12), secrets.token_hex(32)
+        os.environ |= {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": "garage"}
+        self.endpoint = f"http://127.0.0.1:{s3}"
+        self.log = open(folder / "log", "w")
+        self.process = subprocess.Popen(
+            [binary, "-c", config, "server", "--single-node", "--default-bucket"], stdout=self.log, stderr=self.log,
+            env=os.environ | {"GARAGE_DEFAULT_ACCESS_KEY": key, "GARAGE_DEFAULT_SECRET_KEY": secret, "GARAGE_DEFAULT_BUCKET": "bench"})
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", s3), 0.2):
+                break
+            time.sleep(0.1)
+        time.sleep(2)
+
+    def store(self, prefix):
+        return f"s3://bench/{prefix}?endpoint={self.endpoint}&region=garage&profile=garage"
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def compare(title, ours, theirs, rounds, before=lambda: None):
+    """Runs two commands in turn; prints the medians and the ratio of the pairs."""
+    results = {"ours": [], "theirs": []}
+    for number in range(rounds + 1):
+        for who, command in (("ours", ours), ("theirs", theirs)):
+            before()
+            figures = measure(command)
+            if number:  # the first round warms caches
+                results[who].append(figures)
+    median = lambda who, what: statistics.median(f[what] for f in results[who])
+    ratios = sorted(a["wall"] / b["wall"] for a, b in zip(results["ours"], results["theirs"]))
+    print(f"| {title} | {median('ours', 'wall'):.2f} | {median('theirs', 'wall'):.2f} | "
+          f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f}) | "
+          f"{median('ours', 'cpu'):.2f} | {median('ours', 'mib'):.0f} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pgstow", required=True)
+    parser.add_argument("--garage", required=True)
+    parser.add_argument("--scale", default="1")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", default="0.1,1,5")
+    parser.add_argument("--only", default="backup,restore,memory,start")
+    options = parser.parse_args()
+    only = options.only.split(",")
+    pgstow = options.pgstow
+    work = pathlib.Path(tempfile.mkdtemp(prefix="pgstow-bench-", dir="/var/tmp"))
+    work.chmod(0o755)
+    folders = {name: work / name for name in ("pg", "garage", "stores")}
+    for folder in folders.values():
+        folder.mkdir()
+    for variable in [v for v in os.environ if v.startswith(("PG", "AWS_"))]:
+        del os.environ[variable]
+    postgres = Postgres(folders["pg"])
+    garage = Garage(options.garage, folders["garage"])
+    try:
+        key = work / "key.txt"
+        recipient = subprocess.run([pgstow, "-q", "keygen", "-o", key], check=True, capture_output=True, text=True).stdout.strip()
+        os.environ |= {"PGSTOW_RECIPIENTS": recipient, "PGSTOW_IDENTITY_FILE": str(key), "PGSTOW_QUIET": "1"}
+        aws = f"aws --endpoint-url {garage.endpoint} s3 cp --quiet"
+        size = postgres.fill("bench", options.scale)
+        print(f"Database: {size / 1e9:.2f} GB; {os.cpu_count()} cores; {postgres.sql('SHOW server_version')}; rounds: {options.rounds}\n")
+        heading = "| what | pgstow, s | the other, s | ratio of the pairs | pgstow's own CPU, s | its peak, MiB |\n|---|---|---|---|---|---|"
+
+        dump = "pg_dump -Fc -Z0 bench"
+        pipeline = f"{dump} | zstd -q -3 -T0 | age -r {recipient} | {aws} - s3://bench/peer/dump"
+        to_folder = f"{pgstow} backup dbname=bench --store file://{folders['stores']}/a"
+        to_s3 = f"{pgstow} backup dbname=bench --store {shlex.quote(garage.store('a'))}"
+        if "backup" in only:
+            print(heading)
+            compare("`backup` to a folder / `pg_dump -Fc -Z0 >/dev/null`", to_folder, f"{dump} > /dev/null", options.rounds)
+            compare("`backup` to S3 / `pg_dump -Fc -Z0 >/dev/null`", to_s3, f"{dump} > /dev/null", options.rounds)
+            compare("`backup` to S3 / `pg_dump \\| zstd -3 -T0 \\| age \\| aws s3 cp -`", to_s3, pipeline, options.rounds)
+            print()
+        if "restore" in only:
+            measure(to_s3)
+            measure(pipeline)
+            fresh = lambda: (postgres.sql("DROP DATABASE IF EXISTS copy"), postgres.sql("CREATE DATABASE copy TEMPLATE template0"), postgres.sql("CHECKPOINT"))
+            back = f"{pgstow} restore latest --name bench --store {shlex.quote(garage.store('a'))} --to dbname=copy"
+            # Ours ends with ANALYZE; so does theirs.
+            theirs = (f"{{ {aws} s3://bench/peer/dump - | age -d -i {key} | zstd -q -d | pg_restore -1 -e -d copy; }} "
+                      "&& psql -Xqc ANALYZE copy")
+            print(heading)
+            compare("`restore` from S3 / `aws s3 cp - \\| age -d \\| zstd -d \\| pg_restore -1`, each with ANALYZE", back, theirs, options.rounds, fresh)
+            print()
+        if "memory" in only:
+            print("| database, GB | `backup` to S3, peak MiB | `restore` from S3, peak MiB |\n|---|---|---|")
+            for scale in options.memory.split(","):
+                postgres.sql("DROP DATABASE IF EXISTS copy")
+                postgres.sql("DROP DATABASE IF EXISTS bench")
+                size = postgres.fill("bench", scale)
+                there = measure(to_s3)["mib"]
+                back = f"{pgstow} restore latest --name bench --store {shlex.quote(garage.store('a'))} --to dbname=copy"
+                again = measure(back)["mib"]
+                print(f"| {size / 1e9:.2f} | {there:.0f} | {again:.0f} |", flush=True)
+            print()
+        if "start" in only:
+            times = sorted(measure(f"{pgstow} --version")["wall"] * 1000 for _ in range(40))
+            nothing = sorted(measure("true")["wall"] * 1000 for _ in range(40))
+            print(f"`pgstow --version`: median {statistics.median(times):.1f} ms, a shell that does nothing included "
+                  f"({statistics.median(nothing):.1f} ms)")
+    finally:
+        garage.stop()
+        postgres.stop()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
