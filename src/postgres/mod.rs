@@ -1,1 +1,32 @@
-//! postgres.
+//! PostgreSQL, through its own tools: nothing here speaks its protocol.
+//!
+//! [`conninfo`] understands what the user typed, [`clients`] picks the binaries, [`psql`] asks
+//! ([`server`], [`target`]), [`dump`] reads and [`restore`] writes. Every child is a [`child`], and
+//! everything it says goes through [`words`]. This folder knows no store and no archive format.
+
+pub mod advice;
+pub mod child;
+pub mod clients;
+pub mod conninfo;
+pub mod dump;
+mod extra;
+mod locale;
+mod parse;
+mod platform;
+mod pooler;
+pub mod psql;
+mod quote;
+pub mod restore;
+pub mod server;
+pub mod target;
+mod words;
+
+pub use child::{ChildInput, ChildOutput, Program};
+pub use clients::{Client, Clients, Version};
+pub use conninfo::{ConnInfo, Secret};
+pub use dump::DumpOptions;
+pub use locale::Locale;
+pub use psql::Psql;
+pub use restore::RestoreOptions;
+pub use server::Server;
+pub use target::Target;

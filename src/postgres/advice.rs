@@ -1,0 +1,125 @@
+//! What PostgreSQL's tools say when they fail, and what to do about it.
+//!
+//! A table and nothing else: the first row whose words appear decides. Only advice that is right
+//! whenever the words appear belongs here; the message itself is always the tool's own.
+
+/// Words in a failed tool's stderr → advice. More specific rows stand above more general ones.
+const TABLE: &[(&str, &str)] = &[
+    // Connecting.
+    (
+        "unsupported startup parameter",
+        "this is a connection pooler (pgbouncer); use the server's direct host and port",
+    ),
+    ("no password supplied", "give the password in the URL, in PGPASSWORD, or in ~/.pgpass"),
+    ("password authentication failed", "check user and password (URL, PGPASSWORD, ~/.pgpass, PGSERVICE)"),
+    (
+        "no pg_hba.conf entry",
+        "the server does not let this user in from here; check sslmode and its pg_hba.conf",
+    ),
+    ("server does not support SSL", "the server speaks no TLS; say sslmode=disable if that is intended"),
+    ("could not translate host name", "check the host's name and this machine's DNS"),
+    (
+        "too many clients already",
+        "all of the server's connections are taken; try again, or raise max_connections",
+    ),
+    ("timeout expired", "the server did not answer in time; check host, port and firewalls"),
+    ("Connection refused", "nothing listens there; check host and port, and that the server runs"),
+    ("invalid connection option", "this PostgreSQL client does not know that connection parameter"),
+    // Both ways.
+    ("server version mismatch", "a newer pg_dump is needed; --pg-bin names the folder to use"),
+    ("No space left on device", "the server's disk is full"),
+    (
+        "server closed the connection unexpectedly",
+        "the server or something on the way ended the session; its log says why",
+    ),
+    // Dumping.
+    (
+        "row-level security policy",
+        "dump as a role with BYPASSRLS (ALTER ROLE … BYPASSRLS), or exclude the table",
+    ),
+    (
+        "due to lock timeout",
+        "another session holds a lock on a table (a migration, a VACUUM FULL); wait for it, or raise --lock-wait-timeout",
+    ),
+    (
+        "conflict with recovery",
+        "the standby cancelled the dump; raise max_standby_streaming_delay, set hot_standby_feedback, or dump the primary",
+    ),
+    ("unrecognized option", "this pg_dump or pg_restore does not know that option; --pg-bin chooses another"),
+    // Restoring.
+    (
+        "transaction_timeout",
+        "the target is older than 17 and this pg_restore is not; use a pg_restore of 16 or older, or a newer target",
+    ),
+    (
+        "unsupported version (",
+        "this pg_restore is too old for the archive; install the client of the server that was dumped",
+    ),
+    (
+        "must be able to SET ROLE",
+        "restore with --no-owner, so that everything belongs to the connecting role",
+    ),
+    ("must be member of role", "restore with --no-owner, so that everything belongs to the connecting role"),
+    (
+        "must be owner of extension",
+        "restore with --pg-restore-arg=--no-comments: the extension belongs to somebody else here",
+    ),
+    (
+        "must be superuser to create FOR ALL TABLES publication",
+        "restore with --pg-restore-arg=--no-publications, or as a superuser",
+    ),
+    ("extension control file", "install the extension's package on the target server"),
+    (" is not available", "install the extension's package on the target server"),
+    ("permission denied to create extension", "create the extension as a superuser first, or restore as one"),
+    (
+        "has no equivalent in encoding",
+        "the target database's encoding cannot hold this text; create the target with the source's encoding (UTF8)",
+    ),
+    ("invalid byte sequence for encoding", "the text does not fit the target database's encoding"),
+    (
+        "out of shared memory",
+        "one transaction needs a lock per object; raise max_locks_per_transaction on the target",
+    ),
+    ("permission denied", "the connecting role lacks a privilege; use the owner or a superuser"),
+];
+
+/// Advice on what a failed tool said, if there is any.
+pub fn on(lines: &[String]) -> Option<&'static str> {
+    let said = |words: &str| lines.iter().any(|line| line.contains(words));
+    if lines
+        .iter()
+        .any(|line| line.contains("role \"") && line.contains("does not exist") && line.contains("ERROR"))
+    {
+        return Some("create the role on the target first, or restore with --no-owner and --no-acl");
+    }
+    if lines
+        .iter()
+        .any(|line| line.contains("FATAL") && line.contains("database \"") && line.contains("does not exist"))
+    {
+        return Some("check the database's name at the end of the URL");
+    }
+    TABLE.iter().find(|(words, _)| said(words)).map(|(_, advice)| *advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn well_known_failures_have_advice() {
+        for (said, advised) in [
+            ("pg_restore: error: could not execute query: ERROR:  role \"app\" does not exist", "--no-owner"),
+            ("psql: error: … FATAL:  database \"ap\" does not exist", "name at the end of the URL"),
+            ("FATAL:  unsupported startup parameter: extra_float_digits", "pgbouncer"),
+            ("ERROR:  unrecognized configuration parameter \"transaction_timeout\"", "16 or older"),
+            ("ERROR:  query would be affected by row-level security policy for table \"t\"", "BYPASSRLS"),
+            ("pg_restore: error: unsupported version (1.16) in file header", "too old"),
+            ("ERROR:  could not open extension control file \"/x/vector.control\"", "extension's package"),
+            ("ERROR:  could not extend file \"base/1/2\": No space left on device", "disk is full"),
+        ] {
+            let advice = on(&[said.to_string()]).unwrap();
+            assert!(advice.contains(advised), "{said}: {advice}");
+        }
+        assert_eq!(on(&["something new".to_string()]), None);
+    }
+}

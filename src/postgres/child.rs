@@ -1,0 +1,578 @@
+//! Child processes as readers and writers whose end is checked.
+//!
+//! End of file is not success: [`ChildOutput`] ends well only when the child exited with 0, and
+//! [`ChildInput`] only through `finish`. A bad exit becomes an error with the child's own words.
+//! Children run in a process group of their own, so that Ctrl-C reaches pgstow alone and pgstow
+//! decides; whoever drops one kills it. Secrets go into the environment, never into arguments.
+
+use std::ffi::{OsStr, OsString};
+use std::future::Future;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::error::{Error, Kind, Result};
+
+use super::advice;
+use super::conninfo::Secret;
+use super::words::{Words, gist};
+
+/// How long a child may take to end after SIGTERM; `pg_dump` cancels its query in that time.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What to start: a program, its arguments and what is added to its environment.
+pub struct Program {
+    path: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    secrets: Vec<Secret>,
+}
+
+impl Program {
+    /// The program at this path, with no arguments yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), args: Vec::new(), env: Vec::new(), secrets: Vec::new() }
+    }
+
+    /// Adds an argument; everybody on the machine can read it.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable on top of the inherited environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets a variable to a secret, and scrubs it from whatever the child says.
+    #[must_use]
+    pub fn secret_env(self, name: &str, secret: Secret) -> Self {
+        let value = secret.reveal().to_string();
+        self.env(name, value).secret(secret)
+    }
+
+    /// Scrubs a secret, inherited or ours, from whatever the child says.
+    #[must_use]
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// The file's name, by which messages call it.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Starts it and reads its stdout.
+    pub fn read(self) -> Result<ChildOutput> {
+        let mut running = self.start(Stdio::null(), Stdio::piped())?;
+        let stdout = running.child()?.stdout.take().ok_or_else(no_pipe)?;
+        widen(&stdout);
+        Ok(ChildOutput { state: Reading::Open(running, stdout) })
+    }
+
+    /// Starts it and writes to its stdin; what it prints goes nowhere.
+    pub fn write(self) -> Result<ChildInput> {
+        let mut running = self.start(Stdio::piped(), Stdio::null())?;
+        let stdin = running.child()?.stdin.take().ok_or_else(no_pipe)?;
+        widen(&stdin);
+        Ok(ChildInput { state: Writing::Open(running, stdin), unread: 0 })
+    }
+
+    /// Starts it, gives it `input`, and returns all it printed (meant for small answers).
+    pub async fn run(self, input: &[u8]) -> Result<Vec<u8>, Failure> {
+        let mut running = self.start(Stdio::piped(), Stdio::piped()).map_err(Failure::NotStarted)?;
+        let child = running.child().map_err(Failure::NotStarted)?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let give = async {
+            if let Some(mut stdin) = stdin {
+                // A child that ended early says itself why.
+                let _ = stdin.write_all(input).await;
+            }
+        };
+        let mut answer = Vec::new();
+        let take = async {
+            if let Some(mut stdout) = stdout {
+                let _ = stdout.read_to_end(&mut answer).await;
+            }
+        };
+        tokio::join!(give, take);
+        running.ended().await?;
+        Ok(answer)
+    }
+
+    fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
+        let name = self.name();
+        tracing::debug!("start {} {}", self.path.display(), shown(&self.args));
+        let mut command = Command::new(&self.path);
+        command.args(&self.args).envs(self.env).stdin(stdin).stdout(stdout).stderr(Stdio::piped());
+        // The store's and age's secrets are none of a database client's business.
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("PGSTOW_") {
+                command.env_remove(variable);
+            }
+        }
+        let mut child = command.process_group(0).kill_on_drop(true).spawn().map_err(|error| {
+            let what = format!("cannot start {}: {error}", self.path.display());
+            Error::settings(what).because(error)
+        })?;
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let stderr = child.stderr.take().ok_or_else(no_pipe)?;
+        let words = Words::drain(stderr, &name, self.secrets);
+        Ok(Box::new(Running { child: Some(child), group, name, words }))
+    }
+}
+
+fn no_pipe() -> Error {
+    Error::unexpected("a child was started without its pipe")
+}
+
+fn shown(args: &[OsString]) -> String {
+    args.join(OsStr::new(" ")).to_string_lossy().into_owned()
+}
+
+/// Asks for a 1 MiB pipe, so that a hiccup downstream does not stop the COPY; a refusal is no harm.
+fn widen(pipe: &impl std::os::fd::AsFd) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
+    #[cfg(not(target_os = "linux"))]
+    let _ = pipe;
+}
+
+/// How a child failed, before it becomes an error.
+pub enum Failure {
+    /// It could not be started.
+    NotStarted(Error),
+    /// It ended badly.
+    Ended {
+        /// The program's file name.
+        name: String,
+        /// Its exit status.
+        status: ExitStatus,
+        /// The last lines of its stderr, scrubbed.
+        lines: Vec<String>,
+    },
+}
+
+impl Failure {
+    /// Says whether one of these words is in what the child said.
+    pub fn says(&self, words: &[&str]) -> bool {
+        match self {
+            Failure::NotStarted(_) => false,
+            Failure::Ended { lines, .. } => {
+                lines.iter().any(|line| words.iter().any(|word| line.contains(word)))
+            }
+        }
+    }
+
+    /// The exit code, where it exited by itself.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Failure::NotStarted(_) => None,
+            Failure::Ended { status, .. } => status.code(),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let (name, status, lines) = match failure {
+            Failure::NotStarted(error) => return error,
+            Failure::Ended { name, status, lines } => (name, status, lines),
+        };
+        if let Some(signal) = status.signal() {
+            let error = Error::postgres(format!("{name} was killed by signal {signal}"));
+            return if signal == 9 { error.hint("signal 9 often means that memory ran out") } else { error };
+        }
+        let code = status.code().unwrap_or_default();
+        let error = Error::postgres(format!("{name} failed (exit status {code}): {}", gist(&name, &lines)));
+        match advice::on(&lines) {
+            Some(advice) => error.hint(advice),
+            None => error,
+        }
+    }
+}
+
+/// A child that runs; dropping it ends it.
+struct Running {
+    /// `None` only once the child has been handed to its undertaker.
+    child: Option<Child>,
+    group: Option<Pid>,
+    name: String,
+    words: Words,
+}
+
+impl Running {
+    fn child(&mut self) -> Result<&mut Child> {
+        self.child.as_mut().ok_or_else(|| Error::unexpected("a child was used after its end"))
+    }
+
+    /// Waits for the exit; anything but 0 is a failure in the child's own words.
+    async fn ended(mut self) -> Result<(), Failure> {
+        let child = self.child().map_err(Failure::NotStarted)?;
+        let status = child.wait().await.map_err(|error| {
+            let what = format!("wait for {}: {error}", self.name);
+            Failure::NotStarted(Error::new(Kind::Unexpected, what).because(error))
+        })?;
+        self.words.ended().await;
+        if status.success() {
+            self.words.pass_on();
+            Ok(())
+        } else {
+            Err(Failure::Ended { name: self.name.clone(), status, lines: self.words.lines() })
+        }
+    }
+
+    /// Ends it now, and waits until it is gone.
+    async fn stop(mut self) {
+        if let Some(child) = self.child.take() {
+            bury(child, self.group).await;
+        }
+    }
+}
+
+/// SIGTERM, a grace, SIGKILL, and the exit status taken.
+async fn bury(mut child: Child, group: Option<Pid>) {
+    for signal in [Signal::TERM, Signal::KILL] {
+        // Once reaped the number may belong to somebody else.
+        if child.id().is_none() {
+            return;
+        }
+        if let Some(group) = group {
+            let _ = kill_process_group(group, signal);
+        }
+        if tokio::time::timeout(GRACE, child.wait()).await.is_ok() {
+            return;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(child) = self.child.take().filter(|child| child.id().is_some()) else { return };
+        // At once, not when the task below first runs: a pipe is about to close, and the child
+        // must not take that for the end of its input.
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::TERM);
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(bury(child, self.group));
+        }
+        // Without a runtime the child is dropped here, and `kill_on_drop` kills it.
+    }
+}
+
+type Ending = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+/// A child's stdout: at its end the exit status is waited for, and a bad one is a read error.
+///
+/// The error is an `io::Error` around [`Error`]; `Error::from_io` takes it out again.
+pub struct ChildOutput {
+    state: Reading,
+}
+
+enum Reading {
+    Open(Box<Running>, ChildStdout),
+    Ending(Ending),
+    Ended,
+    Failed,
+}
+
+impl ChildOutput {
+    /// Ends the child now and waits until it is gone.
+    pub async fn stop(self) {
+        if let Reading::Open(running, _) = self.state {
+            running.stop().await;
+        }
+    }
+}
+
+impl AsyncRead for ChildOutput {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        loop {
+            match &mut self.state {
+                Reading::Open(_, stdout) => {
+                    let before = buf.remaining();
+                    ready!(Pin::new(stdout).poll_read(cx, buf))?;
+                    if buf.remaining() < before || before == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    if let Reading::Open(running, _) = std::mem::replace(&mut self.state, Reading::Failed) {
+                        self.state = Reading::Ending(Box::pin(running.ended()));
+                    }
+                }
+                Reading::Ending(ending) => {
+                    let end = ready!(ending.as_mut().poll(cx));
+                    self.state = if end.is_ok() { Reading::Ended } else { Reading::Failed };
+                    return Poll::Ready(end.map_err(|failure| Error::from(failure).into_io()));
+                }
+                Reading::Ended => return Poll::Ready(Ok(())),
+                Reading::Failed => return Poll::Ready(Err(already_failed())),
+            }
+        }
+    }
+}
+
+fn already_failed() -> std::io::Error {
+    Error::unexpected("a child's pipe was used after it had failed").into_io()
+}
+
+/// A child's stdin: it must be ended by `finish`; dropping it kills the child.
+///
+/// When the child ends while it is written to, the write fails with the child's own error, not
+/// with "broken pipe". A child that exits with 0 before it has read everything (`pg_restore` stops
+/// after the last block it wants) has the rest thrown away; `finish` tells how much that was.
+pub struct ChildInput {
+    state: Writing,
+    unread: u64,
+}
+
+enum Writing {
+    Open(Box<Running>, ChildStdin),
+    Ending(Ending),
+    Ended,
+    Failed,
+}
+
+impl ChildInput {
+    /// Closes stdin, waits for the exit, and fails if it was a bad one.
+    ///
+    /// Returns how many bytes the child did not want.
+    pub async fn finish(self) -> Result<u64> {
+        match self.state {
+            Writing::Open(running, stdin) => {
+                drop(stdin);
+                running.ended().await?;
+            }
+            Writing::Ending(ending) => ending.await?,
+            Writing::Ended => {}
+            Writing::Failed => {
+                return Err(Error::unexpected("a child's pipe was finished after it had failed"));
+            }
+        }
+        Ok(self.unread)
+    }
+
+    /// Ends the child now and waits until it is gone; it never sees the end of its input.
+    pub async fn stop(self) {
+        if let Writing::Open(running, stdin) = self.state {
+            running.stop().await;
+            drop(stdin);
+        }
+    }
+}
+
+impl AsyncWrite for ChildInput {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        loop {
+            match &mut self.state {
+                Writing::Open(_, stdin) => match ready!(Pin::new(stdin).poll_write(cx, buf)) {
+                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                        if let Writing::Open(running, _) = std::mem::replace(&mut self.state, Writing::Failed)
+                        {
+                            self.state = Writing::Ending(Box::pin(running.ended()));
+                        }
+                    }
+                    other => return Poll::Ready(other),
+                },
+                Writing::Ending(ending) => {
+                    let end = ready!(ending.as_mut().poll(cx));
+                    self.state = if end.is_ok() { Writing::Ended } else { Writing::Failed };
+                    end.map_err(|failure| Error::from(failure).into_io())?;
+                }
+                Writing::Ended => {
+                    self.unread += buf.len() as u64;
+                    return Poll::Ready(Ok(buf.len()));
+                }
+                Writing::Failed => return Poll::Ready(Err(already_failed())),
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match &mut self.state {
+            Writing::Open(_, stdin) => Pin::new(stdin).poll_flush(cx),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Only flushes: to close its input is to tell the child that all is well, and only `finish` says that.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+/// Says whether a path is a file that may be executed.
+pub fn is_executable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn sh(script: &str) -> Program {
+        Program::new("/bin/sh").args(["-c", script])
+    }
+
+    async fn read_all(program: Program) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        let end = program.read()?.read_to_end(&mut all).await;
+        end.map_err(|error| Error::from_io(error, Kind::Unexpected, "read"))?;
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn a_good_exit_is_the_end_of_file() {
+        assert_eq!(read_all(Program::new("true")).await.unwrap(), b"");
+        assert_eq!(read_all(sh("echo hello")).await.unwrap(), b"hello\n");
+    }
+
+    #[tokio::test]
+    async fn a_bad_exit_is_a_read_error_in_the_childs_words() {
+        let error = read_all(Program::new("false")).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.message()),
+            (Kind::Postgres, "false failed (exit status 1): it said nothing")
+        );
+        let error = read_all(sh("echo data; echo 'sh: error: no such table' >&2; exit 3")).await.unwrap_err();
+        assert_eq!(error.message(), "sh failed (exit status 3): no such table");
+        let error = read_all(sh("kill -9 $$")).await.unwrap_err();
+        assert_eq!(error.message(), "sh was killed by signal 9");
+        assert!(error.advice().is_some());
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_there_is_no_end_of_file() {
+        let mut output = Program::new("false").read().unwrap();
+        assert!(output.read(&mut [0; 8]).await.is_err());
+        assert!(output.read(&mut [0; 8]).await.is_err());
+        let mut output = Program::new("true").read().unwrap();
+        assert_eq!(output.read(&mut [0; 8]).await.unwrap(), 0);
+        assert_eq!(output.read(&mut [0; 8]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_a_settings_error() {
+        let error = Program::new("/nonexistent/pg_dump").read().err().unwrap();
+        assert_eq!(error.kind(), Kind::Settings);
+        assert!(error.message().contains("/nonexistent/pg_dump"));
+    }
+
+    #[tokio::test]
+    async fn secrets_are_in_the_environment_and_scrubbed_from_words() {
+        let secret = Secret::new("hunter22");
+        let script = "echo $PGPASSWORD $PGSTOW_X; echo \"error: bad $PGPASSWORD\" >&2; exit 1";
+        let mut all = Vec::new();
+        let mut output = sh(script).secret_env("PGPASSWORD", secret).read().unwrap();
+        let error = output.read_to_end(&mut all).await.unwrap_err();
+        assert_eq!(all, b"hunter22\n");
+        assert_eq!(error.to_string(), "sh failed (exit status 1): bad ***");
+    }
+
+    #[tokio::test]
+    async fn much_on_stderr_does_not_block_stdout() {
+        let script = "i=0; while [ $i -lt 4000 ]; do echo \"NOTICE: number $i of very many lines\" >&2; i=$((i+1)); done; echo done";
+        assert_eq!(read_all(sh(script)).await.unwrap(), b"done\n");
+    }
+
+    #[tokio::test]
+    async fn input_is_finished_or_fails() {
+        let mut input = sh("cat > /dev/null").write().unwrap();
+        input.write_all(&[7; 300_000]).await.unwrap();
+        input.shutdown().await.unwrap();
+        assert_eq!(input.finish().await.unwrap(), 0);
+        let mut input = sh("cat > /dev/null; echo 'error: no role' >&2; exit 1").write().unwrap();
+        input.write_all(b"x").await.unwrap();
+        assert!(input.finish().await.unwrap_err().message().ends_with("no role"));
+    }
+
+    #[tokio::test]
+    async fn a_broken_pipe_shows_the_childs_own_error() {
+        let mut input = sh("echo 'sh: error: disk full' >&2; exit 1").write().unwrap();
+        let error = input.write_all(&vec![0; 4 << 20]).await.unwrap_err();
+        assert_eq!(error.to_string(), "sh failed (exit status 1): disk full");
+        assert!(input.finish().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_child_that_wanted_less_has_not_failed() {
+        let mut input = sh("head -c 10 > /dev/null").write().unwrap();
+        input.write_all(&vec![0; 4 << 20]).await.unwrap();
+        assert!(input.finish().await.unwrap() > 0);
+    }
+
+    /// Waits until no process has this id any more.
+    async fn gone(pid: Pid) -> bool {
+        for _ in 0..100 {
+            if rustix::process::test_kill_process(pid).is_err() {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn whoever_is_dropped_is_killed_and_reaped() {
+        let output = Program::new("sleep").arg("60").read().unwrap();
+        let Reading::Open(running, _) = &output.state else { panic!() };
+        let pid = running.group.unwrap();
+        drop(output);
+        assert!(gone(pid).await);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_input_does_not_look_like_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let committed = dir.path().join("committed");
+        let input = sh(&format!("cat > /dev/null; touch {}", committed.display())).write().unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let Writing::Open(running, _) = &input.state else { panic!() };
+        let pid = running.group.unwrap();
+        drop(input);
+        assert!(gone(pid).await);
+        assert!(!committed.exists());
+    }
+
+    #[tokio::test]
+    async fn stop_waits_and_does_not_accept_a_refusal() {
+        let begun = Instant::now();
+        let output = sh("trap '' TERM; echo ready; while true; do sleep 1; done").read().unwrap();
+        let mut output = output;
+        output.read_exact(&mut [0; 6]).await.unwrap();
+        let Reading::Open(running, _) = &output.state else { panic!() };
+        let pid = running.group.unwrap();
+        output.stop().await;
+        assert!(gone(pid).await && begun.elapsed() < GRACE + Duration::from_secs(3));
+    }
+}

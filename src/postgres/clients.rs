@@ -1,0 +1,408 @@
+//! Which of the installed PostgreSQL client programs to run.
+//!
+//! Several majors may lie side by side; the server decides which one dumps it, the archive and the
+//! target which one restores it. Debian's `/usr/bin/pg_dump` is a wrapper that follows the local
+//! cluster instead of the server, so it is never used.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::error::{Error, Result};
+
+use super::child::{Program, is_executable};
+use super::platform::Platform;
+use super::words::warn_once;
+
+/// A version of PostgreSQL: major and minor (`15.20`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// The major: what decides compatibility.
+    pub major: u32,
+    /// The minor; 0 for a development version.
+    pub minor: u32,
+}
+
+impl Version {
+    /// Reads `15.20 (Debian 15.20-0+deb12u1)`, `19beta1`, `18devel`: the leading numbers.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.trim().split(|c: char| !c.is_ascii_digit());
+        let major = numbers.next()?.parse().ok()?;
+        // "19beta1" is 19.0: only a dot makes a minor.
+        let has_minor = text.trim().trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('.');
+        let minor = if has_minor { numbers.next()?.parse().ok()? } else { 0 };
+        Some(Self { major, minor })
+    }
+
+    /// Reads the server's `server_version_num`.
+    pub fn from_num(number: u32) -> Self {
+        if number >= 100_000 {
+            Self { major: number / 10_000, minor: number % 10_000 }
+        } else {
+            Self { major: number / 10_000, minor: number / 100 % 100 }
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// One installed set of client programs: `pg_dump`, `pg_restore`, `psql` of one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// The folder they lie in.
+    pub dir: PathBuf,
+    /// Their version.
+    pub version: Version,
+}
+
+/// The programs that make a folder a client.
+const PROGRAMS: [&str; 3] = ["pg_dump", "pg_restore", "psql"];
+
+impl Client {
+    /// One of its programs, ready for arguments.
+    pub fn program(&self, name: &str) -> Program {
+        Program::new(self.dir.join(name))
+    }
+}
+
+/// Where to look for clients.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// Only here (`--pg-bin`), when given.
+    pub only: Option<PathBuf>,
+    /// Here too, before the usual places.
+    pub extra: Vec<PathBuf>,
+    /// The value of `PATH`.
+    pub path: Option<OsString>,
+}
+
+/// The clients found, and the choice among them.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    found: Vec<Client>,
+    platform: Platform,
+}
+
+/// Folders that hold one folder per major, and what stands before and after the major.
+const PLACES: &[(&str, &str, &str)] = &[
+    ("/usr/lib/postgresql", "", "bin"),          // Debian, Ubuntu
+    ("/usr", "pgsql-", "bin"),                   // the PostgreSQL project's RPMs
+    ("/usr/libexec", "postgresql", ""),          // Alpine
+    ("/opt/homebrew/opt", "postgresql@", "bin"), // Homebrew on Apple's processors
+    ("/usr/local/opt", "postgresql@", "bin"),    // Homebrew on Intel's
+];
+
+/// The minors of August 2026, the first with the fixes for CVE-2026-18408, CVE-2026-15741 and
+/// CVE-2026-19385, all of which a dump or a restore can meet.
+const SAFE_MINORS: &[(u32, u32)] = &[(14, 24), (15, 19), (16, 15), (17, 11), (18, 6)];
+
+impl Clients {
+    /// Looks for clients and asks each for its version.
+    ///
+    /// Fails with `Kind::Settings` when there is none.
+    pub async fn find(search: &Search) -> Result<Self> {
+        let asked = join_all(folders(search).into_iter().map(ask)).await;
+        let found: Vec<Client> = asked.into_iter().flatten().collect();
+        for client in &found {
+            tracing::debug!("PostgreSQL {} clients in {}", client.version, client.dir.display());
+        }
+        if let (true, Some(dir)) = (found.is_empty(), &search.only) {
+            return Err(Error::settings(format!(
+                "no working pg_dump, pg_restore and psql in {}",
+                dir.display()
+            ))
+            .hint("--pg-bin names the folder that holds PostgreSQL's programs, as in /usr/lib/postgresql/17/bin"));
+        }
+        Self::new(found, Platform::here())
+    }
+
+    fn new(found: Vec<Client>, platform: Platform) -> Result<Self> {
+        if found.is_empty() {
+            let error =
+                Error::settings("PostgreSQL's client programs (pg_dump, pg_restore, psql) are not installed");
+            return Err(error.hint(platform.install(18)));
+        }
+        Ok(Self { found, platform })
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Client] {
+        &self.found
+    }
+
+    /// The newest: its `psql` talks to every server.
+    pub fn newest(&self) -> Result<&Client> {
+        let newest = self.found.iter().max_by_key(|client| client.version);
+        newest.ok_or_else(|| Error::unexpected("a list of clients is empty"))
+    }
+
+    /// The client that dumps this server: the newest of its own major, else of the next newer one.
+    ///
+    /// The same major keeps the archive restorable there. An older `pg_dump` always refuses.
+    pub fn for_dump(&self, server: Version) -> Result<&Client> {
+        let newer = self.found.iter().filter(|client| client.version.major >= server.major);
+        let Some(client) = lowest_major(newer) else {
+            return Err(Error::settings(format!(
+                "the server is PostgreSQL {server}, and the newest pg_dump here is {}; an older pg_dump cannot dump it",
+                self.newest()?.version
+            ))
+            .hint(self.platform.install(server.major)));
+        };
+        warn_if_unsafe(client.version);
+        Ok(client)
+    }
+
+    /// The client that restores an archive: the lowest major that reads it and that the target takes.
+    ///
+    /// `archive` is the format's version from the archive's header, `dumped_by` the version of the
+    /// `pg_dump` that wrote it. Fails with `Kind::Postgres` where no client could do it.
+    pub fn for_restore(&self, archive: (u8, u8), dumped_by: Version, target: Version) -> Result<&Client> {
+        // From 17 on pg_restore begins with SET transaction_timeout, which older servers refuse.
+        let target_is_old = target.major < 17;
+        if target_is_old && dumped_by.major >= 17 {
+            return Err(Error::postgres(format!(
+                "the target server ({target}) is older than the archive allows: \
+                 what pg_dump {dumped_by} wrote restores into PostgreSQL 17 or newer only"
+            ))
+            .hint("restore into a newer server, or dump the source again with a client of 16 or older"));
+        }
+        let can = |version: Version| {
+            version.major >= dumped_by.major
+                && reads(version.major, archive)
+                && !(target_is_old && version.major > 16)
+        };
+        let Some(client) = lowest_major(self.found.iter().filter(|client| can(client.version))) else {
+            let mut have: Vec<u32> = self.found.iter().map(|client| client.version.major).collect();
+            have.sort_unstable();
+            have.dedup();
+            let have: Vec<String> = have.iter().map(u32::to_string).collect();
+            let until = if target_is_old { " and at most 16, as the target is older than 17" } else { "" };
+            return Err(Error::settings(format!(
+                "restoring this archive needs a pg_restore of PostgreSQL {} or newer{until}; here is {}",
+                dumped_by.major,
+                have.join(", ")
+            ))
+            // Where several would do, the one that is sure to be still on offer.
+            .hint(self.platform.install(if target_is_old {
+                16
+            } else {
+                dumped_by.major.max(17)
+            })));
+        };
+        if target.major < dumped_by.major {
+            warn_once(&format!(
+                "the target server ({target}) is older than the pg_dump that wrote the archive ({dumped_by}); \
+                 newer features in it would make the restore fail"
+            ));
+        }
+        warn_if_unsafe(client.version);
+        Ok(client)
+    }
+}
+
+/// The newest minor of the lowest major.
+fn lowest_major<'a>(clients: impl Iterator<Item = &'a Client>) -> Option<&'a Client> {
+    clients.min_by_key(|client| (client.version.major, Reverse(client.version.minor)))
+}
+
+/// Says whether `pg_restore` of this major reads this version of the archive format.
+fn reads(major: u32, archive: (u8, u8)) -> bool {
+    let newest = match major {
+        0..=9 => (1, 12),
+        10 | 11 => (1, 13),
+        12..=15 => (1, 14),
+        16 => (1, 15),
+        17 | 18 => (1, 16),
+        // Unknown yet; the caller asks for a client no older than the pg_dump, and that suffices.
+        _ => return true,
+    };
+    archive <= newest
+}
+
+fn warn_if_unsafe(client: Version) {
+    match SAFE_MINORS.iter().find(|(major, _)| *major == client.major) {
+        Some((_, minor)) if client.minor < *minor => warn_once(&format!(
+            "PostgreSQL client {client} lacks security fixes of August 2026 (CVE-2026-18408, CVE-2026-15741, \
+             CVE-2026-19385); update it to {}.{minor}",
+            client.major
+        )),
+        None if client.major < 14 => {
+            warn_once(&format!("PostgreSQL client {client} is no longer maintained; use a newer one"));
+        }
+        _ => {}
+    }
+}
+
+fn folders(search: &Search) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    match &search.only {
+        Some(only) => folders.push(only.clone()),
+        None => {
+            folders.extend(search.extra.iter().cloned());
+            folders.extend(PLACES.iter().flat_map(|(base, before, after)| majors(base, before, after)));
+            folders.extend(["/opt/homebrew/opt/libpq/bin", "/usr/local/opt/libpq/bin"].map(PathBuf::from));
+            let path = search.path.as_deref().unwrap_or(OsStr::new(""));
+            folders.extend(std::env::split_paths(path).filter(|dir| dir.is_absolute()));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    folders.iter().filter_map(|dir| real_folder(dir)).filter(|dir| seen.insert(dir.clone())).collect()
+}
+
+/// `base/<before>N<after>` for every number N there is.
+fn majors(base: &str, before: &str, after: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(base) else { return Vec::new() };
+    let is_major = |name: &OsStr| {
+        let number = name.to_str().and_then(|name| name.strip_prefix(before));
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    entries
+        .flatten()
+        .filter(|entry| is_major(&entry.file_name()))
+        .map(|entry| entry.path().join(after))
+        .collect()
+}
+
+/// The folder where the programs really lie, symbolic links followed; `None` where they do not.
+fn real_folder(dir: &Path) -> Option<PathBuf> {
+    let real = std::fs::canonicalize(dir.join("pg_dump")).ok()?;
+    if real.file_name() == Some(OsStr::new("pg_wrapper")) {
+        return None;
+    }
+    let complete = |dir: &Path| PROGRAMS.iter().all(|name| is_executable(&dir.join(name)));
+    let target = real.parent().filter(|dir| real.ends_with("pg_dump") && complete(dir));
+    match target {
+        Some(target) => Some(target.to_path_buf()),
+        None => complete(dir).then(|| dir.to_path_buf()),
+    }
+}
+
+/// Asks a folder's `pg_dump` for its version.
+async fn ask(dir: PathBuf) -> Option<Client> {
+    let asking = Program::new(dir.join("pg_dump")).arg("--version").env("LC_ALL", "C").run(b"");
+    let answer = match tokio::time::timeout(Duration::from_secs(10), asking).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(failure)) => {
+            tracing::debug!("{}: {}", dir.display(), Error::from(failure));
+            return None;
+        }
+        Err(_) => return None,
+    };
+    let version = version_line(&String::from_utf8_lossy(&answer))?;
+    Some(Client { dir, version })
+}
+
+/// Reads `pg_dump (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)`.
+fn version_line(line: &str) -> Option<Version> {
+    line.split_whitespace().find_map(|word| {
+        let number = word.starts_with(|c: char| c.is_ascii_digit());
+        number.then(|| Version::parse(word)).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    fn version(text: &str) -> Version {
+        Version::parse(text).unwrap()
+    }
+
+    fn clients(versions: &str) -> Clients {
+        let client = |text: &str| Client { dir: PathBuf::from("/pg").join(text), version: version(text) };
+        Clients::new(versions.split_whitespace().map(client).collect(), Platform::Apt).unwrap()
+    }
+
+    #[test]
+    fn version_lines_are_read() {
+        for (line, expected) in [
+            ("pg_dump (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n", "15.20"),
+            ("pg_dump (PostgreSQL) 18.6", "18.6"),
+            ("pg_dump (PostgreSQL) 19beta1", "19.0"),
+            ("pg_dump (PostgreSQL) 19devel", "19.0"),
+            ("pg_dump (PostgreSQL) 9.6.24", "9.6"),
+        ] {
+            assert_eq!(version_line(line).unwrap().to_string(), expected);
+        }
+        assert_eq!(version_line("command not found"), None);
+        assert_eq!(Version::from_num(150_020).to_string(), "15.20");
+        assert_eq!(Version::from_num(90_624).to_string(), "9.6");
+    }
+
+    #[test]
+    fn dumping_takes_the_servers_major_else_the_next_newer() {
+        for (have, server, expected) in [
+            ("15.19 15.20 16.15 17.11", "15.3", "15.20"),
+            ("14.24 16.15 18.6", "15.3", "16.15"),
+            ("18.6 17.11", "10.1", "17.11"),
+            ("16.2", "16.14", "16.2"),
+        ] {
+            assert_eq!(
+                clients(have).for_dump(version(server)).unwrap().version,
+                version(expected),
+                "{have} {server}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_older_dump_client_is_refused_with_the_install_line() {
+        let error = clients("15.20 16.15").for_dump(version("18.6")).err().unwrap();
+        assert_eq!(error.kind(), Kind::Settings);
+        assert!(error.message().contains("PostgreSQL 18.6") && error.message().contains("16.15"), "{error}");
+        assert!(error.advice().unwrap().contains("postgresql-client-18"));
+    }
+
+    #[test]
+    fn restoring_takes_the_lowest_major_that_can() {
+        let all = clients("13.16 15.20 16.15 17.11 18.6");
+        for (archive, dumped_by, target, expected) in [
+            ((1, 14), "13.16", "13.16", "13.16"),
+            ((1, 14), "14.1", "18.6", "15.20"),
+            ((1, 15), "16.2", "13.1", "16.15"),
+            ((1, 16), "17.1", "18.6", "17.11"),
+            ((1, 16), "18.4", "17.11", "18.6"),
+            ((1, 12), "9.6.1", "15.1", "13.16"),
+        ] {
+            let client = all.for_restore(archive, version(dumped_by), version(target)).unwrap();
+            assert_eq!(client.version, version(expected), "{archive:?} {dumped_by} {target}");
+        }
+        let newest = clients("18.6");
+        let client = newest.for_restore((1, 14), version("13.16"), version("18.6")).unwrap();
+        assert_eq!(client.version, version("18.6"));
+    }
+
+    #[test]
+    fn what_cannot_be_restored_is_refused_up_front() {
+        let error =
+            clients("16.15 18.6").for_restore((1, 16), version("17.1"), version("16.1")).err().unwrap();
+        assert_eq!(error.kind(), Kind::Postgres);
+        assert!(error.message().contains("older than the archive allows"), "{error}");
+        let error = clients("15.20").for_restore((1, 16), version("17.1"), version("18.1")).err().unwrap();
+        assert_eq!(error.kind(), Kind::Settings);
+        assert!(error.advice().unwrap().contains("postgresql-client-17"), "{error:?}");
+        let error = clients("18.6").for_restore((1, 14), version("15.1"), version("16.1")).err().unwrap();
+        assert!(error.message().contains("at most 16"), "{error}");
+    }
+
+    #[test]
+    fn a_wrapper_is_not_a_client() {
+        let dir = tempfile::tempdir().unwrap();
+        let wrapper = dir.path().join("pg_wrapper");
+        std::fs::write(&wrapper, "#!/bin/sh\n").unwrap();
+        for name in PROGRAMS {
+            std::os::unix::fs::symlink(&wrapper, dir.path().join(name)).unwrap();
+        }
+        assert_eq!(real_folder(dir.path()), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! Checks the options a user passes through to `pg_dump` and `pg_restore`.
+//!
+//! Most are welcome. Refused are those that would make the archive unreadable here, the backup
+//! silently incomplete, or that say again what pgstow says itself. The tools read their options
+//! with `getopt_long`, so abbreviations (`--insert`) and bundles (`-aFp`) are seen through.
+
+use crate::error::{Error, Result};
+
+/// What one tool understands, as far as it matters here.
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// Short options that take an argument; in a bundle the rest is that argument.
+    pub short_with_argument: &'static str,
+    /// Refused options.
+    pub refused: &'static [Refused],
+}
+
+/// A refused option: its short letter, its long name, and why.
+pub type Refused = (Option<char>, &'static str, &'static str);
+
+/// Why the connection's own options are refused.
+pub const CONNECTION: &str = "the connection comes from the URL or the PG* variables";
+/// Why options about the output are refused.
+pub const OUTPUT: &str = "pgstow reads the archive as a stream in its own choice of format";
+/// Why chatter is refused.
+pub const CHATTER: &str = "every line of it would become a warning; pgstow shows progress itself";
+
+impl Tool {
+    /// Refuses the first word that holds a refused option.
+    ///
+    /// A word may also be the argument of the option before it; one that looks like a refused option
+    /// is refused all the same, and `--option=value` avoids that.
+    pub fn check(&self, words: &[String]) -> Result<()> {
+        for word in words {
+            if let Some((_, option, reason)) = self.find(word) {
+                return Err(Error::usage(format!("{} may not be given --{option}: {reason}", self.name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, word: &str) -> Option<&'static Refused> {
+        if let Some(long) = word.strip_prefix("--") {
+            let name = long.split_once('=').map_or(long, |(name, _)| name);
+            return self.refused.iter().find(|(_, option, _)| !name.is_empty() && option.starts_with(name));
+        }
+        for letter in word.strip_prefix('-')?.chars() {
+            if let Some(refused) = self.refused.iter().find(|(short, _, _)| *short == Some(letter)) {
+                return Some(refused);
+            }
+            if self.short_with_argument.contains(letter) {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{dump, restore};
+
+    fn refused(tool: &super::Tool, words: &str) -> bool {
+        tool.check(&words.split_whitespace().map(String::from).collect::<Vec<_>>()).is_err()
+    }
+
+    #[test]
+    fn dangerous_dump_options_are_refused_in_every_spelling() {
+        for words in [
+            "--inserts",
+            "--insert",
+            "--column-inserts",
+            "--attribute-inserts",
+            "--rows-per-insert=5",
+            "--rows-per-insert 5",
+            "--on-conflict-do-nothing",
+            "--enable-row-security",
+            "--enable-row",
+            "-f out",
+            "-fout",
+            "--file=x",
+            "-Fp",
+            "-aFp",
+            "-F p",
+            "--format=plain",
+            "-Z9",
+            "--compress=0",
+            "-j4",
+            "-vj4",
+            "--jobs=4",
+            "-W",
+            "-aW",
+            "--password",
+            "-d x",
+            "--dbname=x",
+            "-hx",
+            "--host=x",
+            "-p5",
+            "-U me",
+            "--username=me",
+            "--port=1",
+            "-v",
+            "--verbose",
+            "-V",
+            "--help",
+            "-s -O --inserts",
+        ] {
+            assert!(refused(&dump::TOOL, words), "{words}");
+        }
+    }
+
+    #[test]
+    fn ordinary_dump_options_pass() {
+        for words in [
+            "--load-via-partition-root",
+            "-t users",
+            "-tF",
+            "--table=f",
+            "-nW",
+            "--no-owner",
+            "-Ox",
+            "--no-privileges",
+            "--serializable-deferrable",
+            "--snapshot=00000003-1",
+            "--schema=public",
+            "--extension=x",
+            "-s",
+            "-E UTF8",
+            "--no-comments",
+            "--exclude-table-data=logs",
+            "--role=dumper",
+            "--lock-wait-timeout=5",
+            "--filter=x",
+            "--no-password",
+            "-w",
+            "--statistics",
+            "--encoding=UTF8",
+            "--no-sync",
+            "--blobs",
+            "--clean",
+            "--create",
+        ] {
+            assert!(!refused(&dump::TOOL, words), "{words}");
+        }
+    }
+
+    #[test]
+    fn restore_options() {
+        for words in [
+            "-j2",
+            "--jobs=2",
+            "-c",
+            "--clean",
+            "-C",
+            "--create",
+            "-l",
+            "--list",
+            "-f-",
+            "-dx",
+            "--transaction-size=5",
+        ] {
+            assert!(refused(&restore::TOOL, words), "{words}");
+        }
+        for words in [
+            "--no-owner",
+            "-Ox",
+            "--role=app",
+            "-L list",
+            "-t users",
+            "-nC",
+            "--no-comments",
+            "--use-list=x",
+            "-1",
+            "-e",
+        ] {
+            assert!(!refused(&restore::TOOL, words), "{words}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! One-shot questions and orders through `psql`.
+//!
+//! SQL goes in through stdin, never through arguments; an answer comes back as one JSON value.
+//! There is no session between two calls: what must hold together goes into one script.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+use super::child::{Failure, Program};
+use super::clients::Client;
+use super::conninfo::ConnInfo;
+use super::words::warn_once;
+
+/// Stands before every script: names mean the system's own, text is UTF-8, and a role's
+/// `statement_timeout` is meant for applications.
+const PREAMBLE: &str =
+    "SET client_encoding = 'UTF8'; SET search_path = pg_catalog; SET statement_timeout = 0;\n";
+
+/// What a server says that is not ready yet, or that is just being woken.
+const NOT_READY: &[&str] = &[
+    "the database system is starting up",
+    "the database system is not yet accepting connections",
+    "the database system is in recovery mode",
+    "Couldn't connect to compute node",
+    "Control plane request failed",
+];
+
+/// Pauses between attempts at a server that is not ready: 15 seconds in all.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+
+/// psql's exit status when it could not connect.
+pub const NO_CONNECTION: i32 = 2;
+
+/// A database that can be asked, and the `psql` to ask with.
+#[derive(Debug, Clone)]
+pub struct Psql {
+    client: Client,
+    conn: ConnInfo,
+}
+
+impl Psql {
+    /// Nothing is started yet.
+    pub fn new(client: &Client, conn: &ConnInfo) -> Self {
+        Self { client: client.clone(), conn: conn.clone() }
+    }
+
+    /// The same server, another database.
+    #[must_use]
+    pub fn with_dbname(&self, name: &str) -> Self {
+        Self { client: self.client.clone(), conn: self.conn.with_dbname(name) }
+    }
+
+    /// The connection it uses.
+    pub fn conn(&self) -> &ConnInfo {
+        &self.conn
+    }
+
+    /// Asks a query that gives one JSON value.
+    pub async fn query<T: DeserializeOwned>(&self, sql: &str) -> Result<T> {
+        read(&self.run(sql).await?)
+    }
+
+    /// Runs statements, each in a transaction of its own.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        self.run(sql).await?;
+        Ok(())
+    }
+
+    /// Runs a script and returns what it printed; the first error ends it.
+    pub async fn run(&self, sql: &str) -> Result<Vec<u8>, Failure> {
+        let script = format!("{PREAMBLE}{sql}\n");
+        let mut pauses = PAUSES.iter();
+        loop {
+            let failure = match self.program().run(script.as_bytes()).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            // Only a failed connection may be tried again: nothing has been run then.
+            let wait = failure.code() == Some(NO_CONNECTION) && failure.says(NOT_READY);
+            let Some(pause) = pauses.next().filter(|_| wait) else { return Err(failure) };
+            warn_once("the server is not ready yet; waiting for it");
+            tokio::time::sleep(*pause).await;
+        }
+    }
+
+    fn program(&self) -> Program {
+        let program = self.client.program("psql");
+        self.conn.dress(program.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]))
+    }
+}
+
+/// Reads the JSON value that a query printed.
+pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T> {
+    // A database in SQL_ASCII may hold names that are no UTF-8.
+    let text = String::from_utf8_lossy(answer);
+    serde_json::from_str(text.trim())
+        .map_err(|error| Error::postgres(format!("psql's answer cannot be read: {error}")).because(error))
+}

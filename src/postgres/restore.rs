@@ -1,0 +1,99 @@
+//! Runs `pg_restore` on an archive that arrives as a stream.
+//!
+//! One transaction that ends at the first error: either everything is there afterwards or nothing.
+//! Nothing is committed before the last block the restore wants has arrived. It never creates or
+//! cleans a database; that is `target`'s part.
+
+use crate::error::Result;
+
+use super::child::ChildInput;
+use super::clients::Client;
+use super::conninfo::ConnInfo;
+use super::extra::{CHATTER, CONNECTION, OUTPUT, Tool};
+
+/// How to restore, in `pg_restore`'s own words.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreOptions {
+    /// Everything belongs to the connecting role (or to `role`).
+    pub no_owner: bool,
+    /// No privileges are granted.
+    pub no_acl: bool,
+    /// `SET ROLE` before anything else.
+    pub role: Option<String>,
+    /// Further options for `pg_restore`, checked by [`RestoreOptions::check`].
+    pub extra: Vec<String>,
+}
+
+const FRESH: &str = "pgstow prepares the target itself, and never drops what is there";
+
+/// `pg_restore` and the options it is not given.
+pub const TOOL: Tool = Tool {
+    name: "pg_restore",
+    short_with_argument: "dfFhIjLnNpPStTU",
+    refused: &[
+        (Some('f'), "file", "pgstow restores into a database; pgstow fetch writes files"),
+        (Some('F'), "format", OUTPUT),
+        (Some('j'), "jobs", "a parallel restore needs a local file; pgstow streams"),
+        (Some('l'), "list", "it would not restore"),
+        (Some('c'), "clean", FRESH),
+        (Some('C'), "create", FRESH),
+        (None, "if-exists", FRESH),
+        (None, "transaction-size", "the restore is one transaction, so that a bad backup leaves nothing"),
+        (None, "enable-row-security", "rows that the role may not see would be missing silently"),
+        (Some('d'), "dbname", CONNECTION),
+        (Some('h'), "host", CONNECTION),
+        (Some('p'), "port", CONNECTION),
+        (Some('U'), "username", CONNECTION),
+        (Some('W'), "password", "nobody can be asked; use the URL, PGPASSWORD or ~/.pgpass"),
+        (Some('v'), "verbose", CHATTER),
+        (Some('V'), "version", "it would not restore"),
+        (Some('?'), "help", "it would not restore"),
+    ],
+};
+
+impl RestoreOptions {
+    /// Refuses extra options that would break the promise of all or nothing.
+    pub fn check(&self) -> Result<()> {
+        TOOL.check(&self.extra)
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        // Named, since guessing the format would eat the first bytes of some kinds of pipe.
+        let mut arguments: Vec<String> =
+            ["--format=custom", "--single-transaction", "--exit-on-error"].map(String::from).into();
+        if self.no_owner {
+            arguments.push("--no-owner".into());
+        }
+        if self.no_acl {
+            arguments.push("--no-acl".into());
+        }
+        arguments.extend(self.role.iter().map(|role| format!("--role={role}")));
+        arguments.extend(self.extra.iter().cloned());
+        arguments
+    }
+}
+
+/// Starts `pg_restore`; `conn` must name the database to fill.
+///
+/// The restore is done when `finish` returns; whoever drops the input instead leaves the database
+/// as it was.
+pub fn restore(client: &Client, conn: &ConnInfo, options: &RestoreOptions) -> Result<ChildInput> {
+    options.check()?;
+    conn.target_name()?;
+    conn.dress(client.program("pg_restore").args(options.arguments())).write()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_transaction_and_stop_at_the_first_error() {
+        let options =
+            RestoreOptions { no_owner: true, role: Some("app".into()), ..RestoreOptions::default() };
+        assert_eq!(
+            options.arguments(),
+            ["--format=custom", "--single-transaction", "--exit-on-error", "--no-owner", "--role=app"]
+        );
+    }
+}

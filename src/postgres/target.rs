@@ -1,0 +1,271 @@
+//! The database a restore fills: found empty or made for it, never emptied.
+//!
+//! Only a database that this run created is ever dropped. The new one comes from `template0` with
+//! the source's encoding and locale.
+
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, Result};
+
+use super::child::Failure;
+use super::clients::{Client, Version};
+use super::conninfo::ConnInfo;
+use super::locale::Locale;
+use super::psql::{self, NO_CONNECTION, Psql};
+use super::quote::{identifier, literal};
+use super::server::Server;
+
+/// Databases that nearly every server has; one is needed to create another.
+const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+
+/// Failures that another database of the same server would meet too.
+const SAME_EVERYWHERE: &[&str] = &[
+    "Connection refused",
+    "timeout expired",
+    "could not translate host name",
+    "No such file or directory",
+    "password authentication failed",
+    "no password supplied",
+    "unsupported startup parameter",
+    "server does not support SSL",
+    "invalid connection option",
+];
+
+/// A target: the server is reached, and the database does not exist yet or is empty.
+#[derive(Debug)]
+pub struct Target {
+    name: String,
+    server: Server,
+    maintenance: Psql,
+    psql: Psql,
+    exists: bool,
+    created: bool,
+}
+
+/// What lies in a restored database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Contents {
+    /// Ordinary and partitioned tables outside the system's schemas.
+    pub tables: u64,
+    /// `pg_database_size`, bytes.
+    pub size_bytes: u64,
+}
+
+/// Counts what a fresh database does not have; only what is there is named.
+const FOREIGN: &str = "
+SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM (
+  SELECT 1 AS nr, 'schema' AS what, nspname::text AS name FROM pg_namespace
+   WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema')
+  UNION ALL
+  SELECT 2, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+                           WHEN 'c' THEN 'type' ELSE 'table' END, c.relname
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = 'public' AND c.relkind NOT IN ('i', 'I', 't')
+  UNION ALL
+  SELECT 3, 'function', p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+   WHERE n.nspname = 'public'
+  UNION ALL
+  SELECT 4, 'type', t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+   WHERE n.nspname = 'public' AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0
+  UNION ALL
+  SELECT 5, 'extension', extname FROM pg_extension WHERE extname <> 'plpgsql'
+  UNION ALL
+  SELECT 6, 'publication', pubname FROM pg_publication
+  UNION ALL
+  SELECT 7, 'event trigger', evtname FROM pg_event_trigger
+  UNION ALL
+  SELECT 8, 'foreign server', srvname FROM pg_foreign_server
+  UNION ALL
+  SELECT 9, 'large object', oid::text FROM pg_largeobject_metadata
+  LIMIT 100) AS found;";
+
+impl Target {
+    /// Reaches the server and looks at the database, which is changed by nothing here.
+    ///
+    /// Fails with `Kind::TargetExists` when it has content.
+    pub async fn open(client: &Client, conn: &ConnInfo) -> Result<Self> {
+        let name = conn.target_name()?.to_string();
+        let psql = Psql::new(client, conn);
+        let (maintenance, exists) = reach(&psql, &name).await?;
+        let server = Server::inspect(&maintenance).await?;
+        if server.in_recovery {
+            return Err(Error::postgres("the target server is a standby, which cannot be written to")
+                .hint("name the primary's host"));
+        }
+        if exists {
+            let found: Vec<String> = psql.query(FOREIGN).await?;
+            if !found.is_empty() {
+                return Err(has_content(&name, &found));
+            }
+        }
+        Ok(Self { name, server, maintenance, psql, exists, created: false })
+    }
+
+    /// The server, as its maintenance database shows it.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> Version {
+        self.server.version()
+    }
+
+    /// The connection to the database itself.
+    pub fn conn(&self) -> &ConnInfo {
+        self.psql.conn()
+    }
+
+    /// The database's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Says whether this run created the database.
+    pub fn is_created(&self) -> bool {
+        self.created
+    }
+
+    /// Creates the database unless it exists (and is empty).
+    pub async fn create(&mut self, locale: &Locale) -> Result<()> {
+        if self.exists {
+            tracing::debug!("database {} exists and is empty", self.name);
+            return Ok(());
+        }
+        let statement = locale.create_database(&self.name, self.version().major);
+        match self.maintenance.run(&statement).await {
+            Ok(_) => {
+                self.created = true;
+                self.exists = true;
+                Ok(())
+            }
+            Err(failure) => Err(not_created(&self.name, failure)),
+        }
+    }
+
+    /// Drops the database if this run created it, sessions and all; otherwise does nothing.
+    pub async fn drop_created(&mut self) -> Result<()> {
+        if !self.created {
+            return Ok(());
+        }
+        let name = identifier(&self.name);
+        let order = if self.version().major >= 13 {
+            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE);")
+        } else {
+            let quoted = literal(&self.name);
+            format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {quoted};\n\
+                 SELECT pg_sleep(0.2);\n\
+                 DROP DATABASE IF EXISTS {name};"
+            )
+        };
+        self.maintenance
+            .execute(&order)
+            .await
+            .map_err(|error| error.context(format_args!("drop the unfinished database {name}")))?;
+        (self.created, self.exists) = (false, false);
+        Ok(())
+    }
+
+    /// Gathers statistics; a failure is only a warning, since the data is there.
+    pub async fn analyze(&self) {
+        if let Err(error) = self.psql.execute("ANALYZE;").await {
+            tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
+        }
+    }
+
+    /// Counts what the database holds now.
+    pub async fn contents(&self) -> Result<Contents> {
+        let query = "
+SELECT json_build_object(
+  'tables', (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
+  'size_bytes', pg_database_size(current_database()));";
+        self.psql.query(query).await
+    }
+}
+
+/// Finds a database to connect to, and says whether the target exists.
+async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
+    let question = format!(
+        "SELECT json_build_array(EXISTS (SELECT FROM pg_database WHERE datname = {}));",
+        literal(name)
+    );
+    let mut first: Option<Failure> = None;
+    for database in MAINTENANCE.iter().copied().chain([name]) {
+        let maintenance = psql.with_dbname(database);
+        match maintenance.run(&question).await {
+            Ok(answer) => {
+                let [exists]: [bool; 1] = psql::read(&answer)?;
+                return Ok((maintenance, exists));
+            }
+            Err(failure) => {
+                let hopeless = failure.code() != Some(NO_CONNECTION) || failure.says(SAME_EVERYWHERE);
+                first.get_or_insert(failure);
+                if hopeless {
+                    break;
+                }
+            }
+        }
+    }
+    Err(first.map_or_else(|| Error::unexpected("no database was tried"), Error::from))
+}
+
+fn has_content(name: &str, found: &[String]) -> Error {
+    let shown = found.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
+    let more = if found.len() > 4 { format!(" and {} more", plus(found.len() - 4)) } else { String::new() };
+    Error::target_exists(format!("the target database {} is not empty: {shown}{more}", identifier(name)))
+        .hint("name a database that does not exist yet; it will be created")
+}
+
+/// The list of found objects is cut at 100.
+fn plus(count: usize) -> String {
+    if count >= 96 { format!("at least {count}") } else { count.to_string() }
+}
+
+fn not_created(name: &str, failure: Failure) -> Error {
+    let exists = failure.says(&["already exists"]);
+    let no_locale = failure.says(&[
+        "invalid locale name",
+        "invalid LC_COLLATE",
+        "invalid LC_CTYPE",
+        "ICU is not supported",
+        "could not open collator",
+    ]);
+    let denied = failure.says(&["permission denied to create database"]);
+    let error = Error::from(failure);
+    if exists {
+        return Error::new(
+            Kind::TargetExists,
+            format!("database {} was created by somebody else just now", identifier(name)),
+        )
+        .because(error);
+    }
+    let error = error.context(format_args!("create database {}", identifier(name)));
+    if no_locale {
+        error.hint(
+            "the target server lacks the source's locale: install it there, or create the empty database \
+             yourself with a locale it has, and restore into that",
+        )
+    } else if denied {
+        error.hint("the role needs CREATEDB, or somebody must create the empty database for it")
+    } else {
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_named() {
+        let found: Vec<String> = (0..6).map(|number| format!("table t{number}")).collect();
+        let error = has_content("app", &found);
+        assert_eq!(error.kind(), Kind::TargetExists);
+        assert_eq!(
+            error.message(),
+            "the target database \"app\" is not empty: table t0, table t1, table t2, table t3 and 2 more"
+        );
+    }
+}

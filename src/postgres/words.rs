@@ -1,0 +1,274 @@
+//! What a child says on stderr: drained, scrubbed, kept short, and passed on.
+//!
+//! Warnings are passed on as they come, each once per run of pgstow. The rest is kept (its last
+//! 64 KiB) for the error message; after a success it is passed on as warnings too, since
+//! PostgreSQL's tools say nothing when all is well.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::JoinHandle;
+
+use super::conninfo::Secret;
+
+/// How much of a child's stderr is remembered.
+const KEPT_BYTES: usize = 64 * 1024;
+/// A line longer than this is cut; nobody reads further, and memory stays bounded.
+const LINE_BYTES: usize = 8 * 1024;
+/// How many lines of a successful child are passed on.
+const PASSED_ON: usize = 20;
+/// How much of what a child said goes into a message.
+const GIST_CHARS: usize = 700;
+
+/// Passes a warning on, unless this run has said the same before.
+pub fn warn_once(text: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let first = SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_string());
+    if first {
+        tracing::warn!("{text}");
+    }
+}
+
+/// The stderr of one child, being drained on its own task.
+pub struct Words {
+    kept: Arc<Mutex<Kept>>,
+    task: JoinHandle<()>,
+}
+
+impl Words {
+    /// Starts draining; `name` is the program's, put before what it says.
+    pub fn drain(stderr: impl AsyncRead + Unpin + Send + 'static, name: &str, secrets: Vec<Secret>) -> Self {
+        let kept = Arc::new(Mutex::new(Kept::new(name)));
+        let task = tokio::spawn(drain(stderr, Arc::clone(&kept), secrets));
+        Self { kept, task }
+    }
+
+    /// Waits until stderr has ended, but not for a grandchild that keeps it open.
+    pub async fn ended(&mut self) {
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), &mut self.task).await;
+        self.locked().end_warning();
+    }
+
+    /// What was said and not yet passed on, line by line.
+    pub fn lines(&self) -> Vec<String> {
+        self.locked().lines.iter().cloned().collect()
+    }
+
+    /// Passes on what a successful child said.
+    pub fn pass_on(&self) {
+        let kept = self.locked();
+        for line in kept.lines.iter().take(PASSED_ON).filter(|line| !line.trim().is_empty()) {
+            warn_once(&format!("{}: {}", kept.name, own_words(&kept.name, line)));
+        }
+        if kept.lines.len() > PASSED_ON {
+            tracing::warn!("{}: {} more lines", kept.name, kept.lines.len() - PASSED_ON);
+        }
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn drain(mut stderr: impl AsyncRead + Unpin, kept: Arc<Mutex<Kept>>, secrets: Vec<Secret>) {
+    let take = |line: &[u8]| {
+        let line = scrub(String::from_utf8_lossy(line).trim_end(), &secrets);
+        kept.lock().unwrap_or_else(PoisonError::into_inner).take(line);
+    };
+    let mut line: Vec<u8> = Vec::new();
+    let mut cut = false;
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
+        for byte in buffer.iter().take(count) {
+            if *byte == b'\n' {
+                take(&line);
+                line.clear();
+                cut = false;
+            } else if line.len() < LINE_BYTES {
+                line.push(*byte);
+            } else {
+                cut = true;
+            }
+        }
+    }
+    if !line.is_empty() || cut {
+        take(&line);
+    }
+}
+
+/// Replaces every secret by `***`. One of a few letters is left: it would blot out ordinary words.
+pub fn scrub(text: &str, secrets: &[Secret]) -> String {
+    let mut clean = text.to_string();
+    for secret in secrets.iter().map(Secret::reveal).filter(|secret| secret.len() > 3) {
+        clean = clean.replace(secret, "***");
+    }
+    clean
+}
+
+/// The lines of one child: warnings leave at once, the rest stays.
+struct Kept {
+    name: String,
+    lines: VecDeque<String>,
+    bytes: usize,
+    warning: Option<String>,
+}
+
+impl Kept {
+    fn new(name: &str) -> Self {
+        Self { name: name.into(), lines: VecDeque::new(), bytes: 0, warning: None }
+    }
+
+    fn take(&mut self, line: String) {
+        tracing::debug!("{}: {}", self.name, own_words(&self.name, &line));
+        if after(&line, "NOTICE:").is_some() {
+            return;
+        }
+        if let Some(text) = after(&line, "WARNING:").or_else(|| after(&line, "warning:")) {
+            self.end_warning();
+            self.warning = Some(text.trim().to_string());
+            return;
+        }
+        let more = ["DETAIL:", "HINT:", "detail:", "hint:"].iter().find_map(|word| after(&line, word));
+        if let (Some(warning), Some(more)) = (&mut self.warning, more) {
+            warning.push_str("; ");
+            warning.push_str(more.trim());
+            return;
+        }
+        self.end_warning();
+        self.bytes += line.len();
+        self.lines.push_back(line);
+        while self.bytes > KEPT_BYTES {
+            let Some(first) = self.lines.pop_front() else { break };
+            self.bytes -= first.len();
+        }
+    }
+
+    fn end_warning(&mut self) {
+        if let Some(warning) = self.warning.take() {
+            warn_once(&format!("{}: {warning}", self.name));
+        }
+    }
+}
+
+/// What follows `word`, when `word` opens the line or follows a "program: " in front.
+fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
+    let (before, text) = line.split_once(word)?;
+    (before.is_empty() || before.ends_with(": ") && before.len() < 80).then_some(text)
+}
+
+/// A line without the program's name (and psql's place in the script) in front.
+fn own_words<'a>(name: &str, line: &'a str) -> &'a str {
+    let Some(rest) = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) else { return line };
+    match rest.strip_prefix("<stdin>:").and_then(|place| place.split_once(": ")) {
+        Some((_, text)) => text,
+        None => rest.trim_start(),
+    }
+}
+
+/// The sentence worth showing of what a failed child said: its first error and what explains it.
+///
+/// The statement that failed is left out: it may be long, and it may hold a secret of the
+/// database's (a user mapping's password).
+pub fn gist(name: &str, lines: &[String]) -> String {
+    let is_error =
+        |line: &&String| ["error:", "fatal:", "ERROR:", "FATAL:", "PANIC:"].iter().any(|w| line.contains(w));
+    let found = lines.iter().position(|line| is_error(&line));
+    let last = || lines.iter().rposition(|line| !line.trim().is_empty());
+    let Some(at) = found.or_else(last) else { return "it said nothing".into() };
+    let mut words: Vec<&str> = Vec::new();
+    for (index, line) in lines.iter().enumerate().skip(at).take(8) {
+        let line = own_words(name, line);
+        let explains = line.starts_with('\t')
+            || ["DETAIL:", "HINT:", "CONTEXT:", "detail:", "hint:", "connection to server"]
+                .iter()
+                .any(|word| line.starts_with(word));
+        let statement =
+            ["detail: Query was:", "detail: Command was:"].iter().any(|word| line.starts_with(word));
+        if index == at {
+            words.push(line.strip_prefix("error: ").unwrap_or(line).trim());
+        } else if explains && !statement {
+            words.push(line.trim());
+        } else {
+            break;
+        }
+    }
+    let mut gist = words.join("; ");
+    // pg_restore says before its error which entry it was at.
+    let entry = lines.iter().take(at).rev().find_map(|line| line.split_once("from TOC entry "));
+    if let Some((_, entry)) = entry {
+        gist = format!("{gist} (at entry {entry})");
+    }
+    match gist.char_indices().nth(GIST_CHARS) {
+        Some((end, _)) => format!("{}…", &gist[..end]),
+        None => gist,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(String::from).collect()
+    }
+
+    #[test]
+    fn the_gist_is_the_first_error_without_the_statement() {
+        let said = lines(
+            "pg_dump: error: query failed: ERROR:  permission denied for table t\n\
+             pg_dump: detail: Query was: LOCK TABLE public.t",
+        );
+        assert_eq!(gist("pg_dump", &said), "query failed: ERROR:  permission denied for table t");
+        let said = lines(
+            "pg_restore: while PROCESSING TOC:\n\
+             pg_restore: from TOC entry 215; 1259 16386 TABLE t nosuch\n\
+             pg_restore: error: could not execute query: ERROR:  role \"nosuch\" does not exist\n\
+             Command was: ALTER TABLE public.t OWNER TO nosuch;",
+        );
+        assert_eq!(
+            gist("pg_restore", &said),
+            "could not execute query: ERROR:  role \"nosuch\" does not exist \
+             (at entry 215; 1259 16386 TABLE t nosuch)"
+        );
+        assert_eq!(gist("psql", &lines("psql:<stdin>:4: ERROR:  no\nLINE 1: x")), "ERROR:  no");
+        assert_eq!(gist("x", &lines("first\nlast\n\n")), "last");
+        assert_eq!(gist("x", &[]), "it said nothing");
+        assert_eq!(gist("x", &["é".repeat(2000)]).chars().count(), GIST_CHARS + 1);
+    }
+
+    #[test]
+    fn secrets_become_stars() {
+        let secrets = [Secret::new("hunter22"), Secret::new("a")];
+        assert_eq!(scrub("password hunter22 at bar", &secrets), "password *** at bar");
+    }
+
+    #[test]
+    fn warnings_leave_with_their_details_and_the_rest_stays() {
+        let mut kept = Kept::new("psql");
+        kept.take("WARNING:  database \"x\" has a collation version mismatch".into());
+        kept.take("DETAIL:  made with 2.31".into());
+        assert!(kept.warning.as_deref().unwrap().ends_with("mismatch; made with 2.31"));
+        kept.take("NOTICE:  nothing".into());
+        kept.take("psql:<stdin>:1: WARNING:  another".into());
+        assert_eq!(kept.warning.as_deref(), Some("another"));
+        kept.take("psql: error: boom".into());
+        assert_eq!((kept.warning.as_ref(), kept.lines.len()), (None, 1));
+    }
+
+    #[test]
+    fn only_the_end_is_kept() {
+        let mut kept = Kept::new("x");
+        for number in 0..10_000 {
+            kept.take(format!("line number {number}"));
+        }
+        assert!(kept.bytes <= KEPT_BYTES);
+        assert_eq!(kept.lines.back().unwrap(), "line number 9999");
+    }
+}
