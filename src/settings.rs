@@ -183,6 +183,8 @@ pub struct Backup {
     pub uploads: usize,
     /// Whether free space is looked at first.
     pub check_space: bool,
+    /// Whether a connection pooler is fine.
+    pub allow_pooled: bool,
 }
 
 impl Backup {
@@ -214,6 +216,7 @@ impl Backup {
             part_size: words.part_size,
             uploads: words.uploads.into(),
             check_space: !words.no_space_check,
+            allow_pooled: words.server.allow_pooled,
         })
     }
 }

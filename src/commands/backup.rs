@@ -10,7 +10,8 @@ use crate::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::pipeline::keys::Recipients;
 use crate::pipeline::{self, Pack, Packed};
 use crate::postgres::clients::Clients;
-use crate::postgres::{self, Client, Server};
+use crate::postgres::dump::dump;
+use crate::postgres::{Client, Psql, Server};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::settings::{self, Encryption};
@@ -29,7 +30,7 @@ const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
 /// Runs `pgstow backup`.
 pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
     let run = stop.or(Run::prepare(&settings)).await?;
-    report.say(format!("backing up {} (PostgreSQL {}, {}) as {}", run.server.database, run.server.version_text(), BinaryBytes(run.server.size_bytes), run.place));
+    report.say(format!("backing up {} (PostgreSQL {}, {}) as {}", run.server.database, run.server.version_text, BinaryBytes(run.server.size_bytes), run.place));
 
     let following = report.follow(&run.progress);
     let shipped = run.ship(stop).await;
@@ -68,10 +69,14 @@ struct Shipped {
 
 impl<'a> Run<'a> {
     async fn prepare(settings: &'a settings::Backup) -> Result<Self> {
+        settings.dump.check()?;
         let clients = Clients::find(&settings.clients).await?;
-        let server = Server::ask(clients.newest()?, &settings.connection).await?;
-        server.check_dumpable(&settings.dump)?;
-        let client = clients.for_dump(server.version)?.clone();
+        let server = Server::inspect(&Psql::new(clients.newest()?, &settings.connection)).await?;
+        if !settings.allow_pooled {
+            server.refuse_pooler()?;
+        }
+        server.check_dump(settings.dump.is_filtered())?;
+        let client = clients.for_dump(server.version())?.clone();
         let store = super::open(&settings.store).await?;
         let name = match &settings.name {
             Some(name) => name.clone(),
@@ -121,7 +126,7 @@ impl<'a> Run<'a> {
 
     /// The way of a backup: pg_dump → archive reader → frames → compress → encrypt → parts → store.
     async fn stream(&self, upload: &Uploading) -> Result<(Packed, Contents)> {
-        let dump = postgres::dump::start(&self.client, &self.settings.connection, &self.settings.dump)?;
+        let pg_dump = dump(&self.client, &self.settings.connection, &self.settings.dump)?;
         let mut watch = ArchiveWatch::new(self.progress.clone());
         let (parts, parts_to_send) = mpsc::channel(1);
         let pack = Pack {
@@ -131,7 +136,7 @@ impl<'a> Run<'a> {
             plain: Arc::clone(&self.progress.plain),
         };
         let (packed, sent) = tokio::try_join!(
-            pipeline::pack(dump, &mut watch, pack, parts),
+            pipeline::pack(pg_dump, &mut watch, pack, parts),
             upload.send(parts_to_send, self.settings.uploads, Arc::clone(&self.progress.stored)),
         )?;
         // pg_dump exited 0, or its reader would have failed; now the archive has to be complete too.
@@ -153,7 +158,7 @@ impl<'a> Run<'a> {
             ("pgstow-name", self.place.name.to_string()),
             ("pgstow-kind", "postgres".to_owned()),
             ("pgstow-started-at", self.started_at.to_string()),
-            ("pgstow-server-version", self.server.version_text()),
+            ("pgstow-server-version", self.server.version_text.clone()),
             ("pgstow-pg-dump-version", self.client.version.to_string()),
             ("pgstow-compression", "zstd".to_owned()),
             ("pgstow-encryption", if self.recipients().is_some() { "age" } else { "none" }.to_owned()),
@@ -172,7 +177,7 @@ impl<'a> Run<'a> {
             started_at: self.started_at,
             finished_at: shipped.finished_at,
             postgres: Some(manifest::Postgres {
-                server_version: self.server.version_text(),
+                server_version: self.server.version_text.clone(),
                 pg_dump_version: self.client.version.to_string(),
                 database_bytes: self.server.size_bytes,
             }),
