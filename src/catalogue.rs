@@ -3,12 +3,15 @@
 //! A backup is where a manifest is. Names, ids and "latest" are looked up from the store's own
 //! listing, so there is no index that could be lost or disagree.
 
+use crate::download;
 use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::names::{MANIFEST, Name, Place, SIGNATURE};
 use crate::signing::VerifyKey;
-use crate::store::Store;
-use futures_util::{StreamExt, TryStreamExt};
+use crate::store::{Listed, Situation, Store};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use std::sync::Arc;
 
 /// Manifests read at the same time when many are listed.
 const READ_AHEAD: usize = 16;
@@ -34,65 +37,65 @@ pub enum Signature {
     NotChecked,
 }
 
+/// A backup that the store lists; nothing of it is read yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// Where it lies.
+    pub place: Place,
+    /// The manifest's size in bytes.
+    pub manifest_bytes: u64,
+}
+
 /// Finds every backup below the store's prefix, or of one name; oldest first within a name.
-pub async fn places(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Place>> {
+pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>> {
     let prefix = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
     let listed = store.list(&prefix).await?;
-    let mut places: Vec<Place> = listed
-        .iter()
-        .filter_map(|object| Place::of_manifest(&object.key))
-        // `app/` also begins the keys of a name like `app/users`.
-        .filter(|place| name.is_none_or(|name| place.name == *name))
-        .collect();
-    places.sort();
-    Ok(places)
+    let found = |object: &Listed| Some(Found { place: Place::of_manifest(&object.key)?, manifest_bytes: object.bytes });
+    let mut found: Vec<Found> = listed.iter().filter_map(found).collect();
+    // `app/` also begins the keys of a name like `app/users`.
+    found.retain(|found| name.is_none_or(|name| found.place.name == *name));
+    found.sort();
+    Ok(found)
 }
 
 /// Finds the one backup that `id` means: a whole id, an unambiguous beginning of one, or "latest".
-pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Place> {
-    let places = places(store, name).await?;
-    let names: Vec<&Name> = {
-        let mut names: Vec<&Name> = places.iter().map(|place| &place.name).collect();
-        names.dedup();
-        names
-    };
+pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Found> {
+    let all = search(store, name).await?;
     let nothing = |what: String| Error::not_found(what).hint("`pgstow list` shows what is there");
-    if names.is_empty() {
+    if all.is_empty() {
         return Err(match name {
             Some(name) => nothing(format!("the store holds no backup of {name}")),
             None => Error::not_found(format!("{} holds no backup", store.display_url())),
         });
     }
-    let mut matching: Vec<&Place> = if id == "latest" {
-        if let [_, _, ..] = names[..] {
-            let names = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut names: Vec<&str> = all.iter().map(|found| found.place.name.as_str()).collect();
+    names.dedup();
+    let mut matching: Vec<&Found> = match (id, &names[..]) {
+        ("latest", [_]) => all.last().into_iter().collect(),
+        ("latest", _) => {
             return Err(Error::usage("\"latest\" needs a name: the store holds several")
-                .hint(format!("add --name with one of: {names}")));
+                .hint(format!("add --name with one of: {}", names.join(", "))));
         }
-        places.last().into_iter().collect()
-    } else {
-        places.iter().filter(|place| place.id.as_str().starts_with(id)).collect()
+        _ => all.iter().filter(|found| found.place.id.as_str().starts_with(id)).collect(),
     };
     match (matching.pop(), matching.len()) {
-        (None, _) => Err(nothing(format!("there is no backup {id:?}{}", of(name)))),
-        (Some(place), 0) => Ok(place.clone()),
+        (None, _) => {
+            let of = name.map(|name| format!(" of {name}")).unwrap_or_default();
+            Err(nothing(format!("there is no backup {id:?}{of}")))
+        }
+        (Some(found), 0) => Ok(found.clone()),
         (Some(_), more) => Err(Error::usage(format!("{id:?} begins the ids of {} backups", more + 1))
             .hint("give more of the id, or --name")),
     }
 }
 
-fn of(name: Option<&Name>) -> String {
-    name.map(|name| format!(" of {name}")).unwrap_or_default()
-}
-
 /// Reads one backup's manifest, and checks that it is whole, in its place, and by whom the user trusts.
-pub async fn read(store: &dyn Store, place: &Place, trusted: Option<&VerifyKey>) -> Result<Backup> {
-    let bytes = small(store, &place.key(MANIFEST)).await.map_err(|e| e.context(place))?;
+pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&VerifyKey>) -> Result<Backup> {
+    let Found { place, manifest_bytes } = found;
+    let bytes = small(store, &place.key(MANIFEST), *manifest_bytes).await.map_err(|e| e.context(place))?;
     let signature = match trusted {
         Some(key) => {
-            let signature = small(store, &place.key(SIGNATURE)).await.map_err(|e| {
-                Error::verify(format!("{place} is not signed, and --verify-key asks for a signature")).because(e)
-            })?;
+            let signature = signature(store, place).await?;
             key.verify(&bytes, &String::from_utf8_lossy(&signature)).map_err(|e| e.context(place))?;
             Signature::Verified
         }
@@ -109,33 +112,29 @@ pub async fn read(store: &dyn Store, place: &Place, trusted: Option<&VerifyKey>)
     Ok(Backup { place: place.clone(), manifest, signature })
 }
 
-/// Reads the manifests of many backups, in their order; one that cannot be read does not hide the others.
-pub async fn read_all(
-    store: &dyn Store,
-    places: &[Place],
-    trusted: Option<&VerifyKey>,
-) -> Vec<(Place, Result<Backup>)> {
-    futures_util::stream::iter(places)
-        .map(|place| async move { (place.clone(), read(store, place, trusted).await) })
-        .buffered(READ_AHEAD)
-        .collect()
-        .await
+async fn signature(store: &Arc<dyn Store>, place: &Place) -> Result<Bytes> {
+    let key = place.key(SIGNATURE);
+    match store.head(&key).await {
+        Ok(info) => small(store, &key, info.bytes).await,
+        Err(error) if error.situation() == Situation::NotFound => {
+            Err(Error::verify(format!("{place} is not signed, and --verify-key asks for a signature")))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// Reads a small object whole.
-async fn small(store: &dyn Store, key: &str) -> Result<Vec<u8>> {
-    let info = store.head(key).await?;
-    if info.bytes > manifest::LARGEST {
+/// Reads the manifests of many backups, in their order; one that cannot be read does not hide the others.
+pub async fn read_all(
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: Option<&VerifyKey>,
+) -> Vec<Result<Backup>> {
+    stream::iter(found).map(|found| read(store, found, trusted)).buffered(READ_AHEAD).collect().await
+}
+
+async fn small(store: &Arc<dyn Store>, key: &str, bytes: u64) -> Result<Bytes> {
+    if bytes > manifest::LARGEST {
         return Err(Error::verify(format!("{key} is too large to be what its name says")));
     }
-    let stream = store.read(key, 0..info.bytes, info.etag.as_deref()).await?;
-    let bytes = stream.try_fold(Vec::new(), |mut all, bytes| async move {
-        all.extend_from_slice(&bytes);
-        Ok(all)
-    });
-    let bytes = bytes.await?;
-    if bytes.len() as u64 != info.bytes {
-        return Err(Error::verify(format!("{key} ends early")));
-    }
-    Ok(bytes)
+    download::small(Arc::clone(store), key, bytes, download::Options::default()).await
 }

@@ -16,9 +16,13 @@ use crate::store::{Credentials, OpenOptions, StoreUrl};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The name of the settings file.
 const FILE: &str = "pgstow.toml";
+
+/// More processors than this do not help one dump, which a single COPY feeds; they only cost memory.
+const MOST_WORKERS: usize = 4;
 
 /// A variable of the environment, unless it is unset, empty or not text.
 fn variable(name: &str) -> Option<String> {
@@ -151,7 +155,7 @@ fn name(text: Option<&str>) -> Result<Option<Name>> {
 #[derive(Debug)]
 pub enum Encryption {
     /// To these recipients.
-    To(Recipients),
+    To(Arc<Recipients>),
     /// Not at all, because the user asked for it by name.
     None,
 }
@@ -179,6 +183,8 @@ pub struct Backup {
     pub compression_level: i32,
     /// The size of a part in bytes, where the user chose it.
     pub part_size: Option<u64>,
+    /// Frames compressed at the same time.
+    pub workers: usize,
     /// Parts on their way at the same time.
     pub uploads: usize,
     /// Whether free space is looked at first.
@@ -214,6 +220,7 @@ impl Backup {
             clients,
             compression_level: words.compression_level,
             part_size: words.part_size,
+            workers: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS),
             uploads: words.uploads.into(),
             check_space: !words.no_space_check,
             allow_pooled: words.server.allow_pooled,
@@ -248,7 +255,8 @@ fn encryption(words: &BackupWords) -> Result<Encryption> {
              with --recipient; --no-encryption stores the backup readable for everyone who can read the store",
         )),
         (false, true) => {
-            Recipients::read(&recipients, &words.recipients_file, passphrase).map(Encryption::To)
+            let recipients = Recipients::read(&recipients, &words.recipients_file, passphrase)?;
+            Ok(Encryption::To(Arc::new(recipients)))
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{self, Compression, Globals, Manifest, Object};
 use crate::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::pipeline::keys::Recipients;
-use crate::pipeline::{self, Pack, Packed};
+use crate::pipeline::{self, FRAME, Pack, Packed};
 use crate::postgres::clients::Clients;
 use crate::postgres::dump::dump;
 use crate::postgres::{Client, Psql, Server};
@@ -82,9 +82,9 @@ impl<'a> Run<'a> {
             Some(name) => name.clone(),
             None => Name::of_database(&server.database)?,
         };
-        let part_size = upload::part_size(&store.limits(), Some(server.size_bytes), settings.part_size)?;
+        let part_size = upload::part_size(store.limits(), Some(server.size_bytes), settings.part_size)?;
         if settings.check_space {
-            enough_space(&*store, &name, server.size_bytes).await?;
+            enough_space(&store, &name, server.size_bytes).await?;
         }
         let started_at = Timestamp::now();
         let place = Place { name, id: Id::new(started_at)? };
@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
         Ok(Self { settings, started_at, store, client, server, place, part_size, progress })
     }
 
-    fn recipients(&self) -> Option<&Recipients> {
+    fn recipients(&self) -> Option<&Arc<Recipients>> {
         match &self.settings.encryption {
             Encryption::To(recipients) => Some(recipients),
             Encryption::None => None,
@@ -112,13 +112,17 @@ impl<'a> Run<'a> {
     async fn ship(&self, stop: &Stop) -> Result<Shipped> {
         let begin = Uploading::begin(&*self.store, &self.object_key(), &self.metadata(), self.part_size);
         let upload = stop.or(begin).await?;
-        match stop.or(self.stream(&upload)).await {
-            Ok((packed, contents)) => {
-                let stored = upload.complete(packed.stored.bytes).await?;
-                Ok(Shipped { packed, stored, contents, finished_at: Timestamp::now() })
-            }
+        let whole = async {
+            let (packed, contents) = self.stream(&upload).await?;
+            let stored = upload.complete(packed.stored.bytes).await?;
+            Ok((packed, contents, stored))
+        };
+        match stop.or(whole).await {
+            Ok((packed, contents, stored)) => Ok(Shipped { packed, stored, contents, finished_at: Timestamp::now() }),
             Err(first) => {
-                upload.abort().await;
+                if let Err(second) = upload.abort().await {
+                    tracing::warn!("{second}");
+                }
                 Err(first)
             }
         }
@@ -130,10 +134,12 @@ impl<'a> Run<'a> {
         let mut watch = ArchiveWatch::new(self.progress.clone());
         let (parts, parts_to_send) = mpsc::channel(1);
         let pack = Pack {
-            recipients: self.recipients(),
             level: self.settings.compression_level,
-            part_size: self.part_size,
-            plain: Arc::clone(&self.progress.plain),
+            recipients: self.recipients().cloned(),
+            part_size: usize::try_from(self.part_size).map_err(|e| Error::usage("such parts do not fit into memory").because(e))?,
+            frame_size: FRAME,
+            workers: self.settings.workers,
+            progress: Arc::clone(&self.progress.plain),
         };
         let (packed, sent) = tokio::try_join!(
             pipeline::pack(pg_dump, &mut watch, pack, parts),
@@ -186,7 +192,7 @@ impl<'a> Run<'a> {
                 Some(_) => manifest::Encryption::Age,
                 None => manifest::Encryption::None,
             },
-            recipients: self.recipients().map(Recipients::fingerprints).unwrap_or_default(),
+            recipients: self.recipients().map(|recipients| recipients.fingerprints()).unwrap_or_default(),
             objects: vec![Object {
                 key: self.object().to_owned(),
                 stored_bytes: shipped.packed.stored.bytes,
@@ -227,12 +233,12 @@ async fn take_back(store: &dyn Store, place: &Place, object: &str) {
 }
 
 /// Refuses to begin what the store cannot hold, where it can tell.
-async fn enough_space(store: &dyn Store, name: &Name, database_bytes: u64) -> Result<()> {
+async fn enough_space(store: &Arc<dyn Store>, name: &Name, database_bytes: u64) -> Result<()> {
     let Some(free) = store.free_space().await? else { return Ok(()) };
     // The last backup is the best guess; without one, a fifth of the database is what dumps of
     // ordinary data come to.
-    let last = match catalogue::places(store, Some(name)).await?.last() {
-        Some(place) => catalogue::read(store, place, None).await.ok(),
+    let last = match catalogue::search(&**store, Some(name)).await?.last() {
+        Some(found) => catalogue::read(store, found, None).await.ok(),
         None => None,
     };
     let expected = last.map_or(database_bytes / 5, |backup| backup.manifest.stored_bytes());

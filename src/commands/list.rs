@@ -2,7 +2,7 @@
 
 use crate::catalogue::{self, Backup};
 use crate::error::{Error, Result};
-use crate::names::{Place, Timestamp};
+use crate::names::Timestamp;
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
@@ -15,11 +15,11 @@ use std::time::Duration;
 pub async fn run(settings: settings::List, report: &Report, stop: &Stop) -> Result<()> {
     let read = async {
         let store = super::open(&settings.store).await?;
-        let places = catalogue::places(&*store, settings.name.as_ref()).await?;
-        Ok(catalogue::read_all(&*store, &places, settings.trusted.as_ref()).await)
+        let found = catalogue::search(&*store, settings.name.as_ref()).await?;
+        Ok(catalogue::read_all(&store, &found, settings.trusted.as_ref()).await)
     };
-    let read: Vec<(Place, Result<Backup>)> = stop.or(read).await?;
-    let good: Vec<&Backup> = read.iter().filter_map(|(_, backup)| backup.as_ref().ok()).collect();
+    let read: Vec<Result<Backup>> = stop.or(read).await?;
+    let good: Vec<&Backup> = read.iter().filter_map(|backup| backup.as_ref().ok()).collect();
     if read.is_empty() {
         report.say("no backups yet");
     }
@@ -27,7 +27,7 @@ pub async fn run(settings: settings::List, report: &Report, stop: &Stop) -> Resu
     report.answer(if good.is_empty() { String::new() } else { table(&good).to_string() }, &document)?;
 
     // A manifest that cannot be trusted is not listed, and not passed over in silence either.
-    let mut bad: Vec<Error> = read.into_iter().filter_map(|(_, backup)| backup.err()).collect();
+    let mut bad: Vec<Error> = read.into_iter().filter_map(Result::err).collect();
     for error in &bad {
         tracing::warn!("{error}");
     }

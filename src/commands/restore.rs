@@ -92,9 +92,10 @@ async fn load(
     let (Some(header), Some(toc)) = (reader.header(), reader.toc()) else {
         return Err(Error::verify("the archive ends before its table of contents does"));
     };
-    let dumped_by = Version::parse(&header.pg_dump_version())
+    let dumped_by = Version::parse(&header.dump_version)
         .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
-    let client = clients.for_restore(header.version(), dumped_by, target.version())?;
+    let format = (header.version.major, header.version.minor);
+    let client = clients.for_restore(format, dumped_by, target.version())?;
     let statement = toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
 

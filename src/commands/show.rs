@@ -13,9 +13,10 @@ use indicatif::BinaryBytes;
 pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Result<()> {
     let read = async {
         let store = super::open(&settings.store).await?;
-        let place = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
-        let backup = catalogue::read(&*store, &place, settings.trusted.as_ref()).await?;
-        Ok((format!("{}/{}", store.display_url().trim_end_matches('/'), place.key("")), backup))
+        let found = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
+        let backup = catalogue::read(&store, &found, settings.trusted.as_ref()).await?;
+        let folder = format!("{}/{}", store.display_url().trim_end_matches('/'), found.place.key(""));
+        Ok((folder, backup))
     };
     let (place, backup) = stop.or(read).await?;
     let mut document = serde_json::to_value(&backup.manifest)

@@ -13,13 +13,15 @@ use crate::pipeline::{self, Tally, Unpack, Unpacked};
 use crate::progress::{Direction, Progress};
 use crate::settings;
 use crate::store::Store;
+use futures_util::TryStreamExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::io::AsyncWrite;
 
 /// A backup that was found, with the keys to it.
 pub struct Source {
     store: Arc<dyn Store>,
-    identities: Identities,
+    identities: Arc<Identities>,
     /// What its manifest says.
     pub backup: Backup,
     /// Its dump object.
@@ -32,12 +34,12 @@ impl Source {
     /// Finds the backup and checks its manifest; the dump is not touched yet.
     pub async fn find(settings: settings::Source) -> Result<Self> {
         let store = super::open(&settings.store).await?;
-        let place = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
-        let backup = catalogue::read(&*store, &place, settings.trusted.as_ref()).await?;
+        let found = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
+        let backup = catalogue::read(&store, &found, settings.trusted.as_ref()).await?;
         let dump = backup.manifest.dump()?.clone();
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
-        Ok(Self { store, identities: settings.identities, backup, dump, progress })
+        Ok(Self { store, identities: Arc::new(settings.identities), backup, dump, progress })
     }
 
     /// Where the backup lies.
@@ -49,31 +51,42 @@ impl Source {
     pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
         let manifest = &self.backup.manifest;
         let key = self.place().key(&self.dump.key);
-        let info = self.store.head(&key).await.map_err(|e| missing(e.into(), &key))?;
-        if info.bytes != self.dump.stored_bytes {
-            return Err(Error::verify(format!(
-                "{key} has {} bytes in the store, and its manifest says {}",
-                info.bytes, self.dump.stored_bytes
-            )));
-        }
-        let identities = match manifest.encryption {
-            Encryption::None => None,
-            Encryption::Age => Some(&self.identities),
-        };
-        let stored = download(Arc::clone(&self.store), key, &info, download::Options::default());
+        let fetched = Arc::clone(&self.progress.stored);
+        let stored = download(Arc::clone(&self.store), &key, self.dump.stored_bytes, download::Options::default())
+            .await
+            .map_err(|e| missing(e, &key))?
+            .inspect_ok(move |bytes| {
+                fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            });
         let how = Unpack {
-            identities,
-            recipients: &manifest.recipients,
-            stored: Arc::clone(&self.progress.stored),
-            plain: Arc::clone(&self.progress.plain),
+            identities: match manifest.encryption {
+                Encryption::None => None,
+                Encryption::Age => Some(Arc::clone(&self.identities)),
+            },
+            expected: Some(self.dump.plain_bytes),
+            progress: Arc::clone(&self.progress.plain),
         };
         let mut watch = ArchiveWatch::new(self.progress.clone());
         let check = |unpacked: &Unpacked| {
             agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
             agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
         };
-        pipeline::unpack(stored, how, &mut watch, sink, check).await.map_err(|e| e.context(self.place()))?;
+        pipeline::unpack(stored, how, &mut watch, sink, check).await.map_err(|e| self.explain(e))?;
         watch.finish()
+    }
+}
+
+impl Source {
+    /// Says which backup a failure is about, and for whom it was made where no key opens it.
+    fn explain(&self, error: Error) -> Error {
+        let error = error.context(self.place());
+        if error.kind() == Kind::Settings {
+            let made_for = self.backup.manifest.recipients.join(", ");
+            let have = self.identities.fingerprints().join(", ");
+            let have = if have.is_empty() { "no identity was given".into() } else { format!("here is {have}") };
+            return error.hint(format!("it was made for {made_for}; {have} (--identity-file, PGSTOW_IDENTITY)"));
+        }
+        error
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lets the archive reader look at the plaintext that passes, on either way.
 
-use crate::archive::{Contents, Reader};
+use crate::archive::{Contents, Reader, TocEntry};
 use crate::error::Result;
 use crate::pipeline::Watch;
 use crate::progress::Progress;
@@ -9,7 +9,7 @@ use crate::progress::Progress;
 pub struct ArchiveWatch {
     reader: Reader,
     progress: Progress,
-    passing: Option<u32>,
+    passing: Option<i32>,
 }
 
 impl ArchiveWatch {
@@ -28,10 +28,10 @@ impl Watch for ArchiveWatch {
     fn look(&mut self, bytes: &[u8]) -> Result<()> {
         self.reader.feed(bytes)?;
         let current = self.reader.current();
-        let passing = current.map(|entry| entry.dump_id);
+        let passing = current.map(TocEntry::dump_id);
         if passing != self.passing {
             self.passing = passing;
-            self.progress.now_passing(current.map(|entry| entry.qualified_name()).unwrap_or_default());
+            self.progress.now_passing(current.map(TocEntry::label).unwrap_or_default());
         }
         Ok(())
     }

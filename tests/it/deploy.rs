@@ -1,0 +1,144 @@
+//! The deploy files and the README: each is what it says it is, and every `pgstow` line in them is one
+//! that the real command line takes.
+
+use pgstow::cli::{self, Parsed};
+use serde_yaml_ng::Value;
+use std::path::{Path, PathBuf};
+
+fn at(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(at(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn yaml(path: &str) -> Value {
+    serde_yaml_ng::from_str(&text(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn get<'a>(value: &'a Value, path: &str) -> &'a Value {
+    path.split('/').fold(value, |value, step| match step.parse::<usize>() {
+        Ok(index) => &value[index],
+        Err(_) => &value[step],
+    })
+}
+
+/// Takes a line's words as the command line would, and a placeholder for what only exists at run time.
+fn must_parse(words: Vec<String>) {
+    match cli::parse(words.iter().map(Into::into).collect(), &|_| Vec::new()) {
+        Parsed::Words(_) | Parsed::Help(_) => {}
+        Parsed::Refused(why) => panic!("{words:?}: {why}"),
+    }
+}
+
+/// The `pgstow …` commands in a shell text: pipes, redirections, substitutions and comments left out.
+fn pgstow_lines(text: &str) -> Vec<Vec<String>> {
+    let joined = text.replace("\\\n", " ");
+    let commands = joined.lines().filter_map(|line| {
+        let line = line.trim_start_matches("$ ").trim();
+        let start = line.find("pgstow ").filter(|at| {
+            let before = &line[..*at];
+            before.is_empty() || before.ends_with(' ') && (before.contains("&&") || before.starts_with("run:"))
+        })?;
+        let command = line[start..].split(" | ").next().unwrap_or_default();
+        let command = command.split(" #").next().unwrap_or_default().split("  ").next().unwrap_or_default();
+        Some(command.replace("${{ ", "").replace(" }}", ""))
+    });
+    commands.map(|command| command.split_whitespace().map(|word| word.trim_matches(['\'', '`']).to_owned()).collect()).collect()
+}
+
+#[test]
+fn the_nightly_workflow_is_what_it_says() {
+    let path = "deploy/github-actions/nightly-backup.yml";
+    let workflow = yaml(path);
+    assert!(get(&workflow, "on/schedule/0/cron").is_string());
+    assert!(get(&workflow, "permissions").as_mapping().is_some_and(serde_yaml_ng::Mapping::is_empty));
+    assert_eq!(get(&workflow, "concurrency/cancel-in-progress"), &Value::Bool(false));
+    let steps = get(&workflow, "jobs/backup/steps").as_sequence().unwrap();
+    assert!(steps.iter().all(|step| step["continue-on-error"].is_null()), "failure means red");
+    let last = steps.last().unwrap();
+    let lines = pgstow_lines(last["run"].as_str().unwrap());
+    assert_eq!(lines.len(), 1);
+    lines.into_iter().for_each(must_parse);
+
+    let secrets: std::collections::BTreeSet<&str> = text(path)
+        .lines()
+        .filter_map(|line| Some(line.split_once("secrets.")?.1.split_once(' ')?.0.to_owned()))
+        .map(|name| &*name.leak())
+        .collect();
+    assert_eq!(secrets.into_iter().collect::<Vec<_>>(), ["B2_APPLICATION_KEY", "B2_KEY_ID", "DATABASE_URL"]);
+    pgstow_variables(last["env"].as_mapping().unwrap().keys().filter_map(Value::as_str));
+    store_url(last["env"]["PGSTOW_STORE"].as_str().unwrap());
+}
+
+#[test]
+fn the_cronjob_is_what_it_says() {
+    let job = yaml("deploy/cronjob/cronjob.yaml");
+    assert_eq!(get(&job, "kind"), "CronJob");
+    assert_eq!(get(&job, "spec/concurrencyPolicy"), "Forbid");
+    let pod = get(&job, "spec/jobTemplate/spec/template/spec");
+    assert_eq!(get(pod, "securityContext/runAsNonRoot"), &Value::Bool(true));
+    let container = get(pod, "containers/0");
+    assert_eq!(get(container, "securityContext/readOnlyRootFilesystem"), &Value::Bool(true));
+    assert_eq!(get(container, "securityContext/allowPrivilegeEscalation"), &Value::Bool(false));
+    let args = container["args"].as_sequence().unwrap().iter().map(|arg| arg.as_str().unwrap().to_owned());
+    must_parse(std::iter::once("pgstow".to_owned()).chain(args).collect());
+
+    let names = container["env"].as_sequence().unwrap().iter().filter_map(|entry| entry["name"].as_str());
+    pgstow_variables(names);
+    let store = container["env"].as_sequence().unwrap().iter().find(|entry| entry["name"] == "PGSTOW_STORE").unwrap();
+    store_url(store["value"].as_str().unwrap());
+
+    let secret = yaml("deploy/cronjob/secret.yaml");
+    assert_eq!(get(container, "envFrom/0/secretRef/name"), get(&secret, "metadata/name"));
+    let kustomization = yaml("deploy/cronjob/kustomization.yaml");
+    for resource in kustomization["resources"].as_sequence().unwrap() {
+        yaml(&format!("deploy/cronjob/{}", resource.as_str().unwrap()));
+    }
+    assert_eq!(get(&kustomization, "images/0/name"), get(container, "image"));
+}
+
+/// A deploy file must not be usable before its owner has put in their own recipient.
+#[test]
+fn nobody_encrypts_to_a_placeholder() {
+    for path in ["deploy/github-actions/nightly-backup.yml", "deploy/cronjob/cronjob.yaml"] {
+        let text = text(path);
+        let recipient = text.split_whitespace().find(|word| word.starts_with("age1")).unwrap();
+        assert!(recipient.parse::<age::x25519::Recipient>().is_err(), "{path}");
+    }
+}
+
+#[test]
+fn every_command_in_the_readme_is_taken() {
+    let readme = text("README.md");
+    let blocks = readme.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap_or_default().1);
+    let lines: Vec<Vec<String>> = blocks.flat_map(pgstow_lines).collect();
+    assert!(lines.len() >= 7, "{lines:?}");
+    lines.into_iter().for_each(must_parse);
+}
+
+#[test]
+fn the_readme_lists_every_exit_code() {
+    let readme = text("README.md");
+    for kind in pgstow::error::Kind::ALL {
+        let row = format!("| {} | {} |", kind.exit_code(), kind.meaning());
+        assert!(readme.contains(&row), "the README lacks {row:?}");
+    }
+}
+
+#[test]
+fn the_readme_shows_the_line_that_opens_a_backup_without_us() {
+    assert!(text("README.md").contains("| age -d -i key.txt | zstd -d | pg_restore -d"));
+}
+
+fn pgstow_variables<'a>(names: impl Iterator<Item = &'a str>) {
+    let known = cli::keys();
+    for name in names.filter_map(|name| name.strip_prefix("PGSTOW_")) {
+        assert!(known.contains(&name.to_ascii_lowercase()), "PGSTOW_{name} is not a setting");
+    }
+}
+
+fn store_url(url: &str) {
+    url.parse::<pgstow::store::StoreUrl>().unwrap_or_else(|e| panic!("{url}: {e}"));
+}
