@@ -1,5 +1,6 @@
 //! pgstow.
 pub mod archive;
+pub mod download;
 pub mod error;
 pub mod manifest;
 pub mod names;
@@ -7,3 +8,4 @@ pub mod pipeline;
 pub mod postgres;
 pub mod signing;
 pub mod store;
+pub mod upload;
