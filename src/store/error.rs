@@ -1,0 +1,150 @@
+//! What a store can answer, as situations: the caller decides by them, never by status codes.
+
+use crate::error::{Error, Kind};
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What happened, for whoever must decide what to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Situation {
+    /// There is no such object, or no such upload.
+    NotFound,
+    /// The bucket or folder itself is not there.
+    NoStore,
+    /// The key is taken, and must not be overwritten.
+    Exists,
+    /// The credentials are refused, absent, or lack the right.
+    Denied,
+    /// The store is busy or stumbled, or bytes were damaged on their way: the same call may work later.
+    Transient,
+    /// No whole answer came: the call may or may not have been carried out, and may be made again.
+    Unreachable,
+    /// The store or the account is full.
+    NoSpace,
+    /// The object is not the one the read was pinned to.
+    Changed,
+    /// The store keeps something else than what was sent.
+    Damaged,
+    /// The store does not know how to do this.
+    Unsupported,
+    /// Anything else; trying again will not help.
+    Other,
+}
+
+impl Situation {
+    /// Whether the same call may be made again.
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Transient | Self::Unreachable)
+    }
+}
+
+/// One failure of a store: the situation, a sentence, a hint where there is advice, and the cause.
+#[derive(Debug)]
+pub struct StoreError {
+    situation: Situation,
+    message: String,
+    hint: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl StoreError {
+    /// A failure in this situation; `message` is a sentence without a full stop.
+    pub fn new(situation: Situation, message: impl Into<String>) -> Self {
+        Self { situation, message: message.into(), hint: None, source: None }
+    }
+
+    /// Adds advice: what the user can do now.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Puts what was being done before the message: "part 7: …".
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+
+    /// Puts what else is to say behind the message.
+    #[must_use]
+    pub(super) fn and(mut self, more: impl fmt::Display) -> Self {
+        self.message = format!("{}; {more}", self.message);
+        self
+    }
+
+    /// The same failure as another situation, where the caller knows better.
+    #[must_use]
+    pub(super) fn as_situation(mut self, situation: Situation) -> Self {
+        self.situation = situation;
+        self
+    }
+
+    /// The situation.
+    pub fn situation(&self) -> Situation {
+        self.situation
+    }
+
+    /// What to do about it, where there is advice.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let kind = match error.situation {
+            Situation::NotFound => Kind::NotFound,
+            _ => Kind::Store,
+        };
+        let mut ours = Self::new(kind, error.message);
+        if let Some(hint) = error.hint {
+            ours = ours.hint(hint);
+        }
+        match error.source {
+            Some(source) => ours.because(source),
+            None => ours,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_object_is_told_from_a_missing_bucket() {
+        let kind = |situation| Error::from(StoreError::new(situation, "x")).kind();
+        assert_eq!(kind(Situation::NotFound), Kind::NotFound);
+        assert_eq!(kind(Situation::NoStore), Kind::Store);
+        assert_eq!(kind(Situation::Denied), Kind::Store);
+    }
+
+    #[test]
+    fn the_sentence_the_hint_and_the_cause_arrive() {
+        let error: Error =
+            StoreError::new(Situation::Denied, "no").hint("do").because("why").context("part 1").into();
+        assert_eq!((error.message(), error.advice()), ("part 1: no", Some("do")));
+        assert_eq!(error.source().unwrap().to_string(), "why");
+    }
+}

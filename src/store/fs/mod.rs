@@ -1,0 +1,231 @@
+//! A folder as a store: an object is a file, visible when it is whole.
+//!
+//! Folders are made 0700 and files 0600. What is being written lies beside its later place under a
+//! name that begins with `.pgstow-`, which no list shows. No symbolic link below the folder is
+//! followed, and nobody else's files are touched.
+
+mod paths;
+mod upload;
+
+use super::{
+    Chunks, Limits, Listed, Metadata, ObjectInfo, Result, Situation, Store, StoreError, StoreUrl, Stored,
+    Unfinished, Upload, check_key,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use paths::{explain, missing};
+use rustix::fs::OFlags;
+use std::fs::{File, OpenOptions};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use upload::Begun;
+
+/// What is being written begins with this.
+const HIDDEN: &str = ".pgstow-";
+
+/// How much one read asks the kernel for.
+const CHUNK: u64 = 1 << 20;
+
+/// The extended attribute that keeps an object's metadata, as JSON.
+const ATTRIBUTE: &str = "user.pgstow";
+
+/// A folder that keeps objects as files.
+pub(super) struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// The store in this folder; it is made with the first object, if its parent is there.
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    async fn on<T: Send + 'static>(
+        &self,
+        key: &str,
+        work: impl FnOnce(&Path, &str) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (root, key) = (self.root.clone(), key.to_owned());
+        blocking(move || work(&root, &key)).await
+    }
+}
+
+/// Does what waits for a disk where waiting is allowed.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|e| StoreError::new(Situation::Other, "work on the folder ended early").because(e))?
+}
+
+#[async_trait]
+impl Store for Folder {
+    fn limits(&self) -> Limits {
+        Limits {
+            max_parts: u32::MAX,
+            min_part: 1,
+            max_part: i64::MAX.unsigned_abs(),
+            max_object: i64::MAX.unsigned_abs(),
+            max_metadata: 2048,
+            put_is_create_only: true,
+            complete_is_create_only: true,
+        }
+    }
+
+    fn display_url(&self) -> String {
+        StoreUrl::File(self.root.clone()).to_string()
+    }
+
+    async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
+        let metadata = metadata.clone();
+        let begun = self.on(key, move |root, key| Begun::begin(root, key, &metadata, part_size)).await?;
+        Ok(Box::new(Arc::new(begun)))
+    }
+
+    async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
+        let length = bytes.len() as u64;
+        self.on(key, move |root, key| {
+            let begun = Begun::begin(root, key, &Metadata::new(), length)?;
+            let stored = begun.part(1, &bytes).and_then(|()| begun.complete(length));
+            if stored.is_err() {
+                begun.abort();
+            }
+            stored
+        })
+        .await
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo> {
+        self.on(key, |root, key| {
+            let (file, found) = open(root, key)?;
+            Ok(ObjectInfo {
+                bytes: found.len(),
+                etag: Some(etag(&found)),
+                checksum: None,
+                metadata: attribute(&file),
+            })
+        })
+        .await
+    }
+
+    async fn read(&self, key: &str, range: Range<u64>, pinned: Option<&str>) -> Result<Chunks> {
+        let (file, found) = self.on(key, open).await?;
+        let pinned = pinned.map(str::to_owned);
+        let unchanged = move |found: &std::fs::Metadata| match &pinned {
+            Some(pinned) if *pinned != etag(found) => Err(changed()),
+            _ => Ok(()),
+        };
+        unchanged(&found)?;
+        let (file, unchanged) = (Arc::new(file), Arc::new(unchanged));
+        let chunks = stream::try_unfold(range.start, move |from| {
+            let (file, unchanged, end) = (Arc::clone(&file), Arc::clone(&unchanged), range.end);
+            async move {
+                let length = end.saturating_sub(from).min(CHUNK);
+                if length == 0 {
+                    return Ok(None);
+                }
+                blocking(move || {
+                    let failed =
+                        |e| StoreError::new(Situation::Other, format!("read the folder: {e}")).because(e);
+                    let mut chunk = vec![0; usize::try_from(length).unwrap_or_default()];
+                    let got = file.read_at(&mut chunk, from).map_err(failed)?;
+                    unchanged(&file.metadata().map_err(failed)?)?;
+                    chunk.truncate(got);
+                    Ok((got > 0).then(|| (Bytes::from(chunk), from + got as u64)))
+                })
+                .await
+            }
+        });
+        Ok(chunks.boxed())
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        self.on(prefix, |root, prefix| {
+            let mut found = Vec::new();
+            paths::walk(root, prefix, &mut |key, name, file| {
+                if !name.starts_with(HIDDEN) && key.starts_with(prefix) {
+                    found.push(Listed { key, bytes: file.len(), modified: file.modified().ok() });
+                }
+            })?;
+            found.sort_by(|a, b| a.key.cmp(&b.key));
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.on(key, |root, key| paths::remove(root, &paths::of_key(root, key)?)).await
+    }
+
+    async fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+        self.on(prefix, |root, prefix| {
+            let mut found = Vec::new();
+            paths::walk(root, prefix, &mut |path, name, file| {
+                if let Some(object) = upload::object_of(name) {
+                    let key = format!("{}{object}", path.strip_suffix(name).unwrap_or_default());
+                    if key.starts_with(prefix) {
+                        let started = file.created().or_else(|_| file.modified()).ok();
+                        found.push(Unfinished { key, id: name.to_owned(), started });
+                    }
+                }
+            })?;
+            found.sort_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn abort_unfinished(&self, upload: &Unfinished) -> Result<()> {
+        let id = upload.id.clone();
+        self.on(&upload.key, move |root, key| {
+            let place = paths::of_key(root, key)?;
+            if upload::object_of(&id) != place.file_name().and_then(|name| name.to_str()) {
+                return Err(StoreError::new(Situation::Other, format!("{id:?} is no upload of {key}")));
+            }
+            paths::remove(root, &place.with_file_name(id))
+        })
+        .await
+    }
+
+    async fn free_space(&self) -> Result<Option<u64>> {
+        self.on("", |root, _| {
+            let there = root.ancestors().find(|path| path.exists()).unwrap_or(root);
+            let space =
+                rustix::fs::statvfs(there).map_err(|e| explain(&e.into(), "ask for free space on", there))?;
+            Ok(Some(space.f_bavail.saturating_mul(space.f_frsize)))
+        })
+        .await
+    }
+}
+
+fn open(root: &Path, key: &str) -> Result<(File, std::fs::Metadata)> {
+    let path = paths::of_key(root, key)?;
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(&path)
+        .map_err(|e| missing(&e, root, key, &path))?;
+    let found = file.metadata().map_err(|e| explain(&e, "look at", &path))?;
+    if found.is_file() {
+        Ok((file, found))
+    } else {
+        Err(StoreError::new(Situation::NotFound, format!("there is no object {key}")))
+    }
+}
+
+/// What tells two versions of a file apart: a replaced file has another inode, a rewritten one another time.
+fn etag(found: &std::fs::Metadata) -> String {
+    format!("{:x}-{:x}.{:x}-{:x}", found.ino(), found.mtime(), found.mtime_nsec(), found.len())
+}
+
+fn attribute(file: &File) -> Metadata {
+    let mut json = vec![0; 4096];
+    let length = rustix::fs::fgetxattr(file, ATTRIBUTE, &mut json[..]).unwrap_or_default();
+    json.get(..length).and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default()
+}
+
+fn changed() -> StoreError {
+    StoreError::new(Situation::Changed, "the object was replaced while it was read")
+}

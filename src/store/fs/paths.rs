@@ -1,0 +1,171 @@
+//! Keys as paths below the store's folder, and what the system says about them as situations.
+
+use super::{HIDDEN, Result, Situation, StoreError, check_key};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The path of a key. Refuses keys that leave the folder, be it through a symbolic link.
+pub(super) fn of_key(root: &Path, key: &str) -> Result<PathBuf> {
+    check_key(key)?;
+    let mut path = root.to_owned();
+    for segment in key.split('/') {
+        if segment.starts_with(HIDDEN) {
+            return Err(StoreError::new(Situation::Other, format!("{key:?} cannot be the key of an object")));
+        }
+        path.push(segment);
+        if path.is_symlink() {
+            let message = format!("{} is a symbolic link", path.display());
+            return Err(StoreError::new(Situation::Denied, message)
+                .hint("links inside a store are not followed; let the store's URL name the place itself"));
+        }
+    }
+    Ok(path)
+}
+
+/// Makes the folders down to `folder`, and tells which of them are new, outermost first.
+pub(super) fn make_folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut made = Vec::new();
+    let below = folder.strip_prefix(root).unwrap_or(Path::new(""));
+    let mut path = root.to_owned();
+    let mut segments = below.components();
+    loop {
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => made.push(path.clone()),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                return Err(StoreError::new(Situation::Other, format!("{} is not a folder", path.display())));
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound && path == root => return Err(no_folder(root)),
+            Err(e) => return Err(explain(&e, "make the folder", &path)),
+        }
+        match segments.next() {
+            Some(segment) => path.push(segment),
+            None => return Ok(made),
+        }
+    }
+}
+
+/// Removes a file, and the folders it leaves empty.
+pub(super) fn remove(root: &Path, path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(explain(&e, "remove", path)),
+        _ => {}
+    }
+    let within = |folder: &&Path| *folder != root && folder.starts_with(root);
+    for folder in path.ancestors().skip(1).take_while(within) {
+        // A folder that is not empty ends it; that is the usual end.
+        if fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the names in these folders durable.
+pub(super) fn sync_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    for folder in folders {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|e| explain(&e, "sync", folder))?;
+    }
+    Ok(())
+}
+
+/// Shows every file below the folder a prefix names: its key, its name, what is known of it.
+pub(super) fn walk(
+    root: &Path,
+    prefix: &str,
+    see: &mut dyn FnMut(String, &str, &fs::Metadata),
+) -> Result<()> {
+    if !root.is_dir() {
+        return Err(no_folder(root));
+    }
+    let start = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let first = if start.is_empty() { root.to_owned() } else { of_key(root, start)? };
+    let mut folders = vec![(first, start.to_owned())];
+    while let Some((folder, above)) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            // Gone since it was seen, or never there: nothing is in it.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
+            entries => entries.map_err(|e| explain(&e, "list", &folder))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(|e| explain(&e, "list", &folder))?;
+            // What is not UTF-8 is not ours.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let key = if above.is_empty() { name.clone() } else { format!("{above}/{name}") };
+            match entry.metadata() {
+                Ok(found) if found.is_dir() => folders.push((entry.path(), key)),
+                Ok(found) if found.is_file() => see(key, &name, &found),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Says why an object cannot be opened: it, or the whole folder, may not be there.
+pub(super) fn missing(error: &io::Error, root: &Path, key: &str, path: &Path) -> StoreError {
+    match error.kind() {
+        ErrorKind::NotFound if !root.is_dir() => no_folder(root),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            StoreError::new(Situation::NotFound, format!("there is no object {key}"))
+        }
+        _ => explain(error, "open", path),
+    }
+}
+
+fn no_folder(root: &Path) -> StoreError {
+    StoreError::new(Situation::NoStore, format!("there is no folder {}", root.display()))
+        .hint("check the path, and that its disk is mounted; only the last folder of it is made by itself")
+}
+
+/// Says what the system said, as a situation.
+pub(super) fn explain(error: &io::Error, doing: &str, path: &Path) -> StoreError {
+    let (situation, hint) = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            (Situation::NoSpace, Some("free space there, or prune old backups"))
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            (Situation::Denied, Some("let the user who runs pgstow write there, or read for restoring"))
+        }
+        ErrorKind::NotFound => (Situation::NotFound, None),
+        ErrorKind::Interrupted => (Situation::Transient, None),
+        _ => (Situation::Other, None),
+    };
+    let said = StoreError::new(situation, format!("{doing} {}: {error}", path.display()));
+    match hint {
+        Some(hint) => said.hint(hint),
+        None => said,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_forbidden_folder_have_their_hints() {
+        for (errno, situation) in [
+            (rustix::io::Errno::NOSPC, Situation::NoSpace),
+            (rustix::io::Errno::DQUOT, Situation::NoSpace),
+            (rustix::io::Errno::ACCESS, Situation::Denied),
+            (rustix::io::Errno::ROFS, Situation::Denied),
+        ] {
+            let error = explain(&errno.into(), "write", Path::new("/x/y"));
+            assert_eq!(error.situation(), situation);
+            assert!(error.to_string().contains("/x/y") && error.advice().is_some());
+        }
+    }
+
+    #[test]
+    fn a_link_does_not_lead_out() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
+        assert_eq!(of_key(root.path(), "link/x").unwrap_err().situation(), Situation::Denied);
+        assert!(of_key(root.path(), "../x").is_err());
+        assert!(of_key(root.path(), "a/.pgstow-x").is_err());
+        of_key(root.path(), "a/b").unwrap();
+    }
+}

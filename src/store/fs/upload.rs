@@ -1,0 +1,171 @@
+//! An object being written: a hidden file that gets its parts in any order, and its name at the end.
+
+use super::paths::{self, explain};
+use super::{ATTRIBUTE, HIDDEN, Metadata, Result, Situation, StoreError, Stored, Upload, blocking, etag};
+use crate::store::{Confirmed, check_parts};
+use async_trait::async_trait;
+use bytes::Bytes;
+use rustix::fs::XattrFlags;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tempfile::TempPath;
+
+/// How many random letters tell two uploads of one key apart.
+const RANDOM: usize = 8;
+
+/// The name of the object whose upload has this file name, if it is an upload's.
+pub(super) fn object_of(file_name: &str) -> Option<&str> {
+    file_name.strip_prefix(HIDDEN)?.get(RANDOM..)?.strip_prefix('-')
+}
+
+/// How far an upload is.
+enum Stage {
+    /// Under its hidden name, which goes away with it.
+    Hidden(TempPath),
+    /// Under its own name.
+    Visible,
+    /// Aborted.
+    Gone,
+}
+
+/// An upload into a folder. Dropped, it removes its file.
+pub(super) struct Begun {
+    key: String,
+    root: PathBuf,
+    place: PathBuf,
+    part_size: u64,
+    file: File,
+    stage: Mutex<Stage>,
+    parts: Mutex<Confirmed<()>>,
+    /// Folders that were made for it, outermost first.
+    made: Vec<PathBuf>,
+}
+
+impl Begun {
+    pub(super) fn begin(root: &Path, key: &str, metadata: &Metadata, part_size: u64) -> Result<Self> {
+        let place = paths::of_key(root, key)?;
+        if place.exists() {
+            return Err(exists(key));
+        }
+        let (made, file, hidden) = open_hidden(root, &place)?;
+        if !metadata.is_empty() {
+            let json = serde_json::to_vec(metadata).unwrap_or_default();
+            if let Err(e) = rustix::fs::fsetxattr(&file, ATTRIBUTE, &json, XattrFlags::empty()) {
+                tracing::debug!("{key}: the filesystem keeps no extended attributes: {e}");
+            }
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            root: root.to_owned(),
+            place,
+            part_size,
+            file,
+            stage: Mutex::new(Stage::Hidden(hidden)),
+            parts: Mutex::default(),
+            made,
+        })
+    }
+
+    pub(super) fn part(&self, number: u32, bytes: &[u8]) -> Result<()> {
+        let at = u64::from(number.saturating_sub(1)) * self.part_size;
+        self.file.write_all_at(bytes, at).map_err(|e| explain(&e, "write", &self.place))?;
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.insert(number, (bytes.len() as u64, ()));
+        Ok(())
+    }
+
+    pub(super) fn complete(&self, bytes: u64) -> Result<Stored> {
+        check_parts(&self.parts.lock().unwrap_or_else(PoisonError::into_inner), self.part_size, bytes)?;
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |e| explain(&e, "write", &self.place);
+        self.file.sync_all().map_err(failed)?;
+        let found = self.file.metadata().map_err(failed)?;
+        if found.len() != bytes {
+            let message = format!("{} has {} bytes instead of {bytes}", self.place.display(), found.len());
+            return Err(StoreError::new(Situation::Damaged, message));
+        }
+        match std::mem::replace(&mut *stage, Stage::Gone) {
+            Stage::Hidden(hidden) => {
+                if let Err(refused) = hidden.persist_noclobber(&self.place) {
+                    *stage = Stage::Hidden(refused.path);
+                    return Err(match refused.error.kind() {
+                        std::io::ErrorKind::AlreadyExists => exists(&self.key),
+                        _ => failed(refused.error),
+                    });
+                }
+            }
+            Stage::Visible => {}
+            Stage::Gone => {
+                return Err(StoreError::new(
+                    Situation::NotFound,
+                    format!("the upload of {} was aborted", self.key),
+                ));
+            }
+        }
+        *stage = Stage::Visible;
+        let folder = self.place.parent();
+        let above = self.made.iter().filter_map(|made| made.parent());
+        paths::sync_folders(folder.into_iter().chain(above))?;
+        Ok(Stored { bytes, etag: Some(etag(&found)), checksum: None, read_back: true })
+    }
+
+    pub(super) fn abort(&self) {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stage::Visible = std::mem::replace(&mut *stage, Stage::Gone) {
+            // Nobody waited for the completion's answer, so nobody counts on the object.
+            let _ = std::fs::remove_file(&self.place);
+        }
+        for folder in self.made.iter().rev().filter(|folder| **folder != self.root) {
+            // Another backup may have moved in by now.
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+fn open_hidden(root: &Path, place: &Path) -> Result<(Vec<PathBuf>, File, TempPath)> {
+    let folder = place.parent().unwrap_or(root);
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let suffix = format!("-{name}");
+    let mut made = Vec::new();
+    for again in [true, true, false] {
+        made.extend(paths::make_folders(root, folder)?);
+        match tempfile::Builder::new().prefix(HIDDEN).rand_bytes(RANDOM).suffix(&suffix).tempfile_in(folder) {
+            Ok(file) => {
+                let (file, hidden) = file.into_parts();
+                return Ok((made, file, hidden));
+            }
+            // A deletion took the empty folder away in between.
+            Err(e) if again && e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(explain(&e, "write into", folder)),
+        }
+    }
+    Err(StoreError::new(Situation::Transient, format!("{} keeps disappearing", folder.display())))
+}
+
+fn exists(key: &str) -> StoreError {
+    StoreError::new(Situation::Exists, format!("{key} exists in the store"))
+}
+
+#[async_trait]
+impl Upload for Arc<Begun> {
+    async fn part(&self, number: u32, bytes: Bytes) -> Result<()> {
+        let begun = Arc::clone(self);
+        blocking(move || begun.as_ref().part(number, &bytes)).await
+    }
+
+    async fn complete(&self, bytes: u64) -> Result<Stored> {
+        let begun = Arc::clone(self);
+        blocking(move || begun.as_ref().complete(bytes)).await
+    }
+
+    async fn abort(&self) -> Result<()> {
+        let begun = Arc::clone(self);
+        blocking(move || {
+            begun.as_ref().abort();
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,226 @@
+//! Trying again: a store around a store, which repeats what may pass.
+//!
+//! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a
+//! completion is the backend's knowledge. A retry that worked is said, once, with its end.
+
+use super::{
+    Chunks, Limits, Listed, Metadata, ObjectInfo, Result, Situation, Store, StoreError, Stored, Unfinished,
+    Upload,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often and how patiently to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How often to try altogether, at least once.
+    pub attempts: u32,
+    /// The longest pause after the first failure; it doubles with each further one.
+    pub first: Duration,
+    /// The longest pause at all.
+    pub cap: Duration,
+}
+
+impl Default for Retry {
+    /// Eight attempts, about half a minute of pauses on average.
+    fn default() -> Self {
+        Self { attempts: 8, first: Duration::from_millis(500), cap: Duration::from_secs(20) }
+    }
+}
+
+impl Retry {
+    /// Pauses after the `failures`th failure in a row: a random part of the doubling longest pause.
+    ///
+    /// Full jitter, so that parts refused together do not come back together.
+    pub async fn pause(&self, failures: u32) {
+        let longest = self.first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.cap);
+        let mut random = [0xff_u8; 4];
+        // Without randomness the pause is the longest one.
+        let _ = getrandom::fill(&mut random);
+        let share = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
+        tokio::time::sleep(longest.mul_f64(share)).await;
+    }
+
+    /// Does `work` until it succeeds, fails for good, or was tried often enough.
+    pub async fn run<T, F: Future<Output = Result<T>>>(
+        &self,
+        what: impl fmt::Display,
+        mut work: impl FnMut(u32) -> F,
+    ) -> Result<T> {
+        let mut attempt = 1;
+        let mut last: Option<StoreError> = None;
+        loop {
+            match work(attempt).await {
+                Ok(value) => {
+                    if let Some(error) = last {
+                        tracing::warn!("{what}: {error}; it worked on attempt {attempt}");
+                    }
+                    return Ok(value);
+                }
+                Err(error) if error.situation().may_pass() && attempt < self.attempts => {
+                    tracing::debug!("{what}: {error}; attempt {attempt} of {}", self.attempts);
+                    self.pause(attempt).await;
+                    last = Some(error);
+                    attempt += 1;
+                }
+                Err(error) if error.situation().may_pass() && attempt > 1 => {
+                    return Err(error.context(what).and(format_args!("gave up after {attempt} attempts")));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A store that tries again.
+pub(super) struct Retrying {
+    inner: Arc<dyn Store>,
+    retry: Retry,
+}
+
+impl Retrying {
+    pub(super) fn new(inner: Arc<dyn Store>, retry: Retry) -> Self {
+        Self { inner, retry }
+    }
+
+    /// Decides whether the object that now takes the key is the one we put, whose answer was lost.
+    async fn ours_after_all(&self, key: &str, bytes: &Bytes, taken: StoreError) -> Result<Stored> {
+        let length = bytes.len() as u64;
+        // One byte more than ours, so that a longer object is told apart.
+        let there = async { self.inner.read(key, 0..length + 1, None).await?.try_collect::<Vec<_>>().await };
+        let read_back = match there.await {
+            Ok(chunks) if chunks.concat() == *bytes => true,
+            Ok(_) => return Err(taken),
+            Err(error) if error.situation() == Situation::Denied => {
+                tracing::warn!(
+                    "{key}: the answer to writing it was lost, and it is there now; this key may not read it to make sure"
+                );
+                false
+            }
+            Err(error) => return Err(error.context(taken)),
+        };
+        Ok(Stored { bytes: length, etag: None, checksum: None, read_back })
+    }
+}
+
+#[async_trait]
+impl Store for Retrying {
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    fn display_url(&self) -> String {
+        self.inner.display_url()
+    }
+
+    async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
+        let what = format_args!("begin {key}").to_string();
+        let inner = self.retry.run(what, |_| self.inner.begin(key, metadata, part_size)).await?;
+        Ok(Box::new(RetryingUpload { inner, retry: self.retry }))
+    }
+
+    async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
+        self.retry
+            .run(format!("write {key}"), |attempt| {
+                let bytes = bytes.clone();
+                async move {
+                    match self.inner.put_new(key, bytes.clone()).await {
+                        Err(error) if attempt > 1 && error.situation() == Situation::Exists => {
+                            self.ours_after_all(key, &bytes, error).await
+                        }
+                        answer => answer,
+                    }
+                }
+            })
+            .await
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo> {
+        self.retry.run(format!("look at {key}"), |_| self.inner.head(key)).await
+    }
+
+    async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks> {
+        self.retry.run(format!("read {key}"), |_| self.inner.read(key, range.clone(), etag)).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        self.retry.run("list the store", |_| self.inner.list(prefix)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.retry.run(format!("delete {key}"), |_| self.inner.delete(key)).await
+    }
+
+    async fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
+        self.retry.run("list unfinished uploads", |_| self.inner.unfinished(prefix)).await
+    }
+
+    async fn abort_unfinished(&self, upload: &Unfinished) -> Result<()> {
+        let what = format!("abort the upload of {}", upload.key);
+        self.retry.run(what, |_| self.inner.abort_unfinished(upload)).await
+    }
+
+    async fn free_space(&self) -> Result<Option<u64>> {
+        self.inner.free_space().await
+    }
+}
+
+struct RetryingUpload {
+    inner: Box<dyn Upload>,
+    retry: Retry,
+}
+
+#[async_trait]
+impl Upload for RetryingUpload {
+    async fn part(&self, number: u32, bytes: Bytes) -> Result<()> {
+        self.retry.run(format!("part {number}"), |_| self.inner.part(number, bytes.clone())).await
+    }
+
+    async fn complete(&self, bytes: u64) -> Result<Stored> {
+        self.retry.run("complete the upload", |_| self.inner.complete(bytes)).await
+    }
+
+    async fn abort(&self) -> Result<()> {
+        self.retry.run("abort the upload", |_| self.inner.abort()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    const FAST: Retry = Retry { attempts: 3, first: Duration::from_millis(1), cap: Duration::from_millis(2) };
+
+    async fn failing(times: u32, situation: Situation) -> (Result<u32>, u32) {
+        let tried = AtomicU32::new(0);
+        let answer = FAST
+            .run("x", |attempt| {
+                tried.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    if attempt <= times { Err(StoreError::new(situation, "busy")) } else { Ok(attempt) }
+                }
+            })
+            .await;
+        (answer, tried.into_inner())
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_tried_again_and_nothing_else() {
+        assert_eq!(failing(2, Situation::Transient).await.0.unwrap(), 3);
+        let (error, tried) = failing(3, Situation::Unreachable).await;
+        assert_eq!(
+            (error.unwrap_err().to_string().as_str(), tried),
+            ("x: busy; gave up after 3 attempts", 3)
+        );
+        for situation in [Situation::Denied, Situation::NotFound, Situation::Exists, Situation::NoSpace] {
+            let (error, tried) = failing(1, situation).await;
+            assert_eq!((error.unwrap_err().to_string().as_str(), tried), ("busy", 1));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What S3 and the network say, as situations, sentences and hints. Status codes end here.
+
+use super::{HttpResponse, ProvideErrorMetadata, SdkError, Situation, StoreError};
+use std::error::Error as StdError;
+use std::time::Duration;
+
+/// Explains failures of one bucket: it knows whom was spoken to, and as what.
+#[derive(Clone)]
+pub(super) struct Speaker {
+    bucket: String,
+    host: String,
+    region: String,
+}
+
+const RIGHTS: &str = "the key may lack a right: writing takes s3:PutObject and s3:AbortMultipartUpload, reading back \
+                      s3:GetObject and s3:ListBucket; or it belongs to another bucket or prefix";
+
+impl Speaker {
+    pub(super) fn new(bucket: &str, host: String, region: String) -> Self {
+        Self { bucket: bucket.to_owned(), host, region }
+    }
+
+    /// What an SDK's error means.
+    pub(super) fn explain<E>(&self, error: SdkError<E, HttpResponse>) -> StoreError
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        let Some(response) = error.raw_response() else {
+            return self.unanswered(&error);
+        };
+        let status = response.status().as_u16();
+        let region = response.headers().get("x-amz-bucket-region").map(str::to_owned);
+        let (code, message) = match &error {
+            SdkError::ServiceError(answer) => (answer.err().code(), answer.err().message()),
+            _ => (None, None),
+        };
+        self.answered(status, code.unwrap_or_default(), message.unwrap_or_default(), region)
+    }
+
+    /// What an answer means: by its code where there is one, by its status otherwise.
+    fn answered(&self, status: u16, code: &str, message: &str, region: Option<String>) -> StoreError {
+        use Situation::{Damaged, Denied, Exists, NoSpace, NoStore, NotFound, Other, Transient, Unsupported};
+        let Self { bucket, host, region: ours } = self;
+        let named = if code.is_empty() { status.to_string() } else { format!("{status} {code}") };
+        let error = match (code, status) {
+            ("NoSuchBucket", _) => new(NoStore, format!("there is no bucket {bucket} at {host}"))
+                .hint("check the bucket's name, the endpoint and the region; pgstow does not make buckets"),
+            ("NoSuchUpload", _) => new(NotFound, "the store does not know the upload (any more)")
+                .hint("someone aborted it, or a lifecycle rule of the bucket did: give it more days"),
+            ("SignatureDoesNotMatch", _) => new(Denied, format!("{host} refuses the access key's secret"))
+                .hint("check AWS_SECRET_ACCESS_KEY, or the secret in the AWS profile (AWS_PROFILE)"),
+            ("InvalidAccessKeyId", _) => new(Denied, format!("{host} does not know the access key"))
+                .hint("check AWS_ACCESS_KEY_ID or AWS_PROFILE, and that the endpoint is the key's"),
+            ("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired", _) => {
+                new(Denied, "the session's token has expired or is not valid")
+                    .hint("get new temporary credentials: AWS_SESSION_TOKEN belongs to its key and secret")
+            }
+            // The SDK has learnt the difference from this answer, so the next attempt may pass.
+            ("RequestTimeTooSkewed", _) => {
+                new(Transient, format!("this machine's clock differs from {host}'s"))
+                    .hint("set the clock (NTP): signatures are good for 15 minutes")
+            }
+            (
+                "PermanentRedirect"
+                | "AuthorizationHeaderMalformed"
+                | "IllegalLocationConstraintException"
+                | "TemporaryRedirect",
+                _,
+            )
+            | (_, 301 | 307) => {
+                let (place, advice) = match region.as_deref().or_else(|| region_in(message)) {
+                    Some(there) => {
+                        (format!("in region {there}"), format!("add region={there} to the store's URL"))
+                    }
+                    None => {
+                        ("elsewhere".to_owned(), "add the bucket's region=… to the store's URL".to_owned())
+                    }
+                };
+                new(Other, format!("bucket {bucket} lies {place}, it was asked for in {ours}")).hint(advice)
+            }
+            (
+                "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch",
+                _,
+            ) => new(Damaged, "the bytes do not match their checksum in the store"),
+            ("QuotaExceeded" | "InsufficientStorage" | "XMinioStorageFull" | "StorageFull", _)
+            | (_, 413 | 507) => new(NoSpace, format!("the store is full ({named})"))
+                .hint("raise its quota, or prune old backups"),
+            // Backblaze's word for an account's own limit.
+            (_, 403) if message.contains("cap exceeded") => {
+                new(NoSpace, format!("the account's cap is reached ({named})"))
+                    .hint("raise the cap in its settings")
+            }
+            ("OperationAborted" | "ConditionalRequestConflict" | "RequestTimeout" | "SlowDown", _)
+            | (_, 408 | 409 | 429 | 500 | 502 | 503 | 504) => {
+                new(Transient, format!("the store answered {named}"))
+            }
+            ("InternalError" | "ServiceUnavailable" | "Throttling" | "ThrottlingException", _) => {
+                new(Transient, format!("the store answered {named}"))
+            }
+            ("NotImplemented", _) | (_, 501 | 405) => {
+                new(Unsupported, format!("the store cannot do this ({named})"))
+                    .hint("try checksum=compat in the store's URL, or profile=… where the service has one")
+            }
+            (_, 401 | 403) => {
+                new(Denied, format!("access to bucket {bucket} is denied ({named})")).hint(RIGHTS)
+            }
+            (_, 404) => new(NotFound, "there is no such object"),
+            (_, 412) => new(Exists, "the object exists"),
+            (_, 200..=299) => new(Transient, format!("the store answered {named} with an error in it")),
+            _ => new(Other, format!("the store refuses the request ({named})")),
+        };
+        if message.is_empty() { error } else { error.because(message) }
+    }
+
+    /// What it means that there was no answer.
+    fn unanswered<E: StdError + 'static>(&self, error: &SdkError<E, HttpResponse>) -> StoreError {
+        use Situation::{Denied, Other, Unreachable};
+        let host = &self.host;
+        let chain = chain(error);
+        let says = |words: &[&str]| words.iter().any(|word| chain.contains(word));
+        let said = if says(&[
+            "credentials",
+            "Credentials",
+            "no providers in chain",
+            "profile file",
+            "identity",
+        ]) {
+            new(Denied, "no credentials for the store were found").hint(
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (aws_profile=… in the store's URL)",
+            )
+        } else if says(&["dns error", "failed to lookup address"]) {
+            new(Unreachable, format!("the host {host} cannot be found"))
+                .hint("check endpoint and region in the store's URL, and the network's DNS")
+        } else if says(&["Connection refused", "ConnectionRefused"]) {
+            new(Unreachable, format!("{host} refuses connections"))
+                .hint("check endpoint and port in the store's URL")
+        } else if says(&[
+            "certificate",
+            "Certificate",
+            "UnknownIssuer",
+            "InvalidContentType",
+            "received corrupt message",
+        ]) {
+            new(Other, format!("no trusted TLS connection to {host}"))
+                .hint("check the endpoint's https://; for an authority of your own set SSL_CERT_FILE to its certificate")
+        } else if matches!(error, SdkError::TimeoutError(_)) || says(&["timed out", "timeout"]) {
+            new(Unreachable, format!("{host} does not answer")).hint("check endpoint and firewall")
+        } else if matches!(error, SdkError::ConstructionFailure(_)) {
+            new(Other, "the request to the store cannot be made")
+        } else {
+            new(Unreachable, format!("the connection to {host} broke"))
+        };
+        said.because(chain)
+    }
+
+    /// No answer came within the deadline.
+    pub(super) fn silent(&self, deadline: Duration) -> StoreError {
+        let message = format!("{} did not answer within {} s", self.host, deadline.as_secs_f32());
+        StoreError::new(Situation::Unreachable, message).hint("where the network is slow, raise --timeout")
+    }
+
+    /// The body of an answer ended before its end.
+    pub(super) fn broken(&self, error: impl StdError + Send + Sync + 'static) -> StoreError {
+        StoreError::new(Situation::Unreachable, format!("the connection to {} broke", self.host))
+            .because(error)
+    }
+
+    /// Names the object where the answer was about one.
+    #[expect(clippy::unused_self, reason = "reads as the others do")]
+    pub(super) fn about(&self, error: StoreError, full: &str) -> StoreError {
+        match error.situation() {
+            Situation::NotFound | Situation::Exists => error.context(full),
+            _ => error,
+        }
+    }
+}
+
+fn new(situation: Situation, message: impl Into<String>) -> StoreError {
+    StoreError::new(situation, message)
+}
+
+/// Whether a range begins behind the object's end.
+pub(super) fn is_beyond_the_end<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    error.raw_response().is_some_and(|response| response.status().as_u16() == 416)
+}
+
+/// The region a message names: "the region 'us-east-1' is wrong; expecting 'eu-west-1'".
+fn region_in(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("expecting")?;
+    let region =
+        rest.trim_start_matches([' ', ':']).strip_prefix(['\'', '"', '`'])?.split(['\'', '"', '`']).next()?;
+    (!region.is_empty()).then_some(region)
+}
+
+/// An error and what is behind it, in one line.
+fn chain(error: &dyn StdError) -> String {
+    let mut words = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        words.push(cause.to_string());
+        next = cause.source();
+    }
+    words.dedup();
+    words.join(": ")
+}

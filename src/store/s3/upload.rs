@@ -1,0 +1,210 @@
+//! A multipart upload: parts with their checksums, a completion that can be asked again.
+
+use super::{
+    Answer, BodySum, Bucket, NONCE, Sent, crc64, exists, from_headers, length_of, on_the_way, to_headers,
+};
+use crate::store::{
+    Checksums, Confirmed, Metadata, Result, Situation, StoreError, Stored, Upload, check_parts,
+};
+use async_trait::async_trait;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use crc_fast::CrcAlgorithm;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many times longer than any other request a completion may take: some stores copy the parts.
+const COMPLETION: u32 = 10;
+
+/// Begins an upload.
+pub(super) async fn begin(
+    s3: Arc<Bucket>,
+    full: String,
+    metadata: &Metadata,
+    part_size: u64,
+) -> Result<Box<dyn Upload>> {
+    if !s3.limits.complete_is_create_only {
+        s3.refuse_existing(&full).await?;
+    }
+    let nonce = nonce()?;
+    let mut metadata = metadata.clone();
+    metadata.insert(NONCE.to_owned(), nonce.clone());
+    let mut request = s3
+        .client
+        .create_multipart_upload()
+        .bucket(&s3.url.bucket)
+        .key(&full)
+        .content_type("application/octet-stream")
+        .set_metadata(Some(to_headers(&metadata, s3.limits.max_metadata)?));
+    if s3.checksums == Checksums::Full {
+        request =
+            request.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject);
+    }
+    let begun = s3.ask(0, request.send()).await?;
+    let Some(id) = begun.upload_id().filter(|id| !id.is_empty()).map(str::to_owned) else {
+        return Err(StoreError::new(Situation::Other, "the store began an upload without naming it"));
+    };
+    let (parts, asked) = (Mutex::default(), AtomicBool::new(false));
+    Ok(Box::new(Multipart { s3, full, id, nonce, part_size, parts, asked }))
+}
+
+fn nonce() -> Result<String> {
+    let mut random = [0_u8; 16];
+    getrandom::fill(&mut random)
+        .map_err(|e| StoreError::new(Situation::Other, format!("the system gives no random bytes: {e}")))?;
+    Ok(hex::encode(random))
+}
+
+/// A part as the store confirmed it.
+struct Part {
+    etag: String,
+    crc: Option<u64>,
+}
+
+struct Multipart {
+    s3: Arc<Bucket>,
+    full: String,
+    id: String,
+    nonce: String,
+    part_size: u64,
+    parts: Mutex<Confirmed<Part>>,
+    /// Whether a completion was asked for before, so that the object may be there already.
+    asked: AtomicBool,
+}
+
+impl Multipart {
+    /// The completion's list, and what the object must come out as.
+    fn whole(&self, bytes: u64) -> Result<(CompletedMultipartUpload, Sent)> {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        check_parts(&parts, self.part_size, bytes)?;
+        let mut list = CompletedMultipartUpload::builder();
+        let mut crc = Some(0);
+        for (number, (length, part)) in parts.iter() {
+            let number = i32::try_from(*number).unwrap_or(i32::MAX);
+            list = list.parts(CompletedPart::builder().part_number(number).e_tag(&part.etag).build());
+            crc = crc.zip(part.crc).map(|(whole, next)| {
+                crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, whole, next, *length)
+            });
+        }
+        Ok((list.build(), Sent { bytes, checksum: crc.map(crc64) }))
+    }
+
+    async fn ask(&self, list: CompletedMultipartUpload, sent: &Sent) -> Result<Answer> {
+        let s3 = &self.s3;
+        let size = s3.says_object_size.then(|| i64::try_from(sent.bytes).ok()).flatten();
+        let request = s3
+            .client
+            .complete_multipart_upload()
+            .bucket(&s3.url.bucket)
+            .key(&self.full)
+            .upload_id(&self.id)
+            .multipart_upload(list)
+            .set_checksum_type(sent.checksum.is_some().then_some(ChecksumType::FullObject))
+            .set_checksum_crc64_nvme(sent.checksum.clone())
+            .set_mpu_object_size(size)
+            .set_if_none_match(s3.limits.complete_is_create_only.then(|| "*".to_owned()));
+        let said = s3.ask_within(s3.request_timeout * COMPLETION, request.send()).await?;
+        Ok(Answer::new(said.e_tag(), said.checksum_crc64_nvme()))
+    }
+
+    fn is_ours(&self, head: &HeadObjectOutput) -> bool {
+        from_headers(head.metadata()).get(NONCE) == Some(&self.nonce)
+    }
+
+    /// Finds out whether an earlier asking, whose answer was lost, went through.
+    async fn after_all(&self, sent: Sent, refused: StoreError) -> Result<Stored> {
+        match self.s3.head(&self.full).await {
+            Ok(head) if self.is_ours(&head) => {
+                tracing::debug!(
+                    "{}: an earlier completion went through, {} bytes",
+                    self.full,
+                    length_of(&head)
+                );
+                self.s3.confirm(&self.full, sent, Answer::of_head(&head)).await
+            }
+            Ok(_) => Err(exists(&self.full)),
+            Err(error) if error.situation() == Situation::NotFound => Err(refused),
+            Err(error) if error.situation() != Situation::Denied => Err(error),
+            Err(_) if refused.situation() == Situation::Exists => {
+                tracing::warn!(
+                    "{}: the answer to completing it was lost, and it is there now; this key may not read it to make sure",
+                    self.full
+                );
+                Ok(Stored { bytes: sent.bytes, etag: None, checksum: None, read_back: false })
+            }
+            Err(error) => Err(StoreError::new(
+                Situation::Other,
+                format!(
+                    "whether {} was completed is not known: the answer was lost, and the key may not look",
+                    self.full
+                ),
+            )
+            .because(error)
+            .hint("run it again; give the key the right to read (s3:GetObject) to have such cases settled")),
+        }
+    }
+}
+
+#[async_trait]
+impl Upload for Multipart {
+    async fn part(&self, number: u32, bytes: Bytes) -> Result<()> {
+        let s3 = &self.s3;
+        let length = bytes.len() as u64;
+        let sum = BodySum::of(s3.checksums, &bytes).await?;
+        let request = s3
+            .client
+            .upload_part()
+            .bucket(&s3.url.bucket)
+            .key(&self.full)
+            .upload_id(&self.id)
+            .part_number(i32::try_from(number).unwrap_or(i32::MAX))
+            .set_checksum_crc64_nvme(sum.crc.map(crc64))
+            .set_content_md5(sum.md5)
+            .body(ByteStream::from(bytes));
+        let said = s3.ask(length, request.send()).await.map_err(on_the_way)?;
+        let (theirs, ours) = (said.checksum_crc64_nvme(), sum.crc.map(crc64));
+        if theirs.is_some() && ours.is_some() && theirs != ours.as_deref() {
+            return Err(StoreError::new(Situation::Transient, "it arrived damaged"));
+        }
+        let Some(etag) = said.e_tag().filter(|etag| !etag.is_empty()).map(str::to_owned) else {
+            return Err(StoreError::new(Situation::Other, "the store confirmed a part without an ETag"));
+        };
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.insert(number, (length, Part { etag, crc: sum.crc }));
+        Ok(())
+    }
+
+    async fn complete(&self, bytes: u64) -> Result<Stored> {
+        if bytes == 0 {
+            // A completion needs a part; an empty one is allowed as the last.
+            self.part(1, Bytes::new()).await?;
+        }
+        let (list, sent) = self.whole(bytes)?;
+        let asked_before = self.asked.swap(true, Ordering::Relaxed);
+        match self.ask(list, &sent).await {
+            Ok(said) => self.s3.confirm(&self.full, sent, said).await,
+            Err(error)
+                if asked_before && matches!(error.situation(), Situation::NotFound | Situation::Exists) =>
+            {
+                self.after_all(sent, error).await
+            }
+            Err(error) => Err(self.s3.speaker.about(error, &self.full)),
+        }
+    }
+
+    async fn abort(&self) -> Result<()> {
+        self.s3.abort(&self.full, &self.id).await?;
+        if !self.asked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.s3.head(&self.full).await {
+            Ok(head) if self.is_ours(&head) => self.s3.delete(&self.full).await,
+            // Not there, someone else's, or not for this key to know.
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.situation(), Situation::NotFound | Situation::Denied) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
