@@ -9,7 +9,7 @@ use crate::cli::{
 };
 use crate::error::{Error, Result};
 use crate::names::Name;
-use crate::pipeline::keys::{Identities, Passphrase, Recipients};
+use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
 use crate::postgres::{ConnInfo, DumpOptions, RestoreOptions, clients::Search};
 use crate::signing::{SigningKey, VerifyKey};
 use crate::store::{Credentials, OpenOptions, StoreUrl};
@@ -242,62 +242,72 @@ fn encryption(words: &BackupWords) -> Result<Encryption> {
     let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
     let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
     let passphrase = match (&words.passphrase_file, words.passphrase) {
-        (Some(file), _) => Some(Passphrase::new(secret_file(file, "the passphrase file")?)),
+        (Some(file), _) => Some(secret_file(file, "the passphrase file")?),
         (None, true) => Some(ask_new_passphrase()?),
-        (None, false) => variable("PGSTOW_PASSPHRASE").map(Passphrase::new),
+        (None, false) => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
     };
     let asked_for = !recipients.is_empty() || !words.recipients_file.is_empty() || passphrase.is_some();
     match (words.no_encryption, asked_for) {
-        (true, true) => Err(Error::usage("--no-encryption and recipients contradict each other")),
-        (true, false) => Ok(Encryption::None),
-        (false, false) => Err(Error::usage("no recipient was given, so nobody could read the backup").hint(
-            "make a key with `pgstow keygen -o key.txt`, keep key.txt safe and away from here, and give the age1… it prints \
-             with --recipient; --no-encryption stores the backup readable for everyone who can read the store",
-        )),
-        (false, true) => {
-            let recipients = Recipients::read(&recipients, &words.recipients_file, passphrase)?;
-            Ok(Encryption::To(Arc::new(recipients)))
+        (true, true) => return Err(Error::usage("--no-encryption and recipients contradict each other")),
+        (true, false) => return Ok(Encryption::None),
+        (false, false) => {
+            return Err(Error::usage("no recipient was given, so nobody could read the backup").hint(
+                "make a key with `pgstow keygen -o key.txt`, keep key.txt safe and away from here, and give the age1… it \
+                 prints with --recipient; --no-encryption stores the backup readable for everyone who can read the store",
+            ));
         }
+        (false, true) => {}
     }
+    let mut keys = Recipients::parse(recipients)?;
+    for file in &words.recipients_file {
+        keys.add_file(file)?;
+    }
+    if let Some(passphrase) = passphrase {
+        keys.add_passphrase(passphrase)?;
+    }
+    keys.check()?;
+    Ok(Encryption::To(Arc::new(keys)))
 }
 
 fn signing_key(file: Option<&Path>) -> Result<Option<SigningKey>> {
     let text = match file {
         Some(file) => Some(secret_file(file, "the signing key")?),
-        None => variable("PGSTOW_SIGNING_KEY"),
+        None => variable("PGSTOW_SIGNING_KEY").map(SecretString::from),
     };
-    text.map(|text| SigningKey::parse(&text, variable("PGSTOW_SIGNING_PASSWORD"))).transpose()
+    text.map(|text| SigningKey::parse(text.expose_secret(), variable("PGSTOW_SIGNING_PASSWORD"))).transpose()
 }
 
 fn verify_key(words: &TrustWords) -> Result<Option<VerifyKey>> {
     let Some(text) = &words.verify_key else { return Ok(None) };
     let path = Path::new(text);
-    let text = if path.is_file() { secret_file(path, "the verification key")? } else { text.clone() };
-    VerifyKey::parse(&text).map(Some)
+    let text = if path.is_file() { secret_file(path, "the verification key")? } else { text.as_str().into() };
+    VerifyKey::parse(text.expose_secret()).map(Some)
 }
 
 /// Reads a small file whole; the newline that ends it is not part of what it holds.
-fn secret_file(path: &Path, what: &str) -> Result<String> {
+fn secret_file(path: &Path, what: &str) -> Result<SecretString> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::settings(format!("{what} {} cannot be read", path.display())).because(e))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+    Ok(text.strip_suffix('\r').unwrap_or(text).into())
 }
 
-fn ask_new_passphrase() -> Result<Passphrase> {
-    let first = ask("Passphrase for the backup: ")?;
-    if first != ask("The same again: ")? {
+fn ask_new_passphrase() -> Result<SecretString> {
+    let nobody = || {
+        Error::settings("there is no terminal to ask for a passphrase on")
+            .hint("give it in PGSTOW_PASSPHRASE or with --passphrase-file")
+    };
+    let first = ask("Passphrase for the backup").ok_or_else(nobody)?;
+    let second = ask("The same again").ok_or_else(nobody)?;
+    if first.expose_secret() != second.expose_secret() {
         return Err(Error::settings("the two passphrases differ"));
     }
-    Ok(Passphrase::new(first))
+    Ok(first)
 }
 
-fn ask(prompt: &str) -> Result<String> {
-    rpassword::prompt_password(prompt).map_err(|e| {
-        Error::settings("there is no terminal to ask for a passphrase on")
-            .because(e)
-            .hint("give it in PGSTOW_PASSPHRASE or with --passphrase-file")
-    })
+/// Asks on the terminal, which need not be stdin; `None` where there is none.
+fn ask(for_what: &str) -> Option<SecretString> {
+    rpassword::prompt_password(format!("{for_what}: ")).ok().map(SecretString::from)
 }
 
 /// `pgstow list`.
@@ -353,6 +363,8 @@ pub struct Source {
     pub store: StoreSettings,
     /// The keys.
     pub identities: Identities,
+    /// Asks for the passphrase of a backup that wants one.
+    pub ask: fn(&str) -> Option<SecretString>,
     /// Whose manifests to believe.
     pub trusted: Option<VerifyKey>,
 }
@@ -361,19 +373,26 @@ impl Source {
     fn read(select: SelectWords, store: &StoreWords, open: &OpenWords) -> Result<Self> {
         let passphrase = match &open.passphrase_file {
             Some(file) => Some(secret_file(file, "the passphrase file")?),
-            None => variable("PGSTOW_PASSPHRASE"),
+            None => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
         };
-        let typed = variable("PGSTOW_IDENTITY");
-        let identities = Identities::read(
-            typed.as_deref(),
-            &open.identity_file,
-            passphrase.map(Passphrase::new),
-            |what| ask(&format!("Passphrase for {what}: ")).ok().map(Passphrase::new),
-        )?;
+        // The passphrase that was given opens protected identities too; only without one is anybody asked.
+        let given = passphrase.clone();
+        let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
+        let mut identities = Identities::default();
+        for file in &open.identity_file {
+            identities.add_file(file, &asking)?;
+        }
+        if let Some(text) = variable("PGSTOW_IDENTITY").map(SecretString::from) {
+            identities.add_text(&text, "PGSTOW_IDENTITY", &asking)?;
+        }
+        if let Some(passphrase) = passphrase {
+            identities.add_passphrase(passphrase);
+        }
         Ok(Self {
             select: Select::read(select)?,
             store: StoreSettings::read(store)?,
             identities,
+            ask,
             trusted: verify_key(&open.trust)?,
         })
     }

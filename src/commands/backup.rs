@@ -21,6 +21,7 @@ use crate::store::{Metadata, Store, Stored};
 use crate::upload::{self, Uploading};
 use indicatif::BinaryBytes;
 use serde_json::json;
+use std::cell::Cell;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -110,22 +111,26 @@ impl<'a> Run<'a> {
     /// Streams the dump into the store. Either the object is complete and as we sent it, or the
     /// upload is aborted and the first error is returned.
     async fn ship(&self, stop: &Stop) -> Result<Shipped> {
-        let begin = Uploading::begin(&*self.store, &self.object_key(), &self.metadata(), self.part_size);
-        let upload = stop.or(begin).await?;
+        let (key, metadata) = (self.object_key(), self.metadata());
+        let upload = stop.or(Uploading::begin(&*self.store, &key, &metadata, self.part_size)).await?;
+        let completing = Cell::new(false);
         let whole = async {
             let (packed, contents) = self.stream(&upload).await?;
+            completing.set(true);
             let stored = upload.complete(packed.stored.bytes).await?;
-            Ok((packed, contents, stored))
+            Ok(Shipped { packed, stored, contents, finished_at: Timestamp::now() })
         };
-        match stop.or(whole).await {
-            Ok((packed, contents, stored)) => Ok(Shipped { packed, stored, contents, finished_at: Timestamp::now() }),
-            Err(first) => {
-                if let Err(second) = upload.abort().await {
-                    tracing::warn!("{second}");
-                }
-                Err(first)
+        let outcome = stop.or(whole).await;
+        if outcome.is_err() {
+            // The first error is the one to report; what tidying up meets is said beside it.
+            if let Err(second) = upload.abort().await {
+                tracing::warn!("{second}");
+            }
+            if completing.get() {
+                take_back(&*self.store, &self.place, &key).await;
             }
         }
+        outcome
     }
 
     /// The way of a backup: pg_dump → archive reader → frames → compress → encrypt → parts → store.

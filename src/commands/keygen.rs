@@ -2,7 +2,7 @@
 //! to stdout.
 
 use crate::error::{Error, Result};
-use crate::pipeline::keys;
+use crate::pipeline::keys::{self, ExposeSecret};
 use crate::report::Report;
 use crate::settings::Keygen;
 use crate::signing;
@@ -17,7 +17,8 @@ pub fn run(settings: &Keygen, report: &Report) -> Result<()> {
     let (what, (secret, public)) = if settings.signing {
         ("verify_key", signing::generate()?)
     } else {
-        ("recipient", keys::keygen())
+        let (identity, recipient) = keys::keygen();
+        ("recipient", (identity.expose_secret().to_owned(), recipient))
     };
     match &settings.output {
         Some(path) => {

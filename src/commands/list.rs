@@ -57,7 +57,7 @@ fn row(backup: &Backup) -> serde_json::Value {
 
 fn table(backups: &[&Backup]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["NAME", "ID", "AGE", "STORED", "DATABASE", "SERVER", "TOOK"]);
     for backup in backups {
         let manifest = &backup.manifest;

@@ -37,9 +37,13 @@ impl Source {
         let found = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
         let backup = catalogue::read(&store, &found, settings.trusted.as_ref()).await?;
         let dump = backup.manifest.dump()?.clone();
+        let mut identities = settings.identities;
+        if identities.is_empty() && backup.manifest.recipients == ["passphrase"] {
+            (settings.ask)("Passphrase of the backup").into_iter().for_each(|given| identities.add_passphrase(given));
+        }
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
-        Ok(Self { store, identities: Arc::new(settings.identities), backup, dump, progress })
+        Ok(Self { store, identities: Arc::new(identities), backup, dump, progress })
     }
 
     /// Where the backup lies.

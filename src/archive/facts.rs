@@ -1,0 +1,24 @@
+//! What people and restores want to know of an archive, read from its entries.
+
+use super::reader::Contents;
+use super::toc::Toc;
+
+impl Contents {
+    /// How many tables it defines, partitions and partitioned tables included.
+    pub fn tables(&self) -> usize {
+        self.toc.entries().iter().filter(|entry| entry.desc() == Some(b"TABLE")).count()
+    }
+
+    /// How many rows its data has; tables whose rows cannot be counted do not count.
+    pub fn rows(&self) -> u64 {
+        self.blocks.iter().filter_map(|block| block.rows).sum()
+    }
+}
+
+impl Toc {
+    /// The statement that would create the source's database, with its encoding and locale.
+    pub fn create_database(&self) -> Option<String> {
+        let database = self.entries().iter().find(|entry| entry.desc() == Some(b"DATABASE"))?;
+        Some(String::from_utf8_lossy(database.defn()?).into_owned())
+    }
+}

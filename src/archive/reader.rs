@@ -1,0 +1,140 @@
+//! The reader itself: fed with pieces of an archive, it tells what passes and whether it was whole.
+
+use super::blocks::{Block, Blocks};
+use super::damage::Damage;
+use super::header::Header;
+use super::preamble::Preamble;
+use super::toc::{Toc, TocEntry};
+
+/// Reads an archive from its passing bytes.
+///
+/// Having fed everything you **must** call [`Reader::finish`]: only it knows whether the archive was
+/// whole. A stream that merely ended without an error may have been cut.
+#[derive(Debug)]
+pub struct Reader {
+    digests: bool,
+    preamble: Preamble,
+    /// From the end of the table of contents on.
+    blocks: Option<Blocks>,
+    /// The first damage; nothing is read behind it.
+    damage: Option<Damage>,
+}
+
+/// What a whole archive held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// The header.
+    pub header: Header,
+    /// The table of contents.
+    pub toc: Toc,
+    /// The blocks of data, one for each entry of [`Toc::with_data`], in the same order.
+    pub blocks: Vec<Block>,
+    /// Length of the archive, in bytes.
+    pub length: u64,
+}
+
+impl Contents {
+    /// The bytes before the first block, as they were: header and table of contents.
+    ///
+    /// Their size grows with the number of objects in the database, to at most 1 GiB.
+    pub fn preamble(&self) -> Vec<u8> {
+        let mut bytes = self.header.raw().to_vec();
+        self.toc.raw().for_each(|piece| bytes.extend_from_slice(piece));
+        bytes
+    }
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Reader {
+    /// A reader at the beginning of an archive.
+    pub fn new() -> Self {
+        Self { digests: false, preamble: Preamble::new(), blocks: None, damage: None }
+    }
+
+    /// A reader that also takes a SHA-256 of each block's data, at the price of that computation.
+    pub fn with_digests() -> Self {
+        Self { digests: true, ..Self::new() }
+    }
+
+    /// Reads the next bytes of the archive, however they were cut.
+    ///
+    /// # Errors
+    /// What is wrong with the archive, as soon as it is certain; the same again ever after.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Damage> {
+        let outcome = match &self.damage {
+            Some(damage) => Err(damage.clone()),
+            None => self.read(bytes),
+        };
+        if let Err(damage) = &outcome {
+            self.damage = Some(damage.clone());
+        }
+        outcome
+    }
+
+    fn read(&mut self, mut bytes: &[u8]) -> Result<(), Damage> {
+        if self.blocks.is_none() && self.preamble.feed(&mut bytes)? {
+            let start = self.preamble.end();
+            self.blocks = match (self.preamble.header(), self.preamble.toc()) {
+                (Some(header), Some(toc)) => Some(Blocks::new(header, toc, start, self.digests)),
+                _ => None,
+            };
+        }
+        match (&mut self.blocks, self.preamble.toc()) {
+            (Some(blocks), Some(toc)) => blocks.feed(toc, bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the reading where the stream ended.
+    ///
+    /// # Errors
+    /// The archive is not whole: it ended too early, or was damaged before.
+    pub fn finish(self) -> Result<Contents, Damage> {
+        if let Some(damage) = self.damage {
+            return Err(damage);
+        }
+        let length = self.position();
+        let (header, toc) = self.preamble.finish()?;
+        let blocks = match self.blocks {
+            Some(blocks) => blocks.finish(&toc)?,
+            None => Vec::new(),
+        };
+        Ok(Contents { header, toc, blocks, length })
+    }
+
+    /// The header, once it has passed.
+    pub fn header(&self) -> Option<&Header> {
+        self.preamble.header()
+    }
+
+    /// The table of contents, once it has passed.
+    pub fn toc(&self) -> Option<&Toc> {
+        self.preamble.toc()
+    }
+
+    /// The entry whose data passes.
+    pub fn current(&self) -> Option<&TocEntry> {
+        self.blocks.as_ref()?.current(self.preamble.toc()?)
+    }
+
+    /// The blocks that have passed.
+    pub fn blocks(&self) -> &[Block] {
+        self.blocks.as_ref().map(Blocks::passed).unwrap_or_default()
+    }
+
+    /// The newest good place to cut the stream, in bytes from its beginning: the end of the table of
+    /// contents, the end of a block, or the end of a row that also ends a chunk.
+    pub fn boundary(&self) -> Option<u64> {
+        self.blocks.as_ref().map(Blocks::boundary)
+    }
+
+    /// The bytes of the archive understood so far.
+    pub fn position(&self) -> u64 {
+        self.blocks.as_ref().map_or_else(|| self.preamble.end(), Blocks::position)
+    }
+}

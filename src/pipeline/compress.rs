@@ -1,0 +1,55 @@
+//! Makes one independent zstd frame of one frame of plaintext.
+//!
+//! Every frame carries a checksum of its content, and any zstd decoder reads their concatenation.
+
+use super::blocking;
+use super::buffers::{Buffer, Pool};
+use super::frames::FRAME;
+use crate::error::{Error, Result};
+use async_compression::Level;
+use async_compression::tokio::write::ZstdEncoder;
+use async_compression::zstd::CParameter;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::io::AsyncWriteExt;
+
+/// Logarithm of the largest window; a larger one than the frame finds nothing more.
+pub const WINDOW_LOG: u32 = FRAME.trailing_zeros();
+
+/// The level from which zstd would choose windows larger than [`WINDOW_LOG`].
+const HUGE_WINDOWS: i32 = 20;
+
+/// Most bytes that `plain` bytes come to.
+pub const fn bound(plain: usize) -> usize {
+    // zstd's own bound for one frame, with room for its header and checksum.
+    plain + plain / 256 + 1024
+}
+
+/// Compresses a frame on a blocking thread; gives the plaintext's length along.
+pub async fn in_background(plain: Bytes, level: i32, outputs: &Pool) -> Result<(usize, Buffer)> {
+    let mut output = outputs.take().await;
+    blocking(move || {
+        compress(&plain, level, &mut output)?;
+        Ok((plain.len(), output))
+    })
+    .await
+}
+
+/// Compresses `plain` as one frame, appended to `output`.
+pub fn compress(plain: &[u8], level: i32, output: &mut Vec<u8>) -> Result<()> {
+    let mut parameters = vec![CParameter::checksum_flag(true)];
+    if level >= HUGE_WINDOWS {
+        parameters.push(CParameter::window_log(WINDOW_LOG));
+    }
+    let mut encoder = ZstdEncoder::with_quality_and_params(output, Level::Precise(level), &parameters);
+    // Memory is always ready, so the future never waits.
+    let written = async {
+        encoder.write_all(plain).await?;
+        encoder.shutdown().await
+    };
+    match written.now_or_never() {
+        Some(Ok(())) => Ok(()),
+        Some(Err(e)) => Err(Error::unexpected(format!("zstd could not compress: {e}")).because(e)),
+        None => Err(Error::unexpected("zstd waited for memory")),
+    }
+}

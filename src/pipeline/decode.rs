@@ -1,0 +1,98 @@
+//! Opens stored bytes: age, then zstd. Says what is damaged and which keys were tried.
+
+use super::blocking;
+use super::compress::WINDOW_LOG;
+use super::keys::Identities;
+use crate::error::{Error, Kind, Result};
+use age::{DecryptError, Decryptor};
+use async_compression::tokio::bufread::ZstdDecoder;
+use async_compression::zstd::DParameter;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, stream};
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, BufReader};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::compat::{FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
+use tokio_util::io::StreamReader;
+
+/// Pieces in a channel between threads.
+pub const QUEUE: usize = 8;
+
+/// Bytes in a piece: enough to make waking the other thread worth it.
+pub const PIECE: usize = 128 << 10;
+
+/// Opens `stored` into `plain` on a thread of its own.
+///
+/// The chain waits for channels only. On a thread of its own it keeps no worker of the runtime from the
+/// network while it computes, while scrypt takes its second, or while a plugin waits for a finger.
+pub fn in_background(
+    mut stored: mpsc::Receiver<Bytes>,
+    identities: Option<Arc<Identities>>,
+    plain: mpsc::Sender<Bytes>,
+) -> impl Future<Output = Result<()>> {
+    blocking(move || {
+        Handle::current().block_on(async move {
+            let stored = stream::poll_fn(move |context| stored.poll_recv(context).map(|bytes| bytes.map(Ok)));
+            let mut decoder = decoder(stored, identities.as_deref()).await?;
+            loop {
+                let mut piece = BytesMut::with_capacity(PIECE);
+                while piece.len() < PIECE && decoder.read_buf(&mut piece).await.map_err(damaged)? > 0 {}
+                // Where nobody listens any more, they know why.
+                if piece.is_empty() || plain.send(piece.freeze()).await.is_err() {
+                    return Ok(());
+                }
+            }
+        })
+    })
+}
+
+/// Decrypts and decompresses `stored`. Reading to the end proves both formats' ends.
+pub async fn decoder(
+    stored: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
+    identities: Option<&Identities>,
+) -> Result<impl AsyncRead + Unpin> {
+    let stored = StreamReader::new(stored);
+    let compressed: Box<dyn AsyncBufRead + Send + Unpin> = match identities {
+        None => Box::new(stored),
+        Some(identities) => {
+            let age =
+                Decryptor::new_async_buffered(stored.compat()).await.map_err(|e| refused(e, identities))?;
+            if age.is_scrypt() && !identities.has_passphrase() {
+                return Err(Error::settings("the backup is encrypted with a passphrase, and none was given")
+                    .hint("give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"));
+            }
+            let plain = age.decrypt_async(identities.iter()).map_err(|e| refused(e, identities))?;
+            Box::new(BufReader::with_capacity(PIECE, plain.compat()))
+        }
+    };
+    let mut plain = ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(WINDOW_LOG)]);
+    plain.multiple_members(true);
+    Ok(plain)
+}
+
+/// Tells damage from keys that do not fit.
+fn refused(error: DecryptError, identities: &Identities) -> Error {
+    match error {
+        DecryptError::NoMatchingKeys => Error::settings("none of the identities opens this backup")
+            .hint(format!("tried: {}", identities.fingerprints().join(", "))),
+        DecryptError::DecryptionFailed => {
+            Error::settings("the passphrase or the key does not open this backup")
+        }
+        DecryptError::ExcessiveWork { .. } => {
+            Error::settings("the backup's passphrase was made too expensive to check on purpose")
+        }
+        DecryptError::Plugin(_) | DecryptError::PluginResolve(_) | DecryptError::KeyDecryptionFailed => {
+            Error::settings("the identity could not be used").because(error)
+        }
+        DecryptError::Io(e) => damaged(e),
+        other => Error::verify("the backup's encryption header is damaged").because(other),
+    }
+}
+
+/// What a failure to read decoded bytes means.
+pub fn damaged(error: io::Error) -> Error {
+    Error::from_io(error, Kind::Verify, "the backup is damaged or incomplete")
+}

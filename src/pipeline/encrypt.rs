@@ -1,0 +1,47 @@
+//! Encrypts with age what is written into it, and writes it into the stage it wraps.
+
+use super::keys::Recipients;
+use crate::error::Result;
+use age::stream::StreamWriter;
+use std::io::{self, Write};
+
+/// Encrypts, or passes bytes on as they are; must be finished, or what it wrote will not open.
+pub enum Encrypt<W> {
+    /// Not encrypted.
+    Readable(W),
+    /// age's binary format.
+    Age(Box<StreamWriter<W>>),
+}
+
+impl<W: Write> Encrypt<W> {
+    /// Begins a stream for these recipients. May take a second for a passphrase, or ask a plugin.
+    pub fn new(recipients: Option<&Recipients>, next: W) -> Result<Self> {
+        let Some(recipients) = recipients else { return Ok(Self::Readable(next)) };
+        let stream = recipients.encryptor()?.wrap_output(next).map_err(super::cannot_pack)?;
+        Ok(Self::Age(Box::new(stream)))
+    }
+
+    /// Writes what is left and gives back the wrapped stage.
+    pub fn finish(self) -> io::Result<W> {
+        match self {
+            Self::Readable(next) => Ok(next),
+            Self::Age(stream) => stream.finish(),
+        }
+    }
+}
+
+impl<W: Write> Write for Encrypt<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Readable(next) => next.write(bytes),
+            Self::Age(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Readable(next) => next.flush(),
+            Self::Age(stream) => stream.flush(),
+        }
+    }
+}

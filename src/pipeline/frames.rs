@@ -1,0 +1,92 @@
+//! Cuts the plaintext into frames, where the watch says that a cut is good.
+//!
+//! A frame that begins between rows can later be fetched and used alone. Where there is no such place
+//! within a whole buffer, such as in one huge row, the cut is made anywhere: memory comes first.
+
+use super::buffers::{Buffer, Pool};
+use super::{Counter, Watch};
+use crate::error::{Error, Kind, Result};
+use bytes::{BufMut, Bytes};
+use std::sync::atomic::Ordering;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Most bytes of plaintext in a frame.
+///
+/// Also the largest zstd window: a decoder never needs more than this.
+pub const FRAME: usize = 1 << 23;
+
+/// Most bytes asked of the source at once; some readers clear what they are given before they fill it.
+const READ: usize = 256 << 10;
+
+/// Reads a source as frames.
+pub struct Frames<'w, S> {
+    source: S,
+    watch: &'w mut dyn Watch,
+    size: usize,
+    pool: Pool,
+    progress: Counter,
+    /// What was read beyond the last cut.
+    rest: Bytes,
+    /// Plaintext offset of the next frame.
+    offset: u64,
+    ended: bool,
+}
+
+impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
+    /// Prepares frames of at most `size` bytes, of which `count` exist at the same time.
+    pub fn new(source: S, watch: &'w mut dyn Watch, size: usize, count: usize, progress: Counter) -> Self {
+        let (size, count) = (size.max(1), count.max(2));
+        Self {
+            source,
+            watch,
+            size,
+            pool: Pool::new(size, count),
+            progress,
+            rest: Bytes::new(),
+            offset: 0,
+            ended: false,
+        }
+    }
+
+    /// Reads the next frame's plaintext; `None` after the last one. An empty source gives one empty frame.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut buffer = self.pool.take().await;
+        buffer.extend_from_slice(&std::mem::take(&mut self.rest));
+        while buffer.len() < self.size && !self.ended {
+            self.ended = self.read(&mut buffer).await? == 0;
+        }
+        if self.ended && buffer.is_empty() && self.offset > 0 {
+            return Ok(None);
+        }
+        let cut = if self.ended { buffer.len() } else { self.good_cut(buffer.len()) };
+        let mut plain = buffer.freeze();
+        self.rest = plain.split_off(cut);
+        self.offset += cut as u64;
+        Ok(Some(plain))
+    }
+
+    async fn read(&mut self, buffer: &mut Buffer) -> Result<usize> {
+        let filled = buffer.len();
+        let room = (self.size - filled).min(READ);
+        let read = self
+            .source
+            .read_buf(&mut (&mut **buffer).limit(room))
+            .await
+            .map_err(|e| Error::from_io(e, Kind::LocalFile, "read what is to be packed"))?;
+        self.watch.look(buffer.get(filled..).unwrap_or_default())?;
+        self.progress.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+
+    /// How many of the buffer's `len` bytes to put into the frame.
+    fn good_cut(&self, len: usize) -> usize {
+        let within = |boundary: u64| {
+            let bytes = usize::try_from(boundary.checked_sub(self.offset)?).ok()?;
+            (1..=len).contains(&bytes).then_some(bytes)
+        };
+        self.watch.boundary().and_then(within).unwrap_or(len)
+    }
+}

@@ -1,0 +1,160 @@
+//! For whom to encrypt.
+
+use super::{Ask, PASSPHRASE, lines, looks_secret, missing_plugin, read_file, ssh_fingerprint};
+use crate::error::{Error, Result};
+use age::plugin::{self, RecipientPluginV1};
+use age::secrecy::{ExposeSecret, SecretString};
+use age::ssh::{self, ParseRecipientKeyError};
+use age::{EncryptError, Encryptor, scrypt, tag, tagpq, x25519};
+use std::fmt;
+use std::path::Path;
+
+/// scrypt's work factor, as a power of two: 256 MiB and about a second, what `age -p` takes.
+const WORK_FACTOR: u8 = if cfg!(test) { 10 } else { 18 };
+
+type Recipient = Box<dyn age::Recipient + Send + Sync>;
+
+/// Those who will be able to open what is encrypted.
+#[derive(Default)]
+pub struct Recipients(Vec<(String, Recipient)>);
+
+impl fmt::Debug for Recipients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recipients").field(&self.fingerprints()).finish()
+    }
+}
+
+impl Recipients {
+    /// Reads recipients as they stand in words: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`, a plugin's.
+    pub fn parse<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> Result<Self> {
+        let mut recipients = Self::default();
+        for word in words {
+            recipients.add(word.as_ref())?;
+        }
+        Ok(recipients)
+    }
+
+    /// Adds one recipient; one that is there already is not added again.
+    pub fn add(&mut self, word: &str) -> Result<()> {
+        let (fingerprint, recipient) = parse(word.trim())?;
+        self.push(fingerprint, recipient)
+    }
+
+    /// Adds the recipients of a file: one in a line; empty lines and those that begin with `#` say nothing.
+    pub fn add_file(&mut self, path: &Path) -> Result<()> {
+        let bytes = read_file("recipients file", path)?;
+        self.add_text(&String::from_utf8_lossy(&bytes), &format!("recipients file {}", path.display()))
+    }
+
+    /// Adds the recipients in a file's text; `name` says in failures where it came from.
+    pub fn add_text(&mut self, text: &str, name: &str) -> Result<()> {
+        let before = self.0.len();
+        for (number, line) in lines(text) {
+            self.add(line).map_err(|e| e.context(format!("{name}, line {number}")))?;
+        }
+        if self.0.len() == before && lines(text).next().is_none() {
+            return Err(Error::settings(format!("{name} holds no recipient")));
+        }
+        Ok(())
+    }
+
+    /// Adds a passphrase, which must be the only recipient. Opening will take a second and 256 MiB.
+    pub fn add_passphrase(&mut self, passphrase: SecretString) -> Result<()> {
+        if passphrase.expose_secret().is_empty() {
+            return Err(Error::settings("the passphrase is empty"));
+        }
+        let mut recipient = scrypt::Recipient::new(passphrase);
+        recipient.set_work_factor(WORK_FACTOR);
+        self.push(PASSPHRASE.to_owned(), Box::new(recipient))
+    }
+
+    /// Whether there is nobody to encrypt for.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What to call each recipient in public: an `age1…` string itself, an SSH key's `SHA256:…`, or "passphrase".
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.0.iter().map(|(fingerprint, _)| fingerprint.clone()).collect()
+    }
+
+    /// Tries whether these can be encrypted for together, before any work is done. May ask plugins.
+    pub fn check(&self) -> Result<()> {
+        self.encryptor().map(drop)
+    }
+
+    /// Begins an encryption.
+    pub(in crate::pipeline) fn encryptor(&self) -> Result<Encryptor> {
+        let all = self.0.iter().map(|(_, recipient)| &**recipient as &dyn age::Recipient);
+        Encryptor::with_recipients(all).map_err(|e| match e {
+            EncryptError::MissingRecipients => Error::settings("there is no recipient to encrypt for"),
+            EncryptError::IncompatibleRecipients { .. } => {
+                Error::settings("these recipients cannot be combined: some are post-quantum, some are not")
+            }
+            other => Error::settings("the recipients cannot be encrypted for").because(other),
+        })
+    }
+
+    fn push(&mut self, fingerprint: String, recipient: Recipient) -> Result<()> {
+        let known = self.0.iter().any(|(known, _)| *known == fingerprint);
+        let passphrases = self.0.iter().any(|(known, _)| known == PASSPHRASE) || fingerprint == PASSPHRASE;
+        if passphrases && !self.0.is_empty() {
+            return Err(Error::settings("a passphrase must be the only recipient")
+                .hint("age mixes a passphrase with nothing else: leave it or the other recipients out"));
+        }
+        if !known {
+            self.0.push((fingerprint, recipient));
+        }
+        Ok(())
+    }
+}
+
+fn parse(word: &str) -> Result<(String, Recipient)> {
+    if looks_secret(word) {
+        return Err(Error::settings("this is a secret identity, not a recipient")
+            .hint("give its public side: the line \"# public key: age1…\" of the identity file, or FILE.pub of an SSH key"));
+    }
+    if let Ok(key) = word.parse::<x25519::Recipient>() {
+        return Ok((key.to_string(), Box::new(key)));
+    }
+    if let Ok(key) = word.parse::<tag::Recipient>() {
+        return Ok((key.to_string(), Box::new(key)));
+    }
+    if let Ok(key) = word.parse::<tagpq::Recipient>() {
+        return Ok((key.to_string(), Box::new(key)));
+    }
+    match word.parse::<ssh::Recipient>() {
+        Ok(key) => return Ok((ssh_fingerprint(&key), Box::new(key))),
+        Err(ParseRecipientKeyError::Unsupported(kind)) => {
+            return Err(Error::settings(format!("SSH keys of type {kind} cannot be encrypted for"))
+                .hint("age supports ssh-ed25519 and ssh-rsa"));
+        }
+        Err(ParseRecipientKeyError::RsaModulusTooSmall) => {
+            return Err(Error::settings("the ssh-rsa key is too weak: less than 2048 bits"));
+        }
+        Err(ParseRecipientKeyError::RsaModulusTooLarge) => {
+            return Err(Error::settings("the ssh-rsa key is larger than is supported"));
+        }
+        Err(_) => {}
+    }
+    if let Ok(key) = word.parse::<plugin::Recipient>() {
+        let fingerprint = key.to_string();
+        let name = key.plugin().to_owned();
+        let plugin = RecipientPluginV1::new(&name, &[key], &[], Ask::nobody()).map_err(missing_plugin)?;
+        return Ok((fingerprint, Box::new(plugin)));
+    }
+    Err(Error::settings(format!("{} is not a recipient", shown(word)))
+        .hint("recipients are age1…, ssh-ed25519 … or ssh-rsa …, whole; `pgstow keygen` makes one"))
+}
+
+/// The beginning of a word that is surely public; others are not shown.
+fn shown(word: &str) -> &'static str {
+    ["age1", "ssh-ed25519", "ssh-rsa"].iter().find(|prefix| word.starts_with(**prefix)).map_or(
+        "this",
+        |prefix| match *prefix {
+            "age1" => "the mistyped or incomplete \"age1…\"",
+            "ssh-rsa" => "the mistyped or incomplete \"ssh-rsa …\"",
+            _ => "the mistyped or incomplete \"ssh-ed25519 …\"",
+        },
+    )
+}

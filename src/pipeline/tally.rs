@@ -1,0 +1,88 @@
+//! Counts and digests bytes that pass.
+
+use super::blocking;
+use crate::error::Result;
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::future::Future;
+use std::io::{self, Write};
+use tokio::sync::mpsc;
+
+/// How many bytes passed, and their SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// The number of bytes.
+    pub bytes: u64,
+    /// Their SHA-256.
+    pub sha256: [u8; 32],
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes, sha256 {}", self.bytes, hex::encode(self.sha256))
+    }
+}
+
+/// A tally that is still being taken.
+#[derive(Default)]
+pub struct Digest {
+    bytes: u64,
+    sha256: Sha256,
+}
+
+impl Digest {
+    /// Takes the next bytes in.
+    pub fn look(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.sha256.update(bytes);
+    }
+
+    /// Gives the tally of all bytes seen.
+    pub fn finish(self) -> Tally {
+        Tally { bytes: self.bytes, sha256: self.sha256.finalize().into() }
+    }
+}
+
+/// Takes a tally on a thread of its own; it is ready when the sender is dropped.
+pub fn in_background() -> (mpsc::Sender<Bytes>, impl Future<Output = Result<Tally>>) {
+    let (sender, mut bytes) = mpsc::channel::<Bytes>(1);
+    let tally = blocking(move || {
+        let mut digest = Digest::default();
+        while let Some(bytes) = bytes.blocking_recv() {
+            digest.look(&bytes);
+        }
+        Ok(digest.finish())
+    });
+    (sender, tally)
+}
+
+/// Tallies what is written through it into the stage it wraps; must be finished.
+pub struct TallyWriter<W> {
+    digest: Digest,
+    next: W,
+}
+
+impl<W: Write> TallyWriter<W> {
+    /// Wraps the next stage.
+    pub fn new(next: W) -> Self {
+        Self { digest: Digest::default(), next }
+    }
+
+    /// Gives the tally and the wrapped stage.
+    pub fn finish(self) -> (Tally, W) {
+        (self.digest.finish(), self.next)
+    }
+}
+
+impl<W: Write> Write for TallyWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.next.write(bytes)?;
+        self.digest.look(bytes.get(..written).unwrap_or(bytes));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.next.flush()
+    }
+}
