@@ -12,8 +12,10 @@ use crate::error::{Error, Result};
 
 use super::platform::Platform;
 use super::program::Program;
-use super::search::{self, Search};
+use super::search;
 use super::words::warn_once;
+
+pub use super::search::Search;
 
 /// A version of PostgreSQL: major and minor (`15.20`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -25,13 +25,12 @@ pub mod target;
 mod words;
 
 pub use child::{ChildInput, ChildOutput};
-pub use clients::{Client, Clients, Version};
+pub use clients::{Client, Clients, Search, Version};
 pub use conninfo::{ConnInfo, Secret};
 pub use dump::DumpOptions;
 pub use locale::Locale;
 pub use program::Program;
 pub use psql::Psql;
 pub use restore::RestoreOptions;
-pub use search::Search;
 pub use server::Server;
 pub use target::Target;
