@@ -259,7 +259,8 @@ enum Writing {
     Open(Box<Running>, ChildStdin),
     Ending(Ending),
     Ended,
-    Failed,
+    /// What `finish` will say, however often a write has said it already.
+    Failed(Error),
 }
 
 impl ChildInput {
@@ -280,9 +281,7 @@ impl ChildInput {
             }
             Writing::Ending(ending) => ending.await?,
             Writing::Ended => {}
-            Writing::Failed => {
-                return Err(Error::unexpected("a child's pipe was finished after it had failed"));
-            }
+            Writing::Failed(error) => return Err(error),
         }
         Ok(self.unread)
     }
@@ -296,6 +295,15 @@ impl ChildInput {
     }
 }
 
+/// The same failure once more, for whoever asks next.
+fn again(error: &Error) -> Error {
+    let copy = Error::new(error.kind(), error.message());
+    match error.advice() {
+        Some(advice) => copy.hint(advice),
+        None => copy,
+    }
+}
+
 impl AsyncWrite for ChildInput {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -306,7 +314,8 @@ impl AsyncWrite for ChildInput {
             match &mut self.state {
                 Writing::Open(_, stdin) => match ready!(Pin::new(stdin).poll_write(cx, buf)) {
                     Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                        if let Writing::Open(running, _) = std::mem::replace(&mut self.state, Writing::Failed)
+                        if let Writing::Open(running, _) =
+                            std::mem::replace(&mut self.state, Writing::Failed(no_pipe()))
                         {
                             self.state = Writing::Ending(Box::pin(running.ended()));
                         }
@@ -315,14 +324,14 @@ impl AsyncWrite for ChildInput {
                 },
                 Writing::Ending(ending) => {
                     let end = ready!(ending.as_mut().poll(cx));
-                    self.state = if end.is_ok() { Writing::Ended } else { Writing::Failed };
-                    end.map_err(|failure| Error::from(failure).into_io())?;
+                    self.state =
+                        end.map_or_else(|failure| Writing::Failed(failure.into()), |()| Writing::Ended);
                 }
                 Writing::Ended => {
                     self.unread += buf.len() as u64;
                     return Poll::Ready(Ok(buf.len()));
                 }
-                Writing::Failed => return Poll::Ready(Err(already_failed())),
+                Writing::Failed(error) => return Poll::Ready(Err(again(error).into_io())),
             }
         }
     }
@@ -430,7 +439,7 @@ mod tests {
         let mut input = sh("echo 'sh: error: disk full' >&2; exit 1").write().unwrap();
         let error = input.write_all(&vec![0; 4 << 20]).await.unwrap_err();
         assert_eq!(error.to_string(), "sh failed (exit status 1): disk full");
-        assert!(input.finish().await.is_err());
+        assert_eq!(input.finish().await.unwrap_err().to_string(), error.to_string());
     }
 
     #[tokio::test]
