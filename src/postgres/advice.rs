@@ -32,13 +32,18 @@ const TABLE: &[(&str, &str)] = &[
         "server closed the connection unexpectedly",
         "the server or something on the way ended the session; its log says why",
     ),
+    (
+        "due to administrator command",
+        "somebody ended the session on the server: a restart, a failover, or pg_terminate_backend",
+    ),
     // Dumping.
     (
         "row-level security policy",
         "dump as a role with BYPASSRLS (ALTER ROLE … BYPASSRLS), or exclude the table",
     ),
     (
-        "due to lock timeout",
+        // pg_dump sets a statement_timeout for its LOCK TABLE, and only for that.
+        "due to statement timeout",
         "another session holds a lock on a table (a migration, a VACUUM FULL); wait for it, or raise --lock-wait-timeout",
     ),
     (

@@ -3,19 +3,18 @@
 //! End of file is not success: [`ChildOutput`] ends well only when the child exited with 0, and
 //! [`ChildInput`] only through `finish`. A bad exit becomes an error with the child's own words.
 //! Children run in a process group of their own, so that Ctrl-C reaches pgstow alone and pgstow
-//! decides; whoever drops one kills it. Secrets go into the environment, never into arguments.
+//! decides; whoever drops one kills it.
 
-use std::ffi::{OsStr, OsString};
 use std::future::Future;
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::error::{Error, Kind, Result};
@@ -25,138 +24,7 @@ use super::conninfo::Secret;
 use super::words::{Words, gist};
 
 /// How long a child may take to end after SIGTERM; `pg_dump` cancels its query in that time.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// What to start: a program, its arguments and what is added to its environment.
-pub struct Program {
-    path: PathBuf,
-    args: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
-    secrets: Vec<Secret>,
-}
-
-impl Program {
-    /// The program at this path, with no arguments yet.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), args: Vec::new(), env: Vec::new(), secrets: Vec::new() }
-    }
-
-    /// Adds an argument; everybody on the machine can read it.
-    #[must_use]
-    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
-        self.args.push(arg.into());
-        self
-    }
-
-    /// Adds arguments.
-    #[must_use]
-    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
-        self.args.extend(args.into_iter().map(Into::into));
-        self
-    }
-
-    /// Sets a variable on top of the inherited environment.
-    #[must_use]
-    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.env.push((name.into(), value.into()));
-        self
-    }
-
-    /// Sets a variable to a secret, and scrubs it from whatever the child says.
-    #[must_use]
-    pub fn secret_env(self, name: &str, secret: Secret) -> Self {
-        let value = secret.reveal().to_string();
-        self.env(name, value).secret(secret)
-    }
-
-    /// Scrubs a secret, inherited or ours, from whatever the child says.
-    #[must_use]
-    pub fn secret(mut self, secret: Secret) -> Self {
-        self.secrets.push(secret);
-        self
-    }
-
-    /// The file's name, by which messages call it.
-    pub fn name(&self) -> String {
-        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
-        name.to_string_lossy().into_owned()
-    }
-
-    /// Starts it and reads its stdout.
-    pub fn read(self) -> Result<ChildOutput> {
-        let mut running = self.start(Stdio::null(), Stdio::piped())?;
-        let stdout = running.child()?.stdout.take().ok_or_else(no_pipe)?;
-        widen(&stdout);
-        Ok(ChildOutput { state: Reading::Open(running, stdout) })
-    }
-
-    /// Starts it and writes to its stdin; what it prints goes nowhere.
-    pub fn write(self) -> Result<ChildInput> {
-        let mut running = self.start(Stdio::piped(), Stdio::null())?;
-        let stdin = running.child()?.stdin.take().ok_or_else(no_pipe)?;
-        widen(&stdin);
-        Ok(ChildInput { state: Writing::Open(running, stdin), unread: 0 })
-    }
-
-    /// Starts it, gives it `input`, and returns all it printed (meant for small answers).
-    pub async fn run(self, input: &[u8]) -> Result<Vec<u8>, Failure> {
-        let mut running = self.start(Stdio::piped(), Stdio::piped()).map_err(Failure::NotStarted)?;
-        let child = running.child().map_err(Failure::NotStarted)?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let give = async {
-            if let Some(mut stdin) = stdin {
-                // A child that ended early says itself why.
-                let _ = stdin.write_all(input).await;
-            }
-        };
-        let mut answer = Vec::new();
-        let take = async {
-            if let Some(mut stdout) = stdout {
-                let _ = stdout.read_to_end(&mut answer).await;
-            }
-        };
-        tokio::join!(give, take);
-        running.ended().await?;
-        Ok(answer)
-    }
-
-    fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
-        let name = self.name();
-        tracing::debug!("start {} {}", self.path.display(), shown(&self.args));
-        let mut command = Command::new(&self.path);
-        command.args(&self.args).envs(self.env).stdin(stdin).stdout(stdout).stderr(Stdio::piped());
-        // The store's and age's secrets are none of a database client's business.
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("PGSTOW_") {
-                command.env_remove(variable);
-            }
-        }
-        let mut child = command.process_group(0).kill_on_drop(true).spawn().map_err(|error| {
-            let what = format!("cannot start {}: {error}", self.path.display());
-            Error::settings(what).because(error)
-        })?;
-        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let stderr = child.stderr.take().ok_or_else(no_pipe)?;
-        let words = Words::drain(stderr, &name, self.secrets);
-        Ok(Box::new(Running { child: Some(child), group, name, words }))
-    }
-}
-
-fn no_pipe() -> Error {
-    Error::unexpected("a child was started without its pipe")
-}
-
-fn shown(args: &[OsString]) -> String {
-    args.join(OsStr::new(" ")).to_string_lossy().into_owned()
-}
-
-/// Asks for a 1 MiB pipe, so that a hiccup downstream does not stop the COPY; a refusal is no harm.
-fn widen(pipe: &impl std::os::fd::AsFd) {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
-    #[cfg(not(target_os = "linux"))]
-    let _ = pipe;
-}
+const GRACE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5000 });
 
 /// How a child failed, before it becomes an error.
 pub enum Failure {
@@ -213,7 +81,7 @@ impl From<Failure> for Error {
 }
 
 /// A child that runs; dropping it ends it.
-struct Running {
+pub struct Running {
     /// `None` only once the child has been handed to its undertaker.
     child: Option<Child>,
     group: Option<Pid>,
@@ -222,13 +90,32 @@ struct Running {
 }
 
 impl Running {
-    fn child(&mut self) -> Result<&mut Child> {
-        self.child.as_mut().ok_or_else(|| Error::unexpected("a child was used after its end"))
+    /// Starts it in a process group of its own, and drains its stderr.
+    pub fn start(mut command: Command, name: String, secrets: Vec<Secret>) -> std::io::Result<Box<Self>> {
+        let mut child = command.stderr(Stdio::piped()).process_group(0).kill_on_drop(true).spawn()?;
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let stderr = child.stderr.take().ok_or_else(|| std::io::Error::other("no stderr"))?;
+        let words = Words::drain(stderr, &name, secrets);
+        Ok(Box::new(Self { child: Some(child), group, name, words }))
+    }
+
+    /// Its stdin, once.
+    pub fn stdin(&mut self) -> Result<ChildStdin> {
+        let stdin = self.child.as_mut().and_then(|child| child.stdin.take()).ok_or_else(no_pipe)?;
+        widen(&stdin);
+        Ok(stdin)
+    }
+
+    /// Its stdout, once.
+    pub fn stdout(&mut self) -> Result<ChildStdout> {
+        let stdout = self.child.as_mut().and_then(|child| child.stdout.take()).ok_or_else(no_pipe)?;
+        widen(&stdout);
+        Ok(stdout)
     }
 
     /// Waits for the exit; anything but 0 is a failure in the child's own words.
-    async fn ended(mut self) -> Result<(), Failure> {
-        let child = self.child().map_err(Failure::NotStarted)?;
+    pub async fn ended(mut self: Box<Self>) -> Result<(), Failure> {
+        let Some(child) = &mut self.child else { return Err(Failure::NotStarted(no_pipe())) };
         let status = child.wait().await.map_err(|error| {
             let what = format!("wait for {}: {error}", self.name);
             Failure::NotStarted(Error::new(Kind::Unexpected, what).because(error))
@@ -243,11 +130,23 @@ impl Running {
     }
 
     /// Ends it now, and waits until it is gone.
-    async fn stop(mut self) {
+    async fn stop(mut self: Box<Self>) {
         if let Some(child) = self.child.take() {
             bury(child, self.group).await;
         }
     }
+}
+
+fn no_pipe() -> Error {
+    Error::unexpected("a child was used without its pipe")
+}
+
+/// Asks for a 1 MiB pipe, so that a hiccup downstream does not stop the COPY; a refusal is no harm.
+fn widen(pipe: &impl AsFd) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
+    #[cfg(not(target_os = "linux"))]
+    let _ = pipe;
 }
 
 /// SIGTERM, a grace, SIGKILL, and the exit status taken.
@@ -298,6 +197,12 @@ enum Reading {
 }
 
 impl ChildOutput {
+    /// The stdout of a child that was started with a pipe there.
+    pub(super) fn of(mut running: Box<Running>) -> Result<Self> {
+        let stdout = running.stdout()?;
+        Ok(Self { state: Reading::Open(running, stdout) })
+    }
+
     /// Ends the child now and waits until it is gone.
     pub async fn stop(self) {
         if let Reading::Open(running, _) = self.state {
@@ -354,10 +259,17 @@ enum Writing {
     Open(Box<Running>, ChildStdin),
     Ending(Ending),
     Ended,
-    Failed,
+    /// What `finish` will say, however often a write has said it already.
+    Failed(Error),
 }
 
 impl ChildInput {
+    /// The stdin of a child that was started with a pipe there.
+    pub(super) fn of(mut running: Box<Running>) -> Result<Self> {
+        let stdin = running.stdin()?;
+        Ok(Self { state: Writing::Open(running, stdin), unread: 0 })
+    }
+
     /// Closes stdin, waits for the exit, and fails if it was a bad one.
     ///
     /// Returns how many bytes the child did not want.
@@ -369,9 +281,7 @@ impl ChildInput {
             }
             Writing::Ending(ending) => ending.await?,
             Writing::Ended => {}
-            Writing::Failed => {
-                return Err(Error::unexpected("a child's pipe was finished after it had failed"));
-            }
+            Writing::Failed(error) => return Err(error),
         }
         Ok(self.unread)
     }
@@ -385,6 +295,15 @@ impl ChildInput {
     }
 }
 
+/// The same failure once more, for whoever asks next.
+fn again(error: &Error) -> Error {
+    let copy = Error::new(error.kind(), error.message());
+    match error.advice() {
+        Some(advice) => copy.hint(advice),
+        None => copy,
+    }
+}
+
 impl AsyncWrite for ChildInput {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -395,7 +314,8 @@ impl AsyncWrite for ChildInput {
             match &mut self.state {
                 Writing::Open(_, stdin) => match ready!(Pin::new(stdin).poll_write(cx, buf)) {
                     Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                        if let Writing::Open(running, _) = std::mem::replace(&mut self.state, Writing::Failed)
+                        if let Writing::Open(running, _) =
+                            std::mem::replace(&mut self.state, Writing::Failed(no_pipe()))
                         {
                             self.state = Writing::Ending(Box::pin(running.ended()));
                         }
@@ -404,14 +324,14 @@ impl AsyncWrite for ChildInput {
                 },
                 Writing::Ending(ending) => {
                     let end = ready!(ending.as_mut().poll(cx));
-                    self.state = if end.is_ok() { Writing::Ended } else { Writing::Failed };
-                    end.map_err(|failure| Error::from(failure).into_io())?;
+                    self.state =
+                        end.map_or_else(|failure| Writing::Failed(failure.into()), |()| Writing::Ended);
                 }
                 Writing::Ended => {
                     self.unread += buf.len() as u64;
                     return Poll::Ready(Ok(buf.len()));
                 }
-                Writing::Failed => return Poll::Ready(Err(already_failed())),
+                Writing::Failed(error) => return Poll::Ready(Err(again(error).into_io())),
             }
         }
     }
@@ -429,15 +349,13 @@ impl AsyncWrite for ChildInput {
     }
 }
 
-/// Says whether a path is a file that may be executed.
-pub fn is_executable(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::super::program::Program;
     use super::*;
 
     fn sh(script: &str) -> Program {
@@ -521,7 +439,7 @@ mod tests {
         let mut input = sh("echo 'sh: error: disk full' >&2; exit 1").write().unwrap();
         let error = input.write_all(&vec![0; 4 << 20]).await.unwrap_err();
         assert_eq!(error.to_string(), "sh failed (exit status 1): disk full");
-        assert!(input.finish().await.is_err());
+        assert_eq!(input.finish().await.unwrap_err().to_string(), error.to_string());
     }
 
     #[tokio::test]

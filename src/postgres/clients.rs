@@ -5,19 +5,17 @@
 //! cluster instead of the server, so it is never used.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use futures_util::future::join_all;
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
-use super::child::{Program, is_executable};
 use super::platform::Platform;
+use super::program::Program;
+use super::search;
 use super::words::warn_once;
+
+pub use super::search::Search;
 
 /// A version of PostgreSQL: major and minor (`15.20`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,25 +62,11 @@ pub struct Client {
     pub version: Version,
 }
 
-/// The programs that make a folder a client.
-const PROGRAMS: [&str; 3] = ["pg_dump", "pg_restore", "psql"];
-
 impl Client {
     /// One of its programs, ready for arguments.
     pub fn program(&self, name: &str) -> Program {
         Program::new(self.dir.join(name))
     }
-}
-
-/// Where to look for clients.
-#[derive(Debug, Clone, Default)]
-pub struct Search {
-    /// Only here (`--pg-bin`), when given.
-    pub only: Option<PathBuf>,
-    /// Here too, before the usual places.
-    pub extra: Vec<PathBuf>,
-    /// The value of `PATH`.
-    pub path: Option<OsString>,
 }
 
 /// The clients found, and the choice among them.
@@ -91,15 +75,6 @@ pub struct Clients {
     found: Vec<Client>,
     platform: Platform,
 }
-
-/// Folders that hold one folder per major, and what stands before and after the major.
-const PLACES: &[(&str, &str, &str)] = &[
-    ("/usr/lib/postgresql", "", "bin"),          // Debian, Ubuntu
-    ("/usr", "pgsql-", "bin"),                   // the PostgreSQL project's RPMs
-    ("/usr/libexec", "postgresql", ""),          // Alpine
-    ("/opt/homebrew/opt", "postgresql@", "bin"), // Homebrew on Apple's processors
-    ("/usr/local/opt", "postgresql@", "bin"),    // Homebrew on Intel's
-];
 
 /// The minors of August 2026, the first with the fixes for CVE-2026-18408, CVE-2026-15741 and
 /// CVE-2026-19385, all of which a dump or a restore can meet.
@@ -110,8 +85,7 @@ impl Clients {
     ///
     /// Fails with `Kind::Settings` when there is none.
     pub async fn find(search: &Search) -> Result<Self> {
-        let asked = join_all(folders(search).into_iter().map(ask)).await;
-        let found: Vec<Client> = asked.into_iter().flatten().collect();
+        let found = search::search(search).await;
         for client in &found {
             tracing::debug!("PostgreSQL {} clients in {}", client.version, client.dir.display());
         }
@@ -242,73 +216,6 @@ fn warn_if_unsafe(client: Version) {
     }
 }
 
-fn folders(search: &Search) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = Vec::new();
-    match &search.only {
-        Some(only) => folders.push(only.clone()),
-        None => {
-            folders.extend(search.extra.iter().cloned());
-            folders.extend(PLACES.iter().flat_map(|(base, before, after)| majors(base, before, after)));
-            folders.extend(["/opt/homebrew/opt/libpq/bin", "/usr/local/opt/libpq/bin"].map(PathBuf::from));
-            let path = search.path.as_deref().unwrap_or(OsStr::new(""));
-            folders.extend(std::env::split_paths(path).filter(|dir| dir.is_absolute()));
-        }
-    }
-    let mut seen = BTreeSet::new();
-    folders.iter().filter_map(|dir| real_folder(dir)).filter(|dir| seen.insert(dir.clone())).collect()
-}
-
-/// `base/<before>N<after>` for every number N there is.
-fn majors(base: &str, before: &str, after: &str) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(base) else { return Vec::new() };
-    let is_major = |name: &OsStr| {
-        let number = name.to_str().and_then(|name| name.strip_prefix(before));
-        number.is_some_and(|number| number.parse::<u32>().is_ok())
-    };
-    entries
-        .flatten()
-        .filter(|entry| is_major(&entry.file_name()))
-        .map(|entry| entry.path().join(after))
-        .collect()
-}
-
-/// The folder where the programs really lie, symbolic links followed; `None` where they do not.
-fn real_folder(dir: &Path) -> Option<PathBuf> {
-    let real = std::fs::canonicalize(dir.join("pg_dump")).ok()?;
-    if real.file_name() == Some(OsStr::new("pg_wrapper")) {
-        return None;
-    }
-    let complete = |dir: &Path| PROGRAMS.iter().all(|name| is_executable(&dir.join(name)));
-    let target = real.parent().filter(|dir| real.ends_with("pg_dump") && complete(dir));
-    match target {
-        Some(target) => Some(target.to_path_buf()),
-        None => complete(dir).then(|| dir.to_path_buf()),
-    }
-}
-
-/// Asks a folder's `pg_dump` for its version.
-async fn ask(dir: PathBuf) -> Option<Client> {
-    let asking = Program::new(dir.join("pg_dump")).arg("--version").env("LC_ALL", "C").run(b"");
-    let answer = match tokio::time::timeout(Duration::from_secs(10), asking).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(failure)) => {
-            tracing::debug!("{}: {}", dir.display(), Error::from(failure));
-            return None;
-        }
-        Err(_) => return None,
-    };
-    let version = version_line(&String::from_utf8_lossy(&answer))?;
-    Some(Client { dir, version })
-}
-
-/// Reads `pg_dump (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)`.
-fn version_line(line: &str) -> Option<Version> {
-    line.split_whitespace().find_map(|word| {
-        let number = word.starts_with(|c: char| c.is_ascii_digit());
-        number.then(|| Version::parse(word)).flatten()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,19 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn version_lines_are_read() {
-        for (line, expected) in [
-            ("pg_dump (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n", "15.20"),
-            ("pg_dump (PostgreSQL) 18.6", "18.6"),
-            ("pg_dump (PostgreSQL) 19beta1", "19.0"),
-            ("pg_dump (PostgreSQL) 19devel", "19.0"),
-            ("pg_dump (PostgreSQL) 9.6.24", "9.6"),
-        ] {
-            assert_eq!(version_line(line).unwrap().to_string(), expected);
-        }
-        assert_eq!(version_line("command not found"), None);
+    fn versions_are_read() {
+        assert_eq!(version("15.20 (Debian 15.20-0+deb12u1)").to_string(), "15.20");
         assert_eq!(Version::from_num(150_020).to_string(), "15.20");
         assert_eq!(Version::from_num(90_624).to_string(), "9.6");
+        assert_eq!(Version::parse("unknown"), None);
     }
 
     #[test]
@@ -393,16 +292,5 @@ mod tests {
         assert!(error.advice().unwrap().contains("postgresql-client-17"), "{error:?}");
         let error = clients("18.6").for_restore((1, 14), version("15.1"), version("16.1")).err().unwrap();
         assert!(error.message().contains("at most 16"), "{error}");
-    }
-
-    #[test]
-    fn a_wrapper_is_not_a_client() {
-        let dir = tempfile::tempdir().unwrap();
-        let wrapper = dir.path().join("pg_wrapper");
-        std::fs::write(&wrapper, "#!/bin/sh\n").unwrap();
-        for name in PROGRAMS {
-            std::os::unix::fs::symlink(&wrapper, dir.path().join(name)).unwrap();
-        }
-        assert_eq!(real_folder(dir.path()), None);
     }
 }

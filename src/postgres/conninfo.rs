@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 
-use super::child::Program;
+use super::program::Program;
 use super::{parse, pooler};
 
 /// A password: printed by nothing.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::error::Result;
 
-use super::child::{ChildOutput, Program};
+use super::child::ChildOutput;
 use super::clients::Client;
 use super::conninfo::ConnInfo;
 use super::extra::{CHATTER, CONNECTION, OUTPUT, Tool};
+use super::program::Program;
 
 /// What to dump, in `pg_dump`'s own words.
 #[derive(Debug, Clone)]

@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-use super::child::{Failure, Program};
+use super::child::Failure;
 use super::clients::Client;
 use super::conninfo::ConnInfo;
+use super::program::Program;
 use super::words::warn_once;
 
 /// Stands before every script: names mean the system's own, text is UTF-8, and a role's
@@ -99,4 +100,54 @@ pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T> {
     let text = String::from_utf8_lossy(answer);
     serde_json::from_str(text.trim())
         .map_err(|error| Error::postgres(format!("psql's answer cannot be read: {error}")).because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::postgres::Version;
+
+    /// A client folder whose `psql` is this script.
+    fn fake(script: &str) -> (tempfile::TempDir, Psql) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("psql");
+        std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display())).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let client = Client { dir: dir.path().into(), version: Version { major: 17, minor: 0 } };
+        let conn = ConnInfo::parse("postgres://u:hunter22@h/db", |_| None).unwrap();
+        (dir, Psql::new(&client, &conn))
+    }
+
+    #[tokio::test]
+    async fn a_server_that_starts_is_waited_for() {
+        let (_dir, psql) = fake(
+            "cat > /dev/null\n\
+             if mkdir tried 2> /dev/null; then\n\
+               echo 'psql: error: … FATAL:  the database system is starting up' >&2; exit 2\n\
+             fi\n\
+             echo '{\"answer\": 42}'",
+        );
+        let answer: serde_json::Value = psql.query("SELECT").await.unwrap();
+        assert_eq!(answer["answer"], 42);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_not_tried_again() {
+        let (dir, psql) = fake("echo x >> tries; echo 'psql: error: FATAL:  no such role' >&2; exit 2");
+        assert!(psql.execute("SELECT 1;").await.is_err());
+        assert_eq!(std::fs::read_to_string(dir.path().join("tries")).unwrap(), "x\n");
+    }
+
+    #[tokio::test]
+    async fn the_password_and_the_sql_are_in_no_argument() {
+        let (dir, psql) = fake("echo \"$@\" > args; echo \"$PGPASSWORD $PGTZ $PGAPPNAME\" > env; cat > sql");
+        psql.execute("SELECT 'topsecret';").await.unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert!(read("args").contains("--dbname=user='u' host='h' dbname='db'"), "{}", read("args"));
+        assert!(!read("args").contains("hunter22") && !read("args").contains("topsecret"));
+        assert_eq!(read("env"), "hunter22 UTC pgstow\n");
+        assert!(read("sql").ends_with("SELECT 'topsecret';\n"));
+    }
 }

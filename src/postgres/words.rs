@@ -18,6 +18,8 @@ const KEPT_BYTES: usize = 64 * 1024;
 const LINE_BYTES: usize = 8 * 1024;
 /// How many lines of a successful child are passed on.
 const PASSED_ON: usize = 20;
+/// After these words a tool repeats the statement that failed.
+const STATEMENTS: [&str; 2] = ["Command was:", "Query was:"];
 /// How much of what a child said goes into a message.
 const GIST_CHARS: usize = 700;
 
@@ -118,14 +120,16 @@ struct Kept {
     lines: VecDeque<String>,
     bytes: usize,
     warning: Option<String>,
+    in_statement: bool,
 }
 
 impl Kept {
     fn new(name: &str) -> Self {
-        Self { name: name.into(), lines: VecDeque::new(), bytes: 0, warning: None }
+        Self { name: name.into(), lines: VecDeque::new(), bytes: 0, warning: None, in_statement: false }
     }
 
     fn take(&mut self, line: String) {
+        let Some(line) = self.without_statement(line) else { return };
         tracing::debug!("{}: {}", self.name, own_words(&self.name, &line));
         if after(&line, "NOTICE:").is_some() {
             return;
@@ -148,6 +152,23 @@ impl Kept {
             let Some(first) = self.lines.pop_front() else { break };
             self.bytes -= first.len();
         }
+    }
+
+    /// Cuts down the statement that a tool repeats after its error, over however many lines.
+    ///
+    /// It may be long, and it may hold a secret of the database's (a user mapping's password).
+    fn without_statement(&mut self, line: String) -> Option<String> {
+        if let Some((before, word, statement)) = STATEMENTS
+            .iter()
+            .find_map(|word| line.split_once(word).map(|(before, statement)| (before, *word, statement)))
+        {
+            self.in_statement = true;
+            let head = statement.split(['(', '\'', '$']).next().unwrap_or_default();
+            let head: String = head.trim().trim_end_matches(';').chars().take(80).collect();
+            return Some(format!("{before}{word} {head}"));
+        }
+        self.in_statement &= !line.starts_with(&format!("{}: ", self.name));
+        (!self.in_statement && !line.starts_with("LINE ")).then_some(line)
     }
 
     fn end_warning(&mut self) {
@@ -173,37 +194,25 @@ fn own_words<'a>(name: &str, line: &'a str) -> &'a str {
 }
 
 /// The sentence worth showing of what a failed child said: its first error and what explains it.
-///
-/// The statement that failed is left out: it may be long, and it may hold a secret of the
-/// database's (a user mapping's password).
 pub fn gist(name: &str, lines: &[String]) -> String {
-    let is_error =
-        |line: &&String| ["error:", "fatal:", "ERROR:", "FATAL:", "PANIC:"].iter().any(|w| line.contains(w));
-    let found = lines.iter().position(|line| is_error(&line));
-    let last = || lines.iter().rposition(|line| !line.trim().is_empty());
-    let Some(at) = found.or_else(last) else { return "it said nothing".into() };
-    let mut words: Vec<&str> = Vec::new();
-    for (index, line) in lines.iter().enumerate().skip(at).take(8) {
-        let line = own_words(name, line);
-        let explains = line.starts_with('\t')
-            || ["DETAIL:", "HINT:", "CONTEXT:", "detail:", "hint:", "connection to server"]
-                .iter()
-                .any(|word| line.starts_with(word));
-        let statement =
-            ["detail: Query was:", "detail: Command was:"].iter().any(|word| line.starts_with(word));
-        if index == at {
-            words.push(line.strip_prefix("error: ").unwrap_or(line).trim());
-        } else if explains && !statement {
-            words.push(line.trim());
+    const ERRORS: [&str; 5] = ["error:", "fatal:", "ERROR:", "FATAL:", "PANIC:"];
+    const MORE: [&str; 7] =
+        ["\t", "DETAIL:", "HINT:", "CONTEXT:", "detail:", "hint:", "connection to server"];
+    let error = lines.iter().position(|line| ERRORS.iter().any(|word| line.contains(word)));
+    let Some(at) = error.or_else(|| lines.iter().rposition(|line| !line.trim().is_empty())) else {
+        return "it said nothing".into();
+    };
+    let mut rest = lines.iter().skip(at).map(|line| own_words(name, line));
+    let first = rest.next().unwrap_or_default();
+    let mut gist = first.strip_prefix("error: ").unwrap_or(first).trim().to_string();
+    for line in rest.take(8) {
+        if let Some(statement) = STATEMENTS.iter().find_map(|word| line.split_once(word)) {
+            gist = format!("{gist} (at {})", statement.1.trim());
+        } else if MORE.iter().any(|word| line.starts_with(word)) {
+            gist = format!("{gist}; {}", line.trim());
         } else {
             break;
         }
-    }
-    let mut gist = words.join("; ");
-    // pg_restore says before its error which entry it was at.
-    let entry = lines.iter().take(at).rev().find_map(|line| line.split_once("from TOC entry "));
-    if let Some((_, entry)) = entry {
-        gist = format!("{gist} (at entry {entry})");
     }
     match gist.char_indices().nth(GIST_CHARS) {
         Some((end, _)) => format!("{}…", &gist[..end]),
@@ -219,25 +228,29 @@ mod tests {
         text.lines().map(String::from).collect()
     }
 
+    fn said(name: &str, text: &str) -> String {
+        let mut kept = Kept::new(name);
+        text.lines().for_each(|line| kept.take(line.into()));
+        gist(name, &kept.lines.into_iter().collect::<Vec<_>>())
+    }
+
     #[test]
-    fn the_gist_is_the_first_error_without_the_statement() {
-        let said = lines(
-            "pg_dump: error: query failed: ERROR:  permission denied for table t\n\
-             pg_dump: detail: Query was: LOCK TABLE public.t",
-        );
-        assert_eq!(gist("pg_dump", &said), "query failed: ERROR:  permission denied for table t");
-        let said = lines(
-            "pg_restore: while PROCESSING TOC:\n\
-             pg_restore: from TOC entry 215; 1259 16386 TABLE t nosuch\n\
-             pg_restore: error: could not execute query: ERROR:  role \"nosuch\" does not exist\n\
-             Command was: ALTER TABLE public.t OWNER TO nosuch;",
-        );
+    fn the_gist_is_the_first_error_and_where_it_happened() {
+        let text = "pg_dump: error: query failed: ERROR:  permission denied for table t\n\
+                    pg_dump: detail: Query was: LOCK TABLE public.t IN ACCESS SHARE MODE";
         assert_eq!(
-            gist("pg_restore", &said),
-            "could not execute query: ERROR:  role \"nosuch\" does not exist \
-             (at entry 215; 1259 16386 TABLE t nosuch)"
+            said("pg_dump", text),
+            "query failed: ERROR:  permission denied for table t (at LOCK TABLE public.t IN ACCESS SHARE MODE)"
         );
-        assert_eq!(gist("psql", &lines("psql:<stdin>:4: ERROR:  no\nLINE 1: x")), "ERROR:  no");
+        let text = "pg_restore: error: could not execute query: ERROR:  server \"s\" does not exist\n\
+                    LINE 1: password 's3cret'\n\
+                    Command was: CREATE USER MAPPING FOR app SERVER s OPTIONS (\n    password 's3cret'\n);\n\
+                    \n";
+        assert_eq!(
+            said("pg_restore", text),
+            "could not execute query: ERROR:  server \"s\" does not exist (at CREATE USER MAPPING FOR app SERVER s OPTIONS)"
+        );
+        assert_eq!(said("psql", "psql:<stdin>:4: ERROR:  no\nLINE 1: x"), "ERROR:  no");
         assert_eq!(gist("x", &lines("first\nlast\n\n")), "last");
         assert_eq!(gist("x", &[]), "it said nothing");
         assert_eq!(gist("x", &["é".repeat(2000)]).chars().count(), GIST_CHARS + 1);

@@ -1,0 +1,117 @@
+//! What to start: a program, its arguments and what is added to its environment.
+//!
+//! Arguments can be read by everybody on the machine, the environment cannot: secrets go there, and
+//! are scrubbed from what the child says.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+
+use crate::error::{Error, Kind, Result};
+
+use super::child::{ChildInput, ChildOutput, Failure, Running};
+use super::conninfo::Secret;
+
+/// What to start: a program, its arguments and what is added to its environment.
+pub struct Program {
+    path: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    secrets: Vec<Secret>,
+}
+
+impl Program {
+    /// The program at this path, with no arguments yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), args: Vec::new(), env: Vec::new(), secrets: Vec::new() }
+    }
+
+    /// Adds an argument; everybody on the machine can read it.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable on top of the inherited environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets a variable to a secret, and scrubs it from whatever the child says.
+    #[must_use]
+    pub fn secret_env(self, name: &str, secret: Secret) -> Self {
+        let value = secret.reveal().to_string();
+        self.env(name, value).secret(secret)
+    }
+
+    /// Scrubs a secret, inherited or ours, from whatever the child says.
+    #[must_use]
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// The file's name, by which messages call it.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Starts it and reads its stdout.
+    pub fn read(self) -> Result<ChildOutput> {
+        ChildOutput::of(self.start(Stdio::null(), Stdio::piped())?)
+    }
+
+    /// Starts it and writes to its stdin; what it prints goes nowhere.
+    pub fn write(self) -> Result<ChildInput> {
+        ChildInput::of(self.start(Stdio::piped(), Stdio::null())?)
+    }
+
+    /// Starts it, gives it `input`, and returns all it printed (meant for small answers).
+    pub async fn run(self, input: &[u8]) -> Result<Vec<u8>, Failure> {
+        let pipes = |mut running: Box<Running>| Ok((running.stdin()?, running.stdout()?, running));
+        let (mut stdin, mut stdout, running) =
+            self.start(Stdio::piped(), Stdio::piped()).and_then(pipes).map_err(Failure::NotStarted)?;
+        let mut answer = Vec::new();
+        let give = async move {
+            // A child that ended early says itself why.
+            let _ = stdin.write_all(input).await;
+        };
+        let (_, taken) = tokio::join!(give, stdout.read_to_end(&mut answer));
+        running.ended().await?;
+        let what = "read a child's answer";
+        taken.map_err(|error| Failure::NotStarted(Error::from_io(error, Kind::Unexpected, what)))?;
+        Ok(answer)
+    }
+
+    fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
+        let name = self.name();
+        let arguments = self.args.join(OsStr::new(" "));
+        tracing::debug!("start {} {}", self.path.display(), arguments.to_string_lossy());
+        let mut command = Command::new(&self.path);
+        command.args(&self.args).envs(self.env).stdin(stdin).stdout(stdout);
+        // The store's and age's secrets are none of a database client's business.
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("PGSTOW_") {
+                command.env_remove(variable);
+            }
+        }
+        Running::start(command, name, self.secrets).map_err(|error| {
+            let what = format!("cannot start {}: {error}", self.path.display());
+            Error::settings(what).because(error)
+        })
+    }
+}
