@@ -239,10 +239,12 @@ async fn take_back(store: &dyn Store, place: &Place, object: &str) {
 
 /// Refuses to begin what the store cannot hold, where it can tell.
 async fn enough_space(store: &Arc<dyn Store>, name: &Name, database_bytes: u64) -> Result<()> {
-    let Some(free) = store.free_space().await? else { return Ok(()) };
+    // A store that is not there yet will say so itself when the upload begins.
+    let Ok(Some(free)) = store.free_space().await else { return Ok(()) };
     // The last backup is the best guess; without one, a fifth of the database is what dumps of
     // ordinary data come to.
-    let last = match catalogue::search(&**store, Some(name)).await?.last() {
+    let known = catalogue::search(&**store, Some(name)).await.unwrap_or_default();
+    let last = match known.last() {
         Some(found) => catalogue::read(store, found, None).await.ok(),
         None => None,
     };

@@ -14,10 +14,12 @@ use crate::settings;
 use crate::signal::Stop;
 use serde_json::json;
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
 /// Bytes on their way between decompression and `pg_restore`.
 const BETWEEN: usize = 1 << 20;
+/// Bytes written into `pg_restore`'s pipe at once; small writes cost more than the restore.
+const AT_ONCE: usize = 256 << 10;
 
 /// Runs `pgstow restore`.
 pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> Result<()> {
@@ -102,7 +104,7 @@ async fn load(
     let mut pg_restore = restore::restore(client, target.conn(), options)?;
     let fed = async {
         pg_restore.write_all(&front).await?;
-        tokio::io::copy(&mut archive, &mut pg_restore).await
+        tokio::io::copy_buf(&mut BufReader::with_capacity(AT_ONCE, archive), &mut pg_restore).await
     };
     let fed = fed.await;
     // When pg_restore has died, its own words say more than "broken pipe".

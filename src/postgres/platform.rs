@@ -50,12 +50,12 @@ impl Platform {
         match self {
             Platform::Apt => format!(
                 "install them: sudo apt-get install -y postgresql-common && \
-                 sudo /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y && \
+                 sudo /usr/share/postgresql-common/pgdg/*.sh -y && \
                  sudo apt-get install -y postgresql-client-{major}"
             ),
             Platform::Dnf => format!(
                 "install them: sudo dnf install -y postgresql{major} \
-                 (from the PostgreSQL project's repository, https://yum.postgresql.org)"
+                 (from the PostgreSQL project's own package repository)"
             ),
             Platform::Apk => format!("install them: apk add postgresql{major}-client"),
             Platform::Brew => format!("install them: brew install postgresql@{major}"),
