@@ -364,8 +364,8 @@ pub fn parse(args: Vec<OsString>, defaults: &dyn Fn(&str) -> Vec<String>) -> Par
     let command = command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default));
     match command.try_get_matches_from(args).and_then(|matches| Words::from_arg_matches(&matches)) {
         Ok(words) => Parsed::Words(Box::new(words)),
-        Err(error) if error.use_stderr() => Parsed::Refused(error.render().ansi().to_string()),
-        Err(error) => Parsed::Help(error.render().ansi().to_string()),
+        Err(error) if error.use_stderr() => Parsed::Refused(error.render().to_string()),
+        Err(error) => Parsed::Help(error.render().to_string()),
     }
 }
 

@@ -17,7 +17,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         Some(path) => free_to_write(path, settings.force)?,
         None if std::io::stdout().is_terminal() => {
             return Err(Error::usage("an archive is not for a terminal")
-                .hint("name a file with -o, or pipe it: pgstow fetch … -o - | pg_restore --list"));
+                .hint("name a file with -o, or pipe it: pgstow fetch … -o - | pg_restore -f app.sql"));
         }
         None if report.is_json() => {
             return Err(Error::usage("--json and -o - both want stdout").hint("name a file with -o"));

@@ -15,28 +15,29 @@ pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Resu
         let store = super::open(&settings.store).await?;
         let found = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
         let backup = catalogue::read(&store, &found, settings.trusted.as_ref()).await?;
-        let folder = format!("{}/{}", store.display_url().trim_end_matches('/'), found.place.key(""));
-        Ok((folder, backup))
+        Ok((store.display_url(), backup))
     };
-    let (place, backup) = stop.or(read).await?;
+    let (store, backup) = stop.or(read).await?;
     let mut document = serde_json::to_value(&backup.manifest)
         .map_err(|e| Error::unexpected(format!("the {MANIFEST} cannot be shown")).because(e))?;
     if let Some(fields) = document.as_object_mut() {
-        fields.insert("place".into(), place.clone().into());
+        fields.insert("store".into(), store.clone().into());
+        fields.insert("folder".into(), backup.place.key("").into());
         fields.insert("duration_s".into(), backup.manifest.duration().as_secs_f64().into());
         fields.insert("stored_bytes".into(), backup.manifest.stored_bytes().into());
         fields.insert("signature".into(), serde_json::to_value(backup.signature).unwrap_or_default());
     }
-    report.answer(text(&place, &backup), &document)
+    report.answer(text(&store, &backup), &document)
 }
 
-fn text(place: &str, backup: &Backup) -> String {
+fn text(store: &str, backup: &Backup) -> String {
     let manifest = &backup.manifest;
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut line = |what: &str, value: String| lines.push((what.to_owned(), value));
     line("backup", manifest.id.to_string());
     line("name", manifest.name.to_string());
-    line("place", place.to_owned());
+    line("store", store.to_owned());
+    line("folder", backup.place.key(""));
     let ago = age(Timestamp::now().since(manifest.started_at));
     line("started", format!("{} ({ago} ago)", manifest.started_at));
     line("took", age(manifest.duration()));
