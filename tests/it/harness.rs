@@ -239,3 +239,9 @@ fn lossy(bytes: &[u8]) -> String {
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
+
+#[test]
+fn runs_the_built_program() {
+    let run = pgstow(["--version"]).succeeds();
+    assert!(run.stderr.is_empty(), "{run}");
+}
