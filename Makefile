@@ -1,0 +1,21 @@
+# The few words a developer needs. What they do is in scripts/, one file each.
+
+.PHONY: demo test bench lint fmt setup
+
+demo: ## Back a database up and bring it back, before your eyes
+	@scripts/demo.sh
+
+test: ## Everything that must hold: formatting, lints, all tests against real servers
+	@scripts/test.sh
+
+bench: ## The figures in docs/performance.md
+	@scripts/bench.sh
+
+lint: ## Formatting, lints, and the dependencies' licences and advisories
+	@scripts/lint.sh
+
+fmt: ## Format the sources
+	@cargo fmt
+
+setup: ## Install what the tests need (done by `make test` as well)
+	@scripts/setup.sh

