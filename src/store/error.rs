@@ -83,7 +83,7 @@ impl StoreError {
 
     /// The same failure as another situation, where the caller knows better.
     #[must_use]
-    pub(super) fn as_situation(mut self, situation: Situation) -> Self {
+    pub(super) fn in_situation(mut self, situation: Situation) -> Self {
         self.situation = situation;
         self
     }

@@ -1,7 +1,7 @@
 //! Trying again: a store around a store, which repeats what may pass.
 //!
 //! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a
-//! completion is the backend's knowledge. A retry that worked is said, once, with its end.
+//! completion is the backend's knowledge. A retry that worked is said, and so is one that takes long.
 
 use super::{
     Chunks, Limits, Listed, Metadata, ObjectInfo, Result, Situation, Store, StoreError, Stored, Unfinished,
@@ -14,6 +14,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// After how many failures a person who waits is told.
+const PATIENT: u32 = 3;
 
 /// How often and how patiently to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +66,11 @@ impl Retry {
                     return Ok(value);
                 }
                 Err(error) if error.situation().may_pass() && attempt < self.attempts => {
-                    tracing::debug!("{what}: {error}; attempt {attempt} of {}", self.attempts);
+                    if attempt == PATIENT {
+                        tracing::warn!("{what}: {error}; trying on, up to {} times", self.attempts);
+                    } else {
+                        tracing::debug!("{what}: {error}; attempt {attempt} of {}", self.attempts);
+                    }
                     self.pause(attempt).await;
                     last = Some(error);
                     attempt += 1;

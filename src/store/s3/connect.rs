@@ -49,9 +49,8 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         let checked = check_endpoint(&configured, url.allow_http);
         endpoint = Some(checked.map_err(|e| StoreError::new(Situation::Other, e.to_string()))?);
     }
-    let host =
-        endpoint.as_deref().and_then(|e| Url::parse(e).ok()).and_then(|e| e.host_str().map(str::to_owned));
-    let (by_host, region_of_host) = Profile::of_host(host.as_deref());
+    let address = endpoint.as_deref().and_then(|text| Url::parse(text).ok());
+    let (by_host, region_of_host) = Profile::of_host(address.as_ref().and_then(Url::host_str));
     let profile = url.profile.unwrap_or(by_host);
 
     let region = match url.region.clone().or(region_of_host) {
@@ -69,7 +68,7 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
     }
     let mut limits = profile.limits;
     limits.max_parts = url.max_parts.unwrap_or(limits.max_parts);
-    let host = host.unwrap_or_else(|| format!("Amazon S3 in {region}"));
+    let host = address.map_or_else(|| format!("Amazon S3 in {region}"), |url| url.authority().to_owned());
     tracing::debug!("{host}: profile {}, region {region}", profile.name);
     Ok(Bucket {
         client: Client::from_conf(builder.build()),

@@ -21,16 +21,16 @@ impl Speaker {
     }
 
     /// What an SDK's error means.
-    pub(super) fn explain<E>(&self, error: SdkError<E, HttpResponse>) -> StoreError
+    pub(super) fn explain<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         let Some(response) = error.raw_response() else {
-            return self.unanswered(&error);
+            return self.unanswered(error);
         };
         let status = response.status().as_u16();
-        let region = response.headers().get("x-amz-bucket-region").map(str::to_owned);
-        let (code, message) = match &error {
+        let region = response.headers().get("x-amz-bucket-region");
+        let (code, message) = match error {
             SdkError::ServiceError(answer) => (answer.err().code(), answer.err().message()),
             _ => (None, None),
         };
@@ -38,15 +38,21 @@ impl Speaker {
     }
 
     /// What an answer means: by its code where there is one, by its status otherwise.
-    fn answered(&self, status: u16, code: &str, message: &str, region: Option<String>) -> StoreError {
-        use Situation::{Damaged, Denied, Exists, NoSpace, NoStore, NotFound, Other, Transient, Unsupported};
+    fn answered(&self, status: u16, code: &str, message: &str, region: Option<&str>) -> StoreError {
+        use Situation::{Damaged, Denied, Exists, NoSpace, NotFound, Other, Transient, Unsupported};
         let Self { bucket, host, region: ours } = self;
         let named = if code.is_empty() { status.to_string() } else { format!("{status} {code}") };
         let error = match (code, status) {
-            ("NoSuchBucket", _) => new(NoStore, format!("there is no bucket {bucket} at {host}"))
-                .hint("check the bucket's name, the endpoint and the region; pgstow does not make buckets"),
+            ("NoSuchBucket", _) => self.no_bucket(),
             ("NoSuchUpload", _) => new(NotFound, "the store does not know the upload (any more)")
                 .hint("someone aborted it, or a lifecycle rule of the bucket did: give it more days"),
+            // Garage says these two in words only.
+            (_, 403) if message.contains("Invalid signature") => {
+                return self.answered(status, "SignatureDoesNotMatch", "", region);
+            }
+            (_, 403) if message.contains("No such key") => {
+                return self.answered(status, "InvalidAccessKeyId", "", region);
+            }
             ("SignatureDoesNotMatch", _) => new(Denied, format!("{host} refuses the access key's secret"))
                 .hint("check AWS_SECRET_ACCESS_KEY, or the secret in the AWS profile (AWS_PROFILE)"),
             ("InvalidAccessKeyId", _) => new(Denied, format!("{host} does not know the access key"))
@@ -68,7 +74,7 @@ impl Speaker {
                 _,
             )
             | (_, 301 | 307) => {
-                let (place, advice) = match region.as_deref().or_else(|| region_in(message)) {
+                let (place, advice) = match region.or_else(|| region_in(message)) {
                     Some(there) => {
                         (format!("in region {there}"), format!("add region={there} to the store's URL"))
                     }
@@ -90,11 +96,10 @@ impl Speaker {
                 new(NoSpace, format!("the account's cap is reached ({named})"))
                     .hint("raise the cap in its settings")
             }
+            // Some come as 400, and a completion's as 200.
             ("OperationAborted" | "ConditionalRequestConflict" | "RequestTimeout" | "SlowDown", _)
+            | ("InternalError" | "ServiceUnavailable" | "Throttling" | "ThrottlingException", _)
             | (_, 408 | 409 | 429 | 500 | 502 | 503 | 504) => {
-                new(Transient, format!("the store answered {named}"))
-            }
-            ("InternalError" | "ServiceUnavailable" | "Throttling" | "ThrottlingException", _) => {
                 new(Transient, format!("the store answered {named}"))
             }
             ("NotImplemented", _) | (_, 501 | 405) => {
@@ -110,6 +115,19 @@ impl Speaker {
             _ => new(Other, format!("the store refuses the request ({named})")),
         };
         if message.is_empty() { error } else { error.because(message) }
+    }
+
+    fn no_bucket(&self) -> StoreError {
+        new(Situation::NoStore, format!("there is no bucket {} at {}", self.bucket, self.host))
+            .hint("check the bucket's name, the endpoint and the region; pgstow does not make buckets")
+    }
+
+    /// What "not found" means where the bucket itself was asked.
+    pub(super) fn of_bucket(&self, error: StoreError) -> StoreError {
+        match error.situation() {
+            Situation::NotFound => self.no_bucket().because(error),
+            _ => error,
+        }
     }
 
     /// What it means that there was no answer.
@@ -129,7 +147,7 @@ impl Speaker {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (aws_profile=… in the store's URL)",
             )
         } else if says(&["dns error", "failed to lookup address"]) {
-            new(Unreachable, format!("the host {host} cannot be found"))
+            new(Unreachable, format!("{host} cannot be found"))
                 .hint("check endpoint and region in the store's URL, and the network's DNS")
         } else if says(&["Connection refused", "ConnectionRefused"]) {
             new(Unreachable, format!("{host} refuses connections"))
@@ -164,19 +182,18 @@ impl Speaker {
         StoreError::new(Situation::Unreachable, format!("the connection to {} broke", self.host))
             .because(error)
     }
-
-    /// Names the object where the answer was about one.
-    #[expect(clippy::unused_self, reason = "reads as the others do")]
-    pub(super) fn about(&self, error: StoreError, full: &str) -> StoreError {
-        match error.situation() {
-            Situation::NotFound | Situation::Exists => error.context(full),
-            _ => error,
-        }
-    }
 }
 
 fn new(situation: Situation, message: impl Into<String>) -> StoreError {
     StoreError::new(situation, message)
+}
+
+/// Names the object where the answer was about one.
+pub(super) fn about(error: StoreError, full: &str) -> StoreError {
+    match error.situation() {
+        Situation::NotFound | Situation::Exists => error.context(full),
+        _ => error,
+    }
 }
 
 /// Whether a range begins behind the object's end.
@@ -184,11 +201,12 @@ pub(super) fn is_beyond_the_end<E>(error: &SdkError<E, HttpResponse>) -> bool {
     error.raw_response().is_some_and(|response| response.status().as_u16() == 416)
 }
 
-/// The region a message names: "the region 'us-east-1' is wrong; expecting 'eu-west-1'".
+/// The region a message names: "the region 'a' is wrong; expecting 'b'", or as part of a signature's
+/// scope, "expected: '20261120/b/s3/aws4_request'".
 fn region_in(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("expecting")?;
-    let region =
-        rest.trim_start_matches([' ', ':']).strip_prefix(['\'', '"', '`'])?.split(['\'', '"', '`']).next()?;
+    let (_, rest) = message.rsplit_once("expect")?;
+    let quoted = rest.split(['\'', '"', '`']).nth(1)?;
+    let region = quoted.split('/').nth(1).unwrap_or(quoted);
     (!region.is_empty()).then_some(region)
 }
 
@@ -197,9 +215,66 @@ fn chain(error: &dyn StdError) -> String {
     let mut words = vec![error.to_string()];
     let mut next = error.source();
     while let Some(cause) = next {
-        words.push(cause.to_string());
+        // Some causes are lists over several lines.
+        words.push(cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
         next = cause.source();
     }
     words.dedup();
     words.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speaker() -> Speaker {
+        Speaker::new("b", "host".to_owned(), "us-east-1".to_owned())
+    }
+
+    #[test]
+    fn answers_become_situations() {
+        for (status, code, situation) in [
+            (404, "NoSuchKey", Situation::NotFound),
+            (404, "NoSuchUpload", Situation::NotFound),
+            (404, "NoSuchBucket", Situation::NoStore),
+            (404, "", Situation::NotFound),
+            (403, "AccessDenied", Situation::Denied),
+            (403, "", Situation::Denied),
+            (403, "SignatureDoesNotMatch", Situation::Denied),
+            (403, "RequestTimeTooSkewed", Situation::Transient),
+            (400, "ExpiredToken", Situation::Denied),
+            (400, "RequestTimeout", Situation::Transient),
+            (400, "BadDigest", Situation::Damaged),
+            (400, "EntityTooSmall", Situation::Other),
+            (409, "ConditionalRequestConflict", Situation::Transient),
+            (412, "PreconditionFailed", Situation::Exists),
+            (429, "", Situation::Transient),
+            (200, "InternalError", Situation::Transient),
+            (200, "", Situation::Transient),
+            (500, "InternalError", Situation::Transient),
+            (503, "SlowDown", Situation::Transient),
+            (501, "NotImplemented", Situation::Unsupported),
+            (507, "", Situation::NoSpace),
+            (301, "PermanentRedirect", Situation::Other),
+        ] {
+            let error = speaker().answered(status, code, "", None);
+            assert_eq!(error.situation(), situation, "{status} {code}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_right_region_is_named() {
+        for (message, region) in [
+            ("the region 'us-east-1' is wrong; expecting 'eu-west-1'", Some("eu-west-1")),
+            (
+                "unexpected scope: '20261121/x/s3/aws4_request', expected: '20261121/garage/s3/aws4_request'",
+                Some("garage"),
+            ),
+            ("no idea", None),
+        ] {
+            assert_eq!(region_in(message), region);
+        }
+        let error = speaker().answered(301, "PermanentRedirect", "", Some("eu-central-1"));
+        assert_eq!(error.advice(), Some("add region=eu-central-1 to the store's URL"));
+    }
 }

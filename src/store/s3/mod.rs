@@ -7,6 +7,7 @@
 
 mod connect;
 mod explain;
+mod headers;
 mod upload;
 
 use super::{
@@ -20,29 +21,20 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::ChecksumMode;
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use crc_fast::CrcAlgorithm;
-use explain::Speaker;
+use explain::{Speaker, about};
 use futures_util::{StreamExt, stream};
-use md5::{Digest, Md5};
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use headers::{BodySum, crc64, from_headers};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-
-/// What names of our metadata begin with, after `x-amz-meta-`.
-const OURS: &str = "pgstow-";
 
 /// The name under which an upload's nonce is kept: it tells our object from someone else's.
 const NONCE: &str = "upload";
 
 /// The slowest connection a request's bytes are given time for, in bytes a second.
 const SLOWEST: u64 = 128 << 10;
-
-/// What a metadata value cannot hold as it is: headers are US-ASCII.
-const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// A bucket, or a prefix of one.
 #[derive(Clone)]
@@ -103,7 +95,7 @@ impl Bucket {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         match tokio::time::timeout(deadline, Box::pin(request)).await {
-            Ok(answer) => answer.map_err(|error| self.speaker.explain(error)),
+            Ok(answer) => answer.map_err(|error| self.speaker.explain(&error)),
             Err(_) => Err(self.speaker.silent(deadline)),
         }
     }
@@ -111,7 +103,7 @@ impl Bucket {
     async fn head(&self, full: &str) -> Result<HeadObjectOutput> {
         let mode = (self.checksums == Checksums::Full).then_some(ChecksumMode::Enabled);
         let request = self.client.head_object().bucket(&self.url.bucket).key(full).set_checksum_mode(mode);
-        self.ask(0, request.send()).await.map_err(|error| self.speaker.about(error, full))
+        self.ask(0, request.send()).await.map_err(|error| about(error, full))
     }
 
     /// Refuses a key that is taken, as far as this credential may know.
@@ -123,15 +115,40 @@ impl Bucket {
         }
     }
 
+    async fn put(
+        &self,
+        full: &str,
+        bytes: Bytes,
+        metadata: Option<HashMap<String, String>>,
+    ) -> Result<Stored> {
+        let length = bytes.len() as u64;
+        let sum = BodySum::of(self.checksums, &bytes).await?;
+        let checksum = sum.crc.map(crc64);
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.url.bucket)
+            .key(full)
+            .content_type("application/octet-stream")
+            .set_metadata(metadata)
+            .set_if_none_match(self.limits.put_is_create_only.then(|| "*".to_owned()))
+            .set_checksum_crc64_nvme(checksum.clone())
+            .set_content_md5(sum.md5)
+            .body(ByteStream::from(bytes));
+        let said = self.ask(length, request.send()).await.map_err(|error| on_the_way(about(error, full)))?;
+        let said = Answer::new(said.e_tag(), said.checksum_crc64_nvme());
+        self.confirm(full, &Sent { bytes: length, checksum }, said).await
+    }
+
     /// Compares what the store keeps with what was sent; deletes it if it differs.
     ///
     /// `said` is what the store answered to the writing itself: all there is where HEAD is forbidden.
-    async fn confirm(&self, full: &str, sent: Sent, said: Answer) -> Result<Stored> {
+    async fn confirm(&self, full: &str, sent: &Sent, said: Answer) -> Result<Stored> {
         let (length, now, read_back) = match self.head(full).await {
             Ok(head) => (length_of(&head), Answer::of_head(&head), true),
             Err(error) if error.situation() == Situation::Denied => (sent.bytes, Answer::default(), false),
             Err(error) if error.situation() == Situation::NotFound => {
-                return Err(error.as_situation(Situation::Transient));
+                return Err(error.in_situation(Situation::Transient));
             }
             Err(error) => return Err(error),
         };
@@ -209,65 +226,6 @@ fn moment(time: Option<&DateTime>) -> Option<SystemTime> {
     time.and_then(|time| SystemTime::try_from(*time).ok())
 }
 
-/// A CRC64NVME as S3 writes it.
-fn crc64(value: u64) -> String {
-    BASE64_STANDARD.encode(value.to_be_bytes())
-}
-
-/// The checksum that goes with a body: CRC64NVME in one mode, Content-MD5 in the other.
-#[derive(Default)]
-struct BodySum {
-    crc: Option<u64>,
-    md5: Option<String>,
-}
-
-impl BodySum {
-    async fn of(mode: Checksums, bytes: &Bytes) -> Result<Self> {
-        match mode {
-            Checksums::Full => {
-                Ok(Self { crc: Some(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes)), md5: None })
-            }
-            Checksums::Compat => {
-                let bytes = bytes.clone();
-                // MD5 takes long enough to hold up everything else on this thread.
-                let digest = tokio::task::spawn_blocking(move || Md5::digest(&bytes)).await;
-                let digest = digest
-                    .map_err(|e| StoreError::new(Situation::Other, "a digest ended early").because(e))?;
-                Ok(Self { crc: None, md5: Some(BASE64_STANDARD.encode(digest)) })
-            }
-        }
-    }
-}
-
-/// Metadata as S3 keeps it.
-fn to_headers(metadata: &Metadata, limit: usize) -> Result<HashMap<String, String>> {
-    let mut headers = HashMap::new();
-    let mut size = 0;
-    for (name, value) in metadata {
-        let header = format!("{OURS}{name}");
-        if !header.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-            return Err(StoreError::new(Situation::Other, format!("{name:?} cannot name metadata")));
-        }
-        let value = utf8_percent_encode(value, ENCODED).to_string();
-        size += header.len() + value.len();
-        headers.insert(header, value);
-    }
-    if size > limit {
-        let message = format!("the object's metadata has {size} bytes; the store takes {limit}");
-        return Err(StoreError::new(Situation::Unsupported, message).hint("use fewer or shorter words in it"));
-    }
-    Ok(headers)
-}
-
-/// Our metadata out of what S3 answers.
-fn from_headers(headers: Option<&HashMap<String, String>>) -> Metadata {
-    let ours = |(name, value): (&String, &String)| {
-        let name = name.to_ascii_lowercase().strip_prefix(OURS)?.to_owned();
-        Some((name, percent_decode_str(value).decode_utf8_lossy().into_owned()))
-    };
-    headers.into_iter().flatten().filter_map(ours).collect()
-}
-
 #[async_trait]
 impl Store for S3 {
     fn limits(&self) -> Limits {
@@ -284,31 +242,11 @@ impl Store for S3 {
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
-        let s3 = &self.0;
-        let full = s3.full_key(key)?;
-        let create_only = s3.limits.put_is_create_only;
-        if !create_only {
-            s3.refuse_existing(&full).await?;
+        let full = self.0.full_key(key)?;
+        if !self.0.limits.put_is_create_only {
+            self.0.refuse_existing(&full).await?;
         }
-        let length = bytes.len() as u64;
-        let sum = BodySum::of(s3.checksums, &bytes).await?;
-        let checksum = sum.crc.map(crc64);
-        let request = s3
-            .client
-            .put_object()
-            .bucket(&s3.url.bucket)
-            .key(&full)
-            .content_type("application/octet-stream")
-            .set_if_none_match(create_only.then(|| "*".to_owned()))
-            .set_checksum_crc64_nvme(checksum.clone())
-            .set_content_md5(sum.md5)
-            .body(ByteStream::from(bytes));
-        let said = s3
-            .ask(length, request.send())
-            .await
-            .map_err(|error| on_the_way(s3.speaker.about(error, &full)))?;
-        let said = Answer::new(said.e_tag(), said.checksum_crc64_nvme());
-        s3.confirm(&full, Sent { bytes: length, checksum }, said).await
+        self.0.put(&full, bytes, None).await
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo> {
@@ -348,7 +286,7 @@ impl Store for S3 {
                     format!("{full} was replaced while it was read"),
                 ));
             }
-            Err(error) => return Err(s3.speaker.about(error, &full)),
+            Err(error) => return Err(about(error, &full)),
         };
         let length = answer.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
         if answer.content_range().is_none() && (range.start > 0 || length > range.end) {
@@ -380,7 +318,7 @@ impl Store for S3 {
                 .bucket(&s3.url.bucket)
                 .prefix(&prefix)
                 .set_continuation_token(token.clone());
-            let page = s3.ask(0, request.send()).await?;
+            let page = s3.ask(0, request.send()).await.map_err(|error| s3.speaker.of_bucket(error))?;
             found.extend(page.contents().iter().filter_map(|object| {
                 let key = s3.short_key(object.key()?)?.to_owned();
                 let bytes = object.size().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
@@ -413,7 +351,7 @@ impl Store for S3 {
                 .prefix(&prefix)
                 .set_key_marker(key)
                 .set_upload_id_marker(id);
-            let page = s3.ask(0, request.send()).await?;
+            let page = s3.ask(0, request.send()).await.map_err(|error| s3.speaker.of_bucket(error))?;
             found.extend(page.uploads().iter().filter_map(|upload| {
                 let key = s3.short_key(upload.key()?)?.to_owned();
                 Some(Unfinished {
@@ -452,7 +390,7 @@ fn next_page<T: PartialEq>(last: Option<&T>, next: Option<T>) -> Result<T> {
 /// A body that arrived damaged was damaged on its way: sending it again may help.
 fn on_the_way(error: StoreError) -> StoreError {
     match error.situation() {
-        Situation::Damaged => error.as_situation(Situation::Transient),
+        Situation::Damaged => error.in_situation(Situation::Transient),
         _ => error,
     }
 }
@@ -462,30 +400,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_survives_headers() {
-        let metadata: Metadata =
-            [("name", "ü 100%\n"), ("id", "x")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let headers = to_headers(&metadata, 2048).unwrap();
-        assert!(headers.iter().all(|(k, v)| k.starts_with(OURS) && v.is_ascii()));
-        assert_eq!(from_headers(Some(&headers)), metadata);
-        assert!(to_headers(&metadata, 10).is_err());
-        assert!(to_headers(&[("Na me".to_owned(), String::new())].into(), 2048).is_err());
-    }
-
-    #[test]
     fn a_list_that_does_not_go_on_ends() {
         assert_eq!(next_page(None, Some("a")).unwrap(), "a");
         assert!(next_page(Some(&"a"), Some("a")).is_err());
         assert!(next_page::<&str>(None, None).is_err());
-    }
-
-    #[tokio::test]
-    async fn checksums_are_written_as_s3_writes_them() {
-        let bytes = Bytes::from_static(b"123456789");
-        let full = BodySum::of(Checksums::Full, &bytes).await.unwrap();
-        assert_eq!(full.crc, Some(0xae8b_1486_0a79_9888));
-        assert_eq!(crc64(0xae8b_1486_0a79_9888), "rosUhgp5mIg=");
-        let compat = BodySum::of(Checksums::Compat, &bytes).await.unwrap();
-        assert_eq!(compat.md5.as_deref(), Some("JfnnlDI7RTiF9RgfG2JNCw=="));
     }
 }

@@ -1,8 +1,7 @@
 //! A multipart upload: parts with their checksums, a completion that can be asked again.
 
-use super::{
-    Answer, BodySum, Bucket, NONCE, Sent, crc64, exists, from_headers, length_of, on_the_way, to_headers,
-};
+use super::headers::{BodySum, crc64, from_headers, to_headers};
+use super::{Answer, Bucket, NONCE, Sent, about, exists, length_of, on_the_way};
 use crate::store::{
     Checksums, Confirmed, Metadata, Result, Situation, StoreError, Stored, Upload, check_parts,
 };
@@ -12,6 +11,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,23 +31,24 @@ pub(super) async fn begin(
     let nonce = nonce()?;
     let mut metadata = metadata.clone();
     metadata.insert(NONCE.to_owned(), nonce.clone());
+    let metadata = to_headers(&metadata, s3.limits.max_metadata)?;
     let mut request = s3
         .client
         .create_multipart_upload()
         .bucket(&s3.url.bucket)
         .key(&full)
         .content_type("application/octet-stream")
-        .set_metadata(Some(to_headers(&metadata, s3.limits.max_metadata)?));
+        .set_metadata(Some(metadata.clone()));
     if s3.checksums == Checksums::Full {
         request =
             request.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject);
     }
-    let begun = s3.ask(0, request.send()).await?;
+    let begun = s3.ask(0, request.send()).await.map_err(|error| s3.speaker.of_bucket(error))?;
     let Some(id) = begun.upload_id().filter(|id| !id.is_empty()).map(str::to_owned) else {
         return Err(StoreError::new(Situation::Other, "the store began an upload without naming it"));
     };
     let (parts, asked) = (Mutex::default(), AtomicBool::new(false));
-    Ok(Box::new(Multipart { s3, full, id, nonce, part_size, parts, asked }))
+    Ok(Box::new(Multipart { s3, full, id, nonce, metadata, part_size, parts, asked }))
 }
 
 fn nonce() -> Result<String> {
@@ -68,6 +69,7 @@ struct Multipart {
     full: String,
     id: String,
     nonce: String,
+    metadata: HashMap<String, String>,
     part_size: u64,
     parts: Mutex<Confirmed<Part>>,
     /// Whether a completion was asked for before, so that the object may be there already.
@@ -91,7 +93,7 @@ impl Multipart {
         Ok((list.build(), Sent { bytes, checksum: crc.map(crc64) }))
     }
 
-    async fn ask(&self, list: CompletedMultipartUpload, sent: &Sent) -> Result<Answer> {
+    async fn ask(&self, list: CompletedMultipartUpload, sent: &Sent) -> Result<Stored> {
         let s3 = &self.s3;
         let size = s3.says_object_size.then(|| i64::try_from(sent.bytes).ok()).flatten();
         let request = s3
@@ -105,8 +107,15 @@ impl Multipart {
             .set_checksum_crc64_nvme(sent.checksum.clone())
             .set_mpu_object_size(size)
             .set_if_none_match(s3.limits.complete_is_create_only.then(|| "*".to_owned()));
-        let said = s3.ask_within(s3.request_timeout * COMPLETION, request.send()).await?;
-        Ok(Answer::new(said.e_tag(), said.checksum_crc64_nvme()))
+        let said = s3.ask_within(s3.request_timeout * COMPLETION, request.send()).await;
+        let said = said.map_err(|error| about(error, &self.full))?;
+        s3.confirm(&self.full, sent, Answer::new(said.e_tag(), said.checksum_crc64_nvme())).await
+    }
+
+    /// Nothing at all: a completion needs a part, and not every store takes an empty one.
+    async fn put_empty(&self) -> Result<Stored> {
+        self.s3.abort(&self.full, &self.id).await?;
+        self.s3.put(&self.full, Bytes::new(), Some(self.metadata.clone())).await
     }
 
     fn is_ours(&self, head: &HeadObjectOutput) -> bool {
@@ -114,7 +123,7 @@ impl Multipart {
     }
 
     /// Finds out whether an earlier asking, whose answer was lost, went through.
-    async fn after_all(&self, sent: Sent, refused: StoreError) -> Result<Stored> {
+    async fn after_all(&self, sent: &Sent, refused: StoreError) -> Result<Stored> {
         match self.s3.head(&self.full).await {
             Ok(head) if self.is_ours(&head) => {
                 tracing::debug!(
@@ -177,20 +186,19 @@ impl Upload for Multipart {
     }
 
     async fn complete(&self, bytes: u64) -> Result<Stored> {
-        if bytes == 0 {
-            // A completion needs a part; an empty one is allowed as the last.
-            self.part(1, Bytes::new()).await?;
-        }
         let (list, sent) = self.whole(bytes)?;
         let asked_before = self.asked.swap(true, Ordering::Relaxed);
-        match self.ask(list, &sent).await {
-            Ok(said) => self.s3.confirm(&self.full, sent, said).await,
+        let answer = match bytes {
+            0 => self.put_empty().await,
+            _ => self.ask(list, &sent).await,
+        };
+        match answer {
             Err(error)
                 if asked_before && matches!(error.situation(), Situation::NotFound | Situation::Exists) =>
             {
-                self.after_all(sent, error).await
+                self.after_all(&sent, error).await
             }
-            Err(error) => Err(self.s3.speaker.about(error, &self.full)),
+            answer => answer,
         }
     }
 

@@ -1,0 +1,194 @@
+//! A store whose answers are lost, late, or errors: what was stored is told from what was not.
+
+use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
+use crate::servers::garage::Garage;
+use crate::servers::s3::S3;
+use crate::stores::{noise, try_read};
+use bytes::Bytes;
+use pgstow::store::{
+    Credentials, Metadata, OpenOptions, Retry, Situation, Store, StoreError, Stored, Upload, open,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+const PART: usize = 1 << 20;
+
+/// A store of its own behind a proxy, and the same place without one.
+struct Behind {
+    proxy: FaultProxy,
+    place: S3,
+    store: Arc<dyn Store>,
+}
+
+async fn behind(place: S3) -> Behind {
+    let proxy = FaultProxy::start(&place.endpoint);
+    let credentials = Credentials {
+        access_key_id: place.access_key.clone(),
+        secret_access_key: place.secret_key.clone(),
+        session_token: None,
+    };
+    let options = OpenOptions {
+        request_timeout: Duration::from_secs(1),
+        retry: Retry { attempts: 3, first: Duration::from_millis(20), cap: Duration::from_millis(50) },
+        credentials: Some(credentials),
+        ..OpenOptions::default()
+    };
+    let store = open(&place.through(&proxy.endpoint()).url().parse().unwrap(), options).await.unwrap();
+    Behind { proxy, place, store }
+}
+
+impl Behind {
+    /// An upload of "x" with two parts sent.
+    async fn sent(&self) -> (Box<dyn Upload>, Bytes) {
+        let bytes = noise(PART + 1, 50);
+        let upload = self.store.begin("x", &Metadata::new(), PART as u64).await.unwrap();
+        upload.part(1, bytes.slice(..PART)).await.unwrap();
+        upload.part(2, bytes.slice(PART..)).await.unwrap();
+        (upload, bytes)
+    }
+
+    async fn completed(&self) -> (Result<Stored, StoreError>, Box<dyn Upload>, Bytes) {
+        let (upload, bytes) = self.sent().await;
+        (upload.complete(bytes.len() as u64).await, upload, bytes)
+    }
+
+    fn is_clean(&self) {
+        assert!(self.place.unfinished_uploads().is_empty());
+        assert!(self.place.keys().is_empty(), "{:?}", self.place.keys());
+    }
+}
+
+#[tokio::test]
+async fn a_part_passes_at_last() {
+    for fault in [
+        Fault::Answer(503, "SlowDown"),
+        Fault::Answer(400, "BadDigest"),
+        Fault::DoneButAnswer(500, "InternalError"),
+        Fault::LoseAnswer,
+        Fault::Swallow,
+        Fault::Reset(1000),
+    ] {
+        let it = behind(Garage::shared().place("parts")).await;
+        it.proxy.inject(Rule::new(Operation::UploadPart, fault.clone()).part(1).times(2));
+        let (stored, _, bytes) = it.completed().await;
+        assert!(stored.unwrap().read_back, "{fault:?}");
+        assert_eq!(it.place.get("x"), bytes, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_completion_whose_answer_is_lost_is_found_out() {
+    for fault in [
+        Fault::LoseAnswer,
+        Fault::DoneButAnswer(500, "InternalError"),
+        Fault::DoneButAnswer(200, "InternalError"),
+        Fault::Answer(200, "InternalError"),
+        Fault::Answer(503, "SlowDown"),
+        Fault::Reset(10),
+    ] {
+        let it = behind(Garage::shared().place("lost")).await;
+        it.proxy.inject(Rule::new(Operation::CompleteUpload, fault.clone()).times(1));
+        let (stored, _, bytes) = it.completed().await;
+        let stored = stored.unwrap_or_else(|e| panic!("{fault:?}: {e}"));
+        assert_eq!((stored.bytes, stored.read_back), (bytes.len() as u64, true), "{fault:?}");
+        assert!(stored.checksum.is_some() && stored.etag.is_some(), "{fault:?}");
+        assert_eq!(it.place.get("x"), bytes, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_is_refused_for_good_leaves_nothing() {
+    for fault in [
+        Fault::Answer(503, "SlowDown"),
+        Fault::Answer(403, "AccessDenied"),
+        Fault::Answer(400, "InvalidPart"),
+    ] {
+        let it = behind(Garage::shared().place("refused")).await;
+        it.proxy.inject(Rule::new(Operation::CompleteUpload, fault.clone()));
+        let (stored, upload, _) = it.completed().await;
+        stored.unwrap_err();
+        upload.abort().await.unwrap();
+        it.is_clean();
+    }
+}
+
+/// Every answer is lost, so the caller gives up although the object is there: aborting takes it away.
+#[tokio::test]
+async fn an_abort_takes_away_what_was_completed_without_an_answer() {
+    let it = behind(Garage::shared().place("abort")).await;
+    it.proxy.inject(Rule::new(Operation::CompleteUpload, Fault::LoseAnswer));
+    it.proxy.inject(Rule::new(Operation::Head, Fault::Answer(500, "InternalError")).after(1));
+    let (stored, upload, _) = it.completed().await;
+    assert!(stored.unwrap_err().situation().may_pass());
+    it.proxy.heal();
+    upload.abort().await.unwrap();
+    it.is_clean();
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_called_so_where_the_key_may_not_look() {
+    let garage = Garage::shared();
+    let owner = garage.place("unknown");
+    let it = behind(garage.write_only(&owner)).await;
+    it.proxy.inject(Rule::new(Operation::CompleteUpload, Fault::LoseAnswer).times(1));
+    let (stored, _, _) = it.completed().await;
+    let error = stored.unwrap_err();
+    assert_eq!(error.situation(), Situation::Other);
+    assert!(error.to_string().contains("is not known"), "{error}");
+    assert!(error.advice().unwrap().contains("s3:GetObject"));
+}
+
+#[tokio::test]
+async fn a_small_object_whose_answer_is_lost_is_ours() {
+    let it = behind(Garage::shared().place("put")).await;
+    it.proxy.inject(Rule::new(Operation::Put, Fault::LoseAnswer).times(1));
+    let stored = it.store.put_new("x", noise(1000, 51)).await.unwrap();
+    assert!(stored.read_back);
+    assert_eq!(it.proxy.count(Operation::Put), 1, "it was not written twice");
+    let taken = it.store.put_new("x", noise(1000, 52)).await.unwrap_err();
+    assert_eq!(taken.situation(), Situation::Exists);
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_is_given_up() {
+    let it = behind(Garage::shared().place("silent")).await;
+    it.proxy.inject(Rule::new(Operation::Get, Fault::Swallow));
+    it.place.put("x", "y");
+    let error = try_read(&*it.store, "x", 0..1, None).await.unwrap_err();
+    assert_eq!(error.situation(), Situation::Unreachable);
+    assert!(error.to_string().contains("did not answer within 1 s; gave up after 3 attempts"), "{error}");
+}
+
+/// The dialects must not leak: what an old server refuses is not even sent.
+#[tokio::test]
+async fn compat_sends_no_checksum_headers_and_full_does() {
+    for (mode, header) in [("compat", "content-md5"), ("full", "x-amz-checksum-crc64nvme")] {
+        let mut place = Garage::shared().place("headers");
+        place.more = format!("&checksum={mode}");
+        let it = behind(place).await;
+        it.completed().await.0.unwrap();
+        it.store.put_new("y", noise(10, 53)).await.unwrap();
+        for request in it.proxy.log() {
+            let has = |name: &str| request.headers.iter().any(|(have, _)| have.starts_with(name));
+            assert!(!has("x-amz-trailer") && !has("x-amz-sdk-checksum"), "{request:?}");
+            if matches!(request.operation, Operation::UploadPart | Operation::Put) {
+                assert!(has(header), "{request:?}");
+                let signed = request.header("x-amz-content-sha256").unwrap();
+                assert!(signed.len() == 64, "the body is not signed: {signed}");
+            }
+            assert!(mode == "full" || !has("x-amz-checksum"), "{request:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn google_gets_no_operation_in_the_query() {
+    for (profile, says) in [("gcs", false), ("minio", true)] {
+        let mut place = Garage::shared().place("query");
+        place.more = format!("&profile={profile}");
+        let it = behind(place).await;
+        it.completed().await.0.unwrap();
+        let named = it.proxy.log().iter().any(|request| request.query.iter().any(|(name, _)| name == "x-id"));
+        assert_eq!(named, says, "{profile}");
+    }
+}
