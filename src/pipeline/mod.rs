@@ -190,7 +190,8 @@ pub async fn pack(
 pub struct Unpack {
     /// What opens the bytes; `None` where they were never encrypted.
     pub identities: Option<Arc<Identities>>,
-    /// How many bytes of plaintext to expect, where that is known; more are refused as they come.
+    /// How many bytes of plaintext to expect, where that is known. The first one more is refused, while the
+    /// end of the expected ones is still held back.
     pub expected: Option<u64>,
     /// Raised by the plaintext bytes written into the sink.
     pub progress: Counter,
@@ -240,7 +241,7 @@ pub async fn unpack(
         Ok(stored.finish())
     };
     let decode = decode::in_background(stored_bytes, how.identities, to_deliver);
-    let delivery = async {
+    let deliver = async {
         let mut seen = 0;
         while let Some(bytes) = plain_bytes.recv().await {
             seen += bytes.len() as u64;
@@ -253,23 +254,23 @@ pub async fn unpack(
             }
             held.push(bytes);
             while let Some(bytes) = held.ready() {
-                deliver(sink, &bytes, &how.progress).await?;
+                hand_over(sink, &bytes, &how.progress).await?;
             }
         }
         drop(to_tally);
         Ok(())
     };
-    let (stored, (), (), plain) = try_join!(fetch, decode, delivery, plain)?;
+    let (stored, (), (), plain) = try_join!(fetch, decode, deliver, plain)?;
     let unpacked = Unpacked { plain, stored };
     check(&unpacked)?;
     for bytes in held.rest() {
-        deliver(sink, &bytes, &how.progress).await?;
+        hand_over(sink, &bytes, &how.progress).await?;
     }
     sink.flush().await.map_err(cannot_deliver)?;
     Ok(unpacked)
 }
 
-async fn deliver(sink: &mut (impl AsyncWrite + Unpin), bytes: &[u8], progress: &Counter) -> Result<()> {
+async fn hand_over(sink: &mut (impl AsyncWrite + Unpin), bytes: &[u8], progress: &Counter) -> Result<()> {
     sink.write_all(bytes).await.map_err(cannot_deliver)?;
     progress.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     Ok(())

@@ -54,15 +54,20 @@ impl Parts {
 }
 
 impl Write for Parts {
+    /// Always takes all of `bytes`: age cannot continue its header after a short write.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let size = self.size;
-        let filling = self.filling();
-        let taken = bytes.len().min(size - filling.len());
-        filling.extend_from_slice(bytes.get(..taken).unwrap_or(bytes));
-        if filling.len() == size {
-            self.send()?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let size = self.size;
+            let filling = self.filling();
+            let (taken, later) = rest.split_at(rest.len().min(size - filling.len()));
+            filling.extend_from_slice(taken);
+            rest = later;
+            if filling.len() == size {
+                self.send()?;
+            }
         }
-        Ok(taken)
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

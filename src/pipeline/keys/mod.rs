@@ -5,6 +5,8 @@
 
 mod identities;
 mod recipients;
+#[cfg(test)]
+mod tests;
 
 pub use age::secrecy::{ExposeSecret, SecretString};
 pub use identities::Identities;
@@ -40,7 +42,9 @@ pub fn keygen() -> (SecretString, String) {
 
 /// Asks for a passphrase or a plugin's PIN; the text says for what. `None` where there is nobody to ask.
 #[derive(Clone)]
-pub struct Ask(Arc<dyn Fn(&str) -> Option<SecretString> + Send + Sync>);
+pub struct Ask(Arc<How>);
+
+type How = dyn Fn(&str) -> Option<SecretString> + Send + Sync;
 
 impl Ask {
     /// Asks by calling `how`, from any thread.
