@@ -65,7 +65,10 @@ impl fmt::Display for Damage {
                 write!(f, "a pg_dump archive in {format} format, not in custom format")
             }
             Damage::TooNew(version) => {
-                write!(f, "archive version {version} is newer than {newest}, the newest this pgstow understands")
+                write!(
+                    f,
+                    "archive version {version} is newer than {newest}, the newest this pgstow understands"
+                )
             }
             Damage::TooOld(version) => {
                 write!(f, "archive version {version} is older than {oldest}, the oldest pgstow understands")
@@ -124,6 +127,10 @@ impl Damage {
             }
             Damage::TooNew(_) => Some("a newer pgstow may understand it"),
             Damage::TooOld(_) => Some("dump the database again with a current pg_dump"),
+            Damage::Trailing(_) => Some(
+                "pg_dump 16 and later writes its table of contents a second time when its output is \
+                 redirected into a file; give it a pipe, or --file",
+            ),
             _ => None,
         }
     }

@@ -69,6 +69,14 @@ pub(super) fn leading_text<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>>
     Some(Some(text))
 }
 
+/// Finds one field, its length included, among `bytes` whose fields end at `ends`; nothing in one that
+/// is not there.
+pub(super) fn field<'a>(bytes: &'a [u8], ends: &[u32], number: usize) -> &'a [u8] {
+    let begin = number.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    let end = ends.get(number).copied().unwrap_or(begin);
+    bytes.get(begin as usize..end as usize).unwrap_or_default()
+}
+
 /// One run of fields being collected.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -121,9 +129,7 @@ impl Item {
 
     /// The bytes of one complete field, its length included.
     pub(super) fn field(&self, number: usize) -> &[u8] {
-        let begin = number.checked_sub(1).and_then(|n| self.ends.get(n)).copied().unwrap_or(0);
-        let end = self.ends.get(number).copied().unwrap_or(begin);
-        self.held.get(begin as usize..end as usize).unwrap_or_default()
+        field(&self.held, &self.ends, number)
     }
 
     /// Takes from the front of `bytes` what belongs to this item; true when it is complete.
@@ -185,5 +191,28 @@ impl Item {
     /// Says that the item cannot be understood, where its collected bytes end.
     pub(super) fn malformed(&self, what: &'static str) -> Damage {
         Damage::Malformed { at: self.end(), what }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announced_length_allocates_nothing() {
+        let mut item = Item::new(0, vec![Shape::Text]);
+        let announced = [&[0][..], &50_000_000_u32.to_le_bytes(), b"only this"].concat();
+        assert_eq!(item.fill(&mut announced.as_slice()), Ok(false));
+        assert_eq!(item.held(), announced);
+        assert!(item.held.capacity() < 100);
+    }
+
+    #[test]
+    fn integers_are_sign_and_magnitude() {
+        assert_eq!(int([0, 1, 2, 0, 0]), Some(513));
+        assert_eq!(int([1, 1, 0, 0, 0]), Some(-1));
+        assert_eq!(int([1, 0, 0, 0, 0x80]), Some(i32::MIN));
+        assert_eq!(int([0, 0, 0, 0, 0x80]), None);
+        assert_eq!(int([2, 0, 0, 0, 0]), None);
     }
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::damage::Damage;
 use super::header::Version;
-use super::item::{Item, Shape, leading_int, leading_text};
+use super::item::{self, INT, Item, Shape, leading_int, leading_text};
 
 /// When an entry is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -235,10 +235,7 @@ impl TocEntry {
     }
 
     fn field(&self, field: Field) -> &[u8] {
-        let number = field as usize;
-        let begin = number.checked_sub(1).and_then(|n| self.ends.get(n)).copied().unwrap_or(0);
-        let end = self.ends.get(number).copied().unwrap_or(begin);
-        self.raw.get(begin as usize..end as usize).unwrap_or_default()
+        item::field(&self.raw, &self.ends, field as usize)
     }
 
     fn text(&self, field: Field) -> Option<&[u8]> {
@@ -259,7 +256,7 @@ impl fmt::Debug for TocEntry {
 /// The table of contents, in the archive's own order: the order in which data come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Toc {
-    pub(super) count: [u8; super::item::INT],
+    pub(super) count: [u8; INT],
     pub(super) entries: Vec<TocEntry>,
 }
 

@@ -1,0 +1,198 @@
+//! Archives that are cut, damaged or made to do harm: never taken for whole, never a panic.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::archive::sample::{block, int, text};
+use crate::error::{Error, Kind};
+
+#[test]
+fn cut_at_any_byte_it_is_not_whole() {
+    for minor in [12, 14, 15, 16] {
+        let bytes = mixed(minor).bytes();
+        for cut in 0..bytes.len() {
+            for size in [1, 64, bytes.len()] {
+                read(&bytes[..cut], size).expect_err("a cut archive");
+            }
+        }
+        read(&bytes, 1).unwrap();
+    }
+}
+
+#[test]
+fn a_cut_names_where_it_is() {
+    let sample = mixed(16);
+    let bytes = sample.bytes();
+    let start = sample.preamble().len();
+    assert_eq!(complaint(b""), "the archive ends inside its header");
+    assert_eq!(complaint(&bytes[..30]), "the archive ends inside its header");
+    assert_eq!(complaint(&bytes[..start - 1]), "the archive ends inside its table of contents");
+    assert_eq!(
+        complaint(&bytes[..start]),
+        "the archive ends too early: expected data of public.t2 and 4 more never came"
+    );
+    assert_eq!(complaint(&bytes[..start + 1]), "the archive ends inside the data of public.t2");
+    assert_eq!(complaint(&bytes[..bytes.len() - 1]), "the archive ends inside the data of large objects");
+    let last = block(7, &sample.entries[6]).len();
+    assert_eq!(
+        complaint(&bytes[..bytes.len() - last]),
+        "the archive ends too early: expected data of large objects never came"
+    );
+}
+
+#[test]
+fn other_files_are_refused_with_advice() {
+    let sample = mixed(16).bytes();
+    let changed = |at: usize, to: u8| {
+        let mut bytes = sample.clone();
+        bytes[at] = to;
+        complaint(&bytes)
+    };
+    assert_eq!(complaint(b"--\n-- PostgreSQL database dump\n--\n"), "not a pg_dump custom archive");
+    assert_eq!(complaint(b"-"), "not a pg_dump custom archive");
+    assert_eq!(changed(10, 3), "a pg_dump archive in tar format, not in custom format");
+    assert_eq!(changed(6, 17), "archive version 1.17 is newer than 1.16, the newest this pgstow understands");
+    assert_eq!(changed(6, 11), "archive version 1.11 is older than 1.12, the oldest pgstow understands");
+    assert_eq!(
+        changed(7 + 1, 8),
+        "the archive is damaged at byte 8: integers or offsets have an unusual size"
+    );
+    assert_eq!(changed(11, 4), "the archive is damaged at byte 11: the compression is unknown");
+
+    let error = Error::from(read(b"MZ", 2).unwrap_err());
+    assert_eq!(error.kind(), Kind::Verify);
+    assert_eq!(error.advice(), Some("pgstow reads what pg_dump --format=custom writes"));
+}
+
+#[test]
+fn blocks_come_once_and_in_order() {
+    let sample = Sample::new(16, vec![Data::Rows(vec![]), Data::Rows(vec![])]);
+    let (preamble, at) = (sample.preamble(), sample.preamble().len());
+    let build = |ids: &[i32]| {
+        let blocks = ids.iter().map(|&id| block(id, &sample.entries[0])).collect::<Vec<_>>().concat();
+        [preamble.clone(), blocks].concat()
+    };
+    let other = |at, due: &str, id| {
+        format!("at byte {at} of the archive the data of {due} should begin, but that of entry {id} does")
+    };
+    assert_eq!(complaint(&build(&[2, 1])), other(at, "public.t1", 2));
+    let second = at + block(1, &sample.entries[0]).len();
+    assert_eq!(complaint(&build(&[1, 1])), other(second, "public.t2", 1));
+    let whole = build(&[1, 2]);
+    assert!(read(&whole, 5).is_ok());
+    assert_eq!(
+        complaint(&build(&[1, 2, 2])),
+        format!("the archive ends at byte {}, but more bytes follow", whole.len())
+    );
+}
+
+#[test]
+fn copy_data_must_end_as_copy_ends() {
+    let table = Sample::table(&[]);
+    let with = |text: &[u8]| {
+        let opaque = block(1, &Data::Opaque(vec![text.to_vec()]));
+        read(&[table.preamble(), opaque].concat(), 4).map(|contents| contents.blocks[0].rows)
+    };
+    let cut = Damage::NoCopyEnd("public.t1".into());
+    assert_eq!(with(b"1\n2\n\\.\n\n\n"), Ok(Some(2)));
+    assert_eq!(with(b"1\n2\n"), Err(cut.clone()));
+    assert_eq!(with(b"1\n2\n\\.\n"), Err(cut.clone()));
+    // A row whose value is a backslash and a dot, then two empty rows.
+    assert_eq!(with(b"\\\\.\n\n\n"), Err(cut.clone()));
+    assert_eq!(cut.to_string(), "the data of public.t1 does not end as COPY data ends");
+}
+
+#[test]
+fn damage_stays() {
+    let mut reader = Reader::new();
+    let damage = reader.feed(b"no archive").unwrap_err();
+    assert_eq!(reader.feed(&mixed(16).bytes()), Err(damage.clone()));
+    assert_eq!(reader.finish().map(|_| ()), Err(damage));
+}
+
+#[test]
+fn huge_numbers_cost_nothing() {
+    let sample = Sample::table(&["1\n"]);
+    let empty = Sample::new(16, vec![]).preamble();
+    let header = &empty[..empty.len() - 5];
+
+    let mut name = header[..47].to_vec();
+    int(&mut name, i32::MAX);
+    assert_eq!(complaint(&name), "at byte 52 of the archive, a text is larger than 67108864 bytes");
+
+    let mut count = header.to_vec();
+    int(&mut count, i32::MAX);
+    count.extend([0; 40]);
+    read(&count, 9).expect_err("entries that never came");
+
+    let mut negative = header.to_vec();
+    int(&mut negative, -1);
+    assert!(complaint(&negative).ends_with("the number of entries is impossible"));
+
+    let mut chunk = sample.preamble();
+    chunk.push(1);
+    int(&mut chunk, 1);
+    let at = chunk.len();
+    int(&mut chunk, i32::MAX);
+    assert_eq!(complaint(&chunk), "the archive ends inside the data of public.t1");
+    chunk[at] = 1;
+    assert_eq!(
+        complaint(&chunk),
+        format!("the archive is damaged at byte {at}: the length of a chunk is impossible")
+    );
+}
+
+#[test]
+fn many_dependencies_byte_by_byte_are_linear() {
+    let sample = Sample::new(12, vec![Data::None]);
+    let mut bytes = sample.preamble();
+    bytes.truncate(bytes.len() - 5 - 9);
+    for _ in 0..200_000 {
+        text(&mut bytes, Some(b"12345"));
+    }
+    text(&mut bytes, None);
+    bytes.push(3);
+    bytes.extend([0; 8]);
+    let contents = read(&bytes, 1).unwrap();
+    assert_eq!(contents.toc.entries()[0].dependencies().count(), 200_000);
+}
+
+#[test]
+fn labels_are_fit_to_be_printed() {
+    let mut bytes = Sample::new(16, vec![Data::None]).bytes();
+    let tag = bytes.windows(2).position(|pair| pair == b"t1").unwrap();
+    bytes[tag] = 0x1b;
+    bytes[tag + 1] = 0xff;
+    let contents = read(&bytes, 1000).unwrap();
+    assert_eq!(contents.toc.entries()[0].label(), "public.\\u{1b}\u{fffd}");
+}
+
+proptest! {
+    #[test]
+    fn flipped_bytes_never_panic(
+        minor in 12..=16u8,
+        flips in prop::collection::vec((0..2000usize, any::<u8>()), 1..6),
+        size in 1..300usize,
+    ) {
+        let mut bytes = mixed(minor).bytes();
+        let length = bytes.len();
+        for (at, to) in flips {
+            bytes[at % length] = to;
+        }
+        let _ = read(&bytes, size).map(|contents| {
+            contents.toc.entries().iter().map(|entry| format!("{entry:?}").len()).sum::<usize>()
+        });
+    }
+
+    #[test]
+    fn noise_behind_a_good_beginning_never_panics(
+        keep in 0..1600usize,
+        noise in prop::collection::vec(any::<u8>(), 0..400),
+        size in 1..300usize,
+    ) {
+        let mut bytes = mixed(16).bytes();
+        bytes.truncate(keep);
+        bytes.extend(noise);
+        let _ = read(&bytes, size);
+    }
+}

@@ -1,0 +1,185 @@
+//! Archives that are whole: what is learned from them, and when.
+
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::archive::{COPY_END, Compression, LocalTime, Offset, Section, Version};
+
+#[test]
+fn every_version_reads_the_same() {
+    for minor in 12..=16 {
+        let sample = mixed(minor);
+        let contents = read(&sample.bytes(), 1000).unwrap();
+        let header = &contents.header;
+        assert_eq!(header.version, Version { major: 1, minor });
+        assert_eq!(header.compression, Compression::None);
+        let made = LocalTime { year: 2026, month: 12, day: 31, hour: 12, minute: 34, second: 56 };
+        assert_eq!(header.made, made);
+        assert_eq!(header.dbname, b"shop");
+        assert_eq!(header.server_version, "17.9 (Debian 17.9-1)");
+        assert_eq!(header.dump_version, "18.4");
+        assert_eq!(contents.preamble(), sample.preamble());
+        assert_eq!(contents.length, sample.bytes().len() as u64);
+
+        let ids: Vec<_> = contents.blocks.iter().map(|block| block.dump_id).collect();
+        assert_eq!(ids, [2, 3, 5, 6, 7]);
+        let rows: Vec<_> = contents.blocks.iter().map(|block| block.rows).collect();
+        assert_eq!(rows, [Some(2), Some(0), None, Some(4), None]);
+        let objects: Vec<_> = contents.blocks.iter().map(|block| block.objects).collect();
+        assert_eq!(objects, [None, None, None, None, Some(2)]);
+        let mut place = sample.preamble().len() as u64;
+        for block in &contents.blocks {
+            assert_eq!(block.range.start, place);
+            place = block.range.end;
+        }
+        assert_eq!(place, contents.length);
+    }
+}
+
+#[test]
+fn entries_tell_their_fields() {
+    let contents = read(&mixed(16).bytes(), 1000).unwrap();
+    let entry = &contents.toc.entries()[2];
+    assert_eq!(entry.dump_id(), 3);
+    assert!(entry.had_dumper() && entry.has_data() && entry.is_copy());
+    assert_eq!((entry.section(), entry.offset()), (Section::Data, Offset::NotSet));
+    assert_eq!(entry.tag(), Some(&b"t3"[..]));
+    assert_eq!(entry.desc(), Some(&b"TABLE DATA"[..]));
+    assert_eq!(entry.defn(), Some(&b"CREATE \xFF"[..]));
+    assert_eq!(entry.drop_statement(), Some(&b""[..]));
+    assert_eq!(entry.copy_statement(), Some(&b"COPY t FROM stdin;\n"[..]));
+    assert_eq!(entry.tablespace(), None);
+    assert_eq!(entry.table_am(), Some(&b"heap"[..]));
+    assert_eq!(entry.rel_kind(), Some('r'));
+    assert_eq!(entry.oid(), Some(&b"16387"[..]));
+    assert_eq!(entry.dependencies().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(entry.label(), "public.t3");
+    let range = entry.range();
+    assert_eq!(entry.raw(), &mixed(16).bytes()[range.start as usize..range.end as usize]);
+
+    let old = read(&mixed(12).bytes(), 1000).unwrap();
+    let entry = &old.toc.entries()[2];
+    assert_eq!((entry.table_am(), entry.rel_kind(), entry.owner()), (None, None, Some(&b"owner"[..])));
+}
+
+#[test]
+fn the_digest_is_that_of_copy_and_its_end() {
+    let contents = read(&Sample::table(&["a\n", "b\n"]).bytes(), 3).unwrap();
+    let copy = [b"a\nb\n", COPY_END].concat();
+    assert_eq!(contents.blocks[0].raw_bytes, copy.len() as u64);
+    assert_eq!(contents.blocks[0].sha256, Some(Sha256::digest(copy).into()));
+
+    let mut plain = Reader::new();
+    plain.feed(&Sample::table(&["a\n"]).bytes()).unwrap();
+    assert_eq!(plain.finish().unwrap().blocks[0].sha256, None);
+}
+
+#[test]
+fn compressed_data_have_no_rows() {
+    for minor in 12..=16 {
+        let sample = Sample { compression: 1, ..mixed(minor) };
+        let contents = read(&sample.bytes(), 1000).unwrap();
+        assert_eq!(contents.header.compression, Compression::Gzip);
+        assert!(contents.blocks.iter().all(|block| block.rows.is_none()));
+    }
+}
+
+#[test]
+fn an_archive_without_data_is_whole_behind_its_table_of_contents() {
+    for entries in [vec![], vec![Data::None, Data::None]] {
+        let contents = read(&Sample::new(16, entries).bytes(), 7).unwrap();
+        assert!(contents.blocks.is_empty());
+    }
+}
+
+#[test]
+fn what_passes_is_known_while_it_passes() {
+    let sample = mixed(16);
+    let bytes = sample.bytes();
+    let start = sample.preamble().len();
+    let mut reader = Reader::new();
+    reader.feed(&bytes[..20]).unwrap();
+    assert!(reader.header().is_none() && reader.boundary().is_none());
+    reader.feed(&bytes[20..start]).unwrap();
+    assert_eq!(reader.toc().unwrap().with_data().count(), 5);
+    assert_eq!((reader.position(), reader.boundary()), (start as u64, Some(start as u64)));
+    assert!(reader.current().is_none());
+    reader.feed(&bytes[start..start + 6]).unwrap();
+    assert_eq!(reader.current().unwrap().label(), "public.t2");
+    reader.feed(&bytes[start + 6..]).unwrap();
+    assert!(reader.current().is_none());
+    assert_eq!(reader.blocks().len(), 5);
+    assert_eq!(reader.boundary(), Some(bytes.len() as u64));
+}
+
+#[test]
+fn boundaries_are_the_ends_of_rows_and_blocks() {
+    let pieces = ["1\n", "2\n3", "3\n4\n"].map(|piece| piece.as_bytes().to_vec());
+    let sample = Sample::new(16, vec![Data::Rows(pieces.to_vec()), Data::Opaque(vec![b"x\n".to_vec()])]);
+    let bytes = sample.bytes();
+    let mut reader = Reader::new();
+    let mut seen = Vec::new();
+    for byte in bytes.chunks(1) {
+        reader.feed(byte).unwrap();
+        let at = reader.boundary().map(|at| at - sample.preamble().len() as u64);
+        if seen.last() != at.as_ref() {
+            seen.extend(at);
+        }
+    }
+    // Not behind "2\n3": its last row goes on. Not inside the statements of the second block.
+    let rows = [0, 6 + 7, 6 + 7 + 8 + 9, 30 + 10, 40 + 5];
+    assert_eq!(seen[..5], rows);
+    assert_eq!(seen[5..], [45 + 6 + 7 + 5]);
+    assert_eq!(reader.finish().unwrap().blocks[0].rows, Some(4));
+}
+
+fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let byte = prop_oneof![Just(b'\n'), Just(b'\\'), Just(b'.'), any::<u8>()];
+    prop::collection::vec(prop::collection::vec(byte, 1..40), 0..6)
+}
+
+fn data() -> impl Strategy<Value = Data> {
+    prop_oneof![
+        Just(Data::None),
+        pieces().prop_map(|mut pieces| {
+            // The end mark stands at the beginning of a line.
+            pieces.extend((!pieces.is_empty()).then(|| b"\n".to_vec()));
+            Data::Rows(pieces)
+        }),
+        pieces().prop_map(Data::Opaque),
+        prop::collection::vec((1..=u32::MAX, pieces()), 0..4).prop_map(Data::Objects),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_split_gives_the_same(
+        minor in 12..=16u8,
+        entries in prop::collection::vec(data(), 0..6),
+        cuts in prop::collection::vec(0..3000usize, 0..20),
+        size in 1..50usize,
+    ) {
+        let sample = Sample::new(minor, entries);
+        let bytes = sample.bytes();
+        let at_once = read(&bytes, bytes.len()).unwrap();
+        for (block, data) in at_once.blocks.iter().zip(sample.entries.iter().filter(|d| !matches!(d, Data::None))) {
+            if let Data::Rows(pieces) = data {
+                let newlines = pieces.concat().iter().filter(|&&byte| byte == b'\n').count();
+                prop_assert_eq!(block.rows, Some(newlines as u64));
+            }
+        }
+        prop_assert_eq!(read(&bytes, size).unwrap(), at_once.clone());
+
+        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let mut reader = Reader::with_digests();
+        for pair in cuts.windows(2) {
+            reader.feed(&bytes[pair[0]..pair[1]]).unwrap();
+            prop_assert_eq!(reader.position(), pair[1] as u64);
+            prop_assert!(reader.boundary() <= Some(reader.position()));
+        }
+        prop_assert_eq!(reader.finish().unwrap(), at_once);
+    }
+}
