@@ -50,7 +50,9 @@ pub struct Found {
 pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>> {
     let prefix = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
     let listed = store.list(&prefix).await?;
-    let found = |object: &Listed| Some(Found { place: Place::of_manifest(&object.key)?, manifest_bytes: object.bytes });
+    let found = |object: &Listed| {
+        Some(Found { place: Place::of_manifest(&object.key)?, manifest_bytes: object.bytes })
+    };
     let mut found: Vec<Found> = listed.iter().filter_map(found).collect();
     // `app/` also begins the keys of a name like `app/users`.
     found.retain(|found| name.is_none_or(|name| found.place.name == *name));

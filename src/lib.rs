@@ -71,11 +71,15 @@ fn run(words: Words, report: &Report) -> Result<()> {
     let done = runtime.block_on(async {
         let stop = Stop::on_signals()?;
         match words.verb {
-            Verb::Backup(words) => commands::backup::run(settings::Backup::read(*words)?, report, &stop).await,
+            Verb::Backup(words) => {
+                commands::backup::run(settings::Backup::read(*words)?, report, &stop).await
+            }
             Verb::List(words) => commands::list::run(settings::List::read(&words)?, report, &stop).await,
             Verb::Show(words) => commands::show::run(settings::Show::read(words)?, report, &stop).await,
             Verb::Fetch(words) => commands::fetch::run(settings::Fetch::read(words)?, report, &stop).await,
-            Verb::Restore(words) => commands::restore::run(settings::Restore::read(*words)?, report, &stop).await,
+            Verb::Restore(words) => {
+                commands::restore::run(settings::Restore::read(*words)?, report, &stop).await
+            }
             Verb::Keygen(words) => commands::keygen::run(&settings::Keygen::read(words), report),
         }
     });

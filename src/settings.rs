@@ -4,8 +4,8 @@
 //! beats the settings file, the file beats the default.
 
 use crate::cli::{
-    self, BackupWords, FetchWords, KeygenWords, ListWords, OpenWords, Parsed, RestoreWords, SelectWords, ServerWords,
-    ShowWords, StoreWords, TrustWords,
+    self, BackupWords, FetchWords, KeygenWords, ListWords, OpenWords, Parsed, RestoreWords, SelectWords,
+    ServerWords, ShowWords, StoreWords, TrustWords,
 };
 use crate::error::{Error, Result};
 use crate::names::Name;
@@ -47,14 +47,17 @@ fn file_values(file: Option<PathBuf>, profile: Option<&str>) -> Result<BTreeMap<
     };
     let Some(path) = file.or_else(usual) else {
         return match profile {
-            Some(profile) => Err(Error::settings(format!("there is no {FILE} to take the profile {profile:?} from"))
-                .hint(format!("make ./{FILE} with [profile.{profile}], or name the file with --config"))),
+            Some(profile) => {
+                Err(Error::settings(format!("there is no {FILE} to take the profile {profile:?} from"))
+                    .hint(format!("make ./{FILE} with [profile.{profile}], or name the file with --config")))
+            }
             None => Ok(BTreeMap::new()),
         };
     };
     let unusable = |why: String| Error::settings(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(&path).map_err(|e| unusable("cannot be read".into()).because(e))?;
-    let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| unusable(e.message().to_owned()))?;
+    let mut table: toml::Table =
+        text.parse().map_err(|e: toml::de::Error| unusable(e.message().to_owned()))?;
     let profiles = match table.remove("profile") {
         Some(toml::Value::Table(profiles)) => profiles,
         Some(_) => return Err(unusable("profiles are written as [profile.NAME]".into())),
@@ -446,7 +449,11 @@ impl Restore {
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
             target,
-            options: RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() },
+            options: RestoreOptions {
+                no_owner: words.no_owner,
+                no_acl: words.no_acl,
+                ..RestoreOptions::default()
+            },
             clients,
             keep_failed: words.keep_failed,
         })

@@ -31,7 +31,13 @@ const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
 /// Runs `pgstow backup`.
 pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
     let run = stop.or(Run::prepare(&settings)).await?;
-    report.say(format!("backing up {} (PostgreSQL {}, {}) as {}", run.server.database, run.server.version_text, BinaryBytes(run.server.size_bytes), run.place));
+    report.say(format!(
+        "backing up {} (PostgreSQL {}, {}) as {}",
+        run.server.database,
+        run.server.version_text,
+        BinaryBytes(run.server.size_bytes),
+        run.place
+    ));
 
     let following = report.follow(&run.progress);
     let shipped = run.ship(stop).await;
@@ -141,7 +147,8 @@ impl<'a> Run<'a> {
         let pack = Pack {
             level: self.settings.compression_level,
             recipients: self.recipients().cloned(),
-            part_size: usize::try_from(self.part_size).map_err(|e| Error::usage("such parts do not fit into memory").because(e))?,
+            part_size: usize::try_from(self.part_size)
+                .map_err(|e| Error::usage("such parts do not fit into memory").because(e))?,
             frame_size: FRAME,
             workers: self.settings.workers,
             progress: Arc::clone(&self.progress.plain),

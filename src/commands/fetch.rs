@@ -80,7 +80,9 @@ async fn write(source: &Source, output: Option<&Path>, force: bool) -> Result<cr
 
 fn free_to_write(path: &Path, force: bool) -> Result<()> {
     if path.is_dir() {
-        return Err(Error::usage(format!("{} is a folder", path.display())).hint("-o names the archive's file"));
+        return Err(
+            Error::usage(format!("{} is a folder", path.display())).hint("-o names the archive's file")
+        );
     }
     if path.exists() && !force {
         return Err(Error::target_exists(format!("{} exists", path.display())).hint("--force replaces it"));
@@ -94,7 +96,7 @@ fn folder_of(path: &Path) -> PathBuf {
 
 /// Refuses to begin what the disk cannot hold; where the system cannot say, we begin.
 fn enough_space(path: &Path, bytes: u64) -> Result<()> {
-    let Ok(disk) = rustix::fs::statvfs(&folder_of(path)) else { return Ok(()) };
+    let Ok(disk) = rustix::fs::statvfs(folder_of(path)) else { return Ok(()) };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     if free >= bytes {
         return Ok(());

@@ -23,7 +23,10 @@ pub fn run(settings: &Keygen, report: &Report) -> Result<()> {
     match &settings.output {
         Some(path) => {
             write_secret(path, &secret)?;
-            report.say(format!("wrote the secret key to {}; keep it safe, and away from the database", path.display()));
+            report.say(format!(
+                "wrote the secret key to {}; keep it safe, and away from the database",
+                path.display()
+            ));
             report.answer(&public, &json!({ what: public, "output": path }))
         }
         None => {
@@ -39,7 +42,8 @@ pub fn run(settings: &Keygen, report: &Report) -> Result<()> {
 fn write_secret(path: &Path, secret: &str) -> Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| {
         if e.kind() == std::io::ErrorKind::AlreadyExists {
-            Error::target_exists(format!("{} exists", path.display())).hint("choose another name; old keys open old backups")
+            Error::target_exists(format!("{} exists", path.display()))
+                .hint("choose another name; old keys open old backups")
         } else {
             Error::local_file(format!("{} cannot be written", path.display())).because(e)
         }

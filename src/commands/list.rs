@@ -34,7 +34,9 @@ pub async fn run(settings: settings::List, report: &Report, stop: &Stop) -> Resu
     match (bad.len(), bad.pop()) {
         (0, _) | (_, None) => Ok(()),
         (1, Some(error)) => Err(error),
-        (more, Some(error)) => Err(Error::new(error.kind(), format!("{more} backups could not be read")).because(error)),
+        (more, Some(error)) => {
+            Err(Error::new(error.kind(), format!("{more} backups could not be read")).because(error))
+        }
     }
 }
 
@@ -96,7 +98,9 @@ mod tests {
 
     #[test]
     fn ages_are_short() {
-        for (seconds, text) in [(0, "0s"), (59, "59s"), (3725, "1h 2m"), (86400 * 3 + 4 * 3600 + 5, "3days 4h")] {
+        for (seconds, text) in
+            [(0, "0s"), (59, "59s"), (3725, "1h 2m"), (86400 * 3 + 4 * 3600 + 5, "3days 4h")]
+        {
             assert_eq!(age(Duration::from_secs(seconds)), text);
         }
     }

@@ -43,7 +43,11 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
 
     // Committed: from here on nothing is taken back.
     report.say("analyzing");
-    let analyzed = stop.or(async { Ok(target.analyze().await) }).await;
+    let analyze = async {
+        target.analyze().await;
+        Ok(())
+    };
+    let analyzed = stop.or(analyze).await;
     let took = started.elapsed();
     report.say(format!(
         "restored {} into {}: {} tables, {} rows, {}; every digest agrees",
@@ -128,7 +132,8 @@ async fn read_front(archive: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u8>, 
     let mut reader = Reader::new();
     let mut buffer = vec![0; 64 << 10];
     while reader.toc().is_none() {
-        let count = archive.read(&mut buffer).await.map_err(|e| Error::unexpected("the stream broke").because(e))?;
+        let count =
+            archive.read(&mut buffer).await.map_err(|e| Error::unexpected("the stream broke").because(e))?;
         let bytes = buffer.get(..count).unwrap_or_default();
         if bytes.is_empty() {
             break;

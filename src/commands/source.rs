@@ -39,7 +39,9 @@ impl Source {
         let dump = backup.manifest.dump()?.clone();
         let mut identities = settings.identities;
         if identities.is_empty() && backup.manifest.recipients == ["passphrase"] {
-            (settings.ask)("Passphrase of the backup").into_iter().for_each(|given| identities.add_passphrase(given));
+            (settings.ask)("Passphrase of the backup")
+                .into_iter()
+                .for_each(|given| identities.add_passphrase(given));
         }
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
@@ -56,12 +58,13 @@ impl Source {
         let manifest = &self.backup.manifest;
         let key = self.place().key(&self.dump.key);
         let fetched = Arc::clone(&self.progress.stored);
-        let stored = download(Arc::clone(&self.store), &key, self.dump.stored_bytes, download::Options::default())
-            .await
-            .map_err(|e| missing(e, &key))?
-            .inspect_ok(move |bytes| {
-                fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            });
+        let stored =
+            download(Arc::clone(&self.store), &key, self.dump.stored_bytes, download::Options::default())
+                .await
+                .map_err(|e| missing(e, &key))?
+                .inspect_ok(move |bytes| {
+                    fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                });
         let how = Unpack {
             identities: match manifest.encryption {
                 Encryption::None => None,
@@ -87,8 +90,10 @@ impl Source {
         if error.kind() == Kind::Settings {
             let made_for = self.backup.manifest.recipients.join(", ");
             let have = self.identities.fingerprints().join(", ");
-            let have = if have.is_empty() { "no identity was given".into() } else { format!("here is {have}") };
-            return error.hint(format!("it was made for {made_for}; {have} (--identity-file, PGSTOW_IDENTITY)"));
+            let have =
+                if have.is_empty() { "no identity was given".into() } else { format!("here is {have}") };
+            return error
+                .hint(format!("it was made for {made_for}; {have} (--identity-file, PGSTOW_IDENTITY)"));
         }
         error
     }
@@ -105,7 +110,10 @@ fn missing(error: Error, key: &str) -> Error {
 
 fn agree(what: &str, found: &Tally, bytes: u64, sha256: &str) -> Result<()> {
     if found.bytes != bytes {
-        return Err(Error::verify(format!("the {what}: {} bytes, and the manifest says {bytes}", found.bytes)));
+        return Err(Error::verify(format!(
+            "the {what}: {} bytes, and the manifest says {bytes}",
+            found.bytes
+        )));
     }
     if hex::encode(found.sha256) != sha256 {
         return Err(Error::verify(format!("the {what}: the SHA-256 is not the manifest's")));

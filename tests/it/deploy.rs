@@ -39,13 +39,18 @@ fn pgstow_lines(text: &str) -> Vec<Vec<String>> {
         let line = line.trim_start_matches("$ ").trim();
         let start = line.find("pgstow ").filter(|at| {
             let before = &line[..*at];
-            before.is_empty() || before.ends_with(' ') && (before.contains("&&") || before.starts_with("run:"))
+            before.is_empty()
+                || before.ends_with(' ') && (before.contains("&&") || before.starts_with("run:"))
         })?;
         let command = line[start..].split(" | ").next().unwrap_or_default();
         let command = command.split(" #").next().unwrap_or_default().split("  ").next().unwrap_or_default();
         Some(command.replace("${{ ", "").replace(" }}", ""))
     });
-    commands.map(|command| command.split_whitespace().map(|word| word.trim_matches(['\'', '`']).to_owned()).collect()).collect()
+    commands
+        .map(|command| {
+            command.split_whitespace().map(|word| word.trim_matches(['\'', '`']).to_owned()).collect()
+        })
+        .collect()
 }
 
 #[test]
@@ -87,7 +92,8 @@ fn the_cronjob_is_what_it_says() {
 
     let names = container["env"].as_sequence().unwrap().iter().filter_map(|entry| entry["name"].as_str());
     pgstow_variables(names);
-    let store = container["env"].as_sequence().unwrap().iter().find(|entry| entry["name"] == "PGSTOW_STORE").unwrap();
+    let store =
+        container["env"].as_sequence().unwrap().iter().find(|entry| entry["name"] == "PGSTOW_STORE").unwrap();
     store_url(store["value"].as_str().unwrap());
 
     let secret = yaml("deploy/cronjob/secret.yaml");
@@ -112,7 +118,8 @@ fn nobody_encrypts_to_a_placeholder() {
 #[test]
 fn every_command_in_the_readme_is_taken() {
     let readme = text("README.md");
-    let blocks = readme.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap_or_default().1);
+    let blocks =
+        readme.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap_or_default().1);
     let lines: Vec<Vec<String>> = blocks.flat_map(pgstow_lines).collect();
     assert!(lines.len() >= 7, "{lines:?}");
     lines.into_iter().for_each(must_parse);

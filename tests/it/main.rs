@@ -17,4 +17,7 @@ mod harness;
 #[allow(dead_code, reason = "a box of tools, not all of which are in use at any time")]
 mod servers;
 
+mod deploy;
 mod house;
+mod store_faults;
+mod stores;

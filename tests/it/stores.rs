@@ -413,7 +413,7 @@ async fn refusals_say_what_to_change() {
         println!(
             "{what}: {error} ({:?}) <- {:?}",
             error.advice(),
-            std::error::Error::source(&error).map(|e| e.to_string())
+            std::error::Error::source(&error).map(ToString::to_string)
         );
         assert_eq!(error.situation(), situation, "{what}: {error}");
         assert!(error.advice().unwrap_or_default().contains(hint), "{what}: {:?}", error.advice());

@@ -97,8 +97,17 @@ impl Speaker {
                     .hint("raise the cap in its settings")
             }
             // Some come as 400, and a completion's as 200.
-            ("OperationAborted" | "ConditionalRequestConflict" | "RequestTimeout" | "SlowDown", _)
-            | ("InternalError" | "ServiceUnavailable" | "Throttling" | "ThrottlingException", _)
+            (
+                "OperationAborted"
+                | "ConditionalRequestConflict"
+                | "RequestTimeout"
+                | "SlowDown"
+                | "InternalError"
+                | "ServiceUnavailable"
+                | "Throttling"
+                | "ThrottlingException",
+                _,
+            )
             | (_, 408 | 409 | 429 | 500 | 502 | 503 | 504) => {
                 new(Transient, format!("the store answered {named}"))
             }
