@@ -151,7 +151,8 @@ impl Uploading {
                 },
             };
             if let Err(error) = step {
-                drop(parts);
+                // The receiver lives until we return: whoever makes the parts must not fail first, and
+                // with less to say, because nobody takes them.
                 tasks.shutdown().await;
                 return Err(error);
             }
