@@ -8,10 +8,11 @@ use age::{DecryptError, Decryptor};
 use async_compression::tokio::bufread::ZstdDecoder;
 use async_compression::zstd::DParameter;
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, BufReader};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -23,6 +24,9 @@ pub const QUEUE: usize = 8;
 
 /// Bytes in a piece: enough to make waking the other thread worth it.
 pub const PIECE: usize = 128 << 10;
+
+/// No age header is longer: hundreds of recipients fit. age itself would read on, and keep it all.
+const LONGEST_HEADER: usize = 512 << 10;
 
 /// Opens `stored` into `plain` on a thread of its own.
 ///
@@ -54,7 +58,8 @@ pub async fn decoder(
     stored: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
     identities: Option<&Identities>,
 ) -> Result<impl AsyncRead + Unpin> {
-    let stored = StreamReader::new(stored);
+    let in_header = Arc::new(AtomicBool::new(identities.is_some()));
+    let stored = StreamReader::new(guard_header(stored, Arc::clone(&in_header)));
     let compressed: Box<dyn AsyncBufRead + Send + Unpin> = match identities {
         None => Box::new(stored),
         Some(identities) => {
@@ -64,6 +69,7 @@ pub async fn decoder(
                 return Err(Error::settings("the backup is encrypted with a passphrase, and none was given")
                     .hint("give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"));
             }
+            in_header.store(false, Ordering::Relaxed);
             let plain = age.decrypt_async(identities.iter()).map_err(|e| refused(e, identities))?;
             Box::new(BufReader::with_capacity(PIECE, plain.compat()))
         }
@@ -71,6 +77,22 @@ pub async fn decoder(
     let mut plain = ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(WINDOW_LOG)]);
     plain.multiple_members(true);
     Ok(plain)
+}
+
+/// Passes bytes on, but refuses to when a header does not end.
+fn guard_header(
+    stored: impl Stream<Item = io::Result<Bytes>>,
+    in_header: Arc<AtomicBool>,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    let mut passed = 0;
+    stored.map(move |bytes| {
+        if passed > LONGEST_HEADER && in_header.load(Ordering::Relaxed) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "its encryption header does not end"));
+        }
+        let bytes = bytes?;
+        passed = bytes.len().saturating_add(passed);
+        Ok(bytes)
+    })
 }
 
 /// Tells damage from keys that do not fit.

@@ -5,14 +5,17 @@ use crate::error::Error;
 use bytes::Bytes;
 use std::io::{self, Write};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
 /// The end of the pipe: sends parts; must be finished. Lives on a blocking thread.
+///
+/// A part's place in the channel is taken before the part is begun, so the one being filled is among
+/// those the channel counts.
 pub struct Parts {
     size: usize,
     pool: Pool,
-    filling: Option<Buffer>,
+    filling: Option<(Buffer, OwnedPermit<Bytes>)>,
     sent: u64,
     sender: mpsc::Sender<Bytes>,
     stop: CancellationToken,
@@ -27,29 +30,32 @@ impl Parts {
 
     /// Sends the last part, which may be shorter; an empty stream is one empty part.
     pub fn finish(mut self) -> io::Result<()> {
-        if self.filling.is_some() || self.sent == 0 {
-            self.send()?;
+        if self.filling.is_none() && self.sent == 0 {
+            self.filling = Some(self.begin()?);
         }
+        self.send();
         Ok(())
     }
 
-    fn filling(&mut self) -> &mut Buffer {
-        self.filling.get_or_insert_with(|| Handle::current().block_on(self.pool.take()))
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        self.filling();
-        let part = self.filling.take().map(Buffer::freeze).unwrap_or_default();
-        self.sent += 1;
+    /// Waits for room in the channel.
+    fn begin(&self) -> io::Result<(Buffer, OwnedPermit<Bytes>)> {
         Handle::current().block_on(async {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => Err(super::given_up().into_io()),
-                sent = self.sender.send(part) => {
-                    sent.map_err(|_| Error::unexpected("the parts are no longer received").into_io())
-                }
+                room = self.sender.clone().reserve_owned() => match room {
+                    Ok(room) => Ok((self.pool.take().await, room)),
+                    Err(_) => Err(Error::unexpected("the parts are no longer received").into_io()),
+                },
             }
         })
+    }
+
+    fn send(&mut self) {
+        if let Some((part, room)) = self.filling.take() {
+            room.send(part.freeze());
+            self.sent += 1;
+        }
     }
 }
 
@@ -58,13 +64,17 @@ impl Write for Parts {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let size = self.size;
-            let filling = self.filling();
-            let (taken, later) = rest.split_at(rest.len().min(size - filling.len()));
-            filling.extend_from_slice(taken);
+            let (mut part, room) = match self.filling.take() {
+                Some(filling) => filling,
+                None => self.begin()?,
+            };
+            let (now, later) = rest.split_at(rest.len().min(self.size - part.len()));
+            part.extend_from_slice(now);
             rest = later;
-            if filling.len() == size {
-                self.send()?;
+            let full = part.len() == self.size;
+            self.filling = Some((part, room));
+            if full {
+                self.send();
             }
         }
         Ok(bytes.len())

@@ -291,6 +291,11 @@ async fn bombs_are_refused() {
     let (how, mut sink) = (Unpack { expected: Some(1_000_000), ..back(None) }, Vec::new());
     let error = unpack(stream::iter([Ok(zeros)]), how, &mut (), &mut sink, |_| Ok(())).await.unwrap_err();
     assert!(error.kind() == Kind::Verify && sink.len() <= 1_000_000);
+    let begun = stream::iter([Ok(Bytes::from("age-encryption.org/v1\n-> X25519 "))]);
+    let header = begun.chain(stream::repeat_with(|| Ok(Bytes::from(vec![b'A'; 1 << 16]))));
+    let how = back(Some(key_pair().0));
+    let error = unpack(header, how, &mut (), &mut Vec::new(), |_| Ok(())).await.unwrap_err();
+    assert!(error.message().contains("header does not end"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
