@@ -17,11 +17,10 @@ use crate::report::Report;
 use crate::settings::{self, Encryption};
 use crate::signal::Stop;
 use crate::signing::SigningKey;
-use crate::store::{Metadata, Store, Stored};
+use crate::store::{Metadata, Situation, Store, Stored};
 use crate::upload::{self, Uploading};
 use indicatif::BinaryBytes;
 use serde_json::json;
-use std::cell::Cell;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -47,10 +46,7 @@ pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Re
     let manifest = run.describe(&shipped);
     // Everything is in the store; what is left takes a moment and is not interrupted, so that the
     // exit code and the store never disagree on whether there is a backup.
-    if let Err(error) = publish(&*run.store, &run.place, &manifest, settings.signing.as_ref()).await {
-        take_back(&*run.store, &run.place, &run.object_key()).await;
-        return Err(error);
-    }
+    publish(&*run.store, &run.place, &manifest, settings.signing.as_ref()).await?;
     say_done(report, &manifest, &shipped)
 }
 
@@ -119,10 +115,8 @@ impl<'a> Run<'a> {
     async fn ship(&self, stop: &Stop) -> Result<Shipped> {
         let (key, metadata) = (self.object_key(), self.metadata());
         let upload = stop.or(Uploading::begin(&*self.store, &key, &metadata, self.part_size)).await?;
-        let completing = Cell::new(false);
         let whole = async {
             let (packed, contents) = self.stream(&upload).await?;
-            completing.set(true);
             let stored = upload.complete(packed.stored.bytes).await?;
             Ok(Shipped { packed, stored, contents, finished_at: Timestamp::now() })
         };
@@ -131,9 +125,6 @@ impl<'a> Run<'a> {
             // The first error is the one to report; what tidying up meets is said beside it.
             if let Err(second) = upload.abort().await {
                 tracing::warn!("{second}");
-            }
-            if completing.get() {
-                take_back(&*self.store, &self.place, &key).await;
             }
         }
         outcome
@@ -220,6 +211,8 @@ impl<'a> Run<'a> {
 }
 
 /// Signature, then manifest: from here on the backup exists.
+///
+/// What was stored is taken back when that fails, so that nothing is left behind.
 async fn publish(
     store: &dyn Store,
     place: &Place,
@@ -227,19 +220,32 @@ async fn publish(
     signing: Option<&SigningKey>,
 ) -> Result<()> {
     let bytes = manifest.to_bytes()?;
-    if let Some(key) = signing {
-        let signature = key.sign(&bytes, &format!("pgstow {place}"))?;
-        store.put_new(&place.key(SIGNATURE), signature.into()).await?;
+    let signature = signing.map(|key| key.sign(&bytes, &format!("pgstow {place}"))).transpose()?;
+    let written = async {
+        if let Some(signature) = signature {
+            store.put_new(&place.key(SIGNATURE), signature.into()).await?;
+        }
+        store.put_new(&place.key(MANIFEST), bytes.into()).await
+    };
+    let Err(error) = written.await else { return Ok(()) };
+    if error.situation() != Situation::Exists {
+        take_back(store, place, manifest).await;
     }
-    store.put_new(&place.key(MANIFEST), bytes.into()).await?;
-    Ok(())
+    Err(error.into())
 }
 
-/// Removes what was stored of a backup whose manifest could not be written, where the key may.
-async fn take_back(store: &dyn Store, place: &Place, object: &str) {
-    for key in [object, &place.key(SIGNATURE)] {
-        if store.delete(key).await.is_err() {
-            tracing::warn!("{key} could not be removed; without a manifest it is no backup");
+/// Removes what was stored of a backup that did not come to be, where the key may.
+///
+/// The manifest goes first: it may be there, if only the answer to writing it was lost, and a
+/// manifest without its dump would be worse than either.
+async fn take_back(store: &dyn Store, place: &Place, manifest: &Manifest) {
+    let objects = manifest.objects.iter().map(|object| object.key.as_str());
+    for key in [MANIFEST, SIGNATURE].into_iter().chain(objects).map(|object| place.key(object)) {
+        if let Err(error) = store.delete(&key).await {
+            tracing::warn!(
+                "what was stored of {place} stays there, and is no backup without its manifest: {error}"
+            );
+            return;
         }
     }
 }
