@@ -19,3 +19,4 @@ fmt: ## Format the sources
 
 setup: ## Install what the tests need (done by `make test` as well)
 	@scripts/setup.sh
+	@scripts/servers.sh

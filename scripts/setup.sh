@@ -1,16 +1,25 @@
 #!/usr/bin/env bash
-# Makes a Debian or Ubuntu machine with Rust ready for the tests: the distribution's packages, then the
-# servers that no distribution has. Does nothing, quickly, where all is there.
+# Installs what is missing of the distribution's packages on a Debian or Ubuntu machine with Rust.
+#
+#   scripts/setup.sh        for everything
+#   scripts/setup.sh demo   for the demonstration alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
-    gcc libc6-dev                                           # to build
-    postgresql postgresql-contrib pgbouncer                 # one end of the pipe
-    swift-proxy swift-account swift-container swift-object memcached # an S3 server at the other
-    age zstd minisign                                       # opens a backup without pgstow
-    curl jq python3-venv util-linux                         # what the scripts and launchers are written with
+    gcc libc6-dev  # to build
+    postgresql     # one end of the pipe
+    age zstd       # open a backup without pgstow
+    util-linux     # to run servers as a user without rights
 )
+if [ "${1:-}" != demo ]; then
+    packages+=(
+        postgresql-contrib pgbouncer                                     # more of the one end
+        swift-proxy swift-account swift-container swift-object memcached # an S3 server at the other
+        minisign                                                         # checks a signature without pgstow
+        python3-venv curl jq # to fetch further servers, and by hand
+    )
+fi
 
 missing() {
     local package
@@ -60,5 +69,3 @@ if ! command -v cargo >/dev/null; then
     echo "setup: Rust is not installed; see https://rustup.rs" >&2
     exit 1
 fi
-
-scripts/servers.sh

@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup.sh
+scripts/servers.sh
 scripts/lint.sh
 
 export PGSTOW_SKIPPED="$PWD/target/skipped.txt"

@@ -101,6 +101,11 @@ impl Cluster {
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// The folder of this major's programs, for `--pg-bin`.
+    pub fn bin(&self) -> PathBuf {
+        self.major.bin()
+    }
+
     /// The folder of the server's socket: a host name for connections that use no network.
     pub fn socket_folder(&self) -> &Path {
         self.server.folder()
