@@ -29,7 +29,7 @@ impl Garage {
     pub fn start() -> Garage {
         let (port, rpc_port) = (free_port(), free_port());
         let folder = folder("garage");
-        let config = folder.join("garage.toml");
+        let config = folder.path().join("garage.toml");
         let text = format!(
             r#"
             metadata_dir = "{0}/meta"
@@ -45,7 +45,7 @@ impl Garage {
             s3_region = "garage"
             api_bind_addr = "127.0.0.1:{port}"
             "#,
-            folder.display()
+            folder.path().display()
         );
         std::fs::write(&config, text).unwrap();
         give(&config);

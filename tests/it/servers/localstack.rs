@@ -39,7 +39,7 @@ impl LocalStack {
             ("DISABLE_EVENTS", "1".into()),
             ("SKIP_SSL_CERT_DOWNLOAD", "1".into()),
             ("GATEWAY_LISTEN", format!("[::1]:{port}").into()),
-            ("FILESYSTEM_ROOT", folder.join("root").into()),
+            ("FILESYSTEM_ROOT", folder.path().join("root").into()),
         ];
         let program = fetched("localstack/bin/python");
         let args = ["-m".into(), "localstack.runtime.main".into()].into();

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// How long a server may take to answer its first question; emulators are slow on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,10 +55,9 @@ fn in_use(error: std::io::Error) -> bool {
 }
 
 /// Makes a folder that the servers' user owns, with a path short enough for a socket's address.
-pub fn folder(label: &str) -> PathBuf {
-    let folder =
-        tempfile::Builder::new().prefix(&format!("pgstow-{label}-")).tempdir_in("/tmp").unwrap().keep();
-    give(&folder);
+pub fn folder(label: &str) -> TempDir {
+    let folder = tempfile::Builder::new().prefix(&format!("pgstow-{label}-")).tempdir_in("/tmp").unwrap();
+    give(folder.path());
     folder
 }
 
@@ -103,7 +103,7 @@ pub fn run(command: &mut Command) -> String {
 /// How to start a server.
 pub struct Launch {
     /// The folder it lives in; removed with it.
-    pub folder: PathBuf,
+    pub folder: TempDir,
     /// What asks it to end.
     pub signal: &'static str,
     pub program: PathBuf,
@@ -120,16 +120,17 @@ pub struct Server {
 impl Server {
     /// Starts a server and waits until it is ready; panics with its log when it is not.
     pub fn start(launch: Launch, ready: impl Fn() -> bool) -> Self {
+        let folder = launch.folder.path();
         let keeper = Command::new("/bin/bash")
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/servers/keep.sh"))
             .arg(launch.signal)
-            .arg(&launch.folder)
+            .arg(folder)
             .args(server_user_words(&launch.program))
             .args(launch.args)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C.UTF-8")
-            .env("HOME", &launch.folder)
+            .env("HOME", folder)
             .envs(launch.env)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -138,7 +139,8 @@ impl Server {
             .process_group(0)
             .spawn()
             .unwrap();
-        let server = Self { folder: launch.folder, keeper };
+        // From here on the keeper removes it.
+        let server = Self { folder: launch.folder.keep(), keeper };
         let deadline = Instant::now() + PATIENCE;
         while !ready() {
             let gone = server.folder.join("ended").exists() || Instant::now() > deadline;

@@ -77,12 +77,12 @@ impl Cluster {
     pub fn start_with(major: Major, settings: &[&str]) -> Cluster {
         let port = free_port();
         let folder = folder("pg");
-        let data = folder.join("data");
+        let data = folder.path().join("data");
         run(Command::new("cp").arg("-a").arg(template(major)).arg(&data));
         // Durability is not under test here, and costs most of the time there is.
         let quick = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=2GB"];
         let network = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=64MB"];
-        let sockets = format!("unix_socket_directories={}", folder.display());
+        let sockets = format!("unix_socket_directories={}", folder.path().display());
         let mut args: Vec<_> = ["-D".into(), data.into(), "-p".into(), port.to_string().into()].into();
         for setting in quick.iter().chain(&network).chain([&sockets.as_str()]).chain(settings) {
             args.extend(["-c".into(), setting.into()]);
@@ -176,20 +176,19 @@ fn template(major: Major) -> PathBuf {
         return template;
     }
     let scratch = folder("initdb");
-    let password_file = scratch.join("password");
+    let password_file = scratch.path().join("password");
     std::fs::write(&password_file, PASSWORD).unwrap();
     give(&password_file);
     let mut initdb = as_server_user(major.bin().join("initdb"));
     initdb.args(["-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"]);
-    initdb.arg(scratch.join("data")).arg("--pwfile").arg(&password_file);
-    run(initdb.current_dir(&scratch));
+    initdb.arg(scratch.path().join("data")).arg("--pwfile").arg(&password_file);
+    run(initdb.current_dir(scratch.path()));
     // Two test processes may both get here; the second one's is as good, and is thrown away.
     let beside = fetched(&format!("template-making-{}-{}", major.number(), std::process::id()));
-    run(Command::new("cp").arg("-a").arg(scratch.join("data")).arg(&beside));
+    run(Command::new("cp").arg("-a").arg(scratch.path().join("data")).arg(&beside));
     if std::fs::rename(&beside, &template).is_err() {
         std::fs::remove_dir_all(&beside).unwrap();
     }
-    std::fs::remove_dir_all(&scratch).unwrap();
     template
 }
 

@@ -29,7 +29,7 @@ impl Swift {
         let ports = [(); 5].map(|()| free_port());
         let folder = folder("swift");
         // The servers' user may not be able to look into the repository.
-        let script = folder.join("swift.sh");
+        let script = folder.path().join("swift.sh");
         std::fs::write(&script, include_str!("swift.sh")).unwrap();
         let mut args = vec![script.into()];
         args.extend(ports.map(|port| OsString::from(port.to_string())));
