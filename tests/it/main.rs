@@ -21,3 +21,4 @@ mod deploy;
 mod house;
 mod store_faults;
 mod stores;
+mod there;
