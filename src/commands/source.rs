@@ -8,7 +8,7 @@ use crate::download::{self, download};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Encryption, Object};
 use crate::names::Place;
-use crate::pipeline::keys::Identities;
+use crate::pipeline::keys::{Identities, PASSPHRASE};
 use crate::pipeline::{self, Tally, Unpack, Unpacked};
 use crate::progress::{Direction, Progress};
 use crate::settings;
@@ -21,6 +21,7 @@ use tokio::io::AsyncWrite;
 /// A backup that was found, with the keys to it.
 pub struct Source {
     store: Arc<dyn Store>,
+    reading: download::Options,
     identities: Arc<Identities>,
     /// What its manifest says.
     pub backup: Backup,
@@ -33,19 +34,26 @@ pub struct Source {
 impl Source {
     /// Finds the backup and checks its manifest; the dump is not touched yet.
     pub async fn find(settings: settings::Source) -> Result<Self> {
+        let reading = download::Options {
+            idle: settings.store.options.request_timeout,
+            ..download::Options::default()
+        };
         let store = super::open(&settings.store).await?;
         let found = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
         let backup = catalogue::read(&store, &found, settings.trusted.as_ref()).await?;
         let dump = backup.manifest.dump()?.clone();
         let mut identities = settings.identities;
-        if identities.is_empty() && backup.manifest.recipients == ["passphrase"] {
+        if identities.is_empty() && backup.manifest.recipients == [PASSPHRASE] {
             (settings.ask)("Passphrase of the backup")
                 .into_iter()
                 .for_each(|given| identities.add_passphrase(given));
         }
+        if identities.is_empty() && backup.manifest.encryption != Encryption::None {
+            return Err(no_identity(&backup));
+        }
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
-        Ok(Self { store, identities: Arc::new(identities), backup, dump, progress })
+        Ok(Self { store, reading, identities: Arc::new(identities), backup, dump, progress })
     }
 
     /// Where the backup lies.
@@ -58,13 +66,12 @@ impl Source {
         let manifest = &self.backup.manifest;
         let key = self.place().key(&self.dump.key);
         let fetched = Arc::clone(&self.progress.stored);
-        let stored =
-            download(Arc::clone(&self.store), &key, self.dump.stored_bytes, download::Options::default())
-                .await
-                .map_err(|e| missing(e, &key))?
-                .inspect_ok(move |bytes| {
-                    fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                });
+        let stored = download(Arc::clone(&self.store), &key, self.dump.stored_bytes, self.reading)
+            .await
+            .map_err(|e| missing(e, &key))?
+            .inspect_ok(move |bytes| {
+                fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            });
         let how = Unpack {
             identities: match manifest.encryption {
                 Encryption::None => None,
@@ -84,18 +91,40 @@ impl Source {
 }
 
 impl Source {
-    /// Says which backup a failure is about, and for whom it was made where no key opens it.
+    /// Says which backup a failure is about, and for whom it was made where no key here opens it.
     fn explain(&self, error: Error) -> Error {
         let error = error.context(self.place());
-        if error.kind() == Kind::Settings {
-            let made_for = self.backup.manifest.recipients.join(", ");
-            let have = self.identities.fingerprints().join(", ");
-            let have =
-                if have.is_empty() { "no identity was given".into() } else { format!("here is {have}") };
-            return error
-                .hint(format!("it was made for {made_for}; {have} (--identity-file, PGSTOW_IDENTITY)"));
+        if error.kind() != Kind::Settings {
+            return error;
         }
-        error
+        let made_for = &self.backup.manifest.recipients;
+        let here = self.identities.fingerprints();
+        // The pipeline blames the keys; what users learn is that the backup is not theirs to open.
+        let refused = Error::verify(error.message());
+        let refused = match here.iter().find(|key| made_for.contains(key)) {
+            None => refused.hint(format!("{}; here is {}", how_to_open(made_for), here.join(", "))),
+            Some(passphrase) if passphrase == PASSPHRASE => refused,
+            Some(key) => refused.hint(format!("{key} should: the dump's header may be damaged")),
+        };
+        refused.because(error)
+    }
+}
+
+fn no_identity(backup: &Backup) -> Error {
+    Error::settings(format!("{} is encrypted, and nothing was given that opens it", backup.place))
+        .hint(how_to_open(&backup.manifest.recipients))
+}
+
+fn how_to_open(made_for: &[String]) -> String {
+    match made_for {
+        [only] if only == PASSPHRASE => {
+            "it was made for a passphrase: give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"
+                .into()
+        }
+        _ => format!(
+            "it was made for {}: give its key with --identity-file, or in PGSTOW_IDENTITY",
+            made_for.join(", ")
+        ),
     }
 }
 
