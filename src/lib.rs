@@ -17,6 +17,7 @@ pub mod cli;
 pub mod commands;
 pub mod download;
 pub mod error;
+pub mod inventory;
 pub mod manifest;
 pub mod names;
 pub mod pipeline;

@@ -6,13 +6,15 @@ use crate::archive::Contents;
 use crate::catalogue::{self, Backup};
 use crate::download::{self, download};
 use crate::error::{Error, Kind, Result};
+use crate::inventory::{self, Inventory};
 use crate::manifest::{Encryption, Object};
 use crate::names::Place;
 use crate::pipeline::keys::Identities;
-use crate::pipeline::{self, Tally, Unpack, Unpacked};
+use crate::pipeline::{self, Tally, Unpack, Unpacked, open};
 use crate::progress::{Direction, Progress};
 use crate::settings;
 use crate::store::Store;
+use bytes::Bytes;
 use futures_util::TryStreamExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -55,7 +57,6 @@ impl Source {
 
     /// Streams the dump's plaintext into `sink`; the last bytes only after everything has agreed.
     pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
-        let manifest = &self.backup.manifest;
         let key = self.place().key(&self.dump.key);
         let fetched = Arc::clone(&self.progress.stored);
         let stored =
@@ -66,10 +67,7 @@ impl Source {
                     fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 });
         let how = Unpack {
-            identities: match manifest.encryption {
-                Encryption::None => None,
-                Encryption::Age => Some(Arc::clone(&self.identities)),
-            },
+            identities: self.keys(),
             expected: Some(self.dump.plain_bytes),
             progress: Arc::clone(&self.progress.plain),
         };
@@ -84,6 +82,41 @@ impl Source {
 }
 
 impl Source {
+    /// Reads the inventory, checked like everything else; `None` for a backup that has none.
+    pub async fn inventory(&self) -> Result<Option<Inventory>> {
+        let Some(object) = self.backup.manifest.inventory() else { return Ok(None) };
+        let key = self.place().key(&object.key);
+        if object.plain_bytes.max(object.stored_bytes) > inventory::LARGEST {
+            return Err(Error::verify(format!("{key} is too large to be what its name says")));
+        }
+        let pieces =
+            download(Arc::clone(&self.store), &key, object.stored_bytes, download::Options::default())
+                .await
+                .map_err(|e| missing(e, &key))?;
+        let pieces: Vec<Bytes> = pieces.try_collect().await?;
+        let stored = Bytes::from(pieces.concat());
+        let read = async {
+            agree(
+                "inventory's stored bytes",
+                &Tally::of(&stored),
+                object.stored_bytes,
+                &object.stored_sha256,
+            )?;
+            let plain = open(stored.clone(), self.keys(), object.plain_bytes).await?;
+            agree("inventory", &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
+            Inventory::from_bytes(&plain)
+        };
+        read.await.map(Some).map_err(|e| self.explain(e))
+    }
+
+    /// What opens this backup's objects; `None` where they were never encrypted.
+    fn keys(&self) -> Option<Arc<Identities>> {
+        match self.backup.manifest.encryption {
+            Encryption::None => None,
+            Encryption::Age => Some(Arc::clone(&self.identities)),
+        }
+    }
+
     /// Says which backup a failure is about, and for whom it was made where no key opens it.
     fn explain(&self, error: Error) -> Error {
         let error = error.context(self.place());
