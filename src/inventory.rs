@@ -69,12 +69,15 @@ pub struct Block {
     pub raw_bytes: u64,
     /// Rows, where they can be counted.
     pub rows: Option<u64>,
+    /// Large objects, where the block holds such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<u64>,
     /// SHA-256 of the data, in hex.
     pub sha256: Option<String>,
 }
 
 /// What the data of a block is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Rows of a table.
@@ -158,6 +161,30 @@ impl Inventory {
         Totals { tables: self.archive.tables, rows }
     }
 
+    /// What differs from `found`, which was learned by reading the dump again; a sentence each.
+    pub fn differences(&self, found: &Self) -> Vec<String> {
+        let mut all = Vec::new();
+        if self.archive != found.archive {
+            all.push("the archive's header or table of contents is another".to_owned());
+        }
+        if self.blocks.len() != found.blocks.len() {
+            all.push(format!("{} blocks of data instead of {}", found.blocks.len(), self.blocks.len()));
+        }
+        for (said, is) in self.blocks.iter().zip(&found.blocks).filter(|(said, is)| said != is) {
+            all.push(match (said.rows, is.rows) {
+                (Some(said_rows), Some(rows)) if said_rows != rows => {
+                    format!("{}: {rows} rows instead of {said_rows}", said.label())
+                }
+                _ => format!("{}: the data is not what the inventory says", said.label()),
+            });
+        }
+        let framed: u64 = self.frames.iter().map(|(plain, _)| *plain).fold(0, u64::saturating_add);
+        if framed != found.archive.bytes {
+            all.push(format!("the frames hold {framed} bytes, and the archive has {}", found.archive.bytes));
+        }
+        all
+    }
+
     /// Where each frame lies.
     pub fn frame_spans(&self) -> impl Iterator<Item = FrameSpan> + '_ {
         let mut next = (0_u64, 0_u64);
@@ -203,6 +230,14 @@ impl Block {
         name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
     }
 
+    /// What it is the data of, the same in every backup; large objects are one thing.
+    pub fn owner(&self) -> (Kind, &Text, &Text) {
+        match self.kind {
+            Kind::LargeObjects => (self.kind, &Text::Absent, &Text::Absent),
+            kind => (kind, &self.schema, &self.table),
+        }
+    }
+
     /// Where it lies in the archive, in bytes.
     pub fn range(&self) -> Range<u64> {
         self.range.0..self.range.1
@@ -226,6 +261,7 @@ fn of(entry: &TocEntry, block: &archive::Block) -> Block {
         range: (block.range.start, block.range.end),
         raw_bytes: block.raw_bytes,
         rows: block.rows,
+        objects: block.objects,
         sha256: block.sha256.map(hex::encode),
     }
 }

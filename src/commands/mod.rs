@@ -7,6 +7,8 @@ pub mod list;
 pub mod restore;
 pub mod show;
 mod source;
+mod tables;
+pub mod verify;
 mod watch;
 
 use crate::error::Result;

@@ -1,8 +1,11 @@
-//! `pgstow show`: everything the manifest says of one backup.
+//! `pgstow show`: everything the manifest says of one backup; its tables, from the inventory.
 
 use super::list::age;
-use crate::catalogue::{self, Backup, Signature};
+use super::source::{Shelf, Source};
+use super::tables;
+use crate::catalogue::{Backup, Signature};
 use crate::error::{Error, Result};
+use crate::inventory::Inventory;
 use crate::names::{MANIFEST, Timestamp};
 use crate::report::Report;
 use crate::settings;
@@ -12,12 +15,20 @@ use indicatif::BinaryBytes;
 /// Runs `pgstow show`.
 pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Result<()> {
     let read = async {
-        let store = super::open(&settings.store).await?;
-        let found = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
-        let backup = catalogue::read(&store, &found, settings.trusted.as_ref()).await?;
-        Ok((store.display_url(), backup))
+        let settings::Source { select, reading } = settings.source;
+        let shelf = Shelf::open(reading).await?;
+        let source = shelf.find(select.name.as_ref(), &select.id).await?;
+        let within = match (&settings.diff, settings.tables) {
+            (Some(id), _) => {
+                let other = shelf.find(Some(&source.place().name), id).await?;
+                Within::Changes(inventory(&other).await?, inventory(&source).await?)
+            }
+            (None, true) => Within::Tables(inventory(&source).await?),
+            (None, false) => Within::Unread,
+        };
+        Ok((shelf.store().display_url(), source.backup, within))
     };
-    let (store, backup) = stop.or(read).await?;
+    let (store, backup, within) = stop.or(read).await?;
     let mut document = serde_json::to_value(&backup.manifest)
         .map_err(|e| Error::unexpected(format!("the {MANIFEST} cannot be shown")).because(e))?;
     if let Some(fields) = document.as_object_mut() {
@@ -27,7 +38,34 @@ pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Resu
         fields.insert("stored_bytes".into(), backup.manifest.stored_bytes().into());
         fields.insert("signature".into(), serde_json::to_value(backup.signature).unwrap_or_default());
     }
-    report.answer(text(&store, &backup), &document)
+    let (text, more) = match &within {
+        Within::Unread => (text(&store, &backup), None),
+        Within::Tables(inventory) => {
+            (tables::list_text(inventory), Some(("tables", tables::list_json(inventory))))
+        }
+        Within::Changes(before, after) => {
+            (tables::diff_text(before, after), Some(("changes", tables::diff_json(before, after))))
+        }
+    };
+    if let (Some(fields), Some((key, value))) = (document.as_object_mut(), more) {
+        fields.insert(key.into(), value);
+    }
+    report.answer(text, &document)
+}
+
+/// What was read of a backup besides its manifest.
+enum Within {
+    Unread,
+    Tables(Inventory),
+    /// Of an earlier backup, and of this one.
+    Changes(Inventory, Inventory),
+}
+
+async fn inventory(source: &Source) -> Result<Inventory> {
+    source.inventory().await?.ok_or_else(|| {
+        Error::not_found(format!("{} has no inventory, so its tables are not known", source.place()))
+            .hint("`pgstow fetch … -o - | pg_restore --list` lists what is in its dump")
+    })
 }
 
 fn text(store: &str, backup: &Backup) -> String {
@@ -45,6 +83,9 @@ fn text(store: &str, backup: &Backup) -> String {
         line("server", format!("PostgreSQL {}", postgres.server_version));
         line("dumped by", format!("pg_dump {}", postgres.pg_dump_version));
         line("database", BinaryBytes(postgres.database_bytes).to_string());
+    }
+    if let Some(totals) = manifest.totals {
+        line("holds", format!("{} tables, {} rows", totals.tables, totals.rows));
     }
     for object in &manifest.objects {
         line(

@@ -3,21 +3,22 @@
 
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
-use crate::catalogue::{self, Backup};
+use crate::catalogue::{self, Backup, Found};
 use crate::download::{self, download};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::{self, Inventory};
 use crate::manifest::{Encryption, Object};
-use crate::names::Place;
-use crate::pipeline::keys::Identities;
+use crate::names::{Name, Place};
+use crate::pipeline::keys::{Identities, SecretString};
 use crate::pipeline::{self, Tally, Unpack, Unpacked, open};
 use crate::progress::{Direction, Progress};
 use crate::settings;
+use crate::signing::VerifyKey;
 use crate::store::Store;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use tokio::io::AsyncWrite;
 
 /// A backup that was found, with the keys to it.
@@ -32,22 +33,69 @@ pub struct Source {
     pub progress: Progress,
 }
 
-impl Source {
-    /// Finds the backup and checks its manifest; the dump is not touched yet.
-    pub async fn find(settings: settings::Source) -> Result<Self> {
-        let store = super::open(&settings.store).await?;
-        let found = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
-        let backup = catalogue::read(&store, &found, settings.trusted.as_ref()).await?;
+/// A store opened for reading, with the keys to what it holds.
+pub struct Shelf {
+    store: Arc<dyn Store>,
+    identities: Arc<Identities>,
+    ask: fn(&str) -> Option<SecretString>,
+    /// The passphrase, once it was asked for.
+    asked: OnceLock<Arc<Identities>>,
+    trusted: Option<VerifyKey>,
+}
+
+impl Shelf {
+    /// Opens the store; nothing is read yet.
+    pub async fn open(settings: settings::Reading) -> Result<Self> {
+        let settings::Reading { store, identities, ask, trusted } = settings;
+        let (store, identities) = (super::open(&store).await?, Arc::new(identities));
+        Ok(Self { store, identities, ask, asked: OnceLock::new(), trusted })
+    }
+
+    /// The store itself.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Finds the one backup that `id` means, and checks its manifest; nothing else is touched yet.
+    pub async fn find(&self, name: Option<&Name>, id: &str) -> Result<Source> {
+        self.take(&catalogue::find(&*self.store, name, id).await?).await
+    }
+
+    /// Checks the manifest of a backup that was found.
+    pub async fn take(&self, found: &Found) -> Result<Source> {
+        let backup = catalogue::read(&self.store, found, self.trusted.as_ref()).await?;
         let dump = backup.manifest.dump()?.clone();
-        let mut identities = settings.identities;
-        if identities.is_empty() && backup.manifest.recipients == ["passphrase"] {
-            (settings.ask)("Passphrase of the backup")
-                .into_iter()
-                .for_each(|given| identities.add_passphrase(given));
-        }
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
-        Ok(Self { store, identities: Arc::new(identities), backup, dump, progress })
+        Ok(Source {
+            store: Arc::clone(&self.store),
+            identities: self.identities(&backup),
+            backup,
+            dump,
+            progress,
+        })
+    }
+
+    fn identities(&self, backup: &Backup) -> Arc<Identities> {
+        if !self.identities.is_empty() || backup.manifest.recipients != ["passphrase"] {
+            return Arc::clone(&self.identities);
+        }
+        let ask = || {
+            let mut identities = Identities::default();
+            (self.ask)("Passphrase of the backup")
+                .into_iter()
+                .for_each(|given| identities.add_passphrase(given));
+            Arc::new(identities)
+        };
+        Arc::clone(self.asked.get_or_init(ask))
+    }
+}
+
+impl Source {
+    /// Opens the store, finds the backup and checks its manifest; the dump is not touched yet.
+    pub async fn find(settings: settings::Source) -> Result<Self> {
+        let settings::Source { select, reading } = settings;
+        Shelf::open(reading).await?.find(select.name.as_ref(), &select.id).await
     }
 
     /// Where the backup lies.
@@ -57,6 +105,19 @@ impl Source {
 
     /// Streams the dump's plaintext into `sink`; the last bytes only after everything has agreed.
     pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
+        self.pass(sink, ArchiveWatch::new(self.progress.clone())).await
+    }
+
+    /// Streams the dump's plaintext into nothing, and digests every block of it.
+    pub async fn digest(&self) -> Result<Contents> {
+        self.pass(&mut tokio::io::sink(), ArchiveWatch::with_digests(self.progress.clone())).await
+    }
+
+    async fn pass(
+        &self,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+        mut watch: ArchiveWatch,
+    ) -> Result<Contents> {
         let key = self.place().key(&self.dump.key);
         let fetched = Arc::clone(&self.progress.stored);
         let stored =
@@ -71,7 +132,6 @@ impl Source {
             expected: Some(self.dump.plain_bytes),
             progress: Arc::clone(&self.progress.plain),
         };
-        let mut watch = ArchiveWatch::new(self.progress.clone());
         let check = |unpacked: &Unpacked| {
             agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
             agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
@@ -82,6 +142,27 @@ impl Source {
 }
 
 impl Source {
+    /// Checks, without reading them, that all objects are there, have their length, and are what the
+    /// store took a checksum of.
+    pub async fn look(&self) -> Result<()> {
+        for object in &self.backup.manifest.objects {
+            let key = self.place().key(&object.key);
+            let found = self.store.head(&key).await.map_err(|e| missing(e.into(), &key))?;
+            if found.bytes != object.stored_bytes {
+                let (there, expected) = (found.bytes, object.stored_bytes);
+                return Err(Error::verify(format!(
+                    "{key} has {there} bytes in the store instead of {expected}"
+                )));
+            }
+            if let (Some(now), Some(then)) = (&found.checksum, &object.store_checksum)
+                && now != then
+            {
+                return Err(Error::verify(format!("{key}: the store's checksum is {now}, and was {then}")));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the inventory, checked like everything else; `None` for a backup that has none.
     pub async fn inventory(&self) -> Result<Option<Inventory>> {
         let Some(object) = self.backup.manifest.inventory() else { return Ok(None) };
