@@ -513,6 +513,8 @@ pub struct Restore {
     pub options: RestoreOptions,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
+    /// Whether the rows of every table are counted and compared afterwards.
+    pub prove: bool,
     /// Whether a database this run created survives its failure.
     pub keep_failed: bool,
 }
@@ -531,6 +533,7 @@ impl Restore {
                 ..RestoreOptions::default()
             },
             clients,
+            prove: words.proof == "counts",
             keep_failed: words.keep_failed,
         })
     }
