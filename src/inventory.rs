@@ -7,6 +7,8 @@ use crate::archive::{self, Contents, TocEntry};
 use crate::error::{Error, Result};
 use crate::manifest::Totals;
 use crate::pipeline::FrameSpan;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -35,6 +37,8 @@ pub struct Archive {
     pub version: String,
     /// The dumped database.
     pub database: Text,
+    /// The encoding of its names and data, as PostgreSQL calls it.
+    pub encoding: String,
     /// Version of the server, as it names itself.
     pub server_version: String,
     /// Version of the `pg_dump` that wrote it.
@@ -104,13 +108,12 @@ pub enum Text {
 
 impl Text {
     fn new(bytes: Option<&[u8]>) -> Self {
-        use base64::Engine as _;
         match bytes.map(std::str::from_utf8) {
             None => Text::Absent,
             Some(Ok(text)) => Text::Exact(text.to_owned()),
             Some(Err(_)) => {
                 let bytes = bytes.unwrap_or_default();
-                let exact = base64::engine::general_purpose::STANDARD.encode(bytes);
+                let exact = STANDARD.encode(bytes);
                 Text::Lossy(String::from_utf8_lossy(bytes).into_owned(), exact)
             }
         }
@@ -124,9 +127,12 @@ impl Text {
         }
     }
 
-    /// The text itself, where it is UTF-8.
-    pub fn exact(&self) -> Option<&str> {
-        if let Text::Exact(text) = self { Some(text) } else { None }
+    /// Its very bytes, in the dump's encoding.
+    pub fn bytes(&self) -> Vec<u8> {
+        match self {
+            Text::Lossy(_, exact) => STANDARD.decode(exact).unwrap_or_default(),
+            _ => self.as_str().into(),
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -146,6 +152,7 @@ impl Inventory {
             archive: Archive {
                 version: contents.header.version.to_string(),
                 database: Text::new(Some(&contents.header.dbname)),
+                encoding: contents.toc.encoding().unwrap_or_else(|| "UTF8".to_owned()),
                 preamble: contents.preamble(),
                 server_version: contents.header.server_version,
                 pg_dump_version: contents.header.dump_version,
@@ -315,6 +322,7 @@ mod tests {
 
         assert_eq!(inventory.totals(), Totals { tables: 8, rows: 64 });
         assert_eq!(inventory.archive.bytes, DUMP.len() as u64);
+        assert_eq!(inventory.archive.encoding, "UTF8");
         assert!(DUMP.starts_with(&inventory.archive.preamble));
         let mut place = inventory.archive.preamble.len() as u64;
         for block in &inventory.blocks {
@@ -342,7 +350,7 @@ mod tests {
         let back = Inventory::from_bytes(&inventory.to_bytes().unwrap()).unwrap();
         let odd = back.blocks.iter().find(|block| block.table.as_str() == "ord\u{FFFD}rs").unwrap();
         assert_eq!(odd.table, Text::Lossy("ord\u{FFFD}rs".into(), "b3Jk/3Jz".into()));
-        assert_eq!(odd.table.exact(), None);
+        assert_eq!(odd.table.bytes(), b"ord\xFFrs");
         assert!(!odd.through_root);
     }
 

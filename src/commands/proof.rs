@@ -21,17 +21,16 @@ pub struct Proof {
 impl Proof {
     /// Counts every table of the target and compares it with the inventory.
     pub async fn of(target: &Target, inventory: &Inventory) -> Result<Self> {
-        let blocks = inventory.blocks.iter().filter(|block| block.kind == Kind::Table);
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            blocks.map(|block| (block, named(block))).partition(|(_, named)| named.is_some());
-        let tables: Vec<_> = known.iter().filter_map(|(_, named)| Some(named.as_ref()?.0)).collect();
-        let counted = target.count_rows(&tables).await?;
+        let tables = inventory.blocks.iter().filter(|block| block.kind == Kind::Table);
+        let (known, unknown): (Vec<_>, Vec<_>) = tables.partition(|block| block.rows.is_some());
+        let names: Vec<_> = known.iter().map(|block| (block.schema.bytes(), block.table.bytes())).collect();
+        let counted = target.count_rows(&inventory.archive.encoding, &names).await?;
 
         let mut proof = Self::default();
-        proof.not_compared.extend(unknown.iter().map(|(block, _)| block.label()));
+        proof.not_compared.extend(unknown.iter().map(|block| block.label()));
         let mut through_root = (0, 0);
-        for ((block, named), counted) in known.iter().zip(counted) {
-            let Some((_, expected)) = *named else { continue };
+        for (block, counted) in known.into_iter().zip(counted) {
+            let expected = block.rows.unwrap_or_default();
             match counted {
                 None => proof.differ(block, "the table is not there"),
                 Some(found) if block.through_root => {
@@ -79,9 +78,4 @@ impl Proof {
             .hint("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")),
         }
     }
-}
-
-/// Schema, name and rows, where all are known to the letter.
-fn named(block: &Block) -> Option<((&str, &str), u64)> {
-    Some(((block.schema.exact()?, block.table.exact()?), block.rows?))
 }

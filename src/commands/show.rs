@@ -18,14 +18,13 @@ pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Resu
         let settings::Source { select, reading } = settings.source;
         let shelf = Shelf::open(reading).await?;
         let source = shelf.find(select.name.as_ref(), &select.id).await?;
-        let within = match (&settings.diff, settings.tables) {
-            (Some(id), _) => {
-                let other = shelf.find(Some(&source.place().name), id).await?;
-                Within::Changes(inventory(&other).await?, inventory(&source).await?)
-            }
-            (None, true) => Within::Tables(inventory(&source).await?),
-            (None, false) => Within::Unread,
-        };
+        let mut within = Within::default();
+        if settings.tables || settings.diff.is_some() {
+            within.now = Some(inventory(&source).await?);
+        }
+        if let Some(id) = &settings.diff {
+            within.earlier = Some(inventory(&shelf.find(Some(&source.place().name), id).await?).await?);
+        }
         Ok((shelf.store().display_url(), source.backup, within))
     };
     let (store, backup, within) = stop.or(read).await?;
@@ -38,14 +37,12 @@ pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Resu
         fields.insert("stored_bytes".into(), backup.manifest.stored_bytes().into());
         fields.insert("signature".into(), serde_json::to_value(backup.signature).unwrap_or_default());
     }
-    let (text, more) = match &within {
-        Within::Unread => (text(&store, &backup), None),
-        Within::Tables(inventory) => {
-            (tables::list_text(inventory), Some(("tables", tables::list_json(inventory))))
+    let (text, more) = match (&within.earlier, &within.now) {
+        (Some(before), Some(now)) => {
+            (tables::diff_text(before, now), Some(("changes", tables::diff_json(before, now))))
         }
-        Within::Changes(before, after) => {
-            (tables::diff_text(before, after), Some(("changes", tables::diff_json(before, after))))
-        }
+        (None, Some(now)) => (tables::list_text(now), Some(("tables", tables::list_json(now)))),
+        (_, None) => (text(&store, &backup), None),
     };
     if let (Some(fields), Some((key, value))) = (document.as_object_mut(), more) {
         fields.insert(key.into(), value);
@@ -53,12 +50,12 @@ pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Resu
     report.answer(text, &document)
 }
 
-/// What was read of a backup besides its manifest.
-enum Within {
-    Unread,
-    Tables(Inventory),
-    /// Of an earlier backup, and of this one.
-    Changes(Inventory, Inventory),
+/// What was read besides the manifest.
+#[derive(Default)]
+struct Within {
+    now: Option<Inventory>,
+    /// Of the backup to compare with.
+    earlier: Option<Inventory>,
 }
 
 async fn inventory(source: &Source) -> Result<Inventory> {

@@ -1,13 +1,16 @@
 //! Rows of a restored database, counted table by table.
 
-use super::quote::identifier;
+use super::quote::literal;
 use super::target::Target;
 use crate::error::Result;
 use std::collections::HashMap;
 
-/// Tables counted in one question: each is locked, with its indexes, until the answer is there, and a
-/// server has room for a few thousand locks.
-const AT_ONCE: usize = 200;
+/// Tables counted in one transaction: each stays locked to its end, and a server has room for a few
+/// thousand locks.
+const AT_ONCE: usize = 500;
+
+/// A table by the bytes of its schema and its name.
+pub type TableName = (Vec<u8>, Vec<u8>);
 
 /// What was found of one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,54 +21,63 @@ pub struct Counted {
     pub of_extension: bool,
 }
 
-/// Every table there is, and whether an extension made it.
-const TABLES: &str = "
-SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname, EXISTS (
-    SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))), '[]')
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'f');";
-
 impl Target {
-    /// Counts the rows of these tables, given as schema and name, in their order; `None` for one that
-    /// is not there.
-    pub async fn count_rows(&self, tables: &[(&str, &str)]) -> Result<Vec<Option<Counted>>> {
-        let found: Vec<(String, String, bool)> = self.psql().query(TABLES).await?;
-        let found: HashMap<(&str, &str), bool> = found
-            .iter()
-            .map(|(schema, name, of_extension)| ((schema.as_str(), name.as_str()), *of_extension))
+    /// Counts the rows of these tables, whose names are in `encoding`, in their order; `None` for one
+    /// that is not there.
+    pub async fn count_rows(&self, encoding: &str, tables: &[TableName]) -> Result<Vec<Option<Counted>>> {
+        let found: Vec<(u32, String, String, bool)> = self.psql().query(&there(encoding)).await?;
+        let found: HashMap<(String, String), (u32, bool)> = found
+            .into_iter()
+            .map(|(oid, schema, name, of_extension)| ((schema, name), (oid, of_extension)))
             .collect();
-        let there: Vec<&(&str, &str)> = tables.iter().filter(|table| found.contains_key(*table)).collect();
-        let mut rows = Vec::with_capacity(there.len());
-        for batch in there.chunks(AT_ONCE) {
-            let counted: Vec<u64> = self.psql().query(&question(batch)).await?;
+        let wanted =
+            |(schema, name): &TableName| found.get(&(hex::encode(schema), hex::encode(name))).copied();
+        let wanted: Vec<Option<(u32, bool)>> = tables.iter().map(wanted).collect();
+        let oids: Vec<u32> = wanted.iter().flatten().map(|(oid, _)| *oid).collect();
+        let mut rows = Vec::with_capacity(oids.len());
+        for batch in oids.chunks(AT_ONCE) {
+            let counted: Vec<u64> = self.psql().query(&count(batch)).await?;
             rows.extend(counted);
         }
         let mut rows = rows.into_iter();
-        Ok(tables
-            .iter()
-            .map(|table| Some(Counted { of_extension: *found.get(table)?, rows: rows.next()? }))
-            .collect())
+        let counted = |found: Option<(u32, bool)>| {
+            let (_, of_extension) = found?;
+            Some(Counted { rows: rows.next()?, of_extension })
+        };
+        Ok(wanted.into_iter().map(counted).collect())
     }
 }
 
-/// Row security would hide rows silently; without it, counting what one may not see is an error.
-fn question(tables: &[&(&str, &str)]) -> String {
-    let count = |(schema, name): &(&str, &str)| {
-        format!("(SELECT count(*) FROM ONLY {}.{})", identifier(schema), identifier(name))
-    };
-    let counts: Vec<String> = tables.iter().map(|table| count(table)).collect();
-    format!("SET row_security = off;\nSELECT to_json(ARRAY[{}]);", counts.join(",\n"))
+/// Asks for every table there is: oid, the bytes of schema and name in hex, whether an extension made it.
+fn there(encoding: &str) -> String {
+    let encoding = literal(encoding);
+    format!(
+        "SELECT coalesce(json_agg(json_build_array(c.oid::bigint,
+           encode(convert_to(n.nspname::text, {encoding}), 'hex'), encode(convert_to(c.relname::text, {encoding}), 'hex'),
+           EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))), '[]')
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'f');"
+    )
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_quoted() {
-        assert_eq!(
-            question(&[&("public", "Ord\"ers"), &("we ird", "t")]),
-            "SET row_security = off;\nSELECT to_json(ARRAY[(SELECT count(*) FROM ONLY \"public\".\"Ord\"\"ers\"),\n\
-             (SELECT count(*) FROM ONLY \"we ird\".\"t\")]);"
-        );
-    }
+/// Asks for the rows of these tables.
+///
+/// Row security would hide rows silently; without it, counting what one may not see is an error. The
+/// server itself writes the names, which may be in any encoding.
+fn count(oids: &[u32]) -> String {
+    let oids = oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    format!(
+        "SET row_security = off;
+         DO $$
+         DECLARE
+           one regclass; rows bigint; counts bigint[] := '{{}}';
+         BEGIN
+           FOREACH one IN ARRAY '{{{oids}}}'::oid[]::regclass[] LOOP
+             EXECUTE format('SELECT count(*) FROM ONLY %s', one) INTO rows;
+             counts := counts || rows;
+           END LOOP;
+           PERFORM set_config('pgstow.counts', array_to_json(counts)::text, false);
+         END $$;
+         SELECT current_setting('pgstow.counts');"
+    )
 }

@@ -8,7 +8,7 @@ pub mod advice;
 pub mod child;
 pub mod clients;
 pub mod conninfo;
-mod count;
+pub mod count;
 pub mod dump;
 mod extra;
 pub mod globals;

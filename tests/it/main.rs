@@ -19,5 +19,6 @@ mod servers;
 
 mod deploy;
 mod house;
+mod inventory;
 mod store_faults;
 mod stores;
