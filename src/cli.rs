@@ -240,6 +240,13 @@ pub struct BackupWords {
     #[arg(long, value_name = "DURATION", default_value = "5m", env = "PGSTOW_LOCK_WAIT_TIMEOUT", value_parser = humantime::parse_duration, help_heading = "PostgreSQL")]
     pub lock_wait_timeout: Duration,
 
+    /// Warn where more than this share of the rows is gone since the last backup, where that can be read
+    #[arg(long, value_name = "PERCENT", default_value = "50%", env = "PGSTOW_WARN_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
+    pub warn_shrink: u8,
+    /// Fail, and store nothing, where more than this share of the rows is gone; the last backup must be readable
+    #[arg(long, value_name = "PERCENT", env = "PGSTOW_FAIL_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
+    pub fail_shrink: Option<u8>,
+
     /// zstd's level, 1 (fast) to 19 (small)
     #[arg(long, value_name = "LEVEL", default_value_t = 3, env = "PGSTOW_COMPRESSION_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19), help_heading = "Upload")]
     pub compression_level: i32,
@@ -473,6 +480,12 @@ fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} is too large"))
 }
 
+/// Reads a share of a hundred: `50%`, `50`.
+fn percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim().parse().ok();
+    number.filter(|number| *number <= 100).ok_or_else(|| format!("{text:?} is not a share; write it as 50%"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -521,6 +534,14 @@ mod tests {
             assert_eq!(early(&os(line), "profile").as_deref(), Some("prod"));
         }
         assert_eq!(early(&os(&["pgstow", "list", "--", "--profile", "x"]), "profile"), None);
+    }
+
+    #[test]
+    fn shares_are_read_as_people_write_them() {
+        assert_eq!((percent("50%"), percent("0"), percent("100 %")), (Ok(50), Ok(0), Ok(100)));
+        for wrong in ["", "%", "-1%", "101%", "0.5"] {
+            assert!(percent(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

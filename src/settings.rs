@@ -191,6 +191,10 @@ pub struct Backup {
     pub workers: usize,
     /// Parts on their way at the same time.
     pub uploads: usize,
+    /// How many of a hundred rows may be gone since the last backup before it is said.
+    pub warn_shrink: u8,
+    /// How many of a hundred may be gone before the backup fails.
+    pub fail_shrink: Option<u8>,
     /// Whether free space is looked at first.
     pub check_space: bool,
     /// Whether a connection pooler is fine.
@@ -226,6 +230,8 @@ impl Backup {
             part_size: words.part_size,
             workers: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS),
             uploads: words.uploads.into(),
+            warn_shrink: words.warn_shrink,
+            fail_shrink: words.fail_shrink,
             check_space: !words.no_space_check,
             allow_pooled: words.server.allow_pooled,
         })

@@ -1,9 +1,9 @@
 //! `pgstow backup`: one database into the store, encrypted, visible only when it is whole.
 
 use super::list::age;
+use super::shrink::Before;
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
-use crate::catalogue;
 use crate::error::{Error, Result};
 use crate::inventory::Inventory;
 use crate::manifest::{self, Compression, Globals, Manifest, Object, Totals};
@@ -57,6 +57,7 @@ struct Run<'a> {
     client: Client,
     server: Server,
     place: Place,
+    before: Option<Before>,
     part_size: u64,
     progress: Progress,
 }
@@ -85,13 +86,14 @@ impl<'a> Run<'a> {
             None => Name::of_database(&server.database)?,
         };
         let part_size = upload::part_size(store.limits(), Some(server.size_bytes), settings.part_size)?;
+        let before = before(settings, &store, &name).await?;
         if settings.check_space {
-            enough_space(&store, &name, server.size_bytes).await?;
+            enough_space(&*store, before.as_ref(), server.size_bytes).await?;
         }
         let started_at = Timestamp::now();
         let place = Place { name, id: Id::new(started_at)? };
         let progress = Progress { expected: Some(server.size_bytes), ..Progress::default() };
-        Ok(Self { settings, started_at, store, client, server, place, part_size, progress })
+        Ok(Self { settings, started_at, store, client, server, place, before, part_size, progress })
     }
 
     fn recipients(&self) -> Option<&Arc<Recipients>> {
@@ -194,6 +196,7 @@ impl<'a> Run<'a> {
             put.inspect_err(|e| theirs.set(e.situation() == Situation::Exists))
         };
         let written = async {
+            self.compare_with_last(inventory)?;
             let (name, plain) = (self.inventory(), inventory.to_bytes()?);
             let plain_tally = Tally::of(&plain);
             let sealed = seal(plain, self.settings.compression_level, self.recipients().cloned()).await?;
@@ -214,6 +217,20 @@ impl<'a> Run<'a> {
             self.take_back().await;
         }
         written
+    }
+
+    /// Says what lost many rows since the last backup, and fails where that was asked for.
+    fn compare_with_last(&self, inventory: &Inventory) -> Result<()> {
+        let Some(before) = &self.before else { return Ok(()) };
+        let shrunk = self.settings.fail_shrink.map(|percent| before.shrunk(inventory, percent));
+        if let Some(shrunk) = shrunk.filter(|shrunk| !shrunk.is_empty()) {
+            return Err(Error::verify(format!("much is gone since {}: {}", before.id, shrunk.join("; ")))
+                .hint("if that is right, back up once without --fail-shrink"));
+        }
+        for shrunk in before.shrunk(inventory, self.settings.warn_shrink) {
+            tracing::warn!("much is gone since {}: {shrunk}", before.id);
+        }
+        Ok(())
     }
 
     fn describe(&self, objects: Vec<Object>, totals: Totals) -> Manifest {
@@ -271,18 +288,28 @@ fn object(key: String, plain: &Tally, stored: &Tally, store_checksum: Option<Str
     }
 }
 
+/// What the last backup held, where there is one that can be read.
+async fn before(settings: &settings::Backup, store: &Arc<dyn Store>, name: &Name) -> Result<Option<Before>> {
+    match Before::read(store, name).await {
+        Err(error) if settings.fail_shrink.is_some() => {
+            Err(error.hint("--fail-shrink compares with the last backup: the key must list and read it"))
+        }
+        // Most keys for backups may only write.
+        Err(error) => {
+            tracing::debug!("the last backup cannot be compared with: {error}");
+            Ok(None)
+        }
+        Ok(before) => Ok(before),
+    }
+}
+
 /// Refuses to begin what the store cannot hold, where it can tell.
-async fn enough_space(store: &Arc<dyn Store>, name: &Name, database_bytes: u64) -> Result<()> {
+async fn enough_space(store: &dyn Store, before: Option<&Before>, database_bytes: u64) -> Result<()> {
     // A store that is not there yet will say so itself when the upload begins.
     let Ok(Some(free)) = store.free_space().await else { return Ok(()) };
     // The last backup is the best guess; without one, a fifth of the database is what dumps of
     // ordinary data come to.
-    let known = catalogue::search(&**store, Some(name)).await.unwrap_or_default();
-    let last = match known.last() {
-        Some(found) => catalogue::read(store, found, None).await.ok(),
-        None => None,
-    };
-    let expected = last.map_or(database_bytes / 5, |backup| backup.manifest.stored_bytes());
+    let expected = before.map_or(database_bytes / 5, |before| before.stored_bytes);
     if free >= expected {
         return Ok(());
     }

@@ -7,6 +7,7 @@ pub mod list;
 mod proof;
 pub mod restore;
 pub mod show;
+mod shrink;
 mod source;
 mod tables;
 pub mod verify;

@@ -64,16 +64,8 @@ impl Shelf {
     /// Checks the manifest of a backup that was found.
     pub async fn take(&self, found: &Found) -> Result<Source> {
         let backup = catalogue::read(&self.store, found, self.trusted.as_ref()).await?;
-        let dump = backup.manifest.dump()?.clone();
-        let progress =
-            Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
-        Ok(Source {
-            store: Arc::clone(&self.store),
-            identities: self.identities(&backup),
-            backup,
-            dump,
-            progress,
-        })
+        let identities = self.identities(&backup);
+        Source::new(Arc::clone(&self.store), identities, backup)
     }
 
     fn identities(&self, backup: &Backup) -> Arc<Identities> {
@@ -92,6 +84,18 @@ impl Shelf {
 }
 
 impl Source {
+    fn new(store: Arc<dyn Store>, identities: Arc<Identities>, backup: Backup) -> Result<Self> {
+        let dump = backup.manifest.dump()?.clone();
+        let progress =
+            Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
+        Ok(Self { store, identities, backup, dump, progress })
+    }
+
+    /// For those who open nothing that is encrypted.
+    pub fn without_keys(store: &Arc<dyn Store>, backup: Backup) -> Result<Self> {
+        Self::new(Arc::clone(store), Arc::default(), backup)
+    }
+
     /// Opens the store, finds the backup and checks its manifest; the dump is not touched yet.
     pub async fn find(settings: settings::Source) -> Result<Self> {
         let settings::Source { select, reading } = settings;

@@ -321,3 +321,35 @@ fn an_inventory_that_cannot_be_stored_leaves_nothing_behind() {
     backup().succeeds();
     assert_eq!(place.keys().len(), 3, "{:?}", place.keys());
 }
+
+#[test]
+fn a_backup_that_lost_much_is_said_or_refused() {
+    let scene = Scene::new("CREATE TABLE t AS SELECT generate_series(1, 100); CREATE TABLE u AS SELECT 1;");
+    scene.run(&["backup", "--fail-shrink", "10%"]).succeeds();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    scene.cluster.psql(&scene.database, "DELETE FROM t WHERE generate_series > 60");
+    let quiet = scene.run(&["backup"]).succeeds();
+    assert!(!quiet.stderr.contains("gone"), "{quiet}");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+
+    scene.cluster.psql(&scene.database, "DELETE FROM t WHERE generate_series > 20");
+    let before = scene.run(&["list", "--json"]).succeeds().json().as_array().unwrap().len();
+    let run = scene.run(&["backup", "--fail-shrink", "10%"]).fails(Kind::Verify);
+    assert!(run.stderr.contains("all tables together: 21 rows instead of 61"), "{run}");
+    assert!(!run.stderr.contains("public.t"), "{run}");
+    let folders = std::fs::read_dir(scene.store().join(&scene.database)).unwrap();
+    let whole = folders.filter(|folder| folder.as_ref().unwrap().path().join("dump.zst.age").exists());
+    assert_eq!(whole.count(), before);
+    scene.run(&["backup"]).succeeds().says("all tables together: 21 rows instead of 61");
+
+    // Without encryption, each table is compared.
+    let open = |words: &[&str]| {
+        pgstow(["backup", "--no-encryption", "--name", "open", &scene.cluster.url(&scene.database)])
+            .args(words)
+            .env("PGSTOW_STORE", format!("file://{}", scene.store().display()))
+    };
+    open(&[]).succeeds();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    scene.cluster.psql(&scene.database, "DROP TABLE u");
+    open(&[]).succeeds().says("public.u: 0 rows instead of 1");
+}
