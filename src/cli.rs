@@ -136,8 +136,8 @@ pub struct BackupWords {
     /// Under what to keep it [default: the database's name]
     #[arg(short, long, env = "PGSTOW_NAME")]
     pub name: Option<String>,
-    /// A note kept in the manifest, public; repeatable
-    #[arg(long = "label", value_name = "KEY=VALUE", env = "PGSTOW_LABELS", value_delimiter = ',')]
+    /// A note kept in the manifest, public; repeatable, in the variable one a line
+    #[arg(long = "label", value_name = "KEY=VALUE", env = "PGSTOW_LABELS", value_delimiter = '\n')]
     pub labels: Vec<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -459,8 +459,9 @@ pub fn command() -> Command {
         }
         _ => arg.hide_env_values(true),
     };
-    let command = Words::command().mut_args(sane).mut_subcommands(|verb| verb.mut_args(sane));
-    command.after_help(format!("Exit codes:\n{}", codes.join("\n")))
+    let codes = format!("Exit codes:\n{}", codes.join("\n"));
+    let verb = |verb: Command| verb.mut_args(sane).after_help(codes.clone());
+    Words::command().mut_args(sane).mut_subcommands(verb).after_help(codes.clone())
 }
 
 /// Reads a size: bytes, or with K, M, G, T, each 1024 times the one before (`16M`, `16MiB`).

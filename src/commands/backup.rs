@@ -4,7 +4,7 @@ use super::list::age;
 use super::shrink::Before;
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::{self, Compression, Globals, Manifest, Object, Totals};
 use crate::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
@@ -22,11 +22,16 @@ use crate::upload::{self, Uploading};
 use indicatif::BinaryBytes;
 use serde_json::json;
 use std::cell::Cell;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What `manifest.json` says of the program that wrote it.
 const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
+
+/// How long a store may take, after a signal, to say that it has begun the upload we no longer want.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Runs `pgstow backup`.
 pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
@@ -120,7 +125,7 @@ impl<'a> Run<'a> {
     /// upload is aborted and the first error is returned.
     async fn ship(&self, stop: &Stop) -> Result<Shipped> {
         let (key, metadata) = (self.place.key(&self.dump()), self.metadata());
-        let upload = stop.or(Uploading::begin(&*self.store, &key, &metadata, self.part_size)).await?;
+        let upload = self.begin(&key, &metadata, stop).await?;
         let whole = async {
             let (packed, contents) = self.stream(&upload).await?;
             let stored = upload.complete(packed.stored.bytes).await?;
@@ -138,6 +143,20 @@ impl<'a> Run<'a> {
             }
         }
         outcome
+    }
+
+    /// Begins the upload. Where a signal comes in the meantime the store may have begun it all the
+    /// same: its answer is awaited then, so that the upload can be aborted.
+    async fn begin(&self, key: &str, metadata: &Metadata, stop: &Stop) -> Result<Uploading> {
+        let mut beginning = pin!(Uploading::begin(&*self.store, key, metadata, self.part_size));
+        let begun = stop.or(beginning.as_mut()).await;
+        if let Err(Kind::Interrupted | Kind::Terminated) = begun.as_ref().map_err(Error::kind)
+            && let Ok(Ok(upload)) = tokio::time::timeout(LAST_WAIT, beginning).await
+            && let Err(second) = upload.abort().await
+        {
+            tracing::warn!("{second}");
+        }
+        begun
     }
 
     /// The way of a backup: pg_dump → archive reader → frames → compress → encrypt → parts → store.

@@ -7,6 +7,7 @@ use crate::settings;
 use crate::signal::Stop;
 use indicatif::BinaryBytes;
 use serde_json::json;
+use std::error::Error as _;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use tokio::io::AsyncWriteExt;
@@ -57,25 +58,33 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
 async fn write(source: &Source, output: Option<&Path>, force: bool) -> Result<crate::archive::Contents> {
     let Some(path) = output else {
         let mut stdout = tokio::io::stdout();
-        return source.stream(&mut stdout).await.map_err(|e| match e.kind() {
-            Kind::LocalFile => e.hint("whoever reads our output stopped reading before the end"),
-            _ => e,
-        });
+        return source.stream(&mut stdout).await.map_err(|e| undelivered("stdout", e));
     };
-    let unwritable = |e: std::io::Error| {
-        Error::local_file(format!("{} cannot be written: {e}", path.display())).because(e)
-    };
+    let name = path.display().to_string();
+    let unwritable = |e| undelivered(&name, Error::from_io(e, Kind::LocalFile, "write"));
     // A file of the final name is a whole one: until then it has another, and goes when we fail.
     let folder = folder_of(path);
     let temporary = tempfile::Builder::new().prefix(".pgstow-").suffix(".partial").tempfile_in(&folder);
     let (file, temporary) = temporary.map_err(unwritable)?.into_parts();
     let mut file = tokio::fs::File::from_std(file);
-    let contents = source.stream(&mut file).await?;
+    let contents = source.stream(&mut file).await.map_err(|e| undelivered(&name, e))?;
     file.flush().await.map_err(unwritable)?;
     file.sync_all().await.map_err(unwritable)?;
     let persisted = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
     persisted.map_err(|e| unwritable(e.error))?;
     Ok(contents)
+}
+
+/// Names the file, or stdout, that could not be written; other failures pass as they are.
+fn undelivered(whereto: &str, error: Error) -> Error {
+    if error.kind() != Kind::LocalFile {
+        return error;
+    }
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    let closed = cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe);
+    let error = Error::local_file(format!("{whereto} cannot be written: {why}")).because(error);
+    if closed { error.hint("whoever reads our output stopped reading before the end") } else { error }
 }
 
 fn free_to_write(path: &Path, force: bool) -> Result<()> {

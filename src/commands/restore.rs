@@ -96,7 +96,9 @@ async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
     }
     let inventory = source.inventory().await;
     let inventory = inventory.map_err(|e| match e.kind() {
-        Kind::Verify => e.hint("--proof none restores the dump all the same, and proves nothing"),
+        Kind::Verify if e.advice().is_none() => {
+            e.hint("--proof none restores the dump all the same, and proves nothing")
+        }
         _ => e,
     })?;
     if inventory.is_none() {

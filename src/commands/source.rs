@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::inventory::{self, Inventory};
 use crate::manifest::{Encryption, Object};
 use crate::names::{Name, Place};
-use crate::pipeline::keys::{Identities, SecretString};
+use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
 use crate::pipeline::{self, Tally, Unpack, Unpacked, open};
 use crate::progress::{Direction, Progress};
 use crate::settings;
@@ -24,6 +24,7 @@ use tokio::io::AsyncWrite;
 /// A backup that was found, with the keys to it.
 pub struct Source {
     store: Arc<dyn Store>,
+    reading: download::Options,
     identities: Arc<Identities>,
     /// What its manifest says.
     pub backup: Backup,
@@ -36,6 +37,7 @@ pub struct Source {
 /// A store opened for reading, with the keys to what it holds.
 pub struct Shelf {
     store: Arc<dyn Store>,
+    reading: download::Options,
     identities: Arc<Identities>,
     ask: fn(&str) -> Option<SecretString>,
     /// The passphrase, once it was asked for.
@@ -47,8 +49,10 @@ impl Shelf {
     /// Opens the store; nothing is read yet.
     pub async fn open(settings: settings::Reading) -> Result<Self> {
         let settings::Reading { store, identities, ask, trusted } = settings;
+        let reading =
+            download::Options { idle: store.options.request_timeout, ..download::Options::default() };
         let (store, identities) = (super::open(&store).await?, Arc::new(identities));
-        Ok(Self { store, identities, ask, asked: OnceLock::new(), trusted })
+        Ok(Self { store, reading, identities, ask, asked: OnceLock::new(), trusted })
     }
 
     /// The store itself.
@@ -65,11 +69,11 @@ impl Shelf {
     pub async fn take(&self, found: &Found) -> Result<Source> {
         let backup = catalogue::read(&self.store, found, self.trusted.as_ref()).await?;
         let identities = self.identities(&backup);
-        Source::new(Arc::clone(&self.store), identities, backup)
+        Ok(Source { reading: self.reading, identities, ..Source::without_keys(&self.store, backup)? })
     }
 
     fn identities(&self, backup: &Backup) -> Arc<Identities> {
-        if !self.identities.is_empty() || backup.manifest.recipients != ["passphrase"] {
+        if !self.identities.is_empty() || backup.manifest.recipients != [PASSPHRASE] {
             return Arc::clone(&self.identities);
         }
         let ask = || {
@@ -84,22 +88,22 @@ impl Shelf {
 }
 
 impl Source {
-    fn new(store: Arc<dyn Store>, identities: Arc<Identities>, backup: Backup) -> Result<Self> {
+    /// For those who open nothing that is encrypted.
+    pub fn without_keys(store: &Arc<dyn Store>, backup: Backup) -> Result<Self> {
         let dump = backup.manifest.dump()?.clone();
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
-        Ok(Self { store, identities, backup, dump, progress })
+        let (store, reading, identities) = (Arc::clone(store), download::Options::default(), Arc::default());
+        Ok(Self { store, reading, identities, backup, dump, progress })
     }
 
-    /// For those who open nothing that is encrypted.
-    pub fn without_keys(store: &Arc<dyn Store>, backup: Backup) -> Result<Self> {
-        Self::new(Arc::clone(store), Arc::default(), backup)
-    }
-
-    /// Opens the store, finds the backup and checks its manifest; the dump is not touched yet.
+    /// Opens the store, finds the backup, checks its manifest and that there are keys for it; the dump
+    /// is not touched yet.
     pub async fn find(settings: settings::Source) -> Result<Self> {
         let settings::Source { select, reading } = settings;
-        Shelf::open(reading).await?.find(select.name.as_ref(), &select.id).await
+        let source = Shelf::open(reading).await?.find(select.name.as_ref(), &select.id).await?;
+        source.keys()?;
+        Ok(source)
     }
 
     /// Where the backup lies.
@@ -124,15 +128,14 @@ impl Source {
     ) -> Result<Contents> {
         let key = self.place().key(&self.dump.key);
         let fetched = Arc::clone(&self.progress.stored);
-        let stored =
-            download(Arc::clone(&self.store), &key, self.dump.stored_bytes, download::Options::default())
-                .await
-                .map_err(|e| missing(e, &key))?
-                .inspect_ok(move |bytes| {
-                    fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                });
+        let stored = download(Arc::clone(&self.store), &key, self.dump.stored_bytes, self.reading)
+            .await
+            .map_err(|e| missing(e, &key))?
+            .inspect_ok(move |bytes| {
+                fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            });
         let how = Unpack {
-            identities: self.keys(),
+            identities: self.keys()?,
             expected: Some(self.dump.plain_bytes),
             progress: Arc::clone(&self.progress.plain),
         };
@@ -174,10 +177,10 @@ impl Source {
         if object.plain_bytes.max(object.stored_bytes) > inventory::LARGEST {
             return Err(Error::verify(format!("{key} is too large to be what its name says")));
         }
-        let pieces =
-            download(Arc::clone(&self.store), &key, object.stored_bytes, download::Options::default())
-                .await
-                .map_err(|e| missing(e, &key))?;
+        let keys = self.keys()?;
+        let pieces = download(Arc::clone(&self.store), &key, object.stored_bytes, self.reading)
+            .await
+            .map_err(|e| missing(e, &key))?;
         let pieces: Vec<Bytes> = pieces.try_collect().await?;
         let stored = Bytes::from(pieces.concat());
         let read = async {
@@ -187,7 +190,7 @@ impl Source {
                 object.stored_bytes,
                 &object.stored_sha256,
             )?;
-            let plain = open(stored.clone(), self.keys(), object.plain_bytes).await?;
+            let plain = open(stored.clone(), keys, object.plain_bytes).await?;
             agree("inventory", &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
             Inventory::from_bytes(&plain)
         };
@@ -195,25 +198,48 @@ impl Source {
     }
 
     /// What opens this backup's objects; `None` where they were never encrypted.
-    fn keys(&self) -> Option<Arc<Identities>> {
+    fn keys(&self) -> Result<Option<Arc<Identities>>> {
         match self.backup.manifest.encryption {
-            Encryption::None => None,
-            Encryption::Age => Some(Arc::clone(&self.identities)),
+            Encryption::None => Ok(None),
+            Encryption::Age if self.identities.is_empty() => Err(no_identity(&self.backup)),
+            Encryption::Age => Ok(Some(Arc::clone(&self.identities))),
         }
     }
 
-    /// Says which backup a failure is about, and for whom it was made where no key opens it.
+    /// Says which backup a failure is about, and for whom it was made where no key here opens it.
     fn explain(&self, error: Error) -> Error {
         let error = error.context(self.place());
-        if error.kind() == Kind::Settings {
-            let made_for = self.backup.manifest.recipients.join(", ");
-            let have = self.identities.fingerprints().join(", ");
-            let have =
-                if have.is_empty() { "no identity was given".into() } else { format!("here is {have}") };
-            return error
-                .hint(format!("it was made for {made_for}; {have} (--identity-file, PGSTOW_IDENTITY)"));
+        if error.kind() != Kind::Settings {
+            return error;
         }
-        error
+        let made_for = &self.backup.manifest.recipients;
+        let here = self.identities.fingerprints();
+        // The pipeline blames the keys; what users learn is that the backup is not theirs to open.
+        let refused = Error::verify(error.message());
+        let refused = match here.iter().find(|key| made_for.contains(key)) {
+            None => refused.hint(format!("{}; here is {}", how_to_open(made_for), here.join(", "))),
+            Some(passphrase) if passphrase == PASSPHRASE => refused,
+            Some(key) => refused.hint(format!("{key} should: the dump's header may be damaged")),
+        };
+        refused.because(error)
+    }
+}
+
+fn no_identity(backup: &Backup) -> Error {
+    Error::settings(format!("{} is encrypted, and nothing was given that opens it", backup.place))
+        .hint(how_to_open(&backup.manifest.recipients))
+}
+
+fn how_to_open(made_for: &[String]) -> String {
+    match made_for {
+        [only] if only == PASSPHRASE => {
+            "it was made for a passphrase: give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"
+                .into()
+        }
+        _ => format!(
+            "it was made for {}: give its key with --identity-file, or in PGSTOW_IDENTITY",
+            made_for.join(", ")
+        ),
     }
 }
 

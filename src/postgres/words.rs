@@ -186,7 +186,11 @@ fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
 
 /// A line without the program's name (and psql's place in the script) in front.
 fn own_words<'a>(name: &str, line: &'a str) -> &'a str {
-    let Some(rest) = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) else { return line };
+    // getopt_long says the whole path.
+    let at_path =
+        |(path, _): &(&str, &str)| path.is_empty() || (path.starts_with('/') && path.ends_with('/'));
+    let rest = line.split_once(name).filter(at_path).and_then(|(_, rest)| rest.strip_prefix(':'));
+    let Some(rest) = rest else { return line };
     match rest.strip_prefix("<stdin>:").and_then(|place| place.split_once(": ")) {
         Some((_, text)) => text,
         None => rest.trim_start(),
@@ -199,7 +203,12 @@ pub fn gist(name: &str, lines: &[String]) -> String {
     const MORE: [&str; 7] =
         ["\t", "DETAIL:", "HINT:", "CONTEXT:", "detail:", "hint:", "connection to server"];
     let error = lines.iter().position(|line| ERRORS.iter().any(|word| line.contains(word)));
-    let Some(at) = error.or_else(|| lines.iter().rposition(|line| !line.trim().is_empty())) else {
+    // getopt_long complains without a word for it, and a hint about --help follows.
+    let worth = |line: &String| {
+        let own = own_words(name, line).trim();
+        !own.is_empty() && !own.starts_with("hint:") && !own.starts_with("Try \"")
+    };
+    let Some(at) = error.or_else(|| lines.iter().rposition(worth)) else {
         return "it said nothing".into();
     };
     let mut rest = lines.iter().skip(at).map(|line| own_words(name, line));
@@ -251,6 +260,8 @@ mod tests {
             "could not execute query: ERROR:  server \"s\" does not exist (at CREATE USER MAPPING FOR app SERVER s OPTIONS)"
         );
         assert_eq!(said("psql", "psql:<stdin>:4: ERROR:  no\nLINE 1: x"), "ERROR:  no");
+        let text = "/pg/bin/pg_dump: unrecognized option '--x'\npg_dump: hint: Try \"pg_dump --help\".";
+        assert_eq!(gist("pg_dump", &lines(text)), "unrecognized option '--x'; hint: Try \"pg_dump --help\".");
         assert_eq!(gist("x", &lines("first\nlast\n\n")), "last");
         assert_eq!(gist("x", &[]), "it said nothing");
         assert_eq!(gist("x", &["é".repeat(2000)]).chars().count(), GIST_CHARS + 1);

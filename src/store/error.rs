@@ -115,6 +115,8 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let kind = match error.situation {
             Situation::NotFound => Kind::NotFound,
+            // The store is well; what it gives is not what was asked for.
+            Situation::Changed => Kind::Verify,
             _ => Kind::Store,
         };
         let mut ours = Self::new(kind, error.message);
@@ -138,6 +140,7 @@ mod tests {
         assert_eq!(kind(Situation::NotFound), Kind::NotFound);
         assert_eq!(kind(Situation::NoStore), Kind::Store);
         assert_eq!(kind(Situation::Denied), Kind::Store);
+        assert_eq!(kind(Situation::Changed), Kind::Verify);
     }
 
     #[test]

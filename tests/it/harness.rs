@@ -62,6 +62,22 @@ impl Pgstow {
         self
     }
 
+    /// Adds a word.
+    pub fn arg(self, word: impl AsRef<OsStr>) -> Self {
+        self.args([word])
+    }
+
+    /// Runs it by another command, whose last words are then pgstow's: one that limits what it may do.
+    pub fn under<Word: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = Word>) -> Self {
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(self.home.path());
+        self.command = command;
+        self
+    }
+
     /// Sets a variable.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);

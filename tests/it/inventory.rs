@@ -208,9 +208,12 @@ fn verify_tells_whole_backups_from_damaged_ones() {
     }
     scene.run(&["verify", "--all"]).succeeds();
 
+    let keyless = |words: &[&str]| scene.run(words).env("PGSTOW_IDENTITY_FILE", scene.store());
+    keyless(&["verify", &id, "--quick"]).succeeds();
+    keyless(&["show", &id]).succeeds();
     let other = scene.folder.path().join("other.txt");
     pgstow(["keygen", "-o", other.to_str().unwrap()]).succeeds();
-    scene.run(&["verify", &id]).env("PGSTOW_IDENTITY_FILE", &other).fails(Kind::Settings);
+    scene.run(&["verify", &id]).env("PGSTOW_IDENTITY_FILE", &other).fails(Kind::Verify);
 }
 
 #[test]

@@ -14,11 +14,17 @@
 
 #[allow(dead_code, reason = "a box of tools, not all of which are in use at any time")]
 mod harness;
+mod scene;
 #[allow(dead_code, reason = "a box of tools, not all of which are in use at any time")]
 mod servers;
 
+mod back;
 mod deploy;
 mod house;
 mod inventory;
+mod journey;
+mod opens_without_us;
+mod secrets;
 mod store_faults;
 mod stores;
+mod there;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What a passphrase stands as among fingerprints.
-const PASSPHRASE: &str = "passphrase";
+pub const PASSPHRASE: &str = "passphrase";
 
 /// The largest file of keys that is read.
 const LARGEST_FILE: u64 = 1 << 20;

@@ -271,6 +271,8 @@ impl Store for S3 {
             .key(&full)
             .range(format!("bytes={}-{last}", range.start))
             .set_if_match(etag.map(str::to_owned));
+        let replaced =
+            || StoreError::new(Situation::Changed, format!("{full} was replaced while it was read"));
         let request = async {
             match request.send().await {
                 Err(error) if explain::is_beyond_the_end(&error) => Ok(None),
@@ -280,14 +282,13 @@ impl Store for S3 {
         let answer = match s3.ask(0, request).await {
             Ok(Some(answer)) => answer,
             Ok(None) => return Ok(stream::empty().boxed()),
-            Err(error) if error.situation() == Situation::Exists => {
-                return Err(StoreError::new(
-                    Situation::Changed,
-                    format!("{full} was replaced while it was read"),
-                ));
-            }
+            Err(error) if error.situation() == Situation::Exists => return Err(replaced()),
             Err(error) => return Err(about(error, &full)),
         };
+        // Some services ignore the condition (Garage 2.5 does), and say the tag all the same.
+        if etag.zip(answer.e_tag()).is_some_and(|(pinned, now)| pinned != now) {
+            return Err(replaced());
+        }
         let length = answer.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
         if answer.content_range().is_none() && (range.start > 0 || length > range.end) {
             return Err(StoreError::new(

@@ -198,6 +198,11 @@ impl Upload for Multipart {
             {
                 self.after_all(&sent, error).await
             }
+            Err(error) if error.situation() == Situation::Exists => {
+                // A clear answer to the first asking: what is there is someone else's.
+                self.asked.store(false, Ordering::Relaxed);
+                Err(error)
+            }
             answer => answer,
         }
     }
@@ -209,9 +214,14 @@ impl Upload for Multipart {
         }
         match self.s3.head(&self.full).await {
             Ok(head) if self.is_ours(&head) => self.s3.delete(&self.full).await,
-            // Not there, someone else's, or not for this key to know.
+            // Not there, or someone else's.
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.situation(), Situation::NotFound | Situation::Denied) => Ok(()),
+            Err(error) if error.situation() == Situation::NotFound => Ok(()),
+            // Not for this key to know: if anything is there it is ours, and it may be allowed to delete.
+            Err(error) if error.situation() == Situation::Denied => {
+                let gone = self.s3.delete(&self.full).await;
+                gone.or_else(|error| if error.situation() == Situation::Denied { Ok(()) } else { Err(error) })
+            }
             Err(error) => Err(error),
         }
     }

@@ -1,0 +1,10 @@
+//! What must not happen on the way there: each test breaks a backup in one place, then looks at how it
+//! ended, at what is left of it, and at whether the next one is whole.
+
+mod dump;
+mod folder;
+mod preflight;
+mod scene;
+mod signals;
+mod store;
+mod twice;
