@@ -27,6 +27,7 @@ use super::words::{Words, gist};
 const GRACE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5000 });
 
 /// How a child failed, before it becomes an error.
+#[derive(Debug)]
 pub enum Failure {
     /// It could not be started.
     NotStarted(Error),

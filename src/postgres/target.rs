@@ -4,6 +4,7 @@
 //! the source's encoding and locale.
 
 use serde::Deserialize;
+use tokio::task::JoinHandle;
 
 use crate::error::{Error, Kind, Result};
 
@@ -40,6 +41,7 @@ pub struct Target {
     psql: Psql,
     exists: bool,
     created: bool,
+    creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
 }
 
 /// What lies in a restored database.
@@ -98,7 +100,7 @@ impl Target {
                 return Err(has_content(&name, &found));
             }
         }
-        Ok(Self { name, server, maintenance, psql, exists, created: false })
+        Ok(Self { name, server, maintenance, psql, exists, created: false, creating: None })
     }
 
     /// The server, as its maintenance database shows it.
@@ -133,19 +135,27 @@ impl Target {
             return Ok(());
         }
         let statement = locale.create_database(&self.name, self.version().major);
-        match self.maintenance.run(&statement).await {
-            Ok(_) => {
-                self.created = true;
-                self.exists = true;
-                Ok(())
-            }
-            Err(failure) => Err(not_created(&self.name, failure)),
-        }
+        let maintenance = self.maintenance.clone();
+        // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.
+        self.creating = Some(tokio::spawn(async move { maintenance.run(&statement).await }));
+        self.settle().await.map_err(|failure| not_created(&self.name, failure))
+    }
+
+    /// Waits for a creation that was begun, so that it is known whether there is a database.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        let Some(creating) = &mut self.creating else { return Ok(()) };
+        let done = creating.await;
+        self.creating = None;
+        done.unwrap_or_else(|lost| {
+            Err(Failure::NotStarted(Error::unexpected("creating the database ended early").because(lost)))
+        })?;
+        (self.created, self.exists) = (true, true);
+        Ok(())
     }
 
     /// Drops the database if this run created it, sessions and all; otherwise does nothing.
     pub async fn drop_created(&mut self) -> Result<()> {
-        if !self.created {
+        if self.settle().await.is_err() || !self.created {
             return Ok(());
         }
         let name = identifier(&self.name);

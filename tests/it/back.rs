@@ -475,6 +475,33 @@ fn signals_end_a_restore_in_order() {
 }
 
 #[test]
+fn a_database_in_the_making_is_not_left() {
+    // One's own, since nobody can create a database here for a while.
+    let cluster = Cluster::start(Major::Distribution);
+    let hold = "BEGIN; LOCK TABLE pg_database IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(300)";
+    let mut holder =
+        cluster.client("psql").args(["-Xqd", "postgres", "-c", hold]).stderr(Stdio::null()).spawn().unwrap();
+    let seen = |what: &str| {
+        !cluster.psql("postgres", &format!("SELECT 1 FROM pg_stat_activity WHERE {what}")).is_empty()
+    };
+    until(|| seen("wait_event = 'PgSleep'"));
+
+    let copy = fresh("making");
+    let running = Sample::shared().place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).spawn();
+    until(|| seen("wait_event_type = 'Lock' AND query LIKE '%CREATE DATABASE%'"));
+    running.signal(Signal::TERM);
+    std::thread::sleep(Duration::from_millis(300));
+    cluster.psql(
+        "postgres",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    );
+    holder.wait().unwrap();
+    running.wait().assert_failure(Kind::Terminated);
+    assert!(!seen("query LIKE '%CREATE DATABASE%' AND pid <> pg_backend_pid()"));
+    assert!(!cluster.has_database(&copy));
+}
+
+#[test]
 fn an_empty_database_is_empty_again_and_a_failed_one_is_kept_on_demand() {
     let stuck = Stuck::shared();
     let cluster = stuck.cluster;
@@ -614,24 +641,24 @@ fn reads_that_break_go_on_where_they_broke() {
 
 #[test]
 fn an_object_replaced_while_it_is_read_is_noticed() {
-    let large = Large::shared();
-    let source = Place::S3(large.place.clone());
+    let sample = Sample::shared();
     let other = Garage::shared().place("replaced");
     let mine = Place::S3(other.clone());
-    for key in source.keys() {
-        mine.put(&key, source.get(&key));
+    for key in sample.place.keys() {
+        mine.put(&key, sample.place.get(&key));
     }
+    let (key, mut bytes) = (mine.key(DUMP), sample.place.get(&sample.place.key(DUMP)));
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
     let proxy = FaultProxy::start(&other.endpoint);
     proxy.inject(rule(Fault::Stall(50_000)).times(1));
     let behind = Place::S3(other.through(&proxy.endpoint()));
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("app.dump");
-    let running = behind.opens(&["fetch", "latest", "--timeout", "2s", "-o", file.to_str().unwrap()]).spawn();
-    proxy.wait_for(Operation::Get, 3);
-    let mut bytes = mine.get(&mine.key(DUMP));
-    let last = bytes.len() - 1;
-    bytes[last] ^= 1;
-    mine.put(&mine.key(DUMP), bytes);
+    let running = behind.opens(&["fetch", "latest", "--timeout", "3s", "-o", file.to_str().unwrap()]).spawn();
+    // The manifest, and the dump's one range.
+    proxy.wait_for(Operation::Get, 2);
+    mine.put(&key, bytes);
     running.wait().assert_failure(Kind::Verify).says("replaced");
     assert!(files_below(folder.path()).is_empty());
 }

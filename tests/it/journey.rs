@@ -374,6 +374,33 @@ fn a_passphrase_is_a_recipient() {
 }
 
 #[test]
+fn age_plugins_are_spoken_to() {
+    let (cluster, database) = small();
+    let place = Place::folder();
+    let home = TempDir::new().unwrap();
+    let plugin = home.path().join("age-plugin-fake");
+    std::fs::write(&plugin, include_str!("age-plugin-fake.sh")).unwrap();
+    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let clients = every_client();
+    let here = std::iter::once(home.path().to_owned()).chain(std::env::split_paths(&clients));
+    let with_plugin = std::env::join_paths(here).unwrap();
+    let (identity, recipient) =
+        ("AGE-PLUGIN-FAKE-1WPNHXAR0WUS8GETNW3ESX670HD", "age1fake1wpnhxar0wus8getnw3eseagp73");
+
+    let backup = || place.pgstow(&["backup", &cluster.url(database), "--recipient", recipient]);
+    backup().fails(Kind::Settings).says("the age plugin age-plugin-fake is not installed");
+    assert!(place.keys().is_empty());
+    backup().env("PATH", &with_plugin).succeeds();
+    let fetch = || place.pgstow(&["fetch", "latest", "-o", "-"]).env("PGSTOW_IDENTITY", identity);
+    let archive = fetch().env("PATH", &with_plugin).succeeds().stdout;
+    assert!(listing(Major::Distribution, &archive).contains("TABLE DATA public t"));
+    fetch().fails(Kind::Settings).says("the age plugin age-plugin-fake is not installed");
+    let other =
+        place.pgstow(&["fetch", "latest", "-o", "-"]).env("PGSTOW_IDENTITY", &Keys::shared().identity);
+    other.fails(Kind::Verify).says(recipient);
+}
+
+#[test]
 fn unencrypted_only_when_asked_for_by_name() {
     let (cluster, database) = small();
     let place = Place::folder();

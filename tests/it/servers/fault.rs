@@ -3,7 +3,6 @@
 //! Requests pass unchanged, `Host` included, so that their signatures hold. Bodies are held in memory:
 //! it is meant for faults, not for figures.
 
-use super::free_port;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -203,8 +202,8 @@ impl FaultProxy {
     /// Starts a proxy in front of an endpoint such as `http://127.0.0.1:3900`.
     pub fn start(endpoint: &str) -> FaultProxy {
         let upstream = endpoint.strip_prefix("http://").expect("only plain HTTP").to_owned();
-        let port = free_port();
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared::default());
         let ours = shared.clone();
         std::thread::spawn(move || {
