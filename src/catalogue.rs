@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest};
 use crate::names::{MANIFEST, Name, Place, SIGNATURE};
 use crate::signing::VerifyKey;
-use crate::store::{Listed, Situation, Store};
+use crate::store::{Listed, Situation, Store, StoreError};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub struct Found {
 }
 
 /// Finds every backup below the store's prefix, or of one name; oldest first within a name.
-pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>> {
+pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>, StoreError> {
     let prefix = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
     let listed = store.list(&prefix).await?;
     let found = |object: &Listed| {

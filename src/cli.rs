@@ -35,6 +35,8 @@ pub enum Verb {
     List(ListWords),
     /// Show all that is known of one backup, without fetching it
     Show(ShowWords),
+    /// Read backups back and compare every byte and row with what was stored about them
+    Verify(VerifyWords),
     /// Bring a backup back as a plain pg_dump archive
     Fetch(FetchWords),
     /// Restore a backup into a fresh database
@@ -238,6 +240,13 @@ pub struct BackupWords {
     #[arg(long, value_name = "DURATION", default_value = "5m", env = "PGSTOW_LOCK_WAIT_TIMEOUT", value_parser = humantime::parse_duration, help_heading = "PostgreSQL")]
     pub lock_wait_timeout: Duration,
 
+    /// Warn where more than this share of the rows is gone since the last backup, where that can be read
+    #[arg(long, value_name = "PERCENT", default_value = "50%", env = "PGSTOW_WARN_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
+    pub warn_shrink: u8,
+    /// Fail, and store nothing, where more than this share of the rows is gone; the last backup must be readable
+    #[arg(long, value_name = "PERCENT", env = "PGSTOW_FAIL_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
+    pub fail_shrink: Option<u8>,
+
     /// zstd's level, 1 (fast) to 19 (small)
     #[arg(long, value_name = "LEVEL", default_value_t = 3, env = "PGSTOW_COMPRESSION_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19), help_heading = "Upload")]
     pub compression_level: i32,
@@ -272,12 +281,47 @@ pub struct ShowWords {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub select: SelectWords,
+    /// List its tables, largest first; needs the identity
+    #[arg(short, long, env = "PGSTOW_SHOW_TABLES")]
+    pub tables: bool,
+    /// Compare it with this other, earlier backup of the same name, table by table; needs the identity
+    #[arg(long, value_name = "ID", env = "PGSTOW_DIFF")]
+    pub diff: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub store: StoreWords,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub trust: TrustWords,
+    pub open: OpenWords,
+}
+
+/// `pgstow verify`.
+#[derive(Debug, Args)]
+pub struct VerifyWords {
+    /// The backup's id, the beginning of it, or "latest"
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+    /// Only backups of this name; with an id it may be left out where the store holds one name only
+    #[arg(short, long, env = "PGSTOW_NAME")]
+    pub name: Option<String>,
+    /// Verify every backup
+    #[arg(short, long, env = "PGSTOW_VERIFY_ALL")]
+    pub all: bool,
+    /// Verify the newest backup of each name
+    #[arg(long, env = "PGSTOW_NEWEST_PER_NAME")]
+    pub newest_per_name: bool,
+    /// Verify backups begun so long ago or longer, as 10d
+    #[arg(long, value_name = "AGE", env = "PGSTOW_OLDER_THAN", value_parser = humantime::parse_duration)]
+    pub older_than: Option<Duration>,
+    /// Do not read the dumps: check manifests, presence, sizes and the store's own checksums
+    #[arg(long, env = "PGSTOW_VERIFY_QUICK")]
+    pub quick: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub store: StoreWords,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub open: OpenWords,
 }
 
 /// `pgstow fetch`.
@@ -312,6 +356,9 @@ pub struct RestoreWords {
     /// The database to make: postgres://user@host/new_database. It must not exist, or be empty
     #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
     pub to: String,
+    /// How to prove the restored database: count every table's rows and compare, or not at all
+    #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "none"], env = "PGSTOW_PROOF")]
+    pub proof: String,
     /// All objects belong to the role that restores
     #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]
     pub no_owner: bool,
@@ -434,6 +481,12 @@ fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} is too large"))
 }
 
+/// Reads a share of a hundred: `50%`, `50`.
+fn percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim().parse().ok();
+    number.filter(|number| *number <= 100).ok_or_else(|| format!("{text:?} is not a share; write it as 50%"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -482,6 +535,14 @@ mod tests {
             assert_eq!(early(&os(line), "profile").as_deref(), Some("prod"));
         }
         assert_eq!(early(&os(&["pgstow", "list", "--", "--profile", "x"]), "profile"), None);
+    }
+
+    #[test]
+    fn shares_are_read_as_people_write_them() {
+        assert_eq!((percent("50%"), percent("0"), percent("100 %")), (Ok(50), Ok(0), Ok(100)));
+        for wrong in ["", "%", "-1%", "101%", "0.5"] {
+            assert!(percent(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub struct Manifest {
     pub finished_at: Timestamp,
     /// Facts about the server, for dumps of PostgreSQL.
     pub postgres: Option<Postgres>,
+    /// How much is in it, where that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
     /// How the objects are compressed.
     pub compression: Compression,
     /// How the objects are encrypted.
@@ -71,6 +74,15 @@ pub struct Postgres {
     pub pg_dump_version: String,
     /// `pg_database_size` when the dump began, in bytes.
     pub database_bytes: u64,
+}
+
+/// How much is in a dump: all of its contents that everyone may know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Tables it defines, partitions and partitioned tables included.
+    pub tables: u64,
+    /// Rows; those of tables whose rows cannot be counted are not in it.
+    pub rows: u64,
 }
 
 /// How the objects are compressed.
@@ -125,6 +137,11 @@ impl Manifest {
     pub fn dump(&self) -> Result<&Object> {
         let damaged = || Error::verify(format!("the manifest of {} names no dump", self.id));
         self.objects.iter().find(|object| object.key.starts_with("dump.")).ok_or_else(damaged)
+    }
+
+    /// The inventory object, where there is one.
+    pub fn inventory(&self) -> Option<&Object> {
+        self.objects.iter().find(|object| object.key.starts_with("inventory."))
     }
 
     /// The size of all objects in the store, in bytes, the manifest itself not counted.
@@ -197,6 +214,7 @@ pub(crate) mod tests {
                 pg_dump_version: "17.9".into(),
                 database_bytes: 8_000_000,
             }),
+            totals: Some(Totals { tables: 3, rows: 64 }),
             compression: Compression::Zstd,
             encryption: Encryption::Age,
             recipients: vec!["age1…".into()],

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -134,6 +135,14 @@ impl Id {
         Ok(Self(format!("{moment}-{letters}")))
     }
 
+    /// When the backup was begun, to the second; `None` where that moment does not exist.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        let part = |range: Range<usize>| self.0.get(range);
+        let (year, month, day) = (part(0..4)?, part(4..6)?, part(6..8)?);
+        let (hour, minute, second) = (part(9..11)?, part(11..13)?, part(13..15)?);
+        format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z").try_into().ok()
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -257,6 +266,7 @@ mod tests {
         let (older, newer) = (Id::new(at(1_795_143_600)).unwrap(), Id::new(at(1_795_143_601)).unwrap());
         assert!(older.as_str().starts_with("20261120T030000Z-"), "{older}");
         assert!(older < newer);
+        assert_eq!(older.started_at(), Some(at(1_795_143_600)));
         assert_eq!(older.as_str().parse::<Id>().unwrap(), older);
         for wrong in ["", "latest", "20261120T030000Z", "20261120T030000Z-7f3k9", "20261120T030000Z-7f3kiq"] {
             assert!(wrong.parse::<Id>().is_err(), "{wrong}");

@@ -5,7 +5,7 @@
 
 use crate::cli::{
     self, BackupWords, FetchWords, KeygenWords, ListWords, OpenWords, Parsed, RestoreWords, SelectWords,
-    ServerWords, ShowWords, StoreWords, TrustWords,
+    ServerWords, ShowWords, StoreWords, TrustWords, VerifyWords,
 };
 use crate::error::{Error, Result};
 use crate::names::Name;
@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The name of the settings file.
 const FILE: &str = "pgstow.toml";
@@ -190,6 +191,10 @@ pub struct Backup {
     pub workers: usize,
     /// Parts on their way at the same time.
     pub uploads: usize,
+    /// How many of a hundred rows may be gone since the last backup before it is said.
+    pub warn_shrink: u8,
+    /// How many of a hundred may be gone before the backup fails.
+    pub fail_shrink: Option<u8>,
     /// Whether free space is looked at first.
     pub check_space: bool,
     /// Whether a connection pooler is fine.
@@ -225,6 +230,8 @@ impl Backup {
             part_size: words.part_size,
             workers: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS),
             uploads: words.uploads.into(),
+            warn_shrink: words.warn_shrink,
+            fail_shrink: words.fail_shrink,
             check_space: !words.no_space_check,
             allow_pooled: words.server.allow_pooled,
         })
@@ -339,29 +346,96 @@ impl List {
 #[derive(Debug)]
 pub struct Show {
     /// Which backup.
-    pub select: Select,
-    /// Where.
-    pub store: StoreSettings,
-    /// Whose manifests to believe.
-    pub trusted: Option<VerifyKey>,
+    pub source: Source,
+    /// Whether its tables are listed.
+    pub tables: bool,
+    /// The id of another backup to compare it with.
+    pub diff: Option<String>,
 }
 
 impl Show {
     /// Checks the words of `pgstow show`.
     pub fn read(words: ShowWords) -> Result<Self> {
-        Ok(Self {
-            select: Select::read(words.select)?,
-            store: StoreSettings::read(&words.store)?,
-            trusted: verify_key(&words.trust)?,
-        })
+        // The manifest is public: nobody is asked for a passphrase to see it.
+        let reading = if words.tables || words.diff.is_some() {
+            Reading::read(&words.store, &words.open)?
+        } else {
+            Reading::without_keys(&words.store, &words.open.trust)?
+        };
+        let source = Source { select: Select::read(words.select)?, reading };
+        Ok(Self { source, tables: words.tables, diff: words.diff })
     }
 }
 
-/// A backup to be read: which, where, whose, and the keys to it.
+/// `pgstow verify`.
+#[derive(Debug)]
+pub struct Verify {
+    /// Which backups.
+    pub which: Which,
+    /// Of this name only.
+    pub name: Option<Name>,
+    /// Where, and the keys.
+    pub reading: Reading,
+    /// Whether the dumps stay unread.
+    pub quick: bool,
+}
+
+/// Which backups, one or many.
+#[derive(Debug)]
+pub enum Which {
+    /// This one.
+    One(String),
+    /// All that fit.
+    Many {
+        /// Only the newest of each name.
+        newest_per_name: bool,
+        /// Only those begun so long ago.
+        older_than: Option<Duration>,
+    },
+}
+
+impl Verify {
+    /// Checks the words of `pgstow verify`.
+    pub fn read(words: VerifyWords) -> Result<Self> {
+        let many = words.all || words.newest_per_name || words.older_than.is_some();
+        let which = match (words.id, many) {
+            (Some(id), false) => Which::One(id),
+            (None, true) => {
+                Which::Many { newest_per_name: words.newest_per_name, older_than: words.older_than }
+            }
+            (Some(_), true) => return Err(Error::usage("an id and a choice of many contradict each other")),
+            (None, false) => {
+                return Err(Error::usage("nothing was named to be verified")
+                    .hint("give an id, \"latest\", --all, --newest-per-name or --older-than 10d"));
+            }
+        };
+        let reading = if words.quick {
+            Reading::without_keys(&words.store, &words.open.trust)?
+        } else {
+            Reading::read(&words.store, &words.open)?
+        };
+        Ok(Self { which, name: name(words.name.as_deref())?, reading, quick: words.quick })
+    }
+}
+
+/// A backup to be read: which, and how to read it.
 #[derive(Debug)]
 pub struct Source {
     /// Which backup.
     pub select: Select,
+    /// Where, and the keys.
+    pub reading: Reading,
+}
+
+impl Source {
+    fn read(select: SelectWords, store: &StoreWords, open: &OpenWords) -> Result<Self> {
+        Ok(Self { select: Select::read(select)?, reading: Reading::read(store, open)? })
+    }
+}
+
+/// How to read backups: where, whose, and the keys to them.
+#[derive(Debug)]
+pub struct Reading {
     /// Where.
     pub store: StoreSettings,
     /// The keys.
@@ -372,33 +446,41 @@ pub struct Source {
     pub trusted: Option<VerifyKey>,
 }
 
-impl Source {
-    fn read(select: SelectWords, store: &StoreWords, open: &OpenWords) -> Result<Self> {
-        let passphrase = match &open.passphrase_file {
-            Some(file) => Some(secret_file(file, "the passphrase file")?),
-            None => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
-        };
-        // The passphrase that was given opens protected identities too; only without one is anybody asked.
-        let given = passphrase.clone();
-        let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
-        let mut identities = Identities::default();
-        for file in &open.identity_file {
-            identities.add_file(file, &asking)?;
-        }
-        if let Some(text) = variable("PGSTOW_IDENTITY").map(SecretString::from) {
-            identities.add_text(&text, "PGSTOW_IDENTITY", &asking)?;
-        }
-        if let Some(passphrase) = passphrase {
-            identities.add_passphrase(passphrase);
-        }
+impl Reading {
+    fn read(store: &StoreWords, open: &OpenWords) -> Result<Self> {
+        Ok(Self { identities: identities(open)?, ask, ..Self::without_keys(store, &open.trust)? })
+    }
+
+    /// For those who look only at what is public.
+    fn without_keys(store: &StoreWords, trust: &TrustWords) -> Result<Self> {
         Ok(Self {
-            select: Select::read(select)?,
             store: StoreSettings::read(store)?,
-            identities,
-            ask,
-            trusted: verify_key(&open.trust)?,
+            identities: Identities::default(),
+            ask: |_| None,
+            trusted: verify_key(trust)?,
         })
     }
+}
+
+fn identities(open: &OpenWords) -> Result<Identities> {
+    let passphrase = match &open.passphrase_file {
+        Some(file) => Some(secret_file(file, "the passphrase file")?),
+        None => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
+    };
+    // The passphrase that was given opens protected identities too; only without one is anybody asked.
+    let given = passphrase.clone();
+    let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
+    let mut identities = Identities::default();
+    for file in &open.identity_file {
+        identities.add_file(file, &asking)?;
+    }
+    if let Some(text) = variable("PGSTOW_IDENTITY").map(SecretString::from) {
+        identities.add_text(&text, "PGSTOW_IDENTITY", &asking)?;
+    }
+    if let Some(passphrase) = passphrase {
+        identities.add_passphrase(passphrase);
+    }
+    Ok(identities)
 }
 
 /// `pgstow fetch`.
@@ -437,6 +519,8 @@ pub struct Restore {
     pub options: RestoreOptions,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
+    /// Whether the rows of every table are counted and compared afterwards.
+    pub prove: bool,
     /// Whether a database this run created survives its failure.
     pub keep_failed: bool,
 }
@@ -455,6 +539,7 @@ impl Restore {
                 ..RestoreOptions::default()
             },
             clients,
+            prove: words.proof == "counts",
             keep_failed: words.keep_failed,
         })
     }

@@ -16,6 +16,14 @@ impl Contents {
 }
 
 impl Toc {
+    /// The encoding of its names and data, as PostgreSQL calls it.
+    pub fn encoding(&self) -> Option<String> {
+        let encoding = self.entries().iter().find(|entry| entry.desc() == Some(b"ENCODING"))?;
+        // SET client_encoding = 'UTF8';
+        let statement = String::from_utf8_lossy(encoding.defn()?);
+        Some(statement.split('\'').nth(1)?.to_owned())
+    }
+
     /// The statement that would create the source's database, with its encoding and locale.
     pub fn create_database(&self) -> Option<String> {
         let database = self.entries().iter().find(|entry| entry.desc() == Some(b"DATABASE"))?;

@@ -24,6 +24,7 @@
 
 mod blocks;
 mod damage;
+mod digests;
 mod facts;
 mod header;
 mod item;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use blocks::{Block, COPY_END};
 pub use damage::{Damage, Place};
+pub use digests::Digests;
 pub use header::{Compression, Header, LocalTime, Version};
 pub use reader::{Contents, Reader};
 pub use toc::{Offset, Section, Toc, TocEntry};

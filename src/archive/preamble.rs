@@ -4,6 +4,7 @@ use super::damage::{Damage, Place};
 use super::header::{self, Header, Version};
 use super::item::{Item, Shape, leading_int};
 use super::toc::{self, Toc, TocEntry};
+use std::sync::Arc;
 
 /// What is being collected.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Preamble {
                 Ok(if left == 0 { Stage::Complete } else { Stage::Entries { left } })
             }
             Stage::Entries { left } => {
-                self.toc.entries.push(TocEntry::new(&self.item)?);
+                Arc::make_mut(&mut self.toc.entries).push(TocEntry::new(&self.item)?);
                 self.item.restart();
                 Ok(if left == 1 { Stage::Complete } else { Stage::Entries { left: left - 1 } })
             }

@@ -2,6 +2,7 @@
 
 use super::blocks::{Block, Blocks};
 use super::damage::Damage;
+use super::digests::Digests;
 use super::header::Header;
 use super::preamble::Preamble;
 use super::toc::{Toc, TocEntry};
@@ -59,6 +60,13 @@ impl Reader {
     /// A reader that also takes a SHA-256 of each block's data, at the price of that computation.
     pub fn with_digests() -> Self {
         Self { digests: true, ..Self::new() }
+    }
+
+    /// A second look at the blocks, to be taken elsewhere, which digests them; once the table of
+    /// contents has passed.
+    pub fn digests(&self) -> Option<Digests> {
+        self.blocks.as_ref()?;
+        Some(Digests::new(self.preamble.header()?, self.preamble.toc()?, self.preamble.end()))
     }
 
     /// Reads the next bytes of the archive, however they were cut.

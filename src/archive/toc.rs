@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::damage::Damage;
 use super::header::Version;
@@ -254,10 +255,12 @@ impl fmt::Debug for TocEntry {
 }
 
 /// The table of contents, in the archive's own order: the order in which data come.
+///
+/// Clones share the entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Toc {
     pub(super) count: [u8; INT],
-    pub(super) entries: Vec<TocEntry>,
+    pub(super) entries: Arc<Vec<TocEntry>>,
 }
 
 impl Toc {

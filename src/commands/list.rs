@@ -50,6 +50,8 @@ fn row(backup: &Backup) -> serde_json::Value {
         "duration_s": manifest.duration().as_secs_f64(),
         "stored_bytes": manifest.stored_bytes(),
         "plain_bytes": manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default(),
+        "tables": manifest.totals.map(|totals| totals.tables),
+        "rows": manifest.totals.map(|totals| totals.rows),
         "database_bytes": manifest.postgres.as_ref().map(|postgres| postgres.database_bytes),
         "server_version": manifest.postgres.as_ref().map(|postgres| &postgres.server_version),
         "labels": manifest.labels,
@@ -60,7 +62,7 @@ fn row(backup: &Backup) -> serde_json::Value {
 fn table(backups: &[&Backup]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["NAME", "ID", "AGE", "STORED", "DATABASE", "SERVER", "TOOK"]);
+    table.set_header(["NAME", "ID", "AGE", "STORED", "DATABASE", "TABLES", "ROWS", "SERVER", "TOOK"]);
     for backup in backups {
         let manifest = &backup.manifest;
         let postgres = manifest.postgres.as_ref();
@@ -70,11 +72,13 @@ fn table(backups: &[&Backup]) -> Table {
             age(Timestamp::now().since(manifest.started_at)),
             BinaryBytes(manifest.stored_bytes()).to_string(),
             postgres.map(|postgres| BinaryBytes(postgres.database_bytes).to_string()).unwrap_or_default(),
+            manifest.totals.map(|totals| totals.tables.to_string()).unwrap_or_default(),
+            manifest.totals.map(|totals| totals.rows.to_string()).unwrap_or_default(),
             postgres.map(|postgres| first_word(&postgres.server_version)).unwrap_or_default(),
             age(manifest.duration()),
         ]);
     }
-    for right in [2, 3, 4, 6] {
+    for right in [2, 3, 4, 5, 6, 8] {
         if let Some(column) = table.column_mut(right) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -4,9 +4,13 @@ pub mod backup;
 pub mod fetch;
 pub mod keygen;
 pub mod list;
+mod proof;
 pub mod restore;
 pub mod show;
+mod shrink;
 mod source;
+mod tables;
+pub mod verify;
 mod watch;
 
 use crate::error::Result;

@@ -1,12 +1,15 @@
 //! `pgstow restore`: a backup into a database made for it.
 //!
 //! One transaction of `pg_restore` reads the stream; its last bytes come only when every digest has
-//! agreed, so a bad backup commits nothing. A database this run created goes when the run fails.
+//! agreed, so a bad backup commits nothing. Then the rows of every table are counted and compared with
+//! the inventory. A database this run created goes when the run fails.
 
 use super::list::age;
+use super::proof::Proof;
 use super::source::Source;
 use crate::archive::{Contents, Reader};
 use crate::error::{Error, Kind, Result};
+use crate::inventory::Inventory;
 use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{Locale, RestoreOptions, Target, restore};
 use crate::report::Report;
@@ -26,6 +29,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     let started = Instant::now();
     settings.options.check()?;
     let source = stop.or(Source::find(settings.source)).await?;
+    let inventory = stop.or(inventory(&source, settings.prove)).await?;
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
     report.say(format!("restoring {} into {}", source.place(), target.name()));
@@ -41,13 +45,20 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         }
     };
 
-    // Committed: from here on nothing is taken back.
+    // Committed: from here on only a proof that fails takes it back.
+    let complete = "the restore itself is complete, and was not looked at any further";
     report.say("analyzing");
     let analyze = async {
         target.analyze().await;
         Ok(())
     };
-    let analyzed = stop.or(analyze).await;
+    stop.or(analyze).await.map_err(|e| e.hint(complete))?;
+    let mut proof = None;
+    if let Some(inventory) = &inventory {
+        report.say("counting rows");
+        let counted = stop.or(Proof::of(&target, inventory)).await;
+        proof = Some(counted.map_err(|e| e.context("count the restored rows").hint(complete))?);
+    }
     let took = started.elapsed();
     report.say(format!(
         "restored {} into {}: {} tables, {} rows, {}; every digest agrees",
@@ -57,16 +68,43 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         contents.rows(),
         age(took)
     ));
-    analyzed.map_err(|e| e.hint("the restore itself is complete; run ANALYZE in the new database"))?;
-    report.answer(
-        "",
-        &json!({
-            "id": source.place().id, "name": source.place().name, "database": target.name(),
-            "created": target.is_created(), "tables": contents.tables(), "rows": contents.rows(),
-            "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
-            "duration_s": took.as_secs_f64(), "signature": source.backup.signature,
-        }),
-    )
+    let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name()));
+    let document = json!({
+        "id": source.place().id, "name": source.place().name, "database": target.name(),
+        "created": target.is_created(), "tables": contents.tables(), "rows": contents.rows(),
+        "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
+        "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
+    });
+    if judgement.is_err() {
+        clean_up(&mut target, settings.keep_failed).await;
+    } else if let Some(proof) = &proof {
+        report.say(format!(
+            "proven: {} rows in {} tables, counted in {}",
+            proof.rows,
+            proof.tables,
+            target.name()
+        ));
+    }
+    report.answer("", &document)?;
+    judgement
+}
+
+/// The inventory to prove the restore with; read first, so that damage is found before data moves.
+async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
+    if !prove {
+        return Ok(None);
+    }
+    let inventory = source.inventory().await;
+    let inventory = inventory.map_err(|e| match e.kind() {
+        Kind::Verify if e.advice().is_none() => {
+            e.hint("--proof none restores the dump all the same, and proves nothing")
+        }
+        _ => e,
+    })?;
+    if inventory.is_none() {
+        tracing::warn!("{} has no inventory: its rows will not be compared", source.place());
+    }
+    Ok(inventory)
 }
 
 /// Runs the stream and `pg_restore` side by side until both are done.

@@ -1,8 +1,11 @@
-//! `pgstow show`: everything the manifest says of one backup.
+//! `pgstow show`: everything the manifest says of one backup; its tables, from the inventory.
 
 use super::list::age;
-use crate::catalogue::{self, Backup, Signature};
+use super::source::{Shelf, Source};
+use super::tables;
+use crate::catalogue::{Backup, Signature};
 use crate::error::{Error, Result};
+use crate::inventory::Inventory;
 use crate::names::{MANIFEST, Timestamp};
 use crate::report::Report;
 use crate::settings;
@@ -12,12 +15,19 @@ use indicatif::BinaryBytes;
 /// Runs `pgstow show`.
 pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Result<()> {
     let read = async {
-        let store = super::open(&settings.store).await?;
-        let found = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
-        let backup = catalogue::read(&store, &found, settings.trusted.as_ref()).await?;
-        Ok((store.display_url(), backup))
+        let settings::Source { select, reading } = settings.source;
+        let shelf = Shelf::open(reading).await?;
+        let source = shelf.find(select.name.as_ref(), &select.id).await?;
+        let mut within = Within::default();
+        if settings.tables || settings.diff.is_some() {
+            within.now = Some(inventory(&source).await?);
+        }
+        if let Some(id) = &settings.diff {
+            within.earlier = Some(inventory(&shelf.find(Some(&source.place().name), id).await?).await?);
+        }
+        Ok((shelf.store().display_url(), source.backup, within))
     };
-    let (store, backup) = stop.or(read).await?;
+    let (store, backup, within) = stop.or(read).await?;
     let mut document = serde_json::to_value(&backup.manifest)
         .map_err(|e| Error::unexpected(format!("the {MANIFEST} cannot be shown")).because(e))?;
     if let Some(fields) = document.as_object_mut() {
@@ -27,7 +37,32 @@ pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Resu
         fields.insert("stored_bytes".into(), backup.manifest.stored_bytes().into());
         fields.insert("signature".into(), serde_json::to_value(backup.signature).unwrap_or_default());
     }
-    report.answer(text(&store, &backup), &document)
+    let (text, more) = match (&within.earlier, &within.now) {
+        (Some(before), Some(now)) => {
+            (tables::diff_text(before, now), Some(("changes", tables::diff_json(before, now))))
+        }
+        (None, Some(now)) => (tables::list_text(now), Some(("tables", tables::list_json(now)))),
+        (_, None) => (text(&store, &backup), None),
+    };
+    if let (Some(fields), Some((key, value))) = (document.as_object_mut(), more) {
+        fields.insert(key.into(), value);
+    }
+    report.answer(text, &document)
+}
+
+/// What was read besides the manifest.
+#[derive(Default)]
+struct Within {
+    now: Option<Inventory>,
+    /// Of the backup to compare with.
+    earlier: Option<Inventory>,
+}
+
+async fn inventory(source: &Source) -> Result<Inventory> {
+    source.inventory().await?.ok_or_else(|| {
+        Error::not_found(format!("{} has no inventory, so its tables are not known", source.place()))
+            .hint("`pgstow fetch … -o - | pg_restore --list` lists what is in its dump")
+    })
 }
 
 fn text(store: &str, backup: &Backup) -> String {
@@ -45,6 +80,9 @@ fn text(store: &str, backup: &Backup) -> String {
         line("server", format!("PostgreSQL {}", postgres.server_version));
         line("dumped by", format!("pg_dump {}", postgres.pg_dump_version));
         line("database", BinaryBytes(postgres.database_bytes).to_string());
+    }
+    if let Some(totals) = manifest.totals {
+        line("holds", format!("{} tables, {} rows", totals.tables, totals.rows));
     }
     for object in &manifest.objects {
         line(

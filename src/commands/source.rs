@@ -3,19 +3,22 @@
 
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
-use crate::catalogue::{self, Backup};
+use crate::catalogue::{self, Backup, Found};
 use crate::download::{self, download};
 use crate::error::{Error, Kind, Result};
+use crate::inventory::{self, Inventory};
 use crate::manifest::{Encryption, Object};
-use crate::names::Place;
-use crate::pipeline::keys::{Identities, PASSPHRASE};
-use crate::pipeline::{self, Tally, Unpack, Unpacked};
+use crate::names::{Name, Place};
+use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
+use crate::pipeline::{self, Tally, Unpack, Unpacked, open};
 use crate::progress::{Direction, Progress};
 use crate::settings;
+use crate::signing::VerifyKey;
 use crate::store::Store;
+use bytes::Bytes;
 use futures_util::TryStreamExt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use tokio::io::AsyncWrite;
 
 /// A backup that was found, with the keys to it.
@@ -31,29 +34,76 @@ pub struct Source {
     pub progress: Progress,
 }
 
-impl Source {
-    /// Finds the backup and checks its manifest; the dump is not touched yet.
-    pub async fn find(settings: settings::Source) -> Result<Self> {
-        let reading = download::Options {
-            idle: settings.store.options.request_timeout,
-            ..download::Options::default()
-        };
-        let store = super::open(&settings.store).await?;
-        let found = catalogue::find(&*store, settings.select.name.as_ref(), &settings.select.id).await?;
-        let backup = catalogue::read(&store, &found, settings.trusted.as_ref()).await?;
-        let dump = backup.manifest.dump()?.clone();
-        let mut identities = settings.identities;
-        if identities.is_empty() && backup.manifest.recipients == [PASSPHRASE] {
-            (settings.ask)("Passphrase of the backup")
+/// A store opened for reading, with the keys to what it holds.
+pub struct Shelf {
+    store: Arc<dyn Store>,
+    reading: download::Options,
+    identities: Arc<Identities>,
+    ask: fn(&str) -> Option<SecretString>,
+    /// The passphrase, once it was asked for.
+    asked: OnceLock<Arc<Identities>>,
+    trusted: Option<VerifyKey>,
+}
+
+impl Shelf {
+    /// Opens the store; nothing is read yet.
+    pub async fn open(settings: settings::Reading) -> Result<Self> {
+        let settings::Reading { store, identities, ask, trusted } = settings;
+        let reading =
+            download::Options { idle: store.options.request_timeout, ..download::Options::default() };
+        let (store, identities) = (super::open(&store).await?, Arc::new(identities));
+        Ok(Self { store, reading, identities, ask, asked: OnceLock::new(), trusted })
+    }
+
+    /// The store itself.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Finds the one backup that `id` means, and checks its manifest; nothing else is touched yet.
+    pub async fn find(&self, name: Option<&Name>, id: &str) -> Result<Source> {
+        self.take(&catalogue::find(&*self.store, name, id).await?).await
+    }
+
+    /// Checks the manifest of a backup that was found.
+    pub async fn take(&self, found: &Found) -> Result<Source> {
+        let backup = catalogue::read(&self.store, found, self.trusted.as_ref()).await?;
+        let identities = self.identities(&backup);
+        Ok(Source { reading: self.reading, identities, ..Source::without_keys(&self.store, backup)? })
+    }
+
+    fn identities(&self, backup: &Backup) -> Arc<Identities> {
+        if !self.identities.is_empty() || backup.manifest.recipients != [PASSPHRASE] {
+            return Arc::clone(&self.identities);
+        }
+        let ask = || {
+            let mut identities = Identities::default();
+            (self.ask)("Passphrase of the backup")
                 .into_iter()
                 .for_each(|given| identities.add_passphrase(given));
-        }
-        if identities.is_empty() && backup.manifest.encryption != Encryption::None {
-            return Err(no_identity(&backup));
-        }
+            Arc::new(identities)
+        };
+        Arc::clone(self.asked.get_or_init(ask))
+    }
+}
+
+impl Source {
+    /// For those who open nothing that is encrypted.
+    pub fn without_keys(store: &Arc<dyn Store>, backup: Backup) -> Result<Self> {
+        let dump = backup.manifest.dump()?.clone();
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
-        Ok(Self { store, reading, identities: Arc::new(identities), backup, dump, progress })
+        let (store, reading, identities) = (Arc::clone(store), download::Options::default(), Arc::default());
+        Ok(Self { store, reading, identities, backup, dump, progress })
+    }
+
+    /// Opens the store, finds the backup, checks its manifest and that there are keys for it; the dump
+    /// is not touched yet.
+    pub async fn find(settings: settings::Source) -> Result<Self> {
+        let settings::Source { select, reading } = settings;
+        let source = Shelf::open(reading).await?.find(select.name.as_ref(), &select.id).await?;
+        source.keys()?;
+        Ok(source)
     }
 
     /// Where the backup lies.
@@ -63,7 +113,19 @@ impl Source {
 
     /// Streams the dump's plaintext into `sink`; the last bytes only after everything has agreed.
     pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
-        let manifest = &self.backup.manifest;
+        self.pass(sink, ArchiveWatch::new(self.progress.clone())).await
+    }
+
+    /// Streams the dump's plaintext into nothing, and digests every block of it.
+    pub async fn digest(&self) -> Result<Contents> {
+        self.pass(&mut tokio::io::sink(), ArchiveWatch::with_digests(self.progress.clone())).await
+    }
+
+    async fn pass(
+        &self,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+        mut watch: ArchiveWatch,
+    ) -> Result<Contents> {
         let key = self.place().key(&self.dump.key);
         let fetched = Arc::clone(&self.progress.stored);
         let stored = download(Arc::clone(&self.store), &key, self.dump.stored_bytes, self.reading)
@@ -73,14 +135,10 @@ impl Source {
                 fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             });
         let how = Unpack {
-            identities: match manifest.encryption {
-                Encryption::None => None,
-                Encryption::Age => Some(Arc::clone(&self.identities)),
-            },
+            identities: self.keys()?,
             expected: Some(self.dump.plain_bytes),
             progress: Arc::clone(&self.progress.plain),
         };
-        let mut watch = ArchiveWatch::new(self.progress.clone());
         let check = |unpacked: &Unpacked| {
             agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
             agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
@@ -91,6 +149,63 @@ impl Source {
 }
 
 impl Source {
+    /// Checks, without reading them, that all objects are there, have their length, and are what the
+    /// store took a checksum of.
+    pub async fn look(&self) -> Result<()> {
+        for object in &self.backup.manifest.objects {
+            let key = self.place().key(&object.key);
+            let found = self.store.head(&key).await.map_err(|e| missing(e.into(), &key))?;
+            if found.bytes != object.stored_bytes {
+                let (there, expected) = (found.bytes, object.stored_bytes);
+                return Err(Error::verify(format!(
+                    "{key} has {there} bytes in the store instead of {expected}"
+                )));
+            }
+            if let (Some(now), Some(then)) = (&found.checksum, &object.store_checksum)
+                && now != then
+            {
+                return Err(Error::verify(format!("{key}: the store's checksum is {now}, and was {then}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the inventory, checked like everything else; `None` for a backup that has none.
+    pub async fn inventory(&self) -> Result<Option<Inventory>> {
+        let Some(object) = self.backup.manifest.inventory() else { return Ok(None) };
+        let key = self.place().key(&object.key);
+        if object.plain_bytes.max(object.stored_bytes) > inventory::LARGEST {
+            return Err(Error::verify(format!("{key} is too large to be what its name says")));
+        }
+        let keys = self.keys()?;
+        let pieces = download(Arc::clone(&self.store), &key, object.stored_bytes, self.reading)
+            .await
+            .map_err(|e| missing(e, &key))?;
+        let pieces: Vec<Bytes> = pieces.try_collect().await?;
+        let stored = Bytes::from(pieces.concat());
+        let read = async {
+            agree(
+                "inventory's stored bytes",
+                &Tally::of(&stored),
+                object.stored_bytes,
+                &object.stored_sha256,
+            )?;
+            let plain = open(stored.clone(), keys, object.plain_bytes).await?;
+            agree("inventory", &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
+            Inventory::from_bytes(&plain)
+        };
+        read.await.map(Some).map_err(|e| self.explain(e))
+    }
+
+    /// What opens this backup's objects; `None` where they were never encrypted.
+    fn keys(&self) -> Result<Option<Arc<Identities>>> {
+        match self.backup.manifest.encryption {
+            Encryption::None => Ok(None),
+            Encryption::Age if self.identities.is_empty() => Err(no_identity(&self.backup)),
+            Encryption::Age => Ok(Some(Arc::clone(&self.identities))),
+        }
+    }
+
     /// Says which backup a failure is about, and for whom it was made where no key here opens it.
     fn explain(&self, error: Error) -> Error {
         let error = error.context(self.place());

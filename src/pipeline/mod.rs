@@ -70,7 +70,17 @@ pub trait Watch: Send {
 
     /// The plaintext offset of the newest good place to cut a frame, such as the end of a row.
     fn boundary(&self) -> Option<u64>;
+
+    /// A second look at the same bytes, taken on a thread of its own, where computing keeps nobody waiting.
+    ///
+    /// It sees every byte some time after [`Watch::look`], and has seen all when the run is done.
+    fn second_look(&self) -> Option<SecondLook> {
+        None
+    }
 }
+
+/// Looks at plaintext again; see [`Watch::second_look`].
+pub type SecondLook = Box<dyn FnMut(&[u8]) -> Result<()> + Send>;
 
 /// Looks at nothing.
 impl Watch for () {
@@ -141,6 +151,7 @@ pub async fn pack(
     let stop = CancellationToken::new();
     let _stops_when_dropped = stop.clone().drop_guard();
     let (to_tally, plain) = tally::in_background();
+    let (to_look, looked) = look_in_background(watch.second_look());
     let (to_compress, mut frames) = mpsc::channel(1);
     let (to_encrypt, mut compressed) = mpsc::channel(1);
     let workers = how.workers.max(1);
@@ -149,7 +160,10 @@ pub async fn pack(
     let read = async move {
         let mut cut = Frames::new(source, watch, how.frame_size, workers + 1, how.progress);
         while let Some(frame) = cut.next().await? {
-            if to_tally.send(frame.clone()).await.is_err() || to_compress.send(frame).await.is_err() {
+            if to_tally.send(frame.clone()).await.is_err()
+                || to_look.send(frame.clone()).await.is_err()
+                || to_compress.send(frame).await.is_err()
+            {
                 break;
             }
         }
@@ -181,7 +195,7 @@ pub async fn pack(
         parts.finish().map_err(cannot_pack)?;
         Ok(stored)
     });
-    let ((), plain, frames, stored) = try_join!(read, plain, compress, encrypt)?;
+    let ((), plain, (), frames, stored) = try_join!(read, plain, looked, compress, encrypt)?;
     Ok(Packed { plain, stored, frames })
 }
 
@@ -224,6 +238,7 @@ pub async fn unpack(
     let (to_decode, stored_bytes) = mpsc::channel(decode::QUEUE);
     let (to_deliver, mut plain_bytes) = mpsc::channel(decode::QUEUE);
     let (to_tally, plain) = tally::in_background();
+    let (to_look, looked) = look_in_background(watch.second_look());
     let mut held = HoldBack::new(HELD_BACK);
 
     let fetch = async move {
@@ -249,7 +264,7 @@ pub async fn unpack(
                 return Err(Error::verify("the backup holds more bytes than it should"));
             }
             watch.look(&bytes)?;
-            if to_tally.send(bytes.clone()).await.is_err() {
+            if to_tally.send(bytes.clone()).await.is_err() || to_look.send(bytes.clone()).await.is_err() {
                 break;
             }
             held.push(bytes);
@@ -257,10 +272,10 @@ pub async fn unpack(
                 hand_over(sink, &bytes, &how.progress).await?;
             }
         }
-        drop(to_tally);
+        drop((to_tally, to_look));
         Ok(())
     };
-    let (stored, (), (), plain) = try_join!(fetch, decode, deliver, plain)?;
+    let (stored, (), (), plain, ()) = try_join!(fetch, decode, deliver, plain, looked)?;
     let unpacked = Unpacked { plain, stored };
     check(&unpacked)?;
     for bytes in held.rest() {
@@ -274,6 +289,22 @@ async fn hand_over(sink: &mut (impl AsyncWrite + Unpin), bytes: &[u8], progress:
     sink.write_all(bytes).await.map_err(cannot_deliver)?;
     progress.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     Ok(())
+}
+
+/// Takes a second look on a thread of its own; it is done when the sender is dropped.
+fn look_in_background(
+    mut look: Option<SecondLook>,
+) -> (mpsc::Sender<Bytes>, impl Future<Output = Result<()>>) {
+    let (sender, mut bytes) = mpsc::channel::<Bytes>(1);
+    let looking = blocking(move || {
+        while let Some(bytes) = bytes.blocking_recv() {
+            if let Some(look) = &mut look {
+                look(&bytes)?;
+            }
+        }
+        Ok(())
+    });
+    (sender, looking)
 }
 
 /// Counts the frames' places.

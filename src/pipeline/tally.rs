@@ -18,6 +18,15 @@ pub struct Tally {
     pub sha256: [u8; 32],
 }
 
+impl Tally {
+    /// The tally of bytes that are all there.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut digest = Digest::default();
+        digest.look(bytes);
+        digest.finish()
+    }
+}
+
 impl fmt::Debug for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes, sha256 {}", self.bytes, hex::encode(self.sha256))

@@ -8,6 +8,7 @@ pub mod advice;
 pub mod child;
 pub mod clients;
 pub mod conninfo;
+pub mod count;
 pub mod dump;
 mod extra;
 pub mod globals;

@@ -184,6 +184,11 @@ impl Target {
         }
     }
 
+    /// Asks the database itself.
+    pub(super) fn psql(&self) -> &Psql {
+        &self.psql
+    }
+
     /// Counts what the database holds now.
     pub async fn contents(&self) -> Result<Contents> {
         let query = "

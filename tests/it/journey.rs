@@ -48,10 +48,11 @@ fn story(kind: &str, place: &Place, cluster: &Cluster, database: &str) {
         (made["plain_bytes"].as_u64().unwrap(), made["stored_bytes"].as_u64().unwrap());
     assert!(backup.stderr.contains(&format!("stored {id} of {database}")), "{backup}");
 
-    // What lies there: the dump and the manifest, nothing else, and nothing half-way.
+    // What lies there: the dump, its inventory and the manifest, nothing else, and nothing half-way.
     let folder = format!("{database}/{id}");
-    assert_eq!(place.keys(), [format!("{folder}/dump.zst.age"), format!("{folder}/manifest.json")], "{kind}");
-    assert_eq!(place.get(&place.key("dump.zst.age")).len() as u64, stored_bytes);
+    let objects = ["dump.zst.age", "inventory.json.zst.age", "manifest.json"];
+    assert_eq!(place.keys(), objects.map(|object| format!("{folder}/{object}")), "{kind}");
+    assert_eq!(place.get(&place.key("dump.zst.age")).len() as u64, made["objects"][0]["stored_bytes"]);
     if let Place::S3(s3) = place {
         assert!(s3.unfinished_uploads().is_empty(), "{kind}");
     }
@@ -415,7 +416,7 @@ fn unencrypted_only_when_asked_for_by_name() {
     let whole = fetch_with(&place, |command| command);
     assert!(whole.starts_with(b"PGDMP"));
     assert!(place.pgstow(&["show", "latest"]).succeeds().text().contains("readable by everyone"));
-    assert_eq!(place.keys().len(), 2);
+    assert_eq!(place.keys().len(), 3);
     assert!(place.key("dump.zst").ends_with("/dump.zst"));
 }
 

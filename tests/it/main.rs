@@ -21,6 +21,7 @@ mod servers;
 mod back;
 mod deploy;
 mod house;
+mod inventory;
 mod journey;
 mod opens_without_us;
 mod secrets;

@@ -76,6 +76,23 @@ fn the_digest_is_that_of_copy_and_its_end() {
 }
 
 #[test]
+fn a_second_look_that_lags_behind_digests_the_same() {
+    let bytes = mixed(16).bytes();
+    for size in [1, 7, 300, bytes.len()] {
+        let mut reader = Reader::new();
+        bytes.chunks(size).for_each(|piece| reader.feed(piece).unwrap());
+        let mut digests = reader.digests().unwrap();
+        let mut offset = 0;
+        for piece in bytes.chunks(size) {
+            digests.feed(offset, piece).unwrap();
+            offset += piece.len() as u64;
+        }
+        assert_eq!(digests.finish().unwrap(), read(&bytes, 1000).unwrap().blocks);
+    }
+    assert!(Reader::new().digests().is_none());
+}
+
+#[test]
 fn compressed_data_have_no_rows() {
     for minor in 12..=16 {
         let sample = Sample { compression: 1, ..mixed(minor) };
