@@ -16,9 +16,6 @@ use tokio::io::AsyncWriteExt;
 /// Logarithm of the largest window; a larger one than the frame finds nothing more.
 pub const WINDOW_LOG: u32 = FRAME.trailing_zeros();
 
-/// The level from which zstd would choose windows larger than [`WINDOW_LOG`].
-const HUGE_WINDOWS: i32 = 20;
-
 /// Most bytes that `plain` bytes come to.
 pub const fn bound(plain: usize) -> usize {
     // zstd's own bound for one frame, with room for its header and checksum.
@@ -37,10 +34,9 @@ pub async fn in_background(plain: Bytes, level: i32, outputs: &Pool) -> Result<(
 
 /// Compresses `plain` as one frame, appended to `output`.
 pub fn compress(plain: &[u8], level: i32, output: &mut Vec<u8>) -> Result<()> {
-    let mut parameters = vec![CParameter::checksum_flag(true)];
-    if level >= HUGE_WINDOWS {
-        parameters.push(CParameter::window_log(WINDOW_LOG));
-    }
+    // A window as large as the frame: with a smaller one zstd's own buffer wraps around within the
+    // frame, and matching across the seam takes twice the time.
+    let parameters = [CParameter::checksum_flag(true), CParameter::window_log(WINDOW_LOG)];
     let mut encoder = ZstdEncoder::with_quality_and_params(output, Level::Precise(level), &parameters);
     // Memory is always ready, so the future never waits.
     let written = async {

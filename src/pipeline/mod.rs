@@ -11,12 +11,12 @@
 //! ```text
 //! (workers + 1) × frame          plaintext: one frame being filled, the others being compressed
 //! (workers + 1) × frame          compressed: usually a third of that or less
-//!  workers      × encoder        zstd's own state: about 4 MiB at level 3, more at higher levels
+//!  workers      × encoder        zstd's own state: about 12 MiB at level 3, its window of one frame included
 //! (channel + uploads) × part      one being filled or in the channel, those with the uploader
 //! ```
 //!
 //! whatever the size of the dump. With 2 workers, 8 MiB frames and parts, a channel of 1 and 4 uploads:
-//! 24 + ~8 + 8 + 40 MiB. The buffers are made once and used again ([`buffers`]). Unpacking holds a few
+//! 24 + ~8 + 24 + 40 MiB. The buffers are made once and used again ([`buffers`]). Unpacking holds a few
 //! megabytes.
 //!
 //! # Threads
