@@ -175,51 +175,51 @@ pub struct BackupWords {
     #[arg(long, value_name = "FILE", env = "PGSTOW_SIGNING_KEY_FILE", help_heading = "Keys")]
     pub signing_key_file: Option<PathBuf>,
 
-    /// Dump only tables that match; repeatable
+    /// Dump only tables that match; repeatable, in the variable one a line
     #[arg(
         short,
         long = "table",
         value_name = "PATTERN",
         env = "PGSTOW_TABLES",
-        value_delimiter = ',',
+        value_delimiter = '\n',
         help_heading = "What to dump"
     )]
     pub tables: Vec<String>,
-    /// Leave out tables that match; repeatable
+    /// Leave out tables that match; repeatable, in the variable one a line
     #[arg(
         short = 'T',
         long = "exclude-table",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_TABLES",
-        value_delimiter = ',',
+        value_delimiter = '\n',
         help_heading = "What to dump"
     )]
     pub exclude_tables: Vec<String>,
-    /// Leave out the rows, not the definition, of tables that match; repeatable
+    /// Leave out the rows, not the definition, of tables that match; repeatable, in the variable one a line
     #[arg(
         long = "exclude-table-data",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_TABLE_DATA",
-        value_delimiter = ',',
+        value_delimiter = '\n',
         help_heading = "What to dump"
     )]
     pub exclude_table_data: Vec<String>,
-    /// Dump only schemas that match; repeatable
+    /// Dump only schemas that match; repeatable, in the variable one a line
     #[arg(
         long = "schema",
         value_name = "PATTERN",
         env = "PGSTOW_SCHEMAS",
-        value_delimiter = ',',
+        value_delimiter = '\n',
         help_heading = "What to dump"
     )]
     pub schemas: Vec<String>,
-    /// Leave out schemas that match; repeatable
+    /// Leave out schemas that match; repeatable, in the variable one a line
     #[arg(
         short = 'N',
         long = "exclude-schema",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_SCHEMAS",
-        value_delimiter = ',',
+        value_delimiter = '\n',
         help_heading = "What to dump"
     )]
     pub exclude_schemas: Vec<String>,

@@ -36,6 +36,10 @@ impl Default for Retry {
     }
 }
 
+/// Advice where a store only ever said that it is busy.
+const LATER: &str =
+    "nothing is lost: run it again when the store is well; --timeout gives a slow one more time";
+
 impl Retry {
     /// Pauses after the `failures`th failure in a row: a random part of the doubling longest pause.
     ///
@@ -76,7 +80,8 @@ impl Retry {
                     attempt += 1;
                 }
                 Err(error) if error.situation().may_pass() && attempt > 1 => {
-                    return Err(error.context(what).and(format_args!("gave up after {attempt} attempts")));
+                    let error = error.context(what).and(format_args!("gave up after {attempt} attempts"));
+                    return Err(if error.advice().is_some() { error } else { error.hint(LATER) });
                 }
                 Err(error) => return Err(error),
             }

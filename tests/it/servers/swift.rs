@@ -37,8 +37,19 @@ impl Swift {
         let launch = Launch { folder, signal: "TERM", program, args, env: [].into() };
         let listens = || ports.iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok());
         let swift = Swift { port: ports[0], _server: Server::start(launch, listens) };
-        let create = swift.place("").client().create_bucket().bucket(BUCKET);
-        wait(async move { create.send().await.unwrap() });
+        // Its four servers listen a while before they answer each other.
+        let client = swift.place("").client();
+        let created = || {
+            let create = client.create_bucket().bucket(BUCKET);
+            wait(async move { create.send().await.map_err(|error| format!("{error:?}")) })
+        };
+        let made = (0..60).map(|_| created()).find(|outcome| {
+            if outcome.is_err() {
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+            outcome.is_ok()
+        });
+        assert!(made.is_some(), "no bucket could be made: {:?}", created());
         swift
     }
 
