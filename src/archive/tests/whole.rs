@@ -76,6 +76,16 @@ fn the_digest_is_that_of_copy_and_its_end() {
 }
 
 #[test]
+fn long_and_short_chunks_are_digested_in_their_order() {
+    let rows: Vec<String> =
+        (0..300).map(|n| format!("{}\n", "x".repeat([0, 50, 5000, 8191, 8192, 30_000][n % 6]))).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let contents = read(&Sample::table(&rows).bytes(), 1 << 20).unwrap();
+    let copy = [rows.concat().as_bytes(), COPY_END].concat();
+    assert_eq!(contents.blocks[0].sha256, Some(Sha256::digest(copy).into()));
+}
+
+#[test]
 fn a_second_look_that_lags_behind_digests_the_same() {
     let bytes = mixed(16).bytes();
     for size in [1, 7, 300, bytes.len()] {
