@@ -6,7 +6,7 @@
 use crate::error::Kind;
 use clap::{Arg, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -401,12 +401,18 @@ pub enum Parsed {
     Refused(String),
 }
 
-/// Parses the command line. `defaults` gives the settings file's values for a key (see [`key`]);
-/// any flag or variable overrides them.
-pub fn parse(args: Vec<OsString>, defaults: &dyn Fn(&str) -> Vec<String>) -> Parsed {
-    let with_default = |arg: Arg| match key(&arg).map(|key| defaults(&key)) {
-        Some(values) if !values.is_empty() => arg.default_values(values).required(false),
-        _ => arg,
+/// Parses the command line. `defaults` gives the settings file's values for a key (see [`key`]); any
+/// flag or variable overrides them. A variable that is `blank` counts as unset: that is what a secret
+/// nobody has set looks like in CI.
+pub fn parse(
+    args: Vec<OsString>,
+    defaults: &dyn Fn(&str) -> Vec<String>,
+    blank: &dyn Fn(&OsStr) -> bool,
+) -> Parsed {
+    let with_default = |arg: Arg| {
+        let values = key(&arg).map(|key| defaults(&key)).unwrap_or_default();
+        let arg = if arg.get_env().is_some_and(blank) { arg.env(None::<&str>) } else { arg };
+        if values.is_empty() { arg } else { arg.default_values(values).required(false) }
     };
     let command = command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default));
     match command.try_get_matches_from(args).and_then(|matches| Words::from_arg_matches(&matches)) {
@@ -523,7 +529,8 @@ mod tests {
             "uploads" => vec!["2".to_owned()],
             _ => vec![],
         };
-        let Parsed::Words(words) = parse(os(&["pgstow", "backup", "--store", "file:///typed"]), &defaults)
+        let Parsed::Words(words) =
+            parse(os(&["pgstow", "backup", "--store", "file:///typed"]), &defaults, &|_| false)
         else {
             panic!("refused");
         };

@@ -14,7 +14,7 @@ use crate::postgres::{ConnInfo, DumpOptions, RestoreOptions, clients::Search};
 use crate::signing::{SigningKey, VerifyKey};
 use crate::store::{Credentials, OpenOptions, StoreUrl};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,8 @@ pub fn words(args: Vec<OsString>) -> Result<Parsed> {
     let file = cli::early(&args, "config").or_else(|| variable("PGSTOW_CONFIG")).map(PathBuf::from);
     let profile = cli::early(&args, "profile").or_else(|| variable("PGSTOW_PROFILE"));
     let values = file_values(file, profile.as_deref())?;
-    Ok(cli::parse(args, &|key| values.get(key).cloned().unwrap_or_default()))
+    let blank = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    Ok(cli::parse(args, &|key| values.get(key).cloned().unwrap_or_default(), &blank))
 }
 
 /// Reads the settings file: its top level, overlaid by `[profile.NAME]`.

@@ -669,7 +669,7 @@ fn a_selection_of_tables_is_a_backup_too() {
     assert!(!tables.contains("orders") && !tables.contains("BLOB"), "{tables}");
     let schema = listed(&["--schema", "\"Größe\"*"]);
     assert!(schema.contains("TABLE DATA Größe") && !schema.contains("TABLE DATA app"), "{schema}");
-    let without_rows = listed(&["--exclude-table-data", "app.orders,public.bulk"]);
+    let without_rows = listed(&["--exclude-table-data", "app.orders", "--exclude-table-data", "public.bulk"]);
     assert!(without_rows.contains("TABLE app orders") && !without_rows.contains("TABLE DATA app orders"));
     let without = listed(&["--exclude-table", "app.orders", "--exclude-schema", "public"]);
     assert!(!without.contains("orders postgres") && !without.contains("bulk"), "{without}");
@@ -754,4 +754,14 @@ fn verify_key_is_asked_of_every_backup_listed() {
     assert_eq!(listed.json().as_array().unwrap().len(), 1);
     assert_eq!(listed.json()[0]["id"], signed);
     assert!(!fetch(&place, &["latest"]).is_empty());
+}
+
+/// That is what a secret looks like in CI that nobody has set.
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let folder = tempfile::tempdir().unwrap();
+    let listing = pgstow(["list"]).env("PGSTOW_STORE", format!("file://{}", folder.path().display()));
+    let empty = ["PGSTOW_NAME", "PGSTOW_VERIFY_KEY", "PGSTOW_TIMEOUT", "PGSTOW_JSON", "PGSTOW_PROFILE"];
+    empty.iter().fold(listing, |listing, name| listing.env(name, "")).succeeds().says("no backups yet");
+    pgstow(["list"]).env("PGSTOW_STORE", "").fails(Kind::Usage).says("no store was given");
 }
