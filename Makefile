@@ -9,7 +9,7 @@ test: ## Everything that must hold: formatting, lints, all tests against real se
 	@scripts/test.sh
 
 bench: ## The figures in docs/performance.md
-	@scripts/bench.sh
+	@scripts/bench.sh $(ARGS)
 
 lint: ## Formatting, lints, and the dependencies' licences and advisories
 	@scripts/lint.sh

@@ -386,7 +386,7 @@ pub struct KeygenWords {
     #[arg(short, long, value_name = "FILE", env = "PGSTOW_OUTPUT")]
     pub output: Option<PathBuf>,
     /// Make a key that signs manifests (minisign's format) instead of an age identity
-    #[arg(long)]
+    #[arg(long, env = "PGSTOW_SIGNING")]
     pub signing: bool,
 }
 
@@ -508,7 +508,7 @@ mod tests {
 
     #[test]
     fn every_flag_has_its_variable() {
-        let only_on_the_line = ["help", "version", "signing"];
+        let only_on_the_line = ["help", "version"];
         for verb in command().get_subcommands() {
             for flag in verb.get_arguments().filter(|arg| arg.get_long().is_some()) {
                 let name = flag.get_long().unwrap_or_default();

@@ -191,15 +191,15 @@ impl<'a> Run<'a> {
     /// What is known when the upload begins.
     fn metadata(&self) -> Metadata {
         [
-            ("pgstow-format", manifest::FORMAT.to_string()),
-            ("pgstow-id", self.place.id.to_string()),
-            ("pgstow-name", self.place.name.to_string()),
-            ("pgstow-kind", "postgres".to_owned()),
-            ("pgstow-started-at", self.started_at.to_string()),
-            ("pgstow-server-version", self.server.version_text.clone()),
-            ("pgstow-pg-dump-version", self.client.version.to_string()),
-            ("pgstow-compression", "zstd".to_owned()),
-            ("pgstow-encryption", if self.recipients().is_some() { "age" } else { "none" }.to_owned()),
+            ("format", manifest::FORMAT.to_string()),
+            ("id", self.place.id.to_string()),
+            ("name", self.place.name.to_string()),
+            ("kind", "postgres".to_owned()),
+            ("started-at", self.started_at.to_string()),
+            ("server-version", self.server.version_text.clone()),
+            ("pg-dump-version", self.client.version.to_string()),
+            ("compression", "zstd".to_owned()),
+            ("encryption", if self.recipients().is_some() { "age" } else { "none" }.to_owned()),
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .into()

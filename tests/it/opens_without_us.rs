@@ -2,6 +2,7 @@
 //! manifest's claims are checked with `sed` and `sha256sum`.
 
 use crate::scene::{Keys, Place, Sample, fresh};
+use crate::servers::s3::wait;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -50,4 +51,25 @@ fn the_manifest_is_checked_with_sed_and_sha256sum() {
         &[("KEY", key.to_str().unwrap()), ("FILE", dump.to_str().unwrap())],
     );
     assert_eq!(of_plaintext.split(' ').next(), manifest["objects"][0]["plain_sha256"].as_str());
+}
+
+#[test]
+fn the_dump_object_says_what_it_is() {
+    let sample = Sample::shared();
+    let place = Place::garage("metadata");
+    place.backup(&sample.cluster.url(&sample.database), &["--name", "app"]);
+    let Place::S3(s3) = &place else { unreachable!() };
+    let key = place.key("dump.zst.age");
+    let head = s3.client().head_object().bucket(&s3.bucket).key(format!("{}/{key}", s3.prefix));
+    let head = wait(async move { head.send().await.unwrap() });
+    let said = head.metadata().unwrap();
+    let id = key.split('/').nth(1).unwrap();
+    for (field, value) in
+        [("format", "1"), ("id", id), ("name", "app"), ("kind", "postgres"), ("encryption", "age")]
+    {
+        assert_eq!(said.get(&format!("pgstow-{field}")).map(String::as_str), Some(value), "{said:?}");
+    }
+    for field in ["started-at", "server-version", "pg-dump-version", "compression"] {
+        assert!(said.contains_key(&format!("pgstow-{field}")), "{said:?}");
+    }
 }
