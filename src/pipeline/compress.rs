@@ -35,7 +35,7 @@ pub async fn in_background(plain: Bytes, level: i32, outputs: &Pool) -> Result<(
 /// Compresses `plain` as one frame, appended to `output`.
 pub fn compress(plain: &[u8], level: i32, output: &mut Vec<u8>) -> Result<()> {
     // A window as large as the frame: with a smaller one zstd's own buffer wraps around within the
-    // frame, and matching across the seam takes twice the time.
+    // frame, and it falls back to a slower way of matching that looks across the seam.
     let parameters = [CParameter::checksum_flag(true), CParameter::window_log(WINDOW_LOG)];
     let mut encoder = ZstdEncoder::with_quality_and_params(output, Level::Precise(level), &parameters);
     // Memory is always ready, so the future never waits.
