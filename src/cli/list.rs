@@ -1,0 +1,18 @@
+//! The words of `pgstow list`.
+
+use super::shared::{StoreWords, TrustWords};
+use clap::Args;
+
+/// `pgstow list`.
+#[derive(Debug, Args)]
+pub struct ListWords {
+    /// List the backups of this name only
+    #[arg(value_name = "NAME", env = "PGSTOW_NAME")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub store: StoreWords,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub trust: TrustWords,
+}

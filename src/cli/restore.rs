@@ -1,0 +1,36 @@
+//! The words of `pgstow restore`.
+
+use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords};
+use clap::Args;
+
+/// `pgstow restore`.
+#[derive(Debug, Args)]
+pub struct RestoreWords {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub select: SelectWords,
+    /// The database to make: postgres://user@host/new_database. It must not exist, or be empty
+    #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
+    pub to: String,
+    /// How to prove the restored database: count every table's rows and compare, or not at all
+    #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "none"], env = "PGSTOW_PROOF")]
+    pub proof: String,
+    /// All objects belong to the role that restores
+    #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]
+    pub no_owner: bool,
+    /// Leave out GRANT and REVOKE
+    #[arg(short = 'x', long, env = "PGSTOW_NO_ACL")]
+    pub no_acl: bool,
+    /// Keep the database this run created when the restore fails
+    #[arg(long, env = "PGSTOW_KEEP_FAILED")]
+    pub keep_failed: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub store: StoreWords,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub open: OpenWords,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub server: ServerWords,
+}

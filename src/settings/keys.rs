@@ -1,0 +1,111 @@
+//! Keys and passphrases: from files, variables or the terminal, never from the command line.
+
+use super::variable;
+use crate::cli::{BackupWords, OpenWords, TrustWords};
+use crate::error::{Error, Result};
+use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
+use crate::signing::{SigningKey, VerifyKey};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a backup is encrypted.
+#[derive(Debug)]
+pub enum Encryption {
+    /// To these recipients.
+    To(Arc<Recipients>),
+    /// Not at all, because the user asked for it by name.
+    None,
+}
+
+pub(super) fn encryption(words: &BackupWords) -> Result<Encryption> {
+    let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
+    let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
+    let passphrase = match (&words.passphrase_file, words.passphrase) {
+        (Some(file), _) => Some(secret_file(file, "the passphrase file")?),
+        (None, true) => Some(ask_new_passphrase()?),
+        (None, false) => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
+    };
+    let asked_for = !recipients.is_empty() || !words.recipients_file.is_empty() || passphrase.is_some();
+    match (words.no_encryption, asked_for) {
+        (true, true) => return Err(Error::usage("--no-encryption and recipients contradict each other")),
+        (true, false) => return Ok(Encryption::None),
+        (false, false) => {
+            return Err(Error::usage("no recipient was given, so nobody could read the backup").hint(
+                "make a key with `pgstow keygen -o key.txt`, keep key.txt safe and away from here, and give the age1… it \
+                 prints with --recipient; --no-encryption stores the backup readable for everyone who can read the store",
+            ));
+        }
+        (false, true) => {}
+    }
+    let mut keys = Recipients::parse(recipients)?;
+    for file in &words.recipients_file {
+        keys.add_file(file)?;
+    }
+    if let Some(passphrase) = passphrase {
+        keys.add_passphrase(passphrase)?;
+    }
+    keys.check()?;
+    Ok(Encryption::To(Arc::new(keys)))
+}
+
+pub(super) fn signing_key(file: Option<&Path>) -> Result<Option<SigningKey>> {
+    let text = match file {
+        Some(file) => Some(secret_file(file, "the signing key")?),
+        None => variable("PGSTOW_SIGNING_KEY").map(SecretString::from),
+    };
+    text.map(|text| SigningKey::parse(text.expose_secret(), variable("PGSTOW_SIGNING_PASSWORD"))).transpose()
+}
+
+pub(super) fn verify_key(words: &TrustWords) -> Result<Option<VerifyKey>> {
+    let Some(text) = &words.verify_key else { return Ok(None) };
+    let path = Path::new(text);
+    let text = if path.is_file() { secret_file(path, "the verification key")? } else { text.as_str().into() };
+    VerifyKey::parse(text.expose_secret()).map(Some)
+}
+
+pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
+    let passphrase = match &open.passphrase_file {
+        Some(file) => Some(secret_file(file, "the passphrase file")?),
+        None => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
+    };
+    // The passphrase that was given opens protected identities too; only without one is anybody asked.
+    let given = passphrase.clone();
+    let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
+    let mut identities = Identities::default();
+    for file in &open.identity_file {
+        identities.add_file(file, &asking)?;
+    }
+    if let Some(text) = variable("PGSTOW_IDENTITY").map(SecretString::from) {
+        identities.add_text(&text, "PGSTOW_IDENTITY", &asking)?;
+    }
+    if let Some(passphrase) = passphrase {
+        identities.add_passphrase(passphrase);
+    }
+    Ok(identities)
+}
+
+/// Reads a small file whole; the newline that ends it is not part of what it holds.
+fn secret_file(path: &Path, what: &str) -> Result<SecretString> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::settings(format!("{what} {} cannot be read", path.display())).because(e))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).into())
+}
+
+fn ask_new_passphrase() -> Result<SecretString> {
+    let nobody = || {
+        Error::settings("there is no terminal to ask for a passphrase on")
+            .hint("give it in PGSTOW_PASSPHRASE or with --passphrase-file")
+    };
+    let first = ask("Passphrase for the backup").ok_or_else(nobody)?;
+    let second = ask("The same again").ok_or_else(nobody)?;
+    if first.expose_secret() != second.expose_secret() {
+        return Err(Error::settings("the two passphrases differ"));
+    }
+    Ok(first)
+}
+
+/// Asks on the terminal, which need not be stdin; `None` where there is none.
+pub(super) fn ask(for_what: &str) -> Option<SecretString> {
+    rpassword::prompt_password(format!("{for_what}: ")).ok().map(SecretString::from)
+}

@@ -1,0 +1,62 @@
+//! What the words mean: words, environment and `pgstow.toml` become typed, checked settings.
+//!
+//! Nothing outside this folder reads a flag or the environment. A flag beats a variable, a variable
+//! beats the settings file, the file beats the default.
+
+mod backup;
+mod fetch;
+mod file;
+mod keygen;
+mod keys;
+mod list;
+mod reading;
+mod restore;
+mod show;
+mod store;
+mod verify;
+
+pub use backup::Backup;
+pub use fetch::Fetch;
+pub use keygen::Keygen;
+pub use keys::Encryption;
+pub use list::List;
+pub use reading::{Reading, Select, Source};
+pub use restore::Restore;
+pub use show::Show;
+pub use store::StoreSettings;
+pub use verify::{Verify, Which};
+
+use crate::cli::{self, Parsed, ServerWords};
+use crate::error::Result;
+use crate::names::Name;
+use crate::postgres::{ConnInfo, clients::Search};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// A variable of the environment, unless it is unset, empty or not text.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Parses the command line, with the settings file's values as defaults.
+pub fn words(args: Vec<OsString>) -> Result<Parsed> {
+    let file = cli::early(&args, "config").or_else(|| variable("PGSTOW_CONFIG")).map(PathBuf::from);
+    let profile = cli::early(&args, "profile").or_else(|| variable("PGSTOW_PROFILE"));
+    let values = file::file_values(file, profile.as_deref())?;
+    let blank = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    Ok(cli::parse(args, &|key| values.get(key).cloned().unwrap_or_default(), &blank))
+}
+
+fn name(text: Option<&str>) -> Result<Option<Name>> {
+    text.map(str::parse).transpose()
+}
+
+/// The connection and the search for programs; refuses poolers unless asked not to.
+fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
+    let connection = ConnInfo::parse(url, variable)?;
+    if !words.allow_pooled {
+        connection.refuse_pooler()?;
+    }
+    let search = Search { only: words.pg_bin.clone(), extra: Vec::new(), path: std::env::var_os("PATH") };
+    Ok((connection, search))
+}

@@ -1,0 +1,43 @@
+//! The settings of `pgstow restore`.
+
+use super::{Source, server};
+use crate::cli::RestoreWords;
+use crate::error::Result;
+use crate::postgres::{ConnInfo, RestoreOptions, clients::Search};
+
+/// `pgstow restore`.
+#[derive(Debug)]
+pub struct Restore {
+    /// What to restore.
+    pub source: Source,
+    /// Into which database.
+    pub target: ConnInfo,
+    /// How `pg_restore` treats owners and grants.
+    pub options: RestoreOptions,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+    /// Whether the rows of every table are counted and compared afterwards.
+    pub prove: bool,
+    /// Whether a database this run created survives its failure.
+    pub keep_failed: bool,
+}
+
+impl Restore {
+    /// Checks the words of `pgstow restore`.
+    pub fn read(words: RestoreWords) -> Result<Self> {
+        let (target, clients) = server(&words.to, &words.server)?;
+        target.target_name()?;
+        Ok(Self {
+            source: Source::read(words.select, &words.store, &words.open)?,
+            target,
+            options: RestoreOptions {
+                no_owner: words.no_owner,
+                no_acl: words.no_acl,
+                ..RestoreOptions::default()
+            },
+            clients,
+            prove: words.proof == "counts",
+            keep_failed: words.keep_failed,
+        })
+    }
+}

@@ -1,0 +1,30 @@
+//! The settings of `pgstow show`.
+
+use super::{Reading, Select, Source};
+use crate::cli::ShowWords;
+use crate::error::Result;
+
+/// `pgstow show`.
+#[derive(Debug)]
+pub struct Show {
+    /// Which backup.
+    pub source: Source,
+    /// Whether its tables are listed.
+    pub tables: bool,
+    /// The id of another backup to compare it with.
+    pub diff: Option<String>,
+}
+
+impl Show {
+    /// Checks the words of `pgstow show`.
+    pub fn read(words: ShowWords) -> Result<Self> {
+        // The manifest is public: nobody is asked for a passphrase to see it.
+        let reading = if words.tables || words.diff.is_some() {
+            Reading::read(&words.store, &words.open)?
+        } else {
+            Reading::without_keys(&words.store, &words.open.trust)?
+        };
+        let source = Source { select: Select::read(words.select)?, reading };
+        Ok(Self { source, tables: words.tables, diff: words.diff })
+    }
+}
