@@ -151,7 +151,7 @@ pub async fn pack(
     let stop = CancellationToken::new();
     let _stops_when_dropped = stop.clone().drop_guard();
     let (to_tally, plain) = tally::in_background();
-    let (to_look, looked) = look_in_background(watch.second_look());
+    let (onlooker, looked) = Onlooker::begin(watch.second_look());
     let (to_compress, mut frames) = mpsc::channel(1);
     let (to_encrypt, mut compressed) = mpsc::channel(1);
     let workers = how.workers.max(1);
@@ -161,7 +161,7 @@ pub async fn pack(
         let mut cut = Frames::new(source, watch, how.frame_size, workers + 1, how.progress);
         while let Some(frame) = cut.next().await? {
             if to_tally.send(frame.clone()).await.is_err()
-                || to_look.send(frame.clone()).await.is_err()
+                || !onlooker.show(&frame).await
                 || to_compress.send(frame).await.is_err()
             {
                 break;
@@ -238,7 +238,7 @@ pub async fn unpack(
     let (to_decode, stored_bytes) = mpsc::channel(decode::QUEUE);
     let (to_deliver, mut plain_bytes) = mpsc::channel(decode::QUEUE);
     let (to_tally, plain) = tally::in_background();
-    let (to_look, looked) = look_in_background(watch.second_look());
+    let (onlooker, looked) = Onlooker::begin(watch.second_look());
     let mut held = HoldBack::new(HELD_BACK);
 
     let fetch = async move {
@@ -264,7 +264,7 @@ pub async fn unpack(
                 return Err(Error::verify("the backup holds more bytes than it should"));
             }
             watch.look(&bytes)?;
-            if to_tally.send(bytes.clone()).await.is_err() || to_look.send(bytes.clone()).await.is_err() {
+            if to_tally.send(bytes.clone()).await.is_err() || !onlooker.show(&bytes).await {
                 break;
             }
             held.push(bytes);
@@ -272,7 +272,7 @@ pub async fn unpack(
                 hand_over(sink, &bytes, &how.progress).await?;
             }
         }
-        drop((to_tally, to_look));
+        drop((to_tally, onlooker));
         Ok(())
     };
     let (stored, (), (), plain, ()) = try_join!(fetch, decode, deliver, plain, looked)?;
@@ -291,20 +291,40 @@ async fn hand_over(sink: &mut (impl AsyncWrite + Unpin), bytes: &[u8], progress:
     Ok(())
 }
 
-/// Takes a second look on a thread of its own; it is done when the sender is dropped.
-fn look_in_background(
-    mut look: Option<SecondLook>,
-) -> (mpsc::Sender<Bytes>, impl Future<Output = Result<()>>) {
-    let (sender, mut bytes) = mpsc::channel::<Bytes>(1);
-    let looking = blocking(move || {
-        while let Some(bytes) = bytes.blocking_recv() {
-            if let Some(look) = &mut look {
-                look(&bytes)?;
+/// A second look at what passes, on a thread of its own; nothing at all where nobody wants one.
+struct Onlooker(Option<mpsc::Sender<Bytes>>);
+
+impl Onlooker {
+    /// Begins; the future is done when the onlooker is dropped, or has seen what it objects to.
+    fn begin(look: Option<SecondLook>) -> (Self, impl Future<Output = Result<()>>) {
+        let (to_thread, looking) = look
+            .map(|mut look| {
+                let (to_thread, mut bytes) = mpsc::channel::<Bytes>(1);
+                let looking = blocking(move || {
+                    while let Some(bytes) = bytes.blocking_recv() {
+                        look(&bytes)?;
+                    }
+                    Ok(())
+                });
+                (to_thread, looking)
+            })
+            .unzip();
+        let looked = async move {
+            match looking {
+                Some(looking) => looking.await,
+                None => Ok(()),
             }
+        };
+        (Self(to_thread), looked)
+    }
+
+    /// Shows it the next bytes; false when it has ended, and its future says why.
+    async fn show(&self, bytes: &Bytes) -> bool {
+        match &self.0 {
+            Some(to_thread) => to_thread.send(bytes.clone()).await.is_ok(),
+            None => true,
         }
-        Ok(())
-    });
-    (sender, looking)
+    }
 }
 
 /// Counts the frames' places.

@@ -10,8 +10,7 @@ use crate::error::Result;
 use super::child::ChildOutput;
 use super::clients::Client;
 use super::conninfo::ConnInfo;
-use super::extra::{CHATTER, CONNECTION, OUTPUT, Tool};
-use super::program::Program;
+use super::extra::{OUTPUT, Tool};
 
 /// What to dump, in `pg_dump`'s own words.
 #[derive(Debug, Clone)]
@@ -58,19 +57,9 @@ pub const TOOL: Tool = Tool {
         (None, "attribute-inserts", INSERTS),
         (None, "rows-per-insert", INSERTS),
         (None, "on-conflict-do-nothing", INSERTS),
-        (None, "enable-row-security", "rows that the role may not see would be missing silently"),
         (Some('f'), "file", OUTPUT),
-        (Some('F'), "format", OUTPUT),
         (Some('Z'), "compress", "pgstow compresses the stream itself (--compression-level)"),
         (Some('j'), "jobs", "a parallel dump needs a local folder; pgstow streams"),
-        (Some('d'), "dbname", CONNECTION),
-        (Some('h'), "host", CONNECTION),
-        (Some('p'), "port", CONNECTION),
-        (Some('U'), "username", CONNECTION),
-        (Some('W'), "password", "nobody can be asked; use the URL, PGPASSWORD or ~/.pgpass"),
-        (Some('v'), "verbose", CHATTER),
-        (Some('V'), "version", "it would not dump"),
-        (Some('?'), "help", "it would not dump"),
     ],
 };
 
@@ -129,11 +118,7 @@ impl DumpOptions {
 /// Starts `pg_dump`; its exit status is checked at the end of the stream.
 pub fn dump(client: &Client, conn: &ConnInfo, options: &DumpOptions) -> Result<ChildOutput> {
     options.check()?;
-    program(client, conn, options).read()
-}
-
-fn program(client: &Client, conn: &ConnInfo, options: &DumpOptions) -> Program {
-    conn.dress(client.program("pg_dump").args(options.arguments()))
+    conn.dress(client.program("pg_dump").args(options.arguments())).read()
 }
 
 #[cfg(test)]

@@ -12,19 +12,31 @@ pub struct Tool {
     pub name: &'static str,
     /// Short options that take an argument; in a bundle the rest is that argument.
     pub short_with_argument: &'static str,
-    /// Refused options.
+    /// What it refuses besides what every tool refuses.
     pub refused: &'static [Refused],
 }
 
 /// A refused option: its short letter, its long name, and why.
 pub type Refused = (Option<char>, &'static str, &'static str);
 
-/// Why the connection's own options are refused.
-pub const CONNECTION: &str = "the connection comes from the URL or the PG* variables";
 /// Why options about the output are refused.
 pub const OUTPUT: &str = "pgstow reads the archive as a stream in its own choice of format";
-/// Why chatter is refused.
-pub const CHATTER: &str = "every line of it would become a warning; pgstow shows progress itself";
+const CONNECTION: &str = "the connection comes from the URL or the PG* variables";
+const NOTHING: &str = "it would do nothing else";
+
+/// Refused by every tool.
+const BY_ALL: &[Refused] = &[
+    (Some('F'), "format", OUTPUT),
+    (None, "enable-row-security", "rows that the role may not see would be missing silently"),
+    (Some('d'), "dbname", CONNECTION),
+    (Some('h'), "host", CONNECTION),
+    (Some('p'), "port", CONNECTION),
+    (Some('U'), "username", CONNECTION),
+    (Some('W'), "password", "nobody can be asked; use the URL, PGPASSWORD or ~/.pgpass"),
+    (Some('v'), "verbose", "every line of it would become a warning; pgstow shows progress itself"),
+    (Some('V'), "version", NOTHING),
+    (Some('?'), "help", NOTHING),
+];
 
 impl Tool {
     /// Refuses the first word that holds a refused option.
@@ -40,13 +52,17 @@ impl Tool {
         Ok(())
     }
 
+    fn all_refused(&self) -> impl Iterator<Item = &'static Refused> {
+        BY_ALL.iter().chain(self.refused)
+    }
+
     fn find(&self, word: &str) -> Option<&'static Refused> {
         if let Some(long) = word.strip_prefix("--") {
             let name = long.split_once('=').map_or(long, |(name, _)| name);
-            return self.refused.iter().find(|(_, option, _)| !name.is_empty() && option.starts_with(name));
+            return self.all_refused().find(|(_, option, _)| !name.is_empty() && option.starts_with(name));
         }
         for letter in word.strip_prefix('-')?.chars() {
-            if let Some(refused) = self.refused.iter().find(|(short, _, _)| *short == Some(letter)) {
+            if let Some(refused) = self.all_refused().find(|(short, _, _)| *short == Some(letter)) {
                 return Some(refused);
             }
             if self.short_with_argument.contains(letter) {

@@ -9,7 +9,7 @@ use crate::error::Result;
 use super::child::ChildInput;
 use super::clients::Client;
 use super::conninfo::ConnInfo;
-use super::extra::{CHATTER, CONNECTION, OUTPUT, Tool};
+use super::extra::Tool;
 
 /// How to restore, in `pg_restore`'s own words.
 #[derive(Debug, Clone, Default)]
@@ -32,22 +32,12 @@ pub const TOOL: Tool = Tool {
     short_with_argument: "dfFhIjLnNpPStTU",
     refused: &[
         (Some('f'), "file", "pgstow restores into a database; pgstow fetch writes files"),
-        (Some('F'), "format", OUTPUT),
         (Some('j'), "jobs", "a parallel restore needs a local file; pgstow streams"),
         (Some('l'), "list", "it would not restore"),
         (Some('c'), "clean", FRESH),
         (Some('C'), "create", FRESH),
         (None, "if-exists", FRESH),
         (None, "transaction-size", "the restore is one transaction, so that a bad backup leaves nothing"),
-        (None, "enable-row-security", "rows that the role may not see would be missing silently"),
-        (Some('d'), "dbname", CONNECTION),
-        (Some('h'), "host", CONNECTION),
-        (Some('p'), "port", CONNECTION),
-        (Some('U'), "username", CONNECTION),
-        (Some('W'), "password", "nobody can be asked; use the URL, PGPASSWORD or ~/.pgpass"),
-        (Some('v'), "verbose", CHATTER),
-        (Some('V'), "version", "it would not restore"),
-        (Some('?'), "help", "it would not restore"),
     ],
 };
 

@@ -38,54 +38,47 @@ impl Situation {
     }
 }
 
-/// One failure of a store: the situation, a sentence, a hint where there is advice, and the cause.
+/// One failure of a store: a failure like any other, and the situation it leaves the caller in.
 #[derive(Debug)]
 pub struct StoreError {
     situation: Situation,
-    message: String,
-    hint: Option<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    error: Error,
 }
 
 impl StoreError {
     /// A failure in this situation; `message` is a sentence without a full stop.
     pub fn new(situation: Situation, message: impl Into<String>) -> Self {
-        Self { situation, message: message.into(), hint: None, source: None }
+        Self { situation, error: Error::store(message) }
     }
 
     /// Adds advice: what the user can do now.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { error: self.error.hint(hint), ..self }
     }
 
     /// Adds the cause.
     #[must_use]
-    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
+    pub fn because(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { error: self.error.because(source), ..self }
     }
 
     /// Puts what was being done before the message: "part 7: …".
     #[must_use]
-    pub fn context(mut self, doing: impl fmt::Display) -> Self {
-        self.message = format!("{doing}: {}", self.message);
-        self
+    pub fn context(self, doing: impl fmt::Display) -> Self {
+        Self { error: self.error.context(doing), ..self }
     }
 
     /// Puts what else is to say behind the message.
     #[must_use]
-    pub(super) fn and(mut self, more: impl fmt::Display) -> Self {
-        self.message = format!("{}; {more}", self.message);
-        self
+    pub(super) fn and(self, more: impl fmt::Display) -> Self {
+        Self { error: self.error.and(more), ..self }
     }
 
     /// The same failure as another situation, where the caller knows better.
     #[must_use]
-    pub(super) fn in_situation(mut self, situation: Situation) -> Self {
-        self.situation = situation;
-        self
+    pub(super) fn in_situation(self, situation: Situation) -> Self {
+        Self { situation, ..self }
     }
 
     /// The situation.
@@ -95,37 +88,29 @@ impl StoreError {
 
     /// What to do about it, where there is advice.
     pub fn advice(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.error.advice()
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        self.error.fmt(f)
     }
 }
 
 impl StdError for StoreError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.error.source()
     }
 }
 
 impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        let kind = match error.situation {
-            Situation::NotFound => Kind::NotFound,
+    fn from(StoreError { situation, error }: StoreError) -> Self {
+        match situation {
+            Situation::NotFound => error.of_kind(Kind::NotFound),
             // The store is well; what it gives is not what was asked for.
-            Situation::Changed => Kind::Verify,
-            _ => Kind::Store,
-        };
-        let mut ours = Self::new(kind, error.message);
-        if let Some(hint) = error.hint {
-            ours = ours.hint(hint);
-        }
-        match error.source {
-            Some(source) => ours.because(source),
-            None => ours,
+            Situation::Changed => error.of_kind(Kind::Verify),
+            _ => error,
         }
     }
 }
