@@ -30,14 +30,16 @@ mod header;
 mod item;
 mod preamble;
 mod reader;
+mod roles;
 mod toc;
+mod unordered;
 
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod tests;
 
-pub use blocks::{Block, COPY_END};
+pub use blocks::{Block, COPY_END, Depth};
 pub use damage::{Damage, Place};
 pub use digests::Digests;
 pub use header::{Compression, Header, LocalTime, Version};
