@@ -3,7 +3,7 @@
 //! Taken from the dump's own stream, stored beside it, and encrypted like it. With it one sees what
 //! is in a backup, proves a restore, and finds one table's bytes, all without fetching the dump.
 
-use crate::archive::{self, Contents, TocEntry};
+use crate::archive::{self, Contents, Reader, Toc, TocEntry};
 use crate::error::{Error, Result};
 use crate::manifest::Totals;
 use crate::pipeline::FrameSpan;
@@ -162,6 +162,14 @@ impl Inventory {
         }
     }
 
+    /// The archive's table of contents, as it was.
+    pub fn toc(&self) -> Result<Toc> {
+        let mut reader = Reader::new();
+        reader.feed(&self.archive.preamble)?;
+        let toc = reader.toc().cloned();
+        toc.ok_or_else(|| Error::verify("the inventory's table of contents is not complete"))
+    }
+
     /// What may be told to everyone.
     pub fn totals(&self) -> Totals {
         let rows = self.blocks.iter().filter_map(|block| block.rows).sum();
@@ -299,7 +307,6 @@ mod base64_text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::Reader;
 
     const DUMP: &[u8] = include_bytes!("../tests/data/pg18.dump");
 

@@ -12,8 +12,9 @@ pub struct RestoreWords {
     /// The database to make: postgres://user@host/new_database. It must not exist, or be empty
     #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
     pub to: String,
-    /// How to prove the restored database: count every table's rows and compare, or not at all
-    #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "none"], env = "PGSTOW_PROOF")]
+    /// How to prove the restored database: count every table's rows, dump it again to compare the digests
+    /// of its content, or not at all
+    #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "digests", "none"], env = "PGSTOW_PROOF")]
     pub proof: String,
     /// All objects belong to the role that restores
     #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]

@@ -2,7 +2,7 @@
 //! dump, of which the last bytes are handed on only when every digest has agreed.
 
 use super::watch::ArchiveWatch;
-use crate::archive::Contents;
+use crate::archive::{Contents, Depth};
 use crate::catalogue::{self, Backup, Found};
 use crate::download::{self, download};
 use crate::error::{Error, Kind, Result};
@@ -116,9 +116,10 @@ impl Source {
         self.pass(sink, ArchiveWatch::new(self.progress.clone())).await
     }
 
-    /// Streams the dump's plaintext into nothing, and digests every block of it.
-    pub async fn digest(&self) -> Result<Contents> {
-        self.pass(&mut tokio::io::sink(), ArchiveWatch::with_digests(self.progress.clone())).await
+    /// Streams the dump's plaintext into nothing, and digests it.
+    pub async fn digest(&self, depth: Depth) -> Result<Contents> {
+        self.progress.restart();
+        self.pass(&mut tokio::io::sink(), ArchiveWatch::looking(self.progress.clone(), depth)).await
     }
 
     async fn pass(

@@ -2,6 +2,7 @@
 
 use super::list::age;
 use super::source::{Shelf, Source};
+use crate::archive::Depth;
 use crate::catalogue::{self, Found};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
@@ -117,7 +118,7 @@ async fn verify(shelf: &Shelf, found: &Found, quick: bool, report: &Report) -> R
 
     let inventory = source.inventory().await?;
     let following = report.follow(&source.progress);
-    let contents = source.digest().await?;
+    let contents = source.digest(Depth::Blocks).await?;
     drop(following);
     let read = Inventory::new(contents, &[]);
     let totals = read.totals();

@@ -21,7 +21,7 @@ pub use keygen::Keygen;
 pub use keys::Encryption;
 pub use list::List;
 pub use reading::{Reading, Select, Source};
-pub use restore::Restore;
+pub use restore::{ProofBy, Restore};
 pub use show::Show;
 pub use store::StoreSettings;
 pub use verify::{Verify, Which};

@@ -1,19 +1,19 @@
 //! `pgstow restore`: a backup into a database made for it.
 //!
-//! When the data is there, the rows of every table are counted and compared with the inventory. A
+//! When the data is there, it is proven: compared with the inventory, table by table. A
 //! database this run created goes when the run fails.
 
 mod single;
 
 use super::list::age;
-use super::proof::Proof;
+use super::proof;
 use super::source::Source;
 use crate::error::{Kind, Result};
 use crate::inventory::Inventory;
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
 use crate::report::Report;
-use crate::settings;
+use crate::settings::{self, ProofBy};
 use crate::signal::Stop;
 use serde_json::json;
 use std::time::Instant;
@@ -23,7 +23,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     let started = Instant::now();
     settings.options.check()?;
     let source = stop.or(Source::find(settings.source)).await?;
-    let inventory = stop.or(inventory(&source, settings.prove)).await?;
+    let inventory = stop.or(inventory(&source, settings.proof)).await?;
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
     report.say(format!("restoring {} into {}", source.place(), target.name()));
@@ -49,9 +49,9 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     stop.or(analyze).await.map_err(|e| e.hint(complete))?;
     let mut proof = None;
     if let Some(inventory) = &inventory {
-        report.say("counting rows");
-        let counted = stop.or(Proof::of(&target, inventory)).await;
-        proof = Some(counted.map_err(|e| e.context("count the restored rows").hint(complete))?);
+        let proving = proof::prove(settings.proof, &target, &clients, &source, inventory, report);
+        let proven = stop.or(proving).await;
+        proof = proven.map_err(|e| e.context("prove what was restored").hint(complete))?;
     }
     let took = started.elapsed();
     report.say(format!(
@@ -62,7 +62,9 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         contents.rows(),
         age(took)
     ));
-    let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name()));
+    let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
+        e.hint("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")
+    });
     let document = json!({
         "id": source.place().id, "name": source.place().name, "database": target.name(),
         "created": target.is_created(), "tables": contents.tables(), "rows": contents.rows(),
@@ -72,20 +74,15 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     if judgement.is_err() {
         clean_up(&mut target, settings.keep_failed).await;
     } else if let Some(proof) = &proof {
-        report.say(format!(
-            "proven: {} rows in {} tables, counted in {}",
-            proof.rows,
-            proof.tables,
-            target.name()
-        ));
+        report.say(format!("proven: {}, in {}", proof.said(), target.name()));
     }
     report.answer("", &document)?;
     judgement
 }
 
 /// The inventory to prove the restore with; read first, so that damage is found before data moves.
-async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
-    if !prove {
+async fn inventory(source: &Source, by: ProofBy) -> Result<Option<Inventory>> {
+    if by == ProofBy::Nothing {
         return Ok(None);
     }
     let inventory = source.inventory().await;
