@@ -114,6 +114,14 @@ impl ConnInfo {
         other
     }
 
+    /// Another server, or the folder of one's socket.
+    #[must_use]
+    pub fn with_host(&self, host: &str) -> Self {
+        let mut other = self.clone();
+        other.set("host".into(), host.into());
+        other
+    }
+
     /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
     pub fn to_keywords(&self) -> String {
         let pairs: Vec<String> = self

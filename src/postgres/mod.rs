@@ -7,6 +7,7 @@
 pub mod advice;
 pub mod child;
 pub mod clients;
+pub mod cluster;
 pub mod conninfo;
 pub mod count;
 pub mod dump;
@@ -23,10 +24,12 @@ pub mod restore;
 mod search;
 pub mod server;
 pub mod target;
+mod user;
 mod words;
 
 pub use child::{ChildInput, ChildOutput};
 pub use clients::{Client, Clients, Search, Version};
+pub use cluster::Cluster;
 pub use conninfo::{ConnInfo, Secret};
 pub use dump::DumpOptions;
 pub use locale::Locale;

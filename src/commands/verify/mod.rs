@@ -1,4 +1,7 @@
-//! `pgstow verify`: reads backups back and says which can be trusted, needing neither database nor disk.
+//! `pgstow verify`: reads backups back and says which can be trusted, needing neither database nor disk,
+//! unless it is asked to restore them.
+
+mod rehearsal;
 
 use super::list::age;
 use super::source::{Shelf, Source};
@@ -8,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::names::{Name, Timestamp};
 use crate::report::Report;
-use crate::settings::{self, Which};
+use crate::settings::{self, HowVerified, Which};
 use crate::signal::Stop;
 use indicatif::BinaryBytes;
 use serde_json::{Value, json};
@@ -19,7 +22,7 @@ const MOST_TOLD: usize = 10;
 
 /// Runs `pgstow verify`.
 pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Result<()> {
-    let settings::Verify { which, name, reading, quick } = settings;
+    let settings::Verify { which, name, reading, how } = settings;
     let choosing = async {
         let shelf = Shelf::open(reading).await?;
         let chosen = choose(&shelf, &which, name.as_ref()).await?;
@@ -31,7 +34,7 @@ pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Re
     let mut failures: Vec<Error> = Vec::new();
     for found in &chosen {
         let (started, place) = (Instant::now(), &found.place);
-        let outcome = stop.or(verify(&shelf, found, quick, report)).await;
+        let outcome = verify(&shelf, found, &how, report, stop).await;
         if let Err(error) = &outcome
             && matches!(error.kind(), Kind::Interrupted | Kind::Terminated)
         {
@@ -39,8 +42,8 @@ pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Re
         }
         let took = started.elapsed();
         let mut verdict = json!({
-            "id": place.id, "name": place.name, "quick": quick, "verified": outcome.is_ok(),
-            "duration_s": took.as_secs_f64(),
+            "id": place.id, "name": place.name, "quick": matches!(how, HowVerified::Quick),
+            "verified": outcome.is_ok(), "duration_s": took.as_secs_f64(),
         });
         let facts = match outcome {
             Ok((said, facts)) => {
