@@ -20,7 +20,8 @@ impl Toc {
     /// Those of them that must be superusers, since only such may own what they own.
     pub fn superusers(&self) -> BTreeSet<Vec<u8>> {
         let theirs: [&[u8]; 3] = [b"EVENT TRIGGER", b"FOREIGN DATA WRAPPER", b"PUBLICATION"];
-        let entries = self.entries().iter().filter(|entry| entry.desc().is_some_and(|desc| theirs.contains(&desc)));
+        let entries =
+            self.entries().iter().filter(|entry| entry.desc().is_some_and(|desc| theirs.contains(&desc)));
         entries.filter_map(TocEntry::owner).map(<[u8]>::to_vec).collect()
     }
 }

@@ -32,6 +32,8 @@ pub struct Source {
     pub dump: Object,
     /// How far the stream has come.
     pub progress: Progress,
+    /// How closely the dump is looked at while it is streamed.
+    pub depth: Depth,
 }
 
 /// A store opened for reading, with the keys to what it holds.
@@ -94,7 +96,7 @@ impl Source {
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
         let (store, reading, identities) = (Arc::clone(store), download::Options::default(), Arc::default());
-        Ok(Self { store, reading, identities, backup, dump, progress })
+        Ok(Self { store, reading, identities, backup, dump, progress, depth: Depth::Counts })
     }
 
     /// Opens the store, finds the backup, checks its manifest and that there are keys for it; the dump
@@ -113,7 +115,7 @@ impl Source {
 
     /// Streams the dump's plaintext into `sink`; the last bytes only after everything has agreed.
     pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
-        self.pass(sink, ArchiveWatch::new(self.progress.clone())).await
+        self.pass(sink, ArchiveWatch::looking(self.progress.clone(), self.depth)).await
     }
 
     /// Streams the dump's plaintext into nothing, and digests it.

@@ -18,7 +18,7 @@ use super::words::warn_once;
 pub use super::search::Search;
 
 /// A version of PostgreSQL: major and minor (`15.20`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
     /// The major: what decides compatibility.
     pub major: u32,

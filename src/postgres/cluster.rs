@@ -99,7 +99,8 @@ impl Cluster {
         let folder = tempfile::Builder::new().prefix("pgstow-verify-").tempdir_in(&scratch);
         let folder = folder
             .and_then(|folder| {
-                let give = |user: &User| std::os::unix::fs::chown(folder.path(), Some(user.uid), Some(user.gid));
+                let give =
+                    |user: &User| std::os::unix::fs::chown(folder.path(), Some(user.uid), Some(user.gid));
                 user.as_ref().map_or(Ok(()), give).map(|()| folder)
             })
             .map_err(|e| {
@@ -188,9 +189,9 @@ impl Cluster {
             let _ = tokio::time::timeout(PATIENCE, &mut ending).await;
         }
         let path = self.folder.keep();
-        remove(&path).await.map_err(|e| {
-            Error::local_file(format!("{} could not be removed", path.display())).because(e)
-        })
+        remove(&path)
+            .await
+            .map_err(|e| Error::local_file(format!("{} could not be removed", path.display())).because(e))
     }
 }
 
@@ -225,7 +226,9 @@ fn not_started(ended: Result<(), Failure>, log: String) -> Error {
     };
     let error = error.and(log);
     if no_name {
-        error.hint("PostgreSQL runs only as a user with a name in /etc/passwd; or verify on a server with --to")
+        error.hint(
+            "PostgreSQL runs only as a user with a name in /etc/passwd; or verify on a server with --to",
+        )
     } else {
         error
     }

@@ -22,8 +22,10 @@ impl User {
     pub fn unprivileged() -> Result<Self> {
         let known = std::fs::read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
         NAMES.iter().find_map(|name| find(&known, name)).ok_or_else(|| {
-            Error::settings("PostgreSQL refuses to run as root, and there is neither a user nobody nor postgres")
-                .hint("run pgstow as another user than root, or verify on a server with --to")
+            Error::settings(
+                "PostgreSQL refuses to run as root, and there is neither a user nobody nor postgres",
+            )
+            .hint("run pgstow as another user than root, or verify on a server with --to")
         })
     }
 }

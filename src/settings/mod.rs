@@ -24,7 +24,7 @@ pub use reading::{Reading, Select, Source};
 pub use restore::{ProofBy, Restore};
 pub use show::Show;
 pub use store::StoreSettings;
-pub use verify::{Verify, Which};
+pub use verify::{HowVerified, Rehearsal, Verify, Which};
 
 use crate::cli::{self, Parsed, ServerWords};
 use crate::error::Result;
@@ -57,6 +57,10 @@ fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
     if !words.allow_pooled {
         connection.refuse_pooler()?;
     }
-    let search = Search { only: words.pg_bin.clone(), extra: Vec::new(), path: std::env::var_os("PATH") };
-    Ok((connection, search))
+    Ok((connection, search(words)))
+}
+
+/// Where to look for PostgreSQL's programs.
+fn search(words: &ServerWords) -> Search {
+    Search { only: words.pg_bin.clone(), extra: Vec::new(), path: std::env::var_os("PATH") }
 }

@@ -3,7 +3,7 @@
 //! When the data is there, it is proven: compared with the inventory, table by table. A
 //! database this run created goes when the run fails.
 
-mod single;
+pub mod single;
 
 use super::list::age;
 use super::proof;

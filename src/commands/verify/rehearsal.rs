@@ -7,10 +7,11 @@ use super::super::list::age;
 use super::super::proof::{self, Proof, catalog, redump};
 use super::super::restore::single;
 use super::super::source::Source;
-use crate::archive::Toc;
+use crate::archive::{Contents, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::Postgres;
+use crate::names::Place;
 use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
 use crate::report::Report;
@@ -52,6 +53,9 @@ pub struct Rehearsed {
     catalog_differences: Vec<String>,
     /// The user's own questions.
     checks: Vec<Check>,
+    /// What the dump held.
+    #[serde(skip)]
+    pub contents: Contents,
 }
 
 /// A question of the user's, and its answer.
@@ -131,7 +135,8 @@ impl Play<'_> {
     async fn in_cluster(&self, cluster: &mut Cluster, database: &str) -> Result<Rehearsed> {
         let toc = self.inventory.map(Inventory::toc).transpose()?;
         let postgres = self.source.backup.manifest.postgres.as_ref();
-        let version = |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
+        let version =
+            |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
         let dumped_by = version(|postgres| &postgres.pg_dump_version).unwrap_or_default();
         let dumped = version(|postgres| &postgres.server_version).unwrap_or(dumped_by);
         let server = self.clients.for_cluster(dumped, dumped_by)?;
@@ -140,7 +145,8 @@ impl Play<'_> {
         if let Some(toc) = &toc {
             let lacking = cluster.lacks(server, &names(toc, b"EXTENSION")).await?;
             if !lacking.is_empty() {
-                let what = format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
+                let what =
+                    format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
                 return Err(Error::settings(what).hint("install them, or verify on a server with --to"));
             }
             let text = |roles: std::collections::BTreeSet<Vec<u8>>| -> Vec<String> {
@@ -194,6 +200,7 @@ impl Play<'_> {
             objects,
             catalog_differences,
             checks: self.checks(target).await?,
+            contents,
         })
     }
 
@@ -240,7 +247,7 @@ impl Rehearsed {
     }
 
     /// Fails where anything is not as it should be.
-    pub fn judge(&self, place: &str) -> Result<()> {
+    pub fn judge(&self, place: &Place) -> Result<()> {
         if let Some(proof) = &self.proof {
             proof.judge(&format!("{place}, restored,"))?;
         }
@@ -250,7 +257,7 @@ impl Rehearsed {
             Some(format!("the check {:?} gave {instead} instead of true", check.sql))
         };
         let failed: Vec<String> = self.checks.iter().filter_map(failed).collect();
-        proof::judge(&failed, place)
+        proof::judge(&failed, &place.to_string())
     }
 }
 
