@@ -63,9 +63,9 @@ pub struct Rehearsed {
 struct Check {
     sql: String,
     passed: bool,
-    /// What came instead of true.
+    /// What is wrong with the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    instead: Option<String>,
+    problem: Option<String>,
 }
 
 /// Restores, looks, and takes everything away again, whatever happens.
@@ -210,13 +210,13 @@ impl Play<'_> {
         for sql in &self.how.checks {
             // As the application would ask: with the search path it has.
             let answer = psql.run(&format!("RESET search_path;\n{sql}\n;")).await;
-            let instead = match answer.map_err(Error::from) {
+            let problem = match answer.map_err(Error::from) {
                 Ok(answer) if answer.trim_ascii() == b"t" => None,
-                Ok(answer) => Some(shortened(&answer)),
-                Err(error) if error.kind() == Kind::Postgres => Some(error.message().to_owned()),
+                Ok(answer) => Some(format!("gave {} instead of true", shortened(&answer))),
+                Err(error) if error.kind() == Kind::Postgres => Some(format!("failed: {error}")),
                 Err(error) => return Err(error),
             };
-            checks.push(Check { sql: sql.clone(), passed: instead.is_none(), instead });
+            checks.push(Check { sql: sql.clone(), passed: problem.is_none(), problem });
         }
         Ok(checks)
     }
@@ -253,8 +253,8 @@ impl Rehearsed {
         }
         proof::judge(&self.catalog_differences, &format!("{place}, restored, is not what was dumped"))?;
         let failed = |check: &Check| {
-            let instead = check.instead.as_ref()?;
-            Some(format!("the check {:?} gave {instead} instead of true", check.sql))
+            let problem = check.problem.as_ref()?;
+            Some(format!("the check {:?} {problem}", check.sql))
         };
         let failed: Vec<String> = self.checks.iter().filter_map(failed).collect();
         proof::judge(&failed, &place.to_string())
