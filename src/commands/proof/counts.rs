@@ -35,5 +35,10 @@ pub async fn prove(target: &Target, inventory: &Inventory) -> Result<Proof> {
             .differences
             .push(format!("partitions restored through their root: {found} rows instead of {expected}"));
     }
+    let objects: Vec<u64> = inventory.blocks.iter().filter_map(|block| block.objects).collect();
+    if !objects.is_empty() {
+        let (expected, found) = (objects.iter().sum(), target.count_large_objects().await?);
+        proof.large_objects(expected, found);
+    }
     Ok(proof)
 }

@@ -165,14 +165,11 @@ impl<'a> Comparison<'a> {
         self.objects.sum = now.iter().fold(0, |sum, block| add(sum, block.unordered));
         let expected: u64 = self.objects.said.iter().filter_map(|block| block.objects).sum();
         let there: u64 = now.iter().filter_map(|block| block.objects).sum();
-        if expected != there {
-            self.proof.differences.push(format!("{there} large objects instead of {expected}"));
-            return;
-        }
-        self.proof.large_objects = (expected > 0).then_some(expected);
+        self.proof.large_objects(expected, there);
         // Owners and grants decide which of them are dumped together.
-        self.objects.undecided = self.objects.said.len() != now.len()
-            || self.objects.said.iter().zip(now).any(|(said, now)| !same_digest(said, now));
+        let same = self.objects.said.len() == now.len()
+            && self.objects.said.iter().zip(now).all(|(said, now)| same_digest(said, now));
+        self.objects.undecided = expected == there && !same;
     }
 
     fn is_undecided(&self) -> bool {
@@ -250,4 +247,108 @@ fn same_columns(one: &TocEntry, other: &TocEntry) -> bool {
         entry.columns().iter().copied().filter(|byte| *byte != b'"').collect()
     };
     bare(one) == bare(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Reader;
+
+    const PG15: &[u8] = include_bytes!("../../../tests/data/pg15.dump");
+    const PG18: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
+
+    fn read(dump: &[u8]) -> Contents {
+        let mut reader = Reader::looking(Depth::Rows);
+        reader.feed(dump).unwrap();
+        reader.finish().unwrap()
+    }
+
+    /// `dump` with the first of these bytes that lie behind `after` replaced; as many by as many.
+    fn changed(dump: &[u8], after: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+        let find = |within: &[u8], what: &[u8]| within.windows(what.len()).position(|w| w == what).unwrap();
+        let start = find(dump, after) + after.len();
+        let at = start + find(&dump[start..], from);
+        [&dump[..at], to, &dump[at + from.len()..]].concat()
+    }
+
+    /// What comes of a dump whose restore is dumped again as `found`.
+    fn proof(inventory: &Inventory, dump: &[u8], found: &[u8]) -> Proof {
+        let (said, found) = (inventory.toc().unwrap(), read(found));
+        let mut comparison = Comparison::of(inventory, &said, &found);
+        if comparison.is_undecided() {
+            comparison.decide(&read(dump));
+        }
+        comparison.proof
+    }
+
+    fn inventory(dump: &[u8]) -> Inventory {
+        Inventory::new(read(dump), &[])
+    }
+
+    #[test]
+    fn majors_write_the_same() {
+        for (dump, found) in [(PG15, PG18), (PG18, PG15), (PG15, PG15)] {
+            let proof = proof(&inventory(dump), dump, found);
+            assert!(proof.differences.is_empty() && proof.not_compared.is_empty(), "{proof:?}");
+            assert_eq!((proof.tables, proof.rows, proof.in_another_order), (7, 64, 0));
+            assert!(proof.large_objects.is_some());
+        }
+    }
+
+    #[test]
+    fn each_difference_is_named_and_no_more() {
+        let row = |from: &[u8], to: &[u8]| changed(PG18, b"PGDMP", from, to);
+        let sequence = changed(PG18, b"orders_id_seq', ", b"50", b"51");
+        for (found, difference) in [
+            (row(b"3\tn3\n", b"3\tn4\n"), "public.orders: as many rows, with another content"),
+            (row(b"3\tn3\n", b"\n\tn3\n"), "public.orders: 51 rows instead of 50"),
+            (row(b"first", b"FIRST"), "large objects: the content is another"),
+            (sequence, "sequence public.orders_id_seq stands at 51 instead of 50"),
+        ] {
+            assert_eq!(proof(&inventory(PG18), PG18, &found).differences, [difference]);
+        }
+        let mut found = PG18.to_vec();
+        while found.windows(6).any(|w| w == b"orders") {
+            found = changed(&found, b"PGDMP", b"orders", b"ordurs");
+        }
+        assert_eq!(
+            proof(&inventory(PG18), PG18, &found).differences,
+            ["public.orders: the table is not there", "public.ordurs: 50 rows, and the dump has none of it"]
+        );
+    }
+
+    #[test]
+    fn rows_that_changed_places_are_the_same() {
+        let found = changed(PG18, b"PGDMP", b"3\tn3\n", b"7\tn7\n");
+        let found = changed(&found, b"7\tn7\n", b"7\tn7\n", b"3\tn3\n");
+        let proof = proof(&inventory(PG18), PG18, &found);
+        assert_eq!((proof.tables, proof.in_another_order, proof.differences.len()), (7, 1, 0));
+    }
+
+    #[test]
+    fn what_may_differ_for_good_reasons_is_not_compared() {
+        let other = changed(PG18, b"PGDMP", b"3\tn3\n", b"3\tn4\n");
+        let not_compared = |inventory: &Inventory, found: &[u8]| {
+            let proof = proof(inventory, PG18, found);
+            assert_eq!((proof.tables, proof.differences.len()), (6, 0), "{proof:?}");
+            proof.not_compared
+        };
+        let mut old = inventory(PG18);
+        old.archive.server_version = "11.22".into();
+        let why = "public.orders (the servers write floating-point numbers differently)";
+        assert_eq!(not_compared(&old, &other), [why]);
+
+        let columns = changed(&other, b"COPY public.orders", b"(id, note)", b"(note, id)");
+        assert_eq!(
+            not_compared(&inventory(PG18), &columns),
+            ["public.orders (its columns are in another order)"]
+        );
+
+        // A table that the dump does not define was made by an extension.
+        let mut extension = inventory(PG18);
+        let preamble = &extension.archive.preamble;
+        let (table, other_kind) = (b"\x05\0\0\0TABLE", b"\x05\0\0\0OTHER");
+        extension.archive.preamble = changed(preamble, b"\x06\0\0\0orders", table, other_kind);
+        assert_eq!(not_compared(&extension, &other), ["public.orders (an extension fills it)"]);
+    }
 }

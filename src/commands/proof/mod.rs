@@ -26,7 +26,7 @@ pub struct Proof {
     pub rows: u64,
     /// Those of the tables that hold the same rows in another order.
     pub in_another_order: usize,
-    /// Large objects that agree, where they were digested.
+    /// Large objects that agree, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub large_objects: Option<u64>,
     /// Tables of which nothing can be said, and why.
@@ -64,6 +64,14 @@ impl Proof {
     fn agree(&mut self, rows: u64) {
         self.tables += 1;
         self.rows += rows;
+    }
+
+    fn large_objects(&mut self, expected: u64, found: u64) {
+        if found == expected {
+            self.large_objects = (expected > 0).then_some(expected);
+        } else {
+            self.differences.push(format!("{found} large objects instead of {expected}"));
+        }
     }
 
     fn differ(&mut self, block: &Block, how: &str) {

@@ -15,7 +15,7 @@ use crate::names::Place;
 use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
 use crate::report::Report;
-use crate::settings::{ProofBy, Rehearsal};
+use crate::settings::Rehearsal;
 use crate::signal::Stop;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -186,8 +186,6 @@ impl Play<'_> {
         if let Some(inventory) = self.inventory {
             let by = self.how.proof;
             proof = proof::prove(by, target, self.clients, source, inventory, report).await?;
-        } else if self.how.proof != ProofBy::Nothing {
-            tracing::warn!("{} has no inventory: its rows will not be compared", source.place());
         }
         let encoding = contents.toc.encoding().unwrap_or_else(|| "UTF8".to_owned());
         let found = redump::table_of_contents(target, self.clients, &encoding).await?;
