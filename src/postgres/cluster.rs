@@ -148,11 +148,14 @@ impl Cluster {
     }
 
     /// Its connection, as superuser; the database need not exist.
-    pub fn conn(&self, database: &str) -> Result<ConnInfo> {
-        let host = self.folder.path().to_string_lossy().into_owned();
-        // Where the variables name another server or role, they do not mean this one.
-        let conn = ConnInfo::parse("host=x port=5432 user=postgres hostaddr='' options=''", |_| None)?;
-        Ok(conn.with_host(&host).with_dbname(database))
+    pub fn conn(&self, database: &str) -> ConnInfo {
+        ConnInfo::of_socket(&self.folder.path().to_string_lossy(), "postgres", database)
+    }
+
+    /// Bytes that its folder's disk has left for it, where that can be told.
+    pub fn free_space(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(self.folder.path()).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Makes those of the roles that are not there; they cannot log in.
@@ -170,14 +173,14 @@ impl Cluster {
             array(superusers),
             array(roles)
         );
-        let made = Psql::new(client, &self.conn("postgres")?).execute(&script).await;
+        let made = Psql::new(client, &self.conn("postgres")).execute(&script).await;
         made.map_err(|e| e.context("make the backup's roles in the throw-away cluster"))
     }
 
     /// Those of these extensions whose files are not installed beside the server.
     pub async fn lacks(&self, client: &Client, extensions: &[String]) -> Result<Vec<String>> {
         let question = "SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions;";
-        let there: Vec<String> = Psql::new(client, &self.conn("postgres")?).query(question).await?;
+        let there: Vec<String> = Psql::new(client, &self.conn("postgres")).query(question).await?;
         Ok(extensions.iter().filter(|name| !there.contains(name)).cloned().collect())
     }
 

@@ -21,6 +21,7 @@ pub struct Program {
     path: PathBuf,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    without: &'static [&'static str],
     secrets: Vec<Secret>,
     name: Option<&'static str>,
     user: Option<User>,
@@ -34,6 +35,7 @@ impl Program {
             path: path.into(),
             args: Vec::new(),
             env: Vec::new(),
+            without: &[],
             secrets: Vec::new(),
             name: None,
             user: None,
@@ -59,6 +61,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Takes these variables out of the inherited environment.
+    #[must_use]
+    pub fn without_env(mut self, names: &'static [&'static str]) -> Self {
+        self.without = names;
         self
     }
 
@@ -139,6 +148,9 @@ impl Program {
         let arguments = self.args.join(OsStr::new(" "));
         tracing::debug!("start {} {}", self.path.display(), arguments.to_string_lossy());
         let mut command = Command::new(&self.path);
+        for variable in self.without {
+            command.env_remove(variable);
+        }
         command.args(&self.args).envs(self.env).stdin(stdin).stdout(stdout);
         if let Some(user) = &self.user {
             // Its other groups are given up too.

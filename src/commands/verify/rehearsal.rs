@@ -17,6 +17,7 @@ use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
 use crate::report::Report;
 use crate::settings::Rehearsal;
 use crate::signal::Stop;
+use indicatif::BinaryBytes;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -140,6 +141,14 @@ impl Play<'_> {
         let dumped_by = version(|postgres| &postgres.pg_dump_version).unwrap_or_default();
         let dumped = version(|postgres| &postgres.server_version).unwrap_or(dumped_by);
         let server = self.clients.for_cluster(dumped, dumped_by)?;
+        let size = postgres.map_or(0, |postgres| postgres.database_bytes);
+        if let Some(free) = cluster.free_space().filter(|free| *free < size) {
+            tracing::warn!(
+                "the throw-away cluster has room for {}, and the database had {}: name a larger folder with --scratch",
+                BinaryBytes(free),
+                BinaryBytes(size)
+            );
+        }
         self.report.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
         cluster.start(server).await?;
         if let Some(toc) = &toc {
@@ -154,7 +163,7 @@ impl Play<'_> {
             };
             cluster.create_roles(server, &text(toc.roles()), &text(toc.superusers())).await?;
         }
-        let mut target = Target::open(server, &cluster.conn(database)?).await?;
+        let mut target = Target::open(server, &cluster.conn(database)).await?;
         self.run(&mut target).await
     }
 

@@ -63,6 +63,30 @@ fn a_user_without_rights_rehearses_too() {
     play.nothing_is_left();
 }
 
+/// What the environment says of another server is not meant for the throw-away cluster.
+#[test]
+fn the_environment_does_not_lead_elsewhere() {
+    let play = Play::new("CREATE TABLE t AS SELECT 1 AS n;");
+    let mut run = play.rehearse(&["--check", "SELECT current_user = 'postgres'", "--proof", "digests"]);
+    for (name, value) in [
+        ("PGHOST", "db.example.com"),
+        ("PGHOSTADDR", "192.0.2.1"),
+        ("PGPORT", "1"),
+        ("PGUSER", "somebody"),
+        ("PGPASSWORD", "secret-word"),
+        ("PGDATABASE", "nowhere"),
+        ("PGSERVICE", "prod"),
+        ("PGOPTIONS", "-c default_transaction_read_only=on"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGCHANNELBINDING", "require"),
+        ("PGTARGETSESSIONATTRS", "read-only"),
+    ] {
+        run = run.env(name, value);
+    }
+    run.succeeds();
+    play.nothing_is_left();
+}
+
 #[test]
 fn every_major_has_its_own_cluster() {
     for major in [Major::V16, Major::V17, Major::V18] {
