@@ -1,7 +1,8 @@
 //! PostgreSQL, through its own tools: nothing here speaks its protocol.
 //!
 //! [`conninfo`] understands what the user typed, [`clients`] picks the binaries, [`psql`] asks
-//! ([`server`], [`target`]), [`dump`] reads and [`restore`] writes. Every child is a [`child`], and
+//! ([`server`], [`target`]), [`dump`] reads and [`restore`] writes, [`cluster`] is a server of our own.
+//! Every child is a [`child`], and
 //! everything it says goes through [`words`]. This folder knows no store and no archive format.
 
 pub mod advice;

@@ -26,6 +26,10 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     let inventory = stop.or(inventory(&source, settings.proof)).await?;
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
+    if settings.proof == ProofBy::Digests {
+        // Better now than when the data has moved.
+        clients.for_dump(target.version())?;
+    }
     report.say(format!("restoring {} into {}", source.place(), target.name()));
 
     let following = report.follow(&source.progress);

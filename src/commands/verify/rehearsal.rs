@@ -19,6 +19,7 @@ use crate::settings::Rehearsal;
 use crate::signal::Stop;
 use indicatif::BinaryBytes;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// What a restore fails with through no fault of the backup's.
@@ -130,6 +131,8 @@ impl Play<'_> {
                 "verify --restore drops the database it restores into, so it must make it: leave the name out of --to",
             ));
         }
+        // What was restored will be dumped again.
+        self.clients.for_dump(target.version())?;
         Ok(target)
     }
 
@@ -158,7 +161,7 @@ impl Play<'_> {
                     format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
                 return Err(Error::settings(what).hint("install them, or verify on a server with --to"));
             }
-            let text = |roles: std::collections::BTreeSet<Vec<u8>>| -> Vec<String> {
+            let text = |roles: BTreeSet<Vec<u8>>| -> Vec<String> {
                 roles.into_iter().filter_map(|role| String::from_utf8(role).ok()).collect()
             };
             cluster.create_roles(server, &text(toc.roles()), &text(toc.superusers())).await?;
@@ -270,8 +273,11 @@ impl Rehearsed {
 
 /// A clean cluster refused what the backup holds: that is the backup's fault, unless it is the machine's.
 fn blame(error: Error) -> Error {
+    if error.message().starts_with("create database") {
+        return error.hint("install the source's locale here, or verify on a server that has it, with --to");
+    }
     let about_machine = CIRCUMSTANCES.iter().any(|words| error.message().contains(words));
-    if error.kind() != Kind::Postgres || about_machine || error.message().starts_with("create database") {
+    if error.kind() != Kind::Postgres || about_machine {
         return error;
     }
     error.of_kind(Kind::Verify).context("it does not restore")

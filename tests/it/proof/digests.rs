@@ -147,3 +147,17 @@ fn digests_agree_between_majors() {
         restore.succeeds().says("proven: 610 rows in 9 tables, 2 large objects");
     }
 }
+
+#[test]
+fn a_proof_that_needs_a_newer_pg_dump_is_refused_before_data_moves() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let play = Play::of(cluster, motley(cluster, "clients"));
+    let newer = Cluster::shared(Major::V18);
+    let to = newer.url(&format!("{}_copy", play.database));
+    let clients = Major::Distribution.bin();
+    let words = ["restore", "latest", "--to", &to, "--pg-bin", clients.to_str().unwrap()];
+    let run = play.place.opens(&words).args(["--proof", "digests"]).fails(Kind::Settings);
+    run.says("an older pg_dump cannot dump it");
+    assert!(!newer.has_database(&format!("{}_copy", play.database)));
+    play.place.opens(&words).succeeds();
+}
