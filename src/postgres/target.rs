@@ -123,6 +123,11 @@ impl Target {
         &self.name
     }
 
+    /// Says whether the database is there.
+    pub fn exists(&self) -> bool {
+        self.exists
+    }
+
     /// Says whether this run created the database.
     pub fn is_created(&self) -> bool {
         self.created
