@@ -39,12 +39,6 @@ impl Progress {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
-    /// Begins again, for a second way over the same bytes.
-    pub fn restart(&self) {
-        self.plain.store(0, Ordering::Relaxed);
-        self.stored.store(0, Ordering::Relaxed);
-    }
-
     /// The part done, 0 to 1, where it can be told.
     pub fn share(&self) -> Option<f64> {
         let expected = self.expected.filter(|bytes| *bytes > 0)?;

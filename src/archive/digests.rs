@@ -16,8 +16,8 @@ pub struct Digests {
 }
 
 impl Digests {
-    pub(super) fn new(header: &Header, toc: &Toc, start: u64, depth: Depth) -> Self {
-        Self { toc: toc.clone(), blocks: Blocks::new(header, toc, start, depth) }
+    pub(super) fn new(header: &Header, toc: &Toc, start: u64) -> Self {
+        Self { toc: toc.clone(), blocks: Blocks::new(header, toc, start, Depth::Blocks) }
     }
 
     /// Reads the bytes of the archive that begin at `offset`; what lies before the blocks is passed

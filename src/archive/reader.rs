@@ -67,11 +67,11 @@ impl Reader {
         Self { depth, ..Self::new() }
     }
 
-    /// A second look at the blocks, to be taken elsewhere, which digests them as closely as it is told;
-    /// once the table of contents has passed.
-    pub fn digests(&self, depth: Depth) -> Option<Digests> {
+    /// A second look at the blocks, to be taken elsewhere, which digests them; once the table of
+    /// contents has passed.
+    pub fn digests(&self) -> Option<Digests> {
         self.blocks.as_ref()?;
-        Some(Digests::new(self.preamble.header()?, self.preamble.toc()?, self.preamble.end(), depth))
+        Some(Digests::new(self.preamble.header()?, self.preamble.toc()?, self.preamble.end()))
     }
 
     /// Reads the next bytes of the archive, however they were cut.

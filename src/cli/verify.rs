@@ -33,6 +33,9 @@ pub struct VerifyWords {
     /// throw-away cluster of the server programs installed here]
     #[arg(long, value_name = "URL", env = "PGSTOW_VERIFY_TO", help_heading = "Trial restore")]
     pub to: Option<String>,
+    /// Workers that fill the database side by side [default: the cores, at most 8]
+    #[arg(short, long, value_name = "N", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..=64), help_heading = "Trial restore")]
+    pub jobs: Option<u8>,
     /// A query on the restored database that must give true; repeatable
     #[arg(long = "check", value_name = "SQL", env = "PGSTOW_CHECK", help_heading = "Trial restore")]
     pub checks: Vec<String>,

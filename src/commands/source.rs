@@ -2,7 +2,7 @@
 //! dump, of which the last bytes are handed on only when every digest has agreed.
 
 use super::watch::ArchiveWatch;
-use crate::archive::{Contents, Depth};
+use crate::archive::Contents;
 use crate::catalogue::{self, Backup, Found};
 use crate::download::{self, download};
 use crate::error::{Error, Kind, Result};
@@ -14,7 +14,7 @@ use crate::pipeline::{self, Tally, Unpack, Unpacked, open};
 use crate::progress::{Direction, Progress};
 use crate::settings;
 use crate::signing::VerifyKey;
-use crate::store::Store;
+use crate::store::{ObjectInfo, Store};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use std::sync::atomic::Ordering;
@@ -32,8 +32,6 @@ pub struct Source {
     pub dump: Object,
     /// How far the stream has come.
     pub progress: Progress,
-    /// How closely the dump is looked at while it is streamed.
-    pub depth: Depth,
 }
 
 /// A store opened for reading, with the keys to what it holds.
@@ -96,7 +94,7 @@ impl Source {
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
         let (store, reading, identities) = (Arc::clone(store), download::Options::default(), Arc::default());
-        Ok(Self { store, reading, identities, backup, dump, progress, depth: Depth::Counts })
+        Ok(Self { store, reading, identities, backup, dump, progress })
     }
 
     /// Opens the store, finds the backup, checks its manifest and that there are keys for it; the dump
@@ -113,15 +111,34 @@ impl Source {
         &self.backup.place
     }
 
-    /// Streams the dump's plaintext into `sink`; the last bytes only after everything has agreed.
-    pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
-        self.pass(sink, ArchiveWatch::looking(self.progress.clone(), self.depth)).await
+    /// The store it lies in.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
     }
 
-    /// Streams the dump's plaintext into nothing, and digests it.
-    pub async fn digest(&self, depth: Depth) -> Result<Contents> {
-        self.progress.restart();
-        self.pass(&mut tokio::io::sink(), ArchiveWatch::looking(self.progress.clone(), depth)).await
+    /// How to read from it.
+    pub fn reading(&self) -> download::Options {
+        self.reading
+    }
+
+    /// Looks at the dump object, which must be there and have its length.
+    pub async fn head(&self, key: &str) -> Result<ObjectInfo> {
+        let found = self.store.head(key).await.map_err(|e| missing(e.into(), key))?;
+        if found.bytes != self.dump.stored_bytes {
+            let (there, expected) = (found.bytes, self.dump.stored_bytes);
+            return Err(Error::verify(format!("{key} has {there} bytes in the store instead of {expected}")));
+        }
+        Ok(found)
+    }
+
+    /// Streams the dump's plaintext into `sink`; the last bytes only after everything has agreed.
+    pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
+        self.pass(sink, ArchiveWatch::new(self.progress.clone())).await
+    }
+
+    /// Streams the dump's plaintext into nothing, and digests every block of it.
+    pub async fn digest(&self) -> Result<Contents> {
+        self.pass(&mut tokio::io::sink(), ArchiveWatch::with_digests(self.progress.clone())).await
     }
 
     async fn pass(
@@ -201,7 +218,7 @@ impl Source {
     }
 
     /// What opens this backup's objects; `None` where they were never encrypted.
-    fn keys(&self) -> Result<Option<Arc<Identities>>> {
+    pub fn keys(&self) -> Result<Option<Arc<Identities>>> {
         match self.backup.manifest.encryption {
             Encryption::None => Ok(None),
             Encryption::Age if self.identities.is_empty() => Err(no_identity(&self.backup)),
@@ -210,7 +227,7 @@ impl Source {
     }
 
     /// Says which backup a failure is about, and for whom it was made where no key here opens it.
-    fn explain(&self, error: Error) -> Error {
+    pub fn explain(&self, error: Error) -> Error {
         let error = error.context(self.place());
         if error.kind() != Kind::Settings {
             return error;

@@ -1,6 +1,6 @@
 //! Lets the archive reader look at the plaintext that passes, on either way.
 
-use crate::archive::{Contents, Depth, Digests, Reader, TocEntry};
+use crate::archive::{Contents, Digests, Reader, TocEntry};
 use crate::error::Result;
 use crate::pipeline::{SecondLook, Watch};
 use crate::progress::Progress;
@@ -13,7 +13,6 @@ pub struct ArchiveWatch {
     passing: Option<i32>,
     /// Where digests are wanted: the second look, once the reader could make it.
     digests: Option<Shared>,
-    depth: Depth,
 }
 
 type Shared = Arc<Mutex<Option<Digests>>>;
@@ -21,18 +20,12 @@ type Shared = Arc<Mutex<Option<Digests>>>;
 impl ArchiveWatch {
     /// Begins to look on.
     pub fn new(progress: Progress) -> Self {
-        Self { reader: Reader::new(), progress, passing: None, digests: None, depth: Depth::Counts }
+        Self { reader: Reader::new(), progress, passing: None, digests: None }
     }
 
     /// Begins to look on, and digests every block.
     pub fn with_digests(progress: Progress) -> Self {
-        Self::looking(progress, Depth::Blocks)
-    }
-
-    /// Begins to look on, and digests so much.
-    pub fn looking(progress: Progress, depth: Depth) -> Self {
-        let digests = (depth > Depth::Counts).then(Shared::default);
-        Self { digests, depth, ..Self::new(progress) }
+        Self { digests: Some(Shared::default()), ..Self::new(progress) }
     }
 
     /// What the archive held, if it was complete to its last block.
@@ -50,7 +43,7 @@ impl Watch for ArchiveWatch {
         let before = self.reader.toc().is_some();
         self.reader.feed(bytes)?;
         if let (false, Some(shared)) = (before, &self.digests) {
-            *lock(shared) = self.reader.digests(self.depth);
+            *lock(shared) = self.reader.digests();
         }
         let current = self.reader.current();
         let passing = current.map(TocEntry::dump_id);

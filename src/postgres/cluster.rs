@@ -58,8 +58,8 @@ const SETTINGS: &[&str] = &[
     "max_wal_senders=0",
     "max_wal_size=2GB",
     "autovacuum=off",
-    "max_connections=40",
-    "max_locks_per_transaction=4096",
+    "max_connections=100",
+    "max_locks_per_transaction=2048",
     "maintenance_work_mem=256MB",
     // Containers often have next to no /dev/shm.
     "dynamic_shared_memory_type=mmap",

@@ -2,8 +2,8 @@
 //!
 //! [`conninfo`] understands what the user typed, [`clients`] picks the binaries, [`psql`] asks
 //! ([`server`], [`target`]), [`dump`] reads and [`restore`] writes, [`cluster`] is a server of our own.
-//! Every child is a [`child`], and
-//! everything it says goes through [`words`]. This folder knows no store and no archive format.
+//! Every child is a [`child`], and everything it says goes through [`words`]. This folder knows no
+//! store and no archive format.
 
 pub mod advice;
 pub mod child;

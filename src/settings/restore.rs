@@ -12,6 +12,8 @@ pub struct Restore {
     pub source: Source,
     /// Into which database.
     pub target: ConnInfo,
+    /// How many workers, where the user says so.
+    pub jobs: Option<u8>,
     /// How `pg_restore` treats owners and grants.
     pub options: RestoreOptions,
     /// Where to look for PostgreSQL's programs.
@@ -30,6 +32,7 @@ impl Restore {
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
             target,
+            jobs: words.jobs,
             options: RestoreOptions {
                 no_owner: words.no_owner,
                 no_acl: words.no_acl,

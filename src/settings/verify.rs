@@ -41,6 +41,8 @@ pub struct Rehearsal {
     pub clients: Search,
     /// In which folder the throw-away cluster lies.
     pub scratch: Option<PathBuf>,
+    /// How many workers, where the user says so.
+    pub jobs: Option<u8>,
     /// How the data is proven.
     pub proof: ProofBy,
     /// Queries that must give true.
@@ -87,6 +89,7 @@ impl Verify {
                 to: words.to.as_deref().map(|url| server(url, &words.server)).transpose()?.map(|(to, _)| to),
                 clients: search(&words.server),
                 scratch: words.scratch,
+                jobs: words.jobs,
                 proof: ProofBy::read(&words.proof),
                 checks: words.checks,
             })),

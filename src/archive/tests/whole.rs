@@ -91,7 +91,7 @@ fn a_second_look_that_lags_behind_digests_the_same() {
     for size in [1, 7, 300, bytes.len()] {
         let mut reader = Reader::new();
         bytes.chunks(size).for_each(|piece| reader.feed(piece).unwrap());
-        let mut digests = reader.digests(Depth::Blocks).unwrap();
+        let mut digests = reader.digests().unwrap();
         let mut offset = 0;
         for piece in bytes.chunks(size) {
             digests.feed(offset, piece).unwrap();
@@ -99,7 +99,7 @@ fn a_second_look_that_lags_behind_digests_the_same() {
         }
         assert_eq!(digests.finish().unwrap(), read(&bytes, 1000).unwrap().blocks);
     }
-    assert!(Reader::new().digests(Depth::Blocks).is_none());
+    assert!(Reader::new().digests().is_none());
 }
 
 #[test]

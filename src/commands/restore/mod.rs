@@ -1,29 +1,36 @@
 //! `pgstow restore`: a backup into a database made for it.
 //!
-//! When the data is there, it is proven: compared with the inventory, table by table. A
-//! database this run created goes when the run fails.
+//! When the data is there, it is proven: compared with the inventory, table by table. A database this run created goes when the run fails.
 
-pub mod single;
+mod parallel;
+mod parts;
+mod single;
 
 use super::list::age;
 use super::proof;
 use super::source::Source;
 use crate::error::{Kind, Result};
 use crate::inventory::Inventory;
-use crate::postgres::Target;
+use crate::manifest::Totals;
 use crate::postgres::clients::Clients;
+use crate::postgres::{RestoreOptions, Target};
 use crate::report::Report;
 use crate::settings::{self, ProofBy};
 use crate::signal::Stop;
 use serde_json::json;
 use std::time::Instant;
 
+/// More workers than this wait for the server rather than help it.
+const MOST_JOBS: usize = 8;
+/// Bytes of dump that keep a worker busy long enough to be worth it.
+const WORTH_A_JOB: u64 = 64 << 20;
+
 /// Runs `pgstow restore`.
 pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> Result<()> {
     let started = Instant::now();
     settings.options.check()?;
     let source = stop.or(Source::find(settings.source)).await?;
-    let inventory = stop.or(inventory(&source, settings.proof)).await?;
+    let inventory = stop.or(inventory(&source, settings.proof != ProofBy::Nothing)).await?;
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
     if settings.proof == ProofBy::Digests {
@@ -33,10 +40,12 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     report.say(format!("restoring {} into {}", source.place(), target.name()));
 
     let following = report.follow(&source.progress);
-    let restored = stop.or(single::restore(&source, &clients, &mut target, &settings.options)).await;
+    let (options, jobs) = (&settings.options, settings.jobs);
+    let restoring = fill(&source, inventory.as_ref(), &clients, &mut target, options, jobs);
+    let restored = stop.or(restoring).await;
     drop(following);
-    let contents = match restored {
-        Ok(contents) => contents,
+    let totals = match restored {
+        Ok(totals) => totals,
         Err(first) => {
             clean_up(&mut target, settings.keep_failed).await;
             return Err(first);
@@ -62,8 +71,8 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         "restored {} into {}: {} tables, {} rows, {}; every digest agrees",
         source.place(),
         target.name(),
-        contents.tables(),
-        contents.rows(),
+        totals.tables,
+        totals.rows,
         age(took)
     ));
     let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
@@ -71,7 +80,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     });
     let document = json!({
         "id": source.place().id, "name": source.place().name, "database": target.name(),
-        "created": target.is_created(), "tables": contents.tables(), "rows": contents.rows(),
+        "created": target.is_created(), "tables": totals.tables, "rows": totals.rows,
         "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
         "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
     });
@@ -84,22 +93,60 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     judgement
 }
 
-/// The inventory to prove the restore with; read first, so that damage is found before data moves.
-async fn inventory(source: &Source, by: ProofBy) -> Result<Option<Inventory>> {
-    if by == ProofBy::Nothing {
-        return Ok(None);
-    }
-    let inventory = source.inventory().await;
-    let inventory = inventory.map_err(|e| match e.kind() {
-        Kind::Verify if e.advice().is_none() => {
-            e.hint("--proof none restores the dump all the same, and proves nothing")
+/// Fills the target, with as many workers as were asked for or are worth it; says how much came.
+///
+/// Only a database made for it is filled by several: that is not one transaction.
+pub async fn fill(
+    source: &Source,
+    inventory: Option<&Inventory>,
+    clients: &Clients,
+    target: &mut Target,
+    options: &RestoreOptions,
+    asked: Option<u8>,
+) -> Result<Totals> {
+    let jobs = jobs(asked, source);
+    match inventory {
+        Some(inventory) if jobs > 1 && !target.exists() => {
+            parallel::restore(source, inventory, clients, target, options, jobs).await?;
+            Ok(inventory.totals())
         }
-        _ => e,
-    })?;
-    if inventory.is_none() {
-        tracing::warn!("{} has no inventory: its rows will not be compared", source.place());
+        _ => {
+            if jobs > 1 && asked.is_some() {
+                let why = if target.exists() { "the database exists" } else { "there is no inventory" };
+                tracing::warn!(
+                    "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
+                );
+            }
+            single::restore(source, clients, target, options).await
+        }
     }
-    Ok(inventory)
+}
+
+/// How many workers share the load: what was asked for, else the cores; a small dump is worth one only.
+fn jobs(asked: Option<u8>, source: &Source) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let worth = usize::try_from(source.dump.plain_bytes / WORTH_A_JOB).unwrap_or(usize::MAX);
+    asked.map_or_else(|| cores.min(MOST_JOBS).min(worth).max(1), usize::from)
+}
+
+/// The inventory, to share the work out by and to prove the restore with; read first, so that damage is
+/// found before data moves.
+async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
+    match source.inventory().await {
+        Ok(None) => {
+            tracing::warn!("{} has no inventory: its rows will not be compared", source.place());
+            Ok(None)
+        }
+        // Who wants no proof gets the dump, whatever became of the inventory.
+        Err(error) if !prove && error.kind() == Kind::Verify => {
+            tracing::warn!("{error}");
+            Ok(None)
+        }
+        Err(error) if error.kind() == Kind::Verify && error.advice().is_none() => {
+            Err(error.hint("--proof none restores the dump all the same, and proves nothing"))
+        }
+        found => found,
+    }
 }
 
 /// Leaves nothing half-restored behind.

@@ -5,7 +5,6 @@ mod rehearsal;
 
 use super::list::age;
 use super::source::{Shelf, Source};
-use crate::archive::{Contents, Depth};
 use crate::catalogue::{self, Found};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
@@ -115,7 +114,7 @@ async fn verify(
         source.look().await?;
         Ok(source)
     };
-    let mut source = stop.or(looking).await?;
+    let source = stop.or(looking).await?;
     let manifest = &source.backup.manifest;
     let stored = manifest.stored_bytes();
     facts.insert("stored_bytes".into(), stored.into());
@@ -127,18 +126,24 @@ async fn verify(
     }
 
     let inventory = stop.or(source.inventory()).await?;
+    facts.insert("inventory".into(), inventory.is_some().into());
     if let HowVerified::Restore(rehearsal) = how {
-        source.depth = Depth::Blocks;
         let rehearsed = rehearse(&source, inventory.as_ref(), rehearsal, report, stop).await?;
         facts.insert("restored".into(), json!(rehearsed));
-        let totals = agree(&source, inventory.as_ref(), rehearsed.contents.clone(), facts)?;
+        agree(&source, rehearsed.totals, vec![], facts)?;
         rehearsed.judge(source.place())?;
-        return Ok(format!("{} tables, {} rows; {}", totals.tables, totals.rows, rehearsed.said()));
+        return Ok(rehearsed.said());
     }
     let following = report.follow(&source.progress);
-    let contents = stop.or(source.digest(Depth::Blocks)).await?;
+    let contents = stop.or(source.digest()).await?;
     drop(following);
-    let totals = agree(&source, inventory.as_ref(), contents, facts)?;
+    let read = Inventory::new(contents, &[]);
+    let differences = inventory.as_ref().map(|inventory| inventory.differences(&read)).unwrap_or_default();
+    if inventory.is_none() {
+        tracing::warn!("{} has no inventory: its rows are counted, and cannot be compared", source.place());
+    }
+    let totals = read.totals();
+    agree(&source, totals, differences, facts)?;
     Ok(format!(
         "{} stored, {} of dump, {} tables, {} rows; every digest agrees",
         BinaryBytes(stored),
@@ -149,32 +154,14 @@ async fn verify(
 }
 
 /// Compares what the dump was found to hold with what was written about it.
-fn agree(
-    source: &Source,
-    inventory: Option<&Inventory>,
-    contents: Contents,
-    facts: &mut Facts,
-) -> Result<Totals> {
-    let read = Inventory::new(contents, &[]);
-    let totals = read.totals();
-    let mut differences = match inventory {
-        Some(inventory) => inventory.differences(&read),
-        None => {
-            tracing::warn!(
-                "{} has no inventory: its rows are counted, and cannot be compared",
-                source.place()
-            );
-            vec![]
-        }
-    };
+fn agree(source: &Source, totals: Totals, mut differences: Vec<String>, facts: &mut Facts) -> Result<()> {
     if source.backup.manifest.totals.is_some_and(|said| said != totals) {
         differences.push("the manifest tells other numbers of tables and rows".to_owned());
     }
     refuse(source, &differences)?;
     facts.insert("tables".into(), totals.tables.into());
     facts.insert("rows".into(), totals.rows.into());
-    facts.insert("inventory".into(), inventory.is_some().into());
-    Ok(totals)
+    Ok(())
 }
 
 /// Tells what differs between the inventory and the dump.

@@ -5,12 +5,12 @@
 
 use super::super::list::age;
 use super::super::proof::{self, Proof, catalog, redump};
-use super::super::restore::single;
+use super::super::restore::fill;
 use super::super::source::Source;
-use crate::archive::{Contents, Toc};
+use crate::archive::{Front, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
-use crate::manifest::Postgres;
+use crate::manifest::{Postgres, Totals};
 use crate::names::Place;
 use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
@@ -55,9 +55,9 @@ pub struct Rehearsed {
     catalog_differences: Vec<String>,
     /// The user's own questions.
     checks: Vec<Check>,
-    /// What the dump held.
+    /// Tables and rows that came.
     #[serde(skip)]
-    pub contents: Contents,
+    pub totals: Totals,
 }
 
 /// A question of the user's, and its answer.
@@ -81,7 +81,11 @@ pub async fn rehearse(
     let clients = stop.or(Clients::find(&how.clients)).await?;
     let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
     let name = name.map_or_else(|| generated(source), str::to_owned);
-    let play = Play { source, inventory, how, report, clients: &clients };
+    let front = inventory.map(|inventory| Front::read(&inventory.archive.preamble)).transpose()?;
+    if front.is_none() {
+        tracing::warn!("{} has no inventory: what comes of it cannot be compared", source.place());
+    }
+    let play = Play { source, inventory, front, how, report, clients: &clients };
     if let Some(conn) = &how.to {
         let mut target = stop.or(play.open(&conn.with_dbname(&name))).await?;
         let played = stop.or(play.run(&mut target)).await;
@@ -117,6 +121,7 @@ fn generated(source: &Source) -> String {
 struct Play<'a> {
     source: &'a Source,
     inventory: Option<&'a Inventory>,
+    front: Option<Front>,
     how: &'a Rehearsal,
     report: &'a Report,
     clients: &'a Clients,
@@ -137,7 +142,6 @@ impl Play<'_> {
     }
 
     async fn in_cluster(&self, cluster: &mut Cluster, database: &str) -> Result<Rehearsed> {
-        let toc = self.inventory.map(Inventory::toc).transpose()?;
         let postgres = self.source.backup.manifest.postgres.as_ref();
         let version =
             |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
@@ -154,7 +158,7 @@ impl Play<'_> {
         }
         self.report.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
         cluster.start(server).await?;
-        if let Some(toc) = &toc {
+        if let Some(Front { toc, .. }) = &self.front {
             let lacking = cluster.lacks(server, &names(toc, b"EXTENSION")).await?;
             if !lacking.is_empty() {
                 let what =
@@ -187,21 +191,20 @@ impl Play<'_> {
         report.say(format!("restoring {} into {}", source.place(), target.name()));
         let started = Instant::now();
         let following = report.follow(&source.progress);
-        let restored = single::restore(source, self.clients, target, &options).await;
+        let restored = fill(source, self.inventory, self.clients, target, &options, self.how.jobs).await;
         drop(following);
-        let contents = restored.map_err(|e| if own_cluster { blame(e) } else { e })?;
+        let totals = restored.map_err(|e| if own_cluster { blame(e) } else { e })?;
         target.analyze().await;
         let took = started.elapsed();
         report.say(format!("restored in {}", age(took)));
 
-        let mut proof = None;
-        if let Some(inventory) = self.inventory {
-            let by = self.how.proof;
-            proof = proof::prove(by, target, self.clients, source, inventory, report).await?;
+        let (mut proof, mut objects, mut catalog_differences) = Default::default();
+        if let (Some(inventory), Some(front)) = (self.inventory, &self.front) {
+            proof = proof::prove(self.how.proof, target, self.clients, source, inventory, report).await?;
+            let encoding = &inventory.archive.encoding;
+            let found = redump::table_of_contents(target, self.clients, encoding).await?;
+            (objects, catalog_differences) = catalog::compare(&front.toc, &found);
         }
-        let encoding = contents.toc.encoding().unwrap_or_else(|| "UTF8".to_owned());
-        let found = redump::table_of_contents(target, self.clients, &encoding).await?;
-        let (objects, catalog_differences) = catalog::compare(&contents.toc, &found);
         Ok(Rehearsed {
             server_version: target.server().version_text.clone(),
             own_cluster,
@@ -210,7 +213,7 @@ impl Play<'_> {
             objects,
             catalog_differences,
             checks: self.checks(target).await?,
-            contents,
+            totals,
         })
     }
 
@@ -236,9 +239,13 @@ impl Rehearsed {
     /// Says what was proven.
     pub fn said(&self) -> String {
         let took = age(Duration::from_secs_f64(self.restore_s));
-        let mut said = format!("restored in {took} into PostgreSQL {}", self.server_version);
+        let Totals { tables, rows } = self.totals;
+        let mut said = format!(
+            "{tables} tables, {rows} rows; restored in {took} into PostgreSQL {}",
+            self.server_version
+        );
         if let Some(proof) = &self.proof {
-            said.push_str(&format!("; {}", proof.said()));
+            said.push_str(&format!("; proven: {}", proof.said()));
         }
         for (kind, many) in [
             ("sequence", "sequences"),
