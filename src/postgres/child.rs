@@ -26,7 +26,7 @@ use super::conninfo::Secret;
 use super::words::{Words, gist};
 
 /// How long a child may take to end once it was told to; `pg_dump` cancels its query in that time.
-const GRACE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5000 });
+const GRACE: Duration = Duration::from_millis(if cfg!(test) { 1500 } else { 5000 });
 
 /// How a child failed, before it becomes an error.
 #[derive(Debug)]
