@@ -1,6 +1,6 @@
 //! The words of `pgstow restore`.
 
-use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords};
+use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
 use clap::Args;
 
 /// `pgstow restore`.
@@ -12,6 +12,9 @@ pub struct RestoreWords {
     /// The database to make: postgres://user@host/new_database. It must not exist, or be empty
     #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
     pub to: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub tables: TableWords,
     /// Workers that fill the database side by side; 1 restores in one single transaction [default: the cores, at most 8]
     #[arg(short, long, value_name = "N", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: Option<u8>,

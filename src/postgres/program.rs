@@ -125,6 +125,11 @@ impl Program {
         ChildInput::of(self.start(Stdio::piped(), Stdio::null())?)
     }
 
+    /// Starts it and writes to its stdin; what it prints goes there.
+    pub fn write_into(self, stdout: Stdio) -> Result<ChildInput> {
+        ChildInput::of(self.start(Stdio::piped(), stdout)?)
+    }
+
     /// Starts it, gives it `input`, and returns all it printed (meant for small answers).
     pub async fn run(self, input: &[u8]) -> Result<Vec<u8>, Failure> {
         let pipes = |mut running: Box<Running>| Ok((running.stdin()?, running.stdout()?, running));

@@ -1,10 +1,11 @@
-//! Runs `pg_restore`, on an archive that arrives as a stream or on one section of it.
+//! Runs `pg_restore`, on an archive that arrives as a stream or on one section of it; or lets it write SQL.
 //!
 //! A stream is one transaction that ends at the first error: either everything of it is there
 //! afterwards or nothing. Nothing is committed before the last block the restore wants has arrived.
 //! It never creates or cleans a database; that is `target`'s part.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::error::Result;
 
@@ -91,6 +92,11 @@ pub fn restore(
     };
     let program = client.program("pg_restore").arg("--single-transaction").args(section);
     conn.dress(program.args(options.arguments())).write()
+}
+
+/// Starts `pg_restore` on a stream, to write the SQL of it into `out`; no database is asked.
+pub fn script(client: &Client, out: Stdio) -> Result<ChildInput> {
+    client.program("pg_restore").args(["--format=custom", "--file=-"]).write_into(out)
 }
 
 /// Runs what comes after the data (indexes, constraints, triggers) with many connections, in an order

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod real;
+mod select;
 mod whole;
 
 use super::sample::{Data, Sample};
