@@ -7,5 +7,5 @@ mod forged;
 mod local;
 mod network;
 mod refused;
-mod scene;
+pub mod scene;
 mod target;

@@ -28,4 +28,5 @@ mod proof;
 mod secrets;
 mod store_faults;
 mod stores;
+mod tables;
 mod there;

@@ -22,18 +22,18 @@ use tokio::io::AsyncWriteExt;
 /// Runs `pgstow fetch`.
 pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Result<()> {
     let settings::Fetch { source, tables, format, output, list, force, check_space, clients } = settings;
-    if output == Some(Output::Stdout) && format == FetchFormat::Archive && std::io::stdout().is_terminal() {
+    let stdout = Some(Output::Stdout);
+    if output == stdout && format == FetchFormat::Archive && std::io::stdout().is_terminal() {
         return Err(Error::usage("an archive is not for a terminal")
             .hint("name a file with -o, or choose --format sql"));
     }
-    let files = || output.iter().chain(&list);
-    let on_stdout = files().filter(|file| **file == Output::Stdout).count();
-    if on_stdout + usize::from(report.is_json()) > 1 {
-        return Err(
-            Error::usage("--json, -o - and --list-file - cannot share stdout").hint("name a file with -o")
-        );
+    let wanting =
+        [("--json", report.is_json()), ("-o -", output == stdout), ("--list-file -", list == stdout)];
+    let wanting: Vec<_> = wanting.into_iter().filter_map(|(words, wants)| wants.then_some(words)).collect();
+    if let [one, other, ..] = *wanting {
+        return Err(Error::usage(format!("{one} and {other} both want stdout")).hint("name a file with -o"));
     }
-    files().try_for_each(|file| file.free_to_write(force))?;
+    output.iter().chain(&list).try_for_each(|file| file.free_to_write(force))?;
 
     let mut source = stop.or(Source::find(source)).await?;
     if !tables.is_empty() || list.is_some() {
@@ -69,12 +69,14 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
     writing.commit().await?;
     drop(following);
 
+    // The rows of one table come without its definition.
+    let of_rows = matches!(format, FetchFormat::Csv | FetchFormat::Copy);
+    let tables = if of_rows { contents.blocks.len() } else { contents.tables() };
     report.say(format!(
-        "fetched {} to {}: {}, {} tables, {} rows; every digest agrees",
+        "fetched {} to {}: {}, {tables} tables, {} rows; every digest agrees",
         source.place(),
         output.name(),
         BinaryBytes(source.plain_bytes()),
-        contents.tables(),
         contents.rows()
     ));
     if *output == Output::Stdout {
@@ -85,7 +87,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         &json!({
             "id": id, "name": name, "output": output.name(), "list_file": list,
             "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
-            "fetched_bytes": source.fetched_bytes(), "tables": contents.tables(), "rows": contents.rows(),
+            "fetched_bytes": source.fetched_bytes(), "tables": tables, "rows": contents.rows(),
             "signature": source.backup.signature,
         }),
     )
