@@ -147,3 +147,14 @@ fn the_smaller_archive_is_one() {
         assert_eq!((toc.tables(), toc.with_data().count()), (4, 2));
     }
 }
+
+#[test]
+fn rows_in_a_table_of_an_extension_come_without_its_definition() {
+    for front in DUMPS.map(front) {
+        let defined_here = |kind: &[u8], name: &[u8]| (kind, name) != (b"TABLE".as_slice(), b"tree");
+        let front = front.keep(|entry| defined_here(entry.desc().unwrap(), entry.tag().unwrap()));
+        let selection = select(&front, &["app.tree"]).unwrap();
+        assert!(kept(&front, &selection).contains(&"TABLE DATA app.tree".to_owned()));
+        assert_eq!((selection.only_defined.len(), selection.left_out.len()), (0, 0));
+    }
+}
