@@ -12,14 +12,16 @@ use crate::error::{Error, Result};
 use age::secrecy::ExposeSecret;
 use age::{DecryptError, Decryptor};
 use age_core::format::{FileKey, Stanza};
-use bytes::{Buf, Bytes};
-use futures_util::TryStreamExt;
+use async_compression::tokio::bufread::ZstdDecoder;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, TryStreamExt};
 use std::future::Future;
-use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -27,6 +29,8 @@ use tokio::sync::mpsc;
 const CHUNK: (u64, u64) = (64 << 10, 16);
 /// Bytes fetched where nobody said how far the reading goes: a header, or the last chunk.
 const GLANCE: u64 = 64 << 10;
+/// Most bytes of plaintext sent at once.
+const PIECE: usize = 256 << 10;
 /// No frame is larger, compressed or not; anything that is, was not written by pgstow.
 const LARGEST_FRAME: u64 = 64 << 20;
 
@@ -83,8 +87,8 @@ impl age::Identity for Once<'_> {
 
 /// Sends the plaintext of `wanted`, in that order, from a thread of its own.
 ///
-/// `stored_len` is the length of the object that `fetch` reads. At most one frame is in memory,
-/// compressed and not, besides what `fetch` reads ahead.
+/// `stored_len` is the length of the object that `fetch` reads; the pieces ascend. One compressed frame
+/// and zstd's window are in memory, besides what `fetch` reads ahead and a few pieces on their way.
 ///
 /// # Errors
 /// `fetch`'s own; [`Kind::Settings`](crate::error::Kind::Settings) where the key does not open the
@@ -100,27 +104,25 @@ pub fn pieces(
         let reach = Arc::new(Reach::default());
         let mut compressed = open(Window::new(fetch, stored_len, Arc::clone(&reach)), &key)?;
         let payload = reach.at.load(Ordering::Relaxed);
-        let mut last: Option<(u64, Bytes)> = None;
-        for (number, piece) in wanted.iter().enumerate() {
-            let frame = &piece.frame;
-            let bytes = match last.take() {
-                Some((offset, bytes)) if offset == frame.compressed_offset => bytes,
+        let mut opened: Option<Opened> = None;
+        for (number, Piece { frame, wanted: range }) in wanted.iter().enumerate() {
+            let frame = match opened.take() {
+                // Neighbours in one frame share the work of opening it.
+                Some(before) if before.is(frame) => before,
                 _ => {
                     let end = run_end(wanted.get(number..).unwrap_or_default());
                     let chunks = end.div_ceil(CHUNK.0);
                     let stored = if key.identities.is_some() { chunks * (CHUNK.0 + CHUNK.1) } else { end };
                     reach.until.store(payload.saturating_add(stored), Ordering::Relaxed);
-                    read_frame(&mut *compressed, frame)?
+                    Opened::read(&mut *compressed, frame)?
                 }
             };
-            last = Some((frame.compressed_offset, bytes.clone()));
-            let index = |at: u64| usize::try_from(at).ok().filter(|at| *at <= bytes.len());
-            let (Some(from), Some(to)) = (index(piece.wanted.start), index(piece.wanted.end)) else {
-                return Err(Error::verify("the inventory asks for bytes that a frame does not have"));
-            };
-            // Where nobody listens any more, they know why.
-            if from < to && plain.blocking_send(bytes.slice(from..to)).is_err() {
-                return Ok(());
+            let frame = opened.insert(frame);
+            while let Some(bytes) = frame.next(range)? {
+                // Where nobody listens any more, they know why.
+                if plain.blocking_send(bytes).is_err() {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -142,28 +144,61 @@ fn run_end(pieces: &[Piece]) -> u64 {
     end.unwrap_or_default()
 }
 
-fn read_frame(compressed: &mut dyn Seekable, frame: &FrameSpan) -> Result<Bytes> {
-    let sizes = [frame.compressed_len, frame.plain_len];
-    let [Ok(compressed_len), Ok(plain_len)] = sizes.map(|size| usize::try_from(size.min(LARGEST_FRAME + 1)))
-    else {
-        return Err(Error::verify("the inventory speaks of a frame of impossible size"));
-    };
-    if sizes.iter().any(|size| *size > LARGEST_FRAME) {
-        return Err(Error::verify("the inventory speaks of a frame of impossible size"));
+/// A frame that agreed with its digest, and how far its plaintext has been read.
+struct Opened {
+    span: FrameSpan,
+    plain: ZstdDecoder<Cursor<Vec<u8>>>,
+    at: u64,
+}
+
+impl Opened {
+    fn read(compressed: &mut dyn Seekable, span: &FrameSpan) -> Result<Self> {
+        if span.compressed_len.max(span.plain_len) > LARGEST_FRAME {
+            return Err(Error::verify("the inventory speaks of a frame of impossible size"));
+        }
+        // A seek to where it already is would forget the chunk at hand.
+        if compressed.stream_position().map_err(damaged)? != span.compressed_offset {
+            compressed.seek(SeekFrom::Start(span.compressed_offset)).map_err(damaged)?;
+        }
+        let mut bytes = Vec::new();
+        compressed.take(span.compressed_len).read_to_end(&mut bytes).map_err(damaged)?;
+        if Tally::of(&bytes).sha256 != span.sha256 {
+            return Err(not_said(span));
+        }
+        Ok(Self { span: *span, plain: decompress(Cursor::new(bytes)), at: 0 })
     }
-    // A seek to where it already is would forget the chunk at hand.
-    if compressed.stream_position().map_err(damaged)? != frame.compressed_offset {
-        compressed.seek(SeekFrom::Start(frame.compressed_offset)).map_err(damaged)?;
+
+    fn is(&self, span: &FrameSpan) -> bool {
+        self.span.compressed_offset == span.compressed_offset
     }
-    let mut bytes = Vec::new();
-    compressed.take(compressed_len as u64).read_to_end(&mut bytes).map_err(damaged)?;
-    if Tally::of(&bytes).sha256 != frame.sha256 {
-        let at = frame.plain_offset;
-        return Err(Error::verify(format!(
-            "the frame at byte {at} of the dump is not what the inventory says"
-        )));
+
+    /// The next bytes of this range of its plaintext; `None` when it is through.
+    fn next(&mut self, range: &Range<u64>) -> Result<Option<Bytes>> {
+        while self.at < range.end {
+            let target = if self.at < range.start { range.start } else { range.end };
+            let room = usize::try_from(target - self.at).map_or(PIECE, |left| left.min(PIECE));
+            let mut piece = BytesMut::with_capacity(room).limit(room);
+            while piece.has_remaining_mut() {
+                // Memory is always ready, so the future never waits.
+                match self.plain.read_buf(&mut piece).now_or_never() {
+                    Some(Ok(1..)) => {}
+                    Some(Err(e)) => return Err(not_said(&self.span).because(e)),
+                    _ => return Err(not_said(&self.span)),
+                }
+            }
+            let skipped = self.at < range.start;
+            self.at += room as u64;
+            if !skipped {
+                return Ok(Some(piece.into_inner().freeze()));
+            }
+        }
+        Ok(None)
     }
-    decompress(&bytes, plain_len).map(Bytes::from)
+}
+
+fn not_said(span: &FrameSpan) -> Error {
+    let at = span.plain_offset;
+    Error::verify(format!("the frame at byte {at} of the dump is not what the inventory says"))
 }
 
 trait Seekable: Read + Seek {}
@@ -232,7 +267,7 @@ impl BufRead for Window {
 
 impl Read for Window {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(out)?;
+        let count = Read::read(&mut self.fill_buf()?, out)?;
         self.consume(count);
         Ok(count)
     }

@@ -1,6 +1,6 @@
 //! Shares a dump's data out among workers: each part is an archive of its own for one `pg_restore`.
 
-use crate::archive::{Front, Section, rows_begin, rows_end};
+use crate::archive::{Front, Section, TocEntry, rows_begin, rows_end};
 use crate::inventory::{Block, Inventory, Kind};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -54,11 +54,46 @@ pub fn fair_share(inventory: &Inventory, jobs: usize) -> u64 {
     (inventory.archive.bytes / FOR_EACH / (jobs as u64).max(1)).clamp(SMALLEST, LARGEST)
 }
 
+/// What is made before any data, but for the grants: they could forbid an owner to fill its own tables.
+pub fn before(front: &Front) -> Front {
+    choose(front, |section, entry| section == Section::PreData && !entry.is_grant())
+}
+
+/// What is made when all data is there. The grants on large objects are not: they go with these.
+pub fn after(front: &Front) -> Front {
+    choose(front, |section, entry| {
+        section == Section::PostData || section == Section::PreData && entry.is_grant()
+    })
+}
+
+fn choose(front: &Front, wanted: impl Fn(Section, &TocEntry) -> bool) -> Front {
+    let wanted = front.toc.sections().filter(|(section, entry)| wanted(*section, entry));
+    let ids: BTreeSet<i32> = wanted.map(|(_, entry)| entry.dump_id()).collect();
+    front.keep(|entry| ids.contains(&entry.dump_id()))
+}
+
+/// Data that must be loaded after, or before, other data: an extension's tables have their foreign keys
+/// from the beginning.
+fn ordered(front: &Front) -> BTreeSet<i32> {
+    let with_data: BTreeSet<i32> = front.toc.with_data().map(TocEntry::dump_id).collect();
+    let mut ordered = BTreeSet::new();
+    for entry in front.toc.with_data() {
+        for other in entry.dependencies().filter(|id| with_data.contains(id)) {
+            ordered.extend([entry.dump_id(), other]);
+        }
+    }
+    ordered
+}
+
 /// The parts, largest first: neighbouring small tables together, a table larger than `share` in
-/// stretches of whole rows, and all that is not rows (sequences, large objects) in one.
+/// stretches of whole rows, and in one, in the archive's order, all that is not rows (sequences, large
+/// objects) or depends on other data.
 pub fn parts(inventory: &Inventory, front: &Front, share: u64) -> Vec<Part> {
-    let (rows, others): (Vec<&Block>, Vec<&Block>) =
-        inventory.blocks.iter().partition(|block| block.kind == Kind::Table && block.rows.is_some());
+    let ordered = ordered(front);
+    let free = |block: &&Block| {
+        block.kind == Kind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
+    };
+    let (rows, others): (Vec<&Block>, Vec<&Block>) = inventory.blocks.iter().partition(free);
     let of_rows: BTreeSet<i32> = rows.iter().map(|block| block.dump_id).collect();
     let mut parts = Vec::new();
 
