@@ -39,12 +39,14 @@ mod small;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use frames::FRAME;
 pub use hold_back::HELD_BACK;
-pub use pieces::{Fetch, Key, Piece, pieces};
+pub use pieces::{Key, Piece, pieces};
 pub use small::{open, seal};
 pub use tally::Tally;
+pub use window::Fetch;
 
 use crate::error::{Error, Kind, Result};
 use buffers::Pool;

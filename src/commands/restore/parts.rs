@@ -231,4 +231,55 @@ mod tests {
             }
         }
     }
+
+    /// The table of contents with one more dependency.
+    fn depending(front: &Front, entry: i32, on: i32) -> Front {
+        let mut bytes = front.header.raw().to_vec();
+        bytes.extend(front.toc.raw().next().unwrap());
+        for each in front.toc.entries() {
+            // Dependencies end with an absent text; the offset follows.
+            let (head, end) = each.raw().split_at(each.raw().len() - 14);
+            bytes.extend(head);
+            if each.dump_id() == entry {
+                let on = on.to_string();
+                bytes.extend([0, u8::try_from(on.len()).unwrap(), 0, 0, 0]);
+                bytes.extend(on.bytes());
+            }
+            bytes.extend(end);
+        }
+        Front::read(&bytes).unwrap()
+    }
+
+    #[test]
+    fn data_that_depends_on_data_stays_together_and_in_order() {
+        let inventory = inventory(40);
+        let front = Front::read(&inventory.archive.preamble).unwrap();
+        let tables: Vec<i32> =
+            inventory.blocks.iter().filter(|block| block.rows.is_some()).map(|block| block.dump_id).collect();
+        let [first, .., last] = tables[..] else { panic!("{tables:?}") };
+        let front = depending(&front, last, first);
+        let parts = parts(&inventory, &front, 1);
+        let together: Vec<_> = parts.iter().filter(|part| part.entries.contains(&first)).collect();
+        assert_eq!(together.len(), 1);
+        assert!(together[0].entries.contains(&last) && together[0].rows_of.is_none(), "{together:?}");
+        assert!(together[0].label.starts_with("sequences"));
+        assert!(together[0].stretches.is_sorted_by_key(|stretch| stretch.start));
+        let all: u64 = parts.iter().map(Part::bytes).sum();
+        assert_eq!(all, inventory.archive.bytes - inventory.archive.preamble.len() as u64);
+    }
+
+    #[test]
+    fn every_entry_is_restored_once() {
+        let inventory = inventory(40);
+        let front = Front::read(&inventory.archive.preamble).unwrap();
+        let count = |front: &Front| front.toc.entries().iter().filter(|entry| !entry.is_setting()).count();
+        let of_parts: BTreeSet<i32> =
+            parts(&inventory, &front, 1 << 40).into_iter().flat_map(|part| part.entries).collect();
+        let (before, after) = (before(&front), after(&front));
+        assert_eq!(count(&before) + of_parts.len() + count(&after), count(&front));
+        assert!(!before.toc.entries().iter().any(TocEntry::is_grant));
+        for some in [&before, &after] {
+            assert_eq!(some.toc.entries().iter().filter(|entry| entry.is_setting()).count(), 3);
+        }
+    }
 }
