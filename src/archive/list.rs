@@ -6,9 +6,6 @@ use super::header::Compression;
 use super::part::Front;
 use super::toc::TocEntry;
 
-/// Entries that a list does not have: they are restored in any case, or with the database only.
-const UNLISTED: [&[u8]; 5] = [b"ENCODING", b"STDSTRINGS", b"SEARCHPATH", b"DATABASE", b"DATABASE PROPERTIES"];
-
 impl Front {
     /// The list, in the dump's encoding. A line may be moved, or put out of action by a `;` before it.
     pub fn list(&self) -> Vec<u8> {
@@ -48,10 +45,14 @@ impl Front {
 
 fn is_listed(entry: &TocEntry) -> bool {
     let (desc, _, tag) = entry.identity();
-    let about_the_database =
-        matches!(desc, b"ACL" | b"COMMENT" | b"SECURITY LABEL") && tag.starts_with(b"DATABASE ");
+    // A restore into a database that exists does nothing about these; settings it reads in any case.
+    let of_the_database = match desc {
+        b"DATABASE" | b"DATABASE PROPERTIES" => true,
+        b"ACL" | b"COMMENT" | b"SECURITY LABEL" => tag.starts_with(b"DATABASE "),
+        _ => false,
+    };
     let does_something = entry.had_dumper() || entry.defn().is_some_and(|defn| !defn.is_empty());
-    does_something && !about_the_database && !UNLISTED.contains(&desc)
+    does_something && !of_the_database && !entry.is_setting()
 }
 
 /// A name with a newline must not begin a line of its own.

@@ -43,9 +43,6 @@ const REFRESH: &[u8] = b"MATERIALIZED VIEW DATA";
 /// Kinds of entries that say something about any other.
 const REMARKS: [&[u8]; 3] = [b"ACL", b"COMMENT", b"SECURITY LABEL"];
 
-/// What every archive has: settings for the session that restores, and the database itself.
-const ALWAYS: [&[u8]; 4] = [b"ENCODING", b"STDSTRINGS", b"SEARCHPATH", b"DATABASE"];
-
 /// What was chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -172,7 +169,9 @@ impl<'t> Choice<'t> {
     }
 
     fn keep_all(&mut self) {
-        let always = self.toc.entries().iter().filter(|entry| ALWAYS.contains(&kind(entry)));
+        // What every archive has: settings of the session that restores, and the database itself.
+        let always =
+            self.toc.entries().iter().filter(|entry| entry.is_setting() || kind(entry) == b"DATABASE");
         self.kept.extend(always.map(TocEntry::dump_id));
         // Which extension fills a table that the dump does not define, nobody says.
         let extensions = self.toc.entries().iter().filter(|entry| kind(entry) == b"EXTENSION");
