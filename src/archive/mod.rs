@@ -35,6 +35,8 @@ mod roles;
 mod toc;
 mod unordered;
 
+#[cfg(any(test, fuzzing))]
+pub mod promises;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
