@@ -29,3 +29,4 @@ mod secrets;
 mod store_faults;
 mod stores;
 mod there;
+mod tried;
