@@ -76,7 +76,6 @@ fn libpgdump_reads_the_same() {
         if ours.header.compression != Compression::None {
             continue;
         }
-        println!("{name}");
         let seekable = with_offsets(&bytes, &ours);
         let theirs = libpgdump::format::custom::read_archive(&mut Cursor::new(&seekable)).unwrap();
         assert_eq!(ours.header.server_version, theirs.server_version);
@@ -113,7 +112,7 @@ fn libpgdump_reads_the_same() {
             assert_eq!(ours.section(), section);
         }
 
-        assert_eq!(ours.blocks.len(), theirs.data.len() + theirs.blobs.len());
+        assert_eq!(ours.blocks.len(), theirs.data.len() + theirs.blobs.len(), "{name}");
         for block in &ours.blocks {
             if let Some(objects) = block.objects {
                 let theirs = &theirs.blobs[&block.dump_id];
