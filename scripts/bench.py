@@ -4,7 +4,7 @@
 Ratios are taken pair by pair, A B A B, from one run on one machine: absolute times of a shared
 machine mean little. Started by `make bench`, which builds everything it needs.
 
-    bench.py --pgstow BIN --garage BIN [--scale 1] [--rounds 3] [--memory 0.1,1,5] [--tables 20000] [--only backup,restore,…]
+    bench.py --pgstow BIN --garage BIN [--reader BIN] [--scale 1] [--rounds 3] [--memory 0.1,1,5] [--tables 20000] [--only backup,restore,…]
 """
 
 import argparse
@@ -183,11 +183,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pgstow", required=True)
     parser.add_argument("--garage", required=True)
+    parser.add_argument("--reader", help="the benchmark of benches/reader.rs, built")
     parser.add_argument("--scale", default="1")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="0.1,1,5")
     parser.add_argument("--tables", type=int, default=20000)
-    parser.add_argument("--only", default="backup,restore,jobs,tables,memory,start")
+    parser.add_argument("--only", default="backup,reader,restore,jobs,tables,memory,start")
     options = parser.parse_args()
     only = options.only.split(",")
     pgstow = options.pgstow
@@ -220,6 +221,11 @@ def main():
             compare("`backup` to S3 / `pg_dump -Fc -Z0 >/dev/null`", to_s3, f"{dump} > /dev/null", options.rounds)
             compare("`backup` to S3 / `pg_dump \\| zstd -3 -T0 \\| age \\| aws s3 cp -`", to_s3, pipeline, options.rounds)
             print()
+        if "reader" in only and options.reader:
+            measure(f"{dump} | cat > {work}/bench.dump")
+            subprocess.run([options.reader, work / "bench.dump", *shlex.split(dump)], check=True)
+            (work / "bench.dump").unlink()
+            print(flush=True)
         if "restore" in only:
             measure(to_s3)
             measure(pipeline)

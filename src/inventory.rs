@@ -186,7 +186,7 @@ impl Inventory {
 
     /// What may be told to everyone.
     pub fn totals(&self) -> Totals {
-        let rows = self.blocks.iter().filter_map(|block| block.rows).sum();
+        let rows = self.blocks.iter().filter_map(|block| block.rows).fold(0, u64::saturating_add);
         Totals { tables: self.archive.tables, rows }
     }
 

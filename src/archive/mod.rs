@@ -39,6 +39,8 @@ mod select;
 mod toc;
 mod unordered;
 
+#[cfg(any(test, fuzzing))]
+pub mod promises;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]

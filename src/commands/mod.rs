@@ -13,7 +13,7 @@ mod shrink;
 mod source;
 mod tables;
 pub mod verify;
-mod watch;
+pub mod watch;
 
 use crate::error::Result;
 use crate::settings::StoreSettings;

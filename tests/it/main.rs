@@ -30,3 +30,4 @@ mod store_faults;
 mod stores;
 mod tables;
 mod there;
+mod tried;

@@ -1,5 +1,6 @@
 //! The reader against archives of our own making and against real ones.
 
+mod corpus;
 mod hostile;
 mod real;
 mod select;
