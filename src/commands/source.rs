@@ -21,6 +21,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use tokio::io::AsyncWrite;
 
+/// No server has so many roles, in bytes of SQL.
+const MOST_GLOBALS: u64 = 64 << 20;
+
 /// A backup that was found, with the keys to it.
 pub struct Source {
     store: Arc<dyn Store>,
@@ -193,8 +196,22 @@ impl Source {
     /// Reads the inventory, checked like everything else; `None` for a backup that has none.
     pub async fn inventory(&self) -> Result<Option<Inventory>> {
         let Some(object) = self.backup.manifest.inventory() else { return Ok(None) };
+        let plain = self.small(object, inventory::LARGEST).await?;
+        Inventory::from_bytes(&plain).map(Some).map_err(|e| self.explain(e))
+    }
+
+    /// Reads roles and memberships as SQL, checked like everything else; `None` for a backup that has none.
+    pub async fn globals(&self) -> Result<Option<Vec<u8>>> {
+        match self.backup.manifest.globals() {
+            Some(object) => self.small(object, MOST_GLOBALS).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads one of the objects beside the dump into memory; one larger than `limit` is not what it claims.
+    async fn small(&self, object: &Object, limit: u64) -> Result<Vec<u8>> {
         let key = self.place().key(&object.key);
-        if object.plain_bytes.max(object.stored_bytes) > inventory::LARGEST {
+        if object.plain_bytes.max(object.stored_bytes) > limit {
             return Err(Error::verify(format!("{key} is too large to be what its name says")));
         }
         let keys = self.keys()?;
@@ -203,18 +220,15 @@ impl Source {
             .map_err(|e| missing(e, &key))?;
         let pieces: Vec<Bytes> = pieces.try_collect().await?;
         let stored = Bytes::from(pieces.concat());
+        let what = object.key.split('.').next().unwrap_or_default();
         let read = async {
-            agree(
-                "inventory's stored bytes",
-                &Tally::of(&stored),
-                object.stored_bytes,
-                &object.stored_sha256,
-            )?;
+            let tally = Tally::of(&stored);
+            agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, &object.stored_sha256)?;
             let plain = open(stored.clone(), keys, object.plain_bytes).await?;
-            agree("inventory", &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
-            Inventory::from_bytes(&plain)
+            agree(what, &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
+            Ok(plain)
         };
-        read.await.map(Some).map_err(|e| self.explain(e))
+        read.await.map_err(|e| self.explain(e))
     }
 
     /// What opens this backup's objects; `None` where they were never encrypted.

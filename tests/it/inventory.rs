@@ -324,7 +324,7 @@ fn an_inventory_that_cannot_be_stored_leaves_nothing_behind() {
     assert!(place.keys().is_empty(), "{:?}", place.keys());
     proxy.heal();
     backup().succeeds();
-    assert_eq!(place.keys().len(), 3, "{:?}", place.keys());
+    assert_eq!(place.keys().len(), 4, "{:?}", place.keys());
 }
 
 #[test]

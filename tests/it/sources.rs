@@ -1,0 +1,4 @@
+//! What a backup is taken from, and what comes along: one run at a time, the server's roles.
+
+mod globals;
+mod lock;
