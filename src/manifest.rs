@@ -182,7 +182,7 @@ impl Manifest {
     }
 
     fn object(&self, what: &str) -> Option<&Object> {
-        let is_it = |object: &&Object| object.key.split('.').next() == Some(what);
+        let is_it = |object: &&Object| object.key.split('.').next() == what.split('.').next();
         self.objects.iter().find(is_it)
     }
 

@@ -4,6 +4,7 @@ use super::shared::ServerWords;
 use super::shipping::ShippingWords;
 use super::values::percent;
 use clap::Args;
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// `pgstow backup`.
@@ -12,6 +13,12 @@ pub struct BackupWords {
     /// The database: postgres://user@host/database, or host=… dbname=… [default: what PG* variables say]
     #[arg(value_name = "URL", env = "DATABASE_URL")]
     pub url: Option<String>,
+    /// Back up the output of this command instead, if it exits with 0; needs --name
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+    /// Back up what comes on stdin instead. Whether its producer ended well cannot be known; needs --name
+    #[arg(long, env = "PGSTOW_STDIN")]
+    pub stdin: bool,
     /// Under what to keep it [default: the database's name]
     #[arg(short, long, env = "PGSTOW_NAME")]
     pub name: Option<String>,

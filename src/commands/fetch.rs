@@ -3,6 +3,7 @@
 use super::source::Source;
 use crate::archive::Contents;
 use crate::error::{Error, Kind, Result};
+use crate::manifest;
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
@@ -18,7 +19,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
     match &settings.output {
         Some(path) => free_to_write(path, settings.force)?,
         None if std::io::stdout().is_terminal() => {
-            return Err(Error::usage("an archive is not for a terminal")
+            return Err(Error::usage("a backup is not for a terminal")
                 .hint("name a file with -o, or pipe it: pgstow fetch … -o - | pg_restore -f app.sql"));
         }
         None if report.is_json() => {
@@ -100,7 +101,12 @@ async fn deliver(
     instead: Option<&[u8]>,
     sink: &mut (impl AsyncWrite + Unpin + Send),
 ) -> Result<Option<Contents>> {
-    let Some(bytes) = instead else { return source.stream(sink).await.map(Some) };
+    let Some(bytes) = instead else {
+        return match source.kind() {
+            manifest::Kind::Postgres => source.stream(sink).await.map(Some),
+            manifest::Kind::Stream => source.bytes(sink).await.map(|()| None),
+        };
+    };
     let written = async {
         sink.write_all(bytes).await?;
         sink.flush().await

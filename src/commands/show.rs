@@ -72,6 +72,7 @@ fn text(store: &str, backup: &Backup) -> String {
     let mut line = |what: &str, value: String| lines.push((what.to_owned(), value));
     line("backup", manifest.id.to_string());
     line("name", manifest.name.to_string());
+    line("kind", manifest.kind.to_string());
     line("store", store.to_owned());
     line("folder", backup.place.key(""));
     let ago = age(Timestamp::now().since(manifest.started_at));

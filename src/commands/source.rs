@@ -7,10 +7,10 @@ use crate::catalogue::{self, Backup, Found};
 use crate::download::{self, download};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::{self, Inventory};
-use crate::manifest::{Encryption, Object};
+use crate::manifest::{self, Encryption, Object};
 use crate::names::{Name, Place};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
-use crate::pipeline::{self, Tally, Unpack, Unpacked, open};
+use crate::pipeline::{self, Tally, Unpack, Unpacked, Watch, open};
 use crate::progress::{Direction, Progress};
 use crate::settings;
 use crate::signing::VerifyKey;
@@ -114,6 +114,11 @@ impl Source {
         &self.backup.place
     }
 
+    /// What it is a backup of.
+    pub fn kind(&self) -> manifest::Kind {
+        self.backup.manifest.kind
+    }
+
     /// The store it lies in.
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
@@ -144,11 +149,25 @@ impl Source {
         self.pass(&mut tokio::io::sink(), ArchiveWatch::with_digests(self.progress.clone())).await
     }
 
+    /// Streams the plaintext, whatever it is, into `sink`; the last bytes only after everything has agreed.
+    pub async fn bytes(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<()> {
+        self.pass_by(sink, &mut ()).await
+    }
+
     async fn pass(
         &self,
         sink: &mut (impl AsyncWrite + Unpin + Send),
         mut watch: ArchiveWatch,
     ) -> Result<Contents> {
+        self.pass_by(sink, &mut watch).await?;
+        watch.finish()
+    }
+
+    async fn pass_by(
+        &self,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+        watch: &mut dyn Watch,
+    ) -> Result<()> {
         let key = self.place().key(&self.dump.key);
         let fetched = Arc::clone(&self.progress.stored);
         let stored = download(Arc::clone(&self.store), &key, self.dump.stored_bytes, self.reading)
@@ -166,8 +185,8 @@ impl Source {
             agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
             agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
         };
-        pipeline::unpack(stored, how, &mut watch, sink, check).await.map_err(|e| self.explain(e))?;
-        watch.finish()
+        pipeline::unpack(stored, how, watch, sink, check).await.map_err(|e| self.explain(e))?;
+        Ok(())
     }
 }
 

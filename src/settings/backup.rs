@@ -1,8 +1,8 @@
 //! The settings of `pgstow backup`.
 
-use super::{Shipping, name, server};
+use super::{Command, Shipping, name, server, variable};
 use crate::cli::BackupWords;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::names::Name;
 use crate::postgres::{ConnInfo, DumpOptions, clients::Search};
 use std::time::Duration;
@@ -11,9 +11,32 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Backup {
     /// What to back up.
-    pub database: Database,
+    pub what: What,
     /// Where to, and how.
     pub shipping: Shipping,
+}
+
+/// What to back up.
+#[derive(Debug)]
+pub enum What {
+    /// A database.
+    Database(Box<Database>),
+    /// Whatever somebody else produces.
+    Stream {
+        /// Under what to keep it.
+        name: Name,
+        /// Who produces it.
+        producer: Producer,
+    },
+}
+
+/// Who produces a stream.
+#[derive(Debug)]
+pub enum Producer {
+    /// This command.
+    Command(Command),
+    /// Whoever writes to our stdin.
+    Stdin,
 }
 
 /// A database to be backed up.
@@ -43,8 +66,39 @@ impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
         let shipping = Shipping::read(&words.shipping)?;
+        let what = match producer(&words)? {
+            Some(producer) => What::Stream { name: stream_name(&words)?, producer },
+            None => What::Database(Box::new(Database::read(words)?)),
+        };
+        Ok(Self { what, shipping })
+    }
+}
+
+/// Who produces the stream, where it is one.
+fn producer(words: &BackupWords) -> Result<Option<Producer>> {
+    let command = Command::read(&words.command);
+    // DATABASE_URL is the application's, and its command may want it.
+    let database = words.url.as_ref().filter(|url| variable("DATABASE_URL").as_ref() != Some(url));
+    match (command, words.stdin) {
+        (None, false) => Ok(None),
+        (Some(_), true) => Err(Error::usage("--stdin and a command contradict each other")),
+        _ if database.is_some() => Err(Error::usage("a database and a stream are two backups")
+            .hint("leave the URL out, or the command and --stdin")),
+        (Some(command), false) => Ok(Some(Producer::Command(command))),
+        (None, true) => Ok(Some(Producer::Stdin)),
+    }
+}
+
+fn stream_name(words: &BackupWords) -> Result<Name> {
+    name(words.name.as_deref())?.ok_or_else(|| {
+        Error::usage("a stream has no name of its own").hint("give one with --name, as --name portal/users")
+    })
+}
+
+impl Database {
+    fn read(words: BackupWords) -> Result<Self> {
         let (connection, clients) = server(words.url.as_deref().unwrap_or_default(), &words.server)?;
-        let database = Database {
+        Ok(Self {
             connection,
             name: name(words.name.as_deref())?,
             dump: DumpOptions {
@@ -62,7 +116,6 @@ impl Backup {
             warn_shrink: words.warn_shrink,
             fail_shrink: words.fail_shrink,
             allow_pooled: words.server.allow_pooled,
-        };
-        Ok(Self { database, shipping })
+        })
     }
 }

@@ -4,6 +4,7 @@
 //! beats the settings file, the file beats the default.
 
 mod backup;
+mod command;
 mod fetch;
 mod file;
 mod keygen;
@@ -16,7 +17,8 @@ mod show;
 mod store;
 mod verify;
 
-pub use backup::{Backup, Database};
+pub use backup::{Backup, Database, Producer, What};
+pub use command::{Command, Feed};
 pub use fetch::Fetch;
 pub use keygen::Keygen;
 pub use keys::Encryption;

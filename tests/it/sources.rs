@@ -1,4 +1,5 @@
 //! What a backup is taken from, and what comes along: one run at a time, the server's roles.
 
+mod command;
 mod globals;
 mod lock;

@@ -2,12 +2,13 @@
 
 mod database;
 mod shipment;
+mod stream;
 
 use super::list::age;
 use crate::error::Result;
 use crate::manifest::Totals;
 use crate::report::Report;
-use crate::settings;
+use crate::settings::{self, What};
 use crate::signal::Stop;
 use indicatif::BinaryBytes;
 use serde_json::json;
@@ -15,18 +16,24 @@ use shipment::Delivered;
 
 /// Runs `pgstow backup`.
 pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
-    let delivered = database::back_up(&settings.database, &settings.shipping, report, stop).await?;
+    let shipping = &settings.shipping;
+    let delivered = match &settings.what {
+        What::Database(database) => database::back_up(database, shipping, report, stop).await?,
+        What::Stream { name, producer } => stream::back_up(name, producer, shipping, report, stop).await?,
+    };
     say_done(report, &delivered)
 }
 
 fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) -> Result<()> {
     let plain = manifest.dump()?.plain_bytes;
-    let Totals { tables, rows } = manifest.totals.unwrap_or_default();
+    let counted = manifest.totals.map(|Totals { tables, rows }| format!("{tables} tables, {rows} rows, "));
     report.say(format!(
-        "stored {} of {}: {tables} tables, {rows} rows, {} of dump in {} stored, {}",
+        "stored {} of {}: {}{} of {} in {} stored, {}",
         manifest.id,
         manifest.name,
+        counted.unwrap_or_default(),
         BinaryBytes(plain),
+        manifest.kind.dump(),
         BinaryBytes(manifest.stored_bytes()),
         age(manifest.duration()),
     ));
@@ -42,8 +49,8 @@ fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) -> R
             "plain_bytes": plain,
             "stored_bytes": manifest.stored_bytes(),
             "duration_s": manifest.duration().as_secs_f64(),
-            "tables": tables,
-            "rows": rows,
+            "tables": manifest.totals.map(|totals| totals.tables),
+            "rows": manifest.totals.map(|totals| totals.rows),
             "read_back": read_back,
         }),
     )
