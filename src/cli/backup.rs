@@ -13,6 +13,12 @@ pub struct BackupWords {
     /// The database: postgres://user@host/database, or host=… dbname=… [default: what PG* variables say]
     #[arg(value_name = "URL", env = "DATABASE_URL")]
     pub url: Option<String>,
+    /// Back up every database of the server, each on its own, templates left out; --name stands before theirs
+    #[arg(long, env = "PGSTOW_ALL_DATABASES")]
+    pub all_databases: bool,
+    /// With --all-databases: not these, * and ? stand for anything; repeatable, in the variable one a line
+    #[arg(long, value_name = "PATTERN", env = "PGSTOW_EXCLUDE", value_delimiter = '\n')]
+    pub exclude: Vec<String>,
     /// Back up the output of this command instead, if it exits with 0; needs --name
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

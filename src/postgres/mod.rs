@@ -11,6 +11,7 @@ pub mod clients;
 pub mod cluster;
 pub mod conninfo;
 pub mod count;
+pub mod databases;
 pub mod dump;
 mod extra;
 pub mod globals;

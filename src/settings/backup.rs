@@ -21,6 +21,13 @@ pub struct Backup {
 pub enum What {
     /// A database.
     Database(Box<Database>),
+    /// Every database of a server.
+    Every {
+        /// How to back up each; its name, where there is one, stands before theirs.
+        each: Box<Database>,
+        /// Patterns of those to leave out.
+        exclude: Vec<String>,
+    },
     /// Whatever somebody else produces.
     Stream {
         /// Under what to keep it.
@@ -40,7 +47,7 @@ pub enum Producer {
 }
 
 /// A database to be backed up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Database {
     /// Which.
     pub connection: ConnInfo,
@@ -66,9 +73,20 @@ impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
         let shipping = Shipping::read(&words.shipping)?;
-        let what = match producer(&words)? {
-            Some(producer) => What::Stream { name: stream_name(&words)?, producer },
-            None => What::Database(Box::new(Database::read(words)?)),
+        let what = match (producer(&words)?, words.all_databases) {
+            (Some(_), true) => {
+                return Err(Error::usage("--all-databases and a stream contradict each other"));
+            }
+            (Some(producer), false) => What::Stream { name: stream_name(&words)?, producer },
+            (None, true) => {
+                let exclude = words.exclude.clone();
+                What::Every { each: Box::new(Database::read(words)?), exclude }
+            }
+            (None, false) if !words.exclude.is_empty() => {
+                return Err(Error::usage("--exclude leaves databases out of --all-databases")
+                    .hint("for tables it is --exclude-table"));
+            }
+            (None, false) => What::Database(Box::new(Database::read(words)?)),
         };
         Ok(Self { what, shipping })
     }

@@ -19,11 +19,16 @@ use crate::signal::Stop;
 use crate::store::Store;
 use indicatif::BinaryBytes;
 use std::sync::Arc;
+use tokio::sync::OnceCell;
 
-/// Backs one database up.
+/// The server's roles, once they were read, or why there are none.
+pub type Roles = OnceCell<(Globals, Option<Vec<u8>>)>;
+
+/// Backs one database up. The `roles` of its server are read once, however many databases it has.
 pub async fn back_up(
     database: &settings::Database,
     shipping: &Shipping,
+    roles: &Roles,
     report: &Report,
     stop: &Stop,
 ) -> Result<Delivered> {
@@ -37,7 +42,7 @@ pub async fn back_up(
     ));
     let pg_dump = dump(&run.client, &database.connection, &database.dump)?;
     let watch = ArchiveWatch::with_digests(run.shipment.progress.clone());
-    let judge = async |watch, frames: &[FrameSpan]| run.judge(watch, frames).await;
+    let judge = async |watch, frames: &[FrameSpan]| run.judge(watch, frames, roles).await;
     run.shipment.deliver(pg_dump, watch, judge, report, stop).await
 }
 
@@ -95,10 +100,10 @@ impl<'a> Run<'a> {
     }
 
     /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.
-    async fn judge(&self, watch: ArchiveWatch, frames: &[FrameSpan]) -> Result<Beside> {
+    async fn judge(&self, watch: ArchiveWatch, frames: &[FrameSpan], roles: &Roles) -> Result<Beside> {
         let inventory = Inventory::new(watch.finish()?, frames);
         self.compare_with_last(&inventory)?;
-        let (globals_status, globals) = self.globals().await;
+        let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
         Ok(Beside { totals: Some(inventory.totals()), inventory: Some(inventory), globals, globals_status })
     }
 
