@@ -62,15 +62,18 @@ pub struct Manifest {
 pub enum Kind {
     /// One PostgreSQL database, as a custom-format archive of `pg_dump`.
     Postgres,
+    /// One PostgreSQL database, as `pg_dump`'s plain text.
+    Sql,
     /// The output of any command.
     Stream,
 }
 
 impl Kind {
-    /// What the dump object's file name begins with.
+    /// What the dump object's file name begins with, up to how it is compressed.
     pub fn dump(self) -> &'static str {
         match self {
             Kind::Postgres => "dump",
+            Kind::Sql => "dump.sql",
             Kind::Stream => "stream",
         }
     }
@@ -80,6 +83,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Postgres => "postgres",
+            Kind::Sql => "sql",
             Kind::Stream => "stream",
         })
     }

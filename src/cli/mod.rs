@@ -3,6 +3,7 @@
 //! Every flag has an environment variable; secrets have only a variable or a file, never a flag,
 //! because everyone on a machine can read a process's arguments.
 
+mod adopt;
 mod backup;
 mod fetch;
 mod keygen;
@@ -14,6 +15,7 @@ mod show;
 mod values;
 mod verify;
 
+pub use adopt::AdoptWords;
 pub use backup::BackupWords;
 pub use fetch::FetchWords;
 pub use keygen::KeygenWords;
@@ -50,6 +52,8 @@ pub struct Words {
 pub enum Verb {
     /// Ship one database into the store
     Backup(Box<BackupWords>),
+    /// Ship a dump that was made before: an archive of pg_dump -Fc, or plain SQL of pg_dump or pg_dumpall
+    Adopt(Box<AdoptWords>),
     /// List the backups in the store
     #[command(visible_alias = "ls")]
     List(ListWords),

@@ -104,7 +104,7 @@ async fn deliver(
     let Some(bytes) = instead else {
         return match source.kind() {
             manifest::Kind::Postgres => source.stream(sink).await.map(Some),
-            manifest::Kind::Stream => source.bytes(sink).await.map(|()| None),
+            manifest::Kind::Sql | manifest::Kind::Stream => source.bytes(sink).await.map(|()| None),
         };
     };
     let written = async {

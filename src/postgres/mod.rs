@@ -24,6 +24,7 @@ mod program;
 pub mod psql;
 mod quote;
 pub mod restore;
+pub mod script;
 mod search;
 pub mod server;
 mod session;

@@ -5,6 +5,7 @@
 mod command;
 mod parallel;
 mod parts;
+mod script;
 mod single;
 
 pub use command::feed;
@@ -70,12 +71,14 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         proof = proven.map_err(|e| e.context("prove what was restored").hint(complete))?;
     }
     let took = started.elapsed();
+    // Nobody counts the rows of a plain script.
+    let rows = (source.kind() == manifest::Kind::Postgres).then_some(totals.rows);
     report.say(format!(
-        "restored {} into {}: {} tables, {} rows, {}; every digest agrees",
+        "restored {} into {}: {} tables, {}{}; every digest agrees",
         source.place(),
         target.name(),
         totals.tables,
-        totals.rows,
+        rows.map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
         age(took)
     ));
     let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
@@ -83,7 +86,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     });
     let document = json!({
         "id": source.place().id, "name": source.place().name, "database": target.name(),
-        "created": target.is_created(), "tables": totals.tables, "rows": totals.rows,
+        "created": target.is_created(), "tables": totals.tables, "rows": rows,
         "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
         "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
     });
@@ -109,6 +112,7 @@ pub async fn fill(
 ) -> Result<Totals> {
     let jobs = jobs(asked, source);
     match inventory {
+        _ if source.kind() == manifest::Kind::Sql => script::restore(source, clients, target, options).await,
         Some(inventory) if jobs > 1 && !target.exists() => {
             parallel::restore(source, inventory, clients, target, options, jobs).await?;
             Ok(inventory.totals())

@@ -125,12 +125,13 @@ async fn verify(
         return Ok(format!("{objects} objects, {} in place; nothing was read", BinaryBytes(stored)));
     }
 
-    if source.kind() == manifest::Kind::Stream {
+    let is_restored = matches!(how, HowVerified::Restore(_));
+    if source.kind() == manifest::Kind::Stream || (source.kind() == manifest::Kind::Sql && !is_restored) {
         let following = report.follow(&source.progress);
         stop.or(source.bytes(&mut tokio::io::sink())).await?;
         drop(following);
         let (stored, plain) = (BinaryBytes(stored), BinaryBytes(source.dump.plain_bytes));
-        return Ok(format!("{stored} stored, {plain} of a stream; every digest agrees"));
+        return Ok(format!("{stored} stored, {plain} of {}; every digest agrees", source.kind().dump()));
     }
     let inventory = stop.or(source.inventory()).await?;
     facts.insert("inventory".into(), inventory.is_some().into());
