@@ -38,6 +38,8 @@ pub struct Seen {
     pub is_dump: bool,
     /// Whether it is of a whole server, by `pg_dumpall`.
     pub is_cluster: bool,
+    /// Whether it is of a whole server, and does not tell where each database begins (up to PostgreSQL 10).
+    pub is_mixed: bool,
     /// Where the server's roles are told: all that stands before the first database.
     pub globals: Range<u64>,
     /// The databases.
@@ -129,6 +131,7 @@ impl Seen {
     /// Notes something of the present section; a script of one database is one from its beginning.
     fn section(&mut self, note: impl FnOnce(&mut Section)) {
         if self.sections.is_empty() {
+            self.is_mixed = self.is_cluster;
             self.sections.push(Section::default());
         }
         if let Some(present) = self.sections.last_mut() {
@@ -194,6 +197,16 @@ pub(super) mod tests {
         assert!(seen.is_dump && !seen.is_cluster && seen.complete);
         let [only] = &seen.sections[..] else { panic!("{seen:?}") };
         assert_eq!((only.database.as_deref(), only.range.clone()), (Some("app"), 0..one.len() as u64));
+    }
+
+    #[test]
+    fn databases_that_cannot_be_told_apart_are_noticed() {
+        let old: String = CLUSTER
+            .lines()
+            .filter(|line| !line.starts_with("-- Database "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert!(seen(&old, 100).is_mixed && !seen(CLUSTER, 100).is_mixed);
     }
 
     #[test]

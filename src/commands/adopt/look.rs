@@ -76,6 +76,9 @@ pub async fn look(path: &Path) -> Result<Found> {
     if about.is_dir() {
         return Err(no_dump(path, "is a folder"));
     }
+    if !about.is_file() {
+        return Err(no_dump(path, "is no regular file, which can be read twice"));
+    }
     let mut found = Found {
         dumps: Vec::new(),
         globals: None,
@@ -95,6 +98,12 @@ pub async fn look(path: &Path) -> Result<Found> {
         return Ok(found);
     }
     let seen = script(path, &begin, content).await?;
+    if seen.is_mixed {
+        return Err(no_dump(
+            path,
+            "is by a pg_dumpall of PostgreSQL 10 or older, and does not tell its databases apart",
+        ));
+    }
     for section in seen.sections {
         let called = section.database.clone();
         // Of one database only there is nothing to choose from.

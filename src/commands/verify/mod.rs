@@ -125,6 +125,7 @@ async fn verify(
         return Ok(format!("{objects} objects, {} in place; nothing was read", BinaryBytes(stored)));
     }
 
+    stop.or(source.globals()).await?;
     let is_restored = matches!(how, HowVerified::Restore(_));
     if source.kind() == manifest::Kind::Stream || (source.kind() == manifest::Kind::Sql && !is_restored) {
         let following = report.follow(&source.progress);

@@ -32,9 +32,9 @@ impl Scene {
 
     /// Restores the latest, which must give the same database.
     #[track_caller]
-    fn comes_back(&self, place: &Place) {
+    fn comes_back(&self, place: &Place, words: &[&str]) {
         let copy = fresh("adopted");
-        place.opens(&["restore", "latest", "--to", &self.cluster.url(&copy)]).succeeds();
+        place.opens(&["restore", "latest", "--to", &self.cluster.url(&copy)]).args(words).succeeds();
         assert_eq!(self.cluster.text_of(&copy), self.cluster.text_of(&self.database));
         self.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
     }
@@ -76,7 +76,8 @@ fn archives_of_every_major_are_adopted() {
             // What is compressed within cannot be counted.
             assert_eq!(counted.is_some(), words[1] == "-Z0", "{counted:?}");
             place.opens(&["verify", "latest"]).succeeds();
-            scene.comes_back(&place);
+            scene.comes_back(&place, &["--jobs", "1"]);
+            scene.comes_back(&place, &["--jobs", "2"]);
             let back = fetch(&place, &["latest"]);
             let whole = std::fs::read(&path).unwrap();
             // The shell's redirection makes pg_dump of 16 to 18 append its table of contents once more.
@@ -98,7 +99,7 @@ fn plain_dumps_are_adopted_and_restored_in_one_transaction() {
             assert!(place.key("dump.sql.zst.age").starts_with("app/"));
             place.opens(&["verify", "latest"]).succeeds().says("every digest agrees");
             place.opens(&["verify", "latest", "--restore"]).succeeds();
-            scene.comes_back(&place);
+            scene.comes_back(&place, &[]);
             let same = if file.extension().unwrap() == "gz" { file.with_extension("") } else { file.clone() };
             assert!(fetch(&place, &["latest"]) == std::fs::read(same).unwrap());
         }
@@ -205,6 +206,7 @@ fn what_is_cut_or_no_dump_is_refused() {
     let tar = scene.dump("app.tar", &["-Ft"]);
     refused(&tar, Kind::Usage, "is neither an archive of pg_dump -Fc nor its plain text");
     refused(scene.folder.path(), Kind::Usage, "is a folder");
+    refused(Path::new("/dev/null"), Kind::Usage, "is no regular file");
     refused(Path::new("/nonexistent"), Kind::LocalFile, "cannot be read");
     let other = scene.folder.path().join("other");
     std::fs::write(&other, "-- MySQL dump 10.13\n").unwrap();
