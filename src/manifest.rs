@@ -69,6 +69,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What people call its content.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Kind::Postgres => "dump",
+            Kind::Sql => "plain dump",
+            Kind::Stream => "stream",
+        }
+    }
+
     /// What the dump object's file name begins with, up to how it is compressed.
     pub fn dump(self) -> &'static str {
         match self {

@@ -50,7 +50,7 @@ pub struct Words {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Ship one database into the store
+    /// Ship a database, or the output of a command, into the store
     Backup(Box<BackupWords>),
     /// Ship a dump that was made before: an archive of pg_dump -Fc, or plain SQL of pg_dump or pg_dumpall
     Adopt(Box<AdoptWords>),

@@ -40,7 +40,7 @@ pub(super) fn say_done(report: &Report, Delivered { manifest, read_back }: &Deli
         manifest.name,
         counted.unwrap_or_default(),
         BinaryBytes(plain),
-        manifest.kind.dump(),
+        manifest.kind.noun(),
         BinaryBytes(manifest.stored_bytes()),
         age(manifest.duration()),
     ));

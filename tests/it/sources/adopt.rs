@@ -98,7 +98,7 @@ fn plain_dumps_are_adopted_and_restored_in_one_transaction() {
             assert_eq!(shown(&place)["kind"], "sql");
             assert!(place.key("dump.sql.zst.age").starts_with("app/"));
             place.opens(&["verify", "latest"]).succeeds().says("every digest agrees");
-            place.opens(&["verify", "latest", "--restore"]).succeeds();
+            place.opens(&["verify", "latest", "--restore"]).succeeds().says("it is read, and not restored");
             scene.comes_back(&place, &[]);
             let same = if file.extension().unwrap() == "gz" { file.with_extension("") } else { file.clone() };
             assert!(fetch(&place, &["latest"]) == std::fs::read(same).unwrap());
