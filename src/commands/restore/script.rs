@@ -68,7 +68,7 @@ async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) ->
         Err(error) if error.kind() != Kind::Postgres => Err(error),
         fed => {
             // When psql has died, its own words say more than "broken pipe".
-            psql.finish().await?;
+            psql.finish().await.map_err(advise)?;
             fed
         }
     }
@@ -84,6 +84,16 @@ async fn read(
     let count = dump.read(buffer).await.map_err(|e| Error::unexpected("the stream broke").because(e))?;
     filter.feed(buffer.get(..count).unwrap_or_default(), ready);
     Ok(count > 0)
+}
+
+/// Advice on roles is another for a dump that cannot leave them out.
+fn advise(error: Error) -> Error {
+    if error.message().contains("role \"") && error.message().contains("does not exist") {
+        return error.hint(
+            "make the role first; where the backup holds the roles, `pgstow fetch … --globals -o -` tells how they were",
+        );
+    }
+    error
 }
 
 fn stopped_reading(error: std::io::Error) -> Error {

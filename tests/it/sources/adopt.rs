@@ -137,6 +137,27 @@ fn a_plain_dump_that_fails_leaves_no_database() {
 }
 
 #[test]
+fn a_role_that_is_missing_is_named_before_anything_is_there() {
+    let (old, new) = (Cluster::shared(Major::Distribution), Cluster::shared(Major::V16));
+    let (role, folder, place) = (fresh("owner"), TempDir::new().unwrap(), Place::folder());
+    let database = old.create_database("with_owner");
+    old.psql(
+        &database,
+        &format!("CREATE ROLE {role}; CREATE TABLE t (n int); ALTER TABLE t OWNER TO {role}"),
+    );
+    let scene = Scene { cluster: old, database, folder };
+    adopt(&place, &scene.dump("app.sql", &[])).succeeds();
+    let copy = fresh("copy");
+    let restore = || place.opens(&["restore", "latest", "--to", &new.url(&copy)]);
+    let run = restore().fails(Kind::Postgres).says(&format!("role \"{role}\" does not exist"));
+    run.says("make the role first");
+    assert!(!new.has_database(&copy));
+    new.psql("postgres", &format!("CREATE ROLE {role}"));
+    restore().succeeds();
+    assert_eq!(new.psql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), role);
+}
+
+#[test]
 fn a_whole_server_becomes_one_backup_for_each_database() {
     let cluster = Cluster::start(Major::Distribution);
     let folder = TempDir::new().unwrap();
