@@ -26,6 +26,9 @@ pub struct FetchWords {
     /// Folder with pg_restore, for --format sql [default: the installed one that fits]
     #[arg(long, value_name = "FOLDER", env = "PGSTOW_PG_BIN")]
     pub pg_bin: Option<PathBuf>,
+    /// Bring back the server's roles and memberships instead, as SQL
+    #[arg(long, env = "PGSTOW_GLOBALS", conflicts_with_all = ["table", "list_file", "format"])]
+    pub globals: bool,
     /// Replace files that exist
     #[arg(short, long, env = "PGSTOW_FORCE")]
     pub force: bool,

@@ -3,22 +3,26 @@
 //! Every flag has an environment variable; secrets have only a variable or a file, never a flag,
 //! because everyone on a machine can read a process's arguments.
 
+mod adopt;
 mod backup;
 mod fetch;
 mod keygen;
 mod list;
 mod restore;
 mod shared;
+mod shipping;
 mod show;
 mod values;
 mod verify;
 
+pub use adopt::AdoptWords;
 pub use backup::BackupWords;
 pub use fetch::FetchWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
+pub use shipping::ShippingWords;
 pub use show::ShowWords;
 pub use verify::VerifyWords;
 
@@ -46,8 +50,10 @@ pub struct Words {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Ship one database into the store
+    /// Ship a database, or the output of a command, into the store
     Backup(Box<BackupWords>),
+    /// Ship a dump that was made before: an archive of pg_dump -Fc, or plain SQL of pg_dump or pg_dumpall
+    Adopt(Box<AdoptWords>),
     /// List the backups in the store
     #[command(visible_alias = "ls")]
     List(ListWords),
@@ -205,9 +211,9 @@ mod tests {
             panic!("refused");
         };
         let Verb::Backup(backup) = words.verb else { panic!("another verb") };
-        assert_eq!(backup.store.store.as_deref(), Some("file:///typed"));
-        assert_eq!(backup.recipients, ["age1a", "age1b"]);
-        assert_eq!(backup.uploads, 2);
+        assert_eq!(backup.shipping.store.store.as_deref(), Some("file:///typed"));
+        assert_eq!(backup.shipping.recipients, ["age1a", "age1b"]);
+        assert_eq!(backup.shipping.uploads, 2);
         for line in [&["pgstow", "--profile", "prod", "list"][..], &["pgstow", "list", "--profile=prod"]] {
             assert_eq!(early(&os(line), "profile").as_deref(), Some("prod"));
         }

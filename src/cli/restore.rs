@@ -2,6 +2,7 @@
 
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
 use clap::Args;
+use std::ffi::OsString;
 
 /// `pgstow restore`.
 #[derive(Debug, Args)]
@@ -10,8 +11,11 @@ pub struct RestoreWords {
     #[allow(missing_docs)]
     pub select: SelectWords,
     /// The database to make: postgres://user@host/new_database. It must not exist, or be empty
-    #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
-    pub to: String,
+    #[arg(long, value_name = "URL", env = "PGSTOW_TO", required_unless_present = "command")]
+    pub to: Option<String>,
+    /// Feed the backup to this command instead; it gets the last bytes when every digest has agreed
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub tables: TableWords,

@@ -1,5 +1,6 @@
 //! One verb per file, each a short story. Only here do a database and a store meet.
 
+pub mod adopt;
 pub mod backup;
 mod excerpt;
 pub mod fetch;

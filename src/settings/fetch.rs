@@ -20,6 +20,8 @@ pub struct Fetch {
     pub output: Option<Output>,
     /// Where to put the list of its entries.
     pub list: Option<Output>,
+    /// Whether the server's roles are wanted instead of the dump.
+    pub globals: bool,
     /// Whether existing files are replaced.
     pub force: bool,
     /// Whether free space is looked at first.
@@ -76,6 +78,7 @@ impl Fetch {
             format,
             output: words.output.map(Output::read),
             list: words.list_file.map(Output::read),
+            globals: words.globals,
             force: words.force,
             check_space: !words.no_space_check,
             clients: search(words.pg_bin),

@@ -3,7 +3,9 @@
 //! Nothing outside this folder reads a flag or the environment. A flag beats a variable, a variable
 //! beats the settings file, the file beats the default.
 
+mod adopt;
 mod backup;
+mod command;
 mod fetch;
 mod file;
 mod keygen;
@@ -11,17 +13,21 @@ mod keys;
 mod list;
 mod reading;
 mod restore;
+mod shipping;
 mod show;
 mod store;
 mod verify;
 
-pub use backup::Backup;
+pub use adopt::Adopt;
+pub use backup::{Backup, Database, Producer, What};
+pub use command::{Command, Feed};
 pub use fetch::{Fetch, FetchFormat, Output};
 pub use keygen::Keygen;
 pub use keys::Encryption;
 pub use list::List;
 pub use reading::{Reading, Select, Source};
 pub use restore::{ProofBy, Restore};
+pub use shipping::Shipping;
 pub use show::Show;
 pub use store::StoreSettings;
 pub use verify::{HowVerified, Rehearsal, Verify, Which};

@@ -8,6 +8,7 @@ use super::excerpt;
 use super::source::Source;
 use crate::archive::{Contents, Front};
 use crate::error::{Error, Kind, Result};
+use crate::manifest;
 use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::restore::script;
 use crate::report::Report;
@@ -21,10 +22,11 @@ use tokio::io::AsyncWriteExt;
 
 /// Runs `pgstow fetch`.
 pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Result<()> {
-    let settings::Fetch { source, tables, format, output, list, force, check_space, clients } = settings;
+    let settings::Fetch { source, tables, format, output, list, globals, force, check_space, clients } =
+        settings;
     let stdout = Some(Output::Stdout);
     if output == stdout && format == FetchFormat::Archive && std::io::stdout().is_terminal() {
-        return Err(Error::usage("an archive is not for a terminal")
+        return Err(Error::usage("a backup is not for a terminal")
             .hint("name a file with -o, or choose --format sql"));
     }
     let wanting =
@@ -36,6 +38,17 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
     output.iter().chain(&list).try_for_each(|file| file.free_to_write(force))?;
 
     let mut source = stop.or(Source::find(source)).await?;
+    if let (Some(output), true) = (&output, globals) {
+        return stop.or(write_globals(&source, output, force, report)).await;
+    }
+    if source.kind() != manifest::Kind::Postgres
+        && (format != FetchFormat::Archive || !tables.is_empty() || list.is_some())
+    {
+        return Err(Error::usage(format!(
+            "{} is no archive of pg_dump: it comes back as it is",
+            source.place()
+        )));
+    }
     if !tables.is_empty() || list.is_some() {
         let mut chosen = stop.or(excerpt::inventory(&source)).await?;
         if !tables.is_empty() {
@@ -43,7 +56,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         }
         if let Some(list) = &list {
             let front = Front::read(&chosen.archive.preamble)?;
-            write_list(list, force, &front.list()).await?;
+            write_small(list, force, &front.list()).await?;
             report.say(format!("listed the entries of {} in {}", source.place(), list.name()));
         }
         if matches!(format, FetchFormat::Csv | FetchFormat::Copy) {
@@ -71,13 +84,15 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
 
     // The rows of one table come without its definition.
     let of_rows = matches!(format, FetchFormat::Csv | FetchFormat::Copy);
-    let tables = if of_rows { contents.blocks.len() } else { contents.tables() };
+    let tables = contents.as_ref().map(|all| if of_rows { all.blocks.len() } else { all.tables() });
+    let rows = contents.as_ref().map(Contents::rows);
+    let held = tables.zip(rows).map(|(tables, rows)| format!(", {tables} tables, {rows} rows"));
     report.say(format!(
-        "fetched {} to {}: {}, {tables} tables, {} rows; every digest agrees",
+        "fetched {} to {}: {}{}; every digest agrees",
         source.place(),
         output.name(),
         BinaryBytes(source.plain_bytes()),
-        contents.rows()
+        held.unwrap_or_default()
     ));
     if *output == Output::Stdout {
         return Ok(());
@@ -87,19 +102,49 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         &json!({
             "id": id, "name": name, "output": output.name(), "list_file": list,
             "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
-            "fetched_bytes": source.fetched_bytes(), "tables": tables, "rows": contents.rows(),
+            "fetched_bytes": source.fetched_bytes(), "tables": tables, "rows": rows,
             "signature": source.backup.signature,
         }),
     )
 }
 
-async fn write(source: &Source, format: FetchFormat, to: &Writing, search: &Search) -> Result<Contents> {
-    match format {
+async fn write(
+    source: &Source,
+    format: FetchFormat,
+    to: &Writing,
+    search: &Search,
+) -> Result<Option<Contents>> {
+    let contents = match format {
+        FetchFormat::Archive if source.kind() != manifest::Kind::Postgres => {
+            return source.bytes(&mut to.sink()?).await.map(|()| None);
+        }
         FetchFormat::Archive => source.stream(&mut to.sink()?).await,
         FetchFormat::Sql => write_sql(source, to, search).await,
         FetchFormat::Csv => table::write(source, true, &mut to.sink()?).await,
         FetchFormat::Copy => table::write(source, false, &mut to.sink()?).await,
+    };
+    contents.map(Some)
+}
+
+/// Brings the server's roles back, as SQL.
+async fn write_globals(source: &Source, to: &Output, force: bool, report: &Report) -> Result<()> {
+    let sql = source.globals().await?.ok_or_else(|| {
+        let why = source.backup.manifest.globals;
+        Error::not_found(format!("{} holds no roles: they {why}", source.place()))
+    })?;
+    write_small(to, force, &sql).await?;
+    report.say(format!("fetched the roles of {} to {}; every digest agrees", source.place(), to.name()));
+    if *to == Output::Stdout {
+        return Ok(());
     }
+    let (id, name) = (&source.place().id, &source.place().name);
+    report.answer(
+        "",
+        &json!({
+            "id": id, "name": name, "output": to.name(), "plain_bytes": sql.len(),
+            "signature": source.backup.signature,
+        }),
+    )
 }
 
 /// Lets `pg_restore` write the SQL straight to where it is wanted.
@@ -123,14 +168,14 @@ fn unwritten(error: Error) -> Error {
     if is_output { error.of_kind(Kind::LocalFile) } else { error }
 }
 
-async fn write_list(to: &Output, force: bool, list: &[u8]) -> Result<()> {
+async fn write_small(to: &Output, force: bool, bytes: &[u8]) -> Result<()> {
     let writing = to.begin(force)?;
     let mut sink = writing.sink()?;
     let written = async {
-        sink.write_all(list).await?;
+        sink.write_all(bytes).await?;
         sink.flush().await
     };
-    let written = written.await.map_err(|e| Error::from_io(e, Kind::LocalFile, "write the list"));
+    let written = written.await.map_err(|e| Error::from_io(e, Kind::LocalFile, "write"));
     written.map_err(|e| writing.undelivered(e))?;
     writing.commit().await
 }

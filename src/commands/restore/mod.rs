@@ -2,17 +2,21 @@
 //!
 //! When the data is there, it is proven: compared with the inventory, table by table. A database this run created goes when the run fails.
 
+mod command;
 mod parallel;
 mod parts;
+mod script;
 mod single;
+
+pub use command::feed;
 
 use super::excerpt;
 use super::list::age;
 use super::proof;
 use super::source::Source;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
-use crate::manifest::Totals;
+use crate::manifest::{self, Totals};
 use crate::postgres::clients::Clients;
 use crate::postgres::{RestoreOptions, Target};
 use crate::report::Report;
@@ -76,12 +80,14 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         proof = proven.map_err(|e| e.context("prove what was restored").hint(complete))?;
     }
     let took = started.elapsed();
+    // Nobody counts the rows of a plain script.
+    let rows = (source.kind() == manifest::Kind::Postgres).then_some(totals.rows);
     report.say(format!(
-        "restored {} into {}: {} tables, {} rows, {}; every digest agrees",
+        "restored {} into {}: {} tables, {}{}; every digest agrees",
         source.place(),
         target.name(),
         totals.tables,
-        totals.rows,
+        rows.map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
         age(took)
     ));
     let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
@@ -89,7 +95,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     });
     let document = json!({
         "id": source.place().id, "name": source.place().name, "database": target.name(),
-        "created": target.is_created(), "tables": totals.tables, "rows": totals.rows,
+        "created": target.is_created(), "tables": totals.tables, "rows": rows,
         "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
         "fetched_bytes": fetched_bytes,
         "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
@@ -116,6 +122,7 @@ pub async fn fill(
 ) -> Result<Totals> {
     let jobs = jobs(asked, source);
     match inventory {
+        _ if source.kind() == manifest::Kind::Sql => script::restore(source, clients, target, options).await,
         Some(inventory) if jobs > 1 && !target.exists() => {
             parallel::restore(source, inventory, clients, target, options, jobs).await?;
             Ok(inventory.totals())
@@ -142,6 +149,13 @@ fn jobs(asked: Option<u8>, source: &Source) -> usize {
 /// The inventory, to share the work out by and to prove the restore with; read first, so that damage is
 /// found before data moves.
 async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
+    if source.kind() == manifest::Kind::Stream {
+        let place = source.place();
+        return Err(Error::usage(format!("{place} is a stream, and no database")).hint(format!(
+            "give it to a command: pgstow restore {} --name {} -- COMMAND",
+            place.id, place.name
+        )));
+    }
     match source.inventory().await {
         Ok(None) => {
             tracing::warn!("{} has no inventory: its rows will not be compared", source.place());
