@@ -10,6 +10,7 @@ mod list;
 mod restore;
 mod shared;
 mod show;
+mod swap;
 mod values;
 mod verify;
 
@@ -20,6 +21,7 @@ pub use list::ListWords;
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TrustWords};
 pub use show::ShowWords;
+pub use swap::SwapWords;
 pub use verify::VerifyWords;
 
 use crate::error::Kind;
@@ -59,6 +61,8 @@ pub enum Verb {
     Fetch(FetchWords),
     /// Restore a backup into a fresh database
     Restore(Box<RestoreWords>),
+    /// Put another database in a database's place, keeping both; or undo that
+    Swap(SwapWords),
     /// Make a key pair: an age identity, or a signing key
     Keygen(KeygenWords),
 }

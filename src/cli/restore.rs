@@ -12,6 +12,13 @@ pub struct RestoreWords {
     /// The database to make: postgres://user@host/new_database. It must not exist, or be empty
     #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
     pub to: String,
+    /// Take the place of the database that --to names, which is kept under another name: restore beside
+    /// it, prove it, then rename both in one transaction
+    #[arg(long, env = "PGSTOW_SWAP")]
+    pub swap: bool,
+    /// Do not ask before a swap
+    #[arg(short, long, env = "PGSTOW_YES")]
+    pub yes: bool,
     /// How to prove the restored database: count every table's rows and compare, or not at all
     #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "none"], env = "PGSTOW_PROOF")]
     pub proof: String,

@@ -9,6 +9,7 @@ pub mod restore;
 pub mod show;
 mod shrink;
 mod source;
+pub mod swap;
 mod tables;
 pub mod verify;
 mod watch;

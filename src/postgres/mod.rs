@@ -22,6 +22,7 @@ mod quote;
 pub mod restore;
 mod search;
 pub mod server;
+pub mod swap;
 pub mod target;
 mod words;
 
@@ -32,6 +33,8 @@ pub use dump::DumpOptions;
 pub use locale::Locale;
 pub use program::Program;
 pub use psql::Psql;
+pub use quote::{identifier, shell_word};
 pub use restore::RestoreOptions;
 pub use server::Server;
+pub use swap::Swap;
 pub use target::Target;

@@ -17,7 +17,7 @@ use super::quote::{identifier, literal};
 use super::server::Server;
 
 /// Databases that nearly every server has; one is needed to create another.
-const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+pub(super) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
 /// Failures that another database of the same server would meet too.
 const SAME_EVERYWHERE: &[&str] = &[
@@ -123,6 +123,11 @@ impl Target {
         &self.name
     }
 
+    /// Says whether the database is there.
+    pub fn exists(&self) -> bool {
+        self.exists
+    }
+
     /// Says whether this run created the database.
     pub fn is_created(&self) -> bool {
         self.created
@@ -207,7 +212,7 @@ async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
         literal(name)
     );
     let mut first: Option<Failure> = None;
-    for database in MAINTENANCE.iter().copied().chain([name]) {
+    for database in MAINTENANCE.into_iter().chain([name]) {
         let maintenance = psql.with_dbname(database);
         match maintenance.run(&question).await {
             Ok(answer) => {

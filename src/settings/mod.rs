@@ -13,6 +13,7 @@ mod reading;
 mod restore;
 mod show;
 mod store;
+mod swap;
 mod verify;
 
 pub use backup::Backup;
@@ -24,6 +25,7 @@ pub use reading::{Reading, Select, Source};
 pub use restore::Restore;
 pub use show::Show;
 pub use store::StoreSettings;
+pub use swap::Swap;
 pub use verify::{Verify, Which};
 
 use crate::cli::{self, Parsed, ServerWords};

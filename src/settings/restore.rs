@@ -12,6 +12,10 @@ pub struct Restore {
     pub source: Source,
     /// Into which database.
     pub target: ConnInfo,
+    /// Whether it takes the place of the database that is there.
+    pub swap: bool,
+    /// Whether nobody has to be asked before that.
+    pub yes: bool,
     /// How `pg_restore` treats owners and grants.
     pub options: RestoreOptions,
     /// Where to look for PostgreSQL's programs.
@@ -30,6 +34,8 @@ impl Restore {
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
             target,
+            swap: words.swap,
+            yes: words.yes,
             options: RestoreOptions {
                 no_owner: words.no_owner,
                 no_acl: words.no_acl,

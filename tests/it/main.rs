@@ -27,4 +27,5 @@ mod opens_without_us;
 mod secrets;
 mod store_faults;
 mod stores;
+mod swap;
 mod there;

@@ -8,7 +8,8 @@ mod single;
 use super::list::age;
 use super::proof::Proof;
 use super::source::Source;
-use crate::error::{Kind, Result};
+use super::swap;
+use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
@@ -25,7 +26,18 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     let source = stop.or(Source::find(settings.source)).await?;
     let inventory = stop.or(inventory(&source, settings.prove)).await?;
     let clients = stop.or(Clients::find(&settings.clients)).await?;
-    let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
+    let swap = match settings.swap {
+        true => Some(stop.or(swap::open(&clients, &settings.target)).await?),
+        false => None,
+    };
+    let goal = match &swap {
+        None => settings.target.clone(),
+        Some(swap) => {
+            swap::agree(swap, "put the restored one in its place", settings.yes, report, stop).await?;
+            settings.target.with_dbname(&swap.restoring())
+        }
+    };
+    let mut target = stop.or(Target::open(clients.newest()?, &goal)).await?;
     report.say(format!("restoring {} into {}", source.place(), target.name()));
 
     let following = report.follow(&source.progress);
@@ -40,18 +52,22 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     };
 
     // Committed: from here on only a proof that fails takes it back.
-    let complete = "the restore itself is complete, and was not looked at any further";
+    let new = target.name().to_owned();
+    let complete = |e: Error| match swap {
+        Some(_) => swap::by_hand(e, &new, &settings.target),
+        None => e.hint("the restore itself is complete, and was not looked at any further"),
+    };
     report.say("analyzing");
     let analyze = async {
         target.analyze().await;
         Ok(())
     };
-    stop.or(analyze).await.map_err(|e| e.hint(complete))?;
+    stop.or(analyze).await.map_err(complete)?;
     let mut proof = None;
     if let Some(inventory) = &inventory {
         report.say("counting rows");
         let counted = stop.or(Proof::of(&target, inventory)).await;
-        proof = Some(counted.map_err(|e| e.context("count the restored rows").hint(complete))?);
+        proof = Some(counted.map_err(|e| complete(e.context("count the restored rows")))?);
     }
     let took = started.elapsed();
     report.say(format!(
@@ -63,7 +79,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         age(took)
     ));
     let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name()));
-    let document = json!({
+    let mut document = json!({
         "id": source.place().id, "name": source.place().name, "database": target.name(),
         "created": target.is_created(), "tables": contents.tables(), "rows": contents.rows(),
         "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
@@ -78,6 +94,14 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
             proof.tables,
             target.name()
         ));
+    }
+    if let (Ok(()), Some(swap)) = (&judgement, &swap) {
+        let swapped = swap::exchange(swap, target.name(), true, &settings.target, report).await;
+        let swapped = swapped.map_err(complete)?;
+        if let Some(fields) = document.as_object_mut() {
+            fields.insert("database".into(), swap.name().into());
+            fields.insert("swap".into(), swapped);
+        }
     }
     report.answer("", &document)?;
     judgement
