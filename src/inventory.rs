@@ -6,7 +6,7 @@
 use crate::archive::{self, Contents, TocEntry};
 use crate::error::{Error, Result};
 use crate::manifest::Totals;
-use crate::pipeline::FrameSpan;
+use crate::pipeline::{FrameSpan, Piece};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,21 @@ pub struct Inventory {
     pub archive: Archive,
     /// Every block of data, in the archive's order.
     pub blocks: Vec<Block>,
-    /// For each zstd frame, in order: its bytes of plaintext, and its compressed bytes.
-    pub frames: Vec<(u64, u64)>,
+    /// Every zstd frame, in order.
+    pub frames: Vec<Frame>,
+}
+
+/// One zstd frame of the dump.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Its bytes of plaintext.
+    pub plain_bytes: u64,
+    /// Its compressed bytes, before encryption.
+    pub compressed_bytes: u64,
+    /// SHA-256 of its compressed bytes, in hex.
+    pub sha256: String,
+    /// Whether it begins between two rows or blocks.
+    pub clean: bool,
 }
 
 /// Facts about the archive as a whole.
@@ -148,7 +161,15 @@ impl Inventory {
         Self {
             format: FORMAT,
             blocks: blocks.collect(),
-            frames: frames.iter().map(|frame| (frame.plain_len, frame.compressed_len)).collect(),
+            frames: frames
+                .iter()
+                .map(|frame| Frame {
+                    plain_bytes: frame.plain_len,
+                    compressed_bytes: frame.compressed_len,
+                    sha256: hex::encode(frame.sha256),
+                    clean: frame.clean,
+                })
+                .collect(),
             archive: Archive {
                 version: contents.header.version.to_string(),
                 database: Text::new(Some(&contents.header.dbname)),
@@ -185,7 +206,7 @@ impl Inventory {
                 _ => format!("{}: the data is not what the inventory says", said.label()),
             });
         }
-        let framed: u64 = self.frames.iter().map(|(plain, _)| *plain).fold(0, u64::saturating_add);
+        let framed: u64 = self.frames.iter().map(|frame| frame.plain_bytes).fold(0, u64::saturating_add);
         if framed != found.archive.bytes {
             all.push(format!("the frames hold {framed} bytes, and the archive has {}", found.archive.bytes));
         }
@@ -195,11 +216,40 @@ impl Inventory {
     /// Where each frame lies.
     pub fn frame_spans(&self) -> impl Iterator<Item = FrameSpan> + '_ {
         let mut next = (0_u64, 0_u64);
-        self.frames.iter().map(move |&(plain_len, compressed_len)| {
+        self.frames.iter().map(move |frame| {
             let (plain_offset, compressed_offset) = next;
-            next = (plain_offset.saturating_add(plain_len), compressed_offset.saturating_add(compressed_len));
-            FrameSpan { plain_offset, plain_len, compressed_offset, compressed_len }
+            next = (
+                plain_offset.saturating_add(frame.plain_bytes),
+                compressed_offset.saturating_add(frame.compressed_bytes),
+            );
+            let mut sha256 = [0; 32];
+            // What cannot be read agrees with nothing.
+            let _ = hex::decode_to_slice(&frame.sha256, &mut sha256);
+            FrameSpan {
+                plain_offset,
+                plain_len: frame.plain_bytes,
+                compressed_offset,
+                compressed_len: frame.compressed_bytes,
+                sha256,
+                clean: frame.clean,
+            }
         })
+    }
+
+    /// The frames that hold these bytes of the archive, and where in them; `ranges` in ascending order.
+    pub fn pieces(&self, ranges: &[Range<u64>]) -> Vec<Piece> {
+        let spans: Vec<_> = self.frame_spans().collect();
+        let mut pieces: Vec<Piece> = Vec::new();
+        for range in ranges.iter().filter(|range| !range.is_empty()) {
+            let first =
+                spans.partition_point(|span| span.plain_offset.saturating_add(span.plain_len) <= range.start);
+            let of_range = spans.get(first..).unwrap_or_default().iter();
+            for &frame in of_range.take_while(|span| span.plain_offset < range.end) {
+                let within = |at: u64| at.saturating_sub(frame.plain_offset).min(frame.plain_len);
+                pieces.push(Piece { frame, wanted: within(range.start)..within(range.end) });
+            }
+        }
+        pieces
     }
 
     /// The inventory as it is stored, before compression and encryption.
@@ -311,6 +361,8 @@ mod tests {
             plain_len,
             compressed_offset,
             compressed_len,
+            sha256: [7; 32],
+            clean: true,
         };
         Inventory::new(reader.finish().unwrap(), &[frame(0, 100, 0, 40), frame(100, 50, 40, 30)])
     }
@@ -336,6 +388,10 @@ mod tests {
         assert_eq!(labels.last().map(String::as_str), Some("large objects"));
         let spans: Vec<_> = inventory.frame_spans().collect();
         assert_eq!((spans[1].plain_offset, spans[1].compressed_offset), (100, 40));
+        let pieces = inventory.pieces(&[90..110, 120..130, 200..300]);
+        let wanted: Vec<_> =
+            pieces.iter().map(|piece| (piece.frame.plain_offset, piece.wanted.clone())).collect();
+        assert_eq!(wanted, [(0, 90..100), (100, 0..10), (100, 20..30)]);
     }
 
     #[test]

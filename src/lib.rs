@@ -86,6 +86,7 @@ fn run(words: Words, report: &Report) -> Result<()> {
             Verb::Keygen(words) => commands::keygen::run(&settings::Keygen::read(words), report),
         }
     });
+    runtime.block_on(postgres::child::all_buried());
     // A blocking read of a store or disk that hangs must not keep the process.
     runtime.shutdown_background();
     done

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod fetch;
 pub mod keygen;
 pub mod list;
+mod pieces;
 mod proof;
 pub mod restore;
 pub mod show;

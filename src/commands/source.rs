@@ -14,7 +14,7 @@ use crate::pipeline::{self, Tally, Unpack, Unpacked, open};
 use crate::progress::{Direction, Progress};
 use crate::settings;
 use crate::signing::VerifyKey;
-use crate::store::Store;
+use crate::store::{ObjectInfo, Store};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use std::sync::atomic::Ordering;
@@ -111,6 +111,26 @@ impl Source {
         &self.backup.place
     }
 
+    /// The store it lies in.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// How to read from it.
+    pub fn reading(&self) -> download::Options {
+        self.reading
+    }
+
+    /// Looks at the dump object, which must be there and have its length.
+    pub async fn head(&self, key: &str) -> Result<ObjectInfo> {
+        let found = self.store.head(key).await.map_err(|e| missing(e.into(), key))?;
+        if found.bytes != self.dump.stored_bytes {
+            let (there, expected) = (found.bytes, self.dump.stored_bytes);
+            return Err(Error::verify(format!("{key} has {there} bytes in the store instead of {expected}")));
+        }
+        Ok(found)
+    }
+
     /// Streams the dump's plaintext into `sink`; the last bytes only after everything has agreed.
     pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
         self.pass(sink, ArchiveWatch::new(self.progress.clone())).await
@@ -198,7 +218,7 @@ impl Source {
     }
 
     /// What opens this backup's objects; `None` where they were never encrypted.
-    fn keys(&self) -> Result<Option<Arc<Identities>>> {
+    pub fn keys(&self) -> Result<Option<Arc<Identities>>> {
         match self.backup.manifest.encryption {
             Encryption::None => Ok(None),
             Encryption::Age if self.identities.is_empty() => Err(no_identity(&self.backup)),
@@ -207,7 +227,7 @@ impl Source {
     }
 
     /// Says which backup a failure is about, and for whom it was made where no key here opens it.
-    fn explain(&self, error: Error) -> Error {
+    pub fn explain(&self, error: Error) -> Error {
         let error = error.context(self.place());
         if error.kind() != Kind::Settings {
             return error;

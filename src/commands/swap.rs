@@ -1,10 +1,10 @@
 //! `pgstow swap`: a database takes another's place, and the other is kept; `restore --swap` ends with it.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::names::Timestamp;
 use crate::postgres::clients::Clients;
 use crate::postgres::swap::Found;
-use crate::postgres::{ConnInfo, Swap, Target, identifier, shell_word};
+use crate::postgres::{ConnInfo, Swap, identifier, shell_word};
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
@@ -16,10 +16,7 @@ pub async fn run(settings: settings::Swap, report: &Report, stop: &Stop) -> Resu
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let swap = stop.or(open(&clients, &settings.target)).await?;
     let (new, inherit) = match settings.with {
-        Some(name) => {
-            stop.or(has_content(&clients, &settings.target, &name)).await?;
-            (name, true)
-        }
+        Some(name) => (name, true),
         None => (last_before(&swap)?, false),
     };
     agree(&swap, &format!("give its name to {new}"), settings.yes, report, stop).await?;
@@ -30,12 +27,11 @@ pub async fn run(settings: settings::Swap, report: &Report, stop: &Stop) -> Resu
 /// Looks at the database that is to be replaced, and says what earlier runs left.
 pub async fn open(clients: &Clients, target: &ConnInfo) -> Result<Swap> {
     let swap = Swap::open(clients.newest()?, target, &stamp()).await?;
-    for left in swap.unfinished() {
-        let (name, finish) = (&left.name, finish(&left.name, target));
-        tracing::warn!(
-            "{name} is left from a run that was ended; {finish}; or throw it away: DROP DATABASE {};",
-            identifier(name)
-        );
+    for left in swap.unfinished().map(|left| &left.name) {
+        tracing::warn!("{left} is left from a run that was ended: DROP DATABASE {};", identifier(left));
+    }
+    for left in swap.ready().map(|left| &left.name) {
+        tracing::warn!("{}", ready(left, target));
     }
     Ok(swap)
 }
@@ -54,19 +50,6 @@ fn last_before(swap: &Swap) -> Result<String> {
     })
 }
 
-/// Refuses to swap in what a restore that was killed has left empty.
-async fn has_content(clients: &Clients, target: &ConnInfo, name: &str) -> Result<()> {
-    match Target::open(clients.newest()?, &target.with_dbname(name)).await {
-        Err(error) if error.kind() == Kind::TargetExists => Ok(()),
-        Err(error) => Err(error),
-        Ok(target) if target.exists() => {
-            Err(Error::verify(format!("{name} is empty"))
-                .hint("a restore into it did not finish; restore again"))
-        }
-        Ok(_) => Err(Error::not_found(format!("there is no database {name}"))),
-    }
-}
-
 /// Asks whether the database in use may be set aside; where nobody can be asked, `--yes` has to say it.
 pub async fn agree(swap: &Swap, what: &str, yes: bool, report: &Report, stop: &Stop) -> Result<()> {
     let Some(live) = swap.live().filter(|_| !yes) else { return Ok(()) };
@@ -82,7 +65,7 @@ pub async fn agree(swap: &Swap, what: &str, yes: bool, report: &Report, stop: &S
 }
 
 /// Gives the name to `new`, and says how to undo it; not to be interrupted, and never half done.
-pub async fn exchange(
+async fn exchange(
     swap: &Swap,
     new: &str,
     inherit: bool,
@@ -103,13 +86,18 @@ pub async fn exchange(
     Ok(json!({ "database": name, "was": new, "kept_as": kept }))
 }
 
-/// The failure of a swap after a restore, with the command that does what the swap has not done.
-pub fn by_hand(error: Error, new: &str, target: &ConnInfo) -> Error {
-    let finish = format!("{new} is whole, and kept; {}", finish(new, target));
-    let advice = error.advice().map_or(finish.clone(), |advice| format!("{advice}; {finish}"));
-    error.hint(advice)
+/// Swaps in what was restored and proven; a failure comes with the command that does what is left.
+pub async fn finish(swap: &Swap, target: &ConnInfo, report: &Report) -> Result<Value> {
+    let new = swap.settle().await?;
+    let swapped = exchange(swap, &new, true, target, report).await;
+    swapped.map_err(|error| {
+        let ready = ready(&new, target);
+        let advice = error.advice().map_or(ready.clone(), |advice| format!("{advice}; {ready}"));
+        error.hint(advice)
+    })
 }
 
-fn finish(new: &str, target: &ConnInfo) -> String {
-    format!("this finishes it: pgstow swap --with {} --to {}", shell_word(new), target.as_shell_word())
+fn ready(new: &str, target: &ConnInfo) -> String {
+    let (with, to) = (shell_word(new), target.as_shell_word());
+    format!("{new} is whole, and not swapped in; this does it: pgstow swap --with {with} --to {to}")
 }

@@ -2,16 +2,16 @@
 //!
 //! Every frame carries a checksum of its content, and any zstd decoder reads their concatenation.
 
-use super::blocking;
 use super::buffers::{Buffer, Pool};
-use super::frames::FRAME;
+use super::frames::{FRAME, Frame};
+use super::{Tally, blocking};
 use crate::error::{Error, Result};
 use async_compression::Level;
+use async_compression::tokio::bufread::ZstdDecoder;
 use async_compression::tokio::write::ZstdEncoder;
-use async_compression::zstd::CParameter;
-use bytes::Bytes;
+use async_compression::zstd::{CParameter, DParameter};
 use futures_util::FutureExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Logarithm of the largest window; a larger one than the frame finds nothing more.
 pub const WINDOW_LOG: u32 = FRAME.trailing_zeros();
@@ -22,12 +22,25 @@ pub const fn bound(plain: usize) -> usize {
     plain + plain / 256 + 1024
 }
 
-/// Compresses a frame on a blocking thread; gives the plaintext's length along.
-pub async fn in_background(plain: Bytes, level: i32, outputs: &Pool) -> Result<(usize, Buffer)> {
-    let mut output = outputs.take().await;
+/// A frame, compressed.
+pub struct Compressed {
+    /// What became of it.
+    pub bytes: Buffer,
+    /// SHA-256 of that.
+    pub sha256: [u8; 32],
+    /// Its bytes of plaintext.
+    pub plain_len: usize,
+    /// Whether it begins at a good place.
+    pub clean: bool,
+}
+
+/// Compresses a frame on a blocking thread.
+pub async fn in_background(frame: Frame, level: i32, outputs: &Pool) -> Result<Compressed> {
+    let mut bytes = outputs.take().await;
     blocking(move || {
-        compress(&plain, level, &mut output)?;
-        Ok((plain.len(), output))
+        compress(&frame.plain, level, &mut bytes)?;
+        let sha256 = Tally::of(&bytes).sha256;
+        Ok(Compressed { bytes, sha256, plain_len: frame.plain.len(), clean: frame.clean })
     })
     .await
 }
@@ -47,5 +60,22 @@ pub fn compress(plain: &[u8], level: i32, output: &mut Vec<u8>) -> Result<()> {
         Some(Ok(())) => Ok(()),
         Some(Err(e)) => Err(Error::unexpected(format!("zstd could not compress: {e}")).because(e)),
         None => Err(Error::unexpected("zstd waited for memory")),
+    }
+}
+
+/// Decompresses one whole frame into its `plain_len` bytes.
+///
+/// # Errors
+/// [`Kind::Verify`](crate::error::Kind::Verify) where it is damaged, or holds more or less.
+pub fn decompress(compressed: &[u8], plain_len: usize) -> Result<Vec<u8>> {
+    let mut plain = Vec::with_capacity(plain_len);
+    let decoder = ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(WINDOW_LOG)]);
+    // Memory is always ready, so the future never waits.
+    let read = async { decoder.take(plain_len as u64 + 1).read_to_end(&mut plain).await };
+    let damaged = || Error::verify("a frame of the backup is damaged");
+    match read.now_or_never() {
+        Some(Ok(len)) if len == plain_len => Ok(plain),
+        Some(Err(e)) => Err(damaged().because(e)),
+        _ => Err(damaged()),
     }
 }

@@ -26,7 +26,7 @@ pub const QUEUE: usize = 8;
 pub const PIECE: usize = 128 << 10;
 
 /// No age header is longer: hundreds of recipients fit. age itself would read on, and keep it all.
-const LONGEST_HEADER: usize = 512 << 10;
+pub const LONGEST_HEADER: usize = 512 << 10;
 
 /// Opens `stored` into `plain` on a thread of its own.
 ///
@@ -65,10 +65,7 @@ pub async fn decoder(
         Some(identities) => {
             let age =
                 Decryptor::new_async_buffered(stored.compat()).await.map_err(|e| refused(e, identities))?;
-            if age.is_scrypt() && !identities.has_passphrase() {
-                return Err(Error::settings("the backup is encrypted with a passphrase, and none was given")
-                    .hint("give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"));
-            }
+            passphrase_at_hand(age.is_scrypt(), identities)?;
             in_header.store(false, Ordering::Relaxed);
             let plain = age.decrypt_async(identities.iter()).map_err(|e| refused(e, identities))?;
             Box::new(BufReader::with_capacity(PIECE, plain.compat()))
@@ -95,8 +92,17 @@ fn guard_header(
     })
 }
 
+/// Refuses to try keys on what only a passphrase opens.
+pub fn passphrase_at_hand(wanted: bool, identities: &Identities) -> Result<()> {
+    if !wanted || identities.has_passphrase() {
+        return Ok(());
+    }
+    Err(Error::settings("the backup is encrypted with a passphrase, and none was given")
+        .hint("give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"))
+}
+
 /// Tells damage from keys that do not fit.
-fn refused(error: DecryptError, identities: &Identities) -> Error {
+pub fn refused(error: DecryptError, identities: &Identities) -> Error {
     match error {
         DecryptError::NoMatchingKeys => Error::settings("none of the identities opens this backup")
             .hint(format!("tried: {}", identities.fingerprints().join(", "))),

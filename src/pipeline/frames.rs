@@ -18,6 +18,15 @@ pub const FRAME: usize = 1 << 23;
 /// Most bytes asked of the source at once; some readers clear what they are given before they fill it.
 const READ: usize = 256 << 10;
 
+/// The plaintext of one frame.
+#[derive(Debug)]
+pub struct Frame {
+    /// Its bytes.
+    pub plain: Bytes,
+    /// Whether it begins where the watch found a cut to be good.
+    pub clean: bool,
+}
+
 /// Reads a source as frames.
 pub struct Frames<'w, S> {
     source: S,
@@ -29,6 +38,8 @@ pub struct Frames<'w, S> {
     rest: Bytes,
     /// Plaintext offset of the next frame.
     offset: u64,
+    /// Whether the last cut was a good one.
+    clean: bool,
     ended: bool,
 }
 
@@ -44,12 +55,13 @@ impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
             progress,
             rest: Bytes::new(),
             offset: 0,
+            clean: true,
             ended: false,
         }
     }
 
-    /// Reads the next frame's plaintext; `None` after the last one. An empty source gives one empty frame.
-    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+    /// Reads the next frame; `None` after the last one. An empty source gives one empty frame.
+    pub async fn next(&mut self) -> Result<Option<Frame>> {
         if self.ended {
             return Ok(None);
         }
@@ -61,11 +73,13 @@ impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
         if self.ended && buffer.is_empty() && self.offset > 0 {
             return Ok(None);
         }
-        let cut = if self.ended { buffer.len() } else { self.good_cut(buffer.len()) };
+        let good = if self.ended { None } else { self.good_cut(buffer.len()) };
+        let cut = good.unwrap_or(buffer.len());
+        let clean = std::mem::replace(&mut self.clean, good.is_some());
         let mut plain = buffer.freeze();
         self.rest = plain.split_off(cut);
         self.offset += cut as u64;
-        Ok(Some(plain))
+        Ok(Some(Frame { plain, clean }))
     }
 
     async fn read(&mut self, buffer: &mut Buffer) -> Result<usize> {
@@ -81,12 +95,12 @@ impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
         Ok(read)
     }
 
-    /// How many of the buffer's `len` bytes to put into the frame.
-    fn good_cut(&self, len: usize) -> usize {
+    /// How many of the buffer's `len` bytes to put into the frame, for the next one to begin well.
+    fn good_cut(&self, len: usize) -> Option<usize> {
         let within = |boundary: u64| {
             let bytes = usize::try_from(boundary.checked_sub(self.offset)?).ok()?;
             (1..=len).contains(&bytes).then_some(bytes)
         };
-        self.watch.boundary().and_then(within).unwrap_or(len)
+        self.watch.boundary().and_then(within)
     }
 }

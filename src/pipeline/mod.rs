@@ -34,6 +34,7 @@ mod frames;
 mod hold_back;
 pub mod keys;
 mod parts;
+mod pieces;
 mod small;
 mod tally;
 #[cfg(test)]
@@ -41,19 +42,20 @@ mod tests;
 
 pub use frames::FRAME;
 pub use hold_back::HELD_BACK;
+pub use pieces::{Fetch, Key, Piece, pieces};
 pub use small::{open, seal};
 pub use tally::Tally;
 
 use crate::error::{Error, Kind, Result};
 use buffers::Pool;
 use bytes::Bytes;
+use compress::Compressed;
 use encrypt::Encrypt;
 use frames::Frames;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream, try_join};
 use hold_back::HoldBack;
 use keys::{Identities, Recipients};
 use parts::Parts;
-use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::io::Write;
 use std::sync::Arc;
@@ -125,7 +127,7 @@ pub struct Packed {
 }
 
 /// Where one frame lies in the plaintext, and in the compressed bytes before encryption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameSpan {
     /// Offset of its first byte in the plaintext.
     pub plain_offset: u64,
@@ -135,6 +137,10 @@ pub struct FrameSpan {
     pub compressed_offset: u64,
     /// Its compressed bytes.
     pub compressed_len: u64,
+    /// SHA-256 of its compressed bytes.
+    pub sha256: [u8; 32],
+    /// Whether it begins where the watch found a cut to be good.
+    pub clean: bool,
 }
 
 /// Reads `source` to its end and sends it, compressed and encrypted, as `parts`.
@@ -160,8 +166,8 @@ pub async fn pack(
     let read = async move {
         let mut cut = Frames::new(source, watch, how.frame_size, workers + 1, how.progress);
         while let Some(frame) = cut.next().await? {
-            if to_tally.send(frame.clone()).await.is_err()
-                || !onlooker.show(&frame).await
+            if to_tally.send(frame.plain.clone()).await.is_err()
+                || !onlooker.show(&frame.plain).await
                 || to_compress.send(frame).await.is_err()
             {
                 break;
@@ -175,9 +181,9 @@ pub async fn pack(
         let mut ready = stream::poll_fn(move |context| frames.poll_recv(context))
             .map(|frame| compress::in_background(frame, how.level, &outputs))
             .buffered(workers);
-        while let Some((plain_len, frame)) = ready.try_next().await? {
-            spans.push(plain_len, frame.len());
-            if to_encrypt.send(Some(frame)).await.is_err() {
+        while let Some(frame) = ready.try_next().await? {
+            spans.push(&frame);
+            if to_encrypt.send(Some(frame.bytes)).await.is_err() {
                 break;
             }
         }
@@ -332,15 +338,17 @@ impl Onlooker {
 struct Spans(Vec<FrameSpan>);
 
 impl Spans {
-    fn push(&mut self, plain_len: usize, compressed_len: usize) {
+    fn push(&mut self, frame: &Compressed) {
         let (plain_offset, compressed_offset) = self.0.last().map_or((0, 0), |last| {
             (last.plain_offset + last.plain_len, last.compressed_offset + last.compressed_len)
         });
         self.0.push(FrameSpan {
             plain_offset,
-            plain_len: plain_len as u64,
+            plain_len: frame.plain_len as u64,
             compressed_offset,
-            compressed_len: compressed_len as u64,
+            compressed_len: frame.bytes.len() as u64,
+            sha256: frame.sha256,
+            clean: frame.clean,
         });
     }
 }

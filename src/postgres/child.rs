@@ -10,12 +10,14 @@ use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Kind, Result};
 
@@ -23,7 +25,7 @@ use super::advice;
 use super::conninfo::Secret;
 use super::words::{Words, gist};
 
-/// How long a child may take to end after SIGTERM; `pg_dump` cancels its query in that time.
+/// How long a child may take to end once it was told to; `pg_dump` cancels its query in that time.
 const GRACE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5000 });
 
 /// How a child failed, before it becomes an error.
@@ -133,7 +135,7 @@ impl Running {
     /// Ends it now, and waits until it is gone.
     async fn stop(mut self: Box<Self>) {
         if let Some(child) = self.child.take() {
-            bury(child, self.group).await;
+            bury(child, self.group, farewell(&self.name)).await;
         }
     }
 }
@@ -150,9 +152,26 @@ fn widen(pipe: &impl AsFd) {
     let _ = pipe;
 }
 
-/// SIGTERM, a grace, SIGKILL, and the exit status taken.
-async fn bury(mut child: Child, group: Option<Pid>) {
-    for signal in [Signal::TERM, Signal::KILL] {
+/// Children that were dropped, and are not gone yet.
+static BURIALS: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+
+/// Waits until every child that was dropped is gone.
+///
+/// A process that exits sooner kills them before they have cancelled their queries, and the server
+/// would go on working for nobody.
+pub async fn all_buried() {
+    BURIALS.close();
+    BURIALS.wait().await;
+}
+
+/// The signal that makes a program cancel its query and end: `psql` does so at SIGINT only.
+fn farewell(name: &str) -> Signal {
+    if name == "psql" { Signal::INT } else { Signal::TERM }
+}
+
+/// The signal to end, a grace, SIGKILL, and the exit status taken.
+async fn bury(mut child: Child, group: Option<Pid>, first: Signal) {
+    for signal in [first, Signal::KILL] {
         // Once reaped the number may belong to somebody else.
         if child.id().is_none() {
             return;
@@ -172,10 +191,10 @@ impl Drop for Running {
         // At once, not when the task below first runs: a pipe is about to close, and the child
         // must not take that for the end of its input.
         if let Some(group) = self.group {
-            let _ = kill_process_group(group, Signal::TERM);
+            let _ = kill_process_group(group, farewell(&self.name));
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(bury(child, self.group));
+            BURIALS.spawn_on(bury(child, self.group, farewell(&self.name)), &runtime);
         }
         // Without a runtime the child is dropped here, and `kill_on_drop` kills it.
     }
@@ -493,5 +512,20 @@ mod tests {
         let pid = running.group.unwrap();
         output.stop().await;
         assert!(gone(pid).await && begun.elapsed() < GRACE + Duration::from_secs(3));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_child_has_the_time_to_cancel_its_query() {
+        let dir = tempfile::tempdir().unwrap();
+        let cancelled = dir.path().join("cancelled");
+        let script = format!(
+            "trap 'sleep 0.1; touch {}; exit' TERM; echo ready; while :; do sleep 0.01; done",
+            cancelled.display()
+        );
+        let mut output = sh(&script).read().unwrap();
+        output.read_exact(&mut [0; 6]).await.unwrap();
+        drop(output);
+        all_buried().await;
+        assert!(cancelled.exists());
     }
 }

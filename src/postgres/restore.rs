@@ -1,8 +1,10 @@
-//! Runs `pg_restore` on an archive that arrives as a stream.
+//! Runs `pg_restore`, on an archive that arrives as a stream or on one section of it.
 //!
-//! One transaction that ends at the first error: either everything is there afterwards or nothing.
-//! Nothing is committed before the last block the restore wants has arrived. It never creates or
-//! cleans a database; that is `target`'s part.
+//! A stream is one transaction that ends at the first error: either everything of it is there
+//! afterwards or nothing. Nothing is committed before the last block the restore wants has arrived.
+//! It never creates or cleans a database; that is `target`'s part.
+
+use std::path::Path;
 
 use crate::error::Result;
 
@@ -49,8 +51,7 @@ impl RestoreOptions {
 
     fn arguments(&self) -> Vec<String> {
         // Named, since guessing the format would eat the first bytes of some kinds of pipe.
-        let mut arguments: Vec<String> =
-            ["--format=custom", "--single-transaction", "--exit-on-error"].map(String::from).into();
+        let mut arguments: Vec<String> = ["--format=custom", "--exit-on-error"].map(String::from).into();
         if self.no_owner {
             arguments.push("--no-owner".into());
         }
@@ -63,14 +64,51 @@ impl RestoreOptions {
     }
 }
 
-/// Starts `pg_restore`; `conn` must name the database to fill.
-///
-/// The restore is done when `finish` returns; whoever drops the input instead leaves the database
-/// as it was.
-pub fn restore(client: &Client, conn: &ConnInfo, options: &RestoreOptions) -> Result<ChildInput> {
+/// What of the archive is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// All of it.
+    Whole,
+    /// What comes before the data.
+    PreData,
+    /// The data.
+    Data,
+}
+
+/// Starts `pg_restore` on a stream, as one transaction; the archive is written to it, then `finish`ed.
+pub fn restore(
+    client: &Client,
+    conn: &ConnInfo,
+    options: &RestoreOptions,
+    section: Section,
+) -> Result<ChildInput> {
     options.check()?;
     conn.target_name()?;
-    conn.dress(client.program("pg_restore").args(options.arguments())).write()
+    let section = match section {
+        Section::Whole => None,
+        Section::PreData => Some("--section=pre-data"),
+        Section::Data => Some("--section=data"),
+    };
+    let program = client.program("pg_restore").arg("--single-transaction").args(section);
+    conn.dress(program.args(options.arguments())).write()
+}
+
+/// Runs what comes after the data (indexes, constraints, triggers) with many connections, in an order
+/// that `pg_restore` decides.
+///
+/// `archive` is a file that needs to hold no data. What was done is not undone when it fails.
+pub async fn post_data(
+    client: &Client,
+    conn: &ConnInfo,
+    options: &RestoreOptions,
+    jobs: usize,
+    archive: &Path,
+) -> Result<()> {
+    options.check()?;
+    conn.target_name()?;
+    let program = client.program("pg_restore").arg("--section=post-data").arg(format!("--jobs={jobs}"));
+    conn.dress(program.args(options.arguments()).arg(archive)).run(b"").await?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -78,12 +116,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_transaction_and_stop_at_the_first_error() {
+    fn it_stops_at_the_first_error() {
         let options =
             RestoreOptions { no_owner: true, role: Some("app".into()), ..RestoreOptions::default() };
-        assert_eq!(
-            options.arguments(),
-            ["--format=custom", "--single-transaction", "--exit-on-error", "--no-owner", "--role=app"]
-        );
+        assert_eq!(options.arguments(), ["--format=custom", "--exit-on-error", "--no-owner", "--role=app"]);
     }
 }

@@ -23,6 +23,8 @@ const LONGEST: usize = 63;
 const BEFORE: &str = "_before_";
 /// Between the name and the moment in the name of a database that is still being restored.
 const RESTORING: &str = "_restoring_";
+/// Between the name and the moment in the name of a database that was restored and proven.
+const RESTORED: &str = "_restored_";
 /// How often the exchange is tried; the server gives sessions five seconds to end each time.
 const TRIES: usize = 3;
 /// Between two rounds of ending sessions.
@@ -115,9 +117,14 @@ impl Swap {
         self.with(BEFORE).max_by(|one, other| one.name.cmp(&other.name))
     }
 
-    /// Databases that earlier runs did not finish: they were killed, or their swap failed.
+    /// Databases of runs that were ended before they knew whether all is there.
     pub fn unfinished(&self) -> impl Iterator<Item = &Found> {
         self.with(RESTORING)
+    }
+
+    /// Databases that are whole, and were not swapped in.
+    pub fn ready(&self) -> impl Iterator<Item = &Found> {
+        self.with(RESTORED)
     }
 
     fn with(&self, what: &str) -> impl Iterator<Item = &Found> {
@@ -155,46 +162,64 @@ impl Swap {
         Ok(())
     }
 
+    /// Renames the database that was restored, now that it is known to be whole; returns the new name.
+    pub async fn settle(&self) -> Result<String> {
+        let restored = format!("{}{RESTORED}{}", self.live, self.stamp);
+        let (_, new) = self.there(&self.restoring()).await?;
+        self.insist(None, &new, &rename(&new.name, &restored), &restored).await?;
+        Ok(restored)
+    }
+
     /// Gives the name to `new`, and calls the one that had it otherwise; returns how.
     ///
     /// With `inherit` the new one gets what belongs to the name: owner, grants, settings, comment and
     /// connection limit of the database, unless somebody chose an owner for it already. Either both are
-    /// renamed or neither is; a failure says so.
+    /// renamed or neither is.
     pub async fn exchange(&self, new: &str, inherit: bool) -> Result<Option<String>> {
+        if self.unfinished().any(|unfinished| unfinished.name == new) {
+            return Err(Error::verify(format!("the restore into {new} was not finished"))
+                .hint("restore again; or if you know that it is whole, rename it first"));
+        }
+        let (old, new) = self.there(new).await?;
+        let script = self.script(old.as_ref(), &new, inherit);
+        self.insist(old.as_ref(), &new, &script, &self.live).await?;
+        Ok(old.map(|_| self.before()))
+    }
+
+    /// The database in use, and this one, as they are now.
+    async fn there(&self, new: &str) -> Result<(Option<Found>, Found)> {
         let found = look(&self.maintenance, &self.live, &[new]).await?.found;
-        let here = |name: &str| found.iter().find(|found| found.name == name);
-        let Some(new) = here(new) else {
-            return Err(Error::not_found(format!("there is no database {}", identifier(new))));
-        };
-        let old = here(&self.live);
-        let script = self.script(old, new, inherit);
+        let here = |name: &str| found.iter().find(|found| found.name == name).cloned();
+        let new =
+            here(new).ok_or_else(|| Error::not_found(format!("there is no database {}", identifier(new))))?;
+        Ok((here(&self.live), new))
+    }
+
+    /// Runs a script that gives `name` to `new`, again where sessions are in the way.
+    async fn insist(&self, old: Option<&Found>, new: &Found, script: &str, name: &str) -> Result<()> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let Err(failure) = self.rename(old, new, &script).await else { break };
+            let Err(failure) = self.rename(old, new, script).await else { return Ok(()) };
             let held = failure.says(&["is being accessed by other users", "lock timeout"]);
             // The answer may have been lost on the way: the server knows.
             match self.name_of(new.oid).await {
-                Ok(Some(name)) if name == self.live => break,
+                Ok(Some(now)) if now == name => return Ok(()),
                 Ok(_) if held && tries < TRIES => {}
                 Ok(_) => {
-                    let error = Error::from(failure).context(format_args!(
-                        "give the name {} to {}",
-                        identifier(&self.live),
-                        identifier(&new.name)
-                    ));
-                    return Err(if held { self.held(error, old).await } else { error });
+                    let what = format!("give the name {} to {}", identifier(name), identifier(&new.name));
+                    let error = Error::from(failure).context(what);
+                    return Err(if held { self.held(error, old.unwrap_or(new)).await } else { error });
                 }
                 Err(second) => {
                     tracing::warn!("{second}");
                     return Err(Error::from(failure).context(format_args!(
                         "it is not known whether {} is the new database or still the old one; both are whole",
-                        identifier(&self.live)
+                        identifier(name)
                     )));
                 }
             }
         }
-        Ok(old.map(|_| self.before()))
     }
 
     fn script(&self, old: Option<&Found>, new: &Found, inherit: bool) -> String {
@@ -243,12 +268,11 @@ impl Swap {
     }
 
     /// Says who would not leave.
-    async fn held(&self, error: Error, old: Option<&Found>) -> Error {
-        let Some(old) = old else { return error };
+    async fn held(&self, error: Error, database: &Found) -> Error {
         let query = format!(
             "SELECT coalesce(json_agg(DISTINCT format('%s (%s)', coalesce(usename, backend_type), application_name)), '[]')
                FROM pg_stat_activity WHERE datid = {};",
-            old.oid
+            database.oid
         );
         match self.maintenance.query::<Vec<String>>(&query).await {
             Ok(who) if !who.is_empty() => error.hint(format!(
@@ -297,7 +321,8 @@ async fn look(maintenance: &Psql, live: &str, more: &[&str]) -> Result<State> {
     let question = LOOK
         .replace("{names}", &names.join(", "))
         .replace("{before}", &start(BEFORE))
-        .replace("{restoring}", &start(RESTORING));
+        .replace("{restoring}", &start(RESTORING))
+        .replace("{restored}", &start(RESTORED));
     maintenance.query(&question).await
 }
 
@@ -316,7 +341,7 @@ SELECT json_build_object(
       'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = datname),
       'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE database = datname)
     ) ORDER BY datname), '[]')
-    FROM pg_database d WHERE datname IN ({names}) OR {before} OR {restoring}));";
+    FROM pg_database d WHERE datname IN ({names}) OR {before} OR {restoring} OR {restored}));";
 
 /// Ends the sessions of these databases as far as the role may; the others are not its business.
 const END_SESSIONS: &str = "

@@ -16,6 +16,8 @@ pub struct Restore {
     pub swap: bool,
     /// Whether nobody has to be asked before that.
     pub yes: bool,
+    /// How many workers, where the user says so.
+    pub jobs: Option<u8>,
     /// How `pg_restore` treats owners and grants.
     pub options: RestoreOptions,
     /// Where to look for PostgreSQL's programs.
@@ -36,6 +38,7 @@ impl Restore {
             target,
             swap: words.swap,
             yes: words.yes,
+            jobs: words.jobs,
             options: RestoreOptions {
                 no_owner: words.no_owner,
                 no_acl: words.no_acl,

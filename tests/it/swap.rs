@@ -6,7 +6,7 @@ use crate::scene::{Place, every_client, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ impl Scene {
         cluster.psql(
             &app,
             "CREATE FUNCTION waits(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
-               WHILE current_query() LIKE '%ANALYZE%'
+               WHILE current_query() LIKE 'ANALYZE%'
                      AND EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'gate') LOOP
                  PERFORM pg_stat_clear_snapshot(), pg_sleep(0.02);
                END LOOP;
@@ -57,14 +57,18 @@ impl Scene {
             .args(words)
     }
 
-    /// The databases beside the one in use: how many were set aside, which were being restored.
-    fn beside(&self) -> (usize, Vec<String>) {
+    /// The databases beside the one in use: set aside, being restored, restored.
+    fn beside(&self) -> [Vec<String>; 3] {
         let all = self.cluster.psql("postgres", "SELECT datname FROM pg_database ORDER BY 1");
-        let begins = |what: &str| {
+        ["before", "restoring", "restored"].map(|what| {
             let start = format!("{}_{what}_", self.app);
-            all.lines().filter(|name| name.starts_with(&start)).map(str::to_owned).collect::<Vec<_>>()
-        };
-        (begins("before").len(), begins("restoring"))
+            all.lines().filter(|name| name.starts_with(&start)).map(str::to_owned).collect()
+        })
+    }
+
+    /// How many of each.
+    fn counts(&self) -> [usize; 3] {
+        self.beside().map(|names| names.len())
     }
 
     /// The name means what was in use, and lets people in.
@@ -77,9 +81,8 @@ impl Scene {
     #[track_caller]
     fn is_swapped(&self) {
         assert_eq!(self.cluster.text_of(&self.app), self.then);
-        let kept = format!("SELECT datname FROM pg_database WHERE datname LIKE '{}_before_%'", self.app);
-        assert_eq!(self.cluster.text_of(&self.cluster.psql("postgres", &kept)), self.now);
-        assert_eq!(self.beside(), (1, vec![]));
+        assert_eq!(self.cluster.text_of(&self.beside()[0][0]), self.now);
+        assert_eq!(self.counts(), [1, 0, 0]);
     }
 
     /// What a run left is whole, the next one names it, and the printed command finishes.
@@ -87,7 +90,7 @@ impl Scene {
     fn finishes(&self, said: &Run) {
         let command = said.stderr.split("pgstow swap --with ").nth(1).unwrap_or_else(|| panic!("{said}"));
         let left = command.split_whitespace().next().unwrap();
-        assert_eq!(self.beside(), (0, vec![left.to_owned()]));
+        assert_eq!(self.beside(), [vec![], vec![], vec![left.to_owned()]]);
         self.swap(&["--with", left, "--yes"]).succeeds();
         self.is_swapped();
     }
@@ -97,22 +100,29 @@ impl Scene {
         let gate = Session::open(&self.cluster, "gate", "SELECT 1");
         let running = self.restore(&["--yes"]).spawn();
         self.eventually(
-            "SELECT FROM pg_stat_activity WHERE query LIKE '%ANALYZE%' AND pid <> pg_backend_pid()",
+            "SELECT FROM pg_stat_activity WHERE query LIKE 'ANALYZE%' AND pid <> pg_backend_pid()",
         );
         (running, gate)
     }
 
-    /// The same, and then on to where the exchange stands still for a lock that somebody holds.
-    fn held(&self, lock: fn(&str, &str) -> String) -> (Running, Session) {
+    /// The same, and then on to where the exchange stands still before one of its two renames, for a
+    /// lock that the session holds.
+    fn held(&self, at: Rename) -> (Running, Session) {
         let (running, gate) = self.restored();
-        let restoring = self.beside().1.remove(0);
-        let lock = Session::open(&self.cluster, "lock", &format!("BEGIN; {}", lock(&self.app, &restoring)));
-        drop(gate);
-        self.eventually(
-            "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'pgstow'
-              AND datname = 'postgres'",
-        );
-        (running, lock)
+        let hold = |name: &str, lets_go: Session| {
+            let lock =
+                Session::open(&self.cluster, "lock", &format!("BEGIN; COMMENT ON DATABASE {name} IS NULL"));
+            drop(lets_go);
+            self.eventually(&format!(
+                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER DATABASE \"{name}\" RENAME%'"
+            ));
+            lock
+        };
+        let lock = hold(&self.app, gate);
+        match at {
+            Rename::First => (running, lock),
+            Rename::Second => (running, hold(&self.beside()[2][0], lock)),
+        }
     }
 
     #[track_caller]
@@ -121,14 +131,11 @@ impl Scene {
     }
 }
 
-/// Holds the first of the two renames.
-fn the_first(app: &str, _: &str) -> String {
-    format!("COMMENT ON DATABASE {app} IS NULL")
-}
-
-/// Lets the first rename pass, and holds the second.
-fn the_second(_: &str, restoring: &str) -> String {
-    format!("COMMENT ON DATABASE {restoring} IS NULL")
+/// The two renames of an exchange.
+#[derive(Clone, Copy)]
+enum Rename {
+    First,
+    Second,
 }
 
 #[track_caller]
@@ -151,14 +158,12 @@ impl Session {
     fn of(cluster: &Cluster, database: &str, name: &str, sql: &str) -> Session {
         let mut psql = cluster.client("psql");
         psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database]).env("PGAPPNAME", name);
-        let mut child =
-            psql.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = psql.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        writeln!(stdin, "{sql};").unwrap();
-        let there = format!(
-            "SELECT 1 FROM pg_stat_activity WHERE application_name = '{name}' AND state LIKE 'idle%'"
-        );
-        until(name, || !cluster.psql("template1", &there).is_empty());
+        writeln!(stdin, "{sql};\n\\echo done").unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "done"), "{sql}");
         Session(child, Some(stdin))
     }
 
@@ -254,7 +259,7 @@ fn a_restored_database_takes_the_name_on_every_major() {
         std::thread::sleep(Duration::from_millis(1100));
         scene.swap(&["--back"]).fails(Kind::Usage).says("--yes");
         scene.swap(&["--back", "--yes"]).succeeds();
-        assert_eq!((cluster.text_of(app), scene.beside()), (scene.now.clone(), (1, vec![])));
+        assert_eq!((cluster.text_of(app), scene.counts()), (scene.now.clone(), [1, 0, 0]));
         assert_eq!(belongings(), before, "{major:?}");
         std::thread::sleep(Duration::from_millis(1100));
         scene.swap(&["--back", "--yes"]).succeeds();
@@ -275,11 +280,10 @@ fn nothing_is_swapped_without_consent_or_proof() {
     let to = scene.cluster.url(&scene.app);
     damaged.opens(&["restore", "latest", "--swap", "--yes", "--to", &to]).fails(Kind::Verify);
     scene.swap(&["--back", "--yes"]).fails(Kind::NotFound).says("no database was set aside");
-    scene.swap(&["--with", "nobody", "--yes"]).fails(Kind::NotFound).says("no database nobody");
-    scene.swap(&["--with", "template1", "--yes"]).fails(Kind::Verify).says("template1 is empty");
+    scene.swap(&["--with", "nobody", "--yes"]).fails(Kind::NotFound).says("no database \"nobody\"");
     scene.swap(&["--yes"]).fails(Kind::Usage);
     scene.is_untouched();
-    assert_eq!(scene.beside(), (0, vec![]));
+    assert_eq!(scene.counts(), [0, 0, 0]);
 }
 
 #[test]
@@ -288,7 +292,7 @@ fn a_name_that_is_free_is_simply_taken() {
     scene.cluster.psql("postgres", &format!("DROP DATABASE {}", scene.app));
     let run = scene.restore(&[]).succeeds();
     assert!(run.json()["swap"]["kept_as"].is_null(), "{run}");
-    assert_eq!((scene.cluster.text_of(&scene.app), scene.beside()), (scene.then.clone(), (0, vec![])));
+    assert_eq!((scene.cluster.text_of(&scene.app), scene.counts()), (scene.then.clone(), [0, 0, 0]));
 }
 
 #[test]
@@ -318,33 +322,29 @@ fn a_session_that_cannot_be_ended_keeps_its_database() {
 }
 
 #[test]
-fn killed_before_the_proof_it_leaves_a_whole_database_beside_the_old_one() {
-    let scene = Scene::new(Major::Distribution);
-    let (running, gate) = scene.restored();
-    running.signal(Signal::KILL);
-    running.wait();
-    drop(gate);
-    scene.is_untouched();
-    let next = scene.restore(&[]).fails(Kind::Usage).says("is left from a run that was ended");
-    scene.finishes(&next);
-}
-
-#[test]
-fn ended_by_a_signal_before_the_swap_it_says_how_to_finish() {
-    let scene = Scene::new(Major::V18);
-    let (running, gate) = scene.restored();
-    running.signal(Signal::TERM);
-    let run = running.wait().assert_failure(Kind::Terminated);
-    drop(gate);
-    scene.is_untouched();
-    scene.finishes(&run);
+fn ended_before_the_proof_it_leaves_what_must_not_be_swapped_in() {
+    for (signal, words) in [(Signal::KILL, ""), (Signal::TERM, "was not looked at any further")] {
+        let scene = Scene::new(Major::Distribution);
+        let (running, gate) = scene.restored();
+        running.signal(signal);
+        running.wait().says(words);
+        drop(gate);
+        scene.is_untouched();
+        let left = scene.beside()[1][0].clone();
+        scene.restore(&[]).fails(Kind::Usage).says(&format!("DROP DATABASE \"{left}\";"));
+        scene.swap(&["--with", &left, "--yes"]).fails(Kind::Verify).says("was not finished");
+        scene.is_untouched();
+        // It is in nobody's way.
+        scene.restore(&["--yes"]).succeeds();
+        assert_eq!(scene.cluster.text_of(&scene.app), scene.then);
+    }
 }
 
 #[test]
 fn killed_at_either_rename_the_name_means_one_of_the_two() {
-    for (major, lock) in [(Major::V16, the_first as fn(&str, &str) -> String), (Major::V17, the_second)] {
+    for (major, at) in [(Major::V16, Rename::First), (Major::V17, Rename::Second)] {
         let scene = Scene::new(major);
-        let (running, lock) = scene.held(lock);
+        let (running, lock) = scene.held(at);
         for psql in children(running.pid(), "psql") {
             kill_process(psql, Signal::KILL).unwrap();
         }
@@ -359,9 +359,9 @@ fn killed_at_either_rename_the_name_means_one_of_the_two() {
 
 #[test]
 fn killed_with_the_exchange_under_way_psql_ends_it() {
-    for lock in [the_first as fn(&str, &str) -> String, the_second] {
+    for at in [Rename::First, Rename::Second] {
         let scene = Scene::new(Major::V18);
-        let (running, lock) = scene.held(lock);
+        let (running, lock) = scene.held(at);
         running.signal(Signal::STOP);
         drop(lock);
         // What was asked of the server is whole: both renames, whoever still listens.
@@ -375,7 +375,7 @@ fn killed_with_the_exchange_under_way_psql_ends_it() {
 #[test]
 fn without_its_psql_a_swap_fails_and_says_how_to_finish() {
     let scene = Scene::new(Major::Distribution);
-    let (running, lock) = scene.held(the_second);
+    let (running, lock) = scene.held(Rename::Second);
     let psql = children(running.pid(), "psql");
     psql.iter().for_each(|psql| kill_process(*psql, Signal::KILL).unwrap());
     let run = running.wait().assert_failure(Kind::Postgres);

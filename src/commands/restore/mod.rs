@@ -3,13 +3,15 @@
 //! When the data is there, the rows of every table are counted and compared with the inventory. A
 //! database this run created goes when the run fails.
 
+mod parallel;
+mod parts;
 mod single;
 
 use super::list::age;
 use super::proof::Proof;
 use super::source::Source;
 use super::swap;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::inventory::Inventory;
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
@@ -19,12 +21,18 @@ use crate::signal::Stop;
 use serde_json::json;
 use std::time::Instant;
 
+/// More workers than this wait for the server rather than help it.
+const MOST_JOBS: usize = 8;
+/// Bytes of dump that keep a worker busy long enough to be worth it.
+const WORTH_A_JOB: u64 = 64 << 20;
+
 /// Runs `pgstow restore`.
 pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> Result<()> {
     let started = Instant::now();
     settings.options.check()?;
     let source = stop.or(Source::find(settings.source)).await?;
     let inventory = stop.or(inventory(&source, settings.prove)).await?;
+    let jobs = jobs(settings.jobs, &source);
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let swap = match settings.swap {
         true => Some(stop.or(swap::open(&clients, &settings.target)).await?),
@@ -41,10 +49,28 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     report.say(format!("restoring {} into {}", source.place(), target.name()));
 
     let following = report.follow(&source.progress);
-    let restored = stop.or(single::restore(&source, &clients, &mut target, &settings.options)).await;
+    let restoring = async {
+        match &inventory {
+            Some(inventory) if jobs > 1 && !target.exists() => {
+                let options = &settings.options;
+                parallel::restore(&source, inventory, &clients, &mut target, options, jobs).await?;
+                Ok(inventory.totals())
+            }
+            _ => {
+                if jobs > 1 && settings.jobs.is_some() {
+                    let why = if target.exists() { "the database exists" } else { "there is no inventory" };
+                    tracing::warn!(
+                        "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
+                    );
+                }
+                single::restore(&source, &clients, &mut target, &settings.options).await
+            }
+        }
+    };
+    let restored = stop.or(restoring).await;
     drop(following);
-    let contents = match restored {
-        Ok(contents) => contents,
+    let totals = match restored {
+        Ok(totals) => totals,
         Err(first) => {
             clean_up(&mut target, settings.keep_failed).await;
             return Err(first);
@@ -52,36 +78,32 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     };
 
     // Committed: from here on only a proof that fails takes it back.
-    let new = target.name().to_owned();
-    let complete = |e: Error| match swap {
-        Some(_) => swap::by_hand(e, &new, &settings.target),
-        None => e.hint("the restore itself is complete, and was not looked at any further"),
-    };
+    let complete = "the restore itself is complete, and was not looked at any further";
     report.say("analyzing");
     let analyze = async {
         target.analyze().await;
         Ok(())
     };
-    stop.or(analyze).await.map_err(complete)?;
+    stop.or(analyze).await.map_err(|e| e.hint(complete))?;
     let mut proof = None;
-    if let Some(inventory) = &inventory {
+    if let (Some(inventory), true) = (&inventory, settings.prove) {
         report.say("counting rows");
         let counted = stop.or(Proof::of(&target, inventory)).await;
-        proof = Some(counted.map_err(|e| complete(e.context("count the restored rows")))?);
+        proof = Some(counted.map_err(|e| e.context("count the restored rows").hint(complete))?);
     }
     let took = started.elapsed();
     report.say(format!(
         "restored {} into {}: {} tables, {} rows, {}; every digest agrees",
         source.place(),
         target.name(),
-        contents.tables(),
-        contents.rows(),
+        totals.tables,
+        totals.rows,
         age(took)
     ));
     let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name()));
     let mut document = json!({
         "id": source.place().id, "name": source.place().name, "database": target.name(),
-        "created": target.is_created(), "tables": contents.tables(), "rows": contents.rows(),
+        "created": target.is_created(), "tables": totals.tables, "rows": totals.rows,
         "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
         "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
     });
@@ -96,8 +118,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         ));
     }
     if let (Ok(()), Some(swap)) = (&judgement, &swap) {
-        let swapped = swap::exchange(swap, target.name(), true, &settings.target, report).await;
-        let swapped = swapped.map_err(complete)?;
+        let swapped = swap::finish(swap, &settings.target, report).await?;
         if let Some(fields) = document.as_object_mut() {
             fields.insert("database".into(), swap.name().into());
             fields.insert("swap".into(), swapped);
@@ -107,22 +128,31 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     judgement
 }
 
-/// The inventory to prove the restore with; read first, so that damage is found before data moves.
+/// How many workers share the load: what was asked for, else the cores; a small dump is worth one only.
+fn jobs(asked: Option<u8>, source: &Source) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let worth = usize::try_from(source.dump.plain_bytes / WORTH_A_JOB).unwrap_or(usize::MAX);
+    asked.map_or_else(|| cores.min(MOST_JOBS).min(worth).max(1), usize::from)
+}
+
+/// The inventory, to share the work out by and to prove the restore with; read first, so that damage is
+/// found before data moves.
 async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
-    if !prove {
-        return Ok(None);
-    }
-    let inventory = source.inventory().await;
-    let inventory = inventory.map_err(|e| match e.kind() {
-        Kind::Verify if e.advice().is_none() => {
-            e.hint("--proof none restores the dump all the same, and proves nothing")
+    match source.inventory().await {
+        Ok(None) => {
+            tracing::warn!("{} has no inventory: its rows will not be compared", source.place());
+            Ok(None)
         }
-        _ => e,
-    })?;
-    if inventory.is_none() {
-        tracing::warn!("{} has no inventory: its rows will not be compared", source.place());
+        // Who wants no proof gets the dump, whatever became of the inventory.
+        Err(error) if !prove && error.kind() == Kind::Verify => {
+            tracing::warn!("{error}");
+            Ok(None)
+        }
+        Err(error) if error.kind() == Kind::Verify && error.advice().is_none() => {
+            Err(error.hint("--proof none restores the dump all the same, and proves nothing"))
+        }
+        found => found,
     }
-    Ok(inventory)
 }
 
 /// Leaves nothing half-restored behind.

@@ -3,10 +3,11 @@
 //! The last bytes come only when every digest has agreed, so a bad backup commits nothing.
 
 use super::super::source::Source;
-use crate::archive::{Contents, Reader};
+use crate::archive::{Header, Reader, Toc};
 use crate::error::{Error, Kind, Result};
-use crate::postgres::clients::{Clients, Version};
-use crate::postgres::restore::restore as pg_restore;
+use crate::manifest::Totals;
+use crate::postgres::clients::{Client, Clients, Version};
+use crate::postgres::restore::{Section, restore as pg_restore};
 use crate::postgres::{Locale, RestoreOptions, Target};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
@@ -21,7 +22,7 @@ pub async fn restore(
     clients: &Clients,
     target: &mut Target,
     options: &RestoreOptions,
-) -> Result<Contents> {
+) -> Result<Totals> {
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
         let contents = source.stream(&mut near).await?;
@@ -30,7 +31,7 @@ pub async fn restore(
         Ok(contents)
     };
     let (contents, ()) = tokio::try_join!(stream, load(far, clients, target, options))?;
-    Ok(contents)
+    Ok(Totals { tables: contents.tables() as u64, rows: contents.rows() })
 }
 
 /// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`.
@@ -44,14 +45,9 @@ async fn load(
     let (Some(header), Some(toc)) = (reader.header(), reader.toc()) else {
         return Err(Error::verify("the archive ends before its table of contents does"));
     };
-    let dumped_by = Version::parse(&header.dump_version)
-        .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
-    let format = (header.version.major, header.version.minor);
-    let client = clients.for_restore(format, dumped_by, target.version())?;
-    let statement = toc.create_database().unwrap_or_default();
-    target.create(&Locale::from_create_database(&statement)).await?;
+    let client = prepare(header, toc, clients, target).await?;
 
-    let mut pg_restore = pg_restore(client, target.conn(), options)?;
+    let mut pg_restore = pg_restore(client, target.conn(), options, Section::Whole)?;
     let fed = async {
         pg_restore.write_all(&front).await?;
         tokio::io::copy_buf(&mut BufReader::with_capacity(AT_ONCE, archive), &mut pg_restore).await
@@ -61,6 +57,22 @@ async fn load(
     pg_restore.finish().await?;
     fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
     Ok(())
+}
+
+/// Chooses the client that reads the archive and fits the target, and makes the database it asks for.
+pub async fn prepare<'a>(
+    header: &Header,
+    toc: &Toc,
+    clients: &'a Clients,
+    target: &mut Target,
+) -> Result<&'a Client> {
+    let dumped_by = Version::parse(&header.dump_version)
+        .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
+    let format = (header.version.major, header.version.minor);
+    let client = clients.for_restore(format, dumped_by, target.version())?;
+    let statement = toc.create_database().unwrap_or_default();
+    target.create(&Locale::from_create_database(&statement)).await?;
+    Ok(client)
 }
 
 /// Reads until the table of contents is known, or to the end; returns the bytes read so far.

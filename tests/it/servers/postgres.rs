@@ -183,8 +183,9 @@ fn template(major: Major) -> PathBuf {
     initdb.args(["-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"]);
     initdb.arg(scratch.path().join("data")).arg("--pwfile").arg(&password_file);
     run(initdb.current_dir(scratch.path()));
-    // Two test processes may both get here; the second one's is as good, and is thrown away.
-    let beside = fetched(&format!("template-making-{}-{}", major.number(), std::process::id()));
+    // Two tests, of one process or two, may both get here; the second one's is as good, and is thrown away.
+    let scratch_name = scratch.path().file_name().unwrap().to_str().unwrap();
+    let beside = fetched(&format!("template-making-{scratch_name}"));
     run(Command::new("cp").arg("-a").arg(scratch.path().join("data")).arg(&beside));
     if std::fs::rename(&beside, &template).is_err() {
         std::fs::remove_dir_all(&beside).unwrap();

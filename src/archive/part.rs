@@ -1,0 +1,135 @@
+//! Smaller archives out of a whole one: fewer entries, fewer blocks, or some of a table's rows.
+//!
+//! Stock `pg_restore` reads them. It does not mind that entries are missing which others depend on;
+//! every entry that has data needs its block, in the table's order.
+
+use super::blocks::COPY_END;
+use super::header::Header;
+use super::item::INT;
+use super::reader::Reader;
+use super::toc::{Section, Toc, TocEntry};
+use crate::error::{Error, Result};
+use std::sync::Arc;
+
+/// The type of a block of rows.
+const DATA: u8 = 1;
+
+/// Header and table of contents of an archive, without its blocks.
+#[derive(Debug, Clone)]
+pub struct Front {
+    /// The header.
+    pub header: Header,
+    /// The table of contents.
+    pub toc: Toc,
+}
+
+impl Front {
+    /// Reads the bytes before an archive's first block.
+    ///
+    /// # Errors
+    /// `Kind::Verify` where they are damaged, or end too early.
+    pub fn read(preamble: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new();
+        reader.feed(preamble)?;
+        match (reader.header(), reader.toc()) {
+            (Some(header), Some(toc)) => Ok(Self { header: header.clone(), toc: toc.clone() }),
+            _ => Err(Error::verify("the table of contents ends too early")),
+        }
+    }
+
+    /// The same with only the entries to be kept.
+    #[must_use]
+    pub fn keep(&self, keep: impl Fn(&TocEntry) -> bool) -> Self {
+        let entries: Vec<_> = self.toc.entries().iter().filter(|entry| keep(entry)).cloned().collect();
+        // Not more than there were.
+        let count = i32::try_from(entries.len()).unwrap_or(i32::MAX);
+        Self { header: self.header.clone(), toc: Toc { count: int(count), entries: Arc::new(entries) } }
+    }
+
+    /// As it stands in an archive.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.header.raw().to_vec();
+        self.toc.raw().for_each(|piece| bytes.extend_from_slice(piece));
+        bytes
+    }
+}
+
+impl Toc {
+    /// Every entry with the section it is restored in: one without a section of its own follows the
+    /// entry before it, as `pg_restore` has it.
+    pub fn sections(&self) -> impl Iterator<Item = (Section, &TocEntry)> {
+        let mut current = Section::PreData;
+        self.entries().iter().map(move |entry| {
+            if entry.section() != Section::None {
+                current = entry.section();
+            }
+            (current, entry)
+        })
+    }
+}
+
+/// What comes before a table's rows.
+pub fn rows_begin(dump_id: i32) -> Vec<u8> {
+    let mut bytes = vec![DATA];
+    bytes.extend(int(dump_id));
+    bytes
+}
+
+/// What comes behind a table's rows, where they stop before the block's own end.
+pub fn rows_end() -> Vec<u8> {
+    let mut bytes = int(i32::try_from(COPY_END.len()).unwrap_or_default()).to_vec();
+    bytes.extend(COPY_END);
+    bytes.extend(int(0));
+    bytes
+}
+
+/// A number as the format writes it: its sign, then its magnitude, least byte first.
+fn int(number: i32) -> [u8; INT] {
+    let [a, b, c, d] = number.unsigned_abs().to_le_bytes();
+    [u8::from(number < 0), a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::item;
+    use super::*;
+
+    const DUMP: &[u8] = include_bytes!("../../tests/data/pg18.dump");
+
+    #[test]
+    fn numbers_read_back() {
+        for number in [0, 1, -1, 255, 65536, i32::MAX, i32::MIN] {
+            assert_eq!(item::int(int(number)), Some(number));
+        }
+    }
+
+    #[test]
+    fn one_table_alone_is_an_archive() {
+        let mut reader = Reader::with_digests();
+        reader.feed(DUMP).unwrap();
+        let whole = reader.finish().unwrap();
+        let front = Front::read(&whole.preamble()).unwrap();
+        assert_eq!(front.to_bytes(), whole.preamble());
+
+        let block = whole.blocks.iter().find(|block| block.rows.is_some_and(|rows| rows > 1)).unwrap();
+        let at = |range: std::ops::Range<u64>| &DUMP[range.start as usize..range.end as usize];
+        let alone = front.keep(|entry| entry.dump_id() == block.dump_id).to_bytes();
+        let mut reader = Reader::with_digests();
+        reader.feed(&[&alone, at(block.range.clone())].concat()).unwrap();
+        let again = reader.finish().unwrap();
+        assert_eq!((again.blocks.len(), again.blocks[0].sha256), (1, block.sha256));
+
+        // Its first chunk is its first row.
+        let head = rows_begin(block.dump_id);
+        let bytes = at(block.range.clone());
+        assert!(bytes.starts_with(&head));
+        let row = item::leading_int(&bytes[head.len()..]).unwrap() as usize;
+        let first = &bytes[..head.len() + INT + row];
+        let mut reader = Reader::new();
+        reader.feed(&[&alone, first, &rows_end()].concat()).unwrap();
+        assert_eq!(reader.finish().unwrap().blocks[0].rows, Some(1));
+        let mut reader = Reader::new();
+        reader.feed(&[&alone, head.as_slice(), &bytes[first.len()..]].concat()).unwrap();
+        assert_eq!(reader.finish().unwrap().blocks[0].rows, Some(block.rows.unwrap() - 1));
+    }
+}

@@ -1,0 +1,168 @@
+//! A restore is ended midway, by a signal, by the server or with its `pg_restore`.
+
+use super::scene::until;
+use crate::harness::Running;
+use crate::scene::{Place, Sample, fresh};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A backup whose restore stands still in the middle of a COPY, for as long as a restore that calls itself
+/// pgstow takes it; under another name it goes through.
+struct Stuck {
+    cluster: &'static Cluster,
+    place: Place,
+}
+
+impl Stuck {
+    fn shared() -> &'static Stuck {
+        static SHARED: OnceLock<Stuck> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let cluster = Cluster::shared(Major::Distribution);
+            let database = cluster.create_database("stuck");
+            let hold = "CREATE FUNCTION hold(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
+                 IF n = 500 AND current_setting('application_name') = 'pgstow' THEN PERFORM pg_sleep(300); END IF;
+                 RETURN true; END $$;
+                 CREATE TABLE first (n int); INSERT INTO first SELECT generate_series(1, 1000);
+                 CREATE TABLE slow (n int CHECK (public.hold(n)), more text);
+                 INSERT INTO slow SELECT n, repeat(md5(n::text), 100) FROM generate_series(1, 2000) n;";
+            cluster.psql(&database, hold);
+            let place = Place::Folder(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+            place.backup(&cluster.url(&database), &[]);
+            Stuck { cluster, place }
+        })
+    }
+
+    /// Starts a restore, and waits until it is in the middle.
+    fn restore(&self, copy: &str, words: &[&str]) -> Running {
+        let restore = self.place.opens(&["restore", "latest", "--to", &self.cluster.url(copy)]).args(words);
+        let running = restore.spawn();
+        let asleep =
+            format!("SELECT 1 FROM pg_stat_activity WHERE datname = '{copy}' AND wait_event = 'PgSleep'");
+        until(|| !self.cluster.psql("postgres", &asleep).is_empty());
+        running
+    }
+
+    /// The good ending, for all to see that the backup was not at fault.
+    fn goes_through(&self, copy: &str) {
+        let restore = self.place.opens(&["restore", "latest", "--to", &self.cluster.url(copy)]);
+        restore.env("PGAPPNAME", "other").succeeds();
+        assert_eq!(self.cluster.psql(copy, "SELECT count(*) FROM slow"), "2000");
+        self.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+    }
+
+    /// Nothing of the restore is left on the server.
+    #[track_caller]
+    fn is_gone(&self, copy: &str) {
+        assert!(!self.cluster.has_database(copy), "{copy} is left");
+        let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{copy}'");
+        assert_eq!(self.cluster.psql("postgres", &sessions), "0");
+    }
+}
+
+/// The processes that this one has started, by the program's name.
+fn children(parent: u32, program: &str) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let stat = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        Some((name.to_owned(), rest.split_whitespace().nth(1)?.parse::<u32>().ok()?))
+    };
+    pids.filter(|pid| stat(pid) == Some((program.to_owned(), parent))).collect()
+}
+
+#[test]
+fn pg_restore_killed_midway_leaves_nothing() {
+    let stuck = Stuck::shared();
+    let copy = fresh("killed");
+    let running = stuck.restore(&copy, &[]);
+    let pg_restore = children(running.pid(), "pg_restore");
+    assert_eq!(pg_restore.len(), 1);
+    kill_process(Pid::from_raw(pg_restore[0].cast_signed()).unwrap(), Signal::KILL).unwrap();
+    running.wait().assert_failure(Kind::Postgres).says("pg_restore was killed by signal 9").says("memory");
+    stuck.is_gone(&copy);
+    stuck.goes_through(&copy);
+}
+
+#[test]
+fn a_session_ended_midway_leaves_nothing() {
+    let stuck = Stuck::shared();
+    let copy = fresh("ended");
+    let running = stuck.restore(&copy, &[]);
+    let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{copy}'");
+    stuck.cluster.psql("postgres", &end);
+    // In the middle of a COPY libpq does not always pass the server's reason on.
+    let run = running.wait().assert_failure(Kind::Postgres);
+    let hints = ["somebody ended the session", "its log says why"];
+    assert!(hints.iter().any(|hint| run.stderr.contains(hint)), "{run}");
+    stuck.is_gone(&copy);
+    stuck.goes_through(&copy);
+}
+
+#[test]
+fn signals_end_a_restore_in_order() {
+    let stuck = Stuck::shared();
+    for (signal, kind) in [(Signal::TERM, Kind::Terminated), (Signal::INT, Kind::Interrupted)] {
+        let copy = fresh("signal");
+        let running = stuck.restore(&copy, &[]);
+        let pid = running.pid();
+        running.signal(signal);
+        running.wait().assert_failure(kind);
+        stuck.is_gone(&copy);
+        assert!(children(pid, "pg_restore").is_empty());
+    }
+}
+
+#[test]
+fn a_database_in_the_making_is_not_left() {
+    // One's own, since nobody can create a database here for a while.
+    let cluster = Cluster::start(Major::Distribution);
+    let hold = "BEGIN; LOCK TABLE pg_database IN SHARE ROW EXCLUSIVE MODE; SELECT pg_sleep(300)";
+    let mut holder =
+        cluster.client("psql").args(["-Xqd", "postgres", "-c", hold]).stderr(Stdio::null()).spawn().unwrap();
+    let seen = |what: &str| {
+        !cluster.psql("postgres", &format!("SELECT 1 FROM pg_stat_activity WHERE {what}")).is_empty()
+    };
+    until(|| seen("wait_event = 'PgSleep'"));
+
+    let copy = fresh("making");
+    let running = Sample::shared().place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).spawn();
+    until(|| seen("wait_event_type = 'Lock' AND query LIKE '%CREATE DATABASE%'"));
+    running.signal(Signal::TERM);
+    std::thread::sleep(Duration::from_millis(300));
+    cluster.psql(
+        "postgres",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+    );
+    holder.wait().unwrap();
+    running.wait().assert_failure(Kind::Terminated);
+    assert!(!seen("query LIKE '%CREATE DATABASE%' AND pid <> pg_backend_pid()"));
+    assert!(!cluster.has_database(&copy));
+}
+
+#[test]
+fn an_empty_database_is_empty_again_and_a_failed_one_is_kept_on_demand() {
+    let stuck = Stuck::shared();
+    let cluster = stuck.cluster;
+    let waiting = cluster.create_database("waiting");
+    let running = stuck.restore(&waiting, &[]);
+    running.signal(Signal::TERM);
+    running.wait().assert_failure(Kind::Terminated);
+    // It was not ours to drop.
+    assert!(cluster.has_database(&waiting));
+    let sessions = format!("SELECT 1 FROM pg_stat_activity WHERE datname = '{waiting}'");
+    until(|| cluster.psql("postgres", &sessions).is_empty());
+    assert_eq!(cluster.psql(&waiting, "SELECT count(*) FROM pg_class WHERE relname = 'first'"), "0");
+    stuck.goes_through(&waiting);
+
+    let kept = fresh("kept");
+    let running = stuck.restore(&kept, &["--keep-failed"]);
+    running.signal(Signal::TERM);
+    running.wait().assert_failure(Kind::Terminated).says(&format!("{kept} is kept"));
+    assert!(cluster.has_database(&kept));
+}

@@ -1,0 +1,129 @@
+//! The store answers badly, late or not at all while a backup is read.
+
+use super::scene::{DUMP, MANIFEST, sha256, until};
+use crate::scene::{Place, Sample, add_bulk, fetch, fetch_fails, files_below};
+use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
+use crate::servers::garage::Garage;
+use crate::servers::postgres::{Cluster, Major};
+use crate::servers::s3::S3;
+use pgstow::error::Kind;
+use rustix::process::Signal;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A backup of three ranges in a bucket, and what it is when it is right.
+struct Large {
+    place: S3,
+    sha256: String,
+}
+
+impl Large {
+    fn shared() -> &'static Large {
+        static SHARED: OnceLock<Large> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let cluster = Cluster::shared(Major::Distribution);
+            let database = cluster.create_database("ranges");
+            add_bulk(cluster, &database, 17 << 10);
+            let s3 = Garage::shared().place("ranges");
+            let place = Place::S3(s3.clone());
+            place.backup(&cluster.url(&database), &["--compression-level", "1"]);
+            Large { sha256: sha256(&fetch(&place, &["latest"])), place: s3 }
+        })
+    }
+
+    /// The same place behind a proxy.
+    fn behind(&self) -> (FaultProxy, Place) {
+        let proxy = FaultProxy::start(&self.place.endpoint);
+        let place = Place::S3(self.place.through(&proxy.endpoint()));
+        (proxy, place)
+    }
+}
+
+fn rule(fault: Fault) -> Rule {
+    Rule::new(Operation::Get, fault).key_end(DUMP)
+}
+
+#[test]
+fn reads_that_break_go_on_where_they_broke() {
+    let large = Large::shared();
+    let (proxy, place) = large.behind();
+    proxy.inject(rule(Fault::Cut(100_000)).times(1));
+    proxy.inject(rule(Fault::Stall(3_000_000)).times(1));
+    proxy.inject(rule(Fault::Cut(0)).times(1));
+    proxy.inject(rule(Fault::Answer(503, "SlowDown")).times(2));
+    let run = place.opens(&["fetch", "latest", "-o", "-", "--timeout", "2s"]).succeeds();
+    assert_eq!(sha256(&run.stdout), large.sha256);
+    assert!(run.stderr.contains("resumed at byte"), "{}", run.stderr);
+    // What had come was not asked for again.
+    let ranges: Vec<String> = proxy
+        .log()
+        .iter()
+        .filter(|request| request.operation == Operation::Get && request.path.ends_with(DUMP))
+        .filter_map(|request| Some(request.header("range")?.to_owned()))
+        .collect();
+    assert!(ranges.len() >= 7, "{ranges:?}");
+    let begins = |range: &String| range["bytes=".len()..].split('-').next().unwrap().parse::<u64>().unwrap();
+    assert!(ranges.iter().any(|range| begins(range) % (8 << 20) == 100_000), "{ranges:?}");
+
+    // The manifest and the listing are read again too.
+    let (proxy, place) = large.behind();
+    proxy.inject(Rule::new(Operation::List, Fault::Answer(500, "InternalError")).times(1));
+    proxy.inject(Rule::new(Operation::Head, Fault::Answer(503, "SlowDown")).times(1));
+    proxy.inject(Rule::new(Operation::Get, Fault::Cut(10)).key_end(MANIFEST).times(1));
+    let run = place.opens(&["fetch", "latest", "-o", "-"]).succeeds();
+    assert_eq!(sha256(&run.stdout), large.sha256);
+}
+
+#[test]
+fn an_object_replaced_while_it_is_read_is_noticed() {
+    let sample = Sample::shared();
+    let other = Garage::shared().place("replaced");
+    let mine = Place::S3(other.clone());
+    for key in sample.place.keys() {
+        mine.put(&key, sample.place.get(&key));
+    }
+    let (key, mut bytes) = (mine.key(DUMP), sample.place.get(&sample.place.key(DUMP)));
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let proxy = FaultProxy::start(&other.endpoint);
+    proxy.inject(rule(Fault::Stall(50_000)).times(1));
+    let behind = Place::S3(other.through(&proxy.endpoint()));
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("app.dump");
+    let running = behind.opens(&["fetch", "latest", "--timeout", "3s", "-o", file.to_str().unwrap()]).spawn();
+    // The manifest, and the dump's one range.
+    proxy.wait_for(Operation::Get, 2);
+    mine.put(&key, bytes);
+    running.wait().assert_failure(Kind::Verify).says("replaced");
+    assert!(files_below(folder.path()).is_empty());
+}
+
+#[test]
+fn a_bit_flipped_on_the_way_is_noticed() {
+    let large = Large::shared();
+    let (proxy, place) = large.behind();
+    proxy.inject(rule(Fault::Flip(5_000_000)).times(1));
+    fetch_fails(&place, &[], Kind::Verify);
+    fetch_fails(&place, &["--name", "nobody"], Kind::NotFound);
+    assert_eq!(sha256(&fetch(&place, &["latest"])), large.sha256);
+}
+
+#[test]
+fn signals_end_a_fetch_in_order() {
+    let large = Large::shared();
+    for (signal, kind) in [(Signal::TERM, Kind::Terminated), (Signal::INT, Kind::Interrupted)] {
+        let (proxy, place) = large.behind();
+        proxy.inject(rule(Fault::Stall(50_000)));
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("app.dump");
+        let running = place.opens(&["fetch", "latest", "-o", file.to_str().unwrap()]).spawn();
+        until(|| files_below(folder.path()).len() == 1);
+        proxy.wait_for(Operation::Get, 2);
+        let begun = Instant::now();
+        running.signal(signal);
+        running.wait().assert_failure(kind);
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(files_below(folder.path()).is_empty());
+    }
+}

@@ -1,0 +1,73 @@
+//! What is there already stays, and what is missing there is said.
+
+use super::scene::DUMP;
+use crate::scene::{Place, Sample, fetch, files_below, fresh, restore_fails};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+use tempfile::TempDir;
+
+#[test]
+fn nothing_is_overwritten() {
+    let sample = Sample::shared();
+    let cluster = sample.cluster;
+    let target = cluster.create_database("taken");
+    cluster.psql(&target, "CREATE TABLE mine (n int); INSERT INTO mine VALUES (7)");
+    sample
+        .place
+        .opens(&["restore", "latest", "--to", &cluster.url(&target)])
+        .fails(Kind::TargetExists)
+        .says("is not empty: table mine");
+    assert_eq!(cluster.psql(&target, "SELECT n FROM mine"), "7");
+    // A large object, and nothing else, is content too.
+    let target = cluster.create_database("taken");
+    cluster.psql(&target, "SELECT lo_create(99)");
+    let restore = sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]);
+    restore.fails(Kind::TargetExists).says("large object 99");
+
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("app.dump");
+    let words = ["fetch", "latest", "-o", file.to_str().unwrap()];
+    std::fs::write(&file, "mine").unwrap();
+    sample.place.opens(&words).fails(Kind::TargetExists).says("--force replaces it");
+    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    // A forced fetch that fails leaves the old one.
+    let damaged = sample.place.copy();
+    let mut bytes = damaged.get(&damaged.key(DUMP));
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    damaged.put(&damaged.key(DUMP), bytes);
+    damaged.opens(&words).args(["--force"]).fails(Kind::Verify);
+    assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    assert_eq!(files_below(folder.path()), ["app.dump"]);
+    sample.place.opens(&words).args(["--force"]).succeeds();
+    assert!(std::fs::read(&file).unwrap() == fetch(&sample.place, &["latest"]));
+    assert_eq!(files_below(folder.path()), ["app.dump"]);
+
+    sample
+        .place
+        .opens(&["fetch", "latest", "-o", folder.path().to_str().unwrap()])
+        .fails(Kind::Usage)
+        .says("folder");
+    sample.place.opens(&["fetch", "latest", "-o", "/no/such/folder/x"]).fails(Kind::LocalFile);
+}
+
+#[test]
+fn a_role_that_is_missing_is_no_obstacle_with_no_owner() {
+    let (source, target) = (Cluster::shared(Major::Distribution), Cluster::shared(Major::V16));
+    let role = fresh("owner");
+    source.psql("postgres", &format!("CREATE ROLE {role}"));
+    let database = source.create_database("owned");
+    source.psql(
+        &database,
+        &format!("CREATE TABLE t (n int); ALTER TABLE t OWNER TO {role}; GRANT SELECT ON t TO {role}"),
+    );
+    let place = Place::folder();
+    place.backup(&source.url(&database), &[]);
+    restore_fails(&place, target, &[], Kind::Postgres)
+        .says(&format!("role \"{role}\" does not exist"))
+        .says("--no-owner");
+    let copy = fresh("owned");
+    let restore = place.opens(&["restore", "latest", "--to", &target.url(&copy), "--no-owner", "--no-acl"]);
+    restore.succeeds();
+    assert_eq!(target.psql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), "postgres");
+}

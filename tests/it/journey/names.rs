@@ -1,0 +1,58 @@
+//! Every way to say which backup.
+
+use super::scene::{backup, small};
+use crate::scene::Place;
+use pgstow::error::Kind;
+
+#[test]
+fn names_ids_and_labels_choose_the_backup() {
+    let (cluster, database) = small();
+    let place = Place::folder();
+    let url = cluster.url(database);
+    let made = |words: &[&str]| {
+        backup(&place, words).args([&url]).succeeds().json()["id"].as_str().unwrap().to_owned()
+    };
+    let first = made(&["--label", "ticket=7", "--label", "by=me, myself", "--name", "portal/users"]);
+    assert!(place.key("manifest.json").starts_with("portal/users/"));
+
+    // One name only: it may be left out.
+    let shown = place.pgstow(&["show", "latest", "--json"]).succeeds().json();
+    assert_eq!((shown["id"].as_str(), shown["name"].as_str()), (Some(&*first), Some("portal/users")));
+    assert_eq!(shown["labels"], serde_json::json!({"ticket": "7", "by": "me, myself"}));
+
+    // Ids sort by the second.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let second = made(&["--name", "portal/users"]);
+    let other = made(&["--name", "portal"]);
+    let strange = made(&["--name", "Straße 7%"]);
+
+    // Several: "latest" needs one, and the message says which there are.
+    place
+        .opens(&["fetch", "latest", "-o", "-"])
+        .fails(Kind::Usage)
+        .says("needs a name")
+        .says("portal/users")
+        .says("Straße 7%");
+    for (name, id) in [("portal/users", &second), ("portal", &other), ("Straße 7%", &strange)] {
+        let shown = place.pgstow(&["show", "latest", "--name", name, "--json"]).succeeds().json();
+        assert_eq!(shown["id"].as_str(), Some(&**id), "{name}");
+    }
+    let of = |name: &str| place.pgstow(&["list", "--json", name]).succeeds().json().as_array().unwrap().len();
+    assert_eq!([of("portal/users"), of("portal"), of("Straße 7%"), of("nobody")], [2, 1, 1, 0]);
+
+    // An id needs no name, and no more of it than is unambiguous.
+    let shown = |id: &str| place.pgstow(&["show", id, "--json"]).succeeds().json()["id"].clone();
+    assert_eq!(shown(&first), *first);
+    assert_eq!(shown(&first[..22]), *first);
+    place.pgstow(&["show", &first[..4]]).fails(Kind::Usage).says("begins the ids of 4 backups");
+    place.pgstow(&["show", "2001"]).fails(Kind::NotFound).says("no backup \"2001\"");
+    place.pgstow(&["show", ""]).run();
+
+    place.pgstow(&["show", "latest", "--name", "nobody"]).fails(Kind::NotFound).says("no backup of nobody");
+    backup(&place, &["--name", "../up", &url]).fails(Kind::Usage).says("cannot be a name");
+    let labelled = backup(&place, &["--name", "labels", &url]).env("PGSTOW_LABELS", "a=1\nb=2, or=3");
+    let labelled = labelled.succeeds().json()["id"].as_str().unwrap().to_owned();
+    let shown = place.pgstow(&["show", &labelled, "--json"]).succeeds().json();
+    assert_eq!(shown["labels"], serde_json::json!({"a": "1", "b": "2, or=3"}));
+    backup(&place, &["--label", "nothing", &url]).fails(Kind::Usage).says("KEY=VALUE");
+}
