@@ -29,6 +29,8 @@ pub enum Direction {
     There,
     /// From a store into a database or file.
     Back,
+    /// Out of a restored database, only to be looked at.
+    Again,
 }
 
 impl Progress {
@@ -48,15 +50,13 @@ impl Progress {
     pub fn line(&self, elapsed: Duration) -> String {
         let (plain, stored) = (self.plain.load(Ordering::Relaxed), self.stored.load(Ordering::Relaxed));
         let rate = plain.checked_div(elapsed.as_secs().max(1)).unwrap_or_default();
-        let (first, second) = match self.direction {
-            Direction::There => {
-                (format!("{} read", BinaryBytes(plain)), format!("{} stored", BinaryBytes(stored)))
-            }
-            Direction::Back => {
-                (format!("{} fetched", BinaryBytes(stored)), format!("{} delivered", BinaryBytes(plain)))
-            }
+        let (plain, stored) = (BinaryBytes(plain), BinaryBytes(stored));
+        let moved = match self.direction {
+            Direction::There => format!("{plain} read, {stored} stored"),
+            Direction::Back => format!("{stored} fetched, {plain} delivered"),
+            Direction::Again => format!("{plain} dumped again"),
         };
-        let mut line = format!("{first}, {second}, {}/s, {}", BinaryBytes(rate), HumanDuration(elapsed));
+        let mut line = format!("{moved}, {}/s, {}", BinaryBytes(rate), HumanDuration(elapsed));
         if let Some(share) = self.share() {
             let about = if self.direction == Direction::There { " of the database's size" } else { "" };
             line.push_str(&format!(", {:.0} %{about}", share * 100.0));

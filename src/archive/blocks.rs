@@ -8,6 +8,7 @@ use super::damage::{Damage, Place};
 use super::header::{Compression, Header};
 use super::item::{INT, int, leading_int};
 use super::toc::{Toc, TocEntry};
+use super::unordered::Unordered;
 
 /// What `pg_dump` writes behind the last row: COPY's end mark, then two empty lines.
 pub const COPY_END: &[u8] = b"\\.\n\n\n";
@@ -38,6 +39,22 @@ pub struct Block {
     /// SHA-256 of the raw bytes, where digests were asked for. For rows this is the digest of what
     /// `COPY … TO STDOUT` sends, followed by [`COPY_END`].
     pub sha256: Option<[u8; 32]>,
+    /// What the rows, or the large objects with their oids, come to in any order, where that was asked
+    /// for: their SHA-256, each cut to 128 bits, added up modulo 2^128. Several blocks of the same rows
+    /// add up to the same ([`COPY_END`] counts as three lines in each).
+    pub unordered: Option<u128>,
+}
+
+/// How closely the data is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// Rows are counted.
+    #[default]
+    Counts,
+    /// Each block is digested too.
+    Blocks,
+    /// Each row is digested too, so that blocks can be compared whatever their order.
+    Rows,
 }
 
 /// What is to come next.
@@ -66,6 +83,7 @@ struct Tally {
     tail: [u8; END_LINE.len()],
     objects: Option<u64>,
     digest: Option<Gathering>,
+    unordered: Option<Unordered>,
 }
 
 /// A SHA-256 that takes rows together: each alone is too short to be digested at full speed.
@@ -112,6 +130,11 @@ impl Tally {
         if let Some(digest) = &mut self.digest {
             digest.update(data);
         }
+        match &mut self.unordered {
+            Some(unordered) if self.objects.is_some() => unordered.add(data),
+            Some(unordered) => unordered.add_lines(data),
+            None => {}
+        }
     }
 
     /// Whether the bytes so far end a row.
@@ -123,7 +146,7 @@ impl Tally {
 /// The reader of everything behind the table of contents.
 #[derive(Debug)]
 pub(super) struct Blocks {
-    digests: bool,
+    depth: Depth,
     compressed: bool,
     state: State,
     /// Bytes of a head that was cut by the end of what was fed.
@@ -138,9 +161,9 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// Begins at `start`, where the table of contents ends.
-    pub(super) fn new(header: &Header, toc: &Toc, start: u64, digests: bool) -> Self {
+    pub(super) fn new(header: &Header, toc: &Toc, start: u64, depth: Depth) -> Self {
         let mut blocks = Self {
-            digests,
+            depth,
             compressed: header.compression != Compression::None,
             state: State::BlockHead,
             carry: Vec::with_capacity(BLOCK_HEAD),
@@ -270,7 +293,8 @@ impl Blocks {
             newlines: counted.then_some(0),
             tail: [b'\n'; END_LINE.len()],
             objects,
-            digest: self.digests.then(Gathering::default),
+            digest: (self.depth >= Depth::Blocks).then(Gathering::default),
+            unordered: (self.depth >= Depth::Rows && (counted || objects.is_some())).then(Unordered::default),
         });
         self.state = if objects.is_some() { State::ObjectHead } else { State::ChunkHead };
         Ok(())
@@ -282,8 +306,9 @@ impl Blocks {
             Some(0) => self.end_block(toc),
             // An oid above i32::MAX is written as a negative number.
             Some(_) => {
-                if let Some(objects) = self.tally.as_mut().and_then(|tally| tally.objects.as_mut()) {
-                    *objects += 1;
+                if let Some(tally) = &mut self.tally {
+                    tally.objects = tally.objects.map(|objects| objects + 1);
+                    tally.unordered.iter_mut().for_each(|unordered| unordered.add(&head));
                 }
                 self.state = State::ChunkHead;
                 Ok(())
@@ -294,6 +319,8 @@ impl Blocks {
     fn chunk(&mut self, toc: &Toc, head: [u8; INT]) -> Result<(), Damage> {
         match int(head).map(usize::try_from) {
             Some(Ok(0)) if self.tally.as_ref().is_some_and(|tally| tally.objects.is_some()) => {
+                let unordered = self.tally.as_mut().and_then(|tally| tally.unordered.as_mut());
+                unordered.into_iter().for_each(Unordered::end_piece);
                 self.state = State::ObjectHead;
                 Ok(())
             }
@@ -337,6 +364,7 @@ impl Blocks {
             rows,
             objects: tally.objects,
             sha256: tally.digest.map(Gathering::finalize),
+            unordered: tally.unordered.map(|unordered| unordered.sum()),
         });
         self.boundary = self.position;
         self.due += 1;

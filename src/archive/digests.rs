@@ -3,7 +3,7 @@
 //! Digests take long; where to cut the stream must be known at once. So the reader looks first, and
 //! this looks again on another thread, sharing the table of contents.
 
-use super::blocks::{Block, Blocks};
+use super::blocks::{Block, Blocks, Depth};
 use super::damage::Damage;
 use super::header::Header;
 use super::toc::Toc;
@@ -17,7 +17,7 @@ pub struct Digests {
 
 impl Digests {
     pub(super) fn new(header: &Header, toc: &Toc, start: u64) -> Self {
-        Self { toc: toc.clone(), blocks: Blocks::new(header, toc, start, true) }
+        Self { toc: toc.clone(), blocks: Blocks::new(header, toc, start, Depth::Blocks) }
     }
 
     /// Reads the bytes of the archive that begin at `offset`; what lies before the blocks is passed

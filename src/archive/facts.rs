@@ -1,7 +1,7 @@
 //! What people and restores want to know of an archive, read from its entries.
 
 use super::reader::Contents;
-use super::toc::Toc;
+use super::toc::{Toc, TocEntry};
 
 impl Contents {
     /// How many tables it defines, partitions and partitioned tables included.
@@ -28,5 +28,37 @@ impl Toc {
     pub fn create_database(&self) -> Option<String> {
         let database = self.entries().iter().find(|entry| entry.desc() == Some(b"DATABASE"))?;
         Some(String::from_utf8_lossy(database.defn()?).into_owned())
+    }
+}
+
+impl TocEntry {
+    /// What kind of object it is, in which schema, and its name there.
+    pub fn identity(&self) -> (&[u8], &[u8], &[u8]) {
+        let [desc, namespace, tag] =
+            [self.desc(), self.namespace(), self.tag()].map(Option::unwrap_or_default);
+        (desc, namespace, tag)
+    }
+
+    /// Where a sequence stands, as its last value and whether that has been given out: `1021, true`.
+    ///
+    /// Only the entries of kind `SEQUENCE SET` say it.
+    pub fn stands_at(&self) -> Option<&str> {
+        // SELECT pg_catalog.setval('public.tickets', 1021, true);
+        let statement = (self.desc() == Some(b"SEQUENCE SET")).then(|| self.defn()).flatten()?;
+        let after_name = statement.iter().rposition(|byte| *byte == b'\'')? + 1;
+        let rest = std::str::from_utf8(statement.get(after_name..)?).ok()?;
+        Some(rest.split(')').next()?.trim_start_matches(',').trim())
+    }
+
+    /// The columns that its data has, in their order, as `COPY` names them.
+    pub fn columns(&self) -> &[u8] {
+        let copy = self.copy_statement().unwrap_or_default();
+        // COPY app."a (b" (id, name) FROM stdin; with no list where there are no columns.
+        let mut quoted = false;
+        let open = copy.iter().position(|byte| {
+            quoted ^= *byte == b'"';
+            *byte == b'(' && !quoted
+        });
+        open.and_then(|open| copy.get(open..)).unwrap_or_default()
     }
 }

@@ -31,14 +31,16 @@ mod item;
 mod part;
 mod preamble;
 mod reader;
+mod roles;
 mod toc;
+mod unordered;
 
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod tests;
 
-pub use blocks::{Block, COPY_END};
+pub use blocks::{Block, COPY_END, Depth};
 pub use damage::{Damage, Place};
 pub use digests::Digests;
 pub use header::{Compression, Header, LocalTime, Version};

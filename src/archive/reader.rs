@@ -1,6 +1,6 @@
 //! The reader itself: fed with pieces of an archive, it tells what passes and whether it was whole.
 
-use super::blocks::{Block, Blocks};
+use super::blocks::{Block, Blocks, Depth};
 use super::damage::Damage;
 use super::digests::Digests;
 use super::header::Header;
@@ -13,7 +13,7 @@ use super::toc::{Toc, TocEntry};
 /// whole. A stream that merely ended without an error may have been cut.
 #[derive(Debug)]
 pub struct Reader {
-    digests: bool,
+    depth: Depth,
     preamble: Preamble,
     /// From the end of the table of contents on.
     blocks: Option<Blocks>,
@@ -54,12 +54,17 @@ impl Default for Reader {
 impl Reader {
     /// A reader at the beginning of an archive.
     pub fn new() -> Self {
-        Self { digests: false, preamble: Preamble::new(), blocks: None, damage: None }
+        Self { depth: Depth::Counts, preamble: Preamble::new(), blocks: None, damage: None }
     }
 
     /// A reader that also takes a SHA-256 of each block's data, at the price of that computation.
     pub fn with_digests() -> Self {
-        Self { digests: true, ..Self::new() }
+        Self::looking(Depth::Blocks)
+    }
+
+    /// A reader that looks so closely.
+    pub fn looking(depth: Depth) -> Self {
+        Self { depth, ..Self::new() }
     }
 
     /// A second look at the blocks, to be taken elsewhere, which digests them; once the table of
@@ -88,7 +93,7 @@ impl Reader {
         if self.blocks.is_none() && self.preamble.feed(&mut bytes)? {
             let start = self.preamble.end();
             self.blocks = match (self.preamble.header(), self.preamble.toc()) {
-                (Some(header), Some(toc)) => Some(Blocks::new(header, toc, start, self.digests)),
+                (Some(header), Some(toc)) => Some(Blocks::new(header, toc, start, self.depth)),
                 _ => None,
             };
         }

@@ -22,8 +22,9 @@ pub struct RestoreWords {
     /// Workers that fill the database side by side; 1 restores in one single transaction [default: the cores, at most 8]
     #[arg(short, long, value_name = "N", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: Option<u8>,
-    /// How to prove the restored database: count every table's rows and compare, or not at all
-    #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "none"], env = "PGSTOW_PROOF")]
+    /// How to prove the restored database: count every table's rows, dump it again to compare the digests
+    /// of its content, or not at all
+    #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "digests", "none"], env = "PGSTOW_PROOF")]
     pub proof: String,
     /// All objects belong to the role that restores
     #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]

@@ -26,7 +26,7 @@ use super::conninfo::Secret;
 use super::words::{Words, gist};
 
 /// How long a child may take to end once it was told to; `pg_dump` cancels its query in that time.
-const GRACE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5000 });
+const GRACE: Duration = Duration::from_millis(if cfg!(test) { 1500 } else { 5000 });
 
 /// How a child failed, before it becomes an error.
 #[derive(Debug)]
@@ -135,7 +135,8 @@ impl Running {
     /// Ends it now, and waits until it is gone.
     async fn stop(mut self: Box<Self>) {
         if let Some(child) = self.child.take() {
-            bury(child, self.group, farewell(&self.name)).await;
+            tell(&child, self.group, &self.name);
+            bury(child, self.group).await;
         }
     }
 }
@@ -164,24 +165,21 @@ pub async fn all_buried() {
     BURIALS.wait().await;
 }
 
-/// The signal that makes a program cancel its query and end: `psql` does so at SIGINT only.
-fn farewell(name: &str) -> Signal {
-    if name == "psql" { Signal::INT } else { Signal::TERM }
+/// Tells a child to cancel its query and end; `psql` does so at SIGINT only.
+fn tell(child: &Child, group: Option<Pid>, name: &str) {
+    // Once reaped the number may belong to somebody else.
+    if let (Some(group), Some(_)) = (group, child.id()) {
+        let _ = kill_process_group(group, if name == "psql" { Signal::INT } else { Signal::TERM });
+    }
 }
 
-/// The signal to end, a grace, SIGKILL, and the exit status taken.
-async fn bury(mut child: Child, group: Option<Pid>, first: Signal) {
-    for signal in [first, Signal::KILL] {
-        // Once reaped the number may belong to somebody else.
-        if child.id().is_none() {
-            return;
+/// A grace for a child that was told to end, then SIGKILL; takes its exit status.
+async fn bury(mut child: Child, group: Option<Pid>) {
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        if let (Some(group), Some(_)) = (group, child.id()) {
+            let _ = kill_process_group(group, Signal::KILL);
         }
-        if let Some(group) = group {
-            let _ = kill_process_group(group, signal);
-        }
-        if tokio::time::timeout(GRACE, child.wait()).await.is_ok() {
-            return;
-        }
+        let _ = tokio::time::timeout(GRACE, child.wait()).await;
     }
 }
 
@@ -190,11 +188,9 @@ impl Drop for Running {
         let Some(child) = self.child.take().filter(|child| child.id().is_some()) else { return };
         // At once, not when the task below first runs: a pipe is about to close, and the child
         // must not take that for the end of its input.
-        if let Some(group) = self.group {
-            let _ = kill_process_group(group, farewell(&self.name));
-        }
+        tell(&child, self.group, &self.name);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            BURIALS.spawn_on(bury(child, self.group, farewell(&self.name)), &runtime);
+            BURIALS.spawn_on(bury(child, self.group), &runtime);
         }
         // Without a runtime the child is dropped here, and `kill_on_drop` kills it.
     }

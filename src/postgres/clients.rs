@@ -18,7 +18,7 @@ use super::words::warn_once;
 pub use super::search::Search;
 
 /// A version of PostgreSQL: major and minor (`15.20`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
     /// The major: what decides compatibility.
     pub major: u32,
@@ -66,6 +66,11 @@ impl Client {
     /// One of its programs, ready for arguments.
     pub fn program(&self, name: &str) -> Program {
         Program::new(self.dir.join(name))
+    }
+
+    /// Whether a server lies beside them.
+    fn has_server(&self) -> bool {
+        ["initdb", "postgres"].iter().all(|name| search::is_executable(&self.dir.join(name)))
     }
 }
 
@@ -133,6 +138,26 @@ impl Clients {
         };
         warn_if_unsafe(client.version);
         Ok(client)
+    }
+
+    /// The programs of a server that takes what a server of version `dumped` held and a `pg_dump` of
+    /// version `dumped_by` wrote: of the lowest major there is that fits.
+    ///
+    /// Fails with `Kind::Settings` where none is installed.
+    pub fn for_cluster(&self, dumped: Version, dumped_by: Version) -> Result<&Client> {
+        let oldest = if dumped_by.major >= 17 { dumped.major.max(17) } else { dumped.major };
+        let servers: Vec<_> = self.found.iter().filter(|client| client.has_server()).collect();
+        let fitting = servers.iter().copied().filter(|client| client.version.major >= oldest);
+        lowest_major(fitting).ok_or_else(|| {
+            let mut have: Vec<String> = servers.iter().map(|client| client.version.to_string()).collect();
+            have.sort();
+            let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
+            Error::settings(format!(
+                "a throw-away cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer beside \
+                 its client programs; here is {have}"
+            ))
+            .hint(format!("install PostgreSQL {oldest}'s server, or verify on a server of yours with --to"))
+        })
     }
 
     /// The client that restores an archive: the lowest major that reads it and that the target takes.

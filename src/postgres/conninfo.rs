@@ -43,7 +43,23 @@ pub struct ConnInfo {
     pairs: Vec<(String, String)>,
     password: Option<Secret>,
     inherited: Inherited,
+    /// Whether the environment says nothing about this server.
+    apart: bool,
 }
+
+/// Variables that could lead a connection elsewhere, or ask of a server what it does not offer.
+const LEADING_ELSEWHERE: &[&str] = &[
+    "PGHOSTADDR",
+    "PGSERVICE",
+    "PGPASSWORD",
+    "PGOPTIONS",
+    "PGSSLMODE",
+    "PGREQUIRESSL",
+    "PGREQUIREAUTH",
+    "PGCHANNELBINDING",
+    "PGGSSENCMODE",
+    "PGTARGETSESSIONATTRS",
+];
 
 /// What the process's own environment says; the children inherit it and libpq uses it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,7 +91,7 @@ impl ConnInfo {
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
             application_name: lookup("PGAPPNAME").is_some(),
         };
-        let mut info = Self { pairs: Vec::new(), password: None, inherited };
+        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -113,6 +129,13 @@ impl ConnInfo {
         let mut other = self.clone();
         other.set("dbname".into(), name.into());
         other
+    }
+
+    /// A server of our own, behind a socket in `folder`, of which the environment knows nothing.
+    pub fn of_socket(folder: &str, user: &str, database: &str) -> Self {
+        let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
+        let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
+        Self { pairs: pairs.into(), password: None, inherited: Inherited::default(), apart: true }
     }
 
     /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
@@ -158,6 +181,9 @@ impl ConnInfo {
             // Words we look for in messages are English; the server speaks as it is configured.
             .env("LC_ALL", "C")
             .env("PGTZ", "UTC");
+        if self.apart {
+            program = program.without_env(LEADING_ELSEWHERE);
+        }
         if !self.pairs.is_empty() {
             program = program.arg(format!("--dbname={}", self.to_keywords()));
         }

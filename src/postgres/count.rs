@@ -1,4 +1,4 @@
-//! Rows of a restored database, counted table by table.
+//! Rows of a restored database, counted table by table, and its large objects.
 
 use super::quote::literal;
 use super::target::Target;
@@ -45,6 +45,13 @@ impl Target {
             Some(Counted { rows: rows.next()?, of_extension })
         };
         Ok(wanted.into_iter().map(counted).collect())
+    }
+
+    /// Counts the large objects.
+    pub async fn count_large_objects(&self) -> Result<u64> {
+        let [count] =
+            self.psql().query("SELECT json_build_array(count(*)) FROM pg_largeobject_metadata;").await?;
+        Ok(count)
     }
 }
 

@@ -1,12 +1,14 @@
 //! PostgreSQL, through its own tools: nothing here speaks its protocol.
 //!
 //! [`conninfo`] understands what the user typed, [`clients`] picks the binaries, [`psql`] asks
-//! ([`server`], [`target`]), [`dump`] reads and [`restore`] writes. Every child is a [`child`], and
-//! everything it says goes through [`words`]. This folder knows no store and no archive format.
+//! ([`server`], [`target`]), [`dump`] reads and [`restore`] writes, [`cluster`] is a server of our own.
+//! Every child is a [`child`], and everything it says goes through [`words`]. This folder knows no
+//! store and no archive format.
 
 pub mod advice;
 pub mod child;
 pub mod clients;
+pub mod cluster;
 pub mod conninfo;
 pub mod count;
 pub mod dump;
@@ -24,10 +26,12 @@ mod search;
 pub mod server;
 pub mod swap;
 pub mod target;
+mod user;
 mod words;
 
 pub use child::{ChildInput, ChildOutput};
 pub use clients::{Client, Clients, Search, Version};
+pub use cluster::Cluster;
 pub use conninfo::{ConnInfo, Secret};
 pub use dump::DumpOptions;
 pub use locale::Locale;

@@ -14,19 +14,33 @@ use crate::error::{Error, Kind, Result};
 
 use super::child::{ChildInput, ChildOutput, Failure, Running};
 use super::conninfo::Secret;
+pub use super::user::User;
 
 /// What to start: a program, its arguments and what is added to its environment.
 pub struct Program {
     path: PathBuf,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    without: &'static [&'static str],
     secrets: Vec<Secret>,
+    name: Option<&'static str>,
+    user: Option<User>,
+    folder: Option<PathBuf>,
 }
 
 impl Program {
     /// The program at this path, with no arguments yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), args: Vec::new(), env: Vec::new(), secrets: Vec::new() }
+        Self {
+            path: path.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            without: &[],
+            secrets: Vec::new(),
+            name: None,
+            user: None,
+            folder: None,
+        }
     }
 
     /// Adds an argument; everybody on the machine can read it.
@@ -50,6 +64,13 @@ impl Program {
         self
     }
 
+    /// Takes these variables out of the inherited environment.
+    #[must_use]
+    pub fn without_env(mut self, names: &'static [&'static str]) -> Self {
+        self.without = names;
+        self
+    }
+
     /// Sets a variable to a secret, and scrubs it from whatever the child says.
     #[must_use]
     pub fn secret_env(self, name: &str, secret: Secret) -> Self {
@@ -64,8 +85,32 @@ impl Program {
         self
     }
 
-    /// The file's name, by which messages call it.
+    /// Sets what messages call it, where that is not its file's name.
+    #[must_use]
+    pub fn called(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Runs as somebody else, which only root may ask for.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Runs in this folder.
+    #[must_use]
+    pub fn in_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// By which messages call it: its file's name, unless another was given.
     pub fn name(&self) -> String {
+        if let Some(name) = self.name {
+            return name.to_owned();
+        }
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         name.to_string_lossy().into_owned()
     }
@@ -97,12 +142,23 @@ impl Program {
         Ok(answer)
     }
 
-    fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
+    /// Starts it with these pipes.
+    pub(super) fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
         let name = self.name();
         let arguments = self.args.join(OsStr::new(" "));
         tracing::debug!("start {} {}", self.path.display(), arguments.to_string_lossy());
         let mut command = Command::new(&self.path);
+        for variable in self.without {
+            command.env_remove(variable);
+        }
         command.args(&self.args).envs(self.env).stdin(stdin).stdout(stdout);
+        if let Some(user) = &self.user {
+            // Its other groups are given up too.
+            command.uid(user.uid).gid(user.gid);
+        }
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         // The store's and age's secrets are none of a database client's business.
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("PGSTOW_") {

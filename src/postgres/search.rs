@@ -111,7 +111,7 @@ fn version_line(line: &str) -> Option<Version> {
 }
 
 /// Says whether a path is a file that may be executed.
-fn is_executable(path: &Path) -> bool {
+pub(super) fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 

@@ -123,7 +123,7 @@ impl Target {
         &self.name
     }
 
-    /// Says whether the database is there.
+    /// Says whether the database exists, made by this run or before it.
     pub fn exists(&self) -> bool {
         self.exists
     }

@@ -22,11 +22,11 @@ pub use keygen::Keygen;
 pub use keys::Encryption;
 pub use list::List;
 pub use reading::{Reading, Select, Source};
-pub use restore::Restore;
+pub use restore::{ProofBy, Restore};
 pub use show::Show;
 pub use store::StoreSettings;
 pub use swap::Swap;
-pub use verify::{Verify, Which};
+pub use verify::{HowVerified, Rehearsal, Verify, Which};
 
 use crate::cli::{self, Parsed, ServerWords};
 use crate::error::Result;
@@ -59,6 +59,10 @@ fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
     if !words.allow_pooled {
         connection.refuse_pooler()?;
     }
-    let search = Search { only: words.pg_bin.clone(), extra: Vec::new(), path: std::env::var_os("PATH") };
-    Ok((connection, search))
+    Ok((connection, search(words)))
+}
+
+/// Where to look for PostgreSQL's programs.
+fn search(words: &ServerWords) -> Search {
+    Search { only: words.pg_bin.clone(), extra: Vec::new(), path: std::env::var_os("PATH") }
 }

@@ -22,8 +22,8 @@ pub struct Restore {
     pub options: RestoreOptions,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
-    /// Whether the rows of every table are counted and compared afterwards.
-    pub prove: bool,
+    /// How what was restored is proven.
+    pub proof: ProofBy,
     /// Whether a database this run created survives its failure.
     pub keep_failed: bool,
 }
@@ -45,8 +45,30 @@ impl Restore {
                 ..RestoreOptions::default()
             },
             clients,
-            prove: words.proof == "counts",
+            proof: ProofBy::read(&words.proof),
             keep_failed: words.keep_failed,
         })
+    }
+}
+
+/// How what was restored is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofBy {
+    /// Not at all.
+    Nothing,
+    /// By counting every table's rows.
+    Counts,
+    /// By dumping the database again, and digesting it.
+    Digests,
+}
+
+impl ProofBy {
+    /// Understands one of the words that the command line allows.
+    pub(super) fn read(word: &str) -> Self {
+        match word {
+            "none" => Self::Nothing,
+            "digests" => Self::Digests,
+            _ => Self::Counts,
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! The settings of `pgstow verify`.
 
-use super::{Reading, name};
+use super::{ProofBy, Reading, name, search, server};
 use crate::cli::VerifyWords;
 use crate::error::{Error, Result};
 use crate::names::Name;
+use crate::postgres::{ConnInfo, Search};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `pgstow verify`.
@@ -15,8 +17,36 @@ pub struct Verify {
     pub name: Option<Name>,
     /// Where, and the keys.
     pub reading: Reading,
-    /// Whether the dumps stay unread.
-    pub quick: bool,
+    /// How thoroughly.
+    pub how: HowVerified,
+}
+
+/// How thoroughly a backup is verified.
+#[derive(Debug)]
+pub enum HowVerified {
+    /// The dump stays unread.
+    Quick,
+    /// The dump is read, and compared with its inventory.
+    Read,
+    /// The dump is restored, and the database is compared with it.
+    Restore(Box<Rehearsal>),
+}
+
+/// Where to restore for a trial, and what must hold then.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// On which server; else in a throw-away cluster.
+    pub to: Option<ConnInfo>,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+    /// In which folder the throw-away cluster lies.
+    pub scratch: Option<PathBuf>,
+    /// How many workers, where the user says so.
+    pub jobs: Option<u8>,
+    /// How the data is proven.
+    pub proof: ProofBy,
+    /// Queries that must give true.
+    pub checks: Vec<String>,
 }
 
 /// Which backups, one or many.
@@ -53,6 +83,24 @@ impl Verify {
         } else {
             Reading::read(&words.store, &words.open)?
         };
-        Ok(Self { which, name: name(words.name.as_deref())?, reading, quick: words.quick })
+        let how = match (words.quick, words.restore) {
+            (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),
+            (false, true) => HowVerified::Restore(Box::new(Rehearsal {
+                to: words.to.as_deref().map(|url| server(url, &words.server)).transpose()?.map(|(to, _)| to),
+                clients: search(&words.server),
+                scratch: words.scratch,
+                jobs: words.jobs,
+                proof: ProofBy::read(&words.proof),
+                checks: words.checks,
+            })),
+            // To pass over a check in silence would be a proof of nothing.
+            _ if words.to.is_some() || !words.checks.is_empty() => {
+                return Err(Error::usage("--to and --check are for a trial restore")
+                    .hint("add --restore, or leave them out (PGSTOW_VERIFY_TO, PGSTOW_CHECK too)"));
+            }
+            (true, false) => HowVerified::Quick,
+            (false, false) => HowVerified::Read,
+        };
+        Ok(Self { which, name: name(words.name.as_deref())?, reading, how })
     }
 }

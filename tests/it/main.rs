@@ -24,6 +24,7 @@ mod house;
 mod inventory;
 mod journey;
 mod opens_without_us;
+mod proof;
 mod secrets;
 mod store_faults;
 mod stores;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::archive::{COPY_END, Compression, LocalTime, Offset, Section, Version};
+use crate::archive::{COPY_END, Compression, Depth, LocalTime, Offset, Section, Version};
 
 #[test]
 fn every_version_reads_the_same() {
@@ -208,5 +208,53 @@ proptest! {
             prop_assert!(reader.boundary() <= Some(reader.position()));
         }
         prop_assert_eq!(reader.finish().unwrap(), at_once);
+    }
+}
+
+#[test]
+fn rows_in_another_order_and_in_other_blocks_add_up_to_the_same() {
+    let sums = |rows: &[&str]| -> Option<u128> {
+        let mut reader = Reader::looking(Depth::Rows);
+        reader.feed(&Sample::table(rows).bytes()).unwrap();
+        reader.finish().unwrap().blocks[0].unordered
+    };
+    let all = sums(&["1\ta\n", "2\tb\n", "3\tc\n"]);
+    assert!(all.is_some());
+    assert_eq!(sums(&["3\tc\n", "1\ta\n2\t", "b\n"]), all);
+    assert_ne!(sums(&["1\ta\n", "2\tb\n", "3\tb\n"]), all);
+
+    // Large objects may come in one block or in several.
+    let objects = |objects: &[&[(u32, &str)]]| -> u128 {
+        let data = |one: &&[(u32, &str)]| {
+            Data::Objects(one.iter().map(|(oid, text)| (*oid, vec![text.as_bytes().to_vec()])).collect())
+        };
+        let mut reader = Reader::looking(Depth::Rows);
+        reader.feed(&Sample::new(16, objects.iter().map(data).collect()).bytes()).unwrap();
+        let blocks = reader.finish().unwrap().blocks;
+        blocks.iter().fold(0, |sum, block| sum.wrapping_add(block.unordered.unwrap()))
+    };
+    let all = objects(&[&[(1, "a\n"), (2, "b")], &[(7, "")]]);
+    assert_eq!(objects(&[&[(7, ""), (2, "b")], &[(1, "a\n")]]), all);
+    assert_ne!(objects(&[&[(1, "b"), (2, "a\n")], &[(7, "")]]), all);
+}
+
+#[test]
+fn an_entry_tells_columns_and_where_a_sequence_stands() {
+    let dump: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
+    let contents = read(dump, 4096).unwrap();
+    let entries = contents.toc.entries();
+    let states: Vec<_> = entries.iter().filter_map(|entry| entry.stands_at()).collect();
+    assert!(
+        !states.is_empty()
+            && states.iter().all(|state| state.ends_with(", true") || state.ends_with(", false")),
+        "{states:?}"
+    );
+    for entry in contents.toc.with_data().filter(|entry| entry.is_copy()) {
+        let columns = String::from_utf8_lossy(entry.columns()).into_owned();
+        let none = entry.tag() == Some(b"nocols") && columns.is_empty();
+        assert!(
+            none || columns.starts_with('(') && columns.ends_with(") FROM stdin;\n"),
+            "{entry:?}: {columns:?}"
+        );
     }
 }

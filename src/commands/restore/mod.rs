@@ -1,22 +1,22 @@
 //! `pgstow restore`: a backup into a database made for it.
 //!
-//! When the data is there, the rows of every table are counted and compared with the inventory. A
-//! database this run created goes when the run fails.
+//! When the data is there, it is proven: compared with the inventory, table by table. A database this run created goes when the run fails.
 
 mod parallel;
 mod parts;
 mod single;
 
 use super::list::age;
-use super::proof::Proof;
+use super::proof;
 use super::source::Source;
 use super::swap;
 use crate::error::{Kind, Result};
 use crate::inventory::Inventory;
-use crate::postgres::Target;
+use crate::manifest::Totals;
 use crate::postgres::clients::Clients;
+use crate::postgres::{RestoreOptions, Target};
 use crate::report::Report;
-use crate::settings;
+use crate::settings::{self, ProofBy};
 use crate::signal::Stop;
 use serde_json::json;
 use std::time::Instant;
@@ -31,8 +31,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     let started = Instant::now();
     settings.options.check()?;
     let source = stop.or(Source::find(settings.source)).await?;
-    let inventory = stop.or(inventory(&source, settings.prove)).await?;
-    let jobs = jobs(settings.jobs, &source);
+    let inventory = stop.or(inventory(&source, settings.proof != ProofBy::Nothing)).await?;
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let swap = match settings.swap {
         true => Some(stop.or(swap::open(&clients, &settings.target)).await?),
@@ -46,27 +45,15 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         }
     };
     let mut target = stop.or(Target::open(clients.newest()?, &goal)).await?;
+    if settings.proof == ProofBy::Digests {
+        // Better now than when the data has moved.
+        clients.for_dump(target.version())?;
+    }
     report.say(format!("restoring {} into {}", source.place(), target.name()));
 
     let following = report.follow(&source.progress);
-    let restoring = async {
-        match &inventory {
-            Some(inventory) if jobs > 1 && !target.exists() => {
-                let options = &settings.options;
-                parallel::restore(&source, inventory, &clients, &mut target, options, jobs).await?;
-                Ok(inventory.totals())
-            }
-            _ => {
-                if jobs > 1 && settings.jobs.is_some() {
-                    let why = if target.exists() { "the database exists" } else { "there is no inventory" };
-                    tracing::warn!(
-                        "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
-                    );
-                }
-                single::restore(&source, &clients, &mut target, &settings.options).await
-            }
-        }
-    };
+    let (options, jobs) = (&settings.options, settings.jobs);
+    let restoring = fill(&source, inventory.as_ref(), &clients, &mut target, options, jobs);
     let restored = stop.or(restoring).await;
     drop(following);
     let totals = match restored {
@@ -86,10 +73,10 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     };
     stop.or(analyze).await.map_err(|e| e.hint(complete))?;
     let mut proof = None;
-    if let (Some(inventory), true) = (&inventory, settings.prove) {
-        report.say("counting rows");
-        let counted = stop.or(Proof::of(&target, inventory)).await;
-        proof = Some(counted.map_err(|e| e.context("count the restored rows").hint(complete))?);
+    if let Some(inventory) = &inventory {
+        let proving = proof::prove(settings.proof, &target, &clients, &source, inventory, report);
+        let proven = stop.or(proving).await;
+        proof = proven.map_err(|e| e.context("prove what was restored").hint(complete))?;
     }
     let took = started.elapsed();
     report.say(format!(
@@ -100,7 +87,9 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         totals.rows,
         age(took)
     ));
-    let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name()));
+    let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
+        e.hint("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")
+    });
     let mut document = json!({
         "id": source.place().id, "name": source.place().name, "database": target.name(),
         "created": target.is_created(), "tables": totals.tables, "rows": totals.rows,
@@ -110,12 +99,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     if judgement.is_err() {
         clean_up(&mut target, settings.keep_failed).await;
     } else if let Some(proof) = &proof {
-        report.say(format!(
-            "proven: {} rows in {} tables, counted in {}",
-            proof.rows,
-            proof.tables,
-            target.name()
-        ));
+        report.say(format!("proven: {}, in {}", proof.said(), target.name()));
     }
     if let (Ok(()), Some(swap)) = (&judgement, &swap) {
         let swapped = swap::finish(swap, &settings.target, report).await?;
@@ -126,6 +110,35 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     }
     report.answer("", &document)?;
     judgement
+}
+
+/// Fills the target, with as many workers as were asked for or are worth it; says how much came.
+///
+/// Only a database made for it is filled by several: that is not one transaction.
+pub async fn fill(
+    source: &Source,
+    inventory: Option<&Inventory>,
+    clients: &Clients,
+    target: &mut Target,
+    options: &RestoreOptions,
+    asked: Option<u8>,
+) -> Result<Totals> {
+    let jobs = jobs(asked, source);
+    match inventory {
+        Some(inventory) if jobs > 1 && !target.exists() => {
+            parallel::restore(source, inventory, clients, target, options, jobs).await?;
+            Ok(inventory.totals())
+        }
+        _ => {
+            if jobs > 1 && asked.is_some() {
+                let why = if target.exists() { "the database exists" } else { "there is no inventory" };
+                tracing::warn!(
+                    "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
+                );
+            }
+            single::restore(source, clients, target, options).await
+        }
+    }
 }
 
 /// How many workers share the load: what was asked for, else the cores; a small dump is worth one only.

@@ -1,24 +1,32 @@
-//! `pgstow verify`: reads backups back and says which can be trusted, needing neither database nor disk.
+//! `pgstow verify`: reads backups back and says which can be trusted, needing neither database nor disk,
+//! unless it is asked to restore them.
+
+mod rehearsal;
 
 use super::list::age;
 use super::source::{Shelf, Source};
 use crate::catalogue::{self, Found};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
+use crate::manifest::Totals;
 use crate::names::{Name, Timestamp};
 use crate::report::Report;
-use crate::settings::{self, Which};
+use crate::settings::{self, HowVerified, Which};
 use crate::signal::Stop;
 use indicatif::BinaryBytes;
-use serde_json::{Value, json};
+use rehearsal::rehearse;
+use serde_json::{Map, Value, json};
 use std::time::Instant;
 
 /// How many differences of one backup are told.
 const MOST_TOLD: usize = 10;
 
+/// What was found out about one backup, as a document.
+type Facts = Map<String, Value>;
+
 /// Runs `pgstow verify`.
 pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Result<()> {
-    let settings::Verify { which, name, reading, quick } = settings;
+    let settings::Verify { which, name, reading, how } = settings;
     let choosing = async {
         let shelf = Shelf::open(reading).await?;
         let chosen = choose(&shelf, &which, name.as_ref()).await?;
@@ -30,33 +38,25 @@ pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Re
     let mut failures: Vec<Error> = Vec::new();
     for found in &chosen {
         let (started, place) = (Instant::now(), &found.place);
-        let outcome = stop.or(verify(&shelf, found, quick, report)).await;
-        if let Err(error) = &outcome
-            && matches!(error.kind(), Kind::Interrupted | Kind::Terminated)
-        {
-            return outcome.map(drop);
-        }
+        let mut verdict = Facts::new();
+        verdict.insert("id".into(), json!(place.id));
+        verdict.insert("name".into(), json!(place.name));
+        verdict.insert("quick".into(), matches!(how, HowVerified::Quick).into());
+        let outcome = verify(&shelf, found, &how, &mut verdict, report, stop).await;
         let took = started.elapsed();
-        let mut verdict = json!({
-            "id": place.id, "name": place.name, "quick": quick, "verified": outcome.is_ok(),
-            "duration_s": took.as_secs_f64(),
-        });
-        let facts = match outcome {
-            Ok((said, facts)) => {
-                report.say(format!("verified {place}: {said}, {}", age(took)));
-                facts
-            }
+        verdict.insert("verified".into(), outcome.is_ok().into());
+        verdict.insert("duration_s".into(), took.as_secs_f64().into());
+        match outcome {
+            Ok(said) => report.say(format!("verified {place}: {said}, {}", age(took))),
+            Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => return Err(error),
             Err(error) => {
                 if chosen.len() > 1 {
                     tracing::warn!("{place} does not verify: {error}");
                 }
-                let facts = json!({ "error": error.message(), "exit_code": error.kind().exit_code() });
+                verdict.insert("error".into(), error.message().into());
+                verdict.insert("exit_code".into(), error.kind().exit_code().into());
                 failures.push(error);
-                facts
             }
-        };
-        if let (Some(verdict), Value::Object(facts)) = (verdict.as_object_mut(), facts) {
-            verdict.extend(facts);
         }
         verdicts.push(verdict);
     }
@@ -100,54 +100,68 @@ async fn choose(shelf: &Shelf, which: &Which, name: Option<&Name>) -> Result<Vec
     Ok(found)
 }
 
-/// Verifies one backup; says what was proven, for people and as fields of the document.
-async fn verify(shelf: &Shelf, found: &Found, quick: bool, report: &Report) -> Result<(String, Value)> {
-    let source = shelf.take(found).await?;
+/// Verifies one backup: says what was proven, and puts into `facts` whatever was found out.
+async fn verify(
+    shelf: &Shelf,
+    found: &Found,
+    how: &HowVerified,
+    facts: &mut Facts,
+    report: &Report,
+    stop: &Stop,
+) -> Result<String> {
+    let looking = async {
+        let source = shelf.take(found).await?;
+        source.look().await?;
+        Ok(source)
+    };
+    let source = stop.or(looking).await?;
     let manifest = &source.backup.manifest;
     let stored = manifest.stored_bytes();
-    source.look().await?;
-    let mut facts = json!({
-        "stored_bytes": stored, "plain_bytes": source.dump.plain_bytes, "signature": source.backup.signature,
-    });
-    if quick {
-        let said =
-            format!("{} objects, {} in place; nothing was read", manifest.objects.len(), BinaryBytes(stored));
-        return Ok((said, facts));
+    facts.insert("stored_bytes".into(), stored.into());
+    facts.insert("plain_bytes".into(), source.dump.plain_bytes.into());
+    facts.insert("signature".into(), json!(source.backup.signature));
+    if matches!(how, HowVerified::Quick) {
+        let objects = manifest.objects.len();
+        return Ok(format!("{objects} objects, {} in place; nothing was read", BinaryBytes(stored)));
     }
 
-    let inventory = source.inventory().await?;
+    let inventory = stop.or(source.inventory()).await?;
+    facts.insert("inventory".into(), inventory.is_some().into());
+    if let HowVerified::Restore(rehearsal) = how {
+        let rehearsed = rehearse(&source, inventory.as_ref(), rehearsal, report, stop).await?;
+        facts.insert("restored".into(), json!(rehearsed));
+        agree(&source, rehearsed.totals, vec![], facts)?;
+        rehearsed.judge(source.place())?;
+        return Ok(rehearsed.said());
+    }
     let following = report.follow(&source.progress);
-    let contents = source.digest().await?;
+    let contents = stop.or(source.digest()).await?;
     drop(following);
     let read = Inventory::new(contents, &[]);
+    let differences = inventory.as_ref().map(|inventory| inventory.differences(&read)).unwrap_or_default();
+    if inventory.is_none() {
+        tracing::warn!("{} has no inventory: its rows are counted, and cannot be compared", source.place());
+    }
     let totals = read.totals();
-    let mut differences = match &inventory {
-        Some(inventory) => inventory.differences(&read),
-        None => {
-            tracing::warn!(
-                "{} has no inventory: its rows are counted, and cannot be compared",
-                source.place()
-            );
-            vec![]
-        }
-    };
-    if manifest.totals.is_some_and(|said| said != totals) {
-        differences.push("the manifest tells other numbers of tables and rows".to_owned());
-    }
-    refuse(&source, &differences)?;
-    if let Some(facts) = facts.as_object_mut() {
-        facts.insert("tables".into(), totals.tables.into());
-        facts.insert("rows".into(), totals.rows.into());
-        facts.insert("inventory".into(), inventory.is_some().into());
-    }
-    let said = format!(
+    agree(&source, totals, differences, facts)?;
+    Ok(format!(
         "{} stored, {} of dump, {} tables, {} rows; every digest agrees",
         BinaryBytes(stored),
         BinaryBytes(source.dump.plain_bytes),
         totals.tables,
         totals.rows
-    );
-    Ok((said, facts))
+    ))
+}
+
+/// Compares what the dump was found to hold with what was written about it.
+fn agree(source: &Source, totals: Totals, mut differences: Vec<String>, facts: &mut Facts) -> Result<()> {
+    if source.backup.manifest.totals.is_some_and(|said| said != totals) {
+        differences.push("the manifest tells other numbers of tables and rows".to_owned());
+    }
+    refuse(source, &differences)?;
+    facts.insert("tables".into(), totals.tables.into());
+    facts.insert("rows".into(), totals.rows.into());
+    Ok(())
 }
 
 /// Tells what differs between the inventory and the dump.

@@ -1,0 +1,308 @@
+//! `verify --restore`: the restore rehearsed, in a database that is gone afterwards.
+//!
+//! On a server of the user's, else in a throw-away cluster. Then the data is proven, everything the
+//! backup defines is looked for, and the user's own questions are asked.
+
+use super::super::list::age;
+use super::super::proof::{self, Proof, catalog, redump};
+use super::super::restore::fill;
+use super::super::source::Source;
+use crate::archive::{Front, Toc};
+use crate::error::{Error, Kind, Result};
+use crate::inventory::Inventory;
+use crate::manifest::{Postgres, Totals};
+use crate::names::Place;
+use crate::postgres::clients::{Clients, Version};
+use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
+use crate::report::Report;
+use crate::settings::Rehearsal;
+use crate::signal::Stop;
+use indicatif::BinaryBytes;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// What a restore fails with through no fault of the backup's.
+const CIRCUMSTANCES: &[&str] = &[
+    "No space left on device",
+    "could not extend file",
+    "could not access file",
+    "could not load library",
+    "is not available",
+    "must be loaded via",
+    "out of shared memory",
+    "out of memory",
+    "server closed the connection",
+    "connection to server",
+    "was killed by signal",
+    "role \"",
+];
+
+/// How a rehearsal went.
+#[derive(Debug, Serialize)]
+pub struct Rehearsed {
+    /// Version of the server that was restored into.
+    server_version: String,
+    /// Whether that was a cluster of our own.
+    own_cluster: bool,
+    /// How long the restore took, to where an application could begin: the user's recovery time.
+    restore_s: f64,
+    /// What was proven of the data, where the backup has an inventory.
+    proof: Option<Proof>,
+    /// How many objects of each kind were found again.
+    objects: catalog::Counts,
+    /// What is not there of what the backup defines, or stands elsewhere; a sentence each.
+    catalog_differences: Vec<String>,
+    /// The user's own questions.
+    checks: Vec<Check>,
+    /// Tables and rows that came.
+    #[serde(skip)]
+    pub totals: Totals,
+}
+
+/// A question of the user's, and its answer.
+#[derive(Debug, Serialize)]
+struct Check {
+    sql: String,
+    passed: bool,
+    /// What is wrong with the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// Restores, looks, and takes everything away again, whatever happens.
+pub async fn rehearse(
+    source: &Source,
+    inventory: Option<&Inventory>,
+    how: &Rehearsal,
+    report: &Report,
+    stop: &Stop,
+) -> Result<Rehearsed> {
+    let clients = stop.or(Clients::find(&how.clients)).await?;
+    let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
+    let name = name.map_or_else(|| generated(source), str::to_owned);
+    let front = inventory.map(|inventory| Front::read(&inventory.archive.preamble)).transpose()?;
+    if front.is_none() {
+        tracing::warn!("{} has no inventory: what comes of it cannot be compared", source.place());
+    }
+    let play = Play { source, inventory, front, how, report, clients: &clients };
+    if let Some(conn) = &how.to {
+        let mut target = stop.or(play.open(&conn.with_dbname(&name))).await?;
+        let played = stop.or(play.run(&mut target)).await;
+        let dropped = target.drop_created().await;
+        return after(played, dropped);
+    }
+    let mut cluster = Cluster::prepare(how.scratch.as_deref())?;
+    let played = stop.or(play.in_cluster(&mut cluster, &name)).await;
+    let removed = cluster.remove().await;
+    after(played, removed)
+}
+
+/// The first error is the one to report; a failure to tidy up is said beside it.
+fn after(played: Result<Rehearsed>, tidied: Result<()>) -> Result<Rehearsed> {
+    match (played, tidied) {
+        (Ok(played), Ok(())) => Ok(played),
+        (Ok(_), Err(second)) => Err(second),
+        (Err(first), tidied) => {
+            if let Err(second) = tidied {
+                tracing::warn!("{second}");
+            }
+            Err(first)
+        }
+    }
+}
+
+/// A name nobody else has: the backup's id in it tells whose it is, should it ever be met.
+fn generated(source: &Source) -> String {
+    format!("pgstow_verify_{}", source.place().id.to_string().to_lowercase().replace('-', "_"))
+}
+
+/// What a rehearsal needs.
+struct Play<'a> {
+    source: &'a Source,
+    inventory: Option<&'a Inventory>,
+    front: Option<Front>,
+    how: &'a Rehearsal,
+    report: &'a Report,
+    clients: &'a Clients,
+}
+
+impl Play<'_> {
+    /// Reaches the user's server, on which the database must not exist.
+    async fn open(&self, conn: &ConnInfo) -> Result<Target> {
+        let target = Target::open(self.clients.newest()?, conn).await?;
+        if target.exists() {
+            return Err(Error::target_exists(format!("database {} exists", target.name())).hint(
+                "verify --restore drops the database it restores into, so it must make it: leave the name out of --to",
+            ));
+        }
+        // What was restored will be dumped again.
+        self.clients.for_dump(target.version())?;
+        Ok(target)
+    }
+
+    async fn in_cluster(&self, cluster: &mut Cluster, database: &str) -> Result<Rehearsed> {
+        let postgres = self.source.backup.manifest.postgres.as_ref();
+        let version =
+            |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
+        let dumped_by = version(|postgres| &postgres.pg_dump_version).unwrap_or_default();
+        let dumped = version(|postgres| &postgres.server_version).unwrap_or(dumped_by);
+        let server = self.clients.for_cluster(dumped, dumped_by)?;
+        let size = postgres.map_or(0, |postgres| postgres.database_bytes);
+        if let Some(free) = cluster.free_space().filter(|free| *free < size) {
+            tracing::warn!(
+                "the throw-away cluster has room for {}, and the database had {}: name a larger folder with --scratch",
+                BinaryBytes(free),
+                BinaryBytes(size)
+            );
+        }
+        self.report.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
+        cluster.start(server).await?;
+        if let Some(Front { toc, .. }) = &self.front {
+            let lacking = cluster.lacks(server, &names(toc, b"EXTENSION")).await?;
+            if !lacking.is_empty() {
+                let what =
+                    format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
+                return Err(Error::settings(what).hint("install them, or verify on a server with --to"));
+            }
+            let text = |roles: BTreeSet<Vec<u8>>| -> Vec<String> {
+                roles.into_iter().filter_map(|role| String::from_utf8(role).ok()).collect()
+            };
+            cluster.create_roles(server, &text(toc.roles()), &text(toc.superusers())).await?;
+        }
+        let mut target = Target::open(server, &cluster.conn(database)).await?;
+        self.run(&mut target).await
+    }
+
+    /// The restore, and all that is asked about it afterwards.
+    async fn run(&self, target: &mut Target) -> Result<Rehearsed> {
+        let own_cluster = self.how.to.is_none();
+        // Roles belong to a whole server: on somebody's, none is made, and where there is no table of
+        // contents beforehand none can be.
+        let no_roles = !own_cluster || self.inventory.is_none();
+        let options = RestoreOptions {
+            no_owner: no_roles,
+            no_acl: no_roles,
+            // A subscription would tie the database down, and tablespaces are folders of another machine.
+            extra: vec!["--no-subscriptions".into(), "--no-tablespaces".into()],
+            ..RestoreOptions::default()
+        };
+        let (source, report) = (self.source, self.report);
+        report.say(format!("restoring {} into {}", source.place(), target.name()));
+        let started = Instant::now();
+        let following = report.follow(&source.progress);
+        let restored = fill(source, self.inventory, self.clients, target, &options, self.how.jobs).await;
+        drop(following);
+        let totals = restored.map_err(|e| if own_cluster { blame(e) } else { e })?;
+        target.analyze().await;
+        let took = started.elapsed();
+        report.say(format!("restored in {}", age(took)));
+
+        let (mut proof, mut objects, mut catalog_differences) = Default::default();
+        if let (Some(inventory), Some(front)) = (self.inventory, &self.front) {
+            proof = proof::prove(self.how.proof, target, self.clients, source, inventory, report).await?;
+            let encoding = &inventory.archive.encoding;
+            let found = redump::table_of_contents(target, self.clients, encoding).await?;
+            (objects, catalog_differences) = catalog::compare(&front.toc, &found);
+        }
+        Ok(Rehearsed {
+            server_version: target.server().version_text.clone(),
+            own_cluster,
+            restore_s: took.as_secs_f64(),
+            proof,
+            objects,
+            catalog_differences,
+            checks: self.checks(target).await?,
+            totals,
+        })
+    }
+
+    async fn checks(&self, target: &Target) -> Result<Vec<Check>> {
+        let psql = Psql::new(self.clients.newest()?, target.conn());
+        let mut checks = Vec::new();
+        for sql in &self.how.checks {
+            // As the application would ask: with the search path it has.
+            let answer = psql.run(&format!("RESET search_path;\n{sql}\n;")).await;
+            let problem = match answer.map_err(Error::from) {
+                Ok(answer) if answer.trim_ascii() == b"t" => None,
+                Ok(answer) => Some(format!("gave {} instead of true", shortened(&answer))),
+                Err(error) if error.kind() == Kind::Postgres => Some(format!("failed: {error}")),
+                Err(error) => return Err(error),
+            };
+            checks.push(Check { sql: sql.clone(), passed: problem.is_none(), problem });
+        }
+        Ok(checks)
+    }
+}
+
+impl Rehearsed {
+    /// Says what was proven.
+    pub fn said(&self) -> String {
+        let took = age(Duration::from_secs_f64(self.restore_s));
+        let Totals { tables, rows } = self.totals;
+        let mut said = format!(
+            "{tables} tables, {rows} rows; restored in {took} into PostgreSQL {}",
+            self.server_version
+        );
+        if let Some(proof) = &self.proof {
+            said.push_str(&format!("; proven: {}", proof.said()));
+        }
+        for (kind, many) in [
+            ("sequence", "sequences"),
+            ("extension", "extensions"),
+            ("constraint", "constraints"),
+            ("index", "indexes"),
+        ] {
+            let count: usize =
+                self.objects.iter().filter(|(name, _)| name.ends_with(kind)).map(|(_, count)| count).sum();
+            said.push_str(&format!(", {count} {many}"));
+        }
+        if !self.checks.is_empty() {
+            said.push_str(&format!(", {} checks true", self.checks.len()));
+        }
+        said
+    }
+
+    /// Fails where anything is not as it should be.
+    pub fn judge(&self, place: &Place) -> Result<()> {
+        if let Some(proof) = &self.proof {
+            proof.judge(&format!("{place}, restored,"))?;
+        }
+        proof::judge(&self.catalog_differences, &format!("{place}, restored, is not what was dumped"))?;
+        let failed = |check: &Check| {
+            let problem = check.problem.as_ref()?;
+            Some(format!("the check {:?} {problem}", check.sql))
+        };
+        let failed: Vec<String> = self.checks.iter().filter_map(failed).collect();
+        proof::judge(&failed, &place.to_string())
+    }
+}
+
+/// A clean cluster refused what the backup holds: that is the backup's fault, unless it is the machine's.
+fn blame(error: Error) -> Error {
+    if error.message().starts_with("create database") {
+        return error.hint("install the source's locale here, or verify on a server that has it, with --to");
+    }
+    let about_machine = CIRCUMSTANCES.iter().any(|words| error.message().contains(words));
+    if error.kind() != Kind::Postgres || about_machine {
+        return error;
+    }
+    error.of_kind(Kind::Verify).context("it does not restore")
+}
+
+/// The names of all objects of a kind.
+fn names(toc: &Toc, kind: &[u8]) -> Vec<String> {
+    let entries = toc.entries().iter().filter(|entry| entry.desc() == Some(kind));
+    entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()).into_owned()).collect()
+}
+
+/// An answer as it is told: quoted, and not at length.
+fn shortened(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    let start: String = text.trim_end().chars().take(60).collect();
+    match (start.is_empty(), start.len() < text.trim_end().len()) {
+        (true, _) => "nothing".to_owned(),
+        (_, true) => format!("{start:?} and more"),
+        _ => format!("{start:?}"),
+    }
+}

@@ -1,0 +1,6 @@
+//! What a restore proves: by digests of what it restored, and in a rehearsal that leaves nothing.
+
+mod digests;
+mod ended;
+mod rehearsal;
+mod scene;
