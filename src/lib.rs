@@ -82,6 +82,7 @@ fn run(words: Words, report: &Report) -> Result<()> {
             Verb::Restore(words) => {
                 commands::restore::run(settings::Restore::read(*words)?, report, &stop).await
             }
+            Verb::Clone(words) => commands::clone::run(settings::Clone::read(words)?, report, &stop).await,
             Verb::Swap(words) => commands::swap::run(settings::Swap::read(words)?, report, &stop).await,
             Verb::Keygen(words) => commands::keygen::run(&settings::Keygen::read(words), report),
         }

@@ -4,6 +4,7 @@
 //! because everyone on a machine can read a process's arguments.
 
 mod backup;
+mod clone;
 mod fetch;
 mod keygen;
 mod list;
@@ -15,6 +16,7 @@ mod values;
 mod verify;
 
 pub use backup::BackupWords;
+pub use clone::CloneWords;
 pub use fetch::FetchWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
@@ -61,6 +63,8 @@ pub enum Verb {
     Fetch(FetchWords),
     /// Restore a backup into a fresh database
     Restore(Box<RestoreWords>),
+    /// Copy a database into one made for it, on the same server or another, storing nothing
+    Clone(CloneWords),
     /// Put another database in a database's place, keeping both; or undo that
     Swap(SwapWords),
     /// Make a key pair: an age identity, or a signing key

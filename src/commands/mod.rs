@@ -1,6 +1,7 @@
 //! One verb per file, each a short story. Only here do a database and a store meet.
 
 pub mod backup;
+pub mod clone;
 pub mod fetch;
 pub mod keygen;
 pub mod list;

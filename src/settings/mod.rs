@@ -4,6 +4,7 @@
 //! beats the settings file, the file beats the default.
 
 mod backup;
+mod clone;
 mod fetch;
 mod file;
 mod keygen;
@@ -17,6 +18,7 @@ mod swap;
 mod verify;
 
 pub use backup::Backup;
+pub use clone::Clone;
 pub use fetch::Fetch;
 pub use keygen::Keygen;
 pub use keys::Encryption;

@@ -19,6 +19,7 @@ mod scene;
 mod servers;
 
 mod back;
+mod clone;
 mod deploy;
 mod house;
 mod inventory;

@@ -4,7 +4,7 @@
 
 mod parallel;
 mod parts;
-mod single;
+pub mod single;
 
 use super::list::age;
 use super::proof;
