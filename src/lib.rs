@@ -20,6 +20,7 @@ pub mod error;
 pub mod inventory;
 pub mod manifest;
 pub mod names;
+pub mod neon;
 pub mod pipeline;
 pub mod postgres;
 pub mod progress;
