@@ -6,8 +6,8 @@
 //! ```
 //!
 //! [`cli`] holds the words a user may type, [`settings`] what they mean; a verb in [`commands`] does
-//! the work with four rooms that know nothing of each other: [`archive`], [`pipeline`], [`postgres`]
-//! and [`store`]. [`report`] prints, [`error`] decides the exit code.
+//! the work with five rooms that know nothing of each other: [`archive`], [`neon`], [`pipeline`],
+//! [`postgres`] and [`store`]. [`report`] prints, [`error`] decides the exit code.
 //!
 //! The library exists for the program and its tests; only the command line is kept stable.
 

@@ -5,6 +5,7 @@ pub mod clone;
 pub mod fetch;
 pub mod keygen;
 pub mod list;
+mod neon;
 mod pieces;
 mod proof;
 pub mod restore;

@@ -177,11 +177,8 @@ impl Http {
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let request = match request.body(Full::new(bytes)) {
-            Ok(request) => request,
-            Err(_) => {
-                return Try::Broken("the key, or the project's id, holds characters it cannot hold".into());
-            }
+        let Ok(request) = request.body(Full::new(bytes)) else {
+            return Try::Broken("the key, or the project's id, holds characters it cannot hold".into());
         };
         let answer = match self.client.request(request).await {
             Ok(answer) => answer,

@@ -13,7 +13,7 @@ pub use shapes::{Branch, Database};
 use crate::error::{Error, Result};
 use http::{Answer, Http};
 use serde_json::json;
-use shapes::{Branches, Created, Databases, OperationsOnly, ProjectOnly, UriOnly};
+use shapes::{Branches, Created, Databases, Operation, OperationsOnly, ProjectOnly, UriOnly};
 use std::fmt;
 use std::time::Duration;
 
@@ -87,6 +87,8 @@ pub struct OwnBranch {
     pub databases: Vec<Database>,
     /// The roles it got, those of the system left out.
     pub roles: Vec<String>,
+    /// What Neon still had to do when it had created it.
+    operations: Vec<Operation>,
 }
 
 impl Neon {
@@ -113,16 +115,15 @@ impl Neon {
         Ok(branches.into_iter().find(|branch| branch.id == wanted || branch.name == wanted))
     }
 
-    /// Creates a branch with a compute, and waits until both are there.
+    /// Creates a branch with a compute; both are there when [`Neon::ready`] says so.
     ///
     /// `name` must be nobody's yet: where the answer is lost, the branch of that name is taken for ours and
-    /// deleted. A branch that could not be waited for is deleted too.
+    /// deleted.
     pub async fn create_branch(
         &self,
         name: &str,
         parent: Option<&str>,
         expires_at: Option<&str>,
-        tell: &(dyn Fn(&str) + Sync),
     ) -> Result<OwnBranch> {
         let mut branch = json!({ "name": name });
         for (field, value) in [("parent_id", parent), ("expires_at", expires_at)] {
@@ -131,35 +132,36 @@ impl Neon {
             }
         }
         let body = json!({ "branch": branch, "endpoints": [{ "type": "read_write" }] });
-        let created: Created = match self.http.post(&self.path(&["branches"]), &body).await {
-            Answer::Done(created) => created,
-            Answer::Refused(error) => return Err(error),
-            Answer::Lost(error) => {
-                self.delete_lost(name).await;
-                return Err(error);
-            }
-        };
-        if created.branch.default {
+        let Created { branch, operations, roles, databases } =
+            match self.http.post(&self.path(&["branches"]), &body).await {
+                Answer::Done(created) => created,
+                Answer::Refused(error) => return Err(error),
+                Answer::Lost(error) => {
+                    self.delete_lost(name).await;
+                    return Err(error);
+                }
+            };
+        if branch.default {
             return Err(Error::unexpected(
                 "Neon made the new branch the project's default one; it is not touched",
             ));
         }
-        let roles = created.roles.into_iter().filter(|role| !role.protected).map(|role| role.name);
-        let own = OwnBranch { roles: roles.collect(), branch: created.branch, databases: created.databases };
-        if let Err(first) = self.wait(created.operations, tell).await {
-            if let Err(second) = self.delete_branch(&own).await {
-                tracing::warn!("{second}");
-            }
-            return Err(first);
-        }
-        Ok(own)
+        let roles = roles.into_iter().filter(|role| !role.protected).map(|role| role.name).collect();
+        Ok(OwnBranch { branch, databases, roles, operations })
+    }
+
+    /// Waits until the branch and its compute are there; `tell` hears what is waited for.
+    pub async fn ready(&self, own: &OwnBranch, tell: &(dyn Fn(&str) + Sync)) -> Result<()> {
+        self.wait(own.operations.clone(), tell).await
     }
 
     /// Deletes the branch that was created though its answer never came.
     async fn delete_lost(&self, name: &str) {
         let found = match self.branch(name).await {
             Ok(None) => return,
-            Ok(Some(branch)) => Ok(OwnBranch { branch, databases: Vec::new(), roles: Vec::new() }),
+            Ok(Some(branch)) => {
+                Ok(OwnBranch { branch, databases: Vec::new(), roles: Vec::new(), operations: Vec::new() })
+            }
             Err(error) => Err(error),
         };
         let deleted = match found {

@@ -24,6 +24,7 @@ mod deploy;
 mod house;
 mod inventory;
 mod journey;
+mod neon;
 mod opens_without_us;
 mod proof;
 mod secrets;
