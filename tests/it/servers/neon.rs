@@ -226,17 +226,10 @@ fn serve(connection: TcpStream, shared: &(Mutex<State>, Condvar)) {
             .flatten()
             .map(|parts| (operation, parts))
     });
-    let (operation, parts) = match known {
-        Some(known) => known,
-        None => {
-            shared
-                .0
-                .lock()
-                .unwrap()
-                .violations
-                .push(format!("{} {} is unknown", request.method, request.path));
-            return answer(connection, 404, &refusal("unknown"));
-        }
+    let Some((operation, parts)) = known else {
+        let unknown = format!("{} {} is unknown", request.method, request.path);
+        shared.0.lock().unwrap().violations.push(unknown);
+        return answer(connection, 404, &refusal("unknown"));
     };
     let id = operation["id"].as_str().unwrap();
     let mut violations = check_request(operation, &parts, &request);
@@ -317,7 +310,7 @@ fn check_request(operation: &Value, parts: &BTreeMap<String, String>, request: &
         match operation["query"].get(name) {
             None => wrong.push(format!("{} knows no {name}", operation["id"])),
             Some(shape) if shape["type"] == "string" => {
-                check(shape, &value.as_str().into(), name, &mut wrong)
+                check(shape, &value.as_str().into(), name, &mut wrong);
             }
             Some(shape) => {
                 let value = serde_json::from_str(value).unwrap_or(Value::Null);
