@@ -1,5 +1,6 @@
 //! The words of `pgstow backup`.
 
+use super::neon::NeonWords;
 use super::shared::{ServerWords, StoreWords};
 use super::values::{percent, size};
 use clap::Args;
@@ -111,6 +112,13 @@ pub struct BackupWords {
         help_heading = "What to dump"
     )]
     pub pg_dump_args: Vec<String>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub neon: NeonWords,
+    /// Dump from a branch made for it and deleted afterwards, so that production sees no locks
+    #[arg(long, env = "PGSTOW_VIA_BRANCH", requires = "neon", help_heading = "Neon")]
+    pub via_branch: bool,
 
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -7,16 +7,16 @@ use std::time::Duration;
 /// Which project of Neon's, and how to reach it.
 #[derive(Debug, Args)]
 pub struct NeonWords {
-    /// The Neon project; its key comes from NEON_API_KEY, or a file
+    /// The Neon project, instead of a URL; its key comes from NEON_API_KEY, or a file
     #[arg(long, value_name = "PROJECT", env = "PGSTOW_NEON", help_heading = "Neon")]
     pub neon: Option<String>,
     /// File with the API key
     #[arg(long, value_name = "FILE", env = "PGSTOW_NEON_API_KEY_FILE", help_heading = "Neon")]
     pub neon_api_key_file: Option<PathBuf>,
-    /// The database in the branch [default: named as the one that was backed up]
+    /// The database [default: to restore into, the name of the one that was dumped; to back up, the only one]
     #[arg(long, value_name = "NAME", env = "PGSTOW_NEON_DATABASE", requires = "neon", help_heading = "Neon")]
     pub database: Option<String>,
-    /// The role to connect as, and to own the database [default: who owns it in the parent]
+    /// The role to connect as, which owns what is restored [default: who owns the database]
     #[arg(long, value_name = "NAME", env = "PGSTOW_NEON_ROLE", requires = "neon", help_heading = "Neon")]
     pub role: Option<String>,
     /// How long Neon's operations are waited for

@@ -1,6 +1,7 @@
 //! `pgstow backup`: one database into the store, encrypted, visible only when it is whole.
 
 use super::list::age;
+use super::neon;
 use super::shrink::Before;
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
@@ -34,8 +35,18 @@ const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Runs `pgstow backup`.
-pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
-    let run = stop.or(Run::prepare(&settings)).await?;
+pub async fn run(mut settings: settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
+    let Some(neon) = settings.neon.take() else { return database(&settings, report, stop).await };
+    let source = neon::source(&neon, report, stop).await?;
+    settings.connection = source.conn.clone();
+    let done = database(&settings, report, stop).await;
+    source.close(report).await;
+    done
+}
+
+/// Backs the database up that the settings connect to.
+async fn database(settings: &settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
+    let run = stop.or(Run::prepare(settings)).await?;
     report.say(format!(
         "backing up {} (PostgreSQL {}, {}) as {}",
         run.server.database,

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::names::Timestamp;
-use crate::neon::{Neon, OwnBranch, Uri};
+use crate::neon::{Database, Neon, OwnBranch, Uri};
 use crate::postgres::ConnInfo;
 use crate::report::Report;
-use crate::settings::NeonProject;
+use crate::settings::{NeonProject, NeonSource};
 use crate::signal::Stop;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime};
 /// How long Neon may take, after a signal, to say that it has made the branch we no longer want, and to
 /// delete it.
 const LAST_WAIT: Duration = Duration::from_secs(60);
+
+/// Neon deletes a branch made for a dump after so long, should this run be killed.
+const LIFE_FOR_A_DUMP: Duration = Duration::from_secs(24 * 3600);
 
 /// The branch that is wanted.
 pub struct Lent {
@@ -94,6 +97,75 @@ pub async fn give_back(neon: &Neon, own: &OwnBranch, report: &Report) {
             tracing::warn!("{error}{advice}");
         }
     }
+}
+
+/// A database to dump, and the branch that was made for that.
+pub struct DumpSource {
+    /// How to connect to it.
+    pub conn: ConnInfo,
+    lent: Option<(Neon, OwnBranch)>,
+}
+
+impl DumpSource {
+    /// Gives back what was made for it.
+    pub async fn close(self, report: &Report) {
+        if let Some((neon, own)) = self.lent {
+            give_back(&neon, &own, report).await;
+        }
+    }
+}
+
+/// Finds the project's database; with `via_branch`, in a branch made to be dumped.
+pub async fn source(settings: &NeonSource, report: &Report, stop: &Stop) -> Result<DumpSource> {
+    let project = &settings.project;
+    let opening = Neon::open(&project.api, project.key.clone(), &project.id, project.patience);
+    let neon = stop.or(opening).await?;
+    let default = stop.or(neon.default_branch()).await?;
+    let found = choose(stop.or(neon.databases(&default.id)).await?, project.database.as_deref())?;
+    let role = project.role.as_deref().unwrap_or(&found.owner_name);
+    if !settings.via_branch {
+        let uri = stop.or(neon.uri(&default.id, &found.name, role, false)).await?;
+        return Ok(DumpSource { conn: conn(&uri)?, lent: None });
+    }
+    let wanted = Lent {
+        name: None,
+        label: format!("backup-{}", found.name),
+        parent: Some(default.id),
+        expires: Some(LIFE_FOR_A_DUMP),
+    };
+    let (neon, own) = lend(project, &wanted, report, stop).await?;
+    let uri = stop.or(neon.uri(&own.branch.id, &found.name, role, false)).await;
+    match uri.and_then(|uri| conn(&uri)) {
+        Ok(conn) => Ok(DumpSource { conn, lent: Some((neon, own)) }),
+        Err(first) => {
+            give_back(&neon, &own, report).await;
+            Err(first)
+        }
+    }
+}
+
+/// The database that was named, or the only one.
+fn choose(mut databases: Vec<Database>, name: Option<&str>) -> Result<Database> {
+    if let Some(name) = name {
+        let all = names(&databases);
+        return databases.into_iter().find(|database| database.name == name).ok_or_else(|| {
+            Error::postgres(format!("the default branch has no database {name}"))
+                .hint(format!("it has {all}"))
+        });
+    }
+    match (databases.len(), databases.pop()) {
+        (1, Some(only)) => Ok(only),
+        (_, None) => Err(Error::postgres("the default branch has no database")),
+        (_, Some(last)) => {
+            databases.push(last);
+            Err(Error::usage("the default branch has more than one database")
+                .hint(format!("name one with --database: {}", names(&databases))))
+        }
+    }
+}
+
+fn names(databases: &[Database]) -> String {
+    databases.iter().map(|database| database.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// A connection as libpq takes it.

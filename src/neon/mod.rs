@@ -115,6 +115,23 @@ impl Neon {
         Ok(branches.into_iter().find(|branch| branch.id == wanted || branch.name == wanted))
     }
 
+    /// The branch that production uses.
+    pub async fn default_branch(&self) -> Result<Branch> {
+        let query = [("limit", "10000")];
+        let Branches { branches } = self.http.get(&self.path(&["branches"]), &query).await?;
+        branches
+            .into_iter()
+            .find(|branch| branch.default)
+            .ok_or_else(|| Error::postgres(format!("the project {} has no default branch", self.project)))
+    }
+
+    /// The databases of a branch.
+    pub async fn databases(&self, branch: &str) -> Result<Vec<Database>> {
+        let path = self.path(&["branches", branch, "databases"]);
+        let Databases { databases } = self.http.get(&path, &[]).await?;
+        Ok(databases)
+    }
+
     /// Creates a branch with a compute; both are there when [`Neon::ready`] says so.
     ///
     /// `name` must be nobody's yet: where the answer is lost, the branch of that name is taken for ours and
@@ -198,8 +215,7 @@ impl Neon {
     ) -> Result<()> {
         let id = &own.branch.id;
         let all = self.path(&["branches", id, "databases"]);
-        let Databases { databases } = self.http.get(&all, &[]).await?;
-        if databases.iter().any(|database| database.name == name) {
+        if self.databases(id).await?.iter().any(|database| database.name == name) {
             tell(&format!("dropping the copy of {name} in the new branch {}", own.branch.name));
             let path = self.path(&["branches", id, "databases", name]);
             if let Some(OperationsOnly { operations }) = self.http.delete(&path).await? {

@@ -1,6 +1,6 @@
 //! The settings of `pgstow backup`.
 
-use super::{Encryption, StoreSettings, keys, name, server};
+use super::{Encryption, NeonSource, StoreSettings, keys, name, server};
 use crate::cli::BackupWords;
 use crate::error::{Error, Result};
 use crate::names::Name;
@@ -16,6 +16,8 @@ const MOST_WORKERS: usize = 4;
 pub struct Backup {
     /// The database.
     pub connection: ConnInfo,
+    /// The database on Neon, which is looked for before it is connected to.
+    pub neon: Option<NeonSource>,
     /// Under what to keep it; the database's name otherwise.
     pub name: Option<Name>,
     /// Notes for the manifest.
@@ -51,13 +53,16 @@ pub struct Backup {
 impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
-        let (connection, clients) = server(words.url.as_deref().unwrap_or_default(), &words.server)?;
+        let neon = NeonSource::read(&words)?;
+        let url = words.url.as_deref().filter(|_| neon.is_none());
+        let (connection, clients) = server(url.unwrap_or_default(), &words.server)?;
         let label = |text: &String| match text.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
             _ => Err(Error::usage(format!("--label {text:?} is not KEY=VALUE"))),
         };
         Ok(Self {
             connection,
+            neon,
             name: name(words.name.as_deref())?,
             labels: words.labels.iter().map(label).collect::<Result<_>>()?,
             store: StoreSettings::read(&words.store)?,

@@ -24,7 +24,7 @@ pub use fetch::Fetch;
 pub use keygen::Keygen;
 pub use keys::Encryption;
 pub use list::List;
-pub use neon::{NeonBranch, NeonProject};
+pub use neon::{NeonBranch, NeonProject, NeonSource};
 pub use reading::{Reading, Select, Source};
 pub use restore::{Goal, ProofBy, Restore};
 pub use show::Show;

@@ -1,7 +1,7 @@
 //! The settings about Neon.
 
 use super::variable;
-use crate::cli::{NeonWords, RestoreWords};
+use crate::cli::{BackupWords, NeonWords, RestoreWords};
 use crate::error::{Error, Result};
 use crate::neon::{API, ApiKey};
 use std::path::Path;
@@ -56,6 +56,22 @@ fn key(file: Option<&Path>) -> Result<ApiKey> {
         })?,
     };
     Ok(ApiKey::new(text.trim()))
+}
+
+/// The database to back up.
+#[derive(Debug)]
+pub struct NeonSource {
+    /// Where it is.
+    pub project: NeonProject,
+    /// Whether the dump comes from a branch made for it.
+    pub via_branch: bool,
+}
+
+impl NeonSource {
+    pub(super) fn read(words: &BackupWords) -> Result<Option<Self>> {
+        let project = NeonProject::read(&words.neon)?;
+        Ok(project.map(|project| Self { project, via_branch: words.via_branch }))
+    }
 }
 
 /// The branch to restore into.

@@ -2,7 +2,7 @@
 //! left behind by whatever fails.
 
 use crate::harness::{Pgstow, Run};
-use crate::scene::{Place, add_bulk, fresh};
+use crate::scene::{Keys, Place, add_bulk, fresh};
 use crate::servers::neon::{Fault, NeonServer, PROJECT, ROLE, ROLE_PASSWORD};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -211,4 +211,45 @@ fn a_signal_amid_the_data_leaves_no_branch() {
     running.signal(Signal::INT);
     let run = running.wait().assert_failure(Kind::Interrupted).says("deleted the branch");
     nothing_is_left(&neon, &run);
+}
+
+#[test]
+fn a_backup_by_a_branch_leaves_production_alone() {
+    let neon = NeonServer::start(Major::V17);
+    let place = Place::folder();
+    let keys = &Keys::shared().recipient;
+    let backup = |words: &[&str]| {
+        let command = place.pgstow(&["backup", "--json", "--neon", PROJECT, "--recipient", keys]);
+        command.envs(neon.env()).env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/other").args(words)
+    };
+    // The copy behind the new branch is made by another role.
+    let dumped = || neon.main.log().matches(&format!("connection authorized: user={ROLE}")).count();
+    let before = dumped();
+    let run = backup(&["--via-branch"]).succeeds().says("deleted the branch backup-app-");
+    nothing_is_left(&neon, &run);
+    assert_eq!(dumped(), before);
+    assert_eq!(run.json()["name"], "app");
+    assert!(!format!("{run}").contains(ROLE_PASSWORD), "{run}");
+    let target = Cluster::shared(Major::V17);
+    let copy = fresh("fromneon");
+    place.opens(&["restore", "latest", "-O", "-x", "--to", &target.url(&copy)]).succeeds();
+    assert_eq!(target.psql(&copy, "SELECT n FROM production"), "1");
+
+    // Without a branch, production itself is read.
+    backup(&[]).succeeds();
+    assert!(dumped() > before);
+    // Whatever fails, the branch goes.
+    let run = backup(&["--via-branch", "--pg-dump-arg=--snapshot=none"]).fails(Kind::Postgres);
+    nothing_is_left(&neon, &run);
+    neon.inject("getConnectionURI", Fault::Answer(404));
+    let run = backup(&["--via-branch"]).fails(Kind::Postgres).says("deleted the branch");
+    nothing_is_left(&neon, &run);
+    backup(&["--database", "other"]).fails(Kind::Postgres).says("it has app");
+    neon.inject("getConnectionURI", Fault::Hold);
+    let running = backup(&["--via-branch"]).spawn();
+    neon.is_held();
+    running.signal(Signal::TERM);
+    let run = running.wait();
+    neon.release();
+    nothing_is_left(&neon, &run.assert_failure(Kind::Terminated));
 }

@@ -11,7 +11,7 @@ use super::list::age;
 use super::proof;
 use super::source::Source;
 use super::swap;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::Totals;
 use crate::postgres::clients::Clients;
@@ -35,7 +35,20 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     let source = stop.or(Source::find(source)).await?;
     let inventory = stop.or(inventory(&source, proof != ProofBy::Nothing)).await?;
     let clients = stop.or(Clients::find(&clients)).await?;
-    let run = Run { started, source, inventory, clients, jobs, options, proof, keep_failed, report, stop };
+    let fleeting = matches!(goal, Goal::Neon(_)) && !keep_failed;
+    let run = Run {
+        fleeting,
+        started,
+        source,
+        inventory,
+        clients,
+        jobs,
+        options,
+        proof,
+        keep_failed,
+        report,
+        stop,
+    };
     match goal {
         Goal::Database(target) => {
             let (document, judgement) = run.restore_into(&target).await?;
@@ -57,6 +70,8 @@ struct Run<'a> {
     options: RestoreOptions,
     proof: ProofBy,
     keep_failed: bool,
+    /// Whether what it goes into is gone after any failure.
+    fleeting: bool,
     report: &'a Report,
     stop: &'a Stop,
 }
@@ -104,18 +119,21 @@ impl Run<'_> {
         };
 
         // Committed: from here on only a proof that fails takes it back.
-        let complete = "the restore itself is complete, and was not looked at any further";
+        let complete = |e: Error| match self.fleeting {
+            true => e,
+            false => e.hint("the restore itself is complete, and was not looked at any further"),
+        };
         report.say("analyzing");
         let analyze = async {
             target.analyze().await;
             Ok(())
         };
-        stop.or(analyze).await.map_err(|e| e.hint(complete))?;
+        stop.or(analyze).await.map_err(complete)?;
         let mut proof = None;
         if let Some(inventory) = inventory {
             let proving = proof::prove(self.proof, &target, clients, source, inventory, report);
             let proven = stop.or(proving).await;
-            proof = proven.map_err(|e| e.context("prove what was restored").hint(complete))?;
+            proof = proven.map_err(|e| complete(e.context("prove what was restored")))?;
         }
         let took = self.started.elapsed();
         report.say(format!(

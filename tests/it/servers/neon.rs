@@ -86,7 +86,7 @@ pub struct NeonServer {
 impl NeonServer {
     /// A project whose default branch has the database `app`, with something in it.
     pub fn start(major: Major) -> NeonServer {
-        let main = Arc::new(Cluster::start(major));
+        let main = Arc::new(Cluster::start_with(major, &["log_connections=on"]));
         let roles = "CREATE ROLE neon_superuser NOLOGIN CREATEDB CREATEROLE BYPASSRLS REPLICATION;
              GRANT pg_read_all_data, pg_write_all_data, pg_monitor TO neon_superuser";
         let role = format!(
