@@ -6,7 +6,7 @@
 //! ```
 //!
 //! [`cli`] holds the words a user may type, [`settings`] what they mean; a verb in [`commands`] does
-//! the work with five rooms that know nothing of each other: [`archive`], [`script`], [`pipeline`],
+//! the work with six rooms that know nothing of each other: [`archive`], [`script`], [`neon`], [`pipeline`],
 //! [`postgres`] and [`store`]. [`report`] prints, [`error`] decides the exit code.
 //!
 //! The library exists for the program and its tests; only the command line is kept stable.
@@ -20,6 +20,7 @@ pub mod error;
 pub mod inventory;
 pub mod manifest;
 pub mod names;
+pub mod neon;
 pub mod pipeline;
 pub mod postgres;
 pub mod progress;
@@ -87,6 +88,8 @@ fn run(words: Words, report: &Report) -> Result<()> {
             Verb::Restore(words) => {
                 commands::restore::run(settings::Restore::read(*words)?, report, &stop).await
             }
+            Verb::Clone(words) => commands::clone::run(settings::Clone::read(words)?, report, &stop).await,
+            Verb::Swap(words) => commands::swap::run(settings::Swap::read(words)?, report, &stop).await,
             Verb::Keygen(words) => commands::keygen::run(&settings::Keygen::read(words), report),
         }
     });

@@ -29,6 +29,8 @@ pub enum Direction {
     There,
     /// From a store into a database or file.
     Back,
+    /// From a database into another.
+    Across,
     /// Out of a restored database, only to be looked at.
     Again,
 }
@@ -54,11 +56,16 @@ impl Progress {
         let moved = match self.direction {
             Direction::There => format!("{plain} read, {stored} stored"),
             Direction::Back => format!("{stored} fetched, {plain} delivered"),
+            Direction::Across => format!("{plain} copied"),
             Direction::Again => format!("{plain} dumped again"),
         };
         let mut line = format!("{moved}, {}/s, {}", BinaryBytes(rate), HumanDuration(elapsed));
         if let Some(share) = self.share() {
-            let about = if self.direction == Direction::There { " of the database's size" } else { "" };
+            let about = if matches!(self.direction, Direction::There | Direction::Across) {
+                " of the database's size"
+            } else {
+                ""
+            };
             line.push_str(&format!(", {:.0} %{about}", share * 100.0));
         }
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);

@@ -80,6 +80,20 @@ impl Report {
             .map_err(|e| Error::local_file("the answer could not be written to stdout").because(e))
     }
 
+    /// Asks somebody at the terminal whether to go on; `None` where there is nobody.
+    pub async fn ask(&self, question: &str) -> Option<bool> {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return None;
+        }
+        let _ = write!(Stderr(self.live.clone()), "{question} [y/N] ");
+        let read = || {
+            let mut answer = String::new();
+            io::stdin().read_line(&mut answer).map(|_| answer)
+        };
+        let answer = tokio::task::spawn_blocking(read).await.ok()?.ok()?;
+        Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Shows how far the run is until the returned guard is dropped.
     #[must_use]
     pub fn follow(&self, progress: &Progress) -> Following {

@@ -1,5 +1,6 @@
 //! The words of `pgstow backup`.
 
+use super::neon::NeonWords;
 use super::shared::ServerWords;
 use super::shipping::ShippingWords;
 use super::values::percent;
@@ -93,6 +94,13 @@ pub struct BackupWords {
     /// Store the roles' passwords (their hashes) with the roles; only a superuser may read them
     #[arg(long, env = "PGSTOW_ROLE_PASSWORDS", help_heading = "What to dump")]
     pub role_passwords: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub neon: NeonWords,
+    /// Dump from a branch made for it and deleted afterwards, so that production sees no locks
+    #[arg(long, env = "PGSTOW_VIA_BRANCH", requires = "neon", help_heading = "Neon")]
+    pub via_branch: bool,
 
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -5,25 +5,31 @@
 
 mod adopt;
 mod backup;
+mod clone;
 mod fetch;
 mod keygen;
 mod list;
+mod neon;
 mod restore;
 mod shared;
 mod shipping;
 mod show;
+mod swap;
 mod values;
 mod verify;
 
 pub use adopt::AdoptWords;
 pub use backup::BackupWords;
+pub use clone::CloneWords;
 pub use fetch::FetchWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
+pub use neon::NeonWords;
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use shipping::ShippingWords;
 pub use show::ShowWords;
+pub use swap::SwapWords;
 pub use verify::VerifyWords;
 
 use crate::error::Kind;
@@ -65,6 +71,10 @@ pub enum Verb {
     Fetch(Box<FetchWords>),
     /// Restore a backup, or some tables of it, into a fresh database
     Restore(Box<RestoreWords>),
+    /// Copy a database into one made for it, on the same server or another, storing nothing
+    Clone(CloneWords),
+    /// Put another database in a database's place, keeping both; or undo that
+    Swap(SwapWords),
     /// Make a key pair: an age identity, or a signing key
     Keygen(KeygenWords),
 }

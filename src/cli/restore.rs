@@ -1,8 +1,10 @@
 //! The words of `pgstow restore`.
 
+use super::neon::NeonWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
 use clap::Args;
 use std::ffi::OsString;
+use std::time::Duration;
 
 /// `pgstow restore`.
 #[derive(Debug, Args)]
@@ -11,7 +13,7 @@ pub struct RestoreWords {
     #[allow(missing_docs)]
     pub select: SelectWords,
     /// The database to make: postgres://user@host/new_database. It must not exist, or be empty
-    #[arg(long, value_name = "URL", env = "PGSTOW_TO", required_unless_present = "command")]
+    #[arg(long, value_name = "URL", env = "PGSTOW_TO", required_unless_present_any = ["command", "neon"])]
     pub to: Option<String>,
     /// Feed the backup to this command instead; it gets the last bytes when every digest has agreed
     #[arg(last = true, value_name = "COMMAND")]
@@ -19,6 +21,13 @@ pub struct RestoreWords {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub tables: TableWords,
+    /// Take the place of the database that --to names, which is kept under another name: restore beside
+    /// it, prove it, then rename both in one transaction
+    #[arg(long, env = "PGSTOW_SWAP")]
+    pub swap: bool,
+    /// Do not ask before a swap
+    #[arg(short, long, env = "PGSTOW_YES")]
+    pub yes: bool,
     /// Workers that fill the database side by side; 1 restores in one single transaction [default: the cores, at most 8]
     #[arg(short, long, value_name = "N", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: Option<u8>,
@@ -32,9 +41,24 @@ pub struct RestoreWords {
     /// Leave out GRANT and REVOKE
     #[arg(short = 'x', long, env = "PGSTOW_NO_ACL")]
     pub no_acl: bool,
-    /// Keep the database this run created when the restore fails
+    /// Keep the database, or the Neon branch, this run created when the restore fails
     #[arg(long, env = "PGSTOW_KEEP_FAILED")]
     pub keep_failed: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub neon: NeonWords,
+    /// Id or name of the branch to begin from [default: the project's default branch]
+    #[arg(long, value_name = "BRANCH", env = "PGSTOW_NEON_PARENT", requires = "neon", help_heading = "Neon")]
+    pub neon_parent: Option<String>,
+    /// The new branch's name [default: restore-DATABASE-MOMENT]
+    #[arg(long, value_name = "NAME", env = "PGSTOW_NEON_BRANCH", requires = "neon", help_heading = "Neon")]
+    pub neon_branch: Option<String>,
+    /// Neon deletes the branch by itself after so long, as 7d; at most 30d
+    #[arg(long, value_name = "AGE", env = "PGSTOW_NEON_EXPIRES", value_parser = humantime::parse_duration, requires = "neon", help_heading = "Neon")]
+    pub neon_expires: Option<Duration>,
+    /// Print the connection with its password
+    #[arg(long, env = "PGSTOW_SHOW_PASSWORD", requires = "neon", help_heading = "Neon")]
+    pub show_password: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub store: StoreWords,

@@ -2,16 +2,19 @@
 
 pub mod adopt;
 pub mod backup;
+pub mod clone;
 mod excerpt;
 pub mod fetch;
 pub mod keygen;
 pub mod list;
+mod neon;
 mod pieces;
 mod proof;
 pub mod restore;
 pub mod show;
 mod shrink;
 mod source;
+pub mod swap;
 mod tables;
 pub mod verify;
 pub mod watch;

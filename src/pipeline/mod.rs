@@ -52,7 +52,7 @@ pub use window::Fetch;
 
 use crate::error::{Error, Kind, Result};
 use buffers::Pool;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use compress::Compressed;
 use encrypt::Encrypt;
 use frames::Frames;
@@ -65,9 +65,12 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tally::TallyWriter;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+/// Bytes of a dump that are passed on together.
+const PASSED_ON: usize = 256 << 10;
 
 /// Looks at plaintext on its way.
 pub trait Watch: Send {
@@ -293,6 +296,31 @@ pub async fn unpack(
     }
     sink.flush().await.map_err(cannot_deliver)?;
     Ok(unpacked)
+}
+
+/// Reads `source` to its end and hands it on as it is, but for the last [`HELD_BACK`] bytes: those it
+/// returns, for when all is known to be whole. The sink is flushed, not shut down.
+pub async fn pass_on(
+    mut source: impl AsyncRead + Unpin,
+    watch: &mut dyn Watch,
+    sink: &mut (impl AsyncWrite + Unpin),
+    progress: &Counter,
+) -> Result<Vec<Bytes>> {
+    let mut held = HoldBack::new(HELD_BACK);
+    loop {
+        let mut piece = BytesMut::with_capacity(PASSED_ON);
+        let read = source.read_buf(&mut piece).await;
+        if read.map_err(|e| Error::from_io(e, Kind::Unexpected, "read the dump"))? == 0 {
+            break;
+        }
+        watch.look(&piece)?;
+        held.push(piece.freeze());
+        while let Some(bytes) = held.ready() {
+            hand_over(sink, &bytes, progress).await?;
+        }
+    }
+    sink.flush().await.map_err(cannot_deliver)?;
+    Ok(held.rest().collect())
 }
 
 async fn hand_over(sink: &mut (impl AsyncWrite + Unpin), bytes: &[u8], progress: &Counter) -> Result<()> {

@@ -10,6 +10,7 @@ use std::fmt;
 use crate::error::{Error, Result};
 
 use super::program::Program;
+use super::quote::shell_word;
 use super::{parse, pooler};
 
 /// A password: printed by nothing.
@@ -149,6 +150,23 @@ impl ConnInfo {
         pairs.join(" ")
     }
 
+    /// The same as one word of a shell's, for a command that somebody is to copy; without secrets.
+    pub fn as_shell_word(&self) -> String {
+        let plain = |value: &str| {
+            let safe = |c: char| c.is_ascii_alphanumeric() || "._-/:,@%+~".contains(c);
+            !value.is_empty() && value.chars().all(safe)
+        };
+        let pair = |(keyword, value): &(String, String)| {
+            if plain(value) {
+                format!("{keyword}={value}")
+            } else {
+                format!("{keyword}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+            }
+        };
+        let keywords = self.pairs.iter().map(pair).collect::<Vec<_>>().join(" ");
+        shell_word(&keywords)
+    }
+
     /// Refuses a connection pooler, as far as host and port tell.
     pub fn refuse_pooler(&self) -> Result<()> {
         let host = self.get("host").or(self.inherited.host.as_deref()).unwrap_or_default();
@@ -221,6 +239,18 @@ mod tests {
             let shown = format!("{info} {info:?} {}", info.to_keywords());
             assert!(!shown.contains("hunter22"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_shell_takes_it_as_one_word() {
+        let info = typed("postgres://u:hunter22@h:5433/app?application_name=it's%20me");
+        let word = info.as_shell_word();
+        assert!(word.starts_with("'user=u host=h port=5433 dbname=app application_name="), "{word}");
+        let heard =
+            std::process::Command::new("sh").args(["-c", &format!("printf %s {word}")]).output().unwrap();
+        let again = typed(&String::from_utf8(heard.stdout).unwrap());
+        assert_eq!(again.to_keywords(), info.to_keywords());
+        assert!(!word.contains("hunter22"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The settings of `pgstow backup`.
 
-use super::{Command, Shipping, name, server, variable};
+use super::{Command, NeonSource, Shipping, name, server, variable};
 use crate::cli::BackupWords;
 use crate::error::{Error, Result};
 use crate::names::Name;
@@ -51,6 +51,8 @@ pub enum Producer {
 pub struct Database {
     /// Which.
     pub connection: ConnInfo,
+    /// The database on Neon, which is looked for before it is connected to.
+    pub neon: Option<NeonSource>,
     /// Under what to keep it; the database's name otherwise.
     pub name: Option<Name>,
     /// What to dump, and how.
@@ -115,9 +117,12 @@ fn stream_name(words: &BackupWords) -> Result<Name> {
 
 impl Database {
     fn read(words: BackupWords) -> Result<Self> {
-        let (connection, clients) = server(words.url.as_deref().unwrap_or_default(), &words.server)?;
+        let neon = NeonSource::read(&words)?;
+        let url = words.url.as_deref().filter(|_| neon.is_none());
+        let (connection, clients) = server(url.unwrap_or_default(), &words.server)?;
         Ok(Self {
             connection,
+            neon,
             name: name(words.name.as_deref())?,
             dump: DumpOptions {
                 tables: words.tables,

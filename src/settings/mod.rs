@@ -5,31 +5,37 @@
 
 mod adopt;
 mod backup;
+mod clone;
 mod command;
 mod fetch;
 mod file;
 mod keygen;
 mod keys;
 mod list;
+mod neon;
 mod reading;
 mod restore;
 mod shipping;
 mod show;
 mod store;
+mod swap;
 mod verify;
 
 pub use adopt::Adopt;
 pub use backup::{Backup, Database, Producer, What};
+pub use clone::Clone;
 pub use command::{Command, Feed};
 pub use fetch::{Fetch, FetchFormat, Output};
 pub use keygen::Keygen;
 pub use keys::Encryption;
 pub use list::List;
+pub use neon::{NeonBranch, NeonProject, NeonSource};
 pub use reading::{Reading, Select, Source};
-pub use restore::{ProofBy, Restore};
+pub use restore::{Goal, ProofBy, Restore};
 pub use shipping::Shipping;
 pub use show::Show;
 pub use store::StoreSettings;
+pub use swap::Swap;
 pub use verify::{HowVerified, Rehearsal, Verify, Which};
 
 use crate::archive::Pattern;

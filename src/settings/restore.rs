@@ -1,9 +1,9 @@
 //! The settings of `pgstow restore`.
 
-use super::{Source, server, tables};
+use super::{NeonBranch, Source, server, tables};
 use crate::archive::Pattern;
 use crate::cli::RestoreWords;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::{ConnInfo, RestoreOptions, clients::Search};
 
 /// `pgstow restore`.
@@ -13,8 +13,8 @@ pub struct Restore {
     pub source: Source,
     /// Which tables; none for all.
     pub tables: Vec<Pattern>,
-    /// Into which database.
-    pub target: ConnInfo,
+    /// Into what.
+    pub goal: Goal,
     /// How many workers, where the user says so.
     pub jobs: Option<u8>,
     /// How `pg_restore` treats owners and grants.
@@ -27,15 +27,46 @@ pub struct Restore {
     pub keep_failed: bool,
 }
 
+/// Into what to restore.
+#[derive(Debug)]
+pub enum Goal {
+    /// A database that does not exist, or is empty.
+    Database(ConnInfo),
+    /// The name of a database that may be in use.
+    Swap {
+        /// The database.
+        target: ConnInfo,
+        /// Whether nobody has to be asked.
+        yes: bool,
+    },
+    /// A branch on Neon, to be made.
+    Neon(Box<NeonBranch>),
+}
+
 impl Restore {
     /// Checks the words of `pgstow restore`.
     pub fn read(words: RestoreWords) -> Result<Self> {
-        let (target, clients) = server(words.to.as_deref().unwrap_or_default(), &words.server)?;
-        target.target_name()?;
+        let neon = NeonBranch::read(&words)?;
+        let url = words.to.as_deref().filter(|_| neon.is_none());
+        let (target, clients) = server(url.unwrap_or_default(), &words.server)?;
+        if words.swap && !words.tables.table.is_empty() {
+            return Err(Error::usage("some tables alone take no database's place")
+                .hint("restore them into a database of their own: leave --swap out"));
+        }
+        let goal = match neon {
+            Some(_) if words.swap => {
+                return Err(Error::usage("a Neon branch of its own takes nobody's place"));
+            }
+            Some(branch) => Goal::Neon(Box::new(branch)),
+            None => {
+                target.target_name()?;
+                if words.swap { Goal::Swap { target, yes: words.yes } } else { Goal::Database(target) }
+            }
+        };
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
             tables: tables(&words.tables)?,
-            target,
+            goal,
             jobs: words.jobs,
             options: RestoreOptions {
                 no_owner: words.no_owner,

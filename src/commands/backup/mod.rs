@@ -6,6 +6,7 @@ pub(super) mod shipment;
 mod stream;
 
 use super::list::age;
+use super::neon;
 use crate::error::Result;
 use crate::manifest::Totals;
 use crate::report::Report;
@@ -21,13 +22,29 @@ pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Re
     let shipping = &settings.shipping;
     let delivered = match &settings.what {
         What::Every { each, exclude } => return every::back_up(each, exclude, shipping, report, stop).await,
-        What::Database(database) => {
-            database::back_up(database, shipping, &Roles::new(), report, stop).await?
-        }
+        What::Database(database) => one(database, shipping, report, stop).await?,
         What::Stream { name, producer } => stream::back_up(name, producer, shipping, report, stop).await?,
     };
     say_done(report, &delivered);
     report.answer(&delivered.manifest.id, &document(&delivered))
+}
+
+/// Backs up one database; on Neon it is looked for first, or a branch is made to dump from.
+async fn one(
+    database: &settings::Database,
+    shipping: &settings::Shipping,
+    report: &Report,
+    stop: &Stop,
+) -> Result<Delivered> {
+    let roles = Roles::new();
+    let Some(neon) = &database.neon else {
+        return database::back_up(database, shipping, &roles, report, stop).await;
+    };
+    let source = neon::source(neon, report, stop).await?;
+    let there = settings::Database { connection: source.conn.clone(), ..database.clone() };
+    let done = database::back_up(&there, shipping, &roles, report, stop).await;
+    source.close(report).await;
+    done
 }
 
 /// Says what was stored.

@@ -4,7 +4,7 @@
 //! everything in it digested ([`digests`]). What cannot be compared is named, and never called proven.
 
 pub mod catalog;
-mod counts;
+pub mod counts;
 mod digests;
 pub mod redump;
 

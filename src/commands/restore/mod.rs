@@ -3,10 +3,11 @@
 //! When the data is there, it is proven: compared with the inventory, table by table. A database this run created goes when the run fails.
 
 mod command;
+mod neon;
 mod parallel;
 mod parts;
 mod script;
-mod single;
+pub mod single;
 
 pub use command::feed;
 
@@ -14,15 +15,16 @@ use super::excerpt;
 use super::list::age;
 use super::proof;
 use super::source::Source;
+use super::swap;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::{self, Totals};
 use crate::postgres::clients::Clients;
-use crate::postgres::{RestoreOptions, Target};
+use crate::postgres::{ConnInfo, RestoreOptions, Target};
 use crate::report::Report;
-use crate::settings::{self, ProofBy};
+use crate::settings::{self, Goal, ProofBy};
 use crate::signal::Stop;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Instant;
 
 /// More workers than this wait for the server rather than help it.
@@ -33,80 +35,147 @@ const WORTH_A_JOB: u64 = 64 << 20;
 /// Runs `pgstow restore`.
 pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> Result<()> {
     let started = Instant::now();
-    settings.options.check()?;
-    let mut source = stop.or(Source::find(settings.source)).await?;
-    let inventory = if settings.tables.is_empty() {
-        stop.or(inventory(&source, settings.proof != ProofBy::Nothing)).await?
+    let settings::Restore { source, tables, goal, jobs, options, clients, proof, keep_failed } = settings;
+    options.check()?;
+    let mut source = stop.or(Source::find(source)).await?;
+    let inventory = if tables.is_empty() {
+        stop.or(inventory(&source, proof != ProofBy::Nothing)).await?
     } else {
-        let chosen = excerpt::choose(stop.or(excerpt::inventory(&source)).await?, &settings.tables)?;
+        let chosen = excerpt::choose(stop.or(excerpt::inventory(&source)).await?, &tables)?;
         source.narrow(chosen);
         None
     };
-    let inventory = source.excerpt().or(inventory.as_ref());
-    let clients = stop.or(Clients::find(&settings.clients)).await?;
-    let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
-    if settings.proof == ProofBy::Digests {
-        // Better now than when the data has moved.
-        clients.for_dump(target.version())?;
-    }
-    report.say(format!("restoring {} into {}", source.place(), target.name()));
-
-    let following = report.follow(&source.progress);
-    let (options, jobs) = (&settings.options, settings.jobs);
-    let restoring = fill(&source, inventory, &clients, &mut target, options, jobs);
-    let restored = stop.or(restoring).await;
-    drop(following);
-    let totals = match restored {
-        Ok(totals) => totals,
-        Err(first) => {
-            clean_up(&mut target, settings.keep_failed).await;
-            return Err(first);
+    let clients = stop.or(Clients::find(&clients)).await?;
+    let fleeting = matches!(goal, Goal::Neon(_)) && !keep_failed;
+    let run = Run {
+        fleeting,
+        started,
+        source,
+        inventory,
+        clients,
+        jobs,
+        options,
+        proof,
+        keep_failed,
+        report,
+        stop,
+    };
+    match goal {
+        Goal::Database(target) => {
+            let (document, judgement) = run.restore_into(&target).await?;
+            report.answer("", &document)?;
+            judgement
         }
-    };
+        Goal::Swap { target, yes } => run.in_place_of(&target, yes).await,
+        Goal::Neon(branch) => neon::restore(run, &branch).await,
+    }
+}
 
-    let fetched_bytes = source.fetched_bytes();
-    // Committed: from here on only a proof that fails takes it back.
-    let complete = "the restore itself is complete, and was not looked at any further";
-    report.say("analyzing");
-    let analyze = async {
-        target.analyze().await;
-        Ok(())
-    };
-    stop.or(analyze).await.map_err(|e| e.hint(complete))?;
-    let mut proof = None;
-    if let Some(inventory) = inventory {
-        let proving = proof::prove(settings.proof, &target, &clients, &source, inventory, report);
-        let proven = stop.or(proving).await;
-        proof = proven.map_err(|e| e.context("prove what was restored").hint(complete))?;
+/// A restore with everything known but where to.
+struct Run<'a> {
+    started: Instant,
+    source: Source,
+    inventory: Option<Inventory>,
+    clients: Clients,
+    jobs: Option<u8>,
+    options: RestoreOptions,
+    proof: ProofBy,
+    keep_failed: bool,
+    /// Whether what it goes into is gone after any failure.
+    fleeting: bool,
+    report: &'a Report,
+    stop: &'a Stop,
+}
+
+impl Run<'_> {
+    /// Restores beside a database, and gives the restored one its name.
+    async fn in_place_of(self, target: &ConnInfo, yes: bool) -> Result<()> {
+        let (report, stop) = (self.report, self.stop);
+        let swap = stop.or(swap::open(&self.clients, target)).await?;
+        swap::agree(&swap, "put the restored one in its place", yes, report, stop).await?;
+        let (mut document, judgement) = self.restore_into(&target.with_dbname(&swap.restoring())).await?;
+        if judgement.is_ok() {
+            let swapped = swap::finish(&swap, target, report).await?;
+            if let Some(fields) = document.as_object_mut() {
+                fields.insert("database".into(), swap.name().into());
+                fields.insert("swap".into(), swapped);
+            }
+        }
+        report.answer("", &document)?;
+        judgement
     }
-    let took = started.elapsed();
-    // Nobody counts the rows of a plain script.
-    let rows = (source.kind() == manifest::Kind::Postgres).then_some(totals.rows);
-    report.say(format!(
-        "restored {} into {}: {} tables, {}{}; every digest agrees",
-        source.place(),
-        target.name(),
-        totals.tables,
-        rows.map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
-        age(took)
-    ));
-    let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
-        e.hint("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")
-    });
-    let document = json!({
-        "id": source.place().id, "name": source.place().name, "database": target.name(),
-        "created": target.is_created(), "tables": totals.tables, "rows": rows,
-        "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
-        "fetched_bytes": fetched_bytes,
-        "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
-    });
-    if judgement.is_err() {
-        clean_up(&mut target, settings.keep_failed).await;
-    } else if let Some(proof) = &proof {
-        report.say(format!("proven: {}, in {}", proof.said(), target.name()));
+
+    /// Restores into a database and proves it; what to tell, and whether it is what was dumped.
+    ///
+    /// A failure leaves nothing behind that this made.
+    async fn restore_into(&self, conn: &ConnInfo) -> Result<(Value, Result<()>)> {
+        let Self { source, clients, report, stop, .. } = self;
+        let inventory = source.excerpt().or(self.inventory.as_ref());
+        let mut target = stop.or(Target::open(clients.newest()?, conn)).await?;
+        if self.proof == ProofBy::Digests {
+            // Better now than when the data has moved.
+            clients.for_dump(target.version())?;
+        }
+        report.say(format!("restoring {} into {}", source.place(), target.name()));
+
+        let following = report.follow(&source.progress);
+        let restoring = fill(source, inventory, clients, &mut target, &self.options, self.jobs);
+        let restored = stop.or(restoring).await;
+        drop(following);
+        let totals = match restored {
+            Ok(totals) => totals,
+            Err(first) => {
+                clean_up(&mut target, self.keep_failed).await;
+                return Err(first);
+            }
+        };
+
+        let fetched_bytes = source.fetched_bytes();
+        // Committed: from here on only a proof that fails takes it back.
+        let complete = |e: Error| match self.fleeting {
+            true => e,
+            false => e.hint("the restore itself is complete, and was not looked at any further"),
+        };
+        report.say("analyzing");
+        let analyze = async {
+            target.analyze().await;
+            Ok(())
+        };
+        stop.or(analyze).await.map_err(complete)?;
+        let mut proof = None;
+        if let Some(inventory) = inventory {
+            let proving = proof::prove(self.proof, &target, clients, source, inventory, report);
+            let proven = stop.or(proving).await;
+            proof = proven.map_err(|e| complete(e.context("prove what was restored")))?;
+        }
+        let took = self.started.elapsed();
+        // Nobody counts the rows of a plain script.
+        let rows = (source.kind() == manifest::Kind::Postgres).then_some(totals.rows);
+        report.say(format!(
+            "restored {} into {}: {} tables, {}{}; every digest agrees",
+            source.place(),
+            target.name(),
+            totals.tables,
+            rows.map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
+            age(took)
+        ));
+        let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
+            e.hint("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")
+        });
+        let document = json!({
+            "id": source.place().id, "name": source.place().name, "database": target.name(),
+            "created": target.is_created(), "tables": totals.tables, "rows": rows,
+            "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
+            "fetched_bytes": fetched_bytes,
+            "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
+        });
+        if judgement.is_err() {
+            clean_up(&mut target, self.keep_failed).await;
+        } else if let Some(proof) = &proof {
+            report.say(format!("proven: {}, in {}", proof.said(), target.name()));
+        }
+        Ok((document, judgement))
     }
-    report.answer("", &document)?;
-    judgement
 }
 
 /// Fills the target, with as many workers as were asked for or are worth it; says how much came.

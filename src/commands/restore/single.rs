@@ -12,7 +12,7 @@ use crate::postgres::{Locale, RestoreOptions, Target};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
 /// Bytes on their way between decompression and `pg_restore`.
-const BETWEEN: usize = 1 << 20;
+pub const BETWEEN: usize = 1 << 20;
 /// Bytes written into `pg_restore`'s pipe at once; small writes cost more than the restore.
 const AT_ONCE: usize = 256 << 10;
 
@@ -35,7 +35,7 @@ pub async fn restore(
 }
 
 /// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`.
-async fn load(
+pub async fn load(
     mut archive: DuplexStream,
     clients: &Clients,
     target: &mut Target,

@@ -7,6 +7,7 @@
 pub mod fault;
 pub mod garage;
 pub mod localstack;
+pub mod neon;
 pub mod postgres;
 pub mod s3;
 pub mod swift;

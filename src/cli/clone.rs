@@ -1,0 +1,34 @@
+//! The words of `pgstow clone`.
+
+use super::shared::ServerWords;
+use clap::Args;
+use std::time::Duration;
+
+/// `pgstow clone`.
+#[derive(Debug, Args)]
+pub struct CloneWords {
+    /// The database to copy: postgres://user@host/database
+    #[arg(value_name = "SOURCE", env = "PGSTOW_CLONE_FROM")]
+    pub source: String,
+    /// The database to make: a URL, or a bare name for one beside the source. It must not exist
+    #[arg(value_name = "TARGET", env = "PGSTOW_TO")]
+    pub target: String,
+    /// The new database, and everything in it, belongs to this role
+    #[arg(long, value_name = "ROLE", env = "PGSTOW_OWNER", conflicts_with = "no_owner")]
+    pub owner: Option<String>,
+    /// All objects belong to the role that restores
+    #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]
+    pub no_owner: bool,
+    /// Leave out GRANT and REVOKE
+    #[arg(short = 'x', long, env = "PGSTOW_NO_ACL")]
+    pub no_acl: bool,
+    /// Keep the new database when something in it differs from the source
+    #[arg(long, env = "PGSTOW_KEEP_FAILED")]
+    pub keep_failed: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub server: ServerWords,
+    /// How long pg_dump may wait for a table locked by someone else
+    #[arg(long, value_name = "DURATION", default_value = "5m", env = "PGSTOW_LOCK_WAIT_TIMEOUT", value_parser = humantime::parse_duration, help_heading = "PostgreSQL")]
+    pub lock_wait_timeout: Duration,
+}

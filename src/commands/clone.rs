@@ -1,0 +1,136 @@
+//! `pgstow clone`: a database straight into another one made for it; nothing is stored on the way.
+//!
+//! The dump passes the same reader as a backup's, and its last bytes reach `pg_restore` only when the
+//! archive is whole and `pg_dump` has exited with 0: before that nothing is committed.
+
+use super::list::age;
+use super::proof::counts;
+use super::restore::single::{BETWEEN, load};
+use super::watch::ArchiveWatch;
+use crate::archive::Contents;
+use crate::error::{Error, Kind, Result};
+use crate::inventory::Inventory;
+use crate::pipeline::pass_on;
+use crate::postgres::clients::Clients;
+use crate::postgres::dump::dump;
+use crate::postgres::{ChildOutput, Psql, Server, Target, identifier};
+use crate::progress::{Direction, Progress};
+use crate::report::Report;
+use crate::settings;
+use crate::signal::Stop;
+use indicatif::BinaryBytes;
+use serde_json::json;
+use std::time::Instant;
+use tokio::io::{AsyncWriteExt, DuplexStream};
+
+/// Runs `pgstow clone`.
+pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Result<()> {
+    let started = Instant::now();
+    let clients = stop.or(Clients::find(&settings.clients)).await?;
+    let (server, mut target) = stop.or(check(&settings, &clients)).await?;
+    let (from, to) = (server.database.clone(), target.name().to_owned());
+    let progress =
+        Progress { expected: Some(server.size_bytes), direction: Direction::Across, ..Progress::default() };
+    report.say(format!("cloning {from} ({}) into {to}", BinaryBytes(server.size_bytes)));
+
+    let following = report.follow(&progress);
+    let copied = stop.or(copy(&settings, &clients, &server, &mut target, &progress)).await;
+    drop(following);
+    let contents = match copied {
+        Ok(contents) => contents,
+        Err(first) => {
+            settle(&mut target, false).await;
+            return Err(first);
+        }
+    };
+
+    let complete = "the copy itself is complete, and was not looked at any further";
+    report.say("analyzing");
+    let analyze = async {
+        target.analyze().await;
+        Ok(())
+    };
+    stop.or(analyze).await.map_err(|e| e.hint(complete))?;
+    report.say("counting rows");
+    let inventory = Inventory::new(contents, &[]);
+    let counted = stop.or(counts::prove(&target, &inventory)).await;
+    let proof = counted.map_err(|e| e.context("prove what was copied").hint(complete))?;
+    let (totals, took) = (inventory.totals(), started.elapsed());
+    let judgement = proof.judge(&to);
+    if judgement.is_err() {
+        settle(&mut target, settings.keep_failed).await;
+    } else {
+        report.say(format!(
+            "cloned {from} into {to}: {} tables, {} rows, {}",
+            totals.tables,
+            totals.rows,
+            age(took)
+        ));
+        report.say(format!("proven: {}, in {to}", proof.said()));
+    }
+    let document = json!({
+        "source": from, "database": to, "owner": settings.options.role, "tables": totals.tables,
+        "rows": totals.rows, "plain_bytes": inventory.archive.bytes, "duration_s": took.as_secs_f64(),
+        "proof": proof,
+    });
+    report.answer("", &document)?;
+    judgement
+}
+
+/// Everything that can be known before a byte moves: the source is there and can be read whole, the
+/// target is not there, its owner is.
+async fn check(settings: &settings::Clone, clients: &Clients) -> Result<(Server, Target)> {
+    let server = Server::inspect(&Psql::new(clients.newest()?, &settings.source)).await?;
+    if !settings.allow_pooled {
+        server.refuse_pooler()?;
+    }
+    server.check_dump(false)?;
+    clients.for_dump(server.version())?;
+    let mut target = Target::open(clients.newest()?, &settings.target).await?;
+    if target.exists() {
+        let name = identifier(target.name());
+        return Err(Error::target_exists(format!("database {name} exists already"))
+            .hint("name one that does not exist yet; it will be created"));
+    }
+    if let Some(owner) = &settings.options.role {
+        target.belongs_to(owner).await?;
+    }
+    Ok((server, target))
+}
+
+/// Runs `pg_dump` and `pg_restore` side by side until both are done.
+async fn copy(
+    settings: &settings::Clone,
+    clients: &Clients,
+    server: &Server,
+    target: &mut Target,
+    progress: &Progress,
+) -> Result<Contents> {
+    let (near, far) = tokio::io::duplex(BETWEEN);
+    let pg_dump = dump(clients.for_dump(server.version())?, &settings.source, &settings.dump)?;
+    let (contents, ()) =
+        tokio::try_join!(hand_on(pg_dump, near, progress), load(far, clients, target, &settings.options),)?;
+    Ok(contents)
+}
+
+/// Hands the dump on, its last bytes and its end only when it is known to be whole.
+async fn hand_on(pg_dump: ChildOutput, mut to: DuplexStream, progress: &Progress) -> Result<Contents> {
+    let mut watch = ArchiveWatch::new(progress.clone());
+    let held = pass_on(pg_dump, &mut watch, &mut to, &progress.plain).await?;
+    let contents = watch.finish()?;
+    let cannot = |e| Error::from_io(e, Kind::Unexpected, "the stream cannot be ended");
+    for bytes in held {
+        to.write_all(&bytes).await.map_err(cannot)?;
+    }
+    to.shutdown().await.map_err(cannot)?;
+    Ok(contents)
+}
+
+/// Leaves nothing half-copied behind.
+async fn settle(target: &mut Target, keep: bool) {
+    if keep {
+        tracing::warn!("{} is kept, though it is not what the source was", target.name());
+    } else if let Err(error) = target.drop_created().await {
+        tracing::warn!("{} is left behind, empty or unfinished: {error}", target.name());
+    }
+}

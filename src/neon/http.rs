@@ -1,0 +1,234 @@
+//! Requests to the API: JSON over HTTPS, tried again where that does no harm.
+//!
+//! 423 (another operation of the project is running), 429 and 503 mean that nothing was done: those are
+//! tried again until patience ends, with growing pauses. A broken connection or another server error
+//! leaves open what was done, so only reads and deletions are repeated then.
+
+use super::ApiKey;
+use super::shapes::Refusal;
+use crate::error::{Error, Kind, Result};
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
+use std::time::{Duration, Instant};
+use url::Url;
+
+/// How long one request may take.
+const ONE_REQUEST: Duration = Duration::from_secs(30);
+/// The first pause before trying again; doubled each time, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long an API that breaks connections is tried, whatever patience says.
+const BROKEN: Duration = Duration::from_secs(30);
+/// No answer is larger than this, in bytes.
+const LARGEST: usize = 16 << 20;
+
+/// What became of a request that changes something.
+pub enum Answer<T> {
+    /// It was done.
+    Done(T),
+    /// It was not done.
+    Refused(Error),
+    /// It is not known.
+    Lost(Error),
+}
+
+/// The API's address and the key to it.
+pub struct Http {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    base: Url,
+    key: ApiKey,
+    patience: Duration,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// How one try ended.
+enum Try {
+    Answered { status: StatusCode, retry_after: Option<Duration>, body: Bytes },
+    Broken(String),
+}
+
+impl Http {
+    /// Opens nothing yet.
+    pub fn new(base: &str, key: ApiKey, patience: Duration) -> Result<Self> {
+        let bad = |why: &str| Error::settings(format!("{base:?} cannot be the address of Neon's API: {why}"));
+        let base_url = Url::parse(base).map_err(|e| bad(&e.to_string()))?;
+        let local = matches!(base_url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+        if base_url.cannot_be_a_base() || base_url.scheme() != "https" && !local {
+            return Err(bad("the key goes over https only"));
+        }
+        let roots = |e| Error::settings("this machine has no certificates to know Neon by").because(e);
+        let connector =
+            HttpsConnectorBuilder::new().with_native_roots().map_err(roots)?.https_or_http().enable_http1();
+        let client = Client::builder(TokioExecutor::new()).build(connector.build());
+        Ok(Self { client, base: base_url, key, patience })
+    }
+
+    /// Reads.
+    pub async fn get<T: DeserializeOwned>(&self, path: &[String], query: &[(&str, &str)]) -> Result<T> {
+        match self.call(Method::GET, path, query, None).await {
+            Answer::Done(Some(body)) => read(&body),
+            Answer::Done(None) => Err(nothing()),
+            Answer::Refused(error) | Answer::Lost(error) => Err(error),
+        }
+    }
+
+    /// Creates.
+    pub async fn post<T: DeserializeOwned>(&self, path: &[String], body: &Value) -> Answer<T> {
+        match self.call(Method::POST, path, &[], Some(body)).await {
+            Answer::Done(Some(body)) => read(&body).map_or_else(Answer::Lost, Answer::Done),
+            Answer::Done(None) => Answer::Lost(nothing()),
+            Answer::Refused(error) => Answer::Refused(error),
+            Answer::Lost(error) => Answer::Lost(error),
+        }
+    }
+
+    /// Deletes; `None` for what was not there.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &[String]) -> Result<Option<T>> {
+        match self.call(Method::DELETE, path, &[], None).await {
+            Answer::Done(None) => Ok(None),
+            Answer::Done(Some(body)) => read(&body).map(Some),
+            Answer::Refused(error) | Answer::Lost(error) => Err(error),
+        }
+    }
+
+    /// Asks until there is an answer that counts; `None` is an answer without content.
+    async fn call(
+        &self,
+        method: Method,
+        path: &[String],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer<Option<Bytes>> {
+        let url = match self.url(path, query) {
+            Ok(url) => url,
+            Err(error) => return Answer::Refused(error),
+        };
+        let repeatable = method != Method::POST;
+        let (since, mut pause) = (Instant::now(), FIRST_PAUSE);
+        let mut said = None;
+        loop {
+            let tried = tokio::time::timeout(ONE_REQUEST, self.once(&method, &url, body)).await;
+            let tried = tried.unwrap_or_else(|_| Try::Broken("no answer in time".into()));
+            let (wait, patience, error) = match tried {
+                Try::Answered { status, body, .. } if status.is_success() => {
+                    return Answer::Done((status != StatusCode::NO_CONTENT).then_some(body));
+                }
+                Try::Answered { status: StatusCode::NOT_FOUND, .. } if method == Method::DELETE => {
+                    return Answer::Done(None);
+                }
+                Try::Answered { status, retry_after, body } => match status.as_u16() {
+                    423 | 429 | 503 => (retry_after, self.patience, refused(&method, &url, status, &body)),
+                    500.. if repeatable => (retry_after, BROKEN, refused(&method, &url, status, &body)),
+                    500.. => return Answer::Lost(refused(&method, &url, status, &body)),
+                    _ => return Answer::Refused(refused(&method, &url, status, &body)),
+                },
+                Try::Broken(why) => {
+                    let error = Error::postgres(format!("Neon's API could not be asked ({url}): {why}"));
+                    if !repeatable {
+                        return Answer::Lost(error);
+                    }
+                    (None, BROKEN, error)
+                }
+            };
+            if since.elapsed() + pause > patience.min(self.patience) {
+                return Answer::Refused(error);
+            }
+            if said.as_deref() != Some(error.message()) {
+                tracing::debug!("{error}; trying again");
+                said = Some(error.message().to_owned());
+            }
+            tokio::time::sleep(wait.map_or(pause, |wait| wait.min(self.patience).max(pause))).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn url(&self, path: &[String], query: &[(&str, &str)]) -> Result<Url> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    async fn once(&self, method: &Method, url: &Url, body: Option<&Value>) -> Try {
+        let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.key.0))
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, concat!("pgstow/", env!("CARGO_PKG_VERSION")));
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let Ok(request) = request.body(Full::new(bytes)) else {
+            return Try::Broken("the key, or the project's id, holds characters it cannot hold".into());
+        };
+        let answer = match self.client.request(request).await {
+            Ok(answer) => answer,
+            Err(error) => return Try::Broken(whole(&error)),
+        };
+        let status = answer.status();
+        let seconds =
+            answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        match Limited::new(answer.into_body(), LARGEST).collect().await {
+            Ok(body) => {
+                Try::Answered { status, retry_after: seconds.map(Duration::from_secs), body: body.to_bytes() }
+            }
+            Err(error) => Try::Broken(error.to_string()),
+        }
+    }
+}
+
+/// An error with what is behind it, as one sentence.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body)
+        .map_err(|e| Error::postgres(format!("Neon's answer cannot be read: {e}")).because(e))
+}
+
+fn nothing() -> Error {
+    Error::postgres("Neon's answer is empty")
+}
+
+fn refused(method: &Method, url: &Url, status: StatusCode, body: &[u8]) -> Error {
+    let Refusal { message, request_id } = serde_json::from_slice(body).unwrap_or_default();
+    let message = if message.is_empty() { status.to_string() } else { message };
+    let request = request_id.map(|id| format!(", request {id}")).unwrap_or_default();
+    let said = format!("Neon refused {method} {}: {message} ({}{request})", url.path(), status.as_u16());
+    match status.as_u16() {
+        401 | 403 => {
+            Error::new(Kind::Settings, said).hint("check NEON_API_KEY, and that it is a key to this project")
+        }
+        404 => {
+            Error::postgres(said).hint("check the project's id, and the names of branch, database and role")
+        }
+        423 => Error::postgres(said).hint("another operation holds the project; try again when it has ended"),
+        _ => Error::postgres(said),
+    }
+}

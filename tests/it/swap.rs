@@ -1,0 +1,385 @@
+//! A restored database takes the place of the one in use: at every moment the name means the one or the
+//! other, whole, wherever it is ended; nothing is dropped, and it can be undone.
+
+use crate::harness::{Pgstow, Run, Running, pgstow};
+use crate::scene::{Place, every_client, fresh};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A database in use, and a backup of what it was before.
+struct Scene {
+    cluster: Cluster,
+    app: String,
+    place: Place,
+    /// What the backup holds.
+    then: String,
+    /// What is in use.
+    now: String,
+}
+
+impl Scene {
+    /// The backup stands still where its restore is analyzed, for as long as a session is called "gate".
+    fn new(major: Major) -> Scene {
+        let cluster = Cluster::start(major);
+        let app = cluster.create_database("app");
+        cluster.psql(
+            &app,
+            "CREATE FUNCTION waits(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+               WHILE current_query() LIKE 'ANALYZE%'
+                     AND EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'gate') LOOP
+                 PERFORM pg_stat_clear_snapshot(), pg_sleep(0.02);
+               END LOOP;
+               RETURN n; END $$;
+             CREATE TABLE was (n int); INSERT INTO was SELECT generate_series(1, 1000);
+             CREATE INDEX ON was (waits(n)) WHERE n = 1;",
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&app), &["--name", "app"]);
+        let then = cluster.text_of(&app);
+        cluster.psql(&app, "DROP TABLE was; CREATE TABLE is_now (n int); INSERT INTO is_now VALUES (7)");
+        let now = cluster.text_of(&app);
+        Scene { cluster, app, place, then, now }
+    }
+
+    fn restore(&self, words: &[&str]) -> Pgstow {
+        let to = self.cluster.url(&self.app);
+        self.place.opens(&["restore", "latest", "--swap", "--json", "--to", &to]).args(words)
+    }
+
+    fn swap(&self, words: &[&str]) -> Pgstow {
+        pgstow(["swap", "--json", "--to", &self.cluster.url(&self.app)])
+            .env("PATH", every_client())
+            .args(words)
+    }
+
+    /// The databases beside the one in use: set aside, being restored, restored.
+    fn beside(&self) -> [Vec<String>; 3] {
+        let all = self.cluster.psql("postgres", "SELECT datname FROM pg_database ORDER BY 1");
+        ["before", "restoring", "restored"].map(|what| {
+            let start = format!("{}_{what}_", self.app);
+            all.lines().filter(|name| name.starts_with(&start)).map(str::to_owned).collect()
+        })
+    }
+
+    /// How many of each.
+    fn counts(&self) -> [usize; 3] {
+        self.beside().map(|names| names.len())
+    }
+
+    /// The name means what was in use, and lets people in.
+    #[track_caller]
+    fn is_untouched(&self) {
+        assert_eq!(self.cluster.text_of(&self.app), self.now);
+    }
+
+    /// The name means the backup, and what was in use is kept.
+    #[track_caller]
+    fn is_swapped(&self) {
+        assert_eq!(self.cluster.text_of(&self.app), self.then);
+        assert_eq!(self.cluster.text_of(&self.beside()[0][0]), self.now);
+        assert_eq!(self.counts(), [1, 0, 0]);
+    }
+
+    /// What a run left is whole, the next one names it, and the printed command finishes.
+    #[track_caller]
+    fn finishes(&self, said: &Run) {
+        let command = said.stderr.split("pgstow swap --with ").nth(1).unwrap_or_else(|| panic!("{said}"));
+        let left = command.split_whitespace().next().unwrap();
+        assert_eq!(self.beside(), [vec![], vec![], vec![left.to_owned()]]);
+        self.swap(&["--with", left, "--yes"]).succeeds();
+        self.is_swapped();
+    }
+
+    /// Starts a restore, and waits until it has committed and is not yet proven.
+    fn restored(&self) -> (Running, Session) {
+        let gate = Session::open(&self.cluster, "gate", "SELECT 1");
+        let running = self.restore(&["--yes"]).spawn();
+        self.eventually(
+            "SELECT FROM pg_stat_activity WHERE query LIKE 'ANALYZE%' AND pid <> pg_backend_pid()",
+        );
+        (running, gate)
+    }
+
+    /// The same, and then on to where the exchange stands still before one of its two renames, for a
+    /// lock that the session holds.
+    fn held(&self, at: Rename) -> (Running, Session) {
+        let (running, gate) = self.restored();
+        let hold = |name: &str, lets_go: Session| {
+            let lock =
+                Session::open(&self.cluster, "lock", &format!("BEGIN; COMMENT ON DATABASE {name} IS NULL"));
+            drop(lets_go);
+            self.eventually(&format!(
+                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER DATABASE \"{name}\" RENAME%'"
+            ));
+            lock
+        };
+        let lock = hold(&self.app, gate);
+        match at {
+            Rename::First => (running, lock),
+            Rename::Second => (running, hold(&self.beside()[2][0], lock)),
+        }
+    }
+
+    #[track_caller]
+    fn eventually(&self, holds: &str) {
+        until(holds, || self.cluster.psql("postgres", &format!("SELECT EXISTS ({holds})")) == "t");
+    }
+}
+
+/// The two renames of an exchange.
+#[derive(Clone, Copy)]
+enum Rename {
+    First,
+    Second,
+}
+
+#[track_caller]
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A session that has run some SQL, and stays until it is dropped.
+struct Session(Child, Option<ChildStdin>);
+
+impl Session {
+    fn open(cluster: &Cluster, name: &str, sql: &str) -> Session {
+        Session::of(cluster, "postgres", name, sql)
+    }
+
+    fn of(cluster: &Cluster, database: &str, name: &str, sql: &str) -> Session {
+        let mut psql = cluster.client("psql");
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database]).env("PGAPPNAME", name);
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = psql.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        writeln!(stdin, "{sql};\n\\echo done").unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "done"), "{sql}");
+        Session(child, Some(stdin))
+    }
+
+    /// Whether the server has ended it.
+    fn was_ended(mut self) -> bool {
+        let _ = self.1.as_mut().unwrap().write_all(b"SELECT 1;\n");
+        drop(self.1.take());
+        self.0.wait().is_ok_and(|status| !status.success())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        drop(self.1.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// The pids of a process's children of this name.
+fn children(parent: u32, program: &str) -> Vec<Pid> {
+    let of = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
+        (name == program && rest.split(' ').nth(1)? == parent.to_string()).then(|| Pid::from_raw(pid))?
+    };
+    let all = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    all.filter_map(of).collect()
+}
+
+#[test]
+fn a_restored_database_takes_the_name_on_every_major() {
+    for major in Major::ALL {
+        let scene = Scene::new(major);
+        let (cluster, app) = (&scene.cluster, &scene.app);
+        let owner = fresh("Owner");
+        cluster.psql(
+            "postgres",
+            &format!(
+                "CREATE ROLE \"{owner}\"; CREATE ROLE reader;
+                 ALTER DATABASE {app} OWNER TO \"{owner}\"; ALTER DATABASE {app} CONNECTION LIMIT 50;
+                 REVOKE ALL ON DATABASE {app} FROM PUBLIC; GRANT CONNECT ON DATABASE {app} TO reader WITH GRANT OPTION;
+                 ALTER DATABASE {app} SET search_path = \"$user\", \"Odd Schema\", public;
+                 ALTER DATABASE {app} SET work_mem = '7MB'; ALTER DATABASE {app} SET app.odd = 'it''s \\ a, b';
+                 ALTER ROLE reader IN DATABASE {app} SET statement_timeout = '3s';
+                 COMMENT ON DATABASE {app} IS 'mind the application''s gap';"
+            ),
+        );
+        let belongings = || {
+            let what = "(SELECT json_agg(s.setconfig ORDER BY setrole) FROM pg_db_role_setting s WHERE setdatabase = d.oid),
+                datdba::regrole, datacl::text, datconnlimit, datallowconn, shobj_description(oid, 'pg_database')";
+            cluster.psql("postgres", &format!("SELECT {what} FROM pg_database d WHERE datname = '{app}'"))
+        };
+        let before = belongings();
+        assert!(before.contains("reader=c*/") && before.contains("mind the"), "{before}");
+
+        let (stop, answers) = (AtomicBool::new(false), AtomicU32::new(0));
+        let session = Session::of(cluster, app, "application", "SELECT 1");
+        std::thread::scope(|scope| {
+            // An application that never stops asking: it is cut off for a moment, and never misled.
+            let asking = scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let what = "SELECT coalesce(to_regclass('was'), to_regclass('is_now')), pg_sleep(0.01)";
+                    match cluster.try_psql(app, what) {
+                        Ok(answer) => assert!(["was|", "is_now|"].contains(&&*answer), "{answer}"),
+                        Err(said) => assert!(
+                            said.contains("administrator command")
+                                || said.contains("just been dropped or renamed")
+                                || said.contains("closed the connection unexpectedly"),
+                            "{said}"
+                        ),
+                    }
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let run =
+                scene.restore(&["--yes"]).succeeds().says("undo:  pgstow swap --back --to 'user=postgres");
+            assert!(!run.stderr.contains("sesame"), "{run}");
+            let kept = run.json()["swap"]["kept_as"].as_str().unwrap().to_owned();
+            assert!(
+                kept.starts_with(&format!("{app}_before_20")) && run.json()["database"] == **app,
+                "{run}"
+            );
+            stop.store(true, Ordering::Relaxed);
+            asking.join().unwrap();
+        });
+        assert!(session.was_ended() && answers.load(Ordering::Relaxed) > 5);
+        scene.is_swapped();
+        assert_eq!(belongings(), before, "{major:?}");
+
+        // Undone, and that undone.
+        std::thread::sleep(Duration::from_millis(1100));
+        scene.swap(&["--back"]).fails(Kind::Usage).says("--yes");
+        scene.swap(&["--back", "--yes"]).succeeds();
+        assert_eq!((cluster.text_of(app), scene.counts()), (scene.now.clone(), [1, 0, 0]));
+        assert_eq!(belongings(), before, "{major:?}");
+        std::thread::sleep(Duration::from_millis(1100));
+        scene.swap(&["--back", "--yes"]).succeeds();
+        scene.is_swapped();
+    }
+}
+
+#[test]
+fn nothing_is_swapped_without_consent_or_proof() {
+    let scene = Scene::new(Major::V17);
+    scene.restore(&[]).fails(Kind::Usage).says("--yes");
+    scene.restore(&["--yes"]).env("PGSTOW_IDENTITY", "").fails(Kind::Settings);
+    let damaged = scene.place.copy();
+    let mut dump = damaged.get(&damaged.key("dump.zst.age"));
+    let last = dump.len() - 1;
+    dump[last] ^= 1;
+    damaged.put(&damaged.key("dump.zst.age"), dump);
+    let to = scene.cluster.url(&scene.app);
+    damaged.opens(&["restore", "latest", "--swap", "--yes", "--to", &to]).fails(Kind::Verify);
+    scene.swap(&["--back", "--yes"]).fails(Kind::NotFound).says("no database was set aside");
+    scene.swap(&["--with", "nobody", "--yes"]).fails(Kind::NotFound).says("no database \"nobody\"");
+    scene.swap(&["--yes"]).fails(Kind::Usage);
+    scene.is_untouched();
+    assert_eq!(scene.counts(), [0, 0, 0]);
+}
+
+#[test]
+fn a_name_that_is_free_is_simply_taken() {
+    let scene = Scene::new(Major::V18);
+    scene.cluster.psql("postgres", &format!("DROP DATABASE {}", scene.app));
+    let run = scene.restore(&[]).succeeds();
+    assert!(run.json()["swap"]["kept_as"].is_null(), "{run}");
+    assert_eq!((scene.cluster.text_of(&scene.app), scene.counts()), (scene.then.clone(), [0, 0, 0]));
+}
+
+#[test]
+fn a_session_that_cannot_be_ended_keeps_its_database() {
+    let mut scene = Scene::new(Major::V16);
+    // Restored by another role, which owns it then.
+    scene.then = scene.then.replace("Owner: postgres", "Owner: mover").replace("TO postgres", "TO mover");
+    let (cluster, app) = (&scene.cluster, &scene.app);
+    cluster.psql(
+        "postgres",
+        &format!("CREATE ROLE mover LOGIN CREATEDB PASSWORD 'm'; ALTER DATABASE {app} OWNER TO mover"),
+    );
+    let to = format!("postgres://mover:m@127.0.0.1:{}/{app}", cluster.port);
+    let superuser = Session::of(cluster, app, "stubborn", "SELECT 1");
+    let words = ["restore", "latest", "--swap", "--yes", "--no-owner", "--no-acl", "--to", &to];
+    let run = scene.place.opens(&words).fails(Kind::Postgres);
+    let run = run.says("is being accessed by other users").says("postgres (stubborn)");
+    // Nobody is locked out, and what was restored is not thrown away.
+    scene.is_untouched();
+    drop(superuser);
+    scene.finishes(&run);
+    // Who may not rename is told at once.
+    cluster.psql("postgres", "ALTER ROLE mover NOCREATEDB");
+    scene.place.opens(&words).fails(Kind::Postgres).says("may not rename databases");
+    cluster.psql("postgres", &format!("ALTER ROLE mover CREATEDB; ALTER DATABASE {app} OWNER TO postgres"));
+    scene.place.opens(&words).fails(Kind::Postgres).says("belongs to postgres");
+}
+
+#[test]
+fn ended_before_the_proof_it_leaves_what_must_not_be_swapped_in() {
+    for (signal, words) in [(Signal::KILL, ""), (Signal::TERM, "was not looked at any further")] {
+        let scene = Scene::new(Major::Distribution);
+        let (running, gate) = scene.restored();
+        running.signal(signal);
+        running.wait().says(words);
+        drop(gate);
+        scene.is_untouched();
+        let left = scene.beside()[1][0].clone();
+        scene.restore(&[]).fails(Kind::Usage).says(&format!("DROP DATABASE \"{left}\";"));
+        scene.swap(&["--with", &left, "--yes"]).fails(Kind::Verify).says("was not finished");
+        scene.is_untouched();
+        // It is in nobody's way.
+        scene.restore(&["--yes"]).succeeds();
+        assert_eq!(scene.cluster.text_of(&scene.app), scene.then);
+    }
+}
+
+#[test]
+fn killed_at_either_rename_the_name_means_one_of_the_two() {
+    for (major, at) in [(Major::V16, Rename::First), (Major::V17, Rename::Second)] {
+        let scene = Scene::new(major);
+        let (running, lock) = scene.held(at);
+        for psql in children(running.pid(), "psql") {
+            kill_process(psql, Signal::KILL).unwrap();
+        }
+        running.signal(Signal::KILL);
+        running.wait();
+        drop(lock);
+        scene.is_untouched();
+        let next = scene.restore(&[]).fails(Kind::Usage);
+        scene.finishes(&next);
+    }
+}
+
+#[test]
+fn killed_with_the_exchange_under_way_psql_ends_it() {
+    for at in [Rename::First, Rename::Second] {
+        let scene = Scene::new(Major::V18);
+        let (running, lock) = scene.held(at);
+        running.signal(Signal::STOP);
+        drop(lock);
+        // What was asked of the server is whole: both renames, whoever still listens.
+        scene.eventually(&format!("SELECT FROM pg_database WHERE datname LIKE '{}_before_%'", scene.app));
+        running.signal(Signal::KILL);
+        running.wait();
+        scene.is_swapped();
+    }
+}
+
+#[test]
+fn without_its_psql_a_swap_fails_and_says_how_to_finish() {
+    let scene = Scene::new(Major::Distribution);
+    let (running, lock) = scene.held(Rename::Second);
+    let psql = children(running.pid(), "psql");
+    psql.iter().for_each(|psql| kill_process(*psql, Signal::KILL).unwrap());
+    let run = running.wait().assert_failure(Kind::Postgres);
+    drop(lock);
+    scene.is_untouched();
+    scene.finishes(&run);
+}
