@@ -80,7 +80,7 @@ fn run(words: Words, report: &Report) -> Result<()> {
             Verb::List(words) => commands::list::run(settings::List::read(&words)?, report, &stop).await,
             Verb::Show(words) => commands::show::run(settings::Show::read(words)?, report, &stop).await,
             Verb::Verify(words) => commands::verify::run(settings::Verify::read(words)?, report, &stop).await,
-            Verb::Fetch(words) => commands::fetch::run(settings::Fetch::read(words)?, report, &stop).await,
+            Verb::Fetch(words) => commands::fetch::run(settings::Fetch::read(*words)?, report, &stop).await,
             Verb::Restore(words) if !words.command.is_empty() => {
                 commands::restore::feed(settings::Feed::read(*words)?, report, &stop).await
             }

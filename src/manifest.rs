@@ -201,7 +201,7 @@ impl Manifest {
 
     /// The size of all objects in the store, in bytes, the manifest itself not counted.
     pub fn stored_bytes(&self) -> u64 {
-        self.objects.iter().map(|object| object.stored_bytes).sum()
+        self.objects.iter().map(|object| object.stored_bytes).fold(0, u64::saturating_add)
     }
 
     /// How long the backup took.

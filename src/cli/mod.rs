@@ -21,7 +21,7 @@ pub use fetch::FetchWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
 pub use restore::RestoreWords;
-pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TrustWords};
+pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use shipping::ShippingWords;
 pub use show::ShowWords;
 pub use verify::VerifyWords;
@@ -61,9 +61,9 @@ pub enum Verb {
     Show(ShowWords),
     /// Read backups back and compare every byte and row with what was stored about them
     Verify(VerifyWords),
-    /// Bring a backup back as a plain pg_dump archive
-    Fetch(FetchWords),
-    /// Restore a backup into a fresh database
+    /// Bring a backup, or some tables of it, back as a plain pg_dump archive, SQL or CSV
+    Fetch(Box<FetchWords>),
+    /// Restore a backup, or some tables of it, into a fresh database
     Restore(Box<RestoreWords>),
     /// Make a key pair: an age identity, or a signing key
     Keygen(KeygenWords),

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod backup;
+mod excerpt;
 pub mod fetch;
 pub mod keygen;
 pub mod list;
@@ -13,7 +14,7 @@ mod shrink;
 mod source;
 mod tables;
 pub mod verify;
-mod watch;
+pub mod watch;
 
 use crate::error::Result;
 use crate::settings::StoreSettings;

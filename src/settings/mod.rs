@@ -21,7 +21,7 @@ mod verify;
 pub use adopt::Adopt;
 pub use backup::{Backup, Database, Producer, What};
 pub use command::{Command, Feed};
-pub use fetch::Fetch;
+pub use fetch::{Fetch, FetchFormat, Output};
 pub use keygen::Keygen;
 pub use keys::Encryption;
 pub use list::List;
@@ -32,7 +32,8 @@ pub use show::Show;
 pub use store::StoreSettings;
 pub use verify::{HowVerified, Rehearsal, Verify, Which};
 
-use crate::cli::{self, Parsed, ServerWords};
+use crate::archive::Pattern;
+use crate::cli::{self, Parsed, ServerWords, TableWords};
 use crate::error::Result;
 use crate::names::Name;
 use crate::postgres::{ConnInfo, clients::Search};
@@ -63,10 +64,15 @@ fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
     if !words.allow_pooled {
         connection.refuse_pooler()?;
     }
-    Ok((connection, search(words)))
+    Ok((connection, search(words.pg_bin.clone())))
 }
 
 /// Where to look for PostgreSQL's programs.
-fn search(words: &ServerWords) -> Search {
-    Search { only: words.pg_bin.clone(), extra: Vec::new(), path: std::env::var_os("PATH") }
+fn search(only: Option<PathBuf>) -> Search {
+    Search { only, extra: Vec::new(), path: std::env::var_os("PATH") }
+}
+
+/// The patterns of the wanted tables; none for all.
+fn tables(words: &TableWords) -> Result<Vec<Pattern>> {
+    words.table.iter().map(|text| Pattern::parse(text)).collect()
 }

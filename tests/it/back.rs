@@ -4,8 +4,9 @@
 mod damaged;
 mod ended;
 mod forged;
+mod jobs;
 mod local;
 mod network;
 mod refused;
-mod scene;
+pub mod scene;
 mod target;

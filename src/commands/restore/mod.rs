@@ -10,6 +10,7 @@ mod single;
 
 pub use command::feed;
 
+use super::excerpt;
 use super::list::age;
 use super::proof;
 use super::source::Source;
@@ -33,8 +34,15 @@ const WORTH_A_JOB: u64 = 64 << 20;
 pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> Result<()> {
     let started = Instant::now();
     settings.options.check()?;
-    let source = stop.or(Source::find(settings.source)).await?;
-    let inventory = stop.or(inventory(&source, settings.proof != ProofBy::Nothing)).await?;
+    let mut source = stop.or(Source::find(settings.source)).await?;
+    let inventory = if settings.tables.is_empty() {
+        stop.or(inventory(&source, settings.proof != ProofBy::Nothing)).await?
+    } else {
+        let chosen = excerpt::choose(stop.or(excerpt::inventory(&source)).await?, &settings.tables)?;
+        source.narrow(chosen);
+        None
+    };
+    let inventory = source.excerpt().or(inventory.as_ref());
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
     if settings.proof == ProofBy::Digests {
@@ -45,7 +53,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
 
     let following = report.follow(&source.progress);
     let (options, jobs) = (&settings.options, settings.jobs);
-    let restoring = fill(&source, inventory.as_ref(), &clients, &mut target, options, jobs);
+    let restoring = fill(&source, inventory, &clients, &mut target, options, jobs);
     let restored = stop.or(restoring).await;
     drop(following);
     let totals = match restored {
@@ -56,6 +64,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         }
     };
 
+    let fetched_bytes = source.fetched_bytes();
     // Committed: from here on only a proof that fails takes it back.
     let complete = "the restore itself is complete, and was not looked at any further";
     report.say("analyzing");
@@ -65,7 +74,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     };
     stop.or(analyze).await.map_err(|e| e.hint(complete))?;
     let mut proof = None;
-    if let Some(inventory) = &inventory {
+    if let Some(inventory) = inventory {
         let proving = proof::prove(settings.proof, &target, &clients, &source, inventory, report);
         let proven = stop.or(proving).await;
         proof = proven.map_err(|e| e.context("prove what was restored").hint(complete))?;
@@ -87,7 +96,8 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     let document = json!({
         "id": source.place().id, "name": source.place().name, "database": target.name(),
         "created": target.is_created(), "tables": totals.tables, "rows": rows,
-        "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
+        "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
+        "fetched_bytes": fetched_bytes,
         "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
     });
     if judgement.is_err() {
@@ -132,7 +142,7 @@ pub async fn fill(
 /// How many workers share the load: what was asked for, else the cores; a small dump is worth one only.
 fn jobs(asked: Option<u8>, source: &Source) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let worth = usize::try_from(source.dump.plain_bytes / WORTH_A_JOB).unwrap_or(usize::MAX);
+    let worth = usize::try_from(source.plain_bytes() / WORTH_A_JOB).unwrap_or(usize::MAX);
     asked.map_or_else(|| cores.min(MOST_JOBS).min(worth).max(1), usize::from)
 }
 
