@@ -27,7 +27,7 @@ pub struct FetchWords {
     #[arg(long, value_name = "FOLDER", env = "PGSTOW_PG_BIN")]
     pub pg_bin: Option<PathBuf>,
     /// Bring back the server's roles and memberships instead, as SQL
-    #[arg(long, env = "PGSTOW_GLOBALS", conflicts_with_all = ["table", "list_file", "format"])]
+    #[arg(long, env = "PGSTOW_GLOBALS")]
     pub globals: bool,
     /// Replace files that exist
     #[arg(short, long, env = "PGSTOW_FORCE")]

@@ -116,6 +116,11 @@ impl Source {
         &self.backup.place
     }
 
+    /// What it is a backup of.
+    pub fn kind(&self) -> manifest::Kind {
+        self.backup.manifest.kind
+    }
+
     /// Makes it a source of no more than this inventory tells, made of its own by choosing.
     pub fn narrow(&mut self, excerpt: Inventory) {
         self.progress.expected = Some(excerpt.archive.bytes);
@@ -135,11 +140,6 @@ impl Source {
     /// Bytes of the stored dump that were fetched so far.
     pub fn fetched_bytes(&self) -> u64 {
         self.progress.stored.load(Ordering::Relaxed)
-    }
-
-    /// What it is a backup of.
-    pub fn kind(&self) -> manifest::Kind {
-        self.backup.manifest.kind
     }
 
     /// The store it lies in.

@@ -141,12 +141,6 @@ impl Program {
         ChildInput::of(self.start(Stdio::piped(), stdout)?)
     }
 
-    /// Starts it and writes to its stdin; what it prints goes where our own goes, or to stderr.
-    pub fn feed(self, to_stderr: bool) -> Result<ChildInput> {
-        let stdout = if to_stderr { Stdio::from(std::io::stderr()) } else { Stdio::inherit() };
-        ChildInput::of(self.start(Stdio::piped(), stdout)?)
-    }
-
     /// Starts it, gives it `input`, and returns all it printed (meant for small answers).
     pub async fn run(self, input: &[u8]) -> Result<Vec<u8>, Failure> {
         let pipes = |mut running: Box<Running>| Ok((running.stdin()?, running.stdout()?, running));

@@ -3,6 +3,7 @@
 
 mod output;
 mod table;
+mod whole;
 
 use super::excerpt;
 use super::source::Source;
@@ -26,7 +27,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         settings;
     let stdout = Some(Output::Stdout);
     if output == stdout && format == FetchFormat::Archive && std::io::stdout().is_terminal() {
-        return Err(Error::usage("a backup is not for a terminal")
+        return Err(Error::usage("an archive is not for a terminal")
             .hint("name a file with -o, or choose --format sql"));
     }
     let wanting =
@@ -38,16 +39,14 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
     output.iter().chain(&list).try_for_each(|file| file.free_to_write(force))?;
 
     let mut source = stop.or(Source::find(source)).await?;
-    if let (Some(output), true) = (&output, globals) {
-        return stop.or(write_globals(&source, output, force, report)).await;
-    }
-    if source.kind() != manifest::Kind::Postgres
-        && (format != FetchFormat::Archive || !tables.is_empty() || list.is_some())
-    {
-        return Err(Error::usage(format!(
-            "{} is no archive of pg_dump: it comes back as it is",
-            source.place()
-        )));
+    if globals || source.kind() != manifest::Kind::Postgres {
+        let what = if globals { "the roles" } else { source.kind().noun() };
+        let (FetchFormat::Archive, true, None, Some(output)) = (format, tables.is_empty(), &list, &output)
+        else {
+            return Err(Error::usage(format!("{what} of {} can only be fetched as a whole", source.place()))
+                .hint("leave --table, --format and --list-file out"));
+        };
+        return whole::fetch(&source, globals, output, force, check_space, report, stop).await;
     }
     if !tables.is_empty() || list.is_some() {
         let mut chosen = stop.or(excerpt::inventory(&source)).await?;
@@ -56,7 +55,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         }
         if let Some(list) = &list {
             let front = Front::read(&chosen.archive.preamble)?;
-            write_small(list, force, &front.list()).await?;
+            write_list(list, force, &front.list()).await?;
             report.say(format!("listed the entries of {} in {}", source.place(), list.name()));
         }
         if matches!(format, FetchFormat::Csv | FetchFormat::Copy) {
@@ -84,15 +83,13 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
 
     // The rows of one table come without its definition.
     let of_rows = matches!(format, FetchFormat::Csv | FetchFormat::Copy);
-    let tables = contents.as_ref().map(|all| if of_rows { all.blocks.len() } else { all.tables() });
-    let rows = contents.as_ref().map(Contents::rows);
-    let held = tables.zip(rows).map(|(tables, rows)| format!(", {tables} tables, {rows} rows"));
+    let tables = if of_rows { contents.blocks.len() } else { contents.tables() };
     report.say(format!(
-        "fetched {} to {}: {}{}; every digest agrees",
+        "fetched {} to {}: {}, {tables} tables, {} rows; every digest agrees",
         source.place(),
         output.name(),
         BinaryBytes(source.plain_bytes()),
-        held.unwrap_or_default()
+        contents.rows()
     ));
     if *output == Output::Stdout {
         return Ok(());
@@ -102,49 +99,19 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         &json!({
             "id": id, "name": name, "output": output.name(), "list_file": list,
             "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
-            "fetched_bytes": source.fetched_bytes(), "tables": tables, "rows": rows,
+            "fetched_bytes": source.fetched_bytes(), "tables": tables, "rows": contents.rows(),
             "signature": source.backup.signature,
         }),
     )
 }
 
-async fn write(
-    source: &Source,
-    format: FetchFormat,
-    to: &Writing,
-    search: &Search,
-) -> Result<Option<Contents>> {
-    let contents = match format {
-        FetchFormat::Archive if source.kind() != manifest::Kind::Postgres => {
-            return source.bytes(&mut to.sink()?).await.map(|()| None);
-        }
+async fn write(source: &Source, format: FetchFormat, to: &Writing, search: &Search) -> Result<Contents> {
+    match format {
         FetchFormat::Archive => source.stream(&mut to.sink()?).await,
         FetchFormat::Sql => write_sql(source, to, search).await,
         FetchFormat::Csv => table::write(source, true, &mut to.sink()?).await,
         FetchFormat::Copy => table::write(source, false, &mut to.sink()?).await,
-    };
-    contents.map(Some)
-}
-
-/// Brings the server's roles back, as SQL.
-async fn write_globals(source: &Source, to: &Output, force: bool, report: &Report) -> Result<()> {
-    let sql = source.globals().await?.ok_or_else(|| {
-        let why = source.backup.manifest.globals;
-        Error::not_found(format!("{} holds no roles: they {why}", source.place()))
-    })?;
-    write_small(to, force, &sql).await?;
-    report.say(format!("fetched the roles of {} to {}; every digest agrees", source.place(), to.name()));
-    if *to == Output::Stdout {
-        return Ok(());
     }
-    let (id, name) = (&source.place().id, &source.place().name);
-    report.answer(
-        "",
-        &json!({
-            "id": id, "name": name, "output": to.name(), "plain_bytes": sql.len(),
-            "signature": source.backup.signature,
-        }),
-    )
 }
 
 /// Lets `pg_restore` write the SQL straight to where it is wanted.
@@ -168,14 +135,14 @@ fn unwritten(error: Error) -> Error {
     if is_output { error.of_kind(Kind::LocalFile) } else { error }
 }
 
-async fn write_small(to: &Output, force: bool, bytes: &[u8]) -> Result<()> {
+async fn write_list(to: &Output, force: bool, list: &[u8]) -> Result<()> {
     let writing = to.begin(force)?;
     let mut sink = writing.sink()?;
     let written = async {
-        sink.write_all(bytes).await?;
+        sink.write_all(list).await?;
         sink.flush().await
     };
-    let written = written.await.map_err(|e| Error::from_io(e, Kind::LocalFile, "write"));
+    let written = written.await.map_err(|e| Error::from_io(e, Kind::LocalFile, "write the list"));
     written.map_err(|e| writing.undelivered(e))?;
     writing.commit().await
 }

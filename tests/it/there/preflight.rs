@@ -89,8 +89,9 @@ fn rows_that_a_policy_hides() {
 fn a_table_that_may_not_be_read() {
     let cluster = Cluster::shared(Major::Distribution);
     let database = cluster.create_database("privileges");
-    cluster.psql(&database, "CREATE TABLE secret (id int); CREATE ROLE reader LOGIN PASSWORD 'open-there'");
-    let url = format!("postgres://reader:open-there@127.0.0.1:{}/{database}", cluster.port);
+    cluster
+        .psql(&database, "CREATE TABLE secret (id int); CREATE ROLE hidden_from LOGIN PASSWORD 'open-there'");
+    let url = format!("postgres://hidden_from:open-there@127.0.0.1:{}/{database}", cluster.port);
     let place = Place::folder();
     let run = backup_of(&url, &place).fails(Kind::Postgres);
     run.says("permission denied for table secret").says("hint: the connecting role lacks a privilege");
