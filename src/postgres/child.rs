@@ -144,7 +144,7 @@ impl Running {
     async fn stop(mut self: Box<Self>) {
         if let Some(child) = self.child.take() {
             tell(&child, self.group, &self.name);
-            bury(child, self.group).await;
+            bury(child, self.group, self.words.take()).await;
         }
     }
 }
@@ -182,13 +182,17 @@ fn tell(child: &Child, group: Option<Pid>, name: &str) {
 }
 
 /// A grace for a child that was told to end, then SIGKILL; takes its exit status.
-async fn bury(mut child: Child, group: Option<Pid>) {
+///
+/// Its stderr is drained until then: a closed pipe would kill it over its last word, before it has
+/// cancelled its query.
+async fn bury(mut child: Child, group: Option<Pid>, words: Option<Words>) {
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         if let (Some(group), Some(_)) = (group, child.id()) {
             let _ = kill_process_group(group, Signal::KILL);
         }
         let _ = tokio::time::timeout(GRACE, child.wait()).await;
     }
+    drop(words);
 }
 
 impl Drop for Running {
@@ -198,7 +202,7 @@ impl Drop for Running {
         // must not take that for the end of its input.
         tell(&child, self.group, &self.name);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            BURIALS.spawn_on(bury(child, self.group), &runtime);
+            BURIALS.spawn_on(bury(child, self.group, self.words.take()), &runtime);
         }
         // Without a runtime the child is dropped here, and `kill_on_drop` kills it.
     }
@@ -523,7 +527,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cancelled = dir.path().join("cancelled");
         let script = format!(
-            "trap 'sleep 0.1; touch {}; exit' TERM; echo ready; while :; do sleep 0.01; done",
+            "trap 'echo canceling >&2; sleep 0.1; touch {}; exit' TERM; echo ready; while :; do sleep 0.01; done",
             cancelled.display()
         );
         let mut output = sh(&script).read().unwrap();
