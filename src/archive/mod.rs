@@ -32,6 +32,7 @@ mod part;
 mod preamble;
 mod reader;
 mod roles;
+mod statement;
 mod toc;
 mod unordered;
 
@@ -46,4 +47,5 @@ pub use digests::Digests;
 pub use header::{Compression, Header, LocalTime, Version};
 pub use part::{Front, rows_begin, rows_end};
 pub use reader::{Contents, Reader};
+pub use roles::Uses;
 pub use toc::{Offset, Section, Toc, TocEntry};

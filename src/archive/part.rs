@@ -84,7 +84,7 @@ pub fn rows_end() -> Vec<u8> {
 }
 
 /// A number as the format writes it: its sign, then its magnitude, least byte first.
-fn int(number: i32) -> [u8; INT] {
+pub(super) fn int(number: i32) -> [u8; INT] {
     let [a, b, c, d] = number.unsigned_abs().to_le_bytes();
     [u8::from(number < 0), a, b, c, d]
 }

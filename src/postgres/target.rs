@@ -17,7 +17,7 @@ use super::quote::{identifier, literal};
 use super::server::Server;
 
 /// Databases that nearly every server has; one is needed to create another.
-const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+pub(super) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
 /// Failures that another database of the same server would meet too.
 const SAME_EVERYWHERE: &[&str] = &[
@@ -41,6 +41,7 @@ pub struct Target {
     psql: Psql,
     exists: bool,
     created: bool,
+    owner: Option<String>,
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
 }
 
@@ -100,7 +101,7 @@ impl Target {
                 return Err(has_content(&name, &found));
             }
         }
-        Ok(Self { name, server, maintenance, psql, exists, created: false, creating: None })
+        Ok(Self { name, server, maintenance, psql, exists, created: false, owner: None, creating: None })
     }
 
     /// The server, as its maintenance database shows it.
@@ -133,13 +134,34 @@ impl Target {
         self.created
     }
 
+    /// Makes this role the owner of the database that will be created, if there is such a role.
+    pub async fn belongs_to(&mut self, owner: &str) -> Result<()> {
+        let question = format!(
+            "SELECT json_build_array(EXISTS (SELECT FROM pg_roles WHERE rolname = {}));",
+            literal(owner)
+        );
+        let [exists]: [bool; 1] = self.maintenance.query(&question).await?;
+        if !exists {
+            return Err(Error::postgres(format!(
+                "there is no role {} on the target server",
+                identifier(owner)
+            ))
+            .hint(format!("create it: CREATE ROLE {} LOGIN;", identifier(owner))));
+        }
+        self.owner = Some(owner.to_owned());
+        Ok(())
+    }
+
     /// Creates the database unless it exists (and is empty).
     pub async fn create(&mut self, locale: &Locale) -> Result<()> {
         if self.exists {
             tracing::debug!("database {} exists and is empty", self.name);
             return Ok(());
         }
-        let statement = locale.create_database(&self.name, self.version().major);
+        let mut statement = locale.create_database(&self.name, self.version().major);
+        if let Some(owner) = &self.owner {
+            statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
+        }
         let maintenance = self.maintenance.clone();
         // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.
         self.creating = Some(tokio::spawn(async move { maintenance.run(&statement).await }));
@@ -183,8 +205,10 @@ impl Target {
     }
 
     /// Gathers statistics; a failure is only a warning, since the data is there.
+    ///
+    /// That the system's own tables are not this role's to analyze is nothing to hear about.
     pub async fn analyze(&self) {
-        if let Err(error) = self.psql.execute("ANALYZE;").await {
+        if let Err(error) = self.psql.execute("SET client_min_messages = error;\nANALYZE;").await {
             tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
         }
     }
@@ -212,7 +236,7 @@ async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
         literal(name)
     );
     let mut first: Option<Failure> = None;
-    for database in MAINTENANCE.iter().copied().chain([name]) {
+    for database in MAINTENANCE.into_iter().chain([name]) {
         let maintenance = psql.with_dbname(database);
         match maintenance.run(&question).await {
             Ok(answer) => {
