@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--scale", default="1")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="0.1,1,5")
-    parser.add_argument("--only", default="backup,restore,memory,start")
+    parser.add_argument("--only", default="backup,restore,jobs,memory,start")
     options = parser.parse_args()
     only = options.only.split(",")
     pgstow = options.pgstow
@@ -176,6 +176,7 @@ def main():
         pipeline = f"{dump} | zstd -q -3 -T0 | age -r {recipient} | {aws} - s3://bench/peer/dump"
         to_folder = f"{pgstow} backup dbname=bench --store file://{folders['stores']}/a"
         to_s3 = f"{pgstow} backup dbname=bench --store {shlex.quote(garage.store('a'))}"
+        restore = f"{pgstow} restore latest --name bench --store {shlex.quote(garage.store('a'))} --to dbname=copy"
         if "backup" in only:
             print(heading)
             compare("`backup` to a folder / `pg_dump -Fc -Z0 >/dev/null`", to_folder, f"{dump} > /dev/null", options.rounds)
@@ -186,23 +187,39 @@ def main():
             measure(to_s3)
             measure(pipeline)
             fresh = lambda: (postgres.sql("DROP DATABASE IF EXISTS copy"), postgres.sql("CREATE DATABASE copy TEMPLATE template0"), postgres.sql("CHECKPOINT"))
-            back = f"{pgstow} restore latest --name bench --store {shlex.quote(garage.store('a'))} --to dbname=copy"
+            back = f"{restore} --jobs 1"
             # Ours ends with ANALYZE; so does theirs.
             theirs = (f"{{ {aws} s3://bench/peer/dump - | age -d -i {key} | zstd -q -d | pg_restore -1 -e -d copy; }} "
                       "&& psql -Xqc ANALYZE copy")
             print(heading)
-            compare("`restore` from S3 / `aws s3 cp - \\| age -d \\| zstd -d \\| pg_restore -1`, each with ANALYZE", back, theirs, options.rounds, fresh)
+            compare("`restore --jobs 1` from S3 / `aws s3 cp - \\| age -d \\| zstd -d \\| pg_restore -1`, each with ANALYZE", back, theirs, options.rounds, fresh)
+            print()
+        if "jobs" in only:
+            measure(to_s3)
+            # Several workers fill only a database that the restore makes; theirs is made within its time too.
+            gone = lambda: (postgres.sql("DROP DATABASE IF EXISTS copy"), postgres.sql("CHECKPOINT"))
+            file = work / "copy.dump"
+            fetch = f"{pgstow} fetch latest --name bench --store {shlex.quote(garage.store('a'))} --force -o {file}"
+            theirs = (f"{fetch} >&2 && createdb -T template0 copy && pg_restore -e -j 2 -d copy {file} "
+                      "&& psql -Xqc ANALYZE copy")
+            print(heading)
+            compare("`restore --jobs 2` from S3 / `fetch` to a file, then `pg_restore -j 2`, each with ANALYZE",
+                    f"{restore} --jobs 2", theirs, options.rounds, gone)
+            compare("`restore --jobs 2` from S3 / `restore --jobs 1`", f"{restore} --jobs 2", f"{restore} --jobs 1", options.rounds, gone)
+            file.unlink()
             print()
         if "memory" in only:
-            print("| database, GB | `backup` to S3, peak MiB | `restore` from S3, peak MiB |\n|---|---|---|")
+            print("| database, GB | `backup` to S3, peak MiB | `restore --jobs 1` from S3, peak MiB | with `--jobs 2` | with `--jobs 8` |\n|---|---|---|---|---|")
             for scale in options.memory.split(","):
                 postgres.sql("DROP DATABASE IF EXISTS copy")
                 postgres.sql("DROP DATABASE IF EXISTS bench")
                 size = postgres.fill("bench", scale)
                 there = measure(to_s3)["mib"]
-                back = f"{pgstow} restore latest --name bench --store {shlex.quote(garage.store('a'))} --to dbname=copy"
-                again = measure(back)["mib"]
-                print(f"| {size / 1e9:.2f} | {there:.0f} | {again:.0f} |", flush=True)
+                again = []
+                for jobs in (1, 2, 8):
+                    postgres.sql("DROP DATABASE IF EXISTS copy")
+                    again.append(f"{measure(f'{restore} --jobs {jobs}')['mib']:.0f}")
+                print(f"| {size / 1e9:.2f} | {there:.0f} | {' | '.join(again)} |", flush=True)
             print()
         if "start" in only:
             times = sorted(measure(f"{pgstow} --version")["wall"] * 1000 for _ in range(40))

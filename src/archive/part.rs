@@ -1,7 +1,8 @@
 //! Smaller archives out of a whole one: fewer entries, fewer blocks, or some of a table's rows.
 //!
 //! Stock `pg_restore` reads them. It does not mind that entries are missing which others depend on;
-//! every entry that has data needs its block, in the table's order.
+//! every entry that has data needs its block, in the table's order. Nor does it mind that the entries
+//! are missing that say how all others are to be read, and then reads them wrongly: those always stay.
 
 use super::blocks::COPY_END;
 use super::header::Header;
@@ -37,10 +38,11 @@ impl Front {
         }
     }
 
-    /// The same with only the entries to be kept.
+    /// The same with only the entries to be kept, and those that all others are read by.
     #[must_use]
     pub fn keep(&self, keep: impl Fn(&TocEntry) -> bool) -> Self {
-        let entries: Vec<_> = self.toc.entries().iter().filter(|entry| keep(entry)).cloned().collect();
+        let kept = |entry: &&TocEntry| entry.is_setting() || keep(entry);
+        let entries: Vec<_> = self.toc.entries().iter().filter(kept).cloned().collect();
         // Not more than there were.
         let count = i32::try_from(entries.len()).unwrap_or(i32::MAX);
         Self { header: self.header.clone(), toc: Toc { count: int(count), entries: Arc::new(entries) } }
@@ -65,6 +67,18 @@ impl Toc {
             }
             (current, entry)
         })
+    }
+}
+
+impl TocEntry {
+    /// Whether it says how all others are to be read: their encoding, their strings, their names.
+    pub fn is_setting(&self) -> bool {
+        matches!(self.desc(), Some(b"ENCODING" | b"STDSTRINGS" | b"SEARCHPATH"))
+    }
+
+    /// Whether it grants or revokes; `pg_restore` leaves these until everything else is there.
+    pub fn is_grant(&self) -> bool {
+        matches!(self.desc(), Some(b"ACL" | b"ACL LANGUAGE" | b"DEFAULT ACL"))
     }
 }
 

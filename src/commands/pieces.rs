@@ -15,6 +15,9 @@ use tokio::sync::mpsc;
 /// Read ahead by one reader; several may read at the same time, so it is less than a whole download's.
 const AHEAD: (u64, usize) = (4 << 20, 2);
 
+/// Pieces on their way from decompression to who wants them.
+const QUEUE: usize = 4;
+
 /// A dump object, held to be the one that was looked at first, with the key to it.
 pub struct Pieces {
     fetch: Fetch,
@@ -51,7 +54,7 @@ impl Pieces {
         stretches: &[Range<u64>],
         mut take: impl AsyncFnMut(Bytes) -> Result<()>,
     ) -> Result<()> {
-        let (sender, mut plain) = mpsc::channel(1);
+        let (sender, mut plain) = mpsc::channel(QUEUE);
         let wanted = inventory.pieces(stretches);
         let reading =
             pipeline::pieces(Arc::clone(&self.fetch), self.stored_len, Arc::clone(&self.key), wanted, sender);

@@ -11,7 +11,7 @@ use async_compression::tokio::bufread::ZstdDecoder;
 use async_compression::tokio::write::ZstdEncoder;
 use async_compression::zstd::{CParameter, DParameter};
 use futures_util::FutureExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncWriteExt};
 
 /// Logarithm of the largest window; a larger one than the frame finds nothing more.
 pub const WINDOW_LOG: u32 = FRAME.trailing_zeros();
@@ -63,19 +63,7 @@ pub fn compress(plain: &[u8], level: i32, output: &mut Vec<u8>) -> Result<()> {
     }
 }
 
-/// Decompresses one whole frame into its `plain_len` bytes.
-///
-/// # Errors
-/// [`Kind::Verify`](crate::error::Kind::Verify) where it is damaged, or holds more or less.
-pub fn decompress(compressed: &[u8], plain_len: usize) -> Result<Vec<u8>> {
-    let mut plain = Vec::with_capacity(plain_len);
-    let decoder = ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(WINDOW_LOG)]);
-    // Memory is always ready, so the future never waits.
-    let read = async { decoder.take(plain_len as u64 + 1).read_to_end(&mut plain).await };
-    let damaged = || Error::verify("a frame of the backup is damaged");
-    match read.now_or_never() {
-        Some(Ok(len)) if len == plain_len => Ok(plain),
-        Some(Err(e)) => Err(damaged().because(e)),
-        _ => Err(damaged()),
-    }
+/// Decompresses one frame; no larger window is accepted than [`compress`] uses.
+pub fn decompress<R: AsyncBufRead>(compressed: R) -> ZstdDecoder<R> {
+    ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(WINDOW_LOG)])
 }

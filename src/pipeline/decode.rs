@@ -1,12 +1,10 @@
 //! Opens stored bytes: age, then zstd. Says what is damaged and which keys were tried.
 
 use super::blocking;
-use super::compress::WINDOW_LOG;
+use super::compress::decompress;
 use super::keys::Identities;
 use crate::error::{Error, Kind, Result};
 use age::{DecryptError, Decryptor};
-use async_compression::tokio::bufread::ZstdDecoder;
-use async_compression::zstd::DParameter;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use std::future::Future;
@@ -71,7 +69,7 @@ pub async fn decoder(
             Box::new(BufReader::with_capacity(PIECE, plain.compat()))
         }
     };
-    let mut plain = ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(WINDOW_LOG)]);
+    let mut plain = decompress(compressed);
     plain.multiple_members(true);
     Ok(plain)
 }

@@ -3,6 +3,7 @@
 //!
 //! [`pack`]: watch → frames → plain tally and compress → encrypt → stored tally → parts.
 //! [`unpack`]: stored tally → decrypt → decompress → watch → plain tally → hold back → sink.
+//! [`pieces()`]: seek → decrypt → frame tally → decompress → only the wanted bytes.
 //!
 //! # Memory
 //!
@@ -17,7 +18,8 @@
 //!
 //! whatever the size of the dump. With 2 workers, 8 MiB frames and parts, a channel of 1 and 4 uploads:
 //! 24 + ~8 + 24 + 40 MiB. The buffers are made once and used again ([`buffers`]). Unpacking holds a few
-//! megabytes.
+//! megabytes. Every reader of pieces holds one compressed frame, zstd's window of one frame, and what it
+//! reads ahead.
 //!
 //! # Threads
 //!
@@ -39,12 +41,14 @@ mod small;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use frames::FRAME;
 pub use hold_back::HELD_BACK;
-pub use pieces::{Fetch, Key, Piece, pieces};
+pub use pieces::{Key, Piece, pieces};
 pub use small::{open, seal};
 pub use tally::Tally;
+pub use window::Fetch;
 
 use crate::error::{Error, Kind, Result};
 use buffers::Pool;

@@ -5,33 +5,30 @@
 
 use super::blocking;
 use super::compress::decompress;
-use super::decode::{LONGEST_HEADER, damaged, passphrase_at_hand, refused};
+use super::decode::{damaged, passphrase_at_hand, refused};
 use super::keys::Identities;
+use super::window::{Fetch, Reach, Window};
 use super::{FrameSpan, Tally};
 use crate::error::{Error, Result};
 use age::secrecy::ExposeSecret;
 use age::{DecryptError, Decryptor};
 use age_core::format::{FileKey, Stanza};
-use bytes::{Buf, Bytes};
-use futures_util::TryStreamExt;
-use futures_util::stream::BoxStream;
+use async_compression::tokio::bufread::ZstdDecoder;
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::FutureExt;
 use std::future::Future;
-use std::io::{self, BufRead, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::runtime::Handle;
+use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 /// Bytes of plaintext in one of age's chunks, and what it adds to them: age's specification, "payload".
 const CHUNK: (u64, u64) = (64 << 10, 16);
-/// Bytes fetched where nobody said how far the reading goes: a header, or the last chunk.
-const GLANCE: u64 = 64 << 10;
+/// Most bytes of plaintext sent at once.
+const PIECE: usize = 256 << 10;
 /// No frame is larger, compressed or not; anything that is, was not written by pgstow.
 const LARGEST_FRAME: u64 = 64 << 20;
-
-/// Fetches a stretch of the stored object: all of it, or an error.
-pub type Fetch = Arc<dyn Fn(Range<u64>) -> BoxStream<'static, Result<Bytes>> + Send + Sync>;
 
 /// Wanted bytes of one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +80,8 @@ impl age::Identity for Once<'_> {
 
 /// Sends the plaintext of `wanted`, in that order, from a thread of its own.
 ///
-/// `stored_len` is the length of the object that `fetch` reads. At most one frame is in memory,
-/// compressed and not, besides what `fetch` reads ahead.
+/// `stored_len` is the length of the object that `fetch` reads; the pieces ascend. One compressed frame
+/// and zstd's window are in memory, besides what `fetch` reads ahead and a few pieces on their way.
 ///
 /// # Errors
 /// `fetch`'s own; [`Kind::Settings`](crate::error::Kind::Settings) where the key does not open the
@@ -99,28 +96,26 @@ pub fn pieces(
     blocking(move || {
         let reach = Arc::new(Reach::default());
         let mut compressed = open(Window::new(fetch, stored_len, Arc::clone(&reach)), &key)?;
-        let payload = reach.at.load(Ordering::Relaxed);
-        let mut last: Option<(u64, Bytes)> = None;
-        for (number, piece) in wanted.iter().enumerate() {
-            let frame = &piece.frame;
-            let bytes = match last.take() {
-                Some((offset, bytes)) if offset == frame.compressed_offset => bytes,
+        let payload = reach.at();
+        let mut opened: Option<Opened> = None;
+        for (number, Piece { frame, wanted: range }) in wanted.iter().enumerate() {
+            let frame = match opened.take() {
+                // Neighbours in one frame share the work of opening it.
+                Some(before) if before.is(frame) => before,
                 _ => {
                     let end = run_end(wanted.get(number..).unwrap_or_default());
                     let chunks = end.div_ceil(CHUNK.0);
                     let stored = if key.identities.is_some() { chunks * (CHUNK.0 + CHUNK.1) } else { end };
-                    reach.until.store(payload.saturating_add(stored), Ordering::Relaxed);
-                    read_frame(&mut *compressed, frame)?
+                    reach.go_on_until(payload.saturating_add(stored));
+                    Opened::read(&mut *compressed, frame)?
                 }
             };
-            last = Some((frame.compressed_offset, bytes.clone()));
-            let index = |at: u64| usize::try_from(at).ok().filter(|at| *at <= bytes.len());
-            let (Some(from), Some(to)) = (index(piece.wanted.start), index(piece.wanted.end)) else {
-                return Err(Error::verify("the inventory asks for bytes that a frame does not have"));
-            };
-            // Where nobody listens any more, they know why.
-            if from < to && plain.blocking_send(bytes.slice(from..to)).is_err() {
-                return Ok(());
+            let frame = opened.insert(frame);
+            while let Some(bytes) = frame.next(range)? {
+                // Where nobody listens any more, they know why.
+                if plain.blocking_send(bytes).is_err() {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -142,28 +137,61 @@ fn run_end(pieces: &[Piece]) -> u64 {
     end.unwrap_or_default()
 }
 
-fn read_frame(compressed: &mut dyn Seekable, frame: &FrameSpan) -> Result<Bytes> {
-    let sizes = [frame.compressed_len, frame.plain_len];
-    let [Ok(compressed_len), Ok(plain_len)] = sizes.map(|size| usize::try_from(size.min(LARGEST_FRAME + 1)))
-    else {
-        return Err(Error::verify("the inventory speaks of a frame of impossible size"));
-    };
-    if sizes.iter().any(|size| *size > LARGEST_FRAME) {
-        return Err(Error::verify("the inventory speaks of a frame of impossible size"));
+/// A frame that agreed with its digest, and how far its plaintext has been read.
+struct Opened {
+    span: FrameSpan,
+    plain: ZstdDecoder<Cursor<Vec<u8>>>,
+    at: u64,
+}
+
+impl Opened {
+    fn read(compressed: &mut dyn Seekable, span: &FrameSpan) -> Result<Self> {
+        if span.compressed_len.max(span.plain_len) > LARGEST_FRAME {
+            return Err(Error::verify("the inventory speaks of a frame of impossible size"));
+        }
+        // A seek to where it already is would forget the chunk at hand.
+        if compressed.stream_position().map_err(damaged)? != span.compressed_offset {
+            compressed.seek(SeekFrom::Start(span.compressed_offset)).map_err(damaged)?;
+        }
+        let mut bytes = Vec::new();
+        compressed.take(span.compressed_len).read_to_end(&mut bytes).map_err(damaged)?;
+        if Tally::of(&bytes).sha256 != span.sha256 {
+            return Err(not_said(span));
+        }
+        Ok(Self { span: *span, plain: decompress(Cursor::new(bytes)), at: 0 })
     }
-    // A seek to where it already is would forget the chunk at hand.
-    if compressed.stream_position().map_err(damaged)? != frame.compressed_offset {
-        compressed.seek(SeekFrom::Start(frame.compressed_offset)).map_err(damaged)?;
+
+    fn is(&self, span: &FrameSpan) -> bool {
+        self.span.compressed_offset == span.compressed_offset
     }
-    let mut bytes = Vec::new();
-    compressed.take(compressed_len as u64).read_to_end(&mut bytes).map_err(damaged)?;
-    if Tally::of(&bytes).sha256 != frame.sha256 {
-        let at = frame.plain_offset;
-        return Err(Error::verify(format!(
-            "the frame at byte {at} of the dump is not what the inventory says"
-        )));
+
+    /// The next bytes of this range of its plaintext; `None` when it is through.
+    fn next(&mut self, range: &Range<u64>) -> Result<Option<Bytes>> {
+        while self.at < range.end {
+            let target = if self.at < range.start { range.start } else { range.end };
+            let room = usize::try_from(target - self.at).map_or(PIECE, |left| left.min(PIECE));
+            let mut piece = BytesMut::with_capacity(room).limit(room);
+            while piece.has_remaining_mut() {
+                // Memory is always ready, so the future never waits.
+                match self.plain.read_buf(&mut piece).now_or_never() {
+                    Some(Ok(1..)) => {}
+                    Some(Err(e)) => return Err(not_said(&self.span).because(e)),
+                    _ => return Err(not_said(&self.span)),
+                }
+            }
+            let skipped = self.at < range.start;
+            self.at += room as u64;
+            if !skipped {
+                return Ok(Some(piece.into_inner().freeze()));
+            }
+        }
+        Ok(None)
     }
-    decompress(&bytes, plain_len).map(Bytes::from)
+}
+
+fn not_said(span: &FrameSpan) -> Error {
+    let at = span.plain_offset;
+    Error::verify(format!("the frame at byte {at} of the dump is not what the inventory says"))
 }
 
 trait Seekable: Read + Seek {}
@@ -179,84 +207,119 @@ fn open<'a>(stored: Window, key: &Key) -> Result<Box<dyn Seekable + 'a>> {
     Ok(Box::new(age.decrypt(std::iter::once(&once as &dyn age::Identity)).map_err(refused)?))
 }
 
-/// How far the reading has come in the stored object, and how far it will go on from there.
-#[derive(Default)]
-struct Reach {
-    at: AtomicU64,
-    until: AtomicU64,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{how, key_pair, packed, runtime, text};
+    use super::super::{FrameSpan, Pack};
+    use super::*;
+    use crate::error::Kind;
+    use futures_util::{StreamExt, stream};
+    use proptest::prelude::*;
+    use std::slice::from_ref;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The stored object as a reader that can go anywhere; what it fetches it reads to the end.
-struct Window {
-    fetch: Fetch,
-    len: u64,
-    reach: Arc<Reach>,
-    at: u64,
-    buffer: Bytes,
-    coming: Option<BoxStream<'static, Result<Bytes>>>,
-}
-
-impl Window {
-    fn new(fetch: Fetch, len: u64, reach: Arc<Reach>) -> Self {
-        Self { fetch, len, reach, at: 0, buffer: Bytes::new(), coming: None }
-    }
-}
-
-impl BufRead for Window {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.buffer.is_empty() && self.at < self.len {
-            let until = self.reach.until.load(Ordering::Relaxed);
-            // Before anything is wanted only the header is read; age itself would read on, and keep it all.
-            if until == 0 && self.at > LONGEST_HEADER as u64 {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "its encryption header does not end"));
-            }
-            let Some(coming) = &mut self.coming else {
-                let until = if until > self.at { until } else { self.at.saturating_add(GLANCE) };
-                self.coming = Some((self.fetch)(self.at..until.min(self.len)));
-                continue;
-            };
-            match Handle::current().block_on(coming.try_next()).map_err(Error::into_io)? {
-                Some(bytes) => self.buffer = bytes,
-                None => self.coming = None,
+    /// Reads these stretches of the plaintext; what was given, and how many bytes were fetched.
+    async fn read(
+        stored: Bytes,
+        frames: &[FrameSpan],
+        identities: Option<Arc<Identities>>,
+        stretches: &[Range<u64>],
+    ) -> Result<(Vec<u8>, u64)> {
+        let (length, fetched) = (stored.len() as u64, Arc::new(AtomicU64::new(0)));
+        let count = Arc::clone(&fetched);
+        let fetch: Fetch = Arc::new(move |range: Range<u64>| {
+            count.fetch_add(range.end - range.start, Ordering::Relaxed);
+            let bytes = stored.slice(range.start as usize..range.end as usize);
+            let halves = [bytes.slice(..bytes.len() / 2), bytes.slice(bytes.len() / 2..)];
+            stream::iter(halves.map(Ok)).boxed()
+        });
+        let mut wanted = Vec::new();
+        for stretch in stretches {
+            for &frame in frames {
+                let within = |at: u64| at.saturating_sub(frame.plain_offset).min(frame.plain_len);
+                let range = within(stretch.start)..within(stretch.end);
+                wanted.extend((!range.is_empty()).then_some(Piece { frame, wanted: range }));
             }
         }
-        Ok(&self.buffer)
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.buffer.advance(count.min(self.buffer.len()));
-        self.at += count as u64;
-        self.reach.at.store(self.at, Ordering::Relaxed);
-    }
-}
-
-impl Read for Window {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let count = self.fill_buf()?.read(out)?;
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-impl Seek for Window {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(target) => Some(target),
-            SeekFrom::End(offset) => self.len.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.at.checked_add_signed(offset),
+        let (sender, mut receiver) = mpsc::channel::<Bytes>(1);
+        let taking = async {
+            let mut all = Vec::new();
+            while let Some(bytes) = receiver.recv().await {
+                all.extend_from_slice(&bytes);
+            }
+            all
         };
-        let target = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        match target.checked_sub(self.at) {
-            // Also what the end of a frame in the middle of a chunk comes to.
-            Some(ahead) if ahead <= self.buffer.len() as u64 => {
-                self.buffer.advance(usize::try_from(ahead).unwrap_or_default());
-            }
-            _ => {
-                self.buffer.clear();
-                self.coming = None;
-            }
+        let reading = pieces(fetch, length, Arc::new(Key::new(identities)), wanted, sender);
+        let (done, all) = tokio::join!(reading, taking);
+        done.map(|()| (all, fetched.load(Ordering::Relaxed)))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn stretches_are_what_they_were(
+            len in 1..900_000usize, frame_size in 500..300_000usize, encrypted in any::<bool>(),
+            noise in any::<bool>(), cuts in prop::collection::vec(0..900_000u64, 2..9),
+        ) {
+            let plain = if noise { (0..len as u64).map(|n| ((n * n) >> 3) as u8).collect() } else { text(len) };
+            let mut cuts: Vec<u64> = cuts.into_iter().map(|cut| cut % (len as u64 + 1)).collect();
+            cuts.sort_unstable();
+            let stretches: Vec<Range<u64>> = cuts.chunks_exact(2).map(|ends| ends[0]..ends[1]).collect();
+            let expected: Vec<u8> =
+                stretches.iter().flat_map(|one| &plain[one.start as usize..one.end as usize]).copied().collect();
+            runtime().block_on(async {
+                let (identities, recipients) = key_pair();
+                let how = Pack { frame_size, ..how(encrypted.then_some(recipients)) };
+                let (packed, parts) = packed(&plain, 9000, &mut (), how).await;
+                let stored = Bytes::from(parts.concat());
+                let identities = encrypted.then_some(identities);
+                let (read, _) = read(stored, &packed.frames, identities, &stretches).await.unwrap();
+                assert!(read == expected, "{stretches:?}");
+            });
         }
-        self.at = target;
-        Ok(target)
+    }
+
+    #[test]
+    fn little_is_fetched_for_little_and_damage_elsewhere_is_not_seen() {
+        // Nothing makes digests smaller.
+        let plain: Vec<u8> = (0..93_750_u64).flat_map(|n| Tally::of(&n.to_le_bytes()).sha256).collect();
+        runtime().block_on(async {
+            let (identities, recipients) = key_pair();
+            let how = Pack { frame_size: 100_000, ..how(Some(recipients)) };
+            let (packed, parts) = packed(&plain, 9000, &mut (), how).await;
+            let mut stored = parts.concat();
+            let at = stored.len() / 2;
+            let wanted = 2_500_000..2_500_010_u64;
+            let read = async |stored: &[u8], wanted: &Range<u64>| {
+                let stored = Bytes::copy_from_slice(stored);
+                read(stored, &packed.frames, Some(Arc::clone(&identities)), from_ref(wanted)).await
+            };
+            let (given, fetched) = read(&stored, &wanted).await.unwrap();
+            assert_eq!(given, plain[2_500_000..2_500_010]);
+            // A header, the frame in chunks, and perhaps the last chunk.
+            assert!(fetched < 500_000, "{fetched} of {}", stored.len());
+            stored[at] ^= 1;
+            assert!(read(&stored, &wanted).await.is_ok());
+            assert_eq!(read(&stored, &(0..3_000_000)).await.unwrap_err().kind(), Kind::Verify);
+        });
+    }
+
+    #[test]
+    fn a_frame_that_is_not_the_one_is_refused_though_it_opens() {
+        let (one, other) = (text(50_000), text(60_000).split_off(10_000));
+        runtime().block_on(async {
+            let (packed_one, _) = packed(&one, 9000, &mut (), how(None)).await;
+            let (packed_other, parts) = packed(&other, 9000, &mut (), how(None)).await;
+            // The other's lengths, so that only the digest can tell.
+            let mut frames = packed_other.frames.clone();
+            for (frame, before) in frames.iter_mut().zip(&packed_one.frames) {
+                frame.sha256 = before.sha256;
+            }
+            let stored = Bytes::from(parts.concat());
+            let whole = from_ref(&(0..50_000));
+            assert!(read(stored.clone(), &packed_other.frames, None, whole).await.is_ok());
+            assert_eq!(read(stored, &frames, None, whole).await.unwrap_err().kind(), Kind::Verify);
+        });
     }
 }

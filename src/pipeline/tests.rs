@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::io::StreamReader;
 
-fn runtime() -> Runtime {
+pub(super) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 /// A key pair of this test run: who may open, and for whom it is.
-fn key_pair() -> (Arc<Identities>, Arc<Recipients>) {
+pub(super) fn key_pair() -> (Arc<Identities>, Arc<Recipients>) {
     let (identity, recipient) = keygen();
     let mut identities = Identities::default();
     identities.add_text(&identity, "test", &Ask::nobody()).unwrap();
     (Arc::new(identities), Arc::new(Recipients::parse([recipient]).unwrap()))
 }
 
-fn how(recipients: Option<Arc<Recipients>>) -> Pack {
+pub(super) fn how(recipients: Option<Arc<Recipients>>) -> Pack {
     Pack {
         level: 3,
         recipients,
@@ -38,7 +38,7 @@ fn back(identities: Option<Arc<Identities>>) -> Unpack {
 }
 
 /// Bytes that compress, but not to nothing.
-fn text(len: usize) -> Vec<u8> {
+pub(super) fn text(len: usize) -> Vec<u8> {
     (0..len as u64).flat_map(|n| format!("{}\t{}\n", n, n * 7919 % 10007).into_bytes()).take(len).collect()
 }
 
@@ -49,7 +49,12 @@ fn in_pieces(bytes: &[u8], piece: usize) -> impl AsyncRead + Unpin + Send + use<
     StreamReader::new(stream::iter(pieces))
 }
 
-async fn packed(plain: &[u8], piece: usize, watch: &mut dyn Watch, how: Pack) -> (Packed, Vec<Bytes>) {
+pub(super) async fn packed(
+    plain: &[u8],
+    piece: usize,
+    watch: &mut dyn Watch,
+    how: Pack,
+) -> (Packed, Vec<Bytes>) {
     let (sender, mut receiver) = mpsc::channel(1);
     let receive = async {
         let mut parts = Vec::new();

@@ -1,7 +1,7 @@
-//! Runs `pg_restore`, on an archive that arrives as a stream or on one section of it.
+//! Runs `pg_restore`, on an archive that arrives as a stream or on one without data in a file.
 //!
-//! A stream is one transaction that ends at the first error: either everything of it is there
-//! afterwards or nothing. Nothing is committed before the last block the restore wants has arrived.
+//! It ends at the first error. A stream is one transaction: either everything of it is there
+//! afterwards or nothing, and nothing is committed before the last block the restore wants has arrived.
 //! It never creates or cleans a database; that is `target`'s part.
 
 use std::path::Path;
@@ -12,6 +12,7 @@ use super::child::ChildInput;
 use super::clients::Client;
 use super::conninfo::ConnInfo;
 use super::extra::Tool;
+use super::program::Program;
 
 /// How to restore, in `pg_restore`'s own words.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +35,7 @@ pub const TOOL: Tool = Tool {
     short_with_argument: "dfFhIjLnNpPStTU",
     refused: &[
         (Some('f'), "file", "pgstow restores into a database; pgstow fetch writes files"),
-        (Some('j'), "jobs", "a parallel restore needs a local file; pgstow streams"),
+        (Some('j'), "jobs", "pgstow has --jobs of its own, which needs no local file"),
         (Some('l'), "list", "it would not restore"),
         (Some('c'), "clean", FRESH),
         (Some('C'), "create", FRESH),
@@ -64,51 +65,34 @@ impl RestoreOptions {
     }
 }
 
-/// What of the archive is restored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    /// All of it.
-    Whole,
-    /// What comes before the data.
-    PreData,
-    /// The data.
-    Data,
-}
-
-/// Starts `pg_restore` on a stream, as one transaction; the archive is written to it, then `finish`ed.
-pub fn restore(
-    client: &Client,
-    conn: &ConnInfo,
-    options: &RestoreOptions,
-    section: Section,
-) -> Result<ChildInput> {
-    options.check()?;
-    conn.target_name()?;
-    let section = match section {
-        Section::Whole => None,
-        Section::PreData => Some("--section=pre-data"),
-        Section::Data => Some("--section=data"),
-    };
-    let program = client.program("pg_restore").arg("--single-transaction").args(section);
-    conn.dress(program.args(options.arguments())).write()
-}
-
-/// Runs what comes after the data (indexes, constraints, triggers) with many connections, in an order
-/// that `pg_restore` decides.
+/// Starts `pg_restore` on a stream, as one transaction; `conn` must name the database to fill.
 ///
-/// `archive` is a file that needs to hold no data. What was done is not undone when it fails.
-pub async fn post_data(
+/// The restore is done when `finish` returns; whoever drops the input instead leaves the database
+/// as it was.
+pub fn restore(client: &Client, conn: &ConnInfo, options: &RestoreOptions) -> Result<ChildInput> {
+    let program = client.program("pg_restore").arg("--single-transaction");
+    prepared(program, conn, options)?.write()
+}
+
+/// Runs `pg_restore` on a file that holds no data, over so many connections, in an order that it decides.
+///
+/// This is no transaction: what was done is not undone when it fails.
+pub async fn restore_file(
     client: &Client,
     conn: &ConnInfo,
     options: &RestoreOptions,
     jobs: usize,
     archive: &Path,
 ) -> Result<()> {
+    let program = client.program("pg_restore").arg(format!("--jobs={jobs}"));
+    prepared(program, conn, options)?.arg(archive).run(b"").await?;
+    Ok(())
+}
+
+fn prepared(program: Program, conn: &ConnInfo, options: &RestoreOptions) -> Result<Program> {
     options.check()?;
     conn.target_name()?;
-    let program = client.program("pg_restore").arg("--section=post-data").arg(format!("--jobs={jobs}"));
-    conn.dress(program.args(options.arguments()).arg(archive)).run(b"").await?;
-    Ok(())
+    Ok(conn.dress(program.args(options.arguments())))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod damaged;
 mod ended;
 mod forged;
+mod jobs;
 mod local;
 mod network;
 mod refused;

@@ -6,28 +6,37 @@
 
 use super::super::pieces::Pieces;
 use super::super::source::Source;
-use super::parts::{Part, fair_share, parts};
+use super::parts::{Part, after, before, fair_share, parts};
 use super::single;
 use crate::archive::Front;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::postgres::clients::{Client, Clients};
-use crate::postgres::restore::{Section, post_data, restore as pg_restore};
+use crate::postgres::restore::{restore as pg_restore, restore_file};
 use crate::postgres::{RestoreOptions, Target};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
 /// How often a part is begun before the restore is given up.
 const ATTEMPTS: u32 = 3;
 /// The pause before a part is begun again; a server that fell over needs a moment.
 const PAUSE: Duration = Duration::from_secs(2);
+/// A block ends with so many bytes that nothing of it can be committed without.
+const END: usize = 5;
 /// Words of a client that lost its session: what was begun is undone, and may be begun again.
-const LOST: &[&str] =
-    &["server closed the connection", "terminating connection", "connection to server", "SSL SYSCALL error"];
+const LOST: &[&str] = &[
+    "server closed the connection",
+    "terminating connection",
+    "connection to server",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL SYSCALL error",
+];
 
 /// Restores the dump into a database created for it, with `jobs` workers.
 pub async fn restore(
@@ -39,13 +48,14 @@ pub async fn restore(
     jobs: usize,
 ) -> Result<()> {
     let front = Front::read(&inventory.archive.preamble)?;
+    let after = without_data(&after(&front))?;
     let client = single::prepare(&front.header, &front.toc, clients, target).await?;
     let pieces = Pieces::of(source).await?;
     let target = &*target;
 
-    let mut before = pg_restore(client, target.conn(), options, Section::PreData)?;
-    let fed = before.write_all(&inventory.archive.preamble).await;
-    before.finish().await?;
+    let mut pg_restore = pg_restore(client, target.conn(), options)?;
+    let fed = pg_restore.write_all(&before(&front).to_bytes()).await;
+    pg_restore.finish().await?;
     fed.map_err(stopped_reading)?;
 
     let worker = Worker { source, inventory, front: &front, pieces: &pieces, client, target, options };
@@ -56,10 +66,21 @@ pub async fn restore(
     drop(loading);
 
     source.progress.now_passing("indexes and constraints".into());
-    // Only the entries: there is no row in this file, and it is readable by nobody else.
-    let mut archive = tempfile::NamedTempFile::new().map_err(no_file)?;
-    archive.write_all(&inventory.archive.preamble).map_err(no_file)?;
-    post_data(client, target.conn(), options, jobs, archive.path()).await
+    restore_file(client, target.conn(), options, jobs, after.path()).await
+}
+
+/// Puts entries into a temporary file, since only a file can be read by several connections. There is no
+/// row in it, and nobody else may read it.
+fn without_data(front: &Front) -> Result<NamedTempFile> {
+    let written = NamedTempFile::new().and_then(|mut file| {
+        file.write_all(&front.to_bytes())?;
+        Ok(file)
+    });
+    written.map_err(|error| {
+        Error::local_file(format!("a temporary file cannot be written: {error}"))
+            .hint("TMPDIR names a folder for it; --jobs 1 needs none")
+            .because(error)
+    })
 }
 
 struct Worker<'a> {
@@ -98,24 +119,25 @@ impl Worker<'_> {
     /// Loads a part in one transaction.
     async fn load(&self, part: &Part, given: &mut Given) -> Result<()> {
         let progress = &self.source.progress;
-        let mut pg_restore = pg_restore(self.client, self.target.conn(), self.options, Section::Data)?;
+        let mut pg_restore = pg_restore(self.client, self.target.conn(), self.options)?;
         let fed = async {
             progress.now_passing(part.label.clone());
             pg_restore.write_all(&part.head(self.front)).await.map_err(stopped_reading)?;
-            // The last piece is given only when all have been fetched and found right.
-            let mut last: Option<Bytes> = None;
+            // The end is given only when everything has been fetched and found right.
+            let mut last = Bytes::new();
             let give = async |bytes: Bytes| {
-                if let Some(before) = last.replace(bytes) {
-                    pg_restore.write_all(&before).await.map_err(stopped_reading)?;
-                    given.count(&before, progress);
-                }
+                let before = std::mem::replace(&mut last, bytes);
+                pg_restore.write_all(&before).await.map_err(stopped_reading)?;
+                given.count(&before, progress);
                 Ok(())
             };
             self.pieces.read(self.inventory, &part.stretches, give).await?;
-            given.all = true;
-            let last = last.unwrap_or_default();
+            let end = last.split_off(last.len().saturating_sub(END));
             pg_restore.write_all(&last).await.map_err(stopped_reading)?;
             given.count(&last, progress);
+            given.all = true;
+            pg_restore.write_all(&end).await.map_err(stopped_reading)?;
+            given.count(&end, progress);
             pg_restore.write_all(&part.tail()).await.map_err(stopped_reading)
         };
         match fed.await {
@@ -147,8 +169,4 @@ impl Given {
 
 fn stopped_reading(error: std::io::Error) -> Error {
     Error::from_io(error, Kind::Postgres, "pg_restore stopped reading")
-}
-
-fn no_file(error: std::io::Error) -> Error {
-    Error::local_file(format!("a temporary file cannot be written: {error}")).because(error)
 }

@@ -1,6 +1,6 @@
 //! Shares a dump's data out among workers: each part is an archive of its own for one `pg_restore`.
 
-use crate::archive::{Front, Section, rows_begin, rows_end};
+use crate::archive::{Front, Section, TocEntry, rows_begin, rows_end};
 use crate::inventory::{Block, Inventory, Kind};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -54,11 +54,46 @@ pub fn fair_share(inventory: &Inventory, jobs: usize) -> u64 {
     (inventory.archive.bytes / FOR_EACH / (jobs as u64).max(1)).clamp(SMALLEST, LARGEST)
 }
 
+/// What is made before any data, but for the grants: they could forbid an owner to fill its own tables.
+pub fn before(front: &Front) -> Front {
+    choose(front, |section, entry| section == Section::PreData && !entry.is_grant())
+}
+
+/// What is made when all data is there. The grants on large objects are not: they go with these.
+pub fn after(front: &Front) -> Front {
+    choose(front, |section, entry| {
+        section == Section::PostData || section == Section::PreData && entry.is_grant()
+    })
+}
+
+fn choose(front: &Front, wanted: impl Fn(Section, &TocEntry) -> bool) -> Front {
+    let wanted = front.toc.sections().filter(|(section, entry)| wanted(*section, entry));
+    let ids: BTreeSet<i32> = wanted.map(|(_, entry)| entry.dump_id()).collect();
+    front.keep(|entry| ids.contains(&entry.dump_id()))
+}
+
+/// Data that must be loaded after, or before, other data: an extension's tables have their foreign keys
+/// from the beginning.
+fn ordered(front: &Front) -> BTreeSet<i32> {
+    let with_data: BTreeSet<i32> = front.toc.with_data().map(TocEntry::dump_id).collect();
+    let mut ordered = BTreeSet::new();
+    for entry in front.toc.with_data() {
+        for other in entry.dependencies().filter(|id| with_data.contains(id)) {
+            ordered.extend([entry.dump_id(), other]);
+        }
+    }
+    ordered
+}
+
 /// The parts, largest first: neighbouring small tables together, a table larger than `share` in
-/// stretches of whole rows, and all that is not rows (sequences, large objects) in one.
+/// stretches of whole rows, and in one, in the archive's order, all that is not rows (sequences, large
+/// objects) or depends on other data.
 pub fn parts(inventory: &Inventory, front: &Front, share: u64) -> Vec<Part> {
-    let (rows, others): (Vec<&Block>, Vec<&Block>) =
-        inventory.blocks.iter().partition(|block| block.kind == Kind::Table && block.rows.is_some());
+    let ordered = ordered(front);
+    let free = |block: &&Block| {
+        block.kind == Kind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
+    };
+    let (rows, others): (Vec<&Block>, Vec<&Block>) = inventory.blocks.iter().partition(free);
     let of_rows: BTreeSet<i32> = rows.iter().map(|block| block.dump_id).collect();
     let mut parts = Vec::new();
 
@@ -194,6 +229,57 @@ mod tests {
             } else if share > 1000 {
                 assert_eq!(parts.len(), 2);
             }
+        }
+    }
+
+    /// The table of contents with one more dependency.
+    fn depending(front: &Front, entry: i32, on: i32) -> Front {
+        let mut bytes = front.header.raw().to_vec();
+        bytes.extend(front.toc.raw().next().unwrap());
+        for each in front.toc.entries() {
+            // Dependencies end with an absent text; the offset follows.
+            let (head, end) = each.raw().split_at(each.raw().len() - 14);
+            bytes.extend(head);
+            if each.dump_id() == entry {
+                let on = on.to_string();
+                bytes.extend([0, u8::try_from(on.len()).unwrap(), 0, 0, 0]);
+                bytes.extend(on.bytes());
+            }
+            bytes.extend(end);
+        }
+        Front::read(&bytes).unwrap()
+    }
+
+    #[test]
+    fn data_that_depends_on_data_stays_together_and_in_order() {
+        let inventory = inventory(40);
+        let front = Front::read(&inventory.archive.preamble).unwrap();
+        let tables: Vec<i32> =
+            inventory.blocks.iter().filter(|block| block.rows.is_some()).map(|block| block.dump_id).collect();
+        let [first, .., last] = tables[..] else { panic!("{tables:?}") };
+        let front = depending(&front, last, first);
+        let parts = parts(&inventory, &front, 1);
+        let together: Vec<_> = parts.iter().filter(|part| part.entries.contains(&first)).collect();
+        assert_eq!(together.len(), 1);
+        assert!(together[0].entries.contains(&last) && together[0].rows_of.is_none(), "{together:?}");
+        assert!(together[0].label.starts_with("sequences"));
+        assert!(together[0].stretches.is_sorted_by_key(|stretch| stretch.start));
+        let all: u64 = parts.iter().map(Part::bytes).sum();
+        assert_eq!(all, inventory.archive.bytes - inventory.archive.preamble.len() as u64);
+    }
+
+    #[test]
+    fn every_entry_is_restored_once() {
+        let inventory = inventory(40);
+        let front = Front::read(&inventory.archive.preamble).unwrap();
+        let count = |front: &Front| front.toc.entries().iter().filter(|entry| !entry.is_setting()).count();
+        let of_parts: BTreeSet<i32> =
+            parts(&inventory, &front, 1 << 40).into_iter().flat_map(|part| part.entries).collect();
+        let (before, after) = (before(&front), after(&front));
+        assert_eq!(count(&before) + of_parts.len() + count(&after), count(&front));
+        assert!(!before.toc.entries().iter().any(TocEntry::is_grant));
+        for some in [&before, &after] {
+            assert_eq!(some.toc.entries().iter().filter(|entry| entry.is_setting()).count(), 3);
         }
     }
 }

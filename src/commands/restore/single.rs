@@ -7,7 +7,7 @@ use crate::archive::{Header, Reader, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Totals;
 use crate::postgres::clients::{Client, Clients, Version};
-use crate::postgres::restore::{Section, restore as pg_restore};
+use crate::postgres::restore::restore as pg_restore;
 use crate::postgres::{Locale, RestoreOptions, Target};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
@@ -47,7 +47,7 @@ async fn load(
     };
     let client = prepare(header, toc, clients, target).await?;
 
-    let mut pg_restore = pg_restore(client, target.conn(), options, Section::Whole)?;
+    let mut pg_restore = pg_restore(client, target.conn(), options)?;
     let fed = async {
         pg_restore.write_all(&front).await?;
         tokio::io::copy_buf(&mut BufReader::with_capacity(AT_ONCE, archive), &mut pg_restore).await

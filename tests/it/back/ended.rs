@@ -13,23 +13,25 @@ use tempfile::TempDir;
 
 /// A backup whose restore stands still in the middle of a COPY, for as long as a restore that calls itself
 /// pgstow takes it; under another name it goes through.
-struct Stuck {
-    cluster: &'static Cluster,
-    place: Place,
+pub struct Stuck {
+    pub cluster: &'static Cluster,
+    pub place: Place,
 }
 
 impl Stuck {
-    fn shared() -> &'static Stuck {
+    pub fn shared() -> &'static Stuck {
         static SHARED: OnceLock<Stuck> = OnceLock::new();
         SHARED.get_or_init(|| {
             let cluster = Cluster::shared(Major::Distribution);
             let database = cluster.create_database("stuck");
+            // What comes behind the row that waits is more than all buffers on the way can take.
             let hold = "CREATE FUNCTION hold(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
                  IF n = 500 AND current_setting('application_name') = 'pgstow' THEN PERFORM pg_sleep(300); END IF;
                  RETURN true; END $$;
                  CREATE TABLE first (n int); INSERT INTO first SELECT generate_series(1, 1000);
                  CREATE TABLE slow (n int CHECK (public.hold(n)), more text);
-                 INSERT INTO slow SELECT n, repeat(md5(n::text), 100) FROM generate_series(1, 2000) n;";
+                 INSERT INTO slow SELECT n, repeat(md5(n::text), 500) FROM generate_series(1, 2000) n;
+                 SELECT lo_from_bytea(1, 'in a part of its own where there are several');";
             cluster.psql(&database, hold);
             let place = Place::Folder(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
             place.backup(&cluster.url(&database), &[]);
@@ -38,17 +40,30 @@ impl Stuck {
     }
 
     /// Starts a restore, and waits until it is in the middle.
-    fn restore(&self, copy: &str, words: &[&str]) -> Running {
+    pub fn restore(&self, copy: &str, words: &[&str]) -> Running {
         let restore = self.place.opens(&["restore", "latest", "--to", &self.cluster.url(copy)]).args(words);
         let running = restore.spawn();
-        let asleep =
-            format!("SELECT 1 FROM pg_stat_activity WHERE datname = '{copy}' AND wait_event = 'PgSleep'");
-        until(|| !self.cluster.psql("postgres", &asleep).is_empty());
+        self.until_in_the_middle(copy);
         running
     }
 
+    pub fn until_in_the_middle(&self, copy: &str) {
+        let asleep =
+            format!("SELECT 1 FROM pg_stat_activity WHERE datname = '{copy}' AND wait_event = 'PgSleep'");
+        until(|| !self.cluster.psql("postgres", &asleep).is_empty());
+    }
+
+    /// Ends the session that stands still.
+    pub fn end_session(&self, copy: &str) {
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE datname = '{copy}' AND wait_event = 'PgSleep'"
+        );
+        self.cluster.psql("postgres", &end);
+    }
+
     /// The good ending, for all to see that the backup was not at fault.
-    fn goes_through(&self, copy: &str) {
+    pub fn goes_through(&self, copy: &str) {
         let restore = self.place.opens(&["restore", "latest", "--to", &self.cluster.url(copy)]);
         restore.env("PGAPPNAME", "other").succeeds();
         assert_eq!(self.cluster.psql(copy, "SELECT count(*) FROM slow"), "2000");
@@ -57,7 +72,7 @@ impl Stuck {
 
     /// Nothing of the restore is left on the server.
     #[track_caller]
-    fn is_gone(&self, copy: &str) {
+    pub fn is_gone(&self, copy: &str) {
         assert!(!self.cluster.has_database(copy), "{copy} is left");
         let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{copy}'");
         assert_eq!(self.cluster.psql("postgres", &sessions), "0");
@@ -65,7 +80,7 @@ impl Stuck {
 }
 
 /// The processes that this one has started, by the program's name.
-fn children(parent: u32, program: &str) -> Vec<u32> {
+pub fn children(parent: u32, program: &str) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let stat = |pid: &u32| {
@@ -94,8 +109,7 @@ fn a_session_ended_midway_leaves_nothing() {
     let stuck = Stuck::shared();
     let copy = fresh("ended");
     let running = stuck.restore(&copy, &[]);
-    let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{copy}'");
-    stuck.cluster.psql("postgres", &end);
+    stuck.end_session(&copy);
     // In the middle of a COPY libpq does not always pass the server's reason on.
     let run = running.wait().assert_failure(Kind::Postgres);
     let hints = ["somebody ended the session", "its log says why"];
