@@ -24,6 +24,7 @@
 
 mod blocks;
 mod damage;
+mod database;
 mod digests;
 mod facts;
 mod header;
@@ -43,6 +44,7 @@ mod tests;
 
 pub use blocks::{Block, COPY_END, Depth};
 pub use damage::{Damage, Place};
+pub use database::OfDatabase;
 pub use digests::Digests;
 pub use header::{Compression, Header, LocalTime, Version};
 pub use part::{Front, rows_begin, rows_end};

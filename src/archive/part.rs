@@ -32,10 +32,12 @@ impl Front {
     pub fn read(preamble: &[u8]) -> Result<Self> {
         let mut reader = Reader::new();
         reader.feed(preamble)?;
-        match (reader.header(), reader.toc()) {
-            (Some(header), Some(toc)) => Ok(Self { header: header.clone(), toc: toc.clone() }),
-            _ => Err(Error::verify("the table of contents ends too early")),
-        }
+        Self::of(&reader).ok_or_else(|| Error::verify("the table of contents ends too early"))
+    }
+
+    /// What a reader has read of an archive, once that is so much.
+    pub fn of(reader: &Reader) -> Option<Self> {
+        Some(Self { header: reader.header()?.clone(), toc: reader.toc()?.clone() })
     }
 
     /// The same with only the entries to be kept, and those that all others are read by.
@@ -46,6 +48,13 @@ impl Front {
         // Not more than there were.
         let count = i32::try_from(entries.len()).unwrap_or(i32::MAX);
         Self { header: self.header.clone(), toc: Toc { count: int(count), entries: Arc::new(entries) } }
+    }
+
+    /// The same with some entries changed.
+    #[must_use]
+    pub fn with(&self, change: impl FnMut(&TocEntry) -> TocEntry) -> Self {
+        let entries = Arc::new(self.toc.entries().iter().map(change).collect());
+        Self { header: self.header.clone(), toc: Toc { count: self.toc.count, entries } }
     }
 
     /// As it stands in an archive.

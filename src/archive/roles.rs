@@ -6,10 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::part::Front;
-use super::statement::{Kind, quoted, replaced, words};
+use super::statement::{Kind, Word, quoted, replaced, statements, words};
 use super::toc::{Toc, TocEntry};
 
 /// What an archive needs a role for.
@@ -66,7 +65,7 @@ impl Front {
     /// The same with other roles: `other` is asked for each role an entry names, its owner among them.
     #[must_use]
     pub fn with_roles(&self, other: impl Fn(&TocEntry, &[u8]) -> Option<Vec<u8>>) -> Self {
-        let entries = self.toc.entries().iter().map(|entry| {
+        self.with(|entry| {
             let mut new = entry.clone();
             if let Some(owner) = entry.owner().filter(|owner| !owner.is_empty()).and_then(|o| other(entry, o)) {
                 new = new.with_owner(&owner);
@@ -78,9 +77,29 @@ impl Front {
                 new = new.with_defn(&replaced(statement, &changes));
             }
             new
-        });
-        let entries = Arc::new(entries.collect());
-        Self { header: self.header.clone(), toc: Toc { count: self.toc.count, entries } }
+        })
+    }
+
+    /// The same with every grant given by its object's owner, where others had passed on what they were
+    /// granted: only a superuser may speak for them.
+    #[must_use]
+    pub fn granted_by_owners(&self) -> Self {
+        self.with(|entry| {
+            let statement = entry.defn().unwrap_or_default();
+            let mut gone = Vec::new();
+            if matches!(entry.desc(), Some(b"ACL" | b"ACL LANGUAGE" | b"DEFAULT ACL")) {
+                let said = |words: &[Word<'_>]| {
+                    let [first, second, ..] = words else { return false };
+                    (first.is(b"SET") || first.is(b"RESET")) && second.is(b"SESSION")
+                };
+                gone = statements(statement).filter(|(words, _)| said(words)).collect();
+            }
+            if gone.is_empty() {
+                return entry.clone();
+            }
+            let gone: Vec<_> = gone.into_iter().map(|(_, at)| (at, Vec::new())).collect();
+            entry.with_defn(&replaced(statement, &gone))
+        })
     }
 }
 
@@ -91,6 +110,7 @@ fn named(desc: &[u8], statement: &[u8]) -> Vec<(Vec<u8>, Range<usize>)> {
         b"DEFAULT ACL" => &[b"TO", b"FROM", b"AUTHORIZATION", b"ROLE"],
         b"POLICY" => &[b"TO"],
         b"USER MAPPING" => &[b"FOR"],
+        b"DATABASE PROPERTIES" => &[b"ROLE"],
         _ => return Vec::new(),
     };
     let mut roles = Vec::new();
@@ -110,6 +130,8 @@ fn named(desc: &[u8], statement: &[u8]) -> Vec<(Vec<u8>, Range<usize>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::sample::{Data, Sample};
     use super::super::toc::Field;
     use super::*;
@@ -153,6 +175,11 @@ mod tests {
             ("POLICY", "CREATE POLICY \"TO\" ON app.\"a,b\" USING (true) WITH CHECK (false);", &[]),
             ("USER MAPPING", "CREATE USER MAPPING FOR bob SERVER s OPTIONS (\"user\" 'FOR x');", &["bob"]),
             ("USER MAPPING", "CREATE USER MAPPING FOR PUBLIC SERVER s;", &[]),
+            (
+                "DATABASE PROPERTIES",
+                "ALTER DATABASE role SET a TO 'ROLE x';\nALTER ROLE \"a b\" IN DATABASE role SET work_mem TO '1MB';\n",
+                &["a b"],
+            ),
             ("FUNCTION", "CREATE FUNCTION f() … GRANT ALL ON t TO nobody", &[]),
         ] {
             assert_eq!(roles(desc, statement), expected, "{statement}");
@@ -167,7 +194,7 @@ mod tests {
             entry.with(Field::Desc, desc.as_bytes()).with_defn(defn.as_bytes()).with_owner(owner.as_bytes())
         };
         front.toc.entries = Arc::new(front.toc.entries().iter().zip(entries).map(entry).collect());
-        // As whoever reads it next.
+        // As whoever reads it next does.
         Front::read(&front.to_bytes()).unwrap()
     }
 
@@ -191,5 +218,16 @@ mod tests {
         assert_eq!(uses[&b"new \"boss\""[..]], Uses { owns: 2, granted: 1, ..Uses::default() });
         assert_eq!(uses[&b"reader"[..]], Uses { granted: 1, ..Uses::default() });
         assert_eq!(uses.len(), 2);
+    }
+
+    #[test]
+    fn who_passed_a_grant_on_is_forgotten() {
+        let passed_on = "GRANT SELECT ON TABLE t TO a WITH GRANT OPTION;\nSET SESSION AUTHORIZATION a;\n\
+                         GRANT SELECT ON TABLE t TO \";SET SESSION\";\nRESET SESSION AUTHORIZATION;\n";
+        let before = front(&[("ACL", passed_on, "o"), ("FUNCTION", "SET SESSION AUTHORIZATION a;", "o")]);
+        let expected = "GRANT SELECT ON TABLE t TO a WITH GRANT OPTION;\n\nGRANT SELECT ON TABLE t TO \";SET SESSION\";\n\n";
+        let after = before.granted_by_owners();
+        assert_eq!(after.toc.entries()[0].defn(), Some(expected.as_bytes()));
+        assert_eq!(after.toc.entries()[1].defn(), before.toc.entries()[1].defn());
     }
 }

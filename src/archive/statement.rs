@@ -114,6 +114,23 @@ impl<'t> Words<'t> {
     }
 }
 
+/// The statements of a text: the words of each, and where it stands with the semicolon that ends it.
+pub(super) fn statements(text: &[u8]) -> impl Iterator<Item = (Vec<Word<'_>>, Range<usize>)> {
+    let mut words = words(text);
+    std::iter::from_fn(move || {
+        let mut statement: Vec<Word<'_>> = Vec::new();
+        for word in words.by_ref() {
+            if word.kind == Kind::Semicolon {
+                let start = statement.first().map_or(word.at.start, |first| first.at.start);
+                return Some((statement, start..word.at.end));
+            }
+            statement.push(word);
+        }
+        let (start, end) = (statement.first()?.at.start, statement.last()?.at.end);
+        Some((statement, start..end))
+    })
+}
+
 /// A name as SQL writes it, whatever is in it.
 pub(super) fn quoted(name: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'"'];

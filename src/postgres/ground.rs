@@ -73,6 +73,13 @@ impl Ground {
         maintenance.query(QUESTION).await
     }
 
+    /// The same with one role more, of which the restoring role is a member.
+    #[must_use]
+    pub fn with_role(mut self, name: &str) -> Self {
+        self.roles.insert(name.to_owned(), Standing { member: true, admin: true, superuser: false });
+        self
+    }
+
     /// Says whether there is such a role.
     pub fn has_role(&self, name: &str) -> bool {
         self.roles.contains_key(name)

@@ -55,6 +55,7 @@ impl Provider {
     pub(super) fn mark(self) -> &'static str {
         match self {
             Provider::Neon => "neon_superuser",
+            Provider::Rds => "rds_superuser",
             Provider::Supabase => "supabase_admin",
             Provider::CloudSql => "cloudsqlsuperuser",
             // No role has an empty name.

@@ -11,9 +11,11 @@ use crate::error::{Error, Kind, Result};
 use super::child::Failure;
 use super::clients::{Client, Version};
 use super::conninfo::ConnInfo;
+use super::ground::Ground;
 use super::locale::Locale;
 use super::psql::{self, NO_CONNECTION, Psql};
 use super::quote::{identifier, literal};
+use super::roles::Making;
 use super::server::Server;
 
 /// Databases that nearly every server has; one is needed to create another.
@@ -42,6 +44,7 @@ pub struct Target {
     exists: bool,
     created: bool,
     owner: Option<String>,
+    made_roles: Vec<String>,
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
 }
 
@@ -101,7 +104,7 @@ impl Target {
                 return Err(has_content(&name, &found));
             }
         }
-        Ok(Self { name, server, maintenance, psql, exists, created: false, owner: None, creating: None })
+        Ok(Self { name, server, maintenance, psql, exists, created: false, owner: None, made_roles: Vec::new(), creating: None })
     }
 
     /// The server, as its maintenance database shows it.
@@ -132,6 +135,26 @@ impl Target {
     /// Says whether this run created the database.
     pub fn is_created(&self) -> bool {
         self.created
+    }
+
+    /// What else there is on the server.
+    pub async fn ground(&self) -> Result<Ground> {
+        Ground::ask(&self.maintenance).await
+    }
+
+    /// Makes roles, all or none; says what of them could not be taken over, a sentence each.
+    ///
+    /// They go again with the database that this run creates.
+    pub async fn make_roles(&mut self, making: Making) -> Result<Vec<String>> {
+        let Making { names, must, may, left_out: mut not } = making;
+        self.maintenance.execute(&format!("BEGIN;\n{}\nCOMMIT;", must.join("\n"))).await?;
+        self.made_roles.extend(names);
+        for (what, statement) in may {
+            if let Err(error) = self.maintenance.execute(&statement).await {
+                not.push(format!("{what} could not be taken over: {error}"));
+            }
+        }
+        Ok(not)
     }
 
     /// Makes this role the owner of the database that will be created, if there is such a role.
@@ -180,10 +203,10 @@ impl Target {
         Ok(())
     }
 
-    /// Drops the database if this run created it, sessions and all; otherwise does nothing.
+    /// Drops the database if this run created it, sessions and all, and the roles it made.
     pub async fn drop_created(&mut self) -> Result<()> {
         if self.settle().await.is_err() || !self.created {
-            return Ok(());
+            return self.drop_made_roles().await;
         }
         let name = identifier(&self.name);
         let order = if self.version().major >= 13 {
@@ -201,7 +224,17 @@ impl Target {
             .await
             .map_err(|error| error.context(format_args!("drop the unfinished database {name}")))?;
         (self.created, self.exists) = (false, false);
-        Ok(())
+        self.drop_made_roles().await
+    }
+
+    async fn drop_made_roles(&mut self) -> Result<()> {
+        let names: Vec<String> = std::mem::take(&mut self.made_roles).iter().map(|name| identifier(name)).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let names = names.join(", ");
+        let dropped = self.maintenance.execute(&format!("DROP ROLE IF EXISTS {names};")).await;
+        dropped.map_err(|error| error.context(format_args!("drop the roles {names} that were made")))
     }
 
     /// Gathers statistics; a failure is only a warning, since the data is there.
