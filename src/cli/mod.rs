@@ -5,6 +5,7 @@
 
 mod backup;
 mod fetch;
+mod fitting;
 mod keygen;
 mod list;
 mod restore;
@@ -15,6 +16,7 @@ mod verify;
 
 pub use backup::BackupWords;
 pub use fetch::FetchWords;
+pub use fitting::FittingWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
 pub use restore::RestoreWords;

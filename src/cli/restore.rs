@@ -1,5 +1,6 @@
 //! The words of `pgstow restore`.
 
+use super::fitting::FittingWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords};
 use clap::Args;
 
@@ -28,6 +29,9 @@ pub struct RestoreWords {
     /// Keep the database this run created when the restore fails
     #[arg(long, env = "PGSTOW_KEEP_FAILED")]
     pub keep_failed: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub fitting: FittingWords,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub store: StoreWords,

@@ -6,6 +6,7 @@
 mod backup;
 mod fetch;
 mod file;
+mod fitting;
 mod keygen;
 mod keys;
 mod list;
@@ -17,6 +18,7 @@ mod verify;
 
 pub use backup::Backup;
 pub use fetch::Fetch;
+pub use fitting::{Fitting, Profile, Roles};
 pub use keygen::Keygen;
 pub use keys::Encryption;
 pub use list::List;

@@ -1,6 +1,6 @@
 //! The settings of `pgstow restore`.
 
-use super::{Source, server};
+use super::{Fitting, Source, server};
 use crate::cli::RestoreWords;
 use crate::error::Result;
 use crate::postgres::{ConnInfo, RestoreOptions, clients::Search};
@@ -14,8 +14,8 @@ pub struct Restore {
     pub target: ConnInfo,
     /// How many workers, where the user says so.
     pub jobs: Option<u8>,
-    /// How `pg_restore` treats owners and grants.
-    pub options: RestoreOptions,
+    /// How it is fitted to the server.
+    pub fitting: Fitting,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
     /// How what was restored is proven.
@@ -29,15 +29,16 @@ impl Restore {
     pub fn read(words: RestoreWords) -> Result<Self> {
         let (target, clients) = server(&words.to, &words.server)?;
         target.target_name()?;
+        let options = RestoreOptions {
+            no_owner: words.no_owner,
+            no_acl: words.no_acl,
+            ..RestoreOptions::default()
+        };
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
             target,
             jobs: words.jobs,
-            options: RestoreOptions {
-                no_owner: words.no_owner,
-                no_acl: words.no_acl,
-                ..RestoreOptions::default()
-            },
+            fitting: Fitting::read(words.fitting, options)?,
             clients,
             proof: ProofBy::read(&words.proof),
             keep_failed: words.keep_failed,

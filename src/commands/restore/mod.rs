@@ -4,6 +4,7 @@
 
 mod parallel;
 mod parts;
+pub mod plan;
 mod single;
 
 use super::list::age;
@@ -13,10 +14,11 @@ use crate::error::{Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::Totals;
 use crate::postgres::clients::Clients;
-use crate::postgres::{RestoreOptions, Target};
+use crate::postgres::Target;
 use crate::report::Report;
 use crate::settings::{self, ProofBy};
 use crate::signal::Stop;
+use plan::{Plan, Wishes};
 use serde_json::json;
 use std::time::Instant;
 
@@ -28,9 +30,10 @@ const WORTH_A_JOB: u64 = 64 << 20;
 /// Runs `pgstow restore`.
 pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> Result<()> {
     let started = Instant::now();
-    settings.options.check()?;
+    settings.fitting.options.check()?;
     let source = stop.or(Source::find(settings.source)).await?;
     let inventory = stop.or(inventory(&source, settings.proof != ProofBy::Nothing)).await?;
+    let wishes = stop.or(Wishes::of(settings.fitting, &source)).await?;
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
     if settings.proof == ProofBy::Digests {
@@ -40,18 +43,20 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     report.say(format!("restoring {} into {}", source.place(), target.name()));
 
     let following = report.follow(&source.progress);
-    let (options, jobs) = (&settings.options, settings.jobs);
-    let restoring = fill(&source, inventory.as_ref(), &clients, &mut target, options, jobs);
+    let restoring = fill(&source, inventory.as_ref(), &clients, &mut target, &wishes, settings.jobs);
     let restored = stop.or(restoring).await;
     drop(following);
-    let totals = match restored {
-        Ok(totals) => totals,
+    let Filled { totals, plan } = match restored {
+        Ok(filled) => filled,
         Err(first) => {
             clean_up(&mut target, settings.keep_failed).await;
             return Err(first);
         }
     };
 
+    if !plan.made_roles.is_empty() {
+        report.say(format!("made the roles {}", plan.made_roles.join(", ")));
+    }
     // Committed: from here on only a proof that fails takes it back.
     let complete = "the restore itself is complete, and was not looked at any further";
     report.say("analyzing");
@@ -83,6 +88,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         "created": target.is_created(), "tables": totals.tables, "rows": totals.rows,
         "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
         "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
+        "made_roles": plan.made_roles, "left_out": plan.left_out,
     });
     if judgement.is_err() {
         clean_up(&mut target, settings.keep_failed).await;
@@ -93,6 +99,14 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     judgement
 }
 
+/// A database that was filled.
+pub struct Filled {
+    /// With how much.
+    pub totals: Totals,
+    /// As was decided.
+    pub plan: Plan,
+}
+
 /// Fills the target, with as many workers as were asked for or are worth it; says how much came.
 ///
 /// Only a database made for it is filled by several: that is not one transaction.
@@ -101,14 +115,14 @@ pub async fn fill(
     inventory: Option<&Inventory>,
     clients: &Clients,
     target: &mut Target,
-    options: &RestoreOptions,
+    wishes: &Wishes,
     asked: Option<u8>,
-) -> Result<Totals> {
+) -> Result<Filled> {
     let jobs = jobs(asked, source);
     match inventory {
         Some(inventory) if jobs > 1 && !target.exists() => {
-            parallel::restore(source, inventory, clients, target, options, jobs).await?;
-            Ok(inventory.totals())
+            let plan = parallel::restore(source, inventory, clients, target, wishes, jobs).await?;
+            Ok(Filled { totals: inventory.totals(), plan })
         }
         _ => {
             if jobs > 1 && asked.is_some() {
@@ -117,7 +131,7 @@ pub async fn fill(
                     "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
                 );
             }
-            single::restore(source, clients, target, options).await
+            single::restore(source, clients, target, wishes).await
         }
     }
 }

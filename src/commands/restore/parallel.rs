@@ -6,6 +6,7 @@
 
 use super::super::pieces::Pieces;
 use super::super::source::Source;
+use super::plan::{Plan, Wishes};
 use super::parts::{Part, after, before, fair_share, parts};
 use super::single;
 use crate::archive::Front;
@@ -44,29 +45,31 @@ pub async fn restore(
     inventory: &Inventory,
     clients: &Clients,
     target: &mut Target,
-    options: &RestoreOptions,
+    wishes: &Wishes,
     jobs: usize,
-) -> Result<()> {
+) -> Result<Plan> {
     let front = Front::read(&inventory.archive.preamble)?;
-    let after = without_data(&after(&front))?;
-    let client = single::prepare(&front.header, &front.toc, clients, target).await?;
+    let (client, plan) = single::prepare(&front, clients, target, wishes).await?;
+    let Plan { front, options, .. } = &plan;
+    let after = without_data(&after(front))?;
     let pieces = Pieces::of(source).await?;
     let target = &*target;
 
     let mut pg_restore = pg_restore(client, target.conn(), options)?;
-    let fed = pg_restore.write_all(&before(&front).to_bytes()).await;
+    let fed = pg_restore.write_all(&before(front).to_bytes()).await;
     pg_restore.finish().await?;
     fed.map_err(stopped_reading)?;
 
-    let worker = Worker { source, inventory, front: &front, pieces: &pieces, client, target, options };
-    let mut loading = stream::iter(parts(inventory, &front, fair_share(inventory, jobs)))
+    let worker = Worker { source, inventory, front, pieces: &pieces, client, target, options };
+    let mut loading = stream::iter(parts(inventory, front, fair_share(inventory, jobs)))
         .map(|part| worker.load_at_last(part))
         .buffer_unordered(jobs);
     while loading.try_next().await?.is_some() {}
     drop(loading);
 
     source.progress.now_passing("indexes and constraints".into());
-    restore_file(client, target.conn(), options, jobs, after.path()).await
+    restore_file(client, target.conn(), options, jobs, after.path()).await?;
+    Ok(plan)
 }
 
 /// Puts entries into a temporary file, since only a file can be read by several connections. There is no
