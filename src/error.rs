@@ -33,6 +33,8 @@ pub enum Kind {
     Locked,
     /// A local file or pipe could not be read or written.
     LocalFile,
+    /// The user's own command, which gives or takes a stream, failed.
+    Command,
     /// SIGINT ended the run.
     Interrupted,
     /// SIGTERM ended the run.
@@ -41,7 +43,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the exit codes; the README's table is checked against it.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Unexpected,
         Kind::Usage,
         Kind::Settings,
@@ -52,6 +54,7 @@ impl Kind {
         Kind::TargetExists,
         Kind::Locked,
         Kind::LocalFile,
+        Kind::Command,
         Kind::Interrupted,
         Kind::Terminated,
     ];
@@ -69,6 +72,7 @@ impl Kind {
             Kind::TargetExists => 15,
             Kind::Locked => 16,
             Kind::LocalFile => 17,
+            Kind::Command => 18,
             Kind::Interrupted => 130,
             Kind::Terminated => 143,
         }
@@ -87,6 +91,7 @@ impl Kind {
             Kind::TargetExists => "the target exists or is not empty",
             Kind::Locked => "another run holds the lock",
             Kind::LocalFile => "a local file or pipe could not be read or written",
+            Kind::Command => "the command after -- failed",
             Kind::Interrupted => "interrupted (SIGINT)",
             Kind::Terminated => "terminated (SIGTERM)",
         }

@@ -79,6 +79,9 @@ fn run(words: Words, report: &Report) -> Result<()> {
             Verb::Show(words) => commands::show::run(settings::Show::read(words)?, report, &stop).await,
             Verb::Verify(words) => commands::verify::run(settings::Verify::read(words)?, report, &stop).await,
             Verb::Fetch(words) => commands::fetch::run(settings::Fetch::read(words)?, report, &stop).await,
+            Verb::Restore(words) if !words.command.is_empty() => {
+                commands::restore::feed(settings::Feed::read(*words)?, report, &stop).await
+            }
             Verb::Restore(words) => {
                 commands::restore::run(settings::Restore::read(*words)?, report, &stop).await
             }

@@ -9,6 +9,7 @@ use crate::names::{Id, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 /// The stored format this code writes, and the only one it reads.
@@ -65,6 +66,25 @@ pub enum Kind {
     Stream,
 }
 
+impl Kind {
+    /// What the dump object's file name begins with.
+    pub fn dump(self) -> &'static str {
+        match self {
+            Kind::Postgres => "dump",
+            Kind::Stream => "stream",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Postgres => "postgres",
+            Kind::Stream => "stream",
+        })
+    }
+}
+
 /// Facts about the dumped server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Postgres {
@@ -72,8 +92,9 @@ pub struct Postgres {
     pub server_version: String,
     /// The version of the `pg_dump` that made the archive.
     pub pg_dump_version: String,
-    /// `pg_database_size` when the dump began, in bytes.
-    pub database_bytes: u64,
+    /// `pg_database_size` when the dump began, in bytes; where it was asked.
+    #[serde(default)]
+    pub database_bytes: Option<u64>,
 }
 
 /// How much is in a dump: all of its contents that everyone may know.
@@ -104,15 +125,26 @@ pub enum Encryption {
 }
 
 /// Whether roles and memberships were stored with the backup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Globals {
     /// They are an object of this backup.
     Stored,
     /// They were not taken.
+    #[default]
     NotTaken,
     /// The role that took the backup may not read them.
     NotReadable,
+}
+
+impl fmt::Display for Globals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Globals::Stored => "are stored with it",
+            Globals::NotTaken => "were not taken",
+            Globals::NotReadable => "could not be read",
+        })
+    }
 }
 
 /// One stored object of the backup.
@@ -136,12 +168,22 @@ impl Manifest {
     /// The dump object.
     pub fn dump(&self) -> Result<&Object> {
         let damaged = || Error::verify(format!("the manifest of {} names no dump", self.id));
-        self.objects.iter().find(|object| object.key.starts_with("dump.")).ok_or_else(damaged)
+        self.object(self.kind.dump()).ok_or_else(damaged)
     }
 
     /// The inventory object, where there is one.
     pub fn inventory(&self) -> Option<&Object> {
-        self.objects.iter().find(|object| object.key.starts_with("inventory."))
+        self.object("inventory")
+    }
+
+    /// The object with roles and memberships, where there is one.
+    pub fn globals(&self) -> Option<&Object> {
+        self.object("globals")
+    }
+
+    fn object(&self, what: &str) -> Option<&Object> {
+        let is_it = |object: &&Object| object.key.split('.').next() == what.split('.').next();
+        self.objects.iter().find(is_it)
     }
 
     /// The size of all objects in the store, in bytes, the manifest itself not counted.
@@ -212,7 +254,7 @@ pub(crate) mod tests {
             postgres: Some(Postgres {
                 server_version: "17.9".into(),
                 pg_dump_version: "17.9".into(),
-                database_bytes: 8_000_000,
+                database_bytes: Some(8_000_000),
             }),
             totals: Some(Totals { tables: 3, rows: 64 }),
             compression: Compression::Zstd,

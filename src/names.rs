@@ -234,6 +234,12 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         self.0.duration_since(earlier.0).unwrap_or_default()
     }
+
+    /// The moment so long after this one.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self(self.0.checked_add(span).unwrap_or(self.0))
+    }
 }
 
 impl fmt::Display for Timestamp {

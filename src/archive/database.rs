@@ -67,9 +67,9 @@ fn of_entry(entry: &TocEntry, name: &[u8]) -> Vec<OfDatabase> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Front;
     use super::super::sample::{Data, Sample};
     use super::super::toc::Field;
-    use super::super::Front;
     use super::*;
 
     #[test]
@@ -89,14 +89,18 @@ mod tests {
         assert_eq!(
             said("DATABASE PROPERTIES", properties),
             [
-                ("ALTER DATABASE \"my \"\"new\"\"\" SET search_path TO 'DATABASE', 'a;b';".to_owned(), vec![]),
+                (
+                    "ALTER DATABASE \"my \"\"new\"\"\" SET search_path TO 'DATABASE', 'a;b';".to_owned(),
+                    vec![]
+                ),
                 (
                     "ALTER ROLE boss IN DATABASE \"my \"\"new\"\"\" SET work_mem TO '16MB';".to_owned(),
                     vec!["boss".to_owned()]
                 ),
             ]
         );
-        let grants = "REVOKE CONNECT,TEMPORARY ON DATABASE x FROM PUBLIC;\nGRANT ALL ON DATABASE x TO \"r 1\";\n";
+        let grants =
+            "REVOKE CONNECT,TEMPORARY ON DATABASE x FROM PUBLIC;\nGRANT ALL ON DATABASE x TO \"r 1\";\n";
         let said = said("ACL", grants);
         assert_eq!(said[0].0, "REVOKE CONNECT,TEMPORARY ON DATABASE \"my \"\"new\"\"\" FROM PUBLIC;");
         assert!(said[0].1.is_empty());

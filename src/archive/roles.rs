@@ -67,7 +67,8 @@ impl Front {
     pub fn with_roles(&self, other: impl Fn(&TocEntry, &[u8]) -> Option<Vec<u8>>) -> Self {
         self.with(|entry| {
             let mut new = entry.clone();
-            if let Some(owner) = entry.owner().filter(|owner| !owner.is_empty()).and_then(|o| other(entry, o)) {
+            if let Some(owner) = entry.owner().filter(|owner| !owner.is_empty()).and_then(|o| other(entry, o))
+            {
                 new = new.with_owner(&owner);
             }
             let (desc, statement) = (entry.desc().unwrap_or_default(), entry.defn().unwrap_or_default());

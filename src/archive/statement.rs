@@ -184,6 +184,9 @@ mod tests {
 
     #[test]
     fn places_are_filled_anew() {
-        assert_eq!(replaced(b"to a, b;", &[(3..4, quoted(b"x\"")), (6..7, b"yy".to_vec())]), b"to \"x\"\"\", yy;");
+        assert_eq!(
+            replaced(b"to a, b;", &[(3..4, quoted(b"x\"")), (6..7, b"yy".to_vec())]),
+            b"to \"x\"\"\", yy;"
+        );
     }
 }

@@ -1,9 +1,10 @@
 //! The words of `pgstow backup`.
 
-use super::shared::{ServerWords, StoreWords};
-use super::values::{percent, size};
+use super::shared::ServerWords;
+use super::shipping::ShippingWords;
+use super::values::percent;
 use clap::Args;
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// `pgstow backup`.
@@ -12,47 +13,24 @@ pub struct BackupWords {
     /// The database: postgres://user@host/database, or host=… dbname=… [default: what PG* variables say]
     #[arg(value_name = "URL", env = "DATABASE_URL")]
     pub url: Option<String>,
+    /// Back up every database of the server, each on its own, templates left out; --name stands before theirs
+    #[arg(long, env = "PGSTOW_ALL_DATABASES")]
+    pub all_databases: bool,
+    /// With --all-databases: not these, * and ? stand for anything; repeatable, in the variable one a line
+    #[arg(long, value_name = "PATTERN", env = "PGSTOW_EXCLUDE", value_delimiter = '\n')]
+    pub exclude: Vec<String>,
+    /// Back up the output of this command instead, if it exits with 0; needs --name
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+    /// Back up what comes on stdin instead. Whether its producer ended well cannot be known; needs --name
+    #[arg(long, env = "PGSTOW_STDIN")]
+    pub stdin: bool,
     /// Under what to keep it [default: the database's name]
     #[arg(short, long, env = "PGSTOW_NAME")]
     pub name: Option<String>,
-    /// A note kept in the manifest, public; repeatable, in the variable one a line
-    #[arg(long = "label", value_name = "KEY=VALUE", env = "PGSTOW_LABELS", value_delimiter = '\n')]
-    pub labels: Vec<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub store: StoreWords,
-
-    /// Who can read the backup: age1…, ssh-ed25519 …, a plugin's recipient; repeatable
-    #[arg(
-        short,
-        long = "recipient",
-        value_name = "RECIPIENT",
-        env = "PGSTOW_RECIPIENTS",
-        help_heading = "Keys"
-    )]
-    pub recipients: Vec<String>,
-    /// File with recipients, one a line; repeatable
-    #[arg(
-        short = 'R',
-        long,
-        value_name = "FILE",
-        env = "PGSTOW_RECIPIENTS_FILE",
-        value_delimiter = ',',
-        help_heading = "Keys"
-    )]
-    pub recipients_file: Vec<PathBuf>,
-    /// Encrypt with a passphrase instead of recipients, and ask for it
-    #[arg(short, long, env = "PGSTOW_ASK_PASSPHRASE", help_heading = "Keys")]
-    pub passphrase: bool,
-    /// Encrypt with the passphrase in this file. PGSTOW_PASSPHRASE may hold it itself
-    #[arg(long, value_name = "FILE", env = "PGSTOW_PASSPHRASE_FILE", help_heading = "Keys")]
-    pub passphrase_file: Option<PathBuf>,
-    /// Store the backup readable by everyone who can read the store
-    #[arg(long, env = "PGSTOW_NO_ENCRYPTION", help_heading = "Keys")]
-    pub no_encryption: bool,
-    /// File with the signing key. PGSTOW_SIGNING_KEY may hold the key itself
-    #[arg(long, value_name = "FILE", env = "PGSTOW_SIGNING_KEY_FILE", help_heading = "Keys")]
-    pub signing_key_file: Option<PathBuf>,
+    pub shipping: ShippingWords,
 
     /// Dump only tables that match; repeatable, in the variable one a line
     #[arg(
@@ -112,12 +90,19 @@ pub struct BackupWords {
     )]
     pub pg_dump_args: Vec<String>,
 
+    /// Store the roles' passwords (their hashes) with the roles; only a superuser may read them
+    #[arg(long, env = "PGSTOW_ROLE_PASSWORDS", help_heading = "What to dump")]
+    pub role_passwords: bool,
+
     #[command(flatten)]
     #[allow(missing_docs)]
     pub server: ServerWords,
     /// How long pg_dump may wait for a table locked by someone else
     #[arg(long, value_name = "DURATION", default_value = "5m", env = "PGSTOW_LOCK_WAIT_TIMEOUT", value_parser = humantime::parse_duration, help_heading = "PostgreSQL")]
     pub lock_wait_timeout: Duration,
+    /// How long to wait while another backup of the same name runs
+    #[arg(long, value_name = "DURATION", default_value = "0s", env = "PGSTOW_WAIT", value_parser = humantime::parse_duration, help_heading = "PostgreSQL")]
+    pub wait: Duration,
 
     /// Warn where more than this share of the rows is gone since the last backup, where that can be read
     #[arg(long, value_name = "PERCENT", default_value = "50%", env = "PGSTOW_WARN_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
@@ -125,17 +110,4 @@ pub struct BackupWords {
     /// Fail, and store nothing, where more than this share of the rows is gone; the last backup must be readable
     #[arg(long, value_name = "PERCENT", env = "PGSTOW_FAIL_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
     pub fail_shrink: Option<u8>,
-
-    /// zstd's level, 1 (fast) to 19 (small)
-    #[arg(long, value_name = "LEVEL", default_value_t = 3, env = "PGSTOW_COMPRESSION_LEVEL", value_parser = clap::value_parser!(i32).range(1..=19), help_heading = "Upload")]
-    pub compression_level: i32,
-    /// Size of one part of the upload, as 16MiB [default: from the database's size]
-    #[arg(long, value_name = "SIZE", env = "PGSTOW_PART_SIZE", value_parser = size, help_heading = "Upload")]
-    pub part_size: Option<u64>,
-    /// Parts on their way at the same time; each holds one part in memory
-    #[arg(long, value_name = "N", default_value_t = 4, env = "PGSTOW_UPLOADS", value_parser = clap::value_parser!(u8).range(1..=32), help_heading = "Upload")]
-    pub uploads: u8,
-    /// Begin even where the store seems to have too little space
-    #[arg(long, env = "PGSTOW_NO_SPACE_CHECK", help_heading = "Upload")]
-    pub no_space_check: bool,
 }

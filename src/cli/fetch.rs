@@ -13,6 +13,9 @@ pub struct FetchWords {
     /// Where to put the archive; "-" is stdout
     #[arg(short, long, value_name = "FILE", env = "PGSTOW_OUTPUT")]
     pub output: PathBuf,
+    /// Bring back the server's roles and memberships instead, as SQL
+    #[arg(long, env = "PGSTOW_GLOBALS")]
+    pub globals: bool,
     /// Replace the output file if it exists
     #[arg(short, long, env = "PGSTOW_FORCE")]
     pub force: bool,

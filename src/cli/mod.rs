@@ -10,6 +10,7 @@ mod keygen;
 mod list;
 mod restore;
 mod shared;
+mod shipping;
 mod show;
 mod values;
 mod verify;
@@ -21,6 +22,7 @@ pub use keygen::KeygenWords;
 pub use list::ListWords;
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TrustWords};
+pub use shipping::ShippingWords;
 pub use show::ShowWords;
 pub use verify::VerifyWords;
 
@@ -207,9 +209,9 @@ mod tests {
             panic!("refused");
         };
         let Verb::Backup(backup) = words.verb else { panic!("another verb") };
-        assert_eq!(backup.store.store.as_deref(), Some("file:///typed"));
-        assert_eq!(backup.recipients, ["age1a", "age1b"]);
-        assert_eq!(backup.uploads, 2);
+        assert_eq!(backup.shipping.store.store.as_deref(), Some("file:///typed"));
+        assert_eq!(backup.shipping.recipients, ["age1a", "age1b"]);
+        assert_eq!(backup.shipping.uploads, 2);
         for line in [&["pgstow", "--profile", "prod", "list"][..], &["pgstow", "list", "--profile=prod"]] {
             assert_eq!(early(&os(line), "profile").as_deref(), Some("prod"));
         }

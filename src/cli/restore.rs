@@ -3,6 +3,7 @@
 use super::fitting::FittingWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords};
 use clap::Args;
+use std::ffi::OsString;
 
 /// `pgstow restore`.
 #[derive(Debug, Args)]
@@ -11,8 +12,11 @@ pub struct RestoreWords {
     #[allow(missing_docs)]
     pub select: SelectWords,
     /// The database to make: postgres://user@host/new_database. It must not exist, or be empty
-    #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
-    pub to: String,
+    #[arg(long, value_name = "URL", env = "PGSTOW_TO", required_unless_present = "command")]
+    pub to: Option<String>,
+    /// Feed the backup to this command instead; it gets the last bytes when every digest has agreed
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
     /// Workers that fill the database side by side; 1 restores in one single transaction [default: the cores, at most 8]
     #[arg(short, long, value_name = "N", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: Option<u8>,

@@ -1,7 +1,9 @@
 //! `pgstow fetch`: brings a backup back as the plain archive that `pg_restore` reads.
 
 use super::source::Source;
+use crate::archive::Contents;
 use crate::error::{Error, Kind, Result};
+use crate::manifest;
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
@@ -10,14 +12,14 @@ use serde_json::json;
 use std::error::Error as _;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Runs `pgstow fetch`.
 pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Result<()> {
     match &settings.output {
         Some(path) => free_to_write(path, settings.force)?,
         None if std::io::stdout().is_terminal() => {
-            return Err(Error::usage("an archive is not for a terminal")
+            return Err(Error::usage("a backup is not for a terminal")
                 .hint("name a file with -o, or pipe it: pgstow fetch … -o - | pg_restore -f app.sql"));
         }
         None if report.is_json() => {
@@ -26,22 +28,25 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         None => {}
     }
     let source = stop.or(Source::find(settings.source)).await?;
+    let globals = if settings.globals { Some(stop.or(globals(&source)).await?) } else { None };
+    let bytes = globals.as_ref().map_or(source.dump.plain_bytes, |sql| sql.len() as u64);
     if let (Some(path), true) = (&settings.output, settings.check_space) {
-        enough_space(path, source.dump.plain_bytes)?;
+        enough_space(path, bytes)?;
     }
     let following = report.follow(&source.progress);
-    let contents = stop.or(write(&source, settings.output.as_deref(), settings.force)).await?;
+    let writing = write(&source, globals.as_deref(), settings.output.as_deref(), settings.force);
+    let contents = stop.or(writing).await?;
     drop(following);
 
     let whereto = settings.output.as_ref().map_or("stdout".to_owned(), |path| path.display().to_string());
-    let done = format!(
-        "fetched {} to {whereto}: {}, {} tables, {} rows; every digest agrees",
-        source.place(),
-        BinaryBytes(source.dump.plain_bytes),
-        contents.tables(),
-        contents.rows()
-    );
-    report.say(done);
+    let what = match &contents {
+        Some(contents) => {
+            format!("{}, {} tables, {} rows", BinaryBytes(bytes), contents.tables(), contents.rows())
+        }
+        None => BinaryBytes(bytes).to_string(),
+    };
+    let of = if settings.globals { "the roles of " } else { "" };
+    report.say(format!("fetched {of}{} to {whereto}: {what}; every digest agrees", source.place()));
     if settings.output.is_none() {
         return Ok(());
     }
@@ -49,16 +54,32 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         "",
         &json!({
             "id": source.place().id, "name": source.place().name, "output": whereto,
-            "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
-            "tables": contents.tables(), "rows": contents.rows(), "signature": source.backup.signature,
+            "plain_bytes": bytes, "stored_bytes": source.dump.stored_bytes,
+            "tables": contents.as_ref().map(Contents::tables), "rows": contents.as_ref().map(Contents::rows),
+            "signature": source.backup.signature,
         }),
     )
 }
 
-async fn write(source: &Source, output: Option<&Path>, force: bool) -> Result<crate::archive::Contents> {
+/// The server's roles, as SQL.
+async fn globals(source: &Source) -> Result<Vec<u8>> {
+    source.globals().await?.ok_or_else(|| {
+        let why = source.backup.manifest.globals;
+        Error::not_found(format!("{} holds no roles: they {why}", source.place()))
+    })
+}
+
+/// Puts the dump, or `instead` of it something else, where it shall be.
+async fn write(
+    source: &Source,
+    instead: Option<&[u8]>,
+    output: Option<&Path>,
+    force: bool,
+) -> Result<Option<Contents>> {
     let Some(path) = output else {
-        let mut stdout = tokio::io::stdout();
-        return source.stream(&mut stdout).await.map_err(|e| undelivered("stdout", e));
+        return deliver(source, instead, &mut tokio::io::stdout())
+            .await
+            .map_err(|e| undelivered("stdout", e));
     };
     let name = path.display().to_string();
     let unwritable = |e| undelivered(&name, Error::from_io(e, Kind::LocalFile, "write"));
@@ -67,12 +88,31 @@ async fn write(source: &Source, output: Option<&Path>, force: bool) -> Result<cr
     let temporary = tempfile::Builder::new().prefix(".pgstow-").suffix(".partial").tempfile_in(&folder);
     let (file, temporary) = temporary.map_err(unwritable)?.into_parts();
     let mut file = tokio::fs::File::from_std(file);
-    let contents = source.stream(&mut file).await.map_err(|e| undelivered(&name, e))?;
+    let contents = deliver(source, instead, &mut file).await.map_err(|e| undelivered(&name, e))?;
     file.flush().await.map_err(unwritable)?;
     file.sync_all().await.map_err(unwritable)?;
     let persisted = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
     persisted.map_err(|e| unwritable(e.error))?;
     Ok(contents)
+}
+
+async fn deliver(
+    source: &Source,
+    instead: Option<&[u8]>,
+    sink: &mut (impl AsyncWrite + Unpin + Send),
+) -> Result<Option<Contents>> {
+    let Some(bytes) = instead else {
+        return match source.kind() {
+            manifest::Kind::Postgres => source.stream(sink).await.map(Some),
+            manifest::Kind::Stream => source.bytes(sink).await.map(|()| None),
+        };
+    };
+    let written = async {
+        sink.write_all(bytes).await?;
+        sink.flush().await
+    };
+    written.await.map_err(|e| Error::local_file("write").because(e))?;
+    Ok(None)
 }
 
 /// Names the file, or stdout, that could not be written; other failures pass as they are.

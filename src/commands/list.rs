@@ -52,7 +52,7 @@ fn row(backup: &Backup) -> serde_json::Value {
         "plain_bytes": manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default(),
         "tables": manifest.totals.map(|totals| totals.tables),
         "rows": manifest.totals.map(|totals| totals.rows),
-        "database_bytes": manifest.postgres.as_ref().map(|postgres| postgres.database_bytes),
+        "database_bytes": manifest.postgres.as_ref().and_then(|postgres| postgres.database_bytes),
         "server_version": manifest.postgres.as_ref().map(|postgres| &postgres.server_version),
         "labels": manifest.labels,
         "signature": backup.signature,
@@ -71,7 +71,10 @@ fn table(backups: &[&Backup]) -> Table {
             manifest.id.to_string(),
             age(Timestamp::now().since(manifest.started_at)),
             BinaryBytes(manifest.stored_bytes()).to_string(),
-            postgres.map(|postgres| BinaryBytes(postgres.database_bytes).to_string()).unwrap_or_default(),
+            postgres
+                .and_then(|postgres| postgres.database_bytes)
+                .map(|bytes| BinaryBytes(bytes).to_string())
+                .unwrap_or_default(),
             manifest.totals.map(|totals| totals.tables.to_string()).unwrap_or_default(),
             manifest.totals.map(|totals| totals.rows.to_string()).unwrap_or_default(),
             postgres.map(|postgres| first_word(&postgres.server_version)).unwrap_or_default(),

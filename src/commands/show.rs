@@ -6,6 +6,7 @@ use super::tables;
 use crate::catalogue::{Backup, Signature};
 use crate::error::{Error, Result};
 use crate::inventory::Inventory;
+use crate::manifest::Kind;
 use crate::names::{MANIFEST, Timestamp};
 use crate::report::Report;
 use crate::settings;
@@ -71,6 +72,7 @@ fn text(store: &str, backup: &Backup) -> String {
     let mut line = |what: &str, value: String| lines.push((what.to_owned(), value));
     line("backup", manifest.id.to_string());
     line("name", manifest.name.to_string());
+    line("kind", manifest.kind.to_string());
     line("store", store.to_owned());
     line("folder", backup.place.key(""));
     let ago = age(Timestamp::now().since(manifest.started_at));
@@ -79,10 +81,15 @@ fn text(store: &str, backup: &Backup) -> String {
     if let Some(postgres) = &manifest.postgres {
         line("server", format!("PostgreSQL {}", postgres.server_version));
         line("dumped by", format!("pg_dump {}", postgres.pg_dump_version));
-        line("database", BinaryBytes(postgres.database_bytes).to_string());
+        if let Some(bytes) = postgres.database_bytes {
+            line("database", BinaryBytes(bytes).to_string());
+        }
     }
     if let Some(totals) = manifest.totals {
         line("holds", format!("{} tables, {} rows", totals.tables, totals.rows));
+    }
+    if manifest.kind == Kind::Postgres {
+        line("roles", manifest.globals.to_string());
     }
     for object in &manifest.objects {
         line(

@@ -7,10 +7,10 @@ use crate::catalogue::{self, Backup, Found};
 use crate::download::{self, download};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::{self, Inventory};
-use crate::manifest::{Encryption, Object};
+use crate::manifest::{self, Encryption, Object};
 use crate::names::{Name, Place};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
-use crate::pipeline::{self, Tally, Unpack, Unpacked, open};
+use crate::pipeline::{self, Tally, Unpack, Unpacked, Watch, open};
 use crate::progress::{Direction, Progress};
 use crate::settings;
 use crate::signing::VerifyKey;
@@ -20,6 +20,9 @@ use futures_util::TryStreamExt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use tokio::io::AsyncWrite;
+
+/// No server has so many roles, in bytes of SQL.
+const MOST_GLOBALS: u64 = 64 << 20;
 
 /// A backup that was found, with the keys to it.
 pub struct Source {
@@ -111,6 +114,11 @@ impl Source {
         &self.backup.place
     }
 
+    /// What it is a backup of.
+    pub fn kind(&self) -> manifest::Kind {
+        self.backup.manifest.kind
+    }
+
     /// The store it lies in.
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
@@ -141,11 +149,25 @@ impl Source {
         self.pass(&mut tokio::io::sink(), ArchiveWatch::with_digests(self.progress.clone())).await
     }
 
+    /// Streams the plaintext, whatever it is, into `sink`; the last bytes only after everything has agreed.
+    pub async fn bytes(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<()> {
+        self.pass_by(sink, &mut ()).await
+    }
+
     async fn pass(
         &self,
         sink: &mut (impl AsyncWrite + Unpin + Send),
         mut watch: ArchiveWatch,
     ) -> Result<Contents> {
+        self.pass_by(sink, &mut watch).await?;
+        watch.finish()
+    }
+
+    async fn pass_by(
+        &self,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+        watch: &mut dyn Watch,
+    ) -> Result<()> {
         let key = self.place().key(&self.dump.key);
         let fetched = Arc::clone(&self.progress.stored);
         let stored = download(Arc::clone(&self.store), &key, self.dump.stored_bytes, self.reading)
@@ -163,8 +185,8 @@ impl Source {
             agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
             agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
         };
-        pipeline::unpack(stored, how, &mut watch, sink, check).await.map_err(|e| self.explain(e))?;
-        watch.finish()
+        pipeline::unpack(stored, how, watch, sink, check).await.map_err(|e| self.explain(e))?;
+        Ok(())
     }
 }
 
@@ -193,8 +215,22 @@ impl Source {
     /// Reads the inventory, checked like everything else; `None` for a backup that has none.
     pub async fn inventory(&self) -> Result<Option<Inventory>> {
         let Some(object) = self.backup.manifest.inventory() else { return Ok(None) };
+        let plain = self.small(object, inventory::LARGEST).await?;
+        Inventory::from_bytes(&plain).map(Some).map_err(|e| self.explain(e))
+    }
+
+    /// Reads roles and memberships as SQL, checked like everything else; `None` for a backup that has none.
+    pub async fn globals(&self) -> Result<Option<Vec<u8>>> {
+        match self.backup.manifest.globals() {
+            Some(object) => self.small(object, MOST_GLOBALS).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads one of the objects beside the dump into memory; one larger than `limit` is not what it claims.
+    async fn small(&self, object: &Object, limit: u64) -> Result<Vec<u8>> {
         let key = self.place().key(&object.key);
-        if object.plain_bytes.max(object.stored_bytes) > inventory::LARGEST {
+        if object.plain_bytes.max(object.stored_bytes) > limit {
             return Err(Error::verify(format!("{key} is too large to be what its name says")));
         }
         let keys = self.keys()?;
@@ -203,18 +239,15 @@ impl Source {
             .map_err(|e| missing(e, &key))?;
         let pieces: Vec<Bytes> = pieces.try_collect().await?;
         let stored = Bytes::from(pieces.concat());
+        let what = object.key.split('.').next().unwrap_or_default();
         let read = async {
-            agree(
-                "inventory's stored bytes",
-                &Tally::of(&stored),
-                object.stored_bytes,
-                &object.stored_sha256,
-            )?;
+            let tally = Tally::of(&stored);
+            agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, &object.stored_sha256)?;
             let plain = open(stored.clone(), keys, object.plain_bytes).await?;
-            agree("inventory", &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
-            Inventory::from_bytes(&plain)
+            agree(what, &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
+            Ok(plain)
         };
-        read.await.map(Some).map_err(|e| self.explain(e))
+        read.await.map_err(|e| self.explain(e))
     }
 
     /// What opens this backup's objects; `None` where they were never encrypted.

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::pin::Pin;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -39,8 +39,8 @@ pub enum Failure {
         name: String,
         /// Its exit status.
         status: ExitStatus,
-        /// The last lines of its stderr, scrubbed.
-        lines: Vec<String>,
+        /// The last lines of its stderr, scrubbed; `None` where it spoke to people itself.
+        lines: Option<Vec<String>>,
     },
 }
 
@@ -50,7 +50,7 @@ impl Failure {
         match self {
             Failure::NotStarted(_) => false,
             Failure::Ended { lines, .. } => {
-                lines.iter().any(|line| words.iter().any(|word| line.contains(word)))
+                lines.iter().flatten().any(|line| words.iter().any(|word| line.contains(word)))
             }
         }
     }
@@ -70,11 +70,16 @@ impl From<Failure> for Error {
             Failure::NotStarted(error) => return error,
             Failure::Ended { name, status, lines } => (name, status, lines),
         };
+        // Who speaks to people itself is the user's, and no part of PostgreSQL.
+        let kind = if lines.is_some() { Kind::Postgres } else { Kind::Command };
         if let Some(signal) = status.signal() {
-            let error = Error::postgres(format!("{name} was killed by signal {signal}"));
+            let error = Error::new(kind, format!("{name} was killed by signal {signal}"));
             return if signal == 9 { error.hint("signal 9 often means that memory ran out") } else { error };
         }
         let code = status.code().unwrap_or_default();
+        let Some(lines) = lines else {
+            return Error::new(kind, format!("{name} failed (exit status {code})"));
+        };
         let error = Error::postgres(format!("{name} failed (exit status {code}): {}", gist(&name, &lines)));
         match advice::on(&lines) {
             Some(advice) => error.hint(advice),
@@ -89,16 +94,16 @@ pub struct Running {
     child: Option<Child>,
     group: Option<Pid>,
     name: String,
-    words: Words,
+    /// `None` where it speaks to people itself.
+    words: Option<Words>,
 }
 
 impl Running {
-    /// Starts it in a process group of its own, and drains its stderr.
+    /// Starts it in a process group of its own, and drains its stderr where that is piped.
     pub fn start(mut command: Command, name: String, secrets: Vec<Secret>) -> std::io::Result<Box<Self>> {
-        let mut child = command.stderr(Stdio::piped()).process_group(0).kill_on_drop(true).spawn()?;
+        let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let stderr = child.stderr.take().ok_or_else(|| std::io::Error::other("no stderr"))?;
-        let words = Words::drain(stderr, &name, secrets);
+        let words = child.stderr.take().map(|stderr| Words::drain(stderr, &name, secrets));
         Ok(Box::new(Self { child: Some(child), group, name, words }))
     }
 
@@ -123,12 +128,15 @@ impl Running {
             let what = format!("wait for {}: {error}", self.name);
             Failure::NotStarted(Error::new(Kind::Unexpected, what).because(error))
         })?;
-        self.words.ended().await;
+        if let Some(words) = &mut self.words {
+            words.ended().await;
+        }
+        let words = self.words.as_ref();
         if status.success() {
-            self.words.pass_on();
+            words.inspect(|words| words.pass_on());
             Ok(())
         } else {
-            Err(Failure::Ended { name: self.name.clone(), status, lines: self.words.lines() })
+            Err(Failure::Ended { name: self.name.clone(), status, lines: words.map(Words::lines) })
         }
     }
 

@@ -2,21 +2,22 @@
 //!
 //! The output is SQL for people and `psql`; nothing here reads it.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-use super::child::ChildOutput;
 use super::clients::Client;
 use super::conninfo::ConnInfo;
 use super::server::Server;
 
-/// Starts `pg_dumpall`; its exit status is checked at the end of the stream.
+/// Reads the globals of the server; they are small.
 ///
-/// Only a superuser may read the roles' passwords; for anybody else they are left out, and
-/// restored roles have none.
-pub fn globals(client: &Client, conn: &ConnInfo, server: &Server) -> Result<ChildOutput> {
-    let mut program = client.program("pg_dumpall").arg("--globals-only");
-    if !server.is_superuser {
+/// Only a superuser may read the roles' passwords. Without them anybody may read the rest, unless the
+/// server's owner forbade it.
+pub async fn globals(client: &Client, conn: &ConnInfo, server: &Server, passwords: bool) -> Result<Vec<u8>> {
+    // By the database we are let into: the usual one, postgres, may be closed to this role.
+    let database = format!("--database={}", server.database);
+    let mut program = client.program("pg_dumpall").arg("--globals-only").arg(database);
+    if !passwords {
         program = program.arg("--no-role-passwords");
     }
-    conn.dress(program).read()
+    conn.dress(program).run(b"").await.map_err(Error::from)
 }

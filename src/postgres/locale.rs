@@ -40,7 +40,9 @@ impl Locale {
             if following.next() != Some(&Word::Bare("=".into())) {
                 continue;
             }
-            let Some(Word::Bare(value) | Word::Name(value) | Word::Literal(value)) = following.next() else { break };
+            let Some(Word::Bare(value) | Word::Name(value) | Word::Literal(value)) = following.next() else {
+                break;
+            };
             let (Word::Bare(name), value) = (word, Some(value.clone())) else { continue };
             match name.to_ascii_uppercase().as_str() {
                 "ENCODING" => locale.encoding = value,

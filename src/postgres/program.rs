@@ -26,6 +26,8 @@ pub struct Program {
     name: Option<&'static str>,
     user: Option<User>,
     folder: Option<PathBuf>,
+    /// Whether it is the user's own command.
+    own: bool,
 }
 
 impl Program {
@@ -40,6 +42,7 @@ impl Program {
             name: None,
             user: None,
             folder: None,
+            own: false,
         }
     }
 
@@ -106,6 +109,14 @@ impl Program {
         self
     }
 
+    /// Treats it as the user's own command: it speaks to people itself, its arguments are told to nobody,
+    /// and when it fails that is `Kind::Command`.
+    #[must_use]
+    pub fn of_the_user(mut self) -> Self {
+        self.own = true;
+        self
+    }
+
     /// By which messages call it: its file's name, unless another was given.
     pub fn name(&self) -> String {
         if let Some(name) = self.name {
@@ -123,6 +134,12 @@ impl Program {
     /// Starts it and writes to its stdin; what it prints goes nowhere.
     pub fn write(self) -> Result<ChildInput> {
         ChildInput::of(self.start(Stdio::piped(), Stdio::null())?)
+    }
+
+    /// Starts it and writes to its stdin; what it prints goes where our own goes, or to stderr.
+    pub fn feed(self, to_stderr: bool) -> Result<ChildInput> {
+        let stdout = if to_stderr { Stdio::from(std::io::stderr()) } else { Stdio::inherit() };
+        ChildInput::of(self.start(Stdio::piped(), stdout)?)
     }
 
     /// Starts it, gives it `input`, and returns all it printed (meant for small answers).
@@ -145,13 +162,14 @@ impl Program {
     /// Starts it with these pipes.
     pub(super) fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
         let name = self.name();
-        let arguments = self.args.join(OsStr::new(" "));
+        let arguments = if self.own { "…".into() } else { self.args.join(OsStr::new(" ")) };
         tracing::debug!("start {} {}", self.path.display(), arguments.to_string_lossy());
         let mut command = Command::new(&self.path);
         for variable in self.without {
             command.env_remove(variable);
         }
         command.args(&self.args).envs(self.env).stdin(stdin).stdout(stdout);
+        command.stderr(if self.own { Stdio::inherit() } else { Stdio::piped() });
         if let Some(user) = &self.user {
             // Its other groups are given up too.
             command.uid(user.uid).gid(user.gid);
@@ -166,8 +184,8 @@ impl Program {
             }
         }
         Running::start(command, name, self.secrets).map_err(|error| {
-            let what = format!("cannot start {}: {error}", self.path.display());
-            Error::settings(what).because(error)
+            let kind = if self.own { Kind::Command } else { Kind::Settings };
+            Error::new(kind, format!("cannot start {}: {error}", self.path.display())).because(error)
         })
     }
 }

@@ -88,7 +88,7 @@ impl Psql {
         }
     }
 
-    fn program(&self) -> Program {
+    pub(super) fn program(&self) -> Program {
         let program = self.client.program("psql");
         self.conn.dress(program.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]))
     }

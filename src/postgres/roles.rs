@@ -273,7 +273,10 @@ impl Role {
 
 impl fmt::Debug for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Role").field("rights", &self.rights).field("login", &self.login).finish_non_exhaustive()
+        f.debug_struct("Role")
+            .field("rights", &self.rights)
+            .field("login", &self.login)
+            .finish_non_exhaustive()
     }
 }
 
@@ -337,7 +340,8 @@ mod tests {
     }
 
     fn app_of(superuser: bool, major: u32) -> Making {
-        KnownRoles::read(GLOBALS).making(&BTreeSet::from(["app".to_owned(), "unknown".to_owned()]), &ground(superuser, major))
+        KnownRoles::read(GLOBALS)
+            .making(&BTreeSet::from(["app".to_owned(), "unknown".to_owned()]), &ground(superuser, major))
     }
 
     #[test]
@@ -371,7 +375,9 @@ mod tests {
     #[test]
     fn others_make_what_they_may_and_say_the_rest() {
         let making = app_of(false, 17);
-        assert!(making.must[0].starts_with("CREATE ROLE \"Web, 1\" WITH LOGIN NOINHERIT CREATEDB CONNECTION"));
+        assert!(
+            making.must[0].starts_with("CREATE ROLE \"Web, 1\" WITH LOGIN NOINHERIT CREATEDB CONNECTION")
+        );
         assert_eq!(making.must[1], "GRANT \"Web, 1\" TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;");
         assert_eq!(
             making.left_out,

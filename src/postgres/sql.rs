@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn words_comments_and_commands() {
-        let text = "\\restrict abc; def\n-- a; comment\nSET \"a;b\" TO E'x\\\\y''z', 'w\n-- no comment'; -- end";
+        let text =
+            "\\restrict abc; def\n-- a; comment\nSET \"a;b\" TO E'x\\\\y''z', 'w\n-- no comment'; -- end";
         let (bare, name, literal) = (
             |text: &str| Word::Bare(text.into()),
             |text: &str| Word::Name(text.into()),

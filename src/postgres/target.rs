@@ -104,7 +104,17 @@ impl Target {
                 return Err(has_content(&name, &found));
             }
         }
-        Ok(Self { name, server, maintenance, psql, exists, created: false, owner: None, made_roles: Vec::new(), creating: None })
+        Ok(Self {
+            name,
+            server,
+            maintenance,
+            psql,
+            exists,
+            created: false,
+            owner: None,
+            made_roles: Vec::new(),
+            creating: None,
+        })
     }
 
     /// The server, as its maintenance database shows it.
@@ -228,7 +238,8 @@ impl Target {
     }
 
     async fn drop_made_roles(&mut self) -> Result<()> {
-        let names: Vec<String> = std::mem::take(&mut self.made_roles).iter().map(|name| identifier(name)).collect();
+        let names: Vec<String> =
+            std::mem::take(&mut self.made_roles).iter().map(|name| identifier(name)).collect();
         if names.is_empty() {
             return Ok(());
         }

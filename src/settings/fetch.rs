@@ -12,6 +12,8 @@ pub struct Fetch {
     pub source: Source,
     /// Where to put it; `None` is stdout.
     pub output: Option<PathBuf>,
+    /// Whether the server's roles are wanted instead of the dump.
+    pub globals: bool,
     /// Whether an existing file is replaced.
     pub force: bool,
     /// Whether free space is looked at first.
@@ -24,6 +26,7 @@ impl Fetch {
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
             output: (words.output != Path::new("-")).then_some(words.output),
+            globals: words.globals,
             force: words.force,
             check_space: !words.no_space_check,
         })

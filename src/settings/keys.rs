@@ -1,7 +1,7 @@
 //! Keys and passphrases: from files, variables or the terminal, never from the command line.
 
 use super::variable;
-use crate::cli::{BackupWords, OpenWords, TrustWords};
+use crate::cli::{OpenWords, ShippingWords, TrustWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
 use crate::signing::{SigningKey, VerifyKey};
@@ -17,7 +17,7 @@ pub enum Encryption {
     None,
 }
 
-pub(super) fn encryption(words: &BackupWords) -> Result<Encryption> {
+pub(super) fn encryption(words: &ShippingWords) -> Result<Encryption> {
     let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
     let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
     let passphrase = match (&words.passphrase_file, words.passphrase) {

@@ -4,6 +4,7 @@
 //! beats the settings file, the file beats the default.
 
 mod backup;
+mod command;
 mod fetch;
 mod file;
 mod fitting;
@@ -12,11 +13,13 @@ mod keys;
 mod list;
 mod reading;
 mod restore;
+mod shipping;
 mod show;
 mod store;
 mod verify;
 
-pub use backup::Backup;
+pub use backup::{Backup, Database, Producer, What};
+pub use command::{Command, Feed};
 pub use fetch::Fetch;
 pub use fitting::{Fitting, Profile, Roles};
 pub use keygen::Keygen;
@@ -24,6 +27,7 @@ pub use keys::Encryption;
 pub use list::List;
 pub use reading::{Reading, Select, Source};
 pub use restore::{ProofBy, Restore};
+pub use shipping::Shipping;
 pub use show::Show;
 pub use store::StoreSettings;
 pub use verify::{HowVerified, Rehearsal, Verify, Which};

@@ -27,13 +27,10 @@ pub struct Restore {
 impl Restore {
     /// Checks the words of `pgstow restore`.
     pub fn read(words: RestoreWords) -> Result<Self> {
-        let (target, clients) = server(&words.to, &words.server)?;
+        let (target, clients) = server(words.to.as_deref().unwrap_or_default(), &words.server)?;
         target.target_name()?;
-        let options = RestoreOptions {
-            no_owner: words.no_owner,
-            no_acl: words.no_acl,
-            ..RestoreOptions::default()
-        };
+        let options =
+            RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() };
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
             target,

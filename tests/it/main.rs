@@ -26,6 +26,7 @@ mod journey;
 mod opens_without_us;
 mod proof;
 mod secrets;
+mod sources;
 mod store_faults;
 mod stores;
 mod there;

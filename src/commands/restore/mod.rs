@@ -2,19 +2,22 @@
 //!
 //! When the data is there, it is proven: compared with the inventory, table by table. A database this run created goes when the run fails.
 
+mod command;
 mod parallel;
 mod parts;
 pub mod plan;
 mod single;
 
+pub use command::feed;
+
 use super::list::age;
 use super::proof;
 use super::source::Source;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
-use crate::manifest::Totals;
-use crate::postgres::clients::Clients;
+use crate::manifest::{self, Totals};
 use crate::postgres::Target;
+use crate::postgres::clients::Clients;
 use crate::report::Report;
 use crate::settings::{self, ProofBy};
 use crate::signal::Stop;
@@ -146,6 +149,13 @@ fn jobs(asked: Option<u8>, source: &Source) -> usize {
 /// The inventory, to share the work out by and to prove the restore with; read first, so that damage is
 /// found before data moves.
 async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
+    if source.kind() == manifest::Kind::Stream {
+        let place = source.place();
+        return Err(Error::usage(format!("{place} is a stream, and no database")).hint(format!(
+            "give it to a command: pgstow restore {} --name {} -- COMMAND",
+            place.id, place.name
+        )));
+    }
     match source.inventory().await {
         Ok(None) => {
             tracing::warn!("{} has no inventory: its rows will not be compared", source.place());

@@ -6,8 +6,8 @@
 
 use super::super::pieces::Pieces;
 use super::super::source::Source;
-use super::plan::{Plan, Wishes};
 use super::parts::{Part, after, before, fair_share, parts};
+use super::plan::{Plan, Wishes};
 use super::single;
 use crate::archive::Front;
 use crate::error::{Error, Kind, Result};

@@ -78,7 +78,13 @@ impl Wishes {
         fit.provide_roles(&front, self.known.as_ref(), target).await?;
         fit.give_database(&front, target).await?;
         let of_database = front.toc.of_database(target.name().as_bytes());
-        Ok(Plan { front, options: self.fitting.options.clone(), made_roles: fit.made_roles, left_out: fit.left_out, of_database })
+        Ok(Plan {
+            front,
+            options: self.fitting.options.clone(),
+            made_roles: fit.made_roles,
+            left_out: fit.left_out,
+            of_database,
+        })
     }
 }
 
@@ -140,7 +146,8 @@ impl Fit<'_> {
         if kind == "DEFAULT ACL" && is_of_a_service(&owner) && !self.ground.may_give_to(&owner) {
             return Some("default privileges of a service's own role");
         }
-        let extension = if kind == "EXTENSION" { &*name } else { name.strip_prefix("EXTENSION ").unwrap_or_default() };
+        let extension =
+            if kind == "EXTENSION" { &*name } else { name.strip_prefix("EXTENSION ").unwrap_or_default() };
         if only_a_service_has(extension) && !self.ground.has_extension(extension) {
             return Some("only the service that was dumped has it");
         }
@@ -173,7 +180,8 @@ impl Fit<'_> {
             if let Some(new) = map.get(name) {
                 return Some(new.clone().into_bytes());
             }
-            let owner = owner.as_deref().filter(|_| entry.owner() == Some(role) && !name.starts_with("pg_"))?;
+            let owner =
+                owner.as_deref().filter(|_| entry.owner() == Some(role) && !name.starts_with("pg_"))?;
             let not_for_all = entry.desc().is_some_and(|desc| OF_SUPERUSERS.contains(&desc));
             // Without an owner it stays with who makes it.
             let owner = if not_for_all && !self.ground.is_superuser(owner) { "" } else { owner };
@@ -211,7 +219,9 @@ impl Fit<'_> {
         let names: BTreeSet<String> = needed.keys().cloned().collect();
         let making = match (self.wishes.roles, known) {
             (Roles::Check, _) => Making::default(),
-            (Roles::Restore, Some(known)) => known.clone().renamed(&self.wishes.map).making(&names, &self.ground),
+            (Roles::Restore, Some(known)) => {
+                known.clone().renamed(&self.wishes.map).making(&names, &self.ground)
+            }
             (Roles::Create | Roles::Restore, _) => {
                 let lacking = |name: &&String| !self.ground.has_role(name) && !name.starts_with("pg_");
                 Making::plain(names.iter().filter(lacking), &self.ground)
@@ -234,8 +244,10 @@ impl Fit<'_> {
             None => Ok(()),
             Some((first, _)) => {
                 let me = &self.ground.me;
-                let all: Vec<String> =
-                    std::iter::once(first).chain(withheld.map(|(name, _)| name)).map(|name| identifier(name)).collect();
+                let all: Vec<String> = std::iter::once(first)
+                    .chain(withheld.map(|(name, _)| name))
+                    .map(|name| identifier(name))
+                    .collect();
                 Err(Error::postgres(format!(
                     "{} is not a member of roles to which it would have to give objects: {}",
                     identifier(me),
@@ -288,7 +300,9 @@ impl Fit<'_> {
             sum.named += uses.named;
         }
         match (sum.owns > 0, sum.granted > 0) {
-            (true, true) => solving.push("--owner NEW or --no-owner, with --no-acl, does without them".into()),
+            (true, true) => {
+                solving.push("--owner NEW or --no-owner, with --no-acl, does without them".into())
+            }
             (true, false) => solving.push("--owner NEW or --no-owner does without them".into()),
             (false, true) => solving.push("--no-acl does without them".into()),
             (false, false) => {}

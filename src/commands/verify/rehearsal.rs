@@ -149,7 +149,7 @@ impl Play<'_> {
         let dumped_by = version(|postgres| &postgres.pg_dump_version).unwrap_or_default();
         let dumped = version(|postgres| &postgres.server_version).unwrap_or(dumped_by);
         let server = self.clients.for_cluster(dumped, dumped_by)?;
-        let size = postgres.map_or(0, |postgres| postgres.database_bytes);
+        let size = postgres.and_then(|postgres| postgres.database_bytes).unwrap_or_default();
         if let Some(free) = cluster.free_space().filter(|free| *free < size) {
             tracing::warn!(
                 "the throw-away cluster has room for {}, and the database had {}: name a larger folder with --scratch",

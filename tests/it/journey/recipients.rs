@@ -180,7 +180,7 @@ fn unencrypted_only_when_asked_for_by_name() {
     let whole = fetch_with(&place, |command| command);
     assert!(whole.starts_with(b"PGDMP"));
     assert!(place.pgstow(&["show", "latest"]).succeeds().text().contains("readable by everyone"));
-    assert_eq!(place.keys().len(), 3);
+    assert_eq!(place.keys().len(), 4);
     assert!(place.key("dump.zst").ends_with("/dump.zst"));
 }
 

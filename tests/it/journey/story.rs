@@ -40,7 +40,7 @@ fn story(kind: &str, place: &Place, cluster: &Cluster, database: &str) {
 
     // What lies there: the dump, its inventory and the manifest, nothing else, and nothing half-way.
     let folder = format!("{database}/{id}");
-    let objects = ["dump.zst.age", "inventory.json.zst.age", "manifest.json"];
+    let objects = ["dump.zst.age", "globals.sql.zst.age", "inventory.json.zst.age", "manifest.json"];
     assert_eq!(place.keys(), objects.map(|object| format!("{folder}/{object}")), "{kind}");
     assert_eq!(place.get(&place.key("dump.zst.age")).len() as u64, made["objects"][0]["stored_bytes"]);
     if let Place::S3(s3) = place {

@@ -42,7 +42,7 @@ impl Behind {
         let run = run.assert_success();
         let id = run.text().trim().to_owned();
         assert_eq!(self.direct.listed(), [id.as_str()]);
-        assert_eq!(self.direct.keys().len(), 3, "{:?}", self.direct.keys());
+        assert_eq!(self.direct.keys().len(), 4, "{:?}", self.direct.keys());
         assert!(self.direct.unfinished().is_empty());
         is_whole(Source::shared(), &self.direct, &id);
         run
@@ -180,7 +180,11 @@ fn the_signature_is_refused() {
     let run = backup(Source::shared(), &bucket.broken).env("PGSTOW_SIGNING_KEY", key).run();
     bucket.holds_nothing(run).says("access to bucket pgstow is denied");
     assert_eq!(bucket.proxy.count(Operation::CompleteUpload), 1);
-    assert_eq!(bucket.proxy.count(Operation::Put), 2, "after the inventory; the manifest must not follow");
+    assert_eq!(
+        bucket.proxy.count(Operation::Put),
+        3,
+        "after globals and inventory; the manifest must not follow"
+    );
 }
 
 #[test]
@@ -190,7 +194,7 @@ fn the_inventory_is_refused() {
         Rule::new(Operation::Put, Fault::Answer(403, "AccessDenied")).key_end("/inventory.json.zst.age");
     let run = bucket.with_rule(rule);
     bucket.holds_nothing(run).says("access to bucket pgstow is denied");
-    assert_eq!(bucket.proxy.count(Operation::Put), 1, "the manifest must not follow");
+    assert_eq!(bucket.proxy.count(Operation::Put), 2, "after the globals; the manifest must not follow");
 }
 
 /// Where nothing can be taken back, the dump stays, and is no backup all the same.
@@ -202,7 +206,7 @@ fn a_dump_without_its_manifest_is_no_backup() {
     let run = bucket.with_rule(rule).assert_failure(Kind::Store);
     run.says("stays there, and is no backup without its manifest");
     let keys = bucket.direct.keys();
-    let [left, _inventory] = &keys[..] else { panic!("{keys:?}") };
+    let [left, _globals, _inventory] = &keys[..] else { panic!("{keys:?}") };
     let [_name, id, "dump.zst.age"] = left.split('/').collect::<Vec<_>>()[..] else { panic!("{left}") };
     assert!(bucket.direct.listed().is_empty());
     for id in [id, "latest"] {

@@ -1,0 +1,64 @@
+//! `pgstow backup`: into the store, encrypted, visible only when it is whole.
+
+mod database;
+mod every;
+mod shipment;
+mod stream;
+
+use super::list::age;
+use crate::error::Result;
+use crate::manifest::Totals;
+use crate::report::Report;
+use crate::settings::{self, What};
+use crate::signal::Stop;
+use database::Roles;
+use indicatif::BinaryBytes;
+use serde_json::{Value, json};
+use shipment::Delivered;
+
+/// Runs `pgstow backup`.
+pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
+    let shipping = &settings.shipping;
+    let delivered = match &settings.what {
+        What::Every { each, exclude } => return every::back_up(each, exclude, shipping, report, stop).await,
+        What::Database(database) => {
+            database::back_up(database, shipping, &Roles::new(), report, stop).await?
+        }
+        What::Stream { name, producer } => stream::back_up(name, producer, shipping, report, stop).await?,
+    };
+    say_done(report, &delivered);
+    report.answer(&delivered.manifest.id, &document(&delivered))
+}
+
+fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) {
+    let plain = manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default();
+    let counted = manifest.totals.map(|Totals { tables, rows }| format!("{tables} tables, {rows} rows, "));
+    report.say(format!(
+        "stored {} of {}: {}{} of {} in {} stored, {}",
+        manifest.id,
+        manifest.name,
+        counted.unwrap_or_default(),
+        BinaryBytes(plain),
+        manifest.kind.dump(),
+        BinaryBytes(manifest.stored_bytes()),
+        age(manifest.duration()),
+    ));
+    if !*read_back {
+        report.say("the key may not read: size and checksum are those the store gave on completion");
+    }
+}
+
+/// What programs are told.
+fn document(Delivered { manifest, read_back }: &Delivered) -> Value {
+    json!({
+        "id": manifest.id,
+        "name": manifest.name,
+        "objects": manifest.objects,
+        "plain_bytes": manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default(),
+        "stored_bytes": manifest.stored_bytes(),
+        "duration_s": manifest.duration().as_secs_f64(),
+        "tables": manifest.totals.map(|totals| totals.tables),
+        "rows": manifest.totals.map(|totals| totals.rows),
+        "read_back": read_back,
+    })
+}

@@ -1,0 +1,67 @@
+//! Every database of a server: one backup each, and one that fails does not take the others along.
+
+use crate::scene::{Keys, Place, fresh};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+
+/// A server with three databases of users, and one that is closed.
+fn server() -> Cluster {
+    let cluster = Cluster::start(Major::Distribution);
+    for name in ["app", "shop", "test_1", "closed"] {
+        cluster.psql("postgres", &format!("CREATE DATABASE {name}"));
+        cluster.psql(name, "CREATE TABLE t AS SELECT generate_series(1, 10) n");
+    }
+    cluster.psql("postgres", "ALTER DATABASE closed ALLOW_CONNECTIONS false");
+    cluster
+}
+
+fn names(place: &Place) -> Vec<String> {
+    let listed = place.pgstow(&["list", "--json"]).succeeds().json();
+    listed.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_database_is_backed_up_on_its_own() {
+    let (cluster, place) = (server(), Place::folder());
+    let url = cluster.url("postgres");
+    let words = ["backup", "--all-databases", "--recipient", &Keys::shared().recipient, &url];
+    let made = place.pgstow(&words).args(["--json", "--exclude", "test_*", "--exclude", "postgres"]);
+    let made = made.succeeds().json();
+    assert_eq!(made.as_array().unwrap().len(), 2);
+    assert_eq!(names(&place), ["app", "shop"]);
+    assert_eq!(place.keys().iter().filter(|key| key.ends_with("/globals.sql.zst.age")).count(), 2);
+    let copy = fresh("shop");
+    place.opens(&["restore", "latest", "--name", "shop", "--to", &cluster.url(&copy)]).succeeds();
+    assert_eq!(cluster.text_of(&copy), cluster.text_of("shop"));
+    cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+
+    let place = Place::folder();
+    place.pgstow(&words).args(["--name", "prod"]).succeeds();
+    assert_eq!(names(&place), ["prod/app", "prod/postgres", "prod/shop", "prod/test_1"]);
+    place.pgstow(&words).args(["--exclude", "*"]).fails(Kind::Usage).says("no database is left");
+}
+
+#[test]
+fn one_that_fails_is_told_and_the_others_are_made() {
+    let (cluster, place) = (server(), Place::folder());
+    cluster.psql("postgres", "CREATE ROLE reader LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data");
+    cluster.psql("shop", "ALTER TABLE t ENABLE ROW LEVEL SECURITY");
+    let url = format!("postgres://reader:secret@127.0.0.1:{}/postgres", cluster.port);
+    let words = ["backup", "--all-databases", "--json", "--recipient", &Keys::shared().recipient, &url];
+    let run = place.pgstow(&words).fails(Kind::Postgres).says("1 of 4 databases were not backed up");
+    let run = run.says("shop was not backed up").says("BYPASSRLS");
+    assert_eq!(names(&place), ["app", "postgres", "test_1"]);
+    let failed: Vec<_> =
+        run.json().as_array().unwrap().iter().filter(|made| made["exit_code"] == 11).cloned().collect();
+    assert_eq!(failed[0]["database"], "shop");
+}
+
+#[test]
+fn words_that_do_not_fit_together_are_refused() {
+    let place = Place::folder();
+    let words = |words: &[&str]| {
+        place.pgstow(&["backup", "--recipient", &Keys::shared().recipient]).args(words).fails(Kind::Usage)
+    };
+    words(&["--all-databases", "--name", "a", "--", "true"]).says("contradict each other");
+    words(&["--exclude", "a", "postgres://h/db"]).says("--exclude-table");
+}

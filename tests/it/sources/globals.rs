@@ -1,0 +1,93 @@
+//! The server's roles come along where they can be read, and where not it is said and recorded.
+
+use crate::harness::Run;
+use crate::scene::{Keys, Place, fresh};
+use crate::servers::postgres::{Cluster, Major, PASSWORD};
+use pgstow::error::Kind;
+use std::os::unix::fs::PermissionsExt;
+use tempfile::TempDir;
+
+/// A small database that belongs to a role of its own; the role's name is the database's.
+fn owned(cluster: &Cluster) -> String {
+    let name = fresh("owned");
+    cluster.psql("postgres", &format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'"));
+    cluster.psql("postgres", &format!("CREATE DATABASE {name} OWNER {name}"));
+    cluster.psql(&name, &format!("SET ROLE {name}; CREATE SCHEMA s; CREATE TABLE s.t (n int)"));
+    name
+}
+
+/// The URL of the database for its owner.
+fn as_owner(cluster: &Cluster, name: &str) -> String {
+    format!("postgres://{name}:{PASSWORD}@127.0.0.1:{}/{name}", cluster.port)
+}
+
+#[track_caller]
+fn backup(place: &Place, url: &str, words: &[&str]) -> Run {
+    place.pgstow(&["backup", url, "--recipient", &Keys::shared().recipient]).args(words).succeeds()
+}
+
+fn manifest(place: &Place) -> serde_json::Value {
+    place.pgstow(&["show", "latest", "--json"]).succeeds().json()
+}
+
+fn globals(place: &Place) -> String {
+    place.opens(&["fetch", "latest", "--globals", "-o", "-"]).succeeds().text()
+}
+
+#[test]
+fn roles_come_along_and_passwords_only_when_asked_for() {
+    for major in Major::ALL {
+        let cluster = Cluster::shared(major);
+        let (name, place) = (owned(cluster), Place::folder());
+        backup(&place, &cluster.url(&name), &[]);
+        assert_eq!(manifest(&place)["globals"], "stored");
+        assert!(place.keys().iter().any(|key| key.ends_with("/globals.sql.zst.age")));
+        let sql = globals(&place);
+        assert!(sql.contains(&format!("CREATE ROLE {name};")) && !sql.contains("PASSWORD"), "{sql}");
+
+        let place = Place::folder();
+        backup(&place, &cluster.url(&name), &["--role-passwords"]);
+        let sql = globals(&place);
+        assert!(sql.contains("PASSWORD 'SCRAM-SHA-256$"), "{sql}");
+        place.opens(&["verify", "latest"]).succeeds();
+    }
+}
+
+#[test]
+fn a_role_without_rights_gets_what_it_may_read() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let (name, place) = (owned(cluster), Place::folder());
+    let run = backup(&place, &as_owner(cluster, &name), &["--role-passwords"]);
+    run.says("the roles are stored without their passwords").says("permission denied");
+    assert_eq!(manifest(&place)["globals"], "stored");
+    assert!(!globals(&place).contains("PASSWORD"));
+}
+
+#[test]
+fn roles_that_may_not_be_read_are_said_and_recorded() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let (name, place) = (owned(cluster), Place::folder());
+    cluster.psql(&name, "REVOKE SELECT ON pg_catalog.pg_auth_members FROM PUBLIC");
+    let url = as_owner(cluster, &name);
+    backup(&place, &url, &[]).says("goes on without the server's roles").says("permission denied");
+    assert_eq!(manifest(&place)["globals"], "not-readable");
+    place.pgstow(&["show", "latest"]).succeeds();
+    place.opens(&["verify", "latest"]).succeeds();
+    let none = place.opens(&["fetch", "latest", "--globals", "-o", "-"]).fails(Kind::NotFound);
+    none.says("holds no roles: they could not be read");
+}
+
+#[test]
+fn a_missing_pg_dumpall_is_said_and_recorded() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let (name, place, folder) = (owned(cluster), Place::folder(), TempDir::new().unwrap());
+    for program in ["pg_dump", "pg_restore", "psql"] {
+        let path = folder.path().join(program);
+        std::fs::write(&path, format!("#!/bin/sh\nexec {}/{program} \"$@\"\n", cluster.bin().display()))
+            .unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let run = backup(&place, &cluster.url(&name), &["--pg-bin", folder.path().to_str().unwrap()]);
+    run.says("goes on without the server's roles").says("pg_dumpall");
+    assert_eq!(manifest(&place)["globals"], "not-taken");
+}
