@@ -36,14 +36,17 @@ impl Toc {
     pub fn role_uses(&self) -> BTreeMap<Vec<u8>, Uses> {
         let mut uses = BTreeMap::<Vec<u8>, Uses>::new();
         for entry in self.entries() {
-            if let Some(owner) = entry.owner().filter(|owner| !owner.is_empty()) {
+            // pg_restore gives objects to their owners; what hangs on them, and has no end of its own, goes along.
+            let is_object = entry.drop_statement().is_some_and(|statement| !statement.is_empty());
+            if let Some(owner) = entry.owner().filter(|owner| is_object && !owner.is_empty()) {
                 uses.entry(owner.to_vec()).or_default().owns += 1;
             }
             let (desc, statement) = (entry.desc().unwrap_or_default(), entry.defn().unwrap_or_default());
             for (role, _) in named(desc, statement) {
+                let its_own = entry.owner() == Some(&role);
                 let of_role = uses.entry(role).or_default();
                 match desc {
-                    b"DEFAULT ACL" => of_role.defaults += 1,
+                    b"DEFAULT ACL" if its_own => of_role.defaults += 1,
                     b"POLICY" | b"USER MAPPING" => of_role.named += 1,
                     _ => of_role.granted += 1,
                 }
@@ -192,7 +195,9 @@ mod tests {
         let sample = Sample::new(16, vec![Data::None; entries.len()]);
         let mut front = Front::read(&sample.preamble()).unwrap();
         let entry = |(entry, (desc, defn, owner)): (&TocEntry, &(&str, &str, &str))| {
-            entry.with(Field::Desc, desc.as_bytes()).with_defn(defn.as_bytes()).with_owner(owner.as_bytes())
+            let drop = if *desc == "TABLE" { "DROP …" } else { "" };
+            let entry = entry.with(Field::Desc, desc.as_bytes()).with(Field::Drop, drop.as_bytes());
+            entry.with_defn(defn.as_bytes()).with_owner(owner.as_bytes())
         };
         front.toc.entries = Arc::new(front.toc.entries().iter().zip(entries).map(entry).collect());
         // As whoever reads it next does.
@@ -216,7 +221,7 @@ mod tests {
         assert_eq!(after.to_bytes(), front(&expected).to_bytes());
 
         let uses = Front::read(&after.to_bytes()).unwrap().toc.role_uses();
-        assert_eq!(uses[&b"new \"boss\""[..]], Uses { owns: 2, granted: 1, ..Uses::default() });
+        assert_eq!(uses[&b"new \"boss\""[..]], Uses { owns: 1, granted: 1, ..Uses::default() });
         assert_eq!(uses[&b"reader"[..]], Uses { granted: 1, ..Uses::default() });
         assert_eq!(uses.len(), 2);
     }

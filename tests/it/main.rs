@@ -25,6 +25,7 @@ mod inventory;
 mod journey;
 mod opens_without_us;
 mod proof;
+mod roles;
 mod secrets;
 mod sources;
 mod store_faults;
