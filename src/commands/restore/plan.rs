@@ -230,37 +230,32 @@ impl Fit<'_> {
         if !making.names.is_empty() {
             self.make(making, target).await?;
         }
-        let missing = needed.iter().filter(|(name, _)| !self.ground.has_role(name));
-        let missing: Vec<String> = missing.map(|(name, uses)| with_uses(name, *uses)).collect();
+        let missing: BTreeMap<&String, Uses> = needed
+            .iter()
+            .filter(|(name, _)| !self.ground.has_role(name))
+            .map(|(name, uses)| (name, *uses))
+            .collect();
         if !missing.is_empty() {
-            return Err(self.missing(&missing, &needed));
+            return Err(self.missing(&missing));
         }
-        let theirs = needed.iter().filter(|(_, uses)| uses.owns + uses.defaults > 0);
-        let mut withheld = theirs.filter(|(name, _)| {
-            // To whom it belongs already it need not be given.
-            !self.ground.may_give_to(name) && !name.starts_with("pg_")
-        });
-        match withheld.next() {
-            None => Ok(()),
-            Some((first, _)) => {
-                let me = &self.ground.me;
-                let all: Vec<String> = std::iter::once(first)
-                    .chain(withheld.map(|(name, _)| name))
-                    .map(|name| identifier(name))
-                    .collect();
-                Err(Error::postgres(format!(
-                    "{} is not a member of roles to which it would have to give objects: {}",
-                    identifier(me),
-                    told(&all)
-                ))
-                .hint(format!(
-                    "somebody who may can say GRANT {} TO {}; or give everything to one role with --owner, \
-                     to the restoring one with --no-owner, or to another with --map-role {first}=NEW",
-                    told(&all),
-                    identifier(me)
-                )))
-            }
-        }
+        self.check_memberships(&needed)
+    }
+
+    /// Looks whether the restoring role may give all others what is theirs.
+    fn check_memberships(&self, needed: &BTreeMap<String, Uses>) -> Result<()> {
+        // To the system's own roles only belongs what does so everywhere.
+        let withheld = |(name, uses): &(&String, &Uses)| {
+            uses.owns + uses.defaults > 0 && !self.ground.may_give_to(name) && !name.starts_with("pg_")
+        };
+        let withheld: Vec<&String> = needed.iter().filter(withheld).map(|(name, _)| name).collect();
+        let Some(first) = withheld.first() else { return Ok(()) };
+        let me = identifier(&self.ground.me);
+        let all = told(&withheld.iter().map(|name| identifier(name)).collect::<Vec<_>>());
+        let what = format!("{me} is not a member of roles to which it would have to give objects: {all}");
+        Err(Error::postgres(what).hint(format!(
+            "somebody who may can say GRANT {all} TO {me}; or give everything to one role with --owner, to the \
+             restoring one with --no-owner, or to another with --map-role {first}=NEW"
+        )))
     }
 
     async fn make(&mut self, making: Making, target: &mut Target) -> Result<()> {
@@ -282,37 +277,28 @@ impl Fit<'_> {
     }
 
     /// Says which roles are missing, and what can be done about it.
-    fn missing(&self, missing: &[String], needed: &BTreeMap<String, Uses>) -> Error {
-        let lacking = |(name, _): &(&String, &Uses)| !self.ground.has_role(name);
-        let all = needed.iter().filter(lacking);
-        let mut solving = Vec::new();
+    fn missing(&self, missing: &BTreeMap<&String, Uses>) -> Error {
+        let mut solutions = Vec::new();
         if self.wishes.roles == Roles::Check {
-            solving.push("--roles restore makes them as they were on the source".to_owned());
-            solving.push("--roles create makes them for nobody to log in as".to_owned());
+            solutions.push("--roles restore makes them as they were on the source".to_owned());
+            solutions.push("--roles create makes them for nobody to log in as".to_owned());
         }
-        let mut sum = Uses::default();
-        for (name, uses) in all {
-            if solving.len() < 3 && !solving.iter().any(|flag| flag.starts_with("--map-role")) {
-                solving.push(format!("--map-role {name}=NEW puts another in its place"));
-            }
-            sum.owns += uses.owns;
-            sum.granted += uses.granted + uses.defaults;
-            sum.named += uses.named;
+        if let Some(name) = missing.keys().next() {
+            solutions.push(format!("--map-role {name}=NEW puts another in the place of one"));
         }
-        match (sum.owns > 0, sum.granted > 0) {
-            (true, true) => {
-                solving.push("--owner NEW or --no-owner, with --no-acl, does without them".into())
-            }
-            (true, false) => solving.push("--owner NEW or --no-owner does without them".into()),
-            (false, true) => solving.push("--no-acl does without them".into()),
-            (false, false) => {}
+        let any = |count: fn(&Uses) -> usize| missing.values().any(|uses| count(uses) > 0);
+        let (owners, grants) = (any(|uses| uses.owns), any(|uses| uses.granted + uses.defaults));
+        // Nothing leaves out a policy for a role.
+        if !any(|uses| uses.named) {
+            solutions.push(match (owners, grants) {
+                (true, true) => "--owner NEW or --no-owner, with --no-acl, does without them".into(),
+                (true, false) => "--owner NEW or --no-owner does without them".into(),
+                (false, _) => "--no-acl does without them".into(),
+            });
         }
-        if sum.named > 0 {
-            // Nothing leaves these out.
-            solving.retain(|flag| !flag.contains("does without"));
-        }
-        Error::postgres(format!("the target server lacks roles that the backup needs: {}", told(missing)))
-            .hint(solving.join("; "))
+        let names: Vec<String> = missing.iter().map(|(name, uses)| with_uses(name, *uses)).collect();
+        Error::postgres(format!("the target server lacks roles that the backup needs: {}", told(&names)))
+            .hint(solutions.join("; "))
     }
 
     /// Says to whom a database that will be made belongs: to whom it did, where that is possible.
@@ -336,18 +322,18 @@ impl Fit<'_> {
 
 /// A role and what it is needed for: `"app" (owns 3 objects, in 1 policy)`.
 fn with_uses(name: &str, uses: Uses) -> String {
-    let count = |count: usize, one: &str, many: &str| match count {
-        0 => None,
-        1 => Some(format!("{} {}", one, "")),
-        more => Some(many.replace('#', &more.to_string())),
-    };
     let parts = [
-        count(uses.owns, "owns 1 object", "owns # objects"),
-        count(uses.granted, "in 1 grant", "in # grants"),
-        count(uses.defaults, "has 1 default privilege", "has # default privileges"),
-        count(uses.named, "in 1 policy", "in # policies"),
+        ("owns", uses.owns, "object", "objects"),
+        ("in", uses.granted, "grant", "grants"),
+        ("has", uses.defaults, "default privilege", "default privileges"),
+        ("in", uses.named, "policy", "policies"),
     ];
-    let parts: Vec<String> = parts.into_iter().flatten().map(|part| part.trim().to_owned()).collect();
+    let told = |(verb, count, one, many): (&str, usize, &str, &str)| match count {
+        0 => None,
+        1 => Some(format!("{verb} 1 {one}")),
+        _ => Some(format!("{verb} {count} {many}")),
+    };
+    let parts: Vec<String> = parts.into_iter().filter_map(told).collect();
     format!("{} ({})", identifier(name), parts.join(", "))
 }
 
