@@ -25,6 +25,11 @@ pub struct Front {
 }
 
 impl Front {
+    /// Whether nothing is restored from it.
+    pub fn is_empty(&self) -> bool {
+        self.toc.entries().iter().all(TocEntry::is_setting)
+    }
+
     /// Reads the bytes before an archive's first block.
     ///
     /// # Errors
@@ -88,6 +93,12 @@ impl TocEntry {
     /// Whether it grants or revokes; `pg_restore` leaves these until everything else is there.
     pub fn is_grant(&self) -> bool {
         matches!(self.desc(), Some(b"ACL" | b"ACL LANGUAGE" | b"DEFAULT ACL"))
+    }
+
+    /// Whether it comes behind the grants: what may need them, and what would watch them being made.
+    pub fn is_last(&self) -> bool {
+        matches!(self.desc(), Some(b"MATERIALIZED VIEW DATA" | b"EVENT TRIGGER"))
+            || self.tag().is_some_and(|tag| tag.starts_with(b"EVENT TRIGGER "))
     }
 }
 

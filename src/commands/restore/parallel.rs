@@ -6,7 +6,7 @@
 
 use super::super::pieces::Pieces;
 use super::super::source::Source;
-use super::parts::{Part, after, before, fair_share, parts};
+use super::parts::{Part, after, before, fair_share, grants, last, parts};
 use super::plan::{Plan, Wishes};
 use super::single;
 use crate::archive::Front;
@@ -51,15 +51,12 @@ pub async fn restore(
     let front = Front::read(&inventory.archive.preamble)?;
     let (client, plan) = single::prepare(&front, clients, target, wishes).await?;
     let Plan { front, options, .. } = &plan;
-    let after = without_data(&after(front))?;
+    let (after, last) = (without_data(&after(front))?, last(front));
+    let last = if last.is_empty() { None } else { Some(without_data(&last)?) };
     let pieces = Pieces::of(source).await?;
     let target = &*target;
 
-    let mut pg_restore = pg_restore(client, target.conn(), options)?;
-    let fed = pg_restore.write_all(&before(front).to_bytes()).await;
-    pg_restore.finish().await?;
-    fed.map_err(stopped_reading)?;
-
+    in_order(&before(front), client, target, options).await?;
     let worker = Worker { source, inventory, front, pieces: &pieces, client, target, options };
     let mut loading = stream::iter(parts(inventory, front, fair_share(inventory, jobs)))
         .map(|part| worker.load_at_last(part))
@@ -69,7 +66,19 @@ pub async fn restore(
 
     source.progress.now_passing("indexes and constraints".into());
     restore_file(client, target.conn(), options, jobs, after.path()).await?;
+    in_order(&grants(front), client, target, options).await?;
+    if let Some(last) = last {
+        restore_file(client, target.conn(), options, jobs, last.path()).await?;
+    }
     Ok(plan)
+}
+
+/// Restores entries without data one after the other, in one transaction.
+async fn in_order(front: &Front, client: &Client, target: &Target, options: &RestoreOptions) -> Result<()> {
+    let mut pg_restore = pg_restore(client, target.conn(), options)?;
+    let fed = pg_restore.write_all(&front.to_bytes()).await;
+    pg_restore.finish().await?;
+    fed.map_err(stopped_reading)
 }
 
 /// Puts entries into a temporary file, since only a file can be read by several connections. There is no
