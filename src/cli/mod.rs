@@ -3,6 +3,7 @@
 //! Every flag has an environment variable; secrets have only a variable or a file, never a flag,
 //! because everyone on a machine can read a process's arguments.
 
+mod after;
 mod backup;
 mod fetch;
 mod fitting;
@@ -15,6 +16,7 @@ mod show;
 mod values;
 mod verify;
 
+pub use after::AfterWords;
 pub use backup::BackupWords;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;

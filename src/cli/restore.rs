@@ -1,5 +1,6 @@
 //! The words of `pgstow restore`.
 
+use super::after::AfterWords;
 use super::fitting::FittingWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords};
 use clap::Args;
@@ -36,6 +37,9 @@ pub struct RestoreWords {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub fitting: FittingWords,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub after: AfterWords,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub store: StoreWords,

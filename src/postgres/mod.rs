@@ -15,6 +15,7 @@ pub mod databases;
 pub mod dump;
 mod extra;
 pub mod globals;
+pub mod grants;
 pub mod ground;
 mod locale;
 

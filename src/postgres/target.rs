@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use super::child::Failure;
 use super::clients::{Client, Version};
 use super::conninfo::ConnInfo;
+use super::grants::Grant;
 use super::ground::Ground;
 use super::locale::Locale;
 use super::psql::{self, NO_CONNECTION, Psql};
@@ -45,6 +46,7 @@ pub struct Target {
     created: bool,
     owner: Option<String>,
     made_roles: Vec<String>,
+    closed: bool,
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
 }
 
@@ -113,6 +115,7 @@ impl Target {
             created: false,
             owner: None,
             made_roles: Vec::new(),
+            closed: false,
             creating: None,
         })
     }
@@ -185,6 +188,31 @@ impl Target {
         Ok(())
     }
 
+    /// Lets nobody but its owner connect to the database that will be created, until it is opened.
+    pub fn keep_closed(&mut self) {
+        self.closed = true;
+    }
+
+    /// Opens the database to others again, as far as its grants let them.
+    pub async fn open_to_others(&self) -> Result<()> {
+        if !(self.closed && self.created) {
+            return Ok(());
+        }
+        self.maintenance
+            .execute(&format!("GRANT CONNECT ON DATABASE {} TO PUBLIC;", identifier(&self.name)))
+            .await
+    }
+
+    /// Grants a role something on all that is in the database.
+    pub async fn grant(&self, role: &str, grant: Grant) -> Result<()> {
+        self.psql.execute(&grant.script(role, &self.name)).await
+    }
+
+    /// Runs a statement about the database, not in it.
+    pub async fn say_of_database(&self, statement: &str) -> Result<()> {
+        self.maintenance.execute(statement).await
+    }
+
     /// Creates the database unless it exists (and is empty).
     pub async fn create(&mut self, locale: &Locale) -> Result<()> {
         if self.exists {
@@ -194,6 +222,11 @@ impl Target {
         let mut statement = locale.create_database(&self.name, self.version().major);
         if let Some(owner) = &self.owner {
             statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
+        }
+        if self.closed {
+            // A second statement: a database cannot be made in a transaction.
+            statement
+                .push_str(&format!("\nREVOKE CONNECT ON DATABASE {} FROM PUBLIC;", identifier(&self.name)));
         }
         let maintenance = self.maintenance.clone();
         // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.

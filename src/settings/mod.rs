@@ -3,6 +3,7 @@
 //! Nothing outside this folder reads a flag or the environment. A flag beats a variable, a variable
 //! beats the settings file, the file beats the default.
 
+mod after;
 mod backup;
 mod command;
 mod fetch;
@@ -18,6 +19,7 @@ mod show;
 mod store;
 mod verify;
 
+pub use after::{After, Script};
 pub use backup::{Backup, Database, Producer, What};
 pub use command::{Command, Feed};
 pub use fetch::Fetch;

@@ -1,6 +1,6 @@
 //! The settings of `pgstow restore`.
 
-use super::{Fitting, Source, server};
+use super::{After, Fitting, Source, server};
 use crate::cli::RestoreWords;
 use crate::error::Result;
 use crate::postgres::{ConnInfo, RestoreOptions, clients::Search};
@@ -16,6 +16,8 @@ pub struct Restore {
     pub jobs: Option<u8>,
     /// How it is fitted to the server.
     pub fitting: Fitting,
+    /// What is done in it before anybody sees it.
+    pub after: After,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
     /// How what was restored is proven.
@@ -36,6 +38,7 @@ impl Restore {
             target,
             jobs: words.jobs,
             fitting: Fitting::read(words.fitting, options)?,
+            after: After::read(words.after)?,
             clients,
             proof: ProofBy::read(&words.proof),
             keep_failed: words.keep_failed,

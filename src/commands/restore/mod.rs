@@ -2,6 +2,7 @@
 //!
 //! When the data is there, it is proven: compared with the inventory, table by table. A database this run created goes when the run fails.
 
+mod after;
 mod command;
 mod parallel;
 mod parts;
@@ -36,7 +37,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     settings.fitting.options.check()?;
     let source = stop.or(Source::find(settings.source)).await?;
     let inventory = stop.or(inventory(&source, settings.proof != ProofBy::Nothing)).await?;
-    let wishes = stop.or(Wishes::of(settings.fitting, &source)).await?;
+    let wishes = stop.or(Wishes::of(settings.fitting, settings.after, &source)).await?;
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
     if settings.proof == ProofBy::Digests {

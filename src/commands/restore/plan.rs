@@ -8,7 +8,7 @@ use crate::archive::{Front, OfDatabase, TocEntry, Uses};
 use crate::error::{Error, Result};
 use crate::postgres::managed::{is_of_a_service, only_a_service_has};
 use crate::postgres::{Ground, KnownRoles, Making, Provider, RestoreOptions, Target, identifier};
-use crate::settings::{Fitting, Profile, Roles};
+use crate::settings::{After, Fitting, Profile, Roles};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +24,8 @@ pub struct Wishes {
     pub fitting: Fitting,
     /// The source's roles, where they shall be made.
     pub known: Option<KnownRoles>,
+    /// What is done when the data is there.
+    pub after: After,
 }
 
 /// An archive's front as the server takes it.
@@ -37,27 +39,30 @@ pub struct Plan {
     pub made_roles: Vec<String>,
     /// What is left out, and why.
     pub left_out: Vec<String>,
+    /// The server as it was found, with the roles that were made.
+    pub ground: Ground,
     /// Settings and grants of the database itself.
     pub of_database: Vec<OfDatabase>,
 }
 
 impl Wishes {
     /// What is wished, with what the backup knows of its roles where that is needed.
-    pub async fn of(fitting: Fitting, source: &Source) -> Result<Self> {
+    pub async fn of(fitting: Fitting, after: After, source: &Source) -> Result<Self> {
         if fitting.roles != Roles::Restore {
-            return Ok(Self { fitting, known: None });
+            return Ok(Self { fitting, known: None, after });
         }
         let Some(sql) = source.globals().await? else {
             let why = source.backup.manifest.globals;
             return Err(Error::not_found(format!("{} holds no roles: they {why}", source.place()))
                 .hint("--roles create makes those that are needed, for nobody to log in as"));
         };
-        Ok(Self { fitting, known: Some(KnownRoles::read(&String::from_utf8_lossy(&sql))) })
+        let known = Some(KnownRoles::read(&String::from_utf8_lossy(&sql)));
+        Ok(Self { fitting, known, after })
     }
 
     /// The backup as it is.
     pub fn plain(options: RestoreOptions) -> Self {
-        Self { fitting: Fitting::plain(options), known: None }
+        Self { fitting: Fitting::plain(options), known: None, after: After::default() }
     }
 
     /// Looks at the server, makes the roles that shall be made, and says what of the archive it gets.
@@ -75,14 +80,22 @@ impl Wishes {
             let count = fit.left_out.len();
             tracing::warn!("{count} left out for {service}; with --target-profile plain everything is tried");
         }
-        fit.provide_roles(&front, self.known.as_ref(), target).await?;
+        let mut needed = fit.needed(&front);
+        for (role, _) in &self.after.grants {
+            needed.entry(role.clone()).or_default().granted += 1;
+        }
+        fit.provide_roles(&needed, self.known.as_ref(), target).await?;
         fit.give_database(&front, target).await?;
+        if !self.after.is_empty() {
+            target.keep_closed();
+        }
         let of_database = front.toc.of_database(target.name().as_bytes());
         Ok(Plan {
             front,
             options: self.fitting.options.clone(),
             made_roles: fit.made_roles,
             left_out: fit.left_out,
+            ground: fit.ground,
             of_database,
         })
     }
@@ -211,11 +224,10 @@ impl Fit<'_> {
     /// Sees to it that all roles are there, and that the restoring one may give them what is theirs.
     async fn provide_roles(
         &mut self,
-        front: &Front,
+        needed: &BTreeMap<String, Uses>,
         known: Option<&KnownRoles>,
         target: &mut Target,
     ) -> Result<()> {
-        let needed = self.needed(front);
         let names: BTreeSet<String> = needed.keys().cloned().collect();
         let making = match (self.wishes.roles, known) {
             (Roles::Check, _) => Making::default(),
@@ -238,7 +250,7 @@ impl Fit<'_> {
         if !missing.is_empty() {
             return Err(self.missing(&missing));
         }
-        self.check_memberships(&needed)
+        self.check_memberships(needed)
     }
 
     /// Looks whether the restoring role may give all others what is theirs.
