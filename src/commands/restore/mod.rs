@@ -62,19 +62,24 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         report.say(format!("made the roles {}", plan.made_roles.join(", ")));
     }
     // Committed: from here on only a proof that fails takes it back.
-    let complete = "the restore itself is complete, and was not looked at any further";
     report.say("analyzing");
-    let analyze = async {
+    let proving = async {
         target.analyze().await;
-        Ok(())
-    };
-    stop.or(analyze).await.map_err(|e| e.hint(complete))?;
-    let mut proof = None;
-    if let Some(inventory) = &inventory {
+        let Some(inventory) = &inventory else { return Ok(None) };
         let proving = proof::prove(settings.proof, &target, &clients, &source, inventory, report);
-        let proven = stop.or(proving).await;
-        proof = proven.map_err(|e| e.context("prove what was restored").hint(complete))?;
-    }
+        proving.await.map_err(|e| e.context("prove what was restored"))
+    };
+    let proof = match stop.or(proving).await {
+        Ok(proof) => proof,
+        // Before its scripts have run it is for nobody.
+        Err(first) if !wishes.after.is_empty() => {
+            clean_up(&mut target, settings.keep_failed).await;
+            return Err(first);
+        }
+        Err(first) => {
+            return Err(first.hint("the restore itself is complete, and was not looked at any further"));
+        }
+    };
     let took = started.elapsed();
     report.say(format!(
         "restored {} into {}: {} tables, {} rows, {}; every digest agrees",
@@ -94,10 +99,17 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
         "made_roles": plan.made_roles, "left_out": plan.left_out,
     });
-    if judgement.is_err() {
+    if judgement.is_ok() {
+        if let Some(proof) = &proof {
+            report.say(format!("proven: {}, in {}", proof.said(), target.name()));
+        }
+        let finishing = after::finish(&wishes.after, &plan, &target, &clients, report);
+        if let Err(first) = stop.or(finishing).await {
+            clean_up(&mut target, settings.keep_failed).await;
+            return Err(first);
+        }
+    } else {
         clean_up(&mut target, settings.keep_failed).await;
-    } else if let Some(proof) = &proof {
-        report.say(format!("proven: {}, in {}", proof.said(), target.name()));
     }
     report.answer("", &document)?;
     judgement
