@@ -147,8 +147,8 @@ impl Fit<'_> {
             false => entry.clone(),
         });
         if !elsewhere.is_empty() {
-            let what = format!("the tablespaces of {} objects", elsewhere.len());
-            self.leave_out(&what, "they lie in the usual one");
+            let (count, s) = (elsewhere.len(), if elsewhere.len() == 1 { "" } else { "s" });
+            self.leave_out(&format!("the tablespace of {count} object{s}"), "it lies in the usual one");
         }
         if self.ground.rights.superuser { front } else { front.granted_by_owners() }
     }
