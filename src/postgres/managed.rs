@@ -74,8 +74,15 @@ impl Provider {
         }
     }
 
-    /// Why it refuses this kind of object, with this name, where it does.
-    pub fn refuses(self, kind: &str, name: &str, schema: &str) -> Option<&'static str> {
+    /// Why a service refuses this kind of object, with this name, where it does. Whether it takes event
+    /// triggers (some do, from some roles) it must have been asked.
+    pub fn refuses(
+        self,
+        kind: &str,
+        name: &str,
+        schema: &str,
+        takes_event_triggers: bool,
+    ) -> Option<&'static str> {
         // What is said about a thing goes where the thing goes.
         let about = matches!(kind, "COMMENT" | "SECURITY LABEL" | "ACL");
         let kind_of = |kind_of: &str| {
@@ -83,8 +90,8 @@ impl Provider {
         };
         if about && kind_of("EXTENSION") {
             Some("the extension belongs to the service")
-        } else if kind_of("EVENT TRIGGER") && self != Provider::Rds {
-            Some("only a superuser may make event triggers")
+        } else if kind_of("EVENT TRIGGER") && !takes_event_triggers {
+            Some("the restoring role may make no event triggers")
         } else if kind_of("PUBLICATION") || kind.starts_with("PUBLICATION ") {
             Some("publications are for the server that was dumped")
         } else if kind_of("SUBSCRIPTION") || kind.starts_with("SUBSCRIPTION ") {
@@ -113,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_left_out_with_all_that_is_about_it() {
-        let refuses = |provider: Provider, kind, name| provider.refuses(kind, name, "").is_some();
+        let refuses = |provider: Provider, kind, name| provider.refuses(kind, name, "", false).is_some();
         for provider in Provider::ALL.into_iter().chain([Provider::Other]) {
             assert!(refuses(provider, "COMMENT", "EXTENSION pgcrypto"));
             assert!(refuses(provider, "PUBLICATION TABLE", "pub t"));
@@ -122,10 +129,12 @@ mod tests {
             assert!(!refuses(provider, "COMMENT", "TABLE t"));
             assert!(!refuses(provider, "TABLE", "EXTENSION pgcrypto"));
             assert!(!refuses(provider, "COMMENT", "EXTENSIONS"));
-            assert_eq!(refuses(provider, "COMMENT", "EVENT TRIGGER guard"), provider != Provider::Rds);
-            assert_eq!(refuses(provider, "EVENT TRIGGER", "guard"), provider != Provider::Rds);
-            assert!(provider.refuses("ACL", "FUNCTION f()", "pg_catalog").is_some());
-            assert!(provider.refuses("ACL", "FUNCTION f()", "app").is_none());
+            for (kind, name) in [("COMMENT", "EVENT TRIGGER guard"), ("EVENT TRIGGER", "guard")] {
+                assert!(refuses(provider, kind, name));
+                assert!(provider.refuses(kind, name, "", true).is_none());
+            }
+            assert!(provider.refuses("ACL", "FUNCTION f()", "pg_catalog", true).is_some());
+            assert!(provider.refuses("ACL", "FUNCTION f()", "app", true).is_none());
         }
     }
 }

@@ -155,6 +155,16 @@ impl Target {
         Ground::ask(&self.maintenance).await
     }
 
+    /// Asks whether the restoring role may make event triggers: some services let some roles, and only a
+    /// try tells. Nothing is left of it.
+    pub async fn takes_event_triggers(&self) -> bool {
+        let order = "BEGIN;
+CREATE FUNCTION pg_temp.pgstow_try() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER pgstow_try ON sql_drop WHEN TAG IN ('DROP VIEW') EXECUTE PROCEDURE pg_temp.pgstow_try();
+ROLLBACK;";
+        self.maintenance.execute(order).await.is_ok()
+    }
+
     /// Makes roles, all or none; says what of them could not be taken over, a sentence each.
     ///
     /// They go again with the database that this run creates.

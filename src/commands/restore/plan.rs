@@ -71,7 +71,15 @@ impl Wishes {
     /// `Kind::Postgres` where roles or extensions are missing.
     pub async fn plan(&self, front: &Front, target: &mut Target) -> Result<Plan> {
         let ground = target.ground().await?;
-        let mut fit = Fit { wishes: &self.fitting, ground, made_roles: Vec::new(), left_out: Vec::new() };
+        let mut fit = Fit {
+            wishes: &self.fitting,
+            ground,
+            event_triggers: false,
+            made_roles: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let watched = front.toc.entries().iter().any(|entry| entry.desc() == Some(b"EVENT TRIGGER"));
+        fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
         let front = fit.without_refused(front);
         fit.check_extensions(&front)?;
         let front = fit.with_roles(&front)?;
@@ -105,6 +113,8 @@ impl Wishes {
 struct Fit<'a> {
     wishes: &'a Fitting,
     ground: Ground,
+    /// Whether the server takes event triggers, where that is in doubt.
+    event_triggers: bool,
     made_roles: Vec<String>,
     left_out: Vec<String>,
 }
@@ -164,7 +174,7 @@ impl Fit<'_> {
         if only_a_service_has(extension) && !self.ground.has_extension(extension) {
             return Some("only the service that was dumped has it");
         }
-        self.provider()?.refuses(&kind, &name, &schema)
+        self.provider()?.refuses(&kind, &name, &schema, self.event_triggers)
     }
 
     /// Looks for the extensions that the archive makes.
