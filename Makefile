@@ -1,12 +1,18 @@
 # The few words a developer needs. What they do is in scripts/, one file each.
 
-.PHONY: demo test bench lint fmt setup
+.PHONY: demo test test-full fuzz bench lint fmt setup
 
 demo: ## Back a database up and bring it back, before your eyes
 	@scripts/demo.sh
 
 test: ## Everything that must hold: formatting, lints, all tests against real servers
 	@scripts/test.sh
+
+test-full: ## The same, with ten million rows, rows of 100 MB and 20,000 tables
+	@scripts/test.sh --include-ignored
+
+fuzz: ## What reads strangers' bytes, against made-up ones (needs nightly Rust and cargo-fuzz)
+	@scripts/fuzz.sh $(ARGS)
 
 bench: ## The figures in docs/performance.md
 	@scripts/bench.sh $(ARGS)

@@ -4,11 +4,12 @@
 Ratios are taken pair by pair, A B A B, from one run on one machine: absolute times of a shared
 machine mean little. Started by `make bench`, which builds everything it needs.
 
-    bench.py --pgstow BIN --garage BIN [--scale 1] [--rounds 3] [--memory 0.1,1,5] [--only backup,restore,…]
+    bench.py --pgstow BIN --garage BIN [--reader BIN] [--scale 1] [--rounds 3] [--memory 0.1,1,5] [--tables 20000] [--only backup,restore,…]
 """
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import pwd
@@ -67,7 +68,7 @@ class Postgres:
             shutil.chown(folder, "postgres")
         self.data = folder / "data"
         self.call(self.bin / "initdb", "-D", self.data, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-U", self.user)
-        settings = f"-p {self.port} -k {folder} -c listen_addresses='' -c fsync=off -c shared_buffers=512MB -c max_wal_size=8GB -c autovacuum=off"
+        settings = f"-p {self.port} -k {folder} -c listen_addresses='' -c fsync=off -c shared_buffers=512MB -c max_wal_size=8GB -c autovacuum=off -c max_locks_per_transaction=1024"
         self.call(self.bin / "pg_ctl", "-D", self.data, "-o", settings, "-l", folder / "log", "-w", "start")
         os.environ |= {"PGHOST": str(folder), "PGPORT": str(self.port), "PGUSER": self.user, "PATH": f"{self.bin}:{os.environ['PATH']}"}
 
@@ -143,14 +144,51 @@ def compare(title, ours, theirs, rounds, before=lambda: None):
           f"{median('ours', 'cpu'):.2f} | {median('ours', 'mib'):.0f} |", flush=True)
 
 
+def of_one_percent(postgres, pgstow, store, work, rounds):
+    """What `fetch --table` moves for a table of a hundredth of the backup."""
+    rows = postgres.sql("SELECT count(*) / 100 FROM events", "bench")
+    postgres.sql("DROP TABLE IF EXISTS one_percent", "bench")
+    size = int(postgres.sql("SELECT pg_database_size('bench')"))
+    # As large as a hundredth of the database, whatever its rows are.
+    postgres.sql("CREATE TABLE one_percent AS SELECT * FROM events LIMIT 0", "bench")
+    while int(postgres.sql("SELECT pg_relation_size('one_percent')", "bench")) < size / 100:
+        postgres.sql(f"INSERT INTO one_percent SELECT * FROM events LIMIT {rows}", "bench")
+    measure(f"{pgstow} backup dbname=bench --store {shlex.quote(store)}")
+    words = f"{pgstow} fetch latest --name bench --store {shlex.quote(store)}"
+    figures = []
+    for _ in range(rounds):
+        start = time.monotonic()
+        told = subprocess.run(["bash", "-c", f"{words} --json --force --table one_percent -o {work}/one.dump"], check=True, capture_output=True)
+        figures.append(time.monotonic() - start)
+    told = json.loads(told.stdout)
+    whole = statistics.median(measure(f"{words} --force -o {work}/all.dump")["wall"] for _ in range(rounds))
+    print(f"`fetch --table` of {told['plain_bytes'] / 1e6:.1f} MB out of {size / 1e6:.0f} MB: {told['fetched_bytes'] / 1e6:.2f} MB fetched, "
+          f"**{100 * told['fetched_bytes'] / told['stored_bytes']:.2f} %** of the stored dump; {statistics.median(figures):.2f} s, all of it {whole:.2f} s", flush=True)
+
+
+def of_many(postgres, pgstow, store, tables, rounds):
+    """How long it takes to tell what is in a backup of many tables."""
+    postgres.sql("DROP DATABASE IF EXISTS many")
+    postgres.sql("CREATE DATABASE many TEMPLATE template0")
+    make = "CREATE TABLE t%s (id int PRIMARY KEY, note text DEFAULT now())"
+    postgres.sql(f"DO $$ BEGIN FOR n IN 1..{tables} LOOP EXECUTE format('{make}', n); END LOOP; END $$", "many")
+    measure(f"{pgstow} backup dbname=many --store {shlex.quote(store)}")
+    words = f"{pgstow} show latest --name many --store {shlex.quote(store)} --tables"
+    figures = [measure(words) for _ in range(rounds)]
+    print(f"`show --tables` of {tables} tables: **{statistics.median(f['wall'] for f in figures):.2f} s**, "
+          f"{max(f['mib'] for f in figures):.0f} MiB", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pgstow", required=True)
     parser.add_argument("--garage", required=True)
+    parser.add_argument("--reader", help="the benchmark of benches/reader.rs, built")
     parser.add_argument("--scale", default="1")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="0.1,1,5")
-    parser.add_argument("--only", default="backup,restore,jobs,memory,start")
+    parser.add_argument("--tables", type=int, default=20000)
+    parser.add_argument("--only", default="backup,reader,restore,jobs,tables,memory,start")
     options = parser.parse_args()
     only = options.only.split(",")
     pgstow = options.pgstow
@@ -183,6 +221,11 @@ def main():
             compare("`backup` to S3 / `pg_dump -Fc -Z0 >/dev/null`", to_s3, f"{dump} > /dev/null", options.rounds)
             compare("`backup` to S3 / `pg_dump \\| zstd -3 -T0 \\| age \\| aws s3 cp -`", to_s3, pipeline, options.rounds)
             print()
+        if "reader" in only and options.reader:
+            measure(f"{dump} | cat > {work}/bench.dump")
+            subprocess.run([options.reader, work / "bench.dump", *shlex.split(dump)], check=True)
+            (work / "bench.dump").unlink()
+            print(flush=True)
         if "restore" in only:
             measure(to_s3)
             measure(pipeline)
@@ -207,6 +250,10 @@ def main():
                     f"{restore} --jobs 2", theirs, options.rounds, gone)
             compare("`restore --jobs 2` from S3 / `restore --jobs 1`", f"{restore} --jobs 2", f"{restore} --jobs 1", options.rounds, gone)
             file.unlink()
+            print()
+        if "tables" in only:
+            of_one_percent(postgres, pgstow, garage.store("one"), work, options.rounds)
+            of_many(postgres, pgstow, garage.store("many"), options.tables, options.rounds)
             print()
         if "memory" in only:
             print("| database, GB | `backup` to S3, peak MiB | `restore --jobs 1` from S3, peak MiB | with `--jobs 2` | with `--jobs 8` |\n|---|---|---|---|---|")

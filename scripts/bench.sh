@@ -6,7 +6,10 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 scripts/servers.sh garage-optimised
 cargo build --release --locked --quiet
+# Where cargo has put it is only in what it says about the build.
+reader=$(cargo bench --bench reader --locked --no-run --message-format=json --quiet |
+    jq -r 'select(.executable and .target.name == "reader") | .executable')
 
 servers=$(scripts/servers.sh --where)
 PATH="$servers/awscli/bin:$PATH" exec python3 scripts/bench.py \
-    --pgstow target/release/pgstow --garage "$servers/garage-optimised/bin/garage" "$@"
+    --pgstow target/release/pgstow --garage "$servers/garage-optimised/bin/garage" --reader "$reader" "$@"

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Runs every check there is. Ends with the test runner's own summary and, where tests could not run
 # on this machine, with the list of them.
+#
+#   scripts/test.sh                    what must hold
+#   scripts/test.sh --include-ignored  the largest sizes too, which take minutes more
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +16,7 @@ mkdir -p target
 : >"$PGSTOW_SKIPPED"
 
 outcome=0
-cargo test --no-fail-fast 2>&1 | tee target/tests.txt || outcome=$?
+cargo test --no-fail-fast -- "$@" 2>&1 | tee target/tests.txt || outcome=$?
 
 skipped=$(wc -l <"$PGSTOW_SKIPPED")
 if [ "$skipped" -gt 0 ]; then
@@ -22,7 +25,8 @@ if [ "$skipped" -gt 0 ]; then
 fi
 # The runner counts a skipped test as passed, and each binary apart.
 awk -v skipped="$skipped" '
-    /^test result:/ { passed += $4; failed += $6 }
+    /^test result:/ { passed += $4; failed += $6; ignored += $8 }
+    END { if (ignored) printf "\n%d tests of the largest sizes did not run: make test-full\n", ignored }
     END { printf "\n%d passed, %d failed, %d skipped\n", passed - skipped, failed, skipped }
 ' target/tests.txt
 exit "$outcome"

@@ -3,13 +3,14 @@
 //! Taken from the dump's own stream, stored beside it, and encrypted like it. With it one sees what
 //! is in a backup, proves a restore, and finds one table's bytes, all without fetching the dump.
 
-use crate::archive::{self, Contents, TocEntry};
+use crate::archive::{self, Contents, Front, TocEntry};
 use crate::error::{Error, Result};
 use crate::manifest::Totals;
 use crate::pipeline::{FrameSpan, Piece};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// The inventory's format this code writes, and the only one it reads.
@@ -185,8 +186,21 @@ impl Inventory {
 
     /// What may be told to everyone.
     pub fn totals(&self) -> Totals {
-        let rows = self.blocks.iter().filter_map(|block| block.rows).sum();
+        let rows = self.blocks.iter().filter_map(|block| block.rows).fold(0, u64::saturating_add);
         Totals { tables: self.archive.tables, rows }
+    }
+
+    /// The inventory of the smaller archive that has these entries only; its blocks and frames lie where
+    /// they lie in the whole one.
+    #[must_use]
+    pub fn only(mut self, front: &Front) -> Self {
+        let entries: HashSet<i32> = front.toc.entries().iter().map(TocEntry::dump_id).collect();
+        self.blocks.retain(|block| entries.contains(&block.dump_id));
+        self.archive.preamble = front.to_bytes();
+        self.archive.tables = front.toc.tables() as u64;
+        let blocks = self.blocks.iter().map(|block| block.range.1.saturating_sub(block.range.0));
+        self.archive.bytes = blocks.fold(self.archive.preamble.len() as u64, u64::saturating_add);
+        self
     }
 
     /// What differs from `found`, which was learned by reading the dump again; a sentence each.

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! [`cli`] holds the words a user may type, [`settings`] what they mean; a verb in [`commands`] does
-//! the work with four rooms that know nothing of each other: [`archive`], [`pipeline`], [`postgres`]
-//! and [`store`]. [`report`] prints, [`error`] decides the exit code.
+//! the work with five rooms that know nothing of each other: [`archive`], [`script`], [`pipeline`],
+//! [`postgres`] and [`store`]. [`report`] prints, [`error`] decides the exit code.
 //!
 //! The library exists for the program and its tests; only the command line is kept stable.
 
@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod postgres;
 pub mod progress;
 pub mod report;
+pub mod script;
 pub mod settings;
 pub mod signal;
 pub mod signing;
@@ -75,10 +76,11 @@ fn run(words: Words, report: &Report) -> Result<()> {
             Verb::Backup(words) => {
                 commands::backup::run(settings::Backup::read(*words)?, report, &stop).await
             }
+            Verb::Adopt(words) => commands::adopt::run(settings::Adopt::read(*words)?, report, &stop).await,
             Verb::List(words) => commands::list::run(settings::List::read(&words)?, report, &stop).await,
             Verb::Show(words) => commands::show::run(settings::Show::read(words)?, report, &stop).await,
             Verb::Verify(words) => commands::verify::run(settings::Verify::read(words)?, report, &stop).await,
-            Verb::Fetch(words) => commands::fetch::run(settings::Fetch::read(words)?, report, &stop).await,
+            Verb::Fetch(words) => commands::fetch::run(settings::Fetch::read(*words)?, report, &stop).await,
             Verb::Restore(words) if !words.command.is_empty() => {
                 commands::restore::feed(settings::Feed::read(*words)?, report, &stop).await
             }

@@ -62,15 +62,27 @@ pub struct Manifest {
 pub enum Kind {
     /// One PostgreSQL database, as a custom-format archive of `pg_dump`.
     Postgres,
+    /// One PostgreSQL database, as `pg_dump`'s plain text.
+    Sql,
     /// The output of any command.
     Stream,
 }
 
 impl Kind {
-    /// What the dump object's file name begins with.
+    /// What people call its content.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Kind::Postgres => "dump",
+            Kind::Sql => "plain dump",
+            Kind::Stream => "stream",
+        }
+    }
+
+    /// What the dump object's file name begins with, up to how it is compressed.
     pub fn dump(self) -> &'static str {
         match self {
             Kind::Postgres => "dump",
+            Kind::Sql => "dump.sql",
             Kind::Stream => "stream",
         }
     }
@@ -80,6 +92,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Postgres => "postgres",
+            Kind::Sql => "sql",
             Kind::Stream => "stream",
         })
     }
@@ -188,7 +201,7 @@ impl Manifest {
 
     /// The size of all objects in the store, in bytes, the manifest itself not counted.
     pub fn stored_bytes(&self) -> u64 {
-        self.objects.iter().map(|object| object.stored_bytes).sum()
+        self.objects.iter().map(|object| object.stored_bytes).fold(0, u64::saturating_add)
     }
 
     /// How long the backup took.

@@ -225,9 +225,7 @@ pub struct Timestamp(SystemTime);
 impl Timestamp {
     /// Now, cut to the millisecond.
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        Self(UNIX_EPOCH + Duration::from_millis(millis))
+        SystemTime::now().into()
     }
 
     /// How long after `earlier` this moment is; zero when a clock went backwards.
@@ -239,6 +237,15 @@ impl Timestamp {
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.checked_add(span).unwrap_or(self.0))
+    }
+}
+
+/// Cut to the millisecond.
+impl From<SystemTime> for Timestamp {
+    fn from(moment: SystemTime) -> Self {
+        let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Self(UNIX_EPOCH + Duration::from_millis(millis))
     }
 }
 

@@ -18,7 +18,7 @@ pub const COPY_END: &[u8] = b"\\.\n\n\n";
 const END_LINE: [u8; 6] = *b"\n\\.\n\n\n";
 
 /// Type and dump id, at the head of a block.
-const BLOCK_HEAD: usize = 1 + INT;
+pub(super) const BLOCK_HEAD: usize = 1 + INT;
 
 /// Bytes digested at once, where chunks are shorter; they stay in the processor's nearest cache.
 const GATHERED: usize = 8 << 10;

@@ -6,7 +6,7 @@ use super::toc::{Toc, TocEntry};
 impl Contents {
     /// How many tables it defines, partitions and partitioned tables included.
     pub fn tables(&self) -> usize {
-        self.toc.entries().iter().filter(|entry| entry.desc() == Some(b"TABLE")).count()
+        self.toc.tables()
     }
 
     /// How many rows its data has; tables whose rows cannot be counted do not count.
@@ -16,6 +16,11 @@ impl Contents {
 }
 
 impl Toc {
+    /// How many tables it defines, partitions and partitioned tables included.
+    pub fn tables(&self) -> usize {
+        self.entries().iter().filter(|entry| entry.desc() == Some(b"TABLE")).count()
+    }
+
     /// The encoding of its names and data, as PostgreSQL calls it.
     pub fn encoding(&self) -> Option<String> {
         let encoding = self.entries().iter().find(|entry| entry.desc() == Some(b"ENCODING"))?;

@@ -65,6 +65,13 @@ pub struct LocalTime {
     pub second: i32,
 }
 
+impl fmt::Display for LocalTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { year, month, day, hour, minute, second } = self;
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+    }
+}
+
 /// The header of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {

@@ -23,31 +23,40 @@
 //! directory and tar formats.
 
 mod blocks;
+mod copy;
 mod damage;
 mod database;
 mod digests;
 mod facts;
 mod header;
 mod item;
+mod list;
 mod part;
+mod pattern;
 mod preamble;
 mod reader;
 mod roles;
+mod select;
 mod statement;
 mod toc;
 mod unordered;
 
+#[cfg(any(test, fuzzing))]
+pub mod promises;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod tests;
 
 pub use blocks::{Block, COPY_END, Depth};
+pub use copy::{CopyText, Csv};
 pub use damage::{Damage, Place};
 pub use database::OfDatabase;
 pub use digests::Digests;
 pub use header::{Compression, Header, LocalTime, Version};
 pub use part::{Front, rows_begin, rows_end};
+pub use pattern::Pattern;
 pub use reader::{Contents, Reader};
 pub use roles::Uses;
+pub use select::Selection;
 pub use toc::{Offset, Section, Toc, TocEntry};

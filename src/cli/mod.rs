@@ -3,6 +3,7 @@
 //! Every flag has an environment variable; secrets have only a variable or a file, never a flag,
 //! because everyone on a machine can read a process's arguments.
 
+mod adopt;
 mod after;
 mod backup;
 mod fetch;
@@ -16,6 +17,7 @@ mod show;
 mod values;
 mod verify;
 
+pub use adopt::AdoptWords;
 pub use after::AfterWords;
 pub use backup::BackupWords;
 pub use fetch::FetchWords;
@@ -23,7 +25,7 @@ pub use fitting::FittingWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
 pub use restore::RestoreWords;
-pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TrustWords};
+pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use shipping::ShippingWords;
 pub use show::ShowWords;
 pub use verify::VerifyWords;
@@ -52,8 +54,10 @@ pub struct Words {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Ship one database into the store
+    /// Ship a database, or the output of a command, into the store
     Backup(Box<BackupWords>),
+    /// Ship a dump that was made before: an archive of pg_dump -Fc, or plain SQL of pg_dump or pg_dumpall
+    Adopt(Box<AdoptWords>),
     /// List the backups in the store
     #[command(visible_alias = "ls")]
     List(ListWords),
@@ -61,9 +65,9 @@ pub enum Verb {
     Show(ShowWords),
     /// Read backups back and compare every byte and row with what was stored about them
     Verify(VerifyWords),
-    /// Bring a backup back as a plain pg_dump archive
-    Fetch(FetchWords),
-    /// Restore a backup into a fresh database
+    /// Bring a backup, or some tables of it, back as a plain pg_dump archive, SQL or CSV
+    Fetch(Box<FetchWords>),
+    /// Restore a backup, or some tables of it, into a fresh database
     Restore(Box<RestoreWords>),
     /// Make a key pair: an age identity, or a signing key
     Keygen(KeygenWords),

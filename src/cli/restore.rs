@@ -2,7 +2,7 @@
 
 use super::after::AfterWords;
 use super::fitting::FittingWords;
-use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords};
+use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
 use clap::Args;
 use std::ffi::OsString;
 
@@ -18,6 +18,9 @@ pub struct RestoreWords {
     /// Feed the backup to this command instead; it gets the last bytes when every digest has agreed
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub tables: TableWords,
     /// Workers that fill the database side by side; 1 restores in one single transaction [default: the cores, at most 8]
     #[arg(short, long, value_name = "N", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: Option<u8>,

@@ -26,6 +26,15 @@ pub struct SelectWords {
     pub name: Option<String>,
 }
 
+/// Which tables of a backup.
+#[derive(Debug, Args)]
+pub struct TableWords {
+    /// Only these tables and what they are made of; repeatable. Patterns as pg_dump has them: app.orders,
+    /// app.*, "Mixed Case"; without a schema it fits in every schema
+    #[arg(short, long, value_name = "PATTERN", env = "PGSTOW_TABLE", value_delimiter = '\n')]
+    pub table: Vec<String>,
+}
+
 /// How to open what is encrypted, and whom to trust.
 #[derive(Debug, Args)]
 pub struct OpenWords {

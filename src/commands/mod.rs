@@ -1,6 +1,8 @@
 //! One verb per file, each a short story. Only here do a database and a store meet.
 
+pub mod adopt;
 pub mod backup;
+mod excerpt;
 pub mod fetch;
 pub mod keygen;
 pub mod list;
@@ -12,7 +14,7 @@ mod shrink;
 mod source;
 mod tables;
 pub mod verify;
-mod watch;
+pub mod watch;
 
 use crate::error::Result;
 use crate::settings::StoreSettings;

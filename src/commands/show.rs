@@ -88,7 +88,7 @@ fn text(store: &str, backup: &Backup) -> String {
     if let Some(totals) = manifest.totals {
         line("holds", format!("{} tables, {} rows", totals.tables, totals.rows));
     }
-    if manifest.kind == Kind::Postgres {
+    if manifest.kind != Kind::Stream {
         line("roles", manifest.globals.to_string());
     }
     for object in &manifest.objects {

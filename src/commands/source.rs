@@ -1,6 +1,7 @@
 //! The way back, shared by `fetch` and `restore`: find the backup, check its manifest, and stream its
 //! dump, of which the last bytes are handed on only when every digest has agreed.
 
+use super::excerpt;
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::catalogue::{self, Backup, Found};
@@ -24,11 +25,12 @@ use tokio::io::AsyncWrite;
 /// No server has so many roles, in bytes of SQL.
 const MOST_GLOBALS: u64 = 64 << 20;
 
-/// A backup that was found, with the keys to it.
+/// A backup that was found, or some tables of it, with the keys to it.
 pub struct Source {
     store: Arc<dyn Store>,
     reading: download::Options,
     identities: Arc<Identities>,
+    excerpt: Option<Inventory>,
     /// What its manifest says.
     pub backup: Backup,
     /// Its dump object.
@@ -97,7 +99,7 @@ impl Source {
         let progress =
             Progress { expected: Some(dump.plain_bytes), direction: Direction::Back, ..Progress::default() };
         let (store, reading, identities) = (Arc::clone(store), download::Options::default(), Arc::default());
-        Ok(Self { store, reading, identities, backup, dump, progress })
+        Ok(Self { store, reading, identities, excerpt: None, backup, dump, progress })
     }
 
     /// Opens the store, finds the backup, checks its manifest and that there are keys for it; the dump
@@ -117,6 +119,27 @@ impl Source {
     /// What it is a backup of.
     pub fn kind(&self) -> manifest::Kind {
         self.backup.manifest.kind
+    }
+
+    /// Makes it a source of no more than this inventory tells, made of its own by choosing.
+    pub fn narrow(&mut self, excerpt: Inventory) {
+        self.progress.expected = Some(excerpt.archive.bytes);
+        self.excerpt = Some(excerpt);
+    }
+
+    /// What was chosen of it, where that is not all.
+    pub fn excerpt(&self) -> Option<&Inventory> {
+        self.excerpt.as_ref()
+    }
+
+    /// Bytes of the archive that comes of it.
+    pub fn plain_bytes(&self) -> u64 {
+        self.excerpt.as_ref().map_or(self.dump.plain_bytes, |excerpt| excerpt.archive.bytes)
+    }
+
+    /// Bytes of the stored dump that were fetched so far.
+    pub fn fetched_bytes(&self) -> u64 {
+        self.progress.stored.load(Ordering::Relaxed)
     }
 
     /// The store it lies in.
@@ -139,9 +162,12 @@ impl Source {
         Ok(found)
     }
 
-    /// Streams the dump's plaintext into `sink`; the last bytes only after everything has agreed.
+    /// Streams the archive into `sink`; the last bytes only after everything has agreed.
     pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
-        self.pass(sink, ArchiveWatch::new(self.progress.clone())).await
+        match &self.excerpt {
+            Some(excerpt) => excerpt::stream(self, excerpt, sink).await,
+            None => self.pass(sink, ArchiveWatch::new(self.progress.clone())).await,
+        }
     }
 
     /// Streams the dump's plaintext into nothing, and digests every block of it.

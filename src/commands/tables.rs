@@ -43,8 +43,8 @@ fn held(inventory: &Inventory) -> BTreeMap<Owner<'_>, Held<'_>> {
             bytes: 0,
             digests: vec![],
         });
-        held.rows = held.rows.zip(count).map(|(so_far, more)| so_far + more);
-        held.bytes += block.raw_bytes;
+        held.rows = held.rows.zip(count).map(|(so_far, more)| so_far.saturating_add(more));
+        held.bytes = held.bytes.saturating_add(block.raw_bytes);
         held.digests.push(block.sha256.as_deref());
     }
     all
@@ -64,7 +64,7 @@ fn share(bytes: u64, of: u64) -> f64 {
 /// Every table, largest first, as a document.
 pub fn list_json(inventory: &Inventory) -> Value {
     let all = largest_first(inventory);
-    let sum = all.iter().map(|held| held.bytes).sum();
+    let sum = all.iter().map(|held| held.bytes).fold(0, u64::saturating_add);
     let row = |held: &Held<'_>| {
         let mut row = held.json();
         if let Some(fields) = row.as_object_mut() {
@@ -78,7 +78,7 @@ pub fn list_json(inventory: &Inventory) -> Value {
 /// Every table, largest first, as text.
 pub fn list_text(inventory: &Inventory) -> String {
     let all = largest_first(inventory);
-    let sum = all.iter().map(|held| held.bytes).sum();
+    let sum = all.iter().map(|held| held.bytes).fold(0, u64::saturating_add);
     let mut table = empty(&["TABLE", "ROWS", "BYTES", "SHARE"]);
     for held in &all {
         table.add_row([

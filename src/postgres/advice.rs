@@ -52,6 +52,7 @@ const TABLE: &[(&str, &str)] = &[
     ),
     ("unrecognized option", "this pg_dump or pg_restore does not know that option; --pg-bin chooses another"),
     // Restoring.
+    ("invalid command \\restrict", "this psql is older than the dump; --pg-bin chooses another"),
     (
         "transaction_timeout",
         "the target is older than 17 and this pg_restore is not; use a pg_restore of 16 or older, or a newer target",

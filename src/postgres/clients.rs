@@ -160,6 +160,21 @@ impl Clients {
         })
     }
 
+    /// The client that reads an archive, whatever becomes of it: the lowest major that is not older than
+    /// the `pg_dump` that wrote it, as what a newer one prints may mean nothing to older servers.
+    pub fn for_reading(&self, dumped_by: Option<Version>) -> Result<&Client> {
+        let Some(dumped_by) = dumped_by else { return self.newest() };
+        let newer = self.found.iter().filter(|client| client.version.major >= dumped_by.major);
+        lowest_major(newer).ok_or_else(|| {
+            let newest = self.newest().map(|client| client.version).unwrap_or_default();
+            let (major, platform) = (dumped_by.major, self.platform);
+            Error::settings(format!(
+                "reading this archive needs a pg_restore of PostgreSQL {major} or newer; the newest here is {newest}"
+            ))
+            .hint(platform.install(major))
+        })
+    }
+
     /// The client that restores an archive: the lowest major that reads it and that the target takes.
     ///
     /// `archive` is the format's version from the archive's header, `dumped_by` the version of the

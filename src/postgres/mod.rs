@@ -29,6 +29,7 @@ pub mod psql;
 mod quote;
 pub mod restore;
 pub mod roles;
+pub mod script;
 mod search;
 pub mod server;
 mod session;

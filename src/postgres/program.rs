@@ -136,9 +136,8 @@ impl Program {
         ChildInput::of(self.start(Stdio::piped(), Stdio::null())?)
     }
 
-    /// Starts it and writes to its stdin; what it prints goes where our own goes, or to stderr.
-    pub fn feed(self, to_stderr: bool) -> Result<ChildInput> {
-        let stdout = if to_stderr { Stdio::from(std::io::stderr()) } else { Stdio::inherit() };
+    /// Starts it and writes to its stdin; what it prints goes there.
+    pub fn write_into(self, stdout: Stdio) -> Result<ChildInput> {
         ChildInput::of(self.start(Stdio::piped(), stdout)?)
     }
 

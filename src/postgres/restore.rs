@@ -1,10 +1,12 @@
-//! Runs `pg_restore`, on an archive that arrives as a stream or on one without data in a file.
+//! Runs `pg_restore`, on an archive that arrives as a stream or on one without data in a file; or lets it write
+//! SQL.
 //!
 //! It ends at the first error. A stream is one transaction: either everything of it is there
 //! afterwards or nothing, and nothing is committed before the last block the restore wants has arrived.
 //! It never creates or cleans a database; that is `target`'s part.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::error::Result;
 
@@ -72,6 +74,11 @@ impl RestoreOptions {
 pub fn restore(client: &Client, conn: &ConnInfo, options: &RestoreOptions) -> Result<ChildInput> {
     let program = client.program("pg_restore").arg("--single-transaction");
     prepared(program, conn, options)?.write()
+}
+
+/// Starts `pg_restore` on a stream, to write the SQL of it into `out`; no database is asked.
+pub fn script(client: &Client, out: Stdio) -> Result<ChildInput> {
+    client.program("pg_restore").args(["--format=custom", "--file=-"]).write_into(out)
 }
 
 /// Runs `pg_restore` on a file that holds no data, over so many connections, in an order that it decides.

@@ -3,6 +3,7 @@
 //! Nothing outside this folder reads a flag or the environment. A flag beats a variable, a variable
 //! beats the settings file, the file beats the default.
 
+mod adopt;
 mod after;
 mod backup;
 mod command;
@@ -19,10 +20,11 @@ mod show;
 mod store;
 mod verify;
 
+pub use adopt::Adopt;
 pub use after::{After, Script};
 pub use backup::{Backup, Database, Producer, What};
 pub use command::{Command, Feed};
-pub use fetch::Fetch;
+pub use fetch::{Fetch, FetchFormat, Output};
 pub use fitting::{Fitting, Profile, Roles};
 pub use keygen::Keygen;
 pub use keys::Encryption;
@@ -34,7 +36,8 @@ pub use show::Show;
 pub use store::StoreSettings;
 pub use verify::{HowVerified, Rehearsal, Verify, Which};
 
-use crate::cli::{self, Parsed, ServerWords};
+use crate::archive::Pattern;
+use crate::cli::{self, Parsed, ServerWords, TableWords};
 use crate::error::Result;
 use crate::names::Name;
 use crate::postgres::{ConnInfo, clients::Search};
@@ -65,10 +68,15 @@ fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
     if !words.allow_pooled {
         connection.refuse_pooler()?;
     }
-    Ok((connection, search(words)))
+    Ok((connection, search(words.pg_bin.clone())))
 }
 
 /// Where to look for PostgreSQL's programs.
-fn search(words: &ServerWords) -> Search {
-    Search { only: words.pg_bin.clone(), extra: Vec::new(), path: std::env::var_os("PATH") }
+fn search(only: Option<PathBuf>) -> Search {
+    Search { only, extra: Vec::new(), path: std::env::var_os("PATH") }
+}
+
+/// The patterns of the wanted tables; none for all.
+fn tables(words: &TableWords) -> Result<Vec<Pattern>> {
+    words.table.iter().map(|text| Pattern::parse(text)).collect()
 }

@@ -1,6 +1,7 @@
 //! The settings of `pgstow restore`.
 
-use super::{After, Fitting, Source, server};
+use super::{After, Fitting, Source, server, tables};
+use crate::archive::Pattern;
 use crate::cli::RestoreWords;
 use crate::error::Result;
 use crate::postgres::{ConnInfo, RestoreOptions, clients::Search};
@@ -10,6 +11,8 @@ use crate::postgres::{ConnInfo, RestoreOptions, clients::Search};
 pub struct Restore {
     /// What to restore.
     pub source: Source,
+    /// Which tables; none for all.
+    pub tables: Vec<Pattern>,
     /// Into which database.
     pub target: ConnInfo,
     /// How many workers, where the user says so.
@@ -35,6 +38,7 @@ impl Restore {
             RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() };
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
+            tables: tables(&words.tables)?,
             target,
             jobs: words.jobs,
             fitting: Fitting::read(words.fitting, options)?,

@@ -87,7 +87,7 @@ impl Verify {
             (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),
             (false, true) => HowVerified::Restore(Box::new(Rehearsal {
                 to: words.to.as_deref().map(|url| server(url, &words.server)).transpose()?.map(|(to, _)| to),
-                clients: search(&words.server),
+                clients: search(words.server.pg_bin.clone()),
                 scratch: words.scratch,
                 jobs: words.jobs,
                 proof: ProofBy::read(&words.proof),

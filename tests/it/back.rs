@@ -8,5 +8,5 @@ mod jobs;
 mod local;
 mod network;
 mod refused;
-mod scene;
+pub mod scene;
 mod target;

@@ -46,11 +46,22 @@ fn pgstow_lines(text: &str) -> Vec<Vec<String>> {
         let command = command.split(" #").next().unwrap_or_default().split("  ").next().unwrap_or_default();
         Some(command.replace("${{ ", "").replace(" }}", ""))
     });
-    commands
-        .map(|command| {
-            command.split_whitespace().map(|word| word.trim_matches(['\'', '`']).to_owned()).collect()
-        })
-        .collect()
+    commands.map(|command| words(&command)).collect()
+}
+
+/// A command's words, without the quotes of those that have them.
+fn words(command: &str) -> Vec<String> {
+    let mut quote = None;
+    let parts = command.split(|c: char| {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            _ => {}
+        }
+        quote.is_none() && c.is_whitespace()
+    });
+    let bare = parts.map(|word| word.trim_matches(['\'', '"', '`']).to_owned());
+    bare.filter(|word| !word.is_empty()).collect()
 }
 
 #[test]

@@ -30,4 +30,6 @@ mod secrets;
 mod sources;
 mod store_faults;
 mod stores;
+mod tables;
 mod there;
+mod tried;

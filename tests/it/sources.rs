@@ -1,5 +1,6 @@
 //! What a backup is taken from, and what comes along: one run at a time, the server's roles.
 
+mod adopt;
 mod command;
 mod django;
 mod every;

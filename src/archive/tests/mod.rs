@@ -1,7 +1,9 @@
 //! The reader against archives of our own making and against real ones.
 
+mod corpus;
 mod hostile;
 mod real;
+mod select;
 mod whole;
 
 use super::sample::{Data, Sample};

@@ -2,8 +2,10 @@
 
 use std::io::Cursor;
 
+use super::corpus::dumps;
 use super::*;
-use crate::archive::{Offset, Section};
+use crate::archive::{Compression, Offset, Section};
+use sha2::{Digest, Sha256};
 
 const ARCHIVES: [(u8, &[u8]); 3] = [
     (14, include_bytes!("../../../tests/data/pg15.dump")),
@@ -43,9 +45,10 @@ fn rows_and_objects_are_those_of_the_database() {
 
 #[test]
 fn cut_anywhere_a_real_archive_is_not_whole() {
-    for (_, bytes) in ARCHIVES {
-        for cut in (0..bytes.len()).rev().step_by(13) {
-            read(&bytes[..cut], 4096).expect_err("a cut archive");
+    for (name, bytes) in dumps() {
+        // The large ones at some places only: the small ones have every kind of byte.
+        for cut in (0..bytes.len()).step_by(if bytes.len() < 4096 { 1 } else { 13 }) {
+            assert!(read(&bytes[..cut], 4096).is_err(), "{name}, cut at byte {cut} of {}", bytes.len());
         }
     }
 }
@@ -55,6 +58,9 @@ fn cut_anywhere_a_real_archive_is_not_whole() {
 fn with_offsets(bytes: &[u8], contents: &Contents) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for (entry, block) in contents.toc.with_data().zip(&contents.blocks) {
+        if entry.offset() == Offset::At(block.range.start) {
+            continue;
+        }
         assert_eq!(entry.offset(), Offset::NotSet);
         let end = entry.range().end as usize;
         bytes[end - 9] = 2;
@@ -65,9 +71,12 @@ fn with_offsets(bytes: &[u8], contents: &Contents) -> Vec<u8> {
 
 #[test]
 fn libpgdump_reads_the_same() {
-    for (_, bytes) in ARCHIVES {
-        let ours = read(bytes, 100).unwrap();
-        let seekable = with_offsets(bytes, &ours);
+    for (name, bytes) in dumps() {
+        let ours = read(&bytes, 100).unwrap();
+        if ours.header.compression != Compression::None {
+            continue;
+        }
+        let seekable = with_offsets(&bytes, &ours);
         let theirs = libpgdump::format::custom::read_archive(&mut Cursor::new(&seekable)).unwrap();
         assert_eq!(ours.header.server_version, theirs.server_version);
         assert_eq!(ours.header.dump_version, theirs.dump_version);
@@ -103,17 +112,20 @@ fn libpgdump_reads_the_same() {
             assert_eq!(ours.section(), section);
         }
 
-        assert_eq!(ours.blocks.len(), theirs.data.len() + theirs.blobs.len());
+        assert_eq!(ours.blocks.len(), theirs.data.len() + theirs.blobs.len(), "{name}");
         for block in &ours.blocks {
             if let Some(objects) = block.objects {
                 let theirs = &theirs.blobs[&block.dump_id];
                 assert_eq!(objects, theirs.len() as u64);
-                assert_eq!(block.raw_bytes, theirs.iter().map(|blob| blob.data.len() as u64).sum::<u64>());
+                let bytes: Vec<u8> = theirs.iter().flat_map(|blob| blob.data.clone()).collect();
+                assert_eq!(block.raw_bytes, bytes.len() as u64);
+                assert_eq!(block.sha256, Some(Sha256::digest(bytes).into()));
             } else {
                 let theirs = &theirs.data[&block.dump_id];
                 assert_eq!(block.raw_bytes, theirs.len() as u64);
+                assert_eq!(block.sha256, Some(Sha256::digest(theirs).into()));
                 let rows = theirs.split(|&byte| byte == b'\n').take_while(|line| line != b"\\.").count();
-                assert_eq!(block.rows, Some(rows as u64));
+                assert_eq!(block.rows, (!name.ends_with("-inserts")).then_some(rows as u64));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 mod database;
 mod every;
-mod shipment;
+pub(super) mod shipment;
 mod stream;
 
 use super::list::age;
@@ -30,7 +30,8 @@ pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Re
     report.answer(&delivered.manifest.id, &document(&delivered))
 }
 
-fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) {
+/// Says what was stored.
+pub(super) fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) {
     let plain = manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default();
     let counted = manifest.totals.map(|Totals { tables, rows }| format!("{tables} tables, {rows} rows, "));
     report.say(format!(
@@ -39,7 +40,7 @@ fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) {
         manifest.name,
         counted.unwrap_or_default(),
         BinaryBytes(plain),
-        manifest.kind.dump(),
+        manifest.kind.noun(),
         BinaryBytes(manifest.stored_bytes()),
         age(manifest.duration()),
     ));
@@ -49,7 +50,7 @@ fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) {
 }
 
 /// What programs are told.
-fn document(Delivered { manifest, read_back }: &Delivered) -> Value {
+pub(super) fn document(Delivered { manifest, read_back }: &Delivered) -> Value {
     json!({
         "id": manifest.id,
         "name": manifest.name,

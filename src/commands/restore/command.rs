@@ -12,6 +12,7 @@ use crate::settings;
 use crate::signal::Stop;
 use indicatif::BinaryBytes;
 use serde_json::json;
+use std::process::Stdio;
 use std::time::Instant;
 
 /// Runs `pgstow restore … -- COMMAND`.
@@ -23,7 +24,9 @@ pub async fn feed(settings: settings::Feed, report: &Report, stop: &Stop) -> Res
     let name = program.name();
     report.say(format!("feeding {} to {name}", source.place()));
 
-    let mut command = program.feed(report.is_json())?;
+    // With --json stdout is ours.
+    let stdout = if report.is_json() { Stdio::from(std::io::stderr()) } else { Stdio::inherit() };
+    let mut command = program.write_into(stdout)?;
     let following = report.follow(&source.progress);
     let feeding = async {
         source.bytes(&mut command).await?;

@@ -7,10 +7,12 @@ mod command;
 mod parallel;
 mod parts;
 pub mod plan;
+mod script;
 mod single;
 
 pub use command::feed;
 
+use super::excerpt;
 use super::list::age;
 use super::proof;
 use super::source::Source;
@@ -35,8 +37,15 @@ const WORTH_A_JOB: u64 = 64 << 20;
 pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> Result<()> {
     let started = Instant::now();
     settings.fitting.options.check()?;
-    let source = stop.or(Source::find(settings.source)).await?;
-    let inventory = stop.or(inventory(&source, settings.proof != ProofBy::Nothing)).await?;
+    let mut source = stop.or(Source::find(settings.source)).await?;
+    let inventory = if settings.tables.is_empty() {
+        stop.or(inventory(&source, settings.proof != ProofBy::Nothing)).await?
+    } else {
+        let chosen = excerpt::choose(stop.or(excerpt::inventory(&source)).await?, &settings.tables)?;
+        source.narrow(chosen);
+        None
+    };
+    let inventory = source.excerpt().or(inventory.as_ref());
     let wishes = stop.or(Wishes::of(settings.fitting, settings.after, &source)).await?;
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let mut target = stop.or(Target::open(clients.newest()?, &settings.target)).await?;
@@ -47,7 +56,7 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     report.say(format!("restoring {} into {}", source.place(), target.name()));
 
     let following = report.follow(&source.progress);
-    let restoring = fill(&source, inventory.as_ref(), &clients, &mut target, &wishes, settings.jobs);
+    let restoring = fill(&source, inventory, &clients, &mut target, &wishes, settings.jobs);
     let restored = stop.or(restoring).await;
     drop(following);
     let Filled { totals, plan } = match restored {
@@ -61,11 +70,12 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     if !plan.made_roles.is_empty() {
         report.say(format!("made the roles {}", plan.made_roles.join(", ")));
     }
+    let fetched_bytes = source.fetched_bytes();
     // Committed: from here on only a proof that fails takes it back.
     report.say("analyzing");
     let proving = async {
         target.analyze().await;
-        let Some(inventory) = &inventory else { return Ok(None) };
+        let Some(inventory) = inventory else { return Ok(None) };
         let proving = proof::prove(settings.proof, &target, &clients, &source, inventory, report);
         proving.await.map_err(|e| e.context("prove what was restored"))
     };
@@ -81,12 +91,14 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         }
     };
     let took = started.elapsed();
+    // Nobody counts the rows of a plain script.
+    let rows = (source.kind() == manifest::Kind::Postgres).then_some(totals.rows);
     report.say(format!(
-        "restored {} into {}: {} tables, {} rows, {}; every digest agrees",
+        "restored {} into {}: {} tables, {}{}; every digest agrees",
         source.place(),
         target.name(),
         totals.tables,
-        totals.rows,
+        rows.map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
         age(took)
     ));
     let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
@@ -94,8 +106,9 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     });
     let document = json!({
         "id": source.place().id, "name": source.place().name, "database": target.name(),
-        "created": target.is_created(), "tables": totals.tables, "rows": totals.rows,
-        "plain_bytes": source.dump.plain_bytes, "stored_bytes": source.dump.stored_bytes,
+        "created": target.is_created(), "tables": totals.tables, "rows": rows,
+        "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
+        "fetched_bytes": fetched_bytes,
         "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
         "made_roles": plan.made_roles, "left_out": plan.left_out,
     });
@@ -136,6 +149,7 @@ pub async fn fill(
 ) -> Result<Filled> {
     let jobs = jobs(asked, source);
     match inventory {
+        _ if source.kind() == manifest::Kind::Sql => script::restore(source, clients, target, wishes).await,
         Some(inventory) if jobs > 1 && !target.exists() => {
             let plan = parallel::restore(source, inventory, clients, target, wishes, jobs).await?;
             Ok(Filled { totals: inventory.totals(), plan })
@@ -155,7 +169,7 @@ pub async fn fill(
 /// How many workers share the load: what was asked for, else the cores; a small dump is worth one only.
 fn jobs(asked: Option<u8>, source: &Source) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let worth = usize::try_from(source.dump.plain_bytes / WORTH_A_JOB).unwrap_or(usize::MAX);
+    let worth = usize::try_from(source.plain_bytes() / WORTH_A_JOB).unwrap_or(usize::MAX);
     asked.map_or_else(|| cores.min(MOST_JOBS).min(worth).max(1), usize::from)
 }
 

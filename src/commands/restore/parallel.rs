@@ -49,8 +49,8 @@ pub async fn restore(
     jobs: usize,
 ) -> Result<Plan> {
     let front = Front::read(&inventory.archive.preamble)?;
-    let (client, plan) = single::prepare(&front, clients, target, wishes).await?;
-    let Plan { front, options, .. } = &plan;
+    let (client, front, plan) = single::prepare(&front, clients, target, wishes).await?;
+    let (front, options) = (&front, &plan.options);
     let (after, last) = (without_data(&after(front))?, last(front));
     let last = if last.is_empty() { None } else { Some(without_data(&last)?) };
     let pieces = Pieces::of(source).await?;

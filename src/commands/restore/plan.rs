@@ -28,11 +28,9 @@ pub struct Wishes {
     pub after: After,
 }
 
-/// An archive's front as the server takes it.
+/// What was decided, besides the archive's front.
 #[derive(Debug)]
 pub struct Plan {
-    /// What `pg_restore` reads before the data.
-    pub front: Front,
     /// How it is run.
     pub options: RestoreOptions,
     /// The roles that were made.
@@ -65,11 +63,12 @@ impl Wishes {
         Self { fitting: Fitting::plain(options), known: None, after: After::default() }
     }
 
-    /// Looks at the server, makes the roles that shall be made, and says what of the archive it gets.
+    /// Looks at the server, makes the roles that shall be made, and says what of the archive it gets: the
+    /// front that `pg_restore` reads before the data.
     ///
     /// # Errors
     /// `Kind::Postgres` where roles or extensions are missing.
-    pub async fn plan(&self, front: &Front, target: &mut Target) -> Result<Plan> {
+    pub async fn plan(&self, front: &Front, target: &mut Target) -> Result<(Front, Plan)> {
         let ground = target.ground().await?;
         let mut fit = Fit {
             wishes: &self.fitting,
@@ -88,24 +87,60 @@ impl Wishes {
             let count = fit.left_out.len();
             tracing::warn!("{count} left out for {service}; with --target-profile plain everything is tried");
         }
-        let mut needed = fit.needed(&front);
-        for (role, _) in &self.after.grants {
-            needed.entry(role.clone()).or_default().granted += 1;
-        }
+        let needed = self.granted(fit.needed(&front));
         fit.provide_roles(&needed, self.known.as_ref(), target).await?;
         fit.give_database(&front, target).await?;
         if !self.after.is_empty() {
             target.keep_closed();
         }
         let of_database = front.toc.of_database(target.name().as_bytes());
-        Ok(Plan {
-            front,
+        let plan = Plan {
             options: self.fitting.options.clone(),
             made_roles: fit.made_roles,
             left_out: fit.left_out,
             ground: fit.ground,
             of_database,
+        };
+        Ok((front, plan))
+    }
+
+    /// The same for a plain script, which nothing can be taken out of.
+    pub async fn plan_of_script(&self, target: &mut Target) -> Result<Plan> {
+        let Fitting { options, roles, map, owner, profile: _ } = &self.fitting;
+        let RestoreOptions { no_owner, no_acl, role, extra } = options;
+        let changed = *no_owner || *no_acl || role.is_some() || !extra.is_empty();
+        if changed || *roles != Roles::Check || !map.is_empty() || owner.is_some() {
+            return Err(Error::usage("a plain dump is run as it is: its roles cannot be left out or changed")
+                .hint("make them first, and leave out --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
+        }
+        let ground = target.ground().await?;
+        let needed = self.granted(BTreeMap::new());
+        let mut fit = Fit {
+            wishes: &self.fitting,
+            ground,
+            event_triggers: false,
+            made_roles: Vec::new(),
+            left_out: Vec::new(),
+        };
+        fit.provide_roles(&needed, None, target).await?;
+        if !self.after.is_empty() {
+            target.keep_closed();
+        }
+        Ok(Plan {
+            options: options.clone(),
+            made_roles: Vec::new(),
+            left_out: Vec::new(),
+            ground: fit.ground,
+            of_database: Vec::new(),
         })
+    }
+
+    /// Adds the roles that shall be granted something.
+    fn granted(&self, mut needed: BTreeMap<String, Uses>) -> BTreeMap<String, Uses> {
+        for (role, _) in &self.after.grants {
+            needed.entry(role.clone()).or_default().granted += 1;
+        }
+        needed
     }
 }
 

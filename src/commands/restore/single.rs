@@ -48,11 +48,11 @@ async fn load(
         return Err(Error::verify("the archive ends before its table of contents does"));
     };
     let behind = read.get(front.to_bytes().len()..).unwrap_or_default();
-    let (client, plan) = prepare(&front, clients, target, wishes).await?;
+    let (client, fitted, plan) = prepare(&front, clients, target, wishes).await?;
 
     let mut pg_restore = pg_restore(client, target.conn(), &plan.options)?;
     let fed = async {
-        pg_restore.write_all(&plan.front.to_bytes()).await?;
+        pg_restore.write_all(&fitted.to_bytes()).await?;
         pg_restore.write_all(behind).await?;
         tokio::io::copy_buf(&mut BufReader::with_capacity(AT_ONCE, archive), &mut pg_restore).await
     };
@@ -70,16 +70,16 @@ pub async fn prepare<'a>(
     clients: &'a Clients,
     target: &mut Target,
     wishes: &Wishes,
-) -> Result<(&'a Client, Plan)> {
+) -> Result<(&'a Client, Front, Plan)> {
     let Front { header, toc } = front;
     let dumped_by = Version::parse(&header.dump_version)
         .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
     let format = (header.version.major, header.version.minor);
     let client = clients.for_restore(format, dumped_by, target.version())?;
-    let plan = wishes.plan(front, target).await?;
+    let (fitted, plan) = wishes.plan(front, target).await?;
     let statement = toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
-    Ok((client, plan))
+    Ok((client, fitted, plan))
 }
 
 /// Reads until the table of contents is known, or to the end; returns the bytes read so far.

@@ -125,12 +125,20 @@ async fn verify(
         return Ok(format!("{objects} objects, {} in place; nothing was read", BinaryBytes(stored)));
     }
 
-    if source.kind() == manifest::Kind::Stream {
+    stop.or(source.globals()).await?;
+    if source.kind() != manifest::Kind::Postgres {
+        if matches!(how, HowVerified::Restore(_)) {
+            tracing::warn!(
+                "{} holds a {}: it is read, and not restored",
+                source.place(),
+                source.kind().noun()
+            );
+        }
         let following = report.follow(&source.progress);
         stop.or(source.bytes(&mut tokio::io::sink())).await?;
         drop(following);
         let (stored, plain) = (BinaryBytes(stored), BinaryBytes(source.dump.plain_bytes));
-        return Ok(format!("{stored} stored, {plain} of a stream; every digest agrees"));
+        return Ok(format!("{stored} stored, {plain} of {}; every digest agrees", source.kind().noun()));
     }
     let inventory = stop.or(source.inventory()).await?;
     facts.insert("inventory".into(), inventory.is_some().into());

@@ -1,11 +1,8 @@
-//! Databases of every major, of other encodings, and with nothing in them.
+//! Databases of other encodings, with nothing in them, and restores into one that is there.
 
-use super::scene::{backup, path};
-use crate::scene::{Keys, Place, Sample, fresh, motley};
+use super::scene::backup;
+use crate::scene::{Place, Sample, fresh};
 use crate::servers::postgres::{Cluster, Major};
-use pgstow::error::Kind;
-use std::io::Write;
-use std::process::Stdio;
 
 #[test]
 fn an_empty_database_that_exists_is_used_as_it_is() {
@@ -16,66 +13,6 @@ fn an_empty_database_that_exists_is_used_as_it_is() {
         sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target), "--json"]).succeeds();
     assert_eq!(restored.json()["created"], false);
     assert_eq!(cluster.text_of(&target), cluster.text_of(&sample.database));
-}
-
-#[test]
-fn a_backup_restores_into_its_own_major_and_the_next() {
-    let majors = [Major::Distribution, Major::V16, Major::V17, Major::V18];
-    std::thread::scope(|scope| {
-        for (at, major) in majors.into_iter().enumerate() {
-            scope.spawn(move || {
-                let source = Cluster::shared(major);
-                let database = motley(source, "majors");
-                let place = Place::folder();
-                place.backup(&source.url(&database), &[]);
-                for target in majors.into_iter().skip(at).take(2).map(Cluster::shared) {
-                    let (copy, plain) = (fresh("majors"), fresh("plain"));
-                    place.opens(&["restore", "latest", "--to", &target.url(&copy)]).succeeds();
-                    copied_plainly(source, &database, target, &plain);
-                    let into = target.major;
-                    assert_eq!(target.text_of(&copy), target.text_of(&plain), "{major:?} into {into:?}");
-                }
-            });
-        }
-    });
-}
-
-/// Copies a database the old way, `pg_dump | psql`: what any restore is measured by. A newer server
-/// may tell the same view in other words, so only copies on the same server can be compared.
-fn copied_plainly(source: &Cluster, database: &str, target: &Cluster, copy: &str) {
-    let text = source.client("pg_dump").arg(database).output().unwrap();
-    assert!(text.status.success());
-    target.psql("postgres", &format!("CREATE DATABASE {copy} TEMPLATE template0"));
-    let mut psql = source.client("psql");
-    psql.env("PGPORT", target.port.to_string()).args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", copy]);
-    let mut psql = psql.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    psql.stdin.take().unwrap().write_all(&text.stdout).unwrap();
-    assert!(psql.wait().unwrap().success());
-}
-
-#[test]
-fn what_a_server_is_too_old_for_is_refused_before_anything_moves() {
-    let (new, old) = (Cluster::shared(Major::V18), Cluster::shared(Major::Distribution));
-    let database = new.create_database("toonew");
-    new.psql(&database, "CREATE TABLE t (n int)");
-    let place = Place::folder();
-    place.backup(&new.url(&database), &[]);
-    let copy = fresh("tooold");
-    place
-        .opens(&["restore", "latest", "--to", &old.url(&copy)])
-        .fails(Kind::Postgres)
-        .says("older than the archive allows");
-    assert!(!old.has_database(&copy));
-    // No client for the server: said on the way there, with what to install.
-    place
-        .pgstow(&["backup", &new.url(&database), "--recipient", &Keys::shared().recipient])
-        .args(["--pg-bin", path(&Major::V17.bin())])
-        .fails(Kind::Settings)
-        .says("an older pg_dump cannot dump it")
-        .says("postgresql-client-18");
-    // One client only, and it fits.
-    let words = ["--pg-bin", path(&Major::V18.bin())].map(str::to_owned);
-    place.backup(&new.url(&database), &words.each_ref().map(String::as_str));
 }
 
 #[test]

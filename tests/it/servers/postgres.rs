@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
 
 /// The superuser's name.
 pub const USER: &str = "postgres";
@@ -75,10 +76,28 @@ impl Cluster {
 
     /// A cluster of one's own with settings such as `max_connections=5`.
     pub fn start_with(major: Major, settings: &[&str]) -> Cluster {
-        let port = free_port();
         let folder = folder("pg");
+        run(Command::new("cp").arg("-a").arg(template(major)).arg(folder.path().join("data")));
+        Self::start_in(folder, major, settings)
+    }
+
+    /// A hot standby of this cluster.
+    pub fn standby(&self) -> Cluster {
+        let folder = folder("pg");
+        let mut copy = as_server_user(self.major.bin().join("pg_basebackup"));
+        copy.env("PGPASSWORD", PASSWORD).args(["-R", "-h", "127.0.0.1", "-U", USER, "-c", "fast", "-D"]);
+        run(copy
+            .arg(folder.path().join("data"))
+            .arg("-p")
+            .arg(self.port.to_string())
+            .current_dir(folder.path()));
+        Self::start_in(folder, self.major, &[])
+    }
+
+    /// Starts what lies in a folder.
+    fn start_in(folder: TempDir, major: Major, settings: &[&str]) -> Cluster {
+        let port = free_port();
         let data = folder.path().join("data");
-        run(Command::new("cp").arg("-a").arg(template(major)).arg(&data));
         // Durability is not under test here, and costs most of the time there is.
         let quick = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=2GB"];
         let network = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=64MB"];

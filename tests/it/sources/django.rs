@@ -5,6 +5,7 @@ use crate::scene::{Keys, Place};
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use crate::servers::{fetched, run};
 use pgstow::error::Kind;
+use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -84,11 +85,23 @@ fn every_apps_fixture_goes_out_and_comes_in_equal() {
     for app in APPS {
         let fixture = source.manage(&["dumpdata", app]);
         assert!(fixture.len() > 10_000);
-        assert_eq!(target.manage(&["dumpdata", app]), fixture, "{app}");
+        assert_eq!(in_order(&target.manage(&["dumpdata", app])), in_order(&fixture), "{app}");
         let name = format!("portal/{app}");
         let fetched = place.opens(&["fetch", "latest", "--name", &name, "-o", "-"]).succeeds().text();
-        assert_eq!(fetched, fixture);
+        assert_eq!(in_order(&fetched), in_order(&fixture));
     }
+}
+
+/// A fixture, with the links of each object sorted: Django asks for them in no order.
+fn in_order(fixture: &str) -> Vec<Value> {
+    let mut objects: Vec<Value> = serde_json::from_str(fixture).unwrap();
+    for field in objects.iter_mut().flat_map(|object| object["fields"].as_object_mut().unwrap().values_mut())
+    {
+        if let Value::Array(links) = field {
+            links.sort_by_key(Value::as_u64);
+        }
+    }
+    objects
 }
 
 #[test]

@@ -54,6 +54,22 @@ fn roles_come_along_and_passwords_only_when_asked_for() {
 }
 
 #[test]
+fn damage_to_them_is_found() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let (name, place) = (owned(cluster), Place::folder());
+    backup(&place, &cluster.url(&name), &[]);
+    let key = place.key("globals.sql.zst.age");
+    let mut bytes = place.get(&key);
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    place.put(&key, bytes);
+    place.opens(&["verify", "latest"]).fails(Kind::Verify).says("globals");
+    place.opens(&["fetch", "latest", "--globals", "-o", "-"]).fails(Kind::Verify);
+    place.delete(&key);
+    place.pgstow(&["verify", "latest", "--quick"]).fails(Kind::Verify).says("globals");
+}
+
+#[test]
 fn a_role_without_rights_gets_what_it_may_read() {
     let cluster = Cluster::shared(Major::Distribution);
     let (name, place) = (owned(cluster), Place::folder());

@@ -126,15 +126,8 @@ fn the_key_is_what_the_documentation_says() {
     let database = cluster.create_database("keyed");
     let mut psql = cluster.client("psql");
     let mut psql = psql.args(["-XAtq", "-d", &database]).stdin(Stdio::piped()).spawn().unwrap();
-    let hash = format!("encode(sha256('{}/nightly'), 'hex')", place.url());
-    let lock =
-        format!("SELECT pg_advisory_lock(x'70677374'::int, ('x' || left({hash}, 8))::bit(32)::int);\n");
-    psql.stdin.as_mut().unwrap().write_all(lock.as_bytes()).unwrap();
-    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while cluster.psql(&database, held) != "1" {
-        assert!(Instant::now() < deadline);
-    }
+    psql.stdin.as_mut().unwrap().write_all(by_hand(&place, "nightly").as_bytes()).unwrap();
+    until_held(cluster, &database);
     let backup = || {
         place
             .pgstow(&["backup", "--name", "nightly", "--recipient", &Keys::shared().recipient])
@@ -144,4 +137,40 @@ fn the_key_is_what_the_documentation_says() {
     psql.kill().unwrap();
     psql.wait().unwrap();
     backup().args(["--wait", "10s"]).succeeds();
+}
+
+/// There the lock is the standby's own.
+#[test]
+fn a_standby_has_locks_too() {
+    let primary = Cluster::start(Major::Distribution);
+    primary.psql("postgres", "CREATE DATABASE app");
+    primary.psql("app", "CREATE TABLE t AS SELECT generate_series(1, 10) n");
+    let (standby, place) = (primary.standby(), Place::folder());
+    let words = ["backup", "--recipient", &Keys::shared().recipient];
+    let run = place.pgstow(&words).arg(standby.url("app")).succeeds();
+    run.says("the server is a standby");
+    assert_eq!(listed(&place), 1);
+    let mut psql = standby.client("psql");
+    let mut psql = psql.args(["-XAtq", "-d", "app"]).stdin(Stdio::piped()).spawn().unwrap();
+    psql.stdin.as_mut().unwrap().write_all(by_hand(&place, "app").as_bytes()).unwrap();
+    until_held(&standby, "app");
+    place.pgstow(&words).arg(standby.url("app")).fails(Kind::Locked);
+    place.pgstow(&words).arg(primary.url("app")).succeeds();
+    psql.kill().unwrap();
+    psql.wait().unwrap();
+}
+
+/// The statement that takes the lock, as the documentation tells it.
+fn by_hand(place: &Place, name: &str) -> String {
+    let hash = format!("encode(sha256('{}/{name}'), 'hex')", place.url());
+    format!("SELECT pg_advisory_lock(x'70677374'::int, ('x' || left({hash}, 8))::bit(32)::int);\n")
+}
+
+#[track_caller]
+fn until_held(cluster: &Cluster, database: &str) {
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while cluster.psql(database, held) != "1" {
+        assert!(Instant::now() < deadline, "nobody holds it");
+    }
 }

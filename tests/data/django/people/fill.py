@@ -14,13 +14,13 @@ people = [
         seen=datetime(2026, 11, 20, 3, 0, n % 60, 123456, tzinfo=timezone.utc),
         about={"n": n, "nested": [name, None, 1.5]},
     )
-    for n, name in enumerate(names * 200)
+    for n, name in enumerate(names * 30)
 ]
 for n, person in enumerate(people[:100]):
     person.friends.add(people[n + 1])
 items = [
     Item.objects.create(title=f"item {n}", price=Decimal(n) / 7, picture=bytes(range(n % 256)))
-    for n in range(300)
+    for n in range(120)
 ]
-for n in range(200):
+for n in range(100):
     Order.objects.create(buyer=people[n]).items.set(items[n : n + 3])

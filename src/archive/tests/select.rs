@@ -1,0 +1,160 @@
+//! Tables chosen from the archives of two majors, with what they own and need.
+
+use super::super::{Front, Pattern, Reader, Selection};
+use crate::error::{Kind, Result};
+
+/// Of tests/data/related.sql, by the majors whose archives differ most.
+const DUMPS: [&[u8]; 2] = [
+    include_bytes!("../../../tests/data/related15.dump"),
+    include_bytes!("../../../tests/data/related18.dump"),
+];
+
+fn front(dump: &[u8]) -> Front {
+    let mut reader = Reader::new();
+    reader.feed(dump).unwrap();
+    let (header, toc) = (reader.header().unwrap().clone(), reader.toc().unwrap().clone());
+    Front { header, toc }
+}
+
+fn select(front: &Front, patterns: &[&str]) -> Result<Selection> {
+    let patterns: Vec<_> = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+    front.toc.select(&patterns)
+}
+
+/// What is kept, as `TABLE app.users`, without what every archive has.
+fn kept(front: &Front, selection: &Selection) -> Vec<String> {
+    let entries = front.toc.entries().iter().filter(|entry| selection.entries.contains(&entry.dump_id()));
+    let mut names: Vec<_> = entries
+        .map(|entry| format!("{} {}", String::from_utf8_lossy(entry.desc().unwrap()), entry.label()))
+        .filter(|name| {
+            !["ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE"].iter().any(|kind| name.starts_with(kind))
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_table_comes_with_its_parts_and_what_it_is_made_of() {
+    for front in DUMPS.map(front) {
+        let selection = select(&front, &["app.users"]).unwrap();
+        let expected = [
+            "ACL SCHEMA app",
+            "ACL app.COLUMN users.mood",
+            "ACL app.TABLE users",
+            "COMMENT app.COLUMN users.mood",
+            "COMMENT app.TABLE users",
+            "COMMENT other.FUNCTION next_code()",
+            "CONSTRAINT app.users users_pkey",
+            "DOMAIN app.email",
+            "FUNCTION other.next_code()",
+            "POLICY app.users own",
+            "ROW SECURITY app.users",
+            "SCHEMA app",
+            "SCHEMA other",
+            "SEQUENCE SET app.users_id_seq",
+            "SEQUENCE SET other.tickets",
+            "SEQUENCE app.users_id_seq",
+            "SEQUENCE other.tickets",
+            "TABLE DATA app.users",
+            "TABLE app.users",
+            "TYPE app.mood",
+        ];
+        assert_eq!(kept(&front, &selection), expected);
+        assert_eq!(selection.only_defined, [""; 0]);
+        assert_eq!(selection.left_out, ["POLICY app.users buyers (needs app.orders)"]);
+    }
+}
+
+#[test]
+fn what_ties_it_to_tables_that_do_not_come_is_left_out_and_named() {
+    for front in DUMPS.map(front) {
+        for (patterns, only_defined, left_out) in [
+            (
+                &["orders"][..],
+                &[][..],
+                &[
+                    "RULE app.orders log (needs app.users)",
+                    "FK CONSTRAINT app.orders orders_buyer_fkey (needs app.users)",
+                ][..],
+            ),
+            (&["orders", "users"], &[], &[]),
+            (&["refs"], &[], &["FK CONSTRAINT app.refs refs_at_kind_fkey (needs app.events)"]),
+            (&["refs", "events"], &[], &[]),
+            (&["tree"], &[], &[]),
+            (&["events_2025"], &["app.events"], &[]),
+            (&["child"], &["app.parent"], &[]),
+            (&["parent"], &[], &[]),
+            (&["happy"], &["app.users"], &[]),
+            (&["counts"], &["app.tree"], &[]),
+            (&["borrows"], &["app.orders"], &[]),
+            (&["per_buyer"], &["app.orders"], &["MATERIALIZED VIEW DATA app.per_buyer (needs app.orders)"]),
+            (&["orders", "users", "per_buyer"], &[], &[]),
+            (&["orders_id_seq"], &["app.orders"], &[]),
+            (&["*"], &[], &[]),
+        ] {
+            let selection = select(&front, patterns).unwrap();
+            assert_eq!(selection.only_defined, only_defined, "{patterns:?}");
+            assert_eq!(selection.left_out, left_out, "{patterns:?}");
+        }
+    }
+}
+
+#[test]
+fn partitions_come_with_their_table_and_rules_with_their_view() {
+    for front in DUMPS.map(front) {
+        let events = kept(&front, &select(&front, &["app.events"]).unwrap());
+        for needed in
+            ["TABLE other.events_2026_c", "TABLE DATA other.events_2026_c", "TRIGGER app.events touch"]
+        {
+            assert!(events.contains(&needed.to_owned()), "{needed}: {events:?}");
+        }
+        assert_eq!(events.iter().filter(|name| name.contains("ATTACH")).count(), 6);
+        let view = kept(&front, &select(&front, &["grouped"]).unwrap());
+        assert!(view.contains(&"RULE app.grouped _RETURN".to_owned()), "{view:?}");
+        assert!(view.contains(&"CONSTRAINT app.users users_pkey".to_owned()), "{view:?}");
+        assert!(!view.contains(&"TABLE DATA app.users".to_owned()), "{view:?}");
+    }
+}
+
+#[test]
+fn a_pattern_that_fits_nothing_names_what_comes_near() {
+    let front = front(DUMPS[0]);
+    for (pattern, near) in [
+        ("app.order", "there is app.orders"),
+        ("public.users", "app.users"),
+        ("\"mixed case\"", "there is app.\"Mixed Case\""),
+        ("MixedCase", "app.\"Mixed Case\""),
+        ("other.users", "app.users"),
+        ("nothing_like_it", "pgstow show"),
+    ] {
+        let error = select(&front, &["users", pattern]).unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound);
+        assert!(error.message().contains(pattern), "{error}");
+        assert!(error.advice().unwrap().contains(near), "{pattern}: {:?}", error.advice());
+    }
+}
+
+#[test]
+fn the_smaller_archive_is_one() {
+    for dump in DUMPS {
+        let front = front(dump);
+        let selection = select(&front, &["app.events"]).unwrap();
+        let smaller = front.keep(|entry| selection.entries.contains(&entry.dump_id()));
+        let mut reader = Reader::new();
+        reader.feed(&smaller.to_bytes()).unwrap();
+        let toc = reader.toc().unwrap();
+        assert_eq!((toc.tables(), toc.with_data().count()), (4, 2));
+    }
+}
+
+#[test]
+fn rows_in_a_table_of_an_extension_come_without_its_definition() {
+    for front in DUMPS.map(front) {
+        let defined_here = |kind: &[u8], name: &[u8]| (kind, name) != (b"TABLE".as_slice(), b"tree");
+        let front = front.keep(|entry| defined_here(entry.desc().unwrap(), entry.tag().unwrap()));
+        let selection = select(&front, &["app.tree"]).unwrap();
+        assert!(kept(&front, &selection).contains(&"TABLE DATA app.tree".to_owned()));
+        assert_eq!((selection.only_defined.len(), selection.left_out.len()), (0, 0));
+    }
+}

@@ -1,0 +1,115 @@
+//! Takes out of a script what belongs to its database as such, so that it runs in any other.
+
+use super::lines::{Lines, Piece};
+use super::{Entry, text};
+
+/// Passes a script on, but for what names the database it is from.
+///
+/// `CREATE DATABASE`, `ALTER DATABASE`, `GRANT … ON DATABASE` and `\connect` would act on the old database,
+/// which may well be there and in use.
+#[derive(Debug, Default)]
+pub struct Filter {
+    lines: Lines,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Within an entry that is taken out.
+    skipping: bool,
+    /// Whether an entry has begun that stays.
+    begun: bool,
+    /// Just behind a `\connect` that was taken out.
+    connected: bool,
+    create_database: Vec<u8>,
+}
+
+impl Filter {
+    /// Takes the next bytes, and puts those that stay into `to`.
+    pub fn feed(&mut self, bytes: &[u8], to: &mut Vec<u8>) {
+        let state = &mut self.state;
+        self.lines.feed(bytes, &mut |piece| state.take(piece, to));
+    }
+
+    /// Puts what is left at the end of the script into `to`.
+    pub fn finish(self, to: &mut Vec<u8>) {
+        let mut state = self.state;
+        self.lines.finish(&mut |piece| state.take(piece, to));
+    }
+
+    /// Whether an entry has begun that stays: then the database's own have passed.
+    pub fn has_begun(&self) -> bool {
+        self.state.begun
+    }
+
+    /// The statement that would create the database, where the script has one.
+    pub fn create_database(&self) -> String {
+        String::from_utf8_lossy(&self.state.create_database).into_owned()
+    }
+}
+
+impl State {
+    fn take(&mut self, piece: Piece<'_>, to: &mut Vec<u8>) {
+        if let Piece::Line(line) = piece {
+            let line = text(line);
+            if let Some(entry) = Entry::read(line) {
+                self.skipping = entry.is_of_database();
+                self.begun |= !self.skipping;
+            } else if line == "-- PostgreSQL database dump complete" {
+                self.skipping = false;
+            }
+            let connect = line.starts_with("\\connect ") && (self.skipping || !self.begun);
+            // A dump that connects leaves its restricted mode before, and enters it again behind.
+            let again = self.connected && line.starts_with("\\restrict ");
+            self.connected = connect;
+            if connect || again {
+                self.skipping = false;
+                return;
+            }
+            if self.skipping && (line.starts_with("CREATE DATABASE ") || !self.create_database.is_empty()) {
+                self.remember(line);
+            }
+        }
+        if !self.skipping {
+            to.extend_from_slice(piece.bytes());
+        }
+    }
+
+    /// Keeps the statement that creates the database, all of its lines.
+    fn remember(&mut self, line: &str) {
+        if !self.create_database.ends_with(b";\n") {
+            self.create_database.extend_from_slice(line.as_bytes());
+            self.create_database.push(b'\n');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outline::tests::CLUSTER;
+    use super::*;
+
+    #[test]
+    fn what_names_the_old_database_is_gone_and_all_else_is_there() {
+        let from = CLUSTER.find("--\n-- Database \"app\" dump").unwrap();
+        for step in [1, 5, CLUSTER.len()] {
+            let (mut filter, mut to) = (Filter::default(), Vec::new());
+            CLUSTER.as_bytes()[from..].chunks(step).for_each(|bytes| filter.feed(bytes, &mut to));
+            assert!(filter.has_begun());
+            assert!(filter.create_database().starts_with("CREATE DATABASE app WITH TEMPLATE"));
+            assert!(filter.create_database().ends_with("'UTF8';\n"));
+            filter.finish(&mut to);
+            let text = String::from_utf8(to).unwrap();
+            for gone in ["CREATE DATABASE", "ALTER DATABASE", "ON DATABASE", "\\connect"] {
+                assert!(!text.contains(gone), "{gone}: {text}");
+            }
+            // One way into restricted mode, and one out of it.
+            assert_eq!(
+                (text.matches("\\restrict C").count(), text.matches("\\unrestrict C").count()),
+                (1, 1)
+            );
+            assert_eq!(text.matches("SET row_security").count(), 2);
+            assert!(text.contains("COPY public.t (n) FROM stdin;\n--\n-- Database \"no\" dump\n\\.\n"));
+        }
+    }
+}

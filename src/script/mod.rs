@@ -1,0 +1,42 @@
+//! What `pg_dump` and `pg_dumpall` write as plain text, understood while it passes.
+//!
+//! [`Outline`] tells what a script holds and whether it is whole; [`Filter`] takes out what belongs to a
+//! database as such (its creation, settings and grants, which name the *old* database), so that the rest
+//! can be run in any database. Both see lines ([`Lines`]) and pass over rows.
+//!
+//! A script is no format: what is told apart here are the comments that `pg_dump` writes before each of
+//! its entries. Nothing else of the SQL is understood, and nothing is ever changed within an entry.
+
+mod filter;
+mod lines;
+mod outline;
+
+pub use filter::Filter;
+pub use lines::{Lines, Piece};
+pub use outline::{Outline, Section, Seen};
+
+/// The comment that stands before an entry: `-- Name: app; Type: DATABASE; Schema: -; Owner: app`.
+struct Entry<'a> {
+    name: &'a str,
+    kind: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    fn read(line: &'a str) -> Option<Self> {
+        let rest = line.strip_prefix("-- Name: ").or_else(|| line.strip_prefix("-- Data for Name: "))?;
+        let (name, rest) = rest.rsplit_once("; Type: ")?;
+        Some(Self { name, kind: rest.split(';').next().unwrap_or_default() })
+    }
+
+    /// Whether it is about the database as such.
+    fn is_of_database(&self) -> bool {
+        matches!(self.kind, "DATABASE" | "DATABASE PROPERTIES")
+            || (matches!(self.kind, "ACL" | "COMMENT" | "SECURITY LABEL")
+                && self.name.starts_with("DATABASE "))
+    }
+}
+
+/// A line without its end, as far as it is text.
+fn text(line: &[u8]) -> &str {
+    std::str::from_utf8(line.trim_ascii_end()).unwrap_or_default()
+}

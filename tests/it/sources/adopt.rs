@@ -1,0 +1,252 @@
+//! Dumps that people have enter the same catalogue, and come back from it.
+
+use crate::harness::Pgstow;
+use crate::scene::{Keys, Place, fetch, fresh, motley};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// A database with a bit of everything, and a folder for its dumps.
+struct Scene {
+    cluster: &'static Cluster,
+    database: String,
+    folder: TempDir,
+}
+
+impl Scene {
+    fn new(major: Major) -> Scene {
+        let cluster = Cluster::shared(major);
+        Scene { cluster, database: motley(cluster, "adopted"), folder: TempDir::new().unwrap() }
+    }
+
+    /// A dump, made by the server's own `pg_dump` writing to a file as a shell would have it.
+    fn dump(&self, file: &str, words: &[&str]) -> PathBuf {
+        let path = self.folder.path().join(file);
+        let mut pg_dump = self.cluster.client("pg_dump");
+        pg_dump.args(words).arg(&self.database).stdout(std::fs::File::create(&path).unwrap());
+        assert!(pg_dump.status().unwrap().success());
+        path
+    }
+
+    /// Restores the latest, which must give the same database.
+    #[track_caller]
+    fn comes_back(&self, place: &Place, words: &[&str]) {
+        let copy = fresh("adopted");
+        place.opens(&["restore", "latest", "--to", &self.cluster.url(&copy)]).args(words).succeeds();
+        assert_eq!(self.cluster.text_of(&copy), self.cluster.text_of(&self.database));
+        self.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+    }
+}
+
+fn adopt(place: &Place, file: &Path) -> Pgstow {
+    place.pgstow(&["adopt", "--name", "app", "--recipient", &Keys::shared().recipient]).arg(file)
+}
+
+fn gzip(file: &Path) -> PathBuf {
+    let status = Command::new("gzip").arg("--keep").arg(file).stdin(Stdio::null()).status().unwrap();
+    assert!(status.success());
+    let mut name = file.as_os_str().to_owned();
+    name.push(".gz");
+    name.into()
+}
+
+fn shown(place: &Place) -> serde_json::Value {
+    place.pgstow(&["show", "latest", "--json"]).succeeds().json()
+}
+
+#[test]
+fn archives_of_every_major_are_adopted() {
+    for major in Major::ALL {
+        let scene = Scene::new(major);
+        for (file, words) in [("app.dump", &["-Fc", "-Z0"][..]), ("squeezed.dump", &["-Fc", "-Z6"])] {
+            let place = Place::folder();
+            if words[1] == "-Z6" && major != Major::Distribution {
+                // Only the distribution's is built with zlib.
+                continue;
+            }
+            let path = scene.dump(file, words);
+            adopt(&place, &path).succeeds();
+            let shown = shown(&place);
+            assert_eq!(shown["kind"], "postgres");
+            assert_eq!(shown["labels"]["adopted"], file);
+            assert!(shown["postgres"]["database_bytes"].is_null());
+            let counted = shown["totals"]["rows"].as_u64();
+            // What is compressed within cannot be counted.
+            assert_eq!(counted.is_some(), words[1] == "-Z0", "{counted:?}");
+            place.opens(&["verify", "latest"]).succeeds();
+            scene.comes_back(&place, &["--jobs", "1"]);
+            scene.comes_back(&place, &["--jobs", "2"]);
+            let back = fetch(&place, &["latest"]);
+            let whole = std::fs::read(&path).unwrap();
+            // The shell's redirection makes pg_dump of 16 to 18 append its table of contents once more.
+            assert!(whole.starts_with(&back) && back.len() > whole.len() / 2);
+        }
+    }
+}
+
+#[test]
+fn plain_dumps_are_adopted_and_restored_in_one_transaction() {
+    for major in [Major::Distribution, Major::V18] {
+        let scene = Scene::new(major);
+        let plain = scene.dump("app.sql", &[]);
+        let created = scene.dump("created.sql", &["--create"]);
+        for file in [&plain, &gzip(&plain), &created, &gzip(&created)] {
+            let place = Place::folder();
+            adopt(&place, file).succeeds();
+            assert_eq!(shown(&place)["kind"], "sql");
+            assert!(place.key("dump.sql.zst.age").starts_with("app/"));
+            place.opens(&["verify", "latest"]).succeeds().says("every digest agrees");
+            place.opens(&["verify", "latest", "--restore"]).succeeds().says("it is read, and not restored");
+            scene.comes_back(&place, &[]);
+            let same = if file.extension().unwrap() == "gz" { file.with_extension("") } else { file.clone() };
+            assert!(fetch(&place, &["latest"]) == std::fs::read(same).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_plain_dump_that_fails_leaves_no_database() {
+    let scene = Scene::new(Major::Distribution);
+    let file = scene.dump("app.sql", &[]);
+    let place = Place::folder();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("CREATE TABLE ", "CREATE TABEL ", 2)).unwrap();
+    adopt(&place, &file).succeeds();
+    let copy = fresh("never");
+    let run = place.opens(&["restore", "latest", "--to", &scene.cluster.url(&copy)]).fails(Kind::Postgres);
+    run.says("psql failed (exit status 3)").says("syntax error");
+    assert!(!scene.cluster.has_database(&copy));
+
+    let owners = ["restore", "latest", "--no-owner", "--to", &scene.cluster.url(&copy)];
+    place.opens(&owners).fails(Kind::Usage).says("a plain dump is run as it is");
+    assert!(!scene.cluster.has_database(&copy));
+
+    // Damaged in the store: the end never comes.
+    let place = Place::folder();
+    std::fs::write(&file, text).unwrap();
+    adopt(&place, &file).succeeds();
+    let key = place.key("dump.sql.zst.age");
+    let mut bytes = place.get(&key);
+    let last = bytes.len() - 20;
+    bytes[last] ^= 1;
+    place.put(&key, bytes);
+    place.opens(&["restore", "latest", "--to", &scene.cluster.url(&copy)]).fails(Kind::Verify);
+    assert!(!scene.cluster.has_database(&copy));
+}
+
+#[test]
+fn a_role_that_is_missing_is_named_before_anything_is_there() {
+    let (old, new) = (Cluster::shared(Major::Distribution), Cluster::shared(Major::V16));
+    let (role, folder, place) = (fresh("owner"), TempDir::new().unwrap(), Place::folder());
+    let database = old.create_database("with_owner");
+    old.psql(
+        &database,
+        &format!("CREATE ROLE {role}; CREATE TABLE t (n int); ALTER TABLE t OWNER TO {role}"),
+    );
+    let scene = Scene { cluster: old, database, folder };
+    adopt(&place, &scene.dump("app.sql", &[])).succeeds();
+    let copy = fresh("copy");
+    let restore = || place.opens(&["restore", "latest", "--to", &new.url(&copy)]);
+    let run = restore().fails(Kind::Postgres).says(&format!("role \"{role}\" does not exist"));
+    run.says("make the role first");
+    assert!(!new.has_database(&copy));
+    new.psql("postgres", &format!("CREATE ROLE {role}"));
+    restore().succeeds();
+    assert_eq!(new.psql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), role);
+}
+
+#[test]
+fn a_whole_server_becomes_one_backup_for_each_database() {
+    let cluster = Cluster::start(Major::Distribution);
+    let folder = TempDir::new().unwrap();
+    for name in ["app", "shop"] {
+        cluster.psql("postgres", &format!("CREATE ROLE {name}_owner"));
+        cluster.psql("postgres", &format!("CREATE DATABASE {name} OWNER {name}_owner"));
+        cluster.psql(
+            name,
+            &format!(
+                "SET ROLE {name}_owner; CREATE SCHEMA s; CREATE TABLE s.t AS SELECT generate_series(1, 10) n; \
+                 RESET ROLE; ALTER DATABASE {name} SET work_mem = '8MB'; GRANT CONNECT ON DATABASE {name} TO pg_monitor"
+            ),
+        );
+    }
+    let file = folder.path().join("all.sql");
+    let mut pg_dumpall = cluster.client("pg_dumpall");
+    let status = pg_dumpall.arg("-f").arg(&file).status().unwrap();
+    assert!(status.success());
+    let place = Place::folder();
+    let run = adopt(&place, &gzip(&file)).arg("--json").succeeds().says("nothing is in template1, postgres");
+    assert_eq!(run.json().as_array().unwrap().len(), 2);
+    let names: Vec<_> = place
+        .pgstow(&["list", "--json"])
+        .succeeds()
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["app/app", "app/shop"]);
+    let roles =
+        place.opens(&["fetch", "latest", "--name", "app/shop", "--globals", "-o", "-"]).succeeds().text();
+    assert!(roles.contains("CREATE ROLE shop_owner;") && !roles.contains("CREATE TABLE"), "{roles}");
+
+    // Beside the database it is from, of which nothing changes; its roles are there, and none is made again.
+    cluster.psql(
+        "postgres",
+        "ALTER DATABASE shop RESET work_mem; REVOKE CONNECT ON DATABASE shop FROM pg_monitor",
+    );
+    let url = cluster.url("shop_again");
+    place.opens(&["restore", "latest", "--name", "app/shop", "--to", &url]).succeeds();
+    assert_eq!(cluster.text_of("shop_again"), cluster.text_of("shop"));
+    let facts = "SELECT datname, datacl, (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid) FROM pg_database d WHERE datname LIKE 'shop%' ORDER BY 1";
+    assert!(!cluster.psql("postgres", facts).contains("work_mem"), "{}", cluster.psql("postgres", facts));
+    assert!(!cluster.psql("postgres", facts).contains("pg_monitor"));
+}
+
+#[test]
+fn what_is_cut_or_no_dump_is_refused() {
+    let scene = Scene::new(Major::Distribution);
+    let place = Place::folder();
+    let refused = |file: &Path, kind, said: &str| {
+        adopt(&place, file).fails(kind).says(said);
+        assert_eq!(place.keys(), Vec::<String>::new());
+    };
+    let cut = |file: &Path| {
+        let bytes = std::fs::read(file).unwrap();
+        let path = scene.folder.path().join("cut");
+        std::fs::write(&path, &bytes[..bytes.len() * 9 / 10]).unwrap();
+        path
+    };
+    let plain = scene.dump("app.sql", &[]);
+    refused(&cut(&plain), Kind::Verify, "was cut");
+    refused(&cut(&gzip(&plain)), Kind::Verify, "cannot be read");
+    refused(&cut(&scene.dump("app.dump", &["-Fc", "-Z0"])), Kind::Verify, "the archive ends inside");
+    let tar = scene.dump("app.tar", &["-Ft"]);
+    refused(&tar, Kind::Usage, "is neither an archive of pg_dump -Fc nor its plain text");
+    refused(scene.folder.path(), Kind::Usage, "is a folder");
+    refused(Path::new("/dev/null"), Kind::Usage, "is no regular file");
+    refused(Path::new("/nonexistent"), Kind::LocalFile, "cannot be read");
+    let other = scene.folder.path().join("other");
+    std::fs::write(&other, "-- MySQL dump 10.13\n").unwrap();
+    refused(&other, Kind::Usage, "pgstow backup --name … -- cat FILE");
+}
+
+#[test]
+fn it_is_as_old_as_its_file_unless_told_otherwise() {
+    let scene = Scene::new(Major::Distribution);
+    let (place, file) = (Place::folder(), scene.dump("app.sql", &[]));
+    let touch = |moment: &str| {
+        assert!(Command::new("touch").args(["-d", moment]).arg(&file).status().unwrap().success());
+    };
+    let ids = |run: crate::harness::Run| run.text().trim().to_owned();
+    touch("2024-02-29T03:00:00Z");
+    assert!(ids(adopt(&place, &file).succeeds()).starts_with("20240229T030000Z-"));
+    let told = adopt(&place, &file).args(["--started-at", "2020-01-01T00:00:00Z"]).succeeds();
+    assert!(ids(told).starts_with("20200101T000000Z-"));
+    // The newest is the latest, whichever was adopted last.
+    assert!(shown(&place)["id"].as_str().unwrap().starts_with("2024"));
+    assert!(shown(&place)["duration_s"].as_f64().unwrap() < 120.0);
+}

@@ -1,0 +1,7 @@
+//! Chosen tables of a backup: fetched, restored, printed; of the whole no more than they need.
+
+mod bytes;
+mod chosen;
+mod printed;
+mod restored;
+mod scene;

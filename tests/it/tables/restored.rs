@@ -1,0 +1,74 @@
+//! `restore --table`: chosen tables into a database made for them, proven like any other restore.
+
+use super::scene::{RELATED, Scene, relations, same};
+use crate::scene::{fresh, restore_fails};
+use crate::servers::postgres::Major;
+use pgstow::error::Kind;
+
+/// Extensions, which only the distribution's servers have, and what needs them.
+const EXTENDED: &str = "
+CREATE EXTENSION hstore SCHEMA other;
+CREATE TABLE app.tagged (id int, tags other.hstore);
+INSERT INTO app.tagged VALUES (1, 'a=>1');
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;
+CREATE FOREIGN TABLE app.remote (id int) SERVER far;";
+
+#[test]
+fn only_what_was_chosen_is_there_and_proven() {
+    let scene = Scene::new(Major::Distribution, &format!("{RELATED}{EXTENDED}"));
+    for more in [&["--jobs", "1"][..], &["--jobs", "2"], &["--proof", "digests"], &["--proof", "none"]] {
+        let copy = fresh("chosen");
+        let restore = [
+            "restore",
+            "latest",
+            "--json",
+            "--to",
+            &scene.cluster.url(&copy),
+            "-t",
+            "app.us*",
+            "-t",
+            "orders",
+        ];
+        let run = scene.place.opens(&restore).args(more).succeeds();
+        let told = run.json();
+        assert_eq!((&told["tables"], &told["rows"]), (&2.into(), &25.into()), "{run}");
+        if more != ["--proof", "none"] {
+            run.says("proven: 25 rows in 2 tables");
+        }
+        let tables = ["app.users", "app.orders"];
+        same(scene.cluster, &scene.database, &copy, &tables);
+        let theirs = ["app.orders", "app.orders_id_seq", "app.users", "app.users_id_seq", "other.tickets"];
+        assert_eq!(relations(scene.cluster, &copy), theirs);
+        scene.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+    }
+}
+
+#[test]
+fn extensions_and_servers_come_with_what_needs_them() {
+    let scene = Scene::new(Major::Distribution, &format!("{RELATED}{EXTENDED}"));
+    let copy = fresh("extended");
+    let to = scene.cluster.url(&copy);
+    let restore = ["restore", "latest", "--to", &to, "-t", "tagged", "-t", "remote"];
+    let run = scene.place.opens(&restore).succeeds();
+    assert!(!run.stderr.contains("left out"), "{run}");
+    assert_eq!(relations(scene.cluster, &copy), ["app.remote", "app.tagged"]);
+    let extensions = scene.cluster.psql(&copy, "SELECT extname FROM pg_extension ORDER BY 1");
+    assert_eq!(extensions, "hstore\nplpgsql\npostgres_fdw");
+}
+
+#[test]
+fn a_database_that_exists_and_is_empty_takes_them_too() {
+    let scene = Scene::new(Major::Distribution, RELATED);
+    let copy = scene.cluster.create_database("waiting");
+    let restore = ["restore", "latest", "--to", &scene.cluster.url(&copy), "-t", "app.tree"];
+    scene.place.opens(&restore).succeeds().says("proven: 2 rows in 1 tables");
+    assert_eq!(relations(scene.cluster, &copy), ["app.tree"]);
+}
+
+#[test]
+fn nothing_is_made_where_nothing_fits() {
+    let scene = Scene::new(Major::Distribution, RELATED);
+    let run = restore_fails(&scene.place, scene.cluster, &["-t", "app.user"], Kind::NotFound);
+    run.says("there is app.users");
+}
