@@ -25,6 +25,7 @@
 mod blocks;
 mod copy;
 mod damage;
+mod database;
 mod digests;
 mod facts;
 mod header;
@@ -36,6 +37,7 @@ mod preamble;
 mod reader;
 mod roles;
 mod select;
+mod statement;
 mod toc;
 mod unordered;
 
@@ -49,10 +51,12 @@ mod tests;
 pub use blocks::{Block, COPY_END, Depth};
 pub use copy::{CopyText, Csv};
 pub use damage::{Damage, Place};
+pub use database::OfDatabase;
 pub use digests::Digests;
 pub use header::{Compression, Header, LocalTime, Version};
 pub use part::{Front, rows_begin, rows_end};
 pub use pattern::Pattern;
 pub use reader::{Contents, Reader};
+pub use roles::Uses;
 pub use select::Selection;
 pub use toc::{Offset, Section, Toc, TocEntry};

@@ -25,6 +25,11 @@ pub struct Front {
 }
 
 impl Front {
+    /// Whether nothing is restored from it.
+    pub fn is_empty(&self) -> bool {
+        self.toc.entries().iter().all(TocEntry::is_setting)
+    }
+
     /// Reads the bytes before an archive's first block.
     ///
     /// # Errors
@@ -32,10 +37,12 @@ impl Front {
     pub fn read(preamble: &[u8]) -> Result<Self> {
         let mut reader = Reader::new();
         reader.feed(preamble)?;
-        match (reader.header(), reader.toc()) {
-            (Some(header), Some(toc)) => Ok(Self { header: header.clone(), toc: toc.clone() }),
-            _ => Err(Error::verify("the table of contents ends too early")),
-        }
+        Self::of(&reader).ok_or_else(|| Error::verify("the table of contents ends too early"))
+    }
+
+    /// What a reader has read of an archive, once that is so much.
+    pub fn of(reader: &Reader) -> Option<Self> {
+        Some(Self { header: reader.header()?.clone(), toc: reader.toc()?.clone() })
     }
 
     /// The same with only the entries to be kept, and those that all others are read by.
@@ -46,6 +53,13 @@ impl Front {
         // Not more than there were.
         let count = i32::try_from(entries.len()).unwrap_or(i32::MAX);
         Self { header: self.header.clone(), toc: Toc { count: int(count), entries: Arc::new(entries) } }
+    }
+
+    /// The same with some entries changed.
+    #[must_use]
+    pub fn with(&self, change: impl FnMut(&TocEntry) -> TocEntry) -> Self {
+        let entries = Arc::new(self.toc.entries().iter().map(change).collect());
+        Self { header: self.header.clone(), toc: Toc { count: self.toc.count, entries } }
     }
 
     /// As it stands in an archive.
@@ -80,6 +94,12 @@ impl TocEntry {
     pub fn is_grant(&self) -> bool {
         matches!(self.desc(), Some(b"ACL" | b"ACL LANGUAGE" | b"DEFAULT ACL"))
     }
+
+    /// Whether it comes behind the grants: what may need them, and what would watch them being made.
+    pub fn is_last(&self) -> bool {
+        matches!(self.desc(), Some(b"MATERIALIZED VIEW DATA" | b"EVENT TRIGGER"))
+            || self.tag().is_some_and(|tag| tag.starts_with(b"EVENT TRIGGER "))
+    }
 }
 
 /// What comes before a table's rows.
@@ -98,7 +118,7 @@ pub fn rows_end() -> Vec<u8> {
 }
 
 /// A number as the format writes it: its sign, then its magnitude, least byte first.
-fn int(number: i32) -> [u8; INT] {
+pub(super) fn int(number: i32) -> [u8; INT] {
     let [a, b, c, d] = number.unsigned_abs().to_le_bytes();
     [u8::from(number < 0), a, b, c, d]
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::damage::Damage;
 use super::header::Version;
 use super::item::{self, INT, Item, Shape, leading_int, leading_text};
+use super::part::int;
 
 /// When an entry is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +40,7 @@ pub enum Offset {
 
 /// The fields of an entry, in their order.
 #[derive(Debug, Clone, Copy)]
-enum Field {
+pub(super) enum Field {
     DumpId,
     HadDumper,
     TableOid,
@@ -214,6 +215,43 @@ impl TocEntry {
     /// Where the entry itself lies in the archive.
     pub fn range(&self) -> Range<u64> {
         self.start..self.start + self.raw.len() as u64
+    }
+
+    /// The same, but it belongs to this role.
+    #[must_use]
+    pub fn with_owner(&self, owner: &[u8]) -> Self {
+        self.with(Field::Owner, owner)
+    }
+
+    /// The same, but this statement makes it.
+    #[must_use]
+    pub fn with_defn(&self, statement: &[u8]) -> Self {
+        self.with(Field::Defn, statement)
+    }
+
+    /// The same, but in the tablespace that is usual there.
+    #[must_use]
+    pub fn without_tablespace(&self) -> Self {
+        self.with(Field::Tablespace, b"")
+    }
+
+    /// The same with another text. It keeps its place in the archive it came from, not its length.
+    pub(super) fn with(&self, field: Field, text: &[u8]) -> Self {
+        let old = self.field(field).len();
+        let end = self.ends.get(field as usize).copied().unwrap_or_default() as usize;
+        let (Ok(length), Some(before), Some(after)) =
+            (i32::try_from(text.len()), self.raw.get(..end - old), self.raw.get(end..))
+        else {
+            return self.clone();
+        };
+        let raw: Box<[u8]> = [before, &int(length), text, after].concat().into();
+        let mut new = Self { raw, ..self.clone() };
+        for later in new.ends.iter_mut().skip(field as usize) {
+            let end = *later as usize - old + INT + text.len();
+            // Cannot be cut: a statement grows by a few names at most.
+            *later = u32::try_from(end).unwrap_or(u32::MAX);
+        }
+        new
     }
 
     /// The name people know it by: `public.orders`, or its kind where it has no name of its own.

@@ -1,5 +1,7 @@
 //! The words of `pgstow clone`.
 
+use super::after::AfterWords;
+use super::fitting::FittingWords;
 use super::shared::ServerWords;
 use clap::Args;
 use std::time::Duration;
@@ -13,9 +15,10 @@ pub struct CloneWords {
     /// The database to make: a URL, or a bare name for one beside the source. It must not exist
     #[arg(value_name = "TARGET", env = "PGSTOW_TO")]
     pub target: String,
-    /// The new database, and everything in it, belongs to this role
-    #[arg(long, value_name = "ROLE", env = "PGSTOW_OWNER", conflicts_with = "no_owner")]
-    pub owner: Option<String>,
+    /// How many connections make indexes and constraints [default: the cores, at most 8]; with 1 it is all
+    /// one transaction
+    #[arg(short = 'j', long, value_name = "COUNT", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..))]
+    pub jobs: Option<u8>,
     /// All objects belong to the role that restores
     #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]
     pub no_owner: bool,
@@ -25,6 +28,12 @@ pub struct CloneWords {
     /// Keep the new database when something in it differs from the source
     #[arg(long, env = "PGSTOW_KEEP_FAILED")]
     pub keep_failed: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub fitting: FittingWords,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub after: AfterWords,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub server: ServerWords,

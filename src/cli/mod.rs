@@ -4,9 +4,11 @@
 //! because everyone on a machine can read a process's arguments.
 
 mod adopt;
+mod after;
 mod backup;
 mod clone;
 mod fetch;
+mod fitting;
 mod keygen;
 mod list;
 mod neon;
@@ -19,9 +21,11 @@ mod values;
 mod verify;
 
 pub use adopt::AdoptWords;
+pub use after::AfterWords;
 pub use backup::BackupWords;
 pub use clone::CloneWords;
 pub use fetch::FetchWords;
+pub use fitting::FittingWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
 pub use neon::NeonWords;

@@ -1,5 +1,7 @@
 //! The words of `pgstow restore`.
 
+use super::after::AfterWords;
+use super::fitting::FittingWords;
 use super::neon::NeonWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
 use clap::Args;
@@ -59,6 +61,12 @@ pub struct RestoreWords {
     /// Print the connection with its password
     #[arg(long, env = "PGSTOW_SHOW_PASSWORD", requires = "neon", help_heading = "Neon")]
     pub show_password: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub fitting: FittingWords,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub after: AfterWords,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub store: StoreWords,

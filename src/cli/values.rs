@@ -1,4 +1,4 @@
-//! Values as people write them: sizes and shares.
+//! Values as people write them: sizes, shares, pairs.
 
 /// Reads a size: bytes, or with K, M, G, T, each 1024 times the one before (`16M`, `16MiB`).
 pub(super) fn size(text: &str) -> Result<u64, String> {
@@ -15,6 +15,13 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     let number: u64 =
         digits.trim().parse().map_err(|_| format!("{text:?} is not a size; write it as 16MiB"))?;
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} is too large"))
+}
+
+/// Reads a pair: `OLD=NEW`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(old, new)| !old.is_empty() && !new.is_empty());
+    let (old, new) = pair.ok_or_else(|| format!("{text:?} is not a pair; write it as OLD=NEW"))?;
+    Ok((old.to_owned(), new.to_owned()))
 }
 
 /// Reads a share of a hundred: `50%`, `50`.

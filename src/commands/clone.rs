@@ -5,7 +5,9 @@
 
 use super::list::age;
 use super::proof::counts;
+use super::restore::plan::{Plan, Wishes};
 use super::restore::single::{BETWEEN, load};
+use super::restore::{after, jobs};
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::error::{Error, Kind, Result};
@@ -13,10 +15,11 @@ use crate::inventory::Inventory;
 use crate::pipeline::pass_on;
 use crate::postgres::clients::Clients;
 use crate::postgres::dump::dump;
-use crate::postgres::{ChildOutput, Psql, Server, Target, identifier};
+use crate::postgres::globals::globals;
+use crate::postgres::{ChildOutput, KnownRoles, Psql, Server, Target, identifier};
 use crate::progress::{Direction, Progress};
 use crate::report::Report;
-use crate::settings;
+use crate::settings::{self, Roles};
 use crate::signal::Stop;
 use indicatif::BinaryBytes;
 use serde_json::json;
@@ -28,33 +31,41 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
     let started = Instant::now();
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let (server, mut target) = stop.or(check(&settings, &clients)).await?;
+    let wishes = stop.or(wishes(&settings, &clients, &server)).await?;
     let (from, to) = (server.database.clone(), target.name().to_owned());
     let progress =
         Progress { expected: Some(server.size_bytes), direction: Direction::Across, ..Progress::default() };
     report.say(format!("cloning {from} ({}) into {to}", BinaryBytes(server.size_bytes)));
 
     let following = report.follow(&progress);
-    let copied = stop.or(copy(&settings, &clients, &server, &mut target, &progress)).await;
+    let copied = stop.or(copy(&settings, &wishes, &clients, &server, &mut target, &progress)).await;
     drop(following);
-    let contents = match copied {
-        Ok(contents) => contents,
+    let (contents, plan) = match copied {
+        Ok(copied) => copied,
         Err(first) => {
             settle(&mut target, false).await;
             return Err(first);
         }
     };
 
-    let complete = "the copy itself is complete, and was not looked at any further";
-    report.say("analyzing");
-    let analyze = async {
-        target.analyze().await;
-        Ok(())
-    };
-    stop.or(analyze).await.map_err(|e| e.hint(complete))?;
-    report.say("counting rows");
     let inventory = Inventory::new(contents, &[]);
-    let counted = stop.or(counts::prove(&target, &inventory)).await;
-    let proof = counted.map_err(|e| e.context("prove what was copied").hint(complete))?;
+    let proving = async {
+        report.say("analyzing");
+        target.analyze().await;
+        report.say("counting rows");
+        counts::prove(&target, &inventory).await.map_err(|e| e.context("prove what was copied"))
+    };
+    let proof = match stop.or(proving).await {
+        Ok(proof) => proof,
+        // With more to be done in it, it is for nobody yet.
+        Err(first) if !wishes.after.is_empty() => {
+            settle(&mut target, false).await;
+            return Err(first);
+        }
+        Err(first) => {
+            return Err(first.hint("the copy itself is complete, and was not looked at any further"));
+        }
+    };
     let (totals, took) = (inventory.totals(), started.elapsed());
     let judgement = proof.judge(&to);
     if judgement.is_err() {
@@ -67,11 +78,16 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
             age(took)
         ));
         report.say(format!("proven: {}, in {to}", proof.said()));
+        let finishing = after::finish(&wishes.after, &plan, &target, &clients, report);
+        if let Err(first) = stop.or(finishing).await {
+            settle(&mut target, settings.keep_failed).await;
+            return Err(first);
+        }
     }
     let document = json!({
-        "source": from, "database": to, "owner": settings.options.role, "tables": totals.tables,
+        "source": from, "database": to, "owner": wishes.fitting.owner, "tables": totals.tables,
         "rows": totals.rows, "plain_bytes": inventory.archive.bytes, "duration_s": took.as_secs_f64(),
-        "proof": proof,
+        "proof": proof, "made_roles": plan.made_roles, "left_out": plan.left_out,
     });
     report.answer("", &document)?;
     judgement
@@ -92,25 +108,38 @@ async fn check(settings: &settings::Clone, clients: &Clients) -> Result<(Server,
         return Err(Error::target_exists(format!("database {name} exists already"))
             .hint("name one that does not exist yet; it will be created"));
     }
-    if let Some(owner) = &settings.options.role {
+    if let (Some(owner), Roles::Check) = (&settings.fitting.owner, settings.fitting.roles) {
         target.belongs_to(owner).await?;
     }
     Ok((server, target))
 }
 
+/// What is wished of the copy, with what the source knows of its roles where that is needed.
+async fn wishes(settings: &settings::Clone, clients: &Clients, server: &Server) -> Result<Wishes> {
+    let settings::Clone { fitting, after, source, .. } = settings;
+    fitting.options.check()?;
+    let known = if fitting.roles == Roles::Restore {
+        let sql = globals(clients.for_dump(server.version())?, source, server, false).await?;
+        Some(KnownRoles::read(&String::from_utf8_lossy(&sql)))
+    } else {
+        None
+    };
+    Ok(Wishes { fitting: fitting.clone(), known, after: after.clone() })
+}
+
 /// Runs `pg_dump` and `pg_restore` side by side until both are done.
 async fn copy(
     settings: &settings::Clone,
+    wishes: &Wishes,
     clients: &Clients,
     server: &Server,
     target: &mut Target,
     progress: &Progress,
-) -> Result<Contents> {
+) -> Result<(Contents, Plan)> {
     let (near, far) = tokio::io::duplex(BETWEEN);
     let pg_dump = dump(clients.for_dump(server.version())?, &settings.source, &settings.dump)?;
-    let (contents, ()) =
-        tokio::try_join!(hand_on(pg_dump, near, progress), load(far, clients, target, &settings.options),)?;
-    Ok(contents)
+    let jobs = jobs(settings.jobs, server.size_bytes);
+    tokio::try_join!(hand_on(pg_dump, near, progress), load(far, clients, target, wishes, jobs))
 }
 
 /// Hands the dump on, its last bytes and its end only when it is known to be whole.

@@ -10,6 +10,7 @@ use crate::settings;
 use crate::signal::Stop;
 use indicatif::BinaryBytes;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Runs `pgstow swap`.
 pub async fn run(settings: settings::Swap, report: &Report, stop: &Stop) -> Result<()> {
@@ -26,7 +27,12 @@ pub async fn run(settings: settings::Swap, report: &Report, stop: &Stop) -> Resu
 
 /// Looks at the database that is to be replaced, and says what earlier runs left.
 pub async fn open(clients: &Clients, target: &ConnInfo) -> Result<Swap> {
-    let swap = Swap::open(clients.newest()?, target, &stamp()).await?;
+    let mut swap = Swap::open(clients.newest()?, target, &stamp()).await?;
+    // The names tell the second, and another run may have begun in the same.
+    while swap.unfinished().any(|left| left.name == swap.restoring()) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        swap = Swap::open(clients.newest()?, target, &stamp()).await?;
+    }
     for left in swap.unfinished().map(|left| &left.name) {
         tracing::warn!("{left} is left from a run that was ended: DROP DATABASE {};", identifier(left));
     }

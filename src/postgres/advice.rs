@@ -63,17 +63,25 @@ const TABLE: &[(&str, &str)] = &[
     ),
     (
         "must be able to SET ROLE",
-        "restore with --no-owner, so that everything belongs to the connecting role",
+        "make the connecting role a member of that role, or restore with --owner or --no-owner",
     ),
-    ("must be member of role", "restore with --no-owner, so that everything belongs to the connecting role"),
+    (
+        "must be member of role",
+        "make the connecting role a member of that role, or restore with --owner or --no-owner",
+    ),
     (
         "must be owner of extension",
-        "restore with --pg-restore-arg=--no-comments: the extension belongs to somebody else here",
+        "the extension belongs to somebody else here: --target-profile auto leaves this out",
     ),
     (
         "must be superuser to create FOR ALL TABLES publication",
-        "restore with --pg-restore-arg=--no-publications, or as a superuser",
+        "restore as a superuser; without those rights, --target-profile auto leaves this out",
     ),
+    (
+        "permission denied to create event trigger",
+        "only a superuser may; another --target-profile, such as neon, leaves event triggers out",
+    ),
+    ("Tablespace \"", "create the tablespace, or leave it out with --target-profile auto"),
     ("extension control file", "install the extension's package on the target server"),
     (" is not available", "install the extension's package on the target server"),
     ("permission denied to create extension", "create the extension as a superuser first, or restore as one"),
@@ -96,7 +104,9 @@ pub fn on(lines: &[String]) -> Option<&'static str> {
         .iter()
         .any(|line| line.contains("role \"") && line.contains("does not exist") && line.contains("ERROR"))
     {
-        return Some("create the role on the target first, or restore with --no-owner and --no-acl");
+        return Some(
+            "make it with --roles restore or --roles create, or restore with --no-owner and --no-acl",
+        );
     }
     if lines
         .iter()

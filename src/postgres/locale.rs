@@ -5,6 +5,7 @@
 //! comes closest, with a warning; nothing else of the statement is taken over.
 
 use super::quote::{identifier, literal};
+use super::sql::{Word, words};
 use super::words::warn_once;
 
 /// Encoding and locale, as far as the statement names them.
@@ -39,7 +40,9 @@ impl Locale {
             if following.next() != Some(&Word::Bare("=".into())) {
                 continue;
             }
-            let Some(Word::Bare(value) | Word::Quoted(value)) = following.next() else { break };
+            let Some(Word::Bare(value) | Word::Name(value) | Word::Literal(value)) = following.next() else {
+                break;
+            };
             let (Word::Bare(name), value) = (word, Some(value.clone())) else { continue };
             match name.to_ascii_uppercase().as_str() {
                 "ENCODING" => locale.encoding = value,
@@ -112,49 +115,6 @@ impl Locale {
         }
         known
     }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Word {
-    /// A keyword, an unquoted name, or one character of punctuation.
-    Bare(String),
-    /// A literal or a quoted identifier, unquoted.
-    Quoted(String),
-}
-
-/// Splits a statement into words; tolerant of anything.
-fn words(statement: &str) -> Vec<Word> {
-    let mut words = Vec::new();
-    let mut chars = statement.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == '\'' || c == '"' {
-            // pg_dump writes E'…' where a literal holds a backslash, and only there.
-            let escapes = c == '\'' && words.pop_if(|word| *word == Word::Bare("E".into())).is_some();
-            let mut text = String::new();
-            while let Some(inner) = chars.next() {
-                if inner == c && chars.next_if_eq(&c).is_none() {
-                    break;
-                }
-                if inner == '\\' && escapes {
-                    text.extend(chars.next());
-                } else {
-                    text.push(inner);
-                }
-            }
-            words.push(Word::Quoted(text));
-        } else if c.is_alphanumeric() || c == '_' {
-            let mut text = String::from(c);
-            while let Some(more) =
-                chars.next_if(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '$'))
-            {
-                text.push(more);
-            }
-            words.push(Word::Bare(text));
-        } else if !c.is_whitespace() {
-            words.push(Word::Bare(c.into()));
-        }
-    }
-    words
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! SQL goes in through stdin, never through arguments; an answer comes back as one JSON value.
 //! There is no session between two calls: what must hold together goes into one script.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -92,6 +93,16 @@ impl Psql {
         let program = self.client.program("psql");
         self.conn.dress(program.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]))
     }
+}
+
+/// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with
+/// the search path the database has. The first error ends it; what it prints goes nowhere.
+///
+/// `file` may be `-`, and the script `input`.
+pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
+    let program = client.program("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-1", "-f"]).arg(file);
+    conn.dress(program).run(input).await?;
+    Ok(())
 }
 
 /// Reads the JSON value that a query printed.

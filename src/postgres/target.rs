@@ -11,9 +11,12 @@ use crate::error::{Error, Kind, Result};
 use super::child::Failure;
 use super::clients::{Client, Version};
 use super::conninfo::ConnInfo;
+use super::grants::Grant;
+use super::ground::Ground;
 use super::locale::Locale;
 use super::psql::{self, NO_CONNECTION, Psql};
 use super::quote::{identifier, literal};
+use super::roles::Making;
 use super::server::Server;
 
 /// Databases that nearly every server has; one is needed to create another.
@@ -42,6 +45,8 @@ pub struct Target {
     exists: bool,
     created: bool,
     owner: Option<String>,
+    made_roles: Vec<String>,
+    closed: bool,
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
 }
 
@@ -101,7 +106,18 @@ impl Target {
                 return Err(has_content(&name, &found));
             }
         }
-        Ok(Self { name, server, maintenance, psql, exists, created: false, owner: None, creating: None })
+        Ok(Self {
+            name,
+            server,
+            maintenance,
+            psql,
+            exists,
+            created: false,
+            owner: None,
+            made_roles: Vec::new(),
+            closed: false,
+            creating: None,
+        })
     }
 
     /// The server, as its maintenance database shows it.
@@ -134,6 +150,36 @@ impl Target {
         self.created
     }
 
+    /// What else there is on the server.
+    pub async fn ground(&self) -> Result<Ground> {
+        Ground::ask(&self.maintenance).await
+    }
+
+    /// Asks whether the restoring role may make event triggers: some services let some roles, and only a
+    /// try tells. Nothing is left of it.
+    pub async fn takes_event_triggers(&self) -> bool {
+        let order = "BEGIN;
+CREATE FUNCTION pg_temp.pgstow_try() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER pgstow_try ON sql_drop WHEN TAG IN ('DROP VIEW') EXECUTE PROCEDURE pg_temp.pgstow_try();
+ROLLBACK;";
+        self.maintenance.execute(order).await.is_ok()
+    }
+
+    /// Makes roles, all or none; says what of them could not be taken over, a sentence each.
+    ///
+    /// They go again with the database that this run creates.
+    pub async fn make_roles(&mut self, making: Making) -> Result<Vec<String>> {
+        let Making { names, must, may, left_out: mut not } = making;
+        self.maintenance.execute(&format!("BEGIN;\n{}\nCOMMIT;", must.join("\n"))).await?;
+        self.made_roles.extend(names);
+        for (what, statement) in may {
+            if let Err(error) = self.maintenance.execute(&statement).await {
+                not.push(format!("{what} could not be taken over: {error}"));
+            }
+        }
+        Ok(not)
+    }
+
     /// Makes this role the owner of the database that will be created, if there is such a role.
     pub async fn belongs_to(&mut self, owner: &str) -> Result<()> {
         let question = format!(
@@ -152,6 +198,31 @@ impl Target {
         Ok(())
     }
 
+    /// Lets nobody but its owner connect to the database that will be created, until it is opened.
+    pub fn keep_closed(&mut self) {
+        self.closed = true;
+    }
+
+    /// Opens the database to others again, as far as its grants let them.
+    pub async fn open_to_others(&self) -> Result<()> {
+        if !(self.closed && self.created) {
+            return Ok(());
+        }
+        self.maintenance
+            .execute(&format!("GRANT CONNECT ON DATABASE {} TO PUBLIC;", identifier(&self.name)))
+            .await
+    }
+
+    /// Grants a role something on all that is in the database.
+    pub async fn grant(&self, role: &str, grant: Grant) -> Result<()> {
+        self.psql.execute(&grant.script(role, &self.name)).await
+    }
+
+    /// Runs a statement about the database, not in it.
+    pub async fn say_of_database(&self, statement: &str) -> Result<()> {
+        self.maintenance.execute(statement).await
+    }
+
     /// Creates the database unless it exists (and is empty).
     pub async fn create(&mut self, locale: &Locale) -> Result<()> {
         if self.exists {
@@ -161,6 +232,11 @@ impl Target {
         let mut statement = locale.create_database(&self.name, self.version().major);
         if let Some(owner) = &self.owner {
             statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
+        }
+        if self.closed {
+            // A second statement: a database cannot be made in a transaction.
+            statement
+                .push_str(&format!("\nREVOKE CONNECT ON DATABASE {} FROM PUBLIC;", identifier(&self.name)));
         }
         let maintenance = self.maintenance.clone();
         // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.
@@ -180,10 +256,10 @@ impl Target {
         Ok(())
     }
 
-    /// Drops the database if this run created it, sessions and all; otherwise does nothing.
+    /// Drops the database if this run created it, sessions and all, and the roles it made.
     pub async fn drop_created(&mut self) -> Result<()> {
         if self.settle().await.is_err() || !self.created {
-            return Ok(());
+            return self.drop_made_roles().await;
         }
         let name = identifier(&self.name);
         let order = if self.version().major >= 13 {
@@ -201,7 +277,18 @@ impl Target {
             .await
             .map_err(|error| error.context(format_args!("drop the unfinished database {name}")))?;
         (self.created, self.exists) = (false, false);
-        Ok(())
+        self.drop_made_roles().await
+    }
+
+    async fn drop_made_roles(&mut self) -> Result<()> {
+        let names: Vec<String> =
+            std::mem::take(&mut self.made_roles).iter().map(|name| identifier(name)).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let names = names.join(", ");
+        let dropped = self.maintenance.execute(&format!("DROP ROLE IF EXISTS {names};")).await;
+        dropped.map_err(|error| error.context(format_args!("drop the roles {names} that were made")))
     }
 
     /// Gathers statistics; a failure is only a warning, since the data is there.

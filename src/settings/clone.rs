@@ -1,6 +1,6 @@
 //! The settings of `pgstow clone`.
 
-use super::server;
+use super::{After, Fitting, server};
 use crate::cli::CloneWords;
 use crate::error::Result;
 use crate::postgres::{ConnInfo, DumpOptions, RestoreOptions, clients::Search};
@@ -14,8 +14,12 @@ pub struct Clone {
     pub target: ConnInfo,
     /// How to dump the one.
     pub dump: DumpOptions,
-    /// How to restore the other.
-    pub options: RestoreOptions,
+    /// How many connections make what comes behind the data, where the user says so.
+    pub jobs: Option<u8>,
+    /// How the copy is fitted to its server.
+    pub fitting: Fitting,
+    /// What is done in it before anybody sees it.
+    pub after: After,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
     /// Whether a database that differs survives.
@@ -32,16 +36,15 @@ impl Clone {
         let target =
             if beside { source.with_dbname(&words.target) } else { server(&words.target, &words.server)?.0 };
         target.target_name()?;
+        let options =
+            RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() };
         Ok(Self {
             source,
             target,
             dump: DumpOptions { lock_wait_timeout: words.lock_wait_timeout, ..DumpOptions::default() },
-            options: RestoreOptions {
-                no_owner: words.no_owner || words.owner.is_some(),
-                no_acl: words.no_acl,
-                role: words.owner,
-                ..RestoreOptions::default()
-            },
+            jobs: words.jobs,
+            fitting: Fitting::read(words.fitting, options)?,
+            after: After::read(words.after)?,
             clients,
             keep_failed: words.keep_failed,
             allow_pooled: words.server.allow_pooled,

@@ -4,11 +4,13 @@
 //! beats the settings file, the file beats the default.
 
 mod adopt;
+mod after;
 mod backup;
 mod clone;
 mod command;
 mod fetch;
 mod file;
+mod fitting;
 mod keygen;
 mod keys;
 mod list;
@@ -22,10 +24,12 @@ mod swap;
 mod verify;
 
 pub use adopt::Adopt;
+pub use after::{After, Script};
 pub use backup::{Backup, Database, Producer, What};
 pub use clone::Clone;
 pub use command::{Command, Feed};
 pub use fetch::{Fetch, FetchFormat, Output};
+pub use fitting::{Fitting, Profile, Roles};
 pub use keygen::Keygen;
 pub use keys::Encryption;
 pub use list::List;

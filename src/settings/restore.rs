@@ -1,6 +1,6 @@
 //! The settings of `pgstow restore`.
 
-use super::{NeonBranch, Source, server, tables};
+use super::{After, Fitting, NeonBranch, Source, server, tables};
 use crate::archive::Pattern;
 use crate::cli::RestoreWords;
 use crate::error::{Error, Result};
@@ -17,8 +17,10 @@ pub struct Restore {
     pub goal: Goal,
     /// How many workers, where the user says so.
     pub jobs: Option<u8>,
-    /// How `pg_restore` treats owners and grants.
-    pub options: RestoreOptions,
+    /// How it is fitted to the server.
+    pub fitting: Fitting,
+    /// What is done in it before anybody sees it.
+    pub after: After,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
     /// How what was restored is proven.
@@ -63,16 +65,15 @@ impl Restore {
                 if words.swap { Goal::Swap { target, yes: words.yes } } else { Goal::Database(target) }
             }
         };
+        let options =
+            RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() };
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
             tables: tables(&words.tables)?,
             goal,
             jobs: words.jobs,
-            options: RestoreOptions {
-                no_owner: words.no_owner,
-                no_acl: words.no_acl,
-                ..RestoreOptions::default()
-            },
+            fitting: Fitting::read(words.fitting, options)?,
+            after: After::read(words.after)?,
             clients,
             proof: ProofBy::read(&words.proof),
             keep_failed: words.keep_failed,

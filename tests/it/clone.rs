@@ -121,8 +121,9 @@ fn a_dump_that_is_not_whole_commits_nothing() {
 fn a_signal_ends_it_in_order() {
     let cluster = Cluster::shared(Major::V17);
     let source = motley(cluster, "signalled");
-    add_bulk(cluster, &source, 400);
-    let folder = cut(cluster, "(head -c 300000; sleep 60)", 0);
+    add_bulk(cluster, &source, 4000);
+    // More than is ever held back.
+    let folder = cut(cluster, "(head -c 3000000; sleep 60)", 0);
     let copy = fresh("signalled");
     let words = ["--pg-bin", folder.path().to_str().unwrap()];
     let running = clone(&cluster.url(&source), &copy).args(words).spawn();

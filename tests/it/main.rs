@@ -27,6 +27,7 @@ mod journey;
 mod neon;
 mod opens_without_us;
 mod proof;
+mod roles;
 mod secrets;
 mod sources;
 mod store_faults;

@@ -322,22 +322,27 @@ fn a_session_that_cannot_be_ended_keeps_its_database() {
 }
 
 #[test]
-fn ended_before_the_proof_it_leaves_what_must_not_be_swapped_in() {
-    for (signal, words) in [(Signal::KILL, ""), (Signal::TERM, "was not looked at any further")] {
-        let scene = Scene::new(Major::Distribution);
-        let (running, gate) = scene.restored();
-        running.signal(signal);
-        running.wait().says(words);
-        drop(gate);
-        scene.is_untouched();
-        let left = scene.beside()[1][0].clone();
-        scene.restore(&[]).fails(Kind::Usage).says(&format!("DROP DATABASE \"{left}\";"));
-        scene.swap(&["--with", &left, "--yes"]).fails(Kind::Verify).says("was not finished");
-        scene.is_untouched();
-        // It is in nobody's way.
-        scene.restore(&["--yes"]).succeeds();
-        assert_eq!(scene.cluster.text_of(&scene.app), scene.then);
-    }
+fn ended_before_the_proof_nothing_is_swapped_in() {
+    let scene = Scene::new(Major::Distribution);
+    let (running, gate) = scene.restored();
+    running.signal(Signal::TERM);
+    running.wait().assert_failure(Kind::Terminated);
+    drop(gate);
+    scene.is_untouched();
+    assert!(scene.beside().iter().all(Vec::is_empty), "{:?}", scene.beside());
+
+    let (running, gate) = scene.restored();
+    running.signal(Signal::KILL);
+    running.wait();
+    drop(gate);
+    scene.is_untouched();
+    let left = scene.beside()[1][0].clone();
+    scene.restore(&[]).fails(Kind::Usage).says(&format!("DROP DATABASE \"{left}\";"));
+    scene.swap(&["--with", &left, "--yes"]).fails(Kind::Verify).says("was not finished");
+    scene.is_untouched();
+    // It is in nobody's way.
+    scene.restore(&["--yes"]).succeeds();
+    assert_eq!(scene.cluster.text_of(&scene.app), scene.then);
 }
 
 #[test]

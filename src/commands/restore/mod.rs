@@ -2,10 +2,12 @@
 //!
 //! When the data is there, it is proven: compared with the inventory, table by table. A database this run created goes when the run fails.
 
+pub mod after;
 mod command;
 mod neon;
 mod parallel;
 mod parts;
+pub mod plan;
 mod script;
 pub mod single;
 
@@ -20,10 +22,11 @@ use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::{self, Totals};
 use crate::postgres::clients::Clients;
-use crate::postgres::{ConnInfo, RestoreOptions, Target};
+use crate::postgres::{ConnInfo, Target};
 use crate::report::Report;
 use crate::settings::{self, Goal, ProofBy};
 use crate::signal::Stop;
+use plan::{Plan, Wishes};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -35,8 +38,9 @@ const WORTH_A_JOB: u64 = 64 << 20;
 /// Runs `pgstow restore`.
 pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> Result<()> {
     let started = Instant::now();
-    let settings::Restore { source, tables, goal, jobs, options, clients, proof, keep_failed } = settings;
-    options.check()?;
+    let settings::Restore { source, tables, goal, jobs, fitting, after, clients, proof, keep_failed } =
+        settings;
+    fitting.options.check()?;
     let mut source = stop.or(Source::find(source)).await?;
     let inventory = if tables.is_empty() {
         stop.or(inventory(&source, proof != ProofBy::Nothing)).await?
@@ -45,21 +49,11 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
         source.narrow(chosen);
         None
     };
+    let wishes = stop.or(Wishes::of(fitting, after, &source)).await?;
     let clients = stop.or(Clients::find(&clients)).await?;
-    let fleeting = matches!(goal, Goal::Neon(_)) && !keep_failed;
-    let run = Run {
-        fleeting,
-        started,
-        source,
-        inventory,
-        clients,
-        jobs,
-        options,
-        proof,
-        keep_failed,
-        report,
-        stop,
-    };
+    let fleeting = !matches!(goal, Goal::Database(_));
+    let run =
+        Run { fleeting, started, source, inventory, clients, jobs, wishes, proof, keep_failed, report, stop };
     match goal {
         Goal::Database(target) => {
             let (document, judgement) = run.restore_into(&target).await?;
@@ -78,10 +72,10 @@ struct Run<'a> {
     inventory: Option<Inventory>,
     clients: Clients,
     jobs: Option<u8>,
-    options: RestoreOptions,
+    wishes: Wishes,
     proof: ProofBy,
     keep_failed: bool,
-    /// Whether what it goes into is gone after any failure.
+    /// Whether what it goes into is for nobody until more than the restore is done.
     fleeting: bool,
     report: &'a Report,
     stop: &'a Stop,
@@ -119,35 +113,40 @@ impl Run<'_> {
         report.say(format!("restoring {} into {}", source.place(), target.name()));
 
         let following = report.follow(&source.progress);
-        let restoring = fill(source, inventory, clients, &mut target, &self.options, self.jobs);
+        let restoring = fill(source, inventory, clients, &mut target, &self.wishes, self.jobs);
         let restored = stop.or(restoring).await;
         drop(following);
-        let totals = match restored {
-            Ok(totals) => totals,
+        let Filled { totals, plan } = match restored {
+            Ok(filled) => filled,
             Err(first) => {
                 clean_up(&mut target, self.keep_failed).await;
                 return Err(first);
             }
         };
+        if !plan.made_roles.is_empty() {
+            report.say(format!("made the roles {}", plan.made_roles.join(", ")));
+        }
 
         let fetched_bytes = source.fetched_bytes();
         // Committed: from here on only a proof that fails takes it back.
-        let complete = |e: Error| match self.fleeting {
-            true => e,
-            false => e.hint("the restore itself is complete, and was not looked at any further"),
-        };
         report.say("analyzing");
-        let analyze = async {
+        let proving = async {
             target.analyze().await;
-            Ok(())
-        };
-        stop.or(analyze).await.map_err(complete)?;
-        let mut proof = None;
-        if let Some(inventory) = inventory {
+            let Some(inventory) = inventory else { return Ok(None) };
             let proving = proof::prove(self.proof, &target, clients, source, inventory, report);
-            let proven = stop.or(proving).await;
-            proof = proven.map_err(|e| complete(e.context("prove what was restored")))?;
-        }
+            proving.await.map_err(|e| e.context("prove what was restored"))
+        };
+        let proof = match stop.or(proving).await {
+            Ok(proof) => proof,
+            // With more to be done in it, it is for nobody yet.
+            Err(first) if self.fleeting || !self.wishes.after.is_empty() => {
+                clean_up(&mut target, self.keep_failed).await;
+                return Err(first);
+            }
+            Err(first) => {
+                return Err(first.hint("the restore itself is complete, and was not looked at any further"));
+            }
+        };
         let took = self.started.elapsed();
         // Nobody counts the rows of a plain script.
         let rows = (source.kind() == manifest::Kind::Postgres).then_some(totals.rows);
@@ -162,20 +161,36 @@ impl Run<'_> {
         let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
             e.hint("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")
         });
+        if judgement.is_ok() {
+            if let Some(proof) = &proof {
+                report.say(format!("proven: {}, in {}", proof.said(), target.name()));
+            }
+            let finishing = after::finish(&self.wishes.after, &plan, &target, clients, report);
+            if let Err(first) = stop.or(finishing).await {
+                clean_up(&mut target, self.keep_failed).await;
+                return Err(first);
+            }
+        } else {
+            clean_up(&mut target, self.keep_failed).await;
+        }
         let document = json!({
             "id": source.place().id, "name": source.place().name, "database": target.name(),
             "created": target.is_created(), "tables": totals.tables, "rows": rows,
             "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
             "fetched_bytes": fetched_bytes,
             "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
+            "made_roles": plan.made_roles, "left_out": plan.left_out,
         });
-        if judgement.is_err() {
-            clean_up(&mut target, self.keep_failed).await;
-        } else if let Some(proof) = &proof {
-            report.say(format!("proven: {}, in {}", proof.said(), target.name()));
-        }
         Ok((document, judgement))
     }
+}
+
+/// A database that was filled.
+pub struct Filled {
+    /// With how much.
+    pub totals: Totals,
+    /// As was decided.
+    pub plan: Plan,
 }
 
 /// Fills the target, with as many workers as were asked for or are worth it; says how much came.
@@ -186,15 +201,15 @@ pub async fn fill(
     inventory: Option<&Inventory>,
     clients: &Clients,
     target: &mut Target,
-    options: &RestoreOptions,
+    wishes: &Wishes,
     asked: Option<u8>,
-) -> Result<Totals> {
-    let jobs = jobs(asked, source);
+) -> Result<Filled> {
+    let jobs = jobs(asked, source.plain_bytes());
     match inventory {
-        _ if source.kind() == manifest::Kind::Sql => script::restore(source, clients, target, options).await,
+        _ if source.kind() == manifest::Kind::Sql => script::restore(source, clients, target, wishes).await,
         Some(inventory) if jobs > 1 && !target.exists() => {
-            parallel::restore(source, inventory, clients, target, options, jobs).await?;
-            Ok(inventory.totals())
+            let plan = parallel::restore(source, inventory, clients, target, wishes, jobs).await?;
+            Ok(Filled { totals: inventory.totals(), plan })
         }
         _ => {
             if jobs > 1 && asked.is_some() {
@@ -203,15 +218,15 @@ pub async fn fill(
                     "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
                 );
             }
-            single::restore(source, clients, target, options).await
+            single::restore(source, clients, target, wishes).await
         }
     }
 }
 
 /// How many workers share the load: what was asked for, else the cores; a small dump is worth one only.
-fn jobs(asked: Option<u8>, source: &Source) -> usize {
+pub fn jobs(asked: Option<u8>, plain_bytes: u64) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let worth = usize::try_from(source.plain_bytes() / WORTH_A_JOB).unwrap_or(usize::MAX);
+    let worth = usize::try_from(plain_bytes / WORTH_A_JOB).unwrap_or(usize::MAX);
     asked.map_or_else(|| cores.min(MOST_JOBS).min(worth).max(1), usize::from)
 }
 

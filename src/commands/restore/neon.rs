@@ -4,9 +4,11 @@
 
 use super::super::neon::{Lent, lend};
 use super::Run;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind as Failing, Result};
+use crate::manifest::Kind;
 use crate::neon::{Neon, OwnBranch, Uri};
-use crate::settings::NeonBranch;
+use crate::postgres::Provider;
+use crate::settings::{NeonBranch, Profile};
 use serde_json::{Value, json};
 
 /// Restores into a new branch.
@@ -20,11 +22,7 @@ pub async fn restore(mut run: Run<'_>, settings: &NeonBranch) -> Result<()> {
         expires: settings.expires,
     };
     let (neon, own) = lend(&settings.project, &lent, report, stop).await?;
-    // Nobody on Neon may give things to roles they are not a member of.
-    if !run.options.no_owner {
-        report.say("everything will belong to the role that restores, as Neon asks for");
-        run.options.no_owner = true;
-    }
+    fit(&mut run);
     let done = within(&run, &neon, &own, settings, &database).await;
     let judgement = match done {
         Ok((mut document, place, Ok(()))) => {
@@ -51,6 +49,20 @@ pub async fn restore(mut run: Run<'_>, settings: &NeonBranch) -> Result<()> {
         super::super::neon::give_back(&neon, &own, report).await;
     }
     judgement
+}
+
+/// What Neon takes: nobody there may give things to roles they are not a member of.
+fn fit(run: &mut Run<'_>) {
+    let fitting = &mut run.wishes.fitting;
+    if fitting.profile == Profile::Auto {
+        fitting.profile = Profile::Of(Provider::Neon);
+    }
+    // Who says whose it shall be is believed; a plain script is run as it is.
+    let said = fitting.owner.is_some() || !fitting.map.is_empty() || fitting.options.no_owner;
+    if !said && run.source.kind() == Kind::Postgres {
+        run.report.say("everything will belong to the role that restores, as Neon asks for");
+        fitting.options.no_owner = true;
+    }
 }
 
 /// The name of the database that was backed up, unless another was asked for.
@@ -86,7 +98,7 @@ async fn within(
     let pooled = stop.or(neon.uri(branch, database, &role, true)).await?;
     let conn = super::super::neon::conn(&direct)?;
     let restored = run.restore_into(&conn).await.map_err(|e| match e.kind() {
-        Kind::TargetExists => e.hint("Neon made the new database with something in it"),
+        Failing::TargetExists => e.hint("Neon made the new database with something in it"),
         _ => e,
     });
     let (document, judgement) = restored?;

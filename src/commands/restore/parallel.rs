@@ -6,7 +6,8 @@
 
 use super::super::pieces::Pieces;
 use super::super::source::Source;
-use super::parts::{Part, after, before, fair_share, parts};
+use super::parts::{self, Part, before, fair_share, parts};
+use super::plan::{Plan, Wishes};
 use super::single;
 use crate::archive::Front;
 use crate::error::{Error, Kind, Result};
@@ -44,29 +45,70 @@ pub async fn restore(
     inventory: &Inventory,
     clients: &Clients,
     target: &mut Target,
-    options: &RestoreOptions,
+    wishes: &Wishes,
     jobs: usize,
-) -> Result<()> {
+) -> Result<Plan> {
     let front = Front::read(&inventory.archive.preamble)?;
-    let after = without_data(&after(&front))?;
-    let client = single::prepare(&front.header, &front.toc, clients, target).await?;
+    let (client, front, plan) = single::prepare(&front, clients, target, wishes).await?;
+    let (front, options) = (&front, &plan.options);
+    let rest = Rest::of(front)?;
     let pieces = Pieces::of(source).await?;
     let target = &*target;
 
-    let mut pg_restore = pg_restore(client, target.conn(), options)?;
-    let fed = pg_restore.write_all(&before(&front).to_bytes()).await;
-    pg_restore.finish().await?;
-    fed.map_err(stopped_reading)?;
-
-    let worker = Worker { source, inventory, front: &front, pieces: &pieces, client, target, options };
-    let mut loading = stream::iter(parts(inventory, &front, fair_share(inventory, jobs)))
+    in_order(&before(front), client, target, options).await?;
+    let worker = Worker { source, inventory, front, pieces: &pieces, client, target, options };
+    let mut loading = stream::iter(parts(inventory, front, fair_share(inventory, jobs)))
         .map(|part| worker.load_at_last(part))
         .buffer_unordered(jobs);
     while loading.try_next().await?.is_some() {}
     drop(loading);
 
     source.progress.now_passing("indexes and constraints".into());
-    restore_file(client, target.conn(), options, jobs, after.path()).await
+    rest.make(client, target, options, jobs).await?;
+    Ok(plan)
+}
+
+/// What is made when all data is there: indexes and constraints by several connections at once.
+pub struct Rest {
+    after: NamedTempFile,
+    grants: Front,
+    last: Option<NamedTempFile>,
+}
+
+impl Rest {
+    /// Of this archive.
+    pub fn of(front: &Front) -> Result<Self> {
+        let last = parts::last(front);
+        Ok(Self {
+            after: without_data(&parts::after(front))?,
+            grants: parts::grants(front),
+            last: if last.is_empty() { None } else { Some(without_data(&last)?) },
+        })
+    }
+
+    /// Makes it, over so many connections.
+    pub async fn make(
+        &self,
+        client: &Client,
+        target: &Target,
+        options: &RestoreOptions,
+        jobs: usize,
+    ) -> Result<()> {
+        restore_file(client, target.conn(), options, jobs, self.after.path()).await?;
+        in_order(&self.grants, client, target, options).await?;
+        if let Some(last) = &self.last {
+            restore_file(client, target.conn(), options, jobs, last.path()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Restores entries without data one after the other, in one transaction.
+async fn in_order(front: &Front, client: &Client, target: &Target, options: &RestoreOptions) -> Result<()> {
+    let mut pg_restore = pg_restore(client, target.conn(), options)?;
+    let fed = pg_restore.write_all(&front.to_bytes()).await;
+    pg_restore.finish().await?;
+    fed.map_err(stopped_reading)
 }
 
 /// Puts entries into a temporary file, since only a file can be read by several connections. There is no

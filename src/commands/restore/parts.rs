@@ -59,11 +59,27 @@ pub fn before(front: &Front) -> Front {
     choose(front, |section, entry| section == Section::PreData && !entry.is_grant())
 }
 
-/// What is made when all data is there. The grants on large objects are not: they go with these.
-pub fn after(front: &Front) -> Front {
+/// The same, and all data.
+pub fn before_and_data(front: &Front) -> Front {
     choose(front, |section, entry| {
-        section == Section::PostData || section == Section::PreData && entry.is_grant()
+        section == Section::Data || section == Section::PreData && !entry.is_grant()
     })
+}
+
+/// What is made when all data is there, in any order.
+pub fn after(front: &Front) -> Front {
+    choose(front, |section, entry| section == Section::PostData && !entry.is_grant() && !entry.is_last())
+}
+
+/// What is granted then, one after the other: who passes a grant on must have been granted more before. The
+/// grants on large objects are not among it: they go with these.
+pub fn grants(front: &Front) -> Front {
+    choose(front, |section, entry| section != Section::Data && entry.is_grant())
+}
+
+/// What is made last.
+pub fn last(front: &Front) -> Front {
+    choose(front, |section, entry| section == Section::PostData && !entry.is_grant() && entry.is_last())
 }
 
 fn choose(front: &Front, wanted: impl Fn(Section, &TocEntry) -> bool) -> Front {
@@ -275,10 +291,10 @@ mod tests {
         let count = |front: &Front| front.toc.entries().iter().filter(|entry| !entry.is_setting()).count();
         let of_parts: BTreeSet<i32> =
             parts(&inventory, &front, 1 << 40).into_iter().flat_map(|part| part.entries).collect();
-        let (before, after) = (before(&front), after(&front));
-        assert_eq!(count(&before) + of_parts.len() + count(&after), count(&front));
-        assert!(!before.toc.entries().iter().any(TocEntry::is_grant));
-        for some in [&before, &after] {
+        let steps = [before(&front), after(&front), grants(&front), last(&front)];
+        assert_eq!(steps.iter().map(count).sum::<usize>() + of_parts.len(), count(&front));
+        assert!(!steps[0].toc.entries().iter().any(TocEntry::is_grant));
+        for some in &steps {
             assert_eq!(some.toc.entries().iter().filter(|entry| entry.is_setting()).count(), 3);
         }
     }

@@ -4,11 +4,13 @@
 //! another name, and the old one may be in use. Its end comes only when every digest has agreed.
 
 use super::super::source::Source;
+use super::Filled;
+use super::plan::Wishes;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Totals;
 use crate::postgres::clients::Clients;
 use crate::postgres::script::script;
-use crate::postgres::{Locale, RestoreOptions, Target};
+use crate::postgres::{Locale, Target};
 use crate::script::Filter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -24,14 +26,9 @@ pub async fn restore(
     source: &Source,
     clients: &Clients,
     target: &mut Target,
-    options: &RestoreOptions,
-) -> Result<Totals> {
-    if options.no_owner || options.no_acl || options.role.is_some() || !options.extra.is_empty() {
-        return Err(Error::usage(
-            "a plain dump is run as it is: owners and grants cannot be left out or changed",
-        )
-        .hint("make its roles first, and leave --no-owner and --no-acl out (their variables too)"));
-    }
+    wishes: &Wishes,
+) -> Result<Filled> {
+    let plan = wishes.plan_of_script(target).await?;
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
         source.bytes(&mut near).await?;
@@ -40,7 +37,7 @@ pub async fn restore(
     };
     tokio::try_join!(stream, load(far, clients, target))?;
     let contents = target.contents().await?;
-    Ok(Totals { tables: contents.tables, rows: 0 })
+    Ok(Filled { totals: Totals { tables: contents.tables, rows: 0 }, plan })
 }
 
 /// Reads the script's front, makes the database it asks for, and feeds `psql`.

@@ -5,7 +5,8 @@
 
 use super::super::list::age;
 use super::super::proof::{self, Proof, catalog, redump};
-use super::super::restore::fill;
+use super::super::restore::plan::Wishes;
+use super::super::restore::{Filled, fill};
 use super::super::source::Source;
 use crate::archive::{Front, Toc};
 use crate::error::{Error, Kind, Result};
@@ -191,9 +192,10 @@ impl Play<'_> {
         report.say(format!("restoring {} into {}", source.place(), target.name()));
         let started = Instant::now();
         let following = report.follow(&source.progress);
-        let restored = fill(source, self.inventory, self.clients, target, &options, self.how.jobs).await;
+        let wishes = Wishes::plain(options);
+        let restored = fill(source, self.inventory, self.clients, target, &wishes, self.how.jobs).await;
         drop(following);
-        let totals = restored.map_err(|e| if own_cluster { blame(e) } else { e })?;
+        let Filled { totals, .. } = restored.map_err(|e| if own_cluster { blame(e) } else { e })?;
         target.analyze().await;
         let took = started.elapsed();
         report.say(format!("restored in {}", age(took)));

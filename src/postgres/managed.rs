@@ -1,0 +1,140 @@
+//! Managed services: by what they are known, and what of an archive they refuse.
+//!
+//! What is refused is data, not code: one table. It errs on the side of leaving out, since each line left
+//! out is told, and a line that is refused ends the restore.
+
+/// A kind of server on which one is no superuser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// Neon.
+    Neon,
+    /// Amazon RDS and Aurora.
+    Rds,
+    /// Supabase.
+    Supabase,
+    /// Google Cloud SQL and AlloyDB.
+    CloudSql,
+    /// Any other, and a plain server where one has few rights.
+    Other,
+}
+
+/// Roles that services keep for themselves: nobody else may set their default privileges, and no other
+/// server has them.
+const THEIR_ROLES: &[&str] = &[
+    "cloud_admin",
+    "neon_superuser",
+    "rdsadmin",
+    "supabase_admin",
+    "cloudsqladmin",
+    "cloudsqlsuperuser",
+    "alloydbadmin",
+    "azuresu",
+    "azure_pg_admin",
+];
+
+/// Extensions that only their service has.
+const THEIR_EXTENSIONS: &[&str] = &[
+    "neon",
+    "neon_utils",
+    "aws_commons",
+    "aws_lambda",
+    "aws_s3",
+    "rds_tools",
+    "supabase_vault",
+    "google_vacuum_mgmt",
+    "pgaadauth",
+    "azure",
+];
+
+impl Provider {
+    /// Those that are known by a role.
+    pub(super) const ALL: [Provider; 4] =
+        [Provider::Neon, Provider::Rds, Provider::Supabase, Provider::CloudSql];
+
+    /// The role that only this service has.
+    pub(super) fn mark(self) -> &'static str {
+        match self {
+            Provider::Neon => "neon_superuser",
+            Provider::Rds => "rds_superuser",
+            Provider::Supabase => "supabase_admin",
+            Provider::CloudSql => "cloudsqlsuperuser",
+            // No role has an empty name.
+            Provider::Other => "",
+        }
+    }
+
+    /// As messages name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Provider::Neon => "Neon",
+            Provider::Rds => "Amazon RDS",
+            Provider::Supabase => "Supabase",
+            Provider::CloudSql => "Google Cloud SQL",
+            Provider::Other => "a server without superuser rights",
+        }
+    }
+
+    /// Why a service refuses this kind of object, with this name, where it does. Whether it takes event
+    /// triggers (some do, from some roles) it must have been asked.
+    pub fn refuses(
+        self,
+        kind: &str,
+        name: &str,
+        schema: &str,
+        takes_event_triggers: bool,
+    ) -> Option<&'static str> {
+        // What is said about a thing goes where the thing goes.
+        let about = matches!(kind, "COMMENT" | "SECURITY LABEL" | "ACL");
+        let kind_of = |kind_of: &str| {
+            kind == kind_of || about && name.strip_prefix(kind_of).is_some_and(|rest| rest.starts_with(' '))
+        };
+        if about && kind_of("EXTENSION") {
+            Some("the extension belongs to the service")
+        } else if kind_of("EVENT TRIGGER") && !takes_event_triggers {
+            Some("the restoring role may make no event triggers")
+        } else if kind_of("PUBLICATION") || kind.starts_with("PUBLICATION ") {
+            Some("publications are for the server that was dumped")
+        } else if kind_of("SUBSCRIPTION") || kind.starts_with("SUBSCRIPTION ") {
+            Some("subscriptions are for the server that was dumped")
+        } else if kind == "ACL" && schema == "pg_catalog" {
+            Some("the system's own functions belong to the service")
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether some service keeps this role for itself.
+pub fn is_of_a_service(role: &str) -> bool {
+    THEIR_ROLES.contains(&role)
+}
+
+/// Whether only one service has this extension.
+pub fn only_a_service_has(extension: &str) -> bool {
+    THEIR_EXTENSIONS.contains(&extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_left_out_with_all_that_is_about_it() {
+        let refuses = |provider: Provider, kind, name| provider.refuses(kind, name, "", false).is_some();
+        for provider in Provider::ALL.into_iter().chain([Provider::Other]) {
+            assert!(refuses(provider, "COMMENT", "EXTENSION pgcrypto"));
+            assert!(refuses(provider, "PUBLICATION TABLE", "pub t"));
+            assert!(refuses(provider, "SUBSCRIPTION", "sub"));
+            assert!(!refuses(provider, "EXTENSION", "pgcrypto"));
+            assert!(!refuses(provider, "COMMENT", "TABLE t"));
+            assert!(!refuses(provider, "TABLE", "EXTENSION pgcrypto"));
+            assert!(!refuses(provider, "COMMENT", "EXTENSIONS"));
+            for (kind, name) in [("COMMENT", "EVENT TRIGGER guard"), ("EVENT TRIGGER", "guard")] {
+                assert!(refuses(provider, kind, name));
+                assert!(provider.refuses(kind, name, "", true).is_none());
+            }
+            assert!(provider.refuses("ACL", "FUNCTION f()", "pg_catalog", true).is_some());
+            assert!(provider.refuses("ACL", "FUNCTION f()", "app", true).is_none());
+        }
+    }
+}

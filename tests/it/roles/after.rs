@@ -1,0 +1,246 @@
+//! Grants and scripts in a restored database, before anybody sees it.
+
+use super::scene::{Scene, limited, roles};
+use crate::scene::Place;
+use crate::scene::{add_bulk, fresh, motley};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+use rustix::process::Signal;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Runs SQL as another role than the superuser.
+fn as_role(cluster: &Cluster, role: &str, database: &str, sql: &str) -> Result<String, String> {
+    let mut psql: Command = cluster.client("psql");
+    psql.env("PGUSER", role).env("PGPASSWORD", "word").args([
+        "-XAtq",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-d",
+        database,
+        "-c",
+        sql,
+    ]);
+    let output = psql.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// A role that can log in.
+fn login(cluster: &Cluster, label: &str) -> String {
+    let role = fresh(label);
+    let quoted = role.replace('"', "\"\"");
+    cluster.psql("postgres", &format!("CREATE ROLE \"{quoted}\" LOGIN PASSWORD 'word'"));
+    role
+}
+
+#[test]
+fn who_may_read_can_really_read_and_what_comes_later_too() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let place = Place::folder();
+    let database = motley(cluster, "granted");
+    // Nobody gets in by being anybody.
+    cluster.psql(&database, &format!("REVOKE ALL ON DATABASE {database} FROM PUBLIC; REVOKE ALL ON app.orders FROM PUBLIC; ALTER DEFAULT PRIVILEGES IN SCHEMA app REVOKE ALL ON TABLES FROM PUBLIC"));
+    place.backup(&cluster.url(&database), &["--name", "granted"]);
+    let (reader, writer, nobody) =
+        (login(cluster, "Re\"ader"), login(cluster, "writer"), login(cluster, "nobody"));
+    let copy = fresh("granted");
+    let words =
+        ["restore", "latest", "--to", &cluster.url(&copy), "--grant-read", &reader, "--grant-all", &writer];
+    place.opens(&words).succeeds();
+
+    let tables = cluster.psql(
+        &copy,
+        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND nspname !~ '^pg_' AND nspname <> 'information_schema'",
+    );
+    let readable = |privilege: &str| {
+        format!("SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+          AND has_schema_privilege(n.oid, 'USAGE') AND CASE relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT') ELSE has_table_privilege(c.oid, '{privilege}') END")
+    };
+    assert_eq!(as_role(cluster, &reader, &copy, &readable("SELECT")).unwrap(), tables);
+    assert_eq!(as_role(cluster, &reader, &copy, "SELECT count(*) FROM app.orders").unwrap(), "500");
+    assert!(
+        as_role(cluster, &reader, &copy, "DELETE FROM app.orders").unwrap_err().contains("permission denied")
+    );
+    assert!(
+        as_role(cluster, &reader, &copy, "CREATE TABLE app.mine ()")
+            .unwrap_err()
+            .contains("permission denied")
+    );
+    assert_eq!(as_role(cluster, &writer, &copy, &readable("INSERT")).unwrap(), tables);
+    as_role(cluster, &writer, &copy, "DELETE FROM app.orders WHERE cents < 10; CREATE TABLE app.mine (n int); SELECT app.twice(2), nextval('public.tickets')").unwrap();
+    assert!(
+        as_role(cluster, &nobody, &copy, "SELECT 1").unwrap_err().contains("permission denied for database")
+    );
+    // What the owners make later.
+    cluster.psql(&copy, "CREATE TABLE app.later AS SELECT 7 AS n; CREATE SCHEMA more; CREATE TABLE more.later AS SELECT 8 AS n; CREATE SEQUENCE more.s");
+    assert_eq!(
+        as_role(cluster, &reader, &copy, "SELECT a.n + b.n FROM app.later a, more.later b").unwrap(),
+        "15"
+    );
+    as_role(cluster, &writer, &copy, "INSERT INTO more.later VALUES (nextval('more.s'))").unwrap();
+
+    // A role that is not there is told before anything is made, or made.
+    let missing = fresh("missing");
+    let copy = fresh("granted");
+    let to = cluster.url(&copy);
+    let words = ["restore", "latest", "--to", &to, "--grant-read", &missing];
+    place.opens(&words).fails(Kind::Postgres).says(&format!("\"{missing}\" (in 1 grant)"));
+    assert!(!cluster.has_database(&copy));
+    place.opens(&words).args(["--roles", "create"]).succeeds();
+    assert!(roles(cluster).contains(&missing));
+}
+
+#[test]
+fn a_role_without_rights_grants_what_is_its_own() {
+    let scene = Scene::new(Major::Distribution);
+    for major in [Major::Distribution, Major::V18] {
+        let target = Cluster::start(major);
+        let url = limited(&target, "me");
+        let web = login(&target, "web");
+        let copy = fresh("mine");
+        let words = [
+            "restore",
+            "latest",
+            "--to",
+            &url(&copy),
+            "--no-acl",
+            "--owner",
+            "me",
+            "--roles",
+            "create",
+            "--grant-read",
+            &web,
+        ];
+        scene.place.opens(&words).succeeds();
+        assert_eq!(as_role(&target, &web, &copy, "SELECT count(*) FROM app.closed").unwrap(), "0");
+        assert_eq!(as_role(&target, &web, &copy, "SELECT last_value FROM app.numbers").unwrap(), "1");
+    }
+}
+
+#[test]
+fn a_copy_is_masked_before_anybody_may_see_it() {
+    let cluster = Cluster::start(Major::V17);
+    let place = Place::folder();
+    let database = cluster.create_database("people");
+    cluster.psql(&database, "CREATE SCHEMA app; CREATE TABLE app.people AS SELECT n, 'secret-' || n % 7 AS name FROM generate_series(1, 1000) n;
+        GRANT USAGE ON SCHEMA app TO PUBLIC; GRANT SELECT ON app.people TO PUBLIC");
+    cluster.psql(&database, &format!("ALTER DATABASE {database} SET search_path TO app"));
+    place.backup(&cluster.url(&database), &["--name", "people"]);
+    let developer = login(&cluster, "developer");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("mask it.sql");
+    std::fs::write(&file, "-- With the search path that the database has.\nUPDATE people SET name = 'nobody';\nDELETE FROM people WHERE n > 10;\n").unwrap();
+    let masked = |copy: &str, sql: &str| {
+        let words = [
+            "restore",
+            "latest",
+            "--to",
+            &cluster.url(copy),
+            "--after",
+            file.to_str().unwrap(),
+            "--after-sql",
+            sql,
+        ];
+        place.opens(&words)
+    };
+
+    // While it is made, the developer is not let in.
+    let copy = fresh("masked");
+    let running = masked(&copy, "SELECT pg_sleep(3); INSERT INTO people VALUES (11, 'last')").spawn();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let sleeping =
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3)%' AND pid <> pg_backend_pid()";
+    while cluster.psql("postgres", sleeping) == "0" {
+        assert!(Instant::now() < deadline, "the script was never begun");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(
+        as_role(&cluster, &developer, &copy, "SELECT 1")
+            .unwrap_err()
+            .contains("permission denied for database")
+    );
+    let run = running.wait().assert_success();
+    let run = run.says("proven: 1000 rows in 1 tables").says("mask it.sql");
+    let seen = as_role(&cluster, &developer, &copy, "SELECT count(*), min(name), max(n) FROM people");
+    assert_eq!(seen.unwrap(), "11|last|11", "{run}");
+    let sampled = cluster.psql(&copy, "SELECT count(*) FROM pg_stats WHERE most_common_vals::text LIKE '%secret%' OR histogram_bounds::text LIKE '%secret%'");
+    assert_eq!(sampled, "0", "what the statistics had sampled is gone");
+
+    // A script that fails takes everything back: its own work, and the database.
+    for sql in ["DELETE FROM nothing_there", "DELETE FROM people; SELECT 1/0"] {
+        let copy = fresh("masked");
+        let run = masked(&copy, sql).fails(Kind::Postgres).says("--after-sql: ");
+        assert!(!cluster.has_database(&copy), "{run}");
+        masked(&copy, sql).arg("--keep-failed").fails(Kind::Postgres).says("kept");
+        assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM app.people"), "10");
+        assert!(as_role(&cluster, &developer, &copy, "SELECT 1").is_err(), "it is kept, not shown");
+    }
+    std::fs::write(&file, "UPDATE people SET name = 'half';\nUPDATE people SET no_such_column = 1;\n")
+        .unwrap();
+    let copy = fresh("masked");
+    masked(&copy, "SELECT 1").fails(Kind::Postgres).says("mask it.sql").says("no_such_column");
+    assert!(!cluster.has_database(&copy));
+    // A file that is not there is told at once.
+    let to = cluster.url(&copy);
+    let words = ["restore", "latest", "--to", &to, "--after", "/no/such/mask.sql"];
+    place.opens(&words).fails(Kind::Settings).says("/no/such/mask.sql");
+    // Interrupted before it is masked, it is for nobody.
+    std::fs::write(&file, "SELECT pg_sleep(60);").unwrap();
+    let copy = fresh("masked");
+    let running = masked(&copy, "SELECT 1").spawn();
+    let sleeping = sleeping.replace("(3)", "(60)");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while cluster.psql("postgres", &sleeping) == "0" {
+        assert!(Instant::now() < deadline, "the script was never begun");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal(Signal::TERM);
+    running.wait().assert_failure(Kind::Terminated);
+    assert!(!cluster.has_database(&copy));
+}
+
+#[test]
+fn what_the_source_said_of_its_database_is_said_of_the_new_one() {
+    let source = Cluster::start(Major::Distribution);
+    source.psql("postgres", "CREATE ROLE boss; CREATE ROLE reader; CREATE ROLE gone");
+    source.psql("postgres", "CREATE DATABASE shop OWNER boss");
+    source.psql(
+        "shop",
+        "CREATE TABLE t (n int); ALTER DATABASE shop SET search_path TO 'a b', public; ALTER DATABASE shop SET work_mem TO '7MB';
+         ALTER ROLE boss IN DATABASE shop SET statement_timeout TO '5s'; ALTER ROLE gone IN DATABASE shop SET work_mem TO '1MB';
+         ALTER DATABASE shop CONNECTION LIMIT 42; COMMENT ON DATABASE shop IS 'the shop''s';
+         REVOKE ALL ON DATABASE shop FROM PUBLIC; GRANT CONNECT ON DATABASE shop TO reader",
+    );
+    add_bulk(&source, "shop", 100);
+    let place = Place::folder();
+    place.backup(&source.url("shop"), &["--name", "shop"]);
+    let target = Cluster::start(Major::V18);
+    target.psql("postgres", "CREATE ROLE boss; CREATE ROLE reader");
+    for jobs in ["1", "2"] {
+        let copy = fresh("New \"Shop\"");
+        let quoted = copy.replace('"', "\"\"");
+        let to = target.url(&copy.replace('"', "%22").replace(' ', "%20"));
+        let run = place.opens(&["restore", "latest", "--to", &to, "--jobs", jobs]).succeeds();
+        let run = run.says("not carried over: ALTER ROLE gone IN DATABASE").says("there is no role \"gone\"");
+        let said = |cluster: &Cluster, name: &str| {
+            cluster.psql("postgres", &format!(
+                "SELECT d.datconnlimit, pg_get_userbyid(d.datdba), shobj_description(d.oid, 'pg_database'), d.datacl::text,
+                        (SELECT string_agg(coalesce(nullif(setrole, 0)::regrole::text, '*') || setconfig::text, ' ' ORDER BY setrole::regrole::text)
+                         FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole::regrole::text <> 'gone') FROM pg_database d WHERE datname = '{name}'"
+            ))
+        };
+        assert_eq!(said(&target, &copy), said(&source, "shop"), "{run}");
+        target.psql("postgres", &format!("DROP DATABASE \"{quoted}\""));
+    }
+    // Without owners and grants, its settings are left.
+    let copy = fresh("shop");
+    place.opens(&["restore", "latest", "--to", &target.url(&copy), "-O", "-x"]).succeeds();
+    let acl = format!(
+        "SELECT datacl IS NULL, pg_get_userbyid(datdba), datconnlimit FROM pg_database WHERE datname = '{copy}'"
+    );
+    assert_eq!(target.psql("postgres", &acl), "t|postgres|42");
+}

@@ -1,0 +1,165 @@
+//! Servers that do not take everything: what a role with a service's limits gets of a superuser's dump.
+
+use super::scene::limited;
+use crate::harness::Run;
+use crate::scene::{Place, fresh};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+use serde_json::Value;
+
+/// What a superuser makes, and nobody else may.
+const OF_A_SUPERUSER: &str = "
+    CREATE SCHEMA app;
+    CREATE TABLE app.t AS SELECT n FROM generate_series(1, 100) n;
+    CREATE TABLE app.far (n int) TABLESPACE fast; INSERT INTO app.far VALUES (1);
+    CREATE FUNCTION app.watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+    CREATE EVENT TRIGGER guard ON ddl_command_start EXECUTE FUNCTION app.watch();
+    COMMENT ON EVENT TRIGGER guard IS 'watches';
+    CREATE PUBLICATION everything FOR ALL TABLES;
+    CREATE PUBLICATION one FOR TABLE app.t;
+    GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) TO reader;
+    ALTER DEFAULT PRIVILEGES FOR ROLE cloud_admin IN SCHEMA public GRANT ALL ON TABLES TO neon_superuser WITH GRANT OPTION;
+";
+
+/// A backup of such a database.
+fn superusers_backup(major: Major) -> Place {
+    let source = Cluster::start(major);
+    let folder = source.socket_folder().join("fast");
+    std::fs::create_dir(&folder).unwrap();
+    crate::servers::give(&folder);
+    source.psql("postgres", "CREATE ROLE reader; CREATE ROLE cloud_admin; CREATE ROLE neon_superuser");
+    source.psql("postgres", &format!("CREATE TABLESPACE fast LOCATION '{}'", folder.display()));
+    source.psql("postgres", "CREATE DATABASE shop");
+    source.psql("shop", OF_A_SUPERUSER);
+    if major == Major::Distribution {
+        source.psql("shop", "CREATE EXTENSION pg_trgm SCHEMA app");
+    }
+    let place = Place::folder();
+    place.backup(&source.url("shop"), &["--name", "shop"]);
+    place
+}
+
+fn left_out(run: &Run) -> Vec<String> {
+    run.json()["left_out"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
+/// As on Neon: no superuser; databases and roles may be made; the service has a role of its own.
+#[test]
+fn a_service_gets_what_it_takes_and_every_line_left_out_is_told() {
+    for (major, mark, name) in [
+        (Major::Distribution, "neon_superuser", "Neon"),
+        (Major::Distribution, "rds_superuser", "Amazon RDS"),
+        (Major::Distribution, "nobody_in_particular", "a server without superuser rights"),
+        (Major::V18, "neon_superuser", "Neon"),
+        (Major::V18, "cloudsqlsuperuser", "Google Cloud SQL"),
+    ] {
+        let place = superusers_backup(major);
+        let target = Cluster::start(major);
+        target.psql("postgres", &format!("CREATE ROLE {mark}; CREATE ROLE reader"));
+        let url = limited(&target, "me");
+        target.psql("postgres", &format!("GRANT {mark} TO me"));
+        for jobs in ["1", "2"] {
+            let copy = fresh("managed");
+            let run = place
+                .opens(&["restore", "latest", "--json", "--to", &url(&copy), "--no-owner", "--jobs", jobs])
+                .run();
+            let run = run.assert_success().says(&format!("left out for {name}")).says("proven: 101 rows");
+            let left_out = left_out(&run);
+            let all = left_out.join("\n");
+            for what in [
+                "EVENT TRIGGER guard (",
+                "COMMENT EVENT TRIGGER guard (",
+                "PUBLICATION everything (",
+                "PUBLICATION one (",
+                "PUBLICATION TABLE app.one t (",
+                "ACL pg_catalog.FUNCTION pg_ls_dir(",
+                "DEFAULT ACL public.DEFAULT PRIVILEGES FOR TABLES (default privileges of a service's own role)",
+                "the tablespace of 1 object",
+            ] {
+                assert!(all.contains(what), "{what}: {run}");
+            }
+            assert_eq!(all.contains("COMMENT EXTENSION pg_trgm ("), major == Major::Distribution, "{run}");
+            for line in &left_out {
+                assert!(run.stderr.contains(&format!("warning: left out: {line}")), "{line}: {run}");
+            }
+            assert!(run.stderr.contains(&format!("{} left out for", left_out.len())), "{run}");
+            assert_eq!(target.psql(&copy, "SELECT count(*) FROM app.t"), "100");
+            assert_eq!(target.psql(&copy, "SELECT count(*) FROM pg_event_trigger"), "0");
+        }
+    }
+}
+
+#[test]
+fn a_plain_server_gets_everything() {
+    let place = superusers_backup(Major::Distribution);
+    let target = Cluster::start(Major::Distribution);
+    target.psql("postgres", "CREATE ROLE reader; CREATE ROLE cloud_admin; CREATE ROLE neon_superuser");
+    let copy = fresh("plain");
+    let run = place.opens(&["restore", "latest", "--json", "--to", &target.url(&copy)]).succeeds();
+    // Only where it would lie is not there, and is told.
+    assert_eq!(left_out(&run), ["the tablespace of 1 object (it lies in the usual one)"]);
+    assert_eq!(target.psql(&copy, "SELECT evtname FROM pg_event_trigger"), "guard");
+    assert_eq!(target.psql(&copy, "SELECT count(*) FROM pg_publication"), "2");
+    assert_eq!(target.psql(&copy, "SELECT count(*) FROM pg_default_acl"), "1");
+
+    // Nothing is left out where that is asked for: then the server says it.
+    let words = ["restore", "latest", "--to", &target.url("x"), "--target-profile", "plain"];
+    place.opens(&words).fails(Kind::Postgres).says("Tablespace \"fast\" does not exist");
+    assert!(!target.has_database("x"));
+    // And what a service refuses is left out even for a superuser where that is asked for.
+    let words = ["restore", "latest", "--json", "--to", &target.url("x"), "--target-profile", "supabase"];
+    let run = place.opens(&words).succeeds().says("left out for Supabase");
+    assert!(left_out(&run).len() > 4, "{run}");
+    // Whether event triggers are taken is asked, not guessed.
+    assert_eq!(target.psql("x", "SELECT evtname FROM pg_event_trigger"), "guard");
+    assert_eq!(target.psql("postgres", "SELECT count(*) FROM pg_event_trigger"), "0");
+}
+
+#[test]
+fn a_services_own_things_stay_with_it() {
+    let source = Cluster::start(Major::V17);
+    source.psql("postgres", "CREATE ROLE cloud_admin; CREATE ROLE neon_superuser");
+    let database = source.create_database("from_neon");
+    source.psql(&database, "CREATE TABLE t AS SELECT 1 AS n;
+        ALTER DEFAULT PRIVILEGES FOR ROLE cloud_admin IN SCHEMA public GRANT ALL ON TABLES TO neon_superuser WITH GRANT OPTION;
+        ALTER DEFAULT PRIVILEGES FOR ROLE cloud_admin IN SCHEMA public GRANT ALL ON SEQUENCES TO neon_superuser WITH GRANT OPTION");
+    let place = Place::folder();
+    place.backup(&source.url(&database), &["--name", "n"]);
+    // A superuser's server that has never heard of them.
+    let target = Cluster::start(Major::V17);
+    let copy = fresh("from_neon");
+    let run = place.opens(&["restore", "latest", "--json", "--to", &target.url(&copy)]).succeeds();
+    assert_eq!(left_out(&run).len(), 2, "{run}");
+    assert_eq!(target.psql(&copy, "SELECT count(*) FROM t"), "1");
+}
+
+#[test]
+fn extensions_that_are_missing_are_told_before_data_moves() {
+    let source = Cluster::start(Major::Distribution);
+    let database = source.create_database("extended");
+    // Of all the servers here only this one has it; one in pg_catalog is of no interest.
+    source.psql(
+        &database,
+        "CREATE EXTENSION pgcrypto; CREATE EXTENSION hstore; CREATE TABLE t AS SELECT 1 AS n",
+    );
+    let place = Place::folder();
+    place.backup(&source.url(&database), &["--name", "extended"]);
+    for (major, here) in [(Major::Distribution, true), (Major::V17, false)] {
+        let target = Cluster::start(major);
+        let available = target.psql(
+            "postgres",
+            "SELECT count(*) FROM pg_available_extensions WHERE name IN ('pgcrypto', 'hstore')",
+        );
+        assert_eq!(available == "2", here, "the servers have changed: {available}");
+        let copy = fresh("extended");
+        let run = place.opens(&["restore", "latest", "--json", "--to", &target.url(&copy)]).run();
+        if here {
+            assert_eq!(run.assert_success().json()["left_out"], Value::Array(vec![]));
+        } else {
+            run.assert_failure(Kind::Postgres)
+                .says("the target server lacks extensions that the backup needs: ")
+                .says("pgcrypto");
+            assert!(!target.has_database(&copy));
+        }
+    }
+}
