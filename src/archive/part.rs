@@ -90,6 +90,11 @@ impl TocEntry {
         matches!(self.desc(), Some(b"ENCODING" | b"STDSTRINGS" | b"SEARCHPATH"))
     }
 
+    /// Whether it makes a table.
+    pub fn is_table(&self) -> bool {
+        self.desc() == Some(b"TABLE")
+    }
+
     /// Whether it grants or revokes; `pg_restore` leaves these until everything else is there.
     pub fn is_grant(&self) -> bool {
         matches!(self.desc(), Some(b"ACL" | b"ACL LANGUAGE" | b"DEFAULT ACL"))

@@ -50,6 +50,10 @@ const TABLE: &[(&str, &str)] = &[
         "conflict with recovery",
         "the standby cancelled the dump; raise max_standby_streaming_delay, set hot_standby_feedback, or dump the primary",
     ),
+    (
+        "deadlock detected",
+        "another session was in the way, or one of pg_restore's own: try again, or with --jobs 1",
+    ),
     ("unrecognized option", "this pg_dump or pg_restore does not know that option; --pg-bin chooses another"),
     // Restoring.
     ("invalid command \\restrict", "this psql is older than the dump; --pg-bin chooses another"),

@@ -81,7 +81,8 @@ pub fn script(client: &Client, out: Stdio) -> Result<ChildInput> {
     client.program("pg_restore").args(["--format=custom", "--file=-"]).write_into(out)
 }
 
-/// Runs `pg_restore` on a file that holds no data, over so many connections, in an order that it decides.
+/// Runs `pg_restore` on what an archive without data makes behind the data, over so many connections, in an
+/// order that it decides.
 ///
 /// This is no transaction: what was done is not undone when it fails.
 pub async fn restore_file(
@@ -91,7 +92,7 @@ pub async fn restore_file(
     jobs: usize,
     archive: &Path,
 ) -> Result<()> {
-    let program = client.program("pg_restore").arg(format!("--jobs={jobs}"));
+    let program = client.program("pg_restore").arg(format!("--jobs={jobs}")).arg("--section=post-data");
     prepared(program, conn, options)?.arg(archive).run(b"").await?;
     Ok(())
 }

@@ -66,9 +66,12 @@ pub fn before_and_data(front: &Front) -> Front {
     })
 }
 
-/// What is made when all data is there, in any order.
+/// What is made when all data is there, in any order; and the tables, which are not made again: without
+/// them `pg_restore` does not see which of its connections would lock each other out.
 pub fn after(front: &Front) -> Front {
-    choose(front, |section, entry| section == Section::PostData && !entry.is_grant() && !entry.is_last())
+    choose(front, |section, entry| {
+        section == Section::PostData && !entry.is_grant() && !entry.is_last() || entry.is_table()
+    })
 }
 
 /// What is granted then, one after the other: who passes a grant on must have been granted more before. The
@@ -292,7 +295,9 @@ mod tests {
         let of_parts: BTreeSet<i32> =
             parts(&inventory, &front, 1 << 40).into_iter().flat_map(|part| part.entries).collect();
         let steps = [before(&front), after(&front), grants(&front), last(&front)];
-        assert_eq!(steps.iter().map(count).sum::<usize>() + of_parts.len(), count(&front));
+        let tables = front.toc.entries().iter().filter(|entry| entry.is_table()).count();
+        assert!(tables > 0);
+        assert_eq!(steps.iter().map(count).sum::<usize>() + of_parts.len(), count(&front) + tables);
         assert!(!steps[0].toc.entries().iter().any(TocEntry::is_grant));
         for some in &steps {
             assert_eq!(some.toc.entries().iter().filter(|entry| entry.is_setting()).count(), 3);

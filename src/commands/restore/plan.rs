@@ -309,10 +309,15 @@ impl Fit<'_> {
         let me = identifier(&self.ground.me);
         let all = told(&withheld.iter().map(|name| identifier(name)).collect::<Vec<_>>());
         let what = format!("{me} is not a member of roles to which it would have to give objects: {all}");
-        Err(Error::postgres(what).hint(format!(
-            "somebody who may can say GRANT {all} TO {me}; or give everything to one role with --owner, to the \
-             restoring one with --no-owner, or to another with --map-role {first}=NEW"
-        )))
+        let mut solutions = vec![
+            "--no-owner gives everything to the restoring role, --owner ROLE to another".to_owned(),
+            format!("--map-role {first}=NEW puts one in the place of another"),
+        ];
+        // Nobody is to become a superuser for it.
+        if !withheld.iter().any(|name| self.ground.is_superuser(name)) {
+            solutions.push(format!("or somebody who may says GRANT {all} TO {me}"));
+        }
+        Err(Error::postgres(what).hint(solutions.join("; ")))
     }
 
     async fn make(&mut self, making: Making, target: &mut Target) -> Result<()> {

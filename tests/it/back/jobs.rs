@@ -53,6 +53,31 @@ impl Cut {
     }
 }
 
+/// Foreign keys in a ring: whoever adds two at once, each on its own connection, stands in its own way.
+#[test]
+fn what_would_lock_each_other_out_is_made_one_after_the_other() {
+    let cluster = Cluster::shared(Major::V18);
+    let database = cluster.create_database("ring");
+    let tables = 24;
+    let make = |n| format!("CREATE TABLE t{n} (id int PRIMARY KEY, next int);\n");
+    let link = |n| {
+        let next = (n + 1) % tables;
+        format!(
+            "ALTER TABLE t{n} ADD FOREIGN KEY (next) REFERENCES t{next}; \
+             ALTER TABLE t{next} ADD FOREIGN KEY (next) REFERENCES t{n};\n"
+        )
+    };
+    let (made, linked): (String, String) = ((0..tables).map(make).collect(), (0..tables).map(link).collect());
+    cluster.psql(&database, &(made + &linked));
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    for _ in 0..3 {
+        let copy = fresh("ring");
+        restore(&place, cluster, &copy, "8");
+        assert_eq!(cluster.text_of(&copy), cluster.text_of(&database));
+    }
+}
+
 #[test]
 fn a_large_table_is_shared_and_comes_back_as_it_was() {
     let cut = Cut::shared();
