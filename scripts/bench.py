@@ -32,10 +32,17 @@ def free_port():
         return s.getsockname()[1]
 
 
+def ticks():
+    """What all cores have done since they were started: all of it, and idling."""
+    fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(fields), fields[3] + fields[4]
+
+
 def measure(command):
-    """Runs a bash command line: wall seconds, and of its first process alone CPU seconds and peak MiB."""
+    """Runs a bash command line: wall seconds, of its first process alone CPU seconds and peak MiB, and how
+    busy all cores were meanwhile, 0 to 1."""
     alone = "|" not in command and ">" not in command
-    start = time.monotonic()
+    start, before = time.monotonic(), ticks()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(["bash", "-o", "pipefail", "-c", f"exec {command}" if alone else command],
                                    stdout=subprocess.DEVNULL, stderr=said)
@@ -53,7 +60,8 @@ def measure(command):
         if process.returncode != 0:
             said.seek(0)
             sys.exit(f"bench: failed with {process.returncode}: {command}\n{said.read().decode()[-2000:]}")
-    return {"wall": wall, "cpu": cpu, "mib": mib}
+    total, idle = (b - a for a, b in zip(before, ticks()))
+    return {"wall": wall, "cpu": cpu, "mib": mib, "busy": 1 - idle / max(total, 1)}
 
 
 class Postgres:
@@ -141,7 +149,8 @@ def compare(title, ours, theirs, rounds, before=lambda: None):
     ratios = sorted(a["wall"] / b["wall"] for a, b in zip(results["ours"], results["theirs"]))
     print(f"| {title} | {median('ours', 'wall'):.2f} | {median('theirs', 'wall'):.2f} | "
           f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f}) | "
-          f"{median('ours', 'cpu'):.2f} | {median('ours', 'mib'):.0f} |", flush=True)
+          f"{median('ours', 'cpu'):.2f} | {median('ours', 'mib'):.0f} | "
+          f"{100 * median('ours', 'busy'):.0f} % / {100 * median('theirs', 'busy'):.0f} % |", flush=True)
 
 
 def of_one_percent(postgres, pgstow, store, work, rounds):
@@ -208,7 +217,7 @@ def main():
         aws = f"aws --endpoint-url {garage.endpoint} s3 cp --quiet"
         size = postgres.fill("bench", options.scale)
         print(f"Database: {size / 1e9:.2f} GB; {os.cpu_count()} cores; {postgres.sql('SHOW server_version')}; rounds: {options.rounds}\n")
-        heading = "| what | pgstow, s | the other, s | ratio of the pairs | pgstow's own CPU, s | its peak, MiB |\n|---|---|---|---|---|---|"
+        heading = "| what | pgstow, s | the other, s | ratio of the pairs | pgstow's own CPU, s | its peak, MiB | cores busy: pgstow / the other |\n|---|---|---|---|---|---|---|"
 
         dump = "pg_dump -Fc -Z0 bench"
         pipeline = f"{dump} | zstd -q -3 -T0 | age -r {recipient} | {aws} - s3://bench/peer/dump"
@@ -219,6 +228,7 @@ def main():
             print(heading)
             compare("`backup` to a folder / `pg_dump -Fc -Z0 >/dev/null`", to_folder, f"{dump} > /dev/null", options.rounds)
             compare("`backup` to S3 / `pg_dump -Fc -Z0 >/dev/null`", to_s3, f"{dump} > /dev/null", options.rounds)
+            compare("`backup --compression-level 1` to a folder / `pg_dump -Fc -Z0 >/dev/null`", f"{to_folder} --compression-level 1", f"{dump} > /dev/null", options.rounds)
             compare("`backup` to S3 / `pg_dump \\| zstd -3 -T0 \\| age \\| aws s3 cp -`", to_s3, pipeline, options.rounds)
             print()
         if "reader" in only and options.reader:

@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime};
 /// delete it.
 const LAST_WAIT: Duration = Duration::from_secs(60);
 
-/// Neon deletes a branch made for a dump after so long, should this run be killed.
-const LIFE_FOR_A_DUMP: Duration = Duration::from_secs(24 * 3600);
+/// Neon deletes a branch after so long, should this run be killed.
+const LONGEST_RUN: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// The branch that is wanted.
 pub struct Lent {
@@ -25,11 +25,19 @@ pub struct Lent {
     pub label: String,
     /// Id or name of its parent; the default branch otherwise.
     pub parent: Option<String>,
-    /// When Neon shall delete it by itself.
+    /// When Neon shall delete it by itself, whatever becomes of it.
     pub expires: Option<Duration>,
 }
 
-/// Makes the branch.
+impl Lent {
+    /// When Neon shall delete it, RFC 3339.
+    fn expires_at(&self) -> String {
+        let life = self.expires.unwrap_or(LONGEST_RUN);
+        humantime::format_rfc3339_seconds(SystemTime::now() + life).to_string()
+    }
+}
+
+/// Makes the branch. Neon deletes it in the end, unless [`keep`] is called.
 pub async fn lend(
     project: &NeonProject,
     lent: &Lent,
@@ -50,11 +58,17 @@ pub async fn lend(
         return Err(Error::target_exists(format!("the project {} has a branch {name} already", project.id))
             .hint("give the new one another name with --neon-branch"));
     }
-    let expires =
-        lent.expires.map(|life| humantime::format_rfc3339_seconds(SystemTime::now() + life).to_string());
     report.say(format!("creating the branch {name} on Neon"));
     let parent = parent.as_ref().map(|parent| parent.id.as_str());
-    let own = create(&neon, &name, parent, expires.as_deref(), report, stop).await?;
+    let mut own = create(&neon, &name, parent, Some(&lent.expires_at()), report, stop).await;
+    // Not every account may let its branches expire.
+    if let (Err(error), None) = (&own, lent.expires)
+        && error.message().contains("expir")
+    {
+        tracing::debug!("{error}; creating a branch that does not expire");
+        own = create(&neon, &name, parent, None, report, stop).await;
+    }
+    let own = own?;
     report.say(format!("created the branch {} ({})", own.branch.name, own.branch.id));
     let tell = |said: &str| report.say(said);
     if let Err(first) = stop.or(neon.ready(&own, &tell)).await {
@@ -84,6 +98,17 @@ async fn create(
         }
     }
     created
+}
+
+/// Keeps the branch for good, now that it is what was wanted; a failure is said.
+pub async fn keep(neon: &Neon, own: &mut OwnBranch) {
+    let Some(expires_at) = own.branch.expires_at.clone() else { return };
+    if let Err(error) = neon.keep(own).await {
+        let name = &own.branch.name;
+        tracing::warn!(
+            "Neon will delete the branch {name} at {expires_at} unless you tell it not to: {error}"
+        );
+    }
 }
 
 /// Deletes the branch; a failure is said, with what to do about it.
@@ -127,12 +152,8 @@ pub async fn source(settings: &NeonSource, report: &Report, stop: &Stop) -> Resu
         let uri = stop.or(neon.uri(&default.id, &found.name, role, false)).await?;
         return Ok(DumpSource { conn: conn(&uri)?, lent: None });
     }
-    let wanted = Lent {
-        name: None,
-        label: format!("backup-{}", found.name),
-        parent: Some(default.id),
-        expires: Some(LIFE_FOR_A_DUMP),
-    };
+    let wanted =
+        Lent { name: None, label: format!("backup-{}", found.name), parent: Some(default.id), expires: None };
     let (neon, own) = lend(project, &wanted, report, stop).await?;
     let uri = stop.or(neon.uri(&own.branch.id, &found.name, role, false)).await;
     match uri.and_then(|uri| conn(&uri)) {

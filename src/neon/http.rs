@@ -2,7 +2,7 @@
 //!
 //! 423 (another operation of the project is running), 429 and 503 mean that nothing was done: those are
 //! tried again until patience ends, with growing pauses. A broken connection or another server error
-//! leaves open what was done, so only reads and deletions are repeated then.
+//! leaves open what was done, so only what may be done twice is repeated then.
 
 use super::ApiKey;
 use super::shapes::Refusal;
@@ -92,6 +92,15 @@ impl Http {
             Answer::Done(None) => Answer::Lost(nothing()),
             Answer::Refused(error) => Answer::Refused(error),
             Answer::Lost(error) => Answer::Lost(error),
+        }
+    }
+
+    /// Changes; to be told the same again does no harm.
+    pub async fn patch<T: DeserializeOwned>(&self, path: &[String], body: &Value) -> Result<T> {
+        match self.call(Method::PATCH, path, &[], Some(body)).await {
+            Answer::Done(Some(body)) => read(&body),
+            Answer::Done(None) => Err(nothing()),
+            Answer::Refused(error) | Answer::Lost(error) => Err(error),
         }
     }
 

@@ -172,6 +172,14 @@ impl Neon {
         self.wait(own.operations.clone(), tell).await
     }
 
+    /// Keeps a branch that this run has created: Neon will not delete it by itself any more.
+    pub async fn keep(&self, own: &mut OwnBranch) -> Result<()> {
+        let body = json!({ "branch": { "expires_at": null } });
+        let OperationsOnly { .. } = self.http.patch(&self.path(&["branches", &own.branch.id]), &body).await?;
+        own.branch.expires_at = None;
+        Ok(())
+    }
+
     /// Deletes the branch that was created though its answer never came.
     async fn delete_lost(&self, name: &str) {
         let found = match self.branch(name).await {

@@ -213,6 +213,36 @@ fn a_signal_amid_the_data_leaves_no_branch() {
     nothing_is_left(&neon, &run);
 }
 
+/// Nobody can tidy up after SIGKILL but Neon itself.
+#[test]
+fn a_branch_that_nobody_finished_expires() {
+    let neon = NeonServer::start(Major::V17);
+    neon.inject("getConnectionURI", Fault::Hold);
+    let running = restore(&neon, &["--neon-branch", "killed"]).spawn();
+    neon.is_held();
+    running.signal(Signal::KILL);
+    running.wait();
+    neon.release();
+    assert!(neon.expires_at("killed").unwrap().ends_with('Z'));
+
+    // What is finished is kept, unless it was to expire.
+    let run = restore(&neon, &["--neon-branch", "whole"]).succeeds();
+    assert!(run.json()["neon"]["expires_at"].is_null(), "{run}");
+    assert_eq!(neon.expires_at("whole"), None);
+    restore(&neon, &["--neon-branch", "rehearsal", "--neon-expires", "7d"]).succeeds();
+    assert!(neon.expires_at("rehearsal").is_some());
+
+    neon.inject("updateProjectBranch", Fault::Answer(422));
+    restore(&neon, &["--neon-branch", "stuck"]).succeeds().says("Neon will delete the branch stuck at 20");
+    // An account whose branches cannot expire gets one all the same, unless it was asked to.
+    let refusal = Fault::Say(400, "branch expiration is not available");
+    neon.inject("createProjectBranch", refusal.clone());
+    restore(&neon, &["--neon-branch", "lasting"]).succeeds();
+    neon.inject("createProjectBranch", refusal);
+    restore(&neon, &["--neon-expires", "7d"]).fails(Kind::Postgres).says("is not available");
+    neon.is_content();
+}
+
 #[test]
 fn a_backup_by_a_branch_leaves_production_alone() {
     let neon = NeonServer::start(Major::V17);

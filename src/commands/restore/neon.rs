@@ -2,7 +2,7 @@
 //!
 //! Whatever fails, and whoever ends it, the branch goes again, unless `--keep-failed`.
 
-use super::super::neon::{Lent, lend};
+use super::super::neon::{Lent, keep, lend};
 use super::Run;
 use crate::error::{Error, Kind as Failing, Result};
 use crate::manifest::Kind;
@@ -21,11 +21,14 @@ pub async fn restore(mut run: Run<'_>, settings: &NeonBranch) -> Result<()> {
         parent: settings.parent.clone(),
         expires: settings.expires,
     };
-    let (neon, own) = lend(&settings.project, &lent, report, stop).await?;
+    let (neon, mut own) = lend(&settings.project, &lent, report, stop).await?;
     fit(&mut run);
     let done = within(&run, &neon, &own, settings, &database).await;
     let judgement = match done {
         Ok((mut document, place, Ok(()))) => {
+            if settings.expires.is_none() {
+                keep(&neon, &mut own).await;
+            }
             let place = place.describe(&own, &settings.project.id, settings.show_password);
             let text = place.text();
             if let Some(fields) = document.as_object_mut() {

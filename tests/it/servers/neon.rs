@@ -31,6 +31,8 @@ const LOOKS: u32 = 2;
 pub enum Fault {
     /// It is refused with this status.
     Answer(u16),
+    /// It is refused with this status, in these words.
+    Say(u16, &'static str),
     /// It is done, and the connection closed without an answer.
     LoseAnswer,
     /// It is done, and what it began fails in the end.
@@ -165,6 +167,12 @@ impl NeonServer {
         self.state().branches.iter().skip(1).map(|branch| branch.name.clone()).collect()
     }
 
+    /// When Neon will delete a branch by itself.
+    pub fn expires_at(&self, name: &str) -> Option<String> {
+        let state = self.state();
+        state.branches.iter().find(|branch| branch.name == name)?.expires_at.clone()
+    }
+
     /// The cluster of a branch.
     pub fn cluster(&self, name: &str) -> Arc<Cluster> {
         Arc::clone(&self.state().branches.iter().find(|branch| branch.name == name).unwrap().cluster)
@@ -254,6 +262,7 @@ fn serve(connection: TcpStream, shared: &(Mutex<State>, Condvar)) {
     let (status, body) = match (refused, &fault) {
         (Some(refused), _) => refused,
         (None, Some(Fault::Answer(status))) => (*status, refusal("as it was told")),
+        (None, Some(Fault::Say(status, words))) => (*status, refusal(words)),
         (None, _) => state.answer(id, &parts, &request, fault == Some(Fault::FailLater)),
     };
     if let Some(shape) = operation["answers"].get(status.to_string()).filter(|shape| shape.is_object()) {
@@ -333,6 +342,9 @@ fn check_request(operation: &Value, parts: &BTreeMap<String, String>, request: &
 
 /// Compares a value with its published shape; what is not known is wrong too.
 fn check(shape: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
+    if value.is_null() && shape["nullable"] == true {
+        return;
+    }
     let is = match shape["type"].as_str() {
         Some("string") => value.is_string(),
         Some("integer") => value.is_i64(),
@@ -439,6 +451,17 @@ impl State {
                 (200, json!({ "operation": describe(operation) }))
             }
             ("createProjectBranch", _) => self.create_branch(&request.body, fails),
+            ("updateProjectBranch", Some(Some(0))) => {
+                self.violations.push("the default branch was to be changed".into());
+                (422, refusal("no"))
+            }
+            ("updateProjectBranch", Some(Some(at))) => {
+                let branch = &mut self.branches[at];
+                if let Some(expires_at) = request.body["branch"].get("expires_at") {
+                    branch.expires_at = expires_at.as_str().map(str::to_owned);
+                }
+                (200, json!({ "branch": branch.describe(), "operations": [] }))
+            }
             ("deleteProjectBranch", Some(None)) => (204, Value::Null),
             ("deleteProjectBranch", Some(Some(0))) => {
                 self.violations.push("the default branch was to be deleted".into());
