@@ -304,17 +304,31 @@ impl Fit<'_> {
         let withheld = |(name, uses): &(&String, &Uses)| {
             uses.owns + uses.defaults > 0 && !self.ground.may_give_to(name) && !name.starts_with("pg_")
         };
-        let withheld: Vec<&String> = needed.iter().filter(withheld).map(|(name, _)| name).collect();
-        let Some(first) = withheld.first() else { return Ok(()) };
+        let withheld: BTreeMap<&String, &Uses> = needed.iter().filter(withheld).collect();
+        let Some((first, _)) = withheld.first_key_value() else { return Ok(()) };
         let me = identifier(&self.ground.me);
-        let all = told(&withheld.iter().map(|name| identifier(name)).collect::<Vec<_>>());
-        let what = format!("{me} is not a member of roles to which it would have to give objects: {all}");
-        let mut solutions = vec![
-            "--no-owner gives everything to the restoring role, --owner ROLE to another".to_owned(),
-            format!("--map-role {first}=NEW puts one in the place of another"),
-        ];
+        let all = told(&withheld.keys().map(|name| identifier(name)).collect::<Vec<_>>());
+        let owners = withheld.values().any(|uses| uses.owns > 0);
+        let (purpose, without) = match (owners, withheld.values().any(|uses| uses.defaults > 0)) {
+            (true, false) => {
+                ("to which it would have to give objects", "--no-owner gives all to the restoring role")
+            }
+            (true, true) => (
+                "to which it would have to give objects, and default privileges",
+                "--no-owner with --no-acl gives all to the restoring role, without grants",
+            ),
+            (false, _) => {
+                ("whose default privileges it would have to set", "--no-acl leaves out these and all grants")
+            }
+        };
+        let what = format!("{me} is not a member of roles {purpose}: {all}");
+        let mut solutions = vec![without.to_owned()];
+        if owners {
+            solutions.push("--owner ROLE gives all to another".into());
+        }
+        solutions.push(format!("--map-role {first}=NEW puts one in the place of another"));
         // Nobody is to become a superuser for it.
-        if !withheld.iter().any(|name| self.ground.is_superuser(name)) {
+        if !withheld.keys().any(|name| self.ground.is_superuser(name)) {
             solutions.push(format!("or somebody who may says GRANT {all} TO {me}"));
         }
         Err(Error::postgres(what).hint(solutions.join("; ")))

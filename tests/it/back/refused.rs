@@ -86,8 +86,9 @@ fn a_server_that_is_not_there_or_refuses_is_said() {
     let role = fresh("guest");
     cluster.psql("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD 'guest-word'"));
     let to = format!("postgres://{role}:guest-word@127.0.0.1:{}/{}", cluster.port, fresh("guest"));
-    restore(&to).fails(Kind::Postgres).says("is not a member of roles").says("--no-owner");
-    let refused = restore(&to).args(["--no-owner"]).fails(Kind::Postgres);
+    restore(&to).fails(Kind::Postgres).says("is not a member of roles").says("--no-owner with --no-acl");
+    restore(&to).args(["--no-owner"]).fails(Kind::Postgres).says("whose default privileges").says("--no-acl");
+    let refused = restore(&to).args(["--no-owner", "--no-acl"]).fails(Kind::Postgres);
     refused.says("permission denied to create database").says("CREATEDB");
     sample.still_restores();
 }
