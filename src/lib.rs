@@ -21,6 +21,7 @@ pub mod inventory;
 pub mod manifest;
 pub mod names;
 pub mod neon;
+pub mod numbers;
 pub mod pipeline;
 pub mod postgres;
 pub mod progress;

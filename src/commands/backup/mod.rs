@@ -8,7 +8,7 @@ mod stream;
 use super::list::age;
 use super::neon;
 use crate::error::Result;
-use crate::manifest::Totals;
+use crate::numbers::count;
 use crate::report::Report;
 use crate::settings::{self, What};
 use crate::signal::Stop;
@@ -50,7 +50,9 @@ async fn one(
 /// Says what was stored.
 pub(super) fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) {
     let plain = manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default();
-    let counted = manifest.totals.map(|Totals { tables, rows }| format!("{tables} tables, {rows} rows, "));
+    let counted = manifest
+        .totals
+        .map(|totals| format!("{}, {}, ", count(totals.tables, "table"), count(totals.rows, "row")));
     report.say(format!(
         "stored {} of {}: {}{} of {} in {} stored, {}",
         manifest.id,
