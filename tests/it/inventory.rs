@@ -167,7 +167,7 @@ fn two_backups_are_compared_table_by_table() {
     };
     let mut changes: Vec<String> = diff["changes"].as_array().unwrap().iter().map(change).collect();
     changes.sort();
-    assert_eq!(changes, ["big size", "empty vanished", "fresh appeared", "parted_new content"]);
+    assert_eq!(changes, ["big rows", "empty vanished", "fresh appeared", "parted_new content"]);
     let text = scene.run(&["show", &after, "--diff", &before]).succeeds().text();
     assert!(text.lines().nth(1).unwrap().contains("public.big"), "{text}");
     let same = scene.run(&["show", &after, "--diff", &after]).succeeds().text();
