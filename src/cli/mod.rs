@@ -89,7 +89,8 @@ pub struct CommonWords {
     /// Print one JSON document on stdout instead of text
     #[arg(long, global = true, env = "PGSTOW_JSON", help_heading = "Common")]
     pub json: bool,
-    /// Print errors only
+    /// On success print only what was asked for: a list, a dump, a key. Warnings and errors are printed all
+    /// the same
     #[arg(short, long, global = true, env = "PGSTOW_QUIET", help_heading = "Common")]
     pub quiet: bool,
     /// Say more; twice for what the cloud client says too

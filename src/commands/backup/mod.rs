@@ -26,7 +26,7 @@ pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Re
         What::Stream { name, producer } => stream::back_up(name, producer, shipping, report, stop).await?,
     };
     say_done(report, &delivered);
-    report.answer(&delivered.manifest.id, &document(&delivered))
+    report.done(&delivered.manifest.id, &document(&delivered))
 }
 
 /// Backs up one database; on Neon it is looked for first, or a branch is made to dump from.
