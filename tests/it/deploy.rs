@@ -167,7 +167,7 @@ fn nobody_encrypts_to_a_placeholder() {
 #[test]
 fn every_command_in_the_readme_and_the_docs_is_taken() {
     let docs = std::fs::read_dir(at("docs")).unwrap().map(|entry| entry.unwrap().path());
-    for path in docs.chain([at("README.md")]).filter(|path| path.extension() == Some("md".as_ref())) {
+    for path in docs.chain([at("README.md")]).filter(|path| path.extension().is_some_and(|end| end == "md")) {
         let text = std::fs::read_to_string(&path).unwrap();
         let blocks =
             text.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap_or_default().1);
