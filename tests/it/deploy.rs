@@ -34,7 +34,8 @@ fn must_parse(words: Vec<String>) {
 
 /// The `pgstow …` commands in a shell text: pipes, redirections, substitutions and comments left out.
 fn pgstow_lines(text: &str) -> Vec<Vec<String>> {
-    let joined = text.replace("\\\n", " ");
+    // A line that goes on is one, and what it is indented by no end of the command.
+    let joined: String = text.split("\\\n").map(str::trim_start).collect();
     let commands = joined.lines().filter_map(|line| {
         let line = line.trim_start_matches("$ ").trim();
         let start = line.find("pgstow ").filter(|at| {
