@@ -13,6 +13,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 
+/// So many backups are named where one has to be chosen.
+const MOST_NAMED: usize = 5;
 /// Manifests read at the same time when many are listed.
 const READ_AHEAD: usize = 16;
 
@@ -66,12 +68,16 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Fo
     let nothing = |what: String| Error::not_found(what).hint("`pgstow list` shows what is there");
     if all.is_empty() {
         return Err(match name {
-            Some(name) => nothing(format!("the store holds no backup of {name}")),
+            Some(name) => none_of(name),
             None => Error::not_found(format!("{} holds no backup", store.display_url())),
         });
     }
     let mut names: Vec<&str> = all.iter().map(|found| found.place.name.as_str()).collect();
     names.dedup();
+    let told = |found: &Found| match names[..] {
+        [_] => found.place.id.to_string(),
+        _ => found.place.to_string(),
+    };
     let mut matching: Vec<&Found> = match (id, &names[..]) {
         ("latest", [_]) => all.last().into_iter().collect(),
         ("latest", _) => {
@@ -86,9 +92,28 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Fo
             Err(nothing(format!("there is no backup {id:?}{of}")))
         }
         (Some(found), 0) => Ok(found.clone()),
-        (Some(_), more) => Err(Error::usage(format!("{id:?} begins the ids of {} backups", more + 1))
-            .hint("give more of the id, or --name")),
+        (Some(newest), more) => {
+            let earlier = matching.iter().rev().take(MOST_NAMED - 1);
+            let mut all: Vec<String> = std::iter::once(&newest).chain(earlier).map(|one| told(one)).collect();
+            if more + 1 > all.len() {
+                all.push(format!("and {} more", more + 1 - all.len()));
+            }
+            Err(Error::usage(format!("{id:?} begins the ids of {} backups", more + 1))
+                .hint(format!("give more of the id: {}", all.join(", "))))
+        }
     }
+}
+
+/// Says that there is no backup of this name.
+pub fn none_of(name: &Name) -> Error {
+    Error::not_found(format!("the store holds no backup of {name}")).hint("`pgstow list` shows what is there")
+}
+
+/// Finds the backup before this one, of the same name.
+pub async fn before(store: &dyn Store, place: &Place) -> Result<Found> {
+    let all = search(store, Some(&place.name)).await?;
+    let earlier = all.into_iter().rfind(|found| found.place < *place);
+    earlier.ok_or_else(|| Error::not_found(format!("there is no backup before {place}")))
 }
 
 /// Reads one backup's manifest, and checks that it is whole, in its place, and by whom the user trusts.

@@ -6,9 +6,11 @@
 use crate::archive::{self, Contents, Front, TocEntry};
 use crate::error::{Error, Result};
 use crate::manifest::Totals;
+use crate::numbers::count;
 use crate::pipeline::{FrameSpan, Piece};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use indicatif::HumanCount;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -210,12 +212,16 @@ impl Inventory {
             all.push("the archive's header or table of contents is another".to_owned());
         }
         if self.blocks.len() != found.blocks.len() {
-            all.push(format!("{} blocks of data instead of {}", found.blocks.len(), self.blocks.len()));
+            all.push(format!(
+                "{} of data instead of {}",
+                count(found.blocks.len(), "block"),
+                self.blocks.len()
+            ));
         }
         for (said, is) in self.blocks.iter().zip(&found.blocks).filter(|(said, is)| said != is) {
             all.push(match (said.rows, is.rows) {
                 (Some(said_rows), Some(rows)) if said_rows != rows => {
-                    format!("{}: {rows} rows instead of {said_rows}", said.label())
+                    format!("{}: {} instead of {}", said.label(), count(rows, "row"), HumanCount(said_rows))
                 }
                 _ => format!("{}: the data is not what the inventory says", said.label()),
             });

@@ -21,6 +21,7 @@ pub mod inventory;
 pub mod manifest;
 pub mod names;
 pub mod neon;
+pub mod numbers;
 pub mod pipeline;
 pub mod postgres;
 pub mod progress;
@@ -90,6 +91,10 @@ fn run(words: Words, report: &Report) -> Result<()> {
             }
             Verb::Clone(words) => commands::clone::run(settings::Clone::read(words)?, report, &stop).await,
             Verb::Swap(words) => commands::swap::run(settings::Swap::read(words)?, report, &stop).await,
+            Verb::Version => {
+                let version = env!("CARGO_PKG_VERSION");
+                report.answer(format!("pgstow {version}"), &serde_json::json!({ "version": version }))
+            }
             Verb::Keygen(words) => commands::keygen::run(&settings::Keygen::read(words), report),
         }
     });

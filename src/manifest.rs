@@ -41,6 +41,9 @@ pub struct Manifest {
     /// How much is in it, where that was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub totals: Option<Totals>,
+    /// Whether options of the backup left a part of the database out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// How the objects are compressed.
     pub compression: Compression,
     /// How the objects are encrypted.
@@ -270,6 +273,7 @@ pub(crate) mod tests {
                 database_bytes: Some(8_000_000),
             }),
             totals: Some(Totals { tables: 3, rows: 64 }),
+            partial: false,
             compression: Compression::Zstd,
             encryption: Encryption::Age,
             recipients: vec!["age1…".into()],

@@ -48,7 +48,8 @@ impl Progress {
         Some((self.plain.load(Ordering::Relaxed) as f64 / expected as f64).min(1.0))
     }
 
-    /// One line for people: bytes, rate, elapsed time, share, current table.
+    /// One line for people: share, bytes, rate, elapsed time, current table; what is cut off a narrow
+    /// terminal is what matters least.
     pub fn line(&self, elapsed: Duration) -> String {
         let (plain, stored) = (self.plain.load(Ordering::Relaxed), self.stored.load(Ordering::Relaxed));
         let rate = plain.checked_div(elapsed.as_secs().max(1)).unwrap_or_default();
@@ -59,15 +60,11 @@ impl Progress {
             Direction::Across => format!("{plain} copied"),
             Direction::Again => format!("{plain} dumped again"),
         };
-        let mut line = format!("{moved}, {}/s, {}", BinaryBytes(rate), HumanDuration(elapsed));
-        if let Some(share) = self.share() {
-            let about = if matches!(self.direction, Direction::There | Direction::Across) {
-                " of the database's size"
-            } else {
-                ""
-            };
-            line.push_str(&format!(", {:.0} %{about}", share * 100.0));
-        }
+        // The size of a database is a guess at that of its dump.
+        let about =
+            if matches!(self.direction, Direction::There | Direction::Across) { "about " } else { "" };
+        let share = self.share().map(|share| format!("{about}{:.0} %, ", share * 100.0)).unwrap_or_default();
+        let mut line = format!("{share}{moved}, {}/s, {}", BinaryBytes(rate), HumanDuration(elapsed));
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if !current.is_empty() {
             line.push_str(&format!(", {current}"));
@@ -89,7 +86,7 @@ mod tests {
         let line = progress.line(Duration::from_secs(2));
         assert_eq!(
             line,
-            "1.00 MiB read, 256.00 KiB stored, 512.00 KiB/s, 2 seconds, 25 % of the database's size, public.users"
+            "about 25 %, 1.00 MiB read, 256.00 KiB stored, 512.00 KiB/s, 2 seconds, public.users"
         );
     }
 }

@@ -38,8 +38,8 @@ impl Report {
         let target = if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let live = MultiProgress::with_draw_target(target);
         let level = match (quiet, verbose) {
-            (true, _) => "pgstow=error",
-            (false, 0) => "pgstow=warn",
+            (true, _) => "pgstow=warn",
+            (false, 0) => "pgstow=info",
             (false, 1) => "pgstow=debug",
             (false, _) => "pgstow=trace,aws_config=debug,aws_smithy_runtime=debug,aws_sdk_s3=debug",
         };
@@ -80,6 +80,12 @@ impl Report {
             .map_err(|e| Error::local_file("the answer could not be written to stdout").because(e))
     }
 
+    /// Tells what the run came to where nobody asked for data: like [`Report::answer`], but `text` is left
+    /// out for those who want quiet.
+    pub fn done(&self, text: impl fmt::Display, document: &impl Serialize) -> Result<()> {
+        if self.quiet && !self.json { Ok(()) } else { self.answer(text, document) }
+    }
+
     /// Asks somebody at the terminal whether to go on; `None` where there is nobody.
     pub async fn ask(&self, question: &str) -> Option<bool> {
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
@@ -102,7 +108,7 @@ impl Report {
             return Following { ticker: tokio::spawn(async {}), bar: ProgressBar::hidden() };
         }
         let bar = self.live.add(ProgressBar::new(1000));
-        if let Ok(style) = ProgressStyle::with_template("{spinner} [{bar:24}] {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} [{bar:16}] {wide_msg}") {
             bar.set_style(style.progress_chars("=> "));
         }
         let shown = bar.clone();
@@ -201,7 +207,7 @@ where
         to.write_str(match *event.metadata().level() {
             Level::ERROR => "error: ",
             Level::WARN => "warning: ",
-            Level::INFO => "",
+            Level::INFO => "note: ",
             Level::DEBUG | Level::TRACE => "debug: ",
         })?;
         context.field_format().format_fields(to.by_ref(), event)?;

@@ -14,8 +14,8 @@ pub struct AdoptWords {
     /// Under what to keep it; where a pg_dumpall holds several databases, their names are put behind it
     #[arg(short, long, env = "PGSTOW_NAME")]
     pub name: String,
-    /// When the dump was begun, as 2026-11-20T03:00:00Z [default: when the file was last changed]
-    #[arg(long, value_name = "MOMENT", env = "PGSTOW_STARTED_AT", value_parser = humantime::parse_rfc3339_weak)]
+    /// When the dump was begun, as 2026-11-20T03:00:00Z or 2026-11-20, in UTC [default: when the file was last changed]
+    #[arg(long, value_name = "MOMENT", env = "PGSTOW_STARTED_AT", value_parser = super::values::moment)]
     pub started_at: Option<SystemTime>,
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -13,7 +13,7 @@ pub struct FetchWords {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub tables: TableWords,
-    /// Where to put it; "-" is stdout
+    /// Where to put it; "-o -" is stdout
     #[arg(short, long, value_name = "FILE", env = "PGSTOW_OUTPUT", required_unless_present = "list_file")]
     pub output: Option<PathBuf>,
     /// As what: the archive that pg_restore reads, its SQL, or the rows of one table as comma-separated

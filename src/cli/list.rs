@@ -7,7 +7,10 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct ListWords {
     /// List the backups of this name only
-    #[arg(value_name = "NAME", env = "PGSTOW_NAME")]
+    #[arg(value_name = "NAME")]
+    pub only: Option<String>,
+    /// The same
+    #[arg(short, long, env = "PGSTOW_NAME")]
     pub name: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]

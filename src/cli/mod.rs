@@ -47,7 +47,7 @@ use std::path::PathBuf;
 /// The dump streams through compression and encryption into the store; no plaintext and no
 /// temporary file ever touches a disk. A backup becomes visible only when it is whole.
 #[derive(Debug, Parser)]
-#[command(name = "pgstow", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "pgstow", version, max_term_width = 110)]
 pub struct Words {
     /// What to do.
     #[command(subcommand)]
@@ -72,8 +72,13 @@ pub enum Verb {
     /// Read backups back and compare every byte and row with what was stored about them
     Verify(VerifyWords),
     /// Bring a backup, or some tables of it, back as a plain pg_dump archive, SQL or CSV
+    #[command(override_usage = "pgstow fetch [OPTIONS] <ID> --output <FILE>\n       \
+                                pgstow fetch [OPTIONS] <ID> --list-file <FILE>")]
     Fetch(Box<FetchWords>),
     /// Restore a backup, or some tables of it, into a fresh database
+    #[command(override_usage = "pgstow restore [OPTIONS] <ID> --to <URL>\n       \
+                                pgstow restore [OPTIONS] <ID> --neon <PROJECT>\n       \
+                                pgstow restore [OPTIONS] <ID> -- <COMMAND>...")]
     Restore(Box<RestoreWords>),
     /// Copy a database into one made for it, on the same server or another, storing nothing
     Clone(CloneWords),
@@ -81,15 +86,19 @@ pub enum Verb {
     Swap(SwapWords),
     /// Make a key pair: an age identity, or a signing key
     Keygen(KeygenWords),
+    /// Print the version
+    Version,
 }
 
 /// Words that fit every verb.
 #[derive(Debug, Args)]
 pub struct CommonWords {
-    /// Print one JSON document on stdout instead of text
+    /// Print one JSON document on stdout instead of text; where the run fails there may be none, and the exit
+    /// code tells why
     #[arg(long, global = true, env = "PGSTOW_JSON", help_heading = "Common")]
     pub json: bool,
-    /// Print errors only
+    /// On success print only what was asked for: a list, a dump, a key. Warnings and errors are printed all
+    /// the same
     #[arg(short, long, global = true, env = "PGSTOW_QUIET", help_heading = "Common")]
     pub quiet: bool,
     /// Say more; twice for what the cloud client says too

@@ -12,7 +12,8 @@ pub struct ShowWords {
     /// List its tables, largest first; needs the identity
     #[arg(short, long, env = "PGSTOW_SHOW_TABLES")]
     pub tables: bool,
-    /// Compare it with this other, earlier backup of the same name, table by table; needs the identity
+    /// Compare it with another, earlier backup of the same name, table by table: its id, the beginning of it,
+    /// or "previous"; needs the identity
     #[arg(long, value_name = "ID", env = "PGSTOW_DIFF")]
     pub diff: Option<String>,
     #[command(flatten)]

@@ -1,4 +1,6 @@
-//! Values as people write them: sizes, shares, pairs.
+//! Values as people write them: sizes, shares, pairs, moments.
+
+use std::time::SystemTime;
 
 /// Reads a size: bytes, or with K, M, G, T, each 1024 times the one before (`16M`, `16MiB`).
 pub(super) fn size(text: &str) -> Result<u64, String> {
@@ -30,6 +32,13 @@ pub(super) fn percent(text: &str) -> Result<u8, String> {
     number.filter(|number| *number <= 100).ok_or_else(|| format!("{text:?} is not a share; write it as 50%"))
 }
 
+/// Reads a moment in UTC: `2026-11-20T03:00:00Z`, or a day, which is its beginning.
+pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
+    let day = humantime::parse_rfc3339(&format!("{text}T00:00:00Z"));
+    let moment = day.or_else(|_| humantime::parse_rfc3339_weak(text));
+    moment.map_err(|_| format!("{text:?} is not a moment; write it as 2026-11-20T03:00:00Z, or 2026-11-20"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +48,17 @@ mod tests {
         assert_eq!((percent("50%"), percent("0"), percent("100 %")), (Ok(50), Ok(0), Ok(100)));
         for wrong in ["", "%", "-1%", "101%", "0.5"] {
             assert!(percent(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn moments_are_read_as_people_write_them() {
+        let midnight = moment("2026-11-20T00:00:00Z").unwrap();
+        for same in ["2026-11-20", "2026-11-20 00:00:00", "2026-11-20T00:00:00"] {
+            assert_eq!(moment(same), Ok(midnight), "{same}");
+        }
+        for wrong in ["", "yesterday", "20.11.2026", "2026-13-01", "2026-11-20T03"] {
+            assert!(moment(wrong).unwrap_err().contains("2026-11-20T03:00:00Z"), "{wrong}");
         }
     }
 

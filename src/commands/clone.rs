@@ -12,6 +12,7 @@ use super::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
+use crate::numbers::count;
 use crate::pipeline::pass_on;
 use crate::postgres::clients::Clients;
 use crate::postgres::dump::dump;
@@ -72,9 +73,9 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
         settle(&mut target, settings.keep_failed).await;
     } else {
         report.say(format!(
-            "cloned {from} into {to}: {} tables, {} rows, {}",
-            totals.tables,
-            totals.rows,
+            "cloned {from} into {to}: {}, {}, {}",
+            count(totals.tables, "table"),
+            count(totals.rows, "row"),
             age(took)
         ));
         report.say(format!("proven: {}, in {to}", proof.said()));

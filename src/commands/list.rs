@@ -7,7 +7,7 @@ use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
 use comfy_table::{CellAlignment, Table, presets};
-use indicatif::BinaryBytes;
+use indicatif::{BinaryBytes, HumanCount};
 use serde_json::json;
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ pub async fn run(settings: settings::List, report: &Report, stop: &Stop) -> Resu
     };
     let read: Vec<Result<Backup>> = stop.or(read).await?;
     let good: Vec<&Backup> = read.iter().filter_map(|backup| backup.as_ref().ok()).collect();
-    if read.is_empty() {
-        report.say("no backups yet");
+    match (&settings.name, read.is_empty()) {
+        (Some(name), true) => return Err(catalogue::none_of(name)),
+        (None, true) => report.say("no backups yet"),
+        (_, false) => {}
     }
     let document: Vec<_> = good.iter().map(|backup| row(backup)).collect();
     report.answer(if good.is_empty() { String::new() } else { table(&good).to_string() }, &document)?;
@@ -52,6 +54,7 @@ fn row(backup: &Backup) -> serde_json::Value {
         "plain_bytes": manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default(),
         "tables": manifest.totals.map(|totals| totals.tables),
         "rows": manifest.totals.map(|totals| totals.rows),
+        "partial": manifest.partial,
         "database_bytes": manifest.postgres.as_ref().and_then(|postgres| postgres.database_bytes),
         "server_version": manifest.postgres.as_ref().map(|postgres| &postgres.server_version),
         "labels": manifest.labels,
@@ -75,8 +78,8 @@ fn table(backups: &[&Backup]) -> Table {
                 .and_then(|postgres| postgres.database_bytes)
                 .map(|bytes| BinaryBytes(bytes).to_string())
                 .unwrap_or_default(),
-            manifest.totals.map(|totals| totals.tables.to_string()).unwrap_or_default(),
-            manifest.totals.map(|totals| totals.rows.to_string()).unwrap_or_default(),
+            manifest.totals.map(|totals| tables(totals.tables, manifest.partial)).unwrap_or_default(),
+            manifest.totals.map(|totals| HumanCount(totals.rows).to_string()).unwrap_or_default(),
             postgres.map(|postgres| first_word(&postgres.server_version)).unwrap_or_default(),
             age(manifest.duration()),
         ]);
@@ -87,6 +90,11 @@ fn table(backups: &[&Backup]) -> Table {
         }
     }
     table
+}
+
+/// A backup of chosen tables is not to look like one of them all.
+fn tables(number: u64, partial: bool) -> String {
+    format!("{}{}", if partial { "part: " } else { "" }, HumanCount(number))
 }
 
 fn first_word(version: &str) -> String {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::inventory::Inventory;
 use crate::manifest::Kind;
 use crate::names::{MANIFEST, Timestamp};
+use crate::numbers::count;
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
@@ -24,7 +25,11 @@ pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Resu
             within.now = Some(inventory(&source).await?);
         }
         if let Some(id) = &settings.diff {
-            within.earlier = Some(inventory(&shelf.find(Some(&source.place().name), id).await?).await?);
+            let earlier = match id.as_str() {
+                "previous" => shelf.before(source.place()).await?,
+                id => shelf.find(Some(&source.place().name), id).await?,
+            };
+            within.earlier = Some(inventory(&earlier).await?);
         }
         Ok((shelf.store().display_url(), source.backup, within))
     };
@@ -86,7 +91,8 @@ fn text(store: &str, backup: &Backup) -> String {
         }
     }
     if let Some(totals) = manifest.totals {
-        line("holds", format!("{} tables, {} rows", totals.tables, totals.rows));
+        let part = if manifest.partial { "a part of the database: " } else { "" };
+        line("holds", format!("{part}{}, {}", count(totals.tables, "table"), count(totals.rows, "row")));
     }
     if manifest.kind != Kind::Stream {
         line("roles", manifest.globals.to_string());

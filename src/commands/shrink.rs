@@ -10,7 +10,9 @@ use crate::error::Result;
 use crate::inventory::{Block, Inventory, Kind, Text};
 use crate::manifest::{Encryption, Totals};
 use crate::names::{Id, Name};
+use crate::numbers::count;
 use crate::store::{Situation, Store};
+use indicatif::HumanCount;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -53,7 +55,7 @@ impl Before {
         let mut all = Vec::new();
         let mut compare = |what: &str, before: u64, now: u64| {
             if u128::from(before.saturating_sub(now)) * 100 > u128::from(before) * u128::from(percent) {
-                all.push(format!("{what}: {now} rows instead of {before}"));
+                all.push(format!("{what}: {} instead of {}", count(now, "row"), HumanCount(before)));
             }
         };
         if let Some(before) = self.totals {

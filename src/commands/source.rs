@@ -70,6 +70,11 @@ impl Shelf {
         self.take(&catalogue::find(&*self.store, name, id).await?).await
     }
 
+    /// Finds the backup before this one, of the same name, and checks its manifest.
+    pub async fn before(&self, place: &Place) -> Result<Source> {
+        self.take(&catalogue::before(&*self.store, place).await?).await
+    }
+
     /// Checks the manifest of a backup that was found.
     pub async fn take(&self, found: &Found) -> Result<Source> {
         let backup = catalogue::read(&self.store, found, self.trusted.as_ref()).await?;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::names::Timestamp;
+use crate::numbers::count;
 use crate::postgres::clients::Clients;
 use crate::postgres::swap::Found;
 use crate::postgres::{ConnInfo, Swap, identifier, shell_word};
@@ -61,7 +62,11 @@ pub async fn agree(swap: &Swap, what: &str, yes: bool, report: &Report, stop: &S
     let Some(live) = swap.live().filter(|_| !yes) else { return Ok(()) };
     let Found { name, size_bytes, sessions, .. } = live;
     let size = size_bytes.map(|bytes| format!(" ({})", BinaryBytes(bytes))).unwrap_or_default();
-    let question = format!("Set {name}{size} aside, end its {sessions} sessions, and {what}?");
+    let end = match sessions {
+        0 => String::new(),
+        _ => format!(" end its {},", count(*sessions, "session")),
+    };
+    let question = format!("Set {name}{size} aside,{end} and {what}?");
     match stop.or(async { Ok(report.ask(&question).await) }).await? {
         Some(true) => Ok(()),
         Some(false) => Err(Error::usage(format!("{name} is left as it is"))),

@@ -1,6 +1,7 @@
 //! What an inventory says, for people and programs: every table of a backup, and what changed since another.
 
 use crate::inventory::{Block, Inventory, Kind, Text};
+use crate::numbers::count;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::{Value, json};
@@ -18,9 +19,24 @@ impl Held<'_> {
     /// Rows as people read them; large objects are counted as such.
     fn count(&self) -> String {
         match (self.rows, self.first.kind) {
-            (Some(objects), Kind::LargeObjects) => format!("{} objects", HumanCount(objects)),
+            (Some(objects), Kind::LargeObjects) => count(objects, "object"),
             (Some(rows), _) => HumanCount(rows).to_string(),
             (None, _) => "?".to_owned(),
+        }
+    }
+
+    /// The name as `--table` takes it.
+    fn name(&self) -> String {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || !c.is_ascii();
+        let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        let word = |name: &Text| {
+            let name: String = name.as_str().chars().map(printable).collect();
+            if name.chars().all(plain) { name } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+        };
+        match (self.first.kind, &self.first.schema) {
+            (Kind::Table, Text::Absent) => word(&self.first.table),
+            (Kind::Table, schema) => format!("{}.{}", word(schema), word(&self.first.table)),
+            _ => self.first.label(),
         }
     }
 
@@ -82,7 +98,7 @@ pub fn list_text(inventory: &Inventory) -> String {
     let mut table = empty(&["TABLE", "ROWS", "BYTES", "SHARE"]);
     for held in &all {
         table.add_row([
-            held.first.label(),
+            held.name(),
             held.count(),
             BinaryBytes(held.bytes).to_string(),
             format!("{:.1} %", share(held.bytes, sum) * 100.0),
@@ -102,10 +118,8 @@ impl Change<'_> {
         match (&self.before, &self.after) {
             (None, _) => "appeared",
             (_, None) => "vanished",
-            (Some(before), Some(after)) if (before.rows, before.bytes) == (after.rows, after.bytes) => {
-                "content"
-            }
-            _ => "size",
+            (Some(before), Some(after)) if before.rows != after.rows => "rows",
+            _ => "content",
         }
     }
 }
@@ -147,7 +161,7 @@ pub fn diff_text(before: &Inventory, after: &Inventory) -> String {
             held.as_ref().map(|held| BinaryBytes(held.bytes).to_string()).unwrap_or_default()
         };
         table.add_row([
-            named.first.label(),
+            named.name(),
             rows(&change.before),
             rows(&change.after),
             bytes(&change.before),

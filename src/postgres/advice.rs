@@ -67,11 +67,11 @@ const TABLE: &[(&str, &str)] = &[
     ),
     (
         "must be able to SET ROLE",
-        "make the connecting role a member of that role, or restore with --owner or --no-owner",
+        "make the connecting role a member of that role, or say --owner or --no-owner",
     ),
     (
         "must be member of role",
-        "make the connecting role a member of that role, or restore with --owner or --no-owner",
+        "make the connecting role a member of that role, or say --owner or --no-owner",
     ),
     (
         "must be owner of extension",
@@ -109,7 +109,7 @@ pub fn on(lines: &[String]) -> Option<&'static str> {
         .any(|line| line.contains("role \"") && line.contains("does not exist") && line.contains("ERROR"))
     {
         return Some(
-            "make it with --roles restore or --roles create, or restore with --no-owner and --no-acl",
+            "make it with --roles restore or --roles create, or do without it: --no-owner and --no-acl",
         );
     }
     if lines

@@ -136,7 +136,7 @@ impl Clients {
             ))
             .hint(self.platform.install(server.major)));
         };
-        warn_if_unsafe(client.version);
+        tell_if_unsafe(client.version);
         Ok(client)
     }
 
@@ -218,7 +218,7 @@ impl Clients {
                  newer features in it would make the restore fail"
             ));
         }
-        warn_if_unsafe(client.version);
+        tell_if_unsafe(client.version);
         Ok(client)
     }
 }
@@ -242,16 +242,14 @@ fn reads(major: u32, archive: (u8, u8)) -> bool {
     archive <= newest
 }
 
-fn warn_if_unsafe(client: Version) {
+/// Said for information: the run is none the worse for it, and `--quiet` leaves it out.
+fn tell_if_unsafe(client: Version) {
     match SAFE_MINORS.iter().find(|(major, _)| *major == client.major) {
-        Some((_, minor)) if client.minor < *minor => warn_once(&format!(
-            "PostgreSQL client {client} lacks security fixes of August 2026 (CVE-2026-18408, CVE-2026-15741, \
-             CVE-2026-19385); update it to {}.{minor}",
+        Some((_, minor)) if client.minor < *minor => tracing::info!(
+            "PostgreSQL client {client} lacks security fixes that {}.{minor} has",
             client.major
-        )),
-        None if client.major < 14 => {
-            warn_once(&format!("PostgreSQL client {client} is no longer maintained; use a newer one"));
-        }
+        ),
+        None if client.major < 14 => tracing::info!("PostgreSQL client {client} is no longer maintained"),
         _ => {}
     }
 }

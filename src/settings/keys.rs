@@ -17,6 +17,16 @@ pub enum Encryption {
     None,
 }
 
+/// The variables that say for whom a backup is.
+const FOR_WHOM: [&str; 6] = [
+    "PGSTOW_NO_ENCRYPTION",
+    "PGSTOW_RECIPIENTS",
+    "PGSTOW_RECIPIENTS_FILE",
+    "PGSTOW_PASSPHRASE",
+    "PGSTOW_PASSPHRASE_FILE",
+    "PGSTOW_ASK_PASSPHRASE",
+];
+
 pub(super) fn encryption(words: &ShippingWords) -> Result<Encryption> {
     let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
     let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
@@ -27,7 +37,7 @@ pub(super) fn encryption(words: &ShippingWords) -> Result<Encryption> {
     };
     let asked_for = !recipients.is_empty() || !words.recipients_file.is_empty() || passphrase.is_some();
     match (words.no_encryption, asked_for) {
-        (true, true) => return Err(Error::usage("--no-encryption and recipients contradict each other")),
+        (true, true) => return Err(contradiction()),
         (true, false) => return Ok(Encryption::None),
         (false, false) => {
             return Err(Error::usage("no recipient was given, so nobody could read the backup").hint(
@@ -46,6 +56,16 @@ pub(super) fn encryption(words: &ShippingWords) -> Result<Encryption> {
     }
     keys.check()?;
     Ok(Encryption::To(Arc::new(keys)))
+}
+
+/// Half of it may have been said long ago, where nobody looks.
+fn contradiction() -> Error {
+    let said = Error::usage("--no-encryption and recipients, or a passphrase, contradict each other");
+    let set: Vec<&str> = FOR_WHOM.into_iter().filter(|name| variable(name).is_some()).collect();
+    match set[..] {
+        [] => said.hint("leave one of them out, be it typed or in pgstow.toml"),
+        _ => said.hint(format!("leave one of them out; the environment sets {}", set.join(" and "))),
+    }
 }
 
 pub(super) fn signing_key(file: Option<&Path>) -> Result<Option<SigningKey>> {

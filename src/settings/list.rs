@@ -21,7 +21,7 @@ impl List {
     /// Checks the words of `pgstow list`.
     pub fn read(words: &ListWords) -> Result<Self> {
         Ok(Self {
-            name: name(words.name.as_deref())?,
+            name: name(words.only.as_deref().or(words.name.as_deref()))?,
             store: StoreSettings::read(&words.store)?,
             trusted: keys::verify_key(&words.trust)?,
         })

@@ -11,7 +11,7 @@ pub struct Show {
     pub source: Source,
     /// Whether its tables are listed.
     pub tables: bool,
-    /// The id of another backup to compare it with.
+    /// The id of another backup to compare it with, or "previous".
     pub diff: Option<String>,
 }
 

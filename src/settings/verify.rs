@@ -101,6 +101,11 @@ impl Verify {
             (true, false) => HowVerified::Quick,
             (false, false) => HowVerified::Read,
         };
-        Ok(Self { which, name: name(words.name.as_deref())?, reading, how })
+        let name = name(words.name.as_deref())?;
+        // It may come from a profile or a variable, and "all" sounds like more.
+        if let (true, Some(name)) = (words.all || words.newest_per_name, &name) {
+            tracing::info!("of all backups only those of {name} are verified, as --name or PGSTOW_NAME says");
+        }
+        Ok(Self { which, name, reading, how })
     }
 }

@@ -34,7 +34,8 @@ fn must_parse(words: Vec<String>) {
 
 /// The `pgstow …` commands in a shell text: pipes, redirections, substitutions and comments left out.
 fn pgstow_lines(text: &str) -> Vec<Vec<String>> {
-    let joined = text.replace("\\\n", " ");
+    // A line that goes on is one, and what it is indented by no end of the command.
+    let joined: String = text.split("\\\n").map(str::trim_start).collect();
     let commands = joined.lines().filter_map(|line| {
         let line = line.trim_start_matches("$ ").trim();
         let start = line.find("pgstow ").filter(|at| {
@@ -78,6 +79,10 @@ fn the_nightly_workflow_is_what_it_says() {
     assert_eq!(lines.len(), 1);
     lines.into_iter().for_each(must_parse);
 
+    let yours = text(path).lines().filter(|line| line.contains(" # yours")).count();
+    assert!(text(path).contains("Change the five lines marked") && yours == 5, "{yours} lines are yours");
+    assert!(text("README.md").contains("change five lines, set three secrets"));
+
     let secrets: std::collections::BTreeSet<&str> = text(path)
         .lines()
         .filter_map(|line| Some(line.split_once("secrets.")?.1.split_once(' ')?.0.to_owned()))
@@ -116,24 +121,61 @@ fn the_cronjob_is_what_it_says() {
     assert_eq!(get(&kustomization, "images/0/name"), get(container, "image"));
 }
 
+#[test]
+fn cron_and_systemd_run_what_there_is() {
+    let lines = pgstow_lines(&text("deploy/cron/pgstow.cron"));
+    assert_eq!(lines.len(), 2, "a backup and a trial restore: {lines:?}");
+    lines.into_iter().for_each(must_parse);
+    let service = text("deploy/systemd/pgstow-backup.service");
+    let start = service.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/")).unwrap();
+    must_parse(words(start));
+
+    let env = text("deploy/cron/pgstow.env");
+    let settings: Vec<(&str, &str)> = env
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once("='").map(|(name, value)| (name, value.trim_end_matches('\''))).unwrap())
+        .collect();
+    pgstow_variables(settings.iter().map(|(name, _)| *name));
+    store_url(settings.iter().find(|(name, _)| *name == "PGSTOW_STORE").unwrap().1);
+}
+
+/// Cargo wants every file that Cargo.toml names, even where it is not built.
+#[test]
+fn the_image_is_built_from_all_that_cargo_asks_for() {
+    let (manifest, dockerfile, ignore) =
+        (text("Cargo.toml"), text("deploy/cronjob/Dockerfile"), text(".dockerignore"));
+    assert!(manifest.contains("[[bench]]"));
+    for folder in ["src", "benches"] {
+        assert!(dockerfile.contains(&format!("\nCOPY {folder} {folder}\n")), "{folder}");
+        assert!(ignore.contains(&format!("\n!{folder}\n")), "{folder}");
+    }
+}
+
 /// A deploy file must not be usable before its owner has put in their own recipient.
 #[test]
 fn nobody_encrypts_to_a_placeholder() {
-    for path in ["deploy/github-actions/nightly-backup.yml", "deploy/cronjob/cronjob.yaml"] {
+    for path in
+        ["deploy/github-actions/nightly-backup.yml", "deploy/cronjob/cronjob.yaml", "deploy/cron/pgstow.env"]
+    {
         let text = text(path);
-        let recipient = text.split_whitespace().find(|word| word.starts_with("age1")).unwrap();
+        let mut words = text.split(|c: char| c.is_whitespace() || c == '\'');
+        let recipient = words.find(|word| word.starts_with("age1")).unwrap();
         assert!(recipient.parse::<age::x25519::Recipient>().is_err(), "{path}");
     }
 }
 
 #[test]
-fn every_command_in_the_readme_is_taken() {
-    let readme = text("README.md");
-    let blocks =
-        readme.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap_or_default().1);
-    let lines: Vec<Vec<String>> = blocks.flat_map(pgstow_lines).collect();
-    assert!(lines.len() >= 7, "{lines:?}");
-    lines.into_iter().for_each(must_parse);
+fn every_command_in_the_readme_and_the_docs_is_taken() {
+    let docs = std::fs::read_dir(at("docs")).unwrap().map(|entry| entry.unwrap().path());
+    for path in docs.chain([at("README.md")]).filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let blocks =
+            text.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap_or_default().1);
+        let lines: Vec<Vec<String>> = blocks.flat_map(pgstow_lines).collect();
+        assert!(lines.len() >= 7 || !path.ends_with("README.md"), "{lines:?}");
+        lines.into_iter().for_each(must_parse);
+    }
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn two_backups_are_compared_table_by_table() {
     };
     let mut changes: Vec<String> = diff["changes"].as_array().unwrap().iter().map(change).collect();
     changes.sort();
-    assert_eq!(changes, ["big size", "empty vanished", "fresh appeared", "parted_new content"]);
+    assert_eq!(changes, ["big rows", "empty vanished", "fresh appeared", "parted_new content"]);
     let text = scene.run(&["show", &after, "--diff", &before]).succeeds().text();
     assert!(text.lines().nth(1).unwrap().contains("public.big"), "{text}");
     let same = scene.run(&["show", &after, "--diff", &after]).succeeds().text();
@@ -250,7 +250,7 @@ fn a_restore_counts_every_table() {
     let scene = Scene::new(MOTLEY);
     scene.backup();
     let target = format!("{}_copy", scene.database);
-    let run = scene.restore_as(&target, &["--json"]).succeeds().says("proven: 5032 rows in 10 tables");
+    let run = scene.restore_as(&target, &["--json"]).succeeds().says("proven: 5,032 rows in 10 tables");
     assert_eq!(run.json()["proof"]["differences"], json!([]));
     assert_eq!(scene.cluster.text_of(&target), scene.cluster.text_of(&scene.database));
 }

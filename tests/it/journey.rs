@@ -8,4 +8,5 @@ mod settings;
 mod signatures;
 mod source;
 mod story;
+mod told;
 mod words;

@@ -44,7 +44,7 @@ pub async fn run(settings: settings::Adopt, report: &Report, stop: &Stop) -> Res
         ids.push(delivered.manifest.id.to_string());
         documents.push(document(&delivered));
     }
-    report.answer(ids.join("\n"), &documents)
+    report.done(ids.join("\n"), &documents)
 }
 
 /// Ships one of the dumps in the file.

@@ -40,6 +40,9 @@ pub async fn back_up(
         BinaryBytes(run.server.size_bytes),
         run.shipment.place
     ));
+    if database.connection.database().is_none() && run.server.database == run.server.user {
+        report.say(format!("no database was named: libpq takes the user's name, {}", run.server.user));
+    }
     let pg_dump = dump(&run.client, &database.connection, &database.dump)?;
     let watch = ArchiveWatch::with_digests(run.shipment.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| run.judge(watch, frames, roles).await;
@@ -104,7 +107,13 @@ impl<'a> Run<'a> {
         let inventory = Inventory::new(watch.finish()?, frames);
         self.compare_with_last(&inventory)?;
         let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
-        Ok(Beside { totals: Some(inventory.totals()), inventory: Some(inventory), globals, globals_status })
+        Ok(Beside {
+            totals: Some(inventory.totals()),
+            inventory: Some(inventory),
+            globals,
+            globals_status,
+            partial: self.settings.dump.is_filtered(),
+        })
     }
 
     /// Says what lost many rows since the last backup, and fails where that was asked for.

@@ -54,7 +54,7 @@ pub async fn back_up(
             }
         }
     }
-    report.answer(ids.join("\n"), &documents)?;
+    report.done(ids.join("\n"), &documents)?;
     let (failed, all) = (failures.len(), names.len());
     match failures.into_iter().next() {
         None => Ok(()),

@@ -8,7 +8,7 @@ mod stream;
 use super::list::age;
 use super::neon;
 use crate::error::Result;
-use crate::manifest::Totals;
+use crate::numbers::count;
 use crate::report::Report;
 use crate::settings::{self, What};
 use crate::signal::Stop;
@@ -26,7 +26,7 @@ pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Re
         What::Stream { name, producer } => stream::back_up(name, producer, shipping, report, stop).await?,
     };
     say_done(report, &delivered);
-    report.answer(&delivered.manifest.id, &document(&delivered))
+    report.done(&delivered.manifest.id, &document(&delivered))
 }
 
 /// Backs up one database; on Neon it is looked for first, or a branch is made to dump from.
@@ -50,7 +50,9 @@ async fn one(
 /// Says what was stored.
 pub(super) fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) {
     let plain = manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default();
-    let counted = manifest.totals.map(|Totals { tables, rows }| format!("{tables} tables, {rows} rows, "));
+    let counted = manifest
+        .totals
+        .map(|totals| format!("{}, {}, ", count(totals.tables, "table"), count(totals.rows, "row")));
     report.say(format!(
         "stored {} of {}: {}{} of {} in {} stored, {}",
         manifest.id,

@@ -52,6 +52,8 @@ pub struct Beside {
     pub globals: Option<Vec<u8>>,
     /// Why there are roles, or none.
     pub globals_status: Globals,
+    /// Whether options left a part of the database out.
+    pub partial: bool,
 }
 
 /// A backup that exists.
@@ -246,7 +248,7 @@ impl<'a> Shipment<'a> {
             if let Some(inventory) = beside.inventory {
                 objects.push(put_sealed(self.inventory(), inventory.to_bytes()?).await?);
             }
-            let manifest = self.describe(objects, beside.totals, beside.globals_status);
+            let manifest = self.describe(objects, beside.totals, beside.partial, beside.globals_status);
             let bytes = manifest.to_bytes()?;
             if let Some(key) = &self.how.signing {
                 let signature = key.sign(&bytes, &format!("pgstow {}", self.place))?;
@@ -262,7 +264,13 @@ impl<'a> Shipment<'a> {
         written
     }
 
-    fn describe(&self, objects: Vec<Object>, totals: Option<Totals>, globals: Globals) -> Manifest {
+    fn describe(
+        &self,
+        objects: Vec<Object>,
+        totals: Option<Totals>,
+        partial: bool,
+        globals: Globals,
+    ) -> Manifest {
         let recipients = self.how.recipients();
         let took = Timestamp::now().since(self.begun);
         Manifest {
@@ -275,6 +283,7 @@ impl<'a> Shipment<'a> {
             finished_at: self.content.started_at.after(took),
             postgres: self.content.postgres.clone(),
             totals,
+            partial,
             compression: Compression::Zstd,
             encryption: if recipients.is_some() { Encryption::Age } else { Encryption::None },
             recipients: recipients.map(|recipients| recipients.fingerprints()).unwrap_or_default(),

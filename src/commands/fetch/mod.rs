@@ -10,6 +10,7 @@ use super::source::Source;
 use crate::archive::{Contents, Front};
 use crate::error::{Error, Kind, Result};
 use crate::manifest;
+use crate::numbers::count;
 use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::restore::script;
 use crate::report::Report;
@@ -85,11 +86,12 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
     let of_rows = matches!(format, FetchFormat::Csv | FetchFormat::Copy);
     let tables = if of_rows { contents.blocks.len() } else { contents.tables() };
     report.say(format!(
-        "fetched {} to {}: {}, {tables} tables, {} rows; every digest agrees",
+        "fetched {} to {}: {}, {}, {}; every digest agrees",
         source.place(),
         output.name(),
         BinaryBytes(source.plain_bytes()),
-        contents.rows()
+        count(tables, "table"),
+        count(contents.rows(), "row")
     ));
     if *output == Output::Stdout {
         return Ok(());

@@ -3,7 +3,9 @@
 use super::Proof;
 use crate::error::Result;
 use crate::inventory::{Inventory, Kind};
+use crate::numbers::count;
 use crate::postgres::Target;
+use indicatif::HumanCount;
 
 /// Counts every table of the target and compares it with the inventory.
 pub async fn prove(target: &Target, inventory: &Inventory) -> Result<Proof> {
@@ -26,14 +28,17 @@ pub async fn prove(target: &Target, inventory: &Inventory) -> Result<Proof> {
             // An extension fills its tables itself; the dump has only what was added since.
             Some(found) if found.of_extension && found.rows >= expected => proof.agree(found.rows),
             Some(found) if found.rows == expected => proof.agree(found.rows),
-            Some(found) => proof.differ(block, &format!("{} rows instead of {expected}", found.rows)),
+            Some(found) => proof
+                .differ(block, &format!("{} instead of {}", count(found.rows, "row"), HumanCount(expected))),
         }
     }
     let (expected, found) = through_root;
     if expected != found {
-        proof
-            .differences
-            .push(format!("partitions restored through their root: {found} rows instead of {expected}"));
+        proof.differences.push(format!(
+            "partitions restored through their root: {} instead of {}",
+            count(found, "row"),
+            HumanCount(expected)
+        ));
     }
     let objects: Vec<u64> = inventory.blocks.iter().filter_map(|block| block.objects).collect();
     if !objects.is_empty() {

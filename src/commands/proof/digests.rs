@@ -10,9 +10,11 @@ use crate::commands::pieces::Pieces;
 use crate::commands::source::Source;
 use crate::error::{Error, Result};
 use crate::inventory::{Block, Inventory, Kind};
+use crate::numbers::count;
 use crate::postgres::Target;
 use crate::postgres::clients::{Clients, Version};
 use crate::report::Report;
+use indicatif::HumanCount;
 use std::collections::{HashMap, HashSet};
 
 /// Since this major floating-point numbers are written with fewer digits.
@@ -149,7 +151,9 @@ impl<'a> Comparison<'a> {
                 && there.contains(&name)
             {
                 let label = entry.label();
-                self.proof.differences.push(format!("{label}: {rows} rows, and the dump has none of it"));
+                self.proof
+                    .differences
+                    .push(format!("{label}: {}, and the dump has none of it", count(rows, "row")));
             }
         }
     }
@@ -174,8 +178,8 @@ impl<'a> Comparison<'a> {
         } else if of_extension {
             self.proof.not_compared(block, "an extension fills it");
         } else {
-            let now = now.rows.map_or("an unknown number".to_owned(), |rows| rows.to_string());
-            self.proof.differ(block, &format!("{now} rows instead of {rows}"));
+            let now = now.rows.map_or("an unknown number of rows".to_owned(), |rows| count(rows, "row"));
+            self.proof.differ(block, &format!("{now} instead of {}", HumanCount(rows)));
         }
     }
 

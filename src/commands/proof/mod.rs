@@ -11,10 +11,12 @@ pub mod redump;
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::inventory::{Block, Inventory};
+use crate::numbers::count;
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
 use crate::report::Report;
 use crate::settings::ProofBy;
+use indicatif::HumanCount;
 use serde::Serialize;
 
 /// What was proven.
@@ -70,7 +72,7 @@ impl Proof {
         if found == expected {
             self.large_objects = (expected > 0).then_some(expected);
         } else {
-            self.differences.push(format!("{found} large objects instead of {expected}"));
+            self.differences.push(format!("{} instead of {expected}", count(found, "large object")));
         }
     }
 
@@ -84,12 +86,15 @@ impl Proof {
 
     /// Says what was proven.
     pub fn said(&self) -> String {
-        let mut said = format!("{} rows in {} tables", self.rows, self.tables);
+        let mut said = format!("{} in {}", count(self.rows, "row"), count(self.tables, "table"));
         if self.in_another_order > 0 {
-            said.push_str(&format!(", {} of them in another order", self.in_another_order));
+            said.push_str(&format!(
+                ", {} of them in another order",
+                HumanCount(self.in_another_order as u64)
+            ));
         }
         if let Some(objects) = self.large_objects {
-            said.push_str(&format!(", {objects} large objects"));
+            said.push_str(&format!(", {}", count(objects, "large object")));
         }
         said
     }

@@ -21,6 +21,7 @@ use super::swap;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::{self, Totals};
+use crate::numbers::count;
 use crate::postgres::clients::Clients;
 use crate::postgres::{ConnInfo, Target};
 use crate::report::Report;
@@ -151,11 +152,11 @@ impl Run<'_> {
         // Nobody counts the rows of a plain script.
         let rows = (source.kind() == manifest::Kind::Postgres).then_some(totals.rows);
         report.say(format!(
-            "restored {} into {}: {} tables, {}{}; every digest agrees",
+            "restored {} into {}: {}, {}{}; every digest agrees",
             source.place(),
             target.name(),
-            totals.tables,
-            rows.map(|rows| format!("{rows} rows, ")).unwrap_or_default(),
+            count(totals.tables, "table"),
+            rows.map(|rows| format!("{}, ", count(rows, "row"))).unwrap_or_default(),
             age(took)
         ));
         let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {

@@ -6,6 +6,7 @@
 use super::super::source::Source;
 use crate::archive::{Front, OfDatabase, TocEntry, Uses};
 use crate::error::{Error, Result};
+use crate::numbers::count;
 use crate::postgres::managed::{is_of_a_service, only_a_service_has};
 use crate::postgres::{Ground, KnownRoles, Making, Provider, RestoreOptions, Target, identifier};
 use crate::settings::{After, Fitting, Profile, Roles};
@@ -192,8 +193,8 @@ impl Fit<'_> {
             false => entry.clone(),
         });
         if !elsewhere.is_empty() {
-            let (count, s) = (elsewhere.len(), if elsewhere.len() == 1 { "" } else { "s" });
-            self.leave_out(&format!("the tablespace of {count} object{s}"), "it lies in the usual one");
+            let what = format!("the tablespace of {}", count(elsewhere.len(), "object"));
+            self.leave_out(&what, "it lies in the usual one");
         }
         if self.ground.rights.superuser { front } else { front.granted_by_owners() }
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::{self, Totals};
 use crate::names::{Name, Timestamp};
+use crate::numbers::count;
 use crate::report::Report;
 use crate::settings::{self, HowVerified, Which};
 use crate::signal::Stop;
@@ -122,7 +123,11 @@ async fn verify(
     facts.insert("signature".into(), json!(source.backup.signature));
     if matches!(how, HowVerified::Quick) {
         let objects = described.objects.len();
-        return Ok(format!("{objects} objects, {} in place; nothing was read", BinaryBytes(stored)));
+        return Ok(format!(
+            "{}, {} in place; nothing was read",
+            count(objects, "object"),
+            BinaryBytes(stored)
+        ));
     }
 
     stop.or(source.globals()).await?;
@@ -160,11 +165,11 @@ async fn verify(
     let totals = read.totals();
     agree(&source, totals, differences, facts)?;
     Ok(format!(
-        "{} stored, {} of dump, {} tables, {} rows; every digest agrees",
+        "{} stored, {} of dump, {}, {}; every digest agrees",
         BinaryBytes(stored),
         BinaryBytes(source.dump.plain_bytes),
-        totals.tables,
-        totals.rows
+        count(totals.tables, "table"),
+        count(totals.rows, "row")
     ))
 }
 

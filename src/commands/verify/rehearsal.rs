@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::{Postgres, Totals};
 use crate::names::Place;
+use crate::numbers::count;
 use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
 use crate::report::Report;
@@ -243,24 +244,21 @@ impl Rehearsed {
         let took = age(Duration::from_secs_f64(self.restore_s));
         let Totals { tables, rows } = self.totals;
         let mut said = format!(
-            "{tables} tables, {rows} rows; restored in {took} into PostgreSQL {}",
+            "{}, {}; restored in {took} into PostgreSQL {}",
+            count(tables, "table"),
+            count(rows, "row"),
             self.server_version
         );
         if let Some(proof) = &self.proof {
             said.push_str(&format!("; proven: {}", proof.said()));
         }
-        for (kind, many) in [
-            ("sequence", "sequences"),
-            ("extension", "extensions"),
-            ("constraint", "constraints"),
-            ("index", "indexes"),
-        ] {
-            let count: usize =
+        for kind in ["sequence", "extension", "constraint", "index"] {
+            let found: usize =
                 self.objects.iter().filter(|(name, _)| name.ends_with(kind)).map(|(_, count)| count).sum();
-            said.push_str(&format!(", {count} {many}"));
+            said.push_str(&format!(", {}", count(found, kind)));
         }
         if !self.checks.is_empty() {
-            said.push_str(&format!(", {} checks true", self.checks.len()));
+            said.push_str(&format!(", {} true", count(self.checks.len(), "check")));
         }
         said
     }

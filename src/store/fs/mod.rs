@@ -193,7 +193,8 @@ impl Store for Folder {
             let there = root.ancestors().find(|path| path.exists()).unwrap_or(root);
             let space =
                 rustix::fs::statvfs(there).map_err(|e| explain(&e.into(), "ask for free space on", there))?;
-            Ok(Some(space.f_bavail.saturating_mul(space.f_frsize)))
+            // What has no blocks, such as /proc, cannot say.
+            Ok((space.f_blocks > 0).then(|| space.f_bavail.saturating_mul(space.f_frsize)))
         })
         .await
     }

@@ -126,9 +126,10 @@ pub(super) fn explain(error: &io::Error, doing: &str, path: &Path) -> StoreError
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             (Situation::NoSpace, Some("free space there, or prune old backups"))
         }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            (Situation::Denied, Some("let the user who runs pgstow write there, or read for restoring"))
-        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
+            Situation::Denied,
+            Some("the user who runs pgstow has to be allowed to write there; to restore, to read"),
+        ),
         ErrorKind::NotFound => (Situation::NotFound, None),
         ErrorKind::Interrupted => (Situation::Transient, None),
         _ => (Situation::Other, None),

@@ -306,7 +306,7 @@ fn a_session_that_is_lost_is_begun_again_and_no_row_comes_twice() {
     // The next try is not held up.
     stuck.cluster.psql(&copy, "CREATE OR REPLACE FUNCTION hold(n int) RETURNS bool LANGUAGE sql RETURN true");
     stuck.end_session(&copy);
-    let run = running.wait().assert_success().says("loading it again").says("proven: 3000 rows");
+    let run = running.wait().assert_success().says("loading it again").says("proven: 3,000 rows");
     assert_eq!(
         stuck.cluster.psql(&copy, "SELECT count(*), count(DISTINCT n) FROM slow"),
         "2000|2000",

@@ -38,13 +38,18 @@ fn names_ids_and_labels_choose_the_backup() {
         assert_eq!(shown["id"].as_str(), Some(&**id), "{name}");
     }
     let of = |name: &str| place.pgstow(&["list", "--json", name]).succeeds().json().as_array().unwrap().len();
-    assert_eq!([of("portal/users"), of("portal"), of("Straße 7%"), of("nobody")], [2, 1, 1, 0]);
+    assert_eq!([of("portal/users"), of("portal"), of("Straße 7%")], [2, 1, 1]);
+    let named = place.pgstow(&["list", "--json", "-n", "portal/users"]).succeeds().json();
+    assert_eq!(named.as_array().unwrap().len(), 2);
+    place.pgstow(&["list", "nobody"]).fails(Kind::NotFound).says("no backup of nobody");
 
     // An id needs no name, and no more of it than is unambiguous.
     let shown = |id: &str| place.pgstow(&["show", id, "--json"]).succeeds().json()["id"].clone();
     assert_eq!(shown(&first), *first);
     assert_eq!(shown(&first[..22]), *first);
-    place.pgstow(&["show", &first[..4]]).fails(Kind::Usage).says("begins the ids of 4 backups");
+    place.pgstow(&["show", &first[..4]]).fails(Kind::Usage).says("begins the ids of 4 backups").says(&first);
+    let of_name = place.pgstow(&["show", &first[..4], "--name", "portal/users"]).fails(Kind::Usage);
+    of_name.says(&format!("give more of the id: {second}, {first}"));
     place.pgstow(&["show", "2001"]).fails(Kind::NotFound).says("no backup \"2001\"");
     place.pgstow(&["show", ""]).run();
 

@@ -176,6 +176,8 @@ fn unencrypted_only_when_asked_for_by_name() {
         .says("--no-encryption");
     assert!(place.keys().is_empty());
     backup(&place, &["--no-encryption", &url]).fails(Kind::Usage).says("contradict");
+    let set = place.pgstow(&["backup", "--no-encryption", &url]).env("PGSTOW_RECIPIENTS", "age1x");
+    set.fails(Kind::Usage).says("the environment sets PGSTOW_RECIPIENTS");
     place.pgstow(&["backup", "--no-encryption", &url]).succeeds();
     let whole = fetch_with(&place, |command| command);
     assert!(whole.starts_with(b"PGDMP"));

@@ -2,7 +2,7 @@
 
 use super::scene::{backup, path, small};
 use crate::harness::pgstow;
-use crate::scene::{Place, fresh};
+use crate::scene::{Keys, Place, fresh};
 use pgstow::error::Kind;
 use tempfile::TempDir;
 
@@ -14,6 +14,13 @@ fn quiet_is_quiet_and_json_is_one_document() {
     let quiet = backup(&place, &["--quiet", &url]).succeeds();
     assert_eq!(quiet.stderr, "");
     assert!(quiet.json()["id"].is_string());
+    let recipient = &Keys::shared().recipient;
+    let silent = place.pgstow(&["backup", "-q", "-r", recipient, &url]).succeeds();
+    assert_eq!((silent.stderr.as_str(), silent.text().as_str()), ("", ""));
+    assert_eq!(place.pgstow(&["list", "-q"]).succeeds().text().lines().count(), 3, "what was asked for");
+    // Nothing is left of ten rows: that is no progress, and cron is to mail it.
+    let filtered = ["backup", "-q", "-r", recipient, "--exclude-table-data", "t", &url];
+    place.pgstow(&filtered).succeeds().says("warning: much is gone");
     let copy = fresh("quiet");
     let restored = place.opens(&["restore", "latest", "--to", &cluster.url(&copy), "-q"]).succeeds();
     assert_eq!((restored.stderr.as_str(), restored.text().as_str()), ("", ""));
@@ -45,6 +52,11 @@ fn help_tells_the_exit_codes_and_version_the_version() {
     }
     let version = pgstow(["--version"]).succeeds().text();
     assert_eq!(version.trim(), concat!("pgstow ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(pgstow(["version"]).succeeds().text(), version);
+    assert_eq!(pgstow(["version", "--json"]).succeeds().json()["version"], env!("CARGO_PKG_VERSION"));
+    assert!(pgstow(["help"]).succeeds().text().contains("Commands:"));
+    assert!(pgstow(["help", "restore"]).succeeds().text().contains("--neon <PROJECT>"));
+    pgstow(["restore"]).fails(Kind::Usage).says("restore [OPTIONS] <ID> -- <COMMAND>...");
     pgstow([] as [&str; 0]).fails(Kind::Usage).says("Usage: pgstow");
     pgstow(["bakcup"]).fails(Kind::Usage).says("'backup'");
 }

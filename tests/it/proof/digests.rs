@@ -79,7 +79,7 @@ fn rows_more_and_rows_fewer_are_told_apart() {
         play.place.backup(&cluster.url(&play.database), &["--name", "only", "--exclude-table-data", "c"]);
     let to = cluster.url(&format!("{}_copy", play.database));
     let restore = play.place.opens(&["restore", &id, "--name", "only", "--to", &to, "--proof", "digests"]);
-    restore.fails(Kind::Verify).says("public.c: 1 rows, and the dump has none of it");
+    restore.fails(Kind::Verify).says("public.c: 1 row, and the dump has none of it");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn rows_that_row_level_security_hides_are_not_called_proven() {
     restore
         .succeeds()
         .says("not proven: public.closed (row-level security hides its rows)")
-        .says("proven: 1 rows in 1 tables");
+        .says("proven: 1 row in 1 table");
 }
 
 #[test]
@@ -172,8 +172,8 @@ fn what_many_hands_restored_is_proven() {
     );
     let words = ["--proof", "digests", "--jobs", "2"];
     let run = play.restore(&words).1.succeeds();
-    assert!(run.stderr.contains("proven: 90001 rows in 2 tables"), "{run}");
+    assert!(run.stderr.contains("proven: 90,001 rows in 2 tables"), "{run}");
     assert!(run.stderr.contains("2 large objects"), "{run}");
-    play.rehearse(&words).succeeds().says("proven: 90001 rows in 2 tables").says("1 sequences");
+    play.rehearse(&words).succeeds().says("proven: 90,001 rows in 2 tables").says("1 sequence");
     play.nothing_is_left();
 }

@@ -59,7 +59,7 @@ fn a_user_without_rights_rehearses_too() {
     let user = as_server_user("/usr/bin/env");
     let words = [user.get_program()].into_iter().chain(user.get_args());
     let run = play.rehearse(&[]).under(words).env("HOME", home.path()).in_folder(home.path()).succeeds();
-    run.says("1 rows in 1 tables");
+    run.says("1 row in 1 table");
     play.nothing_is_left();
 }
 

@@ -164,7 +164,7 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
             .contains("permission denied for database")
     );
     let run = running.wait().assert_success();
-    let run = run.says("proven: 1000 rows in 1 tables").says("mask it.sql");
+    let run = run.says("proven: 1,000 rows in 1 table").says("mask it.sql");
     let seen = as_role(&cluster, &developer, &copy, "SELECT count(*), min(name), max(n) FROM people");
     assert_eq!(seen.unwrap(), "11|last|11", "{run}");
     let sampled = cluster.psql(&copy, "SELECT count(*) FROM pg_stats WHERE most_common_vals::text LIKE '%secret%' OR histogram_bounds::text LIKE '%secret%'");

@@ -76,7 +76,7 @@ fn a_database_comes_back_with_its_grants() {
     let back = format!("{database}_back");
     let to = cluster.url(&back);
     let words = ["restore", "latest", "--to", &to, "--grant-all", &app, "--grant-read", &report];
-    place.opens(&words).succeeds().says("proven: 250 rows in 1 tables");
+    place.opens(&words).succeeds().says("proven: 250 rows in 1 table");
 
     let asked = |role: &str, sql: &str| logged_in(cluster, role, "word", &back, sql);
     assert_eq!(asked(&report, "SELECT count(*) FROM open_requests").unwrap(), "50");

@@ -62,7 +62,7 @@ fn a_database_that_exists_and_is_empty_takes_them_too() {
     let scene = Scene::new(Major::Distribution, RELATED);
     let copy = scene.cluster.create_database("waiting");
     let restore = ["restore", "latest", "--to", &scene.cluster.url(&copy), "-t", "app.tree"];
-    scene.place.opens(&restore).succeeds().says("proven: 2 rows in 1 tables");
+    scene.place.opens(&restore).succeeds().says("proven: 2 rows in 1 table");
     assert_eq!(relations(scene.cluster, &copy), ["app.tree"]);
 }
 
