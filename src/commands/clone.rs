@@ -7,7 +7,7 @@ use super::list::age;
 use super::proof::counts;
 use super::restore::plan::{Plan, Wishes};
 use super::restore::single::{BETWEEN, load};
-use super::restore::{after, jobs};
+use super::restore::{after, jobs, told_rows};
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::error::{Error, Kind, Result};
@@ -66,15 +66,14 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
             return Err(first.hint("the copy itself is complete, and was not looked at any further"));
         }
     };
-    let (totals, took) = (inventory.totals(), started.elapsed());
+    let (tables, rows, took) = (inventory.archive.tables, inventory.rows(), started.elapsed());
     let judgement = proof.judge(&to);
     if judgement.is_err() {
         settle(&mut target, settings.keep_failed).await;
     } else {
         report.say(format!(
-            "cloned {from} into {to}: {} tables, {} rows, {}",
-            totals.tables,
-            totals.rows,
+            "cloned {from} into {to}: {tables} tables, {}, {}",
+            told_rows(rows),
             age(took)
         ));
         report.say(format!("proven: {}, in {to}", proof.said()));
@@ -85,8 +84,8 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
         }
     }
     let document = json!({
-        "source": from, "database": to, "owner": wishes.fitting.owner, "tables": totals.tables,
-        "rows": totals.rows, "plain_bytes": inventory.archive.bytes, "duration_s": took.as_secs_f64(),
+        "source": from, "database": to, "owner": wishes.fitting.owner, "tables": tables,
+        "rows": rows, "plain_bytes": inventory.archive.bytes, "duration_s": took.as_secs_f64(),
         "proof": proof, "made_roles": plan.made_roles, "left_out": plan.left_out,
     });
     report.answer("", &document)?;

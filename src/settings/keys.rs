@@ -27,7 +27,12 @@ pub(super) fn encryption(words: &ShippingWords) -> Result<Encryption> {
     };
     let asked_for = !recipients.is_empty() || !words.recipients_file.is_empty() || passphrase.is_some();
     match (words.no_encryption, asked_for) {
-        (true, true) => return Err(Error::usage("--no-encryption and recipients contradict each other")),
+        (true, true) => {
+            return Err(Error::usage("--no-encryption and recipients contradict each other").hint(
+                "leave one of them out, and the variables too: PGSTOW_NO_ENCRYPTION; PGSTOW_RECIPIENTS, \
+                 PGSTOW_RECIPIENTS_FILE, PGSTOW_PASSPHRASE, PGSTOW_PASSPHRASE_FILE, PGSTOW_ASK_PASSPHRASE",
+            ));
+        }
         (true, false) => return Ok(Encryption::None),
         (false, false) => {
             return Err(Error::usage("no recipient was given, so nobody could read the backup").hint(

@@ -104,7 +104,7 @@ impl<'a> Run<'a> {
         let inventory = Inventory::new(watch.finish()?, frames);
         self.compare_with_last(&inventory)?;
         let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
-        Ok(Beside { totals: Some(inventory.totals()), inventory: Some(inventory), globals, globals_status })
+        Ok(Beside { totals: inventory.totals(), inventory: Some(inventory), globals, globals_status })
     }
 
     /// Says what lost many rows since the last backup, and fails where that was asked for.

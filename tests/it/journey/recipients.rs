@@ -175,7 +175,7 @@ fn unencrypted_only_when_asked_for_by_name() {
         .says("pgstow keygen -o key.txt")
         .says("--no-encryption");
     assert!(place.keys().is_empty());
-    backup(&place, &["--no-encryption", &url]).fails(Kind::Usage).says("contradict");
+    backup(&place, &["--no-encryption", &url]).fails(Kind::Usage).says("contradict").says("PGSTOW_RECIPIENTS");
     place.pgstow(&["backup", "--no-encryption", &url]).succeeds();
     let whole = fetch_with(&place, |command| command);
     assert!(whole.starts_with(b"PGDMP"));
