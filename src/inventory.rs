@@ -186,10 +186,15 @@ impl Inventory {
         }
     }
 
-    /// What may be told to everyone.
-    pub fn totals(&self) -> Totals {
-        let rows = self.blocks.iter().filter_map(|block| block.rows).fold(0, u64::saturating_add);
-        Totals { tables: self.archive.tables, rows }
+    /// What may be told to everyone; `None` where rows could not be counted.
+    pub fn totals(&self) -> Option<Totals> {
+        Some(Totals { tables: self.archive.tables, rows: self.rows()? })
+    }
+
+    /// How many rows it tells of; `None` where those of some table could not be counted.
+    pub fn rows(&self) -> Option<u64> {
+        let tables = self.blocks.iter().filter(|block| block.kind == Kind::Table);
+        tables.map(|block| block.rows).try_fold(0_u64, |sum, rows| Some(sum.saturating_add(rows?)))
     }
 
     /// The inventory of the smaller archive that has these entries only; its blocks and frames lie where
@@ -392,7 +397,7 @@ mod tests {
         let inventory = inventory(DUMP);
         assert_eq!(Inventory::from_bytes(&inventory.to_bytes().unwrap()).unwrap(), inventory);
 
-        assert_eq!(inventory.totals(), Totals { tables: 8, rows: 64 });
+        assert_eq!(inventory.totals(), Some(Totals { tables: 8, rows: 64 }));
         assert_eq!(inventory.archive.bytes, DUMP.len() as u64);
         assert_eq!(inventory.archive.encoding, "UTF8");
         assert!(DUMP.starts_with(&inventory.archive.preamble));

@@ -14,6 +14,11 @@ pub fn count(number: impl TryInto<u64>, one: &str) -> String {
     format!("{} {one}{ending}", HumanCount(number))
 }
 
+/// A number of rows, which not every dump tells.
+pub fn told_rows(rows: Option<u64>) -> String {
+    rows.map_or_else(|| "rows not counted".to_owned(), |rows| count(rows, "row"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

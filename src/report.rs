@@ -11,6 +11,7 @@ use serde::Serialize;
 use std::error::Error as _;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tracing::{Event, Level, Subscriber};
@@ -21,6 +22,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// How often progress is said where there is no terminal to redraw.
 const LINE_EVERY: Duration = Duration::from_secs(30);
+/// Bytes of warnings that are remembered, not to be said again as the cause of a failure.
+const MOST_REMEMBERED: usize = 64 << 10;
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
 /// Prints for one run.
@@ -29,6 +32,8 @@ pub struct Report {
     json: bool,
     quiet: bool,
     live: MultiProgress,
+    /// The warnings that were printed, as far as they are few.
+    warned: Arc<Mutex<String>>,
 }
 
 impl Report {
@@ -43,14 +48,15 @@ impl Report {
             (false, 1) => "pgstow=debug",
             (false, _) => "pgstow=trace,aws_config=debug,aws_smithy_runtime=debug,aws_sdk_s3=debug",
         };
-        let pen = live.clone();
+        let warned = Arc::<Mutex<String>>::default();
+        let pen = Remembering(Stderr(live.clone()), Arc::clone(&warned));
         // A second report in one process (tests) keeps the first one's subscriber.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new(level))
             .event_format(Sentences)
-            .with_writer(move || Stderr(pen.clone()))
+            .with_writer(move || pen.clone())
             .try_init();
-        Self { json, quiet, live }
+        Self { json, quiet, live, warned }
     }
 
     /// Whether stdout belongs to one JSON document.
@@ -137,6 +143,7 @@ impl Report {
         let _ = writeln!(pen, "error: {error}");
         let mut cause = error.source();
         let mut said = error.to_string();
+        said.push_str(&self.warned.lock().unwrap_or_else(PoisonError::into_inner));
         while let Some(reason) = cause {
             let words = reason.to_string();
             // Causes often repeat each other's words; each thing is said once.
@@ -176,7 +183,7 @@ impl Drop for Following {
 }
 
 /// stderr, with the progress bar taken out of the way while something is written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Stderr(MultiProgress);
 
 impl Write for Stderr {
@@ -187,6 +194,25 @@ impl Write for Stderr {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+/// stderr, and what was written there.
+#[derive(Debug, Clone)]
+struct Remembering(Stderr, Arc<Mutex<String>>);
+
+impl Write for Remembering {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut warned = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.len() < MOST_REMEMBERED {
+            warned.push_str(&String::from_utf8_lossy(bytes));
+        }
+        drop(warned);
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

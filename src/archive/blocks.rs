@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::damage::{Damage, Place};
 use super::header::{Compression, Header};
+use super::inflate::Inflate;
 use super::item::{INT, int, leading_int};
 use super::toc::{Toc, TocEntry};
 use super::unordered::Unordered;
@@ -30,9 +31,9 @@ pub struct Block {
     pub dump_id: i32,
     /// Where it lies in the archive, in bytes: from its type to its last empty chunk.
     pub range: Range<u64>,
-    /// Bytes of data in it, without the format's own; for rows with [`COPY_END`].
+    /// Bytes of data in it, without the format's own and with gzip undone; for rows with [`COPY_END`].
     pub raw_bytes: u64,
-    /// Rows, where the data are COPY text and not compressed inside the archive.
+    /// Rows, where the data are COPY text, and not compressed inside the archive unless by gzip.
     pub rows: Option<u64>,
     /// Large objects, where the block holds such.
     pub objects: Option<u64>,
@@ -147,7 +148,10 @@ impl Tally {
 #[derive(Debug)]
 pub(super) struct Blocks {
     depth: Depth,
-    compressed: bool,
+    /// Where the data are compressed by gzip.
+    inflate: Option<Inflate>,
+    /// Whether they are compressed otherwise.
+    opaque: bool,
     state: State,
     /// Bytes of a head that was cut by the end of what was fed.
     carry: Vec<u8>,
@@ -164,7 +168,8 @@ impl Blocks {
     pub(super) fn new(header: &Header, toc: &Toc, start: u64, depth: Depth) -> Self {
         let mut blocks = Self {
             depth,
-            compressed: header.compression != Compression::None,
+            inflate: (header.compression == Compression::Gzip).then(Inflate::new),
+            opaque: matches!(header.compression, Compression::Lz4 | Compression::Zstd),
             state: State::BlockHead,
             carry: Vec::with_capacity(BLOCK_HEAD),
             position: start,
@@ -213,7 +218,7 @@ impl Blocks {
             match self.state {
                 State::Chunk { left } => {
                     let (now, later) = bytes.split_at(left.min(bytes.len()));
-                    self.add(now);
+                    self.add(toc, now)?;
                     bytes = later;
                     if now.len() == left {
                         self.end_chunk();
@@ -223,7 +228,7 @@ impl Blocks {
                 }
                 State::ChunkHead => {
                     if self.carry.is_empty() {
-                        bytes = self.whole_chunks(bytes);
+                        bytes = self.whole_chunks(toc, bytes)?;
                     }
                     if let Some(head) = self.head::<INT>(&mut bytes) {
                         self.chunk(toc, head)?;
@@ -249,16 +254,16 @@ impl Blocks {
     ///
     /// This is the way nearly every byte takes; the last chunk, a broken one and one that is cut by
     /// the end of `bytes` are left to the caller.
-    fn whole_chunks<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
+    fn whole_chunks<'b>(&mut self, toc: &Toc, mut bytes: &'b [u8]) -> Result<&'b [u8], Damage> {
         while let Some((head, rest)) = bytes.split_first_chunk() {
             let Some(length @ 1..) = int(*head) else { break };
             let Some((data, rest)) = rest.split_at_checked(length as usize) else { break };
             self.position += INT as u64;
-            self.add(data);
+            self.add(toc, data)?;
             self.end_chunk();
             bytes = rest;
         }
-        bytes
+        Ok(bytes)
     }
 
     /// Takes a head of N bytes off the front of `bytes`, with what was carried from before; nothing
@@ -286,7 +291,7 @@ impl Blocks {
         let Some(entry) = toc.entries.get(self.due).filter(|entry| entry.dump_id() == dump_id) else {
             return Err(Damage::WrongBlock { at, due: self.due_label(toc), dump_id });
         };
-        let counted = entry.is_copy() && !self.compressed && objects.is_none();
+        let counted = entry.is_copy() && !self.opaque && objects.is_none();
         self.tally = Some(Tally {
             start: at,
             raw_bytes: 0,
@@ -319,12 +324,16 @@ impl Blocks {
     fn chunk(&mut self, toc: &Toc, head: [u8; INT]) -> Result<(), Damage> {
         match int(head).map(usize::try_from) {
             Some(Ok(0)) if self.tally.as_ref().is_some_and(|tally| tally.objects.is_some()) => {
+                self.end_data(toc)?;
                 let unordered = self.tally.as_mut().and_then(|tally| tally.unordered.as_mut());
                 unordered.into_iter().for_each(Unordered::end_piece);
                 self.state = State::ObjectHead;
                 Ok(())
             }
-            Some(Ok(0)) => self.end_block(toc),
+            Some(Ok(0)) => {
+                self.end_data(toc)?;
+                self.end_block(toc)
+            }
             Some(Ok(left)) => {
                 self.state = State::Chunk { left };
                 Ok(())
@@ -333,16 +342,30 @@ impl Blocks {
         }
     }
 
-    fn add(&mut self, data: &[u8]) {
+    fn add(&mut self, toc: &Toc, data: &[u8]) -> Result<(), Damage> {
         self.position += data.len() as u64;
-        if let Some(tally) = &mut self.tally {
-            tally.add(data);
+        let Some(tally) = &mut self.tally else { return Ok(()) };
+        match &mut self.inflate {
+            None => tally.add(data),
+            Some(inflate) => {
+                let inflated = inflate.feed(data, |data| tally.add(data));
+                inflated.map_err(|_| Damage::NotInflated(self.due_label(toc)))?;
+            }
         }
+        Ok(())
+    }
+
+    /// Ends the data of a table or of a large object.
+    fn end_data(&mut self, toc: &Toc) -> Result<(), Damage> {
+        let (Some(inflate), Some(tally)) = (&mut self.inflate, &mut self.tally) else { return Ok(()) };
+        let ended = inflate.end(|data| tally.add(data));
+        ended.map_err(|_| Damage::NotInflated(self.due_label(toc)))
     }
 
     fn end_chunk(&mut self) {
         self.state = State::ChunkHead;
-        if self.tally.as_ref().is_some_and(Tally::at_row_end) {
+        // No stream of gzip can be cut.
+        if self.inflate.is_none() && self.tally.as_ref().is_some_and(Tally::at_row_end) {
             self.boundary = self.position;
         }
     }

@@ -4,6 +4,8 @@
 //! here, as in PostgreSQL's own `COPY … (FORMAT csv)`, only an empty string has quotes.
 
 use super::blocks::{BLOCK_HEAD, COPY_END};
+use super::header::{Compression, Header};
+use super::inflate::Inflate;
 use super::item::{INT, int};
 use super::toc::TocEntry;
 
@@ -17,15 +19,18 @@ pub struct CopyText {
     chunk: usize,
     /// Bytes of rows that are to come.
     rows: u64,
+    /// Where the rows are compressed by gzip.
+    inflate: Option<Inflate>,
 }
 
 impl CopyText {
-    /// For a block that holds so many bytes of data.
+    /// For a block of this archive that holds so many bytes of data.
     ///
     /// The block itself is taken to be right: whoever passes its bytes compares their digest.
-    pub fn new(raw_bytes: u64) -> Self {
+    pub fn new(header: &Header, raw_bytes: u64) -> Self {
         let rows = raw_bytes.saturating_sub(COPY_END.len() as u64);
-        Self { head: Vec::new(), head_length: BLOCK_HEAD, chunk: 0, rows }
+        let inflate = (header.compression == Compression::Gzip).then(Inflate::new);
+        Self { head: Vec::new(), head_length: BLOCK_HEAD, chunk: 0, rows, inflate }
     }
 
     /// Reads the next bytes of the block, and hands the rows among them on.
@@ -50,9 +55,18 @@ impl CopyText {
             let (now, later) = bytes.split_at(self.chunk.min(bytes.len()));
             self.chunk -= now.len();
             bytes = later;
-            let wanted = usize::try_from(self.rows).unwrap_or(usize::MAX).min(now.len());
-            self.rows -= wanted as u64;
-            rows(now.get(..wanted).unwrap_or_default());
+            let mut wanted = |bytes: &[u8]| {
+                let wanted = usize::try_from(self.rows).unwrap_or(usize::MAX).min(bytes.len());
+                self.rows -= wanted as u64;
+                rows(bytes.get(..wanted).unwrap_or_default());
+            };
+            match &mut self.inflate {
+                None => wanted(now),
+                // What cannot be inflated has another digest.
+                Some(inflate) => {
+                    let _ = inflate.feed(now, wanted);
+                }
+            }
         }
     }
 }
@@ -234,7 +248,7 @@ mod tests {
         for (entry, block) in all {
             let bytes = &DUMP[block.range.start as usize..block.range.end as usize];
             for size in [1, 2, 7, 100, bytes.len()] {
-                let (mut copy, mut rows) = (CopyText::new(block.raw_bytes), Vec::new());
+                let (mut copy, mut rows) = (CopyText::new(&whole.header, block.raw_bytes), Vec::new());
                 bytes.chunks(size).for_each(|piece| copy.feed(piece, |found| rows.extend_from_slice(found)));
                 assert_eq!(rows.len() as u64, block.raw_bytes - COPY_END.len() as u64, "{entry:?}");
                 let lines = rows.iter().filter(|byte| **byte == b'\n').count() as u64;

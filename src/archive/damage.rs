@@ -43,6 +43,8 @@ pub enum Damage {
     },
     /// A block of COPY data without the line that ends it.
     NoCopyEnd(String),
+    /// A block that gzip compressed, and that cannot be decompressed.
+    NotInflated(String),
     /// The stream ended in the middle of something.
     Truncated(Place),
     /// The stream ended between two blocks, and some had not come.
@@ -82,6 +84,9 @@ impl fmt::Display for Damage {
                 "at byte {at} of the archive the data of {due} should begin, but that of entry {dump_id} does"
             ),
             Damage::NoCopyEnd(label) => write!(f, "the data of {label} does not end as COPY data ends"),
+            Damage::NotInflated(label) => {
+                write!(f, "the data of {label} cannot be decompressed: it is not what gzip wrote")
+            }
             Damage::Truncated(place) => write!(f, "the archive ends inside {place}"),
             Damage::NeverCame { next, missing: 0 | 1 } => {
                 write!(f, "the archive ends too early: expected data of {next} never came")

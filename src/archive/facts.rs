@@ -9,9 +9,10 @@ impl Contents {
         self.toc.tables()
     }
 
-    /// How many rows its data has; tables whose rows cannot be counted do not count.
-    pub fn rows(&self) -> u64 {
-        self.blocks.iter().filter_map(|block| block.rows).sum()
+    /// How many rows its data has; `None` where those of some table cannot be counted.
+    pub fn rows(&self) -> Option<u64> {
+        let data = self.toc.with_data().zip(&self.blocks);
+        data.filter(|(entry, _)| entry.desc() == Some(b"TABLE DATA")).map(|(_, block)| block.rows).sum()
     }
 }
 

@@ -19,8 +19,7 @@
 //! The bytes are trusted with nothing: no input makes the reader panic, nothing is allocated before
 //! the bytes that fill it have arrived, and the work is linear in the input.
 //!
-//! This module will not read or write files, decompress what is inside an archive, or read the
-//! directory and tar formats.
+//! This module will not read or write files, or read the directory and tar formats.
 
 mod blocks;
 mod copy;
@@ -29,6 +28,7 @@ mod database;
 mod digests;
 mod facts;
 mod header;
+mod inflate;
 mod item;
 mod list;
 mod part;

@@ -1,6 +1,8 @@
 //! A small writer of archives, for tests only: what `pg_dump` would write, and what it never would.
 
 use super::blocks::COPY_END;
+use flate2::write::ZlibEncoder;
+use std::io::Write;
 
 /// The data of one sample entry.
 #[derive(Debug, Clone)]
@@ -38,7 +40,8 @@ impl Sample {
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = self.preamble();
         for (id, data) in (1..).zip(&self.entries) {
-            out.extend(block(id, data));
+            let data = if self.compression == 1 { deflated(data) } else { data.clone() };
+            out.extend(block(id, &data));
         }
         out
     }
@@ -101,6 +104,27 @@ impl Sample {
         out.push(if has_data { 1 } else { 3 });
         out.extend([0; 8]);
         out
+    }
+}
+
+/// The data as `pg_dump --compress=gzip` writes it, in short chunks.
+fn deflated(data: &Data) -> Data {
+    let zlib = |pieces: &[Vec<u8>], end: &[u8]| {
+        let mut encoder = ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&[&pieces.concat(), end].concat()).unwrap();
+        encoder.finish().unwrap().chunks(9).map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    match data {
+        Data::None => Data::None,
+        Data::Rows(pieces) => Data::Opaque(zlib(pieces, COPY_END)),
+        Data::Opaque(pieces) => Data::Opaque(zlib(pieces, b"")),
+        // Since 16 what is empty is no stream at all.
+        Data::Objects(objects) => {
+            let object = |(oid, pieces): &(u32, Vec<Vec<u8>>)| {
+                (*oid, if pieces.is_empty() { vec![] } else { zlib(pieces, b"") })
+            };
+            Data::Objects(objects.iter().map(object).collect())
+        }
     }
 }
 

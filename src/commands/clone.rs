@@ -12,7 +12,7 @@ use super::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
-use crate::numbers::count;
+use crate::numbers::{count, told_rows};
 use crate::pipeline::pass_on;
 use crate::postgres::clients::Clients;
 use crate::postgres::dump::dump;
@@ -67,15 +67,15 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
             return Err(first.hint("the copy itself is complete, and was not looked at any further"));
         }
     };
-    let (totals, took) = (inventory.totals(), started.elapsed());
+    let (tables, rows, took) = (inventory.archive.tables, inventory.rows(), started.elapsed());
     let judgement = proof.judge(&to);
     if judgement.is_err() {
         settle(&mut target, settings.keep_failed).await;
     } else {
         report.say(format!(
             "cloned {from} into {to}: {}, {}, {}",
-            count(totals.tables, "table"),
-            count(totals.rows, "row"),
+            count(tables, "table"),
+            told_rows(rows),
             age(took)
         ));
         report.say(format!("proven: {}, in {to}", proof.said()));
@@ -86,8 +86,8 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
         }
     }
     let document = json!({
-        "source": from, "database": to, "owner": wishes.fitting.owner, "tables": totals.tables,
-        "rows": totals.rows, "plain_bytes": inventory.archive.bytes, "duration_s": took.as_secs_f64(),
+        "source": from, "database": to, "owner": wishes.fitting.owner, "tables": tables,
+        "rows": rows, "plain_bytes": inventory.archive.bytes, "duration_s": took.as_secs_f64(),
         "proof": proof, "made_roles": plan.made_roles, "left_out": plan.left_out,
     });
     report.answer("", &document)?;

@@ -185,6 +185,11 @@ impl Source {
         self.pass_by(sink, &mut ()).await
     }
 
+    /// Lets `watch` see the plaintext, whatever it is, and checks it like a stream.
+    pub async fn shown_to(&self, watch: &mut dyn Watch) -> Result<()> {
+        self.pass_by(&mut tokio::io::sink(), watch).await
+    }
+
     async fn pass(
         &self,
         sink: &mut (impl AsyncWrite + Unpin + Send),
@@ -203,7 +208,7 @@ impl Source {
         let fetched = Arc::clone(&self.progress.stored);
         let stored = download(Arc::clone(&self.store), &key, self.dump.stored_bytes, self.reading)
             .await
-            .map_err(|e| missing(e, &key))?
+            .map_err(|e| self.explain_dump(missing(e, &key)))?
             .inspect_ok(move |bytes| {
                 fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             });
@@ -216,7 +221,7 @@ impl Source {
             agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
             agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
         };
-        pipeline::unpack(stored, how, watch, sink, check).await.map_err(|e| self.explain(e))?;
+        pipeline::unpack(stored, how, watch, sink, check).await.map_err(|e| self.explain_dump(e))?;
         Ok(())
     }
 }
@@ -288,6 +293,25 @@ impl Source {
             Encryption::Age if self.identities.is_empty() => Err(no_identity(&self.backup)),
             Encryption::Age => Ok(Some(Arc::clone(&self.identities))),
         }
+    }
+
+    /// The same for what was met in the dump; with damage comes what may still be had.
+    pub fn explain_dump(&self, error: Error) -> Error {
+        let is_damage = error.kind() == Kind::Verify && error.advice().is_none();
+        let error = self.explain(error);
+        if !is_damage {
+            return error;
+        }
+        let Place { name, id } = self.place();
+        let earlier = format!("an earlier backup may be whole (pgstow list {name})");
+        error.hint(match self.backup.manifest.inventory() {
+            Some(_) if self.excerpt.is_none() => {
+                format!(
+                    "{earlier}, single tables of this one too (pgstow fetch {id} --name {name} --table …)"
+                )
+            }
+            _ => earlier,
+        })
     }
 
     /// Says which backup a failure is about, and for whom it was made where no key here opens it.

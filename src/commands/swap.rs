@@ -21,6 +21,7 @@ pub async fn run(settings: settings::Swap, report: &Report, stop: &Stop) -> Resu
         Some(name) => (name, true),
         None => (last_before(&swap)?, false),
     };
+    stop.or(swap.check_candidate(&new)).await?;
     agree(&swap, &format!("give its name to {new}"), settings.yes, report, stop).await?;
     let document = exchange(&swap, &new, inherit, &settings.target, report).await?;
     report.answer("", &document)
@@ -29,8 +30,8 @@ pub async fn run(settings: settings::Swap, report: &Report, stop: &Stop) -> Resu
 /// Looks at the database that is to be replaced, and says what earlier runs left.
 pub async fn open(clients: &Clients, target: &ConnInfo) -> Result<Swap> {
     let mut swap = Swap::open(clients.newest()?, target, &stamp()).await?;
-    // The names tell the second, and another run may have begun in the same.
-    while swap.unfinished().any(|left| left.name == swap.restoring()) {
+    // The names tell the second, and another run may have begun or ended in the same.
+    while swap.is_taken() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         swap = Swap::open(clients.newest()?, target, &stamp()).await?;
     }

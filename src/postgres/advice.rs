@@ -23,6 +23,15 @@ const TABLE: &[(&str, &str)] = &[
         "all of the server's connections are taken; try again, or raise max_connections",
     ),
     ("timeout expired", "the server did not answer in time; check host, port and firewalls"),
+    (
+        // PostgreSQL 13 and older say it without the first words.
+        "connections on Unix domain socket",
+        "no server listens on this machine's socket; if it is elsewhere, name it with a URL, DATABASE_URL or PGHOST",
+    ),
+    (
+        "accepting connections on that socket",
+        "no server listens on this machine's socket; if it is elsewhere, name it with a URL, DATABASE_URL or PGHOST",
+    ),
     ("Connection refused", "nothing listens there; check host and port, and that the server runs"),
     ("invalid connection option", "this PostgreSQL client does not know that connection parameter"),
     // Both ways.
@@ -114,6 +123,14 @@ pub fn on(lines: &[String]) -> Option<&'static str> {
     }
     if lines
         .iter()
+        .any(|line| line.contains("FATAL") && line.contains("role \"") && line.contains("does not exist"))
+    {
+        return Some(
+            "name a user that the server knows, in the URL or in PGUSER; without one it is the system's user",
+        );
+    }
+    if lines
+        .iter()
         .any(|line| line.contains("FATAL") && line.contains("database \"") && line.contains("does not exist"))
     {
         return Some("check the database's name at the end of the URL");
@@ -130,6 +147,11 @@ mod tests {
         for (said, advised) in [
             ("pg_restore: error: could not execute query: ERROR:  role \"app\" does not exist", "--no-owner"),
             ("psql: error: … FATAL:  database \"ap\" does not exist", "name at the end of the URL"),
+            ("psql: error: … FATAL:  role \"nouser\" does not exist", "PGUSER"),
+            (
+                "psql: error: connection to server on socket \"/run/.s.PGSQL.5432\" failed: No such file or directory\n\tIs the server running locally and accepting connections on that socket?",
+                "DATABASE_URL",
+            ),
             ("FATAL:  unsupported startup parameter: extra_float_digits", "pgbouncer"),
             ("ERROR:  unrecognized configuration parameter \"transaction_timeout\"", "16 or older"),
             ("ERROR:  query would be affected by row-level security policy for table \"t\"", "BYPASSRLS"),

@@ -107,6 +107,16 @@ impl Swap {
         format!("{}{RESTORING}{}", self.live, self.stamp)
     }
 
+    /// Whether a database has one of the names that this exchange would give.
+    pub fn is_taken(&self) -> bool {
+        [self.restoring(), self.restored(), self.before()].iter().any(|name| self.find(name).is_some())
+    }
+
+    /// How a database is called that was restored and proven.
+    fn restored(&self) -> String {
+        format!("{}{RESTORED}{}", self.live, self.stamp)
+    }
+
     /// How the database that has the name now is called afterwards.
     fn before(&self) -> String {
         format!("{}{BEFORE}{}", self.live, self.stamp)
@@ -164,7 +174,7 @@ impl Swap {
 
     /// Renames the database that was restored, now that it is known to be whole; returns the new name.
     pub async fn settle(&self) -> Result<String> {
-        let restored = format!("{}{RESTORED}{}", self.live, self.stamp);
+        let restored = self.restored();
         let (_, new) = self.there(&self.restoring()).await?;
         self.insist(None, &new, &rename(&new.name, &restored), &restored).await?;
         Ok(restored)
@@ -176,14 +186,27 @@ impl Swap {
     /// connection limit of the database, unless somebody chose an owner for it already. Either both are
     /// renamed or neither is.
     pub async fn exchange(&self, new: &str, inherit: bool) -> Result<Option<String>> {
+        let (old, new) = self.candidate(new).await?;
+        let script = self.script(old.as_ref(), &new, inherit);
+        self.insist(old.as_ref(), &new, &script, &self.live).await?;
+        Ok(old.map(|_| self.before()))
+    }
+
+    /// Refuses a database that cannot take the name.
+    pub async fn check_candidate(&self, new: &str) -> Result<()> {
+        self.candidate(new).await.map(drop)
+    }
+
+    async fn candidate(&self, new: &str) -> Result<(Option<Found>, Found)> {
+        if new == self.live {
+            return Err(Error::usage(format!("{} is that database already", identifier(new)))
+                .hint("--with names the one that is to take its place"));
+        }
         if self.unfinished().any(|unfinished| unfinished.name == new) {
             return Err(Error::verify(format!("the restore into {new} was not finished"))
                 .hint("restore again; or if you know that it is whole, rename it first"));
         }
-        let (old, new) = self.there(new).await?;
-        let script = self.script(old.as_ref(), &new, inherit);
-        self.insist(old.as_ref(), &new, &script, &self.live).await?;
-        Ok(old.map(|_| self.before()))
+        self.there(new).await
     }
 
     /// The database in use, and this one, as they are now.

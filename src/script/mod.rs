@@ -2,7 +2,8 @@
 //!
 //! [`Outline`] tells what a script holds and whether it is whole; [`Filter`] takes out what belongs to a
 //! database as such (its creation, settings and grants, which name the *old* database), so that the rest
-//! can be run in any database. Both see lines ([`Lines`]) and pass over rows.
+//! can be run in any database; [`NamedRoles`] tells whom it gives something. All see lines ([`Lines`]) and
+//! pass over rows.
 //!
 //! A script is no format: what is told apart here are the comments that `pg_dump` writes before each of
 //! its entries. Nothing else of the SQL is understood, and nothing is ever changed within an entry.
@@ -10,10 +11,12 @@
 mod filter;
 mod lines;
 mod outline;
+mod roles;
 
 pub use filter::Filter;
 pub use lines::{Lines, Piece};
 pub use outline::{Outline, Section, Seen};
+pub use roles::NamedRoles;
 
 /// The comment that stands before an entry: `-- Name: app; Type: DATABASE; Schema: -; Owner: app`.
 struct Entry<'a> {

@@ -255,13 +255,11 @@ fn a_restored_database_takes_the_name_on_every_major() {
         scene.is_swapped();
         assert_eq!(belongings(), before, "{major:?}");
 
-        // Undone, and that undone.
-        std::thread::sleep(Duration::from_millis(1100));
+        // Undone, and that undone; within one second too.
         scene.swap(&["--back"]).fails(Kind::Usage).says("--yes");
         scene.swap(&["--back", "--yes"]).succeeds();
         assert_eq!((cluster.text_of(app), scene.counts()), (scene.now.clone(), [1, 0, 0]));
         assert_eq!(belongings(), before, "{major:?}");
-        std::thread::sleep(Duration::from_millis(1100));
         scene.swap(&["--back", "--yes"]).succeeds();
         scene.is_swapped();
     }
@@ -280,7 +278,9 @@ fn nothing_is_swapped_without_consent_or_proof() {
     let to = scene.cluster.url(&scene.app);
     damaged.opens(&["restore", "latest", "--swap", "--yes", "--to", &to]).fails(Kind::Verify);
     scene.swap(&["--back", "--yes"]).fails(Kind::NotFound).says("no database was set aside");
-    scene.swap(&["--with", "nobody", "--yes"]).fails(Kind::NotFound).says("no database \"nobody\"");
+    let run = scene.swap(&["--with", "nobody", "--yes"]).fails(Kind::NotFound).says("no database \"nobody\"");
+    assert!(!run.stderr.contains("swapping"), "{run}");
+    scene.swap(&["--with", &scene.app, "--yes"]).fails(Kind::Usage).says("is that database already");
     scene.swap(&["--yes"]).fails(Kind::Usage);
     scene.is_untouched();
     assert_eq!(scene.counts(), [0, 0, 0]);
@@ -290,7 +290,7 @@ fn nothing_is_swapped_without_consent_or_proof() {
 fn a_name_that_is_free_is_simply_taken() {
     let scene = Scene::new(Major::V18);
     scene.cluster.psql("postgres", &format!("DROP DATABASE {}", scene.app));
-    let run = scene.restore(&[]).succeeds();
+    let run = scene.restore(&[]).succeeds().says("there is no database").says("nothing is swapped");
     assert!(run.json()["swap"]["kept_as"].is_null(), "{run}");
     assert_eq!((scene.cluster.text_of(&scene.app), scene.counts()), (scene.then.clone(), [0, 0, 0]));
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::archive::{COPY_END, Compression, Depth, LocalTime, Offset, Section, Version};
+use crate::archive::{Block, COPY_END, Compression, Depth, LocalTime, Offset, Section, Version};
 
 #[test]
 fn every_version_reads_the_same() {
@@ -103,11 +103,44 @@ fn a_second_look_that_lags_behind_digests_the_same() {
 }
 
 #[test]
-fn compressed_data_have_no_rows() {
+fn what_gzip_compressed_is_counted_and_digested_as_it_was() {
     for minor in 12..=16 {
-        let sample = Sample { compression: 1, ..mixed(minor) };
-        let contents = read(&sample.bytes(), 1000).unwrap();
-        assert_eq!(contents.header.compression, Compression::Gzip);
+        let facts = |compression: u8, size: usize| {
+            let bytes = Sample { compression, ..mixed(minor) }.bytes();
+            let contents = read(&bytes, size).unwrap();
+            crate::archive::promises::check(&bytes);
+            let facts = |block: &Block| (block.rows, block.raw_bytes, block.objects, block.sha256);
+            (contents.header.compression, contents.blocks.iter().map(facts).collect::<Vec<_>>())
+        };
+        let (_, plain) = facts(0, 1000);
+        for size in [1, 7, 1000] {
+            assert_eq!(facts(1, size), (Compression::Gzip, plain.clone()));
+        }
+    }
+}
+
+#[test]
+fn gzip_streams_are_not_cut_and_their_damage_is_named() {
+    let sample = Sample { compression: 1, ..Sample::table(&["1\tone\n", "2\ttwo\n"]) };
+    let (mut bytes, start) = (sample.bytes(), sample.preamble().len());
+    let mut reader = Reader::new();
+    for byte in &bytes[..bytes.len() - 1] {
+        reader.feed(&[*byte]).unwrap();
+        assert!(reader.boundary().is_none_or(|at| at == start as u64));
+    }
+    bytes[start + 20] ^= 1;
+    assert!(
+        complaint(&bytes).contains("the data of public.t1 cannot be decompressed"),
+        "{}",
+        complaint(&bytes)
+    );
+}
+
+#[test]
+fn what_is_compressed_otherwise_has_no_rows() {
+    for (compression, name) in [(2, Compression::Lz4), (3, Compression::Zstd)] {
+        let contents = read(&Sample { compression, ..mixed(16) }.bytes(), 1000).unwrap();
+        assert_eq!((contents.header.compression, contents.rows()), (name, None));
         assert!(contents.blocks.iter().all(|block| block.rows.is_none()));
     }
 }

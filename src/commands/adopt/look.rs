@@ -6,6 +6,7 @@ use crate::manifest;
 use crate::names::Timestamp;
 use crate::script::{Outline, Seen};
 use async_compression::tokio::bufread::GzipDecoder;
+use std::fs::Metadata;
 use std::ops::Range;
 use std::path::Path;
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
@@ -70,8 +71,8 @@ async fn open(path: &Path) -> Result<Box<dyn AsyncRead + Unpin + Send>> {
     Ok(Box::new(decoder))
 }
 
-/// Reads the file from end to end; refuses what is no dump, or not whole.
-pub async fn look(path: &Path) -> Result<Found> {
+/// Looks at what there is before it is read; refuses what is no file that can be read.
+pub async fn examine(path: &Path) -> Result<Metadata> {
     let about = tokio::fs::metadata(path).await.map_err(|e| unreadable(path, e))?;
     if about.is_dir() {
         return Err(no_dump(path, "is a folder"));
@@ -79,6 +80,12 @@ pub async fn look(path: &Path) -> Result<Found> {
     if !about.is_file() {
         return Err(no_dump(path, "is no regular file, which can be read twice"));
     }
+    tokio::fs::File::open(path).await.map_err(|e| unreadable(path, e))?;
+    Ok(about)
+}
+
+/// Reads the file from end to end; refuses what is no dump, or not whole.
+pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
     let mut found = Found {
         dumps: Vec::new(),
         globals: None,

@@ -9,8 +9,8 @@ use super::backup::shipment::{Beside, Content, Delivered, Shipment, enough_space
 use super::backup::{document, say_done};
 use super::watch::ArchiveWatch;
 use crate::error::{Error, Result};
-use crate::inventory::{Inventory, Kind};
-use crate::manifest::{self, Globals, Postgres, Totals};
+use crate::inventory::Inventory;
+use crate::manifest::{self, Globals, Postgres};
 use crate::names::{Name, Timestamp};
 use crate::pipeline::{FrameSpan, Watch};
 use crate::report::Report;
@@ -18,15 +18,16 @@ use crate::script::Outline;
 use crate::settings;
 use crate::signal::Stop;
 use crate::store::Store;
-use look::{Dump, Found, look, open_at};
+use look::{Dump, Found, examine, look, open_at};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 
 /// Runs `pgstow adopt`.
 pub async fn run(settings: settings::Adopt, report: &Report, stop: &Stop) -> Result<()> {
-    report.say(format!("reading {}", settings.file.display()));
     let preparing = async {
-        let found = look(&settings.file).await?;
+        let about = examine(&settings.file).await?;
+        report.say(format!("reading {}", settings.file.display()));
+        let found = look(&settings.file, &about).await?;
         let store = super::open(&settings.shipping.store).await?;
         if settings.shipping.check_space {
             enough_space(&*store, found.file_bytes).await?;
@@ -75,7 +76,14 @@ async fn deliver(
         let watch = ArchiveWatch::with_digests(shipment.progress.clone());
         let judge = async |watch: ArchiveWatch, frames: &[FrameSpan]| {
             let inventory = Inventory::new(watch.finish()?, frames);
-            let totals = totals(&inventory);
+            let totals = inventory.totals();
+            if totals.is_none() {
+                tracing::warn!(
+                    "{} holds rows that cannot be counted, so a restore of it will not be proven: they are \
+                     compressed by LZ4 or zstd within the dump, or are INSERTs",
+                    settings.file.display()
+                );
+            }
             Ok(Beside { totals, inventory: Some(inventory), ..Beside::default() })
         };
         return shipment.deliver(source, watch, judge, report, stop).await;
@@ -99,12 +107,6 @@ fn name(settings: &settings::Adopt, found: &Found, dump: &Dump) -> Result<Name> 
         }
         _ => Ok(settings.name.clone()),
     }
-}
-
-/// How much is in it; unknown where the rows are compressed within the archive.
-fn totals(inventory: &Inventory) -> Option<Totals> {
-    let mut tables = inventory.blocks.iter().filter(|block| block.kind == Kind::Table);
-    tables.all(|block| block.rows.is_some()).then(|| inventory.totals())
 }
 
 /// Looks whether a script is still whole while it is shipped.

@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
         self.compare_with_last(&inventory)?;
         let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
         Ok(Beside {
-            totals: Some(inventory.totals()),
+            totals: inventory.totals(),
             inventory: Some(inventory),
             globals,
             globals_status,

@@ -46,11 +46,12 @@ pub async fn back_up(
             Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => return Err(error),
             Err(error) => {
                 let hint = error.advice().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-                tracing::warn!("{database} was not backed up: {error}{hint}");
+                let said = format!("{database} was not backed up: {error}{hint}");
+                tracing::warn!("{said}");
                 documents.push(json!({
                     "database": database, "error": error.message(), "exit_code": error.kind().exit_code(),
                 }));
-                failures.push(error);
+                failures.push(Error::new(error.kind(), said));
             }
         }
     }
@@ -59,7 +60,10 @@ pub async fn back_up(
     match failures.into_iter().next() {
         None => Ok(()),
         Some(first) => {
-            let message = format!("{failed} of {all} databases were not backed up; the others were");
+            let message = match failed == all {
+                true => format!("none of the {all} databases was backed up"),
+                false => format!("{failed} of {all} databases were not backed up; the others were"),
+            };
             Err(Error::new(first.kind(), message).because(first))
         }
     }

@@ -10,7 +10,7 @@ use super::source::Source;
 use crate::archive::{Contents, Front};
 use crate::error::{Error, Kind, Result};
 use crate::manifest;
-use crate::numbers::count;
+use crate::numbers::{count, told_rows};
 use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::restore::script;
 use crate::report::Report;
@@ -49,17 +49,19 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         };
         return whole::fetch(&source, globals, output, force, check_space, report, stop).await;
     }
+    // The rows of one table come without its definition.
+    let of_rows = matches!(format, FetchFormat::Csv | FetchFormat::Copy);
     if !tables.is_empty() || list.is_some() {
         let mut chosen = stop.or(excerpt::inventory(&source)).await?;
         if !tables.is_empty() {
-            chosen = excerpt::choose(chosen, &tables)?;
+            chosen = excerpt::choose(chosen, &tables, of_rows)?;
         }
         if let Some(list) = &list {
             let front = Front::read(&chosen.archive.preamble)?;
             write_list(list, force, &front.list()).await?;
             report.say(format!("listed the entries of {} in {}", source.place(), list.name()));
         }
-        if matches!(format, FetchFormat::Csv | FetchFormat::Copy) {
+        if of_rows {
             chosen = table::only_rows(chosen)?;
         }
         if !tables.is_empty() {
@@ -79,19 +81,19 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
     let writing = output.begin(force)?;
     let written = stop.or(write(&source, format, &writing, &clients)).await;
     let contents = written.map_err(|e| writing.undelivered(e))?;
+    // What is no archive is larger or smaller than that.
+    let written = if format == FetchFormat::Archive { Some(source.plain_bytes()) } else { writing.bytes() };
     writing.commit().await?;
     drop(following);
 
-    // The rows of one table come without its definition.
-    let of_rows = matches!(format, FetchFormat::Csv | FetchFormat::Copy);
     let tables = if of_rows { contents.blocks.len() } else { contents.tables() };
     report.say(format!(
-        "fetched {} to {}: {}, {}, {}; every digest agrees",
+        "fetched {} to {}: {}{}, {}; every digest agrees",
         source.place(),
         output.name(),
-        BinaryBytes(source.plain_bytes()),
+        written.map(|bytes| format!("{}, ", BinaryBytes(bytes))).unwrap_or_default(),
         count(tables, "table"),
-        count(contents.rows(), "row")
+        told_rows(contents.rows())
     ));
     if *output == Output::Stdout {
         return Ok(());
@@ -100,7 +102,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         "",
         &json!({
             "id": id, "name": name, "output": output.name(), "list_file": list,
-            "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
+            "output_bytes": written, "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
             "fetched_bytes": source.fetched_bytes(), "tables": tables, "rows": contents.rows(),
             "signature": source.backup.signature,
         }),

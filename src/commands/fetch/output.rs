@@ -5,10 +5,14 @@ use crate::settings::Output;
 use indicatif::BinaryBytes;
 use std::error::Error as _;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempPath;
 use tokio::io::AsyncWrite;
+
+/// A chain of links longer than this is a circle, for the kernel too.
+const MOST_LINKS: usize = 40;
 
 impl Output {
     /// What people are told about it.
@@ -19,18 +23,32 @@ impl Output {
         }
     }
 
-    /// Refuses a folder, and a file that exists unless it may be replaced.
+    /// Refuses a folder, a device or a pipe, and a file that exists unless it may be replaced.
     pub fn free_to_write(&self, force: bool) -> Result<()> {
         let Output::File(path) = self else { return Ok(()) };
-        if path.is_dir() {
-            return Err(
-                Error::usage(format!("{} is a folder", path.display())).hint("the name of a file is wanted")
-            );
+        let named = path.display();
+        let Ok(there) = path.metadata() else {
+            let folder = folder_of(&followed(path)?);
+            return match folder.metadata() {
+                Ok(there) if there.is_dir() => Ok(()),
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    Err(Error::local_file(format!("{named} cannot be written: {e}")))
+                }
+                _ => {
+                    let why = format!("{named} cannot be written: {} is no folder", folder.display());
+                    Err(Error::local_file(why).hint("make the folder first"))
+                }
+            };
+        };
+        if there.is_dir() {
+            return Err(Error::usage(format!("{named} is a folder")).hint("the name of a file is wanted"));
         }
-        if path.exists() && !force {
-            return Err(
-                Error::target_exists(format!("{} exists", path.display())).hint("--force replaces it")
-            );
+        if !there.is_file() {
+            return Err(Error::usage(format!("{named} is a device or a pipe, and no file"))
+                .hint(format!("write to stdout, and let the shell lead it there: - > {named}")));
+        }
+        if !force {
+            return Err(Error::target_exists(format!("{named} exists")).hint("--force replaces it"));
         }
         Ok(())
     }
@@ -56,10 +74,11 @@ impl Output {
     pub fn begin(&self, force: bool) -> Result<Writing> {
         let mut writing = Writing { name: self.name(), force, file: None };
         if let Output::File(path) = self {
+            let path = followed(path)?;
             let mut temporary = tempfile::Builder::new();
-            let temporary = temporary.prefix(".pgstow-").suffix(".partial").tempfile_in(folder_of(path));
-            let (file, temporary) = temporary.map_err(|e| writing.unwritable(e))?.into_parts();
-            writing.file = Some((file, temporary, path.clone()));
+            let temporary = temporary.prefix(".pgstow-").suffix(".partial").tempfile_in(folder_of(&path));
+            let (file, temporary) = temporary.map_err(|e| writing.unwritable(nameless(e)))?.into_parts();
+            writing.file = Some((file, temporary, path));
         }
         Ok(writing)
     }
@@ -89,6 +108,11 @@ impl Writing {
         }
     }
 
+    /// Bytes written so far, where that is known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.file.as_ref()?.0.metadata().ok().map(|there| there.len())
+    }
+
     fn another(&self, file: &File) -> Result<File> {
         file.try_clone().map_err(|e| self.unwritable(e))
     }
@@ -101,7 +125,7 @@ impl Writing {
         named.map_err(|e| self.unwritable(e.error))
     }
 
-    fn unwritable(&self, error: std::io::Error) -> Error {
+    fn unwritable(&self, error: io::Error) -> Error {
         self.undelivered(Error::from_io(error, Kind::LocalFile, "write"))
     }
 
@@ -110,12 +134,27 @@ impl Writing {
         if error.kind() != Kind::LocalFile {
             return error;
         }
-        let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
         let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
-        let closed = cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe);
+        let closed = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
         let error = Error::local_file(format!("{} cannot be written: {why}", self.name)).because(error);
         if closed { error.hint("whoever reads our output stopped reading before the end") } else { error }
     }
+}
+
+/// Where a link leads, whether or not there is a file yet; any other path as it is.
+fn followed(path: &Path) -> Result<PathBuf> {
+    let mut followed = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = followed.read_link() else { return Ok(followed) };
+        followed = folder_of(&followed).join(target);
+    }
+    Err(Error::local_file(format!("{} is a link that leads nowhere", path.display())))
+}
+
+/// The failure without the name of the temporary file, which means nothing to anybody.
+fn nameless(error: io::Error) -> io::Error {
+    error.kind().into()
 }
 
 fn folder_of(path: &Path) -> PathBuf {

@@ -46,7 +46,7 @@ pub async fn write(
         let (rows, header) = Csv::new(entry);
         (csv, out) = (Some(rows), header);
     }
-    let mut copy = CopyText::new(block.raw_bytes);
+    let mut copy = CopyText::new(&front.header, block.raw_bytes);
     let contents = excerpt::read(source, excerpt, async |bytes| {
         copy.feed(&bytes, |text| match &mut csv {
             Some(csv) => csv.feed(text, &mut out),

@@ -4,7 +4,7 @@
 //! with many hands may not: where a table has as many rows and another digest, its part of the backup is
 //! read once more, and its rows are digested apart from their order, as those of the database were.
 
-use super::{Proof, catalog, redump};
+use super::{By, Proof, catalog, redump};
 use crate::archive::{self, Contents, Depth, Front, Reader, Toc, TocEntry};
 use crate::commands::pieces::Pieces;
 use crate::commands::source::Source;
@@ -93,7 +93,7 @@ impl<'a> Comparison<'a> {
         let major = |version: &str| Version::parse(version).map_or(SHORT_FLOATS, |version| version.major);
         let short = |version: &str| major(version) >= SHORT_FLOATS;
         let mut comparison = Self {
-            proof: Proof::default(),
+            proof: Proof { by: By::Digests, ..Proof::default() },
             undecided: Vec::new(),
             through_root: Together::default(),
             objects: Together::default(),

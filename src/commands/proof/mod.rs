@@ -22,6 +22,8 @@ use serde::Serialize;
 /// What was proven.
 #[derive(Debug, Default, Serialize)]
 pub struct Proof {
+    /// How it was compared.
+    pub by: By,
     /// Tables of which all rows agree: their number, or with digests their content too.
     pub tables: usize,
     /// The rows in them.
@@ -35,6 +37,17 @@ pub struct Proof {
     pub not_compared: Vec<String>,
     /// What does not agree, a sentence each.
     pub differences: Vec<String>,
+}
+
+/// What was compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// The number of rows of every table.
+    #[default]
+    Counts,
+    /// The digest of every table's rows.
+    Digests,
 }
 
 /// Proves what was restored from `source`; `None` where that was not asked for.
@@ -63,6 +76,11 @@ pub async fn prove(
 }
 
 impl Proof {
+    /// Whether anything could be compared.
+    pub fn is_any(&self) -> bool {
+        self.tables > 0 || self.large_objects.is_some() || self.not_compared.is_empty()
+    }
+
     fn agree(&mut self, rows: u64) {
         self.tables += 1;
         self.rows += rows;
@@ -96,6 +114,9 @@ impl Proof {
         if let Some(objects) = self.large_objects {
             said.push_str(&format!(", {}", count(objects, "large object")));
         }
+        if self.by == By::Digests {
+            said.push_str(", digest by digest");
+        }
         said
     }
 
@@ -108,9 +129,10 @@ impl Proof {
     }
 }
 
-/// Tells every difference, and fails if there is one.
+/// Tells every difference once, and fails if there is one.
 pub fn judge(differences: &[String], what: &str) -> Result<()> {
-    for difference in differences {
+    // The first is told by the failure itself.
+    for difference in differences.iter().skip(1) {
         tracing::warn!("{difference}");
     }
     match differences {

@@ -20,10 +20,10 @@ use super::source::Source;
 use super::swap;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
-use crate::manifest::{self, Totals};
-use crate::numbers::count;
+use crate::manifest;
+use crate::numbers::{count, told_rows};
 use crate::postgres::clients::Clients;
-use crate::postgres::{ConnInfo, Target};
+use crate::postgres::{ConnInfo, Target, identifier};
 use crate::report::Report;
 use crate::settings::{self, Goal, ProofBy};
 use crate::signal::Stop;
@@ -44,9 +44,9 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
     fitting.options.check()?;
     let mut source = stop.or(Source::find(source)).await?;
     let inventory = if tables.is_empty() {
-        stop.or(inventory(&source, proof != ProofBy::Nothing)).await?
+        stop.or(inventory(&source, proof)).await?
     } else {
-        let chosen = excerpt::choose(stop.or(excerpt::inventory(&source)).await?, &tables)?;
+        let chosen = excerpt::choose(stop.or(excerpt::inventory(&source)).await?, &tables, false)?;
         source.narrow(chosen);
         None
     };
@@ -87,6 +87,12 @@ impl Run<'_> {
     async fn in_place_of(self, target: &ConnInfo, yes: bool) -> Result<()> {
         let (report, stop) = (self.report, self.stop);
         let swap = stop.or(swap::open(&self.clients, target)).await?;
+        if swap.live().is_none() {
+            tracing::warn!(
+                "there is no database {}: nothing is swapped, what is restored simply gets the name",
+                identifier(swap.name())
+            );
+        }
         swap::agree(&swap, "put the restored one in its place", yes, report, stop).await?;
         let (mut document, judgement) = self.restore_into(&target.with_dbname(&swap.restoring())).await?;
         if judgement.is_ok() {
@@ -117,10 +123,10 @@ impl Run<'_> {
         let restoring = fill(source, inventory, clients, &mut target, &self.wishes, self.jobs);
         let restored = stop.or(restoring).await;
         drop(following);
-        let Filled { totals, plan } = match restored {
+        let Filled { tables, rows, plan } = match restored {
             Ok(filled) => filled,
             Err(first) => {
-                clean_up(&mut target, self.keep_failed).await;
+                clean_up(&mut target, self.keep_failed, report).await;
                 return Err(first);
             }
         };
@@ -141,7 +147,7 @@ impl Run<'_> {
             Ok(proof) => proof,
             // With more to be done in it, it is for nobody yet.
             Err(first) if self.fleeting || !self.wishes.after.is_empty() => {
-                clean_up(&mut target, self.keep_failed).await;
+                clean_up(&mut target, self.keep_failed, report).await;
                 return Err(first);
             }
             Err(first) => {
@@ -149,34 +155,32 @@ impl Run<'_> {
             }
         };
         let took = self.started.elapsed();
-        // Nobody counts the rows of a plain script.
-        let rows = (source.kind() == manifest::Kind::Postgres).then_some(totals.rows);
         report.say(format!(
-            "restored {} into {}: {}, {}{}; every digest agrees",
+            "restored {} into {}: {}, {}, {}; every digest agrees",
             source.place(),
             target.name(),
-            count(totals.tables, "table"),
-            rows.map(|rows| format!("{}, ", count(rows, "row"))).unwrap_or_default(),
+            count(tables, "table"),
+            told_rows(rows),
             age(took)
         ));
         let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
             e.hint("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")
         });
         if judgement.is_ok() {
-            if let Some(proof) = &proof {
+            if let Some(proof) = proof.as_ref().filter(|proof| proof.is_any()) {
                 report.say(format!("proven: {}, in {}", proof.said(), target.name()));
             }
             let finishing = after::finish(&self.wishes.after, &plan, &target, clients, report);
             if let Err(first) = stop.or(finishing).await {
-                clean_up(&mut target, self.keep_failed).await;
+                clean_up(&mut target, self.keep_failed, report).await;
                 return Err(first);
             }
         } else {
-            clean_up(&mut target, self.keep_failed).await;
+            clean_up(&mut target, self.keep_failed, report).await;
         }
         let document = json!({
             "id": source.place().id, "name": source.place().name, "database": target.name(),
-            "created": target.is_created(), "tables": totals.tables, "rows": rows,
+            "created": target.is_created(), "tables": tables, "rows": rows,
             "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
             "fetched_bytes": fetched_bytes,
             "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
@@ -188,8 +192,10 @@ impl Run<'_> {
 
 /// A database that was filled.
 pub struct Filled {
-    /// With how much.
-    pub totals: Totals,
+    /// How many tables are in it.
+    pub tables: u64,
+    /// How many rows came; `None` where nobody counted them.
+    pub rows: Option<u64>,
     /// As was decided.
     pub plan: Plan,
 }
@@ -207,10 +213,15 @@ pub async fn fill(
 ) -> Result<Filled> {
     let jobs = jobs(asked, source.plain_bytes());
     match inventory {
-        _ if source.kind() == manifest::Kind::Sql => script::restore(source, clients, target, wishes).await,
+        _ if source.kind() == manifest::Kind::Sql => {
+            if asked.is_some_and(|jobs| jobs > 1) {
+                tracing::warn!("a plain dump is run by one psql in one transaction, whatever --jobs says");
+            }
+            script::restore(source, clients, target, wishes).await
+        }
         Some(inventory) if jobs > 1 && !target.exists() => {
             let plan = parallel::restore(source, inventory, clients, target, wishes, jobs).await?;
-            Ok(Filled { totals: inventory.totals(), plan })
+            Ok(Filled { tables: inventory.archive.tables, rows: inventory.rows(), plan })
         }
         _ => {
             if jobs > 1 && asked.is_some() {
@@ -233,7 +244,7 @@ pub fn jobs(asked: Option<u8>, plain_bytes: u64) -> usize {
 
 /// The inventory, to share the work out by and to prove the restore with; read first, so that damage is
 /// found before data moves.
-async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
+async fn inventory(source: &Source, proof: ProofBy) -> Result<Option<Inventory>> {
     if source.kind() == manifest::Kind::Stream {
         let place = source.place();
         return Err(Error::usage(format!("{place} is a stream, and no database")).hint(format!(
@@ -243,11 +254,12 @@ async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
     }
     match source.inventory().await {
         Ok(None) => {
-            tracing::warn!("{} has no inventory: its rows will not be compared", source.place());
+            let whatever = if proof == ProofBy::Digests { ", whatever --proof says" } else { "" };
+            tracing::warn!("{} has no inventory: its rows will not be compared{whatever}", source.place());
             Ok(None)
         }
         // Who wants no proof gets the dump, whatever became of the inventory.
-        Err(error) if !prove && error.kind() == Kind::Verify => {
+        Err(error) if proof == ProofBy::Nothing && error.kind() == Kind::Verify => {
             tracing::warn!("{error}");
             Ok(None)
         }
@@ -259,10 +271,13 @@ async fn inventory(source: &Source, prove: bool) -> Result<Option<Inventory>> {
 }
 
 /// Leaves nothing half-restored behind.
-async fn clean_up(target: &mut Target, keep: bool) {
-    if keep && target.is_created() {
+async fn clean_up(target: &mut Target, keep: bool, report: &Report) {
+    let made = target.is_created();
+    if keep && made {
         tracing::warn!("{} is kept as the failed restore left it", target.name());
     } else if let Err(error) = target.drop_created().await {
         tracing::warn!("{} is left behind, empty or unfinished: {error}", target.name());
+    } else if made {
+        report.say(format!("the new database {} was dropped again", target.name()));
     }
 }

@@ -149,7 +149,7 @@ impl Worker<'_> {
                 error.kind() == Kind::Postgres && LOST.iter().any(|words| error.message().contains(words));
             // With its last bytes pg_restore may have committed: to begin again could double the rows.
             if !lost || given.all || attempt == ATTEMPTS {
-                return Err(self.source.explain(error));
+                return Err(self.source.explain_dump(error));
             }
             tracing::warn!("{error}; loading it again");
             self.source.progress.plain.fetch_sub(given.bytes, Ordering::Relaxed);

@@ -7,7 +7,6 @@ use super::super::source::Source;
 use super::Filled;
 use super::plan::Wishes;
 use crate::error::{Error, Kind, Result};
-use crate::manifest::Totals;
 use crate::postgres::clients::Clients;
 use crate::postgres::script::script;
 use crate::postgres::{Locale, Target};
@@ -37,7 +36,8 @@ pub async fn restore(
     };
     tokio::try_join!(stream, load(far, clients, target))?;
     let contents = target.contents().await?;
-    Ok(Filled { totals: Totals { tables: contents.tables, rows: 0 }, plan })
+    // Nobody counts the rows of a plain script.
+    Ok(Filled { tables: contents.tables, rows: None, plan })
 }
 
 /// Reads the script's front, makes the database it asks for, and feeds `psql`.

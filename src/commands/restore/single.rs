@@ -10,7 +10,6 @@ use super::parts::before_and_data;
 use super::plan::{Plan, Wishes};
 use crate::archive::{Front, Reader};
 use crate::error::{Error, Kind, Result};
-use crate::manifest::Totals;
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::restore as pg_restore;
 use crate::postgres::{Locale, Target};
@@ -36,7 +35,7 @@ pub async fn restore(
         Ok(contents)
     };
     let (contents, plan) = tokio::try_join!(stream, load(far, clients, target, wishes, 1))?;
-    Ok(Filled { totals: Totals { tables: contents.tables() as u64, rows: contents.rows() }, plan })
+    Ok(Filled { tables: contents.tables() as u64, rows: contents.rows(), plan })
 }
 
 /// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`; with several `jobs`,

@@ -8,9 +8,9 @@ use super::source::{Shelf, Source};
 use crate::catalogue::{self, Found};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
-use crate::manifest::{self, Totals};
+use crate::manifest;
 use crate::names::{Name, Timestamp};
-use crate::numbers::count;
+use crate::numbers::{count, told_rows};
 use crate::report::Report;
 use crate::settings::{self, HowVerified, Which};
 use crate::signal::Stop;
@@ -35,6 +35,7 @@ pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Re
     };
     let (shelf, chosen) = stop.or(choosing).await?;
 
+    let alone = matches!(which, Which::One(_));
     let mut verdicts = Vec::new();
     let mut failures: Vec<Error> = Vec::new();
     for found in &chosen {
@@ -43,7 +44,7 @@ pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Re
         verdict.insert("id".into(), json!(place.id));
         verdict.insert("name".into(), json!(place.name));
         verdict.insert("quick".into(), matches!(how, HowVerified::Quick).into());
-        let outcome = verify(&shelf, found, &how, &mut verdict, report, stop).await;
+        let outcome = verify(&shelf, found, &how, alone, &mut verdict, report, stop).await;
         let took = started.elapsed();
         verdict.insert("verified".into(), outcome.is_ok().into());
         verdict.insert("duration_s".into(), took.as_secs_f64().into());
@@ -51,12 +52,18 @@ pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Re
             Ok(said) => report.say(format!("verified {place}: {said}, {}", age(took))),
             Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => return Err(error),
             Err(error) => {
-                if chosen.len() > 1 {
-                    tracing::warn!("{place} does not verify: {error}");
-                }
                 verdict.insert("error".into(), error.message().into());
                 verdict.insert("exit_code".into(), error.kind().exit_code().into());
-                failures.push(error);
+                if chosen.len() == 1 {
+                    failures.push(error);
+                } else {
+                    let about = format!("{place}: ");
+                    let why = error.message().strip_prefix(&about).unwrap_or(error.message());
+                    let hint = error.advice().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+                    let said = format!("{place} does not verify: {why}{hint}");
+                    tracing::warn!("{said}");
+                    failures.push(Error::new(error.kind(), said));
+                }
             }
         }
         verdicts.push(verdict);
@@ -106,6 +113,7 @@ async fn verify(
     shelf: &Shelf,
     found: &Found,
     how: &HowVerified,
+    alone: bool,
     facts: &mut Facts,
     report: &Report,
     stop: &Stop,
@@ -130,14 +138,15 @@ async fn verify(
         ));
     }
 
+    let restores = matches!(how, HowVerified::Restore(_));
+    if restores && alone && source.kind() == manifest::Kind::Stream {
+        return Err(Error::usage(format!("{} is a stream, and no database to be restored", source.place()))
+            .hint("without --restore all of it is read and compared with its digests"));
+    }
     stop.or(source.globals()).await?;
-    if source.kind() != manifest::Kind::Postgres {
-        if matches!(how, HowVerified::Restore(_)) {
-            tracing::warn!(
-                "{} holds a {}: it is read, and not restored",
-                source.place(),
-                source.kind().noun()
-            );
+    if source.kind() == manifest::Kind::Stream || source.kind() == manifest::Kind::Sql && !restores {
+        if restores {
+            tracing::warn!("{} is a stream: it is read, and not restored", source.place());
         }
         let following = report.follow(&source.progress);
         stop.or(source.bytes(&mut tokio::io::sink())).await?;
@@ -150,7 +159,7 @@ async fn verify(
     if let HowVerified::Restore(rehearsal) = how {
         let rehearsed = rehearse(&source, inventory.as_ref(), rehearsal, report, stop).await?;
         facts.insert("restored".into(), json!(rehearsed));
-        agree(&source, rehearsed.totals, vec![], facts)?;
+        agree(&source, (rehearsed.tables, rehearsed.rows), vec![], facts)?;
         rehearsed.judge(source.place())?;
         return Ok(rehearsed.said());
     }
@@ -162,25 +171,30 @@ async fn verify(
     if inventory.is_none() {
         tracing::warn!("{} has no inventory: its rows are counted, and cannot be compared", source.place());
     }
-    let totals = read.totals();
-    agree(&source, totals, differences, facts)?;
+    let (tables, rows) = (read.archive.tables, read.rows());
+    agree(&source, (tables, rows), differences, facts)?;
     Ok(format!(
         "{} stored, {} of dump, {}, {}; every digest agrees",
         BinaryBytes(stored),
         BinaryBytes(source.dump.plain_bytes),
-        count(totals.tables, "table"),
-        count(totals.rows, "row")
+        count(tables, "table"),
+        told_rows(rows)
     ))
 }
 
 /// Compares what the dump was found to hold with what was written about it.
-fn agree(source: &Source, totals: Totals, mut differences: Vec<String>, facts: &mut Facts) -> Result<()> {
-    if source.backup.manifest.totals.is_some_and(|said| said != totals) {
+fn agree(
+    source: &Source,
+    (tables, rows): (u64, Option<u64>),
+    mut differences: Vec<String>,
+    facts: &mut Facts,
+) -> Result<()> {
+    if source.backup.manifest.totals.is_some_and(|said| (said.tables, Some(said.rows)) != (tables, rows)) {
         differences.push("the manifest tells other numbers of tables and rows".to_owned());
     }
     refuse(source, &differences)?;
-    facts.insert("tables".into(), totals.tables.into());
-    facts.insert("rows".into(), totals.rows.into());
+    facts.insert("tables".into(), tables.into());
+    facts.insert("rows".into(), rows.into());
     Ok(())
 }
 

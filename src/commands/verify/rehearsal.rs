@@ -11,17 +11,21 @@ use super::super::source::Source;
 use crate::archive::{Front, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
-use crate::manifest::{Postgres, Totals};
+use crate::manifest::{self, Postgres};
 use crate::names::Place;
-use crate::numbers::count;
+use crate::numbers::{count, told_rows};
+use crate::pipeline::Watch;
 use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
+use crate::progress::Progress;
 use crate::report::Report;
+use crate::script::NamedRoles;
 use crate::settings::Rehearsal;
 use crate::signal::Stop;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// What a restore fails with through no fault of the backup's.
@@ -57,9 +61,12 @@ pub struct Rehearsed {
     catalog_differences: Vec<String>,
     /// The user's own questions.
     checks: Vec<Check>,
-    /// Tables and rows that came.
+    /// Tables that came.
     #[serde(skip)]
-    pub totals: Totals,
+    pub tables: u64,
+    /// Rows that came, where they were counted.
+    #[serde(skip)]
+    pub rows: Option<u64>,
 }
 
 /// A question of the user's, and its answer.
@@ -67,6 +74,9 @@ pub struct Rehearsed {
 struct Check {
     sql: String,
     passed: bool,
+    /// Whether it is no SQL, which says nothing about the backup.
+    #[serde(skip)]
+    mistyped: bool,
     /// What is wrong with the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -84,7 +94,12 @@ pub async fn rehearse(
     let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
     let name = name.map_or_else(|| generated(source), str::to_owned);
     let front = inventory.map(|inventory| Front::read(&inventory.archive.preamble)).transpose()?;
-    if front.is_none() {
+    if source.kind() == manifest::Kind::Sql {
+        tracing::warn!(
+            "{} is a plain dump: whether it restores is tried, and its rows cannot be compared",
+            source.place()
+        );
+    } else if front.is_none() {
         tracing::warn!("{} has no inventory: what comes of it cannot be compared", source.place());
     }
     let play = Play { source, inventory, front, how, report, clients: &clients };
@@ -172,8 +187,25 @@ impl Play<'_> {
             };
             cluster.create_roles(server, &text(toc.roles()), &text(toc.superusers())).await?;
         }
+        if self.source.kind() == manifest::Kind::Sql {
+            let roles = self.roles_of_script().await?;
+            cluster.create_roles(server, &roles, &roles).await?;
+        }
         let mut target = Target::open(server, &cluster.conn(database)).await?;
         self.run(&mut target).await
+    }
+
+    /// Reads a plain dump once for the roles it names, which nothing else tells.
+    async fn roles_of_script(&self) -> Result<Vec<String>> {
+        self.report.say("reading which roles it names");
+        let mut watch = RolesWatch(NamedRoles::default());
+        let following = self.report.follow(&self.source.progress);
+        self.source.shown_to(&mut watch).await?;
+        drop(following);
+        let Progress { plain, stored, .. } = &self.source.progress;
+        plain.store(0, Ordering::Relaxed);
+        stored.store(0, Ordering::Relaxed);
+        Ok(watch.0.finish())
     }
 
     /// The restore, and all that is asked about it afterwards.
@@ -182,7 +214,7 @@ impl Play<'_> {
         // Roles belong to a whole server: on somebody's, none is made, and where there is no table of
         // contents beforehand none can be.
         let no_roles = !own_cluster || self.inventory.is_none();
-        let options = RestoreOptions {
+        let changed = RestoreOptions {
             no_owner: no_roles,
             no_acl: no_roles,
             // A subscription would tie the database down, and tablespaces are folders of another machine.
@@ -190,13 +222,15 @@ impl Play<'_> {
             ..RestoreOptions::default()
         };
         let (source, report) = (self.source, self.report);
+        // A plain dump is run as it is.
+        let options = if source.kind() == manifest::Kind::Sql { RestoreOptions::default() } else { changed };
         report.say(format!("restoring {} into {}", source.place(), target.name()));
         let started = Instant::now();
         let following = report.follow(&source.progress);
         let wishes = Wishes::plain(options);
         let restored = fill(source, self.inventory, self.clients, target, &wishes, self.how.jobs).await;
         drop(following);
-        let Filled { totals, .. } = restored.map_err(|e| if own_cluster { blame(e) } else { e })?;
+        let Filled { tables, rows, .. } = restored.map_err(|e| if own_cluster { blame(e) } else { e })?;
         target.analyze().await;
         let took = started.elapsed();
         report.say(format!("restored in {}", age(took)));
@@ -216,7 +250,8 @@ impl Play<'_> {
             objects,
             catalog_differences,
             checks: self.checks(target).await?,
-            totals,
+            tables,
+            rows,
         })
     }
 
@@ -232,9 +267,26 @@ impl Play<'_> {
                 Err(error) if error.kind() == Kind::Postgres => Some(format!("failed: {error}")),
                 Err(error) => return Err(error),
             };
-            checks.push(Check { sql: sql.clone(), passed: problem.is_none(), problem });
+            let mistyped = problem
+                .as_ref()
+                .is_some_and(|problem| problem.starts_with("failed: ") && problem.contains("syntax error"));
+            checks.push(Check { sql: sql.clone(), passed: problem.is_none(), mistyped, problem });
         }
         Ok(checks)
+    }
+}
+
+/// Looks for roles while a script passes.
+struct RolesWatch(NamedRoles);
+
+impl Watch for RolesWatch {
+    fn look(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.feed(bytes);
+        Ok(())
+    }
+
+    fn boundary(&self) -> Option<u64> {
+        None
     }
 }
 
@@ -242,14 +294,13 @@ impl Rehearsed {
     /// Says what was proven.
     pub fn said(&self) -> String {
         let took = age(Duration::from_secs_f64(self.restore_s));
-        let Totals { tables, rows } = self.totals;
         let mut said = format!(
             "{}, {}; restored in {took} into PostgreSQL {}",
-            count(tables, "table"),
-            count(rows, "row"),
+            count(self.tables, "table"),
+            told_rows(self.rows),
             self.server_version
         );
-        if let Some(proof) = &self.proof {
+        if let Some(proof) = self.proof.as_ref().filter(|proof| proof.is_any()) {
             said.push_str(&format!("; proven: {}", proof.said()));
         }
         for kind in ["sequence", "extension", "constraint", "index"] {
@@ -273,8 +324,16 @@ impl Rehearsed {
             let problem = check.problem.as_ref()?;
             Some(format!("the check {:?} {problem}", check.sql))
         };
-        let failed: Vec<String> = self.checks.iter().filter_map(failed).collect();
-        proof::judge(&failed, &place.to_string())
+        let (mistyped, asked): (Vec<&Check>, Vec<&Check>) =
+            self.checks.iter().partition(|check| check.mistyped);
+        let asked: Vec<String> = asked.into_iter().filter_map(failed).collect();
+        proof::judge(&asked, &place.to_string())?;
+        match mistyped.into_iter().find_map(failed) {
+            None => Ok(()),
+            Some(failed) => {
+                Err(Error::usage(failed).hint("that is no SQL; nothing was found wrong with the backup"))
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! name that begins with `.pgstow-`, which no list shows. No symbolic link below the folder is
 //! followed, and nobody else's files are touched.
 
+mod leftovers;
 mod paths;
 mod upload;
 
@@ -79,7 +80,11 @@ impl Store for Folder {
 
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
         let metadata = metadata.clone();
-        let begun = self.on(key, move |root, key| Begun::begin(root, key, &metadata, part_size)).await?;
+        let begin = move |root: &Path, key: &str| {
+            leftovers::clear(root, key);
+            Begun::begin(root, key, &metadata, part_size)
+        };
+        let begun = self.on(key, begin).await?;
         Ok(Box::new(Arc::new(begun)))
     }
 

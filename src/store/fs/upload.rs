@@ -1,5 +1,6 @@
 //! An object being written: a hidden file that gets its parts in any order, and its name at the end.
 
+use super::leftovers;
 use super::paths::{self, explain};
 use super::{ATTRIBUTE, HIDDEN, Metadata, Result, Situation, StoreError, Stored, Upload, blocking, etag};
 use crate::store::{Confirmed, check_parts};
@@ -134,6 +135,7 @@ fn open_hidden(root: &Path, place: &Path) -> Result<(Vec<PathBuf>, File, TempPat
         match tempfile::Builder::new().prefix(HIDDEN).rand_bytes(RANDOM).suffix(&suffix).tempfile_in(folder) {
             Ok(file) => {
                 let (file, hidden) = file.into_parts();
+                leftovers::hold(&file);
                 return Ok((made, file, hidden));
             }
             // A deletion took the empty folder away in between.

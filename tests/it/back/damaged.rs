@@ -72,7 +72,8 @@ fn an_object_of_another_length_is_refused() {
         // As an accident: the manifest does not agree.
         damaged.put(&key, bytes.clone());
         fetch_fails(&damaged, &[], Kind::Verify).says("bytes in the store instead of");
-        restore_fails(&damaged, sample.cluster, &[], Kind::Verify);
+        let run = restore_fails(&damaged, sample.cluster, &[], Kind::Verify);
+        run.says("an earlier backup may be whole (pgstow list app)").says("--name app --table …");
         // As malice: it does.
         let forged = sample.place.copy();
         forge_dump(&forged, bytes);
@@ -80,6 +81,26 @@ fn an_object_of_another_length_is_refused() {
         restore_fails(&forged, sample.cluster, &[], Kind::Verify);
     }
     sample.still_restores();
+}
+
+#[test]
+fn a_failed_restore_says_what_is_left_and_what_may_still_be_had() {
+    let sample = Sample::shared();
+    let damaged = sample.place.copy();
+    let key = damaged.key(DUMP);
+    let mut bytes = damaged.get(&key);
+    let last = bytes.len() - 10;
+    bytes[last] ^= 1;
+    damaged.put(&key, bytes);
+    let run = restore_fails(&damaged, sample.cluster, &["--jobs", "1"], Kind::Verify);
+    let run = run.says("was dropped again").says("an earlier backup may be whole (pgstow list app)");
+    run.says(&format!("pgstow fetch {} --name app --table …", sample.id));
+    // Of many, each failure is told once.
+    let other = damaged.backup(&sample.cluster.url("postgres"), &["--name", "other"]);
+    let run = damaged.opens(&["verify", "--all"]).fails(Kind::Verify).says("1 of 2 backups do not verify");
+    let told = format!("{} of app", sample.id);
+    assert_eq!(run.stderr.matches(&told).count(), 1, "{run}");
+    assert!(run.stderr.contains(&format!("verified {other} of other")), "{run}");
 }
 
 #[test]

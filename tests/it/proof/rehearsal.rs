@@ -160,6 +160,11 @@ fn a_check_that_is_not_true_is_named() {
         assert_eq!(verdict["restored"]["checks"][1]["passed"], true);
     }
     play.rehearse(&["--check", checks[0].0]).fails(Kind::Verify);
+    // What is no SQL says nothing about the backup; what is not true comes before it.
+    let run = play.rehearse_there(&["--check", "SELCT true"]).fails(Kind::Usage).says("syntax error");
+    let run = run.says("nothing was found wrong with the backup");
+    assert_eq!(run.stderr.matches("the check \"SELCT true\"").count(), 1, "{run}");
+    play.rehearse_there(&["--check", "SELCT true", "--check", "SELECT false"]).fails(Kind::Verify);
     play.nothing_is_left();
     play.place.opens(&["verify", "latest", "--check", "SELECT true"]).fails(Kind::Usage).says("--restore");
     play.rehearse(&["--quick"]).fails(Kind::Usage);

@@ -72,17 +72,39 @@ fn archives_of_every_major_are_adopted() {
             assert_eq!(shown["kind"], "postgres");
             assert_eq!(shown["labels"]["adopted"], file);
             assert!(shown["postgres"]["database_bytes"].is_null());
-            let counted = shown["totals"]["rows"].as_u64();
-            // What is compressed within cannot be counted.
-            assert_eq!(counted.is_some(), words[1] == "-Z0", "{counted:?}");
-            place.opens(&["verify", "latest"]).succeeds();
+            // What gzip compressed within is counted too.
+            let rows = shown["totals"]["rows"].as_u64().unwrap();
+            assert!(rows > 500, "{rows}");
+            place.opens(&["verify", "latest"]).succeeds().says(&format!("{rows} rows; every digest agrees"));
             scene.comes_back(&place, &["--jobs", "1"]);
-            scene.comes_back(&place, &["--jobs", "2"]);
+            scene.comes_back(&place, &["--jobs", "2", "--proof", "digests"]);
+            let csv = ["latest", "--format", "csv", "--table", "app.orders"];
+            let printed = String::from_utf8(fetch(&place, &csv)).unwrap();
+            let copy = "COPY app.orders TO STDOUT (FORMAT csv, HEADER)";
+            assert_eq!(printed.trim_end(), scene.cluster.psql(&scene.database, copy).trim_end());
             let back = fetch(&place, &["latest"]);
             let whole = std::fs::read(&path).unwrap();
             // The shell's redirection makes pg_dump of 16 to 18 append its table of contents once more.
             assert!(whole.starts_with(&back) && back.len() > whole.len() / 2);
         }
+    }
+}
+
+#[test]
+fn rows_that_cannot_be_counted_are_not_called_proven() {
+    let scene = Scene::new(Major::Distribution);
+    let place = Place::folder();
+    adopt(&place, &scene.dump("inserts.dump", &["-Fc", "--inserts"])).succeeds().says("cannot be counted");
+    assert!(shown(&place)["totals"].is_null());
+    let run = place.opens(&["verify", "latest"]).succeeds().says("rows not counted");
+    assert!(!run.stderr.contains(" 0 rows"), "{run}");
+    for jobs in ["1", "2"] {
+        let copy = fresh("inserted");
+        let url = scene.cluster.url(&copy);
+        let run = place.opens(&["restore", "latest", "--json", "--jobs", jobs, "--to", &url]).succeeds();
+        let run = run.says("rows not counted").says("not compared, and so not proven");
+        assert!(!run.stderr.contains(" 0 rows"), "{run}");
+        assert!(run.json()["rows"].is_null());
     }
 }
 
@@ -98,7 +120,9 @@ fn plain_dumps_are_adopted_and_restored_in_one_transaction() {
             assert_eq!(shown(&place)["kind"], "sql");
             assert!(place.key("dump.sql.zst.age").starts_with("app/"));
             place.opens(&["verify", "latest"]).succeeds().says("every digest agrees");
-            place.opens(&["verify", "latest", "--restore"]).succeeds().says("it is read, and not restored");
+            let check = "SELECT count(*) > 0 FROM app.orders";
+            let rehearsed = place.opens(&["verify", "latest", "--restore", "--check", check]).succeeds();
+            rehearsed.says("its rows cannot be compared").says("rows not counted; restored in");
             scene.comes_back(&place, &[]);
             let same = if file.extension().unwrap() == "gz" { file.with_extension("") } else { file.clone() };
             assert!(fetch(&place, &["latest"]) == std::fs::read(same).unwrap());
@@ -154,6 +178,12 @@ fn a_role_that_is_missing_is_named_before_anything_is_there() {
     assert!(!new.has_database(&copy));
     new.psql("postgres", &format!("CREATE ROLE {role}"));
     restore().succeeds();
+    // A cluster of its own has all roles that the dump names.
+    let run = place.opens(&["verify", "latest", "--restore"]).succeeds();
+    assert!(!run.stderr.contains("error"), "{run}");
+    // What is said of tables works as it is said.
+    let tables = ["restore", "latest", "--table", "t", "--to", &new.url("other")];
+    place.opens(&tables).fails(Kind::NotFound).says("is a plain dump").says("grep '^CREATE TABLE'");
     assert_eq!(new.psql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), role);
 }
 
@@ -229,6 +259,8 @@ fn what_is_cut_or_no_dump_is_refused() {
     refused(scene.folder.path(), Kind::Usage, "is a folder");
     refused(Path::new("/dev/null"), Kind::Usage, "is no regular file");
     refused(Path::new("/nonexistent"), Kind::LocalFile, "cannot be read");
+    let run = adopt(&place, Path::new("/nonexistent")).fails(Kind::LocalFile);
+    assert!(!run.stderr.contains("reading /nonexistent"), "{run}");
     let other = scene.folder.path().join("other");
     std::fs::write(&other, "-- MySQL dump 10.13\n").unwrap();
     refused(&other, Kind::Usage, "pgstow backup --name … -- cat FILE");

@@ -54,6 +54,14 @@ fn one_that_fails_is_told_and_the_others_are_made() {
     let failed: Vec<_> =
         run.json().as_array().unwrap().iter().filter(|made| made["exit_code"] == 11).cloned().collect();
     assert_eq!(failed[0]["database"], "shop");
+    assert_eq!(run.stderr.matches("row-level security").count(), 1, "{run}");
+    let none = ["--exclude", "app", "--exclude", "test_1", "--exclude", "postgres"];
+    let run = place.pgstow(&words).args(none).fails(Kind::Postgres);
+    let run = run.says("none of the 1 databases was backed up");
+    assert!(!run.stderr.contains("the others were"), "{run}");
+    // Where no warning is wanted, the failure says why.
+    let quiet = place.pgstow(&words).args(none).arg("-q").fails(Kind::Postgres);
+    assert_eq!(quiet.stderr.matches("row-level security").count(), 1, "{quiet}");
 }
 
 #[test]

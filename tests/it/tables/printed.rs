@@ -41,7 +41,7 @@ fn rows_are_printed_as_postgres_prints_them() {
             let csv = String::from_utf8(csv).unwrap();
             let expected = server("(FORMAT csv, HEADER)");
             assert_eq!(csv, expected, "{table}");
-            assert_eq!(run.json()["tables"], 1);
+            assert_eq!((&run.json()["tables"], &run.json()["output_bytes"]), (&1.into(), &csv.len().into()));
             let (_, copy) = scene.fetch(&["-t", table, "--format", "copy"]);
             assert_eq!(String::from_utf8(copy).unwrap(), server(""), "{table}");
         }
@@ -80,6 +80,9 @@ fn sql_restores_through_psql() {
         let (_, archive) = scene.fetch(&["-t", "app.events"]);
         let stock = stock_restore(scene.cluster, &archive);
         assert_eq!(scene.cluster.text_of(&restored(&some)), scene.cluster.text_of(&stock));
+        // Rows alone miss none of what goes with the table.
+        let (run, _) = scene.fetch(&["-t", "app.tree", "--format", "csv"]);
+        assert!(!run.stderr.contains("left out"), "{run}");
         let printed = scene.place.opens(&["fetch", "latest", "-o", "-", "--format", "sql", "-t", "app.tree"]);
         assert!(printed.succeeds().text().contains("CREATE TABLE app.tree"));
     }

@@ -4,6 +4,7 @@ use super::scene::{
     Between, Place, Source, aftermath, backup, backup_of, eventually, is_whole, next_is_whole,
 };
 use crate::harness::{Run, Running};
+use crate::scene::files_below;
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::s3::wait;
@@ -11,6 +12,7 @@ use pgstow::error::Kind;
 use rustix::process::Signal;
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long an orderly end may take; orchestrators wait ten seconds and more.
@@ -170,6 +172,29 @@ fn sigkill_at_any_moment_of_a_backup_to_a_folder() {
 #[test]
 fn sigkill_at_any_moment_of_a_backup_to_a_bucket() {
     killed_at_any_moment(&Place::bucket("sigkill"));
+}
+
+#[test]
+fn what_a_killed_run_left_in_a_folder_is_told_and_removed_when_it_is_old() {
+    let (source, place) = (Source::new(), Place::folder());
+    let gate = Between::gate(source.cluster, source.share(80));
+    let running = backup(&source, &place).args(gate.words()).spawn();
+    gate.is_reached();
+    eventually("something lies in the folder", || !place.unfinished().is_empty());
+    running.signal(Signal::KILL);
+    running.wait();
+    drop(gate);
+    source.is_left_alone();
+    let left = place.unfinished();
+    assert_eq!(left.len(), 1);
+    backup(&source, &place).succeeds().says("was left by a run that was killed").says("12 hours old");
+    assert_eq!(place.unfinished(), left);
+    let hidden = files_below(&place.path()).into_iter().find(|file| file.contains("/.pgstow-")).unwrap();
+    let touch = Command::new("touch").args(["-d", "13 hours ago"]).arg(place.path().join(&hidden)).status();
+    assert!(touch.unwrap().success());
+    backup(&source, &place).succeeds().says("was left by a run that was killed, and is removed now");
+    assert_eq!(place.unfinished(), Vec::<String>::new());
+    backup(&source, &place).succeeds();
 }
 
 /// Twenty-five moments, spread evenly over the time a backup takes, and a little beyond.

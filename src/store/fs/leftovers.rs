@@ -1,0 +1,96 @@
+//! Files of runs that were killed: told to whoever writes there next, and removed when they are old.
+//!
+//! Whoever writes a file holds a lock on it, which the kernel takes away with the process. Where a
+//! filesystem knows no locks between machines, a run elsewhere looks as if it were gone; so what somebody
+//! wrote to lately stays, whatever its lock says.
+
+use super::{Result, paths};
+use indicatif::BinaryBytes;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// No run that lives leaves its file untouched for so long.
+const OLD: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Says of a file that it is being written, for as long as it is open; where that cannot be, it goes without.
+pub(super) fn hold(file: &File) {
+    if let Err(e) = flock(file, FlockOperation::NonBlockingLockExclusive) {
+        tracing::debug!("a file that is written cannot be locked: {e}");
+    }
+}
+
+/// Looks for what killed runs left beside the object that is about to be written: the other backups of its name.
+pub(super) fn clear(root: &Path, key: &str) {
+    if let Err(e) = look(root, key, SystemTime::now()) {
+        tracing::debug!("what killed runs left was not looked for: {e}");
+    }
+}
+
+fn look(root: &Path, key: &str, now: SystemTime) -> Result<()> {
+    // A backup's objects lie two levels below its name.
+    let Some(name) = key.rsplitn(3, '/').nth(2).filter(|_| root.is_dir()) else { return Ok(()) };
+    let mut left = Vec::new();
+    paths::walk(root, &format!("{name}/"), &mut |path, file_name, found| {
+        if super::upload::object_of(file_name).is_some() {
+            let untouched = found.modified().ok().and_then(|then| now.duration_since(then).ok());
+            left.push((path, found.len(), untouched.unwrap_or_default()));
+        }
+    })?;
+    for (hidden, bytes, untouched) in left {
+        let path = root.join(&hidden);
+        if !is_abandoned(&path) {
+            continue;
+        }
+        let what = format!("{hidden} ({}) was left by a run that was killed", BinaryBytes(bytes));
+        if untouched < OLD {
+            let hours = OLD.as_secs() / 3600;
+            tracing::warn!("{what}; a backup removes it when it is {hours} hours old");
+            continue;
+        }
+        match paths::remove(root, &path) {
+            Ok(()) => tracing::warn!("{what}, and is removed now"),
+            Err(e) => tracing::warn!("{what}, and cannot be removed: {e}"),
+        }
+    }
+    Ok(())
+}
+
+/// Whether nobody writes to the file; what cannot be known counts as no.
+fn is_abandoned(path: &Path) -> bool {
+    let Ok(file) = File::options().write(true).open(path) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::HIDDEN;
+    use super::*;
+
+    #[test]
+    fn only_what_is_old_and_nobodys_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let file = |key: &str, hours: u64| {
+            let path = root.path().join(key);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let file = File::create(&path).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+            (path, file)
+        };
+        let hidden = format!("{HIDDEN}abcdefgh-dump.zst.age");
+        let old = file(&format!("app/1/{hidden}"), 13).0;
+        let young = file(&format!("app/2/{hidden}"), 1).0;
+        let (written, writer) = file(&format!("app/3/{hidden}"), 13);
+        hold(&writer);
+        let others = file(&format!("shop/1/{hidden}"), 13).0;
+        let whole = file("app/4/dump.zst.age", 13).0;
+        let foreign = file("app/5/.hidden", 13).0;
+        clear(root.path(), "app/6/dump.zst.age");
+        assert!(!old.exists() && !old.parent().unwrap().exists());
+        assert!([&young, &written, &others, &whole, &foreign].iter().all(|path| path.exists()));
+        drop(writer);
+        clear(root.path(), "app/6/dump.zst.age");
+        assert!(!written.exists());
+    }
+}
