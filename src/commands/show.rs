@@ -65,10 +65,7 @@ struct Within {
 }
 
 async fn inventory(source: &Source) -> Result<Inventory> {
-    source.inventory().await?.ok_or_else(|| {
-        Error::not_found(format!("{} has no inventory, so its tables are not known", source.place()))
-            .hint("`pgstow fetch … -o - | pg_restore --list` lists what is in its dump")
-    })
+    source.inventory().await?.ok_or_else(|| super::excerpt::not_known(source))
 }
 
 fn text(store: &str, backup: &Backup) -> String {

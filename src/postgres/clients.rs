@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use super::platform::Platform;
 use super::program::Program;
 use super::search;
+use super::words::tell_once;
 use super::words::warn_once;
 
 pub use super::search::Search;
@@ -245,11 +246,13 @@ fn reads(major: u32, archive: (u8, u8)) -> bool {
 /// Said for information: the run is none the worse for it, and `--quiet` leaves it out.
 fn tell_if_unsafe(client: Version) {
     match SAFE_MINORS.iter().find(|(major, _)| *major == client.major) {
-        Some((_, minor)) if client.minor < *minor => tracing::info!(
-            "PostgreSQL client {client} lacks security fixes that {}.{minor} has",
-            client.major
-        ),
-        None if client.major < 14 => tracing::info!("PostgreSQL client {client} is no longer maintained"),
+        Some((_, minor)) if client.minor < *minor => {
+            let major = client.major;
+            tell_once(&format!("PostgreSQL client {client} lacks security fixes that {major}.{minor} has"));
+        }
+        None if client.major < 14 => {
+            tell_once(&format!("PostgreSQL client {client} is no longer maintained"));
+        }
         _ => {}
     }
 }

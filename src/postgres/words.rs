@@ -25,11 +25,21 @@ const GIST_CHARS: usize = 700;
 
 /// Passes a warning on, unless this run has said the same before.
 pub fn warn_once(text: &str) {
-    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let first = SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_string());
-    if first {
+    if is_news(text) {
         tracing::warn!("{text}");
     }
+}
+
+/// Tells something for information, unless this run has told it before.
+pub fn tell_once(text: &str) {
+    if is_news(text) {
+        tracing::info!("{text}");
+    }
+}
+
+fn is_news(text: &str) -> bool {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_string())
 }
 
 /// The stderr of one child, being drained on its own task.

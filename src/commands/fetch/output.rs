@@ -137,7 +137,7 @@ impl Writing {
         let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
         let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
         let closed = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
-        let error = Error::local_file(format!("{} cannot be written: {why}", self.name)).because(error);
+        let error = Error::local_file(format!("{} cannot be written: {why}", self.name));
         if closed { error.hint("whoever reads our output stopped reading before the end") } else { error }
     }
 }

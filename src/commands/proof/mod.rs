@@ -104,7 +104,10 @@ impl Proof {
 
     /// Says what was proven.
     pub fn said(&self) -> String {
-        let mut said = format!("{} in {}", count(self.rows, "row"), count(self.tables, "table"));
+        let mut said = match (self.tables, self.large_objects) {
+            (0, Some(objects)) => return count(objects, "large object"),
+            _ => format!("{} in {}", count(self.rows, "row"), count(self.tables, "table")),
+        };
         if self.in_another_order > 0 {
             said.push_str(&format!(
                 ", {} of them in another order",

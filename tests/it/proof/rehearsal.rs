@@ -44,7 +44,7 @@ fn a_whole_backup_is_rehearsed_in_a_cluster_of_its_own() {
     play.nothing_is_left();
 
     let run = play.rehearse(&["--proof", "digests"]).succeeds();
-    run.says("2 large objects, 2 sequences, 0 extensions, 5 constraints, 7 indexes");
+    run.says("2 large objects, digest by digest, 2 sequences, 0 extensions, 5 constraints, 7 indexes");
     let run = play.rehearse(&["--proof", "none"]).succeeds();
     assert!(!run.stderr.contains("counting"), "{run}");
     play.nothing_is_left();

@@ -175,7 +175,7 @@ fn a_role_without_rights_is_told_which_it_must_be_a_member_of() {
             |words: &[&str]| scene.place.opens(&["restore", "latest", "--to", &url(&copy)]).args(words);
         let run = restore(&[]).fails(Kind::Postgres);
         let run =
-            run.says("\"me\" is not a member of roles to which it would have to give objects: \"boss\"");
+            run.says("\"me\" is not a member of roles to which it would have to give objects, and default privileges: \"boss\"");
         run.says("GRANT \"boss\" TO \"me\"").says("--owner").says("--map-role boss=NEW");
         assert!(!target.has_database(&copy));
         target.psql("postgres", "GRANT boss TO me");

@@ -183,7 +183,7 @@ fn what_a_killed_run_left_in_a_folder_is_told_and_removed_when_it_is_old() {
     eventually("something lies in the folder", || !place.unfinished().is_empty());
     running.signal(Signal::KILL);
     running.wait();
-    drop(gate);
+    gate.go();
     source.is_left_alone();
     let left = place.unfinished();
     assert_eq!(left.len(), 1);
