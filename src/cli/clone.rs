@@ -19,12 +19,6 @@ pub struct CloneWords {
     /// one transaction
     #[arg(short = 'j', long, value_name = "COUNT", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..))]
     pub jobs: Option<u8>,
-    /// All objects belong to the role that restores
-    #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]
-    pub no_owner: bool,
-    /// Leave out GRANT and REVOKE
-    #[arg(short = 'x', long, env = "PGSTOW_NO_ACL")]
-    pub no_acl: bool,
     /// Keep the new database when something in it differs from the source
     #[arg(long, env = "PGSTOW_KEEP_FAILED")]
     pub keep_failed: bool,

@@ -5,6 +5,12 @@ use clap::Args;
 /// Who owns what, and what the server takes.
 #[derive(Debug, Args)]
 pub struct FittingWords {
+    /// All objects belong to the role that restores
+    #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]
+    pub no_owner: bool,
+    /// Leave out GRANT and REVOKE
+    #[arg(short = 'x', long, env = "PGSTOW_NO_ACL")]
+    pub no_acl: bool,
     /// Roles that the backup needs and the server lacks: say so and stop, make them for nobody to log in as,
     /// or make them as they were on the source
     #[arg(long, value_name = "HOW", default_value = "check", value_parser = ["check", "create", "restore"], env = "PGSTOW_ROLES", help_heading = "Roles")]

@@ -37,12 +37,6 @@ pub struct RestoreWords {
     /// of its content, or not at all
     #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "digests", "none"], env = "PGSTOW_PROOF")]
     pub proof: String,
-    /// All objects belong to the role that restores
-    #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]
-    pub no_owner: bool,
-    /// Leave out GRANT and REVOKE
-    #[arg(short = 'x', long, env = "PGSTOW_NO_ACL")]
-    pub no_acl: bool,
     /// Keep the database, or the Neon branch, this run created when the restore fails
     #[arg(long, env = "PGSTOW_KEEP_FAILED")]
     pub keep_failed: bool,

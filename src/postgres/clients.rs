@@ -13,8 +13,7 @@ use crate::error::{Error, Result};
 use super::platform::Platform;
 use super::program::Program;
 use super::search;
-use super::words::tell_once;
-use super::words::warn_once;
+use super::words::{tell_once, warn_once};
 
 pub use super::search::Search;
 

@@ -3,7 +3,7 @@
 use super::{After, Fitting, server};
 use crate::cli::CloneWords;
 use crate::error::Result;
-use crate::postgres::{ConnInfo, DumpOptions, RestoreOptions, clients::Search};
+use crate::postgres::{ConnInfo, DumpOptions, clients::Search};
 
 /// `pgstow clone`.
 #[derive(Debug)]
@@ -36,14 +36,12 @@ impl Clone {
         let target =
             if beside { source.with_dbname(&words.target) } else { server(&words.target, &words.server)?.0 };
         target.target_name()?;
-        let options =
-            RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() };
         Ok(Self {
             source,
             target,
             dump: DumpOptions { lock_wait_timeout: words.lock_wait_timeout, ..DumpOptions::default() },
             jobs: words.jobs,
-            fitting: Fitting::read(words.fitting, options)?,
+            fitting: Fitting::read(words.fitting)?,
             after: After::read(words.after)?,
             clients,
             keep_failed: words.keep_failed,

@@ -51,7 +51,9 @@ impl Fitting {
     }
 
     /// Checks the words.
-    pub(super) fn read(words: FittingWords, options: RestoreOptions) -> Result<Self> {
+    pub(super) fn read(words: FittingWords) -> Result<Self> {
+        let options =
+            RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() };
         if words.owner.is_some() && options.no_owner {
             return Err(Error::usage("--owner and --no-owner contradict each other"));
         }

@@ -4,7 +4,7 @@ use super::{After, Fitting, NeonBranch, Source, server, tables};
 use crate::archive::Pattern;
 use crate::cli::RestoreWords;
 use crate::error::{Error, Result};
-use crate::postgres::{ConnInfo, RestoreOptions, clients::Search};
+use crate::postgres::{ConnInfo, clients::Search};
 
 /// `pgstow restore`.
 #[derive(Debug)]
@@ -65,14 +65,12 @@ impl Restore {
                 if words.swap { Goal::Swap { target, yes: words.yes } } else { Goal::Database(target) }
             }
         };
-        let options =
-            RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() };
         Ok(Self {
             source: Source::read(words.select, &words.store, &words.open)?,
             tables: tables(&words.tables)?,
             goal,
             jobs: words.jobs,
-            fitting: Fitting::read(words.fitting, options)?,
+            fitting: Fitting::read(words.fitting)?,
             after: After::read(words.after)?,
             clients,
             proof: ProofBy::read(&words.proof),

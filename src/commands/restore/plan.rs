@@ -70,14 +70,7 @@ impl Wishes {
     /// # Errors
     /// `Kind::Postgres` where roles or extensions are missing.
     pub async fn plan(&self, front: &Front, target: &mut Target) -> Result<(Front, Plan)> {
-        let ground = target.ground().await?;
-        let mut fit = Fit {
-            wishes: &self.fitting,
-            ground,
-            event_triggers: false,
-            made_roles: Vec::new(),
-            left_out: Vec::new(),
-        };
+        let mut fit = Fit::begin(&self.fitting, target).await?;
         let watched = front.toc.entries().iter().any(|entry| entry.desc() == Some(b"EVENT TRIGGER"));
         fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
         let front = fit.without_refused(front);
@@ -95,14 +88,7 @@ impl Wishes {
             target.keep_closed();
         }
         let of_database = front.toc.of_database(target.name().as_bytes());
-        let plan = Plan {
-            options: self.fitting.options.clone(),
-            made_roles: fit.made_roles,
-            left_out: fit.left_out,
-            ground: fit.ground,
-            of_database,
-        };
-        Ok((front, plan))
+        Ok((front, fit.decided(of_database)))
     }
 
     /// The same for a plain script, which nothing can be taken out of.
@@ -114,26 +100,13 @@ impl Wishes {
             return Err(Error::usage("a plain dump is run as it is: its roles cannot be left out or changed")
                 .hint("make them first, and leave out --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
         }
-        let ground = target.ground().await?;
+        let mut fit = Fit::begin(&self.fitting, target).await?;
         let needed = self.granted(BTreeMap::new());
-        let mut fit = Fit {
-            wishes: &self.fitting,
-            ground,
-            event_triggers: false,
-            made_roles: Vec::new(),
-            left_out: Vec::new(),
-        };
         fit.provide_roles(&needed, None, target).await?;
         if !self.after.is_empty() {
             target.keep_closed();
         }
-        Ok(Plan {
-            options: options.clone(),
-            made_roles: Vec::new(),
-            left_out: Vec::new(),
-            ground: fit.ground,
-            of_database: Vec::new(),
-        })
+        Ok(fit.decided(Vec::new()))
     }
 
     /// Adds the roles that shall be granted something.
@@ -155,7 +128,24 @@ struct Fit<'a> {
     left_out: Vec<String>,
 }
 
-impl Fit<'_> {
+impl<'a> Fit<'a> {
+    /// Looks at the server; nothing is decided yet.
+    async fn begin(wishes: &'a Fitting, target: &Target) -> Result<Self> {
+        let ground = target.ground().await?;
+        Ok(Self { wishes, ground, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
+    }
+
+    /// What was decided.
+    fn decided(self, of_database: Vec<OfDatabase>) -> Plan {
+        Plan {
+            options: self.wishes.options.clone(),
+            made_roles: self.made_roles,
+            left_out: self.left_out,
+            ground: self.ground,
+            of_database,
+        }
+    }
+
     fn provider(&self) -> Option<Provider> {
         match self.wishes.profile {
             Profile::Auto => self.ground.provider(),
