@@ -17,7 +17,7 @@
 )]
 
 use pgstow::archive::Reader;
-use pgstow::commands::watch::ArchiveWatch;
+use pgstow::stored::watch::ArchiveWatch;
 use pgstow::pipeline::keys::{Recipients, keygen};
 use pgstow::pipeline::{FRAME, Pack, pack};
 use pgstow::progress::Progress;

@@ -11,27 +11,28 @@
 //!
 //! The library exists for the program and its tests; only the command line is kept stable.
 
+pub mod answers;
 pub mod archive;
-pub mod catalogue;
+pub mod branch;
 pub mod cli;
 pub mod commands;
-pub mod download;
+pub mod dump;
 pub mod error;
-pub mod inventory;
-pub mod manifest;
-pub mod names;
+pub mod fetch;
 pub mod neon;
 pub mod numbers;
 pub mod pipeline;
 pub mod postgres;
 pub mod progress;
+pub mod proof;
+pub mod rehearsal;
 pub mod report;
+pub mod restore;
 pub mod script;
 pub mod settings;
 pub mod signal;
-pub mod signing;
 pub mod store;
-pub mod upload;
+pub mod stored;
 
 use cli::{Parsed, Verb, Words};
 use error::{Error, Kind, Result};
@@ -84,10 +85,10 @@ fn run(words: Words, report: &Report) -> Result<()> {
             Verb::Verify(words) => commands::verify::run(settings::Verify::read(words)?, report, &stop).await,
             Verb::Fetch(words) => commands::fetch::run(settings::Fetch::read(*words)?, report, &stop).await,
             Verb::Restore(words) if !words.command.is_empty() => {
-                commands::restore::feed(settings::Feed::read(*words)?, report, &stop).await
+                restore::command::feed(settings::Feed::read(*words)?, report, &stop).await
             }
             Verb::Restore(words) => {
-                commands::restore::run(settings::Restore::read(*words)?, report, &stop).await
+                restore::run::run(settings::Restore::read(*words)?, report, &stop).await
             }
             Verb::Clone(words) => commands::clone::run(settings::Clone::read(words)?, report, &stop).await,
             Verb::Swap(words) => commands::swap::run(settings::Swap::read(words)?, report, &stop).await,

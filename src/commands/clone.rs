@@ -4,14 +4,14 @@
 //! archive is whole and `pg_dump` has exited with 0: before that nothing is committed.
 
 use super::list::age;
-use super::proof::counts;
-use super::restore::plan::{Plan, Wishes};
-use super::restore::single::{BETWEEN, load};
-use super::restore::{after, jobs};
-use super::watch::ArchiveWatch;
+use crate::proof::counts;
+use crate::restore::plan::{Plan, Wishes};
+use crate::restore::load::stream::{BETWEEN, load};
+use crate::restore::{finish as after, run::jobs};
+use crate::stored::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::error::{Error, Kind, Result};
-use crate::inventory::Inventory;
+use crate::stored::inventory::Inventory;
 use crate::numbers::{count, told_rows};
 use crate::pipeline::pass_on;
 use crate::postgres::clients::Clients;

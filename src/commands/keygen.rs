@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::keys::{self, ExposeSecret};
 use crate::report::Report;
 use crate::settings::Keygen;
-use crate::signing;
+use crate::stored::signing;
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -1,8 +1,8 @@
 //! `pgstow list`: what is there.
 
-use crate::catalogue::{self, Backup};
+use crate::stored::catalogue::{self, Backup};
 use crate::error::{Error, Result};
-use crate::names::Timestamp;
+use crate::stored::names::Timestamp;
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Runs `pgstow list`.
 pub async fn run(settings: settings::List, report: &Report, stop: &Stop) -> Result<()> {
     let read = async {
-        let store = super::open(&settings.store).await?;
+        let store = crate::stored::open(&settings.store).await?;
         let found = catalogue::search(&*store, settings.name.as_ref()).await?;
         Ok(catalogue::read_all(&store, &found, settings.trusted.as_ref()).await)
     };

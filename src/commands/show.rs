@@ -1,13 +1,13 @@
 //! `pgstow show`: everything the manifest says of one backup; its tables, from the inventory.
 
 use super::list::age;
-use super::source::{Shelf, Source};
-use super::tables;
-use crate::catalogue::{Backup, Signature};
+use crate::stored::reader::{Shelf, Source};
+use crate::answers::tables;
+use crate::stored::catalogue::{Backup, Signature};
 use crate::error::{Error, Result};
-use crate::inventory::Inventory;
-use crate::manifest::Kind;
-use crate::names::{MANIFEST, Timestamp};
+use crate::stored::inventory::Inventory;
+use crate::stored::manifest::Kind;
+use crate::stored::names::{MANIFEST, Timestamp};
 use crate::numbers::count;
 use crate::report::Report;
 use crate::settings;
@@ -65,7 +65,7 @@ struct Within {
 }
 
 async fn inventory(source: &Source) -> Result<Inventory> {
-    source.inventory().await?.ok_or_else(|| super::excerpt::not_known(source))
+    source.inventory().await?.ok_or_else(|| crate::stored::excerpt::not_known(source))
 }
 
 fn text(store: &str, backup: &Backup) -> String {

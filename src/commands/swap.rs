@@ -1,7 +1,7 @@
 //! `pgstow swap`: a database takes another's place, and the other is kept; `restore --swap` ends with it.
 
 use crate::error::{Error, Result};
-use crate::names::Timestamp;
+use crate::stored::names::Timestamp;
 use crate::numbers::count;
 use crate::postgres::clients::Clients;
 use crate::postgres::swap::Found;

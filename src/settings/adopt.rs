@@ -3,7 +3,7 @@
 use super::Shipping;
 use crate::cli::AdoptWords;
 use crate::error::Result;
-use crate::names::{Name, Timestamp};
+use crate::stored::names::{Name, Timestamp};
 use std::path::PathBuf;
 
 /// `pgstow adopt`.

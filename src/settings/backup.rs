@@ -3,7 +3,7 @@
 use super::{Command, NeonSource, Shipping, name, server, variable};
 use crate::cli::BackupWords;
 use crate::error::{Error, Result};
-use crate::names::Name;
+use crate::stored::names::Name;
 use crate::postgres::{ConnInfo, DumpOptions, clients::Search};
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use super::variable;
 use crate::cli::{OpenWords, ShippingWords, TrustWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
-use crate::signing::{SigningKey, VerifyKey};
+use crate::stored::signing::{SigningKey, VerifyKey};
 use std::path::Path;
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 use super::{StoreSettings, keys, name};
 use crate::cli::ListWords;
 use crate::error::Result;
-use crate::names::Name;
-use crate::signing::VerifyKey;
+use crate::stored::names::Name;
+use crate::stored::signing::VerifyKey;
 
 /// `pgstow list`.
 #[derive(Debug)]

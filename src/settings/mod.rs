@@ -45,7 +45,7 @@ pub use verify::{HowVerified, Rehearsal, Verify, Which};
 use crate::archive::Pattern;
 use crate::cli::{self, Parsed, ServerWords, TableWords};
 use crate::error::Result;
-use crate::names::Name;
+use crate::stored::names::Name;
 use crate::postgres::{ConnInfo, clients::Search};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;

@@ -3,9 +3,9 @@
 use super::{StoreSettings, keys, name};
 use crate::cli::{OpenWords, SelectWords, StoreWords, TrustWords};
 use crate::error::Result;
-use crate::names::Name;
+use crate::stored::names::Name;
 use crate::pipeline::keys::{Identities, SecretString};
-use crate::signing::VerifyKey;
+use crate::stored::signing::VerifyKey;
 
 /// Which backup.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use super::{Encryption, StoreSettings, keys};
 use crate::cli::ShippingWords;
 use crate::error::{Error, Result};
 use crate::pipeline::keys::Recipients;
-use crate::signing::SigningKey;
+use crate::stored::signing::SigningKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use super::{ProofBy, Reading, name, search, server};
 use crate::cli::VerifyWords;
 use crate::error::{Error, Result};
-use crate::names::Name;
+use crate::stored::names::Name;
 use crate::postgres::{ConnInfo, Search};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,0 +1,3 @@
+//! What a verb answers.
+
+pub mod tables;

@@ -1,0 +1,189 @@
+//! What an inventory says, for people and programs: every table of a backup, and what changed since another.
+
+use crate::stored::inventory::{Block, Inventory, Kind, Text};
+use crate::numbers::count;
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{BinaryBytes, HumanCount};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// All that a backup holds of one table, or its large objects.
+struct Held<'a> {
+    first: &'a Block,
+    rows: Option<u64>,
+    bytes: u64,
+    digests: Vec<Option<&'a str>>,
+}
+
+impl Held<'_> {
+    /// Rows as people read them; large objects are counted as such.
+    fn count(&self) -> String {
+        match (self.rows, self.first.kind) {
+            (Some(objects), Kind::LargeObjects) => count(objects, "object"),
+            (Some(rows), _) => HumanCount(rows).to_string(),
+            (None, _) => "?".to_owned(),
+        }
+    }
+
+    /// The name as `--table` takes it.
+    fn name(&self) -> String {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || !c.is_ascii();
+        let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        let word = |name: &Text| {
+            let name: String = name.as_str().chars().map(printable).collect();
+            if name.chars().all(plain) { name } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+        };
+        match (self.first.kind, &self.first.schema) {
+            (Kind::Table, Text::Absent) => word(&self.first.table),
+            (Kind::Table, schema) => format!("{}.{}", word(schema), word(&self.first.table)),
+            _ => self.first.label(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let (schema, table) = (&self.first.schema, &self.first.table);
+        json!({ "kind": self.first.kind, "schema": schema, "table": table, "rows": self.rows, "bytes": self.bytes })
+    }
+}
+
+type Owner<'a> = (Kind, &'a Text, &'a Text);
+
+/// Large objects may lie in many blocks; to people they are one thing.
+fn held(inventory: &Inventory) -> BTreeMap<Owner<'_>, Held<'_>> {
+    let mut all: BTreeMap<Owner<'_>, Held<'_>> = BTreeMap::new();
+    for block in &inventory.blocks {
+        let count = block.rows.or(block.objects);
+        let held = all.entry(block.owner()).or_insert(Held {
+            first: block,
+            rows: Some(0),
+            bytes: 0,
+            digests: vec![],
+        });
+        held.rows = held.rows.zip(count).map(|(so_far, more)| so_far.saturating_add(more));
+        held.bytes = held.bytes.saturating_add(block.raw_bytes);
+        held.digests.push(block.sha256.as_deref());
+    }
+    all
+}
+
+fn largest_first(inventory: &Inventory) -> Vec<Held<'_>> {
+    let mut all: Vec<Held<'_>> = held(inventory).into_values().collect();
+    all.sort_by_key(|held| std::cmp::Reverse(held.bytes));
+    all
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share for people needs no more")]
+fn share(bytes: u64, of: u64) -> f64 {
+    if of == 0 { 0.0 } else { bytes as f64 / of as f64 }
+}
+
+/// Every table, largest first, as a document.
+pub fn list_json(inventory: &Inventory) -> Value {
+    let all = largest_first(inventory);
+    let sum = all.iter().map(|held| held.bytes).fold(0, u64::saturating_add);
+    let row = |held: &Held<'_>| {
+        let mut row = held.json();
+        if let Some(fields) = row.as_object_mut() {
+            fields.insert("share".into(), share(held.bytes, sum).into());
+        }
+        row
+    };
+    all.iter().map(row).collect()
+}
+
+/// Every table, largest first, as text.
+pub fn list_text(inventory: &Inventory) -> String {
+    let all = largest_first(inventory);
+    let sum = all.iter().map(|held| held.bytes).fold(0, u64::saturating_add);
+    let mut table = empty(&["TABLE", "ROWS", "BYTES", "SHARE"]);
+    for held in &all {
+        table.add_row([
+            held.name(),
+            held.count(),
+            BinaryBytes(held.bytes).to_string(),
+            format!("{:.1} %", share(held.bytes, sum) * 100.0),
+        ]);
+    }
+    right(table, &[1, 2, 3]).to_string()
+}
+
+/// What one table was and is.
+struct Change<'a> {
+    before: Option<Held<'a>>,
+    after: Option<Held<'a>>,
+}
+
+impl Change<'_> {
+    fn what(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "appeared",
+            (_, None) => "vanished",
+            (Some(before), Some(after)) if before.rows != after.rows => "rows",
+            _ => "content",
+        }
+    }
+}
+
+/// The tables that are not the same in both.
+fn changes<'a>(before: &'a Inventory, after: &'a Inventory) -> Vec<Change<'a>> {
+    let mut before = held(before);
+    let now = held(after).into_iter().map(|(key, after)| (before.remove(&key), after)).collect::<Vec<_>>();
+    let gone = before.into_values().map(|held| Change { before: Some(held), after: None });
+    let mut changes: Vec<Change<'a>> = now
+        .into_iter()
+        .filter(|(before, after)| before.as_ref().is_none_or(|before| before.digests != after.digests))
+        .map(|(before, after)| Change { before, after: Some(after) })
+        .chain(gone)
+        .collect();
+    let bytes = |held: &Option<Held<'_>>| held.as_ref().map_or(0, |held| held.bytes);
+    changes.sort_by_key(|change| std::cmp::Reverse(bytes(&change.before).abs_diff(bytes(&change.after))));
+    changes
+}
+
+/// What changed from one backup to a later one, as a document.
+pub fn diff_json(before: &Inventory, after: &Inventory) -> Value {
+    let side = |held: &Option<Held<'_>>| held.as_ref().map(Held::json);
+    let row = |change: &Change<'_>| json!({ "change": change.what(), "before": side(&change.before), "after": side(&change.after) });
+    changes(before, after).iter().map(row).collect()
+}
+
+/// What changed from one backup to a later one, as text.
+pub fn diff_text(before: &Inventory, after: &Inventory) -> String {
+    let changes = changes(before, after);
+    if changes.is_empty() {
+        return "every table holds the same rows in both".to_owned();
+    }
+    let mut table = empty(&["TABLE", "ROWS BEFORE", "ROWS", "BYTES BEFORE", "BYTES", "CHANGE"]);
+    for change in &changes {
+        let Some(named) = change.after.as_ref().or(change.before.as_ref()) else { continue };
+        let rows = |held: &Option<Held<'_>>| held.as_ref().map(Held::count).unwrap_or_default();
+        let bytes = |held: &Option<Held<'_>>| {
+            held.as_ref().map(|held| BinaryBytes(held.bytes).to_string()).unwrap_or_default()
+        };
+        table.add_row([
+            named.name(),
+            rows(&change.before),
+            rows(&change.after),
+            bytes(&change.before),
+            bytes(&change.after),
+            change.what().to_owned(),
+        ]);
+    }
+    right(table, &[1, 2, 3, 4]).to_string()
+}
+
+fn empty(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(header);
+    table
+}
+
+fn right(mut table: Table, columns: &[usize]) -> Table {
+    for column in columns {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}

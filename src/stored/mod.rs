@@ -1,0 +1,27 @@
+//! A backup in a store: what is written about it, how it is found, sent, received and opened.
+//!
+//! Never sees a database or Neon.
+
+pub mod catalogue;
+pub mod compare;
+pub mod download;
+pub mod excerpt;
+pub mod inventory;
+pub mod manifest;
+pub mod names;
+pub mod ranges;
+pub mod reader;
+pub mod signing;
+pub mod upload;
+pub mod watch;
+pub mod writer;
+
+use crate::error::Result;
+use crate::settings::StoreSettings;
+use crate::store::{self, Store};
+use std::sync::Arc;
+
+/// Opens the store that the settings name.
+pub async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
+    Ok(store::open(&settings.url, settings.options.clone()).await?)
+}
