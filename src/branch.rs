@@ -4,9 +4,8 @@ use crate::error::{Error, Kind, Result};
 use crate::stored::names::Timestamp;
 use crate::neon::{Database, Neon, OwnBranch, Uri};
 use crate::postgres::ConnInfo;
-use crate::report::Report;
-use crate::settings::{NeonProject, NeonSource};
-use crate::signal::Stop;
+use crate::neon::ApiKey;
+use crate::run::Run;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -17,8 +16,49 @@ const LAST_WAIT: Duration = Duration::from_secs(60);
 /// Neon deletes a branch after so long, should this run be killed.
 const LONGEST_RUN: Duration = Duration::from_secs(3 * 24 * 3600);
 
+/// A project, and how to reach it.
+#[derive(Debug, Clone)]
+pub struct NeonProject {
+    /// The project's id.
+    pub id: String,
+    /// The API's address.
+    pub api: String,
+    /// The key to it.
+    pub key: ApiKey,
+    /// How long operations are waited for.
+    pub patience: Duration,
+    /// The database, where one was named.
+    pub database: Option<String>,
+    /// The role, where one was named.
+    pub role: Option<String>,
+}
+
+/// The database to back up.
+#[derive(Debug, Clone)]
+pub struct NeonSource {
+    /// Where it is.
+    pub project: NeonProject,
+    /// Whether the dump comes from a branch made for it.
+    pub via_branch: bool,
+}
+
+/// The branch to restore into.
+#[derive(Debug)]
+pub struct NeonBranch {
+    /// Where it is made.
+    pub project: NeonProject,
+    /// Id or name of the branch it is made from; the default branch otherwise.
+    pub parent: Option<String>,
+    /// Its name, where the user gave one.
+    pub name: Option<String>,
+    /// How long it lives, where it ends by itself.
+    pub expires: Option<Duration>,
+    /// Whether its connection is printed with the password.
+    pub show_password: bool,
+}
+
 /// The branch that is wanted.
-pub struct Lent {
+pub struct TemporaryBranch {
     /// Its name, where the user gave one.
     pub name: Option<String>,
     /// How its name begins otherwise.
@@ -29,7 +69,7 @@ pub struct Lent {
     pub expires: Option<Duration>,
 }
 
-impl Lent {
+impl TemporaryBranch {
     /// When Neon shall delete it, RFC 3339.
     fn expires_at(&self) -> String {
         let life = self.expires.unwrap_or(LONGEST_RUN);
@@ -40,39 +80,38 @@ impl Lent {
 /// Makes the branch. Neon deletes it in the end, unless [`keep`] is called.
 pub async fn lend(
     project: &NeonProject,
-    lent: &Lent,
-    report: &Report,
-    stop: &Stop,
+    lent: &TemporaryBranch,
+    run: &Run,
 ) -> Result<(Neon, OwnBranch)> {
     let opening = Neon::open(&project.api, project.key.clone(), &project.id, project.patience);
-    let neon = stop.or(opening).await?;
+    let neon = run.or(opening).await?;
     let parent = match &lent.parent {
         None => None,
-        Some(parent) => Some(stop.or(neon.branch(parent)).await?.ok_or_else(|| {
+        Some(parent) => Some(run.or(neon.branch(parent)).await?.ok_or_else(|| {
             Error::postgres(format!("the project {} has no branch {parent}", project.id))
                 .hint("--neon-parent takes a branch's id or name")
         })?),
     };
     let name = lent.name.clone().unwrap_or_else(|| format!("{}-{}", lent.label, moment()));
-    if stop.or(neon.branch(&name)).await?.is_some() {
+    if run.or(neon.branch(&name)).await?.is_some() {
         return Err(Error::target_exists(format!("the project {} has a branch {name} already", project.id))
             .hint("give the new one another name with --neon-branch"));
     }
-    report.say(format!("creating the branch {name} on Neon"));
+    run.say(format!("creating the branch {name} on Neon"));
     let parent = parent.as_ref().map(|parent| parent.id.as_str());
-    let mut own = create(&neon, &name, parent, Some(&lent.expires_at()), report, stop).await;
+    let mut own = create(&neon, &name, parent, Some(&lent.expires_at()), run).await;
     // Not every account may let its branches expire.
     if let (Err(error), None) = (&own, lent.expires)
         && error.message().contains("expir")
     {
         tracing::debug!("{error}; creating a branch that does not expire");
-        own = create(&neon, &name, parent, None, report, stop).await;
+        own = create(&neon, &name, parent, None, run).await;
     }
     let own = own?;
-    report.say(format!("created the branch {} ({})", own.branch.name, own.branch.id));
-    let tell = |said: &str| report.say(said);
-    if let Err(first) = stop.or(neon.ready(&own, &tell)).await {
-        give_back(&neon, &own, report).await;
+    run.say(format!("created the branch {} ({})", own.branch.name, own.branch.id));
+    let tell = |said: &str| run.say(said);
+    if let Err(first) = run.or(neon.ready(&own, &tell)).await {
+        give_back(&neon, &own, run).await;
         return Err(first);
     }
     Ok((neon, own))
@@ -85,14 +124,13 @@ async fn create(
     name: &str,
     parent: Option<&str>,
     expires_at: Option<&str>,
-    report: &Report,
-    stop: &Stop,
+    run: &Run,
 ) -> Result<OwnBranch> {
     let mut creating = pin!(neon.create_branch(name, parent, expires_at));
-    let created = stop.or(creating.as_mut()).await;
+    let created = run.or(creating.as_mut()).await;
     if let Err(Kind::Interrupted | Kind::Terminated) = created.as_ref().map_err(Error::kind) {
         match tokio::time::timeout(LAST_WAIT, creating).await {
-            Ok(Ok(own)) => give_back(neon, &own, report).await,
+            Ok(Ok(own)) => give_back(neon, &own, run).await,
             Ok(Err(_)) => {}
             Err(_) => tracing::warn!("Neon may still make the branch {name}; look for it, and delete it"),
         }
@@ -112,11 +150,11 @@ pub async fn keep(neon: &Neon, own: &mut OwnBranch) {
 }
 
 /// Deletes the branch; a failure is said, with what to do about it.
-pub async fn give_back(neon: &Neon, own: &OwnBranch, report: &Report) {
+pub async fn give_back(neon: &Neon, own: &OwnBranch, run: &Run) {
     let late = || Error::postgres(format!("Neon did not delete the branch {} in time", own.branch.id));
     let deleted = tokio::time::timeout(LAST_WAIT, neon.delete_branch(own)).await;
     match deleted.unwrap_or_else(|_| Err(late())) {
-        Ok(()) => report.say(format!("deleted the branch {} ({})", own.branch.name, own.branch.id)),
+        Ok(()) => run.say(format!("deleted the branch {} ({})", own.branch.name, own.branch.id)),
         Err(error) => {
             let advice = error.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
             tracing::warn!("{error}{advice}");
@@ -133,33 +171,33 @@ pub struct DumpSource {
 
 impl DumpSource {
     /// Gives back what was made for it.
-    pub async fn close(self, report: &Report) {
+    pub async fn close(self, run: &Run) {
         if let Some((neon, own)) = self.lent {
-            give_back(&neon, &own, report).await;
+            give_back(&neon, &own, run).await;
         }
     }
 }
 
 /// Finds the project's database; with `via_branch`, in a branch made to be dumped.
-pub async fn source(settings: &NeonSource, report: &Report, stop: &Stop) -> Result<DumpSource> {
+pub async fn source(settings: &NeonSource, run: &Run) -> Result<DumpSource> {
     let project = &settings.project;
     let opening = Neon::open(&project.api, project.key.clone(), &project.id, project.patience);
-    let neon = stop.or(opening).await?;
-    let default = stop.or(neon.default_branch()).await?;
-    let found = choose(stop.or(neon.databases(&default.id)).await?, project.database.as_deref())?;
+    let neon = run.or(opening).await?;
+    let default = run.or(neon.default_branch()).await?;
+    let found = choose(run.or(neon.databases(&default.id)).await?, project.database.as_deref())?;
     let role = project.role.as_deref().unwrap_or(&found.owner_name);
     if !settings.via_branch {
-        let uri = stop.or(neon.uri(&default.id, &found.name, role, false)).await?;
+        let uri = run.or(neon.uri(&default.id, &found.name, role, false)).await?;
         return Ok(DumpSource { conn: conn(&uri)?, lent: None });
     }
     let wanted =
-        Lent { name: None, label: format!("backup-{}", found.name), parent: Some(default.id), expires: None };
-    let (neon, own) = lend(project, &wanted, report, stop).await?;
-    let uri = stop.or(neon.uri(&own.branch.id, &found.name, role, false)).await;
+        TemporaryBranch { name: None, label: format!("backup-{}", found.name), parent: Some(default.id), expires: None };
+    let (neon, own) = lend(project, &wanted, run).await?;
+    let uri = run.or(neon.uri(&own.branch.id, &found.name, role, false)).await;
     match uri.and_then(|uri| conn(&uri)) {
         Ok(conn) => Ok(DumpSource { conn, lent: Some((neon, own)) }),
         Err(first) => {
-            give_back(&neon, &own, report).await;
+            give_back(&neon, &own, run).await;
             Err(first)
         }
     }

@@ -1,6 +1,6 @@
 //! What an inventory says, for people and programs: every table of a backup, and what changed since another.
 
-use crate::stored::inventory::{Block, Inventory, Kind, Text};
+use crate::stored::inventory::{Block, Inventory, BlockKind, Text};
 use crate::numbers::count;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
@@ -19,7 +19,7 @@ impl Held<'_> {
     /// Rows as people read them; large objects are counted as such.
     fn count(&self) -> String {
         match (self.rows, self.first.kind) {
-            (Some(objects), Kind::LargeObjects) => count(objects, "object"),
+            (Some(objects), BlockKind::LargeObjects) => count(objects, "object"),
             (Some(rows), _) => HumanCount(rows).to_string(),
             (None, _) => "?".to_owned(),
         }
@@ -34,8 +34,8 @@ impl Held<'_> {
             if name.chars().all(plain) { name } else { format!("\"{}\"", name.replace('"', "\"\"")) }
         };
         match (self.first.kind, &self.first.schema) {
-            (Kind::Table, Text::Absent) => word(&self.first.table),
-            (Kind::Table, schema) => format!("{}.{}", word(schema), word(&self.first.table)),
+            (BlockKind::Table, Text::Absent) => word(&self.first.table),
+            (BlockKind::Table, schema) => format!("{}.{}", word(schema), word(&self.first.table)),
             _ => self.first.label(),
         }
     }
@@ -46,7 +46,7 @@ impl Held<'_> {
     }
 }
 
-type Owner<'a> = (Kind, &'a Text, &'a Text);
+type Owner<'a> = (BlockKind, &'a Text, &'a Text);
 
 /// Large objects may lie in many blocks; to people they are one thing.
 fn held(inventory: &Inventory) -> BTreeMap<Owner<'_>, Held<'_>> {

@@ -12,7 +12,7 @@ use crate::dump::database::{self, Roles};
 use crate::dump::{command as stream, every};
 use indicatif::BinaryBytes;
 use serde_json::{Value, json};
-use crate::stored::writer::Delivered;
+use crate::stored::writer::StoredBackup;
 
 /// Runs `pgstow backup`.
 pub async fn run(settings: settings::Backup, report: &Report, stop: &Stop) -> Result<()> {
@@ -32,7 +32,7 @@ async fn one(
     shipping: &settings::Shipping,
     report: &Report,
     stop: &Stop,
-) -> Result<Delivered> {
+) -> Result<StoredBackup> {
     let roles = Roles::new();
     let Some(neon) = &database.neon else {
         return database::back_up(database, shipping, &roles, report, stop).await;
@@ -45,7 +45,7 @@ async fn one(
 }
 
 /// Says what was stored.
-pub(super) fn say_done(report: &Report, Delivered { manifest, read_back }: &Delivered) {
+pub(super) fn say_done(report: &Report, StoredBackup { manifest, read_back }: &StoredBackup) {
     let plain = manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default();
     let counted = manifest
         .totals
@@ -66,7 +66,7 @@ pub(super) fn say_done(report: &Report, Delivered { manifest, read_back }: &Deli
 }
 
 /// What programs are told.
-pub(super) fn document(Delivered { manifest, read_back }: &Delivered) -> Value {
+pub(super) fn document(StoredBackup { manifest, read_back }: &StoredBackup) -> Value {
     json!({
         "id": manifest.id,
         "name": manifest.name,

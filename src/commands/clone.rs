@@ -5,7 +5,7 @@
 
 use super::list::age;
 use crate::proof::counts;
-use crate::restore::plan::{Plan, Wishes};
+use crate::restore::plan::{Plan, RestoreRequest};
 use crate::restore::load::stream::{BETWEEN, load};
 use crate::restore::{finish as after, run::jobs};
 use crate::stored::watch::ArchiveWatch;
@@ -32,14 +32,14 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
     let started = Instant::now();
     let clients = stop.or(Clients::find(&settings.clients)).await?;
     let (server, mut target) = stop.or(check(&settings, &clients)).await?;
-    let wishes = stop.or(wishes(&settings, &clients, &server)).await?;
+    let request = stop.or(request(&settings, &clients, &server)).await?;
     let (from, to) = (server.database.clone(), target.name().to_owned());
     let progress =
         Progress { expected: Some(server.size_bytes), direction: Direction::Across, ..Progress::default() };
     report.say(format!("cloning {from} ({}) into {to}", BinaryBytes(server.size_bytes)));
 
     let following = report.follow(&progress);
-    let copied = stop.or(copy(&settings, &wishes, &clients, &server, &mut target, &progress)).await;
+    let copied = stop.or(copy(&settings, &request, &clients, &server, &mut target, &progress)).await;
     drop(following);
     let (contents, plan) = match copied {
         Ok(copied) => copied,
@@ -59,7 +59,7 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
     let proof = match stop.or(proving).await {
         Ok(proof) => proof,
         // With more to be done in it, it is for nobody yet.
-        Err(first) if !wishes.after.is_empty() => {
+        Err(first) if !request.after.is_empty() => {
             settle(&mut target, false).await;
             return Err(first);
         }
@@ -79,14 +79,14 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
             age(took)
         ));
         report.say(format!("proven: {}, in {to}", proof.said()));
-        let finishing = after::finish(&wishes.after, &plan, &target, &clients, report);
+        let finishing = after::finish(&request.after, &plan, &target, &clients, report);
         if let Err(first) = stop.or(finishing).await {
             settle(&mut target, settings.keep_failed).await;
             return Err(first);
         }
     }
     let document = json!({
-        "source": from, "database": to, "owner": wishes.fitting.owner, "tables": tables,
+        "source": from, "database": to, "owner": request.fitting.owner, "tables": tables,
         "rows": rows, "plain_bytes": inventory.archive.bytes, "duration_s": took.as_secs_f64(),
         "proof": proof, "made_roles": plan.made_roles, "left_out": plan.left_out,
     });
@@ -116,7 +116,7 @@ async fn check(settings: &settings::Clone, clients: &Clients) -> Result<(Server,
 }
 
 /// What is wished of the copy, with what the source knows of its roles where that is needed.
-async fn wishes(settings: &settings::Clone, clients: &Clients, server: &Server) -> Result<Wishes> {
+async fn request(settings: &settings::Clone, clients: &Clients, server: &Server) -> Result<RestoreRequest> {
     let settings::Clone { fitting, after, source, .. } = settings;
     fitting.options.check()?;
     let known = if fitting.roles == Roles::Restore {
@@ -125,13 +125,13 @@ async fn wishes(settings: &settings::Clone, clients: &Clients, server: &Server) 
     } else {
         None
     };
-    Ok(Wishes { fitting: fitting.clone(), known, after: after.clone() })
+    Ok(RestoreRequest { fitting: fitting.clone(), known, after: after.clone() })
 }
 
 /// Runs `pg_dump` and `pg_restore` side by side until both are done.
 async fn copy(
     settings: &settings::Clone,
-    wishes: &Wishes,
+    request: &RestoreRequest,
     clients: &Clients,
     server: &Server,
     target: &mut Target,
@@ -140,7 +140,7 @@ async fn copy(
     let (near, far) = tokio::io::duplex(BETWEEN);
     let pg_dump = dump(clients.for_dump(server.version())?, &settings.source, &settings.dump)?;
     let jobs = jobs(settings.jobs, server.size_bytes);
-    tokio::try_join!(hand_on(pg_dump, near, progress), load(far, clients, target, wishes, jobs))
+    tokio::try_join!(hand_on(pg_dump, near, progress), load(far, clients, target, request, jobs))
 }
 
 /// Hands the dump on, its last bytes and its end only when it is known to be whole.

@@ -3,7 +3,7 @@
 
 
 use crate::stored::excerpt;
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use crate::archive::{Contents, Front};
 use crate::error::{Error, Kind, Result};
 use crate::stored::manifest;
@@ -37,8 +37,8 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
     }
     output.iter().chain(&list).try_for_each(|file| file.free_to_write(force))?;
 
-    let mut source = stop.or(Source::find(source)).await?;
-    if globals || source.kind() != manifest::Kind::Postgres {
+    let mut source = stop.or(BackupReader::find(source)).await?;
+    if globals || source.kind() != manifest::BackupKind::Postgres {
         let what = if globals { "the roles" } else { source.kind().noun() };
         let (FetchFormat::Archive, true, None, Some(output)) = (format, tables.is_empty(), &list, &output)
         else {
@@ -107,7 +107,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
     )
 }
 
-async fn write(source: &Source, format: FetchFormat, to: &Writing, search: &Search) -> Result<Contents> {
+async fn write(source: &BackupReader, format: FetchFormat, to: &Writing, search: &Search) -> Result<Contents> {
     match format {
         FetchFormat::Archive => source.stream(&mut to.sink()?).await,
         FetchFormat::Sql => write_sql(source, to, search).await,
@@ -117,7 +117,7 @@ async fn write(source: &Source, format: FetchFormat, to: &Writing, search: &Sear
 }
 
 /// Lets `pg_restore` write the SQL straight to where it is wanted.
-async fn write_sql(source: &Source, to: &Writing, search: &Search) -> Result<Contents> {
+async fn write_sql(source: &BackupReader, to: &Writing, search: &Search) -> Result<Contents> {
     let clients = Clients::find(search).await?;
     let dumped_by = source.backup.manifest.postgres.as_ref();
     let dumped_by = dumped_by.and_then(|postgres| Version::parse(&postgres.pg_dump_version));

@@ -1,12 +1,13 @@
 //! `pgstow show`: everything the manifest says of one backup; its tables, from the inventory.
 
 use super::list::age;
-use crate::stored::reader::{Shelf, Source};
+use crate::stored::opened::OpenStore;
+use crate::stored::reader::BackupReader;
 use crate::answers::tables;
 use crate::stored::catalogue::{Backup, Signature};
 use crate::error::{Error, Result};
 use crate::stored::inventory::Inventory;
-use crate::stored::manifest::Kind;
+use crate::stored::manifest::BackupKind;
 use crate::stored::names::{MANIFEST, Timestamp};
 use crate::numbers::count;
 use crate::report::Report;
@@ -18,7 +19,7 @@ use indicatif::BinaryBytes;
 pub async fn run(settings: settings::Show, report: &Report, stop: &Stop) -> Result<()> {
     let read = async {
         let settings::Source { select, reading } = settings.source;
-        let shelf = Shelf::open(reading).await?;
+        let shelf = OpenStore::open(reading).await?;
         let source = shelf.find(select.name.as_ref(), &select.id).await?;
         let mut within = Within::default();
         if settings.tables || settings.diff.is_some() {
@@ -64,7 +65,7 @@ struct Within {
     earlier: Option<Inventory>,
 }
 
-async fn inventory(source: &Source) -> Result<Inventory> {
+async fn inventory(source: &BackupReader) -> Result<Inventory> {
     source.inventory().await?.ok_or_else(|| crate::stored::excerpt::not_known(source))
 }
 
@@ -91,7 +92,7 @@ fn text(store: &str, backup: &Backup) -> String {
         let part = if manifest.partial { "a part of the database: " } else { "" };
         line("holds", format!("{part}{}, {}", count(totals.tables, "table"), count(totals.rows, "row")));
     }
-    if manifest.kind != Kind::Stream {
+    if manifest.kind != BackupKind::Stream {
         line("roles", manifest.globals.to_string());
     }
     for object in &manifest.objects {

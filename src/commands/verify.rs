@@ -3,7 +3,8 @@
 
 
 use super::list::age;
-use crate::stored::reader::{Shelf, Source};
+use crate::stored::opened::OpenStore;
+use crate::stored::reader::BackupReader;
 use crate::stored::catalogue::{self, Found};
 use crate::error::{Error, Kind, Result};
 use crate::stored::inventory::Inventory;
@@ -28,7 +29,7 @@ type Facts = Map<String, Value>;
 pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Result<()> {
     let settings::Verify { which, name, reading, how } = settings;
     let choosing = async {
-        let shelf = Shelf::open(reading).await?;
+        let shelf = OpenStore::open(reading).await?;
         let chosen = choose(&shelf, &which, name.as_ref()).await?;
         Ok((shelf, chosen))
     };
@@ -84,7 +85,7 @@ fn conclude(mut failures: Vec<Error>, of: usize) -> Result<()> {
     }
 }
 
-async fn choose(shelf: &Shelf, which: &Which, name: Option<&Name>) -> Result<Vec<Found>> {
+async fn choose(shelf: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Found>> {
     let (newest_per_name, older_than) = match which {
         Which::One(id) => return Ok(vec![catalogue::find(shelf.store(), name, id).await?]),
         Which::Many { newest_per_name, older_than } => (*newest_per_name, *older_than),
@@ -109,7 +110,7 @@ async fn choose(shelf: &Shelf, which: &Which, name: Option<&Name>) -> Result<Vec
 
 /// Verifies one backup: says what was proven, and puts into `facts` whatever was found out.
 async fn verify(
-    shelf: &Shelf,
+    shelf: &OpenStore,
     found: &Found,
     how: &HowVerified,
     alone: bool,
@@ -138,12 +139,12 @@ async fn verify(
     }
 
     let restores = matches!(how, HowVerified::Restore(_));
-    if restores && alone && source.kind() == manifest::Kind::Stream {
+    if restores && alone && source.kind() == manifest::BackupKind::Stream {
         return Err(Error::usage(format!("{} is a stream, and no database to be restored", source.place()))
             .hint("without --restore all of it is read and compared with its digests"));
     }
     stop.or(source.globals()).await?;
-    if source.kind() == manifest::Kind::Stream || source.kind() == manifest::Kind::Sql && !restores {
+    if source.kind() == manifest::BackupKind::Stream || source.kind() == manifest::BackupKind::Sql && !restores {
         if restores {
             tracing::warn!("{} is a stream: it is read, and not restored", source.place());
         }
@@ -183,7 +184,7 @@ async fn verify(
 
 /// Compares what the dump was found to hold with what was written about it.
 fn agree(
-    source: &Source,
+    source: &BackupReader,
     (tables, rows): (u64, Option<u64>),
     mut differences: Vec<String>,
     facts: &mut Facts,
@@ -198,7 +199,7 @@ fn agree(
 }
 
 /// Tells what differs between the inventory and the dump.
-fn refuse(source: &Source, differences: &[String]) -> Result<()> {
+fn refuse(source: &BackupReader, differences: &[String]) -> Result<()> {
     if differences.is_empty() {
         return Ok(());
     }

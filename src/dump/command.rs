@@ -1,14 +1,13 @@
 //! A stream: the output of a command that exits with 0, or what comes on stdin. It needs no PostgreSQL.
 
-use crate::stored::writer::{Beside, Content, Delivered, Shipment};
+use super::request::Producer;
+use crate::stored::writer::{WriteOptions, SideObjects, Content, StoredBackup, BackupWriter};
 use crate::error::{Error, Result};
 use crate::stored::manifest;
 use crate::stored::names::{Name, Timestamp};
 use crate::pipeline::FrameSpan;
 use crate::postgres::Program;
-use crate::report::Report;
-use crate::settings::{Producer, Shipping};
-use crate::signal::Stop;
+use crate::run::Run;
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 
@@ -16,35 +15,34 @@ use std::sync::atomic::Ordering;
 pub async fn back_up(
     name: &Name,
     producer: &Producer,
-    shipping: &Shipping,
-    report: &Report,
-    stop: &Stop,
-) -> Result<Delivered> {
-    let store = stop.or(crate::stored::open(&shipping.store)).await?;
+    writing: &WriteOptions,
+    run: &Run,
+) -> Result<StoredBackup> {
+    let store = run.or(writing.location.open()).await?;
     let started_at = Timestamp::now();
-    let content = Content { kind: manifest::Kind::Stream, postgres: None, expected: None, started_at };
-    let shipment = Shipment::prepare(shipping, store, name.clone(), content)?;
-    let came = || shipment.progress.plain.load(Ordering::Relaxed);
+    let content = Content { kind: manifest::BackupKind::Stream, postgres: None, expected: None, started_at };
+    let writer = BackupWriter::prepare(writing, store, name.clone(), content)?;
+    let came = || writer.progress.plain.load(Ordering::Relaxed);
 
     match producer {
         Producer::Command(command) => {
             let program = Program::new(&command.program).args(&command.arguments).of_the_user();
             let called = program.name();
-            report.say(format!("backing up the output of {called} as {}", shipment.place));
+            run.say(format!("backing up the output of {called} as {}", writer.place));
             let judge = async |(), _: &[FrameSpan]| {
                 // It exited with 0, or its reader would have failed.
                 if came() == 0 {
                     tracing::warn!("{called} printed nothing: the backup is empty");
                 }
-                Ok(Beside::default())
+                Ok(SideObjects::default())
             };
-            shipment.deliver(program.read()?, (), judge, report, stop).await
+            writer.deliver(program.read()?, (), judge, run).await
         }
         Producer::Stdin if std::io::stdin().is_terminal() => {
             Err(Error::usage("there is nobody on stdin but a terminal").hint("pipe a stream into pgstow"))
         }
         Producer::Stdin => {
-            report.say(format!("backing up stdin as {}", shipment.place));
+            run.say(format!("backing up stdin as {}", writer.place));
             let judge = async |(), _: &[FrameSpan]| {
                 if came() == 0 {
                     return Err(Error::verify("nothing came on stdin")
@@ -53,9 +51,9 @@ pub async fn back_up(
                 tracing::warn!(
                     "whether the producer of stdin ended well cannot be known; `-- COMMAND` instead of --stdin tells"
                 );
-                Ok(Beside::default())
+                Ok(SideObjects::default())
             };
-            shipment.deliver(tokio::io::stdin(), (), judge, report, stop).await
+            writer.deliver(tokio::io::stdin(), (), judge, run).await
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::stored::compare::Before;
 use crate::stored::watch::ArchiveWatch;
-use crate::stored::writer::{Beside, Content, Delivered, Shipment, enough_space};
+use super::request::DumpRequest;
+use crate::stored::writer::{WriteOptions, SideObjects, Content, StoredBackup, BackupWriter, enough_space};
 use crate::error::{Error, Kind, Result};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals};
@@ -13,9 +14,7 @@ use crate::postgres::dump::dump;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
 use crate::postgres::{Client, Psql, Server};
-use crate::report::Report;
-use crate::settings::{self, Shipping};
-use crate::signal::Stop;
+use crate::run::Run;
 use crate::store::Store;
 use indicatif::BinaryBytes;
 use std::sync::Arc;
@@ -26,42 +25,41 @@ pub type Roles = OnceCell<(Globals, Option<Vec<u8>>)>;
 
 /// Backs one database up. The `roles` of its server are read once, however many databases it has.
 pub async fn back_up(
-    database: &settings::Database,
-    shipping: &Shipping,
+    database: &DumpRequest,
+    writing: &WriteOptions,
     roles: &Roles,
-    report: &Report,
-    stop: &Stop,
-) -> Result<Delivered> {
-    let run = stop.or(Run::prepare(database, shipping)).await?;
-    report.say(format!(
+    run: &Run,
+) -> Result<StoredBackup> {
+    let dumping = run.or(Dump::prepare(database, writing)).await?;
+    run.say(format!(
         "backing up {} (PostgreSQL {}, {}) as {}",
-        run.server.database,
-        run.server.version_text,
-        BinaryBytes(run.server.size_bytes),
-        run.shipment.place
+        dumping.server.database,
+        dumping.server.version_text,
+        BinaryBytes(dumping.server.size_bytes),
+        dumping.writer.place
     ));
-    if database.connection.database().is_none() && run.server.database == run.server.user {
-        report.say(format!("no database was named: libpq takes the user's name, {}", run.server.user));
+    if database.connection.database().is_none() && dumping.server.database == dumping.server.user {
+        run.say(format!("no database was named: libpq takes the user's name, {}", dumping.server.user));
     }
-    let pg_dump = dump(&run.client, &database.connection, &database.dump)?;
-    let watch = ArchiveWatch::with_digests(run.shipment.progress.clone());
-    let judge = async |watch, frames: &[FrameSpan]| run.judge(watch, frames, roles).await;
-    run.shipment.deliver(pg_dump, watch, judge, report, stop).await
+    let pg_dump = dump(&dumping.client, &database.connection, &database.dump)?;
+    let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
+    let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
+    dumping.writer.deliver(pg_dump, watch, judge, run).await
 }
 
 /// One run, with everything decided before the first byte moves.
-struct Run<'a> {
-    settings: &'a settings::Database,
+struct Dump<'a> {
+    settings: &'a DumpRequest,
     client: Client,
     server: Server,
     before: Option<Before>,
-    shipment: Shipment<'a>,
+    writer: BackupWriter<'a>,
     /// Held until the backup exists, or will not.
     _lock: Option<Lock>,
 }
 
-impl<'a> Run<'a> {
-    async fn prepare(settings: &'a settings::Database, shipping: &'a Shipping) -> Result<Self> {
+impl<'a> Dump<'a> {
+    async fn prepare(settings: &'a DumpRequest, writing: &'a WriteOptions) -> Result<Self> {
         settings.dump.check()?;
         let clients = Clients::find(&settings.clients).await?;
         let psql = Psql::new(clients.newest()?, &settings.connection);
@@ -71,7 +69,7 @@ impl<'a> Run<'a> {
         }
         server.check_dump(settings.dump.is_filtered())?;
         let client = clients.for_dump(server.version())?.clone();
-        let store = crate::stored::open(&shipping.store).await?;
+        let store = writing.location.open().await?;
         let name = match &settings.name {
             Some(name) => name.clone(),
             None => Name::of_database(&server.database)?,
@@ -82,7 +80,7 @@ impl<'a> Run<'a> {
             false => Some(Lock::take(&psql, &store.display_url(), name.as_str(), settings.wait).await?),
         };
         let content = Content {
-            kind: manifest::Kind::Postgres,
+            kind: manifest::BackupKind::Postgres,
             postgres: Some(manifest::Postgres {
                 server_version: server.version_text.clone(),
                 pg_dump_version: client.version.to_string(),
@@ -91,23 +89,23 @@ impl<'a> Run<'a> {
             expected: Some(server.size_bytes),
             started_at: Timestamp::now(),
         };
-        let shipment = Shipment::prepare(shipping, Arc::clone(&store), name, content)?;
-        let before = before(settings, &store, &shipment.place.name).await?;
-        if shipping.check_space {
+        let writer = BackupWriter::prepare(writing, Arc::clone(&store), name, content)?;
+        let before = before(settings, &store, &writer.place.name).await?;
+        if writing.check_space {
             // The last backup is the best guess; without one, a fifth of the database is what dumps of
             // ordinary data come to.
             let expected = before.as_ref().map_or(server.size_bytes / 5, |before| before.stored_bytes);
             enough_space(&*store, expected).await?;
         }
-        Ok(Self { settings, client, server, before, shipment, _lock: lock })
+        Ok(Self { settings, client, server, before, writer, _lock: lock })
     }
 
     /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.
-    async fn judge(&self, watch: ArchiveWatch, frames: &[FrameSpan], roles: &Roles) -> Result<Beside> {
+    async fn judge(&self, watch: ArchiveWatch, frames: &[FrameSpan], roles: &Roles) -> Result<SideObjects> {
         let inventory = Inventory::new(watch.finish()?, frames);
         self.compare_with_last(&inventory)?;
         let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
-        Ok(Beside {
+        Ok(SideObjects {
             totals: inventory.totals(),
             inventory: Some(inventory),
             globals,
@@ -152,7 +150,7 @@ impl<'a> Run<'a> {
 
 /// What the last backup held, where there is one that can be read.
 async fn before(
-    settings: &settings::Database,
+    settings: &DumpRequest,
     store: &Arc<dyn Store>,
     name: &Name,
 ) -> Result<Option<Before>> {

@@ -1,80 +1,85 @@
 //! Every database of a server, one backup each; one that fails does not keep the others from being made.
 
 use super::database::{self, Roles};
-use crate::commands::backup::{document, say_done};
-use crate::error::{Error, Kind, Result};
-use crate::stored::names::Name;
+use super::request::DumpRequest;
+use crate::error::{Error, Result};
+use crate::failures::Failures;
 use crate::postgres::Psql;
 use crate::postgres::clients::Clients;
 use crate::postgres::databases::databases;
-use crate::report::Report;
-use crate::settings::{Database, Shipping};
-use crate::signal::Stop;
-use serde_json::json;
+use crate::run::Run;
+use crate::stored::names::Name;
+use crate::stored::writer::{StoredBackup, WriteOptions};
 
-/// Backs every database up, but for those that a pattern excludes.
+/// How the backups of a server's databases went.
+pub struct EveryDatabase {
+    /// Each database, and its backup or what went wrong.
+    pub databases: Vec<(String, Result<StoredBackup, Failed>)>,
+    failures: Failures,
+}
+
+/// Why a database was not backed up, for programs.
+pub struct Failed {
+    /// The failure's sentence.
+    pub error: String,
+    /// The exit code it would have had alone.
+    pub exit_code: u8,
+}
+
+impl EveryDatabase {
+    /// Fails if any database was not backed up.
+    pub fn conclude(self) -> Result<()> {
+        self.failures.conclude(|failed, of| match failed == of {
+            true => format!("none of the {of} databases was backed up"),
+            false => format!("{failed} of {of} databases were not backed up; the others were"),
+        })
+    }
+}
+
+/// Backs every database up, except those that a pattern excludes.
 pub async fn back_up(
-    each: &Database,
+    each: &DumpRequest,
     exclude: &[String],
-    shipping: &Shipping,
-    report: &Report,
-    stop: &Stop,
-) -> Result<()> {
+    writing: &WriteOptions,
+    run: &Run,
+) -> Result<EveryDatabase> {
     let asking = async {
         let clients = Clients::find(&each.clients).await?;
         databases(&Psql::new(clients.newest()?, &each.connection), exclude).await
     };
-    let names = stop.or(asking).await?;
+    let names = run.or(asking).await?;
     if names.is_empty() {
         return Err(
             Error::usage("no database is left to be backed up").hint("--exclude excludes all of them")
         );
     }
     let roles = Roles::new();
-    let (mut ids, mut documents, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-    for database in &names {
-        let delivered = match one_of(each, database) {
-            Ok(one) => database::back_up(&one, shipping, &roles, report, stop).await,
+    let mut every = EveryDatabase { databases: Vec::new(), failures: Failures::of(names.len()) };
+    for database in names {
+        let stored = match one_of(each, &database) {
+            Ok(one) => database::back_up(&one, writing, &roles, run).await,
             Err(error) => Err(error),
         };
-        match delivered {
-            Ok(delivered) => {
-                say_done(report, &delivered);
-                ids.push(delivered.manifest.id.to_string());
-                documents.push(document(&delivered));
-            }
-            Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => return Err(error),
+        let outcome = match stored {
+            Ok(stored) => Ok(stored),
             Err(error) => {
-                let hint = error.advice().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-                let said = format!("{database} was not backed up: {error}{hint}");
-                tracing::warn!("{said}");
-                documents.push(json!({
-                    "database": database, "error": error.message(), "exit_code": error.kind().exit_code(),
-                }));
-                failures.push(Error::new(error.kind(), said));
+                let failed =
+                    Failed { error: error.message().to_owned(), exit_code: error.kind().exit_code() };
+                every.failures.keep(error, |why| format!("{database} was not backed up: {why}"))?;
+                Err(failed)
             }
-        }
+        };
+        every.databases.push((database, outcome));
     }
-    report.done(ids.join("\n"), &documents)?;
-    let (failed, all) = (failures.len(), names.len());
-    match failures.into_iter().next() {
-        None => Ok(()),
-        Some(first) => {
-            let message = match failed == all {
-                true => format!("none of the {all} databases was backed up"),
-                false => format!("{failed} of {all} databases were not backed up; the others were"),
-            };
-            Err(Error::new(first.kind(), message).because(first))
-        }
-    }
+    Ok(every)
 }
 
 /// One of the databases, under its own name.
-fn one_of(each: &Database, database: &str) -> Result<Database> {
+fn one_of(each: &DumpRequest, database: &str) -> Result<DumpRequest> {
     let own = Name::of_database(database)?;
     let name = match &each.name {
         Some(before) => format!("{before}/{own}").parse()?,
         None => own,
     };
-    Ok(Database { connection: each.connection.with_dbname(database), name: Some(name), ..each.clone() })
+    Ok(DumpRequest { connection: each.connection.with_dbname(database), name: Some(name), ..each.clone() })
 }

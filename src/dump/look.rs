@@ -35,7 +35,7 @@ pub struct Found {
 /// One dump in the file.
 pub struct Dump {
     /// An archive, or a script.
-    pub kind: manifest::Kind,
+    pub kind: manifest::BackupKind,
     /// The database it is of, where that is told.
     pub database: Option<String>,
     /// Its bytes of the file's content, gzip undone.
@@ -119,7 +119,7 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
             continue;
         }
         found.dumps.push(Dump {
-            kind: manifest::Kind::Sql,
+            kind: manifest::BackupKind::Sql,
             database: called,
             range: section.range,
             server_version: section.server_version,
@@ -164,7 +164,7 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
         Ok(()) => reader.finish()?.length,
     };
     Ok(Dump {
-        kind: manifest::Kind::Postgres,
+        kind: manifest::BackupKind::Postgres,
         database: None,
         range: 0..end,
         server_version,

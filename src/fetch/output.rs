@@ -1,7 +1,6 @@
 //! Where a fetch writes to: stdout, or a file that has its name only when it is whole.
 
 use crate::error::{Error, Kind, Result};
-use crate::settings::Output;
 use indicatif::BinaryBytes;
 use std::error::Error as _;
 use std::fs::File;
@@ -13,6 +12,15 @@ use tokio::io::AsyncWrite;
 
 /// A chain of links longer than this is a circle, for the kernel too.
 const MOST_LINKS: usize = 40;
+
+/// Where a fetch writes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// To stdout.
+    Stdout,
+    /// Into a file.
+    File(PathBuf),
+}
 
 impl Output {
     /// What people are told about it.

@@ -1,10 +1,10 @@
 //! The rows of one table, to look at: as `COPY` writes them, or as comma-separated values.
 
 use crate::stored::excerpt;
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use crate::archive::{Contents, CopyText, Csv, Front};
 use crate::error::{Error, Kind, Result};
-use crate::stored::inventory::{Block, Inventory, Kind as BlockKind};
+use crate::stored::inventory::{Block, Inventory, BlockKind};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Narrows what was chosen down to the rows of one table, and refuses where there are more or none.
@@ -31,7 +31,7 @@ pub fn only_rows(chosen: Inventory) -> Result<Inventory> {
 
 /// Writes the rows of the source's only table, as comma-separated values or as they are.
 pub async fn write(
-    source: &Source,
+    source: &BackupReader,
     as_csv: bool,
     sink: &mut (impl AsyncWrite + Unpin + Send),
 ) -> Result<Contents> {

@@ -2,14 +2,14 @@
 
 use super::Proof;
 use crate::error::Result;
-use crate::stored::inventory::{Inventory, Kind};
+use crate::stored::inventory::{Inventory, BlockKind};
 use crate::numbers::count;
 use crate::postgres::Target;
 use indicatif::HumanCount;
 
 /// Counts every table of the target and compares it with the inventory.
 pub async fn prove(target: &Target, inventory: &Inventory) -> Result<Proof> {
-    let tables = inventory.blocks.iter().filter(|block| block.kind == Kind::Table);
+    let tables = inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table);
     let (known, unknown): (Vec<_>, Vec<_>) = tables.partition(|block| block.rows.is_some());
     let names: Vec<_> = known.iter().map(|block| (block.schema.bytes(), block.table.bytes())).collect();
     let counted = target.count_rows(&inventory.archive.encoding, &names).await?;

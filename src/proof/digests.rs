@@ -7,13 +7,12 @@
 use super::{By, Proof, catalog, redump};
 use crate::archive::{self, Contents, Depth, Front, Reader, Toc, TocEntry};
 use crate::stored::ranges::Pieces;
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use crate::error::{Error, Result};
-use crate::stored::inventory::{Block, Inventory, Kind};
+use crate::stored::inventory::{Block, Inventory, BlockKind};
 use crate::numbers::count;
 use crate::postgres::Target;
 use crate::postgres::clients::{Clients, Version};
-use crate::report::Report;
 use indicatif::HumanCount;
 use std::collections::{HashMap, HashSet};
 
@@ -24,16 +23,16 @@ const SHORT_FLOATS: u32 = 12;
 pub async fn prove(
     target: &Target,
     clients: &Clients,
-    source: &Source,
+    source: &BackupReader,
     inventory: &Inventory,
-    report: &Report,
+    run: &Run,
 ) -> Result<Proof> {
     let front = Front::read(&inventory.archive.preamble)?;
-    let found = redump::whole(target, clients, inventory, report).await?;
+    let found = redump::whole(target, clients, inventory, run).await?;
     let mut comparison = Comparison::of(inventory, &front.toc, &found);
     let undecided = comparison.undecided();
     if !undecided.is_empty() {
-        report.say("reading a part of the backup again, as some rows came in another order or are others");
+        run.say("reading a part of the backup again, as some rows came in another order or are others");
         let dumped = dumped(source, inventory, &front, &undecided).await;
         comparison.decide(&dumped.map_err(|e| source.explain(e))?);
     }
@@ -42,7 +41,7 @@ pub async fn prove(
 
 /// Reads these blocks of the backup, and digests every row of them.
 async fn dumped(
-    source: &Source,
+    source: &BackupReader,
     inventory: &Inventory,
     front: &Front,
     wanted: &HashSet<i32>,
@@ -119,7 +118,7 @@ impl<'a> Comparison<'a> {
             .map(|(entry, block)| (name(entry), (entry, block)))
             .collect();
 
-        for block in inventory.blocks.iter().filter(|block| block.kind == Kind::Table) {
+        for block in inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table) {
             let Some(entry) = entries.get(&block.dump_id) else {
                 self.proof.not_compared(block, "the inventory's table of contents lacks it");
                 continue;
@@ -184,7 +183,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn objects(&mut self, inventory: &'a Inventory, found: &Contents) {
-        let said = inventory.blocks.iter().filter(|block| block.kind == Kind::LargeObjects);
+        let said = inventory.blocks.iter().filter(|block| block.kind == BlockKind::LargeObjects);
         let now: Vec<_> = found.blocks.iter().filter(|block| block.objects.is_some()).collect();
         self.objects.said = said.collect();
         self.objects.sum = now.iter().fold(0, |sum, block| add(sum, block.unordered));

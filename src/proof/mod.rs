@@ -8,16 +8,81 @@ pub mod counts;
 mod digests;
 pub mod redump;
 
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use crate::error::{Error, Result};
 use crate::stored::inventory::{Block, Inventory};
 use crate::numbers::count;
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
-use crate::report::Report;
-use crate::settings::ProofBy;
 use indicatif::HumanCount;
 use serde::Serialize;
+
+/// How what was restored is proven.
+    pub proof: ProofBy,
+    /// Whether a database this run created survives its failure.
+    pub keep_failed: bool,
+}
+
+/// Into what to restore.
+#[derive(Debug)]
+pub enum Goal {
+    /// A database that does not exist, or is empty.
+    Database(ConnInfo),
+    /// The name of a database that may be in use.
+    Swap {
+        /// The database.
+        target: ConnInfo,
+        /// Whether nobody has to be asked.
+        yes: bool,
+    },
+    /// A branch on Neon, to be made.
+    Neon(Box<NeonBranch>),
+}
+
+impl Restore {
+    /// Checks the words of `pgstow restore`.
+    pub fn read(words: RestoreWords) -> Result<Self> {
+        let neon = NeonBranch::read(&words)?;
+        let url = words.to.as_deref().filter(|_| neon.is_none());
+        let (target, clients) = server(url.unwrap_or_default(), &words.server)?;
+        if words.swap && !words.tables.table.is_empty() {
+            return Err(Error::usage("some tables alone take no database's place")
+                .hint("restore them into a database of their own: leave --swap out"));
+        }
+        let goal = match neon {
+            Some(_) if words.swap => {
+                return Err(Error::usage("a Neon branch of its own takes nobody's place"));
+            }
+            Some(branch) => Goal::Neon(Box::new(branch)),
+            None => {
+                target.target_name()?;
+                if words.swap { Goal::Swap { target, yes: words.yes } } else { Goal::Database(target) }
+            }
+        };
+        Ok(Self {
+            source: Source::read(words.select, &words.store, &words.open)?,
+            tables: tables(&words.tables)?,
+            goal,
+            jobs: words.jobs,
+            fitting: Fitting::read(words.fitting)?,
+            after: After::read(words.after)?,
+            clients,
+            proof: ProofBy::read(&words.proof),
+            keep_failed: words.keep_failed,
+        })
+    }
+}
+
+/// How what was restored is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofBy {
+    /// Not at all.
+    Nothing,
+    /// By counting every table's rows.
+    Counts,
+    /// By dumping the database again, and digesting it.
+    Digests,
+}
 
 /// What was proven.
 #[derive(Debug, Default, Serialize)]
@@ -58,19 +123,19 @@ pub async fn prove(
     by: ProofBy,
     target: &Target,
     clients: &Clients,
-    source: &Source,
+    source: &BackupReader,
     inventory: &Inventory,
-    report: &Report,
+    run: &Run,
 ) -> Result<Option<Proof>> {
     match by {
         ProofBy::Nothing => Ok(None),
         ProofBy::Counts => {
-            report.say("counting rows");
+            run.say("counting rows");
             counts::prove(target, inventory).await.map(Some)
         }
         ProofBy::Digests => {
-            report.say("dumping what was restored, to compare its digests");
-            digests::prove(target, clients, source, inventory, report).await.map(Some)
+            run.say("dumping what was restored, to compare its digests");
+            digests::prove(target, clients, source, inventory, run).await.map(Some)
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::postgres::clients::Clients;
 use crate::postgres::dump::dump;
 use crate::postgres::{ChildOutput, DumpOptions, Psql, Server, Target};
 use crate::progress::{Direction, Progress};
-use crate::report::Report;
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncReadExt;
 
@@ -21,7 +20,7 @@ pub async fn whole(
     target: &Target,
     clients: &Clients,
     inventory: &Inventory,
-    report: &Report,
+    run: &Run,
 ) -> Result<Contents> {
     let server = Server::inspect(&Psql::new(clients.newest()?, target.conn())).await?;
     let mut pg_dump = start(target, clients, &inventory.archive.encoding, server.rls_active_tables)?;
@@ -30,7 +29,7 @@ pub async fn whole(
         direction: Direction::Again,
         ..Progress::default()
     };
-    let _following = report.follow(&progress);
+    let _following = run.follow(&progress);
     let mut reader = Reader::looking(Depth::Rows);
     let mut buffer = vec![0; AT_ONCE];
     loop {

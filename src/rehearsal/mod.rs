@@ -5,9 +5,9 @@
 
 use crate::commands::list::age;
 use crate::proof::{self, Proof, catalog, redump};
-use crate::restore::plan::Wishes;
+use crate::restore::plan::RestoreRequest;
 use crate::restore::run::{Filled, fill};
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use crate::archive::{Front, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::stored::inventory::Inventory;
@@ -18,10 +18,11 @@ use crate::pipeline::Watch;
 use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
 use crate::progress::Progress;
-use crate::report::Report;
 use crate::script::NamedRoles;
-use crate::settings::Rehearsal;
-use crate::signal::Stop;
+use crate::postgres::Search;
+use crate::proof::ProofBy;
+use std::path::PathBuf;
+use crate::run::Run;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -43,6 +44,23 @@ const CIRCUMSTANCES: &[&str] = &[
     "was killed by signal",
     "role \"",
 ];
+
+/// Where to restore for a trial, and what must hold then.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// On which server; else in a throw-away cluster.
+    pub to: Option<ConnInfo>,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+    /// In which folder the throw-away cluster lies.
+    pub scratch: Option<PathBuf>,
+    /// How many workers, where the user says so.
+    pub jobs: Option<u8>,
+    /// How the data is proven.
+    pub proof: ProofBy,
+    /// Queries that must give true.
+    pub checks: Vec<String>,
+}
 
 /// How a rehearsal went.
 #[derive(Debug, Serialize)]
@@ -84,17 +102,16 @@ struct Check {
 
 /// Restores, looks, and takes everything away again, whatever happens.
 pub async fn rehearse(
-    source: &Source,
+    source: &BackupReader,
     inventory: Option<&Inventory>,
     how: &Rehearsal,
-    report: &Report,
-    stop: &Stop,
+    run: &Run,
 ) -> Result<Rehearsed> {
-    let clients = stop.or(Clients::find(&how.clients)).await?;
+    let clients = run.or(Clients::find(&how.clients)).await?;
     let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
     let name = name.map_or_else(|| generated(source), str::to_owned);
     let front = inventory.map(|inventory| Front::read(&inventory.archive.preamble)).transpose()?;
-    if source.kind() == manifest::Kind::Sql {
+    if source.kind() == manifest::BackupKind::Sql {
         tracing::warn!(
             "{} is a plain dump: whether it restores is tried, and its rows cannot be compared",
             source.place()
@@ -104,13 +121,13 @@ pub async fn rehearse(
     }
     let play = Play { source, inventory, front, how, report, clients: &clients };
     if let Some(conn) = &how.to {
-        let mut target = stop.or(play.open(&conn.with_dbname(&name))).await?;
-        let played = stop.or(play.run(&mut target)).await;
+        let mut target = run.or(play.open(&conn.with_dbname(&name))).await?;
+        let played = run.or(play.run(&mut target)).await;
         let dropped = target.drop_created().await;
         return after(played, dropped);
     }
     let mut cluster = Cluster::prepare(how.scratch.as_deref())?;
-    let played = stop.or(play.in_cluster(&mut cluster, &name)).await;
+    let played = run.or(play.in_cluster(&mut cluster, &name)).await;
     let removed = cluster.remove().await;
     after(played, removed)
 }
@@ -130,13 +147,13 @@ fn after(played: Result<Rehearsed>, tidied: Result<()>) -> Result<Rehearsed> {
 }
 
 /// A name nobody else has: the backup's id in it tells whose it is, should it ever be met.
-fn generated(source: &Source) -> String {
+fn generated(source: &BackupReader) -> String {
     format!("pgstow_verify_{}", source.place().id.to_string().to_lowercase().replace('-', "_"))
 }
 
 /// What a rehearsal needs.
 struct Play<'a> {
-    source: &'a Source,
+    source: &'a BackupReader,
     inventory: Option<&'a Inventory>,
     front: Option<Front>,
     how: &'a Rehearsal,
@@ -173,7 +190,7 @@ impl Play<'_> {
                 BinaryBytes(size)
             );
         }
-        self.report.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
+        self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
         cluster.start(server).await?;
         if let Some(Front { toc, .. }) = &self.front {
             let lacking = cluster.lacks(server, &names(toc, b"EXTENSION")).await?;
@@ -187,7 +204,7 @@ impl Play<'_> {
             };
             cluster.create_roles(server, &text(toc.roles()), &text(toc.superusers())).await?;
         }
-        if self.source.kind() == manifest::Kind::Sql {
+        if self.source.kind() == manifest::BackupKind::Sql {
             let roles = self.roles_of_script().await?;
             cluster.create_roles(server, &roles, &roles).await?;
         }
@@ -197,9 +214,9 @@ impl Play<'_> {
 
     /// Reads a plain dump once for the roles it names, which nothing else tells.
     async fn roles_of_script(&self) -> Result<Vec<String>> {
-        self.report.say("reading which roles it names");
+        self.run.say("reading which roles it names");
         let mut watch = RolesWatch(NamedRoles::default());
-        let following = self.report.follow(&self.source.progress);
+        let following = self.run.follow(&self.source.progress);
         self.source.shown_to(&mut watch).await?;
         drop(following);
         let Progress { plain, stored, .. } = &self.source.progress;
@@ -221,23 +238,23 @@ impl Play<'_> {
             extra: vec!["--no-subscriptions".into(), "--no-tablespaces".into()],
             ..RestoreOptions::default()
         };
-        let (source, report) = (self.source, self.report);
+        let (source, run) = (self.source, self.report);
         // A plain dump is run as it is.
-        let options = if source.kind() == manifest::Kind::Sql { RestoreOptions::default() } else { changed };
-        report.say(format!("restoring {} into {}", source.place(), target.name()));
+        let options = if source.kind() == manifest::BackupKind::Sql { RestoreOptions::default() } else { changed };
+        run.say(format!("restoring {} into {}", source.place(), target.name()));
         let started = Instant::now();
-        let following = report.follow(&source.progress);
-        let wishes = Wishes::plain(options);
-        let restored = fill(source, self.inventory, self.clients, target, &wishes, self.how.jobs).await;
+        let following = run.follow(&source.progress);
+        let request = RestoreRequest::plain(options);
+        let restored = fill(source, self.inventory, self.clients, target, &request, self.how.jobs).await;
         drop(following);
         let Filled { tables, rows, .. } = restored.map_err(|e| if own_cluster { blame(e) } else { e })?;
         target.analyze().await;
         let took = started.elapsed();
-        report.say(format!("restored in {}", age(took)));
+        run.say(format!("restored in {}", age(took)));
 
         let (mut proof, mut objects, mut catalog_differences) = Default::default();
         if let (Some(inventory), Some(front)) = (self.inventory, &self.front) {
-            proof = proof::prove(self.how.proof, target, self.clients, source, inventory, report).await?;
+            proof = proof::prove(self.how.proof, target, self.clients, source, inventory, run).await?;
             let encoding = &inventory.archive.encoding;
             let found = redump::table_of_contents(target, self.clients, encoding).await?;
             (objects, catalog_differences) = catalog::compare(&front.toc, &found);

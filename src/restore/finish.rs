@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::postgres::clients::Clients;
 use crate::postgres::psql::run_script;
 use crate::postgres::{Target, identifier};
-use crate::report::Report;
 use crate::settings::{After, Script};
 
 /// Does it all; what the settings of the source ask for first, since scripts may rely on them.
@@ -17,19 +16,19 @@ pub async fn finish(
     plan: &Plan,
     target: &Target,
     clients: &Clients,
-    report: &Report,
+    run: &Run,
 ) -> Result<()> {
     settings(plan, target, false).await;
     for script in &after.scripts {
         let psql = clients.newest()?;
         match script {
             Script::File(path) => {
-                report.say(format!("running {}", path.display()));
+                run.say(format!("running {}", path.display()));
                 let done = run_script(psql, target.conn(), path, b"").await;
                 done.map_err(|e| e.context(format_args!("--after {}", path.display())))?;
             }
             Script::Sql(sql) => {
-                report.say(format!("running {}", shortened(sql)));
+                run.say(format!("running {}", shortened(sql)));
                 let done = run_script(psql, target.conn(), "-".as_ref(), sql.as_bytes()).await;
                 done.map_err(|e| e.context("--after-sql"))?;
             }

@@ -2,10 +2,10 @@
 //!
 //! Whatever fails, and whoever ends it, the branch goes again, unless `--keep-failed`.
 
-use crate::branch::{Lent, keep, lend};
+use crate::branch::{TemporaryBranch, keep, lend};
 use super::run::Run;
-use crate::error::{Error, Kind as Failing, Result};
-use crate::stored::manifest::Kind;
+use crate::error::{Error, Kind, Result};
+use crate::stored::manifest::BackupKind;
 use crate::neon::{Neon, OwnBranch, Uri};
 use crate::postgres::Provider;
 use crate::settings::{NeonBranch, Profile};
@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 /// Restores into a new branch.
 pub async fn restore(mut run: Run<'_>, settings: &NeonBranch) -> Result<()> {
     let database = database(&run, settings)?;
-    let (report, stop) = (run.report, run.stop);
-    let lent = Lent {
+    let (run) = (run.report, run.stop);
+    let lent = TemporaryBranch {
         name: settings.name.clone(),
         label: format!("restore-{database}"),
         parent: settings.parent.clone(),
         expires: settings.expires,
     };
-    let (neon, mut own) = lend(&settings.project, &lent, report, stop).await?;
+    let (neon, mut own) = lend(&settings.project, &lent, run).await?;
     fit(&mut run);
     let done = within(&run, &neon, &own, settings, &database).await;
     let judgement = match done {
@@ -49,21 +49,21 @@ pub async fn restore(mut run: Run<'_>, settings: &NeonBranch) -> Result<()> {
             own.branch.id
         );
     } else {
-        crate::branch::give_back(&neon, &own, report).await;
+        crate::branch::give_back(&neon, &own, run).await;
     }
     judgement
 }
 
 /// What Neon takes: nobody there may give things to roles they are not a member of.
 fn fit(run: &mut Run<'_>) {
-    let fitting = &mut run.wishes.fitting;
+    let fitting = &mut run.request.fitting;
     if fitting.profile == Profile::Auto {
         fitting.profile = Profile::Of(Provider::Neon);
     }
     // Who says whose it shall be is believed; a plain script is run as it is.
     let said = fitting.owner.is_some() || !fitting.map.is_empty() || fitting.options.no_owner;
-    if !said && run.source.kind() == Kind::Postgres {
-        run.report.say("everything will belong to the role that restores, as Neon asks for");
+    if !said && run.source.kind() == BackupKind::Postgres {
+        run.run.say("everything will belong to the role that restores, as Neon asks for");
         fitting.options.no_owner = true;
     }
 }
@@ -94,14 +94,14 @@ async fn within(
 ) -> Result<(Value, Place, Result<()>)> {
     let stop = run.stop;
     let role = role(own, settings, database)?;
-    let tell = |said: &str| run.report.say(said);
-    stop.or(neon.fresh_database(own, database, &role, &tell)).await?;
+    let tell = |said: &str| run.run.say(said);
+    run.or(neon.fresh_database(own, database, &role, &tell)).await?;
     let branch = &own.branch.id;
-    let direct = stop.or(neon.uri(branch, database, &role, false)).await?;
-    let pooled = stop.or(neon.uri(branch, database, &role, true)).await?;
+    let direct = run.or(neon.uri(branch, database, &role, false)).await?;
+    let pooled = run.or(neon.uri(branch, database, &role, true)).await?;
     let conn = crate::branch::conn(&direct)?;
     let restored = run.restore_into(&conn).await.map_err(|e| match e.kind() {
-        Failing::TargetExists => e.hint("Neon made the new database with something in it"),
+        Kind::TargetExists => e.hint("Neon made the new database with something in it"),
         _ => e,
     });
     let (document, judgement) = restored?;

@@ -7,7 +7,7 @@
 use crate::stored::excerpt;
 use crate::commands::list::age;
 use crate::proof;
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use crate::commands::swap;
 use crate::error::{Error, Kind, Result};
 use crate::stored::inventory::Inventory;
@@ -15,11 +15,10 @@ use crate::stored::manifest;
 use crate::numbers::{count, told_rows};
 use crate::postgres::clients::Clients;
 use crate::postgres::{ConnInfo, Target, identifier};
-use crate::report::Report;
 use crate::settings::{self, Goal, ProofBy};
-use crate::signal::Stop;
+use crate::run::Run;
 use super::load::{script, stream as single, workers as parallel};
-use super::plan::{Plan, Wishes};
+use super::plan::{Plan, RestoreRequest};
 use super::{finish as after, neon};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -30,24 +29,24 @@ const MOST_JOBS: usize = 8;
 const WORTH_A_JOB: u64 = 64 << 20;
 
 /// Runs `pgstow restore`.
-pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> Result<()> {
+pub async fn run(settings: settings::Restore, run: &Run) -> Result<()> {
     let started = Instant::now();
     let settings::Restore { source, tables, goal, jobs, fitting, after, clients, proof, keep_failed } =
         settings;
     fitting.options.check()?;
-    let mut source = stop.or(Source::find(source)).await?;
+    let mut source = run.or(BackupReader::find(source)).await?;
     let inventory = if tables.is_empty() {
-        stop.or(inventory(&source, proof)).await?
+        run.or(inventory(&source, proof)).await?
     } else {
-        let chosen = excerpt::choose(stop.or(excerpt::inventory(&source)).await?, &tables, false)?;
+        let chosen = excerpt::choose(run.or(excerpt::inventory(&source)).await?, &tables, false)?;
         source.narrow(chosen);
         None
     };
-    let wishes = stop.or(Wishes::of(fitting, after, &source)).await?;
-    let clients = stop.or(Clients::find(&clients)).await?;
+    let request = run.or(RestoreRequest::of(fitting, after, &source)).await?;
+    let clients = run.or(Clients::find(&clients)).await?;
     let fleeting = !matches!(goal, Goal::Database(_));
     let run =
-        Run { fleeting, started, source, inventory, clients, jobs, wishes, proof, keep_failed, report, stop };
+        Run { fleeting, started, source, inventory, clients, jobs, request, proof, keep_failed, run };
     match goal {
         Goal::Database(target) => {
             let (document, judgement) = run.restore_into(&target).await?;
@@ -62,11 +61,11 @@ pub async fn run(settings: settings::Restore, report: &Report, stop: &Stop) -> R
 /// A restore with everything known but where to.
 struct Run<'a> {
     started: Instant,
-    source: Source,
+    source: BackupReader,
     inventory: Option<Inventory>,
     clients: Clients,
     jobs: Option<u8>,
-    wishes: Wishes,
+    request: RestoreRequest,
     proof: ProofBy,
     keep_failed: bool,
     /// Whether what it goes into is for nobody until more than the restore is done.
@@ -78,18 +77,18 @@ struct Run<'a> {
 impl Run<'_> {
     /// Restores beside a database, and gives the restored one its name.
     async fn in_place_of(self, target: &ConnInfo, yes: bool) -> Result<()> {
-        let (report, stop) = (self.report, self.stop);
-        let swap = stop.or(swap::open(&self.clients, target)).await?;
+        let (run) = (self.report, self.stop);
+        let swap = run.or(swap::open(&self.clients, target)).await?;
         if swap.live().is_none() {
             tracing::warn!(
                 "there is no database {}: nothing is swapped, what is restored simply gets the name",
                 identifier(swap.name())
             );
         }
-        swap::agree(&swap, "put the restored one in its place", yes, report, stop).await?;
+        swap::agree(&swap, "put the restored one in its place", yes, run).await?;
         let (mut document, judgement) = self.restore_into(&target.with_dbname(&swap.restoring())).await?;
         if judgement.is_ok() {
-            let swapped = swap::finish(&swap, target, report).await?;
+            let swapped = swap::finish(&swap, target, run).await?;
             if let Some(fields) = document.as_object_mut() {
                 fields.insert("database".into(), swap.name().into());
                 fields.insert("swap".into(), swapped);
@@ -103,44 +102,44 @@ impl Run<'_> {
     ///
     /// A failure leaves nothing behind that this made.
     async fn restore_into(&self, conn: &ConnInfo) -> Result<(Value, Result<()>)> {
-        let Self { source, clients, report, stop, .. } = self;
+        let Self { source, clients, run, .. } = self;
         let inventory = source.excerpt().or(self.inventory.as_ref());
-        let mut target = stop.or(Target::open(clients.newest()?, conn)).await?;
+        let mut target = run.or(Target::open(clients.newest()?, conn)).await?;
         if self.proof == ProofBy::Digests {
             // Better now than when the data has moved.
             clients.for_dump(target.version())?;
         }
-        report.say(format!("restoring {} into {}", source.place(), target.name()));
+        run.say(format!("restoring {} into {}", source.place(), target.name()));
 
-        let following = report.follow(&source.progress);
-        let restoring = fill(source, inventory, clients, &mut target, &self.wishes, self.jobs);
-        let restored = stop.or(restoring).await;
+        let following = run.follow(&source.progress);
+        let restoring = fill(source, inventory, clients, &mut target, &self.request, self.jobs);
+        let restored = run.or(restoring).await;
         drop(following);
         let Filled { tables, rows, plan } = match restored {
             Ok(filled) => filled,
             Err(first) => {
-                clean_up(&mut target, self.keep_failed, report).await;
+                clean_up(&mut target, self.keep_failed, run).await;
                 return Err(first);
             }
         };
         if !plan.made_roles.is_empty() {
-            report.say(format!("made the roles {}", plan.made_roles.join(", ")));
+            run.say(format!("made the roles {}", plan.made_roles.join(", ")));
         }
 
         let fetched_bytes = source.fetched_bytes();
         // Committed: from here on only a proof that fails takes it back.
-        report.say("analyzing");
+        run.say("analyzing");
         let proving = async {
             target.analyze().await;
             let Some(inventory) = inventory else { return Ok(None) };
-            let proving = proof::prove(self.proof, &target, clients, source, inventory, report);
+            let proving = proof::prove(self.proof, &target, clients, source, inventory, run);
             proving.await.map_err(|e| e.context("prove what was restored"))
         };
-        let proof = match stop.or(proving).await {
+        let proof = match run.or(proving).await {
             Ok(proof) => proof,
             // With more to be done in it, it is for nobody yet.
-            Err(first) if self.fleeting || !self.wishes.after.is_empty() => {
-                clean_up(&mut target, self.keep_failed, report).await;
+            Err(first) if self.fleeting || !self.request.after.is_empty() => {
+                clean_up(&mut target, self.keep_failed, run).await;
                 return Err(first);
             }
             Err(first) => {
@@ -148,7 +147,7 @@ impl Run<'_> {
             }
         };
         let took = self.started.elapsed();
-        report.say(format!(
+        run.say(format!(
             "restored {} into {}: {}, {}, {}; every digest agrees",
             source.place(),
             target.name(),
@@ -161,15 +160,15 @@ impl Run<'_> {
         });
         if judgement.is_ok() {
             if let Some(proof) = proof.as_ref().filter(|proof| proof.is_any()) {
-                report.say(format!("proven: {}, in {}", proof.said(), target.name()));
+                run.say(format!("proven: {}, in {}", proof.said(), target.name()));
             }
-            let finishing = after::finish(&self.wishes.after, &plan, &target, clients, report);
-            if let Err(first) = stop.or(finishing).await {
-                clean_up(&mut target, self.keep_failed, report).await;
+            let finishing = after::finish(&self.request.after, &plan, &target, clients, run);
+            if let Err(first) = run.or(finishing).await {
+                clean_up(&mut target, self.keep_failed, run).await;
                 return Err(first);
             }
         } else {
-            clean_up(&mut target, self.keep_failed, report).await;
+            clean_up(&mut target, self.keep_failed, run).await;
         }
         let document = json!({
             "id": source.place().id, "name": source.place().name, "database": target.name(),
@@ -197,23 +196,23 @@ pub struct Filled {
 ///
 /// Only a database made for it is filled by several: that is not one transaction.
 pub async fn fill(
-    source: &Source,
+    source: &BackupReader,
     inventory: Option<&Inventory>,
     clients: &Clients,
     target: &mut Target,
-    wishes: &Wishes,
+    request: &RestoreRequest,
     asked: Option<u8>,
 ) -> Result<Filled> {
     let jobs = jobs(asked, source.plain_bytes());
     match inventory {
-        _ if source.kind() == manifest::Kind::Sql => {
+        _ if source.kind() == manifest::BackupKind::Sql => {
             if asked.is_some_and(|jobs| jobs > 1) {
                 tracing::warn!("a plain dump is run by one psql in one transaction, whatever --jobs says");
             }
-            script::restore(source, clients, target, wishes).await
+            script::restore(source, clients, target, request).await
         }
         Some(inventory) if jobs > 1 && !target.exists() => {
-            let plan = parallel::restore(source, inventory, clients, target, wishes, jobs).await?;
+            let plan = parallel::restore(source, inventory, clients, target, request, jobs).await?;
             Ok(Filled { tables: inventory.archive.tables, rows: inventory.rows(), plan })
         }
         _ => {
@@ -223,7 +222,7 @@ pub async fn fill(
                     "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
                 );
             }
-            single::restore(source, clients, target, wishes).await
+            single::restore(source, clients, target, request).await
         }
     }
 }
@@ -237,8 +236,8 @@ pub fn jobs(asked: Option<u8>, plain_bytes: u64) -> usize {
 
 /// The inventory, to share the work out by and to prove the restore with; read first, so that damage is
 /// found before data moves.
-async fn inventory(source: &Source, proof: ProofBy) -> Result<Option<Inventory>> {
-    if source.kind() == manifest::Kind::Stream {
+async fn inventory(source: &BackupReader, proof: ProofBy) -> Result<Option<Inventory>> {
+    if source.kind() == manifest::BackupKind::Stream {
         let place = source.place();
         return Err(Error::usage(format!("{place} is a stream, and no database")).hint(format!(
             "give it to a command: pgstow restore {} --name {} -- COMMAND",
@@ -264,13 +263,13 @@ async fn inventory(source: &Source, proof: ProofBy) -> Result<Option<Inventory>>
 }
 
 /// Leaves nothing half-restored behind.
-async fn clean_up(target: &mut Target, keep: bool, report: &Report) {
+async fn clean_up(target: &mut Target, keep: bool, run: &Run) {
     let made = target.is_created();
     if keep && made {
         tracing::warn!("{} is kept as the failed restore left it", target.name());
     } else if let Err(error) = target.drop_created().await {
         tracing::warn!("{} is left behind, empty or unfinished: {error}", target.name());
     } else if made {
-        report.say(format!("the new database {} was dropped again", target.name()));
+        run.say(format!("the new database {} was dropped again", target.name()));
     }
 }

@@ -1,9 +1,10 @@
 //! The settings of `pgstow clone`.
 
-use super::{After, Fitting, server};
+use super::{after, fitting, server};
 use crate::cli::CloneWords;
 use crate::error::Result;
 use crate::postgres::{ConnInfo, DumpOptions, clients::Search};
+use crate::restore::request::{After, Fitting};
 
 /// `pgstow clone`.
 #[derive(Debug)]
@@ -41,8 +42,8 @@ impl Clone {
             target,
             dump: DumpOptions { lock_wait_timeout: words.lock_wait_timeout, ..DumpOptions::default() },
             jobs: words.jobs,
-            fitting: Fitting::read(words.fitting)?,
-            after: After::read(words.after)?,
+            fitting: fitting(words.fitting)?,
+            after: after(words.after)?,
             clients,
             keep_failed: words.keep_failed,
             allow_pooled: words.server.allow_pooled,

@@ -1,17 +1,20 @@
 //! The settings of `pgstow fetch`.
 
-use super::{Source, search, tables};
+use super::{search, selection, tables};
 use crate::archive::Pattern;
 use crate::cli::FetchWords;
 use crate::error::{Error, Result};
+use crate::fetch::FetchFormat;
+use crate::fetch::output::Output;
 use crate::postgres::clients::Search;
+use crate::stored::opened::BackupSelection;
 use std::path::{Path, PathBuf};
 
 /// `pgstow fetch`.
 #[derive(Debug)]
 pub struct Fetch {
     /// What to fetch.
-    pub source: Source,
+    pub source: BackupSelection,
     /// Which tables of it; none for all.
     pub tables: Vec<Pattern>,
     /// As what.
@@ -30,32 +33,8 @@ pub struct Fetch {
     pub clients: Search,
 }
 
-/// As what a backup is fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FetchFormat {
-    /// The archive that `pg_restore` reads.
-    Archive,
-    /// What `pg_restore` makes of it.
-    Sql,
-    /// One table's rows as comma-separated values.
-    Csv,
-    /// One table's rows as `COPY` writes them.
-    Copy,
-}
-
-/// Where a fetch writes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// To stdout.
-    Stdout,
-    /// Into a file.
-    File(PathBuf),
-}
-
-impl Output {
-    fn read(path: PathBuf) -> Self {
-        if path == Path::new("-") { Self::Stdout } else { Self::File(path) }
-    }
+fn output(path: PathBuf) -> Output {
+    if path == Path::new("-") { Output::Stdout } else { Output::File(path) }
 }
 
 impl Fetch {
@@ -73,11 +52,11 @@ impl Fetch {
             return Err(Error::usage(one).hint("--table names it"));
         }
         Ok(Self {
-            source: Source::read(words.select, &words.store, &words.open)?,
+            source: selection(words.select, &words.store, &words.open)?,
             tables,
             format,
-            output: words.output.map(Output::read),
-            list: words.list_file.map(Output::read),
+            output: words.output.map(output),
+            list: words.list_file.map(output),
             globals: words.globals,
             force: words.force,
             check_space: !words.no_space_check,

@@ -1,11 +1,12 @@
 //! The settings of `pgstow verify`.
 
-use super::{ProofBy, Reading, name, search, server};
+use super::{name, proof_by, reading, reading_without_keys, search, server};
 use crate::cli::VerifyWords;
 use crate::error::{Error, Result};
 use crate::stored::names::Name;
-use crate::postgres::{ConnInfo, Search};
-use std::path::PathBuf;
+use crate::rehearsal::Rehearsal;
+use crate::stored::opened::ReadOptions;
+use crate::verify::{HowVerified, Which};
 use std::time::Duration;
 
 /// `pgstow verify`.
@@ -16,51 +17,9 @@ pub struct Verify {
     /// Of this name only.
     pub name: Option<Name>,
     /// Where, and the keys.
-    pub reading: Reading,
+    pub reading: ReadOptions,
     /// How thoroughly.
     pub how: HowVerified,
-}
-
-/// How thoroughly a backup is verified.
-#[derive(Debug)]
-pub enum HowVerified {
-    /// The dump stays unread.
-    Quick,
-    /// The dump is read, and compared with its inventory.
-    Read,
-    /// The dump is restored, and the database is compared with it.
-    Restore(Box<Rehearsal>),
-}
-
-/// Where to restore for a trial, and what must hold then.
-#[derive(Debug)]
-pub struct Rehearsal {
-    /// On which server; else in a throw-away cluster.
-    pub to: Option<ConnInfo>,
-    /// Where to look for PostgreSQL's programs.
-    pub clients: Search,
-    /// In which folder the throw-away cluster lies.
-    pub scratch: Option<PathBuf>,
-    /// How many workers, where the user says so.
-    pub jobs: Option<u8>,
-    /// How the data is proven.
-    pub proof: ProofBy,
-    /// Queries that must give true.
-    pub checks: Vec<String>,
-}
-
-/// Which backups, one or many.
-#[derive(Debug)]
-pub enum Which {
-    /// This one.
-    One(String),
-    /// All that fit.
-    Many {
-        /// Only the newest of each name.
-        newest_per_name: bool,
-        /// Only those begun so long ago.
-        older_than: Option<Duration>,
-    },
 }
 
 impl Verify {
@@ -79,9 +38,9 @@ impl Verify {
             }
         };
         let reading = if words.quick {
-            Reading::without_keys(&words.store, &words.open.trust)?
+            reading_without_keys(&words.store, &words.open.trust)?
         } else {
-            Reading::read(&words.store, &words.open)?
+            reading(&words.store, &words.open)?
         };
         let how = match (words.quick, words.restore) {
             (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),
@@ -90,7 +49,7 @@ impl Verify {
                 clients: search(words.server.pg_bin.clone()),
                 scratch: words.scratch,
                 jobs: words.jobs,
-                proof: ProofBy::read(&words.proof),
+                proof: proof_by(&words.proof),
                 checks: words.checks,
             })),
             // To pass over a check in silence would be a proof of nothing.

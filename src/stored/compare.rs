@@ -4,10 +4,10 @@
 //! The job that takes backups has no identity. It compares what everyone may know, the totals; table by
 //! table only where the last backup is not encrypted.
 
-use super::reader::Source;
+use super::opened::OpenedBackup;
 use crate::stored::catalogue;
 use crate::error::Result;
-use crate::stored::inventory::{Block, Inventory, Kind, Text};
+use crate::stored::inventory::{Block, Inventory, BlockKind, Text};
 use crate::stored::manifest::{Encryption, Totals};
 use crate::stored::names::{Id, Name};
 use crate::numbers::count;
@@ -36,7 +36,7 @@ impl Before {
             found => found?,
         };
         let Some(newest) = found.last() else { return Ok(None) };
-        let source = Source::without_keys(store, catalogue::read(store, newest, None).await?)?;
+        let source = OpenedBackup::without_keys(store, catalogue::read(store, newest, None).await?)?;
         let manifest = &source.backup.manifest;
         let inventory = match manifest.encryption {
             Encryption::None => source.inventory().await?,
@@ -75,5 +75,5 @@ impl Before {
 }
 
 fn tables(inventory: &Inventory) -> impl Iterator<Item = &Block> {
-    inventory.blocks.iter().filter(|block| block.kind == Kind::Table)
+    inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table)
 }

@@ -4,12 +4,13 @@
 //! every `pg_restore` reads it without further words. A backup without an inventory does not say where
 //! its tables lie, and nothing can be chosen from it here.
 
-use super::ranges::Pieces;
-use super::reader::Source;
+use super::ranges::Ranges;
+use super::opened::OpenedBackup;
 use crate::archive::{Contents, Front, Pattern, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::stored::inventory::{Block, Inventory};
 use crate::stored::manifest;
+use crate::progress::Progress;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -30,22 +31,22 @@ pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Re
 }
 
 /// The inventory of a backup of which some tables are wanted.
-pub async fn inventory(source: &Source) -> Result<Inventory> {
+pub async fn inventory(source: &OpenedBackup) -> Result<Inventory> {
     source.inventory().await?.ok_or_else(|| not_known(source))
 }
 
 /// Says why nobody knows the tables of a backup without an inventory, and how to come by them.
-pub fn not_known(source: &Source) -> Error {
+pub fn not_known(source: &OpenedBackup) -> Error {
     let place = source.place();
     let fetch = format!("pgstow fetch {} --name {} -o", place.id, place.name);
     let no_tables = |why: &str| Error::not_found(format!("{place} {why}"));
     match source.kind() {
-        manifest::Kind::Stream => no_tables("is a stream, of which no tables are known")
+        manifest::BackupKind::Stream => no_tables("is a stream, of which no tables are known")
             .hint(format!("`{fetch} FILE` brings it as it is")),
-        manifest::Kind::Sql => no_tables("is a plain dump, and where its tables lie is not known").hint(format!(
+        manifest::BackupKind::Sql => no_tables("is a plain dump, and where its tables lie is not known").hint(format!(
             "`{fetch} - | grep '^CREATE TABLE'` shows what is in it; restore all of it into a database of its own, and take the table from there"
         )),
-        manifest::Kind::Postgres => no_tables("has no inventory, so nobody knows where its tables lie").hint(
+        manifest::BackupKind::Postgres => no_tables("has no inventory, so nobody knows where its tables lie").hint(
             format!("`{fetch} app.dump` brings all of it; pg_restore --list and --table choose from that"),
         ),
     }
@@ -53,13 +54,14 @@ pub fn not_known(source: &Source) -> Error {
 
 /// Streams the smaller archive into `sink`; the last bytes only after every digest has agreed.
 pub async fn stream(
-    source: &Source,
+    opened: &OpenedBackup,
+    progress: &Progress,
     excerpt: &Inventory,
     sink: &mut (impl AsyncWrite + Unpin + Send),
 ) -> Result<Contents> {
     sink.write_all(&excerpt.archive.preamble).await.map_err(undelivered)?;
     let contents =
-        read(source, excerpt, async |bytes| sink.write_all(&bytes).await.map_err(undelivered)).await?;
+        read(opened, progress, excerpt, async |bytes| sink.write_all(&bytes).await.map_err(undelivered)).await?;
     sink.flush().await.map_err(undelivered)?;
     Ok(contents)
 }
@@ -69,7 +71,8 @@ pub async fn stream(
 /// # Errors
 /// The store's; `Kind::Verify` where a block is not what the inventory says; `take`'s own.
 pub async fn read(
-    source: &Source,
+    opened: &OpenedBackup,
+    progress: &Progress,
     excerpt: &Inventory,
     mut take: impl AsyncFnMut(Bytes) -> Result<()>,
 ) -> Result<Contents> {
@@ -78,20 +81,20 @@ pub async fn read(
     let mut last = Bytes::new();
     let stretches: Vec<_> = excerpt.blocks.iter().map(Block::range).collect();
     if !stretches.is_empty() {
-        let pieces = Pieces::of(source).await?;
+        let pieces = Ranges::of(opened, progress).await?;
         let look = async |bytes: Bytes| {
             reader.feed(&bytes)?;
-            source.progress.now_passing(reader.current().map(TocEntry::label).unwrap_or_default());
-            source.progress.plain.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            progress.now_passing(reader.current().map(TocEntry::label).unwrap_or_default());
+            progress.plain.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             take(std::mem::replace(&mut last, bytes)).await
         };
-        pieces.read(excerpt, &stretches, look).await.map_err(|e| source.explain_dump(e))?;
+        pieces.read(excerpt, &stretches, look).await.map_err(|e| opened.explain_dump(e, false))?;
     }
-    let contents = reader.finish().map_err(|e| source.explain_dump(e.into()))?;
+    let contents = reader.finish().map_err(|e| opened.explain_dump(e.into(), false))?;
     let differs = |(said, is): &(&Block, &crate::archive::Block)| said.sha256 != is.sha256.map(hex::encode);
     if let Some((block, _)) = excerpt.blocks.iter().zip(&contents.blocks).find(differs) {
         let differs = Error::verify(format!("{} is not what was backed up", block.label()));
-        return Err(source.explain_dump(differs));
+        return Err(opened.explain_dump(differs, false));
     }
     take(last).await?;
     Ok(contents)

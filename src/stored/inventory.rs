@@ -74,7 +74,7 @@ pub struct Block {
     /// The entry of the table of contents it belongs to.
     pub dump_id: i32,
     /// What the data is.
-    pub kind: Kind,
+    pub kind: BlockKind,
     /// The table's schema.
     #[serde(default, skip_serializing_if = "Text::is_empty")]
     pub schema: Text,
@@ -99,7 +99,7 @@ pub struct Block {
 /// What the data of a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum BlockKind {
     /// Rows of a table.
     Table,
     /// Large objects.
@@ -193,7 +193,7 @@ impl Inventory {
 
     /// How many rows it tells of; `None` where those of some table could not be counted.
     pub fn rows(&self) -> Option<u64> {
-        let tables = self.blocks.iter().filter(|block| block.kind == Kind::Table);
+        let tables = self.blocks.iter().filter(|block| block.kind == BlockKind::Table);
         tables.map(|block| block.rows).try_fold(0_u64, |sum, rows| Some(sum.saturating_add(rows?)))
     }
 
@@ -305,7 +305,7 @@ impl Block {
     /// The name people know it by: `public.orders`, or "large objects".
     pub fn label(&self) -> String {
         let name = match (self.kind, self.schema.as_str(), self.table.as_str()) {
-            (Kind::LargeObjects, _, _) => "large objects".to_owned(),
+            (BlockKind::LargeObjects, _, _) => "large objects".to_owned(),
             (_, "", table) => table.to_owned(),
             (_, schema, table) => format!("{schema}.{table}"),
         };
@@ -313,9 +313,9 @@ impl Block {
     }
 
     /// What it is the data of, the same in every backup; large objects are one thing.
-    pub fn owner(&self) -> (Kind, &Text, &Text) {
+    pub fn owner(&self) -> (BlockKind, &Text, &Text) {
         match self.kind {
-            Kind::LargeObjects => (self.kind, &Text::Absent, &Text::Absent),
+            BlockKind::LargeObjects => (self.kind, &Text::Absent, &Text::Absent),
             kind => (kind, &self.schema, &self.table),
         }
     }
@@ -330,9 +330,9 @@ fn of(entry: &TocEntry, block: &archive::Block) -> Block {
     let [copy, schema, table] =
         [entry.copy_statement(), entry.namespace(), entry.tag()].map(Option::unwrap_or_default);
     let kind = match entry.desc() {
-        Some(b"TABLE DATA") => Kind::Table,
-        Some(b"BLOBS") => Kind::LargeObjects,
-        _ => Kind::Other,
+        Some(b"TABLE DATA") => BlockKind::Table,
+        Some(b"BLOBS") => BlockKind::LargeObjects,
+        _ => BlockKind::Other,
     };
     Block {
         dump_id: block.dump_id,
@@ -442,7 +442,7 @@ mod tests {
         json["colour"] = "blue".into();
         json["blocks"][0]["kind"] = "something-new".into();
         let read = Inventory::from_bytes(json.to_string().as_bytes()).unwrap();
-        assert_eq!(read.blocks[0].kind, Kind::Other);
+        assert_eq!(read.blocks[0].kind, BlockKind::Other);
         json["format"] = 2.into();
         let error = Inventory::from_bytes(json.to_string().as_bytes()).unwrap_err();
         assert!(error.message().contains("format 2"), "{error}");

@@ -29,7 +29,7 @@ pub struct Manifest {
     /// Under what it is kept.
     pub name: Name,
     /// What was backed up.
-    pub kind: Kind,
+    pub kind: BackupKind,
     /// The program that wrote it, with its version.
     pub tool: String,
     /// When the dump began.
@@ -62,7 +62,7 @@ pub struct Manifest {
 /// What was backed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum BackupKind {
     /// One PostgreSQL database, as a custom-format archive of `pg_dump`.
     Postgres,
     /// One PostgreSQL database, as `pg_dump`'s plain text.
@@ -71,32 +71,32 @@ pub enum Kind {
     Stream,
 }
 
-impl Kind {
+impl BackupKind {
     /// What people call its content.
     pub fn noun(self) -> &'static str {
         match self {
-            Kind::Postgres => "dump",
-            Kind::Sql => "plain dump",
-            Kind::Stream => "stream",
+            BackupKind::Postgres => "dump",
+            BackupKind::Sql => "plain dump",
+            BackupKind::Stream => "stream",
         }
     }
 
     /// What the dump object's file name begins with, up to how it is compressed.
     pub fn dump(self) -> &'static str {
         match self {
-            Kind::Postgres => "dump",
-            Kind::Sql => "dump.sql",
-            Kind::Stream => "stream",
+            BackupKind::Postgres => "dump",
+            BackupKind::Sql => "dump.sql",
+            BackupKind::Stream => "stream",
         }
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for BackupKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Postgres => "postgres",
-            Kind::Sql => "sql",
-            Kind::Stream => "stream",
+            BackupKind::Postgres => "postgres",
+            BackupKind::Sql => "sql",
+            BackupKind::Stream => "stream",
         })
     }
 }
@@ -255,7 +255,7 @@ impl Manifest {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::error::Kind as ErrorKind;
+    use crate::error::Kind;
 
     pub(crate) fn example() -> Manifest {
         let started_at = Timestamp::now();
@@ -263,7 +263,7 @@ pub(crate) mod tests {
             format: FORMAT,
             id: Id::new(started_at).unwrap(),
             name: "app".parse().unwrap(),
-            kind: Kind::Postgres,
+            kind: BackupKind::Postgres,
             tool: "pgstow 0.1.0".into(),
             started_at,
             finished_at: started_at,
@@ -311,7 +311,7 @@ pub(crate) mod tests {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= flip;
                 let error = Manifest::from_bytes(&damaged).unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::Verify, "byte {at}");
+                assert_eq!(error.kind(), Kind::Verify, "byte {at}");
             }
             assert!(Manifest::from_bytes(&bytes[..at]).is_err(), "cut at {at}");
         }

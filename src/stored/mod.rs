@@ -9,19 +9,10 @@ pub mod excerpt;
 pub mod inventory;
 pub mod manifest;
 pub mod names;
+pub mod opened;
 pub mod ranges;
 pub mod reader;
 pub mod signing;
 pub mod upload;
 pub mod watch;
 pub mod writer;
-
-use crate::error::Result;
-use crate::settings::StoreSettings;
-use crate::store::{self, Store};
-use std::sync::Arc;
-
-/// Opens the store that the settings name.
-pub async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
-    Ok(store::open(&settings.url, settings.options.clone()).await?)
-}

@@ -1,9 +1,10 @@
 //! Random access to a stored dump: chosen stretches of the archive, without reading the rest.
 
-use super::reader::Source;
+use super::opened::OpenedBackup;
 use crate::stored::download::{self, ranges};
 use crate::error::Result;
 use crate::stored::inventory::Inventory;
+use crate::progress::Progress;
 use crate::pipeline::{self, Fetch, Key};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -15,24 +16,24 @@ use tokio::sync::mpsc;
 /// Read ahead by one reader; several may read at the same time, so it is less than a whole download's.
 const AHEAD: (u64, usize) = (4 << 20, 2);
 
-/// Pieces on their way from decompression to who wants them.
+/// Ranges on their way from decompression to who wants them.
 const QUEUE: usize = 4;
 
 /// A dump object, held to be the one that was looked at first, with the key to it.
-pub struct Pieces {
+pub struct Ranges {
     fetch: Fetch,
     stored_len: u64,
     key: Arc<Key>,
 }
 
-impl Pieces {
+impl Ranges {
     /// Looks at the dump object; nothing of it is read yet.
-    pub async fn of(source: &Source) -> Result<Self> {
-        let (store, key) = (source.store(), source.place().key(&source.dump.key));
-        let etag = source.head(&key).await?.etag;
+    pub async fn of(opened: &OpenedBackup, progress: &Progress) -> Result<Self> {
+        let (store, key) = (opened.store(), opened.place().key(&opened.dump.key));
+        let etag = opened.head(&key).await?.etag;
         let (range, in_flight) = AHEAD;
-        let options = download::Options { range, in_flight, ..source.reading() };
-        let fetched = Arc::clone(&source.progress.stored);
+        let options = download::Options { range, in_flight, ..opened.reading() };
+        let fetched = Arc::clone(&progress.stored);
         let fetch: Fetch = Arc::new(move |stretch| {
             let fetched = Arc::clone(&fetched);
             ranges(Arc::clone(&store), &key, stretch, etag.clone(), options)
@@ -41,7 +42,7 @@ impl Pieces {
                 })
                 .boxed()
         });
-        Ok(Self { fetch, stored_len: source.dump.stored_bytes, key: Arc::new(Key::new(source.keys()?)) })
+        Ok(Self { fetch, stored_len: opened.dump.stored_bytes, key: Arc::new(Key::new(opened.keys()?)) })
     }
 
     /// Hands these bytes of the archive to `take`, in order; `stretches` ascend.

@@ -9,9 +9,11 @@ use crate::stored::manifest::{self, Compression, Encryption, Globals, Manifest, 
 use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::pipeline::{self, FRAME, FrameSpan, Pack, Packed, Tally, Watch, seal};
 use crate::progress::Progress;
-use crate::report::Report;
-use crate::settings::Shipping;
-use crate::signal::Stop;
+use super::opened::Location;
+use super::signing::SigningKey;
+use crate::pipeline::keys::Recipients;
+use std::collections::BTreeMap;
+use crate::run::Run;
 use crate::store::{Metadata, Situation, Store};
 use crate::stored::upload::{self, Uploading};
 use indicatif::BinaryBytes;
@@ -28,11 +30,34 @@ const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
 /// How long a store may take, after a signal, to say that it has begun the upload we no longer want.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
+/// Where a backup goes, who can decrypt it, who signs it, and how it is written.
+#[derive(Debug)]
+pub struct WriteOptions {
+    /// Where to.
+    pub location: Location,
+    /// Who can decrypt it; `None` if it is not encrypted, because the user asked for that by name.
+    pub recipients: Option<Arc<Recipients>>,
+    /// The key that signs its manifest.
+    pub signing: Option<SigningKey>,
+    /// Notes for the manifest.
+    pub labels: BTreeMap<String, String>,
+    /// zstd's level.
+    pub compression_level: i32,
+    /// The size of a part in bytes, if the user chose it.
+    pub part_size: Option<u64>,
+    /// Frames compressed at the same time.
+    pub workers: usize,
+    /// Parts uploaded at the same time.
+    pub uploads: usize,
+    /// Whether free space is checked first.
+    pub check_space: bool,
+}
+
 /// What is known of a backup before its bytes move.
 #[derive(Debug)]
 pub struct Content {
     /// What it is.
-    pub kind: manifest::Kind,
+    pub kind: manifest::BackupKind,
     /// The server it is from, where that is known.
     pub postgres: Option<Postgres>,
     /// About how many bytes will come, where that is known.
@@ -43,7 +68,7 @@ pub struct Content {
 
 /// What lies beside the dump.
 #[derive(Debug, Default)]
-pub struct Beside {
+pub struct SideObjects {
     /// What the dump holds, table by table.
     pub inventory: Option<Inventory>,
     /// How much it holds, where that is for everyone to know.
@@ -57,7 +82,7 @@ pub struct Beside {
 }
 
 /// A backup that exists.
-pub struct Delivered {
+pub struct StoredBackup {
     /// What is written about it.
     pub manifest: Manifest,
     /// Whether size and checksum were asked for again after the upload.
@@ -65,8 +90,8 @@ pub struct Delivered {
 }
 
 /// One backup on its way into the store, with everything decided before the first byte moves.
-pub struct Shipment<'a> {
-    how: &'a Shipping,
+pub struct BackupWriter<'a> {
+    how: &'a WriteOptions,
     store: Arc<dyn Store>,
     content: Content,
     begun: Timestamp,
@@ -80,13 +105,13 @@ pub struct Shipment<'a> {
 /// A dump that is in the store, whole, and not yet a backup.
 struct Shipped {
     dump: Object,
-    beside: Beside,
+    beside: SideObjects,
     read_back: bool,
 }
 
-impl<'a> Shipment<'a> {
+impl<'a> BackupWriter<'a> {
     /// Decides id and part size; nothing is written yet.
-    pub fn prepare(how: &'a Shipping, store: Arc<dyn Store>, name: Name, content: Content) -> Result<Self> {
+    pub fn prepare(how: &'a WriteOptions, store: Arc<dyn Store>, name: Name, content: Content) -> Result<Self> {
         let part_size = upload::part_size(store.limits(), content.expected, how.part_size)?;
         let place = Place { name, id: Id::new(content.started_at)? };
         let progress = Progress { expected: content.expected, ..Progress::default() };
@@ -101,22 +126,21 @@ impl<'a> Shipment<'a> {
         &self,
         source: impl AsyncRead + Unpin + Send,
         watch: W,
-        judge: impl AsyncFnOnce(W, &[FrameSpan]) -> Result<Beside>,
-        report: &Report,
-        stop: &Stop,
-    ) -> Result<Delivered> {
-        let following = report.follow(&self.progress);
-        let shipped = self.ship(source, watch, judge, stop).await;
+        judge: impl AsyncFnOnce(W, &[FrameSpan]) -> Result<SideObjects>,
+        run: &Run,
+    ) -> Result<StoredBackup> {
+        let following = run.follow(&self.progress);
+        let shipped = self.ship(source, watch, judge, run).await;
         drop(following);
         // The dump is in the store; what is left takes a moment and is not interrupted, so that the exit
         // code and the store never disagree on whether there is a backup.
         let Shipped { dump, beside, read_back } = shipped?;
-        Ok(Delivered { manifest: self.publish(dump, beside).await?, read_back })
+        Ok(StoredBackup { manifest: self.publish(dump, beside).await?, read_back })
     }
 
     /// The file name of an object of this backup.
     fn object(&self, what: &str) -> String {
-        format!("{what}.zst{}", if self.how.recipients().is_some() { ".age" } else { "" })
+        format!("{what}.zst{}", if self.how.recipients.is_some() { ".age" } else { "" })
     }
 
     fn dump(&self) -> String {
@@ -137,11 +161,11 @@ impl<'a> Shipment<'a> {
         &self,
         source: impl AsyncRead + Unpin + Send,
         mut watch: W,
-        judge: impl AsyncFnOnce(W, &[FrameSpan]) -> Result<Beside>,
-        stop: &Stop,
+        judge: impl AsyncFnOnce(W, &[FrameSpan]) -> Result<SideObjects>,
+        run: &Run,
     ) -> Result<Shipped> {
         let (key, metadata) = (self.place.key(&self.dump()), self.metadata());
-        let upload = self.begin(&key, &metadata, stop).await?;
+        let upload = self.begin(&key, &metadata, run).await?;
         let whole = async {
             let packed = self.stream(source, &mut watch, &upload).await?;
             let beside = judge(watch, &packed.frames).await?;
@@ -149,7 +173,7 @@ impl<'a> Shipment<'a> {
             let dump = object(self.dump(), &packed.plain, &packed.stored, stored.checksum);
             Ok(Shipped { dump, beside, read_back: stored.read_back })
         };
-        let outcome = stop.or(whole).await;
+        let outcome = run.or(whole).await;
         if outcome.is_err() {
             // The first error is the one to report; what tidying up meets is said beside it.
             if let Err(second) = upload.abort().await {
@@ -161,9 +185,9 @@ impl<'a> Shipment<'a> {
 
     /// Begins the upload. Where a signal comes in the meantime the store may have begun it all the
     /// same: its answer is awaited then, so that the upload can be aborted.
-    async fn begin(&self, key: &str, metadata: &Metadata, stop: &Stop) -> Result<Uploading> {
+    async fn begin(&self, key: &str, metadata: &Metadata, run: &Run) -> Result<Uploading> {
         let mut beginning = pin!(Uploading::begin(&*self.store, key, metadata, self.part_size));
-        let begun = stop.or(beginning.as_mut()).await;
+        let begun = run.or(beginning.as_mut()).await;
         if let Err(Kind::Interrupted | Kind::Terminated) = begun.as_ref().map_err(Error::kind)
             && let Ok(Ok(upload)) = tokio::time::timeout(LAST_WAIT, beginning).await
             && let Err(second) = upload.abort().await
@@ -183,7 +207,7 @@ impl<'a> Shipment<'a> {
         let (parts, parts_to_send) = mpsc::channel(1);
         let pack = Pack {
             level: self.how.compression_level,
-            recipients: self.how.recipients().cloned(),
+            recipients: self.how.recipients.clone(),
             part_size: usize::try_from(self.part_size)
                 .map_err(|e| Error::usage("such parts do not fit into memory").because(e))?,
             frame_size: FRAME,
@@ -205,7 +229,7 @@ impl<'a> Shipment<'a> {
 
     /// What is known when the upload begins.
     fn metadata(&self) -> Metadata {
-        let encryption = if self.how.recipients().is_some() { "age" } else { "none" };
+        let encryption = if self.how.recipients.is_some() { "age" } else { "none" };
         let mut metadata: Metadata = [
             ("format", manifest::FORMAT.to_string()),
             ("id", self.place.id.to_string()),
@@ -227,7 +251,7 @@ impl<'a> Shipment<'a> {
     /// Globals, inventory, signature, manifest: from here on the backup exists.
     ///
     /// What was stored is taken back when that fails, so that nothing is left behind.
-    async fn publish(&self, dump: Object, beside: Beside) -> Result<Manifest> {
+    async fn publish(&self, dump: Object, beside: SideObjects) -> Result<Manifest> {
         let theirs = Cell::new(false);
         let put = async |object: &str, bytes: Vec<u8>| {
             let put = self.store.put_new(&self.place.key(object), bytes.into()).await;
@@ -235,7 +259,7 @@ impl<'a> Shipment<'a> {
         };
         let put_sealed = async |name: String, plain: Vec<u8>| {
             let plain_tally = Tally::of(&plain);
-            let sealed = seal(plain, self.how.compression_level, self.how.recipients().cloned()).await?;
+            let sealed = seal(plain, self.how.compression_level, self.how.recipients.clone()).await?;
             let stored_tally = Tally::of(&sealed);
             let stored = put(&name, sealed).await?;
             Ok::<_, Error>(object(name, &plain_tally, &stored_tally, stored.checksum))
@@ -271,7 +295,7 @@ impl<'a> Shipment<'a> {
         partial: bool,
         globals: Globals,
     ) -> Manifest {
-        let recipients = self.how.recipients();
+        let recipients = self.how.recipients.as_ref();
         let took = Timestamp::now().since(self.begun);
         Manifest {
             format: manifest::FORMAT,

@@ -1,7 +1,7 @@
 //! Shares a dump's data out among workers: each part is an archive of its own for one `pg_restore`.
 
 use crate::archive::{Front, Section, TocEntry, rows_begin, rows_end};
-use crate::stored::inventory::{Block, Inventory, Kind};
+use crate::stored::inventory::{Block, Inventory, BlockKind};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -110,7 +110,7 @@ fn ordered(front: &Front) -> BTreeSet<i32> {
 pub fn parts(inventory: &Inventory, front: &Front, share: u64) -> Vec<Part> {
     let ordered = ordered(front);
     let free = |block: &&Block| {
-        block.kind == Kind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
+        block.kind == BlockKind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
     };
     let (rows, others): (Vec<&Block>, Vec<&Block>) = inventory.blocks.iter().partition(free);
     let of_rows: BTreeSet<i32> = rows.iter().map(|block| block.dump_id).collect();

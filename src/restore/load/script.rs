@@ -3,9 +3,9 @@
 //! What it says of the old database itself (its creation, settings, grants) is left out: the new one has
 //! another name, and the old one may be in use. Its end comes only when every digest has agreed.
 
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use crate::restore::run::Filled;
-use crate::restore::plan::Wishes;
+use crate::restore::plan::RestoreRequest;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::script::script;
@@ -22,12 +22,12 @@ const LONGEST_FRONT: usize = 4 << 20;
 
 /// Runs the stream and `psql` side by side until both are done.
 pub async fn restore(
-    source: &Source,
+    source: &BackupReader,
     clients: &Clients,
     target: &mut Target,
-    wishes: &Wishes,
+    request: &RestoreRequest,
 ) -> Result<Filled> {
-    let plan = wishes.plan_of_script(target).await?;
+    let plan = request.plan_of_script(target).await?;
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
         source.bytes(&mut near).await?;

@@ -3,11 +3,11 @@
 //! The last bytes come only when every digest has agreed, so a bad backup commits nothing. A copy that is
 //! made for nobody yet may have its indexes and constraints made by several connections behind that.
 
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use crate::restore::run::Filled;
-use super::workers::Rest;
+use super::workers::PostData;
 use super::parts::before_and_data;
-use crate::restore::plan::{Plan, Wishes};
+use crate::restore::plan::{Plan, RestoreRequest};
 use crate::archive::{Front, Reader};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Client, Clients, Version};
@@ -22,10 +22,10 @@ const AT_ONCE: usize = 256 << 10;
 
 /// Runs the stream and `pg_restore` side by side until both are done.
 pub async fn restore(
-    source: &Source,
+    source: &BackupReader,
     clients: &Clients,
     target: &mut Target,
-    wishes: &Wishes,
+    request: &RestoreRequest,
 ) -> Result<Filled> {
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
@@ -34,7 +34,7 @@ pub async fn restore(
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))?;
         Ok(contents)
     };
-    let (contents, plan) = tokio::try_join!(stream, load(far, clients, target, wishes, 1))?;
+    let (contents, plan) = tokio::try_join!(stream, load(far, clients, target, request, 1))?;
     Ok(Filled { tables: contents.tables() as u64, rows: contents.rows(), plan })
 }
 
@@ -44,7 +44,7 @@ pub async fn load(
     mut archive: DuplexStream,
     clients: &Clients,
     target: &mut Target,
-    wishes: &Wishes,
+    request: &RestoreRequest,
     jobs: usize,
 ) -> Result<Plan> {
     let (read, reader) = read_front(&mut archive).await?;
@@ -52,8 +52,8 @@ pub async fn load(
         return Err(Error::verify("the archive ends before its table of contents does"));
     };
     let behind = read.get(front.to_bytes().len()..).unwrap_or_default();
-    let (client, mut fitted, plan) = prepare(&front, clients, target, wishes).await?;
-    let rest = if jobs > 1 { Some(Rest::of(&fitted)?) } else { None };
+    let (client, mut fitted, plan) = prepare(&front, clients, target, request).await?;
+    let rest = if jobs > 1 { Some(PostData::of(&fitted)?) } else { None };
     if rest.is_some() {
         fitted = before_and_data(&fitted);
     }
@@ -80,14 +80,14 @@ pub async fn prepare<'a>(
     front: &Front,
     clients: &'a Clients,
     target: &mut Target,
-    wishes: &Wishes,
+    request: &RestoreRequest,
 ) -> Result<(&'a Client, Front, Plan)> {
     let Front { header, toc } = front;
     let dumped_by = Version::parse(&header.dump_version)
         .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
     let format = (header.version.major, header.version.minor);
     let client = clients.for_restore(format, dumped_by, target.version())?;
-    let (fitted, plan) = wishes.plan(front, target).await?;
+    let (fitted, plan) = request.plan(front, target).await?;
     let statement = toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
     Ok((client, fitted, plan))

@@ -5,9 +5,9 @@
 //! only a database that goes when the restore fails is filled this way.
 
 use crate::stored::ranges::Pieces;
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use super::parts::{self, Part, before, fair_share, parts};
-use crate::restore::plan::{Plan, Wishes};
+use crate::restore::plan::{Plan, RestoreRequest};
 use super::stream as single;
 use crate::archive::Front;
 use crate::error::{Error, Kind, Result};
@@ -41,17 +41,17 @@ const LOST: &[&str] = &[
 
 /// Restores the dump into a database created for it, with `jobs` workers.
 pub async fn restore(
-    source: &Source,
+    source: &BackupReader,
     inventory: &Inventory,
     clients: &Clients,
     target: &mut Target,
-    wishes: &Wishes,
+    request: &RestoreRequest,
     jobs: usize,
 ) -> Result<Plan> {
     let front = Front::read(&inventory.archive.preamble)?;
-    let (client, front, plan) = single::prepare(&front, clients, target, wishes).await?;
+    let (client, front, plan) = single::prepare(&front, clients, target, request).await?;
     let (front, options) = (&front, &plan.options);
-    let rest = Rest::of(front)?;
+    let rest = PostData::of(front)?;
     let pieces = Pieces::of(source).await?;
     let target = &*target;
 
@@ -69,13 +69,13 @@ pub async fn restore(
 }
 
 /// What is made when all data is there: indexes and constraints by several connections at once.
-pub struct Rest {
+pub struct PostData {
     after: NamedTempFile,
     grants: Front,
     last: Option<NamedTempFile>,
 }
 
-impl Rest {
+impl PostData {
     /// Of this archive.
     pub fn of(front: &Front) -> Result<Self> {
         let last = parts::last(front);
@@ -126,7 +126,7 @@ fn without_data(front: &Front) -> Result<NamedTempFile> {
 }
 
 struct Worker<'a> {
-    source: &'a Source,
+    source: &'a BackupReader,
     inventory: &'a Inventory,
     front: &'a Front,
     pieces: &'a Pieces,

@@ -3,7 +3,7 @@
 //! All of it is decided, and what stands in the way is told, before a database is made or a byte of data
 //! moves. What comes of it is the same archive with another front, which any way of loading reads.
 
-use crate::stored::reader::Source;
+use crate::stored::reader::BackupReader;
 use crate::archive::{Front, OfDatabase, TocEntry, Uses};
 use crate::error::{Error, Result};
 use crate::numbers::count;
@@ -20,7 +20,7 @@ const MOST_TOLD: usize = 20;
 
 /// What is wished of a restore, and the roles that the backup knows.
 #[derive(Debug)]
-pub struct Wishes {
+pub struct RestoreRequest {
     /// How the backup is fitted to the server.
     pub fitting: Fitting,
     /// The source's roles, where they shall be made.
@@ -44,9 +44,9 @@ pub struct Plan {
     pub of_database: Vec<OfDatabase>,
 }
 
-impl Wishes {
+impl RestoreRequest {
     /// What is wished, with what the backup knows of its roles where that is needed.
-    pub async fn of(fitting: Fitting, after: After, source: &Source) -> Result<Self> {
+    pub async fn of(fitting: Fitting, after: After, source: &BackupReader) -> Result<Self> {
         if fitting.roles != Roles::Restore {
             return Ok(Self { fitting, known: None, after });
         }
@@ -120,7 +120,7 @@ impl Wishes {
 
 /// The fitting of one archive to one server.
 struct Fit<'a> {
-    wishes: &'a Fitting,
+    request: &'a Fitting,
     ground: Ground,
     /// Whether the server takes event triggers, where that is in doubt.
     event_triggers: bool,
@@ -130,15 +130,15 @@ struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     /// Looks at the server; nothing is decided yet.
-    async fn begin(wishes: &'a Fitting, target: &Target) -> Result<Self> {
+    async fn begin(request: &'a Fitting, target: &Target) -> Result<Self> {
         let ground = target.ground().await?;
-        Ok(Self { wishes, ground, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
+        Ok(Self { request, ground, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
     }
 
     /// What was decided.
     fn decided(self, of_database: Vec<OfDatabase>) -> Plan {
         Plan {
-            options: self.wishes.options.clone(),
+            options: self.request.options.clone(),
             made_roles: self.made_roles,
             left_out: self.left_out,
             ground: self.ground,
@@ -147,7 +147,7 @@ impl<'a> Fit<'a> {
     }
 
     fn provider(&self) -> Option<Provider> {
-        match self.wishes.profile {
+        match self.request.profile {
             Profile::Auto => self.ground.provider(),
             Profile::Plain => None,
             Profile::Of(provider) => Some(provider),
@@ -161,7 +161,7 @@ impl<'a> Fit<'a> {
 
     /// Leaves out what the server would refuse.
     fn without_refused(&mut self, front: &Front) -> Front {
-        if self.wishes.profile == Profile::Plain {
+        if self.request.profile == Profile::Plain {
             return front.clone();
         }
         let mut refused = BTreeSet::new();
@@ -218,7 +218,7 @@ impl<'a> Fit<'a> {
 
     /// Puts other roles in the place of those that are mapped, or that owned something.
     fn with_roles(&self, front: &Front) -> Result<Front> {
-        let Fitting { map, owner, .. } = self.wishes;
+        let Fitting { map, owner, .. } = self.request;
         let new = map.values().chain(owner);
         let encoding = front.toc.encoding().unwrap_or_default();
         if let Some(name) = new.into_iter().find(|name| !name.is_ascii() && encoding != "UTF8") {
@@ -241,9 +241,9 @@ impl<'a> Fit<'a> {
     /// What the archive needs of each role, as far as it is restored. Names that are not UTF-8 are left to
     /// `pg_restore`.
     fn needed(&self, front: &Front) -> BTreeMap<String, Uses> {
-        let RestoreOptions { no_owner, no_acl, .. } = self.wishes.options;
+        let RestoreOptions { no_owner, no_acl, .. } = self.request.options;
         // Who asks for the roles gets those too that only the database itself knows.
-        let all = self.wishes.roles != Roles::Check;
+        let all = self.request.roles != Roles::Check;
         let uses = front.keep(|entry| all || !entry.is_of_database()).toc.role_uses();
         let as_restored = |(name, mut uses): (Vec<u8>, Uses)| {
             if no_owner {
@@ -265,10 +265,10 @@ impl<'a> Fit<'a> {
         target: &mut Target,
     ) -> Result<()> {
         let names: BTreeSet<String> = needed.keys().cloned().collect();
-        let making = match (self.wishes.roles, known) {
+        let making = match (self.request.roles, known) {
             (Roles::Check, _) => Making::default(),
             (Roles::Restore, Some(known)) => {
-                known.clone().renamed(&self.wishes.map).making(&names, &self.ground)
+                known.clone().renamed(&self.request.map).making(&names, &self.ground)
             }
             (Roles::Create | Roles::Restore, _) => {
                 let lacking = |name: &&String| !self.ground.has_role(name) && !name.starts_with("pg_");
@@ -346,7 +346,7 @@ impl<'a> Fit<'a> {
     /// Says which roles are missing, and what can be done about it.
     fn missing(&self, missing: &BTreeMap<&String, Uses>) -> Error {
         let mut solutions = Vec::new();
-        if self.wishes.roles == Roles::Check {
+        if self.request.roles == Roles::Check {
             solutions.push("--roles restore makes them as they were on the source".to_owned());
             solutions.push("--roles create makes them for nobody to log in as".to_owned());
         }
@@ -370,15 +370,15 @@ impl<'a> Fit<'a> {
 
     /// Says to whom a database that will be made belongs: to whom it did, where that is possible.
     async fn give_database(&self, front: &Front, target: &mut Target) -> Result<()> {
-        let owner = match &self.wishes.owner {
+        let owner = match &self.request.owner {
             Some(owner) => owner.clone(),
-            None if self.wishes.options.no_owner => return Ok(()),
+            None if self.request.options.no_owner => return Ok(()),
             None => text(front.toc.database_owner()).into_owned(),
         };
         if owner == self.ground.me || owner.is_empty() || target.exists() {
             return Ok(());
         }
-        if self.wishes.owner.is_some() || self.ground.may_give_to(&owner) {
+        if self.request.owner.is_some() || self.ground.may_give_to(&owner) {
             return target.belongs_to(&owner).await;
         }
         let (me, owner) = (identifier(&self.ground.me), identifier(&owner));

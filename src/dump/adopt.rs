@@ -4,58 +4,67 @@
 //! `pg_dumpall` wrote becomes one backup for each of its databases, with the roles beside it.
 
 
-use crate::stored::writer::{Beside, Content, Delivered, Shipment, enough_space};
-use super::backup::{document, say_done};
+use crate::stored::writer::{WriteOptions, SideObjects, Content, StoredBackup, BackupWriter, enough_space};
+use super::announce;
 use crate::stored::watch::ArchiveWatch;
 use crate::error::{Error, Result};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, Postgres};
 use crate::stored::names::{Name, Timestamp};
 use crate::pipeline::{FrameSpan, Watch};
-use crate::report::Report;
+use crate::run::Run;
 use crate::script::Outline;
-use crate::settings;
-use crate::signal::Stop;
+use std::path::PathBuf;
 use crate::store::Store;
-use crate::dump::look::{Dump, Found, examine, look, open_at};
+use super::look::{Dump, Found, examine, look, open_at};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 
-/// Runs `pgstow adopt`.
-pub async fn run(settings: settings::Adopt, report: &Report, stop: &Stop) -> Result<()> {
+/// A dump that was made before, and how to keep it.
+#[derive(Debug)]
+pub struct AdoptRequest {
+    /// The file.
+    pub file: PathBuf,
+    /// The name to keep it under.
+    pub name: Name,
+    /// When it was begun, if the user says so.
+    pub started_at: Option<Timestamp>,
+}
+
+/// Stores what is in the file, one backup for each database in it.
+pub async fn adopt(request: &AdoptRequest, writing: &WriteOptions, run: &Run) -> Result<Vec<StoredBackup>> {
     let preparing = async {
-        let about = examine(&settings.file).await?;
-        report.say(format!("reading {}", settings.file.display()));
-        let found = look(&settings.file, &about).await?;
-        let store = crate::stored::open(&settings.shipping.store).await?;
-        if settings.shipping.check_space {
+        let about = examine(&request.file).await?;
+        run.say(format!("reading {}", request.file.display()));
+        let found = look(&request.file, &about).await?;
+        let store = writing.location.open().await?;
+        if writing.check_space {
             enough_space(&*store, found.file_bytes).await?;
         }
         Ok((found, store))
     };
-    let (found, store) = stop.or(preparing).await?;
+    let (found, store) = run.or(preparing).await?;
     if !found.left_out.is_empty() {
-        report.say(format!("nothing is in {}: left out", found.left_out.join(", ")));
+        run.say(format!("nothing is in {}: left out", found.left_out.join(", ")));
     }
-    let (mut ids, mut documents) = (Vec::new(), Vec::new());
+    let mut all = Vec::new();
     for dump in &found.dumps {
-        let delivered = deliver(&settings, &found, dump, Arc::clone(&store), report, stop).await?;
-        say_done(report, &delivered);
-        ids.push(delivered.manifest.id.to_string());
-        documents.push(document(&delivered));
+        let stored = deliver(request, writing, &found, dump, Arc::clone(&store), run).await?;
+        announce(&stored, run);
+        all.push(stored);
     }
-    report.done(ids.join("\n"), &documents)
+    Ok(all)
 }
 
 /// Ships one of the dumps in the file.
 async fn deliver(
-    settings: &settings::Adopt,
+    request: &AdoptRequest,
+    writing: &WriteOptions,
     found: &Found,
     dump: &Dump,
     store: Arc<dyn Store>,
-    report: &Report,
-    stop: &Stop,
-) -> Result<Delivered> {
+    run: &Run,
+) -> Result<StoredBackup> {
     let bytes = dump.range.end - dump.range.start;
     let content = Content {
         kind: dump.kind,
@@ -65,14 +74,14 @@ async fn deliver(
             database_bytes: None,
         }),
         expected: Some(bytes),
-        started_at: settings.started_at.unwrap_or(found.changed_at).min(Timestamp::now()),
+        started_at: request.started_at.unwrap_or(found.changed_at).min(Timestamp::now()),
     };
-    let name = name(settings, found, dump)?;
-    let shipment = Shipment::prepare(&settings.shipping, store, name, content)?;
-    report.say(format!("adopting {} as {}", settings.file.display(), shipment.place));
-    let source = open_at(&settings.file, dump.range.start).await?.take(bytes);
-    if dump.kind == manifest::Kind::Postgres {
-        let watch = ArchiveWatch::with_digests(shipment.progress.clone());
+    let name = name(request, found, dump)?;
+    let writer = BackupWriter::prepare(writing, store, name, content)?;
+    run.say(format!("adopting {} as {}", request.file.display(), writer.place));
+    let source = open_at(&request.file, dump.range.start).await?.take(bytes);
+    if dump.kind == manifest::BackupKind::Postgres {
+        let watch = ArchiveWatch::with_digests(writer.progress.clone());
         let judge = async |watch: ArchiveWatch, frames: &[FrameSpan]| {
             let inventory = Inventory::new(watch.finish()?, frames);
             let totals = inventory.totals();
@@ -80,31 +89,31 @@ async fn deliver(
                 tracing::warn!(
                     "{} holds rows that cannot be counted, so a restore of it will not be proven: they are \
                      compressed by LZ4 or zstd within the dump, or are INSERTs",
-                    settings.file.display()
+                    request.file.display()
                 );
             }
-            Ok(Beside { totals, inventory: Some(inventory), ..Beside::default() })
+            Ok(SideObjects { totals, inventory: Some(inventory), ..SideObjects::default() })
         };
-        return shipment.deliver(source, watch, judge, report, stop).await;
+        return writer.deliver(source, watch, judge, run).await;
     }
     let globals = found.globals.clone();
     let judge = async |watch: ScriptWatch, _: &[FrameSpan]| {
         if !watch.0.finish().complete {
-            return Err(Error::verify(format!("{} was changed while it was read", settings.file.display())));
+            return Err(Error::verify(format!("{} was changed while it was read", request.file.display())));
         }
         let globals_status = if globals.is_some() { Globals::Stored } else { Globals::NotTaken };
-        Ok(Beside { globals, globals_status, ..Beside::default() })
+        Ok(SideObjects { globals, globals_status, ..SideObjects::default() })
     };
-    shipment.deliver(source, ScriptWatch(Outline::default()), judge, report, stop).await
+    writer.deliver(source, ScriptWatch(Outline::default()), judge, run).await
 }
 
 /// The name it is kept under: several databases of one file are kept apart.
-fn name(settings: &settings::Adopt, found: &Found, dump: &Dump) -> Result<Name> {
+fn name(request: &AdoptRequest, found: &Found, dump: &Dump) -> Result<Name> {
     match &dump.database {
         Some(database) if found.dumps.len() > 1 => {
-            format!("{}/{}", settings.name, Name::of_database(database)?).parse()
+            format!("{}/{}", request.name, Name::of_database(database)?).parse()
         }
-        _ => Ok(settings.name.clone()),
+        _ => Ok(request.name.clone()),
     }
 }
 
