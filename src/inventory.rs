@@ -6,8 +6,8 @@
 use crate::archive::{self, Contents, Front, TocEntry};
 use crate::error::{Error, Result};
 use crate::manifest::Totals;
-use crate::numbers::count;
 use crate::pipeline::{FrameSpan, Piece};
+use crate::units::count;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::HumanCount;

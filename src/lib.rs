@@ -21,7 +21,6 @@ pub mod inventory;
 pub mod manifest;
 pub mod names;
 pub mod neon;
-pub mod numbers;
 pub mod pipeline;
 pub mod postgres;
 pub mod progress;
@@ -31,6 +30,7 @@ pub mod settings;
 pub mod signal;
 pub mod signing;
 pub mod store;
+pub mod units;
 pub mod upload;
 
 use cli::{Parsed, Verb, Words};

@@ -12,8 +12,8 @@ pub mod inventory;
 pub mod manifest;
 #[path = "../../src/names.rs"]
 pub mod names;
-#[path = "../../src/numbers.rs"]
-pub mod numbers;
+#[path = "../../src/units.rs"]
+pub mod units;
 
 /// The two words of the pipeline that an inventory uses.
 pub mod pipeline {

@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 use crate::inventory::Inventory;
 use crate::manifest::Kind;
 use crate::names::{MANIFEST, Timestamp};
-use crate::numbers::count;
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
+use crate::units::count;
 use indicatif::BinaryBytes;
 
 /// Runs `pgstow show`.

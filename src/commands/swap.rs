@@ -2,13 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::names::Timestamp;
-use crate::numbers::count;
 use crate::postgres::clients::Clients;
 use crate::postgres::swap::Found;
 use crate::postgres::{ConnInfo, Swap, identifier, shell_word};
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
+use crate::units::count;
 use indicatif::BinaryBytes;
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What an inventory says, for people and programs: every table of a backup, and what changed since another.
 
 use crate::inventory::{Block, Inventory, Kind, Text};
-use crate::numbers::count;
+use crate::units::count;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use super::Proof;
 use crate::error::Result;
 use crate::inventory::{Inventory, Kind};
-use crate::numbers::count;
 use crate::postgres::Target;
+use crate::units::count;
 use indicatif::HumanCount;
 
 /// Counts every table of the target and compares it with the inventory.

@@ -10,10 +10,10 @@ use crate::commands::pieces::Pieces;
 use crate::commands::source::Source;
 use crate::error::{Error, Result};
 use crate::inventory::{Block, Inventory, Kind};
-use crate::numbers::count;
 use crate::postgres::Target;
 use crate::postgres::clients::{Clients, Version};
 use crate::report::Report;
+use crate::units::count;
 use indicatif::HumanCount;
 use std::collections::{HashMap, HashSet};
 

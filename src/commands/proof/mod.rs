@@ -11,11 +11,11 @@ pub mod redump;
 use super::source::Source;
 use crate::error::{Error, Result};
 use crate::inventory::{Block, Inventory};
-use crate::numbers::count;
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
 use crate::report::Report;
 use crate::settings::ProofBy;
+use crate::units::count;
 use indicatif::HumanCount;
 use serde::Serialize;
 

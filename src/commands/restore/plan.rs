@@ -6,10 +6,10 @@
 use super::super::source::Source;
 use crate::archive::{Front, OfDatabase, TocEntry, Uses};
 use crate::error::{Error, Result};
-use crate::numbers::count;
 use crate::postgres::managed::{is_of_a_service, only_a_service_has};
 use crate::postgres::{Ground, KnownRoles, Making, Provider, RestoreOptions, Target, identifier};
 use crate::settings::{After, Fitting, Profile, Roles};
+use crate::units::count;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
