@@ -3,7 +3,6 @@
 //! The dump passes the same reader as a backup's, and its last bytes reach `pg_restore` only when the
 //! archive is whole and `pg_dump` has exited with 0: before that nothing is committed.
 
-use super::list::age;
 use super::proof::counts;
 use super::restore::plan::{Plan, Wishes};
 use super::restore::single::{BETWEEN, load};
@@ -21,7 +20,7 @@ use crate::progress::{Direction, Progress};
 use crate::report::Report;
 use crate::settings::{self, Roles};
 use crate::signal::Stop;
-use crate::units::{count, told_rows};
+use crate::units::{age, count, counted_rows};
 use indicatif::BinaryBytes;
 use serde_json::json;
 use std::time::Instant;
@@ -75,7 +74,7 @@ pub async fn run(settings: settings::Clone, report: &Report, stop: &Stop) -> Res
         report.say(format!(
             "cloned {from} into {to}: {}, {}, {}",
             count(tables, "table"),
-            told_rows(rows),
+            counted_rows(rows),
             age(took)
         ));
         report.say(format!("proven: {}, in {to}", proof.said()));

@@ -6,10 +6,10 @@ use crate::names::Timestamp;
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
+use crate::units::age;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
 use serde_json::json;
-use std::time::Duration;
 
 /// Runs `pgstow list`.
 pub async fn run(settings: settings::List, report: &Report, stop: &Stop) -> Result<()> {
@@ -99,27 +99,4 @@ fn tables(number: u64, partial: bool) -> String {
 
 fn first_word(version: &str) -> String {
     version.split_whitespace().next().unwrap_or_default().to_owned()
-}
-
-/// A span of time with its two largest units (`3days 4h`), or to the tenth of a second.
-pub fn age(span: Duration) -> String {
-    if span < Duration::from_secs(10) {
-        return format!("{:.1}s", span.as_secs_f64());
-    }
-    let whole = humantime::format_duration(Duration::from_secs(span.as_secs())).to_string();
-    whole.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_short() {
-        for (seconds, text) in
-            [(0, "0.0s"), (59, "59s"), (3725, "1h 2m"), (86400 * 3 + 4 * 3600 + 5, "3days 4h")]
-        {
-            assert_eq!(age(Duration::from_secs(seconds)), text);
-        }
-    }
 }

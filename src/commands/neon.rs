@@ -1,12 +1,12 @@
 //! Branches on Neon for the time of a run: made for it, and given back.
 
 use crate::error::{Error, Kind, Result};
-use crate::names::Timestamp;
 use crate::neon::{Database, Neon, OwnBranch, Uri};
 use crate::postgres::ConnInfo;
 use crate::report::Report;
 use crate::settings::{NeonProject, NeonSource};
 use crate::signal::Stop;
+use crate::units::stamp;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -53,7 +53,8 @@ pub async fn lend(
                 .hint("--neon-parent takes a branch's id or name")
         })?),
     };
-    let name = lent.name.clone().unwrap_or_else(|| format!("{}-{}", lent.label, moment()));
+    let name =
+        lent.name.clone().unwrap_or_else(|| format!("{}-{}", lent.label, stamp(SystemTime::now(), '-')));
     if stop.or(neon.branch(&name)).await?.is_some() {
         return Err(Error::target_exists(format!("the project {} has a branch {name} already", project.id))
             .hint("give the new one another name with --neon-branch"));
@@ -192,9 +193,4 @@ fn names(databases: &[Database]) -> String {
 /// A connection as libpq takes it.
 pub fn conn(uri: &Uri) -> Result<ConnInfo> {
     ConnInfo::parse(uri.reveal(), |_| None)
-}
-
-/// `20261121-054500`.
-fn moment() -> String {
-    Timestamp::now().to_string().replace(['-', ':', 'Z'], "").replace('T', "-")
 }

@@ -1,6 +1,5 @@
 //! `pgstow show`: everything the manifest says of one backup; its tables, from the inventory.
 
-use super::list::age;
 use super::source::{Shelf, Source};
 use super::tables;
 use crate::catalogue::{Backup, Signature};
@@ -11,7 +10,7 @@ use crate::names::{MANIFEST, Timestamp};
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
-use crate::units::count;
+use crate::units::{age, count};
 use indicatif::BinaryBytes;
 
 /// Runs `pgstow show`.

@@ -1,17 +1,16 @@
 //! `pgstow swap`: a database takes another's place, and the other is kept; `restore --swap` ends with it.
 
 use crate::error::{Error, Result};
-use crate::names::Timestamp;
 use crate::postgres::clients::Clients;
 use crate::postgres::swap::Found;
 use crate::postgres::{ConnInfo, Swap, identifier, shell_word};
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
-use crate::units::count;
+use crate::units::{count, stamp};
 use indicatif::BinaryBytes;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Runs `pgstow swap`.
 pub async fn run(settings: settings::Swap, report: &Report, stop: &Stop) -> Result<()> {
@@ -29,11 +28,11 @@ pub async fn run(settings: settings::Swap, report: &Report, stop: &Stop) -> Resu
 
 /// Looks at the database that is to be replaced, and says what earlier runs left.
 pub async fn open(clients: &Clients, target: &ConnInfo) -> Result<Swap> {
-    let mut swap = Swap::open(clients.newest()?, target, &stamp()).await?;
+    let mut swap = Swap::open(clients.newest()?, target, &now()).await?;
     // The names tell the second, and another run may have begun or ended in the same.
     while swap.is_taken() {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        swap = Swap::open(clients.newest()?, target, &stamp()).await?;
+        swap = Swap::open(clients.newest()?, target, &now()).await?;
     }
     for left in swap.unfinished().map(|left| &left.name) {
         tracing::warn!("{left} is left from a run that was ended: DROP DATABASE {};", identifier(left));
@@ -44,10 +43,9 @@ pub async fn open(clients: &Clients, target: &ConnInfo) -> Result<Swap> {
     Ok(swap)
 }
 
-/// `20261121_054500`: needs no quotes in SQL, and sorts by time.
-fn stamp() -> String {
-    let moment = Timestamp::now().to_string();
-    moment.replace(['-', ':', 'Z'], "").replace('T', "_")
+/// Needs no quotes in SQL, and sorts by time.
+fn now() -> String {
+    stamp(SystemTime::now(), '_')
 }
 
 fn last_before(swap: &Swap) -> Result<String> {

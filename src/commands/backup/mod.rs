@@ -5,13 +5,12 @@ mod every;
 pub(super) mod shipment;
 mod stream;
 
-use super::list::age;
 use super::neon;
 use crate::error::Result;
 use crate::report::Report;
 use crate::settings::{self, What};
 use crate::signal::Stop;
-use crate::units::count;
+use crate::units::{age, count};
 use database::Roles;
 use indicatif::BinaryBytes;
 use serde_json::{Value, json};

@@ -15,7 +15,7 @@ use crate::postgres::restore::script;
 use crate::report::Report;
 use crate::settings::{self, FetchFormat, Output};
 use crate::signal::Stop;
-use crate::units::{count, told_rows};
+use crate::units::{count, counted_rows};
 use indicatif::BinaryBytes;
 use output::Writing;
 use serde_json::json;
@@ -93,7 +93,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
         output.name(),
         written.map(|bytes| format!("{}, ", BinaryBytes(bytes))).unwrap_or_default(),
         count(tables, "table"),
-        told_rows(contents.rows())
+        counted_rows(contents.rows())
     ));
     if *output == Output::Stdout {
         return Ok(());

@@ -3,13 +3,13 @@
 //! It gets the last bytes, and the end of its input, only when every digest has agreed; where they do not,
 //! it is ended before.
 
-use super::super::list::age;
 use super::super::source::Source;
 use crate::error::Result;
 use crate::postgres::Program;
 use crate::report::Report;
 use crate::settings;
 use crate::signal::Stop;
+use crate::units::age;
 use indicatif::BinaryBytes;
 use serde_json::json;
 use std::process::Stdio;

@@ -14,7 +14,6 @@ pub mod single;
 pub use command::feed;
 
 use super::excerpt;
-use super::list::age;
 use super::proof;
 use super::source::Source;
 use super::swap;
@@ -26,7 +25,7 @@ use crate::postgres::{ConnInfo, Target, identifier};
 use crate::report::Report;
 use crate::settings::{self, Goal, ProofBy};
 use crate::signal::Stop;
-use crate::units::{count, told_rows};
+use crate::units::{age, count, counted_rows};
 use plan::{Plan, Wishes};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -160,7 +159,7 @@ impl Run<'_> {
             source.place(),
             target.name(),
             count(tables, "table"),
-            told_rows(rows),
+            counted_rows(rows),
             age(took)
         ));
         let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {

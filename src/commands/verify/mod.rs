@@ -3,7 +3,6 @@
 
 mod rehearsal;
 
-use super::list::age;
 use super::source::{Shelf, Source};
 use crate::catalogue::{self, Found};
 use crate::error::{Error, Kind, Result};
@@ -13,7 +12,7 @@ use crate::names::{Name, Timestamp};
 use crate::report::Report;
 use crate::settings::{self, HowVerified, Which};
 use crate::signal::Stop;
-use crate::units::{count, told_rows};
+use crate::units::{age, count, counted_rows};
 use indicatif::BinaryBytes;
 use rehearsal::rehearse;
 use serde_json::{Map, Value, json};
@@ -178,7 +177,7 @@ async fn verify(
         BinaryBytes(stored),
         BinaryBytes(source.dump.plain_bytes),
         count(tables, "table"),
-        told_rows(rows)
+        counted_rows(rows)
     ))
 }
 

@@ -3,7 +3,6 @@
 //! On a server of the user's, else in a throw-away cluster. Then the data is proven, everything the
 //! backup defines is looked for, and the user's own questions are asked.
 
-use super::super::list::age;
 use super::super::proof::{self, Proof, catalog, redump};
 use super::super::restore::plan::Wishes;
 use super::super::restore::{Filled, fill};
@@ -21,7 +20,7 @@ use crate::report::Report;
 use crate::script::NamedRoles;
 use crate::settings::Rehearsal;
 use crate::signal::Stop;
-use crate::units::{count, told_rows};
+use crate::units::{age, count, counted_rows};
 use indicatif::BinaryBytes;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -297,7 +296,7 @@ impl Rehearsed {
         let mut said = format!(
             "{}, {}; restored in {took} into PostgreSQL {}",
             count(self.tables, "table"),
-            told_rows(self.rows),
+            counted_rows(self.rows),
             self.server_version
         );
         if let Some(proof) = self.proof.as_ref().filter(|proof| proof.is_any()) {
