@@ -5,8 +5,8 @@
 
 use crate::archive::{self, Contents, Front, TocEntry};
 use crate::error::{Error, Result};
+use crate::layout::{FrameSpan, Piece};
 use crate::manifest::Totals;
-use crate::pipeline::{FrameSpan, Piece};
 use crate::units::count;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

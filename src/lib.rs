@@ -18,6 +18,7 @@ pub mod commands;
 pub mod download;
 pub mod error;
 pub mod inventory;
+pub mod layout;
 pub mod manifest;
 pub mod names;
 pub mod neon;

@@ -8,30 +8,11 @@ pub mod archive;
 pub mod error;
 #[path = "../../src/inventory.rs"]
 pub mod inventory;
+#[path = "../../src/layout.rs"]
+pub mod layout;
 #[path = "../../src/manifest.rs"]
 pub mod manifest;
 #[path = "../../src/names.rs"]
 pub mod names;
 #[path = "../../src/units.rs"]
 pub mod units;
-
-/// The two words of the pipeline that an inventory uses.
-pub mod pipeline {
-    /// Where one frame lies.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct FrameSpan {
-        pub plain_offset: u64,
-        pub plain_len: u64,
-        pub compressed_offset: u64,
-        pub compressed_len: u64,
-        pub sha256: [u8; 32],
-        pub clean: bool,
-    }
-
-    /// Some bytes of a frame.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Piece {
-        pub frame: FrameSpan,
-        pub wanted: std::ops::Range<u64>,
-    }
-}

@@ -45,12 +45,13 @@ mod window;
 
 pub use frames::FRAME;
 pub use hold_back::HELD_BACK;
-pub use pieces::{Key, Piece, pieces};
+pub use pieces::{Key, pieces};
 pub use small::{open, seal};
 pub use tally::Tally;
 pub use window::Fetch;
 
 use crate::error::{Error, Kind, Result};
+use crate::layout::FrameSpan;
 use buffers::Pool;
 use bytes::{Bytes, BytesMut};
 use compress::Compressed;
@@ -131,23 +132,6 @@ pub struct Packed {
     pub stored: Tally,
     /// Where each frame lies, in order.
     pub frames: Vec<FrameSpan>,
-}
-
-/// Where one frame lies in the plaintext, and in the compressed bytes before encryption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrameSpan {
-    /// Offset of its first byte in the plaintext.
-    pub plain_offset: u64,
-    /// Its bytes of plaintext.
-    pub plain_len: u64,
-    /// Offset of its first byte in the compressed stream.
-    pub compressed_offset: u64,
-    /// Its compressed bytes.
-    pub compressed_len: u64,
-    /// SHA-256 of its compressed bytes.
-    pub sha256: [u8; 32],
-    /// Whether it begins where the watch found a cut to be good.
-    pub clean: bool,
 }
 
 /// Reads `source` to its end and sends it, compressed and encrypted, as `parts`.

@@ -5,9 +5,10 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
+use crate::layout::FrameSpan;
 use crate::manifest::{self, Compression, Encryption, Globals, Manifest, Object, Postgres, Totals};
 use crate::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
-use crate::pipeline::{self, FRAME, FrameSpan, Pack, Packed, Tally, Watch, seal};
+use crate::pipeline::{self, FRAME, Pack, Packed, Tally, Watch, seal};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::settings::Shipping;

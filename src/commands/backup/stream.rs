@@ -2,9 +2,9 @@
 
 use super::shipment::{Beside, Content, Delivered, Shipment};
 use crate::error::{Error, Result};
+use crate::layout::FrameSpan;
 use crate::manifest;
 use crate::names::{Name, Timestamp};
-use crate::pipeline::FrameSpan;
 use crate::postgres::Program;
 use crate::report::Report;
 use crate::settings::{Producer, Shipping};

@@ -187,7 +187,7 @@ fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
 mod tests {
     use super::*;
     use crate::archive::Reader;
-    use crate::pipeline::FrameSpan;
+    use crate::layout::FrameSpan;
 
     const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
 
