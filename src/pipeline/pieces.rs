@@ -3,11 +3,11 @@
 //! Nobody can check the digest of a whole object of which only parts were read. Instead every frame is
 //! compared with its own digest before anything looks into it, and age vouches for every chunk.
 
-use super::Tally;
-use super::blocking;
 use super::compress::decompress;
 use super::decode::{damaged, passphrase_at_hand, refused};
 use super::keys::Identities;
+use super::tally::Tally;
+use super::threads::blocking;
 use super::window::{Fetch, Reach, Window};
 use crate::error::{Error, Result};
 use crate::layout::{FrameSpan, Piece};
