@@ -1,11 +1,11 @@
 //! Branches on Neon for the time of a run: made for it, and given back.
 
 use crate::error::{Error, Kind, Result};
-use crate::stored::names::Timestamp;
+use crate::neon::ApiKey;
 use crate::neon::{Database, Neon, OwnBranch, Uri};
 use crate::postgres::ConnInfo;
-use crate::neon::ApiKey;
 use crate::run::Run;
+use crate::units::stamp;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -78,30 +78,27 @@ impl TemporaryBranch {
 }
 
 /// Makes the branch. Neon deletes it in the end, unless [`keep`] is called.
-pub async fn lend(
-    project: &NeonProject,
-    lent: &TemporaryBranch,
-    run: &Run,
-) -> Result<(Neon, OwnBranch)> {
+pub async fn lend(project: &NeonProject, wanted: &TemporaryBranch, run: &Run) -> Result<(Neon, OwnBranch)> {
     let opening = Neon::open(&project.api, project.key.clone(), &project.id, project.patience);
     let neon = run.or(opening).await?;
-    let parent = match &lent.parent {
+    let parent = match &wanted.parent {
         None => None,
         Some(parent) => Some(run.or(neon.branch(parent)).await?.ok_or_else(|| {
             Error::postgres(format!("the project {} has no branch {parent}", project.id))
                 .hint("--neon-parent takes a branch's id or name")
         })?),
     };
-    let name = lent.name.clone().unwrap_or_else(|| format!("{}-{}", lent.label, moment()));
+    let name =
+        wanted.name.clone().unwrap_or_else(|| format!("{}-{}", wanted.label, stamp(SystemTime::now(), '-')));
     if run.or(neon.branch(&name)).await?.is_some() {
         return Err(Error::target_exists(format!("the project {} has a branch {name} already", project.id))
             .hint("give the new one another name with --neon-branch"));
     }
     run.say(format!("creating the branch {name} on Neon"));
     let parent = parent.as_ref().map(|parent| parent.id.as_str());
-    let mut own = create(&neon, &name, parent, Some(&lent.expires_at()), run).await;
+    let mut own = create(&neon, &name, parent, Some(&wanted.expires_at()), run).await;
     // Not every account may let its branches expire.
-    if let (Err(error), None) = (&own, lent.expires)
+    if let (Err(error), None) = (&own, wanted.expires)
         && error.message().contains("expir")
     {
         tracing::debug!("{error}; creating a branch that does not expire");
@@ -166,13 +163,13 @@ pub async fn give_back(neon: &Neon, own: &OwnBranch, run: &Run) {
 pub struct DumpSource {
     /// How to connect to it.
     pub conn: ConnInfo,
-    lent: Option<(Neon, OwnBranch)>,
+    borrowed: Option<(Neon, OwnBranch)>,
 }
 
 impl DumpSource {
     /// Gives back what was made for it.
     pub async fn close(self, run: &Run) {
-        if let Some((neon, own)) = self.lent {
+        if let Some((neon, own)) = self.borrowed {
             give_back(&neon, &own, run).await;
         }
     }
@@ -188,14 +185,18 @@ pub async fn source(settings: &NeonSource, run: &Run) -> Result<DumpSource> {
     let role = project.role.as_deref().unwrap_or(&found.owner_name);
     if !settings.via_branch {
         let uri = run.or(neon.uri(&default.id, &found.name, role, false)).await?;
-        return Ok(DumpSource { conn: conn(&uri)?, lent: None });
+        return Ok(DumpSource { conn: conn(&uri)?, borrowed: None });
     }
-    let wanted =
-        TemporaryBranch { name: None, label: format!("backup-{}", found.name), parent: Some(default.id), expires: None };
+    let wanted = TemporaryBranch {
+        name: None,
+        label: format!("backup-{}", found.name),
+        parent: Some(default.id),
+        expires: None,
+    };
     let (neon, own) = lend(project, &wanted, run).await?;
     let uri = run.or(neon.uri(&own.branch.id, &found.name, role, false)).await;
     match uri.and_then(|uri| conn(&uri)) {
-        Ok(conn) => Ok(DumpSource { conn, lent: Some((neon, own)) }),
+        Ok(conn) => Ok(DumpSource { conn, borrowed: Some((neon, own)) }),
         Err(first) => {
             give_back(&neon, &own, run).await;
             Err(first)
@@ -230,9 +231,4 @@ fn names(databases: &[Database]) -> String {
 /// A connection as libpq takes it.
 pub fn conn(uri: &Uri) -> Result<ConnInfo> {
     ConnInfo::parse(uri.reveal(), |_| None)
-}
-
-/// `20261121-054500`.
-fn moment() -> String {
-    Timestamp::now().to_string().replace(['-', ':', 'Z'], "").replace('T', "-")
 }

@@ -6,6 +6,7 @@
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::signal::Stop;
+use futures_util::future::BoxFuture;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub trait Events: fmt::Debug + Send + Sync {
     fn note(&self, sentence: &str);
     /// Shows progress until the guard is dropped.
     fn follow(&self, progress: &Progress) -> Following;
+    /// Asks somebody whether to go on; `None` if nobody is there.
+    fn ask(&self, question: &str) -> BoxFuture<'static, Option<bool>>;
 }
 
 /// Shows progress while it lives.
@@ -43,6 +46,11 @@ impl Run {
     #[must_use]
     pub fn follow(&self, progress: &Progress) -> Following {
         self.events.follow(progress)
+    }
+
+    /// Asks somebody whether to go on; `None` if nobody is there.
+    pub async fn ask(&self, question: &str) -> Option<bool> {
+        self.events.ask(question).await
     }
 
     /// Runs `work` until it is done or a signal comes; then `work` is dropped, and the failure says which.

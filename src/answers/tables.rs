@@ -1,10 +1,10 @@
 //! What an inventory says, for people and programs: every table of a backup, and what changed since another.
 
-use crate::stored::inventory::{Block, Inventory, BlockKind, Text};
-use crate::numbers::count;
+use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
+use crate::units::count;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// All that a backup holds of one table, or its large objects.
@@ -39,11 +39,6 @@ impl Held<'_> {
             _ => self.first.label(),
         }
     }
-
-    fn json(&self) -> Value {
-        let (schema, table) = (&self.first.schema, &self.first.table);
-        json!({ "kind": self.first.kind, "schema": schema, "table": table, "rows": self.rows, "bytes": self.bytes })
-    }
 }
 
 type Owner<'a> = (BlockKind, &'a Text, &'a Text);
@@ -77,18 +72,38 @@ fn share(bytes: u64, of: u64) -> f64 {
     if of == 0 { 0.0 } else { bytes as f64 / of as f64 }
 }
 
-/// Every table, largest first, as a document.
-pub fn list_json(inventory: &Inventory) -> Value {
+/// One table, or the large objects.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableFacts {
+    kind: BlockKind,
+    schema: Text,
+    table: Text,
+    rows: Option<u64>,
+    /// Bytes of its rows in the dump.
+    bytes: u64,
+}
+
+impl From<&Held<'_>> for TableFacts {
+    fn from(held: &Held<'_>) -> Self {
+        let Block { kind, schema, table, .. } = held.first;
+        Self { kind: *kind, schema: schema.clone(), table: table.clone(), rows: held.rows, bytes: held.bytes }
+    }
+}
+
+/// One table, or the large objects, of all that a backup holds.
+#[derive(Debug, Serialize)]
+pub struct TableRow {
+    #[serde(flatten)]
+    facts: TableFacts,
+    /// Its part of all bytes, 0 to 1.
+    share: f64,
+}
+
+/// Every table, largest first.
+pub fn rows(inventory: &Inventory) -> Vec<TableRow> {
     let all = largest_first(inventory);
     let sum = all.iter().map(|held| held.bytes).fold(0, u64::saturating_add);
-    let row = |held: &Held<'_>| {
-        let mut row = held.json();
-        if let Some(fields) = row.as_object_mut() {
-            fields.insert("share".into(), share(held.bytes, sum).into());
-        }
-        row
-    };
-    all.iter().map(row).collect()
+    all.iter().map(|held| TableRow { facts: held.into(), share: share(held.bytes, sum) }).collect()
 }
 
 /// Every table, largest first, as text.
@@ -108,12 +123,12 @@ pub fn list_text(inventory: &Inventory) -> String {
 }
 
 /// What one table was and is.
-struct Change<'a> {
+struct Both<'a> {
     before: Option<Held<'a>>,
     after: Option<Held<'a>>,
 }
 
-impl Change<'_> {
+impl Both<'_> {
     fn what(&self) -> &'static str {
         match (&self.before, &self.after) {
             (None, _) => "appeared",
@@ -125,14 +140,14 @@ impl Change<'_> {
 }
 
 /// The tables that are not the same in both.
-fn changes<'a>(before: &'a Inventory, after: &'a Inventory) -> Vec<Change<'a>> {
+fn differing<'a>(before: &'a Inventory, after: &'a Inventory) -> Vec<Both<'a>> {
     let mut before = held(before);
     let now = held(after).into_iter().map(|(key, after)| (before.remove(&key), after)).collect::<Vec<_>>();
-    let gone = before.into_values().map(|held| Change { before: Some(held), after: None });
-    let mut changes: Vec<Change<'a>> = now
+    let gone = before.into_values().map(|held| Both { before: Some(held), after: None });
+    let mut changes: Vec<Both<'a>> = now
         .into_iter()
         .filter(|(before, after)| before.as_ref().is_none_or(|before| before.digests != after.digests))
-        .map(|(before, after)| Change { before, after: Some(after) })
+        .map(|(before, after)| Both { before, after: Some(after) })
         .chain(gone)
         .collect();
     let bytes = |held: &Option<Held<'_>>| held.as_ref().map_or(0, |held| held.bytes);
@@ -140,16 +155,29 @@ fn changes<'a>(before: &'a Inventory, after: &'a Inventory) -> Vec<Change<'a>> {
     changes
 }
 
-/// What changed from one backup to a later one, as a document.
-pub fn diff_json(before: &Inventory, after: &Inventory) -> Value {
-    let side = |held: &Option<Held<'_>>| held.as_ref().map(Held::json);
-    let row = |change: &Change<'_>| json!({ "change": change.what(), "before": side(&change.before), "after": side(&change.after) });
-    changes(before, after).iter().map(row).collect()
+/// One table that is not the same in two backups.
+#[derive(Debug, Serialize)]
+pub struct Change {
+    /// `appeared`, `vanished`, `rows` or `content`.
+    change: &'static str,
+    before: Option<TableFacts>,
+    after: Option<TableFacts>,
+}
+
+/// What changed from one backup to a later one.
+pub fn changes(before: &Inventory, after: &Inventory) -> Vec<Change> {
+    let facts = |held: &Option<Held<'_>>| held.as_ref().map(TableFacts::from);
+    let one = |both: &Both<'_>| Change {
+        change: both.what(),
+        before: facts(&both.before),
+        after: facts(&both.after),
+    };
+    differing(before, after).iter().map(one).collect()
 }
 
 /// What changed from one backup to a later one, as text.
 pub fn diff_text(before: &Inventory, after: &Inventory) -> String {
-    let changes = changes(before, after);
+    let changes = differing(before, after);
     if changes.is_empty() {
         return "every table holds the same rows in both".to_owned();
     }

@@ -3,20 +3,20 @@
 //! The file is read twice: once to learn what is in it and whether it is whole, and once to ship it. What
 //! `pg_dumpall` wrote becomes one backup for each of its databases, with the roles beside it.
 
-
-use crate::stored::writer::{WriteOptions, SideObjects, Content, StoredBackup, BackupWriter, enough_space};
 use super::announce;
-use crate::stored::watch::ArchiveWatch;
+use super::look::{Dump, Found, examine, look, open_at};
 use crate::error::{Error, Result};
+use crate::layout::FrameSpan;
+use crate::pipeline::Watch;
+use crate::run::Run;
+use crate::script::Outline;
+use crate::store::Store;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, Postgres};
 use crate::stored::names::{Name, Timestamp};
-use crate::pipeline::{FrameSpan, Watch};
-use crate::run::Run;
-use crate::script::Outline;
+use crate::stored::watch::ArchiveWatch;
+use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
 use std::path::PathBuf;
-use crate::store::Store;
-use super::look::{Dump, Found, examine, look, open_at};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 

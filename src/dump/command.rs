@@ -1,13 +1,14 @@
 //! A stream: the output of a command that exits with 0, or what comes on stdin. It needs no PostgreSQL.
 
+use super::announce;
 use super::request::Producer;
-use crate::stored::writer::{WriteOptions, SideObjects, Content, StoredBackup, BackupWriter};
 use crate::error::{Error, Result};
-use crate::stored::manifest;
-use crate::stored::names::{Name, Timestamp};
-use crate::pipeline::FrameSpan;
+use crate::layout::FrameSpan;
 use crate::postgres::Program;
 use crate::run::Run;
+use crate::stored::manifest;
+use crate::stored::names::{Name, Timestamp};
+use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 
@@ -24,7 +25,7 @@ pub async fn back_up(
     let writer = BackupWriter::prepare(writing, store, name.clone(), content)?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);
 
-    match producer {
+    let stored = match producer {
         Producer::Command(command) => {
             let program = Program::new(&command.program).args(&command.arguments).of_the_user();
             let called = program.name();
@@ -55,5 +56,8 @@ pub async fn back_up(
             };
             writer.deliver(tokio::io::stdin(), (), judge, run).await
         }
-    }
+    };
+    let stored = stored?;
+    announce(&stored, run);
+    Ok(stored)
 }

@@ -1,14 +1,10 @@
 //! One database: `pg_dump`'s archive, with its inventory and the server's roles beside it.
 
-use crate::stored::compare::Before;
-use crate::stored::watch::ArchiveWatch;
+use super::announce;
 use super::request::DumpRequest;
-use crate::stored::writer::{WriteOptions, SideObjects, Content, StoredBackup, BackupWriter, enough_space};
+use crate::branch;
 use crate::error::{Error, Kind, Result};
-use crate::stored::inventory::Inventory;
-use crate::stored::manifest::{self, Globals};
-use crate::stored::names::{Name, Timestamp};
-use crate::pipeline::FrameSpan;
+use crate::layout::FrameSpan;
 use crate::postgres::clients::Clients;
 use crate::postgres::dump::dump;
 use crate::postgres::globals::globals;
@@ -16,12 +12,29 @@ use crate::postgres::lock::Lock;
 use crate::postgres::{Client, Psql, Server};
 use crate::run::Run;
 use crate::store::Store;
+use crate::stored::compare::Before;
+use crate::stored::inventory::Inventory;
+use crate::stored::manifest::{self, Globals};
+use crate::stored::names::{Name, Timestamp};
+use crate::stored::watch::ArchiveWatch;
+use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
 use indicatif::BinaryBytes;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 /// The server's roles, once they were read, or why there are none.
 pub type Roles = OnceCell<(Globals, Option<Vec<u8>>)>;
+
+/// Backs up one database; on Neon it is looked up first, or a branch is made to dump from.
+pub async fn back_up_one(request: &DumpRequest, writing: &WriteOptions, run: &Run) -> Result<StoredBackup> {
+    let roles = Roles::new();
+    let Some(neon) = &request.neon else { return back_up(request, writing, &roles, run).await };
+    let source = branch::source(neon, run).await?;
+    let there = DumpRequest { connection: source.conn.clone(), ..request.clone() };
+    let done = back_up(&there, writing, &roles, run).await;
+    source.close(run).await;
+    done
+}
 
 /// Backs one database up. The `roles` of its server are read once, however many databases it has.
 pub async fn back_up(
@@ -44,7 +57,9 @@ pub async fn back_up(
     let pg_dump = dump(&dumping.client, &database.connection, &database.dump)?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
-    dumping.writer.deliver(pg_dump, watch, judge, run).await
+    let stored = dumping.writer.deliver(pg_dump, watch, judge, run).await?;
+    announce(&stored, run);
+    Ok(stored)
 }
 
 /// One run, with everything decided before the first byte moves.
@@ -149,11 +164,7 @@ impl<'a> Dump<'a> {
 }
 
 /// What the last backup held, where there is one that can be read.
-async fn before(
-    settings: &DumpRequest,
-    store: &Arc<dyn Store>,
-    name: &Name,
-) -> Result<Option<Before>> {
+async fn before(settings: &DumpRequest, store: &Arc<dyn Store>, name: &Name) -> Result<Option<Before>> {
     match Before::read(store, name).await {
         Err(error) if settings.fail_shrink.is_some() => {
             Err(error.hint("--fail-shrink compares with the last backup: the key must list and read it"))

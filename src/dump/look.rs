@@ -2,9 +2,9 @@
 
 use crate::archive::{Damage, Reader};
 use crate::error::{Error, Kind, Result};
+use crate::script::{Outline, Seen};
 use crate::stored::manifest;
 use crate::stored::names::Timestamp;
-use crate::script::{Outline, Seen};
 use async_compression::tokio::bufread::GzipDecoder;
 use std::fs::Metadata;
 use std::ops::Range;

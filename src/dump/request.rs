@@ -1,10 +1,9 @@
 //! What is asked of a backup: which database, how to dump it, and what to compare it with; or a stream.
 
 use crate::branch::NeonSource;
+use crate::command::UserCommand;
 use crate::postgres::{ConnInfo, DumpOptions, clients::Search};
 use crate::stored::names::Name;
-use std::ffi::OsString;
-use std::fmt;
 use std::time::Duration;
 
 /// A database to be backed up.
@@ -39,18 +38,4 @@ pub enum Producer {
     Command(UserCommand),
     /// Whoever writes to our stdin.
     Stdin,
-}
-
-/// A command of the user's own.
-pub struct UserCommand {
-    /// The program.
-    pub program: OsString,
-    /// Its arguments; there may be secrets among them.
-    pub arguments: Vec<OsString>,
-}
-
-impl fmt::Debug for UserCommand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} …", self.program)
-    }
 }

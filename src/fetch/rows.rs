@@ -1,10 +1,10 @@
 //! The rows of one table, to look at: as `COPY` writes them, or as comma-separated values.
 
-use crate::stored::excerpt;
-use crate::stored::reader::BackupReader;
 use crate::archive::{Contents, CopyText, Csv, Front};
 use crate::error::{Error, Kind, Result};
-use crate::stored::inventory::{Block, Inventory, BlockKind};
+use crate::stored::excerpt;
+use crate::stored::inventory::{Block, BlockKind, Inventory};
+use crate::stored::reader::BackupReader;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Narrows what was chosen down to the rows of one table, and refuses where there are more or none.
@@ -31,11 +31,11 @@ pub fn only_rows(chosen: Inventory) -> Result<Inventory> {
 
 /// Writes the rows of the source's only table, as comma-separated values or as they are.
 pub async fn write(
-    source: &BackupReader,
+    reader: &BackupReader,
     as_csv: bool,
     sink: &mut (impl AsyncWrite + Unpin + Send),
 ) -> Result<Contents> {
-    let Some((excerpt, [block])) = source.excerpt().map(|excerpt| (excerpt, excerpt.blocks.as_slice()))
+    let Some((excerpt, [block])) = reader.excerpt().map(|excerpt| (excerpt, excerpt.blocks.as_slice()))
     else {
         return Err(Error::unexpected("not one table was chosen"));
     };
@@ -47,7 +47,7 @@ pub async fn write(
         (csv, out) = (Some(rows), header);
     }
     let mut copy = CopyText::new(&front.header, block.raw_bytes);
-    let contents = excerpt::read(source, excerpt, async |bytes| {
+    let contents = excerpt::read(reader, &reader.progress, excerpt, async |bytes| {
         copy.feed(&bytes, |text| match &mut csv {
             Some(csv) => csv.feed(text, &mut out),
             None => out.extend_from_slice(text),

@@ -2,9 +2,9 @@
 
 use super::Proof;
 use crate::error::Result;
-use crate::stored::inventory::{Inventory, BlockKind};
-use crate::numbers::count;
 use crate::postgres::Target;
+use crate::stored::inventory::{BlockKind, Inventory};
+use crate::units::count;
 use indicatif::HumanCount;
 
 /// Counts every table of the target and compares it with the inventory.

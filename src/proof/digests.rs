@@ -6,13 +6,14 @@
 
 use super::{By, Proof, catalog, redump};
 use crate::archive::{self, Contents, Depth, Front, Reader, Toc, TocEntry};
-use crate::stored::ranges::Pieces;
-use crate::stored::reader::BackupReader;
 use crate::error::{Error, Result};
-use crate::stored::inventory::{Block, Inventory, BlockKind};
-use crate::numbers::count;
 use crate::postgres::Target;
 use crate::postgres::clients::{Clients, Version};
+use crate::run::Run;
+use crate::stored::inventory::{Block, BlockKind, Inventory};
+use crate::stored::ranges::Ranges;
+use crate::stored::reader::BackupReader;
+use crate::units::count;
 use indicatif::HumanCount;
 use std::collections::{HashMap, HashSet};
 
@@ -50,8 +51,8 @@ async fn dumped(
     reader.feed(&front.keep(|entry| wanted.contains(&entry.dump_id())).to_bytes())?;
     let blocks = || inventory.blocks.iter().filter(|block| wanted.contains(&block.dump_id));
     let stretches: Vec<_> = blocks().map(Block::range).collect();
-    let pieces = Pieces::of(source).await?;
-    pieces.read(inventory, &stretches, async |bytes| Ok(reader.feed(&bytes)?)).await?;
+    let ranges = Ranges::of(source, &source.progress).await?;
+    ranges.read(inventory, &stretches, async |bytes| Ok(reader.feed(&bytes)?)).await?;
     let dumped = reader.finish()?.blocks;
     match blocks().zip(&dumped).find(|(said, is)| !same_digest(said, is)) {
         Some((said, _)) => Err(Error::verify(format!("{} is not what was backed up", said.label()))),
@@ -280,8 +281,8 @@ fn same_columns(one: &TocEntry, other: &TocEntry) -> bool {
 mod tests {
     use super::*;
 
-    const PG15: &[u8] = include_bytes!("../../../tests/data/pg15.dump");
-    const PG18: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
+    const PG15: &[u8] = include_bytes!("../../tests/data/pg15.dump");
+    const PG18: &[u8] = include_bytes!("../../tests/data/pg18.dump");
 
     fn read(dump: &[u8]) -> Contents {
         let mut reader = Reader::looking(Depth::Rows);

@@ -2,11 +2,12 @@
 
 use crate::archive::{Contents, Depth, Reader, Toc};
 use crate::error::{Error, Kind, Result};
-use crate::stored::inventory::Inventory;
 use crate::postgres::clients::Clients;
 use crate::postgres::dump::dump;
 use crate::postgres::{ChildOutput, DumpOptions, Psql, Server, Target};
 use crate::progress::{Direction, Progress};
+use crate::run::Run;
+use crate::stored::inventory::Inventory;
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncReadExt;
 
@@ -16,12 +17,7 @@ const AT_ONCE: usize = 256 << 10;
 /// Dumps the database and digests every block and every row of it.
 ///
 /// Tables of which row-level security hides rows come without any.
-pub async fn whole(
-    target: &Target,
-    clients: &Clients,
-    inventory: &Inventory,
-    run: &Run,
-) -> Result<Contents> {
+pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, run: &Run) -> Result<Contents> {
     let server = Server::inspect(&Psql::new(clients.newest()?, target.conn())).await?;
     let mut pg_dump = start(target, clients, &inventory.archive.encoding, server.rls_active_tables)?;
     let progress = Progress {

@@ -3,29 +3,29 @@
 //! On a server of the user's, else in a throw-away cluster. Then the data is proven, everything the
 //! backup defines is looked for, and the user's own questions are asked.
 
-use crate::commands::list::age;
-use crate::proof::{self, Proof, catalog, redump};
-use crate::restore::plan::RestoreRequest;
-use crate::restore::run::{Filled, fill};
-use crate::stored::reader::BackupReader;
 use crate::archive::{Front, Toc};
 use crate::error::{Error, Kind, Result};
-use crate::stored::inventory::Inventory;
-use crate::stored::manifest::{self, Postgres};
-use crate::stored::names::Place;
-use crate::numbers::{count, told_rows};
 use crate::pipeline::Watch;
+use crate::postgres::Search;
 use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
 use crate::progress::Progress;
-use crate::script::NamedRoles;
-use crate::postgres::Search;
 use crate::proof::ProofBy;
-use std::path::PathBuf;
+use crate::proof::{self, Proof, catalog, redump};
+use crate::restore::backup::StoredContent;
+use crate::restore::request::RestoreRequest;
+use crate::restore::run::Content;
 use crate::run::Run;
+use crate::script::NamedRoles;
+use crate::stored::inventory::Inventory;
+use crate::stored::manifest::{BackupKind, Postgres};
+use crate::stored::names::Place;
+use crate::stored::reader::BackupReader;
+use crate::units::{age, count, counted_rows};
 use indicatif::BinaryBytes;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -102,40 +102,40 @@ struct Check {
 
 /// Restores, looks, and takes everything away again, whatever happens.
 pub async fn rehearse(
-    source: &BackupReader,
+    reader: &BackupReader,
     inventory: Option<&Inventory>,
     how: &Rehearsal,
     run: &Run,
 ) -> Result<Rehearsed> {
     let clients = run.or(Clients::find(&how.clients)).await?;
     let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
-    let name = name.map_or_else(|| generated(source), str::to_owned);
+    let name = name.map_or_else(|| generated(reader), str::to_owned);
     let front = inventory.map(|inventory| Front::read(&inventory.archive.preamble)).transpose()?;
-    if source.kind() == manifest::BackupKind::Sql {
+    if reader.kind() == BackupKind::Sql {
         tracing::warn!(
             "{} is a plain dump: whether it restores is tried, and its rows cannot be compared",
-            source.place()
+            reader.place()
         );
     } else if front.is_none() {
-        tracing::warn!("{} has no inventory: what comes of it cannot be compared", source.place());
+        tracing::warn!("{} has no inventory: what comes of it cannot be compared", reader.place());
     }
-    let play = Play { source, inventory, front, how, report, clients: &clients };
+    let rehearsal = RehearsalRun { reader, inventory, front, how, run, clients: &clients };
     if let Some(conn) = &how.to {
-        let mut target = run.or(play.open(&conn.with_dbname(&name))).await?;
-        let played = run.or(play.run(&mut target)).await;
+        let mut target = run.or(rehearsal.open(&conn.with_dbname(&name))).await?;
+        let rehearsed = run.or(rehearsal.restore(&mut target)).await;
         let dropped = target.drop_created().await;
-        return after(played, dropped);
+        return after(rehearsed, dropped);
     }
     let mut cluster = Cluster::prepare(how.scratch.as_deref())?;
-    let played = run.or(play.in_cluster(&mut cluster, &name)).await;
+    let rehearsed = run.or(rehearsal.in_cluster(&mut cluster, &name)).await;
     let removed = cluster.remove().await;
-    after(played, removed)
+    after(rehearsed, removed)
 }
 
 /// The first error is the one to report; a failure to tidy up is said beside it.
-fn after(played: Result<Rehearsed>, tidied: Result<()>) -> Result<Rehearsed> {
-    match (played, tidied) {
-        (Ok(played), Ok(())) => Ok(played),
+fn after(rehearsed: Result<Rehearsed>, tidied: Result<()>) -> Result<Rehearsed> {
+    match (rehearsed, tidied) {
+        (Ok(rehearsed), Ok(())) => Ok(rehearsed),
         (Ok(_), Err(second)) => Err(second),
         (Err(first), tidied) => {
             if let Err(second) = tidied {
@@ -147,21 +147,21 @@ fn after(played: Result<Rehearsed>, tidied: Result<()>) -> Result<Rehearsed> {
 }
 
 /// A name nobody else has: the backup's id in it tells whose it is, should it ever be met.
-fn generated(source: &BackupReader) -> String {
-    format!("pgstow_verify_{}", source.place().id.to_string().to_lowercase().replace('-', "_"))
+fn generated(reader: &BackupReader) -> String {
+    format!("pgstow_verify_{}", reader.place().id.to_string().to_lowercase().replace('-', "_"))
 }
 
 /// What a rehearsal needs.
-struct Play<'a> {
-    source: &'a BackupReader,
+struct RehearsalRun<'a> {
+    reader: &'a BackupReader,
     inventory: Option<&'a Inventory>,
     front: Option<Front>,
     how: &'a Rehearsal,
-    report: &'a Report,
+    run: &'a Run,
     clients: &'a Clients,
 }
 
-impl Play<'_> {
+impl RehearsalRun<'_> {
     /// Reaches the user's server, on which the database must not exist.
     async fn open(&self, conn: &ConnInfo) -> Result<Target> {
         let target = Target::open(self.clients.newest()?, conn).await?;
@@ -176,7 +176,7 @@ impl Play<'_> {
     }
 
     async fn in_cluster(&self, cluster: &mut Cluster, database: &str) -> Result<Rehearsed> {
-        let postgres = self.source.backup.manifest.postgres.as_ref();
+        let postgres = self.reader.backup.manifest.postgres.as_ref();
         let version =
             |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
         let dumped_by = version(|postgres| &postgres.pg_dump_version).unwrap_or_default();
@@ -204,57 +204,51 @@ impl Play<'_> {
             };
             cluster.create_roles(server, &text(toc.roles()), &text(toc.superusers())).await?;
         }
-        if self.source.kind() == manifest::BackupKind::Sql {
+        if self.reader.kind() == BackupKind::Sql {
             let roles = self.roles_of_script().await?;
             cluster.create_roles(server, &roles, &roles).await?;
         }
         let mut target = Target::open(server, &cluster.conn(database)).await?;
-        self.run(&mut target).await
+        self.restore(&mut target).await
     }
 
     /// Reads a plain dump once for the roles it names, which nothing else tells.
     async fn roles_of_script(&self) -> Result<Vec<String>> {
         self.run.say("reading which roles it names");
         let mut watch = RolesWatch(NamedRoles::default());
-        let following = self.run.follow(&self.source.progress);
-        self.source.shown_to(&mut watch).await?;
+        let following = self.run.follow(&self.reader.progress);
+        self.reader.shown_to(&mut watch).await?;
         drop(following);
-        let Progress { plain, stored, .. } = &self.source.progress;
+        let Progress { plain, stored, .. } = &self.reader.progress;
         plain.store(0, Ordering::Relaxed);
         stored.store(0, Ordering::Relaxed);
         Ok(watch.0.finish())
     }
 
     /// The restore, and all that is asked about it afterwards.
-    async fn run(&self, target: &mut Target) -> Result<Rehearsed> {
+    async fn restore(&self, target: &mut Target) -> Result<Rehearsed> {
         let own_cluster = self.how.to.is_none();
-        // Roles belong to a whole server: on somebody's, none is made, and where there is no table of
-        // contents beforehand none can be.
-        let no_roles = !own_cluster || self.inventory.is_none();
-        let changed = RestoreOptions {
-            no_owner: no_roles,
-            no_acl: no_roles,
-            // A subscription would tie the database down, and tablespaces are folders of another machine.
-            extra: vec!["--no-subscriptions".into(), "--no-tablespaces".into()],
-            ..RestoreOptions::default()
-        };
-        let (source, run) = (self.source, self.report);
-        // A plain dump is run as it is.
-        let options = if source.kind() == manifest::BackupKind::Sql { RestoreOptions::default() } else { changed };
-        run.say(format!("restoring {} into {}", source.place(), target.name()));
+        let (reader, run) = (self.reader, self.run);
+        let request = RestoreRequest::plain(self.options());
+        run.say(format!("restoring {} into {}", reader.place(), target.name()));
         let started = Instant::now();
-        let following = run.follow(&source.progress);
-        let request = RestoreRequest::plain(options);
-        let restored = fill(source, self.inventory, self.clients, target, &request, self.how.jobs).await;
-        drop(following);
-        let Filled { tables, rows, .. } = restored.map_err(|e| if own_cluster { blame(e) } else { e })?;
+        let content = StoredContent {
+            reader,
+            inventory: self.inventory,
+            clients: self.clients,
+            request: &request,
+            jobs: self.how.jobs,
+            proof: self.how.proof,
+            run,
+        };
+        let filled = content.fill(target).await.map_err(|e| if own_cluster { blame(e) } else { e })?;
         target.analyze().await;
         let took = started.elapsed();
         run.say(format!("restored in {}", age(took)));
 
-        let (mut proof, mut objects, mut catalog_differences) = Default::default();
+        let proof = content.prove(target, &filled).await?;
+        let (mut objects, mut catalog_differences) = Default::default();
         if let (Some(inventory), Some(front)) = (self.inventory, &self.front) {
-            proof = proof::prove(self.how.proof, target, self.clients, source, inventory, run).await?;
             let encoding = &inventory.archive.encoding;
             let found = redump::table_of_contents(target, self.clients, encoding).await?;
             (objects, catalog_differences) = catalog::compare(&front.toc, &found);
@@ -267,9 +261,26 @@ impl Play<'_> {
             objects,
             catalog_differences,
             checks: self.checks(target).await?,
-            tables,
-            rows,
+            tables: filled.tables,
+            rows: filled.rows,
         })
+    }
+
+    /// How `pg_restore` treats the backup; a plain dump is run as it is.
+    fn options(&self) -> RestoreOptions {
+        if self.reader.kind() == BackupKind::Sql {
+            return RestoreOptions::default();
+        }
+        // Roles belong to a whole server: on somebody's, none is made, and without a table of contents
+        // beforehand none can be.
+        let no_roles = self.how.to.is_some() || self.inventory.is_none();
+        RestoreOptions {
+            no_owner: no_roles,
+            no_acl: no_roles,
+            // A subscription would tie the database down, and tablespaces are folders of another machine.
+            extra: vec!["--no-subscriptions".into(), "--no-tablespaces".into()],
+            ..RestoreOptions::default()
+        }
     }
 
     async fn checks(&self, target: &Target) -> Result<Vec<Check>> {
@@ -314,7 +325,7 @@ impl Rehearsed {
         let mut said = format!(
             "{}, {}; restored in {took} into PostgreSQL {}",
             count(self.tables, "table"),
-            told_rows(self.rows),
+            counted_rows(self.rows),
             self.server_version
         );
         if let Some(proof) = self.proof.as_ref().filter(|proof| proof.is_any()) {
@@ -357,7 +368,7 @@ impl Rehearsed {
 /// A clean cluster refused what the backup holds: that is the backup's fault, unless it is the machine's.
 fn blame(error: Error) -> Error {
     if error.message().starts_with("create database") {
-        return error.hint("install the source's locale here, or verify on a server that has it, with --to");
+        return error.hint("install the reader's locale here, or verify on a server that has it, with --to");
     }
     let about_machine = CIRCUMSTANCES.iter().any(|words| error.message().contains(words));
     if error.kind() != Kind::Postgres || about_machine {

@@ -1,34 +1,47 @@
 //! A backup into a command of the user's own, which does with it what it likes.
 //!
-//! It gets the last bytes, and the end of its input, only when every digest has agreed; where they do not,
-//! it is ended before.
+//! It gets the last bytes, and the end of its input, only after every digest has been verified; if one is
+//! wrong, it is ended before.
 
-use crate::commands::list::age;
-use crate::stored::reader::BackupReader;
+use crate::command::UserCommand;
 use crate::error::Result;
 use crate::postgres::Program;
-use crate::settings;
 use crate::run::Run;
+use crate::stored::reader::BackupReader;
+use crate::units::age;
 use indicatif::BinaryBytes;
-use serde_json::json;
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Runs `pgstow restore … -- COMMAND`.
-pub async fn feed(settings: settings::Feed, run: &Run) -> Result<()> {
+/// A command that took a backup.
+pub struct Fed {
+    /// The backup.
+    pub reader: BackupReader,
+    /// The command's name.
+    pub command: String,
+    /// Bytes at the end that it did not read.
+    pub unread: u64,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Feeds a backup to a command, whose stdout is ours unless `stdout_is_taken`.
+pub async fn feed(
+    reader: BackupReader,
+    command: UserCommand,
+    stdout_is_taken: bool,
+    run: &Run,
+) -> Result<Fed> {
     let started = Instant::now();
-    let source = run.or(BackupReader::find(settings.source)).await?;
-    let settings::Command { program, arguments } = settings.command;
-    let program = Program::new(program).args(arguments).of_the_user();
+    let program = Program::new(command.program).args(command.arguments).of_the_user();
     let name = program.name();
-    run.say(format!("feeding {} to {name}", source.place()));
+    run.say(format!("feeding {} to {name}", reader.place()));
 
-    // With --json stdout is ours.
-    let stdout = if report.is_json() { Stdio::from(std::io::stderr()) } else { Stdio::inherit() };
+    let stdout = if stdout_is_taken { Stdio::from(std::io::stderr()) } else { Stdio::inherit() };
     let mut command = program.write_into(stdout)?;
-    let following = run.follow(&source.progress);
+    let following = run.follow(&reader.progress);
     let feeding = async {
-        source.bytes(&mut command).await?;
+        reader.bytes(&mut command).await?;
         command.finish().await
     };
     let unread = run.or(feeding).await?;
@@ -37,16 +50,11 @@ pub async fn feed(settings: settings::Feed, run: &Run) -> Result<()> {
         tracing::warn!("{name} ended well without reading the last {unread} bytes");
     }
     let took = started.elapsed();
-    let bytes = source.dump.plain_bytes;
     run.say(format!(
         "fed {} to {name}: {}, {}; every digest agrees, and {name} ended well",
-        source.place(),
-        BinaryBytes(bytes),
+        reader.place(),
+        BinaryBytes(reader.dump.plain_bytes),
         age(took)
     ));
-    let document = json!({
-        "id": source.place().id, "name": source.place().name, "command": name, "plain_bytes": bytes,
-        "unread_bytes": unread, "duration_s": took.as_secs_f64(), "signature": source.backup.signature,
-    });
-    if report.is_json() { report.answer("", &document) } else { Ok(()) }
+    Ok(Fed { reader, command: name, unread, took })
 }

@@ -4,20 +4,15 @@
 //! The user's own must succeed. What the source said of its database is tried, and told where it fails.
 
 use super::plan::Plan;
+use super::request::{After, Script};
 use crate::error::Result;
 use crate::postgres::clients::Clients;
 use crate::postgres::psql::run_script;
 use crate::postgres::{Target, identifier};
-use crate::settings::{After, Script};
+use crate::run::Run;
 
 /// Does it all; what the settings of the source ask for first, since scripts may rely on them.
-pub async fn finish(
-    after: &After,
-    plan: &Plan,
-    target: &Target,
-    clients: &Clients,
-    run: &Run,
-) -> Result<()> {
+pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clients, run: &Run) -> Result<()> {
     settings(plan, target, false).await;
     for script in &after.scripts {
         let psql = clients.newest()?;

@@ -1,147 +1,141 @@
-//! `restore --neon`: a branch made for it, the database made fresh in that branch.
+//! `restore --neon`: a branch made for it, and in that branch the database, made fresh.
 //!
 //! Whatever fails, and whoever ends it, the branch goes again, unless `--keep-failed`.
 
-use crate::branch::{TemporaryBranch, keep, lend};
-use super::run::Run;
+use super::backup::ReadyBackup;
+use super::outcome::Outcome;
+use super::request::Profile;
+use crate::branch::{self, NeonBranch, TemporaryBranch, give_back, keep, lend};
 use crate::error::{Error, Kind, Result};
-use crate::stored::manifest::BackupKind;
 use crate::neon::{Neon, OwnBranch, Uri};
 use crate::postgres::Provider;
-use crate::settings::{NeonBranch, Profile};
-use serde_json::{Value, json};
+use crate::run::Run;
+use crate::stored::manifest::BackupKind;
 
-/// Restores into a new branch.
-pub async fn restore(mut run: Run<'_>, settings: &NeonBranch) -> Result<()> {
-    let database = database(&run, settings)?;
-    let (run) = (run.report, run.stop);
-    let lent = TemporaryBranch {
-        name: settings.name.clone(),
-        label: format!("restore-{database}"),
-        parent: settings.parent.clone(),
-        expires: settings.expires,
-    };
-    let (neon, mut own) = lend(&settings.project, &lent, run).await?;
-    fit(&mut run);
-    let done = within(&run, &neon, &own, settings, &database).await;
-    let judgement = match done {
-        Ok((mut document, place, Ok(()))) => {
-            if settings.expires.is_none() {
+/// Where the restored database is on Neon.
+pub struct NeonPlace {
+    /// The project's id.
+    pub project: String,
+    /// The branch's name.
+    pub branch: String,
+    /// The branch's id.
+    pub branch_id: String,
+    /// When Neon deletes the branch by itself, RFC 3339.
+    pub expires_at: Option<String>,
+    /// The database's name.
+    pub database: String,
+    /// The role that owns it.
+    pub role: String,
+    /// How to connect to it.
+    pub direct: Uri,
+    /// How to connect to it through Neon's pooler.
+    pub pooled: Uri,
+}
+
+impl ReadyBackup {
+    /// Restores into a new branch.
+    pub async fn restore_into_branch(
+        &mut self,
+        wanted: &NeonBranch,
+        run: &Run,
+    ) -> Result<(Outcome, Option<NeonPlace>)> {
+        let database = self.database_name(wanted)?;
+        let temporary = TemporaryBranch {
+            name: wanted.name.clone(),
+            label: format!("restore-{database}"),
+            parent: wanted.parent.clone(),
+            expires: wanted.expires,
+        };
+        let (neon, mut own) = lend(&wanted.project, &temporary, run).await?;
+        self.fit_to_neon(run);
+        let done = self.within(&neon, &own, wanted, &database, run).await;
+        if let Ok((Outcome { differs: None, .. }, _)) = &done {
+            if wanted.expires.is_none() {
                 keep(&neon, &mut own).await;
             }
-            let place = place.describe(&own, &settings.project.id, settings.show_password);
-            let text = place.text();
-            if let Some(fields) = document.as_object_mut() {
-                fields.insert("neon".into(), place.0);
-            }
-            return report.answer(text, &document);
+            let (outcome, mut place) = done?;
+            place.expires_at = own.branch.expires_at.clone();
+            return Ok((outcome, Some(place)));
         }
-        Ok((document, _, Err(judgement))) => {
-            report.answer("", &document)?;
-            Err(judgement)
+        if self.keep_failed {
+            tracing::warn!(
+                "the branch {} ({}) is kept as the failed restore left it",
+                own.branch.name,
+                own.branch.id
+            );
+        } else {
+            give_back(&neon, &own, run).await;
         }
-        Err(first) => Err(first),
-    };
-    if run.keep_failed {
-        tracing::warn!(
-            "the branch {} ({}) is kept as the failed restore left it",
-            own.branch.name,
-            own.branch.id
-        );
-    } else {
-        crate::branch::give_back(&neon, &own, run).await;
+        done.map(|(outcome, _)| (outcome, None))
     }
-    judgement
-}
 
-/// What Neon takes: nobody there may give things to roles they are not a member of.
-fn fit(run: &mut Run<'_>) {
-    let fitting = &mut run.request.fitting;
-    if fitting.profile == Profile::Auto {
-        fitting.profile = Profile::Of(Provider::Neon);
+    /// What Neon takes: nobody there may give things to roles they are not a member of.
+    fn fit_to_neon(&mut self, run: &Run) {
+        let is_archive = self.reader.kind() == BackupKind::Postgres;
+        let fitting = &mut self.request.fitting;
+        if fitting.profile == Profile::Auto {
+            fitting.profile = Profile::Of(Provider::Neon);
+        }
+        // An owner that was named is believed; a plain script is run as it is.
+        let named = fitting.owner.is_some() || !fitting.map.is_empty() || fitting.options.no_owner;
+        if !named && is_archive {
+            run.say("everything will belong to the role that restores, as Neon asks for");
+            fitting.options.no_owner = true;
+        }
     }
-    // Who says whose it shall be is believed; a plain script is run as it is.
-    let said = fitting.owner.is_some() || !fitting.map.is_empty() || fitting.options.no_owner;
-    if !said && run.source.kind() == BackupKind::Postgres {
-        run.run.say("everything will belong to the role that restores, as Neon asks for");
-        fitting.options.no_owner = true;
+
+    /// The name of the database that was backed up, unless another was asked for.
+    fn database_name(&self, wanted: &NeonBranch) -> Result<String> {
+        let dumped = self.inventory.as_ref().map(|inventory| inventory.archive.database.as_str().to_owned());
+        wanted.project.database.clone().or(dumped).ok_or_else(|| {
+            Error::usage("the backup does not say the name of its database").hint("give one with --database")
+        })
     }
-}
 
-/// The name of the database that was backed up, unless another was asked for.
-fn database(run: &Run<'_>, settings: &NeonBranch) -> Result<String> {
-    let dumped = run.inventory.as_ref().map(|inventory| inventory.archive.database.as_str().to_owned());
-    settings.project.database.clone().or(dumped).ok_or_else(|| {
-        Error::usage("the backup does not say the name of its database").hint("give one with --database")
-    })
-}
-
-/// Where the database is now.
-struct Place {
-    database: String,
-    role: String,
-    direct: Uri,
-    pooled: Uri,
-}
-
-/// Makes the database, restores into it and proves it.
-async fn within(
-    run: &Run<'_>,
-    neon: &Neon,
-    own: &OwnBranch,
-    settings: &NeonBranch,
-    database: &str,
-) -> Result<(Value, Place, Result<()>)> {
-    let stop = run.stop;
-    let role = role(own, settings, database)?;
-    let tell = |said: &str| run.run.say(said);
-    run.or(neon.fresh_database(own, database, &role, &tell)).await?;
-    let branch = &own.branch.id;
-    let direct = run.or(neon.uri(branch, database, &role, false)).await?;
-    let pooled = run.or(neon.uri(branch, database, &role, true)).await?;
-    let conn = crate::branch::conn(&direct)?;
-    let restored = run.restore_into(&conn).await.map_err(|e| match e.kind() {
-        Kind::TargetExists => e.hint("Neon made the new database with something in it"),
-        _ => e,
-    });
-    let (document, judgement) = restored?;
-    Ok((document, Place { database: database.to_owned(), role, direct, pooled }, judgement))
+    /// Makes the database, restores into it and proves it.
+    async fn within(
+        &self,
+        neon: &Neon,
+        own: &OwnBranch,
+        wanted: &NeonBranch,
+        database: &str,
+        run: &Run,
+    ) -> Result<(Outcome, NeonPlace)> {
+        let role = role(own, wanted, database)?;
+        let tell = |said: &str| run.say(said);
+        run.or(neon.fresh_database(own, database, &role, &tell)).await?;
+        let branch = &own.branch.id;
+        let direct = run.or(neon.uri(branch, database, &role, false)).await?;
+        let pooled = run.or(neon.uri(branch, database, &role, true)).await?;
+        let conn = branch::conn(&direct)?;
+        let outcome = self.restore_into(&conn, true, run).await.map_err(|e| match e.kind() {
+            Kind::TargetExists => e.hint("Neon made the new database with something in it"),
+            _ => e,
+        })?;
+        let place = NeonPlace {
+            project: wanted.project.id.clone(),
+            branch: own.branch.name.clone(),
+            branch_id: own.branch.id.clone(),
+            expires_at: None,
+            database: database.to_owned(),
+            role,
+            direct,
+            pooled,
+        };
+        Ok((outcome, place))
+    }
 }
 
 /// Who owns the database in the parent, or else the only role there is.
-fn role(own: &OwnBranch, settings: &NeonBranch, database: &str) -> Result<String> {
-    if let Some(role) = &settings.project.role {
+fn role(own: &OwnBranch, wanted: &NeonBranch, database: &str) -> Result<String> {
+    if let Some(role) = &wanted.project.role {
         return Ok(role.clone());
     }
     let inherited = own.databases.iter().find(|inherited| inherited.name == database);
     match (inherited, own.roles.as_slice()) {
         (Some(inherited), _) => Ok(inherited.owner_name.clone()),
         (None, [only]) => Ok(only.clone()),
-        (None, roles) => Err(Error::usage(format!("it is not clear who shall own {database}"))
+        (None, roles) => Err(Error::usage(format!("it is not clear which role is to own {database}"))
             .hint(format!("say it with --role; the branch has {}", roles.join(", ")))),
-    }
-}
-
-/// What is told of a place, as a document.
-struct Described(Value);
-
-impl Place {
-    fn describe(&self, own: &OwnBranch, project: &str, show_password: bool) -> Described {
-        let uri = |uri: &Uri| if show_password { uri.reveal().to_owned() } else { uri.masked() };
-        let branch = &own.branch;
-        Described(json!({
-            "project": project, "branch": branch.name, "branch_id": branch.id, "expires_at": branch.expires_at,
-            "host": self.direct.host(), "database": self.database, "role": self.role,
-            "direct": uri(&self.direct), "pooled": uri(&self.pooled),
-        }))
-    }
-}
-
-impl Described {
-    /// The same as lines.
-    fn text(&self) -> String {
-        let fields = ["branch", "branch_id", "expires_at", "host", "pooled", "direct"];
-        let line = |field: &str| Some(format!("{field:<11} {}", self.0.get(field)?.as_str()?));
-        fields.iter().filter_map(|field| line(field)).collect::<Vec<_>>().join("\n")
     }
 }

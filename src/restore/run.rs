@@ -1,275 +1,127 @@
-//! `pgstow restore`: a backup into a database made for it.
+//! The one flow into a database: fill → prove → finish → clean up.
 //!
-//! When the data is there, it is proven: compared with the inventory, table by table. A database this run created goes when the run fails.
+//! Restore, swap, clone and a restore into a Neon branch go through [`Flow::run`]; a rehearsal takes the
+//! first two steps and looks further by itself.
 
-
-
-use crate::stored::excerpt;
-use crate::commands::list::age;
-use crate::proof;
-use crate::stored::reader::BackupReader;
-use crate::commands::swap;
-use crate::error::{Error, Kind, Result};
-use crate::stored::inventory::Inventory;
-use crate::stored::manifest;
-use crate::numbers::{count, told_rows};
+use super::finish;
+use super::outcome::{Filled, Outcome};
+use super::request::RestoreRequest;
+use crate::error::Result;
+use crate::postgres::Target;
 use crate::postgres::clients::Clients;
-use crate::postgres::{ConnInfo, Target, identifier};
-use crate::settings::{self, Goal, ProofBy};
+use crate::proof::Proof;
 use crate::run::Run;
-use super::load::{script, stream as single, workers as parallel};
-use super::plan::{Plan, RestoreRequest};
-use super::{finish as after, neon};
-use serde_json::{Value, json};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// More workers than this wait for the server rather than help it.
-const MOST_JOBS: usize = 8;
-/// Bytes of dump that keep a worker busy long enough to be worth it.
-const WORTH_A_JOB: u64 = 64 << 20;
+/// What a database is filled with, and compared with afterwards.
+#[expect(async_fn_in_trait, reason = "only the engine implements it, and nothing is spawned")]
+pub trait Content {
+    /// Fills the target; nothing of it counts before all of it was verified.
+    async fn fill(&self, target: &mut Target) -> Result<Filled>;
 
-/// Runs `pgstow restore`.
-pub async fn run(settings: settings::Restore, run: &Run) -> Result<()> {
-    let started = Instant::now();
-    let settings::Restore { source, tables, goal, jobs, fitting, after, clients, proof, keep_failed } =
-        settings;
-    fitting.options.check()?;
-    let mut source = run.or(BackupReader::find(source)).await?;
-    let inventory = if tables.is_empty() {
-        run.or(inventory(&source, proof)).await?
-    } else {
-        let chosen = excerpt::choose(run.or(excerpt::inventory(&source)).await?, &tables, false)?;
-        source.narrow(chosen);
-        None
-    };
-    let request = run.or(RestoreRequest::of(fitting, after, &source)).await?;
-    let clients = run.or(Clients::find(&clients)).await?;
-    let fleeting = !matches!(goal, Goal::Database(_));
-    let run =
-        Run { fleeting, started, source, inventory, clients, jobs, request, proof, keep_failed, run };
-    match goal {
-        Goal::Database(target) => {
-            let (document, judgement) = run.restore_into(&target).await?;
-            report.answer("", &document)?;
-            judgement
-        }
-        Goal::Swap { target, yes } => run.in_place_of(&target, yes).await,
-        Goal::Neon(branch) => neon::restore(run, &branch).await,
-    }
+    /// Compares the target with what was dumped; `None` if nothing was to be compared, or could be.
+    async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>>;
+
+    /// Says that it is done.
+    fn done(&self, filled: &Filled, target: &Target, took: Duration) -> String;
+
+    /// Advice if the target is not what was dumped.
+    fn advice(&self) -> Option<&'static str>;
 }
 
-/// A restore with everything known but where to.
-struct Run<'a> {
-    started: Instant,
-    source: BackupReader,
-    inventory: Option<Inventory>,
-    clients: Clients,
-    jobs: Option<u8>,
-    request: RestoreRequest,
-    proof: ProofBy,
-    keep_failed: bool,
-    /// Whether what it goes into is for nobody until more than the restore is done.
-    fleeting: bool,
-    report: &'a Report,
-    stop: &'a Stop,
+/// The flow, with everything decided but the content and the target.
+pub struct Flow<'a> {
+    /// When the run began.
+    pub started: Instant,
+    /// PostgreSQL's programs.
+    pub clients: &'a Clients,
+    /// What was asked for.
+    pub request: &'a RestoreRequest,
+    /// Whether a database that is not what was dumped is kept, to look into it.
+    pub keep_failed: bool,
+    /// Whether nobody uses the database before more than the restore is done.
+    pub unseen: bool,
+    /// The run it belongs to.
+    pub run: &'a Run,
 }
 
-impl Run<'_> {
-    /// Restores beside a database, and gives the restored one its name.
-    async fn in_place_of(self, target: &ConnInfo, yes: bool) -> Result<()> {
-        let (run) = (self.report, self.stop);
-        let swap = run.or(swap::open(&self.clients, target)).await?;
-        if swap.live().is_none() {
-            tracing::warn!(
-                "there is no database {}: nothing is swapped, what is restored simply gets the name",
-                identifier(swap.name())
-            );
-        }
-        swap::agree(&swap, "put the restored one in its place", yes, run).await?;
-        let (mut document, judgement) = self.restore_into(&target.with_dbname(&swap.restoring())).await?;
-        if judgement.is_ok() {
-            let swapped = swap::finish(&swap, target, run).await?;
-            if let Some(fields) = document.as_object_mut() {
-                fields.insert("database".into(), swap.name().into());
-                fields.insert("swap".into(), swapped);
-            }
-        }
-        report.answer("", &document)?;
-        judgement
-    }
-
-    /// Restores into a database and proves it; what to tell, and whether it is what was dumped.
-    ///
-    /// A failure leaves nothing behind that this made.
-    async fn restore_into(&self, conn: &ConnInfo) -> Result<(Value, Result<()>)> {
-        let Self { source, clients, run, .. } = self;
-        let inventory = source.excerpt().or(self.inventory.as_ref());
-        let mut target = run.or(Target::open(clients.newest()?, conn)).await?;
-        if self.proof == ProofBy::Digests {
-            // Better now than when the data has moved.
-            clients.for_dump(target.version())?;
-        }
-        run.say(format!("restoring {} into {}", source.place(), target.name()));
-
-        let following = run.follow(&source.progress);
-        let restoring = fill(source, inventory, clients, &mut target, &self.request, self.jobs);
-        let restored = run.or(restoring).await;
-        drop(following);
-        let Filled { tables, rows, plan } = match restored {
-            Ok(filled) => filled,
-            Err(first) => {
-                clean_up(&mut target, self.keep_failed, run).await;
-                return Err(first);
-            }
-        };
-        if !plan.made_roles.is_empty() {
-            run.say(format!("made the roles {}", plan.made_roles.join(", ")));
-        }
-
-        let fetched_bytes = source.fetched_bytes();
-        // Committed: from here on only a proof that fails takes it back.
-        run.say("analyzing");
-        let proving = async {
-            target.analyze().await;
-            let Some(inventory) = inventory else { return Ok(None) };
-            let proving = proof::prove(self.proof, &target, clients, source, inventory, run);
-            proving.await.map_err(|e| e.context("prove what was restored"))
-        };
-        let proof = match run.or(proving).await {
-            Ok(proof) => proof,
-            // With more to be done in it, it is for nobody yet.
-            Err(first) if self.fleeting || !self.request.after.is_empty() => {
-                clean_up(&mut target, self.keep_failed, run).await;
-                return Err(first);
-            }
-            Err(first) => {
+impl Flow<'_> {
+    /// Fills and proves a target, finishes it if it is what was dumped, and otherwise leaves nothing of it.
+    pub async fn run(&self, content: &impl Content, target: &mut Target) -> Result<Outcome> {
+        let filled = self.run.or(self.fill(content, target)).await;
+        let filled = self.or_clean_up(filled, target).await?;
+        let proof = match self.run.or(self.prove(content, target, &filled)).await {
+            Err(first) if !self.unseen && self.request.after.is_empty() => {
                 return Err(first.hint("the restore itself is complete, and was not looked at any further"));
             }
+            proof => self.or_clean_up(proof, target).await?,
         };
         let took = self.started.elapsed();
-        run.say(format!(
-            "restored {} into {}: {}, {}, {}; every digest agrees",
-            source.place(),
-            target.name(),
-            count(tables, "table"),
-            told_rows(rows),
-            age(took)
-        ));
-        let judgement = proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())).map_err(|e| {
-            e.hint("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")
-        });
-        if judgement.is_ok() {
-            if let Some(proof) = proof.as_ref().filter(|proof| proof.is_any()) {
-                run.say(format!("proven: {}, in {}", proof.said(), target.name()));
+        self.run.say(content.done(&filled, target, took));
+        let mut outcome = Outcome {
+            database: target.name().to_owned(),
+            created: target.is_created(),
+            filled,
+            proof,
+            took,
+            differs: None,
+        };
+        match outcome.proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())) {
+            Ok(()) => self.finish(&outcome, target).await?,
+            Err(differs) => {
+                self.clean_up(target).await;
+                outcome.differs = Some(match content.advice() {
+                    Some(advice) => differs.hint(advice),
+                    None => differs,
+                });
             }
-            let finishing = after::finish(&self.request.after, &plan, &target, clients, run);
-            if let Err(first) = run.or(finishing).await {
-                clean_up(&mut target, self.keep_failed, run).await;
-                return Err(first);
-            }
-        } else {
-            clean_up(&mut target, self.keep_failed, run).await;
         }
-        let document = json!({
-            "id": source.place().id, "name": source.place().name, "database": target.name(),
-            "created": target.is_created(), "tables": tables, "rows": rows,
-            "plain_bytes": source.plain_bytes(), "stored_bytes": source.dump.stored_bytes,
-            "fetched_bytes": fetched_bytes,
-            "duration_s": took.as_secs_f64(), "signature": source.backup.signature, "proof": proof,
-            "made_roles": plan.made_roles, "left_out": plan.left_out,
-        });
-        Ok((document, judgement))
+        Ok(outcome)
     }
-}
 
-/// A database that was filled.
-pub struct Filled {
-    /// How many tables are in it.
-    pub tables: u64,
-    /// How many rows came; `None` where nobody counted them.
-    pub rows: Option<u64>,
-    /// As was decided.
-    pub plan: Plan,
-}
-
-/// Fills the target, with as many workers as were asked for or are worth it; says how much came.
-///
-/// Only a database made for it is filled by several: that is not one transaction.
-pub async fn fill(
-    source: &BackupReader,
-    inventory: Option<&Inventory>,
-    clients: &Clients,
-    target: &mut Target,
-    request: &RestoreRequest,
-    asked: Option<u8>,
-) -> Result<Filled> {
-    let jobs = jobs(asked, source.plain_bytes());
-    match inventory {
-        _ if source.kind() == manifest::BackupKind::Sql => {
-            if asked.is_some_and(|jobs| jobs > 1) {
-                tracing::warn!("a plain dump is run by one psql in one transaction, whatever --jobs says");
-            }
-            script::restore(source, clients, target, request).await
+    /// Fills the target.
+    pub async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<Filled> {
+        let filled = content.fill(target).await?;
+        if !filled.plan.made_roles.is_empty() {
+            self.run.say(format!("made the roles {}", filled.plan.made_roles.join(", ")));
         }
-        Some(inventory) if jobs > 1 && !target.exists() => {
-            let plan = parallel::restore(source, inventory, clients, target, request, jobs).await?;
-            Ok(Filled { tables: inventory.archive.tables, rows: inventory.rows(), plan })
-        }
-        _ => {
-            if jobs > 1 && asked.is_some() {
-                let why = if target.exists() { "the database exists" } else { "there is no inventory" };
-                tracing::warn!(
-                    "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
-                );
-            }
-            single::restore(source, clients, target, request).await
-        }
+        Ok(filled)
     }
-}
 
-/// How many workers share the load: what was asked for, else the cores; a small dump is worth one only.
-pub fn jobs(asked: Option<u8>, plain_bytes: u64) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let worth = usize::try_from(plain_bytes / WORTH_A_JOB).unwrap_or(usize::MAX);
-    asked.map_or_else(|| cores.min(MOST_JOBS).min(worth).max(1), usize::from)
-}
-
-/// The inventory, to share the work out by and to prove the restore with; read first, so that damage is
-/// found before data moves.
-async fn inventory(source: &BackupReader, proof: ProofBy) -> Result<Option<Inventory>> {
-    if source.kind() == manifest::BackupKind::Stream {
-        let place = source.place();
-        return Err(Error::usage(format!("{place} is a stream, and no database")).hint(format!(
-            "give it to a command: pgstow restore {} --name {} -- COMMAND",
-            place.id, place.name
-        )));
+    /// Gathers statistics and compares the target with what was dumped.
+    async fn prove(&self, content: &impl Content, target: &Target, filled: &Filled) -> Result<Option<Proof>> {
+        self.run.say("analyzing");
+        target.analyze().await;
+        content.prove(target, filled).await
     }
-    match source.inventory().await {
-        Ok(None) => {
-            let whatever = if proof == ProofBy::Digests { ", whatever --proof says" } else { "" };
-            tracing::warn!("{} has no inventory: its rows will not be compared{whatever}", source.place());
-            Ok(None)
-        }
-        // Who wants no proof gets the dump, whatever became of the inventory.
-        Err(error) if proof == ProofBy::Nothing && error.kind() == Kind::Verify => {
-            tracing::warn!("{error}");
-            Ok(None)
-        }
-        Err(error) if error.kind() == Kind::Verify && error.advice().is_none() => {
-            Err(error.hint("--proof none restores the dump all the same, and proves nothing"))
-        }
-        found => found,
-    }
-}
 
-/// Leaves nothing half-restored behind.
-async fn clean_up(target: &mut Target, keep: bool, run: &Run) {
-    let made = target.is_created();
-    if keep && made {
-        tracing::warn!("{} is kept as the failed restore left it", target.name());
-    } else if let Err(error) = target.drop_created().await {
-        tracing::warn!("{} is left behind, empty or unfinished: {error}", target.name());
-    } else if made {
-        run.say(format!("the new database {} was dropped again", target.name()));
+    /// Does what remains before anybody uses the database.
+    async fn finish(&self, outcome: &Outcome, target: &mut Target) -> Result<()> {
+        if let Some(proof) = outcome.proof.as_ref().filter(|proof| proof.is_any()) {
+            self.run.say(format!("proven: {}, in {}", proof.said(), target.name()));
+        }
+        let plan = &outcome.filled.plan;
+        let finishing = finish::finish(&self.request.after, plan, target, self.clients, self.run);
+        let finished = self.run.or(finishing).await;
+        self.or_clean_up(finished, target).await
+    }
+
+    /// The first error is the one to report; it leaves nothing half-restored behind.
+    async fn or_clean_up<T>(&self, done: Result<T>, target: &mut Target) -> Result<T> {
+        if done.is_err() {
+            self.clean_up(target).await;
+        }
+        done
+    }
+
+    async fn clean_up(&self, target: &mut Target) {
+        let created = target.is_created();
+        if self.keep_failed && created {
+            tracing::warn!("{} is kept as the failed run left it", target.name());
+        } else if let Err(error) = target.drop_created().await {
+            tracing::warn!("{} is left behind, empty or unfinished: {error}", target.name());
+        } else if created {
+            self.run.say(format!("the new database {} was dropped again", target.name()));
+        }
     }
 }

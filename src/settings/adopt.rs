@@ -21,10 +21,7 @@ impl Adopt {
     pub fn read(words: AdoptWords) -> Result<Self> {
         let mut writing = writing(&words.shipping)?;
         if let Some(file) = words.file.file_name() {
-            writing
-                .labels
-                .entry("adopted".to_owned())
-                .or_insert_with(|| file.to_string_lossy().into_owned());
+            writing.labels.entry("adopted".to_owned()).or_insert_with(|| file.to_string_lossy().into_owned());
         }
         Ok(Self {
             request: AdoptRequest {

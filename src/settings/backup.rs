@@ -2,10 +2,10 @@
 
 use super::{command, name, neon_source, server, variable, writing};
 use crate::cli::BackupWords;
-use crate::error::{Error, Result};
-use crate::stored::names::Name;
 use crate::dump::request::{DumpRequest, Producer};
+use crate::error::{Error, Result};
 use crate::postgres::DumpOptions;
+use crate::stored::names::Name;
 use crate::stored::writer::WriteOptions;
 
 /// `pgstow backup`.
@@ -83,27 +83,27 @@ fn stream_name(words: &BackupWords) -> Result<Name> {
 }
 
 fn database(words: BackupWords) -> Result<DumpRequest> {
-        let neon = neon_source(&words)?;
-        let url = words.url.as_deref().filter(|_| neon.is_none());
-        let (connection, clients) = server(url.unwrap_or_default(), &words.server)?;
-        Ok(DumpRequest {
-            connection,
-            neon,
-            name: name(words.name.as_deref())?,
-            dump: DumpOptions {
-                tables: words.tables,
-                exclude_tables: words.exclude_tables,
-                exclude_table_data: words.exclude_table_data,
-                schemas: words.schemas,
-                exclude_schemas: words.exclude_schemas,
-                extra: words.pg_dump_args,
-                lock_wait_timeout: words.lock_wait_timeout,
-            },
-            role_passwords: words.role_passwords,
-            clients,
-            wait: words.wait,
-            warn_shrink: words.warn_shrink,
-            fail_shrink: words.fail_shrink,
-            allow_pooled: words.server.allow_pooled,
-        })
-    }
+    let neon = neon_source(&words)?;
+    let url = words.url.as_deref().filter(|_| neon.is_none());
+    let (connection, clients) = server(url.unwrap_or_default(), &words.server)?;
+    Ok(DumpRequest {
+        connection,
+        neon,
+        name: name(words.name.as_deref())?,
+        dump: DumpOptions {
+            tables: words.tables,
+            exclude_tables: words.exclude_tables,
+            exclude_table_data: words.exclude_table_data,
+            schemas: words.schemas,
+            exclude_schemas: words.exclude_schemas,
+            extra: words.pg_dump_args,
+            lock_wait_timeout: words.lock_wait_timeout,
+        },
+        role_passwords: words.role_passwords,
+        clients,
+        wait: words.wait,
+        warn_shrink: words.warn_shrink,
+        fail_shrink: words.fail_shrink,
+        allow_pooled: words.server.allow_pooled,
+    })
+}

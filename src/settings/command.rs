@@ -2,7 +2,7 @@
 
 use super::selection;
 use crate::cli::RestoreWords;
-use crate::dump::request::UserCommand;
+use crate::command::UserCommand;
 use crate::error::{Error, Result};
 use crate::stored::opened::BackupSelection;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ pub(super) fn command(words: &[OsString]) -> Option<UserCommand> {
 #[derive(Debug)]
 pub struct Feed {
     /// What to feed.
-    pub source: BackupSelection,
+    pub selection: BackupSelection,
     /// To which command.
     pub command: UserCommand,
 }
@@ -30,6 +30,6 @@ impl Feed {
             return Err(Error::usage("--to and a command contradict each other")
                 .hint("leave one of them out (PGSTOW_TO too)"));
         }
-        Ok(Self { source: selection(words.select, &words.store, &words.open)?, command })
+        Ok(Self { selection: selection(words.select, &words.store, &words.open)?, command })
     }
 }

@@ -17,23 +17,23 @@ mod list;
 mod neon;
 mod reading;
 mod restore;
-mod writing;
 mod show;
 mod store;
 mod swap;
 mod verify;
+mod writing;
 
 pub use adopt::Adopt;
 pub use backup::{Backup, What};
-pub use clone::Clone;
+pub use clone::clone;
 pub use command::Feed;
-pub use fetch::Fetch;
+pub use fetch::fetch;
 pub use keygen::Keygen;
 pub use list::List;
 pub use restore::{Goal, Restore};
 pub use show::Show;
-pub use swap::Swap;
-pub use verify::Verify;
+pub use swap::swap;
+pub use verify::verify;
 
 use after::after;
 use command::command;
@@ -41,14 +41,14 @@ use fitting::fitting;
 use neon::{neon_branch, neon_source};
 use reading::{reading, reading_without_keys, select, selection};
 use restore::proof_by;
-use writing::writing;
 use store::location;
+use writing::writing;
 
 use crate::archive::Pattern;
 use crate::cli::{self, Parsed, ServerWords, TableWords};
 use crate::error::Result;
-use crate::stored::names::Name;
 use crate::postgres::{ConnInfo, clients::Search};
+use crate::stored::names::Name;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 

@@ -10,11 +10,7 @@ pub(super) fn select(words: SelectWords) -> Result<Select> {
     Ok(Select { id: words.id, name: name(words.name.as_deref())? })
 }
 
-pub(super) fn selection(
-    words: SelectWords,
-    store: &StoreWords,
-    open: &OpenWords,
-) -> Result<BackupSelection> {
+pub(super) fn selection(words: SelectWords, store: &StoreWords, open: &OpenWords) -> Result<BackupSelection> {
     Ok(BackupSelection { select: select(words)?, reading: reading(store, open)? })
 }
 

@@ -1,33 +1,73 @@
 //! The settings of `pgstow restore`.
 
 use super::{after, fitting, neon_branch, selection, server, tables};
-use crate::archive::Pattern;
+use crate::branch::NeonBranch;
 use crate::cli::RestoreWords;
 use crate::error::{Error, Result};
-use crate::branch::NeonBranch;
-use crate::postgres::{ConnInfo, clients::Search};
+use crate::postgres::ConnInfo;
 use crate::proof::ProofBy;
-use crate::restore::request::{After, Fitting};
-use crate::stored::opened::BackupSelection;
+use crate::restore::backup::RestoreOptions;
 
-/// `pgstow restore`.
+/// `pgstow restore` into a database.
 #[derive(Debug)]
 pub struct Restore {
-    /// What to restore.
-    pub source: BackupSelection,
-    /// Which tables; none for all.
-    pub tables: Vec<Pattern>,
+    /// What to restore, and how.
+    pub options: RestoreOptions,
     /// Into what.
     pub goal: Goal,
-    /// How many workers, where the user says so.
-    pub jobs: Option<u8>,
-    /// How it is fitted to the server.
-    pub fitting: Fitting,
-    /// What is done in it before anybody sees it.
-    pub after: After,
-    /// Where to look for PostgreSQL's programs.
-    pub clients: Search,
-    /// Understands one of the words that the command line allows.
+}
+
+/// Into what to restore.
+#[derive(Debug)]
+pub enum Goal {
+    /// A database that does not exist, or is empty.
+    Database(ConnInfo),
+    /// The name of a database that may be in use.
+    Swap {
+        /// The database.
+        target: ConnInfo,
+        /// Whether nobody has to be asked.
+        yes: bool,
+    },
+    /// A branch on Neon, to be made.
+    Neon(Box<NeonBranch>),
+}
+
+impl Restore {
+    /// Checks the words of `pgstow restore`.
+    pub fn read(words: RestoreWords) -> Result<Self> {
+        let neon = neon_branch(&words)?;
+        let url = words.to.as_deref().filter(|_| neon.is_none());
+        let (target, clients) = server(url.unwrap_or_default(), &words.server)?;
+        if words.swap && !words.tables.table.is_empty() {
+            return Err(Error::usage("some tables alone take no database's place")
+                .hint("restore them into a database of their own: leave --swap out"));
+        }
+        let goal = match neon {
+            Some(_) if words.swap => {
+                return Err(Error::usage("a Neon branch of its own takes nobody's place"));
+            }
+            Some(branch) => Goal::Neon(Box::new(branch)),
+            None => {
+                target.target_name()?;
+                if words.swap { Goal::Swap { target, yes: words.yes } } else { Goal::Database(target) }
+            }
+        };
+        let options = RestoreOptions {
+            selection: selection(words.select, &words.store, &words.open)?,
+            tables: tables(&words.tables)?,
+            jobs: words.jobs,
+            fitting: fitting(words.fitting)?,
+            after: after(words.after)?,
+            clients,
+            proof: proof_by(&words.proof),
+            keep_failed: words.keep_failed,
+        };
+        Ok(Self { options, goal })
+    }
+}
+
+/// Understands one of the words that the command line allows.
 pub(super) fn proof_by(word: &str) -> ProofBy {
     match word {
         "none" => ProofBy::Nothing,

@@ -9,7 +9,7 @@ use crate::stored::opened::BackupSelection;
 #[derive(Debug)]
 pub struct Show {
     /// Which backup.
-    pub source: BackupSelection,
+    pub selection: BackupSelection,
     /// Whether its tables are listed.
     pub tables: bool,
     /// The id of another backup to compare it with, or "previous".
@@ -25,7 +25,7 @@ impl Show {
         } else {
             reading_without_keys(&words.store, &words.open.trust)?
         };
-        let source = BackupSelection { select: select(words.select)?, reading };
-        Ok(Self { source, tables: words.tables, diff: words.diff })
+        let selection = BackupSelection { select: select(words.select)?, reading };
+        Ok(Self { selection, tables: words.tables, diff: words.diff })
     }
 }

@@ -3,68 +3,48 @@
 use super::{name, proof_by, reading, reading_without_keys, search, server};
 use crate::cli::VerifyWords;
 use crate::error::{Error, Result};
-use crate::stored::names::Name;
 use crate::rehearsal::Rehearsal;
-use crate::stored::opened::ReadOptions;
-use crate::verify::{HowVerified, Which};
-use std::time::Duration;
+use crate::verify::{HowVerified, VerifyOptions, Which};
 
-/// `pgstow verify`.
-#[derive(Debug)]
-pub struct Verify {
-    /// Which backups.
-    pub which: Which,
-    /// Of this name only.
-    pub name: Option<Name>,
-    /// Where, and the keys.
-    pub reading: ReadOptions,
-    /// How thoroughly.
-    pub how: HowVerified,
-}
-
-impl Verify {
-    /// Checks the words of `pgstow verify`.
-    pub fn read(words: VerifyWords) -> Result<Self> {
-        let many = words.all || words.newest_per_name || words.older_than.is_some();
-        let which = match (words.id, many) {
-            (Some(id), false) => Which::One(id),
-            (None, true) => {
-                Which::Many { newest_per_name: words.newest_per_name, older_than: words.older_than }
-            }
-            (Some(_), true) => return Err(Error::usage("an id and a choice of many contradict each other")),
-            (None, false) => {
-                return Err(Error::usage("nothing was named to be verified")
-                    .hint("give an id, \"latest\", --all, --newest-per-name or --older-than 10d"));
-            }
-        };
-        let reading = if words.quick {
-            reading_without_keys(&words.store, &words.open.trust)?
-        } else {
-            reading(&words.store, &words.open)?
-        };
-        let how = match (words.quick, words.restore) {
-            (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),
-            (false, true) => HowVerified::Restore(Box::new(Rehearsal {
-                to: words.to.as_deref().map(|url| server(url, &words.server)).transpose()?.map(|(to, _)| to),
-                clients: search(words.server.pg_bin.clone()),
-                scratch: words.scratch,
-                jobs: words.jobs,
-                proof: proof_by(&words.proof),
-                checks: words.checks,
-            })),
-            // To pass over a check in silence would be a proof of nothing.
-            _ if words.to.is_some() || !words.checks.is_empty() => {
-                return Err(Error::usage("--to and --check are for a trial restore")
-                    .hint("add --restore, or leave them out (PGSTOW_VERIFY_TO, PGSTOW_CHECK too)"));
-            }
-            (true, false) => HowVerified::Quick,
-            (false, false) => HowVerified::Read,
-        };
-        let name = name(words.name.as_deref())?;
-        // It may come from a profile or a variable, and "all" sounds like more.
-        if let (true, Some(name)) = (words.all || words.newest_per_name, &name) {
-            tracing::info!("of all backups only those of {name} are verified, as --name or PGSTOW_NAME says");
+/// Checks the words of `pgstow verify`.
+pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
+    let many = words.all || words.newest_per_name || words.older_than.is_some();
+    let which = match (words.id, many) {
+        (Some(id), false) => Which::One(id),
+        (None, true) => Which::Many { newest_per_name: words.newest_per_name, older_than: words.older_than },
+        (Some(_), true) => return Err(Error::usage("an id and a choice of many contradict each other")),
+        (None, false) => {
+            return Err(Error::usage("nothing was named to be verified")
+                .hint("give an id, \"latest\", --all, --newest-per-name or --older-than 10d"));
         }
-        Ok(Self { which, name, reading, how })
+    };
+    let reading = if words.quick {
+        reading_without_keys(&words.store, &words.open.trust)?
+    } else {
+        reading(&words.store, &words.open)?
+    };
+    let how = match (words.quick, words.restore) {
+        (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),
+        (false, true) => HowVerified::Restore(Box::new(Rehearsal {
+            to: words.to.as_deref().map(|url| server(url, &words.server)).transpose()?.map(|(to, _)| to),
+            clients: search(words.server.pg_bin.clone()),
+            scratch: words.scratch,
+            jobs: words.jobs,
+            proof: proof_by(&words.proof),
+            checks: words.checks,
+        })),
+        // To pass over a check in silence would be a proof of nothing.
+        _ if words.to.is_some() || !words.checks.is_empty() => {
+            return Err(Error::usage("--to and --check are for a trial restore")
+                .hint("add --restore, or leave them out (PGSTOW_VERIFY_TO, PGSTOW_CHECK too)"));
+        }
+        (true, false) => HowVerified::Quick,
+        (false, false) => HowVerified::Read,
+    };
+    let name = name(words.name.as_deref())?;
+    // It may come from a profile or a variable, and "all" sounds like more.
+    if let (true, Some(name)) = (words.all || words.newest_per_name, &name) {
+        tracing::info!("of all backups only those of {name} are verified, as --name or PGSTOW_NAME says");
     }
+    Ok(VerifyOptions { which, name, reading, how })
 }

@@ -3,12 +3,12 @@
 //! A backup is where a manifest is. Names, ids and "latest" are looked up from the store's own
 //! listing, so there is no index that could be lost or disagree.
 
-use crate::stored::download;
 use crate::error::{Error, Result};
+use crate::store::{Listed, Situation, Store, StoreError};
+use crate::stored::download;
 use crate::stored::manifest::{self, Manifest};
 use crate::stored::names::{MANIFEST, Name, Place, SIGNATURE};
 use crate::stored::signing::VerifyKey;
-use crate::store::{Listed, Situation, Store, StoreError};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;

@@ -5,13 +5,13 @@
 //! table only where the last backup is not encrypted.
 
 use super::opened::OpenedBackup;
-use crate::stored::catalogue;
 use crate::error::Result;
-use crate::stored::inventory::{Block, Inventory, BlockKind, Text};
+use crate::store::{Situation, Store};
+use crate::stored::catalogue;
+use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
 use crate::stored::manifest::{Encryption, Totals};
 use crate::stored::names::{Id, Name};
-use crate::numbers::count;
-use crate::store::{Situation, Store};
+use crate::units::count;
 use indicatif::HumanCount;
 use std::collections::HashMap;
 use std::sync::Arc;

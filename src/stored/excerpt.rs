@@ -4,13 +4,13 @@
 //! every `pg_restore` reads it without further words. A backup without an inventory does not say where
 //! its tables lie, and nothing can be chosen from it here.
 
-use super::ranges::Ranges;
 use super::opened::OpenedBackup;
+use super::ranges::Ranges;
 use crate::archive::{Contents, Front, Pattern, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
+use crate::progress::Progress;
 use crate::stored::inventory::{Block, Inventory};
 use crate::stored::manifest;
-use crate::progress::Progress;
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -61,7 +61,8 @@ pub async fn stream(
 ) -> Result<Contents> {
     sink.write_all(&excerpt.archive.preamble).await.map_err(undelivered)?;
     let contents =
-        read(opened, progress, excerpt, async |bytes| sink.write_all(&bytes).await.map_err(undelivered)).await?;
+        read(opened, progress, excerpt, async |bytes| sink.write_all(&bytes).await.map_err(undelivered))
+            .await?;
     sink.flush().await.map_err(undelivered)?;
     Ok(contents)
 }

@@ -5,9 +5,9 @@
 
 use crate::archive::{self, Contents, Front, TocEntry};
 use crate::error::{Error, Result};
+use crate::layout::{FrameSpan, Piece};
 use crate::stored::manifest::Totals;
-use crate::numbers::count;
-use crate::pipeline::{FrameSpan, Piece};
+use crate::units::count;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::HumanCount;
@@ -376,7 +376,7 @@ mod tests {
     use super::*;
     use crate::archive::Reader;
 
-    const DUMP: &[u8] = include_bytes!("../tests/data/pg18.dump");
+    const DUMP: &[u8] = include_bytes!("../../tests/data/pg18.dump");
 
     fn inventory(dump: &[u8]) -> Inventory {
         let mut reader = Reader::with_digests();

@@ -106,7 +106,11 @@ impl OpenStore {
     pub async fn take(&self, found: &Found) -> Result<OpenedBackup> {
         let backup = catalogue::read(&self.store, found, self.trusted.as_ref()).await?;
         let identities = self.identities(&backup);
-        Ok(OpenedBackup { reading: self.reading, identities, ..OpenedBackup::without_keys(&self.store, backup)? })
+        Ok(OpenedBackup {
+            reading: self.reading,
+            identities,
+            ..OpenedBackup::without_keys(&self.store, backup)?
+        })
     }
 
     fn identities(&self, backup: &Backup) -> Arc<Identities> {

@@ -1,11 +1,11 @@
 //! Random access to a stored dump: chosen stretches of the archive, without reading the rest.
 
 use super::opened::OpenedBackup;
-use crate::stored::download::{self, ranges};
 use crate::error::Result;
-use crate::stored::inventory::Inventory;
-use crate::progress::Progress;
 use crate::pipeline::{self, Fetch, Key};
+use crate::progress::Progress;
+use crate::stored::download::{self, ranges};
+use crate::stored::inventory::Inventory;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use std::ops::Range;

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::store::{Limits, Metadata, Store, Stored, Upload};
+use crate::units;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,7 +36,7 @@ pub fn part_size(limits: Limits, database: Option<u64>, chosen: Option<u64>) -> 
     let holding = |bytes: u64| bytes.div_ceil(max_parts).next_multiple_of(MIB);
     let Some(chosen) = chosen else {
         if let Some(database) = database.filter(|bytes| *bytes > limits.max_object) {
-            let (database, most) = (in_words(database), in_words(limits.max_object));
+            let (database, most) = (units::size(database), units::size(limits.max_object));
             tracing::warn!(
                 "the database has {database} and the store takes objects up to {most}: the dump may not fit"
             );
@@ -48,37 +49,27 @@ pub fn part_size(limits: Limits, database: Option<u64>, chosen: Option<u64>) -> 
     };
     let smallest = limits.min_part.max(holding(database.unwrap_or_default().min(limits.max_object)));
     let wrong = |why: String, size: u64| {
-        Err(Error::usage(format!("parts of {} {why}", in_words(chosen)))
-            .hint(format!("--part-size {} works", in_words(size))))
+        Err(Error::usage(format!("parts of {} {why}", units::size(chosen)))
+            .hint(format!("--part-size {} works", units::size(size))))
     };
     if chosen < limits.min_part {
         wrong(
-            format!("are too small for the store: it takes {} and more", in_words(limits.min_part)),
+            format!("are too small for the store: it takes {} and more", units::size(limits.min_part)),
             smallest,
         )
     } else if chosen > limits.max_part {
         wrong(
-            format!("are too large for the store: it takes up to {}", in_words(limits.max_part)),
+            format!("are too large for the store: it takes up to {}", units::size(limits.max_part)),
             limits.max_part,
         )
     } else if chosen < smallest {
-        let database = in_words(database.unwrap_or_default());
+        let database = units::size(database.unwrap_or_default());
         wrong(
             format!("are too small: {max_parts} of them, the most the store takes, do not hold {database}"),
             smallest,
         )
     } else {
         Ok(chosen)
-    }
-}
-
-/// A size as `--part-size` reads it.
-fn in_words(bytes: u64) -> String {
-    match bytes {
-        _ if bytes.is_multiple_of(MIB) => format!("{}MiB", bytes / MIB),
-        0..MIB => format!("{bytes} bytes"),
-        // Rounded up, so that a size that is proposed is enough.
-        _ => format!("{}MiB", bytes.div_ceil(MIB)),
     }
 }
 
@@ -167,11 +158,11 @@ impl Uploading {
         if sent.parts > self.limits.max_parts {
             let message =
                 format!("the upload outgrows {} parts, the most the store takes", self.limits.max_parts);
-            let larger = in_words((self.part_size * 4).min(self.limits.max_part));
+            let larger = units::size((self.part_size * 4).min(self.limits.max_part));
             return Err(Error::store(message).hint(format!("choose larger parts, as --part-size {larger}")));
         }
         if sent.bytes > self.limits.max_object {
-            let most = in_words(self.limits.max_object);
+            let most = units::size(self.limits.max_object);
             return Err(Error::store(format!(
                 "the upload outgrows {most}, the largest object the store takes"
             ))

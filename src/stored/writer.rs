@@ -3,21 +3,22 @@
 //!
 //! Where the bytes come from, and whether they are whole, is for the callers to know.
 
+use super::opened::Location;
+use super::signing::SigningKey;
 use crate::error::{Error, Kind, Result};
+use crate::layout::FrameSpan;
+use crate::pipeline::keys::Recipients;
+use crate::pipeline::{self, FRAME, Pack, Packed, Tally, Watch, seal};
+use crate::progress::Progress;
+use crate::run::Run;
+use crate::store::{Metadata, Situation, Store};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Compression, Encryption, Globals, Manifest, Object, Postgres, Totals};
 use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
-use crate::pipeline::{self, FRAME, FrameSpan, Pack, Packed, Tally, Watch, seal};
-use crate::progress::Progress;
-use super::opened::Location;
-use super::signing::SigningKey;
-use crate::pipeline::keys::Recipients;
-use std::collections::BTreeMap;
-use crate::run::Run;
-use crate::store::{Metadata, Situation, Store};
 use crate::stored::upload::{self, Uploading};
 use indicatif::BinaryBytes;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,7 +112,12 @@ struct Shipped {
 
 impl<'a> BackupWriter<'a> {
     /// Decides id and part size; nothing is written yet.
-    pub fn prepare(how: &'a WriteOptions, store: Arc<dyn Store>, name: Name, content: Content) -> Result<Self> {
+    pub fn prepare(
+        how: &'a WriteOptions,
+        store: Arc<dyn Store>,
+        name: Name,
+        content: Content,
+    ) -> Result<Self> {
         let part_size = upload::part_size(store.limits(), content.expected, how.part_size)?;
         let place = Place { name, id: Id::new(content.started_at)? };
         let progress = Progress { expected: content.expected, ..Progress::default() };

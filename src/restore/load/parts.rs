@@ -1,7 +1,7 @@
 //! Shares a dump's data out among workers: each part is an archive of its own for one `pg_restore`.
 
 use crate::archive::{Front, Section, TocEntry, rows_begin, rows_end};
-use crate::stored::inventory::{Block, Inventory, BlockKind};
+use crate::stored::inventory::{Block, BlockKind, Inventory};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -187,7 +187,7 @@ fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
 mod tests {
     use super::*;
     use crate::archive::Reader;
-    use crate::pipeline::FrameSpan;
+    use crate::layout::FrameSpan;
 
     const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
 

@@ -3,14 +3,14 @@
 //! What it says of the old database itself (its creation, settings, grants) is left out: the new one has
 //! another name, and the old one may be in use. Its end comes only when every digest has agreed.
 
-use crate::stored::reader::BackupReader;
-use crate::restore::run::Filled;
-use crate::restore::plan::RestoreRequest;
+use super::super::outcome::Filled;
+use super::super::request::RestoreRequest;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::script::script;
 use crate::postgres::{Locale, Target};
 use crate::script::Filter;
+use crate::stored::reader::BackupReader;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// Bytes on their way between decompression and `psql`.
@@ -22,7 +22,7 @@ const LONGEST_FRONT: usize = 4 << 20;
 
 /// Runs the stream and `psql` side by side until both are done.
 pub async fn restore(
-    source: &BackupReader,
+    reader: &BackupReader,
     clients: &Clients,
     target: &mut Target,
     request: &RestoreRequest,
@@ -30,14 +30,14 @@ pub async fn restore(
     let plan = request.plan_of_script(target).await?;
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
-        source.bytes(&mut near).await?;
+        reader.bytes(&mut near).await?;
         // The end of the stream is what lets psql commit: it is given only here.
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))
     };
     tokio::try_join!(stream, load(far, clients, target))?;
     let contents = target.contents().await?;
     // Nobody counts the rows of a plain script.
-    Ok(Filled { tables: contents.tables, rows: None, plan })
+    Ok(Filled { tables: contents.tables, rows: None, plan, passed: None })
 }
 
 /// Reads the script's front, makes the database it asks for, and feeds `psql`.

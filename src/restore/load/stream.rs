@@ -1,19 +1,21 @@
 //! The whole stream through one `pg_restore`, in one transaction.
 //!
-//! The last bytes come only when every digest has agreed, so a bad backup commits nothing. A copy that is
-//! made for nobody yet may have its indexes and constraints made by several connections behind that.
+//! The last bytes come only after every digest has been verified, so a bad backup commits nothing. A copy
+//! that nobody uses yet may have its indexes and constraints created by several connections after that.
 
-use crate::stored::reader::BackupReader;
-use crate::restore::run::Filled;
-use super::workers::PostData;
+use super::super::outcome::Filled;
+use super::super::plan::Plan;
+use super::super::postdata::PostData;
+use super::super::prepare::{prepare, read_front};
+use super::super::request::RestoreRequest;
 use super::parts::before_and_data;
-use crate::restore::plan::{Plan, RestoreRequest};
-use crate::archive::{Front, Reader};
+use crate::archive::Front;
 use crate::error::{Error, Kind, Result};
-use crate::postgres::clients::{Client, Clients, Version};
+use crate::postgres::Target;
+use crate::postgres::clients::Clients;
 use crate::postgres::restore::restore as pg_restore;
-use crate::postgres::{Locale, Target};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use crate::stored::reader::BackupReader;
+use tokio::io::{AsyncWriteExt, BufReader, DuplexStream};
 
 /// Bytes on their way between decompression and `pg_restore`.
 pub const BETWEEN: usize = 1 << 20;
@@ -22,20 +24,20 @@ const AT_ONCE: usize = 256 << 10;
 
 /// Runs the stream and `pg_restore` side by side until both are done.
 pub async fn restore(
-    source: &BackupReader,
+    reader: &BackupReader,
     clients: &Clients,
     target: &mut Target,
     request: &RestoreRequest,
 ) -> Result<Filled> {
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
-        let contents = source.stream(&mut near).await?;
+        let contents = reader.stream(&mut near).await?;
         // The end of the stream is what lets pg_restore commit: it is given only here.
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))?;
         Ok(contents)
     };
     let (contents, plan) = tokio::try_join!(stream, load(far, clients, target, request, 1))?;
-    Ok(Filled { tables: contents.tables() as u64, rows: contents.rows(), plan })
+    Ok(Filled { tables: contents.tables() as u64, rows: contents.rows(), plan, passed: None })
 }
 
 /// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`; with several `jobs`,
@@ -47,8 +49,8 @@ pub async fn load(
     request: &RestoreRequest,
     jobs: usize,
 ) -> Result<Plan> {
-    let (read, reader) = read_front(&mut archive).await?;
-    let Some(front) = Front::of(&reader) else {
+    let (read, archive_reader) = read_front(&mut archive).await?;
+    let Some(front) = Front::of(&archive_reader) else {
         return Err(Error::verify("the archive ends before its table of contents does"));
     };
     let behind = read.get(front.to_bytes().len()..).unwrap_or_default();
@@ -72,41 +74,4 @@ pub async fn load(
         rest.make(client, target, &plan.options, jobs).await?;
     }
     Ok(plan)
-}
-
-/// Chooses the client that reads the archive and fits the target, fits the archive to it, and makes the
-/// database it asks for.
-pub async fn prepare<'a>(
-    front: &Front,
-    clients: &'a Clients,
-    target: &mut Target,
-    request: &RestoreRequest,
-) -> Result<(&'a Client, Front, Plan)> {
-    let Front { header, toc } = front;
-    let dumped_by = Version::parse(&header.dump_version)
-        .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
-    let format = (header.version.major, header.version.minor);
-    let client = clients.for_restore(format, dumped_by, target.version())?;
-    let (fitted, plan) = request.plan(front, target).await?;
-    let statement = toc.create_database().unwrap_or_default();
-    target.create(&Locale::from_create_database(&statement)).await?;
-    Ok((client, fitted, plan))
-}
-
-/// Reads until the table of contents is known, or to the end; returns the bytes read so far.
-async fn read_front(archive: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u8>, Reader)> {
-    let mut front = Vec::new();
-    let mut reader = Reader::new();
-    let mut buffer = vec![0; 64 << 10];
-    while reader.toc().is_none() {
-        let count =
-            archive.read(&mut buffer).await.map_err(|e| Error::unexpected("the stream broke").because(e))?;
-        let bytes = buffer.get(..count).unwrap_or_default();
-        if bytes.is_empty() {
-            break;
-        }
-        reader.feed(bytes)?;
-        front.extend_from_slice(bytes);
-    }
-    Ok((front, reader))
 }

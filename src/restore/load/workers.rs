@@ -1,26 +1,27 @@
-//! Many hands: several `pg_restore` at once, each fed with the frames of its own part of the data.
+//! Several `pg_restore` workers at once, each fed with the frames of its own part of the data.
 //!
-//! What comes before the data is made first, then the parts are loaded side by side, then `pg_restore`
-//! makes what comes behind it on many connections. No dump lies on any disk. It is not one transaction:
+//! What comes before the data is created first, then the parts are loaded side by side, then `pg_restore`
+//! creates what follows on many connections. No dump is written to any disk. It is not one transaction:
 //! only a database that goes when the restore fails is filled this way.
 
-use crate::stored::ranges::Pieces;
-use crate::stored::reader::BackupReader;
-use super::parts::{self, Part, before, fair_share, parts};
-use crate::restore::plan::{Plan, RestoreRequest};
-use super::stream as single;
+use super::super::plan::Plan;
+use super::super::postdata::{PostData, in_order, stopped_reading};
+use super::super::prepare::prepare;
+use super::super::request::RestoreRequest;
+use super::parts::{Part, before, fair_share, parts};
 use crate::archive::Front;
-use crate::error::{Error, Kind, Result};
-use crate::stored::inventory::Inventory;
+use crate::error::{Kind, Result};
 use crate::postgres::clients::{Client, Clients};
-use crate::postgres::restore::{restore as pg_restore, restore_file};
+use crate::postgres::restore::restore as pg_restore;
 use crate::postgres::{RestoreOptions, Target};
+use crate::progress::Progress;
+use crate::stored::inventory::Inventory;
+use crate::stored::ranges::Ranges;
+use crate::stored::reader::BackupReader;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
 /// How often a part is begun before the restore is given up.
@@ -41,7 +42,7 @@ const LOST: &[&str] = &[
 
 /// Restores the dump into a database created for it, with `jobs` workers.
 pub async fn restore(
-    source: &BackupReader,
+    reader: &BackupReader,
     inventory: &Inventory,
     clients: &Clients,
     target: &mut Target,
@@ -49,87 +50,30 @@ pub async fn restore(
     jobs: usize,
 ) -> Result<Plan> {
     let front = Front::read(&inventory.archive.preamble)?;
-    let (client, front, plan) = single::prepare(&front, clients, target, request).await?;
+    let (client, front, plan) = prepare(&front, clients, target, request).await?;
     let (front, options) = (&front, &plan.options);
     let rest = PostData::of(front)?;
-    let pieces = Pieces::of(source).await?;
+    let ranges = Ranges::of(reader, &reader.progress).await?;
     let target = &*target;
 
     in_order(&before(front), client, target, options).await?;
-    let worker = Worker { source, inventory, front, pieces: &pieces, client, target, options };
+    let worker = Worker { reader, inventory, front, ranges: &ranges, client, target, options };
     let mut loading = stream::iter(parts(inventory, front, fair_share(inventory, jobs)))
         .map(|part| worker.load_at_last(part))
         .buffer_unordered(jobs);
     while loading.try_next().await?.is_some() {}
     drop(loading);
 
-    source.progress.now_passing("indexes and constraints".into());
+    reader.progress.now_passing("indexes and constraints".into());
     rest.make(client, target, options, jobs).await?;
     Ok(plan)
 }
 
-/// What is made when all data is there: indexes and constraints by several connections at once.
-pub struct PostData {
-    after: NamedTempFile,
-    grants: Front,
-    last: Option<NamedTempFile>,
-}
-
-impl PostData {
-    /// Of this archive.
-    pub fn of(front: &Front) -> Result<Self> {
-        let last = parts::last(front);
-        Ok(Self {
-            after: without_data(&parts::after(front))?,
-            grants: parts::grants(front),
-            last: if last.is_empty() { None } else { Some(without_data(&last)?) },
-        })
-    }
-
-    /// Makes it, over so many connections.
-    pub async fn make(
-        &self,
-        client: &Client,
-        target: &Target,
-        options: &RestoreOptions,
-        jobs: usize,
-    ) -> Result<()> {
-        restore_file(client, target.conn(), options, jobs, self.after.path()).await?;
-        in_order(&self.grants, client, target, options).await?;
-        if let Some(last) = &self.last {
-            restore_file(client, target.conn(), options, jobs, last.path()).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Restores entries without data one after the other, in one transaction.
-async fn in_order(front: &Front, client: &Client, target: &Target, options: &RestoreOptions) -> Result<()> {
-    let mut pg_restore = pg_restore(client, target.conn(), options)?;
-    let fed = pg_restore.write_all(&front.to_bytes()).await;
-    pg_restore.finish().await?;
-    fed.map_err(stopped_reading)
-}
-
-/// Puts entries into a temporary file, since only a file can be read by several connections. There is no
-/// row in it, and nobody else may read it.
-fn without_data(front: &Front) -> Result<NamedTempFile> {
-    let written = NamedTempFile::new().and_then(|mut file| {
-        file.write_all(&front.to_bytes())?;
-        Ok(file)
-    });
-    written.map_err(|error| {
-        Error::local_file(format!("a temporary file cannot be written: {error}"))
-            .hint("TMPDIR names a folder for it; --jobs 1 needs none")
-            .because(error)
-    })
-}
-
 struct Worker<'a> {
-    source: &'a BackupReader,
+    reader: &'a BackupReader,
     inventory: &'a Inventory,
     front: &'a Front,
-    pieces: &'a Pieces,
+    ranges: &'a Ranges,
     client: &'a Client,
     target: &'a Target,
     options: &'a RestoreOptions,
@@ -149,10 +93,10 @@ impl Worker<'_> {
                 error.kind() == Kind::Postgres && LOST.iter().any(|words| error.message().contains(words));
             // With its last bytes pg_restore may have committed: to begin again could double the rows.
             if !lost || given.all || attempt == ATTEMPTS {
-                return Err(self.source.explain_dump(error));
+                return Err(self.reader.explain_dump(error));
             }
             tracing::warn!("{error}; loading it again");
-            self.source.progress.plain.fetch_sub(given.bytes, Ordering::Relaxed);
+            self.reader.progress.plain.fetch_sub(given.bytes, Ordering::Relaxed);
             tokio::time::sleep(PAUSE * attempt).await;
             attempt += 1;
         }
@@ -160,7 +104,7 @@ impl Worker<'_> {
 
     /// Loads a part in one transaction.
     async fn load(&self, part: &Part, given: &mut Given) -> Result<()> {
-        let progress = &self.source.progress;
+        let progress = &self.reader.progress;
         let mut pg_restore = pg_restore(self.client, self.target.conn(), self.options)?;
         let fed = async {
             progress.now_passing(part.label.clone());
@@ -173,7 +117,7 @@ impl Worker<'_> {
                 given.count(&before, progress);
                 Ok(())
             };
-            self.pieces.read(self.inventory, &part.stretches, give).await?;
+            self.ranges.read(self.inventory, &part.stretches, give).await?;
             let end = last.split_off(last.len().saturating_sub(END));
             pg_restore.write_all(&last).await.map_err(stopped_reading)?;
             given.count(&last, progress);
@@ -203,12 +147,8 @@ struct Given {
 }
 
 impl Given {
-    fn count(&mut self, bytes: &Bytes, progress: &crate::progress::Progress) {
+    fn count(&mut self, bytes: &Bytes, progress: &Progress) {
         self.bytes += bytes.len() as u64;
         progress.plain.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     }
-}
-
-fn stopped_reading(error: std::io::Error) -> Error {
-    Error::from_io(error, Kind::Postgres, "pg_restore stopped reading")
 }

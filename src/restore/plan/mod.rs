@@ -3,13 +3,13 @@
 //! All of it is decided, and what stands in the way is told, before a database is made or a byte of data
 //! moves. What comes of it is the same archive with another front, which any way of loading reads.
 
-use crate::stored::reader::BackupReader;
+use super::request::{Fitting, Profile, RestoreRequest, Roles};
 use crate::archive::{Front, OfDatabase, TocEntry, Uses};
 use crate::error::{Error, Result};
-use crate::numbers::count;
 use crate::postgres::managed::{is_of_a_service, only_a_service_has};
 use crate::postgres::{Ground, KnownRoles, Making, Provider, RestoreOptions, Target, identifier};
-use crate::settings::{After, Fitting, Profile, Roles};
+
+use crate::units::count;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,17 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const OF_SUPERUSERS: [&[u8]; 3] = [b"EVENT TRIGGER", b"FOREIGN DATA WRAPPER", b"PUBLICATION"];
 /// So many names are told in a message.
 const MOST_TOLD: usize = 20;
-
-/// What is wished of a restore, and the roles that the backup knows.
-#[derive(Debug)]
-pub struct RestoreRequest {
-    /// How the backup is fitted to the server.
-    pub fitting: Fitting,
-    /// The source's roles, where they shall be made.
-    pub known: Option<KnownRoles>,
-    /// What is done when the data is there.
-    pub after: After,
-}
 
 /// What was decided, besides the archive's front.
 #[derive(Debug)]
@@ -45,25 +34,6 @@ pub struct Plan {
 }
 
 impl RestoreRequest {
-    /// What is wished, with what the backup knows of its roles where that is needed.
-    pub async fn of(fitting: Fitting, after: After, source: &BackupReader) -> Result<Self> {
-        if fitting.roles != Roles::Restore {
-            return Ok(Self { fitting, known: None, after });
-        }
-        let Some(sql) = source.globals().await? else {
-            let why = source.backup.manifest.globals;
-            return Err(Error::not_found(format!("{} holds no roles: they {why}", source.place()))
-                .hint("--roles create makes those that are needed, for nobody to log in as"));
-        };
-        let known = Some(KnownRoles::read(&String::from_utf8_lossy(&sql)));
-        Ok(Self { fitting, known, after })
-    }
-
-    /// The backup as it is.
-    pub fn plain(options: RestoreOptions) -> Self {
-        Self { fitting: Fitting::plain(options), known: None, after: After::default() }
-    }
-
     /// Looks at the server, makes the roles that shall be made, and says what of the archive it gets: the
     /// front that `pg_restore` reads before the data.
     ///
@@ -120,7 +90,7 @@ impl RestoreRequest {
 
 /// The fitting of one archive to one server.
 struct Fit<'a> {
-    request: &'a Fitting,
+    fitting: &'a Fitting,
     ground: Ground,
     /// Whether the server takes event triggers, where that is in doubt.
     event_triggers: bool,
@@ -130,15 +100,15 @@ struct Fit<'a> {
 
 impl<'a> Fit<'a> {
     /// Looks at the server; nothing is decided yet.
-    async fn begin(request: &'a Fitting, target: &Target) -> Result<Self> {
+    async fn begin(fitting: &'a Fitting, target: &Target) -> Result<Self> {
         let ground = target.ground().await?;
-        Ok(Self { request, ground, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
+        Ok(Self { fitting, ground, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
     }
 
     /// What was decided.
     fn decided(self, of_database: Vec<OfDatabase>) -> Plan {
         Plan {
-            options: self.request.options.clone(),
+            options: self.fitting.options.clone(),
             made_roles: self.made_roles,
             left_out: self.left_out,
             ground: self.ground,
@@ -147,7 +117,7 @@ impl<'a> Fit<'a> {
     }
 
     fn provider(&self) -> Option<Provider> {
-        match self.request.profile {
+        match self.fitting.profile {
             Profile::Auto => self.ground.provider(),
             Profile::Plain => None,
             Profile::Of(provider) => Some(provider),
@@ -161,7 +131,7 @@ impl<'a> Fit<'a> {
 
     /// Leaves out what the server would refuse.
     fn without_refused(&mut self, front: &Front) -> Front {
-        if self.request.profile == Profile::Plain {
+        if self.fitting.profile == Profile::Plain {
             return front.clone();
         }
         let mut refused = BTreeSet::new();
@@ -218,7 +188,7 @@ impl<'a> Fit<'a> {
 
     /// Puts other roles in the place of those that are mapped, or that owned something.
     fn with_roles(&self, front: &Front) -> Result<Front> {
-        let Fitting { map, owner, .. } = self.request;
+        let Fitting { map, owner, .. } = self.fitting;
         let new = map.values().chain(owner);
         let encoding = front.toc.encoding().unwrap_or_default();
         if let Some(name) = new.into_iter().find(|name| !name.is_ascii() && encoding != "UTF8") {
@@ -241,9 +211,9 @@ impl<'a> Fit<'a> {
     /// What the archive needs of each role, as far as it is restored. Names that are not UTF-8 are left to
     /// `pg_restore`.
     fn needed(&self, front: &Front) -> BTreeMap<String, Uses> {
-        let RestoreOptions { no_owner, no_acl, .. } = self.request.options;
+        let RestoreOptions { no_owner, no_acl, .. } = self.fitting.options;
         // Who asks for the roles gets those too that only the database itself knows.
-        let all = self.request.roles != Roles::Check;
+        let all = self.fitting.roles != Roles::Check;
         let uses = front.keep(|entry| all || !entry.is_of_database()).toc.role_uses();
         let as_restored = |(name, mut uses): (Vec<u8>, Uses)| {
             if no_owner {
@@ -265,10 +235,10 @@ impl<'a> Fit<'a> {
         target: &mut Target,
     ) -> Result<()> {
         let names: BTreeSet<String> = needed.keys().cloned().collect();
-        let making = match (self.request.roles, known) {
+        let making = match (self.fitting.roles, known) {
             (Roles::Check, _) => Making::default(),
             (Roles::Restore, Some(known)) => {
-                known.clone().renamed(&self.request.map).making(&names, &self.ground)
+                known.clone().renamed(&self.fitting.map).making(&names, &self.ground)
             }
             (Roles::Create | Roles::Restore, _) => {
                 let lacking = |name: &&String| !self.ground.has_role(name) && !name.starts_with("pg_");
@@ -346,7 +316,7 @@ impl<'a> Fit<'a> {
     /// Says which roles are missing, and what can be done about it.
     fn missing(&self, missing: &BTreeMap<&String, Uses>) -> Error {
         let mut solutions = Vec::new();
-        if self.request.roles == Roles::Check {
+        if self.fitting.roles == Roles::Check {
             solutions.push("--roles restore makes them as they were on the source".to_owned());
             solutions.push("--roles create makes them for nobody to log in as".to_owned());
         }
@@ -370,15 +340,15 @@ impl<'a> Fit<'a> {
 
     /// Says to whom a database that will be made belongs: to whom it did, where that is possible.
     async fn give_database(&self, front: &Front, target: &mut Target) -> Result<()> {
-        let owner = match &self.request.owner {
+        let owner = match &self.fitting.owner {
             Some(owner) => owner.clone(),
-            None if self.request.options.no_owner => return Ok(()),
+            None if self.fitting.options.no_owner => return Ok(()),
             None => text(front.toc.database_owner()).into_owned(),
         };
         if owner == self.ground.me || owner.is_empty() || target.exists() {
             return Ok(());
         }
-        if self.request.owner.is_some() || self.ground.may_give_to(&owner) {
+        if self.fitting.owner.is_some() || self.ground.may_give_to(&owner) {
             return target.belongs_to(&owner).await;
         }
         let (me, owner) = (identifier(&self.ground.me), identifier(&owner));
