@@ -47,6 +47,6 @@ impl<W: Write> Write for Encrypt<W> {
 }
 
 /// The failure of a write into the pipe.
-pub fn cannot_pack(error: std::io::Error) -> Error {
+pub fn cannot_pack(error: io::Error) -> Error {
     Error::from_io(error, Kind::Unexpected, "pack")
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use proptest::prelude::*;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
