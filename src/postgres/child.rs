@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::error::{Error, Kind, Result};
 
 use super::advice;
-use super::conninfo::Secret;
+use super::secret::Secret;
 use super::words::{Words, gist};
 
 /// How long a child may take to end once it was told to; `pg_dump` cancels its query in that time.

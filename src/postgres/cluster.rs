@@ -17,7 +17,7 @@ use tokio::process::ChildStdin;
 use crate::error::{Error, Result};
 
 use super::child::Failure;
-use super::clients::Client;
+use super::client::Client;
 use super::conninfo::ConnInfo;
 use super::program::{Program, User};
 use super::psql::Psql;

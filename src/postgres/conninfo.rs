@@ -11,29 +11,8 @@ use crate::error::{Error, Result};
 
 use super::program::Program;
 use super::quote::shell_word;
+use super::secret::Secret;
 use super::{parse, pooler};
-
-/// A password: printed by nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself, for a child's environment and for scrubbing.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// A connection someone asked for, without its secrets in anything printable.
 ///
@@ -87,7 +66,7 @@ impl ConnInfo {
             host: lookup("PGHOST"),
             port: lookup("PGPORT"),
             database: lookup("PGDATABASE"),
-            password: lookup("PGPASSWORD").map(Secret),
+            password: lookup("PGPASSWORD").map(Secret::new),
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
             application_name: lookup("PGAPPNAME").is_some(),
         };
@@ -100,7 +79,7 @@ impl ConnInfo {
 
     fn accept(&mut self, keyword: String, value: String) -> Result<()> {
         match parse::judge(&keyword)? {
-            parse::Keyword::Password => self.password = Some(Secret(value)),
+            parse::Keyword::Password => self.password = Some(Secret::new(value)),
             parse::Keyword::Plain => self.set(keyword, value),
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::Result;
 
 use super::child::ChildOutput;
-use super::clients::Client;
+use super::client::Client;
 use super::conninfo::ConnInfo;
 use super::extra::{OUTPUT, Tool};
 

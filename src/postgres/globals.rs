@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 
-use super::clients::Client;
+use super::client::Client;
 use super::conninfo::ConnInfo;
 use super::server::Server;
 

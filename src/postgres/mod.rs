@@ -7,6 +7,7 @@
 
 pub mod advice;
 pub mod child;
+pub mod client;
 pub mod clients;
 pub mod cluster;
 pub mod conninfo;
@@ -31,6 +32,7 @@ pub mod restore;
 pub mod roles;
 pub mod script;
 mod search;
+mod secret;
 pub mod server;
 mod session;
 mod sql;
@@ -40,9 +42,10 @@ mod user;
 mod words;
 
 pub use child::{ChildInput, ChildOutput};
-pub use clients::{Client, Clients, Search, Version};
+pub use client::{Client, Version};
+pub use clients::{Clients, Search};
 pub use cluster::Cluster;
-pub use conninfo::{ConnInfo, Secret};
+pub use conninfo::ConnInfo;
 pub use dump::DumpOptions;
 pub use ground::Ground;
 pub use locale::Locale;
@@ -52,6 +55,7 @@ pub use psql::Psql;
 pub use quote::{identifier, shell_word};
 pub use restore::RestoreOptions;
 pub use roles::{KnownRoles, Making};
+pub use secret::Secret;
 pub use server::Server;
 pub use swap::Swap;
 pub use target::Target;

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use crate::error::{Error, Kind, Result};
 
 use super::child::{ChildInput, ChildOutput, Failure, Running};
-use super::conninfo::Secret;
+use super::secret::Secret;
 pub use super::user::User;
 
 /// What to start: a program, its arguments and what is added to its environment.

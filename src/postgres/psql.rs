@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 
 use super::child::Failure;
-use super::clients::Client;
+use super::client::Client;
 use super::conninfo::ConnInfo;
 use super::program::Program;
 use super::words::warn_once;

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use crate::error::Result;
 
 use super::child::ChildInput;
-use super::clients::Client;
+use super::client::Client;
 use super::conninfo::ConnInfo;
 use super::extra::Tool;
 use super::program::Program;

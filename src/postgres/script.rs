@@ -3,7 +3,7 @@
 use crate::error::Result;
 
 use super::child::ChildInput;
-use super::clients::Client;
+use super::client::Client;
 use super::conninfo::ConnInfo;
 
 /// Starts `psql`; the script is written to it, then `finish`ed, which commits.

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 
 use crate::error::Error;
 
-use super::clients::{Client, Version};
+use super::client::{Client, Version, is_executable};
 use super::program::Program;
 
 /// Where to look for clients.
@@ -108,11 +108,6 @@ fn version_line(line: &str) -> Option<Version> {
         let number = word.starts_with(|c: char| c.is_ascii_digit());
         number.then(|| Version::parse(word)).flatten()
     })
-}
-
-/// Says whether a path is a file that may be executed.
-pub(super) fn is_executable(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-use super::clients::Version;
+use super::client::Version;
 use super::pooler;
 use super::psql::Psql;
 use super::words::warn_once;

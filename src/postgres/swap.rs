@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 
 use super::child::Failure;
-use super::clients::Client;
+use super::client::Client;
 use super::conninfo::ConnInfo;
 use super::psql::Psql;
 use super::quote::{identifier, literal};

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, Kind, Result};
 
 use super::child::Failure;
-use super::clients::{Client, Version};
+use super::client::{Client, Version};
 use super::conninfo::ConnInfo;
 use super::grants::Grant;
 use super::ground::Ground;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::JoinHandle;
 
-use super::conninfo::Secret;
+use super::secret::Secret;
 
 /// How much of a child's stderr is remembered.
 const KEPT_BYTES: usize = 64 * 1024;
