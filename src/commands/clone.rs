@@ -120,7 +120,7 @@ async fn wishes(settings: &settings::Clone, clients: &Clients, server: &Server) 
     let settings::Clone { fitting, after, source, .. } = settings;
     fitting.options.check()?;
     let known = if fitting.roles == Roles::Restore {
-        let sql = globals(clients.for_dump(server.version())?, source, server, false).await?;
+        let sql = globals(clients.for_dump(server.version())?, source, &server.database, false).await?;
         Some(KnownRoles::read(&String::from_utf8_lossy(&sql)))
     } else {
         None

@@ -4,16 +4,19 @@
 //! target which one restores it. Debian's `/usr/bin/pg_dump` is a wrapper that follows the local
 //! cluster instead of the server, so it is never used.
 
+mod client;
+mod platform;
+mod search;
+
 use std::cmp::Reverse;
 
 use crate::error::{Error, Result};
 
-use super::platform::Platform;
-use super::search;
-use super::words::{tell_once, warn_once};
+use self::platform::Platform;
+use crate::postgres::process::stderr::{tell_once, warn_once};
 
-pub use super::client::{Client, Version};
-pub use super::search::Search;
+pub use client::{Client, Version};
+pub use search::Search;
 
 /// The clients found, and the choice among them.
 #[derive(Debug, Clone)]

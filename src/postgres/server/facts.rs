@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::error::Result;
 
 use super::managed::Provider;
-use super::psql::Psql;
+use crate::postgres::tools::Psql;
 
 /// A server as the restoring role finds it.
 #[derive(Debug, Clone, Deserialize)]
@@ -69,7 +69,8 @@ SELECT json_build_object(
   'tablespaces', (SELECT json_agg(spcname) FROM pg_tablespace));";
 
 impl Ground {
-    pub(super) async fn ask(maintenance: &Psql) -> Result<Self> {
+    /// Asks the server, through its maintenance database.
+    pub async fn ask(maintenance: &Psql) -> Result<Self> {
         maintenance.query(QUESTION).await
     }
 

@@ -10,8 +10,8 @@ use tokio::process::{ChildStdin, ChildStdout};
 
 use crate::error::{Error, Kind, Result};
 
-use super::child::Running;
 use super::psql::Psql;
+use crate::postgres::process::child::Running;
 
 /// A session; dropping it ends it.
 pub struct Session {

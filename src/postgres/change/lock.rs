@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 
-use super::psql::Psql;
-use super::session::Session;
+use crate::postgres::tools::Psql;
+use crate::postgres::tools::session::Session;
 
 /// The first half of every key: `pgst` in ASCII.
 const OURS: i32 = i32::from_be_bytes(*b"pgst");

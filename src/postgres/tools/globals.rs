@@ -4,17 +4,17 @@
 
 use crate::error::{Error, Result};
 
-use super::client::Client;
-use super::conninfo::ConnInfo;
-use super::server::Server;
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
 
 /// Reads the globals of the server; they are small.
 ///
+/// `database` is one that this role may connect to: the usual one, postgres, may be closed to it.
+///
 /// Only a superuser may read the roles' passwords. Without them anybody may read the rest, unless the
 /// server's owner forbade it.
-pub async fn globals(client: &Client, conn: &ConnInfo, server: &Server, passwords: bool) -> Result<Vec<u8>> {
-    // By the database we are let into: the usual one, postgres, may be closed to this role.
-    let database = format!("--database={}", server.database);
+pub async fn globals(client: &Client, conn: &ConnInfo, database: &str, passwords: bool) -> Result<Vec<u8>> {
+    let database = format!("--database={database}");
     let mut program = client.program("pg_dumpall").arg("--globals-only").arg(database);
     if !passwords {
         program = program.arg("--no-role-passwords");

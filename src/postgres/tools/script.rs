@@ -2,9 +2,9 @@
 
 use crate::error::Result;
 
-use super::child::ChildInput;
-use super::client::Client;
-use super::conninfo::ConnInfo;
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::child::ChildInput;
 
 /// Starts `psql`; the script is written to it, then `finish`ed, which commits.
 pub fn script(client: &Client, conn: &ConnInfo) -> Result<ChildInput> {

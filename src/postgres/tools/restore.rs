@@ -10,11 +10,11 @@ use std::process::Stdio;
 
 use crate::error::Result;
 
-use super::child::ChildInput;
-use super::client::Client;
-use super::conninfo::ConnInfo;
-use super::extra::Tool;
-use super::program::Program;
+use super::passthrough::Tool;
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::Program;
+use crate::postgres::process::child::ChildInput;
 
 /// How to restore, in `pg_restore`'s own words.
 #[derive(Debug, Clone, Default)]

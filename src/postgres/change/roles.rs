@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::ground::{Ground, Rights};
-use super::quote::{identifier, literal};
-use super::sql::{Word, words};
+use crate::postgres::server::{Ground, Rights};
+use crate::postgres::sql::words::{Word, words};
+use crate::postgres::sql::{identifier, literal};
 
 /// The roles of a server, and who is a member of whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

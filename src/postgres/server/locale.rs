@@ -4,9 +4,9 @@
 //! server understands different clauses of it. What the target does not know is translated to what
 //! comes closest, with a warning; nothing else of the statement is taken over.
 
-use super::quote::{identifier, literal};
-use super::sql::{Word, words};
-use super::words::warn_once;
+use crate::postgres::process::stderr::warn_once;
+use crate::postgres::sql::words::{Word, words};
+use crate::postgres::sql::{identifier, literal};
 
 /// Encoding and locale, as far as the statement names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-use super::child::Failure;
-use super::client::Client;
-use super::conninfo::ConnInfo;
-use super::psql::Psql;
-use super::quote::{identifier, literal};
 use super::target::MAINTENANCE;
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::child::Failure;
+use crate::postgres::sql::{identifier, literal};
+use crate::postgres::tools::Psql;
 
 /// PostgreSQL's limit for a name, in bytes.
 const LONGEST: usize = 63;

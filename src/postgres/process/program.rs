@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 
 use super::child::{ChildInput, ChildOutput, Failure, Running};
 use super::secret::Secret;
-pub use super::user::User;
+use super::user::User;
 
 /// What to start: a program, its arguments and what is added to its environment.
 pub struct Program {
@@ -159,7 +159,7 @@ impl Program {
     }
 
     /// Starts it with these pipes.
-    pub(super) fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
+    pub(in crate::postgres) fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
         let name = self.name();
         let arguments = if self.own { "…".into() } else { self.args.join(OsStr::new(" ")) };
         tracing::debug!("start {} {}", self.path.display(), arguments.to_string_lossy());

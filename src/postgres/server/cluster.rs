@@ -16,12 +16,12 @@ use tokio::process::ChildStdin;
 
 use crate::error::{Error, Result};
 
-use super::child::Failure;
-use super::client::Client;
-use super::conninfo::ConnInfo;
-use super::program::{Program, User};
-use super::psql::Psql;
-use super::quote::literal;
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::child::Failure;
+use crate::postgres::process::{Program, User};
+use crate::postgres::sql::literal;
+use crate::postgres::tools::Psql;
 
 /// Makes the cluster and becomes its server; `$1` is the folder, `$2` where the programs lie.
 ///

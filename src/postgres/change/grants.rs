@@ -4,7 +4,7 @@
 //! what is made later needs default privileges. Things that belong to somebody else (an extension's, on a
 //! managed service) are passed over; row-level security stays what it is.
 
-use super::quote::{identifier, literal};
+use crate::postgres::sql::{identifier, literal};
 
 /// What a role is granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

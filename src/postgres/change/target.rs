@@ -8,16 +8,16 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Kind, Result};
 
-use super::child::Failure;
-use super::client::{Client, Version};
-use super::conninfo::ConnInfo;
 use super::grants::Grant;
-use super::ground::Ground;
-use super::locale::Locale;
-use super::psql::{self, NO_CONNECTION, Psql};
-use super::quote::{identifier, literal};
 use super::roles::Making;
-use super::server::Server;
+use crate::postgres::clients::{Client, Version};
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::child::Failure;
+use crate::postgres::server::Ground;
+use crate::postgres::server::Locale;
+use crate::postgres::server::Server;
+use crate::postgres::sql::{identifier, literal};
+use crate::postgres::tools::psql::{self, NO_CONNECTION, Psql};
 
 /// Databases that nearly every server has; one is needed to create another.
 pub(super) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];

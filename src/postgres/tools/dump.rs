@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::error::Result;
 
-use super::child::ChildOutput;
-use super::client::Client;
-use super::conninfo::ConnInfo;
-use super::extra::{OUTPUT, Tool};
+use super::passthrough::{OUTPUT, Tool};
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::child::ChildOutput;
 
 /// What to dump, in `pg_dump`'s own words.
 #[derive(Debug, Clone)]

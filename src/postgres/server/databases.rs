@@ -2,13 +2,13 @@
 
 use crate::error::Result;
 
-use super::psql::Psql;
-use super::quote;
+use crate::postgres::sql::literal;
+use crate::postgres::tools::Psql;
 
 /// The names of all databases that can be connected to, templates left out, sorted; `exclude` holds
 /// patterns in which `*` and `?` stand for anything.
 pub async fn databases(psql: &Psql, exclude: &[String]) -> Result<Vec<String>> {
-    let patterns: Vec<String> = exclude.iter().map(|pattern| quote::literal(&like(pattern))).collect();
+    let patterns: Vec<String> = exclude.iter().map(|pattern| literal(&like(pattern))).collect();
     let query = format!(
         "SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database
          WHERE datallowconn AND NOT datistemplate AND NOT datname LIKE ANY (ARRAY[{}]::text[]);",

@@ -1,8 +1,8 @@
 //! Rows of a restored database, counted table by table, and its large objects.
 
-use super::quote::literal;
 use super::target::Target;
 use crate::error::Result;
+use crate::postgres::sql::literal;
 use std::collections::HashMap;
 
 /// Tables counted in one transaction: each stays locked to its end, and a server has room for a few

@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-use super::child::Failure;
-use super::client::Client;
-use super::conninfo::ConnInfo;
-use super::program::Program;
-use super::words::warn_once;
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::Program;
+use crate::postgres::process::child::Failure;
+use crate::postgres::process::stderr::warn_once;
 
 /// Stands before every script: names mean the system's own, text is UTF-8, and a role's
 /// `statement_timeout` is meant for applications.
@@ -118,7 +118,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::postgres::Version;
+    use crate::postgres::clients::Version;
 
     /// A client folder whose `psql` is this script.
     fn fake(script: &str) -> (tempfile::TempDir, Psql) {

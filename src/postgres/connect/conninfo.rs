@@ -9,10 +9,10 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 
-use super::program::Program;
-use super::quote::shell_word;
-use super::secret::Secret;
 use super::{parse, pooler};
+use crate::postgres::process::Program;
+use crate::postgres::process::Secret;
+use crate::postgres::sql::shell_word;
 
 /// A connection someone asked for, without its secrets in anything printable.
 ///

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::program::Program;
+use crate::postgres::process::Program;
 
 /// A version of PostgreSQL: major and minor (`15.20`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

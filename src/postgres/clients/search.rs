@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use crate::error::Error;
 
 use super::client::{Client, Version, is_executable};
-use super::program::Program;
+use crate::postgres::process::Program;
 
 /// Where to look for clients.
 #[derive(Debug, Clone, Default)]

@@ -3,14 +3,26 @@
 //! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
 //! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
 
+mod cluster;
+pub mod databases;
+mod facts;
+mod locale;
+pub mod managed;
+
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-use super::client::Version;
-use super::pooler;
-use super::psql::Psql;
-use super::words::warn_once;
+use crate::postgres::clients::Version;
+use crate::postgres::connect::pooler;
+use crate::postgres::process::stderr::warn_once;
+use crate::postgres::sql::identifier;
+use crate::postgres::tools::Psql;
+
+pub use cluster::Cluster;
+pub use facts::{Ground, Rights};
+pub use locale::Locale;
+pub use managed::Provider;
 
 /// A server and the database connected to.
 #[derive(Debug, Clone, Deserialize)]
@@ -114,7 +126,7 @@ impl Server {
         ))
         .hint(format!(
             "dump as a role that sees everything (ALTER ROLE {} BYPASSRLS, as a superuser), or exclude the tables",
-            super::quote::identifier(&self.user)
+            identifier(&self.user)
         )))
     }
 }
