@@ -94,8 +94,8 @@ impl Wishes {
     /// The same for a plain script, which nothing can be taken out of.
     pub async fn plan_of_script(&self, target: &mut Target) -> Result<Plan> {
         let Fitting { options, roles, map, owner, profile: _ } = &self.fitting;
-        let RestoreOptions { no_owner, no_acl, role, extra } = options;
-        let changed = *no_owner || *no_acl || role.is_some() || !extra.is_empty();
+        let RestoreOptions { no_owner, no_acl, extra } = options;
+        let changed = *no_owner || *no_acl || !extra.is_empty();
         if changed || *roles != Roles::Check || !map.is_empty() || owner.is_some() {
             return Err(Error::usage("a plain dump is run as it is: its roles cannot be left out or changed")
                 .hint("make them first, and leave out --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));

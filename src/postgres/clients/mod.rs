@@ -57,11 +57,6 @@ impl Clients {
         Ok(Self { found, platform })
     }
 
-    /// All of them.
-    pub fn all(&self) -> &[Client] {
-        &self.found
-    }
-
     /// The newest: its `psql` talks to every server.
     pub fn newest(&self) -> Result<&Client> {
         let newest = self.found.iter().max_by_key(|client| client.version);

@@ -20,8 +20,6 @@ use crate::postgres::process::Program;
 pub struct Search {
     /// Only here (`--pg-bin`), when given.
     pub only: Option<PathBuf>,
-    /// Here too, before the usual places.
-    pub extra: Vec<PathBuf>,
     /// The value of `PATH`.
     pub path: Option<OsString>,
 }
@@ -48,7 +46,6 @@ fn folders(search: &Search) -> Vec<PathBuf> {
     match &search.only {
         Some(only) => folders.push(only.clone()),
         None => {
-            folders.extend(search.extra.iter().cloned());
             folders.extend(PLACES.iter().flat_map(|(base, before, after)| majors(base, before, after)));
             folders.extend(["/opt/homebrew/opt/libpq/bin", "/usr/local/opt/libpq/bin"].map(PathBuf::from));
             let path = search.path.as_deref().unwrap_or(OsStr::new(""));

@@ -35,32 +35,16 @@ pub struct Server {
     /// The role connected as.
     pub user: String,
     /// Host (or socket folder) and port that libpq really used, services and defaults applied.
-    pub host: Option<String>,
-    /// See `host`.
-    pub port: Option<String>,
+    host: Option<String>,
+    port: Option<String>,
     /// `pg_database_size`: bytes on the server's disk, indexes included.
     pub size_bytes: u64,
-    /// The database's encoding, e.g. `UTF8`.
-    pub encoding: String,
-    /// `LC_COLLATE`.
-    pub collate: Option<String>,
-    /// `LC_CTYPE`.
-    pub ctype: Option<String>,
-    /// `c` (libc), `i` (ICU) or `b` (builtin).
-    pub locale_provider: String,
-    /// The ICU or builtin locale.
-    pub locale: Option<String>,
-    /// Whether the role is a superuser.
-    pub is_superuser: bool,
-    /// Whether the role has BYPASSRLS.
-    pub bypass_rls: bool,
     /// Whether the server is a standby.
     pub in_recovery: bool,
     /// Tables (quoted, with schema) of which row-level security hides rows from this role.
     pub rls_active_tables: Vec<String>,
 }
 
-/// `to_jsonb` of the whole row, because the locale's columns have other names in each major.
 const QUERY: &str = "
 SELECT json_build_object(
   'version_num', current_setting('server_version_num')::int,
@@ -70,22 +54,13 @@ SELECT json_build_object(
   'host', nullif(:'HOST', ''),
   'port', nullif(:'PORT', ''),
   'size_bytes', pg_database_size(current_database()),
-  'encoding', pg_encoding_to_char(d.encoding),
-  'collate', to_jsonb(d) ->> 'datcollate',
-  'ctype', to_jsonb(d) ->> 'datctype',
-  'locale_provider', coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
-  'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
-  'is_superuser', r.rolsuper,
-  'bypass_rls', r.rolbypassrls,
   'in_recovery', pg_is_in_recovery(),
   'rls_active_tables', (
     SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND row_security_active(c.oid)
       AND NOT EXISTS (SELECT FROM pg_depend x
-                      WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')))
-FROM pg_database d, pg_roles r
-WHERE d.datname = current_database() AND r.rolname = current_user;";
+                      WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')));";
 
 impl Server {
     /// Connects and asks.

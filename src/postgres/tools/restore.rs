@@ -19,12 +19,10 @@ use crate::postgres::process::child::ChildInput;
 /// How to restore, in `pg_restore`'s own words.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreOptions {
-    /// Everything belongs to the connecting role (or to `role`).
+    /// Everything belongs to the connecting role.
     pub no_owner: bool,
     /// No privileges are granted.
     pub no_acl: bool,
-    /// `SET ROLE` before anything else.
-    pub role: Option<String>,
     /// Further options for `pg_restore`, checked by [`RestoreOptions::check`].
     pub extra: Vec<String>,
 }
@@ -61,7 +59,6 @@ impl RestoreOptions {
         if self.no_acl {
             arguments.push("--no-acl".into());
         }
-        arguments.extend(self.role.iter().map(|role| format!("--role={role}")));
         arguments.extend(self.extra.iter().cloned());
         arguments
     }
@@ -110,7 +107,7 @@ mod tests {
     #[test]
     fn it_stops_at_the_first_error() {
         let options =
-            RestoreOptions { no_owner: true, role: Some("app".into()), ..RestoreOptions::default() };
+            RestoreOptions { no_owner: true, extra: vec!["--role=app".into()], ..RestoreOptions::default() };
         assert_eq!(options.arguments(), ["--format=custom", "--exit-on-error", "--no-owner", "--role=app"]);
     }
 }
