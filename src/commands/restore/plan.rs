@@ -8,7 +8,7 @@ use crate::archive::{Front, OfDatabase, TocEntry, Uses};
 use crate::error::{Error, Result};
 use crate::numbers::count;
 use crate::postgres::managed::{is_of_a_service, only_a_service_has};
-use crate::postgres::{Ground, KnownRoles, Making, Provider, RestoreOptions, Target, identifier};
+use crate::postgres::{KnownRoles, Making, Provider, RestoreOptions, Target, TargetFacts, identifier};
 use crate::settings::{After, Fitting, Profile, Roles};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +39,7 @@ pub struct Plan {
     /// What is left out, and why.
     pub left_out: Vec<String>,
     /// The server as it was found, with the roles that were made.
-    pub ground: Ground,
+    pub ground: TargetFacts,
     /// Settings and grants of the database itself.
     pub of_database: Vec<OfDatabase>,
 }
@@ -121,7 +121,7 @@ impl Wishes {
 /// The fitting of one archive to one server.
 struct Fit<'a> {
     wishes: &'a Fitting,
-    ground: Ground,
+    ground: TargetFacts,
     /// Whether the server takes event triggers, where that is in doubt.
     event_triggers: bool,
     made_roles: Vec<String>,
@@ -131,7 +131,7 @@ struct Fit<'a> {
 impl<'a> Fit<'a> {
     /// Looks at the server; nothing is decided yet.
     async fn begin(wishes: &'a Fitting, target: &Target) -> Result<Self> {
-        let ground = target.ground().await?;
+        let ground = target.facts().await?;
         Ok(Self { wishes, ground, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::postgres::server::{Ground, Rights};
+use crate::postgres::server::{Rights, TargetFacts};
 use crate::postgres::sql::words::{Word, words};
 use crate::postgres::sql::{identifier, literal};
 
@@ -141,32 +141,32 @@ impl KnownRoles {
     }
 
     /// What makes those of these roles that the server lacks, and of those they are tied to.
-    pub fn making(&self, needed: &BTreeSet<String>, ground: &Ground) -> Making {
+    pub fn making(&self, needed: &BTreeSet<String>, facts: &TargetFacts) -> Making {
         let tied = self.tied_to(needed);
-        let missing = |name: &&String| !ground.has_role(name) && !name.starts_with("pg_");
+        let missing = |name: &&String| !facts.has_role(name) && !name.starts_with("pg_");
         let mut making = Making::default();
         for name in tied.iter().filter(missing) {
             if let Some(role) = self.roles.get(name) {
-                role.make(name, ground, &mut making);
+                role.make(name, facts, &mut making);
             }
         }
         let made: BTreeSet<&String> = making.names.iter().collect();
         let mut memberships = Vec::new();
         for membership in &self.memberships {
             let Membership { role, member, .. } = membership;
-            let there = |name: &String| made.contains(name) || ground.has_role(name);
+            let there = |name: &String| made.contains(name) || facts.has_role(name);
             if !(made.contains(role) || made.contains(member)) || !there(role) || !there(member) {
                 continue;
             }
-            if made.contains(role) || ground.may_grant(role) {
+            if made.contains(role) || facts.may_grant(role) {
                 let what = format!("the membership of {} in {}", identifier(member), identifier(role));
-                memberships.push((what, membership.grant(ground.major)));
+                memberships.push((what, membership.grant(facts.major)));
             } else {
                 making.left_out.push(format!(
                     "{} is no member of {} here: {} may not grant that",
                     identifier(member),
                     identifier(role),
-                    identifier(&ground.me)
+                    identifier(&facts.me)
                 ));
             }
         }
@@ -177,21 +177,21 @@ impl KnownRoles {
 
 impl Making {
     /// Makes these roles, for nobody to log in as.
-    pub fn plain<'a>(names: impl IntoIterator<Item = &'a String>, ground: &Ground) -> Self {
+    pub fn plain<'a>(names: impl IntoIterator<Item = &'a String>, facts: &TargetFacts) -> Self {
         let mut making = Self::default();
         for name in names {
-            making.create(name, "NOLOGIN", ground);
+            making.create(name, "NOLOGIN", facts);
         }
         making
     }
 
-    fn create(&mut self, name: &str, attributes: &str, ground: &Ground) {
+    fn create(&mut self, name: &str, attributes: &str, facts: &TargetFacts) {
         let quoted = identifier(name);
         self.names.push(name.to_owned());
         self.must.push(format!("CREATE ROLE {quoted} WITH {attributes};"));
-        if !ground.rights.superuser {
+        if !facts.rights.superuser {
             // Whoever makes a role may not yet give things to it.
-            let options = if ground.major >= 16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
+            let options = if facts.major >= 16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
             self.must.push(format!("GRANT {quoted} TO CURRENT_USER{options};"));
         }
     }
@@ -225,14 +225,14 @@ impl Role {
     }
 
     /// Adds what makes this role on that server.
-    fn make(&self, name: &str, ground: &Ground, making: &mut Making) {
+    fn make(&self, name: &str, facts: &TargetFacts, making: &mut Making) {
         let mut attributes = vec![if self.login { "LOGIN" } else { "NOLOGIN" }.to_owned()];
         if self.no_inherit {
             attributes.push("NOINHERIT".into());
         }
-        let (wanted, mine) = (self.rights, ground.rights);
+        let (wanted, mine) = (self.rights, facts.rights);
         // Before 16, who may make roles may let them make databases and roles.
-        let of_old = ground.major < 16 && mine.createrole;
+        let of_old = facts.major < 16 && mine.createrole;
         for (keyword, wanted, may) in [
             ("SUPERUSER", wanted.superuser, false),
             ("CREATEROLE", wanted.createrole, mine.createrole),
@@ -244,7 +244,7 @@ impl Role {
                 (false, _) => {}
                 (true, true) => attributes.push(keyword.into()),
                 (true, false) => {
-                    let (name, me) = (identifier(name), identifier(&ground.me));
+                    let (name, me) = (identifier(name), identifier(&facts.me));
                     making.left_out.push(format!("{name} has no {keyword} here: {me} may not give it"));
                 }
             }
@@ -258,7 +258,7 @@ impl Role {
         if let Some(until) = &self.valid_until {
             attributes.push(format!("VALID UNTIL {}", literal(until)));
         }
-        making.create(name, &attributes.join(" "), ground);
+        making.create(name, &attributes.join(" "), facts);
         let name = identifier(name);
         if let Some(comment) = &self.comment {
             let statement = format!("COMMENT ON ROLE {name} IS {};", literal(comment));
@@ -328,7 +328,7 @@ mod tests {
         GRANT pg_monitor TO app GRANTED BY postgres;\nGRANT stranger TO readers_of_old;\n\
         CREATE TABLESPACE fast OWNER postgres LOCATION '/x';\nDROP DATABASE app;";
 
-    fn ground(superuser: bool, major: u32) -> Ground {
+    fn facts(superuser: bool, major: u32) -> TargetFacts {
         serde_json::from_value(serde_json::json!({
             "me": "me", "major": major,
             "rights": {"superuser": superuser, "createrole": true, "createdb": true, "replication": false, "bypassrls": false},
@@ -341,7 +341,7 @@ mod tests {
 
     fn app_of(superuser: bool, major: u32) -> Making {
         KnownRoles::read(GLOBALS)
-            .making(&BTreeSet::from(["app".to_owned(), "unknown".to_owned()]), &ground(superuser, major))
+            .making(&BTreeSet::from(["app".to_owned(), "unknown".to_owned()]), &facts(superuser, major))
     }
 
     #[test]
@@ -394,7 +394,7 @@ mod tests {
     fn other_names_are_kept_through_everything() {
         let other = BTreeMap::from([("app".to_owned(), "shop".to_owned())]);
         let known = KnownRoles::read(GLOBALS).renamed(&other);
-        let making = known.making(&BTreeSet::from(["shop".to_owned()]), &ground(true, 17));
+        let making = known.making(&BTreeSet::from(["shop".to_owned()]), &facts(true, 17));
         assert_eq!(making.names, ["Web, 1", "readers", "shop"]);
         assert!(making.may.iter().any(|(_, sql)| sql == "GRANT \"shop\" TO \"Web, 1\" WITH INHERIT FALSE;"));
         assert!(!format!("{known:?}").contains("SCRAM"));
@@ -403,10 +403,11 @@ mod tests {
     #[test]
     fn what_is_there_is_left_alone_and_what_is_not_tied_stays_away() {
         let known = KnownRoles::read(GLOBALS);
-        let of = |needed: &str, ground: &Ground| known.making(&BTreeSet::from([needed.to_owned()]), ground);
+        let of =
+            |needed: &str, facts: &TargetFacts| known.making(&BTreeSet::from([needed.to_owned()]), facts);
         // Half the world is a member of the system's own roles.
-        assert_eq!(of("pg_monitor", &ground(true, 17)), Making::default());
-        let there = ground(true, 17).with_role("app");
+        assert_eq!(of("pg_monitor", &facts(true, 17)), Making::default());
+        let there = facts(true, 17).with_role("app");
         assert_eq!(of("readers", &there).names, ["Web, 1", "readers"]);
         assert_eq!(of("stranger", &there).names, ["stranger"]);
     }
@@ -414,7 +415,7 @@ mod tests {
     #[test]
     fn plain_ones_are_made_for_nobody_to_log_in_as() {
         let names = ["a\"b".to_owned()];
-        assert_eq!(Making::plain(&names, &ground(true, 17)).must, ["CREATE ROLE \"a\"\"b\" WITH NOLOGIN;"]);
-        assert_eq!(Making::plain(&names, &ground(false, 17)).must.len(), 2);
+        assert_eq!(Making::plain(&names, &facts(true, 17)).must, ["CREATE ROLE \"a\"\"b\" WITH NOLOGIN;"]);
+        assert_eq!(Making::plain(&names, &facts(false, 17)).must.len(), 2);
     }
 }

@@ -13,9 +13,9 @@ use super::roles::Making;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::process::child::Failure;
-use crate::postgres::server::Ground;
 use crate::postgres::server::Locale;
 use crate::postgres::server::Server;
+use crate::postgres::server::TargetFacts;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::psql::{self, NO_CONNECTION, Psql};
 
@@ -151,8 +151,8 @@ impl Target {
     }
 
     /// What else there is on the server.
-    pub async fn ground(&self) -> Result<Ground> {
-        Ground::ask(&self.maintenance).await
+    pub async fn facts(&self) -> Result<TargetFacts> {
+        TargetFacts::ask(&self.maintenance).await
     }
 
     /// Asks whether the restoring role may make event triggers: some services let some roles, and only a

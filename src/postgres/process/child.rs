@@ -144,7 +144,7 @@ impl Running {
     async fn stop(mut self: Box<Self>) {
         if let Some(child) = self.child.take() {
             tell(&child, self.group, &self.name);
-            bury(child, self.group, self.words.take()).await;
+            reap(child, self.group, self.words.take()).await;
         }
     }
 }
@@ -162,15 +162,15 @@ fn widen(pipe: &impl AsFd) {
 }
 
 /// Children that were dropped, and are not gone yet.
-static BURIALS: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+static REAPING: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
 
 /// Waits until every child that was dropped is gone.
 ///
 /// A process that exits sooner kills them before they have cancelled their queries, and the server
 /// would go on working for nobody.
-pub async fn all_buried() {
-    BURIALS.close();
-    BURIALS.wait().await;
+pub async fn all_reaped() {
+    REAPING.close();
+    REAPING.wait().await;
 }
 
 /// Tells a child to cancel its query and end; `psql` does so at SIGINT only.
@@ -185,7 +185,7 @@ fn tell(child: &Child, group: Option<Pid>, name: &str) {
 ///
 /// Its stderr is drained until then: a closed pipe would kill it over its last word, before it has
 /// cancelled its query.
-async fn bury(mut child: Child, group: Option<Pid>, words: Option<Words>) {
+async fn reap(mut child: Child, group: Option<Pid>, words: Option<Words>) {
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         if let (Some(group), Some(_)) = (group, child.id()) {
             let _ = kill_process_group(group, Signal::KILL);
@@ -202,7 +202,7 @@ impl Drop for Running {
         // must not take that for the end of its input.
         tell(&child, self.group, &self.name);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            BURIALS.spawn_on(bury(child, self.group, self.words.take()), &runtime);
+            REAPING.spawn_on(reap(child, self.group, self.words.take()), &runtime);
         }
         // Without a runtime the child is dropped here, and `kill_on_drop` kills it.
     }

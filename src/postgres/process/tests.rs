@@ -155,6 +155,6 @@ async fn a_dropped_child_has_the_time_to_cancel_its_query() {
     let mut output = sh(&script).read().unwrap();
     output.read_exact(&mut [0; 6]).await.unwrap();
     drop(output);
-    all_buried().await;
+    all_reaped().await;
     assert!(cancelled.exists());
 }

@@ -14,7 +14,7 @@ use crate::postgres::tools::Psql;
 
 /// A server as the restoring role finds it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Ground {
+pub struct TargetFacts {
     /// The role that restores.
     pub me: String,
     /// The server's major.
@@ -68,7 +68,7 @@ SELECT json_build_object(
   'extensions', (SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions),
   'tablespaces', (SELECT json_agg(spcname) FROM pg_tablespace));";
 
-impl Ground {
+impl TargetFacts {
     /// Asks the server, through its maintenance database.
     pub async fn ask(maintenance: &Psql) -> Result<Self> {
         maintenance.query(QUESTION).await

@@ -20,7 +20,7 @@ use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
 pub use cluster::Cluster;
-pub use facts::{Ground, Rights};
+pub use facts::{Rights, TargetFacts};
 pub use locale::Locale;
 pub use managed::Provider;
 
