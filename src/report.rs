@@ -4,7 +4,7 @@
 //! stderr: notes, warnings, progress, failures. What leaves of the tree want to say arrives as
 //! `tracing` events.
 
-use crate::error::{Error, Result};
+use crate::error::{Detail, Error, Result};
 use crate::progress::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -137,10 +137,14 @@ impl Report {
         Following { ticker, bar }
     }
 
-    /// Says why the run failed: the fact, the causes behind it, the advice.
+    /// Says why the run failed: the message, the details, the causes, the hints.
     pub fn fail(&self, error: &Error) {
         let mut pen = Stderr(self.live.clone());
         let _ = writeln!(pen, "error: {error}");
+        for Detail { label, text } in error.details() {
+            // A text of several lines stands indented below its label.
+            let _ = writeln!(pen, "  {label}: {}", text.trim_end().replace('\n', "\n    "));
+        }
         let mut cause = error.source();
         let mut said = error.to_string();
         said.push_str(&self.warned.lock().unwrap_or_else(PoisonError::into_inner));
@@ -153,7 +157,7 @@ impl Report {
             }
             cause = reason.source();
         }
-        if let Some(hint) = error.advice() {
+        for hint in error.hints() {
             let _ = writeln!(pen, "  hint: {hint}");
         }
     }

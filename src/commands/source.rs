@@ -297,7 +297,7 @@ impl Source {
 
     /// The same for what was met in the dump; with damage comes what may still be had.
     pub fn explain_dump(&self, error: Error) -> Error {
-        let is_damage = error.kind() == Kind::Verify && error.advice().is_none();
+        let is_damage = error.kind() == Kind::Verify && error.hints().is_empty();
         let error = self.explain(error);
         if !is_damage {
             return error;

@@ -102,11 +102,7 @@ async fn exchange(
 pub async fn finish(swap: &Swap, target: &ConnInfo, report: &Report) -> Result<Value> {
     let new = swap.settle().await?;
     let swapped = exchange(swap, &new, true, target, report).await;
-    swapped.map_err(|error| {
-        let ready = ready(&new, target);
-        let advice = error.advice().map_or(ready.clone(), |advice| format!("{advice}; {ready}"));
-        error.hint(advice)
-    })
+    swapped.map_err(|error| error.hint(ready(&new, target)))
 }
 
 fn ready(new: &str, target: &ConnInfo) -> String {

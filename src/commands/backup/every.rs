@@ -45,8 +45,7 @@ pub async fn back_up(
             }
             Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => return Err(error),
             Err(error) => {
-                let hint = error.advice().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-                let said = format!("{database} was not backed up: {error}{hint}");
+                let said = format!("{database} was not backed up: {}", error.with_hints());
                 tracing::warn!("{said}");
                 documents.push(json!({
                     "database": database, "error": error.message(), "exit_code": error.kind().exit_code(),

@@ -263,7 +263,7 @@ async fn inventory(source: &Source, proof: ProofBy) -> Result<Option<Inventory>>
             tracing::warn!("{error}");
             Ok(None)
         }
-        Err(error) if error.kind() == Kind::Verify && error.advice().is_none() => {
+        Err(error) if error.kind() == Kind::Verify && error.hints().is_empty() => {
             Err(error.hint("--proof none restores the dump all the same, and proves nothing"))
         }
         found => found,

@@ -101,7 +101,7 @@ async fn within(
     let pooled = stop.or(neon.uri(branch, database, &role, true)).await?;
     let conn = super::super::neon::conn(&direct)?;
     let restored = run.restore_into(&conn).await.map_err(|e| match e.kind() {
-        Failing::TargetExists => e.hint("Neon made the new database with something in it"),
+        Failing::TargetExists => e.without_hints().hint("Neon made the new database with something in it"),
         _ => e,
     });
     let (document, judgement) = restored?;

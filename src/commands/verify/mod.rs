@@ -57,10 +57,9 @@ pub async fn run(settings: settings::Verify, report: &Report, stop: &Stop) -> Re
                 if chosen.len() == 1 {
                     failures.push(error);
                 } else {
-                    let about = format!("{place}: ");
-                    let why = error.message().strip_prefix(&about).unwrap_or(error.message());
-                    let hint = error.advice().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-                    let said = format!("{place} does not verify: {why}{hint}");
+                    let (about, why) = (format!("{place}: "), error.with_hints());
+                    let why = why.strip_prefix(&about).unwrap_or(&why);
+                    let said = format!("{place} does not verify: {why}");
                     tracing::warn!("{said}");
                     failures.push(Error::new(error.kind(), said));
                 }

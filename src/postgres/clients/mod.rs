@@ -232,7 +232,7 @@ mod tests {
         let error = clients("15.20 16.15").for_dump(version("18.6")).err().unwrap();
         assert_eq!(error.kind(), Kind::Settings);
         assert!(error.message().contains("PostgreSQL 18.6") && error.message().contains("16.15"), "{error}");
-        assert!(error.advice().unwrap().contains("postgresql-client-18"));
+        assert!(error.hints()[0].contains("postgresql-client-18"));
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
         assert!(error.message().contains("older than the archive allows"), "{error}");
         let error = clients("15.20").for_restore((1, 16), version("17.1"), version("18.1")).err().unwrap();
         assert_eq!(error.kind(), Kind::Settings);
-        assert!(error.advice().unwrap().contains("postgresql-client-17"), "{error:?}");
+        assert!(error.hints()[0].contains("postgresql-client-17"), "{error:?}");
         let error = clients("18.6").for_restore((1, 14), version("15.1"), version("16.1")).err().unwrap();
         assert!(error.message().contains("at most 16"), "{error}");
     }

@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn secrets_that_cannot_travel_are_refused() {
-        assert!(judge("sslpassword").err().unwrap().advice().unwrap().contains("service file"));
+        assert!(judge("sslpassword").err().unwrap().hints()[0].contains("service file"));
         assert!(judge("schema").err().unwrap().message().contains("\"schema\""));
         assert!(judge("pgbouncer").is_err());
         assert!(matches!(judge("password"), Ok(Keyword::Password)));

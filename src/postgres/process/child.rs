@@ -341,15 +341,6 @@ impl ChildInput {
     }
 }
 
-/// The same failure once more, for whoever asks next.
-fn again(error: &Error) -> Error {
-    let copy = Error::new(error.kind(), error.message());
-    match error.advice() {
-        Some(advice) => copy.hint(advice),
-        None => copy,
-    }
-}
-
 impl AsyncWrite for ChildInput {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -377,7 +368,7 @@ impl AsyncWrite for ChildInput {
                     self.unread += buf.len() as u64;
                     return Poll::Ready(Ok(buf.len()));
                 }
-                Writing::Failed(error) => return Poll::Ready(Err(again(error).into_io())),
+                Writing::Failed(error) => return Poll::Ready(Err(error.clone().into_io())),
             }
         }
     }
