@@ -25,8 +25,7 @@ impl Failures {
             self.kept.push(error);
             return Ok(());
         }
-        let hint = error.advice().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-        let said = format!("{}{hint}", say(error.message()));
+        let said = say(&error.with_hints());
         tracing::warn!("{said}");
         self.kept.push(Error::new(error.kind(), said));
         Ok(())

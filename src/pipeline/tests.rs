@@ -276,7 +276,7 @@ async fn keys_that_do_not_fit_are_told_from_damage() {
     let sealed = Bytes::from(seal(text(100), 3, Some(recipients)).await.unwrap());
     let error = open(sealed.clone(), Some(other), 1000).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Settings);
-    assert!(error.advice().unwrap().contains(&other_public.fingerprints()[0]), "{error:?}");
+    assert!(error.hints()[0].contains(&other_public.fingerprints()[0]), "{error:?}");
     let error = open(sealed, None, 1000).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Verify);
 

@@ -213,7 +213,7 @@ async fn inventory(reader: &BackupReader, proof: ProofBy) -> Result<Option<Inven
             tracing::warn!("{error}");
             Ok(None)
         }
-        Err(error) if error.kind() == Kind::Verify && error.advice().is_none() => {
+        Err(error) if error.kind() == Kind::Verify && error.hints().is_empty() => {
             Err(error.hint("--proof none restores the dump all the same, and proves nothing"))
         }
         found => found,

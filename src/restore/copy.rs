@@ -110,7 +110,7 @@ async fn request(options: &CopyOptions, clients: &Clients, server: &Server) -> R
     let CopyOptions { fitting, after, source, .. } = options;
     fitting.options.check()?;
     let known = if fitting.roles == Roles::Restore {
-        let sql = globals(clients.for_dump(server.version())?, source, server, false).await?;
+        let sql = globals(clients.for_dump(server.version())?, source, &server.database, false).await?;
         Some(KnownRoles::read(&String::from_utf8_lossy(&sql)))
     } else {
         None

@@ -255,7 +255,7 @@ impl OpenedBackup {
     ///
     /// `whole` says whether all of the dump was wanted, or only some tables of it.
     pub fn explain_dump(&self, error: Error, whole: bool) -> Error {
-        let is_damage = error.kind() == Kind::Verify && error.advice().is_none();
+        let is_damage = error.kind() == Kind::Verify && error.hints().is_empty();
         let error = self.explain(error);
         if !is_damage {
             return error;

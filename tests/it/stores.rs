@@ -371,7 +371,7 @@ async fn a_missing_folder_is_no_empty_store() {
     assert_eq!(store.head("x").await.unwrap_err().situation(), Situation::NoStore);
     let refused = store.put_new("x", Bytes::new()).await.unwrap_err();
     assert_eq!(refused.situation(), Situation::NoStore);
-    assert!(refused.advice().unwrap().contains("mounted"));
+    assert!(refused.hints()[0].contains("mounted"));
 }
 
 /// What each way of getting it wrong is called, and that the hint names what to change.
@@ -412,11 +412,11 @@ async fn refusals_say_what_to_change() {
         let error = open_place(&place).await.list("").await.unwrap_err();
         println!(
             "{what}: {error} ({:?}) <- {:?}",
-            error.advice(),
+            error.hints(),
             std::error::Error::source(&error).map(ToString::to_string)
         );
         assert_eq!(error.situation(), situation, "{what}: {error}");
-        assert!(error.advice().unwrap_or_default().contains(hint), "{what}: {:?}", error.advice());
+        assert!(error.hints().concat().contains(hint), "{what}: {:?}", error.hints());
         assert!(!format!("{error:?}").contains(&place.secret_key), "{what}");
     }
 }

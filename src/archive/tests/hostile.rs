@@ -62,7 +62,7 @@ fn other_files_are_refused_with_advice() {
 
     let error = Error::from(read(b"MZ", 2).unwrap_err());
     assert_eq!(error.kind(), Kind::Verify);
-    assert_eq!(error.advice(), Some("pgstow reads what pg_dump --format=custom writes"));
+    assert_eq!(error.hints(), ["pgstow reads what pg_dump --format=custom writes"]);
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn a_pattern_that_fits_nothing_names_what_comes_near() {
         let error = select(&front, &["users", pattern]).unwrap_err();
         assert_eq!(error.kind(), Kind::NotFound);
         assert!(error.message().contains(pattern), "{error}");
-        assert!(error.advice().unwrap().contains(near), "{pattern}: {:?}", error.advice());
+        assert!(error.hints()[0].contains(near), "{pattern}: {:?}", error.hints());
     }
 }
 

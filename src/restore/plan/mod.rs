@@ -7,7 +7,7 @@ use super::request::{Fitting, Profile, RestoreRequest, Roles};
 use crate::archive::{Front, OfDatabase, TocEntry, Uses};
 use crate::error::{Error, Result};
 use crate::postgres::managed::{is_of_a_service, only_a_service_has};
-use crate::postgres::{Ground, KnownRoles, Making, Provider, RestoreOptions, Target, identifier};
+use crate::postgres::{KnownRoles, Making, Provider, RestoreOptions, Target, TargetFacts, identifier};
 
 use crate::units::count;
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ pub struct Plan {
     /// What is left out, and why.
     pub left_out: Vec<String>,
     /// The server as it was found, with the roles that were made.
-    pub ground: Ground,
+    pub facts: TargetFacts,
     /// Settings and grants of the database itself.
     pub of_database: Vec<OfDatabase>,
 }
@@ -64,8 +64,8 @@ impl RestoreRequest {
     /// The same for a plain script, which nothing can be taken out of.
     pub async fn plan_of_script(&self, target: &mut Target) -> Result<Plan> {
         let Fitting { options, roles, map, owner, profile: _ } = &self.fitting;
-        let RestoreOptions { no_owner, no_acl, role, extra } = options;
-        let changed = *no_owner || *no_acl || role.is_some() || !extra.is_empty();
+        let RestoreOptions { no_owner, no_acl, extra } = options;
+        let changed = *no_owner || *no_acl || !extra.is_empty();
         if changed || *roles != Roles::Check || !map.is_empty() || owner.is_some() {
             return Err(Error::usage("a plain dump is run as it is: its roles cannot be left out or changed")
                 .hint("make them first, and leave out --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
@@ -91,7 +91,7 @@ impl RestoreRequest {
 /// The fitting of one archive to one server.
 struct Fit<'a> {
     fitting: &'a Fitting,
-    ground: Ground,
+    facts: TargetFacts,
     /// Whether the server takes event triggers, where that is in doubt.
     event_triggers: bool,
     made_roles: Vec<String>,
@@ -101,8 +101,8 @@ struct Fit<'a> {
 impl<'a> Fit<'a> {
     /// Looks at the server; nothing is decided yet.
     async fn begin(fitting: &'a Fitting, target: &Target) -> Result<Self> {
-        let ground = target.ground().await?;
-        Ok(Self { fitting, ground, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
+        let facts = target.facts().await?;
+        Ok(Self { fitting, facts, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
     }
 
     /// What was decided.
@@ -111,14 +111,14 @@ impl<'a> Fit<'a> {
             options: self.fitting.options.clone(),
             made_roles: self.made_roles,
             left_out: self.left_out,
-            ground: self.ground,
+            facts: self.facts,
             of_database,
         }
     }
 
     fn provider(&self) -> Option<Provider> {
         match self.fitting.profile {
-            Profile::Auto => self.ground.provider(),
+            Profile::Auto => self.facts.provider(),
             Profile::Plain => None,
             Profile::Of(provider) => Some(provider),
         }
@@ -144,7 +144,7 @@ impl<'a> Fit<'a> {
         let front = front.keep(|entry| !refused.contains(&entry.dump_id()));
         let lacking = |entry: &TocEntry| {
             let tablespace = text(entry.tablespace());
-            !tablespace.is_empty() && (self.provider().is_some() || !self.ground.has_tablespace(&tablespace))
+            !tablespace.is_empty() && (self.provider().is_some() || !self.facts.has_tablespace(&tablespace))
         };
         let elsewhere: BTreeSet<i32> =
             front.toc.entries().iter().filter(|entry| lacking(entry)).map(TocEntry::dump_id).collect();
@@ -156,18 +156,18 @@ impl<'a> Fit<'a> {
             let what = format!("the tablespace of {}", count(elsewhere.len(), "object"));
             self.leave_out(&what, "it lies in the usual one");
         }
-        if self.ground.rights.superuser { front } else { front.granted_by_owners() }
+        if self.facts.rights.superuser { front } else { front.granted_by_owners() }
     }
 
     fn refusal(&self, entry: &TocEntry) -> Option<&'static str> {
         let [kind, name, schema] = [entry.desc(), entry.tag(), entry.namespace()].map(text);
         let owner = text(entry.owner());
-        if kind == "DEFAULT ACL" && is_of_a_service(&owner) && !self.ground.may_give_to(&owner) {
+        if kind == "DEFAULT ACL" && is_of_a_service(&owner) && !self.facts.may_give_to(&owner) {
             return Some("default privileges of a service's own role");
         }
         let extension =
             if kind == "EXTENSION" { &*name } else { name.strip_prefix("EXTENSION ").unwrap_or_default() };
-        if only_a_service_has(extension) && !self.ground.has_extension(extension) {
+        if only_a_service_has(extension) && !self.facts.has_extension(extension) {
             return Some("only the service that was dumped has it");
         }
         self.provider()?.refuses(&kind, &name, &schema, self.event_triggers)
@@ -177,7 +177,7 @@ impl<'a> Fit<'a> {
     fn check_extensions(&self, front: &Front) -> Result<()> {
         let entries = front.toc.entries().iter().filter(|entry| entry.desc() == Some(b"EXTENSION"));
         let names = entries.map(|entry| text(entry.tag()).into_owned());
-        let missing: Vec<String> = names.filter(|name| !self.ground.has_extension(name)).collect();
+        let missing: Vec<String> = names.filter(|name| !self.facts.has_extension(name)).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -203,7 +203,7 @@ impl<'a> Fit<'a> {
                 owner.as_deref().filter(|_| entry.owner() == Some(role) && !name.starts_with("pg_"))?;
             let not_for_all = entry.desc().is_some_and(|desc| OF_SUPERUSERS.contains(&desc));
             // Without an owner it stays with who makes it.
-            let owner = if not_for_all && !self.ground.is_superuser(owner) { "" } else { owner };
+            let owner = if not_for_all && !self.facts.is_superuser(owner) { "" } else { owner };
             Some(owner.as_bytes().to_vec())
         }))
     }
@@ -238,11 +238,11 @@ impl<'a> Fit<'a> {
         let making = match (self.fitting.roles, known) {
             (Roles::Check, _) => Making::default(),
             (Roles::Restore, Some(known)) => {
-                known.clone().renamed(&self.fitting.map).making(&names, &self.ground)
+                known.clone().renamed(&self.fitting.map).making(&names, &self.facts)
             }
             (Roles::Create | Roles::Restore, _) => {
-                let lacking = |name: &&String| !self.ground.has_role(name) && !name.starts_with("pg_");
-                Making::plain(names.iter().filter(lacking), &self.ground)
+                let lacking = |name: &&String| !self.facts.has_role(name) && !name.starts_with("pg_");
+                Making::plain(names.iter().filter(lacking), &self.facts)
             }
         };
         if !making.names.is_empty() {
@@ -250,7 +250,7 @@ impl<'a> Fit<'a> {
         }
         let missing: BTreeMap<&String, Uses> = needed
             .iter()
-            .filter(|(name, _)| !self.ground.has_role(name))
+            .filter(|(name, _)| !self.facts.has_role(name))
             .map(|(name, uses)| (name, *uses))
             .collect();
         if !missing.is_empty() {
@@ -263,11 +263,11 @@ impl<'a> Fit<'a> {
     fn check_memberships(&self, needed: &BTreeMap<String, Uses>) -> Result<()> {
         // To the system's own roles only belongs what does so everywhere.
         let withheld = |(name, uses): &(&String, &Uses)| {
-            uses.owns + uses.defaults > 0 && !self.ground.may_give_to(name) && !name.starts_with("pg_")
+            uses.owns + uses.defaults > 0 && !self.facts.may_give_to(name) && !name.starts_with("pg_")
         };
         let withheld: BTreeMap<&String, &Uses> = needed.iter().filter(withheld).collect();
         let Some((first, _)) = withheld.first_key_value() else { return Ok(()) };
-        let me = identifier(&self.ground.me);
+        let me = identifier(&self.facts.me);
         let all = told(&withheld.keys().map(|name| identifier(name)).collect::<Vec<_>>());
         let owners = withheld.values().any(|uses| uses.owns > 0);
         let (purpose, without) = match (owners, withheld.values().any(|uses| uses.defaults > 0)) {
@@ -289,7 +289,7 @@ impl<'a> Fit<'a> {
         }
         solutions.push(format!("--map-role {first}=NEW puts one in the place of another"));
         // Nobody is to become a superuser for it.
-        if !withheld.keys().any(|name| self.ground.is_superuser(name)) {
+        if !withheld.keys().any(|name| self.facts.is_superuser(name)) {
             solutions.push(format!("or somebody who may says GRANT {all} TO {me}"));
         }
         Err(Error::postgres(what).hint(solutions.join("; ")))
@@ -307,7 +307,7 @@ impl<'a> Fit<'a> {
             tracing::warn!("{not}");
         }
         for name in names {
-            self.ground = self.ground.clone().with_role(&name);
+            self.facts = self.facts.clone().with_role(&name);
             self.made_roles.push(name);
         }
         Ok(())
@@ -345,13 +345,13 @@ impl<'a> Fit<'a> {
             None if self.fitting.options.no_owner => return Ok(()),
             None => text(front.toc.database_owner()).into_owned(),
         };
-        if owner == self.ground.me || owner.is_empty() || target.exists() {
+        if owner == self.facts.me || owner.is_empty() || target.exists() {
             return Ok(());
         }
-        if self.fitting.owner.is_some() || self.ground.may_give_to(&owner) {
+        if self.fitting.owner.is_some() || self.facts.may_give_to(&owner) {
             return target.belongs_to(&owner).await;
         }
-        let (me, owner) = (identifier(&self.ground.me), identifier(&owner));
+        let (me, owner) = (identifier(&self.facts.me), identifier(&owner));
         tracing::warn!("the database will belong to {me}: it cannot be given to {owner}, whose it was");
         Ok(())
     }

@@ -24,8 +24,18 @@ fn two_backups_and_a_restore() {
     assert_eq!(format!("{:?}", run(&backup)), good);
     cluster.psql(&database, "CREATE TABLE between_the_runs AS SELECT 42 AS answer");
     assert_eq!(format!("{:?}", run(&backup)), good);
-    let restore =
-        ["restore", "latest", "--name", "app", "--store", &store, "--identity-file", &key, "--to", &target_url];
+    let restore = [
+        "restore",
+        "latest",
+        "--name",
+        "app",
+        "--store",
+        &store,
+        "--identity-file",
+        &key,
+        "--to",
+        &target_url,
+    ];
     assert_eq!(format!("{:?}", run(&restore)), good);
     assert_eq!(cluster.psql(&target, "SELECT answer FROM between_the_runs"), "42");
     // Failures are told apart as well.
