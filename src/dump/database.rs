@@ -92,7 +92,7 @@ impl<'a> Dump<'a> {
         // A pooler would keep the lock with a session that is not ours, and for ever.
         let lock = match settings.allow_pooled {
             true => None,
-            false => Some(Lock::take(&psql, &store.display_url(), name.as_str(), settings.wait).await?),
+            false => Some(Lock::of_backup(&psql, &store.display_url(), name.as_str(), settings.wait).await?),
         };
         let content = Content {
             kind: manifest::BackupKind::Postgres,

@@ -14,7 +14,7 @@ mod server;
 mod sql;
 mod tools;
 
-pub use change::{KnownRoles, Making, Swap, Target, grants, lock, swap};
+pub use change::{KnownRoles, Making, Naming, Swap, Target, grants, lock, swap};
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::ConnInfo;
 pub use process::{ChildInput, ChildOutput, Program, Secret, child};

@@ -2,6 +2,7 @@
 //! their order, and last what may react to the others.
 
 use super::load::parts;
+use super::prepare::atomicity;
 use crate::archive::Front;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Client;
@@ -46,14 +47,14 @@ impl PostData {
     }
 }
 
-/// Restores entries without data one after the other, in one transaction.
+/// Restores entries without data one after the other.
 pub async fn in_order(
     front: &Front,
     client: &Client,
     target: &Target,
     options: &RestoreOptions,
 ) -> Result<()> {
-    let mut pg_restore = pg_restore(client, target.conn(), options)?;
+    let mut pg_restore = pg_restore(client, target.conn(), options, atomicity(front, target))?;
     let fed = pg_restore.write_all(&front.to_bytes()).await;
     pg_restore.finish().await?;
     fed.map_err(stopped_reading)

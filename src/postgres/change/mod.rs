@@ -3,10 +3,11 @@
 mod count;
 pub mod grants;
 pub mod lock;
+mod rename;
 mod roles;
 pub mod swap;
 mod target;
 
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;
-pub use target::Target;
+pub use target::{Naming, Target};

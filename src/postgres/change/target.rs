@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, Kind, Result};
 
 use super::grants::Grant;
+use super::lock::Lock;
+use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
 use super::roles::Making;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
@@ -35,10 +37,25 @@ const SAME_EVERYWHERE: &[&str] = &[
     "invalid connection option",
 ];
 
+/// Under which name a database is filled that does not exist yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// Under its own: nobody uses it before more is done than the restore.
+    AtOnce,
+    /// Under another one, which has this moment in it (`20261121_054500`), until it is proven.
+    WhenProven(String),
+}
+
 /// A target: the server is reached, and the database does not exist yet or is empty.
-#[derive(Debug)]
 pub struct Target {
+    /// The name that was asked for.
     name: String,
+    /// The name it has now, or will be created under.
+    called: String,
+    /// Its object identifier, once this run has created it.
+    oid: Option<u32>,
+    /// Keeps other restores into the same database away.
+    _lock: Option<Lock>,
     server: Server,
     maintenance: Psql,
     psql: Psql,
@@ -90,8 +107,9 @@ SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM (
 impl Target {
     /// Reaches the server and looks at the database, which is changed by nothing here.
     ///
-    /// Fails with `Kind::TargetExists` when it has content.
-    pub async fn open(client: &Client, conn: &ConnInfo) -> Result<Self> {
+    /// # Errors
+    /// `Kind::TargetExists` if it has content, `Kind::Locked` if another run is restoring into it.
+    pub async fn open(client: &Client, conn: &ConnInfo, naming: Naming) -> Result<Self> {
         let name = conn.target_name()?.to_string();
         let psql = Psql::new(client, conn);
         let (maintenance, exists) = reach(&psql, &name).await?;
@@ -100,6 +118,17 @@ impl Target {
             return Err(Error::postgres("the target server is a standby, which cannot be written to")
                 .hint("name the primary's host"));
         }
+        let mut called = name.clone();
+        let mut lock = None;
+        if let Naming::WhenProven(moment) = naming {
+            if may_hold_a_session(&maintenance).await? {
+                lock = Some(Lock::of_restore(&maintenance, &name).await?);
+            }
+            if !exists {
+                called = name_while_restoring(&name, &moment);
+                report_unfinished(&maintenance, &name).await?;
+            }
+        }
         if exists {
             let found: Vec<String> = psql.query(FOREIGN).await?;
             if !found.is_empty() {
@@ -107,10 +136,13 @@ impl Target {
             }
         }
         Ok(Self {
+            psql: psql.with_dbname(&called),
             name,
+            called,
+            oid: None,
+            _lock: lock,
             server,
             maintenance,
-            psql,
             exists,
             created: false,
             owner: None,
@@ -135,9 +167,14 @@ impl Target {
         self.psql.conn()
     }
 
-    /// The database's name.
+    /// The database's name, which it has at the latest when it is published.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name that the database has now, or will be created under.
+    pub fn called(&self) -> &str {
+        &self.called
     }
 
     /// Says whether the database exists, made by this run or before it.
@@ -209,13 +246,13 @@ ROLLBACK;";
             return Ok(());
         }
         self.maintenance
-            .execute(&format!("GRANT CONNECT ON DATABASE {} TO PUBLIC;", identifier(&self.name)))
+            .execute(&format!("GRANT CONNECT ON DATABASE {} TO PUBLIC;", identifier(&self.called)))
             .await
     }
 
     /// Grants a role something on all that is in the database.
     pub async fn grant(&self, role: &str, grant: Grant) -> Result<()> {
-        self.psql.execute(&grant.script(role, &self.name)).await
+        self.psql.execute(&grant.script(role, &self.called)).await
     }
 
     /// Runs a statement about the database, not in it.
@@ -229,54 +266,105 @@ ROLLBACK;";
             tracing::debug!("database {} exists and is empty", self.name);
             return Ok(());
         }
-        let mut statement = locale.create_database(&self.name, self.version().major);
+        let mut statement = locale.create_database(&self.called, self.version().major);
         if let Some(owner) = &self.owner {
             statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
         }
         if self.closed {
             // A second statement: a database cannot be made in a transaction.
             statement
-                .push_str(&format!("\nREVOKE CONNECT ON DATABASE {} FROM PUBLIC;", identifier(&self.name)));
+                .push_str(&format!("\nREVOKE CONNECT ON DATABASE {} FROM PUBLIC;", identifier(&self.called)));
         }
+        statement.push_str(&format!(
+            "\nSELECT json_build_array(oid::bigint) FROM pg_database WHERE datname = {};",
+            literal(&self.called)
+        ));
         let maintenance = self.maintenance.clone();
         // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.
         self.creating = Some(tokio::spawn(async move { maintenance.run(&statement).await }));
         self.settle().await.map_err(|failure| not_created(&self.name, failure))
     }
 
-    /// Waits for a creation that was begun, so that it is known whether there is a database.
+    /// Waits for a creation that was begun, so that it is known whether there is a database, and which.
     async fn settle(&mut self) -> Result<(), Failure> {
         let Some(creating) = &mut self.creating else { return Ok(()) };
         let done = creating.await;
         self.creating = None;
-        done.unwrap_or_else(|lost| {
+        let answer = done.unwrap_or_else(|lost| {
             Err(Failure::NotStarted(Error::unexpected("creating the database ended early").because(lost)))
         })?;
-        (self.created, self.exists) = (true, true);
+        let [oid]: [u32; 1] = psql::read(&answer).map_err(Failure::NotStarted)?;
+        (self.created, self.exists, self.oid) = (true, true, Some(oid));
         Ok(())
     }
 
-    /// Drops the database if this run created it, sessions and all, and the roles it made.
-    pub async fn drop_created(&mut self) -> Result<()> {
-        if self.settle().await.is_err() || !self.created {
-            return self.drop_made_roles().await;
+    /// The database that this run created, known by more than its name.
+    fn known(&self) -> Option<Known> {
+        Some(Known { oid: self.oid?, name: self.called.clone() })
+    }
+
+    /// Gives the database its name, now that it is proven.
+    ///
+    /// # Errors
+    /// `Kind::TargetExists` if another database has the name by now. The restored one is kept then, as its
+    /// name says, which is part of the hint.
+    pub async fn publish(&mut self) -> Result<()> {
+        let Some(known) = self.known().filter(|known| known.name != self.name) else { return Ok(()) };
+        let renaming = Renaming { maintenance: &self.maintenance };
+        let done = renaming.insist(None, &known, &renames(&known, &self.name), &self.name).await;
+        let Err(error) = done else {
+            self.be_called(self.name.clone());
+            return Ok(());
+        };
+        let restored = known.name.replace(RESTORING, RESTORED);
+        if renaming.insist(None, &known, &renames(&known, &restored), &restored).await.is_ok() {
+            self.be_called(restored);
         }
-        let name = identifier(&self.name);
+        let taken = reach(&self.maintenance, &self.name).await.is_ok_and(|(_, exists)| exists);
+        let error = match taken {
+            true => Error::target_exists(format!(
+                "a database {} was created while this run was restoring",
+                identifier(&self.name)
+            ))
+            .because(error),
+            false => error,
+        };
+        Err(error.hint(format!(
+            "{0} is whole and proven; when the name is free: ALTER DATABASE {0} RENAME TO {1};",
+            identifier(&self.called),
+            identifier(&self.name)
+        )))
+    }
+
+    fn be_called(&mut self, name: String) {
+        self.psql = self.psql.with_dbname(&name);
+        self.called = name;
+    }
+
+    /// Drops the database if this run created it, sessions and all, and the roles it made. One that
+    /// somebody else has put in its place, or renamed, is left alone.
+    pub async fn drop_created(&mut self) -> Result<()> {
+        let known = match self.settle().await {
+            Ok(()) => self.known(),
+            Err(_) => None,
+        };
+        let Some(known) = known else { return self.drop_made_roles().await };
+        let (guard, name) = (known.guard(), identifier(&known.name));
         let order = if self.version().major >= 13 {
-            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE);")
+            format!("{guard}DROP DATABASE {name} WITH (FORCE);")
         } else {
-            let quoted = literal(&self.name);
             format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {quoted};\n\
+                "{guard}SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = {};\n\
                  SELECT pg_sleep(0.2);\n\
-                 DROP DATABASE IF EXISTS {name};"
+                 DROP DATABASE {name};",
+                known.oid
             )
         };
         self.maintenance
             .execute(&order)
             .await
             .map_err(|error| error.context(format_args!("drop the unfinished database {name}")))?;
-        (self.created, self.exists) = (false, false);
+        (self.created, self.exists, self.oid) = (false, false, None);
         self.drop_made_roles().await
     }
 
@@ -340,6 +428,39 @@ async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
         }
     }
     Err(first.map_or_else(|| Error::unexpected("no database was tried"), Error::from))
+}
+
+/// The name of a database while it is restored: its own, shortened if that is too long, and the moment.
+fn name_while_restoring(name: &str, moment: &str) -> String {
+    let mut end = name.len().min(LONGEST_NAME.saturating_sub(RESTORING.len() + moment.len()));
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{RESTORING}{moment}", name.get(..end).unwrap_or_default())
+}
+
+/// A session that only holds a lock must not be the last one that the role may have.
+async fn may_hold_a_session(maintenance: &Psql) -> Result<bool> {
+    let question = "SELECT json_build_array(rolconnlimit) FROM pg_roles WHERE rolname = current_user;";
+    let [limit]: [i32; 1] = maintenance.query(question).await?;
+    Ok(limit < 0 || limit > 2)
+}
+
+/// Says which databases earlier runs left that were ended before they were proven.
+async fn report_unfinished(maintenance: &Psql, name: &str) -> Result<()> {
+    let start = name_while_restoring(name, "00000000_000000");
+    let start = start.strip_suffix("00000000_000000").unwrap_or(&start);
+    let question = format!(
+        "SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database WHERE left(datname, {}) = {};",
+        start.chars().count(),
+        literal(start)
+    );
+    let found: Vec<String> = maintenance.query(&question).await?;
+    for left in found.iter().filter(|found| found.strip_prefix(start).is_some_and(is_stamp)) {
+        let left = identifier(left);
+        tracing::warn!("{left} is left from a run that was ended: DROP DATABASE {left};");
+    }
+    Ok(())
 }
 
 fn has_content(name: &str, found: &[String]) -> Error {

@@ -9,6 +9,8 @@ use std::ops::Range;
 const SMALLEST: u64 = 32 << 20;
 /// A part that fails is loaded again, so none is larger, in bytes of the archive, unless it cannot be cut.
 const LARGEST: u64 = 1 << 30;
+/// More tables than this are not loaded in one transaction: the server holds locks for each until its end.
+const MOST_TABLES: usize = 500;
 /// So many parts for each worker, so that all of them end at about the same time.
 const FOR_EACH: u64 = 4;
 
@@ -26,6 +28,11 @@ pub struct Part {
 }
 
 impl Part {
+    /// The archive that `pg_restore` is given, without its data.
+    pub fn preamble(&self, front: &Front) -> Front {
+        front.keep(|entry| self.entries.contains(&entry.dump_id()))
+    }
+
     /// Its bytes of the archive.
     pub fn bytes(&self) -> u64 {
         self.stretches.iter().map(|stretch| stretch.end - stretch.start).sum()
@@ -33,7 +40,7 @@ impl Part {
 
     /// What `pg_restore` reads before the stretches.
     pub fn head(&self, front: &Front) -> Vec<u8> {
-        let mut head = front.keep(|entry| self.entries.contains(&entry.dump_id())).to_bytes();
+        let mut head = self.preamble(front).to_bytes();
         if let Some((table, false, _)) = self.rows_of {
             head.extend(rows_begin(table));
         }
@@ -144,7 +151,7 @@ pub fn parts(inventory: &Inventory, front: &Front, share: u64) -> Vec<Part> {
         }
         part.entries.insert(block.dump_id);
         part.stretches.push(block.range());
-        if part.bytes() >= share {
+        if part.bytes() >= share || part.entries.len() >= MOST_TABLES {
             parts.extend(together.take());
         }
     }

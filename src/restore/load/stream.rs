@@ -1,12 +1,12 @@
-//! The whole stream through one `pg_restore`, in one transaction.
+//! The whole stream through one `pg_restore`, in one transaction if the database was there before.
 //!
-//! The last bytes come only after every digest has been verified, so a bad backup commits nothing. A copy
+//! The last bytes come only after every digest has been verified, so a bad backup commits nothing there. A copy
 //! that nobody uses yet may have its indexes and constraints created by several connections after that.
 
 use super::super::outcome::Filled;
 use super::super::plan::Plan;
 use super::super::postdata::PostData;
-use super::super::prepare::{prepare, read_front};
+use super::super::prepare::{atomicity, prepare, read_front};
 use super::super::request::RestoreRequest;
 use super::parts::before_and_data;
 use crate::archive::Front;
@@ -60,7 +60,8 @@ pub async fn load(
         fitted = before_and_data(&fitted);
     }
 
-    let mut pg_restore = pg_restore(client, target.conn(), &plan.options)?;
+    let atomicity = atomicity(&fitted, target);
+    let mut pg_restore = pg_restore(client, target.conn(), &plan.options, atomicity)?;
     let fed = async {
         pg_restore.write_all(&fitted.to_bytes()).await?;
         pg_restore.write_all(behind).await?;
