@@ -1,15 +1,13 @@
 //! Random access to a stored dump: chosen stretches of the archive, without reading the rest.
 
 use super::source::Source;
-use crate::download::{self, ranges};
+use crate::download;
 use crate::error::Result;
 use crate::inventory::Inventory;
 use crate::pipeline::{self, Fetch, Key};
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 /// Read ahead by one reader; several may read at the same time, so it is less than a whole download's.
@@ -33,14 +31,7 @@ impl Pieces {
         let (range, in_flight) = AHEAD;
         let options = download::Options { range, in_flight, ..source.reading() };
         let fetched = Arc::clone(&source.progress.stored);
-        let fetch: Fetch = Arc::new(move |stretch| {
-            let fetched = Arc::clone(&fetched);
-            ranges(Arc::clone(&store), &key, stretch, etag.clone(), options)
-                .inspect_ok(move |bytes| {
-                    fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                })
-                .boxed()
-        });
+        let fetch = Arc::new(download::stretches(store, key, etag, options, fetched));
         Ok(Self { fetch, stored_len: source.dump.stored_bytes, key: Arc::new(Key::new(source.keys()?)) })
     }
 

@@ -5,7 +5,7 @@ use super::excerpt;
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::catalogue::{self, Backup, Found};
-use crate::download::{self, download};
+use crate::download;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::{self, Inventory};
 use crate::manifest::{self, Encryption, Object};
@@ -16,8 +16,6 @@ use crate::progress::{Direction, Progress};
 use crate::settings;
 use crate::signing::VerifyKey;
 use crate::store::{ObjectInfo, Store};
-use bytes::Bytes;
-use futures_util::TryStreamExt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use tokio::io::AsyncWrite;
@@ -205,13 +203,11 @@ impl Source {
         watch: &mut dyn Watch,
     ) -> Result<()> {
         let key = self.place().key(&self.dump.key);
-        let fetched = Arc::clone(&self.progress.stored);
-        let stored = download(Arc::clone(&self.store), &key, self.dump.stored_bytes, self.reading)
+        let etag = download::version(&*self.store, &key, self.dump.stored_bytes)
             .await
-            .map_err(|e| self.explain_dump(missing(e, &key)))?
-            .inspect_ok(move |bytes| {
-                fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            });
+            .map_err(|e| self.explain_dump(missing(e, &key)))?;
+        let fetched = Arc::clone(&self.progress.stored);
+        let fetch = download::stretches(Arc::clone(&self.store), key, etag, self.reading, fetched);
         let how = Unpack {
             identities: self.keys()?,
             expected: Some(self.dump.plain_bytes),
@@ -221,7 +217,8 @@ impl Source {
             agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
             agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
         };
-        pipeline::unpack(stored, how, watch, sink, check).await.map_err(|e| self.explain_dump(e))?;
+        let unpacked = pipeline::unpack(Arc::new(fetch), self.dump.stored_bytes, how, watch, sink, check);
+        unpacked.await.map_err(|e| self.explain_dump(e))?;
         Ok(())
     }
 }
@@ -270,20 +267,19 @@ impl Source {
             return Err(Error::verify(format!("{key} is too large to be what its name says")));
         }
         let keys = self.keys()?;
-        let pieces = download(Arc::clone(&self.store), &key, object.stored_bytes, self.reading)
-            .await
-            .map_err(|e| missing(e, &key))?;
-        let pieces: Vec<Bytes> = pieces.try_collect().await?;
-        let stored = Bytes::from(pieces.concat());
+        let etag =
+            download::version(&*self.store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))?;
         let what = object.key.split('.').next().unwrap_or_default();
-        let read = async {
+        let read = async || {
+            let (keys, etag) = (keys.clone(), etag.clone());
+            let stored = download::small(&self.store, &key, object.stored_bytes, etag, self.reading).await?;
             let tally = Tally::of(&stored);
             agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, &object.stored_sha256)?;
             let plain = open(stored.clone(), keys, object.plain_bytes).await?;
             agree(what, &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
             Ok(plain)
         };
-        read.await.map_err(|e| self.explain(e))
+        download::twice(&key, read).await.map_err(|e| self.explain(e))
     }
 
     /// What opens this backup's objects; `None` where they were never encrypted.
