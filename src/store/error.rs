@@ -74,7 +74,7 @@ impl StoreError {
 
     /// Puts what else is to say behind the message.
     #[must_use]
-    pub(in crate::store) fn and(self, more: impl fmt::Display) -> Self {
+    pub fn and(self, more: impl fmt::Display) -> Self {
         Self { error: self.error.and(more), ..self }
     }
 

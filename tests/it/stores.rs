@@ -474,9 +474,10 @@ async fn the_whole_way_there_and_back() {
     drop(up);
 
     let options = download::Options { range: 700_000, ..download::Options::default() };
-    let back = download::download(Arc::clone(&store), "x", bytes.len() as u64, options).await.unwrap();
-    assert!(back.try_collect::<Vec<_>>().await.unwrap().concat() == bytes);
-    let wrong = download::download(store, "x", 1, options).await.map(drop).unwrap_err();
+    let size = bytes.len() as u64;
+    let version = download::version(&*store, "x", size).await.unwrap();
+    assert!(download::small(&store, "x", size, version, options).await.unwrap() == bytes);
+    let wrong = download::version(&*store, "x", 1).await.unwrap_err();
     assert_eq!(wrong.kind(), Kind::Verify);
 }
 
