@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::header::Version;
+use super::version::Version;
 use crate::error::Error;
 
 /// Why a stream is not a whole archive.

@@ -52,6 +52,12 @@ pub(super) fn int(bytes: [u8; INT]) -> Option<i32> {
     }
 }
 
+/// An integer as the format writes it: its sign, then its magnitude, least byte first.
+pub(super) fn int_bytes(number: i32) -> [u8; INT] {
+    let [a, b, c, d] = number.unsigned_abs().to_le_bytes();
+    [u8::from(number < 0), a, b, c, d]
+}
+
 /// Reads the integer at the beginning of `bytes`.
 pub(super) fn leading_int(bytes: &[u8]) -> Option<i32> {
     bytes.first_chunk().copied().and_then(int)
@@ -214,5 +220,12 @@ mod tests {
         assert_eq!(int([1, 0, 0, 0, 0x80]), Some(i32::MIN));
         assert_eq!(int([0, 0, 0, 0, 0x80]), None);
         assert_eq!(int([2, 0, 0, 0, 0]), None);
+    }
+
+    #[test]
+    fn numbers_read_back() {
+        for number in [0, 1, -1, 255, 65536, i32::MAX, i32::MIN] {
+            assert_eq!(int(int_bytes(number)), Some(number));
+        }
     }
 }

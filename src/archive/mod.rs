@@ -40,6 +40,7 @@ mod select;
 mod statement;
 mod toc;
 mod unordered;
+mod version;
 
 #[cfg(any(test, fuzzing))]
 pub mod promises;
@@ -53,10 +54,11 @@ pub use copy::{CopyText, Csv};
 pub use damage::{Damage, Place};
 pub use database::OfDatabase;
 pub use digests::Digests;
-pub use header::{Compression, Header, LocalTime, Version};
+pub use header::{Compression, Header, LocalTime};
 pub use part::{Front, rows_begin, rows_end};
 pub use pattern::Pattern;
 pub use reader::{Contents, Reader};
 pub use roles::Uses;
 pub use select::Selection;
 pub use toc::{Offset, Section, Toc, TocEntry};
+pub use version::Version;

@@ -6,7 +6,7 @@
 
 use super::blocks::COPY_END;
 use super::header::Header;
-use super::item::INT;
+use super::item::int_bytes;
 use super::reader::Reader;
 use super::toc::{Section, Toc, TocEntry};
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ impl Front {
         let entries: Vec<_> = self.toc.entries().iter().filter(kept).cloned().collect();
         // Not more than there were.
         let count = i32::try_from(entries.len()).unwrap_or(i32::MAX);
-        Self { header: self.header.clone(), toc: Toc { count: int(count), entries: Arc::new(entries) } }
+        Self { header: self.header.clone(), toc: Toc { count: int_bytes(count), entries: Arc::new(entries) } }
     }
 
     /// The same with some entries changed.
@@ -110,37 +110,24 @@ impl TocEntry {
 /// What comes before a table's rows.
 pub fn rows_begin(dump_id: i32) -> Vec<u8> {
     let mut bytes = vec![DATA];
-    bytes.extend(int(dump_id));
+    bytes.extend(int_bytes(dump_id));
     bytes
 }
 
 /// What comes behind a table's rows, where they stop before the block's own end.
 pub fn rows_end() -> Vec<u8> {
-    let mut bytes = int(i32::try_from(COPY_END.len()).unwrap_or_default()).to_vec();
+    let mut bytes = int_bytes(i32::try_from(COPY_END.len()).unwrap_or_default()).to_vec();
     bytes.extend(COPY_END);
-    bytes.extend(int(0));
+    bytes.extend(int_bytes(0));
     bytes
-}
-
-/// A number as the format writes it: its sign, then its magnitude, least byte first.
-pub(super) fn int(number: i32) -> [u8; INT] {
-    let [a, b, c, d] = number.unsigned_abs().to_le_bytes();
-    [u8::from(number < 0), a, b, c, d]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::item;
+    use super::super::item::{self, INT};
     use super::*;
 
     const DUMP: &[u8] = include_bytes!("../../tests/data/pg18.dump");
-
-    #[test]
-    fn numbers_read_back() {
-        for number in [0, 1, -1, 255, 65536, i32::MAX, i32::MIN] {
-            assert_eq!(item::int(int(number)), Some(number));
-        }
-    }
 
     #[test]
     fn one_table_alone_is_an_archive() {

@@ -1,9 +1,10 @@
 //! Header and table of contents as they pass: what comes before the first block of data.
 
 use super::damage::{Damage, Place};
-use super::header::{self, Header, Version};
+use super::header::{self, Header};
 use super::item::{Item, Shape, leading_int};
 use super::toc::{self, Toc, TocEntry};
+use super::version::Version;
 use std::sync::Arc;
 
 /// What is being collected.

@@ -10,9 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::damage::Damage;
-use super::header::Version;
-use super::item::{self, INT, Item, Shape, leading_int, leading_text};
-use super::part::int;
+use super::item::{self, INT, Item, Shape, int_bytes, leading_int, leading_text};
+use super::version::Version;
 
 /// When an entry is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -244,7 +243,7 @@ impl TocEntry {
         else {
             return self.clone();
         };
-        let raw: Box<[u8]> = [before, &int(length), text, after].concat().into();
+        let raw: Box<[u8]> = [before, &int_bytes(length), text, after].concat().into();
         let mut new = Self { raw, ..self.clone() };
         for later in new.ends.iter_mut().skip(field as usize) {
             let end = *later as usize - old + INT + text.len();
