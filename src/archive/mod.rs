@@ -21,44 +21,26 @@
 //!
 //! This module will not read or write files, or read the directory and tar formats.
 
-mod blocks;
-mod copy;
-mod damage;
-mod database;
-mod digests;
-mod facts;
-mod header;
-mod inflate;
-mod item;
-mod list;
-mod part;
-mod pattern;
-mod preamble;
-mod reader;
-mod roles;
-mod select;
-mod statement;
-mod toc;
-mod unordered;
-mod version;
+mod format;
+mod look;
+mod read;
+mod write;
 
 #[cfg(any(test, fuzzing))]
 pub mod promises;
 #[cfg(test)]
-mod sample;
-#[cfg(test)]
 mod tests;
 
-pub use blocks::{Block, COPY_END, Depth};
-pub use copy::{CopyText, Csv};
-pub use damage::{Damage, Place};
-pub use database::OfDatabase;
-pub use digests::Digests;
-pub use header::{Compression, Header, LocalTime};
-pub use part::{Front, rows_begin, rows_end};
-pub use pattern::Pattern;
-pub use reader::{Contents, Reader};
-pub use roles::Uses;
-pub use select::Selection;
-pub use toc::{Offset, Section, Toc, TocEntry};
-pub use version::Version;
+pub use format::damage::{Damage, Place};
+pub use format::header::{Compression, Header, LocalTime};
+pub use format::toc::{Offset, Section, Toc, TocEntry};
+pub use format::version::Version;
+pub use look::database::OfDatabase;
+pub use look::pattern::Pattern;
+pub use look::roles::Uses;
+pub use look::select::Selection;
+pub use read::blocks::{Block, COPY_END, Depth};
+pub use read::copy::{CopyText, Csv};
+pub use read::digests::Digests;
+pub use read::reader::{Contents, Reader};
+pub use write::part::{Front, rows_begin, rows_end};

@@ -2,8 +2,7 @@
 //!
 //! Not part of the program.
 
-use super::part::Front;
-use super::{Compression, Contents, Damage, Reader, TocEntry};
+use super::{Compression, Contents, Damage, Front, Reader, TocEntry};
 
 /// Reads `bytes` in several ways, and panics where the reader breaks a promise.
 pub fn check(bytes: &[u8]) {

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::sample::{block, int, text};
 use super::*;
 use crate::archive::promises;
-use crate::archive::sample::{block, int, text};
 use crate::error::{Error, Kind};
 
 #[test]

@@ -39,7 +39,7 @@ pub enum Offset {
 
 /// The fields of an entry, in their order.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Field {
+pub(in crate::archive) enum Field {
     DumpId,
     HadDumper,
     TableOid,
@@ -64,7 +64,7 @@ const FIELDS: usize = Field::Offset as usize + 1;
 
 /// The layout of an entry. A field this version does not have stays in it with no bytes, so that a
 /// field's number is the same in every version.
-pub(super) fn layout(version: Version) -> Vec<Shape> {
+pub(in crate::archive) fn layout(version: Version) -> Vec<Shape> {
     let since = |first: Version, shape| if version >= first { shape } else { Shape::Bytes(0) };
     let mut shapes = vec![Shape::Text; FIELDS];
     let special = [
@@ -136,7 +136,7 @@ texts! {
 }
 
 impl TocEntry {
-    pub(super) fn new(item: &Item) -> Result<Self, Damage> {
+    pub(in crate::archive) fn new(item: &Item) -> Result<Self, Damage> {
         let malformed = |what| Damage::Malformed { at: item.start(), what };
         let number = |field: Field| leading_int(item.field(field as usize));
         let (Ok(ends), Some(dump_id)) = (item.ends().try_into(), number(Field::DumpId)) else {
@@ -235,7 +235,7 @@ impl TocEntry {
     }
 
     /// The same with another text. It keeps its place in the archive it came from, not its length.
-    pub(super) fn with(&self, field: Field, text: &[u8]) -> Self {
+    pub(in crate::archive) fn with(&self, field: Field, text: &[u8]) -> Self {
         let old = self.field(field).len();
         let end = self.ends.get(field as usize).copied().unwrap_or_default() as usize;
         let (Ok(length), Some(before), Some(after)) =
@@ -296,8 +296,8 @@ impl fmt::Debug for TocEntry {
 /// Clones share the entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Toc {
-    pub(super) count: [u8; INT],
-    pub(super) entries: Arc<Vec<TocEntry>>,
+    pub(in crate::archive) count: [u8; INT],
+    pub(in crate::archive) entries: Arc<Vec<TocEntry>>,
 }
 
 impl Toc {

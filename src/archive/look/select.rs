@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::pattern::Pattern;
-use super::toc::{Toc, TocEntry};
+use crate::archive::format::toc::{Toc, TocEntry};
 use crate::error::{Error, Result};
 
 /// Those of which a pattern may speak.

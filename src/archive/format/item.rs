@@ -10,14 +10,14 @@ const MAX_TEXT: u64 = 64 << 20;
 
 /// Largest header and table of contents accepted, in bytes. Up to PostgreSQL 16 each large object has
 /// an entry of some 200 bytes, so this is room for five million of them.
-pub(super) const MAX_PREAMBLE: u64 = 1 << 30;
+pub(in crate::archive) const MAX_PREAMBLE: u64 = 1 << 30;
 
 /// Bytes of an archived integer: one for the sign, four for the magnitude.
-pub(super) const INT: usize = 5;
+pub(in crate::archive) const INT: usize = 5;
 
 /// The layout of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(in crate::archive) enum Shape {
     /// So many bytes; none for a field that this version of the format does not have.
     Bytes(u8),
     /// A sign byte and four bytes, little-endian.
@@ -42,7 +42,7 @@ impl Shape {
 }
 
 /// Reads an archived integer; nothing if no `pg_dump` would have written it.
-pub(super) fn int(bytes: [u8; INT]) -> Option<i32> {
+pub(in crate::archive) fn int(bytes: [u8; INT]) -> Option<i32> {
     let [sign, magnitude @ ..] = bytes;
     let magnitude = i64::from(u32::from_le_bytes(magnitude));
     match sign {
@@ -53,18 +53,18 @@ pub(super) fn int(bytes: [u8; INT]) -> Option<i32> {
 }
 
 /// An integer as the format writes it: its sign, then its magnitude, least byte first.
-pub(super) fn int_bytes(number: i32) -> [u8; INT] {
+pub(in crate::archive) fn int_bytes(number: i32) -> [u8; INT] {
     let [a, b, c, d] = number.unsigned_abs().to_le_bytes();
     [u8::from(number < 0), a, b, c, d]
 }
 
 /// Reads the integer at the beginning of `bytes`.
-pub(super) fn leading_int(bytes: &[u8]) -> Option<i32> {
+pub(in crate::archive) fn leading_int(bytes: &[u8]) -> Option<i32> {
     bytes.first_chunk().copied().and_then(int)
 }
 
 /// Takes one text off the front of `bytes`: `Some(None)` is an absent one.
-pub(super) fn leading_text<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
+pub(in crate::archive) fn leading_text<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let (length, rest) = bytes.split_first_chunk()?;
     let Ok(length) = usize::try_from(int(*length)?) else {
         *bytes = rest;
@@ -77,7 +77,7 @@ pub(super) fn leading_text<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>>
 
 /// Finds one field, its length included, among `bytes` whose fields end at `ends`; nothing in one that
 /// is not there.
-pub(super) fn field<'a>(bytes: &'a [u8], ends: &[u32], number: usize) -> &'a [u8] {
+pub(in crate::archive) fn field<'a>(bytes: &'a [u8], ends: &[u32], number: usize) -> &'a [u8] {
     let begin = number.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
     let end = ends.get(number).copied().unwrap_or(begin);
     bytes.get(begin as usize..end as usize).unwrap_or_default()
@@ -85,7 +85,7 @@ pub(super) fn field<'a>(bytes: &'a [u8], ends: &[u32], number: usize) -> &'a [u8
 
 /// One run of fields being collected.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(in crate::archive) struct Item {
     /// Where it begins in the archive.
     start: u64,
     shapes: Vec<Shape>,
@@ -100,13 +100,13 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub(super) fn new(start: u64, shapes: Vec<Shape>) -> Self {
+    pub(in crate::archive) fn new(start: u64, shapes: Vec<Shape>) -> Self {
         let want = shapes.first().map_or(0, |first| first.prefix());
         Self { start, shapes, held: Vec::new(), ends: Vec::new(), want, in_text: false }
     }
 
     /// Begins again behind the collected fields, for fields of the same layout.
-    pub(super) fn restart(&mut self) {
+    pub(in crate::archive) fn restart(&mut self) {
         self.start += self.held.len() as u64;
         self.held.clear();
         self.ends.clear();
@@ -114,32 +114,32 @@ impl Item {
     }
 
     /// Where the item begins in the archive.
-    pub(super) fn start(&self) -> u64 {
+    pub(in crate::archive) fn start(&self) -> u64 {
         self.start
     }
 
     /// Where the collected bytes end in the archive.
-    pub(super) fn end(&self) -> u64 {
+    pub(in crate::archive) fn end(&self) -> u64 {
         self.start + self.held.len() as u64
     }
 
     /// The bytes collected so far.
-    pub(super) fn held(&self) -> &[u8] {
+    pub(in crate::archive) fn held(&self) -> &[u8] {
         &self.held
     }
 
     /// Where each complete field ends within [`Item::held`].
-    pub(super) fn ends(&self) -> &[u32] {
+    pub(in crate::archive) fn ends(&self) -> &[u32] {
         &self.ends
     }
 
     /// The bytes of one complete field, its length included.
-    pub(super) fn field(&self, number: usize) -> &[u8] {
+    pub(in crate::archive) fn field(&self, number: usize) -> &[u8] {
         field(&self.held, &self.ends, number)
     }
 
     /// Takes from the front of `bytes` what belongs to this item; true when it is complete.
-    pub(super) fn fill(&mut self, bytes: &mut &[u8]) -> Result<bool, Damage> {
+    pub(in crate::archive) fn fill(&mut self, bytes: &mut &[u8]) -> Result<bool, Damage> {
         while let Some(&shape) = self.shapes.get(self.ends.len()) {
             let missing = self.want.saturating_sub(self.held.len() as u64);
             let missing = usize::try_from(missing).unwrap_or(usize::MAX);
@@ -195,7 +195,7 @@ impl Item {
     }
 
     /// Says that the item cannot be understood, where its collected bytes end.
-    pub(super) fn malformed(&self, what: &'static str) -> Damage {
+    pub(in crate::archive) fn malformed(&self, what: &'static str) -> Damage {
         Damage::Malformed { at: self.end(), what }
     }
 }

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::part::Front;
 use super::statement::{Kind, Word, quoted, replaced, statements, words};
-use super::toc::{Toc, TocEntry};
+use crate::archive::format::toc::{Toc, TocEntry};
+use crate::archive::write::part::Front;
 
 /// What an archive needs a role for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -136,9 +136,9 @@ fn named(desc: &[u8], statement: &[u8]) -> Vec<(Vec<u8>, Range<usize>)> {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::sample::{Data, Sample};
-    use super::super::toc::Field;
     use super::*;
+    use crate::archive::format::toc::Field;
+    use crate::archive::tests::sample::{Data, Sample};
 
     fn roles(desc: &str, statement: &str) -> Vec<String> {
         let named = named(desc.as_bytes(), statement.as_bytes());

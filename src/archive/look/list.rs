@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::header::Compression;
-use super::part::Front;
-use super::toc::TocEntry;
+use crate::archive::format::header::Compression;
+use crate::archive::format::toc::TocEntry;
+use crate::archive::write::part::Front;
 
 impl Front {
     /// The list, in the dump's encoding. A line may be moved, or put out of action by a `;` before it.

@@ -4,7 +4,7 @@
 //! a database of any name.
 
 use super::statement::{Word, quoted, replaced, statements};
-use super::toc::{Toc, TocEntry};
+use crate::archive::format::toc::{Toc, TocEntry};
 
 /// A statement about the database itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +67,10 @@ fn of_entry(entry: &TocEntry, name: &[u8]) -> Vec<OfDatabase> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Front;
-    use super::super::sample::{Data, Sample};
-    use super::super::toc::Field;
     use super::*;
+    use crate::archive::Front;
+    use crate::archive::format::toc::Field;
+    use crate::archive::tests::sample::{Data, Sample};
 
     #[test]
     fn what_was_said_of_one_is_said_of_another() {

@@ -76,17 +76,17 @@ impl Header {
 }
 
 /// The part of the header that has the same layout in every version: magic, version, sizes, format.
-pub(super) fn prologue() -> Item {
+pub(in crate::archive) fn prologue() -> Item {
     Item::new(0, vec![Shape::Bytes(11)])
 }
 
 /// Whether these first bytes can still become an archive.
-pub(super) fn plausible(held: &[u8]) -> bool {
+pub(in crate::archive) fn plausible(held: &[u8]) -> bool {
     held.iter().zip(MAGIC).all(|(byte, magic)| byte == magic)
 }
 
 /// Reads the prologue's version and refuses what the reader does not understand.
-pub(super) fn version(prologue: &Item) -> Result<Version, Damage> {
+pub(in crate::archive) fn version(prologue: &Item) -> Result<Version, Damage> {
     let [_, _, _, _, _, major, minor, _revision, int_size, offset_size, format] = *prologue.held() else {
         return Err(Damage::NotAnArchive);
     };
@@ -109,7 +109,7 @@ pub(super) fn version(prologue: &Item) -> Result<Version, Damage> {
 }
 
 /// The rest of the header, behind the prologue: compression, time, names.
-pub(super) fn rest(version: Version, start: u64) -> Item {
+pub(in crate::archive) fn rest(version: Version, start: u64) -> Item {
     let compression = if version >= Version::COMPRESSION_BYTE { Shape::Bytes(1) } else { Shape::Int };
     let mut shapes = vec![compression];
     shapes.extend([Shape::Int; 7]);
@@ -118,7 +118,7 @@ pub(super) fn rest(version: Version, start: u64) -> Item {
 }
 
 /// Makes the header of its two complete parts.
-pub(super) fn header(version: Version, prologue: &[u8], rest: &Item) -> Result<Header, Damage> {
+pub(in crate::archive) fn header(version: Version, prologue: &[u8], rest: &Item) -> Result<Header, Damage> {
     let number = |field| leading_int(rest.field(field));
     let time = |field| number(field).ok_or_else(|| rest.malformed("the time of the dump cannot be read"));
     let text = |field| leading_text(&mut rest.field(field)).flatten().unwrap_or_default();

@@ -10,7 +10,7 @@ const AT_ONCE: usize = 32 << 10;
 
 /// The streams of an archive as they pass, one after the other.
 #[derive(Debug)]
-pub(super) struct Inflate {
+pub(in crate::archive) struct Inflate {
     zlib: Decompress,
     out: Box<[u8]>,
     ended: bool,
@@ -18,16 +18,20 @@ pub(super) struct Inflate {
 
 /// What passed is not what zlib writes.
 #[derive(Debug)]
-pub(super) struct Broken;
+pub(in crate::archive) struct Broken;
 
 impl Inflate {
     /// At the beginning of a stream.
-    pub(super) fn new() -> Self {
+    pub(in crate::archive) fn new() -> Self {
         Self { zlib: Decompress::new(true), out: vec![0; AT_ONCE].into(), ended: false }
     }
 
     /// Reads the next bytes of the stream, and hands on what they hold.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
+    pub(in crate::archive) fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), Broken> {
         while !bytes.is_empty() {
             if self.ended {
                 return Err(Broken);
@@ -38,7 +42,7 @@ impl Inflate {
     }
 
     /// Ends the stream; the next one begins.
-    pub(super) fn end(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
+    pub(in crate::archive) fn end(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
         // Where there was no data there may be no stream either.
         while !self.ended && self.zlib.total_in() > 0 {
             if self.step(&mut &[][..], &mut take)? == 0 && !self.ended {

@@ -4,11 +4,11 @@
 //! every entry that has data needs its block, in the table's order. Nor does it mind that the entries
 //! are missing that say how all others are to be read, and then reads them wrongly: those always stay.
 
-use super::blocks::COPY_END;
-use super::header::Header;
-use super::item::int_bytes;
-use super::reader::Reader;
-use super::toc::{Section, Toc, TocEntry};
+use crate::archive::format::header::Header;
+use crate::archive::format::item::int_bytes;
+use crate::archive::format::toc::{Section, Toc, TocEntry};
+use crate::archive::read::blocks::COPY_END;
+use crate::archive::read::reader::Reader;
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -124,10 +124,10 @@ pub fn rows_end() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::item::{self, INT};
     use super::*;
+    use crate::archive::format::item::{self, INT};
 
-    const DUMP: &[u8] = include_bytes!("../../tests/data/pg18.dump");
+    const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
 
     #[test]
     fn one_table_alone_is_an_archive() {

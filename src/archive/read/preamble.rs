@@ -1,10 +1,10 @@
 //! Header and table of contents as they pass: what comes before the first block of data.
 
-use super::damage::{Damage, Place};
-use super::header::{self, Header};
-use super::item::{Item, Shape, leading_int};
-use super::toc::{self, Toc, TocEntry};
-use super::version::Version;
+use crate::archive::format::damage::{Damage, Place};
+use crate::archive::format::header::{self, Header};
+use crate::archive::format::item::{Item, Shape, leading_int};
+use crate::archive::format::toc::{self, Toc, TocEntry};
+use crate::archive::format::version::Version;
 use std::sync::Arc;
 
 /// What is being collected.
@@ -19,7 +19,7 @@ enum Stage {
 
 /// The reader of the preamble.
 #[derive(Debug)]
-pub(super) struct Preamble {
+pub(in crate::archive) struct Preamble {
     stage: Stage,
     item: Item,
     header: Option<Header>,
@@ -27,31 +27,31 @@ pub(super) struct Preamble {
 }
 
 impl Preamble {
-    pub(super) fn new() -> Self {
+    pub(in crate::archive) fn new() -> Self {
         Self { stage: Stage::Prologue, item: header::prologue(), header: None, toc: Toc::default() }
     }
 
-    pub(super) fn header(&self) -> Option<&Header> {
+    pub(in crate::archive) fn header(&self) -> Option<&Header> {
         self.header.as_ref()
     }
 
     /// The table of contents, once it is complete.
-    pub(super) fn toc(&self) -> Option<&Toc> {
+    pub(in crate::archive) fn toc(&self) -> Option<&Toc> {
         matches!(self.stage, Stage::Complete).then_some(&self.toc)
     }
 
     /// Where the bytes taken so far end in the archive.
-    pub(super) fn end(&self) -> u64 {
+    pub(in crate::archive) fn end(&self) -> u64 {
         self.item.end()
     }
 
     /// What a stream that ends now was cut in.
-    pub(super) fn place(&self) -> Place {
+    pub(in crate::archive) fn place(&self) -> Place {
         if self.header.is_none() { Place::Header } else { Place::Toc }
     }
 
     /// Header and table of contents, or where the stream was cut.
-    pub(super) fn finish(self) -> Result<(Header, Toc), Damage> {
+    pub(in crate::archive) fn finish(self) -> Result<(Header, Toc), Damage> {
         let place = self.place();
         match (self.stage, self.header) {
             (Stage::Complete, Some(header)) => Ok((header, self.toc)),
@@ -60,7 +60,7 @@ impl Preamble {
     }
 
     /// Takes from the front of `bytes` what belongs to the preamble; true when it is complete.
-    pub(super) fn feed(&mut self, bytes: &mut &[u8]) -> Result<bool, Damage> {
+    pub(in crate::archive) fn feed(&mut self, bytes: &mut &[u8]) -> Result<bool, Damage> {
         while !matches!(self.stage, Stage::Complete) {
             let filled = self.item.fill(bytes)?;
             if matches!(self.stage, Stage::Prologue) && !header::plausible(self.item.held()) {

@@ -1,7 +1,7 @@
 //! What people and restores want to know of an archive, read from its entries.
 
-use super::reader::Contents;
-use super::toc::{Toc, TocEntry};
+use crate::archive::format::toc::{Toc, TocEntry};
+use crate::archive::read::reader::Contents;
 
 impl Contents {
     /// How many tables it defines, partitions and partitioned tables included.

@@ -8,14 +8,14 @@ use sha2::{Digest, Sha256};
 
 /// Adds up the digests of rows, or of large objects.
 #[derive(Debug, Default)]
-pub(super) struct Unordered {
+pub(in crate::archive) struct Unordered {
     piece: Sha256,
     sum: u128,
 }
 
 impl Unordered {
     /// Adds text of which every line is a piece; the last may go on in the next call.
-    pub(super) fn add_lines(&mut self, mut text: &[u8]) {
+    pub(in crate::archive) fn add_lines(&mut self, mut text: &[u8]) {
         while let Some(end) = memchr::memchr(b'\n', text) {
             let (line, rest) = text.split_at(end + 1);
             self.add(line);
@@ -26,19 +26,19 @@ impl Unordered {
     }
 
     /// Adds to the piece that has begun.
-    pub(super) fn add(&mut self, bytes: &[u8]) {
+    pub(in crate::archive) fn add(&mut self, bytes: &[u8]) {
         self.piece.update(bytes);
     }
 
     /// Ends the piece.
-    pub(super) fn end_piece(&mut self) {
+    pub(in crate::archive) fn end_piece(&mut self) {
         let digest: [u8; 32] = self.piece.finalize_reset().into();
         let first = digest.first_chunk().copied().map_or(0, u128::from_le_bytes);
         self.sum = self.sum.wrapping_add(first);
     }
 
     /// The sum of all pieces that have ended, modulo 2^128.
-    pub(super) fn sum(&self) -> u128 {
+    pub(in crate::archive) fn sum(&self) -> u128 {
         self.sum
     }
 }

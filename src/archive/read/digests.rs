@@ -4,11 +4,11 @@
 //! this looks again on another thread, sharing the table of contents.
 
 use super::blocks::{Block, Blocks, Depth};
-use super::damage::Damage;
-use super::header::Header;
-use super::toc::Toc;
+use crate::archive::format::damage::Damage;
+use crate::archive::format::header::Header;
+use crate::archive::format::toc::Toc;
 
-/// Takes a SHA-256 of each block's data; made by [`Reader::digests`](super::Reader::digests).
+/// Takes a SHA-256 of each block's data; made by [`Reader::digests`](super::reader::Reader::digests).
 #[derive(Debug)]
 pub struct Digests {
     toc: Toc,
@@ -16,7 +16,7 @@ pub struct Digests {
 }
 
 impl Digests {
-    pub(super) fn new(header: &Header, toc: &Toc, start: u64) -> Self {
+    pub(in crate::archive) fn new(header: &Header, toc: &Toc, start: u64) -> Self {
         Self { toc: toc.clone(), blocks: Blocks::new(header, toc, start, Depth::Blocks) }
     }
 
@@ -31,7 +31,7 @@ impl Digests {
         self.blocks.feed(&self.toc, bytes.get(from..).unwrap_or_default())
     }
 
-    /// Every block with its digest, as [`Contents::blocks`](super::Contents::blocks).
+    /// Every block with its digest, as [`Contents::blocks`](super::reader::Contents::blocks).
     ///
     /// # Errors
     /// The archive is not whole.

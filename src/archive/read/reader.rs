@@ -1,11 +1,11 @@
 //! The reader itself: fed with pieces of an archive, it tells what passes and whether it was whole.
 
 use super::blocks::{Block, Blocks, Depth};
-use super::damage::Damage;
 use super::digests::Digests;
-use super::header::Header;
 use super::preamble::Preamble;
-use super::toc::{Toc, TocEntry};
+use crate::archive::format::damage::Damage;
+use crate::archive::format::header::Header;
+use crate::archive::format::toc::{Toc, TocEntry};
 
 /// Reads an archive from its passing bytes.
 ///

@@ -36,7 +36,7 @@ pub enum Damage {
     WrongBlock {
         /// Where, in bytes from the archive's beginning.
         at: u64,
-        /// Whose data should come, as [`super::TocEntry::label`] names it.
+        /// Whose data should come, as [`TocEntry::label`](super::toc::TocEntry::label) names it.
         due: String,
         /// The dump id that came instead.
         dump_id: i32,

@@ -1,12 +1,12 @@
 //! A small writer of archives, for tests only: what `pg_dump` would write, and what it never would.
 
-use super::blocks::COPY_END;
+use crate::archive::COPY_END;
 use flate2::write::ZlibEncoder;
 use std::io::Write;
 
 /// The data of one sample entry.
 #[derive(Debug, Clone)]
-pub(super) enum Data {
+pub(in crate::archive) enum Data {
     /// An entry without data, such as a table's definition.
     None,
     /// COPY text, cut into chunks as given; the end mark is added in a chunk of its own.
@@ -19,7 +19,7 @@ pub(super) enum Data {
 
 /// An archive to be written.
 #[derive(Debug, Clone)]
-pub(super) struct Sample {
+pub(in crate::archive) struct Sample {
     pub minor: u8,
     /// As in version 1.15: 0 none, 1 gzip, 2 lz4, 3 zstd.
     pub compression: u8,
@@ -129,7 +129,7 @@ fn deflated(data: &Data) -> Data {
 }
 
 /// The block of an entry; nothing for one without data.
-pub(super) fn block(id: i32, data: &Data) -> Vec<u8> {
+pub(in crate::archive) fn block(id: i32, data: &Data) -> Vec<u8> {
     let mut out = Vec::new();
     if matches!(data, Data::None) {
         return out;
@@ -163,12 +163,12 @@ fn chunks(out: &mut Vec<u8>, pieces: &[Vec<u8>]) {
     int(out, 0);
 }
 
-pub(super) fn int(out: &mut Vec<u8>, n: i32) {
+pub(in crate::archive) fn int(out: &mut Vec<u8>, n: i32) {
     out.push(u8::from(n < 0));
     out.extend(n.unsigned_abs().to_le_bytes());
 }
 
-pub(super) fn text(out: &mut Vec<u8>, text: Option<&[u8]>) {
+pub(in crate::archive) fn text(out: &mut Vec<u8>, text: Option<&[u8]>) {
     match text {
         None => int(out, -1),
         Some(text) => {

@@ -17,11 +17,11 @@ impl Version {
     /// The newest version the reader understands: PostgreSQL 17 and 18.
     pub const NEWEST: Version = Version { major: 1, minor: 16 };
     /// The table of contents names table access methods.
-    pub(super) const TABLE_AM: Version = Version { major: 1, minor: 14 };
+    pub(in crate::archive) const TABLE_AM: Version = Version { major: 1, minor: 14 };
     /// The header names the compression in one byte; before, it gave zlib's level.
-    pub(super) const COMPRESSION_BYTE: Version = Version { major: 1, minor: 15 };
+    pub(in crate::archive) const COMPRESSION_BYTE: Version = Version { major: 1, minor: 15 };
     /// The table of contents names relation kinds.
-    pub(super) const REL_KIND: Version = Version { major: 1, minor: 16 };
+    pub(in crate::archive) const REL_KIND: Version = Version { major: 1, minor: 16 };
 }
 
 impl fmt::Display for Version {

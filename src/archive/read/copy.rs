@@ -4,10 +4,10 @@
 //! here, as in PostgreSQL's own `COPY … (FORMAT csv)`, only an empty string has quotes.
 
 use super::blocks::{BLOCK_HEAD, COPY_END};
-use super::header::{Compression, Header};
 use super::inflate::Inflate;
-use super::item::{INT, int};
-use super::toc::TocEntry;
+use crate::archive::format::header::{Compression, Header};
+use crate::archive::format::item::{INT, int};
+use crate::archive::format::toc::TocEntry;
 
 /// Takes the rows out of a block that passes: the format's own bytes and [`COPY_END`] are dropped.
 #[derive(Debug)]
@@ -219,7 +219,7 @@ mod tests {
     use super::super::reader::Reader;
     use super::*;
 
-    const DUMP: &[u8] = include_bytes!("../../tests/data/pg18.dump");
+    const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
 
     fn csv(columns: usize, pieces: &[&[u8]]) -> String {
         let (mut csv, mut out) = (Csv { begun: Vec::new(), columns }, Vec::new());

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use super::damage::{Damage, Place};
-use super::header::{Compression, Header};
 use super::inflate::Inflate;
-use super::item::{INT, int, leading_int};
-use super::toc::{Toc, TocEntry};
 use super::unordered::Unordered;
+use crate::archive::format::damage::{Damage, Place};
+use crate::archive::format::header::{Compression, Header};
+use crate::archive::format::item::{INT, int, leading_int};
+use crate::archive::format::toc::{Toc, TocEntry};
 
 /// What `pg_dump` writes behind the last row: COPY's end mark, then two empty lines.
 pub const COPY_END: &[u8] = b"\\.\n\n\n";
@@ -19,7 +19,7 @@ pub const COPY_END: &[u8] = b"\\.\n\n\n";
 const END_LINE: [u8; 6] = *b"\n\\.\n\n\n";
 
 /// Type and dump id, at the head of a block.
-pub(super) const BLOCK_HEAD: usize = 1 + INT;
+pub(in crate::archive) const BLOCK_HEAD: usize = 1 + INT;
 
 /// Bytes digested at once, where chunks are shorter; they stay in the processor's nearest cache.
 const GATHERED: usize = 8 << 10;
@@ -146,7 +146,7 @@ impl Tally {
 
 /// The reader of everything behind the table of contents.
 #[derive(Debug)]
-pub(super) struct Blocks {
+pub(in crate::archive) struct Blocks {
     depth: Depth,
     /// Where the data are compressed by gzip.
     inflate: Option<Inflate>,
@@ -165,7 +165,7 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// Begins at `start`, where the table of contents ends.
-    pub(super) fn new(header: &Header, toc: &Toc, start: u64, depth: Depth) -> Self {
+    pub(in crate::archive) fn new(header: &Header, toc: &Toc, start: u64, depth: Depth) -> Self {
         let mut blocks = Self {
             depth,
             inflate: (header.compression == Compression::Gzip).then(Inflate::new),
@@ -182,25 +182,25 @@ impl Blocks {
         blocks
     }
 
-    pub(super) fn position(&self) -> u64 {
+    pub(in crate::archive) fn position(&self) -> u64 {
         self.position
     }
 
-    pub(super) fn boundary(&self) -> u64 {
+    pub(in crate::archive) fn boundary(&self) -> u64 {
         self.boundary
     }
 
-    pub(super) fn passed(&self) -> &[Block] {
+    pub(in crate::archive) fn passed(&self) -> &[Block] {
         &self.passed
     }
 
     /// The entry whose data passes.
-    pub(super) fn current<'t>(&self, toc: &'t Toc) -> Option<&'t TocEntry> {
+    pub(in crate::archive) fn current<'t>(&self, toc: &'t Toc) -> Option<&'t TocEntry> {
         self.tally.is_some().then(|| toc.entries.get(self.due)).flatten()
     }
 
     /// Every block, or what is missing.
-    pub(super) fn finish(self, toc: &Toc) -> Result<Vec<Block>, Damage> {
+    pub(in crate::archive) fn finish(self, toc: &Toc) -> Result<Vec<Block>, Damage> {
         let inside = self.tally.is_some() || !self.carry.is_empty();
         match self.state {
             State::End => Ok(self.passed),
@@ -213,7 +213,7 @@ impl Blocks {
         }
     }
 
-    pub(super) fn feed(&mut self, toc: &Toc, mut bytes: &[u8]) -> Result<(), Damage> {
+    pub(in crate::archive) fn feed(&mut self, toc: &Toc, mut bytes: &[u8]) -> Result<(), Damage> {
         while !bytes.is_empty() {
             match self.state {
                 State::Chunk { left } => {

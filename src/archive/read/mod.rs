@@ -1,0 +1,9 @@
+//! Archives as they pass: read from a stream, counted, digested, and not kept.
+
+pub mod blocks;
+pub mod copy;
+pub mod digests;
+pub mod inflate;
+pub mod preamble;
+pub mod reader;
+pub mod unordered;

@@ -1,0 +1,3 @@
+//! Archives made of others: fewer entries, fewer blocks, other words.
+
+pub mod part;
