@@ -30,6 +30,7 @@ pub mod script;
 pub mod settings;
 pub mod signal;
 pub mod signing;
+pub mod sql;
 pub mod store;
 pub mod upload;
 

@@ -14,6 +14,8 @@ pub mod manifest;
 pub mod names;
 #[path = "../../src/numbers.rs"]
 pub mod numbers;
+#[path = "../../src/sql/mod.rs"]
+pub mod sql;
 
 /// The two words of the pipeline that an inventory uses.
 pub mod pipeline {

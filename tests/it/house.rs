@@ -57,7 +57,8 @@ fn leaves_see_only_errors_and_themselves() {
         for path in code.split("crate::").skip(1) {
             let path = path.trim_start_matches('{').trim_start();
             let module: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            assert!(module == "error" || module == room, "src/{file} is a leaf, and sees crate::{module}");
+            let is_ground = ["error", "sql"].contains(&module.as_str());
+            assert!(is_ground || module == room, "src/{file} is a leaf, and sees crate::{module}");
         }
         assert!(
             !code.contains("crate::{"),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::damage::Damage;
-use super::item::{Item, Shape, leading_int, leading_text};
+use super::fields::{Fields, Layout, leading_int, leading_text};
 use super::version::Version;
 
 const MAGIC: &[u8] = b"PGDMP";
@@ -54,7 +54,7 @@ pub struct Header {
     pub compression: Compression,
     /// When the dump began; not checked to be a time that exists.
     pub made: LocalTime,
-    /// Name of the database, in the dump's encoding; empty where the archive has none.
+    /// Name of the database, in the dump's encoding; empty if the archive has none.
     pub dbname: Vec<u8>,
     /// Version of the server, as it names itself: `17.9`, `15.20 (Debian 15.20-1)`.
     pub server_version: String,
@@ -68,25 +68,20 @@ impl Header {
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
-
-    /// The database's name, with replacement characters where it is not UTF-8.
-    pub fn dbname_lossy(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.dbname)
-    }
 }
 
-/// The part of the header that has the same layout in every version: magic, version, sizes, format.
-pub(in crate::archive) fn prologue() -> Item {
-    Item::new(0, vec![Shape::Bytes(11)])
+/// The beginning of the header, laid out alike in every version: magic, version, sizes, format.
+pub fn prologue() -> Fields {
+    Fields::new(0, vec![Layout::Bytes(11)])
 }
 
-/// Whether these first bytes can still become an archive.
-pub(in crate::archive) fn plausible(held: &[u8]) -> bool {
+/// Whether these first bytes may be those of an archive.
+pub fn plausible(held: &[u8]) -> bool {
     held.iter().zip(MAGIC).all(|(byte, magic)| byte == magic)
 }
 
 /// Reads the prologue's version and refuses what the reader does not understand.
-pub(in crate::archive) fn version(prologue: &Item) -> Result<Version, Damage> {
+pub fn version(prologue: &Fields) -> Result<Version, Damage> {
     let [_, _, _, _, _, major, minor, _revision, int_size, offset_size, format] = *prologue.held() else {
         return Err(Damage::NotAnArchive);
     };
@@ -98,36 +93,36 @@ pub(in crate::archive) fn version(prologue: &Item) -> Result<Version, Damage> {
         return Err(Damage::TooOld(version));
     }
     if (int_size, offset_size) != (4, 8) {
-        return Err(Damage::Malformed { at: 8, what: "integers or offsets have an unusual size" });
+        return Err(Damage::Malformed { at: 8, what: "unsupported size of integers or offsets" });
     }
     match format {
         1 => Ok(version),
         3 => Err(Damage::OtherFormat("tar")),
         5 => Err(Damage::OtherFormat("directory")),
-        _ => Err(Damage::Malformed { at: 10, what: "the format is unknown" }),
+        _ => Err(Damage::Malformed { at: 10, what: "unknown format" }),
     }
 }
 
-/// The rest of the header, behind the prologue: compression, time, names.
-pub(in crate::archive) fn rest(version: Version, start: u64) -> Item {
-    let compression = if version >= Version::COMPRESSION_BYTE { Shape::Bytes(1) } else { Shape::Int };
-    let mut shapes = vec![compression];
-    shapes.extend([Shape::Int; 7]);
-    shapes.extend([Shape::Text; 3]);
-    Item::new(start, shapes)
+/// The rest of the header, after the prologue: compression, time, names.
+pub fn rest(version: Version, start: u64) -> Fields {
+    let compression = if version >= Version::COMPRESSION_BYTE { Layout::Bytes(1) } else { Layout::Int };
+    let mut layout = vec![compression];
+    layout.extend([Layout::Int; 7]);
+    layout.extend([Layout::Text; 3]);
+    Fields::new(start, layout)
 }
 
-/// Makes the header of its two complete parts.
-pub(in crate::archive) fn header(version: Version, prologue: &[u8], rest: &Item) -> Result<Header, Damage> {
+/// Makes the header from its two complete parts.
+pub fn header(version: Version, prologue: &[u8], rest: &Fields) -> Result<Header, Damage> {
     let number = |field| leading_int(rest.field(field));
-    let time = |field| number(field).ok_or_else(|| rest.malformed("the time of the dump cannot be read"));
+    let time = |field| number(field).ok_or_else(|| rest.malformed("the time of the dump is invalid"));
     let text = |field| leading_text(&mut rest.field(field)).flatten().unwrap_or_default();
     let compression = match (rest.field(0), number(0)) {
         ([0], _) | (_, Some(0)) => Compression::None,
         ([1], _) | (_, Some(-1 | 1..=9)) => Compression::Gzip,
         ([2], _) => Compression::Lz4,
         ([3], _) => Compression::Zstd,
-        _ => return Err(Damage::Malformed { at: rest.start(), what: "the compression is unknown" }),
+        _ => return Err(Damage::Malformed { at: rest.start(), what: "unknown compression" }),
     };
     let made = LocalTime {
         second: time(1)?,

@@ -6,4 +6,3 @@ pub mod list;
 pub mod pattern;
 pub mod roles;
 pub mod select;
-pub mod statement;

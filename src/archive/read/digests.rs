@@ -3,7 +3,8 @@
 //! Digests take long; where to cut the stream must be known at once. So the reader looks first, and
 //! this looks again on another thread, sharing the table of contents.
 
-use super::blocks::{Block, Blocks, Depth};
+use super::blocks::Blocks;
+use super::tally::{Block, Depth};
 use crate::archive::format::damage::Damage;
 use crate::archive::format::header::Header;
 use crate::archive::format::toc::Toc;
@@ -24,7 +25,7 @@ impl Digests {
     /// over. The bytes come in order and without gaps.
     ///
     /// # Errors
-    /// What is wrong with the archive, which the reader says too.
+    /// What is wrong with the archive, as the reader reports it.
     pub fn feed(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Damage> {
         let passed_over = self.blocks.position().saturating_sub(offset);
         let from = usize::try_from(passed_over).unwrap_or(usize::MAX).min(bytes.len());

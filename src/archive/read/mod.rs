@@ -2,8 +2,10 @@
 
 pub mod blocks;
 pub mod copy;
+pub mod csv;
 pub mod digests;
 pub mod inflate;
 pub mod preamble;
 pub mod reader;
+pub mod tally;
 pub mod unordered;

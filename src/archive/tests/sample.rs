@@ -1,8 +1,13 @@
-//! A small writer of archives, for tests only: what `pg_dump` would write, and what it never would.
+//! Small archives for tests: what `pg_dump` would write, and what it never would.
 
-use crate::archive::COPY_END;
-use flate2::write::ZlibEncoder;
 use std::io::Write;
+
+use flate2::write::ZlibEncoder;
+
+use crate::archive::format::block::{DATA, LARGE_OBJECTS};
+use crate::archive::format::entry::{Field, TocEntry};
+use crate::archive::write::writer::Writer;
+use crate::archive::{COPY_END, Preamble};
 
 /// The data of one sample entry.
 #[derive(Debug, Clone)]
@@ -48,63 +53,83 @@ impl Sample {
 
     /// Header and table of contents.
     pub fn preamble(&self) -> Vec<u8> {
-        let mut out = b"PGDMP".to_vec();
-        out.extend([1, self.minor, 0, 4, 8, 1]);
+        let mut out = Writer::default();
+        out.raw(b"PGDMP");
+        out.raw(&[1, self.minor, 0, 4, 8, 1]);
         match (self.minor, self.compression) {
-            (15.., compression) => out.push(compression),
-            (_, 0) => int(&mut out, 0),
-            _ => int(&mut out, -1),
+            (15.., compression) => out.raw(&[compression]),
+            (_, 0) => out.int(0),
+            _ => out.int(-1),
         }
         for part in [56, 34, 12, 31, 11, 126, 0] {
-            int(&mut out, part);
+            out.int(part);
         }
         for name in ["shop", "17.9 (Debian 17.9-1)", "18.4"] {
-            text(&mut out, Some(name.as_bytes()));
+            out.text(name.as_bytes());
         }
-        int(&mut out, i32::try_from(self.entries.len()).unwrap());
+        out.int(i32::try_from(self.entries.len()).unwrap());
         for (id, data) in (1..).zip(&self.entries) {
-            out.extend(self.entry(id, data));
+            self.entry(id, data, &mut out);
         }
-        out
+        out.into_bytes()
     }
 
-    fn entry(&self, id: i32, data: &Data) -> Vec<u8> {
-        let mut out = Vec::new();
+    fn entry(&self, id: i32, data: &Data, out: &mut Writer) {
         let has_data = !matches!(data, Data::None);
-        int(&mut out, id);
-        int(&mut out, i32::from(has_data));
-        text(&mut out, Some(b"1259"));
-        text(&mut out, Some((16384 + id).to_string().as_bytes()));
         let (tag, desc, copy) = match data {
             Data::None => (format!("t{id}"), "TABLE", None),
             Data::Rows(_) => (format!("t{id}"), "TABLE DATA", Some("COPY t FROM stdin;\n")),
             Data::Opaque(_) => (format!("t{id}"), "TABLE DATA", None),
             Data::Objects(_) => ("BLOBS".into(), "BLOBS", None),
         };
-        text(&mut out, Some(tag.as_bytes()));
-        text(&mut out, Some(desc.as_bytes()));
-        int(&mut out, if has_data { 3 } else { 2 });
-        text(&mut out, Some(b"CREATE \xFF"));
-        text(&mut out, Some(b""));
-        text(&mut out, copy.map(str::as_bytes));
-        text(&mut out, Some(b"public"));
-        text(&mut out, None);
+        out.int(id);
+        out.int(i32::from(has_data));
+        out.text(b"1259");
+        out.text((16384 + id).to_string().as_bytes());
+        out.text(tag.as_bytes());
+        out.text(desc.as_bytes());
+        out.int(if has_data { 3 } else { 2 });
+        out.text(b"CREATE \xFF");
+        out.text(b"");
+        match copy {
+            Some(copy) => out.text(copy.as_bytes()),
+            None => out.int(ABSENT),
+        }
+        out.text(b"public");
+        out.int(ABSENT);
         if self.minor >= 14 {
-            text(&mut out, Some(b"heap"));
+            out.text(b"heap");
         }
         if self.minor >= 16 {
-            int(&mut out, i32::from(b'r'));
+            out.int(i32::from(b'r'));
         }
-        text(&mut out, Some(b"owner"));
-        text(&mut out, Some(b"false"));
+        out.text(b"owner");
+        out.text(b"false");
         for dependency in 1..id {
-            text(&mut out, Some(dependency.to_string().as_bytes()));
+            out.text(dependency.to_string().as_bytes());
         }
-        text(&mut out, None);
-        out.push(if has_data { 1 } else { 3 });
-        out.extend([0; 8]);
-        out
+        out.int(ABSENT);
+        out.raw(&[if has_data { 1 } else { 3 }]);
+        out.raw(&[0; 8]);
     }
+}
+
+/// The length of a text that is not there.
+pub(in crate::archive) const ABSENT: i32 = -1;
+
+/// A preamble with these entries: kind, definition, owner.
+pub(in crate::archive) fn preamble(entries: &[(&str, &str, &str)]) -> Preamble {
+    let sample = Sample::new(16, vec![Data::None; entries.len()]);
+    let mut entries = entries.iter();
+    let change = |entry: &TocEntry| {
+        let (desc, defn, owner) = entries.next().unwrap();
+        let drop = if *desc == "TABLE" { "DROP …" } else { "" };
+        let entry = entry.with_text(Field::Desc, desc.as_bytes()).with_text(Field::Drop, drop.as_bytes());
+        entry.with_defn(defn.as_bytes()).with_owner(owner.as_bytes())
+    };
+    let changed = Preamble::read(&sample.preamble()).unwrap().with(change);
+    // As the next reader reads it.
+    Preamble::read(&changed.to_bytes()).unwrap()
 }
 
 /// The data as `pg_dump --compress=gzip` writes it, in short chunks.
@@ -118,7 +143,7 @@ fn deflated(data: &Data) -> Data {
         Data::None => Data::None,
         Data::Rows(pieces) => Data::Opaque(zlib(pieces, COPY_END)),
         Data::Opaque(pieces) => Data::Opaque(zlib(pieces, b"")),
-        // Since 16 what is empty is no stream at all.
+        // Since 16 an empty object is no stream at all.
         Data::Objects(objects) => {
             let object = |(oid, pieces): &(u32, Vec<Vec<u8>>)| {
                 (*oid, if pieces.is_empty() { vec![] } else { zlib(pieces, b"") })
@@ -130,50 +155,30 @@ fn deflated(data: &Data) -> Data {
 
 /// The block of an entry; nothing for one without data.
 pub(in crate::archive) fn block(id: i32, data: &Data) -> Vec<u8> {
-    let mut out = Vec::new();
-    if matches!(data, Data::None) {
-        return out;
-    }
-    out.push(if matches!(data, Data::Objects(_)) { 3 } else { 1 });
-    int(&mut out, id);
+    let mut out = Writer::default();
     match data {
         Data::None => {}
         Data::Rows(pieces) => {
-            let mut pieces = pieces.clone();
-            pieces.push(COPY_END.to_vec());
-            chunks(&mut out, &pieces);
+            out.block(DATA, id);
+            chunks(&mut out, pieces.iter().map(Vec::as_slice).chain([COPY_END]));
         }
-        Data::Opaque(pieces) => chunks(&mut out, pieces),
+        Data::Opaque(pieces) => {
+            out.block(DATA, id);
+            chunks(&mut out, pieces.iter().map(Vec::as_slice));
+        }
         Data::Objects(objects) => {
+            out.block(LARGE_OBJECTS, id);
             for (oid, pieces) in objects {
-                int(&mut out, oid.cast_signed());
-                chunks(&mut out, pieces);
+                out.int(oid.cast_signed());
+                chunks(&mut out, pieces.iter().map(Vec::as_slice));
             }
-            int(&mut out, 0);
+            out.end();
         }
     }
-    out
+    out.into_bytes()
 }
 
-fn chunks(out: &mut Vec<u8>, pieces: &[Vec<u8>]) {
-    for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
-        int(out, i32::try_from(piece.len()).unwrap());
-        out.extend(piece);
-    }
-    int(out, 0);
-}
-
-pub(in crate::archive) fn int(out: &mut Vec<u8>, n: i32) {
-    out.push(u8::from(n < 0));
-    out.extend(n.unsigned_abs().to_le_bytes());
-}
-
-pub(in crate::archive) fn text(out: &mut Vec<u8>, text: Option<&[u8]>) {
-    match text {
-        None => int(out, -1),
-        Some(text) => {
-            int(out, i32::try_from(text.len()).unwrap());
-            out.extend(text);
-        }
-    }
+fn chunks<'p>(out: &mut Writer, pieces: impl Iterator<Item = &'p [u8]>) {
+    pieces.for_each(|piece| out.chunk(piece));
+    out.end();
 }

@@ -7,7 +7,7 @@ mod whole;
 
 use super::excerpt;
 use super::source::Source;
-use crate::archive::{Contents, Front};
+use crate::archive::{Contents, Preamble};
 use crate::error::{Error, Kind, Result};
 use crate::manifest;
 use crate::numbers::{count, told_rows};
@@ -57,7 +57,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
             chosen = excerpt::choose(chosen, &tables, of_rows)?;
         }
         if let Some(list) = &list {
-            let front = Front::read(&chosen.archive.preamble)?;
+            let front = Preamble::read(&chosen.archive.preamble)?;
             write_list(list, force, &front.list()).await?;
             report.say(format!("listed the entries of {} in {}", source.place(), list.name()));
         }
@@ -86,7 +86,7 @@ pub async fn run(settings: settings::Fetch, report: &Report, stop: &Stop) -> Res
     writing.commit().await?;
     drop(following);
 
-    let tables = if of_rows { contents.blocks.len() } else { contents.tables() };
+    let tables = if of_rows { contents.blocks.len() } else { contents.toc.tables() };
     report.say(format!(
         "fetched {} to {}: {}{}, {}; every digest agrees",
         source.place(),

@@ -9,7 +9,7 @@ use super::super::source::Source;
 use super::parts::{self, Part, before, fair_share, parts};
 use super::plan::{Plan, Wishes};
 use super::single;
-use crate::archive::Front;
+use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::postgres::clients::{Client, Clients};
@@ -48,7 +48,7 @@ pub async fn restore(
     wishes: &Wishes,
     jobs: usize,
 ) -> Result<Plan> {
-    let front = Front::read(&inventory.archive.preamble)?;
+    let front = Preamble::read(&inventory.archive.preamble)?;
     let (client, front, plan) = single::prepare(&front, clients, target, wishes).await?;
     let (front, options) = (&front, &plan.options);
     let rest = Rest::of(front)?;
@@ -71,13 +71,13 @@ pub async fn restore(
 /// What is made when all data is there: indexes and constraints by several connections at once.
 pub struct Rest {
     after: NamedTempFile,
-    grants: Front,
+    grants: Preamble,
     last: Option<NamedTempFile>,
 }
 
 impl Rest {
     /// Of this archive.
-    pub fn of(front: &Front) -> Result<Self> {
+    pub fn of(front: &Preamble) -> Result<Self> {
         let last = parts::last(front);
         Ok(Self {
             after: without_data(&parts::after(front))?,
@@ -104,7 +104,12 @@ impl Rest {
 }
 
 /// Restores entries without data one after the other, in one transaction.
-async fn in_order(front: &Front, client: &Client, target: &Target, options: &RestoreOptions) -> Result<()> {
+async fn in_order(
+    front: &Preamble,
+    client: &Client,
+    target: &Target,
+    options: &RestoreOptions,
+) -> Result<()> {
     let mut pg_restore = pg_restore(client, target.conn(), options)?;
     let fed = pg_restore.write_all(&front.to_bytes()).await;
     pg_restore.finish().await?;
@@ -113,7 +118,7 @@ async fn in_order(front: &Front, client: &Client, target: &Target, options: &Res
 
 /// Puts entries into a temporary file, since only a file can be read by several connections. There is no
 /// row in it, and nobody else may read it.
-fn without_data(front: &Front) -> Result<NamedTempFile> {
+fn without_data(front: &Preamble) -> Result<NamedTempFile> {
     let written = NamedTempFile::new().and_then(|mut file| {
         file.write_all(&front.to_bytes())?;
         Ok(file)
@@ -128,7 +133,7 @@ fn without_data(front: &Front) -> Result<NamedTempFile> {
 struct Worker<'a> {
     source: &'a Source,
     inventory: &'a Inventory,
-    front: &'a Front,
+    front: &'a Preamble,
     pieces: &'a Pieces,
     client: &'a Client,
     target: &'a Target,

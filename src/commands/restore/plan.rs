@@ -4,7 +4,7 @@
 //! moves. What comes of it is the same archive with another front, which any way of loading reads.
 
 use super::super::source::Source;
-use crate::archive::{Front, OfDatabase, TocEntry, Uses};
+use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
 use crate::error::{Error, Result};
 use crate::numbers::count;
 use crate::postgres::managed::{is_of_a_service, only_a_service_has};
@@ -13,8 +13,6 @@ use crate::settings::{After, Fitting, Profile, Roles};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Objects that only superusers may own.
-const OF_SUPERUSERS: [&[u8]; 3] = [b"EVENT TRIGGER", b"FOREIGN DATA WRAPPER", b"PUBLICATION"];
 /// So many names are told in a message.
 const MOST_TOLD: usize = 20;
 
@@ -41,7 +39,7 @@ pub struct Plan {
     /// The server as it was found, with the roles that were made.
     pub ground: Ground,
     /// Settings and grants of the database itself.
-    pub of_database: Vec<OfDatabase>,
+    pub of_database: Vec<DatabaseStatement>,
 }
 
 impl Wishes {
@@ -69,9 +67,9 @@ impl Wishes {
     ///
     /// # Errors
     /// `Kind::Postgres` where roles or extensions are missing.
-    pub async fn plan(&self, front: &Front, target: &mut Target) -> Result<(Front, Plan)> {
+    pub async fn plan(&self, front: &Preamble, target: &mut Target) -> Result<(Preamble, Plan)> {
         let mut fit = Fit::begin(&self.fitting, target).await?;
-        let watched = front.toc.entries().iter().any(|entry| entry.desc() == Some(b"EVENT TRIGGER"));
+        let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
         fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
         let front = fit.without_refused(front);
         fit.check_extensions(&front)?;
@@ -87,7 +85,7 @@ impl Wishes {
         if !self.after.is_empty() {
             target.keep_closed();
         }
-        let of_database = front.toc.of_database(target.name().as_bytes());
+        let of_database = front.toc.database_statements(target.name().as_bytes());
         Ok((front, fit.decided(of_database)))
     }
 
@@ -110,7 +108,7 @@ impl Wishes {
     }
 
     /// Adds the roles that shall be granted something.
-    fn granted(&self, mut needed: BTreeMap<String, Uses>) -> BTreeMap<String, Uses> {
+    fn granted(&self, mut needed: BTreeMap<String, RoleUses>) -> BTreeMap<String, RoleUses> {
         for (role, _) in &self.after.grants {
             needed.entry(role.clone()).or_default().granted += 1;
         }
@@ -136,7 +134,7 @@ impl<'a> Fit<'a> {
     }
 
     /// What was decided.
-    fn decided(self, of_database: Vec<OfDatabase>) -> Plan {
+    fn decided(self, of_database: Vec<DatabaseStatement>) -> Plan {
         Plan {
             options: self.wishes.options.clone(),
             made_roles: self.made_roles,
@@ -160,7 +158,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Leaves out what the server would refuse.
-    fn without_refused(&mut self, front: &Front) -> Front {
+    fn without_refused(&mut self, front: &Preamble) -> Preamble {
         if self.wishes.profile == Profile::Plain {
             return front.clone();
         }
@@ -204,8 +202,8 @@ impl<'a> Fit<'a> {
     }
 
     /// Looks for the extensions that the archive makes.
-    fn check_extensions(&self, front: &Front) -> Result<()> {
-        let entries = front.toc.entries().iter().filter(|entry| entry.desc() == Some(b"EXTENSION"));
+    fn check_extensions(&self, front: &Preamble) -> Result<()> {
+        let entries = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
         let names = entries.map(|entry| text(entry.tag()).into_owned());
         let missing: Vec<String> = names.filter(|name| !self.ground.has_extension(name)).collect();
         if missing.is_empty() {
@@ -217,7 +215,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Puts other roles in the place of those that are mapped, or that owned something.
-    fn with_roles(&self, front: &Front) -> Result<Front> {
+    fn with_roles(&self, front: &Preamble) -> Result<Preamble> {
         let Fitting { map, owner, .. } = self.wishes;
         let new = map.values().chain(owner);
         let encoding = front.toc.encoding().unwrap_or_default();
@@ -231,28 +229,28 @@ impl<'a> Fit<'a> {
             }
             let owner =
                 owner.as_deref().filter(|_| entry.owner() == Some(role) && !name.starts_with("pg_"))?;
-            let not_for_all = entry.desc().is_some_and(|desc| OF_SUPERUSERS.contains(&desc));
             // Without an owner it stays with who makes it.
-            let owner = if not_for_all && !self.ground.is_superuser(owner) { "" } else { owner };
+            let owner =
+                if entry.kind().is_of_superusers() && !self.ground.is_superuser(owner) { "" } else { owner };
             Some(owner.as_bytes().to_vec())
         }))
     }
 
     /// What the archive needs of each role, as far as it is restored. Names that are not UTF-8 are left to
     /// `pg_restore`.
-    fn needed(&self, front: &Front) -> BTreeMap<String, Uses> {
+    fn needed(&self, front: &Preamble) -> BTreeMap<String, RoleUses> {
         let RestoreOptions { no_owner, no_acl, .. } = self.wishes.options;
         // Who asks for the roles gets those too that only the database itself knows.
         let all = self.wishes.roles != Roles::Check;
         let uses = front.keep(|entry| all || !entry.is_of_database()).toc.role_uses();
-        let as_restored = |(name, mut uses): (Vec<u8>, Uses)| {
+        let as_restored = |(name, mut uses): (Vec<u8>, RoleUses)| {
             if no_owner {
                 uses.owns = 0;
             }
             if no_acl {
                 (uses.granted, uses.defaults) = (0, 0);
             }
-            (uses != Uses::default()).then_some((String::from_utf8(name).ok()?, uses))
+            (uses != RoleUses::default()).then_some((String::from_utf8(name).ok()?, uses))
         };
         uses.into_iter().filter_map(as_restored).collect()
     }
@@ -260,7 +258,7 @@ impl<'a> Fit<'a> {
     /// Sees to it that all roles are there, and that the restoring one may give them what is theirs.
     async fn provide_roles(
         &mut self,
-        needed: &BTreeMap<String, Uses>,
+        needed: &BTreeMap<String, RoleUses>,
         known: Option<&KnownRoles>,
         target: &mut Target,
     ) -> Result<()> {
@@ -278,7 +276,7 @@ impl<'a> Fit<'a> {
         if !making.names.is_empty() {
             self.make(making, target).await?;
         }
-        let missing: BTreeMap<&String, Uses> = needed
+        let missing: BTreeMap<&String, RoleUses> = needed
             .iter()
             .filter(|(name, _)| !self.ground.has_role(name))
             .map(|(name, uses)| (name, *uses))
@@ -290,12 +288,12 @@ impl<'a> Fit<'a> {
     }
 
     /// Looks whether the restoring role may give all others what is theirs.
-    fn check_memberships(&self, needed: &BTreeMap<String, Uses>) -> Result<()> {
+    fn check_memberships(&self, needed: &BTreeMap<String, RoleUses>) -> Result<()> {
         // To the system's own roles only belongs what does so everywhere.
-        let withheld = |(name, uses): &(&String, &Uses)| {
+        let withheld = |(name, uses): &(&String, &RoleUses)| {
             uses.owns + uses.defaults > 0 && !self.ground.may_give_to(name) && !name.starts_with("pg_")
         };
-        let withheld: BTreeMap<&String, &Uses> = needed.iter().filter(withheld).collect();
+        let withheld: BTreeMap<&String, &RoleUses> = needed.iter().filter(withheld).collect();
         let Some((first, _)) = withheld.first_key_value() else { return Ok(()) };
         let me = identifier(&self.ground.me);
         let all = told(&withheld.keys().map(|name| identifier(name)).collect::<Vec<_>>());
@@ -344,7 +342,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Says which roles are missing, and what can be done about it.
-    fn missing(&self, missing: &BTreeMap<&String, Uses>) -> Error {
+    fn missing(&self, missing: &BTreeMap<&String, RoleUses>) -> Error {
         let mut solutions = Vec::new();
         if self.wishes.roles == Roles::Check {
             solutions.push("--roles restore makes them as they were on the source".to_owned());
@@ -353,7 +351,7 @@ impl<'a> Fit<'a> {
         if let Some(name) = missing.keys().next() {
             solutions.push(format!("--map-role {name}=NEW puts another in the place of one"));
         }
-        let any = |count: fn(&Uses) -> usize| missing.values().any(|uses| count(uses) > 0);
+        let any = |count: fn(&RoleUses) -> usize| missing.values().any(|uses| count(uses) > 0);
         let (owners, grants) = (any(|uses| uses.owns), any(|uses| uses.granted + uses.defaults));
         // Nothing leaves out a policy for a role.
         if !any(|uses| uses.named) {
@@ -369,7 +367,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Says to whom a database that will be made belongs: to whom it did, where that is possible.
-    async fn give_database(&self, front: &Front, target: &mut Target) -> Result<()> {
+    async fn give_database(&self, front: &Preamble, target: &mut Target) -> Result<()> {
         let owner = match &self.wishes.owner {
             Some(owner) => owner.clone(),
             None if self.wishes.options.no_owner => return Ok(()),
@@ -388,7 +386,7 @@ impl<'a> Fit<'a> {
 }
 
 /// A role and what it is needed for: `"app" (owns 3 objects, in 1 policy)`.
-fn with_uses(name: &str, uses: Uses) -> String {
+fn with_uses(name: &str, uses: RoleUses) -> String {
     let parts = [
         ("owns", uses.owns, "object", "objects"),
         ("in", uses.granted, "grant", "grants"),

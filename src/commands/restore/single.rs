@@ -8,7 +8,7 @@ use super::Filled;
 use super::parallel::Rest;
 use super::parts::before_and_data;
 use super::plan::{Plan, Wishes};
-use crate::archive::{Front, Reader};
+use crate::archive::{Preamble, Reader};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::restore as pg_restore;
@@ -35,7 +35,7 @@ pub async fn restore(
         Ok(contents)
     };
     let (contents, plan) = tokio::try_join!(stream, load(far, clients, target, wishes, 1))?;
-    Ok(Filled { tables: contents.tables() as u64, rows: contents.rows(), plan })
+    Ok(Filled { tables: contents.toc.tables() as u64, rows: contents.rows(), plan })
 }
 
 /// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`; with several `jobs`,
@@ -48,7 +48,7 @@ pub async fn load(
     jobs: usize,
 ) -> Result<Plan> {
     let (read, reader) = read_front(&mut archive).await?;
-    let Some(front) = Front::of(&reader) else {
+    let Some(front) = reader.preamble() else {
         return Err(Error::verify("the archive ends before its table of contents does"));
     };
     let behind = read.get(front.to_bytes().len()..).unwrap_or_default();
@@ -77,12 +77,12 @@ pub async fn load(
 /// Chooses the client that reads the archive and fits the target, fits the archive to it, and makes the
 /// database it asks for.
 pub async fn prepare<'a>(
-    front: &Front,
+    front: &Preamble,
     clients: &'a Clients,
     target: &mut Target,
     wishes: &Wishes,
-) -> Result<(&'a Client, Front, Plan)> {
-    let Front { header, toc } = front;
+) -> Result<(&'a Client, Preamble, Plan)> {
+    let Preamble { header, toc } = front;
     let dumped_by = Version::parse(&header.dump_version)
         .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
     let format = (header.version.major, header.version.minor);

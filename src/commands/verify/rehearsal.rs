@@ -8,7 +8,7 @@ use super::super::proof::{self, Proof, catalog, redump};
 use super::super::restore::plan::Wishes;
 use super::super::restore::{Filled, fill};
 use super::super::source::Source;
-use crate::archive::{Front, Toc};
+use crate::archive::{EntryKind, Preamble, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::manifest::{self, Postgres};
@@ -93,7 +93,7 @@ pub async fn rehearse(
     let clients = stop.or(Clients::find(&how.clients)).await?;
     let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
     let name = name.map_or_else(|| generated(source), str::to_owned);
-    let front = inventory.map(|inventory| Front::read(&inventory.archive.preamble)).transpose()?;
+    let front = inventory.map(|inventory| Preamble::read(&inventory.archive.preamble)).transpose()?;
     if source.kind() == manifest::Kind::Sql {
         tracing::warn!(
             "{} is a plain dump: whether it restores is tried, and its rows cannot be compared",
@@ -138,7 +138,7 @@ fn generated(source: &Source) -> String {
 struct Play<'a> {
     source: &'a Source,
     inventory: Option<&'a Inventory>,
-    front: Option<Front>,
+    front: Option<Preamble>,
     how: &'a Rehearsal,
     report: &'a Report,
     clients: &'a Clients,
@@ -175,8 +175,8 @@ impl Play<'_> {
         }
         self.report.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
         cluster.start(server).await?;
-        if let Some(Front { toc, .. }) = &self.front {
-            let lacking = cluster.lacks(server, &names(toc, b"EXTENSION")).await?;
+        if let Some(Preamble { toc, .. }) = &self.front {
+            let lacking = cluster.lacks(server, &names(toc, EntryKind::Extension)).await?;
             if !lacking.is_empty() {
                 let what =
                     format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
@@ -350,8 +350,8 @@ fn blame(error: Error) -> Error {
 }
 
 /// The names of all objects of a kind.
-fn names(toc: &Toc, kind: &[u8]) -> Vec<String> {
-    let entries = toc.entries().iter().filter(|entry| entry.desc() == Some(kind));
+fn names(toc: &Toc, kind: EntryKind) -> Vec<String> {
+    let entries = toc.entries().iter().filter(|entry| entry.kind() == kind);
     entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()).into_owned()).collect()
 }
 
