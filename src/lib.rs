@@ -36,6 +36,7 @@ pub mod run;
 pub mod script;
 pub mod settings;
 pub mod signal;
+pub mod sql;
 pub mod store;
 pub mod stored;
 pub mod units;

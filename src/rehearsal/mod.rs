@@ -8,7 +8,7 @@ mod outcome;
 use outcome::Check;
 pub use outcome::Rehearsed;
 
-use crate::archive::{Front, Toc};
+use crate::archive::{EntryKind, Preamble, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::Watch;
 use crate::postgres::Search;
@@ -75,7 +75,7 @@ pub async fn rehearse(
     let clients = run.or(Clients::find(&how.clients)).await?;
     let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
     let name = name.map_or_else(|| generated(reader), str::to_owned);
-    let front = inventory.map(|inventory| Front::read(&inventory.archive.preamble)).transpose()?;
+    let front = inventory.map(|inventory| Preamble::read(&inventory.archive.preamble)).transpose()?;
     if reader.kind() == BackupKind::Sql {
         tracing::warn!(
             "{} is a plain dump: whether it restores is tried, and its rows cannot be compared",
@@ -120,7 +120,7 @@ fn generated(reader: &BackupReader) -> String {
 struct RehearsalRun<'a> {
     reader: &'a BackupReader,
     inventory: Option<&'a Inventory>,
-    front: Option<Front>,
+    front: Option<Preamble>,
     how: &'a Rehearsal,
     run: &'a Run,
     clients: &'a Clients,
@@ -157,8 +157,8 @@ impl RehearsalRun<'_> {
         }
         self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
         cluster.start(server).await?;
-        if let Some(Front { toc, .. }) = &self.front {
-            let lacking = cluster.lacks(server, &names(toc, b"EXTENSION")).await?;
+        if let Some(Preamble { toc, .. }) = &self.front {
+            let lacking = cluster.lacks(server, &names(toc, EntryKind::Extension)).await?;
             if !lacking.is_empty() {
                 let what =
                     format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
@@ -295,8 +295,8 @@ fn blame(error: Error) -> Error {
 }
 
 /// The names of all objects of a kind.
-fn names(toc: &Toc, kind: &[u8]) -> Vec<String> {
-    let entries = toc.entries().iter().filter(|entry| entry.desc() == Some(kind));
+fn names(toc: &Toc, kind: EntryKind) -> Vec<String> {
+    let entries = toc.entries().iter().filter(|entry| entry.kind() == kind);
     entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()).into_owned()).collect()
 }
 

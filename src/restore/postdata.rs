@@ -3,7 +3,7 @@
 
 use super::load::parts;
 use super::prepare::atomicity;
-use crate::archive::Front;
+use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Client;
 use crate::postgres::restore::{restore as pg_restore, restore_file};
@@ -15,13 +15,13 @@ use tokio::io::AsyncWriteExt;
 /// What is made when all data is there: indexes and constraints by several connections at once.
 pub struct PostData {
     after: NamedTempFile,
-    grants: Front,
+    grants: Preamble,
     last: Option<NamedTempFile>,
 }
 
 impl PostData {
     /// Of this archive.
-    pub fn of(front: &Front) -> Result<Self> {
+    pub fn of(front: &Preamble) -> Result<Self> {
         let last = parts::last(front);
         Ok(Self {
             after: without_data(&parts::after(front))?,
@@ -49,7 +49,7 @@ impl PostData {
 
 /// Restores entries without data one after the other.
 pub async fn in_order(
-    front: &Front,
+    front: &Preamble,
     client: &Client,
     target: &Target,
     options: &RestoreOptions,
@@ -62,7 +62,7 @@ pub async fn in_order(
 
 /// Puts entries into a temporary file, since only a file can be read by several connections. There is no
 /// row in it, and nobody else may read it.
-fn without_data(front: &Front) -> Result<NamedTempFile> {
+fn without_data(front: &Preamble) -> Result<NamedTempFile> {
     let written = NamedTempFile::new().and_then(|mut file| {
         file.write_all(&front.to_bytes())?;
         Ok(file)

@@ -7,7 +7,7 @@ use std::path::Path;
 const LEAVES: [&str; 6] = ["archive", "neon", "pipeline", "postgres", "script", "store"];
 
 /// The ground floor: what everybody may see.
-const GROUND: [&str; 4] = ["error", "layout", "text", "units"];
+const GROUND: [&str; 5] = ["error", "layout", "text", "units", "sql"];
 
 /// Every source file but unit tests with its path below `src/` and its lines up to its unit tests, without comments.
 fn sources() -> Vec<(String, Vec<String>)> {

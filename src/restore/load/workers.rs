@@ -9,7 +9,7 @@ use super::super::postdata::{PostData, in_order, stopped_reading};
 use super::super::prepare::{atomicity, prepare};
 use super::super::request::RestoreRequest;
 use super::parts::{Part, before, fair_share, parts};
-use crate::archive::Front;
+use crate::archive::Preamble;
 use crate::error::{Kind, Result};
 use crate::postgres::clients::{Client, Clients};
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
@@ -49,7 +49,7 @@ pub async fn restore(
     request: &RestoreRequest,
     jobs: usize,
 ) -> Result<Plan> {
-    let front = Front::read(&inventory.archive.preamble)?;
+    let front = Preamble::read(&inventory.archive.preamble)?;
     let (client, front, plan) = prepare(&front, clients, target, request).await?;
     let (front, options) = (&front, &plan.options);
     let rest = PostData::of(front)?;
@@ -72,7 +72,7 @@ pub async fn restore(
 struct Worker<'a> {
     reader: &'a BackupReader,
     inventory: &'a Inventory,
-    front: &'a Front,
+    front: &'a Preamble,
     ranges: &'a Ranges,
     client: &'a Client,
     target: &'a Target,

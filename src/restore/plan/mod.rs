@@ -7,7 +7,7 @@ mod refused;
 mod roles;
 
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
-use crate::archive::{Front, OfDatabase, Uses};
+use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses};
 use crate::error::{Error, Result};
 use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts};
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ pub struct Plan {
     /// The server as it was found, with the roles that were made.
     pub facts: TargetFacts,
     /// Settings and grants of the database itself.
-    pub of_database: Vec<OfDatabase>,
+    pub of_database: Vec<DatabaseStatement>,
 }
 
 impl RestoreRequest {
@@ -37,9 +37,9 @@ impl RestoreRequest {
     ///
     /// # Errors
     /// `Kind::Postgres` where roles or extensions are missing.
-    pub async fn plan(&self, front: &Front, target: &mut Target) -> Result<(Front, Plan)> {
+    pub async fn plan(&self, front: &Preamble, target: &mut Target) -> Result<(Preamble, Plan)> {
         let mut fit = Fit::begin(&self.fitting, target).await?;
-        let watched = front.toc.entries().iter().any(|entry| entry.desc() == Some(b"EVENT TRIGGER"));
+        let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
         fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
         let front = fit.without_refused(front);
         fit.check_extensions(&front)?;
@@ -55,7 +55,7 @@ impl RestoreRequest {
         if !self.after.is_empty() {
             target.keep_closed();
         }
-        let of_database = front.toc.of_database(target.called().as_bytes());
+        let of_database = front.toc.database_statements(target.called().as_bytes());
         Ok((front, fit.decided(of_database)))
     }
 
@@ -78,7 +78,7 @@ impl RestoreRequest {
     }
 
     /// Adds the roles that shall be granted something.
-    fn granted(&self, mut needed: BTreeMap<String, Uses>) -> BTreeMap<String, Uses> {
+    fn granted(&self, mut needed: BTreeMap<String, RoleUses>) -> BTreeMap<String, RoleUses> {
         for (role, _) in &self.after.grants {
             needed.entry(role.clone()).or_default().granted += 1;
         }
@@ -104,7 +104,7 @@ impl<'a> Fit<'a> {
     }
 
     /// What was decided.
-    fn decided(self, of_database: Vec<OfDatabase>) -> Plan {
+    fn decided(self, of_database: Vec<DatabaseStatement>) -> Plan {
         Plan {
             options: self.fitting.options.clone(),
             made_roles: self.made_roles,

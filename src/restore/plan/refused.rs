@@ -2,7 +2,7 @@
 
 use super::super::request::Profile;
 use super::{Fit, reported, text};
-use crate::archive::{Front, TocEntry};
+use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::managed::{is_of_a_service, only_a_service_has};
 use crate::units::count;
@@ -15,7 +15,7 @@ impl Fit<'_> {
     }
 
     /// Leaves out what the server would refuse.
-    pub(super) fn without_refused(&mut self, front: &Front) -> Front {
+    pub(super) fn without_refused(&mut self, front: &Preamble) -> Preamble {
         if self.fitting.profile == Profile::Plain {
             return front.clone();
         }
@@ -59,8 +59,8 @@ impl Fit<'_> {
     }
 
     /// Looks for the extensions that the archive makes.
-    pub(super) fn check_extensions(&self, front: &Front) -> Result<()> {
-        let entries = front.toc.entries().iter().filter(|entry| entry.desc() == Some(b"EXTENSION"));
+    pub(super) fn check_extensions(&self, front: &Preamble) -> Result<()> {
+        let entries = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
         let names = entries.map(|entry| text(entry.tag()).into_owned());
         let missing: Vec<String> = names.filter(|name| !self.facts.has_extension(name)).collect();
         if missing.is_empty() {

@@ -2,17 +2,14 @@
 
 use super::super::request::{Fitting, Roles};
 use super::{Fit, reported, text};
-use crate::archive::{Front, Uses};
+use crate::archive::{Preamble, RoleUses};
 use crate::error::{Error, Result};
 use crate::postgres::{KnownRoles, Making, RestoreOptions, Target, identifier};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Objects that only superusers may own.
-const OF_SUPERUSERS: [&[u8]; 3] = [b"EVENT TRIGGER", b"FOREIGN DATA WRAPPER", b"PUBLICATION"];
-
 impl Fit<'_> {
     /// Puts other roles in the place of those that are mapped, or that owned something.
-    pub(super) fn with_roles(&self, front: &Front) -> Result<Front> {
+    pub(super) fn with_roles(&self, front: &Preamble) -> Result<Preamble> {
         let Fitting { map, owner, .. } = self.fitting;
         let new = map.values().chain(owner);
         let encoding = front.toc.encoding().unwrap_or_default();
@@ -26,7 +23,7 @@ impl Fit<'_> {
             }
             let owner =
                 owner.as_deref().filter(|_| entry.owner() == Some(role) && !name.starts_with("pg_"))?;
-            let not_for_all = entry.desc().is_some_and(|desc| OF_SUPERUSERS.contains(&desc));
+            let not_for_all = entry.kind().is_of_superusers();
             // Without an owner it stays with who makes it.
             let owner = if not_for_all && !self.facts.is_superuser(owner) { "" } else { owner };
             Some(owner.as_bytes().to_vec())
@@ -35,19 +32,19 @@ impl Fit<'_> {
 
     /// What the archive needs of each role, as far as it is restored. Names that are not UTF-8 are left to
     /// `pg_restore`.
-    pub(super) fn needed(&self, front: &Front) -> BTreeMap<String, Uses> {
+    pub(super) fn needed(&self, front: &Preamble) -> BTreeMap<String, RoleUses> {
         let RestoreOptions { no_owner, no_acl, .. } = self.fitting.options;
         // Who asks for the roles gets those too that only the database itself knows.
         let all = self.fitting.roles != Roles::Check;
         let uses = front.keep(|entry| all || !entry.is_of_database()).toc.role_uses();
-        let as_restored = |(name, mut uses): (Vec<u8>, Uses)| {
+        let as_restored = |(name, mut uses): (Vec<u8>, RoleUses)| {
             if no_owner {
                 uses.owns = 0;
             }
             if no_acl {
                 (uses.granted, uses.defaults) = (0, 0);
             }
-            (uses != Uses::default()).then_some((String::from_utf8(name).ok()?, uses))
+            (uses != RoleUses::default()).then_some((String::from_utf8(name).ok()?, uses))
         };
         uses.into_iter().filter_map(as_restored).collect()
     }
@@ -55,7 +52,7 @@ impl Fit<'_> {
     /// Sees to it that all roles are there, and that the restoring one may give them what is theirs.
     pub(super) async fn provide_roles(
         &mut self,
-        needed: &BTreeMap<String, Uses>,
+        needed: &BTreeMap<String, RoleUses>,
         known: Option<&KnownRoles>,
         target: &mut Target,
     ) -> Result<()> {
@@ -73,7 +70,7 @@ impl Fit<'_> {
         if !making.names.is_empty() {
             self.make(making, target).await?;
         }
-        let missing: BTreeMap<&String, Uses> = needed
+        let missing: BTreeMap<&String, RoleUses> = needed
             .iter()
             .filter(|(name, _)| !self.facts.has_role(name))
             .map(|(name, uses)| (name, *uses))
@@ -85,12 +82,12 @@ impl Fit<'_> {
     }
 
     /// Looks whether the restoring role may give all others what is theirs.
-    pub(super) fn check_memberships(&self, needed: &BTreeMap<String, Uses>) -> Result<()> {
+    pub(super) fn check_memberships(&self, needed: &BTreeMap<String, RoleUses>) -> Result<()> {
         // To the system's own roles only belongs what does so everywhere.
-        let withheld = |(name, uses): &(&String, &Uses)| {
+        let withheld = |(name, uses): &(&String, &RoleUses)| {
             uses.owns + uses.defaults > 0 && !self.facts.may_give_to(name) && !name.starts_with("pg_")
         };
-        let withheld: BTreeMap<&String, &Uses> = needed.iter().filter(withheld).collect();
+        let withheld: BTreeMap<&String, &RoleUses> = needed.iter().filter(withheld).collect();
         let Some((first, _)) = withheld.first_key_value() else { return Ok(()) };
         let me = identifier(&self.facts.me);
         let all = reported(&withheld.keys().map(|name| identifier(name)).collect::<Vec<_>>());
@@ -139,7 +136,7 @@ impl Fit<'_> {
     }
 
     /// Says which roles are missing, and what can be done about it.
-    pub(super) fn missing(&self, missing: &BTreeMap<&String, Uses>) -> Error {
+    pub(super) fn missing(&self, missing: &BTreeMap<&String, RoleUses>) -> Error {
         let mut solutions = Vec::new();
         if self.fitting.roles == Roles::Check {
             solutions.push("--roles restore makes them as they were on the source".to_owned());
@@ -148,7 +145,7 @@ impl Fit<'_> {
         if let Some(name) = missing.keys().next() {
             solutions.push(format!("--map-role {name}=NEW puts another in the place of one"));
         }
-        let any = |count: fn(&Uses) -> usize| missing.values().any(|uses| count(uses) > 0);
+        let any = |count: fn(&RoleUses) -> usize| missing.values().any(|uses| count(uses) > 0);
         let (owners, grants) = (any(|uses| uses.owns), any(|uses| uses.granted + uses.defaults));
         // Nothing leaves out a policy for a role.
         if !any(|uses| uses.named) {
@@ -164,7 +161,7 @@ impl Fit<'_> {
     }
 
     /// Says to whom a database that will be made belongs: to whom it did, where that is possible.
-    pub(super) async fn give_database(&self, front: &Front, target: &mut Target) -> Result<()> {
+    pub(super) async fn give_database(&self, front: &Preamble, target: &mut Target) -> Result<()> {
         let owner = match &self.fitting.owner {
             Some(owner) => owner.clone(),
             None if self.fitting.options.no_owner => return Ok(()),
@@ -183,7 +180,7 @@ impl Fit<'_> {
 }
 
 /// A role and what it is needed for: `"app" (owns 3 objects, in 1 policy)`.
-fn with_uses(name: &str, uses: Uses) -> String {
+fn with_uses(name: &str, uses: RoleUses) -> String {
     let parts = [
         ("owns", uses.owns, "object", "objects"),
         ("in", uses.granted, "grant", "grants"),

@@ -7,93 +7,95 @@
 use std::collections::{HashMap, HashSet};
 
 use super::pattern::Pattern;
-use super::toc::{Toc, TocEntry};
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::name::TableName;
+use crate::archive::format::toc::Toc;
 use crate::error::{Error, Result};
+use crate::sql::EntryKind;
 
-/// Those of which a pattern may speak.
-const RELATIONS: [&[u8]; 5] = [b"TABLE", b"VIEW", b"MATERIALIZED VIEW", b"FOREIGN TABLE", SEQUENCE];
-const SEQUENCE: &[u8] = b"SEQUENCE";
-const ROWS: &[u8] = b"TABLE DATA";
+/// The kinds whose names a pattern may match.
+const RELATIONS: [EntryKind; 5] = [
+    EntryKind::Table,
+    EntryKind::View,
+    EntryKind::MaterializedView,
+    EntryKind::ForeignTable,
+    EntryKind::Sequence,
+];
 
 /// Kinds of entries that belong to what they depend on.
-const PARTS: [&[u8]; 18] = [
-    ROWS,
-    SEQUENCE,
-    b"SEQUENCE OWNED BY",
-    b"SEQUENCE SET",
-    b"DEFAULT",
-    b"CONSTRAINT",
-    b"CHECK CONSTRAINT",
-    FOREIGN_KEY,
-    b"INDEX",
-    b"INDEX ATTACH",
-    ATTACH,
-    b"TRIGGER",
-    b"RULE",
-    b"POLICY",
-    b"ROW SECURITY",
-    b"STATISTICS",
-    b"STATISTICS DATA",
-    REFRESH,
+const PARTS: [EntryKind; 18] = [
+    EntryKind::TableData,
+    EntryKind::Sequence,
+    EntryKind::SequenceOwnedBy,
+    EntryKind::SequenceSet,
+    EntryKind::Default,
+    EntryKind::Constraint,
+    EntryKind::CheckConstraint,
+    EntryKind::ForeignKey,
+    EntryKind::Index,
+    EntryKind::IndexAttach,
+    EntryKind::TableAttach,
+    EntryKind::Trigger,
+    EntryKind::Rule,
+    EntryKind::Policy,
+    EntryKind::RowSecurity,
+    EntryKind::Statistics,
+    EntryKind::StatisticsData,
+    EntryKind::MaterializedViewData,
 ];
-const FOREIGN_KEY: &[u8] = b"FK CONSTRAINT";
-const ATTACH: &[u8] = b"TABLE ATTACH";
-const REFRESH: &[u8] = b"MATERIALIZED VIEW DATA";
-
-/// Kinds of entries that say something about any other.
-const REMARKS: [&[u8]; 3] = [b"ACL", b"COMMENT", b"SECURITY LABEL"];
 
 /// What was chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// The dump ids of the entries to keep.
     pub entries: HashSet<i32>,
-    /// Tables and views without which a chosen one cannot be made, by name: they come empty.
+    /// Tables and views that a chosen one needs, by name: they come empty.
     pub only_defined: Vec<String>,
     /// What is left out of chosen tables and why, a phrase each.
     pub left_out: Vec<String>,
 }
 
 impl Toc {
-    /// Chooses the tables, views, sequences and foreign tables that any of the patterns fits, and the
+    /// Chooses the tables, views, sequences and foreign tables that any of the patterns matches, and the
     /// partitions of those.
     ///
     /// # Errors
-    /// `Kind::NotFound` where a pattern fits nothing; it names what comes near.
+    /// `Kind::NotFound` if a pattern matches nothing; it gives similar names.
     pub fn select(&self, patterns: &[Pattern]) -> Result<Selection> {
         let mut choice = Choice::of(self);
         for pattern in patterns {
-            let fits = |entry: &&TocEntry| {
+            let matching = |entry: &&TocEntry| {
                 let (_, schema, name) = entry.identity();
-                choice.is_relation(entry) && pattern.fits(schema, name)
+                choice.is_relation(entry) && pattern.matches(schema, name)
             };
-            let fitting: Vec<i32> = self.entries().iter().filter(fits).map(TocEntry::dump_id).collect();
-            if fitting.is_empty() {
-                return Err(self.nothing_fits(pattern));
+            let matched: Vec<i32> = self.entries().iter().filter(matching).map(TocEntry::dump_id).collect();
+            if matched.is_empty() {
+                return Err(self.nothing_matches(pattern));
             }
-            choice.chosen.extend(fitting);
+            choice.chosen.extend(matched);
         }
         choice.add_partitions();
         choice.keep_all();
         Ok(choice.done())
     }
 
-    fn nothing_fits(&self, pattern: &Pattern) -> Error {
+    fn nothing_matches(&self, pattern: &Pattern) -> Error {
         let (schema, name) = pattern.nearly();
         let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase();
-        let relations = self.entries().iter().filter(|entry| RELATIONS.contains(&kind(entry)));
+        let relations = self.entries().iter().filter(|entry| RELATIONS.contains(&entry.kind()));
         let mut near: Vec<(f64, String)> = relations
             .filter_map(|entry| {
                 let (_, its_schema, its_name) = entry.identity();
                 let likeness = strsim::jaro_winkler(&name, &lower(its_name));
                 let schema = schema.as_ref().map(|schema| strsim::jaro_winkler(schema, &lower(its_schema)));
-                (likeness > 0.8).then(|| (likeness + schema.unwrap_or_default(), quoted(entry)))
+                let pattern = TableName { schema: its_schema, name: its_name }.pattern();
+                (likeness > 0.8).then(|| (likeness + schema.unwrap_or_default(), pattern))
             })
             .collect();
         near.sort_by(|(one, name), (other, another)| other.total_cmp(one).then_with(|| name.cmp(another)));
         near.dedup_by(|(_, one), (_, other)| one == other);
         let names: Vec<String> = near.into_iter().take(3).map(|(_, name)| name).collect();
-        let error = Error::not_found(format!("no table, view or sequence of the backup fits {pattern}"));
+        let error = Error::not_found(format!("no table, view or sequence of the backup matches {pattern}"));
         if names.is_empty() {
             error.hint("`pgstow show … --tables` lists every table with rows")
         } else {
@@ -106,14 +108,13 @@ impl Toc {
 struct Choice<'t> {
     toc: &'t Toc,
     by_id: HashMap<i32, &'t TocEntry>,
-    /// Entries that belong to others so closely that these are nothing without them: the rules that
-    /// make a view of what begins as an empty shell.
+    /// Entries that others cannot be without: the rules that make a view of what begins as an empty shell.
     made_by: HashMap<i32, i32>,
-    /// Tables that the dump does not define, since an extension does.
+    /// Rows of tables that the dump does not define, since an extension does.
     of_extensions: HashSet<i32>,
     chosen: HashSet<i32>,
     kept: HashSet<i32>,
-    /// Those of the kept whose parts come too.
+    /// Those of the kept whose parts are kept too.
     whole: HashSet<i32>,
 }
 
@@ -121,8 +122,9 @@ impl<'t> Choice<'t> {
     fn of(toc: &'t Toc) -> Self {
         let by_id: HashMap<i32, &TocEntry> =
             toc.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
-        let of = |wanted: &'static [u8]| toc.entries().iter().filter(move |entry| kind(entry) == wanted);
-        let shells = of(b"RULE").filter(|rule| rule.tag().is_some_and(|tag| tag.ends_with(b" _RETURN")));
+        let of = |wanted: EntryKind| toc.entries().iter().filter(move |entry| entry.kind() == wanted);
+        let shells =
+            of(EntryKind::Rule).filter(|rule| rule.tag().is_some_and(|tag| tag.ends_with(b" _RETURN")));
         let made_by = shells
             .filter_map(|rule| {
                 let view =
@@ -131,13 +133,13 @@ impl<'t> Choice<'t> {
             })
             .collect();
         let undefined = |rows: &&TocEntry| !rows.dependencies().any(|id| by_id.contains_key(&id));
-        let of_extensions = of(ROWS).filter(undefined).map(TocEntry::dump_id).collect();
+        let of_extensions = of(EntryKind::TableData).filter(undefined).map(TocEntry::dump_id).collect();
         let (chosen, kept, whole) = (HashSet::new(), HashSet::new(), HashSet::new());
         Self { toc, by_id, made_by, of_extensions, chosen, kept, whole }
     }
 
     fn is_relation(&self, entry: &TocEntry) -> bool {
-        RELATIONS.contains(&kind(entry)) || self.of_extensions.contains(&entry.dump_id())
+        RELATIONS.contains(&entry.kind()) || self.of_extensions.contains(&entry.dump_id())
     }
 
     /// Partitions hold the rows of the table they are parts of.
@@ -149,7 +151,7 @@ impl<'t> Choice<'t> {
                 if !ids.iter().any(|id| self.chosen.contains(id)) {
                     continue;
                 }
-                if kind(entry) == ATTACH {
+                if entry.kind() == EntryKind::TableAttach {
                     let (_, schema, name) = entry.identity();
                     let is_partition = |id: &&i32| {
                         self.by_id.get(id).is_some_and(|table| {
@@ -158,7 +160,7 @@ impl<'t> Choice<'t> {
                         })
                     };
                     self.chosen.extend(ids.iter().find(is_partition).copied());
-                } else if kind(entry) == b"TABLE" && attaches_itself(entry) {
+                } else if entry.kind() == EntryKind::Table && attaches_itself(entry) {
                     self.chosen.insert(entry.dump_id());
                 }
             }
@@ -170,11 +172,11 @@ impl<'t> Choice<'t> {
 
     fn keep_all(&mut self) {
         // What every archive has: settings of the session that restores, and the database itself.
-        let always =
-            self.toc.entries().iter().filter(|entry| entry.is_setting() || kind(entry) == b"DATABASE");
+        let always = |kind: EntryKind| kind.is_setting() || kind == EntryKind::Database;
+        let always = self.toc.entries().iter().filter(|entry| always(entry.kind()));
         self.kept.extend(always.map(TocEntry::dump_id));
-        // Which extension fills a table that the dump does not define, nobody says.
-        let extensions = self.toc.entries().iter().filter(|entry| kind(entry) == b"EXTENSION");
+        // The dump does not say which extension defines a table that the dump itself does not.
+        let extensions = self.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
         let extensions: Vec<i32> = extensions.map(TocEntry::dump_id).collect();
         if self.chosen.iter().any(|id| self.of_extensions.contains(id)) {
             extensions.into_iter().for_each(|id| self.keep(id));
@@ -201,7 +203,7 @@ impl<'t> Choice<'t> {
     fn keep(&mut self, id: i32) {
         for id in self.made_of(id, |_| true) {
             let entry = self.by_id.get(&id);
-            if self.chosen.contains(&id) || entry.is_some_and(|entry| kind(entry) == SEQUENCE) {
+            if self.chosen.contains(&id) || entry.is_some_and(|entry| entry.kind() == EntryKind::Sequence) {
                 self.whole.insert(id);
             }
             self.kept.insert(id);
@@ -222,15 +224,15 @@ impl<'t> Choice<'t> {
         found
     }
 
-    /// Whether it is a part of something that comes whole, or a remark on something that comes.
+    /// Whether it is a part of something that is kept whole, or a remark on something that is kept.
     fn belongs(&self, entry: &TocEntry) -> bool {
-        if REMARKS.contains(&kind(entry)) {
+        if entry.kind().is_remark() {
             return entry.dependencies().any(|id| self.kept.contains(&id)) || self.is_about_a_schema(entry);
         }
-        PARTS.contains(&kind(entry)) && entry.dependencies().any(|id| self.whole.contains(&id))
+        PARTS.contains(&entry.kind()) && entry.dependencies().any(|id| self.whole.contains(&id))
     }
 
-    /// Whether it is a remark on a schema that every database has, and that the dump therefore lacks.
+    /// Whether it is a remark on a schema that every database has, and that is therefore not in the dump.
     fn is_about_a_schema(&self, remark: &TocEntry) -> bool {
         let schema = remark.tag().and_then(|tag| tag.strip_prefix(b"SCHEMA "));
         schema.is_some_and(|schema| {
@@ -240,16 +242,16 @@ impl<'t> Choice<'t> {
         })
     }
 
-    /// The tables and views that an entry needs and that do not come, or not with their rows.
+    /// The tables and views that an entry needs and that are not kept, or not with their rows.
     fn missing(&self, entry: &TocEntry) -> Vec<&'t TocEntry> {
         let chosen = |id: i32| self.chosen.contains(&id);
-        let needed: Vec<i32> = match kind(entry) {
-            // Rows have to be there.
-            FOREIGN_KEY => entry.dependencies().filter(|id| !chosen(*id)).collect(),
-            REFRESH => {
+        let needed: Vec<i32> = match entry.kind() {
+            // Their rows are needed too.
+            EntryKind::ForeignKey => entry.dependencies().filter(|id| !chosen(*id)).collect(),
+            EntryKind::MaterializedViewData => {
                 let all = self.made_of(entry.dump_id(), |_| true).into_iter();
                 all.filter(|id| {
-                    !chosen(*id) && self.by_id.get(id).is_some_and(|entry| kind(entry) != b"VIEW")
+                    !chosen(*id) && self.by_id.get(id).is_some_and(|entry| entry.kind() != EntryKind::View)
                 })
                 .collect()
             }
@@ -259,7 +261,7 @@ impl<'t> Choice<'t> {
             }
         };
         let needed = needed.into_iter().filter_map(|id| self.by_id.get(&id).copied());
-        needed.filter(|entry| self.is_relation(entry) && kind(entry) != SEQUENCE).collect()
+        needed.filter(|entry| self.is_relation(entry) && entry.kind() != EntryKind::Sequence).collect()
     }
 
     fn done(self) -> Selection {
@@ -269,11 +271,11 @@ impl<'t> Choice<'t> {
             self.kept.contains(&id)
                 && !self.chosen.contains(&id)
                 && self.is_relation(entry)
-                && kind(entry) != SEQUENCE
+                && entry.kind() != EntryKind::Sequence
         };
         let only_defined = entries().filter(empty).map(TocEntry::label).collect();
         let left_out = entries()
-            .filter(|entry| PARTS.contains(&kind(entry)) && !self.kept.contains(&entry.dump_id()))
+            .filter(|entry| PARTS.contains(&entry.kind()) && !self.kept.contains(&entry.dump_id()))
             .filter(|entry| {
                 let mut of = entry.dependencies().filter(|id| self.chosen.contains(id));
                 of.any(|id| self.by_id.get(&id).is_some_and(|whole| is_part_of(entry, whole)))
@@ -282,16 +284,12 @@ impl<'t> Choice<'t> {
                 let mut missing: Vec<String> = self.missing(entry).into_iter().map(TocEntry::label).collect();
                 missing.sort();
                 missing.dedup();
-                let what = String::from_utf8_lossy(kind(entry));
+                let what = String::from_utf8_lossy(entry.desc().unwrap_or_default());
                 format!("{what} {} (needs {})", entry.label(), missing.join(", "))
             })
             .collect();
         Selection { entries: self.kept, only_defined, left_out }
     }
-}
-
-fn kind(entry: &TocEntry) -> &[u8] {
-    entry.desc().unwrap_or_default()
 }
 
 /// Whether an entry is named after a table or view: `orders`, or `orders` and its own name.
@@ -301,18 +299,7 @@ fn is_part_of(part: &TocEntry, whole: &TocEntry) -> bool {
         && tag.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(b" "))
 }
 
-/// Up to PostgreSQL 13 the statement that makes a partition also says of what.
+/// Up to PostgreSQL 13 the statement that creates a partition also attaches it.
 fn attaches_itself(table: &TocEntry) -> bool {
     table.defn().is_some_and(|defn| memchr::memmem::find(defn, b"ATTACH PARTITION").is_some())
-}
-
-/// The name of a table as one would have to type it in a pattern.
-fn quoted(entry: &TocEntry) -> String {
-    let (_, schema, name) = entry.identity();
-    let word = |bytes: &[u8]| {
-        let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_' || *b >= 0x80;
-        let text = String::from_utf8_lossy(bytes);
-        if bytes.iter().all(plain) { text.into_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
-    };
-    if schema.is_empty() { word(name) } else { format!("{}.{}", word(schema), word(name)) }
 }

@@ -1,4 +1,4 @@
-//! The table of contents: every object of the dump, and which of them have data to come.
+//! An entry of the table of contents: one object of the dump, or its data.
 //!
 //! An entry keeps the very bytes it was read from and looks into them when asked, so nothing is
 //! stored twice and the table can be written again unchanged. Names and statements are bytes in the
@@ -7,12 +7,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::damage::Damage;
-use super::header::Version;
-use super::item::{self, INT, Item, Shape, leading_int, leading_text};
-use super::part::int;
+use super::fields::{self, Fields, Layout, leading_int, leading_text};
+use super::name::{TableName, printable};
+use super::version::Version;
+use crate::sql::EntryKind;
 
 /// When an entry is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,7 +40,7 @@ pub enum Offset {
 
 /// The fields of an entry, in their order.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Field {
+pub enum Field {
     DumpId,
     HadDumper,
     TableOid,
@@ -65,24 +65,24 @@ const FIELDS: usize = Field::Offset as usize + 1;
 
 /// The layout of an entry. A field this version does not have stays in it with no bytes, so that a
 /// field's number is the same in every version.
-pub(super) fn layout(version: Version) -> Vec<Shape> {
-    let since = |first: Version, shape| if version >= first { shape } else { Shape::Bytes(0) };
-    let mut shapes = vec![Shape::Text; FIELDS];
+pub fn layout(version: Version) -> Vec<Layout> {
+    let since = |first: Version, layout| if version >= first { layout } else { Layout::Bytes(0) };
+    let mut entry = vec![Layout::Text; FIELDS];
     let special = [
-        (Field::DumpId, Shape::Int),
-        (Field::HadDumper, Shape::Int),
-        (Field::Section, Shape::Int),
-        (Field::TableAm, since(Version::TABLE_AM, Shape::Text)),
-        (Field::RelKind, since(Version::REL_KIND, Shape::Int)),
-        (Field::Dependencies, Shape::Texts),
-        (Field::Offset, Shape::Offset),
+        (Field::DumpId, Layout::Int),
+        (Field::HadDumper, Layout::Int),
+        (Field::Section, Layout::Int),
+        (Field::TableAm, since(Version::TABLE_AM, Layout::Text)),
+        (Field::RelKind, since(Version::REL_KIND, Layout::Int)),
+        (Field::Dependencies, Layout::Texts),
+        (Field::Offset, Layout::Offset),
     ];
-    for (field, shape) in special {
-        if let Some(place) = shapes.get_mut(field as usize) {
-            *place = shape;
+    for (field, layout) in special {
+        if let Some(place) = entry.get_mut(field as usize) {
+            *place = layout;
         }
     }
-    shapes
+    entry
 }
 
 /// One object of the dump.
@@ -92,6 +92,7 @@ pub struct TocEntry {
     raw: Box<[u8]>,
     ends: [u32; FIELDS],
     dump_id: i32,
+    kind: EntryKind,
     had_dumper: bool,
     section: Section,
     offset: Offset,
@@ -112,7 +113,7 @@ macro_rules! texts {
 texts! {
     /// The object's name, or what stands for it: `orders`, `orders id_seq`, an oid.
     tag => Tag,
-    /// The kind of object: `TABLE DATA`, `INDEX`, `BLOBS`.
+    /// The name of its kind: `TABLE DATA`, `INDEX`, `BLOBS`.
     desc => Desc,
     /// The schema it is in.
     namespace => Namespace,
@@ -122,7 +123,7 @@ texts! {
     defn => Defn,
     /// The statement that removes it.
     drop_statement => Drop,
-    /// The `COPY … FROM stdin` that reads its data; absent where the data are INSERT statements.
+    /// The `COPY … FROM stdin` that reads its data; absent if the data are INSERT statements.
     copy_statement => Copy,
     /// The oid of the catalogue that describes the object, in decimal.
     table_oid => TableOid,
@@ -137,11 +138,11 @@ texts! {
 }
 
 impl TocEntry {
-    pub(super) fn new(item: &Item) -> Result<Self, Damage> {
-        let malformed = |what| Damage::Malformed { at: item.start(), what };
-        let number = |field: Field| leading_int(item.field(field as usize));
-        let (Ok(ends), Some(dump_id)) = (item.ends().try_into(), number(Field::DumpId)) else {
-            return Err(malformed("the id of an entry cannot be read"));
+    pub(in crate::archive) fn new(fields: &Fields) -> Result<Self, Damage> {
+        let malformed = |what| Damage::Malformed { at: fields.start(), what };
+        let number = |field: Field| leading_int(fields.field(field as usize));
+        let (Ok(ends), Some(dump_id)) = (fields.ends().try_into(), number(Field::DumpId)) else {
+            return Err(malformed("the id of an entry is invalid"));
         };
         let had_dumper = match number(Field::HadDumper) {
             Some(flag @ (0 | 1)) => flag == 1,
@@ -154,19 +155,43 @@ impl TocEntry {
             Some(4) => Section::PostData,
             _ => return Err(malformed("an entry is in an unknown section")),
         };
-        let offset = match item.field(Field::Offset as usize).split_first_chunk() {
+        let offset = match fields.field(Field::Offset as usize).split_first_chunk() {
             Some(([1], _)) => Offset::NotSet,
             Some(([2], at)) => Offset::At(at.first_chunk().copied().map_or(0, u64::from_le_bytes)),
             Some(([3], _)) => Offset::NoData,
             _ => return Err(malformed("an entry has an unknown kind of data offset")),
         };
-        let raw = Box::from(item.held());
-        Ok(Self { start: item.start(), raw, ends, dump_id, had_dumper, section, offset })
+        let kind = EntryKind::named(&lossy(leading_text(&mut fields.field(Field::Desc as usize)).flatten()));
+        let (start, raw) = (fields.start(), Box::from(fields.held()));
+        Ok(Self { start, raw, ends, dump_id, kind, had_dumper, section, offset })
     }
 
     /// The entry's number; blocks, dependencies and lists of `pg_restore` refer to it.
     pub fn dump_id(&self) -> i32 {
         self.dump_id
+    }
+
+    /// What it is about.
+    pub fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
+    /// Its kind's name, its schema and its own name; empty texts stand for absent ones.
+    pub fn identity(&self) -> (&[u8], &[u8], &[u8]) {
+        let [desc, namespace, tag] =
+            [self.desc(), self.namespace(), self.tag()].map(Option::unwrap_or_default);
+        (desc, namespace, tag)
+    }
+
+    /// Whether it is about the database itself.
+    pub fn is_of_database(&self) -> bool {
+        self.kind.is_of_database(self.tag().unwrap_or_default())
+    }
+
+    /// Whether it comes after the grants: what may need them, and what would fire while they are made.
+    pub fn is_last(&self) -> bool {
+        matches!(self.kind, EntryKind::MaterializedViewData | EntryKind::EventTrigger)
+            || self.tag().is_some_and(|tag| tag.starts_with(b"EVENT TRIGGER "))
     }
 
     /// Whether `pg_dump` had data to write for it.
@@ -191,7 +216,7 @@ impl TocEntry {
 
     /// Whether its data are rows in COPY's text format.
     pub fn is_copy(&self) -> bool {
-        self.desc() == Some(b"TABLE DATA") && self.copy_statement().is_some_and(|copy| !copy.is_empty())
+        self.kind == EntryKind::TableData && self.copy_statement().is_some_and(|copy| !copy.is_empty())
     }
 
     /// The relation's kind as in `pg_class` (`r`, `p`, `v`, `m`), since version 1.16.
@@ -217,64 +242,38 @@ impl TocEntry {
         self.start..self.start + self.raw.len() as u64
     }
 
-    /// The same, but it belongs to this role.
-    #[must_use]
-    pub fn with_owner(&self, owner: &[u8]) -> Self {
-        self.with(Field::Owner, owner)
-    }
-
-    /// The same, but this statement makes it.
-    #[must_use]
-    pub fn with_defn(&self, statement: &[u8]) -> Self {
-        self.with(Field::Defn, statement)
-    }
-
-    /// The same, but in the tablespace that is usual there.
-    #[must_use]
-    pub fn without_tablespace(&self) -> Self {
-        self.with(Field::Tablespace, b"")
-    }
-
-    /// The same with another text. It keeps its place in the archive it came from, not its length.
-    pub(super) fn with(&self, field: Field, text: &[u8]) -> Self {
+    /// The same with other bytes for this field. It keeps its place in the archive it came from, not its length.
+    pub(in crate::archive) fn with_field(&self, field: Field, bytes: &[u8]) -> Self {
         let old = self.field(field).len();
         let end = self.ends.get(field as usize).copied().unwrap_or_default() as usize;
-        let (Ok(length), Some(before), Some(after)) =
-            (i32::try_from(text.len()), self.raw.get(..end - old), self.raw.get(end..))
-        else {
+        let (Some(before), Some(after)) = (self.raw.get(..end - old), self.raw.get(end..)) else {
             return self.clone();
         };
-        let raw: Box<[u8]> = [before, &int(length), text, after].concat().into();
-        let mut new = Self { raw, ..self.clone() };
+        let mut new = Self { raw: [before, bytes, after].concat().into(), ..self.clone() };
         for later in new.ends.iter_mut().skip(field as usize) {
-            let end = *later as usize - old + INT + text.len();
-            // Cannot be cut: a statement grows by a few names at most.
-            *later = u32::try_from(end).unwrap_or(u32::MAX);
+            // Fits: an entry is far smaller than what 32 bits can count, and a field grows by a few names at most.
+            *later = u32::try_from(*later as usize - old + bytes.len()).unwrap_or(u32::MAX);
         }
+        new.kind = EntryKind::named(&lossy(new.desc()));
         new
     }
 
-    /// The name people know it by: `public.orders`, or its kind where it has no name of its own.
+    /// The name people know it by: `public.orders`, or its kind's if it has no name of its own.
     ///
     /// It is fit to be printed: what is not UTF-8 is replaced and control characters are escaped.
     pub fn label(&self) -> String {
-        let (desc, tag) = (lossy(self.desc()), lossy(self.tag()));
-        let name = match (&*desc, &*tag, self.namespace()) {
-            ("BLOBS", "" | "BLOBS", _) => Cow::Borrowed("large objects"),
-            ("BLOBS", range, _) => Cow::Owned(format!("large objects {range}")),
-            (_, "", _) => desc,
-            (_, _, None | Some(b"")) => tag,
-            (_, tag, namespace) => Cow::Owned(format!("{}.{tag}", lossy(namespace))),
+        let (_, schema, name) = self.identity();
+        let label = match (self.kind, name) {
+            (EntryKind::Blobs, b"" | b"BLOBS") => "large objects".to_owned(),
+            (EntryKind::Blobs, range) => printable(&format!("large objects {}", lossy(Some(range)))),
+            (_, b"") => printable(&lossy(self.desc())),
+            _ => TableName { schema, name }.label(),
         };
-        let mut label = String::with_capacity(name.len());
-        for c in name.chars() {
-            if c.is_control() { label.extend(c.escape_default()) } else { label.push(c) }
-        }
         if label.is_empty() { format!("entry {}", self.dump_id) } else { label }
     }
 
     fn field(&self, field: Field) -> &[u8] {
-        item::field(&self.raw, &self.ends, field as usize)
+        fields::field(&self.raw, &self.ends, field as usize)
     }
 
     fn text(&self, field: Field) -> Option<&[u8]> {
@@ -289,31 +288,5 @@ fn lossy(text: Option<&[u8]>) -> Cow<'_, str> {
 impl fmt::Debug for TocEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {} {}", self.dump_id, lossy(self.desc()), self.label())
-    }
-}
-
-/// The table of contents, in the archive's own order: the order in which data come.
-///
-/// Clones share the entries.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Toc {
-    pub(super) count: [u8; INT],
-    pub(super) entries: Arc<Vec<TocEntry>>,
-}
-
-impl Toc {
-    /// Every entry.
-    pub fn entries(&self) -> &[TocEntry] {
-        &self.entries
-    }
-
-    /// The entries a block of data must come for.
-    pub fn with_data(&self) -> impl Iterator<Item = &TocEntry> {
-        self.entries.iter().filter(|entry| entry.has_data())
-    }
-
-    /// The bytes it was read from: the number of entries, then the entries.
-    pub fn raw(&self) -> impl Iterator<Item = &[u8]> {
-        std::iter::once(self.count.as_slice()).chain(self.entries.iter().map(TocEntry::raw))
     }
 }

@@ -3,37 +3,10 @@
 use std::fmt;
 
 use super::damage::Damage;
-use super::item::{Item, Shape, leading_int, leading_text};
+use super::fields::{Fields, Layout, leading_int, leading_text};
+use super::version::Version;
 
 const MAGIC: &[u8] = b"PGDMP";
-
-/// The version of the archive format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version {
-    /// Major version; 1 for every archive there is.
-    pub major: u8,
-    /// Minor version: 12 (PostgreSQL 9.0) to 16 (17 and later).
-    pub minor: u8,
-}
-
-impl Version {
-    /// The oldest version the reader understands: PostgreSQL 9.0 to 10.2.
-    pub const OLDEST: Version = Version { major: 1, minor: 12 };
-    /// The newest version the reader understands: PostgreSQL 17 and 18.
-    pub const NEWEST: Version = Version { major: 1, minor: 16 };
-    /// The table of contents names table access methods.
-    pub(super) const TABLE_AM: Version = Version { major: 1, minor: 14 };
-    /// The header names the compression in one byte; before, it gave zlib's level.
-    const COMPRESSION_BYTE: Version = Version { major: 1, minor: 15 };
-    /// The table of contents names relation kinds.
-    pub(super) const REL_KIND: Version = Version { major: 1, minor: 16 };
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
 
 /// How the data inside the archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,7 +54,7 @@ pub struct Header {
     pub compression: Compression,
     /// When the dump began; not checked to be a time that exists.
     pub made: LocalTime,
-    /// Name of the database, in the dump's encoding; empty where the archive has none.
+    /// Name of the database, in the dump's encoding; empty if the archive has none.
     pub dbname: Vec<u8>,
     /// Version of the server, as it names itself: `17.9`, `15.20 (Debian 15.20-1)`.
     pub server_version: String,
@@ -95,25 +68,20 @@ impl Header {
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
-
-    /// The database's name, with replacement characters where it is not UTF-8.
-    pub fn dbname_lossy(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.dbname)
-    }
 }
 
-/// The part of the header that has the same layout in every version: magic, version, sizes, format.
-pub(super) fn prologue() -> Item {
-    Item::new(0, vec![Shape::Bytes(11)])
+/// The beginning of the header, laid out alike in every version: magic, version, sizes, format.
+pub fn prologue() -> Fields {
+    Fields::new(0, vec![Layout::Bytes(11)])
 }
 
-/// Whether these first bytes can still become an archive.
-pub(super) fn plausible(held: &[u8]) -> bool {
+/// Whether these first bytes may be those of an archive.
+pub fn plausible(held: &[u8]) -> bool {
     held.iter().zip(MAGIC).all(|(byte, magic)| byte == magic)
 }
 
 /// Reads the prologue's version and refuses what the reader does not understand.
-pub(super) fn version(prologue: &Item) -> Result<Version, Damage> {
+pub fn version(prologue: &Fields) -> Result<Version, Damage> {
     let [_, _, _, _, _, major, minor, _revision, int_size, offset_size, format] = *prologue.held() else {
         return Err(Damage::NotAnArchive);
     };
@@ -125,36 +93,36 @@ pub(super) fn version(prologue: &Item) -> Result<Version, Damage> {
         return Err(Damage::TooOld(version));
     }
     if (int_size, offset_size) != (4, 8) {
-        return Err(Damage::Malformed { at: 8, what: "integers or offsets have an unusual size" });
+        return Err(Damage::Malformed { at: 8, what: "unsupported size of integers or offsets" });
     }
     match format {
         1 => Ok(version),
         3 => Err(Damage::OtherFormat("tar")),
         5 => Err(Damage::OtherFormat("directory")),
-        _ => Err(Damage::Malformed { at: 10, what: "the format is unknown" }),
+        _ => Err(Damage::Malformed { at: 10, what: "unknown format" }),
     }
 }
 
-/// The rest of the header, behind the prologue: compression, time, names.
-pub(super) fn rest(version: Version, start: u64) -> Item {
-    let compression = if version >= Version::COMPRESSION_BYTE { Shape::Bytes(1) } else { Shape::Int };
-    let mut shapes = vec![compression];
-    shapes.extend([Shape::Int; 7]);
-    shapes.extend([Shape::Text; 3]);
-    Item::new(start, shapes)
+/// The rest of the header, after the prologue: compression, time, names.
+pub fn rest(version: Version, start: u64) -> Fields {
+    let compression = if version >= Version::COMPRESSION_BYTE { Layout::Bytes(1) } else { Layout::Int };
+    let mut layout = vec![compression];
+    layout.extend([Layout::Int; 7]);
+    layout.extend([Layout::Text; 3]);
+    Fields::new(start, layout)
 }
 
-/// Makes the header of its two complete parts.
-pub(super) fn header(version: Version, prologue: &[u8], rest: &Item) -> Result<Header, Damage> {
+/// Makes the header from its two complete parts.
+pub fn header(version: Version, prologue: &[u8], rest: &Fields) -> Result<Header, Damage> {
     let number = |field| leading_int(rest.field(field));
-    let time = |field| number(field).ok_or_else(|| rest.malformed("the time of the dump cannot be read"));
+    let time = |field| number(field).ok_or_else(|| rest.malformed("the time of the dump is invalid"));
     let text = |field| leading_text(&mut rest.field(field)).flatten().unwrap_or_default();
     let compression = match (rest.field(0), number(0)) {
         ([0], _) | (_, Some(0)) => Compression::None,
         ([1], _) | (_, Some(-1 | 1..=9)) => Compression::Gzip,
         ([2], _) => Compression::Lz4,
         ([3], _) => Compression::Zstd,
-        _ => return Err(Damage::Malformed { at: rest.start(), what: "the compression is unknown" }),
+        _ => return Err(Damage::Malformed { at: rest.start(), what: "unknown compression" }),
     };
     let made = LocalTime {
         second: time(1)?,

@@ -1,11 +1,16 @@
 //! The reader itself: fed with pieces of an archive, it tells what passes and whether it was whole.
 
-use super::blocks::{Block, Blocks, Depth};
-use super::damage::Damage;
+use super::blocks::Blocks;
 use super::digests::Digests;
-use super::header::Header;
-use super::preamble::Preamble;
-use super::toc::{Toc, TocEntry};
+use super::preamble::PreambleReader;
+use super::tally::{Block, Depth};
+use crate::archive::format::damage::Damage;
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::header::Header;
+use crate::archive::format::preamble::Preamble;
+use crate::archive::format::toc::Toc;
+use crate::error::{Error, Result as CrateResult};
+use crate::sql::EntryKind;
 
 /// Reads an archive from its passing bytes.
 ///
@@ -14,10 +19,10 @@ use super::toc::{Toc, TocEntry};
 #[derive(Debug)]
 pub struct Reader {
     depth: Depth,
-    preamble: Preamble,
+    preamble: PreambleReader,
     /// From the end of the table of contents on.
     blocks: Option<Blocks>,
-    /// The first damage; nothing is read behind it.
+    /// The first damage; nothing is read after it.
     damage: Option<Damage>,
 }
 
@@ -35,13 +40,32 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// The bytes before the first block, as they were: header and table of contents.
+    /// Header and table of contents.
+    pub fn preamble(&self) -> Preamble {
+        Preamble { header: self.header.clone(), toc: self.toc.clone() }
+    }
+
+    /// How many tables it defines, partitions and partitioned tables included.
+    pub fn tables(&self) -> usize {
+        self.toc.tables()
+    }
+
+    /// How many rows its data has; `None` if those of some table cannot be counted.
+    pub fn rows(&self) -> Option<u64> {
+        let data = self.toc.with_data().zip(&self.blocks);
+        data.filter(|(entry, _)| entry.kind() == EntryKind::TableData).map(|(_, block)| block.rows).sum()
+    }
+}
+
+impl Preamble {
+    /// Reads the bytes before an archive's first block.
     ///
-    /// Their size grows with the number of objects in the database, to at most 1 GiB.
-    pub fn preamble(&self) -> Vec<u8> {
-        let mut bytes = self.header.raw().to_vec();
-        self.toc.raw().for_each(|piece| bytes.extend_from_slice(piece));
-        bytes
+    /// # Errors
+    /// `Kind::Verify` if they are damaged, or end too early.
+    pub fn read(bytes: &[u8]) -> CrateResult<Self> {
+        let mut reader = Reader::new();
+        reader.feed(bytes)?;
+        reader.preamble().ok_or_else(|| Error::verify("the table of contents is cut off"))
     }
 }
 
@@ -54,7 +78,7 @@ impl Default for Reader {
 impl Reader {
     /// A reader at the beginning of an archive.
     pub fn new() -> Self {
-        Self { depth: Depth::Counts, preamble: Preamble::new(), blocks: None, damage: None }
+        Self { depth: Depth::Counts, preamble: PreambleReader::new(), blocks: None, damage: None }
     }
 
     /// A reader that also takes a SHA-256 of each block's data, at the price of that computation.
@@ -62,7 +86,7 @@ impl Reader {
         Self::looking(Depth::Blocks)
     }
 
-    /// A reader that looks so closely.
+    /// A reader that looks this closely at the data.
     pub fn looking(depth: Depth) -> Self {
         Self { depth, ..Self::new() }
     }
@@ -103,7 +127,7 @@ impl Reader {
         }
     }
 
-    /// Ends the reading where the stream ended.
+    /// Ends the reading at the end of the stream.
     ///
     /// # Errors
     /// The archive is not whole: it ended too early, or was damaged before.
@@ -112,7 +136,7 @@ impl Reader {
             return Err(damage);
         }
         let length = self.position();
-        let (header, toc) = self.preamble.finish()?;
+        let Preamble { header, toc } = self.preamble.finish()?;
         let blocks = match self.blocks {
             Some(blocks) => blocks.finish(&toc)?,
             None => Vec::new(),
@@ -128,6 +152,11 @@ impl Reader {
     /// The table of contents, once it has passed.
     pub fn toc(&self) -> Option<&Toc> {
         self.preamble.toc()
+    }
+
+    /// Header and table of contents, once they have passed.
+    pub fn preamble(&self) -> Option<Preamble> {
+        Some(Preamble { header: self.header()?.clone(), toc: self.toc()?.clone() })
     }
 
     /// The entry whose data passes.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::header::Version;
+use super::version::Version;
 use crate::error::Error;
 
 /// Why a stream is not a whole archive.
@@ -20,35 +20,33 @@ pub enum Damage {
     Malformed {
         /// Where, in bytes from the archive's beginning.
         at: u64,
-        /// What was met there.
+        /// What was found there.
         what: &'static str,
     },
-    /// Something grew past the reader's limit.
+    /// The table of contents is larger than the reader's limit.
     TooLarge {
         /// Where, in bytes from the archive's beginning.
         at: u64,
-        /// What is too large.
-        what: &'static str,
         /// The limit, in bytes.
         limit: u64,
     },
-    /// Another block than the one whose turn it is.
+    /// The data of another entry than expected.
     WrongBlock {
         /// Where, in bytes from the archive's beginning.
         at: u64,
-        /// Whose data should come, as [`super::TocEntry::label`] names it.
+        /// Whose data was expected, as [`TocEntry::label`](super::entry::TocEntry::label) names it.
         due: String,
-        /// The dump id that came instead.
+        /// The dump id that was found.
         dump_id: i32,
     },
     /// A block of COPY data without the line that ends it.
     NoCopyEnd(String),
-    /// A block that gzip compressed, and that cannot be decompressed.
+    /// The gzip-compressed data of this entry cannot be decompressed.
     NotInflated(String),
     /// The stream ended in the middle of something.
-    Truncated(Place),
-    /// The stream ended between two blocks, and some had not come.
-    NeverCame {
+    Truncated(ArchivePart),
+    /// The stream ended between two blocks, and data is missing.
+    MissingData {
         /// The first entry without its data.
         next: String,
         /// How many entries are without their data, at least 1.
@@ -62,40 +60,35 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (oldest, newest) = (Version::OLDEST, Version::NEWEST);
         match self {
-            Damage::NotAnArchive => f.write_str("not a pg_dump custom archive"),
+            Damage::NotAnArchive => f.write_str("not a pg_dump archive in custom format"),
             Damage::OtherFormat(format) => {
                 write!(f, "a pg_dump archive in {format} format, not in custom format")
             }
             Damage::TooNew(version) => {
-                write!(
-                    f,
-                    "archive version {version} is newer than {newest}, the newest this pgstow understands"
-                )
+                write!(f, "archive version {version} is newer than {newest}, the newest this pgstow can read")
             }
             Damage::TooOld(version) => {
-                write!(f, "archive version {version} is older than {oldest}, the oldest pgstow understands")
+                write!(f, "archive version {version} is older than {oldest}, the oldest pgstow can read")
             }
             Damage::Malformed { at, what } => write!(f, "the archive is damaged at byte {at}: {what}"),
-            Damage::TooLarge { at, what, limit } => {
-                write!(f, "at byte {at} of the archive, {what} is larger than {limit} bytes")
+            Damage::TooLarge { at, limit } => {
+                write!(f, "the archive's table of contents is larger than {limit} bytes (at byte {at})")
             }
             Damage::WrongBlock { at, due, dump_id } => write!(
                 f,
-                "at byte {at} of the archive the data of {due} should begin, but that of entry {dump_id} does"
+                "the archive is damaged at byte {at}: expected the data of {due}, found that of entry {dump_id}"
             ),
-            Damage::NoCopyEnd(label) => write!(f, "the data of {label} does not end as COPY data ends"),
+            Damage::NoCopyEnd(label) => write!(f, "the data of {label} lacks COPY's end marker"),
             Damage::NotInflated(label) => {
-                write!(f, "the data of {label} cannot be decompressed: it is not what gzip wrote")
+                write!(f, "the data of {label} cannot be decompressed: it is not valid gzip data")
             }
-            Damage::Truncated(place) => write!(f, "the archive ends inside {place}"),
-            Damage::NeverCame { next, missing: 0 | 1 } => {
-                write!(f, "the archive ends too early: expected data of {next} never came")
+            Damage::Truncated(part) => write!(f, "the archive is cut off in {part}"),
+            Damage::MissingData { next, missing: 0 | 1 } => {
+                write!(f, "the archive is cut off before the data of {next}")
             }
-            Damage::NeverCame { next, missing } => write!(
-                f,
-                "the archive ends too early: expected data of {next} and {} more never came",
-                missing - 1
-            ),
+            Damage::MissingData { next, missing } => {
+                write!(f, "the archive is cut off before the data of {next} and {} more", missing - 1)
+            }
             Damage::Trailing(at) => write!(f, "the archive ends at byte {at}, but more bytes follow"),
         }
     }
@@ -103,23 +96,23 @@ impl fmt::Display for Damage {
 
 impl std::error::Error for Damage {}
 
-/// Where a stream ended.
+/// A part of an archive, in which a stream may end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// Before or in the header.
+pub enum ArchivePart {
+    /// The header, or nothing at all.
     Header,
-    /// In the table of contents.
+    /// The table of contents.
     Toc,
-    /// In the block of this entry.
+    /// The block of this entry.
     DataOf(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ArchivePart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Header => f.write_str("its header"),
-            Place::Toc => f.write_str("its table of contents"),
-            Place::DataOf(label) => write!(f, "the data of {label}"),
+            ArchivePart::Header => f.write_str("its header"),
+            ArchivePart::Toc => f.write_str("its table of contents"),
+            ArchivePart::DataOf(label) => write!(f, "the data of {label}"),
         }
     }
 }
@@ -130,11 +123,11 @@ impl Damage {
             Damage::NotAnArchive | Damage::OtherFormat(_) => {
                 Some("pgstow reads what pg_dump --format=custom writes")
             }
-            Damage::TooNew(_) => Some("a newer pgstow may understand it"),
+            Damage::TooNew(_) => Some("a newer pgstow may be able to read it"),
             Damage::TooOld(_) => Some("dump the database again with a current pg_dump"),
             Damage::Trailing(_) => Some(
-                "pg_dump 16 and later writes its table of contents a second time when its output is \
-                 redirected into a file; give it a pipe, or --file",
+                "pg_dump 16 and later writes its table of contents a second time if its output is \
+                 redirected into a file; use a pipe, or --file",
             ),
             _ => None,
         }

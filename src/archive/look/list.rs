@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use super::header::Compression;
-use super::part::Front;
-use super::toc::TocEntry;
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::header::Compression;
+use crate::archive::format::preamble::Preamble;
 
-impl Front {
-    /// The list, in the dump's encoding. A line may be moved, or put out of action by a `;` before it.
+impl Preamble {
+    /// The list, in the dump's encoding. A line may be moved, or disabled by a `;` before it.
     pub fn list(&self) -> Vec<u8> {
         let header = &self.header;
         let compression = match header.compression {
@@ -44,15 +44,9 @@ impl Front {
 }
 
 fn is_listed(entry: &TocEntry) -> bool {
-    let (desc, _, tag) = entry.identity();
-    // A restore into a database that exists does nothing about these; settings it reads in any case.
-    let of_the_database = match desc {
-        b"DATABASE" | b"DATABASE PROPERTIES" => true,
-        b"ACL" | b"COMMENT" | b"SECURITY LABEL" => tag.starts_with(b"DATABASE "),
-        _ => false,
-    };
+    // A restore into a database that exists ignores what is about the database; settings it reads in any case.
     let does_something = entry.had_dumper() || entry.defn().is_some_and(|defn| !defn.is_empty());
-    does_something && !of_the_database && !entry.is_setting()
+    does_something && !entry.is_of_database() && !entry.kind().is_setting()
 }
 
 /// A name with a newline must not begin a line of its own.

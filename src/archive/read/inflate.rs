@@ -1,7 +1,7 @@
-//! Undoes the gzip compression inside an archive, for rows to be counted and digested as they are.
+//! Undoes the gzip compression inside an archive, so that rows can be counted and digested as they are.
 //!
-//! It is zlib's format, a stream for each table and each large object. LZ4 and zstd, which hardly anybody
-//! dumps with, are not undone: such rows pass uncounted.
+//! It is zlib's format, a stream for each table and each large object. LZ4 and zstd, which are rarely used
+//! for dumps, are not undone: such rows pass uncounted.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -10,24 +10,24 @@ const AT_ONCE: usize = 32 << 10;
 
 /// The streams of an archive as they pass, one after the other.
 #[derive(Debug)]
-pub(super) struct Inflate {
+pub struct Inflate {
     zlib: Decompress,
     out: Box<[u8]>,
     ended: bool,
 }
 
-/// What passed is not what zlib writes.
+/// The bytes are not what zlib writes.
 #[derive(Debug)]
-pub(super) struct Broken;
+pub struct Broken;
 
 impl Inflate {
     /// At the beginning of a stream.
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self { zlib: Decompress::new(true), out: vec![0; AT_ONCE].into(), ended: false }
     }
 
     /// Reads the next bytes of the stream, and hands on what they hold.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
+    pub fn feed(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
         while !bytes.is_empty() {
             if self.ended {
                 return Err(Broken);
@@ -38,8 +38,8 @@ impl Inflate {
     }
 
     /// Ends the stream; the next one begins.
-    pub(super) fn end(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
-        // Where there was no data there may be no stream either.
+    pub fn end(&mut self, mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
+        // If there was no data there may be no stream either.
         while !self.ended && self.zlib.total_in() > 0 {
             if self.step(&mut &[][..], &mut take)? == 0 && !self.ended {
                 return Err(Broken);
@@ -50,7 +50,7 @@ impl Inflate {
         Ok(())
     }
 
-    /// Fills the buffer once; how many bytes it held.
+    /// Fills the buffer once, and returns how many bytes it held.
     fn step(&mut self, bytes: &mut &[u8], take: &mut impl FnMut(&[u8])) -> Result<usize, Broken> {
         let (read, written) = (self.zlib.total_in(), self.zlib.total_out());
         let status = self.zlib.decompress(bytes, &mut self.out, FlushDecompress::None).map_err(|_| Broken)?;

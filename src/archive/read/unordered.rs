@@ -1,44 +1,44 @@
 //! A digest of rows that does not depend on their order.
 //!
-//! The SHA-256 of every piece is cut to 128 bits, and these are added up. Rows that come in another
-//! order, or in several blocks, add up to the same. It finds what went wrong by accident; whoever may
+//! The SHA-256 of every row is cut to 128 bits, and these are added up. Rows that come in another
+//! order, or in several blocks, add up to the same. It finds what went wrong by accident; somebody who may
 //! choose all rows can make two sets with one sum, so it is no proof against forgery.
 
 use sha2::{Digest, Sha256};
 
 /// Adds up the digests of rows, or of large objects.
 #[derive(Debug, Default)]
-pub(super) struct Unordered {
-    piece: Sha256,
+pub struct Unordered {
+    item: Sha256,
     sum: u128,
 }
 
 impl Unordered {
-    /// Adds text of which every line is a piece; the last may go on in the next call.
-    pub(super) fn add_lines(&mut self, mut text: &[u8]) {
+    /// Adds text in which every line is an item; the last may go on in the next call.
+    pub fn add_lines(&mut self, mut text: &[u8]) {
         while let Some(end) = memchr::memchr(b'\n', text) {
             let (line, rest) = text.split_at(end + 1);
             self.add(line);
-            self.end_piece();
+            self.end_item();
             text = rest;
         }
         self.add(text);
     }
 
-    /// Adds to the piece that has begun.
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.piece.update(bytes);
+    /// Adds to the item that has begun.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.item.update(bytes);
     }
 
-    /// Ends the piece.
-    pub(super) fn end_piece(&mut self) {
-        let digest: [u8; 32] = self.piece.finalize_reset().into();
+    /// Ends the item.
+    pub fn end_item(&mut self) {
+        let digest: [u8; 32] = self.item.finalize_reset().into();
         let first = digest.first_chunk().copied().map_or(0, u128::from_le_bytes);
         self.sum = self.sum.wrapping_add(first);
     }
 
-    /// The sum of all pieces that have ended, modulo 2^128.
-    pub(super) fn sum(&self) -> u128 {
+    /// The sum of all items that have ended, modulo 2^128.
+    pub fn sum(&self) -> u128 {
         self.sum
     }
 }
