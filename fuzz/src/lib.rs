@@ -6,14 +6,18 @@
 pub mod archive;
 #[path = "../../src/error.rs"]
 pub mod error;
-#[path = "../../src/inventory.rs"]
-pub mod inventory;
-#[path = "../../src/manifest.rs"]
-pub mod manifest;
-#[path = "../../src/names.rs"]
-pub mod names;
 #[path = "../../src/numbers.rs"]
 pub mod numbers;
+
+/// What is written about a backup.
+pub mod stored {
+    #[path = "../../../src/stored/inventory.rs"]
+    pub mod inventory;
+    #[path = "../../../src/stored/manifest.rs"]
+    pub mod manifest;
+    #[path = "../../../src/stored/names.rs"]
+    pub mod names;
+}
 
 /// The two words of the pipeline that an inventory uses.
 pub mod pipeline {

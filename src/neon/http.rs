@@ -4,7 +4,7 @@
 //! tried again until patience ends, with growing pauses. A broken connection or another server error
 //! leaves open what was done, so only what may be done twice is repeated then.
 
-use super::ApiKey;
+use super::secret::ApiKey;
 use super::shapes::Refusal;
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;

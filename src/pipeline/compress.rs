@@ -4,7 +4,8 @@
 
 use super::buffers::{Buffer, Pool};
 use super::frames::{FRAME, Frame};
-use super::{Tally, blocking};
+use super::tally::Tally;
+use super::threads::blocking;
 use crate::error::{Error, Result};
 use async_compression::Level;
 use async_compression::tokio::bufread::ZstdDecoder;

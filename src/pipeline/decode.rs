@@ -1,8 +1,8 @@
 //! Opens stored bytes: age, then zstd. Says what is damaged and which keys were tried.
 
-use super::blocking;
 use super::compress::decompress;
 use super::keys::Identities;
+use super::threads::blocking;
 use crate::error::{Error, Kind, Result};
 use age::{DecryptError, Decryptor};
 use bytes::{Bytes, BytesMut};

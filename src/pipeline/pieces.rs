@@ -3,13 +3,14 @@
 //! Nobody can check the digest of a whole object of which only parts were read. Instead every frame is
 //! compared with its own digest before anything looks into it, and age vouches for every chunk.
 
-use super::blocking;
 use super::compress::decompress;
 use super::decode::{damaged, passphrase_at_hand, refused};
 use super::keys::Identities;
+use super::tally::Tally;
+use super::threads::blocking;
 use super::window::{Fetch, Reach, Window};
-use super::{FrameSpan, Tally};
 use crate::error::{Error, Result};
+use crate::layout::{FrameSpan, Piece};
 use age::secrecy::ExposeSecret;
 use age::{DecryptError, Decryptor};
 use age_core::format::{FileKey, Stanza};
@@ -29,15 +30,6 @@ const CHUNK: (u64, u64) = (64 << 10, 16);
 const PIECE: usize = 256 << 10;
 /// No frame is larger, compressed or not; anything that is, was not written by pgstow.
 const LARGEST_FRAME: u64 = 64 << 20;
-
-/// Wanted bytes of one frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    /// The frame.
-    pub frame: FrameSpan,
-    /// Which bytes of its plaintext.
-    pub wanted: Range<u64>,
-}
 
 /// What opens one object however often it is read: passphrases and plugins are asked once.
 pub struct Key {
@@ -209,8 +201,8 @@ fn open<'a>(stored: Window, key: &Key) -> Result<Box<dyn Seekable + 'a>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pack;
     use super::super::tests::{how, key_pair, packed, runtime, text};
-    use super::super::{FrameSpan, Pack};
     use super::*;
     use crate::error::Kind;
     use futures_util::{StreamExt, stream};

@@ -1,8 +1,9 @@
 //! Small objects (an inventory, globals) packed and unpacked in memory, in the same format.
 
-use super::encrypt::Encrypt;
+use super::encrypt::{Encrypt, cannot_pack};
 use super::keys::{Identities, Recipients};
-use super::{blocking, cannot_pack, compress, decode};
+use super::threads::blocking;
+use super::{compress, decode};
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use futures_util::stream;

@@ -1,6 +1,6 @@
 //! Counts and digests bytes that pass.
 
-use super::blocking;
+use super::threads::blocking;
 use crate::error::Result;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};

@@ -1,13 +1,20 @@
 //! The whole way there and back, and what must be noticed on it.
 
+use super::keys::{Ask, Identities, Recipients, SecretString, keygen};
 use super::*;
-use keys::{Ask, SecretString, keygen};
+use crate::error::{Error, Kind, Result};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
 use proptest::prelude::*;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 use tokio_util::io::StreamReader;
 
 pub(super) fn runtime() -> Runtime {

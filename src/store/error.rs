@@ -4,6 +4,9 @@ use crate::error::{Error, Kind};
 use std::error::Error as StdError;
 use std::fmt;
 
+/// The result of everything a store is asked.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// What happened, for whoever must decide what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Situation {
@@ -71,13 +74,13 @@ impl StoreError {
 
     /// Puts what else is to say behind the message.
     #[must_use]
-    pub(super) fn and(self, more: impl fmt::Display) -> Self {
+    pub(in crate::store) fn and(self, more: impl fmt::Display) -> Self {
         Self { error: self.error.and(more), ..self }
     }
 
     /// The same failure as another situation, where the caller knows better.
     #[must_use]
-    pub(super) fn in_situation(self, situation: Situation) -> Self {
+    pub(in crate::store) fn in_situation(self, situation: Situation) -> Self {
         Self { situation, ..self }
     }
 

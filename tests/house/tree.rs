@@ -164,9 +164,11 @@ impl Tree {
 
     /// The files that a file depends on, each with the first line that says so.
     ///
-    /// `mod x;` and passing a name on (`pub use`) are no dependency; using what it names is.
+    /// `mod x;` and passing a name on (`pub use`, or `use` for child modules) are no dependency; using it is.
     pub fn dependencies<'a>(&'a self, source: &'a Source) -> BTreeMap<&'a str, (usize, &'a Source)> {
-        let imported = source.imports.iter().filter(|import| !import.public);
+        let passed_on =
+            |import: &&Import| import.public || !source.children.is_empty() && !source.names_itself(import);
+        let imported = source.imports.iter().filter(|import| !passed_on(import));
         let imported = imported.filter_map(|import| Some((source.absolute(&import.path)?, import.line)));
         let named =
             source.paths().into_iter().filter_map(|(path, line)| Some((source.absolute(&path)?, line)));
@@ -217,6 +219,12 @@ impl Source {
         self.file.trim_start_matches("src/").split(['/', '.']).next().unwrap()
     }
 
+    /// Whether the file itself uses what it imports; a module may import it for its children alone.
+    fn names_itself(&self, import: &Import) -> bool {
+        let own = self.absolute(&import.path).is_some_and(|path| path.starts_with(&self.module));
+        !own || self.paths().iter().any(|(path, _)| path[0] == import.name)
+    }
+
     fn below(&self, child: &str) -> Vec<String> {
         self.module.iter().cloned().chain([child.to_owned()]).collect()
     }
@@ -257,16 +265,16 @@ impl Source {
                 at += 1;
                 continue;
             };
-            let member = at > 0 && self.tokens[at - 1].text == ".";
+            let before = at.checked_sub(1).map_or("", |before| self.tokens[before].text.as_str());
             let mut path = vec![first.text.clone()];
             while let Some(next) = word(at + 3).filter(|_| colon(at + 1) && colon(at + 2)) {
                 path.push(next.text.clone());
                 at += 3;
             }
             at += 1;
-            // `pub(super)` says who may look in, not where this file looks; `.name` is no path.
+            // `pub(super)` says who may look in, not where this file looks; `.name` and `mod name;` are no paths.
             let visibility = path.len() == 1 && matches!(path[0].as_str(), "crate" | "super" | "self");
-            if !visibility && !member {
+            if !visibility && before != "." && before != "mod" {
                 found.push((path, first.line));
             }
         }

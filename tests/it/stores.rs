@@ -13,7 +13,7 @@ use pgstow::error::Kind;
 use pgstow::store::{
     Credentials, Metadata, OpenOptions, Retry, Situation, Store, StoreError, StoreUrl, Stored, open,
 };
-use pgstow::{download, upload};
+use pgstow::stored::{download, upload};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,7 +4,8 @@
 //! filesystem knows no locks between machines, a run elsewhere looks as if it were gone; so what somebody
 //! wrote to lately stays, whatever its lock says.
 
-use super::{Result, paths};
+use super::paths;
+use crate::store::error::Result;
 use indicatif::BinaryBytes;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
@@ -33,7 +34,7 @@ fn look(root: &Path, key: &str, now: SystemTime) -> Result<()> {
     let Some(name) = key.rsplitn(3, '/').nth(2).filter(|_| root.is_dir()) else { return Ok(()) };
     let mut left = Vec::new();
     paths::walk(root, &format!("{name}/"), &mut |path, file_name, found| {
-        if super::upload::object_of(file_name).is_some() {
+        if paths::object_of(file_name).is_some() {
             let untouched = found.modified().ok().and_then(|then| now.duration_since(then).ok());
             left.push((path, found.len(), untouched.unwrap_or_default()));
         }
@@ -65,7 +66,7 @@ fn is_abandoned(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::HIDDEN;
+    use super::super::paths::HIDDEN;
     use super::*;
 
     #[test]

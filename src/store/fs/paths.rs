@@ -1,10 +1,22 @@
 //! Keys as paths below the store's folder, and what the system says about them as situations.
 
-use super::{HIDDEN, Result, Situation, StoreError, check_key};
+use crate::store::error::{Result, Situation, StoreError};
+use crate::store::key::check_key;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+/// What is being written begins with this.
+pub(super) const HIDDEN: &str = ".pgstow-";
+
+/// How many random letters tell two uploads of one key apart.
+pub(super) const RANDOM: usize = 8;
+
+/// The name of the object whose upload has this file name, if it is an upload's.
+pub(super) fn object_of(file_name: &str) -> Option<&str> {
+    file_name.strip_prefix(HIDDEN)?.get(RANDOM..)?.strip_prefix('-')
+}
 
 /// The path of a key. Refuses keys that leave the folder, be it through a symbolic link.
 pub(super) fn of_key(root: &Path, key: &str) -> Result<PathBuf> {

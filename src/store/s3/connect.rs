@@ -1,8 +1,11 @@
 //! From a URL to a client: endpoint, dialect, region, credentials, deadlines.
 
-use super::{Bucket, OpenOptions, Result, S3Url, Situation, StoreError, explain::Speaker};
+use super::bucket::Bucket;
+use super::explain::Speaker;
+use crate::store::error::{Result, Situation, StoreError};
+use crate::store::options::OpenOptions;
 use crate::store::profiles::Profile;
-use crate::store::url::check_endpoint;
+use crate::store::url::{S3Url, check_endpoint};
 use ::url::Url;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::imds::region::ImdsRegionProvider;

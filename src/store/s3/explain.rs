@@ -1,6 +1,8 @@
 //! What S3 and the network say, as situations, sentences and hints. Status codes end here.
 
-use super::{HttpResponse, ProvideErrorMetadata, SdkError, Situation, StoreError};
+use crate::store::error::{Situation, StoreError};
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
 use std::time::Duration;
 

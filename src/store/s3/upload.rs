@@ -1,10 +1,13 @@
 //! A multipart upload: parts with their checksums, a completion that can be asked again.
 
+use super::bucket::{Answer, Bucket, Sent, exists, length_of, on_the_way};
+use super::explain::about;
 use super::headers::{BodySum, crc64, from_headers, to_headers};
-use super::{Answer, Bucket, NONCE, Sent, about, exists, length_of, on_the_way};
-use crate::store::{
-    Checksums, Confirmed, Metadata, Result, Situation, StoreError, Stored, Upload, check_parts,
-};
+use crate::store::Upload;
+use crate::store::error::{Result, Situation, StoreError};
+use crate::store::object::{Metadata, Stored};
+use crate::store::parts::{Confirmed, check_parts};
+use crate::store::profiles::Checksums;
 use async_trait::async_trait;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
@@ -14,6 +17,9 @@ use crc_fast::CrcAlgorithm;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The name under which an upload's nonce is kept: it tells our object from someone else's.
+pub(super) const NONCE: &str = "upload";
 
 /// How many times longer than any other request a completion may take: some stores copy the parts.
 const COMPLETION: u32 = 10;

@@ -1,7 +1,7 @@
 //! What several of these tests need: a forger, and patience.
 
 use crate::scene::Place;
-use pgstow::manifest::Manifest;
+use pgstow::stored::manifest::Manifest;
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
