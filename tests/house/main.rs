@@ -14,6 +14,7 @@ mod exceptions;
 mod help;
 mod imports;
 mod items;
+mod map;
 mod messages;
 mod named;
 mod rules;

@@ -13,13 +13,15 @@ fn found<'a>(text: &str, lists: &'a [&'a [Banned]]) -> Vec<&'a Banned> {
     let has = |banned: &&Banned| {
         plain.match_indices(banned.phrase).any(|(at, _)| {
             let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-            let whole = !word(plain[..at].chars().next_back())
-                && !word(plain[at + banned.phrase.len()..].chars().next());
+            let (before, after) = (&plain[..at], &plain[at + banned.phrase.len()..]);
+            let whole = !word(before.chars().next_back()) && !word(after.chars().next());
+            // Who speaks about a word may name it.
+            let quoted = before.ends_with('"') && after.starts_with('"');
             let excused = banned.but.iter().any(|fine| {
                 let offset = fine.find(banned.phrase).unwrap();
                 at.checked_sub(offset).is_some_and(|start| plain[start..].starts_with(fine))
             });
-            whole && !excused
+            whole && !quoted && !excused
         })
     };
     lists.iter().copied().flatten().filter(has).collect()
