@@ -21,7 +21,6 @@ mod servers;
 mod back;
 mod clone;
 mod deploy;
-mod house;
 mod inventory;
 mod journey;
 mod neon;
