@@ -10,7 +10,8 @@ use crate::error::{Error, Kind, Result};
 
 use super::grants::Grant;
 use super::lock::Lock;
-use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
+use super::naming::{Naming, may_hold_a_session, name_while_restoring, report_unfinished};
+use super::rename::{Known, RESTORED, RESTORING, Renaming, renames};
 use super::roles::Making;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
@@ -36,15 +37,6 @@ const SAME_EVERYWHERE: &[&str] = &[
     "server does not support SSL",
     "invalid connection option",
 ];
-
-/// Under which name a database is filled that does not exist yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Naming {
-    /// Under its own: nobody uses it before more is done than the restore.
-    AtOnce,
-    /// Under another one, which has this moment in it (`20261121_054500`), until it is proven.
-    WhenProven(String),
-}
 
 /// A target: the server is reached, and the database does not exist yet or is empty.
 pub struct Target {
@@ -428,39 +420,6 @@ async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
         }
     }
     Err(first.map_or_else(|| Error::unexpected("no database was tried"), Error::from))
-}
-
-/// The name of a database while it is restored: its own, shortened if that is too long, and the moment.
-fn name_while_restoring(name: &str, moment: &str) -> String {
-    let mut end = name.len().min(LONGEST_NAME.saturating_sub(RESTORING.len() + moment.len()));
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{RESTORING}{moment}", name.get(..end).unwrap_or_default())
-}
-
-/// A session that only holds a lock must not be the last one that the role may have.
-async fn may_hold_a_session(maintenance: &Psql) -> Result<bool> {
-    let question = "SELECT json_build_array(rolconnlimit) FROM pg_roles WHERE rolname = current_user;";
-    let [limit]: [i32; 1] = maintenance.query(question).await?;
-    Ok(limit < 0 || limit > 2)
-}
-
-/// Says which databases earlier runs left that were ended before they were proven.
-async fn report_unfinished(maintenance: &Psql, name: &str) -> Result<()> {
-    let start = name_while_restoring(name, "00000000_000000");
-    let start = start.strip_suffix("00000000_000000").unwrap_or(&start);
-    let question = format!(
-        "SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database WHERE left(datname, {}) = {};",
-        start.chars().count(),
-        literal(start)
-    );
-    let found: Vec<String> = maintenance.query(&question).await?;
-    for left in found.iter().filter(|found| found.strip_prefix(start).is_some_and(is_stamp)) {
-        let left = identifier(left);
-        tracing::warn!("{left} is left from a run that was ended: DROP DATABASE {left};");
-    }
-    Ok(())
 }
 
 fn has_content(name: &str, found: &[String]) -> Error {

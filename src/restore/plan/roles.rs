@@ -8,7 +8,7 @@ use crate::postgres::{KnownRoles, Making, RestoreOptions, Target, identifier};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Fit<'_> {
-    /// Puts other roles in the place of those that are mapped, or that owned something.
+    /// Uses other roles instead of those that are mapped, or that owned something.
     pub(super) fn with_roles(&self, front: &Preamble) -> Result<Preamble> {
         let Fitting { map, owner, .. } = self.fitting;
         let new = map.values().chain(owner);
@@ -109,7 +109,7 @@ impl Fit<'_> {
         if owners {
             solutions.push("--owner ROLE gives all to another".into());
         }
-        solutions.push(format!("--map-role {first}=NEW puts one in the place of another"));
+        solutions.push(format!("--map-role {first}=NEW uses role NEW instead of {first}"));
         // Nobody is to become a superuser for it.
         if !withheld.keys().any(|name| self.facts.is_superuser(name)) {
             solutions.push(format!("or somebody who may says GRANT {all} TO {me}"));
@@ -140,10 +140,10 @@ impl Fit<'_> {
         let mut solutions = Vec::new();
         if self.fitting.roles == Roles::Check {
             solutions.push("--roles restore makes them as they were on the source".to_owned());
-            solutions.push("--roles create makes them for nobody to log in as".to_owned());
+            solutions.push("--roles create creates them as NOLOGIN roles".to_owned());
         }
         if let Some(name) = missing.keys().next() {
-            solutions.push(format!("--map-role {name}=NEW puts another in the place of one"));
+            solutions.push(format!("--map-role {name}=NEW uses role NEW instead of {name}"));
         }
         let any = |count: fn(&RoleUses) -> usize| missing.values().any(|uses| count(uses) > 0);
         let (owners, grants) = (any(|uses| uses.owns), any(|uses| uses.granted + uses.defaults));
