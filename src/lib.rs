@@ -19,6 +19,7 @@ pub mod branch;
 pub mod cli;
 pub mod command;
 pub mod commands;
+pub mod consistent;
 pub mod dump;
 pub mod error;
 pub mod failures;

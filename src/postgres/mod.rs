@@ -18,6 +18,6 @@ pub use change::{KnownRoles, Making, Naming, Swap, Target, grants, lock, swap};
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::ConnInfo;
 pub use process::{ChildInput, ChildOutput, Program, Secret, child};
-pub use server::{Cluster, Locale, Provider, Server, TargetFacts, databases, managed};
+pub use server::{CatalogState, Cluster, Locale, Provider, Server, TargetFacts, databases, managed};
 pub use sql::{identifier, shell_word};
 pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script};
