@@ -1,6 +1,8 @@
-//! The modules that read what strangers may have written, without the rest of the program.
+//! The modules that read untrusted bytes, without the rest of the program.
+//!
+//! It is built with stable Rust (`cargo check --manifest-path fuzz/Cargo.toml`); only fuzzing needs nightly.
 
-#![allow(dead_code, reason = "the modules serve more than the fuzzer")]
+#![allow(dead_code, reason = "the modules have more than the fuzzer uses")]
 
 #[path = "../../src/archive/mod.rs"]
 pub mod archive;
@@ -14,10 +16,12 @@ pub mod manifest;
 pub mod names;
 #[path = "../../src/numbers.rs"]
 pub mod numbers;
+#[path = "../../src/archive/promises.rs"]
+pub mod promises;
 #[path = "../../src/sql/mod.rs"]
 pub mod sql;
 
-/// The two words of the pipeline that an inventory uses.
+/// The two types of the pipeline that an inventory uses.
 pub mod pipeline {
     /// Where one frame lies.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,8 +29,8 @@ mod look;
 mod read;
 mod write;
 
-#[cfg(any(test, fuzzing))]
-pub mod promises;
+#[cfg(test)]
+mod promises;
 #[cfg(test)]
 mod tests;
 

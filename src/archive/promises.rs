@@ -1,8 +1,8 @@
 //! What the reader promises for any bytes, to be checked on bytes that a test or a fuzzer made up.
 //!
-//! Not part of the program.
+//! Not part of the program: the fuzzer takes this file by its path.
 
-use super::{Compression, Contents, Damage, Preamble, Reader, TocEntry};
+use crate::archive::{Compression, Contents, Damage, Preamble, Reader, TocEntry};
 
 /// Reads `bytes` in several ways, and panics if the reader breaks a promise.
 pub fn check(bytes: &[u8]) {
