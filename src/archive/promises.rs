@@ -83,6 +83,7 @@ fn check_contents(bytes: &[u8], contents: &Contents) {
         let _ = (entry.dependencies().count(), entry.rel_kind(), entry.is_copy());
     }
     let _ = (contents.toc.tables(), contents.rows(), contents.toc.encoding(), contents.toc.create_database());
+    let _ = (contents.toc.torn_definitions(), contents.toc.role_uses());
 }
 
 /// A second look, taken when the reader has passed already, finds the same.
