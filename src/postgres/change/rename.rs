@@ -89,7 +89,8 @@ impl Renaming<'_> {
         }
     }
 
-    async fn name_of(&self, oid: u32) -> Result<Option<String>> {
+    /// The name that the database has now, if there still is one.
+    pub async fn name_of(&self, oid: u32) -> Result<Option<String>> {
         let query = format!("SELECT json_build_array((SELECT datname FROM pg_database WHERE oid = {oid}));");
         let [name]: [Option<String>; 1] = self.maintenance.query(&query).await?;
         Ok(name)

@@ -352,10 +352,13 @@ ROLLBACK;";
                 known.oid
             )
         };
-        self.maintenance
-            .execute(&order)
-            .await
-            .map_err(|error| error.context(format_args!("drop the unfinished database {name}")))?;
+        if let Err(error) = self.maintenance.execute(&order).await {
+            // Somebody else may have dropped it already, and that is all that was wanted.
+            let renaming = Renaming { maintenance: &self.maintenance };
+            if renaming.name_of(known.oid).await?.is_some() {
+                return Err(error.context(format_args!("drop the unfinished database {name}")));
+            }
+        }
         (self.created, self.exists, self.oid) = (false, false, None);
         self.drop_made_roles().await
     }
