@@ -153,8 +153,7 @@ pub async fn give_back(neon: &Neon, own: &OwnBranch, run: &Run) {
     match deleted.unwrap_or_else(|_| Err(late())) {
         Ok(()) => run.say(format!("deleted the branch {} ({})", own.branch.name, own.branch.id)),
         Err(error) => {
-            let advice = error.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
-            tracing::warn!("{error}{advice}");
+            tracing::warn!("{}", error.with_hints());
         }
     }
 }

@@ -1,11 +1,15 @@
-//! What can go wrong, said once: a kind, a sentence, a hint, and the cause behind it.
+//! What can go wrong: a kind, a sentence, details, hints, and the cause.
 //!
 //! The kind decides the exit code, so a script can tell a wrong password from a bad backup. The
-//! message is a fact about this situation; the hint is advice and stands apart from it. A failure
-//! is printed where it is handled (`report.rs`), never where it passes through.
+//! message is one line and a fact; what explains it at length are its details, and what the user can do
+//! now are its hints. For code there is the situation: the own word of the room that failed, so that
+//! nobody has to search the message for words. A failure is printed where it is handled (`report.rs`),
+//! never where it passes through.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -98,31 +102,74 @@ impl Kind {
     }
 }
 
-/// One failure: what happened, what to do about it, and what was behind it.
+/// One failure: what happened, what explains it, what to do about it, and what caused it.
+#[derive(Clone)]
 pub struct Error {
     kind: Kind,
     message: String,
-    hint: Option<String>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    details: Vec<Detail>,
+    hints: Vec<String>,
+    situation: Option<Arc<dyn Any + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What explains a failure besides its message, such as the statement that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detail {
+    /// What it is, in one word: `statement`.
+    pub label: &'static str,
+    /// The text; it may have several lines.
+    pub text: String,
 }
 
 impl Error {
     /// A failure of this kind; `message` is a sentence without a full stop.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            details: Vec::new(),
+            hints: Vec::new(),
+            situation: None,
+            source: None,
+        }
     }
 
-    /// Adds advice: what the user can do now.
+    /// Adds a detail: `label` says in one word what `text` is.
+    #[must_use]
+    pub fn detail(mut self, label: &'static str, text: impl Into<String>) -> Self {
+        self.details.push(Detail { label, text: text.into() });
+        self
+    }
+
+    /// Adds a hint: something the user can do now. Hints that are there already stay.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        let hint = hint.into();
+        if !self.hints.contains(&hint) {
+            self.hints.push(hint);
+        }
+        self
+    }
+
+    /// Removes the hints, if the caller knows that they do not apply.
+    #[must_use]
+    pub fn without_hints(mut self) -> Self {
+        self.hints.clear();
         self
     }
 
     /// Adds the cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Says in the failing room's own type what happened, for code to decide by.
+    #[must_use]
+    pub fn in_situation<S: Any + Send + Sync>(mut self, situation: S) -> Self {
+        self.situation = Some(Arc::new(situation));
         self
     }
 
@@ -133,14 +180,14 @@ impl Error {
         self
     }
 
-    /// Puts what else is to say behind the message.
+    /// Adds to the end of the message what else is to say.
     #[must_use]
     pub fn and(mut self, more: impl fmt::Display) -> Self {
         self.message = format!("{}; {more}", self.message);
         self
     }
 
-    /// The same failure as another kind, where the caller knows better.
+    /// Makes it a failure of another kind, if the caller knows better.
     #[must_use]
     pub fn of_kind(self, kind: Kind) -> Self {
         Self { kind, ..self }
@@ -156,9 +203,27 @@ impl Error {
         &self.message
     }
 
-    /// What to do about it, where there is advice.
-    pub fn advice(&self) -> Option<&str> {
-        self.hint.as_deref()
+    /// What explains it besides the message.
+    pub fn details(&self) -> &[Detail] {
+        &self.details
+    }
+
+    /// What the user can do about it.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// The message with its hints, for a place that has only one line.
+    pub fn with_hints(&self) -> String {
+        if self.hints.is_empty() {
+            return self.message.clone();
+        }
+        format!("{} (hint: {})", self.message, self.hints.join("; "))
+    }
+
+    /// What happened, if the room whose type this is said so.
+    pub fn situation<S: Any + Copy>(&self) -> Option<S> {
+        self.situation.as_deref().and_then(|situation| (situation as &dyn Any).downcast_ref()).copied()
     }
 
     /// Carries this failure through an interface that only knows `io::Error` (a reader's `read`).
@@ -183,9 +248,9 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.kind, self.message)?;
-        if let Some(hint) = &self.hint {
-            write!(f, " (hint: {hint})")?;
+        write!(f, "{:?}: {}", self.kind, self.with_hints())?;
+        for Detail { label, text } in &self.details {
+            write!(f, " [{label}: {text}]")?;
         }
         match &self.source {
             Some(source) => write!(f, " <- {source}"),
@@ -222,4 +287,40 @@ constructors! {
     verify => Verify,
     target_exists => TargetExists,
     local_file => LocalFile,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_hint_replaces_another_and_none_is_repeated() {
+        let error = Error::postgres("no").hint("first").hint("second").hint("first");
+        assert_eq!(error.hints(), ["first", "second"]);
+        assert_eq!(error.with_hints(), "no (hint: first; second)");
+        assert_eq!(error.without_hints().with_hints(), "no");
+    }
+
+    #[test]
+    fn a_situation_is_known_by_its_type() {
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        struct Ours(u8);
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        struct Theirs;
+        let error = Error::postgres("no").in_situation(Ours(7)).context("doing");
+        assert_eq!((error.situation::<Ours>(), error.situation::<Theirs>()), (Some(Ours(7)), None));
+        assert_eq!(Error::postgres("no").situation::<Ours>(), None);
+    }
+
+    #[test]
+    fn a_copy_says_everything_that_the_original_says() {
+        let error = Error::verify("no").detail("line", "1").hint("do").because("why").in_situation(3u8);
+        let copy = error.clone();
+        assert_eq!(
+            (copy.kind(), copy.details(), copy.hints()),
+            (error.kind(), error.details(), error.hints())
+        );
+        assert_eq!((copy.situation::<u8>(), copy.source().unwrap().to_string()), (Some(3), "why".to_owned()));
+        assert_eq!(format!("{copy:?}"), format!("{error:?}"));
+    }
 }

@@ -6,13 +6,20 @@ use crate::error::{Error, Kind, Result};
 #[derive(Debug)]
 pub struct Failures {
     of: usize,
+    /// Whether there is one thing only, which needs no summary.
+    alone: bool,
     kept: Vec<Error>,
 }
 
 impl Failures {
     /// None yet, of this many things to do.
     pub fn of(many: usize) -> Self {
-        Self { of: many, kept: Vec::new() }
+        Self { of: many, alone: many == 1, kept: Vec::new() }
+    }
+
+    /// The same, of things that nobody named one by one: a failure names its thing even if there is only one.
+    pub fn of_unnamed(many: usize) -> Self {
+        Self { alone: false, ..Self::of(many) }
     }
 
     /// Keeps a failure and warns of it at once, in the words that `say` puts before it; a single thing's
@@ -21,12 +28,11 @@ impl Failures {
         if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) {
             return Err(error);
         }
-        if self.of == 1 {
+        if self.alone {
             self.kept.push(error);
             return Ok(());
         }
-        let hint = error.advice().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-        let said = format!("{}{hint}", say(error.message()));
+        let said = say(&error.with_hints());
         tracing::warn!("{said}");
         self.kept.push(Error::new(error.kind(), said));
         Ok(())
@@ -40,7 +46,7 @@ impl Failures {
         let failed = self.kept.len();
         match self.kept.into_iter().next() {
             None => Ok(()),
-            Some(only) if self.of == 1 => Err(only),
+            Some(only) if self.alone => Err(only),
             Some(first) => Err(Error::new(first.kind(), summary(failed, self.of)).because(first)),
         }
     }

@@ -36,6 +36,7 @@ pub mod run;
 pub mod script;
 pub mod settings;
 pub mod signal;
+pub mod sql;
 pub mod store;
 pub mod stored;
 pub mod units;
@@ -90,7 +91,7 @@ fn run(words: Words, report: &Report) -> Result<()> {
         let run = Run::new(Arc::new(report.clone()), Stop::on_signals()?);
         commands::run(words.verb, report, &run).await
     });
-    runtime.block_on(postgres::child::all_buried());
+    runtime.block_on(postgres::child::all_reaped());
     // A blocking read of a store or disk that hangs must not keep the process.
     runtime.shutdown_background();
     done

@@ -5,7 +5,7 @@
 //! `tracing` events.
 
 use crate::answers::Answer;
-use crate::error::{Error, Result};
+use crate::error::{Detail, Error, Result};
 use crate::progress::Progress;
 use crate::run::{Events, Following};
 use futures_util::future::BoxFuture;
@@ -116,10 +116,14 @@ impl Report {
         if self.quiet && !self.json { Ok(()) } else { self.answer(answer) }
     }
 
-    /// Says why the run failed: the fact, the causes behind it, the advice.
+    /// Says why the run failed: the message, the details, the causes, the hints.
     pub fn fail(&self, error: &Error) {
         let mut pen = Stderr(self.live.clone());
         let _ = writeln!(pen, "error: {error}");
+        for Detail { label, text } in error.details() {
+            // A text of several lines stands indented below its label.
+            let _ = writeln!(pen, "  {label}: {}", text.trim_end().replace('\n', "\n    "));
+        }
         let mut cause = error.source();
         let mut said = error.to_string();
         said.push_str(&lock(&self.warned));
@@ -132,7 +136,7 @@ impl Report {
             }
             cause = reason.source();
         }
-        if let Some(hint) = error.advice() {
+        for hint in error.hints() {
             let _ = writeln!(pen, "  hint: {hint}");
         }
     }

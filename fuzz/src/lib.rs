@@ -8,6 +8,8 @@ pub mod archive;
 pub mod error;
 #[path = "../../src/numbers.rs"]
 pub mod numbers;
+#[path = "../../src/sql/mod.rs"]
+pub mod sql;
 
 /// What is written about a backup.
 pub mod stored {

@@ -27,17 +27,7 @@ impl Held<'_> {
 
     /// The name as `--table` takes it.
     fn name(&self) -> String {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || !c.is_ascii();
-        let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-        let word = |name: &Text| {
-            let name: String = name.as_str().chars().map(printable).collect();
-            if name.chars().all(plain) { name } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-        };
-        match (self.first.kind, &self.first.schema) {
-            (BlockKind::Table, Text::Absent) => word(&self.first.table),
-            (BlockKind::Table, schema) => format!("{}.{}", word(schema), word(&self.first.table)),
-            _ => self.first.label(),
-        }
+        self.first.pattern().unwrap_or_else(|| self.first.label())
     }
 }
 

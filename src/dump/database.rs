@@ -92,7 +92,7 @@ impl<'a> Dump<'a> {
         // A pooler would keep the lock with a session that is not ours, and for ever.
         let lock = match settings.allow_pooled {
             true => None,
-            false => Some(Lock::take(&psql, &store.display_url(), name.as_str(), settings.wait).await?),
+            false => Some(Lock::of_backup(&psql, &store.display_url(), name.as_str(), settings.wait).await?),
         };
         let content = Content {
             kind: manifest::BackupKind::Postgres,
@@ -145,7 +145,8 @@ impl<'a> Dump<'a> {
 
     /// Reads the server's roles. Where that cannot be, it is said, and the backup goes on without them.
     async fn globals(&self) -> (Globals, Option<Vec<u8>>) {
-        let read = |passwords| globals(&self.client, &self.settings.connection, &self.server, passwords);
+        let read =
+            |passwords| globals(&self.client, &self.settings.connection, &self.server.database, passwords);
         let mut outcome = read(self.settings.role_passwords).await;
         if let (Err(why), true) = (&outcome, self.settings.role_passwords) {
             tracing::warn!("the roles are stored without their passwords: {why}");

@@ -54,7 +54,7 @@ pub async fn back_up(
         );
     }
     let roles = Roles::new();
-    let mut every = EveryDatabase { databases: Vec::new(), failures: Failures::of(names.len()) };
+    let mut every = EveryDatabase { databases: Vec::new(), failures: Failures::of_unnamed(names.len()) };
     for database in names {
         let stored = match one_of(each, &database) {
             Ok(one) => database::back_up(&one, writing, &roles, run).await,

@@ -2,7 +2,7 @@
 
 use crate::archive::{Damage, Reader};
 use crate::error::{Error, Kind, Result};
-use crate::script::{Outline, Seen};
+use crate::script::{Outline, ScriptContents};
 use crate::stored::manifest;
 use crate::stored::names::Timestamp;
 use async_compression::tokio::bufread::GzipDecoder;
@@ -111,7 +111,7 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
             "is by a pg_dumpall of PostgreSQL 10 or older, and does not tell its databases apart",
         ));
     }
-    for section in seen.sections {
+    for section in seen.databases {
         let called = section.database.clone();
         // Of one database only there is nothing to choose from.
         if section.entries == 0 && seen.is_cluster {
@@ -173,7 +173,7 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
 }
 
 /// Reads a script to its end.
-async fn script(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) -> Result<Seen> {
+async fn script(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) -> Result<ScriptContents> {
     let mut outline = Outline::default();
     outline.feed(begin);
     let mut buffer = vec![0; AT_ONCE];
@@ -187,7 +187,7 @@ async fn script(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) 
     if !seen.is_dump {
         return Err(no_dump(path, "is neither an archive of pg_dump -Fc nor its plain text"));
     }
-    if !seen.complete || seen.sections.iter().any(|section| !section.complete) {
+    if !seen.complete || seen.databases.iter().any(|section| !section.complete) {
         let what = if seen.is_cluster { "cluster dump" } else { "dump" };
         return Err(Error::verify(format!(
             "{} was cut: it does not end with \"PostgreSQL database {what} complete\"",

@@ -5,7 +5,7 @@ pub mod output;
 mod rows;
 mod whole;
 
-use crate::archive::{Contents, Front, Pattern};
+use crate::archive::{Contents, Pattern, Preamble};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::restore::script;
@@ -173,7 +173,7 @@ async fn write_archive(
     drop(following);
 
     let of_rows = matches!(format, FetchFormat::Csv | FetchFormat::Copy);
-    let tables = if of_rows { contents.blocks.len() } else { contents.tables() };
+    let tables = if of_rows { contents.blocks.len() } else { contents.toc.tables() };
     run.say(format!(
         "fetched {} to {}: {}{}, {}; every digest agrees",
         reader.place(),
@@ -228,7 +228,7 @@ fn unwritten(error: Error) -> Error {
 }
 
 async fn write_list(to: &Output, force: bool, chosen: &Inventory) -> Result<()> {
-    let list = Front::read(&chosen.archive.preamble)?.list();
+    let list = Preamble::read(&chosen.archive.preamble)?.list();
     let writing = to.begin(force)?;
     let mut sink = writing.sink()?;
     let written = async {

@@ -1,6 +1,6 @@
 //! The rows of one table, to look at: as `COPY` writes them, or as comma-separated values.
 
-use crate::archive::{Contents, CopyText, Csv, Front};
+use crate::archive::{Contents, CopyText, Csv, Preamble};
 use crate::error::{Error, Kind, Result};
 use crate::stored::excerpt;
 use crate::stored::inventory::{Block, BlockKind, Inventory};
@@ -12,7 +12,7 @@ pub fn only_rows(chosen: Inventory) -> Result<Inventory> {
     let tables: Vec<&Block> = chosen.blocks.iter().filter(|block| block.kind == BlockKind::Table).collect();
     match tables.as_slice() {
         [only] if only.rows.is_some() => {
-            let front = Front::read(&chosen.archive.preamble)?;
+            let front = Preamble::read(&chosen.archive.preamble)?;
             let id = only.dump_id;
             Ok(chosen.only(&front.keep(|entry| entry.dump_id() == id)))
         }
@@ -39,7 +39,7 @@ pub async fn write(
     else {
         return Err(Error::unexpected("not one table was chosen"));
     };
-    let front = Front::read(&excerpt.archive.preamble)?;
+    let front = Preamble::read(&excerpt.archive.preamble)?;
     let entry = front.toc.with_data().next().ok_or_else(|| Error::verify("the table's entry is missing"))?;
     let (mut csv, mut out) = (None, Vec::new());
     if as_csv {

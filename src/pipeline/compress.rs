@@ -17,6 +17,9 @@ use tokio::io::{AsyncBufRead, AsyncWriteExt};
 /// Logarithm of the largest window; a larger one than the frame finds nothing more.
 pub const WINDOW_LOG: u32 = FRAME.trailing_zeros();
 
+/// No frame of pgstow's is larger, compressed or not.
+pub const FRAME_LIMIT: u64 = 64 << 20;
+
 /// Most bytes that `plain` bytes come to.
 pub const fn bound(plain: usize) -> usize {
     // zstd's own bound for one frame, with room for its header and checksum.

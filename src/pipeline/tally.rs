@@ -34,7 +34,7 @@ impl fmt::Debug for Tally {
 }
 
 /// A tally that is still being taken.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Digest {
     bytes: u64,
     sha256: Sha256,

@@ -3,15 +3,18 @@
 use super::decode;
 use super::hold_back::{HELD_BACK, HoldBack};
 use super::keys::Identities;
+use super::stored::{Key, Object};
 use super::tally::{self, Tally};
 use super::watch::{BackgroundWatch, Counter, Watch};
+use super::window::Fetch;
 use crate::error::{Error, Kind, Result};
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, TryStreamExt, try_join};
+use futures_util::try_join;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Bytes of a dump that are passed on together.
 const PASSED_ON: usize = 256 << 10;
@@ -37,42 +40,33 @@ pub struct Unpacked {
     pub stored: Tally,
 }
 
-/// Decrypts and decompresses `source` into `sink`, which gets the last bytes only when all is proven.
+/// Decrypts and decompresses the object of `stored_len` bytes that `fetch` reads into `sink`, which gets the last bytes only when all is proven.
 ///
-/// The last [`HELD_BACK`] bytes are written after the source ended well, age and zstd confirmed their
+/// A frame that comes damaged is fetched once more before that is a failure. The last [`HELD_BACK`] bytes are
+/// written after the object ended well, age and zstd confirmed their
 /// ends, and `check` agreed. The sink is flushed, not shut down.
 ///
-/// Failures: the source's own, as they came; [`Kind::Settings`] where no identity opens the bytes;
+/// Failures: `fetch`'s own, as they came; [`Kind::Settings`] where no identity opens the bytes;
 /// [`Kind::Verify`] where they are damaged; [`Kind::LocalFile`] where the sink failed, with the
 /// `io::Error` as its source; `watch`'s and `check`'s own.
 pub async fn unpack(
-    source: impl Stream<Item = Result<Bytes>> + Send,
+    fetch: Fetch,
+    stored_len: u64,
     how: Unpack,
     watch: &mut dyn Watch,
     sink: &mut (impl AsyncWrite + Unpin + Send),
     check: impl FnOnce(&Unpacked) -> Result<()>,
 ) -> Result<Unpacked> {
-    let (to_decode, stored_bytes) = mpsc::channel(decode::QUEUE);
+    let stop = CancellationToken::new();
+    let _stops_when_dropped = stop.clone().drop_guard();
     let (to_deliver, mut plain_bytes) = mpsc::channel(decode::QUEUE);
     let (to_tally, plain) = tally::in_background();
     let (onlooker, looked) = BackgroundWatch::begin(watch.second_look());
     let mut held = HoldBack::new(HELD_BACK);
 
-    let fetch = async move {
-        let mut source = std::pin::pin!(source);
-        let mut stored = tally::Digest::default();
-        while let Some(mut bytes) = source.try_next().await? {
-            stored.look(&bytes);
-            while !bytes.is_empty() {
-                let piece = bytes.split_to(bytes.len().min(decode::PIECE));
-                if to_decode.send(piece).await.is_err() {
-                    return Ok(stored.finish());
-                }
-            }
-        }
-        Ok(stored.finish())
-    };
-    let decode = decode::in_background(stored_bytes, how.identities, to_deliver);
+    let key = Arc::new(Key::new(how.identities));
+    let object = Object { fetch, len: stored_len, key, again: true };
+    let decode = decode::in_background(object, to_deliver, stop);
     let deliver = async {
         let mut seen = 0;
         while let Some(bytes) = plain_bytes.recv().await {
@@ -92,7 +86,7 @@ pub async fn unpack(
         drop((to_tally, onlooker));
         Ok(())
     };
-    let (stored, (), (), plain, ()) = try_join!(fetch, decode, deliver, plain, looked)?;
+    let (stored, (), plain, ()) = try_join!(decode, deliver, plain, looked)?;
     let unpacked = Unpacked { plain, stored };
     check(&unpacked)?;
     for bytes in held.rest() {

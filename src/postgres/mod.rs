@@ -1,57 +1,23 @@
 //! PostgreSQL, through its own tools: nothing here speaks its protocol.
 //!
-//! [`conninfo`] understands what the user typed, [`clients`] picks the binaries, [`psql`] asks
-//! ([`server`], [`target`]), [`dump`] reads and [`restore`] writes, [`cluster`] is a server of our own.
-//! Every child is a [`child`], and everything it says goes through [`words`]. This folder knows no
-//! store and no archive format.
+//! [`connect`] understands what the user typed, [`clients`] picks the programs, [`tools`] runs them,
+//! [`server`] asks what is there, [`change`] prepares, fills and renames databases. Every child is a
+//! [`process`]; how it failed is decided in [`failure`]. [`sql`] quotes. This folder knows no store and
+//! no archive format.
 
-pub mod advice;
-pub mod child;
+mod change;
 pub mod clients;
-pub mod cluster;
-pub mod conninfo;
-pub mod count;
-pub mod databases;
-pub mod dump;
-mod extra;
-pub mod globals;
-pub mod grants;
-pub mod ground;
-mod locale;
-
-pub mod lock;
-pub mod managed;
-mod parse;
-mod platform;
-mod pooler;
-mod program;
-pub mod psql;
-mod quote;
-pub mod restore;
-pub mod roles;
-pub mod script;
-mod search;
-pub mod server;
-mod session;
+mod connect;
+mod failure;
+mod process;
+mod server;
 mod sql;
-pub mod swap;
-pub mod target;
-mod user;
-mod words;
+mod tools;
 
-pub use child::{ChildInput, ChildOutput};
+pub use change::{KnownRoles, Making, Naming, Swap, Target, grants, lock, swap};
 pub use clients::{Client, Clients, Search, Version};
-pub use cluster::Cluster;
-pub use conninfo::{ConnInfo, Secret};
-pub use dump::DumpOptions;
-pub use ground::Ground;
-pub use locale::Locale;
-pub use managed::Provider;
-pub use program::Program;
-pub use psql::Psql;
-pub use quote::{identifier, shell_word};
-pub use restore::RestoreOptions;
-pub use roles::{KnownRoles, Making};
-pub use server::Server;
-pub use swap::Swap;
-pub use target::Target;
+pub use connect::ConnInfo;
+pub use process::{ChildInput, ChildOutput, Program, Secret, child};
+pub use server::{Cluster, Locale, Provider, Server, TargetFacts, databases, managed};
+pub use sql::{identifier, shell_word};
+pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script};

@@ -1,25 +1,25 @@
 //! Whether all that the backup defines is there: its table of contents against the database's own.
 
-use crate::archive::{Toc, TocEntry};
+use crate::archive::{EntryKind, Toc, TocEntry};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The kinds of objects that are looked for: those that every major of `pg_dump` names alike. What
 /// else there is (grants, comments, defaults) was restored without an error, or the restore failed.
-const KINDS: [&[u8]; 14] = [
-    b"EXTENSION",
-    b"TABLE",
-    b"FOREIGN TABLE",
-    b"VIEW",
-    b"MATERIALIZED VIEW",
-    b"SEQUENCE",
-    b"FUNCTION",
-    b"PROCEDURE",
-    b"INDEX",
-    b"CONSTRAINT",
-    b"FK CONSTRAINT",
-    b"CHECK CONSTRAINT",
-    b"TRIGGER",
-    b"POLICY",
+const KINDS: [EntryKind; 14] = [
+    EntryKind::Extension,
+    EntryKind::Table,
+    EntryKind::ForeignTable,
+    EntryKind::View,
+    EntryKind::MaterializedView,
+    EntryKind::Sequence,
+    EntryKind::Function,
+    EntryKind::Procedure,
+    EntryKind::Index,
+    EntryKind::Constraint,
+    EntryKind::ForeignKey,
+    EntryKind::CheckConstraint,
+    EntryKind::Trigger,
+    EntryKind::Policy,
 ];
 
 /// How many there are of each kind, as `fk constraint`.
@@ -31,8 +31,10 @@ pub fn compare(said: &Toc, found: &Toc) -> (Counts, Vec<String>) {
     let there: HashSet<_> = found.entries().iter().map(TocEntry::identity).collect();
     let (mut counts, mut differences) = (Counts::new(), Vec::new());
     for entry in said.entries() {
-        let Some(kind) = entry.desc().filter(|desc| KINDS.contains(desc)) else { continue };
-        let kind = String::from_utf8_lossy(kind).to_lowercase();
+        if !KINDS.contains(&entry.kind()) {
+            continue;
+        }
+        let kind = String::from_utf8_lossy(entry.desc().unwrap_or_default()).to_lowercase();
         if !there.contains(&entry.identity()) {
             differences.push(format!("{kind} {} is not there", entry.label()));
         }
@@ -44,10 +46,10 @@ pub fn compare(said: &Toc, found: &Toc) -> (Counts, Vec<String>) {
 
 /// Says which sequences of both stand elsewhere now.
 pub fn sequences(said: &Toc, found: &Toc) -> Vec<String> {
-    let now = found.entries().iter().filter_map(|entry| Some((entry.identity(), entry.stands_at()?)));
+    let now = found.entries().iter().filter_map(|entry| Some((entry.identity(), entry.sequence_state()?)));
     let now: HashMap<_, _> = now.collect();
     let elsewhere = |entry: &TocEntry| {
-        let (then, now) = (entry.stands_at()?, *now.get(&entry.identity())?);
+        let (then, now) = (entry.sequence_state()?, *now.get(&entry.identity())?);
         let whether = |state: &str| state.replace(", true", "").replace(", false", ", not given out yet");
         (then != now).then(|| {
             format!("sequence {} stands at {} instead of {}", entry.label(), whether(now), whether(then))

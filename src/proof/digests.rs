@@ -5,7 +5,7 @@
 //! read once more, and its rows are digested apart from their order, as those of the database were.
 
 use super::{By, Proof, catalog, redump};
-use crate::archive::{self, Contents, Depth, Front, Reader, Toc, TocEntry};
+use crate::archive::{self, Contents, Depth, EntryKind, Preamble, Reader, Toc, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::Target;
 use crate::postgres::clients::{Clients, Version};
@@ -28,7 +28,7 @@ pub async fn prove(
     inventory: &Inventory,
     run: &Run,
 ) -> Result<Proof> {
-    let front = Front::read(&inventory.archive.preamble)?;
+    let front = Preamble::read(&inventory.archive.preamble)?;
     let found = redump::whole(target, clients, inventory, run).await?;
     let mut comparison = Comparison::of(inventory, &front.toc, &found);
     let undecided = comparison.undecided();
@@ -44,7 +44,7 @@ pub async fn prove(
 async fn dumped(
     source: &BackupReader,
     inventory: &Inventory,
-    front: &Front,
+    front: &Preamble,
     wanted: &HashSet<i32>,
 ) -> Result<Vec<archive::Block>> {
     let mut reader = Reader::looking(Depth::Rows);
@@ -111,11 +111,14 @@ impl<'a> Comparison<'a> {
     fn tables(&mut self, inventory: &'a Inventory, said: &Toc, found: &Contents) {
         let entries: HashMap<i32, &TocEntry> =
             said.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
-        let (said_tables, foreign, there) =
-            (defined(said, b"TABLE"), defined(said, b"FOREIGN TABLE"), defined(&found.toc, b"TABLE"));
+        let (said_tables, foreign, there) = (
+            defined(said, EntryKind::Table),
+            defined(said, EntryKind::ForeignTable),
+            defined(&found.toc, EntryKind::Table),
+        );
         let data = found.toc.with_data().zip(&found.blocks);
         let mut data: HashMap<Name, _> = data
-            .filter(|(entry, _)| entry.desc() == Some(b"TABLE DATA"))
+            .filter(|(entry, _)| entry.kind() == EntryKind::TableData)
             .map(|(entry, block)| (name(entry), (entry, block)))
             .collect();
 
@@ -261,8 +264,8 @@ fn name(entry: &TocEntry) -> Name<'_> {
 }
 
 /// The names of all entries of a kind.
-fn defined<'t>(toc: &'t Toc, kind: &[u8]) -> HashSet<Name<'t>> {
-    toc.entries().iter().filter(|entry| entry.desc() == Some(kind)).map(name).collect()
+fn defined<'t>(toc: &'t Toc, kind: EntryKind) -> HashSet<Name<'t>> {
+    toc.entries().iter().filter(|entry| entry.kind() == kind).map(name).collect()
 }
 
 fn same_digest(said: &Block, now: &archive::Block) -> bool {
@@ -300,7 +303,7 @@ mod tests {
 
     /// What comes of a dump whose restore is dumped again as `found`.
     fn proof(inventory: &Inventory, dump: &[u8], found: &[u8]) -> Proof {
-        let (front, found) = (Front::read(&inventory.archive.preamble).unwrap(), read(found));
+        let (front, found) = (Preamble::read(&inventory.archive.preamble).unwrap(), read(found));
         let mut comparison = Comparison::of(inventory, &front.toc, &found);
         let undecided = comparison.undecided();
         let mut dumped = read(dump).blocks;

@@ -3,15 +3,20 @@
 //! On a server of the user's, else in a throw-away cluster. Then the data is proven, everything the
 //! backup defines is looked for, and the user's own questions are asked.
 
-use crate::archive::{Front, Toc};
+mod outcome;
+
+use outcome::Check;
+pub use outcome::Rehearsed;
+
+use crate::archive::{EntryKind, Preamble, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::Watch;
 use crate::postgres::Search;
 use crate::postgres::clients::{Clients, Version};
-use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
+use crate::postgres::{Cluster, ConnInfo, Naming, Psql, RestoreOptions, Target};
 use crate::progress::Progress;
 use crate::proof::ProofBy;
-use crate::proof::{self, Proof, catalog, redump};
+use crate::proof::{catalog, redump};
 use crate::restore::backup::StoredContent;
 use crate::restore::request::RestoreRequest;
 use crate::restore::run::Content;
@@ -19,15 +24,13 @@ use crate::run::Run;
 use crate::script::NamedRoles;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{BackupKind, Postgres};
-use crate::stored::names::Place;
 use crate::stored::reader::BackupReader;
-use crate::units::{age, count, counted_rows};
+use crate::units::age;
 use indicatif::BinaryBytes;
-use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What a restore fails with through no fault of the backup's.
 const CIRCUMSTANCES: &[&str] = &[
@@ -62,44 +65,6 @@ pub struct Rehearsal {
     pub checks: Vec<String>,
 }
 
-/// How a rehearsal went.
-#[derive(Debug, Serialize)]
-pub struct Rehearsed {
-    /// Version of the server that was restored into.
-    server_version: String,
-    /// Whether that was a cluster of our own.
-    own_cluster: bool,
-    /// How long the restore took, to where an application could begin: the user's recovery time.
-    restore_s: f64,
-    /// What was proven of the data, where the backup has an inventory.
-    proof: Option<Proof>,
-    /// How many objects of each kind were found again.
-    objects: catalog::Counts,
-    /// What is not there of what the backup defines, or stands elsewhere; a sentence each.
-    catalog_differences: Vec<String>,
-    /// The user's own questions.
-    checks: Vec<Check>,
-    /// Tables that came.
-    #[serde(skip)]
-    pub tables: u64,
-    /// Rows that came, where they were counted.
-    #[serde(skip)]
-    pub rows: Option<u64>,
-}
-
-/// A question of the user's, and its answer.
-#[derive(Debug, Serialize)]
-struct Check {
-    sql: String,
-    passed: bool,
-    /// Whether it is no SQL, which says nothing about the backup.
-    #[serde(skip)]
-    mistyped: bool,
-    /// What is wrong with the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-}
-
 /// Restores, looks, and takes everything away again, whatever happens.
 pub async fn rehearse(
     reader: &BackupReader,
@@ -110,7 +75,7 @@ pub async fn rehearse(
     let clients = run.or(Clients::find(&how.clients)).await?;
     let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
     let name = name.map_or_else(|| generated(reader), str::to_owned);
-    let front = inventory.map(|inventory| Front::read(&inventory.archive.preamble)).transpose()?;
+    let front = inventory.map(|inventory| Preamble::read(&inventory.archive.preamble)).transpose()?;
     if reader.kind() == BackupKind::Sql {
         tracing::warn!(
             "{} is a plain dump: whether it restores is tried, and its rows cannot be compared",
@@ -155,7 +120,7 @@ fn generated(reader: &BackupReader) -> String {
 struct RehearsalRun<'a> {
     reader: &'a BackupReader,
     inventory: Option<&'a Inventory>,
-    front: Option<Front>,
+    front: Option<Preamble>,
     how: &'a Rehearsal,
     run: &'a Run,
     clients: &'a Clients,
@@ -164,7 +129,7 @@ struct RehearsalRun<'a> {
 impl RehearsalRun<'_> {
     /// Reaches the user's server, on which the database must not exist.
     async fn open(&self, conn: &ConnInfo) -> Result<Target> {
-        let target = Target::open(self.clients.newest()?, conn).await?;
+        let target = Target::open(self.clients.newest()?, conn, Naming::AtOnce).await?;
         if target.exists() {
             return Err(Error::target_exists(format!("database {} exists", target.name())).hint(
                 "verify --restore drops the database it restores into, so it must make it: leave the name out of --to",
@@ -192,8 +157,8 @@ impl RehearsalRun<'_> {
         }
         self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
         cluster.start(server).await?;
-        if let Some(Front { toc, .. }) = &self.front {
-            let lacking = cluster.lacks(server, &names(toc, b"EXTENSION")).await?;
+        if let Some(Preamble { toc, .. }) = &self.front {
+            let lacking = cluster.lacks(server, &names(toc, EntryKind::Extension)).await?;
             if !lacking.is_empty() {
                 let what =
                     format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
@@ -208,7 +173,7 @@ impl RehearsalRun<'_> {
             let roles = self.roles_of_script().await?;
             cluster.create_roles(server, &roles, &roles).await?;
         }
-        let mut target = Target::open(server, &cluster.conn(database)).await?;
+        let mut target = Target::open(server, &cluster.conn(database), Naming::AtOnce).await?;
         self.restore(&mut target).await
     }
 
@@ -279,7 +244,6 @@ impl RehearsalRun<'_> {
             no_acl: no_roles,
             // A subscription would tie the database down, and tablespaces are folders of another machine.
             extra: vec!["--no-subscriptions".into(), "--no-tablespaces".into()],
-            ..RestoreOptions::default()
         }
     }
 
@@ -318,53 +282,6 @@ impl Watch for RolesWatch {
     }
 }
 
-impl Rehearsed {
-    /// Says what was proven.
-    pub fn said(&self) -> String {
-        let took = age(Duration::from_secs_f64(self.restore_s));
-        let mut said = format!(
-            "{}, {}; restored in {took} into PostgreSQL {}",
-            count(self.tables, "table"),
-            counted_rows(self.rows),
-            self.server_version
-        );
-        if let Some(proof) = self.proof.as_ref().filter(|proof| proof.is_any()) {
-            said.push_str(&format!("; proven: {}", proof.said()));
-        }
-        for kind in ["sequence", "extension", "constraint", "index"] {
-            let found: usize =
-                self.objects.iter().filter(|(name, _)| name.ends_with(kind)).map(|(_, count)| count).sum();
-            said.push_str(&format!(", {}", count(found, kind)));
-        }
-        if !self.checks.is_empty() {
-            said.push_str(&format!(", {} true", count(self.checks.len(), "check")));
-        }
-        said
-    }
-
-    /// Fails where anything is not as it should be.
-    pub fn judge(&self, place: &Place) -> Result<()> {
-        if let Some(proof) = &self.proof {
-            proof.judge(&format!("{place}, restored,"))?;
-        }
-        proof::judge(&self.catalog_differences, &format!("{place}, restored, is not what was dumped"))?;
-        let failed = |check: &Check| {
-            let problem = check.problem.as_ref()?;
-            Some(format!("the check {:?} {problem}", check.sql))
-        };
-        let (mistyped, asked): (Vec<&Check>, Vec<&Check>) =
-            self.checks.iter().partition(|check| check.mistyped);
-        let asked: Vec<String> = asked.into_iter().filter_map(failed).collect();
-        proof::judge(&asked, &place.to_string())?;
-        match mistyped.into_iter().find_map(failed) {
-            None => Ok(()),
-            Some(failed) => {
-                Err(Error::usage(failed).hint("that is no SQL; nothing was found wrong with the backup"))
-            }
-        }
-    }
-}
-
 /// A clean cluster refused what the backup holds: that is the backup's fault, unless it is the machine's.
 fn blame(error: Error) -> Error {
     if error.message().starts_with("create database") {
@@ -378,8 +295,8 @@ fn blame(error: Error) -> Error {
 }
 
 /// The names of all objects of a kind.
-fn names(toc: &Toc, kind: &[u8]) -> Vec<String> {
-    let entries = toc.entries().iter().filter(|entry| entry.desc() == Some(kind));
+fn names(toc: &Toc, kind: EntryKind) -> Vec<String> {
+    let entries = toc.entries().iter().filter(|entry| entry.kind() == kind);
     entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()).into_owned()).collect()
 }
 

@@ -7,7 +7,7 @@ use super::run::{Content, Flow};
 use crate::archive::Pattern;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search};
-use crate::postgres::{ConnInfo, Target};
+use crate::postgres::{ConnInfo, Naming, Target};
 use crate::proof::{self, Proof, ProofBy};
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -15,8 +15,8 @@ use crate::stored::inventory::Inventory;
 use crate::stored::manifest::BackupKind;
 use crate::stored::opened::BackupSelection;
 use crate::stored::reader::BackupReader;
-use crate::units::{age, count, counted_rows};
-use std::time::{Duration, Instant};
+use crate::units::{age, count, counted_rows, stamp};
+use std::time::{Duration, Instant, SystemTime};
 
 /// More workers than this wait for the server rather than help it.
 const MOST_JOBS: usize = 8;
@@ -80,11 +80,14 @@ impl ReadyBackup {
         Ok(Self { started, reader, inventory, clients, request, keep_failed, jobs, proof })
     }
 
-    /// Restores into a database and proves it. `unseen` says that nobody uses it before more is done.
+    /// Restores into a database and proves it. `unseen` says that nobody uses it before more is done; any
+    /// other database has its name only after it is proven.
     ///
     /// A failure leaves nothing behind that this made.
     pub async fn restore_into(&self, conn: &ConnInfo, unseen: bool, run: &Run) -> Result<Outcome> {
-        let mut target = run.or(Target::open(self.clients.newest()?, conn)).await?;
+        let moment = || stamp(SystemTime::now(), '_');
+        let naming = if unseen { Naming::AtOnce } else { Naming::WhenProven(moment()) };
+        let mut target = run.or(Target::open(self.clients.newest()?, conn, naming)).await?;
         if self.proof == ProofBy::Digests {
             // Better now than after the data has moved.
             self.clients.for_dump(target.version())?;
@@ -213,7 +216,7 @@ async fn inventory(reader: &BackupReader, proof: ProofBy) -> Result<Option<Inven
             tracing::warn!("{error}");
             Ok(None)
         }
-        Err(error) if error.kind() == Kind::Verify && error.advice().is_none() => {
+        Err(error) if error.kind() == Kind::Verify && error.hints().is_empty() => {
             Err(error.hint("--proof none restores the dump all the same, and proves nothing"))
         }
         found => found,

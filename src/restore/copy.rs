@@ -14,15 +14,17 @@ use crate::pipeline::pass_on;
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::dump::dump;
 use crate::postgres::globals::globals;
-use crate::postgres::{ChildOutput, ConnInfo, DumpOptions, KnownRoles, Psql, Server, Target, identifier};
+use crate::postgres::{
+    ChildOutput, ConnInfo, DumpOptions, KnownRoles, Naming, Psql, Server, Target, identifier,
+};
 use crate::progress::{Direction, Progress};
 use crate::proof::{Proof, counts};
 use crate::run::Run;
 use crate::stored::inventory::Inventory;
 use crate::stored::watch::ArchiveWatch;
-use crate::units::{age, count, counted_rows};
+use crate::units::{age, count, counted_rows, stamp};
 use indicatif::BinaryBytes;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
 /// A database to copy, and what to make of it.
@@ -93,7 +95,8 @@ async fn check(options: &CopyOptions, clients: &Clients) -> Result<(Server, Targ
     }
     server.check_dump(false)?;
     clients.for_dump(server.version())?;
-    let mut target = Target::open(clients.newest()?, &options.target).await?;
+    let naming = Naming::WhenProven(stamp(SystemTime::now(), '_'));
+    let mut target = Target::open(clients.newest()?, &options.target, naming).await?;
     if target.exists() {
         let name = identifier(target.name());
         return Err(Error::target_exists(format!("database {name} exists already"))
@@ -110,7 +113,7 @@ async fn request(options: &CopyOptions, clients: &Clients, server: &Server) -> R
     let CopyOptions { fitting, after, source, .. } = options;
     fitting.options.check()?;
     let known = if fitting.roles == Roles::Restore {
-        let sql = globals(clients.for_dump(server.version())?, source, server, false).await?;
+        let sql = globals(clients.for_dump(server.version())?, source, &server.database, false).await?;
         Some(KnownRoles::read(&String::from_utf8_lossy(&sql)))
     } else {
         None

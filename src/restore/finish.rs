@@ -52,7 +52,7 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
     for said in plan.of_database.iter().filter(|said| said.is_grant == grants) {
         let sql = String::from_utf8_lossy(&said.sql);
         let lacking = said.roles.iter().map(|role| String::from_utf8_lossy(role));
-        let lacking = lacking.filter(|role| !plan.ground.has_role(role)).map(|role| identifier(&role)).next();
+        let lacking = lacking.filter(|role| !plan.facts.has_role(role)).map(|role| identifier(&role)).next();
         let problem = match lacking {
             Some(role) => format!("there is no role {role}"),
             None => match target.say_of_database(&sql).await {

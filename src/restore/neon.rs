@@ -109,7 +109,7 @@ impl ReadyBackup {
         let pooled = run.or(neon.uri(branch, database, &role, true)).await?;
         let conn = branch::conn(&direct)?;
         let outcome = self.restore_into(&conn, true, run).await.map_err(|e| match e.kind() {
-            Kind::TargetExists => e.hint("Neon made the new database with something in it"),
+            Kind::TargetExists => e.without_hints().hint("Neon made the new database with something in it"),
             _ => e,
         })?;
         let place = NeonPlace {

@@ -2,7 +2,8 @@
 //! their order, and last what may react to the others.
 
 use super::load::parts;
-use crate::archive::Front;
+use super::prepare::atomicity;
+use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Client;
 use crate::postgres::restore::{restore as pg_restore, restore_file};
@@ -14,13 +15,13 @@ use tokio::io::AsyncWriteExt;
 /// What is made when all data is there: indexes and constraints by several connections at once.
 pub struct PostData {
     after: NamedTempFile,
-    grants: Front,
+    grants: Preamble,
     last: Option<NamedTempFile>,
 }
 
 impl PostData {
     /// Of this archive.
-    pub fn of(front: &Front) -> Result<Self> {
+    pub fn of(front: &Preamble) -> Result<Self> {
         let last = parts::last(front);
         Ok(Self {
             after: without_data(&parts::after(front))?,
@@ -46,14 +47,14 @@ impl PostData {
     }
 }
 
-/// Restores entries without data one after the other, in one transaction.
+/// Restores entries without data one after the other.
 pub async fn in_order(
-    front: &Front,
+    front: &Preamble,
     client: &Client,
     target: &Target,
     options: &RestoreOptions,
 ) -> Result<()> {
-    let mut pg_restore = pg_restore(client, target.conn(), options)?;
+    let mut pg_restore = pg_restore(client, target.conn(), options, atomicity(front, target))?;
     let fed = pg_restore.write_all(&front.to_bytes()).await;
     pg_restore.finish().await?;
     fed.map_err(stopped_reading)
@@ -61,7 +62,7 @@ pub async fn in_order(
 
 /// Puts entries into a temporary file, since only a file can be read by several connections. There is no
 /// row in it, and nobody else may read it.
-fn without_data(front: &Front) -> Result<NamedTempFile> {
+fn without_data(front: &Preamble) -> Result<NamedTempFile> {
     let written = NamedTempFile::new().and_then(|mut file| {
         file.write_all(&front.to_bytes())?;
         Ok(file)

@@ -2,21 +2,22 @@
 
 use super::plan::Plan;
 use super::request::RestoreRequest;
-use crate::archive::{Front, Reader};
+use crate::archive::{EntryKind, Preamble, Reader, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Client, Clients, Version};
+use crate::postgres::restore::Atomicity;
 use crate::postgres::{Locale, Target};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Chooses the client that reads the archive and fits the target, fits the archive to it, and makes the
 /// database it asks for.
 pub async fn prepare<'a>(
-    front: &Front,
+    front: &Preamble,
     clients: &'a Clients,
     target: &mut Target,
     request: &RestoreRequest,
-) -> Result<(&'a Client, Front, Plan)> {
-    let Front { header, toc } = front;
+) -> Result<(&'a Client, Preamble, Plan)> {
+    let Preamble { header, toc } = front;
     let dumped_by = Version::parse(&header.dump_version)
         .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
     let format = (header.version.major, header.version.minor);
@@ -43,4 +44,20 @@ pub async fn read_front(archive: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u
         front.extend_from_slice(bytes);
     }
     Ok((front, reader))
+}
+
+/// Objects that one transaction may make: the server holds a lock or more for each, and by default has
+/// room for 6,400 (64 for each of 100 connections).
+const MOST_AT_ONCE: usize = 1000;
+
+/// How much of these entries is restored at once: all of it if the database was there before, or if it is
+/// not too much for the server's table of locks.
+pub fn atomicity(front: &Preamble, target: &Target) -> Atomicity {
+    // One such entry stands for up to a thousand large objects.
+    let weight = |entry: &TocEntry| match entry.kind() {
+        EntryKind::BlobMetadata | EntryKind::Blobs => MOST_AT_ONCE / 2,
+        _ => 1,
+    };
+    let weight: usize = front.toc.entries().iter().map(weight).sum();
+    if target.is_created() && weight > MOST_AT_ONCE { Atomicity::Batches } else { Atomicity::Whole }
 }

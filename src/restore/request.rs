@@ -30,7 +30,7 @@ impl RestoreRequest {
         let Some(sql) = backup.globals().await? else {
             let why = backup.backup.manifest.globals;
             return Err(Error::not_found(format!("{} holds no roles: they {why}", backup.place()))
-                .hint("--roles create makes those that are needed, for nobody to log in as"));
+                .hint("--roles create creates those that are needed as NOLOGIN roles"));
         };
         let known = Some(KnownRoles::read(&String::from_utf8_lossy(&sql)));
         Ok(Self { fitting, known, after })

@@ -6,9 +6,9 @@
 use super::finish;
 use super::outcome::{Filled, Outcome};
 use super::request::RestoreRequest;
-use crate::error::Result;
-use crate::postgres::Target;
+use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
+use crate::postgres::{Target, identifier};
 use crate::proof::Proof;
 use crate::run::Run;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ impl Flow<'_> {
         let filled = self.or_clean_up(filled, target).await?;
         let proof = match self.run.or(self.prove(content, target, &filled)).await {
             Err(first) if !self.unseen && self.request.after.is_empty() => {
-                return Err(first.hint("the restore itself is complete, and was not looked at any further"));
+                return Err(self.complete(first, target));
             }
             proof => self.or_clean_up(proof, target).await?,
         };
@@ -103,7 +103,20 @@ impl Flow<'_> {
         let plan = &outcome.filled.plan;
         let finishing = finish::finish(&self.request.after, plan, target, self.clients, self.run);
         let finished = self.run.or(finishing).await;
-        self.or_clean_up(finished, target).await
+        self.or_clean_up(finished, target).await?;
+        // Whole and proven: whatever keeps it from getting its name is no reason to drop it.
+        target.publish().await
+    }
+
+    /// Nothing was found wrong with a database that could not be looked at to the end: it stays.
+    fn complete(&self, error: Error, target: &Target) -> Error {
+        let error = error.hint("the restore itself is complete, and was not looked at any further");
+        if target.called() == target.name() {
+            return error;
+        }
+        let (called, name) = (identifier(target.called()), identifier(target.name()));
+        error
+            .hint(format!("it is kept: ALTER DATABASE {called} RENAME TO {name}; or DROP DATABASE {called};"))
     }
 
     /// The first error is the one to report; it leaves nothing half-restored behind.
@@ -117,9 +130,9 @@ impl Flow<'_> {
     async fn clean_up(&self, target: &mut Target) {
         let created = target.is_created();
         if self.keep_failed && created {
-            tracing::warn!("{} is kept as the failed run left it", target.name());
+            tracing::warn!("{} is kept as the failed run left it", target.called());
         } else if let Err(error) = target.drop_created().await {
-            tracing::warn!("{} is left behind, empty or unfinished: {error}", target.name());
+            tracing::warn!("{} is left behind, empty or unfinished: {error}", target.called());
         } else if created {
             self.run.say(format!("the new database {} was dropped again", target.name()));
         }

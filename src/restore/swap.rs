@@ -137,11 +137,7 @@ async fn exchange(swap: &Swap, new: &str, inherit: bool, target: &ConnInfo, run:
 async fn finish(swap: &Swap, target: &ConnInfo, run: &Run) -> Result<Swapped> {
     let new = swap.settle().await?;
     let swapped = exchange(swap, &new, true, target, run).await;
-    swapped.map_err(|error| {
-        let ready = ready(&new, target);
-        let advice = error.advice().map_or(ready.clone(), |advice| format!("{advice}; {ready}"));
-        error.hint(advice)
-    })
+    swapped.map_err(|error| error.hint(ready(&new, target)))
 }
 
 fn ready(new: &str, target: &ConnInfo) -> String {

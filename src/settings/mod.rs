@@ -81,7 +81,7 @@ fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
 
 /// Where to look for PostgreSQL's programs.
 fn search(only: Option<PathBuf>) -> Search {
-    Search { only, extra: Vec::new(), path: std::env::var_os("PATH") }
+    Search { only, path: std::env::var_os("PATH") }
 }
 
 /// The patterns of the wanted tables; none for all.

@@ -74,7 +74,7 @@ impl StoreError {
 
     /// Puts what else is to say behind the message.
     #[must_use]
-    pub(in crate::store) fn and(self, more: impl fmt::Display) -> Self {
+    pub fn and(self, more: impl fmt::Display) -> Self {
         Self { error: self.error.and(more), ..self }
     }
 
@@ -89,9 +89,9 @@ impl StoreError {
         self.situation
     }
 
-    /// What to do about it, where there is advice.
-    pub fn advice(&self) -> Option<&str> {
-        self.error.advice()
+    /// What the user can do about it.
+    pub fn hints(&self) -> &[String] {
+        self.error.hints()
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
     fn the_sentence_the_hint_and_the_cause_arrive() {
         let error: Error =
             StoreError::new(Situation::Denied, "no").hint("do").because("why").context("part 1").into();
-        assert_eq!((error.message(), error.advice()), ("part 1: no", Some("do")));
+        assert_eq!((error.message(), error.hints()), ("part 1: no", &["do".to_owned()][..]));
         assert_eq!(error.source().unwrap().to_string(), "why");
     }
 }

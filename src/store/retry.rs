@@ -73,7 +73,7 @@ impl Retry {
                 }
                 Err(error) if error.situation().may_pass() && attempt > 1 => {
                     let error = error.context(what).and(format_args!("gave up after {attempt} attempts"));
-                    return Err(if error.advice().is_some() { error } else { error.hint(LATER) });
+                    return Err(if error.hints().is_empty() { error.hint(LATER) } else { error });
                 }
                 Err(error) => return Err(error),
             }

@@ -119,16 +119,21 @@ pub async fn before(store: &dyn Store, place: &Place) -> Result<Found> {
 /// Reads one backup's manifest, and checks that it is whole, in its place, and by whom the user trusts.
 pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&VerifyKey>) -> Result<Backup> {
     let Found { place, manifest_bytes } = found;
-    let bytes = small(store, &place.key(MANIFEST), *manifest_bytes).await.map_err(|e| e.context(place))?;
-    let signature = match trusted {
-        Some(key) => {
-            let signature = signature(store, place).await?;
-            key.verify(&bytes, &String::from_utf8_lossy(&signature)).map_err(|e| e.context(place))?;
-            Signature::Verified
-        }
-        None => Signature::NotChecked,
+    let trusted = match trusted {
+        Some(key) => Some((key, signature_bytes(store, place).await?)),
+        None => None,
     };
-    let manifest = Manifest::from_bytes(&bytes).map_err(|e| e.context(place))?;
+    let read = async || {
+        let bytes = small(store, &place.key(MANIFEST), *manifest_bytes).await?;
+        if let Some((key, signature_bytes)) = trusted {
+            let signature = small(store, &place.key(SIGNATURE), signature_bytes).await?;
+            key.verify(&bytes, &String::from_utf8_lossy(&signature))?;
+        }
+        Manifest::from_bytes(&bytes)
+    };
+    let manifest =
+        download::twice(format_args!("{place}: its manifest"), read).await.map_err(|e| e.context(place))?;
+    let signature = if trusted.is_some() { Signature::Verified } else { Signature::NotChecked };
     // A manifest copied over another backup's would pass every check of its own.
     if manifest.id != place.id || manifest.name != place.name {
         return Err(Error::verify(format!(
@@ -139,10 +144,10 @@ pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&Verify
     Ok(Backup { place: place.clone(), manifest, signature })
 }
 
-async fn signature(store: &Arc<dyn Store>, place: &Place) -> Result<Bytes> {
-    let key = place.key(SIGNATURE);
-    match store.head(&key).await {
-        Ok(info) => small(store, &key, info.bytes).await,
+/// The length of the manifest's signature.
+async fn signature_bytes(store: &Arc<dyn Store>, place: &Place) -> Result<u64> {
+    match store.head(&place.key(SIGNATURE)).await {
+        Ok(info) => Ok(info.bytes),
         Err(error) if error.situation() == Situation::NotFound => {
             Err(Error::verify(format!("{place} is not signed, and --verify-key asks for a signature")))
         }
@@ -163,5 +168,5 @@ async fn small(store: &Arc<dyn Store>, key: &str, bytes: u64) -> Result<Bytes> {
     if bytes > manifest::LARGEST {
         return Err(Error::verify(format!("{key} is too large to be what its name says")));
     }
-    download::small(Arc::clone(store), key, bytes, download::Options::default()).await
+    download::small(store, key, bytes, None, download::Options::default()).await
 }

@@ -6,7 +6,7 @@
 
 use super::opened::OpenedBackup;
 use super::ranges::Ranges;
-use crate::archive::{Contents, Front, Pattern, Reader, TocEntry};
+use crate::archive::{Contents, Pattern, Preamble, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::stored::inventory::{Block, Inventory};
@@ -19,7 +19,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 ///
 /// Where only rows are wanted, nothing else is missed.
 pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Result<Inventory> {
-    let front = Front::read(&inventory.archive.preamble)?;
+    let front = Preamble::read(&inventory.archive.preamble)?;
     let selection = front.toc.select(patterns)?;
     if !selection.only_defined.is_empty() && !only_rows {
         tracing::warn!("needed, and so defined, but without rows: {}", selection.only_defined.join(", "));

@@ -3,7 +3,7 @@
 //! Taken from the dump's own stream, stored beside it, and encrypted like it. With it one sees what
 //! is in a backup, proves a restore, and finds one table's bytes, all without fetching the dump.
 
-use crate::archive::{self, Contents, Front, TocEntry};
+use crate::archive::{self, Contents, EntryKind, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
 use crate::layout::{FrameSpan, Piece};
 use crate::stored::manifest::Totals;
@@ -159,7 +159,7 @@ impl Text {
 impl Inventory {
     /// Writes down what was learned of an archive, of which every block was digested.
     pub fn new(contents: Contents, frames: &[FrameSpan]) -> Self {
-        let tables = contents.tables() as u64;
+        let tables = contents.toc.tables() as u64;
         let blocks = contents.toc.with_data().zip(&contents.blocks).map(|(entry, block)| of(entry, block));
         Self {
             format: FORMAT,
@@ -177,7 +177,7 @@ impl Inventory {
                 version: contents.header.version.to_string(),
                 database: Text::new(Some(&contents.header.dbname)),
                 encoding: contents.toc.encoding().unwrap_or_else(|| "UTF8".to_owned()),
-                preamble: contents.preamble(),
+                preamble: contents.preamble().to_bytes(),
                 server_version: contents.header.server_version,
                 pg_dump_version: contents.header.dump_version,
                 bytes: contents.length,
@@ -200,7 +200,7 @@ impl Inventory {
     /// The inventory of the smaller archive that has these entries only; its blocks and frames lie where
     /// they lie in the whole one.
     #[must_use]
-    pub fn only(mut self, front: &Front) -> Self {
+    pub fn only(mut self, front: &Preamble) -> Self {
         let entries: HashSet<i32> = front.toc.entries().iter().map(TocEntry::dump_id).collect();
         self.blocks.retain(|block| entries.contains(&block.dump_id));
         self.archive.preamble = front.to_bytes();
@@ -304,12 +304,19 @@ impl Inventory {
 impl Block {
     /// The name people know it by: `public.orders`, or "large objects".
     pub fn label(&self) -> String {
-        let name = match (self.kind, self.schema.as_str(), self.table.as_str()) {
-            (BlockKind::LargeObjects, _, _) => "large objects".to_owned(),
-            (_, "", table) => table.to_owned(),
-            (_, schema, table) => format!("{schema}.{table}"),
-        };
-        name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+        match self.kind {
+            BlockKind::LargeObjects => "large objects".to_owned(),
+            _ => self.named(|name| name.label()),
+        }
+    }
+
+    /// The name as `--table` takes it, if the data are those of a table.
+    pub fn pattern(&self) -> Option<String> {
+        (self.kind == BlockKind::Table).then(|| self.named(|name| name.pattern()))
+    }
+
+    fn named(&self, write: impl Fn(TableName<'_>) -> String) -> String {
+        write(TableName { schema: &self.schema.bytes(), name: &self.table.bytes() })
     }
 
     /// What it is the data of, the same in every backup; large objects are one thing.
@@ -329,9 +336,9 @@ impl Block {
 fn of(entry: &TocEntry, block: &archive::Block) -> Block {
     let [copy, schema, table] =
         [entry.copy_statement(), entry.namespace(), entry.tag()].map(Option::unwrap_or_default);
-    let kind = match entry.desc() {
-        Some(b"TABLE DATA") => BlockKind::Table,
-        Some(b"BLOBS") => BlockKind::LargeObjects,
+    let kind = match entry.kind() {
+        EntryKind::TableData => BlockKind::Table,
+        EntryKind::Blobs => BlockKind::LargeObjects,
         _ => BlockKind::Other,
     };
     Block {

@@ -299,7 +299,7 @@ mod tests {
             assert!(wrong.parse::<Name>().is_err(), "{wrong:?}");
         }
         assert_eq!(Name::of_database("we ird").unwrap().as_str(), "we ird");
-        assert!(Name::of_database("a/b").unwrap_err().advice().unwrap().contains("--name"));
+        assert!(Name::of_database("a/b").unwrap_err().hints()[0].contains("--name"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The dump itself is not touched here: [`super::reader`] streams it, [`super::ranges`] reads parts of it.
 
 use super::catalogue::{self, Backup, Found};
-use super::download::{self, download};
+use super::download;
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
 use super::names::{Name, Place};
@@ -12,8 +12,6 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
 use crate::pipeline::{Tally, open};
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
-use bytes::Bytes;
-use futures_util::TryStreamExt;
 use std::sync::{Arc, OnceLock};
 
 /// No server has more roles than this, in bytes of SQL.
@@ -226,20 +224,19 @@ impl OpenedBackup {
             return Err(Error::verify(format!("{key} is too large to be what its name says")));
         }
         let keys = self.keys()?;
-        let pieces = download(Arc::clone(&self.store), &key, object.stored_bytes, self.reading)
-            .await
-            .map_err(|e| missing(e, &key))?;
-        let pieces: Vec<Bytes> = pieces.try_collect().await?;
-        let stored = Bytes::from(pieces.concat());
+        let etag =
+            download::version(&*self.store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))?;
         let what = object.key.split('.').next().unwrap_or_default();
-        let read = async {
+        let read = async || {
+            let (keys, etag) = (keys.clone(), etag.clone());
+            let stored = download::small(&self.store, &key, object.stored_bytes, etag, self.reading).await?;
             let tally = Tally::of(&stored);
             agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, &object.stored_sha256)?;
             let plain = open(stored.clone(), keys, object.plain_bytes).await?;
             agree(what, &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
             Ok(plain)
         };
-        read.await.map_err(|e| self.explain(e))
+        download::twice(&key, read).await.map_err(|e| self.explain(e))
     }
 
     /// What opens this backup's objects; `None` where they were never encrypted.
@@ -255,7 +252,7 @@ impl OpenedBackup {
     ///
     /// `whole` says whether all of the dump was wanted, or only some tables of it.
     pub fn explain_dump(&self, error: Error, whole: bool) -> Error {
-        let is_damage = error.kind() == Kind::Verify && error.advice().is_none();
+        let is_damage = error.kind() == Kind::Verify && error.hints().is_empty();
         let error = self.explain(error);
         if !is_damage {
             return error;

@@ -4,13 +4,11 @@ use super::opened::OpenedBackup;
 use crate::error::Result;
 use crate::pipeline::{self, Fetch, Key};
 use crate::progress::Progress;
-use crate::stored::download::{self, ranges};
+use crate::stored::download;
 use crate::stored::inventory::Inventory;
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 /// Read ahead by one reader; several may read at the same time, so it is less than a whole download's.
@@ -34,14 +32,7 @@ impl Ranges {
         let (range, in_flight) = AHEAD;
         let options = download::Options { range, in_flight, ..opened.reading() };
         let fetched = Arc::clone(&progress.stored);
-        let fetch: Fetch = Arc::new(move |stretch| {
-            let fetched = Arc::clone(&fetched);
-            ranges(Arc::clone(&store), &key, stretch, etag.clone(), options)
-                .inspect_ok(move |bytes| {
-                    fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                })
-                .boxed()
-        });
+        let fetch = Arc::new(download::stretches(store, key, etag, options, fetched));
         Ok(Self { fetch, stored_len: opened.dump.stored_bytes, key: Arc::new(Key::new(opened.keys()?)) })
     }
 

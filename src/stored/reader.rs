@@ -3,7 +3,7 @@
 //! The last bytes are handed on only after every digest has been verified.
 
 use super::catalogue::Backup;
-use super::download::download;
+use super::download;
 use super::excerpt;
 use super::inventory::Inventory;
 use super::opened::{BackupSelection, OpenStore, OpenedBackup, agree, missing};
@@ -12,7 +12,6 @@ use crate::archive::Contents;
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Unpack, Unpacked, Watch};
 use crate::progress::{Direction, Progress};
-use futures_util::TryStreamExt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -123,13 +122,11 @@ impl BackupReader {
         watch: &mut dyn Watch,
     ) -> Result<()> {
         let key = self.place().key(&self.dump.key);
-        let fetched = Arc::clone(&self.progress.stored);
-        let stored = download(self.store(), &key, self.dump.stored_bytes, self.reading())
+        let etag = download::version(&*self.store(), &key, self.dump.stored_bytes)
             .await
-            .map_err(|e| self.explain_dump(missing(e, &key)))?
-            .inspect_ok(move |bytes| {
-                fetched.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            });
+            .map_err(|e| self.explain_dump(missing(e, &key)))?;
+        let fetched = Arc::clone(&self.progress.stored);
+        let fetch = download::stretches(self.store(), key, etag, self.reading(), fetched);
         let how = Unpack {
             identities: self.keys()?,
             expected: Some(self.dump.plain_bytes),
@@ -139,7 +136,8 @@ impl BackupReader {
             agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
             agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
         };
-        pipeline::unpack(stored, how, watch, sink, check).await.map_err(|e| self.explain_dump(e))?;
+        let unpacked = pipeline::unpack(Arc::new(fetch), self.dump.stored_bytes, how, watch, sink, check);
+        unpacked.await.map_err(|e| self.explain_dump(e))?;
         Ok(())
     }
 

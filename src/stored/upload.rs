@@ -259,7 +259,7 @@ mod tests {
         ] {
             let error = part_size(LIMITS, database, Some(chosen)).unwrap_err();
             assert_eq!(error.kind(), Kind::Usage);
-            assert!(error.advice().unwrap().contains(hint), "{error:?}");
+            assert!(error.hints()[0].contains(hint), "{error:?}");
         }
     }
 
@@ -307,7 +307,7 @@ mod tests {
         let mut up = Uploading::begin(&*store, "a", &Metadata::new(), 4).await.unwrap();
         up.limits.max_parts = 1;
         let error = up.send(channel(&[b"0123", b"4"]), 2, Arc::default()).await.unwrap_err();
-        assert!(error.message().contains("outgrows 1 parts") && error.advice().is_some(), "{error:?}");
+        assert!(error.message().contains("outgrows 1 parts") && !error.hints().is_empty(), "{error:?}");
         up.abort().await.unwrap();
     }
 }

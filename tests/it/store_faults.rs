@@ -135,7 +135,7 @@ async fn an_unknown_outcome_is_called_so_where_the_key_may_not_look() {
     let error = stored.unwrap_err();
     assert_eq!(error.situation(), Situation::Other);
     assert!(error.to_string().contains("is not known"), "{error}");
-    assert!(error.advice().unwrap().contains("s3:GetObject"));
+    assert!(error.hints()[0].contains("s3:GetObject"));
 }
 
 #[tokio::test]

@@ -371,7 +371,7 @@ async fn a_missing_folder_is_no_empty_store() {
     assert_eq!(store.head("x").await.unwrap_err().situation(), Situation::NoStore);
     let refused = store.put_new("x", Bytes::new()).await.unwrap_err();
     assert_eq!(refused.situation(), Situation::NoStore);
-    assert!(refused.advice().unwrap().contains("mounted"));
+    assert!(refused.hints()[0].contains("mounted"));
 }
 
 /// What each way of getting it wrong is called, and that the hint names what to change.
@@ -412,11 +412,11 @@ async fn refusals_say_what_to_change() {
         let error = open_place(&place).await.list("").await.unwrap_err();
         println!(
             "{what}: {error} ({:?}) <- {:?}",
-            error.advice(),
+            error.hints(),
             std::error::Error::source(&error).map(ToString::to_string)
         );
         assert_eq!(error.situation(), situation, "{what}: {error}");
-        assert!(error.advice().unwrap_or_default().contains(hint), "{what}: {:?}", error.advice());
+        assert!(error.hints().concat().contains(hint), "{what}: {:?}", error.hints());
         assert!(!format!("{error:?}").contains(&place.secret_key), "{what}");
     }
 }
@@ -474,9 +474,10 @@ async fn the_whole_way_there_and_back() {
     drop(up);
 
     let options = download::Options { range: 700_000, ..download::Options::default() };
-    let back = download::download(Arc::clone(&store), "x", bytes.len() as u64, options).await.unwrap();
-    assert!(back.try_collect::<Vec<_>>().await.unwrap().concat() == bytes);
-    let wrong = download::download(store, "x", 1, options).await.map(drop).unwrap_err();
+    let size = bytes.len() as u64;
+    let version = download::version(&*store, "x", size).await.unwrap();
+    assert!(download::small(&store, "x", size, version, options).await.unwrap() == bytes);
+    let wrong = download::version(&*store, "x", 1).await.unwrap_err();
     assert_eq!(wrong.kind(), Kind::Verify);
 }
 

@@ -35,7 +35,7 @@ fn rows_and_objects_are_those_of_the_database() {
             ("we ird.Na\"me.x", 4),
         ];
         assert_eq!(tables, counts.map(|(name, rows)| (name.to_owned(), rows)));
-        assert_eq!((contents.tables(), contents.rows()), (8, Some(64)));
+        assert_eq!((contents.toc.tables(), contents.rows()), (8, Some(64)));
         let database = contents.toc.create_database().unwrap();
         assert!(database.starts_with("CREATE DATABASE tiny WITH TEMPLATE = template0 ENCODING = 'UTF8'"));
         let last = contents.blocks.last().unwrap();

@@ -1,6 +1,6 @@
 //! Shares a dump's data out among workers: each part is an archive of its own for one `pg_restore`.
 
-use crate::archive::{Front, Section, TocEntry, rows_begin, rows_end};
+use crate::archive::{EntryKind, Preamble, Section, TocEntry, rows_begin, rows_end};
 use crate::stored::inventory::{Block, BlockKind, Inventory};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -9,6 +9,8 @@ use std::ops::Range;
 const SMALLEST: u64 = 32 << 20;
 /// A part that fails is loaded again, so none is larger, in bytes of the archive, unless it cannot be cut.
 const LARGEST: u64 = 1 << 30;
+/// More tables than this are not loaded in one transaction: the server holds locks for each until its end.
+const MOST_TABLES: usize = 500;
 /// So many parts for each worker, so that all of them end at about the same time.
 const FOR_EACH: u64 = 4;
 
@@ -26,14 +28,19 @@ pub struct Part {
 }
 
 impl Part {
+    /// The archive that `pg_restore` is given, without its data.
+    pub fn preamble(&self, front: &Preamble) -> Preamble {
+        front.keep(|entry| self.entries.contains(&entry.dump_id()))
+    }
+
     /// Its bytes of the archive.
     pub fn bytes(&self) -> u64 {
         self.stretches.iter().map(|stretch| stretch.end - stretch.start).sum()
     }
 
     /// What `pg_restore` reads before the stretches.
-    pub fn head(&self, front: &Front) -> Vec<u8> {
-        let mut head = front.keep(|entry| self.entries.contains(&entry.dump_id())).to_bytes();
+    pub fn head(&self, front: &Preamble) -> Vec<u8> {
+        let mut head = self.preamble(front).to_bytes();
         if let Some((table, false, _)) = self.rows_of {
             head.extend(rows_begin(table));
         }
@@ -55,37 +62,40 @@ pub fn fair_share(inventory: &Inventory, jobs: usize) -> u64 {
 }
 
 /// What is made before any data, but for the grants: they could forbid an owner to fill its own tables.
-pub fn before(front: &Front) -> Front {
-    choose(front, |section, entry| section == Section::PreData && !entry.is_grant())
+pub fn before(front: &Preamble) -> Preamble {
+    choose(front, |section, entry| section == Section::PreData && !entry.kind().is_grant())
 }
 
 /// The same, and all data.
-pub fn before_and_data(front: &Front) -> Front {
+pub fn before_and_data(front: &Preamble) -> Preamble {
     choose(front, |section, entry| {
-        section == Section::Data || section == Section::PreData && !entry.is_grant()
+        section == Section::Data || section == Section::PreData && !entry.kind().is_grant()
     })
 }
 
 /// What is made when all data is there, in any order; and the tables, which are not made again: without
 /// them `pg_restore` does not see which of its connections would lock each other out.
-pub fn after(front: &Front) -> Front {
+pub fn after(front: &Preamble) -> Preamble {
     choose(front, |section, entry| {
-        section == Section::PostData && !entry.is_grant() && !entry.is_last() || entry.is_table()
+        section == Section::PostData && !entry.kind().is_grant() && !entry.is_last()
+            || entry.kind() == EntryKind::Table
     })
 }
 
 /// What is granted then, one after the other: who passes a grant on must have been granted more before. The
 /// grants on large objects are not among it: they go with these.
-pub fn grants(front: &Front) -> Front {
-    choose(front, |section, entry| section != Section::Data && entry.is_grant())
+pub fn grants(front: &Preamble) -> Preamble {
+    choose(front, |section, entry| section != Section::Data && entry.kind().is_grant())
 }
 
 /// What is made last.
-pub fn last(front: &Front) -> Front {
-    choose(front, |section, entry| section == Section::PostData && !entry.is_grant() && entry.is_last())
+pub fn last(front: &Preamble) -> Preamble {
+    choose(front, |section, entry| {
+        section == Section::PostData && !entry.kind().is_grant() && entry.is_last()
+    })
 }
 
-fn choose(front: &Front, wanted: impl Fn(Section, &TocEntry) -> bool) -> Front {
+fn choose(front: &Preamble, wanted: impl Fn(Section, &TocEntry) -> bool) -> Preamble {
     let wanted = front.toc.sections().filter(|(section, entry)| wanted(*section, entry));
     let ids: BTreeSet<i32> = wanted.map(|(_, entry)| entry.dump_id()).collect();
     front.keep(|entry| ids.contains(&entry.dump_id()))
@@ -93,7 +103,7 @@ fn choose(front: &Front, wanted: impl Fn(Section, &TocEntry) -> bool) -> Front {
 
 /// Data that must be loaded after, or before, other data: an extension's tables have their foreign keys
 /// from the beginning.
-fn ordered(front: &Front) -> BTreeSet<i32> {
+fn ordered(front: &Preamble) -> BTreeSet<i32> {
     let with_data: BTreeSet<i32> = front.toc.with_data().map(TocEntry::dump_id).collect();
     let mut ordered = BTreeSet::new();
     for entry in front.toc.with_data() {
@@ -107,7 +117,7 @@ fn ordered(front: &Front) -> BTreeSet<i32> {
 /// The parts, largest first: neighbouring small tables together, a table larger than `share` in
 /// stretches of whole rows, and in one, in the archive's order, all that is not rows (sequences, large
 /// objects) or depends on other data.
-pub fn parts(inventory: &Inventory, front: &Front, share: u64) -> Vec<Part> {
+pub fn parts(inventory: &Inventory, front: &Preamble, share: u64) -> Vec<Part> {
     let ordered = ordered(front);
     let free = |block: &&Block| {
         block.kind == BlockKind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
@@ -144,7 +154,7 @@ pub fn parts(inventory: &Inventory, front: &Front, share: u64) -> Vec<Part> {
         }
         part.entries.insert(block.dump_id);
         part.stretches.push(block.range());
-        if part.bytes() >= share {
+        if part.bytes() >= share || part.entries.len() >= MOST_TABLES {
             parts.extend(together.take());
         }
     }
@@ -217,7 +227,7 @@ mod tests {
     #[test]
     fn every_row_is_in_exactly_one_part() {
         let inventory = inventory(40);
-        let front = Front::read(&inventory.archive.preamble).unwrap();
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
         for share in [1, 100, 300, 1 << 40] {
             let parts = parts(&inventory, &front, share);
             let mut rows = 0;
@@ -252,9 +262,9 @@ mod tests {
     }
 
     /// The table of contents with one more dependency.
-    fn depending(front: &Front, entry: i32, on: i32) -> Front {
-        let mut bytes = front.header.raw().to_vec();
-        bytes.extend(front.toc.raw().next().unwrap());
+    fn depending(front: &Preamble, entry: i32, on: i32) -> Preamble {
+        let count = front.header.raw().len() + 5;
+        let mut bytes = front.to_bytes()[..count].to_vec();
         for each in front.toc.entries() {
             // Dependencies end with an absent text; the offset follows.
             let (head, end) = each.raw().split_at(each.raw().len() - 14);
@@ -266,13 +276,13 @@ mod tests {
             }
             bytes.extend(end);
         }
-        Front::read(&bytes).unwrap()
+        Preamble::read(&bytes).unwrap()
     }
 
     #[test]
     fn data_that_depends_on_data_stays_together_and_in_order() {
         let inventory = inventory(40);
-        let front = Front::read(&inventory.archive.preamble).unwrap();
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
         let tables: Vec<i32> =
             inventory.blocks.iter().filter(|block| block.rows.is_some()).map(|block| block.dump_id).collect();
         let [first, .., last] = tables[..] else { panic!("{tables:?}") };
@@ -290,17 +300,18 @@ mod tests {
     #[test]
     fn every_entry_is_restored_once() {
         let inventory = inventory(40);
-        let front = Front::read(&inventory.archive.preamble).unwrap();
-        let count = |front: &Front| front.toc.entries().iter().filter(|entry| !entry.is_setting()).count();
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
+        let count =
+            |front: &Preamble| front.toc.entries().iter().filter(|entry| !entry.kind().is_setting()).count();
         let of_parts: BTreeSet<i32> =
             parts(&inventory, &front, 1 << 40).into_iter().flat_map(|part| part.entries).collect();
         let steps = [before(&front), after(&front), grants(&front), last(&front)];
-        let tables = front.toc.entries().iter().filter(|entry| entry.is_table()).count();
+        let tables = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table).count();
         assert!(tables > 0);
         assert_eq!(steps.iter().map(count).sum::<usize>() + of_parts.len(), count(&front) + tables);
-        assert!(!steps[0].toc.entries().iter().any(TocEntry::is_grant));
+        assert!(!steps[0].toc.entries().iter().any(|entry| entry.kind().is_grant()));
         for some in &steps {
-            assert_eq!(some.toc.entries().iter().filter(|entry| entry.is_setting()).count(), 3);
+            assert_eq!(some.toc.entries().iter().filter(|entry| entry.kind().is_setting()).count(), 3);
         }
     }
 }

@@ -1,15 +1,14 @@
-//! The whole stream through one `pg_restore`, in one transaction.
+//! The whole stream through one `pg_restore`, in one transaction if the database was there before.
 //!
-//! The last bytes come only after every digest has been verified, so a bad backup commits nothing. A copy
+//! The last bytes come only after every digest has been verified, so a bad backup commits nothing there. A copy
 //! that nobody uses yet may have its indexes and constraints created by several connections after that.
 
 use super::super::outcome::Filled;
 use super::super::plan::Plan;
 use super::super::postdata::PostData;
-use super::super::prepare::{prepare, read_front};
+use super::super::prepare::{atomicity, prepare, read_front};
 use super::super::request::RestoreRequest;
 use super::parts::before_and_data;
-use crate::archive::Front;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
@@ -37,7 +36,7 @@ pub async fn restore(
         Ok(contents)
     };
     let (contents, plan) = tokio::try_join!(stream, load(far, clients, target, request, 1))?;
-    Ok(Filled { tables: contents.tables() as u64, rows: contents.rows(), plan, passed: None })
+    Ok(Filled { tables: contents.toc.tables() as u64, rows: contents.rows(), plan, passed: None })
 }
 
 /// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`; with several `jobs`,
@@ -50,7 +49,7 @@ pub async fn load(
     jobs: usize,
 ) -> Result<Plan> {
     let (read, archive_reader) = read_front(&mut archive).await?;
-    let Some(front) = Front::of(&archive_reader) else {
+    let Some(front) = archive_reader.preamble() else {
         return Err(Error::verify("the archive ends before its table of contents does"));
     };
     let behind = read.get(front.to_bytes().len()..).unwrap_or_default();
@@ -60,7 +59,8 @@ pub async fn load(
         fitted = before_and_data(&fitted);
     }
 
-    let mut pg_restore = pg_restore(client, target.conn(), &plan.options)?;
+    let atomicity = atomicity(&fitted, target);
+    let mut pg_restore = pg_restore(client, target.conn(), &plan.options, atomicity)?;
     let fed = async {
         pg_restore.write_all(&fitted.to_bytes()).await?;
         pg_restore.write_all(behind).await?;

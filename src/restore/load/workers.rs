@@ -6,13 +6,13 @@
 
 use super::super::plan::Plan;
 use super::super::postdata::{PostData, in_order, stopped_reading};
-use super::super::prepare::prepare;
+use super::super::prepare::{atomicity, prepare};
 use super::super::request::RestoreRequest;
 use super::parts::{Part, before, fair_share, parts};
-use crate::archive::Front;
+use crate::archive::Preamble;
 use crate::error::{Kind, Result};
 use crate::postgres::clients::{Client, Clients};
-use crate::postgres::restore::restore as pg_restore;
+use crate::postgres::restore::{Atomicity, restore as pg_restore};
 use crate::postgres::{RestoreOptions, Target};
 use crate::progress::Progress;
 use crate::stored::inventory::Inventory;
@@ -49,7 +49,7 @@ pub async fn restore(
     request: &RestoreRequest,
     jobs: usize,
 ) -> Result<Plan> {
-    let front = Front::read(&inventory.archive.preamble)?;
+    let front = Preamble::read(&inventory.archive.preamble)?;
     let (client, front, plan) = prepare(&front, clients, target, request).await?;
     let (front, options) = (&front, &plan.options);
     let rest = PostData::of(front)?;
@@ -72,7 +72,7 @@ pub async fn restore(
 struct Worker<'a> {
     reader: &'a BackupReader,
     inventory: &'a Inventory,
-    front: &'a Front,
+    front: &'a Preamble,
     ranges: &'a Ranges,
     client: &'a Client,
     target: &'a Target,
@@ -92,7 +92,7 @@ impl Worker<'_> {
             let lost =
                 error.kind() == Kind::Postgres && LOST.iter().any(|words| error.message().contains(words));
             // With its last bytes pg_restore may have committed: to begin again could double the rows.
-            if !lost || given.all || attempt == ATTEMPTS {
+            if !lost || given.all || !given.whole || attempt == ATTEMPTS {
                 return Err(self.reader.explain_dump(error));
             }
             tracing::warn!("{error}; loading it again");
@@ -102,10 +102,12 @@ impl Worker<'_> {
         }
     }
 
-    /// Loads a part in one transaction.
+    /// Loads a part.
     async fn load(&self, part: &Part, given: &mut Given) -> Result<()> {
         let progress = &self.reader.progress;
-        let mut pg_restore = pg_restore(self.client, self.target.conn(), self.options)?;
+        let atomicity = atomicity(&part.preamble(self.front), self.target);
+        given.whole = atomicity == Atomicity::Whole;
+        let mut pg_restore = pg_restore(self.client, self.target.conn(), self.options, atomicity)?;
         let fed = async {
             progress.now_passing(part.label.clone());
             pg_restore.write_all(&part.head(self.front)).await.map_err(stopped_reading)?;
@@ -144,6 +146,8 @@ struct Given {
     bytes: u64,
     /// Whether the last bytes were among it.
     all: bool,
+    /// Whether it goes in one transaction, of which nothing is left when it is lost.
+    whole: bool,
 }
 
 impl Given {

@@ -286,6 +286,6 @@ mod tests {
             assert_eq!(region_in(message), region);
         }
         let error = speaker().answered(301, "PermanentRedirect", "", Some("eu-central-1"));
-        assert_eq!(error.advice(), Some("add region=eu-central-1 to the store's URL"));
+        assert_eq!(error.hints(), ["add region=eu-central-1 to the store's URL"]);
     }
 }

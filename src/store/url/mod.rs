@@ -174,7 +174,7 @@ mod tests {
             let error = text.parse::<StoreUrl>().unwrap_err();
             assert_eq!(error.kind(), Kind::Usage, "{text}");
             assert!(error.message().contains(message), "{text}: {error:?}");
-            assert!(error.advice().unwrap_or_default().contains(hint), "{text}: {error:?}");
+            assert!(error.hints().concat().contains(hint), "{text}: {error:?}");
         }
     }
 

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
 pub const DUMP: &str = "dump.zst.age";
+pub const INVENTORY: &str = "inventory.json.zst.age";
 pub const MANIFEST: &str = "manifest.json";
 
 pub fn sha256(bytes: &[u8]) -> String {

@@ -118,6 +118,8 @@ pub enum Fault {
     Cut(usize),
     /// The answer's body stands still after this many bytes.
     Stall(usize),
+    /// After this many bytes of the answer's body, one byte comes every tenth of a second.
+    Drip(usize),
     /// One bit of the answer's body is turned over, in the byte at this place (counted round and round).
     Flip(usize),
     /// The request reaches the server this much later.
@@ -309,10 +311,12 @@ impl Shared {
                 answer.body[place % length] ^= 1;
             }
             (&mut &*client).write_all(answer.head.as_bytes())?;
-            if let Some(Fault::Cut(at) | Fault::Stall(at)) = fault {
-                (&mut &*client).write_all(&answer.body[..at.min(answer.body.len())])?;
+            if let Some(Fault::Cut(at) | Fault::Stall(at) | Fault::Drip(at)) = fault {
+                let (first, rest) = answer.body.split_at(at.min(answer.body.len()));
+                (&mut &*client).write_all(first)?;
                 return match fault {
                     Some(Fault::Stall(_)) => self.stand_still(),
+                    Some(Fault::Drip(_)) => self.drip(client, rest),
                     _ => client.shutdown(Shutdown::Both),
                 };
             }
@@ -321,6 +325,18 @@ impl Shared {
             if answer.last {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Sends byte after byte, slowly.
+    fn drip(&self, mut client: &TcpStream, rest: &[u8]) -> io::Result<()> {
+        for byte in rest.chunks(1) {
+            if self.closed.load(Ordering::Relaxed) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            client.write_all(byte)?;
         }
         Ok(())
     }

@@ -253,7 +253,7 @@ fn what_is_cut_or_no_dump_is_refused() {
     let plain = scene.dump("app.sql", &[]);
     refused(&cut(&plain), Kind::Verify, "was cut");
     refused(&cut(&gzip(&plain)), Kind::Verify, "cannot be read");
-    refused(&cut(&scene.dump("app.dump", &["-Fc", "-Z0"])), Kind::Verify, "the archive ends inside");
+    refused(&cut(&scene.dump("app.dump", &["-Fc", "-Z0"])), Kind::Verify, "the archive is cut off in");
     let tar = scene.dump("app.tar", &["-Ft"]);
     refused(&tar, Kind::Usage, "is neither an archive of pg_dump -Fc nor its plain text");
     refused(scene.folder.path(), Kind::Usage, "is a folder");

@@ -1,0 +1,90 @@
+//! Rows of a restored database, counted table by table, and its large objects.
+
+use super::target::Target;
+use crate::error::Result;
+use crate::postgres::sql::literal;
+use std::collections::HashMap;
+
+/// Tables counted in one transaction: each stays locked to its end, and a server has room for a few
+/// thousand locks.
+const AT_ONCE: usize = 500;
+
+/// A table by the bytes of its schema and its name.
+pub type TableName = (Vec<u8>, Vec<u8>);
+
+/// What was found of one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Its own rows, those of tables that inherit from it not counted.
+    pub rows: u64,
+    /// Whether it belongs to an extension, which may have put rows of its own into it.
+    pub of_extension: bool,
+}
+
+impl Target {
+    /// Counts the rows of these tables, whose names are in `encoding`, in their order; `None` for one
+    /// that is not there.
+    pub async fn count_rows(&self, encoding: &str, tables: &[TableName]) -> Result<Vec<Option<Counted>>> {
+        let found: Vec<(u32, String, String, bool)> = self.psql().query(&there(encoding)).await?;
+        let found: HashMap<(String, String), (u32, bool)> = found
+            .into_iter()
+            .map(|(oid, schema, name, of_extension)| ((schema, name), (oid, of_extension)))
+            .collect();
+        let wanted =
+            |(schema, name): &TableName| found.get(&(hex::encode(schema), hex::encode(name))).copied();
+        let wanted: Vec<Option<(u32, bool)>> = tables.iter().map(wanted).collect();
+        let oids: Vec<u32> = wanted.iter().flatten().map(|(oid, _)| *oid).collect();
+        let mut rows = Vec::with_capacity(oids.len());
+        for batch in oids.chunks(AT_ONCE) {
+            let counted: Vec<u64> = self.psql().query(&count(batch)).await?;
+            rows.extend(counted);
+        }
+        let mut rows = rows.into_iter();
+        let counted = |found: Option<(u32, bool)>| {
+            let (_, of_extension) = found?;
+            Some(Counted { rows: rows.next()?, of_extension })
+        };
+        Ok(wanted.into_iter().map(counted).collect())
+    }
+
+    /// Counts the large objects.
+    pub async fn count_large_objects(&self) -> Result<u64> {
+        let [count] =
+            self.psql().query("SELECT json_build_array(count(*)) FROM pg_largeobject_metadata;").await?;
+        Ok(count)
+    }
+}
+
+/// Asks for every table there is: oid, the bytes of schema and name in hex, whether an extension made it.
+fn there(encoding: &str) -> String {
+    let encoding = literal(encoding);
+    format!(
+        "SELECT coalesce(json_agg(json_build_array(c.oid::bigint,
+           encode(convert_to(n.nspname::text, {encoding}), 'hex'), encode(convert_to(c.relname::text, {encoding}), 'hex'),
+           EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))), '[]')
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'f');"
+    )
+}
+
+/// Asks for the rows of these tables.
+///
+/// Row security would hide rows silently; without it, counting what one may not see is an error. The
+/// server itself writes the names, which may be in any encoding.
+fn count(oids: &[u32]) -> String {
+    let oids = oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    format!(
+        "SET row_security = off;
+         DO $$
+         DECLARE
+           one regclass; rows bigint; counts bigint[] := '{{}}';
+         BEGIN
+           FOREACH one IN ARRAY '{{{oids}}}'::oid[]::regclass[] LOOP
+             EXECUTE format('SELECT count(*) FROM ONLY %s', one) INTO rows;
+             counts := counts || rows;
+           END LOOP;
+           PERFORM set_config('pgstow.counts', array_to_json(counts)::text, false);
+         END $$;
+         SELECT current_setting('pgstow.counts');"
+    )
+}

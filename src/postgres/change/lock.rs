@@ -1,0 +1,102 @@
+//! One backup of a name, or one restore into a database, at a time: an advisory lock, held by a session of
+//! its own.
+//!
+//! It belongs to the database that the session is connected to. A backup's key is made of store and name:
+//! one database may well go into two stores at the same time. Nothing but the end of the session frees it.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use crate::error::{Error, Kind, Result};
+
+use crate::postgres::tools::Psql;
+use crate::postgres::tools::session::Session;
+
+/// The first half of every key: `pgst` in ASCII.
+const OURS: i32 = i32::from_be_bytes(*b"pgst");
+/// How often a lock that somebody else holds is asked for.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// A session may rest for as long as the dump takes; the setting exists since PostgreSQL 14.
+const SETUP: &str = "SET client_encoding = 'UTF8'; SET search_path = pg_catalog;
+SELECT count(set_config(name, '0', false)) AS settings FROM pg_settings
+WHERE name IN ('idle_session_timeout', 'statement_timeout') \\gset";
+
+/// A lock; dropping it frees it.
+pub struct Lock {
+    _session: Session,
+}
+
+impl Lock {
+    /// Takes the lock of the backups of this name in this store, waiting for at most `wait`.
+    ///
+    /// Works on a standby too, where it keeps only the standby's own runs apart.
+    ///
+    /// # Errors
+    /// `Kind::Locked` if another run holds it for longer than the wait.
+    pub async fn of_backup(psql: &Psql, store: &str, name: &str, wait: Duration) -> Result<Self> {
+        let locked = |error: Error| {
+            error.hint("--wait 10m waits for it; its session is in pg_locks, of type advisory")
+        };
+        Self::take(psql, second_half(store, name), &format!("another backup of {name}"), wait)
+            .await
+            .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
+    }
+
+    /// Takes the lock of the restores into the database of this name; `psql` is connected to another one.
+    ///
+    /// # Errors
+    /// `Kind::Locked` if another run holds it.
+    pub async fn of_restore(psql: &Psql, name: &str) -> Result<Self> {
+        let locked = |error: Error| {
+            error.hint("wait for it, or restore into a database of another name; its session is in pg_locks, of type advisory")
+        };
+        Self::take(
+            psql,
+            second_half("restore", name),
+            &format!("another restore into {name}"),
+            Duration::ZERO,
+        )
+        .await
+        .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
+    }
+
+    async fn take(psql: &Psql, key: i32, other: &str, wait: Duration) -> Result<Self> {
+        let query = format!("SELECT pg_try_advisory_lock({OURS}, {key});");
+        let deadline = Instant::now() + wait;
+        let mut session = Session::open(psql, SETUP).await?;
+        let mut waiting = false;
+        loop {
+            if session.ask(&query).await? == "t" {
+                return Ok(Self { _session: session });
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::new(Kind::Locked, format!("{other} is running")));
+            }
+            if !std::mem::replace(&mut waiting, true) {
+                tracing::warn!("{other} is running; waiting for it");
+            }
+            tokio::time::sleep_until(deadline.min(Instant::now() + EVERY)).await;
+        }
+    }
+}
+
+/// The second half of a key: the first four bytes of the SHA-256 of `STORE/NAME`, as a signed number.
+fn second_half(store: &str, name: &str) -> i32 {
+    let digest = Sha256::digest(format!("{store}/{name}"));
+    digest.first_chunk().copied().map(i32::from_be_bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_can_be_computed_by_others() {
+        // printf s3://bucket/prefix/app | sha256sum
+        let half = i32::from_be_bytes([0x75, 0x31, 0xe5, 0x61]);
+        assert_eq!((OURS, second_half("s3://bucket/prefix", "app")), (1_885_827_956, half));
+    }
+}

@@ -1,0 +1,15 @@
+//! What is changed on a server: databases are created, filled, renamed and dropped, roles made, rights granted.
+
+mod count;
+pub mod grants;
+pub mod lock;
+mod naming;
+mod rename;
+mod roles;
+pub mod swap;
+mod target;
+
+pub use naming::Naming;
+pub use roles::{KnownRoles, Making};
+pub use swap::Swap;
+pub use target::Target;

@@ -1,0 +1,421 @@
+//! Roles as `pg_dumpall` writes them, and the statements that make some of them on another server.
+//!
+//! Only what is understood is taken over, and written anew: nothing of the text itself is ever run.
+//! What the restoring role may not give (SUPERUSER, mostly) is left out, and told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::postgres::server::{Rights, TargetFacts};
+use crate::postgres::sql::words::{Word, words};
+use crate::postgres::sql::{identifier, literal};
+
+/// The roles of a server, and who is a member of whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownRoles {
+    roles: BTreeMap<String, Role>,
+    memberships: Vec<Membership>,
+}
+
+/// A role's attributes and settings.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Role {
+    rights: Rights,
+    login: bool,
+    no_inherit: bool,
+    connection_limit: Option<String>,
+    valid_until: Option<String>,
+    /// As a digest, most likely; printed by nothing all the same.
+    password: Option<String>,
+    comment: Option<String>,
+    /// Parameter and value, as SQL.
+    settings: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Membership {
+    role: String,
+    member: String,
+    admin: bool,
+    /// Since 16.
+    inherit: Option<bool>,
+    set: Option<bool>,
+}
+
+/// What makes roles on a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Making {
+    /// Those that are made, in their order.
+    pub names: Vec<String>,
+    /// Statements that must hold together.
+    pub must: Vec<String>,
+    /// What the roles can be used without: what it is, and the statement.
+    pub may: Vec<(String, String)>,
+    /// What was not taken over, a sentence each.
+    pub left_out: Vec<String>,
+}
+
+impl KnownRoles {
+    /// Reads what `pg_dumpall --globals-only` wrote; what it does not know is passed over.
+    pub fn read(sql: &str) -> Self {
+        let mut known = Self::default();
+        let words = words(sql);
+        for statement in words.split(|word| word.is(";")) {
+            known.take(statement);
+        }
+        known
+    }
+
+    fn take(&mut self, statement: &[Word]) -> Option<()> {
+        let [first, second, rest @ ..] = statement else { return None };
+        match rest {
+            [name] if first.is("CREATE") && second.is("ROLE") => {
+                self.roles.entry(name.name()?.to_owned()).or_default();
+            }
+            [name, with, attributes @ ..] if first.is("ALTER") && second.is("ROLE") && with.is("WITH") => {
+                self.roles.get_mut(name.name()?)?.take(attributes);
+            }
+            [name, set, parameter, to, value @ ..]
+                if first.is("ALTER") && second.is("ROLE") && set.is("SET") && to.is("TO") =>
+            {
+                let setting = (parameter.name()?.to_owned(), value.iter().map(sql).collect());
+                self.roles.get_mut(name.name()?)?.settings.push(setting);
+            }
+            [role, name, is, Word::Literal(text)]
+                if first.is("COMMENT") && second.is("ON") && role.is("ROLE") && is.is("IS") =>
+            {
+                self.roles.get_mut(name.name()?)?.comment = Some(text.clone());
+            }
+            [to, member, options @ ..] if first.is("GRANT") && to.is("TO") => {
+                let option = |keyword: &str| {
+                    let at = options.iter().position(|word| word.is(keyword))?;
+                    options.get(at + 1).map(|value| !value.is("FALSE"))
+                };
+                self.memberships.push(Membership {
+                    role: second.name()?.to_owned(),
+                    member: member.name()?.to_owned(),
+                    admin: option("ADMIN").unwrap_or_default(),
+                    inherit: option("INHERIT"),
+                    set: option("SET"),
+                });
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// The same roles under other names.
+    #[must_use]
+    pub fn renamed(self, other: &BTreeMap<String, String>) -> Self {
+        let new = |name: String| other.get(&name).cloned().unwrap_or(name);
+        let membership =
+            |m: Membership| Membership { role: new(m.role.clone()), member: new(m.member.clone()), ..m };
+        Self {
+            roles: self.roles.into_iter().map(|(name, role)| (new(name), role)).collect(),
+            memberships: self.memberships.into_iter().map(membership).collect(),
+        }
+    }
+
+    /// These roles, whoever is a member of them, and whom all those are members of; as far as they are
+    /// known.
+    fn tied_to(&self, roles: &BTreeSet<String>) -> BTreeSet<String> {
+        // Of the system's own roles half the world is a member.
+        let own = |name: &&String| !name.starts_with("pg_");
+        let mut tied: BTreeSet<String> = roles.iter().filter(own).cloned().collect();
+        for down in [true, false] {
+            loop {
+                let before = tied.len();
+                for Membership { role, member, .. } in &self.memberships {
+                    let (from, to) = if down { (role, member) } else { (member, role) };
+                    if tied.contains(from) {
+                        tied.insert(to.clone());
+                    }
+                }
+                if tied.len() == before {
+                    break;
+                }
+            }
+        }
+        tied.retain(|name| self.roles.contains_key(name));
+        tied
+    }
+
+    /// What makes those of these roles that the server lacks, and of those they are tied to.
+    pub fn making(&self, needed: &BTreeSet<String>, facts: &TargetFacts) -> Making {
+        let tied = self.tied_to(needed);
+        let missing = |name: &&String| !facts.has_role(name) && !name.starts_with("pg_");
+        let mut making = Making::default();
+        for name in tied.iter().filter(missing) {
+            if let Some(role) = self.roles.get(name) {
+                role.make(name, facts, &mut making);
+            }
+        }
+        let made: BTreeSet<&String> = making.names.iter().collect();
+        let mut memberships = Vec::new();
+        for membership in &self.memberships {
+            let Membership { role, member, .. } = membership;
+            let there = |name: &String| made.contains(name) || facts.has_role(name);
+            if !(made.contains(role) || made.contains(member)) || !there(role) || !there(member) {
+                continue;
+            }
+            if made.contains(role) || facts.may_grant(role) {
+                let what = format!("the membership of {} in {}", identifier(member), identifier(role));
+                memberships.push((what, membership.grant(facts.major)));
+            } else {
+                making.left_out.push(format!(
+                    "{} is no member of {} here: {} may not grant that",
+                    identifier(member),
+                    identifier(role),
+                    identifier(&facts.me)
+                ));
+            }
+        }
+        making.may.extend(memberships);
+        making
+    }
+}
+
+impl Making {
+    /// Makes these roles, for nobody to log in as.
+    pub fn plain<'a>(names: impl IntoIterator<Item = &'a String>, facts: &TargetFacts) -> Self {
+        let mut making = Self::default();
+        for name in names {
+            making.create(name, "NOLOGIN", facts);
+        }
+        making
+    }
+
+    fn create(&mut self, name: &str, attributes: &str, facts: &TargetFacts) {
+        let quoted = identifier(name);
+        self.names.push(name.to_owned());
+        self.must.push(format!("CREATE ROLE {quoted} WITH {attributes};"));
+        if !facts.rights.superuser {
+            // Whoever makes a role may not yet give things to it.
+            let options = if facts.major >= 16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
+            self.must.push(format!("GRANT {quoted} TO CURRENT_USER{options};"));
+        }
+    }
+}
+
+impl Role {
+    fn take(&mut self, attributes: &[Word]) {
+        let mut rest = attributes.iter();
+        while let Some(Word::Bare(word)) = rest.next() {
+            let mut text = || match rest.next() {
+                Some(Word::Literal(text)) => Some(text.clone()),
+                _ => None,
+            };
+            match word.as_str() {
+                "SUPERUSER" => self.rights.superuser = true,
+                "CREATEROLE" => self.rights.createrole = true,
+                "CREATEDB" => self.rights.createdb = true,
+                "REPLICATION" => self.rights.replication = true,
+                "BYPASSRLS" => self.rights.bypassrls = true,
+                "LOGIN" => self.login = true,
+                "NOINHERIT" => self.no_inherit = true,
+                "PASSWORD" => self.password = text(),
+                "UNTIL" => self.valid_until = text(),
+                "LIMIT" => {
+                    let limit = rest.next().and_then(Word::name).unwrap_or_default();
+                    self.connection_limit = limit.parse::<u32>().ok().map(|limit| limit.to_string());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds what makes this role on that server.
+    fn make(&self, name: &str, facts: &TargetFacts, making: &mut Making) {
+        let mut attributes = vec![if self.login { "LOGIN" } else { "NOLOGIN" }.to_owned()];
+        if self.no_inherit {
+            attributes.push("NOINHERIT".into());
+        }
+        let (wanted, mine) = (self.rights, facts.rights);
+        // Before 16, who may make roles may let them make databases and roles.
+        let of_old = facts.major < 16 && mine.createrole;
+        for (keyword, wanted, may) in [
+            ("SUPERUSER", wanted.superuser, false),
+            ("CREATEROLE", wanted.createrole, mine.createrole),
+            ("CREATEDB", wanted.createdb, mine.createdb || of_old),
+            ("REPLICATION", wanted.replication, mine.replication && !of_old),
+            ("BYPASSRLS", wanted.bypassrls, mine.bypassrls && !of_old),
+        ] {
+            match (wanted, may || mine.superuser) {
+                (false, _) => {}
+                (true, true) => attributes.push(keyword.into()),
+                (true, false) => {
+                    let (name, me) = (identifier(name), identifier(&facts.me));
+                    making.left_out.push(format!("{name} has no {keyword} here: {me} may not give it"));
+                }
+            }
+        }
+        if let Some(limit) = &self.connection_limit {
+            attributes.push(format!("CONNECTION LIMIT {limit}"));
+        }
+        if let Some(password) = &self.password {
+            attributes.push(format!("PASSWORD {}", literal(password)));
+        }
+        if let Some(until) = &self.valid_until {
+            attributes.push(format!("VALID UNTIL {}", literal(until)));
+        }
+        making.create(name, &attributes.join(" "), facts);
+        let name = identifier(name);
+        if let Some(comment) = &self.comment {
+            let statement = format!("COMMENT ON ROLE {name} IS {};", literal(comment));
+            making.may.push((format!("the comment on {name}"), statement));
+        }
+        for (parameter, value) in &self.settings {
+            let statement = format!("ALTER ROLE {name} SET {} TO {value};", identifier(parameter));
+            making.may.push((format!("the setting {parameter} of {name}"), statement));
+        }
+    }
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Role")
+            .field("rights", &self.rights)
+            .field("login", &self.login)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Membership {
+    fn grant(&self, major: u32) -> String {
+        let mut options = Vec::new();
+        if self.admin {
+            options.push(if major >= 16 { "ADMIN TRUE" } else { "ADMIN OPTION" });
+        }
+        if major >= 16 {
+            match self.inherit {
+                Some(true) => options.push("INHERIT TRUE"),
+                Some(false) => options.push("INHERIT FALSE"),
+                None => {}
+            }
+            if self.set == Some(false) {
+                options.push("SET FALSE");
+            }
+        }
+        let with = if options.is_empty() { String::new() } else { format!(" WITH {}", options.join(", ")) };
+        format!("GRANT {} TO {}{with};", identifier(&self.role), identifier(&self.member))
+    }
+}
+
+/// A word of a setting's value, written anew.
+fn sql(word: &Word) -> String {
+    match word {
+        Word::Literal(text) => literal(text),
+        Word::Name(name) => identifier(name),
+        Word::Bare(sign) if sign == "," => ", ".into(),
+        Word::Bare(word) => literal(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GLOBALS: &str = "\\restrict x\nSET client_encoding = 'UTF8';\n\
+        CREATE ROLE app;\nALTER ROLE app WITH NOSUPERUSER INHERIT NOCREATEROLE NOCREATEDB NOLOGIN NOREPLICATION NOBYPASSRLS;\n\
+        COMMENT ON ROLE app IS 'the app''s; own';\n\
+        CREATE ROLE \"Web, 1\";\nALTER ROLE \"Web, 1\" WITH SUPERUSER NOINHERIT NOCREATEROLE CREATEDB LOGIN REPLICATION NOBYPASSRLS \
+        CONNECTION LIMIT 5 PASSWORD 'SCRAM-SHA-256$4096:a==$b=:c=' VALID UNTIL '2030-01-01 00:00:00+00';\n\
+        CREATE ROLE stranger;\nALTER ROLE stranger WITH LOGIN;\nCREATE ROLE readers;\n\
+        -- User Config \"app\"\nALTER ROLE app SET search_path TO 'app', 'public';\n\
+        ALTER ROLE app SET \"my.own\" TO E'a\\\\b';\n\
+        GRANT app TO \"Web, 1\" WITH INHERIT FALSE GRANTED BY postgres;\n\
+        GRANT readers TO \"Web, 1\" WITH ADMIN OPTION, INHERIT TRUE GRANTED BY postgres;\n\
+        GRANT pg_monitor TO app GRANTED BY postgres;\nGRANT stranger TO readers_of_old;\n\
+        CREATE TABLESPACE fast OWNER postgres LOCATION '/x';\nDROP DATABASE app;";
+
+    fn facts(superuser: bool, major: u32) -> TargetFacts {
+        serde_json::from_value(serde_json::json!({
+            "me": "me", "major": major,
+            "rights": {"superuser": superuser, "createrole": true, "createdb": true, "replication": false, "bypassrls": false},
+            "roles": {"me": {"member": true, "admin": false, "superuser": superuser},
+                      "pg_monitor": {"member": superuser, "admin": superuser, "superuser": false}},
+            "extensions": [], "tablespaces": [],
+        }))
+        .unwrap()
+    }
+
+    fn app_of(superuser: bool, major: u32) -> Making {
+        KnownRoles::read(GLOBALS)
+            .making(&BTreeSet::from(["app".to_owned(), "unknown".to_owned()]), &facts(superuser, major))
+    }
+
+    #[test]
+    fn a_superuser_makes_them_as_they_were() {
+        let making = app_of(true, 17);
+        assert_eq!(making.names, ["Web, 1", "app", "readers"]);
+        assert_eq!(
+            making.must,
+            [
+                "CREATE ROLE \"Web, 1\" WITH LOGIN NOINHERIT SUPERUSER CREATEDB REPLICATION CONNECTION LIMIT 5 \
+                 PASSWORD 'SCRAM-SHA-256$4096:a==$b=:c=' VALID UNTIL '2030-01-01 00:00:00+00';",
+                "CREATE ROLE \"app\" WITH NOLOGIN;",
+                "CREATE ROLE \"readers\" WITH NOLOGIN;",
+            ]
+        );
+        let may: Vec<&str> = making.may.iter().map(|(_, statement)| statement.as_str()).collect();
+        assert_eq!(
+            may,
+            [
+                "COMMENT ON ROLE \"app\" IS 'the app''s; own';",
+                "ALTER ROLE \"app\" SET \"search_path\" TO 'app', 'public';",
+                "ALTER ROLE \"app\" SET \"my.own\" TO E'a\\\\b';",
+                "GRANT \"app\" TO \"Web, 1\" WITH INHERIT FALSE;",
+                "GRANT \"readers\" TO \"Web, 1\" WITH ADMIN TRUE, INHERIT TRUE;",
+                "GRANT \"pg_monitor\" TO \"app\";",
+            ]
+        );
+        assert!(making.left_out.is_empty());
+    }
+
+    #[test]
+    fn others_make_what_they_may_and_say_the_rest() {
+        let making = app_of(false, 17);
+        assert!(
+            making.must[0].starts_with("CREATE ROLE \"Web, 1\" WITH LOGIN NOINHERIT CREATEDB CONNECTION")
+        );
+        assert_eq!(making.must[1], "GRANT \"Web, 1\" TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;");
+        assert_eq!(
+            making.left_out,
+            [
+                "\"Web, 1\" has no SUPERUSER here: \"me\" may not give it",
+                "\"Web, 1\" has no REPLICATION here: \"me\" may not give it",
+                "\"app\" is no member of \"pg_monitor\" here: \"me\" may not grant that",
+            ]
+        );
+        assert_eq!(app_of(false, 15).must[1], "GRANT \"Web, 1\" TO CURRENT_USER;");
+    }
+
+    #[test]
+    fn other_names_are_kept_through_everything() {
+        let other = BTreeMap::from([("app".to_owned(), "shop".to_owned())]);
+        let known = KnownRoles::read(GLOBALS).renamed(&other);
+        let making = known.making(&BTreeSet::from(["shop".to_owned()]), &facts(true, 17));
+        assert_eq!(making.names, ["Web, 1", "readers", "shop"]);
+        assert!(making.may.iter().any(|(_, sql)| sql == "GRANT \"shop\" TO \"Web, 1\" WITH INHERIT FALSE;"));
+        assert!(!format!("{known:?}").contains("SCRAM"));
+    }
+
+    #[test]
+    fn what_is_there_is_left_alone_and_what_is_not_tied_stays_away() {
+        let known = KnownRoles::read(GLOBALS);
+        let of =
+            |needed: &str, facts: &TargetFacts| known.making(&BTreeSet::from([needed.to_owned()]), facts);
+        // Half the world is a member of the system's own roles.
+        assert_eq!(of("pg_monitor", &facts(true, 17)), Making::default());
+        let there = facts(true, 17).with_role("app");
+        assert_eq!(of("readers", &there).names, ["Web, 1", "readers"]);
+        assert_eq!(of("stranger", &there).names, ["stranger"]);
+    }
+
+    #[test]
+    fn plain_ones_are_made_for_nobody_to_log_in_as() {
+        let names = ["a\"b".to_owned()];
+        assert_eq!(Making::plain(&names, &facts(true, 17)).must, ["CREATE ROLE \"a\"\"b\" WITH NOLOGIN;"]);
+        assert_eq!(Making::plain(&names, &facts(false, 17)).must.len(), 2);
+    }
+}

@@ -1,0 +1,324 @@
+//! Two databases exchange a name: the one in use is set aside, another takes its place.
+//!
+//! Both are renamed in one transaction, so that at every moment the name means the one or the other,
+//! whole. Nothing is ever dropped here.
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
+use super::target::MAINTENANCE;
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::sql::{identifier, literal};
+use crate::postgres::tools::Psql;
+
+/// Between the name and the moment in the name of a database that was set aside.
+const BEFORE: &str = "_before_";
+/// A server, and a name on it whose database can be exchanged.
+#[derive(Debug)]
+pub struct Swap {
+    live: String,
+    stamp: String,
+    maintenance: Psql,
+    found: Vec<Found>,
+}
+
+/// A database that has to do with the name.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Found {
+    oid: u32,
+    /// Its name.
+    pub name: String,
+    /// `pg_database_size`, bytes; `None` where the role may not know.
+    pub size_bytes: Option<u64>,
+    /// How many are connected.
+    pub sessions: u64,
+    owner: String,
+    /// Whether the connecting role owns it, or is a member of the role that does.
+    owned: bool,
+    prepared: u64,
+    slots: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct State {
+    user: String,
+    in_recovery: bool,
+    may_rename: bool,
+    found: Vec<Found>,
+}
+
+impl Found {
+    fn known(&self) -> Known {
+        Known { oid: self.oid, name: self.name.clone() }
+    }
+}
+
+impl Swap {
+    fn renaming(&self) -> Renaming<'_> {
+        Renaming { maintenance: &self.maintenance }
+    }
+
+    /// Reaches the server and looks at what there is; nothing is changed.
+    ///
+    /// `stamp` tells this exchange from others: letters that need no quotes.
+    pub async fn open(client: &Client, conn: &ConnInfo, stamp: &str) -> Result<Self> {
+        let live = conn.target_name()?.to_owned();
+        if live.len() + RESTORING.len() + stamp.len() > LONGEST_NAME {
+            return Err(Error::usage(format!(
+                "the database's name {live:?} is too long to be swapped: with {RESTORING}{stamp} it has more than {LONGEST_NAME} bytes"
+            ))
+            .hint("restore into a database of another name, and rename it yourself"));
+        }
+        let (maintenance, state) = reach(&Psql::new(client, conn), &live).await?;
+        if state.in_recovery {
+            return Err(Error::postgres("the target server is a standby, which cannot be written to")
+                .hint("name the primary's host"));
+        }
+        if !state.may_rename {
+            return Err(Error::postgres(format!("the role {} may not rename databases", state.user))
+                .hint("it needs CREATEDB"));
+        }
+        let swap = Self { live, stamp: stamp.to_owned(), maintenance, found: state.found };
+        if let Some(live) = swap.live() {
+            swap.check(live, &state.user)?;
+        }
+        Ok(swap)
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.live
+    }
+
+    /// The database that has the name now.
+    pub fn live(&self) -> Option<&Found> {
+        self.find(&self.live)
+    }
+
+    /// How a database is called while it is restored.
+    pub fn restoring(&self) -> String {
+        format!("{}{RESTORING}{}", self.live, self.stamp)
+    }
+
+    /// Whether a database has one of the names that this exchange would give.
+    pub fn is_taken(&self) -> bool {
+        [self.restoring(), self.restored(), self.before()].iter().any(|name| self.find(name).is_some())
+    }
+
+    /// How a database is called that was restored and proven.
+    fn restored(&self) -> String {
+        format!("{}{RESTORED}{}", self.live, self.stamp)
+    }
+
+    /// How the database that has the name now is called afterwards.
+    fn before(&self) -> String {
+        format!("{}{BEFORE}{}", self.live, self.stamp)
+    }
+
+    /// The database that was set aside last.
+    pub fn last_before(&self) -> Option<&Found> {
+        self.with(BEFORE).max_by(|one, other| one.name.cmp(&other.name))
+    }
+
+    /// Databases of runs that were ended before they knew whether all is there.
+    pub fn unfinished(&self) -> impl Iterator<Item = &Found> {
+        self.with(RESTORING)
+    }
+
+    /// Databases that are whole, and were not swapped in.
+    pub fn ready(&self) -> impl Iterator<Item = &Found> {
+        self.with(RESTORED)
+    }
+
+    fn with(&self, what: &str) -> impl Iterator<Item = &Found> {
+        let start = format!("{}{what}", self.live);
+        self.found.iter().filter(move |found| found.name.strip_prefix(&start).is_some_and(is_stamp))
+    }
+
+    fn find(&self, name: &str) -> Option<&Found> {
+        self.found.iter().find(|found| found.name == name)
+    }
+
+    /// Refuses what is certain to fail.
+    fn check(&self, found: &Found, user: &str) -> Result<()> {
+        let name = identifier(&found.name);
+        if !found.owned {
+            return Err(Error::postgres(format!(
+                "{name} belongs to {}, of which {user} is no member: it may not rename it",
+                found.owner
+            ))
+            .hint(format!("GRANT {} TO {}", identifier(&found.owner), identifier(user))));
+        }
+        if found.prepared > 0 {
+            return Err(Error::postgres(format!(
+                "{name} has {} prepared transactions, and cannot be renamed before they end",
+                found.prepared
+            ))
+            .hint("pg_prepared_xacts lists them; COMMIT PREPARED or ROLLBACK PREPARED ends them"));
+        }
+        if !found.slots.is_empty() {
+            tracing::warn!(
+                "replication slots stay with the database that is set aside: {}",
+                found.slots.join(", ")
+            );
+        }
+        Ok(())
+    }
+
+    /// Renames the database that was restored, now that it is known to be whole; returns the new name.
+    pub async fn settle(&self) -> Result<String> {
+        let restored = self.restored();
+        let (_, new) = self.there(&self.restoring()).await?;
+        self.renaming().insist(None, &new.known(), &renames(&new.known(), &restored), &restored).await?;
+        Ok(restored)
+    }
+
+    /// Gives the name to `new`, and calls the one that had it otherwise; returns how.
+    ///
+    /// With `inherit` the new one gets what belongs to the name: owner, grants, settings, comment and
+    /// connection limit of the database, unless somebody chose an owner for it already. Either both are
+    /// renamed or neither is.
+    pub async fn exchange(&self, new: &str, inherit: bool) -> Result<Option<String>> {
+        let (old, new) = self.candidate(new).await?;
+        let script = self.script(old.as_ref(), &new, inherit);
+        let known = old.as_ref().map(Found::known);
+        self.renaming().insist(known.as_ref(), &new.known(), &script, &self.live).await?;
+        Ok(old.map(|_| self.before()))
+    }
+
+    /// Refuses a database that cannot take the name.
+    pub async fn check_candidate(&self, new: &str) -> Result<()> {
+        self.candidate(new).await.map(drop)
+    }
+
+    async fn candidate(&self, new: &str) -> Result<(Option<Found>, Found)> {
+        if new == self.live {
+            return Err(Error::usage(format!("{} is that database already", identifier(new)))
+                .hint("--with names the one that is to take its place"));
+        }
+        if self.unfinished().any(|unfinished| unfinished.name == new) {
+            return Err(Error::verify(format!("the restore into {new} was not finished"))
+                .hint("restore again; or if you know that it is whole, rename it first"));
+        }
+        self.there(new).await
+    }
+
+    /// The database in use, and this one, as they are now.
+    async fn there(&self, new: &str) -> Result<(Option<Found>, Found)> {
+        let found = look(&self.maintenance, &self.live, &[new]).await?.found;
+        let here = |name: &str| found.iter().find(|found| found.name == name).cloned();
+        let new =
+            here(new).ok_or_else(|| Error::not_found(format!("there is no database {}", identifier(new))))?;
+        Ok((here(&self.live), new))
+    }
+
+    fn script(&self, old: Option<&Found>, new: &Found, inherit: bool) -> String {
+        let mut script = "SET lock_timeout = '5s';\nBEGIN;\n".to_owned();
+        if let Some(old) = old {
+            if inherit {
+                script.push_str(
+                    &INHERIT.replace("{old}", &old.oid.to_string()).replace("{new}", &new.oid.to_string()),
+                );
+            }
+            script.push_str(&renames(&old.known(), &self.before()));
+        }
+        script.push_str(&renames(&new.known(), &self.live));
+        script.push_str("COMMIT;\n");
+        script
+    }
+}
+
+/// Finds a database to connect to that is not itself to be renamed, and looks around from there.
+async fn reach(psql: &Psql, live: &str) -> Result<(Psql, State)> {
+    let mut first = None;
+    for database in MAINTENANCE.into_iter().filter(|database| *database != live) {
+        let maintenance = psql.with_dbname(database);
+        match look(&maintenance, live, &[]).await {
+            Ok(state) => return Ok((maintenance, state)),
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| Error::unexpected("no database was tried")))
+}
+
+async fn look(maintenance: &Psql, live: &str, more: &[&str]) -> Result<State> {
+    let names: Vec<String> = more.iter().copied().chain([live]).map(literal).collect();
+    let start = |what: &str| {
+        let start = format!("{live}{what}");
+        format!("left(datname, {}) = {}", start.chars().count(), literal(&start))
+    };
+    let question = LOOK
+        .replace("{names}", &names.join(", "))
+        .replace("{before}", &start(BEFORE))
+        .replace("{restoring}", &start(RESTORING))
+        .replace("{restored}", &start(RESTORED));
+    maintenance.query(&question).await
+}
+
+const LOOK: &str = "
+SELECT json_build_object(
+  'user', current_user,
+  'in_recovery', pg_is_in_recovery(),
+  'may_rename', (SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user),
+  'found', (SELECT coalesce(json_agg(json_build_object(
+      'oid', oid::bigint,
+      'name', datname,
+      'size_bytes', CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END,
+      'sessions', (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND backend_type = 'client backend'),
+      'owner', pg_get_userbyid(datdba),
+      'owned', pg_has_role(datdba, 'USAGE'),
+      'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = datname),
+      'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE database = datname)
+    ) ORDER BY datname), '[]')
+    FROM pg_database d WHERE datname IN ({names}) OR {before} OR {restoring} OR {restored}));";
+
+/// Gives one database what belongs to the name of the other.
+///
+/// A setting that this role may not set is said and left out. Settings that are lists are kept by the
+/// server as SQL; quoting them would make one long name of them.
+const INHERIT: &str = "
+DO $$
+DECLARE
+  past pg_database; fresh pg_database; one record; db text; to_whom text; how text;
+BEGIN
+  SELECT * INTO STRICT past FROM pg_database WHERE oid = {old};
+  SELECT * INTO STRICT fresh FROM pg_database WHERE oid = {new};
+  db := 'DATABASE ' || quote_ident(fresh.datname);
+  IF past.datdba <> fresh.datdba AND pg_get_userbyid(fresh.datdba) = current_user THEN
+    EXECUTE format('ALTER %s OWNER TO %I', db, pg_get_userbyid(past.datdba));
+  END IF;
+  IF past.datconnlimit >= -1 THEN
+    EXECUTE format('ALTER %s CONNECTION LIMIT %s', db, past.datconnlimit);
+  END IF;
+  EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', db);
+  FOR one IN SELECT a.grantee, a.is_grantable, string_agg(a.privilege_type, ', ') AS what
+               FROM aclexplode(coalesce(past.datacl, acldefault('d', past.datdba))) a
+              WHERE a.grantee <> past.datdba GROUP BY 1, 2 LOOP
+    to_whom := CASE WHEN one.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(one.grantee)) END;
+    EXECUTE format('GRANT %s ON %s TO %s', one.what, db, to_whom)
+            || CASE WHEN one.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
+  END LOOP;
+  FOR one IN SELECT setrole, split_part(pair, '=', 1) AS name, substr(pair, strpos(pair, '=') + 1) AS value
+               FROM pg_db_role_setting, unnest(setconfig) AS pair WHERE setdatabase = {old} LOOP
+    how := format('%s SET %s TO %s',
+      CASE WHEN one.setrole = 0 THEN db ELSE format('ROLE %I IN %s', pg_get_userbyid(one.setrole), db) END,
+      (SELECT string_agg(quote_ident(part), '.') FROM unnest(string_to_array(one.name, '.')) AS part),
+      CASE WHEN one.name NOT IN ('local_preload_libraries', 'search_path', 'session_preload_libraries',
+                                 'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories')
+           THEN quote_literal(one.value) WHEN one.value IN ('', '\"\"') THEN '''' ELSE one.value END);
+    BEGIN
+      EXECUTE 'ALTER ' || how;
+    EXCEPTION WHEN insufficient_privilege THEN
+      RAISE WARNING 'this role may not set what was set for the database before: %', how;
+    END;
+  END LOOP;
+  IF shobj_description({old}, 'pg_database') IS NOT NULL THEN
+    EXECUTE format('COMMENT ON %s IS %L', db, shobj_description({old}, 'pg_database'));
+  END IF;
+END $$;
+";

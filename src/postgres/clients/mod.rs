@@ -1,0 +1,269 @@
+//! Which of the installed PostgreSQL client programs to run.
+//!
+//! Several majors may lie side by side; the server decides which one dumps it, the archive and the
+//! target which one restores it. Debian's `/usr/bin/pg_dump` is a wrapper that follows the local
+//! cluster instead of the server, so it is never used.
+
+mod client;
+mod platform;
+mod search;
+
+use std::cmp::Reverse;
+
+use crate::error::{Error, Result};
+
+use self::platform::Platform;
+use crate::postgres::process::stderr::{tell_once, warn_once};
+
+pub use client::{Client, Version};
+pub use search::Search;
+
+/// The clients found, and the choice among them.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    found: Vec<Client>,
+    platform: Platform,
+}
+
+/// The minors of August 2026, the first with the fixes for CVE-2026-18408, CVE-2026-15741 and
+/// CVE-2026-19385, all of which a dump or a restore can meet.
+const SAFE_MINORS: &[(u32, u32)] = &[(14, 24), (15, 19), (16, 15), (17, 11), (18, 6)];
+
+impl Clients {
+    /// Looks for clients and asks each for its version.
+    ///
+    /// Fails with `Kind::Settings` when there is none.
+    pub async fn find(search: &Search) -> Result<Self> {
+        let found = search::search(search).await;
+        for client in &found {
+            tracing::debug!("PostgreSQL {} clients in {}", client.version, client.dir.display());
+        }
+        if let (true, Some(dir)) = (found.is_empty(), &search.only) {
+            return Err(Error::settings(format!(
+                "no working pg_dump, pg_restore and psql in {}",
+                dir.display()
+            ))
+            .hint("--pg-bin names the folder that holds PostgreSQL's programs, as in /usr/lib/postgresql/17/bin"));
+        }
+        Self::new(found, Platform::here())
+    }
+
+    fn new(found: Vec<Client>, platform: Platform) -> Result<Self> {
+        if found.is_empty() {
+            let error =
+                Error::settings("PostgreSQL's client programs (pg_dump, pg_restore, psql) are not installed");
+            return Err(error.hint(platform.install(18)));
+        }
+        Ok(Self { found, platform })
+    }
+
+    /// The newest: its `psql` talks to every server.
+    pub fn newest(&self) -> Result<&Client> {
+        let newest = self.found.iter().max_by_key(|client| client.version);
+        newest.ok_or_else(|| Error::unexpected("a list of clients is empty"))
+    }
+
+    /// The client that dumps this server: the newest of its own major, else of the next newer one.
+    ///
+    /// The same major keeps the archive restorable there. An older `pg_dump` always refuses.
+    pub fn for_dump(&self, server: Version) -> Result<&Client> {
+        let newer = self.found.iter().filter(|client| client.version.major >= server.major);
+        let Some(client) = lowest_major(newer) else {
+            return Err(Error::settings(format!(
+                "the server is PostgreSQL {server}, and the newest pg_dump here is {}; an older pg_dump cannot dump it",
+                self.newest()?.version
+            ))
+            .hint(self.platform.install(server.major)));
+        };
+        tell_if_unsafe(client.version);
+        Ok(client)
+    }
+
+    /// The programs of a server that takes what a server of version `dumped` held and a `pg_dump` of
+    /// version `dumped_by` wrote: of the lowest major there is that fits.
+    ///
+    /// Fails with `Kind::Settings` where none is installed.
+    pub fn for_cluster(&self, dumped: Version, dumped_by: Version) -> Result<&Client> {
+        let oldest = if dumped_by.major >= 17 { dumped.major.max(17) } else { dumped.major };
+        let servers: Vec<_> = self.found.iter().filter(|client| client.has_server()).collect();
+        let fitting = servers.iter().copied().filter(|client| client.version.major >= oldest);
+        lowest_major(fitting).ok_or_else(|| {
+            let mut have: Vec<String> = servers.iter().map(|client| client.version.to_string()).collect();
+            have.sort();
+            let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
+            Error::settings(format!(
+                "a throw-away cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer beside \
+                 its client programs; here is {have}"
+            ))
+            .hint(format!("install PostgreSQL {oldest}'s server, or verify on a server of yours with --to"))
+        })
+    }
+
+    /// The client that reads an archive, whatever becomes of it: the lowest major that is not older than
+    /// the `pg_dump` that wrote it, as what a newer one prints may mean nothing to older servers.
+    pub fn for_reading(&self, dumped_by: Option<Version>) -> Result<&Client> {
+        let Some(dumped_by) = dumped_by else { return self.newest() };
+        let newer = self.found.iter().filter(|client| client.version.major >= dumped_by.major);
+        lowest_major(newer).ok_or_else(|| {
+            let newest = self.newest().map(|client| client.version).unwrap_or_default();
+            let (major, platform) = (dumped_by.major, self.platform);
+            Error::settings(format!(
+                "reading this archive needs a pg_restore of PostgreSQL {major} or newer; the newest here is {newest}"
+            ))
+            .hint(platform.install(major))
+        })
+    }
+
+    /// The client that restores an archive: the lowest major that reads it and that the target takes.
+    ///
+    /// `archive` is the format's version from the archive's header, `dumped_by` the version of the
+    /// `pg_dump` that wrote it. Fails with `Kind::Postgres` where no client could do it.
+    pub fn for_restore(&self, archive: (u8, u8), dumped_by: Version, target: Version) -> Result<&Client> {
+        // From 17 on pg_restore begins with SET transaction_timeout, which older servers refuse.
+        let target_is_old = target.major < 17;
+        if target_is_old && dumped_by.major >= 17 {
+            return Err(Error::postgres(format!(
+                "the target server ({target}) is older than the archive allows: \
+                 what pg_dump {dumped_by} wrote restores into PostgreSQL 17 or newer only"
+            ))
+            .hint("restore into a newer server, or dump the source again with a client of 16 or older"));
+        }
+        let can = |version: Version| {
+            version.major >= dumped_by.major
+                && reads(version.major, archive)
+                && !(target_is_old && version.major > 16)
+        };
+        let Some(client) = lowest_major(self.found.iter().filter(|client| can(client.version))) else {
+            let mut have: Vec<u32> = self.found.iter().map(|client| client.version.major).collect();
+            have.sort_unstable();
+            have.dedup();
+            let have: Vec<String> = have.iter().map(u32::to_string).collect();
+            let until = if target_is_old { " and at most 16, as the target is older than 17" } else { "" };
+            return Err(Error::settings(format!(
+                "restoring this archive needs a pg_restore of PostgreSQL {} or newer{until}; here is {}",
+                dumped_by.major,
+                have.join(", ")
+            ))
+            // Where several would do, the one that is sure to be still on offer.
+            .hint(self.platform.install(if target_is_old {
+                16
+            } else {
+                dumped_by.major.max(17)
+            })));
+        };
+        if target.major < dumped_by.major {
+            warn_once(&format!(
+                "the target server ({target}) is older than the pg_dump that wrote the archive ({dumped_by}); \
+                 newer features in it would make the restore fail"
+            ));
+        }
+        tell_if_unsafe(client.version);
+        Ok(client)
+    }
+}
+
+/// The newest minor of the lowest major.
+fn lowest_major<'a>(clients: impl Iterator<Item = &'a Client>) -> Option<&'a Client> {
+    clients.min_by_key(|client| (client.version.major, Reverse(client.version.minor)))
+}
+
+/// Says whether `pg_restore` of this major reads this version of the archive format.
+fn reads(major: u32, archive: (u8, u8)) -> bool {
+    let newest = match major {
+        0..=9 => (1, 12),
+        10 | 11 => (1, 13),
+        12..=15 => (1, 14),
+        16 => (1, 15),
+        17 | 18 => (1, 16),
+        // Unknown yet; the caller asks for a client no older than the pg_dump, and that suffices.
+        _ => return true,
+    };
+    archive <= newest
+}
+
+/// Said for information: the run is none the worse for it, and `--quiet` leaves it out.
+fn tell_if_unsafe(client: Version) {
+    match SAFE_MINORS.iter().find(|(major, _)| *major == client.major) {
+        Some((_, minor)) if client.minor < *minor => {
+            let major = client.major;
+            tell_once(&format!("PostgreSQL client {client} lacks security fixes that {major}.{minor} has"));
+        }
+        None if client.major < 14 => {
+            tell_once(&format!("PostgreSQL client {client} is no longer maintained"));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::error::Kind;
+
+    fn version(text: &str) -> Version {
+        Version::parse(text).unwrap()
+    }
+
+    fn clients(versions: &str) -> Clients {
+        let client = |text: &str| Client { dir: PathBuf::from("/pg").join(text), version: version(text) };
+        Clients::new(versions.split_whitespace().map(client).collect(), Platform::Apt).unwrap()
+    }
+
+    #[test]
+    fn dumping_takes_the_servers_major_else_the_next_newer() {
+        for (have, server, expected) in [
+            ("15.19 15.20 16.15 17.11", "15.3", "15.20"),
+            ("14.24 16.15 18.6", "15.3", "16.15"),
+            ("18.6 17.11", "10.1", "17.11"),
+            ("16.2", "16.14", "16.2"),
+        ] {
+            assert_eq!(
+                clients(have).for_dump(version(server)).unwrap().version,
+                version(expected),
+                "{have} {server}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_older_dump_client_is_refused_with_the_install_line() {
+        let error = clients("15.20 16.15").for_dump(version("18.6")).err().unwrap();
+        assert_eq!(error.kind(), Kind::Settings);
+        assert!(error.message().contains("PostgreSQL 18.6") && error.message().contains("16.15"), "{error}");
+        assert!(error.hints()[0].contains("postgresql-client-18"));
+    }
+
+    #[test]
+    fn restoring_takes_the_lowest_major_that_can() {
+        let all = clients("13.16 15.20 16.15 17.11 18.6");
+        for (archive, dumped_by, target, expected) in [
+            ((1, 14), "13.16", "13.16", "13.16"),
+            ((1, 14), "14.1", "18.6", "15.20"),
+            ((1, 15), "16.2", "13.1", "16.15"),
+            ((1, 16), "17.1", "18.6", "17.11"),
+            ((1, 16), "18.4", "17.11", "18.6"),
+            ((1, 12), "9.6.1", "15.1", "13.16"),
+        ] {
+            let client = all.for_restore(archive, version(dumped_by), version(target)).unwrap();
+            assert_eq!(client.version, version(expected), "{archive:?} {dumped_by} {target}");
+        }
+        let newest = clients("18.6");
+        let client = newest.for_restore((1, 14), version("13.16"), version("18.6")).unwrap();
+        assert_eq!(client.version, version("18.6"));
+    }
+
+    #[test]
+    fn what_cannot_be_restored_is_refused_up_front() {
+        let error =
+            clients("16.15 18.6").for_restore((1, 16), version("17.1"), version("16.1")).err().unwrap();
+        assert_eq!(error.kind(), Kind::Postgres);
+        assert!(error.message().contains("older than the archive allows"), "{error}");
+        let error = clients("15.20").for_restore((1, 16), version("17.1"), version("18.1")).err().unwrap();
+        assert_eq!(error.kind(), Kind::Settings);
+        assert!(error.hints()[0].contains("postgresql-client-17"), "{error:?}");
+        let error = clients("18.6").for_restore((1, 14), version("15.1"), version("16.1")).err().unwrap();
+        assert!(error.message().contains("at most 16"), "{error}");
+    }
+}

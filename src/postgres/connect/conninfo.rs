@@ -1,0 +1,274 @@
+//! Which database is meant: what the user typed, as libpq's keywords and values.
+//!
+//! A URL, a keyword string, a bare database name or nothing at all: each means what it means to
+//! `psql`. Passwords are split off and travel in the child's environment; everything else goes to
+//! `--dbname=` as a keyword string. Defaults, services and `.pgpass` stay libpq's business: nothing
+//! here fills them in, and nothing here connects.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+use super::{parse, pooler};
+use crate::postgres::process::Program;
+use crate::postgres::process::Secret;
+use crate::postgres::sql::shell_word;
+
+/// A connection someone asked for, without its secrets in anything printable.
+///
+/// `Display` gives the keyword string without the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnInfo {
+    pairs: Vec<(String, String)>,
+    password: Option<Secret>,
+    inherited: Inherited,
+    /// Whether the environment says nothing about this server.
+    apart: bool,
+}
+
+/// Variables that could lead a connection elsewhere, or ask of a server what it does not offer.
+const LEADING_ELSEWHERE: &[&str] = &[
+    "PGHOSTADDR",
+    "PGSERVICE",
+    "PGPASSWORD",
+    "PGOPTIONS",
+    "PGSSLMODE",
+    "PGREQUIRESSL",
+    "PGREQUIREAUTH",
+    "PGCHANNELBINDING",
+    "PGGSSENCMODE",
+    "PGTARGETSESSIONATTRS",
+];
+
+/// What the process's own environment says; the children inherit it and libpq uses it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Inherited {
+    host: Option<String>,
+    port: Option<String>,
+    database: Option<String>,
+    password: Option<Secret>,
+    connect_timeout: bool,
+    application_name: bool,
+}
+
+/// Seconds one connection attempt may take, unless the user says otherwise: a suspended server
+/// that is woken by the connection needs more than the usual moment.
+const CONNECT_TIMEOUT: &str = "15";
+
+impl ConnInfo {
+    /// Understands what the user typed; `lookup` answers for the environment (`PGHOST`, …).
+    ///
+    /// An empty `text` means: whatever the environment says. Fails with `Kind::Usage`, and never
+    /// repeats a value that might be a secret.
+    pub fn parse(text: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let lookup = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let inherited = Inherited {
+            host: lookup("PGHOST"),
+            port: lookup("PGPORT"),
+            database: lookup("PGDATABASE"),
+            password: lookup("PGPASSWORD").map(Secret::new),
+            connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
+            application_name: lookup("PGAPPNAME").is_some(),
+        };
+        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false };
+        for (keyword, value) in parse::keywords_and_values(text)? {
+            info.accept(keyword, value)?;
+        }
+        Ok(info)
+    }
+
+    fn accept(&mut self, keyword: String, value: String) -> Result<()> {
+        match parse::judge(&keyword)? {
+            parse::Keyword::Password => self.password = Some(Secret::new(value)),
+            parse::Keyword::Plain => self.set(keyword, value),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, keyword: String, value: String) {
+        match self.pairs.iter_mut().find(|(known, _)| *known == keyword) {
+            Some(pair) => pair.1 = value,
+            None => self.pairs.push((keyword, value)),
+        }
+    }
+
+    /// The value the user typed for one of libpq's keywords; passwords are not among them.
+    pub fn get(&self, keyword: &str) -> Option<&str> {
+        self.pairs.iter().find(|(known, _)| known == keyword).map(|(_, value)| value.as_str())
+    }
+
+    /// The database's name as typed, else as `PGDATABASE` says it; libpq may still know another.
+    pub fn database(&self) -> Option<&str> {
+        self.get("dbname").filter(|name| !name.is_empty()).or(self.inherited.database.as_deref())
+    }
+
+    /// The same server and user, another database.
+    #[must_use]
+    pub fn with_dbname(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.set("dbname".into(), name.into());
+        other
+    }
+
+    /// A server of our own, behind a socket in `folder`, of which the environment knows nothing.
+    pub fn of_socket(folder: &str, user: &str, database: &str) -> Self {
+        let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
+        let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
+        Self { pairs: pairs.into(), password: None, inherited: Inherited::default(), apart: true }
+    }
+
+    /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
+    pub fn to_keywords(&self) -> String {
+        let pairs: Vec<String> = self
+            .pairs
+            .iter()
+            .map(|(keyword, value)| {
+                format!("{keyword}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+            })
+            .collect();
+        pairs.join(" ")
+    }
+
+    /// The same as one word of a shell's, for a command that somebody is to copy; without secrets.
+    pub fn as_shell_word(&self) -> String {
+        let plain = |value: &str| {
+            let safe = |c: char| c.is_ascii_alphanumeric() || "._-/:,@%+~".contains(c);
+            !value.is_empty() && value.chars().all(safe)
+        };
+        let pair = |(keyword, value): &(String, String)| {
+            if plain(value) {
+                format!("{keyword}={value}")
+            } else {
+                format!("{keyword}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+            }
+        };
+        let keywords = self.pairs.iter().map(pair).collect::<Vec<_>>().join(" ");
+        shell_word(&keywords)
+    }
+
+    /// Refuses a connection pooler, as far as host and port tell.
+    pub fn refuse_pooler(&self) -> Result<()> {
+        let host = self.get("host").or(self.inherited.host.as_deref()).unwrap_or_default();
+        let port = self.get("port").or(self.inherited.port.as_deref()).unwrap_or_default();
+        pooler::refuse(host, port)
+    }
+
+    /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults.
+    pub fn dress(&self, program: Program) -> Program {
+        let mut program = program
+            .arg("--no-password")
+            // Words we look for in messages are English; the server speaks as it is configured.
+            .env("LC_ALL", "C")
+            .env("PGTZ", "UTC");
+        if self.apart {
+            program = program.without_env(LEADING_ELSEWHERE);
+        }
+        if !self.pairs.is_empty() {
+            program = program.arg(format!("--dbname={}", self.to_keywords()));
+        }
+        if !self.inherited.connect_timeout && self.get("connect_timeout").is_none() {
+            program = program.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT);
+        }
+        if !self.inherited.application_name && self.get("application_name").is_none() {
+            program = program.env("PGAPPNAME", "pgstow");
+        }
+        if let Some(inherited) = &self.inherited.password {
+            program = program.secret(inherited.clone());
+        }
+        match &self.password {
+            Some(password) => program.secret_env("PGPASSWORD", password.clone()),
+            None => program,
+        }
+    }
+
+    /// The database to create or fill; it must have been typed, as a target is never guessed.
+    pub fn target_name(&self) -> Result<&str> {
+        self.get("dbname").filter(|name| !name.is_empty()).ok_or_else(|| {
+            Error::usage("the target names no database")
+                .hint("end the URL with the new database's name: postgres://user@host/app_copy")
+        })
+    }
+}
+
+impl fmt::Display for ConnInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_keywords())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn typed(text: &str) -> ConnInfo {
+        ConnInfo::parse(text, |_| None).unwrap()
+    }
+
+    #[test]
+    fn the_password_is_split_off_and_never_shown() {
+        for text in [
+            "postgres://u:hunter22@h/db",
+            "postgres://u@h/db?password=hunter22",
+            "host=h user=u dbname=db password='hunter22'",
+        ] {
+            let info = typed(text);
+            assert_eq!(info.password.as_ref().unwrap().reveal(), "hunter22");
+            let shown = format!("{info} {info:?} {}", info.to_keywords());
+            assert!(!shown.contains("hunter22"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_shell_takes_it_as_one_word() {
+        let info = typed("postgres://u:hunter22@h:5433/app?application_name=it's%20me");
+        let word = info.as_shell_word();
+        assert!(word.starts_with("'user=u host=h port=5433 dbname=app application_name="), "{word}");
+        let heard =
+            std::process::Command::new("sh").args(["-c", &format!("printf %s {word}")]).output().unwrap();
+        let again = typed(&String::from_utf8(heard.stdout).unwrap());
+        assert_eq!(again.to_keywords(), info.to_keywords());
+        assert!(!word.contains("hunter22"));
+    }
+
+    #[test]
+    fn another_database_keeps_the_rest() {
+        let info = typed("postgres://u@h:5433/app?sslmode=require").with_dbname("postgres");
+        assert_eq!(info.to_keywords(), "user='u' host='h' port='5433' dbname='postgres' sslmode='require'");
+        assert_eq!(typed("").with_dbname("o'a\\b").to_keywords(), r"dbname='o\'a\\b'");
+    }
+
+    #[test]
+    fn the_environment_names_what_was_not_typed() {
+        let env = |name: &str| match name {
+            "PGDATABASE" => Some("fromenv".to_string()),
+            "PGHOST" => Some("ep-x-pooler.eu.aws.neon.tech".to_string()),
+            _ => None,
+        };
+        let info = ConnInfo::parse("", env).unwrap();
+        assert_eq!((info.database(), info.to_keywords().as_str()), (Some("fromenv"), ""));
+        assert!(info.refuse_pooler().is_err());
+        let typed = ConnInfo::parse("postgres://direct/app", env).unwrap();
+        assert_eq!(typed.database(), Some("app"));
+        assert!(typed.refuse_pooler().is_ok());
+        assert!(info.target_name().is_err(), "a target is never taken from PGDATABASE");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_emitted_is_read_back(values in proptest::collection::vec("[^\0]{0,12}", 4)) {
+            let mut info = typed("");
+            for (keyword, value) in ["host", "dbname", "user", "options"].iter().zip(values) {
+                info.set((*keyword).into(), value);
+            }
+            prop_assert_eq!(typed(&info.to_keywords()), info);
+        }
+
+        #[test]
+        fn no_input_panics(text in "\\PC{0,40}") {
+            let _ = ConnInfo::parse(&text, |_| None);
+            let _ = ConnInfo::parse(&format!("postgres://{text}"), |_| None);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Which server and database are meant: what the user typed, and what libpq is given.
+//!
+//! Nothing here connects.
+
+mod conninfo;
+mod parse;
+pub mod pooler;
+
+pub use conninfo::ConnInfo;

@@ -1,0 +1,3 @@
+//! How PostgreSQL's programs fail, and what to do about it.
+
+pub mod advice;

@@ -1,0 +1,190 @@
+//! What to start: a program, its arguments and what is added to its environment.
+//!
+//! Arguments can be read by everybody on the machine, the environment cannot: secrets go there, and
+//! are scrubbed from what the child says.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+
+use crate::error::{Error, Kind, Result};
+
+use super::child::{ChildInput, ChildOutput, Failure, Running};
+use super::secret::Secret;
+use super::user::User;
+
+/// What to start: a program, its arguments and what is added to its environment.
+pub struct Program {
+    path: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    without: &'static [&'static str],
+    secrets: Vec<Secret>,
+    name: Option<&'static str>,
+    user: Option<User>,
+    folder: Option<PathBuf>,
+    /// Whether it is the user's own command.
+    own: bool,
+}
+
+impl Program {
+    /// The program at this path, with no arguments yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            without: &[],
+            secrets: Vec::new(),
+            name: None,
+            user: None,
+            folder: None,
+            own: false,
+        }
+    }
+
+    /// Adds an argument; everybody on the machine can read it.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable on top of the inherited environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Takes these variables out of the inherited environment.
+    #[must_use]
+    pub fn without_env(mut self, names: &'static [&'static str]) -> Self {
+        self.without = names;
+        self
+    }
+
+    /// Sets a variable to a secret, and scrubs it from whatever the child says.
+    #[must_use]
+    pub fn secret_env(self, name: &str, secret: Secret) -> Self {
+        let value = secret.reveal().to_string();
+        self.env(name, value).secret(secret)
+    }
+
+    /// Scrubs a secret, inherited or ours, from whatever the child says.
+    #[must_use]
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// Sets what messages call it, where that is not its file's name.
+    #[must_use]
+    pub fn called(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Runs as somebody else, which only root may ask for.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Runs in this folder.
+    #[must_use]
+    pub fn in_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Treats it as the user's own command: it speaks to people itself, its arguments are told to nobody,
+    /// and when it fails that is `Kind::Command`.
+    #[must_use]
+    pub fn of_the_user(mut self) -> Self {
+        self.own = true;
+        self
+    }
+
+    /// By which messages call it: its file's name, unless another was given.
+    pub fn name(&self) -> String {
+        if let Some(name) = self.name {
+            return name.to_owned();
+        }
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Starts it and reads its stdout.
+    pub fn read(self) -> Result<ChildOutput> {
+        ChildOutput::of(self.start(Stdio::null(), Stdio::piped())?)
+    }
+
+    /// Starts it and writes to its stdin; what it prints goes nowhere.
+    pub fn write(self) -> Result<ChildInput> {
+        ChildInput::of(self.start(Stdio::piped(), Stdio::null())?)
+    }
+
+    /// Starts it and writes to its stdin; what it prints goes there.
+    pub fn write_into(self, stdout: Stdio) -> Result<ChildInput> {
+        ChildInput::of(self.start(Stdio::piped(), stdout)?)
+    }
+
+    /// Starts it, gives it `input`, and returns all it printed (meant for small answers).
+    pub async fn run(self, input: &[u8]) -> Result<Vec<u8>, Failure> {
+        let pipes = |mut running: Box<Running>| Ok((running.stdin()?, running.stdout()?, running));
+        let (mut stdin, mut stdout, running) =
+            self.start(Stdio::piped(), Stdio::piped()).and_then(pipes).map_err(Failure::NotStarted)?;
+        let mut answer = Vec::new();
+        let give = async move {
+            // A child that ended early says itself why.
+            let _ = stdin.write_all(input).await;
+        };
+        let (_, taken) = tokio::join!(give, stdout.read_to_end(&mut answer));
+        running.ended().await?;
+        let what = "read a child's answer";
+        taken.map_err(|error| Failure::NotStarted(Error::from_io(error, Kind::Unexpected, what)))?;
+        Ok(answer)
+    }
+
+    /// Starts it with these pipes.
+    pub(in crate::postgres) fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
+        let name = self.name();
+        let arguments = if self.own { "…".into() } else { self.args.join(OsStr::new(" ")) };
+        tracing::debug!("start {} {}", self.path.display(), arguments.to_string_lossy());
+        let mut command = Command::new(&self.path);
+        for variable in self.without {
+            command.env_remove(variable);
+        }
+        command.args(&self.args).envs(self.env).stdin(stdin).stdout(stdout);
+        command.stderr(if self.own { Stdio::inherit() } else { Stdio::piped() });
+        if let Some(user) = &self.user {
+            // Its other groups are given up too.
+            command.uid(user.uid).gid(user.gid);
+        }
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        // The store's and age's secrets are none of a database client's business.
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("PGSTOW_") {
+                command.env_remove(variable);
+            }
+        }
+        Running::start(command, name, self.secrets).map_err(|error| {
+            let kind = if self.own { Kind::Command } else { Kind::Settings };
+            Error::new(kind, format!("cannot start {}: {error}", self.path.display())).because(error)
+        })
+    }
+}

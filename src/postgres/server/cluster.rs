@@ -1,0 +1,253 @@
+//! A throw-away cluster: a server of our own in a folder of its own, gone with everything in it.
+//!
+//! It listens on a socket in that folder only, which nobody else may enter, and asks for no password.
+//! A keeper waits beside it for pgstow's end, however that comes: then it ends the server and removes
+//! the folder. Nothing here survives, so nothing waits for a disk.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::process::ChildStdin;
+
+use crate::error::{Error, Result};
+
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::child::Failure;
+use crate::postgres::process::{Program, User};
+use crate::postgres::sql::literal;
+use crate::postgres::tools::Psql;
+
+/// Makes the cluster and becomes its server; `$1` is the folder, `$2` where the programs lie.
+///
+/// The keeper reads from what pgstow holds open. It has a life of its own, so that the server does not
+/// take it for a child, and keeps none of our pipes open.
+const SCRIPT: &str = r#"
+exec 3<&0 </dev/null
+(
+    trap '' HUP INT QUIT TERM
+    {
+        read -r _ <&3
+        kill -QUIT -$$
+        tries=0
+        while kill -0 $$ && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+        rm -rf -- "$1"
+    } >/dev/null 2>&1 &
+)
+exec 3<&-
+"$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C -N >/dev/null || exit
+folder=$1 bin=$2
+shift 2
+exec "$bin/postgres" -D "$folder/data" -k "$folder" "$@" 2>"$folder/log"
+"#;
+
+/// How the server runs: alone, in a hurry, and with room for the locks of one large transaction.
+const SETTINGS: &[&str] = &[
+    "listen_addresses=",
+    "port=5432",
+    "unix_socket_permissions=0700",
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_wal_size=2GB",
+    "autovacuum=off",
+    "max_connections=100",
+    "max_locks_per_transaction=2048",
+    "maintenance_work_mem=256MB",
+    // Containers often have next to no /dev/shm.
+    "dynamic_shared_memory_type=mmap",
+    "restart_after_crash=off",
+    "logging_collector=off",
+    "log_min_messages=fatal",
+    "log_min_error_statement=panic",
+];
+
+/// The longest folder that leaves room for the socket's name in its address, in bytes.
+const LONGEST_FOLDER: usize = 107 - "/.s.PGSQL.5432".len();
+/// How long the server may take to be ready, and to be gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A cluster of one's own. It must be ended by [`Cluster::remove`], which waits until it is gone.
+pub struct Cluster {
+    folder: TempDir,
+    user: Option<User>,
+    server: Option<Server>,
+}
+
+struct Server {
+    /// Held open for the keeper, never written to.
+    alive: ChildStdin,
+    ending: Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>,
+}
+
+impl Cluster {
+    /// Makes the folder, in `scratch` or where temporary files go; nothing is started yet.
+    ///
+    /// PostgreSQL refuses to run as root: then it will be run as somebody without rights, whom the
+    /// folder is given to.
+    pub fn prepare(scratch: Option<&Path>) -> Result<Self> {
+        let scratch = scratch.map_or_else(std::env::temp_dir, Path::to_path_buf);
+        let user = if rustix::process::geteuid().is_root() { Some(User::unprivileged()?) } else { None };
+        let folder = tempfile::Builder::new().prefix("pgstow-verify-").tempdir_in(&scratch);
+        let folder = folder
+            .and_then(|folder| {
+                let give =
+                    |user: &User| std::os::unix::fs::chown(folder.path(), Some(user.uid), Some(user.gid));
+                user.as_ref().map_or(Ok(()), give).map(|()| folder)
+            })
+            .map_err(|e| {
+                let what = format!("no folder for a throw-away cluster can be made in {}", scratch.display());
+                Error::settings(what).hint("name another one with --scratch").because(e)
+            })?;
+        if folder.path().as_os_str().len() > LONGEST_FOLDER {
+            let what = format!("{} is too long a path for a server's socket", folder.path().display());
+            return Err(Error::settings(what).hint("name a shorter folder with --scratch"));
+        }
+        Ok(Self { folder, user, server: None })
+    }
+
+    /// Starts a server of this version and waits until it is ready.
+    pub async fn start(&mut self, client: &Client) -> Result<()> {
+        let folder = self.folder.path();
+        let mut program = Program::new("/bin/sh").args(["-c", SCRIPT, "sh"]);
+        program = program.arg(folder).arg(&client.dir).in_folder(folder).env("LC_ALL", "C").called("initdb");
+        for setting in SETTINGS {
+            program = program.args(["-c", setting]);
+        }
+        if let Some(user) = &self.user {
+            program = program.user(user.clone());
+        }
+        let mut running = program.start(Stdio::piped(), Stdio::null())?;
+        let alive = running.stdin()?;
+        let server = self.server.insert(Server { alive, ending: Box::pin(running.ended()) });
+
+        let status = folder.join("data/postmaster.pid");
+        let ready = || std::fs::read_to_string(&status).is_ok_and(|text| is_ready(&text));
+        let waiting = async {
+            while !ready() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        let ended = tokio::select! {
+            () = waiting => return Ok(()),
+            ended = &mut server.ending => ended,
+            () = tokio::time::sleep(PATIENCE) => {
+                return Err(Error::postgres("the throw-away cluster does not become ready").and(log(folder)));
+            }
+        };
+        self.server = None;
+        Err(not_started(ended, log(self.folder.path())))
+    }
+
+    /// Its connection, as superuser; the database need not exist.
+    pub fn conn(&self, database: &str) -> ConnInfo {
+        ConnInfo::of_socket(&self.folder.path().to_string_lossy(), "postgres", database)
+    }
+
+    /// Bytes that its folder's disk has left for it, where that can be told.
+    pub fn free_space(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(self.folder.path()).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Makes those of the roles that are not there; they cannot log in.
+    pub async fn create_roles(&self, client: &Client, roles: &[String], superusers: &[String]) -> Result<()> {
+        let array = |roles: &[String]| {
+            let roles: Vec<String> = roles.iter().map(|role| literal(role)).collect();
+            format!("ARRAY[{}]::text[]", roles.join(", "))
+        };
+        let script = format!(
+            "SELECT format('CREATE ROLE %I NOLOGIN', role)
+                    || CASE WHEN role = ANY ({}) THEN ' SUPERUSER' ELSE '' END
+               FROM unnest({}) AS role
+              WHERE role !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role)
+             \\gexec",
+            array(superusers),
+            array(roles)
+        );
+        let made = Psql::new(client, &self.conn("postgres")).execute(&script).await;
+        made.map_err(|e| e.context("make the backup's roles in the throw-away cluster"))
+    }
+
+    /// Those of these extensions whose files are not installed beside the server.
+    pub async fn lacks(&self, client: &Client, extensions: &[String]) -> Result<Vec<String>> {
+        let question = "SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions;";
+        let there: Vec<String> = Psql::new(client, &self.conn("postgres")).query(question).await?;
+        Ok(extensions.iter().filter(|name| !there.contains(name)).cloned().collect())
+    }
+
+    /// Ends the server and removes the folder.
+    pub async fn remove(mut self) -> Result<()> {
+        if let Some(Server { alive, mut ending }) = self.server.take() {
+            drop(alive);
+            // Given up after this it is killed; either way it is gone.
+            let _ = tokio::time::timeout(PATIENCE, &mut ending).await;
+        }
+        let path = self.folder.keep();
+        remove(&path)
+            .await
+            .map_err(|e| Error::local_file(format!("{} could not be removed", path.display())).because(e))
+    }
+}
+
+/// Removes a folder that the keeper removes too, and in which `initdb` may still be dying.
+async fn remove(folder: &PathBuf) -> std::io::Result<()> {
+    let mut last = Ok(());
+    for _ in 0..100 {
+        last = std::fs::remove_dir_all(folder);
+        match &last {
+            Err(error) if error.kind() != ErrorKind::NotFound => tokio::time::sleep(PAUSE * 5).await,
+            _ => return Ok(()),
+        }
+    }
+    last
+}
+
+/// Reads `postmaster.pid`, of which the eighth line tells how far the server is.
+fn is_ready(status: &str) -> bool {
+    status.lines().nth(7).is_some_and(|line| line.trim() == "ready")
+}
+
+fn log(folder: &Path) -> String {
+    let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+    log.lines().last().map_or("it has logged nothing".into(), |line| format!("it last logged: {line}"))
+}
+
+fn not_started(ended: Result<(), Failure>, log: String) -> Error {
+    let no_name = ended.as_ref().is_err_and(|failure| failure.says(&["could not look up effective user ID"]));
+    let error = match ended {
+        Ok(()) => Error::postgres("the throw-away cluster ended at once"),
+        Err(failure) => Error::from(failure).context("start a throw-away cluster"),
+    };
+    let error = error.and(log);
+    if no_name {
+        error.hint(
+            "PostgreSQL runs only as a user with a name in /etc/passwd; or verify on a server with --to",
+        )
+    } else {
+        error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_read_as_pg_ctl_reads_it() {
+        let status = |word: &str| format!("123\n/data\n1700000000\n5432\n/sockets\n\n 123 4\n{word}\n");
+        assert!(is_ready(&status("ready   ")));
+        for not_yet in ["starting", "stopping", "standby "] {
+            assert!(!is_ready(&status(not_yet)), "{not_yet}");
+        }
+        assert!(!is_ready("123\n/data\n"));
+    }
+}

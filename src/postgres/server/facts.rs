@@ -1,0 +1,120 @@
+//! What a restore finds on a server before it begins: roles, extensions, tablespaces, and whose service
+//! it is.
+//!
+//! Asked once, in one question, of the maintenance database; nothing is changed here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use crate::error::Result;
+
+use super::managed::Provider;
+use crate::postgres::tools::Psql;
+
+/// A server as the restoring role finds it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TargetFacts {
+    /// The role that restores.
+    pub me: String,
+    /// The server's major.
+    pub major: u32,
+    /// What the restoring role may.
+    pub rights: Rights,
+    roles: BTreeMap<String, Standing>,
+    extensions: BTreeSet<String>,
+    tablespaces: BTreeSet<String>,
+}
+
+/// What a role may: its attributes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "as many as a role has")]
+pub struct Rights {
+    /// SUPERUSER.
+    pub superuser: bool,
+    /// CREATEROLE.
+    pub createrole: bool,
+    /// CREATEDB.
+    pub createdb: bool,
+    /// REPLICATION.
+    pub replication: bool,
+    /// BYPASSRLS.
+    pub bypassrls: bool,
+}
+
+/// How the restoring role stands to another.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Standing {
+    /// It may give objects to it, and go on working on them.
+    member: bool,
+    /// It may make others members of it.
+    admin: bool,
+    superuser: bool,
+}
+
+/// `SET` as a privilege on a role came with 16; before, every member had it.
+const QUESTION: &str = "
+SELECT json_build_object(
+  'me', current_user,
+  'major', current_setting('server_version_num')::int / 10000,
+  'rights', (SELECT json_build_object('superuser', rolsuper, 'createrole', rolcreaterole, 'createdb', rolcreatedb,
+                                      'replication', rolreplication, 'bypassrls', rolbypassrls)
+             FROM pg_roles WHERE rolname = current_user),
+  'roles', (SELECT json_object_agg(rolname, json_build_object(
+              'member', pg_has_role(oid, 'USAGE') AND pg_has_role(oid,
+                CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END),
+              'admin', pg_has_role(oid, 'USAGE WITH ADMIN OPTION'),
+              'superuser', rolsuper)) FROM pg_roles),
+  'extensions', (SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions),
+  'tablespaces', (SELECT json_agg(spcname) FROM pg_tablespace));";
+
+impl TargetFacts {
+    /// Asks the server, through its maintenance database.
+    pub async fn ask(maintenance: &Psql) -> Result<Self> {
+        maintenance.query(QUESTION).await
+    }
+
+    /// The same with one role more, of which the restoring role is a member.
+    #[must_use]
+    pub fn with_role(mut self, name: &str) -> Self {
+        self.roles.insert(name.to_owned(), Standing { member: true, admin: true, superuser: false });
+        self
+    }
+
+    /// Says whether there is such a role.
+    pub fn has_role(&self, name: &str) -> bool {
+        self.roles.contains_key(name)
+    }
+
+    /// Says whether the restoring role may give objects to this one.
+    pub fn may_give_to(&self, name: &str) -> bool {
+        self.roles.get(name).is_some_and(|standing| standing.member)
+    }
+
+    /// Says whether there is such a role, and it is a superuser.
+    pub fn is_superuser(&self, name: &str) -> bool {
+        self.roles.get(name).is_some_and(|standing| standing.superuser)
+    }
+
+    /// Says whether the restoring role may make others members of this one.
+    pub fn may_grant(&self, name: &str) -> bool {
+        let of_old = self.major < 16 && self.rights.createrole && !self.is_superuser(name);
+        self.rights.superuser || of_old || self.roles.get(name).is_some_and(|standing| standing.admin)
+    }
+
+    /// Says whether this extension's files are there.
+    pub fn has_extension(&self, name: &str) -> bool {
+        self.extensions.contains(name)
+    }
+
+    /// Says whether there is such a tablespace.
+    pub fn has_tablespace(&self, name: &str) -> bool {
+        self.tablespaces.contains(name)
+    }
+
+    /// Whose service it is, as far as its roles tell; nobody's where one may do everything.
+    pub fn provider(&self) -> Option<Provider> {
+        let provider = Provider::ALL.into_iter().find(|provider| self.has_role(provider.mark()));
+        if self.rights.superuser { None } else { Some(provider.unwrap_or(Provider::Other)) }
+    }
+}

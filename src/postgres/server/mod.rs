@@ -1,0 +1,107 @@
+//! What a server and its database are, asked before a dump or a restore.
+//!
+//! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
+//! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
+
+mod cluster;
+pub mod databases;
+mod facts;
+mod locale;
+pub mod managed;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+use crate::postgres::clients::Version;
+use crate::postgres::connect::pooler;
+use crate::postgres::process::stderr::warn_once;
+use crate::postgres::sql::identifier;
+use crate::postgres::tools::Psql;
+
+pub use cluster::Cluster;
+pub use facts::{Rights, TargetFacts};
+pub use locale::Locale;
+pub use managed::Provider;
+
+/// A server and the database connected to.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Server {
+    version_num: u32,
+    /// The server's version in its own words, e.g. `15.20 (Debian 15.20-0+deb12u1)`.
+    pub version_text: String,
+    /// The database connected to.
+    pub database: String,
+    /// The role connected as.
+    pub user: String,
+    /// Host (or socket folder) and port that libpq really used, services and defaults applied.
+    host: Option<String>,
+    port: Option<String>,
+    /// `pg_database_size`: bytes on the server's disk, indexes included.
+    pub size_bytes: u64,
+    /// Whether the server is a standby.
+    pub in_recovery: bool,
+    /// Tables (quoted, with schema) of which row-level security hides rows from this role.
+    pub rls_active_tables: Vec<String>,
+}
+
+const QUERY: &str = "
+SELECT json_build_object(
+  'version_num', current_setting('server_version_num')::int,
+  'version_text', current_setting('server_version'),
+  'database', current_database(),
+  'user', current_user,
+  'host', nullif(:'HOST', ''),
+  'port', nullif(:'PORT', ''),
+  'size_bytes', pg_database_size(current_database()),
+  'in_recovery', pg_is_in_recovery(),
+  'rls_active_tables', (
+    SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND row_security_active(c.oid)
+      AND NOT EXISTS (SELECT FROM pg_depend x
+                      WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')));";
+
+impl Server {
+    /// Connects and asks.
+    pub async fn inspect(psql: &Psql) -> Result<Self> {
+        psql.query(QUERY).await
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> Version {
+        Version::from_num(self.version_num)
+    }
+
+    /// Refuses a pooler by the address that libpq really used.
+    pub fn refuse_pooler(&self) -> Result<()> {
+        pooler::refuse(self.host.as_deref().unwrap_or_default(), self.port.as_deref().unwrap_or_default())
+    }
+
+    /// Refuses a dump in which row-level security would hide rows, and warns of a standby's limits.
+    ///
+    /// A `filtered` dump may leave those tables out; there `pg_dump` decides, and fails if it must.
+    pub fn check_dump(&self, filtered: bool) -> Result<()> {
+        if self.in_recovery {
+            warn_once(
+                "the server is a standby: unlogged tables are not in the backup, and a recovery conflict may cancel it",
+            );
+        }
+        if filtered || self.rls_active_tables.is_empty() {
+            return Ok(());
+        }
+        let count = self.rls_active_tables.len();
+        let mut names = self.rls_active_tables.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        if count > 5 {
+            names = format!("{names} and {} more", count - 5);
+        }
+        Err(Error::postgres(format!(
+            "row-level security hides rows of {names} from role {}; the backup would not be whole",
+            self.user
+        ))
+        .hint(format!(
+            "dump as a role that sees everything (ALTER ROLE {} BYPASSRLS, as a superuser), or exclude the tables",
+            identifier(&self.user)
+        )))
+    }
+}

@@ -1,0 +1,8 @@
+//! SQL as text: names and strings quoted, statements of PostgreSQL's own tools taken apart.
+//!
+//! Nothing here runs anything.
+
+pub mod quote;
+pub mod words;
+
+pub use quote::{identifier, literal, shell_word};

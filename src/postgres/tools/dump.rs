@@ -1,0 +1,156 @@
+//! Runs `pg_dump` and hands out its archive as a stream.
+//!
+//! Always the custom format, uncompressed (compression happens later and better) and in UTC, so that
+//! the text of a row does not depend on where the dump ran. What the stream holds is not looked at here.
+
+use std::time::Duration;
+
+use crate::error::Result;
+
+use super::passthrough::{OUTPUT, Tool};
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::child::ChildOutput;
+
+/// What to dump, in `pg_dump`'s own words.
+#[derive(Debug, Clone)]
+pub struct DumpOptions {
+    /// Only these tables (patterns as in psql).
+    pub tables: Vec<String>,
+    /// Not these tables.
+    pub exclude_tables: Vec<String>,
+    /// Of these tables the definition only.
+    pub exclude_table_data: Vec<String>,
+    /// Only these schemas.
+    pub schemas: Vec<String>,
+    /// Not these schemas.
+    pub exclude_schemas: Vec<String>,
+    /// How long to wait for the locks on all tables.
+    pub lock_wait_timeout: Duration,
+    /// Further options for `pg_dump`, checked by [`DumpOptions::check`].
+    pub extra: Vec<String>,
+}
+
+impl Default for DumpOptions {
+    fn default() -> Self {
+        Self {
+            tables: Vec::new(),
+            exclude_tables: Vec::new(),
+            exclude_table_data: Vec::new(),
+            schemas: Vec::new(),
+            exclude_schemas: Vec::new(),
+            lock_wait_timeout: Duration::from_secs(300),
+            extra: Vec::new(),
+        }
+    }
+}
+
+const INSERTS: &str = "rows as INSERT statements cannot be counted, and restore many times slower";
+
+/// `pg_dump` and the options it is not given.
+pub const TOOL: Tool = Tool {
+    name: "pg_dump",
+    short_with_argument: "deEfFhjnNpStTUZ",
+    refused: &[
+        (None, "inserts", INSERTS),
+        (None, "column-inserts", INSERTS),
+        (None, "attribute-inserts", INSERTS),
+        (None, "rows-per-insert", INSERTS),
+        (None, "on-conflict-do-nothing", INSERTS),
+        (Some('f'), "file", OUTPUT),
+        (Some('Z'), "compress", "pgstow compresses the stream itself (--compression-level)"),
+        (Some('j'), "jobs", "a parallel dump needs a local folder; pgstow streams"),
+    ],
+};
+
+impl DumpOptions {
+    /// Refuses extra options that would make the backup incomplete or unreadable.
+    pub fn check(&self) -> Result<()> {
+        TOOL.check(&self.extra)
+    }
+
+    /// Says whether tables or schemas are chosen, so that the dump is not the whole database.
+    pub fn is_filtered(&self) -> bool {
+        let chosen = [
+            &self.tables,
+            &self.exclude_tables,
+            &self.exclude_table_data,
+            &self.schemas,
+            &self.exclude_schemas,
+        ];
+        let filters = [
+            "-t",
+            "-T",
+            "-n",
+            "-N",
+            "-s",
+            "-e",
+            "--table",
+            "--schema",
+            "--exclude",
+            "--extension",
+            "--filter",
+        ];
+        chosen.iter().any(|list| !list.is_empty())
+            || self.extra.iter().any(|word| filters.iter().any(|filter| word.starts_with(filter)))
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
+            "--format=custom".to_string(),
+            "--compress=0".to_string(),
+            format!("--lock-wait-timeout={}", self.lock_wait_timeout.as_millis()),
+        ];
+        for (option, patterns) in [
+            ("table", &self.tables),
+            ("exclude-table", &self.exclude_tables),
+            ("exclude-table-data", &self.exclude_table_data),
+            ("schema", &self.schemas),
+            ("exclude-schema", &self.exclude_schemas),
+        ] {
+            arguments.extend(patterns.iter().map(|pattern| format!("--{option}={pattern}")));
+        }
+        arguments.extend(self.extra.iter().cloned());
+        arguments
+    }
+}
+
+/// Starts `pg_dump`; its exit status is checked at the end of the stream.
+pub fn dump(client: &Client, conn: &ConnInfo, options: &DumpOptions) -> Result<ChildOutput> {
+    options.check()?;
+    conn.dress(client.program("pg_dump").args(options.arguments())).read()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_words_come_after_ours() {
+        let options = DumpOptions {
+            tables: vec!["a b".into()],
+            extra: vec!["--lock-wait-timeout=5".into()],
+            ..DumpOptions::default()
+        };
+        assert_eq!(
+            options.arguments(),
+            [
+                "--format=custom",
+                "--compress=0",
+                "--lock-wait-timeout=300000",
+                "--table=a b",
+                "--lock-wait-timeout=5"
+            ]
+        );
+    }
+
+    #[test]
+    fn filters_are_noticed() {
+        let extra = |word: &str| DumpOptions { extra: vec![word.into()], ..DumpOptions::default() };
+        assert!(!DumpOptions::default().is_filtered());
+        assert!(!extra("--no-owner").is_filtered());
+        assert!(extra("-tusers").is_filtered());
+        assert!(extra("--exclude-table-data=logs").is_filtered());
+        assert!(DumpOptions { schemas: vec!["app".into()], ..DumpOptions::default() }.is_filtered());
+    }
+}

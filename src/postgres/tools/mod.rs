@@ -1,0 +1,18 @@
+//! PostgreSQL's own client programs, each with the options pgstow gives it.
+//!
+//! One file per program and purpose; which database is prepared how is decided elsewhere.
+
+pub mod dump;
+pub mod globals;
+mod passthrough;
+pub mod psql;
+pub mod restore;
+pub mod script;
+pub mod session;
+
+#[cfg(test)]
+mod tests;
+
+pub use dump::DumpOptions;
+pub use psql::Psql;
+pub use restore::RestoreOptions;

@@ -1,0 +1,164 @@
+//! One-shot questions and orders through `psql`.
+//!
+//! SQL goes in through stdin, never through arguments; an answer comes back as one JSON value.
+//! There is no session between two calls: what must hold together goes into one script.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::Program;
+use crate::postgres::process::child::Failure;
+use crate::postgres::process::stderr::warn_once;
+
+/// Stands before every script: names mean the system's own, text is UTF-8, and a role's
+/// `statement_timeout` is meant for applications.
+const PREAMBLE: &str =
+    "SET client_encoding = 'UTF8'; SET search_path = pg_catalog; SET statement_timeout = 0;\n";
+
+/// What a server says that is not ready yet, or that is just being woken.
+const NOT_READY: &[&str] = &[
+    "the database system is starting up",
+    "the database system is not yet accepting connections",
+    "the database system is in recovery mode",
+    "Couldn't connect to compute node",
+    "Control plane request failed",
+];
+
+/// Pauses between attempts at a server that is not ready: 15 seconds in all.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+
+/// psql's exit status when it could not connect.
+pub const NO_CONNECTION: i32 = 2;
+
+/// A database that can be asked, and the `psql` to ask with.
+#[derive(Debug, Clone)]
+pub struct Psql {
+    client: Client,
+    conn: ConnInfo,
+}
+
+impl Psql {
+    /// Nothing is started yet.
+    pub fn new(client: &Client, conn: &ConnInfo) -> Self {
+        Self { client: client.clone(), conn: conn.clone() }
+    }
+
+    /// The same server, another database.
+    #[must_use]
+    pub fn with_dbname(&self, name: &str) -> Self {
+        Self { client: self.client.clone(), conn: self.conn.with_dbname(name) }
+    }
+
+    /// The connection it uses.
+    pub fn conn(&self) -> &ConnInfo {
+        &self.conn
+    }
+
+    /// Asks a query that gives one JSON value.
+    pub async fn query<T: DeserializeOwned>(&self, sql: &str) -> Result<T> {
+        read(&self.run(sql).await?)
+    }
+
+    /// Runs statements, each in a transaction of its own.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        self.run(sql).await?;
+        Ok(())
+    }
+
+    /// Runs a script and returns what it printed; the first error ends it.
+    pub async fn run(&self, sql: &str) -> Result<Vec<u8>, Failure> {
+        let script = format!("{PREAMBLE}{sql}\n");
+        let mut pauses = PAUSES.iter();
+        loop {
+            let failure = match self.program().run(script.as_bytes()).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            // Only a failed connection may be tried again: nothing has been run then.
+            let wait = failure.code() == Some(NO_CONNECTION) && failure.says(NOT_READY);
+            let Some(pause) = pauses.next().filter(|_| wait) else { return Err(failure) };
+            warn_once("the server is not ready yet; waiting for it");
+            tokio::time::sleep(*pause).await;
+        }
+    }
+
+    pub(super) fn program(&self) -> Program {
+        let program = self.client.program("psql");
+        self.conn.dress(program.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]))
+    }
+}
+
+/// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with
+/// the search path the database has. The first error ends it; what it prints goes nowhere.
+///
+/// `file` may be `-`, and the script `input`.
+pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
+    let program = client.program("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-1", "-f"]).arg(file);
+    conn.dress(program).run(input).await?;
+    Ok(())
+}
+
+/// Reads the JSON value that a query printed.
+pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T> {
+    // A database in SQL_ASCII may hold names that are no UTF-8.
+    let text = String::from_utf8_lossy(answer);
+    serde_json::from_str(text.trim())
+        .map_err(|error| Error::postgres(format!("psql's answer cannot be read: {error}")).because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::postgres::clients::Version;
+
+    /// A client folder whose `psql` is this script.
+    fn fake(script: &str) -> (tempfile::TempDir, Psql) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("psql");
+        std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display())).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let client = Client { dir: dir.path().into(), version: Version { major: 17, minor: 0 } };
+        let conn = ConnInfo::parse("postgres://u:hunter22@h/db", |_| None).unwrap();
+        (dir, Psql::new(&client, &conn))
+    }
+
+    #[tokio::test]
+    async fn a_server_that_starts_is_waited_for() {
+        let (_dir, psql) = fake(
+            "cat > /dev/null\n\
+             if mkdir tried 2> /dev/null; then\n\
+               echo 'psql: error: … FATAL:  the database system is starting up' >&2; exit 2\n\
+             fi\n\
+             echo '{\"answer\": 42}'",
+        );
+        let answer: serde_json::Value = psql.query("SELECT").await.unwrap();
+        assert_eq!(answer["answer"], 42);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_not_tried_again() {
+        let (dir, psql) = fake("echo x >> tries; echo 'psql: error: FATAL:  no such role' >&2; exit 2");
+        assert!(psql.execute("SELECT 1;").await.is_err());
+        assert_eq!(std::fs::read_to_string(dir.path().join("tries")).unwrap(), "x\n");
+    }
+
+    #[tokio::test]
+    async fn the_password_and_the_sql_are_in_no_argument() {
+        let (dir, psql) = fake("echo \"$@\" > args; echo \"$PGPASSWORD $PGTZ $PGAPPNAME\" > env; cat > sql");
+        psql.execute("SELECT 'topsecret';").await.unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert!(read("args").contains("--dbname=user='u' host='h' dbname='db'"), "{}", read("args"));
+        assert!(!read("args").contains("hunter22") && !read("args").contains("topsecret"));
+        assert_eq!(read("env"), "hunter22 UTC pgstow\n");
+        assert!(read("sql").ends_with("SELECT 'topsecret';\n"));
+    }
+}

@@ -1,0 +1,139 @@
+//! Runs `pg_restore`, on an archive that arrives as a stream or on one without data in a file; or lets it write
+//! SQL.
+//!
+//! It ends at the first error. A stream is one transaction unless the database is one that goes when the
+//! restore fails. It never creates or cleans a database; that is `target`'s part.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::error::Result;
+
+use super::passthrough::Tool;
+use crate::postgres::clients::Client;
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::Program;
+use crate::postgres::process::child::ChildInput;
+
+/// How to restore, in `pg_restore`'s own words.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreOptions {
+    /// Everything belongs to the connecting role.
+    pub no_owner: bool,
+    /// No privileges are granted.
+    pub no_acl: bool,
+    /// Further options for `pg_restore`, checked by [`RestoreOptions::check`].
+    pub extra: Vec<String>,
+}
+
+const FRESH: &str = "pgstow prepares the target itself, and never drops what is there";
+
+/// `pg_restore` and the options it is not given.
+pub const TOOL: Tool = Tool {
+    name: "pg_restore",
+    short_with_argument: "dfFhIjLnNpPStTU",
+    refused: &[
+        (Some('f'), "file", "pgstow restores into a database; pgstow fetch writes files"),
+        (Some('j'), "jobs", "pgstow has --jobs of its own, which needs no local file"),
+        (Some('l'), "list", "it would not restore"),
+        (Some('c'), "clean", FRESH),
+        (Some('C'), "create", FRESH),
+        (None, "if-exists", FRESH),
+        (None, "transaction-size", "the restore is one transaction, so that a bad backup leaves nothing"),
+    ],
+};
+
+impl RestoreOptions {
+    /// Refuses extra options that would break the promise of all or nothing.
+    pub fn check(&self) -> Result<()> {
+        TOOL.check(&self.extra)
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        // Named, since guessing the format would eat the first bytes of some kinds of pipe.
+        let mut arguments: Vec<String> = ["--format=custom", "--exit-on-error"].map(String::from).into();
+        if self.no_owner {
+            arguments.push("--no-owner".into());
+        }
+        if self.no_acl {
+            arguments.push("--no-acl".into());
+        }
+        arguments.extend(self.extra.iter().cloned());
+        arguments
+    }
+}
+
+/// How much of an archive becomes visible at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Atomicity {
+    /// All of it or nothing. The server holds a lock for every object until the end.
+    Whole,
+    /// A few hundred objects at a time, or each for itself if this `pg_restore` knows no better: for a
+    /// database that is dropped when the restore fails.
+    Batches,
+}
+
+/// Objects in one transaction of [`Atomicity::Batches`].
+const BATCH: u32 = 500;
+/// Since this major `pg_restore` commits in batches.
+const KNOWS_BATCHES: u32 = 17;
+
+/// Starts `pg_restore` on a stream; `conn` must name the database to fill.
+///
+/// The restore is done when `finish` returns. With [`Atomicity::Whole`] whoever drops the input instead
+/// leaves the database as it was.
+pub fn restore(
+    client: &Client,
+    conn: &ConnInfo,
+    options: &RestoreOptions,
+    atomicity: Atomicity,
+) -> Result<ChildInput> {
+    let program = client.program("pg_restore");
+    let program = match atomicity {
+        Atomicity::Whole => program.arg("--single-transaction"),
+        Atomicity::Batches if client.version.major >= KNOWS_BATCHES => {
+            program.arg(format!("--transaction-size={BATCH}"))
+        }
+        Atomicity::Batches => program,
+    };
+    prepared(program, conn, options)?.write()
+}
+
+/// Starts `pg_restore` on a stream, to write the SQL of it into `out`; no database is asked.
+pub fn script(client: &Client, out: Stdio) -> Result<ChildInput> {
+    client.program("pg_restore").args(["--format=custom", "--file=-"]).write_into(out)
+}
+
+/// Runs `pg_restore` on what an archive without data makes behind the data, over so many connections, in an
+/// order that it decides.
+///
+/// This is no transaction: what was done is not undone when it fails.
+pub async fn restore_file(
+    client: &Client,
+    conn: &ConnInfo,
+    options: &RestoreOptions,
+    jobs: usize,
+    archive: &Path,
+) -> Result<()> {
+    let program = client.program("pg_restore").arg(format!("--jobs={jobs}")).arg("--section=post-data");
+    prepared(program, conn, options)?.arg(archive).run(b"").await?;
+    Ok(())
+}
+
+fn prepared(program: Program, conn: &ConnInfo, options: &RestoreOptions) -> Result<Program> {
+    options.check()?;
+    conn.target_name()?;
+    Ok(conn.dress(program.args(options.arguments())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stops_at_the_first_error() {
+        let options =
+            RestoreOptions { no_owner: true, extra: vec!["--role=app".into()], ..RestoreOptions::default() };
+        assert_eq!(options.arguments(), ["--format=custom", "--exit-on-error", "--no-owner", "--role=app"]);
+    }
+}

@@ -1,0 +1,51 @@
+//! One `psql` that stays: a session in which one order follows another.
+//!
+//! What a session holds (a lock, a transaction) goes with it, also when this process is killed: the
+//! pipe it reads its orders from closes then, and it ends.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{ChildStdin, ChildStdout};
+
+use crate::error::{Error, Kind, Result};
+
+use super::psql::Psql;
+use crate::postgres::process::child::Running;
+
+/// A session; dropping it ends it.
+pub struct Session {
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    /// `None` once it has ended.
+    running: Option<Box<Running>>,
+}
+
+impl Session {
+    /// Connects; `setup` is run first, and prints nothing.
+    pub async fn open(psql: &Psql, setup: &str) -> Result<Self> {
+        let mut running = psql.program().start(Stdio::piped(), Stdio::piped())?;
+        let (orders, answers) = (running.stdin()?, BufReader::new(running.stdout()?).lines());
+        let mut session = Self { orders, answers, running: Some(running) };
+        session.order(setup).await;
+        Ok(session)
+    }
+
+    /// Asks a query that gives one line; where the session has ended, its last words are the failure.
+    pub async fn ask(&mut self, query: &str) -> Result<String> {
+        self.order(query).await;
+        let answer = self.answers.next_line().await;
+        if let Some(line) = answer.map_err(|e| Error::from_io(e, Kind::Postgres, "read psql's answer"))? {
+            return Ok(line);
+        }
+        if let Some(running) = self.running.take() {
+            running.ended().await?;
+        }
+        Err(Error::postgres("psql ended without an answer"))
+    }
+
+    async fn order(&mut self, sql: &str) {
+        // One that has ended says why when it is asked.
+        let _ = self.orders.write_all(format!("{sql}\n").as_bytes()).await;
+    }
+}
