@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::names::Timestamp;
-use crate::neon::{Database, Neon, OwnBranch, Uri};
+use crate::neon::{Database, Neon, OwnBranch, Situation, Uri};
 use crate::postgres::ConnInfo;
 use crate::report::Report;
 use crate::settings::{NeonProject, NeonSource};
@@ -61,9 +61,9 @@ pub async fn lend(
     report.say(format!("creating the branch {name} on Neon"));
     let parent = parent.as_ref().map(|parent| parent.id.as_str());
     let mut own = create(&neon, &name, parent, Some(&lent.expires_at()), report, stop).await;
-    // Not every account may let its branches expire.
+    // Not every account may let its branches expire, and nobody asked for it.
     if let (Err(error), None) = (&own, lent.expires)
-        && error.message().contains("expir")
+        && error.situation() == Some(Situation::Rejected)
     {
         tracing::debug!("{error}; creating a branch that does not expire");
         own = create(&neon, &name, parent, None, report, stop).await;
