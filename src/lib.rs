@@ -98,7 +98,7 @@ fn run(words: Words, report: &Report) -> Result<()> {
             Verb::Keygen(words) => commands::keygen::run(&settings::Keygen::read(words), report),
         }
     });
-    runtime.block_on(postgres::child::all_reaped());
+    runtime.block_on(postgres::all_reaped());
     // A blocking read of a store or disk that hangs must not keep the process.
     runtime.shutdown_background();
     done

@@ -11,6 +11,7 @@ use crate::archive::{Contents, Front};
 use crate::error::{Error, Kind, Result};
 use crate::manifest;
 use crate::numbers::{count, told_rows};
+use crate::postgres::Situation;
 use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::restore::script;
 use crate::report::Report;
@@ -133,10 +134,10 @@ async fn write_sql(source: &Source, to: &Writing, search: &Search) -> Result<Con
 
 /// Tells a disk that is full, or a reader that went away, from what else keeps `pg_restore` from writing.
 fn unwritten(error: Error) -> Error {
-    let words = ["could not write", "could not close", "killed by signal 13"];
-    let is_output =
-        error.kind() == Kind::Postgres && words.iter().any(|words| error.message().contains(words));
-    if is_output { error.of_kind(Kind::LocalFile) } else { error }
+    match error.situation() {
+        Some(Situation::OutputUnwritable | Situation::Killed(13)) => error.of_kind(Kind::LocalFile),
+        _ => error,
+    }
 }
 
 async fn write_list(to: &Output, force: bool, list: &[u8]) -> Result<()> {

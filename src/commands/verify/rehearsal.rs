@@ -16,7 +16,7 @@ use crate::names::Place;
 use crate::numbers::{count, told_rows};
 use crate::pipeline::Watch;
 use crate::postgres::clients::{Clients, Version};
-use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Target};
+use crate::postgres::{Cluster, ConnInfo, Psql, RestoreOptions, Situation, Target};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::script::NamedRoles;
@@ -27,22 +27,6 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-
-/// What a restore fails with through no fault of the backup's.
-const CIRCUMSTANCES: &[&str] = &[
-    "No space left on device",
-    "could not extend file",
-    "could not access file",
-    "could not load library",
-    "is not available",
-    "must be loaded via",
-    "out of shared memory",
-    "out of memory",
-    "server closed the connection",
-    "connection to server",
-    "was killed by signal",
-    "role \"",
-];
 
 /// How a rehearsal went.
 #[derive(Debug, Serialize)]
@@ -219,7 +203,6 @@ impl Play<'_> {
             no_acl: no_roles,
             // A subscription would tie the database down, and tablespaces are folders of another machine.
             extra: vec!["--no-subscriptions".into(), "--no-tablespaces".into()],
-            ..RestoreOptions::default()
         };
         let (source, report) = (self.source, self.report);
         // A plain dump is run as it is.
@@ -261,15 +244,15 @@ impl Play<'_> {
         for sql in &self.how.checks {
             // As the application would ask: with the search path it has.
             let answer = psql.run(&format!("RESET search_path;\n{sql}\n;")).await;
-            let problem = match answer.map_err(Error::from) {
+            let answer = answer.map_err(Error::from);
+            let situation = answer.as_ref().err().and_then(Error::situation);
+            let mistyped = situation == Some(Situation::SyntaxError);
+            let problem = match answer {
                 Ok(answer) if answer.trim_ascii() == b"t" => None,
                 Ok(answer) => Some(format!("gave {} instead of true", shortened(&answer))),
                 Err(error) if error.kind() == Kind::Postgres => Some(format!("failed: {error}")),
                 Err(error) => return Err(error),
             };
-            let mistyped = problem
-                .as_ref()
-                .is_some_and(|problem| problem.starts_with("failed: ") && problem.contains("syntax error"));
             checks.push(Check { sql: sql.clone(), passed: problem.is_none(), mistyped, problem });
         }
         Ok(checks)
@@ -339,11 +322,12 @@ impl Rehearsed {
 
 /// A clean cluster refused what the backup holds: that is the backup's fault, unless it is the machine's.
 fn blame(error: Error) -> Error {
-    if error.message().starts_with("create database") {
-        return error.hint("install the source's locale here, or verify on a server that has it, with --to");
+    let situation = error.situation::<Situation>();
+    if situation == Some(Situation::LocaleMissing) {
+        let hint = "install the source's locale here, or verify on a server that has it, with --to";
+        return error.without_hints().hint(hint);
     }
-    let about_machine = CIRCUMSTANCES.iter().any(|words| error.message().contains(words));
-    if error.kind() != Kind::Postgres || about_machine {
+    if error.kind() != Kind::Postgres || situation.is_some_and(Situation::is_of_machine) {
         return error;
     }
     error.of_kind(Kind::Verify).context("it does not restore")

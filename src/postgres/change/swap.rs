@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use super::target::MAINTENANCE;
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
-use crate::postgres::process::child::Failure;
+use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 
@@ -224,7 +224,7 @@ impl Swap {
         loop {
             tries += 1;
             let Err(failure) = self.rename(old, new, script).await else { return Ok(()) };
-            let held = failure.says(&["is being accessed by other users", "lock timeout"]);
+            let held = failure.is(&[Situation::DatabaseInUse, Situation::LockTimeout]);
             // The answer may have been lost on the way: the server knows.
             match self.name_of(new.oid).await {
                 Ok(Some(now)) if now == name => return Ok(()),
