@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 
 use crate::postgres::clients::Version;
 use crate::postgres::connect::pooler;
-use crate::postgres::process::stderr::warn_once;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
@@ -85,7 +84,7 @@ impl Server {
     /// A `filtered` dump may leave those tables out; there `pg_dump` decides, and fails if it must.
     pub fn check_dump(&self, filtered: bool) -> Result<()> {
         if self.in_recovery {
-            warn_once(
+            tracing::warn!(target: "pgstow::once",
                 "the server is a standby: unlogged tables are not in the backup, and a recovery conflict may cancel it",
             );
         }
