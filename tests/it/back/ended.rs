@@ -2,7 +2,7 @@
 
 use super::scene::until;
 use crate::harness::Running;
-use crate::scene::{Place, Sample, fresh};
+use crate::scene::{Place, Sample, fresh, named};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use rustix::process::{Pid, Signal, kill_process};
@@ -91,12 +91,6 @@ impl Stuck {
         let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '{copy}%'");
         assert_eq!(self.cluster.psql("postgres", &sessions), "0");
     }
-}
-
-/// The databases whose names begin like this: the one that was asked for, and the one it is filled under.
-pub fn named(cluster: &Cluster, copy: &str) -> String {
-    let names = format!("SELECT string_agg(datname, ' ') FROM pg_database WHERE datname LIKE '{copy}%'");
-    cluster.psql("postgres", &names)
 }
 
 /// The processes that this one has started, by the program's name.
