@@ -1,8 +1,7 @@
 //! Branches on Neon for the time of a run: made for it, and given back.
 
 use crate::error::{Error, Kind, Result};
-use crate::neon::ApiKey;
-use crate::neon::{Database, Neon, OwnBranch, Uri};
+use crate::neon::{ApiKey, Database, Neon, OwnBranch, Situation, Uri};
 use crate::postgres::ConnInfo;
 use crate::run::Run;
 use crate::units::stamp;
@@ -97,9 +96,9 @@ pub async fn lend(project: &NeonProject, wanted: &TemporaryBranch, run: &Run) ->
     run.say(format!("creating the branch {name} on Neon"));
     let parent = parent.as_ref().map(|parent| parent.id.as_str());
     let mut own = create(&neon, &name, parent, Some(&wanted.expires_at()), run).await;
-    // Not every account may let its branches expire.
+    // Not every account may let its branches expire, and nobody asked for it.
     if let (Err(error), None) = (&own, wanted.expires)
-        && error.message().contains("expir")
+        && error.situation() == Some(Situation::Rejected)
     {
         tracing::debug!("{error}; creating a branch that does not expire");
         own = create(&neon, &name, parent, None, run).await;

@@ -19,6 +19,7 @@ pub mod branch;
 pub mod cli;
 pub mod command;
 pub mod commands;
+pub mod consistent;
 pub mod dump;
 pub mod error;
 pub mod failures;
@@ -91,7 +92,7 @@ fn run(words: Words, report: &Report) -> Result<()> {
         let run = Run::new(Arc::new(report.clone()), Stop::on_signals()?);
         commands::run(words.verb, report, &run).await
     });
-    runtime.block_on(postgres::child::all_reaped());
+    runtime.block_on(postgres::all_reaped());
     // A blocking read of a store or disk that hangs must not keep the process.
     runtime.shutdown_background();
     done

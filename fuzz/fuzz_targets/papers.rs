@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = (inventory.frame_spans().count(), inventory.totals(), inventory.differences(&inventory));
     }
     let _ = Manifest::from_bytes(bytes);
-    // Behind the digest, which nobody finds by chance and anybody can compute.
+    // Past the digest, which no fuzzer guesses and anybody can compute.
     if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
         let again = manifest.to_bytes().expect("what was read can be written");
         assert_eq!(Manifest::from_bytes(&again).is_ok(), manifest.format == FORMAT);

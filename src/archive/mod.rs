@@ -29,8 +29,8 @@ mod look;
 mod read;
 mod write;
 
-#[cfg(any(test, fuzzing))]
-pub mod promises;
+#[cfg(test)]
+mod promises;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +47,7 @@ pub use look::database::DatabaseStatement;
 pub use look::pattern::Pattern;
 pub use look::roles::RoleUses;
 pub use look::select::Selection;
+pub use look::torn::TornDefinition;
 pub use read::copy::CopyText;
 pub use read::csv::Csv;
 pub use read::digests::Digests;

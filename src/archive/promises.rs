@@ -1,8 +1,8 @@
 //! What the reader promises for any bytes, to be checked on bytes that a test or a fuzzer made up.
 //!
-//! Not part of the program.
+//! Not part of the program: the fuzzer takes this file by its path.
 
-use super::{Compression, Contents, Damage, Preamble, Reader, TocEntry};
+use crate::archive::{Compression, Contents, Damage, Preamble, Reader, TocEntry};
 
 /// Reads `bytes` in several ways, and panics if the reader breaks a promise.
 pub fn check(bytes: &[u8]) {
@@ -83,6 +83,7 @@ fn check_contents(bytes: &[u8], contents: &Contents) {
         let _ = (entry.dependencies().count(), entry.rel_kind(), entry.is_copy());
     }
     let _ = (contents.toc.tables(), contents.rows(), contents.toc.encoding(), contents.toc.create_database());
+    let _ = (contents.toc.torn_definitions(), contents.toc.role_uses());
 }
 
 /// A second look, taken when the reader has passed already, finds the same.

@@ -3,10 +3,10 @@
 use super::announce;
 use super::request::DumpRequest;
 use crate::branch;
+use crate::consistent;
 use crate::error::{Error, Kind, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::clients::Clients;
-use crate::postgres::dump::dump;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
 use crate::postgres::{Client, Psql, Server};
@@ -54,7 +54,7 @@ pub async fn back_up(
     if database.connection.database().is_none() && dumping.server.database == dumping.server.user {
         run.say(format!("no database was named: libpq takes the user's name, {}", dumping.server.user));
     }
-    let pg_dump = dump(&dumping.client, &database.connection, &database.dump)?;
+    let pg_dump = run.or(consistent::start(&dumping.client, &dumping.psql, &database.dump)).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
     let stored = dumping.writer.deliver(pg_dump, watch, judge, run).await?;
@@ -66,6 +66,7 @@ pub async fn back_up(
 struct Dump<'a> {
     settings: &'a DumpRequest,
     client: Client,
+    psql: Psql,
     server: Server,
     before: Option<Before>,
     writer: BackupWriter<'a>,
@@ -112,7 +113,7 @@ impl<'a> Dump<'a> {
             let expected = before.as_ref().map_or(server.size_bytes / 5, |before| before.stored_bytes);
             enough_space(&*store, expected).await?;
         }
-        Ok(Self { settings, client, server, before, writer, _lock: lock })
+        Ok(Self { settings, client, psql, server, before, writer, _lock: lock })
     }
 
     /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.

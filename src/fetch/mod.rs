@@ -7,6 +7,7 @@ mod whole;
 
 use crate::archive::{Contents, Pattern, Preamble};
 use crate::error::{Error, Kind, Result};
+use crate::postgres::Situation;
 use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::restore::script;
 use crate::run::Run;
@@ -221,10 +222,10 @@ async fn write_sql(reader: &BackupReader, to: &Writing, search: &Search) -> Resu
 
 /// Tells a disk that is full, or a reader that went away, from what else keeps `pg_restore` from writing.
 fn unwritten(error: Error) -> Error {
-    let words = ["could not write", "could not close", "killed by signal 13"];
-    let is_output =
-        error.kind() == Kind::Postgres && words.iter().any(|words| error.message().contains(words));
-    if is_output { error.of_kind(Kind::LocalFile) } else { error }
+    match error.situation() {
+        Some(Situation::OutputUnwritable | Situation::Killed(13)) => error.of_kind(Kind::LocalFile),
+        _ => error,
+    }
 }
 
 async fn write_list(to: &Output, force: bool, chosen: &Inventory) -> Result<()> {

@@ -6,6 +6,7 @@
 
 use super::secret::ApiKey;
 use super::shapes::Refusal;
+use super::situation::Situation;
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -230,7 +231,7 @@ fn refused(method: &Method, url: &Url, status: StatusCode, body: &[u8]) -> Error
     let message = if message.is_empty() { status.to_string() } else { message };
     let request = request_id.map(|id| format!(", request {id}")).unwrap_or_default();
     let said = format!("Neon refused {method} {}: {message} ({}{request})", url.path(), status.as_u16());
-    match status.as_u16() {
+    let error = match status.as_u16() {
         401 | 403 => {
             Error::new(Kind::Settings, said).hint("check NEON_API_KEY, and that it is a key to this project")
         }
@@ -239,5 +240,9 @@ fn refused(method: &Method, url: &Url, status: StatusCode, body: &[u8]) -> Error
         }
         423 => Error::postgres(said).hint("another operation holds the project; try again when it has ended"),
         _ => Error::postgres(said),
+    };
+    match status.as_u16() {
+        400 | 402 | 403 | 409 | 412 | 422 => error.in_situation(Situation::Rejected),
+        _ => error,
     }
 }

@@ -10,8 +10,10 @@ mod http;
 mod project;
 mod secret;
 mod shapes;
+mod situation;
 
 pub use branches::OwnBranch;
 pub use project::{API, Neon};
 pub use secret::{ApiKey, Uri};
 pub use shapes::{Branch, Database};
+pub use situation::Situation;

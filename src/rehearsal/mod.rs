@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::Watch;
 use crate::postgres::Search;
 use crate::postgres::clients::{Clients, Version};
-use crate::postgres::{Cluster, ConnInfo, Naming, Psql, RestoreOptions, Target};
+use crate::postgres::{Cluster, ConnInfo, Naming, Psql, RestoreOptions, Situation, Target};
 use crate::progress::Progress;
 use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
@@ -31,22 +31,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-/// What a restore fails with through no fault of the backup's.
-const CIRCUMSTANCES: &[&str] = &[
-    "No space left on device",
-    "could not extend file",
-    "could not access file",
-    "could not load library",
-    "is not available",
-    "must be loaded via",
-    "out of shared memory",
-    "out of memory",
-    "server closed the connection",
-    "connection to server",
-    "was killed by signal",
-    "role \"",
-];
 
 /// Where to restore for a trial, and what must hold then.
 #[derive(Debug)]
@@ -284,11 +268,12 @@ impl Watch for RolesWatch {
 
 /// A clean cluster refused what the backup holds: that is the backup's fault, unless it is the machine's.
 fn blame(error: Error) -> Error {
-    if error.message().starts_with("create database") {
-        return error.hint("install the reader's locale here, or verify on a server that has it, with --to");
+    let situation = error.situation::<Situation>();
+    if situation == Some(Situation::LocaleMissing) {
+        let hint = "install the source's locale here, or verify on a server that has it, with --to";
+        return error.without_hints().hint(hint);
     }
-    let about_machine = CIRCUMSTANCES.iter().any(|words| error.message().contains(words));
-    if error.kind() != Kind::Postgres || about_machine {
+    if error.kind() != Kind::Postgres || situation.is_some_and(Situation::is_of_machine) {
         return error;
     }
     error.of_kind(Kind::Verify).context("it does not restore")

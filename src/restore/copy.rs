@@ -9,14 +9,12 @@ use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest, Roles};
 use super::run::{Content, Flow};
 use crate::archive::Contents;
+use crate::consistent::{self, ConsistentDump};
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::pass_on;
 use crate::postgres::clients::{Clients, Search};
-use crate::postgres::dump::dump;
 use crate::postgres::globals::globals;
-use crate::postgres::{
-    ChildOutput, ConnInfo, DumpOptions, KnownRoles, Naming, Psql, Server, Target, identifier,
-};
+use crate::postgres::{ConnInfo, DumpOptions, KnownRoles, Naming, Psql, Server, Target, identifier};
 use crate::progress::{Direction, Progress};
 use crate::proof::{Proof, counts};
 use crate::run::Run;
@@ -141,7 +139,8 @@ impl Content for PassingDump<'_> {
         };
         let _following = run.follow(&progress);
         let (near, far) = tokio::io::duplex(BETWEEN);
-        let pg_dump = dump(clients.for_dump(server.version())?, &options.source, &options.dump)?;
+        let psql = Psql::new(clients.newest()?, &options.source);
+        let pg_dump = consistent::start(clients.for_dump(server.version())?, &psql, &options.dump).await?;
         let jobs = jobs(options.jobs, server.size_bytes);
         let (contents, plan) =
             tokio::try_join!(hand_on(pg_dump, near, &progress), load(far, clients, target, request, jobs))?;
@@ -173,7 +172,7 @@ impl Content for PassingDump<'_> {
 }
 
 /// Hands the dump on, its last bytes and its end only when it is known to be whole.
-async fn hand_on(pg_dump: ChildOutput, mut to: DuplexStream, progress: &Progress) -> Result<Contents> {
+async fn hand_on(pg_dump: ConsistentDump, mut to: DuplexStream, progress: &Progress) -> Result<Contents> {
     let mut watch = ArchiveWatch::new(progress.clone());
     let held = pass_on(pg_dump, &mut watch, &mut to, &progress.plain).await?;
     let contents = watch.finish()?;

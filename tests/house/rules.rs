@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 4] = ["error", "layout", "sql", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 25] = [
+pub const ROOMS: [(&str, &[&str]); 26] = [
     // Six that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("neon", &[]),
@@ -23,11 +23,21 @@ pub const ROOMS: [(&str, &[&str]); 25] = [
     ("stored", &["archive", "pipeline", "progress", "run", "script", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
     // Between a database and a backup.
+    ("consistent", &["archive", "postgres"]),
     ("branch", &["neon", "postgres", "run"]),
     (
         "dump",
         &[
-            "archive", "branch", "command", "failures", "pipeline", "postgres", "run", "script", "store",
+            "archive",
+            "branch",
+            "command",
+            "consistent",
+            "failures",
+            "pipeline",
+            "postgres",
+            "run",
+            "script",
+            "store",
             "stored",
         ],
     ),
@@ -35,7 +45,16 @@ pub const ROOMS: [(&str, &[&str]); 25] = [
     (
         "restore",
         &[
-            "archive", "branch", "command", "pipeline", "postgres", "progress", "proof", "run", "script",
+            "archive",
+            "branch",
+            "command",
+            "consistent",
+            "pipeline",
+            "postgres",
+            "progress",
+            "proof",
+            "run",
+            "script",
             "stored",
         ],
     ),

@@ -6,3 +6,4 @@ pub mod list;
 pub mod pattern;
 pub mod roles;
 pub mod select;
+pub mod torn;

@@ -99,7 +99,7 @@ impl Toc {
         if names.is_empty() {
             error.hint("`pgstow show … --tables` lists every table with rows")
         } else {
-            error.hint(format!("there is {}", names.join(", ")))
+            error.hint(format!("did you mean {}?", names.join(" or ")))
         }
     }
 }

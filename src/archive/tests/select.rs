@@ -119,9 +119,9 @@ fn partitions_come_with_their_table_and_rules_with_their_view() {
 fn a_pattern_that_matches_nothing_gives_similar_names() {
     let preamble = preamble(DUMPS[0]);
     for (pattern, near) in [
-        ("app.order", "there is app.orders"),
+        ("app.order", "did you mean app.orders"),
         ("public.users", "app.users"),
-        ("\"mixed case\"", "there is app.\"Mixed Case\""),
+        ("\"mixed case\"", "did you mean app.\"Mixed Case\""),
         ("MixedCase", "app.\"Mixed Case\""),
         ("other.users", "app.users"),
         ("nothing_like_it", "pgstow show"),

@@ -5,7 +5,7 @@
 //! switched off beforehand that a killed run could leave off. Nothing is ever dropped here.
 
 use crate::error::{Error, Result};
-use crate::postgres::process::child::Failure;
+use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Renaming<'_> {
         loop {
             tries += 1;
             let Err(failure) = self.rename(old, new, script).await else { return Ok(()) };
-            let held = failure.says(&["is being accessed by other users", "lock timeout"]);
+            let held = failure.is(&[Situation::DatabaseInUse, Situation::LockTimeout]);
             // The answer may have been lost on the way: the server knows.
             match self.name_of(new.oid).await {
                 Ok(Some(now)) if now == name => return Ok(()),
@@ -89,7 +89,8 @@ impl Renaming<'_> {
         }
     }
 
-    async fn name_of(&self, oid: u32) -> Result<Option<String>> {
+    /// The name that the database has now, if there still is one.
+    pub async fn name_of(&self, oid: u32) -> Result<Option<String>> {
         let query = format!("SELECT json_build_array((SELECT datname FROM pg_database WHERE oid = {oid}));");
         let [name]: [Option<String>; 1] = self.maintenance.query(&query).await?;
         Ok(name)

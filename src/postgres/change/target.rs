@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 use super::grants::Grant;
 use super::lock::Lock;
@@ -15,7 +15,7 @@ use super::rename::{Known, RESTORED, RESTORING, Renaming, renames};
 use super::roles::Making;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
-use crate::postgres::process::child::Failure;
+use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::server::Locale;
 use crate::postgres::server::Server;
 use crate::postgres::server::TargetFacts;
@@ -24,19 +24,6 @@ use crate::postgres::tools::psql::{self, NO_CONNECTION, Psql};
 
 /// Databases that nearly every server has; one is needed to create another.
 pub(super) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
-
-/// Failures that another database of the same server would meet too.
-const SAME_EVERYWHERE: &[&str] = &[
-    "Connection refused",
-    "timeout expired",
-    "could not translate host name",
-    "No such file or directory",
-    "password authentication failed",
-    "no password supplied",
-    "unsupported startup parameter",
-    "server does not support SSL",
-    "invalid connection option",
-];
 
 /// A target: the server is reached, and the database does not exist yet or is empty.
 pub struct Target {
@@ -352,10 +339,13 @@ ROLLBACK;";
                 known.oid
             )
         };
-        self.maintenance
-            .execute(&order)
-            .await
-            .map_err(|error| error.context(format_args!("drop the unfinished database {name}")))?;
+        if let Err(error) = self.maintenance.execute(&order).await {
+            // Somebody else may have dropped it already, and that is all that was wanted.
+            let renaming = Renaming { maintenance: &self.maintenance };
+            if renaming.name_of(known.oid).await?.is_some() {
+                return Err(error.context(format_args!("drop the unfinished database {name}")));
+            }
+        }
         (self.created, self.exists, self.oid) = (false, false, None);
         self.drop_made_roles().await
     }
@@ -411,7 +401,8 @@ async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
                 return Ok((maintenance, exists));
             }
             Err(failure) => {
-                let hopeless = failure.code() != Some(NO_CONNECTION) || failure.says(SAME_EVERYWHERE);
+                let hopeless = failure.code() != Some(NO_CONNECTION)
+                    || failure.situation().is_some_and(Situation::is_of_server);
                 first.get_or_insert(failure);
                 if hopeless {
                     break;
@@ -435,39 +426,29 @@ fn plus(count: usize) -> String {
 }
 
 fn not_created(name: &str, failure: Failure) -> Error {
-    let exists = failure.says(&["already exists"]);
-    let no_locale = failure.says(&[
-        "invalid locale name",
-        "invalid LC_COLLATE",
-        "invalid LC_CTYPE",
-        "ICU is not supported",
-        "could not open collator",
-    ]);
-    let denied = failure.says(&["permission denied to create database"]);
-    let error = Error::from(failure);
-    if exists {
-        return Error::new(
-            Kind::TargetExists,
-            format!("database {} was created by somebody else just now", identifier(name)),
-        )
-        .because(error);
-    }
-    let error = error.context(format_args!("create database {}", identifier(name)));
-    if no_locale {
-        error.hint(
+    let name = identifier(name);
+    let (situation, error) = (failure.situation(), Error::from(failure));
+    let error = match situation {
+        Some(Situation::DatabaseExists) => {
+            let what = format!("database {name} was created by somebody else just now");
+            return Error::target_exists(what).because(error);
+        }
+        Some(Situation::LocaleMissing) => error.hint(
             "the target server lacks the source's locale: install it there, or create the empty database \
              yourself with a locale it has, and restore into that",
-        )
-    } else if denied {
-        error.hint("the role needs CREATEDB, or somebody must create the empty database for it")
-    } else {
-        error
-    }
+        ),
+        Some(Situation::PermissionDenied) => error
+            .without_hints()
+            .hint("the role needs CREATEDB, or somebody must create the empty database for it"),
+        _ => error,
+    };
+    error.context(format_args!("create database {name}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn content_is_named() {

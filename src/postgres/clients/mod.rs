@@ -13,7 +13,6 @@ use std::cmp::Reverse;
 use crate::error::{Error, Result};
 
 use self::platform::Platform;
-use crate::postgres::process::stderr::{tell_once, warn_once};
 
 pub use client::{Client, Version};
 pub use search::Search;
@@ -152,10 +151,10 @@ impl Clients {
             })));
         };
         if target.major < dumped_by.major {
-            warn_once(&format!(
+            tracing::warn!(target: "pgstow::once",
                 "the target server ({target}) is older than the pg_dump that wrote the archive ({dumped_by}); \
                  newer features in it would make the restore fail"
-            ));
+            );
         }
         tell_if_unsafe(client.version);
         Ok(client)
@@ -186,10 +185,10 @@ fn tell_if_unsafe(client: Version) {
     match SAFE_MINORS.iter().find(|(major, _)| *major == client.major) {
         Some((_, minor)) if client.minor < *minor => {
             let major = client.major;
-            tell_once(&format!("PostgreSQL client {client} lacks security fixes that {major}.{minor} has"));
+            tracing::info!(target: "pgstow::once", "PostgreSQL client {client} lacks security fixes that {major}.{minor} has");
         }
         None if client.major < 14 => {
-            tell_once(&format!("PostgreSQL client {client} is no longer maintained"));
+            tracing::info!(target: "pgstow::once", "PostgreSQL client {client} is no longer maintained");
         }
         _ => {}
     }

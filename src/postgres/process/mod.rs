@@ -2,16 +2,18 @@
 //!
 //! Nothing here knows what the programs do.
 
-pub mod child;
-pub mod program;
+mod child;
+mod pipes;
+mod program;
 mod secret;
-pub mod stderr;
+mod stderr;
 mod user;
 
 #[cfg(test)]
 mod tests;
 
-pub use child::{ChildInput, ChildOutput};
+pub use child::{Running, all_reaped};
+pub use pipes::{ChildInput, ChildOutput};
 pub use program::Program;
 pub use secret::Secret;
 pub use user::User;

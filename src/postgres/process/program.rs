@@ -12,9 +12,12 @@ use tokio::process::Command;
 
 use crate::error::{Error, Kind, Result};
 
-use super::child::{ChildInput, ChildOutput, Failure, Running};
+use super::child::Running;
+use super::pipes::{ChildInput, ChildOutput};
 use super::secret::Secret;
+use super::stderr::Manner;
 use super::user::User;
+use crate::postgres::failure::Failure;
 
 /// What to start: a program, its arguments and what is added to its environment.
 pub struct Program {
@@ -26,6 +29,7 @@ pub struct Program {
     name: Option<&'static str>,
     user: Option<User>,
     folder: Option<PathBuf>,
+    manner: Manner,
     /// Whether it is the user's own command.
     own: bool,
 }
@@ -42,6 +46,7 @@ impl Program {
             name: None,
             user: None,
             folder: None,
+            manner: Manner::Silent,
             own: false,
         }
     }
@@ -106,6 +111,13 @@ impl Program {
     #[must_use]
     pub fn in_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
+        self
+    }
+
+    /// Expects reports of its progress on stderr, which are no warnings.
+    #[must_use]
+    pub fn verbose(mut self) -> Self {
+        self.manner = Manner::Verbose;
         self
     }
 
@@ -182,7 +194,7 @@ impl Program {
                 command.env_remove(variable);
             }
         }
-        Running::start(command, name, self.secrets).map_err(|error| {
+        Running::start(command, name, self.manner, self.secrets).map_err(|error| {
             let kind = if self.own { Kind::Command } else { Kind::Settings };
             Error::new(kind, format!("cannot start {}: {error}", self.path.display())).because(error)
         })

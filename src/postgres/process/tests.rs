@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use rustix::process::Pid;
 
-use super::child::*;
+use super::child::{GRACE, all_reaped};
 use super::program::Program;
 use super::secret::Secret;
 use crate::error::{Error, Kind, Result};

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
-use crate::postgres::process::child::Failure;
+use crate::postgres::failure::Failure;
 use crate::postgres::process::{Program, User};
 use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
@@ -222,19 +222,11 @@ fn log(folder: &Path) -> String {
 }
 
 fn not_started(ended: Result<(), Failure>, log: String) -> Error {
-    let no_name = ended.as_ref().is_err_and(|failure| failure.says(&["could not look up effective user ID"]));
     let error = match ended {
         Ok(()) => Error::postgres("the throw-away cluster ended at once"),
         Err(failure) => Error::from(failure).context("start a throw-away cluster"),
     };
-    let error = error.and(log);
-    if no_name {
-        error.hint(
-            "PostgreSQL runs only as a user with a name in /etc/passwd; or verify on a server with --to",
-        )
-    } else {
-        error
-    }
+    error.and(log)
 }
 
 #[cfg(test)]

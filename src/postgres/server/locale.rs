@@ -4,7 +4,6 @@
 //! server understands different clauses of it. What the target does not know is translated to what
 //! comes closest, with a warning; nothing else of the statement is taken over.
 
-use crate::postgres::process::stderr::warn_once;
 use crate::postgres::sql::words::{Word, words};
 use crate::postgres::sql::{identifier, literal};
 
@@ -93,21 +92,21 @@ impl Locale {
             _ => 0,
         };
         if major < first_with {
-            warn_once(&format!(
+            tracing::warn!(target: "pgstow::once",
                 "PostgreSQL {major} has no {} locales; the new database sorts by {} of the operating system instead",
                 known.provider.as_deref().unwrap_or_default(),
                 known.collate.as_deref().unwrap_or("the default")
-            ));
+            );
             (known.icu_locale, known.icu_rules, known.builtin_locale) = (None, None, None);
             known.provider = Some("libc".into());
         }
         if major < 16 && known.icu_rules.take().is_some() {
-            warn_once(&format!("PostgreSQL {major} has no ICU rules; the new database sorts without them"));
+            tracing::warn!(target: "pgstow::once", "PostgreSQL {major} has no ICU rules; the new database sorts without them");
         }
         if major < 18 && known.builtin_locale.as_deref() == Some("PG_UNICODE_FAST") {
-            warn_once(&format!(
+            tracing::warn!(target: "pgstow::once",
                 "PostgreSQL {major} has no locale PG_UNICODE_FAST; the new database has C.UTF-8"
-            ));
+            );
             known.builtin_locale = Some("C.UTF-8".into());
         }
         if major < 15 {

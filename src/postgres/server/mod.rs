@@ -3,6 +3,7 @@
 //! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
 //! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
 
+mod catalog;
 mod cluster;
 pub mod databases;
 mod facts;
@@ -15,10 +16,10 @@ use crate::error::{Error, Result};
 
 use crate::postgres::clients::Version;
 use crate::postgres::connect::pooler;
-use crate::postgres::process::stderr::warn_once;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
+pub use catalog::CatalogState;
 pub use cluster::Cluster;
 pub use facts::{Rights, TargetFacts};
 pub use locale::Locale;
@@ -83,7 +84,7 @@ impl Server {
     /// A `filtered` dump may leave those tables out; there `pg_dump` decides, and fails if it must.
     pub fn check_dump(&self, filtered: bool) -> Result<()> {
         if self.in_recovery {
-            warn_once(
+            tracing::warn!(target: "pgstow::once",
                 "the server is a standby: unlogged tables are not in the backup, and a recovery conflict may cancel it",
             );
         }

@@ -2,7 +2,9 @@
 //!
 //! Nothing here runs anything.
 
-pub mod quote;
+mod mask;
+mod quote;
 pub mod words;
 
+pub use mask::masked;
 pub use quote::{identifier, literal, shell_word};

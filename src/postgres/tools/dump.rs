@@ -10,7 +10,7 @@ use crate::error::Result;
 use super::passthrough::{OUTPUT, Tool};
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
-use crate::postgres::process::child::ChildOutput;
+use crate::postgres::process::ChildOutput;
 
 /// What to dump, in `pg_dump`'s own words.
 #[derive(Debug, Clone)]

@@ -12,23 +12,16 @@ use crate::error::{Error, Result};
 
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
+use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::Program;
-use crate::postgres::process::child::Failure;
-use crate::postgres::process::stderr::warn_once;
 
 /// Stands before every script: names mean the system's own, text is UTF-8, and a role's
 /// `statement_timeout` is meant for applications.
 const PREAMBLE: &str =
     "SET client_encoding = 'UTF8'; SET search_path = pg_catalog; SET statement_timeout = 0;\n";
 
-/// What a server says that is not ready yet, or that is just being woken.
-const NOT_READY: &[&str] = &[
-    "the database system is starting up",
-    "the database system is not yet accepting connections",
-    "the database system is in recovery mode",
-    "Couldn't connect to compute node",
-    "Control plane request failed",
-];
+/// The first error ends a script, and comes with its SQLSTATE, which means the same in every language.
+pub(super) const STRICT: [&str; 4] = ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"];
 
 /// Pauses between attempts at a server that is not ready: 15 seconds in all.
 const PAUSES: [Duration; 4] =
@@ -82,16 +75,16 @@ impl Psql {
                 Err(failure) => failure,
             };
             // Only a failed connection may be tried again: nothing has been run then.
-            let wait = failure.code() == Some(NO_CONNECTION) && failure.says(NOT_READY);
+            let wait = failure.code() == Some(NO_CONNECTION) && failure.is(&[Situation::NotReady]);
             let Some(pause) = pauses.next().filter(|_| wait) else { return Err(failure) };
-            warn_once("the server is not ready yet; waiting for it");
+            tracing::warn!(target: "pgstow::once", "the server is not ready yet; waiting for it");
             tokio::time::sleep(*pause).await;
         }
     }
 
     pub(super) fn program(&self) -> Program {
         let program = self.client.program("psql");
-        self.conn.dress(program.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]))
+        self.conn.dress(program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(["-f", "-"]))
     }
 }
 
@@ -100,7 +93,7 @@ impl Psql {
 ///
 /// `file` may be `-`, and the script `input`.
 pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
-    let program = client.program("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-1", "-f"]).arg(file);
+    let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT).arg("-f").arg(file);
     conn.dress(program).run(input).await?;
     Ok(())
 }

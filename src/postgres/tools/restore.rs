@@ -12,8 +12,8 @@ use crate::error::Result;
 use super::passthrough::Tool;
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
+use crate::postgres::process::ChildInput;
 use crate::postgres::process::Program;
-use crate::postgres::process::child::ChildInput;
 
 /// How to restore, in `pg_restore`'s own words.
 #[derive(Debug, Clone, Default)]
@@ -123,7 +123,8 @@ pub async fn restore_file(
 fn prepared(program: Program, conn: &ConnInfo, options: &RestoreOptions) -> Result<Program> {
     options.check()?;
     conn.target_name()?;
-    Ok(conn.dress(program.args(options.arguments())))
+    // Only then does it say at which entry of the archive it failed.
+    Ok(conn.dress(program.arg("--verbose").verbose().args(options.arguments())))
 }
 
 #[cfg(test)]

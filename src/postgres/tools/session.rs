@@ -11,7 +11,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use crate::error::{Error, Kind, Result};
 
 use super::psql::Psql;
-use crate::postgres::process::child::Running;
+use crate::postgres::process::Running;
 
 /// A session; dropping it ends it.
 pub struct Session {

@@ -8,7 +8,7 @@ use super::super::request::RestoreRequest;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::script::script;
-use crate::postgres::{Locale, Target};
+use crate::postgres::{Locale, Situation, Target};
 use crate::script::Filter;
 use crate::stored::reader::BackupReader;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -85,12 +85,12 @@ async fn read(
 
 /// Advice on roles is another for a dump that cannot leave them out.
 fn advise(error: Error) -> Error {
-    if error.message().contains("role \"") && error.message().contains("does not exist") {
-        return error.hint(
-            "make the role first; where the backup holds the roles, `pgstow fetch … --globals -o -` tells how they were",
-        );
+    if error.situation() != Some(Situation::RoleMissing) {
+        return error;
     }
-    error
+    error.without_hints().hint(
+        "create the role first; if the backup holds the roles, `pgstow fetch … --globals -o -` shows how they were",
+    )
 }
 
 fn stopped_reading(error: std::io::Error) -> Error {

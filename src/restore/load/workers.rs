@@ -13,7 +13,7 @@ use crate::archive::Preamble;
 use crate::error::{Kind, Result};
 use crate::postgres::clients::{Client, Clients};
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
-use crate::postgres::{RestoreOptions, Target};
+use crate::postgres::{RestoreOptions, Situation, Target};
 use crate::progress::Progress;
 use crate::stored::inventory::Inventory;
 use crate::stored::ranges::Ranges;
@@ -30,16 +30,6 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
 /// A block ends with so many bytes that nothing of it can be committed without.
 const END: usize = 5;
-/// Words of a client that lost its session: what was begun is undone, and may be begun again.
-const LOST: &[&str] = &[
-    "server closed the connection",
-    "terminating connection",
-    "connection to server",
-    "could not receive data from server",
-    "could not send data to server",
-    "SSL SYSCALL error",
-];
-
 /// Restores the dump into a database created for it, with `jobs` workers.
 pub async fn restore(
     reader: &BackupReader,
@@ -89,8 +79,8 @@ impl Worker<'_> {
                 Ok(()) => return Ok(()),
                 Err(error) => error.context(&part.label),
             };
-            let lost =
-                error.kind() == Kind::Postgres && LOST.iter().any(|words| error.message().contains(words));
+            // A session that was lost has undone what it began.
+            let lost = error.situation::<Situation>().is_some_and(Situation::may_pass);
             // With its last bytes pg_restore may have committed: to begin again could double the rows.
             if !lost || given.all || !given.whole || attempt == ATTEMPTS {
                 return Err(self.reader.explain_dump(error));

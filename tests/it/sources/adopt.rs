@@ -174,7 +174,7 @@ fn a_role_that_is_missing_is_named_before_anything_is_there() {
     let copy = fresh("copy");
     let restore = || place.opens(&["restore", "latest", "--to", &new.url(&copy)]);
     let run = restore().fails(Kind::Postgres).says(&format!("role \"{role}\" does not exist"));
-    run.says("make the role first");
+    run.says("create the role first");
     assert!(!new.has_database(&copy));
     new.psql("postgres", &format!("CREATE ROLE {role}"));
     restore().succeeds();
