@@ -7,7 +7,7 @@ use super::plan::Plan;
 use crate::error::Result;
 use crate::postgres::clients::Clients;
 use crate::postgres::psql::run_script;
-use crate::postgres::{Target, identifier};
+use crate::postgres::{Target, identifier, masked};
 use crate::report::Report;
 use crate::settings::{After, Script};
 
@@ -66,7 +66,7 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
                 Err(error) => error.to_string(),
             },
         };
-        tracing::warn!("not carried over: {} ({problem})", sql.trim_end_matches(';'));
+        tracing::warn!("not carried over: {} ({problem})", masked(&sql).trim_end_matches(';'));
     }
 }
 

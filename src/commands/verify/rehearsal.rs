@@ -243,7 +243,7 @@ impl Play<'_> {
         let mut checks = Vec::new();
         for sql in &self.how.checks {
             // As the application would ask: with the search path it has.
-            let answer = psql.run(&format!("RESET search_path;\n{sql}\n;")).await;
+            let answer = psql.run_given(sql).await;
             let answer = answer.map_err(Error::from);
             let situation = answer.as_ref().err().and_then(Error::situation);
             let mistyped = situation == Some(Situation::SyntaxError);
