@@ -2,7 +2,7 @@
 
 use super::ended::{Stuck, children};
 use super::scene::{DUMP, forge, forge_dump};
-use crate::scene::{Place, add_bulk, fresh, motley, restore_fails, named};
+use crate::scene::{Place, add_bulk, fresh, motley, named, restore_fails};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Request, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
