@@ -7,7 +7,7 @@
 //!
 //! [`cli`] holds the words a user may type, [`settings`] what they mean; a verb in [`commands`] does
 //! the work with six rooms that know nothing of each other: [`archive`], [`script`], [`neon`], [`pipeline`],
-//! [`postgres`] and [`store`]. [`report`] prints, [`error`] decides the exit code.
+//! [`postgres`] and [`store`]. [`sql`] is what the first two share. [`report`] prints, [`error`] decides the exit code.
 //!
 //! The library exists for the program and its tests; only the command line is kept stable.
 
