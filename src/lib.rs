@@ -40,6 +40,8 @@ pub mod signal;
 pub mod sql;
 pub mod store;
 pub mod stored;
+pub mod temporary;
+pub mod text;
 pub mod units;
 pub mod verify;
 

@@ -1,13 +1,13 @@
 //! Where a fetch writes to: stdout, or a file that has its name only when it is whole.
 
 use crate::error::{Error, Kind, Result};
+use crate::temporary::Partial;
 use indicatif::BinaryBytes;
 use std::error::Error as _;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tempfile::TempPath;
 use tokio::io::AsyncWrite;
 
 /// A chain of links longer than this is a circle, for the kernel too.
@@ -83,10 +83,8 @@ impl Output {
         let mut writing = Writing { name: self.name(), force, file: None };
         if let Output::File(path) = self {
             let path = followed(path)?;
-            let mut temporary = tempfile::Builder::new();
-            let temporary = temporary.prefix(".pgstow-").suffix(".partial").tempfile_in(folder_of(&path));
-            let (file, temporary) = temporary.map_err(|e| writing.unwritable(nameless(e)))?.into_parts();
-            writing.file = Some((file, temporary, path));
+            let partial = Partial::begin(&folder_of(&path)).map_err(|e| writing.unwritable(nameless(e)))?;
+            writing.file = Some((partial, path));
         }
         Ok(writing)
     }
@@ -96,7 +94,7 @@ impl Output {
 pub struct Writing {
     name: String,
     force: bool,
-    file: Option<(File, TempPath, PathBuf)>,
+    file: Option<(Partial, PathBuf)>,
 }
 
 impl Writing {
@@ -104,7 +102,7 @@ impl Writing {
     pub fn sink(&self) -> Result<Box<dyn AsyncWrite + Unpin + Send>> {
         match &self.file {
             None => Ok(Box::new(tokio::io::stdout())),
-            Some((file, ..)) => Ok(Box::new(tokio::fs::File::from_std(self.another(file)?))),
+            Some((partial, _)) => Ok(Box::new(tokio::fs::File::from_std(self.another(partial)?))),
         }
     }
 
@@ -112,25 +110,25 @@ impl Writing {
     pub fn stdio(&self) -> Result<Stdio> {
         match &self.file {
             None => Ok(Stdio::inherit()),
-            Some((file, ..)) => Ok(self.another(file)?.into()),
+            Some((partial, _)) => Ok(self.another(partial)?.into()),
         }
     }
 
     /// Bytes written so far, where that is known.
     pub fn bytes(&self) -> Option<u64> {
-        self.file.as_ref()?.0.metadata().ok().map(|there| there.len())
+        self.file.as_ref()?.0.file().metadata().ok().map(|there| there.len())
     }
 
-    fn another(&self, file: &File) -> Result<File> {
-        file.try_clone().map_err(|e| self.unwritable(e))
+    fn another(&self, partial: &Partial) -> Result<File> {
+        partial.file().try_clone().map_err(|e| self.unwritable(e))
     }
 
     /// Gives the file its name, now that it is whole.
     pub async fn commit(mut self) -> Result<()> {
-        let Some((file, temporary, path)) = self.file.take() else { return Ok(()) };
+        let Some((partial, path)) = self.file.take() else { return Ok(()) };
+        let file = self.another(&partial)?;
         tokio::fs::File::from_std(file).sync_all().await.map_err(|e| self.unwritable(e))?;
-        let named = if self.force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-        named.map_err(|e| self.unwritable(e.error))
+        partial.commit(&path, self.force).map_err(|e| self.unwritable(e))
     }
 
     fn unwritable(&self, error: io::Error) -> Error {

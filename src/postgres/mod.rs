@@ -20,5 +20,5 @@ pub use connect::ConnInfo;
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Program, Secret, all_reaped};
 pub use server::{CatalogState, Cluster, Locale, Provider, Server, TargetFacts, databases, managed};
-pub use sql::{identifier, shell_word};
+pub use sql::{identifier, masked, shell_word};
 pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script};

@@ -18,6 +18,8 @@ pub enum Situation {
     Exists,
     /// The credentials are refused, absent, or lack the right.
     Denied,
+    /// The credentials were good, and are no longer.
+    Expired,
     /// The store is busy or stumbled, or bytes were damaged on their way: the same call may work later.
     Transient,
     /// No whole answer came: the call may or may not have been carried out, and may be made again.

@@ -13,16 +13,19 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A store that tries again.
 pub(super) struct Retrying {
     inner: Arc<dyn Store>,
     retry: Retry,
+    /// How long reading a small object back may take.
+    patience: Duration,
 }
 
 impl Retrying {
-    pub(super) fn new(inner: Arc<dyn Store>, retry: Retry) -> Self {
-        Self { inner, retry }
+    pub(super) fn new(inner: Arc<dyn Store>, retry: Retry, patience: Duration) -> Self {
+        Self { inner, retry, patience }
     }
 
     /// Decides whether the object that now takes the key is the one we put, whose answer was lost.
@@ -30,7 +33,8 @@ impl Retrying {
         let length = bytes.len() as u64;
         // One byte more than ours, so that a longer object is told apart.
         let there = async { self.inner.read(key, 0..length + 1, None).await?.try_collect::<Vec<_>>().await };
-        let read_back = match there.await {
+        let late = || Err(StoreError::new(Situation::Unreachable, "it could not be read back in time"));
+        let read_back = match tokio::time::timeout(self.patience, there).await.unwrap_or_else(|_| late()) {
             Ok(chunks) if chunks.concat() == *bytes => true,
             Ok(_) => return Err(taken),
             Err(error) if error.situation() == Situation::Denied => {

@@ -54,6 +54,12 @@ pub fn fresh(label: &str) -> String {
     S3::fresh_prefix(label).replace('-', "_")
 }
 
+/// The databases whose names begin like this: the one that was asked for, and the one it is filled under.
+pub fn named(cluster: &Cluster, copy: &str) -> String {
+    let names = format!("SELECT string_agg(datname, ' ') FROM pg_database WHERE datname LIKE '{copy}%'");
+    cluster.psql("postgres", &names)
+}
+
 /// `PATH` with the client programs of every major there is.
 pub fn every_client() -> OsString {
     let majors = [Major::V16, Major::V17, Major::V18].map(Major::bin);

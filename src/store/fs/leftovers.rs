@@ -4,6 +4,7 @@
 //! filesystem knows no locks between machines, a run elsewhere looks as if it were gone; so what somebody
 //! wrote to lately stays, whatever its lock says.
 
+use super::file::safely;
 use super::paths;
 use crate::store::error::Result;
 use indicatif::BinaryBytes;
@@ -60,7 +61,7 @@ fn look(root: &Path, key: &str, now: SystemTime) -> Result<()> {
 
 /// Whether nobody writes to the file; what cannot be known counts as no.
 fn is_abandoned(path: &Path) -> bool {
-    let Ok(file) = File::options().write(true).open(path) else { return false };
+    let Ok(file) = safely().write(true).open(path) else { return false };
     flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 

@@ -136,13 +136,16 @@ fn no_folder(root: &Path) -> StoreError {
 pub(super) fn explain(error: &io::Error, doing: &str, path: &Path) -> StoreError {
     let (situation, hint) = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            (Situation::NoSpace, Some("free space there, or prune old backups"))
+            (Situation::NoSpace, Some("free space there, or delete old backups"))
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
             Situation::Denied,
-            Some("the user who runs pgstow has to be allowed to write there; to restore, to read"),
+            Some("the user who runs pgstow needs permission to write there; for a restore, to read"),
         ),
-        ErrorKind::NotFound => (Situation::NotFound, None),
+        // Objects that are missing have their own words: here the folder itself went away.
+        ErrorKind::NotFound => {
+            (Situation::NoStore, Some("check the path, and that its disk is still mounted"))
+        }
         ErrorKind::Interrupted => (Situation::Transient, None),
         _ => (Situation::Other, None),
     };
@@ -164,6 +167,7 @@ mod tests {
             (rustix::io::Errno::DQUOT, Situation::NoSpace),
             (rustix::io::Errno::ACCESS, Situation::Denied),
             (rustix::io::Errno::ROFS, Situation::Denied),
+            (rustix::io::Errno::NOENT, Situation::NoStore),
         ] {
             let error = explain(&errno.into(), "write", Path::new("/x/y"));
             assert_eq!(error.situation(), situation);

@@ -96,7 +96,7 @@ impl Begun {
             Stage::Visible => {}
             Stage::Gone => {
                 return Err(StoreError::new(
-                    Situation::NotFound,
+                    Situation::Other,
                     format!("the upload of {} was aborted", self.key),
                 ));
             }

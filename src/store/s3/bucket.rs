@@ -1,5 +1,6 @@
 //! One bucket: its keys, its deadlines, and the requests that several operations share.
 
+use super::client::Clients;
 use super::explain::{Speaker, about};
 use super::headers::{BodySum, crc64};
 use crate::store::error::{Result, Situation, StoreError};
@@ -7,6 +8,7 @@ use crate::store::key::check_key;
 use crate::store::limits::Limits;
 use crate::store::object::Stored;
 use crate::store::profiles::Checksums;
+use crate::store::retry::Retry;
 use crate::store::url::S3Url;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -23,12 +25,13 @@ const SLOWEST: u64 = 128 << 10;
 
 /// A bucket, or a prefix of one, and how to talk to it.
 pub(super) struct Bucket {
-    pub(super) client: Client,
+    pub(super) clients: Clients,
     pub(super) url: S3Url,
     pub(super) checksums: Checksums,
     pub(super) says_object_size: bool,
     pub(super) limits: Limits,
     pub(super) request_timeout: Duration,
+    pub(super) retry: Retry,
     pub(super) speaker: Speaker,
 }
 
@@ -50,35 +53,64 @@ impl Bucket {
     }
 
     /// Makes one request, which carries `bytes` bytes, within its deadline.
-    pub(super) async fn ask<T, E>(
-        &self,
-        bytes: u64,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T>
+    pub(super) async fn ask<T, E, F>(&self, bytes: u64, request: impl Fn(Client) -> F) -> Result<T>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         self.ask_within(self.request_timeout + Duration::from_secs(bytes / SLOWEST), request).await
     }
 
-    pub(super) async fn ask_within<T, E>(
+    /// Makes one request within a deadline; once more, if credentials that were good have expired.
+    pub(super) async fn ask_within<T, E, F>(
         &self,
         deadline: Duration,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        request: impl Fn(Client) -> F,
     ) -> Result<T>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        match tokio::time::timeout(deadline, Box::pin(request)).await {
-            Ok(answer) => answer.map_err(|error| self.speaker.explain(&error)),
-            Err(_) => Err(self.speaker.silent(deadline)),
+        let once =
+            async |client: Client| match tokio::time::timeout(deadline, Box::pin(request(client))).await {
+                Ok(answer) => answer.map_err(|error| self.speaker.explain(&error)),
+                Err(_) => Err(self.speaker.silent(deadline)),
+            };
+        let current = self.clients.current();
+        let mut answer = once(current.client.clone()).await;
+        if let Err(Situation::Expired) = answer.as_ref().map_err(StoreError::situation)
+            && let Some(next) = self.clients.after(&current).await
+        {
+            answer = once(next).await;
         }
+        if answer.is_ok() {
+            self.clients.accept();
+        }
+        answer
     }
 
     pub(super) async fn head(&self, full: &str) -> Result<HeadObjectOutput> {
         let mode = (self.checksums == Checksums::Full).then_some(ChecksumMode::Enabled);
-        let request = self.client.head_object().bucket(&self.url.bucket).key(full).set_checksum_mode(mode);
-        self.ask(0, request.send()).await.map_err(|error| about(error, full))
+        let head = |client: Client| {
+            let request = client.head_object().bucket(&self.url.bucket).key(full);
+            request.set_checksum_mode(mode.clone()).send()
+        };
+        self.ask(0, head).await.map_err(|error| about(error, full))
+    }
+
+    /// Looks at an object that was just written; a store that lags is asked again for a while.
+    pub(super) async fn head_written(&self, full: &str) -> Result<HeadObjectOutput> {
+        let mut attempt = 1;
+        loop {
+            match self.head(full).await {
+                Err(error) if error.situation() == Situation::NotFound && attempt < self.retry.attempts => {
+                    tracing::debug!("{full} was written, and is not there yet: {error}");
+                    self.retry.pause(attempt).await;
+                    attempt += 1;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Refuses a key that is taken, as far as this credential may know.
@@ -99,18 +131,21 @@ impl Bucket {
         let length = bytes.len() as u64;
         let sum = BodySum::of(self.checksums, &bytes).await?;
         let checksum = sum.crc.map(crc64);
-        let request = self
-            .client
-            .put_object()
-            .bucket(&self.url.bucket)
-            .key(full)
-            .content_type("application/octet-stream")
-            .set_metadata(metadata)
-            .set_if_none_match(self.limits.put_is_create_only.then(|| "*".to_owned()))
-            .set_checksum_crc64_nvme(checksum.clone())
-            .set_content_md5(sum.md5)
-            .body(ByteStream::from(bytes));
-        let said = self.ask(length, request.send()).await.map_err(|error| on_the_way(about(error, full)))?;
+        let put = |client: Client| {
+            let request = client.put_object().bucket(&self.url.bucket).key(full);
+            request
+                .content_type("application/octet-stream")
+                .set_metadata(metadata.clone())
+                .set_if_none_match(self.limits.put_is_create_only.then(|| "*".to_owned()))
+                .set_checksum_crc64_nvme(checksum.clone())
+                .set_content_md5(sum.md5.clone())
+                .body(ByteStream::from(bytes.clone()))
+                .send()
+        };
+        let said = self.ask(length, put).await.map_err(|error| {
+            // There is no object yet that could be missing.
+            self.speaker.of_bucket(on_the_way(about(error, full)))
+        })?;
         let said = Answer::new(said.e_tag(), said.checksum_crc64_nvme());
         self.confirm(full, &Sent { bytes: length, checksum }, said).await
     }
@@ -119,11 +154,14 @@ impl Bucket {
     ///
     /// `said` is what the store answered to the writing itself: all there is where HEAD is forbidden.
     pub(super) async fn confirm(&self, full: &str, sent: &Sent, said: Answer) -> Result<Stored> {
-        let (length, now, read_back) = match self.head(full).await {
+        let (length, now, read_back) = match self.head_written(full).await {
             Ok(head) => (length_of(&head), Answer::of_head(&head), true),
             Err(error) if error.situation() == Situation::Denied => (sent.bytes, Answer::default(), false),
             Err(error) if error.situation() == Situation::NotFound => {
-                return Err(error.in_situation(Situation::Transient));
+                let message = format!("the store confirmed {full}, and does not have it");
+                return Err(StoreError::new(Situation::Other, message).because(error).hint(
+                    "a store that shows objects late may have it in a while; run the backup again, and if it stays so ask whoever runs the store",
+                ));
             }
             Err(error) => return Err(error),
         };
@@ -148,16 +186,18 @@ impl Bucket {
     }
 
     pub(super) async fn delete(&self, full: &str) -> Result<()> {
-        let request = self.client.delete_object().bucket(&self.url.bucket).key(full);
-        match self.ask(0, request.send()).await {
+        let delete = |client: Client| client.delete_object().bucket(&self.url.bucket).key(full).send();
+        match self.ask(0, delete).await {
             Err(error) if error.situation() != Situation::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
     pub(super) async fn abort(&self, full: &str, id: &str) -> Result<()> {
-        let request = self.client.abort_multipart_upload().bucket(&self.url.bucket).key(full).upload_id(id);
-        match self.ask(0, request.send()).await {
+        let abort = |client: Client| {
+            client.abort_multipart_upload().bucket(&self.url.bucket).key(full).upload_id(id).send()
+        };
+        match self.ask(0, abort).await {
             Err(error) if error.situation() != Situation::NotFound => Err(error),
             _ => Ok(()),
         }

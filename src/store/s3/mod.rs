@@ -6,9 +6,11 @@
 //! go out in a form that many services refuse), and every request has a deadline.
 
 mod bucket;
+mod client;
 mod connect;
 mod explain;
 mod headers;
+mod interceptors;
 mod list;
 mod read;
 mod upload;
