@@ -190,7 +190,7 @@ fn credentials_that_expire_are_read_from_their_file_again() {
     let run = pgstow(["backup", &source.url(), "--store", &bucket.broken.url(), "--recipient", &KEYS.1])
         .env("AWS_SHARED_CREDENTIALS_FILE", &file)
         .run();
-    bucket.holds_only(run).says("have expired: asking for new ones").says("the key may not read");
+    bucket.holds_only(run).says("have expired: loading them again").says("the key may not read");
 }
 
 #[test]
