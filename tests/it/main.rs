@@ -21,6 +21,7 @@ mod servers;
 mod back;
 mod clone;
 mod deploy;
+mod hostile;
 mod house;
 mod inventory;
 mod journey;
