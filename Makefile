@@ -1,9 +1,12 @@
 # The few words a developer needs. What they do is in scripts/, one file each.
 
-.PHONY: demo test test-full fuzz bench lint fmt setup
+.PHONY: demo check test test-full fuzz bench lint fmt setup
 
 demo: ## Back a database up and bring it back, before your eyes
 	@scripts/demo.sh
+
+check: ## Formatting, lints, unit tests and the house rules: under a minute, and no server
+	@scripts/check.sh
 
 test: ## Everything that must hold: formatting, lints, all tests against real servers
 	@scripts/test.sh
@@ -17,7 +20,7 @@ fuzz: ## What reads strangers' bytes, against made-up ones (needs nightly Rust a
 bench: ## The figures in docs/performance.md
 	@scripts/bench.sh $(ARGS)
 
-lint: ## Formatting, lints, and the dependencies' licences and advisories
+lint: ## Formatting, lints, the fuzzer's build, and the dependencies' licences and advisories
 	@scripts/lint.sh
 
 fmt: ## Format the sources

@@ -17,10 +17,10 @@
 )]
 
 use pgstow::archive::Reader;
-use pgstow::commands::watch::ArchiveWatch;
 use pgstow::pipeline::keys::{Recipients, keygen};
 use pgstow::pipeline::{FRAME, Pack, pack};
 use pgstow::progress::Progress;
+use pgstow::stored::watch::ArchiveWatch;
 use std::hint::black_box;
 use std::process::Stdio;
 use std::sync::Arc;

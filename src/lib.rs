@@ -5,40 +5,54 @@
 //! restore:  pg_restore ◀─ last bytes held back ◀─ digests ◀─ zstd ◀─ age ◀═ ranged reads ◀─ store
 //! ```
 //!
-//! [`cli`] holds the words a user may type, [`settings`] what they mean; a verb in [`commands`] does
-//! the work with six rooms that know nothing of each other: [`archive`], [`script`], [`neon`], [`pipeline`],
-//! [`postgres`] and [`store`]. [`report`] prints, [`error`] decides the exit code.
+//! [`cli`] holds the words a user may type, [`settings`] what they mean. A verb in [`commands`] hands them
+//! to the engine ([`dump`], [`stored`], [`restore`], [`proof`], [`rehearsal`], [`verify`], [`fetch`], [`branch`])
+//! and gives the answer ([`answers`]). The engine stands on rooms that know nothing of each other:
+//! [`archive`], [`script`], [`neon`], [`pipeline`], [`postgres`] and [`store`]. [`report`] prints, [`error`]
+//! decides the exit code. ARCHITECTURE.md is the map.
 //!
 //! The library exists for the program and its tests; only the command line is kept stable.
 
+pub mod answers;
 pub mod archive;
-pub mod catalogue;
+pub mod branch;
 pub mod cli;
+pub mod command;
 pub mod commands;
-pub mod download;
+pub mod consistent;
+pub mod dump;
 pub mod error;
-pub mod inventory;
-pub mod manifest;
-pub mod names;
+pub mod failures;
+pub mod fetch;
+pub mod layout;
 pub mod neon;
-pub mod numbers;
 pub mod pipeline;
 pub mod postgres;
 pub mod progress;
+pub mod proof;
+pub mod rehearsal;
 pub mod report;
+pub mod restore;
+pub mod run;
 pub mod script;
 pub mod settings;
 pub mod signal;
-pub mod signing;
+pub mod sql;
 pub mod store;
-pub mod upload;
+pub mod stored;
+pub mod temporary;
+pub mod text;
+pub mod units;
+pub mod verify;
 
-use cli::{Parsed, Verb, Words};
+use cli::{Parsed, Words};
 use error::{Error, Kind, Result};
 use report::Report;
+use run::Run;
 use signal::Stop;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Runs the program and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -68,35 +82,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(words: Words, report: &Report) -> Result<()> {
+    // What the engine's leaves warn of belongs to this run, whichever thread it is said on.
+    let _listening = report.listen();
+    let listener = report.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_start(move || listener.listen_on_this_thread())
         .build()
         .map_err(|e| Error::unexpected("the runtime cannot be started").because(e))?;
     let done = runtime.block_on(async {
-        let stop = Stop::on_signals()?;
-        match words.verb {
-            Verb::Backup(words) => {
-                commands::backup::run(settings::Backup::read(*words)?, report, &stop).await
-            }
-            Verb::Adopt(words) => commands::adopt::run(settings::Adopt::read(*words)?, report, &stop).await,
-            Verb::List(words) => commands::list::run(settings::List::read(&words)?, report, &stop).await,
-            Verb::Show(words) => commands::show::run(settings::Show::read(words)?, report, &stop).await,
-            Verb::Verify(words) => commands::verify::run(settings::Verify::read(words)?, report, &stop).await,
-            Verb::Fetch(words) => commands::fetch::run(settings::Fetch::read(*words)?, report, &stop).await,
-            Verb::Restore(words) if !words.command.is_empty() => {
-                commands::restore::feed(settings::Feed::read(*words)?, report, &stop).await
-            }
-            Verb::Restore(words) => {
-                commands::restore::run(settings::Restore::read(*words)?, report, &stop).await
-            }
-            Verb::Clone(words) => commands::clone::run(settings::Clone::read(words)?, report, &stop).await,
-            Verb::Swap(words) => commands::swap::run(settings::Swap::read(words)?, report, &stop).await,
-            Verb::Version => {
-                let version = env!("CARGO_PKG_VERSION");
-                report.answer(format!("pgstow {version}"), &serde_json::json!({ "version": version }))
-            }
-            Verb::Keygen(words) => commands::keygen::run(&settings::Keygen::read(words), report),
-        }
+        let run = Run::new(Arc::new(report.clone()), Stop::on_signals()?);
+        commands::run(words.verb, report, &run).await
     });
     runtime.block_on(postgres::all_reaped());
     // A blocking read of a store or disk that hangs must not keep the process.

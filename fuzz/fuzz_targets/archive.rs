@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| pgstow_fuzz::archive::promises::check(bytes));
+fuzz_target!(|bytes: &[u8]| pgstow_fuzz::promises::check(bytes));

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pgstow_fuzz::inventory::Inventory;
-use pgstow_fuzz::manifest::{FORMAT, Manifest};
+use pgstow_fuzz::stored::inventory::Inventory;
+use pgstow_fuzz::stored::manifest::{FORMAT, Manifest};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(inventory) = Inventory::from_bytes(bytes) {
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = (inventory.frame_spans().count(), inventory.totals(), inventory.differences(&inventory));
     }
     let _ = Manifest::from_bytes(bytes);
-    // Behind the digest, which nobody finds by chance and anybody can compute.
+    // Past the digest, which no fuzzer guesses and anybody can compute.
     if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
         let again = manifest.to_bytes().expect("what was read can be written");
         assert_eq!(Manifest::from_bytes(&again).is_ok(), manifest.format == FORMAT);

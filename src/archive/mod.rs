@@ -1,9 +1,12 @@
 //! PostgreSQL's custom archive format (`pg_dump --format=custom`), understood while it passes.
 //!
-//! [`Reader`] is fed the bytes of an archive in pieces of any size and says at every moment what it
-//! has learned: the [`Header`], the [`Toc`], the entry whose data passes, and good places to cut the
-//! stream. At the end it says whether the archive was whole. It keeps header and table of contents in
+//! [`Reader`] is fed the bytes of an archive in pieces of any size and reports at any time what it
+//! has read: the [`Header`], the [`Toc`], the entry whose data passes, and good places to cut the
+//! stream. At the end it reports whether the archive was whole. It keeps header and table of contents in
 //! memory and looks at the data without keeping any.
+//!
+//! `format` is how the bytes are laid out; `read`, `write` and `look` build on it, and not on each other:
+//! archives from a stream, archives made of others, and what a table of contents says.
 //!
 //! ```text
 //! archive = header · table of contents · block · block · … · end of stream
@@ -13,50 +16,41 @@
 //! ```
 //!
 //! There is no trailer and no checksum, so an archive that was cut between two blocks looks like one
-//! with fewer tables: only the table of contents tells which blocks must come. That is what
+//! with fewer tables: only the table of contents tells which blocks there must be. That is what
 //! [`Reader::finish`] checks.
 //!
-//! The bytes are trusted with nothing: no input makes the reader panic, nothing is allocated before
+//! The bytes are not trusted: no input makes the reader panic, nothing is allocated before
 //! the bytes that fill it have arrived, and the work is linear in the input.
 //!
-//! This module will not read or write files, or read the directory and tar formats.
+//! This module does not read or write files, and does not read the directory and tar formats.
 
-mod blocks;
-mod copy;
-mod damage;
-mod database;
-mod digests;
-mod facts;
-mod header;
-mod inflate;
-mod item;
-mod list;
-mod part;
-mod pattern;
-mod preamble;
-mod reader;
-mod roles;
-mod select;
-mod statement;
-mod toc;
-mod unordered;
+mod format;
+mod look;
+mod read;
+mod write;
 
-#[cfg(any(test, fuzzing))]
-pub mod promises;
 #[cfg(test)]
-mod sample;
+mod promises;
 #[cfg(test)]
 mod tests;
 
-pub use blocks::{Block, COPY_END, Depth};
-pub use copy::{CopyText, Csv};
-pub use damage::{Damage, Place};
-pub use database::OfDatabase;
-pub use digests::Digests;
-pub use header::{Compression, Header, LocalTime, Version};
-pub use part::{Front, rows_begin, rows_end};
-pub use pattern::Pattern;
-pub use reader::{Contents, Reader};
-pub use roles::Uses;
-pub use select::Selection;
-pub use toc::{Offset, Section, Toc, TocEntry};
+pub use crate::sql::EntryKind;
+pub use format::block::COPY_END;
+pub use format::damage::{ArchivePart, Damage};
+pub use format::entry::{Offset, Section, TocEntry};
+pub use format::header::{Compression, Header, LocalTime};
+pub use format::name::TableName;
+pub use format::preamble::Preamble;
+pub use format::toc::Toc;
+pub use format::version::Version;
+pub use look::database::DatabaseStatement;
+pub use look::pattern::Pattern;
+pub use look::roles::RoleUses;
+pub use look::select::Selection;
+pub use look::torn::TornDefinition;
+pub use read::copy::CopyText;
+pub use read::csv::Csv;
+pub use read::digests::Digests;
+pub use read::reader::{Contents, Reader};
+pub use read::tally::{Block, Depth};
+pub use write::rows::{rows_begin, rows_end};

@@ -1,11 +1,10 @@
-//! What the reader promises of any bytes whatever, to be checked on bytes that a test or a fuzzer made up.
+//! What the reader promises for any bytes, to be checked on bytes that a test or a fuzzer made up.
 //!
-//! Not part of the program.
+//! Not part of the program: the fuzzer takes this file by its path.
 
-use super::part::Front;
-use super::{Compression, Contents, Damage, Reader, TocEntry};
+use crate::archive::{Compression, Contents, Damage, Preamble, Reader, TocEntry};
 
-/// Reads `bytes` in several ways, and panics where the reader breaks a promise.
+/// Reads `bytes` in several ways, and panics if the reader breaks a promise.
 pub fn check(bytes: &[u8]) {
     let whole = fed(bytes, std::iter::once(bytes.len()));
     assert_eq!(whole, fed(bytes, std::iter::repeat(1)), "fed byte by byte it is another archive");
@@ -59,10 +58,10 @@ fn fed(bytes: &[u8], mut sizes: impl Iterator<Item = usize>) -> Result<Contents,
     reader.finish()
 }
 
-/// Everything a whole archive is said to hold lies in it, once and in order.
+/// Everything that was found in a whole archive lies in it, once and in order.
 fn check_contents(bytes: &[u8], contents: &Contents) {
     assert_eq!(contents.length, bytes.len() as u64);
-    let preamble = contents.preamble();
+    let preamble = contents.preamble().to_bytes();
     assert!(bytes.starts_with(&preamble), "the preamble is not what was read");
     let mut end = preamble.len() as u64;
     assert_eq!(contents.blocks.len(), contents.toc.with_data().count());
@@ -83,7 +82,8 @@ fn check_contents(bytes: &[u8], contents: &Contents) {
         assert!(!entry.label().chars().any(char::is_control), "not fit to be printed: {entry:?}");
         let _ = (entry.dependencies().count(), entry.rel_kind(), entry.is_copy());
     }
-    let _ = (contents.tables(), contents.rows(), contents.toc.encoding(), contents.toc.create_database());
+    let _ = (contents.toc.tables(), contents.rows(), contents.toc.encoding(), contents.toc.create_database());
+    let _ = (contents.toc.torn_definitions(), contents.toc.role_uses());
 }
 
 /// A second look, taken when the reader has passed already, finds the same.
@@ -113,12 +113,13 @@ fn check_cuts(bytes: &[u8], contents: &Contents) {
 
 /// Each block alone, with its entry, is an archive, and holds the same.
 fn check_parts(bytes: &[u8], contents: &Contents) {
-    let Ok(front) = Front::read(&contents.preamble()) else { unreachable!("it was read before") };
-    assert_eq!(front.to_bytes(), contents.preamble());
+    let preamble = contents.preamble();
+    let Ok(again) = Preamble::read(&preamble.to_bytes()) else { unreachable!("it was read before") };
+    assert_eq!(again, preamble);
     for (index, block) in contents.blocks.iter().enumerate().take(8) {
         let data = bytes.get(block.range.start as usize..block.range.end as usize).unwrap_or_default();
         let entry = contents.toc.with_data().nth(index).map(TocEntry::range);
-        let part = front.keep(|candidate| Some(candidate.range()) == entry).to_bytes();
+        let part = preamble.keep(|candidate| Some(candidate.range()) == entry).to_bytes();
         let Ok(part) = fed(&[&part, data].concat(), std::iter::repeat(4096)) else {
             unreachable!("a part of an archive is not one: {block:?}")
         };

@@ -1,30 +1,37 @@
-//! One verb per file, each a short story. Only here do a database and a store meet.
+//! The verbs: each reads its settings, lets the engine do the work, and gives the answer.
+//!
+//! Nothing else sees both what was typed and what is printed; there is no work here.
 
-pub mod adopt;
-pub mod backup;
-pub mod clone;
-mod excerpt;
-pub mod fetch;
-pub mod keygen;
-pub mod list;
-mod neon;
-mod pieces;
-mod proof;
-pub mod restore;
-pub mod show;
-mod shrink;
-mod source;
-pub mod swap;
-mod tables;
-pub mod verify;
-pub mod watch;
+mod adopt;
+mod backup;
+mod clone;
+mod fetch;
+mod keygen;
+mod list;
+mod restore;
+mod show;
+mod swap;
+mod verify;
 
+use crate::answers::version::Version;
+use crate::cli::Verb;
 use crate::error::Result;
-use crate::settings::StoreSettings;
-use crate::store::{self, Store};
-use std::sync::Arc;
+use crate::report::Report;
+use crate::run::Run;
 
-/// Opens the store that the settings name.
-async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
-    Ok(store::open(&settings.url, settings.options.clone()).await?)
+/// Does what was typed.
+pub async fn run(verb: Verb, report: &Report, run: &Run) -> Result<()> {
+    match verb {
+        Verb::Backup(words) => backup::run(*words, report, run).await,
+        Verb::Adopt(words) => adopt::run(*words, report, run).await,
+        Verb::List(words) => list::run(&words, report, run).await,
+        Verb::Show(words) => show::run(words, report, run).await,
+        Verb::Verify(words) => verify::run(words, report, run).await,
+        Verb::Fetch(words) => fetch::run(*words, report, run).await,
+        Verb::Restore(words) => restore::run(*words, report, run).await,
+        Verb::Clone(words) => clone::run(words, report, run).await,
+        Verb::Swap(words) => swap::run(words, report, run).await,
+        Verb::Keygen(words) => keygen::run(words, report),
+        Verb::Version => report.answer(&Version::OURS),
+    }
 }

@@ -4,8 +4,9 @@
 //! tried again until patience ends, with growing pauses. A broken connection or another server error
 //! leaves open what was done, so only what may be done twice is repeated then.
 
+use super::secret::ApiKey;
 use super::shapes::Refusal;
-use super::{ApiKey, Situation};
+use super::situation::Situation;
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};

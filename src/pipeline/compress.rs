@@ -4,7 +4,8 @@
 
 use super::buffers::{Buffer, Pool};
 use super::frames::{FRAME, Frame};
-use super::{Tally, blocking};
+use super::tally::Tally;
+use super::threads::blocking;
 use crate::error::{Error, Result};
 use async_compression::Level;
 use async_compression::tokio::bufread::ZstdDecoder;
@@ -15,6 +16,9 @@ use tokio::io::{AsyncBufRead, AsyncWriteExt};
 
 /// Logarithm of the largest window; a larger one than the frame finds nothing more.
 pub const WINDOW_LOG: u32 = FRAME.trailing_zeros();
+
+/// No frame of pgstow's is larger, compressed or not.
+pub const FRAME_LIMIT: u64 = 64 << 20;
 
 /// Most bytes that `plain` bytes come to.
 pub const fn bound(plain: usize) -> usize {

@@ -1,124 +1,122 @@
-//! Opens stored bytes: age, then zstd. Says what is damaged and which keys were tried.
+//! Opens a whole stored object, frame after frame: a frame's plaintext is given away only when its end is confirmed.
 
-use super::blocking;
-use super::compress::decompress;
-use super::keys::Identities;
-use crate::error::{Error, Kind, Result};
-use age::{DecryptError, Decryptor};
-use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt, stream};
+use super::compress::{FRAME_LIMIT, decompress};
+use super::failures::damaged;
+use super::stored::{Object, Stored};
+use super::tally::Tally;
+use super::threads::blocking;
+use crate::error::Result;
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::FutureExt;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, BufReader};
-use tokio::runtime::Handle;
+use tokio::io::{AsyncBufRead, AsyncReadExt};
 use tokio::sync::mpsc;
-use tokio_util::compat::{FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
-use tokio_util::io::StreamReader;
+use tokio_util::sync::CancellationToken;
 
 /// Pieces in a channel between threads.
 pub const QUEUE: usize = 8;
 
 /// Bytes in a piece: enough to make waking the other thread worth it.
-pub const PIECE: usize = 128 << 10;
+const PIECE: usize = 128 << 10;
 
-/// No age header is longer: hundreds of recipients fit. age itself would read on, and keep it all.
-pub const LONGEST_HEADER: usize = 512 << 10;
-
-/// Opens `stored` into `plain` on a thread of its own.
+/// Opens `object` into `plain` on a thread of its own; the tally is of its stored bytes.
 ///
-/// The chain waits for channels only. On a thread of its own it keeps no worker of the runtime from the
-/// network while it computes, while scrypt takes its second, or while a plugin waits for a finger.
+/// There it keeps no worker of the runtime from the network while it computes, while scrypt takes its second,
+/// or while a plugin waits for a finger.
 pub fn in_background(
-    mut stored: mpsc::Receiver<Bytes>,
-    identities: Option<Arc<Identities>>,
+    object: Object,
     plain: mpsc::Sender<Bytes>,
-) -> impl Future<Output = Result<()>> {
-    blocking(move || {
-        Handle::current().block_on(async move {
-            let stored = stream::poll_fn(move |context| stored.poll_recv(context).map(|bytes| bytes.map(Ok)));
-            let mut decoder = decoder(stored, identities.as_deref()).await?;
-            loop {
-                let mut piece = BytesMut::with_capacity(PIECE);
-                while piece.len() < PIECE && decoder.read_buf(&mut piece).await.map_err(damaged)? > 0 {}
-                // Where nobody listens any more, they know why.
-                if piece.is_empty() || plain.send(piece.freeze()).await.is_err() {
-                    return Ok(());
+    stop: CancellationToken,
+) -> impl Future<Output = Result<Tally>> {
+    // If nobody listens any more, they know why.
+    blocking(move || decode(object, stop, &mut |bytes| Ok(plain.blocking_send(bytes).is_ok())))
+}
+
+/// Gives all plaintext of `object` to `give`, until that says no; to be called where waiting is allowed.
+///
+/// Reading to the end proves both formats' ends.
+pub fn decode(
+    object: Object,
+    stop: CancellationToken,
+    give: &mut dyn FnMut(Bytes) -> Result<bool>,
+) -> Result<Tally> {
+    let mut stored = Stored::open(object, true, stop)?;
+    let mut began = false;
+    loop {
+        let from = stored.at();
+        let what = format_args!("the frame at byte {from} of the compressed stream").to_string();
+        let frame = stored.twice(what, |stored| {
+            stored.go_to(from)?;
+            // Even an empty stream is a frame.
+            if began && stored.is_at_end()? { Ok(Frame::None) } else { Frame::read(stored, give) }
+        })?;
+        let held = match frame {
+            Frame::Held(held) => held,
+            Frame::Broken(error) => return Err(error),
+            Frame::None => return Ok(stored.tally()),
+        };
+        for bytes in held {
+            if !give(bytes)? {
+                return Ok(stored.tally());
+            }
+        }
+        began = true;
+    }
+}
+
+/// What came of reading a frame.
+enum Frame {
+    /// Its plaintext, or the rest of it.
+    Held(Vec<Bytes>),
+    /// It failed when some of it had been given away.
+    Broken(crate::error::Error),
+    /// There is none, or nobody wants it.
+    None,
+}
+
+impl Frame {
+    /// Reads one frame. One that is larger than any of pgstow's is given away before its end is known.
+    fn read(stored: &mut Stored, give: &mut dyn FnMut(Bytes) -> Result<bool>) -> Result<Self> {
+        let mut decoder = decompress(stored);
+        let (mut held, mut size, mut given) = (Vec::new(), 0, false);
+        loop {
+            let piece = match piece(&mut decoder).map_err(damaged) {
+                Err(error) if given => return Ok(Self::Broken(error)),
+                piece => piece?,
+            };
+            if piece.is_empty() {
+                return Ok(Self::Held(held));
+            }
+            size += piece.len() as u64;
+            held.push(piece);
+            if size > FRAME_LIMIT {
+                given = true;
+                for bytes in held.drain(..) {
+                    match give(bytes) {
+                        Ok(true) => {}
+                        Ok(false) => return Ok(Self::None),
+                        Err(error) => return Ok(Self::Broken(error)),
+                    }
                 }
             }
-        })
-    })
-}
-
-/// Decrypts and decompresses `stored`. Reading to the end proves both formats' ends.
-pub async fn decoder(
-    stored: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
-    identities: Option<&Identities>,
-) -> Result<impl AsyncRead + Unpin> {
-    let in_header = Arc::new(AtomicBool::new(identities.is_some()));
-    let stored = StreamReader::new(guard_header(stored, Arc::clone(&in_header)));
-    let compressed: Box<dyn AsyncBufRead + Send + Unpin> = match identities {
-        None => Box::new(stored),
-        Some(identities) => {
-            let age =
-                Decryptor::new_async_buffered(stored.compat()).await.map_err(|e| refused(e, identities))?;
-            passphrase_at_hand(age.is_scrypt(), identities)?;
-            in_header.store(false, Ordering::Relaxed);
-            let plain = age.decrypt_async(identities.iter()).map_err(|e| refused(e, identities))?;
-            Box::new(BufReader::with_capacity(PIECE, plain.compat()))
         }
-    };
-    let mut plain = decompress(compressed);
-    plain.multiple_members(true);
-    Ok(plain)
-}
-
-/// Passes bytes on, but refuses to when a header does not end.
-fn guard_header(
-    stored: impl Stream<Item = io::Result<Bytes>>,
-    in_header: Arc<AtomicBool>,
-) -> impl Stream<Item = io::Result<Bytes>> {
-    let mut passed = 0;
-    stored.map(move |bytes| {
-        if passed > LONGEST_HEADER && in_header.load(Ordering::Relaxed) {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "its encryption header does not end"));
-        }
-        let bytes = bytes?;
-        passed = bytes.len().saturating_add(passed);
-        Ok(bytes)
-    })
-}
-
-/// Refuses to try keys on what only a passphrase opens.
-pub fn passphrase_at_hand(wanted: bool, identities: &Identities) -> Result<()> {
-    if !wanted || identities.has_passphrase() {
-        return Ok(());
-    }
-    Err(Error::settings("the backup is encrypted with a passphrase, and none was given")
-        .hint("give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"))
-}
-
-/// Tells damage from keys that do not fit.
-pub fn refused(error: DecryptError, identities: &Identities) -> Error {
-    match error {
-        DecryptError::NoMatchingKeys => Error::settings("none of the identities opens this backup")
-            .hint(format!("tried: {}", identities.fingerprints().join(", "))),
-        DecryptError::DecryptionFailed => {
-            Error::settings("the passphrase or the key does not open this backup")
-        }
-        DecryptError::ExcessiveWork { .. } => {
-            Error::settings("the backup's passphrase was made too expensive to check on purpose")
-        }
-        DecryptError::Plugin(_) | DecryptError::PluginResolve(_) | DecryptError::KeyDecryptionFailed => {
-            Error::settings("the identity could not be used").because(error)
-        }
-        DecryptError::Io(e) => damaged(e),
-        other => Error::verify("the backup's encryption header is damaged").because(other),
     }
 }
 
-/// What a failure to read decoded bytes means.
-pub fn damaged(error: io::Error) -> Error {
-    Error::from_io(error, Kind::Verify, "the backup is damaged or incomplete")
+/// The next plaintext; nothing at the frame's end.
+fn piece<R: AsyncBufRead + Unpin>(
+    decoder: &mut async_compression::tokio::bufread::ZstdDecoder<R>,
+) -> io::Result<Bytes> {
+    let mut piece = BytesMut::with_capacity(PIECE).limit(PIECE);
+    while piece.has_remaining_mut() {
+        // What it reads from is always ready, so the future never waits.
+        match decoder.read_buf(&mut piece).now_or_never() {
+            Some(Ok(0)) => break,
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(error),
+            None => return Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+    Ok(piece.into_inner().freeze())
 }

@@ -1,7 +1,7 @@
 //! Encrypts with age what is written into it, and writes it into the stage it wraps.
 
 use super::keys::Recipients;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use age::stream::StreamWriter;
 use std::io::{self, Write};
 
@@ -17,7 +17,7 @@ impl<W: Write> Encrypt<W> {
     /// Begins a stream for these recipients. May take a second for a passphrase, or ask a plugin.
     pub fn new(recipients: Option<&Recipients>, next: W) -> Result<Self> {
         let Some(recipients) = recipients else { return Ok(Self::Readable(next)) };
-        let stream = recipients.encryptor()?.wrap_output(next).map_err(super::cannot_pack)?;
+        let stream = recipients.encryptor()?.wrap_output(next).map_err(cannot_pack)?;
         Ok(Self::Age(Box::new(stream)))
     }
 
@@ -44,4 +44,9 @@ impl<W: Write> Write for Encrypt<W> {
             Self::Age(stream) => stream.flush(),
         }
     }
+}
+
+/// The failure of a write into the pipe.
+pub fn cannot_pack(error: io::Error) -> Error {
+    Error::from_io(error, Kind::Unexpected, "pack")
 }

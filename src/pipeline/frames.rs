@@ -4,7 +4,7 @@
 //! within a whole buffer, such as in one huge row, the cut is made anywhere: memory comes first.
 
 use super::buffers::{Buffer, Pool};
-use super::{Counter, Watch};
+use super::watch::{Counter, Watch};
 use crate::error::{Error, Kind, Result};
 use bytes::{BufMut, Bytes};
 use std::sync::atomic::Ordering;

@@ -1,6 +1,7 @@
 //! Cuts what is written into it into equal parts and hands them to the uploader.
 
 use super::buffers::{Buffer, Pool};
+use super::threads::given_up;
 use crate::error::Error;
 use bytes::Bytes;
 use std::io::{self, Write};
@@ -42,7 +43,7 @@ impl Parts {
         Handle::current().block_on(async {
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => Err(super::given_up().into_io()),
+                () = self.stop.cancelled() => Err(given_up().into_io()),
                 room = self.sender.clone().reserve_owned() => match room {
                     Ok(room) => Ok((self.pool.take().await, room)),
                     Err(_) => Err(Error::unexpected("the parts are no longer received").into_io()),

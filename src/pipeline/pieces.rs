@@ -3,85 +3,32 @@
 //! Nobody can check the digest of a whole object of which only parts were read. Instead every frame is
 //! compared with its own digest before anything looks into it, and age vouches for every chunk.
 
-use super::blocking;
-use super::compress::decompress;
-use super::decode::{damaged, passphrase_at_hand, refused};
-use super::keys::Identities;
-use super::window::{Fetch, Reach, Window};
-use super::{FrameSpan, Tally};
+use super::compress::{FRAME_LIMIT, decompress};
+use super::stored::{Key, Object, Stored};
+use super::tally::Tally;
+use super::threads::blocking;
+use super::window::Fetch;
 use crate::error::{Error, Result};
-use age::secrecy::ExposeSecret;
-use age::{DecryptError, Decryptor};
-use age_core::format::{FileKey, Stanza};
+use crate::layout::{FrameSpan, Piece};
 use async_compression::tokio::bufread::ZstdDecoder;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
 use std::future::Future;
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::Cursor;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-/// Bytes of plaintext in one of age's chunks, and what it adds to them: age's specification, "payload".
-const CHUNK: (u64, u64) = (64 << 10, 16);
 /// Most bytes of plaintext sent at once.
 const PIECE: usize = 256 << 10;
-/// No frame is larger, compressed or not; anything that is, was not written by pgstow.
-const LARGEST_FRAME: u64 = 64 << 20;
-
-/// Wanted bytes of one frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    /// The frame.
-    pub frame: FrameSpan,
-    /// Which bytes of its plaintext.
-    pub wanted: Range<u64>,
-}
-
-/// What opens one object however often it is read: passphrases and plugins are asked once.
-pub struct Key {
-    identities: Option<Arc<Identities>>,
-    opened: Mutex<Option<FileKey>>,
-}
-
-impl Key {
-    /// The key to one object; `None` where it was never encrypted.
-    pub fn new(identities: Option<Arc<Identities>>) -> Self {
-        Self { identities, opened: Mutex::default() }
-    }
-}
-
-fn copy(key: &FileKey) -> FileKey {
-    FileKey::new(Box::new(*key.expose_secret()))
-}
-
-/// The identities, of which only the first success is asked for.
-struct Once<'a>(&'a Identities, &'a Mutex<Option<FileKey>>);
-
-impl age::Identity for Once<'_> {
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
-        self.unwrap_stanzas(std::slice::from_ref(stanza))
-    }
-
-    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
-        // Held while somebody is asked, so that nobody is asked twice.
-        let mut opened = self.1.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = &*opened {
-            return Some(Ok(copy(key)));
-        }
-        let found = self.0.iter().find_map(|identity| identity.unwrap_stanzas(stanzas))?;
-        if let Ok(key) = &found {
-            *opened = Some(copy(key));
-        }
-        Some(found)
-    }
-}
 
 /// Sends the plaintext of `wanted`, in that order, from a thread of its own.
 ///
 /// `stored_len` is the length of the object that `fetch` reads; the pieces ascend. One compressed frame
-/// and zstd's window are in memory, besides what `fetch` reads ahead and a few pieces on their way.
+/// and zstd's window are in memory, besides what `fetch` reads ahead and a few pieces on their way. A frame that
+/// comes damaged is fetched once more before that is a failure.
 ///
 /// # Errors
 /// `fetch`'s own; [`Kind::Settings`](crate::error::Kind::Settings) where the key does not open the
@@ -93,21 +40,19 @@ pub fn pieces(
     wanted: Vec<Piece>,
     plain: mpsc::Sender<Bytes>,
 ) -> impl Future<Output = Result<()>> {
-    blocking(move || {
-        let reach = Arc::new(Reach::default());
-        let mut compressed = open(Window::new(fetch, stored_len, Arc::clone(&reach)), &key)?;
-        let payload = reach.at();
+    let stop = CancellationToken::new();
+    let stops_when_dropped = stop.clone().drop_guard();
+    let sending = blocking(move || {
+        let mut stored = Stored::open(Object { fetch, len: stored_len, key, again: true }, false, stop)?;
         let mut opened: Option<Opened> = None;
         for (number, Piece { frame, wanted: range }) in wanted.iter().enumerate() {
             let frame = match opened.take() {
                 // Neighbours in one frame share the work of opening it.
                 Some(before) if before.is(frame) => before,
                 _ => {
-                    let end = run_end(wanted.get(number..).unwrap_or_default());
-                    let chunks = end.div_ceil(CHUNK.0);
-                    let stored = if key.identities.is_some() { chunks * (CHUNK.0 + CHUNK.1) } else { end };
-                    reach.go_on_until(payload.saturating_add(stored));
-                    Opened::read(&mut *compressed, frame)?
+                    stored.go_on_until(run_end(wanted.get(number..).unwrap_or_default()));
+                    let what = format!("the frame at byte {} of the dump", frame.plain_offset);
+                    stored.twice(what, |stored| Opened::read(stored, frame))?
                 }
             };
             let frame = opened.insert(frame);
@@ -119,7 +64,11 @@ pub fn pieces(
             }
         }
         Ok(())
-    })
+    });
+    async move {
+        let _stops_when_dropped = stops_when_dropped;
+        sending.await
+    }
 }
 
 /// Where the frames end that follow each other without a gap.
@@ -145,16 +94,12 @@ struct Opened {
 }
 
 impl Opened {
-    fn read(compressed: &mut dyn Seekable, span: &FrameSpan) -> Result<Self> {
-        if span.compressed_len.max(span.plain_len) > LARGEST_FRAME {
+    fn read(stored: &mut Stored, span: &FrameSpan) -> Result<Self> {
+        if span.compressed_len.max(span.plain_len) > FRAME_LIMIT {
             return Err(Error::verify("the inventory speaks of a frame of impossible size"));
         }
-        // A seek to where it already is would forget the chunk at hand.
-        if compressed.stream_position().map_err(damaged)? != span.compressed_offset {
-            compressed.seek(SeekFrom::Start(span.compressed_offset)).map_err(damaged)?;
-        }
-        let mut bytes = Vec::new();
-        compressed.take(span.compressed_len).read_to_end(&mut bytes).map_err(damaged)?;
+        stored.go_to(span.compressed_offset)?;
+        let bytes = stored.read(span.compressed_len)?;
         if Tally::of(&bytes).sha256 != span.sha256 {
             return Err(not_said(span));
         }
@@ -194,23 +139,11 @@ fn not_said(span: &FrameSpan) -> Error {
     Error::verify(format!("the frame at byte {at} of the dump is not what the inventory says"))
 }
 
-trait Seekable: Read + Seek {}
-impl<T: Read + Seek> Seekable for T {}
-
-/// The compressed stream inside the stored object.
-fn open<'a>(stored: Window, key: &Key) -> Result<Box<dyn Seekable + 'a>> {
-    let Some(identities) = &key.identities else { return Ok(Box::new(stored)) };
-    let refused = |e| refused(e, identities);
-    let age = Decryptor::new_buffered(stored).map_err(refused)?;
-    passphrase_at_hand(age.is_scrypt(), identities)?;
-    let once = Once(identities, &key.opened);
-    Ok(Box::new(age.decrypt(std::iter::once(&once as &dyn age::Identity)).map_err(refused)?))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Pack;
+    use super::super::keys::Identities;
     use super::super::tests::{how, key_pair, packed, runtime, text};
-    use super::super::{FrameSpan, Pack};
     use super::*;
     use crate::error::Kind;
     use futures_util::{StreamExt, stream};

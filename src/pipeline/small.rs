@@ -1,15 +1,19 @@
 //! Small objects (an inventory, globals) packed and unpacked in memory, in the same format.
 
-use super::encrypt::Encrypt;
+use super::compress;
+use super::decode::decode;
+use super::encrypt::{Encrypt, cannot_pack};
 use super::keys::{Identities, Recipients};
-use super::{blocking, cannot_pack, compress, decode};
+use super::stored::{Key, Object};
+use super::threads::blocking;
+use super::window::Fetch;
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
-use tokio::io::AsyncReadExt;
-use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 /// Compresses and encrypts `plain` in memory.
 pub async fn seal(plain: Vec<u8>, level: i32, recipients: Option<Arc<Recipients>>) -> Result<Vec<u8>> {
@@ -27,17 +31,22 @@ pub async fn seal(plain: Vec<u8>, level: i32, recipients: Option<Arc<Recipients>
 ///
 /// Fails like [`unpack`](super::unpack).
 pub async fn open(stored: Bytes, identities: Option<Arc<Identities>>, limit: u64) -> Result<Vec<u8>> {
+    let len = stored.len() as u64;
+    let fetch: Fetch = Arc::new(move |range: Range<u64>| {
+        let [from, to] = [range.start, range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+        stream::iter([Ok(stored.slice(from.min(stored.len())..to.min(stored.len())))]).boxed()
+    });
+    let object = Object { fetch, len, key: Arc::new(Key::new(identities)), again: false };
     blocking(move || {
-        Handle::current().block_on(async {
-            let stored = stream::iter([Ok(stored)]);
-            let decoder = decode::decoder(stored, identities.as_deref()).await?;
-            let mut plain = Vec::new();
-            decoder.take(limit.saturating_add(1)).read_to_end(&mut plain).await.map_err(decode::damaged)?;
+        let mut plain = Vec::new();
+        decode(object, CancellationToken::new(), &mut |bytes| {
+            plain.extend_from_slice(&bytes);
             if plain.len() as u64 > limit {
                 return Err(Error::verify(format!("the object holds more than {limit} bytes")));
             }
-            Ok(plain)
-        })
+            Ok(true)
+        })?;
+        Ok(plain)
     })
     .await
 }

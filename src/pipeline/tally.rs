@@ -1,6 +1,6 @@
 //! Counts and digests bytes that pass.
 
-use super::blocking;
+use super::threads::blocking;
 use crate::error::Result;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -34,7 +34,7 @@ impl fmt::Debug for Tally {
 }
 
 /// A tally that is still being taken.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Digest {
     bytes: u64,
     sha256: Sha256,

@@ -1,13 +1,21 @@
 //! The whole way there and back, and what must be noticed on it.
 
+use super::keys::{Ask, Identities, Recipients, SecretString, keygen};
 use super::*;
-use keys::{Ask, SecretString, keygen};
+use crate::error::{Error, Kind, Result};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use proptest::prelude::*;
-use std::io;
+use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 use tokio_util::io::StreamReader;
 
 pub(super) fn runtime() -> Runtime {
@@ -67,9 +75,34 @@ pub(super) async fn packed(
     (packed.unwrap(), parts)
 }
 
-fn chunks(stored: &[u8], piece: usize) -> impl Stream<Item = Result<Bytes>> + Send + use<> {
-    let pieces: Vec<_> = stored.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    stream::iter(pieces)
+/// The way to these stored bytes, in pieces of `piece`, and how many there are.
+fn stored_as(stored: &[u8], piece: usize) -> (Fetch, u64) {
+    let (stored, len) = (Bytes::copy_from_slice(stored), stored.len() as u64);
+    let fetch = move |range: Range<u64>| {
+        let stored = stored.slice(range.start as usize..range.end as usize);
+        let pieces: Vec<_> = stored.chunks(piece).map(|piece| Ok(stored.slice_ref(piece))).collect();
+        stream::iter(pieces).boxed()
+    };
+    (Arc::new(fetch), len)
+}
+
+/// The way to bytes that come as this stream, whatever is asked for.
+fn coming_as<S: Stream<Item = Result<Bytes>> + Send + 'static>(
+    make: impl Fn() -> S + Send + Sync + 'static,
+) -> Fetch {
+    Arc::new(move |_| make().boxed())
+}
+
+/// Unpacks these stored bytes into `sink`.
+async fn unpacked(
+    stored: &[u8],
+    piece: usize,
+    how: Unpack,
+    sink: &mut Vec<u8>,
+    check: impl FnOnce(&Unpacked) -> Result<()>,
+) -> Result<Unpacked> {
+    let (fetch, len) = stored_as(stored, piece);
+    unpack(fetch, len, how, &mut (), sink, check).await
 }
 
 /// A watch that knows rows of `row` bytes up to `until`, and one endless row behind it.
@@ -118,11 +151,11 @@ proptest! {
             frames_fit(&packed, frame_size, row);
 
             let (mut sink, unpack_how) = (Vec::new(), back(identities));
-            let unpacked = unpack(chunks(&stored, piece), unpack_how.clone(), &mut (), &mut sink, |all| {
+            let all = unpacked(&stored, piece, unpack_how.clone(), &mut sink, |all| {
                 assert_eq!((all.plain, all.stored), (packed.plain, packed.stored));
                 Ok(())
             }).await.unwrap();
-            assert_eq!(unpacked.plain, packed.plain);
+            assert_eq!(all.plain, packed.plain);
             assert_eq!(unpack_how.progress.load(Ordering::Relaxed), len as u64);
             assert!(sink == plain);
         });
@@ -200,7 +233,7 @@ async fn must_fail(stored: &[u8], whole: &[u8], packed: &Packed, how: Unpack, wh
         let same = all.stored == packed.stored && all.plain == packed.plain;
         if same { Ok(()) } else { Err(Error::verify("the digests differ")) }
     };
-    let error = unpack(chunks(stored, 4096), how, &mut (), &mut sink, refused).await.expect_err(what);
+    let error = unpacked(stored, 4096, how, &mut sink, refused).await.expect_err(what);
     assert!(matches!(error.kind(), Kind::Verify | Kind::Settings), "{what}: {error:?}");
     assert!(
         sink.len() + HELD_BACK <= whole.len() || sink.is_empty(),
@@ -238,6 +271,53 @@ async fn damage_is_noticed_and_the_end_withheld() {
     }
 }
 
+/// Flips one bit of what is fetched, in the first fetches only.
+fn flipping(stored: &[u8], at: usize, times: usize) -> (Fetch, u64, Arc<AtomicUsize>) {
+    let (fetch, len) = stored_as(stored, 5000);
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    let flipped = move |range: Range<u64>| {
+        let start = range.start as usize;
+        let within = range.contains(&(at as u64)) && count.fetch_add(1, Ordering::Relaxed) < times;
+        let mut passed = start;
+        fetch(range)
+            .map_ok(move |bytes| {
+                let place = at.wrapping_sub(passed);
+                passed += bytes.len();
+                let mut bytes = bytes.to_vec();
+                if let Some(byte) = bytes.get_mut(place).filter(|_| within) {
+                    *byte ^= 1 << (at % 8);
+                }
+                bytes.into()
+            })
+            .boxed()
+    };
+    (Arc::new(flipped), len, seen)
+}
+
+/// Wherever a byte is wrong once, the second reading is right: frames, chunks and headers alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_damaged_once_is_read_again() {
+    for (encrypted, plain, step) in
+        [(true, text(300_000), 1499), (false, text(300_000), 1499), (true, text(900), 1)]
+    {
+        let (identities, recipients) = key_pair();
+        let (packed, parts) = packed(&plain, 8192, &mut (), how(encrypted.then_some(recipients))).await;
+        let stored = parts.concat();
+        for at in (0..stored.len()).step_by(step) {
+            let (fetch, len, seen) = flipping(&stored, at, 1);
+            let (how, mut sink) = (back(encrypted.then(|| identities.clone())), Vec::new());
+            let all = unpack(fetch, len, how.clone(), &mut (), &mut sink, |_| Ok(())).await;
+            let all = all.unwrap_or_else(|e| panic!("{encrypted} {at}: {e:?}"));
+            assert!(sink == plain, "{at}");
+            assert_eq!((all.plain, all.stored), (packed.plain, packed.stored), "{at} of {len}");
+            assert!(seen.load(Ordering::Relaxed) > 1, "{at}: it was read once");
+            let (fetch, len, _) = flipping(&stored, at, usize::MAX);
+            unpack(fetch, len, how, &mut (), &mut Vec::new(), |_| Ok(())).await.unwrap_err();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn truncation_at_a_chunk_of_age_or_inside_a_zstd_frame_is_noticed_without_digests() {
     let (identities, recipients) = key_pair();
@@ -247,8 +327,8 @@ async fn truncation_at_a_chunk_of_age_or_inside_a_zstd_frame_is_noticed_without_
     let header = stored.len() % (65536 + 16);
     for cut in (1..4).map(|chunks| stored.len() - chunks * (65536 + 16)).chain([header, 10]) {
         let mut sink = Vec::new();
-        let source = chunks(&stored[..cut], 9999);
-        let error = unpack(source, back(Some(identities.clone())), &mut (), &mut sink, |_| Ok(())).await;
+        let how = back(Some(identities.clone()));
+        let error = unpacked(&stored[..cut], 9999, how, &mut sink, |_| Ok(())).await;
         assert_eq!(error.unwrap_err().kind(), Kind::Verify, "cut at {cut}");
     }
     let (packed, parts) = packed(&noise, 8192, &mut (), how(None)).await;
@@ -256,8 +336,8 @@ async fn truncation_at_a_chunk_of_age_or_inside_a_zstd_frame_is_noticed_without_
     let second = packed.frames[1];
     for cut in [second.compressed_offset + 1, second.compressed_offset + second.compressed_len - 1, 3, 0] {
         let mut sink = Vec::new();
-        let source = chunks(&stored[..cut as usize], 9999);
-        let error = unpack(source, back(None), &mut (), &mut sink, |_| Ok(())).await.unwrap_err();
+        let error = unpacked(&stored[..cut as usize], 9999, back(None), &mut sink, |_| Ok(())).await;
+        let error = error.unwrap_err();
         assert_eq!(error.kind(), Kind::Verify, "cut at {cut}");
     }
 }
@@ -294,12 +374,14 @@ async fn bombs_are_refused() {
     assert_eq!(open(zeros.clone(), None, 10_000_000).await.unwrap().len(), 10_000_000);
     assert_eq!(open(zeros.clone(), None, 9_999_999).await.unwrap_err().kind(), Kind::Verify);
     let (how, mut sink) = (Unpack { expected: Some(1_000_000), ..back(None) }, Vec::new());
-    let error = unpack(stream::iter([Ok(zeros)]), how, &mut (), &mut sink, |_| Ok(())).await.unwrap_err();
+    let error = unpacked(&zeros, 9999, how, &mut sink, |_| Ok(())).await.unwrap_err();
     assert!(error.kind() == Kind::Verify && sink.len() <= 1_000_000);
-    let begun = stream::iter([Ok(Bytes::from("age-encryption.org/v1\n-> X25519 "))]);
-    let header = begun.chain(stream::repeat_with(|| Ok(Bytes::from(vec![b'A'; 1 << 16]))));
+    let header = coming_as(|| {
+        let begun = stream::iter([Ok(Bytes::from("age-encryption.org/v1\n-> X25519 "))]);
+        begun.chain(stream::repeat_with(|| Ok(Bytes::from(vec![b'A'; 1 << 16]))))
+    });
     let how = back(Some(key_pair().0));
-    let error = unpack(header, how, &mut (), &mut Vec::new(), |_| Ok(())).await.unwrap_err();
+    let error = unpack(header, u64::MAX, how, &mut (), &mut Vec::new(), |_| Ok(())).await.unwrap_err();
     assert!(error.message().contains("header does not end"), "{error:?}");
 }
 
@@ -357,19 +439,22 @@ async fn the_first_failure_comes_out_as_it_went_in() {
     assert_eq!(error.message(), "the parts are no longer received");
 
     let stored = Bytes::from(seal(text(500_000), 3, None).await.unwrap());
-    let source = || stream::iter([Ok(stored.slice(..1000)), Err(Error::store("unreachable"))]);
-    let error = unpack(source(), back(None), &mut (), &mut Vec::new(), |_| Ok(())).await.unwrap_err();
+    let (source, len) = (stored.slice(..1000), stored.len() as u64);
+    let source = coming_as(move || stream::iter([Ok(source.clone()), Err(Error::store("unreachable"))]));
+    let error = unpack(source, len, back(None), &mut (), &mut Vec::new(), |_| Ok(())).await.unwrap_err();
     assert_eq!((error.kind(), error.message()), (Kind::Store, "unreachable"));
-    let whole = || chunks(&stored, 1000);
-    let error = unpack(whole(), back(None), &mut Stubborn, &mut Vec::new(), |_| Ok(())).await.unwrap_err();
+    let whole = || stored_as(&stored, 1000).0;
+    let error =
+        unpack(whole(), len, back(None), &mut Stubborn, &mut Vec::new(), |_| Ok(())).await.unwrap_err();
     assert_eq!(error.message(), "not an archive");
-    let error = unpack(whole(), back(None), &mut (), &mut Broken, |_| Ok(())).await.unwrap_err();
+    let error = unpack(whole(), len, back(None), &mut (), &mut Broken, |_| Ok(())).await.unwrap_err();
     assert_eq!(error.kind(), Kind::LocalFile);
     let source = std::error::Error::source(&error).unwrap().downcast_ref::<io::Error>().unwrap();
     assert_eq!(source.kind(), io::ErrorKind::BrokenPipe);
     let mut sink = Vec::new();
     let no = |_: &Unpacked| Err(Error::verify("no"));
-    assert_eq!(unpack(whole(), back(None), &mut (), &mut sink, no).await.unwrap_err().message(), "no");
+    let error = unpack(whole(), len, back(None), &mut (), &mut sink, no).await.unwrap_err();
+    assert_eq!(error.message(), "no");
     assert!(sink.len() + HELD_BACK <= 500_000);
 }
 
@@ -392,12 +477,15 @@ fn a_dropped_run_ends_its_threads() {
     let (sender, _kept) = mpsc::channel(1);
     let silent = StreamReader::new(stream::pending::<io::Result<Bytes>>());
     ends_when_dropped(pack(silent, &mut (), how(None), sender));
-    let silent = stream::pending::<Result<Bytes>>();
-    ends_when_dropped(async { unpack(silent, back(None), &mut (), &mut Vec::new(), |_| Ok(())).await });
+    let silent = coming_as(stream::pending::<Result<Bytes>>);
+    ends_when_dropped(async { unpack(silent, 9, back(None), &mut (), &mut Vec::new(), |_| Ok(())).await });
     let frame = runtime().block_on(seal(text(1_000_000), 3, None)).unwrap();
-    let endless = stream::repeat_with(move || Ok(Bytes::from(frame.clone())));
+    let endless = coming_as(move || {
+        let frame = Bytes::from(frame.clone());
+        stream::repeat_with(move || Ok(frame.clone()))
+    });
     let (mut sink, _other_end) = tokio::io::duplex(1000);
-    ends_when_dropped(async { unpack(endless, back(None), &mut (), &mut sink, |_| Ok(())).await });
+    ends_when_dropped(async { unpack(endless, u64::MAX, back(None), &mut (), &mut sink, |_| Ok(())).await });
 }
 
 #[test]
@@ -406,7 +494,7 @@ fn packing_and_unpacking_may_move_between_threads() {
     let (sender, _receiver) = mpsc::channel(1);
     let (mut watch, mut sink) = ((), Vec::new());
     is_send(&pack(tokio::io::empty(), &mut watch, how(None), sender));
-    is_send(&unpack(stream::empty(), back(None), &mut watch, &mut sink, |_| Ok(())));
+    is_send(&unpack(coming_as(stream::empty), 0, back(None), &mut watch, &mut sink, |_| Ok(())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,56 +1,56 @@
-//! Takes out of a script what belongs to its database as such, so that it runs in any other.
+//! Takes out of a script what belongs to its database as such, so that it runs in any other database.
 
-use super::lines::{Lines, Piece};
+use super::lines::{Lines, Segment};
 use super::{Entry, text};
 
-/// Passes a script on, but for what names the database it is from.
+/// Passes a script on, except for what names the database it is from.
 ///
 /// `CREATE DATABASE`, `ALTER DATABASE`, `GRANT … ON DATABASE` and `\connect` would act on the old database,
-/// which may well be there and in use.
+/// which may still exist and be in use.
 #[derive(Debug, Default)]
 pub struct Filter {
     lines: Lines,
-    state: State,
+    passing: Passing,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// Within an entry that is taken out.
+struct Passing {
+    /// Inside an entry that is taken out.
     skipping: bool,
     /// Whether an entry has begun that stays.
     begun: bool,
-    /// Just behind a `\connect` that was taken out.
+    /// Right after a `\connect` that was taken out.
     connected: bool,
     create_database: Vec<u8>,
 }
 
 impl Filter {
-    /// Takes the next bytes, and puts those that stay into `to`.
+    /// Reads the next bytes, and puts those that stay into `to`.
     pub fn feed(&mut self, bytes: &[u8], to: &mut Vec<u8>) {
-        let state = &mut self.state;
-        self.lines.feed(bytes, &mut |piece| state.take(piece, to));
+        let passing = &mut self.passing;
+        self.lines.feed(bytes, &mut |segment| passing.take(segment, to));
     }
 
     /// Puts what is left at the end of the script into `to`.
     pub fn finish(self, to: &mut Vec<u8>) {
-        let mut state = self.state;
-        self.lines.finish(&mut |piece| state.take(piece, to));
+        let mut passing = self.passing;
+        self.lines.finish(&mut |segment| passing.take(segment, to));
     }
 
-    /// Whether an entry has begun that stays: then the database's own have passed.
+    /// Whether an entry has begun that stays: the database's own come before.
     pub fn has_begun(&self) -> bool {
-        self.state.begun
+        self.passing.begun
     }
 
-    /// The statement that would create the database, where the script has one.
+    /// The statement that would create the database, if the script has one.
     pub fn create_database(&self) -> String {
-        String::from_utf8_lossy(&self.state.create_database).into_owned()
+        String::from_utf8_lossy(&self.passing.create_database).into_owned()
     }
 }
 
-impl State {
-    fn take(&mut self, piece: Piece<'_>, to: &mut Vec<u8>) {
-        if let Piece::Line(line) = piece {
+impl Passing {
+    fn take(&mut self, segment: Segment<'_>, to: &mut Vec<u8>) {
+        if let Segment::Line(line) = segment {
             let line = text(line);
             if let Some(entry) = Entry::read(line) {
                 self.skipping = entry.is_of_database();
@@ -59,7 +59,7 @@ impl State {
                 self.skipping = false;
             }
             let connect = line.starts_with("\\connect ") && (self.skipping || !self.begun);
-            // A dump that connects leaves its restricted mode before, and enters it again behind.
+            // A dump that connects leaves its restricted mode before, and enters it again afterwards.
             let again = self.connected && line.starts_with("\\restrict ");
             self.connected = connect;
             if connect || again {
@@ -71,11 +71,11 @@ impl State {
             }
         }
         if !self.skipping {
-            to.extend_from_slice(piece.bytes());
+            to.extend_from_slice(segment.bytes());
         }
     }
 
-    /// Keeps the statement that creates the database, all of its lines.
+    /// Keeps the statement that creates the database, with all of its lines.
     fn remember(&mut self, line: &str) {
         if !self.create_database.ends_with(b";\n") {
             self.create_database.extend_from_slice(line.as_bytes());

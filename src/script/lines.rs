@@ -1,24 +1,24 @@
-//! A script's lines, with the rows of COPY and endless lines passed on in pieces.
+//! A script's lines; rows of COPY and lines that are too long pass in between, cut anywhere.
 
 use memchr::memchr;
 
 /// No line that matters is longer, in bytes: a `COPY` names at most 1,600 columns.
 const LONGEST: usize = 1 << 20;
 
-/// A part of the script.
+/// Some bytes of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub enum Segment<'a> {
     /// A line with its end; the last of a script may have none.
     Line(&'a [u8]),
-    /// Rows, or a piece of a line too long to matter.
+    /// Rows, or some of a line too long to matter.
     Passing(&'a [u8]),
 }
 
-impl Piece<'_> {
+impl Segment<'_> {
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Piece::Line(bytes) | Piece::Passing(bytes) => bytes,
+            Segment::Line(bytes) | Segment::Passing(bytes) => bytes,
         }
     }
 }
@@ -37,44 +37,44 @@ enum Within {
     Text,
     /// A line that is too long.
     LongLine,
-    /// Rows; so many bytes of the present one have passed, and the first of them.
+    /// Rows: how many bytes of the current one have passed, and the first three of them.
     Rows(usize, [u8; 3]),
 }
 
 impl Lines {
-    /// Takes the next bytes and gives all that is certain, in order.
-    pub fn feed(&mut self, mut bytes: &[u8], each: &mut dyn FnMut(Piece<'_>)) {
+    /// Reads the next bytes and passes on all that is certain, in order.
+    pub fn feed(&mut self, mut bytes: &[u8], take: &mut dyn FnMut(Segment<'_>)) {
         while !bytes.is_empty() {
             match self.within {
-                Within::Text => bytes = self.line(bytes, each),
+                Within::Text => bytes = self.line(bytes, take),
                 Within::LongLine => {
                     let end = memchr(b'\n', bytes);
                     let (now, later) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
-                    each(Piece::Passing(now));
+                    take(Segment::Passing(now));
                     if end.is_some() {
                         self.within = Within::Text;
                     }
                     bytes = later;
                 }
-                Within::Rows(..) => bytes = self.rows(bytes, each),
+                Within::Rows(..) => bytes = self.rows(bytes, take),
             }
         }
     }
 
-    /// Gives what is left when the script has ended.
-    pub fn finish(self, each: &mut dyn FnMut(Piece<'_>)) {
+    /// Passes on what is left when the script has ended.
+    pub fn finish(self, take: &mut dyn FnMut(Segment<'_>)) {
         if !self.held.is_empty() {
-            each(Piece::Line(&self.held));
+            take(Segment::Line(&self.held));
         }
     }
 
-    fn line<'b>(&mut self, bytes: &'b [u8], each: &mut dyn FnMut(Piece<'_>)) -> &'b [u8] {
+    fn line<'b>(&mut self, bytes: &'b [u8], take: &mut dyn FnMut(Segment<'_>)) -> &'b [u8] {
         let end = memchr(b'\n', bytes);
         let (now, later) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         if end.is_none() {
             self.held.extend_from_slice(now);
             if self.held.len() > LONGEST {
-                each(Piece::Passing(&std::mem::take(&mut self.held)));
+                take(Segment::Passing(&std::mem::take(&mut self.held)));
                 self.within = Within::LongLine;
             }
             return later;
@@ -84,12 +84,12 @@ impl Lines {
         if whole.starts_with(b"COPY ") && whole.trim_ascii_end().ends_with(b" FROM stdin;") {
             self.within = Within::Rows(0, [0; 3]);
         }
-        each(Piece::Line(&whole));
+        take(Segment::Line(&whole));
         later
     }
 
     /// Passes rows on, up to the line that ends them.
-    fn rows<'b>(&mut self, bytes: &'b [u8], each: &mut dyn FnMut(Piece<'_>)) -> &'b [u8] {
+    fn rows<'b>(&mut self, bytes: &'b [u8], take: &mut dyn FnMut(Segment<'_>)) -> &'b [u8] {
         let Within::Rows(mut length, mut first) = self.within else { return bytes };
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -104,13 +104,13 @@ impl Lines {
             let ended = matches!((length, first), (2, [b'\\', b'.', _]) | (3, [b'\\', b'.', b'\r']));
             (length, first) = (0, [0; 3]);
             if ended {
-                each(Piece::Passing(bytes.get(..bytes.len() - rest.len()).unwrap_or_default()));
+                take(Segment::Passing(bytes.get(..bytes.len() - rest.len()).unwrap_or_default()));
                 self.within = Within::Text;
                 return rest;
             }
         }
         self.within = Within::Rows(length, first);
-        each(Piece::Passing(bytes));
+        take(Segment::Passing(bytes));
         &[]
     }
 }
@@ -119,26 +119,26 @@ impl Lines {
 mod tests {
     use super::*;
 
-    fn pieces(script: &[u8], step: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
+    fn segments(script: &[u8], step: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
         let (mut lines, mut all) = (Vec::new(), Vec::new());
-        let mut each = |piece: Piece<'_>| {
-            all.extend_from_slice(piece.bytes());
-            if let Piece::Line(line) = piece {
+        let mut take = |segment: Segment<'_>| {
+            all.extend_from_slice(segment.bytes());
+            if let Segment::Line(line) = segment {
                 lines.push(line.to_vec());
             }
         };
         let mut reader = Lines::default();
-        script.chunks(step).for_each(|bytes| reader.feed(bytes, &mut each));
-        reader.finish(&mut each);
+        script.chunks(step).for_each(|bytes| reader.feed(bytes, &mut take));
+        reader.finish(&mut take);
         (lines, all)
     }
 
     #[test]
-    fn rows_are_no_lines_however_the_script_is_cut() {
+    fn rows_are_not_lines_however_the_script_is_cut() {
         let script =
             b"--\nCOPY t (n) FROM stdin;\n-- Name: no\n\\.x\n\\\\.\n\\.\nCOPY u FROM stdin;\n\\.\r\nend";
         for step in 1..script.len() {
-            let (lines, all) = pieces(script, step);
+            let (lines, all) = segments(script, step);
             assert_eq!(all, script);
             let lines: Vec<_> = lines.iter().map(|line| std::str::from_utf8(line).unwrap()).collect();
             assert_eq!(lines, ["--\n", "COPY t (n) FROM stdin;\n", "COPY u FROM stdin;\n", "end"], "{step}");
@@ -149,7 +149,7 @@ mod tests {
     fn an_endless_line_is_not_held() {
         let mut script = vec![b'x'; 3 * LONGEST];
         script.extend_from_slice(b"\nnext\n");
-        let (lines, all) = pieces(&script, 1000);
+        let (lines, all) = segments(&script, 1000);
         assert_eq!((lines, all == script), (vec![b"next\n".to_vec()], true));
     }
 }

@@ -1,11 +1,11 @@
 //! What `pg_dump` and `pg_dumpall` write as plain text, understood while it passes.
 //!
-//! [`Outline`] tells what a script holds and whether it is whole; [`Filter`] takes out what belongs to a
+//! [`Outline`] finds what a script holds and whether it is whole; [`Filter`] takes out what belongs to a
 //! database as such (its creation, settings and grants, which name the *old* database), so that the rest
-//! can be run in any database; [`NamedRoles`] tells whom it gives something. All see lines ([`Lines`]) and
+//! can be run in any database; [`NamedRoles`] finds the roles it names. All see lines ([`Lines`]) and
 //! pass over rows.
 //!
-//! A script is no format: what is told apart here are the comments that `pg_dump` writes before each of
+//! A script is not a format: what is recognised here are the comments that `pg_dump` writes before each of
 //! its entries. Nothing else of the SQL is understood, and nothing is ever changed within an entry.
 
 mod filter;
@@ -14,28 +14,28 @@ mod outline;
 mod roles;
 
 pub use filter::Filter;
-pub use lines::{Lines, Piece};
-pub use outline::{Outline, Section, Seen};
+pub use lines::{Lines, Segment};
+pub use outline::{Outline, ScriptContents, ScriptDatabase};
 pub use roles::NamedRoles;
 
-/// The comment that stands before an entry: `-- Name: app; Type: DATABASE; Schema: -; Owner: app`.
+use crate::sql::EntryKind;
+
+/// The comment before an entry: `-- Name: app; Type: DATABASE; Schema: -; Owner: app`.
 struct Entry<'a> {
     name: &'a str,
-    kind: &'a str,
+    kind: EntryKind,
 }
 
 impl<'a> Entry<'a> {
     fn read(line: &'a str) -> Option<Self> {
         let rest = line.strip_prefix("-- Name: ").or_else(|| line.strip_prefix("-- Data for Name: "))?;
         let (name, rest) = rest.rsplit_once("; Type: ")?;
-        Some(Self { name, kind: rest.split(';').next().unwrap_or_default() })
+        Some(Self { name, kind: EntryKind::named(rest.split(';').next().unwrap_or_default()) })
     }
 
     /// Whether it is about the database as such.
     fn is_of_database(&self) -> bool {
-        matches!(self.kind, "DATABASE" | "DATABASE PROPERTIES")
-            || (matches!(self.kind, "ACL" | "COMMENT" | "SECURITY LABEL")
-                && self.name.starts_with("DATABASE "))
+        self.kind.is_of_database(self.name.as_bytes())
     }
 }
 

@@ -1,53 +1,54 @@
 //! What a script holds, and whether it is whole.
 
-use super::lines::{Lines, Piece};
+use super::lines::{Lines, Segment};
 use super::{Entry, text};
+use crate::sql::EntryKind;
 use std::ops::Range;
 
-/// Within so many of its first bytes a script says that it is one.
+/// A script is recognised by a line within this many of its first bytes.
 const HEADER: u64 = 4096;
 
 /// What a script holds, read from its passing bytes.
 #[derive(Debug, Default)]
 pub struct Outline {
     lines: Lines,
-    seen: Seen,
+    seen: ScriptContents,
 }
 
 /// One database within a script.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Section {
-    /// The database's name, where the script tells it.
+pub struct ScriptDatabase {
+    /// The database's name, if the script names it.
     pub database: Option<String>,
-    /// Its bytes of the script.
+    /// Where it lies in the script, in bytes.
     pub range: Range<u64>,
     /// The version of the server, as it named itself.
     pub server_version: String,
     /// The version of the `pg_dump` that wrote it.
     pub pg_dump_version: String,
-    /// Its entries, those of the database as such not counted.
+    /// How many entries it has, not counting those about the database as such.
     pub entries: u64,
-    /// Whether it ends as `pg_dump` ends it.
+    /// Whether it ends with `pg_dump`'s last line.
     pub complete: bool,
 }
 
-/// What is known so far.
+/// What a script holds, as far as it was read.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// Whether it is a dump at all.
+pub struct ScriptContents {
+    /// Whether it is a dump.
     pub is_dump: bool,
     /// Whether it is of a whole server, by `pg_dumpall`.
     pub is_cluster: bool,
-    /// Whether it is of a whole server, and does not tell where each database begins (up to PostgreSQL 10).
+    /// Whether it is of a whole server, and does not mark where each database begins (up to PostgreSQL 10).
     pub is_mixed: bool,
-    /// Where the server's roles are told: all that stands before the first database.
+    /// Where the server's roles are: all that comes before the first database, in bytes.
     pub globals: Range<u64>,
     /// The databases.
-    pub sections: Vec<Section>,
-    /// Whether it ends as its program ends it.
+    pub databases: Vec<ScriptDatabase>,
+    /// Whether it ends with its program's last line.
     pub complete: bool,
     at: u64,
-    /// Where the line before began, if it was `--`: entries and sections begin there.
+    /// Where the line before began, if it was `--`: entries and databases begin there.
     dashes: Option<u64>,
 }
 
@@ -55,42 +56,42 @@ impl Outline {
     /// Reads the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         let seen = &mut self.seen;
-        self.lines.feed(bytes, &mut |piece| seen.take(piece));
+        self.lines.feed(bytes, &mut |segment| seen.take(segment));
     }
 
-    /// What there was.
-    pub fn finish(self) -> Seen {
+    /// What the script held.
+    pub fn finish(self) -> ScriptContents {
         let mut seen = self.seen;
-        self.lines.finish(&mut |piece| seen.take(piece));
-        seen.end_section(seen.at);
+        self.lines.finish(&mut |segment| seen.take(segment));
+        seen.end_database(seen.at);
         seen
     }
 
-    /// Whether it is still possible that this is a dump.
+    /// Whether this may still be a dump.
     pub fn may_be_dump(&self) -> bool {
         self.seen.is_dump || self.seen.at < HEADER
     }
 }
 
-impl Seen {
-    fn take(&mut self, piece: Piece<'_>) {
+impl ScriptContents {
+    fn take(&mut self, segment: Segment<'_>) {
         let start = self.at;
-        self.at += piece.bytes().len() as u64;
+        self.at += segment.bytes().len() as u64;
         let before = self.dashes.take();
-        let Piece::Line(line) = piece else { return };
+        let Segment::Line(line) = segment else { return };
         let line = text(line);
         if line == "--" {
             self.dashes = Some(start);
         } else if let Some(version) = line.strip_prefix("-- Dumped from database version ") {
-            self.section(|section| section.server_version = version.to_owned());
+            self.database(|database| database.server_version = version.to_owned());
         } else if let Some(version) = line.strip_prefix("-- Dumped by pg_dump version ") {
-            self.section(|section| section.pg_dump_version = version.to_owned());
+            self.database(|database| database.pg_dump_version = version.to_owned());
         } else if let Some(begin) = before {
             self.comment(line, begin);
         }
     }
 
-    /// A line that stands below `--`, which began at `begin`.
+    /// A line below `--`, which began at `begin`.
     fn comment(&mut self, line: &str, begin: u64) {
         match line {
             "-- PostgreSQL database cluster dump" if begin < HEADER => {
@@ -99,48 +100,52 @@ impl Seen {
             }
             "-- PostgreSQL database dump" if !self.is_cluster && begin < HEADER => {
                 self.is_dump = true;
-                self.section(|_| ());
+                self.database(|_| ());
             }
             "-- PostgreSQL database dump complete" => {
-                self.section(|section| section.complete = true);
+                self.database(|database| database.complete = true);
                 self.complete = !self.is_cluster;
             }
             "-- PostgreSQL database cluster dump complete" if self.is_cluster => {
                 self.complete = true;
-                self.end_section(begin);
+                self.end_database(begin);
             }
             _ => {
                 let database =
                     line.strip_prefix("-- Database \"").and_then(|rest| rest.strip_suffix("\" dump"));
                 if let (Some(database), true) = (database, self.is_cluster) {
-                    self.end_section(begin);
+                    self.end_database(begin);
                     let database = Some(database.to_owned());
-                    self.sections.push(Section { database, range: begin..begin, ..Section::default() });
+                    self.databases.push(ScriptDatabase {
+                        database,
+                        range: begin..begin,
+                        ..ScriptDatabase::default()
+                    });
                 } else if let Some(entry) = Entry::read(line) {
-                    self.section(|section| {
-                        if entry.kind == "DATABASE" {
-                            section.database = Some(entry.name.to_owned());
+                    self.database(|database| {
+                        if entry.kind == EntryKind::Database {
+                            database.database = Some(entry.name.to_owned());
                         }
-                        section.entries += u64::from(!entry.is_of_database());
+                        database.entries += u64::from(!entry.is_of_database());
                     });
                 }
             }
         }
     }
 
-    /// Notes something of the present section; a script of one database is one from its beginning.
-    fn section(&mut self, note: impl FnOnce(&mut Section)) {
-        if self.sections.is_empty() {
+    /// Notes something about the current database; a script without a cluster has only one.
+    fn database(&mut self, note: impl FnOnce(&mut ScriptDatabase)) {
+        if self.databases.is_empty() {
             self.is_mixed = self.is_cluster;
-            self.sections.push(Section::default());
+            self.databases.push(ScriptDatabase::default());
         }
-        if let Some(present) = self.sections.last_mut() {
-            note(present);
+        if let Some(current) = self.databases.last_mut() {
+            note(current);
         }
     }
 
-    fn end_section(&mut self, at: u64) {
-        match self.sections.last_mut() {
+    fn end_database(&mut self, at: u64) {
+        match self.databases.last_mut() {
             Some(open) if open.range.end <= open.range.start => open.range.end = at,
             Some(_) => {}
             None => self.globals.end = at,
@@ -163,7 +168,7 @@ pub(super) mod tests {
 --\n-- Name: DATABASE app; Type: ACL; Schema: -; Owner: app\n--\n\nGRANT CONNECT ON DATABASE app TO ro;\n\n\n\
 --\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict C\n\n--\n-- PostgreSQL database cluster dump complete\n--\n\n";
 
-    fn seen(script: &str, step: usize) -> Seen {
+    fn seen(script: &str, step: usize) -> ScriptContents {
         let mut outline = Outline::default();
         script.as_bytes().chunks(step).for_each(|bytes| outline.feed(bytes));
         outline.finish()
@@ -177,7 +182,7 @@ pub(super) mod tests {
             let part = |range: &Range<u64>| CLUSTER[range.start as usize..range.end as usize].to_owned();
             let globals = part(&seen.globals);
             assert!(globals.starts_with("--\n") && globals.ends_with("-- Databases\n--\n\n"), "{globals}");
-            let [template, app] = &seen.sections[..] else { panic!("{seen:?}") };
+            let [template, app] = &seen.databases[..] else { panic!("{seen:?}") };
             assert_eq!((template.database.as_deref(), template.entries), (Some("template1"), 0));
             assert_eq!((app.database.as_deref(), app.entries, app.complete), (Some("app"), 2, true));
             assert_eq!(app.server_version, "15.18");
@@ -189,18 +194,18 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_database_is_one_section() {
+    fn one_database_is_the_whole_script() {
         let from = CLUSTER.find("--\n-- PostgreSQL database dump\n--\n\n\\restrict C").unwrap();
         let to = CLUSTER.find("--\n-- PostgreSQL database cluster dump complete").unwrap();
         let one = &CLUSTER[from..to];
         let seen = seen(one, 10);
         assert!(seen.is_dump && !seen.is_cluster && seen.complete);
-        let [only] = &seen.sections[..] else { panic!("{seen:?}") };
+        let [only] = &seen.databases[..] else { panic!("{seen:?}") };
         assert_eq!((only.database.as_deref(), only.range.clone()), (Some("app"), 0..one.len() as u64));
     }
 
     #[test]
-    fn databases_that_cannot_be_told_apart_are_noticed() {
+    fn databases_without_marks_between_them_are_noticed() {
         let old: String = CLUSTER
             .lines()
             .filter(|line| !line.starts_with("-- Database "))
@@ -210,7 +215,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_was_cut_is_not_complete_and_what_is_no_dump_is_told() {
+    fn what_was_cut_is_not_complete_and_other_files_are_no_dumps() {
         for cut in [CLUSTER.len() - 60, CLUSTER.len() / 2, 100] {
             let seen = seen(&CLUSTER[..cut], 10);
             assert!(seen.is_dump && !seen.complete, "{cut}");

@@ -1,15 +1,13 @@
-//! Which roles a script names: those it gives objects or grants to.
+//! Which roles a script names: owners, and those in grants, policies and user mappings.
 
-use super::lines::{Lines, Piece};
+use super::lines::{Lines, Segment};
 use super::text;
+use crate::sql::{EntryKind, named_roles, words};
 use std::collections::BTreeSet;
-
-/// Words for roles that are nobody's name.
-const NO_NAMES: &[&str] = &["PUBLIC", "CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"];
 
 /// Gathers the names of roles from a script's passing bytes, as far as `pg_dump` writes them on one line.
 ///
-/// A few more than there are may be found, in the text of functions.
+/// It may find a few too many, in the text of functions.
 #[derive(Debug, Default)]
 pub struct NamedRoles {
     lines: Lines,
@@ -20,8 +18,8 @@ impl NamedRoles {
     /// Reads the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         let names = &mut self.names;
-        self.lines.feed(bytes, &mut |piece| {
-            if let Piece::Line(line) = piece {
+        self.lines.feed(bytes, &mut |segment| {
+            if let Segment::Line(line) = segment {
                 names.extend(named(text(line)));
             }
         });
@@ -35,56 +33,29 @@ impl NamedRoles {
 
 /// The roles that one line names.
 fn named(line: &str) -> Vec<String> {
-    let default = line.starts_with("ALTER DEFAULT PRIVILEGES ");
-    let gives = default
-        || line.starts_with("GRANT ")
-        || line.starts_with("ALTER ") && line.contains(" OWNER TO ")
-        || line.starts_with("CREATE POLICY ");
-    if !gives {
+    let begins = |words: &[&str]| words.iter().any(|word| line.starts_with(word));
+    let kind = if begins(&["GRANT ", "REVOKE "]) {
+        EntryKind::Acl
+    } else if begins(&["ALTER DEFAULT PRIVILEGES "]) {
+        EntryKind::DefaultAcl
+    } else if begins(&["CREATE POLICY "]) {
+        EntryKind::Policy
+    } else if begins(&["CREATE USER MAPPING "]) {
+        EntryKind::UserMapping
+    } else if begins(&["ALTER "]) {
+        return owner(line).into_iter().collect();
+    } else {
         return Vec::new();
-    }
-    // A policy says more behind its roles; everything else ends with them.
-    let to =
-        if line.starts_with("CREATE POLICY ") { line.split_once(" TO ") } else { line.rsplit_once(" TO ") };
-    let of = if default { line.split_once(" FOR ROLE ") } else { None };
-    [to, of].into_iter().flatten().flat_map(|(_, rest)| list(rest)).collect()
+    };
+    let names = named_roles(kind, line.as_bytes()).into_iter();
+    names.filter_map(|(name, _)| String::from_utf8(name).ok()).collect()
 }
 
-/// The names at the beginning of `rest`, separated by commas.
-fn list(mut rest: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    loop {
-        let (name, quoted, behind) = match rest.strip_prefix('"') {
-            Some(quoted) => {
-                let mut end = 0;
-                let mut name = String::new();
-                let mut letters = quoted.char_indices().peekable();
-                while let Some((at, letter)) = letters.next() {
-                    end = at + letter.len_utf8();
-                    if letter != '"' {
-                        name.push(letter);
-                    } else if letters.next_if(|(_, next)| *next == '"').is_some() {
-                        name.push('"');
-                    } else {
-                        break;
-                    }
-                }
-                (name, true, quoted.get(end..).unwrap_or_default())
-            }
-            None => {
-                let end = rest.find([' ', ',', ';']).unwrap_or(rest.len());
-                let (name, behind) = rest.split_at(end);
-                (name.to_owned(), false, behind)
-            }
-        };
-        if !name.is_empty() && (quoted || !NO_NAMES.contains(&name.as_str())) {
-            names.push(name);
-        }
-        match behind.strip_prefix(", ") {
-            Some(more) => rest = more,
-            None => return names,
-        }
-    }
+/// The owner that something is given to: `ALTER TABLE public.t OWNER TO app;`.
+fn owner(line: &str) -> Option<String> {
+    let mut words = words(line.as_bytes()).skip_while(|word| !word.is(b"OWNER"));
+    let (_owner, to, role) = (words.next()?, words.next()?, words.next()?);
+    String::from_utf8(role.name().filter(|_| to.is(b"TO"))?).ok()
 }
 
 #[cfg(test)]
@@ -94,16 +65,20 @@ mod tests {
     #[test]
     fn owners_grantees_and_policies_are_found_and_rows_are_not_read() {
         let script = "ALTER TABLE public.t OWNER TO app;\n\
+             ALTER FUNCTION public.f(\"OWNER\" text) OWNER TO \"maker 2\";\n\
              GRANT SELECT,INSERT(a) ON TABLE public.\"x TO y\" TO \"Odd \"\"Role\"\"\" WITH GRANT OPTION;\n\
-             GRANT SELECT ON TABLE t TO PUBLIC;\nREVOKE ALL ON TABLE t FROM nobody;\n\
+             GRANT SELECT ON TABLE t TO PUBLIC;\nREVOKE ALL ON TABLE t FROM revoked;\n\
              ALTER DEFAULT PRIVILEGES FOR ROLE maker IN SCHEMA s GRANT SELECT ON TABLES TO reader;\n\
              CREATE POLICY p ON public.t FOR SELECT TO one, two USING ((a TO b));\n\
              CREATE POLICY q ON public.t USING (true);\nALTER TABLE t RENAME COLUMN a TO b;\n\
+             CREATE USER MAPPING FOR bob SERVER far;\n\
              COPY t (a) FROM stdin;\nGRANT x TO y;\n\\.\nSELECT 1;\n";
         for step in [1, 11, script.len()] {
             let mut roles = NamedRoles::default();
             script.as_bytes().chunks(step).for_each(|bytes| roles.feed(bytes));
-            assert_eq!(roles.finish(), ["Odd \"Role\"", "app", "maker", "one", "reader", "two"]);
+            let expected =
+                ["Odd \"Role\"", "app", "bob", "maker", "maker 2", "one", "reader", "revoked", "two"];
+            assert_eq!(roles.finish(), expected);
         }
     }
 }

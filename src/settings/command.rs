@@ -1,49 +1,35 @@
 //! A command of the user's own, and `pgstow restore` into one.
 
-use super::Source;
+use super::selection;
 use crate::cli::RestoreWords;
+use crate::command::UserCommand;
 use crate::error::{Error, Result};
+use crate::stored::opened::BackupSelection;
 use std::ffi::OsString;
-use std::fmt;
 
-/// A command of the user's own.
-pub struct Command {
-    /// The program.
-    pub program: OsString,
-    /// Its arguments; there may be secrets among them.
-    pub arguments: Vec<OsString>,
-}
-
-impl Command {
-    pub(super) fn read(words: &[OsString]) -> Option<Self> {
-        let (program, arguments) = words.split_first()?;
-        Some(Self { program: program.clone(), arguments: arguments.to_vec() })
-    }
-}
-
-impl fmt::Debug for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} …", self.program)
-    }
+/// The command that was typed, if there was one.
+pub(super) fn command(words: &[OsString]) -> Option<UserCommand> {
+    let (program, arguments) = words.split_first()?;
+    Some(UserCommand { program: program.clone(), arguments: arguments.to_vec() })
 }
 
 /// `pgstow restore` into a command.
 #[derive(Debug)]
 pub struct Feed {
     /// What to feed.
-    pub source: Source,
+    pub selection: BackupSelection,
     /// To which command.
-    pub command: Command,
+    pub command: UserCommand,
 }
 
 impl Feed {
     /// Checks the words of `pgstow restore` that name a command.
     pub fn read(words: RestoreWords) -> Result<Self> {
-        let command = Command::read(&words.command).ok_or_else(|| Error::usage("no command was given"))?;
+        let command = command(&words.command).ok_or_else(|| Error::usage("no command was given"))?;
         if words.to.is_some() {
             return Err(Error::usage("--to and a command contradict each other")
                 .hint("leave one of them out (PGSTOW_TO too)"));
         }
-        Ok(Self { source: Source::read(words.select, &words.store, &words.open)?, command })
+        Ok(Self { selection: selection(words.select, &words.store, &words.open)?, command })
     }
 }

@@ -1,87 +1,38 @@
 //! The settings of `pgstow fetch`.
 
-use super::{Source, search, tables};
-use crate::archive::Pattern;
+use super::{search, selection, tables};
 use crate::cli::FetchWords;
 use crate::error::{Error, Result};
-use crate::postgres::clients::Search;
+use crate::fetch::output::Output;
+use crate::fetch::{FetchFormat, FetchOptions};
 use std::path::{Path, PathBuf};
 
-/// `pgstow fetch`.
-#[derive(Debug)]
-pub struct Fetch {
-    /// What to fetch.
-    pub source: Source,
-    /// Which tables of it; none for all.
-    pub tables: Vec<Pattern>,
-    /// As what.
-    pub format: FetchFormat,
-    /// Where to put it; `None` where only the list is wanted.
-    pub output: Option<Output>,
-    /// Where to put the list of its entries.
-    pub list: Option<Output>,
-    /// Whether the server's roles are wanted instead of the dump.
-    pub globals: bool,
-    /// Whether existing files are replaced.
-    pub force: bool,
-    /// Whether free space is looked at first.
-    pub check_space: bool,
-    /// Where to look for PostgreSQL's programs.
-    pub clients: Search,
+fn output(path: PathBuf) -> Output {
+    if path == Path::new("-") { Output::Stdout } else { Output::File(path) }
 }
 
-/// As what a backup is fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FetchFormat {
-    /// The archive that `pg_restore` reads.
-    Archive,
-    /// What `pg_restore` makes of it.
-    Sql,
-    /// One table's rows as comma-separated values.
-    Csv,
-    /// One table's rows as `COPY` writes them.
-    Copy,
-}
-
-/// Where a fetch writes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// To stdout.
-    Stdout,
-    /// Into a file.
-    File(PathBuf),
-}
-
-impl Output {
-    fn read(path: PathBuf) -> Self {
-        if path == Path::new("-") { Self::Stdout } else { Self::File(path) }
+/// Checks the words of `pgstow fetch`.
+pub fn fetch(words: FetchWords) -> Result<FetchOptions> {
+    let format = match &*words.format {
+        "sql" => FetchFormat::Sql,
+        "csv" => FetchFormat::Csv,
+        "copy" => FetchFormat::Copy,
+        _ => FetchFormat::Archive,
+    };
+    let tables = tables(&words.tables)?;
+    if matches!(format, FetchFormat::Csv | FetchFormat::Copy) && tables.is_empty() {
+        let one = format!("--format {} prints the rows of one table", words.format);
+        return Err(Error::usage(one).hint("--table names it"));
     }
-}
-
-impl Fetch {
-    /// Checks the words of `pgstow fetch`.
-    pub fn read(words: FetchWords) -> Result<Self> {
-        let format = match &*words.format {
-            "sql" => FetchFormat::Sql,
-            "csv" => FetchFormat::Csv,
-            "copy" => FetchFormat::Copy,
-            _ => FetchFormat::Archive,
-        };
-        let tables = tables(&words.tables)?;
-        if matches!(format, FetchFormat::Csv | FetchFormat::Copy) && tables.is_empty() {
-            let one = format!("--format {} prints the rows of one table", words.format);
-            return Err(Error::usage(one).hint("--table names it"));
-        }
-        Ok(Self {
-            source: Source::read(words.select, &words.store, &words.open)?,
-            tables,
-            format,
-            output: words.output.map(Output::read),
-            list: words.list_file.map(Output::read),
-            globals: words.globals,
-            force: words.force,
-            check_space: !words.no_space_check,
-            clients: search(words.pg_bin),
-        })
-    }
+    Ok(FetchOptions {
+        selection: selection(words.select, &words.store, &words.open)?,
+        tables,
+        format,
+        output: words.output.map(output),
+        list: words.list_file.map(output),
+        globals: words.globals,
+        force: words.force,
+        check_space: !words.no_space_check,
+        clients: search(words.pg_bin),
+    })
 }

@@ -4,18 +4,9 @@ use super::variable;
 use crate::cli::{OpenWords, ShippingWords, TrustWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
-use crate::signing::{SigningKey, VerifyKey};
+use crate::stored::signing::{SigningKey, VerifyKey};
 use std::path::Path;
 use std::sync::Arc;
-
-/// How a backup is encrypted.
-#[derive(Debug)]
-pub enum Encryption {
-    /// To these recipients.
-    To(Arc<Recipients>),
-    /// Not at all, because the user asked for it by name.
-    None,
-}
 
 /// The variables that say for whom a backup is.
 const FOR_WHOM: [&str; 6] = [
@@ -27,7 +18,8 @@ const FOR_WHOM: [&str; 6] = [
     "PGSTOW_ASK_PASSPHRASE",
 ];
 
-pub(super) fn encryption(words: &ShippingWords) -> Result<Encryption> {
+/// Who can decrypt the backup; `None` if it is not encrypted because the user asked for that by name.
+pub(super) fn recipients(words: &ShippingWords) -> Result<Option<Arc<Recipients>>> {
     let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
     let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
     let passphrase = match (&words.passphrase_file, words.passphrase) {
@@ -38,7 +30,7 @@ pub(super) fn encryption(words: &ShippingWords) -> Result<Encryption> {
     let asked_for = !recipients.is_empty() || !words.recipients_file.is_empty() || passphrase.is_some();
     match (words.no_encryption, asked_for) {
         (true, true) => return Err(contradiction()),
-        (true, false) => return Ok(Encryption::None),
+        (true, false) => return Ok(None),
         (false, false) => {
             return Err(Error::usage("no recipient was given, so nobody could read the backup").hint(
                 "make a key with `pgstow keygen -o key.txt`, keep key.txt safe and away from here, and give the age1… it \
@@ -55,7 +47,7 @@ pub(super) fn encryption(words: &ShippingWords) -> Result<Encryption> {
         keys.add_passphrase(passphrase)?;
     }
     keys.check()?;
-    Ok(Encryption::To(Arc::new(keys)))
+    Ok(Some(Arc::new(keys)))
 }
 
 /// Half of it may have been said long ago, where nobody looks.

@@ -1,10 +1,11 @@
 //! The settings of `pgstow list`.
 
-use super::{StoreSettings, keys, name};
+use super::{keys, location, name};
 use crate::cli::ListWords;
 use crate::error::Result;
-use crate::names::Name;
-use crate::signing::VerifyKey;
+use crate::stored::names::Name;
+use crate::stored::opened::Location;
+use crate::stored::signing::VerifyKey;
 
 /// `pgstow list`.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub struct List {
     /// Only this name.
     pub name: Option<Name>,
     /// Where.
-    pub store: StoreSettings,
+    pub location: Location,
     /// Whose manifests to believe.
     pub trusted: Option<VerifyKey>,
 }
@@ -22,7 +23,7 @@ impl List {
     pub fn read(words: &ListWords) -> Result<Self> {
         Ok(Self {
             name: name(words.only.as_deref().or(words.name.as_deref()))?,
-            store: StoreSettings::read(&words.store)?,
+            location: location(&words.store)?,
             trusted: keys::verify_key(&words.trust)?,
         })
     }

@@ -1,32 +1,20 @@
 //! The settings of `pgstow restore`.
 
-use super::{After, Fitting, NeonBranch, Source, server, tables};
-use crate::archive::Pattern;
+use super::{after, fitting, neon_branch, selection, server, tables};
+use crate::branch::NeonBranch;
 use crate::cli::RestoreWords;
 use crate::error::{Error, Result};
-use crate::postgres::{ConnInfo, clients::Search};
+use crate::postgres::ConnInfo;
+use crate::proof::ProofBy;
+use crate::restore::backup::RestoreOptions;
 
-/// `pgstow restore`.
+/// `pgstow restore` into a database.
 #[derive(Debug)]
 pub struct Restore {
-    /// What to restore.
-    pub source: Source,
-    /// Which tables; none for all.
-    pub tables: Vec<Pattern>,
+    /// What to restore, and how.
+    pub options: RestoreOptions,
     /// Into what.
     pub goal: Goal,
-    /// How many workers, where the user says so.
-    pub jobs: Option<u8>,
-    /// How it is fitted to the server.
-    pub fitting: Fitting,
-    /// What is done in it before anybody sees it.
-    pub after: After,
-    /// Where to look for PostgreSQL's programs.
-    pub clients: Search,
-    /// How what was restored is proven.
-    pub proof: ProofBy,
-    /// Whether a database this run created survives its failure.
-    pub keep_failed: bool,
 }
 
 /// Into what to restore.
@@ -48,7 +36,7 @@ pub enum Goal {
 impl Restore {
     /// Checks the words of `pgstow restore`.
     pub fn read(words: RestoreWords) -> Result<Self> {
-        let neon = NeonBranch::read(&words)?;
+        let neon = neon_branch(&words)?;
         let url = words.to.as_deref().filter(|_| neon.is_none());
         let (target, clients) = server(url.unwrap_or_default(), &words.server)?;
         if words.swap && !words.tables.table.is_empty() {
@@ -65,38 +53,25 @@ impl Restore {
                 if words.swap { Goal::Swap { target, yes: words.yes } } else { Goal::Database(target) }
             }
         };
-        Ok(Self {
-            source: Source::read(words.select, &words.store, &words.open)?,
+        let options = RestoreOptions {
+            selection: selection(words.select, &words.store, &words.open)?,
             tables: tables(&words.tables)?,
-            goal,
             jobs: words.jobs,
-            fitting: Fitting::read(words.fitting)?,
-            after: After::read(words.after)?,
+            fitting: fitting(words.fitting)?,
+            after: after(words.after)?,
             clients,
-            proof: ProofBy::read(&words.proof),
+            proof: proof_by(&words.proof),
             keep_failed: words.keep_failed,
-        })
+        };
+        Ok(Self { options, goal })
     }
 }
 
-/// How what was restored is proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProofBy {
-    /// Not at all.
-    Nothing,
-    /// By counting every table's rows.
-    Counts,
-    /// By dumping the database again, and digesting it.
-    Digests,
-}
-
-impl ProofBy {
-    /// Understands one of the words that the command line allows.
-    pub(super) fn read(word: &str) -> Self {
-        match word {
-            "none" => Self::Nothing,
-            "digests" => Self::Digests,
-            _ => Self::Counts,
-        }
+/// Understands one of the words that the command line allows.
+pub(super) fn proof_by(word: &str) -> ProofBy {
+    match word {
+        "none" => ProofBy::Nothing,
+        "digests" => ProofBy::Digests,
+        _ => ProofBy::Counts,
     }
 }

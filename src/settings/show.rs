@@ -1,14 +1,15 @@
 //! The settings of `pgstow show`.
 
-use super::{Reading, Select, Source};
+use super::{reading, reading_without_keys, select};
 use crate::cli::ShowWords;
 use crate::error::Result;
+use crate::stored::opened::BackupSelection;
 
 /// `pgstow show`.
 #[derive(Debug)]
 pub struct Show {
     /// Which backup.
-    pub source: Source,
+    pub selection: BackupSelection,
     /// Whether its tables are listed.
     pub tables: bool,
     /// The id of another backup to compare it with, or "previous".
@@ -20,11 +21,11 @@ impl Show {
     pub fn read(words: ShowWords) -> Result<Self> {
         // The manifest is public: nobody is asked for a passphrase to see it.
         let reading = if words.tables || words.diff.is_some() {
-            Reading::read(&words.store, &words.open)?
+            reading(&words.store, &words.open)?
         } else {
-            Reading::without_keys(&words.store, &words.open.trust)?
+            reading_without_keys(&words.store, &words.open.trust)?
         };
-        let source = Source { select: Select::read(words.select)?, reading };
-        Ok(Self { source, tables: words.tables, diff: words.diff })
+        let selection = BackupSelection { select: select(words.select)?, reading };
+        Ok(Self { selection, tables: words.tables, diff: words.diff })
     }
 }

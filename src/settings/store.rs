@@ -4,32 +4,23 @@ use super::variable;
 use crate::cli::StoreWords;
 use crate::error::{Error, Result};
 use crate::store::{Credentials, OpenOptions, StoreUrl};
+use crate::stored::opened::Location;
 
-/// An opened way to a store: its URL and how to talk to it.
-#[derive(Debug)]
-pub struct StoreSettings {
-    /// Where backups lie.
-    pub url: StoreUrl,
-    /// How to talk to it.
-    pub options: OpenOptions,
-}
-
-impl StoreSettings {
-    pub(super) fn read(words: &StoreWords) -> Result<Self> {
-        let Some(text) = &words.store else {
-            return Err(Error::usage("no store was given").hint(
-                "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…",
-            ));
-        };
-        let url: StoreUrl = text.parse()?;
-        let options = OpenOptions {
-            request_timeout: words.timeout,
-            credentials: b2_credentials(text),
-            endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
-            ..OpenOptions::default()
-        };
-        Ok(Self { url, options })
-    }
+/// Checks the words about the store.
+pub(super) fn location(words: &StoreWords) -> Result<Location> {
+    let Some(text) = &words.store else {
+        return Err(Error::usage("no store was given").hint(
+            "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…",
+        ));
+    };
+    let url: StoreUrl = text.parse()?;
+    let options = OpenOptions {
+        request_timeout: words.timeout,
+        credentials: b2_credentials(text),
+        endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
+        ..OpenOptions::default()
+    };
+    Ok(Location { url, options })
 }
 
 /// Backblaze's own variables, for `b2://` where Amazon's are not set.

@@ -1,111 +1,50 @@
 //! The settings of `pgstow verify`.
 
-use super::{ProofBy, Reading, name, search, server};
+use super::{name, proof_by, reading, reading_without_keys, search, server};
 use crate::cli::VerifyWords;
 use crate::error::{Error, Result};
-use crate::names::Name;
-use crate::postgres::{ConnInfo, Search};
-use std::path::PathBuf;
-use std::time::Duration;
+use crate::rehearsal::Rehearsal;
+use crate::verify::{HowVerified, VerifyOptions, Which};
 
-/// `pgstow verify`.
-#[derive(Debug)]
-pub struct Verify {
-    /// Which backups.
-    pub which: Which,
-    /// Of this name only.
-    pub name: Option<Name>,
-    /// Where, and the keys.
-    pub reading: Reading,
-    /// How thoroughly.
-    pub how: HowVerified,
-}
-
-/// How thoroughly a backup is verified.
-#[derive(Debug)]
-pub enum HowVerified {
-    /// The dump stays unread.
-    Quick,
-    /// The dump is read, and compared with its inventory.
-    Read,
-    /// The dump is restored, and the database is compared with it.
-    Restore(Box<Rehearsal>),
-}
-
-/// Where to restore for a trial, and what must hold then.
-#[derive(Debug)]
-pub struct Rehearsal {
-    /// On which server; else in a throw-away cluster.
-    pub to: Option<ConnInfo>,
-    /// Where to look for PostgreSQL's programs.
-    pub clients: Search,
-    /// In which folder the throw-away cluster lies.
-    pub scratch: Option<PathBuf>,
-    /// How many workers, where the user says so.
-    pub jobs: Option<u8>,
-    /// How the data is proven.
-    pub proof: ProofBy,
-    /// Queries that must give true.
-    pub checks: Vec<String>,
-}
-
-/// Which backups, one or many.
-#[derive(Debug)]
-pub enum Which {
-    /// This one.
-    One(String),
-    /// All that fit.
-    Many {
-        /// Only the newest of each name.
-        newest_per_name: bool,
-        /// Only those begun so long ago.
-        older_than: Option<Duration>,
-    },
-}
-
-impl Verify {
-    /// Checks the words of `pgstow verify`.
-    pub fn read(words: VerifyWords) -> Result<Self> {
-        let many = words.all || words.newest_per_name || words.older_than.is_some();
-        let which = match (words.id, many) {
-            (Some(id), false) => Which::One(id),
-            (None, true) => {
-                Which::Many { newest_per_name: words.newest_per_name, older_than: words.older_than }
-            }
-            (Some(_), true) => return Err(Error::usage("an id and a choice of many contradict each other")),
-            (None, false) => {
-                return Err(Error::usage("nothing was named to be verified")
-                    .hint("give an id, \"latest\", --all, --newest-per-name or --older-than 10d"));
-            }
-        };
-        let reading = if words.quick {
-            Reading::without_keys(&words.store, &words.open.trust)?
-        } else {
-            Reading::read(&words.store, &words.open)?
-        };
-        let how = match (words.quick, words.restore) {
-            (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),
-            (false, true) => HowVerified::Restore(Box::new(Rehearsal {
-                to: words.to.as_deref().map(|url| server(url, &words.server)).transpose()?.map(|(to, _)| to),
-                clients: search(words.server.pg_bin.clone()),
-                scratch: words.scratch,
-                jobs: words.jobs,
-                proof: ProofBy::read(&words.proof),
-                checks: words.checks,
-            })),
-            // To pass over a check in silence would be a proof of nothing.
-            _ if words.to.is_some() || !words.checks.is_empty() => {
-                return Err(Error::usage("--to and --check are for a trial restore")
-                    .hint("add --restore, or leave them out (PGSTOW_VERIFY_TO, PGSTOW_CHECK too)"));
-            }
-            (true, false) => HowVerified::Quick,
-            (false, false) => HowVerified::Read,
-        };
-        let name = name(words.name.as_deref())?;
-        // It may come from a profile or a variable, and "all" sounds like more.
-        if let (true, Some(name)) = (words.all || words.newest_per_name, &name) {
-            tracing::info!("of all backups only those of {name} are verified, as --name or PGSTOW_NAME says");
+/// Checks the words of `pgstow verify`.
+pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
+    let many = words.all || words.newest_per_name || words.older_than.is_some();
+    let which = match (words.id, many) {
+        (Some(id), false) => Which::One(id),
+        (None, true) => Which::Many { newest_per_name: words.newest_per_name, older_than: words.older_than },
+        (Some(_), true) => return Err(Error::usage("an id and a choice of many contradict each other")),
+        (None, false) => {
+            return Err(Error::usage("nothing was named to be verified")
+                .hint("give an id, \"latest\", --all, --newest-per-name or --older-than 10d"));
         }
-        Ok(Self { which, name, reading, how })
+    };
+    let reading = if words.quick {
+        reading_without_keys(&words.store, &words.open.trust)?
+    } else {
+        reading(&words.store, &words.open)?
+    };
+    let how = match (words.quick, words.restore) {
+        (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),
+        (false, true) => HowVerified::Restore(Box::new(Rehearsal {
+            to: words.to.as_deref().map(|url| server(url, &words.server)).transpose()?.map(|(to, _)| to),
+            clients: search(words.server.pg_bin.clone()),
+            scratch: words.scratch,
+            jobs: words.jobs,
+            proof: proof_by(&words.proof),
+            checks: words.checks,
+        })),
+        // To pass over a check in silence would be a proof of nothing.
+        _ if words.to.is_some() || !words.checks.is_empty() => {
+            return Err(Error::usage("--to and --check are for a trial restore")
+                .hint("add --restore, or leave them out (PGSTOW_VERIFY_TO, PGSTOW_CHECK too)"));
+        }
+        (true, false) => HowVerified::Quick,
+        (false, false) => HowVerified::Read,
+    };
+    let name = name(words.name.as_deref())?;
+    // It may come from a profile or a variable, and "all" sounds like more.
+    if let (true, Some(name)) = (words.all || words.newest_per_name, &name) {
+        tracing::info!("of all backups only those of {name} are verified, as --name or PGSTOW_NAME says");
     }
+    Ok(VerifyOptions { which, name, reading, how })
 }

@@ -4,6 +4,9 @@ use crate::error::{Error, Kind};
 use std::error::Error as StdError;
 use std::fmt;
 
+/// The result of everything a store is asked.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// What happened, for whoever must decide what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Situation {
@@ -15,6 +18,8 @@ pub enum Situation {
     Exists,
     /// The credentials are refused, absent, or lack the right.
     Denied,
+    /// The credentials were good, and are no longer.
+    Expired,
     /// The store is busy or stumbled, or bytes were damaged on their way: the same call may work later.
     Transient,
     /// No whole answer came: the call may or may not have been carried out, and may be made again.
@@ -71,13 +76,13 @@ impl StoreError {
 
     /// Puts what else is to say behind the message.
     #[must_use]
-    pub(super) fn and(self, more: impl fmt::Display) -> Self {
+    pub fn and(self, more: impl fmt::Display) -> Self {
         Self { error: self.error.and(more), ..self }
     }
 
     /// The same failure as another situation, where the caller knows better.
     #[must_use]
-    pub(super) fn in_situation(self, situation: Situation) -> Self {
+    pub(in crate::store) fn in_situation(self, situation: Situation) -> Self {
         Self { situation, ..self }
     }
 

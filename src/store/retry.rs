@@ -3,16 +3,8 @@
 //! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a
 //! completion is the backend's knowledge. A retry that worked is said, and so is one that takes long.
 
-use super::{
-    Chunks, Limits, Listed, Metadata, ObjectInfo, Result, Situation, Store, StoreError, Stored, Unfinished,
-    Upload,
-};
-use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::TryStreamExt;
+use super::error::{Result, StoreError};
 use std::fmt;
-use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// After how many failures a person who waits is told.
@@ -89,121 +81,9 @@ impl Retry {
     }
 }
 
-/// A store that tries again.
-pub(super) struct Retrying {
-    inner: Arc<dyn Store>,
-    retry: Retry,
-}
-
-impl Retrying {
-    pub(super) fn new(inner: Arc<dyn Store>, retry: Retry) -> Self {
-        Self { inner, retry }
-    }
-
-    /// Decides whether the object that now takes the key is the one we put, whose answer was lost.
-    async fn ours_after_all(&self, key: &str, bytes: &Bytes, taken: StoreError) -> Result<Stored> {
-        let length = bytes.len() as u64;
-        // One byte more than ours, so that a longer object is told apart.
-        let there = async { self.inner.read(key, 0..length + 1, None).await?.try_collect::<Vec<_>>().await };
-        let read_back = match there.await {
-            Ok(chunks) if chunks.concat() == *bytes => true,
-            Ok(_) => return Err(taken),
-            Err(error) if error.situation() == Situation::Denied => {
-                tracing::warn!(
-                    "{key}: the answer to writing it was lost, and it is there now; this key may not read it to make sure"
-                );
-                false
-            }
-            Err(error) => return Err(error.context(taken)),
-        };
-        Ok(Stored { bytes: length, etag: None, checksum: None, read_back })
-    }
-}
-
-#[async_trait]
-impl Store for Retrying {
-    fn limits(&self) -> Limits {
-        self.inner.limits()
-    }
-
-    fn display_url(&self) -> String {
-        self.inner.display_url()
-    }
-
-    async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
-        let what = format_args!("begin {key}").to_string();
-        let inner = self.retry.run(what, |_| self.inner.begin(key, metadata, part_size)).await?;
-        Ok(Box::new(RetryingUpload { inner, retry: self.retry }))
-    }
-
-    async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
-        self.retry
-            .run(format!("write {key}"), |attempt| {
-                let bytes = bytes.clone();
-                async move {
-                    match self.inner.put_new(key, bytes.clone()).await {
-                        Err(error) if attempt > 1 && error.situation() == Situation::Exists => {
-                            self.ours_after_all(key, &bytes, error).await
-                        }
-                        answer => answer,
-                    }
-                }
-            })
-            .await
-    }
-
-    async fn head(&self, key: &str) -> Result<ObjectInfo> {
-        self.retry.run(format!("look at {key}"), |_| self.inner.head(key)).await
-    }
-
-    async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks> {
-        self.retry.run(format!("read {key}"), |_| self.inner.read(key, range.clone(), etag)).await
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
-        self.retry.run("list the store", |_| self.inner.list(prefix)).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<()> {
-        self.retry.run(format!("delete {key}"), |_| self.inner.delete(key)).await
-    }
-
-    async fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
-        self.retry.run("list unfinished uploads", |_| self.inner.unfinished(prefix)).await
-    }
-
-    async fn abort_unfinished(&self, upload: &Unfinished) -> Result<()> {
-        let what = format!("abort the upload of {}", upload.key);
-        self.retry.run(what, |_| self.inner.abort_unfinished(upload)).await
-    }
-
-    async fn free_space(&self) -> Result<Option<u64>> {
-        self.inner.free_space().await
-    }
-}
-
-struct RetryingUpload {
-    inner: Box<dyn Upload>,
-    retry: Retry,
-}
-
-#[async_trait]
-impl Upload for RetryingUpload {
-    async fn part(&self, number: u32, bytes: Bytes) -> Result<()> {
-        self.retry.run(format!("part {number}"), |_| self.inner.part(number, bytes.clone())).await
-    }
-
-    async fn complete(&self, bytes: u64) -> Result<Stored> {
-        self.retry.run("complete the upload", |_| self.inner.complete(bytes)).await
-    }
-
-    async fn abort(&self) -> Result<()> {
-        self.retry.run("abort the upload", |_| self.inner.abort()).await
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::error::Situation;
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
 

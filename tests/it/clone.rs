@@ -128,11 +128,13 @@ fn a_signal_ends_it_in_order() {
     let words = ["--pg-bin", folder.path().to_str().unwrap()];
     let running = clone(&cluster.url(&source), &copy).args(words).spawn();
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !cluster.has_database(&copy) {
+    let begun = format!("SELECT count(*) FROM pg_database WHERE datname LIKE '{copy}_restoring_%'");
+    while cluster.psql("postgres", &begun) == "0" {
         assert!(Instant::now() < deadline, "the copy was never begun");
         std::thread::sleep(Duration::from_millis(20));
     }
     running.signal(Signal::TERM);
     running.wait().assert_failure(Kind::Terminated);
     assert!(!cluster.has_database(&copy));
+    assert_eq!(cluster.psql("postgres", &begun), "0");
 }

@@ -2,6 +2,7 @@
 
 mod databases;
 mod names;
+mod one_process;
 mod recipients;
 mod scene;
 mod settings;

@@ -75,13 +75,15 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER touch BEFORE UPDATE ON app.users FOR EACH ROW EXECUTE FUNCTION app.touch();
-CREATE FUNCTION app.twice(n int DEFAULT 2) RETURNS int LANGUAGE sql IMMUTABLE RETURN n * 2;
+/*14+*/ CREATE FUNCTION app.twice(n int DEFAULT 2) RETURNS int LANGUAGE sql IMMUTABLE RETURN n * 2;
+/*-13*/ CREATE FUNCTION app.twice(n int DEFAULT 2) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
 CREATE AGGREGATE app.product (double precision) (SFUNC = float8mul, STYPE = double precision, INITCOND = '1');
 CREATE RULE quiet AS ON DELETE TO public.nothing_in_it DO INSTEAD NOTHING;
 ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON app.users FOR SELECT USING (name = current_user);
 GRANT SELECT ON app.orders TO PUBLIC;
-REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+-- A pg_dump of 15 or newer does not say so of an older server, because a new database of 15 is like that anyway.
+/*15+*/ REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO PUBLIC;
 
 SELECT lo_from_bytea(4242, decode('000102ff5c0a', 'hex'));

@@ -17,8 +17,25 @@ use tempfile::TempDir;
 /// Makes a database with a bit of everything.
 pub fn motley(cluster: &Cluster, label: &str) -> String {
     let name = cluster.create_database(label);
-    cluster.psql(&name, include_str!("motley.sql"));
+    cluster.psql(&name, &for_major(cluster.major, include_str!("motley.sql")));
     name
+}
+
+/// SQL for a server of this major: `/*15+*/` begins a line that only 15 and newer understand, `/*-14*/` one for
+/// 14 and older.
+pub fn for_major(major: Major, sql: &str) -> String {
+    let number = major.number();
+    let is_for = |line: &&str| {
+        let Some((mark, _)) = line.strip_prefix("/*").and_then(|line| line.split_once("*/")) else {
+            return true;
+        };
+        match (mark.strip_suffix('+'), mark.strip_prefix('-')) {
+            (Some(first), _) => number >= first.parse().unwrap(),
+            (_, Some(last)) => number <= last.parse().unwrap(),
+            _ => true,
+        }
+    };
+    sql.lines().filter(is_for).collect::<Vec<_>>().join("\n")
 }
 
 /// Adds a table of about this many KiB that no compression makes smaller.
@@ -35,6 +52,12 @@ pub fn add_bulk(cluster: &Cluster, database: &str, kib: u32) {
 pub fn fresh(label: &str) -> String {
     // The prefix of a store is as unique as anything.
     S3::fresh_prefix(label).replace('-', "_")
+}
+
+/// The databases whose names begin like this: the one that was asked for, and the one it is filled under.
+pub fn named(cluster: &Cluster, copy: &str) -> String {
+    let names = format!("SELECT string_agg(datname, ' ') FROM pg_database WHERE datname LIKE '{copy}%'");
+    cluster.psql("postgres", &names)
 }
 
 /// `PATH` with the client programs of every major there is.

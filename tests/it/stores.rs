@@ -13,7 +13,7 @@ use pgstow::error::Kind;
 use pgstow::store::{
     Credentials, Metadata, OpenOptions, Retry, Situation, Store, StoreError, StoreUrl, Stored, open,
 };
-use pgstow::{download, upload};
+use pgstow::stored::{download, upload};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -337,6 +337,21 @@ async fn a_folder_is_for_its_owner_only_and_kept_tidy() {
     assert!(store.free_space().await.unwrap().unwrap() > 0);
 }
 
+/// What is no file is refused, and never waited for.
+#[tokio::test]
+async fn a_pipe_in_a_folder_is_no_object() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open_folder(root.path()).await;
+    crate::servers::run(std::process::Command::new("mkfifo").arg(root.path().join("pipe")));
+    let read = tokio::time::timeout(Duration::from_secs(5), try_read(&*store, "pipe", 0..9, None)).await;
+    for error in [read.unwrap().unwrap_err(), store.head("pipe").await.unwrap_err()] {
+        assert_eq!(error.situation(), Situation::Other);
+        assert!(error.to_string().contains("is a pipe, socket or device"), "{error}");
+    }
+    assert_eq!(store.put_new("pipe", noise(1, 1)).await.unwrap_err().situation(), Situation::Exists);
+    assert!(store.list("").await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_folder_lists_thousands() {
     let root = tempfile::tempdir().unwrap();
@@ -474,9 +489,10 @@ async fn the_whole_way_there_and_back() {
     drop(up);
 
     let options = download::Options { range: 700_000, ..download::Options::default() };
-    let back = download::download(Arc::clone(&store), "x", bytes.len() as u64, options).await.unwrap();
-    assert!(back.try_collect::<Vec<_>>().await.unwrap().concat() == bytes);
-    let wrong = download::download(store, "x", 1, options).await.map(drop).unwrap_err();
+    let size = bytes.len() as u64;
+    let version = download::version(&*store, "x", size).await.unwrap();
+    assert!(download::small(&store, "x", size, version, options).await.unwrap() == bytes);
+    let wrong = download::version(&*store, "x", 1).await.unwrap_err();
     assert_eq!(wrong.kind(), Kind::Verify);
 }
 

@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::sample::{ABSENT, block, preamble};
 use super::*;
+use crate::archive::format::fields::int_bytes;
 use crate::archive::promises;
-use crate::archive::sample::{block, int, text};
+use crate::archive::write::writer::Writer;
 use crate::error::{Error, Kind};
 
 #[test]
@@ -25,19 +27,16 @@ fn a_cut_names_where_it_is() {
     let sample = mixed(16);
     let bytes = sample.bytes();
     let start = sample.preamble().len();
-    assert_eq!(complaint(b""), "the archive ends inside its header");
-    assert_eq!(complaint(&bytes[..30]), "the archive ends inside its header");
-    assert_eq!(complaint(&bytes[..start - 1]), "the archive ends inside its table of contents");
-    assert_eq!(
-        complaint(&bytes[..start]),
-        "the archive ends too early: expected data of public.t2 and 4 more never came"
-    );
-    assert_eq!(complaint(&bytes[..start + 1]), "the archive ends inside the data of public.t2");
-    assert_eq!(complaint(&bytes[..bytes.len() - 1]), "the archive ends inside the data of large objects");
+    assert_eq!(complaint(b""), "the archive is cut off in its header");
+    assert_eq!(complaint(&bytes[..30]), "the archive is cut off in its header");
+    assert_eq!(complaint(&bytes[..start - 1]), "the archive is cut off in its table of contents");
+    assert_eq!(complaint(&bytes[..start]), "the archive is cut off before the data of public.t2 and 4 more");
+    assert_eq!(complaint(&bytes[..start + 1]), "the archive is cut off in the data of public.t2");
+    assert_eq!(complaint(&bytes[..bytes.len() - 1]), "the archive is cut off in the data of large objects");
     let last = block(7, &sample.entries[6]).len();
     assert_eq!(
         complaint(&bytes[..bytes.len() - last]),
-        "the archive ends too early: expected data of large objects never came"
+        "the archive is cut off before the data of large objects"
     );
 }
 
@@ -49,16 +48,16 @@ fn other_files_are_refused_with_advice() {
         bytes[at] = to;
         complaint(&bytes)
     };
-    assert_eq!(complaint(b"--\n-- PostgreSQL database dump\n--\n"), "not a pg_dump custom archive");
-    assert_eq!(complaint(b"-"), "not a pg_dump custom archive");
+    assert_eq!(complaint(b"--\n-- PostgreSQL database dump\n--\n"), "not a pg_dump archive in custom format");
+    assert_eq!(complaint(b"-"), "not a pg_dump archive in custom format");
     assert_eq!(changed(10, 3), "a pg_dump archive in tar format, not in custom format");
-    assert_eq!(changed(6, 17), "archive version 1.17 is newer than 1.16, the newest this pgstow understands");
-    assert_eq!(changed(6, 11), "archive version 1.11 is older than 1.12, the oldest pgstow understands");
+    assert_eq!(changed(6, 17), "archive version 1.17 is newer than 1.16, the newest this pgstow can read");
+    assert_eq!(changed(6, 11), "archive version 1.11 is older than 1.12, the oldest pgstow can read");
     assert_eq!(
         changed(7 + 1, 8),
-        "the archive is damaged at byte 8: integers or offsets have an unusual size"
+        "the archive is damaged at byte 8: unsupported size of integers or offsets"
     );
-    assert_eq!(changed(11, 4), "the archive is damaged at byte 11: the compression is unknown");
+    assert_eq!(changed(11, 4), "the archive is damaged at byte 11: unknown compression");
 
     let error = Error::from(read(b"MZ", 2).unwrap_err());
     assert_eq!(error.kind(), Kind::Verify);
@@ -74,7 +73,7 @@ fn blocks_come_once_and_in_order() {
         [preamble.clone(), blocks].concat()
     };
     let other = |at, due: &str, id| {
-        format!("at byte {at} of the archive the data of {due} should begin, but that of entry {id} does")
+        format!("the archive is damaged at byte {at}: expected the data of {due}, found that of entry {id}")
     };
     assert_eq!(complaint(&build(&[2, 1])), other(at, "public.t1", 2));
     let second = at + block(1, &sample.entries[0]).len();
@@ -100,7 +99,7 @@ fn copy_data_must_end_as_copy_ends() {
     assert_eq!(with(b"1\n2\n\\.\n"), Err(cut.clone()));
     // A row whose value is a backslash and a dot, then two empty rows.
     assert_eq!(with(b"\\\\.\n\n\n"), Err(cut.clone()));
-    assert_eq!(cut.to_string(), "the data of public.t1 does not end as COPY data ends");
+    assert_eq!(cut.to_string(), "the data of public.t1 lacks COPY's end marker");
 }
 
 #[test]
@@ -117,30 +116,38 @@ fn huge_numbers_cost_nothing() {
     let empty = Sample::new(16, vec![]).preamble();
     let header = &empty[..empty.len() - 5];
 
-    let mut name = header[..47].to_vec();
-    int(&mut name, i32::MAX);
-    assert_eq!(complaint(&name), "at byte 52 of the archive, a text is larger than 67108864 bytes");
+    let with = |number: i32| [header, &int_bytes(number)].concat();
+    let name = [&header[..47], &int_bytes(i32::MAX)].concat();
+    assert_eq!(
+        complaint(&name),
+        "the archive's table of contents is larger than 2147483648 bytes (at byte 52)"
+    );
+    let name = [&header[..47], &int_bytes(2_000_000_000)].concat();
+    assert_eq!(complaint(&name), "the archive is cut off in its header");
 
-    let mut count = header.to_vec();
-    int(&mut count, i32::MAX);
-    count.extend([0; 40]);
+    let count = [&with(i32::MAX)[..], &[0; 40]].concat();
     read(&count, 9).expect_err("entries that never came");
+    assert!(complaint(&with(-1)).ends_with("the number of entries is invalid"));
 
-    let mut negative = header.to_vec();
-    int(&mut negative, -1);
-    assert!(complaint(&negative).ends_with("the number of entries is impossible"));
-
-    let mut chunk = sample.preamble();
-    chunk.push(1);
-    int(&mut chunk, 1);
-    let at = chunk.len();
-    int(&mut chunk, i32::MAX);
-    assert_eq!(complaint(&chunk), "the archive ends inside the data of public.t1");
+    let begun = [&sample.preamble()[..], &[1], &int_bytes(1)].concat();
+    let mut chunk = [&begun[..], &int_bytes(i32::MAX)].concat();
+    assert_eq!(complaint(&chunk), "the archive is cut off in the data of public.t1");
+    let at = begun.len();
     chunk[at] = 1;
     assert_eq!(
         complaint(&chunk),
-        format!("the archive is damaged at byte {at}: the length of a chunk is impossible")
+        format!("the archive is damaged at byte {at}: the length of a chunk is invalid")
     );
+}
+
+/// A function's body may be as long as PostgreSQL lets it be.
+#[test]
+fn long_definitions_are_read() {
+    let long = "x".repeat(70 << 20);
+    let preamble = preamble(&[("FUNCTION", &long, "o"), ("TABLE", "CREATE TABLE t ();", "o")]);
+    let contents = read(&preamble.to_bytes(), 1 << 20).unwrap();
+    assert_eq!(contents.toc.entries()[0].defn().unwrap().len(), long.len());
+    assert_eq!(contents.toc.entries()[1].defn(), Some(&b"CREATE TABLE t ();"[..]));
 }
 
 #[test]
@@ -148,12 +155,14 @@ fn many_dependencies_byte_by_byte_are_linear() {
     let sample = Sample::new(12, vec![Data::None]);
     let mut bytes = sample.preamble();
     bytes.truncate(bytes.len() - 5 - 9);
+    let mut rest = Writer::default();
     for _ in 0..200_000 {
-        text(&mut bytes, Some(b"12345"));
+        rest.text(b"12345");
     }
-    text(&mut bytes, None);
-    bytes.push(3);
-    bytes.extend([0; 8]);
+    rest.int(ABSENT);
+    rest.raw(&[3]);
+    rest.raw(&[0; 8]);
+    bytes.extend(rest.into_bytes());
     let contents = read(&bytes, 1).unwrap();
     assert_eq!(contents.toc.entries()[0].dependencies().count(), 200_000);
 }

@@ -3,11 +3,12 @@
 mod corpus;
 mod hostile;
 mod real;
+pub(super) mod sample;
 mod select;
 mod whole;
 
-use super::sample::{Data, Sample};
 use super::{Contents, Damage, Reader};
+use sample::{Data, Sample};
 
 /// Reads the whole of `bytes`, fed in pieces of at most `size`.
 fn read(bytes: &[u8], size: usize) -> Result<Contents, Damage> {

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use super::corpus::dumps;
 use super::*;
-use crate::archive::{Compression, Offset, Section};
+use crate::archive::{Compression, EntryKind, Offset, Section};
 use sha2::{Digest, Sha256};
 
 const ARCHIVES: [(u8, &[u8]); 3] = [
@@ -35,11 +35,25 @@ fn rows_and_objects_are_those_of_the_database() {
             ("we ird.Na\"me.x", 4),
         ];
         assert_eq!(tables, counts.map(|(name, rows)| (name.to_owned(), rows)));
-        assert_eq!((contents.tables(), contents.rows()), (8, Some(64)));
+        assert_eq!((contents.toc.tables(), contents.rows()), (8, Some(64)));
         let database = contents.toc.create_database().unwrap();
         assert!(database.starts_with("CREATE DATABASE tiny WITH TEMPLATE = template0 ENCODING = 'UTF8'"));
         let last = contents.blocks.last().unwrap();
         assert_eq!((last.objects, last.raw_bytes), (Some(3), 5 + 999));
+    }
+}
+
+#[test]
+fn every_kind_is_known_and_no_definition_is_torn() {
+    let related = ["related15", "related18"].map(|name| {
+        let file = format!("{}/tests/data/{name}.dump", env!("CARGO_MANIFEST_DIR"));
+        (name.to_owned(), std::fs::read(file).unwrap())
+    });
+    for (name, bytes) in dumps().into_iter().chain(related) {
+        let toc = read(&bytes, 4096).unwrap().toc;
+        let unknown = toc.entries().iter().find(|entry| entry.kind() == EntryKind::Other);
+        assert!(unknown.is_none(), "{name}: {unknown:?}");
+        assert_eq!(toc.torn_definitions(), [], "{name}");
     }
 }
 

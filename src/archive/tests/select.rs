@@ -1,6 +1,6 @@
 //! Tables chosen from the archives of two majors, with what they own and need.
 
-use super::super::{Front, Pattern, Reader, Selection};
+use super::super::{EntryKind, Pattern, Preamble, Reader, Selection};
 use crate::error::{Kind, Result};
 
 /// Of tests/data/related.sql, by the majors whose archives differ most.
@@ -9,26 +9,24 @@ const DUMPS: [&[u8]; 2] = [
     include_bytes!("../../../tests/data/related18.dump"),
 ];
 
-fn front(dump: &[u8]) -> Front {
+fn preamble(dump: &[u8]) -> Preamble {
     let mut reader = Reader::new();
     reader.feed(dump).unwrap();
-    let (header, toc) = (reader.header().unwrap().clone(), reader.toc().unwrap().clone());
-    Front { header, toc }
+    reader.preamble().unwrap()
 }
 
-fn select(front: &Front, patterns: &[&str]) -> Result<Selection> {
+fn select(preamble: &Preamble, patterns: &[&str]) -> Result<Selection> {
     let patterns: Vec<_> = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
-    front.toc.select(&patterns)
+    preamble.toc.select(&patterns)
 }
 
 /// What is kept, as `TABLE app.users`, without what every archive has.
-fn kept(front: &Front, selection: &Selection) -> Vec<String> {
-    let entries = front.toc.entries().iter().filter(|entry| selection.entries.contains(&entry.dump_id()));
+fn kept(preamble: &Preamble, selection: &Selection) -> Vec<String> {
+    let always = |kind: EntryKind| kind.is_setting() || kind == EntryKind::Database;
+    let entries = preamble.toc.entries().iter().filter(|entry| selection.entries.contains(&entry.dump_id()));
+    let entries = entries.filter(|entry| !always(entry.kind()));
     let mut names: Vec<_> = entries
         .map(|entry| format!("{} {}", String::from_utf8_lossy(entry.desc().unwrap()), entry.label()))
-        .filter(|name| {
-            !["ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE"].iter().any(|kind| name.starts_with(kind))
-        })
         .collect();
     names.sort();
     names
@@ -36,8 +34,8 @@ fn kept(front: &Front, selection: &Selection) -> Vec<String> {
 
 #[test]
 fn a_table_comes_with_its_parts_and_what_it_is_made_of() {
-    for front in DUMPS.map(front) {
-        let selection = select(&front, &["app.users"]).unwrap();
+    for preamble in DUMPS.map(preamble) {
+        let selection = select(&preamble, &["app.users"]).unwrap();
         let expected = [
             "ACL SCHEMA app",
             "ACL app.COLUMN users.mood",
@@ -60,7 +58,7 @@ fn a_table_comes_with_its_parts_and_what_it_is_made_of() {
             "TABLE app.users",
             "TYPE app.mood",
         ];
-        assert_eq!(kept(&front, &selection), expected);
+        assert_eq!(kept(&preamble, &selection), expected);
         assert_eq!(selection.only_defined, [""; 0]);
         assert_eq!(selection.left_out, ["POLICY app.users buyers (needs app.orders)"]);
     }
@@ -68,7 +66,7 @@ fn a_table_comes_with_its_parts_and_what_it_is_made_of() {
 
 #[test]
 fn what_ties_it_to_tables_that_do_not_come_is_left_out_and_named() {
-    for front in DUMPS.map(front) {
+    for preamble in DUMPS.map(preamble) {
         for (patterns, only_defined, left_out) in [
             (
                 &["orders"][..],
@@ -93,7 +91,7 @@ fn what_ties_it_to_tables_that_do_not_come_is_left_out_and_named() {
             (&["orders_id_seq"], &["app.orders"], &[]),
             (&["*"], &[], &[]),
         ] {
-            let selection = select(&front, patterns).unwrap();
+            let selection = select(&preamble, patterns).unwrap();
             assert_eq!(selection.only_defined, only_defined, "{patterns:?}");
             assert_eq!(selection.left_out, left_out, "{patterns:?}");
         }
@@ -102,15 +100,15 @@ fn what_ties_it_to_tables_that_do_not_come_is_left_out_and_named() {
 
 #[test]
 fn partitions_come_with_their_table_and_rules_with_their_view() {
-    for front in DUMPS.map(front) {
-        let events = kept(&front, &select(&front, &["app.events"]).unwrap());
+    for preamble in DUMPS.map(preamble) {
+        let events = kept(&preamble, &select(&preamble, &["app.events"]).unwrap());
         for needed in
             ["TABLE other.events_2026_c", "TABLE DATA other.events_2026_c", "TRIGGER app.events touch"]
         {
             assert!(events.contains(&needed.to_owned()), "{needed}: {events:?}");
         }
         assert_eq!(events.iter().filter(|name| name.contains("ATTACH")).count(), 6);
-        let view = kept(&front, &select(&front, &["grouped"]).unwrap());
+        let view = kept(&preamble, &select(&preamble, &["grouped"]).unwrap());
         assert!(view.contains(&"RULE app.grouped _RETURN".to_owned()), "{view:?}");
         assert!(view.contains(&"CONSTRAINT app.users users_pkey".to_owned()), "{view:?}");
         assert!(!view.contains(&"TABLE DATA app.users".to_owned()), "{view:?}");
@@ -118,17 +116,17 @@ fn partitions_come_with_their_table_and_rules_with_their_view() {
 }
 
 #[test]
-fn a_pattern_that_fits_nothing_names_what_comes_near() {
-    let front = front(DUMPS[0]);
+fn a_pattern_that_matches_nothing_gives_similar_names() {
+    let preamble = preamble(DUMPS[0]);
     for (pattern, near) in [
-        ("app.order", "there is app.orders"),
+        ("app.order", "did you mean app.orders"),
         ("public.users", "app.users"),
-        ("\"mixed case\"", "there is app.\"Mixed Case\""),
+        ("\"mixed case\"", "did you mean app.\"Mixed Case\""),
         ("MixedCase", "app.\"Mixed Case\""),
         ("other.users", "app.users"),
         ("nothing_like_it", "pgstow show"),
     ] {
-        let error = select(&front, &["users", pattern]).unwrap_err();
+        let error = select(&preamble, &["users", pattern]).unwrap_err();
         assert_eq!(error.kind(), Kind::NotFound);
         assert!(error.message().contains(pattern), "{error}");
         assert!(error.hints()[0].contains(near), "{pattern}: {:?}", error.hints());
@@ -138,9 +136,9 @@ fn a_pattern_that_fits_nothing_names_what_comes_near() {
 #[test]
 fn the_smaller_archive_is_one() {
     for dump in DUMPS {
-        let front = front(dump);
-        let selection = select(&front, &["app.events"]).unwrap();
-        let smaller = front.keep(|entry| selection.entries.contains(&entry.dump_id()));
+        let preamble = preamble(dump);
+        let selection = select(&preamble, &["app.events"]).unwrap();
+        let smaller = preamble.keep(|entry| selection.entries.contains(&entry.dump_id()));
         let mut reader = Reader::new();
         reader.feed(&smaller.to_bytes()).unwrap();
         let toc = reader.toc().unwrap();
@@ -150,11 +148,11 @@ fn the_smaller_archive_is_one() {
 
 #[test]
 fn rows_in_a_table_of_an_extension_come_without_its_definition() {
-    for front in DUMPS.map(front) {
+    for preamble in DUMPS.map(preamble) {
         let defined_here = |kind: &[u8], name: &[u8]| (kind, name) != (b"TABLE".as_slice(), b"tree");
-        let front = front.keep(|entry| defined_here(entry.desc().unwrap(), entry.tag().unwrap()));
-        let selection = select(&front, &["app.tree"]).unwrap();
-        assert!(kept(&front, &selection).contains(&"TABLE DATA app.tree".to_owned()));
+        let preamble = preamble.keep(|entry| defined_here(entry.desc().unwrap(), entry.tag().unwrap()));
+        let selection = select(&preamble, &["app.tree"]).unwrap();
+        assert!(kept(&preamble, &selection).contains(&"TABLE DATA app.tree".to_owned()));
         assert_eq!((selection.only_defined.len(), selection.left_out.len()), (0, 0));
     }
 }

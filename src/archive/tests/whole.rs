@@ -19,7 +19,7 @@ fn every_version_reads_the_same() {
         assert_eq!(header.dbname, b"shop");
         assert_eq!(header.server_version, "17.9 (Debian 17.9-1)");
         assert_eq!(header.dump_version, "18.4");
-        assert_eq!(contents.preamble(), sample.preamble());
+        assert_eq!(contents.preamble().to_bytes(), sample.preamble());
         assert_eq!(contents.length, sample.bytes().len() as u64);
 
         let ids: Vec<_> = contents.blocks.iter().map(|block| block.dump_id).collect();
@@ -272,11 +272,11 @@ fn rows_in_another_order_and_in_other_blocks_add_up_to_the_same() {
 }
 
 #[test]
-fn an_entry_tells_columns_and_where_a_sequence_stands() {
+fn an_entry_has_columns_or_the_state_of_a_sequence() {
     let dump: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
     let contents = read(dump, 4096).unwrap();
     let entries = contents.toc.entries();
-    let states: Vec<_> = entries.iter().filter_map(|entry| entry.stands_at()).collect();
+    let states: Vec<_> = entries.iter().filter_map(|entry| entry.sequence_state()).collect();
     assert!(
         !states.is_empty()
             && states.iter().all(|state| state.ends_with(", true") || state.ends_with(", false")),

@@ -1,6 +1,8 @@
 //! What opens an encryption.
 
-use super::{Ask, PASSPHRASE, lines, missing_plugin, read_file, ssh_fingerprint};
+use super::ask::{Ask, missing_plugin};
+use super::files::{lines, read_file};
+use super::fingerprints::{PASSPHRASE, ssh_fingerprint};
 use crate::error::{Error, Result};
 use age::armor::ArmoredReader;
 use age::plugin::{self, IdentityPluginV1};

@@ -1,6 +1,8 @@
 //! For whom to encrypt.
 
-use super::{Ask, PASSPHRASE, lines, looks_secret, missing_plugin, read_file, ssh_fingerprint};
+use super::ask::{Ask, missing_plugin};
+use super::files::{lines, looks_secret, read_file};
+use super::fingerprints::{PASSPHRASE, ssh_fingerprint};
 use crate::error::{Error, Result};
 use age::plugin::{self, RecipientPluginV1};
 use age::secrecy::{ExposeSecret, SecretString};

@@ -1,7 +1,8 @@
-//! One backup of a name at a time: an advisory lock on the source, held by a session of its own.
+//! One backup of a name, or one restore into a database, at a time: an advisory lock, held by a session of
+//! its own.
 //!
-//! It belongs to the database, and is told from others by the store and the name: one database may well
-//! go into two stores at the same time. Nothing but the end of the session frees it.
+//! It belongs to the database that the session is connected to. A backup's key is made of store and name:
+//! one database may well go into two stores at the same time. Nothing but the end of the session frees it.
 
 use std::time::Duration;
 
@@ -29,12 +30,41 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of this name in this store, waiting for at most `wait` where another run holds it.
+    /// Takes the lock of the backups of this name in this store, waiting for at most `wait`.
     ///
-    /// Works on a standby too, where it keeps only the standby's own runs apart. Fails with
-    /// `Kind::Locked` where the other run outlasts the wait.
-    pub async fn take(psql: &Psql, store: &str, name: &str, wait: Duration) -> Result<Self> {
-        let query = format!("SELECT pg_try_advisory_lock({OURS}, {});", second_half(store, name));
+    /// Works on a standby too, where it keeps only the standby's own runs apart.
+    ///
+    /// # Errors
+    /// `Kind::Locked` if another run holds it for longer than the wait.
+    pub async fn of_backup(psql: &Psql, store: &str, name: &str, wait: Duration) -> Result<Self> {
+        let locked = |error: Error| {
+            error.hint("--wait 10m waits for it; its session is in pg_locks, of type advisory")
+        };
+        Self::take(psql, second_half(store, name), &format!("another backup of {name}"), wait)
+            .await
+            .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
+    }
+
+    /// Takes the lock of the restores into the database of this name; `psql` is connected to another one.
+    ///
+    /// # Errors
+    /// `Kind::Locked` if another run holds it.
+    pub async fn of_restore(psql: &Psql, name: &str) -> Result<Self> {
+        let locked = |error: Error| {
+            error.hint("wait for it, or restore into a database of another name; its session is in pg_locks, of type advisory")
+        };
+        Self::take(
+            psql,
+            second_half("restore", name),
+            &format!("another restore into {name}"),
+            Duration::ZERO,
+        )
+        .await
+        .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
+    }
+
+    async fn take(psql: &Psql, key: i32, other: &str, wait: Duration) -> Result<Self> {
+        let query = format!("SELECT pg_try_advisory_lock({OURS}, {key});");
         let deadline = Instant::now() + wait;
         let mut session = Session::open(psql, SETUP).await?;
         let mut waiting = false;
@@ -43,13 +73,10 @@ impl Lock {
                 return Ok(Self { _session: session });
             }
             if Instant::now() >= deadline {
-                let error = Error::new(Kind::Locked, format!("another backup of {name} is running"));
-                return Err(
-                    error.hint("--wait 10m waits for it; its session is in pg_locks, of type advisory")
-                );
+                return Err(Error::new(Kind::Locked, format!("{other} is running")));
             }
             if !std::mem::replace(&mut waiting, true) {
-                tracing::warn!("another backup of {name} is running; waiting for it");
+                tracing::warn!("{other} is running; waiting for it");
             }
             tokio::time::sleep_until(deadline.min(Instant::now() + EVERY)).await;
         }

@@ -3,10 +3,13 @@
 mod count;
 pub mod grants;
 pub mod lock;
+mod naming;
+mod rename;
 mod roles;
 pub mod swap;
 mod target;
 
+pub use naming::Naming;
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;
 pub use target::Target;

@@ -1,35 +1,21 @@
 //! Two databases exchange a name: the one in use is set aside, another takes its place.
 //!
 //! Both are renamed in one transaction, so that at every moment the name means the one or the other,
-//! whole. PostgreSQL renames no database that somebody is connected to: while the first `RENAME` waits
-//! for that, it holds a lock that keeps newcomers waiting, and a second session ends those who are in.
-//! Nothing is switched off beforehand that a killed run could leave off. Nothing is ever dropped here.
+//! whole. Nothing is ever dropped here.
 
 use serde::Deserialize;
-use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
 use super::target::MAINTENANCE;
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
-use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 
-/// PostgreSQL's limit for a name, in bytes.
-const LONGEST: usize = 63;
 /// Between the name and the moment in the name of a database that was set aside.
 const BEFORE: &str = "_before_";
-/// Between the name and the moment in the name of a database that is still being restored.
-const RESTORING: &str = "_restoring_";
-/// Between the name and the moment in the name of a database that was restored and proven.
-const RESTORED: &str = "_restored_";
-/// How often the exchange is tried; the server gives sessions five seconds to end each time.
-const TRIES: usize = 3;
-/// Between two rounds of ending sessions.
-const ROUND: Duration = Duration::from_millis(150);
-
 /// A server, and a name on it whose database can be exchanged.
 #[derive(Debug)]
 pub struct Swap {
@@ -64,15 +50,25 @@ struct State {
     found: Vec<Found>,
 }
 
+impl Found {
+    fn known(&self) -> Known {
+        Known { oid: self.oid, name: self.name.clone() }
+    }
+}
+
 impl Swap {
+    fn renaming(&self) -> Renaming<'_> {
+        Renaming { maintenance: &self.maintenance }
+    }
+
     /// Reaches the server and looks at what there is; nothing is changed.
     ///
     /// `stamp` tells this exchange from others: letters that need no quotes.
     pub async fn open(client: &Client, conn: &ConnInfo, stamp: &str) -> Result<Self> {
         let live = conn.target_name()?.to_owned();
-        if live.len() + RESTORING.len() + stamp.len() > LONGEST {
+        if live.len() + RESTORING.len() + stamp.len() > LONGEST_NAME {
             return Err(Error::usage(format!(
-                "the database's name {live:?} is too long to be swapped: with {RESTORING}{stamp} it has more than {LONGEST} bytes"
+                "the database's name {live:?} is too long to be swapped: with {RESTORING}{stamp} it has more than {LONGEST_NAME} bytes"
             ))
             .hint("restore into a database of another name, and rename it yourself"));
         }
@@ -176,7 +172,7 @@ impl Swap {
     pub async fn settle(&self) -> Result<String> {
         let restored = self.restored();
         let (_, new) = self.there(&self.restoring()).await?;
-        self.insist(None, &new, &rename(&new.name, &restored), &restored).await?;
+        self.renaming().insist(None, &new.known(), &renames(&new.known(), &restored), &restored).await?;
         Ok(restored)
     }
 
@@ -188,7 +184,8 @@ impl Swap {
     pub async fn exchange(&self, new: &str, inherit: bool) -> Result<Option<String>> {
         let (old, new) = self.candidate(new).await?;
         let script = self.script(old.as_ref(), &new, inherit);
-        self.insist(old.as_ref(), &new, &script, &self.live).await?;
+        let known = old.as_ref().map(Found::known);
+        self.renaming().insist(known.as_ref(), &new.known(), &script, &self.live).await?;
         Ok(old.map(|_| self.before()))
     }
 
@@ -218,33 +215,6 @@ impl Swap {
         Ok((here(&self.live), new))
     }
 
-    /// Runs a script that gives `name` to `new`, again where sessions are in the way.
-    async fn insist(&self, old: Option<&Found>, new: &Found, script: &str, name: &str) -> Result<()> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let Err(failure) = self.rename(old, new, script).await else { return Ok(()) };
-            let held = failure.is(&[Situation::DatabaseInUse, Situation::LockTimeout]);
-            // The answer may have been lost on the way: the server knows.
-            match self.name_of(new.oid).await {
-                Ok(Some(now)) if now == name => return Ok(()),
-                Ok(_) if held && tries < TRIES => {}
-                Ok(_) => {
-                    let what = format!("give the name {} to {}", identifier(name), identifier(&new.name));
-                    let error = Error::from(failure).context(what);
-                    return Err(if held { self.held(error, old.unwrap_or(new)).await } else { error });
-                }
-                Err(second) => {
-                    tracing::warn!("{second}");
-                    return Err(Error::from(failure).context(format_args!(
-                        "it is not known whether {} is the new database or still the old one; both are whole",
-                        identifier(name)
-                    )));
-                }
-            }
-        }
-    }
-
     fn script(&self, old: Option<&Found>, new: &Found, inherit: bool) -> String {
         let mut script = "SET lock_timeout = '5s';\nBEGIN;\n".to_owned();
         if let Some(old) = old {
@@ -253,71 +223,12 @@ impl Swap {
                     &INHERIT.replace("{old}", &old.oid.to_string()).replace("{new}", &new.oid.to_string()),
                 );
             }
-            script.push_str(&rename(&old.name, &self.before()));
+            script.push_str(&renames(&old.known(), &self.before()));
         }
-        script.push_str(&rename(&new.name, &self.live));
+        script.push_str(&renames(&new.known(), &self.live));
         script.push_str("COMMIT;\n");
         script
     }
-
-    /// Renames both, ending sessions until it is done.
-    async fn rename(&self, old: Option<&Found>, new: &Found, script: &str) -> Result<(), Failure> {
-        let databases: Vec<String> = old
-            .into_iter()
-            .chain([new])
-            .map(|found| format!("({}, {})", found.oid, literal(&found.name)))
-            .collect();
-        // By name too: those who come to the new database under its new name are not meant.
-        let end = END_SESSIONS.replace("{databases}", &databases.join(", "));
-        self.maintenance.run(&end).await?;
-        let mut renaming = std::pin::pin!(self.maintenance.run(script));
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut renaming => return done.map(drop),
-                () = tokio::time::sleep(ROUND) => {}
-            }
-            // To its end, so that none is on its way when the names have changed.
-            if let Err(failure) = self.maintenance.run(&end).await {
-                tracing::debug!("sessions could not be ended: {failure:?}");
-            }
-        }
-    }
-
-    async fn name_of(&self, oid: u32) -> Result<Option<String>> {
-        let query = format!("SELECT json_build_array((SELECT datname FROM pg_database WHERE oid = {oid}));");
-        let [name]: [Option<String>; 1] = self.maintenance.query(&query).await?;
-        Ok(name)
-    }
-
-    /// Says who would not leave.
-    async fn held(&self, error: Error, database: &Found) -> Error {
-        let query = format!(
-            "SELECT coalesce(json_agg(DISTINCT format('%s (%s)', coalesce(usename, backend_type), application_name)), '[]')
-               FROM pg_stat_activity WHERE datid = {};",
-            database.oid
-        );
-        match self.maintenance.query::<Vec<String>>(&query).await {
-            Ok(who) if !who.is_empty() => error.hint(format!(
-                "sessions that this role could not end: {}; ending them takes pg_signal_backend, or a superuser for a superuser's",
-                who.join(", ")
-            )),
-            _ => error,
-        }
-    }
-}
-
-fn rename(from: &str, to: &str) -> String {
-    format!("ALTER DATABASE {} RENAME TO {};\n", identifier(from), identifier(to))
-}
-
-/// `20261121_054500`.
-fn is_stamp(text: &str) -> bool {
-    text.len() == 15
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(at, byte)| if at == 8 { byte == b'_' } else { byte.is_ascii_digit() })
 }
 
 /// Finds a database to connect to that is not itself to be renamed, and looks around from there.
@@ -366,21 +277,6 @@ SELECT json_build_object(
     ) ORDER BY datname), '[]')
     FROM pg_database d WHERE datname IN ({names}) OR {before} OR {restoring} OR {restored}));";
 
-/// Ends the sessions of these databases as far as the role may; the others are not its business.
-const END_SESSIONS: &str = "
-DO $$
-DECLARE
-  one int;
-BEGIN
-  FOR one IN SELECT a.pid FROM pg_stat_activity a JOIN pg_database d ON d.oid = a.datid
-              WHERE (d.oid, d.datname) IN ({databases}) LOOP
-    BEGIN
-      PERFORM pg_terminate_backend(one);
-    EXCEPTION WHEN insufficient_privilege THEN NULL;
-    END;
-  END LOOP;
-END $$;";
-
 /// Gives one database what belongs to the name of the other.
 ///
 /// A setting that this role may not set is said and left out. Settings that are lists are kept by the
@@ -426,18 +322,3 @@ BEGIN
   END IF;
 END $$;
 ";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_names_are_taken_for_ours() {
-        assert!(is_stamp("20261121_054500"));
-        for other in
-            ["", "20261121", "20261121-054500", "20261121_05450x", "20261121_0545001", "migration_2026_x"]
-        {
-            assert!(!is_stamp(other), "{other}");
-        }
-    }
-}

@@ -9,6 +9,9 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, Result};
 
 use super::grants::Grant;
+use super::lock::Lock;
+use super::naming::{Naming, may_hold_a_session, name_while_restoring, report_unfinished};
+use super::rename::{Known, RESTORED, RESTORING, Renaming, renames};
 use super::roles::Making;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
@@ -23,9 +26,15 @@ use crate::postgres::tools::psql::{self, NO_CONNECTION, Psql};
 pub(super) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
 
 /// A target: the server is reached, and the database does not exist yet or is empty.
-#[derive(Debug)]
 pub struct Target {
+    /// The name that was asked for.
     name: String,
+    /// The name it has now, or will be created under.
+    called: String,
+    /// Its object identifier, once this run has created it.
+    oid: Option<u32>,
+    /// Keeps other restores into the same database away.
+    _lock: Option<Lock>,
     server: Server,
     maintenance: Psql,
     psql: Psql,
@@ -77,8 +86,9 @@ SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM (
 impl Target {
     /// Reaches the server and looks at the database, which is changed by nothing here.
     ///
-    /// Fails with `Kind::TargetExists` when it has content.
-    pub async fn open(client: &Client, conn: &ConnInfo) -> Result<Self> {
+    /// # Errors
+    /// `Kind::TargetExists` if it has content, `Kind::Locked` if another run is restoring into it.
+    pub async fn open(client: &Client, conn: &ConnInfo, naming: Naming) -> Result<Self> {
         let name = conn.target_name()?.to_string();
         let psql = Psql::new(client, conn);
         let (maintenance, exists) = reach(&psql, &name).await?;
@@ -87,6 +97,17 @@ impl Target {
             return Err(Error::postgres("the target server is a standby, which cannot be written to")
                 .hint("name the primary's host"));
         }
+        let mut called = name.clone();
+        let mut lock = None;
+        if let Naming::WhenProven(moment) = naming {
+            if may_hold_a_session(&maintenance).await? {
+                lock = Some(Lock::of_restore(&maintenance, &name).await?);
+            }
+            if !exists {
+                called = name_while_restoring(&name, &moment);
+                report_unfinished(&maintenance, &name).await?;
+            }
+        }
         if exists {
             let found: Vec<String> = psql.query(FOREIGN).await?;
             if !found.is_empty() {
@@ -94,10 +115,13 @@ impl Target {
             }
         }
         Ok(Self {
+            psql: psql.with_dbname(&called),
             name,
+            called,
+            oid: None,
+            _lock: lock,
             server,
             maintenance,
-            psql,
             exists,
             created: false,
             owner: None,
@@ -122,9 +146,14 @@ impl Target {
         self.psql.conn()
     }
 
-    /// The database's name.
+    /// The database's name, which it has at the latest when it is published.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name that the database has now, or will be created under.
+    pub fn called(&self) -> &str {
+        &self.called
     }
 
     /// Says whether the database exists, made by this run or before it.
@@ -196,13 +225,13 @@ ROLLBACK;";
             return Ok(());
         }
         self.maintenance
-            .execute(&format!("GRANT CONNECT ON DATABASE {} TO PUBLIC;", identifier(&self.name)))
+            .execute(&format!("GRANT CONNECT ON DATABASE {} TO PUBLIC;", identifier(&self.called)))
             .await
     }
 
     /// Grants a role something on all that is in the database.
     pub async fn grant(&self, role: &str, grant: Grant) -> Result<()> {
-        self.psql.execute(&grant.script(role, &self.name)).await
+        self.psql.execute(&grant.script(role, &self.called)).await
     }
 
     /// Runs a statement about the database that an archive holds, if `pg_dump` writes such statements.
@@ -220,54 +249,108 @@ ROLLBACK;";
             tracing::debug!("database {} exists and is empty", self.name);
             return Ok(());
         }
-        let mut statement = locale.create_database(&self.name, self.version().major);
+        let mut statement = locale.create_database(&self.called, self.version().major);
         if let Some(owner) = &self.owner {
             statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
         }
         if self.closed {
             // A second statement: a database cannot be made in a transaction.
             statement
-                .push_str(&format!("\nREVOKE CONNECT ON DATABASE {} FROM PUBLIC;", identifier(&self.name)));
+                .push_str(&format!("\nREVOKE CONNECT ON DATABASE {} FROM PUBLIC;", identifier(&self.called)));
         }
+        statement.push_str(&format!(
+            "\nSELECT json_build_array(oid::bigint) FROM pg_database WHERE datname = {};",
+            literal(&self.called)
+        ));
         let maintenance = self.maintenance.clone();
         // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.
         self.creating = Some(tokio::spawn(async move { maintenance.run(&statement).await }));
         self.settle().await.map_err(|failure| not_created(&self.name, failure))
     }
 
-    /// Waits for a creation that was begun, so that it is known whether there is a database.
+    /// Waits for a creation that was begun, so that it is known whether there is a database, and which.
     async fn settle(&mut self) -> Result<(), Failure> {
         let Some(creating) = &mut self.creating else { return Ok(()) };
         let done = creating.await;
         self.creating = None;
-        done.unwrap_or_else(|lost| {
+        let answer = done.unwrap_or_else(|lost| {
             Err(Failure::NotStarted(Error::unexpected("creating the database ended early").because(lost)))
         })?;
-        (self.created, self.exists) = (true, true);
+        let [oid]: [u32; 1] = psql::read(&answer).map_err(Failure::NotStarted)?;
+        (self.created, self.exists, self.oid) = (true, true, Some(oid));
         Ok(())
     }
 
-    /// Drops the database if this run created it, sessions and all, and the roles it made.
-    pub async fn drop_created(&mut self) -> Result<()> {
-        if self.settle().await.is_err() || !self.created {
-            return self.drop_made_roles().await;
+    /// The database that this run created, known by more than its name.
+    fn known(&self) -> Option<Known> {
+        Some(Known { oid: self.oid?, name: self.called.clone() })
+    }
+
+    /// Gives the database its name, now that it is proven.
+    ///
+    /// # Errors
+    /// `Kind::TargetExists` if another database has the name by now. The restored one is kept then, as its
+    /// name says, which is part of the hint.
+    pub async fn publish(&mut self) -> Result<()> {
+        let Some(known) = self.known().filter(|known| known.name != self.name) else { return Ok(()) };
+        let renaming = Renaming { maintenance: &self.maintenance };
+        let done = renaming.insist(None, &known, &renames(&known, &self.name), &self.name).await;
+        let Err(error) = done else {
+            self.be_called(self.name.clone());
+            return Ok(());
+        };
+        let restored = known.name.replace(RESTORING, RESTORED);
+        if renaming.insist(None, &known, &renames(&known, &restored), &restored).await.is_ok() {
+            self.be_called(restored);
         }
-        let name = identifier(&self.name);
+        let taken = reach(&self.maintenance, &self.name).await.is_ok_and(|(_, exists)| exists);
+        let error = match taken {
+            true => Error::target_exists(format!(
+                "a database {} was created while this run was restoring",
+                identifier(&self.name)
+            ))
+            .because(error),
+            false => error,
+        };
+        Err(error.hint(format!(
+            "{0} is whole and proven; when the name is free: ALTER DATABASE {0} RENAME TO {1};",
+            identifier(&self.called),
+            identifier(&self.name)
+        )))
+    }
+
+    fn be_called(&mut self, name: String) {
+        self.psql = self.psql.with_dbname(&name);
+        self.called = name;
+    }
+
+    /// Drops the database if this run created it, sessions and all, and the roles it made. One that
+    /// somebody else has put in its place, or renamed, is left alone.
+    pub async fn drop_created(&mut self) -> Result<()> {
+        let known = match self.settle().await {
+            Ok(()) => self.known(),
+            Err(_) => None,
+        };
+        let Some(known) = known else { return self.drop_made_roles().await };
+        let (guard, name) = (known.guard(), identifier(&known.name));
         let order = if self.version().major >= 13 {
-            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE);")
+            format!("{guard}DROP DATABASE {name} WITH (FORCE);")
         } else {
-            let quoted = literal(&self.name);
             format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {quoted};\n\
+                "{guard}SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = {};\n\
                  SELECT pg_sleep(0.2);\n\
-                 DROP DATABASE IF EXISTS {name};"
+                 DROP DATABASE {name};",
+                known.oid
             )
         };
-        self.maintenance
-            .execute(&order)
-            .await
-            .map_err(|error| error.context(format_args!("drop the unfinished database {name}")))?;
-        (self.created, self.exists) = (false, false);
+        if let Err(error) = self.maintenance.execute(&order).await {
+            // Somebody else may have dropped it already, and that is all that was wanted.
+            let renaming = Renaming { maintenance: &self.maintenance };
+            if renaming.name_of(known.oid).await?.is_some() {
+                return Err(error.context(format_args!("drop the unfinished database {name}")));
+            }
+        }
+        (self.created, self.exists, self.oid) = (false, false, None);
         self.drop_made_roles().await
     }
 

@@ -3,6 +3,7 @@
 //! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
 //! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
 
+mod catalog;
 mod cluster;
 pub mod databases;
 mod facts;
@@ -18,6 +19,7 @@ use crate::postgres::connect::pooler;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
+pub use catalog::CatalogState;
 pub use cluster::Cluster;
 pub use facts::{Rights, TargetFacts};
 pub use locale::Locale;

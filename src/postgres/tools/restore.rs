@@ -1,9 +1,8 @@
 //! Runs `pg_restore`, on an archive that arrives as a stream or on one without data in a file; or lets it write
 //! SQL.
 //!
-//! It ends at the first error. A stream is one transaction: either everything of it is there
-//! afterwards or nothing, and nothing is committed before the last block the restore wants has arrived.
-//! It never creates or cleans a database; that is `target`'s part.
+//! It ends at the first error. A stream is one transaction unless the database is one that goes when the
+//! restore fails. It never creates or cleans a database; that is `target`'s part.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -64,12 +63,39 @@ impl RestoreOptions {
     }
 }
 
-/// Starts `pg_restore` on a stream, as one transaction; `conn` must name the database to fill.
+/// How much of an archive becomes visible at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Atomicity {
+    /// All of it or nothing. The server holds a lock for every object until the end.
+    Whole,
+    /// A few hundred objects at a time, or each for itself if this `pg_restore` knows no better: for a
+    /// database that is dropped when the restore fails.
+    Batches,
+}
+
+/// Objects in one transaction of [`Atomicity::Batches`].
+const BATCH: u32 = 500;
+/// Since this major `pg_restore` commits in batches.
+const KNOWS_BATCHES: u32 = 17;
+
+/// Starts `pg_restore` on a stream; `conn` must name the database to fill.
 ///
-/// The restore is done when `finish` returns; whoever drops the input instead leaves the database
-/// as it was.
-pub fn restore(client: &Client, conn: &ConnInfo, options: &RestoreOptions) -> Result<ChildInput> {
-    let program = client.program("pg_restore").arg("--single-transaction");
+/// The restore is done when `finish` returns. With [`Atomicity::Whole`] whoever drops the input instead
+/// leaves the database as it was.
+pub fn restore(
+    client: &Client,
+    conn: &ConnInfo,
+    options: &RestoreOptions,
+    atomicity: Atomicity,
+) -> Result<ChildInput> {
+    let program = client.program("pg_restore");
+    let program = match atomicity {
+        Atomicity::Whole => program.arg("--single-transaction"),
+        Atomicity::Batches if client.version.major >= KNOWS_BATCHES => {
+            program.arg(format!("--transaction-size={BATCH}"))
+        }
+        Atomicity::Batches => program,
+    };
     prepared(program, conn, options)?.write()
 }
 

@@ -4,7 +4,9 @@
 //! filesystem knows no locks between machines, a run elsewhere looks as if it were gone; so what somebody
 //! wrote to lately stays, whatever its lock says.
 
-use super::{Result, paths};
+use super::file::safely;
+use super::paths;
+use crate::store::error::Result;
 use indicatif::BinaryBytes;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
@@ -33,7 +35,7 @@ fn look(root: &Path, key: &str, now: SystemTime) -> Result<()> {
     let Some(name) = key.rsplitn(3, '/').nth(2).filter(|_| root.is_dir()) else { return Ok(()) };
     let mut left = Vec::new();
     paths::walk(root, &format!("{name}/"), &mut |path, file_name, found| {
-        if super::upload::object_of(file_name).is_some() {
+        if paths::object_of(file_name).is_some() {
             let untouched = found.modified().ok().and_then(|then| now.duration_since(then).ok());
             left.push((path, found.len(), untouched.unwrap_or_default()));
         }
@@ -59,13 +61,13 @@ fn look(root: &Path, key: &str, now: SystemTime) -> Result<()> {
 
 /// Whether nobody writes to the file; what cannot be known counts as no.
 fn is_abandoned(path: &Path) -> bool {
-    let Ok(file) = File::options().write(true).open(path) else { return false };
+    let Ok(file) = safely().write(true).open(path) else { return false };
     flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::HIDDEN;
+    use super::super::paths::HIDDEN;
     use super::*;
 
     #[test]

@@ -4,34 +4,31 @@
 //! name that begins with `.pgstow-`, which no list shows. No symbolic link below the folder is
 //! followed, and nobody else's files are touched.
 
+mod file;
 mod leftovers;
 mod paths;
+mod threads;
 mod upload;
 
-use super::{
-    Chunks, Limits, Listed, Metadata, ObjectInfo, Result, Situation, Store, StoreError, StoreUrl, Stored,
-    Unfinished, Upload, check_key,
-};
+use super::error::{Result, Situation, StoreError};
+use super::limits::Limits;
+use super::object::{Listed, Metadata, ObjectInfo, Stored, Unfinished};
+use super::url::StoreUrl;
+use super::{Chunks, Store, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
+use file::{attribute, etag, open};
 use futures_util::{StreamExt, stream};
-use paths::{explain, missing};
-use rustix::fs::OFlags;
-use std::fs::{File, OpenOptions};
+use paths::{HIDDEN, explain, object_of};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use threads::blocking;
 use upload::Begun;
-
-/// What is being written begins with this.
-const HIDDEN: &str = ".pgstow-";
 
 /// How much one read asks the kernel for.
 const CHUNK: u64 = 1 << 20;
-
-/// The extended attribute that keeps an object's metadata, as JSON.
-const ATTRIBUTE: &str = "user.pgstow";
 
 /// A folder that keeps objects as files.
 pub(super) struct Folder {
@@ -52,12 +49,6 @@ impl Folder {
         let (root, key) = (self.root.clone(), key.to_owned());
         blocking(move || work(&root, &key)).await
     }
-}
-
-/// Does what waits for a disk where waiting is allowed.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let ended = tokio::task::spawn_blocking(work).await;
-    ended.map_err(|e| StoreError::new(Situation::Other, "work on the folder ended early").because(e))?
 }
 
 #[async_trait]
@@ -167,7 +158,7 @@ impl Store for Folder {
         self.on(prefix, |root, prefix| {
             let mut found = Vec::new();
             paths::walk(root, prefix, &mut |path, name, file| {
-                if let Some(object) = upload::object_of(name) {
+                if let Some(object) = object_of(name) {
                     let key = format!("{}{object}", path.strip_suffix(name).unwrap_or_default());
                     if key.starts_with(prefix) {
                         let started = file.created().or_else(|_| file.modified()).ok();
@@ -185,7 +176,7 @@ impl Store for Folder {
         let id = upload.id.clone();
         self.on(&upload.key, move |root, key| {
             let place = paths::of_key(root, key)?;
-            if upload::object_of(&id) != place.file_name().and_then(|name| name.to_str()) {
+            if object_of(&id) != place.file_name().and_then(|name| name.to_str()) {
                 return Err(StoreError::new(Situation::Other, format!("{id:?} is no upload of {key}")));
             }
             paths::remove(root, &place.with_file_name(id))
@@ -203,33 +194,6 @@ impl Store for Folder {
         })
         .await
     }
-}
-
-fn open(root: &Path, key: &str) -> Result<(File, std::fs::Metadata)> {
-    let path = paths::of_key(root, key)?;
-    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(&path)
-        .map_err(|e| missing(&e, root, key, &path))?;
-    let found = file.metadata().map_err(|e| explain(&e, "look at", &path))?;
-    if found.is_file() {
-        Ok((file, found))
-    } else {
-        Err(StoreError::new(Situation::NotFound, format!("there is no object {key}")))
-    }
-}
-
-/// What tells two versions of a file apart: a replaced file has another inode, a rewritten one another time.
-fn etag(found: &std::fs::Metadata) -> String {
-    format!("{:x}-{:x}.{:x}-{:x}", found.ino(), found.mtime(), found.mtime_nsec(), found.len())
-}
-
-fn attribute(file: &File) -> Metadata {
-    let mut json = vec![0; 4096];
-    let length = rustix::fs::fgetxattr(file, ATTRIBUTE, &mut json[..]).unwrap_or_default();
-    json.get(..length).and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default()
 }
 
 fn changed() -> StoreError {

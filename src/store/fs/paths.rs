@@ -1,10 +1,22 @@
 //! Keys as paths below the store's folder, and what the system says about them as situations.
 
-use super::{HIDDEN, Result, Situation, StoreError, check_key};
+use crate::store::error::{Result, Situation, StoreError};
+use crate::store::key::check_key;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+/// What is being written begins with this.
+pub(super) const HIDDEN: &str = ".pgstow-";
+
+/// How many random letters tell two uploads of one key apart.
+pub(super) const RANDOM: usize = 8;
+
+/// The name of the object whose upload has this file name, if it is an upload's.
+pub(super) fn object_of(file_name: &str) -> Option<&str> {
+    file_name.strip_prefix(HIDDEN)?.get(RANDOM..)?.strip_prefix('-')
+}
 
 /// The path of a key. Refuses keys that leave the folder, be it through a symbolic link.
 pub(super) fn of_key(root: &Path, key: &str) -> Result<PathBuf> {
@@ -124,13 +136,16 @@ fn no_folder(root: &Path) -> StoreError {
 pub(super) fn explain(error: &io::Error, doing: &str, path: &Path) -> StoreError {
     let (situation, hint) = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            (Situation::NoSpace, Some("free space there, or prune old backups"))
+            (Situation::NoSpace, Some("free space there, or delete old backups"))
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
             Situation::Denied,
-            Some("the user who runs pgstow has to be allowed to write there; to restore, to read"),
+            Some("the user who runs pgstow needs permission to write there; for a restore, to read"),
         ),
-        ErrorKind::NotFound => (Situation::NotFound, None),
+        // Objects that are missing have their own words: here the folder itself went away.
+        ErrorKind::NotFound => {
+            (Situation::NoStore, Some("check the path, and that its disk is still mounted"))
+        }
         ErrorKind::Interrupted => (Situation::Transient, None),
         _ => (Situation::Other, None),
     };
@@ -152,6 +167,7 @@ mod tests {
             (rustix::io::Errno::DQUOT, Situation::NoSpace),
             (rustix::io::Errno::ACCESS, Situation::Denied),
             (rustix::io::Errno::ROFS, Situation::Denied),
+            (rustix::io::Errno::NOENT, Situation::NoStore),
         ] {
             let error = explain(&errno.into(), "write", Path::new("/x/y"));
             assert_eq!(error.situation(), situation);

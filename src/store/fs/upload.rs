@@ -1,9 +1,13 @@
 //! An object being written: a hidden file that gets its parts in any order, and its name at the end.
 
+use super::file::{ATTRIBUTE, etag};
 use super::leftovers;
-use super::paths::{self, explain};
-use super::{ATTRIBUTE, HIDDEN, Metadata, Result, Situation, StoreError, Stored, Upload, blocking, etag};
-use crate::store::{Confirmed, check_parts};
+use super::paths::{self, HIDDEN, RANDOM, explain};
+use super::threads::blocking;
+use crate::store::Upload;
+use crate::store::error::{Result, Situation, StoreError};
+use crate::store::object::{Metadata, Stored};
+use crate::store::parts::{Confirmed, check_parts};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::XattrFlags;
@@ -12,14 +16,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempPath;
-
-/// How many random letters tell two uploads of one key apart.
-const RANDOM: usize = 8;
-
-/// The name of the object whose upload has this file name, if it is an upload's.
-pub(super) fn object_of(file_name: &str) -> Option<&str> {
-    file_name.strip_prefix(HIDDEN)?.get(RANDOM..)?.strip_prefix('-')
-}
 
 /// How far an upload is.
 enum Stage {
@@ -100,7 +96,7 @@ impl Begun {
             Stage::Visible => {}
             Stage::Gone => {
                 return Err(StoreError::new(
-                    Situation::NotFound,
+                    Situation::Other,
                     format!("the upload of {} was aborted", self.key),
                 ));
             }

@@ -1,6 +1,8 @@
 //! What goes beside the bytes: their checksum, and an object's metadata, as headers.
 
-use super::{Checksums, Metadata, Result, Situation, StoreError};
+use crate::store::error::{Result, Situation, StoreError};
+use crate::store::object::Metadata;
+use crate::store::profiles::Checksums;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;

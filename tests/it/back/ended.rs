@@ -2,7 +2,7 @@
 
 use super::scene::until;
 use crate::harness::Running;
-use crate::scene::{Place, Sample, fresh};
+use crate::scene::{Place, Sample, fresh, named};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,7 +26,12 @@ impl Stuck {
             let database = cluster.create_database("stuck");
             // What comes behind the row that waits is more than all buffers on the way can take.
             let hold = "CREATE FUNCTION hold(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
-                 IF n = 500 AND current_setting('application_name') = 'pgstow' THEN PERFORM pg_sleep(300); END IF;
+                 IF n = 500 AND current_setting('application_name') = 'pgstow' THEN
+                   FOR i IN 1..3000 LOOP
+                     EXIT WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = 'wake_' || md5(current_database()));
+                     PERFORM pg_sleep(0.1);
+                   END LOOP;
+                 END IF;
                  RETURN true; END $$;
                  CREATE TABLE first (n int); INSERT INTO first SELECT generate_series(1, 1000);
                  CREATE TABLE slow (n int CHECK (public.hold(n)), more text);
@@ -49,7 +54,7 @@ impl Stuck {
 
     pub fn until_in_the_middle(&self, copy: &str) {
         let asleep =
-            format!("SELECT 1 FROM pg_stat_activity WHERE datname = '{copy}' AND wait_event = 'PgSleep'");
+            format!("SELECT 1 FROM pg_stat_activity WHERE datname LIKE '{copy}%' AND wait_event = 'PgSleep'");
         until(|| !self.cluster.psql("postgres", &asleep).is_empty());
     }
 
@@ -57,9 +62,18 @@ impl Stuck {
     pub fn end_session(&self, copy: &str) {
         let end = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-              WHERE datname = '{copy}' AND wait_event = 'PgSleep'"
+              WHERE datname LIKE '{copy}%' AND wait_event = 'PgSleep'"
         );
         self.cluster.psql("postgres", &end);
+    }
+
+    /// Lets the restore that stands still go on.
+    pub fn wake(&self, copy: &str) {
+        let filling = named(self.cluster, &format!("{copy}_restoring_"));
+        self.cluster.psql(
+            "postgres",
+            &format!("DO $$ BEGIN EXECUTE 'CREATE ROLE wake_' || md5('{filling}'); END $$"),
+        );
     }
 
     /// The good ending, for all to see that the backup was not at fault.
@@ -73,8 +87,8 @@ impl Stuck {
     /// Nothing of the restore is left on the server.
     #[track_caller]
     pub fn is_gone(&self, copy: &str) {
-        assert!(!self.cluster.has_database(copy), "{copy} is left");
-        let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{copy}'");
+        assert_eq!(named(self.cluster, copy), "", "left");
+        let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '{copy}%'");
         assert_eq!(self.cluster.psql("postgres", &sessions), "0");
     }
 }
@@ -177,6 +191,69 @@ fn an_empty_database_is_empty_again_and_a_failed_one_is_kept_on_demand() {
     let kept = fresh("kept");
     let running = stuck.restore(&kept, &["--keep-failed"]);
     running.signal(Signal::TERM);
-    running.wait().assert_failure(Kind::Terminated).says(&format!("{kept} is kept"));
-    assert!(cluster.has_database(&kept));
+    running.wait().assert_failure(Kind::Terminated).says(&format!("{kept}_restoring_")).says("is kept");
+    assert!(!cluster.has_database(&kept), "it is not proven");
+    assert!(named(cluster, &kept).starts_with(&format!("{kept}_restoring_")));
+}
+
+/// Nobody can tidy up after SIGKILL; the name that was asked for is free all the same, and the next run says
+/// what is left.
+#[test]
+fn a_killed_restore_leaves_nothing_under_the_name() {
+    let stuck = Stuck::shared();
+    for jobs in ["1", "3"] {
+        let copy = fresh("sigkill");
+        let running = stuck.restore(&copy, &["--jobs", jobs]);
+        running.signal(Signal::KILL);
+        drop(running);
+        assert!(!stuck.cluster.has_database(&copy));
+        let left = named(stuck.cluster, &copy);
+        assert!(left.starts_with(&format!("{copy}_restoring_")), "{left}");
+        stuck.end_session(&copy);
+        let restore = stuck.place.opens(&["restore", "latest", "--to", &stuck.cluster.url(&copy)]);
+        restore.env("PGAPPNAME", "other").succeeds().says(&format!("DROP DATABASE \"{left}\";"));
+        assert_eq!(stuck.cluster.psql(&copy, "SELECT count(*) FROM slow"), "2000");
+    }
+}
+
+/// The second one would mix its rows with those of the first.
+#[test]
+fn two_restores_into_one_name_are_kept_apart() {
+    let stuck = Stuck::shared();
+    for copy in [fresh("twice"), stuck.cluster.create_database("twice_empty")] {
+        let running = stuck.restore(&copy, &[]);
+        let second = stuck.place.opens(&["restore", "latest", "--to", &stuck.cluster.url(&copy)]);
+        second.fails(Kind::Locked).says(&format!("another restore into {copy} is running"));
+        running.signal(Signal::TERM);
+        running.wait().assert_failure(Kind::Terminated);
+    }
+}
+
+/// A database that came by the name in the meantime is not touched, and the restored one is not lost.
+#[test]
+fn a_name_that_was_taken_meanwhile_is_left_alone() {
+    let stuck = Stuck::shared();
+    let copy = fresh("taken");
+    let running = stuck.restore(&copy, &[]);
+    stuck.cluster.psql("postgres", &format!("CREATE DATABASE {copy}"));
+    stuck.cluster.psql(&copy, "CREATE TABLE somebody_elses (n int)");
+    stuck.wake(&copy);
+    let run = running.wait().assert_failure(Kind::TargetExists);
+    run.says("was created while this run was restoring").says("is whole and proven").says("RENAME TO");
+    assert_eq!(stuck.cluster.psql(&copy, "SELECT count(*) FROM somebody_elses"), "0");
+    let restored = named(stuck.cluster, &format!("{copy}_restored_"));
+    assert_eq!(stuck.cluster.psql(&restored, "SELECT count(*) FROM slow"), "2000");
+}
+
+/// One that somebody put in the place of the database in the making is not ours to drop.
+#[test]
+fn a_database_that_is_not_ours_any_more_is_not_dropped() {
+    let stuck = Stuck::shared();
+    let copy = fresh("not_ours");
+    let running = stuck.restore(&copy, &[]);
+    let filling = named(stuck.cluster, &copy);
+    stuck.cluster.psql("postgres", &format!("DROP DATABASE {filling} WITH (FORCE)"));
+    stuck.cluster.psql("postgres", &format!("CREATE DATABASE {filling}"));
+    running.wait().assert_failure(Kind::Postgres);
+    assert_eq!(named(stuck.cluster, &copy), filling);
 }

@@ -1,11 +1,12 @@
 //! What several of these tests need: a forger, and patience.
 
 use crate::scene::Place;
-use pgstow::manifest::Manifest;
+use pgstow::stored::manifest::Manifest;
 use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 
 pub const DUMP: &str = "dump.zst.age";
+pub const INVENTORY: &str = "inventory.json.zst.age";
 pub const MANIFEST: &str = "manifest.json";
 
 pub fn sha256(bytes: &[u8]) -> String {

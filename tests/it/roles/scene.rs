@@ -4,7 +4,7 @@ use crate::harness::{Pgstow, Run};
 use crate::scene::{Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
-use pgstow::manifest::Manifest;
+use pgstow::stored::manifest::Manifest;
 
 /// A database of a server of its own with roles of its own, backed up.
 pub struct Scene {

@@ -106,6 +106,10 @@ fn operation(method: &str, path: &str, query: &[(String, String)]) -> Operation 
 pub enum Fault {
     /// The server never sees it; this status and S3 error code are answered. 200 makes an error in a success.
     Answer(u16, &'static str),
+    /// The server never sees it; this is the body of a success instead.
+    Instead(fn(&Request) -> String),
+    /// The server never sees it; a success is answered whose body never ends.
+    Endless,
     /// The server does it; this status and S3 error code are answered all the same.
     DoneButAnswer(u16, &'static str),
     /// The server does it; the connection is closed without an answer.
@@ -118,6 +122,8 @@ pub enum Fault {
     Cut(usize),
     /// The answer's body stands still after this many bytes.
     Stall(usize),
+    /// After this many bytes of the answer's body, one byte comes every tenth of a second.
+    Drip(usize),
     /// One bit of the answer's body is turned over, in the byte at this place (counted round and round).
     Flip(usize),
     /// The request reaches the server this much later.
@@ -292,6 +298,8 @@ impl Shared {
             let forward = || forward(upstream, &head, &body, &request.method);
             let mut answer = match fault {
                 Some(Fault::Answer(status, code)) => Answer::error(status, code),
+                Some(Fault::Instead(body)) => Answer::xml(200, body(&request)),
+                Some(Fault::Endless) => return endless(client),
                 Some(Fault::DoneButAnswer(status, code)) => forward().map(|_| Answer::error(status, code))?,
                 Some(Fault::LoseAnswer) => return forward().and_then(|_| client.shutdown(Shutdown::Both)),
                 Some(Fault::Swallow) => return self.stand_still(),
@@ -309,10 +317,12 @@ impl Shared {
                 answer.body[place % length] ^= 1;
             }
             (&mut &*client).write_all(answer.head.as_bytes())?;
-            if let Some(Fault::Cut(at) | Fault::Stall(at)) = fault {
-                (&mut &*client).write_all(&answer.body[..at.min(answer.body.len())])?;
+            if let Some(Fault::Cut(at) | Fault::Stall(at) | Fault::Drip(at)) = fault {
+                let (first, rest) = answer.body.split_at(at.min(answer.body.len()));
+                (&mut &*client).write_all(first)?;
                 return match fault {
                     Some(Fault::Stall(_)) => self.stand_still(),
+                    Some(Fault::Drip(_)) => self.drip(client, rest),
                     _ => client.shutdown(Shutdown::Both),
                 };
             }
@@ -321,6 +331,18 @@ impl Shared {
             if answer.last {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Sends byte after byte, slowly.
+    fn drip(&self, mut client: &TcpStream, rest: &[u8]) -> io::Result<()> {
+        for byte in rest.chunks(1) {
+            if self.closed.load(Ordering::Relaxed) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            client.write_all(byte)?;
         }
         Ok(())
     }
@@ -345,15 +367,33 @@ struct Answer {
 
 impl Answer {
     fn error(status: u16, code: &str) -> Answer {
-        let body = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
-             <Message>Injected by the test.</Message><RequestId>fault</RequestId></Error>"
-        );
+        Answer::xml(
+            status,
+            format!(
+                "<Error><Code>{code}</Code><Message>Injected by the test.</Message>\
+                 <RequestId>fault</RequestId></Error>"
+            ),
+        )
+    }
+
+    fn xml(status: u16, body: String) -> Answer {
+        let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}");
         let length = body.len();
         let head = format!(
             "HTTP/1.1 {status} Fault\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\n\r\n"
         );
         Answer { status, head, body: body.into(), last: false }
+    }
+}
+
+/// Answers with a body that goes on until the client has enough.
+fn endless(mut client: &TcpStream) -> io::Result<()> {
+    client.write_all(
+        b"HTTP/1.1 200 Fault\r\ncontent-type: application/xml\r\ntransfer-encoding: chunked\r\n\r\n",
+    )?;
+    let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, "x".repeat(1 << 16));
+    loop {
+        client.write_all(chunk.as_bytes())?;
     }
 }
 

@@ -1,4 +1,4 @@
-//! Scratch PostgreSQL clusters of four majors, with passwords that are really checked.
+//! Scratch PostgreSQL clusters of six majors, with passwords that are really checked.
 
 use super::{Launch, Server, as_server_user, fetched, folder, free_port, give, run};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,11 @@ pub const PASSWORD: &str = "sesame-0c7b1f";
 /// The majors there are to test with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Major {
-    /// Whatever the distribution has; the only one with ICU, TLS and compressed archives.
+    /// A server only.
+    V13,
+    /// A server only.
+    V14,
+    /// Whatever the distribution has; the only one with TLS and compressed archives.
     Distribution,
     V16,
     V17,
@@ -23,12 +27,26 @@ pub enum Major {
 }
 
 impl Major {
-    pub const ALL: [Major; 4] = [Major::Distribution, Major::V16, Major::V17, Major::V18];
+    /// Every major, oldest first.
+    pub const ALL: [Major; 6] =
+        [Major::V13, Major::V14, Major::Distribution, Major::V16, Major::V17, Major::V18];
+    /// Those with client programs of their own.
+    pub const CLIENTS: [Major; 4] = [Major::Distribution, Major::V16, Major::V17, Major::V18];
 
-    /// The folder of its programs.
+    /// The folder of its client programs; the distribution's if it has none.
     pub fn bin(self) -> PathBuf {
         match self {
+            Major::V13 | Major::V14 => distribution_bin(),
+            _ => self.server_bin(),
+        }
+    }
+
+    /// The folder of its server programs.
+    fn server_bin(self) -> PathBuf {
+        match self {
             Major::Distribution => distribution_bin(),
+            Major::V13 => fetched("postgresql-13/bin"),
+            Major::V14 => fetched("postgresql-14/bin"),
             Major::V16 => fetched("postgresql-16/bin"),
             Major::V17 => fetched("postgresql-17/bin"),
             Major::V18 => fetched("postgresql-18/bin"),
@@ -37,7 +55,7 @@ impl Major {
 
     /// Its exact version, such as `16.14`.
     pub fn version(self) -> String {
-        let said = run(Command::new(self.bin().join("postgres")).arg("--version"));
+        let said = run(Command::new(self.server_bin().join("postgres")).arg("--version"));
         said.split_whitespace().nth(2).unwrap().to_owned()
     }
 
@@ -65,7 +83,7 @@ pub struct Cluster {
 impl Cluster {
     /// The cluster of this major that all tests of this process use.
     pub fn shared(major: Major) -> &'static Cluster {
-        static SHARED: [OnceLock<Cluster>; 4] = [const { OnceLock::new() }; 4];
+        static SHARED: [OnceLock<Cluster>; 6] = [const { OnceLock::new() }; 6];
         SHARED[major as usize].get_or_init(|| Cluster::start(major))
     }
 
@@ -106,7 +124,7 @@ impl Cluster {
         for setting in quick.iter().chain(&network).chain([&sockets.as_str()]).chain(settings) {
             args.extend(["-c".into(), setting.into()]);
         }
-        let program = major.bin().join("postgres");
+        let program = major.server_bin().join("postgres");
         let launch = Launch { folder, signal: "QUIT", program, args, env: [].into() };
         let ready = || {
             let mut ask = Command::new(major.bin().join("pg_isready"));
@@ -120,7 +138,7 @@ impl Cluster {
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The folder of this major's programs, for `--pg-bin`.
+    /// The folder of this major's client programs, for `--pg-bin`.
     pub fn bin(&self) -> PathBuf {
         self.major.bin()
     }
@@ -198,7 +216,7 @@ fn template(major: Major) -> PathBuf {
     let password_file = scratch.path().join("password");
     std::fs::write(&password_file, PASSWORD).unwrap();
     give(&password_file);
-    let mut initdb = as_server_user(major.bin().join("initdb"));
+    let mut initdb = as_server_user(major.server_bin().join("initdb"));
     initdb.args(["-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"]);
     initdb.arg(scratch.path().join("data")).arg("--pwfile").arg(&password_file);
     run(initdb.current_dir(scratch.path()));

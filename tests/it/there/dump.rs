@@ -61,16 +61,16 @@ fn the_archive_is_cut() {
         assert!(place.listed().is_empty() && place.keys().is_empty() && place.unfinished().is_empty());
     };
     let [alpha, beta, .., tail] = &source.contents.blocks[..] else { panic!("too few tables") };
-    cut_at(0, "the archive ends inside its header");
-    cut_at(20, "the archive ends inside its header");
-    cut_at(alpha.range.start / 2, "the archive ends inside its table of contents");
+    cut_at(0, "the archive is cut off in its header");
+    cut_at(20, "the archive is cut off in its header");
+    cut_at(alpha.range.start / 2, "the archive is cut off in its table of contents");
     // Between two blocks: what is there looks like the archive of a smaller database.
-    cut_at(alpha.range.start, "expected data of public.alpha and 4 more never came");
-    cut_at(alpha.range.end, "expected data of public.beta and 3 more never came");
-    cut_at(tail.range.start, "expected data of public.tail never came");
-    cut_at(beta.range.start + 3, "the archive ends inside the data of public.beta");
-    cut_at((beta.range.start + beta.range.end) / 2, "the archive ends inside the data of public.beta");
-    cut_at(tail.range.end - 1, "the archive ends inside the data of public.tail");
+    cut_at(alpha.range.start, "the archive is cut off before the data of public.alpha and 4 more");
+    cut_at(alpha.range.end, "the archive is cut off before the data of public.beta and 3 more");
+    cut_at(tail.range.start, "the archive is cut off before the data of public.tail");
+    cut_at(beta.range.start + 3, "the archive is cut off in the data of public.beta");
+    cut_at((beta.range.start + beta.range.end) / 2, "the archive is cut off in the data of public.beta");
+    cut_at(tail.range.end - 1, "the archive is cut off in the data of public.tail");
     aftermath(source, &place);
 }
 
@@ -81,7 +81,7 @@ fn the_archive_is_cut_after_parts_were_stored() {
     let end_of_beta = source.contents.blocks[1].range.end;
     let cutter = Between::new(source.cluster, &format!("head -c {end_of_beta}; cat >/dev/null"));
     let run = backup(source, &place).args(cutter.words()).fails(Kind::Verify);
-    run.says("never came");
+    run.says("the archive is cut off before the data of");
     aftermath(source, &place);
 }
 

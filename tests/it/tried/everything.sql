@@ -1,9 +1,11 @@
 -- What motley.sql leaves out: together with it, everything that a database of a superuser can hold. Wants the
--- roles tried_owner and tried_reader, and nothing that a bare build of PostgreSQL 15 lacks.
+-- roles tried_owner and tried_reader, and nothing that a bare build of PostgreSQL lacks; `/*15+*/` and `/*-14*/` mark
+-- lines for some majors only.
 CREATE SCHEMA more AUTHORIZATION tried_owner;
 
 -- Types of every kind, and values that text formats trip over.
-CREATE TYPE more.hours AS RANGE (subtype = time, multirange_type_name = more.many_hours);
+/*14+*/ CREATE TYPE more.hours AS RANGE (subtype = time, multirange_type_name = more.many_hours);
+/*-13*/ CREATE TYPE more.hours AS RANGE (subtype = time); CREATE DOMAIN more.many_hours AS text;
 CREATE DOMAIN more.even AS int DEFAULT 2 CONSTRAINT is_even CHECK (VALUE % 2 = 0);
 CREATE DOMAIN more.evens AS more.even[] NOT NULL;
 CREATE TYPE more.part AS (name text, sizes numeric[], inner_part app.point3);
@@ -26,8 +28,9 @@ INSERT INTO more.values VALUES
      ('1' || repeat('0', 2000) || '.5')::numeric, 'app.users', '[-1:0][2:3]={{1,2},{3,4}}', 'infinity',
      '{"\\": "\"", "é": "\u0001"}', decode(repeat('00ff0a0d5c09', 1000), 'hex'), '18446744073709551615', '{"",a b,"\""}'),
     (2, '{}', 'empty', '{}', '{}', NULL, '{}', '', '', '', '', B'00000', NULL, 0, '00:00:00+14', '0', '0.0.0.0/0', '::/0',
-     '00:00:00:00:00:00:00:00', '(NaN,Infinity)', '((0,0))', '<(0,0),0>', '', '', '$', 'null', '0/0', '-Infinity', NULL, '{}',
+     '00:00:00:00:00:00:00:00', '(NaN,Infinity)', '((0,0))', '<(0,0),0>', '', '', '$', 'null', '0/0', 'NaN', NULL, '{}',
      '-infinity', '0', '', '0', '{}');
+/*14+*/ UPDATE more.values SET huge = '-Infinity' WHERE id = 2;
 INSERT INTO more.values (id, word) SELECT 2 + n, chr(n) FROM generate_series(1, 1100) n;
 SELECT setval('more.values_id_seq', 4000);
 
@@ -63,7 +66,8 @@ ALTER TABLE more.hen ADD CONSTRAINT "lays it" FOREIGN KEY (egg) REFERENCES more.
 ALTER TABLE more.egg ADD CONSTRAINT later CHECK (id > 1) NOT VALID;
 ALTER TABLE more.hen REPLICA IDENTITY FULL, SET (fillfactor = 70, autovacuum_enabled = false), ALTER during SET STATISTICS 7;
 ALTER TABLE more.values ALTER bytes SET STORAGE EXTERNAL, CLUSTER ON values_pkey;
-CREATE UNIQUE INDEX "one ""only""" ON more.egg (id, (self + 1)) NULLS NOT DISTINCT WHERE self IS NOT NULL;
+/*15+*/ CREATE UNIQUE INDEX "one ""only""" ON more.egg (id, (self + 1)) NULLS NOT DISTINCT WHERE self IS NOT NULL;
+/*-14*/ CREATE UNIQUE INDEX "one ""only""" ON more.egg (id, (self + 1)) WHERE self IS NOT NULL;
 CREATE INDEX ON more.values USING gin (words); CREATE INDEX ON more.values USING brin (id) WITH (pages_per_range = 4);
 COMMENT ON INDEX more."one ""only""" IS 'an index';
 
@@ -94,7 +98,8 @@ CREATE FUNCTION more.watch() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PE
 CREATE EVENT TRIGGER watch ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION more.watch();
 
 -- Code.
-CREATE PROCEDURE more.noop(INOUT n int DEFAULT 1, VARIADIC rest text[] DEFAULT '{}') LANGUAGE sql BEGIN ATOMIC SELECT n; END;
+/*14+*/ CREATE PROCEDURE more.noop(INOUT n int DEFAULT 1, VARIADIC rest text[] DEFAULT '{}') LANGUAGE sql BEGIN ATOMIC SELECT n; END;
+/*-13*/ CREATE PROCEDURE more.noop(INOUT n int DEFAULT 1, VARIADIC rest text[] DEFAULT '{}') LANGUAGE sql AS 'SELECT n';
 CREATE FUNCTION more.same(app.point3, app.point3) RETURNS bool LANGUAGE sql IMMUTABLE STRICT COST 7 PARALLEL SAFE
     SET work_mem = '8MB' AS $body$ SELECT $1.x = $2.x -- $$ ; '
 $body$;
@@ -111,8 +116,9 @@ CREATE SERVER far TYPE 'none' VERSION '1' FOREIGN DATA WRAPPER nowhere OPTIONS (
 CREATE USER MAPPING FOR tried_owner SERVER far OPTIONS (password 'not a real one');
 CREATE FOREIGN TABLE more.away (n int OPTIONS (column_name 'N') NOT NULL, CHECK (n > 0)) SERVER far OPTIONS (table 't');
 CREATE PUBLICATION everything FOR ALL TABLES WITH (publish = 'insert');
-CREATE PUBLICATION something FOR TABLE more.hen (id) WHERE (id > 1) WITH (publish_via_partition_root);
-CREATE PUBLICATION schemas FOR TABLES IN SCHEMA app, TABLE public.tagged;
+/*15+*/ CREATE PUBLICATION something FOR TABLE more.hen (id) WHERE (id > 1) WITH (publish_via_partition_root);
+/*-14*/ CREATE PUBLICATION something FOR TABLE more.hen WITH (publish_via_partition_root);
+/*15+*/ CREATE PUBLICATION schemas FOR TABLES IN SCHEMA app, TABLE public.tagged;
 ALTER TABLE more.hen ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY "by 'role'" ON more.hen AS RESTRICTIVE FOR UPDATE TO tried_reader, tried_owner USING (id = 1) WITH CHECK (egg IS NOT NULL);
 COMMENT ON POLICY "by 'role'" ON more.hen IS E'two\nlines \\ and -- a dash';

@@ -1,7 +1,7 @@
 //! A database that has everything, the way there and back, and what must be equal then.
 
 use crate::inventory::{COUNTS, counts, sorted};
-use crate::scene::{Place, fresh, motley};
+use crate::scene::{Place, for_major, fresh, motley};
 use crate::servers::postgres::{Cluster, Major};
 use std::io::Write;
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use std::process::Stdio;
 pub fn everything(cluster: &Cluster, label: &str) -> String {
     roles(cluster);
     let database = motley(cluster, label);
-    cluster.psql(&database, include_str!("everything.sql"));
+    cluster.psql(&database, &for_major(cluster.major, include_str!("everything.sql")));
     database
 }
 

@@ -1,0 +1,24 @@
+//! What a verb answers: a document for programs, and beside it the text for people.
+//!
+//! Every JSON document is a struct here; docs/json.md shows an example of each. Nothing is printed here:
+//! that is `report.rs`.
+
+pub mod backup;
+pub mod fetch;
+pub mod keygen;
+pub mod list;
+pub mod restore;
+pub mod show;
+mod tables;
+pub mod verify;
+pub mod version;
+
+use serde::Serialize;
+
+/// What a verb answers.
+pub trait Answer: Serialize {
+    /// The same for people; empty if there is nothing that they asked for.
+    fn text(&self) -> String {
+        String::new()
+    }
+}

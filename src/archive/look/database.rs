@@ -1,0 +1,106 @@
+//! What an archive says about the database itself: its owner, settings and grants.
+//!
+//! `pg_restore` leaves all that out unless it creates the database under its old name. Here it is read, for
+//! a database of any name.
+
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::toc::Toc;
+use crate::sql::{EntryKind, Word, quoted, replaced, statements};
+
+/// A statement about the database itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseStatement {
+    /// The statement, in the dump's encoding.
+    pub sql: Vec<u8>,
+    /// Whether it grants or revokes.
+    pub is_grant: bool,
+    /// The roles it is for.
+    pub roles: Vec<Vec<u8>>,
+}
+
+impl Toc {
+    /// The statement that would create the source's database, with its encoding and locale.
+    pub fn create_database(&self) -> Option<String> {
+        Some(String::from_utf8_lossy(self.database()?.defn()?).into_owned())
+    }
+
+    /// The owner of the database.
+    pub fn database_owner(&self) -> Option<&[u8]> {
+        self.database()?.owner().filter(|owner| !owner.is_empty())
+    }
+
+    /// Settings, comment and grants of the database, as statements about one of this name.
+    pub fn database_statements(&self, name: &[u8]) -> Vec<DatabaseStatement> {
+        let entries = self.entries().iter();
+        let about = entries.filter(|entry| entry.is_of_database() && entry.kind() != EntryKind::Database);
+        about.flat_map(|entry| of_entry(entry, name)).collect()
+    }
+
+    fn database(&self) -> Option<&TocEntry> {
+        self.entries().iter().find(|entry| entry.kind() == EntryKind::Database)
+    }
+}
+
+fn of_entry(entry: &TocEntry, name: &[u8]) -> Vec<DatabaseStatement> {
+    let text = entry.defn().unwrap_or_default();
+    let mut found = Vec::new();
+    for (words, at) in statements(text) {
+        let Some(keyword) = words.iter().position(|word| word.is(b"DATABASE")) else { continue };
+        // A template can no longer be dropped, and a copy of one is not meant to be one.
+        if words.iter().any(|word| word.is(b"IS_TEMPLATE")) {
+            continue;
+        }
+        let Some(old) = words.get(keyword + 1) else { continue };
+        let sql = replaced(text.get(..at.end).unwrap_or_default(), &[(old.at.clone(), quoted(name))]);
+        let is_grant = entry.kind() == EntryKind::Acl;
+        let before: &[&[u8]] = if is_grant { &[b"TO", b"FROM"] } else { &[b"ROLE"] };
+        let follows = |pair: &[Word<'_>]| match pair {
+            [keyword, role] if before.iter().any(|word| keyword.is(word)) => role.name(),
+            _ => None,
+        };
+        let roles = words.windows(2).filter_map(follows).collect();
+        found.push(DatabaseStatement {
+            sql: sql.get(at.start..).unwrap_or_default().to_vec(),
+            is_grant,
+            roles,
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tests::sample::preamble;
+
+    #[test]
+    fn what_was_said_of_one_is_said_of_another() {
+        let said = |desc: &str, defn: &str| -> Vec<(String, Vec<String>)> {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let toc = preamble(&[(desc, defn, "o")]).toc;
+            let found = of_entry(&toc.entries()[0], "my \"new\"".as_bytes());
+            found.iter().map(|one| (text(&one.sql), one.roles.iter().map(|r| text(r)).collect())).collect()
+        };
+        let properties = "ALTER DATABASE \"the; old\" IS_TEMPLATE = true;\nALTER DATABASE \"the; old\" SET search_path TO 'DATABASE', 'a;b';\n\
+                          ALTER ROLE boss IN DATABASE \"the; old\" SET work_mem TO '16MB';\n";
+        assert_eq!(
+            said("DATABASE PROPERTIES", properties),
+            [
+                (
+                    "ALTER DATABASE \"my \"\"new\"\"\" SET search_path TO 'DATABASE', 'a;b';".to_owned(),
+                    vec![]
+                ),
+                (
+                    "ALTER ROLE boss IN DATABASE \"my \"\"new\"\"\" SET work_mem TO '16MB';".to_owned(),
+                    vec!["boss".to_owned()]
+                ),
+            ]
+        );
+        let grants =
+            "REVOKE CONNECT,TEMPORARY ON DATABASE x FROM PUBLIC;\nGRANT ALL ON DATABASE x TO \"r 1\";\n";
+        let said = said("ACL", grants);
+        assert_eq!(said[0].0, "REVOKE CONNECT,TEMPORARY ON DATABASE \"my \"\"new\"\"\" FROM PUBLIC;");
+        assert!(said[0].1.is_empty());
+        assert_eq!(said[1].1, ["r 1"]);
+    }
+}

@@ -1,0 +1,33 @@
+//! Facts about an archive, read from its entries.
+
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::toc::Toc;
+use crate::sql::EntryKind;
+
+impl Toc {
+    /// How many tables it defines, partitions and partitioned tables included.
+    pub fn tables(&self) -> usize {
+        self.entries().iter().filter(|entry| entry.kind() == EntryKind::Table).count()
+    }
+
+    /// The encoding of its names and data, as PostgreSQL calls it.
+    pub fn encoding(&self) -> Option<String> {
+        let encoding = self.entries().iter().find(|entry| entry.kind() == EntryKind::Encoding)?;
+        // SET client_encoding = 'UTF8';
+        let statement = String::from_utf8_lossy(encoding.defn()?);
+        Some(statement.split('\'').nth(1)?.to_owned())
+    }
+}
+
+impl TocEntry {
+    /// The state of a sequence: its last value, and whether that has been given out: `1021, true`.
+    ///
+    /// Only the entries of kind `SEQUENCE SET` have it.
+    pub fn sequence_state(&self) -> Option<&str> {
+        // SELECT pg_catalog.setval('public.tickets', 1021, true);
+        let statement = (self.kind() == EntryKind::SequenceSet).then(|| self.defn()).flatten()?;
+        let after_name = statement.iter().rposition(|byte| *byte == b'\'')? + 1;
+        let rest = std::str::from_utf8(statement.get(after_name..)?).ok()?;
+        Some(rest.split(')').next()?.trim_start_matches(',').trim())
+    }
+}

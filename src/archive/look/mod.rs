@@ -1,0 +1,9 @@
+//! What an archive's table of contents says: facts, roles, tables to choose from.
+
+pub mod database;
+pub mod facts;
+pub mod list;
+pub mod pattern;
+pub mod roles;
+pub mod select;
+pub mod torn;

@@ -1,0 +1,305 @@
+//! Chooses tables from a table of contents, with all that belongs to them and all they are made of.
+//!
+//! What a table is made of (its schema, types, functions, sequences, extensions) is found by following
+//! the entries' own dependencies; so an archive of the chosen entries restores into an empty database.
+//! What ties a chosen table to one that was not chosen, such as a foreign key, is left out and named.
+
+use std::collections::{HashMap, HashSet};
+
+use super::pattern::Pattern;
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::name::TableName;
+use crate::archive::format::toc::Toc;
+use crate::error::{Error, Result};
+use crate::sql::EntryKind;
+
+/// The kinds whose names a pattern may match.
+const RELATIONS: [EntryKind; 5] = [
+    EntryKind::Table,
+    EntryKind::View,
+    EntryKind::MaterializedView,
+    EntryKind::ForeignTable,
+    EntryKind::Sequence,
+];
+
+/// Kinds of entries that belong to what they depend on.
+const PARTS: [EntryKind; 18] = [
+    EntryKind::TableData,
+    EntryKind::Sequence,
+    EntryKind::SequenceOwnedBy,
+    EntryKind::SequenceSet,
+    EntryKind::Default,
+    EntryKind::Constraint,
+    EntryKind::CheckConstraint,
+    EntryKind::ForeignKey,
+    EntryKind::Index,
+    EntryKind::IndexAttach,
+    EntryKind::TableAttach,
+    EntryKind::Trigger,
+    EntryKind::Rule,
+    EntryKind::Policy,
+    EntryKind::RowSecurity,
+    EntryKind::Statistics,
+    EntryKind::StatisticsData,
+    EntryKind::MaterializedViewData,
+];
+
+/// What was chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The dump ids of the entries to keep.
+    pub entries: HashSet<i32>,
+    /// Tables and views that a chosen one needs, by name: they come empty.
+    pub only_defined: Vec<String>,
+    /// What is left out of chosen tables and why, a phrase each.
+    pub left_out: Vec<String>,
+}
+
+impl Toc {
+    /// Chooses the tables, views, sequences and foreign tables that any of the patterns matches, and the
+    /// partitions of those.
+    ///
+    /// # Errors
+    /// `Kind::NotFound` if a pattern matches nothing; it gives similar names.
+    pub fn select(&self, patterns: &[Pattern]) -> Result<Selection> {
+        let mut choice = Choice::of(self);
+        for pattern in patterns {
+            let matching = |entry: &&TocEntry| {
+                let (_, schema, name) = entry.identity();
+                choice.is_relation(entry) && pattern.matches(schema, name)
+            };
+            let matched: Vec<i32> = self.entries().iter().filter(matching).map(TocEntry::dump_id).collect();
+            if matched.is_empty() {
+                return Err(self.nothing_matches(pattern));
+            }
+            choice.chosen.extend(matched);
+        }
+        choice.add_partitions();
+        choice.keep_all();
+        Ok(choice.done())
+    }
+
+    fn nothing_matches(&self, pattern: &Pattern) -> Error {
+        let (schema, name) = pattern.nearly();
+        let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase();
+        let relations = self.entries().iter().filter(|entry| RELATIONS.contains(&entry.kind()));
+        let mut near: Vec<(f64, String)> = relations
+            .filter_map(|entry| {
+                let (_, its_schema, its_name) = entry.identity();
+                let likeness = strsim::jaro_winkler(&name, &lower(its_name));
+                let schema = schema.as_ref().map(|schema| strsim::jaro_winkler(schema, &lower(its_schema)));
+                let pattern = TableName { schema: its_schema, name: its_name }.pattern();
+                (likeness > 0.8).then(|| (likeness + schema.unwrap_or_default(), pattern))
+            })
+            .collect();
+        near.sort_by(|(one, name), (other, another)| other.total_cmp(one).then_with(|| name.cmp(another)));
+        near.dedup_by(|(_, one), (_, other)| one == other);
+        let names: Vec<String> = near.into_iter().take(3).map(|(_, name)| name).collect();
+        let error = Error::not_found(format!("no table, view or sequence of the backup matches {pattern}"));
+        if names.is_empty() {
+            error.hint("`pgstow show … --tables` lists every table with rows")
+        } else {
+            error.hint(format!("did you mean {}?", names.join(" or ")))
+        }
+    }
+}
+
+/// What is being chosen.
+struct Choice<'t> {
+    toc: &'t Toc,
+    by_id: HashMap<i32, &'t TocEntry>,
+    /// Entries that others cannot be without: the rules that make a view of what begins as an empty shell.
+    made_by: HashMap<i32, i32>,
+    /// Rows of tables that the dump does not define, since an extension does.
+    of_extensions: HashSet<i32>,
+    chosen: HashSet<i32>,
+    kept: HashSet<i32>,
+    /// Those of the kept whose parts are kept too.
+    whole: HashSet<i32>,
+}
+
+impl<'t> Choice<'t> {
+    fn of(toc: &'t Toc) -> Self {
+        let by_id: HashMap<i32, &TocEntry> =
+            toc.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
+        let of = |wanted: EntryKind| toc.entries().iter().filter(move |entry| entry.kind() == wanted);
+        let shells =
+            of(EntryKind::Rule).filter(|rule| rule.tag().is_some_and(|tag| tag.ends_with(b" _RETURN")));
+        let made_by = shells
+            .filter_map(|rule| {
+                let view =
+                    rule.dependencies().find(|id| by_id.get(id).is_some_and(|view| is_part_of(rule, view)));
+                Some((view?, rule.dump_id()))
+            })
+            .collect();
+        let undefined = |rows: &&TocEntry| !rows.dependencies().any(|id| by_id.contains_key(&id));
+        let of_extensions = of(EntryKind::TableData).filter(undefined).map(TocEntry::dump_id).collect();
+        let (chosen, kept, whole) = (HashSet::new(), HashSet::new(), HashSet::new());
+        Self { toc, by_id, made_by, of_extensions, chosen, kept, whole }
+    }
+
+    fn is_relation(&self, entry: &TocEntry) -> bool {
+        RELATIONS.contains(&entry.kind()) || self.of_extensions.contains(&entry.dump_id())
+    }
+
+    /// Partitions hold the rows of the table they are parts of.
+    fn add_partitions(&mut self) {
+        loop {
+            let (before, toc) = (self.chosen.len(), self.toc);
+            for entry in toc.entries() {
+                let ids: Vec<i32> = entry.dependencies().collect();
+                if !ids.iter().any(|id| self.chosen.contains(id)) {
+                    continue;
+                }
+                if entry.kind() == EntryKind::TableAttach {
+                    let (_, schema, name) = entry.identity();
+                    let is_partition = |id: &&i32| {
+                        self.by_id.get(id).is_some_and(|table| {
+                            let (_, its_schema, its_name) = table.identity();
+                            self.is_relation(table) && (its_schema, its_name) == (schema, name)
+                        })
+                    };
+                    self.chosen.extend(ids.iter().find(is_partition).copied());
+                } else if entry.kind() == EntryKind::Table && attaches_itself(entry) {
+                    self.chosen.insert(entry.dump_id());
+                }
+            }
+            if self.chosen.len() == before {
+                return;
+            }
+        }
+    }
+
+    fn keep_all(&mut self) {
+        // What every archive has: settings of the session that restores, and the database itself.
+        let always = |kind: EntryKind| kind.is_setting() || kind == EntryKind::Database;
+        let always = self.toc.entries().iter().filter(|entry| always(entry.kind()));
+        self.kept.extend(always.map(TocEntry::dump_id));
+        // The dump does not say which extension defines a table that the dump itself does not.
+        let extensions = self.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
+        let extensions: Vec<i32> = extensions.map(TocEntry::dump_id).collect();
+        if self.chosen.iter().any(|id| self.of_extensions.contains(id)) {
+            extensions.into_iter().for_each(|id| self.keep(id));
+        }
+        self.chosen.clone().into_iter().for_each(|id| self.keep(id));
+        loop {
+            let (before, toc) = (self.kept.len(), self.toc);
+            for entry in toc.entries() {
+                if !self.kept.contains(&entry.dump_id())
+                    && self.belongs(entry)
+                    && self.missing(entry).is_empty()
+                {
+                    self.keep(entry.dump_id());
+                    self.whole.insert(entry.dump_id());
+                }
+            }
+            if self.kept.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Keeps an entry and all it is made of.
+    fn keep(&mut self, id: i32) {
+        for id in self.made_of(id, |_| true) {
+            let entry = self.by_id.get(&id);
+            if self.chosen.contains(&id) || entry.is_some_and(|entry| entry.kind() == EntryKind::Sequence) {
+                self.whole.insert(id);
+            }
+            self.kept.insert(id);
+        }
+    }
+
+    /// An entry and what it is made of, as far as `deeper` goes.
+    fn made_of(&self, id: i32, deeper: impl Fn(i32) -> bool) -> HashSet<i32> {
+        let (mut found, mut next) = (HashSet::new(), vec![id]);
+        while let Some(id) = next.pop() {
+            let Some(entry) = self.by_id.get(&id) else { continue };
+            if !found.insert(id) || !deeper(id) {
+                continue;
+            }
+            next.extend(entry.dependencies());
+            next.extend(self.made_by.get(&id));
+        }
+        found
+    }
+
+    /// Whether it is a part of something that is kept whole, or a remark on something that is kept.
+    fn belongs(&self, entry: &TocEntry) -> bool {
+        if entry.kind().is_remark() {
+            return entry.dependencies().any(|id| self.kept.contains(&id)) || self.is_about_a_schema(entry);
+        }
+        PARTS.contains(&entry.kind()) && entry.dependencies().any(|id| self.whole.contains(&id))
+    }
+
+    /// Whether it is a remark on a schema that every database has, and that is therefore not in the dump.
+    fn is_about_a_schema(&self, remark: &TocEntry) -> bool {
+        let schema = remark.tag().and_then(|tag| tag.strip_prefix(b"SCHEMA "));
+        schema.is_some_and(|schema| {
+            self.chosen
+                .iter()
+                .any(|id| self.by_id.get(id).and_then(|entry| entry.namespace()) == Some(schema))
+        })
+    }
+
+    /// The tables and views that an entry needs and that are not kept, or not with their rows.
+    fn missing(&self, entry: &TocEntry) -> Vec<&'t TocEntry> {
+        let chosen = |id: i32| self.chosen.contains(&id);
+        let needed: Vec<i32> = match entry.kind() {
+            // Their rows are needed too.
+            EntryKind::ForeignKey => entry.dependencies().filter(|id| !chosen(*id)).collect(),
+            EntryKind::MaterializedViewData => {
+                let all = self.made_of(entry.dump_id(), |_| true).into_iter();
+                all.filter(|id| {
+                    !chosen(*id) && self.by_id.get(id).is_some_and(|entry| entry.kind() != EntryKind::View)
+                })
+                .collect()
+            }
+            _ => {
+                let all = self.made_of(entry.dump_id(), |id| !self.kept.contains(&id));
+                all.into_iter().filter(|id| !self.kept.contains(id)).collect()
+            }
+        };
+        let needed = needed.into_iter().filter_map(|id| self.by_id.get(&id).copied());
+        needed.filter(|entry| self.is_relation(entry) && entry.kind() != EntryKind::Sequence).collect()
+    }
+
+    fn done(self) -> Selection {
+        let entries = || self.toc.entries().iter();
+        let empty = |entry: &&TocEntry| {
+            let id = entry.dump_id();
+            self.kept.contains(&id)
+                && !self.chosen.contains(&id)
+                && self.is_relation(entry)
+                && entry.kind() != EntryKind::Sequence
+        };
+        let only_defined = entries().filter(empty).map(TocEntry::label).collect();
+        let left_out = entries()
+            .filter(|entry| PARTS.contains(&entry.kind()) && !self.kept.contains(&entry.dump_id()))
+            .filter(|entry| {
+                let mut of = entry.dependencies().filter(|id| self.chosen.contains(id));
+                of.any(|id| self.by_id.get(&id).is_some_and(|whole| is_part_of(entry, whole)))
+            })
+            .map(|entry| {
+                let mut missing: Vec<String> = self.missing(entry).into_iter().map(TocEntry::label).collect();
+                missing.sort();
+                missing.dedup();
+                let what = String::from_utf8_lossy(entry.desc().unwrap_or_default());
+                format!("{what} {} (needs {})", entry.label(), missing.join(", "))
+            })
+            .collect();
+        Selection { entries: self.kept, only_defined, left_out }
+    }
+}
+
+/// Whether an entry is named after a table or view: `orders`, or `orders` and its own name.
+fn is_part_of(part: &TocEntry, whole: &TocEntry) -> bool {
+    let ((_, schema, tag), (_, its_schema, name)) = (part.identity(), whole.identity());
+    schema == its_schema
+        && tag.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(b" "))
+}
+
+/// Up to PostgreSQL 13 the statement that creates a partition also attaches it.
+fn attaches_itself(table: &TocEntry) -> bool {
+    table.defn().is_some_and(|defn| memchr::memmem::find(defn, b"ATTACH PARTITION").is_some())
+}

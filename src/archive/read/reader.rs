@@ -1,0 +1,182 @@
+//! The reader itself: fed with pieces of an archive, it tells what passes and whether it was whole.
+
+use super::blocks::Blocks;
+use super::digests::Digests;
+use super::preamble::PreambleReader;
+use super::tally::{Block, Depth};
+use crate::archive::format::damage::Damage;
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::header::Header;
+use crate::archive::format::preamble::Preamble;
+use crate::archive::format::toc::Toc;
+use crate::error::{Error, Result as CrateResult};
+use crate::sql::EntryKind;
+
+/// Reads an archive from its passing bytes.
+///
+/// Having fed everything you **must** call [`Reader::finish`]: only it knows whether the archive was
+/// whole. A stream that merely ended without an error may have been cut.
+#[derive(Debug)]
+pub struct Reader {
+    depth: Depth,
+    preamble: PreambleReader,
+    /// From the end of the table of contents on.
+    blocks: Option<Blocks>,
+    /// The first damage; nothing is read after it.
+    damage: Option<Damage>,
+}
+
+/// What a whole archive held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// The header.
+    pub header: Header,
+    /// The table of contents.
+    pub toc: Toc,
+    /// The blocks of data, one for each entry of [`Toc::with_data`], in the same order.
+    pub blocks: Vec<Block>,
+    /// Length of the archive, in bytes.
+    pub length: u64,
+}
+
+impl Contents {
+    /// Header and table of contents.
+    pub fn preamble(&self) -> Preamble {
+        Preamble { header: self.header.clone(), toc: self.toc.clone() }
+    }
+
+    /// How many tables it defines, partitions and partitioned tables included.
+    pub fn tables(&self) -> usize {
+        self.toc.tables()
+    }
+
+    /// How many rows its data has; `None` if those of some table cannot be counted.
+    pub fn rows(&self) -> Option<u64> {
+        let data = self.toc.with_data().zip(&self.blocks);
+        data.filter(|(entry, _)| entry.kind() == EntryKind::TableData).map(|(_, block)| block.rows).sum()
+    }
+}
+
+impl Preamble {
+    /// Reads the bytes before an archive's first block.
+    ///
+    /// # Errors
+    /// `Kind::Verify` if they are damaged, or end too early.
+    pub fn read(bytes: &[u8]) -> CrateResult<Self> {
+        let mut reader = Reader::new();
+        reader.feed(bytes)?;
+        reader.preamble().ok_or_else(|| Error::verify("the table of contents is cut off"))
+    }
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Reader {
+    /// A reader at the beginning of an archive.
+    pub fn new() -> Self {
+        Self { depth: Depth::Counts, preamble: PreambleReader::new(), blocks: None, damage: None }
+    }
+
+    /// A reader that also takes a SHA-256 of each block's data, at the price of that computation.
+    pub fn with_digests() -> Self {
+        Self::looking(Depth::Blocks)
+    }
+
+    /// A reader that looks this closely at the data.
+    pub fn looking(depth: Depth) -> Self {
+        Self { depth, ..Self::new() }
+    }
+
+    /// A second look at the blocks, to be taken elsewhere, which digests them; once the table of
+    /// contents has passed.
+    pub fn digests(&self) -> Option<Digests> {
+        self.blocks.as_ref()?;
+        Some(Digests::new(self.preamble.header()?, self.preamble.toc()?, self.preamble.end()))
+    }
+
+    /// Reads the next bytes of the archive, however they were cut.
+    ///
+    /// # Errors
+    /// What is wrong with the archive, as soon as it is certain; the same again ever after.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Damage> {
+        let outcome = match &self.damage {
+            Some(damage) => Err(damage.clone()),
+            None => self.read(bytes),
+        };
+        if let Err(damage) = &outcome {
+            self.damage = Some(damage.clone());
+        }
+        outcome
+    }
+
+    fn read(&mut self, mut bytes: &[u8]) -> Result<(), Damage> {
+        if self.blocks.is_none() && self.preamble.feed(&mut bytes)? {
+            let start = self.preamble.end();
+            self.blocks = match (self.preamble.header(), self.preamble.toc()) {
+                (Some(header), Some(toc)) => Some(Blocks::new(header, toc, start, self.depth)),
+                _ => None,
+            };
+        }
+        match (&mut self.blocks, self.preamble.toc()) {
+            (Some(blocks), Some(toc)) => blocks.feed(toc, bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the reading at the end of the stream.
+    ///
+    /// # Errors
+    /// The archive is not whole: it ended too early, or was damaged before.
+    pub fn finish(self) -> Result<Contents, Damage> {
+        if let Some(damage) = self.damage {
+            return Err(damage);
+        }
+        let length = self.position();
+        let Preamble { header, toc } = self.preamble.finish()?;
+        let blocks = match self.blocks {
+            Some(blocks) => blocks.finish(&toc)?,
+            None => Vec::new(),
+        };
+        Ok(Contents { header, toc, blocks, length })
+    }
+
+    /// The header, once it has passed.
+    pub fn header(&self) -> Option<&Header> {
+        self.preamble.header()
+    }
+
+    /// The table of contents, once it has passed.
+    pub fn toc(&self) -> Option<&Toc> {
+        self.preamble.toc()
+    }
+
+    /// Header and table of contents, once they have passed.
+    pub fn preamble(&self) -> Option<Preamble> {
+        Some(Preamble { header: self.header()?.clone(), toc: self.toc()?.clone() })
+    }
+
+    /// The entry whose data passes.
+    pub fn current(&self) -> Option<&TocEntry> {
+        self.blocks.as_ref()?.current(self.preamble.toc()?)
+    }
+
+    /// The blocks that have passed.
+    pub fn blocks(&self) -> &[Block] {
+        self.blocks.as_ref().map(Blocks::passed).unwrap_or_default()
+    }
+
+    /// The newest good place to cut the stream, in bytes from its beginning: the end of the table of
+    /// contents, the end of a block, or the end of a row that also ends a chunk.
+    pub fn boundary(&self) -> Option<u64> {
+        self.blocks.as_ref().map(Blocks::boundary)
+    }
+
+    /// The bytes of the archive understood so far.
+    pub fn position(&self) -> u64 {
+        self.blocks.as_ref().map_or_else(|| self.preamble.end(), Blocks::position)
+    }
+}

@@ -1,0 +1,169 @@
+//! What is counted and digested of one block while it passes.
+
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+use super::unordered::Unordered;
+
+/// [`COPY_END`](crate::archive::COPY_END) after another line. With the newline before it there is no row it can be taken for:
+/// inside a row a backslash is always doubled.
+const END_LINE: [u8; 6] = *b"\n\\.\n\n\n";
+
+/// Bytes digested at once, if chunks are shorter; they stay in the processor's nearest cache.
+const GATHERED: usize = 8 << 10;
+
+/// One block of data that has passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The entry it belongs to.
+    pub dump_id: i32,
+    /// Where it lies in the archive, in bytes: from its type to its last empty chunk.
+    pub range: Range<u64>,
+    /// Bytes of data in it, without the format's own and with gzip undone; for rows with [`COPY_END`](crate::archive::COPY_END).
+    pub raw_bytes: u64,
+    /// Rows, if the data are COPY text, and not compressed inside the archive unless by gzip.
+    pub rows: Option<u64>,
+    /// Large objects, if the block holds such.
+    pub objects: Option<u64>,
+    /// SHA-256 of the raw bytes, if digests were asked for. For rows this is the digest of what
+    /// `COPY … TO STDOUT` sends, followed by its end marker.
+    pub sha256: Option<[u8; 32]>,
+    /// A digest of the rows, or of the large objects with their oids, that is the same in any order, if that
+    /// was asked for: the SHA-256 of each, cut to 128 bits, added up modulo 2^128. Several blocks of the same
+    /// rows add up to the same (the end marker counts as three lines in each).
+    pub unordered: Option<u128>,
+}
+
+/// How closely the data is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// Rows are counted.
+    #[default]
+    Counts,
+    /// Each block is digested too.
+    Blocks,
+    /// Each row is digested too, so that blocks can be compared whatever their order.
+    Rows,
+}
+
+/// The block that is passing.
+#[derive(Debug)]
+pub struct Tally {
+    start: u64,
+    raw_bytes: u64,
+    /// Newlines, counted only where they end rows.
+    newlines: Option<u64>,
+    /// The last bytes of counted rows. Before the first row it looks as if a line had just ended.
+    tail: [u8; END_LINE.len()],
+    objects: Option<u64>,
+    digest: Option<Gathering>,
+    unordered: Option<Unordered>,
+}
+
+/// A SHA-256 that takes rows together: each alone is too short to be digested at full speed.
+#[derive(Debug, Default)]
+struct Gathering {
+    sha256: Sha256,
+    gathered: Vec<u8>,
+}
+
+impl Gathering {
+    fn update(&mut self, data: &[u8]) {
+        if self.gathered.len() + data.len() > GATHERED {
+            self.sha256.update(&self.gathered);
+            self.gathered.clear();
+        }
+        if data.len() > GATHERED {
+            self.sha256.update(data);
+        } else {
+            self.gathered.extend_from_slice(data);
+        }
+    }
+
+    fn finalize(mut self) -> [u8; 32] {
+        self.sha256.update(&self.gathered);
+        self.sha256.finalize().into()
+    }
+}
+
+impl Tally {
+    /// Begins at `start` in the archive. Rows are counted if `counted`; `objects` is 0 in a block of large objects.
+    pub fn new(start: u64, counted: bool, objects: Option<u64>, depth: Depth) -> Self {
+        let unordered = depth >= Depth::Rows && (counted || objects.is_some());
+        Self {
+            start,
+            raw_bytes: 0,
+            newlines: counted.then_some(0),
+            tail: [b'\n'; END_LINE.len()],
+            objects,
+            digest: (depth >= Depth::Blocks).then(Gathering::default),
+            unordered: unordered.then(Unordered::default),
+        }
+    }
+
+    /// Takes the next bytes of data.
+    pub fn add(&mut self, data: &[u8]) {
+        self.raw_bytes += data.len() as u64;
+        if let Some(newlines) = &mut self.newlines {
+            *newlines += memchr::memchr_iter(b'\n', data).count() as u64;
+            match data.last_chunk() {
+                Some(last) => self.tail = *last,
+                None => {
+                    self.tail.rotate_left(data.len());
+                    for (to, from) in self.tail.iter_mut().rev().zip(data.iter().rev()) {
+                        *to = *from;
+                    }
+                }
+            }
+        }
+        if let Some(digest) = &mut self.digest {
+            digest.update(data);
+        }
+        match &mut self.unordered {
+            Some(unordered) if self.objects.is_some() => unordered.add(data),
+            Some(unordered) => unordered.add_lines(data),
+            None => {}
+        }
+    }
+
+    /// Whether the bytes so far end a row.
+    pub fn at_row_end(&self) -> bool {
+        self.newlines.is_some() && self.tail.ends_with(b"\n")
+    }
+
+    /// Whether the data are large objects.
+    pub fn has_objects(&self) -> bool {
+        self.objects.is_some()
+    }
+
+    /// Begins the large object of this oid, as the archive writes it.
+    pub fn begin_object(&mut self, oid: &[u8]) {
+        self.objects = self.objects.map(|objects| objects + 1);
+        self.unordered.iter_mut().for_each(|unordered| unordered.add(oid));
+    }
+
+    /// Ends a large object.
+    pub fn end_object(&mut self) {
+        self.unordered.iter_mut().for_each(Unordered::end_item);
+    }
+
+    /// The block of this entry, which ends at `end` in the archive; nothing if it lacks COPY's end marker.
+    pub fn finish(self, dump_id: i32, end: u64) -> Option<Block> {
+        let rows = match self.newlines {
+            // COPY_END holds three of the newlines.
+            Some(newlines) if self.tail == END_LINE => newlines.checked_sub(3),
+            Some(_) => return None,
+            None => None,
+        };
+        Some(Block {
+            dump_id,
+            range: self.start..end,
+            raw_bytes: self.raw_bytes,
+            rows,
+            objects: self.objects,
+            sha256: self.digest.map(Gathering::finalize),
+            unordered: self.unordered.map(|unordered| unordered.sum()),
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! A command of the user's own, which gives or takes a stream.
+
+use std::ffi::OsString;
+use std::fmt;
+
+/// A command of the user's own.
+pub struct UserCommand {
+    /// The program.
+    pub program: OsString,
+    /// Its arguments; there may be secrets among them.
+    pub arguments: Vec<OsString>,
+}
+
+impl fmt::Debug for UserCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} …", self.program)
+    }
+}

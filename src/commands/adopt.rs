@@ -1,0 +1,15 @@
+//! `pgstow adopt`: a dump that was made before becomes a backup.
+
+use crate::answers::backup::StoredMany;
+use crate::cli::AdoptWords;
+use crate::dump::adopt::adopt;
+use crate::error::Result;
+use crate::report::Report;
+use crate::run::Run;
+use crate::settings::Adopt;
+
+pub async fn run(words: AdoptWords, report: &Report, run: &Run) -> Result<()> {
+    let Adopt { request, writing } = Adopt::read(words)?;
+    let stored = adopt(&request, &writing, run).await?;
+    report.done(&StoredMany::adopted(stored))
+}

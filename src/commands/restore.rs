@@ -1,0 +1,43 @@
+//! `pgstow restore`: a backup into a database made for it, or into a command.
+
+use crate::answers::restore::{FedCommand, Restored};
+use crate::cli::RestoreWords;
+use crate::error::Result;
+use crate::report::Report;
+use crate::restore::backup::ReadyBackup;
+use crate::restore::command::feed;
+use crate::run::Run;
+use crate::settings::{Feed, Goal, Restore};
+use crate::stored::reader::BackupReader;
+
+pub async fn run(words: RestoreWords, report: &Report, run: &Run) -> Result<()> {
+    if !words.command.is_empty() {
+        return into_command(Feed::read(words)?, report, run).await;
+    }
+    let Restore { options, goal } = Restore::read(words)?;
+    let mut ready = ReadyBackup::find(options, run).await?;
+    let (answer, outcome) = match goal {
+        Goal::Database(target) => {
+            let mut outcome = ready.restore_into(&target, false, run).await?;
+            (Restored::new(&ready.reader, &mut outcome), outcome)
+        }
+        Goal::Swap { target, yes } => {
+            let (mut outcome, swapped) = ready.restore_in_place_of(&target, yes, run).await?;
+            (Restored::new(&ready.reader, &mut outcome).swapped(swapped), outcome)
+        }
+        Goal::Neon(branch) => {
+            let (mut outcome, place) = ready.restore_into_branch(&branch, run).await?;
+            let answer = Restored::new(&ready.reader, &mut outcome);
+            (answer.on_neon(place, branch.show_password), outcome)
+        }
+    };
+    report.answer(&answer)?;
+    outcome.conclude()
+}
+
+async fn into_command(Feed { selection, command }: Feed, report: &Report, run: &Run) -> Result<()> {
+    let reader = run.or(BackupReader::find(selection)).await?;
+    let fed = feed(reader, command, report.is_json(), run).await?;
+    // stdout is the command's otherwise.
+    if report.is_json() { report.answer(&FedCommand::from(fed)) } else { Ok(()) }
+}

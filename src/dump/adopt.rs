@@ -1,0 +1,132 @@
+//! `pgstow adopt`: a dump that was made before enters the same catalogue.
+//!
+//! The file is read twice: once to learn what is in it and whether it is whole, and once to ship it. What
+//! `pg_dumpall` wrote becomes one backup for each of its databases, with the roles beside it.
+
+use super::announce;
+use super::look::{Dump, Found, examine, look, open_at};
+use crate::error::{Error, Result};
+use crate::layout::FrameSpan;
+use crate::pipeline::Watch;
+use crate::run::Run;
+use crate::script::Outline;
+use crate::store::Store;
+use crate::stored::inventory::Inventory;
+use crate::stored::manifest::{self, Globals, Postgres};
+use crate::stored::names::{Name, Timestamp};
+use crate::stored::watch::ArchiveWatch;
+use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::io::AsyncReadExt;
+
+/// A dump that was made before, and how to keep it.
+#[derive(Debug)]
+pub struct AdoptRequest {
+    /// The file.
+    pub file: PathBuf,
+    /// The name to keep it under.
+    pub name: Name,
+    /// When it was begun, if the user says so.
+    pub started_at: Option<Timestamp>,
+}
+
+/// Stores what is in the file, one backup for each database in it.
+pub async fn adopt(request: &AdoptRequest, writing: &WriteOptions, run: &Run) -> Result<Vec<StoredBackup>> {
+    let preparing = async {
+        let about = examine(&request.file).await?;
+        run.say(format!("reading {}", request.file.display()));
+        let found = look(&request.file, &about).await?;
+        let store = writing.location.open().await?;
+        if writing.check_space {
+            enough_space(&*store, found.file_bytes).await?;
+        }
+        Ok((found, store))
+    };
+    let (found, store) = run.or(preparing).await?;
+    if !found.left_out.is_empty() {
+        run.say(format!("nothing is in {}: left out", found.left_out.join(", ")));
+    }
+    let mut all = Vec::new();
+    for dump in &found.dumps {
+        let stored = deliver(request, writing, &found, dump, Arc::clone(&store), run).await?;
+        announce(&stored, run);
+        all.push(stored);
+    }
+    Ok(all)
+}
+
+/// Ships one of the dumps in the file.
+async fn deliver(
+    request: &AdoptRequest,
+    writing: &WriteOptions,
+    found: &Found,
+    dump: &Dump,
+    store: Arc<dyn Store>,
+    run: &Run,
+) -> Result<StoredBackup> {
+    let bytes = dump.range.end - dump.range.start;
+    let content = Content {
+        kind: dump.kind,
+        postgres: Some(Postgres {
+            server_version: dump.server_version.clone(),
+            pg_dump_version: dump.pg_dump_version.clone(),
+            database_bytes: None,
+        }),
+        expected: Some(bytes),
+        started_at: request.started_at.unwrap_or(found.changed_at).min(Timestamp::now()),
+    };
+    let name = name(request, found, dump)?;
+    let writer = BackupWriter::prepare(writing, store, name, content)?;
+    run.say(format!("adopting {} as {}", request.file.display(), writer.place));
+    let source = open_at(&request.file, dump.range.start).await?.take(bytes);
+    if dump.kind == manifest::BackupKind::Postgres {
+        let watch = ArchiveWatch::with_digests(writer.progress.clone());
+        let judge = async |watch: ArchiveWatch, frames: &[FrameSpan]| {
+            let inventory = Inventory::new(watch.finish()?, frames);
+            let totals = inventory.totals();
+            if totals.is_none() {
+                tracing::warn!(
+                    "{} holds rows that cannot be counted, so a restore of it will not be proven: they are \
+                     compressed by LZ4 or zstd within the dump, or are INSERTs",
+                    request.file.display()
+                );
+            }
+            Ok(SideObjects { totals, inventory: Some(inventory), ..SideObjects::default() })
+        };
+        return writer.deliver(source, watch, judge, run).await;
+    }
+    let globals = found.globals.clone();
+    let judge = async |watch: ScriptWatch, _: &[FrameSpan]| {
+        if !watch.0.finish().complete {
+            return Err(Error::verify(format!("{} was changed while it was read", request.file.display())));
+        }
+        let globals_status = if globals.is_some() { Globals::Stored } else { Globals::NotTaken };
+        Ok(SideObjects { globals, globals_status, ..SideObjects::default() })
+    };
+    writer.deliver(source, ScriptWatch(Outline::default()), judge, run).await
+}
+
+/// The name it is kept under: several databases of one file are kept apart.
+fn name(request: &AdoptRequest, found: &Found, dump: &Dump) -> Result<Name> {
+    match &dump.database {
+        Some(database) if found.dumps.len() > 1 => {
+            format!("{}/{}", request.name, Name::of_database(database)?).parse()
+        }
+        _ => Ok(request.name.clone()),
+    }
+}
+
+/// Looks whether a script is still whole while it is shipped.
+struct ScriptWatch(Outline);
+
+impl Watch for ScriptWatch {
+    fn look(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.feed(bytes);
+        Ok(())
+    }
+
+    fn boundary(&self) -> Option<u64> {
+        None
+    }
+}

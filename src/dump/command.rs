@@ -1,0 +1,63 @@
+//! A stream: the output of a command that exits with 0, or what comes on stdin. It needs no PostgreSQL.
+
+use super::announce;
+use super::request::Producer;
+use crate::error::{Error, Result};
+use crate::layout::FrameSpan;
+use crate::postgres::Program;
+use crate::run::Run;
+use crate::stored::manifest;
+use crate::stored::names::{Name, Timestamp};
+use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
+use std::io::IsTerminal;
+use std::sync::atomic::Ordering;
+
+/// Backs a stream up.
+pub async fn back_up(
+    name: &Name,
+    producer: &Producer,
+    writing: &WriteOptions,
+    run: &Run,
+) -> Result<StoredBackup> {
+    let store = run.or(writing.location.open()).await?;
+    let started_at = Timestamp::now();
+    let content = Content { kind: manifest::BackupKind::Stream, postgres: None, expected: None, started_at };
+    let writer = BackupWriter::prepare(writing, store, name.clone(), content)?;
+    let came = || writer.progress.plain.load(Ordering::Relaxed);
+
+    let stored = match producer {
+        Producer::Command(command) => {
+            let program = Program::new(&command.program).args(&command.arguments).of_the_user();
+            let called = program.name();
+            run.say(format!("backing up the output of {called} as {}", writer.place));
+            let judge = async |(), _: &[FrameSpan]| {
+                // It exited with 0, or its reader would have failed.
+                if came() == 0 {
+                    tracing::warn!("{called} printed nothing: the backup is empty");
+                }
+                Ok(SideObjects::default())
+            };
+            writer.deliver(program.read()?, (), judge, run).await
+        }
+        Producer::Stdin if std::io::stdin().is_terminal() => {
+            Err(Error::usage("there is nobody on stdin but a terminal").hint("pipe a stream into pgstow"))
+        }
+        Producer::Stdin => {
+            run.say(format!("backing up stdin as {}", writer.place));
+            let judge = async |(), _: &[FrameSpan]| {
+                if came() == 0 {
+                    return Err(Error::verify("nothing came on stdin")
+                        .hint("did its producer fail? `pgstow backup … -- COMMAND` would know"));
+                }
+                tracing::warn!(
+                    "whether the producer of stdin ended well cannot be known; `-- COMMAND` instead of --stdin tells"
+                );
+                Ok(SideObjects::default())
+            };
+            writer.deliver(tokio::io::stdin(), (), judge, run).await
+        }
+    };
+    let stored = stored?;
+    announce(&stored, run);
+    Ok(stored)
+}

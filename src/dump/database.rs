@@ -1,0 +1,181 @@
+//! One database: `pg_dump`'s archive, with its inventory and the server's roles beside it.
+
+use super::announce;
+use super::request::DumpRequest;
+use crate::branch;
+use crate::consistent;
+use crate::error::{Error, Kind, Result};
+use crate::layout::FrameSpan;
+use crate::postgres::clients::Clients;
+use crate::postgres::globals::globals;
+use crate::postgres::lock::Lock;
+use crate::postgres::{Client, Psql, Server};
+use crate::run::Run;
+use crate::store::Store;
+use crate::stored::compare::Before;
+use crate::stored::inventory::Inventory;
+use crate::stored::manifest::{self, Globals};
+use crate::stored::names::{Name, Timestamp};
+use crate::stored::watch::ArchiveWatch;
+use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
+use indicatif::BinaryBytes;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// The server's roles, once they were read, or why there are none.
+pub type Roles = OnceCell<(Globals, Option<Vec<u8>>)>;
+
+/// Backs up one database; on Neon it is looked up first, or a branch is made to dump from.
+pub async fn back_up_one(request: &DumpRequest, writing: &WriteOptions, run: &Run) -> Result<StoredBackup> {
+    let roles = Roles::new();
+    let Some(neon) = &request.neon else { return back_up(request, writing, &roles, run).await };
+    let source = branch::source(neon, run).await?;
+    let there = DumpRequest { connection: source.conn.clone(), ..request.clone() };
+    let done = back_up(&there, writing, &roles, run).await;
+    source.close(run).await;
+    done
+}
+
+/// Backs one database up. The `roles` of its server are read once, however many databases it has.
+pub async fn back_up(
+    database: &DumpRequest,
+    writing: &WriteOptions,
+    roles: &Roles,
+    run: &Run,
+) -> Result<StoredBackup> {
+    let dumping = run.or(Dump::prepare(database, writing)).await?;
+    run.say(format!(
+        "backing up {} (PostgreSQL {}, {}) as {}",
+        dumping.server.database,
+        dumping.server.version_text,
+        BinaryBytes(dumping.server.size_bytes),
+        dumping.writer.place
+    ));
+    if database.connection.database().is_none() && dumping.server.database == dumping.server.user {
+        run.say(format!("no database was named: libpq takes the user's name, {}", dumping.server.user));
+    }
+    let pg_dump = run.or(consistent::start(&dumping.client, &dumping.psql, &database.dump)).await?;
+    let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
+    let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
+    let stored = dumping.writer.deliver(pg_dump, watch, judge, run).await?;
+    announce(&stored, run);
+    Ok(stored)
+}
+
+/// One run, with everything decided before the first byte moves.
+struct Dump<'a> {
+    settings: &'a DumpRequest,
+    client: Client,
+    psql: Psql,
+    server: Server,
+    before: Option<Before>,
+    writer: BackupWriter<'a>,
+    /// Held until the backup exists, or will not.
+    _lock: Option<Lock>,
+}
+
+impl<'a> Dump<'a> {
+    async fn prepare(settings: &'a DumpRequest, writing: &'a WriteOptions) -> Result<Self> {
+        settings.dump.check()?;
+        let clients = Clients::find(&settings.clients).await?;
+        let psql = Psql::new(clients.newest()?, &settings.connection);
+        let server = Server::inspect(&psql).await?;
+        if !settings.allow_pooled {
+            server.refuse_pooler()?;
+        }
+        server.check_dump(settings.dump.is_filtered())?;
+        let client = clients.for_dump(server.version())?.clone();
+        let store = writing.location.open().await?;
+        let name = match &settings.name {
+            Some(name) => name.clone(),
+            None => Name::of_database(&server.database)?,
+        };
+        // A pooler would keep the lock with a session that is not ours, and for ever.
+        let lock = match settings.allow_pooled {
+            true => None,
+            false => Some(Lock::of_backup(&psql, &store.display_url(), name.as_str(), settings.wait).await?),
+        };
+        let content = Content {
+            kind: manifest::BackupKind::Postgres,
+            postgres: Some(manifest::Postgres {
+                server_version: server.version_text.clone(),
+                pg_dump_version: client.version.to_string(),
+                database_bytes: Some(server.size_bytes),
+            }),
+            expected: Some(server.size_bytes),
+            started_at: Timestamp::now(),
+        };
+        let writer = BackupWriter::prepare(writing, Arc::clone(&store), name, content)?;
+        let before = before(settings, &store, &writer.place.name).await?;
+        if writing.check_space {
+            // The last backup is the best guess; without one, a fifth of the database is what dumps of
+            // ordinary data come to.
+            let expected = before.as_ref().map_or(server.size_bytes / 5, |before| before.stored_bytes);
+            enough_space(&*store, expected).await?;
+        }
+        Ok(Self { settings, client, psql, server, before, writer, _lock: lock })
+    }
+
+    /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.
+    async fn judge(&self, watch: ArchiveWatch, frames: &[FrameSpan], roles: &Roles) -> Result<SideObjects> {
+        let inventory = Inventory::new(watch.finish()?, frames);
+        self.compare_with_last(&inventory)?;
+        let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
+        Ok(SideObjects {
+            totals: inventory.totals(),
+            inventory: Some(inventory),
+            globals,
+            globals_status,
+            partial: self.settings.dump.is_filtered(),
+        })
+    }
+
+    /// Says what lost many rows since the last backup, and fails where that was asked for.
+    fn compare_with_last(&self, inventory: &Inventory) -> Result<()> {
+        let Some(before) = &self.before else { return Ok(()) };
+        let shrunk = self.settings.fail_shrink.map(|percent| before.shrunk(inventory, percent));
+        if let Some(shrunk) = shrunk.filter(|shrunk| !shrunk.is_empty()) {
+            return Err(Error::verify(format!("much is gone since {}: {}", before.id, shrunk.join("; ")))
+                .hint("if that is right, back up once without --fail-shrink"));
+        }
+        for shrunk in before.shrunk(inventory, self.settings.warn_shrink) {
+            tracing::warn!("much is gone since {}: {shrunk}", before.id);
+        }
+        Ok(())
+    }
+
+    /// Reads the server's roles. Where that cannot be, it is said, and the backup goes on without them.
+    async fn globals(&self) -> (Globals, Option<Vec<u8>>) {
+        let read =
+            |passwords| globals(&self.client, &self.settings.connection, &self.server.database, passwords);
+        let mut outcome = read(self.settings.role_passwords).await;
+        if let (Err(why), true) = (&outcome, self.settings.role_passwords) {
+            tracing::warn!("the roles are stored without their passwords: {why}");
+            outcome = read(false).await;
+        }
+        match outcome {
+            Ok(sql) => (Globals::Stored, Some(sql)),
+            Err(why) => {
+                tracing::warn!("the backup goes on without the server's roles: {why}");
+                // A program that is missing says nothing of rights.
+                let missing = why.kind() == Kind::Settings;
+                (if missing { Globals::NotTaken } else { Globals::NotReadable }, None)
+            }
+        }
+    }
+}
+
+/// What the last backup held, where there is one that can be read.
+async fn before(settings: &DumpRequest, store: &Arc<dyn Store>, name: &Name) -> Result<Option<Before>> {
+    match Before::read(store, name).await {
+        Err(error) if settings.fail_shrink.is_some() => {
+            Err(error.hint("--fail-shrink compares with the last backup: the key must list and read it"))
+        }
+        // Most keys for backups may only write.
+        Err(error) => {
+            tracing::debug!("the last backup cannot be compared with: {error}");
+            Ok(None)
+        }
+        Ok(before) => Ok(before),
+    }
+}

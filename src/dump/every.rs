@@ -1,0 +1,85 @@
+//! Every database of a server, one backup each; one that fails does not keep the others from being made.
+
+use super::database::{self, Roles};
+use super::request::DumpRequest;
+use crate::error::{Error, Result};
+use crate::failures::Failures;
+use crate::postgres::Psql;
+use crate::postgres::clients::Clients;
+use crate::postgres::databases::databases;
+use crate::run::Run;
+use crate::stored::names::Name;
+use crate::stored::writer::{StoredBackup, WriteOptions};
+
+/// How the backups of a server's databases went.
+pub struct EveryDatabase {
+    /// Each database, and its backup or what went wrong.
+    pub databases: Vec<(String, Result<StoredBackup, Failed>)>,
+    failures: Failures,
+}
+
+/// Why a database was not backed up, for programs.
+pub struct Failed {
+    /// The failure's sentence.
+    pub error: String,
+    /// The exit code it would have had alone.
+    pub exit_code: u8,
+}
+
+impl EveryDatabase {
+    /// Fails if any database was not backed up.
+    pub fn conclude(self) -> Result<()> {
+        self.failures.conclude(|failed, of| match failed == of {
+            true => format!("none of the {of} databases was backed up"),
+            false => format!("{failed} of {of} databases were not backed up; the others were"),
+        })
+    }
+}
+
+/// Backs every database up, except those that a pattern excludes.
+pub async fn back_up(
+    each: &DumpRequest,
+    exclude: &[String],
+    writing: &WriteOptions,
+    run: &Run,
+) -> Result<EveryDatabase> {
+    let asking = async {
+        let clients = Clients::find(&each.clients).await?;
+        databases(&Psql::new(clients.newest()?, &each.connection), exclude).await
+    };
+    let names = run.or(asking).await?;
+    if names.is_empty() {
+        return Err(
+            Error::usage("no database is left to be backed up").hint("--exclude excludes all of them")
+        );
+    }
+    let roles = Roles::new();
+    let mut every = EveryDatabase { databases: Vec::new(), failures: Failures::of_unnamed(names.len()) };
+    for database in names {
+        let stored = match one_of(each, &database) {
+            Ok(one) => database::back_up(&one, writing, &roles, run).await,
+            Err(error) => Err(error),
+        };
+        let outcome = match stored {
+            Ok(stored) => Ok(stored),
+            Err(error) => {
+                let failed =
+                    Failed { error: error.message().to_owned(), exit_code: error.kind().exit_code() };
+                every.failures.keep(error, |why| format!("{database} was not backed up: {why}"))?;
+                Err(failed)
+            }
+        };
+        every.databases.push((database, outcome));
+    }
+    Ok(every)
+}
+
+/// One of the databases, under its own name.
+fn one_of(each: &DumpRequest, database: &str) -> Result<DumpRequest> {
+    let own = Name::of_database(database)?;
+    let name = match &each.name {
+        Some(before) => format!("{before}/{own}").parse()?,
+        None => own,
+    };
+    Ok(DumpRequest { connection: each.connection.with_dbname(database), name: Some(name), ..each.clone() })
+}

@@ -1,0 +1,214 @@
+//! What is in a file that somebody calls a dump, and whether it is whole.
+
+use crate::archive::{Damage, Reader};
+use crate::error::{Error, Kind, Result};
+use crate::script::{Outline, ScriptContents};
+use crate::stored::manifest;
+use crate::stored::names::Timestamp;
+use async_compression::tokio::bufread::GzipDecoder;
+use std::fs::Metadata;
+use std::ops::Range;
+use std::path::Path;
+use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
+
+/// How an archive begins.
+const ARCHIVE: &[u8] = b"PGDMP";
+/// How a file begins that gzip compressed.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+/// Bytes read at once.
+const AT_ONCE: usize = 256 << 10;
+
+/// What was found in a file.
+pub struct Found {
+    /// The dumps to adopt, one or, from `pg_dumpall`, several.
+    pub dumps: Vec<Dump>,
+    /// The server's roles as SQL, from `pg_dumpall`.
+    pub globals: Option<Vec<u8>>,
+    /// Databases that hold nothing.
+    pub left_out: Vec<String>,
+    /// The file's size as it lies there.
+    pub file_bytes: u64,
+    /// When the file was last changed.
+    pub changed_at: Timestamp,
+}
+
+/// One dump in the file.
+pub struct Dump {
+    /// An archive, or a script.
+    pub kind: manifest::BackupKind,
+    /// The database it is of, where that is told.
+    pub database: Option<String>,
+    /// Its bytes of the file's content, gzip undone.
+    pub range: Range<u64>,
+    /// The version of the server, as it named itself.
+    pub server_version: String,
+    /// The version of the `pg_dump` that wrote it.
+    pub pg_dump_version: String,
+}
+
+/// The file's content from this place on, gzip undone.
+pub async fn open_at(path: &Path, start: u64) -> Result<Box<dyn AsyncRead + Unpin + Send>> {
+    let mut content = open(path).await?;
+    let mut before = (&mut content).take(start);
+    tokio::io::copy(&mut before, &mut tokio::io::sink()).await.map_err(|e| unreadable(path, e))?;
+    Ok(content)
+}
+
+async fn open(path: &Path) -> Result<Box<dyn AsyncRead + Unpin + Send>> {
+    let unreadable = |e| unreadable(path, e);
+    let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+    let mut begin = [0; GZIP.len()];
+    let is_gzip = file.read_exact(&mut begin).await.is_ok() && begin == GZIP;
+    drop(file);
+    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+    let file = BufReader::with_capacity(AT_ONCE, file);
+    if !is_gzip {
+        return Ok(Box::new(file));
+    }
+    let mut decoder = GzipDecoder::new(file);
+    // Several members one behind the other are one content.
+    decoder.multiple_members(true);
+    Ok(Box::new(decoder))
+}
+
+/// Looks at what there is before it is read; refuses what is no file that can be read.
+pub async fn examine(path: &Path) -> Result<Metadata> {
+    let about = tokio::fs::metadata(path).await.map_err(|e| unreadable(path, e))?;
+    if about.is_dir() {
+        return Err(no_dump(path, "is a folder"));
+    }
+    if !about.is_file() {
+        return Err(no_dump(path, "is no regular file, which can be read twice"));
+    }
+    tokio::fs::File::open(path).await.map_err(|e| unreadable(path, e))?;
+    Ok(about)
+}
+
+/// Reads the file from end to end; refuses what is no dump, or not whole.
+pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
+    let mut found = Found {
+        dumps: Vec::new(),
+        globals: None,
+        left_out: Vec::new(),
+        file_bytes: about.len(),
+        changed_at: about.modified().map_or_else(|_| Timestamp::now(), Timestamp::from),
+    };
+    let mut content = open(path).await?;
+    let mut begin = Vec::new();
+    (&mut content)
+        .take(ARCHIVE.len() as u64)
+        .read_to_end(&mut begin)
+        .await
+        .map_err(|e| unreadable(path, e))?;
+    if begin == ARCHIVE {
+        found.dumps.push(archive(path, &begin, content).await.map_err(|e| e.context(path.display()))?);
+        return Ok(found);
+    }
+    let seen = script(path, &begin, content).await?;
+    if seen.is_mixed {
+        return Err(no_dump(
+            path,
+            "is by a pg_dumpall of PostgreSQL 10 or older, and does not tell its databases apart",
+        ));
+    }
+    for section in seen.databases {
+        let called = section.database.clone();
+        // Of one database only there is nothing to choose from.
+        if section.entries == 0 && seen.is_cluster {
+            found.left_out.extend(called);
+            continue;
+        }
+        found.dumps.push(Dump {
+            kind: manifest::BackupKind::Sql,
+            database: called,
+            range: section.range,
+            server_version: section.server_version,
+            pg_dump_version: section.pg_dump_version,
+        });
+    }
+    if found.dumps.is_empty() {
+        return Err(no_dump(path, "holds no database with anything in it"));
+    }
+    if seen.is_cluster {
+        let bytes = seen.globals.end - seen.globals.start;
+        let mut globals = Vec::new();
+        let mut content = open_at(path, seen.globals.start).await?.take(bytes);
+        content.read_to_end(&mut globals).await.map_err(|e| unreadable(path, e))?;
+        found.globals = Some(globals);
+    }
+    Ok(found)
+}
+
+/// Reads an archive to its end.
+async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) -> Result<Dump> {
+    let mut reader = Reader::new();
+    let mut outcome = reader.feed(begin);
+    let mut buffer = vec![0; AT_ONCE];
+    while outcome.is_ok() {
+        match content.read(&mut buffer).await.map_err(|e| unreadable(path, e))? {
+            0 => break,
+            count => outcome = reader.feed(buffer.get(..count).unwrap_or_default()),
+        }
+    }
+    let (server_version, pg_dump_version) = reader
+        .header()
+        .map(|header| (header.server_version.clone(), header.dump_version.clone()))
+        .unwrap_or_default();
+    let end = match outcome {
+        // `pg_dump -Fc > file` of 16 to 18 appends its table of contents once more.
+        Err(Damage::Trailing(end)) => {
+            tracing::debug!("what follows the archive at byte {end} is left out");
+            end
+        }
+        Err(damage) => return Err(damage.into()),
+        Ok(()) => reader.finish()?.length,
+    };
+    Ok(Dump {
+        kind: manifest::BackupKind::Postgres,
+        database: None,
+        range: 0..end,
+        server_version,
+        pg_dump_version,
+    })
+}
+
+/// Reads a script to its end.
+async fn script(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) -> Result<ScriptContents> {
+    let mut outline = Outline::default();
+    outline.feed(begin);
+    let mut buffer = vec![0; AT_ONCE];
+    while outline.may_be_dump() {
+        match content.read(&mut buffer).await.map_err(|e| unreadable(path, e))? {
+            0 => break,
+            count => outline.feed(buffer.get(..count).unwrap_or_default()),
+        }
+    }
+    let seen = outline.finish();
+    if !seen.is_dump {
+        return Err(no_dump(path, "is neither an archive of pg_dump -Fc nor its plain text"));
+    }
+    if !seen.complete || seen.databases.iter().any(|section| !section.complete) {
+        let what = if seen.is_cluster { "cluster dump" } else { "dump" };
+        return Err(Error::verify(format!(
+            "{} was cut: it does not end with \"PostgreSQL database {what} complete\"",
+            path.display()
+        ))
+        .hint("look for a whole one; to keep what there is, `pgstow backup --name … -- cat FILE` stores anything"));
+    }
+    Ok(seen)
+}
+
+fn no_dump(path: &Path, what: &str) -> Error {
+    Error::usage(format!("{} {what}", path.display())).hint(
+        "adopt takes what pg_dump -Fc, pg_dump and pg_dumpall write, compressed by gzip or not; \
+         `pgstow backup --name … -- cat FILE` stores anything",
+    )
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    // What gzip cannot undo is damage; all else is the file's.
+    let is_damage =
+        matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof);
+    let kind = if is_damage { Kind::Verify } else { Kind::LocalFile };
+    Error::new(kind, format!("{} cannot be read: {error}", path.display())).because(error)
+}

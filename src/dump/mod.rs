@@ -1,0 +1,38 @@
+//! From a database, a command or a file into the store.
+//!
+//! ```text
+//! request ─▶ preflight ─▶ pg_dump ─▶ stored::writer
+//! ```
+
+pub mod adopt;
+pub mod command;
+pub mod database;
+pub mod every;
+mod look;
+pub mod request;
+
+use crate::run::Run;
+use crate::stored::writer::StoredBackup;
+use crate::units::{age, count};
+use indicatif::BinaryBytes;
+
+/// Says what was stored.
+fn announce(StoredBackup { manifest, read_back }: &StoredBackup, run: &Run) {
+    let plain = manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default();
+    let counted = manifest
+        .totals
+        .map(|totals| format!("{}, {}, ", count(totals.tables, "table"), count(totals.rows, "row")));
+    run.say(format!(
+        "stored {} of {}: {}{} of {} in {} stored, {}",
+        manifest.id,
+        manifest.name,
+        counted.unwrap_or_default(),
+        BinaryBytes(plain),
+        manifest.kind.noun(),
+        BinaryBytes(manifest.stored_bytes()),
+        age(manifest.duration()),
+    ));
+    if !*read_back {
+        run.say("the key may not read: size and checksum are those the store gave on completion");
+    }
+}

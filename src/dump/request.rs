@@ -1,0 +1,41 @@
+//! What is asked of a backup: which database, how to dump it, and what to compare it with; or a stream.
+
+use crate::branch::NeonSource;
+use crate::command::UserCommand;
+use crate::postgres::{ConnInfo, DumpOptions, clients::Search};
+use crate::stored::names::Name;
+use std::time::Duration;
+
+/// A database to be backed up.
+#[derive(Debug, Clone)]
+pub struct DumpRequest {
+    /// Which.
+    pub connection: ConnInfo,
+    /// The database on Neon, which is looked up before it is connected to.
+    pub neon: Option<NeonSource>,
+    /// The name to keep it under; the database's name otherwise.
+    pub name: Option<Name>,
+    /// What to dump, and how.
+    pub dump: DumpOptions,
+    /// Whether the roles' passwords are stored with the roles.
+    pub role_passwords: bool,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+    /// How long to wait while another backup of the same name runs.
+    pub wait: Duration,
+    /// The percentage of rows that may be gone since the last backup before a warning.
+    pub warn_shrink: u8,
+    /// The percentage that may be gone before the backup fails.
+    pub fail_shrink: Option<u8>,
+    /// Whether a connection pooler is accepted.
+    pub allow_pooled: bool,
+}
+
+/// Who produces a stream.
+#[derive(Debug)]
+pub enum Producer {
+    /// This command.
+    Command(UserCommand),
+    /// Whoever writes to our stdin.
+    Stdin,
+}

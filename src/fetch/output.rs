@@ -1,0 +1,168 @@
+//! Where a fetch writes to: stdout, or a file that has its name only when it is whole.
+
+use crate::error::{Error, Kind, Result};
+use crate::temporary::Partial;
+use indicatif::BinaryBytes;
+use std::error::Error as _;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::io::AsyncWrite;
+
+/// A chain of links longer than this is a circle, for the kernel too.
+const MOST_LINKS: usize = 40;
+
+/// Where a fetch writes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// To stdout.
+    Stdout,
+    /// Into a file.
+    File(PathBuf),
+}
+
+impl Output {
+    /// What people are told about it.
+    pub fn name(&self) -> String {
+        match self {
+            Output::Stdout => "stdout".to_owned(),
+            Output::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Refuses a folder, a device or a pipe, and a file that exists unless it may be replaced.
+    pub fn free_to_write(&self, force: bool) -> Result<()> {
+        let Output::File(path) = self else { return Ok(()) };
+        let named = path.display();
+        let Ok(there) = path.metadata() else {
+            let folder = folder_of(&followed(path)?);
+            return match folder.metadata() {
+                Ok(there) if there.is_dir() => Ok(()),
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    Err(Error::local_file(format!("{named} cannot be written: {e}")))
+                }
+                _ => {
+                    let why = format!("{named} cannot be written: {} is no folder", folder.display());
+                    Err(Error::local_file(why).hint("make the folder first"))
+                }
+            };
+        };
+        if there.is_dir() {
+            return Err(Error::usage(format!("{named} is a folder")).hint("the name of a file is wanted"));
+        }
+        if !there.is_file() {
+            return Err(Error::usage(format!("{named} is a device or a pipe, and no file"))
+                .hint(format!("write to stdout, and let the shell lead it there: - > {named}")));
+        }
+        if !force {
+            return Err(Error::target_exists(format!("{named} exists")).hint("--force replaces it"));
+        }
+        Ok(())
+    }
+
+    /// Refuses to begin what the disk cannot hold; where the system cannot say, we begin.
+    pub fn enough_space(&self, bytes: u64) -> Result<()> {
+        let Output::File(path) = self else { return Ok(()) };
+        let Ok(disk) = rustix::fs::statvfs(folder_of(path)) else { return Ok(()) };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free >= bytes {
+            return Ok(());
+        }
+        Err(Error::local_file(format!(
+            "the archive has {}, and the disk of {} has {} free",
+            BinaryBytes(bytes),
+            path.display(),
+            BinaryBytes(free)
+        ))
+        .hint("restore straight into a database, which needs no disk here; --no-space-check begins all the same"))
+    }
+
+    /// Begins to write. A file has another name until [`Writing::commit`], and goes when that is not reached.
+    pub fn begin(&self, force: bool) -> Result<Writing> {
+        let mut writing = Writing { name: self.name(), force, file: None };
+        if let Output::File(path) = self {
+            let path = followed(path)?;
+            let partial = Partial::begin(&folder_of(&path)).map_err(|e| writing.unwritable(nameless(e)))?;
+            writing.file = Some((partial, path));
+        }
+        Ok(writing)
+    }
+}
+
+/// An output that is being written.
+pub struct Writing {
+    name: String,
+    force: bool,
+    file: Option<(Partial, PathBuf)>,
+}
+
+impl Writing {
+    /// What to write into; it is to be flushed.
+    pub fn sink(&self) -> Result<Box<dyn AsyncWrite + Unpin + Send>> {
+        match &self.file {
+            None => Ok(Box::new(tokio::io::stdout())),
+            Some((partial, _)) => Ok(Box::new(tokio::fs::File::from_std(self.another(partial)?))),
+        }
+    }
+
+    /// The same, for a child.
+    pub fn stdio(&self) -> Result<Stdio> {
+        match &self.file {
+            None => Ok(Stdio::inherit()),
+            Some((partial, _)) => Ok(self.another(partial)?.into()),
+        }
+    }
+
+    /// Bytes written so far, where that is known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.file.as_ref()?.0.file().metadata().ok().map(|there| there.len())
+    }
+
+    fn another(&self, partial: &Partial) -> Result<File> {
+        partial.file().try_clone().map_err(|e| self.unwritable(e))
+    }
+
+    /// Gives the file its name, now that it is whole.
+    pub async fn commit(mut self) -> Result<()> {
+        let Some((partial, path)) = self.file.take() else { return Ok(()) };
+        let file = self.another(&partial)?;
+        tokio::fs::File::from_std(file).sync_all().await.map_err(|e| self.unwritable(e))?;
+        partial.commit(&path, self.force).map_err(|e| self.unwritable(e))
+    }
+
+    fn unwritable(&self, error: io::Error) -> Error {
+        self.undelivered(Error::from_io(error, Kind::LocalFile, "write"))
+    }
+
+    /// Names the output where that is what failed; other failures pass as they are.
+    pub fn undelivered(&self, error: Error) -> Error {
+        if error.kind() != Kind::LocalFile {
+            return error;
+        }
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        let why = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        let closed = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
+        let error = Error::local_file(format!("{} cannot be written: {why}", self.name));
+        if closed { error.hint("whoever reads our output stopped reading before the end") } else { error }
+    }
+}
+
+/// Where a link leads, whether or not there is a file yet; any other path as it is.
+fn followed(path: &Path) -> Result<PathBuf> {
+    let mut followed = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = followed.read_link() else { return Ok(followed) };
+        followed = folder_of(&followed).join(target);
+    }
+    Err(Error::local_file(format!("{} is a link that leads nowhere", path.display())))
+}
+
+/// The failure without the name of the temporary file, which means nothing to anybody.
+fn nameless(error: io::Error) -> io::Error {
+    error.kind().into()
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}

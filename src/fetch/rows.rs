@@ -1,0 +1,66 @@
+//! The rows of one table, to look at: as `COPY` writes them, or as comma-separated values.
+
+use crate::archive::{Contents, CopyText, Csv, Preamble};
+use crate::error::{Error, Kind, Result};
+use crate::stored::excerpt;
+use crate::stored::inventory::{Block, BlockKind, Inventory};
+use crate::stored::reader::BackupReader;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+/// Narrows what was chosen down to the rows of one table, and refuses where there are more or none.
+pub fn only_rows(chosen: Inventory) -> Result<Inventory> {
+    let tables: Vec<&Block> = chosen.blocks.iter().filter(|block| block.kind == BlockKind::Table).collect();
+    match tables.as_slice() {
+        [only] if only.rows.is_some() => {
+            let front = Preamble::read(&chosen.archive.preamble)?;
+            let id = only.dump_id;
+            Ok(chosen.only(&front.keep(|entry| entry.dump_id() == id)))
+        }
+        [only] => Err(Error::usage(format!("the rows of {} were not dumped as COPY text", only.label()))
+            .hint("--format archive and --format sql bring them as they are")),
+        [] => Err(Error::usage("what --table names has no rows of its own in the backup")
+            .hint("a view has none, nor has a partitioned table; --format sql prints definitions")),
+        [first, more @ ..] => Err(Error::usage(format!(
+            "the rows of one table only can be printed, and --table names {} and {} more",
+            first.label(),
+            more.len()
+        ))
+        .hint("partitions are tables of their own; --format sql prints several tables")),
+    }
+}
+
+/// Writes the rows of the source's only table, as comma-separated values or as they are.
+pub async fn write(
+    reader: &BackupReader,
+    as_csv: bool,
+    sink: &mut (impl AsyncWrite + Unpin + Send),
+) -> Result<Contents> {
+    let Some((excerpt, [block])) = reader.excerpt().map(|excerpt| (excerpt, excerpt.blocks.as_slice()))
+    else {
+        return Err(Error::unexpected("not one table was chosen"));
+    };
+    let front = Preamble::read(&excerpt.archive.preamble)?;
+    let entry = front.toc.with_data().next().ok_or_else(|| Error::verify("the table's entry is missing"))?;
+    let (mut csv, mut out) = (None, Vec::new());
+    if as_csv {
+        let (rows, header) = Csv::new(entry);
+        (csv, out) = (Some(rows), header);
+    }
+    let mut copy = CopyText::new(&front.header, block.raw_bytes);
+    let contents = excerpt::read(reader, &reader.progress, excerpt, async |bytes| {
+        copy.feed(&bytes, |text| match &mut csv {
+            Some(csv) => csv.feed(text, &mut out),
+            None => out.extend_from_slice(text),
+        });
+        sink.write_all(&out).await.map_err(undelivered)?;
+        out.clear();
+        Ok(())
+    });
+    let contents = contents.await?;
+    sink.flush().await.map_err(undelivered)?;
+    Ok(contents)
+}
+
+fn undelivered(error: std::io::Error) -> Error {
+    Error::from_io(error, Kind::LocalFile, "write rows")
+}

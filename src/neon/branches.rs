@@ -1,0 +1,121 @@
+//! Branches: found, created, kept and deleted. Only what this run has created is ever deleted.
+
+use super::http::Answer;
+use super::project::Neon;
+use super::shapes::{Branch, Branches, Created, Database, Operation, OperationsOnly};
+use crate::error::{Error, Result};
+use serde_json::json;
+
+/// A branch that this run has created, and so may delete.
+#[derive(Debug)]
+pub struct OwnBranch {
+    /// What the API says of it.
+    pub branch: Branch,
+    /// The databases it got from its parent.
+    pub databases: Vec<Database>,
+    /// The roles it got, those of the system left out.
+    pub roles: Vec<String>,
+    /// What Neon still had to do when it had created it.
+    operations: Vec<Operation>,
+}
+
+impl Neon {
+    /// The branch of this id or name.
+    pub async fn branch(&self, wanted: &str) -> Result<Option<Branch>> {
+        // The search finds parts of names too.
+        let query = [("search", wanted), ("limit", "10000")];
+        let Branches { branches } = self.http.get(&self.path(&["branches"]), &query).await?;
+        Ok(branches.into_iter().find(|branch| branch.id == wanted || branch.name == wanted))
+    }
+
+    /// The branch that production uses.
+    pub async fn default_branch(&self) -> Result<Branch> {
+        let query = [("limit", "10000")];
+        let Branches { branches } = self.http.get(&self.path(&["branches"]), &query).await?;
+        branches
+            .into_iter()
+            .find(|branch| branch.default)
+            .ok_or_else(|| Error::postgres(format!("the project {} has no default branch", self.project)))
+    }
+
+    /// Creates a branch with a compute; both are there when [`Neon::ready`] says so.
+    ///
+    /// `name` must be nobody's yet: where the answer is lost, the branch of that name is taken for ours and
+    /// deleted.
+    pub async fn create_branch(
+        &self,
+        name: &str,
+        parent: Option<&str>,
+        expires_at: Option<&str>,
+    ) -> Result<OwnBranch> {
+        let mut branch = json!({ "name": name });
+        for (field, value) in [("parent_id", parent), ("expires_at", expires_at)] {
+            if let (Some(value), Some(fields)) = (value, branch.as_object_mut()) {
+                fields.insert(field.into(), value.into());
+            }
+        }
+        let body = json!({ "branch": branch, "endpoints": [{ "type": "read_write" }] });
+        let Created { branch, operations, roles, databases } =
+            match self.http.post(&self.path(&["branches"]), &body).await {
+                Answer::Done(created) => created,
+                Answer::Refused(error) => return Err(error),
+                Answer::Lost(error) => {
+                    self.delete_lost(name).await;
+                    return Err(error);
+                }
+            };
+        if branch.default {
+            return Err(Error::unexpected(
+                "Neon made the new branch the project's default one; it is not touched",
+            ));
+        }
+        let roles = roles.into_iter().filter(|role| !role.protected).map(|role| role.name).collect();
+        Ok(OwnBranch { branch, databases, roles, operations })
+    }
+
+    /// Waits until the branch and its compute are there; `tell` hears what is waited for.
+    pub async fn ready(&self, own: &OwnBranch, tell: &(dyn Fn(&str) + Sync)) -> Result<()> {
+        self.wait(own.operations.clone(), tell).await
+    }
+
+    /// Keeps a branch that this run has created: Neon will not delete it by itself any more.
+    pub async fn keep(&self, own: &mut OwnBranch) -> Result<()> {
+        let body = json!({ "branch": { "expires_at": null } });
+        let OperationsOnly { .. } = self.http.patch(&self.path(&["branches", &own.branch.id]), &body).await?;
+        own.branch.expires_at = None;
+        Ok(())
+    }
+
+    /// Deletes the branch that was created though its answer never came.
+    async fn delete_lost(&self, name: &str) {
+        let found = match self.branch(name).await {
+            Ok(None) => return,
+            Ok(Some(branch)) => {
+                Ok(OwnBranch { branch, databases: Vec::new(), roles: Vec::new(), operations: Vec::new() })
+            }
+            Err(error) => Err(error),
+        };
+        let deleted = match found {
+            Ok(own) => self.delete_branch(&own).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = deleted {
+            tracing::warn!("Neon may have created the branch {name}; look for it, and delete it: {error}");
+        }
+    }
+
+    /// Deletes a branch that this run has created, its compute and all.
+    pub async fn delete_branch(&self, own: &OwnBranch) -> Result<()> {
+        let Branch { id, name, default, .. } = &own.branch;
+        if *default {
+            return Err(Error::unexpected(format!("{name} ({id}) is the project's default branch")));
+        }
+        let deleted = self.http.delete::<OperationsOnly>(&self.path(&["branches", id])).await;
+        // It ends by itself from here on; nobody needs to wait.
+        deleted.map(drop).map_err(|error| {
+            error
+                .context(format_args!("the branch {name} ({id}) is left on Neon"))
+                .hint(format!("delete it: neonctl branches delete {id} --project-id {}", self.project))
+        })
+    }
+}

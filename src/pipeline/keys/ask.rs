@@ -1,0 +1,69 @@
+//! Asks people for passphrases, and speaks with age's plugins for them.
+
+use crate::error::{Error, Result};
+use age::Callbacks;
+use age::plugin::ResolveError;
+use age::secrecy::SecretString;
+use std::sync::Arc;
+
+/// Asks for a passphrase or a plugin's PIN; the text says for what. `None` where there is nobody to ask.
+#[derive(Clone)]
+pub struct Ask(Arc<How>);
+
+type How = dyn Fn(&str) -> Option<SecretString> + Send + Sync;
+
+impl Ask {
+    /// Asks by calling `how`, from any thread.
+    pub fn new(how: impl Fn(&str) -> Option<SecretString> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(how))
+    }
+
+    /// Asks nobody.
+    pub fn nobody() -> Self {
+        Self::new(|_| None)
+    }
+
+    /// The passphrase for this; a failure says how to give it.
+    pub fn passphrase(&self, what: &str) -> Result<SecretString> {
+        (self.0)(&format!("Passphrase for {what}")).ok_or_else(|| {
+            Error::settings(format!("{what} is protected by a passphrase, and none was given"))
+                .hint("give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE")
+        })
+    }
+}
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ask")
+    }
+}
+
+/// What plugins may want from people.
+impl Callbacks for Ask {
+    fn display_message(&self, message: &str) {
+        tracing::warn!("{message}");
+    }
+
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        None
+    }
+
+    fn request_public_string(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn request_passphrase(&self, description: &str) -> Option<SecretString> {
+        (self.0)(description)
+    }
+}
+
+/// The failure of a plugin that cannot be started.
+pub fn missing_plugin(error: ResolveError) -> Error {
+    match error {
+        ResolveError::MissingPlugin { binary_name } => {
+            Error::settings(format!("the age plugin {binary_name} is not installed"))
+                .hint(format!("install {binary_name} into a folder of PATH"))
+        }
+        other => Error::settings("the age plugin cannot be used").because(other),
+    }
+}

@@ -1,0 +1,132 @@
+//! From stored bytes to a sink, whose last bytes wait for every check; and a source passed on the same way.
+
+use super::decode;
+use super::hold_back::{HELD_BACK, HoldBack};
+use super::keys::Identities;
+use super::stored::{Key, Object};
+use super::tally::{self, Tally};
+use super::watch::{BackgroundWatch, Counter, Watch};
+use super::window::Fetch;
+use crate::error::{Error, Kind, Result};
+use bytes::{Bytes, BytesMut};
+use futures_util::try_join;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a dump that are passed on together.
+const PASSED_ON: usize = 256 << 10;
+
+/// How to unpack.
+#[derive(Debug, Clone)]
+pub struct Unpack {
+    /// What opens the bytes; `None` where they were never encrypted.
+    pub identities: Option<Arc<Identities>>,
+    /// How many bytes of plaintext to expect, where that is known. The first one more is refused, while the
+    /// end of the expected ones is still held back.
+    pub expected: Option<u64>,
+    /// Raised by the plaintext bytes written into the sink.
+    pub progress: Counter,
+}
+
+/// What was unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unpacked {
+    /// The bytes as they went into the sink.
+    pub plain: Tally,
+    /// The bytes as they came from the source.
+    pub stored: Tally,
+}
+
+/// Decrypts and decompresses the object of `stored_len` bytes that `fetch` reads into `sink`, which gets the last bytes only when all is proven.
+///
+/// A frame that comes damaged is fetched once more before that is a failure. The last [`HELD_BACK`] bytes are
+/// written after the object ended well, age and zstd confirmed their
+/// ends, and `check` agreed. The sink is flushed, not shut down.
+///
+/// Failures: `fetch`'s own, as they came; [`Kind::Settings`] where no identity opens the bytes;
+/// [`Kind::Verify`] where they are damaged; [`Kind::LocalFile`] where the sink failed, with the
+/// `io::Error` as its source; `watch`'s and `check`'s own.
+pub async fn unpack(
+    fetch: Fetch,
+    stored_len: u64,
+    how: Unpack,
+    watch: &mut dyn Watch,
+    sink: &mut (impl AsyncWrite + Unpin + Send),
+    check: impl FnOnce(&Unpacked) -> Result<()>,
+) -> Result<Unpacked> {
+    let stop = CancellationToken::new();
+    let _stops_when_dropped = stop.clone().drop_guard();
+    let (to_deliver, mut plain_bytes) = mpsc::channel(decode::QUEUE);
+    let (to_tally, plain) = tally::in_background();
+    let (onlooker, looked) = BackgroundWatch::begin(watch.second_look());
+    let mut held = HoldBack::new(HELD_BACK);
+
+    let key = Arc::new(Key::new(how.identities));
+    let object = Object { fetch, len: stored_len, key, again: true };
+    let decode = decode::in_background(object, to_deliver, stop);
+    let deliver = async {
+        let mut seen = 0;
+        while let Some(bytes) = plain_bytes.recv().await {
+            seen += bytes.len() as u64;
+            if how.expected.is_some_and(|expected| seen > expected) {
+                return Err(Error::verify("the backup holds more bytes than it should"));
+            }
+            watch.look(&bytes)?;
+            if to_tally.send(bytes.clone()).await.is_err() || !onlooker.show(&bytes).await {
+                break;
+            }
+            held.push(bytes);
+            while let Some(bytes) = held.ready() {
+                hand_over(sink, &bytes, &how.progress).await?;
+            }
+        }
+        drop((to_tally, onlooker));
+        Ok(())
+    };
+    let (stored, (), plain, ()) = try_join!(decode, deliver, plain, looked)?;
+    let unpacked = Unpacked { plain, stored };
+    check(&unpacked)?;
+    for bytes in held.rest() {
+        hand_over(sink, &bytes, &how.progress).await?;
+    }
+    sink.flush().await.map_err(cannot_deliver)?;
+    Ok(unpacked)
+}
+
+/// Reads `source` to its end and hands it on as it is, but for the last [`HELD_BACK`] bytes: those it
+/// returns, for when all is known to be whole. The sink is flushed, not shut down.
+pub async fn pass_on(
+    mut source: impl AsyncRead + Unpin,
+    watch: &mut dyn Watch,
+    sink: &mut (impl AsyncWrite + Unpin),
+    progress: &Counter,
+) -> Result<Vec<Bytes>> {
+    let mut held = HoldBack::new(HELD_BACK);
+    loop {
+        let mut piece = BytesMut::with_capacity(PASSED_ON);
+        let read = source.read_buf(&mut piece).await;
+        if read.map_err(|e| Error::from_io(e, Kind::Unexpected, "read the dump"))? == 0 {
+            break;
+        }
+        watch.look(&piece)?;
+        held.push(piece.freeze());
+        while let Some(bytes) = held.ready() {
+            hand_over(sink, &bytes, progress).await?;
+        }
+    }
+    sink.flush().await.map_err(cannot_deliver)?;
+    Ok(held.rest().collect())
+}
+
+async fn hand_over(sink: &mut (impl AsyncWrite + Unpin), bytes: &[u8], progress: &Counter) -> Result<()> {
+    sink.write_all(bytes).await.map_err(cannot_deliver)?;
+    progress.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    Ok(())
+}
+
+fn cannot_deliver(error: std::io::Error) -> Error {
+    Error::from_io(error, Kind::LocalFile, "write what was unpacked")
+}

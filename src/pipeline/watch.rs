@@ -1,0 +1,78 @@
+//! Who looks at the plaintext on its way: in the caller's task, and once more on a thread of its own.
+
+use super::threads::blocking;
+use crate::error::Result;
+use bytes::Bytes;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::mpsc;
+
+/// Looks at plaintext on its way.
+pub trait Watch: Send {
+    /// Looks at the next bytes; they come in order and without gaps. A failure ends the run.
+    fn look(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// The plaintext offset of the newest good place to cut a frame, such as the end of a row.
+    fn boundary(&self) -> Option<u64>;
+
+    /// A second look at the same bytes, taken on a thread of its own, where computing keeps nobody waiting.
+    ///
+    /// It sees every byte some time after [`Watch::look`], and has seen all when the run is done.
+    fn second_look(&self) -> Option<SecondLook> {
+        None
+    }
+}
+
+/// Looks at plaintext again; see [`Watch::second_look`].
+pub type SecondLook = Box<dyn FnMut(&[u8]) -> Result<()> + Send>;
+
+/// Looks at nothing.
+impl Watch for () {
+    fn look(&mut self, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn boundary(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A number of bytes that a stage raises and others read.
+pub type Counter = Arc<AtomicU64>;
+
+/// A second look at what passes, on a thread of its own; nothing at all where nobody wants one.
+pub struct BackgroundWatch(Option<mpsc::Sender<Bytes>>);
+
+impl BackgroundWatch {
+    /// Begins; the future is done when the onlooker is dropped, or has seen what it objects to.
+    pub fn begin(look: Option<SecondLook>) -> (Self, impl Future<Output = Result<()>>) {
+        let (to_thread, looking) = look
+            .map(|mut look| {
+                let (to_thread, mut bytes) = mpsc::channel::<Bytes>(1);
+                let looking = blocking(move || {
+                    while let Some(bytes) = bytes.blocking_recv() {
+                        look(&bytes)?;
+                    }
+                    Ok(())
+                });
+                (to_thread, looking)
+            })
+            .unzip();
+        let looked = async move {
+            match looking {
+                Some(looking) => looking.await,
+                None => Ok(()),
+            }
+        };
+        (Self(to_thread), looked)
+    }
+
+    /// Shows it the next bytes; false when it has ended, and its future says why.
+    pub async fn show(&self, bytes: &Bytes) -> bool {
+        match &self.0 {
+            Some(to_thread) => to_thread.send(bytes.clone()).await.is_ok(),
+            None => true,
+        }
+    }
+}

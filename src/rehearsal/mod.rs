@@ -1,0 +1,297 @@
+//! `verify --restore`: the restore rehearsed, in a database that is gone afterwards.
+//!
+//! On a server of the user's, else in a throw-away cluster. Then the data is proven, everything the
+//! backup defines is looked for, and the user's own questions are asked.
+
+mod outcome;
+
+use outcome::Check;
+pub use outcome::Rehearsed;
+
+use crate::archive::{EntryKind, Preamble, Toc};
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::Watch;
+use crate::postgres::Search;
+use crate::postgres::clients::{Clients, Version};
+use crate::postgres::{Cluster, ConnInfo, Naming, Psql, RestoreOptions, Situation, Target};
+use crate::progress::Progress;
+use crate::proof::ProofBy;
+use crate::proof::{catalog, redump};
+use crate::restore::backup::StoredContent;
+use crate::restore::request::RestoreRequest;
+use crate::restore::run::Content;
+use crate::run::Run;
+use crate::script::NamedRoles;
+use crate::stored::inventory::Inventory;
+use crate::stored::manifest::{BackupKind, Postgres};
+use crate::stored::reader::BackupReader;
+use crate::units::age;
+use indicatif::BinaryBytes;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Where to restore for a trial, and what must hold then.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// On which server; else in a throw-away cluster.
+    pub to: Option<ConnInfo>,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+    /// In which folder the throw-away cluster lies.
+    pub scratch: Option<PathBuf>,
+    /// How many workers, where the user says so.
+    pub jobs: Option<u8>,
+    /// How the data is proven.
+    pub proof: ProofBy,
+    /// Queries that must give true.
+    pub checks: Vec<String>,
+}
+
+/// Restores, looks, and takes everything away again, whatever happens.
+pub async fn rehearse(
+    reader: &BackupReader,
+    inventory: Option<&Inventory>,
+    how: &Rehearsal,
+    run: &Run,
+) -> Result<Rehearsed> {
+    let clients = run.or(Clients::find(&how.clients)).await?;
+    let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
+    let name = name.map_or_else(|| generated(reader), str::to_owned);
+    let front = inventory.map(|inventory| Preamble::read(&inventory.archive.preamble)).transpose()?;
+    if reader.kind() == BackupKind::Sql {
+        tracing::warn!(
+            "{} is a plain dump: whether it restores is tried, and its rows cannot be compared",
+            reader.place()
+        );
+    } else if front.is_none() {
+        tracing::warn!("{} has no inventory: what comes of it cannot be compared", reader.place());
+    }
+    let rehearsal = RehearsalRun { reader, inventory, front, how, run, clients: &clients };
+    if let Some(conn) = &how.to {
+        let mut target = run.or(rehearsal.open(&conn.with_dbname(&name))).await?;
+        let rehearsed = run.or(rehearsal.restore(&mut target)).await;
+        let dropped = target.drop_created().await;
+        return after(rehearsed, dropped);
+    }
+    let mut cluster = Cluster::prepare(how.scratch.as_deref())?;
+    let rehearsed = run.or(rehearsal.in_cluster(&mut cluster, &name)).await;
+    let removed = cluster.remove().await;
+    after(rehearsed, removed)
+}
+
+/// The first error is the one to report; a failure to tidy up is said beside it.
+fn after(rehearsed: Result<Rehearsed>, tidied: Result<()>) -> Result<Rehearsed> {
+    match (rehearsed, tidied) {
+        (Ok(rehearsed), Ok(())) => Ok(rehearsed),
+        (Ok(_), Err(second)) => Err(second),
+        (Err(first), tidied) => {
+            if let Err(second) = tidied {
+                tracing::warn!("{second}");
+            }
+            Err(first)
+        }
+    }
+}
+
+/// A name nobody else has: the backup's id in it tells whose it is, should it ever be met.
+fn generated(reader: &BackupReader) -> String {
+    format!("pgstow_verify_{}", reader.place().id.to_string().to_lowercase().replace('-', "_"))
+}
+
+/// What a rehearsal needs.
+struct RehearsalRun<'a> {
+    reader: &'a BackupReader,
+    inventory: Option<&'a Inventory>,
+    front: Option<Preamble>,
+    how: &'a Rehearsal,
+    run: &'a Run,
+    clients: &'a Clients,
+}
+
+impl RehearsalRun<'_> {
+    /// Reaches the user's server, on which the database must not exist.
+    async fn open(&self, conn: &ConnInfo) -> Result<Target> {
+        let target = Target::open(self.clients.newest()?, conn, Naming::AtOnce).await?;
+        if target.exists() {
+            return Err(Error::target_exists(format!("database {} exists", target.name())).hint(
+                "verify --restore drops the database it restores into, so it must make it: leave the name out of --to",
+            ));
+        }
+        // What was restored will be dumped again.
+        self.clients.for_dump(target.version())?;
+        Ok(target)
+    }
+
+    async fn in_cluster(&self, cluster: &mut Cluster, database: &str) -> Result<Rehearsed> {
+        let postgres = self.reader.backup.manifest.postgres.as_ref();
+        let version =
+            |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
+        let dumped_by = version(|postgres| &postgres.pg_dump_version).unwrap_or_default();
+        let dumped = version(|postgres| &postgres.server_version).unwrap_or(dumped_by);
+        let server = self.clients.for_cluster(dumped, dumped_by)?;
+        let size = postgres.and_then(|postgres| postgres.database_bytes).unwrap_or_default();
+        if let Some(free) = cluster.free_space().filter(|free| *free < size) {
+            tracing::warn!(
+                "the throw-away cluster has room for {}, and the database had {}: name a larger folder with --scratch",
+                BinaryBytes(free),
+                BinaryBytes(size)
+            );
+        }
+        self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
+        cluster.start(server).await?;
+        if let Some(Preamble { toc, .. }) = &self.front {
+            let lacking = cluster.lacks(server, &names(toc, EntryKind::Extension)).await?;
+            if !lacking.is_empty() {
+                let what =
+                    format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
+                return Err(Error::settings(what).hint("install them, or verify on a server with --to"));
+            }
+            let text = |roles: BTreeSet<Vec<u8>>| -> Vec<String> {
+                roles.into_iter().filter_map(|role| String::from_utf8(role).ok()).collect()
+            };
+            cluster.create_roles(server, &text(toc.roles()), &text(toc.superusers())).await?;
+        }
+        if self.reader.kind() == BackupKind::Sql {
+            let roles = self.roles_of_script().await?;
+            cluster.create_roles(server, &roles, &roles).await?;
+        }
+        let mut target = Target::open(server, &cluster.conn(database), Naming::AtOnce).await?;
+        self.restore(&mut target).await
+    }
+
+    /// Reads a plain dump once for the roles it names, which nothing else tells.
+    async fn roles_of_script(&self) -> Result<Vec<String>> {
+        self.run.say("reading which roles it names");
+        let mut watch = RolesWatch(NamedRoles::default());
+        let following = self.run.follow(&self.reader.progress);
+        self.reader.shown_to(&mut watch).await?;
+        drop(following);
+        let Progress { plain, stored, .. } = &self.reader.progress;
+        plain.store(0, Ordering::Relaxed);
+        stored.store(0, Ordering::Relaxed);
+        Ok(watch.0.finish())
+    }
+
+    /// The restore, and all that is asked about it afterwards.
+    async fn restore(&self, target: &mut Target) -> Result<Rehearsed> {
+        let own_cluster = self.how.to.is_none();
+        let (reader, run) = (self.reader, self.run);
+        let request = RestoreRequest::plain(self.options());
+        run.say(format!("restoring {} into {}", reader.place(), target.name()));
+        let started = Instant::now();
+        let content = StoredContent {
+            reader,
+            inventory: self.inventory,
+            clients: self.clients,
+            request: &request,
+            jobs: self.how.jobs,
+            proof: self.how.proof,
+            run,
+        };
+        let filled = content.fill(target).await.map_err(|e| if own_cluster { blame(e) } else { e })?;
+        target.analyze().await;
+        let took = started.elapsed();
+        run.say(format!("restored in {}", age(took)));
+
+        let proof = content.prove(target, &filled).await?;
+        let (mut objects, mut catalog_differences) = Default::default();
+        if let (Some(inventory), Some(front)) = (self.inventory, &self.front) {
+            let encoding = &inventory.archive.encoding;
+            let found = redump::table_of_contents(target, self.clients, encoding).await?;
+            (objects, catalog_differences) = catalog::compare(&front.toc, &found);
+        }
+        Ok(Rehearsed {
+            server_version: target.server().version_text.clone(),
+            own_cluster,
+            restore_s: took.as_secs_f64(),
+            proof,
+            objects,
+            catalog_differences,
+            checks: self.checks(target).await?,
+            tables: filled.tables,
+            rows: filled.rows,
+        })
+    }
+
+    /// How `pg_restore` treats the backup; a plain dump is run as it is.
+    fn options(&self) -> RestoreOptions {
+        if self.reader.kind() == BackupKind::Sql {
+            return RestoreOptions::default();
+        }
+        // Roles belong to a whole server: on somebody's, none is made, and without a table of contents
+        // beforehand none can be.
+        let no_roles = self.how.to.is_some() || self.inventory.is_none();
+        RestoreOptions {
+            no_owner: no_roles,
+            no_acl: no_roles,
+            // A subscription would tie the database down, and tablespaces are folders of another machine.
+            extra: vec!["--no-subscriptions".into(), "--no-tablespaces".into()],
+        }
+    }
+
+    async fn checks(&self, target: &Target) -> Result<Vec<Check>> {
+        let psql = Psql::new(self.clients.newest()?, target.conn());
+        let mut checks = Vec::new();
+        for sql in &self.how.checks {
+            // As the application would ask: with the search path it has.
+            let answer = psql.run_given(sql).await;
+            let answer = answer.map_err(Error::from);
+            let situation = answer.as_ref().err().and_then(Error::situation);
+            let mistyped = situation == Some(Situation::SyntaxError);
+            let problem = match answer {
+                Ok(answer) if answer.trim_ascii() == b"t" => None,
+                Ok(answer) => Some(format!("gave {} instead of true", shortened(&answer))),
+                Err(error) if error.kind() == Kind::Postgres => Some(format!("failed: {error}")),
+                Err(error) => return Err(error),
+            };
+            checks.push(Check { sql: sql.clone(), passed: problem.is_none(), mistyped, problem });
+        }
+        Ok(checks)
+    }
+}
+
+/// Looks for roles while a script passes.
+struct RolesWatch(NamedRoles);
+
+impl Watch for RolesWatch {
+    fn look(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.feed(bytes);
+        Ok(())
+    }
+
+    fn boundary(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A clean cluster refused what the backup holds: that is the backup's fault, unless it is the machine's.
+fn blame(error: Error) -> Error {
+    let situation = error.situation::<Situation>();
+    if situation == Some(Situation::LocaleMissing) {
+        let hint = "install the source's locale here, or verify on a server that has it, with --to";
+        return error.without_hints().hint(hint);
+    }
+    if error.kind() != Kind::Postgres || situation.is_some_and(Situation::is_of_machine) {
+        return error;
+    }
+    error.of_kind(Kind::Verify).context("it does not restore")
+}
+
+/// The names of all objects of a kind.
+fn names(toc: &Toc, kind: EntryKind) -> Vec<String> {
+    let entries = toc.entries().iter().filter(|entry| entry.kind() == kind);
+    entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()).into_owned()).collect()
+}
+
+/// An answer as it is told: quoted, and not at length.
+fn shortened(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    let start: String = text.trim_end().chars().take(60).collect();
+    match (start.is_empty(), start.len() < text.trim_end().len()) {
+        (true, _) => "nothing".to_owned(),
+        (_, true) => format!("{start:?} and more"),
+        _ => format!("{start:?}"),
+    }
+}

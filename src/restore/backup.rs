@@ -1,0 +1,224 @@
+//! A stored backup, found and checked, on its way into a database.
+
+use super::load::{script, stream, workers};
+use super::outcome::{Filled, Outcome};
+use super::request::{After, Fitting, RestoreRequest};
+use super::run::{Content, Flow};
+use crate::archive::Pattern;
+use crate::error::{Error, Kind, Result};
+use crate::postgres::clients::{Clients, Search};
+use crate::postgres::{ConnInfo, Naming, Target};
+use crate::proof::{self, Proof, ProofBy};
+use crate::run::Run;
+use crate::stored::excerpt;
+use crate::stored::inventory::Inventory;
+use crate::stored::manifest::BackupKind;
+use crate::stored::opened::BackupSelection;
+use crate::stored::reader::BackupReader;
+use crate::units::{age, count, counted_rows, stamp};
+use std::time::{Duration, Instant, SystemTime};
+
+/// More workers than this wait for the server rather than help it.
+const MOST_JOBS: usize = 8;
+/// Bytes of dump that keep a worker busy long enough to be worth it.
+const WORTH_A_JOB: u64 = 64 << 20;
+
+/// What is asked of a restore, whatever it goes into.
+#[derive(Debug)]
+pub struct RestoreOptions {
+    /// What to restore.
+    pub selection: BackupSelection,
+    /// Which tables; none for all.
+    pub tables: Vec<Pattern>,
+    /// How many workers, if the user says so.
+    pub jobs: Option<u8>,
+    /// How it is fitted to the server.
+    pub fitting: Fitting,
+    /// What is done in it before anybody uses it.
+    pub after: After,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+    /// How what was restored is proven.
+    pub proof: ProofBy,
+    /// Whether a database this run created is kept when the run fails.
+    pub keep_failed: bool,
+}
+
+/// A backup, found and checked: everything is known except where to.
+pub struct ReadyBackup {
+    started: Instant,
+    /// Streams it.
+    pub reader: BackupReader,
+    /// What it holds, if that is written and nothing was chosen from it.
+    pub inventory: Option<Inventory>,
+    /// PostgreSQL's programs.
+    pub clients: Clients,
+    /// What is asked for.
+    pub request: RestoreRequest,
+    /// Whether a database this run created is kept when the run fails.
+    pub keep_failed: bool,
+    jobs: Option<u8>,
+    proof: ProofBy,
+}
+
+impl ReadyBackup {
+    /// Finds and checks a backup; its dump is not touched yet.
+    pub async fn find(options: RestoreOptions, run: &Run) -> Result<Self> {
+        let started = Instant::now();
+        let RestoreOptions { selection, tables, jobs, fitting, after, clients, proof, keep_failed } = options;
+        fitting.options.check()?;
+        let mut reader = run.or(BackupReader::find(selection)).await?;
+        let inventory = if tables.is_empty() {
+            run.or(inventory(&reader, proof)).await?
+        } else {
+            let chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &tables, false)?;
+            reader.narrow(chosen);
+            None
+        };
+        let request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
+        let clients = run.or(Clients::find(&clients)).await?;
+        Ok(Self { started, reader, inventory, clients, request, keep_failed, jobs, proof })
+    }
+
+    /// Restores into a database and proves it. `unseen` says that nobody uses it before more is done; any
+    /// other database has its name only after it is proven.
+    ///
+    /// A failure leaves nothing behind that this made.
+    pub async fn restore_into(&self, conn: &ConnInfo, unseen: bool, run: &Run) -> Result<Outcome> {
+        let moment = || stamp(SystemTime::now(), '_');
+        let naming = if unseen { Naming::AtOnce } else { Naming::WhenProven(moment()) };
+        let mut target = run.or(Target::open(self.clients.newest()?, conn, naming)).await?;
+        if self.proof == ProofBy::Digests {
+            // Better now than after the data has moved.
+            self.clients.for_dump(target.version())?;
+        }
+        run.say(format!("restoring {} into {}", self.reader.place(), target.name()));
+        let content = StoredContent {
+            reader: &self.reader,
+            inventory: self.reader.excerpt().or(self.inventory.as_ref()),
+            clients: &self.clients,
+            request: &self.request,
+            jobs: self.jobs,
+            proof: self.proof,
+            run,
+        };
+        let flow = Flow {
+            started: self.started,
+            clients: &self.clients,
+            request: &self.request,
+            keep_failed: self.keep_failed,
+            unseen,
+            run,
+        };
+        flow.run(&content, &mut target).await
+    }
+}
+
+/// A stored backup, or some tables of it, as what a database is filled with.
+pub struct StoredContent<'a> {
+    /// Streams it.
+    pub reader: &'a BackupReader,
+    /// What it holds, if that is known.
+    pub inventory: Option<&'a Inventory>,
+    /// PostgreSQL's programs.
+    pub clients: &'a Clients,
+    /// What is asked for.
+    pub request: &'a RestoreRequest,
+    /// How many workers, if the user says so.
+    pub jobs: Option<u8>,
+    /// How it is proven.
+    pub proof: ProofBy,
+    /// The run it belongs to.
+    pub run: &'a Run,
+}
+
+impl Content for StoredContent<'_> {
+    /// Fills the target, with as many workers as were asked for or are worth it.
+    ///
+    /// Only a database made for it is filled by several: that is not one transaction.
+    async fn fill(&self, target: &mut Target) -> Result<Filled> {
+        let Self { reader, clients, request, .. } = self;
+        let _following = self.run.follow(&reader.progress);
+        let jobs = jobs(self.jobs, reader.plain_bytes());
+        match self.inventory {
+            _ if reader.kind() == BackupKind::Sql => {
+                if self.jobs.is_some_and(|jobs| jobs > 1) {
+                    tracing::warn!(
+                        "a plain dump is run by one psql in one transaction, whatever --jobs says"
+                    );
+                }
+                script::restore(reader, clients, target, request).await
+            }
+            Some(inventory) if jobs > 1 && !target.exists() => {
+                let plan = workers::restore(reader, inventory, clients, target, request, jobs).await?;
+                let (tables, rows) = (inventory.archive.tables, inventory.rows());
+                Ok(Filled { tables, rows, plan, passed: None })
+            }
+            _ => {
+                if jobs > 1 && self.jobs.is_some() {
+                    let why = if target.exists() { "the database exists" } else { "there is no inventory" };
+                    tracing::warn!(
+                        "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
+                    );
+                }
+                stream::restore(reader, clients, target, request).await
+            }
+        }
+    }
+
+    async fn prove(&self, target: &Target, _: &Filled) -> Result<Option<Proof>> {
+        let Some(inventory) = self.inventory else { return Ok(None) };
+        let proving = proof::prove(self.proof, target, self.clients, self.reader, inventory, self.run);
+        proving.await.map_err(|e| e.context("prove what was restored"))
+    }
+
+    fn done(&self, filled: &Filled, target: &Target, took: Duration) -> String {
+        format!(
+            "restored {} into {}: {}, {}, {}; every digest agrees",
+            self.reader.place(),
+            target.name(),
+            count(filled.tables, "table"),
+            counted_rows(filled.rows),
+            age(took)
+        )
+    }
+
+    fn advice(&self) -> Option<&'static str> {
+        Some("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")
+    }
+}
+
+/// How many workers share the load: what was asked for, else the cores; a small dump is worth one only.
+pub fn jobs(asked: Option<u8>, plain_bytes: u64) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let worth = usize::try_from(plain_bytes / WORTH_A_JOB).unwrap_or(usize::MAX);
+    asked.map_or_else(|| cores.min(MOST_JOBS).min(worth).max(1), usize::from)
+}
+
+/// The inventory, to share the work out by and to prove the restore with; read first, so that damage is
+/// found before data moves.
+async fn inventory(reader: &BackupReader, proof: ProofBy) -> Result<Option<Inventory>> {
+    if reader.kind() == BackupKind::Stream {
+        let place = reader.place();
+        return Err(Error::usage(format!("{place} is a stream, and no database")).hint(format!(
+            "give it to a command: pgstow restore {} --name {} -- COMMAND",
+            place.id, place.name
+        )));
+    }
+    match reader.inventory().await {
+        Ok(None) => {
+            let whatever = if proof == ProofBy::Digests { ", whatever --proof says" } else { "" };
+            tracing::warn!("{} has no inventory: its rows will not be compared{whatever}", reader.place());
+            Ok(None)
+        }
+        // Who wants no proof gets the dump, whatever became of the inventory.
+        Err(error) if proof == ProofBy::Nothing && error.kind() == Kind::Verify => {
+            tracing::warn!("{error}");
+            Ok(None)
+        }
+        Err(error) if error.kind() == Kind::Verify && error.hints().is_empty() => {
+            Err(error.hint("--proof none restores the dump all the same, and proves nothing"))
+        }
+        found => found,
+    }
+}

@@ -1,0 +1,185 @@
+//! A database straight into another one made for it; nothing is stored on the way.
+//!
+//! The dump passes the same reader as a backup's, and its last bytes reach `pg_restore` only if the
+//! archive is whole and `pg_dump` has exited with 0: before that nothing is committed.
+
+use super::backup::jobs;
+use super::load::stream::{BETWEEN, load};
+use super::outcome::{Filled, Outcome};
+use super::request::{After, Fitting, RestoreRequest, Roles};
+use super::run::{Content, Flow};
+use crate::archive::Contents;
+use crate::consistent::{self, ConsistentDump};
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::pass_on;
+use crate::postgres::clients::{Clients, Search};
+use crate::postgres::globals::globals;
+use crate::postgres::{ConnInfo, DumpOptions, KnownRoles, Naming, Psql, Server, Target, identifier};
+use crate::progress::{Direction, Progress};
+use crate::proof::{Proof, counts};
+use crate::run::Run;
+use crate::stored::inventory::Inventory;
+use crate::stored::watch::ArchiveWatch;
+use crate::units::{age, count, counted_rows, stamp};
+use indicatif::BinaryBytes;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::io::{AsyncWriteExt, DuplexStream};
+
+/// A database to copy, and what to make of it.
+#[derive(Debug)]
+pub struct CopyOptions {
+    /// The database to copy.
+    pub source: ConnInfo,
+    /// The database to create.
+    pub target: ConnInfo,
+    /// How to dump the source.
+    pub dump: DumpOptions,
+    /// How many connections create what follows the data, if the user says so.
+    pub jobs: Option<u8>,
+    /// How the copy is fitted to its server.
+    pub fitting: Fitting,
+    /// What is done in it before anybody uses it.
+    pub after: After,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+    /// Whether a database that differs is kept.
+    pub keep_failed: bool,
+    /// Whether a connection pooler is accepted.
+    pub allow_pooled: bool,
+}
+
+/// A copy that was made.
+pub struct Copied {
+    /// The database that was copied.
+    pub source: String,
+    /// To whom everything belongs, if that was asked for.
+    pub owner: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Copies a database, and proves the copy by its rows.
+pub async fn copy(options: CopyOptions, run: &Run) -> Result<Copied> {
+    let started = Instant::now();
+    let clients = run.or(Clients::find(&options.clients)).await?;
+    let (server, mut target) = run.or(check(&options, &clients)).await?;
+    let request = run.or(request(&options, &clients, &server)).await?;
+    run.say(format!(
+        "cloning {} ({}) into {}",
+        server.database,
+        BinaryBytes(server.size_bytes),
+        target.name()
+    ));
+    let content =
+        PassingDump { options: &options, server: &server, clients: &clients, request: &request, run };
+    let flow = Flow {
+        started,
+        clients: &clients,
+        request: &request,
+        keep_failed: options.keep_failed,
+        unseen: false,
+        run,
+    };
+    let outcome = flow.run(&content, &mut target).await?;
+    Ok(Copied { source: server.database.clone(), owner: options.fitting.owner.clone(), outcome })
+}
+
+/// Everything that can be known before a byte moves: the source is there and can be read whole, the
+/// target is not there, its owner is.
+async fn check(options: &CopyOptions, clients: &Clients) -> Result<(Server, Target)> {
+    let server = Server::inspect(&Psql::new(clients.newest()?, &options.source)).await?;
+    if !options.allow_pooled {
+        server.refuse_pooler()?;
+    }
+    server.check_dump(false)?;
+    clients.for_dump(server.version())?;
+    let naming = Naming::WhenProven(stamp(SystemTime::now(), '_'));
+    let mut target = Target::open(clients.newest()?, &options.target, naming).await?;
+    if target.exists() {
+        let name = identifier(target.name());
+        return Err(Error::target_exists(format!("database {name} exists already"))
+            .hint("name one that does not exist yet; it will be created"));
+    }
+    if let (Some(owner), Roles::Check) = (&options.fitting.owner, options.fitting.roles) {
+        target.belongs_to(owner).await?;
+    }
+    Ok((server, target))
+}
+
+/// What is asked of the copy, with what the source knows of its roles if that is needed.
+async fn request(options: &CopyOptions, clients: &Clients, server: &Server) -> Result<RestoreRequest> {
+    let CopyOptions { fitting, after, source, .. } = options;
+    fitting.options.check()?;
+    let known = if fitting.roles == Roles::Restore {
+        let sql = globals(clients.for_dump(server.version())?, source, &server.database, false).await?;
+        Some(KnownRoles::read(&String::from_utf8_lossy(&sql)))
+    } else {
+        None
+    };
+    Ok(RestoreRequest { fitting: fitting.clone(), known, after: after.clone() })
+}
+
+/// The dump of a database, as what another is filled with while it passes.
+struct PassingDump<'a> {
+    options: &'a CopyOptions,
+    server: &'a Server,
+    clients: &'a Clients,
+    request: &'a RestoreRequest,
+    run: &'a Run,
+}
+
+impl Content for PassingDump<'_> {
+    /// Runs `pg_dump` and `pg_restore` side by side until both are done.
+    async fn fill(&self, target: &mut Target) -> Result<Filled> {
+        let Self { options, server, clients, request, run } = self;
+        let progress = Progress {
+            expected: Some(server.size_bytes),
+            direction: Direction::Across,
+            ..Progress::default()
+        };
+        let _following = run.follow(&progress);
+        let (near, far) = tokio::io::duplex(BETWEEN);
+        let psql = Psql::new(clients.newest()?, &options.source);
+        let pg_dump = consistent::start(clients.for_dump(server.version())?, &psql, &options.dump).await?;
+        let jobs = jobs(options.jobs, server.size_bytes);
+        let (contents, plan) =
+            tokio::try_join!(hand_on(pg_dump, near, &progress), load(far, clients, target, request, jobs))?;
+        let inventory = Inventory::new(contents, &[]);
+        let (tables, rows) = (inventory.archive.tables, inventory.rows());
+        Ok(Filled { tables, rows, plan, passed: Some(inventory) })
+    }
+
+    async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>> {
+        let Some(inventory) = &filled.passed else { return Ok(None) };
+        self.run.say("counting rows");
+        counts::prove(target, inventory).await.map(Some).map_err(|e| e.context("prove what was copied"))
+    }
+
+    fn done(&self, filled: &Filled, target: &Target, took: Duration) -> String {
+        format!(
+            "cloned {} into {}: {}, {}, {}",
+            self.server.database,
+            target.name(),
+            count(filled.tables, "table"),
+            counted_rows(filled.rows),
+            age(took)
+        )
+    }
+
+    fn advice(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// Hands the dump on, its last bytes and its end only when it is known to be whole.
+async fn hand_on(pg_dump: ConsistentDump, mut to: DuplexStream, progress: &Progress) -> Result<Contents> {
+    let mut watch = ArchiveWatch::new(progress.clone());
+    let held = pass_on(pg_dump, &mut watch, &mut to, &progress.plain).await?;
+    let contents = watch.finish()?;
+    let cannot = |e| Error::from_io(e, Kind::Unexpected, "the stream cannot be ended");
+    for bytes in held {
+        to.write_all(&bytes).await.map_err(cannot)?;
+    }
+    to.shutdown().await.map_err(cannot)?;
+    Ok(contents)
+}

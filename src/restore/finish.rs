@@ -1,0 +1,72 @@
+//! What is done in a restored database before it is given to anybody: its old settings and grants, the
+//! user's scripts, grants.
+//!
+//! The user's own must succeed. What the source said of its database is tried, and told where it fails.
+
+use super::plan::Plan;
+use super::request::{After, Script};
+use crate::error::Result;
+use crate::postgres::clients::Clients;
+use crate::postgres::psql::run_script;
+use crate::postgres::{Target, identifier, masked};
+use crate::run::Run;
+
+/// Does it all; what the settings of the source ask for first, since scripts may rely on them.
+pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clients, run: &Run) -> Result<()> {
+    settings(plan, target, false).await;
+    for script in &after.scripts {
+        let psql = clients.newest()?;
+        match script {
+            Script::File(path) => {
+                run.say(format!("running {}", path.display()));
+                let done = run_script(psql, target.conn(), path, b"").await;
+                done.map_err(|e| e.context(format_args!("--after {}", path.display())))?;
+            }
+            Script::Sql(sql) => {
+                run.say(format!("running {}", shortened(sql)));
+                let done = run_script(psql, target.conn(), "-".as_ref(), sql.as_bytes()).await;
+                done.map_err(|e| e.context("--after-sql"))?;
+            }
+        }
+    }
+    if !after.scripts.is_empty() {
+        // What statistics had sampled is not for everybody.
+        target.analyze().await;
+    }
+    for (role, grant) in &after.grants {
+        target
+            .grant(role, *grant)
+            .await
+            .map_err(|e| e.context(format_args!("grant to {}", identifier(role))))?;
+    }
+    target.open_to_others().await?;
+    settings(plan, target, true).await;
+    Ok(())
+}
+
+/// Says of the database what was said of the source's: grants, or all else.
+async fn settings(plan: &Plan, target: &Target, grants: bool) {
+    if grants && plan.options.no_acl {
+        return;
+    }
+    for said in plan.of_database.iter().filter(|said| said.is_grant == grants) {
+        let sql = String::from_utf8_lossy(&said.sql);
+        let lacking = said.roles.iter().map(|role| String::from_utf8_lossy(role));
+        let lacking = lacking.filter(|role| !plan.facts.has_role(role)).map(|role| identifier(&role)).next();
+        let problem = match lacking {
+            Some(role) => format!("there is no role {role}"),
+            None => match target.say_of_database(&sql).await {
+                Ok(()) => continue,
+                Err(error) => error.to_string(),
+            },
+        };
+        tracing::warn!("not carried over: {} ({problem})", masked(&sql).trim_end_matches(';'));
+    }
+}
+
+/// A statement as it is told, not at length.
+fn shortened(sql: &str) -> String {
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    let start: String = line.chars().take(60).collect();
+    if start.len() < line.len() { format!("{start} …") } else { line }
+}

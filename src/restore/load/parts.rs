@@ -1,0 +1,317 @@
+//! Shares a dump's data out among workers: each part is an archive of its own for one `pg_restore`.
+
+use crate::archive::{EntryKind, Preamble, Section, TocEntry, rows_begin, rows_end};
+use crate::stored::inventory::{Block, BlockKind, Inventory};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// Parts smaller than this cost more to begin than they save, in bytes of the archive.
+const SMALLEST: u64 = 32 << 20;
+/// A part that fails is loaded again, so none is larger, in bytes of the archive, unless it cannot be cut.
+const LARGEST: u64 = 1 << 30;
+/// More tables than this are not loaded in one transaction: the server holds locks for each until its end.
+const MOST_TABLES: usize = 500;
+/// So many parts for each worker, so that all of them end at about the same time.
+const FOR_EACH: u64 = 4;
+
+/// A part of the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// What people know it by.
+    pub label: String,
+    /// The entries it restores.
+    entries: BTreeSet<i32>,
+    /// The bytes of the whole archive it takes, in ascending order.
+    pub stretches: Vec<Range<u64>>,
+    /// Some rows only: of which table, and whether they begin, and end, where its block does.
+    rows_of: Option<(i32, bool, bool)>,
+}
+
+impl Part {
+    /// The archive that `pg_restore` is given, without its data.
+    pub fn preamble(&self, front: &Preamble) -> Preamble {
+        front.keep(|entry| self.entries.contains(&entry.dump_id()))
+    }
+
+    /// Its bytes of the archive.
+    pub fn bytes(&self) -> u64 {
+        self.stretches.iter().map(|stretch| stretch.end - stretch.start).sum()
+    }
+
+    /// What `pg_restore` reads before the stretches.
+    pub fn head(&self, front: &Preamble) -> Vec<u8> {
+        let mut head = self.preamble(front).to_bytes();
+        if let Some((table, false, _)) = self.rows_of {
+            head.extend(rows_begin(table));
+        }
+        head
+    }
+
+    /// What `pg_restore` reads behind them.
+    pub fn tail(&self) -> Vec<u8> {
+        match self.rows_of {
+            Some((_, _, false)) => rows_end(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// How large the parts shall be that so many workers share.
+pub fn fair_share(inventory: &Inventory, jobs: usize) -> u64 {
+    (inventory.archive.bytes / FOR_EACH / (jobs as u64).max(1)).clamp(SMALLEST, LARGEST)
+}
+
+/// What is made before any data, but for the grants: they could forbid an owner to fill its own tables.
+pub fn before(front: &Preamble) -> Preamble {
+    choose(front, |section, entry| section == Section::PreData && !entry.kind().is_grant())
+}
+
+/// The same, and all data.
+pub fn before_and_data(front: &Preamble) -> Preamble {
+    choose(front, |section, entry| {
+        section == Section::Data || section == Section::PreData && !entry.kind().is_grant()
+    })
+}
+
+/// What is made when all data is there, in any order; and the tables, which are not made again: without
+/// them `pg_restore` does not see which of its connections would lock each other out.
+pub fn after(front: &Preamble) -> Preamble {
+    choose(front, |section, entry| {
+        section == Section::PostData && !entry.kind().is_grant() && !entry.is_last()
+            || entry.kind() == EntryKind::Table
+    })
+}
+
+/// What is granted then, one after the other: who passes a grant on must have been granted more before. The
+/// grants on large objects are not among it: they go with these.
+pub fn grants(front: &Preamble) -> Preamble {
+    choose(front, |section, entry| section != Section::Data && entry.kind().is_grant())
+}
+
+/// What is made last.
+pub fn last(front: &Preamble) -> Preamble {
+    choose(front, |section, entry| {
+        section == Section::PostData && !entry.kind().is_grant() && entry.is_last()
+    })
+}
+
+fn choose(front: &Preamble, wanted: impl Fn(Section, &TocEntry) -> bool) -> Preamble {
+    let wanted = front.toc.sections().filter(|(section, entry)| wanted(*section, entry));
+    let ids: BTreeSet<i32> = wanted.map(|(_, entry)| entry.dump_id()).collect();
+    front.keep(|entry| ids.contains(&entry.dump_id()))
+}
+
+/// Data that must be loaded after, or before, other data: an extension's tables have their foreign keys
+/// from the beginning.
+fn ordered(front: &Preamble) -> BTreeSet<i32> {
+    let with_data: BTreeSet<i32> = front.toc.with_data().map(TocEntry::dump_id).collect();
+    let mut ordered = BTreeSet::new();
+    for entry in front.toc.with_data() {
+        for other in entry.dependencies().filter(|id| with_data.contains(id)) {
+            ordered.extend([entry.dump_id(), other]);
+        }
+    }
+    ordered
+}
+
+/// The parts, largest first: neighbouring small tables together, a table larger than `share` in
+/// stretches of whole rows, and in one, in the archive's order, all that is not rows (sequences, large
+/// objects) or depends on other data.
+pub fn parts(inventory: &Inventory, front: &Preamble, share: u64) -> Vec<Part> {
+    let ordered = ordered(front);
+    let free = |block: &&Block| {
+        block.kind == BlockKind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
+    };
+    let (rows, others): (Vec<&Block>, Vec<&Block>) = inventory.blocks.iter().partition(free);
+    let of_rows: BTreeSet<i32> = rows.iter().map(|block| block.dump_id).collect();
+    let mut parts = Vec::new();
+
+    let data = front.toc.sections().filter(|(section, _)| *section == Section::Data);
+    let rest: BTreeSet<i32> =
+        data.map(|(_, entry)| entry.dump_id()).filter(|id| !of_rows.contains(id)).collect();
+    if !rest.is_empty() {
+        let stretches = others.iter().map(|block| block.range()).collect();
+        let label = "sequences and large objects".to_owned();
+        parts.push(Part { label, entries: rest, stretches, rows_of: None });
+    }
+
+    // A frame holds many small tables: neighbours share the work of fetching it.
+    let mut together: Option<Part> = None;
+    for block in rows {
+        if block.range.1 - block.range.0 > share {
+            parts.extend(together.take());
+            parts.extend(cut(inventory, block, share));
+            continue;
+        }
+        let part = together.get_or_insert_with(|| Part {
+            label: block.label(),
+            entries: BTreeSet::new(),
+            stretches: Vec::new(),
+            rows_of: None,
+        });
+        if part.entries.len() == 1 {
+            part.label.push_str(" and others");
+        }
+        part.entries.insert(block.dump_id);
+        part.stretches.push(block.range());
+        if part.bytes() >= share || part.entries.len() >= MOST_TABLES {
+            parts.extend(together.take());
+        }
+    }
+    parts.extend(together);
+    parts.sort_by_key(|part| std::cmp::Reverse(part.bytes()));
+    parts
+}
+
+/// A table in stretches that begin where a frame begins between two rows.
+fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
+    let Range { start, end } = block.range();
+    let places = inventory.frame_spans().filter(|span| span.clean).map(|span| span.plain_offset);
+    // What ends the rows is in a chunk of its own, and a frame may begin behind that.
+    let rows_end = end.saturating_sub(rows_end().len() as u64);
+    let mut stretches = Vec::new();
+    let mut from = start;
+    for place in places.filter(|place| (start + 1..=rows_end).contains(place)) {
+        // Not so late that a crumb is left behind.
+        if place - from >= share && end - place >= share / 2 {
+            stretches.push(from..place);
+            from = place;
+        }
+    }
+    stretches.push(from..end);
+    let count = stretches.len();
+    let part = |(number, stretch): (usize, Range<u64>)| Part {
+        label: if count == 1 {
+            block.label()
+        } else {
+            format!("{}, {} of {count}", block.label(), number + 1)
+        },
+        entries: BTreeSet::from([block.dump_id]),
+        rows_of: (count > 1).then_some((block.dump_id, stretch.start == start, stretch.end == end)),
+        stretches: vec![stretch],
+    };
+    stretches.into_iter().enumerate().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Reader;
+    use crate::layout::FrameSpan;
+
+    const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
+
+    /// The dump's inventory with a frame every `size` bytes or a little more, cut where the reader says.
+    fn inventory(size: usize) -> Inventory {
+        let mut reader = Reader::with_digests();
+        let (mut frames, mut start) = (Vec::<FrameSpan>::new(), 0);
+        for (at, byte) in DUMP.iter().enumerate() {
+            reader.feed(&[*byte]).unwrap();
+            let now = at as u64 + 1;
+            let good = reader.boundary() == Some(now);
+            if (good && now - start >= size as u64) || now == DUMP.len() as u64 {
+                frames.push(FrameSpan {
+                    plain_offset: start,
+                    plain_len: now - start,
+                    compressed_offset: start,
+                    compressed_len: now - start,
+                    sha256: [0; 32],
+                    clean: true,
+                });
+                start = now;
+            }
+        }
+        Inventory::new(reader.finish().unwrap(), &frames)
+    }
+
+    #[test]
+    fn every_row_is_in_exactly_one_part() {
+        let inventory = inventory(40);
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
+        for share in [1, 100, 300, 1 << 40] {
+            let parts = parts(&inventory, &front, share);
+            let mut rows = 0;
+            let mut stretches: Vec<_> = parts.iter().flat_map(|part| part.stretches.clone()).collect();
+            stretches.sort_by_key(|stretch| stretch.start);
+            let mut at = inventory.archive.preamble.len() as u64;
+            for stretch in stretches {
+                assert_eq!(stretch.start, at);
+                at = stretch.end;
+            }
+            assert_eq!(at, inventory.archive.bytes);
+            for part in &parts {
+                let mut bytes = part.head(&front);
+                for stretch in &part.stretches {
+                    bytes.extend(&DUMP[stretch.start as usize..stretch.end as usize]);
+                }
+                bytes.extend(part.tail());
+                let mut reader = Reader::new();
+                reader.feed(&bytes).unwrap();
+                let contents = reader.finish().unwrap_or_else(|e| panic!("{part:?}: {e}"));
+                rows += contents.blocks.iter().filter_map(|block| block.rows).sum::<u64>();
+            }
+            assert_eq!(Some(rows), inventory.rows());
+            assert!(parts.is_sorted_by_key(|part| std::cmp::Reverse(part.bytes())));
+            assert_eq!(parts.iter().filter(|part| part.label.starts_with("sequences")).count(), 1);
+            if share == 1 {
+                assert!(parts.iter().any(|part| part.label.contains(" of ")), "{parts:#?}");
+            } else if share > 1000 {
+                assert_eq!(parts.len(), 2);
+            }
+        }
+    }
+
+    /// The table of contents with one more dependency.
+    fn depending(front: &Preamble, entry: i32, on: i32) -> Preamble {
+        let count = front.header.raw().len() + 5;
+        let mut bytes = front.to_bytes()[..count].to_vec();
+        for each in front.toc.entries() {
+            // Dependencies end with an absent text; the offset follows.
+            let (head, end) = each.raw().split_at(each.raw().len() - 14);
+            bytes.extend(head);
+            if each.dump_id() == entry {
+                let on = on.to_string();
+                bytes.extend([0, u8::try_from(on.len()).unwrap(), 0, 0, 0]);
+                bytes.extend(on.bytes());
+            }
+            bytes.extend(end);
+        }
+        Preamble::read(&bytes).unwrap()
+    }
+
+    #[test]
+    fn data_that_depends_on_data_stays_together_and_in_order() {
+        let inventory = inventory(40);
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
+        let tables: Vec<i32> =
+            inventory.blocks.iter().filter(|block| block.rows.is_some()).map(|block| block.dump_id).collect();
+        let [first, .., last] = tables[..] else { panic!("{tables:?}") };
+        let front = depending(&front, last, first);
+        let parts = parts(&inventory, &front, 1);
+        let together: Vec<_> = parts.iter().filter(|part| part.entries.contains(&first)).collect();
+        assert_eq!(together.len(), 1);
+        assert!(together[0].entries.contains(&last) && together[0].rows_of.is_none(), "{together:?}");
+        assert!(together[0].label.starts_with("sequences"));
+        assert!(together[0].stretches.is_sorted_by_key(|stretch| stretch.start));
+        let all: u64 = parts.iter().map(Part::bytes).sum();
+        assert_eq!(all, inventory.archive.bytes - inventory.archive.preamble.len() as u64);
+    }
+
+    #[test]
+    fn every_entry_is_restored_once() {
+        let inventory = inventory(40);
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
+        let count =
+            |front: &Preamble| front.toc.entries().iter().filter(|entry| !entry.kind().is_setting()).count();
+        let of_parts: BTreeSet<i32> =
+            parts(&inventory, &front, 1 << 40).into_iter().flat_map(|part| part.entries).collect();
+        let steps = [before(&front), after(&front), grants(&front), last(&front)];
+        let tables = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table).count();
+        assert!(tables > 0);
+        assert_eq!(steps.iter().map(count).sum::<usize>() + of_parts.len(), count(&front) + tables);
+        assert!(!steps[0].toc.entries().iter().any(|entry| entry.kind().is_grant()));
+        for some in &steps {
+            assert_eq!(some.toc.entries().iter().filter(|entry| entry.kind().is_setting()).count(), 3);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A plain dump through `psql`, in one transaction.
+//!
+//! What it says of the old database itself (its creation, settings, grants) is left out: the new one has
+//! another name, and the old one may be in use. Its end comes only when every digest has agreed.
+
+use super::super::outcome::Filled;
+use super::super::request::RestoreRequest;
+use crate::error::{Error, Kind, Result};
+use crate::postgres::clients::Clients;
+use crate::postgres::script::script;
+use crate::postgres::{Locale, Situation, Target};
+use crate::script::Filter;
+use crate::stored::reader::BackupReader;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+/// Bytes on their way between decompression and `psql`.
+const BETWEEN: usize = 1 << 20;
+/// Bytes read at once.
+const AT_ONCE: usize = 256 << 10;
+/// By then a script has said what database it wants, in bytes.
+const LONGEST_FRONT: usize = 4 << 20;
+
+/// Runs the stream and `psql` side by side until both are done.
+pub async fn restore(
+    reader: &BackupReader,
+    clients: &Clients,
+    target: &mut Target,
+    request: &RestoreRequest,
+) -> Result<Filled> {
+    let plan = request.plan_of_script(target).await?;
+    let (mut near, far) = tokio::io::duplex(BETWEEN);
+    let stream = async {
+        reader.bytes(&mut near).await?;
+        // The end of the stream is what lets psql commit: it is given only here.
+        near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))
+    };
+    tokio::try_join!(stream, load(far, clients, target))?;
+    let contents = target.contents().await?;
+    // Nobody counts the rows of a plain script.
+    Ok(Filled { tables: contents.tables, rows: None, plan, passed: None })
+}
+
+/// Reads the script's front, makes the database it asks for, and feeds `psql`.
+async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) -> Result<()> {
+    let (mut filter, mut ready) = (Filter::default(), Vec::new());
+    let mut buffer = vec![0; AT_ONCE];
+    let mut more = true;
+    while more && !filter.has_begun() && ready.len() < LONGEST_FRONT {
+        more = read(&mut dump, &mut buffer, &mut filter, &mut ready).await?;
+    }
+    target.create(&Locale::from_create_database(&filter.create_database())).await?;
+
+    let mut psql = script(clients.newest()?, target.conn())?;
+    let fed = async {
+        while more {
+            psql.write_all(&ready).await.map_err(stopped_reading)?;
+            ready.clear();
+            more = read(&mut dump, &mut buffer, &mut filter, &mut ready).await?;
+        }
+        filter.finish(&mut ready);
+        psql.write_all(&ready).await.map_err(stopped_reading)
+    };
+    match fed.await {
+        // Not ended but dropped: it must not take the end of the pipe for the end of its script.
+        Err(error) if error.kind() != Kind::Postgres => Err(error),
+        fed => {
+            // When psql has died, its own words say more than "broken pipe".
+            psql.finish().await.map_err(advise)?;
+            fed
+        }
+    }
+}
+
+/// Reads on; false at the end of the script.
+async fn read(
+    dump: &mut DuplexStream,
+    buffer: &mut [u8],
+    filter: &mut Filter,
+    ready: &mut Vec<u8>,
+) -> Result<bool> {
+    let count = dump.read(buffer).await.map_err(|e| Error::unexpected("the stream broke").because(e))?;
+    filter.feed(buffer.get(..count).unwrap_or_default(), ready);
+    Ok(count > 0)
+}
+
+/// Advice on roles is another for a dump that cannot leave them out.
+fn advise(error: Error) -> Error {
+    if error.situation() != Some(Situation::RoleMissing) {
+        return error;
+    }
+    error.without_hints().hint(
+        "create the role first; if the backup holds the roles, `pgstow fetch … --globals -o -` shows how they were",
+    )
+}
+
+fn stopped_reading(error: std::io::Error) -> Error {
+    Error::from_io(error, Kind::Postgres, "psql stopped reading")
+}

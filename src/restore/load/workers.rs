@@ -1,0 +1,148 @@
+//! Several `pg_restore` workers at once, each fed with the frames of its own part of the data.
+//!
+//! What comes before the data is created first, then the parts are loaded side by side, then `pg_restore`
+//! creates what follows on many connections. No dump is written to any disk. It is not one transaction:
+//! only a database that goes when the restore fails is filled this way.
+
+use super::super::plan::Plan;
+use super::super::postdata::{PostData, in_order, stopped_reading};
+use super::super::prepare::{atomicity, prepare};
+use super::super::request::RestoreRequest;
+use super::parts::{Part, before, fair_share, parts};
+use crate::archive::Preamble;
+use crate::error::{Kind, Result};
+use crate::postgres::clients::{Client, Clients};
+use crate::postgres::restore::{Atomicity, restore as pg_restore};
+use crate::postgres::{RestoreOptions, Situation, Target};
+use crate::progress::Progress;
+use crate::stored::inventory::Inventory;
+use crate::stored::ranges::Ranges;
+use crate::stored::reader::BackupReader;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+
+/// How often a part is begun before the restore is given up.
+const ATTEMPTS: u32 = 3;
+/// The pause before a part is begun again; a server that fell over needs a moment.
+const PAUSE: Duration = Duration::from_secs(2);
+/// A block ends with so many bytes that nothing of it can be committed without.
+const END: usize = 5;
+/// Restores the dump into a database created for it, with `jobs` workers.
+pub async fn restore(
+    reader: &BackupReader,
+    inventory: &Inventory,
+    clients: &Clients,
+    target: &mut Target,
+    request: &RestoreRequest,
+    jobs: usize,
+) -> Result<Plan> {
+    let front = Preamble::read(&inventory.archive.preamble)?;
+    let (client, front, plan) = prepare(&front, clients, target, request).await?;
+    let (front, options) = (&front, &plan.options);
+    let rest = PostData::of(front)?;
+    let ranges = Ranges::of(reader, &reader.progress).await?;
+    let target = &*target;
+
+    in_order(&before(front), client, target, options).await?;
+    let worker = Worker { reader, inventory, front, ranges: &ranges, client, target, options };
+    let mut loading = stream::iter(parts(inventory, front, fair_share(inventory, jobs)))
+        .map(|part| worker.load_at_last(part))
+        .buffer_unordered(jobs);
+    while loading.try_next().await?.is_some() {}
+    drop(loading);
+
+    reader.progress.now_passing("indexes and constraints".into());
+    rest.make(client, target, options, jobs).await?;
+    Ok(plan)
+}
+
+struct Worker<'a> {
+    reader: &'a BackupReader,
+    inventory: &'a Inventory,
+    front: &'a Preamble,
+    ranges: &'a Ranges,
+    client: &'a Client,
+    target: &'a Target,
+    options: &'a RestoreOptions,
+}
+
+impl Worker<'_> {
+    /// Loads a part, and begins again where the session was lost before anything could be committed.
+    async fn load_at_last(&self, part: Part) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            let mut given = Given::default();
+            let error = match self.load(&part, &mut given).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error.context(&part.label),
+            };
+            // A session that was lost has undone what it began.
+            let lost = error.situation::<Situation>().is_some_and(Situation::may_pass);
+            // With its last bytes pg_restore may have committed: to begin again could double the rows.
+            if !lost || given.all || !given.whole || attempt == ATTEMPTS {
+                return Err(self.reader.explain_dump(error));
+            }
+            tracing::warn!("{error}; loading it again");
+            self.reader.progress.plain.fetch_sub(given.bytes, Ordering::Relaxed);
+            tokio::time::sleep(PAUSE * attempt).await;
+            attempt += 1;
+        }
+    }
+
+    /// Loads a part.
+    async fn load(&self, part: &Part, given: &mut Given) -> Result<()> {
+        let progress = &self.reader.progress;
+        let atomicity = atomicity(&part.preamble(self.front), self.target);
+        given.whole = atomicity == Atomicity::Whole;
+        let mut pg_restore = pg_restore(self.client, self.target.conn(), self.options, atomicity)?;
+        let fed = async {
+            progress.now_passing(part.label.clone());
+            pg_restore.write_all(&part.head(self.front)).await.map_err(stopped_reading)?;
+            // The end is given only when everything has been fetched and found right.
+            let mut last = Bytes::new();
+            let give = async |bytes: Bytes| {
+                let before = std::mem::replace(&mut last, bytes);
+                pg_restore.write_all(&before).await.map_err(stopped_reading)?;
+                given.count(&before, progress);
+                Ok(())
+            };
+            self.ranges.read(self.inventory, &part.stretches, give).await?;
+            let end = last.split_off(last.len().saturating_sub(END));
+            pg_restore.write_all(&last).await.map_err(stopped_reading)?;
+            given.count(&last, progress);
+            given.all = true;
+            pg_restore.write_all(&end).await.map_err(stopped_reading)?;
+            given.count(&end, progress);
+            pg_restore.write_all(&part.tail()).await.map_err(stopped_reading)
+        };
+        match fed.await {
+            // Not ended but dropped: it must not take the end of the pipe for the end of its archive.
+            Err(error) if error.kind() != Kind::Postgres => Err(error),
+            fed => {
+                // When pg_restore has died, its own words say more than "broken pipe".
+                pg_restore.finish().await?;
+                fed
+            }
+        }
+    }
+}
+
+/// What of a part has been given to `pg_restore`.
+#[derive(Default)]
+struct Given {
+    bytes: u64,
+    /// Whether the last bytes were among it.
+    all: bool,
+    /// Whether it goes in one transaction, of which nothing is left when it is lost.
+    whole: bool,
+}
+
+impl Given {
+    fn count(&mut self, bytes: &Bytes, progress: &Progress) {
+        self.bytes += bytes.len() as u64;
+        progress.plain.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,25 @@
+//! From an archive into a database: a stored backup, or the dump of another database while it passes.
+//!
+//! ```text
+//! backup │ copy ─▶ run: fill ─▶ prove ─▶ finish ─▶ clean up
+//!                   │
+//!                   └▶ prepare (plan) ─▶ load (stream │ workers │ script) ─▶ postdata
+//! ```
+//!
+//! [`run`] is the one flow; restore, swap, clone, a Neon branch and a rehearsal all go through it.
+
+pub mod backup;
+pub mod command;
+pub mod copy;
+mod finish;
+mod load;
+pub mod neon;
+pub mod outcome;
+mod plan;
+mod postdata;
+mod prepare;
+pub mod request;
+pub mod run;
+pub mod swap;
+
+pub use outcome::{Filled, Outcome};

@@ -1,0 +1,42 @@
+//! What became of a restore.
+
+use super::plan::Plan;
+use crate::error::{Error, Result};
+use crate::proof::Proof;
+use crate::stored::inventory::Inventory;
+use std::time::Duration;
+
+/// A database that was filled.
+pub struct Filled {
+    /// How many tables are in it.
+    pub tables: u64,
+    /// How many rows came; `None` if nobody counted them.
+    pub rows: Option<u64>,
+    /// What was decided before.
+    pub plan: Plan,
+    /// What the dump held, if that became known only while it passed.
+    pub passed: Option<Inventory>,
+}
+
+/// A database that was filled, looked at, and finished if it is what was dumped.
+pub struct Outcome {
+    /// The database's name.
+    pub database: String,
+    /// Whether this run created it.
+    pub created: bool,
+    /// What came.
+    pub filled: Filled,
+    /// What was proven; `None` if nothing was to be, or could be.
+    pub proof: Option<Proof>,
+    /// How long all of it took.
+    pub took: Duration,
+    /// Why it is not what was dumped; it was dropped then, unless it was to be kept.
+    pub differs: Option<Error>,
+}
+
+impl Outcome {
+    /// Fails if the database is not what was dumped.
+    pub fn conclude(self) -> Result<()> {
+        self.differs.map_or(Ok(()), Err)
+    }
+}

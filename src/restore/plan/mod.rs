@@ -1,0 +1,138 @@
+//! A backup fitted to a server: which roles take whose place, which are made, what the server would refuse.
+//!
+//! All of it is decided, and what stands in the way is told, before a database is made or a byte of data
+//! moves. What comes of it is the same archive with another front, which any way of loading reads.
+
+mod refused;
+mod roles;
+
+use super::request::{Fitting, Profile, RestoreRequest, Roles};
+use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses};
+use crate::error::{Error, Result};
+use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// So many names are told in a message.
+const MOST_TOLD: usize = 20;
+
+/// What was decided, besides the archive's front.
+#[derive(Debug)]
+pub struct Plan {
+    /// How it is run.
+    pub options: RestoreOptions,
+    /// The roles that were made.
+    pub made_roles: Vec<String>,
+    /// What is left out, and why.
+    pub left_out: Vec<String>,
+    /// The server as it was found, with the roles that were made.
+    pub facts: TargetFacts,
+    /// Settings and grants of the database itself.
+    pub of_database: Vec<DatabaseStatement>,
+}
+
+impl RestoreRequest {
+    /// Looks at the server, makes the roles that shall be made, and says what of the archive it gets: the
+    /// front that `pg_restore` reads before the data.
+    ///
+    /// # Errors
+    /// `Kind::Postgres` where roles or extensions are missing.
+    pub async fn plan(&self, front: &Preamble, target: &mut Target) -> Result<(Preamble, Plan)> {
+        let mut fit = Fit::begin(&self.fitting, target).await?;
+        let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
+        fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
+        let front = fit.without_refused(front);
+        fit.check_extensions(&front)?;
+        let front = fit.with_roles(&front)?;
+        if !fit.left_out.is_empty() {
+            let service = fit.provider().map_or("this server", Provider::name);
+            let count = fit.left_out.len();
+            tracing::warn!("{count} left out for {service}; with --target-profile plain everything is tried");
+        }
+        let needed = self.granted(fit.needed(&front));
+        fit.provide_roles(&needed, self.known.as_ref(), target).await?;
+        fit.give_database(&front, target).await?;
+        if !self.after.is_empty() {
+            target.keep_closed();
+        }
+        let of_database = front.toc.database_statements(target.called().as_bytes());
+        Ok((front, fit.decided(of_database)))
+    }
+
+    /// The same for a plain script, which nothing can be taken out of.
+    pub async fn plan_of_script(&self, target: &mut Target) -> Result<Plan> {
+        let Fitting { options, roles, map, owner, profile: _ } = &self.fitting;
+        let RestoreOptions { no_owner, no_acl, extra } = options;
+        let changed = *no_owner || *no_acl || !extra.is_empty();
+        if changed || *roles != Roles::Check || !map.is_empty() || owner.is_some() {
+            return Err(Error::usage("a plain dump is run as it is: its roles cannot be left out or changed")
+                .hint("make them first, and leave out --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
+        }
+        let mut fit = Fit::begin(&self.fitting, target).await?;
+        let needed = self.granted(BTreeMap::new());
+        fit.provide_roles(&needed, None, target).await?;
+        if !self.after.is_empty() {
+            target.keep_closed();
+        }
+        Ok(fit.decided(Vec::new()))
+    }
+
+    /// Adds the roles that shall be granted something.
+    fn granted(&self, mut needed: BTreeMap<String, RoleUses>) -> BTreeMap<String, RoleUses> {
+        for (role, _) in &self.after.grants {
+            needed.entry(role.clone()).or_default().granted += 1;
+        }
+        needed
+    }
+}
+
+/// The fitting of one archive to one server.
+struct Fit<'a> {
+    fitting: &'a Fitting,
+    facts: TargetFacts,
+    /// Whether the server takes event triggers, where that is in doubt.
+    event_triggers: bool,
+    made_roles: Vec<String>,
+    left_out: Vec<String>,
+}
+
+impl<'a> Fit<'a> {
+    /// Looks at the server; nothing is decided yet.
+    async fn begin(fitting: &'a Fitting, target: &Target) -> Result<Self> {
+        let facts = target.facts().await?;
+        Ok(Self { fitting, facts, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
+    }
+
+    /// What was decided.
+    fn decided(self, of_database: Vec<DatabaseStatement>) -> Plan {
+        Plan {
+            options: self.fitting.options.clone(),
+            made_roles: self.made_roles,
+            left_out: self.left_out,
+            facts: self.facts,
+            of_database,
+        }
+    }
+
+    fn provider(&self) -> Option<Provider> {
+        match self.fitting.profile {
+            Profile::Auto => self.facts.provider(),
+            Profile::Plain => None,
+            Profile::Of(provider) => Some(provider),
+        }
+    }
+}
+
+/// Names as they are told, not all where there are many.
+fn reported(names: &[String]) -> String {
+    let more = names.len().saturating_sub(MOST_TOLD);
+    let mut told = names.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        told.push_str(&format!(" and {more} more"));
+    }
+    told
+}
+
+fn text(bytes: Option<&[u8]>) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.unwrap_or_default())
+}

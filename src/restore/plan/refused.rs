@@ -1,0 +1,73 @@
+//! What the server would refuse is left out, and said; what it lacks is named before anything is made.
+
+use super::super::request::Profile;
+use super::{Fit, reported, text};
+use crate::archive::{EntryKind, Preamble, TocEntry};
+use crate::error::{Error, Result};
+use crate::postgres::managed::{is_of_a_service, only_a_service_has};
+use crate::units::count;
+use std::collections::BTreeSet;
+
+impl Fit<'_> {
+    pub(super) fn leave_out(&mut self, what: &str, why: &str) {
+        tracing::warn!("left out: {what} ({why})");
+        self.left_out.push(format!("{what} ({why})"));
+    }
+
+    /// Leaves out what the server would refuse.
+    pub(super) fn without_refused(&mut self, front: &Preamble) -> Preamble {
+        if self.fitting.profile == Profile::Plain {
+            return front.clone();
+        }
+        let mut refused = BTreeSet::new();
+        for entry in front.toc.entries().iter().filter(|entry| !entry.has_data() && !entry.is_of_database()) {
+            if let Some(why) = self.refusal(entry) {
+                self.leave_out(&format!("{} {}", text(entry.desc()), entry.label()), why);
+                refused.insert(entry.dump_id());
+            }
+        }
+        let front = front.keep(|entry| !refused.contains(&entry.dump_id()));
+        let lacking = |entry: &TocEntry| {
+            let tablespace = text(entry.tablespace());
+            !tablespace.is_empty() && (self.provider().is_some() || !self.facts.has_tablespace(&tablespace))
+        };
+        let elsewhere: BTreeSet<i32> =
+            front.toc.entries().iter().filter(|entry| lacking(entry)).map(TocEntry::dump_id).collect();
+        let front = front.with(|entry| match elsewhere.contains(&entry.dump_id()) {
+            true => entry.without_tablespace(),
+            false => entry.clone(),
+        });
+        if !elsewhere.is_empty() {
+            let what = format!("the tablespace of {}", count(elsewhere.len(), "object"));
+            self.leave_out(&what, "it lies in the usual one");
+        }
+        if self.facts.rights.superuser { front } else { front.granted_by_owners() }
+    }
+
+    pub(super) fn refusal(&self, entry: &TocEntry) -> Option<&'static str> {
+        let [kind, name, schema] = [entry.desc(), entry.tag(), entry.namespace()].map(text);
+        let owner = text(entry.owner());
+        if kind == "DEFAULT ACL" && is_of_a_service(&owner) && !self.facts.may_give_to(&owner) {
+            return Some("default privileges of a service's own role");
+        }
+        let extension =
+            if kind == "EXTENSION" { &*name } else { name.strip_prefix("EXTENSION ").unwrap_or_default() };
+        if only_a_service_has(extension) && !self.facts.has_extension(extension) {
+            return Some("only the service that was dumped has it");
+        }
+        self.provider()?.refuses(&kind, &name, &schema, self.event_triggers)
+    }
+
+    /// Looks for the extensions that the archive makes.
+    pub(super) fn check_extensions(&self, front: &Preamble) -> Result<()> {
+        let entries = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
+        let names = entries.map(|entry| text(entry.tag()).into_owned());
+        let missing: Vec<String> = names.filter(|name| !self.facts.has_extension(name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing = reported(&missing);
+        Err(Error::postgres(format!("the target server lacks extensions that the backup needs: {missing}"))
+            .hint("install their packages on the target server, or choose a server that has them"))
+    }
+}

@@ -1,0 +1,197 @@
+//! The roles of a fitted archive: mapped, looked for, created; and who owns the database.
+
+use super::super::request::{Fitting, Roles};
+use super::{Fit, reported, text};
+use crate::archive::{Preamble, RoleUses};
+use crate::error::{Error, Result};
+use crate::postgres::{KnownRoles, Making, RestoreOptions, Target, identifier};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Fit<'_> {
+    /// Uses other roles instead of those that are mapped, or that owned something.
+    pub(super) fn with_roles(&self, front: &Preamble) -> Result<Preamble> {
+        let Fitting { map, owner, .. } = self.fitting;
+        let new = map.values().chain(owner);
+        let encoding = front.toc.encoding().unwrap_or_default();
+        if let Some(name) = new.into_iter().find(|name| !name.is_ascii() && encoding != "UTF8") {
+            return Err(Error::usage(format!("the role {name} cannot be written in the dump's {encoding}")));
+        }
+        Ok(front.with_roles(|entry, role| {
+            let name = std::str::from_utf8(role).ok()?;
+            if let Some(new) = map.get(name) {
+                return Some(new.clone().into_bytes());
+            }
+            let owner =
+                owner.as_deref().filter(|_| entry.owner() == Some(role) && !name.starts_with("pg_"))?;
+            let not_for_all = entry.kind().is_of_superusers();
+            // Without an owner it stays with who makes it.
+            let owner = if not_for_all && !self.facts.is_superuser(owner) { "" } else { owner };
+            Some(owner.as_bytes().to_vec())
+        }))
+    }
+
+    /// What the archive needs of each role, as far as it is restored. Names that are not UTF-8 are left to
+    /// `pg_restore`.
+    pub(super) fn needed(&self, front: &Preamble) -> BTreeMap<String, RoleUses> {
+        let RestoreOptions { no_owner, no_acl, .. } = self.fitting.options;
+        // Who asks for the roles gets those too that only the database itself knows.
+        let all = self.fitting.roles != Roles::Check;
+        let uses = front.keep(|entry| all || !entry.is_of_database()).toc.role_uses();
+        let as_restored = |(name, mut uses): (Vec<u8>, RoleUses)| {
+            if no_owner {
+                uses.owns = 0;
+            }
+            if no_acl {
+                (uses.granted, uses.defaults) = (0, 0);
+            }
+            (uses != RoleUses::default()).then_some((String::from_utf8(name).ok()?, uses))
+        };
+        uses.into_iter().filter_map(as_restored).collect()
+    }
+
+    /// Sees to it that all roles are there, and that the restoring one may give them what is theirs.
+    pub(super) async fn provide_roles(
+        &mut self,
+        needed: &BTreeMap<String, RoleUses>,
+        known: Option<&KnownRoles>,
+        target: &mut Target,
+    ) -> Result<()> {
+        let names: BTreeSet<String> = needed.keys().cloned().collect();
+        let making = match (self.fitting.roles, known) {
+            (Roles::Check, _) => Making::default(),
+            (Roles::Restore, Some(known)) => {
+                known.clone().renamed(&self.fitting.map).making(&names, &self.facts)
+            }
+            (Roles::Create | Roles::Restore, _) => {
+                let lacking = |name: &&String| !self.facts.has_role(name) && !name.starts_with("pg_");
+                Making::plain(names.iter().filter(lacking), &self.facts)
+            }
+        };
+        if !making.names.is_empty() {
+            self.make(making, target).await?;
+        }
+        let missing: BTreeMap<&String, RoleUses> = needed
+            .iter()
+            .filter(|(name, _)| !self.facts.has_role(name))
+            .map(|(name, uses)| (name, *uses))
+            .collect();
+        if !missing.is_empty() {
+            return Err(self.missing(&missing));
+        }
+        self.check_memberships(needed)
+    }
+
+    /// Looks whether the restoring role may give all others what is theirs.
+    pub(super) fn check_memberships(&self, needed: &BTreeMap<String, RoleUses>) -> Result<()> {
+        // To the system's own roles only belongs what does so everywhere.
+        let withheld = |(name, uses): &(&String, &RoleUses)| {
+            uses.owns + uses.defaults > 0 && !self.facts.may_give_to(name) && !name.starts_with("pg_")
+        };
+        let withheld: BTreeMap<&String, &RoleUses> = needed.iter().filter(withheld).collect();
+        let Some((first, _)) = withheld.first_key_value() else { return Ok(()) };
+        let me = identifier(&self.facts.me);
+        let all = reported(&withheld.keys().map(|name| identifier(name)).collect::<Vec<_>>());
+        let owners = withheld.values().any(|uses| uses.owns > 0);
+        let (purpose, without) = match (owners, withheld.values().any(|uses| uses.defaults > 0)) {
+            (true, false) => {
+                ("to which it would have to give objects", "--no-owner gives all to the restoring role")
+            }
+            (true, true) => (
+                "to which it would have to give objects, and default privileges",
+                "--no-owner with --no-acl gives all to the restoring role, without grants",
+            ),
+            (false, _) => {
+                ("whose default privileges it would have to set", "--no-acl leaves out these and all grants")
+            }
+        };
+        let what = format!("{me} is not a member of roles {purpose}: {all}");
+        let mut solutions = vec![without.to_owned()];
+        if owners {
+            solutions.push("--owner ROLE gives all to another".into());
+        }
+        solutions.push(format!("--map-role {first}=NEW uses role NEW instead of {first}"));
+        // Nobody is to become a superuser for it.
+        if !withheld.keys().any(|name| self.facts.is_superuser(name)) {
+            solutions.push(format!("or somebody who may says GRANT {all} TO {me}"));
+        }
+        Err(Error::postgres(what).hint(solutions.join("; ")))
+    }
+
+    pub(super) async fn make(&mut self, making: Making, target: &mut Target) -> Result<()> {
+        let names: Vec<String> = making.names.clone();
+        for left_out in &making.left_out {
+            tracing::warn!("{left_out}");
+        }
+        let quoted: Vec<String> = names.iter().map(|name| identifier(name)).collect();
+        let made = target.make_roles(making).await;
+        let not = made.map_err(|e| e.context(format_args!("make the roles {}", reported(&quoted))))?;
+        for not in not {
+            tracing::warn!("{not}");
+        }
+        for name in names {
+            self.facts = self.facts.clone().with_role(&name);
+            self.made_roles.push(name);
+        }
+        Ok(())
+    }
+
+    /// Says which roles are missing, and what can be done about it.
+    pub(super) fn missing(&self, missing: &BTreeMap<&String, RoleUses>) -> Error {
+        let mut solutions = Vec::new();
+        if self.fitting.roles == Roles::Check {
+            solutions.push("--roles restore makes them as they were on the source".to_owned());
+            solutions.push("--roles create creates them as NOLOGIN roles".to_owned());
+        }
+        if let Some(name) = missing.keys().next() {
+            solutions.push(format!("--map-role {name}=NEW uses role NEW instead of {name}"));
+        }
+        let any = |count: fn(&RoleUses) -> usize| missing.values().any(|uses| count(uses) > 0);
+        let (owners, grants) = (any(|uses| uses.owns), any(|uses| uses.granted + uses.defaults));
+        // Nothing leaves out a policy for a role.
+        if !any(|uses| uses.named) {
+            solutions.push(match (owners, grants) {
+                (true, true) => "--owner NEW or --no-owner, with --no-acl, does without them".into(),
+                (true, false) => "--owner NEW or --no-owner does without them".into(),
+                (false, _) => "--no-acl does without them".into(),
+            });
+        }
+        let names: Vec<String> = missing.iter().map(|(name, uses)| with_uses(name, *uses)).collect();
+        Error::postgres(format!("the target server lacks roles that the backup needs: {}", reported(&names)))
+            .hint(solutions.join("; "))
+    }
+
+    /// Says to whom a database that will be made belongs: to whom it did, where that is possible.
+    pub(super) async fn give_database(&self, front: &Preamble, target: &mut Target) -> Result<()> {
+        let owner = match &self.fitting.owner {
+            Some(owner) => owner.clone(),
+            None if self.fitting.options.no_owner => return Ok(()),
+            None => text(front.toc.database_owner()).into_owned(),
+        };
+        if owner == self.facts.me || owner.is_empty() || target.exists() {
+            return Ok(());
+        }
+        if self.fitting.owner.is_some() || self.facts.may_give_to(&owner) {
+            return target.belongs_to(&owner).await;
+        }
+        let (me, owner) = (identifier(&self.facts.me), identifier(&owner));
+        tracing::warn!("the database will belong to {me}: it cannot be given to {owner}, whose it was");
+        Ok(())
+    }
+}
+
+/// A role and what it is needed for: `"app" (owns 3 objects, in 1 policy)`.
+fn with_uses(name: &str, uses: RoleUses) -> String {
+    let parts = [
+        ("owns", uses.owns, "object", "objects"),
+        ("in", uses.granted, "grant", "grants"),
+        ("has", uses.defaults, "default privilege", "default privileges"),
+        ("in", uses.named, "policy", "policies"),
+    ];
+    let part = |(verb, count, one, many): (&str, usize, &str, &str)| match count {
+        0 => None,
+        1 => Some(format!("{verb} 1 {one}")),
+        _ => Some(format!("{verb} {count} {many}")),
+    };
+    let parts: Vec<String> = parts.into_iter().filter_map(part).collect();
+    format!("{} ({})", identifier(name), parts.join(", "))
+}

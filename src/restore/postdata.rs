@@ -1,0 +1,75 @@
+//! What is created after all data is there: indexes and constraints over several connections, grants in
+//! their order, and last what may react to the others.
+
+use super::load::parts;
+use super::prepare::atomicity;
+use crate::archive::Preamble;
+use crate::error::{Error, Kind, Result};
+use crate::postgres::clients::Client;
+use crate::postgres::restore::{restore as pg_restore, restore_file};
+use crate::postgres::{RestoreOptions, Target};
+use crate::temporary::Scratch;
+use tokio::io::AsyncWriteExt;
+
+/// What is made when all data is there: indexes and constraints by several connections at once.
+pub struct PostData {
+    after: Scratch,
+    grants: Preamble,
+    last: Option<Scratch>,
+}
+
+impl PostData {
+    /// Of this archive.
+    pub fn of(front: &Preamble) -> Result<Self> {
+        let last = parts::last(front);
+        Ok(Self {
+            after: without_data(&parts::after(front))?,
+            grants: parts::grants(front),
+            last: if last.is_empty() { None } else { Some(without_data(&last)?) },
+        })
+    }
+
+    /// Makes it, over so many connections.
+    pub async fn make(
+        &self,
+        client: &Client,
+        target: &Target,
+        options: &RestoreOptions,
+        jobs: usize,
+    ) -> Result<()> {
+        restore_file(client, target.conn(), options, jobs, self.after.path()).await?;
+        in_order(&self.grants, client, target, options).await?;
+        if let Some(last) = &self.last {
+            restore_file(client, target.conn(), options, jobs, last.path()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Restores entries without data one after the other.
+pub async fn in_order(
+    front: &Preamble,
+    client: &Client,
+    target: &Target,
+    options: &RestoreOptions,
+) -> Result<()> {
+    let mut pg_restore = pg_restore(client, target.conn(), options, atomicity(front, target))?;
+    let fed = pg_restore.write_all(&front.to_bytes()).await;
+    pg_restore.finish().await?;
+    fed.map_err(stopped_reading)
+}
+
+/// Puts entries into a temporary file, since only a file can be read by several connections. There is no
+/// row in it, and nobody else may read it.
+fn without_data(front: &Preamble) -> Result<Scratch> {
+    Scratch::new(&front.to_bytes()).map_err(|error| {
+        Error::local_file(format!("a temporary file cannot be written: {error}"))
+            .hint("TMPDIR names a folder for it; --jobs 1 needs none")
+            .because(error)
+    })
+}
+
+/// The failure of a `pg_restore` that went away while it was fed.
+pub fn stopped_reading(error: std::io::Error) -> Error {
+    Error::from_io(error, Kind::Postgres, "pg_restore stopped reading")
+}

@@ -1,0 +1,114 @@
+//! What is asked of a restore: which roles take whose place, what the server takes, what is done at the end.
+
+use crate::error::{Error, Result};
+use crate::postgres::grants::Grant;
+use crate::postgres::{KnownRoles, Provider, RestoreOptions};
+use crate::stored::opened::OpenedBackup;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What is asked of a restore, and what the source is known to have had for roles.
+#[derive(Debug)]
+pub struct RestoreRequest {
+    /// How the backup is fitted to the server.
+    pub fitting: Fitting,
+    /// The source's roles, if they are to be created.
+    pub known: Option<KnownRoles>,
+    /// What is done after the data is there.
+    pub after: After,
+}
+
+impl RestoreRequest {
+    /// The request for this backup; reads the roles it holds if they are needed.
+    ///
+    /// # Errors
+    /// `Kind::NotFound` if the roles are to be restored and the backup holds none.
+    pub async fn of(fitting: Fitting, after: After, backup: &OpenedBackup) -> Result<Self> {
+        if fitting.roles != Roles::Restore {
+            return Ok(Self { fitting, known: None, after });
+        }
+        let Some(sql) = backup.globals().await? else {
+            let why = backup.backup.manifest.globals;
+            return Err(Error::not_found(format!("{} holds no roles: they {why}", backup.place()))
+                .hint("--roles create creates those that are needed as NOLOGIN roles"));
+        };
+        let known = Some(KnownRoles::read(&String::from_utf8_lossy(&sql)));
+        Ok(Self { fitting, known, after })
+    }
+
+    /// Restores the backup as it is.
+    pub fn plain(options: RestoreOptions) -> Self {
+        Self { fitting: Fitting::plain(options), known: None, after: After::default() }
+    }
+}
+
+/// How a backup is fitted to a server.
+#[derive(Debug, Clone, Default)]
+pub struct Fitting {
+    /// How `pg_restore` treats owners and grants.
+    pub options: RestoreOptions,
+    /// What happens to roles that the server lacks.
+    pub roles: Roles,
+    /// Which role is used instead of which: old name → new name.
+    pub map: BTreeMap<String, String>,
+    /// The role that will own everything.
+    pub owner: Option<String>,
+    /// What kind of server it is.
+    pub profile: Profile,
+}
+
+impl Fitting {
+    /// Takes a backup as it is.
+    pub fn plain(options: RestoreOptions) -> Self {
+        Self { options, profile: Profile::Plain, ..Self::default() }
+    }
+}
+
+/// What happens to roles that the backup needs and the server lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Roles {
+    /// They are reported, and nothing is restored.
+    #[default]
+    Check,
+    /// They are created as NOLOGIN roles.
+    Create,
+    /// They are created as they were on the source.
+    Restore,
+}
+
+/// What kind of server a backup is restored on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Recognised by its roles.
+    #[default]
+    Auto,
+    /// It takes everything.
+    Plain,
+    /// A managed service.
+    Of(Provider),
+}
+
+/// What is done when all data is there and proven.
+#[derive(Debug, Clone, Default)]
+pub struct After {
+    /// Scripts, in their order.
+    pub scripts: Vec<Script>,
+    /// Roles, and what they are granted.
+    pub grants: Vec<(String, Grant)>,
+}
+
+impl After {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.scripts.is_empty() && self.grants.is_empty()
+    }
+}
+
+/// SQL of the user's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Script {
+    /// In a file.
+    File(PathBuf),
+    /// As it was typed.
+    Sql(String),
+}

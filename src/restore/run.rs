@@ -1,0 +1,140 @@
+//! The one flow into a database: fill → prove → finish → clean up.
+//!
+//! Restore, swap, clone and a restore into a Neon branch go through [`Flow::run`]; a rehearsal takes the
+//! first two steps and looks further by itself.
+
+use super::finish;
+use super::outcome::{Filled, Outcome};
+use super::request::RestoreRequest;
+use crate::error::{Error, Result};
+use crate::postgres::clients::Clients;
+use crate::postgres::{Target, identifier};
+use crate::proof::Proof;
+use crate::run::Run;
+use std::time::{Duration, Instant};
+
+/// What a database is filled with, and compared with afterwards.
+#[expect(async_fn_in_trait, reason = "only the engine implements it, and nothing is spawned")]
+pub trait Content {
+    /// Fills the target; nothing of it counts before all of it was verified.
+    async fn fill(&self, target: &mut Target) -> Result<Filled>;
+
+    /// Compares the target with what was dumped; `None` if nothing was to be compared, or could be.
+    async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>>;
+
+    /// Says that it is done.
+    fn done(&self, filled: &Filled, target: &Target, took: Duration) -> String;
+
+    /// Advice if the target is not what was dumped.
+    fn advice(&self) -> Option<&'static str>;
+}
+
+/// The flow, with everything decided but the content and the target.
+pub struct Flow<'a> {
+    /// When the run began.
+    pub started: Instant,
+    /// PostgreSQL's programs.
+    pub clients: &'a Clients,
+    /// What was asked for.
+    pub request: &'a RestoreRequest,
+    /// Whether a database that is not what was dumped is kept, to look into it.
+    pub keep_failed: bool,
+    /// Whether nobody uses the database before more than the restore is done.
+    pub unseen: bool,
+    /// The run it belongs to.
+    pub run: &'a Run,
+}
+
+impl Flow<'_> {
+    /// Fills and proves a target, finishes it if it is what was dumped, and otherwise leaves nothing of it.
+    pub async fn run(&self, content: &impl Content, target: &mut Target) -> Result<Outcome> {
+        let filled = self.run.or(self.fill(content, target)).await;
+        let filled = self.or_clean_up(filled, target).await?;
+        let proof = match self.run.or(self.prove(content, target, &filled)).await {
+            Err(first) if !self.unseen && self.request.after.is_empty() => {
+                return Err(self.complete(first, target));
+            }
+            proof => self.or_clean_up(proof, target).await?,
+        };
+        let took = self.started.elapsed();
+        self.run.say(content.done(&filled, target, took));
+        let mut outcome = Outcome {
+            database: target.name().to_owned(),
+            created: target.is_created(),
+            filled,
+            proof,
+            took,
+            differs: None,
+        };
+        match outcome.proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())) {
+            Ok(()) => self.finish(&outcome, target).await?,
+            Err(differs) => {
+                self.clean_up(target).await;
+                outcome.differs = Some(match content.advice() {
+                    Some(advice) => differs.hint(advice),
+                    None => differs,
+                });
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Fills the target.
+    pub async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<Filled> {
+        let filled = content.fill(target).await?;
+        if !filled.plan.made_roles.is_empty() {
+            self.run.say(format!("made the roles {}", filled.plan.made_roles.join(", ")));
+        }
+        Ok(filled)
+    }
+
+    /// Gathers statistics and compares the target with what was dumped.
+    async fn prove(&self, content: &impl Content, target: &Target, filled: &Filled) -> Result<Option<Proof>> {
+        self.run.say("analyzing");
+        target.analyze().await;
+        content.prove(target, filled).await
+    }
+
+    /// Does what remains before anybody uses the database.
+    async fn finish(&self, outcome: &Outcome, target: &mut Target) -> Result<()> {
+        if let Some(proof) = outcome.proof.as_ref().filter(|proof| proof.is_any()) {
+            self.run.say(format!("proven: {}, in {}", proof.said(), target.name()));
+        }
+        let plan = &outcome.filled.plan;
+        let finishing = finish::finish(&self.request.after, plan, target, self.clients, self.run);
+        let finished = self.run.or(finishing).await;
+        self.or_clean_up(finished, target).await?;
+        // Whole and proven: whatever keeps it from getting its name is no reason to drop it.
+        target.publish().await
+    }
+
+    /// Nothing was found wrong with a database that could not be looked at to the end: it stays.
+    fn complete(&self, error: Error, target: &Target) -> Error {
+        let error = error.hint("the restore itself is complete, and was not looked at any further");
+        if target.called() == target.name() {
+            return error;
+        }
+        let (called, name) = (identifier(target.called()), identifier(target.name()));
+        error
+            .hint(format!("it is kept: ALTER DATABASE {called} RENAME TO {name}; or DROP DATABASE {called};"))
+    }
+
+    /// The first error is the one to report; it leaves nothing half-restored behind.
+    async fn or_clean_up<T>(&self, done: Result<T>, target: &mut Target) -> Result<T> {
+        if done.is_err() {
+            self.clean_up(target).await;
+        }
+        done
+    }
+
+    async fn clean_up(&self, target: &mut Target) {
+        let created = target.is_created();
+        if self.keep_failed && created {
+            tracing::warn!("{} is kept as the failed run left it", target.called());
+        } else if let Err(error) = target.drop_created().await {
+            tracing::warn!("{} is left behind, empty or unfinished: {error}", target.called());
+        } else if created {
+            self.run.say(format!("the new database {} was dropped again", target.name()));
+        }
+    }
+}

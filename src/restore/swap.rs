@@ -1,0 +1,146 @@
+//! A database takes another's place, and the other is kept; `restore --swap` ends with it.
+
+use super::backup::ReadyBackup;
+use super::outcome::Outcome;
+use crate::error::{Error, Result};
+use crate::postgres::clients::{Clients, Search};
+use crate::postgres::swap::Found;
+use crate::postgres::{ConnInfo, Swap, identifier, shell_word};
+use crate::run::Run;
+use crate::units::{count, stamp};
+use indicatif::BinaryBytes;
+use std::time::{Duration, SystemTime};
+
+/// A database whose name is to change hands.
+#[derive(Debug)]
+pub struct SwapOptions {
+    /// The database that has the name.
+    pub target: ConnInfo,
+    /// Who gets the name; the one that was set aside last otherwise.
+    pub with: Option<String>,
+    /// Whether nobody has to be asked.
+    pub yes: bool,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+}
+
+/// A name that changed hands.
+pub struct Swapped {
+    /// The name.
+    pub database: String,
+    /// What the database that has it now was called before.
+    pub was: String,
+    /// What the database that had it is called now, if there was one.
+    pub kept_as: Option<String>,
+}
+
+/// Swaps two databases that are there.
+pub async fn swap(options: SwapOptions, run: &Run) -> Result<Swapped> {
+    let clients = run.or(Clients::find(&options.clients)).await?;
+    let swap = run.or(open(&clients, &options.target)).await?;
+    let (new, inherit) = match options.with {
+        Some(name) => (name, true),
+        None => (last_before(&swap)?, false),
+    };
+    run.or(swap.check_candidate(&new)).await?;
+    agree(&swap, &format!("give its name to {new}"), options.yes, run).await?;
+    exchange(&swap, &new, inherit, &options.target, run).await
+}
+
+impl ReadyBackup {
+    /// Restores next to a database, and gives the restored one its name.
+    pub async fn restore_in_place_of(
+        &self,
+        target: &ConnInfo,
+        yes: bool,
+        run: &Run,
+    ) -> Result<(Outcome, Option<Swapped>)> {
+        let swap = run.or(open(&self.clients, target)).await?;
+        if swap.live().is_none() {
+            tracing::warn!(
+                "there is no database {}: nothing is swapped, what is restored simply gets the name",
+                identifier(swap.name())
+            );
+        }
+        agree(&swap, "put the restored one in its place", yes, run).await?;
+        let mut outcome = self.restore_into(&target.with_dbname(&swap.restoring()), true, run).await?;
+        if outcome.differs.is_some() {
+            return Ok((outcome, None));
+        }
+        let swapped = finish(&swap, target, run).await?;
+        outcome.database = swap.name().to_owned();
+        Ok((outcome, Some(swapped)))
+    }
+}
+
+/// Looks at the database that is to be replaced, and says what earlier runs left.
+async fn open(clients: &Clients, target: &ConnInfo) -> Result<Swap> {
+    let moment = || stamp(SystemTime::now(), '_');
+    let mut swap = Swap::open(clients.newest()?, target, &moment()).await?;
+    // The names tell the second, and another run may have begun or ended in the same.
+    while swap.is_taken() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        swap = Swap::open(clients.newest()?, target, &moment()).await?;
+    }
+    for left in swap.unfinished().map(|left| &left.name) {
+        tracing::warn!("{left} is left from a run that was ended: DROP DATABASE {};", identifier(left));
+    }
+    for left in swap.ready().map(|left| &left.name) {
+        tracing::warn!("{}", ready(left, target));
+    }
+    Ok(swap)
+}
+
+fn last_before(swap: &Swap) -> Result<String> {
+    let last = swap.last_before().map(|found| found.name.clone());
+    last.ok_or_else(|| {
+        Error::not_found(format!("no database was set aside for {}: there is no {0}_before_…", swap.name()))
+            .hint("--with names the database that is to take its place")
+    })
+}
+
+/// Asks whether the database in use may be set aside; if nobody can be asked, `--yes` has to say it.
+async fn agree(swap: &Swap, what: &str, yes: bool, run: &Run) -> Result<()> {
+    let Some(live) = swap.live().filter(|_| !yes) else { return Ok(()) };
+    let Found { name, size_bytes, sessions, .. } = live;
+    let size = size_bytes.map(|bytes| format!(" ({})", BinaryBytes(bytes))).unwrap_or_default();
+    let end = match sessions {
+        0 => String::new(),
+        _ => format!(" end its {},", count(*sessions, "session")),
+    };
+    let question = format!("Set {name}{size} aside,{end} and {what}?");
+    match run.or(async { Ok(run.ask(&question).await) }).await? {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::usage(format!("{name} is left as it is"))),
+        None => Err(Error::usage(format!("{name} would be set aside, and there is nobody here to ask"))
+            .hint("--yes says that it may")),
+    }
+}
+
+/// Gives the name to `new`, and says how to undo it; not to be interrupted, and never half done.
+async fn exchange(swap: &Swap, new: &str, inherit: bool, target: &ConnInfo, run: &Run) -> Result<Swapped> {
+    let name = swap.name();
+    run.say(format!("swapping: {new} becomes {name}"));
+    let kept_as = swap.exchange(new, inherit).await?;
+    match &kept_as {
+        None => run.say(format!("{new} is now {name}")),
+        Some(kept) => {
+            run.say(format!("{new} is now {name}; what was {name} is kept as {kept}"));
+            run.say(format!("  undo:  pgstow swap --back --to {}", target.as_shell_word()));
+            run.say(format!("  when all is well:  DROP DATABASE {};", identifier(kept)));
+        }
+    }
+    Ok(Swapped { database: name.to_owned(), was: new.to_owned(), kept_as })
+}
+
+/// Swaps in what was restored and proven; a failure comes with the command that does what is left.
+async fn finish(swap: &Swap, target: &ConnInfo, run: &Run) -> Result<Swapped> {
+    let new = swap.settle().await?;
+    let swapped = exchange(swap, &new, true, target, run).await;
+    swapped.map_err(|error| error.hint(ready(&new, target)))
+}
+
+fn ready(new: &str, target: &ConnInfo) -> String {
+    let (with, to) = (shell_word(new), target.as_shell_word());
+    format!("{new} is whole, and not swapped in; this does it: pgstow swap --with {with} --to {to}")
+}

@@ -1,0 +1,55 @@
+//! What is known of an object, and of an upload that is not one yet.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+/// What is written beside an object when its upload begins: short names and values.
+pub type Metadata = BTreeMap<String, String>;
+
+/// What the store confirmed about an object it now keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The version of the bytes at this key, opaque, to pin reads to.
+    pub etag: Option<String>,
+    /// The store's own checksum over the whole object, as `CRC64NVME:base64`.
+    pub checksum: Option<String>,
+    /// Whether length and checksum were asked for again afterwards; a write-only key cannot.
+    pub read_back: bool,
+}
+
+/// What is known of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The version of the bytes at this key, opaque, to pin reads to.
+    pub etag: Option<String>,
+    /// The store's own checksum over the whole object, as `CRC64NVME:base64`.
+    pub checksum: Option<String>,
+    /// What was written beside it. A folder on a filesystem without extended attributes keeps none.
+    pub metadata: Metadata,
+}
+
+/// One object in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it was written, by the store's clock.
+    pub modified: Option<SystemTime>,
+}
+
+/// One upload that was begun and has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The key it would have.
+    pub key: String,
+    /// The store's name for it.
+    pub id: String,
+    /// When it began, by the store's clock.
+    pub started: Option<SystemTime>,
+}

@@ -1,0 +1,64 @@
+//! How to talk to a store: deadlines, patience, and credentials that nothing prints.
+
+use super::retry::Retry;
+use std::fmt;
+use std::time::Duration;
+
+/// How to talk to a store.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// How long one request may take, besides the time its bytes need at 128 KiB/s.
+    pub request_timeout: Duration,
+    /// How long a connection may take to stand.
+    pub connect_timeout: Duration,
+    /// How often and how patiently to try again.
+    pub retry: Retry,
+    /// Credentials to use instead of those the SDK's own chain finds.
+    pub credentials: Option<Credentials>,
+    /// The endpoint where the URL names none, as `AWS_ENDPOINT_URL_S3` says it.
+    pub endpoint: Option<String>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            request_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+            retry: Retry::default(),
+            credentials: None,
+            endpoint: None,
+        }
+    }
+}
+
+/// An access key with its secret; shows only the first.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The access key's id, or B2's application key id.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: String,
+    /// The session's token, for temporary credentials.
+    pub session_token: Option<String>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_do_not_show_their_secret() {
+        let credentials = Credentials {
+            access_key_id: "AK".into(),
+            secret_access_key: "hush".into(),
+            session_token: Some("hush".into()),
+        };
+        assert!(!format!("{credentials:?}").contains("hush"));
+    }
+}

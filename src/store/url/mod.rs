@@ -1,0 +1,198 @@
+//! The store's URL, read strictly: what is not understood is refused, and no secret is echoed.
+//!
+//! ```text
+//! file:///folder
+//! s3://bucket/prefix?endpoint=…&region=…&profile=…&aws_profile=…&checksum=full|compat&path_style=…&max_parts=…&allow_http=…
+//! b2://bucket/prefix?region=us-west-004
+//! ```
+//!
+//! `profile` picks a row of `profiles.rs` (the store's dialect), `aws_profile` one of the AWS
+//! configuration files (whose credentials). Credentials never stand in a URL: URLs end up in logs.
+
+mod endpoint;
+mod refused;
+mod s3;
+
+pub(super) use endpoint::check_endpoint;
+pub use s3::S3Url;
+
+use crate::error::{Error, Result};
+use ::url::Url;
+use refused::credentials_in_url;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A folder of this machine.
+    File(PathBuf),
+    /// A bucket behind the S3 protocol.
+    S3(S3Url),
+}
+
+impl FromStr for StoreUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let Some((scheme, _)) = text.split_once("://") else {
+            return Err(not_a_url(text));
+        };
+        let url = Url::parse(text)
+            .map_err(|e| Error::usage("the store's URL cannot be read").because(e).hint(SHAPES))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(credentials_in_url());
+        }
+        if url.fragment().is_some() {
+            return Err(Error::usage("the store's URL has a \"#\"").hint("write %23 for one in a prefix"));
+        }
+        match scheme.to_ascii_lowercase().as_str() {
+            "file" => folder(&url).map(Self::File),
+            "s3" => S3Url::read(&url).map(Self::S3),
+            "b2" => S3Url::read(&url)?.at_backblaze().map(Self::S3),
+            "gs" => Err(Error::usage("gs:// comes later").hint(
+                "today Google Cloud Storage is reached by its S3 keys: s3://bucket?endpoint=https://storage.googleapis.com",
+            )),
+            other => Err(Error::usage(format!("no store is reached by {other}://")).hint(SHAPES)),
+        }
+    }
+}
+
+const SHAPES: &str =
+    "a store is file:///folder, s3://bucket/prefix?endpoint=…&region=… or b2://bucket/prefix?region=…";
+
+fn not_a_url(text: &str) -> Error {
+    let error = Error::usage("the store is not a URL");
+    match std::path::absolute(text) {
+        Ok(path) if !text.contains(['@', '?', ':']) && !text.is_empty() => error
+            .hint(format!("for a folder write file://{}; for a bucket s3://bucket/prefix", path.display())),
+        _ => error.hint(SHAPES),
+    }
+}
+
+fn folder(url: &Url) -> Result<PathBuf> {
+    if url.query().is_some() {
+        return Err(
+            Error::usage("a file:// URL takes no settings").hint("write %3F for a \"?\" in a folder's name")
+        );
+    }
+    url.to_file_path().map_err(|()| {
+        Error::usage("the folder's URL is not absolute").hint("it has three slashes: file:///folder")
+    })
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => match Url::from_file_path(path) {
+                Ok(url) => url.fmt(f),
+                Err(()) => write!(f, "file://{}", path.display()),
+            },
+            Self::S3(url) => url.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use crate::store::profiles::Checksums;
+
+    fn s3(text: &str) -> S3Url {
+        match text.parse().unwrap() {
+            StoreUrl::S3(url) => url,
+            StoreUrl::File(_) => panic!("{text}"),
+        }
+    }
+
+    #[test]
+    fn what_is_understood() {
+        assert_eq!(
+            "file:///var/my%20backups".parse::<StoreUrl>().unwrap(),
+            StoreUrl::File("/var/my backups".into())
+        );
+        let plain = s3("s3://My_bucket.1");
+        assert_eq!((plain.bucket.as_str(), plain.prefix.as_str(), plain.endpoint), ("My_bucket.1", "", None));
+        assert_eq!(s3("s3://b//a/b/").prefix, "a/b");
+        assert_eq!(s3("s3://b/100%2525/%C3%BC").prefix, "100%25/ü");
+        let all = s3("s3://b/p?endpoint=http://127.0.0.1:3900/&region=garage&profile=garage&aws_profile=x\
+            &checksum=compat&path_style=false&max_parts=1000&allow_http=true");
+        assert_eq!(all.endpoint.as_deref(), Some("http://127.0.0.1:3900"));
+        assert_eq!(all.profile.unwrap().name, "garage");
+        assert_eq!(
+            (all.checksums, all.path_style, all.max_parts),
+            (Some(Checksums::Compat), Some(false), Some(1000))
+        );
+        assert_eq!(
+            s3("s3://b?endpoint=https://x.supabase.co/storage/v1/s3").endpoint.unwrap(),
+            "https://x.supabase.co/storage/v1/s3"
+        );
+        let b2 = s3("b2://b/p?region=us-west-004");
+        assert_eq!(b2.endpoint.as_deref(), Some("https://s3.us-west-004.backblazeb2.com"));
+        assert_eq!(b2.profile.unwrap().name, "b2");
+    }
+
+    #[test]
+    fn what_is_shown_reads_back() {
+        for text in [
+            "file:///var/my%20backups",
+            "s3://b",
+            "s3://b/100%25/a%20b?endpoint=http://[::1]:4566&region=x&profile=aws&checksum=full&path_style=true",
+        ] {
+            let url: StoreUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), text);
+            assert_eq!(url.to_string().parse::<StoreUrl>().unwrap(), url);
+        }
+    }
+
+    #[test]
+    fn what_is_refused_and_why() {
+        for (text, message, hint) in [
+            ("/var/backups", "not a URL", "file:///var/backups"),
+            ("backups", "not a URL", "file:///"),
+            ("", "not a URL", "file:///folder"),
+            ("file://backups", "not absolute", "three slashes"),
+            ("file:///x?endpoint=y", "takes no settings", "%3F"),
+            ("gs://b/p", "comes later", "s3://bucket?endpoint=https://storage.googleapis.com"),
+            ("ftp://b/p", "ftp://", "s3://"),
+            ("s3:///p", "no bucket", "s3://bucket"),
+            ("s3://b:9000/p", "no bucket", "endpoint"),
+            ("s3://b/a//b", "prefix", "single slashes"),
+            ("s3://b/p#x", "\"#\"", "%23"),
+            ("s3://b?regoin=x", "\"regoin\"", "region"),
+            ("s3://b?region=a&region=b", "twice", ""),
+            ("s3://b?checksum=md5", "full or compat", ""),
+            ("s3://b?profile=acme", "one of", ""),
+            ("s3://b?max_parts=0", "1 to 10000", ""),
+            ("s3://b?endpoint=s3.example.com", "https://", "https://"),
+            ("s3://b?endpoint=http://10.0.0.1", "plain HTTP", "allow_http=true"),
+            ("b2://b/p", "no region", "us-west-004"),
+            ("s3://b?region=", "set to something", ""),
+        ] {
+            let error = text.parse::<StoreUrl>().unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage, "{text}");
+            assert!(error.message().contains(message), "{text}: {error:?}");
+            assert!(error.hints().concat().contains(hint), "{text}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_the_url_is_refused_and_not_echoed() {
+        for text in [
+            "s3://AK:hushHUSH@bucket",
+            "s3://hushHUSH@bucket",
+            "s3://b?secret_access_key=hushHUSH",
+            "s3://b?X-Amz-Security-Token=hushHUSH",
+            "s3://b?hushHUSH",
+            "s3://b?endpoint=https://AK:hushHUSH@host",
+            "s3://b?path_style=hushHUSH",
+            "AK:hushHUSH@bucket",
+            "s3://AK:hushHUSH@[",
+        ] {
+            let error = text.parse::<StoreUrl>().unwrap_err();
+            assert!(!format!("{error:?}").contains("hush"), "{text}: {error:?}");
+        }
+    }
+}

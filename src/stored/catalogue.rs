@@ -1,0 +1,172 @@
+//! What backups the store holds, and which one the user means.
+//!
+//! A backup is where a manifest is. Names, ids and "latest" are looked up from the store's own
+//! listing, so there is no index that could be lost or disagree.
+
+use crate::error::{Error, Result};
+use crate::store::{Listed, Situation, Store, StoreError};
+use crate::stored::download;
+use crate::stored::manifest::{self, Manifest};
+use crate::stored::names::{MANIFEST, Name, Place, SIGNATURE};
+use crate::stored::signing::VerifyKey;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use std::sync::Arc;
+
+/// So many backups are named where one has to be chosen.
+const MOST_NAMED: usize = 5;
+/// Manifests read at the same time when many are listed.
+const READ_AHEAD: usize = 16;
+
+/// One backup as its manifest tells it.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// Where it lies.
+    pub place: Place,
+    /// What is written about it.
+    pub manifest: Manifest,
+    /// What is known of who wrote it.
+    pub signature: Signature,
+}
+
+/// What is known of who wrote a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signature {
+    /// Signed by the key the user trusts.
+    Verified,
+    /// No key was given to check it with.
+    NotChecked,
+}
+
+/// A backup that the store lists; nothing of it is read yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// Where it lies.
+    pub place: Place,
+    /// The manifest's size in bytes.
+    pub manifest_bytes: u64,
+}
+
+/// Finds every backup below the store's prefix, or of one name; oldest first within a name.
+pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>, StoreError> {
+    let prefix = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
+    let listed = store.list(&prefix).await?;
+    let found = |object: &Listed| {
+        Some(Found { place: Place::of_manifest(&object.key)?, manifest_bytes: object.bytes })
+    };
+    let mut found: Vec<Found> = listed.iter().filter_map(found).collect();
+    // `app/` also begins the keys of a name like `app/users`.
+    found.retain(|found| name.is_none_or(|name| found.place.name == *name));
+    found.sort();
+    Ok(found)
+}
+
+/// Finds the one backup that `id` means: a whole id, an unambiguous beginning of one, or "latest".
+pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Found> {
+    let all = search(store, name).await?;
+    let nothing = |what: String| Error::not_found(what).hint("`pgstow list` shows what is there");
+    if all.is_empty() {
+        return Err(match name {
+            Some(name) => none_of(name),
+            None => Error::not_found(format!("{} holds no backup", store.display_url())),
+        });
+    }
+    let mut names: Vec<&str> = all.iter().map(|found| found.place.name.as_str()).collect();
+    names.dedup();
+    let told = |found: &Found| match names[..] {
+        [_] => found.place.id.to_string(),
+        _ => found.place.to_string(),
+    };
+    let mut matching: Vec<&Found> = match (id, &names[..]) {
+        ("latest", [_]) => all.last().into_iter().collect(),
+        ("latest", _) => {
+            return Err(Error::usage("\"latest\" needs a name: the store holds several")
+                .hint(format!("add --name with one of: {}", names.join(", "))));
+        }
+        _ => all.iter().filter(|found| found.place.id.as_str().starts_with(id)).collect(),
+    };
+    match (matching.pop(), matching.len()) {
+        (None, _) => {
+            let of = name.map(|name| format!(" of {name}")).unwrap_or_default();
+            Err(nothing(format!("there is no backup {id:?}{of}")))
+        }
+        (Some(found), 0) => Ok(found.clone()),
+        (Some(newest), more) => {
+            let earlier = matching.iter().rev().take(MOST_NAMED - 1);
+            let mut all: Vec<String> = std::iter::once(&newest).chain(earlier).map(|one| told(one)).collect();
+            if more + 1 > all.len() {
+                all.push(format!("and {} more", more + 1 - all.len()));
+            }
+            Err(Error::usage(format!("{id:?} begins the ids of {} backups", more + 1))
+                .hint(format!("give more of the id: {}", all.join(", "))))
+        }
+    }
+}
+
+/// Says that there is no backup of this name.
+pub fn none_of(name: &Name) -> Error {
+    Error::not_found(format!("the store holds no backup of {name}")).hint("`pgstow list` shows what is there")
+}
+
+/// Finds the backup before this one, of the same name.
+pub async fn before(store: &dyn Store, place: &Place) -> Result<Found> {
+    let all = search(store, Some(&place.name)).await?;
+    let earlier = all.into_iter().rfind(|found| found.place < *place);
+    earlier.ok_or_else(|| Error::not_found(format!("there is no backup before {place}")))
+}
+
+/// Reads one backup's manifest, and checks that it is whole, in its place, and by whom the user trusts.
+pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&VerifyKey>) -> Result<Backup> {
+    let Found { place, manifest_bytes } = found;
+    let trusted = match trusted {
+        Some(key) => Some((key, signature_bytes(store, place).await?)),
+        None => None,
+    };
+    let read = async || {
+        let bytes = small(store, &place.key(MANIFEST), *manifest_bytes).await?;
+        if let Some((key, signature_bytes)) = trusted {
+            let signature = small(store, &place.key(SIGNATURE), signature_bytes).await?;
+            key.verify(&bytes, &String::from_utf8_lossy(&signature))?;
+        }
+        Manifest::from_bytes(&bytes)
+    };
+    let manifest =
+        download::twice(format_args!("{place}: its manifest"), read).await.map_err(|e| e.context(place))?;
+    let signature = if trusted.is_some() { Signature::Verified } else { Signature::NotChecked };
+    // A manifest copied over another backup's would pass every check of its own.
+    if manifest.id != place.id || manifest.name != place.name {
+        return Err(Error::verify(format!(
+            "{place}: the manifest is that of another backup, {} of {}",
+            manifest.id, manifest.name
+        )));
+    }
+    Ok(Backup { place: place.clone(), manifest, signature })
+}
+
+/// The length of the manifest's signature.
+async fn signature_bytes(store: &Arc<dyn Store>, place: &Place) -> Result<u64> {
+    match store.head(&place.key(SIGNATURE)).await {
+        Ok(info) => Ok(info.bytes),
+        Err(error) if error.situation() == Situation::NotFound => {
+            Err(Error::verify(format!("{place} is not signed, and --verify-key asks for a signature")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads the manifests of many backups, in their order; one that cannot be read does not hide the others.
+pub async fn read_all(
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: Option<&VerifyKey>,
+) -> Vec<Result<Backup>> {
+    stream::iter(found).map(|found| read(store, found, trusted)).buffered(READ_AHEAD).collect().await
+}
+
+async fn small(store: &Arc<dyn Store>, key: &str, bytes: u64) -> Result<Bytes> {
+    if bytes > manifest::LARGEST {
+        return Err(Error::verify(format!("{key} is too large to be what its name says")));
+    }
+    download::small(store, key, bytes, None, download::Options::default()).await
+}

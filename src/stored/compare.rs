@@ -1,0 +1,79 @@
+//! Tells when a backup holds much less than the one before: a table emptied by mistake would otherwise
+//! be noticed when the last backup with its rows is gone.
+//!
+//! The job that takes backups has no identity. It compares what everyone may know, the totals; table by
+//! table only where the last backup is not encrypted.
+
+use super::opened::OpenedBackup;
+use crate::error::Result;
+use crate::store::{Situation, Store};
+use crate::stored::catalogue;
+use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
+use crate::stored::manifest::{Encryption, Totals};
+use crate::stored::names::{Id, Name};
+use crate::units::count;
+use indicatif::HumanCount;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What the last backup held.
+#[derive(Debug)]
+pub struct Before {
+    /// Which it is.
+    pub id: Id,
+    /// Bytes it takes in the store.
+    pub stored_bytes: u64,
+    totals: Option<Totals>,
+    inventory: Option<Inventory>,
+}
+
+impl Before {
+    /// Reads what the newest backup of this name held; `None` where there is none.
+    pub async fn read(store: &Arc<dyn Store>, name: &Name) -> Result<Option<Self>> {
+        let found = match catalogue::search(&**store, Some(name)).await {
+            // The first backup makes the folder.
+            Err(error) if error.situation() == Situation::NoStore => return Ok(None),
+            found => found?,
+        };
+        let Some(newest) = found.last() else { return Ok(None) };
+        let source = OpenedBackup::without_keys(store, catalogue::read(store, newest, None).await?)?;
+        let manifest = &source.backup.manifest;
+        let inventory = match manifest.encryption {
+            Encryption::None => source.inventory().await?,
+            Encryption::Age => None,
+        };
+        Ok(Some(Self {
+            id: manifest.id.clone(),
+            stored_bytes: manifest.stored_bytes(),
+            totals: manifest.totals,
+            inventory,
+        }))
+    }
+
+    /// What has lost more than `percent` of its rows since, a sentence each.
+    pub fn shrunk(&self, now: &Inventory, percent: u8) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut compare = |what: &str, before: u64, now: u64| {
+            if u128::from(before.saturating_sub(now)) * 100 > u128::from(before) * u128::from(percent) {
+                all.push(format!("{what}: {} instead of {}", count(now, "row"), HumanCount(before)));
+            }
+        };
+        if let (Some(before), Some(now)) = (self.totals, now.rows()) {
+            compare("all tables together", before.rows, now);
+        }
+        if let Some(before) = &self.inventory {
+            let rows: HashMap<(&Text, &Text), u64> = tables(now)
+                .map(|block| ((&block.schema, &block.table), block.rows.unwrap_or_default()))
+                .collect();
+            for block in tables(before) {
+                let now = rows.get(&(&block.schema, &block.table)).copied().unwrap_or_default();
+                compare(&block.label(), block.rows.unwrap_or_default(), now);
+            }
+        }
+        all
+    }
+}
+
+fn tables(inventory: &Inventory) -> impl Iterator<Item = &Block> {
+    inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table)
+}

@@ -1,0 +1,106 @@
+//! Some tables of a backup, as an archive of their own: only their bytes are fetched.
+//!
+//! It is an archive as `pg_dump` would write it: its table of contents has the chosen entries only, so
+//! every `pg_restore` reads it without further words. A backup without an inventory does not say where
+//! its tables lie, and nothing can be chosen from it here.
+
+use super::opened::OpenedBackup;
+use super::ranges::Ranges;
+use crate::archive::{Contents, Pattern, Preamble, Reader, TocEntry};
+use crate::error::{Error, Kind, Result};
+use crate::progress::Progress;
+use crate::stored::inventory::{Block, Inventory};
+use crate::stored::manifest;
+use bytes::Bytes;
+use std::sync::atomic::Ordering;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+/// Chooses the tables that the patterns fit, and says what does not come with them.
+///
+/// Where only rows are wanted, nothing else is missed.
+pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Result<Inventory> {
+    let front = Preamble::read(&inventory.archive.preamble)?;
+    let selection = front.toc.select(patterns)?;
+    if !selection.only_defined.is_empty() && !only_rows {
+        tracing::warn!("needed, and so defined, but without rows: {}", selection.only_defined.join(", "));
+    }
+    for part in selection.left_out.iter().filter(|_| !only_rows) {
+        tracing::warn!("left out: {part}");
+    }
+    Ok(inventory.only(&front.keep(|entry| selection.entries.contains(&entry.dump_id()))))
+}
+
+/// The inventory of a backup of which some tables are wanted.
+pub async fn inventory(source: &OpenedBackup) -> Result<Inventory> {
+    source.inventory().await?.ok_or_else(|| not_known(source))
+}
+
+/// Says why nobody knows the tables of a backup without an inventory, and how to come by them.
+pub fn not_known(source: &OpenedBackup) -> Error {
+    let place = source.place();
+    let fetch = format!("pgstow fetch {} --name {} -o", place.id, place.name);
+    let no_tables = |why: &str| Error::not_found(format!("{place} {why}"));
+    match source.kind() {
+        manifest::BackupKind::Stream => no_tables("is a stream, of which no tables are known")
+            .hint(format!("`{fetch} FILE` brings it as it is")),
+        manifest::BackupKind::Sql => no_tables("is a plain dump, and where its tables lie is not known").hint(format!(
+            "`{fetch} - | grep '^CREATE TABLE'` shows what is in it; restore all of it into a database of its own, and take the table from there"
+        )),
+        manifest::BackupKind::Postgres => no_tables("has no inventory, so nobody knows where its tables lie").hint(
+            format!("`{fetch} app.dump` brings all of it; pg_restore --list and --table choose from that"),
+        ),
+    }
+}
+
+/// Streams the smaller archive into `sink`; the last bytes only after every digest has agreed.
+pub async fn stream(
+    opened: &OpenedBackup,
+    progress: &Progress,
+    excerpt: &Inventory,
+    sink: &mut (impl AsyncWrite + Unpin + Send),
+) -> Result<Contents> {
+    sink.write_all(&excerpt.archive.preamble).await.map_err(undelivered)?;
+    let contents =
+        read(opened, progress, excerpt, async |bytes| sink.write_all(&bytes).await.map_err(undelivered))
+            .await?;
+    sink.flush().await.map_err(undelivered)?;
+    Ok(contents)
+}
+
+/// Hands the bytes of the excerpt's blocks to `take`; the last only after every digest has agreed.
+///
+/// # Errors
+/// The store's; `Kind::Verify` where a block is not what the inventory says; `take`'s own.
+pub async fn read(
+    opened: &OpenedBackup,
+    progress: &Progress,
+    excerpt: &Inventory,
+    mut take: impl AsyncFnMut(Bytes) -> Result<()>,
+) -> Result<Contents> {
+    let mut reader = Reader::with_digests();
+    reader.feed(&excerpt.archive.preamble)?;
+    let mut last = Bytes::new();
+    let stretches: Vec<_> = excerpt.blocks.iter().map(Block::range).collect();
+    if !stretches.is_empty() {
+        let pieces = Ranges::of(opened, progress).await?;
+        let look = async |bytes: Bytes| {
+            reader.feed(&bytes)?;
+            progress.now_passing(reader.current().map(TocEntry::label).unwrap_or_default());
+            progress.plain.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            take(std::mem::replace(&mut last, bytes)).await
+        };
+        pieces.read(excerpt, &stretches, look).await.map_err(|e| opened.explain_dump(e, false))?;
+    }
+    let contents = reader.finish().map_err(|e| opened.explain_dump(e.into(), false))?;
+    let differs = |(said, is): &(&Block, &crate::archive::Block)| said.sha256 != is.sha256.map(hex::encode);
+    if let Some((block, _)) = excerpt.blocks.iter().zip(&contents.blocks).find(differs) {
+        let differs = Error::verify(format!("{} is not what was backed up", block.label()));
+        return Err(opened.explain_dump(differs, false));
+    }
+    take(last).await?;
+    Ok(contents)
+}
+
+fn undelivered(error: std::io::Error) -> Error {
+    Error::from_io(error, Kind::LocalFile, "write what was unpacked")
+}

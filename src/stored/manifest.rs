@@ -1,0 +1,334 @@
+//! The manifest: the small public JSON written last, whose presence makes a backup exist.
+//!
+//! It says what was stored and how to tell that it is whole; it says nothing of what is inside.
+//! Its second line is the SHA-256 of all its other lines, so that anyone can check it:
+//! `sed 2d manifest.json | sha256sum`.
+
+use crate::error::{Error, Result};
+use crate::stored::names::{Id, Name, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// The stored format this code writes, and the only one it reads.
+pub const FORMAT: u32 = 1;
+/// No manifest is larger, in bytes; anything that is, is not one.
+pub const LARGEST: u64 = 1 << 20;
+
+const DIGEST_FIELD: &str = "  \"manifest_sha256\": \"";
+
+/// What is written about one backup. Fields unknown to this version are ignored on reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The stored format's version.
+    pub format: u32,
+    /// Which backup.
+    pub id: Id,
+    /// Under what it is kept.
+    pub name: Name,
+    /// What was backed up.
+    pub kind: BackupKind,
+    /// The program that wrote it, with its version.
+    pub tool: String,
+    /// When the dump began.
+    pub started_at: Timestamp,
+    /// When everything but the manifest was in the store.
+    pub finished_at: Timestamp,
+    /// Facts about the server, for dumps of PostgreSQL.
+    pub postgres: Option<Postgres>,
+    /// How much is in it, where that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
+    /// Whether options of the backup left a part of the database out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// How the objects are compressed.
+    pub compression: Compression,
+    /// How the objects are encrypted.
+    pub encryption: Encryption,
+    /// Fingerprints of those who can read it.
+    pub recipients: Vec<String>,
+    /// The objects beside the manifest, the dump first.
+    pub objects: Vec<Object>,
+    /// Whether roles and memberships were stored too.
+    pub globals: Globals,
+    /// What the user wrote on it.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What was backed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackupKind {
+    /// One PostgreSQL database, as a custom-format archive of `pg_dump`.
+    Postgres,
+    /// One PostgreSQL database, as `pg_dump`'s plain text.
+    Sql,
+    /// The output of any command.
+    Stream,
+}
+
+impl BackupKind {
+    /// What people call its content.
+    pub fn noun(self) -> &'static str {
+        match self {
+            BackupKind::Postgres => "dump",
+            BackupKind::Sql => "plain dump",
+            BackupKind::Stream => "stream",
+        }
+    }
+
+    /// What the dump object's file name begins with, up to how it is compressed.
+    pub fn dump(self) -> &'static str {
+        match self {
+            BackupKind::Postgres => "dump",
+            BackupKind::Sql => "dump.sql",
+            BackupKind::Stream => "stream",
+        }
+    }
+}
+
+impl fmt::Display for BackupKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BackupKind::Postgres => "postgres",
+            BackupKind::Sql => "sql",
+            BackupKind::Stream => "stream",
+        })
+    }
+}
+
+/// Facts about the dumped server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postgres {
+    /// The server's version, as it says it.
+    pub server_version: String,
+    /// The version of the `pg_dump` that made the archive.
+    pub pg_dump_version: String,
+    /// `pg_database_size` when the dump began, in bytes; where it was asked.
+    #[serde(default)]
+    pub database_bytes: Option<u64>,
+}
+
+/// How much is in a dump: all of its contents that everyone may know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Tables it defines, partitions and partitioned tables included.
+    pub tables: u64,
+    /// Rows; those of tables whose rows cannot be counted are not in it.
+    pub rows: u64,
+}
+
+/// How the objects are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Concatenated zstd frames.
+    Zstd,
+}
+
+/// How the objects are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// age's binary format, version 1.
+    Age,
+    /// Not at all, because the user asked for it by name.
+    None,
+}
+
+/// Whether roles and memberships were stored with the backup.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Globals {
+    /// They are an object of this backup.
+    Stored,
+    /// They were not taken.
+    #[default]
+    NotTaken,
+    /// The role that took the backup may not read them.
+    NotReadable,
+}
+
+impl fmt::Display for Globals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Globals::Stored => "are stored with it",
+            Globals::NotTaken => "were not taken",
+            Globals::NotReadable => "could not be read",
+        })
+    }
+}
+
+/// One stored object of the backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// Its file name in the backup's folder.
+    pub key: String,
+    /// Its size in the store, in bytes.
+    pub stored_bytes: u64,
+    /// SHA-256 of the stored bytes, in hex.
+    pub stored_sha256: String,
+    /// The store's own checksum over the whole object, where the store has one (`CRC64NVME:…`).
+    pub store_checksum: Option<String>,
+    /// Its size before compression and encryption, in bytes.
+    pub plain_bytes: u64,
+    /// SHA-256 before compression and encryption, in hex.
+    pub plain_sha256: String,
+}
+
+impl Manifest {
+    /// The dump object.
+    pub fn dump(&self) -> Result<&Object> {
+        let damaged = || Error::verify(format!("the manifest of {} names no dump", self.id));
+        self.object(self.kind.dump()).ok_or_else(damaged)
+    }
+
+    /// The inventory object, where there is one.
+    pub fn inventory(&self) -> Option<&Object> {
+        self.object("inventory")
+    }
+
+    /// The object with roles and memberships, where there is one.
+    pub fn globals(&self) -> Option<&Object> {
+        self.object("globals")
+    }
+
+    fn object(&self, what: &str) -> Option<&Object> {
+        let is_it = |object: &&Object| object.key.split('.').next() == what.split('.').next();
+        self.objects.iter().find(is_it)
+    }
+
+    /// The size of all objects in the store, in bytes, the manifest itself not counted.
+    pub fn stored_bytes(&self) -> u64 {
+        self.objects.iter().map(|object| object.stored_bytes).fold(0, u64::saturating_add)
+    }
+
+    /// How long the backup took.
+    pub fn duration(&self) -> Duration {
+        self.finished_at.since(self.started_at)
+    }
+
+    /// The manifest as it is stored.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let json = serde_json::to_string_pretty(self)
+            .map_err(|e| Error::unexpected("the manifest cannot be written as JSON").because(e))?;
+        let body = json.strip_prefix("{\n").unwrap_or(&json);
+        let digest = hex::encode(Sha256::digest(format!("{{\n{body}\n")));
+        Ok(format!("{{\n{DIGEST_FIELD}{digest}\",\n{body}\n").into_bytes())
+    }
+
+    /// Reads a stored manifest, and refuses one that is damaged or of a format not known here.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let damaged = |why: &str| Error::verify(format!("the manifest is damaged: {why}"));
+
+        // The format comes first: a later one may even write its digest in another way.
+        let version: Version =
+            serde_json::from_slice(bytes).map_err(|e| damaged("it is not JSON").because(e))?;
+        if version.format != FORMAT {
+            let found = version.format;
+            return Err(Error::verify(format!(
+                "the backup is of format {found}; this pgstow reads format {FORMAT}"
+            ))
+            .hint("use the pgstow version that wrote it, or a newer one"));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8"))?;
+        let (claimed, body) = text
+            .strip_prefix("{\n")
+            .and_then(|rest| rest.strip_prefix(DIGEST_FIELD))
+            .and_then(|rest| rest.split_once("\",\n"))
+            .ok_or_else(|| damaged("its digest is missing"))?;
+        if hex::encode(Sha256::digest(format!("{{\n{body}"))) != claimed {
+            return Err(damaged("its digest does not match its text"));
+        }
+        serde_json::from_slice(bytes).map_err(|e| damaged("a field is missing or wrong").because(e))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    pub(crate) fn example() -> Manifest {
+        let started_at = Timestamp::now();
+        Manifest {
+            format: FORMAT,
+            id: Id::new(started_at).unwrap(),
+            name: "app".parse().unwrap(),
+            kind: BackupKind::Postgres,
+            tool: "pgstow 0.1.0".into(),
+            started_at,
+            finished_at: started_at,
+            postgres: Some(Postgres {
+                server_version: "17.9".into(),
+                pg_dump_version: "17.9".into(),
+                database_bytes: Some(8_000_000),
+            }),
+            totals: Some(Totals { tables: 3, rows: 64 }),
+            partial: false,
+            compression: Compression::Zstd,
+            encryption: Encryption::Age,
+            recipients: vec!["age1…".into()],
+            objects: vec![Object {
+                key: "dump.zst.age".into(),
+                stored_bytes: 12,
+                stored_sha256: "00".repeat(32),
+                store_checksum: None,
+                plain_bytes: 100,
+                plain_sha256: "11".repeat(32),
+            }],
+            globals: Globals::NotTaken,
+            labels: [("why".to_owned(), "\"manifest_sha256\": \"x\",\n".to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn it_reads_back_and_its_digest_is_that_of_the_other_lines() {
+        let manifest = example();
+        let bytes = manifest.to_bytes().unwrap();
+        assert_eq!(Manifest::from_bytes(&bytes).unwrap(), manifest);
+
+        let text = String::from_utf8(bytes).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let others: String =
+            lines.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, line)| *line).collect();
+        assert!(lines[1].contains(&hex::encode(Sha256::digest(others))), "{text}");
+    }
+
+    #[test]
+    fn any_changed_byte_is_found() {
+        let bytes = example().to_bytes().unwrap();
+        for at in 0..bytes.len() {
+            for flip in [0x01, 0x80] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= flip;
+                let error = Manifest::from_bytes(&damaged).unwrap_err();
+                assert_eq!(error.kind(), Kind::Verify, "byte {at}");
+            }
+            assert!(Manifest::from_bytes(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_format_from_the_future_is_refused_and_an_unknown_field_is_not() {
+        let mut later = example();
+        later.format = 2;
+        let error = Manifest::from_bytes(&later.to_bytes().unwrap()).unwrap_err();
+        assert!(error.message().contains("format 2"), "{error}");
+
+        let text = String::from_utf8(example().to_bytes().unwrap()).unwrap();
+        let (_, body) = text.split_once(",\n").unwrap();
+        let body = format!("  \"colour\": \"blue\",\n{body}");
+        let digest = hex::encode(Sha256::digest(format!("{{\n{body}")));
+        let text = format!("{{\n{DIGEST_FIELD}{digest}\",\n{body}");
+        Manifest::from_bytes(text.as_bytes()).unwrap();
+    }
+}

@@ -1,0 +1,18 @@
+//! A backup in a store: what is written about it, how it is found, sent, received and opened.
+//!
+//! Never sees a database or Neon.
+
+pub mod catalogue;
+pub mod compare;
+pub mod download;
+pub mod excerpt;
+pub mod inventory;
+pub mod manifest;
+pub mod names;
+pub mod opened;
+pub mod ranges;
+pub mod reader;
+pub mod signing;
+pub mod upload;
+pub mod watch;
+pub mod writer;

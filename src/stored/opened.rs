@@ -1,0 +1,329 @@
+//! A store opened for reading, and a backup in it: its manifest is checked, the keys to it are at hand.
+//!
+//! The dump itself is not touched here: [`super::reader`] streams it, [`super::ranges`] reads parts of it.
+
+use super::catalogue::{self, Backup, Found};
+use super::download;
+use super::inventory::{self, Inventory};
+use super::manifest::{self, Encryption, Object};
+use super::names::{Name, Place};
+use super::signing::VerifyKey;
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
+use crate::pipeline::{Tally, open};
+use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
+use std::sync::{Arc, OnceLock};
+
+/// No server has more roles than this, in bytes of SQL.
+const MOST_GLOBALS: u64 = 64 << 20;
+
+/// Where backups are stored, and how to talk to the store.
+#[derive(Debug)]
+pub struct Location {
+    /// The store's address.
+    pub url: StoreUrl,
+    /// How to talk to it.
+    pub options: OpenOptions,
+}
+
+impl Location {
+    /// Opens the store.
+    pub async fn open(&self) -> Result<Arc<dyn Store>> {
+        Ok(store::open(&self.url, self.options.clone()).await?)
+    }
+}
+
+/// How to read backups: where they are, the keys to them, and whose to believe.
+#[derive(Debug)]
+pub struct ReadOptions {
+    /// Where they are.
+    pub location: Location,
+    /// The keys.
+    pub identities: Identities,
+    /// Asks for the passphrase of a backup that needs one.
+    pub ask: fn(&str) -> Option<SecretString>,
+    /// Whose manifests to believe.
+    pub trusted: Option<VerifyKey>,
+}
+
+/// Which backup.
+#[derive(Debug)]
+pub struct Select {
+    /// The id, the beginning of one, or "latest".
+    pub id: String,
+    /// The name, if one was given.
+    pub name: Option<Name>,
+}
+
+/// One backup to be read, and how.
+#[derive(Debug)]
+pub struct BackupSelection {
+    /// Which backup.
+    pub select: Select,
+    /// Where it is, and the keys.
+    pub reading: ReadOptions,
+}
+
+/// A store opened for reading, with the keys to what it holds.
+pub struct OpenStore {
+    store: Arc<dyn Store>,
+    reading: download::Options,
+    identities: Arc<Identities>,
+    ask: fn(&str) -> Option<SecretString>,
+    /// The passphrase, once it was asked for.
+    asked: OnceLock<Arc<Identities>>,
+    trusted: Option<VerifyKey>,
+}
+
+impl OpenStore {
+    /// Opens the store; nothing is read yet.
+    pub async fn open(options: ReadOptions) -> Result<Self> {
+        let ReadOptions { location, identities, ask, trusted } = options;
+        let reading =
+            download::Options { idle: location.options.request_timeout, ..download::Options::default() };
+        let (store, identities) = (location.open().await?, Arc::new(identities));
+        Ok(Self { store, reading, identities, ask, asked: OnceLock::new(), trusted })
+    }
+
+    /// The store itself.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Finds the one backup that `id` means, and checks its manifest; nothing else is touched yet.
+    pub async fn find(&self, name: Option<&Name>, id: &str) -> Result<OpenedBackup> {
+        self.take(&catalogue::find(&*self.store, name, id).await?).await
+    }
+
+    /// Finds the backup before this one, of the same name, and checks its manifest.
+    pub async fn before(&self, place: &Place) -> Result<OpenedBackup> {
+        self.take(&catalogue::before(&*self.store, place).await?).await
+    }
+
+    /// Checks the manifest of a backup that was found.
+    pub async fn take(&self, found: &Found) -> Result<OpenedBackup> {
+        let backup = catalogue::read(&self.store, found, self.trusted.as_ref()).await?;
+        let identities = self.identities(&backup);
+        Ok(OpenedBackup {
+            reading: self.reading,
+            identities,
+            ..OpenedBackup::without_keys(&self.store, backup)?
+        })
+    }
+
+    fn identities(&self, backup: &Backup) -> Arc<Identities> {
+        if !self.identities.is_empty() || backup.manifest.recipients != [PASSPHRASE] {
+            return Arc::clone(&self.identities);
+        }
+        let ask = || {
+            let mut identities = Identities::default();
+            (self.ask)("Passphrase of the backup")
+                .into_iter()
+                .for_each(|given| identities.add_passphrase(given));
+            Arc::new(identities)
+        };
+        Arc::clone(self.asked.get_or_init(ask))
+    }
+}
+
+/// A backup whose manifest was read and checked, with the keys to it.
+#[derive(Clone)]
+pub struct OpenedBackup {
+    store: Arc<dyn Store>,
+    reading: download::Options,
+    identities: Arc<Identities>,
+    /// What its manifest says.
+    pub backup: Backup,
+    /// Its dump object.
+    pub dump: Object,
+}
+
+impl OpenedBackup {
+    /// Opens a backup without any key, which is enough for what is not encrypted.
+    pub fn without_keys(store: &Arc<dyn Store>, backup: Backup) -> Result<Self> {
+        let dump = backup.manifest.dump()?.clone();
+        Ok(Self {
+            store: Arc::clone(store),
+            reading: download::Options::default(),
+            identities: Arc::default(),
+            backup,
+            dump,
+        })
+    }
+
+    /// Where the backup is.
+    pub fn place(&self) -> &Place {
+        &self.backup.place
+    }
+
+    /// What it is a backup of.
+    pub fn kind(&self) -> manifest::BackupKind {
+        self.backup.manifest.kind
+    }
+
+    /// The store it is in.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// How to read from it.
+    pub fn reading(&self) -> download::Options {
+        self.reading
+    }
+
+    /// Looks at the dump object, which must be there and have its length.
+    pub async fn head(&self, key: &str) -> Result<ObjectInfo> {
+        let found = self.store.head(key).await.map_err(|e| missing(e.into(), key))?;
+        if found.bytes != self.dump.stored_bytes {
+            let (there, expected) = (found.bytes, self.dump.stored_bytes);
+            return Err(Error::verify(format!("{key} has {there} bytes in the store instead of {expected}")));
+        }
+        Ok(found)
+    }
+
+    /// Checks, without reading them, that all objects are there, have their length, and are what the
+    /// store took a checksum of.
+    pub async fn look(&self) -> Result<()> {
+        for object in &self.backup.manifest.objects {
+            let key = self.place().key(&object.key);
+            let found = self.store.head(&key).await.map_err(|e| missing(e.into(), &key))?;
+            if found.bytes != object.stored_bytes {
+                let (there, expected) = (found.bytes, object.stored_bytes);
+                return Err(Error::verify(format!(
+                    "{key} has {there} bytes in the store instead of {expected}"
+                )));
+            }
+            if let (Some(now), Some(then)) = (&found.checksum, &object.store_checksum)
+                && now != then
+            {
+                return Err(Error::verify(format!("{key}: the store's checksum is {now}, and was {then}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the inventory, checked like everything else; `None` for a backup that has none.
+    pub async fn inventory(&self) -> Result<Option<Inventory>> {
+        let Some(object) = self.backup.manifest.inventory() else { return Ok(None) };
+        let plain = self.small(object, inventory::LARGEST).await?;
+        Inventory::from_bytes(&plain).map(Some).map_err(|e| self.explain(e))
+    }
+
+    /// Reads roles and memberships as SQL, checked like everything else; `None` for a backup that has none.
+    pub async fn globals(&self) -> Result<Option<Vec<u8>>> {
+        match self.backup.manifest.globals() {
+            Some(object) => self.small(object, MOST_GLOBALS).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads one of the objects beside the dump into memory; one larger than `limit` is not what it claims.
+    async fn small(&self, object: &Object, limit: u64) -> Result<Vec<u8>> {
+        let key = self.place().key(&object.key);
+        if object.plain_bytes.max(object.stored_bytes) > limit {
+            return Err(Error::verify(format!("{key} is too large to be what its name says")));
+        }
+        let keys = self.keys()?;
+        let etag =
+            download::version(&*self.store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))?;
+        let what = object.key.split('.').next().unwrap_or_default();
+        let read = async || {
+            let (keys, etag) = (keys.clone(), etag.clone());
+            let stored = download::small(&self.store, &key, object.stored_bytes, etag, self.reading).await?;
+            let tally = Tally::of(&stored);
+            agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, &object.stored_sha256)?;
+            let plain = open(stored.clone(), keys, object.plain_bytes).await?;
+            agree(what, &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
+            Ok(plain)
+        };
+        download::twice(&key, read).await.map_err(|e| self.explain(e))
+    }
+
+    /// What opens this backup's objects; `None` where they were never encrypted.
+    pub fn keys(&self) -> Result<Option<Arc<Identities>>> {
+        match self.backup.manifest.encryption {
+            Encryption::None => Ok(None),
+            Encryption::Age if self.identities.is_empty() => Err(no_identity(&self.backup)),
+            Encryption::Age => Ok(Some(Arc::clone(&self.identities))),
+        }
+    }
+
+    /// The same as [`Self::explain`] for what was met in the dump; for damage it adds what can still be had.
+    ///
+    /// `whole` says whether all of the dump was wanted, or only some tables of it.
+    pub fn explain_dump(&self, error: Error, whole: bool) -> Error {
+        let is_damage = error.kind() == Kind::Verify && error.hints().is_empty();
+        let error = self.explain(error);
+        if !is_damage {
+            return error;
+        }
+        let Place { name, id } = self.place();
+        let earlier = format!("an earlier backup may be whole (pgstow list {name})");
+        error.hint(match self.backup.manifest.inventory() {
+            Some(_) if whole => {
+                format!(
+                    "{earlier}, single tables of this one too (pgstow fetch {id} --name {name} --table …)"
+                )
+            }
+            _ => earlier,
+        })
+    }
+
+    /// Says which backup a failure is about, and for whom it was made where no key here opens it.
+    pub fn explain(&self, error: Error) -> Error {
+        let error = error.context(self.place());
+        if error.kind() != Kind::Settings {
+            return error;
+        }
+        let made_for = &self.backup.manifest.recipients;
+        let here = self.identities.fingerprints();
+        // The pipeline blames the keys; what users learn is that the backup is not theirs to open.
+        let refused = Error::verify(error.message());
+        let refused = match here.iter().find(|key| made_for.contains(key)) {
+            None => refused.hint(format!("{}; here is {}", how_to_open(made_for), here.join(", "))),
+            Some(passphrase) if passphrase == PASSPHRASE => refused,
+            Some(key) => refused.hint(format!("{key} should: the dump's header may be damaged")),
+        };
+        refused.because(error)
+    }
+}
+
+fn no_identity(backup: &Backup) -> Error {
+    Error::settings(format!("{} is encrypted, and nothing was given that opens it", backup.place))
+        .hint(how_to_open(&backup.manifest.recipients))
+}
+
+fn how_to_open(made_for: &[String]) -> String {
+    match made_for {
+        [only] if only == PASSPHRASE => {
+            "it was made for a passphrase: give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"
+                .into()
+        }
+        _ => format!(
+            "it was made for {}: give its key with --identity-file, or in PGSTOW_IDENTITY",
+            made_for.join(", ")
+        ),
+    }
+}
+
+/// A manifest without its dump is damage, not a name mistyped.
+pub(super) fn missing(error: Error, key: &str) -> Error {
+    if error.kind() == Kind::NotFound {
+        Error::verify(format!("{key} is missing, though its manifest is there")).because(error)
+    } else {
+        error
+    }
+}
+
+pub(super) fn agree(what: &str, found: &Tally, bytes: u64, sha256: &str) -> Result<()> {
+    if found.bytes != bytes {
+        return Err(Error::verify(format!(
+            "the {what}: {} bytes, and the manifest says {bytes}",
+            found.bytes
+        )));
+    }
+    if hex::encode(found.sha256) != sha256 {
+        return Err(Error::verify(format!("the {what}: the SHA-256 is not the manifest's")));
+    }
+    Ok(())
+}

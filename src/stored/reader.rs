@@ -1,0 +1,148 @@
+//! The stream of a backup: its dump, or some tables of it, or its bytes whatever they are.
+//!
+//! The last bytes are handed on only after every digest has been verified.
+
+use super::catalogue::Backup;
+use super::download;
+use super::excerpt;
+use super::inventory::Inventory;
+use super::opened::{BackupSelection, OpenStore, OpenedBackup, agree, missing};
+use super::watch::ArchiveWatch;
+use crate::archive::Contents;
+use crate::error::{Error, Result};
+use crate::pipeline::{self, Unpack, Unpacked, Watch};
+use crate::progress::{Direction, Progress};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::io::AsyncWrite;
+
+/// An opened backup, or some tables of it, ready to be streamed.
+pub struct BackupReader {
+    opened: OpenedBackup,
+    excerpt: Option<Inventory>,
+    /// How far the stream has come.
+    pub progress: Progress,
+}
+
+impl Deref for BackupReader {
+    type Target = OpenedBackup;
+
+    fn deref(&self) -> &OpenedBackup {
+        &self.opened
+    }
+}
+
+impl BackupReader {
+    /// Will read all of this backup.
+    pub fn new(opened: OpenedBackup) -> Self {
+        let progress = Progress {
+            expected: Some(opened.dump.plain_bytes),
+            direction: Direction::Back,
+            ..Progress::default()
+        };
+        Self { opened, excerpt: None, progress }
+    }
+
+    /// Opens the store, finds the backup, checks its manifest and that there are keys for it; the dump
+    /// is not touched yet.
+    pub async fn find(selection: BackupSelection) -> Result<Self> {
+        let BackupSelection { select, reading } = selection;
+        let opened = OpenStore::open(reading).await?.find(select.name.as_ref(), &select.id).await?;
+        opened.keys()?;
+        Ok(Self::new(opened))
+    }
+
+    /// The opened backup.
+    pub fn opened(&self) -> &OpenedBackup {
+        &self.opened
+    }
+
+    /// Leaves the reader, keeping what is known of the backup.
+    pub fn into_backup(self) -> Backup {
+        self.opened.backup
+    }
+
+    /// Makes it a source of no more than this inventory tells, made of its own by choosing.
+    pub fn narrow(&mut self, excerpt: Inventory) {
+        self.progress.expected = Some(excerpt.archive.bytes);
+        self.excerpt = Some(excerpt);
+    }
+
+    /// What was chosen of it, where that is not all.
+    pub fn excerpt(&self) -> Option<&Inventory> {
+        self.excerpt.as_ref()
+    }
+
+    /// Bytes of the archive that comes of it.
+    pub fn plain_bytes(&self) -> u64 {
+        self.excerpt.as_ref().map_or(self.dump.plain_bytes, |excerpt| excerpt.archive.bytes)
+    }
+
+    /// Bytes of the stored dump that were fetched so far.
+    pub fn fetched_bytes(&self) -> u64 {
+        self.progress.stored.load(Ordering::Relaxed)
+    }
+
+    /// Streams the archive into `sink`; the last bytes only after everything has agreed.
+    pub async fn stream(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<Contents> {
+        match &self.excerpt {
+            Some(excerpt) => excerpt::stream(&self.opened, &self.progress, excerpt, sink).await,
+            None => self.pass(sink, ArchiveWatch::new(self.progress.clone())).await,
+        }
+    }
+
+    /// Streams the dump's plaintext into nothing, and digests every block of it.
+    pub async fn digest(&self) -> Result<Contents> {
+        self.pass(&mut tokio::io::sink(), ArchiveWatch::with_digests(self.progress.clone())).await
+    }
+
+    /// Streams the plaintext, whatever it is, into `sink`; the last bytes only after everything has agreed.
+    pub async fn bytes(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<()> {
+        self.pass_by(sink, &mut ()).await
+    }
+
+    /// Lets `watch` see the plaintext, whatever it is, and checks it like a stream.
+    pub async fn shown_to(&self, watch: &mut dyn Watch) -> Result<()> {
+        self.pass_by(&mut tokio::io::sink(), watch).await
+    }
+
+    async fn pass(
+        &self,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+        mut watch: ArchiveWatch,
+    ) -> Result<Contents> {
+        self.pass_by(sink, &mut watch).await?;
+        watch.finish()
+    }
+
+    async fn pass_by(
+        &self,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+        watch: &mut dyn Watch,
+    ) -> Result<()> {
+        let key = self.place().key(&self.dump.key);
+        let etag = download::version(&*self.store(), &key, self.dump.stored_bytes)
+            .await
+            .map_err(|e| self.explain_dump(missing(e, &key)))?;
+        let fetched = Arc::clone(&self.progress.stored);
+        let fetch = download::stretches(self.store(), key, etag, self.reading(), fetched);
+        let how = Unpack {
+            identities: self.keys()?,
+            expected: Some(self.dump.plain_bytes),
+            progress: Arc::clone(&self.progress.plain),
+        };
+        let check = |unpacked: &Unpacked| {
+            agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
+            agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
+        };
+        let unpacked = pipeline::unpack(Arc::new(fetch), self.dump.stored_bytes, how, watch, sink, check);
+        unpacked.await.map_err(|e| self.explain_dump(e))?;
+        Ok(())
+    }
+
+    /// Says which backup a failure met in the dump is about, and what can still be had of it.
+    pub fn explain_dump(&self, error: Error) -> Error {
+        self.opened.explain_dump(error, self.excerpt.is_none())
+    }
+}

@@ -1,0 +1,284 @@
+//! Reads backups back and says which can be trusted; needs neither database nor disk, unless they are to
+//! be restored.
+
+use crate::error::{Error, Result};
+use crate::failures::Failures;
+use crate::rehearsal::{Rehearsal, Rehearsed, rehearse};
+use crate::run::Run;
+use crate::stored::catalogue::{self, Found, Signature};
+use crate::stored::inventory::Inventory;
+use crate::stored::manifest::BackupKind;
+use crate::stored::names::{Name, Place, Timestamp};
+use crate::stored::opened::{OpenStore, OpenedBackup, ReadOptions};
+use crate::stored::reader::BackupReader;
+use crate::units::{age, count, counted_rows};
+use indicatif::BinaryBytes;
+use std::time::{Duration, Instant};
+
+/// How many differences of one backup are reported.
+const MOST_REPORTED: usize = 10;
+
+/// Which backups to verify, and how.
+#[derive(Debug)]
+pub struct VerifyOptions {
+    /// Which backups.
+    pub which: Which,
+    /// Of this name only.
+    pub name: Option<Name>,
+    /// Where, and the keys.
+    pub reading: ReadOptions,
+    /// How thoroughly.
+    pub how: HowVerified,
+}
+
+/// How thoroughly a backup is verified.
+#[derive(Debug)]
+pub enum HowVerified {
+    /// The dump stays unread.
+    Quick,
+    /// The dump is read, and compared with its inventory.
+    Read,
+    /// The dump is restored, and the database is compared with it.
+    Restore(Box<Rehearsal>),
+}
+
+/// Which backups, one or many.
+#[derive(Debug)]
+pub enum Which {
+    /// This one.
+    One(String),
+    /// All that fit.
+    Many {
+        /// Only the newest of each name.
+        newest_per_name: bool,
+        /// Only those begun at least this long ago.
+        older_than: Option<Duration>,
+    },
+}
+
+/// What was found out about the chosen backups.
+pub struct Verified {
+    /// One for each.
+    pub verdicts: Vec<Verdict>,
+    failures: Failures,
+}
+
+impl Verified {
+    /// Fails if any backup does not verify.
+    pub fn conclude(self) -> Result<()> {
+        self.failures.conclude(|failed, of| format!("{failed} of {of} backups do not verify"))
+    }
+}
+
+/// What was found out about one backup.
+pub struct Verdict {
+    /// Which it is.
+    pub place: Place,
+    /// Whether its dump stayed unread.
+    pub quick: bool,
+    /// How long it took.
+    pub took: Duration,
+    /// What was found, as far as it was reached.
+    pub facts: Facts,
+    /// Why it does not verify, and the exit code of that.
+    pub failed: Option<(String, u8)>,
+}
+
+/// Facts about one backup; each is known only if it was reached.
+#[derive(Default)]
+pub struct Facts {
+    /// Bytes of all its objects in the store.
+    pub stored_bytes: Option<u64>,
+    /// Bytes of its dump.
+    pub plain_bytes: Option<u64>,
+    /// What is known of who wrote it.
+    pub signature: Option<Signature>,
+    /// Whether it has an inventory.
+    pub inventory: Option<bool>,
+    /// How its restore went.
+    pub restored: Option<Rehearsed>,
+    /// Tables in it, and rows if they could be counted.
+    pub held: Option<(u64, Option<u64>)>,
+}
+
+/// Verifies the chosen backups, one after the other.
+pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
+    let VerifyOptions { which, name, reading, how } = options;
+    let choosing = async {
+        let store = OpenStore::open(reading).await?;
+        let chosen = choose(&store, &which, name.as_ref()).await?;
+        Ok((store, chosen))
+    };
+    let (store, chosen) = run.or(choosing).await?;
+    let alone = matches!(which, Which::One(_));
+    let mut all = Verified { verdicts: Vec::new(), failures: Failures::of(chosen.len()) };
+    for found in &chosen {
+        let (started, place) = (Instant::now(), &found.place);
+        let mut facts = Facts::default();
+        let outcome = one(&store, found, &how, alone, &mut facts, run).await;
+        let took = started.elapsed();
+        let failed = match outcome {
+            Ok(said) => {
+                run.say(format!("verified {place}: {said}, {}", age(took)));
+                None
+            }
+            Err(error) => {
+                let failed = (error.message().to_owned(), error.kind().exit_code());
+                all.failures.keep(error, |why| does_not_verify(place, why))?;
+                Some(failed)
+            }
+        };
+        let quick = matches!(how, HowVerified::Quick);
+        all.verdicts.push(Verdict { place: place.clone(), quick, took, facts, failed });
+    }
+    Ok(all)
+}
+
+/// The place is named once, even if the failure names it too.
+fn does_not_verify(place: &Place, why: &str) -> String {
+    let why = why.strip_prefix(&format!("{place}: ")).unwrap_or(why);
+    format!("{place} does not verify: {why}")
+}
+
+async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Found>> {
+    let (newest_per_name, older_than) = match which {
+        Which::One(id) => return Ok(vec![catalogue::find(store.store(), name, id).await?]),
+        Which::Many { newest_per_name, older_than } => (*newest_per_name, *older_than),
+    };
+    let mut found = catalogue::search(store.store(), name).await?;
+    if newest_per_name {
+        // Sorted by name, then time: the last of each name is its newest.
+        found.reverse();
+        found.dedup_by(|older, newer| older.place.name == newer.place.name);
+        found.reverse();
+    }
+    if let Some(age) = older_than {
+        let now = Timestamp::now();
+        found.retain(|found| found.place.id.started_at().is_some_and(|start| now.since(start) >= age));
+    }
+    if found.is_empty() {
+        return Err(Error::not_found("no backup fits, so nothing was verified")
+            .hint("`pgstow list` shows what is there"));
+    }
+    Ok(found)
+}
+
+/// Verifies one backup: says what was proven, and puts into `facts` whatever was found out.
+async fn one(
+    store: &OpenStore,
+    found: &Found,
+    how: &HowVerified,
+    alone: bool,
+    facts: &mut Facts,
+    run: &Run,
+) -> Result<String> {
+    let looking = async {
+        let opened = store.take(found).await?;
+        opened.look().await?;
+        Ok(opened)
+    };
+    let reader = BackupReader::new(run.or(looking).await?);
+    let manifest = &reader.backup.manifest;
+    let stored = manifest.stored_bytes();
+    facts.stored_bytes = Some(stored);
+    facts.plain_bytes = Some(reader.dump.plain_bytes);
+    facts.signature = Some(reader.backup.signature);
+    let rehearsal = match how {
+        HowVerified::Quick => {
+            let objects = count(manifest.objects.len(), "object");
+            return Ok(format!("{objects}, {} in place; nothing was read", BinaryBytes(stored)));
+        }
+        HowVerified::Read => None,
+        HowVerified::Restore(rehearsal) => Some(rehearsal),
+    };
+    let kind = reader.kind();
+    if rehearsal.is_some() && kind == BackupKind::Stream {
+        if alone {
+            return Err(Error::usage(format!(
+                "{} is a stream, and no database to be restored",
+                reader.place()
+            ))
+            .hint("without --restore all of it is read and compared with its digests"));
+        }
+        tracing::warn!("{} is a stream: it is read, and not restored", reader.place());
+    }
+    run.or(reader.globals()).await?;
+    match (kind, rehearsal) {
+        (BackupKind::Stream, _) | (BackupKind::Sql, None) => read_bytes(&reader, run).await,
+        (_, Some(rehearsal)) => {
+            let inventory = inventory(&reader, facts, run).await?;
+            let rehearsed = rehearse(&reader, inventory.as_ref(), rehearsal, run).await?;
+            let held = (rehearsed.tables, rehearsed.rows);
+            let rehearsed = facts.restored.insert(rehearsed);
+            facts.held = Some(agree(&reader, held, vec![])?);
+            rehearsed.judge(reader.place())?;
+            Ok(rehearsed.said())
+        }
+        (BackupKind::Postgres, None) => {
+            let inventory = inventory(&reader, facts, run).await?;
+            read_archive(&reader, inventory.as_ref(), facts, run).await
+        }
+    }
+}
+
+async fn inventory(reader: &OpenedBackup, facts: &mut Facts, run: &Run) -> Result<Option<Inventory>> {
+    let inventory = run.or(reader.inventory()).await?;
+    facts.inventory = Some(inventory.is_some());
+    Ok(inventory)
+}
+
+/// Reads what has no tables that could be told apart.
+async fn read_bytes(reader: &BackupReader, run: &Run) -> Result<String> {
+    let following = run.follow(&reader.progress);
+    run.or(reader.bytes(&mut tokio::io::sink())).await?;
+    drop(following);
+    let stored = BinaryBytes(reader.backup.manifest.stored_bytes());
+    let plain = BinaryBytes(reader.dump.plain_bytes);
+    Ok(format!("{stored} stored, {plain} of {}; every digest agrees", reader.kind().noun()))
+}
+
+/// Reads the archive to its end, and compares it table by table with its inventory.
+async fn read_archive(
+    reader: &BackupReader,
+    inventory: Option<&Inventory>,
+    facts: &mut Facts,
+    run: &Run,
+) -> Result<String> {
+    let following = run.follow(&reader.progress);
+    let contents = run.or(reader.digest()).await?;
+    drop(following);
+    let read = Inventory::new(contents, &[]);
+    let differences = inventory.map(|inventory| inventory.differences(&read)).unwrap_or_default();
+    if inventory.is_none() {
+        tracing::warn!("{} has no inventory: its rows are counted, and cannot be compared", reader.place());
+    }
+    let held = (read.archive.tables, read.rows());
+    facts.held = Some(agree(reader, held, differences)?);
+    Ok(format!(
+        "{} stored, {} of dump, {}, {}; every digest agrees",
+        BinaryBytes(reader.backup.manifest.stored_bytes()),
+        BinaryBytes(reader.dump.plain_bytes),
+        count(held.0, "table"),
+        counted_rows(held.1)
+    ))
+}
+
+/// Compares what the dump was found to hold with what was written about it; returns it.
+fn agree(
+    reader: &OpenedBackup,
+    held: (u64, Option<u64>),
+    mut differences: Vec<String>,
+) -> Result<(u64, Option<u64>)> {
+    if reader.backup.manifest.totals.is_some_and(|said| (said.tables, Some(said.rows)) != held) {
+        differences.push("the manifest tells other numbers of tables and rows".to_owned());
+    }
+    if differences.is_empty() {
+        return Ok(held);
+    }
+    let more = differences.len().saturating_sub(MOST_REPORTED);
+    let mut told = differences.iter().take(MOST_REPORTED).cloned().collect::<Vec<_>>().join("; ");
+    if more > 0 {
+        told.push_str(&format!("; and {more} more"));
+    }
+    Err(Error::verify(format!("{}: the dump is not what was written about it: {told}", reader.place())))
+}

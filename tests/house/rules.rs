@@ -1,0 +1,182 @@
+//! What the rules allow, as data. Whoever moves a module changes a line here, and the table in ARCHITECTURE.md
+//! with it.
+
+/// The ground floor: every room may import these, and they import only one another.
+pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
+
+/// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
+pub const ROOMS: [(&str, &[&str]); 26] = [
+    // Six that know nothing of each other: bytes, databases and stores meet further up.
+    ("archive", &[]),
+    ("neon", &[]),
+    ("pipeline", &[]),
+    ("postgres", &[]),
+    ("script", &[]),
+    ("store", &[]),
+    // What a run is to the engine.
+    ("command", &[]),
+    ("failures", &[]),
+    ("progress", &[]),
+    ("signal", &[]),
+    ("run", &["progress", "signal"]),
+    // A backup in a store: knows no database.
+    ("stored", &["archive", "pipeline", "progress", "run", "script", "store"]),
+    ("fetch", &["archive", "postgres", "run", "stored"]),
+    // Between a database and a backup.
+    ("consistent", &["archive", "postgres"]),
+    ("branch", &["neon", "postgres", "run"]),
+    (
+        "dump",
+        &[
+            "archive",
+            "branch",
+            "command",
+            "consistent",
+            "failures",
+            "pipeline",
+            "postgres",
+            "run",
+            "script",
+            "store",
+            "stored",
+        ],
+    ),
+    ("proof", &["archive", "pipeline", "postgres", "progress", "run", "stored"]),
+    (
+        "restore",
+        &[
+            "archive",
+            "branch",
+            "command",
+            "consistent",
+            "pipeline",
+            "postgres",
+            "progress",
+            "proof",
+            "run",
+            "script",
+            "stored",
+        ],
+    ),
+    (
+        "rehearsal",
+        &["archive", "pipeline", "postgres", "progress", "proof", "restore", "run", "script", "stored"],
+    ),
+    ("verify", &["failures", "rehearsal", "run", "stored"]),
+    // What people type, and what they get.
+    ("cli", &[]),
+    (
+        "settings",
+        &[
+            "archive",
+            "branch",
+            "cli",
+            "command",
+            "dump",
+            "fetch",
+            "neon",
+            "pipeline",
+            "postgres",
+            "proof",
+            "rehearsal",
+            "restore",
+            "store",
+            "stored",
+            "verify",
+        ],
+    ),
+    ("answers", &["branch", "dump", "fetch", "proof", "rehearsal", "restore", "stored", "verify"]),
+    ("report", &["answers", "progress", "run"]),
+    // Verbs: settings → engine → answer.
+    (
+        "commands",
+        &[
+            "answers", "cli", "dump", "failures", "fetch", "pipeline", "report", "restore", "run",
+            "settings", "stored", "verify",
+        ],
+    ),
+    ("lib", &["cli", "commands", "postgres", "report", "run", "settings", "signal"]),
+];
+
+/// The longest function, in lines.
+pub const FUNCTION: usize = 70;
+/// The longest file without its test modules, in lines.
+pub const CODE: usize = 450;
+/// The longest file, in lines.
+pub const FILE: usize = 600;
+/// The longest verb: settings, engine, answer.
+pub const VERB: usize = 100;
+
+/// Public items that nobody in `src/`, `benches/` or `fuzz/` names, and why they are there.
+pub const NAMED_ELSEWHERE: [(&str, &str); 1] = [("serialize", "serde calls it by the name of its module")];
+
+/// Files that may read stdin, or write to stdout or stderr, themselves, and why.
+pub const STREAMS: [(&str, &str); 3] = [
+    ("src/dump/command.rs", "with --stdin the backup is what comes on stdin"),
+    ("src/fetch/output.rs", "with -o - the dump goes to stdout"),
+    ("src/restore/command.rs", "with --json the command after -- prints to stderr"),
+];
+
+/// A word or phrase that people should not have to read.
+pub struct Banned {
+    pub phrase: &'static str,
+    pub say: &'static str,
+    /// Phrases with the word that are fine.
+    pub but: &'static [&'static str],
+}
+
+const fn say(phrase: &'static str, say: &'static str) -> Banned {
+    Banned { phrase, say, but: &[] }
+}
+
+const fn say_but(phrase: &'static str, say: &'static str, but: &'static [&'static str]) -> Banned {
+    Banned { phrase, say, but }
+}
+
+/// Not in any text that people read: messages, help, docs, comments.
+pub const BANNED: [Banned; 24] = [
+    say("ere", "before"),
+    say("lest", "so that … not"),
+    say("shall", "will, must"),
+    say("whereby", "by which"),
+    say("wherein", "in which"),
+    say("thereby", "this way"),
+    say("thereof", "of it"),
+    say("of which", "which, whose"),
+    say("of whom", "who, whose"),
+    say("beside", "next to"),
+    say_but(
+        "behind",
+        "after, next to, underlying",
+        &["left behind", "nothing behind", "behind.", "behind a ", "behind the ", "behind row-level"],
+    ),
+    say_but("told", "reported, said", &["told to", "told apart"]),
+    say("many hands", "workers"),
+    say("several hands", "several workers"),
+    say("so many", "that many, too many"),
+    say("so much", "that much, too much"),
+    say("for nobody", "for no one"),
+    say("goes on when", "continues when"),
+    say("in the place of", "instead of"),
+    say("is well", "is available"),
+    say("are well", "are available"),
+    say("does not hold", "is invalid"),
+    say("much is gone", "far fewer rows"),
+    say("before your eyes", "in front of you"),
+];
+
+/// Not in what the program prints or the docs say; in a comment it may be a place.
+pub const BANNED_IN_PRINT: [Banned; 1] = [say_but(
+    "where",
+    "if, when, which",
+    &[
+        "from where",
+        "know where",
+        "knows where",
+        "say where",
+        "says where",
+        "where to",
+        "where it is",
+        "where they are",
+    ],
+)];
