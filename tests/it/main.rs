@@ -21,6 +21,7 @@ mod servers;
 mod back;
 mod clone;
 mod deploy;
+mod hostile;
 mod inventory;
 mod journey;
 mod neon;

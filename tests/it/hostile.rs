@@ -1,0 +1,3 @@
+//! What others do to a run, on purpose or by chance.
+
+mod races;
