@@ -206,6 +206,17 @@ impl Place {
         self.pgstow(words).env("PGSTOW_IDENTITY", &Keys::shared().identity)
     }
 
+    /// Backs a database up for the shared recipient, or fails to.
+    pub fn try_backup(&self, url: &str) -> Run {
+        self.pgstow(&["backup", "--recipient", &Keys::shared().recipient, url]).run()
+    }
+
+    /// Backs a database up for the shared recipient.
+    #[track_caller]
+    pub fn backup_run(&self, url: &str) -> Run {
+        self.try_backup(url).assert_success()
+    }
+
     /// Backs a database up for the shared recipient; its id.
     #[track_caller]
     pub fn backup(&self, url: &str, words: &[&str]) -> String {
