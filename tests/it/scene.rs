@@ -92,6 +92,7 @@ impl Keys {
     pub fn file(&self, folder: &Path) -> PathBuf {
         let path = folder.join("key.txt");
         std::fs::write(&path, &self.identity).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         path
     }
 }
