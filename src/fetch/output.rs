@@ -5,7 +5,7 @@ use crate::temporary::Partial;
 use indicatif::BinaryBytes;
 use std::error::Error as _;
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::io::AsyncWrite;
@@ -29,6 +29,11 @@ impl Output {
             Output::Stdout => "stdout".to_owned(),
             Output::File(path) => path.display().to_string(),
         }
+    }
+
+    /// Whether somebody would read it on a terminal.
+    pub fn is_terminal(&self) -> bool {
+        *self == Output::Stdout && io::stdout().is_terminal()
     }
 
     /// Refuses a folder, a device or a pipe, and a file that exists unless it may be replaced.
