@@ -254,8 +254,10 @@ impl OpenedBackup {
     /// Reads the inventory, checked like everything else; `None` for a backup that has none.
     pub async fn inventory(&self) -> Result<Option<Inventory>> {
         let Some(object) = self.backup.manifest.inventory() else { return Ok(None) };
-        let plain = self.small(object, inventory::LARGEST).await?;
-        Inventory::from_bytes(&plain).map(Some).map_err(|e| self.explain(e))
+        let plain = self.small(object, inventory::largest_of(&self.dump)).await?;
+        let inventory = Inventory::from_bytes(&plain).map_err(|e| self.explain(e))?;
+        inventory.check_is_of(&self.dump).map_err(|e| self.explain(e))?;
+        Ok(Some(inventory))
     }
 
     /// Reads roles and memberships as SQL, checked like everything else; `None` for a backup that has none.
@@ -270,7 +272,8 @@ impl OpenedBackup {
     async fn small(&self, object: &Object, limit: u64) -> Result<Vec<u8>> {
         let key = self.place().key(&object.key);
         if object.plain_bytes.max(object.stored_bytes) > limit {
-            return Err(Error::verify(format!("{key} is too large to be what its name says")));
+            return Err(Error::verify(format!("{key} is too large to be what its name says"))
+                .hint("somebody else may have put it there: check who wrote the backup (--verify-key)"));
         }
         let keys = self.keys()?;
         let etag =

@@ -1,8 +1,8 @@
 //! Backups that somebody else put into the store, to be the newest.
 
-use super::scene::{MANIFEST, sha256};
+use super::scene::{MANIFEST, forge, sha256};
 use crate::harness::{Pgstow, pgstow};
-use crate::scene::{Keys, Place, signing_keys};
+use crate::scene::{Keys, Place, Sample, signing_keys};
 use pgstow::error::Kind;
 use pgstow::stored::manifest::{Encryption, Manifest};
 
@@ -69,6 +69,28 @@ fn who_has_a_key_is_not_given_what_anybody_can_have_written() {
     assert_eq!(fetch(&place, "latest", &["--allow-unencrypted"]).succeeds().stdout, b"evil");
     assert_eq!(place.pgstow(&["fetch", "latest", "-o", "-"]).succeeds().stdout, b"evil");
     place.pgstow(&["show", "latest"]).env("PGSTOW_IDENTITY", &Keys::shared().identity).succeeds();
+}
+
+/// Some kilobytes would become gigabytes of memory.
+#[test]
+fn an_inventory_that_its_dump_gives_no_reason_for_is_not_unpacked() {
+    let sample = Sample::shared();
+    let place = Place::folder();
+    place.pgstow(&["backup", "--no-encryption", &sample.cluster.url(&sample.database)]).succeeds();
+    let key = place.key("inventory.json.zst");
+    let forged = |claimed: u64| {
+        let bytes = zstd(b"{}");
+        forge(&place, |manifest| {
+            let object =
+                manifest.objects.iter_mut().find(|object| object.key.starts_with("inventory")).unwrap();
+            (object.stored_bytes, object.stored_sha256) = (bytes.len() as u64, sha256(&bytes));
+            object.plain_bytes = claimed;
+        });
+        place.put(&key, bytes);
+        place.opens(&["show", "latest", "--tables"]).fails(Kind::Verify)
+    };
+    forged(1 << 30).says("too large to be what its name says").says("--verify-key");
+    forged(2).says("inventory");
 }
 
 #[test]
