@@ -54,6 +54,12 @@ pub struct OpenWords {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub trust: TrustWords,
+    /// With --verify-key: fail if a newer backup than the newest signed one is not signed, instead of passing over it
+    #[arg(long, env = "PGSTOW_STRICT", help_heading = "Keys")]
+    pub strict: bool,
+    /// Read a backup that is not encrypted even though a key was given
+    #[arg(long, env = "PGSTOW_ALLOW_UNENCRYPTED", help_heading = "Keys")]
+    pub allow_unencrypted: bool,
 }
 
 /// Whose backups to believe.

@@ -19,7 +19,7 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
         }
     };
     let reading = if words.quick {
-        reading_without_keys(&words.store, &words.open.trust)?
+        reading_without_keys(&words.store, &words.open)?
     } else {
         reading(&words.store, &words.open)?
     };

@@ -202,9 +202,10 @@ impl Place {
         }
     }
 
-    /// The same with the shared identity, to open what was made for it.
+    /// The same with the shared identity, to open what was made for it, or for nobody.
     pub fn opens(&self, words: &[&str]) -> Pgstow {
-        self.pgstow(words).env("PGSTOW_IDENTITY", &Keys::shared().identity)
+        let command = self.pgstow(words).env("PGSTOW_IDENTITY", &Keys::shared().identity);
+        command.env("PGSTOW_ALLOW_UNENCRYPTED", "1")
     }
 
     /// Backs a database up for the shared recipient, or fails to.

@@ -109,6 +109,7 @@ fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
         ("after_sql", "\"SELECT 1\""),
         ("check", "\"SELECT 1\""),
         ("neon_api", "\"https://example.org\""),
+        ("allow_unencrypted", "true"),
         ("no_encryption", "true"),
     ] {
         std::fs::write(&file, format!("[profile.p]\n{key} = {value}\n")).unwrap();
