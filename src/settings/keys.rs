@@ -1,7 +1,7 @@
 //! Keys and passphrases: from files, variables or the terminal, never from the command line.
 
 use super::variable;
-use crate::cli::{OpenWords, ShippingWords, TrustWords};
+use crate::cli::{OpenWords, TrustWords, WritingWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
 use crate::stored::signing::{SigningKey, VerifyKey};
@@ -19,7 +19,7 @@ const FOR_WHOM: [&str; 6] = [
 ];
 
 /// Who can decrypt the backup; `None` if it is not encrypted because the user asked for that by name.
-pub(super) fn recipients(words: &ShippingWords) -> Result<Option<Arc<Recipients>>> {
+pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>> {
     let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
     let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
     let passphrase = match (&words.passphrase_file, words.passphrase) {
