@@ -42,7 +42,7 @@ pub enum What {
 impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
-        let writing = writing(&words.shipping)?;
+        let writing = writing(&words.writing)?;
         let what = match (producer(&words)?, words.all_databases) {
             (Some(_), true) => {
                 return Err(Error::usage("--all-databases and a stream contradict each other"));

@@ -3,7 +3,7 @@
 use super::environment::variable;
 use super::file::{SettingsFile, Values};
 use super::permissions::{check_public_key_file, check_secret_file};
-use crate::cli::{OpenWords, ShippingWords, TrustWords, Verb, Words};
+use crate::cli::{OpenWords, TrustWords, Verb, Words, WritingWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
 use crate::stored::signing::{SigningKey, VerifyKey};
@@ -49,7 +49,7 @@ pub(super) fn only_typed_recipients(words: &Words, file: &SettingsFile) -> Optio
 }
 
 /// Who can decrypt the backup; `None` if it is not encrypted because the user asked for that by name.
-pub(super) fn recipients(words: &ShippingWords) -> Result<Option<Arc<Recipients>>> {
+pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>> {
     let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
     let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
     let passphrase = match (&words.passphrase_file, words.passphrase) {
