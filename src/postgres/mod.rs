@@ -18,7 +18,7 @@ pub use change::{KnownRoles, Making, Naming, Swap, Target, grants, lock, swap};
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::ConnInfo;
 pub use failure::{Constraint, Situation};
-pub use process::{ChildInput, ChildOutput, Program, Secret, all_reaped};
+pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
 pub use server::{Cluster, Locale, Moment, Provider, Server, TargetFacts, blockers, databases, managed};
 pub use sql::{identifier, masked, shell_word};
 pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script};

@@ -52,7 +52,7 @@ use writing::writing;
 use crate::archive::Pattern;
 use crate::cli::{ServerWords, TableWords};
 use crate::error::Result;
-use crate::postgres::{ConnInfo, clients::Search};
+use crate::postgres::{ConnInfo, Environment, clients::Search};
 use crate::stored::names::Name;
 use std::path::PathBuf;
 
@@ -71,7 +71,7 @@ fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
 
 /// Where to look for PostgreSQL's programs.
 fn search(only: Option<PathBuf>) -> Search {
-    Search { only, path: std::env::var_os("PATH") }
+    Search { only, environment: Environment::new(std::env::vars_os()) }
 }
 
 /// The patterns of the wanted tables; none for all.

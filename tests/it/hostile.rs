@@ -3,4 +3,5 @@
 
 mod liar;
 mod races;
+mod secrets;
 mod server;

@@ -1,9 +1,11 @@
 //! What is changed on a server: databases are created, filled, renamed and dropped, roles made, rights granted.
 
+mod content;
 mod count;
 pub mod grants;
 pub mod lock;
 mod naming;
+mod reach;
 mod rename;
 mod roles;
 pub mod swap;

@@ -3,27 +3,23 @@
 //! Only a database that this run created is ever dropped. The new one comes from `template0` with
 //! the source's encoding and locale.
 
-use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
+use super::content::{self, CONTENTS, Contents};
 use super::grants::Grant;
 use super::lock::Lock;
 use super::naming::{Naming, may_hold_a_session, name_while_restoring, report_unfinished};
+use super::reach::reach;
 use super::rename::{Known, RESTORED, RESTORING, Renaming, renames};
 use super::roles::Making;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
-use crate::postgres::server::Locale;
-use crate::postgres::server::Server;
-use crate::postgres::server::TargetFacts;
+use crate::postgres::server::{Locale, Server, TargetFacts};
 use crate::postgres::sql::{about_database, identifier, literal};
-use crate::postgres::tools::psql::{self, NO_CONNECTION, Psql};
-
-/// Databases that nearly every server has; one is needed to create another.
-pub(super) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+use crate::postgres::tools::psql::{self, Psql};
 
 /// A target: the server is reached, and the database does not exist yet or is empty.
 pub struct Target {
@@ -45,43 +41,6 @@ pub struct Target {
     closed: bool,
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
 }
-
-/// What lies in a restored database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Contents {
-    /// Ordinary and partitioned tables outside the system's schemas.
-    pub tables: u64,
-    /// `pg_database_size`, bytes.
-    pub size_bytes: u64,
-}
-
-/// Counts what a fresh database does not have; only what is there is named.
-const FOREIGN: &str = "
-SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM (
-  SELECT 1 AS nr, 'schema' AS what, nspname::text AS name FROM pg_namespace
-   WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema')
-  UNION ALL
-  SELECT 2, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
-                           WHEN 'c' THEN 'type' ELSE 'table' END, c.relname
-   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE n.nspname = 'public' AND c.relkind NOT IN ('i', 'I', 't')
-  UNION ALL
-  SELECT 3, 'function', p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-   WHERE n.nspname = 'public'
-  UNION ALL
-  SELECT 4, 'type', t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-   WHERE n.nspname = 'public' AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0
-  UNION ALL
-  SELECT 5, 'extension', extname FROM pg_extension WHERE extname <> 'plpgsql'
-  UNION ALL
-  SELECT 6, 'publication', pubname FROM pg_publication
-  UNION ALL
-  SELECT 7, 'event trigger', evtname FROM pg_event_trigger
-  UNION ALL
-  SELECT 8, 'foreign server', srvname FROM pg_foreign_server
-  UNION ALL
-  SELECT 9, 'large object', oid::text FROM pg_largeobject_metadata
-  LIMIT 100) AS found;";
 
 impl Target {
     /// Reaches the server and looks at the database, which is changed by nothing here.
@@ -109,10 +68,7 @@ impl Target {
             }
         }
         if exists {
-            let found: Vec<String> = psql.query(FOREIGN).await?;
-            if !found.is_empty() {
-                return Err(has_content(&name, &found));
-            }
+            content::refuse(&psql, &name).await?;
         }
         Ok(Self {
             psql: psql.with_dbname(&called),
@@ -381,52 +337,8 @@ ROLLBACK;";
 
     /// Counts what the database holds now.
     pub async fn contents(&self) -> Result<Contents> {
-        let query = "
-SELECT json_build_object(
-  'tables', (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
-  'size_bytes', pg_database_size(current_database()));";
-        self.psql.query(query).await
+        self.psql.query(CONTENTS).await
     }
-}
-
-/// Finds a database to connect to, and says whether the target exists.
-async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
-    let question = format!(
-        "SELECT json_build_array(EXISTS (SELECT FROM pg_database WHERE datname = {}));",
-        literal(name)
-    );
-    let mut first: Option<Failure> = None;
-    for database in MAINTENANCE.into_iter().chain([name]) {
-        let maintenance = psql.with_dbname(database);
-        match maintenance.run(&question).await {
-            Ok(answer) => {
-                let [exists]: [bool; 1] = psql::read(&answer)?;
-                return Ok((maintenance, exists));
-            }
-            Err(failure) => {
-                let hopeless = failure.code() != Some(NO_CONNECTION)
-                    || failure.situation().is_some_and(Situation::is_of_server);
-                first.get_or_insert(failure);
-                if hopeless {
-                    break;
-                }
-            }
-        }
-    }
-    Err(first.map_or_else(|| Error::unexpected("no database was tried"), Error::from))
-}
-
-fn has_content(name: &str, found: &[String]) -> Error {
-    let shown = found.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
-    let more = if found.len() > 4 { format!(" and {} more", plus(found.len() - 4)) } else { String::new() };
-    Error::target_exists(format!("the target database {} is not empty: {shown}{more}", identifier(name)))
-        .hint("name a database that does not exist yet; it will be created")
-}
-
-/// The list of found objects is cut at 100.
-fn plus(count: usize) -> String {
-    if count >= 96 { format!("at least {count}") } else { count.to_string() }
 }
 
 fn not_created(name: &str, failure: Failure) -> Error {
@@ -447,21 +359,4 @@ fn not_created(name: &str, failure: Failure) -> Error {
         _ => error,
     };
     error.context(format_args!("create database {name}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::Kind;
-
-    #[test]
-    fn content_is_named() {
-        let found: Vec<String> = (0..6).map(|number| format!("table t{number}")).collect();
-        let error = has_content("app", &found);
-        assert_eq!(error.kind(), Kind::TargetExists);
-        assert_eq!(
-            error.message(),
-            "the target database \"app\" is not empty: table t0, table t1, table t2, table t3 and 2 more"
-        );
-    }
 }

@@ -26,20 +26,6 @@ pub struct ConnInfo {
     apart: bool,
 }
 
-/// Variables that could lead a connection elsewhere, or ask of a server what it does not offer.
-const LEADING_ELSEWHERE: &[&str] = &[
-    "PGHOSTADDR",
-    "PGSERVICE",
-    "PGPASSWORD",
-    "PGOPTIONS",
-    "PGSSLMODE",
-    "PGREQUIRESSL",
-    "PGREQUIREAUTH",
-    "PGCHANNELBINDING",
-    "PGGSSENCMODE",
-    "PGTARGETSESSIONATTRS",
-];
-
 /// What the process's own environment says; the children inherit it and libpq uses it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Inherited {
@@ -155,14 +141,8 @@ impl ConnInfo {
 
     /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults.
     pub fn dress(&self, program: Program) -> Program {
-        let mut program = program
-            .arg("--no-password")
-            // Words we look for in messages are English; the server speaks as it is configured.
-            .env("LC_ALL", "C")
-            .env("PGTZ", "UTC");
-        if self.apart {
-            program = program.without_env(LEADING_ELSEWHERE);
-        }
+        let program = if self.apart { program.without_libpq() } else { program };
+        let mut program = program.arg("--no-password").env("PGTZ", "UTC");
         if !self.pairs.is_empty() {
             program = program.arg(format!("--dbname={}", self.to_keywords()));
         }

@@ -115,9 +115,13 @@ impl Cluster {
     }
 
     /// Starts a server of this version and waits until it is ready.
+    ///
+    /// It will run what is in a backup, so it gets nothing of pgstow's environment but what it needs.
     pub async fn start(&mut self, client: &Client) -> Result<()> {
+        close_to_others();
         let folder = self.folder.path();
-        let mut program = Program::new("/bin/sh").args(["-c", SCRIPT, "sh"]);
+        let mut program =
+            Program::new("/bin/sh").args(["-c", SCRIPT, "sh"]).envs(client.environment.of_server());
         program = program.arg(folder).arg(&client.dir).in_folder(folder).env("LC_ALL", "C").called("initdb");
         for setting in SETTINGS {
             program = program.args(["-c", setting]);
@@ -189,6 +193,16 @@ impl Cluster {
         remove(&path)
             .await
             .map_err(|e| Error::local_file(format!("{} could not be removed", path.display())).because(e))
+    }
+}
+
+/// Keeps other processes of the same user, such as what a backup runs in the server, from reading this
+/// process's memory and environment.
+fn close_to_others() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        tracing::debug!("other processes of this user may read pgstow's environment: {error}");
     }
 }
 

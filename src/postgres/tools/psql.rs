@@ -135,6 +135,7 @@ mod tests {
 
     use super::*;
     use crate::postgres::clients::Version;
+    use crate::postgres::process::Environment;
 
     /// A client folder whose `psql` is this script.
     fn fake(script: &str) -> (tempfile::TempDir, Psql) {
@@ -142,7 +143,8 @@ mod tests {
         let path = dir.path().join("psql");
         std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display())).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let client = Client { dir: dir.path().into(), version: Version { major: 17, minor: 0 } };
+        let (version, environment) = (Version { major: 17, minor: 0 }, Environment::default());
+        let client = Client { dir: dir.path().into(), version, environment };
         let conn = ConnInfo::parse("postgres://u:hunter22@h/db", |_| None).unwrap();
         (dir, Psql::new(&client, &conn))
     }
