@@ -40,7 +40,8 @@ pub use verify::VerifyWords;
 pub use writing::WritingWords;
 
 use crate::error::Kind;
-use clap::{Arg, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -58,6 +59,9 @@ pub struct Words {
     /// Words that fit every verb.
     #[command(flatten)]
     pub common: CommonWords,
+    /// The keys (see [`key`]) that the command line or a variable gives, and not the settings file.
+    #[arg(skip)]
+    pub given: BTreeSet<String>,
 }
 
 /// What to do.
@@ -163,11 +167,27 @@ pub fn parse(
         if values.is_empty() { arg } else { arg.default_values(values).required(false) }
     };
     let command = command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default));
-    match command.try_get_matches_from(args).and_then(|matches| Words::from_arg_matches(&matches)) {
+    let parsed = command.clone().try_get_matches_from(args).and_then(|matches| {
+        let given = given(&command, &matches);
+        Ok(Words { given, ..Words::from_arg_matches(&matches)? })
+    });
+    match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
         Err(error) if error.use_stderr() => Parsed::Refused(error.render().to_string()),
         Err(error) => Parsed::Help(error.render().to_string()),
     }
+}
+
+/// The keys set by the command line or a variable.
+fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
+    let Some((verb, matches)) = matches.subcommand() else { return BTreeSet::new() };
+    let args = command.find_subcommand(verb).into_iter().flat_map(Command::get_arguments);
+    let is_given = |arg: &&Arg| {
+        let source = matches.try_contains_id(arg.get_id().as_str()).is_ok();
+        let source = source.then(|| matches.value_source(arg.get_id().as_str())).flatten();
+        matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+    };
+    args.filter(is_given).filter_map(key).collect()
 }
 
 /// An argument's key in the settings file: its variable in lower case, without `PGSTOW_`.

@@ -236,16 +236,16 @@ impl RehearsalRun<'_> {
         let mut checks = Vec::new();
         for sql in &self.how.checks {
             // As the application would ask: with the search path it has.
-            let answer = psql.run(&format!("RESET search_path;\n{sql}\n;")).await;
-            let problem = match answer.map_err(Error::from) {
+            let answer = psql.run_given(sql).await;
+            let answer = answer.map_err(Error::from);
+            let situation = answer.as_ref().err().and_then(Error::situation);
+            let mistyped = situation == Some(Situation::SyntaxError);
+            let problem = match answer {
                 Ok(answer) if answer.trim_ascii() == b"t" => None,
                 Ok(answer) => Some(format!("gave {} instead of true", shortened(&answer))),
                 Err(error) if error.kind() == Kind::Postgres => Some(format!("failed: {error}")),
                 Err(error) => return Err(error),
             };
-            let mistyped = problem
-                .as_ref()
-                .is_some_and(|problem| problem.starts_with("failed: ") && problem.contains("syntax error"));
             checks.push(Check { sql: sql.clone(), passed: problem.is_none(), mistyped, problem });
         }
         Ok(checks)

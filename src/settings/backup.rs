@@ -1,6 +1,7 @@
 //! The settings of `pgstow backup`.
 
-use super::{command, name, neon_source, server, variable, writing};
+use super::environment::variable;
+use super::{command, name, neon_source, server, writing};
 use crate::cli::BackupWords;
 use crate::dump::request::{DumpRequest, Producer};
 use crate::error::{Error, Result};

@@ -17,8 +17,10 @@ use std::ops::Range;
 
 /// The inventory's format this code writes, and the only one it reads.
 pub const FORMAT: u32 = 1;
-/// No inventory is larger, in bytes of plaintext; anything that is, is not one.
-pub const LARGEST: u64 = 2 << 30;
+/// No inventory is larger, in bytes of plaintext; anything that is, is not one. It has room for the largest table
+/// of contents that the archive reader accepts, in base64, and more than 1 GiB for blocks and frames.
+pub const LARGEST: u64 = 4 << 30;
+const _: () = assert!(LARGEST > archive::MAX_PREAMBLE / 3 * 4 + (1 << 30), "what is written can be read");
 
 /// What is known of one dump. Fields unknown to this version are ignored on reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::server::Locale;
 use crate::postgres::server::Server;
 use crate::postgres::server::TargetFacts;
-use crate::postgres::sql::{identifier, literal};
+use crate::postgres::sql::{about_database, identifier, literal};
 use crate::postgres::tools::psql::{self, NO_CONNECTION, Psql};
 
 /// Databases that nearly every server has; one is needed to create another.
@@ -234,9 +234,13 @@ ROLLBACK;";
         self.psql.execute(&grant.script(role, &self.called)).await
     }
 
-    /// Runs a statement about the database, not in it.
+    /// Runs a statement about the database that an archive holds, if `pg_dump` writes such statements.
+    ///
+    /// Whoever made the archive may have written anything: nothing of the text itself is run.
     pub async fn say_of_database(&self, statement: &str) -> Result<()> {
-        self.maintenance.execute(statement).await
+        let statement = about_database(statement)
+            .ok_or_else(|| Error::verify("pg_dump writes no such statement about a database"))?;
+        self.maintenance.execute(&statement).await
     }
 
     /// Creates the database unless it exists (and is empty).

@@ -20,7 +20,7 @@ use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
 use crate::postgres::process::{Program, User};
-use crate::postgres::sql::literal;
+use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
 /// Makes the cluster and becomes its server; `$1` is the folder, `$2` where the programs lie.
@@ -160,20 +160,14 @@ impl Cluster {
 
     /// Makes those of the roles that are not there; they cannot log in.
     pub async fn create_roles(&self, client: &Client, roles: &[String], superusers: &[String]) -> Result<()> {
-        let array = |roles: &[String]| {
-            let roles: Vec<String> = roles.iter().map(|role| literal(role)).collect();
-            format!("ARRAY[{}]::text[]", roles.join(", "))
+        let psql = Psql::new(client, &self.conn("postgres"));
+        let there: Vec<String> = psql.query("SELECT json_agg(rolname) FROM pg_roles;").await?;
+        let lacking = roles.iter().filter(|role| !role.starts_with("pg_") && !there.contains(role));
+        let create = |role: &String| {
+            let superuser = if superusers.contains(role) { " SUPERUSER" } else { "" };
+            format!("CREATE ROLE {} NOLOGIN{superuser};\n", identifier(role))
         };
-        let script = format!(
-            "SELECT format('CREATE ROLE %I NOLOGIN', role)
-                    || CASE WHEN role = ANY ({}) THEN ' SUPERUSER' ELSE '' END
-               FROM unnest({}) AS role
-              WHERE role !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role)
-             \\gexec",
-            array(superusers),
-            array(roles)
-        );
-        let made = Psql::new(client, &self.conn("postgres")).execute(&script).await;
+        let made = psql.execute(&lacking.map(create).collect::<String>()).await;
         made.map_err(|e| e.context("make the backup's roles in the throw-away cluster"))
     }
 

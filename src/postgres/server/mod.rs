@@ -3,6 +3,7 @@
 //! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
 //! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
 
+mod blockers;
 mod catalog;
 mod cluster;
 pub mod databases;
@@ -19,7 +20,8 @@ use crate::postgres::connect::pooler;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
-pub use catalog::CatalogState;
+pub use blockers::blockers;
+pub use catalog::Moment;
 pub use cluster::Cluster;
 pub use facts::{Rights, TargetFacts};
 pub use locale::Locale;
