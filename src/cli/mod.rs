@@ -178,7 +178,7 @@ pub fn parse(
     }
 }
 
-/// The keys that the command line or a variable gives.
+/// The keys set by the command line or a variable.
 fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
     let Some((verb, matches)) = matches.subcommand() else { return BTreeSet::new() };
     let args = command.find_subcommand(verb).into_iter().flat_map(Command::get_arguments);
