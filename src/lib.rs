@@ -65,11 +65,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(Kind::Usage.exit_code());
         }
         Err(error) => {
-            Report::new(false, false, 0).fail(&error);
+            Report::new(false, false, 0, &[]).fail(&error);
             return ExitCode::from(error.kind().exit_code());
         }
     };
-    let report = Report::new(words.common.json, words.common.quiet, words.common.verbose);
+    let common = &words.common;
+    let report = Report::new(common.json, common.quiet, common.verbose, &common.accept);
     match run(*words, &report) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

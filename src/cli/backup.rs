@@ -113,7 +113,7 @@ pub struct BackupWords {
     pub wait: Duration,
 
     /// Warn where more than this share of the rows is gone since the last backup, where that can be read
-    #[arg(long, value_name = "PERCENT", default_value = "50%", env = "PGSTOW_WARN_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
+    #[arg(long, value_name = "PERCENT", default_value = "20%", env = "PGSTOW_WARN_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
     pub warn_shrink: u8,
     /// Fail, and store nothing, where more than this share of the rows is gone; the last backup must be readable
     #[arg(long, value_name = "PERCENT", env = "PGSTOW_FAIL_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]

@@ -104,6 +104,10 @@ pub struct CommonWords {
     /// Say more; twice for what the cloud client says too
     #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "PGSTOW_VERBOSE", help_heading = "Common")]
     pub verbose: u8,
+    /// Leave out this warning, which is known: collation, of a database whose collations have changed their
+    /// version; or standby, of a server that is one. Repeatable, in the variable separated by commas
+    #[arg(long, global = true, value_name = "WARNING", env = "PGSTOW_ACCEPT", value_delimiter = ',', value_parser = ["collation", "standby"], help_heading = "Common")]
+    pub accept: Vec<String>,
     /// The settings file [default: ./pgstow.toml, then ~/.config/pgstow/pgstow.toml]
     #[arg(long, global = true, value_name = "FILE", env = "PGSTOW_CONFIG", help_heading = "Common")]
     pub config: Option<PathBuf>,
