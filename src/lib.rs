@@ -72,7 +72,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(error.kind().exit_code());
         }
     };
-    let report = Report::new(words.common.json, words.common.quiet, words.common.verbose);
+    let common = &words.common;
+    let report = Report::new(common.json, common.quiet, common.verbose, &common.accept);
     match run(*words, &remarks, &report) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -165,7 +165,7 @@ pub struct BackupWords {
     #[arg(
         long,
         value_name = "PERCENT",
-        default_value = "50%",
+        default_value = "20%",
         env = "PGSTOW_WARN_SHRINK",
         value_parser = percent,
         help_heading = "Compare with the last backup",

@@ -121,6 +121,21 @@ pub struct CommonWords {
         hide_short_help = true
     )]
     pub verbose: u8,
+    /// Leave out a warning that is known: collation or standby
+    ///
+    /// collation: the database's collations have changed their version. standby: the server is a standby.
+    /// Repeatable; separated by commas in the variable.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WARNING",
+        env = "PGSTOW_ACCEPT",
+        value_delimiter = ',',
+        value_parser = ["collation", "standby"],
+        help_heading = "Common",
+        hide_short_help = true
+    )]
+    pub accept: Vec<String>,
     /// The settings file [default: ./pgstow.toml, else ~/.config/pgstow/pgstow.toml]
     #[arg(
         long,

@@ -21,7 +21,13 @@ pub async fn back_up(
 ) -> Result<StoredBackup> {
     let store = run.or(writing.location.open()).await?;
     let started_at = Timestamp::now();
-    let content = Content { kind: manifest::BackupKind::Stream, postgres: None, expected: None, started_at };
+    let content = Content {
+        kind: manifest::BackupKind::Stream,
+        postgres: None,
+        expected: None,
+        started_at,
+        others: Vec::new(),
+    };
     let writer = BackupWriter::prepare(writing, store, name.clone(), content)?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);
 

@@ -1,6 +1,6 @@
 //! What is in a file that somebody calls a dump, and whether it is whole.
 
-use crate::archive::{Damage, Reader};
+use crate::archive::{Damage, Reader, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::script::{Outline, ScriptContents};
 use crate::stored::manifest;
@@ -101,10 +101,11 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
         .await
         .map_err(|e| unreadable(path, e))?;
     if begin == ARCHIVE {
-        found.dumps.push(archive(path, &begin, content).await.map_err(|e| e.context(path.display()))?);
+        found.dumps.push(archive(path, &begin, content).await?);
         return Ok(found);
     }
     let seen = script(path, &begin, content).await?;
+    refuse_unfit(path, &seen)?;
     if seen.is_mixed {
         return Err(no_dump(
             path,
@@ -139,6 +140,36 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
     Ok(found)
 }
 
+/// Refuses a script that no restore can run in a new database.
+fn refuse_unfit(path: &Path, seen: &ScriptContents) -> Result<()> {
+    if seen.has_other_text {
+        return Err(unfit(path, "holds other text before or after the dump", "remove it from the file"));
+    }
+    let mut databases = seen.databases.iter();
+    if databases.clone().any(|database| database.drops) {
+        return Err(unfit(
+            path,
+            "drops every object before it creates it, which fails in a new database",
+            "dump again without --clean, or with --if-exists as well",
+        ));
+    }
+    if databases.any(|database| database.fills && !database.defines) {
+        return Err(only_rows(path));
+    }
+    Ok(())
+}
+
+fn only_rows(path: &Path) -> Error {
+    unfit(path, "holds rows only, and not the tables for them", "dump again without --data-only")
+}
+
+/// Says that no restore could run it; it can be kept all the same.
+fn unfit(path: &Path, what: &str, advice: &str) -> Error {
+    Error::usage(format!("{} {what}, so it could not be restored", path.display()))
+        .hint(advice)
+        .hint("`pgstow backup --name … -- cat FILE` stores anything")
+}
+
 /// Reads an archive to its end.
 async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) -> Result<Dump> {
     let mut reader = Reader::new();
@@ -154,14 +185,17 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
         .header()
         .map(|header| (header.server_version.clone(), header.dump_version.clone()))
         .unwrap_or_default();
+    if reader.toc().is_some_and(holds_rows_only) {
+        return Err(only_rows(path));
+    }
     let end = match outcome {
         // `pg_dump -Fc > file` of 16 to 18 appends its table of contents once more.
         Err(Damage::Trailing(end)) => {
             tracing::debug!("what follows the archive at byte {end} is left out");
             end
         }
-        Err(damage) => return Err(damage.into()),
-        Ok(()) => reader.finish()?.length,
+        Err(damage) => return Err(Error::from(damage).context(path.display())),
+        Ok(()) => reader.finish().map_err(|e| Error::from(e).context(path.display()))?.length,
     };
     Ok(Dump {
         kind: manifest::BackupKind::Postgres,
@@ -170,6 +204,15 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
         server_version,
         pg_dump_version,
     })
+}
+
+/// Whether an archive fills tables and defines none.
+fn holds_rows_only(toc: &Toc) -> bool {
+    let defines = |entry: &TocEntry| {
+        let kind = entry.kind();
+        !(kind.is_content() || kind.is_remark() || kind.is_setting() || entry.is_of_database())
+    };
+    toc.entries().iter().any(|entry| entry.kind().is_content()) && !toc.entries().iter().any(defines)
 }
 
 /// Reads a script to its end.

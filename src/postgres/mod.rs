@@ -19,6 +19,9 @@ pub use clients::{Client, Clients, Search, Version};
 pub use connect::ConnInfo;
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
-pub use server::{Cluster, Locale, Moment, Provider, Server, TargetFacts, blockers, databases, managed};
+pub use server::{
+    Cluster, Locale, Moment, Provider, Server, TargetFacts, Unreadable, blockers, databases, managed,
+    patterns, refuse_shared_backends,
+};
 pub use sql::{identifier, masked, shell_word};
 pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script};

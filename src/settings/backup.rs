@@ -99,6 +99,7 @@ fn database(words: BackupWords) -> Result<DumpRequest> {
             exclude_schemas: words.exclude_schemas,
             extra: words.pg_dump_args,
             lock_wait_timeout: words.lock_wait_timeout,
+            ..DumpOptions::default()
         },
         role_passwords: words.role_passwords,
         clients,

@@ -14,9 +14,6 @@ use crate::pipeline::{Tally, open};
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
 use std::sync::{Arc, OnceLock};
 
-/// No server has more roles than this, in bytes of SQL.
-const MOST_GLOBALS: u64 = 64 << 20;
-
 /// Where backups are stored, and how to talk to the store.
 #[derive(Debug)]
 pub struct Location {
@@ -263,7 +260,7 @@ impl OpenedBackup {
     /// Reads roles and memberships as SQL, checked like everything else; `None` for a backup that has none.
     pub async fn globals(&self) -> Result<Option<Vec<u8>>> {
         match self.backup.manifest.globals() {
-            Some(object) => self.small(object, MOST_GLOBALS).await.map(Some),
+            Some(object) => self.small(object, manifest::LARGEST_GLOBALS).await.map(Some),
             None => Ok(None),
         }
     }

@@ -148,7 +148,7 @@ fn next_to_backups(rounds: usize) {
     }
 }
 
-/// The lock is one that `pg_dump` does not take itself, so its own limit does not hold for it.
+/// The lock is one that `pg_dump` does not take itself, so its own limit does not end the wait.
 #[test]
 fn a_definition_locked_by_somebody_else() {
     for major in MAJORS {

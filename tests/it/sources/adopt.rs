@@ -267,6 +267,80 @@ fn what_is_cut_or_no_dump_is_refused() {
 }
 
 #[test]
+fn what_no_restore_could_run_is_refused() {
+    let scene = Scene::new(Major::Distribution);
+    let place = Place::folder();
+    let refused = |file: &Path, said: &str| {
+        adopt(&place, file).fails(Kind::Usage).says(said).says("so it could not be restored");
+        assert_eq!(place.keys(), Vec::<String>::new());
+    };
+    refused(&scene.dump("clean.sql", &["--clean"]), "drops every object before it creates it");
+    refused(&scene.dump("rows.sql", &["--data-only"]), "holds rows only");
+    refused(&scene.dump("rows.dump", &["-Fc", "-Z0", "--data-only"]), "holds rows only");
+    let plain = std::fs::read(scene.dump("app.sql", &[])).unwrap();
+    let odd = scene.folder.path().join("odd.sql");
+    for text in [[b"pg_dump: warning: circular\n", &plain[..]].concat(), [&plain[..], b"COMMIT;\n"].concat()]
+    {
+        std::fs::write(&odd, text).unwrap();
+        refused(&odd, "holds other text before or after the dump");
+    }
+    // These can be.
+    for words in [&["--clean", "--if-exists"][..], &["--clean", "--create"], &["--schema-only"]] {
+        let place = Place::folder();
+        adopt(&place, &scene.dump("fit.sql", words)).succeeds();
+        let copy = fresh("fit");
+        place.opens(&["restore", "latest", "--to", &scene.cluster.url(&copy)]).succeeds();
+        assert!(scene.cluster.has_database(&scene.database));
+        scene.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+    }
+}
+
+#[test]
+fn names_that_are_not_utf_8() {
+    let cluster = Cluster::start(Major::Distribution);
+    for (name, encoding, table) in
+        [("latin", "LATIN1", "gr\\00F6\\00DFe"), ("japan", "EUC_JP", "\\9867\\5BA2")]
+    {
+        let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+        cluster.psql("postgres", &create);
+        cluster.psql(
+            name,
+            &format!(
+                "CREATE TABLE U&\"{table}\" AS SELECT generate_series(1, 10) n;
+                 GRANT SELECT ON U&\"{table}\" TO pg_monitor; GRANT CONNECT ON DATABASE {name} TO pg_monitor"
+            ),
+        );
+    }
+    let (folder, place) = (TempDir::new().unwrap(), Place::folder());
+    let file = folder.path().join("all.sql");
+    assert!(cluster.client("pg_dumpall").arg("-f").arg(&file).status().unwrap().success());
+    let run = adopt(&place, &file).succeeds().says("nothing is in template1, postgres: left out");
+    assert!(!run.stderr.contains("latin, ") && !run.stderr.contains("japan: left out"), "{run}");
+    for name in ["latin", "japan"] {
+        let copy = format!("{name}_copy");
+        let words = ["restore", "latest", "--name", &format!("app/{name}"), "--to", &cluster.url(&copy)];
+        place.opens(&words).succeeds();
+        let tables = "SELECT convert_to(relname::text, 'UTF8'), relacl, relkind
+                      FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+        assert_eq!(cluster.psql(&copy, tables), cluster.psql(name, tables));
+        assert!(cluster.psql(&copy, tables).contains("pg_monitor=r/"));
+    }
+}
+
+#[test]
+fn files_of_the_same_second_stay_in_order() {
+    let scene = Scene::new(Major::Distribution);
+    let (place, file) = (Place::folder(), scene.dump("app.sql", &["--schema-only"]));
+    let adopted = || {
+        let run = adopt(&place, &file).args(["--started-at", "2024-02-29T03:00:00Z"]).succeeds();
+        run.text().trim().to_owned()
+    };
+    let ids: Vec<String> = (0..6).map(|_| adopted()).collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+    assert_eq!(shown(&place)["id"], ids[5]);
+}
+
+#[test]
 fn it_is_as_old_as_its_file_unless_told_otherwise() {
     let scene = Scene::new(Major::Distribution);
     let (place, file) = (Place::folder(), scene.dump("app.sql", &[]));
