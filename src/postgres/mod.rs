@@ -14,11 +14,11 @@ mod server;
 mod sql;
 mod tools;
 
-pub use change::{KnownRoles, Making, Naming, Swap, Target, grants, lock, swap};
+pub use change::{Counted, Hidden, KnownRoles, Making, Naming, Swap, TableName, Target, grants, lock, swap};
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::ConnInfo;
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Program, Secret, all_reaped};
 pub use server::{CatalogState, Cluster, Locale, Provider, Server, TargetFacts, databases, managed};
 pub use sql::{identifier, shell_word};
-pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script};
+pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script, sessions};

@@ -21,6 +21,7 @@ mod servers;
 mod back;
 mod clone;
 mod deploy;
+mod field;
 mod inventory;
 mod journey;
 mod neon;
