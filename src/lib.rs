@@ -68,7 +68,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(Kind::Usage.exit_code());
         }
         Err(error) => {
-            Report::new(false, false, 0).fail(&error);
+            Report::new(false, false, 0, &[]).fail(&error);
             return ExitCode::from(error.kind().exit_code());
         }
     };

@@ -14,7 +14,7 @@ mod server;
 mod sql;
 mod tools;
 
-pub use change::{KnownRoles, Making, Naming, Swap, Target, grants, lock, swap};
+pub use change::{Counted, Hidden, KnownRoles, Making, Naming, Swap, TableName, Target, grants, lock, swap};
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::ConnInfo;
 pub use failure::{Constraint, Situation};
@@ -24,4 +24,4 @@ pub use server::{
     patterns, refuse_shared_backends,
 };
 pub use sql::{identifier, masked, shell_word};
-pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script};
+pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script, sessions};

@@ -46,7 +46,8 @@ shift 2
 exec "$bin/postgres" -D "$folder/data" -k "$folder" "$@" 2>"$folder/log"
 "#;
 
-/// How the server runs: alone, in a hurry, and with room for the locks of one large transaction.
+/// How the server runs: alone and in a hurry, but with a usual server's room for locks, so that what is restored
+/// here can be restored elsewhere.
 const SETTINGS: &[&str] = &[
     "listen_addresses=",
     "port=5432",
@@ -59,7 +60,6 @@ const SETTINGS: &[&str] = &[
     "max_wal_size=2GB",
     "autovacuum=off",
     "max_connections=100",
-    "max_locks_per_transaction=2048",
     "maintenance_work_mem=256MB",
     // Containers often have next to no /dev/shm.
     "dynamic_shared_memory_type=mmap",
@@ -114,10 +114,11 @@ impl Cluster {
         Ok(Self { folder, user, server: None })
     }
 
-    /// Starts a server of this version and waits until it is ready.
+    /// Starts a server of this version and waits until it is ready; `locks` is its `max_locks_per_transaction`,
+    /// if it is not to be the usual one.
     ///
     /// It will run what is in a backup, so it gets nothing of pgstow's environment but what it needs.
-    pub async fn start(&mut self, client: &Client) -> Result<()> {
+    pub async fn start(&mut self, client: &Client, locks: Option<u64>) -> Result<()> {
         close_to_others();
         let folder = self.folder.path();
         let mut program =
@@ -125,6 +126,9 @@ impl Cluster {
         program = program.arg(folder).arg(&client.dir).in_folder(folder).env("LC_ALL", "C").called("initdb");
         for setting in SETTINGS {
             program = program.args(["-c", setting]);
+        }
+        if let Some(locks) = locks {
+            program = program.args(["-c", &format!("max_locks_per_transaction={locks}")]);
         }
         if let Some(user) = &self.user {
             program = program.user(user.clone());

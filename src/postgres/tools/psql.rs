@@ -15,6 +15,8 @@ use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::Program;
 
+use super::sessions::{PATIENT, PATIENT_TRANSACTION};
+
 /// Stands before every script: text is UTF-8, a literal means what [`literal`](crate::postgres::sql) says,
 /// names mean the system's own, and a role's `statement_timeout` is meant for applications.
 const PREAMBLE: &str = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; \
@@ -47,6 +49,12 @@ impl Psql {
     #[must_use]
     pub fn with_dbname(&self, name: &str) -> Self {
         Self { client: self.client.clone(), conn: self.conn.with_dbname(name) }
+    }
+
+    /// The same database, with one of the server's options more.
+    #[must_use]
+    pub fn with_option(&self, option: &str) -> Self {
+        Self { client: self.client.clone(), conn: self.conn.with_option(option) }
     }
 
     /// The connection it uses.
@@ -83,16 +91,18 @@ impl Psql {
                 Err(failure) => failure,
             };
             // Only a failed connection may be tried again: nothing has been run then.
-            let wait = failure.code() == Some(NO_CONNECTION) && failure.is(&[Situation::NotReady]);
+            let wait = failure.code() == Some(NO_CONNECTION)
+                && failure.is(&[Situation::NotReady, Situation::TooManyConnections]);
             let Some(pause) = pauses.next().filter(|_| wait) else { return Err(failure) };
-            tracing::warn!(target: "pgstow::once", "the server is not ready yet; waiting for it");
+            tracing::warn!(target: "pgstow::once", "the server is not ready, or has no connection to spare; waiting for it");
             tokio::time::sleep(*pause).await;
         }
     }
 
     pub(super) fn program(&self) -> Program {
         let program = self.client.program("psql");
-        self.conn.dress(program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(["-f", "-"]))
+        let patient = PATIENT.iter().flat_map(|sql| ["-c", sql]);
+        self.conn.dress(program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(patient).args(["-f", "-"]))
     }
 }
 
@@ -116,7 +126,8 @@ pub(super) fn script(sql: &str) -> Result<String> {
 ///
 /// `file` may be `-`, and the script `input`.
 pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
-    let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT).arg("-f").arg(file);
+    let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT);
+    let program = program.args(["-c", PATIENT_TRANSACTION, "-f"]).arg(file);
     conn.dress(program).run(input).await?;
     Ok(())
 }
