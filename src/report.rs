@@ -8,6 +8,7 @@ use crate::answers::Answer;
 use crate::error::{Detail, Error, Result};
 use crate::progress::Progress;
 use crate::run::{Events, Following};
+use crate::text::{self, harmless, sentence};
 use futures_util::future::BoxFuture;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::RefCell;
@@ -94,7 +95,7 @@ impl Report {
     /// Says something to people, unless they want quiet.
     pub fn say(&self, line: impl fmt::Display) {
         if !self.quiet {
-            let _ = writeln!(Stderr(self.live.clone()), "{line}");
+            let _ = writeln!(Stderr(self.live.clone()), "{}", sentence(&line.to_string()));
         }
     }
 
@@ -103,10 +104,10 @@ impl Report {
         let written = if self.json {
             let json = serde_json::to_string_pretty(answer)
                 .map_err(|e| Error::unexpected("the answer cannot be written as JSON").because(e))?;
-            writeln!(io::stdout(), "{json}")
+            writeln!(io::stdout(), "{}", text::json(&json))
         } else {
             let text = answer.text();
-            if text.is_empty() { Ok(()) } else { writeln!(io::stdout(), "{}", text.trim_end()) }
+            if text.is_empty() { Ok(()) } else { writeln!(io::stdout(), "{}", harmless(text.trim_end())) }
         };
         written
             .and_then(|()| io::stdout().flush())
@@ -122,10 +123,9 @@ impl Report {
     /// Says why the run failed: the message, the details, the causes, the hints.
     pub fn fail(&self, error: &Error) {
         let mut pen = Stderr(self.live.clone());
-        let _ = writeln!(pen, "error: {error}");
+        let _ = writeln!(pen, "error: {}", sentence(error.message()));
         for Detail { label, text } in error.details() {
-            // A text of several lines stands indented below its label.
-            let _ = writeln!(pen, "  {label}: {}", text.trim_end().replace('\n', "\n    "));
+            let _ = writeln!(pen, "  {label}: {}", sentence(text));
         }
         let mut cause = error.source();
         let mut said = error.to_string();
@@ -134,13 +134,13 @@ impl Report {
             let words = reason.to_string();
             // Causes often repeat each other's words; each thing is said once.
             if !said.contains(&words) {
-                let _ = writeln!(pen, "  because: {words}");
+                let _ = writeln!(pen, "  because: {}", sentence(&words));
                 said.push_str(&words);
             }
             cause = reason.source();
         }
         for hint in error.hints() {
-            let _ = writeln!(pen, "  hint: {hint}");
+            let _ = writeln!(pen, "  hint: {}", sentence(hint));
         }
     }
 }
@@ -154,7 +154,7 @@ impl Events for Report {
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             return Box::pin(async { None });
         }
-        let _ = write!(Stderr(self.live.clone()), "{question} [y/N] ");
+        let _ = write!(Stderr(self.live.clone()), "{} [y/N] ", sentence(question));
         let read = || {
             let mut answer = String::new();
             io::stdin().read_line(&mut answer).map(|_| answer)
@@ -184,7 +184,7 @@ impl Events for Report {
                 if on_terminal {
                     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
                     shown.set_position((progress.share().unwrap_or_default() * 1000.0) as u64);
-                    shown.set_message(progress.line(started.elapsed()));
+                    shown.set_message(sentence(&progress.line(started.elapsed())));
                     shown.tick();
                 } else {
                     report.say(progress.line(started.elapsed()));
@@ -197,6 +197,7 @@ impl Events for Report {
 
 /// Prints text made before there was a report: help and version to stdout, refusals to stderr.
 pub fn print_plain(text: &str, to_stdout: bool) {
+    let text = harmless(text);
     let _ = if to_stdout {
         io::stdout().write_all(text.as_bytes())
     } else {
@@ -273,7 +274,8 @@ impl Write for Pen {
             warned.push_str(&text);
         }
         drop(warned);
-        self.pens.stderr.write(bytes)
+        writeln!(self.pens.stderr, "{}", sentence(&text))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -142,11 +142,12 @@ fn does_not_verify(place: &Place, why: &str) -> String {
 
 async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Found>> {
     let (newest_per_name, older_than) = match which {
-        Which::One(id) => return Ok(vec![catalogue::find(store.store(), name, id).await?]),
+        Which::One(id) => return Ok(vec![store.locate(name, id).await?]),
         Which::Many { newest_per_name, older_than } => (*newest_per_name, *older_than),
     };
     let mut found = catalogue::search(store.store(), name).await?;
     if newest_per_name {
+        catalogue::leave_out_the_future(&mut found);
         // Sorted by name, then time: the last of each name is its newest.
         found.reverse();
         found.dedup_by(|older, newer| older.place.name == newer.place.name);

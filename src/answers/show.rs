@@ -6,6 +6,7 @@ use crate::stored::catalogue::{Backup, Signature};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{BackupKind, Manifest};
 use crate::stored::names::Timestamp;
+use crate::text::one_line;
 use crate::units::{age, count};
 use indicatif::BinaryBytes;
 use serde::Serialize;
@@ -121,5 +122,5 @@ fn text(store: &str, backup: &Backup) -> String {
     }
     line("written by", manifest.tool.clone());
     let width = lines.iter().map(|(what, _)| what.len()).max().unwrap_or_default();
-    lines.iter().map(|(what, value)| format!("{what:width$}  {value}\n")).collect()
+    lines.iter().map(|(what, value)| format!("{what:width$}  {}\n", one_line(value))).collect()
 }

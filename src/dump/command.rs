@@ -33,7 +33,8 @@ pub async fn back_up(
 
     let stored = match producer {
         Producer::Command(command) => {
-            let program = Program::new(&command.program).args(&command.arguments).of_the_user();
+            let program = Program::new(&command.program).args(&command.arguments);
+            let program = program.envs(command.environment.clone()).of_the_user();
             let called = program.name();
             run.say(format!("backing up the output of {called} as {}", writer.place));
             let judge = async |(), _: &[FrameSpan]| {

@@ -1,6 +1,6 @@
 //! What is no archive is fetched as it is: a stream, a plain dump, the server's roles.
 
-use super::Written;
+use super::fetched::Written;
 use super::output::Output;
 use crate::error::{Error, Result};
 use crate::run::Run;

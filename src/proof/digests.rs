@@ -124,27 +124,43 @@ impl<'a> Comparison<'a> {
 
         for block in inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table) {
             let Some(entry) = entries.get(&block.dump_id) else {
-                self.proof.not_compared(block, "the inventory's table of contents lacks it");
+                self.proof.not_compared(&block.label(), "the inventory's table of contents lacks it");
                 continue;
             };
             let name = name(entry);
             let now = data.remove(&name);
             let Some(rows) = block.rows else {
-                self.proof.not_compared(block, "its rows were not counted in the dump");
+                self.proof.not_compared(&block.label(), "its rows were not counted in the dump");
                 continue;
             };
             match now {
                 None if foreign.contains(&name) => {
-                    self.proof.not_compared(block, "the rows of a foreign table lie elsewhere");
+                    self.proof.not_compared(&block.label(), "the rows of a foreign table lie elsewhere");
                 }
                 None if there.contains(&name) => {
-                    self.proof.not_compared(block, "row-level security hides its rows");
+                    self.proof.not_compared(&block.label(), "row-level security hides its rows");
                 }
-                None => self.proof.differ(block, "the table is not there"),
+                None => self.proof.differ(&block.label(), "the table is not there"),
                 Some((now_entry, now)) => {
                     let of_extension = !said_tables.contains(&name);
                     let columns = same_columns(entry, now_entry);
                     self.table(block, rows, now, columns, of_extension);
+                }
+            }
+        }
+        // Partitioned tables, and those whose data was left out: they are there, or not.
+        let with_data: HashSet<Name> = inventory
+            .blocks
+            .iter()
+            .filter_map(|block| entries.get(&block.dump_id))
+            .map(|entry| name(entry))
+            .collect();
+        for entry in said.entries().iter().filter(|entry| entry.kind() == EntryKind::Table) {
+            let name = name(entry);
+            if !with_data.contains(&name) {
+                match there.contains(&name) {
+                    true => self.proof.agree(0),
+                    false => self.proof.differ(&entry.label(), "the table is not there"),
                 }
             }
         }
@@ -175,14 +191,14 @@ impl<'a> Comparison<'a> {
         } else if same {
             self.proof.agree(rows);
         } else if !same_columns {
-            self.proof.not_compared(block, "its columns are in another order");
+            self.proof.not_compared(&block.label(), "its columns are in another order");
         } else if now.rows == Some(rows) {
             self.undecided.push(Undecided { block, sum: now.unordered, of_extension });
         } else if of_extension {
-            self.proof.not_compared(block, "an extension fills it");
+            self.proof.not_compared(&block.label(), "an extension fills it");
         } else {
             let now = now.rows.map_or("an unknown number of rows".to_owned(), |rows| count(rows, "row"));
-            self.proof.differ(block, &format!("{now} instead of {}", HumanCount(rows)));
+            self.proof.differ(&block.label(), &format!("{now} instead of {}", HumanCount(rows)));
         }
     }
 
@@ -218,11 +234,12 @@ impl<'a> Comparison<'a> {
                 self.proof.agree(block.rows.unwrap_or_default());
                 self.proof.in_another_order += 1;
             } else if of_extension {
-                self.proof.not_compared(block, "an extension fills it");
+                self.proof.not_compared(&block.label(), "an extension fills it");
             } else if !self.floats_alike {
-                self.proof.not_compared(block, "the servers write floating-point numbers differently");
+                self.proof
+                    .not_compared(&block.label(), "the servers write floating-point numbers differently");
             } else {
-                self.proof.differ(block, "as many rows, with another content");
+                self.proof.differ(&block.label(), "as many rows, with another content");
             }
         }
         if self.through_root.is_decided(sum) {
@@ -321,7 +338,7 @@ mod tests {
         for (dump, found) in [(PG15, PG18), (PG18, PG15), (PG15, PG15)] {
             let proof = proof(&inventory(dump), dump, found);
             assert!(proof.differences.is_empty() && proof.not_compared.is_empty(), "{proof:?}");
-            assert_eq!((proof.tables, proof.rows, proof.in_another_order), (7, 64, 0));
+            assert_eq!((proof.tables, proof.rows, proof.in_another_order), (8, 64, 0));
             assert!(proof.large_objects.is_some());
         }
     }
@@ -353,7 +370,7 @@ mod tests {
         let found = changed(PG18, b"PGDMP", b"3\tn3\n", b"7\tn7\n");
         let found = changed(&found, b"7\tn7\n", b"7\tn7\n", b"3\tn3\n");
         let proof = proof(&inventory(PG18), PG18, &found);
-        assert_eq!((proof.tables, proof.in_another_order, proof.differences.len()), (7, 1, 0));
+        assert_eq!((proof.tables, proof.in_another_order, proof.differences.len()), (8, 1, 0));
     }
 
     #[test]
@@ -361,7 +378,7 @@ mod tests {
         let other = changed(PG18, b"PGDMP", b"3\tn3\n", b"3\tn4\n");
         let not_compared = |inventory: &Inventory, found: &[u8]| {
             let proof = proof(inventory, PG18, found);
-            assert_eq!((proof.tables, proof.differences.len()), (6, 0), "{proof:?}");
+            assert_eq!((proof.tables, proof.differences.len()), (7, 0), "{proof:?}");
             proof.not_compared
         };
         let mut old = inventory(PG18);

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
 use crate::run::Run;
-use crate::stored::inventory::{Block, Inventory};
+use crate::stored::inventory::Inventory;
 use crate::stored::reader::BackupReader;
 use crate::units::count;
 use indicatif::HumanCount;
@@ -104,12 +104,12 @@ impl Proof {
         }
     }
 
-    fn differ(&mut self, block: &Block, how: &str) {
-        self.differences.push(format!("{}: {how}", block.label()));
+    fn differ(&mut self, label: &str, how: &str) {
+        self.differences.push(format!("{label}: {how}"));
     }
 
-    fn not_compared(&mut self, block: &Block, why: &str) {
-        self.not_compared.push(format!("{} ({why})", block.label()));
+    fn not_compared(&mut self, label: &str, why: &str) {
+        self.not_compared.push(format!("{label} ({why})"));
     }
 
     /// Says what was proven.

@@ -19,6 +19,7 @@ const AT_ONCE: usize = 256 << 10;
 /// Tables of which row-level security hides rows come without any.
 pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, run: &Run) -> Result<Contents> {
     let server = Server::inspect(&Psql::new(clients.newest()?, target.conn())).await?;
+    target.breathe().await;
     let mut pg_dump = start(target, clients, &inventory.archive.encoding, server.rls_active_tables)?;
     let progress = Progress {
         expected: Some(inventory.archive.bytes),

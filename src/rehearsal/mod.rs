@@ -32,6 +32,11 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+/// More tables than this cannot be locked at once on a server as it comes.
+const MOST_TABLES: u64 = 5000;
+/// The locks that each of `max_locks_per_transaction` means on a server as it comes, halved.
+const LOCKS_FOR_EACH: u64 = 50;
+
 /// Where to restore for a trial, and what must hold then.
 #[derive(Debug)]
 pub struct Rehearsal {
@@ -140,7 +145,7 @@ impl RehearsalRun<'_> {
             );
         }
         self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
-        cluster.start(server).await?;
+        cluster.start(server, self.locks()).await?;
         if let Some(Preamble { toc, .. }) = &self.front {
             let lacking = cluster.lacks(server, &names(toc, EntryKind::Extension)).await?;
             if !lacking.is_empty() {
@@ -159,6 +164,20 @@ impl RehearsalRun<'_> {
         }
         let mut target = Target::open(server, &cluster.conn(database), Naming::AtOnce).await?;
         self.restore(&mut target).await
+    }
+
+    /// What the throw-away cluster needs for `max_locks_per_transaction`, if the usual is not enough: `pg_dump`,
+    /// which looks what is there, locks every table until its end.
+    fn locks(&self) -> Option<u64> {
+        let tables = self.inventory?.archive.tables;
+        if tables <= MOST_TABLES {
+            return None;
+        }
+        let locks = tables.div_ceil(LOCKS_FOR_EACH);
+        self.run.say(format!(
+            "it gets max_locks_per_transaction={locks}: to dump {tables} tables again takes that"
+        ));
+        Some(locks)
     }
 
     /// Reads a plain dump once for the roles it names, which nothing else tells.
@@ -236,16 +255,16 @@ impl RehearsalRun<'_> {
         let mut checks = Vec::new();
         for sql in &self.how.checks {
             // As the application would ask: with the search path it has.
-            let answer = psql.run(&format!("RESET search_path;\n{sql}\n;")).await;
-            let problem = match answer.map_err(Error::from) {
+            let answer = psql.run_given(sql).await;
+            let answer = answer.map_err(Error::from);
+            let situation = answer.as_ref().err().and_then(Error::situation);
+            let mistyped = situation == Some(Situation::SyntaxError);
+            let problem = match answer {
                 Ok(answer) if answer.trim_ascii() == b"t" => None,
                 Ok(answer) => Some(format!("gave {} instead of true", shortened(&answer))),
                 Err(error) if error.kind() == Kind::Postgres => Some(format!("failed: {error}")),
                 Err(error) => return Err(error),
             };
-            let mistyped = problem
-                .as_ref()
-                .is_some_and(|problem| problem.starts_with("failed: ") && problem.contains("syntax error"));
             checks.push(Check { sql: sql.clone(), passed: problem.is_none(), mistyped, problem });
         }
         Ok(checks)

@@ -139,7 +139,7 @@ impl Content for StoredContent<'_> {
     async fn fill(&self, target: &mut Target) -> Result<Filled> {
         let Self { reader, clients, request, .. } = self;
         let _following = self.run.follow(&reader.progress);
-        let jobs = jobs(self.jobs, reader.plain_bytes());
+        let jobs = target.at_most(jobs(self.jobs, reader.plain_bytes()));
         match self.inventory {
             _ if reader.kind() == BackupKind::Sql => {
                 if self.jobs.is_some_and(|jobs| jobs > 1) {

@@ -33,7 +33,8 @@ pub async fn feed(
     run: &Run,
 ) -> Result<Fed> {
     let started = Instant::now();
-    let program = Program::new(command.program).args(command.arguments).of_the_user();
+    let program =
+        Program::new(command.program).args(command.arguments).envs(command.environment).of_the_user();
     let name = program.name();
     run.say(format!("feeding {} to {name}", reader.place()));
 

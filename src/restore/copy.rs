@@ -141,7 +141,7 @@ impl Content for PassingDump<'_> {
         let (near, far) = tokio::io::duplex(BETWEEN);
         let psql = Psql::new(clients.newest()?, &options.source);
         let pg_dump = consistent::start(clients.for_dump(server.version())?, &psql, &options.dump).await?;
-        let jobs = jobs(options.jobs, server.size_bytes);
+        let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let (contents, plan) =
             tokio::try_join!(hand_on(pg_dump, near, &progress), load(far, clients, target, request, jobs))?;
         let inventory = Inventory::new(contents, &[]);

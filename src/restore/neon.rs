@@ -5,9 +5,8 @@
 use super::backup::ReadyBackup;
 use super::outcome::Outcome;
 use super::request::Profile;
-use crate::branch::{self, NeonBranch, TemporaryBranch, give_back, keep, lend};
+use crate::branch::{self, Neon, NeonBranch, OwnBranch, TemporaryBranch, Uri, give_back, keep, lend};
 use crate::error::{Error, Kind, Result};
-use crate::neon::{Neon, OwnBranch, Uri};
 use crate::postgres::Provider;
 use crate::run::Run;
 use crate::stored::manifest::BackupKind;

@@ -37,7 +37,7 @@ impl Before {
             Err(error) if error.situation() == Situation::NoStore => return Ok(None),
             found => found?,
         };
-        let Some(newest) = found.last() else { return Ok(None) };
+        let Some(newest) = catalogue::newest(&found) else { return Ok(None) };
         let source = OpenedBackup::without_keys(store, catalogue::read(store, newest, None).await?)?;
         let manifest = &source.backup.manifest;
         let inventory = match manifest.encryption {

@@ -21,6 +21,8 @@ mod servers;
 mod back;
 mod clone;
 mod deploy;
+mod documents;
+mod field;
 mod hostile;
 mod inventory;
 mod journey;

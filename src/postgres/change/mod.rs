@@ -1,14 +1,17 @@
 //! What is changed on a server: databases are created, filled, renamed and dropped, roles made, rights granted.
 
+mod content;
 mod count;
 pub mod grants;
 pub mod lock;
 mod naming;
+mod reach;
 mod rename;
 mod roles;
 pub mod swap;
 mod target;
 
+pub use count::{Counted, Hidden, TableName};
 pub use naming::Naming;
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;

@@ -23,13 +23,6 @@ pub fn name_while_restoring(name: &str, moment: &str) -> String {
     format!("{}{RESTORING}{moment}", name.get(..end).unwrap_or_default())
 }
 
-/// A session that only holds a lock must not be the last one that the role may have.
-pub async fn may_hold_a_session(maintenance: &Psql) -> Result<bool> {
-    let question = "SELECT json_build_array(rolconnlimit) FROM pg_roles WHERE rolname = current_user;";
-    let [limit]: [i32; 1] = maintenance.query(question).await?;
-    Ok(!(0..=2).contains(&limit))
-}
-
 /// Says which databases earlier runs left that were ended before they were proven.
 pub async fn report_unfinished(maintenance: &Psql, name: &str) -> Result<()> {
     let start = name_while_restoring(name, "00000000_000000");

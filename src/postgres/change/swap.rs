@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
+use super::reach::MAINTENANCE;
 use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
-use super::target::MAINTENANCE;
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::sql::{identifier, literal};
@@ -39,6 +39,7 @@ pub struct Found {
     /// Whether the connecting role owns it, or is a member of the role that does.
     owned: bool,
     prepared: u64,
+    template: bool,
     slots: Vec<String>,
 }
 
@@ -151,6 +152,12 @@ impl Swap {
                 found.owner
             ))
             .hint(format!("GRANT {} TO {}", identifier(&found.owner), identifier(user))));
+        }
+        if found.template {
+            let what =
+                format!("{name} is a template, from which databases are made: nothing takes its place");
+            return Err(Error::postgres(what)
+                .hint(format!("if it is not meant to be one: ALTER DATABASE {name} IS_TEMPLATE false;")));
         }
         if found.prepared > 0 {
             return Err(Error::postgres(format!(
@@ -272,6 +279,7 @@ SELECT json_build_object(
       'sessions', (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND backend_type = 'client backend'),
       'owner', pg_get_userbyid(datdba),
       'owned', pg_has_role(datdba, 'USAGE'),
+      'template', datistemplate,
       'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = datname),
       'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE database = datname)
     ) ORDER BY datname), '[]')
@@ -310,7 +318,7 @@ BEGIN
       (SELECT string_agg(quote_ident(part), '.') FROM unnest(string_to_array(one.name, '.')) AS part),
       CASE WHEN one.name NOT IN ('local_preload_libraries', 'search_path', 'session_preload_libraries',
                                  'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories')
-           THEN quote_literal(one.value) WHEN one.value IN ('', '\"\"') THEN '''' ELSE one.value END);
+           THEN quote_literal(one.value) WHEN one.value IN ('', '\"\"') THEN '''''' ELSE one.value END);
     BEGIN
       EXECUTE 'ALTER ' || how;
     EXCEPTION WHEN insufficient_privilege THEN

@@ -3,28 +3,29 @@
 //! Only a database that this run created is ever dropped. The new one comes from `template0` with
 //! the source's encoding and locale.
 
-use serde::Deserialize;
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
+use super::content::{self, CONTENTS, Contents};
 use super::grants::Grant;
-use super::lock::Lock;
-use super::naming::{Naming, may_hold_a_session, name_while_restoring, report_unfinished};
+use super::lock::{Lock, may_hold_a_session, sessions_left};
+use super::naming::{Naming, name_while_restoring, report_unfinished};
+use super::reach::{not_created, reach};
 use super::rename::{Known, RESTORED, RESTORING, Renaming, renames};
 use super::roles::Making;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
-use crate::postgres::server::Locale;
-use crate::postgres::server::Server;
-use crate::postgres::server::TargetFacts;
-use crate::postgres::sql::{identifier, literal};
-use crate::postgres::tools::psql::{self, NO_CONNECTION, Psql};
+use crate::postgres::server::{Locale, Server, TargetFacts};
+use crate::postgres::sql::{about_database, identifier, literal};
+use crate::postgres::tools::psql::{self, Psql};
+use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
-/// Databases that nearly every server has; one is needed to create another.
-pub(super) const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
-
+/// The server takes a moment to notice that a session has ended.
+const BREATH: Duration = Duration::from_millis(300);
 /// A target: the server is reached, and the database does not exist yet or is empty.
 pub struct Target {
     /// The name that was asked for.
@@ -41,47 +42,17 @@ pub struct Target {
     exists: bool,
     created: bool,
     owner: Option<String>,
+    tablespace: Option<String>,
     made_roles: Vec<String>,
     closed: bool,
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
+    locks: u64,
+    sessions: Option<u32>,
 }
 
-/// What lies in a restored database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Contents {
-    /// Ordinary and partitioned tables outside the system's schemas.
-    pub tables: u64,
-    /// `pg_database_size`, bytes.
-    pub size_bytes: u64,
-}
-
-/// Counts what a fresh database does not have; only what is there is named.
-const FOREIGN: &str = "
-SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM (
-  SELECT 1 AS nr, 'schema' AS what, nspname::text AS name FROM pg_namespace
-   WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema')
-  UNION ALL
-  SELECT 2, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
-                           WHEN 'c' THEN 'type' ELSE 'table' END, c.relname
-   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE n.nspname = 'public' AND c.relkind NOT IN ('i', 'I', 't')
-  UNION ALL
-  SELECT 3, 'function', p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-   WHERE n.nspname = 'public'
-  UNION ALL
-  SELECT 4, 'type', t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-   WHERE n.nspname = 'public' AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0
-  UNION ALL
-  SELECT 5, 'extension', extname FROM pg_extension WHERE extname <> 'plpgsql'
-  UNION ALL
-  SELECT 6, 'publication', pubname FROM pg_publication
-  UNION ALL
-  SELECT 7, 'event trigger', evtname FROM pg_event_trigger
-  UNION ALL
-  SELECT 8, 'foreign server', srvname FROM pg_foreign_server
-  UNION ALL
-  SELECT 9, 'large object', oid::text FROM pg_largeobject_metadata
-  LIMIT 100) AS found;";
+/// The server has room for a few more, and does not say for how many.
+const LOCKS: &str = "SELECT json_build_array(current_setting('max_locks_per_transaction')::bigint *
+  (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint));";
 
 impl Target {
     /// Reaches the server and looks at the database, which is changed by nothing here.
@@ -100,19 +71,16 @@ impl Target {
         let mut called = name.clone();
         let mut lock = None;
         if let Naming::WhenProven(moment) = naming {
-            if may_hold_a_session(&maintenance).await? {
-                lock = Some(Lock::of_restore(&maintenance, &name).await?);
-            }
+            lock = Some(Lock::of_restore(&maintenance, &name).await?);
             if !exists {
                 called = name_while_restoring(&name, &moment);
                 report_unfinished(&maintenance, &name).await?;
             }
         }
+        let [locks]: [u64; 1] = maintenance.query(LOCKS).await?;
+        let sessions = sessions_left(&maintenance).await?;
         if exists {
-            let found: Vec<String> = psql.query(FOREIGN).await?;
-            if !found.is_empty() {
-                return Err(has_content(&name, &found));
-            }
+            content::refuse(&psql, &name).await?;
         }
         Ok(Self {
             psql: psql.with_dbname(&called),
@@ -125,9 +93,12 @@ impl Target {
             exists,
             created: false,
             owner: None,
+            tablespace: None,
             made_roles: Vec::new(),
             closed: false,
             creating: None,
+            locks,
+            sessions,
         })
     }
 
@@ -164,6 +135,42 @@ impl Target {
     /// Says whether this run created the database.
     pub fn is_created(&self) -> bool {
         self.created
+    }
+
+    /// How many locks the server has room for, over all its sessions.
+    pub fn locks(&self) -> u64 {
+        self.locks
+    }
+
+    /// How many workers there may be at the most: the role may be allowed few sessions.
+    pub fn at_most(&self, jobs: usize) -> usize {
+        match self.sessions {
+            Some(left) if may_hold_a_session(Some(left)) => jobs.min(left as usize),
+            Some(_) => 1,
+            None => jobs,
+        }
+    }
+
+    /// Lets a session that has just ended be gone, if the role may have few.
+    pub async fn breathe(&self) {
+        if self.sessions.is_some() {
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+
+    /// The name that a session of this run has, for [`Target::end_sessions`].
+    pub fn session_name(&self, what: &str) -> String {
+        format!("{} {what}", self.conn().get("application_name").unwrap_or("pgstow"))
+    }
+
+    /// The connection to the database itself, as anybody has it.
+    pub fn conn_of_anybody(&self) -> ConnInfo {
+        self.maintenance.conn().with_dbname(&self.called)
+    }
+
+    /// Keeps event triggers from firing in every session of this run in the database.
+    pub fn without_event_triggers(&mut self) {
+        self.psql = self.psql.with_option(WITHOUT_EVENT_TRIGGERS);
     }
 
     /// What else there is on the server.
@@ -234,9 +241,53 @@ ROLLBACK;";
         self.psql.execute(&grant.script(role, &self.called)).await
     }
 
-    /// Runs a statement about the database, not in it.
+    /// Runs a statement about the database that an archive holds, if `pg_dump` writes such statements.
+    ///
+    /// Whoever made the archive may have written anything: nothing of the text itself is run.
     pub async fn say_of_database(&self, statement: &str) -> Result<()> {
-        self.maintenance.execute(statement).await
+        let statement = about_database(statement)
+            .ok_or_else(|| Error::verify("pg_dump writes no such statement about a database"))?;
+        self.maintenance.execute(&statement).await
+    }
+
+    /// Connects to the database as anybody would; fails if nobody could, whatever was loaded for that.
+    pub async fn can_be_entered(&self) -> Result<()> {
+        let anybody = self.maintenance.with_dbname(&self.called);
+        match anybody.run("SELECT 1;").await {
+            // That many may be in it, and no more: so it was meant.
+            Err(failure) if !failure.is(&[Situation::TooManyConnections]) => Err(failure.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the sessions of this run in the database that have this name, whatever became of our end of them: they
+    /// would keep their locks for as long as the server takes them for alive.
+    pub async fn end_sessions(&self, application_name: &str) -> Result<()> {
+        let Some(oid) = self.oid else { return Ok(()) };
+        let name = literal(application_name);
+        let ours = format!("datid = {oid} AND usename = current_user AND application_name = {name}");
+        let order = format!(
+            "DO $$ BEGIN
+               FOR n IN 1..100 LOOP
+                 PERFORM pg_stat_clear_snapshot();
+                 PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours};
+                 EXIT WHEN NOT FOUND;
+                 PERFORM pg_sleep(0.1);
+               END LOOP;
+             END $$;"
+        );
+        self.maintenance.execute(&order).await
+    }
+
+    /// Takes back what was set for everybody in the database.
+    pub async fn reset(&self, parameter: &str) -> Result<()> {
+        let name = identifier(&self.called);
+        self.maintenance.execute(&format!("ALTER DATABASE {name} RESET {parameter};")).await
+    }
+
+    /// Makes this the tablespace that the database will lie in.
+    pub fn lies_in(&mut self, tablespace: String) {
+        self.tablespace = Some(tablespace);
     }
 
     /// Creates the database unless it exists (and is empty).
@@ -248,6 +299,9 @@ ROLLBACK;";
         let mut statement = locale.create_database(&self.called, self.version().major);
         if let Some(owner) = &self.owner {
             statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
+        }
+        if let Some(tablespace) = &self.tablespace {
+            statement = format!("{} TABLESPACE {};", statement.trim_end_matches(';'), identifier(tablespace));
         }
         if self.closed {
             // A second statement: a database cannot be made in a transaction.
@@ -377,87 +431,6 @@ ROLLBACK;";
 
     /// Counts what the database holds now.
     pub async fn contents(&self) -> Result<Contents> {
-        let query = "
-SELECT json_build_object(
-  'tables', (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
-  'size_bytes', pg_database_size(current_database()));";
-        self.psql.query(query).await
-    }
-}
-
-/// Finds a database to connect to, and says whether the target exists.
-async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
-    let question = format!(
-        "SELECT json_build_array(EXISTS (SELECT FROM pg_database WHERE datname = {}));",
-        literal(name)
-    );
-    let mut first: Option<Failure> = None;
-    for database in MAINTENANCE.into_iter().chain([name]) {
-        let maintenance = psql.with_dbname(database);
-        match maintenance.run(&question).await {
-            Ok(answer) => {
-                let [exists]: [bool; 1] = psql::read(&answer)?;
-                return Ok((maintenance, exists));
-            }
-            Err(failure) => {
-                let hopeless = failure.code() != Some(NO_CONNECTION)
-                    || failure.situation().is_some_and(Situation::is_of_server);
-                first.get_or_insert(failure);
-                if hopeless {
-                    break;
-                }
-            }
-        }
-    }
-    Err(first.map_or_else(|| Error::unexpected("no database was tried"), Error::from))
-}
-
-fn has_content(name: &str, found: &[String]) -> Error {
-    let shown = found.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
-    let more = if found.len() > 4 { format!(" and {} more", plus(found.len() - 4)) } else { String::new() };
-    Error::target_exists(format!("the target database {} is not empty: {shown}{more}", identifier(name)))
-        .hint("name a database that does not exist yet; it will be created")
-}
-
-/// The list of found objects is cut at 100.
-fn plus(count: usize) -> String {
-    if count >= 96 { format!("at least {count}") } else { count.to_string() }
-}
-
-fn not_created(name: &str, failure: Failure) -> Error {
-    let name = identifier(name);
-    let (situation, error) = (failure.situation(), Error::from(failure));
-    let error = match situation {
-        Some(Situation::DatabaseExists) => {
-            let what = format!("database {name} was created by somebody else just now");
-            return Error::target_exists(what).because(error);
-        }
-        Some(Situation::LocaleMissing) => error.hint(
-            "the target server lacks the source's locale: install it there, or create the empty database \
-             yourself with a locale it has, and restore into that",
-        ),
-        Some(Situation::PermissionDenied) => error
-            .without_hints()
-            .hint("the role needs CREATEDB, or somebody must create the empty database for it"),
-        _ => error,
-    };
-    error.context(format_args!("create database {name}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::Kind;
-
-    #[test]
-    fn content_is_named() {
-        let found: Vec<String> = (0..6).map(|number| format!("table t{number}")).collect();
-        let error = has_content("app", &found);
-        assert_eq!(error.kind(), Kind::TargetExists);
-        assert_eq!(
-            error.message(),
-            "the target database \"app\" is not empty: table t0, table t1, table t2, table t3 and 2 more"
-        );
+        self.psql.query(CONTENTS).await
     }
 }

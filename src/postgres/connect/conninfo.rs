@@ -26,26 +26,13 @@ pub struct ConnInfo {
     apart: bool,
 }
 
-/// Variables that could lead a connection elsewhere, or ask of a server what it does not offer.
-const LEADING_ELSEWHERE: &[&str] = &[
-    "PGHOSTADDR",
-    "PGSERVICE",
-    "PGPASSWORD",
-    "PGOPTIONS",
-    "PGSSLMODE",
-    "PGREQUIRESSL",
-    "PGREQUIREAUTH",
-    "PGCHANNELBINDING",
-    "PGGSSENCMODE",
-    "PGTARGETSESSIONATTRS",
-];
-
 /// What the process's own environment says; the children inherit it and libpq uses it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Inherited {
     host: Option<String>,
     port: Option<String>,
     database: Option<String>,
+    options: Option<String>,
     password: Option<Secret>,
     connect_timeout: bool,
     application_name: bool,
@@ -54,6 +41,15 @@ struct Inherited {
 /// Seconds one connection attempt may take, unless the user says otherwise: a suspended server
 /// that is woken by the connection needs more than the usual moment.
 const CONNECT_TIMEOUT: &str = "15";
+
+/// Three minutes until a peer that says nothing is given up, five until bytes that it does not acknowledge are: a
+/// server that is only busy acknowledges them.
+const ALIVE: [(&str, &str); 4] = [
+    ("keepalives_idle", "60"),
+    ("keepalives_interval", "15"),
+    ("keepalives_count", "8"),
+    ("tcp_user_timeout", "300000"),
+];
 
 impl ConnInfo {
     /// Understands what the user typed; `lookup` answers for the environment (`PGHOST`, …).
@@ -66,6 +62,7 @@ impl ConnInfo {
             host: lookup("PGHOST"),
             port: lookup("PGPORT"),
             database: lookup("PGDATABASE"),
+            options: lookup("PGOPTIONS"),
             password: lookup("PGPASSWORD").map(Secret::new),
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
             application_name: lookup("PGAPPNAME").is_some(),
@@ -107,6 +104,16 @@ impl ConnInfo {
     pub fn with_dbname(&self, name: &str) -> Self {
         let mut other = self.clone();
         other.set("dbname".into(), name.into());
+        other
+    }
+
+    /// The same, with one of the server's options more than the user has typed, or `PGOPTIONS` says.
+    #[must_use]
+    pub fn with_option(&self, option: &str) -> Self {
+        let theirs = self.get("options").or(self.inherited.options.as_deref()).unwrap_or_default();
+        let all = format!("{theirs} {option}");
+        let mut other = self.clone();
+        other.set("options".into(), all.trim_start().to_owned());
         other
     }
 
@@ -153,19 +160,32 @@ impl ConnInfo {
         pooler::refuse(host, port)
     }
 
+    /// The same, with a limit to how long a dead connection is waited for, unless the user or a service says one.
+    fn alive(&self) -> Self {
+        let mut other = self.clone();
+        if self.get("service").is_none() {
+            let absent = |(keyword, _): &&(&str, &str)| self.get(keyword).is_none();
+            ALIVE
+                .iter()
+                .filter(absent)
+                .for_each(|(keyword, value)| other.set((*keyword).into(), (*value).into()));
+        }
+        other
+    }
+
+    /// The same connection by a name of its own, by which the server's list of sessions tells it from others.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.set("application_name".into(), name.into());
+        other
+    }
+
     /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults.
     pub fn dress(&self, program: Program) -> Program {
-        let mut program = program
-            .arg("--no-password")
-            // Words we look for in messages are English; the server speaks as it is configured.
-            .env("LC_ALL", "C")
-            .env("PGTZ", "UTC");
-        if self.apart {
-            program = program.without_env(LEADING_ELSEWHERE);
-        }
-        if !self.pairs.is_empty() {
-            program = program.arg(format!("--dbname={}", self.to_keywords()));
-        }
+        let program = if self.apart { program.without_libpq() } else { program };
+        let mut program = program.arg("--no-password").env("PGTZ", "UTC");
+        program = program.arg(format!("--dbname={}", self.alive().to_keywords()));
         if !self.inherited.connect_timeout && self.get("connect_timeout").is_none() {
             program = program.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT);
         }

@@ -66,7 +66,7 @@ SELECT json_build_object(
               'admin', pg_has_role(oid, 'USAGE WITH ADMIN OPTION'),
               'superuser', rolsuper)) FROM pg_roles),
   'extensions', (SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions),
-  'tablespaces', (SELECT json_agg(spcname) FROM pg_tablespace));";
+  'tablespaces', (SELECT coalesce(json_agg(spcname), '[]') FROM pg_tablespace WHERE has_tablespace_privilege(oid, 'CREATE')));";
 
 impl TargetFacts {
     /// Asks the server, through its maintenance database.
@@ -107,7 +107,7 @@ impl TargetFacts {
         self.extensions.contains(name)
     }
 
-    /// Says whether there is such a tablespace.
+    /// Says whether there is such a tablespace, and the restoring role may use it.
     pub fn has_tablespace(&self, name: &str) -> bool {
         self.tablespaces.contains(name)
     }

@@ -60,6 +60,7 @@ pub async fn load(
     }
 
     let atomicity = atomicity(&fitted, target);
+    target.breathe().await;
     let mut pg_restore = pg_restore(client, target.conn(), &plan.options, atomicity)?;
     let fed = async {
         pg_restore.write_all(&fitted.to_bytes()).await?;

@@ -7,9 +7,9 @@ mod refused;
 mod roles;
 
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
-use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses};
+use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts};
+use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts, sessions};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -41,7 +41,11 @@ impl RestoreRequest {
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
         fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
-        let front = fit.without_refused(front);
+        if watched && fit.facts.rights.superuser && fit.facts.major >= sessions::KNOWS_EVENT_TRIGGERS_OFF {
+            target.without_event_triggers();
+        }
+        // pg_dump refreshes materialized views after them, which they would notice.
+        let front = fit.without_refused(&front.with_last(TocEntry::is_of_event_trigger));
         fit.check_extensions(&front)?;
         let front = fit.with_roles(&front)?;
         if !fit.left_out.is_empty() {
@@ -52,6 +56,7 @@ impl RestoreRequest {
         let needed = self.granted(fit.needed(&front));
         fit.provide_roles(&needed, self.known.as_ref(), target).await?;
         fit.give_database(&front, target).await?;
+        fit.place_database(&front, target);
         if !self.after.is_empty() {
             target.keep_closed();
         }

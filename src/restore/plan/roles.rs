@@ -179,13 +179,37 @@ impl Fit<'_> {
     }
 }
 
+impl Fit<'_> {
+    /// Says where a database that will be made lies: where it did, if that is possible; and what it will not be.
+    pub(super) fn place_database(&mut self, front: &Preamble, target: &mut Target) {
+        let options = &self.fitting.options;
+        if target.exists() || options.extra.iter().any(|extra| extra == "--no-tablespaces") {
+            return;
+        }
+        if let Some(tablespace) = front.toc.database_tablespace() {
+            let tablespace = text(Some(&tablespace)).into_owned();
+            if self.facts.has_tablespace(&tablespace) {
+                target.lies_in(tablespace);
+            } else {
+                let what = format!("the database's own tablespace {}", identifier(&tablespace));
+                self.leave_out(&what, "it lies in the usual one");
+            }
+        }
+        if front.toc.is_template() {
+            let name = identifier(target.name());
+            let why = format!("if it is to be one: ALTER DATABASE {name} IS_TEMPLATE true");
+            self.leave_out("that the database was a template", &why);
+        }
+    }
+}
+
 /// A role and what it is needed for: `"app" (owns 3 objects, in 1 policy)`.
 fn with_uses(name: &str, uses: RoleUses) -> String {
     let parts = [
         ("owns", uses.owns, "object", "objects"),
         ("in", uses.granted, "grant", "grants"),
         ("has", uses.defaults, "default privilege", "default privileges"),
-        ("in", uses.named, "policy", "policies"),
+        ("in", uses.named, "policy or user mapping", "policies or user mappings"),
     ];
     let part = |(verb, count, one, many): (&str, usize, &str, &str)| match count {
         0 => None,

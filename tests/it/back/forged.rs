@@ -46,7 +46,7 @@ fn objects_of_another_backup_are_refused() {
 
     // Signed by a stranger, or by nobody.
     let (_, stranger) = signing_keys();
-    refused(&place.copy(), &["--verify-key", &stranger]).says("signature does not hold");
+    refused(&place.copy(), &["--verify-key", &stranger]).says("signature is invalid");
     let unsigned = place.copy();
     for key in place.keys().iter().filter(|key| key.ends_with(".minisig")) {
         unsigned.delete(key);
@@ -58,7 +58,7 @@ fn objects_of_another_backup_are_refused() {
         &place.keys().into_iter().find(|key| key.starts_with("two/") && key.ends_with(MANIFEST)).unwrap(),
     );
     forge(&forged, |manifest| manifest.labels.insert("by".into(), "me".into()).map_or((), drop));
-    refused(&forged, &["--verify-key", &public]).says("signature does not hold");
+    refused(&forged, &["--verify-key", &public]).says("signature is invalid");
     fetch(&forged, &["latest", "--name", "one"]);
     fetch(&place, &["latest", "--name", "one", "--verify-key", &public]);
 }

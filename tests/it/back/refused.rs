@@ -14,7 +14,7 @@ fn the_wrong_key_and_no_key_open_nothing() {
     let wrong = sample.place.pgstow(&words).env("PGSTOW_IDENTITY", &other.identity).fails(Kind::Verify);
     assert!(wrong.stdout.is_empty());
     wrong
-        .says("none of the identities opens this backup")
+        .says("none of the identities can decrypt this backup")
         .says(&format!("it was made for {made_for}"))
         .says(&format!("here is {}", other.recipient))
         .says(&sample.id);

@@ -129,7 +129,7 @@ fn another_role_takes_the_place_of_one() {
         .place
         .opens(&["restore", "latest", "--to", &target.url("x"), "--map-role", "a=b", "--map-role", "a=c"])
         .fails(Kind::Usage)
-        .says("two places");
+        .says("maps");
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn a_store_that_is_none() {
     for (store, said) in [
         ("ftp://host/backups", "no store is reached by ftp://"),
         ("/var/backups", "the store is not a URL"),
-        ("s3://AKIA:secret-there@bucket", "holds credentials"),
+        ("s3://AKIA:secret-there@bucket", "contains credentials"),
     ] {
         let run = pgstow(words).args(["--store", store]).fails(Kind::Usage).says(said);
         assert!(!run.stderr.contains("secret-there"), "{run}");

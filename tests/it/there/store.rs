@@ -162,6 +162,44 @@ fn an_answer_to_the_manifest_is_lost() {
     bucket.holds_only(run).says("it worked on attempt 2");
 }
 
+/// Somebody else keeps the credentials' file fresh, as programs that assume a role do.
+#[test]
+fn credentials_that_expire_are_read_from_their_file_again() {
+    let place = Garage::shared().place("rotated");
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("credentials");
+    let write = |file: &std::path::Path, key: &S3| {
+        let (id, secret) = (&key.access_key, &key.secret_key);
+        let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        std::fs::write(file, text).unwrap();
+    };
+    write(&file, &place);
+    let bucket = Behind::of(place.clone());
+    let (next, path, old) = (Garage::shared().write_only(&place), file.clone(), place.access_key.clone());
+    bucket.proxy.inject(Rule::new(Operation::UploadPart, Fault::Answer(400, "ExpiredToken")).when(
+        move |request| {
+            let is_old = request.header("authorization").unwrap().contains(&old);
+            // From now on the old key has expired, and the file has the next one.
+            if is_old && request.part() >= Some(2) {
+                write(&path, &next);
+            }
+            is_old && request.part() >= Some(2)
+        },
+    ));
+    let source = Source::shared();
+    let run = pgstow(["backup", &source.url(), "--store", &bucket.broken.url(), "--recipient", &KEYS.1])
+        .env("AWS_SHARED_CREDENTIALS_FILE", &file)
+        .run();
+    bucket.holds_only(run).says("have expired: loading them again").says("the key may not read");
+}
+
+#[test]
+fn a_completion_that_is_not_found_is_the_stores_failure() {
+    let bucket = Behind::new("complete-lost");
+    let run = bucket.with(Operation::CompleteUpload, Fault::Answer(404, "NoSuchUpload"));
+    bucket.holds_nothing(run).says("the store lost the upload of");
+}
+
 #[test]
 fn the_manifest_is_refused() {
     let bucket = Behind::new("manifest-refused");
@@ -226,7 +264,7 @@ fn an_upload_that_cannot_be_aborted_is_said() {
     bucket.proxy.inject(Rule::new(Operation::AbortUpload, Fault::Answer(403, "AccessDenied")));
     let run = bucket.with_rule(Rule::new(Operation::UploadPart, Fault::Answer(400, "EntityTooSmall")));
     let run = run.assert_failure(Kind::Store);
-    run.says("error: the store refuses the request (400 EntityTooSmall)")
+    run.says("error: the store rejects the request (400 EntityTooSmall)")
         .says("warning: abort the upload of");
     assert!(bucket.direct.listed().is_empty());
     assert_eq!(bucket.direct.unfinished().len(), 1);
