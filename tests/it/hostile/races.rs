@@ -70,8 +70,8 @@ fn a_function_dropped_after_the_snapshot() {
             eventually(cluster, &database, waits);
             cluster.psql(&database, "DROP TYPE pair CASCADE");
             drop(gate);
-            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(100)%' \
-                       AND pid <> pg_backend_pid()";
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \
+                       AND pid <> pg_backend_pid() AND datname = current_database()";
             cluster.psql(&database, end);
             backup.join().unwrap()
         });
@@ -164,7 +164,7 @@ fn a_definition_locked_by_somebody_else() {
         {
             let held = format!("BEGIN;\n{locking};\nSELECT pg_sleep(100);\n");
             let holder = Session::runs(cluster, &database, held);
-            let sleeps = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(100)%' \
+            let sleeps = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \
                           AND pid <> pg_backend_pid() AND datname = current_database()";
             eventually(cluster, &database, sleeps);
             let place = Place::folder();
@@ -175,7 +175,7 @@ fn a_definition_locked_by_somebody_else() {
                 .says("role postgres, psql, active, in a transaction since ");
             assert!(place.keys().is_empty(), "{:?}", place.keys());
             drop(holder);
-            let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(100)%' \
+            let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \
                        AND pid <> pg_backend_pid() AND datname = current_database()";
             cluster.psql(&database, end);
             eventually(cluster, &database, &sleeps.replace("> 0", "= 0"));
