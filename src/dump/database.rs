@@ -146,11 +146,15 @@ impl<'a> Dump<'a> {
         let Some(before) = &self.before else { return Ok(()) };
         let shrunk = self.settings.fail_shrink.map(|percent| before.shrunk(inventory, percent));
         if let Some(shrunk) = shrunk.filter(|shrunk| !shrunk.is_empty()) {
-            return Err(Error::verify(format!("much is gone since {}: {}", before.id, shrunk.join("; ")))
-                .hint("if that is right, back up once without --fail-shrink"));
+            return Err(Error::verify(format!(
+                "far fewer rows than in backup {}: {}",
+                before.id,
+                shrunk.join("; ")
+            ))
+            .hint("if that is right, back up once without --fail-shrink"));
         }
         for shrunk in before.shrunk(inventory, self.settings.warn_shrink) {
-            tracing::warn!("much is gone since {}: {shrunk}", before.id);
+            tracing::warn!("far fewer rows than in backup {}: {shrunk}", before.id);
         }
         Ok(())
     }

@@ -78,7 +78,7 @@ pub async fn examine(path: &Path) -> Result<Metadata> {
         return Err(no_dump(path, "is a folder"));
     }
     if !about.is_file() {
-        return Err(no_dump(path, "is no regular file, which can be read twice"));
+        return Err(no_dump(path, "is not a regular file, and it must be read twice"));
     }
     tokio::fs::File::open(path).await.map_err(|e| unreadable(path, e))?;
     Ok(about)
@@ -109,7 +109,7 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
     if seen.is_mixed {
         return Err(no_dump(
             path,
-            "is by a pg_dumpall of PostgreSQL 10 or older, and does not tell its databases apart",
+            "was made by pg_dumpall of PostgreSQL 10 or older, which does not separate its databases",
         ));
     }
     for section in seen.databases {
@@ -128,7 +128,7 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
         });
     }
     if found.dumps.is_empty() {
-        return Err(no_dump(path, "holds no database with anything in it"));
+        return Err(no_dump(path, "holds no database that has any content"));
     }
     if seen.is_cluster {
         let bytes = seen.globals.end - seen.globals.start;
@@ -236,7 +236,7 @@ async fn script(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) 
             "{} was cut: it does not end with \"PostgreSQL database {what} complete\"",
             path.display()
         ))
-        .hint("look for a whole one; to keep what there is, `pgstow backup --name … -- cat FILE` stores anything"));
+        .hint("look for a complete one; to keep this one anyway, `pgstow backup --name … -- cat FILE` stores anything"));
     }
     Ok(seen)
 }

@@ -148,7 +148,7 @@ async fn write_archive(
     let of_rows = matches!(format, FetchFormat::Csv | FetchFormat::Copy);
     let tables = if of_rows { contents.blocks.len() } else { contents.toc.tables() };
     run.say(format!(
-        "fetched {} to {}: {}{}, {}; every digest agrees",
+        "fetched {} to {}: {}{}, {}; all digests verified",
         reader.place(),
         output.name(),
         output_bytes.map(|bytes| format!("{}, ", BinaryBytes(bytes))).unwrap_or_default(),

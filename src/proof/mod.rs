@@ -136,7 +136,7 @@ impl Proof {
     /// Says what could not be compared, and fails where something does not agree.
     pub fn judge(&self, database: &str) -> Result<()> {
         if !self.not_compared.is_empty() {
-            tracing::warn!("not compared, and so not proven: {}", self.not_compared.join(", "));
+            tracing::warn!("not compared, so not proven: {}", self.not_compared.join(", "));
         }
         judge(&self.differences, &format!("{database} does not hold what was dumped"))
     }

@@ -61,7 +61,7 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
                 Err(error) => error.to_string(),
             },
         };
-        tracing::warn!("not carried over: {} ({problem})", masked(&sql).trim_end_matches(';'));
+        tracing::warn!("not applied to the new database: {} ({problem})", masked(&sql).trim_end_matches(';'));
     }
 }
 

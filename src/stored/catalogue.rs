@@ -245,7 +245,7 @@ pub async fn read_all(
 
 async fn small(store: &Arc<dyn Store>, key: &str, bytes: u64) -> Result<Bytes> {
     if bytes > manifest::LARGEST {
-        return Err(Error::verify(format!("{key} is too large to be what its name says")));
+        return Err(Error::verify(format!("{key} is too large for what its name says")));
     }
     download::small(store, key, bytes, None, download::Options::default()).await
 }

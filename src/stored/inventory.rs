@@ -246,7 +246,7 @@ impl Inventory {
     pub fn differences(&self, found: &Self) -> Vec<String> {
         let mut all = Vec::new();
         if self.archive != found.archive {
-            all.push("the archive's header or table of contents is another".to_owned());
+            all.push("the archive's header or table of contents differs".to_owned());
         }
         if self.blocks.len() != found.blocks.len() {
             all.push(format!(

@@ -37,7 +37,7 @@ impl Name {
         match database.parse() {
             Ok(name) if !database.contains('/') => Ok(name),
             _ => Err(Error::usage(format!(
-                "the database's name {database:?} cannot serve as the backups' name"
+                "the database's name {database:?} cannot be used as the backups' name"
             ))
             .hint("give one with --name")),
         }
@@ -125,7 +125,7 @@ impl Id {
     pub fn new(start: Timestamp) -> Result<Self> {
         let mut random = [0_u8; 6];
         getrandom::fill(&mut random)
-            .map_err(|e| Error::unexpected("the system gives no random bytes").because(e.to_string()))?;
+            .map_err(|e| Error::unexpected("the system provided no random bytes").because(e.to_string()))?;
         let letters: String = random
             .iter()
             .filter_map(|b| Self::LETTERS.get(usize::from(b % 32)).copied())

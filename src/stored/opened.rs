@@ -242,7 +242,7 @@ impl OpenedBackup {
             if let (Some(now), Some(then)) = (&found.checksum, &object.store_checksum)
                 && now != then
             {
-                return Err(Error::verify(format!("{key}: the store's checksum is {now}, and was {then}")));
+                return Err(Error::verify(format!("{key}: the store's checksum is {now}, but was {then}")));
             }
         }
         Ok(())
@@ -269,7 +269,7 @@ impl OpenedBackup {
     async fn small(&self, object: &Object, limit: u64) -> Result<Vec<u8>> {
         let key = self.place().key(&object.key);
         if object.plain_bytes.max(object.stored_bytes) > limit {
-            return Err(Error::verify(format!("{key} is too large to be what its name says"))
+            return Err(Error::verify(format!("{key} is too large for what its name says"))
                 .hint("somebody else may have put it there: check who wrote the backup (--verify-key)"));
         }
         let keys = self.keys()?;
@@ -337,7 +337,9 @@ impl OpenedBackup {
         let refused = match here.iter().find(|key| made_for.contains(key)) {
             None => refused.hint(format!("{}; here is {}", how_to_open(made_for), here.join(", "))),
             Some(passphrase) if passphrase == PASSPHRASE => refused,
-            Some(key) => refused.hint(format!("{key} should: the dump's header may be damaged")),
+            Some(key) => {
+                refused.hint(format!("{key} should be able to decrypt it: the dump's header may be damaged"))
+            }
         };
         refused.because(error)
     }
@@ -350,18 +352,18 @@ fn not_encrypted(backup: &Backup) -> Error {
 }
 
 fn no_identity(backup: &Backup) -> Error {
-    Error::settings(format!("{} is encrypted, and nothing was given that opens it", backup.place))
+    Error::settings(format!("{} is encrypted, and no key was given that can decrypt it", backup.place))
         .hint(how_to_open(&backup.manifest.recipients))
 }
 
 fn how_to_open(made_for: &[String]) -> String {
     match made_for {
         [only] if only == PASSPHRASE => {
-            "it was made for a passphrase: give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"
+            "it was encrypted with a passphrase: give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"
                 .into()
         }
         _ => format!(
-            "it was made for {}: give its key with --identity-file, or in PGSTOW_IDENTITY",
+            "it was encrypted to {}: give the identity with --identity-file, or in PGSTOW_IDENTITY",
             made_for.join(", ")
         ),
     }
@@ -370,7 +372,7 @@ fn how_to_open(made_for: &[String]) -> String {
 /// A manifest without its dump is damage, not a name mistyped.
 pub(super) fn missing(error: Error, key: &str) -> Error {
     if error.kind() == Kind::NotFound {
-        Error::verify(format!("{key} is missing, though its manifest is there")).because(error)
+        Error::verify(format!("{key} is missing, although its manifest exists")).because(error)
     } else {
         error
     }

@@ -349,7 +349,7 @@ impl<'a> BackupWriter<'a> {
         for object in [MANIFEST, SIGNATURE, &self.inventory(), &self.globals(), &self.dump()] {
             if let Err(error) = self.store.delete(&self.place.key(object)).await {
                 tracing::warn!(
-                    "what was stored of {} stays there, and is no backup without its manifest: {error}",
+                    "the objects of {} remain in the store; without a manifest they are not a backup: {error}",
                     self.place
                 );
                 return;
@@ -381,7 +381,7 @@ pub async fn enough_space(store: &dyn Store, expected: u64) -> Result<()> {
         BinaryBytes(free),
         BinaryBytes(expected)
     ))
-    .hint("make room, or begin all the same with --no-space-check"))
+    .hint("make room, or start anyway with --no-space-check"))
 }
 
 #[cfg(test)]

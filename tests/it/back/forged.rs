@@ -81,7 +81,7 @@ fn what_is_missing_is_said() {
     // Without its dump it is damaged; without its manifest it is no backup.
     let no_dump = sample.place.copy();
     no_dump.delete(&no_dump.key(DUMP));
-    fetch_fails(&no_dump, &[], Kind::Verify).says("is missing, though its manifest is there");
+    fetch_fails(&no_dump, &[], Kind::Verify).says("is missing, although its manifest exists");
     restore_fails(&no_dump, sample.cluster, &[], Kind::Verify).says("is missing");
 
     let no_manifest = sample.place.copy();

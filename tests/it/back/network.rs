@@ -123,7 +123,7 @@ fn a_bit_flipped_on_the_way_is_read_again() {
             proxy.inject(damaged.times(1));
             let to = cluster.url(&fresh("flipped"));
             let run = place.opens(&["restore", "latest", "--to", &to, "--jobs", jobs]).succeeds();
-            run.says("intact when it was read again").says("every digest agrees");
+            run.says("intact when it was read again").says("all digests verified");
         }
     }
     // The manifest too.

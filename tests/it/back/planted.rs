@@ -89,7 +89,7 @@ fn an_inventory_that_its_dump_gives_no_reason_for_is_not_unpacked() {
         place.put(&key, bytes);
         place.opens(&["show", "latest", "--tables"]).fails(Kind::Verify)
     };
-    forged(1 << 30).says("too large to be what its name says").says("--verify-key");
+    forged(1 << 30).says("too large for what its name says").says("--verify-key");
     forged(2).says("inventory");
 }
 

@@ -19,7 +19,7 @@ fn the_wrong_key_and_no_key_open_nothing() {
         .says(&format!("here is {}", other.recipient))
         .says(&sample.id);
     let none = sample.place.pgstow(&words).fails(Kind::Settings);
-    none.says("nothing was given that opens it").says(made_for).says("--identity-file");
+    none.says("no key was given that can decrypt it").says(made_for).says("--identity-file");
     sample
         .place
         .pgstow(&words)

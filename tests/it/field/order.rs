@@ -68,7 +68,10 @@ fn pass(mut client: TcpStream, mut server: TcpStream, died: &AtomicBool) {
         passed += if loads { count } else { 0 };
         if passed > 64 << 10 && !died.swap(true, Ordering::Relaxed) {
             let _ = client.shutdown(Shutdown::Both);
-            // The server does not learn of it for as long as the test runs.
+            #[expect(
+                clippy::mem_forget,
+                reason = "the server must not learn of it as long as the test runs"
+            )]
             std::mem::forget(server);
             return;
         }

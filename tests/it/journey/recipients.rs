@@ -122,7 +122,7 @@ fn a_passphrase_is_a_recipient() {
     place
         .pgstow(&["fetch", "latest", "-o", "-"])
         .fails(Kind::Settings)
-        .says("nothing was given")
+        .says("no key was given")
         .says("PGSTOW_PASSPHRASE");
 
     // And by variable on the way there; a recipient beside it cannot be.

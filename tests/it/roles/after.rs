@@ -228,7 +228,9 @@ fn what_the_source_said_of_its_database_is_said_of_the_new_one() {
         let quoted = copy.replace('"', "\"\"");
         let to = target.url(&copy.replace('"', "%22").replace(' ', "%20"));
         let run = place.opens(&["restore", "latest", "--to", &to, "--jobs", jobs]).succeeds();
-        let run = run.says("not carried over: ALTER ROLE gone IN DATABASE").says("there is no role \"gone\"");
+        let run = run
+            .says("not applied to the new database: ALTER ROLE gone IN DATABASE")
+            .says("there is no role \"gone\"");
         let said = |cluster: &Cluster, name: &str| {
             cluster.psql("postgres", &format!(
                 "SELECT d.datconnlimit, pg_get_userbyid(d.datdba), shobj_description(d.oid, 'pg_database'), d.datacl::text,

@@ -75,7 +75,7 @@ fn archives_of_every_major_are_adopted() {
             // What gzip compressed within is counted too.
             let rows = shown["totals"]["rows"].as_u64().unwrap();
             assert!(rows > 500, "{rows}");
-            place.opens(&["verify", "latest"]).succeeds().says(&format!("{rows} rows; every digest agrees"));
+            place.opens(&["verify", "latest"]).succeeds().says(&format!("{rows} rows; all digests verified"));
             scene.comes_back(&place, &["--jobs", "1"]);
             scene.comes_back(&place, &["--jobs", "2", "--proof", "digests"]);
             let csv = ["latest", "--format", "csv", "--table", "app.orders"];
@@ -102,7 +102,7 @@ fn rows_that_cannot_be_counted_are_not_called_proven() {
         let copy = fresh("inserted");
         let url = scene.cluster.url(&copy);
         let run = place.opens(&["restore", "latest", "--json", "--jobs", jobs, "--to", &url]).succeeds();
-        let run = run.says("rows not counted").says("not compared, and so not proven");
+        let run = run.says("rows not counted").says("not compared, so not proven");
         assert!(!run.stderr.contains(" 0 rows"), "{run}");
         assert!(run.json()["rows"].is_null());
     }
@@ -119,7 +119,7 @@ fn plain_dumps_are_adopted_and_restored_in_one_transaction() {
             adopt(&place, file).succeeds();
             assert_eq!(shown(&place)["kind"], "sql");
             assert!(place.key("dump.sql.zst.age").starts_with("app/"));
-            place.opens(&["verify", "latest"]).succeeds().says("every digest agrees");
+            place.opens(&["verify", "latest"]).succeeds().says("all digests verified");
             let check = "SELECT count(*) > 0 FROM app.orders";
             let rehearsed = place.opens(&["verify", "latest", "--restore", "--check", check]).succeeds();
             rehearsed.says("its rows cannot be compared").says("rows not counted; restored in");
@@ -144,7 +144,7 @@ fn a_plain_dump_that_fails_leaves_no_database() {
     assert!(!scene.cluster.has_database(&copy));
 
     let owners = ["restore", "latest", "--no-owner", "--to", &scene.cluster.url(&copy)];
-    place.opens(&owners).fails(Kind::Usage).says("a plain dump is run as it is");
+    place.opens(&owners).fails(Kind::Usage).says("a plain SQL dump is run unchanged");
     assert!(!scene.cluster.has_database(&copy));
 
     // Damaged in the store: the end never comes.
@@ -183,7 +183,7 @@ fn a_role_that_is_missing_is_named_before_anything_is_there() {
     assert!(!run.stderr.contains("error"), "{run}");
     // What is said of tables works as it is said.
     let tables = ["restore", "latest", "--table", "t", "--to", &new.url("other")];
-    place.opens(&tables).fails(Kind::NotFound).says("is a plain dump").says("grep '^CREATE TABLE'");
+    place.opens(&tables).fails(Kind::NotFound).says("is a plain SQL dump").says("grep '^CREATE TABLE'");
     assert_eq!(new.psql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), role);
 }
 
@@ -257,7 +257,7 @@ fn what_is_cut_or_no_dump_is_refused() {
     let tar = scene.dump("app.tar", &["-Ft"]);
     refused(&tar, Kind::Usage, "is neither an archive of pg_dump -Fc nor its plain text");
     refused(scene.folder.path(), Kind::Usage, "is a folder");
-    refused(Path::new("/dev/null"), Kind::Usage, "is no regular file");
+    refused(Path::new("/dev/null"), Kind::Usage, "is not a regular file");
     refused(Path::new("/nonexistent"), Kind::LocalFile, "cannot be read");
     let run = adopt(&place, Path::new("/nonexistent")).fails(Kind::LocalFile);
     assert!(!run.stderr.contains("reading /nonexistent"), "{run}");
