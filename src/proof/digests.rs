@@ -4,7 +4,8 @@
 //! with many hands may not: where a table has as many rows and another digest, its part of the backup is
 //! read once more, and its rows are digested apart from their order, as those of the database were.
 
-use super::{By, Proof, catalog, redump};
+use super::verdict::{By, Proof};
+use super::{catalog, redump};
 use crate::archive::{self, Contents, Depth, EntryKind, Preamble, Reader, Toc, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::Target;
@@ -350,7 +351,7 @@ mod tests {
             (row(b"3\tn3\n", b"3\tn4\n"), "public.orders: the same number of rows, with different content"),
             (row(b"3\tn3\n", b"\n\tn3\n"), "public.orders: 51 rows instead of 50"),
             (row(b"first", b"FIRST"), "large objects: the content differs"),
-            (sequence, "sequence public.orders_id_seq stands at 51 instead of 50"),
+            (sequence, "sequence public.orders_id_seq is at 51 instead of 50"),
         ] {
             assert_eq!(proof(&inventory(PG18), PG18, &found).differences, [difference]);
         }
@@ -360,7 +361,7 @@ mod tests {
         }
         assert_eq!(
             proof(&inventory(PG18), PG18, &found).differences,
-            ["public.orders: the table is not there", "public.ordurs: 50 rows, and the dump has none of it"]
+            ["public.orders: the table is not there", "public.ordurs: 50 rows, and none in the dump"]
         );
     }
 

@@ -307,7 +307,7 @@ mod tests {
         let mut up = Uploading::begin(&*store, "a", &Metadata::new(), 4).await.unwrap();
         up.limits.max_parts = 1;
         let error = up.send(channel(&[b"0123", b"4"]), 2, Arc::default()).await.unwrap_err();
-        assert!(error.message().contains("outgrows 1 parts") && !error.hints().is_empty(), "{error:?}");
+        assert!(error.message().contains("more than 1 parts") && !error.hints().is_empty(), "{error:?}");
         up.abort().await.unwrap();
     }
 }

@@ -160,7 +160,7 @@ impl Target {
 
     /// The name that a session of this run has, for [`Target::end_sessions`].
     pub fn session_name(&self, what: &str) -> String {
-        format!("{} {what}", self.conn().get("application_name").unwrap_or("pgstow"))
+        format!("{} {what}", self.conn().application_name())
     }
 
     /// The connection to the database itself, as anybody has it.

@@ -15,7 +15,7 @@ fn the_wrong_key_and_no_key_open_nothing() {
     assert!(wrong.stdout.is_empty());
     wrong
         .says("none of the identities can decrypt this backup")
-        .says(&format!("it was made for {made_for}"))
+        .says(&format!("it was encrypted to {made_for}"))
         .says(&format!("here is {}", other.recipient))
         .says(&sample.id);
     let none = sample.place.pgstow(&words).fails(Kind::Settings);

@@ -207,7 +207,7 @@ fn a_whole_server_becomes_one_backup_for_each_database() {
     let status = pg_dumpall.arg("-f").arg(&file).status().unwrap();
     assert!(status.success());
     let place = Place::folder();
-    let run = adopt(&place, &gzip(&file)).arg("--json").succeeds().says("nothing is in template1, postgres");
+    let run = adopt(&place, &gzip(&file)).arg("--json").succeeds().says("left out: template1, postgres");
     assert_eq!(run.json().as_array().unwrap().len(), 2);
     let names: Vec<_> = place
         .pgstow(&["list", "--json"])
@@ -314,7 +314,7 @@ fn names_that_are_not_utf_8() {
     let (folder, place) = (TempDir::new().unwrap(), Place::folder());
     let file = folder.path().join("all.sql");
     assert!(cluster.client("pg_dumpall").arg("-f").arg(&file).status().unwrap().success());
-    let run = adopt(&place, &file).succeeds().says("nothing is in template1, postgres: left out");
+    let run = adopt(&place, &file).succeeds().says("empty, and so left out: template1, postgres");
     assert!(!run.stderr.contains("latin, ") && !run.stderr.contains("japan: left out"), "{run}");
     for name in ["latin", "japan"] {
         let copy = format!("{name}_copy");

@@ -310,7 +310,7 @@ fn a_dump_outgrows_the_parts_there_may_be() {
     let place = Place::Bucket(place);
     let foreign = "--pg-dump-arg=--include-foreign-data=files";
     let run = backup_of(&cluster.url(&database), &place).args([foreign]).fails(Kind::Store);
-    run.says("the upload outgrows 2 parts, the most the store takes")
+    run.says("the upload needs more than 2 parts, the store's limit")
         .says("hint: choose larger parts, as --part-size 20MiB");
     assert!(place.listed().is_empty() && place.keys().is_empty() && place.unfinished().is_empty());
     let larger = ["--part-size", "20MiB", foreign];
