@@ -1,7 +1,6 @@
 //! What was compared, and what came of it.
 
 use crate::error::{Error, Result};
-use crate::stored::inventory::Block;
 use crate::units::count;
 use indicatif::HumanCount;
 use serde::Serialize;
