@@ -1,7 +1,7 @@
 //! `pgstow adopt`: a dump that was made before enters the same catalogue.
 //!
 //! The file is read twice: once to learn what is in it and whether it is whole, and once to ship it. What
-//! `pg_dumpall` wrote becomes one backup for each of its databases, with the roles beside it.
+//! `pg_dumpall` wrote becomes one backup for each of its databases, each with the roles.
 
 use super::announce;
 use super::look::{Dump, Found, examine, look, open_at};

@@ -1,4 +1,4 @@
-//! One database: `pg_dump`'s archive, with its inventory and the server's roles beside it.
+//! One database: `pg_dump`'s archive, with its inventory and the server's roles.
 
 use super::request::DumpRequest;
 use super::{announce, checks};

@@ -36,7 +36,7 @@ pub struct Found {
 pub struct Dump {
     /// An archive, or a script.
     pub kind: manifest::BackupKind,
-    /// The database it is of, where that is told.
+    /// The database it is of, if the dump says so.
     pub database: Option<String>,
     /// Its bytes of the file's content, gzip undone.
     pub range: Range<u64>,

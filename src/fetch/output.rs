@@ -25,7 +25,7 @@ pub enum Output {
 }
 
 impl Output {
-    /// What people are told about it.
+    /// Its name, for people.
     pub fn name(&self) -> String {
         match self {
             Output::Stdout => "stdout".to_owned(),

@@ -1,7 +1,7 @@
 //! Proof by content: the database is dumped again, and every table's rows are digested.
 //!
 //! The inventory's digests are of rows in their order. A restore in one stream keeps that order, one
-//! with many hands may not: where a table has as many rows and another digest, its part of the backup is
+//! with several workers may not: where a table has as many rows and another digest, its part of the backup is
 //! read once more, and its rows are digested apart from their order, as those of the database were.
 
 use super::verdict::{By, Proof};
@@ -310,7 +310,7 @@ mod tests {
         reader.finish().unwrap()
     }
 
-    /// `dump` with the first of these bytes that lie behind `after` replaced; as many by as many.
+    /// `dump` with the first of these bytes that follow `after` replaced by others of the same number.
     fn changed(dump: &[u8], after: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
         let find = |within: &[u8], what: &[u8]| within.windows(what.len()).position(|w| w == what).unwrap();
         let start = find(dump, after) + after.len();

@@ -16,7 +16,7 @@ const AT_ONCE: usize = 256 << 10;
 
 /// Dumps the database and digests every block and every row of it.
 ///
-/// Tables of which row-level security hides rows come without any.
+/// Tables whose rows row-level security hides come without any.
 pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, run: &Run) -> Result<Contents> {
     let server = Server::inspect(&Psql::new(clients.newest()?, target.conn())).await?;
     target.breathe().await;

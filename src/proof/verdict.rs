@@ -21,7 +21,7 @@ pub enum ProofBy {
 pub struct Proof {
     /// How it was compared.
     pub by: By,
-    /// Tables of which all rows agree: their number, or with digests their content too.
+    /// Tables whose rows all agree: their number, or with digests their content too.
     pub tables: usize,
     /// The rows in them.
     pub rows: u64,
@@ -30,7 +30,7 @@ pub struct Proof {
     /// Large objects that agree, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub large_objects: Option<u64>,
-    /// Tables of which nothing can be said, and why.
+    /// Tables that could not be compared, and why.
     pub not_compared: Vec<String>,
     /// What does not agree, a sentence each.
     pub differences: Vec<String>,
@@ -106,7 +106,7 @@ impl Proof {
 
 /// Tells every difference once, and fails if there is one.
 pub fn judge(differences: &[String], what: &str) -> Result<()> {
-    // The first is told by the failure itself.
+    // The failure itself names the first.
     for difference in differences.iter().skip(1) {
         tracing::warn!("{difference}");
     }

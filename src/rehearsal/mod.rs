@@ -86,7 +86,7 @@ pub async fn rehearse(
     after(rehearsed, removed)
 }
 
-/// The first error is the one to report; a failure to tidy up is said beside it.
+/// The first error is the one to report; a failure to tidy up becomes a warning.
 fn after(rehearsed: Result<Rehearsed>, tidied: Result<()>) -> Result<Rehearsed> {
     match (rehearsed, tidied) {
         (Ok(rehearsed), Ok(())) => Ok(rehearsed),
@@ -304,7 +304,7 @@ fn names(toc: &Toc, kind: EntryKind) -> Vec<String> {
     entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()).into_owned()).collect()
 }
 
-/// An answer as it is told: quoted, and not at length.
+/// An answer for a message: quoted, and not too long.
 fn shortened(answer: &[u8]) -> String {
     let text = String::from_utf8_lossy(answer);
     let start: String = text.trim_end().chars().take(60).collect();

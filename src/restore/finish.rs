@@ -1,7 +1,7 @@
 //! What is done in a restored database before it is given to anybody: its old settings and grants, the
 //! user's scripts, grants.
 //!
-//! The user's own must succeed. What the source said of its database is tried, and told where it fails.
+//! The user's own must succeed. What the dump says about its database is tried, and reported if it fails.
 
 use super::plan::Plan;
 use super::request::{After, Script};
@@ -78,7 +78,7 @@ async fn carry(said: &DatabaseStatement, sql: &str, target: &Target) -> Result<(
     Err(error.context("nobody could connect"))
 }
 
-/// A statement as it is told, not at length.
+/// A statement for a message, not too long.
 fn shortened(sql: &str) -> String {
     let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     let start: String = line.chars().take(60).collect();

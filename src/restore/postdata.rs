@@ -31,7 +31,7 @@ impl PostData {
         })
     }
 
-    /// Makes it, over so many connections.
+    /// Creates it, over this many connections.
     pub async fn make(
         &self,
         client: &Client,

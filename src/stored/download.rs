@@ -245,7 +245,7 @@ mod tests {
         Ends,
     }
 
-    /// A store whose reads go wrong after some bytes; the first so many of them, or all.
+    /// A store whose reads go wrong after some bytes; the first `times` of them, or all.
     struct Flaky {
         inner: Arc<dyn Store>,
         after: usize,

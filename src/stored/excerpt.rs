@@ -33,7 +33,7 @@ pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Re
     Ok(inventory.only(&front.keep(|entry| selection.entries.contains(&entry.dump_id()))))
 }
 
-/// The inventory of a backup of which some tables are wanted.
+/// The inventory of a backup, to choose tables from.
 pub async fn inventory(source: &OpenedBackup) -> Result<Inventory> {
     source.inventory().await?.ok_or_else(|| not_known(source))
 }

@@ -1,6 +1,6 @@
 //! The inventory: what the dump holds, table by table, and where in the dump it lies.
 //!
-//! Taken from the dump's own stream, stored beside it, and encrypted like it. With it one sees what
+//! Taken from the dump's own stream, stored with it, and encrypted like it. With it one sees what
 //! is in a backup, proves a restore, and finds one table's bytes, all without fetching the dump.
 
 use crate::archive::{self, Contents, EntryKind, Preamble, TableName, TocEntry};
@@ -124,7 +124,7 @@ pub enum BlockKind {
     Other,
 }
 
-/// Text in the dump's encoding: where it is not UTF-8, its very bytes are kept beside it.
+/// Text in the dump's encoding: where it is not UTF-8, its very bytes are kept too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Text {
@@ -172,7 +172,7 @@ impl Text {
 }
 
 impl Inventory {
-    /// Writes down what was learned of an archive, of which every block was digested.
+    /// Writes down what was learned of an archive whose blocks were all digested.
     pub fn new(contents: Contents, frames: &[FrameSpan]) -> Self {
         let tables = contents.toc.tables() as u64;
         let blocks = contents.toc.with_data().zip(&contents.blocks).map(|(entry, block)| of(entry, block));

@@ -58,7 +58,7 @@ pub struct Manifest {
     pub encryption: Encryption,
     /// Fingerprints of those who can read it.
     pub recipients: Vec<String>,
-    /// The objects beside the manifest, the dump first.
+    /// The other objects of the backup, the dump first.
     pub objects: Vec<Object>,
     /// Whether roles and memberships were stored too.
     pub globals: Globals,
@@ -124,7 +124,7 @@ pub struct Postgres {
     pub source: Option<Source>,
 }
 
-/// A database, as one is told from another.
+/// What distinguishes a database from others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The server's host, or the folder of its socket; the default if there is none.

@@ -265,7 +265,7 @@ impl OpenedBackup {
         }
     }
 
-    /// Reads one of the objects beside the dump into memory; one larger than `limit` is not what it claims.
+    /// Reads one of the small objects into memory; one larger than `limit` is not what it claims.
     async fn small(&self, object: &Object, limit: u64) -> Result<Vec<u8>> {
         let key = self.place().key(&object.key);
         if object.plain_bytes.max(object.stored_bytes) > limit {

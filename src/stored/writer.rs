@@ -1,5 +1,5 @@
 //! The acts of every backup, in their order, whatever is in it: begin, stream, judge, complete; what lies
-//! beside; signature; manifest.
+//! stored with it; signature; manifest.
 //!
 //! Where the bytes come from, and whether they are whole, is for the callers to know.
 
@@ -71,7 +71,7 @@ pub struct Content {
     pub others: Vec<Id>,
 }
 
-/// What lies beside the dump.
+/// What is stored with the dump.
 #[derive(Debug, Default)]
 pub struct SideObjects {
     /// What the dump holds, table by table.
@@ -149,7 +149,7 @@ impl<'a> BackupWriter<'a> {
     /// Streams `source` into the store and makes it a backup.
     ///
     /// `judge` is asked when all bytes have passed `watch`, and before anything becomes visible: it says
-    /// whether they are whole, and what lies beside them.
+    /// whether they are whole, and what is stored with them.
     pub async fn deliver<W: Watch>(
         &self,
         source: impl AsyncRead + Unpin + Send,
@@ -204,7 +204,7 @@ impl<'a> BackupWriter<'a> {
         };
         let outcome = run.or(whole).await;
         if outcome.is_err() {
-            // The first error is the one to report; what tidying up meets is said beside it.
+            // The first error is the one to report; a failure while tidying up becomes a warning.
             if let Err(second) = upload.abort().await {
                 tracing::warn!("{second}");
             }

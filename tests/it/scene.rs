@@ -1,5 +1,5 @@
 //! What several tests need on the stage: a database with a bit of everything, keys, stores of every
-//! kind behind one face, and questions about what is left when a run has ended.
+//! kind with one interface, and questions about what is left when a run has ended.
 
 use crate::harness::{Pgstow, Run, pgstow};
 use crate::servers::garage::Garage;
@@ -202,7 +202,7 @@ impl Place {
         }
     }
 
-    /// The same with the shared identity, to open what was made for it, or for nobody.
+    /// The same with the shared identity, to open what was made for it, or is not encrypted.
     pub fn opens(&self, words: &[&str]) -> Pgstow {
         let command = self.pgstow(words).env("PGSTOW_IDENTITY", &Keys::shared().identity);
         command.env("PGSTOW_ALLOW_UNENCRYPTED", "1")
@@ -276,7 +276,7 @@ impl Sample {
         })
     }
 
-    /// Restores the good backup into a database of its own, to show that all is well (again).
+    /// Restores the good backup into a database of its own, to show that nothing is wrong with it.
     #[track_caller]
     pub fn still_restores(&self) {
         let copy = fresh("again");

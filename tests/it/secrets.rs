@@ -64,7 +64,7 @@ fn core_of(text: &str) -> String {
 
 #[test]
 fn nothing_shows_them_there_or_back() {
-    // Everything the server is told goes into its log.
+    // Everything the server hears goes into its log.
     let cluster = Cluster::start_with(Major::Distribution, &["log_statement=all", "log_connections=on"]);
     let database = motley(&cluster, "secrets");
     let home = TempDir::new().unwrap();

@@ -1,7 +1,7 @@
 //! Roles as `pg_dumpall` writes them, and the statements that make some of them on another server.
 //!
 //! Only what is understood is taken over, and written anew: nothing of the text itself is ever run.
-//! What the restoring role may not give (SUPERUSER, mostly) is left out, and told.
+//! What the restoring role may not give (SUPERUSER, mostly) is left out and reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::postgres::server::{Rights, TargetFacts};
 use crate::postgres::sql::words::{Word, words};
 use crate::postgres::sql::{identifier, literal};
 
-/// The roles of a server, and who is a member of whom.
+/// The roles of a server, and their memberships.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownRoles {
     roles: BTreeMap<String, Role>,
@@ -176,7 +176,7 @@ impl KnownRoles {
 }
 
 impl Making {
-    /// Makes these roles, for nobody to log in as.
+    /// Creates these roles as NOLOGIN roles.
     pub fn plain<'a>(names: impl IntoIterator<Item = &'a String>, facts: &TargetFacts) -> Self {
         let mut making = Self::default();
         for name in names {

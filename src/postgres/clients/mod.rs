@@ -25,7 +25,7 @@ pub struct Clients {
 }
 
 /// The minors of August 2026, the first with the fixes for CVE-2026-18408, CVE-2026-15741 and
-/// CVE-2026-19385, all of which a dump or a restore can meet.
+/// CVE-2026-19385, and a dump or a restore can meet all of them.
 const SAFE_MINORS: &[(u32, u32)] = &[(14, 24), (15, 19), (16, 15), (17, 11), (18, 6)];
 
 impl Clients {

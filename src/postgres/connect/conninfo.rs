@@ -120,7 +120,7 @@ impl ConnInfo {
         other
     }
 
-    /// A server of our own, behind a socket in `folder`, of which the environment knows nothing.
+    /// A server of our own, behind a socket in `folder`; no variable of the environment applies to it.
     pub fn of_socket(folder: &str, user: &str, database: &str) -> Self {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));

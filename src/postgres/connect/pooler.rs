@@ -2,7 +2,7 @@
 //!
 //! `pg_dump` through transaction pooling loses its session between statements and leaves an empty
 //! `search_path` to whoever gets the connection next (pgbouncer #452, #976). A pooler at an
-//! ordinary address cannot be told from a server; what it answers may still give it away (`advice`).
+//! ordinary address cannot be distinguished from a server; what it answers may still give it away (`advice`).
 
 use crate::error::{Error, Result};
 

@@ -9,7 +9,7 @@ use crate::postgres::sql::masked;
 
 /// How much of a statement is shown, in characters.
 const STATEMENT_CHARS: usize = 1000;
-/// Nothing is added to a part that has so many bytes.
+/// Nothing is added to a part that has this many bytes.
 ///
 /// Less than the longest line that is read whole: after a line that was cut nobody knows any more what
 /// stands within a literal.
@@ -58,7 +58,7 @@ pub struct Message {
     pub level: Level,
     /// The message itself, without the program's name; several lines if it has them.
     pub text: String,
-    /// The SQLSTATE, if psql told it.
+    /// The SQLSTATE, if psql printed it.
     pub sqlstate: Option<String>,
     /// What explains it.
     pub parts: Vec<Part>,

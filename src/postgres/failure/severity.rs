@@ -7,7 +7,7 @@ pub enum Level {
     Error,
     /// Something is to be known.
     Warning,
-    /// Something is told that nobody asked for: NOTICE and less.
+    /// Information that nobody asked for: NOTICE and less.
     Notice,
     /// It does not say: progress, or a complaint of a program that has no word for it.
     Plain,

@@ -1,6 +1,6 @@
 //! What happened on PostgreSQL's side, decided from what its programs say.
 //!
-//! From the SQLSTATE if psql told one, which is the same in every language; else from the message, which
+//! From the SQLSTATE if psql printed one, which is the same in every language; else from the message, which
 //! is in English: the programs run with `LC_ALL=C`, and servers are asked for it where the role may.
 
 use super::message::{Message, PartKind};
@@ -225,7 +225,7 @@ fn by_text(text: &str) -> Option<Situation> {
 
 /// Words in a message → situation.
 const TABLE: &[(&[&str], Situation)] = &[
-    // Before "No space left", which says of which disk it speaks.
+    // Before "No space left", because it names the disk.
     (&["could not write to output file"], S::OutputUnwritable),
     (&["could not close output file"], S::OutputUnwritable),
     // Connecting.

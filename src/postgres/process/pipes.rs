@@ -186,7 +186,7 @@ impl AsyncWrite for ChildInput {
         }
     }
 
-    /// Only flushes: to close its input is to tell the child that all is well, and only `finish` says that.
+    /// Only flushes: to close its input would tell the child that the stream is complete, and only `finish` says that.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         self.poll_flush(cx)
     }

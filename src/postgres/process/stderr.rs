@@ -2,7 +2,7 @@
 //!
 //! Warnings are passed on as they come. The rest is kept (its first error, and the last 64 KiB) for the
 //! error message; after a success it is passed on as warnings too, since PostgreSQL's tools say nothing
-//! when all is well.
+//! if nothing went wrong.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +30,7 @@ pub struct Stderr {
 /// Whether a child reports its progress on stderr, in messages that are no warnings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Manner {
-    /// It is silent when all is well.
+    /// It is silent if nothing went wrong.
     #[default]
     Silent,
     /// It reports its progress.

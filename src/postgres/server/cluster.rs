@@ -1,7 +1,7 @@
 //! A throw-away cluster: a server of our own in a folder of its own, gone with everything in it.
 //!
 //! It listens on a socket in that folder only, which nobody else may enter, and asks for no password.
-//! A keeper waits beside it for pgstow's end, however that comes: then it ends the server and removes
+//! A keeper process waits for pgstow's end, however that comes: then it ends the server and removes
 //! the folder. Nothing here survives, so nothing waits for a disk.
 
 use std::future::Future;
@@ -160,7 +160,7 @@ impl Cluster {
         ConnInfo::of_socket(&self.folder.path().to_string_lossy(), "postgres", database)
     }
 
-    /// Bytes that its folder's disk has left for it, where that can be told.
+    /// Bytes that its folder's disk has left for it, if that is known.
     pub fn free_space(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(self.folder.path()).ok()?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
@@ -179,7 +179,7 @@ impl Cluster {
         made.map_err(|e| e.context("make the backup's roles in the throw-away cluster"))
     }
 
-    /// Those of these extensions whose files are not installed beside the server.
+    /// Those of these extensions whose files are not installed with the server.
     pub async fn lacks(&self, client: &Client, extensions: &[String]) -> Result<Vec<String>> {
         let question = "SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions;";
         let there: Vec<String> = Psql::new(client, &self.conn("postgres")).query(question).await?;
@@ -223,7 +223,7 @@ async fn remove(folder: &PathBuf) -> std::io::Result<()> {
     last
 }
 
-/// Reads `postmaster.pid`, of which the eighth line tells how far the server is.
+/// Reads `postmaster.pid`, whose eighth line says how far the server is.
 fn is_ready(status: &str) -> bool {
     status.lines().nth(7).is_some_and(|line| line.trim() == "ready")
 }

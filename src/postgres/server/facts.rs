@@ -74,7 +74,7 @@ impl TargetFacts {
         maintenance.query(QUESTION).await
     }
 
-    /// The same with one role more, of which the restoring role is a member.
+    /// The same with one role more, which the restoring role is a member of.
     #[must_use]
     pub fn with_role(mut self, name: &str) -> Self {
         self.roles.insert(name.to_owned(), Standing { member: true, admin: true, superuser: false });

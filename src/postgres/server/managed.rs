@@ -1,7 +1,7 @@
 //! Managed services: by what they are known, and what of an archive they refuse.
 //!
 //! What is refused is data, not code: one table. It errs on the side of leaving out, since each line left
-//! out is told, and a line that is refused ends the restore.
+//! out is reported, and a line that is refused ends the restore.
 
 /// A kind of server on which one is no superuser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

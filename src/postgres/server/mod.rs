@@ -50,7 +50,7 @@ pub struct Server {
     pub size_bytes: u64,
     /// Whether the server is a standby.
     pub in_recovery: bool,
-    /// Tables (quoted, with schema) of which row-level security hides rows from this role.
+    /// Tables (quoted, with schema) whose rows row-level security hides from this role.
     pub rls_active_tables: Vec<String>,
 }
 

@@ -3,7 +3,7 @@
 //! A statement of somebody's database may hold a password (a user mapping's, a subscription's) or a row.
 //! Such things stand in string literals, so no literal is shown, whatever the statement.
 
-/// What stands in the place of a literal's content.
+/// What is written instead of a literal's content.
 const HIDDEN: &str = "…";
 
 /// Returns the statement on one line, with the content of every string literal hidden and comments left out.

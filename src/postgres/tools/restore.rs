@@ -68,7 +68,7 @@ impl RestoreOptions {
 pub enum Atomicity {
     /// All of it or nothing. The server holds a lock for every object until the end.
     Whole,
-    /// So many objects at a time, or each for itself if this `pg_restore` knows no better: for a database that
+    /// This many objects at a time, or each for itself if this `pg_restore` knows no better: for a database that
     /// is dropped when the restore fails.
     Batches(u64),
 }
@@ -102,7 +102,7 @@ pub fn script(client: &Client, out: Stdio) -> Result<ChildInput> {
     client.program("pg_restore").args(["--format=custom", "--file=-"]).write_into(out)
 }
 
-/// Runs `pg_restore` on what an archive without data makes behind the data, over so many connections, in an
+/// Runs `pg_restore` on what an archive without data creates after the data, over this many connections, in an
 /// order that it decides.
 ///
 /// This is no transaction: what was done is not undone when it fails.

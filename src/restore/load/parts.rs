@@ -13,7 +13,7 @@ const LARGEST: u64 = 1 << 30;
 const MOST_TABLES: u64 = 500;
 /// What part of the server's locks all workers may take together, each for the tables of its part.
 const LOCKS: u64 = 8;
-/// So many parts for each worker, so that all of them end at about the same time.
+/// Parts for each worker, so that all of them end at about the same time.
 const FOR_EACH: u64 = 4;
 
 /// A part of the data.
@@ -25,7 +25,7 @@ pub struct Part {
     entries: BTreeSet<i32>,
     /// The bytes of the whole archive it takes, in ascending order.
     pub stretches: Vec<Range<u64>>,
-    /// Some rows only: of which table, and whether they begin, and end, where its block does.
+    /// Some rows only: the table's id, and whether they begin, and end, with its block.
     rows_of: Option<(i32, bool, bool)>,
     of_rows: bool,
 }
@@ -60,7 +60,7 @@ impl Part {
         head
     }
 
-    /// What `pg_restore` reads behind them.
+    /// What `pg_restore` reads after them.
     pub fn tail(&self) -> Vec<u8> {
         match self.rows_of {
             Some((_, _, false)) => rows_end(),
@@ -69,7 +69,7 @@ impl Part {
     }
 }
 
-/// How large the parts shall be that so many workers share.
+/// How large the parts are for this number of workers.
 pub fn fair_share(inventory: &Inventory, jobs: usize) -> u64 {
     (inventory.archive.bytes / FOR_EACH / (jobs as u64).max(1)).clamp(SMALLEST, LARGEST)
 }
@@ -192,7 +192,7 @@ pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: u
 fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
     let Range { start, end } = block.range();
     let places = inventory.frame_spans().filter(|span| span.clean).map(|span| span.plain_offset);
-    // What ends the rows is in a chunk of its own, and a frame may begin behind that.
+    // What ends the rows is in a chunk of its own, and a frame may begin after that.
     let rows_end = end.saturating_sub(rows_end().len() as u64);
     let mut stretches = Vec::new();
     let mut from = start;

@@ -28,7 +28,7 @@ use tokio::io::AsyncWriteExt;
 const ATTEMPTS: u32 = 3;
 /// The pause before a part is begun again; a server that fell over needs a moment.
 const PAUSE: Duration = Duration::from_secs(2);
-/// A block ends with so many bytes that nothing of it can be committed without.
+/// The bytes at the end of a block without which nothing of it can be committed.
 const END: usize = 5;
 /// Restores the dump into a database created for it, with `jobs` workers.
 pub async fn restore(
@@ -168,7 +168,7 @@ struct Given {
     bytes: u64,
     /// Whether the last bytes were among it.
     all: bool,
-    /// Whether it goes in one transaction, of which nothing is left when it is lost.
+    /// Whether it is one transaction, and so nothing is left if the session is lost.
     whole: bool,
 }
 

@@ -1,6 +1,6 @@
 //! A backup fitted to a server: which roles take whose place, which are made, what the server would refuse.
 //!
-//! All of it is decided, and what stands in the way is told, before a database is made or a byte of data
+//! All of it is decided, and what stands in the way is reported, before a database is made or a byte of data
 //! moves. What comes of it is the same archive with another front, which any way of loading reads.
 
 mod refused;
@@ -13,7 +13,7 @@ use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts, sessions};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// So many names are told in a message.
+/// The most names in one message.
 const MOST_TOLD: usize = 20;
 
 /// What was decided, besides the archive's front.
@@ -32,7 +32,7 @@ pub struct Plan {
 }
 
 impl RestoreRequest {
-    /// Looks at the server, makes the roles that shall be made, and says what of the archive it gets: the
+    /// Looks at the server, creates the roles that are to be created, and says what of the archive it gets: the
     /// front that `pg_restore` reads before the data.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl RestoreRequest {
         Ok(fit.decided(Vec::new()))
     }
 
-    /// Adds the roles that shall be granted something.
+    /// Adds the roles that are to be granted something.
     fn granted(&self, mut needed: BTreeMap<String, RoleUses>) -> BTreeMap<String, RoleUses> {
         for (role, _) in &self.after.grants {
             needed.entry(role.clone()).or_default().granted += 1;
@@ -130,7 +130,7 @@ impl<'a> Fit<'a> {
     }
 }
 
-/// Names as they are told, not all where there are many.
+/// Names for a message, not all of them if there are many.
 fn reported(names: &[String]) -> String {
     let more = names.len().saturating_sub(MOST_TOLD);
     let mut told = names.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join(", ");

@@ -245,7 +245,7 @@ fn a_name_that_was_taken_meanwhile_is_left_alone() {
     assert_eq!(stuck.cluster.psql(&restored, "SELECT count(*) FROM slow"), "2000");
 }
 
-/// One that somebody put in the place of the database in the making is not ours to drop.
+/// If somebody replaced the database that is being filled, the new one is not ours to drop.
 #[test]
 fn a_database_that_is_not_ours_any_more_is_not_dropped() {
     let stuck = Stuck::shared();

@@ -52,7 +52,7 @@ fn each_of_several_recipients_opens_it() {
         assert!(fetch_with(&place, |command| command.args(["-i", path(&file)])) == whole);
     }
     assert!(fetch_with(&place, |command| command.args(["--identity-file", &ssh])) == whole);
-    // The wrong ones beside the right one do no harm.
+    // Wrong ones in addition to the right one do no harm.
     let wrong = Keys::make().file(home.path());
     assert!(fetch_with(&place, |command| command.args(["-i", path(&wrong), "-i", &ssh])) == whole);
 
@@ -125,7 +125,7 @@ fn a_passphrase_is_a_recipient() {
         .says("no key was given")
         .says("PGSTOW_PASSPHRASE");
 
-    // And by variable on the way there; a recipient beside it cannot be.
+    // And by variable on the way there; a recipient in addition to it cannot be.
     place.pgstow(&["backup", &cluster.url(database)]).env("PGSTOW_PASSPHRASE", "correct horse").succeeds();
     backup(&place, &[&cluster.url(database)])
         .env("PGSTOW_PASSPHRASE", "correct horse")

@@ -83,7 +83,7 @@ fn who_may_read_can_really_read_and_what_comes_later_too() {
     );
     as_role(cluster, &writer, &copy, "INSERT INTO more.later VALUES (nextval('more.s'))").unwrap();
 
-    // A role that is not there is told before anything is made, or made.
+    // A role that is not there is reported before anything is made, or created.
     let missing = fresh("missing");
     let copy = fresh("granted");
     let to = cluster.url(&copy);
@@ -187,11 +187,11 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     let copy = fresh("masked");
     masked(&copy, "SELECT 1").fails(Kind::Postgres).says("mask it.sql").says("no_such_column");
     assert!(!cluster.has_database(&copy));
-    // A file that is not there is told at once.
+    // A file that is not there is reported at once.
     let to = cluster.url(&copy);
     let words = ["restore", "latest", "--to", &to, "--after", "/no/such/mask.sql"];
     place.opens(&words).fails(Kind::Settings).says("/no/such/mask.sql");
-    // Interrupted before it is masked, it is for nobody.
+    // Interrupted before it is masked, nobody gets it.
     std::fs::write(&file, "SELECT pg_sleep(60);").unwrap();
     let copy = fresh("masked");
     let running = masked(&copy, "SELECT 1").spawn();

@@ -1,4 +1,4 @@
-//! Roles that the target lacks: told, made, brought along, replaced, or done without.
+//! Roles that the target lacks: reported, created, brought along, replaced, or done without.
 
 use super::scene::{Scene, limited, rights, roles};
 use crate::scene::{fresh, restore_fails};
@@ -118,7 +118,7 @@ fn another_role_takes_the_place_of_one() {
         // What its owner had taken from itself stays taken.
         assert!(rights.contains("closed|New \"Boss\"|\"New \"\"Boss\"\"\"=SELECT\n"), "{rights}");
     }
-    // One that is missing too is told by its new name.
+    // One that is missing too is reported by its new name.
     let run = scene.restore_fails(&target, &["--map-role", "boss=nobody_here"]);
     run.says("\"nobody_here\" (owns ");
     scene
@@ -203,7 +203,7 @@ fn a_limited_role_makes_the_roles_it_may() {
             assert!(rights(&target, &to).contains("reader=SELECT*"), "{run}");
         }
     }
-    // Who may not make roles is told so, and nothing is left.
+    // Who may not create roles learns that, and nothing is left.
     let target = Cluster::shared(Major::V17);
     let (role, copy) = (fresh("guest"), fresh("never"));
     target.psql("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD 'guest-word' CREATEDB"));
@@ -218,7 +218,7 @@ fn a_limited_role_makes_the_roles_it_may() {
 fn roles_that_were_made_go_with_a_restore_that_fails() {
     let scene = Scene::new(Major::Distribution);
     let target = Cluster::start(Major::V16);
-    // Damaged behind its front: what fails is the data.
+    // Damaged after its table of contents: what fails is the data.
     let damaged = scene.place.copy();
     let dump = damaged.key("dump.zst.age");
     let mut bytes = damaged.get(&dump);

@@ -6,7 +6,7 @@ use crate::scene::{Keys, Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use std::process::Command;
 
-/// What somebody who logs in gets, or is told.
+/// What somebody who logs in gets, or the error.
 fn logged_in(
     cluster: &Cluster,
     role: &str,

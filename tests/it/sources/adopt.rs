@@ -223,7 +223,7 @@ fn a_whole_server_becomes_one_backup_for_each_database() {
         place.opens(&["fetch", "latest", "--name", "app/shop", "--globals", "-o", "-"]).succeeds().text();
     assert!(roles.contains("CREATE ROLE shop_owner;") && !roles.contains("CREATE TABLE"), "{roles}");
 
-    // Beside the database it is from, of which nothing changes; its roles are there, and none is made again.
+    // Next to the database it is from, which does not change; its roles are there, and none is made again.
     cluster.psql(
         "postgres",
         "ALTER DATABASE shop RESET work_mem; REVOKE CONNECT ON DATABASE shop FROM pg_monitor",

@@ -257,7 +257,7 @@ fn a_dump_without_its_manifest_is_no_backup() {
     next_is_whole(Source::shared(), &bucket.direct);
 }
 
-/// The first failure decides the exit code; what stays and how it goes is said beside it.
+/// The first failure decides the exit code; what stays and how it goes is reported too.
 #[test]
 fn an_upload_that_cannot_be_aborted_is_said() {
     let bucket = Behind::new("abort-refused");
