@@ -48,9 +48,14 @@ pub enum By {
 }
 
 impl Proof {
+    /// Whether rows were compared, or there were none to compare.
+    fn has_rows(&self) -> bool {
+        self.rows > 0 || self.not_compared.is_empty()
+    }
+
     /// Whether anything could be compared.
     pub fn is_any(&self) -> bool {
-        self.tables > 0 || self.large_objects.is_some() || self.not_compared.is_empty()
+        self.has_rows() || self.large_objects.is_some()
     }
 
     pub(super) fn agree(&mut self, rows: u64) {
@@ -76,8 +81,8 @@ impl Proof {
 
     /// Says what was proven.
     pub fn said(&self) -> String {
-        let mut said = match (self.tables, self.large_objects) {
-            (0, Some(objects)) => return count(objects, "large object"),
+        let mut said = match (self.has_rows(), self.large_objects) {
+            (false, Some(objects)) => return count(objects, "large object"),
             _ => format!("{} in {}", count(self.rows, "row"), count(self.tables, "table")),
         };
         if self.in_another_order > 0 {

@@ -224,7 +224,7 @@ fn verify_tells_whole_backups_from_damaged_ones() {
 fn an_inventory_of_another_dump_is_noticed() {
     let scene = Scene::new("CREATE TABLE t (v text); INSERT INTO t VALUES ('a'), ('b');");
     let one = scene.backup();
-    scene.cluster.psql(&scene.database, "TRUNCATE t; INSERT INTO t VALUES ('abc')");
+    scene.cluster.psql(&scene.database, "TRUNCATE t; INSERT INTO t VALUES ('abcdefgh')");
     // As long as the first one: a dump of another length is refused before it is read.
     let two = scene.backup();
     let name = "inventory.json.zst.age";

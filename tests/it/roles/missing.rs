@@ -16,7 +16,7 @@ fn what_is_missing_is_told_before_anything_is_made() {
         let run = scene.restore_fails(&target, &["--jobs", jobs]);
         let run = run.says("the target server lacks roles that the backup needs: ");
         let run = run.says("\"boss\" (owns ").says("\"reader\" (in ").says("\"Größe, \"\"x\"\"\" (in ");
-        let run = run.says("\"grp\" (in 1 grant)").says("\"planner\" (in 1 policy)");
+        let run = run.says("\"grp\" (in 1 grant)").says("\"planner\" (in 1 policy or user mapping)");
         run.says("--roles restore").says("--roles create").says("--map-role ");
     }
     // Without an inventory it is the stream itself that says it.
@@ -26,7 +26,7 @@ fn what_is_missing_is_told_before_anything_is_made() {
     let run = scene.restore_fails(&target, &["--no-owner"]);
     assert!(!run.stderr.contains("owns"), "{run}");
     let run = scene.restore_fails(&target, &["--no-owner", "--no-acl"]);
-    let run = run.says("needs: \"Größe, \"\"x\"\"\" (in 1 policy), \"planner\" (in 1 policy)");
+    let run = run.says("needs: \"Größe, \"\"x\"\"\" (in 1 policy or user mapping), \"planner\" (in 1 policy or user mapping)");
     assert!(!run.stderr.contains("unnecessary"), "{run}");
     // A role that is left out of the policy needs nothing.
     target.psql("postgres", "CREATE ROLE planner; CREATE ROLE \"Größe, \"\"x\"\"\"");
