@@ -16,6 +16,7 @@ use crate::stored::compare::Before;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, LeftOut};
 use crate::stored::names::{Name, Timestamp};
+use crate::stored::upload;
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
 use indicatif::BinaryBytes;
@@ -102,6 +103,8 @@ impl<'a> Dump<'a> {
             true => None,
             false => Some(Lock::of_backup(&psql, &store.display_url(), name.as_str(), settings.wait).await?),
         };
+        // Parts that cannot work are refused before the store is asked anything.
+        upload::part_size(store.limits(), Some(server.size_bytes), writing.part_size)?;
         let before = before(settings, &store, &name).await?;
         let content = Content {
             kind: manifest::BackupKind::Postgres,

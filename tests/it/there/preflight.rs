@@ -166,7 +166,7 @@ fn a_store_that_is_none() {
     let words = ["backup", &Source::shared().url(), "--recipient", &KEYS.1];
     pgstow(words).fails(Kind::Usage).says("no store was given");
     for (store, said) in [
-        ("ftp://host/backups", "no store is reached by ftp://"),
+        ("ftp://host/backups", "ftp:// is not the URL of a store"),
         ("/var/backups", "the store is not a URL"),
         ("s3://AKIA:secret-there@bucket", "contains credentials"),
     ] {

@@ -289,7 +289,7 @@ fn a_lost_completion_is_not_trusted_where_the_key_may_not_look() {
     let direct = Place::Bucket(place.clone());
     let bucket = Behind::of(Garage::shared().write_only(&place));
     let run = bucket.with_rule(Rule::new(Operation::CompleteUpload, Fault::LoseAnswer).times(1));
-    run.assert_failure(Kind::Store).says("was completed is not known");
+    run.assert_failure(Kind::Store).says("was completed: the answer was lost");
     aftermath(Source::shared(), &direct);
 }
 
