@@ -62,7 +62,8 @@ fn source() -> (Cluster, String) {
 #[test]
 fn what_it_says_in_a_backup_runs_nothing_when_that_is_restored() {
     let (cluster, database) = source();
-    let honest = Cluster::shared(Major::Distribution);
+    // Its own: roles are made on it, which other tests must not find.
+    let honest = Cluster::start(Major::Distribution);
     for column in [
         "datconnlimit",
         "datistemplate",
@@ -97,7 +98,8 @@ fn the_lies_are_really_told() {
     let place = Place::folder();
     place.backup(&liar.url(&database), &["--name", "shop"]);
     liar.has_told_all();
-    let honest = Cluster::shared(Major::Distribution);
+    // Its own: roles are made on it, which other tests must not find.
+    let honest = Cluster::start(Major::Distribution);
     let copy = fresh("hostile");
     let words = ["restore", "latest", "--roles", "create", "--to", &honest.url(&copy)];
     let run = place.opens(&words).succeeds();
