@@ -26,6 +26,7 @@ use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
 /// The server takes a moment to notice that a session has ended.
 const BREATH: Duration = Duration::from_millis(300);
+
 /// A target: the server is reached, and the database does not exist yet or is empty.
 pub struct Target {
     /// The name that was asked for.

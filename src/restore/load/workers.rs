@@ -30,6 +30,7 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
 /// The bytes at the end of a block without which nothing of it can be committed.
 const END: usize = 5;
+
 /// Restores the dump into a database created for it, with `jobs` workers.
 pub async fn restore(
     reader: &BackupReader,
