@@ -85,8 +85,8 @@ impl ReadyBackup {
     ///
     /// A failure leaves nothing behind that this made.
     pub async fn restore_into(&self, conn: &ConnInfo, unseen: bool, run: &Run) -> Result<Outcome> {
-        let moment = || stamp(SystemTime::now(), '_');
-        let naming = if unseen { Naming::AtOnce } else { Naming::WhenProven(moment()) };
+        let naming =
+            if unseen { Naming::AtOnce } else { Naming::WhenProven(|| stamp(SystemTime::now(), '_')) };
         let mut target = run.or(Target::open(self.clients.newest()?, conn, naming)).await?;
         if self.proof == ProofBy::Digests {
             // Better now than after the data has moved.

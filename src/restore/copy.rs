@@ -93,7 +93,7 @@ async fn check(options: &CopyOptions, clients: &Clients) -> Result<(Server, Targ
     }
     server.check_dump(false)?;
     clients.for_dump(server.version())?;
-    let naming = Naming::WhenProven(stamp(SystemTime::now(), '_'));
+    let naming = Naming::WhenProven(|| stamp(SystemTime::now(), '_'));
     let mut target = Target::open(clients.newest()?, &options.target, naming).await?;
     if target.exists() {
         let name = identifier(target.name());

@@ -1,17 +1,22 @@
 //! Which name a database has while it is filled, and what earlier runs left under such names.
 
+use std::time::Duration;
+
 use super::rename::{LONGEST_NAME, RESTORING, is_stamp};
 use crate::error::Result;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 
+/// A moment in a name is exact to this.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Under which name a database is filled that does not exist yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Naming {
     /// Under its own: nobody uses it before more is done than the restore.
     AtOnce,
-    /// Under another one, which has this moment in it (`20261121_054500`), until it is proven.
-    WhenProven(String),
+    /// Under another one, which has the moment in it that this tells (`20261121_054500`), until it is proven.
+    WhenProven(fn() -> String),
 }
 
 /// The name of a database while it is restored: its own, shortened if that is too long, and the moment.
@@ -21,6 +26,22 @@ pub fn name_while_restoring(name: &str, moment: &str) -> String {
         end -= 1;
     }
     format!("{}{RESTORING}{moment}", name.get(..end).unwrap_or_default())
+}
+
+/// Chooses a name that no database has: a run that was killed in this very second may have left one.
+pub async fn free_name(maintenance: &Psql, name: &str, moment: fn() -> String) -> Result<String> {
+    loop {
+        let called = name_while_restoring(name, &moment());
+        let question = format!(
+            "SELECT json_build_array(EXISTS (SELECT FROM pg_database WHERE datname = {}));",
+            literal(&called)
+        );
+        let [taken]: [bool; 1] = maintenance.query(&question).await?;
+        if !taken {
+            return Ok(called);
+        }
+        tokio::time::sleep(SECOND).await;
+    }
 }
 
 /// Says which databases earlier runs left that were ended before they were proven.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use super::content::{self, CONTENTS, Contents};
 use super::grants::Grant;
 use super::lock::{Lock, may_hold_a_session, sessions_left};
-use super::naming::{Naming, name_while_restoring, report_unfinished};
+use super::naming::{Naming, free_name, report_unfinished};
 use super::reach::{not_created, reach};
 use super::rename::{Known, RESTORED, RESTORING, Renaming, renames};
 use super::roles::Making;
@@ -74,7 +74,7 @@ impl Target {
         if let Naming::WhenProven(moment) = naming {
             lock = Some(Lock::of_restore(&maintenance, &name).await?);
             if !exists {
-                called = name_while_restoring(&name, &moment);
+                called = free_name(&maintenance, &name, moment).await?;
                 report_unfinished(&maintenance, &name).await?;
             }
         }

@@ -216,6 +216,22 @@ fn a_killed_restore_leaves_nothing_under_the_name() {
     }
 }
 
+/// Names tell the second, and a run that was killed may have left its database in this very one.
+#[test]
+fn a_name_that_a_killed_run_left_is_not_used_again() {
+    let stuck = Stuck::shared();
+    let copy = fresh("left_just_now");
+    for later in 0..4 {
+        let moment =
+            format!("SELECT to_char(now() AT TIME ZONE 'UTC' + interval '{later} s', 'YYYYMMDD_HH24MISS')");
+        let moment = stuck.cluster.psql("postgres", &moment);
+        stuck.cluster.psql("postgres", &format!("CREATE DATABASE {copy}_restoring_{moment}"));
+    }
+    let restore = stuck.place.opens(&["restore", "latest", "--to", &stuck.cluster.url(&copy)]);
+    restore.env("PGAPPNAME", "other").succeeds().says("DROP DATABASE");
+    assert_eq!(stuck.cluster.psql(&copy, "SELECT count(*) FROM slow"), "2000");
+}
+
 /// The second one would mix its rows with those of the first.
 #[test]
 fn two_restores_into_one_name_are_kept_apart() {
