@@ -84,6 +84,7 @@ impl<'a> Dump<'a> {
             server.refuse_pooler()?;
         }
         server.check_dump(settings.dump.is_filtered())?;
+        let psql = if settings.allow_pooled { psql } else { server.in_english(psql).await };
         let client = clients.for_dump(server.version())?.clone();
         let store = writing.location.open().await?;
         let name = match &settings.name {

@@ -1,4 +1,4 @@
-//! PostgreSQL, through its own tools: nothing here speaks its protocol.
+//! PostgreSQL, through its own programs: nothing here implements its protocol.
 //!
 //! [`connect`] understands what the user typed, [`clients`] picks the programs, [`tools`] runs them,
 //! [`server`] asks what is there, [`change`] prepares, fills and renames databases. Every child is a

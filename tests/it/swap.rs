@@ -318,7 +318,7 @@ fn a_session_that_cannot_be_ended_keeps_its_database() {
     cluster.psql("postgres", "ALTER ROLE mover NOCREATEDB");
     scene.place.opens(&words).fails(Kind::Postgres).says("may not rename databases");
     cluster.psql("postgres", &format!("ALTER ROLE mover CREATEDB; ALTER DATABASE {app} OWNER TO postgres"));
-    scene.place.opens(&words).fails(Kind::Postgres).says("belongs to postgres");
+    scene.place.opens(&words).fails(Kind::Postgres).says("is not a member of postgres, the owner of");
 }
 
 #[test]

@@ -16,10 +16,10 @@ use crate::postgres::tools::session::Session;
 
 /// The first half of every key: `pgst` in ASCII.
 const OURS: i32 = i32::from_be_bytes(*b"pgst");
-/// How often a lock that somebody else holds is asked for.
+/// How often a lock is tried again that another run holds.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// A session may rest for as long as the dump takes; the setting exists since PostgreSQL 14.
+/// A session may be idle for as long as the dump takes; the setting exists since PostgreSQL 14.
 const SETUP: &str = "DO $$ BEGIN
   PERFORM set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
 END $$;";
@@ -32,7 +32,7 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock of the backups of this name in this store, waiting for at most `wait`.
     ///
-    /// Works on a standby too, where it keeps only the standby's own runs apart.
+    /// Works on a standby too, but only between runs on the same standby.
     ///
     /// # Errors
     /// `Kind::Locked` if another run holds it for longer than the wait.

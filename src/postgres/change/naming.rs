@@ -8,7 +8,7 @@ use crate::postgres::tools::Psql;
 /// Under which name a database is filled that does not exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Naming {
-    /// Under its own: nobody uses it before more is done than the restore.
+    /// Under its own: no one uses it before the whole run has ended.
     AtOnce,
     /// Under another one, which has this moment in it (`20261121_054500`), until it is proven.
     WhenProven(String),

@@ -71,7 +71,7 @@ impl Target {
             content::refuse(&psql, &name).await?;
         }
         Ok(Self {
-            psql: psql.with_dbname(&called),
+            psql: server.in_english(psql.with_dbname(&called)).await,
             name,
             called,
             oid: None,
@@ -128,7 +128,7 @@ impl Target {
     }
 
     /// Asks whether the restoring role may make event triggers: some services let some roles, and only a
-    /// try tells. Nothing is left of it.
+    /// try shows. Nothing of it stays.
     pub async fn takes_event_triggers(&self) -> bool {
         let order = "BEGIN;
 CREATE FUNCTION pg_temp.pgstow_try() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
@@ -170,12 +170,12 @@ ROLLBACK;";
         Ok(())
     }
 
-    /// Lets nobody but its owner connect to the database that will be created, until it is opened.
+    /// Allows only its owner to connect to the database that will be created, until it is opened.
     pub fn keep_closed(&mut self) {
         self.closed = true;
     }
 
-    /// Opens the database to others again, as far as its grants let them.
+    /// Opens the database to the others that its grants allow.
     pub async fn open_to_others(&self) -> Result<()> {
         if !(self.closed && self.created) {
             return Ok(());
@@ -219,7 +219,7 @@ ROLLBACK;";
             literal(&self.called)
         ));
         let maintenance = self.maintenance.clone();
-        // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.
+        // On a task of its own: if the caller gives up meanwhile, it is still known that a database is being made.
         self.creating = Some(tokio::spawn(async move { maintenance.run(&statement).await }));
         self.settle().await.map_err(|failure| not_created(&self.name, failure))
     }
@@ -323,7 +323,7 @@ ROLLBACK;";
 
     /// Gathers statistics; a failure is only a warning, since the data is there.
     ///
-    /// That the system's own tables are not this role's to analyze is nothing to hear about.
+    /// Warnings about system tables, which this role may not analyze, are not shown.
     pub async fn analyze(&self) {
         if let Err(error) = self.psql.execute("SET client_min_messages = error;\nANALYZE;").await {
             tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
@@ -346,7 +346,7 @@ fn not_created(name: &str, failure: Failure) -> Error {
     let (situation, error) = (failure.situation(), Error::from(failure));
     let error = match situation {
         Some(Situation::DatabaseExists) => {
-            let what = format!("database {name} was created by somebody else just now");
+            let what = format!("somebody else has just created the database {name}");
             return Error::target_exists(what).because(error);
         }
         Some(Situation::LocaleMissing) => error.hint(

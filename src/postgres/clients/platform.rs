@@ -1,13 +1,13 @@
-//! How this machine gets another major of PostgreSQL's client programs.
+//! How to install another major of PostgreSQL's client programs on this machine.
 //!
-//! Words for a hint only; nothing is installed.
+//! For hints only; nothing is installed.
 
-/// The package manager, as far as it decides the words.
+/// The package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {
     /// Debian and Ubuntu, with the PostgreSQL project's own repository.
     Apt,
-    /// Fedora, Red Hat and their kin.
+    /// Fedora, Red Hat and their relatives.
     Dnf,
     /// Alpine.
     Apk,
@@ -18,7 +18,7 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// Looks where it runs.
+    /// The package manager of this machine.
     pub fn here() -> Self {
         if cfg!(target_os = "macos") {
             return Platform::Brew;
@@ -45,7 +45,7 @@ impl Platform {
         }
     }
 
-    /// The advice that brings the clients of this major.
+    /// How to install the clients of this major.
     pub fn install(self, major: u32) -> String {
         match self {
             Platform::Apt => format!(

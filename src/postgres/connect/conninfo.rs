@@ -3,7 +3,7 @@
 //! A URL, a keyword string, a bare database name or nothing at all: each means what it means to
 //! `psql`. Passwords are split off and travel in the child's environment; everything else goes to
 //! `--dbname=` as a keyword string. Defaults, services and `.pgpass` stay libpq's business: nothing
-//! here fills them in, and nothing here connects.
+//! here fills them in or connects.
 
 use std::fmt;
 
@@ -22,8 +22,10 @@ pub struct ConnInfo {
     pairs: Vec<(String, String)>,
     password: Option<Secret>,
     inherited: Inherited,
-    /// Whether the environment says nothing about this server.
+    /// Whether the environment's variables are about other servers.
     apart: bool,
+    /// Whether the server is asked for messages in English.
+    english: bool,
 }
 
 /// What the process's own environment says; the children inherit it and libpq uses it.
@@ -33,6 +35,7 @@ struct Inherited {
     port: Option<String>,
     database: Option<String>,
     password: Option<Secret>,
+    options: Option<String>,
     connect_timeout: bool,
     application_name: bool,
 }
@@ -40,6 +43,9 @@ struct Inherited {
 /// Seconds one connection attempt may take, unless the user says otherwise: a suspended server
 /// that is woken by the connection needs more than the usual moment.
 const CONNECT_TIMEOUT: &str = "15";
+
+/// Asks the server for messages in English, which situations are recognised by.
+const ENGLISH: &str = "-c lc_messages=C";
 
 impl ConnInfo {
     /// Understands what the user typed; `lookup` answers for the environment (`PGHOST`, …).
@@ -53,10 +59,11 @@ impl ConnInfo {
             port: lookup("PGPORT"),
             database: lookup("PGDATABASE"),
             password: lookup("PGPASSWORD").map(Secret::new),
+            options: lookup("PGOPTIONS"),
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
             application_name: lookup("PGAPPNAME").is_some(),
         };
-        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false };
+        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false, english: false };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -96,11 +103,29 @@ impl ConnInfo {
         other
     }
 
-    /// A server of our own, behind a socket in `folder`, of which the environment knows nothing.
+    /// A server of our own at a socket in `folder`; no variable of the environment is meant for it.
     pub fn of_socket(folder: &str, user: &str, database: &str) -> Self {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
-        Self { pairs: pairs.into(), password: None, inherited: Inherited::default(), apart: true }
+        Self {
+            pairs: pairs.into(),
+            password: None,
+            inherited: Inherited::default(),
+            apart: true,
+            english: false,
+        }
+    }
+
+    /// The same server, asked for messages in English.
+    ///
+    /// Only a superuser may ask; the server refuses the connection of any other role, and poolers may too.
+    #[must_use]
+    pub fn in_english(&self) -> Self {
+        let mut other = Self { english: true, ..self.clone() };
+        if let Some(options) = self.get("options") {
+            other.set("options".into(), format!("{options} {ENGLISH}"));
+        }
+        other
     }
 
     /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
@@ -115,7 +140,7 @@ impl ConnInfo {
         pairs.join(" ")
     }
 
-    /// The same as one word of a shell's, for a command that somebody is to copy; without secrets.
+    /// The same as one word for a shell, in a command that is shown to be copied; without secrets.
     pub fn as_shell_word(&self) -> String {
         let plain = |value: &str| {
             let safe = |c: char| c.is_ascii_alphanumeric() || "._-/:,@%+~".contains(c);
@@ -132,7 +157,7 @@ impl ConnInfo {
         shell_word(&keywords)
     }
 
-    /// Refuses a connection pooler, as far as host and port tell.
+    /// Refuses a connection pooler that host and port give away.
     pub fn refuse_pooler(&self) -> Result<()> {
         let host = self.get("host").or(self.inherited.host.as_deref()).unwrap_or_default();
         let port = self.get("port").or(self.inherited.port.as_deref()).unwrap_or_default();
@@ -151,6 +176,11 @@ impl ConnInfo {
         }
         if !self.inherited.application_name && self.get("application_name").is_none() {
             program = program.env("PGAPPNAME", "pgstow");
+        }
+        if self.english && self.get("options").is_none() {
+            // By a variable, since a keyword would replace what a service file may say.
+            let options = self.inherited.options.as_deref().filter(|_| !self.apart).unwrap_or_default();
+            program = program.env("PGOPTIONS", format!("{options} {ENGLISH}").trim_start());
         }
         if let Some(inherited) = &self.inherited.password {
             program = program.secret(inherited.clone());
@@ -233,6 +263,13 @@ mod tests {
         assert_eq!(typed.database(), Some("app"));
         assert!(typed.refuse_pooler().is_ok());
         assert!(info.target_name().is_err(), "a target is never taken from PGDATABASE");
+    }
+
+    #[test]
+    fn english_is_asked_for_on_top_of_other_options() {
+        let options = |text: &str| typed(text).in_english().get("options").map(str::to_owned);
+        assert_eq!(options("host=h options='-c geqo=off'").as_deref(), Some("-c geqo=off -c lc_messages=C"));
+        assert_eq!(options("host=h"), None);
     }
 
     proptest! {

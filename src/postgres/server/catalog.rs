@@ -1,4 +1,4 @@
-//! The state of the catalogues that `pg_dump` reads definitions from: equal as long as nobody defines anything.
+//! The state of the catalogues that `pg_dump` reads definitions from: equal as long as nothing is defined or dropped.
 
 use crate::error::Result;
 use crate::postgres::tools::Psql;
@@ -8,7 +8,7 @@ use crate::postgres::tools::Psql;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogState(String);
 
-/// Catalogues of which every row counts.
+/// Catalogues in which every row counts.
 const WHOLE: [&str; 27] = [
     "pg_aggregate",
     "pg_am",
@@ -61,7 +61,7 @@ impl CatalogState {
     }
 }
 
-/// A row's place in its table and the transaction that wrote it tell it from any other version of it.
+/// A row's place in its table, and the transaction that wrote it, distinguish it from its other versions.
 fn question() -> String {
     let one = |table: &str, which: &str| {
         format!(

@@ -6,7 +6,7 @@ use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
 /// The names of all databases that can be connected to, templates left out, sorted; `exclude` holds
-/// patterns in which `*` and `?` stand for anything.
+/// patterns in which `*` and `?` match anything.
 pub async fn databases(psql: &Psql, exclude: &[String]) -> Result<Vec<String>> {
     let patterns: Vec<String> = exclude.iter().map(|pattern| literal(&like(pattern))).collect();
     let query = format!(

@@ -1,7 +1,7 @@
-//! What a server and its database are, asked before a dump or a restore.
+//! Facts about a server and its database, asked before a dump or a restore.
 //!
-//! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
-//! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
+//! One query that runs on PostgreSQL 10 and newer. It also finds what would make a dump fail after hours, or
+//! incomplete: row-level security, a connection pooler that a service file names.
 
 mod catalog;
 mod cluster;
@@ -35,14 +35,17 @@ pub struct Server {
     pub database: String,
     /// The role connected as.
     pub user: String,
-    /// Host (or socket folder) and port that libpq really used, services and defaults applied.
+    /// Host (or socket folder) and port that libpq really used, after services and defaults.
     host: Option<String>,
     port: Option<String>,
     /// `pg_database_size`: bytes on the server's disk, indexes included.
     pub size_bytes: u64,
+    is_superuser: bool,
+    /// `lc_messages`: the language of the server's messages.
+    messages: String,
     /// Whether the server is a standby.
     pub in_recovery: bool,
-    /// Tables (quoted, with schema) of which row-level security hides rows from this role.
+    /// Tables (quoted, with schema) in which row-level security hides rows from this role.
     pub rls_active_tables: Vec<String>,
 }
 
@@ -55,6 +58,8 @@ SELECT json_build_object(
   'host', nullif(:'HOST', ''),
   'port', nullif(:'PORT', ''),
   'size_bytes', pg_database_size(current_database()),
+  'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+  'messages', current_setting('lc_messages'),
   'in_recovery', pg_is_in_recovery(),
   'rls_active_tables', (
     SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
@@ -64,7 +69,7 @@ SELECT json_build_object(
                       WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')));";
 
 impl Server {
-    /// Connects and asks.
+    /// Connects and asks for them.
     pub async fn inspect(psql: &Psql) -> Result<Self> {
         psql.query(QUERY).await
     }
@@ -74,6 +79,26 @@ impl Server {
         Version::from_num(self.version_num)
     }
 
+    /// Asks for messages in English from now on, if they are in another language and this role may ask.
+    ///
+    /// A superuser may; but a pooler at an ordinary address may refuse it, so it is tried first.
+    pub async fn in_english(&self, psql: Psql) -> Psql {
+        let is_english = |name: &str| ["", "C", "POSIX"].contains(&name) || name.starts_with("en");
+        // "C.UTF-8" and "en_US.UTF-8" without the encoding.
+        let language = self.messages.split('.').next().unwrap_or_default();
+        if !self.is_superuser || is_english(language) {
+            return psql;
+        }
+        let english = psql.in_english();
+        match english.with_dbname(&self.database).execute("SELECT 1;").await {
+            Ok(()) => english,
+            Err(error) => {
+                tracing::debug!("the server's messages stay in {}: {error}", self.messages);
+                psql
+            }
+        }
+    }
+
     /// Refuses a pooler by the address that libpq really used.
     pub fn refuse_pooler(&self) -> Result<()> {
         pooler::refuse(self.host.as_deref().unwrap_or_default(), self.port.as_deref().unwrap_or_default())
@@ -81,7 +106,7 @@ impl Server {
 
     /// Refuses a dump in which row-level security would hide rows, and warns of a standby's limits.
     ///
-    /// A `filtered` dump may leave those tables out; there `pg_dump` decides, and fails if it must.
+    /// A `filtered` dump may leave those tables out; then `pg_dump` decides.
     pub fn check_dump(&self, filtered: bool) -> Result<()> {
         if self.in_recovery {
             tracing::warn!(target: "pgstow::once",
@@ -97,7 +122,7 @@ impl Server {
             names = format!("{names} and {} more", count - 5);
         }
         Err(Error::postgres(format!(
-            "row-level security hides rows of {names} from role {}; the backup would not be whole",
+            "row-level security hides rows of {names} from role {}; the backup would not be complete",
             self.user
         ))
         .hint(format!(

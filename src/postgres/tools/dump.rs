@@ -1,7 +1,7 @@
 //! Runs `pg_dump` and hands out its archive as a stream.
 //!
 //! Always the custom format, uncompressed (compression happens later and better) and in UTC, so that
-//! the text of a row does not depend on where the dump ran. What the stream holds is not looked at here.
+//! the text of a row does not depend on the machine that dumps. The stream's content is not looked at here.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! One-shot questions and orders through `psql`.
+//! Single queries and scripts through `psql`.
 //!
-//! SQL goes in through stdin, never through arguments; an answer comes back as one JSON value.
-//! There is no session between two calls: what must hold together goes into one script.
+//! SQL is passed through stdin, never as an argument; an answer is one JSON value. There is no session between
+//! two calls: what must be one session is one script.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ const PAUSES: [Duration; 4] =
 /// psql's exit status when it could not connect.
 pub const NO_CONNECTION: i32 = 2;
 
-/// A database that can be asked, and the `psql` to ask with.
+/// A database, and the `psql` that asks it.
 #[derive(Debug, Clone)]
 pub struct Psql {
     client: Client,
@@ -47,6 +47,12 @@ impl Psql {
     #[must_use]
     pub fn with_dbname(&self, name: &str) -> Self {
         Self { client: self.client.clone(), conn: self.conn.with_dbname(name) }
+    }
+
+    /// The same database, asked for messages in English.
+    #[must_use]
+    pub fn in_english(&self) -> Self {
+        Self { client: self.client.clone(), conn: self.conn.in_english() }
     }
 
     /// The connection it uses.
@@ -82,7 +88,7 @@ impl Psql {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            // Only a failed connection may be tried again: nothing has been run then.
+            // Only a failed connection may be tried again: then nothing has run.
             let wait = failure.code() == Some(NO_CONNECTION) && failure.is(&[Situation::NotReady]);
             let Some(pause) = pauses.next().filter(|_| wait) else { return Err(failure) };
             tracing::warn!(target: "pgstow::once", "the server is not ready yet; waiting for it");
@@ -111,8 +117,8 @@ pub(super) fn script(sql: &str) -> Result<String> {
     Ok(format!("{PREAMBLE}{sql}\n"))
 }
 
-/// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with
-/// the search path the database has. The first error ends it; what it prints goes nowhere.
+/// Runs a user's script in one transaction, as the user's own `psql` would without its settings file: with
+/// the database's own search path. The first error ends it; what it prints is discarded.
 ///
 /// `file` may be `-`, and the script `input`.
 pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
@@ -123,7 +129,7 @@ pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[
 
 /// Reads the JSON value that a query printed.
 pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T> {
-    // A database in SQL_ASCII may hold names that are no UTF-8.
+    // A database in SQL_ASCII may have names that are not UTF-8.
     let text = String::from_utf8_lossy(answer);
     serde_json::from_str(text.trim())
         .map_err(|error| Error::postgres(format!("psql's answer cannot be read: {error}")).because(error))

@@ -104,7 +104,7 @@ pub fn script(client: &Client, out: Stdio) -> Result<ChildInput> {
     client.program("pg_restore").args(["--format=custom", "--file=-"]).write_into(out)
 }
 
-/// Runs `pg_restore` on what an archive without data makes behind the data, over so many connections, in an
+/// Runs the part of an archive without data that comes after the data, over this many connections, in an
 /// order that it decides.
 ///
 /// This is no transaction: what was done is not undone when it fails.

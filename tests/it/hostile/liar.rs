@@ -37,7 +37,7 @@ impl Liar {
                 let (lies, counts) = (Arc::clone(&lies), Arc::clone(&counts));
                 std::thread::spawn(move || {
                     let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
-                    // Whoever closes a connection midway is a client that was told enough.
+                    // Whoever closes a connection midway is a client that has heard enough.
                     let _ = serve(client.unwrap(), server, &lies, &counts);
                 });
             }
@@ -50,12 +50,12 @@ impl Liar {
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Whether this lie has been told.
+    /// Whether this lie was used.
     pub fn has_told(&self, lie: usize) -> bool {
         self.told[lie].load(Ordering::Relaxed) > 0
     }
 
-    /// Every lie has been told, or the test proves nothing.
+    /// Every lie was used, or the test proves nothing.
     #[track_caller]
     pub fn has_told_all(&self) {
         let told: Vec<usize> = self.told.iter().map(|count| count.load(Ordering::Relaxed)).collect();
