@@ -14,7 +14,7 @@ seconds=${1:-300}
 shift || true
 [ $# -gt 0 ] || set -- archive papers
 for target in "$@"; do
-    # New inputs go beside the corpus that is kept, which stays small.
+    # New inputs are kept apart from the corpus in the repository, which stays small.
     mkdir -p "target/corpus/$target"
     dictionary=()
     [ ! -e "$target.dict" ] || dictionary=("-dict=$target.dict")

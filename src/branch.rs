@@ -1,7 +1,10 @@
 //! Branches on Neon for the time of a run: made for it, and given back.
 
 use crate::error::{Error, Kind, Result};
-use crate::neon::{ApiKey, Database, Neon, OwnBranch, Situation, Uri};
+use crate::neon::{ApiKey, Database, Situation};
+
+pub use crate::neon::{Neon, OwnBranch, Uri};
+
 use crate::postgres::ConnInfo;
 use crate::run::Run;
 use crate::units::stamp;
@@ -64,12 +67,12 @@ pub struct TemporaryBranch {
     pub label: String,
     /// Id or name of its parent; the default branch otherwise.
     pub parent: Option<String>,
-    /// When Neon shall delete it by itself, whatever becomes of it.
+    /// When Neon is to delete it by itself, whatever happens to it.
     pub expires: Option<Duration>,
 }
 
 impl TemporaryBranch {
-    /// When Neon shall delete it, RFC 3339.
+    /// When Neon is to delete it, RFC 3339.
     fn expires_at(&self) -> String {
         let life = self.expires.unwrap_or(LONGEST_RUN);
         humantime::format_rfc3339_seconds(SystemTime::now() + life).to_string()

@@ -1,4 +1,4 @@
-//! Many things to do, of which one that fails does not keep the others from being done.
+//! Many things to do: if one fails, the others are done all the same.
 
 use crate::error::{Error, Kind, Result};
 

@@ -26,7 +26,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Events with this target are said once in a run, however often they come.
+/// Events with this target, or one below it, are said once in a run, however often they come. Those below have a
+/// name, by which the user may accept them.
 const ONCE: &str = "pgstow::once";
 /// How often progress is said where there is no terminal to redraw.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -52,8 +53,8 @@ thread_local! {
 }
 
 impl Report {
-    /// A report that follows `--json`, `--quiet` and `-v`.
-    pub fn new(json: bool, quiet: bool, verbose: u8) -> Self {
+    /// A report that follows `--json`, `--quiet` and `-v`, and leaves out warnings of the names in `accepted`.
+    pub fn new(json: bool, quiet: bool, verbose: u8, accepted: &[String]) -> Self {
         let on_terminal = io::stderr().is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let live = MultiProgress::with_draw_target(target);
@@ -63,10 +64,12 @@ impl Report {
             (false, 1) => "pgstow=debug",
             (false, _) => "pgstow=trace,aws_config=debug,aws_smithy_runtime=debug,aws_sdk_s3=debug",
         };
+        let off = accepted.iter().map(|name| format!(",{ONCE}::{name}=off"));
+        let filter = EnvFilter::new(level.to_owned() + &off.collect::<String>());
         let warned = Arc::<Mutex<String>>::default();
         let pens = Pens { stderr: Stderr(live.clone()), warned: Arc::clone(&warned), said: Arc::default() };
         let heard = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(level))
+            .with_env_filter(filter)
             .event_format(Sentences)
             .with_writer(pens)
             .finish();
@@ -248,7 +251,7 @@ impl<'a> MakeWriter<'a> for Pens {
     }
 
     fn make_writer_for(&'a self, about: &Metadata<'_>) -> Pen {
-        Pen { pens: self.clone(), once: about.target() == ONCE }
+        Pen { pens: self.clone(), once: about.target().starts_with(ONCE) }
     }
 }
 

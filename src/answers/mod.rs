@@ -1,4 +1,4 @@
-//! What a verb answers: a document for programs, and beside it the text for people.
+//! What a verb answers: a document for programs, and its text for people.
 //!
 //! Every JSON document is a struct here; docs/json.md shows an example of each. Nothing is printed here:
 //! that is `report.rs`.

@@ -75,6 +75,9 @@ fn text(store: &str, backup: &Backup) -> String {
     line("took", age(manifest.duration()));
     if let Some(postgres) = &manifest.postgres {
         line("server", format!("PostgreSQL {}", postgres.server_version));
+        if let Some(source) = &postgres.source {
+            line("source", source.to_string());
+        }
         line("dumped by", format!("pg_dump {}", postgres.pg_dump_version));
         if let Some(bytes) = postgres.database_bytes {
             line("database", BinaryBytes(bytes).to_string());
@@ -83,6 +86,9 @@ fn text(store: &str, backup: &Backup) -> String {
     if let Some(totals) = manifest.totals {
         let part = if manifest.partial { "a part of the database: " } else { "" };
         line("holds", format!("{part}{}, {}", count(totals.tables, "table"), count(totals.rows, "row")));
+    }
+    if !manifest.left_out.is_empty() {
+        line("lacks", format!("{}: the role may not read them", manifest.left_out));
     }
     if manifest.kind != BackupKind::Stream {
         line("roles", manifest.globals.to_string());

@@ -1,4 +1,4 @@
-//! PostgreSQL, through its own programs: nothing here implements its protocol.
+//! PostgreSQL, through its own tools: nothing here speaks its protocol.
 //!
 //! [`connect`] understands what the user typed, [`clients`] picks the programs, [`tools`] runs them,
 //! [`server`] asks what is there, [`change`] prepares, fills and renames databases. Every child is a
@@ -14,11 +14,14 @@ mod server;
 mod sql;
 mod tools;
 
-pub use change::{KnownRoles, Making, Naming, Swap, Target, grants, lock, swap};
+pub use change::{Counted, Hidden, KnownRoles, Making, Naming, Swap, TableName, Target, grants, lock, swap};
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::ConnInfo;
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
-pub use server::{CatalogState, Cluster, Locale, Provider, Server, TargetFacts, databases, managed};
+pub use server::{
+    Cluster, Locale, Moment, Provider, Server, TargetFacts, Unreadable, blockers, databases, managed,
+    patterns, refuse_shared_backends,
+};
 pub use sql::{identifier, masked, shell_word};
-pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script};
+pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script, sessions};

@@ -1,36 +1,40 @@
 //! Proof by numbers: the rows of every table, counted where they now are.
 
-use super::Proof;
+use super::verdict::Proof;
+use crate::archive::{EntryKind, Preamble};
 use crate::error::Result;
-use crate::postgres::Target;
+use crate::postgres::{Counted, Hidden, TableName, Target};
 use crate::stored::inventory::{BlockKind, Inventory};
 use crate::units::count;
 use indicatif::HumanCount;
+use std::collections::HashSet;
 
 /// Counts every table of the target and compares it with the inventory.
 pub async fn prove(target: &Target, inventory: &Inventory) -> Result<Proof> {
     let tables = inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table);
     let (known, unknown): (Vec<_>, Vec<_>) = tables.partition(|block| block.rows.is_some());
-    let names: Vec<_> = known.iter().map(|block| (block.schema.bytes(), block.table.bytes())).collect();
-    let counted = target.count_rows(&inventory.archive.encoding, &names).await?;
+    let without_rows = without_rows(inventory)?;
+    let names = known.iter().map(|block| (block.schema.bytes(), block.table.bytes()));
+    let names: Vec<_> = names.chain(without_rows.iter().map(|(name, _)| name.clone())).collect();
+    let mut counted = target.count_rows(&inventory.archive.encoding, &names).await?.into_iter();
 
     let mut proof = Proof::default();
-    unknown.iter().for_each(|block| proof.not_compared(block, "its rows were not counted in the dump"));
+    unknown
+        .iter()
+        .for_each(|block| proof.not_compared(&block.label(), "its rows were not counted in the dump"));
     let mut through_root = (0, 0);
-    for (block, counted) in known.into_iter().zip(counted) {
+    for (block, counted) in known.into_iter().zip(counted.by_ref()) {
         let expected = block.rows.unwrap_or_default();
         match counted {
-            None => proof.differ(block, "the table is not there"),
-            Some(found) if block.through_root => {
-                through_root = (through_root.0 + expected, through_root.1 + found.rows);
-                proof.agree(found.rows);
+            Some(Counted { rows: Ok(rows), .. }) if block.through_root => {
+                through_root = (through_root.0 + expected, through_root.1 + rows);
+                proof.agree(rows);
             }
-            // An extension fills its tables itself; the dump has only what was added since.
-            Some(found) if found.of_extension && found.rows >= expected => proof.agree(found.rows),
-            Some(found) if found.rows == expected => proof.agree(found.rows),
-            Some(found) => proof
-                .differ(block, &format!("{} instead of {}", count(found.rows, "row"), HumanCount(expected))),
+            counted => proof.count(&block.label(), expected, counted),
         }
+    }
+    for ((_, label), counted) in without_rows.iter().zip(counted) {
+        proof.count(label, 0, counted);
     }
     let (expected, found) = through_root;
     if expected != found {
@@ -46,4 +50,37 @@ pub async fn prove(target: &Target, inventory: &Inventory) -> Result<Proof> {
         proof.large_objects(expected, found);
     }
     Ok(proof)
+}
+
+impl Proof {
+    /// Compares a table's rows with those that it should have.
+    fn count(&mut self, label: &str, expected: u64, counted: Option<Counted>) {
+        let Some(Counted { rows, of_extension }) = counted else {
+            return self.differ(label, "the table is not there");
+        };
+        match rows {
+            Err(Hidden::Policies) => self.not_compared(label, "row-level security hides its rows"),
+            Err(Hidden::Privileges) => self.not_compared(label, "the restoring role may not read it"),
+            // An extension fills its tables itself; the dump has only what was added since.
+            Ok(rows) if rows == expected || of_extension && rows > expected => self.agree(rows),
+            Ok(rows) => {
+                self.differ(label, &format!("{} instead of {}", count(rows, "row"), HumanCount(expected)));
+            }
+        }
+    }
+}
+
+/// The tables that the dump defines and has no data of, by name and label: partitioned ones, and those whose data
+/// was left out. They must be there, and empty.
+fn without_rows(inventory: &Inventory) -> Result<Vec<(TableName, String)>> {
+    let front = Preamble::read(&inventory.archive.preamble)?;
+    let with_data = inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table);
+    let with_data: HashSet<TableName> =
+        with_data.map(|block| (block.schema.bytes(), block.table.bytes())).collect();
+    let tables = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table);
+    let named = tables.map(|entry| {
+        let (_, schema, name) = entry.identity();
+        ((schema.to_vec(), name.to_vec()), entry.label())
+    });
+    Ok(named.filter(|(name, _)| !with_data.contains(name)).collect())
 }

@@ -1,10 +1,11 @@
 //! Proof by content: the database is dumped again, and every table's rows are digested.
 //!
 //! The inventory's digests are of rows in their order. A restore in one stream keeps that order, one
-//! with many hands may not: where a table has as many rows and another digest, its part of the backup is
+//! with several workers may not: where a table has as many rows and another digest, its part of the backup is
 //! read once more, and its rows are digested apart from their order, as those of the database were.
 
-use super::{By, Proof, catalog, redump};
+use super::verdict::{By, Proof};
+use super::{catalog, redump};
 use crate::archive::{self, Contents, Depth, EntryKind, Preamble, Reader, Toc, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::Target;
@@ -33,7 +34,7 @@ pub async fn prove(
     let mut comparison = Comparison::of(inventory, &front.toc, &found);
     let undecided = comparison.undecided();
     if !undecided.is_empty() {
-        run.say("reading a part of the backup again, as some rows came in another order or are others");
+        run.say("reading part of the backup again: some rows are in another order, or different");
         let dumped = dumped(source, inventory, &front, &undecided).await;
         comparison.decide(&dumped.map_err(|e| source.explain(e))?);
     }
@@ -124,27 +125,44 @@ impl<'a> Comparison<'a> {
 
         for block in inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table) {
             let Some(entry) = entries.get(&block.dump_id) else {
-                self.proof.not_compared(block, "the inventory's table of contents lacks it");
+                self.proof.not_compared(&block.label(), "it is missing in the inventory's table of contents");
                 continue;
             };
             let name = name(entry);
             let now = data.remove(&name);
             let Some(rows) = block.rows else {
-                self.proof.not_compared(block, "its rows were not counted in the dump");
+                self.proof.not_compared(&block.label(), "its rows were not counted in the dump");
                 continue;
             };
             match now {
                 None if foreign.contains(&name) => {
-                    self.proof.not_compared(block, "the rows of a foreign table lie elsewhere");
+                    self.proof
+                        .not_compared(&block.label(), "the rows of a foreign table are on another server");
                 }
                 None if there.contains(&name) => {
-                    self.proof.not_compared(block, "row-level security hides its rows");
+                    self.proof.not_compared(&block.label(), "row-level security hides its rows");
                 }
-                None => self.proof.differ(block, "the table is not there"),
+                None => self.proof.differ(&block.label(), "the table is not there"),
                 Some((now_entry, now)) => {
                     let of_extension = !said_tables.contains(&name);
                     let columns = same_columns(entry, now_entry);
                     self.table(block, rows, now, columns, of_extension);
+                }
+            }
+        }
+        // Partitioned tables, and those whose data was left out: they are there, or not.
+        let with_data: HashSet<Name> = inventory
+            .blocks
+            .iter()
+            .filter_map(|block| entries.get(&block.dump_id))
+            .map(|entry| name(entry))
+            .collect();
+        for entry in said.entries().iter().filter(|entry| entry.kind() == EntryKind::Table) {
+            let name = name(entry);
+            if !with_data.contains(&name) {
+                match there.contains(&name) {
+                    true => self.proof.agree(0),
+                    false => self.proof.differ(&entry.label(), "the table is not there"),
                 }
             }
         }
@@ -154,9 +172,7 @@ impl<'a> Comparison<'a> {
                 && there.contains(&name)
             {
                 let label = entry.label();
-                self.proof
-                    .differences
-                    .push(format!("{label}: {}, and the dump has none of it", count(rows, "row")));
+                self.proof.differences.push(format!("{label}: {}, and none in the dump", count(rows, "row")));
             }
         }
     }
@@ -175,14 +191,14 @@ impl<'a> Comparison<'a> {
         } else if same {
             self.proof.agree(rows);
         } else if !same_columns {
-            self.proof.not_compared(block, "its columns are in another order");
+            self.proof.not_compared(&block.label(), "its columns are in another order");
         } else if now.rows == Some(rows) {
             self.undecided.push(Undecided { block, sum: now.unordered, of_extension });
         } else if of_extension {
-            self.proof.not_compared(block, "an extension fills it");
+            self.proof.not_compared(&block.label(), "an extension fills it itself");
         } else {
             let now = now.rows.map_or("an unknown number of rows".to_owned(), |rows| count(rows, "row"));
-            self.proof.differ(block, &format!("{now} instead of {}", HumanCount(rows)));
+            self.proof.differ(&block.label(), &format!("{now} instead of {}", HumanCount(rows)));
         }
     }
 
@@ -218,21 +234,22 @@ impl<'a> Comparison<'a> {
                 self.proof.agree(block.rows.unwrap_or_default());
                 self.proof.in_another_order += 1;
             } else if of_extension {
-                self.proof.not_compared(block, "an extension fills it");
+                self.proof.not_compared(&block.label(), "an extension fills it itself");
             } else if !self.floats_alike {
-                self.proof.not_compared(block, "the servers write floating-point numbers differently");
+                self.proof
+                    .not_compared(&block.label(), "the servers write floating-point numbers differently");
             } else {
-                self.proof.differ(block, "as many rows, with another content");
+                self.proof.differ(&block.label(), "the same number of rows, with different content");
             }
         }
         if self.through_root.is_decided(sum) {
             self.through_root.agree(&mut self.proof);
         } else if self.through_root.undecided {
-            self.proof.differences.push("partitions loaded through their root: the rows are others".into());
+            self.proof.differences.push("partitions loaded through their root: the rows differ".into());
         }
         if self.objects.undecided && !self.objects.is_decided(sum) {
             self.proof.large_objects = None;
-            self.proof.differences.push("large objects: the content is another".into());
+            self.proof.differences.push("large objects: the content differs".into());
         }
     }
 }
@@ -293,7 +310,7 @@ mod tests {
         reader.finish().unwrap()
     }
 
-    /// `dump` with the first of these bytes that lie behind `after` replaced; as many by as many.
+    /// `dump` with the first of these bytes that follow `after` replaced by others of the same number.
     fn changed(dump: &[u8], after: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
         let find = |within: &[u8], what: &[u8]| within.windows(what.len()).position(|w| w == what).unwrap();
         let start = find(dump, after) + after.len();
@@ -321,7 +338,7 @@ mod tests {
         for (dump, found) in [(PG15, PG18), (PG18, PG15), (PG15, PG15)] {
             let proof = proof(&inventory(dump), dump, found);
             assert!(proof.differences.is_empty() && proof.not_compared.is_empty(), "{proof:?}");
-            assert_eq!((proof.tables, proof.rows, proof.in_another_order), (7, 64, 0));
+            assert_eq!((proof.tables, proof.rows, proof.in_another_order), (8, 64, 0));
             assert!(proof.large_objects.is_some());
         }
     }
@@ -331,10 +348,10 @@ mod tests {
         let row = |from: &[u8], to: &[u8]| changed(PG18, b"PGDMP", from, to);
         let sequence = changed(PG18, b"orders_id_seq', ", b"50", b"51");
         for (found, difference) in [
-            (row(b"3\tn3\n", b"3\tn4\n"), "public.orders: as many rows, with another content"),
+            (row(b"3\tn3\n", b"3\tn4\n"), "public.orders: the same number of rows, with different content"),
             (row(b"3\tn3\n", b"\n\tn3\n"), "public.orders: 51 rows instead of 50"),
-            (row(b"first", b"FIRST"), "large objects: the content is another"),
-            (sequence, "sequence public.orders_id_seq stands at 51 instead of 50"),
+            (row(b"first", b"FIRST"), "large objects: the content differs"),
+            (sequence, "sequence public.orders_id_seq is at 51 instead of 50"),
         ] {
             assert_eq!(proof(&inventory(PG18), PG18, &found).differences, [difference]);
         }
@@ -344,7 +361,7 @@ mod tests {
         }
         assert_eq!(
             proof(&inventory(PG18), PG18, &found).differences,
-            ["public.orders: the table is not there", "public.ordurs: 50 rows, and the dump has none of it"]
+            ["public.orders: the table is not there", "public.ordurs: 50 rows, and none in the dump"]
         );
     }
 
@@ -353,7 +370,7 @@ mod tests {
         let found = changed(PG18, b"PGDMP", b"3\tn3\n", b"7\tn7\n");
         let found = changed(&found, b"7\tn7\n", b"7\tn7\n", b"3\tn3\n");
         let proof = proof(&inventory(PG18), PG18, &found);
-        assert_eq!((proof.tables, proof.in_another_order, proof.differences.len()), (7, 1, 0));
+        assert_eq!((proof.tables, proof.in_another_order, proof.differences.len()), (8, 1, 0));
     }
 
     #[test]
@@ -361,7 +378,7 @@ mod tests {
         let other = changed(PG18, b"PGDMP", b"3\tn3\n", b"3\tn4\n");
         let not_compared = |inventory: &Inventory, found: &[u8]| {
             let proof = proof(inventory, PG18, found);
-            assert_eq!((proof.tables, proof.differences.len()), (6, 0), "{proof:?}");
+            assert_eq!((proof.tables, proof.differences.len()), (7, 0), "{proof:?}");
             proof.not_compared
         };
         let mut old = inventory(PG18);
@@ -380,6 +397,6 @@ mod tests {
         let preamble = &extension.archive.preamble;
         let (table, other_kind) = (b"\x05\0\0\0TABLE", b"\x05\0\0\0OTHER");
         extension.archive.preamble = changed(preamble, b"\x06\0\0\0orders", table, other_kind);
-        assert_eq!(not_compared(&extension, &other), ["public.orders (an extension fills it)"]);
+        assert_eq!(not_compared(&extension, &other), ["public.orders (an extension fills it itself)"]);
     }
 }

@@ -16,9 +16,10 @@ const AT_ONCE: usize = 256 << 10;
 
 /// Dumps the database and digests every block and every row of it.
 ///
-/// Tables of which row-level security hides rows come without any.
+/// Tables whose rows row-level security hides come without any.
 pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, run: &Run) -> Result<Contents> {
     let server = Server::inspect(&Psql::new(clients.newest()?, target.conn())).await?;
+    target.breathe().await;
     let mut pg_dump = start(target, clients, &inventory.archive.encoding, server.rls_active_tables)?;
     let progress = Progress {
         expected: Some(inventory.archive.bytes),

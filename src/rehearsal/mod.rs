@@ -32,6 +32,11 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+/// More tables than this cannot be locked at once on a server as it comes.
+const MOST_TABLES: u64 = 5000;
+/// The locks that each of `max_locks_per_transaction` means on a server as it comes, halved.
+const LOCKS_FOR_EACH: u64 = 50;
+
 /// Where to restore for a trial, and what must hold then.
 #[derive(Debug)]
 pub struct Rehearsal {
@@ -62,11 +67,11 @@ pub async fn rehearse(
     let front = inventory.map(|inventory| Preamble::read(&inventory.archive.preamble)).transpose()?;
     if reader.kind() == BackupKind::Sql {
         tracing::warn!(
-            "{} is a plain dump: whether it restores is tried, and its rows cannot be compared",
+            "{} is a plain SQL dump: it is restored as a test, but its rows cannot be compared",
             reader.place()
         );
     } else if front.is_none() {
-        tracing::warn!("{} has no inventory: what comes of it cannot be compared", reader.place());
+        tracing::warn!("{} has no inventory: what is restored cannot be compared with it", reader.place());
     }
     let rehearsal = RehearsalRun { reader, inventory, front, how, run, clients: &clients };
     if let Some(conn) = &how.to {
@@ -81,7 +86,7 @@ pub async fn rehearse(
     after(rehearsed, removed)
 }
 
-/// The first error is the one to report; a failure to tidy up is said beside it.
+/// The first error is the one to report; a failure to tidy up becomes a warning.
 fn after(rehearsed: Result<Rehearsed>, tidied: Result<()>) -> Result<Rehearsed> {
     match (rehearsed, tidied) {
         (Ok(rehearsed), Ok(())) => Ok(rehearsed),
@@ -116,7 +121,7 @@ impl RehearsalRun<'_> {
         let target = Target::open(self.clients.newest()?, conn, Naming::AtOnce).await?;
         if target.exists() {
             return Err(Error::target_exists(format!("database {} exists", target.name())).hint(
-                "verify --restore drops the database it restores into, so it must make it: leave the name out of --to",
+                "verify --restore drops the database it restores into, so it must create it itself: leave the name out of --to",
             ));
         }
         // What was restored will be dumped again.
@@ -140,7 +145,7 @@ impl RehearsalRun<'_> {
             );
         }
         self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
-        cluster.start(server).await?;
+        cluster.start(server, self.locks()).await?;
         if let Some(Preamble { toc, .. }) = &self.front {
             let lacking = cluster.lacks(server, &names(toc, EntryKind::Extension)).await?;
             if !lacking.is_empty() {
@@ -161,9 +166,23 @@ impl RehearsalRun<'_> {
         self.restore(&mut target).await
     }
 
+    /// What the throw-away cluster needs for `max_locks_per_transaction`, if the usual is not enough: `pg_dump`,
+    /// which looks what is there, locks every table until its end.
+    fn locks(&self) -> Option<u64> {
+        let tables = self.inventory?.archive.tables;
+        if tables <= MOST_TABLES {
+            return None;
+        }
+        let locks = tables.div_ceil(LOCKS_FOR_EACH);
+        self.run.say(format!(
+            "it gets max_locks_per_transaction={locks}: to dump {tables} tables again takes that"
+        ));
+        Some(locks)
+    }
+
     /// Reads a plain dump once for the roles it names, which nothing else tells.
     async fn roles_of_script(&self) -> Result<Vec<String>> {
-        self.run.say("reading which roles it names");
+        self.run.say("finding the roles it needs");
         let mut watch = RolesWatch(NamedRoles::default());
         let following = self.run.follow(&self.reader.progress);
         self.reader.shown_to(&mut watch).await?;
@@ -276,7 +295,7 @@ fn blame(error: Error) -> Error {
     if error.kind() != Kind::Postgres || situation.is_some_and(Situation::is_of_machine) {
         return error;
     }
-    error.of_kind(Kind::Verify).context("it does not restore")
+    error.of_kind(Kind::Verify).context("it cannot be restored")
 }
 
 /// The names of all objects of a kind.
@@ -285,7 +304,7 @@ fn names(toc: &Toc, kind: EntryKind) -> Vec<String> {
     entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()).into_owned()).collect()
 }
 
-/// An answer as it is told: quoted, and not at length.
+/// An answer for a message: quoted, and not too long.
 fn shortened(answer: &[u8]) -> String {
     let text = String::from_utf8_lossy(answer);
     let start: String = text.trim_end().chars().take(60).collect();

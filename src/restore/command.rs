@@ -48,11 +48,11 @@ pub async fn feed(
     let unread = run.or(feeding).await?;
     drop(following);
     if unread > 0 {
-        tracing::warn!("{name} ended well without reading the last {unread} bytes");
+        tracing::warn!("{name} succeeded without reading the last {unread} bytes");
     }
     let took = started.elapsed();
     run.say(format!(
-        "fed {} to {name}: {}, {}; every digest agrees, and {name} ended well",
+        "fed {} to {name}: {}, {}; all digests verified, and {name} succeeded",
         reader.place(),
         BinaryBytes(reader.dump.plain_bytes),
         age(took)

@@ -142,7 +142,7 @@ impl Content for PassingDump<'_> {
         let psql = Psql::new(clients.newest()?, &options.source);
         let psql = if options.allow_pooled { psql } else { server.in_english(psql).await };
         let pg_dump = consistent::start(clients.for_dump(server.version())?, &psql, &options.dump).await?;
-        let jobs = jobs(options.jobs, server.size_bytes);
+        let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let (contents, plan) =
             tokio::try_join!(hand_on(pg_dump, near, &progress), load(far, clients, target, request, jobs))?;
         let inventory = Inventory::new(contents, &[]);
@@ -153,7 +153,7 @@ impl Content for PassingDump<'_> {
     async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>> {
         let Some(inventory) = &filled.passed else { return Ok(None) };
         self.run.say("counting rows");
-        counts::prove(target, inventory).await.map(Some).map_err(|e| e.context("prove what was copied"))
+        counts::prove(target, inventory).await.map(Some).map_err(|e| e.context("compare what was copied"))
     }
 
     fn done(&self, filled: &Filled, target: &Target, took: Duration) -> String {

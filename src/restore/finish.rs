@@ -1,10 +1,11 @@
 //! What is done in a restored database before it is given to anybody: its old settings and grants, the
 //! user's scripts, grants.
 //!
-//! The user's own must succeed. What the source said of its database is tried, and told where it fails.
+//! The user's own must succeed. What the dump says about its database is tried, and reported if it fails.
 
 use super::plan::Plan;
 use super::request::{After, Script};
+use crate::archive::DatabaseStatement;
 use crate::error::Result;
 use crate::postgres::clients::Clients;
 use crate::postgres::psql::run_script;
@@ -19,12 +20,12 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
         match script {
             Script::File(path) => {
                 run.say(format!("running {}", path.display()));
-                let done = run_script(psql, target.conn(), path, b"").await;
+                let done = run_script(psql, &target.conn_of_anybody(), path, b"").await;
                 done.map_err(|e| e.context(format_args!("--after {}", path.display())))?;
             }
             Script::Sql(sql) => {
                 run.say(format!("running {}", shortened(sql)));
-                let done = run_script(psql, target.conn(), "-".as_ref(), sql.as_bytes()).await;
+                let done = run_script(psql, &target.conn_of_anybody(), "-".as_ref(), sql.as_bytes()).await;
                 done.map_err(|e| e.context("--after-sql"))?;
             }
         }
@@ -55,16 +56,29 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
         let lacking = lacking.filter(|role| !plan.facts.has_role(role)).map(|role| identifier(&role)).next();
         let problem = match lacking {
             Some(role) => format!("there is no role {role}"),
-            None => match target.say_of_database(&sql).await {
+            None => match carry(said, &sql, target).await {
                 Ok(()) => continue,
                 Err(error) => error.to_string(),
             },
         };
-        tracing::warn!("not carried over: {} ({problem})", masked(&sql).trim_end_matches(';'));
+        tracing::warn!("not applied to the new database: {} ({problem})", masked(&sql).trim_end_matches(';'));
     }
 }
 
-/// A statement as it is told, not at length.
+/// Says it of the database, and takes it back if nobody could enter the database any more.
+async fn carry(said: &DatabaseStatement, sql: &str, target: &Target) -> Result<()> {
+    target.say_of_database(sql).await?;
+    if said.sets.is_empty() {
+        return Ok(());
+    }
+    let Err(error) = target.can_be_entered().await else { return Ok(()) };
+    let parts: Vec<String> =
+        said.sets.iter().map(|part| identifier(&String::from_utf8_lossy(part))).collect();
+    target.reset(&parts.join(".")).await?;
+    Err(error.context("nobody could connect"))
+}
+
+/// A statement for a message, not too long.
 fn shortened(sql: &str) -> String {
     let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     let start: String = line.chars().take(60).collect();

@@ -1,5 +1,5 @@
-//! What is created after all data is there: indexes and constraints over several connections, grants in
-//! their order, and last what may react to the others.
+//! What is created after all data is there: indexes and constraints over several connections, grants in their
+//! order, materialized views, and last the event triggers, which would react to the others.
 
 use super::load::parts;
 use super::prepare::atomicity;
@@ -15,21 +15,23 @@ use tokio::io::AsyncWriteExt;
 pub struct PostData {
     after: Scratch,
     grants: Preamble,
-    last: Option<Scratch>,
+    refreshes: Option<Scratch>,
+    event_triggers: Preamble,
 }
 
 impl PostData {
     /// Of this archive.
     pub fn of(front: &Preamble) -> Result<Self> {
-        let last = parts::last(front);
+        let refreshes = parts::refreshes(front);
         Ok(Self {
             after: without_data(&parts::after(front))?,
             grants: parts::grants(front),
-            last: if last.is_empty() { None } else { Some(without_data(&last)?) },
+            refreshes: if refreshes.is_empty() { None } else { Some(without_data(&refreshes)?) },
+            event_triggers: parts::event_triggers(front),
         })
     }
 
-    /// Makes it, over so many connections.
+    /// Creates it, over this many connections.
     pub async fn make(
         &self,
         client: &Client,
@@ -37,12 +39,17 @@ impl PostData {
         options: &RestoreOptions,
         jobs: usize,
     ) -> Result<()> {
+        target.breathe().await;
         restore_file(client, target.conn(), options, jobs, self.after.path()).await?;
         in_order(&self.grants, client, target, options).await?;
-        if let Some(last) = &self.last {
-            restore_file(client, target.conn(), options, jobs, last.path()).await?;
+        if let Some(refreshes) = &self.refreshes {
+            target.breathe().await;
+            restore_file(client, target.conn(), options, jobs, refreshes.path()).await?;
         }
-        Ok(())
+        if self.event_triggers.is_empty() {
+            return Ok(());
+        }
+        in_order(&self.event_triggers, client, target, options).await
     }
 }
 
@@ -53,6 +60,7 @@ pub async fn in_order(
     target: &Target,
     options: &RestoreOptions,
 ) -> Result<()> {
+    target.breathe().await;
     let mut pg_restore = pg_restore(client, target.conn(), options, atomicity(front, target))?;
     let fed = pg_restore.write_all(&front.to_bytes()).await;
     pg_restore.finish().await?;

@@ -6,7 +6,7 @@ use crate::archive::{EntryKind, Preamble, Reader, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::Atomicity;
-use crate::postgres::{Locale, Target};
+use crate::postgres::{Locale, Target, sessions};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Chooses the client that reads the archive and fits the target, fits the archive to it, and makes the
@@ -23,9 +23,12 @@ pub async fn prepare<'a>(
     let format = (header.version.major, header.version.minor);
     let client = clients.for_restore(format, dumped_by, target.version())?;
     let (fitted, plan) = request.plan(front, target).await?;
+    if plan.options.extra.is_empty() {
+        check_room(&fitted, target)?;
+    }
     let statement = toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
-    Ok((client, fitted, plan))
+    Ok((client, as_meant(&fitted), plan))
 }
 
 /// Reads until the table of contents is known, or to the end; returns the bytes read so far.
@@ -46,18 +49,79 @@ pub async fn read_front(archive: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u
     Ok((front, reader))
 }
 
-/// Objects that one transaction may make: the server holds a lock or more for each, and by default has
-/// room for 6,400 (64 for each of 100 connections).
-const MOST_AT_ONCE: usize = 1000;
+/// What part of the server's locks one transaction may take: it holds one or more for each object to its end, and
+/// others are at work. By default, a server has room for 6,400 (64 for each of 100 connections).
+const SHARE: u64 = 6;
+/// The same for a batch: there may be others at the same time.
+const SHARE_OF_BATCH: u64 = 16;
+/// More objects than this are no faster to commit at once.
+const LARGEST_BATCH: u64 = 500;
 
 /// How much of these entries is restored at once: all of it if the database was there before, or if it is
 /// not too much for the server's table of locks.
 pub fn atomicity(front: &Preamble, target: &Target) -> Atomicity {
+    let most = target.locks() / SHARE;
     // One such entry stands for up to a thousand large objects.
     let weight = |entry: &TocEntry| match entry.kind() {
-        EntryKind::BlobMetadata | EntryKind::Blobs => MOST_AT_ONCE / 2,
+        EntryKind::BlobMetadata | EntryKind::Blobs => (most / 2).max(1),
         _ => 1,
     };
-    let weight: usize = front.toc.entries().iter().map(weight).sum();
-    if target.is_created() && weight > MOST_AT_ONCE { Atomicity::Batches } else { Atomicity::Whole }
+    let weight: u64 = front.toc.entries().iter().map(weight).sum();
+    if target.is_created() && weight > most {
+        Atomicity::Batches((target.locks() / SHARE_OF_BATCH).clamp(1, LARGEST_BATCH))
+    } else {
+        Atomicity::Whole
+    }
+}
+
+/// Refuses what a database that was there before cannot take in one transaction, before a byte is loaded.
+fn check_room(front: &Preamble, target: &Target) -> Result<()> {
+    let needed: u64 = front.toc.entries().iter().map(locks).sum();
+    // The server keeps a reserve, and tells nothing of it.
+    let room = target.locks() + target.locks() / 10 + 1000;
+    if !target.exists() || needed <= room {
+        return Ok(());
+    }
+    let name = target.name();
+    Err(Error::postgres(format!(
+        "{name} exists, so it is filled in one transaction: that takes {needed} locks or more, and the server has room for about {}",
+        target.locks()
+    ))
+    .hint("name a database that does not exist yet: it is created, and filled in several transactions")
+    .hint(format!("or raise max_locks_per_transaction on the server to {}", needed.div_ceil(50))))
+}
+
+/// The locks that an entry takes at the least.
+fn locks(entry: &TocEntry) -> u64 {
+    match entry.kind() {
+        EntryKind::Table
+        | EntryKind::Sequence
+        | EntryKind::View
+        | EntryKind::MaterializedView
+        | EntryKind::ForeignTable
+        | EntryKind::Index
+        | EntryKind::Constraint
+        | EntryKind::Blob => 1,
+        // One line for each large object.
+        EntryKind::BlobMetadata => {
+            let lines = entry.defn().unwrap_or_default().split(|byte| *byte == b'\n');
+            lines.filter(|line| !line.is_empty()).count() as u64
+        }
+        _ => 0,
+    }
+}
+
+/// The same archive, whose every session is set to read it as `pg_dump` meant it.
+///
+/// `pg_restore` runs what sets the search path in each of its sessions before all else, and in its transaction if
+/// it has only one.
+fn as_meant(front: &Preamble) -> Preamble {
+    front.with(|entry| match entry.kind() {
+        EntryKind::SearchPath => {
+            let text = entry.defn().unwrap_or_default();
+            let [writing, loading] = [sessions::WRITING, sessions::LOADING].map(str::as_bytes);
+            entry.with_defn(&[writing, text, loading, b";\n"].concat())
+        }
+        _ => entry.clone(),
+    })
 }

@@ -49,7 +49,7 @@ pub struct Fitting {
     pub options: RestoreOptions,
     /// What happens to roles that the server lacks.
     pub roles: Roles,
-    /// Which role is used instead of which: old name → new name.
+    /// Roles to be replaced: old name → new name.
     pub map: BTreeMap<String, String>,
     /// The role that will own everything.
     pub owner: Option<String>,

@@ -2,7 +2,7 @@
 
 use super::{after, fitting, neon_branch, selection, server, tables};
 use crate::branch::NeonBranch;
-use crate::cli::RestoreWords;
+use crate::cli::{Proof, RestoreWords};
 use crate::error::{Error, Result};
 use crate::postgres::ConnInfo;
 use crate::proof::ProofBy;
@@ -60,18 +60,18 @@ impl Restore {
             fitting: fitting(words.fitting)?,
             after: after(words.after)?,
             clients,
-            proof: proof_by(&words.proof),
+            proof: proof_by(words.proof),
             keep_failed: words.keep_failed,
         };
         Ok(Self { options, goal })
     }
 }
 
-/// Understands one of the words that the command line allows.
-pub(super) fn proof_by(word: &str) -> ProofBy {
+/// How a restored database is compared with its backup.
+pub(super) fn proof_by(word: Proof) -> ProofBy {
     match word {
-        "none" => ProofBy::Nothing,
-        "digests" => ProofBy::Digests,
-        _ => ProofBy::Counts,
+        Proof::Counts => ProofBy::Counts,
+        Proof::Digests => ProofBy::Digests,
+        Proof::None => ProofBy::Nothing,
     }
 }

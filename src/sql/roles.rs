@@ -26,7 +26,10 @@ pub fn named_roles(kind: EntryKind, statement: &[u8]) -> Vec<(Vec<u8>, Range<usi
             Token::Bare(b"GROUP") => {}
             // A policy's roles are the only list outside parentheses.
             Token::Sign(b',') => expected = kind == EntryKind::Policy,
-            _ if std::mem::take(&mut expected) => roles.extend(word.name().map(|name| (name, word.at))),
+            // Everybody is no role, and no role can have that name; pg_dump writes it so in user mappings.
+            _ if std::mem::take(&mut expected) => {
+                roles.extend(word.name().filter(|name| name != b"public").map(|name| (name, word.at)));
+            }
             _ => {}
         }
     }
@@ -75,6 +78,7 @@ mod tests {
                 &["bob"],
             ),
             (EntryKind::UserMapping, "CREATE USER MAPPING FOR PUBLIC SERVER s;", &[]),
+            (EntryKind::UserMapping, "CREATE USER MAPPING FOR public SERVER s;", &[]),
             (
                 EntryKind::DatabaseProperties,
                 "ALTER DATABASE role SET a TO 'ROLE x';\nALTER ROLE \"a b\" IN DATABASE role SET work_mem TO '1MB';\n",

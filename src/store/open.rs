@@ -1,4 +1,4 @@
-//! From a URL to a store: the backend for its scheme, and trying again around it.
+//! From a URL to a store: the backend for its scheme, wrapped in retries.
 
 use super::Store;
 use super::error::Result;

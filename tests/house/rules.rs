@@ -49,6 +49,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "branch",
             "command",
             "consistent",
+            "neon",
             "pipeline",
             "postgres",
             "progress",
@@ -85,7 +86,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "verify",
         ],
     ),
-    ("answers", &["branch", "dump", "fetch", "proof", "rehearsal", "restore", "stored", "verify"]),
+    ("answers", &["branch", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"]),
     ("report", &["answers", "progress", "run"]),
     // Verbs: settings → engine → answer.
     (

@@ -1,5 +1,7 @@
-//! Servers and backups that want to do harm: whatever they say, no program of theirs runs here.
+//! Servers, backups and neighbours that do harm, on purpose or by chance: no program of theirs runs here, and
+//! nothing half is called whole.
 
 mod liar;
+mod races;
 mod secrets;
 mod server;

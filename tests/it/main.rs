@@ -22,6 +22,7 @@ mod back;
 mod clone;
 mod deploy;
 mod documents;
+mod field;
 mod hostile;
 mod inventory;
 mod journey;

@@ -1,5 +1,5 @@
 //! What several tests need on the stage: a database with a bit of everything, keys, stores of every
-//! kind behind one face, and questions about what is left when a run has ended.
+//! kind with one interface, and questions about what is left when a run has ended.
 
 use crate::harness::{Pgstow, Run, pgstow};
 use crate::servers::garage::Garage;
@@ -92,6 +92,7 @@ impl Keys {
     pub fn file(&self, folder: &Path) -> PathBuf {
         let path = folder.join("key.txt");
         std::fs::write(&path, &self.identity).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         path
     }
 }
@@ -201,9 +202,21 @@ impl Place {
         }
     }
 
-    /// The same with the shared identity, to open what was made for it.
+    /// The same with the shared identity, to open what was made for it, or is not encrypted.
     pub fn opens(&self, words: &[&str]) -> Pgstow {
-        self.pgstow(words).env("PGSTOW_IDENTITY", &Keys::shared().identity)
+        let command = self.pgstow(words).env("PGSTOW_IDENTITY", &Keys::shared().identity);
+        command.env("PGSTOW_ALLOW_UNENCRYPTED", "1")
+    }
+
+    /// Backs a database up for the shared recipient, or fails to.
+    pub fn try_backup(&self, url: &str) -> Run {
+        self.pgstow(&["backup", "--recipient", &Keys::shared().recipient, url]).run()
+    }
+
+    /// Backs a database up for the shared recipient.
+    #[track_caller]
+    pub fn backup_run(&self, url: &str) -> Run {
+        self.try_backup(url).assert_success()
     }
 
     /// Backs a database up for the shared recipient; its id.
@@ -263,7 +276,7 @@ impl Sample {
         })
     }
 
-    /// Restores the good backup into a database of its own, to show that all is well (again).
+    /// Restores the good backup into a database of its own, to show that nothing is wrong with it.
     #[track_caller]
     pub fn still_restores(&self) {
         let copy = fresh("again");

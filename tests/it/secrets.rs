@@ -64,7 +64,7 @@ fn core_of(text: &str) -> String {
 
 #[test]
 fn nothing_shows_them_there_or_back() {
-    // Everything the server is told goes into its log.
+    // Everything the server hears goes into its log.
     let cluster = Cluster::start_with(Major::Distribution, &["log_statement=all", "log_connections=on"]);
     let database = motley(&cluster, "secrets");
     let home = TempDir::new().unwrap();
@@ -174,7 +174,7 @@ fn errors_do_not_repeat_them() {
         backup(&["-R", &file("both.txt", &format!("{}\n{secret}", keys.recipient)), &url]),
     ];
     for command in wrong_side {
-        quiet("a secret key as recipient", command.fails(Kind::Settings).says("secret identity"), &secret);
+        quiet("a secret key as recipient", command.fails(Kind::Settings).says("not a recipient"), &secret);
     }
     // Mistyped ones: cut, or with something before them.
     let cut = &secret[..secret.len() - 3];

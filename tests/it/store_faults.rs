@@ -1,4 +1,4 @@
-//! A store whose answers are lost, late, or errors: what was stored is told from what was not.
+//! A store whose answers are lost, late, or errors: what was stored is distinguished from what was not.
 
 use crate::servers::fault::{Fault, FaultProxy, Operation, Request, Rule};
 use crate::servers::garage::Garage;

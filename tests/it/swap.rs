@@ -57,7 +57,7 @@ impl Scene {
             .args(words)
     }
 
-    /// The databases beside the one in use: set aside, being restored, restored.
+    /// The databases next to the one in use: set aside, being restored, restored.
     fn beside(&self) -> [Vec<String>; 3] {
         let all = self.cluster.psql("postgres", "SELECT datname FROM pg_database ORDER BY 1");
         ["before", "restoring", "restored"].map(|what| {
@@ -314,11 +314,11 @@ fn a_session_that_cannot_be_ended_keeps_its_database() {
     scene.is_untouched();
     drop(superuser);
     scene.finishes(&run);
-    // Who may not rename is told at once.
+    // Who may not rename learns that at once.
     cluster.psql("postgres", "ALTER ROLE mover NOCREATEDB");
     scene.place.opens(&words).fails(Kind::Postgres).says("may not rename databases");
     cluster.psql("postgres", &format!("ALTER ROLE mover CREATEDB; ALTER DATABASE {app} OWNER TO postgres"));
-    scene.place.opens(&words).fails(Kind::Postgres).says("is not a member of postgres, the owner of");
+    scene.place.opens(&words).fails(Kind::Postgres).says("belongs to postgres");
 }
 
 #[test]

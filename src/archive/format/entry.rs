@@ -190,8 +190,13 @@ impl TocEntry {
 
     /// Whether it comes after the grants: what may need them, and what would fire while they are made.
     pub fn is_last(&self) -> bool {
-        matches!(self.kind, EntryKind::MaterializedViewData | EntryKind::EventTrigger)
-            || self.tag().is_some_and(|tag| tag.starts_with(b"EVENT TRIGGER "))
+        self.kind == EntryKind::MaterializedViewData || self.is_of_event_trigger()
+    }
+
+    /// Whether it is an event trigger, or says something of one.
+    pub fn is_of_event_trigger(&self) -> bool {
+        self.kind == EntryKind::EventTrigger
+            || self.kind.is_remark() && self.tag().is_some_and(|tag| tag.starts_with(b"EVENT TRIGGER "))
     }
 
     /// Whether `pg_dump` had data to write for it.

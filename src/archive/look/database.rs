@@ -14,6 +14,8 @@ pub struct DatabaseStatement {
     pub sql: Vec<u8>,
     /// Whether it grants or revokes.
     pub is_grant: bool,
+    /// The parameter that it sets for everybody in the database, part by part: `plpgsql.variable_conflict` has two.
+    pub sets: Vec<Vec<u8>>,
     /// The roles it is for.
     pub roles: Vec<Vec<u8>>,
 }
@@ -34,6 +36,20 @@ impl Toc {
         let entries = self.entries().iter();
         let about = entries.filter(|entry| entry.is_of_database() && entry.kind() != EntryKind::Database);
         about.flat_map(|entry| of_entry(entry, name)).collect()
+    }
+
+    /// The tablespace that the source's database lay in, unless it was the usual one.
+    pub fn database_tablespace(&self) -> Option<Vec<u8>> {
+        let (words, _) = statements(self.database()?.defn()?).next()?;
+        let mut after = words.iter().skip_while(|word| !word.is(b"TABLESPACE")).skip(1);
+        after.find_map(Word::name)
+    }
+
+    /// Whether the source's database was a template.
+    pub fn is_template(&self) -> bool {
+        let properties = self.entries().iter().filter(|entry| entry.kind() == EntryKind::DatabaseProperties);
+        let mut said = properties.flat_map(|entry| statements(entry.defn().unwrap_or_default()));
+        said.any(|(words, _)| words.iter().any(|word| word.is(b"IS_TEMPLATE")))
     }
 
     fn database(&self) -> Option<&TocEntry> {
@@ -58,14 +74,21 @@ fn of_entry(entry: &TocEntry, name: &[u8]) -> Vec<DatabaseStatement> {
             [keyword, role] if before.iter().any(|word| keyword.is(word)) => role.name(),
             _ => None,
         };
-        let roles = words.windows(2).filter_map(follows).collect();
+        let roles: Vec<Vec<u8>> = words.windows(2).filter_map(follows).collect();
         found.push(DatabaseStatement {
             sql: sql.get(at.start..).unwrap_or_default().to_vec(),
             is_grant,
+            sets: if roles.is_empty() { parameter(&words) } else { Vec::new() },
             roles,
         });
     }
     found
+}
+
+/// The parameter of `ALTER DATABASE … SET parameter TO value`.
+fn parameter(words: &[Word<'_>]) -> Vec<Vec<u8>> {
+    let after = words.iter().skip_while(|word| !word.is(b"SET")).skip(1);
+    after.take_while(|word| !word.is(b"TO")).filter_map(Word::name).collect()
 }
 
 #[cfg(test)]

@@ -21,6 +21,15 @@ impl Preamble {
         Self { header: self.header.clone(), toc: Toc::new(entries) }
     }
 
+    /// The same with some entries after all others.
+    #[must_use]
+    pub fn with_last(&self, last: impl Fn(&TocEntry) -> bool) -> Self {
+        let (last, mut entries): (Vec<TocEntry>, Vec<TocEntry>) =
+            self.toc.entries().iter().cloned().partition(last);
+        entries.extend(last);
+        Self { header: self.header.clone(), toc: Toc::new(entries) }
+    }
+
     /// The bytes before an archive's first block. Their number grows with that of the objects in the database.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Writer::default();

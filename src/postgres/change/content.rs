@@ -1,11 +1,11 @@
-//! What a database contains, before a restore (nothing, or it is refused) and after it.
+//! What is in a database: nothing that a restore could overwrite, or what it has filled in.
 
 use crate::error::{Error, Result};
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 use serde::Deserialize;
 
-/// What a restored database contains.
+/// What lies in a restored database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Contents {
     /// Ordinary and partitioned tables outside the system's schemas.
@@ -21,7 +21,7 @@ SELECT json_build_object(
              WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
   'size_bytes', pg_database_size(current_database()));";
 
-/// Names what a new database does not have.
+/// Counts what a fresh database does not have; only what is there is named.
 const FOREIGN: &str = "
 SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM (
   SELECT 1 AS nr, 'schema' AS what, nspname::text AS name FROM pg_namespace

@@ -1,8 +1,8 @@
 //! Grants on everything in a database at once, so that a role can really use it.
 //!
-//! A grant on the database alone does not allow reading a table: schemas, tables and sequences need grants of
-//! their own, and what is created later needs default privileges. Objects of other owners (an extension's,
-//! on a managed service) are left out; row-level security stays as it is.
+//! A grant on the database alone lets nobody read a table: schemas, tables and sequences need theirs, and
+//! what is made later needs default privileges. Things that belong to somebody else (an extension's, on a
+//! managed service) are passed over; row-level security stays what it is.
 
 use crate::postgres::sql::{identifier, literal};
 
@@ -28,7 +28,7 @@ const OWNERS: &str = "
 impl Grant {
     /// The script that grants it, in one transaction.
     ///
-    /// The server builds the statements itself, from its own names.
+    /// The server writes the statements itself, from names that nobody else sees.
     pub(super) fn script(self, role: &str, database: &str) -> String {
         let [database_rights, schema_rights, rights] = match self {
             Grant::Read => ["CONNECT", "USAGE", "SELECT"],

@@ -16,23 +16,48 @@ use crate::postgres::tools::session::Session;
 
 /// The first half of every key: `pgst` in ASCII.
 const OURS: i32 = i32::from_be_bytes(*b"pgst");
-/// How often a lock is tried again that another run holds.
+/// How often a lock that somebody else holds is asked for.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// A session may be idle for as long as the dump takes; the setting exists since PostgreSQL 14.
+/// A session may rest for as long as the dump takes; the setting exists since PostgreSQL 14.
 const SETUP: &str = "DO $$ BEGIN
   PERFORM set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
 END $$;";
 
 /// A lock; dropping it frees it.
 pub struct Lock {
-    _session: Session,
+    /// `None` if the role may have too few sessions for one that only holds a lock.
+    _session: Option<Session>,
+}
+
+/// Sessions that a run has at the same time besides the one that holds its lock.
+const OTHERS: u32 = 2;
+
+/// How many sessions the role may still have at once; `None` if nobody counts them.
+pub async fn sessions_left(psql: &Psql) -> Result<Option<u32>> {
+    let question = "SELECT json_build_array(CASE WHEN NOT rolsuper AND rolconnlimit >= 0 THEN
+        greatest(1, rolconnlimit - (SELECT count(*) FROM pg_stat_activity WHERE usename = session_user AND pid <> pg_backend_pid()))
+      END) FROM pg_roles WHERE rolname = session_user;";
+    let [left]: [Option<u32>; 1] = psql.query(question).await?;
+    Ok(left)
+}
+
+/// Whether the role may have a session that only holds a lock; says so if not.
+pub fn may_hold_a_session(left: Option<u32>) -> bool {
+    let may = left.is_none_or(|left| left > OTHERS);
+    if !may {
+        tracing::warn!(
+            target: "pgstow::once",
+            "the role may have so few sessions at once (CONNECTION LIMIT) that there is one worker, and no lock that keeps another run away"
+        );
+    }
+    may
 }
 
 impl Lock {
     /// Takes the lock of the backups of this name in this store, waiting for at most `wait`.
     ///
-    /// Works on a standby too, but only between runs on the same standby.
+    /// Works on a standby too, where it keeps only the standby's own runs apart.
     ///
     /// # Errors
     /// `Kind::Locked` if another run holds it for longer than the wait.
@@ -66,11 +91,14 @@ impl Lock {
     async fn take(psql: &Psql, key: i32, other: &str, wait: Duration) -> Result<Self> {
         let query = format!("SELECT pg_try_advisory_lock({OURS}, {key});");
         let deadline = Instant::now() + wait;
+        if !may_hold_a_session(sessions_left(psql).await?) {
+            return Ok(Self { _session: None });
+        }
         let mut session = Session::open(psql, SETUP).await?;
         let mut waiting = false;
         loop {
             if session.ask(&query).await? == "t" {
-                return Ok(Self { _session: session });
+                return Ok(Self { _session: Some(session) });
             }
             if Instant::now() >= deadline {
                 return Err(Error::new(Kind::Locked, format!("{other} is running")));

@@ -11,6 +11,7 @@ mod roles;
 pub mod swap;
 mod target;
 
+pub use count::{Counted, Hidden, TableName};
 pub use naming::Naming;
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;

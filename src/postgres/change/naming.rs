@@ -8,7 +8,7 @@ use crate::postgres::tools::Psql;
 /// Under which name a database is filled that does not exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Naming {
-    /// Under its own: no one uses it before the whole run has ended.
+    /// Under its own: nobody uses it before more is done than the restore.
     AtOnce,
     /// Under another one, which has this moment in it (`20261121_054500`), until it is proven.
     WhenProven(String),
@@ -23,13 +23,6 @@ pub fn name_while_restoring(name: &str, moment: &str) -> String {
     format!("{}{RESTORING}{moment}", name.get(..end).unwrap_or_default())
 }
 
-/// A session that only holds a lock must not be the last one that the role may have.
-pub async fn may_hold_a_session(maintenance: &Psql) -> Result<bool> {
-    let question = "SELECT json_build_array(rolconnlimit) FROM pg_roles WHERE rolname = current_user;";
-    let [limit]: [i32; 1] = maintenance.query(question).await?;
-    Ok(!(0..=2).contains(&limit))
-}
-
 /// Says which databases earlier runs left that were ended before they were proven.
 pub async fn report_unfinished(maintenance: &Psql, name: &str) -> Result<()> {
     let start = name_while_restoring(name, "00000000_000000");
@@ -42,7 +35,7 @@ pub async fn report_unfinished(maintenance: &Psql, name: &str) -> Result<()> {
     let found: Vec<String> = maintenance.query(&question).await?;
     for left in found.iter().filter(|found| found.strip_prefix(start).is_some_and(is_stamp)) {
         let left = identifier(left);
-        tracing::warn!("{left} is left from a run that was ended: DROP DATABASE {left};");
+        tracing::warn!("{left} is left from a run that was killed: DROP DATABASE {left};");
     }
     Ok(())
 }

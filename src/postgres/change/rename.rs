@@ -1,8 +1,8 @@
 //! Gives a database another name, whoever is connected to it.
 //!
-//! PostgreSQL does not rename a database with sessions: while the first `RENAME` waits for them to end, it
-//! holds a lock that makes new connections wait, and a second session ends the existing ones. Nothing is
-//! disabled that a killed run could leave disabled. Nothing is ever dropped here.
+//! PostgreSQL renames no database that somebody is connected to: while the first `RENAME` waits for that,
+//! it holds a lock that keeps newcomers waiting, and a second session ends those who are in. Nothing is
+//! switched off beforehand that a killed run could leave off. Nothing is ever dropped here.
 
 use crate::error::{Error, Result};
 use crate::postgres::failure::{Failure, Situation};
@@ -38,7 +38,7 @@ pub struct Renaming<'a> {
 }
 
 impl Renaming<'_> {
-    /// Runs a script that gives `name` to `new`, again if sessions are in the way.
+    /// Runs a script that gives `name` to `new`, again where sessions are in the way.
     pub async fn insist(&self, old: Option<&Known>, new: &Known, script: &str, name: &str) -> Result<()> {
         let mut tries = 0;
         loop {
@@ -82,7 +82,7 @@ impl Renaming<'_> {
                 done = &mut renaming => return done.map(drop),
                 () = tokio::time::sleep(ROUND) => {}
             }
-            // Until it has ended, so that none is still running after the names have changed.
+            // To its end, so that none is on its way when the names have changed.
             if let Err(failure) = self.maintenance.run(&end).await {
                 tracing::debug!("sessions could not be ended: {failure:?}");
             }
@@ -96,7 +96,7 @@ impl Renaming<'_> {
         Ok(name)
     }
 
-    /// Adds which sessions could not be ended.
+    /// Says who would not leave.
     async fn held(&self, error: Error, database: &Known) -> Error {
         let query = format!(
             "SELECT coalesce(json_agg(DISTINCT format('%s (%s)', coalesce(usename, backend_type), application_name)), '[]')
@@ -143,7 +143,7 @@ pub fn is_stamp(text: &str) -> bool {
             .all(|(at, byte)| if at == 8 { byte == b'_' } else { byte.is_ascii_digit() })
 }
 
-/// Ends the sessions of these databases that the role may end.
+/// Ends the sessions of these databases as far as the role may; the others are not its business.
 const END_SESSIONS: &str = "
 DO $$
 DECLARE

@@ -1,7 +1,7 @@
 //! Roles as `pg_dumpall` writes them, and the statements that make some of them on another server.
 //!
-//! Only what is understood is used, and written anew: nothing of the text itself is ever run. What the
-//! restoring role may not grant (mostly SUPERUSER) is left out and reported.
+//! Only what is understood is taken over, and written anew: nothing of the text itself is ever run.
+//! What the restoring role may not give (SUPERUSER, mostly) is left out and reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::postgres::server::{Rights, TargetFacts};
 use crate::postgres::sql::words::{Word, words};
 use crate::postgres::sql::{identifier, literal};
 
-/// The roles of a server and their memberships.
+/// The roles of a server, and their memberships.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownRoles {
     roles: BTreeMap<String, Role>,
@@ -25,7 +25,7 @@ struct Role {
     no_inherit: bool,
     connection_limit: Option<String>,
     valid_until: Option<String>,
-    /// Usually a digest; it is never printed.
+    /// As a digest, most likely; printed by nothing all the same.
     password: Option<String>,
     comment: Option<String>,
     /// Parameter and value, as SQL.
@@ -42,16 +42,16 @@ struct Membership {
     set: Option<bool>,
 }
 
-/// Statements that create roles on a server.
+/// What makes roles on a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Making {
-    /// The roles, in order.
+    /// Those that are made, in their order.
     pub names: Vec<String>,
-    /// Statements that are run as one transaction.
+    /// Statements that must hold together.
     pub must: Vec<String>,
-    /// What the roles can do without: what it is, and the statement.
+    /// What the roles can be used without: what it is, and the statement.
     pub may: Vec<(String, String)>,
-    /// What was left out, a sentence each.
+    /// What was not taken over, a sentence each.
     pub left_out: Vec<String>,
 }
 
@@ -116,9 +116,10 @@ impl KnownRoles {
         }
     }
 
-    /// Those known roles that are among these, are members of them, or have these as members.
+    /// These roles, whoever is a member of them, and whom all those are members of; as far as they are
+    /// known.
     fn tied_to(&self, roles: &BTreeSet<String>) -> BTreeSet<String> {
-        // Too many roles are members of the system's own roles.
+        // Of the system's own roles half the world is a member.
         let own = |name: &&String| !name.starts_with("pg_");
         let mut tied: BTreeSet<String> = roles.iter().filter(own).cloned().collect();
         for down in [true, false] {
@@ -162,7 +163,7 @@ impl KnownRoles {
                 memberships.push((what, membership.grant(facts.major)));
             } else {
                 making.left_out.push(format!(
-                    "{} is not a member of {} here: {} may not grant that",
+                    "{} is no member of {} here: {} may not grant that",
                     identifier(member),
                     identifier(role),
                     identifier(&facts.me)
@@ -175,7 +176,7 @@ impl KnownRoles {
 }
 
 impl Making {
-    /// Makes these roles, as NOLOGIN roles.
+    /// Creates these roles as NOLOGIN roles.
     pub fn plain<'a>(names: impl IntoIterator<Item = &'a String>, facts: &TargetFacts) -> Self {
         let mut making = Self::default();
         for name in names {
@@ -189,7 +190,7 @@ impl Making {
         self.names.push(name.to_owned());
         self.must.push(format!("CREATE ROLE {quoted} WITH {attributes};"));
         if !facts.rights.superuser {
-            // The creator of a role may not yet give objects to it.
+            // Whoever makes a role may not yet give things to it.
             let options = if facts.major >= 16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
             self.must.push(format!("GRANT {quoted} TO CURRENT_USER{options};"));
         }
@@ -244,7 +245,7 @@ impl Role {
                 (true, true) => attributes.push(keyword.into()),
                 (true, false) => {
                     let (name, me) = (identifier(name), identifier(&facts.me));
-                    making.left_out.push(format!("{name} has no {keyword} here: {me} may not grant it"));
+                    making.left_out.push(format!("{name} has no {keyword} here: {me} may not give it"));
                 }
             }
         }
@@ -381,9 +382,9 @@ mod tests {
         assert_eq!(
             making.left_out,
             [
-                "\"Web, 1\" has no SUPERUSER here: \"me\" may not grant it",
-                "\"Web, 1\" has no REPLICATION here: \"me\" may not grant it",
-                "\"app\" is not a member of \"pg_monitor\" here: \"me\" may not grant that",
+                "\"Web, 1\" has no SUPERUSER here: \"me\" may not give it",
+                "\"Web, 1\" has no REPLICATION here: \"me\" may not give it",
+                "\"app\" is no member of \"pg_monitor\" here: \"me\" may not grant that",
             ]
         );
         assert_eq!(app_of(false, 15).must[1], "GRANT \"Web, 1\" TO CURRENT_USER;");
@@ -404,7 +405,7 @@ mod tests {
         let known = KnownRoles::read(GLOBALS);
         let of =
             |needed: &str, facts: &TargetFacts| known.making(&BTreeSet::from([needed.to_owned()]), facts);
-        // Too many roles are members of the system's own roles.
+        // Half the world is a member of the system's own roles.
         assert_eq!(of("pg_monitor", &facts(true, 17)), Making::default());
         let there = facts(true, 17).with_role("app");
         assert_eq!(of("readers", &there).names, ["Web, 1", "readers"]);
@@ -412,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_ones_are_made_without_login() {
+    fn plain_ones_are_made_for_nobody_to_log_in_as() {
         let names = ["a\"b".to_owned()];
         assert_eq!(Making::plain(&names, &facts(true, 17)).must, ["CREATE ROLE \"a\"\"b\" WITH NOLOGIN;"]);
         assert_eq!(Making::plain(&names, &facts(false, 17)).must.len(), 2);

@@ -1,4 +1,4 @@
-//! Two databases exchange a name: the one in use is set aside, another gets its name.
+//! Two databases exchange a name: the one in use is set aside, another takes its place.
 //!
 //! Both are renamed in one transaction, so that at every moment the name means the one or the other,
 //! whole. Nothing is ever dropped here.
@@ -16,7 +16,7 @@ use crate::postgres::tools::Psql;
 
 /// Between the name and the moment in the name of a database that was set aside.
 const BEFORE: &str = "_before_";
-/// A server, and the name of a database that can be exchanged.
+/// A server, and a name on it whose database can be exchanged.
 #[derive(Debug)]
 pub struct Swap {
     live: String,
@@ -31,7 +31,7 @@ pub struct Found {
     oid: u32,
     /// Its name.
     pub name: String,
-    /// `pg_database_size`, bytes; `None` if the role may not know it.
+    /// `pg_database_size`, bytes; `None` where the role may not know.
     pub size_bytes: Option<u64>,
     /// How many are connected.
     pub sessions: u64,
@@ -39,6 +39,7 @@ pub struct Found {
     /// Whether the connecting role owns it, or is a member of the role that does.
     owned: bool,
     prepared: u64,
+    template: bool,
     slots: Vec<String>,
 }
 
@@ -63,7 +64,7 @@ impl Swap {
 
     /// Reaches the server and looks at what there is; nothing is changed.
     ///
-    /// `stamp` distinguishes this exchange from others: letters that need no quotes.
+    /// `stamp` tells this exchange from others: letters that need no quotes.
     pub async fn open(client: &Client, conn: &ConnInfo, stamp: &str) -> Result<Self> {
         let live = conn.target_name()?.to_owned();
         if live.len() + RESTORING.len() + stamp.len() > LONGEST_NAME {
@@ -147,10 +148,16 @@ impl Swap {
         let name = identifier(&found.name);
         if !found.owned {
             return Err(Error::postgres(format!(
-                "{user} is not a member of {}, the owner of {name}, and may not rename it",
+                "{name} belongs to {}, of which {user} is no member: it may not rename it",
                 found.owner
             ))
             .hint(format!("GRANT {} TO {}", identifier(&found.owner), identifier(user))));
+        }
+        if found.template {
+            let what =
+                format!("{name} is a template, from which databases are made: nothing takes its place");
+            return Err(Error::postgres(what)
+                .hint(format!("if it is not meant to be one: ALTER DATABASE {name} IS_TEMPLATE false;")));
         }
         if found.prepared > 0 {
             return Err(Error::postgres(format!(
@@ -179,7 +186,7 @@ impl Swap {
     /// Gives the name to `new`, and calls the one that had it otherwise; returns how.
     ///
     /// With `inherit` the new one gets what belongs to the name: owner, grants, settings, comment and
-    /// connection limit of the database, unless another owner was chosen for it already. Either both are
+    /// connection limit of the database, unless somebody chose an owner for it already. Either both are
     /// renamed or neither is.
     pub async fn exchange(&self, new: &str, inherit: bool) -> Result<Option<String>> {
         let (old, new) = self.candidate(new).await?;
@@ -189,7 +196,7 @@ impl Swap {
         Ok(old.map(|_| self.before()))
     }
 
-    /// Refuses a database that cannot get the name.
+    /// Refuses a database that cannot take the name.
     pub async fn check_candidate(&self, new: &str) -> Result<()> {
         self.candidate(new).await.map(drop)
     }
@@ -197,7 +204,7 @@ impl Swap {
     async fn candidate(&self, new: &str) -> Result<(Option<Found>, Found)> {
         if new == self.live {
             return Err(Error::usage(format!("{} is that database already", identifier(new)))
-                .hint("--with names the one that will replace it"));
+                .hint("--with names the one that is to take its place"));
         }
         if self.unfinished().any(|unfinished| unfinished.name == new) {
             return Err(Error::verify(format!("the restore into {new} was not finished"))
@@ -272,6 +279,7 @@ SELECT json_build_object(
       'sessions', (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND backend_type = 'client backend'),
       'owner', pg_get_userbyid(datdba),
       'owned', pg_has_role(datdba, 'USAGE'),
+      'template', datistemplate,
       'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = datname),
       'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE database = datname)
     ) ORDER BY datname), '[]')
@@ -310,7 +318,7 @@ BEGIN
       (SELECT string_agg(quote_ident(part), '.') FROM unnest(string_to_array(one.name, '.')) AS part),
       CASE WHEN one.name NOT IN ('local_preload_libraries', 'search_path', 'session_preload_libraries',
                                  'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories')
-           THEN quote_literal(one.value) WHEN one.value IN ('', '\"\"') THEN '''' ELSE one.value END);
+           THEN quote_literal(one.value) WHEN one.value IN ('', '\"\"') THEN '''''' ELSE one.value END);
     BEGIN
       EXECUTE 'ALTER ' || how;
     EXCEPTION WHEN insufficient_privilege THEN

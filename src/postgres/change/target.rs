@@ -3,15 +3,17 @@
 //! Only a database that this run created is ever dropped. The new one comes from `template0` with
 //! the source's encoding and locale.
 
+use std::time::Duration;
+
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
 use super::content::{self, CONTENTS, Contents};
 use super::grants::Grant;
-use super::lock::Lock;
-use super::naming::{Naming, may_hold_a_session, name_while_restoring, report_unfinished};
-use super::reach::reach;
+use super::lock::{Lock, may_hold_a_session, sessions_left};
+use super::naming::{Naming, name_while_restoring, report_unfinished};
+use super::reach::{not_created, reach};
 use super::rename::{Known, RESTORED, RESTORING, Renaming, renames};
 use super::roles::Making;
 use crate::postgres::clients::{Client, Version};
@@ -20,7 +22,10 @@ use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::server::{Locale, Server, TargetFacts};
 use crate::postgres::sql::{about_database, identifier, literal};
 use crate::postgres::tools::psql::{self, Psql};
+use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
+/// The server takes a moment to notice that a session has ended.
+const BREATH: Duration = Duration::from_millis(300);
 /// A target: the server is reached, and the database does not exist yet or is empty.
 pub struct Target {
     /// The name that was asked for.
@@ -37,10 +42,17 @@ pub struct Target {
     exists: bool,
     created: bool,
     owner: Option<String>,
+    tablespace: Option<String>,
     made_roles: Vec<String>,
     closed: bool,
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
+    locks: u64,
+    sessions: Option<u32>,
 }
+
+/// The server has room for a few more, and does not say for how many.
+const LOCKS: &str = "SELECT json_build_array(current_setting('max_locks_per_transaction')::bigint *
+  (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint));";
 
 impl Target {
     /// Reaches the server and looks at the database, which is changed by nothing here.
@@ -59,14 +71,14 @@ impl Target {
         let mut called = name.clone();
         let mut lock = None;
         if let Naming::WhenProven(moment) = naming {
-            if may_hold_a_session(&maintenance).await? {
-                lock = Some(Lock::of_restore(&maintenance, &name).await?);
-            }
+            lock = Some(Lock::of_restore(&maintenance, &name).await?);
             if !exists {
                 called = name_while_restoring(&name, &moment);
                 report_unfinished(&maintenance, &name).await?;
             }
         }
+        let [locks]: [u64; 1] = maintenance.query(LOCKS).await?;
+        let sessions = sessions_left(&maintenance).await?;
         if exists {
             content::refuse(&psql, &name).await?;
         }
@@ -81,9 +93,12 @@ impl Target {
             exists,
             created: false,
             owner: None,
+            tablespace: None,
             made_roles: Vec::new(),
             closed: false,
             creating: None,
+            locks,
+            sessions,
         })
     }
 
@@ -122,13 +137,49 @@ impl Target {
         self.created
     }
 
+    /// How many locks the server has room for, over all its sessions.
+    pub fn locks(&self) -> u64 {
+        self.locks
+    }
+
+    /// How many workers there may be at the most: the role may be allowed few sessions.
+    pub fn at_most(&self, jobs: usize) -> usize {
+        match self.sessions {
+            Some(left) if may_hold_a_session(Some(left)) => jobs.min(left as usize),
+            Some(_) => 1,
+            None => jobs,
+        }
+    }
+
+    /// Lets a session that has just ended be gone, if the role may have few.
+    pub async fn breathe(&self) {
+        if self.sessions.is_some() {
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+
+    /// The name that a session of this run has, for [`Target::end_sessions`].
+    pub fn session_name(&self, what: &str) -> String {
+        format!("{} {what}", self.conn().application_name())
+    }
+
+    /// The connection to the database itself, as anybody has it.
+    pub fn conn_of_anybody(&self) -> ConnInfo {
+        self.maintenance.conn().with_dbname(&self.called)
+    }
+
+    /// Keeps event triggers from firing in every session of this run in the database.
+    pub fn without_event_triggers(&mut self) {
+        self.psql = self.psql.with_option(WITHOUT_EVENT_TRIGGERS);
+    }
+
     /// What else there is on the server.
     pub async fn facts(&self) -> Result<TargetFacts> {
         TargetFacts::ask(&self.maintenance).await
     }
 
     /// Asks whether the restoring role may make event triggers: some services let some roles, and only a
-    /// try shows. Nothing of it stays.
+    /// try tells. Nothing is left of it.
     pub async fn takes_event_triggers(&self) -> bool {
         let order = "BEGIN;
 CREATE FUNCTION pg_temp.pgstow_try() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
@@ -170,12 +221,12 @@ ROLLBACK;";
         Ok(())
     }
 
-    /// Allows only its owner to connect to the database that will be created, until it is opened.
+    /// Lets nobody but its owner connect to the database that will be created, until it is opened.
     pub fn keep_closed(&mut self) {
         self.closed = true;
     }
 
-    /// Opens the database to the others that its grants allow.
+    /// Opens the database to others again, as far as its grants let them.
     pub async fn open_to_others(&self) -> Result<()> {
         if !(self.closed && self.created) {
             return Ok(());
@@ -199,6 +250,46 @@ ROLLBACK;";
         self.maintenance.execute(&statement).await
     }
 
+    /// Connects to the database as anybody would; fails if nobody could, whatever was loaded for that.
+    pub async fn can_be_entered(&self) -> Result<()> {
+        let anybody = self.maintenance.with_dbname(&self.called);
+        match anybody.run("SELECT 1;").await {
+            // That many may be in it, and no more: so it was meant.
+            Err(failure) if !failure.is(&[Situation::TooManyConnections]) => Err(failure.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the sessions of this run in the database that have this name, whatever became of our end of them: they
+    /// would keep their locks for as long as the server takes them for alive.
+    pub async fn end_sessions(&self, application_name: &str) -> Result<()> {
+        let Some(oid) = self.oid else { return Ok(()) };
+        let name = literal(application_name);
+        let ours = format!("datid = {oid} AND usename = current_user AND application_name = {name}");
+        let order = format!(
+            "DO $$ BEGIN
+               FOR n IN 1..100 LOOP
+                 PERFORM pg_stat_clear_snapshot();
+                 PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours};
+                 EXIT WHEN NOT FOUND;
+                 PERFORM pg_sleep(0.1);
+               END LOOP;
+             END $$;"
+        );
+        self.maintenance.execute(&order).await
+    }
+
+    /// Takes back what was set for everybody in the database.
+    pub async fn reset(&self, parameter: &str) -> Result<()> {
+        let name = identifier(&self.called);
+        self.maintenance.execute(&format!("ALTER DATABASE {name} RESET {parameter};")).await
+    }
+
+    /// Makes this the tablespace that the database will lie in.
+    pub fn lies_in(&mut self, tablespace: String) {
+        self.tablespace = Some(tablespace);
+    }
+
     /// Creates the database unless it exists (and is empty).
     pub async fn create(&mut self, locale: &Locale) -> Result<()> {
         if self.exists {
@@ -208,6 +299,9 @@ ROLLBACK;";
         let mut statement = locale.create_database(&self.called, self.version().major);
         if let Some(owner) = &self.owner {
             statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
+        }
+        if let Some(tablespace) = &self.tablespace {
+            statement = format!("{} TABLESPACE {};", statement.trim_end_matches(';'), identifier(tablespace));
         }
         if self.closed {
             // A second statement: a database cannot be made in a transaction.
@@ -219,7 +313,7 @@ ROLLBACK;";
             literal(&self.called)
         ));
         let maintenance = self.maintenance.clone();
-        // On a task of its own: if the caller gives up meanwhile, it is still known that a database is being made.
+        // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.
         self.creating = Some(tokio::spawn(async move { maintenance.run(&statement).await }));
         self.settle().await.map_err(|failure| not_created(&self.name, failure))
     }
@@ -323,7 +417,7 @@ ROLLBACK;";
 
     /// Gathers statistics; a failure is only a warning, since the data is there.
     ///
-    /// Warnings about system tables, which this role may not analyze, are not shown.
+    /// That the system's own tables are not this role's to analyze is nothing to hear about.
     pub async fn analyze(&self) {
         if let Err(error) = self.psql.execute("SET client_min_messages = error;\nANALYZE;").await {
             tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
@@ -339,24 +433,4 @@ ROLLBACK;";
     pub async fn contents(&self) -> Result<Contents> {
         self.psql.query(CONTENTS).await
     }
-}
-
-fn not_created(name: &str, failure: Failure) -> Error {
-    let name = identifier(name);
-    let (situation, error) = (failure.situation(), Error::from(failure));
-    let error = match situation {
-        Some(Situation::DatabaseExists) => {
-            let what = format!("somebody else has just created the database {name}");
-            return Error::target_exists(what).because(error);
-        }
-        Some(Situation::LocaleMissing) => error.hint(
-            "the target server lacks the source's locale: install it there, or create the empty database \
-             yourself with a locale it has, and restore into that",
-        ),
-        Some(Situation::PermissionDenied) => error
-            .without_hints()
-            .hint("the role needs CREATEDB, or somebody must create the empty database for it"),
-        _ => error,
-    };
-    error.context(format_args!("create database {name}"))
 }

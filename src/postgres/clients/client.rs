@@ -1,6 +1,6 @@
 //! One installed set of PostgreSQL's client programs, and its version.
 //!
-//! Which sets there are, and which of them to run, is decided by `search` and `clients`.
+//! Which sets there are, and which of them to run, is decided elsewhere (`search`, `clients`).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ impl fmt::Display for Version {
 /// One installed set of client programs: `pg_dump`, `pg_restore`, `psql` of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// Their folder.
+    /// The folder they lie in.
     pub dir: PathBuf,
     /// Their version.
     pub version: Version,

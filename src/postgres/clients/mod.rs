@@ -1,8 +1,8 @@
 //! Which of the installed PostgreSQL client programs to run.
 //!
-//! Several majors may be installed; the server decides which one dumps it, the archive and the target which
-//! one restores it. Debian's `/usr/bin/pg_dump` is a wrapper that chooses by the local cluster instead of the
-//! server, so it is never used.
+//! Several majors may lie side by side; the server decides which one dumps it, the archive and the
+//! target which one restores it. Debian's `/usr/bin/pg_dump` is a wrapper that follows the local
+//! cluster instead of the server, so it is never used.
 
 mod client;
 mod platform;
@@ -25,7 +25,7 @@ pub struct Clients {
 }
 
 /// The minors of August 2026, the first with the fixes for CVE-2026-18408, CVE-2026-15741 and
-/// CVE-2026-19385, which concern dumps and restores.
+/// CVE-2026-19385, and a dump or a restore can meet all of them.
 const SAFE_MINORS: &[(u32, u32)] = &[(14, 24), (15, 19), (16, 15), (17, 11), (18, 6)];
 
 impl Clients {
@@ -42,7 +42,7 @@ impl Clients {
                 "no working pg_dump, pg_restore and psql in {}",
                 dir.display()
             ))
-            .hint("--pg-bin names the folder of PostgreSQL's programs, such as /usr/lib/postgresql/17/bin"));
+            .hint("--pg-bin names the folder that holds PostgreSQL's programs, as in /usr/lib/postgresql/17/bin"));
         }
         Self::new(found, Platform::here())
     }
@@ -56,7 +56,7 @@ impl Clients {
         Ok(Self { found, platform })
     }
 
-    /// The newest: its `psql` works with every server.
+    /// The newest: its `psql` talks to every server.
     pub fn newest(&self) -> Result<&Client> {
         let newest = self.found.iter().max_by_key(|client| client.version);
         newest.ok_or_else(|| Error::unexpected("a list of clients is empty"))
@@ -74,15 +74,14 @@ impl Clients {
             ))
             .hint(self.platform.install(server.major)));
         };
-        warn_if_unsafe(client.version);
+        tell_if_unsafe(client.version);
         Ok(client)
     }
 
-    /// The programs of a server that accepts what a `pg_dump` of version `dumped_by` wrote about a server of
-    /// version `dumped`: the lowest major that fits.
+    /// The programs of a server that takes what a server of version `dumped` held and a `pg_dump` of
+    /// version `dumped_by` wrote: of the lowest major there is that fits.
     ///
-    /// # Errors
-    /// `Kind::Settings` if none is installed.
+    /// Fails with `Kind::Settings` where none is installed.
     pub fn for_cluster(&self, dumped: Version, dumped_by: Version) -> Result<&Client> {
         let oldest = if dumped_by.major >= 17 { dumped.major.max(17) } else { dumped.major };
         let servers: Vec<_> = self.found.iter().filter(|client| client.has_server()).collect();
@@ -92,15 +91,15 @@ impl Clients {
             have.sort();
             let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
             Error::settings(format!(
-                "a throw-away cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer next to \
-                 its client programs; installed: {have}"
+                "a throw-away cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer beside \
+                 its client programs; here is {have}"
             ))
-            .hint(format!("install PostgreSQL {oldest}'s server, or verify on one of your servers with --to"))
+            .hint(format!("install PostgreSQL {oldest}'s server, or verify on a server of yours with --to"))
         })
     }
 
-    /// The client that turns an archive into SQL: the lowest major that is not older than the `pg_dump` that
-    /// wrote it, since older servers may not understand what a newer one prints.
+    /// The client that reads an archive, whatever becomes of it: the lowest major that is not older than
+    /// the `pg_dump` that wrote it, as what a newer one prints may mean nothing to older servers.
     pub fn for_reading(&self, dumped_by: Option<Version>) -> Result<&Client> {
         let Some(dumped_by) = dumped_by else { return self.newest() };
         let newer = self.found.iter().filter(|client| client.version.major >= dumped_by.major);
@@ -117,10 +116,7 @@ impl Clients {
     /// The client that restores an archive: the lowest major that reads it and that the target takes.
     ///
     /// `archive` is the format's version from the archive's header, `dumped_by` the version of the
-    /// `pg_dump` that wrote it.
-    ///
-    /// # Errors
-    /// `Kind::Postgres` if no client could do it, `Kind::Settings` if none is installed that can.
+    /// `pg_dump` that wrote it. Fails with `Kind::Postgres` where no client could do it.
     pub fn for_restore(&self, archive: (u8, u8), dumped_by: Version, target: Version) -> Result<&Client> {
         // From 17 on pg_restore begins with SET transaction_timeout, which older servers refuse.
         let target_is_old = target.major < 17;
@@ -143,11 +139,11 @@ impl Clients {
             let have: Vec<String> = have.iter().map(u32::to_string).collect();
             let until = if target_is_old { " and at most 16, as the target is older than 17" } else { "" };
             return Err(Error::settings(format!(
-                "restoring this archive needs a pg_restore of PostgreSQL {} or newer{until}; installed: {}",
+                "restoring this archive needs a pg_restore of PostgreSQL {} or newer{until}; here is {}",
                 dumped_by.major,
                 have.join(", ")
             ))
-            // If several would do, the one that package repositories still offer.
+            // Where several would do, the one that is sure to be still on offer.
             .hint(self.platform.install(if target_is_old {
                 16
             } else {
@@ -160,7 +156,7 @@ impl Clients {
                  newer features in it would make the restore fail"
             );
         }
-        warn_if_unsafe(client.version);
+        tell_if_unsafe(client.version);
         Ok(client)
     }
 }
@@ -184,8 +180,8 @@ fn reads(major: u32, archive: (u8, u8)) -> bool {
     archive <= newest
 }
 
-/// Information only: it does not concern this run, and `--quiet` leaves it out.
-fn warn_if_unsafe(client: Version) {
+/// Said for information: the run is none the worse for it, and `--quiet` leaves it out.
+fn tell_if_unsafe(client: Version) {
     match SAFE_MINORS.iter().find(|(major, _)| *major == client.major) {
         Some((_, minor)) if client.minor < *minor => {
             let major = client.major;

@@ -1,13 +1,13 @@
-//! How to install another major of PostgreSQL's client programs on this machine.
+//! How this machine gets another major of PostgreSQL's client programs.
 //!
-//! For hints only; nothing is installed.
+//! Words for a hint only; nothing is installed.
 
-/// The package manager.
+/// The package manager, as far as it decides the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {
     /// Debian and Ubuntu, with the PostgreSQL project's own repository.
     Apt,
-    /// Fedora, Red Hat and their relatives.
+    /// Fedora, Red Hat and their kin.
     Dnf,
     /// Alpine.
     Apk,
@@ -18,7 +18,7 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// The package manager of this machine.
+    /// Looks where it runs.
     pub fn here() -> Self {
         if cfg!(target_os = "macos") {
             return Platform::Brew;
@@ -45,7 +45,7 @@ impl Platform {
         }
     }
 
-    /// How to install the clients of this major.
+    /// The advice that brings the clients of this major.
     pub fn install(self, major: u32) -> String {
         match self {
             Platform::Apt => format!(

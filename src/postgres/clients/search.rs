@@ -1,7 +1,7 @@
 //! Finds PostgreSQL's client programs on this machine.
 //!
-//! In the folders of the usual packages, then in `PATH`; Debian's wrapper is ignored. Which one to use is
-//! decided by `clients`.
+//! Where the packages of the usual systems put them, then `PATH`; Debian's wrapper is passed over.
+//! Which one to use is decided elsewhere (`clients`).
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -18,13 +18,13 @@ use crate::postgres::process::Environment;
 /// Where to look for clients.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
-    /// Only in this folder (`--pg-bin`), if given.
+    /// Only here (`--pg-bin`), when given.
     pub only: Option<PathBuf>,
     /// What pgstow was started with.
     pub environment: Environment,
 }
 
-/// Folders with one folder per major: what is before and after the number in its path.
+/// Folders that hold one folder per major, and what stands before and after the major.
 const PLACES: &[(&str, &str, &str)] = &[
     ("/usr/lib/postgresql", "", "bin"),          // Debian, Ubuntu
     ("/usr", "pgsql-", "bin"),                   // the PostgreSQL project's RPMs
@@ -74,7 +74,7 @@ fn majors(base: &str, before: &str, after: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The folder that really has the programs, after symbolic links; `None` if it does not have all.
+/// The folder where the programs really lie, symbolic links followed; `None` where they do not.
 fn real_folder(dir: &Path) -> Option<PathBuf> {
     let real = std::fs::canonicalize(dir.join("pg_dump")).ok()?;
     if real.file_name() == Some(OsStr::new("pg_wrapper")) {

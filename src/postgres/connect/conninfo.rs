@@ -3,7 +3,7 @@
 //! A URL, a keyword string, a bare database name or nothing at all: each means what it means to
 //! `psql`. Passwords are split off and travel in the child's environment; everything else goes to
 //! `--dbname=` as a keyword string. Defaults, services and `.pgpass` stay libpq's business: nothing
-//! here fills them in or connects.
+//! here fills them in, and nothing here connects.
 
 use std::fmt;
 
@@ -22,10 +22,8 @@ pub struct ConnInfo {
     pairs: Vec<(String, String)>,
     password: Option<Secret>,
     inherited: Inherited,
-    /// Whether the environment's variables are about other servers.
+    /// Whether the environment says nothing about this server.
     apart: bool,
-    /// Whether the server is asked for messages in English.
-    english: bool,
 }
 
 /// What the process's own environment says; the children inherit it and libpq uses it.
@@ -34,18 +32,27 @@ struct Inherited {
     host: Option<String>,
     port: Option<String>,
     database: Option<String>,
-    password: Option<Secret>,
     options: Option<String>,
+    password: Option<Secret>,
     connect_timeout: bool,
-    application_name: bool,
+    application_name: Option<String>,
 }
+
+/// How sessions call themselves unless the user says otherwise.
+const OUR_NAME: &str = "pgstow";
 
 /// Seconds one connection attempt may take, unless the user says otherwise: a suspended server
 /// that is woken by the connection needs more than the usual moment.
 const CONNECT_TIMEOUT: &str = "15";
 
-/// Asks the server for messages in English, which situations are recognised by.
-const ENGLISH: &str = "-c lc_messages=C";
+/// Three minutes until a peer that says nothing is given up, five until bytes that it does not acknowledge are: a
+/// server that is only busy acknowledges them.
+const ALIVE: [(&str, &str); 4] = [
+    ("keepalives_idle", "60"),
+    ("keepalives_interval", "15"),
+    ("keepalives_count", "8"),
+    ("tcp_user_timeout", "300000"),
+];
 
 impl ConnInfo {
     /// Understands what the user typed; `lookup` answers for the environment (`PGHOST`, …).
@@ -58,12 +65,12 @@ impl ConnInfo {
             host: lookup("PGHOST"),
             port: lookup("PGPORT"),
             database: lookup("PGDATABASE"),
-            password: lookup("PGPASSWORD").map(Secret::new),
             options: lookup("PGOPTIONS"),
+            password: lookup("PGPASSWORD").map(Secret::new),
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
-            application_name: lookup("PGAPPNAME").is_some(),
+            application_name: lookup("PGAPPNAME"),
         };
-        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false, english: false };
+        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -103,29 +110,21 @@ impl ConnInfo {
         other
     }
 
-    /// A server of our own at a socket in `folder`; no variable of the environment is meant for it.
+    /// The same, with one of the server's options more than the user has typed, or `PGOPTIONS` says.
+    #[must_use]
+    pub fn with_option(&self, option: &str) -> Self {
+        let theirs = self.get("options").or(self.inherited.options.as_deref()).unwrap_or_default();
+        let all = format!("{theirs} {option}");
+        let mut other = self.clone();
+        other.set("options".into(), all.trim_start().to_owned());
+        other
+    }
+
+    /// A server of our own, behind a socket in `folder`; no variable of the environment applies to it.
     pub fn of_socket(folder: &str, user: &str, database: &str) -> Self {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
-        Self {
-            pairs: pairs.into(),
-            password: None,
-            inherited: Inherited::default(),
-            apart: true,
-            english: false,
-        }
-    }
-
-    /// The same server, asked for messages in English.
-    ///
-    /// Only a superuser may ask; the server refuses the connection of any other role, and poolers may too.
-    #[must_use]
-    pub fn in_english(&self) -> Self {
-        let mut other = Self { english: true, ..self.clone() };
-        if let Some(options) = self.get("options") {
-            other.set("options".into(), format!("{options} {ENGLISH}"));
-        }
-        other
+        Self { pairs: pairs.into(), password: None, inherited: Inherited::default(), apart: true }
     }
 
     /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
@@ -140,7 +139,7 @@ impl ConnInfo {
         pairs.join(" ")
     }
 
-    /// The same as one word for a shell, in a command that is shown to be copied; without secrets.
+    /// The same as one word of a shell's, for a command that somebody is to copy; without secrets.
     pub fn as_shell_word(&self) -> String {
         let plain = |value: &str| {
             let safe = |c: char| c.is_ascii_alphanumeric() || "._-/:,@%+~".contains(c);
@@ -157,30 +156,49 @@ impl ConnInfo {
         shell_word(&keywords)
     }
 
-    /// Refuses a connection pooler that host and port give away.
+    /// Refuses a connection pooler, as far as host and port tell.
     pub fn refuse_pooler(&self) -> Result<()> {
         let host = self.get("host").or(self.inherited.host.as_deref()).unwrap_or_default();
         let port = self.get("port").or(self.inherited.port.as_deref()).unwrap_or_default();
         pooler::refuse(host, port)
     }
 
+    /// The same, with a limit to how long a dead connection is waited for, unless the user or a service says one.
+    fn alive(&self) -> Self {
+        let mut other = self.clone();
+        if self.get("service").is_none() {
+            let absent = |(keyword, _): &&(&str, &str)| self.get(keyword).is_none();
+            ALIVE
+                .iter()
+                .filter(absent)
+                .for_each(|(keyword, value)| other.set((*keyword).into(), (*value).into()));
+        }
+        other
+    }
+
+    /// The name by which the server's list of sessions shows this connection.
+    pub fn application_name(&self) -> &str {
+        self.get("application_name").or(self.inherited.application_name.as_deref()).unwrap_or(OUR_NAME)
+    }
+
+    /// The same connection by a name of its own, by which the server's list of sessions tells it from others.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.set("application_name".into(), name.into());
+        other
+    }
+
     /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults.
     pub fn dress(&self, program: Program) -> Program {
         let program = if self.apart { program.without_libpq() } else { program };
         let mut program = program.arg("--no-password").env("PGTZ", "UTC");
-        if !self.pairs.is_empty() {
-            program = program.arg(format!("--dbname={}", self.to_keywords()));
-        }
+        program = program.arg(format!("--dbname={}", self.alive().to_keywords()));
         if !self.inherited.connect_timeout && self.get("connect_timeout").is_none() {
             program = program.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT);
         }
-        if !self.inherited.application_name && self.get("application_name").is_none() {
-            program = program.env("PGAPPNAME", "pgstow");
-        }
-        if self.english && self.get("options").is_none() {
-            // By a variable, since a keyword would replace what a service file may say.
-            let options = self.inherited.options.as_deref().filter(|_| !self.apart).unwrap_or_default();
-            program = program.env("PGOPTIONS", format!("{options} {ENGLISH}").trim_start());
+        if self.inherited.application_name.is_none() && self.get("application_name").is_none() {
+            program = program.env("PGAPPNAME", OUR_NAME);
         }
         if let Some(inherited) = &self.inherited.password {
             program = program.secret(inherited.clone());
@@ -263,13 +281,6 @@ mod tests {
         assert_eq!(typed.database(), Some("app"));
         assert!(typed.refuse_pooler().is_ok());
         assert!(info.target_name().is_err(), "a target is never taken from PGDATABASE");
-    }
-
-    #[test]
-    fn english_is_asked_for_on_top_of_other_options() {
-        let options = |text: &str| typed(text).in_english().get("options").map(str::to_owned);
-        assert_eq!(options("host=h options='-c geqo=off'").as_deref(), Some("-c geqo=off -c lc_messages=C"));
-        assert_eq!(options("host=h"), None);
     }
 
     proptest! {

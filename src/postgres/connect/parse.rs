@@ -1,7 +1,8 @@
 //! Reads connection URLs and keyword strings by libpq's rules.
 //!
-//! It is stricter than libpq if leniency could show a secret: an unknown keyword, or a password whose special
-//! characters are not percent-encoded, is refused. No error repeats a value.
+//! It is stricter than libpq where leniency would carry a secret into a place that is shown: an
+//! unknown keyword, or a password whose special characters were not percent-encoded, is refused
+//! here. No error repeats a value.
 
 use percent_encoding::percent_decode_str;
 
@@ -66,10 +67,10 @@ const PLAIN: &[&str] = &[
     "user",
 ];
 
-/// Secrets that libpq reads from no environment variable, so they would have to be arguments.
+/// Secrets for which libpq reads no environment variable, so only an argument could carry them.
 const UNCARRIED: &[&str] = &["oauth_client_secret", "scram_client_key", "scram_server_key", "sslpassword"];
 
-/// Says what a keyword is; fails if libpq does not know it, or if its value cannot be passed safely.
+/// Says what a keyword is; fails for those libpq does not know or that cannot travel safely.
 pub fn judge(keyword: &str) -> Result<Keyword> {
     if keyword == "password" {
         Ok(Keyword::Password)
@@ -77,17 +78,17 @@ pub fn judge(keyword: &str) -> Result<Keyword> {
         Ok(Keyword::Plain)
     } else if UNCARRIED.contains(&keyword) {
         Err(Error::usage(format!(
-            "{keyword} in a connection string would have to be passed as an argument, which others can read"
+            "{keyword} in a connection string would have to be passed as an argument, where others can read it"
         ))
-        .hint("put the connection into a service file (pg_service.conf) and set PGSERVICE=name"))
+        .hint("put the connection into a service file (pg_service.conf) and say PGSERVICE=name"))
     } else if keyword == "pgbouncer" {
-        Err(Error::usage("the connection string is for pgbouncer (pgbouncer=…)")
-            .hint("use the server's direct address, without pgbouncer=…"))
+        Err(Error::usage("the connection string is one for pgbouncer (pgbouncer=…)")
+            .hint("use the server's direct address, and leave pgbouncer=… out"))
     } else if keyword.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && keyword.len() <= 32 {
         Err(Error::usage(format!("libpq has no connection parameter \"{keyword}\""))
-            .hint("remove parameters that are meant for an application's own driver"))
+            .hint("parameters meant for an application's own driver must be left out here"))
     } else {
-        Err(malformed("it has a parameter name that libpq does not know"))
+        Err(malformed("it holds a parameter name that libpq does not know"))
     }
 }
 
@@ -95,7 +96,7 @@ pub fn judge(keyword: &str) -> Result<Keyword> {
 pub fn keywords_and_values(text: &str) -> Result<Vec<(String, String)>> {
     let text = text.trim();
     if text.contains('\0') {
-        return Err(malformed("it has a NUL byte"));
+        return Err(malformed("it holds a NUL byte"));
     }
     if let Some(rest) = text.strip_prefix("postgresql://").or_else(|| text.strip_prefix("postgres://")) {
         url(rest)
@@ -106,7 +107,7 @@ pub fn keywords_and_values(text: &str) -> Result<Vec<(String, String)>> {
     } else if text.is_empty() {
         Ok(Vec::new())
     } else if text.contains(['@', '/', ':']) {
-        Err(malformed("it looks like a URL without postgres:// at its start"))
+        Err(malformed("it looks like a URL without postgres:// in front"))
     } else {
         Ok(vec![("dbname".into(), text.into())])
     }
@@ -126,7 +127,7 @@ fn url(rest: &str) -> Result<Vec<(String, String)>> {
         }
     };
 
-    // The credentials end at the first @ before any slash, whatever they contain.
+    // The credentials end at the first @ before any slash, whatever else stands between.
     let path_at = rest.find('/').unwrap_or(rest.len());
     let (credentials, rest) = match rest.find('@').filter(|at| *at < path_at) {
         Some(at) => (&rest[..at], &rest[at + 1..]),
@@ -138,7 +139,7 @@ fn url(rest: &str) -> Result<Vec<(String, String)>> {
 
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     if rest.contains('@') {
-        return Err(malformed("an @ is in the wrong place, perhaps inside the password"));
+        return Err(malformed("an @ stands where none may be, perhaps inside the password"));
     }
     let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
     let (hosts, ports) = split_hosts(hosts)?;
@@ -152,7 +153,7 @@ fn url(rest: &str) -> Result<Vec<(String, String)>> {
             .filter(|(_, value)| !value.contains('='))
             .ok_or_else(|| malformed("a parameter after the ? is not of the form name=value"))?;
         match (decode(keyword)?.as_str(), decode(value)?) {
-            // As in JDBC's URLs; libpq understands it too.
+            // As JDBC's URLs say it; libpq understands it too.
             ("ssl", value) if value == "true" => pairs.push(("sslmode".into(), "require".into())),
             (keyword, value) => pairs.push((keyword.into(), value)),
         }
@@ -176,7 +177,7 @@ fn split_hosts(text: &str) -> Result<(String, String)> {
             one.split_once(':').unwrap_or((one, ""))
         };
         if !port.is_empty() && port.parse::<u16>().is_err() {
-            return Err(malformed("the host's colon is not followed by a port number"));
+            return Err(malformed("what stands after the host's colon is not a port number"));
         }
         hosts.push(host);
         ports.push(port);

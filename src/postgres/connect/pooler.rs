@@ -1,8 +1,8 @@
-//! Recognises a connection pooler by its address.
+//! Tells a connection pooler by its address.
 //!
-//! `pg_dump` through transaction pooling loses its session between statements, and leaves an empty
-//! `search_path` to the next user of the connection (pgbouncer #452, #976). A pooler at an ordinary address
-//! looks like a server; its answers may still show what it is (`situation`).
+//! `pg_dump` through transaction pooling loses its session between statements and leaves an empty
+//! `search_path` to whoever gets the connection next (pgbouncer #452, #976). A pooler at an
+//! ordinary address cannot be distinguished from a server; what it answers may still give it away (`advice`).
 
 use crate::error::{Error, Result};
 
@@ -10,11 +10,11 @@ use crate::error::{Error, Result};
 pub fn refuse(hosts: &str, ports: &str) -> Result<()> {
     let ports: Vec<&str> = ports.split(',').collect();
     for (index, host) in hosts.split(',').enumerate() {
-        // libpq: a single port is for all hosts.
+        // libpq: one port stands for all hosts.
         let port = ports.get(index).or(ports.first()).copied().unwrap_or_default();
         if let Some(advice) = pooled(host, port) {
             return Err(Error::usage(format!("{} is a connection pooler", shown(host, port)))
-                .hint(format!("{advice}; --allow-pooled uses it anyway")));
+                .hint(format!("{advice}; --allow-pooled tries it anyway")));
         }
     }
     Ok(())

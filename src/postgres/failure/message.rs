@@ -9,12 +9,12 @@ use crate::postgres::sql::{masked, masked_within};
 
 /// How much of a statement is shown, in characters.
 const STATEMENT_CHARS: usize = 1000;
-/// A part with this many bytes is full, and gets no further line.
+/// Nothing is added to a part that has this many bytes.
 ///
-/// Less than the longest line that is read whole: after a line that was cut, it is not known any more what
-/// is within a literal.
+/// Less than the longest line that is read whole: after a line that was cut nobody knows any more what
+/// stands within a literal.
 const PART_BYTES: usize = 4 * 1024;
-/// How much of a message is put on one line, in characters.
+/// How much of a message goes into one line, in characters.
 const LINE_CHARS: usize = 700;
 /// How many parts of a message are kept.
 const MOST_PARTS: usize = 20;
@@ -26,7 +26,7 @@ pub enum PartKind {
     Detail,
     /// HINT.
     Hint,
-    /// CONTEXT: what the server was doing when it failed.
+    /// CONTEXT: in what the server was when it failed.
     Context,
     /// QUERY: the statement inside a function.
     Query,
@@ -54,11 +54,11 @@ pub struct Part {
 /// One message of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// How severe it is.
+    /// How grave it is.
     pub level: Level,
     /// The message itself, without the program's name; several lines if it has them.
     pub text: String,
-    /// The SQLSTATE, if psql reported it.
+    /// The SQLSTATE, if psql printed it.
     pub sqlstate: Option<String>,
     /// What explains it.
     pub parts: Vec<Part>,
@@ -108,7 +108,7 @@ impl Message {
     }
 
     /// The message on one line with what the server adds to it, as a warning is passed on.
-    pub fn with_notes(&self) -> String {
+    pub fn told(&self) -> String {
         let more = self.parts.iter().filter(|part| matches!(part.kind, PartKind::Detail | PartKind::Hint));
         let more = more.map(|part| joined(&part.text));
         [joined(&self.text)].into_iter().chain(more).collect::<Vec<_>>().join("; ")
@@ -119,7 +119,7 @@ impl Message {
         self.text.len() + self.parts.iter().map(|part| part.text.len()).sum::<usize>()
     }
 
-    /// Keeps only what may be shown: the start of a statement, and no literal in it.
+    /// Makes of what was read what may be shown: only the start of a statement, and no literal in it.
     fn finished(mut self) -> Self {
         // A statement that is shown shows its line too. Any line but its first may begin within a literal.
         let shows_statement = self.part(PartKind::Statement).or(self.part(PartKind::Query)).is_some();
@@ -127,7 +127,7 @@ impl Message {
             PartKind::Line => {
                 !shows_statement && part.text.starts_with("1: ") && !part.text.starts_with("1: ...")
             }
-            // Advice of getopt_long, for users of that program.
+            // What getopt_long says: pgstow's user did not run that program.
             PartKind::Hint => !part.text.starts_with("Try \""),
             _ => true,
         });
@@ -151,7 +151,7 @@ fn joined(text: &str) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
-/// The start of a statement, up to its first parenthesis or literal.
+/// The start of a statement, up to where it goes into detail.
 fn head(statement: &str) -> String {
     let head = statement.split(['(', '\'', '$']).next().unwrap_or_default();
     head.trim().trim_end_matches(';').chars().take(80).collect()
@@ -184,7 +184,7 @@ impl Reader {
         let own = own_words(&self.name, line);
         let is_own = own.len() < line.len();
         let message = self.message.as_ref();
-        // A line of a statement may look like anything.
+        // Anything may stand on a line of a statement.
         if !is_own && message.is_some_and(ends_with_statement) {
             self.go_on(own);
             return None;
@@ -224,7 +224,7 @@ impl Reader {
     fn add(&mut self, kind: PartKind, text: &str) {
         let (kind, text) = label(text).filter(|_| kind == PartKind::Detail).unwrap_or((kind, text));
         let message = self.message.get_or_insert_with(|| Message::new(Level::Plain, ""));
-        // pg_dump reports the server's message, and the statement, as details of its own.
+        // pg_dump puts the server's message, or the statement, into a detail of its own.
         if let Some(text) = text.strip_prefix("Error message from server: ") {
             let start = message.text.rfind(": PQ").unwrap_or(message.text.len());
             message.text.truncate(start);
@@ -234,7 +234,7 @@ impl Reader {
         }
     }
 
-    /// Adds a line to the last part.
+    /// Adds a line to what stands last.
     fn go_on(&mut self, line: &str) {
         let Some(message) = &mut self.message else { return };
         let text = message.parts.last_mut().map_or(&mut message.text, |part| &mut part.text);
@@ -249,7 +249,7 @@ fn ends_with_statement(message: &Message) -> bool {
     message.parts.last().is_some_and(|part| part.kind == PartKind::Statement)
 }
 
-/// What a pg_dump of 13 or older reports as another error, though it belongs to the one before.
+/// What a pg_dump of 13 or older says as another error, and belongs to the one before.
 fn continued(line: &str) -> Option<(PartKind, &str)> {
     let text = line.strip_prefix("error: ")?;
     if text.starts_with("Error message from server: ") {
@@ -301,7 +301,7 @@ fn place(line: &str) -> (&str, &str) {
 
 /// A line without the program's name, and without the place in a script that is ours.
 fn own_words<'a>(name: &str, line: &'a str) -> &'a str {
-    // getopt_long prints the whole path.
+    // getopt_long says the whole path.
     let at_path =
         |(path, _): &(&str, &str)| path.is_empty() || (path.starts_with('/') && path.ends_with('/'));
     let rest = line.split_once(name).filter(at_path).and_then(|(_, rest)| rest.strip_prefix(':'));
@@ -312,10 +312,10 @@ fn own_words<'a>(name: &str, line: &'a str) -> &'a str {
     }
 }
 
-/// The message of a failed program that explains most: its first error, else its last message.
+/// The message worth showing of all that a failed program said: its first error, else what it said last.
 pub fn worst(messages: &[Message]) -> Option<&Message> {
     let error = messages.iter().find(|message| message.level == Level::Error);
-    // getopt_long does not mark its errors; older programs then point to --help.
+    // getopt_long complains without a word for it; older programs then point at --help.
     let says = |message: &&Message| !message.text.trim().is_empty() && !message.text.starts_with("Try \"");
     error.or_else(|| messages.iter().rfind(says))
 }

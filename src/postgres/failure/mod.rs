@@ -1,6 +1,6 @@
 //! How PostgreSQL's programs fail: what they said, what situation that is, and what to do about it.
 //!
-//! All of it is decided here: no other room searches a message for words.
+//! Decided here and nowhere else: nobody searches a message for words.
 
 mod advice;
 pub mod message;
@@ -30,13 +30,13 @@ pub enum Failure {
         name: String,
         /// Its exit status.
         status: ExitStatus,
-        /// What it said on stderr, without secrets; `None` if the user saw that.
+        /// What it said on stderr, scrubbed; `None` if it spoke to people itself.
         said: Option<Vec<Message>>,
     },
 }
 
 impl Failure {
-    /// What happened, if its messages or its exit status show that.
+    /// What happened, as far as its words or its end show.
     pub fn situation(&self) -> Option<Situation> {
         match self {
             Failure::NotStarted(error) => error.situation(),
@@ -72,7 +72,7 @@ impl From<Failure> for Error {
             Some(signal) => format!("{name} was killed by signal {signal}"),
             None => format!("{name} failed (exit status {})", status.code().unwrap_or_default()),
         };
-        // A command whose stderr the user sees is the user's, and no part of PostgreSQL.
+        // A command that speaks to people itself is the user's, and no part of PostgreSQL.
         let kind = if said.is_some() { Kind::Postgres } else { Kind::Command };
         let worst = said.as_deref().filter(|_| status.signal().is_none()).map(worst);
         let mut error = match worst {

@@ -1,24 +1,24 @@
-//! How severe a message is, in every language that PostgreSQL's messages are translated into.
+//! How grave a message is, in every language that PostgreSQL's messages are translated into.
 
-/// How severe a message is.
+/// How grave a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// The program, or a statement, failed.
     Error,
-    /// Something may be wrong.
+    /// Something is to be known.
     Warning,
-    /// Information that was not asked for: NOTICE and less.
+    /// Information that nobody asked for: NOTICE and less.
     Notice,
-    /// It is not marked: progress, or an error of a program that does not mark its errors.
+    /// It does not say: progress, or a complaint of a program that has no word for it.
     Plain,
 }
 
-/// NOTICE and less severe, in every language of PostgreSQL's messages.
+/// NOTICE and what is less, in every language of PostgreSQL's messages.
 const NOTICES: &str = "NOTICE INFO LOG DEBUG HINWEIS NOTIFICA NOTIS LOGG ЗАМЕЧАНИЕ ИНФОРМАЦИЯ СООБЩЕНИЕ ОТЛАДКА \
     ПОВІДОМЛЕННЯ ІНФОРМАЦІЯ ЗАПИСУВАННЯ НАЛАГОДЖЕННЯ 注意 信息 日志 调试 알림 정보 로그 디버그 ინფორმაცია ჟურნალი \
     გამართვა";
 
-/// ERROR and more severe, in every language of PostgreSQL's messages.
+/// ERROR and what is worse, in every language of PostgreSQL's messages.
 const ERRORS: &str = "ERROR FATAL PANIC ERREUR ERRORE FATALE PANICO FEHLER PANIK FEL FATALT ОШИБКА ВАЖНО ПАНИКА \
     ПОМИЛКА ФАТАЛЬНО ПАНІКА 错误 致命错误 比致命错误还过分的错误 오류 치명적오류 손상 შეცდომა ფატალური პანიკა";
 
@@ -45,7 +45,7 @@ fn known(severity: &str) -> Option<Level> {
     all.iter().find(|(words, _)| words.split(' ').any(|word| word == severity)).map(|(_, level)| *level)
 }
 
-/// How severe a message of the server's is: by its word for it, else by its SQLSTATE.
+/// How grave a message of the server's is: by its severity, else by its SQLSTATE.
 pub fn of_server(severity: &str, sqlstate: Option<&str>) -> Level {
     known(severity).unwrap_or(match sqlstate.and_then(|code| code.get(..2)) {
         Some("00") => Level::Notice,

@@ -1,7 +1,7 @@
 //! What happened on PostgreSQL's side, decided from what its programs say.
 //!
-//! From the SQLSTATE if psql reported one, which is the same in every language; else from the message, which
-//! is in English: the programs run with `LC_ALL=C`, and a server is asked for it if the role may ask.
+//! From the SQLSTATE if psql printed one, which is the same in every language; else from the message, which
+//! is in English: the programs run with `LC_ALL=C`, and servers are asked for it where the role may.
 
 use super::message::{Message, PartKind};
 use super::severity::Level;
@@ -95,10 +95,10 @@ pub enum Constraint {
 use Situation as S;
 
 impl Situation {
-    /// The situation that these messages describe; `None` if it is not known.
+    /// The situation in which these messages leave; `None` if they are not known.
     pub fn of(messages: &[Message]) -> Option<Self> {
         let errors = || messages.iter().filter(|message| message.level == Level::Error);
-        // Some do not mark their errors.
+        // Some complain without a word for it.
         errors().find_map(Self::of_one).or_else(|| messages.iter().rev().find_map(Self::of_one))
     }
 
@@ -225,7 +225,7 @@ fn by_text(text: &str) -> Option<Situation> {
 
 /// Words in a message → situation.
 const TABLE: &[(&[&str], Situation)] = &[
-    // Before "No space left", since this is about another disk.
+    // Before "No space left", because it names the disk.
     (&["could not write to output file"], S::OutputUnwritable),
     (&["could not close output file"], S::OutputUnwritable),
     // Connecting.

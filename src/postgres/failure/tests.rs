@@ -202,8 +202,8 @@ fn severities_are_known_in_every_language_and_by_their_code() {
         let name = line.split(':').next().filter(|name| *name != "WARNING").unwrap_or("psql");
         assert_eq!(messages(name, line)[0].level, level, "{line}");
     }
-    let noted = messages("psql", "WARNING:  01000: a\nDETAIL:  b\nHINT:  c")[0].with_notes();
-    assert_eq!(noted, "a; b; c");
+    let told = messages("psql", "WARNING:  01000: a\nDETAIL:  b\nHINT:  c")[0].told();
+    assert_eq!(told, "a; b; c");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A child process: started in a process group of its own, and reaped however it ends.
 //!
-//! Ctrl-C reaches pgstow alone, and pgstow decides. Dropping a child ends it: it gets a signal, has a moment
-//! to cancel its query, and is killed after that.
+//! Ctrl-C reaches pgstow alone, and pgstow decides. Dropping a child ends it: it is told to, has a moment
+//! to cancel its query, and is killed then.
 
 use std::os::fd::AsFd;
 use std::sync::LazyLock;
@@ -17,7 +17,7 @@ use super::secret::Secret;
 use super::stderr::{Manner, Stderr};
 use crate::postgres::failure::Failure;
 
-/// How long a child may take to end after the signal; `pg_dump` cancels its query in that time.
+/// How long a child may take to end after it was told to; `pg_dump` cancels its query in that time.
 pub(super) const GRACE: Duration = Duration::from_millis(if cfg!(test) { 1500 } else { 5000 });
 
 /// A child that runs; dropping it ends it.
@@ -26,7 +26,7 @@ pub struct Running {
     child: Option<Child>,
     pub(super) group: Option<Pid>,
     name: String,
-    /// `None` if the user sees its stderr.
+    /// `None` if it speaks to people itself.
     stderr: Option<Stderr>,
 }
 
@@ -58,7 +58,7 @@ impl Running {
         Ok(stdout)
     }
 
-    /// Waits for the exit; anything but 0 is a failure, with what the child said.
+    /// Waits for the exit; anything but 0 is a failure in the child's own words.
     pub async fn ended(mut self: Box<Self>) -> Result<(), Failure> {
         let Some(child) = &mut self.child else { return Err(Failure::NotStarted(no_pipe())) };
         let status = child.wait().await.map_err(|error| {
@@ -77,10 +77,10 @@ impl Running {
         }
     }
 
-    /// Ends it now, and waits until it has ended.
+    /// Ends it now, and waits until it is gone.
     pub(super) async fn stop(mut self: Box<Self>) {
         if let Some(child) = self.child.take() {
-            ask_to_end(&child, self.group, &self.name);
+            tell(&child, self.group, &self.name);
             reap(child, self.group, self.stderr.take()).await;
         }
     }
@@ -90,7 +90,7 @@ pub(super) fn no_pipe() -> Error {
     Error::unexpected("a child was used without its pipe")
 }
 
-/// Asks for a 1 MiB pipe, so that a short delay downstream does not stop the COPY; a refusal does no harm.
+/// Asks for a 1 MiB pipe, so that a hiccup downstream does not stop the COPY; a refusal is no harm.
 fn widen(pipe: &impl AsFd) {
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
@@ -98,10 +98,10 @@ fn widen(pipe: &impl AsFd) {
     let _ = pipe;
 }
 
-/// Children that were dropped, and have not ended yet.
+/// Children that were dropped, and are not gone yet.
 static REAPING: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
 
-/// Waits until every child that was dropped has ended.
+/// Waits until every child that was dropped is gone.
 ///
 /// A process that exits sooner kills them before they have cancelled their queries, and the server
 /// would continue to work on them. A process may run pgstow, and wait, more than once.
@@ -111,15 +111,15 @@ pub async fn all_reaped() {
     REAPING.reopen();
 }
 
-/// Asks a child to cancel its query and end; `psql` does so only on SIGINT.
-fn ask_to_end(child: &Child, group: Option<Pid>, name: &str) {
+/// Tells a child to cancel its query and end; `psql` does so at SIGINT only.
+fn tell(child: &Child, group: Option<Pid>, name: &str) {
     // After it was reaped, another process may have its number.
     if let (Some(group), Some(_)) = (group, child.id()) {
         let _ = kill_process_group(group, if name == "psql" { Signal::INT } else { Signal::TERM });
     }
 }
 
-/// Waits for a child that was asked to end, then kills it; takes its exit status.
+/// Gives a child that was told to end some time, then kills it; takes its exit status.
 ///
 /// Its stderr is drained until then: a closed pipe would kill it as soon as it says something, before it
 /// has cancelled its query.
@@ -137,8 +137,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Some(child) = self.child.take().filter(|child| child.id().is_some()) else { return };
         // At once, not when the task below first runs: a pipe is about to close, and the child
-        // must not mistake that for the end of its input.
-        ask_to_end(&child, self.group, &self.name);
+        // must not take that for the end of its input.
+        tell(&child, self.group, &self.name);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             REAPING.spawn_on(reap(child, self.group, self.stderr.take()), &runtime);
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment(Arc<Vec<(OsString, OsString)>>);
 
-/// Variables that any program may need to run. A `*` at the end matches any rest.
+/// Variables with which a program finds what it runs with. `LC_` and more stand for all that begin so.
 const SYSTEM: &[&str] = &[
     "PATH",
     "TMPDIR",
@@ -26,11 +26,11 @@ const SYSTEM: &[&str] = &[
     "DYLD_LIBRARY_PATH",
     "DYLD_FALLBACK_LIBRARY_PATH",
     "DYLD_INSERT_LIBRARIES",
-    // Gives a name to a container's user that has none.
+    // Containers with a user that has no name give it one with this.
     "NSS_WRAPPER_*",
 ];
 
-/// Variables with which libpq finds a server and logs in.
+/// Variables with which libpq finds a server and is let in.
 /// <https://www.postgresql.org/docs/current/libpq-envars.html>
 const LIBPQ: &[&str] = &[
     "PGAPPNAME",
@@ -77,7 +77,7 @@ const LIBPQ: &[&str] = &[
     "PGUSER",
 ];
 
-/// What else a client may need: the user's own files (`~/.pgpass`), host names, TLS, Kerberos.
+/// Variables of a client besides: the user's own files (`~/.pgpass`), names, TLS, Kerberos.
 const CLIENT: &[&str] = &[
     "HOME",
     "USER",
@@ -125,7 +125,7 @@ impl Environment {
     }
 }
 
-/// Says whether a variable tells libpq which server to use, or how.
+/// Whether a variable leads libpq to a server, or says how to behave there.
 pub fn is_of_libpq(name: &OsStr) -> bool {
     LIBPQ.iter().any(|known| name == *known)
 }

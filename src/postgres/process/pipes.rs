@@ -1,4 +1,4 @@
-//! A child's stdin as a writer, and its stdout as a reader, whose end is checked.
+//! A child's stdin and stdout as writer and reader whose end is checked.
 //!
 //! End of file is not success: [`ChildOutput`] ends well only when the child exited with 0, and
 //! [`ChildInput`] only through `finish`. A bad exit becomes an error with the child's own words.
@@ -18,7 +18,7 @@ type Ending = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
 /// A child's stdout: at its end the exit status is waited for, and a bad one is a read error.
 ///
-/// The error is an `io::Error` around [`Error`]; `Error::from_io` unwraps it.
+/// The error is an `io::Error` around [`Error`]; `Error::from_io` takes it out again.
 pub struct ChildOutput {
     state: Reading,
 }
@@ -46,7 +46,7 @@ impl ChildOutput {
         Ok(Self { state: Reading::Open(running, stdout) })
     }
 
-    /// Ends the child now and waits until it has ended.
+    /// Ends the child now and waits until it is gone.
     pub async fn stop(self) {
         if let Reading::Open(running, _) = self.state {
             running.stop().await;
@@ -92,7 +92,7 @@ fn already_failed() -> std::io::Error {
 ///
 /// When the child ends while it is written to, the write fails with the child's own error, not
 /// with "broken pipe". A child that exits with 0 before it has read everything (`pg_restore` stops
-/// after the last block it wants) has the rest thrown away; `finish` returns how much that was.
+/// after the last block it wants) has the rest thrown away; `finish` tells how much that was.
 pub struct ChildInput {
     state: Writing,
     unread: u64,
@@ -138,7 +138,7 @@ impl ChildInput {
         Ok(self.unread)
     }
 
-    /// Ends the child now and waits until it has ended; it never sees the end of its input.
+    /// Ends the child now and waits until it is gone; it never sees the end of its input.
     pub async fn stop(self) {
         if let Writing::Open(running, stdin) = self.state {
             running.stop().await;
@@ -186,7 +186,7 @@ impl AsyncWrite for ChildInput {
         }
     }
 
-    /// Only flushes: closing its input means to the child that its input is complete, and only `finish` may say so.
+    /// Only flushes: to close its input would tell the child that the stream is complete, and only `finish` says that.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         self.poll_flush(cx)
     }

@@ -1,7 +1,7 @@
 //! What to start: a program, its arguments and its environment.
 //!
 //! Arguments can be read by everybody on the machine, the environment cannot: secrets go there, and
-//! are removed from what the child says.
+//! are scrubbed from what the child says.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -99,14 +99,14 @@ impl Program {
         self
     }
 
-    /// Sets its name in messages, if that is not its file's name.
+    /// Sets what messages call it, where that is not its file's name.
     #[must_use]
     pub fn called(mut self, name: &'static str) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// Runs it as another user, which only root may do.
+    /// Runs as somebody else, which only root may ask for.
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
         self.user = Some(user);
@@ -120,22 +120,22 @@ impl Program {
         self
     }
 
-    /// Expects it to report its progress on stderr, which are no warnings.
+    /// Expects reports of its progress on stderr, which are no warnings.
     #[must_use]
     pub fn verbose(mut self) -> Self {
         self.manner = Manner::Verbose;
         self
     }
 
-    /// Treats it as the user's own command: the user sees its stderr, its arguments are not logged, and its
-    /// failure is of `Kind::Command`.
+    /// Treats it as the user's own command: it speaks to people itself, its arguments are told to nobody,
+    /// and when it fails that is `Kind::Command`.
     #[must_use]
     pub fn of_the_user(mut self) -> Self {
         self.own = true;
         self
     }
 
-    /// Its name in messages: its file's name, unless another was set.
+    /// By which messages call it: its file's name, unless another was given.
     pub fn name(&self) -> String {
         if let Some(name) = self.name {
             return name.to_owned();
@@ -149,12 +149,12 @@ impl Program {
         ChildOutput::of(self.start(Stdio::null(), Stdio::piped())?)
     }
 
-    /// Starts it and writes to its stdin; what it prints is discarded.
+    /// Starts it and writes to its stdin; what it prints goes nowhere.
     pub fn write(self) -> Result<ChildInput> {
         ChildInput::of(self.start(Stdio::piped(), Stdio::null())?)
     }
 
-    /// Starts it and writes to its stdin; what it prints goes to `stdout`.
+    /// Starts it and writes to its stdin; what it prints goes there.
     pub fn write_into(self, stdout: Stdio) -> Result<ChildInput> {
         ChildInput::of(self.start(Stdio::piped(), stdout)?)
     }
@@ -166,7 +166,7 @@ impl Program {
             self.start(Stdio::piped(), Stdio::piped()).and_then(pipes).map_err(Failure::NotStarted)?;
         let mut answer = Vec::new();
         let give = async move {
-            // If the child ended early, its exit says why.
+            // A child that ended early says itself why.
             let _ = stdin.write_all(input).await;
         };
         let (_, taken) = tokio::join!(give, stdout.read_to_end(&mut answer));

@@ -1,8 +1,8 @@
 //! What a child says on stderr: drained, scrubbed, kept short, and passed on.
 //!
 //! Warnings are passed on as they come. The rest is kept (its first error, and the last 64 KiB) for the
-//! error message; after a success it is passed on as warnings too, since PostgreSQL's tools are silent on
-//! success.
+//! error message; after a success it is passed on as warnings too, since PostgreSQL's tools say nothing
+//! if nothing went wrong.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::postgres::failure::severity::Level;
 
 /// How much of a child's stderr is remembered.
 const KEPT_BYTES: usize = 64 * 1024;
-/// A longer line is cut, so that memory stays bounded.
+/// A line longer than this is cut; nobody reads further, and memory stays bounded.
 const LINE_BYTES: usize = 8 * 1024;
 /// How many messages of a successful child are passed on.
 const PASSED_ON: usize = 20;
@@ -27,10 +27,10 @@ pub struct Stderr {
     task: JoinHandle<()>,
 }
 
-/// Whether a child reports its progress on stderr.
+/// Whether a child reports its progress on stderr, in messages that are no warnings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Manner {
-    /// It says nothing on success.
+    /// It is silent if nothing went wrong.
     #[default]
     Silent,
     /// It reports its progress.
@@ -71,7 +71,7 @@ impl Stderr {
         let said = kept.first_error.iter().chain(&kept.messages);
         let mut said = said.filter(|message| !message.text.trim().is_empty());
         for message in said.by_ref().take(PASSED_ON) {
-            tracing::warn!(target: "pgstow::once", "{}: {}", kept.name, message.with_notes());
+            tracing::warn!(target: "pgstow::once", "{}: {}", kept.name, message.told());
         }
         let more = said.count();
         if more > 0 {
@@ -112,7 +112,7 @@ async fn drain(mut stderr: impl AsyncRead + Unpin, kept: Arc<Mutex<Kept>>, secre
     }
 }
 
-/// Replaces every secret by `***`, but not one of three letters or less: ordinary words contain those.
+/// Replaces every secret by `***`. One of a few letters is left: it would blot out ordinary words.
 fn scrub(text: &str, secrets: &[Secret]) -> String {
     let mut clean = text.to_string();
     for secret in secrets.iter().map(Secret::reveal).filter(|secret| secret.len() > 3) {
@@ -121,12 +121,12 @@ fn scrub(text: &str, secrets: &[Secret]) -> String {
     clean
 }
 
-/// The messages of one child: warnings are passed on at once, the rest is kept.
+/// The messages of one child: warnings leave at once, the rest stays.
 struct Kept {
     name: String,
     manner: Manner,
     reader: Reader,
-    /// It explains most, so later messages must not push it out.
+    /// What explains most, and must not be pushed out by what follows.
     first_error: Option<Message>,
     messages: VecDeque<Message>,
     bytes: usize,
@@ -154,8 +154,12 @@ impl Kept {
         tracing::debug!("{}: {}", self.name, message.line());
         match message.level {
             Level::Notice => {}
+            // psql, pg_dump and pg_dumpall all say it when they connect.
+            Level::Warning if message.text.contains("collation version mismatch") => {
+                tracing::warn!(target: "pgstow::once::collation", "{}", message.told());
+            }
             Level::Warning => {
-                tracing::warn!(target: "pgstow::once", "{}: {}", self.name, message.with_notes());
+                tracing::warn!(target: "pgstow::once", "{}: {}", self.name, message.told());
             }
             Level::Error if self.first_error.is_none() => self.first_error = Some(message),
             Level::Error | Level::Plain => {
@@ -211,7 +215,7 @@ mod tests {
         assert_eq!(kept.messages.back().unwrap().text, "line number 9999");
     }
 
-    /// What follows a line that was cut may be within a literal: it is not shown.
+    /// What stands after a line that was cut may stand within a literal: it is not shown.
     #[tokio::test]
     async fn a_statement_ends_at_a_line_that_is_cut() {
         let long = "x".repeat(2 * LINE_BYTES);

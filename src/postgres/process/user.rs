@@ -1,4 +1,4 @@
-//! A user without rights, who runs a server if pgstow runs as root.
+//! Somebody without rights, to run a server as when pgstow runs as root.
 
 use std::path::Path;
 
@@ -13,17 +13,17 @@ pub struct User {
     pub gid: u32,
 }
 
-/// In order of preference: what is in a dump may run programs, and should not run as the owner of the
+/// In this order: what is in a dump may run programs, so it should rather not run as the owner of the
 /// machine's real databases.
 const NAMES: [&str; 2] = ["nobody", "postgres"];
 
 impl User {
-    /// Finds a user without rights.
+    /// Finds a user who can do no harm.
     pub fn unprivileged() -> Result<Self> {
         let known = std::fs::read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
         NAMES.iter().find_map(|name| find(&known, name)).ok_or_else(|| {
             Error::settings(
-                "PostgreSQL refuses to run as root, and this machine has neither a user \"nobody\" nor \"postgres\"",
+                "PostgreSQL refuses to run as root, and there is neither a user nobody nor postgres",
             )
             .hint("run pgstow as another user than root, or verify on a server with --to")
         })

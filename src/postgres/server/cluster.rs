@@ -1,8 +1,8 @@
-//! A throw-away cluster: a server in a folder of its own, removed with everything in it.
+//! A throw-away cluster: a server of our own in a folder of its own, gone with everything in it.
 //!
-//! It listens only on a socket in that folder, which no other user may enter, and asks for no password.
-//! A keeper process waits for the end of pgstow, whatever its reason, then ends the server and removes the
-//! folder. Nothing has to survive, so nothing is synced to disk.
+//! It listens on a socket in that folder only, which nobody else may enter, and asks for no password.
+//! A keeper process waits for pgstow's end, however that comes: then it ends the server and removes
+//! the folder. Nothing here survives, so nothing waits for a disk.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -23,10 +23,10 @@ use crate::postgres::process::{Program, User};
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
-/// Makes the cluster and becomes its server; `$1` is the folder, `$2` the folder of the programs.
+/// Makes the cluster and becomes its server; `$1` is the folder, `$2` where the programs lie.
 ///
-/// The keeper reads from a pipe that pgstow holds open. It is no child of the server's, and holds none of
-/// pgstow's other pipes open.
+/// The keeper reads from what pgstow holds open. It has a life of its own, so that the server does not
+/// take it for a child, and keeps none of our pipes open.
 const SCRIPT: &str = r#"
 exec 3<&0 </dev/null
 (
@@ -46,7 +46,8 @@ shift 2
 exec "$bin/postgres" -D "$folder/data" -k "$folder" "$@" 2>"$folder/log"
 "#;
 
-/// How the server runs: local, without durability, and with room for the locks of one large transaction.
+/// How the server runs: alone and in a hurry, but with a usual server's room for locks, so that what is restored
+/// here can be restored elsewhere.
 const SETTINGS: &[&str] = &[
     "listen_addresses=",
     "port=5432",
@@ -59,7 +60,6 @@ const SETTINGS: &[&str] = &[
     "max_wal_size=2GB",
     "autovacuum=off",
     "max_connections=100",
-    "max_locks_per_transaction=2048",
     "maintenance_work_mem=256MB",
     // Containers often have next to no /dev/shm.
     "dynamic_shared_memory_type=mmap",
@@ -69,13 +69,13 @@ const SETTINGS: &[&str] = &[
     "log_min_error_statement=panic",
 ];
 
-/// The longest path that leaves room for the socket's name in its address, in bytes.
+/// The longest folder that leaves room for the socket's name in its address, in bytes.
 const LONGEST_FOLDER: usize = 107 - "/.s.PGSQL.5432".len();
-/// How long the server may take to start, and to end.
+/// How long the server may take to be ready, and to be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A throw-away cluster. It must be ended with [`Cluster::remove`], which waits until it is removed.
+/// A cluster of one's own. It must be ended by [`Cluster::remove`], which waits until it is gone.
 pub struct Cluster {
     folder: TempDir,
     user: Option<User>,
@@ -89,9 +89,10 @@ struct Server {
 }
 
 impl Cluster {
-    /// Makes the folder, in `scratch` or in the folder for temporary files; nothing is started yet.
+    /// Makes the folder, in `scratch` or where temporary files go; nothing is started yet.
     ///
-    /// PostgreSQL refuses to run as root: then a user without rights will run it, and owns the folder.
+    /// PostgreSQL refuses to run as root: then it will be run as somebody without rights, whom the
+    /// folder is given to.
     pub fn prepare(scratch: Option<&Path>) -> Result<Self> {
         let scratch = scratch.map_or_else(std::env::temp_dir, Path::to_path_buf);
         let user = if rustix::process::geteuid().is_root() { Some(User::unprivileged()?) } else { None };
@@ -103,21 +104,21 @@ impl Cluster {
                 user.as_ref().map_or(Ok(()), give).map(|()| folder)
             })
             .map_err(|e| {
-                let what =
-                    format!("cannot create a folder for a throw-away cluster in {}", scratch.display());
-                Error::settings(what).hint("choose another folder with --scratch").because(e)
+                let what = format!("no folder for a throw-away cluster can be made in {}", scratch.display());
+                Error::settings(what).hint("name another one with --scratch").because(e)
             })?;
         if folder.path().as_os_str().len() > LONGEST_FOLDER {
-            let what = format!("{} is too long for a server's socket", folder.path().display());
-            return Err(Error::settings(what).hint("choose a folder with a shorter path with --scratch"));
+            let what = format!("{} is too long a path for a server's socket", folder.path().display());
+            return Err(Error::settings(what).hint("name a shorter folder with --scratch"));
         }
         Ok(Self { folder, user, server: None })
     }
 
-    /// Starts a server of this version and waits until it is ready.
+    /// Starts a server of this version and waits until it is ready; `locks` is its `max_locks_per_transaction`,
+    /// if it is not to be the usual one.
     ///
     /// It will run what is in a backup, so it gets nothing of pgstow's environment but what it needs.
-    pub async fn start(&mut self, client: &Client) -> Result<()> {
+    pub async fn start(&mut self, client: &Client, locks: Option<u64>) -> Result<()> {
         close_to_others();
         let folder = self.folder.path();
         let mut program =
@@ -125,6 +126,9 @@ impl Cluster {
         program = program.arg(folder).arg(&client.dir).in_folder(folder).env("LC_ALL", "C").called("initdb");
         for setting in SETTINGS {
             program = program.args(["-c", setting]);
+        }
+        if let Some(locks) = locks {
+            program = program.args(["-c", &format!("max_locks_per_transaction={locks}")]);
         }
         if let Some(user) = &self.user {
             program = program.user(user.clone());
@@ -144,25 +148,25 @@ impl Cluster {
             () = waiting => return Ok(()),
             ended = &mut server.ending => ended,
             () = tokio::time::sleep(PATIENCE) => {
-                return Err(Error::postgres("the throw-away cluster did not become ready in time").and(log(folder)));
+                return Err(Error::postgres("the throw-away cluster does not become ready").and(log(folder)));
             }
         };
         self.server = None;
         Err(not_started(ended, log(self.folder.path())))
     }
 
-    /// A connection to it as superuser; the database need not exist.
+    /// Its connection, as superuser; the database need not exist.
     pub fn conn(&self, database: &str) -> ConnInfo {
         ConnInfo::of_socket(&self.folder.path().to_string_lossy(), "postgres", database)
     }
 
-    /// Free bytes on the folder's disk, if that is known.
+    /// Bytes that its folder's disk has left for it, if that is known.
     pub fn free_space(&self) -> Option<u64> {
         let disk = rustix::fs::statvfs(self.folder.path()).ok()?;
         Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Creates those of the roles that do not exist; they cannot log in.
+    /// Makes those of the roles that are not there; they cannot log in.
     pub async fn create_roles(&self, client: &Client, roles: &[String], superusers: &[String]) -> Result<()> {
         let psql = Psql::new(client, &self.conn("postgres"));
         let there: Vec<String> = psql.query("SELECT json_agg(rolname) FROM pg_roles;").await?;
@@ -172,10 +176,10 @@ impl Cluster {
             format!("CREATE ROLE {} NOLOGIN{superuser};\n", identifier(role))
         };
         let made = psql.execute(&lacking.map(create).collect::<String>()).await;
-        made.map_err(|e| e.context("create the backup's roles in the throw-away cluster"))
+        made.map_err(|e| e.context("make the backup's roles in the throw-away cluster"))
     }
 
-    /// Which of these extensions are not installed next to the server.
+    /// Those of these extensions whose files are not installed with the server.
     pub async fn lacks(&self, client: &Client, extensions: &[String]) -> Result<Vec<String>> {
         let question = "SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions;";
         let there: Vec<String> = Psql::new(client, &self.conn("postgres")).query(question).await?;
@@ -186,7 +190,7 @@ impl Cluster {
     pub async fn remove(mut self) -> Result<()> {
         if let Some(Server { alive, mut ending }) = self.server.take() {
             drop(alive);
-            // If it takes too long, dropping it kills it.
+            // Given up after this it is killed; either way it is gone.
             let _ = tokio::time::timeout(PATIENCE, &mut ending).await;
         }
         let path = self.folder.keep();
@@ -206,7 +210,7 @@ fn close_to_others() {
     }
 }
 
-/// Removes a folder that the keeper removes too, and in which `initdb` may still be running.
+/// Removes a folder that the keeper removes too, and in which `initdb` may still be dying.
 async fn remove(folder: &PathBuf) -> std::io::Result<()> {
     let mut last = Ok(());
     for _ in 0..100 {
@@ -219,14 +223,14 @@ async fn remove(folder: &PathBuf) -> std::io::Result<()> {
     last
 }
 
-/// Reads `postmaster.pid`, whose eighth line is the server's status.
+/// Reads `postmaster.pid`, whose eighth line says how far the server is.
 fn is_ready(status: &str) -> bool {
     status.lines().nth(7).is_some_and(|line| line.trim() == "ready")
 }
 
 fn log(folder: &Path) -> String {
     let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-    log.lines().last().map_or("its log is empty".into(), |line| format!("it last logged: {line}"))
+    log.lines().last().map_or("it has logged nothing".into(), |line| format!("it last logged: {line}"))
 }
 
 fn not_started(ended: Result<(), Failure>, log: String) -> Error {

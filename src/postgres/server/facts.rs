@@ -1,7 +1,7 @@
-//! Facts about a server that a restore needs before it begins: roles, extensions, tablespaces, and which
-//! service it is.
+//! What a restore finds on a server before it begins: roles, extensions, tablespaces, and whose service
+//! it is.
 //!
-//! One query to the maintenance database; nothing is changed.
+//! Asked once, in one question, of the maintenance database; nothing is changed here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,21 +12,21 @@ use crate::error::Result;
 use super::managed::Provider;
 use crate::postgres::tools::Psql;
 
-/// A server as the restoring role sees it.
+/// A server as the restoring role finds it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TargetFacts {
     /// The role that restores.
     pub me: String,
     /// The server's major.
     pub major: u32,
-    /// What the restoring role may do.
+    /// What the restoring role may.
     pub rights: Rights,
     roles: BTreeMap<String, Standing>,
     extensions: BTreeSet<String>,
     tablespaces: BTreeSet<String>,
 }
 
-/// A role's attributes.
+/// What a role may: its attributes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "as many as a role has")]
 pub struct Rights {
@@ -42,12 +42,12 @@ pub struct Rights {
     pub bypassrls: bool,
 }
 
-/// What the restoring role may do with another role.
+/// How the restoring role stands to another.
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct Standing {
-    /// It may give objects to it, and still change them.
+    /// It may give objects to it, and go on working on them.
     member: bool,
-    /// It may grant membership in it.
+    /// It may make others members of it.
     admin: bool,
     superuser: bool,
 }
@@ -66,7 +66,7 @@ SELECT json_build_object(
               'admin', pg_has_role(oid, 'USAGE WITH ADMIN OPTION'),
               'superuser', rolsuper)) FROM pg_roles),
   'extensions', (SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions),
-  'tablespaces', (SELECT json_agg(spcname) FROM pg_tablespace));";
+  'tablespaces', (SELECT coalesce(json_agg(spcname), '[]') FROM pg_tablespace WHERE has_tablespace_privilege(oid, 'CREATE')));";
 
 impl TargetFacts {
     /// Asks the server, through its maintenance database.
@@ -74,14 +74,14 @@ impl TargetFacts {
         maintenance.query(QUESTION).await
     }
 
-    /// Adds a role whose member the restoring role is.
+    /// The same with one role more, which the restoring role is a member of.
     #[must_use]
     pub fn with_role(mut self, name: &str) -> Self {
         self.roles.insert(name.to_owned(), Standing { member: true, admin: true, superuser: false });
         self
     }
 
-    /// Says whether this role exists.
+    /// Says whether there is such a role.
     pub fn has_role(&self, name: &str) -> bool {
         self.roles.contains_key(name)
     }
@@ -91,28 +91,28 @@ impl TargetFacts {
         self.roles.get(name).is_some_and(|standing| standing.member)
     }
 
-    /// Says whether this role exists and is a superuser.
+    /// Says whether there is such a role, and it is a superuser.
     pub fn is_superuser(&self, name: &str) -> bool {
         self.roles.get(name).is_some_and(|standing| standing.superuser)
     }
 
-    /// Says whether the restoring role may grant membership in this one.
+    /// Says whether the restoring role may make others members of this one.
     pub fn may_grant(&self, name: &str) -> bool {
         let of_old = self.major < 16 && self.rights.createrole && !self.is_superuser(name);
         self.rights.superuser || of_old || self.roles.get(name).is_some_and(|standing| standing.admin)
     }
 
-    /// Says whether this extension is installed on the server.
+    /// Says whether this extension's files are there.
     pub fn has_extension(&self, name: &str) -> bool {
         self.extensions.contains(name)
     }
 
-    /// Says whether this tablespace exists.
+    /// Says whether there is such a tablespace, and the restoring role may use it.
     pub fn has_tablespace(&self, name: &str) -> bool {
         self.tablespaces.contains(name)
     }
 
-    /// Which service it is, as its roles show; `None` if the restoring role is a superuser.
+    /// Whose service it is, as far as its roles tell; nobody's where one may do everything.
     pub fn provider(&self) -> Option<Provider> {
         let provider = Provider::ALL.into_iter().find(|provider| self.has_role(provider.mark()));
         if self.rights.superuser { None } else { Some(provider.unwrap_or(Provider::Other)) }

@@ -1,13 +1,13 @@
 //! A database's encoding and locale: read from an archive, written for a new database.
 //!
 //! Each major of `pg_dump` writes `CREATE DATABASE` a little differently, and each major of the
-//! server understands different clauses of it. What the target does not know is translated to the closest
-//! it knows, with a warning; nothing else of the statement is used.
+//! server understands different clauses of it. What the target does not know is translated to what
+//! comes closest, with a warning; nothing else of the statement is taken over.
 
 use crate::postgres::sql::words::{Word, words};
 use crate::postgres::sql::{identifier, literal};
 
-/// Encoding and locale, if the statement names them.
+/// Encoding and locale, as far as the statement names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Locale {
     /// `ENCODING`, e.g. `UTF8`.

@@ -1,8 +1,9 @@
-//! Managed services: how they are recognised, and what of an archive they refuse.
+//! Managed services: by what they are known, and what of an archive they refuse.
 //!
-//! It rather leaves out too much: what is left out is reported, but what the server refuses ends the restore.
+//! What is refused is data, not code: one table. It errs on the side of leaving out, since each line left
+//! out is reported, and a line that is refused ends the restore.
 
-/// A kind of server whose users are no superusers.
+/// A kind of server on which one is no superuser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
     /// Neon.
@@ -13,12 +14,12 @@ pub enum Provider {
     Supabase,
     /// Google Cloud SQL and AlloyDB.
     CloudSql,
-    /// Any other, and a plain server for a role without superuser rights.
+    /// Any other, and a plain server where one has few rights.
     Other,
 }
 
-/// Roles that services reserve: only the service may set their default privileges, and no other server has
-/// them.
+/// Roles that services keep for themselves: nobody else may set their default privileges, and no other
+/// server has them.
 const THEIR_ROLES: &[&str] = &[
     "cloud_admin",
     "neon_superuser",
@@ -46,7 +47,7 @@ const THEIR_EXTENSIONS: &[&str] = &[
 ];
 
 impl Provider {
-    /// Those that are recognised by a role.
+    /// Those that are known by a role.
     pub(super) const ALL: [Provider; 4] =
         [Provider::Neon, Provider::Rds, Provider::Supabase, Provider::CloudSql];
 
@@ -62,7 +63,7 @@ impl Provider {
         }
     }
 
-    /// Its name in messages.
+    /// As messages name it.
     pub fn name(self) -> &'static str {
         match self {
             Provider::Neon => "Neon",
@@ -73,9 +74,8 @@ impl Provider {
         }
     }
 
-    /// Why a service refuses this kind of object with this name, if it does.
-    ///
-    /// Some services take event triggers from some roles: the caller has tried that.
+    /// Why a service refuses this kind of object, with this name, where it does. Whether it takes event
+    /// triggers (some do, from some roles) it must have been asked.
     pub fn refuses(
         self,
         kind: &str,
@@ -83,7 +83,7 @@ impl Provider {
         schema: &str,
         takes_event_triggers: bool,
     ) -> Option<&'static str> {
-        // What describes an object is left out with it.
+        // What is said about a thing goes where the thing goes.
         let about = matches!(kind, "COMMENT" | "SECURITY LABEL" | "ACL");
         let kind_of = |kind_of: &str| {
             kind == kind_of || about && name.strip_prefix(kind_of).is_some_and(|rest| rest.starts_with(' '))
@@ -91,7 +91,7 @@ impl Provider {
         if about && kind_of("EXTENSION") {
             Some("the extension belongs to the service")
         } else if kind_of("EVENT TRIGGER") && !takes_event_triggers {
-            Some("the restoring role may not create event triggers")
+            Some("the restoring role may make no event triggers")
         } else if kind_of("PUBLICATION") || kind.starts_with("PUBLICATION ") {
             Some("publications are for the server that was dumped")
         } else if kind_of("SUBSCRIPTION") || kind.starts_with("SUBSCRIPTION ") {
@@ -104,12 +104,12 @@ impl Provider {
     }
 }
 
-/// Says whether some service reserves this role.
+/// Whether some service keeps this role for itself.
 pub fn is_of_a_service(role: &str) -> bool {
     THEIR_ROLES.contains(&role)
 }
 
-/// Says whether only one service has this extension.
+/// Whether only one service has this extension.
 pub fn only_a_service_has(extension: &str) -> bool {
     THEIR_EXTENSIONS.contains(&extension)
 }

@@ -1,14 +1,18 @@
-//! Facts about a server and its database, asked before a dump or a restore.
+//! What a server and its database are, asked before a dump or a restore.
 //!
-//! One query that runs on PostgreSQL 10 and newer. It also finds what would make a dump fail after hours, or
-//! incomplete: row-level security, a connection pooler that a service file names.
+//! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
+//! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
 
+mod blockers;
 mod catalog;
 mod cluster;
 pub mod databases;
 mod facts;
 mod locale;
 pub mod managed;
+pub mod patterns;
+mod pooled;
+mod unreadable;
 
 use serde::Deserialize;
 
@@ -19,11 +23,14 @@ use crate::postgres::connect::pooler;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
-pub use catalog::CatalogState;
+pub use blockers::blockers;
+pub use catalog::Moment;
 pub use cluster::Cluster;
 pub use facts::{Rights, TargetFacts};
 pub use locale::Locale;
 pub use managed::Provider;
+pub use pooled::refuse_shared_backends;
+pub use unreadable::Unreadable;
 
 /// A server and the database connected to.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,9 +42,10 @@ pub struct Server {
     pub database: String,
     /// The role connected as.
     pub user: String,
-    /// Host (or socket folder) and port that libpq really used, after services and defaults.
-    host: Option<String>,
-    port: Option<String>,
+    /// Host (or socket folder) and port that libpq really used, services and defaults applied.
+    pub host: Option<String>,
+    /// The port, or the number in the socket's name.
+    pub port: Option<String>,
     /// `pg_database_size`: bytes on the server's disk, indexes included.
     pub size_bytes: u64,
     is_superuser: bool,
@@ -45,7 +53,7 @@ pub struct Server {
     messages: String,
     /// Whether the server is a standby.
     pub in_recovery: bool,
-    /// Tables (quoted, with schema) in which row-level security hides rows from this role.
+    /// Tables (quoted, with schema) whose rows row-level security hides from this role.
     pub rls_active_tables: Vec<String>,
 }
 
@@ -68,8 +76,11 @@ SELECT json_build_object(
       AND NOT EXISTS (SELECT FROM pg_depend x
                       WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')));";
 
+/// Asks the server for messages in English, by which failures are recognised.
+const ENGLISH: &str = "-c lc_messages=C";
+
 impl Server {
-    /// Connects and asks for them.
+    /// Connects and asks.
     pub async fn inspect(psql: &Psql) -> Result<Self> {
         psql.query(QUERY).await
     }
@@ -77,6 +88,12 @@ impl Server {
     /// The server's version.
     pub fn version(&self) -> Version {
         Version::from_num(self.version_num)
+    }
+
+    /// Asks for the number that `initdb` gave to this server's data; `None` if this role may not know it.
+    pub async fn system_identifier(psql: &Psql) -> Option<String> {
+        let asked = psql.query("SELECT to_json(system_identifier::text) FROM pg_control_system();").await;
+        asked.inspect_err(|error| tracing::debug!("the server's identifier is not known: {error}")).ok()
     }
 
     /// Asks for messages in English from now on, if they are in another language and this role may ask.
@@ -89,7 +106,7 @@ impl Server {
         if !self.is_superuser || is_english(language) {
             return psql;
         }
-        let english = psql.in_english();
+        let english = psql.with_option(ENGLISH);
         match english.with_dbname(&self.database).execute("SELECT 1;").await {
             Ok(()) => english,
             Err(error) => {
@@ -106,10 +123,10 @@ impl Server {
 
     /// Refuses a dump in which row-level security would hide rows, and warns of a standby's limits.
     ///
-    /// A `filtered` dump may leave those tables out; then `pg_dump` decides.
+    /// A `filtered` dump may leave those tables out; there `pg_dump` decides, and fails if it must.
     pub fn check_dump(&self, filtered: bool) -> Result<()> {
         if self.in_recovery {
-            tracing::warn!(target: "pgstow::once",
+            tracing::warn!(target: "pgstow::once::standby",
                 "the server is a standby: unlogged tables are not in the backup, and a recovery conflict may cancel it",
             );
         }
@@ -122,7 +139,7 @@ impl Server {
             names = format!("{names} and {} more", count - 5);
         }
         Err(Error::postgres(format!(
-            "row-level security hides rows of {names} from role {}; the backup would not be complete",
+            "row-level security hides rows of {names} from role {}; the backup would not be whole",
             self.user
         ))
         .hint(format!(

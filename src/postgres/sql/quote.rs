@@ -6,7 +6,7 @@
 //! Why that matters: outside of quotes, a backslash in a script is a command of psql's own, and `\!` runs a
 //! program on this machine. Where a quote ends is decided by psql, after what the *server* says of its
 //! client_encoding and standard_conforming_strings; a hostile server lies, so that a quote that was sent
-//! ends nothing, and the next name is outside of quotes. No quoting is safe from that. A script without
+//! ends nothing, and the next name stands outside of quotes. No quoting is safe from that. A script without
 //! a backslash is: nothing in it can be a command. psql runs one only after checking that (`tools::psql`).
 
 /// Stands for a character by its code, in place of the backslash that SQL would use.
@@ -35,7 +35,7 @@ fn quoted(text: &str, quote: char) -> String {
     format!("U&{quote}{escaped}{quote} UESCAPE '{ESCAPE}'")
 }
 
-/// Quotes a text as one word for a shell, in a command that is shown to be copied.
+/// Makes one word of a text for a shell, in a command that somebody is to copy.
 pub fn shell_word(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "._-/:,@%+=".contains(c);
     if !text.is_empty() && text.chars().all(safe) {

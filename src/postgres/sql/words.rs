@@ -1,6 +1,6 @@
-//! Splits SQL, as PostgreSQL's own tools write it, into words.
+//! The words of SQL as PostgreSQL's own tools write it, to be looked for what one knows.
 //!
-//! It accepts any text; the caller decides what it understands.
+//! Tolerant of anything: whoever reads decides what is understood.
 
 /// A word of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) fn split(text: &str) -> (Vec<Word>, bool) {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         if c == '\'' || c == '"' {
-            // pg_dump writes E'…' only if a literal holds a backslash.
+            // pg_dump writes E'…' where a literal holds a backslash, and only there.
             let escapes = c == '\'' && words.pop_if(|word: &mut Word| word.is("E")).is_some();
             let mut text = String::new();
             while let Some(inner) = chars.next() {

@@ -9,6 +9,7 @@ pub mod psql;
 pub mod restore;
 pub mod script;
 pub mod session;
+pub mod sessions;
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 //! Checks the options a user passes through to `pg_dump` and `pg_restore`.
 //!
-//! Most are allowed. Refused are those that would make the archive unreadable here, or the backup silently
-//! incomplete, and those that pgstow sets itself. The tools read their options with `getopt_long`, so
-//! abbreviations (`--insert`) and bundles (`-aFp`) are recognised.
+//! Most are welcome. Refused are those that would make the archive unreadable here, the backup
+//! silently incomplete, or that say again what pgstow says itself. The tools read their options
+//! with `getopt_long`, so abbreviations (`--insert`) and bundles (`-aFp`) are seen through.
 
 use crate::error::{Error, Result};
 
-/// What one tool's options are like.
+/// What one tool understands, as far as it matters here.
 pub struct Tool {
     /// Its name.
     pub name: &'static str,
@@ -32,8 +32,8 @@ const BY_ALL: &[Refused] = &[
     (Some('h'), "host", CONNECTION),
     (Some('p'), "port", CONNECTION),
     (Some('U'), "username", CONNECTION),
-    (Some('W'), "password", "it would ask on a terminal; use the URL, PGPASSWORD or ~/.pgpass"),
-    (Some('v'), "verbose", "pgstow decides that, and shows progress itself"),
+    (Some('W'), "password", "nobody can be asked; use the URL, PGPASSWORD or ~/.pgpass"),
+    (Some('v'), "verbose", "every line of it would become a warning; pgstow shows progress itself"),
     (Some('V'), "version", NOTHING),
     (Some('?'), "help", NOTHING),
 ];

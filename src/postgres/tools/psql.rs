@@ -1,7 +1,7 @@
-//! Single queries and scripts through `psql`.
+//! One-shot questions and orders through `psql`.
 //!
-//! SQL is passed through stdin, never as an argument; an answer is one JSON value. There is no session between
-//! two calls: what must be one session is one script.
+//! SQL goes in through stdin, never through arguments; an answer comes back as one JSON value.
+//! There is no session between two calls: what must hold together goes into one script.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::Program;
+
+use super::sessions::{PATIENT, PATIENT_TRANSACTION};
 
 /// Stands before every script: text is UTF-8, a literal means what [`literal`](crate::postgres::sql) says,
 /// names mean the system's own, and a role's `statement_timeout` is meant for applications.
@@ -30,7 +32,7 @@ const PAUSES: [Duration; 4] =
 /// psql's exit status when it could not connect.
 pub const NO_CONNECTION: i32 = 2;
 
-/// A database, and the `psql` that asks it.
+/// A database that can be asked, and the `psql` to ask with.
 #[derive(Debug, Clone)]
 pub struct Psql {
     client: Client,
@@ -49,10 +51,10 @@ impl Psql {
         Self { client: self.client.clone(), conn: self.conn.with_dbname(name) }
     }
 
-    /// The same database, asked for messages in English.
+    /// The same database, with one of the server's options more.
     #[must_use]
-    pub fn in_english(&self) -> Self {
-        Self { client: self.client.clone(), conn: self.conn.in_english() }
+    pub fn with_option(&self, option: &str) -> Self {
+        Self { client: self.client.clone(), conn: self.conn.with_option(option) }
     }
 
     /// The connection it uses.
@@ -88,17 +90,19 @@ impl Psql {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            // Only a failed connection may be tried again: then nothing has run.
-            let wait = failure.code() == Some(NO_CONNECTION) && failure.is(&[Situation::NotReady]);
+            // Only a failed connection may be tried again: nothing has been run then.
+            let wait = failure.code() == Some(NO_CONNECTION)
+                && failure.is(&[Situation::NotReady, Situation::TooManyConnections]);
             let Some(pause) = pauses.next().filter(|_| wait) else { return Err(failure) };
-            tracing::warn!(target: "pgstow::once", "the server is not ready yet; waiting for it");
+            tracing::warn!(target: "pgstow::once", "the server is not ready, or has no connection to spare; waiting for it");
             tokio::time::sleep(*pause).await;
         }
     }
 
     pub(super) fn program(&self) -> Program {
         let program = self.client.program("psql");
-        self.conn.dress(program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(["-f", "-"]))
+        let patient = PATIENT.iter().flat_map(|sql| ["-c", sql]);
+        self.conn.dress(program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(patient).args(["-f", "-"]))
     }
 }
 
@@ -117,19 +121,20 @@ pub(super) fn script(sql: &str) -> Result<String> {
     Ok(format!("{PREAMBLE}{sql}\n"))
 }
 
-/// Runs a user's script in one transaction, as the user's own `psql` would without its settings file: with
-/// the database's own search path. The first error ends it; what it prints is discarded.
+/// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with
+/// the search path the database has. The first error ends it; what it prints goes nowhere.
 ///
 /// `file` may be `-`, and the script `input`.
 pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
-    let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT).arg("-f").arg(file);
+    let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT);
+    let program = program.args(["-c", PATIENT_TRANSACTION, "-f"]).arg(file);
     conn.dress(program).run(input).await?;
     Ok(())
 }
 
 /// Reads the JSON value that a query printed.
 pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T> {
-    // A database in SQL_ASCII may have names that are not UTF-8.
+    // A database in SQL_ASCII may hold names that are no UTF-8.
     let text = String::from_utf8_lossy(answer);
     serde_json::from_str(text.trim())
         .map_err(|error| Error::postgres(format!("psql's answer cannot be read: {error}")).because(error))

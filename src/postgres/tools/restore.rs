@@ -68,13 +68,11 @@ impl RestoreOptions {
 pub enum Atomicity {
     /// All of it or nothing. The server holds a lock for every object until the end.
     Whole,
-    /// A few hundred objects at a time, or each for itself if this `pg_restore` knows no better: for a
-    /// database that is dropped when the restore fails.
-    Batches,
+    /// This many objects at a time, or each for itself if this `pg_restore` knows no better: for a database that
+    /// is dropped when the restore fails.
+    Batches(u64),
 }
 
-/// Objects in one transaction of [`Atomicity::Batches`].
-const BATCH: u32 = 500;
 /// Since this major `pg_restore` commits in batches.
 const KNOWS_BATCHES: u32 = 17;
 
@@ -91,10 +89,10 @@ pub fn restore(
     let program = client.program("pg_restore");
     let program = match atomicity {
         Atomicity::Whole => program.arg("--single-transaction"),
-        Atomicity::Batches if client.version.major >= KNOWS_BATCHES => {
-            program.arg(format!("--transaction-size={BATCH}"))
+        Atomicity::Batches(size) if client.version.major >= KNOWS_BATCHES => {
+            program.arg(format!("--transaction-size={size}"))
         }
-        Atomicity::Batches => program,
+        Atomicity::Batches(_) => program,
     };
     prepared(program, conn, options)?.write()
 }
@@ -104,7 +102,7 @@ pub fn script(client: &Client, out: Stdio) -> Result<ChildInput> {
     client.program("pg_restore").args(["--format=custom", "--file=-"]).write_into(out)
 }
 
-/// Runs the part of an archive without data that comes after the data, over this many connections, in an
+/// Runs `pg_restore` on what an archive without data creates after the data, over this many connections, in an
 /// order that it decides.
 ///
 /// This is no transaction: what was done is not undone when it fails.

@@ -1,7 +1,7 @@
-//! One `psql` that keeps running: a session for several statements.
+//! One `psql` that stays: a session in which one order follows another.
 //!
-//! What a session holds (a lock, a transaction) ends with it, even if this process is killed: the pipe from
-//! which psql reads is closed then.
+//! What a session holds (a lock, a transaction) goes with it, also when this process is killed: the
+//! pipe it reads its orders from closes then, and it ends.
 
 use std::process::Stdio;
 
@@ -24,7 +24,7 @@ pub struct Session {
 impl Session {
     /// Connects; `setup` is run first, and prints nothing.
     ///
-    /// Neither it nor a query may contain what somebody else wrote.
+    /// Neither it nor a query may hold what somebody else wrote.
     pub async fn open(psql: &Psql, setup: &str) -> Result<Self> {
         let mut running = psql.program().start(Stdio::piped(), Stdio::piped())?;
         let (orders, answers) = (running.stdin()?, BufReader::new(running.stdout()?).lines());
@@ -33,7 +33,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Asks a query that gives one line; if the session has ended, what it said last is the failure.
+    /// Asks a query that gives one line; where the session has ended, its last words are the failure.
     pub async fn ask(&mut self, query: &str) -> Result<String> {
         self.order(query).await;
         let answer = self.answers.next_line().await;
@@ -47,7 +47,7 @@ impl Session {
     }
 
     async fn order(&mut self, sql: &str) {
-        // If it has ended, the next answer says why.
+        // One that has ended says why when it is asked.
         let _ = self.orders.write_all(format!("{sql}\n").as_bytes()).await;
     }
 }

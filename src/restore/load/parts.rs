@@ -9,9 +9,11 @@ use std::ops::Range;
 const SMALLEST: u64 = 32 << 20;
 /// A part that fails is loaded again, so none is larger, in bytes of the archive, unless it cannot be cut.
 const LARGEST: u64 = 1 << 30;
-/// More tables than this are not loaded in one transaction: the server holds locks for each until its end.
-const MOST_TABLES: usize = 500;
-/// So many parts for each worker, so that all of them end at about the same time.
+/// More tables than this are not worth one transaction.
+const MOST_TABLES: u64 = 500;
+/// What part of the server's locks all workers may take together, each for the tables of its part.
+const LOCKS: u64 = 8;
+/// Parts for each worker, so that all of them end at about the same time.
 const FOR_EACH: u64 = 4;
 
 /// A part of the data.
@@ -23,8 +25,9 @@ pub struct Part {
     entries: BTreeSet<i32>,
     /// The bytes of the whole archive it takes, in ascending order.
     pub stretches: Vec<Range<u64>>,
-    /// Some rows only: of which table, and whether they begin, and end, where its block does.
+    /// Some rows only: the table's id, and whether they begin, and end, with its block.
     rows_of: Option<(i32, bool, bool)>,
+    of_rows: bool,
 }
 
 impl Part {
@@ -38,6 +41,16 @@ impl Part {
         self.stretches.iter().map(|stretch| stretch.end - stretch.start).sum()
     }
 
+    /// Whether it is rows of tables, which triggers and constraints may look at, and nothing else.
+    pub fn has_rows(&self) -> bool {
+        self.of_rows
+    }
+
+    /// Where it begins in the whole archive.
+    pub fn start(&self) -> u64 {
+        self.stretches.first().map_or(0, |stretch| stretch.start)
+    }
+
     /// What `pg_restore` reads before the stretches.
     pub fn head(&self, front: &Preamble) -> Vec<u8> {
         let mut head = self.preamble(front).to_bytes();
@@ -47,7 +60,7 @@ impl Part {
         head
     }
 
-    /// What `pg_restore` reads behind them.
+    /// What `pg_restore` reads after them.
     pub fn tail(&self) -> Vec<u8> {
         match self.rows_of {
             Some((_, _, false)) => rows_end(),
@@ -56,7 +69,7 @@ impl Part {
     }
 }
 
-/// How large the parts shall be that so many workers share.
+/// How large the parts are for this number of workers.
 pub fn fair_share(inventory: &Inventory, jobs: usize) -> u64 {
     (inventory.archive.bytes / FOR_EACH / (jobs as u64).max(1)).clamp(SMALLEST, LARGEST)
 }
@@ -88,11 +101,16 @@ pub fn grants(front: &Preamble) -> Preamble {
     choose(front, |section, entry| section != Section::Data && entry.kind().is_grant())
 }
 
-/// What is made last.
-pub fn last(front: &Preamble) -> Preamble {
+/// What is computed from all the rest, and may need its grants.
+pub fn refreshes(front: &Preamble) -> Preamble {
     choose(front, |section, entry| {
-        section == Section::PostData && !entry.kind().is_grant() && entry.is_last()
+        section == Section::PostData && entry.is_last() && !entry.is_of_event_trigger()
     })
+}
+
+/// What watches all others, and would watch a restore too.
+pub fn event_triggers(front: &Preamble) -> Preamble {
+    choose(front, |section, entry| section == Section::PostData && entry.is_of_event_trigger())
 }
 
 fn choose(front: &Preamble, wanted: impl Fn(Section, &TocEntry) -> bool) -> Preamble {
@@ -114,10 +132,16 @@ fn ordered(front: &Preamble) -> BTreeSet<i32> {
     ordered
 }
 
+/// How many tables a worker loads in one transaction: the server holds locks for each until its end.
+pub fn tables_at_once(locks: u64, jobs: usize) -> usize {
+    let share = locks / LOCKS / (jobs as u64).max(1);
+    usize::try_from(share.clamp(1, MOST_TABLES)).unwrap_or(1)
+}
+
 /// The parts, largest first: neighbouring small tables together, a table larger than `share` in
 /// stretches of whole rows, and in one, in the archive's order, all that is not rows (sequences, large
 /// objects) or depends on other data.
-pub fn parts(inventory: &Inventory, front: &Preamble, share: u64) -> Vec<Part> {
+pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: usize) -> Vec<Part> {
     let ordered = ordered(front);
     let free = |block: &&Block| {
         block.kind == BlockKind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
@@ -132,7 +156,7 @@ pub fn parts(inventory: &Inventory, front: &Preamble, share: u64) -> Vec<Part> {
     if !rest.is_empty() {
         let stretches = others.iter().map(|block| block.range()).collect();
         let label = "sequences and large objects".to_owned();
-        parts.push(Part { label, entries: rest, stretches, rows_of: None });
+        parts.push(Part { label, entries: rest, stretches, rows_of: None, of_rows: false });
     }
 
     // A frame holds many small tables: neighbours share the work of fetching it.
@@ -148,13 +172,14 @@ pub fn parts(inventory: &Inventory, front: &Preamble, share: u64) -> Vec<Part> {
             entries: BTreeSet::new(),
             stretches: Vec::new(),
             rows_of: None,
+            of_rows: true,
         });
         if part.entries.len() == 1 {
             part.label.push_str(" and others");
         }
         part.entries.insert(block.dump_id);
         part.stretches.push(block.range());
-        if part.bytes() >= share || part.entries.len() >= MOST_TABLES {
+        if part.bytes() >= share || part.entries.len() >= most_tables {
             parts.extend(together.take());
         }
     }
@@ -167,7 +192,7 @@ pub fn parts(inventory: &Inventory, front: &Preamble, share: u64) -> Vec<Part> {
 fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
     let Range { start, end } = block.range();
     let places = inventory.frame_spans().filter(|span| span.clean).map(|span| span.plain_offset);
-    // What ends the rows is in a chunk of its own, and a frame may begin behind that.
+    // What ends the rows is in a chunk of its own, and a frame may begin after that.
     let rows_end = end.saturating_sub(rows_end().len() as u64);
     let mut stretches = Vec::new();
     let mut from = start;
@@ -189,6 +214,7 @@ fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
         entries: BTreeSet::from([block.dump_id]),
         rows_of: (count > 1).then_some((block.dump_id, stretch.start == start, stretch.end == end)),
         stretches: vec![stretch],
+        of_rows: true,
     };
     stretches.into_iter().enumerate().map(part).collect()
 }
@@ -229,7 +255,7 @@ mod tests {
         let inventory = inventory(40);
         let front = Preamble::read(&inventory.archive.preamble).unwrap();
         for share in [1, 100, 300, 1 << 40] {
-            let parts = parts(&inventory, &front, share);
+            let parts = parts(&inventory, &front, share, 500);
             let mut rows = 0;
             let mut stretches: Vec<_> = parts.iter().flat_map(|part| part.stretches.clone()).collect();
             stretches.sort_by_key(|stretch| stretch.start);
@@ -287,7 +313,7 @@ mod tests {
             inventory.blocks.iter().filter(|block| block.rows.is_some()).map(|block| block.dump_id).collect();
         let [first, .., last] = tables[..] else { panic!("{tables:?}") };
         let front = depending(&front, last, first);
-        let parts = parts(&inventory, &front, 1);
+        let parts = parts(&inventory, &front, 1, 500);
         let together: Vec<_> = parts.iter().filter(|part| part.entries.contains(&first)).collect();
         assert_eq!(together.len(), 1);
         assert!(together[0].entries.contains(&last) && together[0].rows_of.is_none(), "{together:?}");
@@ -304,8 +330,9 @@ mod tests {
         let count =
             |front: &Preamble| front.toc.entries().iter().filter(|entry| !entry.kind().is_setting()).count();
         let of_parts: BTreeSet<i32> =
-            parts(&inventory, &front, 1 << 40).into_iter().flat_map(|part| part.entries).collect();
-        let steps = [before(&front), after(&front), grants(&front), last(&front)];
+            parts(&inventory, &front, 1 << 40, 500).into_iter().flat_map(|part| part.entries).collect();
+        let steps =
+            [before(&front), after(&front), grants(&front), refreshes(&front), event_triggers(&front)];
         let tables = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table).count();
         assert!(tables > 0);
         assert_eq!(steps.iter().map(count).sum::<usize>() + of_parts.len(), count(&front) + tables);

@@ -1,4 +1,4 @@
-//! A plain dump through `psql`, in one transaction.
+//! A plain dump through `psql`, in one transaction if the database was there before.
 //!
 //! What it says of the old database itself (its creation, settings, grants) is left out: the new one has
 //! another name, and the old one may be in use. Its end comes only when every digest has agreed.
@@ -51,7 +51,8 @@ async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) ->
     }
     target.create(&Locale::from_create_database(&filter.create_database())).await?;
 
-    let mut psql = script(client, target.conn()).await?;
+    target.breathe().await;
+    let mut psql = script(client, target.conn(), !target.is_created()).await?;
     let fed = async {
         while more {
             psql.write_all(&ready).await.map_err(stopped_reading)?;

@@ -40,7 +40,7 @@ pub async fn restore(
 }
 
 /// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`; with several `jobs`,
-/// what comes behind the data is made by so many connections, and no longer in one transaction with it.
+/// what follows the data is created by this many connections, and no longer in one transaction with it.
 pub async fn load(
     mut archive: DuplexStream,
     clients: &Clients,
@@ -60,6 +60,7 @@ pub async fn load(
     }
 
     let atomicity = atomicity(&fitted, target);
+    target.breathe().await;
     let mut pg_restore = pg_restore(client, target.conn(), &plan.options, atomicity)?;
     let fed = async {
         pg_restore.write_all(&fitted.to_bytes()).await?;

@@ -8,7 +8,7 @@ use super::super::plan::Plan;
 use super::super::postdata::{PostData, in_order, stopped_reading};
 use super::super::prepare::{atomicity, prepare};
 use super::super::request::RestoreRequest;
-use super::parts::{Part, before, fair_share, parts};
+use super::parts::{Part, before, fair_share, parts, tables_at_once};
 use crate::archive::Preamble;
 use crate::error::{Kind, Result};
 use crate::postgres::clients::{Client, Clients};
@@ -28,7 +28,7 @@ use tokio::io::AsyncWriteExt;
 const ATTEMPTS: u32 = 3;
 /// The pause before a part is begun again; a server that fell over needs a moment.
 const PAUSE: Duration = Duration::from_secs(2);
-/// A block ends with so many bytes that nothing of it can be committed without.
+/// The bytes at the end of a block without which nothing of it can be committed.
 const END: usize = 5;
 /// Restores the dump into a database created for it, with `jobs` workers.
 pub async fn restore(
@@ -48,11 +48,22 @@ pub async fn restore(
 
     in_order(&before(front), client, target, options).await?;
     let worker = Worker { reader, inventory, front, ranges: &ranges, client, target, options };
-    let mut loading = stream::iter(parts(inventory, front, fair_share(inventory, jobs)))
-        .map(|part| worker.load_at_last(part))
-        .buffer_unordered(jobs);
-    while loading.try_next().await?.is_some() {}
+    let parts = parts(inventory, front, fair_share(inventory, jobs), tables_at_once(target.locks(), jobs));
+    let numbered = parts.into_iter().enumerate();
+    let mut loading =
+        stream::iter(numbered).map(|(number, part)| worker.load_at_last(part, number)).buffer_unordered(jobs);
+    let mut postponed = Vec::new();
+    while let Some(part) = loading.try_next().await? {
+        postponed.extend(part);
+    }
     drop(loading);
+    // In the dump's order, one after the other, as one stream would bring them.
+    postponed.sort_by_key(Part::start);
+    for (number, part) in postponed.iter().enumerate() {
+        let mut given = Given::default();
+        let loaded = worker.load(part, &mut given, &target.session_name(&format!("again {number}"))).await;
+        loaded.map_err(|error| reader.explain_dump(error.context(&part.label)))?;
+    }
 
     reader.progress.now_passing("indexes and constraints".into());
     rest.make(client, target, options, jobs).await?;
@@ -70,34 +81,55 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Loads a part, and begins again where the session was lost before anything could be committed.
-    async fn load_at_last(&self, part: Part) -> Result<()> {
+    /// Loads a part, and begins again if the session was lost before anything could be committed. A part that the
+    /// server refuses is handed back: what it looks up in other tables may not have been there yet.
+    async fn load_at_last(&self, part: Part, number: usize) -> Result<Option<Part>> {
         let mut attempt = 1;
         loop {
+            let session = self.target.session_name(&format!("part {number}.{attempt}"));
             let mut given = Given::default();
-            let error = match self.load(&part, &mut given).await {
-                Ok(()) => return Ok(()),
+            let error = match self.load(&part, &mut given, &session).await {
+                Ok(()) => return Ok(None),
                 Err(error) => error.context(&part.label),
             };
+            let situation = error.situation::<Situation>();
             // A session that was lost has undone what it began.
-            let lost = error.situation::<Situation>().is_some_and(Situation::may_pass);
+            let lost = situation.is_some_and(Situation::may_pass);
+            let refused = error.kind() == Kind::Postgres && !situation.is_some_and(Situation::is_of_machine);
+            let undone = given.whole && !given.all;
+            if given.whole && refused && part.has_rows() {
+                tracing::warn!("{error}; loading it again when all other tables are there");
+                self.take_back(&given);
+                return Ok(Some(part));
+            }
             // With its last bytes pg_restore may have committed: to begin again could double the rows.
-            if !lost || given.all || !given.whole || attempt == ATTEMPTS {
+            if !lost || !undone || attempt == ATTEMPTS {
                 return Err(self.reader.explain_dump(error));
             }
             tracing::warn!("{error}; loading it again");
-            self.reader.progress.plain.fetch_sub(given.bytes, Ordering::Relaxed);
+            self.take_back(&given);
             tokio::time::sleep(PAUSE * attempt).await;
+            // It may be lost on our side only.
+            if let Err(error) = self.target.end_sessions(&session).await {
+                tracing::debug!("sessions could not be ended: {error}");
+            }
             attempt += 1;
         }
     }
 
+    /// What was given counts no longer.
+    fn take_back(&self, given: &Given) {
+        self.reader.progress.plain.fetch_sub(given.bytes, Ordering::Relaxed);
+    }
+
     /// Loads a part.
-    async fn load(&self, part: &Part, given: &mut Given) -> Result<()> {
+    async fn load(&self, part: &Part, given: &mut Given, session: &str) -> Result<()> {
         let progress = &self.reader.progress;
+        self.target.breathe().await;
         let atomicity = atomicity(&part.preamble(self.front), self.target);
         given.whole = atomicity == Atomicity::Whole;
-        let mut pg_restore = pg_restore(self.client, self.target.conn(), self.options, atomicity)?;
+        let mut pg_restore =
+            pg_restore(self.client, &self.target.conn().named(session), self.options, atomicity)?;
         let fed = async {
             progress.now_passing(part.label.clone());
             pg_restore.write_all(&part.head(self.front)).await.map_err(stopped_reading)?;
@@ -136,7 +168,7 @@ struct Given {
     bytes: u64,
     /// Whether the last bytes were among it.
     all: bool,
-    /// Whether it goes in one transaction, of which nothing is left when it is lost.
+    /// Whether it is one transaction, and so nothing is left if the session is lost.
     whole: bool,
 }
 

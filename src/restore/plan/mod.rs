@@ -1,19 +1,19 @@
 //! A backup fitted to a server: which roles take whose place, which are made, what the server would refuse.
 //!
-//! All of it is decided, and what stands in the way is told, before a database is made or a byte of data
+//! All of it is decided, and what stands in the way is reported, before a database is made or a byte of data
 //! moves. What comes of it is the same archive with another front, which any way of loading reads.
 
 mod refused;
 mod roles;
 
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
-use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses};
+use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts};
+use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts, sessions};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// So many names are told in a message.
+/// The most names in one message.
 const MOST_TOLD: usize = 20;
 
 /// What was decided, besides the archive's front.
@@ -32,7 +32,7 @@ pub struct Plan {
 }
 
 impl RestoreRequest {
-    /// Looks at the server, makes the roles that shall be made, and says what of the archive it gets: the
+    /// Looks at the server, creates the roles that are to be created, and says what of the archive it gets: the
     /// front that `pg_restore` reads before the data.
     ///
     /// # Errors
@@ -41,17 +41,24 @@ impl RestoreRequest {
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
         fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
-        let front = fit.without_refused(front);
+        if watched && fit.facts.rights.superuser && fit.facts.major >= sessions::KNOWS_EVENT_TRIGGERS_OFF {
+            target.without_event_triggers();
+        }
+        // pg_dump refreshes materialized views after them, which they would notice.
+        let front = fit.without_refused(&front.with_last(TocEntry::is_of_event_trigger));
         fit.check_extensions(&front)?;
         let front = fit.with_roles(&front)?;
         if !fit.left_out.is_empty() {
             let service = fit.provider().map_or("this server", Provider::name);
             let count = fit.left_out.len();
-            tracing::warn!("{count} left out for {service}; with --target-profile plain everything is tried");
+            tracing::warn!(
+                "{count} left out for {service}; --target-profile plain tries to restore everything"
+            );
         }
         let needed = self.granted(fit.needed(&front));
         fit.provide_roles(&needed, self.known.as_ref(), target).await?;
         fit.give_database(&front, target).await?;
+        fit.place_database(&front, target);
         if !self.after.is_empty() {
             target.keep_closed();
         }
@@ -65,8 +72,8 @@ impl RestoreRequest {
         let RestoreOptions { no_owner, no_acl, extra } = options;
         let changed = *no_owner || *no_acl || !extra.is_empty();
         if changed || *roles != Roles::Check || !map.is_empty() || owner.is_some() {
-            return Err(Error::usage("a plain dump is run as it is: its roles cannot be left out or changed")
-                .hint("make them first, and leave out --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
+            return Err(Error::usage("a plain SQL dump is run unchanged: its roles cannot be left out or replaced")
+                .hint("create them first, and do not use --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
         }
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let needed = self.granted(BTreeMap::new());
@@ -77,7 +84,7 @@ impl RestoreRequest {
         Ok(fit.decided(Vec::new()))
     }
 
-    /// Adds the roles that shall be granted something.
+    /// Adds the roles that are to be granted something.
     fn granted(&self, mut needed: BTreeMap<String, RoleUses>) -> BTreeMap<String, RoleUses> {
         for (role, _) in &self.after.grants {
             needed.entry(role.clone()).or_default().granted += 1;
@@ -123,7 +130,7 @@ impl<'a> Fit<'a> {
     }
 }
 
-/// Names as they are told, not all where there are many.
+/// Names for a message, not all of them if there are many.
 fn reported(names: &[String]) -> String {
     let more = names.len().saturating_sub(MOST_TOLD);
     let mut told = names.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join(", ");

@@ -11,7 +11,7 @@ use std::path::Path;
 /// The extended attribute that keeps an object's metadata, as JSON.
 pub const ATTRIBUTE: &str = "user.pgstow";
 
-/// Opens the object at this key, and tells what is known of its file.
+/// Opens the object at this key; also returns what is known about its file.
 pub fn open(root: &Path, key: &str) -> Result<(File, std::fs::Metadata)> {
     let path = paths::of_key(root, key)?;
     let found = path.symlink_metadata().map_err(|e| missing(&e, root, key, &path))?;
@@ -23,7 +23,7 @@ pub fn open(root: &Path, key: &str) -> Result<(File, std::fs::Metadata)> {
     Ok((file, found))
 }
 
-/// To open what somebody else may have put there: no link is followed, and no pipe is waited for.
+/// Options to open what somebody else may have put there: they follow no link and wait for no pipe.
 pub fn safely() -> OpenOptions {
     let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
     let mut options = OpenOptions::new();
@@ -31,7 +31,7 @@ pub fn safely() -> OpenOptions {
     options
 }
 
-/// Refuses what is no file: reading a pipe waits for somebody to write, and a device has no end.
+/// Refuses what is not a file: reading a pipe waits for a writer, and a device has no end.
 fn regular(found: &std::fs::Metadata, key: &str, path: &Path) -> Result<()> {
     if found.is_file() {
         return Ok(());
@@ -43,12 +43,12 @@ fn regular(found: &std::fs::Metadata, key: &str, path: &Path) -> Result<()> {
     Err(StoreError::new(Situation::Other, message).hint("pgstow did not put it there: remove it"))
 }
 
-/// What tells two versions of a file apart: a replaced file has another inode, a rewritten one another time.
+/// The version of a file: a replaced file has another inode, a rewritten one another time.
 pub fn etag(found: &std::fs::Metadata) -> String {
     format!("{:x}-{:x}.{:x}-{:x}", found.ino(), found.mtime(), found.mtime_nsec(), found.len())
 }
 
-/// The metadata kept with a file; none where the file system keeps none.
+/// The metadata kept with a file; empty if the file system has no extended attributes.
 pub fn attribute(file: &File) -> Metadata {
     let mut json = vec![0; 4096];
     let length = rustix::fs::fgetxattr(file, ATTRIBUTE, &mut json[..]).unwrap_or_default();

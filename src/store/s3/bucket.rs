@@ -20,7 +20,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The slowest connection a request's bytes are given time for, in bytes a second.
+/// The slowest connection for which a request gets enough time, in bytes per second.
 const SLOWEST: u64 = 128 << 10;
 
 /// A bucket, or a prefix of one, and how to talk to it.
@@ -61,7 +61,7 @@ impl Bucket {
         self.ask_within(self.request_timeout + Duration::from_secs(bytes / SLOWEST), request).await
     }
 
-    /// Makes one request within a deadline; once more, if credentials that were good have expired.
+    /// Makes one request within a deadline; makes it once more if the credentials have expired since they were accepted.
     pub(super) async fn ask_within<T, E, F>(
         &self,
         deadline: Duration,
@@ -98,13 +98,13 @@ impl Bucket {
         self.ask(0, head).await.map_err(|error| about(error, full))
     }
 
-    /// Looks at an object that was just written; a store that lags is asked again for a while.
+    /// Looks up an object that was just written; if the store does not have it yet, asks again for a while.
     pub(super) async fn head_written(&self, full: &str) -> Result<HeadObjectOutput> {
         let mut attempt = 1;
         loop {
             match self.head(full).await {
                 Err(error) if error.situation() == Situation::NotFound && attempt < self.retry.attempts => {
-                    tracing::debug!("{full} was written, and is not there yet: {error}");
+                    tracing::debug!("{full} was written, and does not exist yet: {error}");
                     self.retry.pause(attempt).await;
                     attempt += 1;
                 }
@@ -113,7 +113,7 @@ impl Bucket {
         }
     }
 
-    /// Refuses a key that is taken, as far as this credential may know.
+    /// Refuses a key that exists, as far as these credentials may know.
     pub(super) async fn refuse_existing(&self, full: &str) -> Result<()> {
         match self.head(full).await {
             Ok(_) => Err(exists(full)),
@@ -143,25 +143,25 @@ impl Bucket {
                 .send()
         };
         let said = self.ask(length, put).await.map_err(|error| {
-            // There is no object yet that could be missing.
+            // The object does not exist yet: only the bucket can be missing.
             self.speaker.of_bucket(on_the_way(about(error, full)))
         })?;
         let said = Answer::new(said.e_tag(), said.checksum_crc64_nvme());
         self.confirm(full, &Sent { bytes: length, checksum }, said).await
     }
 
-    /// Compares what the store keeps with what was sent; deletes it if it differs.
+    /// Compares what the store has with what was sent; deletes it if it differs.
     ///
-    /// `said` is what the store answered to the writing itself: all there is where HEAD is forbidden.
+    /// `said` is what the store answered to the write itself: if HEAD is forbidden, there is nothing else.
     pub(super) async fn confirm(&self, full: &str, sent: &Sent, said: Answer) -> Result<Stored> {
         let (length, now, read_back) = match self.head_written(full).await {
             Ok(head) => (length_of(&head), Answer::of_head(&head), true),
             Err(error) if error.situation() == Situation::Denied => (sent.bytes, Answer::default(), false),
             Err(error) if error.situation() == Situation::NotFound => {
                 let message = format!("the store confirmed {full}, and does not have it");
-                return Err(StoreError::new(Situation::Other, message).because(error).hint(
-                    "a store that shows objects late may have it in a while; run the backup again, and if it stays so ask whoever runs the store",
-                ));
+                return Err(StoreError::new(Situation::Other, message)
+                    .because(error)
+                    .hint("run the backup again; if the store keeps losing objects, ask its operator"));
             }
             Err(error) => return Err(error),
         };
@@ -204,7 +204,7 @@ impl Bucket {
     }
 }
 
-/// What was sent, to compare with what is kept.
+/// What was sent, to compare it with what is stored.
 pub(super) struct Sent {
     pub(super) bytes: u64,
     pub(super) checksum: Option<String>,
@@ -234,12 +234,12 @@ pub(super) fn length_of(head: &HeadObjectOutput) -> u64 {
     head.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or_default()
 }
 
-/// The failure of a key that is taken.
+/// The failure of a write to a key that exists.
 pub(super) fn exists(full: &str) -> StoreError {
     StoreError::new(Situation::Exists, format!("{full} exists in the store"))
 }
 
-/// A body that arrived damaged was damaged on its way: sending it again may help.
+/// Bytes that arrived damaged were damaged in transit: sending them again may help.
 pub(super) fn on_the_way(error: StoreError) -> StoreError {
     match error.situation() {
         Situation::Damaged => error.in_situation(Situation::Transient),

@@ -1,7 +1,7 @@
-//! The SDK's client, made again if its credentials have expired.
+//! The SDK's client, created again if its credentials have expired.
 //!
-//! The SDK renews credentials whose end it knows. It does not know the end of those that another program writes
-//! into a file, nor that a store's clock is ahead: then the store says so, and the whole chain is asked again.
+//! The SDK renews credentials if it knows when they expire. It does not know that for credentials that another program
+//! writes into a file, nor that the store's clock is ahead: then the store rejects them, and they are loaded again.
 
 use super::interceptors::{BoundedAnswers, WithoutOperation};
 use crate::store::options::Credentials;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// All that a client is made of.
+/// Everything a client is created from.
 pub(super) struct Recipe {
     pub(super) aws_profile: Option<String>,
     pub(super) connect_timeout: Duration,
@@ -27,12 +27,12 @@ pub(super) struct Recipe {
 }
 
 impl Recipe {
-    /// Makes a client; the SDK looks for credentials in the environment, files and services anew.
+    /// Creates a client; the SDK loads credentials from environment, files and services again.
     async fn client(&self) -> Client {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().connect_timeout(self.connect_timeout).build())
-            // Ours reach further: an upload that is never answered does not stall by its measure.
+            // Our deadlines cover more: for the SDK, an upload that is never answered is not stalled.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -62,16 +62,16 @@ impl Recipe {
     }
 }
 
-/// The client of a bucket, and how to make the next one.
+/// The client of a bucket, and how to create the next one.
 pub(super) struct Clients {
     recipe: Recipe,
     current: Mutex<Numbered>,
     renewing: tokio::sync::Mutex<()>,
-    /// Whether the store has accepted credentials from here before.
+    /// Whether the store has accepted these credentials before.
     accepted: AtomicBool,
 }
 
-/// A client, and how many there were before it.
+/// A client, and the number of clients before it.
 #[derive(Clone)]
 pub(super) struct Numbered {
     pub(super) client: Client,
@@ -79,7 +79,7 @@ pub(super) struct Numbered {
 }
 
 impl Clients {
-    /// Makes the first client.
+    /// Creates the first client.
     pub(super) async fn make(recipe: Recipe) -> Self {
         let current = Mutex::new(Numbered { client: recipe.client().await, number: 0 });
         Self { recipe, current, renewing: tokio::sync::Mutex::default(), accepted: AtomicBool::new(false) }
@@ -95,18 +95,18 @@ impl Clients {
         self.accepted.store(true, Ordering::Relaxed);
     }
 
-    /// A client after the one whose credentials have expired; none if they were never good.
+    /// A client to use instead of one whose credentials have expired; `None` if they were never accepted.
     pub(super) async fn after(&self, expired: &Numbered) -> Option<Client> {
         if !self.accepted.load(Ordering::Relaxed) {
             return None;
         }
-        // Of several requests that expire together one asks for new credentials.
+        // If several requests fail together, one of them loads new credentials.
         let _one_at_a_time = self.renewing.lock().await;
         let current = self.current();
         if current.number > expired.number {
             return Some(current.client);
         }
-        tracing::info!("the store's credentials have expired: asking for new ones");
+        tracing::info!("the store's credentials have expired: loading them again");
         let next = Numbered { client: self.recipe.client().await, number: current.number + 1 };
         let client = next.client.clone();
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = next;

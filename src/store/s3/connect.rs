@@ -13,10 +13,10 @@ use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
 
-/// Services with an address of their own mostly do not care; this is what they accept then.
+/// Most services other than AWS ignore the region; this is the one they accept.
 const ANY_REGION: &str = "us-east-1";
 
-/// Opens the bucket; the SDK looks into the environment and the AWS configuration files.
+/// Opens the bucket; the SDK reads the environment and the AWS configuration files.
 pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket> {
     let mut endpoint = url.endpoint.clone();
     if let Some(configured) = options.endpoint.as_ref().filter(|_| endpoint.is_none()) {
@@ -56,7 +56,7 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
     })
 }
 
-/// The region from where the SDK looks for it too; the machine's own is asked for on AWS only.
+/// The region, from the same sources as the SDK's; the machine's own region is requested on AWS only.
 async fn find_region(aws_profile: Option<&str>, own_endpoint: bool) -> Result<String> {
     if let Some(region) = EnvironmentVariableRegionProvider::new().region().await {
         return Ok(region.to_string());
@@ -74,6 +74,6 @@ async fn find_region(aws_profile: Option<&str>, own_endpoint: bool) -> Result<St
     let region = ImdsRegionProvider::builder().build().region().await;
     region.map(|region| region.to_string()).ok_or_else(|| {
         StoreError::new(Situation::Other, "the bucket's region is not known")
-            .hint("add region=… to the store's URL, or set AWS_REGION; a service that is not AWS needs endpoint=… too")
+            .hint("add region=… to the store's URL, or set AWS_REGION; a service other than AWS also needs endpoint=…")
     })
 }

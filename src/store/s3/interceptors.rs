@@ -1,4 +1,4 @@
-//! What is done to requests and answers on their way through the SDK.
+//! Changes to requests and answers inside the SDK.
 
 use aws_sdk_s3::config::interceptors::{
     BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
@@ -9,10 +9,10 @@ use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use http_body_util::Limited;
 
-/// The longest answer that the SDK takes into memory, in bytes: a page of 1,000 keys has a few MiB at most.
+/// The longest answer that the SDK reads into memory, in bytes: a page of 1,000 keys has a few MiB at most.
 const LONGEST_ANSWER: usize = 16 << 20;
 
-/// Refuses answers that would fill the memory. An object is not one of them: it is read piece by piece.
+/// Refuses answers that would fill the memory. Objects are exempt: they are read piece by piece.
 #[derive(Debug)]
 pub(super) struct BoundedAnswers;
 
@@ -37,7 +37,7 @@ impl Intercept for BoundedAnswers {
     }
 }
 
-/// Leaves the operation's name out of requests, before they are signed.
+/// Removes the operation's name from requests, before they are signed.
 #[derive(Debug)]
 pub(super) struct WithoutOperation;
 

@@ -1,4 +1,4 @@
-//! Lists of objects and of unfinished uploads, page by page, and no more pages than any honest store has.
+//! Listings of objects and of unfinished uploads, page by page, with a limit.
 
 use super::bucket::Bucket;
 use crate::store::error::{Result, Situation, StoreError};
@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::time::SystemTime;
 
-/// How much one listing may come to before it is given up: a store that lists without an end would fill the memory.
+/// The limits of one listing: an endless one would fill the memory.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     pages: usize,
@@ -18,7 +18,7 @@ struct Bounds {
     bytes: usize,
 }
 
-/// A million backups, on pages that may be much smaller than the 1,000 keys they usually have.
+/// Enough for a million backups, on pages that may be much smaller than the usual 1,000 keys.
 const BOUNDS: Bounds = Bounds { pages: 50_000, keys: 5_000_000, bytes: 512 << 20 };
 
 impl Bucket {
@@ -82,11 +82,11 @@ fn moment(time: Option<&DateTime>) -> Option<SystemTime> {
     time.and_then(|time| SystemTime::try_from(*time).ok())
 }
 
-/// The pages of one listing so far.
+/// What is left of the limits of one listing, and where its pages continued.
 struct Pages<T> {
     prefix: String,
     left: Bounds,
-    /// Where earlier pages said that the listing goes on.
+    /// The continuation tokens of earlier pages.
     seen: HashSet<T>,
 }
 
@@ -101,7 +101,7 @@ impl<T: Clone + Eq + Hash> Pages<T> {
         let Bounds { pages, keys, bytes: room } = self.left;
         let left = pages.checked_sub(1).zip(keys.checked_sub(number)).zip(room.checked_sub(bytes));
         let Some(((pages, keys), bytes)) = left else {
-            let message = format!("the store lists more below {:?} than can be believed", self.prefix);
+            let message = format!("the store's listing of {:?} does not end", self.prefix);
             return Err(StoreError::new(Situation::Other, message)
                 .hint("give pgstow a prefix of its own in the store's URL: s3://bucket/prefix"));
         };
@@ -109,14 +109,14 @@ impl<T: Clone + Eq + Hash> Pages<T> {
         Ok(())
     }
 
-    /// The place at which the listing goes on, if it is a new one: otherwise it would never end.
+    /// The next continuation token, if it is a new one: otherwise the listing would never end.
     fn next(&mut self, next: Option<T>) -> Result<T> {
         let broken = |why: &str| {
             let message = format!("the store's listing of {:?} cannot be continued: {why}", self.prefix);
             StoreError::new(Situation::Other, message)
-                .hint("the store breaks the S3 protocol: a newer version of it may not")
+                .hint("this is a fault of the store: a newer version of it may help")
         };
-        let Some(next) = next else { return Err(broken("it is truncated, and has no continuation token")) };
+        let Some(next) = next else { return Err(broken("it is truncated, but has no continuation token")) };
         if self.seen.contains(&next) {
             return Err(broken("a continuation token came twice"));
         }

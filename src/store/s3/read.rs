@@ -37,7 +37,7 @@ impl Bucket {
             Err(error) if error.situation() == Situation::Exists => return Err(replaced()),
             Err(error) => return Err(about(error, &full)),
         };
-        // Some services ignore the condition (Garage 2.5 does), and say the tag all the same.
+        // Some services ignore the condition (Garage 2.5 does), but do send the ETag.
         if etag.zip(answer.e_tag()).is_some_and(|(pinned, now)| pinned != now) {
             return Err(replaced());
         }

@@ -1,4 +1,4 @@
-//! A multipart upload: parts with their checksums, a completion that can be asked again.
+//! A multipart upload: parts with their checksums, and a completion that can be repeated.
 
 use super::bucket::{Answer, Bucket, Sent, exists, length_of, on_the_way};
 use super::explain::about;
@@ -19,10 +19,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The name under which an upload's nonce is kept: it tells our object from someone else's.
+/// The metadata name of an upload's nonce, by which our object is recognised.
 pub(super) const NONCE: &str = "upload";
 
-/// How many times longer than any other request a completion may take: some stores copy the parts.
+/// A completion may take this many times longer than other requests: some stores copy the parts.
 const COMPLETION: u32 = 10;
 
 /// Begins an upload.
@@ -51,7 +51,7 @@ pub(super) async fn begin(
     };
     let begun = s3.ask(0, create).await.map_err(|error| s3.speaker.of_bucket(error))?;
     let Some(id) = begun.upload_id().filter(|id| !id.is_empty()).map(str::to_owned) else {
-        return Err(StoreError::new(Situation::Other, "the store began an upload without naming it"));
+        return Err(StoreError::new(Situation::Other, "the store began an upload without an upload id"));
     };
     let (parts, asked) = (Mutex::default(), AtomicBool::new(false));
     Ok(Box::new(Multipart { s3, full, id, nonce, metadata, part_size, parts, asked }))
@@ -60,7 +60,7 @@ pub(super) async fn begin(
 fn nonce() -> Result<String> {
     let mut random = [0_u8; 16];
     getrandom::fill(&mut random)
-        .map_err(|e| StoreError::new(Situation::Other, format!("the system gives no random bytes: {e}")))?;
+        .map_err(|e| StoreError::new(Situation::Other, format!("the system has no random bytes: {e}")))?;
     Ok(hex::encode(random))
 }
 
@@ -78,12 +78,12 @@ struct Multipart {
     metadata: HashMap<String, String>,
     part_size: u64,
     parts: Mutex<Confirmed<Part>>,
-    /// Whether a completion was asked for before, so that the object may be there already.
+    /// Whether a completion was requested before, so that the object may exist already.
     asked: AtomicBool,
 }
 
 impl Multipart {
-    /// The completion's list, and what the object must come out as.
+    /// The completion's list of parts, and what the object must be.
     fn whole(&self, bytes: u64) -> Result<(CompletedMultipartUpload, Sent)> {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         check_parts(&parts, self.part_size, bytes)?;
@@ -118,7 +118,7 @@ impl Multipart {
         s3.confirm(&self.full, sent, Answer::new(said.e_tag(), said.checksum_crc64_nvme())).await
     }
 
-    /// Nothing at all: a completion needs a part, and not every store takes an empty one.
+    /// An empty object: a completion needs a part, and not every store accepts an empty one.
     async fn put_empty(&self) -> Result<Stored> {
         self.s3.abort(&self.full, &self.id).await?;
         self.s3.put(&self.full, Bytes::new(), Some(self.metadata.clone())).await
@@ -128,19 +128,19 @@ impl Multipart {
         from_headers(head.metadata()).get(NONCE) == Some(&self.nonce)
     }
 
-    /// The failure of an upload that the store does not have any more.
+    /// The failure of an upload that the store no longer has.
     fn lost(&self, error: StoreError) -> StoreError {
         let lost = StoreError::new(Situation::Other, format!("the store lost the upload of {}", self.full));
         error.hints().iter().fold(lost, StoreError::hint).because(error)
     }
 
-    /// Finds out whether the object is there although a completion was refused: an earlier one, whose answer
-    /// was lost, may have been carried out.
+    /// Finds out whether the object exists although a completion failed: an earlier one, whose answer was lost, may
+    /// have been carried out.
     async fn after_all(&self, sent: &Sent, refused: StoreError, asked_before: bool) -> Result<Stored> {
         match self.s3.head_written(&self.full).await {
             Ok(head) if self.is_ours(&head) => {
                 tracing::debug!(
-                    "{}: an earlier completion went through, {} bytes",
+                    "{}: an earlier completion was carried out, {} bytes",
                     self.full,
                     length_of(&head)
                 );
@@ -152,7 +152,7 @@ impl Multipart {
             Err(_) if !asked_before => Err(self.lost(refused)),
             Err(_) if refused.situation() == Situation::Exists => {
                 tracing::warn!(
-                    "{}: the answer to completing it was lost, and it is there now; this key may not read it to make sure",
+                    "{}: the answer to completing it was lost, and it exists now; these credentials may not read it to be sure",
                     self.full
                 );
                 Ok(Stored { bytes: sent.bytes, etag: None, checksum: None, read_back: false })
@@ -160,12 +160,12 @@ impl Multipart {
             Err(error) => Err(StoreError::new(
                 Situation::Other,
                 format!(
-                    "whether {} was completed is not known: the answer was lost, and the key may not look",
+                    "it is not known whether {} was completed: the answer was lost, and the credentials may not look",
                     self.full
                 ),
             )
             .because(error)
-            .hint("run it again; give the key the right to read (s3:GetObject) to have such cases settled")),
+            .hint("run it again; with permission to read (s3:GetObject) pgstow can find out")),
         }
     }
 }
@@ -192,7 +192,7 @@ impl Upload for Multipart {
         })?;
         let (theirs, ours) = (said.checksum_crc64_nvme(), sum.crc.map(crc64));
         if theirs.is_some() && ours.is_some() && theirs != ours.as_deref() {
-            return Err(StoreError::new(Situation::Transient, "it arrived damaged"));
+            return Err(StoreError::new(Situation::Transient, "the part arrived damaged"));
         }
         let Some(etag) = said.e_tag().filter(|etag| !etag.is_empty()).map(str::to_owned) else {
             return Err(StoreError::new(Situation::Other, "the store confirmed a part without an ETag"));
@@ -217,7 +217,7 @@ impl Upload for Multipart {
                 self.after_all(&sent, error, asked_before).await
             }
             Err(error) if error.situation() == Situation::Exists => {
-                // A clear answer to the first asking: what is there is someone else's.
+                // A clear answer to the first request: the object is somebody else's.
                 self.asked.store(false, Ordering::Relaxed);
                 Err(error)
             }
@@ -232,10 +232,10 @@ impl Upload for Multipart {
         }
         match self.s3.head(&self.full).await {
             Ok(head) if self.is_ours(&head) => self.s3.delete(&self.full).await,
-            // Not there, or someone else's.
+            // It does not exist, or is somebody else's.
             Ok(_) => Ok(()),
             Err(error) if error.situation() == Situation::NotFound => Ok(()),
-            // Not for this key to know: if anything is there it is ours, and it may be allowed to delete.
+            // These credentials may not know. If the object exists it is ours, and they may be allowed to delete it.
             Err(error) if error.situation() == Situation::Denied => {
                 let gone = self.s3.delete(&self.full).await;
                 gone.or_else(|error| if error.situation() == Situation::Denied { Ok(()) } else { Err(error) })

@@ -44,7 +44,7 @@ fn a_flipped_bit_is_never_called_right() {
             let right = run.status.success() && run.stdout == good;
             assert!(refused || right && at < 60, "{try_of}: {run}");
         } else {
-            // Who fetches the dump does not need what lies beside it.
+            // Who fetches the dump does not need what is stored with it.
             let run = if key.contains("/inventory.json") || key.contains("/globals.sql") {
                 damaged.opens(&["verify", "latest"]).fails(Kind::Verify)
             } else {
@@ -95,7 +95,7 @@ fn a_failed_restore_says_what_is_left_and_what_may_still_be_had() {
     let run = restore_fails(&damaged, sample.cluster, &["--jobs", "1"], Kind::Verify);
     let run = run.says("an earlier backup may be whole (pgstow list app)");
     run.says(&format!("pgstow fetch {} --name app --table …", sample.id));
-    // Of many, each failure is told once.
+    // Of many, each failure is reported once.
     let other = damaged.backup(&sample.cluster.url("postgres"), &["--name", "other"]);
     let run = damaged.opens(&["verify", "--all"]).fails(Kind::Verify).says("1 of 2 backups do not verify");
     let told = format!("{} of app", sample.id);

@@ -26,7 +26,7 @@ impl Stuck {
             let database = cluster.create_database("stuck");
             // What comes behind the row that waits is more than all buffers on the way can take.
             let hold = "CREATE FUNCTION hold(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
-                 IF n = 500 AND current_setting('application_name') = 'pgstow' THEN
+                 IF n = 500 AND current_setting('application_name') LIKE 'pgstow%' THEN
                    FOR i IN 1..3000 LOOP
                      EXIT WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = 'wake_' || md5(current_database()));
                      PERFORM pg_sleep(0.1);
@@ -245,7 +245,7 @@ fn a_name_that_was_taken_meanwhile_is_left_alone() {
     assert_eq!(stuck.cluster.psql(&restored, "SELECT count(*) FROM slow"), "2000");
 }
 
-/// One that somebody put in the place of the database in the making is not ours to drop.
+/// If somebody replaced the database that is being filled, the new one is not ours to drop.
 #[test]
 fn a_database_that_is_not_ours_any_more_is_not_dropped() {
     let stuck = Stuck::shared();

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 #[track_caller]
 fn restore(place: &Place, cluster: &Cluster, copy: &str, jobs: &str) {
     let words = ["restore", "latest", "--to", &cluster.url(copy), "--jobs", jobs];
-    place.opens(&words).succeeds().says("every digest agrees").says("proven: ");
+    place.opens(&words).succeeds().says("all digests verified").says("proven: ");
 }
 
 /// A bit of everything, and a table that is worth cutting in two.

@@ -111,7 +111,7 @@ fn a_bit_flipped_on_the_way_is_read_again() {
     for words in [&["fetch", "latest", "-o", "-"][..], &["verify", "latest"]] {
         proxy.heal();
         proxy.inject(rule(Fault::Flip(5_000_000)).times(1));
-        let run = place.opens(words).succeeds().says("came damaged").says("whole when it was read again");
+        let run = place.opens(words).succeeds().says("arrived damaged").says("intact when it was read again");
         assert!(words[0] == "verify" || sha256(&run.stdout) == large.sha256);
     }
     let cluster = Cluster::shared(Major::Distribution);
@@ -123,13 +123,13 @@ fn a_bit_flipped_on_the_way_is_read_again() {
             proxy.inject(damaged.times(1));
             let to = cluster.url(&fresh("flipped"));
             let run = place.opens(&["restore", "latest", "--to", &to, "--jobs", jobs]).succeeds();
-            run.says("whole when it was read again").says("every digest agrees");
+            run.says("intact when it was read again").says("all digests verified");
         }
     }
     // The manifest too.
     proxy.heal();
     proxy.inject(Rule::new(Operation::Get, Fault::Flip(200)).key_end(MANIFEST).times(1));
-    place.pgstow(&["list"]).succeeds().says("its manifest came damaged");
+    place.pgstow(&["list"]).succeeds().says("its manifest arrived damaged");
     proxy.inject(Rule::new(Operation::Get, Fault::Flip(200)).key_end(MANIFEST));
     place.pgstow(&["list"]).fails(Kind::Verify).says("it was read twice");
 }

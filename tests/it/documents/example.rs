@@ -75,6 +75,8 @@ fn fixed(key: &str) -> Option<&'static str> {
         "branch" => r#""restore-app-20261120-030000""#,
         "branch_id" => r#""br-cool-sun-123456""#,
         "host" => r#""ep-cool-sun-123456.eu-central-1.aws.neon.tech""#,
+        "port" => r#""5432""#,
+        "system_identifier" => r#""7301234567890123456""#,
         "direct" => r#""postgresql://app_owner:***@ep-cool-sun-123456.eu-central-1.aws.neon.tech/app""#,
         "pooled" => {
             r#""postgresql://app_owner:***@ep-cool-sun-123456-pooler.eu-central-1.aws.neon.tech/app""#

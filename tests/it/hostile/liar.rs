@@ -50,12 +50,12 @@ impl Liar {
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Whether this lie was used.
+    /// Whether this lie has been used.
     pub fn has_told(&self, lie: usize) -> bool {
         self.told[lie].load(Ordering::Relaxed) > 0
     }
 
-    /// Every lie was used, or the test proves nothing.
+    /// Every lie has been used, or the test proves nothing.
     #[track_caller]
     pub fn has_told_all(&self) {
         let told: Vec<usize> = self.told.iter().map(|count| count.load(Ordering::Relaxed)).collect();

@@ -103,7 +103,8 @@ fn the_lies_are_really_told() {
     let words = ["restore", "latest", "--roles", "create", "--to", &honest.url(&copy)];
     let run = place.opens(&words).succeeds();
     // What cannot be what pg_dump writes is left out, and said.
-    let run = run.says("not carried over: ALTER DATABASE").says("pg_dump writes no such statement");
+    let run =
+        run.says("not applied to the new database: ALTER DATABASE").says("pg_dump writes no such statement");
     trap.is_not_sprung(&run);
     assert_eq!(honest.psql(&copy, "SELECT n FROM s.t"), "1");
 }

@@ -52,7 +52,7 @@ fn each_of_several_recipients_opens_it() {
         assert!(fetch_with(&place, |command| command.args(["-i", path(&file)])) == whole);
     }
     assert!(fetch_with(&place, |command| command.args(["--identity-file", &ssh])) == whole);
-    // The wrong ones beside the right one do no harm.
+    // Wrong ones in addition to the right one do no harm.
     let wrong = Keys::make().file(home.path());
     assert!(fetch_with(&place, |command| command.args(["-i", path(&wrong), "-i", &ssh])) == whole);
 
@@ -82,7 +82,7 @@ fn protected_identities_open_with_their_passphrase() {
         let by_variable = command().env("PGSTOW_PASSPHRASE", "open sesame").succeeds().stdout;
         assert!(by_file == by_variable);
         let wrong = command().env("PGSTOW_PASSPHRASE", "close sesame").fails(Kind::Settings);
-        assert!(wrong.stderr.contains("passphrase does not open it"), "{wrong}");
+        assert!(wrong.stderr.contains("passphrase is wrong"), "{wrong}");
         assert!(!wrong.stderr.contains("sesame"), "{wrong}");
         // Nobody to ask.
         let none = command().fails(Kind::Settings).says("protected by a passphrase");
@@ -122,10 +122,10 @@ fn a_passphrase_is_a_recipient() {
     place
         .pgstow(&["fetch", "latest", "-o", "-"])
         .fails(Kind::Settings)
-        .says("nothing was given")
+        .says("no key was given")
         .says("PGSTOW_PASSPHRASE");
 
-    // And by variable on the way there; a recipient beside it cannot be.
+    // And by variable on the way there; a recipient in addition to it cannot be.
     place.pgstow(&["backup", &cluster.url(database)]).env("PGSTOW_PASSPHRASE", "correct horse").succeeds();
     backup(&place, &[&cluster.url(database)])
         .env("PGSTOW_PASSPHRASE", "correct horse")

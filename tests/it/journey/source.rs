@@ -80,7 +80,9 @@ fn a_selection_of_tables_is_a_backup_too() {
     assert!(!further.contains("COMMENT") && !further.contains("BLOB"), "{further}");
 
     let place = Place::folder();
-    backup(&place, &["--table", "no.such", &url]).fails(Kind::Postgres).says("no matching tables");
+    backup(&place, &["--table", "no.such", &url])
+        .fails(Kind::Usage)
+        .says("no.such matches nothing in the database");
     assert!(place.keys().is_empty());
     backup(&place, &["--pg-dump-arg=--inserts", &url]).fails(Kind::Usage).says("--inserts");
 }

@@ -83,7 +83,7 @@ fn who_may_read_can_really_read_and_what_comes_later_too() {
     );
     as_role(cluster, &writer, &copy, "INSERT INTO more.later VALUES (nextval('more.s'))").unwrap();
 
-    // A role that is not there is told before anything is made, or made.
+    // A role that is not there is reported before anything is made, or created.
     let missing = fresh("missing");
     let copy = fresh("granted");
     let to = cluster.url(&copy);
@@ -187,11 +187,11 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     let copy = fresh("masked");
     masked(&copy, "SELECT 1").fails(Kind::Postgres).says("mask it.sql").says("no_such_column");
     assert!(!cluster.has_database(&copy));
-    // A file that is not there is told at once.
+    // A file that is not there is reported at once.
     let to = cluster.url(&copy);
     let words = ["restore", "latest", "--to", &to, "--after", "/no/such/mask.sql"];
     place.opens(&words).fails(Kind::Settings).says("/no/such/mask.sql");
-    // Interrupted before it is masked, it is for nobody.
+    // Interrupted before it is masked, nobody gets it.
     std::fs::write(&file, "SELECT pg_sleep(60);").unwrap();
     let copy = fresh("masked");
     let running = masked(&copy, "SELECT 1").spawn();
@@ -228,7 +228,9 @@ fn what_the_source_said_of_its_database_is_said_of_the_new_one() {
         let quoted = copy.replace('"', "\"\"");
         let to = target.url(&copy.replace('"', "%22").replace(' ', "%20"));
         let run = place.opens(&["restore", "latest", "--to", &to, "--jobs", jobs]).succeeds();
-        let run = run.says("not carried over: ALTER ROLE gone IN DATABASE").says("there is no role \"gone\"");
+        let run = run
+            .says("not applied to the new database: ALTER ROLE gone IN DATABASE")
+            .says("there is no role \"gone\"");
         let said = |cluster: &Cluster, name: &str| {
             cluster.psql("postgres", &format!(
                 "SELECT d.datconnlimit, pg_get_userbyid(d.datdba), shobj_description(d.oid, 'pg_database'), d.datacl::text,

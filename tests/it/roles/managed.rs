@@ -96,8 +96,8 @@ fn a_plain_server_gets_everything() {
     target.psql("postgres", "CREATE ROLE reader; CREATE ROLE cloud_admin; CREATE ROLE neon_superuser");
     let copy = fresh("plain");
     let run = place.opens(&["restore", "latest", "--json", "--to", &target.url(&copy)]).succeeds();
-    // Only where it would lie is not there, and is told.
-    assert_eq!(left_out(&run), ["the tablespace of 1 object (it lies in the usual one)"]);
+    // Only where it would lie is not there, and is reported.
+    assert_eq!(left_out(&run), ["the tablespace of 1 object (the default one is used)"]);
     assert_eq!(target.psql(&copy, "SELECT evtname FROM pg_event_trigger"), "guard");
     assert_eq!(target.psql(&copy, "SELECT count(*) FROM pg_publication"), "2");
     assert_eq!(target.psql(&copy, "SELECT count(*) FROM pg_default_acl"), "1");

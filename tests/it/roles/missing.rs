@@ -1,4 +1,4 @@
-//! Roles that the target lacks: told, made, brought along, replaced, or done without.
+//! Roles that the target lacks: reported, created, brought along, replaced, or done without.
 
 use super::scene::{Scene, limited, rights, roles};
 use crate::scene::{fresh, restore_fails};
@@ -16,7 +16,7 @@ fn what_is_missing_is_told_before_anything_is_made() {
         let run = scene.restore_fails(&target, &["--jobs", jobs]);
         let run = run.says("the target server lacks roles that the backup needs: ");
         let run = run.says("\"boss\" (owns ").says("\"reader\" (in ").says("\"Größe, \"\"x\"\"\" (in ");
-        let run = run.says("\"grp\" (in 1 grant)").says("\"planner\" (in 1 policy)");
+        let run = run.says("\"grp\" (in 1 grant)").says("\"planner\" (in 1 policy or user mapping)");
         run.says("--roles restore").says("--roles create").says("--map-role ");
     }
     // Without an inventory it is the stream itself that says it.
@@ -26,8 +26,8 @@ fn what_is_missing_is_told_before_anything_is_made() {
     let run = scene.restore_fails(&target, &["--no-owner"]);
     assert!(!run.stderr.contains("owns"), "{run}");
     let run = scene.restore_fails(&target, &["--no-owner", "--no-acl"]);
-    let run = run.says("needs: \"Größe, \"\"x\"\"\" (in 1 policy), \"planner\" (in 1 policy)");
-    assert!(!run.stderr.contains("does without"), "{run}");
+    let run = run.says("needs: \"Größe, \"\"x\"\"\" (in 1 policy or user mapping), \"planner\" (in 1 policy or user mapping)");
+    assert!(!run.stderr.contains("unnecessary"), "{run}");
     // A role that is left out of the policy needs nothing.
     target.psql("postgres", "CREATE ROLE planner; CREATE ROLE \"Größe, \"\"x\"\"\"");
     let (copy, run) = scene.restore(&target, &["--no-owner", "--no-acl"]);
@@ -44,7 +44,7 @@ fn roles_are_made_for_nobody_to_log_in_as() {
     for jobs in ["1", "2"] {
         let target = Cluster::start(Major::V18);
         let (copy, run) = scene.restore(&target, &["--roles", "create", "--jobs", jobs]);
-        let run = run.succeeds().says("made the roles ").says("proven: ");
+        let run = run.succeeds().says("created the roles ").says("proven: ");
         assert_eq!(run.json()["made_roles"].as_array().unwrap().len(), 5, "{run}");
         assert_eq!(roles(&target), ALL);
         assert_eq!(target.psql("postgres", "SELECT count(*) FROM pg_roles WHERE rolcanlogin"), "1");
@@ -118,7 +118,7 @@ fn another_role_takes_the_place_of_one() {
         // What its owner had taken from itself stays taken.
         assert!(rights.contains("closed|New \"Boss\"|\"New \"\"Boss\"\"\"=SELECT\n"), "{rights}");
     }
-    // One that is missing too is told by its new name.
+    // One that is missing too is reported by its new name.
     let run = scene.restore_fails(&target, &["--map-role", "boss=nobody_here"]);
     run.says("\"nobody_here\" (owns ");
     scene
@@ -129,7 +129,7 @@ fn another_role_takes_the_place_of_one() {
         .place
         .opens(&["restore", "latest", "--to", &target.url("x"), "--map-role", "a=b", "--map-role", "a=c"])
         .fails(Kind::Usage)
-        .says("two places");
+        .says("maps");
 }
 
 #[test]
@@ -174,8 +174,9 @@ fn a_role_without_rights_is_told_which_it_must_be_a_member_of() {
         let restore =
             |words: &[&str]| scene.place.opens(&["restore", "latest", "--to", &url(&copy)]).args(words);
         let run = restore(&[]).fails(Kind::Postgres);
-        let run =
-            run.says("\"me\" is not a member of roles to which it would have to give objects, and default privileges: \"boss\"");
+        let run = run.says(
+            "\"me\" is not a member of roles which have to own objects and default privileges: \"boss\"",
+        );
         run.says("GRANT \"boss\" TO \"me\"").says("--owner").says("--map-role boss=NEW");
         assert!(!target.has_database(&copy));
         target.psql("postgres", "GRANT boss TO me");
@@ -202,7 +203,7 @@ fn a_limited_role_makes_the_roles_it_may() {
             assert!(rights(&target, &to).contains("reader=SELECT*"), "{run}");
         }
     }
-    // Who may not make roles is told so, and nothing is left.
+    // Who may not create roles learns that, and nothing is left.
     let target = Cluster::shared(Major::V17);
     let (role, copy) = (fresh("guest"), fresh("never"));
     target.psql("postgres", &format!("CREATE ROLE {role} LOGIN PASSWORD 'guest-word' CREATEDB"));
@@ -217,7 +218,7 @@ fn a_limited_role_makes_the_roles_it_may() {
 fn roles_that_were_made_go_with_a_restore_that_fails() {
     let scene = Scene::new(Major::Distribution);
     let target = Cluster::start(Major::V16);
-    // Damaged behind its front: what fails is the data.
+    // Damaged after its table of contents: what fails is the data.
     let damaged = scene.place.copy();
     let dump = damaged.key("dump.zst.age");
     let mut bytes = damaged.get(&dump);

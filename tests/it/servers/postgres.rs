@@ -228,7 +228,7 @@ impl Cluster {
     }
 }
 
-/// A cluster's data folder, fresh from `initdb`, to be copied; made once and kept beside the servers.
+/// A cluster's data folder, fresh from `initdb`, to be copied; made once and kept next to the servers.
 fn template(major: Major) -> PathBuf {
     // Part of the name: whatever decides what initdb writes. The number counts changes below.
     let uid = rustix::process::geteuid().as_raw();

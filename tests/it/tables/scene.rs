@@ -27,7 +27,7 @@ impl Scene {
         Scene { cluster, database, place }
     }
 
-    /// Fetches into a file beside nothing; what was said, and the file's bytes.
+    /// Fetches into a file in an empty folder; what was said, and the file's bytes.
     #[track_caller]
     pub fn fetch(&self, words: &[&str]) -> (Run, Vec<u8>) {
         let folder = TempDir::new().unwrap();

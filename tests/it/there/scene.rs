@@ -277,7 +277,7 @@ impl Between {
         Between { folder }
     }
 
-    /// Lets so many bytes pass, and the others when [`Between::go`] says so.
+    /// Lets this many bytes pass, and the others when [`Between::go`] says so.
     pub fn gate(cluster: &Cluster, bytes: usize) -> Between {
         let wait = "for _ in {1..3000}; do [ -e $folder/go ] && break; sleep 0.02; done";
         Between::new(cluster, &format!("head -c {bytes}; touch $folder/reached; {wait}; cat"))

@@ -192,7 +192,7 @@ fn what_a_killed_run_left_in_a_folder_is_told_and_removed_when_it_is_old() {
     let hidden = files_below(&place.path()).into_iter().find(|file| file.contains("/.pgstow-")).unwrap();
     let touch = Command::new("touch").args(["-d", "13 hours ago"]).arg(place.path().join(&hidden)).status();
     assert!(touch.unwrap().success());
-    backup(&source, &place).succeeds().says("was left by a run that was killed, and is removed now");
+    backup(&source, &place).succeeds().says("was left by a run that was killed; it was removed");
     assert_eq!(place.unfinished(), Vec::<String>::new());
     backup(&source, &place).succeeds();
 }

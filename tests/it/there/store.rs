@@ -190,7 +190,7 @@ fn credentials_that_expire_are_read_from_their_file_again() {
     let run = pgstow(["backup", &source.url(), "--store", &bucket.broken.url(), "--recipient", &KEYS.1])
         .env("AWS_SHARED_CREDENTIALS_FILE", &file)
         .run();
-    bucket.holds_only(run).says("have expired: asking for new ones").says("the key may not read");
+    bucket.holds_only(run).says("have expired: loading them again").says("not allowed to read");
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_dump_without_its_manifest_is_no_backup() {
     bucket.proxy.inject(Rule::new(Operation::Delete, Fault::Answer(403, "AccessDenied")));
     let rule = Rule::new(Operation::Put, Fault::Answer(403, "AccessDenied")).key_end("/manifest.json");
     let run = bucket.with_rule(rule).assert_failure(Kind::Store);
-    run.says("stays there, and is no backup without its manifest");
+    run.says("without a manifest they are not a backup");
     let keys = bucket.direct.keys();
     let [left, _globals, _inventory] = &keys[..] else { panic!("{keys:?}") };
     let [_name, id, "dump.zst.age"] = left.split('/').collect::<Vec<_>>()[..] else { panic!("{left}") };
@@ -257,7 +257,7 @@ fn a_dump_without_its_manifest_is_no_backup() {
     next_is_whole(Source::shared(), &bucket.direct);
 }
 
-/// The first failure decides the exit code; what stays and how it goes is said beside it.
+/// The first failure decides the exit code; what stays and how it goes is reported too.
 #[test]
 fn an_upload_that_cannot_be_aborted_is_said() {
     let bucket = Behind::new("abort-refused");
@@ -275,7 +275,7 @@ fn an_upload_that_cannot_be_aborted_is_said() {
 fn a_key_that_may_only_write_is_enough() {
     let place = Garage::shared().place("write-only");
     let writer = Place::Bucket(Garage::shared().write_only(&place));
-    let run = backup(Source::shared(), &writer).succeeds().says("the key may not read");
+    let run = backup(Source::shared(), &writer).succeeds().says("not allowed to read");
     let direct = Place::Bucket(place);
     let id = run.text().trim().to_owned();
     assert_eq!(direct.listed(), [id.as_str()]);
@@ -289,7 +289,7 @@ fn a_lost_completion_is_not_trusted_where_the_key_may_not_look() {
     let direct = Place::Bucket(place.clone());
     let bucket = Behind::of(Garage::shared().write_only(&place));
     let run = bucket.with_rule(Rule::new(Operation::CompleteUpload, Fault::LoseAnswer).times(1));
-    run.assert_failure(Kind::Store).says("was completed is not known");
+    run.assert_failure(Kind::Store).says("was completed: the answer was lost");
     aftermath(Source::shared(), &direct);
 }
 
@@ -310,7 +310,7 @@ fn a_dump_outgrows_the_parts_there_may_be() {
     let place = Place::Bucket(place);
     let foreign = "--pg-dump-arg=--include-foreign-data=files";
     let run = backup_of(&cluster.url(&database), &place).args([foreign]).fails(Kind::Store);
-    run.says("the upload outgrows 2 parts, the most the store takes")
+    run.says("the upload needs more than 2 parts, the store's limit")
         .says("hint: choose larger parts, as --part-size 20MiB");
     assert!(place.listed().is_empty() && place.keys().is_empty() && place.unfinished().is_empty());
     let larger = ["--part-size", "20MiB", foreign];

@@ -37,7 +37,7 @@ pub fn restored(place: &Place, target: &Cluster, words: &[&str]) -> String {
     copy
 }
 
-/// Backs a database up and restores it, by one stream and by several hands: afterwards the plain dumps
+/// Backs a database up and restores it, by one stream and by several workers: afterwards the plain dumps
 /// are equal, and the server counts in each table what the backup says.
 #[track_caller]
 pub fn there_and_back(cluster: &Cluster, database: &str, words: &[&str]) -> Place {

@@ -1,0 +1,63 @@
+//! What sessions of ours set for themselves, whatever the role, the database or the server say.
+//!
+//! A role that loads a backup may be set up for an application: to give up after a second, to read only, to
+//! take an unquoted NULL in an array for a word. None of that is meant for us. Only settings that the server
+//! knows are set, and only where they are not so already. Nothing here is for a user's own script, except that
+//! it may write and take its time.
+
+/// SQL that sets these, each a name in small letters and a value; `$run` is what runs the question.
+macro_rules! set {
+    ($begin:literal, $wanted:expr, $end:literal) => {
+        concat!(
+            $begin,
+            " pg_catalog.count(pg_catalog.set_config(s.name, w.value, false)) \
+             FROM pg_catalog.pg_settings s JOIN (VALUES ",
+            $wanted,
+            ") w(name, value) ON pg_catalog.lower(s.name) = w.name WHERE s.setting <> w.value \
+             AND (s.context = 'user' OR pg_catalog.current_setting('is_superuser') = 'on')",
+            $end
+        )
+    };
+}
+
+/// Nothing is given up for the time it takes, and everything may be written.
+macro_rules! patient {
+    () => {
+        "('statement_timeout', '0'), ('lock_timeout', '0'), ('idle_in_transaction_session_timeout', '0'), \
+         ('idle_session_timeout', '0'), ('transaction_timeout', '0'), ('default_transaction_read_only', 'off')"
+    };
+}
+
+/// For `psql`, before all else: the second needs more time than the shortest timeout.
+pub const PATIENT: [&str; 2] =
+    ["SET statement_timeout = 0", set!("DO $$ BEGIN PERFORM", patient!(), "; END $$")];
+
+/// For a transaction that has begun already, as its first statement.
+pub const PATIENT_TRANSACTION: &str = set!("SET TRANSACTION READ WRITE; SELECT", patient!(), "");
+
+/// What `pg_dump`'s text means: what it does not set itself, and what it expects not to be set.
+macro_rules! loading {
+    () => {
+        concat!(
+            patient!(),
+            ", ('array_nulls', 'on'), ('transform_null_equals', 'off'), ('datestyle', 'ISO'), \
+             ('intervalstyle', 'postgres'), ('xmloption', 'content'), ('default_with_oids', 'off'), \
+             ('backslash_quote', 'safe_encoding'), ('default_transaction_isolation', 'read committed'), \
+             ('default_transaction_deferrable', 'off'), ('restrict_nonsystem_relation_kind', '')"
+        )
+    };
+}
+
+/// For a transaction that may have begun already, before its first question.
+pub const WRITING: &str = "SET transaction_read_only = off;\n";
+
+/// For a session that loads what `pg_dump` wrote.
+pub const LOADING: &str = set!("SELECT", loading!(), "");
+
+/// The same in a transaction that has begun already, as its first statement.
+pub const LOADING_TRANSACTION: &str = set!("SET TRANSACTION READ WRITE; SELECT", loading!(), "");
+
+/// For a session in which event triggers are not to fire; as libpq's `options`, since some fire at login.
+pub const WITHOUT_EVENT_TRIGGERS: &str = "-c event_triggers=off";
+/// Since this major a superuser may say so.
+pub const KNOWS_EVENT_TRIGGERS_OFF: u32 = 17;

@@ -1,0 +1,162 @@
+//! What belongs to the database itself: its settings, its tablespace, whether it is a template.
+
+use crate::harness::pgstow;
+use crate::scene::{Place, every_client, fresh};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+
+/// A library that only the source has: nobody could connect to the copy.
+#[test]
+fn a_setting_that_keeps_everybody_out_is_taken_back() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("library");
+        cluster.psql(
+            &database,
+            &format!(
+                "CREATE TABLE t AS SELECT 1 AS n; ALTER DATABASE {database} SET work_mem = '7MB';
+                 ALTER DATABASE {database} SET session_preload_libraries = 'nosuchlib';
+                 ALTER DATABASE {database} SET extra.word = 'kept'"
+            ),
+        );
+        let place = Place::folder();
+        let around = format!("{}?options=-c%20session_preload_libraries%3D", cluster.url(&database));
+        place.backup(&around, &["--name", "app"]);
+        let copy = fresh("library");
+        place
+            .opens(&["restore", "latest", "--to", &cluster.url(&copy)])
+            .succeeds()
+            .says("not applied to the new database: ALTER DATABASE")
+            .says("nosuchlib")
+            .says("nobody could connect");
+        let set = "SELECT current_setting('work_mem') || current_setting('extra.word')";
+        assert_eq!(cluster.psql(&copy, set), "7MBkept");
+        let clone = fresh("clone");
+        let words = ["clone", &around, &cluster.url(&clone)];
+        pgstow(words).env("PATH", every_client()).succeeds().says("nobody could connect");
+        assert_eq!(cluster.psql(&clone, set), "7MBkept");
+    }
+}
+
+#[test]
+fn empty_lists_are_inherited_by_what_takes_a_database_s_place() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let app = cluster.create_database("lists");
+        let role = fresh("lister");
+        cluster.psql(
+            &app,
+            &format!(
+                "CREATE TABLE t AS SELECT 1 AS n; CREATE ROLE {role};
+                 ALTER DATABASE {app} SET search_path = ''; ALTER DATABASE {app} SET temp_tablespaces = '';
+                 ALTER ROLE {role} IN DATABASE {app} SET search_path = '';
+                 ALTER ROLE {role} IN DATABASE {app} SET local_preload_libraries = ''"
+            ),
+        );
+        let settings = |name: &str| {
+            cluster.psql(
+                "postgres",
+                &format!("SELECT setrole, setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase
+                           WHERE datname = '{name}' ORDER BY 1"),
+            )
+        };
+        let before = settings(&app);
+        let place = Place::folder();
+        place.backup(&cluster.url(&app), &["--name", "app"]);
+        place.opens(&["restore", "latest", "--swap", "--yes", "--to", &cluster.url(&app)]).succeeds();
+        assert_eq!(settings(&app), before);
+        pgstow(["swap", "--back", "--yes", "--to", &cluster.url(&app)])
+            .env("PATH", every_client())
+            .succeeds();
+    }
+}
+
+#[test]
+fn nothing_takes_a_template_s_place() {
+    let cluster = Cluster::start(Major::Distribution);
+    let database = cluster.create_database("plain");
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &["--name", "app"]);
+    for template in ["template0", "template1"] {
+        place
+            .opens(&["restore", "latest", "--swap", "--yes", "--to", &cluster.url(template)])
+            .fails(Kind::Postgres)
+            .says("is a template, from which databases are made");
+        assert!(cluster.has_database(template));
+    }
+}
+
+#[test]
+fn a_tablespace_is_kept_and_what_is_not_is_said() {
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, elsewhere) = (Cluster::start(major), Cluster::shared(major));
+        let mut psql = cluster.client("psql");
+        let make = ["SET allow_in_place_tablespaces = on", "CREATE TABLESPACE \"fast disk\" LOCATION ''"];
+        assert!(psql.args(["-d", "postgres", "-c", make[0], "-c", make[1]]).status().unwrap().success());
+        cluster.psql("postgres", "CREATE DATABASE app TABLESPACE \"fast disk\"");
+        cluster.psql("app", "CREATE TABLE t AS SELECT 1 AS n");
+        cluster.psql("postgres", "ALTER DATABASE app IS_TEMPLATE true");
+        let place = Place::folder();
+        place.backup(&cluster.url("app"), &[]);
+        let lies_in = "SELECT spcname FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace
+                        WHERE datname = current_database()";
+        place
+            .opens(&["restore", "latest", "--to", &cluster.url("copy")])
+            .succeeds()
+            .says("that the database was a template")
+            .says("ALTER DATABASE \"copy\" IS_TEMPLATE true");
+        assert_eq!(cluster.psql("copy", lies_in), "fast disk");
+        let copy = fresh("copy");
+        place
+            .opens(&["restore", "latest", "--to", &elsewhere.url(&copy)])
+            .succeeds()
+            .says("the database's own tablespace \"fast disk\"");
+        assert_eq!(elsewhere.psql(&copy, lies_in), "pg_default");
+    }
+}
+
+#[test]
+fn a_user_mapping_for_everybody_asks_for_no_role() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("mapping");
+        cluster.psql(
+            &database,
+            "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;
+             CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (\"user\" 'everybody')",
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let (copy, clone) = (fresh("mapping"), fresh("mapping"));
+        place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).succeeds();
+        pgstow(["clone", &cluster.url(&database), &cluster.url(&clone)])
+            .env("PATH", every_client())
+            .succeeds();
+        for copy in [copy, clone] {
+            assert_eq!(cluster.text_of(&copy), cluster.text_of(&database));
+        }
+        place.opens(&["verify", "latest", "--restore"]).succeeds();
+    }
+}
+
+/// A partitioned table has no rows of its own, and is a table all the same.
+#[test]
+fn as_many_tables_are_proven_as_were_restored() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("parts");
+    cluster.psql(
+        &database,
+        "CREATE TABLE p (n int) PARTITION BY RANGE (n);
+         CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); INSERT INTO p VALUES (1), (2);
+         CREATE TABLE other AS SELECT 1 AS n",
+    );
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    for proof in ["counts", "digests"] {
+        place
+            .opens(&["restore", "latest", "--proof", proof, "--to", &cluster.url(&fresh("parts"))])
+            .succeeds()
+            .says("3 tables, 3 rows")
+            .says("proven: 3 rows in 3 tables");
+    }
+}

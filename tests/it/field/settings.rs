@@ -1,0 +1,94 @@
+//! Settings of a role, a database or a server that are meant for an application, and would be in the way.
+
+use super::as_script;
+use crate::harness::pgstow;
+use crate::scene::{Place, every_client, fresh};
+use crate::servers::postgres::{Cluster, Major};
+
+/// Arrays in which a word and its absence look alike, and a view that could mean something else.
+const VALUES: &str = "CREATE TABLE arrays (a text[], i interval);
+    INSERT INTO arrays VALUES (ARRAY[NULL, 'NULL', 'x'], '-1 year -2 days +03:04:05');
+    CREATE VIEW nothing AS SELECT 1 AS n WHERE (NULL::int = NULL);
+    CREATE TABLE many AS SELECT generate_series(1, 200000) AS n;
+    ALTER TABLE many ADD CHECK (n > 0); CREATE INDEX ON many (n);";
+
+/// What no session of ours may be stopped by, nor read by another meaning.
+fn settings(major: Major) -> Vec<&'static str> {
+    let mut all = vec![
+        "array_nulls = off",
+        "transform_null_equals = on",
+        "IntervalStyle = 'sql_standard'",
+        "DateStyle = 'SQL, DMY'",
+        "default_transaction_read_only = on",
+        "statement_timeout = '30ms'",
+        "lock_timeout = '1s'",
+        "idle_in_transaction_session_timeout = '30ms'",
+        "default_transaction_isolation = 'serializable'",
+    ];
+    if major.number() >= 17 {
+        all.push("transaction_timeout = '60ms'");
+    }
+    all
+}
+
+fn every_way_works(major: Major) {
+    let cluster = Cluster::start(major);
+    let database = cluster.create_database("values");
+    cluster.psql(&database, VALUES);
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    let scripts = as_script(&place);
+    let text = cluster.text_of(&database);
+
+    cluster
+        .psql("postgres", "CREATE ROLE hasty SUPERUSER LOGIN PASSWORD 'sesame-0c7b1f'; CREATE ROLE reader");
+    for setting in settings(major) {
+        cluster.psql("postgres", &format!("ALTER ROLE hasty SET {setting}"));
+    }
+    let url = |name: &str| cluster.url(name).replace("postgres://postgres:", "postgres://hasty:");
+    let after = [
+        "--no-owner",
+        "--grant-read",
+        "reader",
+        "--after-sql",
+        "SELECT pg_sleep(0.1); CREATE TABLE made (n int)",
+    ];
+    let ways: [(&Place, &[&str]); 4] = [
+        (&place, &["--jobs", "1"]),
+        (&place, &["--jobs", "3"]),
+        (&place, &["--jobs", "2", "--proof", "digests"]),
+        (&scripts, &[]),
+    ];
+    for (from, words) in ways {
+        let copy = fresh("values");
+        from.opens(&["restore", "latest", "--to", &url(&copy)]).args(words).succeeds();
+        // Everything belongs to who restored it, if it was a script.
+        let is = cluster.text_of(&copy);
+        assert_eq!(
+            is.replace("Owner: hasty", "Owner: postgres").replace("OWNER TO hasty", "OWNER TO postgres"),
+            text,
+            "{words:?}"
+        );
+    }
+    let copy = fresh("after");
+    place.opens(&["restore", "latest", "--to", &url(&copy)]).args(after).succeeds();
+    assert_eq!(cluster.psql(&copy, "SELECT has_table_privilege('reader', 'made', 'SELECT')"), "t");
+    let existing = cluster.create_database("existing");
+    place.opens(&["restore", "latest", "--to", &url(&existing)]).succeeds();
+    assert_eq!(cluster.text_of(&existing), text);
+    let clone = fresh("clone");
+    pgstow(["clone", &url(&database), &url(&clone)]).env("PATH", every_client()).succeeds();
+    assert_eq!(cluster.text_of(&clone), text);
+    place.opens(&["restore", "latest", "--swap", "--yes", "--to", &url(&clone)]).succeeds();
+    place.opens(&["verify", "latest", "--restore", "--to", &url("")]).succeeds();
+}
+
+#[test]
+fn settings_for_applications_are_not_in_the_way_on_the_distribution_s_major() {
+    every_way_works(Major::Distribution);
+}
+
+#[test]
+fn settings_for_applications_are_not_in_the_way_on_18() {
+    every_way_works(Major::V18);
+}
