@@ -89,6 +89,7 @@ impl<'a> Dump<'a> {
             refuse_shared_backends(&psql).await?;
         }
         server.check_dump(settings.dump.is_filtered())?;
+        let psql = if settings.allow_pooled { psql } else { server.in_english(psql).await };
         let client = clients.for_dump(server.version())?.clone();
         let store = writing.location.open().await?;
         let name = match &settings.name {

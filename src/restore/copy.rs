@@ -140,6 +140,7 @@ impl Content for PassingDump<'_> {
         let _following = run.follow(&progress);
         let (near, far) = tokio::io::duplex(BETWEEN);
         let psql = Psql::new(clients.newest()?, &options.source);
+        let psql = if options.allow_pooled { psql } else { server.in_english(psql).await };
         let pg_dump = consistent::start(clients.for_dump(server.version())?, &psql, &options.dump).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let (contents, plan) =

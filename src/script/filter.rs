@@ -18,6 +18,10 @@ pub struct Filter {
 
 #[derive(Debug, Default)]
 struct Passing {
+    /// Whether the script runs in psql's restricted mode, which it can neither enter again nor leave.
+    is_restricted: bool,
+    /// The key of the restricted mode that the script has entered itself.
+    key: Option<Vec<u8>>,
     /// Inside an entry that is taken out.
     skipping: bool,
     /// Whether an entry has begun that stays.
@@ -28,6 +32,11 @@ struct Passing {
 }
 
 impl Filter {
+    /// A filter for a script that runs in psql's restricted mode, or not.
+    pub fn new(is_restricted: bool) -> Self {
+        Self { lines: Lines::default(), passing: Passing { is_restricted, ..Passing::default() } }
+    }
+
     /// Reads the next bytes, and puts those that stay into `to`.
     pub fn feed(&mut self, bytes: &[u8], to: &mut Vec<u8>) {
         let passing = &mut self.passing;
@@ -55,6 +64,9 @@ impl Passing {
     fn take(&mut self, segment: Segment<'_>, to: &mut Vec<u8>) {
         if let Segment::Line(line) = segment {
             let line = line.trim_ascii_end();
+            if self.is_restricted && self.is_about_restricted_mode(line) {
+                return;
+            }
             if let Some(entry) = Entry::read(line) {
                 self.skipping = entry.is_of_database();
                 self.begun |= !self.skipping;
@@ -81,6 +93,16 @@ impl Passing {
         if !self.skipping {
             to.extend_from_slice(segment.bytes());
         }
+    }
+
+    /// Whether a line enters restricted mode, or leaves it with the same key.
+    fn is_about_restricted_mode(&mut self, line: &[u8]) -> bool {
+        match (&self.key, line.strip_prefix(b"\\restrict "), line.strip_prefix(b"\\unrestrict ")) {
+            (None, Some(key), _) => self.key = Some(key.to_owned()),
+            (Some(key), _, Some(again)) if key == again => self.key = None,
+            _ => return false,
+        }
+        true
     }
 
     /// Keeps the statement that creates the database, with all of its lines.
@@ -148,6 +170,12 @@ mod tests {
                 (1, 1)
             );
             assert_eq!(text.matches("SET row_security").count(), 2);
+            let (mut filter, mut to) = (Filter::new(true), Vec::new());
+            CLUSTER.as_bytes()[from..].chunks(step).for_each(|bytes| filter.feed(bytes, &mut to));
+            filter.finish(&mut to);
+            let restricted = String::from_utf8(to).unwrap();
+            let without: Vec<&str> = text.lines().filter(|line| !line.contains("restrict C")).collect();
+            assert_eq!(restricted.lines().collect::<Vec<_>>(), without);
             assert!(text.contains("COPY public.t (n) FROM stdin;\n--\n-- Database \"no\" dump\n\\.\n"));
         }
     }

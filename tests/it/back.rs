@@ -3,6 +3,7 @@
 
 mod damaged;
 mod ended;
+mod explained;
 mod forged;
 mod jobs;
 mod local;

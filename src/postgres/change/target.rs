@@ -84,7 +84,7 @@ impl Target {
             content::refuse(&psql, &name).await?;
         }
         Ok(Self {
-            psql: psql.with_dbname(&called),
+            psql: server.in_english(psql.with_dbname(&called)).await,
             name,
             called,
             oid: None,

@@ -54,7 +54,17 @@ pub struct Client {
     pub environment: Environment,
 }
 
+/// The first minors whose `psql` can be kept from running its own commands (CVE-2025-8714).
+const WITH_RESTRICT: [(u32, u32); 5] = [(13, 22), (14, 19), (15, 14), (16, 10), (17, 6)];
+
 impl Client {
+    /// Says whether its `psql` has a restricted mode, in which it runs none of its own commands.
+    pub fn knows_restrict(&self) -> bool {
+        let Version { major, minor } = self.version;
+        let first = WITH_RESTRICT.iter().find(|(known, _)| *known == major);
+        first.map_or(major >= 18, |(_, first)| minor >= *first)
+    }
+
     /// One of its programs, ready for arguments.
     pub fn program(&self, name: &str) -> Program {
         // In English, to be understood here.
@@ -75,6 +85,25 @@ pub(super) fn is_executable(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn restricted_mode_came_with_a_minor_of_every_major() {
+        let knows = |text: &str| {
+            let version = Version::parse(text).unwrap();
+            Client { dir: PathBuf::new(), version, environment: Environment::default() }.knows_restrict()
+        };
+        for (version, known) in [
+            ("12.22", false),
+            ("13.21", false),
+            ("13.22", true),
+            ("17.5", false),
+            ("17.6", true),
+            ("18.0", true),
+            ("19beta1", true),
+        ] {
+            assert_eq!(knows(version), known, "{version}");
+        }
+    }
 
     #[test]
     fn versions_are_read() {

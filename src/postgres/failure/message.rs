@@ -5,7 +5,7 @@
 //! Nothing here decides what a message means.
 
 use super::severity::{Level, of_server, severity, sqlstate};
-use crate::postgres::sql::masked;
+use crate::postgres::sql::{masked, masked_within};
 
 /// How much of a statement is shown, in characters.
 const STATEMENT_CHARS: usize = 1000;
@@ -135,6 +135,7 @@ impl Message {
             let text = part.text.trim();
             part.text = match part.kind {
                 PartKind::Statement | PartKind::Query => shortened(&masked(text)),
+                PartKind::Context => masked_within(text),
                 // Without the sign below it that points at a word.
                 PartKind::Line => masked(text.lines().next().unwrap_or_default()),
                 _ => text.to_owned(),
@@ -221,14 +222,14 @@ impl Reader {
     }
 
     fn add(&mut self, kind: PartKind, text: &str) {
+        let (kind, text) = label(text).filter(|_| kind == PartKind::Detail).unwrap_or((kind, text));
         let message = self.message.get_or_insert_with(|| Message::new(Level::Plain, ""));
         // pg_dump puts the server's message, or the statement, into a detail of its own.
         if let Some(text) = text.strip_prefix("Error message from server: ") {
             let start = message.text.rfind(": PQ").unwrap_or(message.text.len());
             message.text.truncate(start);
             message.text.push_str(&format!(": {text}"));
-        } else if message.parts.len() < MOST_PARTS {
-            let (kind, text) = label(text).filter(|_| kind == PartKind::Detail).unwrap_or((kind, text));
+        } else if message.parts.len() < MOST_PARTS || kind == PartKind::Statement {
             message.parts.push(Part { kind, text: text.to_owned() });
         }
     }

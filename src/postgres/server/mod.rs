@@ -48,6 +48,9 @@ pub struct Server {
     pub port: Option<String>,
     /// `pg_database_size`: bytes on the server's disk, indexes included.
     pub size_bytes: u64,
+    is_superuser: bool,
+    /// `lc_messages`: the language of the server's messages.
+    messages: String,
     /// Whether the server is a standby.
     pub in_recovery: bool,
     /// Tables (quoted, with schema) whose rows row-level security hides from this role.
@@ -63,6 +66,8 @@ SELECT json_build_object(
   'host', nullif(:'HOST', ''),
   'port', nullif(:'PORT', ''),
   'size_bytes', pg_database_size(current_database()),
+  'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+  'messages', current_setting('lc_messages'),
   'in_recovery', pg_is_in_recovery(),
   'rls_active_tables', (
     SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
@@ -70,6 +75,9 @@ SELECT json_build_object(
     WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND row_security_active(c.oid)
       AND NOT EXISTS (SELECT FROM pg_depend x
                       WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')));";
+
+/// Asks the server for messages in English, by which failures are recognised.
+const ENGLISH: &str = "-c lc_messages=C";
 
 impl Server {
     /// Connects and asks.
@@ -86,6 +94,26 @@ impl Server {
     pub async fn system_identifier(psql: &Psql) -> Option<String> {
         let asked = psql.query("SELECT to_json(system_identifier::text) FROM pg_control_system();").await;
         asked.inspect_err(|error| tracing::debug!("the server's identifier is not known: {error}")).ok()
+    }
+
+    /// Asks for messages in English from now on, if they are in another language and this role may ask.
+    ///
+    /// A superuser may; but a pooler at an ordinary address may refuse it, so it is tried first.
+    pub async fn in_english(&self, psql: Psql) -> Psql {
+        let is_english = |name: &str| ["", "C", "POSIX"].contains(&name) || name.starts_with("en");
+        // "C.UTF-8" and "en_US.UTF-8" without the encoding.
+        let language = self.messages.split('.').next().unwrap_or_default();
+        if !self.is_superuser || is_english(language) {
+            return psql;
+        }
+        let english = psql.with_option(ENGLISH);
+        match english.with_dbname(&self.database).execute("SELECT 1;").await {
+            Ok(()) => english,
+            Err(error) => {
+                tracing::debug!("the server's messages stay in {}: {error}", self.messages);
+                psql
+            }
+        }
     }
 
     /// Refuses a pooler by the address that libpq really used.

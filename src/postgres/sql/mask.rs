@@ -1,57 +1,35 @@
-//! Statements as they may be shown: without what stands in their strings.
+//! Statements as they may be shown: without the content of their strings.
 //!
 //! A statement of somebody's database may hold a password (a user mapping's, a subscription's) or a row.
-//! Such things stand in string literals, so no literal is shown, whatever the statement.
+//! Those are in string literals, so no literal of any statement is shown.
 
-/// What is written instead of a literal's content.
+/// Shown instead of a literal's content.
 const HIDDEN: &str = "…";
 
 /// Returns the statement on one line, with the content of every string literal hidden and comments left out.
 ///
-/// It is careful where it cannot be sure: whatever follows a literal that does not end is hidden too, and
-/// so is what follows a backslash before a quote, which ends a literal only with
-/// `standard_conforming_strings`.
+/// If in doubt, it hides: whatever follows a literal that does not end, and whatever follows a backslash
+/// before a quote, which ends a literal only with `standard_conforming_strings`.
 pub fn masked(statement: &str) -> String {
     let mut masked = String::with_capacity(statement.len());
     let mut rest = statement;
     while let Some(first) = rest.chars().next() {
-        let taken = if let Some(after) = rest.strip_prefix('\'') {
-            let escapes = masked.ends_with(['E', 'e']) && !is_in_word(&masked);
-            masked.push_str(&format!("'{HIDDEN}"));
-            match end_of_literal(after, escapes) {
-                Some(end) => {
-                    masked.push('\'');
-                    end + 2
-                }
-                None => rest.len(),
-            }
-        } else if let Some(tag) = dollar_tag(rest).filter(|_| !ends_in_word(&masked)) {
-            masked.push_str(&format!("${HIDDEN}"));
-            let body = rest.get(tag.len()..).unwrap_or_default();
-            match body.find(tag) {
-                Some(end) => {
-                    masked.push('$');
-                    end + 2 * tag.len()
-                }
-                None => rest.len(),
-            }
-        } else if rest.starts_with('"') {
-            let inside = rest.get(1..).unwrap_or_default();
-            let length = inside.find('"').map_or(rest.len(), |end| end + 2);
+        let taken = if let Some((length, shown)) = literal(rest, &masked) {
+            masked.push_str(&shown);
+            length
+        } else if let Some(length) = comment(rest) {
+            length
+        } else if first == '"' {
+            let length = rest.get(1..).unwrap_or_default().find('"').map_or(rest.len(), |end| end + 2);
             masked.push_str(rest.get(..length).unwrap_or_default());
             length
-        } else if rest.starts_with("--") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            // One comment inside another ends the outer one early; its rest is taken for statement.
-            rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if first.is_whitespace() {
-            if !masked.is_empty() && !masked.ends_with(' ') {
+        } else {
+            // Lines become one.
+            if !first.is_whitespace() {
+                masked.push(first);
+            } else if !masked.is_empty() && !masked.ends_with(' ') {
                 masked.push(' ');
             }
-            first.len_utf8()
-        } else {
-            masked.push(first);
             first.len_utf8()
         };
         rest = rest.get(taken..).unwrap_or_default();
@@ -60,7 +38,59 @@ pub fn masked(statement: &str) -> String {
     masked
 }
 
-/// Where the quote stands that ends the literal; `None` where that is not certain.
+/// The same for a text with statements in it, in quotes of any kind: every literal is hidden, all else stays.
+pub fn masked_within(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (length, shown) = literal(rest, &masked).unwrap_or_else(|| (first.len_utf8(), first.to_string()));
+        masked.push_str(&shown);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    masked
+}
+
+/// If a literal begins here: its length, and what is shown for it.
+fn literal(text: &str, before: &str) -> Option<(usize, String)> {
+    if let Some(inside) = text.strip_prefix('\'') {
+        let escapes = before.ends_with(['E', 'e']) && !is_in_word(before);
+        return Some(match end_of_literal(inside, escapes) {
+            Some(end) => (end + 2, format!("'{HIDDEN}'")),
+            None => (text.len(), format!("'{HIDDEN}")),
+        });
+    }
+    let tag = dollar_tag(text).filter(|_| !ends_in_word(before))?;
+    let body = text.get(tag.len()..).unwrap_or_default();
+    Some(match body.find(tag) {
+        Some(end) => (end + 2 * tag.len(), format!("${HIDDEN}$")),
+        None => (text.len(), format!("${HIDDEN}")),
+    })
+}
+
+/// If a comment begins here, its length; comments may be within comments.
+fn comment(text: &str) -> Option<usize> {
+    if text.starts_with("--") {
+        return Some(text.find('\n').unwrap_or(text.len()));
+    }
+    text.strip_prefix("/*")?;
+    let mut depth = 0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        match (c, next) {
+            ('/', Some('*')) => depth += 1,
+            ('*', Some('/')) => depth -= 1,
+            _ => continue,
+        }
+        chars.next();
+        if depth == 0 {
+            return Some(at + 2);
+        }
+    }
+    Some(text.len())
+}
+
+/// The position of the quote that ends the literal; `None` if that is not certain.
 fn end_of_literal(text: &str, escapes: bool) -> Option<usize> {
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -123,11 +153,21 @@ mod tests {
             ("SELECT 'open s3cret", "SELECT '…"),
             ("SELECT $x$ open s3cret", "SELECT $…"),
             ("SELECT 1 -- s3cret '\n, /* s3cret */ 2", "SELECT 1 , 2"),
+            ("SELECT /* a /* s3cret */ it's */ 's3cret', 1", "SELECT '…', 1"),
+            ("SELECT /*/ 's3cret", "SELECT"),
             ("ALTER ROLE \"o'n\"\"e\" PASSWORD 's3cret'", "ALTER ROLE \"o'n\"\"e\" PASSWORD '…'"),
         ] {
             assert_eq!(masked(statement), shown, "{statement}");
             assert!(!masked(statement).contains("s3cret"));
         }
+    }
+
+    #[test]
+    fn literals_within_other_texts_are_hidden() {
+        let text = "SQL statement \"SELECT 's3cret', \"a\"\"\nPL/pgSQL function f() line 1";
+        let shown = "SQL statement \"SELECT '…', \"a\"\"\nPL/pgSQL function f() line 1";
+        assert_eq!(masked_within(text), shown);
+        assert_eq!(masked_within("SQL-Anweisung »SELECT $$s3cret$$, 'x"), "SQL-Anweisung »SELECT $…$, '…");
     }
 
     proptest! {

@@ -8,5 +8,5 @@ mod quote;
 pub mod words;
 
 pub use database::about_database;
-pub use mask::masked;
+pub use mask::{masked, masked_within};
 pub use quote::{identifier, literal, shell_word};

@@ -1,7 +1,12 @@
 //! Runs a script of SQL through `psql`, which ends at the first error: as one transaction, unless the database is
 //! dropped when it fails. A transaction takes a lock for every object, and a server has room for some thousands.
+//!
+//! Whoever wrote the script may have put commands of psql's own into it, which run programs on this machine. If
+//! psql can refuse those, it does.
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+
+use tokio::io::AsyncWriteExt as _;
 
 use super::psql::STRICT;
 use super::sessions::{LOADING, LOADING_TRANSACTION};
@@ -13,12 +18,24 @@ use crate::postgres::process::ChildInput;
 ///
 /// One that is not `whole` commits each statement, and waits for no disk; its end is for the statement after it
 /// to make durable. That is for a database which is dropped when this fails.
-pub fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<ChildInput> {
+///
+/// If the client [knows how](Client::knows_restrict), it is in restricted mode, which a script can neither
+/// enter again nor leave: its own `\restrict` and `\unrestrict` must be left out.
+pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<ChildInput> {
     conn.target_name()?;
     let program = client.program("psql").args(["-X", "-q"]).args(STRICT);
     let program = match whole {
         true => program.args(["--single-transaction", "-c", LOADING_TRANSACTION]),
         false => program.args(["-c", LOADING, "-c", "SET synchronous_commit = off"]),
     };
-    conn.dress(program.args(["-f", "-"])).write()
+    let mut psql = conn.dress(program.args(["-f", "-"])).write()?;
+    if client.knows_restrict() {
+        let mut key = [0; 16];
+        getrandom::fill(&mut key)
+            .map_err(|e| Error::unexpected(format!("the system gives no random bytes: {e}")))?;
+        let restrict = format!("\\restrict {}\n", hex::encode(key));
+        let written = psql.write_all(restrict.as_bytes()).await;
+        written.map_err(|e| Error::from_io(e, Kind::Postgres, "psql stopped reading"))?;
+    }
+    Ok(psql)
 }

@@ -42,7 +42,8 @@ pub async fn restore(
 
 /// Reads the script's front, makes the database it asks for, and feeds `psql`.
 async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) -> Result<()> {
-    let (mut filter, mut ready) = (Filter::default(), Vec::new());
+    let client = clients.newest()?;
+    let (mut filter, mut ready) = (Filter::new(client.knows_restrict()), Vec::new());
     let mut buffer = vec![0; AT_ONCE];
     let mut more = true;
     while more && !filter.has_begun() && ready.len() < LONGEST_FRONT {
@@ -51,7 +52,7 @@ async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) ->
     target.create(&Locale::from_create_database(&filter.create_database())).await?;
 
     target.breathe().await;
-    let mut psql = script(clients.newest()?, target.conn(), !target.is_created())?;
+    let mut psql = script(client, target.conn(), !target.is_created()).await?;
     let fed = async {
         while more {
             psql.write_all(&ready).await.map_err(stopped_reading)?;

@@ -4,6 +4,7 @@ use super::liar::{Liar, Lie};
 use crate::harness::Run;
 use crate::scene::{Keys, Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -140,6 +141,34 @@ fn what_it_says_while_it_is_restored_into_runs_nothing() {
         let run = place.opens(words).args([&liar.url(&target), "--name", "shop"]);
         trap.is_not_sprung(&run.run());
         assert!(liar.has_told(0), "{honest} was never answered");
+    }
+}
+
+/// Whoever wrote a plain dump may have put commands of psql's own into it.
+#[test]
+fn a_plain_dump_runs_no_commands_of_psqls() {
+    let (cluster, database) = source();
+    let (trap, folder) = (Trap::new(), TempDir::new().unwrap());
+    let dump = crate::servers::run(cluster.client("pg_dump").arg(&database));
+    let restricted = |line: &&str| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict ");
+    // As pg_dump wrote it before it knew of them.
+    let old: String = dump.lines().filter(restricted).map(|line| format!("{line}\n")).collect();
+    let with =
+        |text: &str| text.replacen("SET row_security", &format!("{}\nSET row_security", trap.command()), 1);
+    let target = Cluster::start(Major::Distribution);
+    target.psql("postgres", "CREATE ROLE boss; CREATE ROLE reader");
+    let restore = |text: &str| {
+        let (place, file) = (Place::folder(), folder.path().join("dump.sql"));
+        std::fs::write(&file, text).unwrap();
+        let adopt = place.pgstow(&["adopt", "--name", "app", "--recipient", &Keys::shared().recipient]);
+        adopt.arg(&file).succeeds();
+        place.opens(&["restore", "latest", "--to", &target.url(&fresh("plain"))]).run()
+    };
+    for honest in [&dump, &old] {
+        assert!(restore(honest).status.success());
+        let run = restore(&with(honest));
+        trap.is_not_sprung(&run);
+        run.assert_failure(Kind::Postgres).says("backslash commands are restricted");
     }
 }
 

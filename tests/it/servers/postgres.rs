@@ -1,6 +1,8 @@
 //! Scratch PostgreSQL clusters of six majors, with passwords that are really checked.
 
 use super::{Launch, Server, as_server_user, fetched, folder, free_port, give, run};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -96,7 +98,24 @@ impl Cluster {
     pub fn start_with(major: Major, settings: &[&str]) -> Cluster {
         let folder = folder("pg");
         run(Command::new("cp").arg("-a").arg(template(major)).arg(folder.path().join("data")));
-        Self::start_in(folder, major, settings)
+        Self::start_in(folder, major, settings, BTreeMap::new())
+    }
+
+    /// A cluster of the distribution's that says everything in German, or why there can be none.
+    pub fn start_in_german() -> Result<Cluster, String> {
+        let folder = folder("pg");
+        let locale = folder.path().join("de_DE.UTF-8");
+        let made = Command::new("localedef").args(["-i", "de_DE", "-f", "UTF-8"]).arg(&locale).output();
+        if !made.is_ok_and(|made| made.status.success()) {
+            return Err("localedef cannot make a German locale here".to_owned());
+        }
+        run(Command::new("cp").arg("-a").arg(template(Major::Distribution)).arg(folder.path().join("data")));
+        let locales = [("LOCPATH", folder.path().into())].into();
+        let cluster = Self::start_in(folder, Major::Distribution, &["lc_messages=de_DE.UTF-8"], locales);
+        match cluster.try_psql("postgres", "SELECT nothing") {
+            Err(said) if said.contains("FEHLER") => Ok(cluster),
+            other => Err(format!("this PostgreSQL has no German messages: {other:?}")),
+        }
     }
 
     /// A hot standby of this cluster.
@@ -109,11 +128,16 @@ impl Cluster {
             .arg("-p")
             .arg(self.port.to_string())
             .current_dir(folder.path()));
-        Self::start_in(folder, self.major, &[])
+        Self::start_in(folder, self.major, &[], BTreeMap::new())
     }
 
     /// Starts what lies in a folder.
-    fn start_in(folder: TempDir, major: Major, settings: &[&str]) -> Cluster {
+    fn start_in(
+        folder: TempDir,
+        major: Major,
+        settings: &[&str],
+        env: BTreeMap<&'static str, OsString>,
+    ) -> Cluster {
         let port = free_port();
         let data = folder.path().join("data");
         // Durability is not under test here, and costs most of the time there is.
@@ -125,7 +149,7 @@ impl Cluster {
             args.extend(["-c".into(), setting.into()]);
         }
         let program = major.server_bin().join("postgres");
-        let launch = Launch { folder, signal: "QUIT", program, args, env: [].into() };
+        let launch = Launch { folder, signal: "QUIT", program, args, env };
         let ready = || {
             let mut ask = Command::new(major.bin().join("pg_isready"));
             ask.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).status().unwrap().success()
