@@ -11,6 +11,9 @@ pub struct FittingWords {
     /// Leave out GRANT and REVOKE
     #[arg(short = 'x', long, env = "PGSTOW_NO_ACL")]
     pub no_acl: bool,
+    /// Leave materialized views empty: REFRESH MATERIALIZED VIEW fills them later
+    #[arg(long, env = "PGSTOW_SKIP_REFRESH")]
+    pub skip_refresh: bool,
     /// Roles that the backup needs and the server lacks: say so and stop, make them for nobody to log in as,
     /// or make them as they were on the source
     #[arg(long, value_name = "HOW", default_value = "check", value_parser = ["check", "create", "restore"], env = "PGSTOW_ROLES", help_heading = "Roles")]

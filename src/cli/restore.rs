@@ -23,6 +23,33 @@ pub struct RestoreWords {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub tables: TableWords,
+    /// Leave out tables that match, and what needs them; repeatable, in the variable one a line
+    #[arg(
+        short = 'T',
+        long = "exclude-table",
+        value_name = "PATTERN",
+        env = "PGSTOW_RESTORE_EXCLUDE_TABLES",
+        value_delimiter = '\n'
+    )]
+    pub exclude_tables: Vec<String>,
+    /// Leave out the rows, not the definition, of tables that match; repeatable, in the variable one a line
+    #[arg(
+        long = "exclude-table-data",
+        value_name = "PATTERN",
+        env = "PGSTOW_RESTORE_EXCLUDE_TABLE_DATA",
+        value_delimiter = '\n'
+    )]
+    pub exclude_table_data: Vec<String>,
+    /// Restore definitions only: no rows, no large objects, no values of sequences
+    #[arg(long, env = "PGSTOW_SCHEMA_ONLY")]
+    pub schema_only: bool,
+    /// What to do if something cannot be restored: drop the database that was made, or keep all that could be
+    /// restored in DATABASE_incomplete and list what could not
+    #[arg(long, value_name = "HOW", default_value = "drop", value_parser = ["drop", "keep"], env = "PGSTOW_ON_ERROR", conflicts_with_all = ["swap", "neon"])]
+    pub on_error: String,
+    /// After a swap, drop all but the newest N of the databases that earlier swaps kept
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", requires = "swap")]
+    pub keep_old: Option<usize>,
     /// Take the place of the database that --to names, which is kept under another name: restore beside
     /// it, prove it, then rename both in one transaction
     #[arg(long, env = "PGSTOW_SWAP")]

@@ -26,7 +26,7 @@ impl Stuck {
             let database = cluster.create_database("stuck");
             // What comes behind the row that waits is more than all buffers on the way can take.
             let hold = "CREATE FUNCTION hold(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
-                 IF n = 500 AND current_setting('application_name') = 'pgstow' THEN
+                 IF n = 500 AND current_setting('application_name') LIKE 'pgstow%' THEN
                    FOR i IN 1..3000 LOOP
                      EXIT WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = 'wake_' || md5(current_database()));
                      PERFORM pg_sleep(0.1);

@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 fn stuck() -> Play {
     Play::new(
         "CREATE FUNCTION hold(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
-           IF n = 500 AND current_setting('application_name') = 'pgstow' THEN PERFORM pg_sleep(300); END IF;
+           IF n = 500 AND current_setting('application_name') LIKE 'pgstow%' THEN PERFORM pg_sleep(300); END IF;
            RETURN true; END $$;
          CREATE TABLE slow (n int CHECK (public.hold(n)));
          INSERT INTO slow SELECT generate_series(1, 1000);",
