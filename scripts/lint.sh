@@ -6,10 +6,9 @@ cd "$(dirname "$0")/.."
 cargo fmt --check
 cargo clippy --all-targets -- -D warnings
 
-# The fuzzer's targets are a crate of their own, which nothing else builds; `--cfg fuzzing` is what cargo-fuzz sets.
-# Checking links nothing, so libFuzzer itself need not be built.
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
-CUSTOM_LIBFUZZER_PATH=/nowhere/libFuzzer.a RUSTFLAGS="--cfg fuzzing" \
+# The fuzzer's targets are a crate of their own, which nothing else builds. Checking links nothing, so libFuzzer itself
+# need not be built.
+CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target} CUSTOM_LIBFUZZER_PATH=/nowhere/libFuzzer.a \
     cargo check --manifest-path fuzz/Cargo.toml --locked
 
 if command -v cargo-deny >/dev/null; then

@@ -59,9 +59,9 @@ else
     mapfile -t wanted < <(missing "$(dpkg-query -W -f '${Package} ${Status}\n')")
     if [ "${#wanted[@]}" -gt 0 ]; then
         echo "setup: installing ${wanted[*]}"
-        as_root apt-get update -qq
+        as_root apt-get -o Acquire::Retries=3 update -qq
         without_services as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+            apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
     fi
 fi
 

@@ -1,7 +1,10 @@
 //! Branches on Neon for the time of a run: made for it, and given back.
 
 use crate::error::{Error, Kind, Result};
-use crate::neon::{ApiKey, Database, Neon, OwnBranch, Situation, Uri};
+use crate::neon::{ApiKey, Database, Situation};
+
+pub use crate::neon::{Neon, OwnBranch, Uri};
+
 use crate::postgres::ConnInfo;
 use crate::run::Run;
 use crate::units::stamp;

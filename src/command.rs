@@ -9,6 +9,8 @@ pub struct UserCommand {
     pub program: OsString,
     /// Its arguments; there may be secrets among them.
     pub arguments: Vec<OsString>,
+    /// Its environment; there are most likely secrets in it.
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 impl fmt::Debug for UserCommand {

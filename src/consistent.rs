@@ -2,73 +2,185 @@
 //!
 //! `pg_dump` takes its rows from one snapshot, but the server writes many definitions for it as they are at
 //! that moment. Whoever drops or replaces a function meanwhile makes it write half a definition, and it ends
-//! with 0. All definitions come before the first row: they are read here, and if anything was defined in the
-//! meantime, `pg_dump` begins again before a byte has been stored.
+//! with 0. All definitions come before the first row: they are read here, and if anything that they define was
+//! changed or dropped in the meantime, `pg_dump` begins again before a byte has been stored.
+//!
+//! In that time `pg_dump` may also wait for the locks of others without an end; here it does not.
 
-use crate::archive::{Reader, Toc};
+use crate::archive::{Reader, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
-use crate::postgres::{CatalogState, ChildOutput, Client, DumpOptions, Psql};
+use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, blockers};
+use std::future::pending;
 use std::io::Cursor;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, Chain};
 
 /// How often `pg_dump` is begun.
 const ATTEMPTS: u32 = 3;
-/// The pause before it is begun again; a migration takes a moment.
-const PAUSE: Duration = Duration::from_secs(2);
+/// The pause before it is begun again, once and twice as long; a migration takes a moment.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked whether `pg_dump` waits for somebody.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
+/// The catalogue of large objects, which have no definition.
+const LARGE_OBJECTS: u32 = 2613;
 
 /// An archive on its way: what was read of it, and the rest.
 pub type ConsistentDump = Chain<Cursor<Vec<u8>>, ChildOutput>;
 
-/// Starts `pg_dump`, again if something was defined while it read definitions.
+/// Starts `pg_dump`, again if what it wrote definitions of was changed or dropped meanwhile.
 ///
 /// # Errors
-/// `pg_dump`'s own; `Kind::Postgres` if definitions came out torn every time.
+/// `pg_dump`'s own; `Kind::Postgres` if definitions were disturbed every time, or if `pg_dump` waited for a lock
+/// for longer than `options` allows.
 pub async fn start(client: &Client, psql: &Psql, options: &DumpOptions) -> Result<ConsistentDump> {
-    let mut attempt = 1;
-    let mut before = CatalogState::read(psql).await?;
-    loop {
-        let mut pg_dump = dump(client, psql.conn(), options)?;
-        let (head, toc) = read_definitions(&mut pg_dump).await?;
-        let now = CatalogState::read(psql).await?;
-        let torn = toc.as_ref().map(Toc::torn_definitions).unwrap_or_default();
-        if now == before && torn.is_empty() {
-            return Ok(Cursor::new(head).chain(pg_dump));
-        }
-        if attempt == ATTEMPTS {
-            return match torn.first() {
-                None => {
-                    tracing::warn!(
-                        "objects were created, changed or dropped while pg_dump read their definitions, {ATTEMPTS} \
-                         times in a row: `pgstow verify --restore` shows whether this backup restores"
-                    );
-                    Ok(Cursor::new(head).chain(pg_dump))
+    for attempt in 1.. {
+        let before = Moment::now(psql).await?;
+        let why = match Begun::begin(client, psql, options).await {
+            Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
+            Err(error) => return Err(error),
+            Ok(begun) => {
+                let Some(disturbance) = begun.disturbance(psql, &before).await? else {
+                    return Ok(begun.stream());
+                };
+                if attempt == ATTEMPTS {
+                    return begun.in_spite_of(disturbance).await;
                 }
-                Some(torn) => {
-                    pg_dump.stop().await;
-                    Err(disturbed(&torn.to_string()))
-                }
-            };
-        }
-        pg_dump.stop().await;
-        tracing::warn!(
-            "objects were created, changed or dropped while pg_dump read their definitions: it begins again"
-        );
+                begun.pg_dump.stop().await;
+                disturbance.to_string()
+            }
+        };
+        tracing::info!("pg_dump begins again: {why}");
         tokio::time::sleep(PAUSE * attempt).await;
-        attempt += 1;
-        before = CatalogState::read(psql).await?;
+    }
+    Err(Error::unexpected("pg_dump was begun too often"))
+}
+
+/// Whether `pg_dump` failed because something that it had just found was dropped.
+fn lost_an_object(error: &Error) -> bool {
+    let lost = ["could not open relation with OID", "cache lookup failed for", "does not exist"];
+    error.kind() == Kind::Postgres
+        && error.situation() != Some(Situation::DatabaseMissing)
+        && lost.iter().any(|words| error.message().contains(words))
+}
+
+/// What makes definitions doubtful.
+enum Disturbance {
+    /// This one is not whole.
+    Torn(String),
+    /// This object is another now, and its definition may be a mixture.
+    Changed(String),
+    /// This object is gone; its definition is whole, so it was written before that.
+    Dropped(String),
+}
+
+impl std::fmt::Display for Disturbance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Torn(torn) => {
+                write!(f, "a definition was torn, as its object was dropped or replaced: {torn}")
+            }
+            Self::Changed(object) => write!(f, "{object} was changed while definitions were read"),
+            Self::Dropped(object) => write!(f, "{object} was dropped while definitions were read"),
+        }
     }
 }
 
-fn disturbed(torn: &str) -> Error {
-    Error::postgres(format!(
-        "objects were dropped or replaced while pg_dump read their definitions, {ATTEMPTS} times in a row; what it wrote \
-         does not restore: {torn}"
-    ))
-    .hint("back up when no migration runs, or give temporary objects to temporary schemas")
+/// A `pg_dump` that has written all definitions.
+struct Begun {
+    pg_dump: ChildOutput,
+    /// What was read of it.
+    head: Vec<u8>,
+    /// Its definitions; `None` if it wrote something else.
+    toc: Option<Toc>,
+}
+
+impl Begun {
+    /// Starts `pg_dump` and reads until all definitions are there.
+    async fn begin(client: &Client, psql: &Psql, options: &DumpOptions) -> Result<Self> {
+        let mut pg_dump = dump(client, psql.conn(), options)?;
+        let read = tokio::select! {
+            read = read_definitions(&mut pg_dump) => read,
+            waited = waits_too_long(psql, options.lock_wait_timeout) => Err(waited),
+        };
+        match read {
+            Ok((head, toc)) => Ok(Self { pg_dump, head, toc }),
+            Err(error) => {
+                pg_dump.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn stream(self) -> ConsistentDump {
+        Cursor::new(self.head).chain(self.pg_dump)
+    }
+
+    /// What became of the objects that it defines since this moment, which was before its snapshot.
+    async fn disturbance(&self, psql: &Psql, before: &Moment) -> Result<Option<Disturbance>> {
+        let Some(toc) = &self.toc else { return Ok(None) };
+        if let Some(torn) = toc.torn_definitions().first() {
+            return Ok(Some(Disturbance::Torn(torn.to_string())));
+        }
+        let objects: Vec<(u32, u32)> = toc.entries().iter().filter_map(object).collect();
+        let changed = before.changed_since(psql, &objects).await?;
+        // Those that were changed come first: they are the worse.
+        Ok(changed.first().map(|one| {
+            let is_it = |entry: &&TocEntry| object(entry) == Some((one.catalog, one.oid));
+            let label = toc.entries().iter().find(is_it).map(label).unwrap_or_default();
+            if one.dropped { Disturbance::Dropped(label) } else { Disturbance::Changed(label) }
+        }))
+    }
+
+    /// Goes on with the last attempt although it was disturbed, if it restores all the same.
+    async fn in_spite_of(self, disturbance: Disturbance) -> Result<ConsistentDump> {
+        if let Disturbance::Dropped(_) = disturbance {
+            return Ok(self.stream());
+        }
+        self.pg_dump.stop().await;
+        Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row"))
+            .hint("back up when no migration runs, or give temporary objects to temporary schemas"))
+    }
+}
+
+/// The oids of an entry's catalogue and object, if it defines one.
+fn object(entry: &TocEntry) -> Option<(u32, u32)> {
+    let number = |text: Option<&[u8]>| std::str::from_utf8(text?).ok()?.parse::<u32>().ok();
+    let (catalog, oid) = (number(entry.table_oid())?, number(entry.oid())?);
+    (catalog != 0 && catalog != LARGE_OBJECTS && oid != 0).then_some((catalog, oid))
+}
+
+fn label(entry: &TocEntry) -> String {
+    format!("{} {}", String::from_utf8_lossy(entry.desc().unwrap_or_default()), entry.label())
+}
+
+/// Ends when `pg_dump` has been waiting for somebody for longer than it may; says for whom.
+async fn waits_too_long(psql: &Psql, longest: Duration) -> Error {
+    // pg_dump takes 0 for no limit.
+    if longest.is_zero() {
+        return pending().await;
+    }
+    let mut since = None;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match blockers(psql).await {
+            Ok(Some(holders)) => {
+                if since.get_or_insert_with(Instant::now).elapsed() >= longest {
+                    return Error::postgres(format!(
+                        "pg_dump has been waiting for a lock for {} while it read definitions; it is held by {holders}",
+                        humantime::format_duration(longest)
+                    ))
+                    .in_situation(Situation::LockTimeout)
+                    .hint("wait for that session, end it, or raise --lock-wait-timeout");
+                }
+            }
+            Ok(None) => since = None,
+            // It may have been ended for the same reason; pg_dump will say so itself.
+            Err(error) => tracing::debug!("whether pg_dump waits for a lock is not known: {error}"),
+        }
+    }
 }
 
 /// Reads until all definitions are known, or to the end of a stream that has none.

@@ -40,6 +40,8 @@ pub mod signal;
 pub mod sql;
 pub mod store;
 pub mod stored;
+pub mod temporary;
+pub mod text;
 pub mod units;
 pub mod verify;
 
@@ -47,6 +49,7 @@ use cli::{Parsed, Words};
 use error::{Error, Kind, Result};
 use report::Report;
 use run::Run;
+use settings::Remarks;
 use signal::Stop;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -54,23 +57,24 @@ use std::sync::Arc;
 
 /// Runs the program and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let words = match settings::words(args.into_iter().collect()) {
-        Ok(Parsed::Words(words)) => words,
-        Ok(Parsed::Help(text)) => {
+    let (words, remarks) = match settings::words(args.into_iter().collect()) {
+        Ok((Parsed::Words(words), remarks)) => (words, remarks),
+        Ok((Parsed::Help(text), _)) => {
             report::print_plain(&text, true);
             return ExitCode::SUCCESS;
         }
-        Ok(Parsed::Refused(text)) => {
+        Ok((Parsed::Refused(text), _)) => {
             report::print_plain(&text, false);
             return ExitCode::from(Kind::Usage.exit_code());
         }
         Err(error) => {
-            Report::new(false, false, 0).fail(&error);
+            Report::new(false, false, 0, &[]).fail(&error);
             return ExitCode::from(error.kind().exit_code());
         }
     };
-    let report = Report::new(words.common.json, words.common.quiet, words.common.verbose);
-    match run(*words, &report) {
+    let common = &words.common;
+    let report = Report::new(common.json, common.quiet, common.verbose, &common.accept);
+    match run(*words, &remarks, &report) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report.fail(&error);
@@ -79,9 +83,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(words: Words, report: &Report) -> Result<()> {
+fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
     // What the engine's leaves warn of belongs to this run, whichever thread it is said on.
     let _listening = report.listen();
+    remarks.say();
     let listener = report.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

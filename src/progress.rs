@@ -1,4 +1,4 @@
-//! How far a run has come: counters that stages raise and the report reads.
+//! The progress of a run: counters that stages increase and the report reads.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,19 +9,19 @@ use indicatif::{BinaryBytes, HumanDuration};
 /// The counters of one run; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
-    /// Bytes of the dump that passed, before compression or after decompression.
+    /// Bytes of the dump that have passed, before compression or after decompression.
     pub plain: Arc<AtomicU64>,
     /// Bytes confirmed by the store, or read from it.
     pub stored: Arc<AtomicU64>,
-    /// The table whose rows are passing.
+    /// The table whose rows are passing now.
     pub current: Arc<Mutex<String>>,
-    /// What `plain` will come to: exactly on the way back, roughly (the database's size) on the way there.
+    /// The final value of `plain`: exact for a restore, a guess (the database's size) for a backup.
     pub expected: Option<u64>,
-    /// Which way the bytes go.
+    /// The direction of the bytes.
     pub direction: Direction,
 }
 
-/// Which way the bytes go.
+/// The direction of the bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Direction {
     /// From a database into a store.
@@ -29,27 +29,27 @@ pub enum Direction {
     There,
     /// From a store into a database or file.
     Back,
-    /// From a database into another.
+    /// From one database into another.
     Across,
-    /// Out of a restored database, only to be looked at.
+    /// From a restored database, to be compared.
     Again,
 }
 
 impl Progress {
-    /// Sets the table whose rows are passing.
+    /// Sets the table whose rows are passing now.
     pub fn now_passing(&self, table: String) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
-    /// The part done, 0 to 1, where it can be told.
+    /// The share that is done, 0 to 1, if it is known.
     pub fn share(&self) -> Option<f64> {
         let expected = self.expected.filter(|bytes| *bytes > 0)?;
         #[expect(clippy::cast_precision_loss, reason = "a progress bar needs no more")]
         Some((self.plain.load(Ordering::Relaxed) as f64 / expected as f64).min(1.0))
     }
 
-    /// One line for people: share, bytes, rate, elapsed time, current table; what is cut off a narrow
-    /// terminal is what matters least.
+    /// One line for people: share, bytes, rate, elapsed time, current table; a narrow terminal cuts off what matters
+    /// least.
     pub fn line(&self, elapsed: Duration) -> String {
         let (plain, stored) = (self.plain.load(Ordering::Relaxed), self.stored.load(Ordering::Relaxed));
         let rate = plain.checked_div(elapsed.as_secs().max(1)).unwrap_or_default();
@@ -60,7 +60,7 @@ impl Progress {
             Direction::Across => format!("{plain} copied"),
             Direction::Again => format!("{plain} dumped again"),
         };
-        // The size of a database is a guess at that of its dump.
+        // The size of the database is a guess at the size of its dump.
         let about =
             if matches!(self.direction, Direction::There | Direction::Across) { "about " } else { "" };
         let share = self.share().map(|share| format!("{about}{:.0} %, ", share * 100.0)).unwrap_or_default();

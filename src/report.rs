@@ -8,6 +8,7 @@ use crate::answers::Answer;
 use crate::error::{Detail, Error, Result};
 use crate::progress::Progress;
 use crate::run::{Events, Following};
+use crate::text::{self, harmless, sentence};
 use futures_util::future::BoxFuture;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::RefCell;
@@ -25,7 +26,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Events with this target are said once in a run, however often they come.
+/// Events with this target, or one below it, are said once in a run, however often they come. Those below have a
+/// name, by which the user may accept them.
 const ONCE: &str = "pgstow::once";
 /// How often progress is said where there is no terminal to redraw.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -51,8 +53,8 @@ thread_local! {
 }
 
 impl Report {
-    /// A report that follows `--json`, `--quiet` and `-v`.
-    pub fn new(json: bool, quiet: bool, verbose: u8) -> Self {
+    /// A report that follows `--json`, `--quiet` and `-v`, and leaves out warnings of the names in `accepted`.
+    pub fn new(json: bool, quiet: bool, verbose: u8, accepted: &[String]) -> Self {
         let on_terminal = io::stderr().is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let live = MultiProgress::with_draw_target(target);
@@ -62,10 +64,12 @@ impl Report {
             (false, 1) => "pgstow=debug",
             (false, _) => "pgstow=trace,aws_config=debug,aws_smithy_runtime=debug,aws_sdk_s3=debug",
         };
+        let off = accepted.iter().map(|name| format!(",{ONCE}::{name}=off"));
+        let filter = EnvFilter::new(level.to_owned() + &off.collect::<String>());
         let warned = Arc::<Mutex<String>>::default();
         let pens = Pens { stderr: Stderr(live.clone()), warned: Arc::clone(&warned), said: Arc::default() };
         let heard = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(level))
+            .with_env_filter(filter)
             .event_format(Sentences)
             .with_writer(pens)
             .finish();
@@ -91,7 +95,7 @@ impl Report {
     /// Says something to people, unless they want quiet.
     pub fn say(&self, line: impl fmt::Display) {
         if !self.quiet {
-            let _ = writeln!(Stderr(self.live.clone()), "{line}");
+            let _ = writeln!(Stderr(self.live.clone()), "{}", sentence(&line.to_string()));
         }
     }
 
@@ -100,10 +104,10 @@ impl Report {
         let written = if self.json {
             let json = serde_json::to_string_pretty(answer)
                 .map_err(|e| Error::unexpected("the answer cannot be written as JSON").because(e))?;
-            writeln!(io::stdout(), "{json}")
+            writeln!(io::stdout(), "{}", text::json(&json))
         } else {
             let text = answer.text();
-            if text.is_empty() { Ok(()) } else { writeln!(io::stdout(), "{}", text.trim_end()) }
+            if text.is_empty() { Ok(()) } else { writeln!(io::stdout(), "{}", harmless(text.trim_end())) }
         };
         written
             .and_then(|()| io::stdout().flush())
@@ -119,10 +123,9 @@ impl Report {
     /// Says why the run failed: the message, the details, the causes, the hints.
     pub fn fail(&self, error: &Error) {
         let mut pen = Stderr(self.live.clone());
-        let _ = writeln!(pen, "error: {error}");
+        let _ = writeln!(pen, "error: {}", sentence(error.message()));
         for Detail { label, text } in error.details() {
-            // A text of several lines stands indented below its label.
-            let _ = writeln!(pen, "  {label}: {}", text.trim_end().replace('\n', "\n    "));
+            let _ = writeln!(pen, "  {label}: {}", sentence(text));
         }
         let mut cause = error.source();
         let mut said = error.to_string();
@@ -131,13 +134,13 @@ impl Report {
             let words = reason.to_string();
             // Causes often repeat each other's words; each thing is said once.
             if !said.contains(&words) {
-                let _ = writeln!(pen, "  because: {words}");
+                let _ = writeln!(pen, "  because: {}", sentence(&words));
                 said.push_str(&words);
             }
             cause = reason.source();
         }
         for hint in error.hints() {
-            let _ = writeln!(pen, "  hint: {hint}");
+            let _ = writeln!(pen, "  hint: {}", sentence(hint));
         }
     }
 }
@@ -151,7 +154,7 @@ impl Events for Report {
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             return Box::pin(async { None });
         }
-        let _ = write!(Stderr(self.live.clone()), "{question} [y/N] ");
+        let _ = write!(Stderr(self.live.clone()), "{} [y/N] ", sentence(question));
         let read = || {
             let mut answer = String::new();
             io::stdin().read_line(&mut answer).map(|_| answer)
@@ -181,7 +184,7 @@ impl Events for Report {
                 if on_terminal {
                     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
                     shown.set_position((progress.share().unwrap_or_default() * 1000.0) as u64);
-                    shown.set_message(progress.line(started.elapsed()));
+                    shown.set_message(sentence(&progress.line(started.elapsed())));
                     shown.tick();
                 } else {
                     report.say(progress.line(started.elapsed()));
@@ -194,6 +197,7 @@ impl Events for Report {
 
 /// Prints text made before there was a report: help and version to stdout, refusals to stderr.
 pub fn print_plain(text: &str, to_stdout: bool) {
+    let text = harmless(text);
     let _ = if to_stdout {
         io::stdout().write_all(text.as_bytes())
     } else {
@@ -247,7 +251,7 @@ impl<'a> MakeWriter<'a> for Pens {
     }
 
     fn make_writer_for(&'a self, about: &Metadata<'_>) -> Pen {
-        Pen { pens: self.clone(), once: about.target() == ONCE }
+        Pen { pens: self.clone(), once: about.target().starts_with(ONCE) }
     }
 }
 
@@ -270,7 +274,8 @@ impl Write for Pen {
             warned.push_str(&text);
         }
         drop(warned);
-        self.pens.stderr.write(bytes)
+        writeln!(self.pens.stderr, "{}", sentence(&text))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,18 +1,18 @@
-//! SIGINT and SIGTERM become one cancellation, which every command turns into an orderly end.
+//! SIGINT and SIGTERM become one cancellation, on which every command ends in order.
 
 use crate::error::{Error, Kind, Result};
 use std::future::Future;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Tells whether the run shall end; clones tell the same.
+/// Whether the run must end; clones share the answer.
 #[derive(Debug, Clone)]
 pub struct Stop(watch::Receiver<Option<Kind>>);
 
 impl Stop {
     /// Listens for SIGINT and SIGTERM from now on. A second signal ends the process at once.
     pub fn on_signals() -> Result<Self> {
-        let cannot = |e| Error::unexpected("signals cannot be listened for").because(e);
+        let cannot = |e| Error::unexpected("cannot listen for signals").because(e);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
         let (tell, told) = watch::channel(None);
@@ -31,7 +31,7 @@ impl Stop {
         Ok(Self(told))
     }
 
-    /// Runs `work` until it is done or a signal comes; then `work` is dropped, and the failure says which.
+    /// Runs `work` until it is done or a signal arrives; then `work` is dropped, and the failure names the signal.
     pub async fn or<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut told = self.0.clone();
         let stopped = async {

@@ -154,11 +154,12 @@ fn does_not_verify(place: &Place, bad: bool, why: &str) -> String {
 
 async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Found>> {
     let (newest_per_name, older_than) = match which {
-        Which::One(id) => return Ok(vec![catalogue::find(store.store(), name, id).await?]),
+        Which::One(id) => return Ok(vec![store.locate(name, id).await?]),
         Which::Many { newest_per_name, older_than } => (*newest_per_name, *older_than),
     };
     let mut found = catalogue::search(store.store(), name).await?;
     if newest_per_name {
+        catalogue::leave_out_the_future(&mut found);
         // Sorted by name, then time: the last of each name is its newest.
         found.reverse();
         found.dedup_by(|older, newer| older.place.name == newer.place.name);
@@ -169,7 +170,7 @@ async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result
         found.retain(|found| found.place.id.started_at().is_some_and(|start| now.since(start) >= age));
     }
     if found.is_empty() {
-        return Err(Error::not_found("no backup fits, so nothing was verified")
+        return Err(Error::not_found("no backup matches, so nothing was verified")
             .hint("`pgstow list` shows what is there"));
     }
     Ok(found)
@@ -207,7 +208,7 @@ async fn one(
     if rehearsal.is_some() && kind == BackupKind::Stream {
         if alone {
             return Err(Error::usage(format!(
-                "{} is a stream, and no database to be restored",
+                "{} is a stream, not a database that can be restored",
                 reader.place()
             ))
             .hint("without --restore all of it is read and compared with its digests"));
@@ -246,7 +247,7 @@ async fn read_bytes(reader: &BackupReader, run: &Run) -> Result<String> {
     drop(following);
     let stored = BinaryBytes(reader.backup.manifest.stored_bytes());
     let plain = BinaryBytes(reader.dump.plain_bytes);
-    Ok(format!("{stored} stored, {plain} of {}; every digest agrees", reader.kind().noun()))
+    Ok(format!("{stored} stored, {plain} of {}; all digests verified", reader.kind().noun()))
 }
 
 /// Reads the archive to its end, and compares it table by table with its inventory.
@@ -267,7 +268,7 @@ async fn read_archive(
     let held = (read.archive.tables, read.rows());
     facts.held = Some(agree(reader, held, differences)?);
     Ok(format!(
-        "{} stored, {} of dump, {}, {}; every digest agrees",
+        "{} stored, {} of dump, {}, {}; all digests verified",
         BinaryBytes(reader.backup.manifest.stored_bytes()),
         BinaryBytes(reader.dump.plain_bytes),
         count(held.0, "table"),
@@ -282,7 +283,7 @@ fn agree(
     mut differences: Vec<String>,
 ) -> Result<(u64, Option<u64>)> {
     if reader.backup.manifest.totals.is_some_and(|said| (said.tables, Some(said.rows)) != held) {
-        differences.push("the manifest tells other numbers of tables and rows".to_owned());
+        differences.push("the manifest has different numbers of tables and rows".to_owned());
     }
     if differences.is_empty() {
         return Ok(held);
@@ -292,5 +293,5 @@ fn agree(
     if more > 0 {
         told.push_str(&format!("; and {more} more"));
     }
-    Err(Error::verify(format!("{}: the dump is not what was written about it: {told}", reader.place())))
+    Err(Error::verify(format!("{}: the dump differs from what was written about it: {told}", reader.place())))
 }

@@ -1,6 +1,7 @@
 //! What `restore`, `clone` and `swap` answer.
 
 use super::Answer;
+use crate::branch::Uri;
 use crate::proof::Proof;
 use crate::restore::Outcome;
 use crate::restore::command::Fed;
@@ -123,7 +124,7 @@ struct Branch {
 
 impl Branch {
     fn new(place: NeonPlace, show_password: bool) -> Self {
-        let uri = |uri: &crate::neon::Uri| {
+        let uri = |uri: &Uri| {
             if show_password { uri.reveal().to_owned() } else { uri.masked() }
         };
         Self {

@@ -6,6 +6,7 @@ use crate::stored::catalogue::{Backup, Signature};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{BackupKind, Manifest};
 use crate::stored::names::Timestamp;
+use crate::text::one_line;
 use crate::units::{age, count};
 use indicatif::BinaryBytes;
 use serde::Serialize;
@@ -74,6 +75,9 @@ fn text(store: &str, backup: &Backup) -> String {
     line("took", age(manifest.duration()));
     if let Some(postgres) = &manifest.postgres {
         line("server", format!("PostgreSQL {}", postgres.server_version));
+        if let Some(source) = &postgres.source {
+            line("source", source.to_string());
+        }
         line("dumped by", format!("pg_dump {}", postgres.pg_dump_version));
         if let Some(bytes) = postgres.database_bytes {
             line("database", BinaryBytes(bytes).to_string());
@@ -82,6 +86,9 @@ fn text(store: &str, backup: &Backup) -> String {
     if let Some(totals) = manifest.totals {
         let part = if manifest.partial { "a part of the database: " } else { "" };
         line("holds", format!("{part}{}, {}", count(totals.tables, "table"), count(totals.rows, "row")));
+    }
+    if !manifest.left_out.is_empty() {
+        line("lacks", format!("{}: the role may not read them", manifest.left_out));
     }
     if manifest.kind != BackupKind::Stream {
         line("roles", manifest.globals.to_string());
@@ -115,5 +122,5 @@ fn text(store: &str, backup: &Backup) -> String {
     }
     line("written by", manifest.tool.clone());
     let width = lines.iter().map(|(what, _)| what.len()).max().unwrap_or_default();
-    lines.iter().map(|(what, value)| format!("{what:width$}  {value}\n")).collect()
+    lines.iter().map(|(what, value)| format!("{what:width$}  {}\n", one_line(value))).collect()
 }

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! There is no trailer and no checksum, so an archive that was cut between two blocks looks like one
-//! with fewer tables: only the table of contents tells which blocks there must be. That is what
+//! with fewer tables: only the table of contents says which blocks there must be. That is what
 //! [`Reader::finish`] checks.
 //!
 //! The bytes are not trusted: no input makes the reader panic, nothing is allocated before
@@ -38,6 +38,7 @@ pub use crate::sql::EntryKind;
 pub use format::block::COPY_END;
 pub use format::damage::{ArchivePart, Damage};
 pub use format::entry::{Offset, Section, TocEntry};
+pub use format::fields::MAX_PREAMBLE;
 pub use format::header::{Compression, Header, LocalTime};
 pub use format::name::TableName;
 pub use format::preamble::Preamble;

@@ -1,42 +1,55 @@
-//! The words for what is done in a restored database before anybody sees it.
+//! The words for what is done in a restored database before others may connect.
 
 use clap::Args;
 use std::path::PathBuf;
 
-/// What is done when all data is there and proven.
+/// What is done after all data was restored and compared.
 #[derive(Debug, Args)]
 pub struct AfterWords {
-    /// Run this SQL file in the restored database, in one transaction, before others may connect: to mask a
-    /// copy, say. Where it fails, the restore does; repeatable, in the variable one a line
+    /// Run this SQL file in the new database, before others may connect; repeatable
+    ///
+    /// All files run in one transaction, for example to mask a copy. If they fail, the restore fails. In the
+    /// variable, one per line.
     #[arg(
         long,
         value_name = "FILE",
         env = "PGSTOW_AFTER",
         value_delimiter = '\n',
-        help_heading = "Afterwards"
+        help_heading = "Afterwards",
+        hide_short_help = true
     )]
     pub after: Vec<PathBuf>,
-    /// Run this SQL too, behind the files; repeatable
-    #[arg(long, value_name = "SQL", env = "PGSTOW_AFTER_SQL", help_heading = "Afterwards")]
+    /// Run this SQL, after the files; repeatable
+    #[arg(
+        long,
+        value_name = "SQL",
+        env = "PGSTOW_AFTER_SQL",
+        help_heading = "Afterwards",
+        hide_short_help = true
+    )]
     pub after_sql: Vec<String>,
-    /// Let this role do everything with all that is there, and with what its owners will add; repeatable, in
-    /// the variable one a line
+    /// Give this role all privileges on everything in the new database; repeatable
+    ///
+    /// Also on what the owners create later. In the variable, one per line.
     #[arg(
         long,
         value_name = "ROLE",
         env = "PGSTOW_GRANT_ALL",
         value_delimiter = '\n',
-        help_heading = "Afterwards"
+        help_heading = "Afterwards",
+        hide_short_help = true
     )]
     pub grant_all: Vec<String>,
-    /// Let this role read all that is there, and what its owners will add; repeatable, in the variable one a
-    /// line
+    /// Let this role read everything in the new database; repeatable
+    ///
+    /// Also what the owners create later. In the variable, one per line.
     #[arg(
         long,
         value_name = "ROLE",
         env = "PGSTOW_GRANT_READ",
         value_delimiter = '\n',
-        help_heading = "Afterwards"
+        help_heading = "Afterwards",
+        hide_short_help = true
     )]
     pub grant_read: Vec<String>,
 }

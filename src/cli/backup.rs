@@ -2,8 +2,8 @@
 
 use super::neon::NeonWords;
 use super::shared::ServerWords;
-use super::shipping::ShippingWords;
 use super::values::percent;
+use super::writing::WritingWords;
 use clap::Args;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -11,29 +11,47 @@ use std::time::Duration;
 /// `pgstow backup`.
 #[derive(Debug, Args)]
 pub struct BackupWords {
-    /// The database: postgres://user@host/database, or host=… dbname=… [default: what PG* variables say]
+    /// The database: postgres://user@host/database, or host=… dbname=…
+    ///
+    /// [default: what the PG* variables say, as for psql]
     #[arg(value_name = "URL", env = "DATABASE_URL")]
     pub url: Option<String>,
-    /// Back up every database of the server, each on its own, templates left out; --name stands before theirs
+    /// Back up every database of the server
+    ///
+    /// One backup per database, without templates. --name becomes the beginning of their names.
     #[arg(long, env = "PGSTOW_ALL_DATABASES")]
     pub all_databases: bool,
-    /// With --all-databases: not these, * and ? stand for anything; repeatable, in the variable one a line
-    #[arg(long, value_name = "PATTERN", env = "PGSTOW_EXCLUDE", value_delimiter = '\n')]
+    /// With --all-databases: skip these databases; repeatable
+    ///
+    /// * and ? match any characters. In the variable, one per line.
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        env = "PGSTOW_EXCLUDE",
+        value_delimiter = '\n',
+        hide_short_help = true
+    )]
     pub exclude: Vec<String>,
-    /// Back up the output of this command instead, if it exits with 0; needs --name
+    /// Back up the output of this command instead; needs --name
+    ///
+    /// It becomes a backup only if the command exits with 0.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
-    /// Back up what comes on stdin instead. Whether its producer ended well cannot be known; needs --name
-    #[arg(long, env = "PGSTOW_STDIN")]
+    /// Back up stdin instead; needs --name
+    ///
+    /// pgstow cannot know whether the program that writes to it succeeded: prefer a command after --.
+    #[arg(long, env = "PGSTOW_STDIN", hide_short_help = true)]
     pub stdin: bool,
-    /// Under what to keep it [default: the database's name]
+    /// Name for the backup [default: the name of the database]
     #[arg(short, long, env = "PGSTOW_NAME")]
     pub name: Option<String>,
     #[command(flatten)]
-    #[allow(missing_docs)]
-    pub shipping: ShippingWords,
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub writing: WritingWords,
 
-    /// Dump only tables that match; repeatable, in the variable one a line
+    /// Dump only tables that match; repeatable
+    ///
+    /// Patterns as for pg_dump. In the variable, one per line.
     #[arg(
         short,
         long = "table",
@@ -43,7 +61,9 @@ pub struct BackupWords {
         help_heading = "What to dump"
     )]
     pub tables: Vec<String>,
-    /// Leave out tables that match; repeatable, in the variable one a line
+    /// Do not dump tables that match; repeatable
+    ///
+    /// In the variable, one per line.
     #[arg(
         short = 'T',
         long = "exclude-table",
@@ -53,69 +73,115 @@ pub struct BackupWords {
         help_heading = "What to dump"
     )]
     pub exclude_tables: Vec<String>,
-    /// Leave out the rows, not the definition, of tables that match; repeatable, in the variable one a line
+    /// Dump the definition, but not the rows, of tables that match; repeatable
+    ///
+    /// In the variable, one per line.
     #[arg(
         long = "exclude-table-data",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_TABLE_DATA",
         value_delimiter = '\n',
-        help_heading = "What to dump"
+        help_heading = "What to dump",
+        hide_short_help = true
     )]
     pub exclude_table_data: Vec<String>,
-    /// Dump only schemas that match; repeatable, in the variable one a line
+    /// Dump only schemas that match; repeatable
+    ///
+    /// In the variable, one per line.
     #[arg(
         long = "schema",
         value_name = "PATTERN",
         env = "PGSTOW_SCHEMAS",
         value_delimiter = '\n',
-        help_heading = "What to dump"
+        help_heading = "What to dump",
+        hide_short_help = true
     )]
     pub schemas: Vec<String>,
-    /// Leave out schemas that match; repeatable, in the variable one a line
+    /// Do not dump schemas that match; repeatable
+    ///
+    /// In the variable, one per line.
     #[arg(
         short = 'N',
         long = "exclude-schema",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_SCHEMAS",
         value_delimiter = '\n',
-        help_heading = "What to dump"
+        help_heading = "What to dump",
+        hide_short_help = true
     )]
     pub exclude_schemas: Vec<String>,
-    /// A further option for pg_dump; repeatable
+    /// Another option for pg_dump; repeatable
     #[arg(
         long = "pg-dump-arg",
         value_name = "ARG",
         env = "PGSTOW_PG_DUMP_ARGS",
         allow_hyphen_values = true,
-        help_heading = "What to dump"
+        help_heading = "What to dump",
+        hide_short_help = true
     )]
     pub pg_dump_args: Vec<String>,
-
-    /// Store the roles' passwords (their hashes) with the roles; only a superuser may read them
-    #[arg(long, env = "PGSTOW_ROLE_PASSWORDS", help_heading = "What to dump")]
+    /// Store the password hashes of roles too; only a superuser may read them
+    #[arg(long, env = "PGSTOW_ROLE_PASSWORDS", help_heading = "What to dump", hide_short_help = true)]
     pub role_passwords: bool,
 
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub neon: NeonWords,
-    /// Dump from a branch made for it and deleted afterwards, so that production sees no locks
-    #[arg(long, env = "PGSTOW_VIA_BRANCH", requires = "neon", help_heading = "Neon")]
+    /// Dump from a temporary branch, so that production has no locks
+    ///
+    /// The branch is created for the dump, and deleted afterwards.
+    #[arg(long, env = "PGSTOW_VIA_BRANCH", requires = "neon", help_heading = "Neon", hide_short_help = true)]
     pub via_branch: bool,
 
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub server: ServerWords,
-    /// How long pg_dump may wait for a table locked by someone else
-    #[arg(long, value_name = "DURATION", default_value = "5m", env = "PGSTOW_LOCK_WAIT_TIMEOUT", value_parser = humantime::parse_duration, help_heading = "PostgreSQL")]
+    /// How long pg_dump may wait for a lock on a table
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5m",
+        env = "PGSTOW_LOCK_WAIT_TIMEOUT",
+        value_parser = humantime::parse_duration,
+        help_heading = "PostgreSQL",
+        hide_short_help = true
+    )]
     pub lock_wait_timeout: Duration,
-    /// How long to wait while another backup of the same name runs
-    #[arg(long, value_name = "DURATION", default_value = "0s", env = "PGSTOW_WAIT", value_parser = humantime::parse_duration, help_heading = "PostgreSQL")]
+    /// How long to wait for another backup of the same name to end
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "0s",
+        env = "PGSTOW_WAIT",
+        value_parser = humantime::parse_duration,
+        help_heading = "PostgreSQL",
+        hide_short_help = true
+    )]
     pub wait: Duration,
 
-    /// Warn where more than this share of the rows is gone since the last backup, where that can be read
-    #[arg(long, value_name = "PERCENT", default_value = "50%", env = "PGSTOW_WARN_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
+    /// Warn if the backup has this many percent fewer rows than the last one
+    ///
+    /// Only if the credentials may read the last backup.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value = "20%",
+        env = "PGSTOW_WARN_SHRINK",
+        value_parser = percent,
+        help_heading = "Compare with the last backup",
+        hide_short_help = true
+    )]
     pub warn_shrink: u8,
-    /// Fail, and store nothing, where more than this share of the rows is gone; the last backup must be readable
-    #[arg(long, value_name = "PERCENT", env = "PGSTOW_FAIL_SHRINK", value_parser = percent, help_heading = "Compare with the last backup")]
+    /// Fail, and store nothing, if the backup has this many percent fewer rows
+    ///
+    /// Fails also if the last backup cannot be read.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        env = "PGSTOW_FAIL_SHRINK",
+        value_parser = percent,
+        help_heading = "Compare with the last backup",
+        hide_short_help = true
+    )]
     pub fail_shrink: Option<u8>,
 }

@@ -12,26 +12,43 @@ pub struct CloneWords {
     /// The database to copy: postgres://user@host/database
     #[arg(value_name = "SOURCE", env = "PGSTOW_CLONE_FROM")]
     pub source: String,
-    /// The database to make: a URL, or a bare name for one beside the source. It must not exist
+    /// The database to create: a URL, or a name on the same server
+    ///
+    /// It must not exist.
     #[arg(value_name = "TARGET", env = "PGSTOW_TO")]
     pub target: String,
-    /// How many connections make indexes and constraints [default: the cores, at most 8]; with 1 it is all
-    /// one transaction
-    #[arg(short = 'j', long, value_name = "COUNT", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..))]
+    /// Number of connections that create indexes and constraints
+    ///
+    /// With 1, everything is one transaction. [default: number of cores, at most 8]
+    #[arg(
+        short = 'j',
+        long,
+        value_name = "N",
+        env = "PGSTOW_JOBS",
+        value_parser = clap::value_parser!(u8).range(1..)
+    )]
     pub jobs: Option<u8>,
-    /// Keep the new database when something in it differs from the source
-    #[arg(long, env = "PGSTOW_KEEP_FAILED")]
+    /// Keep the new database if it differs from the source
+    #[arg(long, env = "PGSTOW_KEEP_FAILED", hide_short_help = true)]
     pub keep_failed: bool,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub fitting: FittingWords,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub after: AfterWords,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub server: ServerWords,
-    /// How long pg_dump may wait for a table locked by someone else
-    #[arg(long, value_name = "DURATION", default_value = "5m", env = "PGSTOW_LOCK_WAIT_TIMEOUT", value_parser = humantime::parse_duration, help_heading = "PostgreSQL")]
+    /// How long pg_dump may wait for a lock on a table
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5m",
+        env = "PGSTOW_LOCK_WAIT_TIMEOUT",
+        value_parser = humantime::parse_duration,
+        help_heading = "PostgreSQL",
+        hide_short_help = true
+    )]
     pub lock_wait_timeout: Duration,
 }

@@ -1,31 +1,51 @@
-//! The words that fit a backup to the server it is restored on.
+//! The words that adapt a backup to the server on which it is restored.
 
+use super::choices::{MissingRoles, TargetProfile};
 use clap::Args;
 
-/// Who owns what, and what the server takes.
+/// Who owns what, and what the server accepts.
 #[derive(Debug, Args)]
 pub struct FittingWords {
-    /// All objects belong to the role that restores
+    /// Everything belongs to the role that restores
     #[arg(short = 'O', long, env = "PGSTOW_NO_OWNER")]
     pub no_owner: bool,
     /// Leave out GRANT and REVOKE
     #[arg(short = 'x', long, env = "PGSTOW_NO_ACL")]
     pub no_acl: bool,
-    /// Leave materialized views empty: REFRESH MATERIALIZED VIEW fills them later
-    #[arg(long, env = "PGSTOW_SKIP_REFRESH")]
+    /// Leave materialized views empty
+    ///
+    /// REFRESH MATERIALIZED VIEW fills them later.
+    #[arg(long, env = "PGSTOW_SKIP_REFRESH", hide_short_help = true)]
     pub skip_refresh: bool,
-    /// Roles that the backup needs and the server lacks: say so and stop, make them for nobody to log in as,
-    /// or make them as they were on the source
-    #[arg(long, value_name = "HOW", default_value = "check", value_parser = ["check", "create", "restore"], env = "PGSTOW_ROLES", help_heading = "Roles")]
-    pub roles: String,
-    /// Put another role in a role's place, everywhere: OLD=NEW; repeatable, in the variable one a line
-    #[arg(long = "map-role", value_name = "OLD=NEW", env = "PGSTOW_MAP_ROLE", value_delimiter = '\n', value_parser = super::values::pair, help_heading = "Roles")]
+    /// What to do if the server lacks roles that the backup needs
+    #[arg(long, value_name = "HOW", default_value = "check", env = "PGSTOW_ROLES", help_heading = "Roles")]
+    pub roles: MissingRoles,
+    /// Use role NEW instead of OLD everywhere; repeatable
+    ///
+    /// In the variable, one per line.
+    #[arg(
+        long = "map-role",
+        value_name = "OLD=NEW",
+        env = "PGSTOW_MAP_ROLE",
+        value_delimiter = '\n',
+        value_parser = super::values::pair,
+        help_heading = "Roles",
+        hide_short_help = true
+    )]
     pub map_roles: Vec<(String, String)>,
-    /// Everything belongs to this role, the database itself too
-    #[arg(long, value_name = "ROLE", env = "PGSTOW_OWNER", help_heading = "Roles")]
+    /// Everything belongs to this role, including the database
+    #[arg(long, value_name = "ROLE", env = "PGSTOW_OWNER", help_heading = "Roles", hide_short_help = true)]
     pub owner: Option<String>,
-    /// What the server is: decides what of the backup it would refuse, which is left out and told. A plain
-    /// one gets everything [default: auto, by the server's roles]
-    #[arg(long, value_name = "SERVICE", default_value = "auto", hide_default_value = true, value_parser = ["auto", "plain", "neon", "rds", "supabase", "cloudsql"], env = "PGSTOW_TARGET_PROFILE", help_heading = "Roles")]
-    pub target_profile: String,
+    /// The kind of server
+    ///
+    /// A managed server rejects some statements of a dump: those are left out and reported.
+    #[arg(
+        long,
+        value_name = "SERVICE",
+        default_value = "auto",
+        env = "PGSTOW_TARGET_PROFILE",
+        help_heading = "Roles",
+        hide_short_help = true
+    )]
+    pub target_profile: TargetProfile,
 }

@@ -6,10 +6,14 @@ use std::path::PathBuf;
 /// `pgstow keygen`.
 #[derive(Debug, Args)]
 pub struct KeygenWords {
-    /// Where to write the secret key, readable by you only; without it, or with "-o -", stdout
+    /// Write the secret key to this file, which only you can read
+    ///
+    /// Without it, or with "-o -", the secret key is printed.
     #[arg(short, long, value_name = "FILE", env = "PGSTOW_KEYGEN_OUTPUT")]
     pub output: Option<PathBuf>,
-    /// Make a key that signs manifests (minisign's format) instead of an age identity
+    /// Create a key that signs manifests instead of an age identity
+    ///
+    /// It has the format of minisign.
     #[arg(long, env = "PGSTOW_SIGNING")]
     pub signing: bool,
 }

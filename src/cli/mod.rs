@@ -1,12 +1,14 @@
 //! The words a user may type. Nothing here knows what they mean: that is `settings`.
 //!
-//! Every flag has an environment variable; secrets have only a variable or a file, never a flag,
-//! because everyone on a machine can read a process's arguments.
+//! Every flag has an environment variable; secrets have only a variable or a file, never a flag, because everybody on
+//! a machine can read a process's arguments. `-h` shows what most users need, `--help` everything.
 
 mod adopt;
 mod after;
 mod backup;
+mod choices;
 mod clone;
+mod examples;
 mod fetch;
 mod fitting;
 mod keygen;
@@ -14,15 +16,16 @@ mod list;
 mod neon;
 mod restore;
 mod shared;
-mod shipping;
 mod show;
 mod swap;
 mod values;
 mod verify;
+mod writing;
 
 pub use adopt::AdoptWords;
 pub use after::AfterWords;
 pub use backup::BackupWords;
+pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
@@ -31,21 +34,22 @@ pub use list::ListWords;
 pub use neon::NeonWords;
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
-pub use shipping::ShippingWords;
 pub use show::ShowWords;
 pub use swap::SwapWords;
 pub use verify::VerifyWords;
+pub use writing::WritingWords;
 
 use crate::error::Kind;
-use clap::{Arg, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// Back up PostgreSQL databases into cloud storage, encrypted, and bring them back, proven.
+/// Back up PostgreSQL databases into cloud storage, encrypted, and restore them
 ///
-/// The dump streams through compression and encryption into the store; no plaintext and no
-/// temporary file ever touches a disk. A backup becomes visible only when it is whole.
+/// The dump streams through compression and encryption into the store: no plaintext and no temporary file is ever
+/// written to a disk. A backup becomes visible only when it is complete.
 #[derive(Debug, Parser)]
 #[command(name = "pgstow", version, max_term_width = 110)]
 pub struct Words {
@@ -55,36 +59,39 @@ pub struct Words {
     /// Words that fit every verb.
     #[command(flatten)]
     pub common: CommonWords,
+    /// The keys (see [`key`]) that the command line or a variable gives, and not the settings file.
+    #[arg(skip)]
+    pub given: BTreeSet<String>,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Ship a database, or the output of a command, into the store
+    /// Back up a database, or the output of a command
     Backup(Box<BackupWords>),
-    /// Ship a dump that was made before: an archive of pg_dump -Fc, or plain SQL of pg_dump or pg_dumpall
+    /// Make a backup of an existing dump file
     Adopt(Box<AdoptWords>),
     /// List the backups in the store
     #[command(visible_alias = "ls")]
     List(ListWords),
-    /// Show all that is known of one backup, without fetching it
+    /// Show what is known about a backup: sizes, tables, changes
     Show(ShowWords),
-    /// Read backups back and compare every byte and row with what was stored about them
+    /// Check backups by reading them, or by restoring them for a trial
     Verify(VerifyWords),
-    /// Bring a backup, or some tables of it, back as a plain pg_dump archive, SQL or CSV
+    /// Write a backup, or some of its tables, to a file
     #[command(override_usage = "pgstow fetch [OPTIONS] <ID> --output <FILE>\n       \
                                 pgstow fetch [OPTIONS] <ID> --list-file <FILE>")]
     Fetch(Box<FetchWords>),
-    /// Restore a backup, or some tables of it, into a fresh database
+    /// Restore a backup, or some of its tables, into a new database
     #[command(override_usage = "pgstow restore [OPTIONS] <ID> --to <URL>\n       \
                                 pgstow restore [OPTIONS] <ID> --neon <PROJECT>\n       \
                                 pgstow restore [OPTIONS] <ID> -- <COMMAND>...")]
     Restore(Box<RestoreWords>),
-    /// Copy a database into one made for it, on the same server or another, storing nothing
+    /// Copy a database into a new one, on the same server or another
     Clone(CloneWords),
-    /// Put another database in a database's place, keeping both; or undo that
+    /// Replace a database by another one, and keep both; or undo that
     Swap(SwapWords),
-    /// Make a key pair: an age identity, or a signing key
+    /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
     /// Print the version
     Version,
@@ -93,26 +100,65 @@ pub enum Verb {
 /// Words that fit every verb.
 #[derive(Debug, Args)]
 pub struct CommonWords {
-    /// Print one JSON document on stdout instead of text; where the run fails there may be none, and the exit
-    /// code tells why
+    /// Print one JSON document on stdout instead of text
+    ///
+    /// If the run fails there may be no document; the exit code says why.
     #[arg(long, global = true, env = "PGSTOW_JSON", help_heading = "Common")]
     pub json: bool,
-    /// On success print only what was asked for: a list, a dump, a key. Warnings and errors are printed all
-    /// the same
+    /// On success, print only what was requested: a list, a dump, a key
+    ///
+    /// Warnings and errors are still printed.
     #[arg(short, long, global = true, env = "PGSTOW_QUIET", help_heading = "Common")]
     pub quiet: bool,
-    /// Say more; twice for what the cloud client says too
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "PGSTOW_VERBOSE", help_heading = "Common")]
+    /// Print more; twice also what the cloud client reports
+    #[arg(
+        short,
+        long,
+        global = true,
+        action = clap::ArgAction::Count,
+        env = "PGSTOW_VERBOSE",
+        help_heading = "Common",
+        hide_short_help = true
+    )]
     pub verbose: u8,
-    /// The settings file [default: ./pgstow.toml, then ~/.config/pgstow/pgstow.toml]
-    #[arg(long, global = true, value_name = "FILE", env = "PGSTOW_CONFIG", help_heading = "Common")]
+    /// Leave out a warning that is known: collation or standby
+    ///
+    /// collation: the database's collations have changed their version. standby: the server is a standby.
+    /// Repeatable; separated by commas in the variable.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WARNING",
+        env = "PGSTOW_ACCEPT",
+        value_delimiter = ',',
+        value_parser = ["collation", "standby"],
+        help_heading = "Common",
+        hide_short_help = true
+    )]
+    pub accept: Vec<String>,
+    /// The settings file [default: ./pgstow.toml, else ~/.config/pgstow/pgstow.toml]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "PGSTOW_CONFIG",
+        help_heading = "Common",
+        hide_short_help = true
+    )]
     pub config: Option<PathBuf>,
-    /// The profile of the settings file to use
-    #[arg(long, global = true, value_name = "NAME", env = "PGSTOW_PROFILE", help_heading = "Common")]
+    /// The profile in the settings file to use
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "PGSTOW_PROFILE",
+        help_heading = "Common",
+        hide_short_help = true
+    )]
     pub profile: Option<String>,
 }
 
-/// What parsing the command line came to.
+/// The result of parsing the command line.
 #[derive(Debug)]
 pub enum Parsed {
     /// A command to run.
@@ -123,9 +169,8 @@ pub enum Parsed {
     Refused(String),
 }
 
-/// Parses the command line. `defaults` gives the settings file's values for a key (see [`key`]); any
-/// flag or variable overrides them. A variable that is `blank` counts as unset: that is what a secret
-/// nobody has set looks like in CI.
+/// Parses the command line. `defaults` returns the settings file's values for a key (see [`key`]); flags and variables
+/// override them. A variable that is `blank` counts as unset: that is how CI passes a secret that was not set.
 pub fn parse(
     args: Vec<OsString>,
     defaults: &dyn Fn(&str) -> Vec<String>,
@@ -137,18 +182,34 @@ pub fn parse(
         if values.is_empty() { arg } else { arg.default_values(values).required(false) }
     };
     let command = command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default));
-    match command.try_get_matches_from(args).and_then(|matches| Words::from_arg_matches(&matches)) {
+    let parsed = command.clone().try_get_matches_from(args).and_then(|matches| {
+        let given = given(&command, &matches);
+        Ok(Words { given, ..Words::from_arg_matches(&matches)? })
+    });
+    match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
         Err(error) if error.use_stderr() => Parsed::Refused(error.render().to_string()),
         Err(error) => Parsed::Help(error.render().to_string()),
     }
 }
 
-/// An argument's key in the settings file: its variable in small letters, without `PGSTOW_`.
+/// The keys set by the command line or a variable.
+fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
+    let Some((verb, matches)) = matches.subcommand() else { return BTreeSet::new() };
+    let args = command.find_subcommand(verb).into_iter().flat_map(Command::get_arguments);
+    let is_given = |arg: &&Arg| {
+        let source = matches.try_contains_id(arg.get_id().as_str()).is_ok();
+        let source = source.then(|| matches.value_source(arg.get_id().as_str())).flatten();
+        matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+    };
+    args.filter(is_given).filter_map(key).collect()
+}
+
+/// An argument's key in the settings file: its variable in lower case, without `PGSTOW_`.
 fn key(arg: &Arg) -> Option<String> {
     let variable = arg.get_env()?.to_str()?;
     let key = variable.strip_prefix("PGSTOW_").unwrap_or(variable).to_ascii_lowercase();
-    // These two say where the settings file is.
+    // These two choose the settings file itself.
     (key != "config" && key != "profile").then_some(key)
 }
 
@@ -159,8 +220,7 @@ pub fn keys() -> BTreeSet<String> {
     command.get_arguments().chain(of_verbs).filter_map(key).collect()
 }
 
-/// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found by
-/// looking through the words before clap does.
+/// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found before clap parses.
 pub fn early(args: &[OsString], flag: &str) -> Option<String> {
     let mut words = args.iter().skip(1).map_while(|arg| arg.to_str().filter(|arg| *arg != "--"));
     while let Some(word) = words.next() {
@@ -179,17 +239,37 @@ pub fn command() -> Command {
         .chain(Kind::ALL.iter().map(|kind| (kind.exit_code(), kind.meaning())))
         .map(|(code, meaning)| format!("{code:>5}  {meaning}"))
         .collect();
-    // A variable set to "1" or "" means what people expect; and what a variable holds is nobody's
-    // business in a help text that ends up in tickets and logs.
-    let sane = |arg: Arg| match arg.get_action() {
-        clap::ArgAction::SetTrue => {
-            arg.value_parser(clap::builder::FalseyValueParser::new()).hide_env_values(true)
-        }
-        _ => arg.hide_env_values(true),
-    };
     let codes = format!("Exit codes:\n{}", codes.join("\n"));
-    let verb = |verb: Command| verb.mut_args(sane).after_help(codes.clone());
-    Words::command().mut_args(sane).mut_subcommands(verb).after_help(codes.clone())
+    let page = |command: Command, verb: Option<&str>| {
+        let examples = examples::text(verb);
+        let all = verb.map_or_else(String::new, |verb| format!(" {verb}"));
+        command
+            .mut_args(sane)
+            .after_help(format!("{examples}\nAll options and exit codes: pgstow{all} --help"))
+            .after_long_help(format!("{examples}\n{codes}"))
+    };
+    let verb = |command: Command| {
+        let name = command.get_name().to_owned();
+        page(command, Some(&name))
+    };
+    page(Words::command(), None).mut_subcommands(verb)
+}
+
+/// What all flags have in common: a variable set to "1" or "" means what people expect; the long help names the
+/// variable, and never shows its value, because help ends up in tickets and logs.
+fn sane(arg: Arg) -> Arg {
+    let arg = match arg.get_action() {
+        clap::ArgAction::SetTrue => arg.value_parser(clap::builder::FalseyValueParser::new()),
+        _ => arg,
+    };
+    let text = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
+    match arg.get_env().and_then(OsStr::to_str) {
+        Some(variable) => {
+            let text = format!("{text}\n\nVariable: {variable}");
+            arg.hide_env(true).long_help(text)
+        }
+        None => arg,
+    }
 }
 
 #[cfg(test)]
@@ -234,9 +314,9 @@ mod tests {
             panic!("refused");
         };
         let Verb::Backup(backup) = words.verb else { panic!("another verb") };
-        assert_eq!(backup.shipping.store.store.as_deref(), Some("file:///typed"));
-        assert_eq!(backup.shipping.recipients, ["age1a", "age1b"]);
-        assert_eq!(backup.shipping.uploads, 2);
+        assert_eq!(backup.writing.store.store.as_deref(), Some("file:///typed"));
+        assert_eq!(backup.writing.recipients, ["age1a", "age1b"]);
+        assert_eq!(backup.writing.uploads, 2);
         for line in [&["pgstow", "--profile", "prod", "list"][..], &["pgstow", "list", "--profile=prod"]] {
             assert_eq!(early(&os(line), "profile").as_deref(), Some("prod"));
         }

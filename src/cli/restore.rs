@@ -1,6 +1,7 @@
 //! The words of `pgstow restore`.
 
 use super::after::AfterWords;
+use super::choices::{OnError, Proof};
 use super::fitting::FittingWords;
 use super::neon::NeonWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
@@ -12,89 +13,146 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 pub struct RestoreWords {
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub select: SelectWords,
-    /// The database to make: postgres://user@host/new_database. It must not exist, or be empty
-    #[arg(long, value_name = "URL", env = "PGSTOW_TO", required_unless_present_any = ["command", "neon"])]
+    /// The database to create: postgres://user@host/new_database
+    ///
+    /// It must not exist, or be empty.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PGSTOW_TO",
+        required_unless_present_any = ["command", "neon"]
+    )]
     pub to: Option<String>,
-    /// Feed the backup to this command instead; it gets the last bytes when every digest has agreed
+    /// Write the backup to the stdin of this command instead
+    ///
+    /// It gets the last bytes only after every checksum was verified.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub tables: TableWords,
-    /// Leave out tables that match, and what needs them; repeatable, in the variable one a line
+    /// Leave out tables that match, and what needs them; repeatable
+    ///
+    /// In the variable, one per line.
     #[arg(
         short = 'T',
         long = "exclude-table",
         value_name = "PATTERN",
         env = "PGSTOW_RESTORE_EXCLUDE_TABLES",
-        value_delimiter = '\n'
+        value_delimiter = '\n',
+        hide_short_help = true
     )]
     pub exclude_tables: Vec<String>,
-    /// Leave out the rows, not the definition, of tables that match; repeatable, in the variable one a line
+    /// Leave out the rows of tables that match, but not their definitions; repeatable
+    ///
+    /// In the variable, one per line.
     #[arg(
         long = "exclude-table-data",
         value_name = "PATTERN",
         env = "PGSTOW_RESTORE_EXCLUDE_TABLE_DATA",
-        value_delimiter = '\n'
+        value_delimiter = '\n',
+        hide_short_help = true
     )]
     pub exclude_table_data: Vec<String>,
     /// Restore definitions only: no rows, no large objects, no values of sequences
-    #[arg(long, env = "PGSTOW_SCHEMA_ONLY")]
+    #[arg(long, env = "PGSTOW_SCHEMA_ONLY", hide_short_help = true)]
     pub schema_only: bool,
-    /// What to do if something cannot be restored: drop the database that was made, or keep all that could be
-    /// restored in DATABASE_incomplete and list what could not
-    #[arg(long, value_name = "HOW", default_value = "drop", value_parser = ["drop", "keep"], env = "PGSTOW_ON_ERROR", conflicts_with_all = ["swap", "neon"])]
-    pub on_error: String,
-    /// After a swap, drop all but the newest N of the databases that earlier swaps kept
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", requires = "swap")]
+    /// What to do if something cannot be restored
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "drop",
+        env = "PGSTOW_ON_ERROR",
+        conflicts_with_all = ["swap", "neon"],
+        hide_short_help = true
+    )]
+    pub on_error: OnError,
+    /// After a swap, drop all but the newest N databases that swaps kept
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", requires = "swap", hide_short_help = true)]
     pub keep_old: Option<usize>,
-    /// Take the place of the database that --to names, which is kept under another name: restore beside
-    /// it, prove it, then rename both in one transaction
+    /// Replace the database in --to, and keep the old one under another name
+    ///
+    /// pgstow restores into a new database and compares it; then it renames both databases in one transaction.
     #[arg(long, env = "PGSTOW_SWAP")]
     pub swap: bool,
     /// Do not ask before a swap
-    #[arg(short, long, env = "PGSTOW_YES")]
+    #[arg(short, long, env = "PGSTOW_YES", hide_short_help = true)]
     pub yes: bool,
-    /// Workers that fill the database side by side; 1 restores in one single transaction [default: the cores, at most 8]
-    #[arg(short, long, value_name = "N", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..=64))]
+    /// Number of workers that restore data at the same time
+    ///
+    /// With 1, everything is one transaction. [default: number of cores, at most 8]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        env = "PGSTOW_JOBS",
+        value_parser = clap::value_parser!(u8).range(1..=64)
+    )]
     pub jobs: Option<u8>,
-    /// How to prove the restored database: count every table's rows, dump it again to compare the digests
-    /// of its content, or not at all
-    #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "digests", "none"], env = "PGSTOW_PROOF")]
-    pub proof: String,
-    /// Keep the database, or the Neon branch, this run created when the restore fails
-    #[arg(long, env = "PGSTOW_KEEP_FAILED")]
+    /// How to compare the restored database with the backup
+    #[arg(long, value_name = "HOW", default_value = "counts", env = "PGSTOW_PROOF")]
+    pub proof: Proof,
+    /// If the restore fails, keep the database or Neon branch that it created
+    #[arg(long, env = "PGSTOW_KEEP_FAILED", hide_short_help = true)]
     pub keep_failed: bool,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub neon: NeonWords,
-    /// Id or name of the branch to begin from [default: the project's default branch]
-    #[arg(long, value_name = "BRANCH", env = "PGSTOW_NEON_PARENT", requires = "neon", help_heading = "Neon")]
+    /// Id or name of the parent branch [default: the project's default branch]
+    #[arg(
+        long,
+        value_name = "BRANCH",
+        env = "PGSTOW_NEON_PARENT",
+        requires = "neon",
+        help_heading = "Neon",
+        hide_short_help = true
+    )]
     pub neon_parent: Option<String>,
-    /// The new branch's name [default: restore-DATABASE-MOMENT]
-    #[arg(long, value_name = "NAME", env = "PGSTOW_NEON_BRANCH", requires = "neon", help_heading = "Neon")]
+    /// Name for the new branch [default: restore-DATABASE-TIME]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PGSTOW_NEON_BRANCH",
+        requires = "neon",
+        help_heading = "Neon",
+        hide_short_help = true
+    )]
     pub neon_branch: Option<String>,
-    /// Neon deletes the branch by itself after so long, as 7d; at most 30d
-    #[arg(long, value_name = "AGE", env = "PGSTOW_NEON_EXPIRES", value_parser = humantime::parse_duration, requires = "neon", help_heading = "Neon")]
+    /// Let Neon delete the branch after this time, such as 7d; at most 30d
+    #[arg(
+        long,
+        value_name = "AGE",
+        env = "PGSTOW_NEON_EXPIRES",
+        value_parser = humantime::parse_duration,
+        requires = "neon",
+        help_heading = "Neon",
+        hide_short_help = true
+    )]
     pub neon_expires: Option<Duration>,
-    /// Print the connection with its password
-    #[arg(long, env = "PGSTOW_SHOW_PASSWORD", requires = "neon", help_heading = "Neon")]
+    /// Print the connection string with its password
+    #[arg(
+        long,
+        env = "PGSTOW_SHOW_PASSWORD",
+        requires = "neon",
+        help_heading = "Neon",
+        hide_short_help = true
+    )]
     pub show_password: bool,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub fitting: FittingWords,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub after: AfterWords,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub store: StoreWords,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub open: OpenWords,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub server: ServerWords,
 }

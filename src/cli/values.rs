@@ -1,8 +1,8 @@
-//! Values as people write them: sizes, shares, pairs, moments.
+//! Parsers for values as people write them: sizes, percentages, pairs, points in time.
 
 use std::time::SystemTime;
 
-/// Reads a size: bytes, or with K, M, G, T, each 1024 times the one before (`16M`, `16MiB`).
+/// Parses a size: bytes, or with K, M, G, T, each 1024 times the one before (`16M`, `16MiB`).
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default().to_ascii_lowercase();
@@ -19,24 +19,26 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} is too large"))
 }
 
-/// Reads a pair: `OLD=NEW`.
+/// Parses a pair: `OLD=NEW`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(old, new)| !old.is_empty() && !new.is_empty());
     let (old, new) = pair.ok_or_else(|| format!("{text:?} is not a pair; write it as OLD=NEW"))?;
     Ok((old.to_owned(), new.to_owned()))
 }
 
-/// Reads a share of a hundred: `50%`, `50`.
+/// Parses a percentage: `50%`, `50`.
 pub(super) fn percent(text: &str) -> Result<u8, String> {
     let number = text.strip_suffix('%').unwrap_or(text).trim().parse().ok();
-    number.filter(|number| *number <= 100).ok_or_else(|| format!("{text:?} is not a share; write it as 50%"))
+    number
+        .filter(|number| *number <= 100)
+        .ok_or_else(|| format!("{text:?} is not a percentage; write it as 50%"))
 }
 
-/// Reads a moment in UTC: `2026-11-20T03:00:00Z`, or a day, which is its beginning.
+/// Parses a point in time in UTC: `2026-11-20T03:00:00Z`, or a day, which means its beginning.
 pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
     let day = humantime::parse_rfc3339(&format!("{text}T00:00:00Z"));
     let moment = day.or_else(|_| humantime::parse_rfc3339_weak(text));
-    moment.map_err(|_| format!("{text:?} is not a moment; write it as 2026-11-20T03:00:00Z, or 2026-11-20"))
+    moment.map_err(|_| format!("{text:?} is not a time; write it as 2026-11-20T03:00:00Z, or 2026-11-20"))
 }
 
 #[cfg(test)]

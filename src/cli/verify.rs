@@ -1,5 +1,6 @@
 //! The words of `pgstow verify`.
 
+use super::choices::Proof;
 use super::shared::{OpenWords, ServerWords, StoreWords};
 use clap::Args;
 use std::path::PathBuf;
@@ -8,10 +9,10 @@ use std::time::Duration;
 /// `pgstow verify`.
 #[derive(Debug, Args)]
 pub struct VerifyWords {
-    /// The backup's id, the beginning of it, or "latest"
+    /// The id of the backup, the beginning of it, or "latest"
     #[arg(value_name = "ID")]
     pub id: Option<String>,
-    /// Only backups of this name; with an id it may be left out where the store holds one name only
+    /// Only backups of this name; with an id optional if the store has only one name
     #[arg(short, long, env = "PGSTOW_NAME")]
     pub name: Option<String>,
     /// Verify every backup
@@ -20,39 +21,73 @@ pub struct VerifyWords {
     /// Verify the newest backup of each name
     #[arg(long, env = "PGSTOW_NEWEST_PER_NAME")]
     pub newest_per_name: bool,
-    /// Verify backups begun so long ago or longer, as 10d
-    #[arg(long, value_name = "AGE", env = "PGSTOW_OLDER_THAN", value_parser = humantime::parse_duration)]
+    /// Verify backups that are at least this old, such as 10d
+    #[arg(
+        long,
+        value_name = "AGE",
+        env = "PGSTOW_OLDER_THAN",
+        value_parser = humantime::parse_duration,
+        hide_short_help = true
+    )]
     pub older_than: Option<Duration>,
-    /// Do not read the dumps: check manifests, presence, sizes and the store's own checksums
+    /// Do not read the dumps: check only manifests, presence and sizes
+    ///
+    /// And the checksums that the store itself has.
     #[arg(long, env = "PGSTOW_VERIFY_QUICK")]
     pub quick: bool,
-    /// Restore into a throw-away database, and look whether everything is there
+    /// Restore into a temporary database, and check that everything is there
     #[arg(long, env = "PGSTOW_VERIFY_RESTORE", help_heading = "Trial restore")]
     pub restore: bool,
-    /// On this server: postgres://user@host. The database is made, and dropped again [default: a
-    /// throw-away cluster of the server programs installed here]
+    /// The server for the trial: postgres://user@host
+    ///
+    /// The database is created there, and dropped afterwards. [default: a temporary cluster, made with the
+    /// PostgreSQL server installed here]
     #[arg(long, value_name = "URL", env = "PGSTOW_VERIFY_TO", help_heading = "Trial restore")]
     pub to: Option<String>,
-    /// Workers that fill the database side by side [default: the cores, at most 8]
-    #[arg(short, long, value_name = "N", env = "PGSTOW_JOBS", value_parser = clap::value_parser!(u8).range(1..=64), help_heading = "Trial restore")]
+    /// Number of workers that restore data at the same time
+    ///
+    /// [default: number of cores, at most 8]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        env = "PGSTOW_JOBS",
+        value_parser = clap::value_parser!(u8).range(1..=64),
+        help_heading = "Trial restore",
+        hide_short_help = true
+    )]
     pub jobs: Option<u8>,
-    /// A query on the restored database that must give true; repeatable
+    /// A query on the restored database that must return true; repeatable
     #[arg(long = "check", value_name = "SQL", env = "PGSTOW_CHECK", help_heading = "Trial restore")]
     pub checks: Vec<String>,
-    /// How to prove the restored data: count every table's rows, dump it again to compare the digests of
-    /// its content, or not at all
-    #[arg(long, value_name = "HOW", default_value = "counts", value_parser = ["counts", "digests", "none"], env = "PGSTOW_VERIFY_PROOF", help_heading = "Trial restore")]
-    pub proof: String,
-    /// Folder for the throw-away cluster, with room for the database [default: the temporary folder]
-    #[arg(long, value_name = "FOLDER", env = "PGSTOW_SCRATCH", help_heading = "Trial restore")]
+    /// How to compare the restored data with the backup
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "counts",
+        env = "PGSTOW_VERIFY_PROOF",
+        help_heading = "Trial restore",
+        hide_short_help = true
+    )]
+    pub proof: Proof,
+    /// Folder for the temporary cluster, with space for the database
+    ///
+    /// [default: the folder for temporary files]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        env = "PGSTOW_SCRATCH",
+        help_heading = "Trial restore",
+        hide_short_help = true
+    )]
     pub scratch: Option<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub store: StoreWords,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub open: OpenWords,
     #[command(flatten)]
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the flags have their own")]
     pub server: ServerWords,
 }

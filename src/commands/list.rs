@@ -14,6 +14,7 @@ pub async fn run(words: &ListWords, report: &Report, run: &Run) -> Result<()> {
     let reading = async {
         let store = location.open().await?;
         let found = catalogue::search(&*store, name.as_ref()).await?;
+        catalogue::warn_of_the_future(&found);
         Ok(catalogue::read_all(&store, &found, trusted.as_ref()).await)
     };
     let read: Vec<Result<Backup>> = run.or(reading).await?;

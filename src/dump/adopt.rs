@@ -11,9 +11,10 @@ use crate::pipeline::Watch;
 use crate::run::Run;
 use crate::script::Outline;
 use crate::store::Store;
+use crate::stored::catalogue;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, Postgres};
-use crate::stored::names::{Name, Timestamp};
+use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ pub async fn adopt(request: &AdoptRequest, writing: &WriteOptions, run: &Run) ->
     };
     let (found, store) = run.or(preparing).await?;
     if !found.left_out.is_empty() {
-        run.say(format!("nothing is in {}: left out", found.left_out.join(", ")));
+        run.say(format!("empty, and so left out: {}", found.left_out.join(", ")));
     }
     let mut all = Vec::new();
     for dump in &found.dumps {
@@ -66,17 +67,19 @@ async fn deliver(
     run: &Run,
 ) -> Result<StoredBackup> {
     let bytes = dump.range.end - dump.range.start;
+    let name = name(request, found, dump)?;
     let content = Content {
         kind: dump.kind,
         postgres: Some(Postgres {
             server_version: dump.server_version.clone(),
             pg_dump_version: dump.pg_dump_version.clone(),
             database_bytes: None,
+            source: None,
         }),
         expected: Some(bytes),
         started_at: request.started_at.unwrap_or(found.changed_at).min(Timestamp::now()),
+        others: others(&*store, &name).await,
     };
-    let name = name(request, found, dump)?;
     let writer = BackupWriter::prepare(writing, store, name, content)?;
     run.say(format!("adopting {} as {}", request.file.display(), writer.place));
     let source = open_at(&request.file, dump.range.start).await?.take(bytes);
@@ -105,6 +108,17 @@ async fn deliver(
         Ok(SideObjects { globals, globals_status, ..SideObjects::default() })
     };
     writer.deliver(source, ScriptWatch(Outline::default()), judge, run).await
+}
+
+/// The ids of this name that there are; none if the key may not list them.
+async fn others(store: &dyn Store, name: &Name) -> Vec<Id> {
+    match catalogue::search(store, Some(name)).await {
+        Ok(found) => found.into_iter().map(|found| found.place.id).collect(),
+        Err(error) => {
+            tracing::debug!("which backups of {name} there are is not known: {error}");
+            Vec::new()
+        }
+    }
 }
 
 /// The name it is kept under: several databases of one file are kept apart.

@@ -21,13 +21,20 @@ pub async fn back_up(
 ) -> Result<StoredBackup> {
     let store = run.or(writing.location.open()).await?;
     let started_at = Timestamp::now();
-    let content = Content { kind: manifest::BackupKind::Stream, postgres: None, expected: None, started_at };
+    let content = Content {
+        kind: manifest::BackupKind::Stream,
+        postgres: None,
+        expected: None,
+        started_at,
+        others: Vec::new(),
+    };
     let writer = BackupWriter::prepare(writing, store, name.clone(), content)?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);
 
     let stored = match producer {
         Producer::Command(command) => {
-            let program = Program::new(&command.program).args(&command.arguments).of_the_user();
+            let program = Program::new(&command.program).args(&command.arguments);
+            let program = program.envs(command.environment.clone()).of_the_user();
             let called = program.name();
             run.say(format!("backing up the output of {called} as {}", writer.place));
             let judge = async |(), _: &[FrameSpan]| {
@@ -40,17 +47,18 @@ pub async fn back_up(
             writer.deliver(program.read()?, (), judge, run).await
         }
         Producer::Stdin if std::io::stdin().is_terminal() => {
-            Err(Error::usage("there is nobody on stdin but a terminal").hint("pipe a stream into pgstow"))
+            Err(Error::usage("stdin is a terminal, not a stream").hint("pipe a stream into pgstow"))
         }
         Producer::Stdin => {
             run.say(format!("backing up stdin as {}", writer.place));
             let judge = async |(), _: &[FrameSpan]| {
                 if came() == 0 {
-                    return Err(Error::verify("nothing came on stdin")
-                        .hint("did its producer fail? `pgstow backup … -- COMMAND` would know"));
+                    return Err(Error::verify("stdin was empty").hint(
+                        "did the program that writes to it fail? `pgstow backup … -- COMMAND` notices that",
+                    ));
                 }
                 tracing::warn!(
-                    "whether the producer of stdin ended well cannot be known; `-- COMMAND` instead of --stdin tells"
+                    "pgstow cannot know whether the program that wrote to stdin succeeded; `-- COMMAND` instead of --stdin checks its exit code"
                 );
                 Ok(SideObjects::default())
             };

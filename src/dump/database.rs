@@ -1,7 +1,7 @@
 //! One database: `pg_dump`'s archive, with its inventory and the server's roles beside it.
 
-use super::announce;
 use super::request::DumpRequest;
+use super::{announce, checks};
 use crate::branch;
 use crate::consistent;
 use crate::error::{Error, Kind, Result};
@@ -9,12 +9,12 @@ use crate::layout::FrameSpan;
 use crate::postgres::clients::Clients;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
-use crate::postgres::{Client, Psql, Server};
+use crate::postgres::{Client, DumpOptions, Psql, Server, refuse_shared_backends};
 use crate::run::Run;
 use crate::store::Store;
 use crate::stored::compare::Before;
 use crate::stored::inventory::Inventory;
-use crate::stored::manifest::{self, Globals};
+use crate::stored::manifest::{self, Globals, LeftOut};
 use crate::stored::names::{Name, Timestamp};
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
@@ -54,7 +54,7 @@ pub async fn back_up(
     if database.connection.database().is_none() && dumping.server.database == dumping.server.user {
         run.say(format!("no database was named: libpq takes the user's name, {}", dumping.server.user));
     }
-    let pg_dump = run.or(consistent::start(&dumping.client, &dumping.psql, &database.dump)).await?;
+    let pg_dump = run.or(consistent::start(&dumping.client, &dumping.psql, &dumping.options)).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
     let stored = dumping.writer.deliver(pg_dump, watch, judge, run).await?;
@@ -68,6 +68,9 @@ struct Dump<'a> {
     client: Client,
     psql: Psql,
     server: Server,
+    /// What `pg_dump` is given.
+    options: DumpOptions,
+    left_out: LeftOut,
     before: Option<Before>,
     writer: BackupWriter<'a>,
     /// Held until the backup exists, or will not.
@@ -82,6 +85,7 @@ impl<'a> Dump<'a> {
         let server = Server::inspect(&psql).await?;
         if !settings.allow_pooled {
             server.refuse_pooler()?;
+            refuse_shared_backends(&psql).await?;
         }
         server.check_dump(settings.dump.is_filtered())?;
         let client = clients.for_dump(server.version())?.clone();
@@ -90,30 +94,36 @@ impl<'a> Dump<'a> {
             Some(name) => name.clone(),
             None => Name::of_database(&server.database)?,
         };
+        let options = checks::spelled(&psql, &settings.dump).await?;
+        let left_out = checks::unreadable(&psql, &server, &options).await?;
+        let source = checks::source(&psql, &server, settings).await;
         // A pooler would keep the lock with a session that is not ours, and for ever.
         let lock = match settings.allow_pooled {
             true => None,
             false => Some(Lock::of_backup(&psql, &store.display_url(), name.as_str(), settings.wait).await?),
         };
+        let before = before(settings, &store, &name).await?;
         let content = Content {
             kind: manifest::BackupKind::Postgres,
             postgres: Some(manifest::Postgres {
                 server_version: server.version_text.clone(),
                 pg_dump_version: client.version.to_string(),
                 database_bytes: Some(server.size_bytes),
+                source: source.clone(),
             }),
             expected: Some(server.size_bytes),
             started_at: Timestamp::now(),
+            others: before.iter().map(|before| before.id.clone()).collect(),
         };
         let writer = BackupWriter::prepare(writing, Arc::clone(&store), name, content)?;
-        let before = before(settings, &store, &writer.place.name).await?;
+        checks::warn_of_another_source(before.as_ref(), source.as_ref());
         if writing.check_space {
             // The last backup is the best guess; without one, a fifth of the database is what dumps of
             // ordinary data come to.
             let expected = before.as_ref().map_or(server.size_bytes / 5, |before| before.stored_bytes);
             enough_space(&*store, expected).await?;
         }
-        Ok(Self { settings, client, psql, server, before, writer, _lock: lock })
+        Ok(Self { settings, client, psql, server, options, left_out, before, writer, _lock: lock })
     }
 
     /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.
@@ -127,6 +137,7 @@ impl<'a> Dump<'a> {
             globals,
             globals_status,
             partial: self.settings.dump.is_filtered(),
+            left_out: self.left_out,
         })
     }
 
@@ -135,11 +146,15 @@ impl<'a> Dump<'a> {
         let Some(before) = &self.before else { return Ok(()) };
         let shrunk = self.settings.fail_shrink.map(|percent| before.shrunk(inventory, percent));
         if let Some(shrunk) = shrunk.filter(|shrunk| !shrunk.is_empty()) {
-            return Err(Error::verify(format!("much is gone since {}: {}", before.id, shrunk.join("; ")))
-                .hint("if that is right, back up once without --fail-shrink"));
+            return Err(Error::verify(format!(
+                "far fewer rows than in backup {}: {}",
+                before.id,
+                shrunk.join("; ")
+            ))
+            .hint("if that is right, back up once without --fail-shrink"));
         }
         for shrunk in before.shrunk(inventory, self.settings.warn_shrink) {
-            tracing::warn!("much is gone since {}: {shrunk}", before.id);
+            tracing::warn!("far fewer rows than in backup {}: {shrunk}", before.id);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::failures::Failures;
 use crate::postgres::Psql;
 use crate::postgres::clients::Clients;
-use crate::postgres::databases::databases;
+use crate::postgres::databases::{Databases, databases};
 use crate::run::Run;
 use crate::stored::names::Name;
 use crate::stored::writer::{StoredBackup, WriteOptions};
@@ -47,7 +47,13 @@ pub async fn back_up(
         let clients = Clients::find(&each.clients).await?;
         databases(&Psql::new(clients.newest()?, &each.connection), exclude).await
     };
-    let names = run.or(asking).await?;
+    let Databases { open: names, closed, invalid } = run.or(asking).await?;
+    for name in &closed {
+        run.say(format!("{name} is left out: it allows no connections"));
+    }
+    for name in &invalid {
+        tracing::warn!("{name} is left out: it is invalid, as DROP DATABASE was interrupted; drop it again");
+    }
     if names.is_empty() {
         return Err(
             Error::usage("no database is left to be backed up").hint("--exclude excludes all of them")

@@ -1,6 +1,6 @@
 //! What is in a file that somebody calls a dump, and whether it is whole.
 
-use crate::archive::{Damage, Reader};
+use crate::archive::{Damage, Reader, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::script::{Outline, ScriptContents};
 use crate::stored::manifest;
@@ -78,7 +78,7 @@ pub async fn examine(path: &Path) -> Result<Metadata> {
         return Err(no_dump(path, "is a folder"));
     }
     if !about.is_file() {
-        return Err(no_dump(path, "is no regular file, which can be read twice"));
+        return Err(no_dump(path, "is not a regular file, and it must be read twice"));
     }
     tokio::fs::File::open(path).await.map_err(|e| unreadable(path, e))?;
     Ok(about)
@@ -101,14 +101,15 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
         .await
         .map_err(|e| unreadable(path, e))?;
     if begin == ARCHIVE {
-        found.dumps.push(archive(path, &begin, content).await.map_err(|e| e.context(path.display()))?);
+        found.dumps.push(archive(path, &begin, content).await?);
         return Ok(found);
     }
     let seen = script(path, &begin, content).await?;
+    refuse_unfit(path, &seen)?;
     if seen.is_mixed {
         return Err(no_dump(
             path,
-            "is by a pg_dumpall of PostgreSQL 10 or older, and does not tell its databases apart",
+            "was made by pg_dumpall of PostgreSQL 10 or older, which does not separate its databases",
         ));
     }
     for section in seen.databases {
@@ -127,7 +128,7 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
         });
     }
     if found.dumps.is_empty() {
-        return Err(no_dump(path, "holds no database with anything in it"));
+        return Err(no_dump(path, "holds no database that has any content"));
     }
     if seen.is_cluster {
         let bytes = seen.globals.end - seen.globals.start;
@@ -137,6 +138,36 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
         found.globals = Some(globals);
     }
     Ok(found)
+}
+
+/// Refuses a script that no restore can run in a new database.
+fn refuse_unfit(path: &Path, seen: &ScriptContents) -> Result<()> {
+    if seen.has_other_text {
+        return Err(unfit(path, "holds other text before or after the dump", "remove it from the file"));
+    }
+    let mut databases = seen.databases.iter();
+    if databases.clone().any(|database| database.drops) {
+        return Err(unfit(
+            path,
+            "drops every object before it creates it, which fails in a new database",
+            "dump again without --clean, or with --if-exists as well",
+        ));
+    }
+    if databases.any(|database| database.fills && !database.defines) {
+        return Err(only_rows(path));
+    }
+    Ok(())
+}
+
+fn only_rows(path: &Path) -> Error {
+    unfit(path, "holds rows only, and not the tables for them", "dump again without --data-only")
+}
+
+/// Says that no restore could run it; it can be kept all the same.
+fn unfit(path: &Path, what: &str, advice: &str) -> Error {
+    Error::usage(format!("{} {what}, so it could not be restored", path.display()))
+        .hint(advice)
+        .hint("`pgstow backup --name … -- cat FILE` stores anything")
 }
 
 /// Reads an archive to its end.
@@ -154,14 +185,17 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
         .header()
         .map(|header| (header.server_version.clone(), header.dump_version.clone()))
         .unwrap_or_default();
+    if reader.toc().is_some_and(holds_rows_only) {
+        return Err(only_rows(path));
+    }
     let end = match outcome {
         // `pg_dump -Fc > file` of 16 to 18 appends its table of contents once more.
         Err(Damage::Trailing(end)) => {
             tracing::debug!("what follows the archive at byte {end} is left out");
             end
         }
-        Err(damage) => return Err(damage.into()),
-        Ok(()) => reader.finish()?.length,
+        Err(damage) => return Err(Error::from(damage).context(path.display())),
+        Ok(()) => reader.finish().map_err(|e| Error::from(e).context(path.display()))?.length,
     };
     Ok(Dump {
         kind: manifest::BackupKind::Postgres,
@@ -170,6 +204,15 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
         server_version,
         pg_dump_version,
     })
+}
+
+/// Whether an archive fills tables and defines none.
+fn holds_rows_only(toc: &Toc) -> bool {
+    let defines = |entry: &TocEntry| {
+        let kind = entry.kind();
+        !(kind.is_content() || kind.is_remark() || kind.is_setting() || entry.is_of_database())
+    };
+    toc.entries().iter().any(|entry| entry.kind().is_content()) && !toc.entries().iter().any(defines)
 }
 
 /// Reads a script to its end.
@@ -193,7 +236,7 @@ async fn script(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) 
             "{} was cut: it does not end with \"PostgreSQL database {what} complete\"",
             path.display()
         ))
-        .hint("look for a whole one; to keep what there is, `pgstow backup --name … -- cat FILE` stores anything"));
+        .hint("look for a complete one; to keep this one anyway, `pgstow backup --name … -- cat FILE` stores anything"));
     }
     Ok(seen)
 }

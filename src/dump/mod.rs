@@ -5,6 +5,7 @@
 //! ```
 
 pub mod adopt;
+mod checks;
 pub mod command;
 pub mod database;
 pub mod every;
@@ -33,6 +34,6 @@ fn announce(StoredBackup { manifest, read_back }: &StoredBackup, run: &Run) {
         age(manifest.duration()),
     ));
     if !*read_back {
-        run.say("the key may not read: size and checksum are those the store gave on completion");
+        run.say("this key is not allowed to read: size and checksum are those the store reported when the upload was completed");
     }
 }

@@ -1,9 +1,12 @@
 //! A backup, or some of its tables, into a file or to stdout: as the archive that `pg_restore` reads, or as
 //! text to look at.
 
+mod fetched;
 pub mod output;
 mod rows;
 mod whole;
+
+pub use fetched::{Fetched, Written};
 
 use crate::archive::{Contents, Pattern, Preamble};
 use crate::error::{Error, Kind, Result};
@@ -11,17 +14,14 @@ use crate::postgres::Situation;
 use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::restore::script;
 use crate::run::Run;
-use crate::stored::catalogue::Signature;
 use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::BackupKind;
-use crate::stored::names::Place;
 use crate::stored::opened::BackupSelection;
 use crate::stored::reader::BackupReader;
 use crate::units::{count, counted_rows};
 use indicatif::BinaryBytes;
 use output::{Output, Writing};
-use std::io::IsTerminal;
 use tokio::io::AsyncWriteExt;
 
 /// What to fetch, as what, and where to.
@@ -58,34 +58,6 @@ pub enum FetchFormat {
     Csv,
     /// One table's rows as `COPY` writes them.
     Copy,
-}
-
-/// What was fetched.
-pub struct Fetched {
-    /// Which backup.
-    pub place: Place,
-    /// What is known of who wrote it.
-    pub signature: Signature,
-    /// Where the list of its entries was written, if one was wanted.
-    pub list: Option<String>,
-    /// What was written to a file or to stdout, if more than the list was wanted.
-    pub written: Option<Written>,
-}
-
-/// What was written of a backup.
-pub struct Written {
-    /// Where it was written.
-    pub output: Output,
-    /// Bytes written, if that is known.
-    pub output_bytes: Option<u64>,
-    /// Bytes of the archive, or of the stream, that came.
-    pub plain_bytes: u64,
-    /// Bytes of the whole dump in the store.
-    pub stored_bytes: u64,
-    /// Bytes of it that were fetched.
-    pub fetched_bytes: u64,
-    /// Tables and rows, if it is an archive.
-    pub held: Option<(usize, Option<u64>)>,
 }
 
 /// Fetches a backup. `json` says that stdout is taken by a JSON document.
@@ -142,7 +114,7 @@ pub async fn fetch(options: FetchOptions, json: bool, run: &Run) -> Result<Fetch
 fn check_outputs(options: &FetchOptions, json: bool) -> Result<()> {
     let FetchOptions { output, list, format, force, .. } = options;
     let stdout = Some(Output::Stdout);
-    if *output == stdout && *format == FetchFormat::Archive && std::io::stdout().is_terminal() {
+    if *format == FetchFormat::Archive && output.as_ref().is_some_and(Output::is_terminal) {
         return Err(Error::usage("an archive is not for a terminal")
             .hint("name a file with -o, or choose --format sql"));
     }
@@ -176,7 +148,7 @@ async fn write_archive(
     let of_rows = matches!(format, FetchFormat::Csv | FetchFormat::Copy);
     let tables = if of_rows { contents.blocks.len() } else { contents.toc.tables() };
     run.say(format!(
-        "fetched {} to {}: {}{}, {}; every digest agrees",
+        "fetched {} to {}: {}{}, {}; all digests verified",
         reader.place(),
         output.name(),
         output_bytes.map(|bytes| format!("{}, ", BinaryBytes(bytes))).unwrap_or_default(),

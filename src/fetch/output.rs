@@ -1,13 +1,15 @@
 //! Where a fetch writes to: stdout, or a file that has its name only when it is whole.
 
 use crate::error::{Error, Kind, Result};
+use crate::temporary::Partial;
 use indicatif::BinaryBytes;
+use rustix::process::geteuid;
 use std::error::Error as _;
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tempfile::TempPath;
 use tokio::io::AsyncWrite;
 
 /// A chain of links longer than this is a circle, for the kernel too.
@@ -31,12 +33,18 @@ impl Output {
         }
     }
 
+    /// Whether somebody would read it on a terminal.
+    pub fn is_terminal(&self) -> bool {
+        *self == Output::Stdout && io::stdout().is_terminal()
+    }
+
     /// Refuses a folder, a device or a pipe, and a file that exists unless it may be replaced.
     pub fn free_to_write(&self, force: bool) -> Result<()> {
         let Output::File(path) = self else { return Ok(()) };
         let named = path.display();
+        let target = followed(path)?;
         let Ok(there) = path.metadata() else {
-            let folder = folder_of(&followed(path)?);
+            let folder = folder_of(&target);
             return match folder.metadata() {
                 Ok(there) if there.is_dir() => Ok(()),
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
@@ -83,10 +91,8 @@ impl Output {
         let mut writing = Writing { name: self.name(), force, file: None };
         if let Output::File(path) = self {
             let path = followed(path)?;
-            let mut temporary = tempfile::Builder::new();
-            let temporary = temporary.prefix(".pgstow-").suffix(".partial").tempfile_in(folder_of(&path));
-            let (file, temporary) = temporary.map_err(|e| writing.unwritable(nameless(e)))?.into_parts();
-            writing.file = Some((file, temporary, path));
+            let partial = Partial::begin(&folder_of(&path)).map_err(|e| writing.unwritable(nameless(e)))?;
+            writing.file = Some((partial, path));
         }
         Ok(writing)
     }
@@ -96,7 +102,7 @@ impl Output {
 pub struct Writing {
     name: String,
     force: bool,
-    file: Option<(File, TempPath, PathBuf)>,
+    file: Option<(Partial, PathBuf)>,
 }
 
 impl Writing {
@@ -104,7 +110,7 @@ impl Writing {
     pub fn sink(&self) -> Result<Box<dyn AsyncWrite + Unpin + Send>> {
         match &self.file {
             None => Ok(Box::new(tokio::io::stdout())),
-            Some((file, ..)) => Ok(Box::new(tokio::fs::File::from_std(self.another(file)?))),
+            Some((partial, _)) => Ok(Box::new(tokio::fs::File::from_std(self.another(partial)?))),
         }
     }
 
@@ -112,25 +118,25 @@ impl Writing {
     pub fn stdio(&self) -> Result<Stdio> {
         match &self.file {
             None => Ok(Stdio::inherit()),
-            Some((file, ..)) => Ok(self.another(file)?.into()),
+            Some((partial, _)) => Ok(self.another(partial)?.into()),
         }
     }
 
     /// Bytes written so far, where that is known.
     pub fn bytes(&self) -> Option<u64> {
-        self.file.as_ref()?.0.metadata().ok().map(|there| there.len())
+        self.file.as_ref()?.0.file().metadata().ok().map(|there| there.len())
     }
 
-    fn another(&self, file: &File) -> Result<File> {
-        file.try_clone().map_err(|e| self.unwritable(e))
+    fn another(&self, partial: &Partial) -> Result<File> {
+        partial.file().try_clone().map_err(|e| self.unwritable(e))
     }
 
     /// Gives the file its name, now that it is whole.
     pub async fn commit(mut self) -> Result<()> {
-        let Some((file, temporary, path)) = self.file.take() else { return Ok(()) };
+        let Some((partial, path)) = self.file.take() else { return Ok(()) };
+        let file = self.another(&partial)?;
         tokio::fs::File::from_std(file).sync_all().await.map_err(|e| self.unwritable(e))?;
-        let named = if self.force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-        named.map_err(|e| self.unwritable(e.error))
+        partial.commit(&path, self.force).map_err(|e| self.unwritable(e))
     }
 
     fn unwritable(&self, error: io::Error) -> Error {
@@ -151,10 +157,28 @@ impl Writing {
 }
 
 /// Where a link leads, whether or not there is a file yet; any other path as it is.
+///
+/// A link that another user made is refused: it could lead anywhere this user may write.
 fn followed(path: &Path) -> Result<PathBuf> {
+    let user = geteuid().as_raw();
+    follow(path, |uid| uid == user || uid == 0)
+}
+
+fn follow(path: &Path, is_trusted: impl Fn(u32) -> bool) -> Result<PathBuf> {
     let mut followed = path.to_owned();
     for _ in 0..MOST_LINKS {
         let Ok(target) = followed.read_link() else { return Ok(followed) };
+        match followed.symlink_metadata() {
+            Ok(link) if is_trusted(link.uid()) => {}
+            Ok(link) => {
+                let (named, uid) = (followed.display(), link.uid());
+                return Err(Error::local_file(format!(
+                    "{named} is a link that another user made (uid {uid}), and is not followed"
+                ))
+                .hint(format!("it leads to {}; name that file if you mean it", target.display())));
+            }
+            Err(e) => return Err(Error::from_io(e, Kind::LocalFile, "look at the link")),
+        }
         followed = folder_of(&followed).join(target);
     }
     Err(Error::local_file(format!("{} is a link that leads nowhere", path.display())))
@@ -167,4 +191,25 @@ fn nameless(error: io::Error) -> io::Error {
 
 fn folder_of(path: &Path) -> PathBuf {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_link_that_another_user_made_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [link, second, file] = ["link", "second", "file"].map(|name| folder.path().join(name));
+        symlink("second", &link).unwrap();
+        symlink(&file, &second).unwrap();
+        assert_eq!(followed(&link).unwrap(), file, "a user's own links lead to a file that is not there yet");
+        assert_eq!(followed(&file).unwrap(), file);
+
+        let error = follow(&link, |_| false).unwrap_err();
+        assert!(error.message().contains("another user made"), "{error}");
+        assert_eq!(error.hints(), ["it leads to second; name that file if you mean it"]);
+        assert_eq!(follow(&file, |_| false).unwrap(), file, "what is no link is not looked at");
+    }
 }

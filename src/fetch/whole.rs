@@ -1,6 +1,6 @@
 //! What is no archive is fetched as it is: a stream, a plain dump, the server's roles.
 
-use super::Written;
+use super::fetched::Written;
 use super::output::Output;
 use crate::error::{Error, Result};
 use crate::run::Run;
@@ -42,7 +42,11 @@ pub async fn fetch(reader: &BackupReader, output: Output, how: How, run: &Run) -
     drop(following);
 
     let (of, place) = (if how.globals { "the roles of " } else { "" }, reader.place());
-    run.say(format!("fetched {of}{place} to {}: {}; every digest agrees", output.name(), BinaryBytes(bytes)));
+    run.say(format!(
+        "fetched {of}{place} to {}: {}; all digests verified",
+        output.name(),
+        BinaryBytes(bytes)
+    ));
     Ok(Written {
         output,
         output_bytes: Some(bytes),

@@ -1,4 +1,4 @@
-//! Branches: found, created, kept and deleted. Only what this run has created is ever deleted.
+//! Branches: find, create, keep and delete them. Only branches that this run has created are deleted.
 
 use super::http::Answer;
 use super::project::Neon;
@@ -9,20 +9,20 @@ use serde_json::json;
 /// A branch that this run has created, and so may delete.
 #[derive(Debug)]
 pub struct OwnBranch {
-    /// What the API says of it.
+    /// What the API says about it.
     pub branch: Branch,
-    /// The databases it got from its parent.
+    /// The databases it inherited from its parent.
     pub databases: Vec<Database>,
-    /// The roles it got, those of the system left out.
+    /// The roles it inherited, without those of the system.
     pub roles: Vec<String>,
-    /// What Neon still had to do when it had created it.
+    /// What Neon still had to do after creating it.
     operations: Vec<Operation>,
 }
 
 impl Neon {
-    /// The branch of this id or name.
+    /// The branch with this id or name.
     pub async fn branch(&self, wanted: &str) -> Result<Option<Branch>> {
-        // The search finds parts of names too.
+        // The search also finds parts of names.
         let query = [("search", wanted), ("limit", "10000")];
         let Branches { branches } = self.http.get(&self.path(&["branches"]), &query).await?;
         Ok(branches.into_iter().find(|branch| branch.id == wanted || branch.name == wanted))
@@ -35,13 +35,12 @@ impl Neon {
         branches
             .into_iter()
             .find(|branch| branch.default)
-            .ok_or_else(|| Error::postgres(format!("the project {} has no default branch", self.project)))
+            .ok_or_else(|| Error::postgres(format!("project {} has no default branch", self.project)))
     }
 
-    /// Creates a branch with a compute; both are there when [`Neon::ready`] says so.
+    /// Creates a branch with a compute; both are usable after [`Neon::ready`].
     ///
-    /// `name` must be nobody's yet: where the answer is lost, the branch of that name is taken for ours and
-    /// deleted.
+    /// No branch may have this `name` yet: if the answer is lost, the branch with that name is deleted as ours.
     pub async fn create_branch(
         &self,
         name: &str,
@@ -66,19 +65,19 @@ impl Neon {
             };
         if branch.default {
             return Err(Error::unexpected(
-                "Neon made the new branch the project's default one; it is not touched",
+                "Neon made the new branch the project's default branch; pgstow does not touch it",
             ));
         }
         let roles = roles.into_iter().filter(|role| !role.protected).map(|role| role.name).collect();
         Ok(OwnBranch { branch, databases, roles, operations })
     }
 
-    /// Waits until the branch and its compute are there; `tell` hears what is waited for.
+    /// Waits until the branch and its compute are ready; `tell` gets what it waits for.
     pub async fn ready(&self, own: &OwnBranch, tell: &(dyn Fn(&str) + Sync)) -> Result<()> {
         self.wait(own.operations.clone(), tell).await
     }
 
-    /// Keeps a branch that this run has created: Neon will not delete it by itself any more.
+    /// Keeps a branch that this run has created: Neon will no longer delete it automatically.
     pub async fn keep(&self, own: &mut OwnBranch) -> Result<()> {
         let body = json!({ "branch": { "expires_at": null } });
         let OperationsOnly { .. } = self.http.patch(&self.path(&["branches", &own.branch.id]), &body).await?;
@@ -86,7 +85,7 @@ impl Neon {
         Ok(())
     }
 
-    /// Deletes the branch that was created though its answer never came.
+    /// Deletes the branch if it was created although the answer was lost.
     async fn delete_lost(&self, name: &str) {
         let found = match self.branch(name).await {
             Ok(None) => return,
@@ -100,21 +99,21 @@ impl Neon {
             Err(error) => Err(error),
         };
         if let Err(error) = deleted {
-            tracing::warn!("Neon may have created the branch {name}; look for it, and delete it: {error}");
+            tracing::warn!("Neon may have created the branch {name}; check, and delete it: {error}");
         }
     }
 
-    /// Deletes a branch that this run has created, its compute and all.
+    /// Deletes a branch that this run has created, including its compute.
     pub async fn delete_branch(&self, own: &OwnBranch) -> Result<()> {
         let Branch { id, name, default, .. } = &own.branch;
         if *default {
             return Err(Error::unexpected(format!("{name} ({id}) is the project's default branch")));
         }
         let deleted = self.http.delete::<OperationsOnly>(&self.path(&["branches", id])).await;
-        // It ends by itself from here on; nobody needs to wait.
+        // Neon does the rest by itself; nobody needs to wait.
         deleted.map(drop).map_err(|error| {
             error
-                .context(format_args!("the branch {name} ({id}) is left on Neon"))
+                .context(format_args!("the branch {name} ({id}) still exists on Neon"))
                 .hint(format!("delete it: neonctl branches delete {id} --project-id {}", self.project))
         })
     }

@@ -16,7 +16,7 @@ impl Neon {
         Ok(databases)
     }
 
-    /// Makes a database fresh in a branch that this run has created: what it inherited under that name goes.
+    /// Creates an empty database in a branch that this run has created; drops an inherited one with that name.
     pub async fn fresh_database(
         &self,
         own: &OwnBranch,
@@ -43,7 +43,7 @@ impl Neon {
         self.wait(operations, tell).await
     }
 
-    /// The connection URI of a branch's database, for a role; through the pooler or not.
+    /// The connection URI of a database in a branch, for a role; through the pooler or not.
     pub async fn uri(&self, branch: &str, database: &str, role: &str, pooled: bool) -> Result<Uri> {
         let query = [
             ("branch_id", branch),
@@ -55,7 +55,7 @@ impl Neon {
             .http
             .get(&self.path(&["connection_uri"]), &query)
             .await
-            .map_err(|error| error.context(format_args!("the connection of {role} to {database}")))?;
+            .map_err(|error| error.context(format_args!("get the connection of {role} to {database}")))?;
         Ok(Uri(uri))
     }
 }

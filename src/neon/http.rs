@@ -1,8 +1,8 @@
-//! Requests to the API: JSON over HTTPS, tried again where that does no harm.
+//! Requests to the API: JSON over HTTPS, retried if that does no harm.
 //!
-//! 423 (another operation of the project is running), 429 and 503 mean that nothing was done: those are
-//! tried again until patience ends, with growing pauses. A broken connection or another server error
-//! leaves open what was done, so only what may be done twice is repeated then.
+//! 423 (another operation of the project is running), 429 and 503 mean that nothing was done: such requests are retried
+//! until the time is up, with growing pauses. After a broken connection or another server error it is not known what
+//! was done, so only requests that may be carried out twice are repeated.
 
 use super::secret::ApiKey;
 use super::shapes::Refusal;
@@ -23,25 +23,25 @@ use url::Url;
 
 /// How long one request may take.
 const ONE_REQUEST: Duration = Duration::from_secs(30);
-/// The first pause before trying again; doubled each time, up to [`LONGEST_PAUSE`].
+/// The first pause before a retry; it doubles each time, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long an API that breaks connections is tried, whatever patience says.
+/// How long an API that breaks connections is retried, at most.
 const BROKEN: Duration = Duration::from_secs(30);
 /// No answer is larger than this, in bytes.
 const LARGEST: usize = 16 << 20;
 
-/// What became of a request that changes something.
+/// The result of a request that changes something.
 pub enum Answer<T> {
     /// It was done.
     Done(T),
     /// It was not done.
     Refused(Error),
-    /// It is not known.
+    /// It is not known whether it was done.
     Lost(Error),
 }
 
-/// The API's address and the key to it.
+/// The API's address and key.
 pub struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: Url,
@@ -55,22 +55,23 @@ impl fmt::Debug for Http {
     }
 }
 
-/// How one try ended.
+/// The result of one attempt.
 enum Try {
     Answered { status: StatusCode, retry_after: Option<Duration>, body: Bytes },
     Broken(String),
 }
 
 impl Http {
-    /// Opens nothing yet.
+    /// Prepares requests; no connection is made yet.
     pub fn new(base: &str, key: ApiKey, patience: Duration) -> Result<Self> {
-        let bad = |why: &str| Error::settings(format!("{base:?} cannot be the address of Neon's API: {why}"));
+        let bad =
+            |why: &str| Error::settings(format!("{base:?} is not a valid address for Neon's API: {why}"));
         let base_url = Url::parse(base).map_err(|e| bad(&e.to_string()))?;
         let local = matches!(base_url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
         if base_url.cannot_be_a_base() || base_url.scheme() != "https" && !local {
-            return Err(bad("the key goes over https only"));
+            return Err(bad("the key is sent over https only"));
         }
-        let roots = |e| Error::settings("this machine has no certificates to know Neon by").because(e);
+        let roots = |e| Error::settings("this machine has no CA certificates to verify Neon with").because(e);
         let connector =
             HttpsConnectorBuilder::new().with_native_roots().map_err(roots)?.https_or_http().enable_http1();
         let client = Client::builder(TokioExecutor::new()).build(connector.build());
@@ -96,7 +97,7 @@ impl Http {
         }
     }
 
-    /// Changes; to be told the same again does no harm.
+    /// Changes; repeating the request does no harm.
     pub async fn patch<T: DeserializeOwned>(&self, path: &[String], body: &Value) -> Result<T> {
         match self.call(Method::PATCH, path, &[], Some(body)).await {
             Answer::Done(Some(body)) => read(&body),
@@ -105,7 +106,7 @@ impl Http {
         }
     }
 
-    /// Deletes; `None` for what was not there.
+    /// Deletes; `None` if it did not exist.
     pub async fn delete<T: DeserializeOwned>(&self, path: &[String]) -> Result<Option<T>> {
         match self.call(Method::DELETE, path, &[], None).await {
             Answer::Done(None) => Ok(None),
@@ -114,7 +115,7 @@ impl Http {
         }
     }
 
-    /// Asks until there is an answer that counts; `None` is an answer without content.
+    /// Repeats a request until there is a final answer; `None` is an answer without content.
     async fn call(
         &self,
         method: Method,
@@ -146,7 +147,7 @@ impl Http {
                     _ => return Answer::Refused(refused(&method, &url, status, &body)),
                 },
                 Try::Broken(why) => {
-                    let error = Error::postgres(format!("Neon's API could not be asked ({url}): {why}"));
+                    let error = Error::postgres(format!("the request to Neon's API failed ({url}): {why}"));
                     if !repeatable {
                         return Answer::Lost(error);
                     }
@@ -157,7 +158,7 @@ impl Http {
                 return Answer::Refused(error);
             }
             if said.as_deref() != Some(error.message()) {
-                tracing::debug!("{error}; trying again");
+                tracing::debug!("{error}; retrying");
                 said = Some(error.message().to_owned());
             }
             tokio::time::sleep(wait.map_or(pause, |wait| wait.min(self.patience).max(pause))).await;
@@ -188,7 +189,7 @@ impl Http {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let Ok(request) = request.body(Full::new(bytes)) else {
-            return Try::Broken("the key, or the project's id, holds characters it cannot hold".into());
+            return Try::Broken("the API key or the project id has invalid characters".into());
         };
         let answer = match self.client.request(request).await {
             Ok(answer) => answer,
@@ -206,7 +207,7 @@ impl Http {
     }
 }
 
-/// An error with what is behind it, as one sentence.
+/// An error with its causes, as one sentence.
 fn whole(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -219,7 +220,7 @@ fn whole(error: &dyn std::error::Error) -> String {
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body)
-        .map_err(|e| Error::postgres(format!("Neon's answer cannot be read: {e}")).because(e))
+        .map_err(|e| Error::postgres(format!("Neon's answer cannot be parsed: {e}")).because(e))
 }
 
 fn nothing() -> Error {
@@ -232,13 +233,11 @@ fn refused(method: &Method, url: &Url, status: StatusCode, body: &[u8]) -> Error
     let request = request_id.map(|id| format!(", request {id}")).unwrap_or_default();
     let said = format!("Neon refused {method} {}: {message} ({}{request})", url.path(), status.as_u16());
     let error = match status.as_u16() {
-        401 | 403 => {
-            Error::new(Kind::Settings, said).hint("check NEON_API_KEY, and that it is a key to this project")
-        }
-        404 => {
-            Error::postgres(said).hint("check the project's id, and the names of branch, database and role")
-        }
-        423 => Error::postgres(said).hint("another operation holds the project; try again when it has ended"),
+        401 | 403 => Error::new(Kind::Settings, said)
+            .hint("check NEON_API_KEY, and that the key belongs to this project"),
+        404 => Error::postgres(said).hint("check the project id, and the names of branch, database and role"),
+        423 => Error::postgres(said)
+            .hint("another operation of the project is running; try again when it has ended"),
         _ => Error::postgres(said),
     };
     match status.as_u16() {

@@ -1,8 +1,8 @@
-//! Neon's API: branches to restore into, or to dump from, and what hangs on them.
+//! Neon's API: branches to restore into or to dump from, and what belongs to them.
 //!
-//! [`Neon`] speaks for one project. What it deletes or drops lies in an [`OwnBranch`], which exists only
-//! for branches that this run has created: the default branch and everybody else's are never touched.
-//! PostgreSQL itself is none of this room's business, and nothing here reads the environment.
+//! [`Neon`] is one project. It deletes and drops only in an [`OwnBranch`], which exists only for branches that this run
+//! has created: the default branch and other branches are never touched. This room knows nothing about PostgreSQL
+//! itself, and does not read the environment.
 
 mod branches;
 mod databases;

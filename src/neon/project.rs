@@ -1,4 +1,4 @@
-//! One project of Neon's: opened once, and waited for while Neon works.
+//! One project on Neon, and waiting for its operations.
 
 use super::http::Http;
 use super::secret::ApiKey;
@@ -6,13 +6,13 @@ use super::shapes::{Operation, OperationOnly, ProjectOnly};
 use crate::error::{Error, Result};
 use std::time::{Duration, Instant};
 
-/// Neon's own address.
+/// The address of Neon's API.
 pub const API: &str = "https://console.neon.tech/api/v2";
 
-/// Between two looks at an operation.
+/// The time between two requests for the state of an operation.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// A project's API, opened with a key.
+/// A project on Neon.
 #[derive(Debug)]
 pub struct Neon {
     pub(super) http: Http,
@@ -21,9 +21,9 @@ pub struct Neon {
 }
 
 impl Neon {
-    /// Reaches the project; nothing is changed.
+    /// Requests the project; changes nothing.
     ///
-    /// `patience` is how long operations, and a project that is busy with others, are waited for.
+    /// `patience` is how long to wait for operations, and for a project that is busy with others.
     pub async fn open(api: &str, key: ApiKey, project: &str, patience: Duration) -> Result<Self> {
         let neon = Self { http: Http::new(api, key, patience)?, project: project.to_owned(), patience };
         let ProjectOnly { project } = neon.http.get(&neon.path(&[]), &[]).await?;
@@ -36,7 +36,7 @@ impl Neon {
         start.iter().chain(rest).map(|part| (*part).to_owned()).collect()
     }
 
-    /// Waits until all of these are done, and tells which it waits for.
+    /// Waits until all of these are done; `tell` gets the name of each that it waits for.
     pub(super) async fn wait(&self, operations: Vec<Operation>, tell: &(dyn Fn(&str) + Sync)) -> Result<()> {
         let since = Instant::now();
         for mut operation in operations {
@@ -60,7 +60,7 @@ impl Neon {
 
     fn late(&self, operation: &Operation) -> Error {
         Error::postgres(format!(
-            "Neon's operation {} ({}) is {} after {} seconds",
+            "Neon's operation {} ({}) is still {} after {} seconds",
             operation.action,
             operation.id,
             operation.status,
@@ -70,7 +70,7 @@ impl Neon {
     }
 }
 
-/// How an operation stands.
+/// The state of an operation.
 enum State {
     Going,
     Done,
@@ -88,7 +88,7 @@ fn state(operation: &Operation) -> State {
 fn failed(operation: &Operation) -> Error {
     let why = operation.error.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     Error::postgres(format!(
-        "Neon's operation {} ({}) ended as {}{why}",
+        "Neon's operation {} ({}) ended with status {}{why}",
         operation.action, operation.id, operation.status
     ))
 }

@@ -1,8 +1,8 @@
-//! What must not be printed: the API key, and connection URIs with their passwords.
+//! Secrets that are never printed: the API key, and connection URIs with passwords.
 
 use std::fmt;
 
-/// An API key: printed by nothing.
+/// An API key; never printed.
 #[derive(Clone)]
 pub struct ApiKey(pub(super) String);
 
@@ -19,7 +19,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// A connection URI with its password: printed by nothing.
+/// A connection URI with a password; never printed.
 #[derive(Clone)]
 pub struct Uri(pub(super) String);
 
@@ -29,7 +29,7 @@ impl Uri {
         &self.0
     }
 
-    /// The URI with `***` for its password.
+    /// The URI with `***` instead of its password.
     pub fn masked(&self) -> String {
         match url::Url::parse(&self.0) {
             Ok(mut url) => match url.password().is_none() || url.set_password(Some("***")).is_ok() {
@@ -40,7 +40,7 @@ impl Uri {
         }
     }
 
-    /// The host it leads to.
+    /// Its host.
     pub fn host(&self) -> Option<String> {
         url::Url::parse(&self.0).ok()?.host_str().map(str::to_owned)
     }

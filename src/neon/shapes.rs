@@ -1,4 +1,4 @@
-//! What the API answers, as far as it matters here; fields that are not known are passed over.
+//! The answers of the API, as far as they are used here; unknown fields are ignored.
 
 use serde::Deserialize;
 
@@ -9,9 +9,9 @@ pub struct Branch {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Whether it is the one that production uses.
+    /// Whether it is the default branch, which production uses.
     pub default: bool,
-    /// When Neon will delete it by itself, RFC 3339.
+    /// When Neon will delete it automatically, RFC 3339.
     pub expires_at: Option<String>,
 }
 
@@ -20,7 +20,7 @@ pub struct Branch {
 pub struct Database {
     /// Its name.
     pub name: String,
-    /// The role it belongs to.
+    /// The role that owns it.
     pub owner_name: String,
 }
 
@@ -31,7 +31,7 @@ pub struct Role {
     pub protected: bool,
 }
 
-/// Something Neon does in its own time.
+/// Work that Neon does in the background.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Operation {
     pub id: String,
@@ -85,7 +85,7 @@ pub struct UriOnly {
     pub uri: String,
 }
 
-/// What the API says when it refuses.
+/// The body of a refusal.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Refusal {

@@ -1,7 +1,7 @@
-//! Large buffers, made once and used again.
+//! Large buffers, created once and reused.
 //!
-//! Freed blocks of several megabytes often stay with the allocator in pieces that fit nothing else,
-//! and each new one costs page faults. Here the number of buffers is known, and so is the memory.
+//! The allocator often keeps freed blocks of several megabytes in pieces that fit nothing else, and each new block
+//! costs page faults. Here the number of buffers is known, and so is the memory.
 
 use bytes::Bytes;
 use std::ops::{Deref, DerefMut};
@@ -17,18 +17,18 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Makes a pool of at most `count` buffers with room for `size` bytes each.
+    /// Creates a pool of at most `count` buffers with room for `size` bytes each.
     pub fn new(size: usize, count: usize) -> Self {
         let permits = Arc::new(Semaphore::new(count));
         Self { size, permits, free: Arc::default() }
     }
 
-    /// Makes a pool whose buffers are bounded by those who hold them.
+    /// Creates a pool without a limit of its own: its users limit the number of buffers.
     pub fn unbounded(size: usize) -> Self {
         Self::new(size, Semaphore::MAX_PERMITS)
     }
 
-    /// Lends an empty buffer; waits until one is free.
+    /// Lends an empty buffer, and waits until one is free.
     pub async fn take(&self) -> Buffer {
         // The semaphore is never closed; a buffer without a permit would only be one too many.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
@@ -38,7 +38,7 @@ impl Pool {
     }
 }
 
-/// A lent buffer; goes back to its pool when dropped.
+/// A lent buffer; it returns to its pool when it is dropped.
 pub struct Buffer {
     bytes: Vec<u8>,
     free: Arc<Mutex<Vec<Vec<u8>>>>,
@@ -46,7 +46,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Makes the bytes shareable; the buffer goes back when the last share is dropped.
+    /// Makes the bytes shareable; the buffer returns when the last share is dropped.
     pub fn freeze(self) -> Bytes {
         Bytes::from_owner(self)
     }

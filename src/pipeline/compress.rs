@@ -1,6 +1,6 @@
-//! Makes one independent zstd frame of one frame of plaintext.
+//! Compresses one frame of plaintext into one independent zstd frame.
 //!
-//! Every frame carries a checksum of its content, and any zstd decoder reads their concatenation.
+//! Every frame contains a checksum of its content, and any zstd decoder reads their concatenation.
 
 use super::buffers::{Buffer, Pool};
 use super::frames::{FRAME, Frame};
@@ -14,13 +14,13 @@ use async_compression::zstd::{CParameter, DParameter};
 use futures_util::FutureExt;
 use tokio::io::{AsyncBufRead, AsyncWriteExt};
 
-/// Logarithm of the largest window; a larger one than the frame finds nothing more.
+/// Logarithm of the largest window; one larger than the frame would find nothing more.
 pub const WINDOW_LOG: u32 = FRAME.trailing_zeros();
 
-/// No frame of pgstow's is larger, compressed or not.
+/// No frame written by pgstow is larger, compressed or not, in bytes.
 pub const FRAME_LIMIT: u64 = 64 << 20;
 
-/// Most bytes that `plain` bytes come to.
+/// The most bytes that `plain` bytes can be compressed to.
 pub const fn bound(plain: usize) -> usize {
     // zstd's own bound for one frame, with room for its header and checksum.
     plain + plain / 256 + 1024
@@ -28,13 +28,13 @@ pub const fn bound(plain: usize) -> usize {
 
 /// A frame, compressed.
 pub struct Compressed {
-    /// What became of it.
+    /// The compressed bytes.
     pub bytes: Buffer,
-    /// SHA-256 of that.
+    /// Their SHA-256.
     pub sha256: [u8; 32],
-    /// Its bytes of plaintext.
+    /// The length of its plaintext, in bytes.
     pub plain_len: usize,
-    /// Whether it begins at a good place.
+    /// Whether it begins at a good place to cut.
     pub clean: bool,
 }
 

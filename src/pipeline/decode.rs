@@ -1,4 +1,4 @@
-//! Opens a whole stored object, frame after frame: a frame's plaintext is given away only when its end is confirmed.
+//! Opens a whole stored object, frame after frame: the plaintext of a frame is passed on only when its end is confirmed.
 
 use super::compress::{FRAME_LIMIT, decompress};
 use super::failures::damaged;
@@ -17,25 +17,25 @@ use tokio_util::sync::CancellationToken;
 /// Pieces in a channel between threads.
 pub const QUEUE: usize = 8;
 
-/// Bytes in a piece: enough to make waking the other thread worth it.
+/// Bytes in a piece: enough to be worth waking the other thread.
 const PIECE: usize = 128 << 10;
 
 /// Opens `object` into `plain` on a thread of its own; the tally is of its stored bytes.
 ///
-/// There it keeps no worker of the runtime from the network while it computes, while scrypt takes its second,
-/// or while a plugin waits for a finger.
+/// There it does not block the runtime's network tasks while it computes, while scrypt takes its second, or while a
+/// plugin waits for a touch.
 pub fn in_background(
     object: Object,
     plain: mpsc::Sender<Bytes>,
     stop: CancellationToken,
 ) -> impl Future<Output = Result<Tally>> {
-    // If nobody listens any more, they know why.
+    // If the receiver is gone, it knows why.
     blocking(move || decode(object, stop, &mut |bytes| Ok(plain.blocking_send(bytes).is_ok())))
 }
 
-/// Gives all plaintext of `object` to `give`, until that says no; to be called where waiting is allowed.
+/// Passes all plaintext of `object` to `give`, until that returns `false`; call it on a thread that may wait.
 ///
-/// Reading to the end proves both formats' ends.
+/// Reading to the end proves that both formats are complete.
 pub fn decode(
     object: Object,
     stop: CancellationToken,
@@ -48,7 +48,7 @@ pub fn decode(
         let what = format_args!("the frame at byte {from} of the compressed stream").to_string();
         let frame = stored.twice(what, |stored| {
             stored.go_to(from)?;
-            // Even an empty stream is a frame.
+            // Even an empty stream has one frame.
             if began && stored.is_at_end()? { Ok(Frame::None) } else { Frame::read(stored, give) }
         })?;
         let held = match frame {
@@ -65,18 +65,18 @@ pub fn decode(
     }
 }
 
-/// What came of reading a frame.
+/// The result of reading a frame.
 enum Frame {
     /// Its plaintext, or the rest of it.
     Held(Vec<Bytes>),
-    /// It failed when some of it had been given away.
+    /// It failed after some of it had been passed on.
     Broken(crate::error::Error),
-    /// There is none, or nobody wants it.
+    /// There is none, or the receiver is gone.
     None,
 }
 
 impl Frame {
-    /// Reads one frame. One that is larger than any of pgstow's is given away before its end is known.
+    /// Reads one frame. If it is larger than any frame of pgstow, it is passed on before its end is confirmed.
     fn read(stored: &mut Stored, give: &mut dyn FnMut(Bytes) -> Result<bool>) -> Result<Self> {
         let mut decoder = decompress(stored);
         let (mut held, mut size, mut given) = (Vec::new(), 0, false);
@@ -104,13 +104,13 @@ impl Frame {
     }
 }
 
-/// The next plaintext; nothing at the frame's end.
+/// The next plaintext; empty at the end of the frame.
 fn piece<R: AsyncBufRead + Unpin>(
     decoder: &mut async_compression::tokio::bufread::ZstdDecoder<R>,
 ) -> io::Result<Bytes> {
     let mut piece = BytesMut::with_capacity(PIECE).limit(PIECE);
     while piece.has_remaining_mut() {
-        // What it reads from is always ready, so the future never waits.
+        // Its source is always ready, so the future never waits.
         match decoder.read_buf(&mut piece).now_or_never() {
             Some(Ok(0)) => break,
             Some(Ok(_)) => {}

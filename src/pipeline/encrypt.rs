@@ -1,11 +1,11 @@
-//! Encrypts with age what is written into it, and writes it into the stage it wraps.
+//! Encrypts what is written into it with age, and writes it into the stage it wraps.
 
 use super::keys::Recipients;
 use crate::error::{Error, Kind, Result};
 use age::stream::StreamWriter;
 use std::io::{self, Write};
 
-/// Encrypts, or passes bytes on as they are; must be finished, or what it wrote will not open.
+/// Encrypts, or passes bytes on unchanged; must be finished, or what it wrote cannot be opened.
 pub enum Encrypt<W> {
     /// Not encrypted.
     Readable(W),
@@ -14,14 +14,14 @@ pub enum Encrypt<W> {
 }
 
 impl<W: Write> Encrypt<W> {
-    /// Begins a stream for these recipients. May take a second for a passphrase, or ask a plugin.
+    /// Begins a stream for these recipients. May take a second for a passphrase, or call a plugin.
     pub fn new(recipients: Option<&Recipients>, next: W) -> Result<Self> {
         let Some(recipients) = recipients else { return Ok(Self::Readable(next)) };
         let stream = recipients.encryptor()?.wrap_output(next).map_err(cannot_pack)?;
         Ok(Self::Age(Box::new(stream)))
     }
 
-    /// Writes what is left and gives back the wrapped stage.
+    /// Writes what is left and returns the wrapped stage.
     pub fn finish(self) -> io::Result<W> {
         match self {
             Self::Readable(next) => Ok(next),

@@ -5,26 +5,26 @@ use crate::error::{Error, Kind, Result};
 use age::DecryptError;
 use std::io;
 
-/// Refuses to try keys on an object that only a passphrase opens.
+/// Fails if only a passphrase opens the object and there is none.
 pub fn passphrase_at_hand(wanted: bool, identities: &Identities) -> Result<()> {
     if !wanted || identities.has_passphrase() {
         return Ok(());
     }
-    Err(Error::settings("the backup is encrypted with a passphrase, and none was given")
+    Err(Error::settings("the backup is encrypted with a passphrase, and there is none")
         .hint("give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"))
 }
 
-/// Tells damage from keys that do not fit.
+/// Distinguishes damage from keys that do not match.
 pub fn refused(error: DecryptError, identities: &Identities) -> Error {
     match error {
-        DecryptError::NoMatchingKeys => Error::settings("none of the identities opens this backup")
+        DecryptError::NoMatchingKeys => Error::settings("none of the identities can decrypt this backup")
             .hint(format!("tried: {}", identities.fingerprints().join(", "))),
         DecryptError::DecryptionFailed => {
-            Error::settings("the passphrase or the key does not open this backup")
+            Error::settings("the passphrase is wrong, or the key does not match this backup")
         }
-        DecryptError::ExcessiveWork { .. } => {
-            Error::settings("the backup's passphrase was made too expensive to check on purpose")
-        }
+        DecryptError::ExcessiveWork { .. } => Error::settings(
+            "the backup's passphrase has a scrypt work factor above the limit, and is not tried",
+        ),
         DecryptError::Plugin(_) | DecryptError::PluginResolve(_) | DecryptError::KeyDecryptionFailed => {
             Error::settings("the identity could not be used").because(error)
         }

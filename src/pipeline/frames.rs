@@ -1,7 +1,7 @@
-//! Cuts the plaintext into frames, where the watch says that a cut is good.
+//! Cuts the plaintext into frames, at the places that the watch recommends.
 //!
-//! A frame that begins between rows can later be fetched and used alone. Where there is no such place
-//! within a whole buffer, such as in one huge row, the cut is made anywhere: memory comes first.
+//! A frame that begins between rows can later be fetched and used alone. If there is no such place in a whole buffer,
+//! for example in one huge row, the cut is anywhere: memory is limited.
 
 use super::buffers::{Buffer, Pool};
 use super::watch::{Counter, Watch};
@@ -10,12 +10,12 @@ use bytes::{BufMut, Bytes};
 use std::sync::atomic::Ordering;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Most bytes of plaintext in a frame.
+/// The most bytes of plaintext in a frame.
 ///
-/// Also the largest zstd window: a decoder never needs more than this.
+/// This is also the largest zstd window: a decoder never needs more.
 pub const FRAME: usize = 1 << 23;
 
-/// Most bytes asked of the source at once; some readers clear what they are given before they fill it.
+/// The most bytes read from the source at once; some readers clear a buffer before they fill it.
 const READ: usize = 256 << 10;
 
 /// The plaintext of one frame.
@@ -23,7 +23,7 @@ const READ: usize = 256 << 10;
 pub struct Frame {
     /// Its bytes.
     pub plain: Bytes,
-    /// Whether it begins where the watch found a cut to be good.
+    /// Whether it begins at a place that the watch recommended.
     pub clean: bool,
 }
 
@@ -34,17 +34,17 @@ pub struct Frames<'w, S> {
     size: usize,
     pool: Pool,
     progress: Counter,
-    /// What was read beyond the last cut.
+    /// What was read after the last cut.
     rest: Bytes,
-    /// Plaintext offset of the next frame.
+    /// The plaintext offset of the next frame.
     offset: u64,
-    /// Whether the last cut was a good one.
+    /// Whether the last cut was at a recommended place.
     clean: bool,
     ended: bool,
 }
 
 impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
-    /// Prepares frames of at most `size` bytes, of which `count` exist at the same time.
+    /// Prepares frames of at most `size` bytes; at most `count` of them exist at the same time.
     pub fn new(source: S, watch: &'w mut dyn Watch, size: usize, count: usize, progress: Counter) -> Self {
         let (size, count) = (size.max(1), count.max(2));
         Self {
@@ -89,13 +89,13 @@ impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
             .source
             .read_buf(&mut (&mut **buffer).limit(room))
             .await
-            .map_err(|e| Error::from_io(e, Kind::LocalFile, "read what is to be packed"))?;
+            .map_err(|e| Error::from_io(e, Kind::LocalFile, "read the input"))?;
         self.watch.look(buffer.get(filled..).unwrap_or_default())?;
         self.progress.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 
-    /// How many of the buffer's `len` bytes to put into the frame, for the next one to begin well.
+    /// How many of the buffer's `len` bytes belong into the frame, so that the next one begins at a recommended place.
     fn good_cut(&self, len: usize) -> Option<usize> {
         let within = |boundary: u64| {
             let bytes = usize::try_from(boundary.checked_sub(self.offset)?).ok()?;

@@ -1,15 +1,15 @@
-//! Holds the last bytes of a stream back until they are wanted.
+//! Holds back the last bytes of a stream until they are released.
 //!
-//! Whoever reads the sink (`pg_restore` in one transaction, say) cannot finish without them, so nothing
-//! is committed before every digest agreed.
+//! The reader of the sink (for example `pg_restore` in one transaction) cannot finish without them, so nothing is
+//! committed before every checksum has been verified.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-/// At least this many bytes are held back, where the stream has them.
+/// At least this many bytes are held back, if the stream has that many.
 pub const HELD_BACK: usize = 64 << 10;
 
-/// Bytes on hold.
+/// Bytes that are held back.
 pub struct HoldBack {
     keep: usize,
     held: VecDeque<Bytes>,
@@ -17,18 +17,18 @@ pub struct HoldBack {
 }
 
 impl HoldBack {
-    /// Prepares to hold `keep` bytes, and at most one piece more.
+    /// Prepares to hold back `keep` bytes, and at most one piece more.
     pub fn new(keep: usize) -> Self {
         Self { keep, held: VecDeque::new(), len: 0 }
     }
 
-    /// Takes the next bytes in.
+    /// Adds the next bytes.
     pub fn push(&mut self, bytes: Bytes) {
         self.len += bytes.len();
         self.held.push_back(bytes);
     }
 
-    /// Gives the oldest bytes that need not be held any more.
+    /// Returns the oldest bytes that no longer need to be held back.
     pub fn ready(&mut self) -> Option<Bytes> {
         let first = self.held.front()?;
         if self.len - first.len() < self.keep {
@@ -38,7 +38,7 @@ impl HoldBack {
         self.held.pop_front()
     }
 
-    /// Gives up what was held, oldest first.
+    /// Releases what was held back, oldest first.
     pub fn rest(self) -> impl Iterator<Item = Bytes> {
         self.held.into_iter()
     }

@@ -1,5 +1,4 @@
-//! The way of the bytes: from a dump to encrypted parts, and back. Bytes only: this leaf knows no
-//! database and no store.
+//! The bytes' way from a dump to encrypted parts, and back. Bytes only: this leaf knows no database and no store.
 //!
 //! [`pack`]: watch → frames → plain tally and compress → encrypt → stored tally → parts.
 //! [`unpack`]: stored tally → decrypt → decompress → watch → plain tally → hold back → sink.
@@ -7,26 +6,25 @@
 //!
 //! # Memory
 //!
-//! Packing takes at most
+//! Packing needs at most
 //!
 //! ```text
 //! (workers + 1) × frame          plaintext: one frame being filled, the others being compressed
-//! (workers + 1) × frame          compressed: usually a third of that or less
-//!  workers      × encoder        zstd's own state: about 12 MiB at level 3, its window of one frame included
-//! (channel + uploads) × part      one being filled or in the channel, those with the uploader
+//! (workers + 1) × frame          compressed: usually a third of it or less
+//!  workers      × encoder        zstd's own state: about 12 MiB at level 3, including its window of one frame
+//! (channel + uploads) × part     one being filled or in the channel, and those of the uploader
 //! ```
 //!
 //! whatever the size of the dump. With 2 workers, 8 MiB frames and parts, a channel of 1 and 4 uploads:
-//! 24 + ~8 + 24 + 40 MiB. The buffers are made once and used again ([`buffers`]). Unpacking holds a few
-//! megabytes. Every reader of pieces holds one compressed frame, zstd's window of one frame, and what it
-//! reads ahead.
+//! 24 + ~8 + 24 + 40 MiB. The buffers are created once and reused ([`buffers`]). Unpacking holds one frame, zstd's
+//! window of one frame, and what is read ahead; so does every reader of pieces, with a compressed frame.
 //!
 //! # Threads
 //!
-//! Reading from the source and writing into the sink happen in the caller's task; they wait much and
-//! compute little. Work that keeps a processor busy (digests, zstd, age) runs on blocking threads
-//! joined by short channels, so a busy stage never keeps the next bytes from being read, from the
-//! database or from the network. Dropping the future closes the channels, which ends the threads.
+//! Reading from the source and writing into the sink happen in the caller's task: they wait much and compute little.
+//! Work that keeps a processor busy (digests, zstd, age) runs on blocking threads connected by short channels, so a
+//! busy stage never delays reading from the database or the network. Dropping the future closes the channels, which
+//! ends the threads.
 
 mod buffers;
 mod compress;

@@ -7,7 +7,7 @@ use super::frames::Frames;
 use super::keys::Recipients;
 use super::parts::Parts;
 use super::tally::{self, Tally, TallyWriter};
-use super::threads::{blocking, given_up};
+use super::threads::{blocking, dropped};
 use super::watch::{BackgroundWatch, Counter, Watch};
 use crate::error::Result;
 use crate::layout::FrameSpan;
@@ -19,39 +19,39 @@ use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// How to pack.
+/// Options for packing.
 #[derive(Debug, Clone)]
 pub struct Pack {
     /// zstd's level, 1 to 22.
     pub level: i32,
-    /// For whom to encrypt; `None` leaves the bytes readable for everyone.
+    /// The recipients to encrypt to; `None` leaves the bytes unencrypted.
     pub recipients: Option<Arc<Recipients>>,
-    /// Bytes of every part but the last.
+    /// The size of every part but the last, in bytes.
     pub part_size: usize,
-    /// Most bytes of plaintext in a frame: [`FRAME`](super::FRAME), unless a test wants less.
+    /// The most bytes of plaintext in a frame: [`FRAME`](super::FRAME), unless a test wants less.
     pub frame_size: usize,
-    /// Frames compressed at the same time.
+    /// How many frames are compressed at the same time.
     pub workers: usize,
-    /// Raised by the plaintext bytes read.
+    /// Counts the plaintext bytes read.
     pub progress: Counter,
 }
 
 /// What was packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
-    /// The bytes as they came from the source.
+    /// The bytes from the source.
     pub plain: Tally,
-    /// The bytes as they went into the parts.
+    /// The bytes in the parts.
     pub stored: Tally,
-    /// Where each frame lies, in order.
+    /// The position of each frame, in order.
     pub frames: Vec<FrameSpan>,
 }
 
 /// Reads `source` to its end and sends it, compressed and encrypted, as `parts`.
 ///
 /// The channel of parts simply ends; only `Ok` means that the stream was complete. All parts have been
-/// sent by then. Parts must be received while this runs. The first failure wins. Where the receiver of
-/// the parts is gone the failure is of kind [`Kind::Unexpected`](crate::error::Kind::Unexpected), and the receiver's own is the one to show.
+/// sent by then. Parts must be received while this runs. The first failure is returned. If the receiver of
+/// the parts is gone, the failure is of kind [`Kind::Unexpected`](crate::error::Kind::Unexpected), and the receiver's own failure is the one to report.
 pub async fn pack(
     source: impl AsyncRead + Unpin + Send,
     watch: &mut dyn Watch,
@@ -61,17 +61,17 @@ pub async fn pack(
     let stop = CancellationToken::new();
     let _stops_when_dropped = stop.clone().drop_guard();
     let (to_tally, plain) = tally::in_background();
-    let (onlooker, looked) = BackgroundWatch::begin(watch.second_look());
+    let (background, looked) = BackgroundWatch::begin(watch.second_look());
     let (to_compress, mut frames) = mpsc::channel(1);
     let (to_encrypt, mut compressed) = mpsc::channel(1);
     let workers = how.workers.max(1);
 
-    // A stage whose neighbour is gone ends quietly: the neighbour says why.
+    // A stage whose neighbour is gone ends without a failure: the neighbour reports one.
     let read = async move {
         let mut cut = Frames::new(source, watch, how.frame_size, workers + 1, how.progress);
         while let Some(frame) = cut.next().await? {
             if to_tally.send(frame.plain.clone()).await.is_err()
-                || !onlooker.show(&frame.plain).await
+                || !background.show(&frame.plain).await
                 || to_compress.send(frame).await.is_err()
             {
                 break;
@@ -97,8 +97,8 @@ pub async fn pack(
     let encrypt = blocking(move || {
         let parts = Parts::new(how.part_size, parts, stop);
         let mut encrypt = Encrypt::new(how.recipients.as_deref(), TallyWriter::new(parts))?;
-        // A closed channel is a run that was given up; only `None` says that the stream is whole.
-        while let Some(frame) = compressed.blocking_recv().ok_or_else(given_up)? {
+        // A closed channel means that the run was dropped; only `None` means that the stream is complete.
+        while let Some(frame) = compressed.blocking_recv().ok_or_else(dropped)? {
             encrypt.write_all(&frame).map_err(cannot_pack)?;
         }
         let (stored, parts) = encrypt.finish().map_err(cannot_pack)?.finish();
@@ -109,7 +109,7 @@ pub async fn pack(
     Ok(Packed { plain, stored, frames })
 }
 
-/// Counts the frames' places.
+/// Collects the positions of the frames.
 #[derive(Default)]
 struct Spans(Vec<FrameSpan>);
 

@@ -1,7 +1,7 @@
-//! Cuts what is written into it into equal parts and hands them to the uploader.
+//! Cuts what is written into it into equal parts, and sends them to the uploader.
 
 use super::buffers::{Buffer, Pool};
-use super::threads::given_up;
+use super::threads::dropped;
 use crate::error::Error;
 use bytes::Bytes;
 use std::io::{self, Write};
@@ -9,10 +9,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio_util::sync::CancellationToken;
 
-/// The end of the pipe: sends parts; must be finished. Lives on a blocking thread.
+/// The end of the pipe: sends parts. It must be finished, and runs on a blocking thread.
 ///
-/// A part's place in the channel is taken before the part is begun, so the one being filled is among
-/// those the channel counts.
+/// A slot in the channel is reserved before a part is begun, so the part being filled counts as one in the channel.
 pub struct Parts {
     size: usize,
     pool: Pool,
@@ -38,15 +37,15 @@ impl Parts {
         Ok(())
     }
 
-    /// Waits for room in the channel.
+    /// Waits for a slot in the channel.
     fn begin(&self) -> io::Result<(Buffer, OwnedPermit<Bytes>)> {
         Handle::current().block_on(async {
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => Err(given_up().into_io()),
+                () = self.stop.cancelled() => Err(dropped().into_io()),
                 room = self.sender.clone().reserve_owned() => match room {
                     Ok(room) => Ok((self.pool.take().await, room)),
-                    Err(_) => Err(Error::unexpected("the parts are no longer received").into_io()),
+                    Err(_) => Err(Error::unexpected("the receiver of the parts is gone").into_io()),
                 },
             }
         })

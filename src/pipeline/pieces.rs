@@ -1,7 +1,7 @@
 //! Pieces from the middle of a dump: only the frames that hold them are fetched, opened and decompressed.
 //!
-//! Nobody can check the digest of a whole object of which only parts were read. Instead every frame is
-//! compared with its own digest before anything looks into it, and age vouches for every chunk.
+//! The checksum of the whole object cannot be checked if only parts of it are read. Instead every frame is compared
+//! with its own checksum before it is decompressed, and age authenticates every chunk.
 
 use super::compress::{FRAME_LIMIT, decompress};
 use super::stored::{Key, Object, Stored};
@@ -21,18 +21,18 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Most bytes of plaintext sent at once.
+/// The most bytes of plaintext sent at once.
 const PIECE: usize = 256 << 10;
 
 /// Sends the plaintext of `wanted`, in that order, from a thread of its own.
 ///
-/// `stored_len` is the length of the object that `fetch` reads; the pieces ascend. One compressed frame
-/// and zstd's window are in memory, besides what `fetch` reads ahead and a few pieces on their way. A frame that
-/// comes damaged is fetched once more before that is a failure.
+/// `stored_len` is the length of the object that `fetch` reads; the pieces are in ascending order. One compressed frame
+/// and zstd's window are in memory, plus what `fetch` reads ahead and a few pieces in the channel. A frame that arrives
+/// damaged is fetched once more before that is a failure.
 ///
 /// # Errors
-/// `fetch`'s own; [`Kind::Settings`](crate::error::Kind::Settings) where the key does not open the
-/// object; [`Kind::Verify`](crate::error::Kind::Verify) where a frame is not what it was.
+/// Those of `fetch`; [`Kind::Settings`](crate::error::Kind::Settings) if the key does not open the object;
+/// [`Kind::Verify`](crate::error::Kind::Verify) if a frame is not what the inventory says.
 pub fn pieces(
     fetch: Fetch,
     stored_len: u64,
@@ -47,7 +47,7 @@ pub fn pieces(
         let mut opened: Option<Opened> = None;
         for (number, Piece { frame, wanted: range }) in wanted.iter().enumerate() {
             let frame = match opened.take() {
-                // Neighbours in one frame share the work of opening it.
+                // Pieces of the same frame share the work of opening it.
                 Some(before) if before.is(frame) => before,
                 _ => {
                     stored.go_on_until(run_end(wanted.get(number..).unwrap_or_default()));
@@ -57,7 +57,7 @@ pub fn pieces(
             };
             let frame = opened.insert(frame);
             while let Some(bytes) = frame.next(range)? {
-                // Where nobody listens any more, they know why.
+                // If the receiver is gone, it knows why.
                 if plain.blocking_send(bytes).is_err() {
                     return Ok(());
                 }
@@ -71,7 +71,7 @@ pub fn pieces(
     }
 }
 
-/// Where the frames end that follow each other without a gap.
+/// The end of the frames that follow each other without a gap.
 fn run_end(pieces: &[Piece]) -> u64 {
     let mut end = None;
     for FrameSpan { compressed_offset: start, compressed_len: len, .. } in
@@ -86,7 +86,7 @@ fn run_end(pieces: &[Piece]) -> u64 {
     end.unwrap_or_default()
 }
 
-/// A frame that agreed with its digest, and how far its plaintext has been read.
+/// A frame with the right checksum, and how far its plaintext has been read.
 struct Opened {
     span: FrameSpan,
     plain: ZstdDecoder<Cursor<Vec<u8>>>,
@@ -96,7 +96,7 @@ struct Opened {
 impl Opened {
     fn read(stored: &mut Stored, span: &FrameSpan) -> Result<Self> {
         if span.compressed_len.max(span.plain_len) > FRAME_LIMIT {
-            return Err(Error::verify("the inventory speaks of a frame of impossible size"));
+            return Err(Error::verify("the inventory has a frame of impossible size"));
         }
         stored.go_to(span.compressed_offset)?;
         let bytes = stored.read(span.compressed_len)?;
@@ -110,7 +110,7 @@ impl Opened {
         self.span.compressed_offset == span.compressed_offset
     }
 
-    /// The next bytes of this range of its plaintext; `None` when it is through.
+    /// The next bytes of this range of its plaintext; `None` at the end of the range.
     fn next(&mut self, range: &Range<u64>) -> Result<Option<Bytes>> {
         while self.at < range.end {
             let target = if self.at < range.start { range.start } else { range.end };
@@ -136,7 +136,7 @@ impl Opened {
 
 fn not_said(span: &FrameSpan) -> Error {
     let at = span.plain_offset;
-    Error::verify(format!("the frame at byte {at} of the dump is not what the inventory says"))
+    Error::verify(format!("the frame at byte {at} of the dump differs from what the inventory says"))
 }
 
 #[cfg(test)]

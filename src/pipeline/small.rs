@@ -1,4 +1,4 @@
-//! Small objects (an inventory, globals) packed and unpacked in memory, in the same format.
+//! Small objects (an inventory, roles), packed and unpacked in memory, in the same format.
 
 use super::compress;
 use super::decode::decode;
@@ -27,7 +27,7 @@ pub async fn seal(plain: Vec<u8>, level: i32, recipients: Option<Arc<Recipients>
     .await
 }
 
-/// Opens what [`seal`] made. More than `limit` bytes of plaintext are refused, whatever they would come to.
+/// Opens what [`seal`] made. Refuses more than `limit` bytes of plaintext.
 ///
 /// Fails like [`unpack`](super::unpack).
 pub async fn open(stored: Bytes, identities: Option<Arc<Identities>>, limit: u64) -> Result<Vec<u8>> {
@@ -42,7 +42,7 @@ pub async fn open(stored: Bytes, identities: Option<Arc<Identities>>, limit: u64
         decode(object, CancellationToken::new(), &mut |bytes| {
             plain.extend_from_slice(&bytes);
             if plain.len() as u64 > limit {
-                return Err(Error::verify(format!("the object holds more than {limit} bytes")));
+                return Err(Error::verify(format!("the object has more than {limit} bytes")));
             }
             Ok(true)
         })?;

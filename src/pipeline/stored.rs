@@ -1,5 +1,5 @@
-//! The compressed stream inside a stored object: opened with its key, readable from anywhere, and read once more
-//! if it came damaged.
+//! The compressed stream inside a stored object: opened with its key, readable from any offset, and fetched once more
+//! if it arrived damaged.
 
 use super::failures::{damaged, passphrase_at_hand, refused};
 use super::keys::Identities;
@@ -17,10 +17,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-/// Bytes of plaintext in one of age's chunks, and what it adds to them: age's specification, "payload".
+/// Bytes of plaintext in a chunk of age, and the bytes age adds to them: age's specification, "payload".
 const CHUNK: (u64, u64) = (64 << 10, 16);
 
-/// What opens one object however often it is read: passphrases and plugins are asked once.
+/// The key to one object, however often it is read: passphrases and plugins are asked for once.
 pub struct Key {
     identities: Option<Arc<Identities>>,
     opened: Mutex<Option<FileKey>>,
@@ -37,7 +37,7 @@ fn copy(key: &FileKey) -> FileKey {
     FileKey::new(Box::new(*key.expose_secret()))
 }
 
-/// The identities, which are asked until one of them opens the object, and never again.
+/// The identities; they are tried until one of them opens the object, and never again.
 struct Once<'a>(&'a Identities, &'a Mutex<Option<FileKey>>);
 
 impl age::Identity for Once<'_> {
@@ -46,7 +46,7 @@ impl age::Identity for Once<'_> {
     }
 
     fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
-        // Held while somebody is asked, so that nobody is asked twice.
+        // Locked while a user is asked, so that nobody is asked twice.
         let mut opened = self.1.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = &*opened {
             return Some(Ok(copy(key)));
@@ -59,16 +59,16 @@ impl age::Identity for Once<'_> {
     }
 }
 
-/// An object to be read.
+/// An object to read.
 #[derive(Clone)]
 pub struct Object {
     /// Fetches its stored bytes.
     pub fetch: Fetch,
     /// Its stored length in bytes.
     pub len: u64,
-    /// What opens it.
+    /// Its key.
     pub key: Arc<Key>,
-    /// Whether what came damaged is fetched again; for bytes in memory that would be in vain.
+    /// Whether damaged bytes are fetched again; for bytes in memory that would be useless.
     pub again: bool,
 }
 
@@ -87,10 +87,10 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Opens the object; with `whole` all of it will be read, and is fetched ahead and digested.
+    /// Opens the object. With `whole` all of it will be read: it is fetched ahead, and its checksum is computed.
     ///
-    /// Waiting for bytes ends when `stop` is cancelled. A header that does not open is fetched again, and tried
-    /// again only if it has other bytes then: nobody is asked twice for a key that does not fit.
+    /// Waiting for bytes ends when `stop` is cancelled. A header that cannot be opened is fetched again, and tried
+    /// again only if its bytes differ then: nobody is asked twice for a key that does not match.
     pub fn open(object: Object, whole: bool, stop: CancellationToken) -> Result<Self> {
         let reach = Arc::new(Reach::default());
         if whole {
@@ -101,16 +101,16 @@ impl Stored {
             Err(error) if object.again && matches!(error.kind(), Kind::Verify | Kind::Settings) => {
                 let first = reach.end_header();
                 let mut second = vec![0; first.len()];
-                let mut anew =
+                let mut again =
                     Window::new(Arc::clone(&object.fetch), object.len, Arc::default(), stop.clone());
-                anew.read_exact(&mut second).map_err(damaged)?;
+                again.read_exact(&mut second).map_err(damaged)?;
                 if first == second {
                     return Err(error);
                 }
                 reach.return_to(reach.beginning());
                 let compressed = open(&object, &reach, &stop)?;
                 tracing::warn!(
-                    "the encryption header came damaged ({error}), and whole when it was read again"
+                    "the encryption header arrived damaged ({error}), and intact when it was read again"
                 );
                 compressed
             }
@@ -129,7 +129,7 @@ impl Stored {
     pub fn go_to(&mut self, at: u64) -> Result<()> {
         match at.checked_sub(self.at) {
             Some(0) => {}
-            // A seek would forget the chunk at hand.
+            // A seek would drop the chunk in memory.
             Some(ahead) if ahead < CHUNK.0 => {
                 io::copy(&mut self.compressed.by_ref().take(ahead), &mut io::sink()).map_err(damaged)?;
             }
@@ -141,7 +141,7 @@ impl Stored {
         Ok(())
     }
 
-    /// Says to which offset the reading will go on without a gap, so that it can be fetched ahead.
+    /// Announces up to which offset will be read without a gap, so that it can be fetched ahead.
     pub fn go_on_until(&self, end: u64) {
         let stored = match self.object.key.identities {
             Some(_) => end.div_ceil(CHUNK.0).saturating_mul(CHUNK.0 + CHUNK.1),
@@ -150,16 +150,16 @@ impl Stored {
         self.reach.go_on_until(self.payload.saturating_add(stored));
     }
 
-    /// Does `work`, and if it finds damage, does it again on bytes that are fetched anew.
+    /// Does `work`; if it finds damage, does it again on bytes that are fetched again.
     ///
-    /// `work` begins with [`go_to`](Self::go_to), and has given nothing away when it fails. `what` names its
-    /// bytes for a warning.
+    /// `work` must begin with [`go_to`](Self::go_to), and must not have passed anything on when it fails. `what` names
+    /// its bytes for a warning.
     pub fn twice<T>(
         &mut self,
         what: impl fmt::Display,
         mut work: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        // Before the first frame nothing is proven, not even what follows the header.
+        // Before the first frame nothing is verified, not even the bytes after the header.
         let mark = if self.at == 0 { self.reach.beginning() } else { self.reach.mark() };
         match work(self) {
             Err(error) if error.kind() == Kind::Verify && self.object.again => {
@@ -170,14 +170,14 @@ impl Stored {
                 self.at = 0;
                 self.reach.go_on_until(until);
                 let done = work(self).map_err(|error| error.and("it was read twice"))?;
-                tracing::warn!("{what} came damaged ({error}), and whole when it was read again");
+                tracing::warn!("{what} arrived damaged ({error}), and intact when it was read again");
                 Ok(done)
             }
             done => done,
         }
     }
 
-    /// Reads so many bytes on.
+    /// Reads the next bytes.
     pub fn read(&mut self, count: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let read = self.compressed.by_ref().take(count).read_to_end(&mut bytes).map_err(damaged)?;
@@ -185,7 +185,7 @@ impl Stored {
         Ok(bytes)
     }
 
-    /// Whether the bytes have ended.
+    /// Whether there are no more bytes.
     pub fn is_at_end(&mut self) -> Result<bool> {
         self.compressed.fill_buf().map(<[u8]>::is_empty).map_err(damaged)
     }
@@ -210,7 +210,7 @@ fn open(object: &Object, reach: &Arc<Reach>, stop: &CancellationToken) -> Result
     Ok(Box::new(BufReader::with_capacity(CHUNK.0 as usize, compressed)))
 }
 
-/// For decoders that could wait: it never does, because waiting is allowed on the thread where it is read.
+/// For asynchronous decoders; it never returns `Pending`, because the thread that reads it may wait.
 impl AsyncRead for Stored {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();

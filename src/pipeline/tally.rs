@@ -1,4 +1,4 @@
-//! Counts and digests bytes that pass.
+//! Counts the bytes that pass, and computes their SHA-256.
 
 use super::threads::blocking;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use std::future::Future;
 use std::io::{self, Write};
 use tokio::sync::mpsc;
 
-/// How many bytes passed, and their SHA-256.
+/// A number of bytes, and their SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
     /// The number of bytes.
@@ -19,7 +19,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// The tally of bytes that are all there.
+    /// The tally of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         let mut digest = Digest::default();
         digest.look(bytes);
@@ -33,7 +33,7 @@ impl fmt::Debug for Tally {
     }
 }
 
-/// A tally that is still being taken.
+/// A tally that is still being computed.
 #[derive(Clone, Default)]
 pub struct Digest {
     bytes: u64,
@@ -41,19 +41,19 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Takes the next bytes in.
+    /// Adds the next bytes.
     pub fn look(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         self.sha256.update(bytes);
     }
 
-    /// Gives the tally of all bytes seen.
+    /// Returns the tally of all bytes.
     pub fn finish(self) -> Tally {
         Tally { bytes: self.bytes, sha256: self.sha256.finalize().into() }
     }
 }
 
-/// Takes a tally on a thread of its own; it is ready when the sender is dropped.
+/// Computes a tally on a thread of its own; it is ready when the sender is dropped.
 pub fn in_background() -> (mpsc::Sender<Bytes>, impl Future<Output = Result<Tally>>) {
     let (sender, mut bytes) = mpsc::channel::<Bytes>(1);
     let tally = blocking(move || {
@@ -66,7 +66,7 @@ pub fn in_background() -> (mpsc::Sender<Bytes>, impl Future<Output = Result<Tall
     (sender, tally)
 }
 
-/// Tallies what is written through it into the stage it wraps; must be finished.
+/// Computes the tally of what is written through it into the stage it wraps; must be finished.
 pub struct TallyWriter<W> {
     digest: Digest,
     next: W,
@@ -78,7 +78,7 @@ impl<W: Write> TallyWriter<W> {
         Self { digest: Digest::default(), next }
     }
 
-    /// Gives the tally and the wrapped stage.
+    /// Returns the tally and the wrapped stage.
     pub fn finish(self) -> (Tally, W) {
         (self.digest.finish(), self.next)
     }

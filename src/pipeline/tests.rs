@@ -1,4 +1,4 @@
-//! The whole way there and back, and what must be noticed on it.
+//! Packing and unpacking together, and the damage that must be noticed.
 
 use super::keys::{Ask, Identities, Recipients, SecretString, keygen};
 use super::*;
@@ -22,7 +22,7 @@ pub(super) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// A key pair of this test run: who may open, and for whom it is.
+/// A key pair of this test run: the identity and its recipient.
 pub(super) fn key_pair() -> (Arc<Identities>, Arc<Recipients>) {
     let (identity, recipient) = keygen();
     let mut identities = Identities::default();
@@ -105,7 +105,7 @@ async fn unpacked(
     unpack(fetch, len, how, &mut (), sink, check).await
 }
 
-/// A watch that knows rows of `row` bytes up to `until`, and one endless row behind it.
+/// A watch that knows rows of `row` bytes up to `until`, and one endless row after it.
 struct Rows {
     row: u64,
     until: u64,
@@ -181,7 +181,7 @@ async fn frames_end_at_boundaries_and_each_opens_alone() {
     let mut watch = Rows { row: 7000, until: 100_000, seen: 0 };
     let (packed, parts) = packed(&plain, 4096, &mut watch, how(None)).await;
     let ends: Vec<u64> = packed.frames.iter().map(|frame| frame.plain_offset + frame.plain_len).collect();
-    // Up to 98,000 there are rows; behind them is one row larger than a frame.
+    // Up to 98,000 there are rows; after them is one row larger than a frame.
     assert_eq!(ends, [28_000, 56_000, 84_000, 98_000, 128_000, 158_000, 188_000, 200_000]);
     let stored = Bytes::from(parts.concat());
     for frame in &packed.frames {
@@ -253,7 +253,7 @@ async fn damage_is_noticed_and_the_end_withheld() {
     ] {
         let (identities, recipients) = key_pair();
         let packing = how(encrypted.then_some(recipients));
-        // What is expected is known from the manifest; it matters where a whole copy follows the end.
+        // What is expected is known from the manifest; it matters if a whole copy follows the end.
         let expected = Some(plain.len() as u64);
         let back = Unpack { expected, ..back(encrypted.then_some(identities)) };
         let (packed, parts) = packed(&plain, 8192, &mut (), packing).await;
@@ -264,7 +264,7 @@ async fn damage_is_noticed_and_the_end_withheld() {
             must_fail(&flipped, &plain, &packed, back.clone(), &format!("flip at {at}")).await;
             must_fail(&stored[..at], &plain, &packed, back.clone(), &format!("cut at {at}")).await;
         }
-        for more in [&b"\0"[..], b"garbage behind the end", &stored] {
+        for more in [&b"\0"[..], b"garbage after the end", &stored] {
             let error = must_fail(&[&stored, more].concat(), &plain, &packed, back.clone(), "more").await;
             assert_eq!(error.kind(), Kind::Verify, "{error:?}");
         }
@@ -295,9 +295,9 @@ fn flipping(stored: &[u8], at: usize, times: usize) -> (Fetch, u64, Arc<AtomicUs
     (Arc::new(flipped), len, seen)
 }
 
-/// Wherever a byte is wrong once, the second reading is right: frames, chunks and headers alike.
+/// A byte that is wrong once is right in the second reading: in frames, chunks and headers alike.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_came_damaged_once_is_read_again() {
+async fn what_arrived_damaged_once_is_read_again() {
     for (encrypted, plain, step) in
         [(true, text(300_000), 1499), (false, text(300_000), 1499), (true, text(900), 1)]
     {
@@ -436,7 +436,7 @@ async fn the_first_failure_comes_out_as_it_went_in() {
     let (sender, receiver) = mpsc::channel(1);
     drop(receiver);
     let error = pack(in_pieces(&text(500_000), 5000), &mut (), how(None), sender).await.unwrap_err();
-    assert_eq!(error.message(), "the parts are no longer received");
+    assert_eq!(error.message(), "the receiver of the parts is gone");
 
     let stored = Bytes::from(seal(text(500_000), 3, None).await.unwrap());
     let (source, len) = (stored.slice(..1000), stored.len() as u64);
@@ -518,7 +518,7 @@ async fn open_with_file(path: &Path, passphrase: &'static str, recipients: Arc<R
         let error = identities.add_file(path, &Ask::nobody()).unwrap_err();
         assert!(error.message().contains("passphrase"), "{error:?}");
         let wrong = Ask::new(|_| Some(SecretString::from("wrong")));
-        assert!(identities.add_file(path, &wrong).unwrap_err().message().contains("does not open"));
+        assert!(identities.add_file(path, &wrong).unwrap_err().message().contains("is wrong"));
     }
     identities.add_file(path, &Ask::new(move |_| Some(SecretString::from(passphrase)))).unwrap();
     assert_eq!(identities.fingerprints(), recipients.fingerprints());

@@ -1,9 +1,9 @@
-//! Work on threads where it may wait and compute, off the runtime's own.
+//! Work on threads that may wait and compute, outside the runtime's own.
 
 use crate::error::{Error, Result};
 use std::future::Future;
 
-/// Runs `work` on a thread where it may wait and compute; it starts at once.
+/// Runs `work` on a thread that may wait and compute; it starts immediately.
 pub fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> impl Future<Output = Result<T>> {
@@ -12,6 +12,6 @@ pub fn blocking<T: Send + 'static>(
 }
 
 /// The failure of a stage whose neighbours stopped because the run was dropped.
-pub fn given_up() -> Error {
-    Error::unexpected("the run was given up")
+pub fn dropped() -> Error {
+    Error::unexpected("the run was dropped")
 }

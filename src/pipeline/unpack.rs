@@ -1,4 +1,4 @@
-//! From stored bytes to a sink, whose last bytes wait for every check; and a source passed on the same way.
+//! From stored bytes to a sink, which gets the last bytes only after every check; and a source passed on the same way.
 
 use super::decode;
 use super::hold_back::{HELD_BACK, HoldBack};
@@ -16,39 +16,39 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Bytes of a dump that are passed on together.
+/// The most bytes of a dump that are passed on at once.
 const PASSED_ON: usize = 256 << 10;
 
-/// How to unpack.
+/// Options for unpacking.
 #[derive(Debug, Clone)]
 pub struct Unpack {
-    /// What opens the bytes; `None` where they were never encrypted.
+    /// The identities that decrypt the bytes; `None` if they were never encrypted.
     pub identities: Option<Arc<Identities>>,
-    /// How many bytes of plaintext to expect, where that is known. The first one more is refused, while the
-    /// end of the expected ones is still held back.
+    /// The expected length of the plaintext, if it is known. More bytes are refused while the end of the expected ones
+    /// is still held back.
     pub expected: Option<u64>,
-    /// Raised by the plaintext bytes written into the sink.
+    /// Counts the plaintext bytes written into the sink.
     pub progress: Counter,
 }
 
 /// What was unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unpacked {
-    /// The bytes as they went into the sink.
+    /// The bytes in the sink.
     pub plain: Tally,
-    /// The bytes as they came from the source.
+    /// The stored bytes.
     pub stored: Tally,
 }
 
-/// Decrypts and decompresses the object of `stored_len` bytes that `fetch` reads into `sink`, which gets the last bytes only when all is proven.
+/// Decrypts and decompresses the object of `stored_len` bytes that `fetch` reads, into `sink`.
 ///
-/// A frame that comes damaged is fetched once more before that is a failure. The last [`HELD_BACK`] bytes are
-/// written after the object ended well, age and zstd confirmed their
-/// ends, and `check` agreed. The sink is flushed, not shut down.
+/// A frame that arrives damaged is fetched once more before that is a failure. The last [`HELD_BACK`] bytes are written
+/// only when the object ended, age and zstd have confirmed that they are complete, and `check` has agreed. The sink is
+/// flushed, not shut down.
 ///
-/// Failures: `fetch`'s own, as they came; [`Kind::Settings`] where no identity opens the bytes;
-/// [`Kind::Verify`] where they are damaged; [`Kind::LocalFile`] where the sink failed, with the
-/// `io::Error` as its source; `watch`'s and `check`'s own.
+/// # Errors
+/// Those of `fetch`, unchanged; [`Kind::Settings`] if no identity opens the object; [`Kind::Verify`] if it is damaged;
+/// [`Kind::LocalFile`] if the sink failed, with the `io::Error` as its source; those of `watch` and `check`.
 pub async fn unpack(
     fetch: Fetch,
     stored_len: u64,
@@ -61,7 +61,7 @@ pub async fn unpack(
     let _stops_when_dropped = stop.clone().drop_guard();
     let (to_deliver, mut plain_bytes) = mpsc::channel(decode::QUEUE);
     let (to_tally, plain) = tally::in_background();
-    let (onlooker, looked) = BackgroundWatch::begin(watch.second_look());
+    let (background, looked) = BackgroundWatch::begin(watch.second_look());
     let mut held = HoldBack::new(HELD_BACK);
 
     let key = Arc::new(Key::new(how.identities));
@@ -72,10 +72,10 @@ pub async fn unpack(
         while let Some(bytes) = plain_bytes.recv().await {
             seen += bytes.len() as u64;
             if how.expected.is_some_and(|expected| seen > expected) {
-                return Err(Error::verify("the backup holds more bytes than it should"));
+                return Err(Error::verify("the backup has more bytes than its manifest says"));
             }
             watch.look(&bytes)?;
-            if to_tally.send(bytes.clone()).await.is_err() || !onlooker.show(&bytes).await {
+            if to_tally.send(bytes.clone()).await.is_err() || !background.show(&bytes).await {
                 break;
             }
             held.push(bytes);
@@ -83,7 +83,7 @@ pub async fn unpack(
                 hand_over(sink, &bytes, &how.progress).await?;
             }
         }
-        drop((to_tally, onlooker));
+        drop((to_tally, background));
         Ok(())
     };
     let (stored, (), plain, ()) = try_join!(decode, deliver, plain, looked)?;
@@ -96,8 +96,8 @@ pub async fn unpack(
     Ok(unpacked)
 }
 
-/// Reads `source` to its end and hands it on as it is, but for the last [`HELD_BACK`] bytes: those it
-/// returns, for when all is known to be whole. The sink is flushed, not shut down.
+/// Reads `source` to its end and passes it on unchanged, except for the last [`HELD_BACK`] bytes: it returns those, to
+/// be written when all is known to be complete. The sink is flushed, not shut down.
 pub async fn pass_on(
     mut source: impl AsyncRead + Unpin,
     watch: &mut dyn Watch,
@@ -128,5 +128,5 @@ async fn hand_over(sink: &mut (impl AsyncWrite + Unpin), bytes: &[u8], progress:
 }
 
 fn cannot_deliver(error: std::io::Error) -> Error {
-    Error::from_io(error, Kind::LocalFile, "write what was unpacked")
+    Error::from_io(error, Kind::LocalFile, "write the output")
 }

@@ -1,4 +1,4 @@
-//! Who looks at the plaintext on its way: in the caller's task, and once more on a thread of its own.
+//! Watches, which look at the plaintext that passes: in the caller's task, and once more on a thread of their own.
 
 use super::threads::blocking;
 use crate::error::Result;
@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::mpsc;
 
-/// Looks at plaintext on its way.
+/// Looks at plaintext that passes.
 pub trait Watch: Send {
     /// Looks at the next bytes; they come in order and without gaps. A failure ends the run.
     fn look(&mut self, bytes: &[u8]) -> Result<()>;
 
-    /// The plaintext offset of the newest good place to cut a frame, such as the end of a row.
+    /// The plaintext offset of the newest good place to cut a frame, for example the end of a row.
     fn boundary(&self) -> Option<u64>;
 
-    /// A second look at the same bytes, taken on a thread of its own, where computing keeps nobody waiting.
+    /// A second look at the same bytes, on a thread of its own, for work that would delay the others.
     ///
-    /// It sees every byte some time after [`Watch::look`], and has seen all when the run is done.
+    /// It sees every byte some time after [`Watch::look`], and has seen all of them when the run is done.
     fn second_look(&self) -> Option<SecondLook> {
         None
     }
@@ -38,14 +38,14 @@ impl Watch for () {
     }
 }
 
-/// A number of bytes that a stage raises and others read.
+/// A number of bytes that a stage increases and others read.
 pub type Counter = Arc<AtomicU64>;
 
-/// A second look at what passes, on a thread of its own; nothing at all where nobody wants one.
+/// A second look on a thread of its own; does nothing if there is none.
 pub struct BackgroundWatch(Option<mpsc::Sender<Bytes>>);
 
 impl BackgroundWatch {
-    /// Begins; the future is done when the onlooker is dropped, or has seen what it objects to.
+    /// Begins; the future is done when this is dropped, or when the look has failed.
     pub fn begin(look: Option<SecondLook>) -> (Self, impl Future<Output = Result<()>>) {
         let (to_thread, looking) = look
             .map(|mut look| {
@@ -68,7 +68,7 @@ impl BackgroundWatch {
         (Self(to_thread), looked)
     }
 
-    /// Shows it the next bytes; false when it has ended, and its future says why.
+    /// Shows it the next bytes; returns `false` if it has ended, and the future has the reason.
     pub async fn show(&self, bytes: &Bytes) -> bool {
         match &self.0 {
             Some(to_thread) => to_thread.send(bytes.clone()).await.is_ok(),

@@ -1,7 +1,7 @@
-//! The stored object as something that can be read from anywhere, by ranges fetched when they are needed.
+//! The stored object as a reader that can seek: ranges are fetched when they are needed.
 
 use super::tally::{Digest, Tally};
-use super::threads::given_up;
+use super::threads::dropped;
 use crate::error::{Error, Result};
 use bytes::{Buf, Bytes};
 use futures_util::TryStreamExt;
@@ -13,29 +13,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// No age header is longer: hundreds of recipients fit. age itself would read on, and keep it all.
+/// No age header is longer, in bytes: hundreds of recipients fit. age itself has no limit.
 const LONGEST_HEADER: u64 = 512 << 10;
 
-/// Bytes fetched if nobody said how far the reading goes: a header, or the last chunk.
+/// Bytes fetched if it is not known how far the reading goes: a header, or the last chunk.
 const GLANCE: u64 = 64 << 10;
 
-/// Fetches a stretch of the stored object: all of it, or an error.
+/// Fetches a range of the stored object: all of it, or an error.
 pub type Fetch = Arc<dyn Fn(Range<u64>) -> BoxStream<'static, Result<Bytes>> + Send + Sync>;
 
-/// What the reader of an object and whoever wrapped it share: how far the reading has come and will go on,
-/// and the digest of what passed.
+/// What a window and its user share: how far the object was read, how far it will be read, and the checksum of what
+/// passed.
 #[derive(Default)]
 pub struct Reach {
     at: AtomicU64,
     until: AtomicU64,
-    /// Whether what is read now is an encryption header.
+    /// Whether an encryption header is being read.
     in_header: AtomicBool,
-    /// The first bytes, as they came while the header was read.
+    /// The bytes that were fetched for the header.
     header: Mutex<Vec<Bytes>>,
     passed: Mutex<Passed>,
 }
 
-/// The digest of all bytes up to an offset. Bytes that are read again are digested once.
+/// The digest of all bytes up to an offset. Bytes that are read again count once.
 #[derive(Clone, Default)]
 struct Passed {
     wanted: bool,
@@ -43,53 +43,53 @@ struct Passed {
     digest: Digest,
 }
 
-/// The digest at some moment, to return to.
+/// A state of the digest, to return to.
 pub struct Mark(Passed);
 
 impl Reach {
-    /// Where the next byte will come from.
+    /// The offset of the next byte.
     pub fn at(&self) -> u64 {
         self.at.load(Ordering::Relaxed)
     }
 
-    /// How far the reading will go, as it was said last.
+    /// How far will be read, as it was announced last.
     pub fn until(&self) -> u64 {
         self.until.load(Ordering::Relaxed)
     }
 
-    /// Says how far the reading will go, so that more than a glance is fetched at once.
+    /// Announces how far will be read, so that it can be fetched ahead.
     pub fn go_on_until(&self, end: u64) {
         self.until.store(end, Ordering::Relaxed);
     }
 
-    /// Says that an encryption header comes next; it must not be endless.
+    /// Announces an encryption header; it must not be endless.
     pub fn begin_header(&self) {
         self.in_header.store(true, Ordering::Relaxed);
         lock(&self.header).clear();
     }
 
-    /// Says that the header was read, or is given up; the bytes that came for it.
+    /// Ends the header; returns the bytes that were fetched for it.
     pub fn end_header(&self) -> Vec<u8> {
         self.in_header.store(false, Ordering::Relaxed);
         std::mem::take(&mut *lock(&self.header)).concat()
     }
 
-    /// Digests what passes from now on.
+    /// Begins to compute the digest.
     pub fn begin_digest(&self) {
         lock(&self.passed).wanted = true;
     }
 
-    /// Where the digest began.
+    /// The state before the first byte.
     pub fn beginning(&self) -> Mark {
         Mark(Passed { wanted: lock(&self.passed).wanted, ..Passed::default() })
     }
 
-    /// Where the digest stands, to return to if what follows turns out wrong.
+    /// The state of the digest, to return to if the next bytes turn out to be wrong.
     pub fn mark(&self) -> Mark {
         Mark(lock(&self.passed).clone())
     }
 
-    /// Forgets what was digested since then.
+    /// Returns to an earlier state of the digest.
     pub fn return_to(&self, mark: Mark) {
         *lock(&self.passed) = mark.0;
     }
@@ -114,7 +114,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The stored object as a reader that can go anywhere; what it fetches it reads to the end.
+/// The stored object as a reader that can seek.
 pub struct Window {
     fetch: Fetch,
     len: u64,
@@ -126,7 +126,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Nothing is fetched yet; `len` is the length of the whole object. Waiting for bytes ends when `stop` is
+    /// Creates a reader of an object of `len` bytes; nothing is fetched yet. Waiting for bytes ends when `stop` is
     /// cancelled.
     pub fn new(fetch: Fetch, len: u64, reach: Arc<Reach>, stop: CancellationToken) -> Self {
         Self { fetch, len, reach, stop, at: 0, buffer: Bytes::new(), coming: None }
@@ -137,7 +137,7 @@ impl Window {
         Handle::current().block_on(async {
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => Err(given_up()),
+                () = self.stop.cancelled() => Err(dropped()),
                 next = coming.try_next() => next,
             }
         })
@@ -148,7 +148,7 @@ impl BufRead for Window {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let in_header = self.reach.in_header.load(Ordering::Relaxed);
         while self.buffer.is_empty() && self.at < self.len {
-            // age itself would read on, and keep it all.
+            // age itself would read it all into memory.
             if in_header && self.at > LONGEST_HEADER {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "its encryption header does not end"));
             }
@@ -195,7 +195,7 @@ impl Seek for Window {
         };
         let target = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         match target.checked_sub(self.at) {
-            // Also what the end of a frame in the middle of a chunk comes to.
+            // This is also the case for the end of a frame in the middle of a chunk.
             Some(ahead) if ahead <= self.buffer.len() as u64 => {
                 self.buffer.advance(usize::try_from(ahead).unwrap_or_default());
             }

@@ -18,7 +18,10 @@ pub use change::{Counted, Hidden, KnownRoles, Making, Naming, Swap, TableName, T
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::ConnInfo;
 pub use failure::{Constraint, Situation};
-pub use process::{ChildInput, ChildOutput, Program, Secret, all_reaped};
-pub use server::{CatalogState, Cluster, Locale, Provider, Server, TargetFacts, databases, managed};
-pub use sql::{identifier, shell_word};
+pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
+pub use server::{
+    Cluster, Locale, Moment, Provider, Server, TargetFacts, Unreadable, blockers, databases, managed,
+    patterns, refuse_shared_backends,
+};
+pub use sql::{identifier, masked, shell_word};
 pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script, sessions};

@@ -50,9 +50,9 @@ pub fn sequences(said: &Toc, found: &Toc) -> Vec<String> {
     let now: HashMap<_, _> = now.collect();
     let elsewhere = |entry: &TocEntry| {
         let (then, now) = (entry.sequence_state()?, *now.get(&entry.identity())?);
-        let whether = |state: &str| state.replace(", true", "").replace(", false", ", not given out yet");
+        let whether = |state: &str| state.replace(", true", "").replace(", false", ", not used yet");
         (then != now).then(|| {
-            format!("sequence {} stands at {} instead of {}", entry.label(), whether(now), whether(then))
+            format!("sequence {} is at {} instead of {}", entry.label(), whether(now), whether(then))
         })
     };
     said.entries().iter().filter_map(elsewhere).collect()

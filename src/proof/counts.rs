@@ -1,6 +1,6 @@
 //! Proof by numbers: the rows of every table, counted where they now are.
 
-use super::Proof;
+use super::verdict::Proof;
 use crate::archive::{EntryKind, Preamble};
 use crate::error::Result;
 use crate::postgres::{Counted, Hidden, TableName, Target};

@@ -4,7 +4,8 @@
 //! with many hands may not: where a table has as many rows and another digest, its part of the backup is
 //! read once more, and its rows are digested apart from their order, as those of the database were.
 
-use super::{By, Proof, catalog, redump};
+use super::verdict::{By, Proof};
+use super::{catalog, redump};
 use crate::archive::{self, Contents, Depth, EntryKind, Preamble, Reader, Toc, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::Target;
@@ -33,7 +34,7 @@ pub async fn prove(
     let mut comparison = Comparison::of(inventory, &front.toc, &found);
     let undecided = comparison.undecided();
     if !undecided.is_empty() {
-        run.say("reading a part of the backup again, as some rows came in another order or are others");
+        run.say("reading part of the backup again: some rows are in another order, or different");
         let dumped = dumped(source, inventory, &front, &undecided).await;
         comparison.decide(&dumped.map_err(|e| source.explain(e))?);
     }
@@ -124,7 +125,7 @@ impl<'a> Comparison<'a> {
 
         for block in inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table) {
             let Some(entry) = entries.get(&block.dump_id) else {
-                self.proof.not_compared(&block.label(), "the inventory's table of contents lacks it");
+                self.proof.not_compared(&block.label(), "it is missing in the inventory's table of contents");
                 continue;
             };
             let name = name(entry);
@@ -135,7 +136,8 @@ impl<'a> Comparison<'a> {
             };
             match now {
                 None if foreign.contains(&name) => {
-                    self.proof.not_compared(&block.label(), "the rows of a foreign table lie elsewhere");
+                    self.proof
+                        .not_compared(&block.label(), "the rows of a foreign table are on another server");
                 }
                 None if there.contains(&name) => {
                     self.proof.not_compared(&block.label(), "row-level security hides its rows");
@@ -170,9 +172,7 @@ impl<'a> Comparison<'a> {
                 && there.contains(&name)
             {
                 let label = entry.label();
-                self.proof
-                    .differences
-                    .push(format!("{label}: {}, and the dump has none of it", count(rows, "row")));
+                self.proof.differences.push(format!("{label}: {}, and none in the dump", count(rows, "row")));
             }
         }
     }
@@ -195,7 +195,7 @@ impl<'a> Comparison<'a> {
         } else if now.rows == Some(rows) {
             self.undecided.push(Undecided { block, sum: now.unordered, of_extension });
         } else if of_extension {
-            self.proof.not_compared(&block.label(), "an extension fills it");
+            self.proof.not_compared(&block.label(), "an extension fills it itself");
         } else {
             let now = now.rows.map_or("an unknown number of rows".to_owned(), |rows| count(rows, "row"));
             self.proof.differ(&block.label(), &format!("{now} instead of {}", HumanCount(rows)));
@@ -234,22 +234,22 @@ impl<'a> Comparison<'a> {
                 self.proof.agree(block.rows.unwrap_or_default());
                 self.proof.in_another_order += 1;
             } else if of_extension {
-                self.proof.not_compared(&block.label(), "an extension fills it");
+                self.proof.not_compared(&block.label(), "an extension fills it itself");
             } else if !self.floats_alike {
                 self.proof
                     .not_compared(&block.label(), "the servers write floating-point numbers differently");
             } else {
-                self.proof.differ(&block.label(), "as many rows, with another content");
+                self.proof.differ(&block.label(), "the same number of rows, with different content");
             }
         }
         if self.through_root.is_decided(sum) {
             self.through_root.agree(&mut self.proof);
         } else if self.through_root.undecided {
-            self.proof.differences.push("partitions loaded through their root: the rows are others".into());
+            self.proof.differences.push("partitions loaded through their root: the rows differ".into());
         }
         if self.objects.undecided && !self.objects.is_decided(sum) {
             self.proof.large_objects = None;
-            self.proof.differences.push("large objects: the content is another".into());
+            self.proof.differences.push("large objects: the content differs".into());
         }
     }
 }
@@ -348,10 +348,10 @@ mod tests {
         let row = |from: &[u8], to: &[u8]| changed(PG18, b"PGDMP", from, to);
         let sequence = changed(PG18, b"orders_id_seq', ", b"50", b"51");
         for (found, difference) in [
-            (row(b"3\tn3\n", b"3\tn4\n"), "public.orders: as many rows, with another content"),
+            (row(b"3\tn3\n", b"3\tn4\n"), "public.orders: the same number of rows, with different content"),
             (row(b"3\tn3\n", b"\n\tn3\n"), "public.orders: 51 rows instead of 50"),
-            (row(b"first", b"FIRST"), "large objects: the content is another"),
-            (sequence, "sequence public.orders_id_seq stands at 51 instead of 50"),
+            (row(b"first", b"FIRST"), "large objects: the content differs"),
+            (sequence, "sequence public.orders_id_seq is at 51 instead of 50"),
         ] {
             assert_eq!(proof(&inventory(PG18), PG18, &found).differences, [difference]);
         }
@@ -361,7 +361,7 @@ mod tests {
         }
         assert_eq!(
             proof(&inventory(PG18), PG18, &found).differences,
-            ["public.orders: the table is not there", "public.ordurs: 50 rows, and the dump has none of it"]
+            ["public.orders: the table is not there", "public.ordurs: 50 rows, and none in the dump"]
         );
     }
 
@@ -397,6 +397,6 @@ mod tests {
         let preamble = &extension.archive.preamble;
         let (table, other_kind) = (b"\x05\0\0\0TABLE", b"\x05\0\0\0OTHER");
         extension.archive.preamble = changed(preamble, b"\x06\0\0\0orders", table, other_kind);
-        assert_eq!(not_compared(&extension, &other), ["public.orders (an extension fills it)"]);
+        assert_eq!(not_compared(&extension, &other), ["public.orders (an extension fills it itself)"]);
     }
 }

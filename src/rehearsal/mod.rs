@@ -67,11 +67,11 @@ pub async fn rehearse(
     let front = inventory.map(|inventory| Preamble::read(&inventory.archive.preamble)).transpose()?;
     if reader.kind() == BackupKind::Sql {
         tracing::warn!(
-            "{} is a plain dump: whether it restores is tried, and its rows cannot be compared",
+            "{} is a plain SQL dump: it is restored as a test, but its rows cannot be compared",
             reader.place()
         );
     } else if front.is_none() {
-        tracing::warn!("{} has no inventory: what comes of it cannot be compared", reader.place());
+        tracing::warn!("{} has no inventory: what is restored cannot be compared with it", reader.place());
     }
     let rehearsal = RehearsalRun { reader, inventory, front, how, run, clients: &clients };
     if let Some(conn) = &how.to {
@@ -121,7 +121,7 @@ impl RehearsalRun<'_> {
         let target = Target::open(self.clients.newest()?, conn, Naming::AtOnce).await?;
         if target.exists() {
             return Err(Error::target_exists(format!("database {} exists", target.name())).hint(
-                "verify --restore drops the database it restores into, so it must make it: leave the name out of --to",
+                "verify --restore drops the database it restores into, so it must create it itself: leave the name out of --to",
             ));
         }
         // What was restored will be dumped again.
@@ -182,7 +182,7 @@ impl RehearsalRun<'_> {
 
     /// Reads a plain dump once for the roles it names, which nothing else tells.
     async fn roles_of_script(&self) -> Result<Vec<String>> {
-        self.run.say("reading which roles it names");
+        self.run.say("finding the roles it needs");
         let mut watch = RolesWatch(NamedRoles::default());
         let following = self.run.follow(&self.reader.progress);
         self.reader.shown_to(&mut watch).await?;
@@ -279,16 +279,16 @@ impl RehearsalRun<'_> {
         let mut checks = Vec::new();
         for sql in &self.how.checks {
             // As the application would ask: with the search path it has.
-            let answer = psql.run(&format!("RESET search_path;\n{sql}\n;")).await;
-            let problem = match answer.map_err(Error::from) {
+            let answer = psql.run_given(sql).await;
+            let answer = answer.map_err(Error::from);
+            let situation = answer.as_ref().err().and_then(Error::situation);
+            let mistyped = situation == Some(Situation::SyntaxError);
+            let problem = match answer {
                 Ok(answer) if answer.trim_ascii() == b"t" => None,
                 Ok(answer) => Some(format!("gave {} instead of true", shortened(&answer))),
                 Err(error) if error.kind() == Kind::Postgres => Some(format!("failed: {error}")),
                 Err(error) => return Err(error),
             };
-            let mistyped = problem
-                .as_ref()
-                .is_some_and(|problem| problem.starts_with("failed: ") && problem.contains("syntax error"));
             checks.push(Check { sql: sql.clone(), passed: problem.is_none(), mistyped, problem });
         }
         Ok(checks)
@@ -324,7 +324,7 @@ fn blame(error: Error) -> Error {
     if error.kind() != Kind::Postgres || situation.is_some_and(Situation::is_of_machine) {
         return error;
     }
-    error.of_kind(Kind::Verify).context("it does not restore")
+    error.of_kind(Kind::Verify).context("it cannot be restored")
 }
 
 /// A relation's name as SQL.

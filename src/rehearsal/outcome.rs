@@ -88,9 +88,8 @@ impl Rehearsed {
         proof::judge(&asked, &place.to_string())?;
         match mistyped.into_iter().find_map(failed) {
             None => Ok(()),
-            Some(failed) => {
-                Err(Error::usage(failed).hint("that is no SQL; nothing was found wrong with the backup"))
-            }
+            Some(failed) => Err(Error::usage(failed)
+                .hint("the check is not valid SQL; nothing was found wrong with the backup")),
         }
     }
 }

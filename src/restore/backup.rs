@@ -145,7 +145,7 @@ impl Content for StoredContent<'_> {
             _ if reader.kind() == BackupKind::Sql => {
                 if self.jobs.is_some_and(|jobs| jobs > 1) {
                     tracing::warn!(
-                        "a plain dump is run by one psql in one transaction, whatever --jobs says"
+                        "--jobs is ignored: a plain SQL dump is run by one psql in one transaction"
                     );
                 }
                 script::restore(reader, clients, target, request).await
@@ -168,9 +168,7 @@ impl Content for StoredContent<'_> {
             _ => {
                 if jobs > 1 && self.jobs.is_some() {
                     let why = if target.exists() { "the database exists" } else { "there is no inventory" };
-                    tracing::warn!(
-                        "{why}, so it is filled by one stream in one transaction, whatever --jobs says"
-                    );
+                    tracing::warn!("--jobs is ignored: {why}, so one stream fills it in one transaction");
                 }
                 stream::restore(reader, clients, target, request).await
             }
@@ -180,12 +178,12 @@ impl Content for StoredContent<'_> {
     async fn prove(&self, target: &Target, _: &Filled) -> Result<Option<Proof>> {
         let Some(inventory) = self.inventory else { return Ok(None) };
         let proving = proof::prove(self.proof, target, self.clients, self.reader, inventory, self.run);
-        proving.await.map_err(|e| e.context("prove what was restored"))
+        proving.await.map_err(|e| e.context("compare what was restored"))
     }
 
     fn done(&self, filled: &Filled, target: &Target, took: Duration) -> String {
         format!(
-            "restored {} into {}: {}, {}, {}; every digest agrees",
+            "restored {} into {}: {}, {}, {}; all digests verified",
             self.reader.place(),
             target.name(),
             count(filled.tables, "table"),
@@ -195,7 +193,9 @@ impl Content for StoredContent<'_> {
     }
 
     fn advice(&self) -> Option<&'static str> {
-        Some("the backup itself agrees with all its digests; --keep-failed keeps the database to look into")
+        Some(
+            "all digests of the backup itself are correct; --keep-failed keeps the database so that you can look into it",
+        )
     }
 }
 
@@ -211,14 +211,14 @@ pub fn jobs(asked: Option<u8>, plain_bytes: u64) -> usize {
 async fn inventory(reader: &BackupReader, proof: ProofBy) -> Result<Option<Inventory>> {
     if reader.kind() == BackupKind::Stream {
         let place = reader.place();
-        return Err(Error::usage(format!("{place} is a stream, and no database")).hint(format!(
+        return Err(Error::usage(format!("{place} is a stream, not a database")).hint(format!(
             "give it to a command: pgstow restore {} --name {} -- COMMAND",
             place.id, place.name
         )));
     }
     match reader.inventory().await {
         Ok(None) => {
-            let whatever = if proof == ProofBy::Digests { ", whatever --proof says" } else { "" };
+            let whatever = if proof == ProofBy::Digests { ", and --proof is ignored" } else { "" };
             tracing::warn!("{} has no inventory: its rows will not be compared{whatever}", reader.place());
             Ok(None)
         }
@@ -228,7 +228,7 @@ async fn inventory(reader: &BackupReader, proof: ProofBy) -> Result<Option<Inven
             Ok(None)
         }
         Err(error) if error.kind() == Kind::Verify && error.hints().is_empty() => {
-            Err(error.hint("--proof none restores the dump all the same, and proves nothing"))
+            Err(error.hint("--proof none restores the dump anyway, and proves nothing"))
         }
         found => found,
     }

@@ -33,7 +33,8 @@ pub async fn feed(
     run: &Run,
 ) -> Result<Fed> {
     let started = Instant::now();
-    let program = Program::new(command.program).args(command.arguments).of_the_user();
+    let program =
+        Program::new(command.program).args(command.arguments).envs(command.environment).of_the_user();
     let name = program.name();
     run.say(format!("feeding {} to {name}", reader.place()));
 
@@ -47,11 +48,11 @@ pub async fn feed(
     let unread = run.or(feeding).await?;
     drop(following);
     if unread > 0 {
-        tracing::warn!("{name} ended well without reading the last {unread} bytes");
+        tracing::warn!("{name} succeeded without reading the last {unread} bytes");
     }
     let took = started.elapsed();
     run.say(format!(
-        "fed {} to {name}: {}, {}; every digest agrees, and {name} ended well",
+        "fed {} to {name}: {}, {}; all digests verified, and {name} succeeded",
         reader.place(),
         BinaryBytes(reader.dump.plain_bytes),
         age(took)

@@ -152,7 +152,7 @@ impl Content for PassingDump<'_> {
     async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>> {
         let Some(inventory) = &filled.passed else { return Ok(None) };
         self.run.say("counting rows");
-        counts::prove(target, inventory).await.map(Some).map_err(|e| e.context("prove what was copied"))
+        counts::prove(target, inventory).await.map(Some).map_err(|e| e.context("compare what was copied"))
     }
 
     fn done(&self, filled: &Filled, target: &Target, took: Duration) -> String {

@@ -9,7 +9,7 @@ use crate::archive::DatabaseStatement;
 use crate::error::Result;
 use crate::postgres::clients::Clients;
 use crate::postgres::psql::run_script;
-use crate::postgres::{Target, identifier};
+use crate::postgres::{Target, identifier, masked};
 use crate::run::Run;
 
 /// Does it all; what the settings of the source ask for first, since scripts may rely on them.
@@ -61,7 +61,7 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
                 Err(error) => error.to_string(),
             },
         };
-        tracing::warn!("not carried over: {} ({problem})", sql.trim_end_matches(';'));
+        tracing::warn!("not applied to the new database: {} ({problem})", masked(&sql).trim_end_matches(';'));
     }
 }
 

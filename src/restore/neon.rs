@@ -5,9 +5,8 @@
 use super::backup::ReadyBackup;
 use super::outcome::Outcome;
 use super::request::Profile;
-use crate::branch::{self, NeonBranch, TemporaryBranch, give_back, keep, lend};
+use crate::branch::{self, Neon, NeonBranch, OwnBranch, TemporaryBranch, Uri, give_back, keep, lend};
 use crate::error::{Error, Kind, Result};
-use crate::neon::{Neon, OwnBranch, Uri};
 use crate::postgres::Provider;
 use crate::run::Run;
 use crate::stored::manifest::BackupKind;
@@ -79,7 +78,7 @@ impl ReadyBackup {
         // An owner that was named is believed; a plain script is run as it is.
         let named = fitting.owner.is_some() || !fitting.map.is_empty() || fitting.options.no_owner;
         if !named && is_archive {
-            run.say("everything will belong to the role that restores, as Neon asks for");
+            run.say("everything will belong to the restoring role, as Neon requires");
             fitting.options.no_owner = true;
         }
     }
@@ -109,7 +108,7 @@ impl ReadyBackup {
         let pooled = run.or(neon.uri(branch, database, &role, true)).await?;
         let conn = branch::conn(&direct)?;
         let outcome = self.restore_into(&conn, true, run).await.map_err(|e| match e.kind() {
-            Kind::TargetExists => e.without_hints().hint("Neon made the new database with something in it"),
+            Kind::TargetExists => e.without_hints().hint("the database that Neon created is not empty"),
             _ => e,
         })?;
         let place = NeonPlace {
@@ -136,6 +135,6 @@ fn role(own: &OwnBranch, wanted: &NeonBranch, database: &str) -> Result<String> 
         (Some(inherited), _) => Ok(inherited.owner_name.clone()),
         (None, [only]) => Ok(only.clone()),
         (None, roles) => Err(Error::usage(format!("it is not clear which role is to own {database}"))
-            .hint(format!("say it with --role; the branch has {}", roles.join(", ")))),
+            .hint(format!("name it with --role; the branch has {}", roles.join(", ")))),
     }
 }

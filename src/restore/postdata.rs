@@ -8,15 +8,14 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Client;
 use crate::postgres::restore::{restore as pg_restore, restore_file};
 use crate::postgres::{RestoreOptions, Target};
-use std::io::Write;
-use tempfile::NamedTempFile;
+use crate::temporary::Scratch;
 use tokio::io::AsyncWriteExt;
 
 /// What is made when all data is there: indexes and constraints by several connections at once.
 pub struct PostData {
-    after: NamedTempFile,
+    after: Scratch,
     grants: Preamble,
-    refreshes: Option<NamedTempFile>,
+    refreshes: Option<Scratch>,
     event_triggers: Preamble,
 }
 
@@ -70,12 +69,8 @@ pub async fn in_order(
 
 /// Puts entries into a temporary file, since only a file can be read by several connections. There is no
 /// row in it, and nobody else may read it.
-fn without_data(front: &Preamble) -> Result<NamedTempFile> {
-    let written = NamedTempFile::new().and_then(|mut file| {
-        file.write_all(&front.to_bytes())?;
-        Ok(file)
-    });
-    written.map_err(|error| {
+fn without_data(front: &Preamble) -> Result<Scratch> {
+    Scratch::new(&front.to_bytes()).map_err(|error| {
         Error::local_file(format!("a temporary file cannot be written: {error}"))
             .hint("TMPDIR names a folder for it; --jobs 1 needs none")
             .because(error)

@@ -116,7 +116,7 @@ impl Flow<'_> {
             _ => error,
         })?;
         if !filled.plan.made_roles.is_empty() {
-            self.run.say(format!("made the roles {}", filled.plan.made_roles.join(", ")));
+            self.run.say(format!("created the roles {}", filled.plan.made_roles.join(", ")));
         }
         Ok(filled)
     }
@@ -143,7 +143,8 @@ impl Flow<'_> {
 
     /// Nothing was found wrong with a database that could not be looked at to the end: it stays.
     fn complete(&self, error: Error, target: &Target) -> Error {
-        let error = error.hint("the restore itself is complete, and was not looked at any further");
+        let error =
+            error.hint("the restore itself is complete, but it could not be compared with the backup");
         if target.called() == target.name() {
             return error;
         }
@@ -165,9 +166,9 @@ impl Flow<'_> {
         if self.keep_failed && created {
             tracing::warn!("{} is kept as the failed run left it", target.called());
         } else if let Err(error) = target.drop_created().await {
-            tracing::warn!("{} is left behind, empty or unfinished: {error}", target.called());
+            tracing::warn!("{} could not be dropped, and is empty or unfinished: {error}", target.called());
         } else if created {
-            self.run.say(format!("the new database {} was dropped again", target.name()));
+            self.run.say(format!("dropped the new database {} again", target.name()));
         }
     }
 }

@@ -59,7 +59,7 @@ impl ReadyBackup {
         let swap = run.or(open(&self.clients, target)).await?;
         if swap.live().is_none() {
             tracing::warn!(
-                "there is no database {}: nothing is swapped, what is restored simply gets the name",
+                "there is no database {}: nothing is swapped; the restored database simply gets the name",
                 identifier(swap.name())
             );
         }
@@ -87,7 +87,7 @@ async fn open(clients: &Clients, target: &ConnInfo) -> Result<Swap> {
         swap = Swap::open(clients.newest()?, target, &moment()).await?;
     }
     for left in swap.unfinished().map(|left| &left.name) {
-        tracing::warn!("{left} is left from a run that was ended: DROP DATABASE {};", identifier(left));
+        tracing::warn!("{left} is left from a run that was killed: DROP DATABASE {};", identifier(left));
     }
     for left in swap.ready().map(|left| &left.name) {
         tracing::warn!("{}", ready(left, target));
@@ -116,8 +116,8 @@ async fn agree(swap: &Swap, what: &str, yes: bool, run: &Run) -> Result<()> {
     match run.or(async { Ok(run.ask(&question).await) }).await? {
         Some(true) => Ok(()),
         Some(false) => Err(Error::usage(format!("{name} is left as it is"))),
-        None => Err(Error::usage(format!("{name} would be set aside, and there is nobody here to ask"))
-            .hint("--yes says that it may")),
+        None => Err(Error::usage(format!("{name} would be set aside, and there is no terminal to ask on"))
+            .hint("--yes answers yes")),
     }
 }
 
@@ -131,7 +131,7 @@ async fn exchange(swap: &Swap, new: &str, inherit: bool, target: &ConnInfo, run:
         Some(kept) => {
             run.say(format!("{new} is now {name}; what was {name} is kept as {kept}"));
             run.say(format!("  undo:  pgstow swap --back --to {}", target.as_shell_word()));
-            run.say(format!("  when all is well:  DROP DATABASE {};", identifier(kept)));
+            run.say(format!("  when you no longer need it:  DROP DATABASE {};", identifier(kept)));
         }
     }
     Ok(Swapped { database: name.to_owned(), was: new.to_owned(), kept_as })
@@ -161,5 +161,5 @@ async fn drop_old(swap: &Swap, keep: usize, run: &Run) {
 
 fn ready(new: &str, target: &ConnInfo) -> String {
     let (with, to) = (shell_word(new), target.as_shell_word());
-    format!("{new} is whole, and not swapped in; this does it: pgstow swap --with {with} --to {to}")
+    format!("{new} is complete, but was not swapped in; to do it: pgstow swap --with {with} --to {to}")
 }

@@ -1,7 +1,10 @@
 //! Takes out of a script what belongs to its database as such, so that it runs in any other database.
 
+use super::Entry;
 use super::lines::{Lines, Segment};
-use super::{Entry, text};
+
+/// How statements begin that are about the old database.
+const OF_DATABASE: [&[u8]; 3] = [b"DROP DATABASE ", b"ALTER DATABASE ", b"UPDATE pg_catalog.pg_database "];
 
 /// Passes a script on, except for what names the database it is from.
 ///
@@ -51,22 +54,27 @@ impl Filter {
 impl Passing {
     fn take(&mut self, segment: Segment<'_>, to: &mut Vec<u8>) {
         if let Segment::Line(line) = segment {
-            let line = text(line);
+            let line = line.trim_ascii_end();
             if let Some(entry) = Entry::read(line) {
                 self.skipping = entry.is_of_database();
                 self.begun |= !self.skipping;
-            } else if line == "-- PostgreSQL database dump complete" {
+            } else if line == b"-- PostgreSQL database dump complete" {
                 self.skipping = false;
             }
-            let connect = line.starts_with("\\connect ") && (self.skipping || !self.begun);
+            let begins = |words: &[u8]| line.starts_with(words);
+            let connect = begins(b"\\connect ") && (self.skipping || !self.begun);
             // A dump that connects leaves its restricted mode before, and enters it again afterwards.
-            let again = self.connected && line.starts_with("\\restrict ");
+            let again = self.connected && begins(b"\\restrict ");
             self.connected = connect;
             if connect || again {
                 self.skipping = false;
                 return;
             }
-            if self.skipping && (line.starts_with("CREATE DATABASE ") || !self.create_database.is_empty()) {
+            // With --clean they stand before the first entry.
+            if !self.begun && !self.skipping && OF_DATABASE.iter().any(|words| begins(words)) {
+                return;
+            }
+            if self.skipping && (begins(b"CREATE DATABASE ") || !self.create_database.is_empty()) {
                 self.remember(line);
             }
         }
@@ -76,9 +84,9 @@ impl Passing {
     }
 
     /// Keeps the statement that creates the database, with all of its lines.
-    fn remember(&mut self, line: &str) {
+    fn remember(&mut self, line: &[u8]) {
         if !self.create_database.ends_with(b";\n") {
-            self.create_database.extend_from_slice(line.as_bytes());
+            self.create_database.extend_from_slice(line);
             self.create_database.push(b'\n');
         }
     }
@@ -88,6 +96,37 @@ impl Passing {
 mod tests {
     use super::super::outline::tests::CLUSTER;
     use super::*;
+
+    #[test]
+    fn names_need_not_be_utf_8() {
+        let script = [
+            b"--\n-- Name: gr\xF6\xDFe; Type: DATABASE; Schema: -; Owner: o\n--\n\nDROP DATABASE \"gr\xF6\xDFe\";\n".as_slice(),
+            b"--\n-- Name: gr\xF6\xDFe; Type: TABLE; Schema: -; Owner: o\n--\n\nCREATE TABLE \"gr\xF6\xDFe\" ();\n",
+            b"--\n-- Name: DATABASE \"gr\xF6\xDFe\"; Type: ACL; Schema: -; Owner: o\n--\n\nGRANT CONNECT ON DATABASE x TO r;\n",
+            b"--\n-- Name: TABLE \"gr\xF6\xDFe\"; Type: ACL; Schema: -; Owner: o\n--\n\nGRANT SELECT ON TABLE \"gr\xF6\xDFe\" TO r;\n",
+        ]
+        .concat();
+        for step in [1, script.len()] {
+            let (mut filter, mut to) = (Filter::default(), Vec::new());
+            script.chunks(step).for_each(|bytes| filter.feed(bytes, &mut to));
+            filter.finish(&mut to);
+            let text = String::from_utf8_lossy(&to);
+            assert!(text.contains("CREATE TABLE") && text.contains("GRANT SELECT"), "{text}");
+            assert!(!text.contains("DROP") && !text.contains("GRANT CONNECT"), "{text}");
+        }
+    }
+
+    #[test]
+    fn dropping_the_old_database_is_left_out() {
+        let script = "--\n-- PostgreSQL database dump\n--\n\nSET x = 1;\n\nALTER DATABASE app IS_TEMPLATE = false;\nDROP DATABASE app;\n\
+                      --\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE t ();\nDROP DATABASE app;\n";
+        let (mut filter, mut to) = (Filter::default(), Vec::new());
+        filter.feed(script.as_bytes(), &mut to);
+        filter.finish(&mut to);
+        let text = String::from_utf8(to).unwrap();
+        assert!(text.contains("SET x = 1;") && !text.contains("ALTER DATABASE"), "{text}");
+        assert_eq!(text.matches("DROP DATABASE").count(), 1, "{text}");
+    }
 
     #[test]
     fn what_names_the_old_database_is_gone_and_all_else_is_there() {

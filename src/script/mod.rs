@@ -19,27 +19,30 @@ pub use outline::{Outline, ScriptContents, ScriptDatabase};
 pub use roles::NamedRoles;
 
 use crate::sql::EntryKind;
+use memchr::memmem;
+
+/// What stands between an entry's name and its kind.
+const TYPE: &[u8] = b"; Type: ";
 
 /// The comment before an entry: `-- Name: app; Type: DATABASE; Schema: -; Owner: app`.
+///
+/// Its names are in the encoding of the dump, which need not be UTF-8.
 struct Entry<'a> {
-    name: &'a str,
+    name: &'a [u8],
     kind: EntryKind,
 }
 
 impl<'a> Entry<'a> {
-    fn read(line: &'a str) -> Option<Self> {
-        let rest = line.strip_prefix("-- Name: ").or_else(|| line.strip_prefix("-- Data for Name: "))?;
-        let (name, rest) = rest.rsplit_once("; Type: ")?;
-        Some(Self { name, kind: EntryKind::named(rest.split(';').next().unwrap_or_default()) })
+    fn read(line: &'a [u8]) -> Option<Self> {
+        let rest = line.strip_prefix(b"-- Name: ").or_else(|| line.strip_prefix(b"-- Data for Name: "))?;
+        let at = memmem::rfind(rest, TYPE)?;
+        let (name, rest) = (rest.get(..at)?, rest.get(at + TYPE.len()..)?);
+        let kind = std::str::from_utf8(rest.split(|byte| *byte == b';').next()?).unwrap_or_default();
+        Some(Self { name, kind: EntryKind::named(kind) })
     }
 
     /// Whether it is about the database as such.
     fn is_of_database(&self) -> bool {
-        self.kind.is_of_database(self.name.as_bytes())
+        self.kind.is_of_database(self.name)
     }
-}
-
-/// A line without its end, as far as it is text.
-fn text(line: &[u8]) -> &str {
-    std::str::from_utf8(line.trim_ascii_end()).unwrap_or_default()
 }

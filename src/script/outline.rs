@@ -1,8 +1,9 @@
 //! What a script holds, and whether it is whole.
 
+use super::Entry;
 use super::lines::{Lines, Segment};
-use super::{Entry, text};
 use crate::sql::EntryKind;
+use memchr::memmem;
 use std::ops::Range;
 
 /// A script is recognised by a line within this many of its first bytes.
@@ -28,6 +29,12 @@ pub struct ScriptDatabase {
     pub pg_dump_version: String,
     /// How many entries it has, not counting those about the database as such.
     pub entries: u64,
+    /// Whether it defines objects.
+    pub defines: bool,
+    /// Whether it has rows, or other content of objects.
+    pub fills: bool,
+    /// Whether it drops objects before it creates them, which fails if they do not exist.
+    pub drops: bool,
     /// Whether it ends with `pg_dump`'s last line.
     pub complete: bool,
 }
@@ -47,6 +54,8 @@ pub struct ScriptContents {
     pub databases: Vec<ScriptDatabase>,
     /// Whether it ends with its program's last line.
     pub complete: bool,
+    /// Whether there is something before its first line or after its last one.
+    pub has_other_text: bool,
     at: u64,
     /// Where the line before began, if it was `--`: entries and databases begin there.
     dashes: Option<u64>,
@@ -78,44 +87,64 @@ impl ScriptContents {
         let start = self.at;
         self.at += segment.bytes().len() as u64;
         let before = self.dashes.take();
-        let Segment::Line(line) = segment else { return };
-        let line = text(line);
-        if line == "--" {
+        let Segment::Line(line) = segment else {
+            self.has_other_text |= self.complete;
+            return;
+        };
+        let line = line.trim_ascii_end();
+        let is_comment = line.is_empty() || line.starts_with(b"--");
+        if line == b"--" {
             self.dashes = Some(start);
-        } else if let Some(version) = line.strip_prefix("-- Dumped from database version ") {
-            self.database(|database| database.server_version = version.to_owned());
-        } else if let Some(version) = line.strip_prefix("-- Dumped by pg_dump version ") {
-            self.database(|database| database.pg_dump_version = version.to_owned());
+        } else if let Some(version) = line.strip_prefix(b"-- Dumped from database version ") {
+            self.database(|database| database.server_version = lossy(version));
+        } else if let Some(version) = line.strip_prefix(b"-- Dumped by pg_dump version ") {
+            self.database(|database| database.pg_dump_version = lossy(version));
         } else if let Some(begin) = before {
             self.comment(line, begin);
+        } else if !is_comment && (!self.is_dump || self.complete && !line.starts_with(b"\\unrestrict ")) {
+            self.has_other_text = true;
+        } else if line.starts_with(b"DROP ") || line.starts_with(b"ALTER ") {
+            self.drop_statement(line);
+        }
+    }
+
+    /// Notes a statement that drops something before the first entry, as `--clean` has it.
+    fn drop_statement(&mut self, line: &[u8]) {
+        let says = |words: &[u8]| memmem::find(line, words).is_some();
+        let is_of_database = line.starts_with(b"DROP DATABASE ") || line.starts_with(b"ALTER DATABASE ");
+        if let Some(database) = self.databases.last_mut()
+            && database.entries == 0
+            && !is_of_database
+        {
+            database.drops |= says(b"DROP ") && !says(b" IF EXISTS ");
         }
     }
 
     /// A line below `--`, which began at `begin`.
-    fn comment(&mut self, line: &str, begin: u64) {
+    fn comment(&mut self, line: &[u8], begin: u64) {
         match line {
-            "-- PostgreSQL database cluster dump" if begin < HEADER => {
+            b"-- PostgreSQL database cluster dump" if begin < HEADER => {
                 (self.is_dump, self.is_cluster) = (true, true);
                 self.globals = 0..0;
             }
-            "-- PostgreSQL database dump" if !self.is_cluster && begin < HEADER => {
+            b"-- PostgreSQL database dump" if !self.is_cluster && begin < HEADER => {
                 self.is_dump = true;
                 self.database(|_| ());
             }
-            "-- PostgreSQL database dump complete" => {
+            b"-- PostgreSQL database dump complete" => {
                 self.database(|database| database.complete = true);
                 self.complete = !self.is_cluster;
             }
-            "-- PostgreSQL database cluster dump complete" if self.is_cluster => {
+            b"-- PostgreSQL database cluster dump complete" if self.is_cluster => {
                 self.complete = true;
                 self.end_database(begin);
             }
             _ => {
                 let database =
-                    line.strip_prefix("-- Database \"").and_then(|rest| rest.strip_suffix("\" dump"));
+                    line.strip_prefix(b"-- Database \"").and_then(|rest| rest.strip_suffix(b"\" dump"));
                 if let (Some(database), true) = (database, self.is_cluster) {
                     self.end_database(begin);
-                    let database = Some(database.to_owned());
+                    let database = Some(lossy(database));
                     self.databases.push(ScriptDatabase {
                         database,
                         range: begin..begin,
@@ -124,9 +153,14 @@ impl ScriptContents {
                 } else if let Some(entry) = Entry::read(line) {
                     self.database(|database| {
                         if entry.kind == EntryKind::Database {
-                            database.database = Some(entry.name.to_owned());
+                            database.database = Some(lossy(entry.name));
                         }
-                        database.entries += u64::from(!entry.is_of_database());
+                        if entry.is_of_database() {
+                            return;
+                        }
+                        database.entries += 1;
+                        database.fills |= entry.kind.is_content();
+                        database.defines |= !(entry.kind.is_content() || entry.kind.is_remark());
                     });
                 }
             }
@@ -151,6 +185,11 @@ impl ScriptContents {
             None => self.globals.end = at,
         }
     }
+}
+
+/// A name for people.
+fn lossy(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
 }
 
 #[cfg(test)]
@@ -191,6 +230,46 @@ pub(super) mod tests {
                 text.starts_with("--\n-- Database \"app\" dump\n") && text.ends_with("\\unrestrict C\n\n")
             );
         }
+    }
+
+    #[test]
+    fn a_database_whose_names_are_not_utf_8_holds_something() {
+        let cluster = CLUSTER.replace("Name: t;", "Name: grXe;").into_bytes();
+        let cluster: Vec<u8> = cluster.iter().map(|byte| if *byte == b'X' { 0xF6 } else { *byte }).collect();
+        let mut outline = Outline::default();
+        outline.feed(&cluster);
+        let seen = outline.finish();
+        let app = &seen.databases[1];
+        assert_eq!((app.entries, app.defines, app.fills), (2, true, true));
+        assert!(!seen.has_other_text);
+    }
+
+    #[test]
+    fn what_no_restore_can_run_is_noticed() {
+        let from = CLUSTER.find("--\n-- PostgreSQL database dump\n--\n\n\\restrict C").unwrap();
+        let to = CLUSTER.find("--\n-- PostgreSQL database cluster dump complete").unwrap();
+        let one = &CLUSTER[from..to];
+        let seen = |script: &str| seen(script, 64);
+        assert!(!seen(one).has_other_text && !seen(one).databases[0].drops);
+        assert!(seen(&format!("pg_dump: warning: circular\n{one}")).has_other_text);
+        assert!(seen(&format!("{one}\nSELECT 1;\n")).has_other_text);
+        assert!(seen(&format!("{one}{one}")).has_other_text);
+        let first = "--\n-- Name: app; Type: DATABASE";
+        for (statement, drops) in [
+            ("DROP TABLE public.t;\n", true),
+            ("ALTER TABLE ONLY public.t DROP CONSTRAINT c;\n", true),
+            ("DROP TABLE IF EXISTS public.t;\n", false),
+            ("DROP DATABASE app;\n", false),
+        ] {
+            assert_eq!(
+                seen(&one.replacen(first, &format!("{statement}{first}"), 1)).databases[0].drops,
+                drops,
+                "{statement}"
+            );
+        }
+        let rows = one.replace("-- Name: t; Type: TABLE;", "-- Name: t; Type: SEQUENCE SET;");
+        assert!(!seen(&rows).databases[0].defines && seen(&rows).databases[0].fills);
+        assert!(seen(one).databases[0].defines);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Which roles a script names: owners, and those in grants, policies and user mappings.
 
 use super::lines::{Lines, Segment};
-use super::text;
 use crate::sql::{EntryKind, named_roles, words};
 use std::collections::BTreeSet;
 
@@ -20,7 +19,7 @@ impl NamedRoles {
         let names = &mut self.names;
         self.lines.feed(bytes, &mut |segment| {
             if let Segment::Line(line) = segment {
-                names.extend(named(text(line)));
+                names.extend(named(line.trim_ascii_end()));
             }
         });
     }
@@ -32,8 +31,8 @@ impl NamedRoles {
 }
 
 /// The roles that one line names.
-fn named(line: &str) -> Vec<String> {
-    let begins = |words: &[&str]| words.iter().any(|word| line.starts_with(word));
+fn named(line: &[u8]) -> Vec<String> {
+    let begins = |words: &[&str]| words.iter().any(|word| line.starts_with(word.as_bytes()));
     let kind = if begins(&["GRANT ", "REVOKE "]) {
         EntryKind::Acl
     } else if begins(&["ALTER DEFAULT PRIVILEGES "]) {
@@ -47,13 +46,13 @@ fn named(line: &str) -> Vec<String> {
     } else {
         return Vec::new();
     };
-    let names = named_roles(kind, line.as_bytes()).into_iter();
+    let names = named_roles(kind, line).into_iter();
     names.filter_map(|(name, _)| String::from_utf8(name).ok()).collect()
 }
 
 /// The owner that something is given to: `ALTER TABLE public.t OWNER TO app;`.
-fn owner(line: &str) -> Option<String> {
-    let mut words = words(line.as_bytes()).skip_while(|word| !word.is(b"OWNER"));
+fn owner(line: &[u8]) -> Option<String> {
+    let mut words = words(line).skip_while(|word| !word.is(b"OWNER"));
     let (_owner, to, role) = (words.next()?, words.next()?, words.next()?);
     String::from_utf8(role.name().filter(|_| to.is(b"TO"))?).ok()
 }

@@ -1,6 +1,7 @@
 //! The settings of `pgstow backup`.
 
-use super::{command, name, neon_source, server, variable, writing};
+use super::environment::variable;
+use super::{command, name, neon_source, server, writing};
 use crate::cli::BackupWords;
 use crate::dump::request::{DumpRequest, Producer};
 use crate::error::{Error, Result};
@@ -41,7 +42,7 @@ pub enum What {
 impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
-        let writing = writing(&words.shipping)?;
+        let writing = writing(&words.writing)?;
         let what = match (producer(&words)?, words.all_databases) {
             (Some(_), true) => {
                 return Err(Error::usage("--all-databases and a stream contradict each other"));
@@ -98,6 +99,7 @@ fn database(words: BackupWords) -> Result<DumpRequest> {
             exclude_schemas: words.exclude_schemas,
             extra: words.pg_dump_args,
             lock_wait_timeout: words.lock_wait_timeout,
+            ..DumpOptions::default()
         },
         role_passwords: words.role_passwords,
         clients,

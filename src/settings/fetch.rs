@@ -1,7 +1,7 @@
 //! The settings of `pgstow fetch`.
 
 use super::{search, selection, tables};
-use crate::cli::FetchWords;
+use crate::cli::{FetchWords, Format};
 use crate::error::{Error, Result};
 use crate::fetch::output::Output;
 use crate::fetch::{FetchFormat, FetchOptions};
@@ -13,16 +13,16 @@ fn output(path: PathBuf) -> Output {
 
 /// Checks the words of `pgstow fetch`.
 pub fn fetch(words: FetchWords) -> Result<FetchOptions> {
-    let format = match &*words.format {
-        "sql" => FetchFormat::Sql,
-        "csv" => FetchFormat::Csv,
-        "copy" => FetchFormat::Copy,
-        _ => FetchFormat::Archive,
+    let (format, rows) = match words.format {
+        Format::Archive => (FetchFormat::Archive, None),
+        Format::Sql => (FetchFormat::Sql, None),
+        Format::Csv => (FetchFormat::Csv, Some("csv")),
+        Format::Copy => (FetchFormat::Copy, Some("copy")),
     };
     let tables = tables(&words.tables)?;
-    if matches!(format, FetchFormat::Csv | FetchFormat::Copy) && tables.is_empty() {
-        let one = format!("--format {} prints the rows of one table", words.format);
-        return Err(Error::usage(one).hint("--table names it"));
+    if let (Some(rows), true) = (rows, tables.is_empty()) {
+        return Err(Error::usage(format!("--format {rows} writes the rows of one table"))
+            .hint("name the table with --table"));
     }
     Ok(FetchOptions {
         selection: selection(words.select, &words.store, &words.open)?,

@@ -1,36 +1,110 @@
 //! The settings file: its top level, overlaid by the chosen profile.
+//!
+//! A file that somebody else may write is refused. `./pgstow.toml` came with the folder one happens to be in, so
+//! unless it was named it may not say what makes pgstow run programs or trust strangers.
 
-use super::variable;
+use super::environment::variable;
+use super::permissions;
 use crate::cli;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The name of the settings file.
 const FILE: &str = "pgstow.toml";
 
-/// Reads the settings file: its top level, overlaid by `[profile.NAME]`.
-pub(super) fn file_values(
-    file: Option<PathBuf>,
-    profile: Option<&str>,
-) -> Result<BTreeMap<String, Vec<String>>> {
-    let usual = || {
-        let config = variable("XDG_CONFIG_HOME").map(PathBuf::from);
-        let config = config.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".config")));
-        let there = config.map(|folder| folder.join("pgstow").join(FILE));
-        [Some(PathBuf::from(FILE)), there].into_iter().flatten().find(|path| path.is_file())
-    };
-    let Some(path) = file.or_else(usual) else {
-        return match profile {
-            Some(profile) => {
-                Err(Error::settings(format!("there is no {FILE} to take the profile {profile:?} from"))
-                    .hint(format!("make ./{FILE} with [profile.{profile}], or name the file with --config")))
-            }
-            None => Ok(BTreeMap::new()),
+/// What `./pgstow.toml` may say only if it was named, and why.
+const ONLY_IF_NAMED: [(&str, &str); 7] = [
+    ("pg_bin", "says which programs are run"),
+    ("after", "is run by psql, which can run programs"),
+    ("after_sql", "is run by psql, which can run programs"),
+    ("check", "is run by psql, which can run programs"),
+    ("neon_api", "says who gets the key to Neon's API"),
+    ("allow_unencrypted", "restores backups that anybody can have written"),
+    ("no_encryption", "stores backups readable by everyone who can read the store"),
+];
+
+/// Values by key.
+pub(super) type Values = BTreeMap<String, Vec<String>>;
+
+/// The settings file in use.
+#[derive(Debug)]
+pub(super) struct SettingsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub values: Values,
+    metadata: Metadata,
+}
+
+impl SettingsFile {
+    /// Reads the file that was named, else the one here, else the one in the user's home; `None` if there is none.
+    pub fn read(named: Option<PathBuf>, profile: Option<&str>) -> Result<Option<Self>> {
+        let here = Path::new(FILE);
+        let Some(path) = named
+            .clone()
+            .or_else(|| [Some(here.to_owned()), in_home()].into_iter().flatten().find(|path| path.is_file()))
+        else {
+            return match profile {
+                Some(profile) => {
+                    Err(Error::settings(format!("there is no {FILE} to take the profile {profile:?} from"))
+                        .hint(format!(
+                            "make ./{FILE} with [profile.{profile}], or name the file with --config"
+                        )))
+                }
+                None => Ok(None),
+            };
         };
+        let unreadable = |e: std::io::Error| unusable(&path, "cannot be read").because(e);
+        let mut file = File::open(&path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        permissions::refuse_written_by_others(&path, &metadata)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(unreadable)?;
+        let values = parse(&path, &text, profile)?;
+        if named.is_none() && path == here {
+            refuse_unless_named(&values)?;
+        }
+        Ok(Some(Self { path, values, metadata }))
+    }
+
+    /// What to warn of if others can read the passwords in it.
+    pub fn exposed(&self) -> Option<String> {
+        let has_password = self.values.values().flatten().any(|value| holds_password(value));
+        let what = "the settings file holds a password:";
+        has_password.then(|| permissions::readable_by_others(&self.path, what, &self.metadata)).flatten()
+    }
+}
+
+/// The settings file in the user's home.
+fn in_home() -> Option<PathBuf> {
+    let config = variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    let config = config.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".config")));
+    config.map(|folder| folder.join("pgstow").join(FILE))
+}
+
+fn unusable(path: &Path, why: impl std::fmt::Display) -> Error {
+    Error::settings(format!("{}: {why}", path.display()))
+}
+
+/// Refuses what the file of the working directory may not say.
+fn refuse_unless_named(values: &Values) -> Result<()> {
+    let Some((key, why)) = ONLY_IF_NAMED.into_iter().find(|(key, _)| values.contains_key(*key)) else {
+        return Ok(());
     };
-    let unusable = |why: String| Error::settings(format!("{}: {why}", path.display()));
-    let text = std::fs::read_to_string(&path).map_err(|e| unusable("cannot be read".into()).because(e))?;
+    Err(unusable(
+        Path::new(FILE),
+        format!("{key:?} {why}, so this folder's file may say it only if it is named"),
+    )
+    .hint(format!("if you trust the file: --config {FILE}, or PGSTOW_CONFIG={FILE}"))
+    .hint("a file in ~/.config/pgstow/ may say it too"))
+}
+
+/// Reads the text: its top level, overlaid by `[profile.NAME]`.
+fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
+    let unusable = |why: String| unusable(path, why);
     let mut table: toml::Table =
         text.parse().map_err(|e: toml::de::Error| unusable(e.message().to_owned()))?;
     let profiles = match table.remove("profile") {
@@ -68,5 +142,27 @@ fn scalar(value: toml::Value) -> Option<String> {
         toml::Value::Integer(number) => Some(number.to_string()),
         toml::Value::Boolean(flag) => Some(flag.to_string()),
         _ => None,
+    }
+}
+
+/// Whether a value is a connection, or another URL, with a password in it.
+fn holds_password(value: &str) -> bool {
+    let in_url = value.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
+    let in_url = in_url.and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, word)| !word.is_empty());
+    in_url || value.contains("password=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_seen_where_settings_hold_them() {
+        for with in ["postgres://u:secret@host/db", "host=h password=secret", "postgres://h/db?password=x"] {
+            assert!(holds_password(with), "{with}");
+        }
+        for without in ["postgres://u@host/db", "s3://bucket/a:b@c", "postgres://u:@host/db", "age1xyz"] {
+            assert!(!holds_password(without), "{without}");
+        }
     }
 }

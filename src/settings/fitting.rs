@@ -1,6 +1,6 @@
 //! How a backup is fitted to the server it is restored on.
 
-use crate::cli::FittingWords;
+use crate::cli::{FittingWords, MissingRoles, TargetProfile};
 use crate::error::{Error, Result};
 use crate::postgres::{Provider, RestoreOptions};
 use crate::restore::request::{Fitting, Profile, Roles};
@@ -17,21 +17,21 @@ pub(super) fn fitting(words: FittingWords) -> Result<Fitting> {
     let mut map = BTreeMap::new();
     for (old, new) in words.map_roles {
         if let Some(other) = map.insert(old.clone(), new.clone()).filter(|other| *other != new) {
-            return Err(Error::usage(format!("--map-role gives {old} two places: {other} and {new}")));
+            return Err(Error::usage(format!("--map-role maps {old} to both {other} and {new}")));
         }
     }
-    let roles = match words.roles.as_str() {
-        "create" => Roles::Create,
-        "restore" => Roles::Restore,
-        _ => Roles::Check,
+    let roles = match words.roles {
+        MissingRoles::Check => Roles::Check,
+        MissingRoles::Create => Roles::Create,
+        MissingRoles::Restore => Roles::Restore,
     };
-    let profile = match words.target_profile.as_str() {
-        "plain" => Profile::Plain,
-        "neon" => Profile::Of(Provider::Neon),
-        "rds" => Profile::Of(Provider::Rds),
-        "supabase" => Profile::Of(Provider::Supabase),
-        "cloudsql" => Profile::Of(Provider::CloudSql),
-        _ => Profile::Auto,
+    let profile = match words.target_profile {
+        TargetProfile::Auto => Profile::Auto,
+        TargetProfile::Plain => Profile::Plain,
+        TargetProfile::Neon => Profile::Of(Provider::Neon),
+        TargetProfile::Rds => Profile::Of(Provider::Rds),
+        TargetProfile::Supabase => Profile::Of(Provider::Supabase),
+        TargetProfile::CloudSql => Profile::Of(Provider::CloudSql),
     };
     Ok(Fitting { options, roles, map, owner: words.owner, profile, skip_refresh })
 }

@@ -1,7 +1,9 @@
 //! Keys and passphrases: from files, variables or the terminal, never from the command line.
 
-use super::variable;
-use crate::cli::{OpenWords, ShippingWords, TrustWords};
+use super::environment::variable;
+use super::file::{SettingsFile, Values};
+use super::permissions::{check_public_key_file, check_secret_file};
+use crate::cli::{OpenWords, TrustWords, Verb, Words, WritingWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
 use crate::stored::signing::{SigningKey, VerifyKey};
@@ -18,8 +20,36 @@ const FOR_WHOM: [&str; 6] = [
     "PGSTOW_ASK_PASSPHRASE",
 ];
 
+/// The keys of a settings file that say who can read a backup.
+const READERS: [&str; 4] = ["recipients", "recipients_file", "passphrase_file", "ask_passphrase"];
+
+/// Who can read a backup is one setting: if the command line or the environment says it, the settings file adds
+/// nobody. Its values without that, and a warning; `None` if nothing is left out.
+pub(super) fn only_typed_recipients(words: &Words, file: &SettingsFile) -> Option<(Values, String)> {
+    if !matches!(words.verb, Verb::Backup(_) | Verb::Adopt(_)) {
+        return None;
+    }
+    let typed =
+        READERS.iter().any(|key| words.given.contains(*key)) || variable("PGSTOW_PASSPHRASE").is_some();
+    let left_out: Vec<&str> = READERS
+        .into_iter()
+        .chain(["no_encryption"])
+        .filter(|key| typed && file.values.contains_key(*key) && !words.given.contains(*key))
+        .collect();
+    if left_out.is_empty() {
+        return None;
+    }
+    let values = file.values.iter().filter(|(key, _)| !left_out.contains(&key.as_str()));
+    let warning = format!(
+        "the backup is made only for whom the command line and the environment name; {} of {} does not count",
+        left_out.join(" and "),
+        file.path.display()
+    );
+    Some((values.map(|(key, values)| (key.clone(), values.clone())).collect(), warning))
+}
+
 /// Who can decrypt the backup; `None` if it is not encrypted because the user asked for that by name.
-pub(super) fn recipients(words: &ShippingWords) -> Result<Option<Arc<Recipients>>> {
+pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>> {
     let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
     let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
     let passphrase = match (&words.passphrase_file, words.passphrase) {
@@ -41,6 +71,7 @@ pub(super) fn recipients(words: &ShippingWords) -> Result<Option<Arc<Recipients>
     }
     let mut keys = Recipients::parse(recipients)?;
     for file in &words.recipients_file {
+        check_public_key_file(file, "the recipients file")?;
         keys.add_file(file)?;
     }
     if let Some(passphrase) = passphrase {
@@ -71,7 +102,12 @@ pub(super) fn signing_key(file: Option<&Path>) -> Result<Option<SigningKey>> {
 pub(super) fn verify_key(words: &TrustWords) -> Result<Option<VerifyKey>> {
     let Some(text) = &words.verify_key else { return Ok(None) };
     let path = Path::new(text);
-    let text = if path.is_file() { secret_file(path, "the verification key")? } else { text.as_str().into() };
+    let text = if path.is_file() {
+        check_public_key_file(path, "the verification key")?;
+        whole_file(path, "the verification key")?
+    } else {
+        text.as_str().into()
+    };
     VerifyKey::parse(text.expose_secret()).map(Some)
 }
 
@@ -85,6 +121,7 @@ pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
     let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
     let mut identities = Identities::default();
     for file in &open.identity_file {
+        check_secret_file(file, "the identity file")?;
         identities.add_file(file, &asking)?;
     }
     if let Some(text) = variable("PGSTOW_IDENTITY").map(SecretString::from) {
@@ -96,8 +133,14 @@ pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
     Ok(identities)
 }
 
+/// Reads a file with a secret.
+pub(super) fn secret_file(path: &Path, what: &str) -> Result<SecretString> {
+    check_secret_file(path, what)?;
+    whole_file(path, what)
+}
+
 /// Reads a small file whole; the newline that ends it is not part of what it holds.
-fn secret_file(path: &Path, what: &str) -> Result<SecretString> {
+fn whole_file(path: &Path, what: &str) -> Result<SecretString> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::settings(format!("{what} {} cannot be read", path.display())).because(e))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);

@@ -8,6 +8,7 @@ mod after;
 mod backup;
 mod clone;
 mod command;
+mod environment;
 mod fetch;
 mod file;
 mod fitting;
@@ -15,12 +16,14 @@ mod keygen;
 mod keys;
 mod list;
 mod neon;
+mod permissions;
 mod reading;
 mod restore;
 mod show;
 mod store;
 mod swap;
 mod verify;
+mod words;
 mod writing;
 
 pub use adopt::Adopt;
@@ -34,9 +37,11 @@ pub use restore::{Goal, Restore};
 pub use show::Show;
 pub use swap::swap;
 pub use verify::verify;
+pub use words::{Remarks, words};
 
 use after::after;
 use command::command;
+use environment::variable;
 use fitting::fitting;
 use neon::{neon_branch, neon_source};
 use reading::{reading, reading_without_keys, select, selection};
@@ -45,26 +50,11 @@ use store::location;
 use writing::writing;
 
 use crate::archive::Pattern;
-use crate::cli::{self, Parsed, ServerWords, TableWords};
+use crate::cli::{ServerWords, TableWords};
 use crate::error::Result;
-use crate::postgres::{ConnInfo, clients::Search};
+use crate::postgres::{ConnInfo, Environment, clients::Search};
 use crate::stored::names::Name;
-use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-
-/// A variable of the environment, unless it is unset, empty or not text.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Parses the command line, with the settings file's values as defaults.
-pub fn words(args: Vec<OsString>) -> Result<Parsed> {
-    let file = cli::early(&args, "config").or_else(|| variable("PGSTOW_CONFIG")).map(PathBuf::from);
-    let profile = cli::early(&args, "profile").or_else(|| variable("PGSTOW_PROFILE"));
-    let values = file::file_values(file, profile.as_deref())?;
-    let blank = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
-    Ok(cli::parse(args, &|key| values.get(key).cloned().unwrap_or_default(), &blank))
-}
 
 fn name(text: Option<&str>) -> Result<Option<Name>> {
     text.map(str::parse).transpose()
@@ -81,7 +71,7 @@ fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
 
 /// Where to look for PostgreSQL's programs.
 fn search(only: Option<PathBuf>) -> Search {
-    Search { only, path: std::env::var_os("PATH") }
+    Search { only, environment: Environment::new(std::env::vars_os()) }
 }
 
 /// The patterns of the wanted tables; none for all.

@@ -1,10 +1,12 @@
 //! The settings about Neon.
 
-use super::variable;
+use super::environment::variable;
+use super::keys::secret_file;
 use crate::branch::{NeonBranch, NeonProject, NeonSource};
 use crate::cli::{BackupWords, NeonWords, RestoreWords};
 use crate::error::{Error, Result};
 use crate::neon::{API, ApiKey};
+use crate::pipeline::keys::ExposeSecret;
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,8 +32,9 @@ fn project(words: &NeonWords) -> Result<Option<NeonProject>> {
 
 fn key(file: Option<&Path>) -> Result<ApiKey> {
     let text = match file {
-        Some(file) => std::fs::read_to_string(file)
-            .map_err(|e| Error::settings(format!("read {}: {e}", file.display())).because(e))?,
+        Some(file) => {
+            return Ok(ApiKey::new(secret_file(file, "the file with Neon's key")?.expose_secret().trim()));
+        }
         None => variable("NEON_API_KEY").ok_or_else(|| {
             Error::settings("there is no key to Neon's API")
                 .hint("give it in NEON_API_KEY, or in a file with --neon-api-key-file")

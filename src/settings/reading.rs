@@ -1,7 +1,7 @@
 //! Which backup to read, and how.
 
 use super::{keys, location, name};
-use crate::cli::{OpenWords, SelectWords, StoreWords, TrustWords};
+use crate::cli::{OpenWords, SelectWords, StoreWords};
 use crate::error::Result;
 use crate::pipeline::keys::Identities;
 use crate::stored::opened::{BackupSelection, ReadOptions, Select};
@@ -18,16 +18,19 @@ pub(super) fn reading(store: &StoreWords, open: &OpenWords) -> Result<ReadOption
     Ok(ReadOptions {
         identities: keys::identities(open)?,
         ask: keys::ask,
-        ..reading_without_keys(store, &open.trust)?
+        allow_unencrypted: open.allow_unencrypted,
+        ..reading_without_keys(store, open)?
     })
 }
 
 /// Enough to look at what is public.
-pub(super) fn reading_without_keys(store: &StoreWords, trust: &TrustWords) -> Result<ReadOptions> {
+pub(super) fn reading_without_keys(store: &StoreWords, open: &OpenWords) -> Result<ReadOptions> {
     Ok(ReadOptions {
         location: location(store)?,
         identities: Identities::default(),
         ask: |_| None,
-        trusted: keys::verify_key(trust)?,
+        strict: open.strict,
+        allow_unencrypted: false,
+        trusted: keys::verify_key(&open.trust)?,
     })
 }

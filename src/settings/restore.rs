@@ -2,7 +2,7 @@
 
 use super::{after, fitting, neon_branch, patterns, selection, server, tables};
 use crate::branch::NeonBranch;
-use crate::cli::RestoreWords;
+use crate::cli::{OnError, Proof, RestoreWords};
 use crate::error::{Error, Result};
 use crate::postgres::ConnInfo;
 use crate::proof::ProofBy;
@@ -61,7 +61,7 @@ impl Restore {
             }
         };
         let mut fitting = fitting(words.fitting)?;
-        fitting.options.keep_going = words.on_error == "keep";
+        fitting.options.keep_going = words.on_error == OnError::Keep;
         let options = RestoreOptions {
             selection: selection(words.select, &words.store, &words.open)?,
             narrowing: Narrowing {
@@ -74,18 +74,18 @@ impl Restore {
             fitting,
             after: after(words.after)?,
             clients,
-            proof: proof_by(&words.proof),
+            proof: proof_by(words.proof),
             keep_failed: words.keep_failed,
         };
         Ok(Self { options, goal })
     }
 }
 
-/// Understands one of the words that the command line allows.
-pub(super) fn proof_by(word: &str) -> ProofBy {
+/// How a restored database is compared with its backup.
+pub(super) fn proof_by(word: Proof) -> ProofBy {
     match word {
-        "none" => ProofBy::Nothing,
-        "digests" => ProofBy::Digests,
-        _ => ProofBy::Counts,
+        Proof::Counts => ProofBy::Counts,
+        Proof::Digests => ProofBy::Digests,
+        Proof::None => ProofBy::Nothing,
     }
 }

@@ -23,7 +23,7 @@ impl Show {
         let reading = if words.tables || words.diff.is_some() {
             reading(&words.store, &words.open)?
         } else {
-            reading_without_keys(&words.store, &words.open.trust)?
+            reading_without_keys(&words.store, &words.open)?
         };
         let selection = BackupSelection { select: select(words.select)?, reading };
         Ok(Self { selection, tables: words.tables, diff: words.diff })

@@ -1,6 +1,6 @@
 //! Where backups lie, and how to talk to the store.
 
-use super::variable;
+use super::environment::{explain_empty, variable};
 use crate::cli::StoreWords;
 use crate::error::{Error, Result};
 use crate::store::{Credentials, OpenOptions, StoreUrl};
@@ -9,9 +9,10 @@ use crate::stored::opened::Location;
 /// Checks the words about the store.
 pub(super) fn location(words: &StoreWords) -> Result<Location> {
     let Some(text) = &words.store else {
-        return Err(Error::usage("no store was given").hint(
+        let missing = Error::usage("no store was given").hint(
             "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…",
-        ));
+        );
+        return Err(explain_empty(missing, &["PGSTOW_STORE"]));
     };
     let url: StoreUrl = text.parse()?;
     let options = OpenOptions {

@@ -19,7 +19,7 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
         }
     };
     let reading = if words.quick {
-        reading_without_keys(&words.store, &words.open.trust)?
+        reading_without_keys(&words.store, &words.open)?
     } else {
         reading(&words.store, &words.open)?
     };
@@ -30,7 +30,7 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
             clients: search(words.server.pg_bin.clone()),
             scratch: words.scratch,
             jobs: words.jobs,
-            proof: proof_by(&words.proof),
+            proof: proof_by(words.proof),
             checks: words.checks,
         })),
         // To pass over a check in silence would be a proof of nothing.

@@ -1,7 +1,7 @@
 //! How a backup is written into the store, whatever is in it.
 
 use super::{keys, location};
-use crate::cli::ShippingWords;
+use crate::cli::WritingWords;
 use crate::error::{Error, Result};
 use crate::stored::writer::WriteOptions;
 
@@ -9,7 +9,7 @@ use crate::stored::writer::WriteOptions;
 const MOST_WORKERS: usize = 4;
 
 /// Checks the words.
-pub(super) fn writing(words: &ShippingWords) -> Result<WriteOptions> {
+pub(super) fn writing(words: &WritingWords) -> Result<WriteOptions> {
     let label = |text: &String| match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err(Error::usage(format!("--label {text:?} is not KEY=VALUE"))),

@@ -101,6 +101,21 @@ impl EntryKind {
         matches!(self, Self::Encoding | Self::StdStrings | Self::SearchPath)
     }
 
+    /// Whether it fills what other entries define.
+    pub fn is_content(self) -> bool {
+        matches!(
+            self,
+            Self::Blob
+                | Self::BlobComments
+                | Self::BlobMetadata
+                | Self::Blobs
+                | Self::MaterializedViewData
+                | Self::SequenceSet
+                | Self::StatisticsData
+                | Self::TableData
+        )
+    }
+
     /// Whether it grants or revokes.
     pub fn is_grant(self) -> bool {
         matches!(self, Self::Acl | Self::AclLanguage | Self::DefaultAcl)

@@ -53,17 +53,17 @@ impl Word<'_> {
 
 /// Goes through the words of a text.
 pub fn words(text: &[u8]) -> impl Iterator<Item = Word<'_>> {
-    Words { text, at: 0, depth: 0 }
+    Scanner { text, at: 0, depth: 0 }
 }
 
 #[derive(Debug)]
-struct Words<'t> {
+struct Scanner<'t> {
     text: &'t [u8],
     at: usize,
     depth: usize,
 }
 
-impl<'t> Iterator for Words<'t> {
+impl<'t> Iterator for Scanner<'t> {
     type Item = Word<'t>;
 
     fn next(&mut self) -> Option<Word<'t>> {
@@ -98,12 +98,12 @@ impl<'t> Iterator for Words<'t> {
     }
 }
 
-impl<'t> Words<'t> {
+impl<'t> Scanner<'t> {
     fn rest(&self) -> &'t [u8] {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// Passes over `length` bytes and what follows them up to the end of `mark`; over all where it never comes.
+    /// Passes over `length` bytes and what follows them up to the end of `mark`; over all the rest if it never comes.
     fn pass(&mut self, length: usize, mark: &[u8]) {
         let rest = self.rest().get(length..).unwrap_or_default();
         let end = memchr::memmem::find(rest, mark).map(|found| self.at + length + found + mark.len());
@@ -148,7 +148,7 @@ impl<'t> Words<'t> {
         }
     }
 
-    /// Passes over a string between `$$`, or `$tag$`; does nothing where none begins.
+    /// Passes over a string between `$$`, or `$tag$`; does nothing if none begins.
     fn pass_dollar_string(&mut self) -> bool {
         let rest = self.rest();
         let tag = rest.iter().skip(1).take_while(|byte| is_part_of_word(**byte) && **byte != b'$').count();

@@ -1,34 +1,36 @@
-//! What a store can answer, as situations: the caller decides by them, never by status codes.
+//! What a store can answer, as situations. Callers decide by them, never by status codes.
 
 use crate::error::{Error, Kind};
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The result of everything a store is asked.
+/// The result of every call to a store.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// What happened, for whoever must decide what to do next.
+/// What happened, for code that must decide what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Situation {
     /// There is no such object, or no such upload.
     NotFound,
     /// The bucket or folder itself is not there.
     NoStore,
-    /// The key is taken, and must not be overwritten.
+    /// The object exists, and must not be overwritten.
     Exists,
-    /// The credentials are refused, absent, or lack the right.
+    /// The credentials are missing or wrong, or lack a permission.
     Denied,
-    /// The store is busy or stumbled, or bytes were damaged on their way: the same call may work later.
+    /// The credentials have expired, or could not be loaded.
+    Expired,
+    /// The store is busy or failed for a moment, or bytes were damaged in transit: the same call may work later.
     Transient,
-    /// No whole answer came: the call may or may not have been carried out, and may be made again.
+    /// No complete answer came: the call may or may not have been carried out, and may be made again.
     Unreachable,
     /// The store or the account is full.
     NoSpace,
-    /// The object is not the one the read was pinned to.
+    /// The object is not the version that the read was pinned to.
     Changed,
-    /// The store keeps something else than what was sent.
+    /// The store has something else than what was sent.
     Damaged,
-    /// The store does not know how to do this.
+    /// The store does not support this request.
     Unsupported,
     /// Anything else; trying again will not help.
     Other,
@@ -41,7 +43,7 @@ impl Situation {
     }
 }
 
-/// One failure of a store: a failure like any other, and the situation it leaves the caller in.
+/// One failure of a store: a failure like any other, and its situation.
 #[derive(Debug)]
 pub struct StoreError {
     situation: Situation,
@@ -66,19 +68,19 @@ impl StoreError {
         Self { error: self.error.because(source), ..self }
     }
 
-    /// Puts what was being done before the message: "part 7: …".
+    /// Prefixes the message with what was being done: "part 7: …".
     #[must_use]
     pub fn context(self, doing: impl fmt::Display) -> Self {
         Self { error: self.error.context(doing), ..self }
     }
 
-    /// Puts what else is to say behind the message.
+    /// Appends to the message.
     #[must_use]
     pub fn and(self, more: impl fmt::Display) -> Self {
         Self { error: self.error.and(more), ..self }
     }
 
-    /// The same failure as another situation, where the caller knows better.
+    /// The same failure in another situation, if the caller knows better.
     #[must_use]
     pub(in crate::store) fn in_situation(self, situation: Situation) -> Self {
         Self { situation, ..self }
@@ -111,7 +113,7 @@ impl From<StoreError> for Error {
     fn from(StoreError { situation, error }: StoreError) -> Self {
         match situation {
             Situation::NotFound => error.of_kind(Kind::NotFound),
-            // The store is well; what it gives is not what was asked for.
+            // The store works; what it returned is not what was asked for.
             Situation::Changed => error.of_kind(Kind::Verify),
             _ => error,
         }

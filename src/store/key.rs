@@ -2,7 +2,7 @@
 
 use super::error::{Result, Situation, StoreError};
 
-/// Refuses keys that could leave the store's prefix, or that some store could not keep.
+/// Refuses keys that could lead out of the store's prefix, or that some stores cannot have.
 pub fn check_key(key: &str) -> Result<()> {
     let fits = |segment: &str| !matches!(segment, "" | "." | "..") && !segment.contains(['\0', '\\']);
     if key.len() <= 900 && key.split('/').all(fits) {

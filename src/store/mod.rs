@@ -1,7 +1,7 @@
-//! Where backups lie: a trait, its backends, and the stack they are built into.
+//! Stores of objects: the trait, its backends, and the stack they are built into.
 //!
-//! This is a leaf: it knows keys and bytes, nothing of backups, dumps or encryption. It stores no
-//! object it cannot vouch for, and it never makes a bucket: whoever pays for one decides that.
+//! This is a leaf: it knows keys and bytes, and nothing about backups, dumps or encryption. It reports no object as
+//! stored before it was confirmed, and it never creates a bucket: whoever pays for one decides that.
 //!
 //! ```text
 //! open(url) ─▶ retry ─▶ s3 (dialect from profiles) | fs
@@ -35,7 +35,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use std::ops::Range;
 
-/// The bytes of one read, in order; it ends early where the object does.
+/// The bytes of one read, in order; they end early if the object does.
 pub type Chunks = BoxStream<'static, Result<Bytes>>;
 
 /// A place that keeps objects under keys.
@@ -44,14 +44,13 @@ pub type Chunks = BoxStream<'static, Result<Bytes>>;
 ///
 /// - Keys are `/`-separated, relative to the prefix in the store's URL. A key that could leave that
 ///   prefix (`..`, an empty segment, a leading `/`) is refused.
-/// - An object appears whole or not at all: what is being written is never listed, headed or read.
+/// - An object appears complete or not at all: what is being written is never listed, looked up or read.
 /// - What a method reports as done is durable.
-/// - Errors say situations ([`Situation`]), never status codes. [`Situation::Transient`] and
+/// - Errors have situations ([`Situation`]), never status codes. [`Situation::Transient`] and
 ///   [`Situation::Unreachable`] mean the same call may be made again, for every method.
 /// - Dropping a method's future stops the work; it does not undo it.
 ///
-/// The trait is for `upload.rs`, `download.rs` and listing; it is kept smaller than any backend, and
-/// conveniences live outside it.
+/// The trait serves uploads, downloads and listing; it is smaller than any backend, and conveniences are outside it.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// What this store accepts and promises.
@@ -62,21 +61,21 @@ pub trait Store: Send + Sync {
 
     /// Begins an upload whose parts are all `part_size` bytes long, only the last may be shorter.
     ///
-    /// Refuses a key that exists, where that can be known ([`Situation::Exists`]).
+    /// Refuses a key that exists, if the credentials may know that ([`Situation::Exists`]).
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>>;
 
-    /// Writes a small object at once, if its key is free.
+    /// Writes a small object in one request, if its key is free.
     ///
-    /// Where [`Limits::put_is_create_only`] is false the store cannot promise that: it looks first.
+    /// If [`Limits::put_is_create_only`] is false, the store cannot promise that, and is asked first.
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored>;
 
-    /// Tells what is known of an object without reading it.
+    /// Returns what is known about an object without reading it.
     async fn head(&self, key: &str) -> Result<ObjectInfo>;
 
-    /// Reads a range of an object, pinned to `etag` where given ([`Situation::Changed`] otherwise).
+    /// Reads a range of an object; with `etag` only of that version (else [`Situation::Changed`]).
     ///
-    /// A range that reaches beyond the end yields what there is, perhaps nothing. The stream sets no
-    /// deadline of its own: the reader does.
+    /// A range beyond the end yields what there is, perhaps nothing. The stream has no deadline of its own: the
+    /// reader sets one.
     async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks>;
 
     /// Lists all objects whose keys begin with `prefix`, in the keys' byte order.
@@ -85,13 +84,13 @@ pub trait Store: Send + Sync {
     /// Deletes an object; one that does not exist is fine.
     async fn delete(&self, key: &str) -> Result<()>;
 
-    /// Lists uploads that were begun and neither completed nor aborted, below `prefix`.
+    /// Lists uploads below `prefix` that were begun, and neither completed nor aborted.
     async fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>>;
 
     /// Aborts such an upload; one that is gone is fine.
     async fn abort_unfinished(&self, upload: &Unfinished) -> Result<()>;
 
-    /// The bytes that can still be stored, where that can be known.
+    /// The bytes that can still be stored; `None` if that is not known.
     async fn free_space(&self) -> Result<Option<u64>>;
 }
 
@@ -101,14 +100,14 @@ pub trait Upload: Send + Sync {
     /// Stores one part, numbered from 1, in any order and in parallel; sent again, it replaces itself.
     async fn part(&self, number: u32, bytes: Bytes) -> Result<()>;
 
-    /// Makes the object visible, if its parts are without gap and `bytes` long altogether.
+    /// Makes the object visible, if its parts have no gap and are `bytes` long in total.
     ///
-    /// It may be asked again after [`Situation::Transient`] or [`Situation::Unreachable`]: then it
-    /// finds out whether the first asking went through. An object that came out different from what
-    /// was sent is deleted and reported as [`Situation::Damaged`].
+    /// It may be called again after [`Situation::Transient`] or [`Situation::Unreachable`]: then it finds out whether
+    /// the first call was carried out. An object that differs from what was sent is deleted and reported as
+    /// [`Situation::Damaged`].
     async fn complete(&self, bytes: u64) -> Result<Stored>;
 
-    /// Removes everything stored so far, even an object whose completion was asked for without an
-    /// answer; an upload that is gone is fine. No `part` may be on its way.
+    /// Removes everything stored so far, even an object whose completion was requested and not answered; an upload
+    /// that is gone is fine. No `part` may be in flight.
     async fn abort(&self) -> Result<()>;
 }

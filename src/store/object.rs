@@ -1,12 +1,12 @@
-//! What is known of an object, and of an upload that is not one yet.
+//! What is known about an object, and about an upload that is not one yet.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-/// What is written beside an object when its upload begins: short names and values.
+/// What is stored with an object when its upload begins: short names and values.
 pub type Metadata = BTreeMap<String, String>;
 
-/// What the store confirmed about an object it now keeps.
+/// What the store confirmed about an object it now has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     /// Its length in bytes.
@@ -15,11 +15,11 @@ pub struct Stored {
     pub etag: Option<String>,
     /// The store's own checksum over the whole object, as `CRC64NVME:base64`.
     pub checksum: Option<String>,
-    /// Whether length and checksum were asked for again afterwards; a write-only key cannot.
+    /// Whether length and checksum were requested again afterwards; a write-only key cannot do that.
     pub read_back: bool,
 }
 
-/// What is known of an object.
+/// What is known about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// Its length in bytes.
@@ -28,7 +28,7 @@ pub struct ObjectInfo {
     pub etag: Option<String>,
     /// The store's own checksum over the whole object, as `CRC64NVME:base64`.
     pub checksum: Option<String>,
-    /// What was written beside it. A folder on a filesystem without extended attributes keeps none.
+    /// What was stored with it. A folder on a file system without extended attributes has none.
     pub metadata: Metadata,
 }
 
@@ -39,7 +39,7 @@ pub struct Listed {
     pub key: String,
     /// Its length in bytes.
     pub bytes: u64,
-    /// When it was written, by the store's clock.
+    /// When it was written, according to the store's clock.
     pub modified: Option<SystemTime>,
 }
 
@@ -50,6 +50,6 @@ pub struct Unfinished {
     pub key: String,
     /// The store's name for it.
     pub id: String,
-    /// When it began, by the store's clock.
+    /// When it began, according to the store's clock.
     pub started: Option<SystemTime>,
 }

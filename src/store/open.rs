@@ -1,4 +1,4 @@
-//! From a URL to a store: the backend for its scheme, and trying again around it.
+//! From a URL to a store: the backend for its scheme, wrapped in retries.
 
 use super::Store;
 use super::error::Result;
@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 /// Opens the store at `url`; no request is made yet.
 pub async fn open(url: &StoreUrl, options: OpenOptions) -> Result<Arc<dyn Store>> {
-    let retry = options.retry;
+    let (retry, patience) = (options.retry, options.request_timeout);
     let backend: Arc<dyn Store> = match url {
         StoreUrl::File(folder) => Arc::new(Folder::new(folder.clone())),
         StoreUrl::S3(url) => Arc::new(S3::open(url, options).await?),
     };
-    Ok(Arc::new(Retrying::new(backend, retry)))
+    Ok(Arc::new(Retrying::new(backend, retry, patience)))
 }

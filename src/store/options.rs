@@ -1,4 +1,4 @@
-//! How to talk to a store: deadlines, patience, and credentials that nothing prints.
+//! How to talk to a store: deadlines, retries, and credentials that are never printed.
 
 use super::retry::Retry;
 use std::fmt;
@@ -7,15 +7,15 @@ use std::time::Duration;
 /// How to talk to a store.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// How long one request may take, besides the time its bytes need at 128 KiB/s.
+    /// How long one request may take, plus the time its bytes need at 128 KiB/s.
     pub request_timeout: Duration,
-    /// How long a connection may take to stand.
+    /// How long it may take to connect.
     pub connect_timeout: Duration,
     /// How often and how patiently to try again.
     pub retry: Retry,
-    /// Credentials to use instead of those the SDK's own chain finds.
+    /// Credentials to use instead of those that the SDK finds.
     pub credentials: Option<Credentials>,
-    /// The endpoint where the URL names none, as `AWS_ENDPOINT_URL_S3` says it.
+    /// The endpoint if the URL has none, as in `AWS_ENDPOINT_URL_S3`.
     pub endpoint: Option<String>,
 }
 
@@ -31,14 +31,14 @@ impl Default for OpenOptions {
     }
 }
 
-/// An access key with its secret; shows only the first.
+/// An access key with its secret; prints only the first.
 #[derive(Clone)]
 pub struct Credentials {
     /// The access key's id, or B2's application key id.
     pub access_key_id: String,
     /// Its secret.
     pub secret_access_key: String,
-    /// The session's token, for temporary credentials.
+    /// The session token of temporary credentials.
     pub session_token: Option<String>,
 }
 

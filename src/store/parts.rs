@@ -1,12 +1,12 @@
-//! The parts of an upload as the store confirmed them: whether they are whole.
+//! The parts of an upload that the store confirmed, and whether they are complete.
 
 use super::error::{Result, Situation, StoreError};
 use std::collections::BTreeMap;
 
-/// The parts of one upload as they were confirmed, by number.
+/// The confirmed parts of one upload, by number.
 pub type Confirmed<P> = BTreeMap<u32, (u64, P)>;
 
-/// Checks that parts 1 to n are all there, equal but for the last, and `bytes` long together.
+/// Checks that parts 1 to n exist, that all but the last are equally long, and that they have `bytes` in total.
 pub fn check_parts<P>(parts: &Confirmed<P>, part_size: u64, bytes: u64) -> Result<()> {
     let wrong =
         |what: String| Err(StoreError::new(Situation::Other, format!("the upload is incomplete: {what}")));

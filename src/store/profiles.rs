@@ -1,7 +1,7 @@
-//! The dialects of S3 as one table: what each service accepts and promises, and where that is known from.
+//! The dialects of S3 as one table: what each service accepts and promises, and the source for it.
 //!
-//! Nothing else in the crate names a service. Where a promise is not known it is not relied upon: the
-//! default row asks for the least. Parts are equal for every service (R2 demands it), so that is no column.
+//! Nothing else in the crate names a service. A promise that is not known is not relied upon: the default row needs
+//! the least. Parts are equally long for every service (R2 demands it), so there is no column for that.
 
 use super::Limits;
 use std::fmt;
@@ -10,12 +10,12 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
-/// How the store is made to check what arrives.
+/// How the store checks what arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checksums {
-    /// CRC64NVME per part and over the whole object, verified and kept by the store.
+    /// CRC64NVME per part and over the whole object, verified and stored by the store.
     Full,
-    /// The signature's SHA-256 and Content-MD5 per part, and no checksum headers.
+    /// The SHA-256 in the signature and Content-MD5 per part, and no checksum headers.
     Compat,
 }
 
@@ -33,24 +33,24 @@ impl fmt::Display for Checksums {
 pub struct Profile {
     /// Its word in a URL: `profile=…`.
     pub name: &'static str,
-    /// What its endpoints' hosts end with.
+    /// What the hosts of its endpoints end with.
     hosts: &'static [&'static str],
     /// Whether the rest of the host is the region, as in `s3.eu-central-1.example.com`.
     region_in_host: bool,
     /// How it checks what arrives.
     pub checksums: Checksums,
-    /// Whether the bucket stands in the path; in the host's name otherwise.
+    /// Whether the bucket is in the path; otherwise it is in the host name.
     pub path_style: bool,
-    /// Whether a completion may say the object's size, to be refused if it differs.
+    /// Whether a completion may include the object's size, which the store then checks.
     pub says_object_size: bool,
-    /// Whether requests may say their operation in `x-id`; it is part of what is signed.
+    /// Whether requests may have their operation in the query parameter `x-id`, which is signed.
     pub says_operation: bool,
     /// What it accepts and promises.
     pub limits: Limits,
 }
 
-/// What S3 itself had for years, and everyone copied: docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-/// as it was, without conditional writes.
+/// What S3 had for years, and everybody copied: docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html as it
+/// was, without conditional writes.
 const COMMON: Limits = Limits {
     max_parts: 10_000,
     min_part: 5 * MIB,
@@ -62,7 +62,7 @@ const COMMON: Limits = Limits {
     complete_is_create_only: false,
 };
 
-/// A service of which nothing is known.
+/// A service that is not known.
 const DEFAULT: Profile = Profile {
     name: "compat",
     hosts: &[],
@@ -122,7 +122,7 @@ static TABLE: [Profile; 11] = [
     Profile {
         name: "gcs",
         hosts: &["storage.googleapis.com"],
-        // Interoperability refuses the signature when x-id is there, as rclone found.
+        // Its S3 interface rejects the signature of a request with x-id, as rclone found.
         says_operation: false,
         // cloud.google.com/storage/quotas: metadata 8 KiB; its conditions have other headers.
         limits: Limits { max_metadata: 8192, ..COMMON },
@@ -130,7 +130,8 @@ static TABLE: [Profile; 11] = [
     },
     // Measured with 2.5.0: verifies every checksum, overwrites silently despite If-None-Match.
     Profile { name: "garage", checksums: Checksums::Full, ..DEFAULT },
-    // Its releases differ widely in checksums and conditions, and it does not tell: the least is asked for.
+    // Its releases differ in checksums and conditional writes, and do not say which they have: the least is used.
+    // A recent release takes checksum=full in the URL.
     Profile { name: "minio", ..DEFAULT },
     Profile {
         name: "scaleway",
@@ -157,7 +158,7 @@ impl Profile {
         TABLE.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")
     }
 
-    /// The row for an endpoint's host, and the region its name tells; AWS where there is no endpoint.
+    /// The row for the host of an endpoint, and the region in its name; AWS if there is no endpoint.
     pub fn of_host(host: Option<&str>) -> (&'static Self, Option<String>) {
         let [aws, .., default] = &TABLE;
         let Some(host) = host else {

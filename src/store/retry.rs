@@ -1,51 +1,47 @@
-//! Trying again: a store around a store, which repeats what may pass.
-//!
-//! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a
-//! completion is the backend's knowledge. A retry that worked is said, and so is one that takes long.
+//! Retries: how often, and with which pauses. A retry that worked is reported, and so are retries that take long.
 
 use super::error::{Result, StoreError};
 use std::fmt;
 use std::time::Duration;
 
-/// After how many failures a person who waits is told.
+/// After how many failures a warning is printed.
 const PATIENT: u32 = 3;
 
-/// How often and how patiently to try again.
+/// How often to retry, and how long to wait in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// How often to try altogether, at least once.
+    /// The number of attempts, at least one.
     pub attempts: u32,
-    /// The longest pause after the first failure; it doubles with each further one.
+    /// The longest pause after the first failure; it doubles with each failure.
     pub first: Duration,
-    /// The longest pause at all.
+    /// The longest pause after any failure.
     pub cap: Duration,
 }
 
 impl Default for Retry {
-    /// Eight attempts, about half a minute of pauses on average.
+    /// Eight attempts, with about half a minute of pauses on average.
     fn default() -> Self {
         Self { attempts: 8, first: Duration::from_millis(500), cap: Duration::from_secs(20) }
     }
 }
 
-/// Advice where a store only ever said that it is busy.
-const LATER: &str =
-    "nothing is lost: run it again when the store is well; --timeout gives a slow one more time";
+/// The hint if the store only ever answered that it is busy.
+const LATER: &str = "run it again when the store is available; for a slow store, raise --timeout";
 
 impl Retry {
-    /// Pauses after the `failures`th failure in a row: a random part of the doubling longest pause.
+    /// Waits after this number of failures in a row: a random share of the longest pause, which doubles each time.
     ///
-    /// Full jitter, so that parts refused together do not come back together.
+    /// Full jitter, so that parts that failed together are not sent again together.
     pub async fn pause(&self, failures: u32) {
         let longest = self.first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.cap);
         let mut random = [0xff_u8; 4];
-        // Without randomness the pause is the longest one.
+        // Without random bytes the pause is the longest one.
         let _ = getrandom::fill(&mut random);
         let share = f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX);
         tokio::time::sleep(longest.mul_f64(share)).await;
     }
 
-    /// Does `work` until it succeeds, fails for good, or was tried often enough.
+    /// Does `work` until it succeeds, fails permanently, or was attempted often enough.
     pub async fn run<T, F: Future<Output = Result<T>>>(
         &self,
         what: impl fmt::Display,
@@ -63,7 +59,7 @@ impl Retry {
                 }
                 Err(error) if error.situation().may_pass() && attempt < self.attempts => {
                     if attempt == PATIENT {
-                        tracing::warn!("{what}: {error}; trying on, up to {} times", self.attempts);
+                        tracing::warn!("{what}: {error}; retrying, up to {} attempts", self.attempts);
                     } else {
                         tracing::debug!("{what}: {error}; attempt {attempt} of {}", self.attempts);
                     }

@@ -1,7 +1,7 @@
-//! A store around a store, which repeats what may pass.
+//! A store around a store, which retries failures that may pass.
 //!
-//! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a
-//! completion is the backend's knowledge.
+//! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a completion is
+//! known to the backend.
 
 use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
@@ -13,29 +13,33 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// A store that tries again.
+/// A store that retries.
 pub(super) struct Retrying {
     inner: Arc<dyn Store>,
     retry: Retry,
+    /// How long reading a small object back may take.
+    patience: Duration,
 }
 
 impl Retrying {
-    pub(super) fn new(inner: Arc<dyn Store>, retry: Retry) -> Self {
-        Self { inner, retry }
+    pub(super) fn new(inner: Arc<dyn Store>, retry: Retry, patience: Duration) -> Self {
+        Self { inner, retry, patience }
     }
 
-    /// Decides whether the object that now takes the key is the one we put, whose answer was lost.
+    /// Decides whether the object that exists now is the one we wrote, although the answer was lost.
     async fn ours_after_all(&self, key: &str, bytes: &Bytes, taken: StoreError) -> Result<Stored> {
         let length = bytes.len() as u64;
-        // One byte more than ours, so that a longer object is told apart.
+        // One byte more than ours, to notice a longer object.
         let there = async { self.inner.read(key, 0..length + 1, None).await?.try_collect::<Vec<_>>().await };
-        let read_back = match there.await {
+        let late = || Err(StoreError::new(Situation::Unreachable, "it could not be read back in time"));
+        let read_back = match tokio::time::timeout(self.patience, there).await.unwrap_or_else(|_| late()) {
             Ok(chunks) if chunks.concat() == *bytes => true,
             Ok(_) => return Err(taken),
             Err(error) if error.situation() == Situation::Denied => {
                 tracing::warn!(
-                    "{key}: the answer to writing it was lost, and it is there now; this key may not read it to make sure"
+                    "{key}: the answer to writing it was lost, and it exists now; these credentials may not read it to be sure"
                 );
                 false
             }

@@ -3,18 +3,23 @@
 //! A backup is where a manifest is. Names, ids and "latest" are looked up from the store's own
 //! listing, so there is no index that could be lost or disagree.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{Listed, Situation, Store, StoreError};
 use crate::stored::download;
 use crate::stored::manifest::{self, Manifest};
-use crate::stored::names::{MANIFEST, Name, Place, SIGNATURE};
+use crate::stored::names::{MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::stored::signing::VerifyKey;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// So many backups are named where one has to be chosen.
+/// At most this number of backups is named if one has to be chosen.
 const MOST_NAMED: usize = 5;
+/// Clocks differ by this much; an id that is further ahead is not believed.
+const CLOCK_SKEW: Duration = Duration::from_secs(600);
+/// The id of the newest backup, whichever it is.
+pub const LATEST: &str = "latest";
 /// Manifests read at the same time when many are listed.
 const READ_AHEAD: usize = 16;
 
@@ -48,6 +53,47 @@ pub struct Found {
     pub manifest_bytes: u64,
 }
 
+impl Found {
+    /// Whether its id names a moment that is still to come, or that does not exist.
+    ///
+    /// Whoever can write to the store could make a backup the newest for ever by such an id.
+    fn is_from_the_future(&self, now: Timestamp) -> bool {
+        self.place.id.started_at().is_none_or(|start| start > now.after(CLOCK_SKEW))
+    }
+}
+
+/// The newest of one name's backups, which `found` lists oldest first; none from the future.
+pub fn newest(found: &[Found]) -> Option<&Found> {
+    let now = Timestamp::now();
+    found.iter().rfind(|found| !found.is_from_the_future(now))
+}
+
+/// Warns of the backups from the future, and leaves them out.
+pub fn leave_out_the_future(found: &mut Vec<Found>) {
+    let now = Timestamp::now();
+    found.retain(|found| {
+        let is_believed = !found.is_from_the_future(now);
+        if !is_believed {
+            warn(found);
+        }
+        is_believed
+    });
+}
+
+/// Warns of the backups from the future.
+pub fn warn_of_the_future(found: &[Found]) {
+    let now = Timestamp::now();
+    found.iter().filter(|found| found.is_from_the_future(now)).for_each(warn);
+}
+
+fn warn(found: &Found) {
+    tracing::warn!(
+        "{}: its id is of a moment that is still to come, so it is never \"latest\"; a clock is wrong, or somebody else \
+         put it there",
+        found.place
+    );
+}
+
 /// Finds every backup below the store's prefix, or of one name; oldest first within a name.
 pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>, StoreError> {
     let prefix = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
@@ -62,9 +108,11 @@ pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>
     Ok(found)
 }
 
-/// Finds the one backup that `id` means: a whole id, an unambiguous beginning of one, or "latest".
-pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Found> {
-    let all = search(store, name).await?;
+/// Finds what `id` means: a whole id, an unambiguous beginning of one, or "latest".
+///
+/// That is one backup. For "latest" those that it would be if there were no newer one come after it, newest first.
+pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Vec<Found>> {
+    let mut all = search(store, name).await?;
     let nothing = |what: String| Error::not_found(what).hint("`pgstow list` shows what is there");
     if all.is_empty() {
         return Err(match name {
@@ -72,26 +120,32 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Fo
             None => Error::not_found(format!("{} holds no backup", store.display_url())),
         });
     }
-    let mut names: Vec<&str> = all.iter().map(|found| found.place.name.as_str()).collect();
+    let mut names: Vec<String> = all.iter().map(|found| found.place.name.to_string()).collect();
     names.dedup();
+    match (id, &names[..]) {
+        (LATEST, [name]) => {
+            leave_out_the_future(&mut all);
+            all.reverse();
+            return if all.is_empty() { Err(only_the_future(name)) } else { Ok(all) };
+        }
+        (LATEST, _) => {
+            return Err(Error::usage("\"latest\" needs a name: the store holds several")
+                .hint(format!("add --name with one of: {}", names.join(", "))));
+        }
+        _ => {}
+    }
     let told = |found: &Found| match names[..] {
         [_] => found.place.id.to_string(),
         _ => found.place.to_string(),
     };
-    let mut matching: Vec<&Found> = match (id, &names[..]) {
-        ("latest", [_]) => all.last().into_iter().collect(),
-        ("latest", _) => {
-            return Err(Error::usage("\"latest\" needs a name: the store holds several")
-                .hint(format!("add --name with one of: {}", names.join(", "))));
-        }
-        _ => all.iter().filter(|found| found.place.id.as_str().starts_with(id)).collect(),
-    };
+    let mut matching: Vec<&Found> =
+        all.iter().filter(|found| found.place.id.as_str().starts_with(id)).collect();
     match (matching.pop(), matching.len()) {
         (None, _) => {
             let of = name.map(|name| format!(" of {name}")).unwrap_or_default();
             Err(nothing(format!("there is no backup {id:?}{of}")))
         }
-        (Some(found), 0) => Ok(found.clone()),
+        (Some(found), 0) => Ok(vec![found.clone()]),
         (Some(newest), more) => {
             let earlier = matching.iter().rev().take(MOST_NAMED - 1);
             let mut all: Vec<String> = std::iter::once(&newest).chain(earlier).map(|one| told(one)).collect();
@@ -102,6 +156,13 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Fo
                 .hint(format!("give more of the id: {}", all.join(", "))))
         }
     }
+}
+
+fn only_the_future(name: &str) -> Error {
+    Error::not_found(format!(
+        "no backup of {name} can be \"latest\": each has an id of a moment that is still to come"
+    ))
+    .hint("check this machine's clock; if it is right, choose a backup by its id")
 }
 
 /// Says that there is no backup of this name.
@@ -131,8 +192,11 @@ pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&Verify
         }
         Manifest::from_bytes(&bytes)
     };
-    let manifest =
-        download::twice(format_args!("{place}: its manifest"), read).await.map_err(|e| e.context(place))?;
+    let read = download::twice(format_args!("{place}: its manifest"), read).await;
+    let manifest = read.map_err(|e| match trusted {
+        Some(_) if e.kind() == Kind::Verify => e.context(place).hint(others_are_signed(&place.name)),
+        _ => e.context(place),
+    })?;
     let signature = if trusted.is_some() { Signature::Verified } else { Signature::NotChecked };
     // A manifest copied over another backup's would pass every check of its own.
     if manifest.id != place.id || manifest.name != place.name {
@@ -149,8 +213,23 @@ async fn signature_bytes(store: &Arc<dyn Store>, place: &Place) -> Result<u64> {
     match store.head(&place.key(SIGNATURE)).await {
         Ok(info) => Ok(info.bytes),
         Err(error) if error.situation() == Situation::NotFound => {
-            Err(Error::verify(format!("{place} is not signed, and --verify-key asks for a signature")))
+            Err(Error::verify(format!("{place} is not signed, and --verify-key asks for a signature"))
+                .hint(others_are_signed(&place.name))
+                .hint("leave --verify-key out if you know who wrote it"))
         }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn others_are_signed(name: &Name) -> String {
+    format!("`pgstow list {name} --verify-key KEY` shows those that are signed; choose one by its id")
+}
+
+/// Whether a signature is there, whatever it is.
+pub async fn is_signed(store: &dyn Store, place: &Place) -> Result<bool> {
+    match store.head(&place.key(SIGNATURE)).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.situation() == Situation::NotFound => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -166,7 +245,7 @@ pub async fn read_all(
 
 async fn small(store: &Arc<dyn Store>, key: &str, bytes: u64) -> Result<Bytes> {
     if bytes > manifest::LARGEST {
-        return Err(Error::verify(format!("{key} is too large to be what its name says")));
+        return Err(Error::verify(format!("{key} is too large for what its name says")));
     }
     download::small(store, key, bytes, None, download::Options::default()).await
 }

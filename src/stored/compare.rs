@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::store::{Situation, Store};
 use crate::stored::catalogue;
 use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
-use crate::stored::manifest::{Encryption, Totals};
+use crate::stored::manifest::{Encryption, Source, Totals};
 use crate::stored::names::{Id, Name};
 use crate::units::count;
 use indicatif::HumanCount;
@@ -23,6 +23,8 @@ pub struct Before {
     pub id: Id,
     /// Bytes it takes in the store.
     pub stored_bytes: u64,
+    /// Which database it is of, if it says so.
+    pub source: Option<Source>,
     totals: Option<Totals>,
     inventory: Option<Inventory>,
 }
@@ -35,7 +37,7 @@ impl Before {
             Err(error) if error.situation() == Situation::NoStore => return Ok(None),
             found => found?,
         };
-        let Some(newest) = found.last() else { return Ok(None) };
+        let Some(newest) = catalogue::newest(&found) else { return Ok(None) };
         let source = OpenedBackup::without_keys(store, catalogue::read(store, newest, None).await?)?;
         let manifest = &source.backup.manifest;
         let inventory = match manifest.encryption {
@@ -45,6 +47,7 @@ impl Before {
         Ok(Some(Self {
             id: manifest.id.clone(),
             stored_bytes: manifest.stored_bytes(),
+            source: manifest.postgres.as_ref().and_then(|postgres| postgres.source.clone()),
             totals: manifest.totals,
             inventory,
         }))

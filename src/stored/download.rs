@@ -83,7 +83,7 @@ pub async fn twice<T>(what: impl fmt::Display, read: impl AsyncFn() -> Result<T>
                 Kind::Verify => second.and("it was read twice"),
                 _ => second,
             })?;
-            tracing::warn!("{what} came damaged ({first}), and whole when it was read again");
+            tracing::warn!("{what} arrived damaged ({first}), and intact when it was read again");
             Ok(value)
         }
         done => done,

@@ -22,7 +22,10 @@ pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Re
     let front = Preamble::read(&inventory.archive.preamble)?;
     let selection = front.toc.select(patterns)?;
     if !selection.only_defined.is_empty() && !only_rows {
-        tracing::warn!("needed, and so defined, but without rows: {}", selection.only_defined.join(", "));
+        tracing::warn!(
+            "created because they are needed, but without rows: {}",
+            selection.only_defined.join(", ")
+        );
     }
     for part in selection.left_out.iter().filter(|_| !only_rows) {
         tracing::warn!("left out: {part}");
@@ -41,12 +44,12 @@ pub fn not_known(source: &OpenedBackup) -> Error {
     let fetch = format!("pgstow fetch {} --name {} -o", place.id, place.name);
     let no_tables = |why: &str| Error::not_found(format!("{place} {why}"));
     match source.kind() {
-        manifest::BackupKind::Stream => no_tables("is a stream, of which no tables are known")
-            .hint(format!("`{fetch} FILE` brings it as it is")),
-        manifest::BackupKind::Sql => no_tables("is a plain dump, and where its tables lie is not known").hint(format!(
+        manifest::BackupKind::Stream => no_tables("is a stream: no tables are known")
+            .hint(format!("`{fetch} FILE` fetches it as it is")),
+        manifest::BackupKind::Sql => no_tables("is a plain SQL dump: the position of its tables is not known").hint(format!(
             "`{fetch} - | grep '^CREATE TABLE'` shows what is in it; restore all of it into a database of its own, and take the table from there"
         )),
-        manifest::BackupKind::Postgres => no_tables("has no inventory, so nobody knows where its tables lie").hint(
+        manifest::BackupKind::Postgres => no_tables("has no inventory: the position of its tables is not known").hint(
             format!("`{fetch} app.dump` brings all of it; pg_restore --list and --table choose from that"),
         ),
     }

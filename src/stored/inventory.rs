@@ -6,7 +6,7 @@
 use crate::archive::{self, Contents, EntryKind, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
 use crate::layout::{FrameSpan, Piece};
-use crate::stored::manifest::Totals;
+use crate::stored::manifest::{Object, Totals};
 use crate::units::count;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,8 +17,23 @@ use std::ops::Range;
 
 /// The inventory's format this code writes, and the only one it reads.
 pub const FORMAT: u32 = 1;
-/// No inventory is larger, in bytes of plaintext; anything that is, is not one.
-pub const LARGEST: u64 = 2 << 30;
+/// No inventory is larger, in bytes of plaintext; anything that is, is not one. It has room for the largest table
+/// of contents that the archive reader accepts, in base64, and more than 1 GiB for blocks and frames.
+pub const LARGEST: u64 = 4 << 30;
+const _: () = assert!(LARGEST > archive::MAX_PREAMBLE / 3 * 4 + (1 << 30), "what is written can be read");
+
+/// What an inventory may have besides what a dump gives reason for, in bytes of plaintext.
+const SLACK: u64 = 1 << 20;
+/// The smallest frame that zstd knows, and the smallest entry of a table of contents, in bytes.
+const SMALLEST: (usize, usize) = (9, 50);
+
+/// The largest inventory that this dump gives reason for, in bytes of plaintext.
+///
+/// It repeats the archive's table of contents in base64, and says of every block less than the archive itself does.
+/// A few kilobytes that unpack to gigabytes are therefore refused before any is read.
+pub fn largest_of(dump: &Object) -> u64 {
+    dump.plain_bytes.saturating_mul(4).saturating_add(SLACK).min(LARGEST)
+}
 
 /// What is known of one dump. Fields unknown to this version are ignored on reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +201,23 @@ impl Inventory {
         }
     }
 
+    /// Refuses an inventory with more in it than this dump can have.
+    pub fn check_is_of(&self, dump: &Object) -> Result<()> {
+        let another = |what: &str| Err(Error::verify(format!("the inventory is not of this dump: {what}")));
+        let (frame, entry) = SMALLEST;
+        let room_for = |bytes: u64, smallest: usize| usize::try_from(bytes).unwrap_or(usize::MAX) / smallest;
+        if self.archive.bytes != dump.plain_bytes {
+            return another("the archive has another length");
+        }
+        if self.frames.len() > room_for(dump.stored_bytes, frame) {
+            return another("it has more frames than fit into the stored bytes");
+        }
+        if self.blocks.len() > self.archive.preamble.len() / entry {
+            return another("it has more blocks of data than its table of contents has entries");
+        }
+        Ok(())
+    }
+
     /// What may be told to everyone; `None` where rows could not be counted.
     pub fn totals(&self) -> Option<Totals> {
         Some(Totals { tables: self.archive.tables, rows: self.rows()? })
@@ -214,7 +246,7 @@ impl Inventory {
     pub fn differences(&self, found: &Self) -> Vec<String> {
         let mut all = Vec::new();
         if self.archive != found.archive {
-            all.push("the archive's header or table of contents is another".to_owned());
+            all.push("the archive's header or table of contents differs".to_owned());
         }
         if self.blocks.len() != found.blocks.len() {
             all.push(format!(
@@ -382,6 +414,7 @@ mod base64_text {
 mod tests {
     use super::*;
     use crate::archive::Reader;
+    use crate::stored::manifest::tests::example;
 
     const DUMP: &[u8] = include_bytes!("../../tests/data/pg18.dump");
 
@@ -424,6 +457,26 @@ mod tests {
         let wanted: Vec<_> =
             pieces.iter().map(|piece| (piece.frame.plain_offset, piece.wanted.clone())).collect();
         assert_eq!(wanted, [(0, 90..100), (100, 0..10), (100, 20..30)]);
+    }
+
+    #[test]
+    fn no_dump_gives_reason_for_more_than_it_has() {
+        let inventory = inventory(DUMP);
+        let bytes = DUMP.len() as u64;
+        let dump = Object { plain_bytes: bytes, stored_bytes: bytes, ..example().objects.remove(0) };
+        assert!(inventory.to_bytes().unwrap().len() as u64 <= largest_of(&dump));
+        inventory.check_is_of(&dump).unwrap();
+
+        let refused = |inventory: Inventory| inventory.check_is_of(&dump).unwrap_err().to_string();
+        let mut longer = inventory.clone();
+        longer.archive.bytes += 1;
+        assert!(refused(longer).ends_with("another length"));
+        let mut blocks = inventory.clone();
+        blocks.blocks = vec![blocks.blocks[0].clone(); blocks.archive.preamble.len()];
+        assert!(refused(blocks).ends_with("its table of contents has entries"));
+        let mut frames = inventory;
+        frames.frames = vec![frames.frames[0].clone(); DUMP.len()];
+        assert!(refused(frames).ends_with("fit into the stored bytes"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::stored::names::{Id, Name, Timestamp};
+use crate::units::count;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -16,6 +17,10 @@ use std::time::Duration;
 pub const FORMAT: u32 = 1;
 /// No manifest is larger, in bytes; anything that is, is not one.
 pub const LARGEST: u64 = 1 << 20;
+/// Bytes of it that are kept free for what is known only after its objects were stored.
+const RESERVED: u64 = 32 << 10;
+/// No server has more roles than this, in bytes of SQL.
+pub const LARGEST_GLOBALS: u64 = 256 << 20;
 
 const DIGEST_FIELD: &str = "  \"manifest_sha256\": \"";
 
@@ -44,6 +49,9 @@ pub struct Manifest {
     /// Whether options of the backup left a part of the database out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// What could not be read, and is not in it.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
     /// How the objects are compressed.
     pub compression: Compression,
     /// How the objects are encrypted.
@@ -111,6 +119,71 @@ pub struct Postgres {
     /// `pg_database_size` when the dump began, in bytes; where it was asked.
     #[serde(default)]
     pub database_bytes: Option<u64>,
+    /// Which database it was, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// A database, as one is told from another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The server's host, or the folder of its socket; the default if there is none.
+    pub host: Option<String>,
+    /// Its port.
+    pub port: Option<String>,
+    /// The database's name.
+    pub database: String,
+    /// The number that the server's data have had since `initdb`, in standbys too; if it could be read.
+    pub system_identifier: Option<String>,
+}
+
+impl Source {
+    /// Whether both are one database, as far as that is known.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same_server = match (&self.system_identifier, &other.system_identifier) {
+            (Some(one), Some(other)) => one == other,
+            _ => (&self.host, &self.port) == (&other.host, &other.port),
+        };
+        same_server && self.database == other.database
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.database, self.host.as_deref().unwrap_or("this machine"))?;
+        self.port.iter().try_for_each(|port| write!(f, ", port {port}"))?;
+        self.system_identifier.iter().try_for_each(|id| write!(f, ", system {id}"))
+    }
+}
+
+/// How much of a database the role that took the backup could not read, and the dump lacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Subscriptions.
+    #[serde(default)]
+    pub subscriptions: u64,
+    /// User mappings whose options, such as passwords, are not in it.
+    #[serde(default)]
+    pub user_mapping_options: u64,
+}
+
+impl LeftOut {
+    /// Whether nothing was left out.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let options = format!("the options of {}", count(self.user_mapping_options, "user mapping"));
+        let all = [
+            (self.subscriptions, count(self.subscriptions, "subscription")),
+            (self.user_mapping_options, options),
+        ];
+        let all: Vec<String> = all.into_iter().filter(|(many, _)| *many > 0).map(|(_, what)| what).collect();
+        f.write_str(&all.join(", "))
+    }
 }
 
 /// How much is in a dump: all of its contents that everyone may know.
@@ -212,6 +285,19 @@ impl Manifest {
         self.finished_at.since(self.started_at)
     }
 
+    /// Refuses what would become a manifest that no reader takes, before anything is stored.
+    pub fn check_size(&self) -> Result<()> {
+        let bytes = self.to_bytes()?.len() as u64;
+        if bytes <= LARGEST - RESERVED {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "the manifest would have {bytes} bytes, and may have {}",
+            LARGEST - RESERVED
+        ))
+        .hint("use fewer or shorter labels, and fewer recipients"))
+    }
+
     /// The manifest as it is stored.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let json = serde_json::to_string_pretty(self)
@@ -271,9 +357,11 @@ pub(crate) mod tests {
                 server_version: "17.9".into(),
                 pg_dump_version: "17.9".into(),
                 database_bytes: Some(8_000_000),
+                source: None,
             }),
             totals: Some(Totals { tables: 3, rows: 64 }),
             partial: false,
+            left_out: LeftOut::default(),
             compression: Compression::Zstd,
             encryption: Encryption::Age,
             recipients: vec!["age1…".into()],

@@ -37,7 +37,7 @@ impl Name {
         match database.parse() {
             Ok(name) if !database.contains('/') => Ok(name),
             _ => Err(Error::usage(format!(
-                "the database's name {database:?} cannot serve as the backups' name"
+                "the database's name {database:?} cannot be used as the backups' name"
             ))
             .hint("give one with --name")),
         }
@@ -125,7 +125,7 @@ impl Id {
     pub fn new(start: Timestamp) -> Result<Self> {
         let mut random = [0_u8; 6];
         getrandom::fill(&mut random)
-            .map_err(|e| Error::unexpected("the system gives no random bytes").because(e.to_string()))?;
+            .map_err(|e| Error::unexpected("the system provided no random bytes").because(e.to_string()))?;
         let letters: String = random
             .iter()
             .filter_map(|b| Self::LETTERS.get(usize::from(b % 32)).copied())
@@ -133,6 +133,31 @@ impl Id {
             .collect();
         let moment: String = start.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
         Ok(Self(format!("{moment}-{letters}")))
+    }
+
+    /// A new id for a backup that starts now, greater than those of the same name that there are.
+    ///
+    /// Two of one second would else be in no order.
+    pub fn after(start: Timestamp, others: &[Self]) -> Result<Self> {
+        let id = Self::new(start)?;
+        let of_same_second = others.iter().filter(|other| other.0.get(..16) == id.0.get(..16));
+        Ok(match of_same_second.max() {
+            Some(last) if *last >= id => last.next().unwrap_or(id),
+            _ => id,
+        })
+    }
+
+    /// The id that follows, of the same second; `None` after the last one.
+    fn next(&self) -> Option<Self> {
+        let mut bytes = self.0.clone().into_bytes();
+        for byte in bytes.iter_mut().skip(16).rev() {
+            let at = Self::LETTERS.iter().position(|letter| letter == byte)?;
+            *byte = Self::LETTERS.get(at + 1).copied().unwrap_or(b'0');
+            if *byte != b'0' {
+                return Some(Self(String::from_utf8(bytes).ok()?));
+            }
+        }
+        None
     }
 
     /// When the backup was begun, to the second; `None` where that moment does not exist.
@@ -272,6 +297,22 @@ impl From<Timestamp> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_of_one_second_are_in_order() {
+        let start = Timestamp::now();
+        let mut others: Vec<Id> = Vec::new();
+        for _ in 0..200 {
+            let id = Id::after(start, &others).unwrap();
+            assert!(others.iter().all(|other| *other < id));
+            others.push(id);
+        }
+        let last: Id = "20240229T030000Z-zzzzzy".parse().unwrap();
+        assert_eq!(last.next().unwrap().as_str(), "20240229T030000Z-zzzzzz");
+        assert_eq!(last.next().unwrap().next(), None);
+        let carried: Id = "20240229T030000Z-00az9z".parse().unwrap();
+        assert_eq!(carried.next().unwrap().as_str(), "20240229T030000Z-00aza0");
+    }
 
     #[test]
     fn an_id_sorts_by_time_and_reads_back() {

@@ -14,9 +14,6 @@ use crate::pipeline::{Tally, open};
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
 use std::sync::{Arc, OnceLock};
 
-/// No server has more roles than this, in bytes of SQL.
-const MOST_GLOBALS: u64 = 64 << 20;
-
 /// Where backups are stored, and how to talk to the store.
 #[derive(Debug)]
 pub struct Location {
@@ -44,6 +41,10 @@ pub struct ReadOptions {
     pub ask: fn(&str) -> Option<SecretString>,
     /// Whose manifests to believe.
     pub trusted: Option<VerifyKey>,
+    /// Whether "latest" fails, instead of going further back, if the newest backup is not signed.
+    pub strict: bool,
+    /// Whether a backup that is not encrypted is read though there are keys.
+    pub allow_unencrypted: bool,
 }
 
 /// Which backup.
@@ -73,16 +74,19 @@ pub struct OpenStore {
     /// The passphrase, once it was asked for.
     asked: OnceLock<Arc<Identities>>,
     trusted: Option<VerifyKey>,
+    strict: bool,
+    allow_unencrypted: bool,
 }
 
 impl OpenStore {
     /// Opens the store; nothing is read yet.
     pub async fn open(options: ReadOptions) -> Result<Self> {
-        let ReadOptions { location, identities, ask, trusted } = options;
+        let ReadOptions { location, identities, ask, trusted, strict, allow_unencrypted } = options;
         let reading =
             download::Options { idle: location.options.request_timeout, ..download::Options::default() };
         let (store, identities) = (location.open().await?, Arc::new(identities));
-        Ok(Self { store, reading, identities, ask, asked: OnceLock::new(), trusted })
+        let asked = OnceLock::new();
+        Ok(Self { store, reading, identities, ask, asked, trusted, strict, allow_unencrypted })
     }
 
     /// The store itself.
@@ -92,7 +96,46 @@ impl OpenStore {
 
     /// Finds the one backup that `id` means, and checks its manifest; nothing else is touched yet.
     pub async fn find(&self, name: Option<&Name>, id: &str) -> Result<OpenedBackup> {
-        self.take(&catalogue::find(&*self.store, name, id).await?).await
+        self.take(&self.locate(name, id).await?).await
+    }
+
+    /// Finds the one backup that `id` means; nothing of it is read yet.
+    ///
+    /// If signatures are asked for, "latest" is the newest backup that has one: whoever can write to the store must
+    /// not decide by a newer one without.
+    pub async fn locate(&self, name: Option<&Name>, id: &str) -> Result<Found> {
+        let mut candidates = catalogue::find(&*self.store, name, id).await?;
+        if self.trusted.is_some() && id == catalogue::LATEST {
+            for at in 0..candidates.len() {
+                if catalogue::is_signed(&*self.store, &candidates[at].place).await? {
+                    let signed = candidates.swap_remove(at);
+                    self.pass_over(&candidates[..at], &signed)?;
+                    return Ok(signed);
+                }
+            }
+        }
+        // If none is signed, reading it will say so.
+        Ok(candidates.swap_remove(0))
+    }
+
+    /// Says which newer backups are passed over because they are not signed, or refuses to.
+    fn pass_over(&self, unsigned: &[Found], signed: &Found) -> Result<()> {
+        let Some(newest) = unsigned.first() else { return Ok(()) };
+        if self.strict {
+            return Err(Error::verify(format!(
+                "{} is not signed, and newer than {}, which is",
+                newest.place, signed.place.id
+            ))
+            .hint("without --strict the newest signed backup is taken; or choose one by its id"));
+        }
+        for found in unsigned {
+            tracing::warn!(
+                "{} is not signed, and passed over: \"latest\" is {}",
+                found.place,
+                signed.place.id
+            );
+        }
+        Ok(())
     }
 
     /// Finds the backup before this one, of the same name, and checks its manifest.
@@ -107,6 +150,7 @@ impl OpenStore {
         Ok(OpenedBackup {
             reading: self.reading,
             identities,
+            allow_unencrypted: self.allow_unencrypted,
             ..OpenedBackup::without_keys(&self.store, backup)?
         })
     }
@@ -132,6 +176,7 @@ pub struct OpenedBackup {
     store: Arc<dyn Store>,
     reading: download::Options,
     identities: Arc<Identities>,
+    allow_unencrypted: bool,
     /// What its manifest says.
     pub backup: Backup,
     /// Its dump object.
@@ -146,6 +191,7 @@ impl OpenedBackup {
             store: Arc::clone(store),
             reading: download::Options::default(),
             identities: Arc::default(),
+            allow_unencrypted: false,
             backup,
             dump,
         })
@@ -196,7 +242,7 @@ impl OpenedBackup {
             if let (Some(now), Some(then)) = (&found.checksum, &object.store_checksum)
                 && now != then
             {
-                return Err(Error::verify(format!("{key}: the store's checksum is {now}, and was {then}")));
+                return Err(Error::verify(format!("{key}: the store's checksum is {now}, but was {then}")));
             }
         }
         Ok(())
@@ -205,14 +251,16 @@ impl OpenedBackup {
     /// Reads the inventory, checked like everything else; `None` for a backup that has none.
     pub async fn inventory(&self) -> Result<Option<Inventory>> {
         let Some(object) = self.backup.manifest.inventory() else { return Ok(None) };
-        let plain = self.small(object, inventory::LARGEST).await?;
-        Inventory::from_bytes(&plain).map(Some).map_err(|e| self.explain(e))
+        let plain = self.small(object, inventory::largest_of(&self.dump)).await?;
+        let inventory = Inventory::from_bytes(&plain).map_err(|e| self.explain(e))?;
+        inventory.check_is_of(&self.dump).map_err(|e| self.explain(e))?;
+        Ok(Some(inventory))
     }
 
     /// Reads roles and memberships as SQL, checked like everything else; `None` for a backup that has none.
     pub async fn globals(&self) -> Result<Option<Vec<u8>>> {
         match self.backup.manifest.globals() {
-            Some(object) => self.small(object, MOST_GLOBALS).await.map(Some),
+            Some(object) => self.small(object, manifest::LARGEST_GLOBALS).await.map(Some),
             None => Ok(None),
         }
     }
@@ -221,7 +269,8 @@ impl OpenedBackup {
     async fn small(&self, object: &Object, limit: u64) -> Result<Vec<u8>> {
         let key = self.place().key(&object.key);
         if object.plain_bytes.max(object.stored_bytes) > limit {
-            return Err(Error::verify(format!("{key} is too large to be what its name says")));
+            return Err(Error::verify(format!("{key} is too large for what its name says"))
+                .hint("somebody else may have put it there: check who wrote the backup (--verify-key)"));
         }
         let keys = self.keys()?;
         let etag =
@@ -239,9 +288,15 @@ impl OpenedBackup {
         download::twice(&key, read).await.map_err(|e| self.explain(e))
     }
 
-    /// What opens this backup's objects; `None` where they were never encrypted.
+    /// What opens this backup's objects; `None` if they were never encrypted.
+    ///
+    /// Who has keys expects an encrypted backup. One that is not may have been put there by anybody who can write to
+    /// the store, so it is refused unless it was asked for.
     pub fn keys(&self) -> Result<Option<Arc<Identities>>> {
         match self.backup.manifest.encryption {
+            Encryption::None if !self.identities.is_empty() && !self.allow_unencrypted => {
+                Err(not_encrypted(&self.backup))
+            }
             Encryption::None => Ok(None),
             Encryption::Age if self.identities.is_empty() => Err(no_identity(&self.backup)),
             Encryption::Age => Ok(Some(Arc::clone(&self.identities))),
@@ -282,25 +337,33 @@ impl OpenedBackup {
         let refused = match here.iter().find(|key| made_for.contains(key)) {
             None => refused.hint(format!("{}; here is {}", how_to_open(made_for), here.join(", "))),
             Some(passphrase) if passphrase == PASSPHRASE => refused,
-            Some(key) => refused.hint(format!("{key} should: the dump's header may be damaged")),
+            Some(key) => {
+                refused.hint(format!("{key} should be able to decrypt it: the dump's header may be damaged"))
+            }
         };
         refused.because(error)
     }
 }
 
+fn not_encrypted(backup: &Backup) -> Error {
+    Error::verify(format!("{} is not encrypted, though a key was given to open it", backup.place))
+        .hint("anybody who can write to the store could have put it there")
+        .hint("if it is yours, give --allow-unencrypted (PGSTOW_ALLOW_UNENCRYPTED), or no key")
+}
+
 fn no_identity(backup: &Backup) -> Error {
-    Error::settings(format!("{} is encrypted, and nothing was given that opens it", backup.place))
+    Error::settings(format!("{} is encrypted, and no key was given that can decrypt it", backup.place))
         .hint(how_to_open(&backup.manifest.recipients))
 }
 
 fn how_to_open(made_for: &[String]) -> String {
     match made_for {
         [only] if only == PASSPHRASE => {
-            "it was made for a passphrase: give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"
+            "it was encrypted with a passphrase: give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE"
                 .into()
         }
         _ => format!(
-            "it was made for {}: give its key with --identity-file, or in PGSTOW_IDENTITY",
+            "it was encrypted to {}: give the identity with --identity-file, or in PGSTOW_IDENTITY",
             made_for.join(", ")
         ),
     }
@@ -309,7 +372,7 @@ fn how_to_open(made_for: &[String]) -> String {
 /// A manifest without its dump is damage, not a name mistyped.
 pub(super) fn missing(error: Error, key: &str) -> Error {
     if error.kind() == Kind::NotFound {
-        Error::verify(format!("{key} is missing, though its manifest is there")).because(error)
+        Error::verify(format!("{key} is missing, although its manifest exists")).because(error)
     } else {
         error
     }

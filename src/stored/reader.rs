@@ -2,7 +2,6 @@
 //!
 //! The last bytes are handed on only after every digest has been verified.
 
-use super::catalogue::Backup;
 use super::download;
 use super::excerpt;
 use super::inventory::Inventory;
@@ -51,16 +50,6 @@ impl BackupReader {
         let opened = OpenStore::open(reading).await?.find(select.name.as_ref(), &select.id).await?;
         opened.keys()?;
         Ok(Self::new(opened))
-    }
-
-    /// The opened backup.
-    pub fn opened(&self) -> &OpenedBackup {
-        &self.opened
-    }
-
-    /// Leaves the reader, keeping what is known of the backup.
-    pub fn into_backup(self) -> Backup {
-        self.opened.backup
     }
 
     /// Makes it a source of no more than this inventory tells, made of its own by choosing.

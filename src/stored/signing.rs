@@ -72,7 +72,7 @@ impl VerifyKey {
     /// Checks that `signature` is over exactly these bytes and made by this key's secret side.
     pub fn verify(&self, bytes: &[u8], signature: &str) -> Result<()> {
         let forged = |why: String| {
-            Error::verify(format!("the manifest's signature does not hold: {why}"))
+            Error::verify(format!("the manifest's signature is invalid: {why}"))
                 .hint("do not restore this backup before you know who wrote it")
         };
         let signature =

@@ -157,14 +157,14 @@ impl Uploading {
         sent.parts += 1;
         if sent.parts > self.limits.max_parts {
             let message =
-                format!("the upload outgrows {} parts, the most the store takes", self.limits.max_parts);
+                format!("the upload needs more than {} parts, the store's limit", self.limits.max_parts);
             let larger = units::size((self.part_size * 4).min(self.limits.max_part));
             return Err(Error::store(message).hint(format!("choose larger parts, as --part-size {larger}")));
         }
         if sent.bytes > self.limits.max_object {
             let most = units::size(self.limits.max_object);
             return Err(Error::store(format!(
-                "the upload outgrows {most}, the largest object the store takes"
+                "the upload is larger than {most}, the store's limit for an object"
             ))
             .hint("leave tables out (--exclude-table-data), or use another store"));
         }
@@ -307,7 +307,7 @@ mod tests {
         let mut up = Uploading::begin(&*store, "a", &Metadata::new(), 4).await.unwrap();
         up.limits.max_parts = 1;
         let error = up.send(channel(&[b"0123", b"4"]), 2, Arc::default()).await.unwrap_err();
-        assert!(error.message().contains("outgrows 1 parts") && !error.hints().is_empty(), "{error:?}");
+        assert!(error.message().contains("more than 1 parts") && !error.hints().is_empty(), "{error:?}");
         up.abort().await.unwrap();
     }
 }

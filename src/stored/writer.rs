@@ -13,7 +13,9 @@ use crate::progress::Progress;
 use crate::run::Run;
 use crate::store::{Metadata, Situation, Store};
 use crate::stored::inventory::Inventory;
-use crate::stored::manifest::{self, Compression, Encryption, Globals, Manifest, Object, Postgres, Totals};
+use crate::stored::manifest::{
+    self, Compression, Encryption, Globals, LARGEST_GLOBALS, LeftOut, Manifest, Object, Postgres, Totals,
+};
 use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::stored::upload::{self, Uploading};
 use indicatif::BinaryBytes;
@@ -65,6 +67,8 @@ pub struct Content {
     pub expected: Option<u64>,
     /// When what it holds was so.
     pub started_at: Timestamp,
+    /// Ids of this name that there are; of those of the same second it becomes the last.
+    pub others: Vec<Id>,
 }
 
 /// What lies beside the dump.
@@ -80,6 +84,22 @@ pub struct SideObjects {
     pub globals_status: Globals,
     /// Whether options left a part of the database out.
     pub partial: bool,
+    /// What could not be read.
+    pub left_out: LeftOut,
+}
+
+impl SideObjects {
+    /// Refuses what no reader would take.
+    fn check_size(&self) -> Result<()> {
+        match self.globals.as_ref().map(|sql| sql.len() as u64) {
+            Some(bytes) if bytes > LARGEST_GLOBALS => Err(Error::usage(format!(
+                "the server's roles have {}, and may have {}",
+                BinaryBytes(bytes),
+                BinaryBytes(LARGEST_GLOBALS)
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A backup that exists.
@@ -111,7 +131,7 @@ struct Shipped {
 }
 
 impl<'a> BackupWriter<'a> {
-    /// Decides id and part size; nothing is written yet.
+    /// Decides id and part size, and refuses what could not be read back; nothing is written yet.
     pub fn prepare(
         how: &'a WriteOptions,
         store: Arc<dyn Store>,
@@ -119,9 +139,11 @@ impl<'a> BackupWriter<'a> {
         content: Content,
     ) -> Result<Self> {
         let part_size = upload::part_size(store.limits(), content.expected, how.part_size)?;
-        let place = Place { name, id: Id::new(content.started_at)? };
+        let place = Place { name, id: Id::after(content.started_at, &content.others)? };
         let progress = Progress { expected: content.expected, ..Progress::default() };
-        Ok(Self { how, store, content, begun: Timestamp::now(), part_size, place, progress })
+        let writer = Self { how, store, content, begun: Timestamp::now(), part_size, place, progress };
+        writer.describe(Vec::new(), &SideObjects::default()).check_size()?;
+        Ok(writer)
     }
 
     /// Streams `source` into the store and makes it a backup.
@@ -175,6 +197,7 @@ impl<'a> BackupWriter<'a> {
         let whole = async {
             let packed = self.stream(source, &mut watch, &upload).await?;
             let beside = judge(watch, &packed.frames).await?;
+            beside.check_size()?;
             let stored = upload.complete(packed.stored.bytes).await?;
             let dump = object(self.dump(), &packed.plain, &packed.stored, stored.checksum);
             Ok(Shipped { dump, beside, read_back: stored.read_back })
@@ -257,7 +280,7 @@ impl<'a> BackupWriter<'a> {
     /// Globals, inventory, signature, manifest: from here on the backup exists.
     ///
     /// What was stored is taken back when that fails, so that nothing is left behind.
-    async fn publish(&self, dump: Object, beside: SideObjects) -> Result<Manifest> {
+    async fn publish(&self, dump: Object, mut beside: SideObjects) -> Result<Manifest> {
         let theirs = Cell::new(false);
         let put = async |object: &str, bytes: Vec<u8>| {
             let put = self.store.put_new(&self.place.key(object), bytes.into()).await;
@@ -272,13 +295,13 @@ impl<'a> BackupWriter<'a> {
         };
         let written = async {
             let mut objects = vec![dump];
-            if let Some(globals) = beside.globals {
+            if let Some(globals) = beside.globals.take() {
                 objects.push(put_sealed(self.globals(), globals).await?);
             }
-            if let Some(inventory) = beside.inventory {
+            if let Some(inventory) = beside.inventory.take() {
                 objects.push(put_sealed(self.inventory(), inventory.to_bytes()?).await?);
             }
-            let manifest = self.describe(objects, beside.totals, beside.partial, beside.globals_status);
+            let manifest = self.describe(objects, &beside);
             let bytes = manifest.to_bytes()?;
             if let Some(key) = &self.how.signing {
                 let signature = key.sign(&bytes, &format!("pgstow {}", self.place))?;
@@ -294,13 +317,7 @@ impl<'a> BackupWriter<'a> {
         written
     }
 
-    fn describe(
-        &self,
-        objects: Vec<Object>,
-        totals: Option<Totals>,
-        partial: bool,
-        globals: Globals,
-    ) -> Manifest {
+    fn describe(&self, objects: Vec<Object>, beside: &SideObjects) -> Manifest {
         let recipients = self.how.recipients.as_ref();
         let took = Timestamp::now().since(self.begun);
         Manifest {
@@ -312,13 +329,14 @@ impl<'a> BackupWriter<'a> {
             started_at: self.content.started_at,
             finished_at: self.content.started_at.after(took),
             postgres: self.content.postgres.clone(),
-            totals,
-            partial,
+            totals: beside.totals,
+            partial: beside.partial,
+            left_out: beside.left_out,
             compression: Compression::Zstd,
             encryption: if recipients.is_some() { Encryption::Age } else { Encryption::None },
             recipients: recipients.map(|recipients| recipients.fingerprints()).unwrap_or_default(),
             objects,
-            globals,
+            globals: beside.globals_status,
             labels: self.how.labels.clone(),
         }
     }
@@ -331,7 +349,7 @@ impl<'a> BackupWriter<'a> {
         for object in [MANIFEST, SIGNATURE, &self.inventory(), &self.globals(), &self.dump()] {
             if let Err(error) = self.store.delete(&self.place.key(object)).await {
                 tracing::warn!(
-                    "what was stored of {} stays there, and is no backup without its manifest: {error}",
+                    "the objects of {} remain in the store; without a manifest they are not a backup: {error}",
                     self.place
                 );
                 return;
@@ -363,5 +381,21 @@ pub async fn enough_space(store: &dyn Store, expected: u64) -> Result<()> {
         BinaryBytes(free),
         BinaryBytes(expected)
     ))
-    .hint("make room, or begin all the same with --no-space-check"))
+    .hint("make room, or start anyway with --no-space-check"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_that_no_reader_would_take_are_refused() {
+        let with = |bytes: u64| SideObjects {
+            globals: Some(vec![0; usize::try_from(bytes).unwrap()]),
+            ..SideObjects::default()
+        };
+        assert!(with(LARGEST_GLOBALS).check_size().is_ok());
+        let error = with(LARGEST_GLOBALS + 1).check_size().unwrap_err();
+        assert_eq!(error.message(), "the server's roles have 256.00 MiB, and may have 256.00 MiB");
+    }
 }

@@ -2,7 +2,7 @@
 //! with it.
 
 /// The ground floor: every room may import these, and they import only one another.
-pub const GROUND: [&str; 4] = ["error", "layout", "sql", "units"];
+pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
 pub const ROOMS: [(&str, &[&str]); 26] = [
@@ -49,6 +49,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "branch",
             "command",
             "consistent",
+            "neon",
             "pipeline",
             "postgres",
             "progress",
@@ -85,7 +86,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "verify",
         ],
     ),
-    ("answers", &["branch", "dump", "fetch", "proof", "rehearsal", "restore", "stored", "verify"]),
+    ("answers", &["branch", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"]),
     ("report", &["answers", "progress", "run"]),
     // Verbs: settings → engine → answer.
     (

@@ -195,8 +195,7 @@ impl Source {
         let tree = syn::parse_file(&code).unwrap();
         let mut uses = Uses::default();
         uses.visit_file(&tree);
-        let mut tokens = Vec::new();
-        flatten(code.parse().unwrap(), &uses.places, &mut tokens);
+        let tokens = tokens(&code, &uses.places);
         let in_tests: usize = tests.0.iter().map(|place| text[place.clone()].lines().count()).sum();
         Source {
             module,
@@ -338,7 +337,14 @@ impl Uses {
     }
 }
 
-/// Opens the brackets of a stream, and notes which tokens stand in `use` declarations.
+/// The words and signs of a text with these `use` declarations.
+pub fn tokens(text: &str, uses: &[Range<usize>]) -> Vec<Token> {
+    let mut all = Vec::new();
+    flatten(text.parse().unwrap(), uses, &mut all);
+    all
+}
+
+/// Opens the brackets of a stream.
 fn flatten(stream: TokenStream, uses: &[Range<usize>], all: &mut Vec<Token>) {
     for token in stream {
         let span = token.span();

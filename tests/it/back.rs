@@ -7,6 +7,7 @@ mod forged;
 mod jobs;
 mod local;
 mod network;
+mod planted;
 mod refused;
 pub mod scene;
 mod target;

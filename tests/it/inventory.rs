@@ -1,6 +1,7 @@
 //! What is known of a backup without fetching it, what `verify` finds, and what a restore proves.
 
 use crate::harness::{Pgstow, pgstow};
+use crate::scene::named;
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
@@ -241,7 +242,9 @@ fn an_inventory_of_another_dump_is_noticed() {
     assert!(run.stderr.contains("public.t: 2 rows instead of 1"), "{run}");
     assert!(!scene.cluster.has_database(&target));
     scene.restore_as(&target, &["--keep-failed"]).fails(Kind::Verify);
-    assert!(scene.cluster.has_database(&target));
+    assert!(!scene.cluster.has_database(&target), "it is not proven");
+    let kept = named(scene.cluster, &target);
+    assert!(kept.starts_with(&format!("{target}_restoring_")), "{kept}");
     scene.restore_as(&format!("{target}_none"), &["--proof", "none"]).succeeds();
 }
 

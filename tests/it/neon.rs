@@ -121,13 +121,13 @@ fn whatever_fails_no_branch_is_left() {
     for (operation, fault, says) in [
         ("createProjectBranch", Fault::Answer(400), "Neon refused POST"),
         ("createProjectBranch", Fault::Answer(500), "Neon refused POST"),
-        ("createProjectBranch", Fault::LoseAnswer, "could not be asked"),
+        ("createProjectBranch", Fault::LoseAnswer, "the request to Neon's API failed"),
         ("createProjectBranch", Fault::FailLater, "create_branch"),
         ("createProjectBranchDatabase", Fault::Answer(422), "create the database app"),
-        ("createProjectBranchDatabase", Fault::LoseAnswer, "could not be asked"),
+        ("createProjectBranchDatabase", Fault::LoseAnswer, "the request to Neon's API failed"),
         ("createProjectBranchDatabase", Fault::FailLater, "apply_config"),
-        ("deleteProjectBranchDatabase", Fault::FailLater, "ended as failed"),
-        ("getConnectionURI", Fault::Answer(412), "the connection of app_owner to app"),
+        ("deleteProjectBranchDatabase", Fault::FailLater, "ended with status failed"),
+        ("getConnectionURI", Fault::Answer(412), "get the connection of app_owner to app"),
     ] {
         if fault == Fault::Answer(400) {
             // Then it is asked for a branch that does not expire.
@@ -158,7 +158,7 @@ fn a_branch_that_cannot_be_deleted_is_named() {
     neon.inject("getConnectionURI", Fault::Answer(404));
     neon.inject("deleteProjectBranch", Fault::Answer(422));
     let run = restore(&neon, &[]).fails(Kind::Postgres);
-    run.says("is left on Neon").says("neonctl branches delete br-test-");
+    run.says("still exists on Neon").says("neonctl branches delete br-test-");
 }
 
 #[test]

@@ -3,4 +3,4 @@
 mod digests;
 mod ended;
 mod rehearsal;
-mod scene;
+pub mod scene;

@@ -54,6 +54,12 @@ pub fn fresh(label: &str) -> String {
     S3::fresh_prefix(label).replace('-', "_")
 }
 
+/// The databases whose names begin like this: the one that was asked for, and the one it is filled under.
+pub fn named(cluster: &Cluster, copy: &str) -> String {
+    let names = format!("SELECT string_agg(datname, ' ') FROM pg_database WHERE datname LIKE '{copy}%'");
+    cluster.psql("postgres", &names)
+}
+
 /// `PATH` with the client programs of every major there is.
 pub fn every_client() -> OsString {
     let majors = [Major::V16, Major::V17, Major::V18].map(Major::bin);
@@ -86,6 +92,7 @@ impl Keys {
     pub fn file(&self, folder: &Path) -> PathBuf {
         let path = folder.join("key.txt");
         std::fs::write(&path, &self.identity).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         path
     }
 }
@@ -195,9 +202,21 @@ impl Place {
         }
     }
 
-    /// The same with the shared identity, to open what was made for it.
+    /// The same with the shared identity, to open what was made for it, or for nobody.
     pub fn opens(&self, words: &[&str]) -> Pgstow {
-        self.pgstow(words).env("PGSTOW_IDENTITY", &Keys::shared().identity)
+        let command = self.pgstow(words).env("PGSTOW_IDENTITY", &Keys::shared().identity);
+        command.env("PGSTOW_ALLOW_UNENCRYPTED", "1")
+    }
+
+    /// Backs a database up for the shared recipient, or fails to.
+    pub fn try_backup(&self, url: &str) -> Run {
+        self.pgstow(&["backup", "--recipient", &Keys::shared().recipient, url]).run()
+    }
+
+    /// Backs a database up for the shared recipient.
+    #[track_caller]
+    pub fn backup_run(&self, url: &str) -> Run {
+        self.try_backup(url).assert_success()
     }
 
     /// Backs a database up for the shared recipient; its id.

@@ -174,7 +174,7 @@ fn errors_do_not_repeat_them() {
         backup(&["-R", &file("both.txt", &format!("{}\n{secret}", keys.recipient)), &url]),
     ];
     for command in wrong_side {
-        quiet("a secret key as recipient", command.fails(Kind::Settings).says("secret identity"), &secret);
+        quiet("a secret key as recipient", command.fails(Kind::Settings).says("not a recipient"), &secret);
     }
     // Mistyped ones: cut, or with something before them.
     let cut = &secret[..secret.len() - 3];

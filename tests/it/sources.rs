@@ -5,4 +5,5 @@ mod command;
 mod django;
 mod every;
 mod globals;
+mod left_out;
 mod lock;

@@ -1,6 +1,6 @@
 //! A store whose answers are lost, late, or errors: what was stored is told from what was not.
 
-use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
+use crate::servers::fault::{Fault, FaultProxy, Operation, Request, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::s3::S3;
 use crate::stores::{noise, try_read};
@@ -110,6 +110,123 @@ async fn a_completion_that_is_refused_for_good_leaves_nothing() {
         upload.abort().await.unwrap();
         it.is_clean();
     }
+}
+
+/// "Not found" means that a backup is missing; an upload that the store lost is the store's failure.
+#[tokio::test]
+async fn what_the_store_loses_while_it_is_written_is_no_missing_backup() {
+    let lost = |error: StoreError, says: &str| {
+        assert_eq!(error.situation(), Situation::Other, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!(pgstow::error::Error::from(error).kind(), pgstow::error::Kind::Store);
+    };
+    for code in ["NoSuchUpload", "NoSuchKey", ""] {
+        let it = behind(Garage::shared().place("lost-upload")).await;
+        it.proxy.inject(Rule::new(Operation::CompleteUpload, Fault::Answer(404, code)));
+        let (stored, upload, _) = it.completed().await;
+        lost(stored.unwrap_err(), "the store lost the upload of");
+        upload.abort().await.unwrap();
+        it.is_clean();
+
+        let it = behind(Garage::shared().place("lost-part")).await;
+        it.proxy.inject(Rule::new(Operation::UploadPart, Fault::Answer(404, code)));
+        let upload = it.store.begin("x", &Metadata::new(), PART as u64).await.unwrap();
+        lost(upload.part(1, noise(PART, 1)).await.unwrap_err(), "the store lost the upload of");
+
+        let it = behind(Garage::shared().place("lost-put")).await;
+        it.proxy.inject(Rule::new(Operation::Put, Fault::Answer(404, code)));
+        let error = it.store.put_new("x", noise(9, 1)).await.unwrap_err();
+        assert_eq!(error.situation(), Situation::NoStore, "{error}");
+    }
+    // It was carried out all the same.
+    let it = behind(Garage::shared().place("lost-answer")).await;
+    it.proxy.inject(Rule::new(Operation::CompleteUpload, Fault::DoneButAnswer(404, "NoSuchUpload")).times(1));
+    let (stored, _, bytes) = it.completed().await;
+    assert!(stored.unwrap().read_back);
+    assert_eq!(it.place.get("x"), bytes);
+}
+
+#[tokio::test]
+async fn an_object_that_shows_late_is_waited_for() {
+    let not_yet = || Rule::new(Operation::Head, Fault::Answer(404, "")).after(1);
+    let it = behind(Garage::shared().place("late")).await;
+    it.proxy.inject(not_yet().times(2));
+    let (stored, _, bytes) = it.completed().await;
+    assert!(stored.unwrap().read_back);
+    assert_eq!(it.place.get("x"), bytes);
+    it.proxy.inject(not_yet().times(2));
+    assert!(it.store.put_new("y", noise(9, 1)).await.unwrap().read_back);
+
+    let it = behind(Garage::shared().place("never")).await;
+    it.proxy.inject(not_yet());
+    let (stored, _, _) = it.completed().await;
+    let error = stored.unwrap_err();
+    assert_eq!(error.situation(), Situation::Other);
+    assert!(error.to_string().contains("and does not have it"), "{error}");
+    assert_eq!(it.proxy.count(Operation::CompleteUpload), 1, "it was completed once");
+}
+
+#[tokio::test]
+async fn credentials_that_expire_are_asked_for_once_more() {
+    let it = behind(Garage::shared().place("expired")).await;
+    it.proxy.inject(Rule::new(Operation::UploadPart, Fault::Answer(400, "ExpiredToken")).part(1).times(1));
+    it.proxy.inject(Rule::new(Operation::CompleteUpload, Fault::Answer(403, "ExpiredToken")).times(1));
+    it.proxy.inject(Rule::new(Operation::Head, Fault::Answer(400, "")).after(1).times(1));
+    let (stored, _, bytes) = it.completed().await;
+    assert!(stored.unwrap().read_back);
+    assert_eq!(it.place.get("x"), bytes);
+
+    let it = behind(Garage::shared().place("expired")).await;
+    it.proxy.inject(Rule::new(Operation::UploadPart, Fault::Answer(400, "ExpiredToken")));
+    let upload = it.store.begin("x", &Metadata::new(), PART as u64).await.unwrap();
+    let error = upload.part(1, noise(PART, 1)).await.unwrap_err();
+    assert_eq!(error.situation(), Situation::Expired);
+    assert!(error.to_string().contains("has expired"), "{error}");
+    assert_eq!(it.proxy.count(Operation::UploadPart), 2);
+
+    // Those that never were good are not asked for again.
+    let it = behind(Garage::shared().place("expired")).await;
+    it.proxy.inject(Rule::new(Operation::List, Fault::Answer(400, "ExpiredToken")));
+    assert_eq!(it.store.list("").await.unwrap_err().situation(), Situation::Expired);
+    assert_eq!(it.proxy.count(Operation::List), 1);
+}
+
+#[tokio::test]
+async fn a_listing_without_an_end_is_given_up() {
+    // Round in a circle of two pages.
+    let circle = |request: &Request| {
+        let next = if request.query.iter().any(|(_, value)| value == "one") { "two" } else { "one" };
+        format!(
+            "<ListBucketResult><IsTruncated>true</IsTruncated>\
+             <NextContinuationToken>{next}</NextContinuationToken></ListBucketResult>"
+        )
+    };
+    let it = behind(Garage::shared().place("circle")).await;
+    it.proxy.inject(Rule::new(Operation::List, Fault::Instead(circle)));
+    let error = it.store.list("").await.unwrap_err();
+    assert_eq!(error.situation(), Situation::Other);
+    assert!(error.to_string().contains("a continuation token came twice"), "{error}");
+    assert_eq!(it.proxy.count(Operation::List), 3);
+
+    // One page that never ends, and an error that never ends.
+    let it = behind(Garage::shared().place("endless")).await;
+    it.place.put("x", "y");
+    it.proxy.inject(Rule::new(Operation::List, Fault::Endless));
+    it.proxy.inject(Rule::new(Operation::ListUploads, Fault::Endless));
+    it.proxy.inject(Rule::new(Operation::CreateUpload, Fault::Endless));
+    let errors = [
+        it.store.list("").await.unwrap_err(),
+        it.store.unfinished("").await.unwrap_err(),
+        it.store.begin("z", &Metadata::new(), PART as u64).await.map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.situation(), Situation::Other, "{error}");
+        assert!(error.to_string().contains("too long"), "{error}");
+    }
+    // An object may be longer than any other answer.
+    let long = noise(17 << 20, 5);
+    it.place.put("long", long.clone());
+    assert!(try_read(&*it.store, "long", 0..long.len() as u64, None).await.unwrap() == long);
 }
 
 /// Every answer is lost, so the caller gives up although the object is there: aborting takes it away.

@@ -337,6 +337,21 @@ async fn a_folder_is_for_its_owner_only_and_kept_tidy() {
     assert!(store.free_space().await.unwrap().unwrap() > 0);
 }
 
+/// What is no file is refused, and never waited for.
+#[tokio::test]
+async fn a_pipe_in_a_folder_is_no_object() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open_folder(root.path()).await;
+    crate::servers::run(std::process::Command::new("mkfifo").arg(root.path().join("pipe")));
+    let read = tokio::time::timeout(Duration::from_secs(5), try_read(&*store, "pipe", 0..9, None)).await;
+    for error in [read.unwrap().unwrap_err(), store.head("pipe").await.unwrap_err()] {
+        assert_eq!(error.situation(), Situation::Other);
+        assert!(error.to_string().contains("is a pipe, socket or device"), "{error}");
+    }
+    assert_eq!(store.put_new("pipe", noise(1, 1)).await.unwrap_err().situation(), Situation::Exists);
+    assert!(store.list("").await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_folder_lists_thousands() {
     let root = tempfile::tempdir().unwrap();

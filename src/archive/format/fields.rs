@@ -11,7 +11,7 @@ use super::damage::Damage;
 /// One text may have 2 GiB in this format, and PostgreSQL keeps up to 1 GB in one field: there is no other
 /// limit for a single text. Up to PostgreSQL 16 each large object has an entry of some 200 bytes, so this is
 /// also room for ten million of them. `pg_dump` and `pg_restore` keep a table of contents in memory whole, at
-/// several times this size; the limit is for an archive made to fill the memory of whoever reads it.
+/// several times this size; the limit is against an archive made to fill its reader's memory.
 pub const MAX_PREAMBLE: u64 = 2 << 30;
 
 /// Collected fields whose memory is given back for the next ones, not kept, in bytes.

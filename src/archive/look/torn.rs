@@ -1,4 +1,4 @@
-//! Definitions that `pg_dump` wrote although their object was dropped under its eyes.
+//! Definitions that `pg_dump` wrote although their object was dropped meanwhile.
 //!
 //! `pg_dump` reads the catalogues in its snapshot, but has the server write definitions, and the server's
 //! functions for that see the catalogues of that moment. Tables are locked against it; functions, types,
@@ -7,7 +7,7 @@
 //! does not restore.
 //!
 //! Only what no intact definition looks like is reported. What merely lacks something, such as a policy without
-//! its condition, cannot be told from one that never had it.
+//! its condition, looks like one that never had it.
 
 use std::fmt;
 

@@ -26,7 +26,7 @@ impl Inflate {
         Self { zlib: Decompress::new(true), out: vec![0; AT_ONCE].into(), ended: false }
     }
 
-    /// Reads the next bytes of the stream, and hands on what they hold.
+    /// Reads the next bytes of the stream, and passes on what they hold.
     pub fn feed(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), Broken> {
         while !bytes.is_empty() {
             if self.ended {

@@ -103,7 +103,7 @@ impl PreambleReader {
         }
     }
 
-    /// Goes on to so many more entries.
+    /// The stage in which this many entries are left.
     fn entries(&mut self, left: usize) -> Stage {
         if left > 0 {
             return Stage::Entries { left };

@@ -1,4 +1,4 @@
-//! The reader itself: fed with pieces of an archive, it tells what passes and whether it was whole.
+//! The reader itself: fed with an archive in pieces of any size, it reports what passes and whether it was whole.
 
 use super::blocks::Blocks;
 use super::digests::Digests;
@@ -9,7 +9,7 @@ use crate::archive::format::entry::TocEntry;
 use crate::archive::format::header::Header;
 use crate::archive::format::preamble::Preamble;
 use crate::archive::format::toc::Toc;
-use crate::error::{Error, Result as CrateResult};
+use crate::error::{self, Error};
 use crate::sql::EntryKind;
 
 /// Reads an archive from its passing bytes.
@@ -45,11 +45,6 @@ impl Contents {
         Preamble { header: self.header.clone(), toc: self.toc.clone() }
     }
 
-    /// How many tables it defines, partitions and partitioned tables included.
-    pub fn tables(&self) -> usize {
-        self.toc.tables()
-    }
-
     /// How many rows its data has; `None` if those of some table cannot be counted.
     pub fn rows(&self) -> Option<u64> {
         let data = self.toc.with_data().zip(&self.blocks);
@@ -62,7 +57,7 @@ impl Preamble {
     ///
     /// # Errors
     /// `Kind::Verify` if they are damaged, or end too early.
-    pub fn read(bytes: &[u8]) -> CrateResult<Self> {
+    pub fn read(bytes: &[u8]) -> error::Result<Self> {
         let mut reader = Reader::new();
         reader.feed(bytes)?;
         reader.preamble().ok_or_else(|| Error::verify("the table of contents is cut off"))
@@ -101,7 +96,7 @@ impl Reader {
     /// Reads the next bytes of the archive, however they were cut.
     ///
     /// # Errors
-    /// What is wrong with the archive, as soon as it is certain; the same again ever after.
+    /// What is wrong with the archive, as soon as it is certain, and the same again in every later call.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Damage> {
         let outcome = match &self.damage {
             Some(damage) => Err(damage.clone()),

@@ -1,8 +1,8 @@
 //! A digest of rows that does not depend on their order.
 //!
 //! The SHA-256 of every row is cut to 128 bits, and these are added up. Rows that come in another
-//! order, or in several blocks, add up to the same. It finds what went wrong by accident; somebody who may
-//! choose all rows can make two sets with one sum, so it is no proof against forgery.
+//! order, or in several blocks, add up to the same. It finds what went wrong by accident; an attacker who
+//! chooses all rows can make two sets with one sum, so it does not protect against forgery.
 
 use sha2::{Digest, Sha256};
 

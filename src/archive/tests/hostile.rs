@@ -192,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_behind_a_good_beginning_breaks_no_promise(
+    fn noise_after_a_good_beginning_breaks_no_promise(
         keep in 0..1600usize,
         noise in prop::collection::vec(any::<u8>(), 0..400),
     ) {

@@ -19,7 +19,7 @@ fn read(bytes: &[u8], size: usize) -> Result<Contents, Damage> {
     reader.finish()
 }
 
-/// What a user is told about `bytes`.
+/// The error a user sees for `bytes`.
 fn complaint(bytes: &[u8]) -> String {
     read(bytes, 64).expect_err("must not be taken for whole").to_string()
 }

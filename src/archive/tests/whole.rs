@@ -146,7 +146,7 @@ fn what_is_compressed_otherwise_has_no_rows() {
 }
 
 #[test]
-fn an_archive_without_data_is_whole_behind_its_table_of_contents() {
+fn an_archive_without_data_is_whole_after_its_table_of_contents() {
     for entries in [vec![], vec![Data::None, Data::None]] {
         let contents = read(&Sample::new(16, entries).bytes(), 7).unwrap();
         assert!(contents.blocks.is_empty());
@@ -187,7 +187,7 @@ fn boundaries_are_the_ends_of_rows_and_blocks() {
             seen.extend(at);
         }
     }
-    // Not behind "2\n3": its last row goes on. Not inside the statements of the second block.
+    // Not after "2\n3": its last row goes on. Not inside the statements of the second block.
     let rows = [0, 6 + 7, 6 + 7 + 8 + 9, 30 + 10, 40 + 5];
     assert_eq!(seen[..5], rows);
     assert_eq!(seen[5..], [45 + 6 + 7 + 5]);

@@ -1,4 +1,4 @@
-//! Asks people for passphrases, and speaks with age's plugins for them.
+//! Asks users for passphrases, and answers the questions of age's plugins.
 
 use crate::error::{Error, Result};
 use age::Callbacks;
@@ -6,7 +6,7 @@ use age::plugin::ResolveError;
 use age::secrecy::SecretString;
 use std::sync::Arc;
 
-/// Asks for a passphrase or a plugin's PIN; the text says for what. `None` where there is nobody to ask.
+/// Asks for a passphrase or the PIN of a plugin; the text says for what. `None` if there is nobody to ask.
 #[derive(Clone)]
 pub struct Ask(Arc<How>);
 
@@ -23,10 +23,10 @@ impl Ask {
         Self::new(|_| None)
     }
 
-    /// The passphrase for this; a failure says how to give it.
+    /// Asks for the passphrase of this; a failure says how to provide it.
     pub fn passphrase(&self, what: &str) -> Result<SecretString> {
         (self.0)(&format!("Passphrase for {what}")).ok_or_else(|| {
-            Error::settings(format!("{what} is protected by a passphrase, and none was given"))
+            Error::settings(format!("{what} is protected by a passphrase, and there is none"))
                 .hint("give it in a file with --passphrase-file, or in PGSTOW_PASSPHRASE")
         })
     }
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Ask {
     }
 }
 
-/// What plugins may want from people.
+/// Questions of plugins.
 impl Callbacks for Ask {
     fn display_message(&self, message: &str) {
         tracing::warn!("{message}");

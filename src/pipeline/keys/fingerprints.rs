@@ -1,11 +1,11 @@
-//! What to call a key in public.
+//! Public names of keys.
 
 use age::ssh;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
-/// What a passphrase stands as among fingerprints.
+/// The name of a passphrase among fingerprints.
 pub const PASSPHRASE: &str = "passphrase";
 
 /// The fingerprint of an SSH key as `ssh-keygen -l` prints it.

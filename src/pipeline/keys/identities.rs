@@ -1,4 +1,4 @@
-//! What opens an encryption.
+//! Identities: the secret keys that decrypt.
 
 use super::ask::{Ask, missing_plugin};
 use super::files::{lines, read_file};
@@ -13,18 +13,18 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
-/// The most expensive passphrase that is tried, as a power of two: 1 GiB and a few seconds.
+/// The largest work factor of a passphrase that is tried, as a power of two: 1 GiB and a few seconds.
 ///
-/// Who can write to a bucket chooses this number; age's own limit would let them ask for 4 GiB.
+/// Whoever can write to the bucket can choose this number; age's own limit would allow 4 GiB.
 const MAX_WORK_FACTOR: u8 = 20;
 
 type Identity = Box<dyn age::Identity + Send + Sync>;
 
-/// The keys that may open a backup.
+/// The keys that may decrypt a backup.
 #[derive(Default)]
 pub struct Identities {
     keys: Vec<(String, Identity)>,
-    /// Tried last: they may make people do something.
+    /// Tried last: they may need a user to do something.
     plugins: Vec<(String, Identity)>,
     passphrase: bool,
 }
@@ -36,13 +36,13 @@ impl fmt::Debug for Identities {
 }
 
 impl Identities {
-    /// Adds the identities in a file: age's own, an SSH private key, or an age file protected by a passphrase.
+    /// Adds the identities in a file: age's format, an SSH private key, or an age file protected by a passphrase.
     pub fn add_file(&mut self, path: &Path, ask: &Ask) -> Result<()> {
         let bytes = read_file("identity file", path)?;
         self.add_bytes(bytes, &format!("identity file {}", path.display()), ask)
     }
 
-    /// Adds the identities in a text, such as a variable's; `name` says in failures where it came from.
+    /// Adds the identities in a text, such as the value of a variable; failures call it `name`.
     pub fn add_text(&mut self, text: &SecretString, name: &str, ask: &Ask) -> Result<()> {
         self.add_bytes(text.expose_secret().as_bytes().to_vec(), name, ask)
     }
@@ -55,17 +55,17 @@ impl Identities {
         self.keys.push((PASSPHRASE.to_owned(), Box::new(identity)));
     }
 
-    /// Whether there is nothing to open with.
+    /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.plugins.is_empty()
     }
 
-    /// What to call each identity in public: its recipient where that can be told, else what it is.
+    /// The public name of each identity: its recipient if that is known, else its type.
     pub fn fingerprints(&self) -> Vec<String> {
         self.keys.iter().chain(&self.plugins).map(|(fingerprint, _)| fingerprint.clone()).collect()
     }
 
-    /// The identities as age wants them.
+    /// The identities, for age.
     pub(in crate::pipeline) fn iter(&self) -> impl Iterator<Item = &dyn age::Identity> {
         self.keys.iter().chain(&self.plugins).map(|(_, identity)| &**identity as &dyn age::Identity)
     }
@@ -82,7 +82,7 @@ impl Identities {
         }
         let text = String::from_utf8(bytes)
             .map(SecretString::from)
-            .map_err(|_| Error::settings(format!("{name} holds no identity")))?;
+            .map_err(|_| Error::settings(format!("{name} contains no identity")))?;
         if text.expose_secret().trim_start().starts_with("-----BEGIN") {
             return self.add_ssh(text.expose_secret(), name, ask);
         }
@@ -101,43 +101,45 @@ impl Identities {
                 self.plugins.push((format!("age-plugin-{plugin_name}"), Box::new(plugin)));
             } else if line.starts_with("age1") || line.starts_with("ssh-") {
                 return Err(Error::settings(format!("{name}, line {number}: this is a public recipient"))
-                    .hint("opening needs the secret side: AGE-SECRET-KEY-1…, or the SSH key without .pub"));
+                    .hint(
+                        "decrypting needs the secret key: AGE-SECRET-KEY-1…, or the SSH key without .pub",
+                    ));
             } else {
-                // The line may be a mistyped secret, so it is not shown.
+                // The line may be a mistyped secret key: it is not shown.
                 return Err(Error::settings(format!("{name}, line {number}: this is not an identity"))
-                    .hint("an identity is a whole line AGE-SECRET-KEY-1…, or an SSH private key"));
+                    .hint("an identity is a complete line AGE-SECRET-KEY-1…, or an SSH private key"));
             }
             found = true;
         }
-        if found { Ok(()) } else { Err(Error::settings(format!("{name} holds no identity"))) }
+        if found { Ok(()) } else { Err(Error::settings(format!("{name} contains no identity"))) }
     }
 
     fn add_ssh(&mut self, text: &str, name: &str, ask: &Ask) -> Result<()> {
         let key = ssh::Identity::from_buffer(text.trim_start().as_bytes(), None).map_err(|_| {
-            Error::settings(format!("{name} is not an SSH private key that can be used"))
-                .hint("`ssh-keygen -p -f FILE` writes other formats anew in OpenSSH's")
+            Error::settings(format!("{name} is not a usable SSH private key"))
+                .hint("`ssh-keygen -p -f FILE` converts other formats to OpenSSH's")
         })?;
         let unusable = |why: &str| Error::settings(format!("{name} cannot be used: {why}"));
         if let ssh::Identity::Unsupported(kind) = &key {
             return Err(match kind {
-                UnsupportedKey::EncryptedPem => unusable("its protection is of an old, weak format")
-                    .hint("`ssh-keygen -o -p -f FILE` writes it anew"),
+                UnsupportedKey::EncryptedPem => unusable("it is encrypted in an old, weak format")
+                    .hint("`ssh-keygen -o -p -f FILE` converts it"),
                 UnsupportedKey::EncryptedSsh(cipher) => unusable(&format!("it is encrypted with {cipher}"))
-                    .hint("`ssh-keygen -p -Z aes256-ctr -f FILE` writes it anew"),
+                    .hint("`ssh-keygen -p -Z aes256-ctr -f FILE` converts it"),
                 UnsupportedKey::Hardware(kind) => {
-                    unusable(&format!("{kind} keys stay in their hardware and cannot decrypt"))
+                    unusable(&format!("{kind} keys are in hardware that cannot decrypt"))
                 }
                 UnsupportedKey::Type(kind) => unusable(&format!("age does not support {kind} keys")),
             });
         }
         let fingerprint = ssh::Recipient::try_from(key.clone())
             .map(|recipient| ssh_fingerprint(&recipient))
-            .map_err(|_| unusable("it is too large, or of a type age does not support"))?;
+            .map_err(|_| unusable("it is too large, or age does not support its type"))?;
         let key = match key {
             ssh::Identity::Encrypted(key) => key
                 .decrypt(ask.passphrase(name)?)
                 .map(ssh::Identity::from)
-                .map_err(|_| unusable("the passphrase does not open it"))?,
+                .map_err(|_| unusable("the passphrase is wrong"))?,
             open => open,
         };
         self.keys.push((fingerprint, Box::new(key)));
@@ -150,19 +152,19 @@ fn is_age_file(bytes: &[u8]) -> bool {
         || bytes.trim_ascii_start().starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----")
 }
 
-/// Opens an identity file that is itself encrypted with a passphrase.
+/// Decrypts an identity file that is protected by a passphrase.
 fn unprotect(bytes: &[u8], name: &str, ask: &Ask) -> Result<SecretString> {
     let unusable = |why: &str| Error::settings(format!("{name} cannot be used: {why}"));
     let age = Decryptor::new(ArmoredReader::new(bytes.trim_ascii_start()))
         .map_err(|_| unusable("it is a damaged age file"))?;
     if !age.is_scrypt() {
-        return Err(unusable("it is an age file encrypted for somebody's key, not with a passphrase"));
+        return Err(unusable("it is an age file encrypted to a key, not with a passphrase"));
     }
     let mut passphrase = scrypt::Identity::new(ask.passphrase(name)?);
     passphrase.set_max_work_factor(MAX_WORK_FACTOR);
     let mut open = age.decrypt(std::iter::once(&passphrase as &dyn age::Identity)).map_err(|e| match e {
-        DecryptError::ExcessiveWork { .. } => unusable("its passphrase is more expensive than 2^20"),
-        DecryptError::DecryptionFailed => unusable("the passphrase does not open it"),
+        DecryptError::ExcessiveWork { .. } => unusable("its scrypt work factor is above 20"),
+        DecryptError::DecryptionFailed => unusable("the passphrase is wrong"),
         _ => unusable("it is a damaged age file"),
     })?;
     let mut text = String::new();

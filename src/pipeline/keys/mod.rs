@@ -1,7 +1,7 @@
-//! age's keys: recipients, for whom to encrypt, and identities, which open.
+//! age's keys: recipients, which encrypt, and identities, which decrypt.
 //!
-//! Never repeats what could be a secret: not in errors, not in `Debug`, not in logs. Asks nobody for
-//! anything itself: passphrases come from the caller, through [`Ask`] where they are wanted late.
+//! Never repeats what could be a secret: not in errors, not in `Debug`, not in logs. Never asks a user itself:
+//! passphrases come from the caller, through [`Ask`] if they are needed late.
 
 mod ask;
 mod files;
@@ -22,7 +22,7 @@ pub use secret_file::write_secret;
 use age::x25519;
 use std::time::SystemTime;
 
-/// Makes a new key pair: the identity file's text, as `age-keygen` writes it, and the recipient.
+/// Creates a new key pair: the text of the identity file, as `age-keygen` writes it, and the recipient.
 pub fn keygen() -> (SecretString, String) {
     let identity = x25519::Identity::generate();
     let recipient = identity.to_public().to_string();

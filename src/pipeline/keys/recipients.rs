@@ -1,4 +1,4 @@
-//! For whom to encrypt.
+//! Recipients: the public keys to encrypt to.
 
 use super::ask::{Ask, missing_plugin};
 use super::files::{lines, looks_secret, read_file};
@@ -11,12 +11,12 @@ use age::{EncryptError, Encryptor, scrypt, tag, tagpq, x25519};
 use std::fmt;
 use std::path::Path;
 
-/// scrypt's work factor, as a power of two: 256 MiB and about a second, what `age -p` takes.
+/// scrypt's work factor, as a power of two: 256 MiB and about a second, as in `age -p`.
 const WORK_FACTOR: u8 = if cfg!(test) { 10 } else { 18 };
 
 type Recipient = Box<dyn age::Recipient + Send + Sync>;
 
-/// Those who will be able to open what is encrypted.
+/// The keys that will be able to decrypt.
 #[derive(Default)]
 pub struct Recipients(Vec<(String, Recipient)>);
 
@@ -27,7 +27,7 @@ impl fmt::Debug for Recipients {
 }
 
 impl Recipients {
-    /// Reads recipients as they stand in words: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`, a plugin's.
+    /// Parses recipients: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`, or of a plugin.
     pub fn parse<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> Result<Self> {
         let mut recipients = Self::default();
         for word in words {
@@ -36,31 +36,31 @@ impl Recipients {
         Ok(recipients)
     }
 
-    /// Adds one recipient; one that is there already is not added again.
+    /// Adds a recipient, unless it was added before.
     pub fn add(&mut self, word: &str) -> Result<()> {
         let (fingerprint, recipient) = parse(word.trim())?;
         self.push(fingerprint, recipient)
     }
 
-    /// Adds the recipients of a file: one in a line; empty lines and those that begin with `#` say nothing.
+    /// Adds the recipients in a file, one per line; ignores empty lines and those that begin with `#`.
     pub fn add_file(&mut self, path: &Path) -> Result<()> {
         let bytes = read_file("recipients file", path)?;
         self.add_text(&String::from_utf8_lossy(&bytes), &format!("recipients file {}", path.display()))
     }
 
-    /// Adds the recipients in a file's text; `name` says in failures where it came from.
+    /// Adds the recipients in the text of a file; failures call it `name`.
     pub fn add_text(&mut self, text: &str, name: &str) -> Result<()> {
         let before = self.0.len();
         for (number, line) in lines(text) {
             self.add(line).map_err(|e| e.context(format!("{name}, line {number}")))?;
         }
         if self.0.len() == before && lines(text).next().is_none() {
-            return Err(Error::settings(format!("{name} holds no recipient")));
+            return Err(Error::settings(format!("{name} contains no recipient")));
         }
         Ok(())
     }
 
-    /// Adds a passphrase, which must be the only recipient. Opening will take a second and 256 MiB.
+    /// Adds a passphrase, which must be the only recipient. Decrypting will need a second and 256 MiB.
     pub fn add_passphrase(&mut self, passphrase: SecretString) -> Result<()> {
         if passphrase.expose_secret().is_empty() {
             return Err(Error::settings("the passphrase is empty"));
@@ -70,17 +70,17 @@ impl Recipients {
         self.push(PASSPHRASE.to_owned(), Box::new(recipient))
     }
 
-    /// Whether there is nobody to encrypt for.
+    /// Whether there is no recipient.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What to call each recipient in public: an `age1…` string itself, an SSH key's `SHA256:…`, or "passphrase".
+    /// The public name of each recipient: the `age1…` string itself, `SHA256:…` of an SSH key, or "passphrase".
     pub fn fingerprints(&self) -> Vec<String> {
         self.0.iter().map(|(fingerprint, _)| fingerprint.clone()).collect()
     }
 
-    /// Tries whether these can be encrypted for together, before any work is done. May ask plugins.
+    /// Checks that these can be combined, before any work is done. May call plugins.
     pub fn check(&self) -> Result<()> {
         self.encryptor().map(drop)
     }
@@ -89,11 +89,11 @@ impl Recipients {
     pub(in crate::pipeline) fn encryptor(&self) -> Result<Encryptor> {
         let all = self.0.iter().map(|(_, recipient)| &**recipient as &dyn age::Recipient);
         Encryptor::with_recipients(all).map_err(|e| match e {
-            EncryptError::MissingRecipients => Error::settings("there is no recipient to encrypt for"),
+            EncryptError::MissingRecipients => Error::settings("there is no recipient to encrypt to"),
             EncryptError::IncompatibleRecipients { .. } => {
                 Error::settings("these recipients cannot be combined: some are post-quantum, some are not")
             }
-            other => Error::settings("the recipients cannot be encrypted for").because(other),
+            other => Error::settings("encrypting to these recipients failed").because(other),
         })
     }
 
@@ -102,7 +102,7 @@ impl Recipients {
         let passphrases = self.0.iter().any(|(known, _)| known == PASSPHRASE) || fingerprint == PASSPHRASE;
         if passphrases && !self.0.is_empty() {
             return Err(Error::settings("a passphrase must be the only recipient")
-                .hint("age mixes a passphrase with nothing else: leave it or the other recipients out"));
+                .hint("age cannot combine a passphrase with recipients: use one or the other"));
         }
         if !known {
             self.0.push((fingerprint, recipient));
@@ -113,8 +113,8 @@ impl Recipients {
 
 fn parse(word: &str) -> Result<(String, Recipient)> {
     if looks_secret(word) {
-        return Err(Error::settings("this is a secret identity, not a recipient")
-            .hint("give its public side: the line \"# public key: age1…\" of the identity file, or FILE.pub of an SSH key"));
+        return Err(Error::settings("this is a secret key, not a recipient")
+            .hint("use its public key: the line \"# public key: age1…\" of the identity file, or FILE.pub of an SSH key"));
     }
     if let Ok(key) = word.parse::<x25519::Recipient>() {
         return Ok((key.to_string(), Box::new(key)));
@@ -128,14 +128,14 @@ fn parse(word: &str) -> Result<(String, Recipient)> {
     match word.parse::<ssh::Recipient>() {
         Ok(key) => return Ok((ssh_fingerprint(&key), Box::new(key))),
         Err(ParseRecipientKeyError::Unsupported(kind)) => {
-            return Err(Error::settings(format!("SSH keys of type {kind} cannot be encrypted for"))
+            return Err(Error::settings(format!("SSH keys of type {kind} are not supported"))
                 .hint("age supports ssh-ed25519 and ssh-rsa"));
         }
         Err(ParseRecipientKeyError::RsaModulusTooSmall) => {
             return Err(Error::settings("the ssh-rsa key is too weak: less than 2048 bits"));
         }
         Err(ParseRecipientKeyError::RsaModulusTooLarge) => {
-            return Err(Error::settings("the ssh-rsa key is larger than is supported"));
+            return Err(Error::settings("the ssh-rsa key is too large"));
         }
         Err(_) => {}
     }
@@ -146,10 +146,10 @@ fn parse(word: &str) -> Result<(String, Recipient)> {
         return Ok((fingerprint, Box::new(plugin)));
     }
     Err(Error::settings(format!("{} is not a recipient", shown(word)))
-        .hint("recipients are age1…, ssh-ed25519 … or ssh-rsa …, whole; `pgstow keygen` makes one"))
+        .hint("a recipient is a complete age1…, ssh-ed25519 … or ssh-rsa …; `pgstow keygen` creates one"))
 }
 
-/// The beginning of a word that is surely public; others are not shown.
+/// What to call a word that is not a recipient: only what is surely public is shown.
 fn shown(word: &str) -> &'static str {
     ["age1", "ssh-ed25519", "ssh-rsa"].iter().find(|prefix| word.starts_with(**prefix)).map_or(
         "this",

@@ -1,4 +1,4 @@
-//! What is taken for a key, what is refused, and that no secret is repeated.
+//! Which keys are accepted, which are refused, and that no secret is repeated.
 
 use super::*;
 use crate::error::Kind;
@@ -48,7 +48,7 @@ fn recipients_that_cannot_be_used_are_refused() {
     let secret = identity.expose_secret().lines().last().unwrap();
     let mut recipients = Recipients::default();
     let error = recipients.add_text(identity.expose_secret(), "recipients file key.txt").unwrap_err();
-    assert!(error.message().contains("key.txt, line 3: this is a secret identity"), "{error:?}");
+    assert!(error.message().contains("key.txt, line 3: this is a secret key"), "{error:?}");
     for error in [error, refused(secret), refused(&secret.to_lowercase()), refused(&secret[..30])] {
         assert!(!format!("{error:?}").to_uppercase().contains(&secret[..20]), "{error:?}");
     }
@@ -77,8 +77,11 @@ fn identities_that_cannot_be_used_are_refused_without_repeating_them() {
     let cases = [
         (format!("# x\n{}", &secret[..40]), "line 2: this is not an identity"),
         (recipient, "line 1: this is a public recipient"),
-        (String::new(), "holds no identity"),
-        ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n".into(), "not an SSH private key"),
+        (String::new(), "contains no identity"),
+        (
+            "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n".into(),
+            "not a usable SSH private key",
+        ),
         ("age-encryption.org/v1\nnonsense".into(), "damaged age file"),
     ];
     for (text, says) in cases {

@@ -1,8 +1,25 @@
-//! Whether a database that was there before is empty: only an empty one is filled.
+//! What is in a database: nothing that a restore could overwrite, or what it has filled in.
 
 use crate::error::{Error, Result};
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
+use serde::Deserialize;
+
+/// What lies in a restored database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Contents {
+    /// Ordinary and partitioned tables outside the system's schemas.
+    pub tables: u64,
+    /// `pg_database_size`, bytes.
+    pub size_bytes: u64,
+}
+
+/// Asks for [`Contents`].
+pub const CONTENTS: &str = "
+SELECT json_build_object(
+  'tables', (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
+  'size_bytes', pg_database_size(current_database()));";
 
 /// Counts what a fresh database does not have; only what is there is named.
 const FOREIGN: &str = "
@@ -32,8 +49,8 @@ SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM (
   SELECT 9, 'large object', oid::text FROM pg_largeobject_metadata
   LIMIT 100) AS found;";
 
-/// Refuses a database with content, naming some of it.
-pub async fn refuse_content(psql: &Psql, name: &str) -> Result<()> {
+/// Refuses a database that is not empty.
+pub async fn refuse(psql: &Psql, name: &str) -> Result<()> {
     let found: Vec<String> = psql.query(FOREIGN).await?;
     if found.is_empty() { Ok(()) } else { Err(has_content(name, &found)) }
 }

@@ -16,66 +16,80 @@ pub enum Grant {
 }
 
 /// Schemas that are not the system's.
-const SCHEMAS: &str = "pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND pg_has_role(n.nspowner, 'USAGE')";
+const NOT_SYSTEM: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+
+/// Roles that own something here, and so are those who will add to it.
+const OWNERS: &str = "
+  FROM (SELECT datdba AS owner FROM pg_database WHERE datname = current_database()
+        UNION SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {not_system}
+        UNION SELECT n.nspowner FROM pg_namespace n WHERE {not_system}) AS o
+  JOIN pg_roles r ON r.oid = o.owner AND r.rolname !~ '^pg_' AND pg_has_role(r.oid, 'USAGE')";
 
 impl Grant {
-    /// The script that grants it, for psql and in one transaction.
+    /// The script that grants it, in one transaction.
+    ///
+    /// The server writes the statements itself, from names that nobody else sees.
     pub(super) fn script(self, role: &str, database: &str) -> String {
-        let grantee = literal(&identifier(role));
-        // What is granted on databases, schemas, tables and sequences.
         let [database_rights, schema_rights, rights] = match self {
             Grant::Read => ["CONNECT", "USAGE", "SELECT"],
             Grant::All => ["ALL", "ALL", "ALL"],
         };
-        let mut script = format!(
-            "BEGIN;\nGRANT {database_rights} ON DATABASE {} TO {};\n",
-            identifier(database),
-            identifier(role)
-        );
-        let mut each = |statement: &str, from: &str| {
-            script.push_str(&format!("SELECT {statement} FROM {from}\n\\gexec\n"));
-        };
-        each(&format!("format('GRANT {schema_rights} ON SCHEMA %I TO %s', n.nspname, {grantee})"), SCHEMAS);
-        each(
-            &format!(
-                "format('GRANT {rights} ON %s %I.%I TO %s', \
-                 CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname, {grantee})"
+        let statements = self.statements(schema_rights, rights).join("\n  UNION ALL");
+        let (database, role) = (identifier(database), identifier(role));
+        format!(
+            "BEGIN;
+GRANT {database_rights} ON DATABASE {database} TO {role};
+SET LOCAL pgstow.grantee = {};
+DO $$
+DECLARE
+  grantee text := current_setting('pgstow.grantee'); statement text;
+BEGIN
+  FOR statement IN {statements}
+  LOOP
+    EXECUTE statement;
+  END LOOP;
+END $$;
+COMMIT;
+",
+            literal(&role)
+        )
+    }
+
+    /// The queries that give the statements.
+    fn statements(self, schema_rights: &str, rights: &str) -> Vec<String> {
+        let mut queries = vec![
+            format!(
+                "
+  SELECT format('GRANT {schema_rights} ON SCHEMA %I TO %s', n.nspname, grantee)
+    FROM pg_namespace n WHERE {NOT_SYSTEM} AND pg_has_role(n.nspowner, 'USAGE')"
             ),
-            &format!(
-                "pg_class c JOIN {SCHEMAS} AND n.oid = c.relnamespace \
-                 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND pg_has_role(c.relowner, 'USAGE')"
-            )
-            .replacen(" WHERE ", " ON ", 1),
-        );
-        if self == Grant::All {
-            each(
-                &format!("format('GRANT ALL ON ROUTINE %s TO %s', p.oid::regprocedure, {grantee})"),
-                &format!(
-                    "pg_proc p JOIN {SCHEMAS} AND n.oid = p.pronamespace AND pg_has_role(p.proowner, 'USAGE')"
-                )
-                .replacen(" WHERE ", " ON ", 1),
-            );
-        }
-        // Whoever owns something here is who will add to it.
-        let owners = "(SELECT datdba AS owner FROM pg_database WHERE datname = current_database()
-              UNION SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-              UNION SELECT nspowner FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema') AS o
-            JOIN pg_roles r ON r.oid = o.owner AND r.rolname !~ '^pg_' AND pg_has_role(r.oid, 'USAGE')";
+            format!(
+                "
+  SELECT format('GRANT {rights} ON %s %I.%I TO %s',
+                CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname, grantee)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE {NOT_SYSTEM} AND pg_has_role(n.nspowner, 'USAGE')
+     AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND pg_has_role(c.relowner, 'USAGE')"
+            ),
+        ];
         let mut later = vec![("SCHEMAS", schema_rights), ("TABLES", rights), ("SEQUENCES", rights)];
         if self == Grant::All {
             later.push(("ROUTINES", "ALL"));
+            queries.push(format!(
+                "
+  SELECT format('GRANT ALL ON ROUTINE %s TO %s', p.oid::regprocedure, grantee)
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+   WHERE {NOT_SYSTEM} AND pg_has_role(n.nspowner, 'USAGE') AND pg_has_role(p.proowner, 'USAGE')"
+            ));
         }
-        for (kind, rights) in later {
-            each(
-                &format!(
-                    "format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT {rights} ON {kind} TO %s', r.rolname, {grantee})"
-                ),
-                owners,
-            );
-        }
-        script.push_str("COMMIT;\n");
-        script
+        let owners = OWNERS.replace("{not_system}", NOT_SYSTEM);
+        queries.extend(later.into_iter().map(|(kind, rights)| {
+            format!(
+                "
+  SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT {rights} ON {kind} TO %s', r.rolname, grantee){owners}"
+            )
+        }));
+        queries
     }
 }
 
@@ -87,7 +101,7 @@ mod tests {
     fn whatever_the_names_they_are_quoted_twice() {
         let script = Grant::Read.script("o'n\"e", "d b");
         assert!(script.contains("GRANT CONNECT ON DATABASE \"d b\" TO \"o'n\"\"e\";"), "{script}");
-        assert!(script.contains("nspname, '\"o''n\"\"e\"')"), "{script}");
+        assert!(script.contains("SET LOCAL pgstow.grantee = '\"o''n\"\"e\"';"), "{script}");
         assert!(!script.contains("ROUTINE") && !script.contains("GRANT ALL"), "{script}");
         assert!(Grant::All.script("r", "d").contains("GRANT ALL ON ROUTINE"));
     }

@@ -20,9 +20,9 @@ const OURS: i32 = i32::from_be_bytes(*b"pgst");
 const EVERY: Duration = Duration::from_secs(1);
 
 /// A session may rest for as long as the dump takes; the setting exists since PostgreSQL 14.
-const SETUP: &str = "SET client_encoding = 'UTF8'; SET search_path = pg_catalog;
-SELECT count(set_config(name, '0', false)) AS settings FROM pg_settings
-WHERE name IN ('idle_session_timeout', 'statement_timeout') \\gset";
+const SETUP: &str = "DO $$ BEGIN
+  PERFORM set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
+END $$;";
 
 /// A lock; dropping it frees it.
 pub struct Lock {

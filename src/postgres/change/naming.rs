@@ -43,7 +43,7 @@ pub async fn report_unfinished(maintenance: &Psql, name: &str) -> Result<()> {
     let found: Vec<String> = maintenance.query(&question).await?;
     for left in found.iter().filter(|found| found.strip_prefix(start).is_some_and(is_stamp)) {
         let left = identifier(left);
-        tracing::warn!("{left} is left from a run that was ended: DROP DATABASE {left};");
+        tracing::warn!("{left} is left from a run that was killed: DROP DATABASE {left};");
     }
     Ok(())
 }

@@ -363,7 +363,7 @@ mod tests {
             [
                 "COMMENT ON ROLE \"app\" IS 'the app''s; own';",
                 "ALTER ROLE \"app\" SET \"search_path\" TO 'app', 'public';",
-                "ALTER ROLE \"app\" SET \"my.own\" TO E'a\\\\b';",
+                "ALTER ROLE \"app\" SET \"my.own\" TO U&'a!005Cb' UESCAPE '!';",
                 "GRANT \"app\" TO \"Web, 1\" WITH INHERIT FALSE;",
                 "GRANT \"readers\" TO \"Web, 1\" WITH ADMIN TRUE, INHERIT TRUE;",
                 "GRANT \"pg_monitor\" TO \"app\";",

@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
-use super::content::refuse_content;
+use super::content::{self, CONTENTS, Contents};
 use super::grants::Grant;
 use super::lock::{Lock, may_hold_a_session, sessions_left};
 use super::naming::{INCOMPLETE, Naming, name_while_restoring, name_with, report_unfinished};
@@ -20,10 +19,8 @@ use super::roles::Making;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
-use crate::postgres::server::Locale;
-use crate::postgres::server::Server;
-use crate::postgres::server::TargetFacts;
-use crate::postgres::sql::{identifier, literal};
+use crate::postgres::server::{Locale, Server, TargetFacts};
+use crate::postgres::sql::{about_database, identifier, literal};
 use crate::postgres::tools::psql::{self, Psql};
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
@@ -51,15 +48,6 @@ pub struct Target {
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
     locks: u64,
     sessions: Option<u32>,
-}
-
-/// What lies in a restored database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Contents {
-    /// Ordinary and partitioned tables outside the system's schemas.
-    pub tables: u64,
-    /// `pg_database_size`, bytes.
-    pub size_bytes: u64,
 }
 
 /// The server has room for a few more, and does not say for how many.
@@ -92,7 +80,7 @@ impl Target {
         let [locks]: [u64; 1] = maintenance.query(LOCKS).await?;
         let sessions = sessions_left(&maintenance).await?;
         if exists {
-            refuse_content(&psql, &name).await?;
+            content::refuse(&psql, &name).await?;
         }
         Ok(Self {
             psql: psql.with_dbname(&called),
@@ -172,7 +160,7 @@ impl Target {
 
     /// The name that a session of this run has, for [`Target::end_sessions`].
     pub fn session_name(&self, what: &str) -> String {
-        format!("{} {what}", self.conn().get("application_name").unwrap_or("pgstow"))
+        format!("{} {what}", self.conn().application_name())
     }
 
     /// The connection to the database itself, as anybody has it.
@@ -253,9 +241,13 @@ ROLLBACK;";
         self.psql.execute(&grant.script(role, &self.called)).await
     }
 
-    /// Runs a statement about the database, not in it.
+    /// Runs a statement about the database that an archive holds, if `pg_dump` writes such statements.
+    ///
+    /// Whoever made the archive may have written anything: nothing of the text itself is run.
     pub async fn say_of_database(&self, statement: &str) -> Result<()> {
-        self.maintenance.execute(statement).await
+        let statement = about_database(statement)
+            .ok_or_else(|| Error::verify("pg_dump writes no such statement about a database"))?;
+        self.maintenance.execute(&statement).await
     }
 
     /// Connects to the database as anybody would; fails if nobody could, whatever was loaded for that.
@@ -466,11 +458,6 @@ ROLLBACK;";
 
     /// Counts what the database holds now.
     pub async fn contents(&self) -> Result<Contents> {
-        let query = "
-SELECT json_build_object(
-  'tables', (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
-  'size_bytes', pg_database_size(current_database()));";
-        self.psql.query(query).await
+        self.psql.query(CONTENTS).await
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::postgres::process::Program;
+use crate::postgres::process::{Environment, Program};
 
 /// A version of PostgreSQL: major and minor (`15.20`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,12 +50,15 @@ pub struct Client {
     pub dir: PathBuf,
     /// Their version.
     pub version: Version,
+    /// What pgstow was started with; they get what they need of it.
+    pub environment: Environment,
 }
 
 impl Client {
     /// One of its programs, ready for arguments.
     pub fn program(&self, name: &str) -> Program {
-        Program::new(self.dir.join(name))
+        // In English, to be understood here.
+        Program::new(self.dir.join(name)).envs(self.environment.of_client()).env("LC_ALL", "C")
     }
 
     /// Whether a server is installed next to them.

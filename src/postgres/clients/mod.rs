@@ -200,13 +200,17 @@ mod tests {
 
     use super::*;
     use crate::error::Kind;
+    use crate::postgres::process::Environment;
 
     fn version(text: &str) -> Version {
         Version::parse(text).unwrap()
     }
 
     fn clients(versions: &str) -> Clients {
-        let client = |text: &str| Client { dir: PathBuf::from("/pg").join(text), version: version(text) };
+        let client = |text: &str| {
+            let (dir, version) = (PathBuf::from("/pg").join(text), version(text));
+            Client { dir, version, environment: Environment::default() }
+        };
         Clients::new(versions.split_whitespace().map(client).collect(), Platform::Apt).unwrap()
     }
 

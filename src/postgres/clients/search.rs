@@ -4,7 +4,7 @@
 //! Which one to use is decided elsewhere (`clients`).
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use futures_util::future::join_all;
 use crate::error::Error;
 
 use super::client::{Client, Version, is_executable};
-use crate::postgres::process::Program;
+use crate::postgres::process::Environment;
 
 /// Where to look for clients.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
     /// Only here (`--pg-bin`), when given.
     pub only: Option<PathBuf>,
-    /// The value of `PATH`.
-    pub path: Option<OsString>,
+    /// What pgstow was started with.
+    pub environment: Environment,
 }
 
 /// Folders that hold one folder per major, and what stands before and after the major.
@@ -38,7 +38,11 @@ const PROGRAMS: [&str; 3] = ["pg_dump", "pg_restore", "psql"];
 
 /// Every complete client, in the order of the search; each is asked for its version.
 pub async fn search(search: &Search) -> Vec<Client> {
-    join_all(folders(search).into_iter().map(ask)).await.into_iter().flatten().collect()
+    join_all(folders(search).into_iter().map(|dir| ask(dir, search.environment.clone())))
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn folders(search: &Search) -> Vec<PathBuf> {
@@ -48,7 +52,7 @@ fn folders(search: &Search) -> Vec<PathBuf> {
         None => {
             folders.extend(PLACES.iter().flat_map(|(base, before, after)| majors(base, before, after)));
             folders.extend(["/opt/homebrew/opt/libpq/bin", "/usr/local/opt/libpq/bin"].map(PathBuf::from));
-            let path = search.path.as_deref().unwrap_or(OsStr::new(""));
+            let path = search.environment.get("PATH").unwrap_or(OsStr::new(""));
             folders.extend(std::env::split_paths(path).filter(|dir| dir.is_absolute()));
         }
     }
@@ -85,18 +89,19 @@ fn real_folder(dir: &Path) -> Option<PathBuf> {
 }
 
 /// Asks a folder's `pg_dump` for its version.
-async fn ask(dir: PathBuf) -> Option<Client> {
-    let asking = Program::new(dir.join("pg_dump")).arg("--version").env("LC_ALL", "C").run(b"");
+async fn ask(dir: PathBuf, environment: Environment) -> Option<Client> {
+    let mut client = Client { dir, version: Version::default(), environment };
+    let asking = client.program("pg_dump").arg("--version").run(b"");
     let answer = match tokio::time::timeout(Duration::from_secs(10), asking).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(failure)) => {
-            tracing::debug!("{}: {}", dir.display(), Error::from(failure));
+            tracing::debug!("{}: {}", client.dir.display(), Error::from(failure));
             return None;
         }
         Err(_) => return None,
     };
-    let version = version_line(&String::from_utf8_lossy(&answer))?;
-    Some(Client { dir, version })
+    client.version = version_line(&String::from_utf8_lossy(&answer))?;
+    Some(client)
 }
 
 /// Reads `pg_dump (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)`.

@@ -26,20 +26,6 @@ pub struct ConnInfo {
     apart: bool,
 }
 
-/// Variables that could lead a connection elsewhere, or ask of a server what it does not offer.
-const LEADING_ELSEWHERE: &[&str] = &[
-    "PGHOSTADDR",
-    "PGSERVICE",
-    "PGPASSWORD",
-    "PGOPTIONS",
-    "PGSSLMODE",
-    "PGREQUIRESSL",
-    "PGREQUIREAUTH",
-    "PGCHANNELBINDING",
-    "PGGSSENCMODE",
-    "PGTARGETSESSIONATTRS",
-];
-
 /// What the process's own environment says; the children inherit it and libpq uses it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Inherited {
@@ -49,8 +35,11 @@ struct Inherited {
     options: Option<String>,
     password: Option<Secret>,
     connect_timeout: bool,
-    application_name: bool,
+    application_name: Option<String>,
 }
+
+/// How sessions call themselves unless the user says otherwise.
+const OUR_NAME: &str = "pgstow";
 
 /// Seconds one connection attempt may take, unless the user says otherwise: a suspended server
 /// that is woken by the connection needs more than the usual moment.
@@ -79,7 +68,7 @@ impl ConnInfo {
             options: lookup("PGOPTIONS"),
             password: lookup("PGPASSWORD").map(Secret::new),
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
-            application_name: lookup("PGAPPNAME").is_some(),
+            application_name: lookup("PGAPPNAME"),
         };
         let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false };
         for (keyword, value) in parse::keywords_and_values(text)? {
@@ -187,6 +176,11 @@ impl ConnInfo {
         other
     }
 
+    /// The name by which the server's list of sessions shows this connection.
+    pub fn application_name(&self) -> &str {
+        self.get("application_name").or(self.inherited.application_name.as_deref()).unwrap_or(OUR_NAME)
+    }
+
     /// The same connection by a name of its own, by which the server's list of sessions tells it from others.
     #[must_use]
     pub fn named(&self, name: &str) -> Self {
@@ -197,20 +191,14 @@ impl ConnInfo {
 
     /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults.
     pub fn dress(&self, program: Program) -> Program {
-        let mut program = program
-            .arg("--no-password")
-            // Words we look for in messages are English; the server speaks as it is configured.
-            .env("LC_ALL", "C")
-            .env("PGTZ", "UTC");
-        if self.apart {
-            program = program.without_env(LEADING_ELSEWHERE);
-        }
+        let program = if self.apart { program.without_libpq() } else { program };
+        let mut program = program.arg("--no-password").env("PGTZ", "UTC");
         program = program.arg(format!("--dbname={}", self.alive().to_keywords()));
         if !self.inherited.connect_timeout && self.get("connect_timeout").is_none() {
             program = program.env("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT);
         }
-        if !self.inherited.application_name && self.get("application_name").is_none() {
-            program = program.env("PGAPPNAME", "pgstow");
+        if self.inherited.application_name.is_none() && self.get("application_name").is_none() {
+            program = program.env("PGAPPNAME", OUR_NAME);
         }
         if let Some(inherited) = &self.inherited.password {
             program = program.secret(inherited.clone());

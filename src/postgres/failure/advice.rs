@@ -6,117 +6,117 @@
 use super::Situation as S;
 use super::situation::Constraint;
 
+/// Situation → what the user can do. In a situation without a row nothing is always right.
+const TABLE: &[(S, &str)] = &[
+    // Connecting.
+    (S::PoolerRefused, "this is a connection pooler (pgbouncer); use the server's direct host and port"),
+    (S::PasswordMissing, "give the password in the URL, in PGPASSWORD, or in ~/.pgpass"),
+    (S::PasswordWrong, "check user and password (URL, PGPASSWORD, ~/.pgpass, PGSERVICE)"),
+    (
+        S::NotAdmitted,
+        "the server does not let this user in from here; check sslmode and the server's pg_hba.conf",
+    ),
+    (S::TlsRefused, "the server does not support TLS; add sslmode=disable if that is intended"),
+    (S::HostUnknown, "check the host name and this machine's DNS"),
+    (
+        S::TooManyConnections,
+        "all connections of the server are in use; try again later, or raise max_connections",
+    ),
+    (S::NotReady, "the server is starting or shutting down; try again when it is ready"),
+    (S::NoAnswer, "the server did not answer in time; check host, port and firewalls"),
+    (
+        S::NoSocket,
+        "no server listens on this machine's socket; if it is elsewhere, name it with a URL, DATABASE_URL or PGHOST",
+    ),
+    (S::NothingListens, "nothing listens there; check host and port, and that the server is running"),
+    (S::ConnectionOptionUnknown, "this PostgreSQL client does not know that connection parameter"),
+    (
+        S::LoginRoleMissing,
+        "name a user that the server knows, in the URL or in PGUSER; the default is the system's user",
+    ),
+    (S::DatabaseMissing, "check the database's name at the end of the URL"),
+    // Sessions and resources.
+    (S::SessionLost, "the server or something in between ended the session; the server's log says why"),
+    (
+        S::SessionTerminated,
+        "somebody ended the session on the server: a restart, a failover, or pg_terminate_backend",
+    ),
+    (S::OutOfSpace, "the server's disk is full"),
+    (S::OutOfMemory, "the server ran out of memory"),
+    (S::OutOfLocks, "one transaction needs a lock per object; raise max_locks_per_transaction on the server"),
+    (S::Killed(9), "signal 9 often means that memory ran out"),
+    // Dumping.
+    (S::RowSecurity, "dump as a role with BYPASSRLS (ALTER ROLE … BYPASSRLS), or exclude the table"),
+    // pg_dump sets a statement_timeout for its LOCK TABLE, and only for that.
+    (
+        S::StatementTimeout,
+        "another session holds a lock on a table (a migration, a VACUUM FULL); wait for it, or raise --lock-wait-timeout",
+    ),
+    (S::LockTimeout, "another session holds a lock on it; try again when that has ended"),
+    (
+        S::StandbyConflict,
+        "the standby cancelled the dump; raise max_standby_streaming_delay, set hot_standby_feedback, or dump the primary",
+    ),
+    (
+        S::Deadlock,
+        "another session was in the way, or another connection of pg_restore itself: try again, or with --jobs 1",
+    ),
+    (S::ClientTooOld, "a newer pg_dump is needed; --pg-bin names the folder to use"),
+    (S::OptionUnknown, "this pg_dump or pg_restore does not know that option; --pg-bin chooses another"),
+    // Restoring.
+    (S::RestrictUnknown, "this psql is older than the dump; --pg-bin chooses another"),
+    (
+        S::TargetTooOld,
+        "the target is older than 17 and this pg_restore is not; use a pg_restore of 16 or older, or a newer target",
+    ),
+    (
+        S::ArchiveTooNew,
+        "this pg_restore is too old for the archive; install the client of the server that was dumped",
+    ),
+    (
+        S::RoleMissing,
+        "create it with --roles restore or --roles create, or leave it out with --no-owner and --no-acl",
+    ),
+    (S::NotMember, "make the connecting role a member of that role, or use --owner or --no-owner"),
+    (S::ExtensionOwned, "the extension belongs to somebody else here; --target-profile auto leaves this out"),
+    (S::PublicationDenied, "restore as a superuser, or leave it out with --target-profile auto"),
+    (
+        S::EventTriggerDenied,
+        "only a superuser may do this; a --target-profile such as neon leaves event triggers out",
+    ),
+    (S::ExtensionDenied, "create the extension as a superuser first, or restore as one"),
+    (S::TablespaceMissing, "create the tablespace, or leave it out with --target-profile auto"),
+    (S::ExtensionMissing, "install the extension's package on the target server"),
+    (
+        S::LibraryMissing,
+        "install the library on the target server, and load it as its documentation says (shared_preload_libraries)",
+    ),
+    (
+        S::EncodingCannotHold,
+        "the target database's encoding cannot hold this text; create the target with the source's encoding (UTF8)",
+    ),
+    (S::EncodingInvalid, "the text does not fit the target database's encoding"),
+    (
+        S::ObjectMissingInFunction,
+        "a restore runs with an empty search_path: a function must name what it uses with the schema, or set its \
+                 own with ALTER FUNCTION … SET search_path",
+    ),
+    (S::ConstraintViolated(Constraint::ForeignKey), "rows refer to rows that are not among the data"),
+    (
+        S::ReadOnly,
+        "the server or the role only allows reading; use the primary, or default_transaction_read_only=off",
+    ),
+    (S::PermissionDenied, "the connecting role lacks a privilege; use the owner or a superuser"),
+    (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
+    (
+        S::UserUnnamed,
+        "PostgreSQL runs only as a user that has a name in /etc/passwd; or verify on a server with --to",
+    ),
+];
+
 impl S {
     /// What the user can do, if that is known.
     pub fn hint(self) -> Option<&'static str> {
-        Some(match self {
-            // Connecting.
-            S::PoolerRefused => {
-                "this is a connection pooler (pgbouncer); use the server's direct host and port"
-            }
-            S::PasswordMissing => "give the password in the URL, in PGPASSWORD, or in ~/.pgpass",
-            S::PasswordWrong => "check user and password (URL, PGPASSWORD, ~/.pgpass, PGSERVICE)",
-            S::NotAdmitted => {
-                "the server does not let this user in from here; check sslmode and the server's pg_hba.conf"
-            }
-            S::TlsRefused => "the server does not support TLS; add sslmode=disable if that is intended",
-            S::HostUnknown => "check the host name and this machine's DNS",
-            S::TooManyConnections => {
-                "all connections of the server are in use; try again later, or raise max_connections"
-            }
-            S::NotReady => "the server is starting or shutting down; try again when it is ready",
-            S::NoAnswer => "the server did not answer in time; check host, port and firewalls",
-            S::NoSocket => {
-                "no server listens on this machine's socket; if it is elsewhere, name it with a URL, DATABASE_URL or PGHOST"
-            }
-            S::NothingListens => "nothing listens there; check host and port, and that the server is running",
-            S::ConnectionOptionUnknown => "this PostgreSQL client does not know that connection parameter",
-            S::LoginRoleMissing => {
-                "name a user that the server knows, in the URL or in PGUSER; the default is the system's user"
-            }
-            S::DatabaseMissing => "check the database's name at the end of the URL",
-            // Sessions and resources.
-            S::SessionLost => {
-                "the server or something in between ended the session; the server's log says why"
-            }
-            S::SessionTerminated => {
-                "somebody ended the session on the server: a restart, a failover, or pg_terminate_backend"
-            }
-            S::OutOfSpace => "the server's disk is full",
-            S::OutOfMemory => "the server ran out of memory",
-            S::OutOfLocks => {
-                "one transaction needs a lock per object; raise max_locks_per_transaction on the server"
-            }
-            S::Killed(9) => "signal 9 often means that memory ran out",
-            // Dumping.
-            S::RowSecurity => "dump as a role with BYPASSRLS (ALTER ROLE … BYPASSRLS), or exclude the table",
-            // pg_dump sets a statement_timeout for its LOCK TABLE, and only for that.
-            S::StatementTimeout => {
-                "another session holds a lock on a table (a migration, a VACUUM FULL); wait for it, or raise --lock-wait-timeout"
-            }
-            S::LockTimeout => "another session holds a lock on it; try again when that has ended",
-            S::StandbyConflict => {
-                "the standby cancelled the dump; raise max_standby_streaming_delay, set hot_standby_feedback, or dump the primary"
-            }
-            S::Deadlock => {
-                "another session was in the way, or another connection of pg_restore itself: try again, or with --jobs 1"
-            }
-            S::ClientTooOld => "a newer pg_dump is needed; --pg-bin names the folder to use",
-            S::OptionUnknown => {
-                "this pg_dump or pg_restore does not know that option; --pg-bin chooses another"
-            }
-            // Restoring.
-            S::RestrictUnknown => "this psql is older than the dump; --pg-bin chooses another",
-            S::TargetTooOld => {
-                "the target is older than 17 and this pg_restore is not; use a pg_restore of 16 or older, or a newer target"
-            }
-            S::ArchiveTooNew => {
-                "this pg_restore is too old for the archive; install the client of the server that was dumped"
-            }
-            S::RoleMissing => {
-                "create it with --roles restore or --roles create, or leave it out with --no-owner and --no-acl"
-            }
-            S::NotMember => "make the connecting role a member of that role, or use --owner or --no-owner",
-            S::ExtensionOwned => {
-                "the extension belongs to somebody else here; --target-profile auto leaves this out"
-            }
-            S::PublicationDenied => "restore as a superuser, or leave it out with --target-profile auto",
-            S::EventTriggerDenied => {
-                "only a superuser may do this; a --target-profile such as neon leaves event triggers out"
-            }
-            S::ExtensionDenied => "create the extension as a superuser first, or restore as one",
-            S::TablespaceMissing => "create the tablespace, or leave it out with --target-profile auto",
-            S::ExtensionMissing => "install the extension's package on the target server",
-            S::LibraryMissing => {
-                "install the library on the target server, and load it as its documentation says (shared_preload_libraries)"
-            }
-            S::EncodingCannotHold => {
-                "the target database's encoding cannot hold this text; create the target with the source's encoding (UTF8)"
-            }
-            S::EncodingInvalid => "the text does not fit the target database's encoding",
-            S::ObjectMissingInFunction => {
-                "a restore runs with an empty search_path: a function must name what it uses with the schema, or set its \
-                 own with ALTER FUNCTION … SET search_path"
-            }
-            S::ConstraintViolated(Constraint::ForeignKey) => "rows refer to rows that are not among the data",
-            S::ReadOnly => {
-                "the server or the role only allows reading; use the primary, or default_transaction_read_only=off"
-            }
-            S::PermissionDenied => "the connecting role lacks a privilege; use the owner or a superuser",
-            S::DatabaseInUse => "other sessions are connected to the database; end them first",
-            S::UserUnnamed => {
-                "PostgreSQL runs only as a user that has a name in /etc/passwd; or verify on a server with --to"
-            }
-            S::NotConnected
-            | S::Killed(_)
-            | S::LocaleMissing
-            | S::ObjectMissing
-            | S::DatabaseExists
-            | S::ObjectExists
-            | S::ConstraintViolated(_)
-            | S::Cancelled
-            | S::SyntaxError
-            | S::OutputUnwritable => return None,
-        })
+        TABLE.iter().find(|(situation, _)| *situation == self).map(|(_, hint)| *hint)
     }
 }

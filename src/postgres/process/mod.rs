@@ -3,6 +3,7 @@
 //! Nothing here knows what the programs do.
 
 mod child;
+mod environment;
 mod pipes;
 mod program;
 mod secret;
@@ -13,6 +14,7 @@ mod user;
 mod tests;
 
 pub use child::{Running, all_reaped};
+pub use environment::Environment;
 pub use pipes::{ChildInput, ChildOutput};
 pub use program::Program;
 pub use secret::Secret;

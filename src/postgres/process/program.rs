@@ -1,4 +1,4 @@
-//! What to start: a program, its arguments and what is added to its environment.
+//! What to start: a program, its arguments and its environment.
 //!
 //! Arguments can be read by everybody on the machine, the environment cannot: secrets go there, and
 //! are scrubbed from what the child says.
@@ -13,18 +13,18 @@ use tokio::process::Command;
 use crate::error::{Error, Kind, Result};
 
 use super::child::Running;
+use super::environment::is_of_libpq;
 use super::pipes::{ChildInput, ChildOutput};
 use super::secret::Secret;
 use super::stderr::Manner;
 use super::user::User;
 use crate::postgres::failure::Failure;
 
-/// What to start: a program, its arguments and what is added to its environment.
+/// What to start: a program, its arguments and its environment.
 pub struct Program {
     path: PathBuf,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    without: &'static [&'static str],
     secrets: Vec<Secret>,
     name: Option<&'static str>,
     user: Option<User>,
@@ -41,7 +41,6 @@ impl Program {
             path: path.into(),
             args: Vec::new(),
             env: Vec::new(),
-            without: &[],
             secrets: Vec::new(),
             name: None,
             user: None,
@@ -65,17 +64,24 @@ impl Program {
         self
     }
 
-    /// Sets a variable on top of the inherited environment.
+    /// Sets a variable; it has no others than those that were set.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// Takes these variables out of the inherited environment.
+    /// Sets variables.
     #[must_use]
-    pub fn without_env(mut self, names: &'static [&'static str]) -> Self {
-        self.without = names;
+    pub fn envs(mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        self.env.extend(variables);
+        self
+    }
+
+    /// Removes the variables that would lead libpq to a server that is not meant.
+    #[must_use]
+    pub fn without_libpq(mut self) -> Self {
+        self.env.retain(|(name, _)| !is_of_libpq(name));
         self
     }
 
@@ -176,10 +182,7 @@ impl Program {
         let arguments = if self.own { "…".into() } else { self.args.join(OsStr::new(" ")) };
         tracing::debug!("start {} {}", self.path.display(), arguments.to_string_lossy());
         let mut command = Command::new(&self.path);
-        for variable in self.without {
-            command.env_remove(variable);
-        }
-        command.args(&self.args).envs(self.env).stdin(stdin).stdout(stdout);
+        command.args(&self.args).env_clear().envs(self.env).stdin(stdin).stdout(stdout);
         command.stderr(if self.own { Stdio::inherit() } else { Stdio::piped() });
         if let Some(user) = &self.user {
             // Its other groups are given up too.
@@ -187,12 +190,6 @@ impl Program {
         }
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
-        }
-        // The store's and age's secrets are none of a database client's business.
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("PGSTOW_") {
-                command.env_remove(variable);
-            }
         }
         Running::start(command, name, self.manner, self.secrets).map_err(|error| {
             let kind = if self.own { Kind::Command } else { Kind::Settings };

@@ -154,6 +154,10 @@ impl Kept {
         tracing::debug!("{}: {}", self.name, message.line());
         match message.level {
             Level::Notice => {}
+            // psql, pg_dump and pg_dumpall all say it when they connect.
+            Level::Warning if message.text.contains("collation version mismatch") => {
+                tracing::warn!(target: "pgstow::once::collation", "{}", message.told());
+            }
             Level::Warning => {
                 tracing::warn!(target: "pgstow::once", "{}: {}", self.name, message.told());
             }

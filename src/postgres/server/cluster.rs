@@ -20,7 +20,7 @@ use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
 use crate::postgres::process::{Program, User};
-use crate::postgres::sql::literal;
+use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
 /// Makes the cluster and becomes its server; `$1` is the folder, `$2` where the programs lie.
@@ -116,9 +116,13 @@ impl Cluster {
 
     /// Starts a server of this version and waits until it is ready; `locks` is its `max_locks_per_transaction`,
     /// if it is not to be the usual one.
+    ///
+    /// It will run what is in a backup, so it gets nothing of pgstow's environment but what it needs.
     pub async fn start(&mut self, client: &Client, locks: Option<u64>) -> Result<()> {
+        close_to_others();
         let folder = self.folder.path();
-        let mut program = Program::new("/bin/sh").args(["-c", SCRIPT, "sh"]);
+        let mut program =
+            Program::new("/bin/sh").args(["-c", SCRIPT, "sh"]).envs(client.environment.of_server());
         program = program.arg(folder).arg(&client.dir).in_folder(folder).env("LC_ALL", "C").called("initdb");
         for setting in SETTINGS {
             program = program.args(["-c", setting]);
@@ -164,20 +168,14 @@ impl Cluster {
 
     /// Makes those of the roles that are not there; they cannot log in.
     pub async fn create_roles(&self, client: &Client, roles: &[String], superusers: &[String]) -> Result<()> {
-        let array = |roles: &[String]| {
-            let roles: Vec<String> = roles.iter().map(|role| literal(role)).collect();
-            format!("ARRAY[{}]::text[]", roles.join(", "))
+        let psql = Psql::new(client, &self.conn("postgres"));
+        let there: Vec<String> = psql.query("SELECT json_agg(rolname) FROM pg_roles;").await?;
+        let lacking = roles.iter().filter(|role| !role.starts_with("pg_") && !there.contains(role));
+        let create = |role: &String| {
+            let superuser = if superusers.contains(role) { " SUPERUSER" } else { "" };
+            format!("CREATE ROLE {} NOLOGIN{superuser};\n", identifier(role))
         };
-        let script = format!(
-            "SELECT format('CREATE ROLE %I NOLOGIN', role)
-                    || CASE WHEN role = ANY ({}) THEN ' SUPERUSER' ELSE '' END
-               FROM unnest({}) AS role
-              WHERE role !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role)
-             \\gexec",
-            array(superusers),
-            array(roles)
-        );
-        let made = Psql::new(client, &self.conn("postgres")).execute(&script).await;
+        let made = psql.execute(&lacking.map(create).collect::<String>()).await;
         made.map_err(|e| e.context("make the backup's roles in the throw-away cluster"))
     }
 
@@ -199,6 +197,16 @@ impl Cluster {
         remove(&path)
             .await
             .map_err(|e| Error::local_file(format!("{} could not be removed", path.display())).because(e))
+    }
+}
+
+/// Keeps other processes of the same user, such as what a backup runs in the server, from reading this
+/// process's memory and environment.
+fn close_to_others() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        tracing::debug!("other processes of this user may read pgstow's environment: {error}");
     }
 }
 

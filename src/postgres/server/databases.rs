@@ -1,18 +1,37 @@
 //! Which databases a server has.
 
+use serde::Deserialize;
+
 use crate::error::Result;
 
 use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
-/// The names of all databases that can be connected to, templates left out, sorted; `exclude` holds
-/// patterns in which `*` and `?` stand for anything.
-pub async fn databases(psql: &Psql, exclude: &[String]) -> Result<Vec<String>> {
+/// The databases of a server that are wanted, templates left out; each list is sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Databases {
+    /// Those that can be connected to.
+    pub open: Vec<String>,
+    /// Those of ALLOW_CONNECTIONS false.
+    pub closed: Vec<String>,
+    /// Those that an interrupted DROP DATABASE has left: they can only be dropped.
+    pub invalid: Vec<String>,
+}
+
+/// Asks for all databases, except those that a pattern excludes; in patterns `*` and `?` stand for anything.
+pub async fn databases(psql: &Psql, exclude: &[String]) -> Result<Databases> {
     let patterns: Vec<String> = exclude.iter().map(|pattern| literal(&like(pattern))).collect();
+    let names = |which: &str| {
+        format!("(SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM wanted WHERE {which})")
+    };
     let query = format!(
-        "SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database
-         WHERE datallowconn AND NOT datistemplate AND NOT datname LIKE ANY (ARRAY[{}]::text[]);",
-        patterns.join(", ")
+        "WITH wanted AS (SELECT * FROM pg_database
+           WHERE NOT datistemplate AND NOT datname LIKE ANY (ARRAY[{}]::text[]))
+         SELECT json_build_object('open', {}, 'closed', {}, 'invalid', {});",
+        patterns.join(", "),
+        names("datallowconn AND datconnlimit <> -2"),
+        names("NOT datallowconn AND datconnlimit <> -2"),
+        names("datconnlimit = -2"),
     );
     psql.query(&query).await
 }

@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(
             translated(icu, 16),
             "ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8' LOCALE_PROVIDER 'icu' \
-             ICU_LOCALE 'de-u-co-phonebk' ICU_RULES E'&a < \\\\b''';"
+             ICU_LOCALE 'de-u-co-phonebk' ICU_RULES U&'&a < !005Cb''' UESCAPE '!';"
         );
         assert!(translated(icu, 15).ends_with("ICU_LOCALE 'de-u-co-phonebk';"));
         assert_eq!(translated(icu, 14), "ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8';");

@@ -3,12 +3,16 @@
 //! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
 //! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
 
+mod blockers;
 mod catalog;
 mod cluster;
 pub mod databases;
 mod facts;
 mod locale;
 pub mod managed;
+pub mod patterns;
+mod pooled;
+mod unreadable;
 
 use serde::Deserialize;
 
@@ -19,11 +23,14 @@ use crate::postgres::connect::pooler;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
-pub use catalog::CatalogState;
+pub use blockers::blockers;
+pub use catalog::Moment;
 pub use cluster::Cluster;
 pub use facts::{Rights, TargetFacts};
 pub use locale::Locale;
 pub use managed::Provider;
+pub use pooled::refuse_shared_backends;
+pub use unreadable::Unreadable;
 
 /// A server and the database connected to.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,8 +43,9 @@ pub struct Server {
     /// The role connected as.
     pub user: String,
     /// Host (or socket folder) and port that libpq really used, services and defaults applied.
-    host: Option<String>,
-    port: Option<String>,
+    pub host: Option<String>,
+    /// The port, or the number in the socket's name.
+    pub port: Option<String>,
     /// `pg_database_size`: bytes on the server's disk, indexes included.
     pub size_bytes: u64,
     /// Whether the server is a standby.
@@ -74,6 +82,12 @@ impl Server {
         Version::from_num(self.version_num)
     }
 
+    /// Asks for the number that `initdb` gave to this server's data; `None` if this role may not know it.
+    pub async fn system_identifier(psql: &Psql) -> Option<String> {
+        let asked = psql.query("SELECT to_json(system_identifier::text) FROM pg_control_system();").await;
+        asked.inspect_err(|error| tracing::debug!("the server's identifier is not known: {error}")).ok()
+    }
+
     /// Refuses a pooler by the address that libpq really used.
     pub fn refuse_pooler(&self) -> Result<()> {
         pooler::refuse(self.host.as_deref().unwrap_or_default(), self.port.as_deref().unwrap_or_default())
@@ -84,7 +98,7 @@ impl Server {
     /// A `filtered` dump may leave those tables out; there `pg_dump` decides, and fails if it must.
     pub fn check_dump(&self, filtered: bool) -> Result<()> {
         if self.in_recovery {
-            tracing::warn!(target: "pgstow::once",
+            tracing::warn!(target: "pgstow::once::standby",
                 "the server is a standby: unlogged tables are not in the backup, and a recovery conflict may cancel it",
             );
         }

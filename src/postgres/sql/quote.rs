@@ -1,19 +1,38 @@
 //! Names and strings as SQL writes them.
 //!
-//! Everything else in this folder builds SQL only from constants and the first two.
+//! Everything else in this room builds SQL only from constants, numbers and the first two functions. What
+//! they return may end up in a script for `psql`, and holds no backslash, whatever went in.
+//!
+//! Why that matters: outside of quotes, a backslash in a script is a command of psql's own, and `\!` runs a
+//! program on this machine. Where a quote ends is decided by psql, after what the *server* says of its
+//! client_encoding and standard_conforming_strings; a hostile server lies, so that a quote that was sent
+//! ends nothing, and the next name stands outside of quotes. No quoting is safe from that. A script without
+//! a backslash is: nothing in it can be a command. psql runs one only after checking that (`tools::psql`).
+
+/// Stands for a character by its code, in place of the backslash that SQL would use.
+const ESCAPE: char = '!';
 
 /// Quotes an identifier: always with double quotes, so that case and keywords need no thought.
+///
+/// The result holds no backslash.
 pub fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    quoted(name, '"')
 }
 
-/// Quotes a string literal.
+/// Quotes a string literal, for a session with `standard_conforming_strings`.
 ///
-/// A backslash makes it an `E''` literal, which means the same whatever
-/// `standard_conforming_strings` says.
+/// The result holds no backslash.
 pub fn literal(text: &str) -> String {
-    let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+    quoted(text, '\'')
+}
+
+fn quoted(text: &str, quote: char) -> String {
+    let doubled = text.replace(quote, &format!("{quote}{quote}"));
+    if !text.contains('\\') {
+        return format!("{quote}{doubled}{quote}");
+    }
+    let escaped = doubled.replace(ESCAPE, "!!").replace('\\', "!005C");
+    format!("U&{quote}{escaped}{quote} UESCAPE '{ESCAPE}'")
 }
 
 /// Makes one word of a text for a shell, in a command that somebody is to copy.
@@ -28,6 +47,8 @@ pub fn shell_word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -35,6 +56,7 @@ mod tests {
         assert_eq!(identifier("app"), r#""app""#);
         assert_eq!(identifier("My \"App\""), r#""My ""App""""#);
         assert_eq!(identifier(""), r#""""#);
+        assert_eq!(identifier("a\\b!"), r#"U&"a!005Cb!!" UESCAPE '!'"#);
     }
 
     #[test]
@@ -48,9 +70,16 @@ mod tests {
     }
 
     #[test]
-    fn literals_escape_quotes_and_backslashes() {
-        assert_eq!(literal("O'Brien"), "'O''Brien'");
-        assert_eq!(literal(r"a\b"), r"E'a\\b'");
-        assert_eq!(literal(r"\'; DROP"), r"E'\\''; DROP'");
+    fn literals_double_quotes_and_hold_no_backslash() {
+        assert_eq!(literal("O'Brien!"), "'O''Brien!'");
+        assert_eq!(literal(r"a\b!c"), "U&'a!005Cb!!c' UESCAPE '!'");
+        assert_eq!(literal(r"\'; DROP"), "U&'!005C''; DROP' UESCAPE '!'");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_text_no_backslash_is_left(text in "[a!'\"\\\\\\n]{0,9}") {
+            prop_assert!(!literal(&text).contains('\\') && !identifier(&text).contains('\\'));
+        }
     }
 }

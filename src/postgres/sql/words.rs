@@ -30,7 +30,12 @@ impl Word {
 
 /// Splits text into words; comments and `psql`'s own commands are passed over.
 pub fn words(text: &str) -> Vec<Word> {
-    let mut words = Vec::new();
+    split(text).0
+}
+
+/// The words of a text, and whether it holds commands of `psql`'s own.
+pub(super) fn split(text: &str) -> (Vec<Word>, bool) {
+    let (mut words, mut has_commands) = (Vec::new(), false);
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         if c == '\'' || c == '"' {
@@ -57,12 +62,13 @@ pub fn words(text: &str) -> Vec<Word> {
             }
             words.push(Word::Bare(text));
         } else if c == '\\' || (c == '-' && chars.peek() == Some(&'-')) {
+            has_commands |= c == '\\';
             while chars.next_if(|c| *c != '\n').is_some() {}
         } else if !c.is_whitespace() {
             words.push(Word::Bare(c.into()));
         }
     }
-    words
+    (words, has_commands)
 }
 
 #[cfg(test)]

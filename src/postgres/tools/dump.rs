@@ -3,6 +3,8 @@
 //! Always the custom format, uncompressed (compression happens later and better) and in UTC, so that
 //! the text of a row does not depend on where the dump ran. What the stream holds is not looked at here.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::error::Result;
@@ -29,6 +31,8 @@ pub struct DumpOptions {
     pub lock_wait_timeout: Duration,
     /// Further options for `pg_dump`, checked by [`DumpOptions::check`].
     pub extra: Vec<String>,
+    /// The bytes of patterns in the database's encoding, if they are not those of UTF-8.
+    pub spelled: BTreeMap<String, OsString>,
 }
 
 impl Default for DumpOptions {
@@ -41,6 +45,7 @@ impl Default for DumpOptions {
             exclude_schemas: Vec::new(),
             lock_wait_timeout: Duration::from_secs(300),
             extra: Vec::new(),
+            spelled: BTreeMap::new(),
         }
     }
 }
@@ -95,12 +100,17 @@ impl DumpOptions {
             || self.extra.iter().any(|word| filters.iter().any(|filter| word.starts_with(filter)))
     }
 
-    fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec![
-            "--format=custom".to_string(),
-            "--compress=0".to_string(),
-            format!("--lock-wait-timeout={}", self.lock_wait_timeout.as_millis()),
+    fn arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec![
+            "--format=custom".into(),
+            "--compress=0".into(),
+            format!("--lock-wait-timeout={}", self.lock_wait_timeout.as_millis()).into(),
         ];
+        let argument = |option: &str, pattern: &String| {
+            let mut argument = OsString::from(format!("--{option}="));
+            argument.push(self.spelled.get(pattern).unwrap_or(&OsString::from(pattern)));
+            argument
+        };
         for (option, patterns) in [
             ("table", &self.tables),
             ("exclude-table", &self.exclude_tables),
@@ -108,9 +118,9 @@ impl DumpOptions {
             ("schema", &self.schemas),
             ("exclude-schema", &self.exclude_schemas),
         ] {
-            arguments.extend(patterns.iter().map(|pattern| format!("--{option}={pattern}")));
+            arguments.extend(patterns.iter().map(|pattern| argument(option, pattern)));
         }
-        arguments.extend(self.extra.iter().cloned());
+        arguments.extend(self.extra.iter().map(OsString::from));
         arguments
     }
 }

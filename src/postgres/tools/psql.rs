@@ -17,10 +17,10 @@ use crate::postgres::process::Program;
 
 use super::sessions::{PATIENT, PATIENT_TRANSACTION};
 
-/// Stands before every script: names mean the system's own, text is UTF-8, and a role's
-/// `statement_timeout` is meant for applications.
-const PREAMBLE: &str =
-    "SET client_encoding = 'UTF8'; SET search_path = pg_catalog; SET statement_timeout = 0;\n";
+/// Stands before every script: text is UTF-8, a literal means what [`literal`](crate::postgres::sql) says,
+/// names mean the system's own, and a role's `statement_timeout` is meant for applications.
+const PREAMBLE: &str = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; \
+                        SET search_path = pg_catalog; SET statement_timeout = 0;\n";
 
 /// The first error ends a script, and comes with its SQLSTATE, which means the same in every language.
 pub(super) const STRICT: [&str; 4] = ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"];
@@ -73,9 +73,17 @@ impl Psql {
         Ok(())
     }
 
-    /// Runs a script and returns what it printed; the first error ends it.
+    /// Runs a script of ours and returns what it printed; the first error ends it.
     pub async fn run(&self, sql: &str) -> Result<Vec<u8>, Failure> {
-        let script = format!("{PREAMBLE}{sql}\n");
+        self.run_script(script(sql).map_err(Failure::NotStarted)?).await
+    }
+
+    /// Runs what the user wrote, with the search path that the database has; it may hold psql's own commands.
+    pub async fn run_given(&self, sql: &str) -> Result<Vec<u8>, Failure> {
+        self.run_script(format!("{PREAMBLE}RESET search_path;\n{sql}\n;\n")).await
+    }
+
+    async fn run_script(&self, script: String) -> Result<Vec<u8>, Failure> {
         let mut pauses = PAUSES.iter();
         loop {
             let failure = match self.program().run(script.as_bytes()).await {
@@ -96,6 +104,21 @@ impl Psql {
         let patient = PATIENT.iter().flat_map(|sql| ["-c", sql]);
         self.conn.dress(program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(patient).args(["-f", "-"]))
     }
+}
+
+/// Makes a whole script of SQL that is ours.
+///
+/// Refuses a backslash, with which psql's own commands begin, and a NUL byte, after which psql ignores the
+/// rest of a line: our SQL holds neither, and nothing that comes from a server, a backup or a user adds
+/// one (see [`literal`](crate::postgres::sql)). So no script runs a program, whatever a server answers.
+pub(super) fn script(sql: &str) -> Result<String> {
+    if sql.contains('\0') {
+        return Err(Error::verify("a name or a text for the server holds a NUL byte, which none can hold"));
+    }
+    if sql.contains('\\') {
+        return Err(Error::unexpected("a script for psql holds a backslash"));
+    }
+    Ok(format!("{PREAMBLE}{sql}\n"))
 }
 
 /// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with
@@ -123,6 +146,7 @@ mod tests {
 
     use super::*;
     use crate::postgres::clients::Version;
+    use crate::postgres::process::Environment;
 
     /// A client folder whose `psql` is this script.
     fn fake(script: &str) -> (tempfile::TempDir, Psql) {
@@ -130,7 +154,8 @@ mod tests {
         let path = dir.path().join("psql");
         std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display())).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let client = Client { dir: dir.path().into(), version: Version { major: 17, minor: 0 } };
+        let (version, environment) = (Version { major: 17, minor: 0 }, Environment::default());
+        let client = Client { dir: dir.path().into(), version, environment };
         let conn = ConnInfo::parse("postgres://u:hunter22@h/db", |_| None).unwrap();
         (dir, Psql::new(&client, &conn))
     }

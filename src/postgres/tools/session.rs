@@ -10,7 +10,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 
 use crate::error::{Error, Kind, Result};
 
-use super::psql::Psql;
+use super::psql::{Psql, script};
 use crate::postgres::process::Running;
 
 /// A session; dropping it ends it.
@@ -23,11 +23,13 @@ pub struct Session {
 
 impl Session {
     /// Connects; `setup` is run first, and prints nothing.
+    ///
+    /// Neither it nor a query may hold what somebody else wrote.
     pub async fn open(psql: &Psql, setup: &str) -> Result<Self> {
         let mut running = psql.program().start(Stdio::piped(), Stdio::piped())?;
         let (orders, answers) = (running.stdin()?, BufReader::new(running.stdout()?).lines());
         let mut session = Self { orders, answers, running: Some(running) };
-        session.order(setup).await;
+        session.order(&script(setup)?).await;
         Ok(session)
     }
 

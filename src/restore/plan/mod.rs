@@ -54,7 +54,9 @@ impl RestoreRequest {
         if !fit.left_out.is_empty() {
             let service = fit.provider().map_or("this server", Provider::name);
             let count = fit.left_out.len();
-            tracing::warn!("{count} left out for {service}; with --target-profile plain everything is tried");
+            tracing::warn!(
+                "{count} left out for {service}; --target-profile plain tries to restore everything"
+            );
         }
         let needed = self.granted(fit.needed(&front));
         fit.provide_roles(&needed, self.known.as_ref(), target).await?;
@@ -77,8 +79,8 @@ impl RestoreRequest {
         }
         let changed = *no_owner || *no_acl || !extra.is_empty();
         if changed || *roles != Roles::Check || !map.is_empty() || owner.is_some() {
-            return Err(Error::usage("a plain dump is run as it is: its roles cannot be left out or changed")
-                .hint("make them first, and leave out --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
+            return Err(Error::usage("a plain SQL dump is run unchanged: its roles cannot be left out or replaced")
+                .hint("create them first, and do not use --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
         }
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let needed = self.granted(BTreeMap::new());

@@ -39,7 +39,7 @@ impl Fit<'_> {
         });
         if !elsewhere.is_empty() {
             let what = format!("the tablespace of {}", count(elsewhere.len(), "object"));
-            self.leave_out(&what, "it lies in the usual one");
+            self.leave_out(&what, "the default one is used");
         }
         if self.facts.rights.superuser { front } else { front.granted_by_owners() }
     }

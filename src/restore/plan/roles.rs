@@ -94,25 +94,25 @@ impl Fit<'_> {
         let owners = withheld.values().any(|uses| uses.owns > 0);
         let (purpose, without) = match (owners, withheld.values().any(|uses| uses.defaults > 0)) {
             (true, false) => {
-                ("to which it would have to give objects", "--no-owner gives all to the restoring role")
+                ("which have to own objects", "--no-owner gives everything to the restoring role")
             }
             (true, true) => (
-                "to which it would have to give objects, and default privileges",
-                "--no-owner with --no-acl gives all to the restoring role, without grants",
+                "which have to own objects and default privileges",
+                "--no-owner with --no-acl gives everything to the restoring role, without grants",
             ),
             (false, _) => {
-                ("whose default privileges it would have to set", "--no-acl leaves out these and all grants")
+                ("whose default privileges have to be set", "--no-acl leaves out these and all grants")
             }
         };
         let what = format!("{me} is not a member of roles {purpose}: {all}");
         let mut solutions = vec![without.to_owned()];
         if owners {
-            solutions.push("--owner ROLE gives all to another".into());
+            solutions.push("--owner ROLE gives everything to that role".into());
         }
         solutions.push(format!("--map-role {first}=NEW uses role NEW instead of {first}"));
         // Nobody is to become a superuser for it.
         if !withheld.keys().any(|name| self.facts.is_superuser(name)) {
-            solutions.push(format!("or somebody who may says GRANT {all} TO {me}"));
+            solutions.push(format!("or let a role that is allowed to run GRANT {all} TO {me}"));
         }
         Err(Error::postgres(what).hint(solutions.join("; ")))
     }
@@ -139,7 +139,7 @@ impl Fit<'_> {
     pub(super) fn missing(&self, missing: &BTreeMap<&String, RoleUses>) -> Error {
         let mut solutions = Vec::new();
         if self.fitting.roles == Roles::Check {
-            solutions.push("--roles restore makes them as they were on the source".to_owned());
+            solutions.push("--roles restore creates them as they were on the source".to_owned());
             solutions.push("--roles create creates them as NOLOGIN roles".to_owned());
         }
         if let Some(name) = missing.keys().next() {
@@ -150,9 +150,9 @@ impl Fit<'_> {
         // Nothing leaves out a policy for a role.
         if !any(|uses| uses.named) {
             solutions.push(match (owners, grants) {
-                (true, true) => "--owner NEW or --no-owner, with --no-acl, does without them".into(),
-                (true, false) => "--owner NEW or --no-owner does without them".into(),
-                (false, _) => "--no-acl does without them".into(),
+                (true, true) => "--owner NEW or --no-owner, with --no-acl, makes them unnecessary".into(),
+                (true, false) => "--owner NEW or --no-owner makes them unnecessary".into(),
+                (false, _) => "--no-acl makes them unnecessary".into(),
             });
         }
         let names: Vec<String> = missing.iter().map(|(name, uses)| with_uses(name, *uses)).collect();
@@ -192,7 +192,7 @@ impl Fit<'_> {
                 target.lies_in(tablespace);
             } else {
                 let what = format!("the database's own tablespace {}", identifier(&tablespace));
-                self.leave_out(&what, "it lies in the usual one");
+                self.leave_out(&what, "the default one is used");
             }
         }
         if front.toc.is_template() {

@@ -11,29 +11,44 @@ use std::path::Path;
 /// The extended attribute that keeps an object's metadata, as JSON.
 pub const ATTRIBUTE: &str = "user.pgstow";
 
-/// Opens the object at this key, and tells what is known of its file.
+/// Opens the object at this key; also returns what is known about its file.
 pub fn open(root: &Path, key: &str) -> Result<(File, std::fs::Metadata)> {
     let path = paths::of_key(root, key)?;
-    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(&path)
-        .map_err(|e| missing(&e, root, key, &path))?;
+    let found = path.symlink_metadata().map_err(|e| missing(&e, root, key, &path))?;
+    regular(&found, key, &path)?;
+    let file = safely().read(true).open(&path).map_err(|e| missing(&e, root, key, &path))?;
+    // It may have been replaced in between.
     let found = file.metadata().map_err(|e| explain(&e, "look at", &path))?;
-    if found.is_file() {
-        Ok((file, found))
-    } else {
-        Err(StoreError::new(Situation::NotFound, format!("there is no object {key}")))
-    }
+    regular(&found, key, &path)?;
+    Ok((file, found))
 }
 
-/// What tells two versions of a file apart: a replaced file has another inode, a rewritten one another time.
+/// Options to open what somebody else may have put there: they follow no link and wait for no pipe.
+pub fn safely() -> OpenOptions {
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
+    let mut options = OpenOptions::new();
+    options.custom_flags(flags);
+    options
+}
+
+/// Refuses what is not a file: reading a pipe waits for a writer, and a device has no end.
+fn regular(found: &std::fs::Metadata, key: &str, path: &Path) -> Result<()> {
+    if found.is_file() {
+        return Ok(());
+    }
+    if found.is_dir() {
+        return Err(StoreError::new(Situation::NotFound, format!("there is no object {key}")));
+    }
+    let message = format!("{} is a pipe, socket or device, and not a file", path.display());
+    Err(StoreError::new(Situation::Other, message).hint("pgstow did not put it there: remove it"))
+}
+
+/// The version of a file: a replaced file has another inode, a rewritten one another time.
 pub fn etag(found: &std::fs::Metadata) -> String {
     format!("{:x}-{:x}.{:x}-{:x}", found.ino(), found.mtime(), found.mtime_nsec(), found.len())
 }
 
-/// The metadata kept with a file; none where the file system keeps none.
+/// The metadata kept with a file; empty if the file system has no extended attributes.
 pub fn attribute(file: &File) -> Metadata {
     let mut json = vec![0; 4096];
     let length = rustix::fs::fgetxattr(file, ATTRIBUTE, &mut json[..]).unwrap_or_default();

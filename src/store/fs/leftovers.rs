@@ -1,9 +1,10 @@
-//! Files of runs that were killed: told to whoever writes there next, and removed when they are old.
+//! Files of runs that were killed: reported by the next run that writes there, and removed when they are old.
 //!
-//! Whoever writes a file holds a lock on it, which the kernel takes away with the process. Where a
-//! filesystem knows no locks between machines, a run elsewhere looks as if it were gone; so what somebody
-//! wrote to lately stays, whatever its lock says.
+//! A run holds a lock on the file it writes, which the kernel releases with the process. On a file system without
+//! locks between machines, a run on another machine looks as if it had ended; so a file that was written to
+//! recently stays, whatever its lock says.
 
+use super::file::safely;
 use super::paths;
 use crate::store::error::Result;
 use indicatif::BinaryBytes;
@@ -12,25 +13,25 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// No run that lives leaves its file untouched for so long.
+/// No live run leaves its file untouched for this long.
 const OLD: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Says of a file that it is being written, for as long as it is open; where that cannot be, it goes without.
+/// Marks a file as being written, for as long as it is open; on a file system without locks it stays unmarked.
 pub(super) fn hold(file: &File) {
     if let Err(e) = flock(file, FlockOperation::NonBlockingLockExclusive) {
-        tracing::debug!("a file that is written cannot be locked: {e}");
+        tracing::debug!("the file being written cannot be locked: {e}");
     }
 }
 
-/// Looks for what killed runs left beside the object that is about to be written: the other backups of its name.
+/// Looks for what killed runs left in the other backups of the name that is about to be written.
 pub(super) fn clear(root: &Path, key: &str) {
     if let Err(e) = look(root, key, SystemTime::now()) {
-        tracing::debug!("what killed runs left was not looked for: {e}");
+        tracing::debug!("cannot look for files of killed runs: {e}");
     }
 }
 
 fn look(root: &Path, key: &str, now: SystemTime) -> Result<()> {
-    // A backup's objects lie two levels below its name.
+    // A backup's objects are two levels below its name.
     let Some(name) = key.rsplitn(3, '/').nth(2).filter(|_| root.is_dir()) else { return Ok(()) };
     let mut left = Vec::new();
     paths::walk(root, &format!("{name}/"), &mut |path, file_name, found| {
@@ -47,20 +48,20 @@ fn look(root: &Path, key: &str, now: SystemTime) -> Result<()> {
         let what = format!("{hidden} ({}) was left by a run that was killed", BinaryBytes(bytes));
         if untouched < OLD {
             let hours = OLD.as_secs() / 3600;
-            tracing::warn!("{what}; a backup removes it when it is {hours} hours old");
+            tracing::warn!("{what}; a later backup removes it when it is {hours} hours old");
             continue;
         }
         match paths::remove(root, &path) {
-            Ok(()) => tracing::warn!("{what}, and is removed now"),
-            Err(e) => tracing::warn!("{what}, and cannot be removed: {e}"),
+            Ok(()) => tracing::warn!("{what}; it was removed"),
+            Err(e) => tracing::warn!("{what}; it cannot be removed: {e}"),
         }
     }
     Ok(())
 }
 
-/// Whether nobody writes to the file; what cannot be known counts as no.
+/// Whether no run writes to the file; if that cannot be known, the answer is no.
 fn is_abandoned(path: &Path) -> bool {
-    let Ok(file) = File::options().write(true).open(path) else { return false };
+    let Ok(file) = safely().write(true).open(path) else { return false };
     flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 

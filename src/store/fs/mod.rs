@@ -1,8 +1,8 @@
-//! A folder as a store: an object is a file, visible when it is whole.
+//! A folder as a store: an object is a file, visible when it is complete.
 //!
-//! Folders are made 0700 and files 0600. What is being written lies beside its later place under a
-//! name that begins with `.pgstow-`, which no list shows. No symbolic link below the folder is
-//! followed, and nobody else's files are touched.
+//! Folders get mode 0700 and files 0600. A file that is being written has a name that begins with `.pgstow-`, next
+//! to its later name; no list shows it. No symbolic link below the folder is followed, and files of others are not
+//! touched.
 
 mod file;
 mod leftovers;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use threads::blocking;
 use upload::Begun;
 
-/// How much one read asks the kernel for.
+/// Bytes that one read asks the kernel for.
 const CHUNK: u64 = 1 << 20;
 
 /// A folder that keeps objects as files.
@@ -36,7 +36,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// The store in this folder; it is made with the first object, if its parent is there.
+    /// The store in this folder; the folder is created with the first object, if its parent exists.
     pub(super) fn new(root: PathBuf) -> Self {
         Self { root }
     }
@@ -177,7 +177,7 @@ impl Store for Folder {
         self.on(&upload.key, move |root, key| {
             let place = paths::of_key(root, key)?;
             if object_of(&id) != place.file_name().and_then(|name| name.to_str()) {
-                return Err(StoreError::new(Situation::Other, format!("{id:?} is no upload of {key}")));
+                return Err(StoreError::new(Situation::Other, format!("{id:?} is not an upload of {key}")));
             }
             paths::remove(root, &place.with_file_name(id))
         })
@@ -189,7 +189,7 @@ impl Store for Folder {
             let there = root.ancestors().find(|path| path.exists()).unwrap_or(root);
             let space =
                 rustix::fs::statvfs(there).map_err(|e| explain(&e.into(), "ask for free space on", there))?;
-            // What has no blocks, such as /proc, cannot say.
+            // A file system without blocks, such as /proc, cannot say.
             Ok((space.f_blocks > 0).then(|| space.f_bavail.saturating_mul(space.f_frsize)))
         })
         .await

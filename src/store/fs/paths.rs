@@ -1,4 +1,4 @@
-//! Keys as paths below the store's folder, and what the system says about them as situations.
+//! Keys as paths below the store's folder, and the system's errors about them as situations.
 
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::key::check_key;
@@ -7,18 +7,18 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// What is being written begins with this.
+/// The name of a file that is being written begins with this.
 pub(super) const HIDDEN: &str = ".pgstow-";
 
-/// How many random letters tell two uploads of one key apart.
+/// How many random letters distinguish two uploads of one key.
 pub(super) const RANDOM: usize = 8;
 
-/// The name of the object whose upload has this file name, if it is an upload's.
+/// The name of the object whose upload has this file name; `None` if it is not an upload.
 pub(super) fn object_of(file_name: &str) -> Option<&str> {
     file_name.strip_prefix(HIDDEN)?.get(RANDOM..)?.strip_prefix('-')
 }
 
-/// The path of a key. Refuses keys that leave the folder, be it through a symbolic link.
+/// The path of a key. Refuses keys that lead out of the folder, also through a symbolic link.
 pub(super) fn of_key(root: &Path, key: &str) -> Result<PathBuf> {
     check_key(key)?;
     let mut path = root.to_owned();
@@ -29,14 +29,15 @@ pub(super) fn of_key(root: &Path, key: &str) -> Result<PathBuf> {
         path.push(segment);
         if path.is_symlink() {
             let message = format!("{} is a symbolic link", path.display());
-            return Err(StoreError::new(Situation::Denied, message)
-                .hint("links inside a store are not followed; let the store's URL name the place itself"));
+            return Err(StoreError::new(Situation::Denied, message).hint(
+                "links inside a store are not followed: use the folder that it points to in the store's URL",
+            ));
         }
     }
     Ok(path)
 }
 
-/// Makes the folders down to `folder`, and tells which of them are new, outermost first.
+/// Creates the folders down to `folder`; returns those that are new, outermost first.
 pub(super) fn make_folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut made = Vec::new();
     let below = folder.strip_prefix(root).unwrap_or(Path::new(""));
@@ -50,7 +51,7 @@ pub(super) fn make_folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
                 return Err(StoreError::new(Situation::Other, format!("{} is not a folder", path.display())));
             }
             Err(e) if e.kind() == ErrorKind::NotFound && path == root => return Err(no_folder(root)),
-            Err(e) => return Err(explain(&e, "make the folder", &path)),
+            Err(e) => return Err(explain(&e, "create the folder", &path)),
         }
         match segments.next() {
             Some(segment) => path.push(segment),
@@ -59,7 +60,7 @@ pub(super) fn make_folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Removes a file, and the folders it leaves empty.
+/// Removes a file, and the folders that are empty then.
 pub(super) fn remove(root: &Path, path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(explain(&e, "remove", path)),
@@ -67,7 +68,7 @@ pub(super) fn remove(root: &Path, path: &Path) -> Result<()> {
     }
     let within = |folder: &&Path| *folder != root && folder.starts_with(root);
     for folder in path.ancestors().skip(1).take_while(within) {
-        // A folder that is not empty ends it; that is the usual end.
+        // Usually this ends at a folder that is not empty.
         if fs::remove_dir(folder).is_err() {
             break;
         }
@@ -75,7 +76,7 @@ pub(super) fn remove(root: &Path, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the names in these folders durable.
+/// Makes the file names in these folders durable.
 pub(super) fn sync_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     for folder in folders {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|e| explain(&e, "sync", folder))?;
@@ -83,7 +84,7 @@ pub(super) fn sync_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> R
     Ok(())
 }
 
-/// Shows every file below the folder a prefix names: its key, its name, what is known of it.
+/// Calls `see` for every file below the folder of a prefix, with its key, its name and its metadata.
 pub(super) fn walk(
     root: &Path,
     prefix: &str,
@@ -97,13 +98,13 @@ pub(super) fn walk(
     let mut folders = vec![(first, start.to_owned())];
     while let Some((folder, above)) = folders.pop() {
         let entries = match fs::read_dir(&folder) {
-            // Gone since it was seen, or never there: nothing is in it.
+            // It was removed in between, or never existed: nothing is in it.
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
             entries => entries.map_err(|e| explain(&e, "list", &folder))?,
         };
         for entry in entries {
             let entry = entry.map_err(|e| explain(&e, "list", &folder))?;
-            // What is not UTF-8 is not ours.
+            // A name that is not UTF-8 is not ours.
             let Ok(name) = entry.file_name().into_string() else { continue };
             let key = if above.is_empty() { name.clone() } else { format!("{above}/{name}") };
             match entry.metadata() {
@@ -116,7 +117,7 @@ pub(super) fn walk(
     Ok(())
 }
 
-/// Says why an object cannot be opened: it, or the whole folder, may not be there.
+/// Why an object cannot be opened: it, or the whole folder, may not exist.
 pub(super) fn missing(error: &io::Error, root: &Path, key: &str, path: &Path) -> StoreError {
     match error.kind() {
         ErrorKind::NotFound if !root.is_dir() => no_folder(root),
@@ -129,20 +130,23 @@ pub(super) fn missing(error: &io::Error, root: &Path, key: &str, path: &Path) ->
 
 fn no_folder(root: &Path) -> StoreError {
     StoreError::new(Situation::NoStore, format!("there is no folder {}", root.display()))
-        .hint("check the path, and that its disk is mounted; only the last folder of it is made by itself")
+        .hint("check the path, and that its disk is mounted; pgstow creates only the last folder of the path")
 }
 
-/// Says what the system said, as a situation.
+/// A system error, as a situation.
 pub(super) fn explain(error: &io::Error, doing: &str, path: &Path) -> StoreError {
     let (situation, hint) = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            (Situation::NoSpace, Some("free space there, or prune old backups"))
+            (Situation::NoSpace, Some("free space there, or delete old backups"))
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
             Situation::Denied,
-            Some("the user who runs pgstow has to be allowed to write there; to restore, to read"),
+            Some("the user who runs pgstow needs permission to write there; for a restore, to read"),
         ),
-        ErrorKind::NotFound => (Situation::NotFound, None),
+        // Missing objects are handled elsewhere: here the folder itself disappeared.
+        ErrorKind::NotFound => {
+            (Situation::NoStore, Some("check the path, and that its disk is still mounted"))
+        }
         ErrorKind::Interrupted => (Situation::Transient, None),
         _ => (Situation::Other, None),
     };
@@ -164,6 +168,7 @@ mod tests {
             (rustix::io::Errno::DQUOT, Situation::NoSpace),
             (rustix::io::Errno::ACCESS, Situation::Denied),
             (rustix::io::Errno::ROFS, Situation::Denied),
+            (rustix::io::Errno::NOENT, Situation::NoStore),
         ] {
             let error = explain(&errno.into(), "write", Path::new("/x/y"));
             assert_eq!(error.situation(), situation);

@@ -2,8 +2,9 @@
 
 use crate::store::error::{Result, Situation, StoreError};
 
-/// Does what waits for a disk where waiting is allowed.
+/// Does work that waits for a disk on a thread that may wait.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let ended = tokio::task::spawn_blocking(work).await;
-    ended.map_err(|e| StoreError::new(Situation::Other, "work on the folder ended early").because(e))?
+    ended
+        .map_err(|e| StoreError::new(Situation::Other, "work on the folder ended unexpectedly").because(e))?
 }

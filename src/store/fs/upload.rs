@@ -1,4 +1,4 @@
-//! An object being written: a hidden file that gets its parts in any order, and its name at the end.
+//! An object being written: a hidden file, which gets its parts in any order and its name at the end.
 
 use super::file::{ATTRIBUTE, etag};
 use super::leftovers;
@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempPath;
 
-/// How far an upload is.
+/// The stage of an upload.
 enum Stage {
-    /// Under its hidden name, which goes away with it.
+    /// Under its hidden name; the file is removed when this is dropped.
     Hidden(TempPath),
     /// Under its own name.
     Visible,
@@ -27,7 +27,7 @@ enum Stage {
     Gone,
 }
 
-/// An upload into a folder. Dropped, it removes its file.
+/// An upload into a folder. If it is dropped, its file is removed.
 pub(super) struct Begun {
     key: String,
     root: PathBuf,
@@ -36,7 +36,7 @@ pub(super) struct Begun {
     file: File,
     stage: Mutex<Stage>,
     parts: Mutex<Confirmed<()>>,
-    /// Folders that were made for it, outermost first.
+    /// Folders that were created for it, outermost first.
     made: Vec<PathBuf>,
 }
 
@@ -50,7 +50,7 @@ impl Begun {
         if !metadata.is_empty() {
             let json = serde_json::to_vec(metadata).unwrap_or_default();
             if let Err(e) = rustix::fs::fsetxattr(&file, ATTRIBUTE, &json, XattrFlags::empty()) {
-                tracing::debug!("{key}: the filesystem keeps no extended attributes: {e}");
+                tracing::debug!("{key}: the file system has no extended attributes: {e}");
             }
         }
         Ok(Self {
@@ -96,7 +96,7 @@ impl Begun {
             Stage::Visible => {}
             Stage::Gone => {
                 return Err(StoreError::new(
-                    Situation::NotFound,
+                    Situation::Other,
                     format!("the upload of {} was aborted", self.key),
                 ));
             }
@@ -111,11 +111,11 @@ impl Begun {
     pub(super) fn abort(&self) {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if let Stage::Visible = std::mem::replace(&mut *stage, Stage::Gone) {
-            // Nobody waited for the completion's answer, so nobody counts on the object.
+            // The caller did not get the completion's answer, and does not count on the object.
             let _ = std::fs::remove_file(&self.place);
         }
         for folder in self.made.iter().rev().filter(|folder| **folder != self.root) {
-            // Another backup may have moved in by now.
+            // Another backup may use the folder by now.
             let _ = std::fs::remove_dir(folder);
         }
     }
@@ -134,7 +134,7 @@ fn open_hidden(root: &Path, place: &Path) -> Result<(Vec<PathBuf>, File, TempPat
                 leftovers::hold(&file);
                 return Ok((made, file, hidden));
             }
-            // A deletion took the empty folder away in between.
+            // A deletion removed the empty folder in between.
             Err(e) if again && e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(explain(&e, "write into", folder)),
         }

@@ -1,5 +1,6 @@
 //! One bucket: its keys, its deadlines, and the requests that several operations share.
 
+use super::client::Clients;
 use super::explain::{Speaker, about};
 use super::headers::{BodySum, crc64};
 use crate::store::error::{Result, Situation, StoreError};
@@ -7,6 +8,7 @@ use crate::store::key::check_key;
 use crate::store::limits::Limits;
 use crate::store::object::Stored;
 use crate::store::profiles::Checksums;
+use crate::store::retry::Retry;
 use crate::store::url::S3Url;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -18,17 +20,18 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The slowest connection a request's bytes are given time for, in bytes a second.
+/// The slowest connection for which a request gets enough time, in bytes per second.
 const SLOWEST: u64 = 128 << 10;
 
 /// A bucket, or a prefix of one, and how to talk to it.
 pub(super) struct Bucket {
-    pub(super) client: Client,
+    pub(super) clients: Clients,
     pub(super) url: S3Url,
     pub(super) checksums: Checksums,
     pub(super) says_object_size: bool,
     pub(super) limits: Limits,
     pub(super) request_timeout: Duration,
+    pub(super) retry: Retry,
     pub(super) speaker: Speaker,
 }
 
@@ -50,38 +53,67 @@ impl Bucket {
     }
 
     /// Makes one request, which carries `bytes` bytes, within its deadline.
-    pub(super) async fn ask<T, E>(
-        &self,
-        bytes: u64,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T>
+    pub(super) async fn ask<T, E, F>(&self, bytes: u64, request: impl Fn(Client) -> F) -> Result<T>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         self.ask_within(self.request_timeout + Duration::from_secs(bytes / SLOWEST), request).await
     }
 
-    pub(super) async fn ask_within<T, E>(
+    /// Makes one request within a deadline; makes it once more if the credentials have expired since they were accepted.
+    pub(super) async fn ask_within<T, E, F>(
         &self,
         deadline: Duration,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        request: impl Fn(Client) -> F,
     ) -> Result<T>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        match tokio::time::timeout(deadline, Box::pin(request)).await {
-            Ok(answer) => answer.map_err(|error| self.speaker.explain(&error)),
-            Err(_) => Err(self.speaker.silent(deadline)),
+        let once =
+            async |client: Client| match tokio::time::timeout(deadline, Box::pin(request(client))).await {
+                Ok(answer) => answer.map_err(|error| self.speaker.explain(&error)),
+                Err(_) => Err(self.speaker.silent(deadline)),
+            };
+        let current = self.clients.current();
+        let mut answer = once(current.client.clone()).await;
+        if let Err(Situation::Expired) = answer.as_ref().map_err(StoreError::situation)
+            && let Some(next) = self.clients.after(&current).await
+        {
+            answer = once(next).await;
         }
+        if answer.is_ok() {
+            self.clients.accept();
+        }
+        answer
     }
 
     pub(super) async fn head(&self, full: &str) -> Result<HeadObjectOutput> {
         let mode = (self.checksums == Checksums::Full).then_some(ChecksumMode::Enabled);
-        let request = self.client.head_object().bucket(&self.url.bucket).key(full).set_checksum_mode(mode);
-        self.ask(0, request.send()).await.map_err(|error| about(error, full))
+        let head = |client: Client| {
+            let request = client.head_object().bucket(&self.url.bucket).key(full);
+            request.set_checksum_mode(mode.clone()).send()
+        };
+        self.ask(0, head).await.map_err(|error| about(error, full))
     }
 
-    /// Refuses a key that is taken, as far as this credential may know.
+    /// Looks up an object that was just written; if the store does not have it yet, asks again for a while.
+    pub(super) async fn head_written(&self, full: &str) -> Result<HeadObjectOutput> {
+        let mut attempt = 1;
+        loop {
+            match self.head(full).await {
+                Err(error) if error.situation() == Situation::NotFound && attempt < self.retry.attempts => {
+                    tracing::debug!("{full} was written, and does not exist yet: {error}");
+                    self.retry.pause(attempt).await;
+                    attempt += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Refuses a key that exists, as far as these credentials may know.
     pub(super) async fn refuse_existing(&self, full: &str) -> Result<()> {
         match self.head(full).await {
             Ok(_) => Err(exists(full)),
@@ -99,31 +131,37 @@ impl Bucket {
         let length = bytes.len() as u64;
         let sum = BodySum::of(self.checksums, &bytes).await?;
         let checksum = sum.crc.map(crc64);
-        let request = self
-            .client
-            .put_object()
-            .bucket(&self.url.bucket)
-            .key(full)
-            .content_type("application/octet-stream")
-            .set_metadata(metadata)
-            .set_if_none_match(self.limits.put_is_create_only.then(|| "*".to_owned()))
-            .set_checksum_crc64_nvme(checksum.clone())
-            .set_content_md5(sum.md5)
-            .body(ByteStream::from(bytes));
-        let said = self.ask(length, request.send()).await.map_err(|error| on_the_way(about(error, full)))?;
+        let put = |client: Client| {
+            let request = client.put_object().bucket(&self.url.bucket).key(full);
+            request
+                .content_type("application/octet-stream")
+                .set_metadata(metadata.clone())
+                .set_if_none_match(self.limits.put_is_create_only.then(|| "*".to_owned()))
+                .set_checksum_crc64_nvme(checksum.clone())
+                .set_content_md5(sum.md5.clone())
+                .body(ByteStream::from(bytes.clone()))
+                .send()
+        };
+        let said = self.ask(length, put).await.map_err(|error| {
+            // The object does not exist yet: only the bucket can be missing.
+            self.speaker.of_bucket(on_the_way(about(error, full)))
+        })?;
         let said = Answer::new(said.e_tag(), said.checksum_crc64_nvme());
         self.confirm(full, &Sent { bytes: length, checksum }, said).await
     }
 
-    /// Compares what the store keeps with what was sent; deletes it if it differs.
+    /// Compares what the store has with what was sent; deletes it if it differs.
     ///
-    /// `said` is what the store answered to the writing itself: all there is where HEAD is forbidden.
+    /// `said` is what the store answered to the write itself: if HEAD is forbidden, there is nothing else.
     pub(super) async fn confirm(&self, full: &str, sent: &Sent, said: Answer) -> Result<Stored> {
-        let (length, now, read_back) = match self.head(full).await {
+        let (length, now, read_back) = match self.head_written(full).await {
             Ok(head) => (length_of(&head), Answer::of_head(&head), true),
             Err(error) if error.situation() == Situation::Denied => (sent.bytes, Answer::default(), false),
             Err(error) if error.situation() == Situation::NotFound => {
-                return Err(error.in_situation(Situation::Transient));
+                let message = format!("the store confirmed {full}, and does not have it");
+                return Err(StoreError::new(Situation::Other, message)
+                    .because(error)
+                    .hint("run the backup again; if the store keeps losing objects, ask its operator"));
             }
             Err(error) => return Err(error),
         };
@@ -148,23 +186,25 @@ impl Bucket {
     }
 
     pub(super) async fn delete(&self, full: &str) -> Result<()> {
-        let request = self.client.delete_object().bucket(&self.url.bucket).key(full);
-        match self.ask(0, request.send()).await {
+        let delete = |client: Client| client.delete_object().bucket(&self.url.bucket).key(full).send();
+        match self.ask(0, delete).await {
             Err(error) if error.situation() != Situation::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 
     pub(super) async fn abort(&self, full: &str, id: &str) -> Result<()> {
-        let request = self.client.abort_multipart_upload().bucket(&self.url.bucket).key(full).upload_id(id);
-        match self.ask(0, request.send()).await {
+        let abort = |client: Client| {
+            client.abort_multipart_upload().bucket(&self.url.bucket).key(full).upload_id(id).send()
+        };
+        match self.ask(0, abort).await {
             Err(error) if error.situation() != Situation::NotFound => Err(error),
             _ => Ok(()),
         }
     }
 }
 
-/// What was sent, to compare with what is kept.
+/// What was sent, to compare it with what is stored.
 pub(super) struct Sent {
     pub(super) bytes: u64,
     pub(super) checksum: Option<String>,
@@ -194,12 +234,12 @@ pub(super) fn length_of(head: &HeadObjectOutput) -> u64 {
     head.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or_default()
 }
 
-/// The failure of a key that is taken.
+/// The failure of a write to a key that exists.
 pub(super) fn exists(full: &str) -> StoreError {
     StoreError::new(Situation::Exists, format!("{full} exists in the store"))
 }
 
-/// A body that arrived damaged was damaged on its way: sending it again may help.
+/// Bytes that arrived damaged were damaged in transit: sending them again may help.
 pub(super) fn on_the_way(error: StoreError) -> StoreError {
     match error.situation() {
         Situation::Damaged => error.in_situation(Situation::Transient),

@@ -1,4 +1,4 @@
-//! What S3 and the network say, as situations, sentences and hints. Status codes end here.
+//! What S3 and the network answer, as situations, sentences and hints. Status codes end here.
 
 use crate::store::error::{Situation, StoreError};
 use aws_sdk_s3::config::http::HttpResponse;
@@ -6,7 +6,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
 use std::time::Duration;
 
-/// Explains failures of one bucket: it knows whom was spoken to, and as what.
+/// Explains failures of one bucket: it knows which host was asked, and as what.
 #[derive(Clone)]
 pub(super) struct Speaker {
     bucket: String,
@@ -14,8 +14,8 @@ pub(super) struct Speaker {
     region: String,
 }
 
-const RIGHTS: &str = "the key may lack a right: writing takes s3:PutObject and s3:AbortMultipartUpload, reading back \
-                      s3:GetObject and s3:ListBucket; or it belongs to another bucket or prefix";
+const RIGHTS: &str = "the key may lack a right: writing needs s3:PutObject and s3:AbortMultipartUpload, reading \
+                      s3:GetObject and s3:ListBucket; or the key belongs to another bucket or prefix";
 
 impl Speaker {
     pub(super) fn new(bucket: &str, host: String, region: String) -> Self {
@@ -27,8 +27,16 @@ impl Speaker {
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
+        let chain = chain(error);
+        if chain.contains("length limit exceeded") {
+            let message =
+                format!("the answer of {} is too long to be one, and was not read to its end", self.host);
+            return new(Situation::Other, message)
+                .hint("check that the endpoint is the service's S3 API")
+                .because(chain);
+        }
         let Some(response) = error.raw_response() else {
-            return self.unanswered(error);
+            return self.unanswered(error, chain);
         };
         let status = response.status().as_u16();
         let region = response.headers().get("x-amz-bucket-region");
@@ -39,35 +47,57 @@ impl Speaker {
         self.answered(status, code.unwrap_or_default(), message.unwrap_or_default(), region)
     }
 
-    /// What an answer means: by its code where there is one, by its status otherwise.
+    /// What an answer means: by its code if it has one, else by its status.
     fn answered(&self, status: u16, code: &str, message: &str, region: Option<&str>) -> StoreError {
-        use Situation::{Damaged, Denied, Exists, NoSpace, NotFound, Other, Transient, Unsupported};
-        let Self { bucket, host, region: ours } = self;
-        let named = if code.is_empty() { status.to_string() } else { format!("{status} {code}") };
-        let error = match (code, status) {
-            ("NoSuchBucket", _) => self.no_bucket(),
-            ("NoSuchUpload", _) => new(NotFound, "the store does not know the upload (any more)")
-                .hint("someone aborted it, or a lifecycle rule of the bucket did: give it more days"),
-            // Garage says these two in words only.
-            (_, 403) if message.contains("Invalid signature") => {
-                return self.answered(status, "SignatureDoesNotMatch", "", region);
+        let error = self
+            .about_keys(status, code, message)
+            .or_else(|| self.about_place(status, code, message, region))
+            .or_else(|| about_space(status, code, message))
+            .unwrap_or_else(|| self.about_request(status, code));
+        if message.is_empty() { error } else { error.because(message) }
+    }
+
+    fn about_keys(&self, status: u16, code: &str, message: &str) -> Option<StoreError> {
+        use Situation::{Denied, Expired, Transient};
+        let host = &self.host;
+        // Garage says two of these only in its message.
+        let code = match code {
+            _ if status == 403 && message.contains("Invalid signature") => "SignatureDoesNotMatch",
+            _ if status == 403 && message.contains("No such key") => "InvalidAccessKeyId",
+            code => code,
+        };
+        Some(match (code, status) {
+            ("SignatureDoesNotMatch", _) => {
+                new(Denied, format!("{host} rejects the secret of the access key"))
+                    .hint("check AWS_SECRET_ACCESS_KEY, or the secret in the AWS profile (AWS_PROFILE)")
             }
-            (_, 403) if message.contains("No such key") => {
-                return self.answered(status, "InvalidAccessKeyId", "", region);
-            }
-            ("SignatureDoesNotMatch", _) => new(Denied, format!("{host} refuses the access key's secret"))
-                .hint("check AWS_SECRET_ACCESS_KEY, or the secret in the AWS profile (AWS_PROFILE)"),
             ("InvalidAccessKeyId", _) => new(Denied, format!("{host} does not know the access key"))
-                .hint("check AWS_ACCESS_KEY_ID or AWS_PROFILE, and that the endpoint is the key's"),
-            ("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired", _) => {
-                new(Denied, "the session's token has expired or is not valid")
+                .hint("check AWS_ACCESS_KEY_ID or AWS_PROFILE, and that the key belongs to this endpoint"),
+            ("ExpiredToken" | "ExpiredTokenException" | "InvalidToken" | "TokenRefreshRequired", _) => {
+                new(Expired, "the session token has expired or is invalid")
                     .hint("get new temporary credentials: AWS_SESSION_TOKEN belongs to its key and secret")
             }
-            // The SDK has learnt the difference from this answer, so the next attempt may pass.
+            // An answer to HEAD has no body, and so no code: AWS answers 400 to an expired token.
+            ("", 400) => new(Expired, "the store rejects the request (400)")
+                .hint("check that the credentials are still valid"),
+            // The SDK has learnt the difference from this answer, so the next attempt may succeed.
             ("RequestTimeTooSkewed", _) => {
-                new(Transient, format!("this machine's clock differs from {host}'s"))
-                    .hint("set the clock (NTP): signatures are good for 15 minutes")
+                new(Transient, format!("the clock of this machine differs from the clock of {host}"))
+                    .hint("set the clock (NTP): signatures are valid for 15 minutes")
             }
+            _ => return None,
+        })
+    }
+
+    fn about_place(
+        &self,
+        status: u16,
+        code: &str,
+        message: &str,
+        region: Option<&str>,
+    ) -> Option<StoreError> {
+        match (code, status) {
+            ("NoSuchBucket", _) => Some(self.no_bucket()),
             (
                 "PermanentRedirect"
                 | "AuthorizationHeaderMalformed"
@@ -76,28 +106,33 @@ impl Speaker {
                 _,
             )
             | (_, 301 | 307) => {
+                let Self { bucket, region: asked, .. } = self;
                 let (place, advice) = match region.or_else(|| region_in(message)) {
                     Some(there) => {
                         (format!("in region {there}"), format!("add region={there} to the store's URL"))
                     }
-                    None => {
-                        ("elsewhere".to_owned(), "add the bucket's region=… to the store's URL".to_owned())
-                    }
+                    None => (
+                        "in another region".to_owned(),
+                        "add the bucket's region=… to the store's URL".to_owned(),
+                    ),
                 };
-                new(Other, format!("bucket {bucket} lies {place}, it was asked for in {ours}")).hint(advice)
+                let message = format!("bucket {bucket} is {place}, and was requested in {asked}");
+                Some(new(Situation::Other, message).hint(advice))
             }
+            _ => None,
+        }
+    }
+
+    fn about_request(&self, status: u16, code: &str) -> StoreError {
+        use Situation::{Damaged, Denied, Exists, NotFound, Other, Transient, Unsupported};
+        let named = named(status, code);
+        match (code, status) {
+            ("NoSuchUpload", _) => new(NotFound, "the store does not know this upload (any more)")
+                .hint("somebody aborted it, or a lifecycle rule of the bucket did: give the rule more days"),
             (
                 "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch",
                 _,
-            ) => new(Damaged, "the bytes do not match their checksum in the store"),
-            ("QuotaExceeded" | "InsufficientStorage" | "XMinioStorageFull" | "StorageFull", _)
-            | (_, 413 | 507) => new(NoSpace, format!("the store is full ({named})"))
-                .hint("raise its quota, or prune old backups"),
-            // Backblaze's word for an account's own limit.
-            (_, 403) if message.contains("cap exceeded") => {
-                new(NoSpace, format!("the account's cap is reached ({named})"))
-                    .hint("raise the cap in its settings")
-            }
+            ) => new(Damaged, "the bytes that arrived do not match their checksum"),
             // Some come as 400, and a completion's as 200.
             (
                 "OperationAborted"
@@ -114,26 +149,26 @@ impl Speaker {
                 new(Transient, format!("the store answered {named}"))
             }
             ("NotImplemented", _) | (_, 501 | 405) => {
-                new(Unsupported, format!("the store cannot do this ({named})"))
-                    .hint("try checksum=compat in the store's URL, or profile=… where the service has one")
+                new(Unsupported, format!("the store does not support this request ({named})"))
+                    .hint("try checksum=compat in the store's URL, or the service's profile=…")
             }
             (_, 401 | 403) => {
-                new(Denied, format!("access to bucket {bucket} is denied ({named})")).hint(RIGHTS)
+                let message = format!("access to bucket {} is denied ({named})", self.bucket);
+                new(Denied, message).hint(RIGHTS)
             }
             (_, 404) => new(NotFound, "there is no such object"),
             (_, 412) => new(Exists, "the object exists"),
             (_, 200..=299) => new(Transient, format!("the store answered {named} with an error in it")),
-            _ => new(Other, format!("the store refuses the request ({named})")),
-        };
-        if message.is_empty() { error } else { error.because(message) }
+            _ => new(Other, format!("the store rejects the request ({named})")),
+        }
     }
 
     fn no_bucket(&self) -> StoreError {
         new(Situation::NoStore, format!("there is no bucket {} at {}", self.bucket, self.host))
-            .hint("check the bucket's name, the endpoint and the region; pgstow does not make buckets")
+            .hint("check the bucket's name, the endpoint and the region; pgstow does not create buckets")
     }
 
-    /// What "not found" means where the bucket itself was asked.
+    /// The same failure; "not found" is about the bucket if the request was.
     pub(super) fn of_bucket(&self, error: StoreError) -> StoreError {
         match error.situation() {
             Situation::NotFound => self.no_bucket().because(error),
@@ -142,10 +177,9 @@ impl Speaker {
     }
 
     /// What it means that there was no answer.
-    fn unanswered<E: StdError + 'static>(&self, error: &SdkError<E, HttpResponse>) -> StoreError {
-        use Situation::{Denied, Other, Unreachable};
+    fn unanswered<E>(&self, error: &SdkError<E, HttpResponse>, chain: String) -> StoreError {
+        use Situation::{Expired, Other, Unreachable};
         let host = &self.host;
-        let chain = chain(error);
         let says = |words: &[&str]| words.iter().any(|word| chain.contains(word));
         let said = if says(&[
             "credentials",
@@ -154,7 +188,7 @@ impl Speaker {
             "profile file",
             "identity",
         ]) {
-            new(Denied, "no credentials for the store were found").hint(
+            new(Expired, "no credentials for the store were found").hint(
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (aws_profile=… in the store's URL)",
             )
         } else if says(&["dns error", "failed to lookup address"]) {
@@ -170,12 +204,13 @@ impl Speaker {
             "InvalidContentType",
             "received corrupt message",
         ]) {
-            new(Other, format!("no trusted TLS connection to {host}"))
-                .hint("check the endpoint's https://; for an authority of your own set SSL_CERT_FILE to its certificate")
+            new(Other, format!("no trusted TLS connection to {host}")).hint(
+                "check the endpoint's https://; for a certificate authority of your own, set SSL_CERT_FILE to its certificate",
+            )
         } else if matches!(error, SdkError::TimeoutError(_)) || says(&["timed out", "timeout"]) {
             new(Unreachable, format!("{host} does not answer")).hint("check endpoint and firewall")
         } else if matches!(error, SdkError::ConstructionFailure(_)) {
-            new(Other, "the request to the store cannot be made")
+            new(Other, "the request to the store could not be made")
         } else {
             new(Unreachable, format!("the connection to {host} broke"))
         };
@@ -185,21 +220,41 @@ impl Speaker {
     /// No answer came within the deadline.
     pub(super) fn silent(&self, deadline: Duration) -> StoreError {
         let message = format!("{} did not answer within {} s", self.host, deadline.as_secs_f32());
-        StoreError::new(Situation::Unreachable, message).hint("where the network is slow, raise --timeout")
+        new(Situation::Unreachable, message).hint("if the network is slow, raise --timeout")
     }
 
     /// The body of an answer ended before its end.
     pub(super) fn broken(&self, error: impl StdError + Send + Sync + 'static) -> StoreError {
-        StoreError::new(Situation::Unreachable, format!("the connection to {} broke", self.host))
-            .because(error)
+        new(Situation::Unreachable, format!("the connection to {} broke", self.host)).because(error)
     }
+}
+
+fn about_space(status: u16, code: &str, message: &str) -> Option<StoreError> {
+    let named = named(status, code);
+    match (code, status) {
+        ("QuotaExceeded" | "InsufficientStorage" | "XMinioStorageFull" | "StorageFull", _)
+        | (_, 413 | 507) => Some(
+            new(Situation::NoSpace, format!("the store is full ({named})"))
+                .hint("raise its quota, or delete old backups"),
+        ),
+        // Backblaze's word for an account's own limit.
+        (_, 403) if message.contains("cap exceeded") => Some(
+            new(Situation::NoSpace, format!("the account's cap is reached ({named})"))
+                .hint("raise the cap in the account's settings"),
+        ),
+        _ => None,
+    }
+}
+
+fn named(status: u16, code: &str) -> String {
+    if code.is_empty() { status.to_string() } else { format!("{status} {code}") }
 }
 
 fn new(situation: Situation, message: impl Into<String>) -> StoreError {
     StoreError::new(situation, message)
 }
 
-/// Names the object where the answer was about one.
+/// Adds the object's key to a failure that is about the object.
 pub(super) fn about(error: StoreError, full: &str) -> StoreError {
     match error.situation() {
         Situation::NotFound | Situation::Exists => error.context(full),
@@ -207,7 +262,7 @@ pub(super) fn about(error: StoreError, full: &str) -> StoreError {
     }
 }
 
-/// Whether a range begins behind the object's end.
+/// Whether a range begins after the object's end.
 pub(super) fn is_beyond_the_end<E>(error: &SdkError<E, HttpResponse>) -> bool {
     error.raw_response().is_some_and(|response| response.status().as_u16() == 416)
 }
@@ -221,7 +276,7 @@ fn region_in(message: &str) -> Option<&str> {
     (!region.is_empty()).then_some(region)
 }
 
-/// An error and what is behind it, in one line.
+/// An error and its causes, in one line.
 fn chain(error: &dyn StdError) -> String {
     let mut words = vec![error.to_string()];
     let mut next = error.source();
@@ -253,7 +308,8 @@ mod tests {
             (403, "", Situation::Denied),
             (403, "SignatureDoesNotMatch", Situation::Denied),
             (403, "RequestTimeTooSkewed", Situation::Transient),
-            (400, "ExpiredToken", Situation::Denied),
+            (400, "ExpiredToken", Situation::Expired),
+            (400, "", Situation::Expired),
             (400, "RequestTimeout", Situation::Transient),
             (400, "BadDigest", Situation::Damaged),
             (400, "EntityTooSmall", Situation::Other),

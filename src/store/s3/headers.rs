@@ -1,4 +1,4 @@
-//! What goes beside the bytes: their checksum, and an object's metadata, as headers.
+//! Headers of a request: the checksum of its bytes, and an object's metadata.
 
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::object::Metadata;
@@ -10,10 +10,10 @@ use md5::{Digest, Md5};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::collections::HashMap;
 
-/// What names of our metadata begin with, after `x-amz-meta-`.
+/// The beginning of the names of our metadata, after `x-amz-meta-`.
 const OURS: &str = "pgstow-";
 
-/// What a metadata value cannot hold as it is: headers are US-ASCII.
+/// What a metadata value cannot contain unencoded: headers are US-ASCII.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// A CRC64NVME as S3 writes it.
@@ -21,7 +21,7 @@ pub(super) fn crc64(value: u64) -> String {
     BASE64_STANDARD.encode(value.to_be_bytes())
 }
 
-/// The checksum that goes with a body: CRC64NVME in one mode, Content-MD5 in the other.
+/// The checksum sent with a body: CRC64NVME in one mode, Content-MD5 in the other.
 #[derive(Default)]
 pub(super) struct BodySum {
     pub(super) crc: Option<u64>,
@@ -36,10 +36,11 @@ impl BodySum {
             }
             Checksums::Compat => {
                 let bytes = bytes.clone();
-                // MD5 takes long enough to hold up everything else on this thread.
+                // MD5 is slow enough to delay everything else on this thread.
                 let digest = tokio::task::spawn_blocking(move || Md5::digest(&bytes)).await;
-                let digest = digest
-                    .map_err(|e| StoreError::new(Situation::Other, "a digest ended early").because(e))?;
+                let digest = digest.map_err(|e| {
+                    StoreError::new(Situation::Other, "computing a checksum ended unexpectedly").because(e)
+                })?;
                 Ok(Self { crc: None, md5: Some(BASE64_STANDARD.encode(digest)) })
             }
         }
@@ -53,20 +54,20 @@ pub(super) fn to_headers(metadata: &Metadata, limit: usize) -> Result<HashMap<St
     for (name, value) in metadata {
         let header = format!("{OURS}{name}");
         if !header.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-            return Err(StoreError::new(Situation::Other, format!("{name:?} cannot name metadata")));
+            return Err(StoreError::new(Situation::Other, format!("{name:?} cannot be a name of metadata")));
         }
         let value = utf8_percent_encode(value, ENCODED).to_string();
         size += header.len() + value.len();
         headers.insert(header, value);
     }
     if size > limit {
-        let message = format!("the object's metadata has {size} bytes; the store takes {limit}");
-        return Err(StoreError::new(Situation::Unsupported, message).hint("use fewer or shorter words in it"));
+        let message = format!("the object's metadata has {size} bytes; the store accepts {limit}");
+        return Err(StoreError::new(Situation::Unsupported, message).hint("use fewer or shorter values"));
     }
     Ok(headers)
 }
 
-/// Our metadata out of what S3 answers.
+/// Our metadata from an answer of S3.
 pub(super) fn from_headers(headers: Option<&HashMap<String, String>>) -> Metadata {
     let ours = |(name, value): (&String, &String)| {
         let name = name.to_ascii_lowercase().strip_prefix(OURS)?.to_owned();

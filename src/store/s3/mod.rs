@@ -1,14 +1,15 @@
-//! A bucket behind the S3 protocol.
+//! A bucket that is reached by the S3 protocol.
 //!
-//! The SDK signs and carries; everything that decides is here. Its retries are off (`retry.rs` has
-//! ours, which know what a repetition means), its automatic checksums are off (ours are named, so
-//! that they reach over the whole object), bodies are bytes in memory with a known length (streams
-//! go out in a form that many services refuse), and every request has a deadline.
+//! The SDK signs and sends; decisions are made here. Its retries are off (ours, in `retry.rs`, know what a repetition
+//! means), its automatic checksums are off (ours cover the whole object), bodies are bytes in memory with a known
+//! length (streams are sent in a form that many services reject), and every request has a deadline.
 
 mod bucket;
+mod client;
 mod connect;
 mod explain;
 mod headers;
+mod interceptors;
 mod list;
 mod read;
 mod upload;
@@ -32,7 +33,7 @@ use upload::NONCE;
 pub(super) struct S3(Arc<Bucket>);
 
 impl S3 {
-    /// The bucket at `url`; no request is made to it yet.
+    /// The bucket at `url`; no request is made yet.
     pub(super) async fn open(url: &S3Url, options: OpenOptions) -> Result<Self> {
         connect::connect(url, options).await.map(|bucket| Self(Arc::new(bucket)))
     }

@@ -4,39 +4,40 @@ use super::bucket::Bucket;
 use super::explain::{about, is_beyond_the_end};
 use crate::store::Chunks;
 use crate::store::error::{Result, Situation, StoreError};
+use aws_sdk_s3::Client;
 use futures_util::{StreamExt, stream};
 use std::ops::Range;
 
 impl Bucket {
     /// Reads a range of an object; see [`Store::read`](crate::store::Store::read).
     pub(super) async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks> {
-        let s3 = self;
-        let full = s3.full_key(key)?;
+        let full = self.full_key(key)?;
         let Some(last) = range.end.checked_sub(1).filter(|last| *last >= range.start) else {
             return Ok(stream::empty().boxed());
         };
-        let request = s3
-            .client
-            .get_object()
-            .bucket(&s3.url.bucket)
-            .key(&full)
-            .range(format!("bytes={}-{last}", range.start))
-            .set_if_match(etag.map(str::to_owned));
         let replaced =
             || StoreError::new(Situation::Changed, format!("{full} was replaced while it was read"));
-        let request = async {
-            match request.send().await {
-                Err(error) if is_beyond_the_end(&error) => Ok(None),
-                answer => answer.map(Some),
+        let get = |client: Client| {
+            let request = client
+                .get_object()
+                .bucket(&self.url.bucket)
+                .key(&full)
+                .range(format!("bytes={}-{last}", range.start))
+                .set_if_match(etag.map(str::to_owned));
+            async move {
+                match request.send().await {
+                    Err(error) if is_beyond_the_end(&error) => Ok(None),
+                    answer => answer.map(Some),
+                }
             }
         };
-        let answer = match s3.ask(0, request).await {
+        let answer = match self.ask(0, get).await {
             Ok(Some(answer)) => answer,
             Ok(None) => return Ok(stream::empty().boxed()),
             Err(error) if error.situation() == Situation::Exists => return Err(replaced()),
             Err(error) => return Err(about(error, &full)),
         };
-        // Some services ignore the condition (Garage 2.5 does), and say the tag all the same.
+        // Some services ignore the condition (Garage 2.5 does), but do send the ETag.
         if etag.zip(answer.e_tag()).is_some_and(|(pinned, now)| pinned != now) {
             return Err(replaced());
         }
@@ -47,7 +48,7 @@ impl Bucket {
                 "the store sends whole objects instead of ranges",
             ));
         }
-        let speaker = s3.speaker.clone();
+        let speaker = self.speaker.clone();
         let chunks = stream::try_unfold((answer.body, speaker), |(mut body, speaker)| async move {
             match body.next().await {
                 Some(Ok(chunk)) => Ok(Some((chunk, (body, speaker)))),

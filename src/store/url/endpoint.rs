@@ -1,15 +1,15 @@
-//! A service's address, as it is in a store's URL or in a variable.
+//! The address of a service, from a store's URL or a variable.
 
 use super::refused::credentials_in_url;
 use crate::error::{Error, Result};
 use ::url::{Host, Url};
 
-/// Checks a service's address, and gives it without a slash at its end.
+/// Checks the address of a service; returns it without a slash at its end.
 ///
-/// Plain HTTP is for this machine only, unless it is allowed by name: requests are signed, but
-/// whoever listens sees the objects' names and metadata.
+/// Plain HTTP is for this machine only, unless it is allowed explicitly: requests are signed, but anybody on the
+/// network can read the names and metadata of objects.
 pub fn check_endpoint(text: &str, allow_http: bool) -> Result<String> {
-    let unusable = |why: &str| Error::usage(format!("the store's endpoint cannot be used: {why}"));
+    let unusable = |why: &str| Error::usage(format!("the store's endpoint is invalid: {why}"));
     let url = Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
@@ -27,8 +27,8 @@ pub fn check_endpoint(text: &str, allow_http: bool) -> Result<String> {
         None => false,
     };
     if url.scheme() == "http" && !loopback && !allow_http {
-        return Err(unusable("it is plain HTTP to another machine").hint(
-            "use https://, or add allow_http=true where the network between is trusted: names and metadata are readable on it",
+        return Err(unusable("plain HTTP to another machine").hint(
+            "use https://; add allow_http=true only on a trusted network, because names and metadata can be read there",
         ));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())

@@ -1,4 +1,4 @@
-//! The store's URL, read strictly: what is not understood is refused, and no secret is echoed.
+//! The store's URL, parsed strictly: unknown parts are refused, and secrets are not repeated.
 //!
 //! ```text
 //! file:///folder
@@ -6,8 +6,8 @@
 //! b2://bucket/prefix?region=us-west-004
 //! ```
 //!
-//! `profile` picks a row of `profiles.rs` (the store's dialect), `aws_profile` one of the AWS
-//! configuration files (whose credentials). Credentials never stand in a URL: URLs end up in logs.
+//! `profile` chooses a row of `profiles.rs` (the store's dialect), `aws_profile` a profile of the AWS configuration
+//! files (the credentials). Credentials must not be in a URL: URLs end up in logs.
 
 mod endpoint;
 mod refused;
@@ -26,9 +26,9 @@ use std::str::FromStr;
 /// Where a store is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// A folder of this machine.
+    /// A folder on this machine.
     File(PathBuf),
-    /// A bucket behind the S3 protocol.
+    /// A bucket that is reached by the S3 protocol.
     S3(S3Url),
 }
 
@@ -40,21 +40,21 @@ impl FromStr for StoreUrl {
             return Err(not_a_url(text));
         };
         let url = Url::parse(text)
-            .map_err(|e| Error::usage("the store's URL cannot be read").because(e).hint(SHAPES))?;
+            .map_err(|e| Error::usage("the store's URL is invalid").because(e).hint(SHAPES))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(credentials_in_url());
         }
         if url.fragment().is_some() {
-            return Err(Error::usage("the store's URL has a \"#\"").hint("write %23 for one in a prefix"));
+            return Err(Error::usage("the store's URL has a \"#\"").hint("write %23 for # in a prefix"));
         }
         match scheme.to_ascii_lowercase().as_str() {
             "file" => folder(&url).map(Self::File),
             "s3" => S3Url::read(&url).map(Self::S3),
             "b2" => S3Url::read(&url)?.at_backblaze().map(Self::S3),
-            "gs" => Err(Error::usage("gs:// comes later").hint(
-                "today Google Cloud Storage is reached by its S3 keys: s3://bucket?endpoint=https://storage.googleapis.com",
+            "gs" => Err(Error::usage("gs:// is not supported yet").hint(
+                "use Google Cloud Storage with its HMAC keys: s3://bucket?endpoint=https://storage.googleapis.com",
             )),
-            other => Err(Error::usage(format!("no store is reached by {other}://")).hint(SHAPES)),
+            other => Err(Error::usage(format!("{other}:// is not the URL of a store")).hint(SHAPES)),
         }
     }
 }
@@ -74,11 +74,12 @@ fn not_a_url(text: &str) -> Error {
 fn folder(url: &Url) -> Result<PathBuf> {
     if url.query().is_some() {
         return Err(
-            Error::usage("a file:// URL takes no settings").hint("write %3F for a \"?\" in a folder's name")
+            Error::usage("a file:// URL has no parameters").hint("write %3F for a \"?\" in a folder's name")
         );
     }
     url.to_file_path().map_err(|()| {
-        Error::usage("the folder's URL is not absolute").hint("it has three slashes: file:///folder")
+        Error::usage("the path in the file:// URL is not absolute")
+            .hint("write it with three slashes: file:///folder")
     })
 }
 
@@ -154,8 +155,8 @@ mod tests {
             ("backups", "not a URL", "file:///"),
             ("", "not a URL", "file:///folder"),
             ("file://backups", "not absolute", "three slashes"),
-            ("file:///x?endpoint=y", "takes no settings", "%3F"),
-            ("gs://b/p", "comes later", "s3://bucket?endpoint=https://storage.googleapis.com"),
+            ("file:///x?endpoint=y", "has no parameters", "%3F"),
+            ("gs://b/p", "not supported yet", "s3://bucket?endpoint=https://storage.googleapis.com"),
             ("ftp://b/p", "ftp://", "s3://"),
             ("s3:///p", "no bucket", "s3://bucket"),
             ("s3://b:9000/p", "no bucket", "endpoint"),
@@ -169,7 +170,7 @@ mod tests {
             ("s3://b?endpoint=s3.example.com", "https://", "https://"),
             ("s3://b?endpoint=http://10.0.0.1", "plain HTTP", "allow_http=true"),
             ("b2://b/p", "no region", "us-west-004"),
-            ("s3://b?region=", "set to something", ""),
+            ("s3://b?region=", "not empty", ""),
         ] {
             let error = text.parse::<StoreUrl>().unwrap_err();
             assert_eq!(error.kind(), Kind::Usage, "{text}");

@@ -1,4 +1,4 @@
-//! `s3://` and `b2://`: a bucket, and what its URL says about talking to it.
+//! `s3://` and `b2://`: a bucket, and the parameters in its URL.
 
 use super::endpoint::check_endpoint;
 use super::refused::credentials_in_url;
@@ -9,46 +9,46 @@ use ::url::Url;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::fmt;
 
-/// What may follow the question mark of an `s3://` or `b2://` URL.
+/// The parameters of an `s3://` or `b2://` URL.
 const KEYS: [&str; 8] =
     ["endpoint", "region", "profile", "aws_profile", "checksum", "path_style", "max_parts", "allow_http"];
 
-/// What must be encoded in a prefix or a query's value to be read back as it was.
+/// Characters that must be encoded in a prefix or a parameter's value.
 const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'?');
 
-/// A bucket behind the S3 protocol, and what the URL says about talking to it.
+/// A bucket that is reached by the S3 protocol, and the parameters in its URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct S3Url {
     /// The bucket.
     pub bucket: String,
-    /// What all keys begin with, without slashes at its ends; may be empty.
+    /// The beginning of all keys, without slashes at its ends; may be empty.
     pub prefix: String,
-    /// The service's address; AWS where there is none.
+    /// The address of the service; `None` for AWS.
     pub endpoint: Option<String>,
     /// The region to sign for.
     pub region: Option<String>,
-    /// The dialect, where the endpoint's host does not tell.
+    /// The dialect, if it cannot be derived from the endpoint's host.
     pub profile: Option<&'static Profile>,
-    /// Which profile of the AWS configuration files has the credentials.
+    /// The profile of the AWS configuration files that has the credentials.
     pub aws_profile: Option<String>,
-    /// The checksum mode, where it differs from the profile's.
+    /// The checksum mode, if it differs from the profile's.
     pub checksums: Option<Checksums>,
-    /// Whether the bucket stands in the path instead of the host's name.
+    /// Whether the bucket is in the path instead of the host name.
     pub path_style: Option<bool>,
-    /// How many parts an upload may have, where it differs from the profile's.
+    /// How many parts an upload may have, if that differs from the profile's.
     pub max_parts: Option<u32>,
-    /// Whether the endpoint may be plain HTTP although it is another machine.
+    /// Whether the endpoint may use plain HTTP although it is another machine.
     pub allow_http: bool,
 }
 
 impl S3Url {
-    /// Reads the URL; its scheme decides nothing here.
+    /// Parses the URL, whatever its scheme.
     pub(super) fn read(url: &Url) -> Result<Self> {
         let bucket = url.host_str().unwrap_or_default().to_owned();
         let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         if bucket.is_empty() || !bucket.chars().all(letters) || url.port().is_some() {
-            return Err(Error::usage("the store's URL names no bucket")
-                .hint("it is s3://bucket/prefix; a service's address goes behind it: ?endpoint=https://…"));
+            return Err(Error::usage("the store's URL has no bucket")
+                .hint("write s3://bucket/prefix, and add the address of the service at the end: ?endpoint=https://…"));
         }
         let prefix = percent_decode_str(url.path())
             .decode_utf8()
@@ -57,8 +57,8 @@ impl S3Url {
             .to_owned();
         if !prefix.is_empty() {
             check_key(&prefix).map_err(|_| {
-                Error::usage("the prefix in the store's URL cannot be used")
-                    .hint("it is made of names with single slashes between them, as backups/production")
+                Error::usage("the prefix in the store's URL is invalid")
+                    .hint("a prefix is a list of names separated by single slashes, as in backups/production")
             })?;
         }
         let mut ours = Self { bucket, prefix, ..Self::default() };
@@ -78,7 +78,7 @@ impl S3Url {
 
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let wants = |what: &str| Error::usage(format!("{key} in the store's URL must be {what}"));
-        let text = || if value.is_empty() { Err(wants("set to something")) } else { Ok(value.to_owned()) };
+        let text = || if value.is_empty() { Err(wants("not empty")) } else { Ok(value.to_owned()) };
         let truth = || value.parse::<bool>().map_err(|_| wants("true or false"));
         match key {
             "endpoint" => self.endpoint = Some(text()?),
@@ -109,23 +109,23 @@ impl S3Url {
             {
                 return Err(credentials_in_url());
             }
-            // A pasted secret may stand where a key should: only what looks like a word is echoed.
+            // It may be a pasted secret: only what looks like a word is repeated.
             other => {
                 let word = other.len() <= 20 && other.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-                let what = if word { format!("{other:?}") } else { "something".to_owned() };
-                return Err(Error::usage(format!("the store's URL sets {what}, which is not known"))
-                    .hint(format!("known are {}", KEYS.join(", "))));
+                let what = if word { format!("{other:?}") } else { "(not shown)".to_owned() };
+                return Err(Error::usage(format!("the store's URL has an unknown parameter {what}"))
+                    .hint(format!("known parameters are {}", KEYS.join(", "))));
             }
         }
         Ok(())
     }
 
-    /// The same at Backblaze, unless the URL names another endpoint.
+    /// The bucket at Backblaze, unless the URL has an endpoint.
     pub(super) fn at_backblaze(mut self) -> Result<Self> {
         if self.endpoint.is_none() {
             let Some(region) = &self.region else {
-                return Err(Error::usage("the b2:// URL names no region")
-                    .hint("add the one in the bucket's endpoint: b2://bucket/prefix?region=us-west-004"));
+                return Err(Error::usage("the b2:// URL has no region")
+                    .hint("add the region of the bucket's endpoint: b2://bucket/prefix?region=us-west-004"));
             };
             self.endpoint = Some(check_endpoint(&format!("https://s3.{region}.backblazeb2.com"), false)?);
         }

@@ -46,7 +46,7 @@ fn objects_of_another_backup_are_refused() {
 
     // Signed by a stranger, or by nobody.
     let (_, stranger) = signing_keys();
-    refused(&place.copy(), &["--verify-key", &stranger]).says("signature does not hold");
+    refused(&place.copy(), &["--verify-key", &stranger]).says("signature is invalid");
     let unsigned = place.copy();
     for key in place.keys().iter().filter(|key| key.ends_with(".minisig")) {
         unsigned.delete(key);
@@ -58,7 +58,7 @@ fn objects_of_another_backup_are_refused() {
         &place.keys().into_iter().find(|key| key.starts_with("two/") && key.ends_with(MANIFEST)).unwrap(),
     );
     forge(&forged, |manifest| manifest.labels.insert("by".into(), "me".into()).map_or((), drop));
-    refused(&forged, &["--verify-key", &public]).says("signature does not hold");
+    refused(&forged, &["--verify-key", &public]).says("signature is invalid");
     fetch(&forged, &["latest", "--name", "one"]);
     fetch(&place, &["latest", "--name", "one", "--verify-key", &public]);
 }
@@ -81,7 +81,7 @@ fn what_is_missing_is_said() {
     // Without its dump it is damaged; without its manifest it is no backup.
     let no_dump = sample.place.copy();
     no_dump.delete(&no_dump.key(DUMP));
-    fetch_fails(&no_dump, &[], Kind::Verify).says("is missing, though its manifest is there");
+    fetch_fails(&no_dump, &[], Kind::Verify).says("is missing, although its manifest exists");
     restore_fails(&no_dump, sample.cluster, &[], Kind::Verify).says("is missing");
 
     let no_manifest = sample.place.copy();

@@ -1,8 +1,8 @@
 //! Restores with several workers: what comes out is what one transaction gives, and what fails leaves nothing.
 
-use super::ended::{Stuck, children, named};
+use super::ended::{Stuck, children};
 use super::scene::{DUMP, forge, forge_dump};
-use crate::scene::{Place, add_bulk, fresh, motley, restore_fails};
+use crate::scene::{Place, add_bulk, fresh, motley, named, restore_fails};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Request, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 #[track_caller]
 fn restore(place: &Place, cluster: &Cluster, copy: &str, jobs: &str) {
     let words = ["restore", "latest", "--to", &cluster.url(copy), "--jobs", jobs];
-    place.opens(&words).succeeds().says("every digest agrees").says("proven: ");
+    place.opens(&words).succeeds().says("all digests verified").says("proven: ");
 }
 
 /// A bit of everything, and a table that is worth cutting in two.

@@ -14,12 +14,12 @@ fn the_wrong_key_and_no_key_open_nothing() {
     let wrong = sample.place.pgstow(&words).env("PGSTOW_IDENTITY", &other.identity).fails(Kind::Verify);
     assert!(wrong.stdout.is_empty());
     wrong
-        .says("none of the identities opens this backup")
-        .says(&format!("it was made for {made_for}"))
+        .says("none of the identities can decrypt this backup")
+        .says(&format!("it was encrypted to {made_for}"))
         .says(&format!("here is {}", other.recipient))
         .says(&sample.id);
     let none = sample.place.pgstow(&words).fails(Kind::Settings);
-    none.says("nothing was given that opens it").says(made_for).says("--identity-file");
+    none.says("no key was given that can decrypt it").says(made_for).says("--identity-file");
     sample
         .place
         .pgstow(&words)

@@ -4,6 +4,26 @@ use super::scene::{backup, small};
 use crate::scene::Place;
 use pgstow::error::Kind;
 
+/// What is written on a backup must not be able to act on the terminal that shows it.
+#[test]
+fn escape_sequences_are_shown_and_not_obeyed() {
+    let (cluster, database) = small();
+    let place = Place::folder();
+    let label = "note=\u{1b}[2J\u{9b}1m\u{202e}x";
+    backup(&place, &["--label", label, &cluster.url(database)]).succeeds();
+    let shown = place.pgstow(&["show", "latest"]).succeeds().text();
+    assert!(shown.contains("\\u{1b}[2J\\u{9b}1m\\u{202e}x"), "{shown}");
+    assert!(!shown.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{shown}");
+    let document = place.pgstow(&["show", "latest", "--json"]).succeeds();
+    assert!(!document.text().contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{document}");
+    assert_eq!(format!("note={}", document.json()["labels"]["note"].as_str().unwrap()), label);
+    // Nor what is typed, or answered by somebody else.
+    let refused = place.pgstow(&["show", "\u{1b}[2J"]).fails(Kind::NotFound);
+    assert!(!refused.stderr.contains('\u{1b}'), "{refused}");
+    let refused = place.pgstow(&["show", "x", "--\u{1b}[2J"]).fails(Kind::Usage);
+    assert!(!refused.stderr.contains('\u{1b}'), "{refused}");
+}
+
 #[test]
 fn names_ids_and_labels_choose_the_backup() {
     let (cluster, database) = small();

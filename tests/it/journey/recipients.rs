@@ -82,7 +82,7 @@ fn protected_identities_open_with_their_passphrase() {
         let by_variable = command().env("PGSTOW_PASSPHRASE", "open sesame").succeeds().stdout;
         assert!(by_file == by_variable);
         let wrong = command().env("PGSTOW_PASSPHRASE", "close sesame").fails(Kind::Settings);
-        assert!(wrong.stderr.contains("passphrase does not open it"), "{wrong}");
+        assert!(wrong.stderr.contains("passphrase is wrong"), "{wrong}");
         assert!(!wrong.stderr.contains("sesame"), "{wrong}");
         // Nobody to ask.
         let none = command().fails(Kind::Settings).says("protected by a passphrase");
@@ -122,7 +122,7 @@ fn a_passphrase_is_a_recipient() {
     place
         .pgstow(&["fetch", "latest", "-o", "-"])
         .fails(Kind::Settings)
-        .says("nothing was given")
+        .says("no key was given")
         .says("PGSTOW_PASSPHRASE");
 
     // And by variable on the way there; a recipient beside it cannot be.

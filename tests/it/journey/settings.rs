@@ -2,8 +2,10 @@
 
 use super::scene::{path, small};
 use crate::harness::{Pgstow, pgstow};
-use crate::scene::{Keys, Place, every_client};
+use crate::scene::{Keys, Place, every_client, signing_keys};
 use pgstow::error::Kind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use tempfile::TempDir;
 
 #[test]
@@ -21,6 +23,7 @@ fn a_settings_file_and_its_profiles_stand_in_for_flags() {
         cluster.url(database)
     );
     std::fs::write(home.path().join("pgstow.toml"), &text).unwrap();
+    chmod(&home.path().join("pgstow.toml"), 0o600);
     let here = |words: &[&str]| pgstow(words).env("PATH", every_client()).in_folder(home.path());
     assert_eq!(here(&["--profile", "prod", "backup"]).succeeds().stderr, "");
     assert_eq!(here(&["list", "--profile", "prod", "--json"]).succeeds().json()[0]["name"], "production");
@@ -56,5 +59,124 @@ fn an_empty_variable_counts_as_unset() {
     let listing = pgstow(["list"]).env("PGSTOW_STORE", format!("file://{}", folder.path().display()));
     let empty = ["PGSTOW_NAME", "PGSTOW_VERIFY_KEY", "PGSTOW_TIMEOUT", "PGSTOW_JSON", "PGSTOW_PROFILE"];
     empty.iter().fold(listing, |listing, name| listing.env(name, "")).succeeds().says("no backups yet");
-    pgstow(["list"]).env("PGSTOW_STORE", "").fails(Kind::Usage).says("no store was given");
+    pgstow(["list"])
+        .env("PGSTOW_STORE", "")
+        .fails(Kind::Usage)
+        .says("no store was given")
+        .says("PGSTOW_STORE is set, but empty");
+}
+
+fn chmod(file: &Path, mode: u32) {
+    std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// Whoever may write it decides where backups go and who can read them.
+#[test]
+fn a_settings_file_that_others_may_write_is_refused() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    let file = home.path().join("pgstow.toml");
+    std::fs::write(&file, format!("store = \"{}\"\n", place.url())).unwrap();
+    let list = |words: &[&str]| pgstow(["list"]).args(words).in_folder(home.path());
+    for mode in [0o666, 0o602, 0o646] {
+        chmod(&file, mode);
+        let refused = list(&[]).fails(Kind::Settings).says("may be written by everyone");
+        assert!(refused.stderr.contains("chmod go-w pgstow.toml"), "{refused}");
+        list(&["--config", path(&file)]).fails(Kind::Settings).says("is not used");
+    }
+    chmod(&file, 0o644);
+    list(&["-v"]).succeeds().says("settings are taken from pgstow.toml");
+    assert!(!list(&[]).succeeds().stderr.contains("pgstow.toml"));
+
+    // A password in it is nobody else's to read.
+    std::fs::write(&file, "to = \"postgres://me:secret@host/db\"\n").unwrap();
+    let listed = || list(&["--store", &place.url()]);
+    let warned =
+        listed().succeeds().says("warning: the settings file holds a password: pgstow.toml may be read");
+    assert!(!warned.stderr.contains("secret"), "{warned}");
+    chmod(&file, 0o600);
+    assert!(!listed().succeeds().stderr.contains("warning"));
+}
+
+/// A cloned repository must not run its programs, nor turn encryption off.
+#[test]
+fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    let file = home.path().join("pgstow.toml");
+    let list = |words: &[&str]| pgstow(["list", "--store", &place.url()]).args(words).in_folder(home.path());
+    for (key, value) in [
+        ("pg_bin", "\"./bin\""),
+        ("after", "\"x.sql\""),
+        ("after_sql", "\"SELECT 1\""),
+        ("check", "\"SELECT 1\""),
+        ("neon_api", "\"https://example.org\""),
+        ("allow_unencrypted", "true"),
+        ("no_encryption", "true"),
+    ] {
+        std::fs::write(&file, format!("[profile.p]\n{key} = {value}\n")).unwrap();
+        list(&[]).succeeds();
+        let refused = list(&["--profile", "p"]).fails(Kind::Settings).says(&format!("{key:?}"));
+        assert!(refused.stderr.contains("--config pgstow.toml"), "{refused}");
+        list(&["--profile", "p", "--config", "pgstow.toml"]).succeeds();
+        list(&["--profile", "p"]).env("PGSTOW_CONFIG", "pgstow.toml").succeeds();
+    }
+}
+
+#[test]
+fn a_settings_file_adds_nobody_to_the_recipients_that_were_typed() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    let (typed, other) = (&Keys::shared().recipient, Keys::make().recipient);
+    std::fs::write(home.path().join("others.txt"), format!("{other}\n")).unwrap();
+    std::fs::write(home.path().join("pgstow.toml"), "recipients_file = \"others.txt\"\n").unwrap();
+    let made_for = |words: &[&str]| {
+        let backup = place.pgstow(&["backup", "--stdin", "--name", "s", "--json"]).args(words);
+        let run = backup.stdin("bytes").in_folder(home.path()).succeeds();
+        let id = run.json()["id"].as_str().unwrap().to_owned();
+        let shown = place.pgstow(&["show", &id, "--json"]).succeeds().json();
+        (shown["recipients"].clone(), run.stderr)
+    };
+    let (recipients, said) = made_for(&["--recipient", typed]);
+    assert_eq!(recipients, serde_json::json!([typed]));
+    assert!(said.contains("recipients_file of pgstow.toml does not count"), "{said}");
+    let (recipients, said) = made_for(&[]);
+    assert_eq!(recipients, serde_json::json!([other]));
+    assert!(!said.contains("does not count"), "{said}");
+}
+
+#[test]
+fn key_files_that_others_may_write_are_refused_and_readable_ones_reported() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    let at = |name: &str| home.path().join(name);
+    let keys = Keys::shared();
+    let identity = keys.file(home.path());
+    std::fs::write(at("pass"), "open sesame\n").unwrap();
+    std::fs::write(at("to"), &keys.recipient).unwrap();
+    let (signing, verify) = signing_keys();
+    std::fs::write(at("sign"), signing).unwrap();
+    std::fs::write(at("sign.pub"), verify).unwrap();
+    let backup = |words: &[&str]| {
+        place.pgstow(&["backup", "--stdin", "--name", "s", "--quiet"]).args(words).stdin("bytes")
+    };
+    let fetch = |words: &[&str]| place.pgstow(&["fetch", "latest", "-o", "-", "--quiet"]).args(words);
+    chmod(&at("pass"), 0o600);
+    chmod(&at("sign"), 0o600);
+    let (pass, to, sign, public) = (at("pass"), at("to"), at("sign"), at("sign.pub"));
+    let with_recipient = |words: &[&str]| backup(&["-r", &keys.recipient]).args(words);
+    type Command<'a> = Box<dyn Fn() -> Pgstow + 'a>;
+    let cases: [(&Path, bool, Command<'_>); 5] = [
+        (&to, false, Box::new(|| backup(&["-R", path(&to)]))),
+        (&sign, true, Box::new(|| with_recipient(&["--signing-key-file", path(&sign)]))),
+        (&identity, true, Box::new(|| fetch(&["-i", path(&identity)]))),
+        (&public, false, Box::new(|| fetch(&["-i", path(&identity), "--verify-key", path(&public)]))),
+        (&pass, true, Box::new(|| backup(&["--passphrase-file", path(&pass)]))),
+    ];
+    for (file, secret, command) in cases {
+        chmod(file, 0o644);
+        let run = command().succeeds();
+        assert_eq!(run.stderr.contains("may be read by everyone (mode 0644): chmod 600"), secret, "{run}");
+        chmod(file, 0o646);
+        command().fails(Kind::Settings).says("may be written by everyone");
+        chmod(file, 0o600);
+        let run = command().succeeds();
+        assert!(!run.stderr.contains("may be"), "{run}");
+    }
 }

@@ -180,7 +180,7 @@ fn a_backup_that_does_not_restore_is_not_to_be_trusted() {
     );
     play.place.opens(&["verify", "latest"]).succeeds();
     let run = play.rehearse(&[]).fails(Kind::Verify);
-    run.says("it does not restore").says("relation \"allowed\" does not exist");
+    run.says("it cannot be restored").says("relation \"allowed\" does not exist");
     play.nothing_is_left();
 }
 
@@ -195,7 +195,7 @@ fn what_a_restore_does_to_the_data_is_found() {
     );
     play.rehearse(&[]).succeeds();
     let run = play.rehearse(&["--proof", "digests", "--json"]).fails(Kind::Verify);
-    let run = run.says("public.a: as many rows, with another content");
+    let run = run.says("public.a: the same number of rows, with different content");
     let proof = &run.json()[0]["restored"]["proof"];
     assert_eq!(proof["differences"].as_array().unwrap().len(), 1);
     play.nothing_is_left();

@@ -97,7 +97,7 @@ fn a_plain_server_gets_everything() {
     let copy = fresh("plain");
     let run = place.opens(&["restore", "latest", "--json", "--to", &target.url(&copy)]).succeeds();
     // Only where it would lie is not there, and is told.
-    assert_eq!(left_out(&run), ["the tablespace of 1 object (it lies in the usual one)"]);
+    assert_eq!(left_out(&run), ["the tablespace of 1 object (the default one is used)"]);
     assert_eq!(target.psql(&copy, "SELECT evtname FROM pg_event_trigger"), "guard");
     assert_eq!(target.psql(&copy, "SELECT count(*) FROM pg_publication"), "2");
     assert_eq!(target.psql(&copy, "SELECT count(*) FROM pg_default_acl"), "1");

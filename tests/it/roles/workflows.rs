@@ -33,7 +33,7 @@ fn an_empty_server_gets_its_roles_and_its_database_back() {
     // As a Job has it: everything in the environment.
     let job: Pgstow = place.opens(&["restore", "latest"]).env("PGSTOW_TO", target.url("shop"));
     let run = job.env("PGSTOW_ROLES", "restore").env("PGSTOW_NAME", "shop").succeeds();
-    let run = run.says("made the roles ").says("proven: 100 rows in 2 tables");
+    let run = run.says("created the roles ").says("proven: 100 rows in 2 tables");
     // The application logs in with the password it has always had, by its membership in the owner.
     let asked = logged_in(&target, "web", "web-word", "shop", "SELECT count(*) FROM app.t");
     assert_eq!(asked.unwrap_or_else(|e| panic!("{e}: {run}")), "100");

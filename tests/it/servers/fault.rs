@@ -106,6 +106,10 @@ fn operation(method: &str, path: &str, query: &[(String, String)]) -> Operation 
 pub enum Fault {
     /// The server never sees it; this status and S3 error code are answered. 200 makes an error in a success.
     Answer(u16, &'static str),
+    /// The server never sees it; this is the body of a success instead.
+    Instead(fn(&Request) -> String),
+    /// The server never sees it; a success is answered whose body never ends.
+    Endless,
     /// The server does it; this status and S3 error code are answered all the same.
     DoneButAnswer(u16, &'static str),
     /// The server does it; the connection is closed without an answer.
@@ -294,6 +298,8 @@ impl Shared {
             let forward = || forward(upstream, &head, &body, &request.method);
             let mut answer = match fault {
                 Some(Fault::Answer(status, code)) => Answer::error(status, code),
+                Some(Fault::Instead(body)) => Answer::xml(200, body(&request)),
+                Some(Fault::Endless) => return endless(client),
                 Some(Fault::DoneButAnswer(status, code)) => forward().map(|_| Answer::error(status, code))?,
                 Some(Fault::LoseAnswer) => return forward().and_then(|_| client.shutdown(Shutdown::Both)),
                 Some(Fault::Swallow) => return self.stand_still(),
@@ -361,15 +367,33 @@ struct Answer {
 
 impl Answer {
     fn error(status: u16, code: &str) -> Answer {
-        let body = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
-             <Message>Injected by the test.</Message><RequestId>fault</RequestId></Error>"
-        );
+        Answer::xml(
+            status,
+            format!(
+                "<Error><Code>{code}</Code><Message>Injected by the test.</Message>\
+                 <RequestId>fault</RequestId></Error>"
+            ),
+        )
+    }
+
+    fn xml(status: u16, body: String) -> Answer {
+        let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}");
         let length = body.len();
         let head = format!(
             "HTTP/1.1 {status} Fault\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\n\r\n"
         );
         Answer { status, head, body: body.into(), last: false }
+    }
+}
+
+/// Answers with a body that goes on until the client has enough.
+fn endless(mut client: &TcpStream) -> io::Result<()> {
+    client.write_all(
+        b"HTTP/1.1 200 Fault\r\ncontent-type: application/xml\r\ntransfer-encoding: chunked\r\n\r\n",
+    )?;
+    let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, "x".repeat(1 << 16));
+    loop {
+        client.write_all(chunk.as_bytes())?;
     }
 }
 

@@ -75,7 +75,7 @@ fn archives_of_every_major_are_adopted() {
             // What gzip compressed within is counted too.
             let rows = shown["totals"]["rows"].as_u64().unwrap();
             assert!(rows > 500, "{rows}");
-            place.opens(&["verify", "latest"]).succeeds().says(&format!("{rows} rows; every digest agrees"));
+            place.opens(&["verify", "latest"]).succeeds().says(&format!("{rows} rows; all digests verified"));
             scene.comes_back(&place, &["--jobs", "1"]);
             scene.comes_back(&place, &["--jobs", "2", "--proof", "digests"]);
             let csv = ["latest", "--format", "csv", "--table", "app.orders"];
@@ -102,7 +102,7 @@ fn rows_that_cannot_be_counted_are_not_called_proven() {
         let copy = fresh("inserted");
         let url = scene.cluster.url(&copy);
         let run = place.opens(&["restore", "latest", "--json", "--jobs", jobs, "--to", &url]).succeeds();
-        let run = run.says("rows not counted").says("not compared, and so not proven");
+        let run = run.says("rows not counted").says("not compared, so not proven");
         assert!(!run.stderr.contains(" 0 rows"), "{run}");
         assert!(run.json()["rows"].is_null());
     }
@@ -119,7 +119,7 @@ fn plain_dumps_are_adopted_and_restored_in_one_transaction() {
             adopt(&place, file).succeeds();
             assert_eq!(shown(&place)["kind"], "sql");
             assert!(place.key("dump.sql.zst.age").starts_with("app/"));
-            place.opens(&["verify", "latest"]).succeeds().says("every digest agrees");
+            place.opens(&["verify", "latest"]).succeeds().says("all digests verified");
             let check = "SELECT count(*) > 0 FROM app.orders";
             let rehearsed = place.opens(&["verify", "latest", "--restore", "--check", check]).succeeds();
             rehearsed.says("its rows cannot be compared").says("rows not counted; restored in");
@@ -144,7 +144,7 @@ fn a_plain_dump_that_fails_leaves_no_database() {
     assert!(!scene.cluster.has_database(&copy));
 
     let owners = ["restore", "latest", "--no-owner", "--to", &scene.cluster.url(&copy)];
-    place.opens(&owners).fails(Kind::Usage).says("a plain dump is run as it is");
+    place.opens(&owners).fails(Kind::Usage).says("a plain SQL dump is run unchanged");
     assert!(!scene.cluster.has_database(&copy));
 
     // Damaged in the store: the end never comes.
@@ -183,7 +183,7 @@ fn a_role_that_is_missing_is_named_before_anything_is_there() {
     assert!(!run.stderr.contains("error"), "{run}");
     // What is said of tables works as it is said.
     let tables = ["restore", "latest", "--table", "t", "--to", &new.url("other")];
-    place.opens(&tables).fails(Kind::NotFound).says("is a plain dump").says("grep '^CREATE TABLE'");
+    place.opens(&tables).fails(Kind::NotFound).says("is a plain SQL dump").says("grep '^CREATE TABLE'");
     assert_eq!(new.psql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), role);
 }
 
@@ -207,7 +207,7 @@ fn a_whole_server_becomes_one_backup_for_each_database() {
     let status = pg_dumpall.arg("-f").arg(&file).status().unwrap();
     assert!(status.success());
     let place = Place::folder();
-    let run = adopt(&place, &gzip(&file)).arg("--json").succeeds().says("nothing is in template1, postgres");
+    let run = adopt(&place, &gzip(&file)).arg("--json").succeeds().says("left out: template1, postgres");
     assert_eq!(run.json().as_array().unwrap().len(), 2);
     let names: Vec<_> = place
         .pgstow(&["list", "--json"])
@@ -257,13 +257,87 @@ fn what_is_cut_or_no_dump_is_refused() {
     let tar = scene.dump("app.tar", &["-Ft"]);
     refused(&tar, Kind::Usage, "is neither an archive of pg_dump -Fc nor its plain text");
     refused(scene.folder.path(), Kind::Usage, "is a folder");
-    refused(Path::new("/dev/null"), Kind::Usage, "is no regular file");
+    refused(Path::new("/dev/null"), Kind::Usage, "is not a regular file");
     refused(Path::new("/nonexistent"), Kind::LocalFile, "cannot be read");
     let run = adopt(&place, Path::new("/nonexistent")).fails(Kind::LocalFile);
     assert!(!run.stderr.contains("reading /nonexistent"), "{run}");
     let other = scene.folder.path().join("other");
     std::fs::write(&other, "-- MySQL dump 10.13\n").unwrap();
     refused(&other, Kind::Usage, "pgstow backup --name … -- cat FILE");
+}
+
+#[test]
+fn what_no_restore_could_run_is_refused() {
+    let scene = Scene::new(Major::Distribution);
+    let place = Place::folder();
+    let refused = |file: &Path, said: &str| {
+        adopt(&place, file).fails(Kind::Usage).says(said).says("so it could not be restored");
+        assert_eq!(place.keys(), Vec::<String>::new());
+    };
+    refused(&scene.dump("clean.sql", &["--clean"]), "drops every object before it creates it");
+    refused(&scene.dump("rows.sql", &["--data-only"]), "holds rows only");
+    refused(&scene.dump("rows.dump", &["-Fc", "-Z0", "--data-only"]), "holds rows only");
+    let plain = std::fs::read(scene.dump("app.sql", &[])).unwrap();
+    let odd = scene.folder.path().join("odd.sql");
+    for text in [[b"pg_dump: warning: circular\n", &plain[..]].concat(), [&plain[..], b"COMMIT;\n"].concat()]
+    {
+        std::fs::write(&odd, text).unwrap();
+        refused(&odd, "holds other text before or after the dump");
+    }
+    // These can be.
+    for words in [&["--clean", "--if-exists"][..], &["--clean", "--create"], &["--schema-only"]] {
+        let place = Place::folder();
+        adopt(&place, &scene.dump("fit.sql", words)).succeeds();
+        let copy = fresh("fit");
+        place.opens(&["restore", "latest", "--to", &scene.cluster.url(&copy)]).succeeds();
+        assert!(scene.cluster.has_database(&scene.database));
+        scene.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+    }
+}
+
+#[test]
+fn names_that_are_not_utf_8() {
+    let cluster = Cluster::start(Major::Distribution);
+    for (name, encoding, table) in
+        [("latin", "LATIN1", "gr\\00F6\\00DFe"), ("japan", "EUC_JP", "\\9867\\5BA2")]
+    {
+        let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+        cluster.psql("postgres", &create);
+        cluster.psql(
+            name,
+            &format!(
+                "CREATE TABLE U&\"{table}\" AS SELECT generate_series(1, 10) n;
+                 GRANT SELECT ON U&\"{table}\" TO pg_monitor; GRANT CONNECT ON DATABASE {name} TO pg_monitor"
+            ),
+        );
+    }
+    let (folder, place) = (TempDir::new().unwrap(), Place::folder());
+    let file = folder.path().join("all.sql");
+    assert!(cluster.client("pg_dumpall").arg("-f").arg(&file).status().unwrap().success());
+    let run = adopt(&place, &file).succeeds().says("empty, and so left out: template1, postgres");
+    assert!(!run.stderr.contains("latin, ") && !run.stderr.contains("japan: left out"), "{run}");
+    for name in ["latin", "japan"] {
+        let copy = format!("{name}_copy");
+        let words = ["restore", "latest", "--name", &format!("app/{name}"), "--to", &cluster.url(&copy)];
+        place.opens(&words).succeeds();
+        let tables = "SELECT convert_to(relname::text, 'UTF8'), relacl, relkind
+                      FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+        assert_eq!(cluster.psql(&copy, tables), cluster.psql(name, tables));
+        assert!(cluster.psql(&copy, tables).contains("pg_monitor=r/"));
+    }
+}
+
+#[test]
+fn files_of_the_same_second_stay_in_order() {
+    let scene = Scene::new(Major::Distribution);
+    let (place, file) = (Place::folder(), scene.dump("app.sql", &["--schema-only"]));
+    let adopted = || {
+        let run = adopt(&place, &file).args(["--started-at", "2024-02-29T03:00:00Z"]).succeeds();
+        run.text().trim().to_owned()
+    };
+    let ids: Vec<String> = (0..6).map(|_| adopted()).collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+    assert_eq!(shown(&place)["id"], ids[5]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn what_a_command_prints_comes_back() {
     assert_eq!((&listed[0]["kind"], &listed[0]["rows"]), (&"stream".into(), &serde_json::Value::Null));
     assert!(place.pgstow(&["list"]).succeeds().text().contains("portal/users"));
     assert!(place.pgstow(&["show", "latest"]).succeeds().text().contains("stream.zst.age"));
-    place.opens(&["verify", "latest"]).succeeds().says("every digest agrees");
+    place.opens(&["verify", "latest"]).succeeds().says("all digests verified");
     place.pgstow(&["verify", "--all", "--quick"]).succeeds();
 
     let file = folder.path().join("file");
@@ -103,11 +103,11 @@ fn until(done: impl Fn() -> bool) {
 fn what_comes_on_stdin_is_stored_with_a_word_of_warning() {
     let place = Place::folder();
     let run = backup(&place, &["--stdin"]).stdin("from a pipe").succeeds();
-    run.says("whether the producer of stdin ended well cannot be known");
+    run.says("cannot know whether the program that wrote to stdin succeeded");
     assert_eq!(fetched(&place), b"from a pipe");
     backup(&place, &["--stdin", "--name", "other"]).fails(Kind::Usage);
     let empty = Place::folder();
-    backup(&empty, &["--stdin"]).fails(Kind::Verify).says("nothing came on stdin");
+    backup(&empty, &["--stdin"]).fails(Kind::Verify).says("stdin was empty");
     assert_eq!(empty.keys(), Vec::<String>::new());
 }
 

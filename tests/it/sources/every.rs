@@ -42,6 +42,20 @@ fn every_database_is_backed_up_on_its_own() {
 }
 
 #[test]
+fn one_that_cannot_be_connected_to_is_left_out() {
+    let (cluster, place) = (server(), Place::folder());
+    // As DROP DATABASE leaves one that was interrupted.
+    cluster.psql("postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'shop'");
+    let (url, recipient) = (cluster.url("postgres"), &Keys::shared().recipient);
+    let words = ["backup", "--all-databases", "--recipient", recipient, &url, "--exclude", "test_*"];
+    let run = place.pgstow(&words).succeeds().says("closed is left out: it allows no connections");
+    run.says("warning: shop is left out: it is invalid");
+    assert_eq!(names(&place), ["app", "postgres"]);
+    let run = place.pgstow(&words).args(["--exclude", "shop", "--exclude", "cl*"]).succeeds();
+    assert!(!run.stderr.contains("left out"), "{run}");
+}
+
+#[test]
 fn one_that_fails_is_told_and_the_others_are_made() {
     let (cluster, place) = (server(), Place::folder());
     cluster.psql("postgres", "CREATE ROLE reader LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data");

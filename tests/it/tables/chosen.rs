@@ -69,7 +69,7 @@ fn what_comes_and_what_does_not_is_said() {
     let copy = stock_restore(scene.cluster, &archive);
     assert_eq!(relations(scene.cluster, &copy), ["app.orders", "app.orders_id_seq"]);
     let (run, _) = scene.fetch(&["--table", "app.happy"]);
-    run.says("warning: needed, and so defined, but without rows: app.users");
+    run.says("warning: created because they are needed, but without rows: app.users");
 }
 
 #[test]

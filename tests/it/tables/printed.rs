@@ -92,7 +92,7 @@ fn sql_restores_through_psql() {
 fn one_table_with_rows_is_wanted() {
     let scene = Scene::new(Major::Distribution, RELATED);
     for (words, says) in [
-        (&["--format", "csv"][..], "--table names it"),
+        (&["--format", "csv"][..], "name the table with --table"),
         (&["--format", "copy", "-t", "users", "-t", "orders"], "and 1 more"),
         (&["--format", "csv", "-t", "app.events"], "partitions are tables of their own"),
         (&["--format", "csv", "-t", "app.happy"], "no rows of its own"),

@@ -70,5 +70,5 @@ fn a_database_that_exists_and_is_empty_takes_them_too() {
 fn nothing_is_made_where_nothing_fits() {
     let scene = Scene::new(Major::Distribution, RELATED);
     let run = restore_fails(&scene.place, scene.cluster, &["-t", "app.user"], Kind::NotFound);
-    run.says("there is app.users");
+    run.says("did you mean app.users");
 }

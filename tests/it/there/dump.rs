@@ -45,7 +45,7 @@ fn the_backend_is_terminated_amid_a_copy() {
     let run = running.wait().assert_failure(Kind::Postgres);
     // A backend that waits to send ends without a word.
     run.says("Dumping the contents of table \"beta\" failed")
-        .says("hint: the server or something on the way ended the session");
+        .says("hint: the server or something in between ended the session");
     aftermath(&source, &place);
 }
 

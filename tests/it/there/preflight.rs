@@ -168,7 +168,7 @@ fn a_store_that_is_none() {
     for (store, said) in [
         ("ftp://host/backups", "no store is reached by ftp://"),
         ("/var/backups", "the store is not a URL"),
-        ("s3://AKIA:secret-there@bucket", "holds credentials"),
+        ("s3://AKIA:secret-there@bucket", "contains credentials"),
     ] {
         let run = pgstow(words).args(["--store", store]).fails(Kind::Usage).says(said);
         assert!(!run.stderr.contains("secret-there"), "{run}");
@@ -233,12 +233,18 @@ fn a_pooler_at_an_ordinary_address() {
     let source = Source::shared();
     for mode in ["session", "transaction"] {
         let (_server, port) = pgbouncer(mode);
+        let in_transaction = mode == "transaction";
         let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{}", source.database);
         let run = refused(&format!("{url}?options=-cwork_mem%3D8MB"), &[], Kind::Postgres);
         run.says("unsupported startup parameter").says("hint: this is a connection pooler (pgbouncer)");
-        // Without such a parameter nothing tells it from a server; what passes through it is whole.
         let place = Place::folder();
-        let id = backup_of(&url, &place).succeeds().text();
+        if in_transaction {
+            let run = refused(&url, &[], Kind::Usage);
+            run.says("a connection pooler in transaction mode").says("--allow-pooled tries it anyway");
+        }
+        // In session mode it does no harm; what passes through it is whole.
+        let allowed: &[&str] = if in_transaction { &["--allow-pooled"] } else { &[] };
+        let id = backup_of(&url, &place).args(allowed).succeeds().text();
         super::scene::is_whole(source, &place, id.trim());
     }
 }

@@ -162,6 +162,44 @@ fn an_answer_to_the_manifest_is_lost() {
     bucket.holds_only(run).says("it worked on attempt 2");
 }
 
+/// Somebody else keeps the credentials' file fresh, as programs that assume a role do.
+#[test]
+fn credentials_that_expire_are_read_from_their_file_again() {
+    let place = Garage::shared().place("rotated");
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("credentials");
+    let write = |file: &std::path::Path, key: &S3| {
+        let (id, secret) = (&key.access_key, &key.secret_key);
+        let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        std::fs::write(file, text).unwrap();
+    };
+    write(&file, &place);
+    let bucket = Behind::of(place.clone());
+    let (next, path, old) = (Garage::shared().write_only(&place), file.clone(), place.access_key.clone());
+    bucket.proxy.inject(Rule::new(Operation::UploadPart, Fault::Answer(400, "ExpiredToken")).when(
+        move |request| {
+            let is_old = request.header("authorization").unwrap().contains(&old);
+            // From now on the old key has expired, and the file has the next one.
+            if is_old && request.part() >= Some(2) {
+                write(&path, &next);
+            }
+            is_old && request.part() >= Some(2)
+        },
+    ));
+    let source = Source::shared();
+    let run = pgstow(["backup", &source.url(), "--store", &bucket.broken.url(), "--recipient", &KEYS.1])
+        .env("AWS_SHARED_CREDENTIALS_FILE", &file)
+        .run();
+    bucket.holds_only(run).says("have expired: loading them again").says("not allowed to read");
+}
+
+#[test]
+fn a_completion_that_is_not_found_is_the_stores_failure() {
+    let bucket = Behind::new("complete-lost");
+    let run = bucket.with(Operation::CompleteUpload, Fault::Answer(404, "NoSuchUpload"));
+    bucket.holds_nothing(run).says("the store lost the upload of");
+}
+
 #[test]
 fn the_manifest_is_refused() {
     let bucket = Behind::new("manifest-refused");
@@ -204,7 +242,7 @@ fn a_dump_without_its_manifest_is_no_backup() {
     bucket.proxy.inject(Rule::new(Operation::Delete, Fault::Answer(403, "AccessDenied")));
     let rule = Rule::new(Operation::Put, Fault::Answer(403, "AccessDenied")).key_end("/manifest.json");
     let run = bucket.with_rule(rule).assert_failure(Kind::Store);
-    run.says("stays there, and is no backup without its manifest");
+    run.says("without a manifest they are not a backup");
     let keys = bucket.direct.keys();
     let [left, _globals, _inventory] = &keys[..] else { panic!("{keys:?}") };
     let [_name, id, "dump.zst.age"] = left.split('/').collect::<Vec<_>>()[..] else { panic!("{left}") };
@@ -226,7 +264,7 @@ fn an_upload_that_cannot_be_aborted_is_said() {
     bucket.proxy.inject(Rule::new(Operation::AbortUpload, Fault::Answer(403, "AccessDenied")));
     let run = bucket.with_rule(Rule::new(Operation::UploadPart, Fault::Answer(400, "EntityTooSmall")));
     let run = run.assert_failure(Kind::Store);
-    run.says("error: the store refuses the request (400 EntityTooSmall)")
+    run.says("error: the store rejects the request (400 EntityTooSmall)")
         .says("warning: abort the upload of");
     assert!(bucket.direct.listed().is_empty());
     assert_eq!(bucket.direct.unfinished().len(), 1);
@@ -237,7 +275,7 @@ fn an_upload_that_cannot_be_aborted_is_said() {
 fn a_key_that_may_only_write_is_enough() {
     let place = Garage::shared().place("write-only");
     let writer = Place::Bucket(Garage::shared().write_only(&place));
-    let run = backup(Source::shared(), &writer).succeeds().says("the key may not read");
+    let run = backup(Source::shared(), &writer).succeeds().says("not allowed to read");
     let direct = Place::Bucket(place);
     let id = run.text().trim().to_owned();
     assert_eq!(direct.listed(), [id.as_str()]);
@@ -272,7 +310,7 @@ fn a_dump_outgrows_the_parts_there_may_be() {
     let place = Place::Bucket(place);
     let foreign = "--pg-dump-arg=--include-foreign-data=files";
     let run = backup_of(&cluster.url(&database), &place).args([foreign]).fails(Kind::Store);
-    run.says("the upload outgrows 2 parts, the most the store takes")
+    run.says("the upload needs more than 2 parts, the store's limit")
         .says("hint: choose larger parts, as --part-size 20MiB");
     assert!(place.listed().is_empty() && place.keys().is_empty() && place.unfinished().is_empty());
     let larger = ["--part-size", "20MiB", foreign];

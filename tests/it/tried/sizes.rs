@@ -83,6 +83,31 @@ fn rows_of_a_hundred_megabytes() {
     wide_rows(100);
 }
 
+/// A definition may be as long as the server lets it be: this one's table of contents is larger than most dumps.
+#[test]
+fn a_function_of_seventy_megabytes() {
+    let cluster = Cluster::shared(Major::V18);
+    let database = cluster.create_database("long");
+    let bytes = 70 << 20;
+    cluster.psql(
+        &database,
+        &format!(
+            "CREATE TABLE t AS SELECT 1 AS n;
+             DO $do$ BEGIN
+                 EXECUTE format('CREATE FUNCTION long() RETURNS int LANGUAGE plpgsql AS %L',
+                     'BEGIN RETURN 1; /* ' || repeat(md5('x'), {bytes} / 32) || ' */ END');
+             END $do$"
+        ),
+    );
+    let made = comes_back(
+        cluster,
+        &database,
+        "2",
+        "SELECT md5(prosrc), length(prosrc) FROM pg_proc WHERE proname = 'long'",
+    );
+    assert!(made["plain_bytes"].as_u64().unwrap() > bytes, "{made}");
+}
+
 fn tables(count: u32) {
     // To dump a table is to lock it.
     let cluster = Cluster::start_with(Major::V17, &["max_locks_per_transaction=1024"]);

@@ -1,0 +1,191 @@
+//! Three examples for every verb, which end its help. A test types each of them.
+
+/// What an example does, and its command.
+type Example = (&'static str, &'static str);
+
+const ALL: [Example; 3] = [
+    (
+        "Back up one database, encrypted",
+        "pgstow backup postgres://backup@db/app --store s3://my-backups/prod --recipient age1…",
+    ),
+    ("List the backups", "pgstow list --store s3://my-backups/prod"),
+    (
+        "Restore the newest backup into a new database",
+        "pgstow restore latest --to postgres://admin@db/app_restored --identity-file key.txt",
+    ),
+];
+
+const OF_VERBS: [(&str, [Example; 3]); 11] = [
+    (
+        "backup",
+        [
+            (
+                "One database",
+                "pgstow backup postgres://backup@db/app --store s3://my-backups/prod --recipient age1…",
+            ),
+            (
+                "Every database of a server, except some",
+                "pgstow backup postgres://backup@db/postgres --all-databases --exclude 'test_*'",
+            ),
+            ("The output of a command", "pgstow backup --name portal/users -- ./manage.py dumpdata users"),
+        ],
+    ),
+    (
+        "adopt",
+        [
+            ("An archive of pg_dump -Fc", "pgstow adopt app-2024.dump --name app"),
+            ("Plain SQL of pg_dump or pg_dumpall", "pgstow adopt portal.sql.gz --name portal"),
+            (
+                "With the time of the dump, if the file was copied since",
+                "pgstow adopt app.dump --name app --started-at 2024-03-01",
+            ),
+        ],
+    ),
+    (
+        "list",
+        [
+            ("All backups in the store", "pgstow list --store s3://my-backups/prod"),
+            ("The backups of one database", "pgstow list app"),
+            ("For scripts", "pgstow list app --json"),
+        ],
+    ),
+    (
+        "show",
+        [
+            ("What is known about the newest backup", "pgstow show latest --name app"),
+            ("Its tables, largest first", "pgstow show latest --name app --tables -i key.txt"),
+            (
+                "What changed since the backup before",
+                "pgstow show latest --name app --diff previous -i key.txt",
+            ),
+        ],
+    ),
+    (
+        "verify",
+        [
+            (
+                "Read the newest backup of each name, and check every byte",
+                "pgstow verify --newest-per-name -i key.txt",
+            ),
+            (
+                "Restore it into a temporary database, and ask it a question",
+                "pgstow verify latest -i key.txt --restore --check 'SELECT count(*) > 1000 FROM users'",
+            ),
+            ("Check only that all files are there; needs no key", "pgstow verify --all --quick"),
+        ],
+    ),
+    (
+        "fetch",
+        [
+            ("The whole dump, for pg_restore", "pgstow fetch latest --name app -i key.txt -o app.dump"),
+            (
+                "One table as CSV",
+                "pgstow fetch latest --name app -i key.txt -t app.orders --format csv -o orders.csv",
+            ),
+            (
+                "The server's roles, as SQL",
+                "pgstow fetch latest --name app -i key.txt --globals -o roles.sql",
+            ),
+        ],
+    ),
+    (
+        "restore",
+        [
+            (
+                "The newest backup into a new database",
+                "pgstow restore latest --name app -i key.txt --to postgres://admin@db/app_restored",
+            ),
+            (
+                "One table into a database of its own",
+                "pgstow restore latest --name app -i key.txt -t app.orders --to postgres://admin@db/app_orders",
+            ),
+            (
+                "Replace the database in use, and keep the old one",
+                "pgstow restore latest --name app -i key.txt --to postgres://admin@db/app --swap",
+            ),
+        ],
+    ),
+    (
+        "clone",
+        [
+            ("A copy on the same server", "pgstow clone postgres://admin@db/app app_copy"),
+            (
+                "A copy on another server, without its owners and grants",
+                "pgstow clone postgres://admin@db/app postgres://admin@test/app --no-owner --no-acl",
+            ),
+            (
+                "A copy for developers, masked before anybody can connect",
+                "pgstow clone postgres://admin@db/app app_dev --after mask.sql",
+            ),
+        ],
+    ),
+    (
+        "swap",
+        [
+            (
+                "Give the name app to app_restored; the old app is kept",
+                "pgstow swap --with app_restored --to postgres://admin@db/app",
+            ),
+            ("Undo it", "pgstow swap --back --to postgres://admin@db/app"),
+            (
+                "In a script, without a question",
+                "pgstow swap --with app_restored --to postgres://admin@db/app --yes",
+            ),
+        ],
+    ),
+    (
+        "keygen",
+        [
+            ("A key to decrypt backups; prints its recipient, which is public", "pgstow keygen -o key.txt"),
+            ("A key to sign backups; prints its public key", "pgstow keygen --signing -o sign.key"),
+            ("To stdout, for a secret store", "pgstow keygen"),
+        ],
+    ),
+    (
+        "version",
+        [
+            ("The version", "pgstow version"),
+            ("For scripts", "pgstow version --json"),
+            ("The same as a flag", "pgstow --version"),
+        ],
+    ),
+];
+
+/// The examples of a verb, or those of the whole program.
+pub fn of(verb: Option<&str>) -> &'static [Example] {
+    OF_VERBS.iter().find(|(name, _)| Some(*name) == verb).map_or(&ALL, |(_, examples)| examples)
+}
+
+/// The examples as they end a help page.
+pub fn text(verb: Option<&str>) -> String {
+    let lines = of(verb).iter().map(|(what, command)| format!("  {what}:\n    {command}\n"));
+    format!("Examples:\n{}", lines.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Parsed, command, parse};
+    use super::*;
+
+    #[test]
+    fn every_example_is_a_command() {
+        let verbs: Vec<String> = command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        assert_eq!(verbs, OF_VERBS.map(|(verb, _)| verb));
+        for verb in verbs.iter().map(|verb| Some(verb.as_str())).chain([None]) {
+            for (_, example) in of(verb) {
+                // Quotes are the shell's.
+                let mut quoted = false;
+                let words = example.split(|c: char| {
+                    quoted ^= c == '\'';
+                    c == ' ' && !quoted
+                });
+                let words: Vec<_> = words.map(|word| word.trim_matches('\'').into()).collect();
+                assert!(verb.is_none() || example.contains(verb.unwrap()), "{example}");
+                match parse(words, &|_| Vec::new(), &|_| false) {
+                    Parsed::Words(_) | Parsed::Help(_) => {}
+                    Parsed::Refused(why) => panic!("{example}: {why}"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What is asked of a database before it is dumped, so that nothing is left out without a word.
+
+use super::request::DumpRequest;
+use crate::error::{Error, Result};
+use crate::postgres::patterns::{PatternOf, look_up};
+use crate::postgres::{DumpOptions, Psql, Server, Unreadable};
+use crate::stored::compare::Before;
+use crate::stored::manifest::{LeftOut, Source};
+use crate::units::count;
+
+/// How many names stand in a warning.
+const MOST_NAMED: usize = 5;
+
+/// The options with the patterns as the server spells them; refuses one that chooses nothing, and warns of one
+/// that excludes nothing.
+pub async fn spelled(psql: &Psql, options: &DumpOptions) -> Result<DumpOptions> {
+    let lists = [
+        ("--table", PatternOf::Table, &options.tables, true),
+        ("--schema", PatternOf::Schema, &options.schemas, true),
+        ("--exclude-table", PatternOf::Table, &options.exclude_tables, false),
+        ("--exclude-table-data", PatternOf::Table, &options.exclude_table_data, false),
+        ("--exclude-schema", PatternOf::Schema, &options.exclude_schemas, false),
+    ];
+    let patterns: Vec<_> = lists
+        .iter()
+        .flat_map(|(option, of, list, chooses)| {
+            list.iter().map(move |pattern| (*option, *of, pattern, *chooses))
+        })
+        .collect();
+    let mut options = options.clone();
+    if patterns.is_empty() {
+        return Ok(options);
+    }
+    let asked: Vec<_> = patterns.iter().map(|(_, of, pattern, _)| (*of, pattern.as_str())).collect();
+    for ((option, _, pattern, chooses), found) in patterns.iter().zip(look_up(psql, &asked).await?) {
+        match (found.matches, chooses) {
+            (true, _) => {}
+            (false, true) => {
+                return Err(Error::usage(format!("{option} {pattern} matches nothing in the database"))
+                    .hint("a pattern is schema.name, or name along the search path; capital letters need double quotes"));
+            }
+            (false, false) => tracing::warn!("{option} {pattern} matches nothing, so it leaves nothing out"),
+        }
+        options.spelled.insert((*pattern).clone(), found.bytes);
+    }
+    Ok(options)
+}
+
+/// Warns of what the role may not read and `pg_dump` leaves out. A dump of chosen tables has no such objects.
+pub async fn unreadable(psql: &Psql, server: &Server, options: &DumpOptions) -> Result<LeftOut> {
+    if options.is_filtered() {
+        return Ok(LeftOut::default());
+    }
+    let Unreadable { subscriptions, user_mappings } = Unreadable::ask(psql).await?;
+    // Of subscriptions pg_dump warns itself.
+    if !user_mappings.is_empty() {
+        tracing::warn!(
+            "role {} may not read the options of user mappings: those of {}, such as passwords, are not backed up",
+            server.user,
+            named(&user_mappings)
+        );
+    }
+    Ok(LeftOut {
+        subscriptions: subscriptions.len() as u64,
+        user_mapping_options: user_mappings.len() as u64,
+    })
+}
+
+/// The first of the names, and how many there are more.
+fn named(names: &[String]) -> String {
+    let first = names.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST_NAMED) {
+        0 => first,
+        more => format!("{first} and {}", count(more, "other")),
+    }
+}
+
+/// Which database it is; `None` for a branch made for this run, which is another every time.
+pub async fn source(psql: &Psql, server: &Server, settings: &DumpRequest) -> Option<Source> {
+    if settings.neon.as_ref().is_some_and(|neon| neon.via_branch) {
+        return None;
+    }
+    Some(Source {
+        host: server.host.clone(),
+        port: server.port.clone(),
+        database: server.database.clone(),
+        system_identifier: Server::system_identifier(psql).await,
+    })
+}
+
+/// Warns if the last backup of the name is of another database: `latest` would change between the two.
+pub fn warn_of_another_source(before: Option<&Before>, now: Option<&Source>) {
+    let Some((before, source)) = before.and_then(|before| Some((before, before.source.as_ref()?))) else {
+        return;
+    };
+    if let Some(now) = now.filter(|now| !now.is_same(source)) {
+        tracing::warn!(
+            "the last backup of this name, {}, is of another database: {source}; this one is of {now}. If both are \
+             backed up, give each its own --name",
+            before.id
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! The variables of the environment; the only file that reads them by name.
+
+use crate::error::Error;
+use std::ffi::OsStr;
+
+/// A variable of the environment, unless it is unset, empty or not text.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether a variable is set, but to nothing: what a secret that nobody has set looks like in CI.
+pub(super) fn is_blank(name: impl AsRef<OsStr>) -> bool {
+    std::env::var_os(name).is_some_and(|value| value.is_empty())
+}
+
+/// Those of these variables that are set, but to nothing; `None` if there are none.
+pub(super) fn blank_among(names: &[&str]) -> Option<String> {
+    let blank: Vec<&str> = names.iter().copied().filter(|name| is_blank(name)).collect();
+    let verb = if blank.len() == 1 { "is" } else { "are" };
+    (!blank.is_empty()).then(|| format!("{} {verb} set, but empty", blank.join(" and ")))
+}
+
+/// Says so if what is missing was to come from one of these variables, which are set, but empty.
+pub(super) fn explain_empty(error: Error, names: &[&str]) -> Error {
+    match blank_among(names) {
+        Some(blank) => error.hint(format!("{blank}; in CI that is what a secret looks like that is not set")),
+        None => error,
+    }
+}

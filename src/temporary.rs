@@ -1,0 +1,162 @@
+//! Temporary files without a name, so that a run that is killed leaves nothing: the kernel removes them.
+//!
+//! A file system that knows no such files (NFS, for one) gets files with a name, which are removed when the run
+//! ends. Nobody but their owner can read either.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use tempfile::{NamedTempFile, TempPath};
+
+/// A file that gets its name only when it is whole.
+pub struct Partial {
+    file: File,
+    folder: PathBuf,
+    /// The name it has until then; `None` if it has none.
+    hidden: Option<TempPath>,
+}
+
+impl Partial {
+    /// Begins a file that will be in this folder.
+    pub fn begin(folder: &Path) -> io::Result<Self> {
+        let folder = folder.to_owned();
+        if let Ok(file) = nameless(&folder) {
+            return Ok(Self { file, folder, hidden: None });
+        }
+        let (file, hidden) = named().tempfile_in(&folder)?.into_parts();
+        Ok(Self { file, folder, hidden: Some(hidden) })
+    }
+
+    /// The file, to write into.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the file its name; a file that has it already is an error, unless it may be replaced.
+    pub fn commit(self, path: &Path, replace: bool) -> io::Result<()> {
+        let persist = |hidden: TempPath| match replace {
+            true => hidden.persist(path),
+            false => hidden.persist_noclobber(path),
+        };
+        match self.hidden {
+            Some(hidden) => persist(hidden).map_err(|e| e.error),
+            None if !replace => link(&self.file, path),
+            // Only a file with a name can take another one's place.
+            None => {
+                let hidden = named().make_in(&self.folder, |path| link(&self.file, path))?.into_temp_path();
+                persist(hidden).map_err(|e| e.error)
+            }
+        }
+    }
+}
+
+fn named() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".pgstow-").suffix(".partial");
+    builder
+}
+
+#[cfg(target_os = "linux")]
+fn nameless(folder: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let file =
+        rustix::fs::open(folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?;
+    let file = File::from(file);
+    // To give it a name later takes /proc.
+    own_path(&file).metadata().map(|_| file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless(_: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Gives a nameless file a name that is free.
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    Ok(linkat(CWD, own_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// A path by which this process, and its children, can open a file that is open here.
+fn own_path(file: &File) -> PathBuf {
+    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into()
+}
+
+/// A file for a child to read by its path.
+pub struct Scratch {
+    /// Kept open: with it the file goes away.
+    _file: File,
+    path: PathBuf,
+    _hidden: Option<TempPath>,
+}
+
+impl Scratch {
+    /// Writes these bytes into a file in the temporary folder.
+    pub fn new(bytes: &[u8]) -> io::Result<Self> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(bytes)?;
+        let path = own_path(&file);
+        if path.metadata().is_ok() {
+            return Ok(Self { _file: file, path, _hidden: None });
+        }
+        let mut named = NamedTempFile::new()?;
+        named.write_all(bytes)?;
+        let (file, hidden) = named.into_parts();
+        Ok(Self { _file: file, path: hidden.to_path_buf(), _hidden: Some(hidden) })
+    }
+
+    /// Its path; good for as long as this lives.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn begun(folder: &Path, has_name: bool) -> Partial {
+        let partial = Partial::begin(folder).unwrap();
+        partial.file().try_clone().unwrap().write_all(b"new").unwrap();
+        if !has_name {
+            return partial;
+        }
+        let (file, hidden) = named().tempfile_in(folder).unwrap().into_parts();
+        file.try_clone().unwrap().write_all(b"new").unwrap();
+        Partial { file, folder: folder.to_owned(), hidden: Some(hidden) }
+    }
+
+    #[test]
+    fn a_file_has_its_name_when_it_is_whole_and_not_before() {
+        for has_name in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("x");
+            let files = || std::fs::read_dir(folder.path()).unwrap().count();
+            let partial = begun(folder.path(), has_name);
+            assert_eq!(files(), usize::from(has_name));
+            partial.commit(&path, false).unwrap();
+            assert_eq!((files(), std::fs::read(&path).unwrap()), (1, b"new".to_vec()));
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+            std::fs::write(&path, "old").unwrap();
+            let taken = begun(folder.path(), has_name).commit(&path, false).unwrap_err();
+            assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(std::fs::read(&path).unwrap(), b"old");
+            begun(folder.path(), has_name).commit(&path, true).unwrap();
+            assert_eq!((files(), std::fs::read(&path).unwrap()), (1, b"new".to_vec()));
+            drop(begun(folder.path(), has_name));
+            assert_eq!(files(), 1);
+        }
+    }
+
+    #[test]
+    fn a_child_reads_what_has_no_name() {
+        let scratch = Scratch::new(b"entries").unwrap();
+        let output = std::process::Command::new("cat").arg(scratch.path()).output().unwrap();
+        assert_eq!(output.stdout, b"entries");
+        // From the beginning, however often.
+        assert_eq!(std::fs::read(scratch.path()).unwrap(), b"entries");
+    }
+}

@@ -1,0 +1,184 @@
+//! Objects are created, replaced, dropped and locked while a backup reads their definitions: one that ends with 0
+//! restores, and none waits for ever.
+
+use crate::scene::{Place, fresh};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+use std::io::Write;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+const MAJORS: [Major; 2] = [Major::Distribution, Major::V18];
+
+/// A session of somebody else that runs a script; ended on drop.
+struct Session(Child);
+
+impl Session {
+    fn runs(cluster: &Cluster, database: &str, script: String) -> Session {
+        let mut psql = cluster.client("psql");
+        psql.args(["-Xq", "-d", database, "-f", "-"]).stdin(Stdio::piped());
+        let mut child = psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::spawn(move || stdin.write_all(script.as_bytes()));
+        Session(child)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Waits until a query of the server gives `t`.
+#[track_caller]
+fn eventually(cluster: &Cluster, database: &str, query: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while cluster.psql(database, query) != "t" {
+        assert!(Instant::now() < deadline, "waited in vain for {query}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The newest backup restores.
+#[track_caller]
+fn restores(place: &Place, cluster: &Cluster, name: &str) {
+    let copy = fresh("race");
+    place.opens(&["restore", "latest", "--name", name, "--to", &cluster.url(&copy)]).succeeds();
+    cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+}
+
+/// `pg_dump` has its snapshot when it waits for a table; what is dropped then has no definition any more.
+#[test]
+fn a_function_dropped_after_the_snapshot() {
+    for major in MAJORS {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        let database = cluster.create_database("torn");
+        cluster.psql(
+            &database,
+            "CREATE TABLE gate (n int); CREATE TABLE t AS SELECT generate_series(1, 100) n;
+             CREATE TYPE pair AS (a int, b int);
+             CREATE FUNCTION first(pair) RETURNS int LANGUAGE sql AS 'SELECT $1.a'",
+        );
+        let gate = Session::runs(cluster, &database, "BEGIN; LOCK TABLE gate; SELECT pg_sleep(100);".into());
+        let locked = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'gate'::regclass AND granted";
+        eventually(cluster, &database, locked);
+        let backup = std::thread::scope(|scope| {
+            let backup = scope.spawn(|| place.backup_run(&cluster.url(&database)));
+            let waits = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted";
+            eventually(cluster, &database, waits);
+            cluster.psql(&database, "DROP TYPE pair CASCADE");
+            drop(gate);
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \
+                       AND pid <> pg_backend_pid() AND datname = current_database()";
+            cluster.psql(&database, end);
+            backup.join().unwrap()
+        });
+        backup.says("pg_dump begins again: ");
+        restores(&place, cluster, &database);
+    }
+}
+
+/// What changes without being redefined disturbs nobody.
+#[test]
+fn ordinary_work_next_to_a_backup() {
+    for major in MAJORS {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        let database = cluster.create_database("busy");
+        cluster.psql(
+            &database,
+            "CREATE TABLE t AS SELECT generate_series(1, 100) n; CREATE MATERIALIZED VIEW m AS SELECT * FROM t;
+             CREATE TABLE staging (n int); CREATE SEQUENCE s",
+        );
+        let work = "INSERT INTO t SELECT nextval('s'); ANALYZE; CREATE TEMPORARY TABLE x (n serial PRIMARY KEY); \
+                    CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; TRUNCATE staging; \
+                    REFRESH MATERIALIZED VIEW m; DROP FUNCTION pg_temp.f(); DROP TABLE x;\n";
+        let _work = Session::runs(cluster, &database, work.repeat(20_000));
+        for _ in 0..3 {
+            let run = place.backup_run(&cluster.url(&database));
+            assert!(!run.stderr.contains("begins again"), "{run}");
+        }
+        restores(&place, cluster, &database);
+    }
+}
+
+#[test]
+fn definitions_next_to_backups() {
+    next_to_backups(8);
+}
+
+#[test]
+#[ignore = "five minutes"]
+fn definitions_next_to_many_backups() {
+    next_to_backups(40);
+}
+
+/// Creates, replaces and drops functions, types and aggregates, in bursts, while backups are taken.
+fn next_to_backups(rounds: usize) {
+    for major in MAJORS {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        let database = cluster.create_database("churn");
+        let mut lasting = String::from("CREATE TABLE t AS SELECT generate_series(1, 100) n;");
+        for n in 0..150 {
+            lasting.push_str(&format!("CREATE FUNCTION f{n}(int) RETURNS int LANGUAGE sql AS 'SELECT {n}';"));
+        }
+        cluster.psql(&database, &lasting);
+        let churn = "CREATE TYPE a_pair AS (a int, b int); CREATE TYPE z_mood AS ENUM ('x', 'y');\n\
+            CREATE FUNCTION a_step(int, a_pair) RETURNS int LANGUAGE sql AS 'SELECT $1 + $2.a';\n\
+            CREATE FUNCTION z_mood_of(a_pair, z_mood DEFAULT 'x') RETURNS z_mood LANGUAGE sql AS 'SELECT $2';\n\
+            CREATE AGGREGATE m_sum(a_pair) (SFUNC = a_step, STYPE = int, INITCOND = '0');\n\
+            CREATE OR REPLACE FUNCTION z_mood_of(a_pair, z_mood DEFAULT 'y') RETURNS z_mood LANGUAGE sql AS 'SELECT $2';\n\
+            DROP AGGREGATE m_sum(a_pair); DROP TYPE z_mood CASCADE; DROP TYPE a_pair CASCADE;\n";
+        let burst = format!("{}SELECT pg_sleep(random());\n", churn.repeat(40));
+        let _churn = Session::runs(cluster, &database, burst.repeat(2_000));
+        let (mut made, mut again) = (0, 0);
+        for _ in 0..rounds {
+            let run = place.try_backup(&cluster.url(&database));
+            again += run.stderr.matches("begins again").count();
+            if run.status.success() {
+                made += 1;
+                restores(&place, cluster, &database);
+            } else {
+                run.assert_failure(Kind::Postgres).says("3 times in a row");
+            }
+        }
+        eprintln!("{major:?}: {made} of {rounds} backups were made, pg_dump was begun again {again} times");
+        assert!(made > 0, "no backup was made");
+    }
+}
+
+/// The lock is one that `pg_dump` does not take itself, so its own limit does not end the wait.
+#[test]
+fn a_definition_locked_by_somebody_else() {
+    for major in MAJORS {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("stuck");
+        cluster.psql(
+            &database,
+            "CREATE TABLE t (n int); CREATE VIEW v AS SELECT * FROM t; CREATE SEQUENCE s;
+             CREATE MATERIALIZED VIEW m AS SELECT * FROM t",
+        );
+        for locking in
+            ["DROP VIEW v", "ALTER VIEW v RENAME TO w", "DROP SEQUENCE s", "DROP MATERIALIZED VIEW m"]
+        {
+            let held = format!("BEGIN;\n{locking};\nSELECT pg_sleep(100);\n");
+            let holder = Session::runs(cluster, &database, held);
+            let sleeps = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \
+                          AND pid <> pg_backend_pid() AND datname = current_database()";
+            eventually(cluster, &database, sleeps);
+            let place = Place::folder();
+            let words = ["backup", "--no-encryption", "--lock-wait-timeout", "1s", &cluster.url(&database)];
+            let run = place.pgstow(&words).fails(Kind::Postgres);
+            run.says("pg_dump has been waiting for a lock for 1s")
+                .says("it is held by process ")
+                .says("role postgres, psql, active, in a transaction since ");
+            assert!(place.keys().is_empty(), "{:?}", place.keys());
+            drop(holder);
+            let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \
+                       AND pid <> pg_backend_pid() AND datname = current_database()";
+            cluster.psql(&database, end);
+            eventually(cluster, &database, &sleeps.replace("> 0", "= 0"));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A hostile server is backed up, restored into, swapped on: nothing it says runs a program here.
+
+use super::liar::{Liar, Lie};
+use crate::harness::Run;
+use crate::scene::{Keys, Place, fresh};
+use crate::servers::postgres::{Cluster, Major};
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// A file that only a command in an answer would make.
+struct Trap {
+    folder: TempDir,
+}
+
+impl Trap {
+    fn new() -> Trap {
+        Trap { folder: TempDir::new().unwrap() }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("sprung")
+    }
+
+    /// A command of psql's that springs it.
+    fn command(&self) -> String {
+        // Whatever comes after it on the line is a comment.
+        format!("\\! touch {} #", self.file().display())
+    }
+
+    /// The command on lines of its own, outside of quotes whatever quotes the text stands in.
+    fn text(&self) -> String {
+        let command = self.command();
+        format!("5\n{command}\n;x'\n{command}\n;' x\"\n{command}\n;\"\n{command}\n")
+    }
+
+    /// Nothing has sprung it, and what a failure says are sentences.
+    #[track_caller]
+    fn is_not_sprung(&self, run: &Run) {
+        assert!(!self.file().exists(), "a command of the server's has run: {run}");
+        assert!(run.status.success() || run.stderr.contains("error: "), "{run}");
+        assert!(!run.stderr.contains("panicked"), "{run}");
+    }
+}
+
+/// A database with everything that `pg_dump` tells of a database itself, and roles with all they can have.
+fn source() -> (Cluster, String) {
+    let cluster = Cluster::start(Major::Distribution);
+    let database = cluster.create_database("source");
+    let sql = format!(
+        "CREATE ROLE boss LOGIN PASSWORD 'boss-word' CONNECTION LIMIT 7 VALID UNTIL '2031-01-01 00:00:00+00';
+         CREATE ROLE reader; GRANT reader TO boss;
+         ALTER ROLE boss SET work_mem TO '8MB'; COMMENT ON ROLE boss IS 'the boss';
+         ALTER DATABASE {database} CONNECTION LIMIT 9; ALTER DATABASE {database} SET work_mem TO '5MB';
+         ALTER ROLE boss IN DATABASE {database} SET work_mem TO '6MB'; COMMENT ON DATABASE {database} IS 'mine';
+         GRANT CREATE ON DATABASE {database} TO boss; CREATE SCHEMA s AUTHORIZATION boss;
+         CREATE TABLE s.t AS SELECT 1 AS n; GRANT SELECT ON s.t TO reader;"
+    );
+    cluster.psql(&database, &sql);
+    (cluster, database)
+}
+
+#[test]
+fn what_it_says_in_a_backup_runs_nothing_when_that_is_restored() {
+    let (cluster, database) = source();
+    let honest = Cluster::shared(Major::Distribution);
+    for column in [
+        "datconnlimit",
+        "datistemplate",
+        "rolconnlimit",
+        "rolsuper",
+        "rolvaliduntil",
+        "rolpassword",
+        "rolcomment",
+        "setconfig",
+    ] {
+        let trap = Trap::new();
+        let liar = Liar::start(&cluster, vec![Lie::Column(column, trap.text())]);
+        let place = Place::folder();
+        let run = place.pgstow(&["backup", "--name", "shop", &liar.url(&database)]);
+        let run = run.args(["--recipient", &Keys::shared().recipient]).run();
+        trap.is_not_sprung(&run);
+        if run.status.success() {
+            let copy = fresh("hostile");
+            let words = ["restore", "latest", "--roles", "restore", "--to", &honest.url(&copy)];
+            trap.is_not_sprung(&place.opens(&words).run());
+        }
+    }
+}
+
+#[test]
+fn the_lies_are_really_told() {
+    let (cluster, database) = source();
+    let trap = Trap::new();
+    let lies = ["datconnlimit", "rolconnlimit", "rolvaliduntil"];
+    let lies = lies.map(|column| Lie::Column(column, trap.text()));
+    let liar = Liar::start(&cluster, lies.into());
+    let place = Place::folder();
+    place.backup(&liar.url(&database), &["--name", "shop"]);
+    liar.has_told_all();
+    let honest = Cluster::shared(Major::Distribution);
+    let copy = fresh("hostile");
+    let words = ["restore", "latest", "--roles", "create", "--to", &honest.url(&copy)];
+    let run = place.opens(&words).succeeds();
+    // What cannot be what pg_dump writes is left out, and said.
+    let run =
+        run.says("not applied to the new database: ALTER DATABASE").says("pg_dump writes no such statement");
+    trap.is_not_sprung(&run);
+    assert_eq!(honest.psql(&copy, "SELECT n FROM s.t"), "1");
+}
+
+#[test]
+fn what_it_says_while_it_is_restored_into_runs_nothing() {
+    let (cluster, database) = source();
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &["--name", "shop"]);
+    let restore: &[&str] = &["restore", "latest", "--grant-read", "reader", "--to"];
+    let swap: &[&str] = &["restore", "latest", "--swap", "--yes", "--to"];
+    let backup: &[&str] = &["backup", "--recipient", &Keys::shared().recipient];
+    for (words, honest, lying) in [
+        (restore, "\"superuser\" : false", "\"superuser\" : \"HERE\""),
+        (restore, "\"major\" : ", "\"major\" : \"HERE\", \"minor\": "),
+        (restore, "\"me\" : \"postgres\"", "\"me\" : \"HERE\""),
+        (restore, "\"pg_monitor\"", "\"HERE\""),
+        (restore, "[false]", "[\"HERE\"]"),
+        (restore, "[]", "[\"HERE\"]"),
+        (swap, "\"oid\" : ", "\"oid\" : \"HERE\", \"x\": "),
+        (swap, "\"user\" : \"postgres\"", "\"user\" : \"HERE\""),
+        (swap, "\"owner\" : \"postgres\"", "\"owner\" : \"HERE\", \"owned\" : false, \"x\": \"\""),
+        (backup, "\"version_num\" : ", "\"version_num\" : \"HERE\", \"x\": "),
+        (backup, "\"user\" : \"postgres\"", "\"user\" : \"HERE\""),
+    ] {
+        let trap = Trap::new();
+        // As JSON has it.
+        let text = serde_json::to_string(&trap.text()).unwrap();
+        let text = lying.replace("HERE", text.trim_matches('"'));
+        let liar = Liar::start(&cluster, vec![Lie::Text(honest.to_owned(), text)]);
+        let target = if words == restore { fresh("hostile") } else { database.clone() };
+        let run = place.opens(words).args([&liar.url(&target), "--name", "shop"]);
+        trap.is_not_sprung(&run.run());
+        assert!(liar.has_told(0), "{honest} was never answered");
+    }
+}
+
+/// In Shift JIS, and others, the last byte of あ takes the quote after it along: the next name stands outside
+/// of quotes, and psql believes the server about the encoding.
+#[test]
+fn a_lie_about_the_encoding_opens_no_quotes() {
+    let (cluster, database) = source();
+    let trap = Trap::new();
+    for role in ["あ".to_owned(), format!("アa{}", trap.command())] {
+        cluster.psql("postgres", &format!("CREATE ROLE \"{role}\""));
+        cluster.psql(&database, &format!("GRANT SELECT ON s.t TO \"{role}\""));
+    }
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &["--name", "shop"]);
+    let elsewhere = Cluster::start(Major::Distribution);
+    for (parameter, value) in
+        [("client_encoding", "SJIS"), ("client_encoding", "GBK"), ("standard_conforming_strings", "off")]
+    {
+        let liar = Liar::start(&elsewhere, vec![Lie::Parameter(parameter, value)]);
+        let words = ["restore", "latest", "--roles", "create", "--to", &liar.url(&fresh("encoding"))];
+        // Then the roles are dropped again, all in one statement.
+        let run = place.opens(&words).args(["--after-sql", "SELECT 1 / 0"]).run();
+        trap.is_not_sprung(&run);
+        liar.has_told_all();
+    }
+}
