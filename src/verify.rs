@@ -1,7 +1,7 @@
 //! Reads backups back and says which can be trusted; needs neither database nor disk, unless they are to
 //! be restored.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
 use crate::rehearsal::{Rehearsal, Rehearsed, rehearse};
 use crate::run::Run;
@@ -61,12 +61,19 @@ pub struct Verified {
     /// One for each.
     pub verdicts: Vec<Verdict>,
     failures: Failures,
+    /// How many of the failures say nothing about the backup.
+    untried: usize,
 }
 
 impl Verified {
     /// Fails if any backup does not verify.
     pub fn conclude(self) -> Result<()> {
-        self.failures.conclude(|failed, of| format!("{failed} of {of} backups do not verify"))
+        let untried = self.untried;
+        self.failures.conclude(|failed, of| match failed - untried {
+            0 => format!("{untried} of {of} backups could not be tried"),
+            bad if untried == 0 => format!("{bad} of {of} backups do not verify"),
+            bad => format!("{bad} of {of} backups do not verify, and {untried} could not be tried"),
+        })
     }
 }
 
@@ -111,7 +118,7 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
     };
     let (store, chosen) = run.or(choosing).await?;
     let alone = matches!(which, Which::One(_));
-    let mut all = Verified { verdicts: Vec::new(), failures: Failures::of(chosen.len()) };
+    let mut all = Verified { verdicts: Vec::new(), failures: Failures::of(chosen.len()), untried: 0 };
     for found in &chosen {
         let (started, place) = (Instant::now(), &found.place);
         let mut facts = Facts::default();
@@ -124,7 +131,9 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
             }
             Err(error) => {
                 let failed = (error.message().to_owned(), error.kind().exit_code());
-                all.failures.keep(error, |why| does_not_verify(place, why))?;
+                let bad = error.kind() == Kind::Verify;
+                all.untried += usize::from(!bad);
+                all.failures.keep(error, |why| does_not_verify(place, bad, why))?;
                 Some(failed)
             }
         };
@@ -135,9 +144,12 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
 }
 
 /// The place is named once, even if the failure names it too.
-fn does_not_verify(place: &Place, why: &str) -> String {
+fn does_not_verify(place: &Place, bad: bool, why: &str) -> String {
     let why = why.strip_prefix(&format!("{place}: ")).unwrap_or(why);
-    format!("{place} does not verify: {why}")
+    match bad {
+        true => format!("{place} does not verify: {why}"),
+        false => format!("{place} could not be tried: {why}"),
+    }
 }
 
 async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Found>> {

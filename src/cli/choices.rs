@@ -26,6 +26,15 @@ pub enum Proof {
     None,
 }
 
+/// `--on-error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    /// Drop the database that was created
+    Drop,
+    /// Keep what could be restored in DATABASE_incomplete, and list what could not
+    Keep,
+}
+
 /// `--roles`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MissingRoles {

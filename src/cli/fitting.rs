@@ -12,6 +12,11 @@ pub struct FittingWords {
     /// Leave out GRANT and REVOKE
     #[arg(short = 'x', long, env = "PGSTOW_NO_ACL")]
     pub no_acl: bool,
+    /// Leave materialized views empty
+    ///
+    /// REFRESH MATERIALIZED VIEW fills them later.
+    #[arg(long, env = "PGSTOW_SKIP_REFRESH", hide_short_help = true)]
+    pub skip_refresh: bool,
     /// What to do if the server lacks roles that the backup needs
     #[arg(long, value_name = "HOW", default_value = "check", env = "PGSTOW_ROLES", help_heading = "Roles")]
     pub roles: MissingRoles,

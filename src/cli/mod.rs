@@ -25,7 +25,7 @@ mod writing;
 pub use adopt::AdoptWords;
 pub use after::AfterWords;
 pub use backup::BackupWords;
-pub use choices::{Format, MissingRoles, Proof, TargetProfile};
+pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;

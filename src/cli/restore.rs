@@ -1,7 +1,7 @@
 //! The words of `pgstow restore`.
 
 use super::after::AfterWords;
-use super::choices::Proof;
+use super::choices::{OnError, Proof};
 use super::fitting::FittingWords;
 use super::neon::NeonWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
@@ -33,6 +33,45 @@ pub struct RestoreWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub tables: TableWords,
+    /// Leave out tables that match, and what needs them; repeatable
+    ///
+    /// In the variable, one per line.
+    #[arg(
+        short = 'T',
+        long = "exclude-table",
+        value_name = "PATTERN",
+        env = "PGSTOW_RESTORE_EXCLUDE_TABLES",
+        value_delimiter = '\n',
+        hide_short_help = true
+    )]
+    pub exclude_tables: Vec<String>,
+    /// Leave out the rows of tables that match, but not their definitions; repeatable
+    ///
+    /// In the variable, one per line.
+    #[arg(
+        long = "exclude-table-data",
+        value_name = "PATTERN",
+        env = "PGSTOW_RESTORE_EXCLUDE_TABLE_DATA",
+        value_delimiter = '\n',
+        hide_short_help = true
+    )]
+    pub exclude_table_data: Vec<String>,
+    /// Restore definitions only: no rows, no large objects, no values of sequences
+    #[arg(long, env = "PGSTOW_SCHEMA_ONLY", hide_short_help = true)]
+    pub schema_only: bool,
+    /// What to do if something cannot be restored
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "drop",
+        env = "PGSTOW_ON_ERROR",
+        conflicts_with_all = ["swap", "neon"],
+        hide_short_help = true
+    )]
+    pub on_error: OnError,
+    /// After a swap, drop all but the newest N databases that swaps kept
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", requires = "swap", hide_short_help = true)]
+    pub keep_old: Option<usize>,
     /// Replace the database in --to, and keep the old one under another name
     ///
     /// pgstow restores into a new database and compares it; then it renames both databases in one transaction.

@@ -21,8 +21,8 @@ pub async fn run(words: RestoreWords, report: &Report, run: &Run) -> Result<()> 
             let mut outcome = ready.restore_into(&target, false, run).await?;
             (Restored::new(&ready.reader, &mut outcome), outcome)
         }
-        Goal::Swap { target, yes } => {
-            let (mut outcome, swapped) = ready.restore_in_place_of(&target, yes, run).await?;
+        Goal::Swap { target, yes, keep_old } => {
+            let (mut outcome, swapped) = ready.restore_in_place_of(&target, yes, keep_old, run).await?;
             (Restored::new(&ready.reader, &mut outcome).swapped(swapped), outcome)
         }
         Goal::Neon(branch) => {

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::Watch;
 use crate::postgres::Search;
 use crate::postgres::clients::{Clients, Version};
-use crate::postgres::{Cluster, ConnInfo, Naming, Psql, RestoreOptions, Situation, Target};
+use crate::postgres::{Cluster, ConnInfo, Naming, Psql, RestoreOptions, Situation, Target, identifier};
 use crate::progress::Progress;
 use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
@@ -197,7 +197,9 @@ impl RehearsalRun<'_> {
     async fn restore(&self, target: &mut Target) -> Result<Rehearsed> {
         let own_cluster = self.how.to.is_none();
         let (reader, run) = (self.reader, self.run);
-        let request = RestoreRequest::plain(self.options());
+        let mut request = RestoreRequest::plain(self.options());
+        // Materialized views may look at servers that are not reached from here: they come afterwards.
+        request.fitting.skip_refresh = self.front.is_some();
         run.say(format!("restoring {} into {}", reader.place(), target.name()));
         let started = Instant::now();
         let content = StoredContent {
@@ -210,6 +212,7 @@ impl RehearsalRun<'_> {
             run,
         };
         let filled = content.fill(target).await.map_err(|e| if own_cluster { blame(e) } else { e })?;
+        let not_refreshed = self.refresh(target).await;
         target.analyze().await;
         let took = started.elapsed();
         run.say(format!("restored in {}", age(took)));
@@ -229,9 +232,29 @@ impl RehearsalRun<'_> {
             objects,
             catalog_differences,
             checks: self.checks(target).await?,
+            not_refreshed,
             tables: filled.tables,
             rows: filled.rows,
         })
+    }
+
+    /// Fills the materialized views; returns those that could not be, which may be due to where this is.
+    async fn refresh(&self, target: &Target) -> Vec<String> {
+        let Some(front) = &self.front else { return Vec::new() };
+        let views =
+            front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::MaterializedViewData);
+        let mut failed = Vec::new();
+        for view in views {
+            let (_, schema, name) = view.identity();
+            if let Err(error) = target.refresh(&schema_and_name(schema, name)).await {
+                let failure = format!("{}: {error}", view.label());
+                tracing::warn!(
+                    "not refreshed, which may be due to this server and not to the backup: {failure}"
+                );
+                failed.push(failure);
+            }
+        }
+        failed
     }
 
     /// How `pg_restore` treats the backup; a plain dump is run as it is.
@@ -247,6 +270,7 @@ impl RehearsalRun<'_> {
             no_acl: no_roles,
             // A subscription would tie the database down, and tablespaces are folders of another machine.
             extra: vec!["--no-subscriptions".into(), "--no-tablespaces".into()],
+            ..RestoreOptions::default()
         }
     }
 
@@ -292,10 +316,21 @@ fn blame(error: Error) -> Error {
         let hint = "install the source's locale here, or verify on a server that has it, with --to";
         return error.without_hints().hint(hint);
     }
+    // How money is written depends on the server's lc_monetary, which no dump says.
+    if error.kind() == Kind::Postgres && error.message().contains("for type money") {
+        let hint = "the source's lc_monetary is another than here: verify on a server that has it, with --to";
+        return error.of_kind(Kind::Settings).hint(hint);
+    }
     if error.kind() != Kind::Postgres || situation.is_some_and(Situation::is_of_machine) {
         return error;
     }
     error.of_kind(Kind::Verify).context("it cannot be restored")
+}
+
+/// A relation's name as SQL.
+fn schema_and_name(schema: &[u8], name: &[u8]) -> String {
+    let [schema, name] = [schema, name].map(|text| identifier(&String::from_utf8_lossy(text)));
+    format!("{schema}.{name}")
 }
 
 /// The names of all objects of a kind.

@@ -24,6 +24,9 @@ pub struct Rehearsed {
     pub(super) catalog_differences: Vec<String>,
     /// The user's own questions.
     pub(super) checks: Vec<Check>,
+    /// Materialized views that stayed empty, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) not_refreshed: Vec<String>,
     /// Tables that came.
     #[serde(skip)]
     pub tables: u64,

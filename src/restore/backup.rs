@@ -1,10 +1,10 @@
 //! A stored backup, found and checked, on its way into a database.
 
+use super::Narrowing;
 use super::load::{script, stream, workers};
 use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest};
 use super::run::{Content, Flow};
-use crate::archive::Pattern;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::{ConnInfo, Naming, Target};
@@ -28,8 +28,8 @@ const WORTH_A_JOB: u64 = 64 << 20;
 pub struct RestoreOptions {
     /// What to restore.
     pub selection: BackupSelection,
-    /// Which tables; none for all.
-    pub tables: Vec<Pattern>,
+    /// How much of it.
+    pub narrowing: Narrowing,
     /// How many workers, if the user says so.
     pub jobs: Option<u8>,
     /// How it is fitted to the server.
@@ -65,14 +65,15 @@ impl ReadyBackup {
     /// Finds and checks a backup; its dump is not touched yet.
     pub async fn find(options: RestoreOptions, run: &Run) -> Result<Self> {
         let started = Instant::now();
-        let RestoreOptions { selection, tables, jobs, fitting, after, clients, proof, keep_failed } = options;
+        let RestoreOptions { selection, narrowing, jobs, fitting, after, clients, proof, keep_failed } =
+            options;
         fitting.options.check()?;
         let mut reader = run.or(BackupReader::find(selection)).await?;
-        let inventory = if tables.is_empty() {
+        let inventory = if narrowing.is_all() {
             run.or(inventory(&reader, proof)).await?
         } else {
-            let chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &tables, false)?;
-            reader.narrow(chosen);
+            let whole = run.or(excerpt::inventory(&reader)).await?;
+            reader.narrow(narrowing.of(whole)?);
             None
         };
         let request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
@@ -149,10 +150,20 @@ impl Content for StoredContent<'_> {
                 }
                 script::restore(reader, clients, target, request).await
             }
+            _ if request.fitting.options.keep_going => {
+                if target.exists() {
+                    return Err(Error::usage(format!(
+                        "{} exists, and is filled as a whole or not at all",
+                        target.name()
+                    ))
+                    .hint("--on-error keep is for a database that does not exist yet"));
+                }
+                stream::restore(reader, clients, target, request).await
+            }
             Some(inventory) if jobs > 1 && !target.exists() => {
                 let plan = workers::restore(reader, inventory, clients, target, request, jobs).await?;
                 let (tables, rows) = (inventory.archive.tables, inventory.rows());
-                Ok(Filled { tables, rows, plan, passed: None })
+                Ok(Filled { tables, rows, plan, passed: None, failed: Vec::new() })
             }
             _ => {
                 if jobs > 1 && self.jobs.is_some() {

@@ -143,11 +143,11 @@ impl Content for PassingDump<'_> {
         let psql = if options.allow_pooled { psql } else { server.in_english(psql).await };
         let pg_dump = consistent::start(clients.for_dump(server.version())?, &psql, &options.dump).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
-        let (contents, plan) =
+        let (contents, (plan, _)) =
             tokio::try_join!(hand_on(pg_dump, near, &progress), load(far, clients, target, request, jobs))?;
         let inventory = Inventory::new(contents, &[]);
         let (tables, rows) = (inventory.archive.tables, inventory.rows());
-        Ok(Filled { tables, rows, plan, passed: Some(inventory) })
+        Ok(Filled { tables, rows, plan, passed: Some(inventory), failed: Vec::new() })
     }
 
     async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>> {

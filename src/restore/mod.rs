@@ -13,6 +13,7 @@ pub mod command;
 pub mod copy;
 mod finish;
 mod load;
+mod narrow;
 pub mod neon;
 pub mod outcome;
 mod plan;
@@ -22,4 +23,5 @@ pub mod request;
 pub mod run;
 pub mod swap;
 
+pub use narrow::Narrowing;
 pub use outcome::{Filled, Outcome};

@@ -16,6 +16,8 @@ pub struct Filled {
     pub plan: Plan,
     /// What the dump held, if that became known only while it passed.
     pub passed: Option<Inventory>,
+    /// What could not be restored, a message each, if that is no reason to stop.
+    pub failed: Vec<String>,
 }
 
 /// A database that was filled, looked at, and finished if it is what was dumped.

@@ -55,6 +55,8 @@ pub struct Fitting {
     pub owner: Option<String>,
     /// What kind of server it is.
     pub profile: Profile,
+    /// Whether materialized views stay empty.
+    pub skip_refresh: bool,
 }
 
 impl Fitting {

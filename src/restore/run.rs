@@ -8,9 +8,10 @@ use super::outcome::{Filled, Outcome};
 use super::request::RestoreRequest;
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::{Target, identifier};
+use crate::postgres::{Situation, Target, identifier};
 use crate::proof::Proof;
 use crate::run::Run;
+use crate::units::count;
 use std::time::{Duration, Instant};
 
 /// What a database is filled with, and compared with afterwards.
@@ -50,6 +51,9 @@ impl Flow<'_> {
     pub async fn run(&self, content: &impl Content, target: &mut Target) -> Result<Outcome> {
         let filled = self.run.or(self.fill(content, target)).await;
         let filled = self.or_clean_up(filled, target).await?;
+        if !filled.failed.is_empty() {
+            return self.incomplete(filled, target).await;
+        }
         let proof = match self.run.or(self.prove(content, target, &filled)).await {
             Err(first) if !self.unseen && self.request.after.is_empty() => {
                 return Err(self.complete(first, target));
@@ -79,9 +83,38 @@ impl Flow<'_> {
         Ok(outcome)
     }
 
+    /// Keeps what could be restored under a name that says so, and says what could not.
+    async fn incomplete(&self, filled: Filled, target: &mut Target) -> Result<Outcome> {
+        target.analyze().await;
+        target.open_to_others().await?;
+        target.keep_as_incomplete().await?;
+        for failed in &filled.failed {
+            tracing::warn!("not restored: {failed}");
+        }
+        let what = format!("{} could not be restored", count(filled.failed.len(), "thing"));
+        let differs = Error::verify(what).hint(format!("what could is in {}", identifier(target.called())));
+        Ok(Outcome {
+            database: target.called().to_owned(),
+            created: true,
+            filled,
+            proof: None,
+            took: self.started.elapsed(),
+            differs: Some(differs),
+        })
+    }
+
     /// Fills the target.
     pub async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<Filled> {
-        let filled = content.fill(target).await?;
+        let filled = content.fill(target).await.map_err(|error| match error.situation::<Situation>() {
+            Some(Situation::ConstraintViolated(_))
+                if !self.unseen && !self.request.fitting.options.keep_going =>
+            {
+                error.hint(
+                    "--on-error keep restores all that can be, under another name, and lists what cannot",
+                )
+            }
+            _ => error,
+        })?;
         if !filled.plan.made_roles.is_empty() {
             self.run.say(format!("created the roles {}", filled.plan.made_roles.join(", ")));
         }

@@ -53,6 +53,7 @@ impl ReadyBackup {
         &self,
         target: &ConnInfo,
         yes: bool,
+        keep_old: Option<usize>,
         run: &Run,
     ) -> Result<(Outcome, Option<Swapped>)> {
         let swap = run.or(open(&self.clients, target)).await?;
@@ -68,6 +69,9 @@ impl ReadyBackup {
             return Ok((outcome, None));
         }
         let swapped = finish(&swap, target, run).await?;
+        if let Some(keep) = keep_old {
+            drop_old(&swap, keep, run).await;
+        }
         outcome.database = swap.name().to_owned();
         Ok((outcome, Some(swapped)))
     }
@@ -138,6 +142,21 @@ async fn finish(swap: &Swap, target: &ConnInfo, run: &Run) -> Result<Swapped> {
     let new = swap.settle().await?;
     let swapped = exchange(swap, &new, true, target, run).await;
     swapped.map_err(|error| error.hint(ready(&new, target)))
+}
+
+/// Drops what earlier swaps set aside but for the newest; that one cannot be dropped is no failure of the restore.
+async fn drop_old(swap: &Swap, keep: usize, run: &Run) {
+    match swap.too_old(keep).await {
+        Err(error) => tracing::warn!("what was set aside before is kept: {error}"),
+        Ok(old) => {
+            for old in old {
+                match swap.drop_aside(&old).await {
+                    Ok(()) => run.say(format!("dropped {}, as --keep-old {keep} asks for", old.name)),
+                    Err(error) => tracing::warn!("{} is kept: {error}", old.name),
+                }
+            }
+        }
+    }
 }
 
 fn ready(new: &str, target: &ConnInfo) -> String {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub(super) fn fitting(words: FittingWords) -> Result<Fitting> {
     let options =
         RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() };
+    let skip_refresh = words.skip_refresh;
     if words.owner.is_some() && options.no_owner {
         return Err(Error::usage("--owner and --no-owner contradict each other"));
     }
@@ -32,5 +33,5 @@ pub(super) fn fitting(words: FittingWords) -> Result<Fitting> {
         TargetProfile::Supabase => Profile::Of(Provider::Supabase),
         TargetProfile::CloudSql => Profile::Of(Provider::CloudSql),
     };
-    Ok(Fitting { options, roles, map, owner: words.owner, profile })
+    Ok(Fitting { options, roles, map, owner: words.owner, profile, skip_refresh })
 }

@@ -76,5 +76,9 @@ fn search(only: Option<PathBuf>) -> Search {
 
 /// The patterns of the wanted tables; none for all.
 fn tables(words: &TableWords) -> Result<Vec<Pattern>> {
-    words.table.iter().map(|text| Pattern::parse(text)).collect()
+    patterns(&words.table)
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
+    texts.iter().map(|text| Pattern::parse(text)).collect()
 }

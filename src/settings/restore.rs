@@ -1,11 +1,12 @@
 //! The settings of `pgstow restore`.
 
-use super::{after, fitting, neon_branch, selection, server, tables};
+use super::{after, fitting, neon_branch, patterns, selection, server, tables};
 use crate::branch::NeonBranch;
-use crate::cli::{Proof, RestoreWords};
+use crate::cli::{OnError, Proof, RestoreWords};
 use crate::error::{Error, Result};
 use crate::postgres::ConnInfo;
 use crate::proof::ProofBy;
+use crate::restore::Narrowing;
 use crate::restore::backup::RestoreOptions;
 
 /// `pgstow restore` into a database.
@@ -28,6 +29,8 @@ pub enum Goal {
         target: ConnInfo,
         /// Whether nobody has to be asked.
         yes: bool,
+        /// How many of the databases are kept that were set aside; all if it is not said.
+        keep_old: Option<usize>,
     },
     /// A branch on Neon, to be made.
     Neon(Box<NeonBranch>),
@@ -50,14 +53,25 @@ impl Restore {
             Some(branch) => Goal::Neon(Box::new(branch)),
             None => {
                 target.target_name()?;
-                if words.swap { Goal::Swap { target, yes: words.yes } } else { Goal::Database(target) }
+                if words.swap {
+                    Goal::Swap { target, yes: words.yes, keep_old: words.keep_old }
+                } else {
+                    Goal::Database(target)
+                }
             }
         };
+        let mut fitting = fitting(words.fitting)?;
+        fitting.options.keep_going = words.on_error == OnError::Keep;
         let options = RestoreOptions {
             selection: selection(words.select, &words.store, &words.open)?,
-            tables: tables(&words.tables)?,
+            narrowing: Narrowing {
+                tables: tables(&words.tables)?,
+                without_tables: patterns(&words.exclude_tables)?,
+                without_rows: patterns(&words.exclude_table_data)?,
+                schema_only: words.schema_only,
+            },
             jobs: words.jobs,
-            fitting: fitting(words.fitting)?,
+            fitting,
             after: after(words.after)?,
             clients,
             proof: proof_by(words.proof),

@@ -5,6 +5,7 @@ mod databases;
 mod event_triggers;
 mod locks;
 mod order;
+mod partial;
 mod roles;
 mod settings;
 

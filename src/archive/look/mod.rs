@@ -7,3 +7,4 @@ pub mod pattern;
 pub mod roles;
 pub mod select;
 pub mod torn;
+pub mod without;

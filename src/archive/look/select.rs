@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::sql::EntryKind;
 
 /// The kinds whose names a pattern may match.
-const RELATIONS: [EntryKind; 5] = [
+pub(super) const RELATIONS: [EntryKind; 5] = [
     EntryKind::Table,
     EntryKind::View,
     EntryKind::MaterializedView,
@@ -293,7 +293,7 @@ impl<'t> Choice<'t> {
 }
 
 /// Whether an entry is named after a table or view: `orders`, or `orders` and its own name.
-fn is_part_of(part: &TocEntry, whole: &TocEntry) -> bool {
+pub(super) fn is_part_of(part: &TocEntry, whole: &TocEntry) -> bool {
     let ((_, schema, tag), (_, its_schema, name)) = (part.identity(), whole.identity());
     schema == its_schema
         && tag.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(b" "))

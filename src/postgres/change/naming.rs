@@ -21,11 +21,19 @@ pub enum Naming {
 
 /// The name of a database while it is restored: its own, shortened if that is too long, and the moment.
 pub fn name_while_restoring(name: &str, moment: &str) -> String {
-    let mut end = name.len().min(LONGEST_NAME.saturating_sub(RESTORING.len() + moment.len()));
+    name_with(name, RESTORING, moment)
+}
+
+/// After the name of a database in which something is missing.
+pub const INCOMPLETE: &str = "_incomplete";
+
+/// A name, shortened if that is too long, and what is added to it.
+pub fn name_with(name: &str, what: &str, moment: &str) -> String {
+    let mut end = name.len().min(LONGEST_NAME.saturating_sub(what.len() + moment.len()));
     while !name.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}{RESTORING}{moment}", name.get(..end).unwrap_or_default())
+    format!("{}{what}{moment}", name.get(..end).unwrap_or_default())
 }
 
 /// Chooses a name that no database has: a run that was killed in this very second may have left one.

@@ -1,7 +1,7 @@
 //! Two databases exchange a name: the one in use is set aside, another takes its place.
 //!
 //! Both are renamed in one transaction, so that at every moment the name means the one or the other,
-//! whole. Nothing is ever dropped here.
+//! whole. Nothing is dropped here but what was set aside before, if that is asked for.
 
 use serde::Deserialize;
 
@@ -122,6 +122,23 @@ impl Swap {
     /// The database that was set aside last.
     pub fn last_before(&self) -> Option<&Found> {
         self.with(BEFORE).max_by(|one, other| one.name.cmp(&other.name))
+    }
+
+    /// The databases that were set aside, without the newest `keep` of them.
+    pub async fn too_old(&self, keep: usize) -> Result<Vec<Found>> {
+        let mut found = look(&self.maintenance, &self.live, &[]).await?.found;
+        let start = format!("{}{BEFORE}", self.live);
+        found.retain(|found| found.owned && found.name.strip_prefix(&start).is_some_and(is_stamp));
+        found.sort_by(|one, other| other.name.cmp(&one.name));
+        Ok(found.into_iter().skip(keep).collect())
+    }
+
+    /// Drops a database that was set aside, if it is still that one, and nobody is in it.
+    pub async fn drop_aside(&self, old: &Found) -> Result<()> {
+        let known = old.known();
+        self.maintenance
+            .execute(&format!("{}DROP DATABASE {};", known.guard(), identifier(&known.name)))
+            .await
     }
 
     /// Databases of runs that were ended before they knew whether all is there.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use super::content::{self, CONTENTS, Contents};
 use super::grants::Grant;
 use super::lock::{Lock, may_hold_a_session, sessions_left};
-use super::naming::{Naming, free_name, report_unfinished};
+use super::naming::{INCOMPLETE, Naming, free_name, name_with, report_unfinished};
 use super::reach::{not_created, reach};
 use super::rename::{Known, RESTORED, RESTORING, Renaming, renames};
 use super::roles::Making;
@@ -370,6 +370,21 @@ ROLLBACK;";
         )))
     }
 
+    /// Gives the database a name that says that something is missing in it: `app_incomplete`, with a moment if there
+    /// is one already.
+    pub async fn keep_as_incomplete(&mut self) -> Result<()> {
+        let Some(known) = self.known() else { return Ok(()) };
+        let mut name = name_with(&self.name, INCOMPLETE, "");
+        if reach(&self.maintenance, &name).await?.1 {
+            let moment = known.name.rsplit_once(RESTORING).map_or("", |(_, moment)| moment);
+            name = name_with(&self.name, &format!("{INCOMPLETE}_"), moment);
+        }
+        let renaming = Renaming { maintenance: &self.maintenance };
+        renaming.insist(None, &known, &renames(&known, &name), &name).await?;
+        self.be_called(name);
+        Ok(())
+    }
+
     fn be_called(&mut self, name: String) {
         self.psql = self.psql.with_dbname(&name);
         self.called = name;
@@ -423,6 +438,18 @@ ROLLBACK;";
         if let Err(error) = self.psql.execute("SET client_min_messages = error;\nANALYZE;").await {
             tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
         }
+    }
+
+    /// Fills a materialized view; event triggers do not fire for a superuser.
+    pub async fn refresh(&self, view: &str) -> Result<()> {
+        self.psql
+            .execute(&format!(
+                "DO $$ BEGIN IF current_setting('is_superuser') = 'on' THEN
+                   PERFORM set_config('session_replication_role', 'replica', false);
+                 END IF; END $$;
+                 REFRESH MATERIALIZED VIEW {view};"
+            ))
+            .await
     }
 
     /// Asks the database itself.

@@ -13,6 +13,7 @@ use std::process::ExitStatus;
 use crate::error::{Error, Kind};
 
 use self::message::{Message, PartKind, worst};
+use self::severity::Level;
 
 pub use situation::{Constraint, Situation};
 
@@ -45,6 +46,16 @@ impl Failure {
             }
             Failure::Ended { said, .. } => Situation::of(said.as_deref().unwrap_or_default()),
         }
+    }
+
+    /// What a `pg_restore` could not do that went on to its end all the same, a line each.
+    pub fn errors_ignored(&self) -> Option<Vec<String>> {
+        let Failure::Ended { said: Some(said), .. } = self else { return None };
+        let to_its_end = said.iter().any(|message| message.text.contains("errors ignored on restore"));
+        let errors = said.iter().filter(|message| message.level == Level::Error);
+        let mut lines: Vec<String> = errors.map(Message::line).collect();
+        lines.dedup();
+        (to_its_end && !lines.is_empty()).then_some(lines)
     }
 
     /// Says whether it is one of these situations.

@@ -138,6 +138,24 @@ impl ChildInput {
         Ok(self.unread)
     }
 
+    /// The same for a child that goes on after errors, and exits with 1 when it has come to its end: returns what it
+    /// could not do, a line each.
+    pub async fn finish_despite_errors(self) -> Result<Vec<String>> {
+        let ended = match self.state {
+            Writing::Open(running, stdin) => {
+                drop(stdin);
+                running.ended().await
+            }
+            Writing::Ending(ending) => ending.await,
+            Writing::Ended => Ok(()),
+            Writing::Failed(error) => return Err(error),
+        };
+        match ended {
+            Ok(()) => Ok(Vec::new()),
+            Err(failure) => failure.errors_ignored().ok_or_else(|| failure.into()),
+        }
+    }
+
     /// Ends the child now and waits until it is gone; it never sees the end of its input.
     pub async fn stop(self) {
         if let Writing::Open(running, stdin) = self.state {

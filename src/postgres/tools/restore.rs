@@ -22,6 +22,8 @@ pub struct RestoreOptions {
     pub no_owner: bool,
     /// No privileges are granted.
     pub no_acl: bool,
+    /// What cannot be restored is passed over, and every statement is for itself.
+    pub keep_going: bool,
     /// Further options for `pg_restore`, checked by [`RestoreOptions::check`].
     pub extra: Vec<String>,
 }
@@ -51,7 +53,10 @@ impl RestoreOptions {
 
     fn arguments(&self) -> Vec<String> {
         // Named, since guessing the format would eat the first bytes of some kinds of pipe.
-        let mut arguments: Vec<String> = ["--format=custom", "--exit-on-error"].map(String::from).into();
+        let mut arguments = vec!["--format=custom".to_owned()];
+        if !self.keep_going {
+            arguments.push("--exit-on-error".into());
+        }
         if self.no_owner {
             arguments.push("--no-owner".into());
         }
@@ -88,6 +93,7 @@ pub fn restore(
 ) -> Result<ChildInput> {
     let program = client.program("pg_restore");
     let program = match atomicity {
+        _ if options.keep_going => program,
         Atomicity::Whole => program.arg("--single-transaction"),
         Atomicity::Batches(size) if client.version.major >= KNOWS_BATCHES => {
             program.arg(format!("--transaction-size={size}"))

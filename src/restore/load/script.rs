@@ -37,7 +37,7 @@ pub async fn restore(
     tokio::try_join!(stream, load(far, clients, target))?;
     let contents = target.contents().await?;
     // Nobody counts the rows of a plain script.
-    Ok(Filled { tables: contents.tables, rows: None, plan, passed: None })
+    Ok(Filled { tables: contents.tables, rows: None, plan, passed: None, failed: Vec::new() })
 }
 
 /// Reads the script's front, makes the database it asks for, and feeds `psql`.

@@ -35,8 +35,8 @@ pub async fn restore(
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))?;
         Ok(contents)
     };
-    let (contents, plan) = tokio::try_join!(stream, load(far, clients, target, request, 1))?;
-    Ok(Filled { tables: contents.toc.tables() as u64, rows: contents.rows(), plan, passed: None })
+    let (contents, (plan, failed)) = tokio::try_join!(stream, load(far, clients, target, request, 1))?;
+    Ok(Filled { tables: contents.toc.tables() as u64, rows: contents.rows(), plan, passed: None, failed })
 }
 
 /// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`; with several `jobs`,
@@ -47,7 +47,7 @@ pub async fn load(
     target: &mut Target,
     request: &RestoreRequest,
     jobs: usize,
-) -> Result<Plan> {
+) -> Result<(Plan, Vec<String>)> {
     let (read, archive_reader) = read_front(&mut archive).await?;
     let Some(front) = archive_reader.preamble() else {
         return Err(Error::verify("the archive ends before its table of contents does"));
@@ -69,10 +69,13 @@ pub async fn load(
     };
     let fed = fed.await;
     // When pg_restore has died, its own words say more than "broken pipe".
-    pg_restore.finish().await?;
+    let failed = match plan.options.keep_going {
+        true => pg_restore.finish_despite_errors().await?,
+        false => pg_restore.finish().await.map(|_| Vec::new())?,
+    };
     fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
     if let Some(rest) = rest {
         rest.make(client, target, &plan.options, jobs).await?;
     }
-    Ok(plan)
+    Ok((plan, failed))
 }

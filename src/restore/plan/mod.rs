@@ -45,7 +45,10 @@ impl RestoreRequest {
             target.without_event_triggers();
         }
         // pg_dump refreshes materialized views after them, which they would notice.
-        let front = fit.without_refused(&front.with_last(TocEntry::is_of_event_trigger));
+        let front = front.with_last(TocEntry::is_of_event_trigger);
+        let refreshes = |entry: &TocEntry| entry.kind() == EntryKind::MaterializedViewData;
+        let front = front.keep(|entry| !(self.fitting.skip_refresh && refreshes(entry)));
+        let front = fit.without_refused(&front);
         fit.check_extensions(&front)?;
         let front = fit.with_roles(&front)?;
         if !fit.left_out.is_empty() {
@@ -68,8 +71,12 @@ impl RestoreRequest {
 
     /// The same for a plain script, which nothing can be taken out of.
     pub async fn plan_of_script(&self, target: &mut Target) -> Result<Plan> {
-        let Fitting { options, roles, map, owner, profile: _ } = &self.fitting;
-        let RestoreOptions { no_owner, no_acl, extra } = options;
+        let Fitting { options, roles, map, owner, profile: _, skip_refresh } = &self.fitting;
+        let RestoreOptions { no_owner, no_acl, keep_going, extra } = options;
+        if *skip_refresh || *keep_going {
+            return Err(Error::usage("a plain dump is run as it is, and to its end")
+                .hint("leave out --skip-refresh and --on-error (their variables too)"));
+        }
         let changed = *no_owner || *no_acl || !extra.is_empty();
         if changed || *roles != Roles::Check || !map.is_empty() || owner.is_some() {
             return Err(Error::usage("a plain SQL dump is run unchanged: its roles cannot be left out or replaced")

@@ -4,8 +4,8 @@ use crate::scene::{Place, add_bulk, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Rows that a constraint compares with another table's, which several workers load later.
 #[test]
@@ -60,6 +60,8 @@ fn half_dead(port: u16) -> u16 {
     own
 }
 
+static KEPT: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
+
 fn pass(mut client: TcpStream, mut server: TcpStream, died: &AtomicBool) {
     let (mut buffer, mut loads, mut passed) = (vec![0; 8 << 10], false, 0);
     while let Ok(count @ 1..) = client.read(&mut buffer) {
@@ -68,11 +70,8 @@ fn pass(mut client: TcpStream, mut server: TcpStream, died: &AtomicBool) {
         passed += if loads { count } else { 0 };
         if passed > 64 << 10 && !died.swap(true, Ordering::Relaxed) {
             let _ = client.shutdown(Shutdown::Both);
-            #[expect(
-                clippy::mem_forget,
-                reason = "the server must not learn of it as long as the test runs"
-            )]
-            std::mem::forget(server);
+            // The server does not learn of it for as long as the test runs.
+            KEPT.lock().unwrap().push(server);
             return;
         }
         if server.write_all(bytes).is_err() {

@@ -13,7 +13,7 @@ fn meddler(deed: &str) -> String {
          CREATE TABLE b (id int); INSERT INTO b VALUES (1);
          CREATE TABLE c (id int);
          CREATE FUNCTION meddle() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
-           IF current_setting('application_name') = 'pgstow' THEN {deed}; END IF;
+           IF current_setting('application_name') LIKE 'pgstow%' THEN {deed}; END IF;
            RETURN true; END $$;
          ALTER TABLE b ADD CHECK (public.meddle());"
     )
@@ -128,7 +128,7 @@ fn partitions_that_changed_places_are_the_same_rows() {
     cluster.psql(
         &database,
         "CREATE FUNCTION side(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
-           RETURN (n + (current_setting('application_name') = 'pgstow')::int) % 2; END $$;
+           RETURN (n + (current_setting('application_name') LIKE 'pgstow%')::int) % 2; END $$;
          CREATE TABLE h (id int) PARTITION BY LIST (public.side(id));
          CREATE TABLE h0 PARTITION OF h FOR VALUES IN (0);
          CREATE TABLE h1 PARTITION OF h FOR VALUES IN (1);

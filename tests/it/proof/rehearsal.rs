@@ -189,7 +189,7 @@ fn what_a_restore_does_to_the_data_is_found() {
     let play = Play::new(
         "CREATE TABLE a AS SELECT 1 AS n; CREATE TABLE b (n int); INSERT INTO b VALUES (1); CREATE SEQUENCE q;
          CREATE FUNCTION meddle() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
-           IF current_setting('application_name') = 'pgstow' THEN UPDATE public.a SET n = 2; END IF;
+           IF current_setting('application_name') LIKE 'pgstow%' THEN UPDATE public.a SET n = 2; END IF;
            RETURN true; END $$;
          ALTER TABLE b ADD CHECK (public.meddle());",
     );

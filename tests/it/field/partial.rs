@@ -1,0 +1,141 @@
+//! Less than all: what is left out on purpose, what cannot be restored, and what is not the backup's fault.
+
+use crate::scene::{Place, fresh};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+
+const SHOP: &str = "CREATE TABLE orders (id serial PRIMARY KEY, word text);
+INSERT INTO orders (word) SELECT 'x' FROM generate_series(1, 20);
+CREATE TABLE items (id int PRIMARY KEY, order_id int REFERENCES orders);
+INSERT INTO items SELECT n, n FROM generate_series(1, 10) n;
+CREATE VIEW totals AS SELECT count(*) FROM orders;
+CREATE TABLE logs AS SELECT generate_series(1, 30) AS n;";
+
+#[test]
+fn tables_and_rows_are_left_out_on_the_way_back() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("shop");
+        cluster.psql(&database, SHOP);
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let restore = |words: &[&str]| {
+            let copy = fresh("shop");
+            let run = place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).args(words).succeeds();
+            (copy, run)
+        };
+        let tables = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+                       WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'S')";
+        for jobs in ["1", "3"] {
+            let (copy, run) = restore(&["--exclude-table", "orders", "-T", "nothing", "--jobs", jobs]);
+            assert_eq!(cluster.psql(&copy, tables), "items logs");
+            run.says("left out, as it needs what is left out: VIEW public.totals")
+                .says("FK CONSTRAINT public.items items_order_id_fkey")
+                .says("nothing in the backup matches nothing")
+                .says("proven: 40 rows in 2 tables");
+            let (copy, run) = restore(&["--exclude-table-data", "logs", "--jobs", jobs]);
+            assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM logs"), "0");
+            run.says("proven: 30 rows in 3 tables");
+            let (copy, run) = restore(&["--schema-only", "--jobs", jobs]);
+            assert_eq!(cluster.psql(&copy, tables), "items logs orders orders_id_seq totals");
+            run.says("proven: 0 rows in 3 tables");
+        }
+    }
+}
+
+/// An order that items refer to is gone, and no constraint has noticed.
+#[test]
+fn what_can_be_restored_is_kept_if_that_is_asked_for() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("orphans");
+        cluster.psql(
+            &database,
+            &format!("{SHOP} SET session_replication_role = replica; DELETE FROM orders WHERE id = 3"),
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let copy = fresh("orphans");
+        let restore = |words: &[&str], kind| {
+            place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).args(words).fails(kind)
+        };
+        restore(&[], Kind::Postgres).says("--on-error keep restores all that can be");
+        for kept in [format!("{copy}_incomplete"), format!("{copy}_incomplete_2")] {
+            restore(&["--on-error", "keep", "--jobs", "3"], Kind::Verify)
+                .says("1 thing could not be restored")
+                .says("violates foreign key constraint")
+                .says(&format!("{copy}_incomplete"));
+            assert!(!cluster.has_database(&copy));
+            let name = cluster.psql(
+                "postgres",
+                &format!("SELECT datname FROM pg_database WHERE datname LIKE '{kept}%' ORDER BY 1 LIMIT 1"),
+            );
+            assert_eq!(cluster.psql(&name, "SELECT count(*) FROM items"), "10");
+            assert_eq!(cluster.psql(&name, "SELECT count(*) FROM pg_constraint WHERE contype = 'p'"), "2");
+        }
+        let existing = cluster.create_database("existing");
+        let words = ["restore", "latest", "--on-error", "keep", "--to", &cluster.url(&existing)];
+        place.opens(&words).fails(Kind::Usage).says("is for a database that does not exist yet");
+    }
+}
+
+#[test]
+fn old_databases_are_dropped_but_for_the_newest() {
+    let cluster = Cluster::start(Major::V18);
+    let app = cluster.create_database("app");
+    cluster.psql(&app, "CREATE TABLE t AS SELECT 1 AS n");
+    let place = Place::folder();
+    place.backup(&cluster.url(&app), &["--name", "app"]);
+    let aside = || {
+        cluster.psql(
+            "postgres",
+            &format!("SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname LIKE '{app}%before%'"),
+        )
+    };
+    cluster.psql("postgres", &format!("CREATE DATABASE {app}_before_migration"));
+    let restore = ["restore", "latest", "--swap", "--yes", "--to", &cluster.url(&app)];
+    place.opens(&restore).succeeds();
+    place.opens(&restore).succeeds();
+    assert_eq!(aside().split(' ').count(), 3, "{}", aside());
+    place.opens(&restore).args(["--keep-old", "1"]).succeeds().says("as --keep-old 1 asks for");
+    let left = aside();
+    assert_eq!(left.split(' ').count(), 2, "{left}");
+    assert!(left.contains("before_migration"), "only our own are dropped: {left}");
+}
+
+/// A materialized view that could be filled once.
+#[test]
+fn what_cannot_be_refreshed_here_says_nothing_against_the_backup() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("refresh");
+        cluster.psql(
+            &database,
+            "CREATE TABLE t AS SELECT 1 AS n; CREATE MATERIALIZED VIEW \"the m\" AS SELECT 1 / n AS n FROM t;
+             CREATE MATERIALIZED VIEW fine AS SELECT n FROM t; UPDATE t SET n = 0",
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        place.opens(&["verify", "latest", "--restore"]).succeeds().says("not refreshed").says("public.the m");
+        let copy = fresh("refresh");
+        let restore = ["restore", "latest", "--to", &cluster.url(&copy)];
+        place.opens(&restore).fails(Kind::Postgres).says("division by zero");
+        place.opens(&restore).arg("--skip-refresh").succeeds();
+        assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM pg_matviews WHERE ispopulated"), "0");
+    }
+}
+
+#[test]
+fn what_could_not_be_tried_is_not_called_bad() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("untried");
+    let place = Place::folder();
+    for name in ["one", "two"] {
+        place.backup(&cluster.url(&database), &["--name", name]);
+    }
+    place
+        .opens(&["verify", "--all", "--restore", "--scratch", "/nonexistent/folder"])
+        .fails(Kind::Settings)
+        .says("could not be tried: no folder for a throw-away cluster")
+        .says("2 of 2 backups could not be tried");
+}
