@@ -1,0 +1,82 @@
+//! What runs that were killed have left: unfinished uploads, temporary files of a folder, folders without a manifest.
+//!
+//! Only what is old: the rest may belong to a run that is still going on. Nothing goes of a name whose backups have
+//! stopped: there a dump without a manifest may be the last one.
+
+use super::{Fate, PruneOptions, PrunedBackup};
+use crate::error::Result;
+use crate::retention::Stale;
+use crate::store::{Store, Unfinished};
+use crate::stored::contents::{Folder, prefix};
+use crate::stored::name_pattern::NamePattern;
+use crate::stored::names::{Name, Place};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+/// Something that a killed run left.
+#[derive(Debug)]
+pub struct Leftover {
+    /// Of which backup it would have become a part.
+    pub place: Place,
+    /// What it is.
+    pub kind: LeftoverKind,
+    /// When something was last written to it, according to the store's clock.
+    pub last_written: Option<SystemTime>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What a killed run can leave.
+#[derive(Debug)]
+pub enum LeftoverKind {
+    /// An upload that was neither completed nor aborted; in a folder it is a temporary file.
+    Upload(Unfinished),
+    /// Objects without a manifest, and their size in bytes.
+    Folder(u64),
+}
+
+/// Finds what killed runs have left.
+pub(super) async fn find(
+    store: &dyn Store,
+    folders: Vec<Folder>,
+    options: &PruneOptions,
+    stale: &BTreeMap<Name, Stale>,
+    backups: &[PrunedBackup],
+    now: SystemTime,
+) -> Result<Vec<Leftover>> {
+    let named: BTreeSet<&Name> = backups.iter().map(|backup| &backup.place.name).collect();
+    let fate = |place: &Place, last: Option<SystemTime>, is_readable: bool| {
+        let age = last.and_then(|last| now.duration_since(last).ok());
+        if age.is_none_or(|age| age < options.leftovers) {
+            return Fate::KeptAnyway("it may belong to a run that is still going on".to_owned());
+        }
+        // A dump may be all that there is of its name; half an upload is of no use.
+        let is_last = stale.contains_key(&place.name) || (is_readable && !named.contains(&place.name));
+        match is_last && !options.policy.force {
+            true => Fate::KeptAnyway(format!("{} has no fresh whole backup", place.name)),
+            false => Fate::Removed,
+        }
+    };
+    let mut all = Vec::new();
+    for folder in folders {
+        let last_written = folder.last_written();
+        let fate = fate(&folder.place, last_written, true);
+        let kind = LeftoverKind::Folder(folder.bytes());
+        all.push(Leftover { place: folder.place, kind, last_written, fate });
+    }
+    for upload in store.unfinished(&prefix(&options.names)).await? {
+        let Some((place, _)) = Place::of_object(&upload.key) else { continue };
+        if !NamePattern::any(&options.names, &place.name) {
+            continue;
+        }
+        // One that began long ago may still get its parts.
+        let is_old = upload
+            .started
+            .is_none_or(|start| now.duration_since(start).is_ok_and(|age| age >= options.leftovers));
+        let last_written = if is_old { store.last_written(&upload).await? } else { upload.started };
+        let fate = fate(&place, last_written, false);
+        all.push(Leftover { place, kind: LeftoverKind::Upload(upload), last_written, fate });
+    }
+    all.sort_by(|a, b| a.place.cmp(&b.place));
+    Ok(all)
+}
