@@ -27,7 +27,7 @@ const AT_ONCE: usize = 16;
 pub struct StatusOptions {
     /// Where the backups are.
     pub location: Location,
-    /// Of which names; of all if there are none.
+    /// The names that match, or all if there are no patterns.
     pub names: Vec<NamePattern>,
     /// How old the newest whole backup may be.
     pub max_age: Duration,

@@ -1,6 +1,6 @@
 //! The words of `pgstow backup`.
 
-use super::keep::KeepWords;
+use super::keep::{HEADING, KeepWords};
 use super::neon::NeonWords;
 use super::shared::{ServerWords, TrustWords};
 use super::values::percent;
@@ -190,7 +190,7 @@ pub struct BackupWords {
     ///
     /// Needs credentials that may list, read and delete. If it fails, the backup is stored all the same: a warning,
     /// and exit code 19.
-    #[arg(long, env = "PGSTOW_PRUNE", help_heading = "What to keep", hide_short_help = true)]
+    #[arg(long, env = "PGSTOW_PRUNE", help_heading = HEADING, hide_short_help = true)]
     pub prune: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]

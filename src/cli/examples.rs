@@ -63,7 +63,7 @@ const OF_VERBS: [(&str, [Example; 3]); 13] = [
     (
         "status",
         [
-            ("Is the newest backup of each name there, and not too old?", "pgstow status"),
+            ("Whether the newest backup of each name is there, and not too old", "pgstow status"),
             ("Of two names, with a limit", "pgstow status --name app --name portal --max-age 26h"),
             ("For monitoring", "pgstow status --json"),
         ],

@@ -5,13 +5,16 @@ use clap::Args;
 use jiff::Span;
 use std::time::Duration;
 
+/// The heading of these words in a help page.
+pub(super) const HEADING: &str = "What to keep";
+
 /// Which backups are kept.
 #[derive(Debug, Args)]
 pub struct KeepWords {
     /// Keep the newest N backups
     ///
     /// The rules are those of restic forget, and a backup is kept if any of them keeps it. N can be "unlimited".
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_LAST", value_parser = many, help_heading = "What to keep")]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_LAST", value_parser = many, help_heading = HEADING)]
     pub keep_last: Option<u32>,
     /// Keep all that are at most this much older than the newest, such as 10d or 1y6mo
     ///
@@ -21,23 +24,23 @@ pub struct KeepWords {
         value_name = "SPAN",
         env = "PGSTOW_KEEP_WITHIN",
         value_parser = span,
-        help_heading = "What to keep"
+        help_heading = HEADING
     )]
     pub keep_within: Option<Span>,
     /// Keep the last backup of each of the last N hours that have one
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_HOURLY", value_parser = many, help_heading = "What to keep")]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_HOURLY", value_parser = many, help_heading = HEADING)]
     pub keep_hourly: Option<u32>,
     /// Keep the last backup of each of the last N days that have one
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_DAILY", value_parser = many, help_heading = "What to keep")]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_DAILY", value_parser = many, help_heading = HEADING)]
     pub keep_daily: Option<u32>,
     /// Keep the last backup of each of the last N weeks that have one
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_WEEKLY", value_parser = many, help_heading = "What to keep")]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_WEEKLY", value_parser = many, help_heading = HEADING)]
     pub keep_weekly: Option<u32>,
     /// Keep the last backup of each of the last N months that have one
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_MONTHLY", value_parser = many, help_heading = "What to keep")]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_MONTHLY", value_parser = many, help_heading = HEADING)]
     pub keep_monthly: Option<u32>,
     /// Keep the last backup of each of the last N years that have one
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_YEARLY", value_parser = many, help_heading = "What to keep")]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_YEARLY", value_parser = many, help_heading = HEADING)]
     pub keep_yearly: Option<u32>,
     /// The time zone in which days, weeks, months and years begin, such as Europe/Berlin
     #[arg(
@@ -45,7 +48,7 @@ pub struct KeepWords {
         value_name = "ZONE",
         default_value = "UTC",
         env = "PGSTOW_TIMEZONE",
-        help_heading = "What to keep",
+        help_heading = HEADING,
         hide_short_help = true
     )]
     pub timezone: String,
@@ -55,7 +58,7 @@ pub struct KeepWords {
         value_name = "N",
         default_value_t = 3,
         env = "PGSTOW_MIN_KEEP",
-        help_heading = "What to keep",
+        help_heading = HEADING,
         hide_short_help = true
     )]
     pub min_keep: u32,
@@ -66,7 +69,7 @@ pub struct KeepWords {
         default_value = "3d",
         env = "PGSTOW_STALE",
         value_parser = humantime::parse_duration,
-        help_heading = "What to keep",
+        help_heading = HEADING,
         hide_short_help = true
     )]
     pub stale: Duration,
@@ -80,11 +83,11 @@ pub struct KeepWords {
         default_value = "24h",
         env = "PGSTOW_LEFTOVERS",
         value_parser = humantime::parse_duration,
-        help_heading = "What to keep",
+        help_heading = HEADING,
         hide_short_help = true
     )]
     pub leftovers: Duration,
     /// Count backups as whole even if options such as --table left a part out
-    #[arg(long, env = "PGSTOW_COUNT_PARTIAL", help_heading = "What to keep", hide_short_help = true)]
+    #[arg(long, env = "PGSTOW_COUNT_PARTIAL", help_heading = HEADING, hide_short_help = true)]
     pub count_partial: bool,
 }

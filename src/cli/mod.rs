@@ -260,6 +260,9 @@ pub fn command() -> Command {
     };
     let verb = |command: Command| {
         let name = command.get_name().to_owned();
+        // What prune is about is only a supplement to a backup.
+        let is_extra = |arg: &Arg| name == "backup" && arg.get_help_heading() == Some(keep::HEADING);
+        let command = command.mut_args(|arg| if is_extra(&arg) { arg.hide_short_help(true) } else { arg });
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)

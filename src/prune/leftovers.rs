@@ -3,37 +3,17 @@
 //! Only what is old: the rest may belong to a run that is still going on. Nothing goes of a name whose backups have
 //! stopped: there a dump without a manifest may be the last one.
 
-use super::{Fate, PruneOptions, PrunedBackup};
+use super::outcome::{Fate, Leftover, LeftoverKind, PrunedBackup};
+use super::refused::explain;
+use super::request::PruneOptions;
 use crate::error::Result;
 use crate::retention::Stale;
-use crate::store::{Store, Unfinished};
+use crate::store::Store;
 use crate::stored::contents::{Folder, prefix};
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Name, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
-
-/// Something that a killed run left.
-#[derive(Debug)]
-pub struct Leftover {
-    /// Of which backup it would have become a part.
-    pub place: Place,
-    /// What it is.
-    pub kind: LeftoverKind,
-    /// When something was last written to it, according to the store's clock.
-    pub last_written: Option<SystemTime>,
-    /// What became of it.
-    pub fate: Fate,
-}
-
-/// What a killed run can leave.
-#[derive(Debug)]
-pub enum LeftoverKind {
-    /// An upload that was neither completed nor aborted; in a folder it is a temporary file.
-    Upload(Unfinished),
-    /// Objects without a manifest, and their size in bytes.
-    Folder(u64),
-}
 
 /// Finds what killed runs have left.
 pub(super) async fn find(
@@ -64,16 +44,13 @@ pub(super) async fn find(
         let kind = LeftoverKind::Folder(folder.bytes());
         all.push(Leftover { place: folder.place, kind, last_written, fate });
     }
-    for upload in store.unfinished(&prefix(&options.names)).await? {
+    for upload in store.unfinished(&prefix(&options.names)).await.map_err(explain)? {
         let Some((place, _)) = Place::of_object(&upload.key) else { continue };
         if !NamePattern::any(&options.names, &place.name) {
             continue;
         }
         // One that began long ago may still get its parts.
-        let is_old = upload
-            .started
-            .is_none_or(|start| now.duration_since(start).is_ok_and(|age| age >= options.leftovers));
-        let last_written = if is_old { store.last_written(&upload).await? } else { upload.started };
+        let last_written = store.last_written(&upload).await.map_err(explain)?;
         let fate = fate(&place, last_written, false);
         all.push(Leftover { place, kind: LeftoverKind::Upload(upload), last_written, fate });
     }

@@ -4,115 +4,26 @@
 //! that the next run removes. What cannot be read, or is locked, is kept and reported.
 
 mod leftovers;
+mod outcome;
+mod refused;
 mod remove;
+mod request;
 
-pub use leftovers::{Leftover, LeftoverKind};
+pub use outcome::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup};
+pub use request::PruneOptions;
 
 use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
-use crate::retention::{self, Candidate, Decision, Policy, Stale, Why};
+use crate::retention::{self, Candidate, Decision, Policy, Why};
 use crate::run::Run;
 use crate::store::Store;
-use crate::stored::contents::{self, Entry, Flaw, Standard};
+use crate::stored::contents::{self, Entry, Flaw};
 use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::{Name, Place, Timestamp};
-use crate::stored::opened::Location;
-use crate::units::{age, count};
-use indicatif::BinaryBytes;
+use crate::stored::names::Name;
+use remove::Keys;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-/// What to remove, and where.
-#[derive(Debug)]
-pub struct PruneOptions {
-    /// Where the backups are.
-    pub location: Location,
-    /// Of which names; of all if there are none.
-    pub names: Vec<NamePattern>,
-    /// What is kept.
-    pub policy: Policy,
-    /// Which backups count as whole.
-    pub standard: Standard,
-    /// How old something must be that a killed run left.
-    pub leftovers: Duration,
-    /// Whether nothing is removed, only decided.
-    pub dry_run: bool,
-}
-
-/// What became of the backups.
-#[derive(Debug)]
-pub struct Pruned {
-    /// Whether nothing was removed, only decided.
-    pub dry_run: bool,
-    /// Every backup, oldest first within a name.
-    pub backups: Vec<PrunedBackup>,
-    /// What killed runs have left.
-    pub leftovers: Vec<Leftover>,
-    /// The names of which nothing was removed.
-    stale: Vec<(Name, Stale)>,
-    failures: Failures,
-}
-
-/// What became of one backup.
-#[derive(Debug)]
-pub struct PrunedBackup {
-    /// Which it is.
-    pub place: Place,
-    /// When it was begun.
-    pub started_at: Option<Timestamp>,
-    /// Bytes of all its objects in the store.
-    pub stored_bytes: u64,
-    /// What became of it.
-    pub fate: Fate,
-}
-
-/// What became of a backup, or of something that was left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    /// It is kept, by these rules.
-    Kept(Vec<Why>),
-    /// It is kept, whatever the rules say, because of this.
-    KeptAnyway(String),
-    /// It goes, or has gone.
-    Removed,
-    /// It could not be removed.
-    Failed(String),
-}
-
-impl Pruned {
-    /// Fails if something could not be removed, or if nothing was because backups have stopped.
-    pub fn conclude(self) -> Result<()> {
-        self.failures.conclude(|failed, of| format!("{failed} of {of} could not be removed"))?;
-        let [(name, stale), more @ ..] = &self.stale[..] else { return Ok(()) };
-        let others = match more.len() {
-            0 => String::new(),
-            more => format!(", nor of {}", count(more, "more name")),
-        };
-        let what = match stale.0 {
-            Some(old) => format!("its newest whole backup is {} old", age(old)),
-            None => "it has no whole backup".to_owned(),
-        };
-        Err(Error::new(Kind::Prune, format!("nothing of {name} is removed{others}: {what}"))
-            .hint("find out why backups have stopped; `pgstow status` watches over them")
-            .hint("if that is as it should be, --force removes old ones all the same, or raise --stale"))
-    }
-
-    /// What was removed, in a sentence.
-    fn summary(&self) -> String {
-        let gone = |fate: &Fate| *fate == Fate::Removed;
-        let removed: Vec<&PrunedBackup> = self.backups.iter().filter(|backup| gone(&backup.fate)).collect();
-        let leftovers = self.leftovers.iter().filter(|left| gone(&left.fate));
-        let bytes = removed.iter().map(|backup| backup.stored_bytes).fold(0, u64::saturating_add);
-        let more = match leftovers.count() {
-            0 => String::new(),
-            number => format!(", {}", count(number, "leftover")),
-        };
-        let kept = count(self.backups.len() - removed.len(), "backup");
-        let verb = if self.dry_run { "would remove" } else { "removed" };
-        format!("{verb} {} ({}){more}; kept {kept}", count(removed.len(), "backup"), BinaryBytes(bytes))
-    }
-}
+use std::time::SystemTime;
 
 /// Removes what the rules do not keep.
 pub async fn prune(options: &PruneOptions, run: &Run) -> Result<Pruned> {
@@ -139,9 +50,6 @@ pub async fn after_backup(options: Option<PruneOptions>, names: Vec<Name>, run: 
         }
     })
 }
-
-/// The keys of what goes: those of a backup, or of what was left of one.
-type Keys = BTreeMap<Place, Vec<String>>;
 
 /// Decides about everything that one listing shows.
 async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(Pruned, Keys)> {

@@ -1,15 +1,20 @@
 //! Removes what was decided to go: the manifest first, so that what is left of a killed run is no backup.
 
-use super::{Fate, Keys, LeftoverKind, Pruned};
+use super::outcome::{Fate, LeftoverKind, Pruned};
+use super::refused::explain;
 use crate::error::{Error, Result};
 use crate::run::Run;
-use crate::store::{Situation, Store, StoreError};
+use crate::store::{Situation, Store};
 use crate::stored::contents::look_again;
 use crate::stored::names::Place;
 use futures_util::{StreamExt, stream};
+use std::collections::BTreeMap;
 
 /// Backups that are removed at the same time.
 const AT_ONCE: usize = 16;
+
+/// The keys of what goes: those of a backup, or of what was left of one.
+pub(super) type Keys = BTreeMap<Place, Vec<String>>;
 
 /// Removes all that goes.
 pub(super) async fn all(store: &dyn Store, pruned: &mut Pruned, keys: &Keys, run: &Run) -> Result<()> {
@@ -100,13 +105,4 @@ async fn objects(store: &dyn Store, keys: &[String]) -> Result<Option<(usize, St
         }
     }
     Ok(None)
-}
-
-fn explain(error: StoreError) -> Error {
-    match error.situation() {
-        Situation::Denied => Error::from(error)
-            .without_hints()
-            .hint("prune needs a key that may list, read and delete: s3:DeleteObject on AWS"),
-        _ => error.into(),
-    }
 }

@@ -5,11 +5,12 @@
 
 mod calendar;
 mod rules;
+mod why;
 
 pub use calendar::{TimeZone, time_zone};
-pub use rules::{Period, Rules};
+pub use rules::Rules;
+pub use why::{Period, Why};
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 /// One backup of a name, as the rules see it.
@@ -34,36 +35,6 @@ pub struct Policy {
     pub stale: Duration,
     /// Whether backups go even then.
     pub force: bool,
-}
-
-/// Why a backup is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// It is the last one of its day, week, …, and there are not yet enough of them.
-    Rule(Period),
-    /// It is the oldest of all, and there are fewer days, weeks, … than the rule keeps.
-    Oldest(Period),
-    /// It is not much older than the newest one.
-    Within,
-    /// It is the newest whole one.
-    Newest,
-    /// Fewer whole ones than the least would stay.
-    MinKeep,
-    /// The newest whole one is too old, or missing: the backup job may be dead.
-    Stale,
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rule(period) => period.fmt(f),
-            Self::Oldest(period) => write!(f, "oldest {period}"),
-            Self::Within => f.write_str("within"),
-            Self::Newest => f.write_str("newest"),
-            Self::MinKeep => f.write_str("min-keep"),
-            Self::Stale => f.write_str("stale"),
-        }
-    }
 }
 
 /// What becomes of the backups of one name.

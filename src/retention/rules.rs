@@ -1,9 +1,8 @@
 //! The rules of `restic forget`: how many of the last hours, days, weeks, months and years keep their last backup.
 
-use super::Why;
 use super::calendar::{TimeZone, before, local};
+use super::why::{Period, Why};
 use jiff::{Span, ZonedDateTime};
-use std::fmt;
 use std::time::SystemTime;
 
 /// What is kept; nothing if all of it is zero.
@@ -43,51 +42,19 @@ impl Rules {
     }
 }
 
-/// What a rule keeps one backup of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Period {
-    /// Each by itself.
-    Last,
-    /// An hour.
-    Hourly,
-    /// A day.
-    Daily,
-    /// A week, from Monday on.
-    Weekly,
-    /// A month.
-    Monthly,
-    /// A year.
-    Yearly,
-}
-
-impl Period {
-    /// What two moments of the same period have in common; `number` is that of the backup.
-    fn of(self, moment: &ZonedDateTime, number: usize) -> [i64; 4] {
-        let (year, month, day) = (moment.year().into(), moment.month().into(), moment.day().into());
-        match self {
-            Self::Last => [i64::try_from(number).unwrap_or(i64::MAX), 0, 0, 0],
-            Self::Hourly => [year, month, day, moment.hour().into()],
-            Self::Daily => [year, month, day, 0],
-            Self::Weekly => {
-                let week = moment.date().iso_week_date();
-                [week.year().into(), week.week().into(), 0, 0]
-            }
-            Self::Monthly => [year, month, 0, 0],
-            Self::Yearly => [year, 0, 0, 0],
+/// What two moments of the same period have in common; `number` is that of the backup.
+fn common(period: Period, moment: &ZonedDateTime, number: usize) -> [i64; 4] {
+    let (year, month, day) = (moment.year().into(), moment.month().into(), moment.day().into());
+    match period {
+        Period::Last => [i64::try_from(number).unwrap_or(i64::MAX), 0, 0, 0],
+        Period::Hourly => [year, month, day, moment.hour().into()],
+        Period::Daily => [year, month, day, 0],
+        Period::Weekly => {
+            let week = moment.date().iso_week_date();
+            [week.year().into(), week.week().into(), 0, 0]
         }
-    }
-}
-
-impl fmt::Display for Period {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Last => "last",
-            Self::Hourly => "hourly",
-            Self::Daily => "daily",
-            Self::Weekly => "weekly",
-            Self::Monthly => "monthly",
-            Self::Yearly => "yearly",
-        })
+        Period::Monthly => [year, month, 0, 0],
+        Period::Yearly => [year, 0, 0, 0],
     }
 }
 
@@ -106,7 +73,7 @@ pub(super) fn apply(rules: &Rules, zone: &TimeZone, moments: &[SystemTime]) -> V
     for (period, count) in rules.counts() {
         let (mut left, mut last) = (count, None);
         for (number, (moment, why)) in moments.iter().zip(&mut reasons).enumerate() {
-            let this = Some(period.of(moment, number));
+            let this = Some(common(period, moment, number));
             let is_oldest = number + 1 == moments.len();
             if left == 0 || (this == last && !is_oldest) {
                 continue;

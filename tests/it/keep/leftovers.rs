@@ -81,7 +81,7 @@ fn unfinished_uploads_of_a_bucket_go_and_are_named() {
     begin(&dead("dump.zst.age"));
     begin("app/other.bin");
     begin("elsewhere/20260101T000000Z-000000/dump.zst.age");
-    place.put(&dead("dump.zst.age"), "complete, but without a manifest");
+    place.put(&dead("inventory.json.zst.age"), "without a manifest");
     prune(&place, &KEEP).succeeds();
     assert_eq!(
         (bucket.unfinished_uploads().len(), place.keys().len()),

@@ -155,7 +155,7 @@ fn what_the_store_refuses_to_delete_is_kept() {
     proxy.inject(Rule::new(Operation::Delete, Fault::Answer(403, "AccessDenied")));
     let before = place.keys();
     let run = prune(&through, &["--keep-last", "3"]).fails(Kind::Store).says("2 of 2 could not be removed");
-    run.says("s3:DeleteObject");
+    run.says("prune needs a key that may list, read and delete");
     assert_eq!(place.keys(), before);
 }
 

@@ -96,7 +96,7 @@ pub fn there(place: &Place, name: &str) -> Vec<String> {
     let begin = format!("{name}/");
     let ids = place.keys().into_iter().filter_map(|key| {
         let id = key.strip_prefix(&begin)?.strip_suffix("/manifest.json")?;
-        Some(id.to_owned())
+        (!id.contains('/')).then(|| id.to_owned())
     });
     ids.collect()
 }

@@ -98,7 +98,7 @@ fn a_backup_that_shrank_is_noticed() {
     for place in folder_and_bucket("status-shrank") {
         let rows = |hours: u32, rows: u64| {
             put_changed(&place, "app", HOUR * hours, |manifest| {
-                manifest.totals = Some(Totals { tables: 2, rows })
+                manifest.totals = Some(Totals { tables: 2, rows });
             })
         };
         rows(40, 1000);
