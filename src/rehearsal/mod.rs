@@ -318,7 +318,8 @@ fn blame(error: Error) -> Error {
     }
     // How money is written depends on the server's lc_monetary, which no dump says.
     if error.kind() == Kind::Postgres && error.message().contains("for type money") {
-        let hint = "the source's lc_monetary is another than here: verify on a server that has it, with --to";
+        let hint =
+            "the source's lc_monetary differs from the one here: verify on a server that has it, with --to";
         return error.of_kind(Kind::Settings).hint(hint);
     }
     if error.kind() != Kind::Postgres || situation.is_some_and(Situation::is_of_machine) {

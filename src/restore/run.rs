@@ -11,7 +11,6 @@ use crate::postgres::clients::Clients;
 use crate::postgres::{Situation, Target, identifier};
 use crate::proof::Proof;
 use crate::run::Run;
-use crate::units::count;
 use std::time::{Duration, Instant};
 
 /// What a database is filled with, and compared with afterwards.
@@ -91,8 +90,8 @@ impl Flow<'_> {
         for failed in &filled.failed {
             tracing::warn!("not restored: {failed}");
         }
-        let what = format!("{} could not be restored", count(filled.failed.len(), "thing"));
-        let differs = Error::verify(what).hint(format!("what could is in {}", identifier(target.called())));
+        let differs = Error::verify("not everything could be restored")
+            .hint(format!("what could be restored is in {}", identifier(target.called())));
         Ok(Outcome {
             database: target.called().to_owned(),
             created: true,

@@ -74,7 +74,7 @@ impl RestoreRequest {
         let Fitting { options, roles, map, owner, profile: _, skip_refresh } = &self.fitting;
         let RestoreOptions { no_owner, no_acl, keep_going, extra } = options;
         if *skip_refresh || *keep_going {
-            return Err(Error::usage("a plain dump is run as it is, and to its end")
+            return Err(Error::usage("a plain dump can only be restored as it is, and as a whole")
                 .hint("leave out --skip-refresh and --on-error (their variables too)"));
         }
         let changed = *no_owner || *no_acl || !extra.is_empty();
