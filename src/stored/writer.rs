@@ -3,6 +3,7 @@
 //!
 //! Where the bytes come from, and whether they are whole, is for the callers to know.
 
+use super::digest::Digest;
 use super::opened::Location;
 use super::signing::SigningKey;
 use crate::error::{Error, Kind, Result};
@@ -362,10 +363,10 @@ fn object(key: String, plain: &Tally, stored: &Tally, store_checksum: Option<Str
     Object {
         key,
         stored_bytes: stored.bytes,
-        stored_sha256: hex::encode(stored.sha256),
+        stored_sha256: Digest(stored.sha256),
         store_checksum,
         plain_bytes: plain.bytes,
-        plain_sha256: hex::encode(plain.sha256),
+        plain_sha256: Digest(plain.sha256),
     }
 }
 
