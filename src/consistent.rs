@@ -60,10 +60,16 @@ pub async fn start(client: &Client, psql: &Psql, options: &DumpOptions) -> Resul
 
 /// Whether `pg_dump` failed because something that it had just found was dropped.
 fn lost_an_object(error: &Error) -> bool {
-    let lost = ["could not open relation with OID", "cache lookup failed for", "does not exist"];
-    error.kind() == Kind::Postgres
-        && error.situation() != Some(Situation::DatabaseMissing)
-        && lost.iter().any(|words| error.message().contains(words))
+    matches!(
+        error.situation(),
+        Some(
+            Situation::ObjectVanished
+                | Situation::ObjectMissing
+                | Situation::ObjectMissingInFunction
+                | Situation::RoleMissing
+                | Situation::TablespaceMissing
+        )
+    )
 }
 
 /// What makes definitions doubtful.

@@ -54,6 +54,8 @@ pub enum Situation {
     ObjectMissing,
     /// Something that a function uses.
     ObjectMissingInFunction,
+    /// What was there a moment before.
+    ObjectVanished,
     // What is there already.
     DatabaseExists,
     ObjectExists,
@@ -281,6 +283,8 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["server version mismatch"], S::ClientTooOld),
     (&["unrecognized option"], S::OptionUnknown),
     (&["invalid option --"], S::OptionUnknown),
+    (&["could not open relation with OID"], S::ObjectVanished),
+    (&["cache lookup failed for"], S::ObjectVanished),
     // Restoring.
     (&["invalid command \\restrict"], S::RestrictUnknown),
     (&["unrecognized configuration parameter", "transaction_timeout"], S::TargetTooOld),
