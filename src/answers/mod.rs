@@ -1,6 +1,7 @@
 //! What a verb answers: a document for programs, and its text for people.
 //!
-//! Every JSON document is a struct here; docs/json.md shows an example of each. Nothing is printed here:
+//! Every JSON document is a struct here; some of its parts are structs of the rooms whose facts they are.
+//! docs/json.md shows an example of each. Nothing is printed here:
 //! that is `report.rs`.
 
 pub mod backup;

@@ -1,5 +1,5 @@
-//! The acts of every backup, in their order, whatever is in it: begin, stream, judge, complete; what lies
-//! stored with it; signature; manifest.
+//! The steps of every backup, in their order, whatever is in it: begin, stream, judge, complete; then the
+//! objects next to the dump, the signature, and the manifest.
 //!
 //! Where the bytes come from, and whether they are whole, is for the callers to know.
 
