@@ -21,8 +21,7 @@ pub struct RestoreWords {
     #[arg(
         long,
         value_name = "URL",
-        env = "PGSTOW_TO",
-        required_unless_present_any = ["command", "neon"]
+        env = "PGSTOW_TO"
     )]
     pub to: Option<String>,
     /// Write the backup to the stdin of this command instead
@@ -41,7 +40,6 @@ pub struct RestoreWords {
         long = "exclude-table",
         value_name = "PATTERN",
         env = "PGSTOW_RESTORE_EXCLUDE_TABLES",
-        value_delimiter = '\n',
         hide_short_help = true
     )]
     pub exclude_tables: Vec<String>,
@@ -52,7 +50,6 @@ pub struct RestoreWords {
         long = "exclude-table-data",
         value_name = "PATTERN",
         env = "PGSTOW_RESTORE_EXCLUDE_TABLE_DATA",
-        value_delimiter = '\n',
         hide_short_help = true
     )]
     pub exclude_table_data: Vec<String>,
@@ -105,7 +102,6 @@ pub struct RestoreWords {
         long,
         value_name = "BRANCH",
         env = "PGSTOW_NEON_PARENT",
-        requires = "neon",
         help_heading = "Neon",
         hide_short_help = true
     )]
@@ -115,7 +111,6 @@ pub struct RestoreWords {
         long,
         value_name = "NAME",
         env = "PGSTOW_NEON_BRANCH",
-        requires = "neon",
         help_heading = "Neon",
         hide_short_help = true
     )]
@@ -126,7 +121,6 @@ pub struct RestoreWords {
         value_name = "AGE",
         env = "PGSTOW_NEON_EXPIRES",
         value_parser = humantime::parse_duration,
-        requires = "neon",
         help_heading = "Neon",
         hide_short_help = true
     )]
@@ -135,7 +129,6 @@ pub struct RestoreWords {
     #[arg(
         long,
         env = "PGSTOW_SHOW_PASSWORD",
-        requires = "neon",
         help_heading = "Neon",
         hide_short_help = true
     )]
