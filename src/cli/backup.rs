@@ -24,12 +24,7 @@ pub struct BackupWords {
     /// With --all-databases: skip these databases; repeatable
     ///
     /// * and ? match any characters. In the variable, one per line.
-    #[arg(
-        long,
-        value_name = "PATTERN",
-        env = "PGSTOW_EXCLUDE",
-        hide_short_help = true
-    )]
+    #[arg(long, value_name = "PATTERN", env = "PGSTOW_EXCLUDE", hide_short_help = true)]
     pub exclude: Vec<String>,
     /// Back up the output of this command instead; needs --name
     ///

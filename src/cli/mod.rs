@@ -43,6 +43,7 @@ use crate::error::Kind;
 use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -238,6 +239,13 @@ pub fn keys() -> BTreeSet<String> {
     let command = command();
     let of_verbs = command.get_subcommands().flat_map(Command::get_arguments);
     command.get_arguments().chain(of_verbs).filter_map(key).collect()
+}
+
+/// The keys whose values are paths.
+pub fn path_keys() -> BTreeSet<String> {
+    let command = command();
+    let is_path = |arg: &&Arg| arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    command.get_subcommands().flat_map(Command::get_arguments).filter(is_path).filter_map(key).collect()
 }
 
 /// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found before clap parses.

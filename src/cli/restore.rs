@@ -18,11 +18,7 @@ pub struct RestoreWords {
     /// The database to create: postgres://user@host/new_database
     ///
     /// It must not exist, or be empty.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "PGSTOW_TO"
-    )]
+    #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
     pub to: Option<String>,
     /// Write the backup to the stdin of this command instead
     ///
@@ -126,12 +122,7 @@ pub struct RestoreWords {
     )]
     pub neon_expires: Option<Duration>,
     /// Print the connection string with its password
-    #[arg(
-        long,
-        env = "PGSTOW_SHOW_PASSWORD",
-        help_heading = "Neon",
-        hide_short_help = true
-    )]
+    #[arg(long, env = "PGSTOW_SHOW_PASSWORD", help_heading = "Neon", hide_short_help = true)]
     pub show_password: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]

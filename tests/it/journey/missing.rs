@@ -45,7 +45,7 @@ fn what_is_set_but_empty_is_said_to_be() {
     says(&["swap", "--back"], "PGSTOW_TO", Kind::Usage);
     says(&["restore", "latest", "--neon", "p"], "NEON_API_KEY", Kind::Settings);
     for words in
-        [&["backup", "", "-r", &keys.recipient][..], &["restore", "latest", "--to", ""], &["clone", "a", ""]]
+        [&["backup", "", "-r", &keys.recipient][..], &["restore", "latest", "--to", ""], &["clone", "", "b"]]
     {
         place.pgstow(words).fails(Kind::Usage).says("the connection string is empty");
     }
