@@ -191,12 +191,12 @@ pub fn parse(
     match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
         Err(mut error) if error.use_stderr() => {
-            // "to pass '--tables' as a value, use '-- --tables'" helps nobody who mistyped a flag.
+            // "to pass '--tables' as a value, use '-- --tables'" does not help a person who mistyped a flag.
             error.remove(ContextKind::Suggested);
             let mut text = error.render().to_string();
             if error.kind() == ErrorKind::MissingRequiredArgument {
                 for name in empty(blank) {
-                    text.push_str(&format!("\n{name} is set, but empty, which counts as unset\n"));
+                    text.push_str(&format!("\n{name} is set, but empty, which is the same as unset\n"));
                 }
             }
             Parsed::Refused(text)

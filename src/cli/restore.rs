@@ -53,17 +53,10 @@ pub struct RestoreWords {
     #[arg(long, env = "PGSTOW_SCHEMA_ONLY", hide_short_help = true)]
     pub schema_only: bool,
     /// What to do if something cannot be restored
-    #[arg(
-        long,
-        value_name = "HOW",
-        default_value = "drop",
-        env = "PGSTOW_ON_ERROR",
-        conflicts_with_all = ["swap", "neon"],
-        hide_short_help = true
-    )]
+    #[arg(long, value_name = "HOW", default_value = "drop", env = "PGSTOW_ON_ERROR", hide_short_help = true)]
     pub on_error: OnError,
     /// After a swap, drop all but the newest N databases that swaps kept
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", requires = "swap", hide_short_help = true)]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", hide_short_help = true)]
     pub keep_old: Option<usize>,
     /// Replace the database in --to, and keep the old one under another name
     ///

@@ -92,7 +92,7 @@ fn database(words: BackupWords) -> Result<DumpRequest> {
         && is_blank("DATABASE_URL")
         && elsewhere.iter().all(|name| variable(name).is_none())
     {
-        let missing = Error::usage("nothing says which database to back up");
+        let missing = Error::usage("no database to back up was given");
         return Err(explain_empty(missing, &["DATABASE_URL"]));
     }
     let (connection, clients) = server(url, &words.server)?;

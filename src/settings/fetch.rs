@@ -26,8 +26,8 @@ pub fn fetch(words: FetchWords) -> Result<FetchOptions> {
             .hint("name the table with --table"));
     }
     if words.output.is_none() && words.list_file.is_none() {
-        let missing = Error::usage("nothing says where to put the backup")
-            .hint("name a file with --output, which is - for stdout, or with --list-file");
+        let missing = Error::usage("no output file was given")
+            .hint("give one with --output (- is stdout), or with --list-file");
         return Err(explain_empty(missing, &["PGSTOW_OUTPUT"]));
     }
     Ok(FetchOptions {

@@ -66,7 +66,7 @@ fn name(text: Option<&str>) -> Result<Option<Name>> {
 fn server(url: Option<&str>, words: &ServerWords) -> Result<(ConnInfo, Search)> {
     if url.is_some_and(|url| url.trim().is_empty()) {
         return Err(Error::usage("the connection string is empty")
-            .hint("that is what a variable looks like that is not set, as in \"$DATABASE_URL\""));
+            .hint("an unset variable looks like that, as in \"$DATABASE_URL\""));
     }
     let connection = ConnInfo::parse(url.unwrap_or_default(), variable)?;
     if !words.allow_pooled {

@@ -42,9 +42,14 @@ impl Restore {
     pub fn read(words: RestoreWords) -> Result<Self> {
         let neon = neon_branch(&words)?;
         if neon.is_none() && words.to.is_none() {
-            let missing = Error::usage("nothing says what to restore into")
+            let missing = Error::usage("no database to restore into was given")
                 .hint("name a new database with --to, a Neon project with --neon, or a command after --");
             return Err(explain_empty(missing, &["PGSTOW_TO", "PGSTOW_NEON"]));
+        }
+        if words.on_error == OnError::Keep && (words.swap || neon.is_some()) {
+            return Err(Error::usage("--on-error keep cannot be combined with --swap or --neon").hint(
+                "restore into a new database: what could not be restored is listed, and nothing is replaced",
+            ));
         }
         let url = words.to.as_deref().filter(|_| neon.is_none());
         let (target, clients) = server(url, &words.server)?;

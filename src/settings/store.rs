@@ -28,8 +28,8 @@ pub(super) fn location(words: &StoreWords) -> Result<Location> {
 
 /// Refuses keys to a cloud that are set, but empty, if nothing else is there to be used.
 ///
-/// Amazon's libraries take them for unset and ask the machine's metadata service last, which on most machines is a
-/// long wait for an answer that says nothing of it.
+/// Amazon's libraries treat them as unset and finally ask the machine's metadata service: on most machines a long wait,
+/// and an error that does not mention them.
 fn refuse_empty_keys(url: &str) -> Result<()> {
     const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     const OTHER_WAYS: [&str; 5] = [
@@ -50,7 +50,9 @@ fn refuse_empty_keys(url: &str) -> Result<()> {
     let of_b2: &[&str] = if is_b2 { &OF_B2 } else { &[] };
     match blank_among(&[&KEYS, of_b2].concat()) {
         Some(blank) if !has_other_way => Err(Error::settings(format!("the store needs a key, and {blank}"))
-            .hint("in CI that is what a secret looks like that is not set; unset them if the machine has a role")),
+            .hint(
+                "in CI, a secret that does not exist looks like that; unset them if the machine has a role",
+            )),
         _ => Ok(()),
     }
 }

@@ -27,7 +27,7 @@ impl Remarks {
     }
 }
 
-/// Flags that say nothing without a Neon project, by their keys in a settings file.
+/// Flags that need a Neon project, by their keys in a settings file.
 const ABOUT_NEON: [(&str, &str); 7] = [
     ("neon_database", "--database"),
     ("neon_role", "--role"),
@@ -38,17 +38,24 @@ const ABOUT_NEON: [(&str, &str); 7] = [
     ("show_password", "--show-password"),
 ];
 
-/// Refuses flags about a Neon project if none is named, be it here or in the settings file.
-fn check_neon(words: &Words) -> Result<()> {
+/// Refuses flags that need another one, if neither the command line nor the settings file has that.
+///
+/// To clap, what is in a settings file is a default, and satisfies no `requires`.
+fn check_companions(words: &Words) -> Result<()> {
     let neon = match &words.verb {
         Verb::Backup(words) => &words.neon.neon,
-        Verb::Restore(words) => &words.neon.neon,
+        Verb::Restore(restore) => {
+            if words.given.contains("keep_old") && !restore.swap {
+                return Err(Error::usage("--keep-old needs --swap"));
+            }
+            &restore.neon.neon
+        }
         _ => return Ok(()),
     };
     match ABOUT_NEON.into_iter().find(|(key, _)| words.given.contains(*key)) {
         Some((_, flag)) if neon.is_none() => {
-            Err(Error::usage(format!("{flag} is about a Neon project, and none is named"))
-                .hint("name it with --neon (PGSTOW_NEON)"))
+            Err(Error::usage(format!("{flag} needs a Neon project, and none was given"))
+                .hint("give it with --neon (PGSTOW_NEON)"))
         }
         _ => Ok(()),
     }
@@ -75,7 +82,7 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
         remarks.in_use = Some(file.path);
     }
     if let Parsed::Words(words) = &parsed {
-        check_neon(words)?;
+        check_companions(words)?;
     }
     Ok((parsed, remarks))
 }

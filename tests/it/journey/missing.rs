@@ -1,4 +1,4 @@
-//! What is not there, and what is there but empty: said as what it is, not as what follows from it.
+//! What is missing, and what is set but empty: the message names the cause, not its consequences.
 
 use super::scene::{backup, path, small};
 use crate::harness::pgstow;
@@ -24,13 +24,13 @@ fn a_settings_file_says_where_to_restore_and_fetch_to() {
     std::fs::write(&file, text).unwrap();
     here(&["restore", "latest", "--neon-branch", "b"]).fails(Kind::Settings).says("no key to Neon's API");
 
-    place.opens(&["restore", "latest"]).fails(Kind::Usage).says("nothing says what to restore into");
-    place.opens(&["fetch", "latest"]).fails(Kind::Usage).says("nothing says where to put the backup");
+    place.opens(&["restore", "latest"]).fails(Kind::Usage).says("no database to restore into was given");
+    place.opens(&["fetch", "latest"]).fails(Kind::Usage).says("no output file was given");
     let alone = place.opens(&["restore", "latest", "--to", "x", "--neon-branch", "b"]);
-    alone.fails(Kind::Usage).says("--neon-branch is about a Neon project, and none is named");
+    alone.fails(Kind::Usage).says("--neon-branch needs a Neon project, and none was given");
 }
 
-/// In CI that is what a secret looks like that nobody has set.
+/// In CI, a secret that does not exist looks like that.
 #[test]
 fn what_is_set_but_empty_is_said_to_be() {
     let (place, keys) = (Place::folder(), Keys::shared());
