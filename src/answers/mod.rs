@@ -22,4 +22,9 @@ pub trait Answer: Serialize {
     fn text(&self) -> String {
         String::new()
     }
+
+    /// The same for a terminal of this number of columns.
+    fn text_within(&self, _columns: usize) -> String {
+        self.text()
+    }
 }
