@@ -2,6 +2,7 @@
 //! nothing half is called whole.
 
 mod liar;
+mod neighbour;
 mod races;
 mod secrets;
 mod server;
