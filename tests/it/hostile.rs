@@ -6,3 +6,5 @@ mod neighbour;
 mod races;
 mod secrets;
 mod server;
+mod silence;
+mod survivors;

@@ -3,6 +3,7 @@
 //! What a session holds (a lock, a transaction) goes with it, also when this process is killed: the
 //! pipe it reads its orders from closes then, and it ends.
 
+use std::future::pending;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -36,7 +37,17 @@ impl Session {
     /// Asks a query that gives one line; where the session has ended, its last words are the failure.
     pub async fn ask(&mut self, query: &str) -> Result<String> {
         self.order(query).await;
-        let answer = self.answers.next_line().await;
+        let Self { answers, running, .. } = self;
+        let given_up = async {
+            match running {
+                Some(running) => running.given_up().await,
+                None => pending().await,
+            }
+        };
+        let answer = tokio::select! {
+            answer = answers.next_line() => answer,
+            error = given_up => return Err(error),
+        };
         if let Some(line) = answer.map_err(|e| Error::from_io(e, Kind::Postgres, "read psql's answer"))? {
             return Ok(line);
         }
