@@ -125,7 +125,7 @@ impl Commands {
 
     /// Takes a byte that is outside of everything; says what it begins.
     fn outside(&mut self, byte: u8) -> Within {
-        let [before_last, last] = std::mem::replace(&mut self.before, [0; 2]);
+        let [before_last, last] = std::mem::take(&mut self.before);
         match (last, byte) {
             (_, b'\'') => {
                 let marked = matches!(last, b'e' | b'E') && !is_of_names(before_last);

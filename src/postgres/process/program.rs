@@ -21,6 +21,10 @@ use super::stderr::Manner;
 use super::user::User;
 use crate::postgres::failure::Failure;
 
+/// No honest answer is longer, in bytes; the longest are a server's roles. What a hostile server says must not fill
+/// the memory.
+const LONGEST_ANSWER: u64 = 300 << 20;
+
 /// What to start: a program, its arguments and its environment.
 #[derive(Clone)]
 pub struct Program {
@@ -183,18 +187,25 @@ impl Program {
     /// Starts it, gives it `input`, and returns all it printed (meant for small answers).
     pub async fn run(self, input: &[u8]) -> Result<Vec<u8>, Failure> {
         let pipes = |mut running: Box<Running>| Ok((running.stdin()?, running.stdout()?, running));
-        let (mut stdin, mut stdout, mut running) =
+        let name = self.name();
+        let (mut stdin, stdout, mut running) =
             self.start(Stdio::piped(), Stdio::piped()).and_then(pipes).map_err(Failure::NotStarted)?;
         let mut answer = Vec::new();
         let give = async move {
             // A child that ended early says itself why.
             let _ = stdin.write_all(input).await;
         };
+        let mut stdout = stdout.take(LONGEST_ANSWER);
         let talk = async { tokio::join!(give, stdout.read_to_end(&mut answer)) };
         let (_, taken) = tokio::select! {
             done = talk => done,
             error = running.given_up() => return Err(Failure::NotStarted(error)),
         };
+        if stdout.limit() == 0 {
+            let what =
+                format!("{name} printed more than {} MiB, which no server has to say", LONGEST_ANSWER >> 20);
+            return Err(Failure::NotStarted(Error::postgres(what)));
+        }
         running.ended().await?;
         let what = "read a child's answer";
         taken.map_err(|error| Failure::NotStarted(Error::from_io(error, Kind::Unexpected, what)))?;

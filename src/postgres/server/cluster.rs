@@ -104,8 +104,9 @@ impl Cluster {
         let folder = tempfile::Builder::new().prefix("pgstow-verify-").tempdir_in(&scratch);
         let folder = folder
             .and_then(|folder| {
+                // Whoever may write to the folder above could have put a link in its place.
                 let give =
-                    |user: &User| std::os::unix::fs::chown(folder.path(), Some(user.uid), Some(user.gid));
+                    |user: &User| std::os::unix::fs::lchown(folder.path(), Some(user.uid), Some(user.gid));
                 user.as_ref().map_or(Ok(()), give).map(|()| folder)
             })
             .map_err(|e| {
