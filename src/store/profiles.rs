@@ -210,6 +210,23 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_says_the_same() {
+        let page = include_str!("../../docs/design.md");
+        for (name, called) in [
+            ("aws", "AWS"),
+            ("r2", "R2"),
+            ("garage", "Garage"),
+            ("b2", "Backblaze B2"),
+            ("gcs", "GCS"),
+            ("minio", "MinIO"),
+        ] {
+            let row = format!("| `{}` |", Profile::named(name).unwrap().checksums);
+            let row = page.lines().find(|line| line.starts_with(&row)).unwrap();
+            assert!(row.contains(called), "{name}: {row}");
+        }
+    }
+
+    #[test]
     fn the_table_is_sane() {
         for row in &TABLE {
             let limits = row.limits;

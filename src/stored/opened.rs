@@ -15,6 +15,12 @@ use crate::pipeline::{Tally, open};
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
 use std::sync::{Arc, OnceLock};
 
+/// Bytes of plaintext that a small object may have, whatever its size in the store is. A definition may be long and
+/// say little.
+const FREELY: u64 = 256 << 20;
+/// Bytes of plaintext beyond that which one byte in the store may become: ten times what real ones come to.
+const EXPANSION: u64 = 256;
+
 /// Where backups are stored, and how to talk to the store.
 #[derive(Debug)]
 pub struct Location {
@@ -267,8 +273,11 @@ impl OpenedBackup {
     }
 
     /// Reads one of the small objects into memory; one larger than `limit` is not what it claims.
+    ///
+    /// A manifest may be forged, so it is not believed about memory either: some kilobytes do not become gigabytes.
     async fn small(&self, object: &Object, limit: u64) -> Result<Vec<u8>> {
         let key = self.place().key(&object.key);
+        let limit = limit.min(object.stored_bytes.saturating_mul(EXPANSION).max(FREELY));
         if object.plain_bytes.max(object.stored_bytes) > limit {
             return Err(Error::verify(format!("{key} is too large for what its name says"))
                 .hint("somebody else may have put it there: check who wrote the backup (--verify-key)"));
