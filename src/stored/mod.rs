@@ -5,6 +5,7 @@
 pub mod catalogue;
 pub mod compare;
 pub mod contents;
+pub mod digest;
 pub mod download;
 pub mod excerpt;
 pub mod inventory;

@@ -20,7 +20,7 @@ pub const ROOMS: [(&str, &[&str]); 29] = [
     ("signal", &[]),
     ("run", &["progress", "signal"]),
     // A backup in a store: knows no database.
-    ("stored", &["archive", "pipeline", "progress", "run", "script", "store"]),
+    ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
     // Which backups are kept: knows no store.
     ("retention", &[]),
@@ -45,7 +45,7 @@ pub const ROOMS: [(&str, &[&str]); 29] = [
             "stored",
         ],
     ),
-    ("proof", &["archive", "pipeline", "postgres", "progress", "run", "stored"]),
+    ("proof", &["archive", "postgres", "progress", "run", "stored"]),
     (
         "restore",
         &[
@@ -95,19 +95,7 @@ pub const ROOMS: [(&str, &[&str]); 29] = [
     ),
     (
         "answers",
-        &[
-            "branch",
-            "dump",
-            "fetch",
-            "neon",
-            "proof",
-            "prune",
-            "rehearsal",
-            "restore",
-            "status",
-            "stored",
-            "verify",
-        ],
+        &["dump", "fetch", "neon", "proof", "prune", "rehearsal", "restore", "status", "stored", "verify"],
     ),
     ("report", &["answers", "progress", "run"]),
     // Verbs: settings → engine → answer.
