@@ -84,7 +84,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
-    // What the engine's leaves warn of belongs to this run, whichever thread it is said on.
+    // What the engine's rooms warn of belongs to this run, whichever thread it is said on.
     let _listening = report.listen();
     remarks.say();
     let listener = report.clone();

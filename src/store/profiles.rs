@@ -1,6 +1,6 @@
 //! The dialects of S3 as one table: what each service accepts and promises, and the source for it.
 //!
-//! Nothing else in the crate names a service. A promise that is not known is not relied upon: the default row needs
+//! No other file decides by the service. A promise that is not known is not relied upon: the default row needs
 //! the least. Parts are equally long for every service (R2 demands it), so there is no column for that.
 
 use super::Limits;

@@ -3,6 +3,7 @@
 //! The dump itself is not touched here: [`super::reader`] streams it, [`super::ranges`] reads parts of it.
 
 use super::catalogue::{self, Backup, Found};
+use super::digest::Digest;
 use super::download;
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
@@ -289,9 +290,9 @@ impl OpenedBackup {
             let (keys, etag) = (keys.clone(), etag.clone());
             let stored = download::small(&self.store, &key, object.stored_bytes, etag, self.reading).await?;
             let tally = Tally::of(&stored);
-            agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, &object.stored_sha256)?;
+            agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, object.stored_sha256)?;
             let plain = open(stored.clone(), keys, object.plain_bytes).await?;
-            agree(what, &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
+            agree(what, &Tally::of(&plain), object.plain_bytes, object.plain_sha256)?;
             Ok(plain)
         };
         download::twice(&key, read).await.map_err(|e| self.explain(e))
@@ -387,14 +388,14 @@ pub(super) fn missing(error: Error, key: &str) -> Error {
     }
 }
 
-pub(super) fn agree(what: &str, found: &Tally, bytes: u64, sha256: &str) -> Result<()> {
+pub(super) fn agree(what: &str, found: &Tally, bytes: u64, sha256: Digest) -> Result<()> {
     if found.bytes != bytes {
         return Err(Error::verify(format!(
             "the {what}: {} bytes, and the manifest says {bytes}",
             found.bytes
         )));
     }
-    if hex::encode(found.sha256) != sha256 {
+    if Digest(found.sha256) != sha256 {
         return Err(Error::verify(format!("the {what}: the SHA-256 is not the manifest's")));
     }
     Ok(())

@@ -20,7 +20,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
     ("signal", &[]),
     ("run", &["progress", "signal"]),
     // A backup in a store: knows no database.
-    ("stored", &["archive", "pipeline", "progress", "run", "script", "store"]),
+    ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
@@ -41,7 +41,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "stored",
         ],
     ),
-    ("proof", &["archive", "pipeline", "postgres", "progress", "run", "stored"]),
+    ("proof", &["archive", "postgres", "progress", "run", "stored"]),
     (
         "restore",
         &[
@@ -86,7 +86,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "verify",
         ],
     ),
-    ("answers", &["branch", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"]),
+    ("answers", &["dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"]),
     ("report", &["answers", "progress", "run"]),
     // Verbs: settings → engine → answer.
     (

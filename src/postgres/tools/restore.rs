@@ -41,7 +41,7 @@ pub const TOOL: Tool = Tool {
         (Some('c'), "clean", FRESH),
         (Some('C'), "create", FRESH),
         (None, "if-exists", FRESH),
-        (None, "transaction-size", "the restore is one transaction, so that a bad backup leaves nothing"),
+        (None, "transaction-size", "pgstow chooses it, so that a bad backup leaves nothing"),
     ],
 };
 
