@@ -145,16 +145,16 @@ pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
     Ok(identities)
 }
 
-/// The variables that age's plugins get.
-fn of_plugins() -> Variables {
-    std::env::vars_os().filter(|(name, _)| is_for_plugins(name)).collect()
-}
-
 /// Warns if something is missing that was to come from one of these variables, which are set, but empty.
 fn warn_of_empty(is_missing: bool, names: &[&str], so: &str) {
     if let Some(blank) = blank_among(names).filter(|_| is_missing) {
         tracing::warn!("{blank}: {so}");
     }
+}
+
+/// The variables that age's plugins get.
+fn of_plugins() -> Variables {
+    std::env::vars_os().filter(|(name, _)| is_for_plugins(name)).collect()
 }
 
 /// Reads a file with a secret.

@@ -18,7 +18,7 @@ enum Direction {
     ToServer,
 }
 
-/// A proxy in which one connection falls silent after some bytes, and no other does.
+/// A proxy in which one connection falls silent after a number of bytes, and no other does.
 struct Swallower {
     port: u16,
     silent: Arc<AtomicBool>,
