@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
+/// What helps if objects come and go all the time.
+const SETTLE: &str = "back up when no migration runs, or give temporary objects to temporary schemas";
 /// The catalogue of large objects, which have no definition.
 const LARGE_OBJECTS: u32 = 2613;
 
@@ -40,6 +42,7 @@ pub async fn start(client: &Client, psql: &Psql, options: &DumpOptions) -> Resul
         let before = Moment::now(psql).await?;
         let why = match Begun::begin(client, psql, options).await {
             Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
+            Err(error) if lost_an_object(&error) && may_be_settled(&error) => return Err(error.hint(SETTLE)),
             Err(error) => return Err(error),
             Ok(begun) => {
                 let Some(disturbance) = begun.disturbance(psql, &before).await? else {
@@ -64,6 +67,11 @@ fn lost_an_object(error: &Error) -> bool {
     error.kind() == Kind::Postgres
         && error.situation() != Some(Situation::DatabaseMissing)
         && lost.iter().any(|words| error.message().contains(words))
+}
+
+/// Whether it was an object, and not the role or something else that was never there.
+fn may_be_settled(error: &Error) -> bool {
+    matches!(error.situation(), None | Some(Situation::ObjectMissing))
 }
 
 /// What makes definitions doubtful.
@@ -140,8 +148,7 @@ impl Begun {
             return Ok(self.stream());
         }
         self.pg_dump.stop().await;
-        Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row"))
-            .hint("back up when no migration runs, or give temporary objects to temporary schemas"))
+        Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row")).hint(SETTLE))
     }
 }
 

@@ -33,7 +33,7 @@ pub use command::Feed;
 pub use fetch::fetch;
 pub use keygen::Keygen;
 pub use list::List;
-pub use restore::{Goal, Restore};
+pub use restore::{Goal, Restore, restore_into};
 pub use show::Show;
 pub use swap::swap;
 pub use verify::verify;

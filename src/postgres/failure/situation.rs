@@ -19,6 +19,8 @@ pub enum Situation {
     TooManyConnections,
     TlsRefused,
     NotAdmitted,
+    RootCertificateMissing,
+    CertificateRefused,
     PasswordMissing,
     PasswordWrong,
     LoginRoleMissing,
@@ -61,6 +63,8 @@ pub enum Situation {
     ConstraintViolated(Constraint),
     EncodingCannotHold,
     EncodingInvalid,
+    /// A value is more text than the server can make of it.
+    ValueTooLarge,
     // Others at work.
     DatabaseInUse,
     LockTimeout,
@@ -103,6 +107,10 @@ impl Situation {
     }
 
     fn of_one(message: &Message) -> Option<Self> {
+        // The server calls this "out of memory".
+        if says(message, "Cannot enlarge string buffer") {
+            return Some(S::ValueTooLarge);
+        }
         let by_text = || by_text(&message.text).map(|situation| within_function(situation, message));
         match message.sqlstate.as_deref() {
             Some(code) => by_sqlstate(code, message).or_else(by_text),
@@ -135,6 +143,8 @@ impl Situation {
                 | S::NoAnswer
                 | S::NotReady
                 | S::TlsRefused
+                | S::RootCertificateMissing
+                | S::CertificateRefused
                 | S::PasswordMissing
                 | S::PasswordWrong
                 | S::LoginRoleMissing
@@ -234,6 +244,8 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["password authentication failed"], S::PasswordWrong),
     (&["no pg_hba.conf entry"], S::NotAdmitted),
     (&["server does not support SSL"], S::TlsRefused),
+    (&["root certificate file", "does not exist"], S::RootCertificateMissing),
+    (&["certificate verify failed"], S::CertificateRefused),
     (&["could not translate host name"], S::HostUnknown),
     (&["too many clients already"], S::TooManyConnections),
     (&["remaining connection slots are reserved"], S::TooManyConnections),
@@ -258,6 +270,8 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["No space left on device"], S::OutOfSpace),
     (&["Disk quota exceeded"], S::OutOfSpace),
     (&["could not extend file"], S::OutOfSpace),
+    (&["invalid memory alloc request size"], S::ValueTooLarge),
+    (&["string buffer exceeds maximum allowed length"], S::ValueTooLarge),
     (&["out of shared memory"], S::OutOfLocks),
     (&["out of memory"], S::OutOfMemory),
     // The session.
