@@ -32,6 +32,10 @@ const TABLE: &[(S, &str)] = &[
         S::TooManyConnections,
         "all connections of the server are in use; try again later, or raise max_connections",
     ),
+    (
+        S::ConnectionLimit,
+        "its CONNECTION LIMIT is reached: wait for other sessions to end, or raise it with ALTER ROLE or ALTER DATABASE",
+    ),
     (S::NotReady, "the server is starting or shutting down; try again when it is ready"),
     (S::NoAnswer, "the server did not answer in time; check host, port and firewalls"),
     (
@@ -125,7 +129,8 @@ const TABLE: &[(S, &str)] = &[
     (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
     (
         S::UserUnnamed,
-        "PostgreSQL runs only as a user that has a name in /etc/passwd; or verify on a server with --to",
+        "PostgreSQL runs only as a user that has a name in /etc/passwd: give it one, install libnss-wrapper, or verify on a \
+         server with --to",
     ),
 ];
 

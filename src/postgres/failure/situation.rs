@@ -17,6 +17,7 @@ pub enum Situation {
     NoAnswer,
     NotReady,
     TooManyConnections,
+    ConnectionLimit,
     TlsRefused,
     NotAdmitted,
     RootCertificateMissing,
@@ -129,6 +130,7 @@ impl Situation {
                 | S::NoSocket
                 | S::NoAnswer
                 | S::TooManyConnections
+                | S::ConnectionLimit
                 | S::NotConnected
         )
     }
@@ -183,7 +185,7 @@ fn by_sqlstate(code: &str, message: &Message) -> Option<Situation> {
         // The parameter's name is the same in every language.
         "53200" if says(message, "max_locks_per_transaction") => S::OutOfLocks,
         "53200" => text().unwrap_or(S::OutOfMemory),
-        "53300" => S::TooManyConnections,
+        "53300" => text().unwrap_or(S::TooManyConnections),
         "42501" => text().unwrap_or(S::PermissionDenied),
         "28P01" => S::PasswordWrong,
         "3D000" => S::DatabaseMissing,
@@ -249,7 +251,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["could not translate host name"], S::HostUnknown),
     (&["too many clients already"], S::TooManyConnections),
     (&["remaining connection slots are reserved"], S::TooManyConnections),
-    (&["too many connections for"], S::TooManyConnections),
+    (&["too many connections for"], S::ConnectionLimit),
     (&["the database system is starting up"], S::NotReady),
     (&["the database system is not yet accepting connections"], S::NotReady),
     (&["the database system is in recovery mode"], S::NotReady),
