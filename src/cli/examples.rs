@@ -104,8 +104,8 @@ const OF_VERBS: [(&str, [Example; 3]); 13] = [
                 "pgstow restore latest --name app -i key.txt --to postgres://admin@db/app_restored",
             ),
             (
-                "One table into a database of its own",
-                "pgstow restore latest --name app -i key.txt -t app.orders --to postgres://admin@db/app_orders",
+                "The rows of one table, back into it",
+                "pgstow restore latest --name app -i key.txt -t app.orders --into postgres://admin@db/app",
             ),
             (
                 "Replace the database in use, and keep the old one",

@@ -36,7 +36,7 @@ pub use fetch::fetch;
 pub use keep::prune;
 pub use keygen::Keygen;
 pub use list::List;
-pub use restore::{Goal, Restore};
+pub use restore::{Goal, Restore, restore_into};
 pub use show::Show;
 pub use status::status;
 pub use swap::swap;

@@ -144,12 +144,18 @@ impl Story {
         let url = |database: &str| self.cluster.url(database);
         let restore = self.pgstow(&["restore", "latest", "--to", &url("app_restored")]);
         let clone = self.pgstow(&["clone", &url("app"), "app_copy"]).env("PATH", every_client());
+        let orders = ["restore", "latest", "--table", "app.coupons", "--truncate", "--into", &url("app")];
+        let into = self.pgstow(&orders);
         let into_command = self.pgstow(&["restore", "latest", "--", "wc", "-c"]);
         let swap = self.pgstow(&["swap", "--with", "app_restored", "--yes", "--to", &url("app")]);
         let in_place = self.pgstow(&["restore", "latest", "--swap", "--yes", "--to", &url("app")]);
-        for (name, command) in
-            [("restore", restore), ("restore-command", into_command), ("clone", clone), ("swap", swap)]
-        {
+        for (name, command) in [
+            ("restore", restore),
+            ("restore-into", into),
+            ("restore-command", into_command),
+            ("clone", clone),
+            ("swap", swap),
+        ] {
             self.keep(name, command);
         }
         self.keep_field("restore-swap", "swap", in_place);
