@@ -92,7 +92,11 @@ impl Psql {
             };
             // Only a failed connection may be tried again: nothing has been run then.
             let wait = failure.code() == Some(NO_CONNECTION)
-                && failure.is(&[Situation::NotReady, Situation::TooManyConnections]);
+                && failure.is(&[
+                    Situation::NotReady,
+                    Situation::TooManyConnections,
+                    Situation::ConnectionLimit,
+                ]);
             let Some(pause) = pauses.next().filter(|_| wait) else { return Err(failure) };
             tracing::warn!(target: "pgstow::once", "the server is not ready, or has no connection to spare; waiting for it");
             tokio::time::sleep(*pause).await;
