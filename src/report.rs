@@ -1,7 +1,7 @@
 //! All that pgstow prints; the only file that does.
 //!
 //! Data goes to stdout: what was asked for, or one JSON document. Everything said to people goes to
-//! stderr: notes, warnings, progress, failures. What leaves of the tree want to say arrives as
+//! stderr: notes, warnings, progress, failures. What other rooms want to say arrives as
 //! `tracing` events.
 
 use crate::answers::Answer;

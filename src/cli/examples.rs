@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 11] = [
+const OF_VERBS: [(&str, [Example; 3]); 13] = [
     (
         "backup",
         [
@@ -58,6 +58,14 @@ const OF_VERBS: [(&str, [Example; 3]); 11] = [
                 "What changed since the backup before",
                 "pgstow show latest --name app --diff previous -i key.txt",
             ),
+        ],
+    ),
+    (
+        "status",
+        [
+            ("Whether the newest backup of each name is there, and not too old", "pgstow status"),
+            ("Of two names, with a limit", "pgstow status --name app --name portal --max-age 26h"),
+            ("For monitoring", "pgstow status --json"),
         ],
     ),
     (
@@ -130,6 +138,23 @@ const OF_VERBS: [(&str, [Example; 3]); 11] = [
             (
                 "In a script, without a question",
                 "pgstow swap --with app_restored --to postgres://admin@db/app --yes",
+            ),
+        ],
+    ),
+    (
+        "prune",
+        [
+            (
+                "What would be kept, and by which rule",
+                "pgstow prune --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run",
+            ),
+            (
+                "Only backups of one database, in days of Berlin",
+                "pgstow prune --name app --keep-daily 7 --timezone Europe/Berlin",
+            ),
+            (
+                "After each backup",
+                "pgstow backup postgres://backup@db/app --prune --keep-daily 7 --keep-weekly 5",
             ),
         ],
     ),

@@ -1,7 +1,7 @@
 //! The settings file: its top level, overlaid by the chosen profile.
 //!
 //! A file that somebody else may write is refused. `./pgstow.toml` came with the folder one happens to be in, so
-//! unless it was named it may not say what makes pgstow run programs or trust strangers.
+//! unless it was named it may not say what makes pgstow run programs, trust strangers, write files or consent.
 
 use super::environment::variable;
 use super::permissions;
@@ -16,14 +16,22 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "pgstow.toml";
 
 /// What `./pgstow.toml` may say only if it was named, and why.
-const ONLY_IF_NAMED: [(&str, &str); 7] = [
+const ONLY_IF_NAMED: [(&str, &str); 15] = [
     ("pg_bin", "says which programs are run"),
     ("after", "is run by psql, which can run programs"),
     ("after_sql", "is run by psql, which can run programs"),
     ("check", "is run by psql, which can run programs"),
     ("neon_api", "says who gets the key to Neon's API"),
+    ("prune", "removes old backups"),
+    ("prune_force", "removes old backups although there are no new ones"),
     ("allow_unencrypted", "restores backups that anybody can have written"),
     ("no_encryption", "stores backups readable by everyone who can read the store"),
+    ("force", "replaces files without asking"),
+    ("yes", "replaces databases without asking"),
+    ("keep_old", "drops databases that were replaced before"),
+    ("output", "says which file is written"),
+    ("list_file", "says which file is written"),
+    ("keygen_output", "says which file a secret key is written to"),
 ];
 
 /// Values by key.

@@ -5,7 +5,9 @@ use super::file::{SettingsFile, Values};
 use super::permissions::{check_public_key_file, check_secret_file};
 use crate::cli::{OpenWords, TrustWords, Verb, Words, WritingWords};
 use crate::error::{Error, Result};
-use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
+use crate::pipeline::keys::{
+    Ask, ExposeSecret, Identities, Recipients, SecretString, Variables, is_for_plugins,
+};
 use crate::stored::signing::{SigningKey, VerifyKey};
 use std::path::Path;
 use std::sync::Arc;
@@ -70,7 +72,8 @@ pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>
         }
         (false, true) => {}
     }
-    let mut keys = Recipients::parse(recipients)?;
+    let mut keys = Recipients::with_plugins(of_plugins());
+    recipients.into_iter().try_for_each(|recipient| keys.add(recipient))?;
     for file in &words.recipients_file {
         check_public_key_file(file, "the recipients file")?;
         keys.add_file(file)?;
@@ -126,7 +129,7 @@ pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
     // The passphrase that was given opens protected identities too; only without one is anybody asked.
     let given = passphrase.clone();
     let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
-    let mut identities = Identities::default();
+    let mut identities = Identities::with_plugins(of_plugins());
     for file in &open.identity_file {
         check_secret_file(file, "the identity file")?;
         identities.add_file(file, &asking)?;
@@ -147,6 +150,11 @@ fn warn_of_empty(is_missing: bool, names: &[&str], so: &str) {
     if let Some(blank) = blank_among(names).filter(|_| is_missing) {
         tracing::warn!("{blank}: {so}");
     }
+}
+
+/// The variables that age's plugins get.
+fn of_plugins() -> Variables {
+    std::env::vars_os().filter(|(name, _)| is_for_plugins(name)).collect()
 }
 
 /// Reads a file with a secret.

@@ -164,6 +164,16 @@ impl Story {
         self.keep_field("restore-neon", "neon", on_neon);
     }
 
+    fn keep_and_watch(&mut self) {
+        self.keep_run("status", &self.pgstow(&["status"]).fails(Kind::Overdue));
+        let copy = self.place.copy();
+        copy.put("app/20261119T030000Z-7f3k8z/dump.zst.age", "left by a run that was killed");
+        let rules =
+            ["prune", "--keep-daily", "7", "--keep-last", "1", "--min-keep", "1", "--leftovers", "0s"];
+        let pruned = self.pgstow(&rules).env("PGSTOW_STORE", copy.url());
+        self.keep("prune", pruned);
+    }
+
     fn make_keys(&mut self) {
         self.keep("keygen", pgstow(["keygen", "--json"]));
         self.keep("keygen-output", pgstow(["keygen", "--json", "-o", &self.file("key.txt")]));
@@ -178,6 +188,7 @@ fn documents_change_only_on_purpose() {
     story.back_up();
     story.look();
     story.bring_back();
+    story.keep_and_watch();
     story.make_keys();
     let ids = Ids::of(&story.printed);
     let documents = story.documents.iter().map(|(name, document)| (*name, example(document, &ids)));

@@ -132,7 +132,8 @@ pub(super) fn script(sql: &str) -> Result<String> {
 pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
     let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT);
     let program = program.args(["-c", PATIENT_TRANSACTION, "-f"]).arg(file);
-    conn.dress(program).run(input).await?;
+    // Among its commands may be programs that take their time.
+    conn.dress(program).unwatched().run(input).await?;
     Ok(())
 }
 
