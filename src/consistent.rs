@@ -100,7 +100,7 @@ struct Begun {
 impl Begun {
     /// Starts `pg_dump` and reads until all definitions are there.
     async fn begin(client: &Client, psql: &Psql, options: &DumpOptions) -> Result<Self> {
-        let mut pg_dump = dump(client, psql.conn(), options)?;
+        let mut pg_dump = dump(client, psql.conn(), options).await?;
         let read = tokio::select! {
             read = read_definitions(&mut pg_dump) => read,
             waited = waits_too_long(psql, options.lock_wait_timeout) => Err(waited),

@@ -16,7 +16,7 @@ mod tools;
 
 pub use change::{Counted, Hidden, KnownRoles, Making, Naming, Swap, TableName, Target, grants, lock, swap};
 pub use clients::{Client, Clients, Search, Version};
-pub use connect::ConnInfo;
+pub use connect::{ConnInfo, PasswordCommand};
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
 pub use server::{

@@ -41,7 +41,7 @@ pub use words::{Remarks, words};
 
 use after::after;
 use command::command;
-use environment::variable;
+use environment::{of_the_user, variable};
 use fitting::fitting;
 use neon::{neon_branch, neon_source};
 use reading::{reading, reading_without_keys, select, selection};
@@ -52,7 +52,7 @@ use writing::writing;
 use crate::archive::Pattern;
 use crate::cli::{ServerWords, TableWords};
 use crate::error::Result;
-use crate::postgres::{ConnInfo, Environment, clients::Search};
+use crate::postgres::{ConnInfo, Environment, PasswordCommand, clients::Search};
 use crate::stored::names::Name;
 use std::path::PathBuf;
 
@@ -66,7 +66,9 @@ fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
     if !words.allow_pooled {
         connection.refuse_pooler()?;
     }
-    Ok((connection, search(words.pg_bin.clone())))
+    let line = words.password_command.clone();
+    let asked = line.map(|line| PasswordCommand { line, environment: of_the_user() });
+    Ok((connection.with_password_command(asked), search(words.pg_bin.clone())))
 }
 
 /// Where to look for PostgreSQL's programs.

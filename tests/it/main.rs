@@ -28,6 +28,7 @@ mod inventory;
 mod journey;
 mod neon;
 mod opens_without_us;
+mod passwords;
 mod proof;
 mod roles;
 mod secrets;

@@ -5,10 +5,12 @@
 //! `--dbname=` as a keyword string. Defaults, services and `.pgpass` stay libpq's business: nothing
 //! here fills them in, and nothing here connects.
 
+use std::ffi::OsString;
 use std::fmt;
 
 use crate::error::{Error, Result};
 
+use super::password::PasswordCommand;
 use super::{parse, pooler};
 use crate::postgres::process::Program;
 use crate::postgres::process::Secret;
@@ -21,6 +23,7 @@ use crate::postgres::sql::shell_word;
 pub struct ConnInfo {
     pairs: Vec<(String, String)>,
     password: Option<Secret>,
+    password_command: Option<PasswordCommand>,
     inherited: Inherited,
     /// Whether the environment says nothing about this server.
     apart: bool,
@@ -70,7 +73,8 @@ impl ConnInfo {
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
             application_name: lookup("PGAPPNAME"),
         };
-        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false };
+        let (pairs, password, password_command) = (Vec::new(), None, None);
+        let mut info = Self { pairs, password, password_command, inherited, apart: false };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -124,7 +128,14 @@ impl ConnInfo {
     pub fn of_socket(folder: &str, user: &str, database: &str) -> Self {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
-        Self { pairs: pairs.into(), password: None, inherited: Inherited::default(), apart: true }
+        let (password, password_command, inherited) = (None, None, Inherited::default());
+        Self { pairs: pairs.into(), password, password_command, inherited, apart: true }
+    }
+
+    /// The same, with a command that every child's password is asked for; one in the connection itself comes first.
+    #[must_use]
+    pub fn with_password_command(&self, command: Option<PasswordCommand>) -> Self {
+        Self { password_command: command, ..self.clone() }
     }
 
     /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
@@ -190,7 +201,10 @@ impl ConnInfo {
     }
 
     /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults.
-    pub fn dress(&self, program: Program) -> Program {
+    ///
+    /// # Errors
+    /// `Kind::Settings` if the command that prints the password fails.
+    pub async fn dress(&self, program: Program) -> Result<Program> {
         let program = if self.apart { program.without_libpq() } else { program };
         let mut program = program.arg("--no-password").env("PGTZ", "UTC");
         program = program.arg(format!("--dbname={}", self.alive().to_keywords()));
@@ -203,10 +217,18 @@ impl ConnInfo {
         if let Some(inherited) = &self.inherited.password {
             program = program.secret(inherited.clone());
         }
-        match &self.password {
-            Some(password) => program.secret_env("PGPASSWORD", password.clone()),
-            None => program,
-        }
+        Ok(match (&self.password, &self.password_command) {
+            (Some(password), _) => program.secret_env("PGPASSWORD", password.clone()),
+            (None, Some(command)) => program.secret_env("PGPASSWORD", command.ask(self.variables()).await?),
+            (None, None) => program,
+        })
+    }
+
+    /// What was typed of the server, database and user, as libpq's variables.
+    fn variables(&self) -> Vec<(OsString, OsString)> {
+        let named = [("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("dbname", "PGDATABASE")];
+        let typed = named.iter().filter_map(|(keyword, name)| Some((name, self.get(keyword)?)));
+        typed.map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
     }
 
     /// The database to create or fill; it must have been typed, as a target is never guessed.

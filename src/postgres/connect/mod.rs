@@ -4,6 +4,8 @@
 
 mod conninfo;
 mod parse;
+mod password;
 pub mod pooler;
 
 pub use conninfo::ConnInfo;
+pub use password::PasswordCommand;

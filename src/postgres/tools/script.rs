@@ -28,7 +28,7 @@ pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<Chi
         true => program.args(["--single-transaction", "-c", LOADING_TRANSACTION]),
         false => program.args(["-c", LOADING, "-c", "SET synchronous_commit = off"]),
     };
-    let mut psql = conn.dress(program.args(["-f", "-"])).write()?;
+    let mut psql = conn.dress(program.args(["-f", "-"])).await?.write()?;
     if client.knows_restrict() {
         let mut key = [0; 16];
         getrandom::fill(&mut key)
