@@ -8,6 +8,7 @@ mod after;
 mod backup;
 mod choices;
 mod clone;
+mod doctor;
 mod examples;
 mod fetch;
 mod fitting;
@@ -27,6 +28,7 @@ pub use after::AfterWords;
 pub use backup::BackupWords;
 pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
+pub use doctor::DoctorWords;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keygen::KeygenWords;
@@ -91,6 +93,8 @@ pub enum Verb {
     Clone(CloneWords),
     /// Replace a database by another one, and keep both; or undo that
     Swap(SwapWords),
+    /// Check everything that a backup and a restore need: server, rights, store, keys
+    Doctor(Box<DoctorWords>),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
     /// Print the version

@@ -15,7 +15,7 @@ use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
 use std::sync::{Arc, OnceLock};
 
 /// Where backups are stored, and how to talk to the store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Location {
     /// The store's address.
     pub url: StoreUrl,
@@ -36,7 +36,7 @@ pub struct ReadOptions {
     /// Where they are.
     pub location: Location,
     /// The keys.
-    pub identities: Identities,
+    pub identities: Arc<Identities>,
     /// Asks for the passphrase of a backup that needs one.
     pub ask: fn(&str) -> Option<SecretString>,
     /// Whose manifests to believe.
@@ -84,8 +84,7 @@ impl OpenStore {
         let ReadOptions { location, identities, ask, trusted, strict, allow_unencrypted } = options;
         let reading =
             download::Options { idle: location.options.request_timeout, ..download::Options::default() };
-        let (store, identities) = (location.open().await?, Arc::new(identities));
-        let asked = OnceLock::new();
+        let (store, asked) = (location.open().await?, OnceLock::new());
         Ok(Self { store, reading, identities, ask, asked, trusted, strict, allow_unencrypted })
     }
 

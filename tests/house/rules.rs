@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 26] = [
+pub const ROOMS: [(&str, &[&str]); 27] = [
     // Six that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("neon", &[]),
@@ -64,6 +64,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
         &["archive", "pipeline", "postgres", "progress", "proof", "restore", "run", "script", "stored"],
     ),
     ("verify", &["failures", "rehearsal", "run", "stored"]),
+    ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
     // What people type, and what they get.
     ("cli", &[]),
     (
@@ -73,6 +74,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "branch",
             "cli",
             "command",
+            "doctor",
             "dump",
             "fetch",
             "neon",
@@ -86,13 +88,16 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "verify",
         ],
     ),
-    ("answers", &["branch", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"]),
+    (
+        "answers",
+        &["branch", "doctor", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"],
+    ),
     ("report", &["answers", "progress", "run"]),
     // Verbs: settings → engine → answer.
     (
         "commands",
         &[
-            "answers", "cli", "dump", "failures", "fetch", "pipeline", "report", "restore", "run",
+            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "report", "restore", "run",
             "settings", "stored", "verify",
         ],
     ),

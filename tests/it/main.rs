@@ -21,6 +21,7 @@ mod servers;
 mod back;
 mod clone;
 mod deploy;
+mod doctor;
 mod documents;
 mod field;
 mod hostile;
