@@ -137,7 +137,7 @@ fn servers_of_every_major_answer() {
         cluster.psql(&database, "CREATE TABLE open (id serial); SELECT lo_create(0)");
         let seen = doctor(&cluster.url(&database), &[]);
         seen.only("failed", &[]).only("warning", &[]).has("rights", "fine", "large object");
-        // Whoever may do nothing is told so by every one of them.
+        // A role that may do nothing is noticed on every one of them.
         let (_, url) = role(cluster, &database);
         doctor(&url, &[]).only("failed", &["rights", "dump"]).has("rights", "failed", "1 large object");
     }
