@@ -1,11 +1,11 @@
-//! A `pg_dump` whose look at the catalogues nobody disturbed.
+//! Makes sure that nobody changed the catalogue while `pg_dump` read it.
 //!
 //! `pg_dump` takes its rows from one snapshot, but the server writes many definitions for it as they are at
 //! that moment. Whoever drops or replaces a function meanwhile makes it write half a definition, and it ends
 //! with 0. All definitions come before the first row: they are read here, and if anything that they define was
 //! changed or dropped in the meantime, `pg_dump` begins again before a byte has been stored.
 //!
-//! In that time `pg_dump` may also wait for the locks of others without an end; here it does not.
+//! While it reads them, `pg_dump` could wait for a lock for ever; here the wait has a limit.
 
 use crate::archive::{Reader, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
@@ -60,10 +60,16 @@ pub async fn start(client: &Client, psql: &Psql, options: &DumpOptions) -> Resul
 
 /// Whether `pg_dump` failed because something that it had just found was dropped.
 fn lost_an_object(error: &Error) -> bool {
-    let lost = ["could not open relation with OID", "cache lookup failed for", "does not exist"];
-    error.kind() == Kind::Postgres
-        && error.situation() != Some(Situation::DatabaseMissing)
-        && lost.iter().any(|words| error.message().contains(words))
+    matches!(
+        error.situation(),
+        Some(
+            Situation::ObjectVanished
+                | Situation::ObjectMissing
+                | Situation::ObjectMissingInFunction
+                | Situation::RoleMissing
+                | Situation::TablespaceMissing
+        )
+    )
 }
 
 /// What makes definitions doubtful.

@@ -2,7 +2,7 @@
 //!
 //! The kind decides the exit code, so a script can tell a wrong password from a bad backup. The
 //! message is one line and a fact; what explains it at length are its details, and what the user can do
-//! now are its hints. For code there is the situation: the own word of the room that failed, so that
+//! now are its hints. For code there is the situation: a value of the failing room's own type, so that
 //! nobody has to search the message for words. A failure is printed where it is handled (`report.rs`),
 //! never where it passes through.
 
@@ -265,7 +265,7 @@ impl StdError for Error {
     }
 }
 
-/// Shorthand for each kind that leaves raise often.
+/// Shorthand for each kind that rooms raise often.
 macro_rules! constructors {
     ($($name:ident => $kind:ident),* $(,)?) => {
         impl Error {$(

@@ -85,7 +85,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
-    // What the engine's leaves warn of belongs to this run, whichever thread it is said on.
+    // What the engine's rooms warn of belongs to this run, whichever thread it is said on.
     let _listening = report.listen();
     let listener = report.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -22,7 +22,7 @@
 //! The bytes are not trusted: no input makes the reader panic, nothing is allocated before
 //! the bytes that fill it have arrived, and the work is linear in the input.
 //!
-//! This module does not read or write files, and does not read the directory and tar formats.
+//! This room does not read or write files, and does not read the directory and tar formats.
 
 mod format;
 mod look;

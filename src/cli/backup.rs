@@ -24,13 +24,7 @@ pub struct BackupWords {
     /// With --all-databases: skip these databases; repeatable
     ///
     /// * and ? match any characters. In the variable, one per line.
-    #[arg(
-        long,
-        value_name = "PATTERN",
-        env = "PGSTOW_EXCLUDE",
-        value_delimiter = '\n',
-        hide_short_help = true
-    )]
+    #[arg(long, value_name = "PATTERN", env = "PGSTOW_EXCLUDE", hide_short_help = true)]
     pub exclude: Vec<String>,
     /// Back up the output of this command instead; needs --name
     ///
@@ -57,7 +51,6 @@ pub struct BackupWords {
         long = "table",
         value_name = "PATTERN",
         env = "PGSTOW_TABLES",
-        value_delimiter = '\n',
         help_heading = "What to dump"
     )]
     pub tables: Vec<String>,
@@ -69,7 +62,6 @@ pub struct BackupWords {
         long = "exclude-table",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_TABLES",
-        value_delimiter = '\n',
         help_heading = "What to dump"
     )]
     pub exclude_tables: Vec<String>,
@@ -80,7 +72,6 @@ pub struct BackupWords {
         long = "exclude-table-data",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_TABLE_DATA",
-        value_delimiter = '\n',
         help_heading = "What to dump",
         hide_short_help = true
     )]
@@ -92,7 +83,6 @@ pub struct BackupWords {
         long = "schema",
         value_name = "PATTERN",
         env = "PGSTOW_SCHEMAS",
-        value_delimiter = '\n',
         help_heading = "What to dump",
         hide_short_help = true
     )]
@@ -105,7 +95,6 @@ pub struct BackupWords {
         long = "exclude-schema",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_SCHEMAS",
-        value_delimiter = '\n',
         help_heading = "What to dump",
         hide_short_help = true
     )]
@@ -130,7 +119,7 @@ pub struct BackupWords {
     /// Dump from a temporary branch, so that production has no locks
     ///
     /// The branch is created for the dump, and deleted afterwards.
-    #[arg(long, env = "PGSTOW_VIA_BRANCH", requires = "neon", help_heading = "Neon", hide_short_help = true)]
+    #[arg(long, env = "PGSTOW_VIA_BRANCH", help_heading = "Neon", hide_short_help = true)]
     pub via_branch: bool,
 
     #[command(flatten)]

@@ -42,8 +42,10 @@ pub use verify::VerifyWords;
 pub use writing::WritingWords;
 
 use crate::error::Kind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -192,9 +194,28 @@ pub fn parse(
     });
     match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
-        Err(error) if error.use_stderr() => Parsed::Refused(error.render().to_string()),
+        Err(mut error) if error.use_stderr() => {
+            // "to pass '--tables' as a value, use '-- --tables'" does not help a person who mistyped a flag.
+            error.remove(ContextKind::Suggested);
+            let mut text = error.render().to_string();
+            if error.kind() == ErrorKind::MissingRequiredArgument {
+                for name in empty(blank) {
+                    text.push_str(&format!("\n{name} is set, but empty, which is the same as unset\n"));
+                }
+            }
+            Parsed::Refused(text)
+        }
         Err(error) => Parsed::Help(error.render().to_string()),
     }
+}
+
+/// The variables of arguments that a verb cannot do without, if they are blank.
+fn empty(blank: &dyn Fn(&OsStr) -> bool) -> BTreeSet<String> {
+    let command = command();
+    let required =
+        command.get_subcommands().flat_map(Command::get_arguments).filter(|arg| arg.is_required_set());
+    let variables = required.filter_map(Arg::get_env).filter(|name| blank(name));
+    variables.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 /// The keys set by the command line or a variable.
@@ -222,6 +243,13 @@ pub fn keys() -> BTreeSet<String> {
     let command = command();
     let of_verbs = command.get_subcommands().flat_map(Command::get_arguments);
     command.get_arguments().chain(of_verbs).filter_map(key).collect()
+}
+
+/// The keys whose values are paths.
+pub fn path_keys() -> BTreeSet<String> {
+    let command = command();
+    let is_path = |arg: &&Arg| arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    command.get_subcommands().flat_map(Command::get_arguments).filter(is_path).filter_map(key).collect()
 }
 
 /// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found before clap parses.

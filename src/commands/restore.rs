@@ -18,7 +18,7 @@ pub async fn run(words: RestoreWords, report: &Report, run: &Run) -> Result<()> 
     let mut ready = ReadyBackup::find(options, run).await?;
     let (answer, outcome) = match goal {
         Goal::Database(target) => {
-            let mut outcome = ready.restore_into(&target, false, run).await?;
+            let mut outcome = ready.restore_into(&target, run).await?;
             (Restored::new(&ready.reader, &mut outcome), outcome)
         }
         Goal::Swap { target, yes, keep_old } => {

@@ -2,7 +2,7 @@
 //!
 //! [`connect`] understands what the user typed, [`clients`] picks the programs, [`tools`] runs them,
 //! [`server`] asks what is there, [`change`] prepares, fills and renames databases. Every child is a
-//! [`process`]; how it failed is decided in [`failure`]. [`sql`] quotes. This folder knows no store and
+//! [`process`]; how it failed is decided in [`failure`]. [`sql`] quotes. This room knows no store and
 //! no archive format.
 
 mod change;

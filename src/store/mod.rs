@@ -1,6 +1,6 @@
 //! Stores of objects: the trait, its backends, and the stack they are built into.
 //!
-//! This is a leaf: it knows keys and bytes, and nothing about backups, dumps or encryption. It reports no object as
+//! This room knows keys and bytes, and nothing about backups, dumps or encryption. It reports no object as
 //! stored before it was confirmed, and it never creates a bucket: whoever pays for one decides that.
 //!
 //! ```text

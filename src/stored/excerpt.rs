@@ -4,6 +4,7 @@
 //! every `pg_restore` reads it without further words. A backup without an inventory does not say where
 //! its tables lie, and nothing can be chosen from it here.
 
+use super::digest::Digest;
 use super::opened::OpenedBackup;
 use super::ranges::Ranges;
 use crate::archive::{Contents, Pattern, Preamble, Reader, TocEntry};
@@ -95,7 +96,7 @@ pub async fn read(
         pieces.read(excerpt, &stretches, look).await.map_err(|e| opened.explain_dump(e, false))?;
     }
     let contents = reader.finish().map_err(|e| opened.explain_dump(e.into(), false))?;
-    let differs = |(said, is): &(&Block, &crate::archive::Block)| said.sha256 != is.sha256.map(hex::encode);
+    let differs = |(said, is): &(&Block, &crate::archive::Block)| said.sha256 != is.sha256.map(Digest);
     if let Some((block, _)) = excerpt.blocks.iter().zip(&contents.blocks).find(differs) {
         let differs = Error::verify(format!("{} is not what was backed up", block.label()));
         return Err(opened.explain_dump(differs, false));

@@ -4,6 +4,7 @@
 
 pub mod catalogue;
 pub mod compare;
+pub mod digest;
 pub mod download;
 pub mod excerpt;
 pub mod inventory;

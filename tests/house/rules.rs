@@ -20,7 +20,7 @@ pub const ROOMS: [(&str, &[&str]); 27] = [
     ("signal", &[]),
     ("run", &["progress", "signal"]),
     // A backup in a store: knows no database.
-    ("stored", &["archive", "pipeline", "progress", "run", "script", "store"]),
+    ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
@@ -41,7 +41,7 @@ pub const ROOMS: [(&str, &[&str]); 27] = [
             "stored",
         ],
     ),
-    ("proof", &["archive", "pipeline", "postgres", "progress", "run", "stored"]),
+    ("proof", &["archive", "postgres", "progress", "run", "stored"]),
     (
         "restore",
         &[
@@ -88,10 +88,7 @@ pub const ROOMS: [(&str, &[&str]); 27] = [
             "verify",
         ],
     ),
-    (
-        "answers",
-        &["branch", "doctor", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"],
-    ),
+    ("answers", &["doctor", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"]),
     ("report", &["answers", "progress", "run"]),
     // Verbs: settings → engine → answer.
     (

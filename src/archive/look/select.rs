@@ -63,7 +63,9 @@ impl Toc {
     /// `Kind::NotFound` if a pattern matches nothing; it gives similar names.
     pub fn select(&self, patterns: &[Pattern]) -> Result<Selection> {
         let mut choice = Choice::of(self);
+        let encoding = self.encoding().unwrap_or_default();
         for pattern in patterns {
+            let pattern = &pattern.in_encoding(&encoding);
             let matching = |entry: &&TocEntry| {
                 let (_, schema, name) = entry.identity();
                 choice.is_relation(entry) && pattern.matches(schema, name)

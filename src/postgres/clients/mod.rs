@@ -91,8 +91,8 @@ impl Clients {
             have.sort();
             let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
             Error::settings(format!(
-                "a throw-away cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer beside \
-                 its client programs; here is {have}"
+                "a throw-away cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer next to \
+                 its client programs; found: {have}"
             ))
             .hint(format!("install PostgreSQL {oldest}'s server, or verify on a server of yours with --to"))
         })

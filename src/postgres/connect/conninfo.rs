@@ -7,13 +7,13 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-use super::password::PasswordCommand;
-use super::{parse, pooler};
-use crate::postgres::process::Program;
-use crate::postgres::process::Secret;
+use super::password::{Asked, PasswordCommand};
+use super::{alive, parse, pooler};
+use crate::postgres::process::{Program, Secret, User};
 use crate::postgres::sql::shell_word;
 
 /// A connection someone asked for, without its secrets in anything printable.
@@ -27,6 +27,8 @@ pub struct ConnInfo {
     inherited: Inherited,
     /// Whether the environment says nothing about this server.
     apart: bool,
+    /// Who runs the programs that connect, if that is not whoever runs this.
+    run_by: Option<User>,
 }
 
 /// What the process's own environment says; the children inherit it and libpq uses it.
@@ -54,8 +56,9 @@ const ALIVE: [(&str, &str); 4] = [
     ("keepalives_idle", "60"),
     ("keepalives_interval", "15"),
     ("keepalives_count", "8"),
-    ("tcp_user_timeout", "300000"),
+    (TCP_USER_TIMEOUT, "300000"),
 ];
+const TCP_USER_TIMEOUT: &str = "tcp_user_timeout";
 
 impl ConnInfo {
     /// Understands what the user typed; `lookup` answers for the environment (`PGHOST`, …).
@@ -74,7 +77,7 @@ impl ConnInfo {
             application_name: lookup("PGAPPNAME"),
         };
         let (pairs, password, password_command) = (Vec::new(), None, None);
-        let mut info = Self { pairs, password, password_command, inherited, apart: false };
+        let mut info = Self { pairs, password, password_command, inherited, apart: false, run_by: None };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -125,11 +128,13 @@ impl ConnInfo {
     }
 
     /// A server of our own, behind a socket in `folder`; no variable of the environment applies to it.
-    pub fn of_socket(folder: &str, user: &str, database: &str) -> Self {
+    ///
+    /// It holds what somebody else wrote, so it is connected to by programs of whoever runs it.
+    pub fn of_socket(folder: &str, user: &str, database: &str, run_by: Option<User>) -> Self {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
         let (password, password_command, inherited) = (None, None, Inherited::default());
-        Self { pairs: pairs.into(), password, password_command, inherited, apart: true }
+        Self { pairs: pairs.into(), password, password_command, inherited, apart: true, run_by }
     }
 
     /// The same, with a command that every child's password is asked for; one in the connection itself comes first.
@@ -200,12 +205,58 @@ impl ConnInfo {
         other
     }
 
-    /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults.
+    /// Who runs the programs that connect, if that is not whoever runs this.
+    pub fn run_by(&self) -> Option<&User> {
+        self.run_by.as_ref()
+    }
+
+    /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults; and has it watched
+    /// over, so that a dead connection is not waited for.
     ///
     /// # Errors
     /// `Kind::Settings` if the command that prints the password fails.
     pub async fn dress(&self, program: Program) -> Result<Program> {
+        let (psql, asked) = (self.give(program.next_to("psql")), self.asked());
+        let program = self.give(program);
+        let program = match &asked {
+            Some(asked) => asked.give(program).await?,
+            None => program,
+        };
+        Ok(match self.patience() {
+            Some(limit) => program.watched(alive::watcher(psql, asked, limit)),
+            None => program,
+        })
+    }
+
+    /// The command that prints the password, with what was typed of the server, database and user as libpq's
+    /// variables; `None` if there is a password.
+    fn asked(&self) -> Option<Asked> {
+        let command = self.password_command.clone().filter(|_| self.password.is_none())?;
+        let named = [("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("dbname", "PGDATABASE")];
+        let typed = named.iter().filter_map(|(keyword, name)| Some((name, self.get(keyword)?)));
+        let variables = typed.map(|(name, value)| (OsString::from(name), OsString::from(value))).collect();
+        Some(Asked { command, variables })
+    }
+
+    /// How long a connection over which nothing comes is believed; `None` for ever.
+    ///
+    /// Which of several servers a program is connected to is not known.
+    fn patience(&self) -> Option<Duration> {
+        let hosts = self.get("host").or(self.inherited.host.as_deref()).unwrap_or_default();
+        if self.apart || hosts.contains(',') {
+            return None;
+        }
+        let usual = ALIVE.iter().find(|(keyword, _)| *keyword == TCP_USER_TIMEOUT).map(|(_, value)| *value);
+        let limit = self.get(TCP_USER_TIMEOUT).or(usual)?.trim().parse().ok()?;
+        (limit > 0).then(|| Duration::from_millis(limit))
+    }
+
+    fn give(&self, program: Program) -> Program {
         let program = if self.apart { program.without_libpq() } else { program };
+        let program = match &self.run_by {
+            Some(user) => program.user(user.clone()),
+            None => program,
+        };
         let mut program = program.arg("--no-password").env("PGTZ", "UTC");
         program = program.arg(format!("--dbname={}", self.alive().to_keywords()));
         if !self.inherited.connect_timeout && self.get("connect_timeout").is_none() {
@@ -217,18 +268,10 @@ impl ConnInfo {
         if let Some(inherited) = &self.inherited.password {
             program = program.secret(inherited.clone());
         }
-        Ok(match (&self.password, &self.password_command) {
-            (Some(password), _) => program.secret_env("PGPASSWORD", password.clone()),
-            (None, Some(command)) => program.secret_env("PGPASSWORD", command.ask(self.variables()).await?),
-            (None, None) => program,
-        })
-    }
-
-    /// What was typed of the server, database and user, as libpq's variables.
-    fn variables(&self) -> Vec<(OsString, OsString)> {
-        let named = [("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("dbname", "PGDATABASE")];
-        let typed = named.iter().filter_map(|(keyword, name)| Some((name, self.get(keyword)?)));
-        typed.map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+        match &self.password {
+            Some(password) => program.secret_env("PGPASSWORD", password.clone()),
+            None => program,
+        }
     }
 
     /// The database to create or fill; it must have been typed, as a target is never guessed.

@@ -33,6 +33,25 @@ impl fmt::Debug for PasswordCommand {
     }
 }
 
+/// A command that prints a password, and for what connection: libpq's variables.
+#[derive(Clone)]
+pub struct Asked {
+    /// The command.
+    pub command: PasswordCommand,
+    /// Host, port, user and database, as far as they are known.
+    pub variables: Vec<(OsString, OsString)>,
+}
+
+impl Asked {
+    /// Gives a program a password that was printed for it.
+    ///
+    /// # Errors
+    /// Those of [`PasswordCommand::ask`].
+    pub async fn give(&self, program: Program) -> Result<Program> {
+        Ok(program.secret_env("PGPASSWORD", self.command.ask(self.variables.clone()).await?))
+    }
+}
+
 impl PasswordCommand {
     /// Runs it and reads the password; `variables` say what it is for.
     ///

@@ -54,6 +54,10 @@ const TABLE: &[(S, &str)] = &[
     ),
     (S::LockTimeout, "another session holds a lock on it; try again when that has ended"),
     (
+        S::ObjectVanished,
+        "something was dropped while it was being read; run it again when no migration is running",
+    ),
+    (
         S::StandbyConflict,
         "the standby cancelled the dump; raise max_standby_streaming_delay, set hot_standby_feedback, or dump the primary",
     ),

@@ -8,7 +8,10 @@ use super::severity::Level;
 
 /// What happened on PostgreSQL's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each is named after what happened, and explained in the table of hints")]
+#[expect(
+    missing_docs,
+    reason = "each is named after what happened; the words that tell it are in the table below"
+)]
 pub enum Situation {
     // Connecting.
     HostUnknown,
@@ -54,6 +57,8 @@ pub enum Situation {
     ObjectMissing,
     /// Something that a function uses.
     ObjectMissingInFunction,
+    /// What was there a moment before.
+    ObjectVanished,
     // What is there already.
     DatabaseExists,
     ObjectExists,
@@ -61,6 +66,8 @@ pub enum Situation {
     ConstraintViolated(Constraint),
     EncodingCannotHold,
     EncodingInvalid,
+    /// How money is written depends on the server's lc_monetary, which no dump says.
+    MoneyInvalid,
     // Others at work.
     DatabaseInUse,
     LockTimeout,
@@ -281,6 +288,8 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["server version mismatch"], S::ClientTooOld),
     (&["unrecognized option"], S::OptionUnknown),
     (&["invalid option --"], S::OptionUnknown),
+    (&["could not open relation with OID"], S::ObjectVanished),
+    (&["cache lookup failed for"], S::ObjectVanished),
     // Restoring.
     (&["invalid command \\restrict"], S::RestrictUnknown),
     (&["unrecognized configuration parameter", "transaction_timeout"], S::TargetTooOld),
@@ -303,6 +312,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["invalid LC_CTYPE"], S::LocaleMissing),
     (&["ICU is not supported"], S::LocaleMissing),
     (&["could not open collator"], S::LocaleMissing),
+    (&["invalid input syntax for type money"], S::MoneyInvalid),
     (&["has no equivalent in encoding"], S::EncodingCannotHold),
     (&["invalid byte sequence for encoding"], S::EncodingInvalid),
     (&["violates not-null constraint"], S::ConstraintViolated(Constraint::NotNull)),

@@ -277,6 +277,8 @@ fn situations_are_known_by_their_code_in_every_language() {
         ),
         ("FEHLER:  53200: kein Shared Memory\nHINT:  Erhöhen Sie max_locks_per_transaction.", S::OutOfLocks),
         ("FEHLER:  53200: Speicher aufgebraucht", S::OutOfMemory),
+        ("ERROR:  XX000: cache lookup failed for function 16385", S::ObjectVanished),
+        ("ERROR:  XX000: could not open relation with OID 16385", S::ObjectVanished),
         ("FEHLER:  42501: keine Berechtigung", S::PermissionDenied),
         ("FEHLER:  55P03: storniere Anfrage wegen Zeitüberschreitung einer Sperre", S::LockTimeout),
         ("FEHLER:  55006: auf Datenbank »x« wird zugegriffen", S::DatabaseInUse),

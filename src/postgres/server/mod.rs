@@ -1,7 +1,8 @@
 //! What a server and its database are, asked before a dump or a restore.
 //!
 //! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
-//! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
+//! dump fail after hours, or be refused for good reason: row-level security, a pooler that a managed
+//! service puts in between.
 
 mod blockers;
 mod catalog;

@@ -112,6 +112,12 @@ fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
         ("neon_api", "\"https://example.org\""),
         ("allow_unencrypted", "true"),
         ("no_encryption", "true"),
+        ("force", "true"),
+        ("yes", "true"),
+        ("keep_old", "1"),
+        ("output", "\"out\""),
+        ("list_file", "\"out\""),
+        ("keygen_output", "\"key\""),
     ] {
         std::fs::write(&file, format!("[profile.p]\n{key} = {value}\n")).unwrap();
         list(&[]).succeeds();

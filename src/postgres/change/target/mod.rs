@@ -50,6 +50,7 @@ pub struct Target {
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
     locks: u64,
     sessions: Option<u32>,
+    named_at_once: bool,
 }
 
 /// The server has room for a few more, and does not say for how many.
@@ -70,8 +71,8 @@ impl Target {
             return Err(Error::postgres("the target server is a standby, which cannot be written to")
                 .hint("name the primary's host"));
         }
-        let mut called = name.clone();
-        let mut lock = None;
+        let named_at_once = matches!(naming, Naming::AtOnce);
+        let (mut called, mut lock) = (name.clone(), None);
         if let Naming::WhenProven(moment) = naming {
             lock = Some(Lock::of_restore(&maintenance, &name).await?);
             if !exists {
@@ -101,6 +102,7 @@ impl Target {
             creating: None,
             locks,
             sessions,
+            named_at_once,
         })
     }
 
@@ -127,6 +129,11 @@ impl Target {
     /// The name that the database has now, or will be created under.
     pub fn called(&self) -> &str {
         &self.called
+    }
+
+    /// Says whether it has its own name from the beginning, since nobody uses it before more is done.
+    pub fn is_named_at_once(&self) -> bool {
+        self.named_at_once
     }
 
     /// Says whether the database exists, made by this run or before it.
