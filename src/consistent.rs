@@ -123,7 +123,7 @@ struct Begun {
 impl Begun {
     /// Starts `pg_dump` and reads until all definitions are there.
     async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, is_alone: bool) -> Result<Self> {
-        let mut pg_dump = dump(client, psql.conn(), options)?;
+        let mut pg_dump = dump(client, psql.conn(), options).await?;
         let longest = if is_alone { Duration::ZERO } else { options.lock_wait_timeout };
         let read = tokio::select! {
             read = read_definitions(&mut pg_dump) => read,

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod command;
 pub mod commands;
 pub mod consistent;
+pub mod doctor;
 pub mod dump;
 pub mod error;
 pub mod failures;
@@ -89,7 +90,6 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
     // What the engine's rooms warn of belongs to this run, whichever thread it is said on.
     let _listening = report.listen();
-    remarks.say();
     let listener = report.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -98,7 +98,7 @@ fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
         .map_err(|e| Error::unexpected("the runtime cannot be started").because(e))?;
     let done = runtime.block_on(async {
         let run = Run::new(Arc::new(report.clone()), Stop::on_signals()?);
-        commands::run(words.verb, report, &run).await
+        commands::run(words.verb, remarks, report, &run).await
     });
     runtime.block_on(postgres::all_reaped());
     // A blocking read of a store or disk that hangs must not keep the process.

@@ -33,6 +33,8 @@ const ONCE: &str = "pgstow::once";
 const LINE_EVERY: Duration = Duration::from_secs(30);
 /// Bytes of warnings that are remembered, not to be said again as the cause of a failure.
 const MOST_REMEMBERED: usize = 64 << 10;
+/// How a warning begins.
+const WARNING: &str = "warning: ";
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 
 /// Prints for one run; clones print for the same run.
@@ -43,9 +45,13 @@ pub struct Report {
     live: MultiProgress,
     /// The warnings that were printed, as far as they are few.
     warned: Arc<Mutex<String>>,
+    kept: Kept,
     /// Hears what leaves of the tree say, for this run only.
     heard: Dispatch,
 }
+
+/// Warnings that are kept instead of being printed, if that was asked for.
+type Kept = Arc<Mutex<Option<Vec<String>>>>;
 
 thread_local! {
     /// Keeps a thread of a run's runtime listening for that run, as long as the thread lives.
@@ -67,13 +73,19 @@ impl Report {
         let off = accepted.iter().map(|name| format!(",{ONCE}::{name}=off"));
         let filter = EnvFilter::new(level.to_owned() + &off.collect::<String>());
         let warned = Arc::<Mutex<String>>::default();
-        let pens = Pens { stderr: Stderr(live.clone()), warned: Arc::clone(&warned), said: Arc::default() };
+        let kept = Kept::default();
+        let pens = Pens {
+            stderr: Stderr(live.clone()),
+            warned: Arc::clone(&warned),
+            kept: Arc::clone(&kept),
+            said: Arc::default(),
+        };
         let heard = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .event_format(Sentences)
             .with_writer(pens)
             .finish();
-        Self { json, quiet, live, warned, heard: heard.into() }
+        Self { json, quiet, live, warned, kept, heard: heard.into() }
     }
 
     /// Hears this thread until the guard is dropped.
@@ -168,6 +180,10 @@ impl Events for Report {
         })
     }
 
+    fn take_warnings(&self) -> Vec<String> {
+        lock(&self.kept).replace(Vec::new()).unwrap_or_default()
+    }
+
     fn follow(&self, progress: &Progress) -> Following {
         let (progress, report, started) = (progress.clone(), self.clone(), Instant::now());
         if self.quiet {
@@ -242,6 +258,7 @@ impl Write for Stderr {
 struct Pens {
     stderr: Stderr,
     warned: Arc<Mutex<String>>,
+    kept: Kept,
     /// What is to be said only once in a run, and was.
     said: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -250,11 +267,12 @@ impl<'a> MakeWriter<'a> for Pens {
     type Writer = Pen;
 
     fn make_writer(&'a self) -> Pen {
-        Pen { pens: self.clone(), once: false }
+        Pen { pens: self.clone(), once: false, warns: false }
     }
 
     fn make_writer_for(&'a self, about: &Metadata<'_>) -> Pen {
-        Pen { pens: self.clone(), once: about.target().starts_with(ONCE) }
+        let warns = *about.level() == Level::WARN;
+        Pen { pens: self.clone(), once: about.target().starts_with(ONCE), warns }
     }
 }
 
@@ -262,6 +280,7 @@ impl<'a> MakeWriter<'a> for Pens {
 struct Pen {
     pens: Pens,
     once: bool,
+    warns: bool,
 }
 
 impl Write for Pen {
@@ -270,6 +289,10 @@ impl Write for Pen {
         let text = String::from_utf8_lossy(bytes);
         let is_news = || lock(&self.pens.said).insert(text.to_string());
         if self.once && !is_news() {
+            return Ok(bytes.len());
+        }
+        if let (true, Some(kept)) = (self.warns, lock(&self.pens.kept).as_mut()) {
+            kept.push(text.strip_prefix(WARNING).unwrap_or(&text).trim_end().to_owned());
             return Ok(bytes.len());
         }
         let mut warned = lock(&self.pens.warned);
@@ -312,7 +335,7 @@ where
     ) -> fmt::Result {
         to.write_str(match *event.metadata().level() {
             Level::ERROR => "error: ",
-            Level::WARN => "warning: ",
+            Level::WARN => WARNING,
             Level::INFO => "note: ",
             Level::DEBUG | Level::TRACE => "debug: ",
         })?;

@@ -19,6 +19,8 @@ pub trait Events: fmt::Debug + Send + Sync {
     fn follow(&self, progress: &Progress) -> Following;
     /// Asks somebody whether to go on; `None` if nobody is there.
     fn ask(&self, question: &str) -> BoxFuture<'static, Option<bool>>;
+    /// Keeps warnings from now on instead of printing them, and returns those that it has kept so far.
+    fn take_warnings(&self) -> Vec<String>;
 }
 
 /// Shows progress while it lives.
@@ -51,6 +53,11 @@ impl Run {
     /// Asks somebody whether to go on; `None` if nobody is there.
     pub async fn ask(&self, question: &str) -> Option<bool> {
         self.events.ask(question).await
+    }
+
+    /// Keeps warnings from now on instead of printing them, and returns those that it has kept so far.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.events.take_warnings()
     }
 
     /// Runs `work` until it is done or a signal comes; then `work` is dropped, and the failure says which.

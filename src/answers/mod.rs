@@ -5,6 +5,7 @@
 //! that is `report.rs`.
 
 pub mod backup;
+pub mod doctor;
 pub mod fetch;
 pub mod keygen;
 pub mod list;

@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 13] = [
+const OF_VERBS: [(&str, [Example; 3]); 14] = [
     (
         "backup",
         [
@@ -28,6 +28,20 @@ const OF_VERBS: [(&str, [Example; 3]); 13] = [
                 "pgstow backup postgres://backup@db/postgres --all-databases --exclude 'test_*'",
             ),
             ("The output of a command", "pgstow backup --name portal/users -- ./manage.py dumpdata users"),
+        ],
+    ),
+    (
+        "doctor",
+        [
+            (
+                "All that a backup with these flags will need",
+                "pgstow doctor postgres://backup@db/app --store s3://my-backups/prod --recipient age1…",
+            ),
+            (
+                "Whether this identity opens the backups",
+                "pgstow doctor --store s3://my-backups/prod -i key.txt",
+            ),
+            ("For scripts", "pgstow doctor --json"),
         ],
     ),
     (

@@ -8,6 +8,7 @@ mod after;
 mod backup;
 mod choices;
 mod clone;
+mod doctor;
 mod examples;
 mod fetch;
 mod fitting;
@@ -30,6 +31,7 @@ pub use after::AfterWords;
 pub use backup::BackupWords;
 pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
+pub use doctor::DoctorWords;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;
@@ -103,6 +105,8 @@ pub enum Verb {
     Swap(SwapWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
+    /// Check everything that a backup and a restore need: server, rights, store, keys
+    Doctor(Box<DoctorWords>),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
     /// Print the version

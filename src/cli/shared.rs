@@ -114,6 +114,18 @@ pub struct ServerWords {
         hide_short_help = true
     )]
     pub pg_bin: Option<PathBuf>,
+    /// Ask this command for the password, again for every connection
+    ///
+    /// For passwords that are valid for minutes, as those of RDS IAM or Vault. /bin/sh runs it; it prints the password
+    /// alone. PGHOST, PGPORT, PGUSER and PGDATABASE are set to what the URL says. A password in a URL comes first.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        env = "PGSTOW_PASSWORD_COMMAND",
+        help_heading = "PostgreSQL",
+        hide_short_help = true
+    )]
+    pub password_command: Option<String>,
     /// Connect even through a connection pooler
     #[arg(long, env = "PGSTOW_ALLOW_POOLED", help_heading = "PostgreSQL", hide_short_help = true)]
     pub allow_pooled: bool,

@@ -5,6 +5,7 @@
 mod adopt;
 mod backup;
 mod clone;
+mod doctor;
 mod fetch;
 mod keygen;
 mod list;
@@ -20,9 +21,13 @@ use crate::cli::Verb;
 use crate::error::Result;
 use crate::report::Report;
 use crate::run::Run;
+use crate::settings::Remarks;
 
 /// Does what was typed.
-pub async fn run(verb: Verb, report: &Report, run: &Run) -> Result<()> {
+pub async fn run(verb: Verb, remarks: &Remarks, report: &Report, run: &Run) -> Result<()> {
+    if !matches!(verb, Verb::Doctor(_)) {
+        remarks.say();
+    }
     match verb {
         Verb::Backup(words) => backup::run(*words, report, run).await,
         Verb::Adopt(words) => adopt::run(*words, report, run).await,
@@ -35,6 +40,7 @@ pub async fn run(verb: Verb, report: &Report, run: &Run) -> Result<()> {
         Verb::Clone(words) => clone::run(words, report, run).await,
         Verb::Swap(words) => swap::run(words, report, run).await,
         Verb::Prune(words) => prune::run(*words, report, run).await,
+        Verb::Doctor(words) => doctor::run(*words, remarks, report, run).await,
         Verb::Keygen(words) => keygen::run(words, report),
         Verb::Version => report.answer(&Version::OURS),
     }

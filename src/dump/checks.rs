@@ -6,6 +6,7 @@ use crate::postgres::patterns::{PatternOf, look_up};
 use crate::postgres::{DumpOptions, Psql, Server, Unreadable};
 use crate::stored::compare::Before;
 use crate::stored::manifest::{LeftOut, Source};
+use crate::stored::names::Name;
 use crate::units::count;
 
 /// How many names stand in a warning.
@@ -73,6 +74,17 @@ fn named(names: &[String]) -> String {
         0 => first,
         more => format!("{first} and {}", count(more, "other")),
     }
+}
+
+/// The name that the backup gets.
+pub fn name(settings: &DumpRequest, server: &Server) -> Result<Name> {
+    settings.name.clone().map_or_else(|| Name::of_database(&server.database), Ok)
+}
+
+/// About how many bytes the backup will take: as many as the last one; without one, a fifth of the database is what
+/// dumps of ordinary data come to.
+pub fn stored_bytes(before: Option<&Before>, server: &Server) -> u64 {
+    before.map_or(server.size_bytes / 5, |before| before.stored_bytes)
 }
 
 /// Which database it is; `None` for a branch made for this run, which is another every time.

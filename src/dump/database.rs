@@ -92,10 +92,7 @@ impl<'a> Dump<'a> {
         let psql = if settings.allow_pooled { psql } else { server.in_english(psql).await };
         let client = clients.for_dump(server.version())?.clone();
         let store = writing.location.open().await?;
-        let name = match &settings.name {
-            Some(name) => name.clone(),
-            None => Name::of_database(&server.database)?,
-        };
+        let name = checks::name(settings, &server)?;
         let options = checks::spelled(&psql, &settings.dump).await?;
         let left_out = checks::unreadable(&psql, &server, &options).await?;
         let source = checks::source(&psql, &server, settings).await;
@@ -122,10 +119,7 @@ impl<'a> Dump<'a> {
         let writer = BackupWriter::prepare(writing, Arc::clone(&store), name, content)?;
         checks::warn_of_another_source(before.as_ref(), source.as_ref());
         if writing.check_space {
-            // The last backup is the best guess; without one, a fifth of the database is what dumps of
-            // ordinary data come to.
-            let expected = before.as_ref().map_or(server.size_bytes / 5, |before| before.stored_bytes);
-            enough_space(&*store, expected).await?;
+            enough_space(&*store, checks::stored_bytes(before.as_ref(), &server)).await?;
         }
         Ok(Self { settings, client, psql, server, options, left_out, before, writer, _lock: lock })
     }

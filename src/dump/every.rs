@@ -87,7 +87,7 @@ pub async fn back_up(
 }
 
 /// One of the databases, under its own name.
-fn one_of(each: &DumpRequest, database: &str) -> Result<DumpRequest> {
+pub fn one_of(each: &DumpRequest, database: &str) -> Result<DumpRequest> {
     let own = Name::of_database(database)?;
     let name = match &each.name {
         Some(before) => format!("{before}/{own}").parse()?,

@@ -5,7 +5,7 @@
 //! ```
 
 pub mod adopt;
-mod checks;
+pub mod checks;
 pub mod command;
 pub mod database;
 pub mod every;

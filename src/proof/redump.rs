@@ -20,7 +20,7 @@ const AT_ONCE: usize = 256 << 10;
 pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, run: &Run) -> Result<Contents> {
     let server = Server::inspect(&Psql::new(clients.newest()?, target.conn())).await?;
     target.breathe().await;
-    let mut pg_dump = start(target, clients, &inventory.archive.encoding, server.rls_active_tables)?;
+    let mut pg_dump = start(target, clients, &inventory.archive.encoding, server.rls_active_tables).await?;
     let progress = Progress {
         expected: Some(inventory.archive.bytes),
         direction: Direction::Again,
@@ -41,7 +41,7 @@ pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, ru
 
 /// Dumps no more than the table of contents, which stands before all data and says where sequences are.
 pub async fn table_of_contents(target: &Target, clients: &Clients, encoding: &str) -> Result<Toc> {
-    let mut pg_dump = start(target, clients, encoding, Vec::new())?;
+    let mut pg_dump = start(target, clients, encoding, Vec::new()).await?;
     let mut reader = Reader::new();
     let mut buffer = vec![0; AT_ONCE];
     let toc = loop {
@@ -58,14 +58,19 @@ pub async fn table_of_contents(target: &Target, clients: &Clients, encoding: &st
     Ok(toc)
 }
 
-fn start(target: &Target, clients: &Clients, encoding: &str, hidden: Vec<String>) -> Result<ChildOutput> {
+async fn start(
+    target: &Target,
+    clients: &Clients,
+    encoding: &str,
+    hidden: Vec<String>,
+) -> Result<ChildOutput> {
     let options = DumpOptions {
         exclude_table_data: hidden,
         // Digests are of text, and the text depends on the encoding.
         extra: vec![format!("--encoding={encoding}")],
         ..DumpOptions::default()
     };
-    dump(clients.for_dump(target.version())?, target.conn(), &options)
+    dump(clients.for_dump(target.version())?, target.conn(), &options).await
 }
 
 async fn read<'b>(pg_dump: &mut ChildOutput, buffer: &'b mut [u8]) -> Result<&'b [u8]> {

@@ -61,7 +61,7 @@ pub async fn in_order(
     options: &RestoreOptions,
 ) -> Result<()> {
     target.breathe().await;
-    let mut pg_restore = pg_restore(client, target.conn(), options, atomicity(front, target))?;
+    let mut pg_restore = pg_restore(client, target.conn(), options, atomicity(front, target)).await?;
     let fed = pg_restore.write_all(&front.to_bytes()).await;
     pg_restore.finish().await?;
     fed.map_err(stopped_reading)

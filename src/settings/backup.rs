@@ -47,22 +47,28 @@ impl Backup {
     pub fn read(words: BackupWords) -> Result<Self> {
         let prune = words.prune.then(|| keeping(&words.keep, &words.writing.store, &words.trust));
         let (writing, prune) = (writing(&words.writing)?, prune.transpose()?);
-        let what = match (producer(&words)?, words.all_databases) {
+        Ok(Self { what: What::read(words)?, writing, prune })
+    }
+}
+
+impl What {
+    /// Checks the words that say what to back up.
+    pub(super) fn read(words: BackupWords) -> Result<Self> {
+        Ok(match (producer(&words)?, words.all_databases) {
             (Some(_), true) => {
                 return Err(Error::usage("--all-databases and a stream contradict each other"));
             }
-            (Some(producer), false) => What::Stream { name: stream_name(&words)?, producer },
+            (Some(producer), false) => Self::Stream { name: stream_name(&words)?, producer },
             (None, true) => {
                 let exclude = words.exclude.clone();
-                What::Every { each: Box::new(database(words)?), exclude }
+                Self::Every { each: Box::new(database(words)?), exclude }
             }
             (None, false) if !words.exclude.is_empty() => {
                 return Err(Error::usage("--exclude leaves databases out of --all-databases")
                     .hint("for tables it is --exclude-table"));
             }
-            (None, false) => What::Database(Box::new(database(words)?)),
-        };
-        Ok(Self { what, writing, prune })
+            (None, false) => Self::Database(Box::new(database(words)?)),
+        })
     }
 }
 

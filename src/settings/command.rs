@@ -1,19 +1,17 @@
 //! A command of the user's own, and `pgstow restore` into one.
 
+use super::environment::of_the_user;
 use super::selection;
 use crate::cli::RestoreWords;
 use crate::command::UserCommand;
 use crate::error::{Error, Result};
 use crate::stored::opened::BackupSelection;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 /// The command that was typed, if there was one.
 pub(super) fn command(words: &[OsString]) -> Option<UserCommand> {
     let (program, arguments) = words.split_first()?;
-    // The keys to stores and backups are pgstow's own; everything else is the user's.
-    let own = |name: &OsStr| name.to_string_lossy().starts_with("PGSTOW_");
-    let environment = std::env::vars_os().filter(|(name, _)| !own(name)).collect();
-    Some(UserCommand { program: program.clone(), arguments: arguments.to_vec(), environment })
+    Some(UserCommand { program: program.clone(), arguments: arguments.to_vec(), environment: of_the_user() })
 }
 
 /// `pgstow restore` into a command.

@@ -1,7 +1,7 @@
 //! The variables of the environment; the only file that reads them by name.
 
 use crate::error::Error;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 /// A variable of the environment, unless it is unset, empty or not text.
 pub(super) fn variable(name: &str) -> Option<String> {
@@ -11,6 +11,13 @@ pub(super) fn variable(name: &str) -> Option<String> {
 /// Whether a variable is set, but to nothing, as a secret that does not exist is in CI.
 pub(super) fn is_blank(name: impl AsRef<OsStr>) -> bool {
     std::env::var_os(name).is_some_and(|value| value.is_empty())
+}
+
+/// The environment of a command of the user's own: the keys to stores and backups are pgstow's, everything else
+/// is the user's.
+pub(super) fn of_the_user() -> Vec<(OsString, OsString)> {
+    let own = |name: &OsStr| name.to_string_lossy().starts_with("PGSTOW_");
+    std::env::vars_os().filter(|(name, _)| !own(name)).collect()
 }
 
 /// Those of these variables that are set, but to nothing; `None` if there are none.

@@ -28,7 +28,7 @@ const READERS: [&str; 4] = ["recipients", "recipients_file", "passphrase_file", 
 /// Who can read a backup is one setting: if the command line or the environment says it, the settings file adds
 /// nobody. Its values without that, and a warning; `None` if nothing is left out.
 pub(super) fn only_typed_recipients(words: &Words, file: &SettingsFile) -> Option<(Values, String)> {
-    if !matches!(words.verb, Verb::Backup(_) | Verb::Adopt(_)) {
+    if !matches!(words.verb, Verb::Backup(_) | Verb::Adopt(_) | Verb::Doctor(_)) {
         return None;
     }
     let typed =

@@ -8,6 +8,7 @@ mod after;
 mod backup;
 mod clone;
 mod command;
+mod doctor;
 mod environment;
 mod fetch;
 mod file;
@@ -32,6 +33,7 @@ pub use adopt::Adopt;
 pub use backup::{Backup, What};
 pub use clone::clone;
 pub use command::Feed;
+pub use doctor::doctor;
 pub use fetch::fetch;
 pub use keep::prune;
 pub use keygen::Keygen;
@@ -45,7 +47,7 @@ pub use words::{Remarks, words};
 
 use after::after;
 use command::command;
-use environment::variable;
+use environment::{of_the_user, variable};
 use fitting::fitting;
 use keep::keeping;
 use neon::{neon_branch, neon_source};
@@ -57,7 +59,7 @@ use writing::writing;
 use crate::archive::Pattern;
 use crate::cli::{ServerWords, TableWords};
 use crate::error::{Error, Result};
-use crate::postgres::{ConnInfo, Environment, clients::Search};
+use crate::postgres::{ConnInfo, Environment, PasswordCommand, clients::Search};
 use crate::stored::names::Name;
 use std::path::PathBuf;
 
@@ -77,7 +79,9 @@ fn server(url: Option<&str>, words: &ServerWords) -> Result<(ConnInfo, Search)> 
     if !words.allow_pooled {
         connection.refuse_pooler()?;
     }
-    Ok((connection, search(words.pg_bin.clone())))
+    let line = words.password_command.clone();
+    let asked = line.map(|line| PasswordCommand { line, environment: of_the_user() });
+    Ok((connection.with_password_command(asked), search(words.pg_bin.clone())))
 }
 
 /// Where to look for PostgreSQL's programs.

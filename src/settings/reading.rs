@@ -3,8 +3,8 @@
 use super::{keys, location, name};
 use crate::cli::{OpenWords, SelectWords, StoreWords};
 use crate::error::Result;
-use crate::pipeline::keys::Identities;
 use crate::stored::opened::{BackupSelection, ReadOptions, Select};
+use std::sync::Arc;
 
 pub(super) fn select(words: SelectWords) -> Result<Select> {
     Ok(Select { id: words.id, name: name(words.name.as_deref())? })
@@ -16,7 +16,7 @@ pub(super) fn selection(words: SelectWords, store: &StoreWords, open: &OpenWords
 
 pub(super) fn reading(store: &StoreWords, open: &OpenWords) -> Result<ReadOptions> {
     Ok(ReadOptions {
-        identities: keys::identities(open)?,
+        identities: Arc::new(keys::identities(open)?),
         ask: keys::ask,
         allow_unencrypted: open.allow_unencrypted,
         ..reading_without_keys(store, open)?
@@ -27,7 +27,7 @@ pub(super) fn reading(store: &StoreWords, open: &OpenWords) -> Result<ReadOption
 pub(super) fn reading_without_keys(store: &StoreWords, open: &OpenWords) -> Result<ReadOptions> {
     Ok(ReadOptions {
         location: location(store)?,
-        identities: Identities::default(),
+        identities: Arc::default(),
         ask: |_| None,
         strict: open.strict,
         allow_unencrypted: false,

@@ -6,7 +6,7 @@ use super::keys;
 use crate::cli::{self, Parsed, Verb, Words};
 use crate::error::{Error, Result};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is to be said about the settings file, once somebody listens.
 #[derive(Debug, Default)]
@@ -16,6 +16,11 @@ pub struct Remarks {
 }
 
 impl Remarks {
+    /// The settings file in use.
+    pub fn in_use(&self) -> Option<&Path> {
+        self.in_use.as_deref()
+    }
+
     /// Says which settings file is in use, and warns of what is wrong with it.
     pub fn say(&self) {
         if let Some(file) = &self.in_use {

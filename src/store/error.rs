@@ -113,6 +113,7 @@ impl StdError for StoreError {
 
 impl From<StoreError> for Error {
     fn from(StoreError { situation, error }: StoreError) -> Self {
+        let error = error.in_situation(situation);
         match situation {
             Situation::NotFound => error.of_kind(Kind::NotFound),
             // The store works; what it returned is not what was asked for.

@@ -18,6 +18,7 @@ mod parts;
 mod profiles;
 mod retry;
 mod retrying;
+mod rules;
 mod s3;
 mod url;
 
@@ -28,6 +29,7 @@ pub use open::open;
 pub use options::{Credentials, OpenOptions};
 pub use profiles::{Checksums, Profile};
 pub use retry::Retry;
+pub use rules::{BucketRules, Lifecycle, ObjectLock};
 pub use url::{S3Url, StoreUrl};
 
 use async_trait::async_trait;
@@ -105,6 +107,11 @@ pub trait Store: Send + Sync {
 
     /// The bytes that can still be stored; `None` if that is not known.
     async fn free_space(&self) -> Result<Option<u64>>;
+
+    /// Asks for the rules of the bucket; `None` for a store that has none.
+    async fn rules(&self) -> Option<BucketRules> {
+        None
+    }
 }
 
 /// An upload that was begun. It ends in `complete` or `abort`; until then nothing is visible.

@@ -7,6 +7,7 @@ use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
 use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
 use super::retry::Retry;
+use super::rules::BucketRules;
 use super::{Chunks, Store, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -117,6 +118,10 @@ impl Store for Retrying {
 
     async fn free_space(&self) -> Result<Option<u64>> {
         self.inner.free_space().await
+    }
+
+    async fn rules(&self) -> Option<BucketRules> {
+        self.inner.rules().await
     }
 }
 

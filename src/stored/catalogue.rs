@@ -17,7 +17,7 @@ use std::time::Duration;
 /// At most this number of backups is named if one has to be chosen.
 const MOST_NAMED: usize = 5;
 /// Clocks differ by this much; an id that is further ahead is not believed.
-const CLOCK_SKEW: Duration = Duration::from_secs(600);
+pub const CLOCK_SKEW: Duration = Duration::from_secs(600);
 /// The id of the newest backup, whichever it is.
 pub const LATEST: &str = "latest";
 /// Manifests read at the same time when many are listed.

@@ -22,7 +22,7 @@ const FREELY: u64 = 256 << 20;
 const EXPANSION: u64 = 256;
 
 /// Where backups are stored, and how to talk to the store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Location {
     /// The store's address.
     pub url: StoreUrl,
@@ -43,7 +43,7 @@ pub struct ReadOptions {
     /// Where they are.
     pub location: Location,
     /// The keys.
-    pub identities: Identities,
+    pub identities: Arc<Identities>,
     /// Asks for the passphrase of a backup that needs one.
     pub ask: fn(&str) -> Option<SecretString>,
     /// Whose manifests to believe.
@@ -91,8 +91,7 @@ impl OpenStore {
         let ReadOptions { location, identities, ask, trusted, strict, allow_unencrypted } = options;
         let reading =
             download::Options { idle: location.options.request_timeout, ..download::Options::default() };
-        let (store, identities) = (location.open().await?, Arc::new(identities));
-        let asked = OnceLock::new();
+        let (store, asked) = (location.open().await?, OnceLock::new());
         Ok(Self { store, reading, identities, ask, asked, trusted, strict, allow_unencrypted })
     }
 

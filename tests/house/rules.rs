@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 29] = [
+pub const ROOMS: [(&str, &[&str]); 30] = [
     // Six that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("neon", &[]),
@@ -68,6 +68,7 @@ pub const ROOMS: [(&str, &[&str]); 29] = [
         &["archive", "pipeline", "postgres", "progress", "proof", "restore", "run", "script", "stored"],
     ),
     ("verify", &["failures", "rehearsal", "run", "stored"]),
+    ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
     // What people type, and what they get.
     ("cli", &[]),
     (
@@ -77,6 +78,7 @@ pub const ROOMS: [(&str, &[&str]); 29] = [
             "branch",
             "cli",
             "command",
+            "doctor",
             "dump",
             "fetch",
             "neon",
@@ -95,15 +97,27 @@ pub const ROOMS: [(&str, &[&str]); 29] = [
     ),
     (
         "answers",
-        &["dump", "fetch", "neon", "proof", "prune", "rehearsal", "restore", "status", "stored", "verify"],
+        &[
+            "doctor",
+            "dump",
+            "fetch",
+            "neon",
+            "proof",
+            "prune",
+            "rehearsal",
+            "restore",
+            "status",
+            "stored",
+            "verify",
+        ],
     ),
     ("report", &["answers", "progress", "run"]),
     // Verbs: settings → engine → answer.
     (
         "commands",
         &[
-            "answers", "cli", "dump", "failures", "fetch", "pipeline", "prune", "report", "restore", "run",
-            "settings", "status", "stored", "verify",
+            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "prune", "report",
+            "restore", "run", "settings", "status", "stored", "verify",
         ],
     ),
     ("lib", &["cli", "commands", "postgres", "report", "run", "settings", "signal"]),

@@ -137,6 +137,18 @@ impl Story {
         self.keep_run("verify-damaged", &run);
     }
 
+    /// A store without backups, and a signing key that is of another pair than the verification key.
+    fn look_for_faults(&mut self) {
+        let empty = Place::folder();
+        let (_, another) = signing_keys();
+        let doctor = self.pgstow(&["doctor"]).env("PGSTOW_STORE", empty.url());
+        let doctor = doctor.env("PGSTOW_SIGNING_KEY", &self.signing_key).env("PGSTOW_VERIFY_KEY", another);
+        let run = doctor.fails(Kind::Verify);
+        run.json();
+        let text = run.text().replace(&Keys::shared().recipient, "age1ypx…");
+        self.documents.insert("doctor", text);
+    }
+
     fn bring_back(&mut self) {
         self.keep("fetch", self.pgstow(&["fetch", "latest", "-o", &self.file("fetched.dump")]));
         let list = self.pgstow(&["fetch", "latest", "--list-file", &self.file("app.list")]);
@@ -186,6 +198,7 @@ fn documents_change_only_on_purpose() {
     let mut story = Story::begin();
     story.back_up();
     story.look();
+    story.look_for_faults();
     story.bring_back();
     story.keep_and_watch();
     story.make_keys();

@@ -3,7 +3,7 @@
 
 mod dump;
 mod folder;
-mod preflight;
+pub mod preflight;
 mod scene;
 mod signals;
 mod store;

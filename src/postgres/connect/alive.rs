@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::password::Asked;
 use crate::error::Error;
 use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::{Program, Watcher};
@@ -32,18 +33,18 @@ const QUESTION: &str = "SELECT coalesce(pg_catalog.bool_or(state OPERATOR(pg_cat
     AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()";
 
 /// Watches over programs that use the same connection as this `psql`, and gives them up if for twice this time
-/// nothing has come of them.
-pub fn watcher(psql: Program, limit: Duration) -> Watcher {
+/// nothing has come of them. What is `asked` for the password is asked again every time.
+pub fn watcher(psql: Program, asked: Option<Asked>, limit: Duration) -> Watcher {
     let psql = psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", QUESTION]);
-    Arc::new(move |name| watch(psql.clone(), name.to_owned(), limit).boxed())
+    Arc::new(move |name| watch(psql.clone(), asked.clone(), name.to_owned(), limit).boxed())
 }
 
 /// Ends when no session of ours has worked for the whole time, or the server could not be asked.
-async fn watch(psql: Program, name: String, limit: Duration) -> Error {
+async fn watch(psql: Program, asked: Option<Asked>, name: String, limit: Duration) -> Error {
     sleep(limit).await;
     let (mut since, mut before) = (Instant::now(), None);
     loop {
-        let seen = look(&psql).await;
+        let seen = look(&psql, asked.as_ref()).await;
         tracing::debug!("{name} has been silent for long; on the server: {seen:?}");
         match seen {
             Seen::Works => since = Instant::now(),
@@ -66,8 +67,18 @@ enum Seen {
     Rests(String),
 }
 
-async fn look(psql: &Program) -> Seen {
-    let answer = match timeout(ANSWER, psql.clone().run(b"")).await {
+async fn look(psql: &Program, asked: Option<&Asked>) -> Seen {
+    let psql = match asked {
+        None => psql.clone(),
+        Some(asked) => match asked.give(psql.clone()).await {
+            Ok(psql) => psql,
+            Err(error) => {
+                tracing::debug!("the server is not asked: {error}");
+                return Seen::Works;
+            }
+        },
+    };
+    let answer = match timeout(ANSWER, psql.run(b"")).await {
         Ok(Ok(answer)) => String::from_utf8_lossy(&answer).into_owned(),
         Ok(Err(failure)) if failure.is(&[Situation::TooManyConnections]) => return Seen::Works,
         Ok(Err(failure)) => return Seen::Rests(unasked(failure)),

@@ -5,11 +5,13 @@
 //! `--dbname=` as a keyword string. Defaults, services and `.pgpass` stay libpq's business: nothing
 //! here fills them in, and nothing here connects.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+use super::password::{Asked, PasswordCommand};
 use super::{alive, parse, pooler};
 use crate::postgres::process::{Program, Secret, User};
 use crate::postgres::sql::shell_word;
@@ -21,6 +23,7 @@ use crate::postgres::sql::shell_word;
 pub struct ConnInfo {
     pairs: Vec<(String, String)>,
     password: Option<Secret>,
+    password_command: Option<PasswordCommand>,
     inherited: Inherited,
     /// Whether the environment says nothing about this server.
     apart: bool,
@@ -73,7 +76,8 @@ impl ConnInfo {
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
             application_name: lookup("PGAPPNAME"),
         };
-        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false, run_by: None };
+        let (pairs, password, password_command) = (Vec::new(), None, None);
+        let mut info = Self { pairs, password, password_command, inherited, apart: false, run_by: None };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -129,7 +133,14 @@ impl ConnInfo {
     pub fn of_socket(folder: &str, user: &str, database: &str, run_by: Option<User>) -> Self {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
-        Self { pairs: pairs.into(), password: None, inherited: Inherited::default(), apart: true, run_by }
+        let (password, password_command, inherited) = (None, None, Inherited::default());
+        Self { pairs: pairs.into(), password, password_command, inherited, apart: true, run_by }
+    }
+
+    /// The same, with a command that every child's password is asked for; one in the connection itself comes first.
+    #[must_use]
+    pub fn with_password_command(&self, command: Option<PasswordCommand>) -> Self {
+        Self { password_command: command, ..self.clone() }
     }
 
     /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
@@ -201,13 +212,30 @@ impl ConnInfo {
 
     /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults; and has it watched
     /// over, so that a dead connection is not waited for.
-    pub fn dress(&self, program: Program) -> Program {
-        let psql = self.give(program.next_to("psql"));
+    ///
+    /// # Errors
+    /// `Kind::Settings` if the command that prints the password fails.
+    pub async fn dress(&self, program: Program) -> Result<Program> {
+        let (psql, asked) = (self.give(program.next_to("psql")), self.asked());
         let program = self.give(program);
-        match self.patience() {
-            Some(limit) => program.watched(alive::watcher(psql, limit)),
+        let program = match &asked {
+            Some(asked) => asked.give(program).await?,
             None => program,
-        }
+        };
+        Ok(match self.patience() {
+            Some(limit) => program.watched(alive::watcher(psql, asked, limit)),
+            None => program,
+        })
+    }
+
+    /// The command that prints the password, with what was typed of the server, database and user as libpq's
+    /// variables; `None` if there is a password.
+    fn asked(&self) -> Option<Asked> {
+        let command = self.password_command.clone().filter(|_| self.password.is_none())?;
+        let named = [("host", "PGHOST"), ("port", "PGPORT"), ("user", "PGUSER"), ("dbname", "PGDATABASE")];
+        let typed = named.iter().filter_map(|(keyword, name)| Some((name, self.get(keyword)?)));
+        let variables = typed.map(|(name, value)| (OsString::from(name), OsString::from(value))).collect();
+        Some(Asked { command, variables })
     }
 
     /// How long a connection over which nothing comes is believed; `None` for ever.

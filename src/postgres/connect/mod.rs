@@ -5,6 +5,8 @@
 mod alive;
 mod conninfo;
 mod parse;
+mod password;
 pub mod pooler;
 
 pub use conninfo::ConnInfo;
+pub use password::PasswordCommand;

@@ -6,23 +6,53 @@
 use crate::error::Result;
 use crate::postgres::tools::Psql;
 
-/// Ours are known by their name, database and role. Advisory locks are pgstow's own business.
-const QUESTION: &str = "
-SELECT json_build_array(string_agg(DISTINCT CASE
-    WHEN holder.pid = 0 THEN 'a prepared transaction'
+/// SQL that names whoever has the number `holder.pid`; `held` is its row of `pg_stat_activity`, if there is one.
+macro_rules! holder {
+    () => {
+        "CASE WHEN holder.pid = 0 THEN 'a prepared transaction'
     ELSE 'process ' || holder.pid || coalesce(' (' || nullif(concat_ws(', ',
       'role ' || held.usename, nullif(held.application_name, ''), held.state,
       'in a transaction since ' || to_char(held.xact_start, 'HH24:MI:SS')), '') || ')', '')
-  END, '; '))
+  END"
+    };
+}
+
+/// Ours are known by their name, database and role. Advisory locks are pgstow's own business.
+const QUESTION: &str = concat!(
+    "
+SELECT json_build_array(string_agg(DISTINCT ",
+    holder!(),
+    ", '; '))
 FROM pg_stat_activity AS ours
 CROSS JOIN LATERAL unnest(pg_blocking_pids(ours.pid)) AS holder (pid)
 LEFT JOIN pg_stat_activity AS held ON held.pid = holder.pid
 WHERE ours.datname = current_database() AND ours.usename = current_user
   AND ours.application_name = current_setting('application_name') AND ours.pid <> pg_backend_pid()
-  AND ours.wait_event_type = 'Lock' AND ours.wait_event <> 'advisory';";
+  AND ours.wait_event_type = 'Lock' AND ours.wait_event <> 'advisory';"
+);
+
+/// Locks on tables that not even a reader can share. A prepared transaction's have no process.
+const EXCLUSIVE: &str = concat!(
+    "
+SELECT coalesce(json_agg(who ORDER BY who), '[]') FROM (
+  SELECT DISTINCT format('%I.%I by ', n.nspname, c.relname) || ",
+    holder!(),
+    " AS who
+  FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL (SELECT coalesce(l.pid, 0) AS pid) AS holder
+  LEFT JOIN pg_stat_activity AS held ON held.pid = holder.pid
+  WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'AccessExclusiveLock'
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_') AS exclusive;"
+);
 
 /// Names the sessions that hold what our own sessions in this database wait for; `None` if none of ours waits.
 pub async fn blockers(psql: &Psql) -> Result<Option<String>> {
     let [holders]: [Option<String>; 1] = psql.query(QUESTION).await?;
     Ok(holders)
+}
+
+/// Names the tables that somebody keeps from being read now, and who: `app.orders by process 123 (role app)`.
+pub async fn exclusive_locks(psql: &Psql) -> Result<Vec<String>> {
+    psql.query(EXCLUSIVE).await
 }

@@ -14,6 +14,8 @@ mod locale;
 pub mod managed;
 pub mod patterns;
 mod pooled;
+mod presets;
+mod rights;
 mod unreadable;
 
 use serde::Deserialize;
@@ -25,7 +27,7 @@ use crate::postgres::connect::pooler;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
-pub use blockers::blockers;
+pub use blockers::{blockers, exclusive_locks};
 pub use catalog::Moment;
 pub use cluster::Cluster;
 pub use columns::{FoundTable, WantedTable};
@@ -33,6 +35,8 @@ pub use facts::{Rights, TargetFacts};
 pub use locale::Locale;
 pub use managed::Provider;
 pub use pooled::refuse_shared_backends;
+pub use presets::Presets;
+pub use rights::{Unreachable, first_names};
 pub use unreadable::Unreadable;
 
 /// A server and the database connected to.
@@ -136,11 +140,7 @@ impl Server {
         if filtered || self.rls_active_tables.is_empty() {
             return Ok(());
         }
-        let count = self.rls_active_tables.len();
-        let mut names = self.rls_active_tables.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-        if count > 5 {
-            names = format!("{names} and {} more", count - 5);
-        }
+        let names = first_names(&self.rls_active_tables);
         Err(Error::postgres(format!(
             "row-level security hides rows of {names} from role {}; the backup would not be whole",
             self.user

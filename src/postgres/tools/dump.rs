@@ -126,9 +126,9 @@ impl DumpOptions {
 }
 
 /// Starts `pg_dump`; its exit status is checked at the end of the stream.
-pub fn dump(client: &Client, conn: &ConnInfo, options: &DumpOptions) -> Result<ChildOutput> {
+pub async fn dump(client: &Client, conn: &ConnInfo, options: &DumpOptions) -> Result<ChildOutput> {
     options.check()?;
-    conn.dress(client.program("pg_dump").args(options.arguments())).read()
+    conn.dress(client.program("pg_dump").args(options.arguments())).await?.read()
 }
 
 #[cfg(test)]

@@ -19,5 +19,5 @@ pub async fn globals(client: &Client, conn: &ConnInfo, database: &str, passwords
     if !passwords {
         program = program.arg("--no-role-passwords");
     }
-    conn.dress(program).run(b"").await.map_err(Error::from)
+    conn.dress(program).await?.run(b"").await.map_err(Error::from)
 }

@@ -86,10 +86,11 @@ impl Psql {
     async fn run_script(&self, script: String) -> Result<Vec<u8>, Failure> {
         let mut pauses = PAUSES.iter();
         loop {
-            let failure = match self.program().run(script.as_bytes()).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
+            let failure =
+                match self.program().await.map_err(Failure::NotStarted)?.run(script.as_bytes()).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(failure) => failure,
+                };
             // Only a failed connection may be tried again: nothing has been run then.
             let wait = failure.code() == Some(NO_CONNECTION)
                 && failure.is(&[
@@ -103,10 +104,11 @@ impl Psql {
         }
     }
 
-    pub(super) fn program(&self) -> Program {
+    pub(super) async fn program(&self) -> Result<Program> {
         let program = self.client.program("psql");
         let patient = PATIENT.iter().flat_map(|sql| ["-c", sql]);
-        self.conn.dress(program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(patient).args(["-f", "-"]))
+        let program = program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(patient).args(["-f", "-"]);
+        self.conn.dress(program).await
     }
 }
 
@@ -133,7 +135,7 @@ pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[
     let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT);
     let program = program.args(["-c", PATIENT_TRANSACTION, "-f"]).arg(file);
     // Among its commands may be programs that take their time.
-    conn.dress(program).unwatched().run(input).await?;
+    conn.dress(program).await?.unwatched().run(input).await?;
     Ok(())
 }
 

@@ -85,7 +85,7 @@ const KNOWS_BATCHES: u32 = 17;
 ///
 /// The restore is done when `finish` returns. With [`Atomicity::Whole`] whoever drops the input instead
 /// leaves the database as it was.
-pub fn restore(
+pub async fn restore(
     client: &Client,
     conn: &ConnInfo,
     options: &RestoreOptions,
@@ -100,7 +100,7 @@ pub fn restore(
         }
         Atomicity::Batches(_) => program,
     };
-    prepared(program, conn, options)?.write()
+    prepared(program, conn, options).await?.write()
 }
 
 /// Starts `pg_restore` on a stream, to write the SQL of it into `out`; no database is asked.
@@ -125,15 +125,15 @@ pub async fn restore_file(
         archive.give(user.uid, user.gid).map_err(unreadable)?;
     }
     let file = archive.stdin().map_err(unreadable)?;
-    prepared(program, conn, options)?.arg(archive.path()).run_on(file).await?;
+    prepared(program, conn, options).await?.arg(archive.path()).run_on(file).await?;
     Ok(())
 }
 
-fn prepared(program: Program, conn: &ConnInfo, options: &RestoreOptions) -> Result<Program> {
+async fn prepared(program: Program, conn: &ConnInfo, options: &RestoreOptions) -> Result<Program> {
     options.check()?;
     conn.target_name()?;
     // Only then does it say at which entry of the archive it failed.
-    Ok(conn.dress(program.arg("--verbose").verbose().args(options.arguments())))
+    conn.dress(program.arg("--verbose").verbose().args(options.arguments())).await
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<Chi
         true => program.args(["--single-transaction", "-c", LOADING_TRANSACTION]),
         false => program.args(["-c", LOADING, "-c", "SET synchronous_commit = off"]),
     };
-    let mut psql = conn.dress(program.args(["-f", "-"])).write()?;
+    let mut psql = conn.dress(program.args(["-f", "-"])).await?.write()?;
     let mut key = [0; 16];
     getrandom::fill(&mut key)
         .map_err(|e| Error::unexpected(format!("the system gives no random bytes: {e}")))?;

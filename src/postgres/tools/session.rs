@@ -30,7 +30,7 @@ impl Session {
     ///
     /// Neither it nor a query may hold what somebody else wrote.
     pub async fn open(psql: &Psql, setup: &str) -> Result<Self> {
-        let mut running = psql.program().start(Stdio::piped(), Stdio::piped())?;
+        let mut running = psql.program().await?.start(Stdio::piped(), Stdio::piped())?;
         let (orders, answers) = (running.stdin()?, running.stdout()?.take(LONGEST));
         let answers = BufReader::new(answers).lines();
         let mut session = Self { orders, answers, running: Some(running) };

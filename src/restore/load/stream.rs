@@ -61,7 +61,7 @@ pub async fn load(
 
     let atomicity = atomicity(&fitted, target);
     target.breathe().await;
-    let mut pg_restore = pg_restore(client, target.conn(), &plan.options, atomicity)?;
+    let mut pg_restore = pg_restore(client, target.conn(), &plan.options, atomicity).await?;
     let fed = async {
         pg_restore.write_all(&fitted.to_bytes()).await?;
         pg_restore.write_all(behind).await?;

@@ -130,7 +130,7 @@ impl Worker<'_> {
         let atomicity = atomicity(&part.preamble(self.front), self.target);
         given.whole = atomicity == Atomicity::Whole;
         let mut pg_restore =
-            pg_restore(self.client, &self.target.conn().named(session), self.options, atomicity)?;
+            pg_restore(self.client, &self.target.conn().named(session), self.options, atomicity).await?;
         let fed = async {
             progress.now_passing(part.label.clone());
             pg_restore.write_all(&part.head(self.front)).await.map_err(stopped_reading)?;

@@ -12,12 +12,14 @@ mod headers;
 mod interceptors;
 mod list;
 mod read;
+mod rules;
 mod upload;
 
 use super::error::Result;
 use super::limits::Limits;
 use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
 use super::options::OpenOptions;
+use super::rules::BucketRules;
 use super::url::S3Url;
 use super::{Chunks, Store, Upload};
 use async_trait::async_trait;
@@ -103,5 +105,9 @@ impl Store for S3 {
 
     async fn free_space(&self) -> Result<Option<u64>> {
         Ok(None)
+    }
+
+    async fn rules(&self) -> Option<BucketRules> {
+        Some(self.0.rules().await)
     }
 }

@@ -105,6 +105,7 @@ fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
     let list = |words: &[&str]| pgstow(["list", "--store", &place.url()]).args(words).in_folder(home.path());
     for (key, value) in [
         ("pg_bin", "\"./bin\""),
+        ("password_command", "\"false\""),
         ("after", "\"x.sql\""),
         ("after_sql", "\"SELECT 1\""),
         ("check", "\"SELECT 1\""),

@@ -208,7 +208,7 @@ fn a_bucket_that_nobody_answers_for() {
 }
 
 /// A real pgbouncer in front of the shared server.
-fn pgbouncer(mode: &str) -> (Server, u16) {
+pub fn pgbouncer(mode: &str) -> (Server, u16) {
     let cluster = Cluster::shared(Major::Distribution);
     let port = free_port();
     let folder = folder("pgbouncer");

@@ -1,0 +1,21 @@
+//! `pgstow doctor`: whether a backup, and a restore, will find what they need.
+
+use crate::answers::doctor::Diagnosis;
+use crate::cli::DoctorWords;
+use crate::doctor::{DoctorRequest, examine};
+use crate::error::Result;
+use crate::report::Report;
+use crate::run::Run;
+use crate::settings::{self, Remarks};
+
+pub async fn run(words: DoctorWords, remarks: &Remarks, report: &Report, run: &Run) -> Result<()> {
+    // What reading the settings warns of is a finding like any other.
+    run.take_warnings();
+    remarks.say();
+    let about_settings = run.take_warnings();
+    let request = settings::doctor(words, remarks)?;
+    let about_secrets = run.take_warnings();
+    let examination = examine(DoctorRequest { about_settings, about_secrets, ..request }, run).await?;
+    report.answer(&Diagnosis::new(&examination))?;
+    examination.conclude()
+}

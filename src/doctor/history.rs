@@ -1,0 +1,153 @@
+//! What is in the store: the newest backups, whether they can be opened, and what was left.
+
+use super::finding::Findings;
+use super::request::DoctorRequest;
+use crate::error::Result;
+use crate::pipeline::keys::Identities;
+use crate::postgres::{Version, first_names};
+use crate::store::Store;
+use crate::stored::catalogue::{self, Found};
+use crate::stored::names::{Name, Timestamp};
+use crate::stored::opened::{OpenStore, ReadOptions};
+use crate::units::{age, count};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// No schedule is rarer than weekly.
+const OLD: Duration = Duration::from_secs(8 * 24 * 3600);
+/// What is younger may belong to a run that still goes on.
+const LEFT: Duration = Duration::from_secs(24 * 3600);
+
+/// Looks at the backups of the name, or of all names.
+pub async fn examine(
+    findings: &mut Findings<'_>,
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    name: Option<&Name>,
+    request: &DoctorRequest,
+) -> Result<()> {
+    catalogue::warn_of_the_future(found);
+    findings.warned("backups");
+    let mut names: Vec<&Name> = found.iter().map(|found| &found.place.name).collect();
+    names.dedup();
+    names.retain(|one| name.is_none_or(|name| name == *one));
+    if names.is_empty() {
+        let of = name.map(|name| format!(" of {name}")).unwrap_or_default();
+        findings.warning(
+            "backups",
+            format!("there is no backup{of} yet"),
+            "make the first one, and verify it",
+        );
+    }
+    for name in names {
+        let of_name: Vec<Found> = found.iter().filter(|found| found.place.name == *name).cloned().collect();
+        newest(findings, &of_name, name, request).await?;
+    }
+    leftovers(findings, store).await
+}
+
+/// The newest backup of a name.
+async fn newest(
+    findings: &mut Findings<'_>,
+    found: &[Found],
+    name: &Name,
+    request: &DoctorRequest,
+) -> Result<()> {
+    let Some(newest) = catalogue::newest(found) else { return Ok(()) };
+    let id = &newest.place.id;
+    let old = id.started_at().map(|start| Timestamp::now().since(start)).unwrap_or_default();
+    let detail = format!("{name}: {}, the newest is {id}, {} old", count(found.len(), "backup"), age(old));
+    if old > OLD {
+        findings.warning("backups", detail, "look whether the backup job still runs, and what it says");
+    } else {
+        findings.fine("backups", detail);
+    }
+    let (Ok(Some(location)), Ok(trusted)) = (&request.store, &request.trusted) else { return Ok(()) };
+    let identities = match &request.identities {
+        Ok(Some(identities)) => Some(Arc::clone(identities)),
+        _ => None,
+    };
+    let reading = ReadOptions {
+        location: location.clone(),
+        identities: identities.clone().unwrap_or_default(),
+        ask: |_| None,
+        trusted: trusted.clone(),
+        strict: false,
+        allow_unencrypted: false,
+    };
+    let opening = opened(reading, newest, identities.as_deref());
+    findings.check("newest", opening, String::clone).await?;
+    Ok(())
+}
+
+/// Reads the manifest of a backup and, with an identity, its inventory; says what that shows.
+async fn opened(reading: ReadOptions, newest: &Found, identities: Option<&Identities>) -> Result<String> {
+    let store = OpenStore::open(reading).await?;
+    let backup = store.take(newest).await?;
+    let id = &newest.place.id;
+    let Some(identities) = identities else {
+        backup.look().await?;
+        return Ok(format!("all objects of {id} are there"));
+    };
+    let made_for = &backup.backup.manifest.recipients;
+    if backup.inventory().await?.is_none() {
+        let known = identities.fingerprints().iter().any(|here| made_for.contains(here));
+        let verb = if known { "is for" } else { "may not be for" };
+        return Ok(format!("{id} has no inventory to open; it {verb} these identities"));
+    }
+    let dumped_by = backup.backup.manifest.postgres.as_ref();
+    let dumped_by = dumped_by.and_then(|postgres| Version::parse(&postgres.pg_dump_version));
+    Ok(match dumped_by {
+        Some(version) => format!("an identity opens {id}, which pg_dump {version} wrote"),
+        None => format!("an identity opens {id}"),
+    })
+}
+
+/// Uploads that have not ended.
+async fn leftovers(findings: &mut Findings<'_>, store: &Arc<dyn Store>) -> Result<()> {
+    let asking = async { Ok(store.unfinished("").await) };
+    let unfinished = match findings.run().or(asking).await? {
+        Ok(unfinished) => unfinished,
+        Err(error) => {
+            findings.not_checked("leftovers", format!("unfinished uploads cannot be listed: {error}"));
+            return Ok(());
+        }
+    };
+    let now = SystemTime::now();
+    let old: Vec<String> = unfinished
+        .into_iter()
+        .filter(|upload| is_left(upload.started, now))
+        .map(|upload| upload.key)
+        .collect();
+    if old.is_empty() {
+        findings.fine("leftovers", "no upload of a killed run is left");
+    } else {
+        let named = first_names(&old);
+        let detail = format!("{} of killed runs: {named}", count(old.len(), "unfinished upload"));
+        findings.warning(
+            "leftovers",
+            detail,
+            "abort them, or let a lifecycle rule do it (AbortIncompleteMultipartUpload)",
+        );
+    }
+    Ok(())
+}
+
+/// Whether an upload that began then is of a run that no longer goes on; one without a date is not known to be.
+fn is_left(started: Option<SystemTime>, now: SystemTime) -> bool {
+    started.and_then(|started| now.duration_since(started).ok()).is_some_and(|span| span > LEFT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_still_go_on_is_not_called_left() {
+        let now = SystemTime::now();
+        assert!(is_left(Some(now - LEFT - Duration::from_secs(1)), now));
+        for started in [None, Some(now), Some(now - LEFT), Some(now + LEFT)] {
+            assert!(!is_left(started, now), "{started:?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The keys: whether those who will want to read the backups can, and whether signatures fit.
+
+use super::finding::Findings;
+use super::request::{DoctorRequest, Readers};
+use crate::error::{Error, Result};
+use crate::pipeline::keys::{Identities, Recipients};
+use crate::pipeline::{open, seal};
+use crate::stored::signing::{SigningKey, VerifyKey};
+use crate::units::count;
+use std::sync::Arc;
+
+/// What is encrypted, and signed, for a trial.
+const PROBE: &[u8] = b"pgstow doctor";
+/// zstd's level for it.
+const LEVEL: i32 = 3;
+
+/// Looks at the keys.
+pub async fn examine(findings: &mut Findings<'_>, request: &DoctorRequest) -> Result<()> {
+    readers(findings, &request.readers)?;
+    match &request.identities {
+        Ok(Some(identities)) => {
+            let all = identities.fingerprints();
+            findings.fine("identities", all.join(", "));
+            if let Ok(Some(Readers::Recipients(recipients))) = &request.readers {
+                let trying = opens(Arc::clone(recipients), Arc::clone(identities));
+                let say = |()| "a probe that was encrypted to the recipients is opened".to_owned();
+                findings.check("decryption", trying, |()| say(())).await?;
+            }
+        }
+        Ok(None) => findings.not_checked(
+            "identities",
+            "no identity was given (-i, PGSTOW_IDENTITY): right for a backup job, which cannot read backups",
+        ),
+        Err(error) => findings.failed("identities", error.clone())?,
+    }
+    signatures(findings, &request.signing, &request.trusted)
+}
+
+fn readers(findings: &mut Findings<'_>, readers: &Result<Option<Readers>>) -> Result<()> {
+    match readers {
+        Ok(Some(Readers::Recipients(recipients))) => {
+            let all = recipients.fingerprints();
+            findings.fine("recipients", format!("{}: {}", count(all.len(), "recipient"), all.join(", ")));
+        }
+        Ok(Some(Readers::Everybody)) => findings.warning(
+            "recipients",
+            "--no-encryption: everybody who can read the store can read the backups",
+            "make a key with `pgstow keygen -o key.txt`, and give its public side with --recipient",
+        ),
+        Ok(None) => {
+            findings.not_checked("recipients", "no recipient was given (--recipient, PGSTOW_RECIPIENTS)");
+        }
+        Err(error) => findings.failed("recipients", error.clone())?,
+    }
+    Ok(())
+}
+
+/// Encrypts a probe to the recipients, and opens it with the identities.
+async fn opens(recipients: Arc<Recipients>, identities: Arc<Identities>) -> Result<()> {
+    let (made_for, here) = (recipients.fingerprints(), identities.fingerprints());
+    let sealed = seal(PROBE.to_vec(), LEVEL, Some(recipients)).await?;
+    let opened = open(sealed.into(), Some(identities), PROBE.len() as u64).await.map_err(|error| {
+        Error::verify("no identity opens what is encrypted to the recipients")
+            .hint(format!(
+                "the recipients are {}; the identities are {}",
+                made_for.join(", "),
+                here.join(", ")
+            ))
+            .because(error)
+    })?;
+    if opened == PROBE { Ok(()) } else { Err(Error::unexpected("the probe was opened, and is another")) }
+}
+
+fn signatures(
+    findings: &mut Findings<'_>,
+    signing: &Result<Option<SigningKey>>,
+    trusted: &Result<Option<VerifyKey>>,
+) -> Result<()> {
+    let what = "signatures";
+    match (signing, trusted) {
+        (Err(error), _) | (_, Err(error)) => findings.failed(what, error.clone())?,
+        (Ok(None), Ok(None)) => {
+            findings.not_checked(what, "no signing key and no verification key were given");
+        }
+        (Ok(None), Ok(Some(_))) => {
+            findings.not_checked(what, "no signing key was given to try the verification key");
+        }
+        (Ok(Some(signing)), Ok(trusted)) => {
+            let signed = signing.sign(PROBE, "pgstow doctor");
+            let verified = signed.and_then(|signature| match trusted {
+                Some(key) => key.verify(PROBE, &signature).map(|()| true),
+                None => Ok(false),
+            });
+            match verified {
+                Ok(true) => findings.fine(what, "the verification key accepts what the signing key signs"),
+                Ok(false) => findings.fine(what, "the signing key signs; no --verify-key to check it with"),
+                Err(_) => {
+                    let error =
+                        Error::verify("the verification key does not accept what the signing key signs");
+                    findings.failed(what, error.hint("they are not of one pair: give the RW… line that `pgstow keygen --signing` printed with this key"))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

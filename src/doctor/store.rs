@@ -1,0 +1,296 @@
+//! The store: what the key may do there, whether the store keeps its promises, and what its rules are.
+//!
+//! An upload that is begun and aborted shows that the key may write, and leaves nothing. An object is written only
+//! with a key that may delete it again.
+
+use super::finding::Findings;
+use crate::error::{Error, Kind, Result};
+use crate::store::{BucketRules, Metadata, ObjectLock, Situation, Store, StoreError};
+use crate::stored::catalogue::{self, Found};
+use crate::stored::names::Name;
+use crate::stored::upload::Uploading;
+use crate::units::{age, stamp};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::mpsc;
+
+/// What a probe holds.
+const PROBE: &[u8] = b"written by pgstow doctor, which removes it again\n";
+/// A clock that differs by more than this is reported.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// Looks at the store; the backups there are, if the key may list them.
+pub async fn examine(
+    findings: &mut Findings<'_>,
+    store: &Arc<dyn Store>,
+    name: Option<&Name>,
+    writes: bool,
+) -> Result<Option<Vec<Found>>> {
+    let folder = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
+    let key = format!("{folder}pgstow-doctor-{}/probe", stamp(SystemTime::now(), '-'));
+    let writing = writing(store, &key);
+    match findings.run().or(writing).await {
+        Ok(()) => findings.fine("writing", "an upload was begun, got a part, and was aborted"),
+        Err(error) if !writes && is_denied(&error) => {
+            findings.fine("writing", "this key may not write: right for one that only restores");
+        }
+        Err(error) => {
+            findings.failed("writing", error)?;
+            findings.warned("writing");
+            if !reached(store).await {
+                findings.not_checked("store", "nothing more, as the store does not answer as it should");
+                return Ok(None);
+            }
+        }
+    }
+    findings.warned("writing");
+    let found = listing(findings, store).await?;
+    probe(findings, store, &key, found.is_some()).await?;
+    if let Some(rules) = store.rules().await {
+        bucket(findings, &rules);
+    }
+    Ok(found)
+}
+
+fn is_denied(error: &Error) -> bool {
+    error.situation::<Situation>() == Some(Situation::Denied)
+}
+
+/// Whether the store can be asked at all.
+async fn reached(store: &Arc<dyn Store>) -> bool {
+    use Situation::{Denied, NotFound};
+    match store.head("pgstow-doctor").await {
+        Ok(_) => true,
+        Err(error) => matches!(error.situation(), Denied | NotFound),
+    }
+}
+
+/// Begins an upload, sends a part, and aborts it.
+async fn writing(store: &Arc<dyn Store>, key: &str) -> Result<()> {
+    let part_size = store.limits().min_part;
+    let upload = Uploading::begin(&**store, key, &Metadata::new(), part_size).await?;
+    let (sender, parts) = mpsc::channel(1);
+    let sent = async {
+        // The receiver says itself why it has ended.
+        let _ = sender.send(Bytes::from_static(PROBE)).await;
+        drop(sender);
+    };
+    let (sent, ()) = tokio::join!(upload.send(parts, 1, Arc::default()), sent);
+    let aborted = upload.abort().await;
+    sent.and(aborted)
+}
+
+/// What backups there are.
+async fn listing(findings: &mut Findings<'_>, store: &Arc<dyn Store>) -> Result<Option<Vec<Found>>> {
+    let found = findings.run().or(async { Ok(catalogue::search(&**store, None).await) }).await?;
+    match found {
+        Ok(found) => {
+            findings.fine("listing", "this key may list the backups");
+            Ok(Some(found))
+        }
+        // The first backup makes the folder.
+        Err(error) if error.situation() == Situation::NoStore => Ok(Some(Vec::new())),
+        Err(error) if error.situation() == Situation::Denied => {
+            findings.not_checked(
+                "listing",
+                "this key may not list the backups: right for a backup job; what is there is not looked at",
+            );
+            Ok(None)
+        }
+        Err(error) => {
+            findings.failed("listing", error.into())?;
+            Ok(None)
+        }
+    }
+}
+
+/// Writes a probe, twice, reads it, and removes it, if this key may remove it.
+async fn probe(findings: &mut Findings<'_>, store: &Arc<dyn Store>, key: &str, lists: bool) -> Result<()> {
+    let trying = async {
+        // What is not there may be deleted by whoever may delete at all.
+        store.delete(key).await?;
+        let before = SystemTime::now();
+        store.put_new(key, Bytes::from_static(PROBE)).await?;
+        let again = store.put_new(key, Bytes::from_static(b"another\n")).await;
+        let read = async { store.read(key, 0..1024, None).await?.try_collect::<Vec<_>>().await };
+        let read = read.await.map(|chunks| chunks.concat());
+        let clock = if lists { Some(store.list(key).await) } else { None };
+        store.delete(key).await?;
+        Ok::<_, StoreError>((again, read, clock, before))
+    };
+    let outcome = findings.run().or(async { Ok(trying.await) }).await?;
+    let (again, read, clock, before) = match outcome {
+        Ok(tried) => tried,
+        Err(error) if error.situation() == Situation::Denied => {
+            let why = "this key may not write and delete a probe: right for a backup job, whose key cannot remove backups";
+            findings.not_checked("overwriting", why);
+            return Ok(());
+        }
+        Err(error) => {
+            findings.failed("probe", Error::from(error).context("write a probe, and remove it"))?;
+            return Ok(());
+        }
+    };
+    findings.warned("probe");
+    overwriting(findings, store, &again)?;
+    reading(findings, read)?;
+    let modified = clock.and_then(Result::ok).and_then(|listed| listed.first()?.modified);
+    skew(findings, modified, before)
+}
+
+/// Whether the second writer of an object was refused.
+fn overwriting<T>(
+    findings: &mut Findings<'_>,
+    store: &Arc<dyn Store>,
+    again: &Result<T, StoreError>,
+) -> Result<()> {
+    let what = "overwriting";
+    match again {
+        Err(error) if error.situation() == Situation::Exists && store.limits().put_is_create_only => {
+            findings.fine(what, "the store refuses to overwrite an object (conditional writes)");
+        }
+        Err(error) if error.situation() == Situation::Exists => findings.warning(
+            what,
+            "the store is not known to refuse overwriting: pgstow asks whether an object is there before it writes one",
+            "if it has conditional writes (If-None-Match), name its profile=… in the store's URL; versioning or object lock protect backups too",
+        ),
+        Ok(_) if store.limits().put_is_create_only => {
+            let error = Error::store("the store overwrites an object, although it was asked not to");
+            findings.failed(what, error.hint("its profile=… in the store's URL promises conditional writes, which it does not have: name another"))?;
+        }
+        Ok(_) => findings.warning(
+            what,
+            "the store overwrites objects, and this key may not ask what is there",
+            "turn on versioning or object lock for the bucket",
+        ),
+        Err(error) => findings.warning(what, format!("whether it overwrites is not known: {error}"), "run it again"),
+    }
+    Ok(())
+}
+
+fn reading(findings: &mut Findings<'_>, read: Result<Vec<u8>, StoreError>) -> Result<()> {
+    match read {
+        Ok(bytes) if bytes == PROBE => {
+            findings.fine("reading", "a probe was written, read back, and removed");
+        }
+        Ok(_) => {
+            findings
+                .failed("reading", Error::verify("the store gives back other bytes than were written"))?;
+        }
+        Err(error) if error.situation() == Situation::Denied => {
+            findings.not_checked(
+                "reading",
+                "this key may not read: right for a backup job; a restore needs another key",
+            );
+        }
+        Err(error) => findings.failed("reading", error.into())?,
+    }
+    Ok(())
+}
+
+/// Ids are moments: a clock that is ahead makes backups of the future.
+fn skew(findings: &mut Findings<'_>, modified: Option<SystemTime>, before: SystemTime) -> Result<()> {
+    let Some(modified) = modified else {
+        findings.not_checked("clock", "the store does not say when the probe was written");
+        return Ok(());
+    };
+    let off = difference(modified, before, SystemTime::now());
+    let fix = "set the clock of this machine (NTP)";
+    if off > catalogue::CLOCK_SKEW {
+        let error = Error::new(
+            Kind::Settings,
+            format!("this machine's clock and the store's differ by {}", age(off)),
+        );
+        return findings.failed("clock", error.hint(fix));
+    }
+    if off > SKEW {
+        findings.warning(
+            "clock",
+            format!("this machine's clock and the store's differ by {}", age(off)),
+            fix,
+        );
+    } else {
+        findings.fine("clock", "this machine's clock agrees with the store's");
+    }
+    Ok(())
+}
+
+/// How far the store's clock is off, if an object that was written between `before` and `now` has this time.
+fn difference(modified: SystemTime, before: SystemTime, now: SystemTime) -> Duration {
+    let (ahead, late) = (modified.duration_since(now), before.duration_since(modified));
+    ahead.unwrap_or_default().max(late.unwrap_or_default())
+}
+
+/// The bucket's own rules.
+fn bucket(findings: &mut Findings<'_>, rules: &BucketRules) {
+    match &rules.versioning {
+        Ok(true) => findings.fine("versioning", "the bucket keeps old versions of what is deleted or overwritten"),
+        Ok(false) if matches!(rules.lock, Ok(ObjectLock::Default(_))) => {}
+        Ok(false) => findings.warning(
+            "versioning",
+            "the bucket keeps no old versions: whoever has a key that may write or delete can destroy backups",
+            "turn on versioning, or object lock with a default retention; and give the backup job a key that may not delete",
+        ),
+        Err(error) => unknown(findings, "versioning", "s3:GetBucketVersioning", error),
+    }
+    match &rules.lock {
+        Ok(ObjectLock::Default(span)) => {
+            findings.fine("object lock", format!("everything is locked: {span}"));
+        }
+        Ok(ObjectLock::WithoutDefault) => findings.warning(
+            "object lock",
+            "the bucket has object lock, but no default retention, so backups are not locked",
+            "set a default retention for the bucket; the backup job then needs no right to lock",
+        ),
+        Ok(ObjectLock::Off) => findings.fine("object lock", "the bucket has none"),
+        Err(error) => unknown(findings, "object lock", "s3:GetBucketObjectLockConfiguration", error),
+    }
+    match &rules.lifecycle {
+        Ok(lifecycle) => {
+            if lifecycle.aborts_unfinished {
+                findings.fine("lifecycle", "a rule aborts uploads that have not ended");
+            } else {
+                findings.warning(
+                    "lifecycle",
+                    "no rule aborts uploads that have not ended: what a killed backup has sent stays, unseen and paid for",
+                    "add a lifecycle rule with AbortIncompleteMultipartUpload after 7 days",
+                );
+            }
+            if let Some(days) = lifecycle.deletes_after {
+                let after = if days == 0 { "at a date".to_owned() } else { format!("after {days} days") };
+                findings.warning(
+                    "lifecycle",
+                    format!("a rule deletes objects {after}, also if no new backup was made meanwhile: in the end the last one"),
+                    "monitor that new backups arrive",
+                );
+            }
+        }
+        Err(error) => unknown(findings, "lifecycle", "s3:GetLifecycleConfiguration", error),
+    }
+}
+
+fn unknown(findings: &mut Findings<'_>, what: &'static str, right: &str, error: &StoreError) {
+    match error.situation() {
+        Situation::Denied => findings.not_checked(what, format!("this key may not ask ({right})")),
+        Situation::Unsupported => findings.not_checked(what, "the store does not know it"),
+        _ => findings.not_checked(what, format!("the store does not say: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_off_only_outside_of_the_time_of_writing() {
+        let before = SystemTime::now();
+        let second = Duration::from_secs(1);
+        let now = before + second * 10;
+        for (modified, off) in [(before, 0), (now, 0), (now + second * 90, 90), (before - second * 700, 700)]
+        {
+            assert_eq!(difference(modified, before, now), second * off);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The settings of `pgstow doctor`: what is wrong with one part is what was found out about it, and ends nothing.
+
+use super::environment::variable;
+use super::{Remarks, What, keys, location, name};
+use crate::cli::{BackupWords, DoctorWords, OpenWords, WritingWords};
+use crate::doctor::{DoctorRequest, Readers, Subject};
+use crate::error::Result;
+use std::sync::Arc;
+
+/// How often the store is asked the same: who waits for a doctor wants to know that it does not answer.
+const ATTEMPTS: u32 = 2;
+
+/// The variables that lead libpq to a server.
+const LIBPQ: [&str; 6] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE"];
+
+/// Reads the words of `pgstow doctor`.
+///
+/// # Errors
+/// `Kind::Usage` if the name is none.
+pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
+    let DoctorWords { backup, identity_file, trust } = words;
+    let writing = &backup.writing;
+    let store = match &writing.store.store {
+        Some(_) => location(&writing.store).map(|mut location| {
+            location.options.retry.attempts = ATTEMPTS;
+            Some(location)
+        }),
+        None => Ok(None),
+    };
+    let open = OpenWords {
+        identity_file,
+        passphrase_file: writing.passphrase_file.clone(),
+        trust,
+        strict: false,
+        allow_unencrypted: false,
+    };
+    let identities = keys::identities(&open);
+    let identities = identities.map(|identities| (!identities.is_empty()).then(|| Arc::new(identities)));
+    Ok(DoctorRequest {
+        store,
+        readers: readers(writing),
+        identities,
+        signing: keys::signing_key(writing.signing_key_file.as_deref()),
+        trusted: keys::verify_key(&open.trust),
+        name: name(backup.name.as_deref())?,
+        part_size: writing.part_size,
+        check_space: !writing.no_space_check,
+        settings_file: remarks.in_use().map(Into::into),
+        about_settings: Vec::new(),
+        about_secrets: Vec::new(),
+        subject: subject(backup),
+    })
+}
+
+fn readers(words: &WritingWords) -> Result<Option<Readers>> {
+    let none_given = words.recipients.iter().all(|recipient| recipient.trim().is_empty())
+        && words.recipients_file.is_empty()
+        && !words.passphrase
+        && words.passphrase_file.is_none()
+        && variable("PGSTOW_PASSPHRASE").is_none();
+    if none_given && !words.no_encryption {
+        return Ok(None);
+    }
+    Ok(Some(keys::recipients(words)?.map_or(Readers::Everybody, Readers::Recipients)))
+}
+
+/// What is to be backed up. `backup` takes libpq's default if nothing is said; here somebody may mean no database.
+fn subject(words: BackupWords) -> Result<Option<Subject>> {
+    let is_stream = words.stdin || !words.command.is_empty();
+    let names_one = words.url.is_some() || words.neon.neon.is_some() || words.all_databases;
+    if !(is_stream || names_one || LIBPQ.iter().any(|name| variable(name).is_some())) {
+        return Ok(None);
+    }
+    Ok(Some(match What::read(words)? {
+        What::Database(request) => Subject::Database(request),
+        What::Every { each, exclude } => Subject::Every { each, exclude },
+        What::Stream { name, .. } => Subject::Stream(name),
+    }))
+}

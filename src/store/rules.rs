@@ -1,0 +1,34 @@
+//! What a bucket does by itself with what is in it: versions, locks, deletions.
+
+use super::error::Result;
+
+/// A bucket's rules; each is an answer of its own, because a key may be allowed to ask for some of them only.
+#[derive(Debug)]
+pub struct BucketRules {
+    /// Whether what is overwritten or deleted stays as an old version.
+    pub versioning: Result<bool>,
+    /// Whether what is written is locked.
+    pub lock: Result<ObjectLock>,
+    /// What is deleted after some days.
+    pub lifecycle: Result<Lifecycle>,
+}
+
+/// Whether a bucket keeps objects from being deleted before their time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectLock {
+    /// It does not.
+    Off,
+    /// It can, but locks only what a request asks it to lock.
+    WithoutDefault,
+    /// It locks everything that is written, for this long: `GOVERNANCE, 30 days`.
+    Default(String),
+}
+
+/// What a bucket's lifecycle rules do below the store's prefix.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// Whether uploads that were begun and have not ended are aborted.
+    pub aborts_unfinished: bool,
+    /// After how many days objects are deleted; `Some(0)` for a date.
+    pub deletes_after: Option<u32>,
+}

@@ -1,0 +1,116 @@
+//! What can be wrong with a store, its keys and its rules.
+
+use super::Seen;
+use crate::scene::{Keys, Place};
+use crate::servers::free_port;
+use crate::servers::garage::Garage;
+use crate::servers::localstack::LocalStack;
+use crate::servers::s3::{S3, wait};
+use aws_sdk_s3::types::{
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, DefaultRetention, ExpirationStatus,
+    LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, ObjectLockConfiguration, ObjectLockEnabled,
+    ObjectLockRetentionMode, ObjectLockRule,
+};
+use pgstow::error::Kind;
+
+/// Doctor on this store alone, as for a backup.
+fn doctor(place: &S3) -> Seen {
+    let recipient = &Keys::shared().recipient;
+    Seen::of(Place::S3(place.clone()).pgstow(&["doctor", "--recipient", recipient, "--timeout", "5s"]))
+}
+
+#[test]
+fn a_store_that_does_not_answer_or_does_not_let_in() {
+    let place = Garage::shared().place("doctor");
+    let nobody = S3 { endpoint: format!("http://127.0.0.1:{}", free_port()), ..place.clone() };
+    let seen = doctor(&nobody);
+    seen.fails(Kind::Store).has("writing", "failed", "refuses connections").has("store", "not-checked", "");
+    // What needs no store is looked at all the same.
+    seen.has("recipients", "fine", "1 recipient");
+    let missing = S3 { bucket: "no-such-bucket".into(), ..place.clone() };
+    doctor(&missing).fails(Kind::Store).has("writing", "failed", "there is no bucket no-such-bucket");
+    let wrong = place.with_key(&place.access_key, &"0".repeat(64));
+    let seen = doctor(&wrong);
+    seen.fails(Kind::Store).has("writing", "failed", "rejects the secret of the access key");
+}
+
+#[test]
+fn a_key_that_may_only_write() {
+    let garage = Garage::shared();
+    let place = garage.place("doctor");
+    let seen = doctor(&garage.write_only(&place));
+    seen.only("failed", &[]).has("writing", "fine", "was aborted");
+    seen.has("listing", "not-checked", "right for a backup job").has("reading", "not-checked", "another key");
+    assert_eq!(place.keys(), [""; 0]);
+    assert_eq!(place.unfinished_uploads(), [""; 0]);
+}
+
+#[test]
+fn a_store_that_overwrites() {
+    let place = Garage::shared().place("doctor");
+    let seen = doctor(&place);
+    seen.only("failed", &[]).has("overwriting", "warning", "not known to refuse overwriting");
+    seen.has("lifecycle", "warning", "AbortIncompleteMultipartUpload");
+    // It is called what it is not: a profile that promises conditional writes.
+    let promised = S3 { more: "&profile=aws&path_style=true".into(), ..place };
+    let seen = doctor(&promised);
+    seen.fails(Kind::Store).has("overwriting", "failed", "the store overwrites an object, although");
+}
+
+#[test]
+fn the_rules_of_a_bucket() {
+    let localstack = match LocalStack::shared() {
+        Ok(localstack) => localstack,
+        Err(why) => crate::skip!("{why}"),
+    };
+    let bucket = S3::fresh_prefix("ruled");
+    let place = S3 { bucket: bucket.clone(), ..localstack.place("doctor") };
+    let client = place.client();
+    wait(async {
+        client.create_bucket().bucket(&bucket).object_lock_enabled_for_bucket(true).send().await.unwrap()
+    });
+    let seen = doctor(&place);
+    seen.only("failed", &[]).has("overwriting", "fine", "conditional writes");
+    seen.has("versioning", "fine", "old versions").has("object lock", "warning", "no default retention");
+    seen.has("lifecycle", "warning", "no rule aborts");
+
+    let retention = DefaultRetention::builder().mode(ObjectLockRetentionMode::Governance).days(30).build();
+    let rule = ObjectLockRule::builder().default_retention(retention).build();
+    let lock = ObjectLockConfiguration::builder().object_lock_enabled(ObjectLockEnabled::Enabled).rule(rule);
+    let lock = client.put_object_lock_configuration().bucket(&bucket).object_lock_configuration(lock.build());
+    wait(async { lock.send().await.unwrap() });
+    let filter = LifecycleRuleFilter::builder().prefix("").build();
+    let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(7).build();
+    let rule = LifecycleRule::builder().id("all").status(ExpirationStatus::Enabled).filter(filter);
+    let rule = rule.abort_incomplete_multipart_upload(abort);
+    let rule = rule.expiration(LifecycleExpiration::builder().days(90).build()).build().unwrap();
+    let rules = BucketLifecycleConfiguration::builder().rules(rule).build().unwrap();
+    let rules = client.put_bucket_lifecycle_configuration().bucket(&bucket).lifecycle_configuration(rules);
+    wait(async { rules.send().await.unwrap() });
+    let seen = doctor(&place);
+    seen.has("object lock", "fine", "GOVERNANCE, 30 days").has("lifecycle", "fine", "aborts uploads");
+    seen.has("lifecycle", "warning", "deletes objects after 90 days");
+
+    // An ordinary bucket keeps nothing.
+    let seen = doctor(&localstack.place("doctor"));
+    seen.has("versioning", "warning", "keeps no old versions").has("object lock", "fine", "none");
+}
+
+#[test]
+fn old_and_damaged_backups() {
+    let place = Place::folder();
+    let dump = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(dump.path(), include_bytes!("../../data/pg16.dump")).unwrap();
+    let adopt = place.pgstow(&["adopt", dump.path().to_str().unwrap(), "--name", "app"]);
+    adopt.args(["--started-at", "2024-03-01", "--recipient", &Keys::shared().recipient]).succeeds();
+    let doctor = || Seen::of(place.opens(&["doctor"]));
+    let seen = doctor();
+    seen.only("failed", &[]).has("backups", "warning", "app: 1 backup").has("newest", "fine", "opens");
+    seen.has("leftovers", "fine", "no upload");
+    let key = place.key("inventory.json.zst.age");
+    place.put(&key, vec![0; 10]);
+    doctor().fails(Kind::Verify).has("newest", "failed", "10 bytes");
+    place.delete(&place.key("dump.zst.age"));
+    let seen = Seen::of(place.pgstow(&["doctor"]));
+    seen.fails(Kind::Verify).has("newest", "failed", "is missing, although its manifest exists");
+}
