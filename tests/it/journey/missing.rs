@@ -13,6 +13,7 @@ fn a_settings_file_says_where_to_restore_and_fetch_to() {
     backup(&place, &["--name", "app", &cluster.url(database)]).succeeds();
     let text = format!("to = \"{}\"\noutput = \"app.dump\"\nneon = \"shiny-wind-1\"\n", cluster.url(&copy));
     let file = home.path().join("pgstow.toml");
+    // Named, as it says which file is written.
     let here = |words: &[&str]| place.opens(words).in_folder(home.path()).env("PGSTOW_CONFIG", "pgstow.toml");
     std::fs::write(&file, text.replace("neon = ", "# ")).unwrap();
     here(&["fetch", "latest"]).succeeds();
