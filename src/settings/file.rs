@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "pgstow.toml";
 
 /// What `./pgstow.toml` may say only if it was named, and why.
-const ONLY_IF_NAMED: [(&str, &str); 16] = [
+const ONLY_IF_NAMED: [(&str, &str); 18] = [
     ("pg_bin", "says which programs are run"),
     ("password_command", "is run to get the password"),
     ("after", "is run by psql, which can run programs"),
@@ -30,6 +30,8 @@ const ONLY_IF_NAMED: [(&str, &str); 16] = [
     ("force", "replaces files without asking"),
     ("yes", "replaces databases without asking"),
     ("keep_old", "drops databases that were replaced before"),
+    ("into", "says which tables get rows"),
+    ("truncate", "removes the rows of tables without asking"),
     ("output", "says which file is written"),
     ("list_file", "says which file is written"),
     ("keygen_output", "says which file a secret key is written to"),

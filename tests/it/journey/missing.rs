@@ -21,6 +21,14 @@ fn a_settings_file_says_where_to_restore_and_fetch_to() {
     here(&["restore", "latest"]).succeeds();
     assert!(cluster.has_database(&copy));
     cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+    // What writes files or rows is taken from a file that was named only.
+    for key in ["output", "into", "truncate"] {
+        let setting = if key == "truncate" { "true" } else { "\"x\"" };
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("pgstow.toml"), format!("{key} = {setting}\n")).unwrap();
+        let run = place.opens(&["fetch", "latest", "-o", "-"]).in_folder(folder.path());
+        run.fails(Kind::Settings).says("only if it is named");
+    }
     // So does a project of Neon's: what is about it may be typed.
     std::fs::write(&file, text).unwrap();
     here(&["restore", "latest", "--neon-branch", "b"]).fails(Kind::Settings).says("no key to Neon's API");
