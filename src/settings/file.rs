@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "pgstow.toml";
 
 /// What `./pgstow.toml` may say only if it was named, and why.
-const ONLY_IF_NAMED: [(&str, &str); 15] = [
+const ONLY_IF_NAMED: [(&str, &str); 16] = [
     ("pg_bin", "says which programs are run"),
     ("after", "is run by psql, which can run programs"),
     ("after_sql", "is run by psql, which can run programs"),
@@ -29,6 +29,7 @@ const ONLY_IF_NAMED: [(&str, &str); 15] = [
     ("force", "replaces files without asking"),
     ("yes", "replaces databases without asking"),
     ("keep_old", "drops databases that were replaced before"),
+    ("truncate", "removes rows from tables that exist"),
     ("output", "says which file is written"),
     ("list_file", "says which file is written"),
     ("keygen_output", "says which file a secret key is written to"),
