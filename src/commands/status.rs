@@ -10,6 +10,6 @@ use crate::status::status;
 
 pub async fn run(words: StatusWords, report: &Report, run: &Run) -> Result<()> {
     let status = status(&settings::status(&words)?, run).await?;
-    report.answer(&Statuses::new(&status))?;
+    report.done(&Statuses::new(&status))?;
     status.conclude()
 }

@@ -168,8 +168,7 @@ impl Story {
         self.keep_run("status", &self.pgstow(&["status"]).fails(Kind::Overdue));
         let copy = self.place.copy();
         copy.put("app/20261119T030000Z-7f3k8z/dump.zst.age", "left by a run that was killed");
-        let rules =
-            ["prune", "--keep-daily", "7", "--keep-last", "1", "--min-keep", "1", "--leftovers", "0s"];
+        let rules = ["prune", "--keep-last", "1", "--min-keep", "1", "--leftovers", "0s"];
         let pruned = self.pgstow(&rules).env("PGSTOW_STORE", copy.url());
         self.keep("prune", pruned);
     }

@@ -29,6 +29,8 @@ fn every_name_has_its_line_and_is_well() {
         let run = place.pgstow(&["status"]).succeeds();
         assert!(line(&run, "app").contains(&app[2]) && line(&run, "shop").contains(&shop[0]), "{run}");
         assert_eq!(run.text().lines().count(), 3, "{run}");
+        let quiet = place.pgstow(&["status", "--quiet"]).succeeds();
+        assert!(quiet.text().is_empty() && quiet.stderr.is_empty(), "{quiet}");
         let document = place.pgstow(&["status", "--json", "--name", "app"]).succeeds().json();
         assert_eq!(document.as_array().unwrap().len(), 1);
         assert_eq!(
