@@ -112,9 +112,11 @@ pub async fn fetch(options: FetchOptions, json: bool, run: &Run) -> Result<Fetch
 
 /// Refuses outputs that are in each other's way, or cannot be written.
 fn check_outputs(options: &FetchOptions, json: bool) -> Result<()> {
-    let FetchOptions { output, list, format, force, .. } = options;
+    let FetchOptions { output, list, format, globals, force, .. } = options;
     let stdout = Some(Output::Stdout);
-    if *format == FetchFormat::Archive && output.as_ref().is_some_and(Output::is_terminal) {
+    // Roles are text.
+    let is_archive = *format == FetchFormat::Archive && !globals;
+    if is_archive && output.as_ref().is_some_and(Output::is_terminal) {
         return Err(Error::usage("an archive is not for a terminal")
             .hint("name a file with -o, or choose --format sql"));
     }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "pgstow.toml";
 
 /// What `./pgstow.toml` may say only if it was named, and why.
-const ONLY_IF_NAMED: [(&str, &str); 18] = [
+const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("pg_bin", "says which programs are run"),
     ("password_command", "is run to get the password"),
     ("after", "is run by psql, which can run programs"),

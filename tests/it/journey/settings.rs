@@ -117,6 +117,7 @@ fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
         ("force", "true"),
         ("yes", "true"),
         ("keep_old", "1"),
+        ("truncate", "true"),
         ("output", "\"out\""),
         ("list_file", "\"out\""),
         ("keygen_output", "\"key\""),
