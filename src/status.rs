@@ -8,7 +8,7 @@ use crate::run::Run;
 use crate::store::Store;
 use crate::stored::catalogue::Backup;
 use crate::stored::compare::has_shrunk;
-use crate::stored::contents::{self, Entry, Flaw, Folder, Standard};
+use crate::stored::contents::{self, Folder, Standard};
 use crate::stored::manifest::Manifest;
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Name, Timestamp};
@@ -86,7 +86,7 @@ impl Status {
             return Ok(());
         }
         let of = count(self.names.len(), "name");
-        let message = format!("{} of {of} need attention: {}", wrong.len(), wrong.join(", "));
+        let message = format!("attention is needed for {} of {of}: {}", wrong.len(), wrong.join(", "));
         Err(Error::new(Kind::Overdue, message)
             .hint("look at the job that takes these backups: its log, its schedule, its exit code"))
     }
@@ -135,17 +135,14 @@ async fn of_name(
     let name = folders.first().map(|folder| folder.place.name.to_string()).unwrap_or_default();
     let (mut whole, mut passed_over) = (Vec::new(), Vec::new());
     for folder in folders.into_iter().rev() {
-        for Entry { folder, backup, flaw } in
-            contents::entries(store, vec![folder], &options.standard).await?
-        {
-            match (backup, flaw) {
+        for entry in contents::entries(store, vec![folder], &options.standard).await? {
+            // Of what is older than the newest one, nobody has to know here.
+            let complaint = entry.complaint().filter(|_| whole.is_empty());
+            complaint.inspect(|complaint| tracing::warn!("{complaint}"));
+            match (entry.backup, entry.flaw) {
                 (Some(backup), None) => whole.push(backup),
-                // Of what is older than the newest one, nobody has to know here.
                 (_, Some(flaw)) if whole.is_empty() => {
-                    if flaw != Flaw::Partial {
-                        tracing::warn!("{}: {flaw}", folder.place);
-                    }
-                    passed_over.push((folder.place.id.to_string(), flaw.to_string()));
+                    passed_over.push((entry.folder.place.id.to_string(), flaw.to_string()));
                 }
                 _ => {}
             }

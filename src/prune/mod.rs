@@ -116,13 +116,7 @@ fn fates(entries: &[Entry], reasons: Vec<Vec<Why>>) -> impl Iterator<Item = Prun
 
 /// Names every backup that is kept because it cannot be trusted, or used.
 fn warn_of_flaws(entries: &[Entry]) {
-    for entry in entries {
-        let place = &entry.folder.place;
-        match &entry.flaw {
-            None | Some(Flaw::Partial) => {}
-            // Its sentence begins with the place.
-            Some(Flaw::Unreadable(why)) => tracing::warn!("{why}; it is kept, and counts as no backup"),
-            Some(flaw) => tracing::warn!("{place}: {flaw}; it is kept, and counts as no backup"),
-        }
+    for complaint in entries.iter().filter_map(Entry::complaint) {
+        tracing::warn!("{complaint}; it is kept, and counts as no backup");
     }
 }

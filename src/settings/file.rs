@@ -102,7 +102,7 @@ fn unusable(path: &Path, why: impl std::fmt::Display) -> Error {
 
 /// Refuses what the file of the working directory may not say.
 fn refuse_unless_named(values: &Values) -> Result<()> {
-    let Some((key, why)) = ONLY_IF_NAMED.into_iter().find(|(key, _)| values.contains_key(*key)) else {
+    let Some((key, why)) = ONLY_IF_NAMED.iter().find(|(key, _)| values.contains_key(*key)) else {
         return Ok(());
     };
     Err(unusable(

@@ -112,6 +112,18 @@ pub struct Entry {
     pub flaw: Option<Flaw>,
 }
 
+impl Entry {
+    /// What is wrong with it, in a sentence that names it; nothing is if it is only partial.
+    pub fn complaint(&self) -> Option<String> {
+        match self.flaw.as_ref()? {
+            Flaw::Partial => None,
+            // The sentence begins with its place.
+            Flaw::Unreadable(why) => Some(why.clone()),
+            flaw => Some(format!("{}: {flaw}", self.folder.place)),
+        }
+    }
+}
+
 /// Why a backup does not count as a whole one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flaw {

@@ -249,11 +249,12 @@ fn about_space(status: u16, code: &str, message: &str) -> Option<StoreError> {
 
 /// Amazon, Backblaze, MinIO, Cloudflare and Google say it in different words.
 fn about_locks(status: u16, code: &str, message: &str) -> Option<StoreError> {
-    const WORDS: [&str; 5] =
-        ["object lock", "objectlock", "worm protected", "retention policy", "legal hold"];
+    const WORDS: [&str; 4] = ["object lock", "objectlock", "retention policy", "legal hold"];
     let said = format!("{code} {message}").to_lowercase();
-    let is_lock = matches!(status, 400 | 403 | 409) && WORDS.iter().any(|words| said.contains(words));
-    is_lock.then(|| new(Situation::Locked, format!("the object is locked ({})", named(status, code))))
+    let is_refused = status == 403 && WORDS.iter().any(|words| said.contains(words));
+    // Other refusals with 400 are about how a lock was asked for.
+    (is_refused || said.contains("worm protected"))
+        .then(|| new(Situation::Locked, format!("the object is locked ({})", named(status, code))))
 }
 
 fn named(status: u16, code: &str) -> String {
@@ -352,6 +353,7 @@ mod tests {
             (403, "ObjectLockedByBucketPolicy", "", Situation::Locked),
             (403, "AccessDenied", "Object is subject to bucket's retention policy", Situation::Locked),
             (403, "AccessDenied", "Access Denied", Situation::Denied),
+            (400, "InvalidRequest", "Content-MD5 is required with Object Lock parameters", Situation::Other),
             (404, "NoSuchKey", "there is no object lock here", Situation::NotFound),
         ] {
             let error = speaker().answered(status, code, message, None);

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 #[test]
 fn backups_go_by_rule_and_nothing_of_them_is_left() {
-    for place in folder_and_bucket("prune-rule") {
+    for (_, place) in Place::every("prune-rule") {
         let ids = days(&place, "app", 6);
         place.put("app/notes.txt", "not a backup");
         let run = prune(&place, &["--keep-daily", "4"]).succeeds();

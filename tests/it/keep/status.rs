@@ -47,10 +47,8 @@ fn a_backup_that_is_too_old_is_noticed() {
     for place in folder_and_bucket("status-old") {
         put(&place, "app", HOUR * 27);
         days(&place, "shop", 2);
-        let run = place
-            .pgstow(&["status"])
-            .fails(Kind::Overdue)
-            .says("1 of 2 names need attention: app (1day 3h old)");
+        let run =
+            place.pgstow(&["status"]).fails(Kind::Overdue).says("needed for 1 of 2 names: app (1day 3h old)");
         assert!(line(&run, "app").contains("too-old") && line(&run, "shop").contains("ok"), "{run}");
         place.pgstow(&["status", "--max-age", "28h"]).succeeds();
         place.pgstow(&["status", "--name", "shop"]).succeeds();
@@ -76,19 +74,20 @@ fn a_backup_that_is_missing_is_noticed() {
 #[test]
 fn partial_damaged_and_incomplete_backups_are_passed_over() {
     for place in folder_and_bucket("status-passed") {
-        let old = put(&place, "app", DAY * 2);
+        let old = put(&place, "app", DAY * 2 + HOUR);
         let part = put_changed(&place, "app", HOUR * 4, |manifest| manifest.partial = true);
         let lacking = put(&place, "app", HOUR * 3);
         place.delete(&format!("app/{lacking}/stream.zst.age"));
         let damaged = put(&place, "app", HOUR * 2);
         place.put(&format!("app/{damaged}/manifest.json"), "{}");
-        let run = place.pgstow(&["status", "--json"]).fails(Kind::Overdue).says("app (2days old)");
+        let run = place.pgstow(&["status", "--json"]).fails(Kind::Overdue).says("app (2days 1h old)");
         let document = run.json();
         let app = one(&document, "app");
         assert_eq!((&app["status"], &app["id"]), (&"too-old".into(), &old.as_str().into()));
         let passed: Vec<&str> =
             app["passed_over"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
         assert_eq!(passed, [&damaged, &lacking, &part]);
+        assert_eq!(run.stderr.matches(&format!("{damaged} of app")).count(), 1, "{run}");
         run.says("stream.zst.age is missing");
         let counted = place.pgstow(&["status", "--json", "--count-partial"]).succeeds().json();
         assert_eq!(one(&counted, "app")["id"], part.as_str());
