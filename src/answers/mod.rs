@@ -8,11 +8,13 @@ pub mod fetch;
 pub mod keygen;
 pub mod list;
 pub mod restore;
+pub mod script;
 pub mod show;
 mod tables;
 pub mod verify;
 pub mod version;
 
+use crate::record::Entry;
 use serde::Serialize;
 
 /// What a verb answers.
@@ -20,5 +22,15 @@ pub trait Answer: Serialize {
     /// The same for people; empty if there is nothing that they asked for.
     fn text(&self) -> String {
         String::new()
+    }
+
+    /// What became of each backup or database.
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+
+    /// What must not be repeated in a log.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
     }
 }

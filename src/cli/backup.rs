@@ -1,5 +1,6 @@
 //! The words of `pgstow backup`.
 
+use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
 use super::shared::ServerWords;
 use super::values::percent;
@@ -184,4 +185,7 @@ pub struct BackupWords {
         hide_short_help = true
     )]
     pub fail_shrink: Option<u8>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub monitoring: MonitoringWords,
 }

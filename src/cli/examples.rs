@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 11] = [
+const OF_VERBS: [(&str, [Example; 3]); 13] = [
     (
         "backup",
         [
@@ -139,6 +139,22 @@ const OF_VERBS: [(&str, [Example; 3]); 11] = [
             ("A key to decrypt backups; prints its recipient, which is public", "pgstow keygen -o key.txt"),
             ("A key to sign backups; prints its public key", "pgstow keygen --signing -o sign.key"),
             ("To stdout, for a secret store", "pgstow keygen"),
+        ],
+    ),
+    (
+        "completions",
+        [
+            ("For Bash", "pgstow completions bash > ~/.local/share/bash-completion/completions/pgstow"),
+            ("For Zsh, into a folder of fpath", "pgstow completions zsh > ~/.zfunc/_pgstow"),
+            ("For fish", "pgstow completions fish > ~/.config/fish/completions/pgstow.fish"),
+        ],
+    ),
+    (
+        "man",
+        [
+            ("Print the main page", "pgstow man"),
+            ("One page for each command, for man", "pgstow man /usr/local/share/man/man1"),
+            ("The same for one user", "pgstow man ~/.local/share/man/man1"),
         ],
     ),
     (

@@ -8,11 +8,14 @@ mod after;
 mod backup;
 mod choices;
 mod clone;
+mod completions;
 mod examples;
 mod fetch;
 mod fitting;
 mod keygen;
 mod list;
+mod man;
+mod monitoring;
 mod neon;
 mod restore;
 mod shared;
@@ -27,10 +30,13 @@ pub use after::AfterWords;
 pub use backup::BackupWords;
 pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
+pub use completions::{CompletionsWords, Shell, completions};
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
+pub use man::{ManWords, pages};
+pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
@@ -40,6 +46,7 @@ pub use verify::VerifyWords;
 pub use writing::WritingWords;
 
 use crate::error::Kind;
+use crate::version;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
@@ -51,7 +58,7 @@ use std::path::PathBuf;
 /// The dump streams through compression and encryption into the store: no plaintext and no temporary file is ever
 /// written to a disk. A backup becomes visible only when it is complete.
 #[derive(Debug, Parser)]
-#[command(name = "pgstow", version, max_term_width = 110)]
+#[command(name = "pgstow", version, long_version = version::long(), max_term_width = 110)]
 pub struct Words {
     /// What to do.
     #[command(subcommand)]
@@ -62,6 +69,9 @@ pub struct Words {
     /// The keys (see [`key`]) that the command line or a variable gives, and not the settings file.
     #[arg(skip)]
     pub given: BTreeSet<String>,
+    /// Every value in effect, as it was written.
+    #[arg(skip)]
+    pub values: Vec<String>,
 }
 
 /// What to do.
@@ -93,8 +103,45 @@ pub enum Verb {
     Swap(SwapWords),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
+    /// Print a script by which a shell completes words
+    Completions(CompletionsWords),
+    /// Print the man page, or write all of them into a folder
+    Man(ManWords),
     /// Print the version
     Version,
+}
+
+impl Verb {
+    /// The word itself.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verb::Backup(_) => "backup",
+            Verb::Adopt(_) => "adopt",
+            Verb::List(_) => "list",
+            Verb::Show(_) => "show",
+            Verb::Verify(_) => "verify",
+            Verb::Fetch(_) => "fetch",
+            Verb::Restore(_) => "restore",
+            Verb::Clone(_) => "clone",
+            Verb::Swap(_) => "swap",
+            Verb::Keygen(_) => "keygen",
+            Verb::Completions(_) => "completions",
+            Verb::Man(_) => "man",
+            Verb::Version => "version",
+        }
+    }
+
+    /// Who hears how it went, if it is something that runs on a schedule.
+    pub fn monitoring(&self) -> Option<&MonitoringWords> {
+        match self {
+            Verb::Backup(words) => Some(&words.monitoring),
+            Verb::Adopt(words) => Some(&words.monitoring),
+            Verb::Verify(words) => Some(&words.monitoring),
+            Verb::Restore(words) => Some(&words.monitoring),
+            Verb::Clone(words) => Some(&words.monitoring),
+            _ => None,
+        }
+    }
 }
 
 /// Words that fit every verb.
@@ -136,6 +183,17 @@ pub struct CommonWords {
         hide_short_help = true
     )]
     pub accept: Vec<String>,
+    /// In GitHub Actions: print names of tables and numbers of rows even if the repository is public
+    ///
+    /// Everyone can read the logs and summaries of a public repository.
+    #[arg(
+        long,
+        global = true,
+        env = "PGSTOW_ACTIONS_DETAILS",
+        help_heading = "Common",
+        hide_short_help = true
+    )]
+    pub actions_details: bool,
     /// The settings file [default: ./pgstow.toml, else ~/.config/pgstow/pgstow.toml]
     #[arg(
         long,
@@ -183,8 +241,8 @@ pub fn parse(
     };
     let command = command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default));
     let parsed = command.clone().try_get_matches_from(args).and_then(|matches| {
-        let given = given(&command, &matches);
-        Ok(Words { given, ..Words::from_arg_matches(&matches)? })
+        let (given, values) = (given(&command, &matches), values(&matches));
+        Ok(Words { given, values, ..Words::from_arg_matches(&matches)? })
     });
     match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
@@ -203,6 +261,20 @@ fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
         matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
     };
     args.filter(is_given).filter_map(key).collect()
+}
+
+/// Every value in effect, as it was written.
+fn values(matches: &ArgMatches) -> Vec<String> {
+    let of_verb = matches.subcommand().map(|(_, matches)| matches);
+    let raw = |matches: &ArgMatches| {
+        let of_one = |id: &clap::Id| matches.try_get_raw(id.as_str()).ok().flatten().into_iter().flatten();
+        matches
+            .ids()
+            .flat_map(of_one)
+            .filter_map(|value| value.to_str().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    of_verb.map(raw).unwrap_or_default()
 }
 
 /// An argument's key in the settings file: its variable in lower case, without `PGSTOW_`.

@@ -5,9 +5,11 @@
 mod adopt;
 mod backup;
 mod clone;
+mod completions;
 mod fetch;
 mod keygen;
 mod list;
+mod man;
 mod restore;
 mod show;
 mod swap;
@@ -32,6 +34,8 @@ pub async fn run(verb: Verb, report: &Report, run: &Run) -> Result<()> {
         Verb::Clone(words) => clone::run(words, report, run).await,
         Verb::Swap(words) => swap::run(words, report, run).await,
         Verb::Keygen(words) => keygen::run(words, report),
+        Verb::Completions(words) => completions::run(&words, report),
+        Verb::Man(words) => man::run(words, report),
         Verb::Version => report.answer(&Version::OURS),
     }
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "pgstow.toml";
 
 /// What `./pgstow.toml` may say only if it was named, and why.
-const ONLY_IF_NAMED: [(&str, &str); 7] = [
+const ONLY_IF_NAMED: [(&str, &str); 11] = [
     ("pg_bin", "says which programs are run"),
     ("after", "is run by psql, which can run programs"),
     ("after_sql", "is run by psql, which can run programs"),
@@ -24,7 +24,14 @@ const ONLY_IF_NAMED: [(&str, &str); 7] = [
     ("neon_api", "says who gets the key to Neon's API"),
     ("allow_unencrypted", "restores backups that anybody can have written"),
     ("no_encryption", "stores backups readable by everyone who can read the store"),
+    ("ping_url", "says who hears what pgstow prints"),
+    ("webhook", "says who hears what pgstow prints"),
+    ("push_gateway", "says who hears how large the database is"),
+    ("metrics_file", "says which file is replaced"),
 ];
+
+/// What is as secret as a password.
+const SECRET: [&str; 2] = ["ping_url", "webhook"];
 
 /// Values by key.
 pub(super) type Values = BTreeMap<String, Vec<String>>;
@@ -72,7 +79,10 @@ impl SettingsFile {
 
     /// What to warn of if others can read the passwords in it.
     pub fn exposed(&self) -> Option<String> {
-        let has_password = self.values.values().flatten().any(|value| holds_password(value));
+        let mut values = self.values.iter();
+        let has_password = values.any(|(key, all)| {
+            SECRET.contains(&key.as_str()) || all.iter().any(|value| holds_password(value))
+        });
         let what = "the settings file holds a password:";
         has_password.then(|| permissions::readable_by_others(&self.path, what, &self.metadata)).flatten()
     }

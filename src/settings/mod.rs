@@ -3,6 +3,7 @@
 //! Nothing outside this folder reads a flag or the environment. A flag beats a variable, a variable
 //! beats the settings file, the file beats the default.
 
+mod actions;
 mod adopt;
 mod after;
 mod backup;
@@ -15,6 +16,7 @@ mod fitting;
 mod keygen;
 mod keys;
 mod list;
+mod monitoring;
 mod neon;
 mod permissions;
 mod reading;
@@ -26,6 +28,7 @@ mod verify;
 mod words;
 mod writing;
 
+pub use actions::{actions, masks};
 pub use adopt::Adopt;
 pub use backup::{Backup, What};
 pub use clone::clone;
@@ -33,6 +36,7 @@ pub use command::Feed;
 pub use fetch::fetch;
 pub use keygen::Keygen;
 pub use list::List;
+pub use monitoring::{monitoring, subject};
 pub use restore::{Goal, Restore};
 pub use show::Show;
 pub use swap::swap;

@@ -5,10 +5,11 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 26] = [
-    // Six that know nothing of each other: bytes, databases and stores meet further up.
+pub const ROOMS: [(&str, &[&str]); 31] = [
+    // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
-    ("neon", &[]),
+    ("web", &[]),
+    ("neon", &["web"]),
     ("pipeline", &[]),
     ("postgres", &[]),
     ("script", &[]),
@@ -19,6 +20,10 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
     ("progress", &[]),
     ("signal", &[]),
     ("run", &["progress", "signal"]),
+    // What a run did, for those who were not there.
+    ("record", &[]),
+    ("actions", &["record"]),
+    ("monitoring", &["record", "web"]),
     // A backup in a store: knows no database.
     ("stored", &["archive", "pipeline", "progress", "run", "script", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
@@ -65,29 +70,49 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
     ),
     ("verify", &["failures", "rehearsal", "run", "stored"]),
     // What people type, and what they get.
-    ("cli", &[]),
+    ("version", &[]),
+    ("cli", &["version"]),
     (
         "settings",
         &[
+            "actions",
             "archive",
             "branch",
             "cli",
             "command",
             "dump",
             "fetch",
+            "monitoring",
             "neon",
             "pipeline",
             "postgres",
             "proof",
+            "record",
             "rehearsal",
             "restore",
             "store",
             "stored",
             "verify",
+            "web",
         ],
     ),
-    ("answers", &["branch", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"]),
-    ("report", &["answers", "progress", "run"]),
+    (
+        "answers",
+        &[
+            "branch",
+            "dump",
+            "fetch",
+            "neon",
+            "proof",
+            "record",
+            "rehearsal",
+            "restore",
+            "stored",
+            "verify",
+            "version",
+        ],
+    ),
+    ("report", &["actions", "answers", "progress", "record", "run"]),
     // Verbs: settings → engine → answer.
     (
         "commands",
@@ -96,7 +121,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "settings", "stored", "verify",
         ],
     ),
-    ("lib", &["cli", "commands", "postgres", "report", "run", "settings", "signal"]),
+    ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),
 ];
 
 /// The longest function, in lines.
