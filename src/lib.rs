@@ -50,7 +50,7 @@ pub mod verify;
 pub mod version;
 pub mod web;
 
-use cli::{Parsed, Verb, Words};
+use cli::{Parsed, Words};
 use error::{Error, Kind, Result};
 use monitoring::Monitoring;
 use record::{Failed, Record};
@@ -101,7 +101,7 @@ fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
         .build()
         .map_err(|e| Error::unexpected("the runtime cannot be started").because(e))
         .inspect_err(|e| report.fail(e, true))?;
-    let done = runtime.block_on(watched(words.verb, report));
+    let done = runtime.block_on(watched(words, report));
     runtime.block_on(postgres::all_reaped());
     // A blocking read of a store or disk that hangs must not keep the process.
     runtime.shutdown_background();
@@ -109,16 +109,16 @@ fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
 }
 
 /// Runs a verb, says why if it failed, and tells those who want to know how it went.
-async fn watched(verb: Verb, report: &Report) -> Result<()> {
-    let (command, subject) = (verb.name(), settings::subject(&verb));
+async fn watched(words: Words, report: &Report) -> Result<()> {
+    let (command, subject) = (words.verb.name(), settings::subject(&words.verb));
     let (started_at, since) = (SystemTime::now(), Instant::now());
-    let monitoring = settings::monitoring(&verb).map(Monitoring::begin);
+    let monitoring = settings::monitoring(&words.verb).map(Monitoring::begin);
     if monitoring.is_some() {
         report.fold(command);
     }
     let done = async {
         let run = Run::new(Arc::new(report.clone()), Stop::on_signals()?);
-        commands::run(verb, report, &run).await
+        commands::run(words, report, &run).await
     };
     let done = done.await;
     if monitoring.is_some() {

@@ -3,7 +3,10 @@
 /// The version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The commit, if whoever built it set PGSTOW_COMMIT.
-pub const COMMIT: Option<&str> = option_env!("PGSTOW_COMMIT");
+pub const COMMIT: Option<&str> = match option_env!("PGSTOW_COMMIT") {
+    Some(commit) if !commit.is_empty() => Some(commit),
+    _ => None,
+};
 /// The optional features of Cargo.toml that it was built with.
 pub const FEATURES: [&str; 0] = [];
 

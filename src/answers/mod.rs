@@ -4,6 +4,7 @@
 //! that is `report.rs`.
 
 pub mod backup;
+pub mod config;
 pub mod fetch;
 pub mod keygen;
 pub mod list;

@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 13] = [
+const OF_VERBS: [(&str, [Example; 3]); 14] = [
     (
         "backup",
         [
@@ -142,11 +142,19 @@ const OF_VERBS: [(&str, [Example; 3]); 13] = [
         ],
     ),
     (
+        "config",
+        [
+            ("Which settings are in effect here", "pgstow config check"),
+            ("Those of a profile", "pgstow config check --profile prod"),
+            ("With those that have their default, for scripts", "pgstow config check --all --json"),
+        ],
+    ),
+    (
         "completions",
         [
-            ("For Bash", "pgstow completions bash > ~/.local/share/bash-completion/completions/pgstow"),
-            ("For Zsh, into a folder of fpath", "pgstow completions zsh > ~/.zfunc/_pgstow"),
-            ("For fish", "pgstow completions fish > ~/.config/fish/completions/pgstow.fish"),
+            ("For Bash: into ~/.local/share/bash-completion/completions/pgstow", "pgstow completions bash"),
+            ("For Zsh: into _pgstow in a folder of fpath", "pgstow completions zsh"),
+            ("For fish: into ~/.config/fish/completions/pgstow.fish", "pgstow completions fish"),
         ],
     ),
     (

@@ -9,6 +9,7 @@ mod backup;
 mod choices;
 mod clone;
 mod completions;
+mod config;
 mod examples;
 mod fetch;
 mod fitting;
@@ -31,6 +32,7 @@ pub use backup::BackupWords;
 pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
 pub use completions::{CompletionsWords, Shell, completions};
+pub use config::{ConfigAction, ConfigWords};
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keygen::KeygenWords;
@@ -47,9 +49,10 @@ pub use writing::WritingWords;
 
 use crate::error::Kind;
 use crate::version;
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -103,6 +106,8 @@ pub enum Verb {
     Swap(SwapWords),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
+    /// Print the settings in effect, and their origin
+    Config(ConfigWords),
     /// Print a script by which a shell completes words
     Completions(CompletionsWords),
     /// Print the man page, or write all of them into a folder
@@ -125,6 +130,7 @@ impl Verb {
             Verb::Clone(_) => "clone",
             Verb::Swap(_) => "swap",
             Verb::Keygen(_) => "keygen",
+            Verb::Config(_) => "config",
             Verb::Completions(_) => "completions",
             Verb::Man(_) => "man",
             Verb::Version => "version",
@@ -194,7 +200,7 @@ pub struct CommonWords {
         hide_short_help = true
     )]
     pub actions_details: bool,
-    /// The settings file [default: ./pgstow.toml, else ~/.config/pgstow/pgstow.toml]
+    /// The settings file [default: ./pgstow.toml, else ~/.config/pgstow/pgstow.toml, else /etc/pgstow/pgstow.toml]
     #[arg(
         long,
         global = true,
@@ -234,12 +240,7 @@ pub fn parse(
     defaults: &dyn Fn(&str) -> Vec<String>,
     blank: &dyn Fn(&OsStr) -> bool,
 ) -> Parsed {
-    let with_default = |arg: Arg| {
-        let values = key(&arg).map(|key| defaults(&key)).unwrap_or_default();
-        let arg = if arg.get_env().is_some_and(blank) { arg.env(None::<&str>) } else { arg };
-        if values.is_empty() { arg } else { arg.default_values(values).required(false) }
-    };
-    let command = command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default));
+    let command = with_defaults(defaults, blank);
     let parsed = command.clone().try_get_matches_from(args).and_then(|matches| {
         let (given, values) = (given(&command, &matches), values(&matches));
         Ok(Words { given, values, ..Words::from_arg_matches(&matches)? })
@@ -249,6 +250,56 @@ pub fn parse(
         Err(error) if error.use_stderr() => Parsed::Refused(error.render().to_string()),
         Err(error) => Parsed::Help(error.render().to_string()),
     }
+}
+
+/// The whole command line with the settings file's values as defaults, and without the variables that are blank.
+fn with_defaults(defaults: &dyn Fn(&str) -> Vec<String>, blank: &dyn Fn(&OsStr) -> bool) -> Command {
+    let with_default = |arg: Arg| {
+        let values = key(&arg).map(|key| defaults(&key)).unwrap_or_default();
+        let arg = if arg.get_env().is_some_and(blank) { arg.env(None::<&str>) } else { arg };
+        if values.is_empty() { arg } else { arg.default_values(values).required(false) }
+    };
+    command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default))
+}
+
+/// What is not valid among the settings file's values and the variables, a sentence each.
+pub fn refused(defaults: &dyn Fn(&str) -> Vec<String>, blank: &dyn Fn(&OsStr) -> bool) -> Vec<String> {
+    let command = with_defaults(defaults, blank);
+    let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let why = |verb: &String| {
+        let error = command.clone().try_get_matches_from(["pgstow", verb]).err()?;
+        let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        is_value.then(|| first.trim_start_matches("error: ").to_owned())
+    };
+    let all: BTreeSet<String> = verbs.iter().filter_map(why).collect();
+    all.into_iter().collect()
+}
+
+/// A setting: its key, its variable, and what it is if nobody says anything.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Its key in the settings file.
+    pub key: String,
+    /// Its variable.
+    pub variable: String,
+    /// Its default.
+    pub default: Vec<String>,
+}
+
+/// Every setting, by key.
+pub fn known() -> Vec<Known> {
+    let command = command();
+    let of_verbs = command.get_subcommands().flat_map(Command::get_arguments);
+    let one = |arg: &Arg| {
+        let (key, variable) = (key(arg)?, arg.get_env()?.to_str()?.to_owned());
+        let text = |value: &OsStr| value.to_string_lossy().into_owned();
+        let default = arg.get_default_values().iter().map(|value| text(value)).collect();
+        Some((key.clone(), Known { key, variable, default }))
+    };
+    let all: BTreeMap<String, Known> = command.get_arguments().chain(of_verbs).filter_map(one).collect();
+    all.into_values().collect()
 }
 
 /// The keys set by the command line or a variable.

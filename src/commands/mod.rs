@@ -6,6 +6,7 @@ mod adopt;
 mod backup;
 mod clone;
 mod completions;
+mod config;
 mod fetch;
 mod keygen;
 mod list;
@@ -16,13 +17,14 @@ mod swap;
 mod verify;
 
 use crate::answers::version::Version;
-use crate::cli::Verb;
+use crate::cli::{Verb, Words};
 use crate::error::Result;
 use crate::report::Report;
 use crate::run::Run;
 
 /// Does what was typed.
-pub async fn run(verb: Verb, report: &Report, run: &Run) -> Result<()> {
+pub async fn run(words: Words, report: &Report, run: &Run) -> Result<()> {
+    let Words { verb, common, .. } = words;
     match verb {
         Verb::Backup(words) => backup::run(*words, report, run).await,
         Verb::Adopt(words) => adopt::run(*words, report, run).await,
@@ -34,6 +36,7 @@ pub async fn run(verb: Verb, report: &Report, run: &Run) -> Result<()> {
         Verb::Clone(words) => clone::run(words, report, run).await,
         Verb::Swap(words) => swap::run(words, report, run).await,
         Verb::Keygen(words) => keygen::run(words, report),
+        Verb::Config(words) => config::run(&words, &common, report),
         Verb::Completions(words) => completions::run(&words, report),
         Verb::Man(words) => man::run(words, report),
         Verb::Version => report.answer(&Version::OURS),

@@ -20,6 +20,7 @@ mod servers;
 
 mod back;
 mod clone;
+mod config;
 mod deploy;
 mod documents;
 mod field;
