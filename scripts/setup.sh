@@ -19,6 +19,7 @@ if [ "${1:-}" != demo ]; then
         minisign                                                         # checks a signature without pgstow
         zsh fish bash-completion mandoc                                  # completions and man pages, tried in their programs
         prometheus-pushgateway                                           # takes the metrics that are pushed
+        restic                                                           # has its own opinion of what to keep
         python3-venv curl jq # to fetch further servers, and by hand
     )
 fi

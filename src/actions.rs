@@ -67,10 +67,8 @@ fn summary(record: &Record, details: bool) -> String {
             counts[0]
         );
         let _ = writeln!(text, "| --- | --- | --- | ---: | ---: |{} ---: | --- |", counts[1]);
-        let alone = record.failed.as_ref().filter(|_| record.entries.len() == 1);
         for entry in shown {
-            let failed = entry.failed.as_ref().or(alone);
-            let outcome = match failed {
+            let outcome = match &entry.failed {
                 Some(failed) if details => &failed.message,
                 Some(failed) => &failed.in_public,
                 None => "succeeded",

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! [`cli`] holds the words a user may type, [`settings`] what they mean. A verb in [`commands`] hands them
-//! to the engine ([`dump`], [`stored`], [`restore`], [`proof`], [`rehearsal`], [`verify`], [`fetch`], [`branch`])
-//! and gives the answer ([`answers`]). The engine stands on rooms that know nothing of each other:
+//! to the engine ([`dump`], [`stored`], [`restore`], [`proof`], [`rehearsal`], [`verify`], [`fetch`], [`branch`], [`prune`],
+//! [`status`]) and gives the answer ([`answers`]). The engine stands on rooms that know nothing of each other:
 //! [`archive`], [`script`], [`neon`], [`pipeline`], [`postgres`] and [`store`]. [`report`] prints, [`error`]
 //! decides the exit code. ARCHITECTURE.md is the map.
 //!
@@ -32,15 +32,18 @@ pub mod pipeline;
 pub mod postgres;
 pub mod progress;
 pub mod proof;
+pub mod prune;
 pub mod record;
 pub mod rehearsal;
 pub mod report;
 pub mod restore;
+pub mod retention;
 pub mod run;
 pub mod script;
 pub mod settings;
 pub mod signal;
 pub mod sql;
+pub mod status;
 pub mod store;
 pub mod stored;
 pub mod temporary;
@@ -53,7 +56,7 @@ pub mod web;
 use cli::{Parsed, Words};
 use error::{Error, Kind, Result};
 use monitoring::Monitoring;
-use record::{Failed, Record};
+use record::{Entry, Failed, Record};
 use report::Report;
 use run::Run;
 use settings::Remarks;
@@ -90,7 +93,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
-    // What the engine's leaves warn of belongs to this run, whichever thread it is said on.
+    // What the engine's rooms warn of belongs to this run, whichever thread it is said on.
     let _listening = report.listen();
     report.hide(settings::masks(&words));
     remarks.say();
@@ -130,10 +133,10 @@ async fn watched(words: Words, report: &Report) -> Result<()> {
     if let Some(monitoring) = monitoring {
         let (mut entries, log) = report.told();
         entries.iter_mut().for_each(|entry| entry.mode = subject.mode);
-        if entries.is_empty() {
-            entries.push(subject);
-        }
         let failed = done.as_ref().err().map(|error| Failed::new(error, may_be_public(error)));
+        if entries.is_empty() {
+            entries.push(Entry { failed: failed.clone(), ..subject });
+        }
         let record = Record { command, started_at, took: since.elapsed(), failed, entries, log };
         report.conclude(&record);
         monitoring.finish(&record).await;
@@ -145,8 +148,13 @@ async fn watched(words: Words, report: &Report) -> Result<()> {
 fn may_be_public(error: &Error) -> bool {
     match error.kind() {
         Kind::Usage | Kind::Settings | Kind::Store | Kind::NotFound | Kind::Locked => true,
-        Kind::Interrupted | Kind::Terminated => true,
+        Kind::Prune | Kind::Interrupted | Kind::Terminated => true,
         Kind::Postgres => error.situation().is_some_and(postgres::Situation::is_about_connecting),
-        Kind::Unexpected | Kind::Verify | Kind::TargetExists | Kind::LocalFile | Kind::Command => false,
+        Kind::Unexpected
+        | Kind::Verify
+        | Kind::Overdue
+        | Kind::TargetExists
+        | Kind::LocalFile
+        | Kind::Command => false,
     }
 }

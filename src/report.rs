@@ -1,7 +1,7 @@
 //! All that pgstow prints; the only file that does.
 //!
 //! Data goes to stdout: what was asked for, or one JSON document. Everything said to people goes to
-//! stderr: notes, warnings, progress, failures. What leaves of the tree want to say arrives as
+//! stderr: notes, warnings, progress, failures. What other rooms want to say arrives as
 //! `tracing` events.
 
 use crate::actions::{self, Actions};
@@ -42,7 +42,7 @@ const MOST_KEPT: usize = 16 << 10;
 const HIDDEN: &str = "is not shown, because this repository is public; --actions-details shows it";
 /// The rooms whose warnings say nothing of a database's content.
 const IN_PUBLIC: [&str; 8] =
-    ["settings", "store", "pipeline", "neon", "branch", "monitoring", "once", "signal"];
+    ["settings", "store", "pipeline", "neon", "branch", "prune", "monitoring", "once"];
 
 /// Prints for one run; clones print for the same run.
 #[derive(Debug, Clone)]
@@ -177,7 +177,10 @@ impl Report {
                 .map_err(|e| Error::unexpected("the answer cannot be written as JSON").because(e))?;
             writeln!(io::stdout(), "{}", text::json(&json))
         } else {
-            let text = answer.text();
+            let text = match columns() {
+                Some(columns) => answer.text_within(columns),
+                None => answer.text(),
+            };
             if text.is_empty() { Ok(()) } else { writeln!(io::stdout(), "{}", harmless(text.trim_end())) }
         };
         written
@@ -406,6 +409,12 @@ impl Write for Pen {
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
     }
+}
+
+/// The width of the terminal that stdout is, if it is one.
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -13,14 +13,17 @@ mod config;
 mod examples;
 mod fetch;
 mod fitting;
+mod keep;
 mod keygen;
 mod list;
 mod man;
 mod monitoring;
 mod neon;
+mod prune;
 mod restore;
 mod shared;
 mod show;
+mod status;
 mod swap;
 mod values;
 mod verify;
@@ -35,23 +38,27 @@ pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
+pub use keep::KeepWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
 pub use man::{ManWords, pages};
 pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
+pub use prune::PruneWords;
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use show::ShowWords;
+pub use status::StatusWords;
 pub use swap::SwapWords;
 pub use verify::VerifyWords;
 pub use writing::WritingWords;
 
 use crate::error::Kind;
 use crate::version;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -89,6 +96,8 @@ pub enum Verb {
     List(ListWords),
     /// Show what is known about a backup: sizes, tables, changes
     Show(ShowWords),
+    /// Check that the newest backup of each name is there, and not too old
+    Status(StatusWords),
     /// Check backups by reading them, or by restoring them for a trial
     Verify(VerifyWords),
     /// Write a backup, or some of its tables, to a file
@@ -104,6 +113,8 @@ pub enum Verb {
     Clone(CloneWords),
     /// Replace a database by another one, and keep both; or undo that
     Swap(SwapWords),
+    /// Remove old backups by rule, and what killed runs left
+    Prune(Box<PruneWords>),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
     /// Print the settings in effect, and their origin
@@ -124,11 +135,13 @@ impl Verb {
             Verb::Adopt(_) => "adopt",
             Verb::List(_) => "list",
             Verb::Show(_) => "show",
+            Verb::Status(_) => "status",
             Verb::Verify(_) => "verify",
             Verb::Fetch(_) => "fetch",
             Verb::Restore(_) => "restore",
             Verb::Clone(_) => "clone",
             Verb::Swap(_) => "swap",
+            Verb::Prune(_) => "prune",
             Verb::Keygen(_) => "keygen",
             Verb::Config(_) => "config",
             Verb::Completions(_) => "completions",
@@ -145,6 +158,8 @@ impl Verb {
             Verb::Verify(words) => Some(&words.monitoring),
             Verb::Restore(words) => Some(&words.monitoring),
             Verb::Clone(words) => Some(&words.monitoring),
+            Verb::Status(words) => Some(&words.monitoring),
+            Verb::Prune(words) => Some(&words.monitoring),
             _ => None,
         }
     }
@@ -247,7 +262,17 @@ pub fn parse(
     });
     match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
-        Err(error) if error.use_stderr() => Parsed::Refused(error.render().to_string()),
+        Err(mut error) if error.use_stderr() => {
+            // "to pass '--tables' as a value, use '-- --tables'" does not help a person who mistyped a flag.
+            error.remove(ContextKind::Suggested);
+            let mut text = error.render().to_string();
+            if error.kind() == ErrorKind::MissingRequiredArgument {
+                for name in empty(blank) {
+                    text.push_str(&format!("\n{name} is set, but empty, which is the same as unset\n"));
+                }
+            }
+            Parsed::Refused(text)
+        }
         Err(error) => Parsed::Help(error.render().to_string()),
     }
 }
@@ -302,6 +327,15 @@ pub fn known() -> Vec<Known> {
     all.into_values().collect()
 }
 
+/// The variables of arguments that a verb cannot do without, if they are blank.
+fn empty(blank: &dyn Fn(&OsStr) -> bool) -> BTreeSet<String> {
+    let command = command();
+    let required =
+        command.get_subcommands().flat_map(Command::get_arguments).filter(|arg| arg.is_required_set());
+    let variables = required.filter_map(Arg::get_env).filter(|name| blank(name));
+    variables.map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
 /// The keys set by the command line or a variable.
 fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
     let Some((verb, matches)) = matches.subcommand() else { return BTreeSet::new() };
@@ -343,6 +377,13 @@ pub fn keys() -> BTreeSet<String> {
     command.get_arguments().chain(of_verbs).filter_map(key).collect()
 }
 
+/// The keys whose values are paths.
+pub fn path_keys() -> BTreeSet<String> {
+    let command = command();
+    let is_path = |arg: &&Arg| arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    command.get_subcommands().flat_map(Command::get_arguments).filter(is_path).filter_map(key).collect()
+}
+
 /// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found before clap parses.
 pub fn early(args: &[OsString], flag: &str) -> Option<String> {
     let mut words = args.iter().skip(1).map_while(|arg| arg.to_str().filter(|arg| *arg != "--"));
@@ -373,6 +414,9 @@ pub fn command() -> Command {
     };
     let verb = |command: Command| {
         let name = command.get_name().to_owned();
+        // What prune is about is only a supplement to a backup.
+        let is_extra = |arg: &Arg| name == "backup" && arg.get_help_heading() == Some(keep::HEADING);
+        let command = command.mut_args(|arg| if is_extra(&arg) { arg.hide_short_help(true) } else { arg });
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)

@@ -40,9 +40,7 @@ pub fn samples(record: &Record, now: SystemTime) -> Samples {
 pub fn of_entry(record: &Record, entry: &Entry, now: SystemTime) -> Samples {
     let seconds = |span: Duration| format!("{:.3}", span.as_secs_f64());
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
-    // Alone it failed with the run, whatever was done before that.
-    let alone = record.failed.as_ref().filter(|_| record.entries.len() == 1);
-    let failed = entry.failed.as_ref().or(alone);
+    let failed = entry.failed.as_ref();
     let exit_code = failed.map_or(0, |failed| failed.exit_code);
     let mut all = vec![
         ("_last_run_timestamp_seconds", Some(now.clone())),
@@ -125,12 +123,13 @@ mod tests {
     use crate::record::Failed;
 
     fn run(name: &str, rows: Option<u64>, failed: bool) -> Record {
+        let failed = failed.then(|| Failed::new(&Error::store("no"), true));
         Record {
             command: "backup",
             started_at: UNIX_EPOCH,
             took: Duration::from_secs(1),
-            failed: failed.then(|| Failed::new(&Error::store("no"), true)),
-            entries: vec![Entry { name: name.into(), rows, ..Entry::default() }],
+            failed: failed.clone(),
+            entries: vec![Entry { name: name.into(), rows, failed, ..Entry::default() }],
             log: String::new(),
         }
     }

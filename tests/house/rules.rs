@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 31] = [
+pub const ROOMS: [(&str, &[&str]); 34] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -25,8 +25,12 @@ pub const ROOMS: [(&str, &[&str]); 31] = [
     ("actions", &["record"]),
     ("monitoring", &["record", "web"]),
     // A backup in a store: knows no database.
-    ("stored", &["archive", "pipeline", "progress", "run", "script", "store"]),
+    ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
+    // Which backups are kept: knows no store.
+    ("retention", &[]),
+    ("prune", &["failures", "retention", "run", "store", "stored"]),
+    ("status", &["run", "store", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
     ("branch", &["neon", "postgres", "run"]),
@@ -46,7 +50,7 @@ pub const ROOMS: [(&str, &[&str]); 31] = [
             "stored",
         ],
     ),
-    ("proof", &["archive", "pipeline", "postgres", "progress", "run", "stored"]),
+    ("proof", &["archive", "postgres", "progress", "run", "stored"]),
     (
         "restore",
         &[
@@ -87,9 +91,12 @@ pub const ROOMS: [(&str, &[&str]); 31] = [
             "pipeline",
             "postgres",
             "proof",
+            "prune",
             "record",
             "rehearsal",
             "restore",
+            "retention",
+            "status",
             "store",
             "stored",
             "verify",
@@ -99,14 +106,15 @@ pub const ROOMS: [(&str, &[&str]); 31] = [
     (
         "answers",
         &[
-            "branch",
             "dump",
             "fetch",
             "neon",
             "proof",
+            "prune",
             "record",
             "rehearsal",
             "restore",
+            "status",
             "stored",
             "verify",
             "version",
@@ -117,8 +125,8 @@ pub const ROOMS: [(&str, &[&str]); 31] = [
     (
         "commands",
         &[
-            "answers", "cli", "dump", "failures", "fetch", "pipeline", "report", "restore", "run",
-            "settings", "stored", "verify",
+            "answers", "cli", "dump", "failures", "fetch", "pipeline", "prune", "report", "restore", "run",
+            "settings", "status", "stored", "verify",
         ],
     ),
     ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),

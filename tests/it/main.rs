@@ -27,6 +27,7 @@ mod field;
 mod hostile;
 mod inventory;
 mod journey;
+mod keep;
 mod monitoring;
 mod neon;
 mod opens_without_us;

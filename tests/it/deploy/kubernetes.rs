@@ -73,7 +73,7 @@ fn args(container: &Value) -> Vec<String> {
 fn every_overlay_renders_to_what_kubernetes_takes() {
     needs_kustomize!();
     let paths = overlays();
-    assert_eq!(paths.len(), 9, "{paths:?}");
+    assert_eq!(paths.len(), 10, "{paths:?}");
     for path in paths.iter().map(String::as_str).chain(["deploy/cronjob/restore-job.yaml"]) {
         let documents = rendered(path);
         for job in documents.iter().filter(|document| document["kind"] == "CronJob") {
