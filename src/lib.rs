@@ -13,6 +13,7 @@
 //!
 //! The library exists for the program and its tests; only the command line is kept stable.
 
+pub mod actions;
 pub mod answers;
 pub mod archive;
 pub mod branch;
@@ -26,12 +27,14 @@ pub mod error;
 pub mod failures;
 pub mod fetch;
 pub mod layout;
+pub mod monitoring;
 pub mod neon;
 pub mod pipeline;
 pub mod postgres;
 pub mod progress;
 pub mod proof;
 pub mod prune;
+pub mod record;
 pub mod rehearsal;
 pub mod report;
 pub mod restore;
@@ -48,9 +51,13 @@ pub mod temporary;
 pub mod text;
 pub mod units;
 pub mod verify;
+pub mod version;
+pub mod web;
 
 use cli::{Parsed, Words};
 use error::{Error, Kind, Result};
+use monitoring::Monitoring;
+use record::{Entry, Failed, Record};
 use report::Report;
 use run::Run;
 use settings::Remarks;
@@ -58,6 +65,7 @@ use signal::Stop;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 /// Runs the program and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -72,36 +80,81 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(Kind::Usage.exit_code());
         }
         Err(error) => {
-            Report::new(false, false, 0, &[]).fail(&error);
+            Report::new(false, false, 0, &[], None).fail(&error, true);
             return ExitCode::from(error.kind().exit_code());
         }
     };
     let common = &words.common;
-    let report = Report::new(common.json, common.quiet, common.verbose, &common.accept);
+    let step = settings::actions(&words);
+    let report = Report::new(common.json, common.quiet, common.verbose, &common.accept, step);
     match run(*words, &remarks, &report) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report.fail(&error);
-            ExitCode::from(error.kind().exit_code())
-        }
+        Err(error) => ExitCode::from(error.kind().exit_code()),
     }
 }
 
 fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
     // What the engine's rooms warn of belongs to this run, whichever thread it is said on.
     let _listening = report.listen();
+    report.hide(settings::masks(&words));
     let listener = report.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .on_thread_start(move || listener.listen_on_this_thread())
         .build()
-        .map_err(|e| Error::unexpected("the runtime cannot be started").because(e))?;
-    let done = runtime.block_on(async {
-        let run = Run::new(Arc::new(report.clone()), Stop::on_signals()?);
-        commands::run(words.verb, remarks, report, &run).await
-    });
+        .map_err(|e| Error::unexpected("the runtime cannot be started").because(e))
+        .inspect_err(|e| report.fail(e, true))?;
+    let done = runtime.block_on(watched(words, remarks, report));
     runtime.block_on(postgres::all_reaped());
     // A blocking read of a store or disk that hangs must not keep the process.
     runtime.shutdown_background();
     done
+}
+
+/// Runs a verb, says why if it failed, and tells those who want to know how it went.
+async fn watched(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
+    let (command, subject) = (words.verb.name(), settings::subject(&words.verb));
+    let (started_at, since) = (SystemTime::now(), Instant::now());
+    let monitoring = settings::monitoring(&words.verb).map(Monitoring::begin);
+    if monitoring.is_some() {
+        report.fold(command);
+    }
+    let done = async {
+        let run = Run::new(Arc::new(report.clone()), Stop::on_signals()?);
+        commands::run(words, remarks, report, &run).await
+    };
+    let done = done.await;
+    if monitoring.is_some() {
+        report.unfold();
+    }
+    if let Err(error) = &done {
+        report.fail(error, may_be_public(error));
+    }
+    if let Some(monitoring) = monitoring {
+        let (mut entries, log) = report.told();
+        entries.iter_mut().for_each(|entry| entry.mode = subject.mode);
+        let failed = done.as_ref().err().map(|error| Failed::new(error, may_be_public(error)));
+        if entries.is_empty() {
+            entries.push(Entry { failed: failed.clone(), ..subject });
+        }
+        let record = Record { command, started_at, took: since.elapsed(), failed, entries, log };
+        report.conclude(&record);
+        monitoring.finish(&record).await;
+    }
+    done
+}
+
+/// Whether everyone may read why a run failed: whether it names nothing that is in a database.
+fn may_be_public(error: &Error) -> bool {
+    match error.kind() {
+        Kind::Usage | Kind::Settings | Kind::Store | Kind::NotFound | Kind::Locked => true,
+        Kind::Prune | Kind::Interrupted | Kind::Terminated => true,
+        Kind::Postgres => error.situation().is_some_and(postgres::Situation::is_about_connecting),
+        Kind::Unexpected
+        | Kind::Verify
+        | Kind::Overdue
+        | Kind::TargetExists
+        | Kind::LocalFile
+        | Kind::Command => false,
+    }
 }

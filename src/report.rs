@@ -4,9 +4,11 @@
 //! stderr: notes, warnings, progress, failures. What other rooms want to say arrives as
 //! `tracing` events.
 
+use crate::actions::{self, Actions};
 use crate::answers::Answer;
 use crate::error::{Detail, Error, Result};
 use crate::progress::Progress;
+use crate::record::{Entry, Record, Tail};
 use crate::run::{Events, Following};
 use crate::text::{self, harmless, sentence};
 use futures_util::future::BoxFuture;
@@ -36,13 +38,22 @@ const MOST_REMEMBERED: usize = 64 << 10;
 /// How a warning begins.
 const WARNING: &str = "warning: ";
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
+/// Bytes of what was said last that are kept for those who were not there.
+const MOST_KEPT: usize = 16 << 10;
+/// What is printed instead of a warning that may say something of a database's content.
+const HIDDEN: &str = "is not shown, because this repository is public; --actions-details shows it";
+/// The rooms whose warnings say nothing of a database's content.
+const IN_PUBLIC: [&str; 8] =
+    ["settings", "store", "pipeline", "neon", "branch", "prune", "monitoring", "once"];
 
 /// Prints for one run; clones print for the same run.
 #[derive(Debug, Clone)]
 pub struct Report {
     json: bool,
     quiet: bool,
-    live: MultiProgress,
+    voice: Voice,
+    /// What the answers said of each backup or database.
+    entries: Arc<Mutex<Vec<Entry>>>,
     /// The warnings that were printed, as far as they are few.
     warned: Arc<Mutex<String>>,
     kept: Kept,
@@ -59,8 +70,9 @@ thread_local! {
 }
 
 impl Report {
-    /// A report that follows `--json`, `--quiet` and `-v`, and leaves out warnings of the names in `accepted`.
-    pub fn new(json: bool, quiet: bool, verbose: u8, accepted: &[String]) -> Self {
+    /// A report that follows `--json`, `--quiet` and `-v`, and leaves out warnings of the names in `accepted`; in a
+    /// step of GitHub Actions it also speaks to the runner.
+    pub fn new(json: bool, quiet: bool, verbose: u8, accepted: &[String], step: Option<Actions>) -> Self {
         let on_terminal = io::stderr().is_terminal() && !quiet;
         let target = if on_terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let live = MultiProgress::with_draw_target(target);
@@ -74,8 +86,10 @@ impl Report {
         let filter = EnvFilter::new(level.to_owned() + &off.collect::<String>());
         let warned = Arc::<Mutex<String>>::default();
         let kept = Kept::default();
+        let tail = Arc::new(Mutex::new(Tail::new(MOST_KEPT)));
+        let voice = Voice { live, tail, step: step.map(Arc::new) };
         let pens = Pens {
-            stderr: Stderr(live.clone()),
+            voice: voice.clone(),
             warned: Arc::clone(&warned),
             kept: Arc::clone(&kept),
             said: Arc::default(),
@@ -85,7 +99,7 @@ impl Report {
             .event_format(Sentences)
             .with_writer(pens)
             .finish();
-        Self { json, quiet, live, warned, kept, heard: heard.into() }
+        Self { json, quiet, voice, entries: Arc::default(), warned, kept, heard: heard.into() }
     }
 
     /// Hears this thread until the guard is dropped.
@@ -99,6 +113,51 @@ impl Report {
         LISTENING.set(Some(self.listen()));
     }
 
+    /// Folds what is said from now on in the log of GitHub Actions.
+    pub fn fold(&self, verb: &str) {
+        self.command(actions::command("group", None, &format!("pgstow {verb}")));
+    }
+
+    /// Ends the fold.
+    pub fn unfold(&self) {
+        self.command(actions::command("endgroup", None, ""));
+    }
+
+    /// Lets the runner of GitHub Actions hide these in all that it shows.
+    pub fn hide(&self, secrets: impl IntoIterator<Item = String>) {
+        // The runner reads a pipe; into a file the secrets would be written.
+        let is_pipe = |status: rustix::fs::Stat| {
+            rustix::fs::FileType::from_raw_mode(status.st_mode) == rustix::fs::FileType::Fifo
+        };
+        if self.voice.step.is_some() && rustix::fs::fstat(io::stderr()).is_ok_and(is_pipe) {
+            for secret in secrets {
+                self.command(actions::command("add-mask", None, &secret));
+            }
+        }
+    }
+
+    fn command(&self, command: String) {
+        if self.voice.step.is_some() {
+            let _ = writeln!(io::stderr(), "{command}");
+        }
+    }
+
+    /// What the answers said of each backup or database, and the last lines that were said to people.
+    pub fn told(&self) -> (Vec<Entry>, String) {
+        (lock(&self.entries).clone(), lock(&self.voice.tail).text().to_owned())
+    }
+
+    /// In GitHub Actions: writes the step's summary, and says how it went if nothing else may be said.
+    pub fn conclude(&self, record: &Record) {
+        let Some(step) = &self.voice.step else { return };
+        if !step.details && record.failed.is_none() && !self.quiet {
+            self.voice.speak(&record.headline(false), true);
+        }
+        if let Err(error) = step.summarize(record) {
+            tracing::warn!(target: "pgstow::monitoring", "the summary of the step cannot be written: {error}");
+        }
+    }
+
     /// Whether stdout belongs to one JSON document.
     pub fn is_json(&self) -> bool {
         self.json
@@ -106,13 +165,25 @@ impl Report {
 
     /// Says something to people, unless they want quiet.
     pub fn say(&self, line: impl fmt::Display) {
-        if !self.quiet {
-            let _ = writeln!(Stderr(self.live.clone()), "{}", sentence(&line.to_string()));
-        }
+        self.voice.speak(&sentence(&line.to_string()), !self.quiet);
     }
 
     /// Gives what was asked for on stdout: as a JSON document with `--json`, else as text.
     pub fn answer(&self, answer: &impl Answer) -> Result<()> {
+        lock(&self.entries).extend(answer.entries());
+        self.hide(answer.secrets());
+        self.print(answer)
+    }
+
+    /// Gives a text that is for another program on stdout; it cannot be a JSON document.
+    pub fn script(&self, script: &impl Answer) -> Result<()> {
+        if self.json {
+            return Err(Error::usage("this is no JSON document").hint("leave --json out, or PGSTOW_JSON"));
+        }
+        self.print(script)
+    }
+
+    fn print(&self, answer: &impl Answer) -> Result<()> {
         let written = if self.json {
             let json = serde_json::to_string_pretty(answer)
                 .map_err(|e| Error::unexpected("the answer cannot be written as JSON").because(e))?;
@@ -132,15 +203,21 @@ impl Report {
     /// Says what the run came to if nobody asked for data: like [`Report::answer`], but the text is left out
     /// with `--quiet`.
     pub fn done(&self, answer: &impl Answer) -> Result<()> {
-        if self.quiet && !self.json { Ok(()) } else { self.answer(answer) }
+        if self.quiet && !self.json {
+            lock(&self.entries).extend(answer.entries());
+            return Ok(());
+        }
+        self.answer(answer)
     }
 
-    /// Says why the run failed: the message, the details, the causes, the hints.
-    pub fn fail(&self, error: &Error) {
-        let mut pen = Stderr(self.live.clone());
-        let _ = writeln!(pen, "error: {}", sentence(error.message()));
+    /// Says why the run failed: the message, the details, the causes, the hints. `in_public` says whether everyone may
+    /// read them.
+    pub fn fail(&self, error: &Error, in_public: bool) {
+        let printed = in_public || !self.voice.is_discreet();
+        let say = |line: String| self.voice.speak(&line, printed);
+        say(format!("error: {}", sentence(error.message())));
         for Detail { label, text } in error.details() {
-            let _ = writeln!(pen, "  {label}: {}", sentence(text));
+            say(format!("  {label}: {}", sentence(text)));
         }
         let mut cause = error.source();
         let mut said = error.to_string();
@@ -149,27 +226,34 @@ impl Report {
             let words = reason.to_string();
             // Causes often repeat each other's words; each thing is said once.
             if !said.contains(&words) {
-                let _ = writeln!(pen, "  because: {}", sentence(&words));
+                say(format!("  because: {}", sentence(&words)));
                 said.push_str(&words);
             }
             cause = reason.source();
         }
         for hint in error.hints() {
-            let _ = writeln!(pen, "  hint: {}", sentence(hint));
+            say(format!("  hint: {}", sentence(hint)));
         }
+        let meaning = format!("{} (exit code {})", error.kind().meaning(), error.kind().exit_code());
+        if !printed {
+            self.voice.speak(&format!("error: {meaning}\n  hint: the message {HIDDEN}"), true);
+        }
+        let shown = if printed { error.with_hints() } else { format!("{meaning}; the message {HIDDEN}") };
+        self.command(actions::command("error", Some("pgstow"), &harmless(&shown)));
     }
 }
 
 impl Events for Report {
-    fn note(&self, sentence: &str) {
-        self.say(sentence);
+    fn note(&self, note: &str) {
+        self.voice.speak(&sentence(note), !self.quiet && !self.voice.is_discreet());
     }
 
     fn ask(&self, question: &str) -> BoxFuture<'static, Option<bool>> {
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             return Box::pin(async { None });
         }
-        let _ = write!(Stderr(self.live.clone()), "{} [y/N] ", sentence(question));
+        let question = format!("{} [y/N] ", sentence(question));
+        self.voice.live.suspend(|| io::stderr().write_all(question.as_bytes())).ok();
         let read = || {
             let mut answer = String::new();
             io::stdin().read_line(&mut answer).map(|_| answer)
@@ -186,15 +270,16 @@ impl Events for Report {
 
     fn follow(&self, progress: &Progress) -> Following {
         let (progress, report, started) = (progress.clone(), self.clone(), Instant::now());
-        if self.quiet {
+        // It names the table that is passing.
+        if self.quiet || self.voice.is_discreet() {
             return Box::new(());
         }
-        let bar = self.live.add(ProgressBar::new(1000));
+        let bar = self.voice.live.add(ProgressBar::new(1000));
         if let Ok(style) = ProgressStyle::with_template("{spinner} [{bar:16}] {wide_msg}") {
             bar.set_style(style.progress_chars("=> "));
         }
         let shown = bar.clone();
-        let on_terminal = !self.live.is_hidden();
+        let on_terminal = !self.voice.live.is_hidden();
         let ticker = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(if on_terminal { REDRAW_EVERY } else { LINE_EVERY });
             ticks.tick().await;
@@ -238,25 +323,36 @@ impl Drop for Ticking {
     }
 }
 
-/// stderr, with the progress bar taken out of the way while something is written.
+/// Speaks to people, on stderr; clones are the same voice.
 #[derive(Debug, Clone)]
-struct Stderr(MultiProgress);
+struct Voice {
+    /// The progress bar, which is taken out of the way while something is written.
+    live: MultiProgress,
+    tail: Arc<Mutex<Tail>>,
+    /// The step of GitHub Actions that it speaks in.
+    step: Option<Arc<Actions>>,
+}
 
-impl Write for Stderr {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write_all(bytes))?;
-        Ok(bytes.len())
+impl Voice {
+    /// Keeps the text for those who are not there, and prints it if it is to be printed.
+    fn speak(&self, text: &str, printed: bool) {
+        lock(&self.tail).add(text);
+        if printed {
+            let text = if self.step.is_some() { actions::inert(text) } else { text.to_owned() };
+            self.live.suspend(|| writeln!(io::stderr(), "{text}")).ok();
+        }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+    /// Whether everyone can read what is printed, and nothing may be said of a database's content.
+    fn is_discreet(&self) -> bool {
+        self.step.as_ref().is_some_and(|step| !step.details)
     }
 }
 
 /// What events are written with: a pen for each.
 #[derive(Debug, Clone)]
 struct Pens {
-    stderr: Stderr,
+    voice: Voice,
     warned: Arc<Mutex<String>>,
     kept: Kept,
     /// What is to be said only once in a run, and was.
@@ -267,12 +363,17 @@ impl<'a> MakeWriter<'a> for Pens {
     type Writer = Pen;
 
     fn make_writer(&'a self) -> Pen {
-        Pen { pens: self.clone(), once: false, warns: false }
+        Pen { pens: self.clone(), once: false, printed: true, is_warning: false }
     }
 
     fn make_writer_for(&'a self, about: &Metadata<'_>) -> Pen {
-        let warns = *about.level() == Level::WARN;
-        Pen { pens: self.clone(), once: about.target().starts_with(ONCE), warns }
+        let room = about.target().split("::").nth(1).unwrap_or_default();
+        Pen {
+            pens: self.clone(),
+            once: about.target().starts_with(ONCE),
+            printed: !self.voice.is_discreet() || IN_PUBLIC.contains(&room),
+            is_warning: *about.level() == Level::WARN,
+        }
     }
 }
 
@@ -280,18 +381,25 @@ impl<'a> MakeWriter<'a> for Pens {
 struct Pen {
     pens: Pens,
     once: bool,
-    warns: bool,
+    /// Whether it is printed, and not only kept.
+    printed: bool,
+    is_warning: bool,
+}
+
+impl Pen {
+    fn is_news(&self, text: &str) -> bool {
+        lock(&self.pens.said).insert(text.to_owned())
+    }
 }
 
 impl Write for Pen {
     /// Gets a whole event at a time.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        let is_news = || lock(&self.pens.said).insert(text.to_string());
-        if self.once && !is_news() {
+        if self.once && !self.is_news(&text) {
             return Ok(bytes.len());
         }
-        if let (true, Some(kept)) = (self.warns, lock(&self.pens.kept).as_mut()) {
+        if let (true, Some(kept)) = (self.is_warning, lock(&self.pens.kept).as_mut()) {
             kept.push(text.strip_prefix(WARNING).unwrap_or(&text).trim_end().to_owned());
             return Ok(bytes.len());
         }
@@ -300,12 +408,27 @@ impl Write for Pen {
             warned.push_str(&text);
         }
         drop(warned);
-        writeln!(self.pens.stderr, "{}", sentence(&text))?;
+        let voice = &self.pens.voice;
+        voice.speak(&sentence(&text), self.printed);
+        let hidden = format!("warning: a warning {HIDDEN}");
+        let shown = match self.printed {
+            true => text.as_ref(),
+            // One says it for all.
+            false if self.is_warning && self.is_news(&hidden) => {
+                voice.speak(&hidden, true);
+                &hidden
+            }
+            false => return Ok(bytes.len()),
+        };
+        if self.is_warning && voice.step.is_some() {
+            let shown = shown.trim_start_matches("warning: ").trim_end();
+            writeln!(io::stderr(), "{}", actions::command("warning", Some("pgstow"), &harmless(shown)))?;
+        }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.pens.stderr.flush()
+        io::stderr().flush()
     }
 }
 

@@ -2,10 +2,13 @@
 
 use super::Answer;
 use crate::dump::every::{EveryDatabase, Failed};
+use crate::record::{self, Entry};
+use crate::stored::compare::Held;
 use crate::stored::manifest::Object;
 use crate::stored::names::{Id, Name};
 use crate::stored::writer::StoredBackup;
 use serde::Serialize;
+use std::time::Duration;
 
 /// A backup that was stored.
 #[derive(Debug, Serialize)]
@@ -22,11 +25,14 @@ pub struct Stored {
     rows: Option<u64>,
     /// Whether size and checksum were asked for again after the upload.
     read_back: bool,
+    #[serde(skip)]
+    before: Option<Held>,
 }
 
 impl From<StoredBackup> for Stored {
-    fn from(StoredBackup { manifest, read_back }: StoredBackup) -> Self {
+    fn from(StoredBackup { manifest, read_back, before }: StoredBackup) -> Self {
         Self {
+            before,
             plain_bytes: manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default(),
             stored_bytes: manifest.stored_bytes(),
             duration_s: manifest.duration().as_secs_f64(),
@@ -44,6 +50,25 @@ impl Answer for Stored {
     fn text(&self) -> String {
         self.id.to_string()
     }
+
+    fn entries(&self) -> Vec<Entry> {
+        let before = self.before.as_ref().map(|before| record::Before {
+            id: before.id.to_string(),
+            stored_bytes: before.stored_bytes,
+            held: before.totals.map(|totals| (totals.tables, totals.rows)),
+        });
+        vec![Entry {
+            name: self.name.to_string(),
+            id: Some(self.id.to_string()),
+            stored_bytes: Some(self.stored_bytes),
+            plain_bytes: Some(self.plain_bytes),
+            tables: self.tables,
+            rows: self.rows,
+            took: Some(Duration::from_secs_f64(self.duration_s)),
+            before,
+            ..Entry::default()
+        }]
+    }
 }
 
 /// Several backups, and the databases that were not backed up.
@@ -55,7 +80,13 @@ pub struct StoredMany(Vec<One>);
 #[serde(untagged)]
 enum One {
     Stored(Stored),
-    Failed { database: String, error: String, exit_code: u8 },
+    Failed {
+        database: String,
+        error: String,
+        exit_code: u8,
+        #[serde(skip)]
+        name: Option<Name>,
+    },
 }
 
 impl StoredMany {
@@ -63,7 +94,7 @@ impl StoredMany {
     pub fn of_databases(every: &mut EveryDatabase) -> Self {
         let one = |(database, outcome)| match outcome {
             Ok(stored) => One::Stored(Stored::from(stored)),
-            Err(Failed { error, exit_code }) => One::Failed { database, error, exit_code },
+            Err(Failed { error, exit_code, name }) => One::Failed { database, error, exit_code, name },
         };
         Self(std::mem::take(&mut every.databases).into_iter().map(one).collect())
     }
@@ -82,5 +113,17 @@ impl Answer for StoredMany {
             One::Failed { .. } => None,
         });
         ids.collect::<Vec<_>>().join("\n")
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let of_one = |one: &One| match one {
+            One::Stored(stored) => stored.entries(),
+            One::Failed { database, error, exit_code, name } => vec![Entry {
+                name: name.as_ref().map_or_else(|| database.clone(), Name::to_string),
+                failed: Some(record::Failed::reported(error, *exit_code)),
+                ..Entry::default()
+            }],
+        };
+        self.0.iter().flat_map(of_one).collect()
     }
 }

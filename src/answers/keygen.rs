@@ -30,4 +30,11 @@ impl Answer for KeyPair {
         let all = [&self.signing_key, &self.identity, &self.verify_key, &self.recipient];
         all.into_iter().flatten().next().cloned().unwrap_or_default()
     }
+
+    fn secrets(&self) -> Vec<String> {
+        // A log is hidden by the line, and comments are no secrets.
+        let is_secret = |line: &&str| !line.is_empty() && !line.contains([' ', '#']);
+        let lines = |text: &String| text.lines().filter(is_secret).map(str::to_owned).collect::<Vec<_>>();
+        self.signing_key.iter().chain(&self.identity).flat_map(lines).collect()
+    }
 }

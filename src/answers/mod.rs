@@ -5,18 +5,21 @@
 //! that is `report.rs`.
 
 pub mod backup;
+pub mod config;
 pub mod doctor;
 pub mod fetch;
 pub mod keygen;
 pub mod list;
 pub mod prune;
 pub mod restore;
+pub mod script;
 pub mod show;
 pub mod status;
 mod tables;
 pub mod verify;
 pub mod version;
 
+use crate::record::Entry;
 use serde::Serialize;
 
 /// What a verb answers.
@@ -29,5 +32,15 @@ pub trait Answer: Serialize {
     /// The same for a terminal of this number of columns.
     fn text_within(&self, _columns: usize) -> String {
         self.text()
+    }
+
+    /// What became of each backup or database.
+    fn entries(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+
+    /// What must not be repeated in a log.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
     }
 }

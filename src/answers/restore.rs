@@ -3,6 +3,7 @@
 use super::Answer;
 use crate::branch::Uri;
 use crate::proof::Proof;
+use crate::record::{Entry, Failed};
 use crate::restore::Outcome;
 use crate::restore::command::Fed;
 use crate::restore::copy::Copied;
@@ -13,6 +14,7 @@ use crate::stored::catalogue::Signature;
 use crate::stored::names::{Id, Name};
 use crate::stored::reader::BackupReader;
 use serde::Serialize;
+use std::time::Duration;
 
 /// A backup that was restored into a database.
 #[derive(Debug, Serialize)]
@@ -42,6 +44,8 @@ pub struct Restored {
     swap: Option<NewName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     neon: Option<Branch>,
+    #[serde(skip)]
+    differs: Option<Failed>,
 }
 
 impl Restored {
@@ -64,6 +68,7 @@ impl Restored {
             left_out: std::mem::take(&mut outcome.filled.plan.left_out),
             swap: None,
             neon: None,
+            differs: outcome.differs.as_ref().map(|error| Failed::new(error, false)),
         }
     }
 
@@ -85,6 +90,24 @@ impl Restored {
 impl Answer for Restored {
     fn text(&self) -> String {
         self.neon.as_ref().map(Branch::text).unwrap_or_default()
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry {
+            name: self.name.to_string(),
+            id: Some(self.id.to_string()),
+            stored_bytes: Some(self.stored_bytes),
+            plain_bytes: Some(self.plain_bytes),
+            tables: Some(self.tables),
+            rows: self.rows,
+            took: Some(Duration::from_secs_f64(self.duration_s)),
+            failed: self.differs.clone(),
+            ..Entry::default()
+        }]
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.neon.iter().filter_map(|branch| branch.password.clone()).collect()
     }
 }
 
@@ -121,6 +144,9 @@ struct Branch {
     direct: String,
     /// The address of Neon's pooler.
     pooled: String,
+    /// The password in both, if they show it.
+    #[serde(skip)]
+    password: Option<String>,
 }
 
 impl Branch {
@@ -130,6 +156,7 @@ impl Branch {
         };
         Self {
             host: place.direct.host(),
+            password: place.direct.password().filter(|_| show_password),
             direct: uri(&place.direct),
             pooled: uri(&place.pooled),
             project: place.project,
@@ -170,6 +197,8 @@ pub struct Cloned {
     proof: Option<Proof>,
     made_roles: Vec<String>,
     left_out: Vec<String>,
+    #[serde(skip)]
+    differs: Option<Failed>,
 }
 
 impl Cloned {
@@ -188,11 +217,24 @@ impl Cloned {
             proof: outcome.proof.take(),
             made_roles: std::mem::take(&mut filled.plan.made_roles),
             left_out: std::mem::take(&mut filled.plan.left_out),
+            differs: outcome.differs.as_ref().map(|error| Failed::new(error, false)),
         }
     }
 }
 
-impl Answer for Cloned {}
+impl Answer for Cloned {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry {
+            name: self.database.clone(),
+            plain_bytes: Some(self.plain_bytes),
+            tables: Some(self.tables),
+            rows: self.rows,
+            took: Some(Duration::from_secs_f64(self.duration_s)),
+            failed: self.differs.clone(),
+            ..Entry::default()
+        }]
+    }
+}
 
 /// Rows that were appended to tables that exist.
 #[derive(Debug, Serialize)]
@@ -237,7 +279,19 @@ impl From<Appended> for AppendedRows {
     }
 }
 
-impl Answer for AppendedRows {}
+impl Answer for AppendedRows {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry {
+            name: self.name.to_string(),
+            id: Some(self.id.to_string()),
+            stored_bytes: Some(self.stored_bytes),
+            tables: Some(self.tables.len() as u64),
+            rows: Some(self.rows),
+            took: Some(Duration::from_secs_f64(self.duration_s)),
+            ..Entry::default()
+        }]
+    }
+}
 
 /// A backup that was fed to a command.
 #[derive(Debug, Serialize)]
@@ -266,4 +320,14 @@ impl From<Fed> for FedCommand {
     }
 }
 
-impl Answer for FedCommand {}
+impl Answer for FedCommand {
+    fn entries(&self) -> Vec<Entry> {
+        vec![Entry {
+            name: self.name.to_string(),
+            id: Some(self.id.to_string()),
+            plain_bytes: Some(self.plain_bytes),
+            took: Some(Duration::from_secs_f64(self.duration_s)),
+            ..Entry::default()
+        }]
+    }
+}

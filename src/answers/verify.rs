@@ -1,11 +1,13 @@
 //! What `verify` answers.
 
 use super::Answer;
+use crate::record::{Entry, Failed};
 use crate::rehearsal::Rehearsed;
 use crate::stored::catalogue::Signature;
 use crate::stored::names::{Id, Name};
 use crate::verify::{Facts, Verdict, Verified};
 use serde::Serialize;
+use std::time::Duration;
 
 /// One verdict for each chosen backup.
 #[derive(Debug, Serialize)]
@@ -75,6 +77,25 @@ impl One {
             exit_code,
         }
     }
+
+    fn entry(&self) -> Entry {
+        let failed = self.error.as_ref().zip(self.exit_code);
+        Entry {
+            name: self.name.to_string(),
+            id: Some(self.id.to_string()),
+            stored_bytes: self.stored_bytes,
+            plain_bytes: self.plain_bytes,
+            tables: self.tables,
+            rows: self.rows.flatten(),
+            took: Some(Duration::from_secs_f64(self.duration_s)),
+            failed: failed.map(|(error, exit_code)| Failed::reported(error, exit_code)),
+            ..Entry::default()
+        }
+    }
 }
 
-impl Answer for Verdicts {}
+impl Answer for Verdicts {
+    fn entries(&self) -> Vec<Entry> {
+        self.0.iter().map(One::entry).collect()
+    }
+}

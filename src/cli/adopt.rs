@@ -1,5 +1,6 @@
 //! The words of `pgstow adopt`.
 
+use super::monitoring::MonitoringWords;
 use super::writing::WritingWords;
 use clap::Args;
 use std::path::PathBuf;
@@ -26,4 +27,7 @@ pub struct AdoptWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub writing: WritingWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub monitoring: MonitoringWords,
 }

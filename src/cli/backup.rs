@@ -1,6 +1,7 @@
 //! The words of `pgstow backup`.
 
 use super::keep::{HEADING, KeepWords};
+use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
 use super::shared::{ServerWords, TrustWords};
 use super::values::percent;
@@ -187,4 +188,7 @@ pub struct BackupWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub trust: TrustWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub monitoring: MonitoringWords,
 }

@@ -2,6 +2,7 @@
 
 use super::after::AfterWords;
 use super::fitting::FittingWords;
+use super::monitoring::MonitoringWords;
 use super::shared::ServerWords;
 use clap::Args;
 use std::time::Duration;
@@ -51,4 +52,7 @@ pub struct CloneWords {
         hide_short_help = true
     )]
     pub lock_wait_timeout: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub monitoring: MonitoringWords,
 }

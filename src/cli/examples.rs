@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 14] = [
+const OF_VERBS: [(&str, [Example; 3]); 17] = [
     (
         "backup",
         [
@@ -178,6 +178,30 @@ const OF_VERBS: [(&str, [Example; 3]); 14] = [
             ("A key to decrypt backups; prints its recipient, which is public", "pgstow keygen -o key.txt"),
             ("A key to sign backups; prints its public key", "pgstow keygen --signing -o sign.key"),
             ("To stdout, for a secret store", "pgstow keygen"),
+        ],
+    ),
+    (
+        "config",
+        [
+            ("Which settings are in effect here", "pgstow config check"),
+            ("Those of a profile", "pgstow config check --profile prod"),
+            ("With those that have their default, for scripts", "pgstow config check --all --json"),
+        ],
+    ),
+    (
+        "completions",
+        [
+            ("For Bash: into ~/.local/share/bash-completion/completions/pgstow", "pgstow completions bash"),
+            ("For Zsh: into _pgstow in a folder of fpath", "pgstow completions zsh"),
+            ("For fish: into ~/.config/fish/completions/pgstow.fish", "pgstow completions fish"),
+        ],
+    ),
+    (
+        "man",
+        [
+            ("Print the main page", "pgstow man"),
+            ("One page for each command, for man", "pgstow man /usr/local/share/man/man1"),
+            ("The same for one user", "pgstow man ~/.local/share/man/man1"),
         ],
     ),
     (

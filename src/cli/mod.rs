@@ -8,6 +8,8 @@ mod after;
 mod backup;
 mod choices;
 mod clone;
+mod completions;
+mod config;
 mod doctor;
 mod examples;
 mod fetch;
@@ -15,6 +17,8 @@ mod fitting;
 mod keep;
 mod keygen;
 mod list;
+mod man;
+mod monitoring;
 mod neon;
 mod prune;
 mod restore;
@@ -31,12 +35,16 @@ pub use after::AfterWords;
 pub use backup::BackupWords;
 pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
+pub use completions::{CompletionsWords, Shell, completions};
+pub use config::{ConfigAction, ConfigWords};
 pub use doctor::DoctorWords;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
+pub use man::{ManWords, pages};
+pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use prune::PruneWords;
 pub use restore::RestoreWords;
@@ -48,11 +56,12 @@ pub use verify::VerifyWords;
 pub use writing::WritingWords;
 
 use crate::error::Kind;
+use crate::version;
 use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::any::TypeId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -61,7 +70,7 @@ use std::path::PathBuf;
 /// The dump streams through compression and encryption into the store: no plaintext and no temporary file is ever
 /// written to a disk. A backup becomes visible only when it is complete.
 #[derive(Debug, Parser)]
-#[command(name = "pgstow", version, max_term_width = 110)]
+#[command(name = "pgstow", version, long_version = version::long(), max_term_width = 110)]
 pub struct Words {
     /// What to do.
     #[command(subcommand)]
@@ -72,6 +81,9 @@ pub struct Words {
     /// The keys (see [`key`]) that the command line or a variable gives, and not the settings file.
     #[arg(skip)]
     pub given: BTreeSet<String>,
+    /// Every value in effect, as it was written.
+    #[arg(skip)]
+    pub values: Vec<String>,
 }
 
 /// What to do.
@@ -109,8 +121,53 @@ pub enum Verb {
     Doctor(Box<DoctorWords>),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
+    /// Print the settings in effect, and their origin
+    Config(ConfigWords),
+    /// Print a script by which a shell completes words
+    Completions(CompletionsWords),
+    /// Print the man page, or write all of them into a folder
+    Man(ManWords),
     /// Print the version
     Version,
+}
+
+impl Verb {
+    /// The word itself.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verb::Backup(_) => "backup",
+            Verb::Adopt(_) => "adopt",
+            Verb::List(_) => "list",
+            Verb::Show(_) => "show",
+            Verb::Status(_) => "status",
+            Verb::Verify(_) => "verify",
+            Verb::Fetch(_) => "fetch",
+            Verb::Restore(_) => "restore",
+            Verb::Clone(_) => "clone",
+            Verb::Swap(_) => "swap",
+            Verb::Prune(_) => "prune",
+            Verb::Doctor(_) => "doctor",
+            Verb::Keygen(_) => "keygen",
+            Verb::Config(_) => "config",
+            Verb::Completions(_) => "completions",
+            Verb::Man(_) => "man",
+            Verb::Version => "version",
+        }
+    }
+
+    /// Who hears how it went, if it is something that runs on a schedule.
+    pub fn monitoring(&self) -> Option<&MonitoringWords> {
+        match self {
+            Verb::Backup(words) => Some(&words.monitoring),
+            Verb::Adopt(words) => Some(&words.monitoring),
+            Verb::Verify(words) => Some(&words.monitoring),
+            Verb::Restore(words) => Some(&words.monitoring),
+            Verb::Clone(words) => Some(&words.monitoring),
+            Verb::Status(words) => Some(&words.monitoring),
+            Verb::Prune(words) => Some(&words.monitoring),
+            _ => None,
+        }
+    }
 }
 
 /// Words that fit every verb.
@@ -152,7 +209,18 @@ pub struct CommonWords {
         hide_short_help = true
     )]
     pub accept: Vec<String>,
-    /// The settings file [default: ./pgstow.toml, else ~/.config/pgstow/pgstow.toml]
+    /// In GitHub Actions: print names of tables and numbers of rows even if the repository is public
+    ///
+    /// Everyone can read the logs and summaries of a public repository.
+    #[arg(
+        long,
+        global = true,
+        env = "PGSTOW_ACTIONS_DETAILS",
+        help_heading = "Common",
+        hide_short_help = true
+    )]
+    pub actions_details: bool,
+    /// The settings file [default: ./pgstow.toml, else ~/.config/pgstow/pgstow.toml, else /etc/pgstow/pgstow.toml]
     #[arg(
         long,
         global = true,
@@ -192,15 +260,10 @@ pub fn parse(
     defaults: &dyn Fn(&str) -> Vec<String>,
     blank: &dyn Fn(&OsStr) -> bool,
 ) -> Parsed {
-    let with_default = |arg: Arg| {
-        let values = key(&arg).map(|key| defaults(&key)).unwrap_or_default();
-        let arg = if arg.get_env().is_some_and(blank) { arg.env(None::<&str>) } else { arg };
-        if values.is_empty() { arg } else { arg.default_values(values).required(false) }
-    };
-    let command = command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default));
+    let command = with_defaults(defaults, blank);
     let parsed = command.clone().try_get_matches_from(args).and_then(|matches| {
-        let given = given(&command, &matches);
-        Ok(Words { given, ..Words::from_arg_matches(&matches)? })
+        let (given, values) = (given(&command, &matches), values(&matches));
+        Ok(Words { given, values, ..Words::from_arg_matches(&matches)? })
     });
     match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
@@ -217,6 +280,56 @@ pub fn parse(
         }
         Err(error) => Parsed::Help(error.render().to_string()),
     }
+}
+
+/// The whole command line with the settings file's values as defaults, and without the variables that are blank.
+fn with_defaults(defaults: &dyn Fn(&str) -> Vec<String>, blank: &dyn Fn(&OsStr) -> bool) -> Command {
+    let with_default = |arg: Arg| {
+        let values = key(&arg).map(|key| defaults(&key)).unwrap_or_default();
+        let arg = if arg.get_env().is_some_and(blank) { arg.env(None::<&str>) } else { arg };
+        if values.is_empty() { arg } else { arg.default_values(values).required(false) }
+    };
+    command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default))
+}
+
+/// What is not valid among the settings file's values and the variables, a sentence each.
+pub fn refused(defaults: &dyn Fn(&str) -> Vec<String>, blank: &dyn Fn(&OsStr) -> bool) -> Vec<String> {
+    let command = with_defaults(defaults, blank);
+    let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let why = |verb: &String| {
+        let error = command.clone().try_get_matches_from(["pgstow", verb]).err()?;
+        let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        is_value.then(|| first.trim_start_matches("error: ").to_owned())
+    };
+    let all: BTreeSet<String> = verbs.iter().filter_map(why).collect();
+    all.into_iter().collect()
+}
+
+/// A setting: its key, its variable, and what it is if nobody says anything.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Its key in the settings file.
+    pub key: String,
+    /// Its variable.
+    pub variable: String,
+    /// Its default.
+    pub default: Vec<String>,
+}
+
+/// Every setting, by key.
+pub fn known() -> Vec<Known> {
+    let command = command();
+    let of_verbs = command.get_subcommands().flat_map(Command::get_arguments);
+    let one = |arg: &Arg| {
+        let (key, variable) = (key(arg)?, arg.get_env()?.to_str()?.to_owned());
+        let text = |value: &OsStr| value.to_string_lossy().into_owned();
+        let default = arg.get_default_values().iter().map(|value| text(value)).collect();
+        Some((key.clone(), Known { key, variable, default }))
+    };
+    let all: BTreeMap<String, Known> = command.get_arguments().chain(of_verbs).filter_map(one).collect();
+    all.into_values().collect()
 }
 
 /// The variables of arguments that a verb cannot do without, if they are blank.
@@ -238,6 +351,20 @@ fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
         matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
     };
     args.filter(is_given).filter_map(key).collect()
+}
+
+/// Every value in effect, as it was written.
+fn values(matches: &ArgMatches) -> Vec<String> {
+    let of_verb = matches.subcommand().map(|(_, matches)| matches);
+    let raw = |matches: &ArgMatches| {
+        let of_one = |id: &clap::Id| matches.try_get_raw(id.as_str()).ok().flatten().into_iter().flatten();
+        matches
+            .ids()
+            .flat_map(of_one)
+            .filter_map(|value| value.to_str().map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    of_verb.map(raw).unwrap_or_default()
 }
 
 /// An argument's key in the settings file: its variable in lower case, without `PGSTOW_`.

@@ -1,6 +1,7 @@
 //! The words of `pgstow prune`.
 
 use super::keep::KeepWords;
+use super::monitoring::MonitoringWords;
 use super::shared::{StoreWords, TrustWords};
 use clap::Args;
 
@@ -27,4 +28,7 @@ pub struct PruneWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub trust: TrustWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub monitoring: MonitoringWords,
 }

@@ -3,6 +3,7 @@
 use super::after::AfterWords;
 use super::choices::{OnError, Proof};
 use super::fitting::FittingWords;
+use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
 use clap::Args;
@@ -148,4 +149,7 @@ pub struct RestoreWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub server: ServerWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub monitoring: MonitoringWords,
 }

@@ -1,5 +1,6 @@
 //! The words of `pgstow status`.
 
+use super::monitoring::MonitoringWords;
 use super::shared::{StoreWords, TrustWords};
 use super::values::percent;
 use clap::Args;
@@ -42,4 +43,7 @@ pub struct StatusWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub trust: TrustWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub monitoring: MonitoringWords,
 }

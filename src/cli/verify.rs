@@ -1,6 +1,7 @@
 //! The words of `pgstow verify`.
 
 use super::choices::Proof;
+use super::monitoring::MonitoringWords;
 use super::shared::{OpenWords, ServerWords, StoreWords};
 use clap::Args;
 use std::path::PathBuf;
@@ -90,4 +91,7 @@ pub struct VerifyWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub server: ServerWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub monitoring: MonitoringWords,
 }

@@ -5,10 +5,13 @@
 mod adopt;
 mod backup;
 mod clone;
+mod completions;
+mod config;
 mod doctor;
 mod fetch;
 mod keygen;
 mod list;
+mod man;
 mod prune;
 mod restore;
 mod show;
@@ -17,14 +20,15 @@ mod swap;
 mod verify;
 
 use crate::answers::version::Version;
-use crate::cli::Verb;
+use crate::cli::{Verb, Words};
 use crate::error::Result;
 use crate::report::Report;
 use crate::run::Run;
 use crate::settings::Remarks;
 
 /// Does what was typed.
-pub async fn run(verb: Verb, remarks: &Remarks, report: &Report, run: &Run) -> Result<()> {
+pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) -> Result<()> {
+    let Words { verb, common, .. } = words;
     if !matches!(verb, Verb::Doctor(_)) {
         remarks.say();
     }
@@ -42,6 +46,9 @@ pub async fn run(verb: Verb, remarks: &Remarks, report: &Report, run: &Run) -> R
         Verb::Prune(words) => prune::run(*words, report, run).await,
         Verb::Doctor(words) => doctor::run(*words, remarks, report, run).await,
         Verb::Keygen(words) => keygen::run(words, report),
+        Verb::Config(words) => config::run(&words, &common, report),
+        Verb::Completions(words) => completions::run(&words, report),
+        Verb::Man(words) => man::run(words, report),
         Verb::Version => report.answer(&Version::OURS),
     }
 }

@@ -43,6 +43,6 @@ pub async fn run(words: RestoreWords, report: &Report, run: &Run) -> Result<()> 
 async fn into_command(Feed { selection, command }: Feed, report: &Report, run: &Run) -> Result<()> {
     let reader = run.or(BackupReader::find(selection)).await?;
     let fed = feed(reader, command, report.is_json(), run).await?;
-    // stdout is the command's otherwise.
-    if report.is_json() { report.answer(&FedCommand::from(fed)) } else { Ok(()) }
+    // Without --json, stdout is the command's: the answer has no text.
+    report.answer(&FedCommand::from(fed))
 }

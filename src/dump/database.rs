@@ -58,7 +58,8 @@ pub async fn back_up(
     let pg_dump = run.or(consistent::start(&dumping.client, &dumping.psql, &dumping.options)).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
-    let stored = dumping.writer.deliver(pg_dump, watch, judge, run).await?;
+    let mut stored = dumping.writer.deliver(pg_dump, watch, judge, run).await?;
+    stored.before = dumping.before.as_ref().map(Before::held);
     announce(&stored, run);
     Ok(stored)
 }

@@ -24,6 +24,8 @@ pub struct Failed {
     pub error: String,
     /// The exit code it would have had alone.
     pub exit_code: u8,
+    /// The name its backups are kept under, unless it has none.
+    pub name: Option<Name>,
 }
 
 impl EveryDatabase {
@@ -68,15 +70,17 @@ pub async fn back_up(
     let roles = Roles::new();
     let mut every = EveryDatabase { databases: Vec::new(), failures: Failures::of_unnamed(names.len()) };
     for database in names {
-        let stored = match one_of(each, &database) {
+        let one = one_of(each, &database);
+        let name = one.as_ref().ok().and_then(|one| one.name.clone());
+        let stored = match one {
             Ok(one) => database::back_up(&one, writing, &roles, run).await,
             Err(error) => Err(error),
         };
         let outcome = match stored {
             Ok(stored) => Ok(stored),
             Err(error) => {
-                let failed =
-                    Failed { error: error.message().to_owned(), exit_code: error.kind().exit_code() };
+                let exit_code = error.kind().exit_code();
+                let failed = Failed { error: error.message().to_owned(), exit_code, name };
                 every.failures.keep(error, |why| format!("{database} was not backed up: {why}"))?;
                 Err(failed)
             }

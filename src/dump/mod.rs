@@ -18,7 +18,7 @@ use crate::units::{age, count};
 use indicatif::BinaryBytes;
 
 /// Says what was stored.
-fn announce(StoredBackup { manifest, read_back }: &StoredBackup, run: &Run) {
+fn announce(StoredBackup { manifest, read_back, .. }: &StoredBackup, run: &Run) {
     let plain = manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default();
     let counted = manifest
         .totals

@@ -8,13 +8,10 @@ use super::secret::ApiKey;
 use super::shapes::Refusal;
 use super::situation::Situation;
 use crate::error::{Error, Kind, Result};
+use crate::web::{self, Client};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
@@ -28,8 +25,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long an API that breaks connections is retried, at most.
 const BROKEN: Duration = Duration::from_secs(30);
-/// No answer is larger than this, in bytes.
-const LARGEST: usize = 16 << 20;
 
 /// The result of a request that changes something.
 pub enum Answer<T> {
@@ -43,7 +38,7 @@ pub enum Answer<T> {
 
 /// The API's address and key.
 pub struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
     base: Url,
     key: ApiKey,
     patience: Duration,
@@ -53,12 +48,6 @@ impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http").field("base", &self.base.as_str()).finish_non_exhaustive()
     }
-}
-
-/// The result of one attempt.
-enum Try {
-    Answered { status: StatusCode, retry_after: Option<Duration>, body: Bytes },
-    Broken(String),
 }
 
 impl Http {
@@ -72,10 +61,7 @@ impl Http {
             return Err(bad("the key is sent over https only"));
         }
         let roots = |e| Error::settings("this machine has no CA certificates to verify Neon with").because(e);
-        let connector =
-            HttpsConnectorBuilder::new().with_native_roots().map_err(roots)?.https_or_http().enable_http1();
-        let client = Client::builder(TokioExecutor::new()).build(connector.build());
-        Ok(Self { client, base: base_url, key, patience })
+        Ok(Self { client: Client::new().map_err(roots)?, base: base_url, key, patience })
     }
 
     /// Reads.
@@ -131,22 +117,20 @@ impl Http {
         let (since, mut pause) = (Instant::now(), FIRST_PAUSE);
         let mut said = None;
         loop {
-            let tried = tokio::time::timeout(ONE_REQUEST, self.once(&method, &url, body)).await;
-            let tried = tried.unwrap_or_else(|_| Try::Broken("no answer in time".into()));
-            let (wait, patience, error) = match tried {
-                Try::Answered { status, body, .. } if status.is_success() => {
+            let (wait, patience, error) = match self.once(&method, &url, body).await {
+                Ok(web::Answer { status, body, .. }) if status.is_success() => {
                     return Answer::Done((status != StatusCode::NO_CONTENT).then_some(body));
                 }
-                Try::Answered { status: StatusCode::NOT_FOUND, .. } if method == Method::DELETE => {
+                Ok(web::Answer { status: StatusCode::NOT_FOUND, .. }) if method == Method::DELETE => {
                     return Answer::Done(None);
                 }
-                Try::Answered { status, retry_after, body } => match status.as_u16() {
+                Ok(web::Answer { status, retry_after, body }) => match status.as_u16() {
                     423 | 429 | 503 => (retry_after, self.patience, refused(&method, &url, status, &body)),
                     500.. if repeatable => (retry_after, BROKEN, refused(&method, &url, status, &body)),
                     500.. => return Answer::Lost(refused(&method, &url, status, &body)),
                     _ => return Answer::Refused(refused(&method, &url, status, &body)),
                 },
-                Try::Broken(why) => {
+                Err(why) => {
                     let error = Error::postgres(format!("the request to Neon's API failed ({url}): {why}"));
                     if !repeatable {
                         return Answer::Lost(error);
@@ -177,45 +161,21 @@ impl Http {
         Ok(url)
     }
 
-    async fn once(&self, method: &Method, url: &Url, body: Option<&Value>) -> Try {
+    async fn once(&self, method: &Method, url: &Url, body: Option<&Value>) -> Result<web::Answer, String> {
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let mut request = Request::builder()
             .method(method)
             .uri(url.as_str())
             .header(header::AUTHORIZATION, format!("Bearer {}", self.key.0))
-            .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, concat!("pgstow/", env!("CARGO_PKG_VERSION")));
+            .header(header::ACCEPT, "application/json");
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let Ok(request) = request.body(Full::new(bytes)) else {
-            return Try::Broken("the API key or the project id has invalid characters".into());
-        };
-        let answer = match self.client.request(request).await {
-            Ok(answer) => answer,
-            Err(error) => return Try::Broken(whole(&error)),
-        };
-        let status = answer.status();
-        let seconds =
-            answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        match Limited::new(answer.into_body(), LARGEST).collect().await {
-            Ok(body) => {
-                Try::Answered { status, retry_after: seconds.map(Duration::from_secs), body: body.to_bytes() }
-            }
-            Err(error) => Try::Broken(error.to_string()),
-        }
+        let request = request
+            .body(Full::new(bytes))
+            .map_err(|_| "the API key or the project id has invalid characters".to_owned())?;
+        self.client.once(request, ONE_REQUEST).await
     }
-}
-
-/// An error with its causes, as one sentence.
-fn whole(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {

@@ -40,6 +40,11 @@ impl Uri {
         }
     }
 
+    /// Its password, as it stands there.
+    pub fn password(&self) -> Option<String> {
+        url::Url::parse(&self.0).ok()?.password().map(str::to_owned)
+    }
+
     /// Its host.
     pub fn host(&self) -> Option<String> {
         url::Url::parse(&self.0).ok()?.host_str().map(str::to_owned)

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// The name of the settings file.
 const FILE: &str = "pgstow.toml";
+/// The settings file for all users of the machine.
+const OF_ALL: &str = "/etc/pgstow/pgstow.toml";
 
 /// What `./pgstow.toml` may say only if it was named, and why.
 const ONLY_IF_NAMED: &[(&str, &str)] = &[
@@ -35,7 +37,14 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("output", "says which file is written"),
     ("list_file", "says which file is written"),
     ("keygen_output", "says which file a secret key is written to"),
+    ("ping_url", "says who hears what pgstow prints"),
+    ("webhook", "says who hears what pgstow prints"),
+    ("push_gateway", "says who hears how large the database is"),
+    ("metrics_file", "says which file is replaced"),
 ];
+
+/// What is as secret as a password.
+pub(super) const SECRET: [&str; 2] = ["ping_url", "webhook"];
 
 /// Values by key.
 pub(super) type Values = BTreeMap<String, Vec<String>>;
@@ -51,13 +60,14 @@ pub(super) struct SettingsFile {
 }
 
 impl SettingsFile {
-    /// Reads the file that was named, else the one here, else the one in the user's home; `None` if there is none.
+    /// Reads the file that was named, else the one here, else the one in the user's home, else the machine's; `None`
+    /// if there is none.
     pub fn read(named: Option<PathBuf>, profile: Option<&str>) -> Result<Option<Self>> {
         let here = Path::new(FILE);
-        let Some(path) = named
-            .clone()
-            .or_else(|| [Some(here.to_owned()), in_home()].into_iter().flatten().find(|path| path.is_file()))
-        else {
+        let Some(path) = named.clone().or_else(|| {
+            let usual = [Some(here.to_owned()), in_home(), Some(PathBuf::from(OF_ALL))];
+            usual.into_iter().flatten().find(|path| path.is_file())
+        }) else {
             return match profile {
                 Some(profile) => {
                     Err(Error::settings(format!("there is no {FILE} to take the profile {profile:?} from"))
@@ -83,7 +93,10 @@ impl SettingsFile {
 
     /// What to warn of if others can read the passwords in it.
     pub fn exposed(&self) -> Option<String> {
-        let has_password = self.values.values().flatten().any(|value| holds_password(value));
+        let mut values = self.values.iter();
+        let has_password = values.any(|(key, all)| {
+            SECRET.contains(&key.as_str()) || all.iter().any(|value| holds_password(value))
+        });
         let what = "the settings file holds a password:";
         has_password.then(|| permissions::readable_by_others(&self.path, what, &self.metadata)).flatten()
     }
@@ -189,7 +202,7 @@ fn scalar(value: toml::Value) -> Option<String> {
 }
 
 /// Whether a value is a connection, or another URL, with a password in it.
-fn holds_password(value: &str) -> bool {
+pub(super) fn holds_password(value: &str) -> bool {
     let in_url = value.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
     let in_url = in_url.and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, word)| !word.is_empty());
     in_url || value.contains("password=")

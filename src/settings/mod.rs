@@ -3,11 +3,13 @@
 //! Nothing outside this folder reads a flag or the environment. A flag beats a variable, a variable
 //! beats the settings file, the file beats the default.
 
+mod actions;
 mod adopt;
 mod after;
 mod backup;
 mod clone;
 mod command;
+mod config;
 mod doctor;
 mod environment;
 mod fetch;
@@ -17,6 +19,7 @@ mod keep;
 mod keygen;
 mod keys;
 mod list;
+mod monitoring;
 mod neon;
 mod permissions;
 mod reading;
@@ -29,15 +32,18 @@ mod verify;
 mod words;
 mod writing;
 
+pub use actions::{actions, masks};
 pub use adopt::Adopt;
 pub use backup::{Backup, What};
 pub use clone::clone;
 pub use command::Feed;
+pub use config::{Config, Setting, Source};
 pub use doctor::doctor;
 pub use fetch::fetch;
 pub use keep::prune;
 pub use keygen::Keygen;
 pub use list::List;
+pub use monitoring::{monitoring, subject};
 pub use restore::{Goal, Restore, restore_into};
 pub use show::Show;
 pub use status::status;

@@ -29,7 +29,23 @@ pub struct Before {
     inventory: Option<Inventory>,
 }
 
+/// How much the last backup held.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Which it is.
+    pub id: Id,
+    /// Bytes it takes in the store.
+    pub stored_bytes: u64,
+    /// Its tables and rows, if they were counted.
+    pub totals: Option<Totals>,
+}
+
 impl Before {
+    /// How much it held.
+    pub fn held(&self) -> Held {
+        Held { id: self.id.clone(), stored_bytes: self.stored_bytes, totals: self.totals }
+    }
+
     /// Reads what the newest backup of this name held; `None` where there is none.
     pub async fn read(store: &Arc<dyn Store>, name: &Name) -> Result<Option<Self>> {
         let found = match catalogue::search(&**store, Some(name)).await {

@@ -13,6 +13,7 @@ use crate::pipeline::{self, FRAME, Pack, Packed, Tally, Watch, seal};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::store::{Metadata, Situation, Store};
+use crate::stored::compare::Held;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{
     self, Compression, Encryption, Globals, LARGEST_GLOBALS, LeftOut, Manifest, Object, Postgres, Totals,
@@ -109,6 +110,8 @@ pub struct StoredBackup {
     pub manifest: Manifest,
     /// Whether size and checksum were asked for again after the upload.
     pub read_back: bool,
+    /// How much the backup before it held, if that was read.
+    pub before: Option<Held>,
 }
 
 /// One backup on its way into the store, with everything decided before the first byte moves.
@@ -164,7 +167,7 @@ impl<'a> BackupWriter<'a> {
         // The dump is in the store; what is left takes a moment and is not interrupted, so that the exit
         // code and the store never disagree on whether there is a backup.
         let Shipped { dump, beside, read_back } = shipped?;
-        Ok(StoredBackup { manifest: self.publish(dump, beside).await?, read_back })
+        Ok(StoredBackup { manifest: self.publish(dump, beside).await?, read_back, before: None })
     }
 
     /// The file name of an object of this backup.

@@ -5,10 +5,11 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 30] = [
-    // Six that know nothing of each other: bytes, databases and stores meet further up.
+pub const ROOMS: [(&str, &[&str]); 35] = [
+    // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
-    ("neon", &[]),
+    ("web", &[]),
+    ("neon", &["web"]),
     ("pipeline", &[]),
     ("postgres", &[]),
     ("script", &[]),
@@ -19,6 +20,10 @@ pub const ROOMS: [(&str, &[&str]); 30] = [
     ("progress", &[]),
     ("signal", &[]),
     ("run", &["progress", "signal"]),
+    // What a run did, for those who were not there.
+    ("record", &[]),
+    ("actions", &["record"]),
+    ("monitoring", &["record", "web"]),
     // A backup in a store: knows no database.
     ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
@@ -70,10 +75,12 @@ pub const ROOMS: [(&str, &[&str]); 30] = [
     ("verify", &["failures", "rehearsal", "run", "stored"]),
     ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
     // What people type, and what they get.
-    ("cli", &[]),
+    ("version", &[]),
+    ("cli", &["version"]),
     (
         "settings",
         &[
+            "actions",
             "archive",
             "branch",
             "cli",
@@ -81,11 +88,13 @@ pub const ROOMS: [(&str, &[&str]); 30] = [
             "doctor",
             "dump",
             "fetch",
+            "monitoring",
             "neon",
             "pipeline",
             "postgres",
             "proof",
             "prune",
+            "record",
             "rehearsal",
             "restore",
             "retention",
@@ -93,6 +102,7 @@ pub const ROOMS: [(&str, &[&str]); 30] = [
             "store",
             "stored",
             "verify",
+            "web",
         ],
     ),
     (
@@ -104,14 +114,16 @@ pub const ROOMS: [(&str, &[&str]); 30] = [
             "neon",
             "proof",
             "prune",
+            "record",
             "rehearsal",
             "restore",
             "status",
             "stored",
             "verify",
+            "version",
         ],
     ),
-    ("report", &["answers", "progress", "run"]),
+    ("report", &["actions", "answers", "progress", "record", "run"]),
     // Verbs: settings → engine → answer.
     (
         "commands",
@@ -120,7 +132,7 @@ pub const ROOMS: [(&str, &[&str]); 30] = [
             "restore", "run", "settings", "status", "stored", "verify",
         ],
     ),
-    ("lib", &["cli", "commands", "postgres", "report", "run", "settings", "signal"]),
+    ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),
 ];
 
 /// The longest function, in lines.

@@ -189,6 +189,8 @@ impl Story {
         self.keep("keygen", pgstow(["keygen", "--json"]));
         self.keep("keygen-output", pgstow(["keygen", "--json", "-o", &self.file("key.txt")]));
         self.keep("keygen-signing", pgstow(["keygen", "--signing", "--json"]));
+        let check = pgstow(["config", "check", "--json"]).env("PGSTOW_PASSPHRASE", "p");
+        self.keep("config", check.env("PGSTOW_STORE", "s3://my-backups/prod"));
         self.keep("version", pgstow(["version", "--json"]));
     }
 }

@@ -126,6 +126,28 @@ impl Situation {
         }
     }
 
+    /// Whether no session came about: then nothing of a database's content was seen.
+    pub fn is_about_connecting(self) -> bool {
+        matches!(
+            self,
+            S::HostUnknown
+                | S::NothingListens
+                | S::NoSocket
+                | S::NoAnswer
+                | S::NotReady
+                | S::TooManyConnections
+                | S::TlsRefused
+                | S::NotAdmitted
+                | S::PasswordMissing
+                | S::PasswordWrong
+                | S::LoginRoleMissing
+                | S::DatabaseMissing
+                | S::PoolerRefused
+                | S::ConnectionOptionUnknown
+                | S::NotConnected
+        )
+    }
+
     /// Whether the same may work a moment later: the session was lost, or the server could not be reached.
     pub fn may_pass(self) -> bool {
         matches!(

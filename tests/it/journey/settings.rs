@@ -121,6 +121,10 @@ fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
         ("output", "\"out\""),
         ("list_file", "\"out\""),
         ("keygen_output", "\"key\""),
+        ("ping_url", "\"https://example.org\""),
+        ("webhook", "\"https://example.org\""),
+        ("push_gateway", "\"https://example.org\""),
+        ("metrics_file", "\"x.prom\""),
     ] {
         std::fs::write(&file, format!("[profile.p]\n{key} = {value}\n")).unwrap();
         list(&[]).succeeds();

@@ -51,7 +51,10 @@ fn help_tells_the_exit_codes_and_version_the_version() {
         assert!(text.lines().all(|line| line.chars().count() <= 110), "{words:?}");
     }
     let version = pgstow(["--version"]).succeeds().text();
-    assert_eq!(version.trim(), concat!("pgstow ", env!("CARGO_PKG_VERSION")));
+    let lines: Vec<&str> = version.lines().collect();
+    assert_eq!(lines[0], concat!("pgstow ", env!("CARGO_PKG_VERSION")));
+    assert!(lines[1].starts_with("commit: ") && lines[2].starts_with("features: "), "{version}");
+    assert_eq!(pgstow(["-V"]).succeeds().text().trim(), lines[0]);
     assert_eq!(pgstow(["version"]).succeeds().text(), version);
     assert_eq!(pgstow(["version", "--json"]).succeeds().json()["version"], env!("CARGO_PKG_VERSION"));
     assert!(pgstow(["help"]).succeeds().text().contains("Commands:"));

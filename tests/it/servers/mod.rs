@@ -6,9 +6,11 @@
 
 pub mod fault;
 pub mod garage;
+pub mod inbox;
 pub mod localstack;
 pub mod neon;
 pub mod postgres;
+pub mod pushgateway;
 pub mod s3;
 pub mod swift;
 

@@ -1,0 +1,107 @@
+//! Tells others how a run went: a ping when it begins and when it ends, webhooks, metrics.
+//!
+//! Whoever does not answer is warned of, and never fails the run: a backup that was stored stays a success. Each has
+//! a deadline, and is tried a few times.
+
+mod courier;
+mod metrics;
+mod ping;
+mod push;
+mod textfile;
+mod webhook;
+
+pub use ping::parse as parse_ping;
+pub use webhook::Notify;
+
+use crate::error::Kind;
+use crate::record::Record;
+use crate::web::SecretUrl;
+use courier::Courier;
+use futures_util::future::{BoxFuture, join_all};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::task::JoinHandle;
+
+/// How long all of it may take when a run has ended.
+const AT_THE_END: Duration = Duration::from_secs(40);
+/// The same after a signal: whoever sent it will not wait long.
+const AFTER_A_SIGNAL: Duration = Duration::from_secs(10);
+
+/// Who hears of a run, and when.
+#[derive(Debug, Clone, Default)]
+pub struct MonitoringOptions {
+    /// What expects a ping from every run.
+    pub ping: Option<SecretUrl>,
+    /// Who gets a message.
+    pub webhooks: Vec<SecretUrl>,
+    /// After which runs a message is sent.
+    pub notify: Notify,
+    /// The file that Prometheus' node exporter reads.
+    pub metrics_file: Option<PathBuf>,
+    /// The Prometheus Pushgateway.
+    pub push_gateway: Option<SecretUrl>,
+}
+
+/// The monitoring of one run.
+pub struct Monitoring {
+    options: MonitoringOptions,
+    courier: Option<Courier>,
+    /// Joins the two pings of a run.
+    run_id: String,
+    start: Option<JoinHandle<()>>,
+}
+
+impl Monitoring {
+    /// Begins: the ping that a run has begun is sent next to it, and not waited for.
+    pub fn begin(options: MonitoringOptions) -> Self {
+        let is_remote =
+            options.ping.is_some() || !options.webhooks.is_empty() || options.push_gateway.is_some();
+        let courier = is_remote.then(Courier::new).flatten();
+        let run_id = ping::run_id();
+        let start = courier.clone().zip(options.ping.clone()).map(|(courier, url)| {
+            let run_id = run_id.clone();
+            tokio::spawn(async move {
+                let until = Instant::now() + AT_THE_END;
+                ping::start(&courier, &url, &run_id, until).await;
+            })
+        });
+        Self { options, courier, run_id, start }
+    }
+
+    /// Tells everybody how it went; returns when all have heard it, or their time is up.
+    pub async fn finish(self, record: &Record) {
+        let Self { options, courier, run_id, start } = self;
+        let until = Instant::now() + patience(record);
+        if let Some(path) = options.metrics_file {
+            let samples = metrics::samples(record, SystemTime::now());
+            let writing = tokio::task::spawn_blocking(move || textfile::update(&path, samples));
+            if let Ok(Err(why)) = writing.await {
+                tracing::warn!("the metrics were not written: {why}");
+            }
+        }
+        let Some(courier) = courier else { return };
+        // The second ping must not overtake the first.
+        if let Some(start) = start {
+            let _ = tokio::time::timeout_at(until.into(), start).await;
+        }
+        let mut all: Vec<BoxFuture<'_, ()>> = Vec::new();
+        if let Some(url) = &options.ping {
+            all.push(Box::pin(ping::end(&courier, url, &run_id, record, until)));
+        }
+        if options.notify.after(record) {
+            for url in &options.webhooks {
+                all.push(Box::pin(webhook::send(&courier, url, record, until)));
+            }
+        }
+        if let Some(url) = &options.push_gateway {
+            all.push(Box::pin(push::push(&courier, url, record, until)));
+        }
+        join_all(all).await;
+    }
+}
+
+fn patience(record: &Record) -> Duration {
+    let code = record.exit_code();
+    let signal = [Kind::Interrupted, Kind::Terminated].iter().any(|kind| kind.exit_code() == code);
+    if signal { AFTER_A_SIGNAL } else { AT_THE_END }
+}

@@ -1,0 +1,60 @@
+//! The settings of monitoring, for verbs that run on a schedule.
+//!
+//! An address that cannot be used is reported, and does not keep the backup from being made.
+
+use super::environment::variable;
+use crate::cli::{MonitoringWords, NotifyWhen, Verb};
+use crate::monitoring::{self, MonitoringOptions, Notify};
+use crate::postgres::ConnInfo;
+use crate::record::Entry;
+use crate::web::SecretUrl;
+
+/// Who hears how a run of this verb goes; `None` if it is nothing that runs on a schedule.
+pub fn monitoring(verb: &Verb) -> Option<MonitoringOptions> {
+    let words: &MonitoringWords = verb.monitoring()?;
+    Some(MonitoringOptions {
+        ping: words.ping_url.as_deref().and_then(|text| usable("--ping-url", monitoring::parse_ping(text))),
+        webhooks: words
+            .webhooks
+            .iter()
+            .filter(|text| !text.trim().is_empty())
+            .filter_map(|text| usable("--webhook", SecretUrl::parse(text)))
+            .collect(),
+        notify: match words.notify {
+            NotifyWhen::Failure => Notify::Failure,
+            NotifyWhen::Success => Notify::Success,
+            NotifyWhen::Always => Notify::Always,
+        },
+        metrics_file: words.metrics_file.clone(),
+        push_gateway: words
+            .push_gateway
+            .as_deref()
+            .and_then(|text| usable("--push-gateway", SecretUrl::parse(text))),
+    })
+}
+
+fn usable(flag: &str, parsed: Result<SecretUrl, &str>) -> Option<SecretUrl> {
+    parsed.inspect_err(|why| tracing::warn!("{flag} cannot be used, so nobody hears from it: {why}")).ok()
+}
+
+/// What a run of this verb is about, as far as the words say it: for runs that fail before they know more.
+pub fn subject(verb: &Verb) -> Entry {
+    let database = |url: Option<&str>| {
+        let connection = ConnInfo::parse(url.unwrap_or_default(), variable).ok()?;
+        connection.database().map(str::to_owned)
+    };
+    let (name, mode) = match verb {
+        Verb::Backup(words) if words.all_databases => (words.name.clone(), None),
+        Verb::Backup(words) => (words.name.clone().or_else(|| database(words.url.as_deref())), None),
+        Verb::Adopt(words) => (Some(words.name.clone()), None),
+        Verb::Verify(words) => {
+            let mode = if words.quick { "quick" } else { "read" };
+            (words.name.clone(), Some(if words.restore { "restore" } else { mode }))
+        }
+        Verb::Restore(words) => (words.select.name.clone(), None),
+        Verb::Clone(words) if words.target.contains(['=', '/']) => (database(Some(&words.target)), None),
+        Verb::Clone(words) => (Some(words.target.clone()), None),
+        _ => (None, None),
+    };
+    Entry { name: name.unwrap_or_default(), mode, ..Entry::default() }
+}

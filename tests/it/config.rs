@@ -1,0 +1,79 @@
+//! `config check`: what is in effect, where it comes from, and no secret.
+
+use crate::harness::pgstow;
+use pgstow::error::Kind;
+use tempfile::TempDir;
+
+#[test]
+fn every_setting_says_where_it_comes_from() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("my.toml");
+    let text = "store = \"file:///a\"\nuploads = 2\n[profile.prod]\nstore = \"file:///b\"\nname = \"app\"\n\
+                webhook = \"https://hooks.example.com/5ec7e7\"\n";
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let check = |words: &[&str]| {
+        pgstow(["config", "check"])
+            .args(words)
+            .in_folder(home.path())
+            .env("PGSTOW_CONFIG", "my.toml")
+            .env("PGSTOW_NAME", "typed")
+            .env("DATABASE_URL", "postgres://u:5ec7e7@h/db")
+            .env("PGSTOW_PASSPHRASE", "5ec7e7")
+            .env("PGSTOW_UPLOADS", "")
+    };
+    let run = check(&["--profile", "prod", "--json"]).succeeds();
+    let json = run.json();
+    let of = |key: &str| {
+        let settings = json["settings"].as_array().unwrap();
+        let setting = settings.iter().find(|setting| setting["key"] == key);
+        setting.map(|setting| (setting["values"][0].as_str().unwrap(), setting["from"].as_str().unwrap()))
+    };
+    assert_eq!(of("store"), Some(("file:///b", "file")));
+    assert_eq!(of("name"), Some(("typed", "PGSTOW_NAME")));
+    assert_eq!(of("uploads"), Some(("2", "file")), "a blank variable says nothing");
+    assert_eq!(of("webhook"), Some(("https://hooks.example.com/…", "file")));
+    assert_eq!(of("database_url"), Some(("postgres://u:***@h/db", "DATABASE_URL")));
+    assert_eq!(of("timeout"), None);
+    assert_eq!(json["secrets"], serde_json::json!(["PGSTOW_PASSPHRASE"]));
+    assert_eq!(json["profile"], "prod");
+
+    let plain = check(&["--all"]).succeeds();
+    let lines = plain.text();
+    let has = |words: &[&str]| lines.lines().any(|line| line.split_whitespace().eq(words.iter().copied()));
+    assert!(has(&["store", "file:///a", "my.toml"]) && has(&["timeout", "60s", "default"]), "{lines}");
+    for run in [run, plain] {
+        assert!(!run.stderr.contains("5ec7e7") && !run.text().contains("5ec7e7"), "{run}");
+    }
+}
+
+#[test]
+fn what_is_not_valid_is_reported_and_what_is_mistyped_too() {
+    let run = pgstow(["config", "check"]).env("PGSTOW_TIMEOUT", "soon").env("PGSTOW_STROE", "file:///a");
+    let run = run.fails(Kind::Settings).says("invalid value 'soon' for '--timeout <DURATION>'");
+    run.says("warning: PGSTOW_STROE is not a variable of pgstow's; PGSTOW_STORE is");
+    let home = TempDir::new().unwrap();
+    std::fs::write(home.path().join("pgstow.toml"), "compression_level = 99\n").unwrap();
+    pgstow(["config", "check"]).in_folder(home.path()).fails(Kind::Settings).says("invalid value '99' for");
+}
+
+/// In a mount namespace of its own, so that the machine's settings stay as they are.
+#[test]
+fn the_machines_file_is_read_last() {
+    let may =
+        std::process::Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    if !may.is_ok_and(|done| done.status.success()) {
+        crate::skip!("this user may mount nothing");
+    }
+    let script = "mount -t tmpfs none /etc && mkdir /etc/pgstow && \
+                  echo 'store = \"file:///of-all\"' >/etc/pgstow/pgstow.toml && exec \"$0\" \"$@\"";
+    let check = || pgstow(["config", "check", "--json"]).under(["unshare", "-m", "sh", "-c", script]);
+    let json = check().succeeds().json();
+    assert_eq!(json["file"], "/etc/pgstow/pgstow.toml");
+    assert_eq!(json["settings"][0]["values"][0], "file:///of-all");
+    let home = TempDir::new().unwrap();
+    std::fs::create_dir_all(home.path().join("pgstow")).unwrap();
+    std::fs::write(home.path().join("pgstow/pgstow.toml"), "store = \"file:///mine\"\n").unwrap();
+    let json = check().env("XDG_CONFIG_HOME", home.path()).succeeds().json();
+    assert_eq!(json["settings"][0]["values"][0], "file:///mine");
+}

@@ -1,0 +1,175 @@
+//! Pings and webhooks.
+
+use super::{backup, clinic};
+use crate::harness::pgstow;
+use crate::scene::{Keys, Place, every_client, fresh};
+use crate::servers::folder;
+use crate::servers::inbox::{Inbox, Letter};
+use pgstow::error::Kind;
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A part of an address that nobody may print.
+const SECRET: &str = "5ec7e7-a1a4";
+
+/// The address of a check.
+fn check(inbox: &Inbox) -> String {
+    format!("{}/ping/{SECRET}?create=1", inbox.url)
+}
+
+/// The paths that were pinged, without their queries; and that all were of one run.
+fn pinged(inbox: &Inbox) -> Vec<String> {
+    let letters = inbox.letters();
+    let targets = letters.iter().map(|letter| letter.target.split_once("?create=1&rid=").unwrap());
+    let (paths, runs): (Vec<&str>, Vec<&str>) = targets.unzip();
+    assert!(runs.iter().all(|run| run.len() == 36 && *run == runs[0]), "{runs:?}");
+    assert!(letters.iter().all(|letter| letter.method == "POST"));
+    paths.into_iter().map(str::to_owned).collect()
+}
+
+fn last(inbox: &Inbox) -> Letter {
+    inbox.letters().pop().unwrap()
+}
+
+#[test]
+fn every_verb_for_a_schedule_pings_when_it_begins_and_ends() {
+    let (cluster, database) = clinic();
+    let place = Place::folder();
+    let copy = fresh("clinic_copy");
+    let restored = fresh("clinic_restored");
+    let begun = format!("/ping/{SECRET}/start");
+    let ended = format!("/ping/{SECRET}");
+    let verify = place.opens(&["verify", "--newest-per-name"]);
+    let restore = place.opens(&["restore", "latest", "--to", &cluster.url(&restored)]);
+    let clone = pgstow(["clone", &cluster.url(database), &copy]).env("PATH", every_client());
+    for (verb, run) in
+        [("backup", backup(&place)), ("verify", verify), ("restore", restore), ("clone", clone)]
+    {
+        let inbox = Inbox::open();
+        let run = run.env("PGSTOW_PING_URL", check(&inbox)).succeeds();
+        assert_eq!(pinged(&inbox), [begun.clone(), ended.clone()], "{verb}: {run}");
+        let body = last(&inbox).body;
+        assert!(body.starts_with(&format!("pgstow {verb} of ")) && body.contains(" succeeded: "), "{body}");
+        assert!(body.contains("4,321 rows"), "{body}");
+        assert!(!run.stderr.contains(SECRET) && !run.text().contains(SECRET), "{run}");
+    }
+    for name in [copy, restored] {
+        cluster.psql("postgres", &format!("DROP DATABASE {name}"));
+    }
+    // What nobody runs on a schedule has no such flags.
+    place.pgstow(&["list", "--ping-url", "https://x/y"]).fails(Kind::Usage);
+}
+
+#[test]
+fn a_run_that_fails_pings_with_its_last_lines() {
+    let (inbox, place) = (Inbox::open(), Place::folder());
+    let failing = backup(&place).args(["--table", "no_such_table"]).env("PGSTOW_PING_URL", check(&inbox));
+    let run = failing.fails(Kind::Usage);
+    assert_eq!(pinged(&inbox), [format!("/ping/{SECRET}/start"), format!("/ping/{SECRET}/fail")]);
+    let body = last(&inbox).body;
+    assert!(
+        body.starts_with("pgstow backup of app failed (exit code 2): ") && body.contains("\nerror: "),
+        "{body}"
+    );
+    assert!(run.stderr.contains("no_such_table") && body.contains("no_such_table"), "{run}\n{body}");
+
+    // Also before anything was reached: a secret that is not set is found by the alarm, not by luck.
+    let inbox = Inbox::open();
+    let blank = backup(&place).env("PGSTOW_STORE", "").env("PGSTOW_PING_URL", check(&inbox));
+    blank.fails(Kind::Usage);
+    assert!(last(&inbox).target.contains("/fail") && last(&inbox).body.contains("no store was given"));
+}
+
+#[test]
+fn a_run_that_is_terminated_pings_too() {
+    let (inbox, place) = (Inbox::open(), Place::folder());
+    let words = ["backup", "--name", "app", "-r", &Keys::shared().recipient, "--", "sleep", "600"];
+    let running = place.pgstow(&words).env("PGSTOW_PING_URL", check(&inbox)).spawn();
+    inbox.wait_for(1);
+    running.signal(Signal::TERM);
+    running.wait().assert_failure(Kind::Terminated);
+    assert!(last(&inbox).target.contains("/fail"), "{:?}", inbox.letters());
+}
+
+#[test]
+fn an_alarm_that_fails_is_reported_and_fails_no_run() {
+    let place = Place::folder();
+    let (refusing, broken) = (Inbox::answering(404, "no such\nhook"), Inbox::answering(500, "oh"));
+    let hooks = format!("{0}/{SECRET}\n{1}/{SECRET}\nhttp://127.0.0.1:1/{SECRET}", refusing.url, broken.url);
+    let run = backup(&place)
+        .env("PGSTOW_WEBHOOK", hooks)
+        .env("PGSTOW_NOTIFY", "always")
+        .env("PGSTOW_PING_URL", format!("ftp://user:{SECRET}@host/"))
+        .succeeds()
+        .says("warning: --ping-url cannot be used, so nobody hears from it: it does not begin with https://")
+        .says("it answered 404: no such\\nhook")
+        .says("it answered 500: oh")
+        .says("warning: the webhook at http://127.0.0.1:1/… was not reached: ");
+    assert!(!run.stderr.contains(SECRET), "{run}");
+    assert_eq!((refusing.letters().len(), broken.letters().len()), (1, 3), "what may pass is tried again");
+    assert_eq!(place.opens(&["list", "--json"]).succeeds().json().as_array().unwrap().len(), 1);
+
+    // healthchecks.io answers so for a check that does not exist.
+    let unknown = Inbox::answering(200, "OK (not found)");
+    let run = backup(&place).env("PGSTOW_PING_URL", check(&unknown)).succeeds();
+    run.says("what expects a ping at ").says("did not count the ping: OK (not found)");
+}
+
+#[test]
+fn a_webhook_hears_of_failures_unless_it_wants_more() {
+    let place = Place::folder();
+    let told = |inbox: &Inbox| -> Vec<Value> {
+        inbox.letters().iter().map(|letter| serde_json::from_str(&letter.body).unwrap()).collect()
+    };
+    let inbox = Inbox::open();
+    backup(&place).env("PGSTOW_WEBHOOK", &inbox.url).succeeds();
+    assert!(told(&inbox).is_empty(), "it succeeded");
+
+    backup(&place).env("PGSTOW_WEBHOOK", &inbox.url).args(["--notify", "always"]).succeeds();
+    let success = &told(&inbox)[0];
+    assert_eq!((success["status"].as_str(), success["exit_code"].as_u64()), (Some("success"), Some(0)));
+    let result = &success["results"][0];
+    assert_eq!((result["name"].as_str(), result["rows"].as_u64()), (Some("app"), Some(4321)));
+    assert_eq!(last(&inbox).header("content-type"), Some("application/json"));
+
+    let failing = backup(&place).args(["--table", "no_such_table", "-q"]).env("PGSTOW_WEBHOOK", &inbox.url);
+    failing.fails(Kind::Usage);
+    let failure = &told(&inbox)[1];
+    assert_eq!((failure["status"].as_str(), failure["exit_code"].as_u64()), (Some("failure"), Some(2)));
+    assert!(failure["error"].as_str().unwrap().contains("no_such_table"), "{failure}");
+    assert!(
+        failure["log"].as_array().unwrap().iter().any(|line| line.as_str().unwrap().starts_with("error: "))
+    );
+    let only_success = backup(&place).args(["--table", "no_such_table", "--notify", "success"]);
+    only_success.env("PGSTOW_WEBHOOK", &inbox.url).fails(Kind::Usage);
+    assert_eq!(inbox.letters().len(), 2);
+}
+
+#[test]
+fn of_several_databases_each_is_named() {
+    let (inbox, place) = (Inbox::open(), Place::folder());
+    let (cluster, database) = clinic();
+    let only = cluster.psql("postgres", "SELECT string_agg(datname, E'\\n') FROM pg_database");
+    let mut exclude = Vec::new();
+    only.lines()
+        .filter(|name| !["postgres", database].contains(name))
+        .for_each(|name| exclude.extend(["--exclude", name]));
+    let scratch = folder("unused");
+    let words = [
+        "backup",
+        "--all-databases",
+        "--name",
+        "s",
+        "-r",
+        &Keys::shared().recipient,
+        &cluster.url("postgres"),
+    ];
+    let run =
+        place.pgstow(&words).args(exclude).env("PGSTOW_WEBHOOK", &inbox.url).args(["--notify", "always"]);
+    run.env("TMPDIR", scratch.path()).succeeds();
+    let told: Value = serde_json::from_str(&last(&inbox).body).unwrap();
+    let names: Vec<&str> =
+        told["results"].as_array().unwrap().iter().map(|result| result["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 2);
+    assert!(names.contains(&"s/postgres") && names.contains(&&*format!("s/{database}")), "{names:?}");
+}
