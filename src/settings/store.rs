@@ -10,7 +10,7 @@ use crate::stored::opened::Location;
 pub(super) fn location(words: &StoreWords) -> Result<Location> {
     let Some(text) = &words.store else {
         let missing = Error::usage("no store was given").hint(
-            "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…",
+            "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…, gs://bucket/prefix",
         );
         return Err(explain_empty(missing, &["PGSTOW_STORE"]));
     };
