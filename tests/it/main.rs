@@ -23,6 +23,7 @@ mod clone;
 mod deploy;
 mod documents;
 mod field;
+mod gcs;
 mod hostile;
 mod inventory;
 mod journey;
