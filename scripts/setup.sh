@@ -16,6 +16,7 @@ if [ "${1:-}" != demo ]; then
     packages+=(
         postgresql-contrib pgbouncer                                     # more of the one end
         swift-proxy swift-account swift-container swift-object memcached # an S3 server at the other
+        openssl                                                          # makes a key for an account of Google's
         minisign                                                         # checks a signature without pgstow
         python3-venv curl jq # to fetch further servers, and by hand
     )

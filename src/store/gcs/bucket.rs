@@ -24,7 +24,7 @@ pub(super) const LIMITS: Limits = Limits {
     max_part: 5 * GIB,
     max_object: 5 * TIB,
     max_metadata: 8192,
-    // ifGenerationMatch=0 is part of the service, and of no emulation of it that deserves the name.
+    // ifGenerationMatch=0: cloud.google.com/storage/docs/request-preconditions
     put_is_create_only: true,
     // Uploads in parts know no conditions: the last one that completes wins.
     complete_is_create_only: false,

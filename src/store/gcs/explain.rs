@@ -63,7 +63,7 @@ impl Speaker {
         let error = self
             .about_place(status, code, message)
             .or_else(|| self.about_rights(status, code, message))
-            .unwrap_or_else(|| about_request(status, code));
+            .unwrap_or_else(|| about_request(status, code, message));
         if message.is_empty() { error } else { error.because(message) }
     }
 
@@ -162,7 +162,7 @@ impl Speaker {
         } else {
             new(Expired, "Google gives no token for these credentials").hint(LOG_IN)
         };
-        said.because(chain)
+        said.because(cause(error, &chain))
     }
 
     /// No token came within the deadline.
@@ -221,15 +221,15 @@ impl Speaker {
     }
 }
 
-fn about_request(status: u16, code: &str) -> StoreError {
-    use Situation::{Damaged, Exists, NotFound, Other, Transient, Unsupported};
+fn about_request(status: u16, code: &str, message: &str) -> StoreError {
+    use Situation::{Exists, NotFound, Other, Transient, Unsupported};
     let named = named(status, code);
     match (code, status) {
         ("NoSuchUpload", _) => new(NotFound, "the store does not know this upload (any more)")
             .hint("somebody aborted it, or a lifecycle rule of the bucket did: give the rule more days"),
-        ("BadDigest" | "InvalidDigest", _) => {
-            new(Damaged, "the bytes that arrived do not match their checksum")
-        }
+        ("BadDigest" | "InvalidDigest", _) => damaged(),
+        // JSON has no code for it: "Provided CRC32C … doesn't match calculated CRC32C …".
+        (_, 400) if message.contains("match calculated") => damaged(),
         ("InternalError" | "ServiceUnavailable" | "SlowDown" | "RequestTimeout" | "OperationAborted", _)
         | (_, 408 | 409 | 429 | 500 | 502 | 503 | 504) => {
             new(Transient, format!("the store answered {named}"))
@@ -240,6 +240,10 @@ fn about_request(status: u16, code: &str) -> StoreError {
         (_, 200..=299) => new(Transient, format!("the store answered {named} with an error in it")),
         _ => new(Other, format!("the store rejects the request ({named})")),
     }
+}
+
+fn damaged() -> StoreError {
+    new(Situation::Damaged, "the bytes that arrived do not match their checksum")
 }
 
 fn requester_pays(bucket: &str) -> StoreError {
@@ -299,6 +303,18 @@ fn named(status: u16, code: &str) -> String {
 
 fn new(situation: Situation, message: impl Into<String>) -> StoreError {
     StoreError::new(situation, message)
+}
+
+/// Why there is no token: what the token service answered and the last cause, without what the library says around both.
+fn cause(error: &CredentialsError, chain: &str) -> String {
+    let mut last: &(dyn StdError + 'static) = error;
+    while let Some(next) = last.source() {
+        last = next;
+    }
+    match chain.split_once("body=<").and_then(|(_, rest)| rest.split_once('>')) {
+        Some((body, _)) => format!("{last}: {body}"),
+        None => last.to_string(),
+    }
 }
 
 /// An error and its causes, in one line.
@@ -402,6 +418,13 @@ mod tests {
                 Situation::Denied,
                 "KMS key",
                 "cloudkms.cryptoKeyEncrypterDecrypter",
+            ),
+            (
+                400,
+                "Provided CRC32C \"x\" doesn't match calculated CRC32C \"y\".",
+                Situation::Damaged,
+                "do not match their checksum",
+                "",
             ),
             (
                 400,

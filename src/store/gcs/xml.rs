@@ -72,7 +72,7 @@ impl Xml {
             url.query_pairs_mut().append_pair(name, value);
         }
         let mut sending = self.http.request(request.method.clone(), url).headers(request.headers);
-        if request.method == Method::POST && request.body.is_empty() {
+        if matches!(request.method, Method::POST | Method::PUT) && request.body.is_empty() {
             // The HTTP client leaves it out, and the service wants it.
             sending = sending.header(http::header::CONTENT_LENGTH, 0);
         }

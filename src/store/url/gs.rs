@@ -46,6 +46,7 @@ impl GsUrl {
     }
 
     /// The store without what only new objects and this run need: two runs that differ in that use the same store.
+    #[cfg(feature = "gcs")]
     pub(in crate::store) fn place(&self) -> Self {
         let Self { bucket, prefix, endpoint, allow_http, .. } = self.clone();
         Self { bucket, prefix, endpoint, allow_http, ..Self::default() }

@@ -158,6 +158,16 @@ async fn a_small_write_whose_answer_is_lost_is_found_out() {
 }
 
 #[tokio::test]
+async fn a_small_write_that_is_damaged_on_the_way_is_sent_again() {
+    let it = behind().await;
+    // In the middle of the bytes, after what is said about them.
+    it.proxy.inject(Rule::new(Operation::Put, Fault::FlipRequest(500_000)).times(2));
+    it.store.put_new("x", noise(1_000_000, 1)).await.unwrap();
+    assert_eq!(it.proxy.count(Operation::Put), 3);
+    it.holds(&noise(1_000_000, 1));
+}
+
+#[tokio::test]
 async fn of_two_writes_to_one_key_one_succeeds() {
     let it = behind().await;
     for round in 0..8 {

@@ -63,6 +63,7 @@ fn credentials_that_cannot_be_used_are_explained() {
     assert!(said.contains("GOOGLE_APPLICATION_CREDENTIALS"), "{said}");
     let said = list(&google.federated(Account::Late));
     assert!(said.contains("have expired or were revoked"), "{said}");
+    assert_eq!(said.matches("The subject token has expired.").count(), 1, "{said}");
     let said = list(&google.impersonating(Account::Reader));
     assert!(said.contains("cannot be impersonated") && said.contains("serviceAccountTokenCreator"), "{said}");
 }

@@ -82,7 +82,7 @@ fn try_insert(shared: &Shared, request: &Request, bucket: &str) -> Result<Answer
     };
     let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes) as u32;
     if text("crc32c") != Some(BASE64_STANDARD.encode(sum.to_be_bytes())) {
-        return Err(invalid("Provided CRC32C doesn't match the calculated one."));
+        return Err(invalid("Provided CRC32C \"x\" doesn't match calculated CRC32C \"y\"."));
     }
     let _one_at_a_time = shared.writing.lock().unwrap();
     if request.param("ifGenerationMatch") != Some("0") {
