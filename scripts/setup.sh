@@ -18,6 +18,7 @@ if [ "${1:-}" != demo ]; then
         swift-proxy swift-account swift-container swift-object memcached # an S3 server at the other
         openssl                                                          # makes a key for an account of Google's
         minisign                                                         # checks a signature without pgstow
+        restic                                                           # has its own opinion of what to keep
         python3-venv curl jq # to fetch further servers, and by hand
     )
 fi

@@ -2,7 +2,7 @@
 //!
 //! The kind decides the exit code, so a script can tell a wrong password from a bad backup. The
 //! message is one line and a fact; what explains it at length are its details, and what the user can do
-//! now are its hints. For code there is the situation: the own word of the room that failed, so that
+//! now are its hints. For code there is the situation: a value of the failing room's own type, so that
 //! nobody has to search the message for words. A failure is printed where it is handled (`report.rs`),
 //! never where it passes through.
 
@@ -39,6 +39,10 @@ pub enum Kind {
     LocalFile,
     /// The user's own command, which gives or takes a stream, failed.
     Command,
+    /// Old backups were not removed as asked: the backup job may be dead, or the removal after a backup failed.
+    Prune,
+    /// A newest backup is missing, too old, or much smaller than the one before it.
+    Overdue,
     /// SIGINT ended the run.
     Interrupted,
     /// SIGTERM ended the run.
@@ -47,7 +51,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the exit codes; the README's table is checked against it.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Unexpected,
         Kind::Usage,
         Kind::Settings,
@@ -59,6 +63,8 @@ impl Kind {
         Kind::Locked,
         Kind::LocalFile,
         Kind::Command,
+        Kind::Prune,
+        Kind::Overdue,
         Kind::Interrupted,
         Kind::Terminated,
     ];
@@ -77,6 +83,8 @@ impl Kind {
             Kind::Locked => 16,
             Kind::LocalFile => 17,
             Kind::Command => 18,
+            Kind::Prune => 19,
+            Kind::Overdue => 20,
             Kind::Interrupted => 130,
             Kind::Terminated => 143,
         }
@@ -96,6 +104,8 @@ impl Kind {
             Kind::Locked => "another run holds the lock",
             Kind::LocalFile => "a local file or pipe could not be read or written",
             Kind::Command => "the command after -- failed",
+            Kind::Prune => "old backups were not removed; a new one, if asked for, is stored",
+            Kind::Overdue => "a newest backup is missing, too old, or much smaller",
             Kind::Interrupted => "interrupted (SIGINT)",
             Kind::Terminated => "terminated (SIGTERM)",
         }
@@ -265,7 +275,7 @@ impl StdError for Error {
     }
 }
 
-/// Shorthand for each kind that leaves raise often.
+/// Shorthand for each kind that rooms raise often.
 macro_rules! constructors {
     ($($name:ident => $kind:ident),* $(,)?) => {
         impl Error {$(

@@ -1,4 +1,4 @@
-//! The doormat: parse, run, exit code. [`pgstow::main`] knows where to go next.
+//! The entry point: parse, run, exit code. [`pgstow::main`] knows where to go next.
 
 use std::process::ExitCode;
 

@@ -4,7 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{BinaryBytes, HumanDuration};
+use crate::units::age;
+use indicatif::BinaryBytes;
+
+/// What is left is not guessed before this.
+const SOON: Duration = Duration::from_secs(5);
 
 /// The counters of one run; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -63,13 +67,23 @@ impl Progress {
         // The size of the database is a guess at the size of its dump.
         let about =
             if matches!(self.direction, Direction::There | Direction::Across) { "about " } else { "" };
-        let share = self.share().map(|share| format!("{about}{:.0} %, ", share * 100.0)).unwrap_or_default();
-        let mut line = format!("{share}{moved}, {}/s, {}", BinaryBytes(rate), HumanDuration(elapsed));
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if !current.is_empty() {
-            line.push_str(&format!(", {current}"));
-        }
-        line
+        let parts = [
+            self.share().map(|share| format!("{about}{:.0} %", share * 100.0)),
+            Some(age(elapsed)),
+            self.left(elapsed).map(|left| format!("{} left", age(left))),
+            Some(current.clone()).filter(|current| !current.is_empty()),
+            Some(moved),
+            Some(format!("{}/s", BinaryBytes(rate))),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// How long the rest takes if it goes on as it did; `None` while there is too little to judge by.
+    fn left(&self, elapsed: Duration) -> Option<Duration> {
+        let share = self.share().filter(|share| (0.01..1.0).contains(share))?;
+        let left = Duration::try_from_secs_f64(elapsed.as_secs_f64() * (1.0 - share) / share).ok()?;
+        (elapsed >= SOON).then_some(left)
     }
 }
 
@@ -83,10 +97,16 @@ mod tests {
         progress.plain.store(1 << 20, Ordering::Relaxed);
         progress.stored.store(256 << 10, Ordering::Relaxed);
         progress.now_passing("public.users".into());
-        let line = progress.line(Duration::from_secs(2));
         assert_eq!(
-            line,
-            "about 25 %, 1.00 MiB read, 256.00 KiB stored, 512.00 KiB/s, 2 seconds, public.users"
+            progress.line(Duration::from_secs(2)),
+            "about 25 %, 2.0s, public.users, 1.00 MiB read, 256.00 KiB stored, 512.00 KiB/s"
         );
+        let line = progress.line(Duration::from_secs(100));
+        assert!(line.starts_with("about 25 %, 1m 40s, 5m left, public.users, "), "{line}");
+        // What the bar leaves of 80 columns holds what matters.
+        let (head, _) = line.split_once(", 1.00 MiB").unwrap();
+        assert!(head.len() <= 58, "{head}");
+        let unknown = Progress::default().line(Duration::from_secs(100));
+        assert_eq!(unknown, "1m 40s, 0 B read, 0 B stored, 0 B/s");
     }
 }

@@ -1,7 +1,7 @@
 //! All that pgstow prints; the only file that does.
 //!
 //! Data goes to stdout: what was asked for, or one JSON document. Everything said to people goes to
-//! stderr: notes, warnings, progress, failures. What leaves of the tree want to say arrives as
+//! stderr: notes, warnings, progress, failures. What other rooms want to say arrives as
 //! `tracing` events.
 
 use crate::answers::Answer;
@@ -106,7 +106,10 @@ impl Report {
                 .map_err(|e| Error::unexpected("the answer cannot be written as JSON").because(e))?;
             writeln!(io::stdout(), "{}", text::json(&json))
         } else {
-            let text = answer.text();
+            let text = match columns() {
+                Some(columns) => answer.text_within(columns),
+                None => answer.text(),
+            };
             if text.is_empty() { Ok(()) } else { writeln!(io::stdout(), "{}", harmless(text.trim_end())) }
         };
         written
@@ -281,6 +284,12 @@ impl Write for Pen {
     fn flush(&mut self) -> io::Result<()> {
         self.pens.stderr.flush()
     }
+}
+
+/// The width of the terminal that stdout is, if it is one.
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use tempfile::{NamedTempFile, TempPath};
 
 /// A file that gets its name only when it is whole.
@@ -78,37 +79,47 @@ fn link(file: &File, path: &Path) -> io::Result<()> {
     Ok(linkat(CWD, own_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }
 
-/// A path by which this process, and its children, can open a file that is open here.
+/// A path by which this process can open a file that is open here.
 fn own_path(file: &File) -> PathBuf {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into()
 }
 
-/// A file for a child to read by its path.
+/// A file for a child to open by its path, as often as it likes.
 pub struct Scratch {
-    /// Kept open: with it the file goes away.
-    _file: File,
-    path: PathBuf,
-    _hidden: Option<TempPath>,
+    /// With it the file goes away.
+    file: File,
+    hidden: Option<TempPath>,
 }
+
+/// By this path a child can open what it has as stdin. That of another process's file may be closed to it.
+const OWN_STDIN: &str = "/proc/self/fd/0";
 
 impl Scratch {
     /// Writes these bytes into a file in the temporary folder.
     pub fn new(bytes: &[u8]) -> io::Result<Self> {
-        let mut file = tempfile::tempfile()?;
+        let (mut file, hidden) = if Path::new(OWN_STDIN).symlink_metadata().is_ok() {
+            (tempfile::tempfile()?, None)
+        } else {
+            let (file, hidden) = NamedTempFile::new()?.into_parts();
+            (file, Some(hidden))
+        };
         file.write_all(bytes)?;
-        let path = own_path(&file);
-        if path.metadata().is_ok() {
-            return Ok(Self { _file: file, path, _hidden: None });
-        }
-        let mut named = NamedTempFile::new()?;
-        named.write_all(bytes)?;
-        let (file, hidden) = named.into_parts();
-        Ok(Self { _file: file, path: hidden.to_path_buf(), _hidden: Some(hidden) })
+        Ok(Self { file, hidden })
     }
 
-    /// Its path; good for as long as this lives.
+    /// What the child must have as stdin.
+    pub fn stdin(&self) -> io::Result<Stdio> {
+        self.file.try_clone().map(Stdio::from)
+    }
+
+    /// The path by which the child opens it then; good for as long as this lives.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.hidden.as_deref().unwrap_or(Path::new(OWN_STDIN))
+    }
+
+    /// Makes it somebody else's, who is to read it.
+    pub fn give(&self, uid: u32, gid: u32) -> io::Result<()> {
+        std::os::unix::fs::fchown(&self.file, Some(uid), Some(gid))
     }
 }
 
@@ -154,9 +165,9 @@ mod tests {
     #[test]
     fn a_child_reads_what_has_no_name() {
         let scratch = Scratch::new(b"entries").unwrap();
-        let output = std::process::Command::new("cat").arg(scratch.path()).output().unwrap();
-        assert_eq!(output.stdout, b"entries");
+        let mut cat = std::process::Command::new("cat");
         // From the beginning, however often.
-        assert_eq!(std::fs::read(scratch.path()).unwrap(), b"entries");
+        let output = cat.args([scratch.path(), scratch.path()]).stdin(scratch.stdin().unwrap()).output();
+        assert_eq!(output.unwrap().stdout, b"entriesentries");
     }
 }

@@ -289,9 +289,9 @@ fn agree(
         return Ok(held);
     }
     let more = differences.len().saturating_sub(MOST_REPORTED);
-    let mut told = differences.iter().take(MOST_REPORTED).cloned().collect::<Vec<_>>().join("; ");
+    let mut said = differences.iter().take(MOST_REPORTED).cloned().collect::<Vec<_>>().join("; ");
     if more > 0 {
-        told.push_str(&format!("; and {more} more"));
+        said.push_str(&format!("; and {more} more"));
     }
-    Err(Error::verify(format!("{}: the dump differs from what was written about it: {told}", reader.place())))
+    Err(Error::verify(format!("{}: the dump differs from its inventory: {said}", reader.place())))
 }

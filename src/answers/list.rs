@@ -11,6 +11,13 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// What is known of each backup, in a line.
+const HEADERS: [&str; 9] = ["NAME", "ID", "AGE", "STORED", "DATABASE", "TABLES", "ROWS", "SERVER", "TOOK"];
+/// Columns that are text; numbers stand on the right.
+const LEFT: [&str; 3] = ["NAME", "ID", "SERVER"];
+/// What is left out on a narrow terminal, first to last. Name and id stay: they choose a backup.
+const LEAST_FIRST: [&str; 7] = ["TOOK", "SERVER", "DATABASE", "TABLES", "ROWS", "STORED", "AGE"];
+
 /// The backups in a store.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
@@ -83,17 +90,39 @@ impl Row {
 
 impl Answer for Listing {
     fn text(&self) -> String {
+        self.table(&HEADERS)
+    }
+
+    fn text_within(&self, columns: usize) -> String {
+        let mut shown = HEADERS.to_vec();
+        let mut text = self.table(&shown);
+        for header in LEAST_FIRST {
+            if text.lines().all(|line| line.trim_end().chars().count() <= columns) {
+                break;
+            }
+            shown.retain(|shown| *shown != header);
+            text = self.table(&shown);
+        }
+        text
+    }
+}
+
+impl Listing {
+    /// The backups as a table with these columns.
+    fn table(&self, shown: &[&str]) -> String {
         if self.0.is_empty() {
             return String::new();
         }
+        let is_shown = |at: &usize| HEADERS.get(*at).is_some_and(|header| shown.contains(header));
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(["NAME", "ID", "AGE", "STORED", "DATABASE", "TABLES", "ROWS", "SERVER", "TOOK"]);
+        table.set_header(shown);
         for row in &self.0 {
-            table.add_row(row.cells());
+            let cells = row.cells().into_iter().enumerate().filter(|(at, _)| is_shown(at));
+            table.add_row(cells.map(|(_, cell)| cell));
         }
-        for right in [2, 3, 4, 5, 6, 8] {
-            if let Some(column) = table.column_mut(right) {
+        for (at, header) in shown.iter().enumerate() {
+            if let Some(column) = table.column_mut(at).filter(|_| !LEFT.contains(header)) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
@@ -108,4 +137,44 @@ fn part(tables: u64, partial: bool) -> String {
 
 fn first_word(version: &str) -> String {
     version.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing() -> Listing {
+        let started_at = Timestamp::now();
+        Listing(vec![Row {
+            id: Id::new(started_at).unwrap(),
+            name: "portal/users".parse().unwrap(),
+            kind: BackupKind::Postgres,
+            started_at,
+            duration_s: 62.0,
+            stored_bytes: 123 << 20,
+            plain_bytes: 1 << 30,
+            tables: Some(1234),
+            rows: Some(123_456_789),
+            partial: false,
+            database_bytes: Some(2 << 30),
+            server_version: Some("18.1 (Debian 18.1-1)".into()),
+            labels: BTreeMap::new(),
+            signature: Signature::NotChecked,
+        }])
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_fewer_columns() {
+        let listing = listing();
+        let width = |text: &str| text.lines().map(|line| line.trim_end().chars().count()).max().unwrap();
+        let headers = |text: &str| text.split_whitespace().take_while(|word| *word != "portal/users").count();
+        assert_eq!(headers(&listing.text()), HEADERS.len(), "a file gets all");
+        assert_eq!(listing.text_within(200), listing.text());
+        let narrow = listing.text_within(80);
+        assert!(width(&narrow) <= 80 && narrow.contains("123,456,789"), "{narrow}");
+        assert!(!narrow.contains("TOOK") && narrow.contains("AGE"), "{narrow}");
+        let narrowest = listing.text_within(10);
+        assert_eq!(headers(&narrowest), 2, "name and id stay: {narrowest}");
+        assert!(narrowest.contains(listing.0[0].id.as_str()), "{narrowest}");
+    }
 }

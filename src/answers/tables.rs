@@ -1,5 +1,6 @@
 //! What an inventory says, for people and programs: every table of a backup, and what changed since another.
 
+use crate::stored::digest::Digest;
 use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
 use crate::units::count;
 use comfy_table::{CellAlignment, Table, presets};
@@ -12,7 +13,7 @@ struct Held<'a> {
     first: &'a Block,
     rows: Option<u64>,
     bytes: u64,
-    digests: Vec<Option<&'a str>>,
+    digests: Vec<Option<Digest>>,
 }
 
 impl Held<'_> {
@@ -46,7 +47,7 @@ fn held(inventory: &Inventory) -> BTreeMap<Owner<'_>, Held<'_>> {
         });
         held.rows = held.rows.zip(count).map(|(so_far, more)| so_far.saturating_add(more));
         held.bytes = held.bytes.saturating_add(block.raw_bytes);
-        held.digests.push(block.sha256.as_deref());
+        held.digests.push(block.sha256);
     }
     all
 }

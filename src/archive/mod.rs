@@ -22,7 +22,7 @@
 //! The bytes are not trusted: no input makes the reader panic, nothing is allocated before
 //! the bytes that fill it have arrived, and the work is linear in the input.
 //!
-//! This module does not read or write files, and does not read the directory and tar formats.
+//! This room does not read or write files, and does not read the directory and tar formats.
 
 mod format;
 mod look;
@@ -55,4 +55,4 @@ pub use read::csv::Csv;
 pub use read::digests::Digests;
 pub use read::reader::{Contents, Reader};
 pub use read::tally::{Block, Depth};
-pub use write::rows::{rows_begin, rows_end};
+pub use write::rows::{qualified, rows_begin, rows_end};

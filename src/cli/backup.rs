@@ -1,7 +1,8 @@
 //! The words of `pgstow backup`.
 
+use super::keep::{HEADING, KeepWords};
 use super::neon::NeonWords;
-use super::shared::ServerWords;
+use super::shared::{ServerWords, TrustWords};
 use super::values::percent;
 use super::writing::WritingWords;
 use clap::Args;
@@ -24,13 +25,7 @@ pub struct BackupWords {
     /// With --all-databases: skip these databases; repeatable
     ///
     /// * and ? match any characters. In the variable, one per line.
-    #[arg(
-        long,
-        value_name = "PATTERN",
-        env = "PGSTOW_EXCLUDE",
-        value_delimiter = '\n',
-        hide_short_help = true
-    )]
+    #[arg(long, value_name = "PATTERN", env = "PGSTOW_EXCLUDE", hide_short_help = true)]
     pub exclude: Vec<String>,
     /// Back up the output of this command instead; needs --name
     ///
@@ -57,7 +52,6 @@ pub struct BackupWords {
         long = "table",
         value_name = "PATTERN",
         env = "PGSTOW_TABLES",
-        value_delimiter = '\n',
         help_heading = "What to dump"
     )]
     pub tables: Vec<String>,
@@ -69,7 +63,6 @@ pub struct BackupWords {
         long = "exclude-table",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_TABLES",
-        value_delimiter = '\n',
         help_heading = "What to dump"
     )]
     pub exclude_tables: Vec<String>,
@@ -80,7 +73,6 @@ pub struct BackupWords {
         long = "exclude-table-data",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_TABLE_DATA",
-        value_delimiter = '\n',
         help_heading = "What to dump",
         hide_short_help = true
     )]
@@ -92,7 +84,6 @@ pub struct BackupWords {
         long = "schema",
         value_name = "PATTERN",
         env = "PGSTOW_SCHEMAS",
-        value_delimiter = '\n',
         help_heading = "What to dump",
         hide_short_help = true
     )]
@@ -105,7 +96,6 @@ pub struct BackupWords {
         long = "exclude-schema",
         value_name = "PATTERN",
         env = "PGSTOW_EXCLUDE_SCHEMAS",
-        value_delimiter = '\n',
         help_heading = "What to dump",
         hide_short_help = true
     )]
@@ -130,7 +120,7 @@ pub struct BackupWords {
     /// Dump from a temporary branch, so that production has no locks
     ///
     /// The branch is created for the dump, and deleted afterwards.
-    #[arg(long, env = "PGSTOW_VIA_BRANCH", requires = "neon", help_heading = "Neon", hide_short_help = true)]
+    #[arg(long, env = "PGSTOW_VIA_BRANCH", help_heading = "Neon", hide_short_help = true)]
     pub via_branch: bool,
 
     #[command(flatten)]
@@ -184,4 +174,17 @@ pub struct BackupWords {
         hide_short_help = true
     )]
     pub fail_shrink: Option<u8>,
+
+    /// After the backup remove old ones of its name, by the rules of --keep-*
+    ///
+    /// Needs credentials that may list, read and delete. If it fails, the backup is stored all the same: a warning,
+    /// and exit code 19.
+    #[arg(long, env = "PGSTOW_PRUNE", help_heading = HEADING, hide_short_help = true)]
+    pub prune: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub keep: KeepWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub trust: TrustWords,
 }

@@ -15,7 +15,7 @@ pub struct FetchWords {
     #[allow(missing_docs, reason = "the flags have their own")]
     pub tables: TableWords,
     /// The file to write; "-o -" is stdout
-    #[arg(short, long, value_name = "FILE", env = "PGSTOW_OUTPUT", required_unless_present = "list_file")]
+    #[arg(short, long, value_name = "FILE", env = "PGSTOW_OUTPUT")]
     pub output: Option<PathBuf>,
     /// The format to write
     #[arg(long, value_name = "FORMAT", default_value = "archive", env = "PGSTOW_FORMAT")]

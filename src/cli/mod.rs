@@ -11,12 +11,15 @@ mod clone;
 mod examples;
 mod fetch;
 mod fitting;
+mod keep;
 mod keygen;
 mod list;
 mod neon;
+mod prune;
 mod restore;
 mod shared;
 mod show;
+mod status;
 mod swap;
 mod values;
 mod verify;
@@ -29,19 +32,24 @@ pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
+pub use keep::KeepWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
 pub use neon::NeonWords;
+pub use prune::PruneWords;
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use show::ShowWords;
+pub use status::StatusWords;
 pub use swap::SwapWords;
 pub use verify::VerifyWords;
 pub use writing::WritingWords;
 
 use crate::error::Kind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -76,6 +84,8 @@ pub enum Verb {
     List(ListWords),
     /// Show what is known about a backup: sizes, tables, changes
     Show(ShowWords),
+    /// Check that the newest backup of each name is there, and not too old
+    Status(StatusWords),
     /// Check backups by reading them, or by restoring them for a trial
     Verify(VerifyWords),
     /// Write a backup, or some of its tables, to a file
@@ -91,6 +101,8 @@ pub enum Verb {
     Clone(CloneWords),
     /// Replace a database by another one, and keep both; or undo that
     Swap(SwapWords),
+    /// Remove old backups by rule, and what killed runs left
+    Prune(Box<PruneWords>),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
     /// Print the version
@@ -188,9 +200,28 @@ pub fn parse(
     });
     match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
-        Err(error) if error.use_stderr() => Parsed::Refused(error.render().to_string()),
+        Err(mut error) if error.use_stderr() => {
+            // "to pass '--tables' as a value, use '-- --tables'" does not help a person who mistyped a flag.
+            error.remove(ContextKind::Suggested);
+            let mut text = error.render().to_string();
+            if error.kind() == ErrorKind::MissingRequiredArgument {
+                for name in empty(blank) {
+                    text.push_str(&format!("\n{name} is set, but empty, which is the same as unset\n"));
+                }
+            }
+            Parsed::Refused(text)
+        }
         Err(error) => Parsed::Help(error.render().to_string()),
     }
+}
+
+/// The variables of arguments that a verb cannot do without, if they are blank.
+fn empty(blank: &dyn Fn(&OsStr) -> bool) -> BTreeSet<String> {
+    let command = command();
+    let required =
+        command.get_subcommands().flat_map(Command::get_arguments).filter(|arg| arg.is_required_set());
+    let variables = required.filter_map(Arg::get_env).filter(|name| blank(name));
+    variables.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 /// The keys set by the command line or a variable.
@@ -218,6 +249,13 @@ pub fn keys() -> BTreeSet<String> {
     let command = command();
     let of_verbs = command.get_subcommands().flat_map(Command::get_arguments);
     command.get_arguments().chain(of_verbs).filter_map(key).collect()
+}
+
+/// The keys whose values are paths.
+pub fn path_keys() -> BTreeSet<String> {
+    let command = command();
+    let is_path = |arg: &&Arg| arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    command.get_subcommands().flat_map(Command::get_arguments).filter(is_path).filter_map(key).collect()
 }
 
 /// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found before clap parses.
@@ -250,6 +288,9 @@ pub fn command() -> Command {
     };
     let verb = |command: Command| {
         let name = command.get_name().to_owned();
+        // What prune is about is only a supplement to a backup.
+        let is_extra = |arg: &Arg| name == "backup" && arg.get_help_heading() == Some(keep::HEADING);
+        let command = command.mut_args(|arg| if is_extra(&arg) { arg.hide_short_help(true) } else { arg });
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)

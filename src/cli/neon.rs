@@ -26,7 +26,6 @@ pub struct NeonWords {
         long,
         value_name = "NAME",
         env = "PGSTOW_NEON_DATABASE",
-        requires = "neon",
         help_heading = "Neon",
         hide_short_help = true
     )]
@@ -38,7 +37,6 @@ pub struct NeonWords {
         long,
         value_name = "NAME",
         env = "PGSTOW_NEON_ROLE",
-        requires = "neon",
         help_heading = "Neon",
         hide_short_help = true
     )]

@@ -18,13 +18,24 @@ pub struct RestoreWords {
     /// The database to create: postgres://user@host/new_database
     ///
     /// It must not exist, or be empty.
+    #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
+    pub to: Option<String>,
+    /// Append the rows of --table to the tables of this database, which exist
+    ///
+    /// One transaction: all rows, or none. It is refused if a table does not exist there, or has other columns. Only
+    /// rows are restored: sequences stay as they are, and triggers of the tables fire.
     #[arg(
         long,
         value_name = "URL",
-        env = "PGSTOW_TO",
-        required_unless_present_any = ["command", "neon"]
+        env = "PGSTOW_INTO",
+        conflicts_with_all = ["to", "command", "swap", "neon", "schema_only", "exclude_tables", "exclude_table_data",
+            "keep_old", "owner", "map_roles", "after", "after_sql", "grant_all", "grant_read"],
+        hide_short_help = true
     )]
-    pub to: Option<String>,
+    pub into: Option<String>,
+    /// With --into, remove all rows of the tables first, in the same transaction
+    #[arg(long, env = "PGSTOW_TRUNCATE", hide_short_help = true)]
+    pub truncate: bool,
     /// Write the backup to the stdin of this command instead
     ///
     /// It gets the last bytes only after every checksum was verified.
@@ -41,7 +52,6 @@ pub struct RestoreWords {
         long = "exclude-table",
         value_name = "PATTERN",
         env = "PGSTOW_RESTORE_EXCLUDE_TABLES",
-        value_delimiter = '\n',
         hide_short_help = true
     )]
     pub exclude_tables: Vec<String>,
@@ -52,7 +62,6 @@ pub struct RestoreWords {
         long = "exclude-table-data",
         value_name = "PATTERN",
         env = "PGSTOW_RESTORE_EXCLUDE_TABLE_DATA",
-        value_delimiter = '\n',
         hide_short_help = true
     )]
     pub exclude_table_data: Vec<String>,
@@ -60,17 +69,10 @@ pub struct RestoreWords {
     #[arg(long, env = "PGSTOW_SCHEMA_ONLY", hide_short_help = true)]
     pub schema_only: bool,
     /// What to do if something cannot be restored
-    #[arg(
-        long,
-        value_name = "HOW",
-        default_value = "drop",
-        env = "PGSTOW_ON_ERROR",
-        conflicts_with_all = ["swap", "neon"],
-        hide_short_help = true
-    )]
+    #[arg(long, value_name = "HOW", default_value = "drop", env = "PGSTOW_ON_ERROR", hide_short_help = true)]
     pub on_error: OnError,
     /// After a swap, drop all but the newest N databases that swaps kept
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", requires = "swap", hide_short_help = true)]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", hide_short_help = true)]
     pub keep_old: Option<usize>,
     /// Replace the database in --to, and keep the old one under another name
     ///
@@ -105,7 +107,6 @@ pub struct RestoreWords {
         long,
         value_name = "BRANCH",
         env = "PGSTOW_NEON_PARENT",
-        requires = "neon",
         help_heading = "Neon",
         hide_short_help = true
     )]
@@ -115,7 +116,6 @@ pub struct RestoreWords {
         long,
         value_name = "NAME",
         env = "PGSTOW_NEON_BRANCH",
-        requires = "neon",
         help_heading = "Neon",
         hide_short_help = true
     )]
@@ -126,19 +126,12 @@ pub struct RestoreWords {
         value_name = "AGE",
         env = "PGSTOW_NEON_EXPIRES",
         value_parser = humantime::parse_duration,
-        requires = "neon",
         help_heading = "Neon",
         hide_short_help = true
     )]
     pub neon_expires: Option<Duration>,
     /// Print the connection string with its password
-    #[arg(
-        long,
-        env = "PGSTOW_SHOW_PASSWORD",
-        requires = "neon",
-        help_heading = "Neon",
-        hide_short_help = true
-    )]
+    #[arg(long, env = "PGSTOW_SHOW_PASSWORD", help_heading = "Neon", hide_short_help = true)]
     pub show_password: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]

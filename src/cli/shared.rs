@@ -43,7 +43,7 @@ pub struct TableWords {
     /// Only tables that match, with all that belongs to them; repeatable
     ///
     /// Patterns as for pg_dump: app.orders, app.*, "Mixed Case". Without a schema it matches in every schema.
-    #[arg(short, long, value_name = "PATTERN", env = "PGSTOW_TABLE", value_delimiter = '\n')]
+    #[arg(short, long, value_name = "PATTERN", env = "PGSTOW_TABLE")]
     pub table: Vec<String>,
 }
 

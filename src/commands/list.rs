@@ -15,14 +15,13 @@ pub async fn run(words: &ListWords, report: &Report, run: &Run) -> Result<()> {
         let store = location.open().await?;
         let found = catalogue::search(&*store, name.as_ref()).await?;
         catalogue::warn_of_the_future(&found);
+        if found.is_empty() {
+            catalogue::expect_none(&*store, name.as_ref()).await?;
+            run.say(format!("no backups yet in {}", store.display_url()));
+        }
         Ok(catalogue::read_all(&store, &found, trusted.as_ref()).await)
     };
     let read: Vec<Result<Backup>> = run.or(reading).await?;
-    match (&name, read.is_empty()) {
-        (Some(name), true) => return Err(catalogue::none_of(name)),
-        (None, true) => run.say("no backups yet"),
-        (_, false) => {}
-    }
     report.answer(&Listing::new(read.iter().filter_map(|backup| backup.as_ref().ok())))?;
     // A manifest that cannot be trusted is not listed, and not passed over in silence either.
     let mut failures = Failures::of(read.len());

@@ -8,8 +8,10 @@ mod clone;
 mod fetch;
 mod keygen;
 mod list;
+mod prune;
 mod restore;
 mod show;
+mod status;
 mod swap;
 mod verify;
 
@@ -26,11 +28,13 @@ pub async fn run(verb: Verb, report: &Report, run: &Run) -> Result<()> {
         Verb::Adopt(words) => adopt::run(*words, report, run).await,
         Verb::List(words) => list::run(&words, report, run).await,
         Verb::Show(words) => show::run(words, report, run).await,
+        Verb::Status(words) => status::run(words, report, run).await,
         Verb::Verify(words) => verify::run(words, report, run).await,
         Verb::Fetch(words) => fetch::run(*words, report, run).await,
         Verb::Restore(words) => restore::run(*words, report, run).await,
         Verb::Clone(words) => clone::run(words, report, run).await,
         Verb::Swap(words) => swap::run(words, report, run).await,
+        Verb::Prune(words) => prune::run(*words, report, run).await,
         Verb::Keygen(words) => keygen::run(words, report),
         Verb::Version => report.answer(&Version::OURS),
     }

@@ -2,7 +2,7 @@
 
 use crate::archive::{Damage, Reader, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
-use crate::script::{Outline, ScriptContents};
+use crate::script::{Command, Outline, ScriptContents};
 use crate::stored::manifest;
 use crate::stored::names::Timestamp;
 use async_compression::tokio::bufread::GzipDecoder;
@@ -144,6 +144,11 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
 fn refuse_unfit(path: &Path, seen: &ScriptContents) -> Result<()> {
     if seen.has_other_text {
         return Err(unfit(path, "holds other text before or after the dump", "remove it from the file"));
+    }
+    if let Some(Command { line, text }) = &seen.command {
+        let what =
+            format!("holds a command of psql's own in line {line}, which pg_dump does not write ({text})");
+        return Err(unfit(path, &what, "find out who wrote it; without its commands it can be kept"));
     }
     let mut databases = seen.databases.iter();
     if databases.clone().any(|database| database.drops) {

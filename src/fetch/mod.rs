@@ -201,7 +201,7 @@ fn unwritten(error: Error) -> Error {
 }
 
 async fn write_list(to: &Output, force: bool, chosen: &Inventory) -> Result<()> {
-    let list = Preamble::read(&chosen.archive.preamble)?.list();
+    let list = to.shown(Preamble::read(&chosen.archive.preamble)?.list());
     let writing = to.begin(force)?;
     let mut sink = writing.sink()?;
     let written = async {

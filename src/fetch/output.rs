@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::temporary::Partial;
+use crate::text::harmless;
 use indicatif::BinaryBytes;
 use rustix::process::geteuid;
 use std::error::Error as _;
@@ -36,6 +37,14 @@ impl Output {
     /// Whether somebody would read it on a terminal.
     pub fn is_terminal(&self) -> bool {
         *self == Output::Stdout && io::stdout().is_terminal()
+    }
+
+    /// This text for whoever gets it: made harmless for people, unchanged for programs.
+    pub fn shown(&self, text: Vec<u8>) -> Vec<u8> {
+        if !self.is_terminal() {
+            return text;
+        }
+        harmless(&String::from_utf8_lossy(&text)).into_owned().into_bytes()
     }
 
     /// Refuses a folder, a device or a pipe, and a file that exists unless it may be replaced.

@@ -21,7 +21,7 @@ pub struct How {
 
 /// Fetches the stream or plain dump, or instead of it the roles stored with it.
 pub async fn fetch(reader: &BackupReader, output: Output, how: How, run: &Run) -> Result<Written> {
-    let roles = if how.globals { Some(run.or(roles(reader)).await?) } else { None };
+    let roles = if how.globals { Some(output.shown(run.or(roles(reader)).await?)) } else { None };
     let bytes = roles.as_ref().map_or(reader.dump.plain_bytes, |sql| sql.len() as u64);
     if how.check_space {
         output.enough_space(bytes)?;

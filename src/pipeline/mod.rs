@@ -1,4 +1,4 @@
-//! The bytes' way from a dump to encrypted parts, and back. Bytes only: this leaf knows no database and no store.
+//! The bytes' way from a dump to encrypted parts, and back. Bytes only: this room knows no database and no store.
 //!
 //! [`pack`]: watch → frames → plain tally and compress → encrypt → stored tally → parts.
 //! [`unpack`]: stored tally → decrypt → decompress → watch → plain tally → hold back → sink.

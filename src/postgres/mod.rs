@@ -2,7 +2,7 @@
 //!
 //! [`connect`] understands what the user typed, [`clients`] picks the programs, [`tools`] runs them,
 //! [`server`] asks what is there, [`change`] prepares, fills and renames databases. Every child is a
-//! [`process`]; how it failed is decided in [`failure`]. [`sql`] quotes. This folder knows no store and
+//! [`process`]; how it failed is decided in [`failure`]. [`sql`] quotes. This room knows no store and
 //! no archive format.
 
 mod change;
@@ -20,8 +20,8 @@ pub use connect::ConnInfo;
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
 pub use server::{
-    Cluster, Locale, Moment, Provider, Server, TargetFacts, Unreadable, blockers, databases, managed,
-    patterns, refuse_shared_backends,
+    Cluster, FoundTable, Locale, Moment, Provider, Server, TargetFacts, Unreadable, WantedTable, blockers,
+    databases, managed, patterns, refuse_shared_backends,
 };
 pub use sql::{identifier, masked, shell_word};
 pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script, sessions};

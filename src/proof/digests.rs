@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::postgres::Target;
 use crate::postgres::clients::{Clients, Version};
 use crate::run::Run;
+use crate::stored::digest::Digest;
 use crate::stored::inventory::{Block, BlockKind, Inventory};
 use crate::stored::ranges::Ranges;
 use crate::stored::reader::BackupReader;
@@ -286,7 +287,7 @@ fn defined<'t>(toc: &'t Toc, kind: EntryKind) -> HashSet<Name<'t>> {
 }
 
 fn same_digest(said: &Block, now: &archive::Block) -> bool {
-    said.sha256.is_some() && said.sha256 == now.sha256.map(hex::encode)
+    said.sha256.is_some() && said.sha256 == now.sha256.map(Digest)
 }
 
 /// Which words need quotes differs between majors.

@@ -105,7 +105,7 @@ impl Proof {
         if !self.not_compared.is_empty() {
             tracing::warn!("not compared, so not proven: {}", self.not_compared.join(", "));
         }
-        judge(&self.differences, &format!("{database} does not hold what was dumped"))
+        judge(&self.differences, &format!("{database} differs from what was dumped"))
     }
 }
 

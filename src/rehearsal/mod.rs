@@ -1,7 +1,7 @@
-//! `verify --restore`: the restore rehearsed, in a database that is gone afterwards.
+//! `verify --restore`: a trial restore (a rehearsal), into a database that is removed afterwards.
 //!
-//! On a server of the user's, else in a throw-away cluster. Then the data is proven, everything the
-//! backup defines is looked for, and the user's own questions are asked.
+//! On a server of the user's, else in a throw-away cluster. Then the data is compared, everything the
+//! backup defines is looked for, and the user's own checks are run.
 
 mod outcome;
 
@@ -316,9 +316,9 @@ fn blame(error: Error) -> Error {
         let hint = "install the source's locale here, or verify on a server that has it, with --to";
         return error.without_hints().hint(hint);
     }
-    // How money is written depends on the server's lc_monetary, which no dump says.
-    if error.kind() == Kind::Postgres && error.message().contains("for type money") {
-        let hint = "the source's lc_monetary is another than here: verify on a server that has it, with --to";
+    if situation == Some(Situation::MoneyInvalid) {
+        let hint =
+            "the source's lc_monetary differs from the one here: verify on a server that has it, with --to";
         return error.of_kind(Kind::Settings).hint(hint);
     }
     if error.kind() != Kind::Postgres || situation.is_some_and(Situation::is_of_machine) {

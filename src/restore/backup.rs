@@ -7,7 +7,7 @@ use super::request::{After, Fitting, RestoreRequest};
 use super::run::{Content, Flow};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search};
-use crate::postgres::{ConnInfo, Naming, Target};
+use crate::postgres::{ConnInfo, Naming, Situation, Target};
 use crate::proof::{self, Proof, ProofBy};
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -81,13 +81,25 @@ impl ReadyBackup {
         Ok(Self { started, reader, inventory, clients, request, keep_failed, jobs, proof })
     }
 
-    /// Restores into a database and proves it. `unseen` says that nobody uses it before more is done; any
-    /// other database has its name only after it is proven.
+    /// Restores into a database and proves it; a new one has its name only after that.
     ///
     /// A failure leaves nothing behind that this made.
-    pub async fn restore_into(&self, conn: &ConnInfo, unseen: bool, run: &Run) -> Result<Outcome> {
-        let naming =
-            if unseen { Naming::AtOnce } else { Naming::WhenProven(|| stamp(SystemTime::now(), '_')) };
+    pub async fn restore_into(&self, conn: &ConnInfo, run: &Run) -> Result<Outcome> {
+        let naming = Naming::WhenProven(|| stamp(SystemTime::now(), '_'));
+        self.restore_named(conn, naming, run).await.map_err(|error| match error.situation() {
+            Some(Situation::ConstraintViolated(_)) if self.may_keep_some() => error
+                .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
+            _ => error,
+        })
+    }
+
+    /// Whether `--on-error keep` would do something that was not done.
+    fn may_keep_some(&self) -> bool {
+        self.reader.kind() == BackupKind::Postgres && !self.request.fitting.options.keep_going
+    }
+
+    /// Restores into a database under this name; [`Naming::AtOnce`] if more is done before anybody uses it.
+    pub(super) async fn restore_named(&self, conn: &ConnInfo, naming: Naming, run: &Run) -> Result<Outcome> {
         let mut target = run.or(Target::open(self.clients.newest()?, conn, naming)).await?;
         if self.proof == ProofBy::Digests {
             // Better now than after the data has moved.
@@ -108,7 +120,6 @@ impl ReadyBackup {
             clients: &self.clients,
             request: &self.request,
             keep_failed: self.keep_failed,
-            unseen,
             run,
         };
         flow.run(&content, &mut target).await

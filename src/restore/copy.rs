@@ -72,14 +72,7 @@ pub async fn copy(options: CopyOptions, run: &Run) -> Result<Copied> {
     ));
     let content =
         PassingDump { options: &options, server: &server, clients: &clients, request: &request, run };
-    let flow = Flow {
-        started,
-        clients: &clients,
-        request: &request,
-        keep_failed: options.keep_failed,
-        unseen: false,
-        run,
-    };
+    let flow = Flow { started, clients: &clients, request: &request, keep_failed: options.keep_failed, run };
     let outcome = flow.run(&content, &mut target).await?;
     Ok(Copied { source: server.database.clone(), owner: options.fitting.owner.clone(), outcome })
 }

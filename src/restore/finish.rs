@@ -1,5 +1,5 @@
-//! What is done in a restored database before it is given to anybody: its old settings and grants, the
-//! user's scripts, grants.
+//! What is done in a restored database before others may use it, in this order: its old
+//! settings, the user's scripts, statistics, the user's grants, its old grants.
 //!
 //! The user's own must succeed. What the dump says about its database is tried, and reported if it fails.
 

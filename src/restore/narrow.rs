@@ -31,7 +31,7 @@ impl Narrowing {
     /// The inventory of what is restored; what does not come along is said.
     ///
     /// # Errors
-    /// `Kind::NotFound` if a table was asked for that the backup does not hold.
+    /// `Kind::NotFound` if a table was asked for that is not in the backup.
     pub fn of(&self, inventory: Inventory) -> Result<Inventory> {
         let mut inventory = inventory;
         if !self.tables.is_empty() {

@@ -7,7 +7,7 @@ use super::outcome::Outcome;
 use super::request::Profile;
 use crate::branch::{self, Neon, NeonBranch, OwnBranch, TemporaryBranch, Uri, give_back, keep, lend};
 use crate::error::{Error, Kind, Result};
-use crate::postgres::Provider;
+use crate::postgres::{Naming, Provider};
 use crate::run::Run;
 use crate::stored::manifest::BackupKind;
 
@@ -107,7 +107,7 @@ impl ReadyBackup {
         let direct = run.or(neon.uri(branch, database, &role, false)).await?;
         let pooled = run.or(neon.uri(branch, database, &role, true)).await?;
         let conn = branch::conn(&direct)?;
-        let outcome = self.restore_into(&conn, true, run).await.map_err(|e| match e.kind() {
+        let outcome = self.restore_named(&conn, Naming::AtOnce, run).await.map_err(|e| match e.kind() {
             Kind::TargetExists => e.without_hints().hint("the database that Neon created is not empty"),
             _ => e,
         })?;

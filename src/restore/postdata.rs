@@ -40,11 +40,11 @@ impl PostData {
         jobs: usize,
     ) -> Result<()> {
         target.breathe().await;
-        restore_file(client, target.conn(), options, jobs, self.after.path()).await?;
+        restore_file(client, target.conn(), options, jobs, &self.after).await?;
         in_order(&self.grants, client, target, options).await?;
         if let Some(refreshes) = &self.refreshes {
             target.breathe().await;
-            restore_file(client, target.conn(), options, jobs, refreshes.path()).await?;
+            restore_file(client, target.conn(), options, jobs, refreshes).await?;
         }
         if self.event_triggers.is_empty() {
             return Ok(());

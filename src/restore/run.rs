@@ -8,10 +8,9 @@ use super::outcome::{Filled, Outcome};
 use super::request::RestoreRequest;
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::{Situation, Target, identifier};
+use crate::postgres::{Target, identifier};
 use crate::proof::Proof;
 use crate::run::Run;
-use crate::units::count;
 use std::time::{Duration, Instant};
 
 /// What a database is filled with, and compared with afterwards.
@@ -40,8 +39,6 @@ pub struct Flow<'a> {
     pub request: &'a RestoreRequest,
     /// Whether a database that is not what was dumped is kept, to look into it.
     pub keep_failed: bool,
-    /// Whether nobody uses the database before more than the restore is done.
-    pub unseen: bool,
     /// The run it belongs to.
     pub run: &'a Run,
 }
@@ -55,7 +52,7 @@ impl Flow<'_> {
             return self.incomplete(filled, target).await;
         }
         let proof = match self.run.or(self.prove(content, target, &filled)).await {
-            Err(first) if !self.unseen && self.request.after.is_empty() => {
+            Err(first) if !target.is_named_at_once() && self.request.after.is_empty() => {
                 return Err(self.complete(first, target));
             }
             proof => self.or_clean_up(proof, target).await?,
@@ -91,8 +88,8 @@ impl Flow<'_> {
         for failed in &filled.failed {
             tracing::warn!("not restored: {failed}");
         }
-        let what = format!("{} could not be restored", count(filled.failed.len(), "thing"));
-        let differs = Error::verify(what).hint(format!("what could is in {}", identifier(target.called())));
+        let differs = Error::verify("not everything could be restored")
+            .hint(format!("what could be restored is in {}", identifier(target.called())));
         Ok(Outcome {
             database: target.called().to_owned(),
             created: true,
@@ -105,16 +102,7 @@ impl Flow<'_> {
 
     /// Fills the target.
     pub async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<Filled> {
-        let filled = content.fill(target).await.map_err(|error| match error.situation::<Situation>() {
-            Some(Situation::ConstraintViolated(_))
-                if !self.unseen && !self.request.fitting.options.keep_going =>
-            {
-                error.hint(
-                    "--on-error keep restores all that can be, under another name, and lists what cannot",
-                )
-            }
-            _ => error,
-        })?;
+        let filled = content.fill(target).await?;
         if !filled.plan.made_roles.is_empty() {
             self.run.say(format!("created the roles {}", filled.plan.made_roles.join(", ")));
         }

@@ -5,7 +5,7 @@ use super::outcome::Outcome;
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::swap::Found;
-use crate::postgres::{ConnInfo, Swap, identifier, shell_word};
+use crate::postgres::{ConnInfo, Naming, Swap, identifier, shell_word};
 use crate::run::Run;
 use crate::units::{count, stamp};
 use indicatif::BinaryBytes;
@@ -64,7 +64,8 @@ impl ReadyBackup {
             );
         }
         agree(&swap, "put the restored one in its place", yes, run).await?;
-        let mut outcome = self.restore_into(&target.with_dbname(&swap.restoring()), true, run).await?;
+        let mut outcome =
+            self.restore_named(&target.with_dbname(&swap.restoring()), Naming::AtOnce, run).await?;
         if outcome.differs.is_some() {
             return Ok((outcome, None));
         }

@@ -9,7 +9,8 @@ const OF_DATABASE: [&[u8]; 3] = [b"DROP DATABASE ", b"ALTER DATABASE ", b"UPDATE
 /// Passes a script on, except for what names the database it is from.
 ///
 /// `CREATE DATABASE`, `ALTER DATABASE`, `GRANT … ON DATABASE` and `\connect` would act on the old database,
-/// which may still exist and be in use.
+/// which may still exist and be in use. So would the script's own way into psql's restricted mode, and out of it: it
+/// is in that mode already.
 #[derive(Debug, Default)]
 pub struct Filter {
     lines: Lines,
@@ -18,25 +19,16 @@ pub struct Filter {
 
 #[derive(Debug, Default)]
 struct Passing {
-    /// Whether the script runs in psql's restricted mode, which it can neither enter again nor leave.
-    is_restricted: bool,
     /// The key of the restricted mode that the script has entered itself.
     key: Option<Vec<u8>>,
     /// Inside an entry that is taken out.
     skipping: bool,
     /// Whether an entry has begun that stays.
     begun: bool,
-    /// Right after a `\connect` that was taken out.
-    connected: bool,
     create_database: Vec<u8>,
 }
 
 impl Filter {
-    /// A filter for a script that runs in psql's restricted mode, or not.
-    pub fn new(is_restricted: bool) -> Self {
-        Self { lines: Lines::default(), passing: Passing { is_restricted, ..Passing::default() } }
-    }
-
     /// Reads the next bytes, and puts those that stay into `to`.
     pub fn feed(&mut self, bytes: &[u8], to: &mut Vec<u8>) {
         let passing = &mut self.passing;
@@ -64,7 +56,7 @@ impl Passing {
     fn take(&mut self, segment: Segment<'_>, to: &mut Vec<u8>) {
         if let Segment::Line(line) = segment {
             let line = line.trim_ascii_end();
-            if self.is_restricted && self.is_about_restricted_mode(line) {
+            if self.is_about_restricted_mode(line) {
                 return;
             }
             if let Some(entry) = Entry::read(line) {
@@ -74,11 +66,7 @@ impl Passing {
                 self.skipping = false;
             }
             let begins = |words: &[u8]| line.starts_with(words);
-            let connect = begins(b"\\connect ") && (self.skipping || !self.begun);
-            // A dump that connects leaves its restricted mode before, and enters it again afterwards.
-            let again = self.connected && begins(b"\\restrict ");
-            self.connected = connect;
-            if connect || again {
+            if begins(b"\\connect ") && (self.skipping || !self.begun) {
                 self.skipping = false;
                 return;
             }
@@ -161,21 +149,10 @@ mod tests {
             assert!(filter.create_database().ends_with("'UTF8';\n"));
             filter.finish(&mut to);
             let text = String::from_utf8(to).unwrap();
-            for gone in ["CREATE DATABASE", "ALTER DATABASE", "ON DATABASE", "\\connect"] {
+            for gone in ["CREATE DATABASE", "ALTER DATABASE", "ON DATABASE", "\\connect", "restrict C"] {
                 assert!(!text.contains(gone), "{gone}: {text}");
             }
-            // One way into restricted mode, and one out of it.
-            assert_eq!(
-                (text.matches("\\restrict C").count(), text.matches("\\unrestrict C").count()),
-                (1, 1)
-            );
             assert_eq!(text.matches("SET row_security").count(), 2);
-            let (mut filter, mut to) = (Filter::new(true), Vec::new());
-            CLUSTER.as_bytes()[from..].chunks(step).for_each(|bytes| filter.feed(bytes, &mut to));
-            filter.finish(&mut to);
-            let restricted = String::from_utf8(to).unwrap();
-            let without: Vec<&str> = text.lines().filter(|line| !line.contains("restrict C")).collect();
-            assert_eq!(restricted.lines().collect::<Vec<_>>(), without);
             assert!(text.contains("COPY public.t (n) FROM stdin;\n--\n-- Database \"no\" dump\n\\.\n"));
         }
     }

@@ -1,4 +1,4 @@
-//! A script's lines; rows of COPY and lines that are too long pass in between, cut anywhere.
+//! A script's lines; rows of COPY, and lines that are too long, pass in between, cut anywhere.
 
 use memchr::memchr;
 
@@ -10,7 +10,9 @@ const LONGEST: usize = 1 << 20;
 pub enum Segment<'a> {
     /// A line with its end; the last of a script may have none.
     Line(&'a [u8]),
-    /// Rows, or some of a line too long to matter.
+    /// Some rows of a `COPY`, or the line that ends them.
+    Rows(&'a [u8]),
+    /// Some of a line that is too long to matter.
     Passing(&'a [u8]),
 }
 
@@ -18,7 +20,7 @@ impl Segment<'_> {
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
         match self {
-            Segment::Line(bytes) | Segment::Passing(bytes) => bytes,
+            Segment::Line(bytes) | Segment::Rows(bytes) | Segment::Passing(bytes) => bytes,
         }
     }
 }
@@ -104,13 +106,13 @@ impl Lines {
             let ended = matches!((length, first), (2, [b'\\', b'.', _]) | (3, [b'\\', b'.', b'\r']));
             (length, first) = (0, [0; 3]);
             if ended {
-                take(Segment::Passing(bytes.get(..bytes.len() - rest.len()).unwrap_or_default()));
+                take(Segment::Rows(bytes.get(..bytes.len() - rest.len()).unwrap_or_default()));
                 self.within = Within::Text;
                 return rest;
             }
         }
         self.within = Within::Rows(length, first);
-        take(Segment::Passing(bytes));
+        take(Segment::Rows(bytes));
         &[]
     }
 }

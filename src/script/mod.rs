@@ -8,11 +8,13 @@
 //! A script is not a format: what is recognised here are the comments that `pg_dump` writes before each of
 //! its entries. Nothing else of the SQL is understood, and nothing is ever changed within an entry.
 
+mod commands;
 mod filter;
 mod lines;
 mod outline;
 mod roles;
 
+pub use commands::Command;
 pub use filter::Filter;
 pub use lines::{Lines, Segment};
 pub use outline::{Outline, ScriptContents, ScriptDatabase};

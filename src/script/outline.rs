@@ -1,6 +1,7 @@
 //! What a script holds, and whether it is whole.
 
 use super::Entry;
+use super::commands::{Command, Commands};
 use super::lines::{Lines, Segment};
 use crate::sql::EntryKind;
 use memchr::memmem;
@@ -13,6 +14,7 @@ const HEADER: u64 = 4096;
 #[derive(Debug, Default)]
 pub struct Outline {
     lines: Lines,
+    commands: Commands,
     seen: ScriptContents,
 }
 
@@ -56,6 +58,8 @@ pub struct ScriptContents {
     pub complete: bool,
     /// Whether there is something before its first line or after its last one.
     pub has_other_text: bool,
+    /// The first command of psql's own that no dump has.
+    pub command: Option<Command>,
     at: u64,
     /// Where the line before began, if it was `--`: entries and databases begin there.
     dashes: Option<u64>,
@@ -64,14 +68,21 @@ pub struct ScriptContents {
 impl Outline {
     /// Reads the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let seen = &mut self.seen;
-        self.lines.feed(bytes, &mut |segment| seen.take(segment));
+        let (seen, commands) = (&mut self.seen, &mut self.commands);
+        self.lines.feed(bytes, &mut |segment| {
+            seen.take(segment);
+            commands.look(segment);
+        });
     }
 
     /// What the script held.
     pub fn finish(self) -> ScriptContents {
-        let mut seen = self.seen;
-        self.lines.finish(&mut |segment| seen.take(segment));
+        let (mut seen, mut commands) = (self.seen, self.commands);
+        self.lines.finish(&mut |segment| {
+            seen.take(segment);
+            commands.look(segment);
+        });
+        seen.command = commands.found;
         seen.end_database(seen.at);
         seen
     }

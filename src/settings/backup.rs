@@ -1,11 +1,12 @@
 //! The settings of `pgstow backup`.
 
-use super::environment::variable;
-use super::{command, name, neon_source, server, writing};
+use super::environment::{explain_empty, is_blank, variable};
+use super::{command, keeping, lines, name, neon_source, server, writing};
 use crate::cli::BackupWords;
 use crate::dump::request::{DumpRequest, Producer};
 use crate::error::{Error, Result};
 use crate::postgres::DumpOptions;
+use crate::prune::PruneOptions;
 use crate::stored::names::Name;
 use crate::stored::writer::WriteOptions;
 
@@ -16,6 +17,8 @@ pub struct Backup {
     pub what: What,
     /// Where to, and how.
     pub writing: WriteOptions,
+    /// What is removed afterwards, if anything is.
+    pub prune: Option<PruneOptions>,
 }
 
 /// What to back up.
@@ -42,7 +45,8 @@ pub enum What {
 impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
-        let writing = writing(&words.writing)?;
+        let prune = words.prune.then(|| keeping(&words.keep, &words.writing.store, &words.trust));
+        let (writing, prune) = (writing(&words.writing)?, prune.transpose()?);
         let what = match (producer(&words)?, words.all_databases) {
             (Some(_), true) => {
                 return Err(Error::usage("--all-databases and a stream contradict each other"));
@@ -58,7 +62,7 @@ impl Backup {
             }
             (None, false) => What::Database(Box::new(database(words)?)),
         };
-        Ok(Self { what, writing })
+        Ok(Self { what, writing, prune })
     }
 }
 
@@ -86,17 +90,26 @@ fn stream_name(words: &BackupWords) -> Result<Name> {
 fn database(words: BackupWords) -> Result<DumpRequest> {
     let neon = neon_source(&words)?;
     let url = words.url.as_deref().filter(|_| neon.is_none());
-    let (connection, clients) = server(url.unwrap_or_default(), &words.server)?;
+    let elsewhere = ["PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE"];
+    if url.is_none()
+        && neon.is_none()
+        && is_blank("DATABASE_URL")
+        && elsewhere.iter().all(|name| variable(name).is_none())
+    {
+        let missing = Error::usage("no database to back up was given");
+        return Err(explain_empty(missing, &["DATABASE_URL"]));
+    }
+    let (connection, clients) = server(url, &words.server)?;
     Ok(DumpRequest {
         connection,
         neon,
         name: name(words.name.as_deref())?,
         dump: DumpOptions {
-            tables: words.tables,
-            exclude_tables: words.exclude_tables,
-            exclude_table_data: words.exclude_table_data,
-            schemas: words.schemas,
-            exclude_schemas: words.exclude_schemas,
+            tables: lines(&words.tables),
+            exclude_tables: lines(&words.exclude_tables),
+            exclude_table_data: lines(&words.exclude_table_data),
+            schemas: lines(&words.schemas),
+            exclude_schemas: lines(&words.exclude_schemas),
             extra: words.pg_dump_args,
             lock_wait_timeout: words.lock_wait_timeout,
             ..DumpOptions::default()

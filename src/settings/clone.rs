@@ -8,10 +8,13 @@ use crate::restore::copy::CopyOptions;
 
 /// Checks the words of `pgstow clone`.
 pub fn clone(words: CloneWords) -> Result<CopyOptions> {
-    let (source, clients) = server(&words.source, &words.server)?;
+    let (source, clients) = server(Some(&words.source), &words.server)?;
     let beside = !words.target.contains(['=', '/']);
-    let target =
-        if beside { source.with_dbname(&words.target) } else { server(&words.target, &words.server)?.0 };
+    let target = if beside {
+        source.with_dbname(&words.target)
+    } else {
+        server(Some(&words.target), &words.server)?.0
+    };
     target.target_name()?;
     Ok(CopyOptions {
         source,

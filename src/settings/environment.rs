@@ -8,7 +8,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether a variable is set, but to nothing: what a secret that nobody has set looks like in CI.
+/// Whether a variable is set, but to nothing, as a secret that does not exist is in CI.
 pub(super) fn is_blank(name: impl AsRef<OsStr>) -> bool {
     std::env::var_os(name).is_some_and(|value| value.is_empty())
 }
@@ -20,10 +20,10 @@ pub(super) fn blank_among(names: &[&str]) -> Option<String> {
     (!blank.is_empty()).then(|| format!("{} {verb} set, but empty", blank.join(" and ")))
 }
 
-/// Says so if what is missing was to come from one of these variables, which are set, but empty.
+/// Adds a hint if one of these variables, which could give what is missing, is set, but empty.
 pub(super) fn explain_empty(error: Error, names: &[&str]) -> Error {
     match blank_among(names) {
-        Some(blank) => error.hint(format!("{blank}; in CI that is what a secret looks like that is not set")),
+        Some(blank) => error.hint(format!("{blank}; in CI, a secret that does not exist looks like that")),
         None => error,
     }
 }

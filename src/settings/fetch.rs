@@ -1,5 +1,6 @@
 //! The settings of `pgstow fetch`.
 
+use super::environment::explain_empty;
 use super::{search, selection, tables};
 use crate::cli::{FetchWords, Format};
 use crate::error::{Error, Result};
@@ -23,6 +24,11 @@ pub fn fetch(words: FetchWords) -> Result<FetchOptions> {
     if let (Some(rows), true) = (rows, tables.is_empty()) {
         return Err(Error::usage(format!("--format {rows} writes the rows of one table"))
             .hint("name the table with --table"));
+    }
+    if words.output.is_none() && words.list_file.is_none() {
+        let missing = Error::usage("no output file was given")
+            .hint("give one with --output (- is stdout), or with --list-file");
+        return Err(explain_empty(missing, &["PGSTOW_OUTPUT"]));
     }
     Ok(FetchOptions {
         selection: selection(words.select, &words.store, &words.open)?,

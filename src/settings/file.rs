@@ -1,13 +1,13 @@
 //! The settings file: its top level, overlaid by the chosen profile.
 //!
 //! A file that somebody else may write is refused. `./pgstow.toml` came with the folder one happens to be in, so
-//! unless it was named it may not say what makes pgstow run programs or trust strangers.
+//! unless it was named it may not say what makes pgstow run programs, trust strangers, write files or consent.
 
 use super::environment::variable;
 use super::permissions;
 use crate::cli;
 use crate::error::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,22 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "pgstow.toml";
 
 /// What `./pgstow.toml` may say only if it was named, and why.
-const ONLY_IF_NAMED: [(&str, &str); 7] = [
+const ONLY_IF_NAMED: [(&str, &str); 15] = [
     ("pg_bin", "says which programs are run"),
     ("after", "is run by psql, which can run programs"),
     ("after_sql", "is run by psql, which can run programs"),
     ("check", "is run by psql, which can run programs"),
     ("neon_api", "says who gets the key to Neon's API"),
+    ("prune", "removes old backups"),
+    ("prune_force", "removes old backups although there are no new ones"),
     ("allow_unencrypted", "restores backups that anybody can have written"),
     ("no_encryption", "stores backups readable by everyone who can read the store"),
+    ("force", "replaces files without asking"),
+    ("yes", "replaces databases without asking"),
+    ("keep_old", "drops databases that were replaced before"),
+    ("output", "says which file is written"),
+    ("list_file", "says which file is written"),
+    ("keygen_output", "says which file a secret key is written to"),
 ];
 
 /// Values by key.
@@ -119,21 +127,53 @@ fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
         };
         table.extend(chosen.clone());
     }
-    let keys = cli::keys();
+    let (keys, paths) = (cli::keys(), cli::path_keys());
+    let folder = path.parent().unwrap_or(Path::new(""));
     let value = |(key, value): (String, toml::Value)| {
         if !keys.contains(&key) {
-            let known = keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            return Err(unusable(format!("{key:?} is not a setting")).hint(format!("settings are: {known}")));
+            return Err(unusable(format!("{key:?} is not a setting")).hint(near(&key, &keys)));
         }
         let values = match value {
             toml::Value::Array(values) => values.into_iter().map(scalar).collect(),
             single => scalar(single).map(|text| vec![text]),
         };
-        values.map(|values| (key.clone(), values)).ok_or_else(|| {
+        let mut values: Vec<String> = values.ok_or_else(|| {
             unusable(format!("{key:?} must be a text, a number, true or false, or a list of such"))
-        })
+        })?;
+        if paths.contains(&key) {
+            values.iter_mut().for_each(|value| *value = resolved(value, folder));
+        } else if key == "verify_key" {
+            // It is a key, or the name of a file with one.
+            values.iter_mut().for_each(|value| {
+                let file = resolved(value, folder);
+                if Path::new(&file).is_file() {
+                    *value = file;
+                }
+            });
+        }
+        Ok((key, values))
     };
     table.into_iter().map(value).collect()
+}
+
+/// A path of the settings file: relative to the file, or to the user's home. `-` is stdout.
+fn resolved(value: &str, folder: &Path) -> String {
+    let in_home = value.strip_prefix("~/").and_then(|rest| Some(Path::new(&variable("HOME")?).join(rest)));
+    let path = match in_home {
+        Some(path) => path,
+        None if value == "-" => return value.to_owned(),
+        None => folder.join(value),
+    };
+    path.to_string_lossy().into_owned()
+}
+
+/// What may have been meant by a key that is none.
+fn near(key: &str, keys: &BTreeSet<String>) -> String {
+    let likeness = |known: &&String| (strsim::jaro_winkler(key, known) * 1000.0).round() as u32;
+    match keys.iter().max_by_key(likeness).filter(|known| likeness(known) > 800) {
+        Some(known) => format!("did you mean {known:?}?"),
+        None => format!("settings are: {}", keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 fn scalar(value: toml::Value) -> Option<String> {
@@ -155,6 +195,29 @@ fn holds_password(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_relative_to_the_file_that_names_them() {
+        let values = |text: &str| parse(Path::new("/etc/pgstow/pgstow.toml"), text, None).unwrap();
+        let one = |key: &str, value: &str| values(&format!("{key} = {value:?}"))[key].concat();
+        assert_eq!(one("identity_file", "key.txt"), "/etc/pgstow/key.txt");
+        assert_eq!(one("identity_file", "/run/key.txt"), "/run/key.txt");
+        assert_eq!(one("output", "-"), "-");
+        assert_eq!(one("name", "key.txt"), "key.txt");
+        assert_eq!(one("verify_key", "RWabc"), "RWabc", "no such file is a key itself");
+        let home = std::env::var("HOME").unwrap();
+        assert_eq!(one("signing_key_file", "~/sign.key"), format!("{home}/sign.key"));
+        let here = parse(Path::new("pgstow.toml"), "scratch = \"x\"", None).unwrap();
+        assert_eq!(here["scratch"], ["x"]);
+    }
+
+    #[test]
+    fn the_nearest_key_is_named() {
+        let hint = |text: &str| parse(Path::new("f"), text, None).unwrap_err().hints()[0].clone();
+        assert_eq!(hint("recipent = 1"), "did you mean \"recipients\"?");
+        assert_eq!(hint("identity-file = 1"), "did you mean \"identity_file\"?");
+        assert!(hint("zzz = 1").starts_with("settings are: "), "{}", hint("zzz = 1"));
+    }
 
     #[test]
     fn passwords_are_seen_where_settings_hold_them() {

@@ -1,11 +1,13 @@
 //! Keys and passphrases: from files, variables or the terminal, never from the command line.
 
-use super::environment::variable;
+use super::environment::{blank_among, explain_empty, variable};
 use super::file::{SettingsFile, Values};
 use super::permissions::{check_public_key_file, check_secret_file};
 use crate::cli::{OpenWords, TrustWords, Verb, Words, WritingWords};
 use crate::error::{Error, Result};
-use crate::pipeline::keys::{Ask, ExposeSecret, Identities, Recipients, SecretString};
+use crate::pipeline::keys::{
+    Ask, ExposeSecret, Identities, Recipients, SecretString, Variables, is_for_plugins,
+};
 use crate::stored::signing::{SigningKey, VerifyKey};
 use std::path::Path;
 use std::sync::Arc;
@@ -62,14 +64,16 @@ pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>
         (true, true) => return Err(contradiction()),
         (true, false) => return Ok(None),
         (false, false) => {
-            return Err(Error::usage("no recipient was given, so nobody could read the backup").hint(
+            let missing = Error::usage("no recipient was given, so nobody could read the backup").hint(
                 "make a key with `pgstow keygen -o key.txt`, keep key.txt safe and away from here, and give the age1… it \
                  prints with --recipient; --no-encryption stores the backup readable for everyone who can read the store",
-            ));
+            );
+            return Err(explain_empty(missing, &FOR_WHOM));
         }
         (false, true) => {}
     }
-    let mut keys = Recipients::parse(recipients)?;
+    let mut keys = Recipients::with_plugins(of_plugins());
+    recipients.into_iter().try_for_each(|recipient| keys.add(recipient))?;
     for file in &words.recipients_file {
         check_public_key_file(file, "the recipients file")?;
         keys.add_file(file)?;
@@ -96,10 +100,16 @@ pub(super) fn signing_key(file: Option<&Path>) -> Result<Option<SigningKey>> {
         Some(file) => Some(secret_file(file, "the signing key")?),
         None => variable("PGSTOW_SIGNING_KEY").map(SecretString::from),
     };
+    warn_of_empty(
+        text.is_none(),
+        &["PGSTOW_SIGNING_KEY", "PGSTOW_SIGNING_KEY_FILE"],
+        "the backup is not signed",
+    );
     text.map(|text| SigningKey::parse(text.expose_secret(), variable("PGSTOW_SIGNING_PASSWORD"))).transpose()
 }
 
 pub(super) fn verify_key(words: &TrustWords) -> Result<Option<VerifyKey>> {
+    warn_of_empty(words.verify_key.is_none(), &["PGSTOW_VERIFY_KEY"], "no signature is checked");
     let Some(text) = &words.verify_key else { return Ok(None) };
     let path = Path::new(text);
     let text = if path.is_file() {
@@ -119,7 +129,7 @@ pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
     // The passphrase that was given opens protected identities too; only without one is anybody asked.
     let given = passphrase.clone();
     let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
-    let mut identities = Identities::default();
+    let mut identities = Identities::with_plugins(of_plugins());
     for file in &open.identity_file {
         check_secret_file(file, "the identity file")?;
         identities.add_file(file, &asking)?;
@@ -130,7 +140,21 @@ pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
     if let Some(passphrase) = passphrase {
         identities.add_passphrase(passphrase);
     }
+    let keys = ["PGSTOW_IDENTITY", "PGSTOW_IDENTITY_FILE", "PGSTOW_PASSPHRASE", "PGSTOW_PASSPHRASE_FILE"];
+    warn_of_empty(identities.is_empty(), &keys, "there is no key to open backups with");
     Ok(identities)
+}
+
+/// Warns if something is missing that was to come from one of these variables, which are set, but empty.
+fn warn_of_empty(is_missing: bool, names: &[&str], so: &str) {
+    if let Some(blank) = blank_among(names).filter(|_| is_missing) {
+        tracing::warn!("{blank}: {so}");
+    }
+}
+
+/// The variables that age's plugins get.
+fn of_plugins() -> Variables {
+    std::env::vars_os().filter(|(name, _)| is_for_plugins(name)).collect()
 }
 
 /// Reads a file with a secret.

@@ -12,6 +12,7 @@ mod environment;
 mod fetch;
 mod file;
 mod fitting;
+mod keep;
 mod keygen;
 mod keys;
 mod list;
@@ -20,6 +21,7 @@ mod permissions;
 mod reading;
 mod restore;
 mod show;
+mod status;
 mod store;
 mod swap;
 mod verify;
@@ -31,10 +33,12 @@ pub use backup::{Backup, What};
 pub use clone::clone;
 pub use command::Feed;
 pub use fetch::fetch;
+pub use keep::prune;
 pub use keygen::Keygen;
 pub use list::List;
-pub use restore::{Goal, Restore};
+pub use restore::{Goal, Restore, restore_into};
 pub use show::Show;
+pub use status::status;
 pub use swap::swap;
 pub use verify::verify;
 pub use words::{Remarks, words};
@@ -43,6 +47,7 @@ use after::after;
 use command::command;
 use environment::variable;
 use fitting::fitting;
+use keep::keeping;
 use neon::{neon_branch, neon_source};
 use reading::{reading, reading_without_keys, select, selection};
 use restore::proof_by;
@@ -51,7 +56,7 @@ use writing::writing;
 
 use crate::archive::Pattern;
 use crate::cli::{ServerWords, TableWords};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::{ConnInfo, Environment, clients::Search};
 use crate::stored::names::Name;
 use std::path::PathBuf;
@@ -61,8 +66,14 @@ fn name(text: Option<&str>) -> Result<Option<Name>> {
 }
 
 /// The connection and the search for programs; refuses poolers unless asked not to.
-fn server(url: &str, words: &ServerWords) -> Result<(ConnInfo, Search)> {
-    let connection = ConnInfo::parse(url, variable)?;
+///
+/// Without a connection string libpq's own defaults and variables count; an empty one is a mistake.
+fn server(url: Option<&str>, words: &ServerWords) -> Result<(ConnInfo, Search)> {
+    if url.is_some_and(|url| url.trim().is_empty()) {
+        return Err(Error::usage("the connection string is empty")
+            .hint("an unset variable looks like that, as in \"$DATABASE_URL\""));
+    }
+    let connection = ConnInfo::parse(url.unwrap_or_default(), variable)?;
     if !words.allow_pooled {
         connection.refuse_pooler()?;
     }
@@ -80,5 +91,34 @@ fn tables(words: &TableWords) -> Result<Vec<Pattern>> {
 }
 
 fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
-    texts.iter().map(|text| Pattern::parse(text)).collect()
+    lines(texts).iter().map(|text| Pattern::parse(text)).collect()
+}
+
+/// Patterns, one a line; a line break in double quotes belongs to the name.
+fn lines(texts: &[String]) -> Vec<String> {
+    let mut all = Vec::new();
+    for text in texts {
+        let (mut line, mut quoted) = (String::new(), false);
+        for c in text.chars() {
+            quoted ^= c == '"';
+            if c == '\n' && !quoted {
+                all.push(std::mem::take(&mut line));
+            } else {
+                line.push(c);
+            }
+        }
+        all.push(line);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_break_in_quotes_is_part_of_a_name() {
+        let texts = ["a\nb".to_owned(), "\"c\nd\".e".to_owned(), "\"f\"\"\ng\"\nh".to_owned()];
+        assert_eq!(lines(&texts), ["a", "b", "\"c\nd\".e", "\"f\"\"\ng\"", "h"]);
+    }
 }

@@ -1,6 +1,6 @@
 //! The settings about Neon.
 
-use super::environment::variable;
+use super::environment::{explain_empty, variable};
 use super::keys::secret_file;
 use crate::branch::{NeonBranch, NeonProject, NeonSource};
 use crate::cli::{BackupWords, NeonWords, RestoreWords};
@@ -36,8 +36,9 @@ fn key(file: Option<&Path>) -> Result<ApiKey> {
             return Ok(ApiKey::new(secret_file(file, "the file with Neon's key")?.expose_secret().trim()));
         }
         None => variable("NEON_API_KEY").ok_or_else(|| {
-            Error::settings("there is no key to Neon's API")
-                .hint("give it in NEON_API_KEY, or in a file with --neon-api-key-file")
+            let missing = Error::settings("there is no key to Neon's API")
+                .hint("give it in NEON_API_KEY, or in a file with --neon-api-key-file");
+            explain_empty(missing, &["NEON_API_KEY"])
         })?,
     };
     Ok(ApiKey::new(text.trim()))

@@ -1,5 +1,6 @@
 //! The settings of `pgstow restore`.
 
+use super::environment::explain_empty;
 use super::{after, fitting, neon_branch, patterns, selection, server, tables};
 use crate::branch::NeonBranch;
 use crate::cli::{OnError, Proof, RestoreWords};
@@ -8,6 +9,7 @@ use crate::postgres::ConnInfo;
 use crate::proof::ProofBy;
 use crate::restore::Narrowing;
 use crate::restore::backup::RestoreOptions;
+use crate::restore::into::IntoOptions;
 
 /// `pgstow restore` into a database.
 #[derive(Debug)]
@@ -36,12 +38,35 @@ pub enum Goal {
     Neon(Box<NeonBranch>),
 }
 
+/// Checks the words of `pgstow restore --into`.
+pub fn restore_into(words: RestoreWords, url: &str) -> Result<IntoOptions> {
+    let (target, clients) = server(Some(url), &words.server)?;
+    target.target_name()?;
+    Ok(IntoOptions {
+        selection: selection(words.select, &words.store, &words.open)?,
+        tables: tables(&words.tables)?,
+        target,
+        truncate: words.truncate,
+        clients,
+    })
+}
+
 impl Restore {
     /// Checks the words of `pgstow restore`.
     pub fn read(words: RestoreWords) -> Result<Self> {
         let neon = neon_branch(&words)?;
+        if neon.is_none() && words.to.is_none() {
+            let missing = Error::usage("no database to restore into was given")
+                .hint("name a new database with --to, a Neon project with --neon, or a command after --");
+            return Err(explain_empty(missing, &["PGSTOW_TO", "PGSTOW_NEON"]));
+        }
+        if words.on_error == OnError::Keep && (words.swap || neon.is_some()) {
+            return Err(Error::usage("--on-error keep cannot be combined with --swap or --neon").hint(
+                "restore into a new database: what could not be restored is listed, and nothing is replaced",
+            ));
+        }
         let url = words.to.as_deref().filter(|_| neon.is_none());
-        let (target, clients) = server(url.unwrap_or_default(), &words.server)?;
+        let (target, clients) = server(url, &words.server)?;
         if words.swap && !words.tables.table.is_empty() {
             return Err(Error::usage("some tables alone take no database's place")
                 .hint("restore them into a database of their own: leave --swap out"));

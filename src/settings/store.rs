@@ -1,10 +1,11 @@
 //! Where backups lie, and how to talk to the store.
 
-use super::environment::{explain_empty, variable};
+use super::environment::{blank_among, explain_empty, variable};
 use crate::cli::StoreWords;
 use crate::error::{Error, Result};
 use crate::store::{Credentials, OpenOptions, StoreUrl};
 use crate::stored::opened::Location;
+use std::path::Path;
 
 /// Checks the words about the store.
 pub(super) fn location(words: &StoreWords) -> Result<Location> {
@@ -15,6 +16,7 @@ pub(super) fn location(words: &StoreWords) -> Result<Location> {
         return Err(explain_empty(missing, &["PGSTOW_STORE"]));
     };
     let url: StoreUrl = text.parse()?;
+    refuse_empty_keys(text)?;
     let options = OpenOptions {
         request_timeout: words.timeout,
         credentials: b2_credentials(text),
@@ -22,6 +24,37 @@ pub(super) fn location(words: &StoreWords) -> Result<Location> {
         ..OpenOptions::default()
     };
     Ok(Location { url, options })
+}
+
+/// Refuses keys to a cloud that are set, but empty, if nothing else is there to be used.
+///
+/// Amazon's libraries treat them as unset and finally ask the machine's metadata service: on most machines a long wait,
+/// and an error that does not mention them.
+fn refuse_empty_keys(url: &str) -> Result<()> {
+    const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    const OTHER_WAYS: [&str; 5] = [
+        "AWS_PROFILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ];
+    const OF_B2: [&str; 2] = ["B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY"];
+    let is_b2 = url.starts_with("b2://");
+    if !is_b2 && !url.starts_with("s3://") {
+        return Ok(());
+    }
+    let has_other_way = OTHER_WAYS.iter().any(|name| variable(name).is_some())
+        || variable("HOME").is_some_and(|home| Path::new(&home).join(".aws/credentials").exists())
+        || (is_b2 && OF_B2.iter().all(|name| variable(name).is_some()));
+    let of_b2: &[&str] = if is_b2 { &OF_B2 } else { &[] };
+    match blank_among(&[&KEYS, of_b2].concat()) {
+        Some(blank) if !has_other_way => Err(Error::settings(format!("the store needs a key, and {blank}"))
+            .hint(
+                "in CI, a secret that does not exist looks like that; unset them if the machine has a role",
+            )),
+        _ => Ok(()),
+    }
 }
 
 /// Backblaze's own variables, for `b2://` where Amazon's are not set.

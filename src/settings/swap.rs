@@ -7,7 +7,7 @@ use crate::restore::swap::SwapOptions;
 
 /// Checks the words of `pgstow swap`.
 pub fn swap(words: SwapWords) -> Result<SwapOptions> {
-    let (target, clients) = server(&words.to, &words.server)?;
+    let (target, clients) = server(Some(&words.to), &words.server)?;
     target.target_name()?;
     Ok(SwapOptions { target, with: words.with, yes: words.yes, clients })
 }

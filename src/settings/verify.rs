@@ -26,7 +26,12 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
     let how = match (words.quick, words.restore) {
         (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),
         (false, true) => HowVerified::Restore(Box::new(Rehearsal {
-            to: words.to.as_deref().map(|url| server(url, &words.server)).transpose()?.map(|(to, _)| to),
+            to: words
+                .to
+                .as_deref()
+                .map(|url| server(Some(url), &words.server))
+                .transpose()?
+                .map(|(to, _)| to),
             clients: search(words.server.pg_bin.clone()),
             scratch: words.scratch,
             jobs: words.jobs,

@@ -3,8 +3,8 @@
 use super::environment::{is_blank, variable};
 use super::file::{SettingsFile, Values};
 use super::keys;
-use crate::cli::{self, Parsed};
-use crate::error::Result;
+use crate::cli::{self, Parsed, Verb, Words};
+use crate::error::{Error, Result};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -27,6 +27,59 @@ impl Remarks {
     }
 }
 
+/// Flags that need a Neon project, by their keys in a settings file.
+const ABOUT_NEON: [(&str, &str); 7] = [
+    ("neon_database", "--database"),
+    ("neon_role", "--role"),
+    ("via_branch", "--via-branch"),
+    ("neon_parent", "--neon-parent"),
+    ("neon_branch", "--neon-branch"),
+    ("neon_expires", "--neon-expires"),
+    ("show_password", "--show-password"),
+];
+
+/// Decides between `to` and `into` if one is in the settings file: the other was typed.
+fn choose_target(words: &mut Words) {
+    let is_given = |key: &str| words.given.contains(key);
+    let (into, other) = (is_given("into"), ["to", "neon"].into_iter().any(is_given));
+    if let Verb::Restore(restore) = &mut words.verb {
+        if into {
+            (restore.to, restore.neon.neon) = (None, None);
+        } else if other || !restore.command.is_empty() {
+            restore.into = None;
+        }
+    }
+}
+
+/// Refuses flags that need another one, if neither the command line nor the settings file has that.
+///
+/// To clap, what is in a settings file is a default, and satisfies no `requires`.
+fn check_companions(words: &Words) -> Result<()> {
+    let neon = match &words.verb {
+        Verb::Backup(words) => &words.neon.neon,
+        Verb::Restore(restore) => {
+            if restore.into.is_some() && restore.tables.table.is_empty() {
+                return Err(Error::usage("--into needs --table: it appends the rows of chosen tables"));
+            }
+            if words.given.contains("truncate") && restore.into.is_none() {
+                return Err(Error::usage("--truncate needs --into"));
+            }
+            if words.given.contains("keep_old") && !restore.swap {
+                return Err(Error::usage("--keep-old needs --swap"));
+            }
+            &restore.neon.neon
+        }
+        _ => return Ok(()),
+    };
+    match ABOUT_NEON.into_iter().find(|(key, _)| words.given.contains(*key)) {
+        Some((_, flag)) if neon.is_none() => {
+            Err(Error::usage(format!("{flag} needs a Neon project, and none was given"))
+                .hint("give it with --neon (PGSTOW_NEON)"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Parses the command line.
 pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     let named = cli::early(&args, "config").or_else(|| variable("PGSTOW_CONFIG")).map(PathBuf::from);
@@ -35,16 +88,21 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
         let defaults = |key: &str| values.get(key).cloned().unwrap_or_default();
         cli::parse(args.clone(), &defaults, &|name| is_blank(name))
     };
-    let Some(file) = SettingsFile::read(named, profile.as_deref())? else {
-        return Ok((parse(&Values::new()), Remarks::default()));
-    };
-    let mut warnings: Vec<String> = file.exposed().into_iter().collect();
-    let mut parsed = parse(&file.values);
-    if let Parsed::Words(words) = &parsed
-        && let Some((values, warning)) = keys::only_typed_recipients(words, &file)
-    {
-        warnings.push(warning);
-        parsed = parse(&values);
+    let (mut parsed, mut remarks) = (parse(&Values::new()), Remarks::default());
+    if let Some(file) = SettingsFile::read(named, profile.as_deref())? {
+        parsed = parse(&file.values);
+        remarks.warnings.extend(file.exposed());
+        if let Parsed::Words(words) = &parsed
+            && let Some((values, warning)) = keys::only_typed_recipients(words, &file)
+        {
+            remarks.warnings.push(warning);
+            parsed = parse(&values);
+        }
+        remarks.in_use = Some(file.path);
     }
-    Ok((parsed, Remarks { in_use: Some(file.path), warnings }))
+    if let Parsed::Words(words) = &mut parsed {
+        choose_target(words);
+        check_companions(words)?;
+    }
+    Ok((parsed, remarks))
 }

@@ -1,6 +1,6 @@
 //! The dialects of S3 as one table: what each service accepts and promises, and the source for it.
 //!
-//! Nothing else in the crate names a service. A promise that is not known is not relied upon: the default row needs
+//! No other file decides by the service. A promise that is not known is not relied upon: the default row needs
 //! the least. Parts are equally long for every service (R2 demands it), so there is no column for that.
 
 use super::Limits;
@@ -206,6 +206,23 @@ mod tests {
         ] {
             let (row, found) = Profile::of_host(host);
             assert_eq!((row.name, found.as_deref()), (name, region), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_says_the_same() {
+        let page = include_str!("../../docs/design.md");
+        for (name, called) in [
+            ("aws", "AWS"),
+            ("r2", "R2"),
+            ("garage", "Garage"),
+            ("b2", "Backblaze B2"),
+            ("gcs", "GCS"),
+            ("minio", "MinIO"),
+        ] {
+            let row = format!("| `{}` |", Profile::named(name).unwrap().checksums);
+            let row = page.lines().find(|line| line.starts_with(&row)).unwrap();
+            assert!(row.contains(called), "{name}: {row}");
         }
     }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::store::{Listed, Situation, Store, StoreError};
 use crate::stored::download;
 use crate::stored::manifest::{self, Manifest};
-use crate::stored::names::{MANIFEST, Name, Place, SIGNATURE, Timestamp};
+use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::stored::signing::VerifyKey;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -21,7 +21,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(600);
 /// The id of the newest backup, whichever it is.
 pub const LATEST: &str = "latest";
 /// Manifests read at the same time when many are listed.
-const READ_AHEAD: usize = 16;
+const READ_AHEAD: usize = 64;
 
 /// One backup as its manifest tells it.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl Found {
     /// Whether its id names a moment that is still to come, or that does not exist.
     ///
     /// Whoever can write to the store could make a backup the newest for ever by such an id.
-    fn is_from_the_future(&self, now: Timestamp) -> bool {
+    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
         self.place.id.started_at().is_none_or(|start| start > now.after(CLOCK_SKEW))
     }
 }
@@ -115,10 +115,7 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Ve
     let mut all = search(store, name).await?;
     let nothing = |what: String| Error::not_found(what).hint("`pgstow list` shows what is there");
     if all.is_empty() {
-        return Err(match name {
-            Some(name) => none_of(name),
-            None => Error::not_found(format!("{} holds no backup", store.display_url())),
-        });
+        return Err(nothing_found(store, name).await);
     }
     let mut names: Vec<String> = all.iter().map(|found| found.place.name.to_string()).collect();
     names.dedup();
@@ -165,9 +162,49 @@ fn only_the_future(name: &str) -> Error {
     .hint("check this machine's clock; if it is right, choose a backup by its id")
 }
 
-/// Says that there is no backup of this name.
-pub fn none_of(name: &Name) -> Error {
-    Error::not_found(format!("the store holds no backup of {name}")).hint("`pgstow list` shows what is there")
+/// Says that no backup was found, where it was looked for, and what is there instead.
+pub async fn nothing_found(store: &dyn Store, name: Option<&Name>) -> Error {
+    let address = store.display_url();
+    let error = Error::not_found(match name {
+        Some(name) => {
+            format!("the store holds no backup of {name}: {address} has none in {}/", name.folder())
+        }
+        None => format!("{address} holds no backup"),
+    });
+    // What else is there helps if it can be had; if not, nothing is lost.
+    let listed = store.list("").await.unwrap_or_default();
+    if let Some(parent) = is_folder_of_one_name(&address, &listed) {
+        return error.hint(format!("that is the folder of one name's backups: the store is {parent}"));
+    }
+    let mut names: Vec<Name> =
+        listed.iter().filter_map(|object| Place::of_manifest(&object.key)).map(|place| place.name).collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() {
+        return error.hint("`pgstow list` shows what is there");
+    }
+    let named: Vec<&str> = names.iter().take(MOST_NAMED).map(Name::as_str).collect();
+    let more = if names.len() > named.len() { ", …" } else { "" };
+    error.hint(format!("there are backups of {}{more}", named.join(", ")))
+}
+
+/// Fails if backups were expected: those of a name, or of the name whose folder the address is.
+pub async fn expect_none(store: &dyn Store, name: Option<&Name>) -> Result<()> {
+    if name.is_some() || is_folder_of_one_name(&store.display_url(), &store.list("").await?).is_some() {
+        return Err(nothing_found(store, name).await);
+    }
+    Ok(())
+}
+
+/// The address one level up, if this one is the folder of one name's backups: ids stand where names should.
+fn is_folder_of_one_name<'a>(address: &'a str, listed: &[Listed]) -> Option<&'a str> {
+    let is_id = |object: &Listed| {
+        let (id, rest) = object.key.split_once('/')?;
+        (rest == MANIFEST && id.parse::<Id>().is_ok()).then_some(())
+    };
+    listed.iter().find_map(is_id)?;
+    let (path, _query) = address.split_once('?').unwrap_or((address, ""));
+    path.trim_end_matches('/').rsplit_once('/').map(|(parent, _)| parent)
 }
 
 /// Finds the backup before this one, of the same name.

@@ -3,6 +3,7 @@
 //! Taken from the dump's own stream, stored with it, and encrypted like it. With it one sees what
 //! is in a backup, proves a restore, and finds one table's bytes, all without fetching the dump.
 
+use super::digest::Digest;
 use crate::archive::{self, Contents, EntryKind, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
 use crate::layout::{FrameSpan, Piece};
@@ -55,8 +56,8 @@ pub struct Frame {
     pub plain_bytes: u64,
     /// Its compressed bytes, before encryption.
     pub compressed_bytes: u64,
-    /// SHA-256 of its compressed bytes, in hex.
-    pub sha256: String,
+    /// SHA-256 of its compressed bytes.
+    pub sha256: Digest,
     /// Whether it begins between two rows or blocks.
     pub clean: bool,
 }
@@ -107,8 +108,8 @@ pub struct Block {
     /// Large objects, where the block holds such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<u64>,
-    /// SHA-256 of the data, in hex.
-    pub sha256: Option<String>,
+    /// SHA-256 of the data.
+    pub sha256: Option<Digest>,
 }
 
 /// What the data of a block is.
@@ -184,7 +185,7 @@ impl Inventory {
                 .map(|frame| Frame {
                     plain_bytes: frame.plain_len,
                     compressed_bytes: frame.compressed_len,
-                    sha256: hex::encode(frame.sha256),
+                    sha256: Digest(frame.sha256),
                     clean: frame.clean,
                 })
                 .collect(),
@@ -279,15 +280,12 @@ impl Inventory {
                 plain_offset.saturating_add(frame.plain_bytes),
                 compressed_offset.saturating_add(frame.compressed_bytes),
             );
-            let mut sha256 = [0; 32];
-            // What cannot be read agrees with nothing.
-            let _ = hex::decode_to_slice(&frame.sha256, &mut sha256);
             FrameSpan {
                 plain_offset,
                 plain_len: frame.plain_bytes,
                 compressed_offset,
                 compressed_len: frame.compressed_bytes,
-                sha256,
+                sha256: frame.sha256.0,
                 clean: frame.clean,
             }
         })
@@ -383,7 +381,7 @@ fn of(entry: &TocEntry, block: &archive::Block) -> Block {
         raw_bytes: block.raw_bytes,
         rows: block.rows,
         objects: block.objects,
-        sha256: block.sha256.map(hex::encode),
+        sha256: block.sha256.map(Digest),
     }
 }
 

@@ -4,11 +4,12 @@
 //! Its second line is the SHA-256 of all its other lines, so that anyone can check it:
 //! `sed 2d manifest.json | sha256sum`.
 
+use super::digest::Digest;
 use crate::error::{Error, Result};
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::units::count;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -243,36 +244,58 @@ pub struct Object {
     pub key: String,
     /// Its size in the store, in bytes.
     pub stored_bytes: u64,
-    /// SHA-256 of the stored bytes, in hex.
-    pub stored_sha256: String,
+    /// SHA-256 of the stored bytes.
+    pub stored_sha256: Digest,
     /// The store's own checksum over the whole object, where the store has one (`CRC64NVME:…`).
     pub store_checksum: Option<String>,
     /// Its size before compression and encryption, in bytes.
     pub plain_bytes: u64,
-    /// SHA-256 before compression and encryption, in hex.
-    pub plain_sha256: String,
+    /// SHA-256 before compression and encryption.
+    pub plain_sha256: Digest,
+}
+
+/// What an object is to its backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Dump,
+    Stream,
+    Inventory,
+    Globals,
+}
+
+impl Object {
+    /// What its file name says it is; `None` for what a later version may add.
+    fn role(&self) -> Option<Role> {
+        match self.key.split('.').next()? {
+            "dump" => Some(Role::Dump),
+            "stream" => Some(Role::Stream),
+            "inventory" => Some(Role::Inventory),
+            "globals" => Some(Role::Globals),
+            _ => None,
+        }
+    }
 }
 
 impl Manifest {
     /// The dump object.
     pub fn dump(&self) -> Result<&Object> {
         let damaged = || Error::verify(format!("the manifest of {} names no dump", self.id));
-        self.object(self.kind.dump()).ok_or_else(damaged)
+        let role = if self.kind == BackupKind::Stream { Role::Stream } else { Role::Dump };
+        self.object(role).ok_or_else(damaged)
     }
 
     /// The inventory object, where there is one.
     pub fn inventory(&self) -> Option<&Object> {
-        self.object("inventory")
+        self.object(Role::Inventory)
     }
 
     /// The object with roles and memberships, where there is one.
     pub fn globals(&self) -> Option<&Object> {
-        self.object("globals")
+        self.object(Role::Globals)
     }
 
-    fn object(&self, what: &str) -> Option<&Object> {
-        let is_it = |object: &&Object| object.key.split('.').next() == what.split('.').next();
-        self.objects.iter().find(is_it)
+    fn object(&self, role: Role) -> Option<&Object> {
+        self.objects.iter().find(|object| object.role() == Some(role))
     }
 
     /// The size of all objects in the store, in bytes, the manifest itself not counted.
@@ -368,10 +391,10 @@ pub(crate) mod tests {
             objects: vec![Object {
                 key: "dump.zst.age".into(),
                 stored_bytes: 12,
-                stored_sha256: "00".repeat(32),
+                stored_sha256: Digest([0; 32]),
                 store_checksum: None,
                 plain_bytes: 100,
-                plain_sha256: "11".repeat(32),
+                plain_sha256: Digest([0x11; 32]),
             }],
             globals: Globals::NotTaken,
             labels: [("why".to_owned(), "\"manifest_sha256\": \"x\",\n".to_owned())].into(),

@@ -3,6 +3,7 @@
 //! The dump itself is not touched here: [`super::reader`] streams it, [`super::ranges`] reads parts of it.
 
 use super::catalogue::{self, Backup, Found};
+use super::digest::Digest;
 use super::download;
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
@@ -13,6 +14,12 @@ use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
 use crate::pipeline::{Tally, open};
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
 use std::sync::{Arc, OnceLock};
+
+/// Bytes of plaintext that a small object may have, whatever its size in the store is. A definition may be long and
+/// say little.
+const FREELY: u64 = 256 << 20;
+/// Bytes of plaintext beyond that which one byte in the store may become: ten times what real ones come to.
+const EXPANSION: u64 = 256;
 
 /// Where backups are stored, and how to talk to the store.
 #[derive(Debug)]
@@ -266,8 +273,11 @@ impl OpenedBackup {
     }
 
     /// Reads one of the small objects into memory; one larger than `limit` is not what it claims.
+    ///
+    /// A manifest may be forged, so it is not believed about memory either: some kilobytes do not become gigabytes.
     async fn small(&self, object: &Object, limit: u64) -> Result<Vec<u8>> {
         let key = self.place().key(&object.key);
+        let limit = limit.min(object.stored_bytes.saturating_mul(EXPANSION).max(FREELY));
         if object.plain_bytes.max(object.stored_bytes) > limit {
             return Err(Error::verify(format!("{key} is too large for what its name says"))
                 .hint("somebody else may have put it there: check who wrote the backup (--verify-key)"));
@@ -280,9 +290,9 @@ impl OpenedBackup {
             let (keys, etag) = (keys.clone(), etag.clone());
             let stored = download::small(&self.store, &key, object.stored_bytes, etag, self.reading).await?;
             let tally = Tally::of(&stored);
-            agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, &object.stored_sha256)?;
+            agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, object.stored_sha256)?;
             let plain = open(stored.clone(), keys, object.plain_bytes).await?;
-            agree(what, &Tally::of(&plain), object.plain_bytes, &object.plain_sha256)?;
+            agree(what, &Tally::of(&plain), object.plain_bytes, object.plain_sha256)?;
             Ok(plain)
         };
         download::twice(&key, read).await.map_err(|e| self.explain(e))
@@ -378,14 +388,14 @@ pub(super) fn missing(error: Error, key: &str) -> Error {
     }
 }
 
-pub(super) fn agree(what: &str, found: &Tally, bytes: u64, sha256: &str) -> Result<()> {
+pub(super) fn agree(what: &str, found: &Tally, bytes: u64, sha256: Digest) -> Result<()> {
     if found.bytes != bytes {
         return Err(Error::verify(format!(
             "the {what}: {} bytes, and the manifest says {bytes}",
             found.bytes
         )));
     }
-    if hex::encode(found.sha256) != sha256 {
+    if Digest(found.sha256) != sha256 {
         return Err(Error::verify(format!("the {what}: the SHA-256 is not the manifest's")));
     }
     Ok(())

@@ -122,8 +122,8 @@ impl BackupReader {
             progress: Arc::clone(&self.progress.plain),
         };
         let check = |unpacked: &Unpacked| {
-            agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, &self.dump.stored_sha256)?;
-            agree("plaintext", &unpacked.plain, self.dump.plain_bytes, &self.dump.plain_sha256)
+            agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, self.dump.stored_sha256)?;
+            agree("plaintext", &unpacked.plain, self.dump.plain_bytes, self.dump.plain_sha256)
         };
         let unpacked = pipeline::unpack(Arc::new(fetch), self.dump.stored_bytes, how, watch, sink, check);
         unpacked.await.map_err(|e| self.explain_dump(e))?;

@@ -192,7 +192,7 @@ impl Uploading {
         };
         let left = |error: Error| {
             error.context(format_args!("abort the upload of {}", self.key)).hint(
-                "its parts stay in the store until `pgstow prune` or a lifecycle rule (AbortIncompleteMultipartUpload) removes them",
+                "its parts stay in the store until `pgstow prune --leftovers` or a lifecycle rule (AbortIncompleteMultipartUpload) removes them",
             )
         };
         match tokio::time::timeout(ABORT, work).await {

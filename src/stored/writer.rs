@@ -1,8 +1,9 @@
-//! The acts of every backup, in their order, whatever is in it: begin, stream, judge, complete; what lies
-//! stored with it; signature; manifest.
+//! The steps of every backup, in their order, whatever is in it: begin, stream, judge, complete; then the
+//! objects next to the dump, the signature, and the manifest.
 //!
 //! Where the bytes come from, and whether they are whole, is for the callers to know.
 
+use super::digest::Digest;
 use super::opened::Location;
 use super::signing::SigningKey;
 use crate::error::{Error, Kind, Result};
@@ -362,10 +363,10 @@ fn object(key: String, plain: &Tally, stored: &Tally, store_checksum: Option<Str
     Object {
         key,
         stored_bytes: stored.bytes,
-        stored_sha256: hex::encode(stored.sha256),
+        stored_sha256: Digest(stored.sha256),
         store_checksum,
         plain_bytes: plain.bytes,
-        plain_sha256: hex::encode(plain.sha256),
+        plain_sha256: Digest(plain.sha256),
     }
 }
 

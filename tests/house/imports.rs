@@ -24,7 +24,7 @@ fn rooms_import_only_what_the_table_allows() {
         for (file, (line, target)) in tree.dependencies(source) {
             let other = target.room();
             let allowed = may_import(room).is_some_and(|rooms| rooms.contains(other));
-            // The doormat knows the front page only.
+            // `main.rs` imports `lib.rs` only.
             if other != room && !allowed && (room, other) != ("main", "lib") {
                 offences.push(Offence {
                     subject: format!("{} sees {other}", source.file),
@@ -34,6 +34,27 @@ fn rooms_import_only_what_the_table_allows() {
         }
     }
     assert_none("imports", "the rooms' table in tests/house/rules.rs and ARCHITECTURE.md", offences);
+}
+
+#[test]
+fn no_row_of_the_table_allows_more_than_is_used() {
+    let tree = Tree::get();
+    let mut used = BTreeSet::new();
+    for source in &tree.sources {
+        used.extend(
+            tree.dependencies(source).into_values().map(|(_, target)| (source.room(), target.room())),
+        );
+    }
+    let rows = ROOMS.into_iter().flat_map(|(room, may)| may.iter().map(move |other| (room, *other)));
+    let offence = |(room, other): (&str, &str)| Offence {
+        subject: format!("{room} may see {other}"),
+        detail: format!("{room} may see {other} by the table, and no file does"),
+    };
+    assert_none(
+        "imports",
+        "the table is no longer than needed",
+        rows.filter(|row| !used.contains(row)).map(offence).collect(),
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 26] = [
+pub const ROOMS: [(&str, &[&str]); 29] = [
     // Six that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("neon", &[]),
@@ -20,8 +20,12 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
     ("signal", &[]),
     ("run", &["progress", "signal"]),
     // A backup in a store: knows no database.
-    ("stored", &["archive", "pipeline", "progress", "run", "script", "store"]),
+    ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
+    // Which backups are kept: knows no store.
+    ("retention", &[]),
+    ("prune", &["failures", "retention", "run", "store", "stored"]),
+    ("status", &["run", "store", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
     ("branch", &["neon", "postgres", "run"]),
@@ -41,7 +45,7 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "stored",
         ],
     ),
-    ("proof", &["archive", "pipeline", "postgres", "progress", "run", "stored"]),
+    ("proof", &["archive", "postgres", "progress", "run", "stored"]),
     (
         "restore",
         &[
@@ -79,21 +83,27 @@ pub const ROOMS: [(&str, &[&str]); 26] = [
             "pipeline",
             "postgres",
             "proof",
+            "prune",
             "rehearsal",
             "restore",
+            "retention",
+            "status",
             "store",
             "stored",
             "verify",
         ],
     ),
-    ("answers", &["branch", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"]),
+    (
+        "answers",
+        &["dump", "fetch", "neon", "proof", "prune", "rehearsal", "restore", "status", "stored", "verify"],
+    ),
     ("report", &["answers", "progress", "run"]),
     // Verbs: settings → engine → answer.
     (
         "commands",
         &[
-            "answers", "cli", "dump", "failures", "fetch", "pipeline", "report", "restore", "run",
-            "settings", "stored", "verify",
+            "answers", "cli", "dump", "failures", "fetch", "pipeline", "prune", "report", "restore", "run",
+            "settings", "status", "stored", "verify",
         ],
     ),
     ("lib", &["cli", "commands", "postgres", "report", "run", "settings", "signal"]),

@@ -73,7 +73,8 @@ pub fn files(folder: &str, end: &str) -> Vec<String> {
     fn collect(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && !path.ends_with("target") {
+            // What cargo builds is not ours.
+            if path.is_dir() && !path.join("CACHEDIR.TAG").exists() {
                 collect(&path, end, found);
             } else if path.to_str().unwrap().ends_with(end) {
                 found.push(path);

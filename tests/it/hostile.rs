@@ -2,6 +2,9 @@
 //! nothing half is called whole.
 
 mod liar;
+mod neighbour;
 mod races;
 mod secrets;
 mod server;
+mod silence;
+mod survivors;

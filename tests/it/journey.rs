@@ -1,6 +1,7 @@
 //! The user's story on every store, and every way to say which database, which backup and whose key.
 
 mod databases;
+mod missing;
 mod names;
 mod one_process;
 mod recipients;

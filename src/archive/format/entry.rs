@@ -210,7 +210,8 @@ impl TocEntry {
     }
 
     /// What it says about where its data lies.
-    pub fn offset(&self) -> Offset {
+    #[cfg(test)]
+    pub(in crate::archive) fn offset(&self) -> Offset {
         self.offset
     }
 

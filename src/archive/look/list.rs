@@ -1,7 +1,5 @@
 //! A list of an archive's entries, as `pg_restore --list` prints it and `pg_restore --use-list` reads it.
 
-use std::io::Write;
-
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::header::Compression;
 use crate::archive::format::preamble::Preamble;
@@ -26,8 +24,10 @@ impl Preamble {
             format!("Dumped from database version: {}", header.server_version),
             format!("Dumped by pg_dump version: {}", header.dump_version),
         ];
-        // Writing into memory cannot fail.
-        let _ = facts.iter().try_for_each(|fact| write!(list, "\n;     {fact}"));
+        for fact in &facts {
+            list.extend(b"\n;     ");
+            list.extend(one_line(fact.as_bytes()));
+        }
         list.extend(b"\n;\n;\n; Selected TOC Entries:\n;\n");
         for entry in self.toc.entries().iter().filter(|entry| is_listed(entry)) {
             let number = |text: Option<&[u8]>| String::from_utf8_lossy(text.unwrap_or(b"0")).into_owned();
@@ -49,7 +49,7 @@ fn is_listed(entry: &TocEntry) -> bool {
     does_something && !entry.is_of_database() && !entry.kind().is_setting()
 }
 
-/// A name with a newline must not begin a line of its own.
+/// A name or a version with a newline must not begin a line of its own.
 fn one_line(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
     name.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte })
 }

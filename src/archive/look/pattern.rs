@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use encoding_rs::Encoding;
+
 use crate::archive::format::name::characters;
 use crate::error::{Error, Result};
 
@@ -16,6 +18,8 @@ pub struct Pattern {
     text: String,
     schema: Option<Vec<Glob>>,
     name: Vec<Glob>,
+    /// The encoding of the names it is held against, if that is not UTF-8.
+    encoding: Option<&'static Encoding>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +74,29 @@ impl Pattern {
         if name.is_empty() || schema.as_ref().is_some_and(Vec::is_empty) {
             return Err(wrong("has an empty name"));
         }
-        Ok(Self { text: text.to_owned(), schema, name })
+        Ok(Self { text: text.to_owned(), schema, name, encoding: None })
+    }
+
+    /// The same pattern for names in a dump's encoding, as PostgreSQL calls it.
+    ///
+    /// Names in an encoding that is not known here are compared as Latin 1.
+    #[must_use]
+    pub fn in_encoding(&self, encoding: &str) -> Self {
+        Self { encoding: known_encoding(encoding), ..self.clone() }
     }
 
     /// Whether it matches a table of this schema and name.
     pub fn matches(&self, schema: &[u8], name: &[u8]) -> bool {
-        self.schema.as_ref().is_none_or(|globs| matches(globs, &characters(schema)))
-            && matches(&self.name, &characters(name))
+        let is_match = |characters: &dyn Fn(&[u8]) -> Vec<char>| {
+            self.schema.as_ref().is_none_or(|globs| matches(globs, &characters(schema)))
+                && matches(&self.name, &characters(name))
+        };
+        let decoded = |encoding: &'static Encoding, bytes: &[u8]| -> Vec<char> {
+            encoding.decode_without_bom_handling(bytes).0.chars().collect()
+        };
+        // Names are listed as if they were Latin 1, and may be copied from there.
+        is_match(&characters)
+            || self.encoding.is_some_and(|encoding| is_match(&|bytes| decoded(encoding, bytes)))
     }
 
     /// Its characters without wildcards, as `(schema, name)` in small letters, to look for similar names.
@@ -93,6 +113,40 @@ impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// An encoding by PostgreSQL's name for it; `None` for UTF-8, and for what is not known here.
+fn known_encoding(postgres: &str) -> Option<&'static Encoding> {
+    let label = match postgres {
+        "EUC_JP" | "EUC_JIS_2004" => "euc-jp",
+        "SJIS" | "SHIFT_JIS_2004" => "shift_jis",
+        "EUC_CN" | "GBK" => "gbk",
+        "EUC_KR" | "UHC" => "euc-kr",
+        "GB18030" => "gb18030",
+        "BIG5" => "big5",
+        "LATIN1" => "iso-8859-1",
+        "LATIN2" => "iso-8859-2",
+        "LATIN3" => "iso-8859-3",
+        "LATIN4" => "iso-8859-4",
+        "LATIN5" => "iso-8859-9",
+        "LATIN6" => "iso-8859-10",
+        "LATIN7" => "iso-8859-13",
+        "LATIN8" => "iso-8859-14",
+        "LATIN9" => "iso-8859-15",
+        "LATIN10" => "iso-8859-16",
+        "ISO_8859_5" => "iso-8859-5",
+        "ISO_8859_6" => "iso-8859-6",
+        "ISO_8859_7" => "iso-8859-7",
+        "ISO_8859_8" => "iso-8859-8",
+        "KOI8R" => "koi8-r",
+        "KOI8U" => "koi8-u",
+        "WIN866" => "ibm866",
+        "WIN874" => "windows-874",
+        windows => {
+            return Encoding::for_label(format!("windows-{}", windows.strip_prefix("WIN")?).as_bytes());
+        }
+    };
+    Encoding::for_label(label.as_bytes())
 }
 
 fn matches(globs: &[Glob], name: &[char]) -> bool {
@@ -162,6 +216,27 @@ mod tests {
         }
         assert!(Pattern::parse("gr??e").unwrap().matches(b"app", b"gr\xF6\xDFe"));
         assert!(Pattern::parse("größe").unwrap().matches(b"app", b"gr\xF6\xDFe"));
+    }
+
+    #[test]
+    fn names_in_other_encodings_are_matched_as_they_are_typed() {
+        for (encoding, name) in
+            [("EUC_JP", &b"\xb8\xdc\xb5\xd2"[..]), ("SJIS", b"\x8c\xda\x8bq"), ("UTF8", "顧客".as_bytes())]
+        {
+            let pattern = |text: &str| Pattern::parse(text).unwrap().in_encoding(encoding);
+            assert!(pattern("顧客").matches(b"public", name), "{encoding}");
+            assert!(pattern("顧?").matches(b"public", name), "{encoding}");
+            assert!(!pattern("客顧").matches(b"public", name), "{encoding}");
+            let shown = TableName { schema: b"public", name }.pattern();
+            assert!(pattern(&shown).matches(b"public", name), "{encoding}: {shown}");
+        }
+        assert!(Pattern::parse("жук").unwrap().in_encoding("WIN1251").matches(b"", b"\xe6\xf3\xea"));
+        for all in ["LATIN1", "LATIN10", "KOI8U", "ISO_8859_8", "WIN866", "WIN1258", "EUC_KR", "GB18030"] {
+            assert!(known_encoding(all).is_some(), "{all}");
+        }
+        for none in ["UTF8", "SQL_ASCII", "MULE_INTERNAL", "EUC_TW", "WINNER"] {
+            assert!(known_encoding(none).is_none(), "{none}");
+        }
     }
 
     #[test]

@@ -66,7 +66,9 @@ impl Toc {
 
     fn matching(&self, patterns: &[Pattern], kinds: &[EntryKind], idle: &mut Vec<String>) -> Vec<&TocEntry> {
         let mut all = Vec::new();
+        let encoding = self.encoding().unwrap_or_default();
         for pattern in patterns {
+            let pattern = &pattern.in_encoding(&encoding);
             let matches = |entry: &&TocEntry| {
                 let (_, schema, name) = entry.identity();
                 kinds.contains(&entry.kind()) && pattern.matches(schema, name)

@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use age::Callbacks;
-use age::plugin::ResolveError;
 use age::secrecy::SecretString;
 use std::sync::Arc;
 
@@ -54,16 +53,5 @@ impl Callbacks for Ask {
 
     fn request_passphrase(&self, description: &str) -> Option<SecretString> {
         (self.0)(description)
-    }
-}
-
-/// The failure of a plugin that cannot be started.
-pub fn missing_plugin(error: ResolveError) -> Error {
-    match error {
-        ResolveError::MissingPlugin { binary_name } => {
-            Error::settings(format!("the age plugin {binary_name} is not installed"))
-                .hint(format!("install {binary_name} into a folder of PATH"))
-        }
-        other => Error::settings("the age plugin cannot be used").because(other),
     }
 }

@@ -1,11 +1,12 @@
 //! Identities: the secret keys that decrypt.
 
-use super::ask::{Ask, missing_plugin};
+use super::ask::Ask;
 use super::files::{lines, read_file};
 use super::fingerprints::{PASSPHRASE, ssh_fingerprint};
+use super::plugin::{Plugin, Variables};
 use crate::error::{Error, Result};
 use age::armor::ArmoredReader;
-use age::plugin::{self, IdentityPluginV1};
+use age::plugin;
 use age::secrecy::{ExposeSecret, SecretString};
 use age::ssh::{self, UnsupportedKey};
 use age::{DecryptError, Decryptor, scrypt, x25519};
@@ -27,6 +28,8 @@ pub struct Identities {
     /// Tried last: they may need a user to do something.
     plugins: Vec<(String, Identity)>,
     passphrase: bool,
+    /// What plugins get.
+    variables: Variables,
 }
 
 impl fmt::Debug for Identities {
@@ -36,6 +39,11 @@ impl fmt::Debug for Identities {
 }
 
 impl Identities {
+    /// None yet; their plugins will get these variables.
+    pub fn with_plugins(variables: Variables) -> Self {
+        Self { variables, ..Self::default() }
+    }
+
     /// Adds the identities in a file: age's format, an SSH private key, or an age file protected by a passphrase.
     pub fn add_file(&mut self, path: &Path, ask: &Ask) -> Result<()> {
         let bytes = read_file("identity file", path)?;
@@ -96,8 +104,7 @@ impl Identities {
                 self.keys.push((key.to_public().to_string(), Box::new(key)));
             } else if let Ok(key) = line.parse::<plugin::Identity>() {
                 let plugin_name = key.plugin().to_owned();
-                let plugin =
-                    IdentityPluginV1::new(&plugin_name, &[key], ask.clone()).map_err(missing_plugin)?;
+                let plugin = Plugin::find(&plugin_name, key.to_string(), &self.variables, ask.clone())?;
                 self.plugins.push((format!("age-plugin-{plugin_name}"), Box::new(plugin)));
             } else if line.starts_with("age1") || line.starts_with("ssh-") {
                 return Err(Error::settings(format!("{name}, line {number}: this is a public recipient"))

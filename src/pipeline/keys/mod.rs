@@ -7,6 +7,7 @@ mod ask;
 mod files;
 mod fingerprints;
 mod identities;
+mod plugin;
 mod recipients;
 mod secret_file;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use age::secrecy::{ExposeSecret, SecretString};
 pub use ask::Ask;
 pub use fingerprints::PASSPHRASE;
 pub use identities::Identities;
+pub use plugin::{Variables, is_for_plugins};
 pub use recipients::Recipients;
 pub use secret_file::write_secret;
 

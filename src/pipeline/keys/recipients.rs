@@ -1,10 +1,12 @@
 //! Recipients: the public keys to encrypt to.
 
-use super::ask::{Ask, missing_plugin};
+use super::ask::Ask;
 use super::files::{lines, looks_secret, read_file};
 use super::fingerprints::{PASSPHRASE, ssh_fingerprint};
+use super::plugin::{Plugin, Variables};
 use crate::error::{Error, Result};
-use age::plugin::{self, RecipientPluginV1};
+use crate::pipeline::window::LONGEST_HEADER;
+use age::plugin;
 use age::secrecy::{ExposeSecret, SecretString};
 use age::ssh::{self, ParseRecipientKeyError};
 use age::{EncryptError, Encryptor, scrypt, tag, tagpq, x25519};
@@ -18,7 +20,11 @@ type Recipient = Box<dyn age::Recipient + Send + Sync>;
 
 /// The keys that will be able to decrypt.
 #[derive(Default)]
-pub struct Recipients(Vec<(String, Recipient)>);
+pub struct Recipients {
+    keys: Vec<(String, Recipient)>,
+    /// What plugins get.
+    variables: Variables,
+}
 
 impl fmt::Debug for Recipients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,9 +42,14 @@ impl Recipients {
         Ok(recipients)
     }
 
+    /// None yet; their plugins will get these variables.
+    pub fn with_plugins(variables: Variables) -> Self {
+        Self { variables, ..Self::default() }
+    }
+
     /// Adds a recipient, unless it was added before.
     pub fn add(&mut self, word: &str) -> Result<()> {
-        let (fingerprint, recipient) = parse(word.trim())?;
+        let (fingerprint, recipient) = parse(word.trim(), &self.variables)?;
         self.push(fingerprint, recipient)
     }
 
@@ -50,11 +61,11 @@ impl Recipients {
 
     /// Adds the recipients in the text of a file; failures call it `name`.
     pub fn add_text(&mut self, text: &str, name: &str) -> Result<()> {
-        let before = self.0.len();
+        let before = self.keys.len();
         for (number, line) in lines(text) {
             self.add(line).map_err(|e| e.context(format!("{name}, line {number}")))?;
         }
-        if self.0.len() == before && lines(text).next().is_none() {
+        if self.keys.len() == before && lines(text).next().is_none() {
             return Err(Error::settings(format!("{name} contains no recipient")));
         }
         Ok(())
@@ -72,22 +83,32 @@ impl Recipients {
 
     /// Whether there is no recipient.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 
     /// The public name of each recipient: the `age1…` string itself, `SHA256:…` of an SSH key, or "passphrase".
     pub fn fingerprints(&self) -> Vec<String> {
-        self.0.iter().map(|(fingerprint, _)| fingerprint.clone()).collect()
+        self.keys.iter().map(|(fingerprint, _)| fingerprint.clone()).collect()
     }
 
-    /// Checks that these can be combined, before any work is done. May call plugins.
+    /// Checks that these can be combined, and that a reader will take them, before any work is done. May call plugins.
     pub fn check(&self) -> Result<()> {
-        self.encryptor().map(drop)
+        let mut header = Vec::new();
+        let written = self.encryptor()?.wrap_output(&mut header).map(drop);
+        written.map_err(|e| Error::settings("encrypting to these recipients failed").because(e))?;
+        if header.len() as u64 > LONGEST_HEADER {
+            let (bytes, most) = (header.len(), LONGEST_HEADER);
+            let what = format!(
+                "the backup's header would have {bytes} bytes for these recipients, and may have {most}"
+            );
+            return Err(Error::settings(what).hint("use fewer recipients: a group can share one identity"));
+        }
+        Ok(())
     }
 
     /// Begins an encryption.
     pub(in crate::pipeline) fn encryptor(&self) -> Result<Encryptor> {
-        let all = self.0.iter().map(|(_, recipient)| &**recipient as &dyn age::Recipient);
+        let all = self.keys.iter().map(|(_, recipient)| &**recipient as &dyn age::Recipient);
         Encryptor::with_recipients(all).map_err(|e| match e {
             EncryptError::MissingRecipients => Error::settings("there is no recipient to encrypt to"),
             EncryptError::IncompatibleRecipients { .. } => {
@@ -98,20 +119,20 @@ impl Recipients {
     }
 
     fn push(&mut self, fingerprint: String, recipient: Recipient) -> Result<()> {
-        let known = self.0.iter().any(|(known, _)| *known == fingerprint);
-        let passphrases = self.0.iter().any(|(known, _)| known == PASSPHRASE) || fingerprint == PASSPHRASE;
-        if passphrases && !self.0.is_empty() {
+        let known = self.keys.iter().any(|(known, _)| *known == fingerprint);
+        let passphrases = self.keys.iter().any(|(known, _)| known == PASSPHRASE) || fingerprint == PASSPHRASE;
+        if passphrases && !self.keys.is_empty() {
             return Err(Error::settings("a passphrase must be the only recipient")
                 .hint("age cannot combine a passphrase with recipients: use one or the other"));
         }
         if !known {
-            self.0.push((fingerprint, recipient));
+            self.keys.push((fingerprint, recipient));
         }
         Ok(())
     }
 }
 
-fn parse(word: &str) -> Result<(String, Recipient)> {
+fn parse(word: &str, variables: &Variables) -> Result<(String, Recipient)> {
     if looks_secret(word) {
         return Err(Error::settings("this is a secret key, not a recipient")
             .hint("use its public key: the line \"# public key: age1…\" of the identity file, or FILE.pub of an SSH key"));
@@ -142,7 +163,7 @@ fn parse(word: &str) -> Result<(String, Recipient)> {
     if let Ok(key) = word.parse::<plugin::Recipient>() {
         let fingerprint = key.to_string();
         let name = key.plugin().to_owned();
-        let plugin = RecipientPluginV1::new(&name, &[key], &[], Ask::nobody()).map_err(missing_plugin)?;
+        let plugin = Plugin::find(&name, fingerprint.clone(), variables, Ask::nobody())?;
         return Ok((fingerprint, Box::new(plugin)));
     }
     Err(Error::settings(format!("{} is not a recipient", shown(word)))

@@ -165,7 +165,7 @@ impl Swap {
         let name = identifier(&found.name);
         if !found.owned {
             return Err(Error::postgres(format!(
-                "{name} belongs to {}, of which {user} is no member: it may not rename it",
+                "{name} belongs to {}, and {user} is not a member of that role: it may not rename it",
                 found.owner
             ))
             .hint(format!("GRANT {} TO {}", identifier(&found.owner), identifier(user))));

@@ -91,8 +91,8 @@ impl Clients {
             have.sort();
             let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
             Error::settings(format!(
-                "a throw-away cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer beside \
-                 its client programs; here is {have}"
+                "a throw-away cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer next to \
+                 its client programs; found: {have}"
             ))
             .hint(format!("install PostgreSQL {oldest}'s server, or verify on a server of yours with --to"))
         })
@@ -125,7 +125,8 @@ impl Clients {
                 "the target server ({target}) is older than the archive allows: \
                  what pg_dump {dumped_by} wrote restores into PostgreSQL 17 or newer only"
             ))
-            .hint("restore into a newer server, or dump the source again with a client of 16 or older"));
+            .hint("restore into PostgreSQL 17 or newer")
+            .hint("only if the source's server is 16 or older: dump it again with a client of 16 or older (--pg-bin)"));
         }
         let can = |version: Version| {
             version.major >= dumped_by.major

@@ -6,12 +6,12 @@
 //! here fills them in, and nothing here connects.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-use super::{parse, pooler};
-use crate::postgres::process::Program;
-use crate::postgres::process::Secret;
+use super::{alive, parse, pooler};
+use crate::postgres::process::{Program, Secret, User};
 use crate::postgres::sql::shell_word;
 
 /// A connection someone asked for, without its secrets in anything printable.
@@ -24,6 +24,8 @@ pub struct ConnInfo {
     inherited: Inherited,
     /// Whether the environment says nothing about this server.
     apart: bool,
+    /// Who runs the programs that connect, if that is not whoever runs this.
+    run_by: Option<User>,
 }
 
 /// What the process's own environment says; the children inherit it and libpq uses it.
@@ -51,8 +53,9 @@ const ALIVE: [(&str, &str); 4] = [
     ("keepalives_idle", "60"),
     ("keepalives_interval", "15"),
     ("keepalives_count", "8"),
-    ("tcp_user_timeout", "300000"),
+    (TCP_USER_TIMEOUT, "300000"),
 ];
+const TCP_USER_TIMEOUT: &str = "tcp_user_timeout";
 
 impl ConnInfo {
     /// Understands what the user typed; `lookup` answers for the environment (`PGHOST`, …).
@@ -70,7 +73,7 @@ impl ConnInfo {
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
             application_name: lookup("PGAPPNAME"),
         };
-        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false };
+        let mut info = Self { pairs: Vec::new(), password: None, inherited, apart: false, run_by: None };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -121,10 +124,12 @@ impl ConnInfo {
     }
 
     /// A server of our own, behind a socket in `folder`; no variable of the environment applies to it.
-    pub fn of_socket(folder: &str, user: &str, database: &str) -> Self {
+    ///
+    /// It holds what somebody else wrote, so it is connected to by programs of whoever runs it.
+    pub fn of_socket(folder: &str, user: &str, database: &str, run_by: Option<User>) -> Self {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
-        Self { pairs: pairs.into(), password: None, inherited: Inherited::default(), apart: true }
+        Self { pairs: pairs.into(), password: None, inherited: Inherited::default(), apart: true, run_by }
     }
 
     /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
@@ -189,9 +194,41 @@ impl ConnInfo {
         other
     }
 
-    /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults.
+    /// Who runs the programs that connect, if that is not whoever runs this.
+    pub fn run_by(&self) -> Option<&User> {
+        self.run_by.as_ref()
+    }
+
+    /// Gives a program of PostgreSQL's this connection: `--dbname`, the password, and defaults; and has it watched
+    /// over, so that a dead connection is not waited for.
     pub fn dress(&self, program: Program) -> Program {
+        let psql = self.give(program.next_to("psql"));
+        let program = self.give(program);
+        match self.patience() {
+            Some(limit) => program.watched(alive::watcher(psql, limit)),
+            None => program,
+        }
+    }
+
+    /// How long a connection over which nothing comes is believed; `None` for ever.
+    ///
+    /// Which of several servers a program is connected to is not known.
+    fn patience(&self) -> Option<Duration> {
+        let hosts = self.get("host").or(self.inherited.host.as_deref()).unwrap_or_default();
+        if self.apart || hosts.contains(',') {
+            return None;
+        }
+        let usual = ALIVE.iter().find(|(keyword, _)| *keyword == TCP_USER_TIMEOUT).map(|(_, value)| *value);
+        let limit = self.get(TCP_USER_TIMEOUT).or(usual)?.trim().parse().ok()?;
+        (limit > 0).then(|| Duration::from_millis(limit))
+    }
+
+    fn give(&self, program: Program) -> Program {
         let program = if self.apart { program.without_libpq() } else { program };
+        let program = match &self.run_by {
+            Some(user) => program.user(user.clone()),
+            None => program,
+        };
         let mut program = program.arg("--no-password").env("PGTZ", "UTC");
         program = program.arg(format!("--dbname={}", self.alive().to_keywords()));
         if !self.inherited.connect_timeout && self.get("connect_timeout").is_none() {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here connects.
 
+mod alive;
 mod conninfo;
 mod parse;
 pub mod pooler;

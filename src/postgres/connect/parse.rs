@@ -78,7 +78,7 @@ pub fn judge(keyword: &str) -> Result<Keyword> {
         Ok(Keyword::Plain)
     } else if UNCARRIED.contains(&keyword) {
         Err(Error::usage(format!(
-            "{keyword} in a connection string would have to be passed as an argument, where others can read it"
+            "{keyword} in a connection string would have to be passed as an argument, which other users can read"
         ))
         .hint("put the connection into a service file (pg_service.conf) and say PGSERVICE=name"))
     } else if keyword == "pgbouncer" {
@@ -139,7 +139,7 @@ fn url(rest: &str) -> Result<Vec<(String, String)>> {
 
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     if rest.contains('@') {
-        return Err(malformed("an @ stands where none may be, perhaps inside the password"));
+        return Err(malformed("there is an @ too many, perhaps inside the password"));
     }
     let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
     let (hosts, ports) = split_hosts(hosts)?;

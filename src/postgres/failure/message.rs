@@ -114,6 +114,11 @@ impl Message {
         [joined(&self.text)].into_iter().chain(more).collect::<Vec<_>>().join("; ")
     }
 
+    /// How many errors a `pg_restore` passed over on the way to its end, which is the last thing it says.
+    pub fn errors_ignored(&self) -> Option<usize> {
+        self.text.strip_prefix("errors ignored on restore: ")?.trim().parse().ok()
+    }
+
     /// How many bytes it takes.
     pub fn bytes(&self) -> usize {
         self.text.len() + self.parts.iter().map(|part| part.text.len()).sum::<usize>()

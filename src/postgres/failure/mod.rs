@@ -51,11 +51,15 @@ impl Failure {
     /// What a `pg_restore` could not do that went on to its end all the same, a line each.
     pub fn errors_ignored(&self) -> Option<Vec<String>> {
         let Failure::Ended { said: Some(said), .. } = self else { return None };
-        let to_its_end = said.iter().any(|message| message.text.contains("errors ignored on restore"));
+        let ignored = said.iter().find_map(Message::errors_ignored)?;
         let errors = said.iter().filter(|message| message.level == Level::Error);
         let mut lines: Vec<String> = errors.map(Message::line).collect();
-        lines.dedup();
-        (to_its_end && !lines.is_empty()).then_some(lines)
+        // Of many only the first and the last are remembered.
+        let more = ignored.saturating_sub(lines.len());
+        if more > 0 {
+            lines.push(format!("{more} more"));
+        }
+        Some(lines)
     }
 
     /// Says whether it is one of these situations.

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Kind, Result};
 
+use super::attendance::{Attendance, Watcher};
 use super::secret::Secret;
 use super::stderr::{Manner, Stderr};
 use crate::postgres::failure::Failure;
@@ -28,6 +29,7 @@ pub struct Running {
     name: String,
     /// `None` if it speaks to people itself.
     stderr: Option<Stderr>,
+    pub(super) attendance: Attendance,
 }
 
 impl Running {
@@ -37,11 +39,13 @@ impl Running {
         name: String,
         manner: Manner,
         secrets: Vec<Secret>,
+        watcher: Option<Watcher>,
     ) -> std::io::Result<Box<Self>> {
         let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let stderr = child.stderr.take().map(|stderr| Stderr::drain(stderr, &name, manner, secrets));
-        Ok(Box::new(Self { child: Some(child), group, name, stderr }))
+        let attendance = Attendance::new(watcher, &name);
+        Ok(Box::new(Self { child: Some(child), group, name, stderr, attendance }))
     }
 
     /// Its stdin, once.
@@ -58,10 +62,20 @@ impl Running {
         Ok(stdout)
     }
 
+    /// Waits until whoever watches over it gives it up.
+    pub async fn given_up(&mut self) -> Error {
+        self.attendance.given_up().await
+    }
+
     /// Waits for the exit; anything but 0 is a failure in the child's own words.
     pub async fn ended(mut self: Box<Self>) -> Result<(), Failure> {
-        let Some(child) = &mut self.child else { return Err(Failure::NotStarted(no_pipe())) };
-        let status = child.wait().await.map_err(|error| {
+        let Self { child, attendance, .. } = &mut *self;
+        let Some(child) = child else { return Err(Failure::NotStarted(no_pipe())) };
+        let status = tokio::select! {
+            status = child.wait() => status,
+            error = attendance.given_up() => return Err(Failure::NotStarted(error)),
+        };
+        let status = status.map_err(|error| {
             let what = format!("wait for {}: {error}", self.name);
             Failure::NotStarted(Error::new(Kind::Unexpected, what).because(error))
         })?;

@@ -2,8 +2,10 @@
 //!
 //! Nothing here knows what the programs do.
 
+mod attendance;
 mod child;
 mod environment;
+mod orphans;
 mod pipes;
 mod program;
 mod secret;
@@ -13,8 +15,10 @@ mod user;
 #[cfg(test)]
 mod tests;
 
+pub use attendance::Watcher;
 pub use child::{Running, all_reaped};
 pub use environment::Environment;
+pub use orphans::{adopt_orphans, end_orphans};
 pub use pipes::{ChildInput, ChildOutput};
 pub use program::Program;
 pub use secret::Secret;

@@ -62,9 +62,15 @@ impl AsyncRead for ChildOutput {
     ) -> Poll<std::io::Result<()>> {
         loop {
             match &mut self.state {
-                Reading::Open(_, stdout) => {
+                Reading::Open(running, stdout) => {
                     let before = buf.remaining();
-                    ready!(Pin::new(stdout).poll_read(cx, buf))?;
+                    let Poll::Ready(read) = Pin::new(stdout).poll_read(cx, buf) else {
+                        let error = ready!(running.attendance.poll(cx));
+                        self.state = Reading::Failed;
+                        return Poll::Ready(Err(error.into_io()));
+                    };
+                    running.attendance.moved();
+                    read?;
                     if buf.remaining() < before || before == 0 {
                         return Poll::Ready(Ok(()));
                     }
@@ -173,15 +179,22 @@ impl AsyncWrite for ChildInput {
     ) -> Poll<std::io::Result<usize>> {
         loop {
             match &mut self.state {
-                Writing::Open(_, stdin) => match ready!(Pin::new(stdin).poll_write(cx, buf)) {
-                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                Writing::Open(running, stdin) => match Pin::new(stdin).poll_write(cx, buf) {
+                    Poll::Pending => {
+                        let error = ready!(running.attendance.poll(cx));
+                        self.state = Writing::Failed(error);
+                    }
+                    Poll::Ready(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                         if let Writing::Open(running, _) =
                             std::mem::replace(&mut self.state, Writing::Failed(no_pipe()))
                         {
                             self.state = Writing::Ending(Box::pin(running.ended()));
                         }
                     }
-                    other => return Poll::Ready(other),
+                    written => {
+                        running.attendance.moved();
+                        return written;
+                    }
                 },
                 Writing::Ending(ending) => {
                     let end = ready!(ending.as_mut().poll(cx));

@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use crate::error::{Error, Kind, Result};
 
+use super::attendance::Watcher;
 use super::child::Running;
 use super::environment::is_of_libpq;
 use super::pipes::{ChildInput, ChildOutput};
@@ -20,7 +21,12 @@ use super::stderr::Manner;
 use super::user::User;
 use crate::postgres::failure::Failure;
 
+/// No honest answer is longer, in bytes; the longest are a server's roles. What a hostile server says must not fill
+/// the memory.
+const LONGEST_ANSWER: u64 = 300 << 20;
+
 /// What to start: a program, its arguments and its environment.
+#[derive(Clone)]
 pub struct Program {
     path: PathBuf,
     args: Vec<OsString>,
@@ -30,6 +36,7 @@ pub struct Program {
     user: Option<User>,
     folder: Option<PathBuf>,
     manner: Manner,
+    watcher: Option<Watcher>,
     /// Whether it is the user's own command.
     own: bool,
 }
@@ -46,8 +53,28 @@ impl Program {
             user: None,
             folder: None,
             manner: Manner::Silent,
+            watcher: None,
             own: false,
         }
+    }
+
+    /// Another program of the same folder, with the same environment and no arguments.
+    pub fn next_to(&self, name: &str) -> Self {
+        Self { env: self.env.clone(), ..Self::new(self.path.with_file_name(name)) }
+    }
+
+    /// Has somebody watch over it while it is waited for.
+    #[must_use]
+    pub fn watched(mut self, watcher: Watcher) -> Self {
+        self.watcher = Some(watcher);
+        self
+    }
+
+    /// Has nobody watch over it: it may do other things than wait for a server.
+    #[must_use]
+    pub fn unwatched(mut self) -> Self {
+        self.watcher = None;
+        self
     }
 
     /// Adds an argument; everybody on the machine can read it.
@@ -159,17 +186,33 @@ impl Program {
         ChildInput::of(self.start(Stdio::piped(), stdout)?)
     }
 
+    /// Starts it with this stdin, and waits for its end; what it prints goes nowhere.
+    pub async fn run_on(self, stdin: Stdio) -> Result<(), Failure> {
+        self.start(stdin, Stdio::null()).map_err(Failure::NotStarted)?.ended().await
+    }
+
     /// Starts it, gives it `input`, and returns all it printed (meant for small answers).
     pub async fn run(self, input: &[u8]) -> Result<Vec<u8>, Failure> {
         let pipes = |mut running: Box<Running>| Ok((running.stdin()?, running.stdout()?, running));
-        let (mut stdin, mut stdout, running) =
+        let name = self.name();
+        let (mut stdin, stdout, mut running) =
             self.start(Stdio::piped(), Stdio::piped()).and_then(pipes).map_err(Failure::NotStarted)?;
         let mut answer = Vec::new();
         let give = async move {
             // A child that ended early says itself why.
             let _ = stdin.write_all(input).await;
         };
-        let (_, taken) = tokio::join!(give, stdout.read_to_end(&mut answer));
+        let mut stdout = stdout.take(LONGEST_ANSWER);
+        let talk = async { tokio::join!(give, stdout.read_to_end(&mut answer)) };
+        let (_, taken) = tokio::select! {
+            done = talk => done,
+            error = running.given_up() => return Err(Failure::NotStarted(error)),
+        };
+        if stdout.limit() == 0 {
+            let what =
+                format!("{name} printed more than {} MiB, which no server has to say", LONGEST_ANSWER >> 20);
+            return Err(Failure::NotStarted(Error::postgres(what)));
+        }
         running.ended().await?;
         let what = "read a child's answer";
         taken.map_err(|error| Failure::NotStarted(Error::from_io(error, Kind::Unexpected, what)))?;
@@ -191,7 +234,7 @@ impl Program {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        Running::start(command, name, self.manner, self.secrets).map_err(|error| {
+        Running::start(command, name, self.manner, self.secrets, self.watcher).map_err(|error| {
             let kind = if self.own { Kind::Command } else { Kind::Settings };
             Error::new(kind, format!("cannot start {}: {error}", self.path.display())).because(error)
         })

@@ -158,6 +158,8 @@ impl Kept {
             Level::Warning if message.text.contains("collation version mismatch") => {
                 tracing::warn!(target: "pgstow::once::collation", "{}", message.told());
             }
+            // Whoever asked for that says what was passed over.
+            Level::Warning if message.errors_ignored().is_some() => self.messages.push_back(message),
             Level::Warning => {
                 tracing::warn!(target: "pgstow::once", "{}: {}", self.name, message.told());
             }

@@ -53,6 +53,12 @@ async fn after_a_failure_there_is_no_end_of_file() {
 }
 
 #[tokio::test]
+async fn an_endless_answer_is_not_kept() {
+    let endless = sh("exec cat /dev/zero").run(b"").await.unwrap_err();
+    assert!(Error::from(endless).message().contains("sh printed more than 300 MiB"));
+}
+
+#[tokio::test]
 async fn a_missing_program_is_a_settings_error() {
     let error = Program::new("/nonexistent/pg_dump").read().err().unwrap();
     assert_eq!(error.kind(), Kind::Settings);

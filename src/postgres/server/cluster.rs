@@ -19,14 +19,18 @@ use crate::error::{Error, Result};
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
-use crate::postgres::process::{Program, User};
+use crate::postgres::process::{Program, User, adopt_orphans, end_orphans};
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
 /// Makes the cluster and becomes its server; `$1` is the folder, `$2` where the programs lie.
 ///
 /// The keeper reads from what pgstow holds open. It has a life of its own, so that the server does not
-/// take it for a child, and keeps none of our pipes open.
+/// take it for a child, and keeps none of our pipes open. If pgstow was killed, it also ends what left the server's
+/// group, as far as a variable shows where that is from.
+///
+/// `initdb` asks for the user's name. In a container whose user is a random number (OpenShift) there is none, so
+/// `libnss_wrapper`, if it is installed, gives one; PostgreSQL's own container images have it for that.
 const SCRIPT: &str = r#"
 exec 3<&0 </dev/null
 (
@@ -36,14 +40,29 @@ exec 3<&0 </dev/null
         kill -QUIT -$$
         tries=0
         while kill -0 $$ && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+        for environ in /proc/[0-9]*/environ; do
+            pid=${environ#/proc/}
+            grep -qF "PGSTOW_CLUSTER=$1" "$environ" && kill -KILL "${pid%/environ}"
+        done
         rm -rf -- "$1"
     } >/dev/null 2>&1 &
 )
 exec 3<&-
+if ! id -un >/dev/null 2>&1; then
+    for wrapper in /lib/libnss_wrapper.so /usr/lib/libnss_wrapper.so /lib64/libnss_wrapper.so \
+        /usr/lib64/libnss_wrapper.so /lib/*/libnss_wrapper.so /usr/lib/*/libnss_wrapper.so; do
+        if [ -r "$wrapper" ]; then
+            echo "postgres:x:$(id -u):$(id -g)::$1:/bin/false" >"$1/passwd"
+            echo "postgres:x:$(id -g):" >"$1/group"
+            export LD_PRELOAD="$wrapper" NSS_WRAPPER_PASSWD="$1/passwd" NSS_WRAPPER_GROUP="$1/group"
+            break
+        fi
+    done
+fi
 "$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C -N >/dev/null || exit
 folder=$1 bin=$2
 shift 2
-exec "$bin/postgres" -D "$folder/data" -k "$folder" "$@" 2>"$folder/log"
+PGSTOW_CLUSTER=$folder exec "$bin/postgres" -D "$folder/data" -k "$folder" "$@" 2>"$folder/log"
 "#;
 
 /// How the server runs: alone and in a hurry, but with a usual server's room for locks, so that what is restored
@@ -99,8 +118,9 @@ impl Cluster {
         let folder = tempfile::Builder::new().prefix("pgstow-verify-").tempdir_in(&scratch);
         let folder = folder
             .and_then(|folder| {
+                // Whoever may write to the folder above could have put a link in its place.
                 let give =
-                    |user: &User| std::os::unix::fs::chown(folder.path(), Some(user.uid), Some(user.gid));
+                    |user: &User| std::os::unix::fs::lchown(folder.path(), Some(user.uid), Some(user.gid));
                 user.as_ref().map_or(Ok(()), give).map(|()| folder)
             })
             .map_err(|e| {
@@ -120,6 +140,7 @@ impl Cluster {
     /// It will run what is in a backup, so it gets nothing of pgstow's environment but what it needs.
     pub async fn start(&mut self, client: &Client, locks: Option<u64>) -> Result<()> {
         close_to_others();
+        adopt_orphans();
         let folder = self.folder.path();
         let mut program =
             Program::new("/bin/sh").args(["-c", SCRIPT, "sh"]).envs(client.environment.of_server());
@@ -157,7 +178,8 @@ impl Cluster {
 
     /// Its connection, as superuser; the database need not exist.
     pub fn conn(&self, database: &str) -> ConnInfo {
-        ConnInfo::of_socket(&self.folder.path().to_string_lossy(), "postgres", database)
+        let folder = self.folder.path().to_string_lossy();
+        ConnInfo::of_socket(&folder, "postgres", database, self.user.clone())
     }
 
     /// Bytes that its folder's disk has left for it, if that is known.
@@ -186,17 +208,21 @@ impl Cluster {
         Ok(extensions.iter().filter(|name| !there.contains(name)).cloned().collect())
     }
 
-    /// Ends the server and removes the folder.
+    /// Ends the server, with all that was started in it, and removes the folder.
     pub async fn remove(mut self) -> Result<()> {
         if let Some(Server { alive, mut ending }) = self.server.take() {
             drop(alive);
             // Given up after this it is killed; either way it is gone.
             let _ = tokio::time::timeout(PATIENCE, &mut ending).await;
         }
+        let ended = end_orphans().await;
         let path = self.folder.keep();
-        remove(&path)
-            .await
-            .map_err(|e| Error::local_file(format!("{} could not be removed", path.display())).because(e))
+        let removed = remove(&path).await;
+        ended.and(
+            removed.map_err(|e| {
+                Error::local_file(format!("{} could not be removed", path.display())).because(e)
+            }),
+        )
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a server and its database are, asked before a dump or a restore.
 //!
 //! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
-//! dump fail after hours, or be refused for good reason: row-level security, a pooler behind a service.
+//! dump fail after hours, or be refused for good reason: row-level security, a pooler that a managed
+//! service puts in between.
 
 mod blockers;
 mod catalog;
 mod cluster;
+mod columns;
 pub mod databases;
 mod facts;
 mod locale;
@@ -26,6 +28,7 @@ use crate::postgres::tools::Psql;
 pub use blockers::blockers;
 pub use catalog::Moment;
 pub use cluster::Cluster;
+pub use columns::{FoundTable, WantedTable};
 pub use facts::{Rights, TargetFacts};
 pub use locale::Locale;
 pub use managed::Provider;

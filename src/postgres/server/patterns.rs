@@ -39,13 +39,15 @@ pub async fn look_up(psql: &Psql, patterns: &[(PatternOf, &str)]) -> Result<Vec<
     }
     let one = |(of, pattern): &(PatternOf, &str)| {
         format!(
-            "json_build_object('matches', EXISTS ({}), 'hex', encode(convert_to({}, getdatabaseencoding()), 'hex'))",
+            "pg_catalog.json_build_object('matches', EXISTS ({}), 'hex', \
+             pg_catalog.encode(pg_catalog.convert_to({}, pg_catalog.getdatabaseencoding()), 'hex'))",
             matching(*of, pattern),
             literal(pattern)
         )
     };
     let all: Vec<String> = patterns.iter().map(one).collect();
-    // pg_dump looks for a name without a schema along the search path that the role has in this database.
+    // pg_dump looks for a name without a schema along the search path that the role has in this database. Others
+    // may have put functions and operators there, so all are named with their schema.
     let question = format!("RESET search_path; SELECT pg_catalog.json_build_array({});", all.join(", "));
     let answers: Vec<Answer> = psql.query(&question).await?;
     let read = |answer: Answer| {
@@ -68,8 +70,9 @@ fn matching(of: PatternOf, pattern: &str) -> String {
             format!("SELECT FROM pg_catalog.pg_namespace AS n WHERE {}", is("n.nspname", &name))
         }
         (PatternOf::Table, schema) => format!(
-            "SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-             WHERE c.relkind IN ('r', 'S', 'v', 'm', 'f', 'p') AND {} AND {}",
+            "SELECT FROM pg_catalog.pg_class AS c \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+             WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{{r,S,v,m,f,p}}'::pg_catalog.\"char\"[]) AND {} AND {}",
             is("c.relname", &name),
             schema.map_or("pg_catalog.pg_table_is_visible(c.oid)".to_owned(), |schema| is(
                 "n.nspname",

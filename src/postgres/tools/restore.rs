@@ -4,16 +4,16 @@
 //! It ends at the first error. A stream is one transaction unless the database is one that goes when the
 //! restore fails. It never creates or cleans a database; that is `target`'s part.
 
-use std::path::Path;
 use std::process::Stdio;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 use super::passthrough::Tool;
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::process::ChildInput;
 use crate::postgres::process::Program;
+use crate::temporary::Scratch;
 
 /// How to restore, in `pg_restore`'s own words.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ pub const TOOL: Tool = Tool {
         (Some('c'), "clean", FRESH),
         (Some('C'), "create", FRESH),
         (None, "if-exists", FRESH),
-        (None, "transaction-size", "the restore is one transaction, so that a bad backup leaves nothing"),
+        (None, "transaction-size", "pgstow chooses it, so that a bad backup leaves nothing"),
     ],
 };
 
@@ -117,10 +117,15 @@ pub async fn restore_file(
     conn: &ConnInfo,
     options: &RestoreOptions,
     jobs: usize,
-    archive: &Path,
+    archive: &Scratch,
 ) -> Result<()> {
     let program = client.program("pg_restore").arg(format!("--jobs={jobs}")).arg("--section=post-data");
-    prepared(program, conn, options)?.arg(archive).run(b"").await?;
+    let unreadable = |e| Error::local_file("a temporary file cannot be handed over").because(e);
+    if let Some(user) = conn.run_by() {
+        archive.give(user.uid, user.gid).map_err(unreadable)?;
+    }
+    let file = archive.stdin().map_err(unreadable)?;
+    prepared(program, conn, options)?.arg(archive.path()).run_on(file).await?;
     Ok(())
 }
 

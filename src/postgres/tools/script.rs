@@ -1,8 +1,8 @@
 //! Runs a script of SQL through `psql`, which ends at the first error: as one transaction, unless the database is
 //! dropped when it fails. A transaction takes a lock for every object, and a server has room for some thousands.
 //!
-//! Whoever wrote the script may have put commands of psql's own into it, which run programs on this machine. If
-//! psql can refuse those, it does.
+//! Whoever wrote the script may have put commands of psql's own into it, which run programs on this machine. psql
+//! refuses those if it can, and a psql that cannot is given no script.
 
 use crate::error::{Error, Kind, Result};
 
@@ -19,23 +19,38 @@ use crate::postgres::process::ChildInput;
 /// One that is not `whole` commits each statement, and waits for no disk; its end is for the statement after it
 /// to make durable. That is for a database which is dropped when this fails.
 ///
-/// If the client [knows how](Client::knows_restrict), it is in restricted mode, which a script can neither
-/// enter again nor leave: its own `\restrict` and `\unrestrict` must be left out.
+/// It is in restricted mode, which a script can neither enter again nor leave: its own `\restrict` and
+/// `\unrestrict` must be left out.
+///
+/// # Errors
+/// `Kind::Settings` if the client [does not know](Client::knows_restrict) that mode.
 pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<ChildInput> {
     conn.target_name()?;
+    check(client)?;
     let program = client.program("psql").args(["-X", "-q"]).args(STRICT);
     let program = match whole {
         true => program.args(["--single-transaction", "-c", LOADING_TRANSACTION]),
         false => program.args(["-c", LOADING, "-c", "SET synchronous_commit = off"]),
     };
     let mut psql = conn.dress(program.args(["-f", "-"])).write()?;
-    if client.knows_restrict() {
-        let mut key = [0; 16];
-        getrandom::fill(&mut key)
-            .map_err(|e| Error::unexpected(format!("the system gives no random bytes: {e}")))?;
-        let restrict = format!("\\restrict {}\n", hex::encode(key));
-        let written = psql.write_all(restrict.as_bytes()).await;
-        written.map_err(|e| Error::from_io(e, Kind::Postgres, "psql stopped reading"))?;
-    }
+    let mut key = [0; 16];
+    getrandom::fill(&mut key)
+        .map_err(|e| Error::unexpected(format!("the system gives no random bytes: {e}")))?;
+    let restrict = format!("\\restrict {}\n", hex::encode(key));
+    let written = psql.write_all(restrict.as_bytes()).await;
+    written.map_err(|e| Error::from_io(e, Kind::Postgres, "psql stopped reading"))?;
     Ok(psql)
+}
+
+/// Refuses a client that would run the commands in a script.
+pub fn check(client: &Client) -> Result<()> {
+    if client.knows_restrict() {
+        return Ok(());
+    }
+    Err(Error::settings(format!(
+        "psql {} would run commands on this machine that a plain dump may hold (CVE-2025-8714), so it is not given one",
+        client.version
+    ))
+    .hint("update PostgreSQL's client programs: all minors since August 2025 can forbid them")
+    .hint("if you trust whoever wrote the dump: pgstow fetch … -o dump.sql, and psql -X -f dump.sql"))
 }

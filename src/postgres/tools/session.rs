@@ -3,9 +3,10 @@
 //! What a session holds (a lock, a transaction) goes with it, also when this process is killed: the
 //! pipe it reads its orders from closes then, and it ends.
 
+use std::future::pending;
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines, Take};
 use tokio::process::{ChildStdin, ChildStdout};
 
 use crate::error::{Error, Kind, Result};
@@ -13,10 +14,13 @@ use crate::error::{Error, Kind, Result};
 use super::psql::{Psql, script};
 use crate::postgres::process::Running;
 
+/// No session has more to answer in all its life, in bytes.
+const LONGEST: u64 = 16 << 20;
+
 /// A session; dropping it ends it.
 pub struct Session {
     orders: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
+    answers: Lines<BufReader<Take<ChildStdout>>>,
     /// `None` once it has ended.
     running: Option<Box<Running>>,
 }
@@ -27,7 +31,8 @@ impl Session {
     /// Neither it nor a query may hold what somebody else wrote.
     pub async fn open(psql: &Psql, setup: &str) -> Result<Self> {
         let mut running = psql.program().start(Stdio::piped(), Stdio::piped())?;
-        let (orders, answers) = (running.stdin()?, BufReader::new(running.stdout()?).lines());
+        let (orders, answers) = (running.stdin()?, running.stdout()?.take(LONGEST));
+        let answers = BufReader::new(answers).lines();
         let mut session = Self { orders, answers, running: Some(running) };
         session.order(&script(setup)?).await;
         Ok(session)
@@ -36,7 +41,17 @@ impl Session {
     /// Asks a query that gives one line; where the session has ended, its last words are the failure.
     pub async fn ask(&mut self, query: &str) -> Result<String> {
         self.order(query).await;
-        let answer = self.answers.next_line().await;
+        let Self { answers, running, .. } = self;
+        let given_up = async {
+            match running {
+                Some(running) => running.given_up().await,
+                None => pending().await,
+            }
+        };
+        let answer = tokio::select! {
+            answer = answers.next_line() => answer,
+            error = given_up => return Err(error),
+        };
         if let Some(line) = answer.map_err(|e| Error::from_io(e, Kind::Postgres, "read psql's answer"))? {
             return Ok(line);
         }

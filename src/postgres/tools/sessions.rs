@@ -5,7 +5,10 @@
 //! knows are set, and only where they are not so already. Nothing here is for a user's own script, except that
 //! it may write and take its time.
 
-/// SQL that sets these, each a name in small letters and a value; `$run` is what runs the question.
+/// SQL that sets these, each a name in small letters and a value; `$begin` is what runs the question.
+///
+/// The database's owner has decided on the search path: even operators are named with their schema, or others'
+/// would run with our rights.
 macro_rules! set {
     ($begin:literal, $wanted:expr, $end:literal) => {
         concat!(
@@ -13,8 +16,10 @@ macro_rules! set {
             " pg_catalog.count(pg_catalog.set_config(s.name, w.value, false)) \
              FROM pg_catalog.pg_settings s JOIN (VALUES ",
             $wanted,
-            ") w(name, value) ON pg_catalog.lower(s.name) = w.name WHERE s.setting <> w.value \
-             AND (s.context = 'user' OR pg_catalog.current_setting('is_superuser') = 'on')",
+            ") w(name, value) ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) w.name \
+             WHERE s.setting OPERATOR(pg_catalog.<>) w.value \
+             AND (s.context OPERATOR(pg_catalog.=) 'user' \
+             OR pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.=) 'on')",
             $end
         )
     };

@@ -25,9 +25,20 @@ pub struct Part {
     entries: BTreeSet<i32>,
     /// The bytes of the whole archive it takes, in ascending order.
     pub stretches: Vec<Range<u64>>,
-    /// Some rows only: the table's id, and whether they begin, and end, with its block.
-    rows_of: Option<(i32, bool, bool)>,
+    /// If it is some of a table's rows only: which.
+    rows_of: Option<SomeRows>,
     of_rows: bool,
+}
+
+/// Some of a table's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SomeRows {
+    /// The dump id of the table's data.
+    table: i32,
+    /// Whether they are the first ones, before which the archive has what begins a block.
+    first: bool,
+    /// Whether they are the last ones, after which the archive has what ends a block.
+    last: bool,
 }
 
 impl Part {
@@ -54,7 +65,7 @@ impl Part {
     /// What `pg_restore` reads before the stretches.
     pub fn head(&self, front: &Preamble) -> Vec<u8> {
         let mut head = self.preamble(front).to_bytes();
-        if let Some((table, false, _)) = self.rows_of {
+        if let Some(SomeRows { table, first: false, .. }) = self.rows_of {
             head.extend(rows_begin(table));
         }
         head
@@ -63,7 +74,7 @@ impl Part {
     /// What `pg_restore` reads after them.
     pub fn tail(&self) -> Vec<u8> {
         match self.rows_of {
-            Some((_, _, false)) => rows_end(),
+            Some(SomeRows { last: false, .. }) => rows_end(),
             _ => Vec::new(),
         }
     }
@@ -212,7 +223,11 @@ fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
             format!("{}, {} of {count}", block.label(), number + 1)
         },
         entries: BTreeSet::from([block.dump_id]),
-        rows_of: (count > 1).then_some((block.dump_id, stretch.start == start, stretch.end == end)),
+        rows_of: (count > 1).then_some(SomeRows {
+            table: block.dump_id,
+            first: stretch.start == start,
+            last: stretch.end == end,
+        }),
         stretches: vec![stretch],
         of_rows: true,
     };

@@ -7,7 +7,7 @@ use super::super::outcome::Filled;
 use super::super::request::RestoreRequest;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::script::script;
+use crate::postgres::script::{check, script};
 use crate::postgres::{Locale, Situation, Target};
 use crate::script::Filter;
 use crate::stored::reader::BackupReader;
@@ -27,6 +27,7 @@ pub async fn restore(
     target: &mut Target,
     request: &RestoreRequest,
 ) -> Result<Filled> {
+    check(clients.newest()?)?;
     let plan = request.plan_of_script(target).await?;
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
@@ -43,7 +44,7 @@ pub async fn restore(
 /// Reads the script's front, makes the database it asks for, and feeds `psql`.
 async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) -> Result<()> {
     let client = clients.newest()?;
-    let (mut filter, mut ready) = (Filter::new(client.knows_restrict()), Vec::new());
+    let (mut filter, mut ready) = (Filter::default(), Vec::new());
     let mut buffer = vec![0; AT_ONCE];
     let mut more = true;
     while more && !filter.has_begun() && ready.len() < LONGEST_FRONT {

@@ -1,7 +1,8 @@
-//! A backup fitted to a server: which roles take whose place, which are made, what the server would refuse.
+//! A backup fitted to a server: which roles replace which, which are created, what the server would refuse.
 //!
-//! All of it is decided, and what stands in the way is reported, before a database is made or a byte of data
-//! moves. What comes of it is the same archive with another front, which any way of loading reads.
+//! All of it is decided, and what stands in the way is reported, before a database is created or a byte of data
+//! moves; missing roles are created then, if that was asked for. The result is the same archive with another
+//! preamble (header and table of contents), which any way of loading reads.
 
 mod refused;
 mod roles;
@@ -74,7 +75,7 @@ impl RestoreRequest {
         let Fitting { options, roles, map, owner, profile: _, skip_refresh } = &self.fitting;
         let RestoreOptions { no_owner, no_acl, keep_going, extra } = options;
         if *skip_refresh || *keep_going {
-            return Err(Error::usage("a plain dump is run as it is, and to its end")
+            return Err(Error::usage("a plain dump can only be restored as it is, and as a whole")
                 .hint("leave out --skip-refresh and --on-error (their variables too)"));
         }
         let changed = *no_owner || *no_acl || !extra.is_empty();

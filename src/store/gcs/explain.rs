@@ -68,7 +68,7 @@ impl Speaker {
     }
 
     fn about_place(&self, status: u16, code: &str, message: &str) -> Option<StoreError> {
-        use Situation::{Denied, NoSpace, Other};
+        use Situation::{Denied, Locked, NoSpace, Other};
         let named = named(status, code);
         let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
         let bucket = &self.bucket;
@@ -94,8 +94,7 @@ impl Speaker {
                     .hint("link a billing account to the project that owns the bucket")
             }
             (_, 403 | 412) if says(&["retention", "object hold", "Object hold"]) => {
-                new(Denied, format!("an object is kept by a retention policy or a hold ({named})"))
-                    .hint("it can be deleted when its retention time is over")
+                new(Locked, format!("the object is locked ({named})"))
             }
             ("QuotaExceeded", _) | (_, 507) => {
                 new(NoSpace, format!("a quota is used up ({named})")).hint("raise the quota, or delete old backups")
@@ -408,9 +407,9 @@ mod tests {
             (
                 403,
                 "Object 'b/k' is subject to bucket's retention policy and cannot be deleted or overwritten",
-                Situation::Denied,
-                "retention policy",
-                "retention time",
+                Situation::Locked,
+                "is locked",
+                "",
             ),
             (
                 403,

@@ -3,11 +3,12 @@
 use super::access::Access;
 use super::bucket::Bucket;
 use super::xml::{Request, Xml, children, text_of};
-use crate::store::error::Result;
+use crate::store::error::{Result, Situation};
 use crate::store::object::{Listed, Unfinished};
 use crate::store::pages::Pages;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use roxmltree::Node;
 use std::time::SystemTime;
 
 /// One page of unfinished uploads.
@@ -55,8 +56,7 @@ impl Bucket {
             pages.take(uploads.iter().flat_map(|(key, id, _)| [key.as_str(), id.as_str()]))?;
             found.extend(uploads.into_iter().filter_map(|(key, id, started)| {
                 let key = self.prefix.short(&key)?.to_owned();
-                let started = started.and_then(|text| humantime::parse_rfc3339_weak(&text).ok());
-                Some(Unfinished { key, id, started })
+                Some(Unfinished { key, id, started: moment(started) })
             }));
             match next {
                 Some(next) => after = Some(pages.next(next)?),
@@ -65,6 +65,29 @@ impl Bucket {
         }
         found.sort_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
         Ok(found)
+    }
+
+    /// When the last part of an upload arrived; `None` if it has none.
+    pub(super) async fn last_part(&self, full: &str, id: &str) -> Result<Option<SystemTime>> {
+        let (mut last, mut pages, mut after) = (None, Pages::new(full), None::<String>);
+        loop {
+            let mut query = vec![("uploadId", id.to_owned())];
+            query.extend(after.clone().map(|number| ("part-number-marker", number)));
+            let page = match self.tell(Method::GET, full, &query, HeaderMap::new(), Bytes::new()).await {
+                // It has ended in the meantime.
+                Err(error) if error.situation() == Situation::NotFound => return Ok(last),
+                page => page?,
+            };
+            let (latest, next) = page.read(&self.speaker, |root| {
+                let moments = children(root, "Part").map(|part| moment(text_of(part, "LastModified")));
+                (moments.fold(last, Option::max), next_of(root, "NextPartNumberMarker"))
+            })?;
+            last = latest;
+            match next {
+                Some(next) => after = Some(pages.next(next)?),
+                None => return Ok(last),
+            }
+        }
     }
 
     async fn page_of_uploads(&self, prefix: &str, after: Option<&(String, String)>) -> Result<Page> {
@@ -81,13 +104,21 @@ impl Bucket {
         answer.read(&self.speaker, |root| {
             let upload =
                 |node| Some((text_of(node, "Key")?, text_of(node, "UploadId")?, text_of(node, "Initiated")));
-            let more = text_of(root, "IsTruncated").is_some_and(|text| text == "true");
-            let key = text_of(root, "NextKeyMarker").filter(|key| !key.is_empty());
             let id = || text_of(root, "NextUploadIdMarker").unwrap_or_default();
             Page {
                 uploads: children(root, "Upload").filter_map(upload).collect(),
-                next: more.then(|| key.map(|key| (key, id()))),
+                next: next_of(root, "NextKeyMarker").map(|key| key.map(|key| (key, id()))),
             }
         })
     }
+}
+
+/// Where the next page begins, if this one is not the last; an answer may fail to say it.
+fn next_of(root: Node<'_, '_>, marker: &str) -> Option<Option<String>> {
+    let more = text_of(root, "IsTruncated").is_some_and(|text| text == "true");
+    more.then(|| text_of(root, marker).filter(|text| !text.is_empty()))
+}
+
+fn moment(text: Option<String>) -> Option<SystemTime> {
+    humantime::parse_rfc3339_weak(&text?).ok()
 }

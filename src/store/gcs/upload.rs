@@ -6,7 +6,7 @@ use super::xml::{Answer, Request, Xml, text_of};
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::limits::Limits;
 use crate::store::metadata::from_headers;
-use crate::store::object::ObjectInfo;
+use crate::store::object::{Lock, ObjectInfo};
 use crate::store::protocol::{Begun, Headers, Part, Protocol, Said, Sent, about, on_the_way};
 use crate::store::retry::Retry;
 use crate::store::sum::{Sum, md5_of};
@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use google_cloud_storage::model::Object;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::time::SystemTime;
 
 /// A completion may take this many times longer than other requests: it puts thousands of parts together.
 const COMPLETION: u32 = 10;
@@ -23,7 +24,7 @@ const BYTES: &str = "application/octet-stream";
 
 impl Bucket {
     /// Makes one request to the XML API about an object.
-    async fn tell(
+    pub(super) async fn tell(
         &self,
         method: Method,
         full: &str,
@@ -42,6 +43,32 @@ impl Bucket {
             return self.ask_within(self.request_timeout * COMPLETION, request).await;
         }
         self.ask(length, request).await
+    }
+
+    /// What keeps an object from being deleted, as far as these credentials may know.
+    pub(super) async fn lock(&self, full: &str) -> Result<Option<Lock>> {
+        let object = match self.object(full).await {
+            Err(error) if matches!(error.situation(), Situation::NotFound | Situation::Denied) => {
+                return Ok(None);
+            }
+            object => object?,
+        };
+        if object.temporary_hold || object.event_based_hold == Some(true) {
+            return Ok(Some(Lock::LegalHold));
+        }
+        // The bucket's policy, and the object's own.
+        let own = object.retention.and_then(|retention| retention.retain_until_time);
+        let moments = [object.retention_expire_time, own].into_iter().flatten();
+        let until = moments.filter_map(|time| SystemTime::try_from(time).ok()).max();
+        Ok(until.filter(|until| *until > SystemTime::now()).map(Lock::Until))
+    }
+
+    async fn object(&self, full: &str) -> Result<Object> {
+        let look = |access: Access, _, _| {
+            let request = access.control.get_object().set_bucket(self.name()).set_object(full);
+            async move { request.send().await.map_err(|error| self.speaker.google(&error)) }
+        };
+        self.ask(0, look).await.map_err(|error| about(error, full))
     }
 
     /// The headers that an upload begins with.
@@ -161,12 +188,7 @@ impl Protocol for Bucket {
     }
 
     async fn look(&self, full: &str) -> Result<ObjectInfo> {
-        let look = |access: Access, _, _| {
-            let request = access.control.get_object().set_bucket(self.name()).set_object(full);
-            async move { request.send().await.map_err(|error| self.speaker.google(&error)) }
-        };
-        let object = self.ask(0, look).await.map_err(|error| about(error, full))?;
-        Ok(info(&object))
+        Ok(info(&self.object(full).await?))
     }
 
     async fn remove(&self, full: &str, version: Option<&str>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Listings of objects and of unfinished uploads, page by page.
 
 use super::bucket::Bucket;
-use crate::store::error::Result;
+use crate::store::error::{Result, Situation};
 use crate::store::object::{Listed, Unfinished};
 use crate::store::pages::Pages;
 use aws_sdk_s3::Client;
@@ -62,6 +62,27 @@ impl Bucket {
         }
         found.sort_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
         Ok(found)
+    }
+
+    /// When the last part of an upload arrived; `None` if it has none.
+    pub(super) async fn last_part(&self, full: &str, id: &str) -> Result<Option<SystemTime>> {
+        let (mut last, mut pages, mut after) = (None, Pages::new(full), None::<String>);
+        loop {
+            let list = |client: Client| {
+                let request = client.list_parts().bucket(&self.url.bucket).key(full).upload_id(id);
+                request.set_part_number_marker(after.clone()).send()
+            };
+            let page = match self.ask(0, list).await {
+                // It has ended in the meantime.
+                Err(error) if error.situation() == Situation::NotFound => return Ok(last),
+                page => page?,
+            };
+            last = page.parts().iter().map(|part| moment(part.last_modified())).fold(last, Option::max);
+            if page.is_truncated() != Some(true) {
+                return Ok(last);
+            }
+            after = Some(pages.next(page.next_part_number_marker().map(str::to_owned))?);
+        }
     }
 }
 

@@ -11,12 +11,13 @@ mod explain;
 mod headers;
 mod interceptors;
 mod list;
+mod look;
 mod read;
 mod upload;
 
 use super::error::Result;
 use super::limits::Limits;
-use super::object::{Listed, Metadata, ObjectInfo, Stored, Unfinished};
+use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
 use super::options::OpenOptions;
 use super::protocol::Protocol;
 use super::url::S3Url;
@@ -26,6 +27,7 @@ use bucket::Bucket;
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A bucket, or a prefix of one.
 #[derive(Clone)]
@@ -83,6 +85,15 @@ impl Store for S3 {
 
     async fn abort_unfinished(&self, upload: &Unfinished) -> Result<()> {
         self.0.cancel(&self.0.prefix.full_key(&upload.key)?, &upload.id).await
+    }
+
+    async fn last_written(&self, upload: &Unfinished) -> Result<Option<SystemTime>> {
+        let last = self.0.last_part(&self.0.prefix.full_key(&upload.key)?, &upload.id).await?;
+        Ok(last.max(upload.started))
+    }
+
+    async fn lock(&self, key: &str) -> Result<Option<Lock>> {
+        self.0.lock(&self.0.prefix.full_key(key)?).await
     }
 
     async fn free_space(&self) -> Result<Option<u64>> {

@@ -13,9 +13,7 @@ use crate::store::sum::Sum;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
-};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
 /// A completion may take this many times longer than other requests: some stores copy the parts.
@@ -136,12 +134,7 @@ impl Protocol for Bucket {
     }
 
     async fn look(&self, full: &str) -> Result<ObjectInfo> {
-        let mode = (self.checksums == Checksums::Full).then_some(ChecksumMode::Enabled);
-        let head = |client: Client| {
-            let request = client.head_object().bucket(&self.url.bucket).key(full);
-            request.set_checksum_mode(mode.clone()).send()
-        };
-        let head = self.ask(0, head).await.map_err(|error| about(error, full))?;
+        let head = self.head(full).await?;
         let Said { etag, checksum } = said_by(head.e_tag(), head.checksum_crc64_nvme());
         let bytes = head.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
         Ok(ObjectInfo {

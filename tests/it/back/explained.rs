@@ -45,7 +45,7 @@ fn an_index_whose_function_needs_a_search_path() {
         names_index_function_and_search_path(run);
     }
     let run = place.opens(&["verify", "latest", "--restore"]).fails(Kind::Verify);
-    names_index_function_and_search_path(run.says("it does not restore"));
+    names_index_function_and_search_path(run.says("it cannot be restored"));
 }
 
 #[test]

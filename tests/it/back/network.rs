@@ -7,6 +7,7 @@ use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
 use crate::servers::s3::S3;
 use pgstow::error::Kind;
+use pgstow::stored::digest::Digest;
 use rustix::process::Signal;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 /// A backup of three ranges in a bucket, and what it is when it is right.
 struct Large {
     place: S3,
-    sha256: String,
+    sha256: Digest,
 }
 
 impl Large {

@@ -4,7 +4,7 @@ use super::scene::{MANIFEST, forge, sha256};
 use crate::harness::{Pgstow, pgstow};
 use crate::scene::{Keys, Place, Sample, signing_keys};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::{Encryption, Manifest};
+use pgstow::stored::manifest::{Encryption, Manifest, Object};
 
 /// Whoever plants a backup knows the store, not the keys.
 const PLANTED: &str = "99990101T000000Z-aaaaaa";
@@ -91,6 +91,50 @@ fn an_inventory_that_its_dump_gives_no_reason_for_is_not_unpacked() {
     };
     forged(1 << 30).says("too large for what its name says").says("--verify-key");
     forged(2).says("inventory");
+}
+
+/// The manifest may claim a dump that gives reason for everything.
+#[test]
+fn an_inventory_of_kilobytes_does_not_become_gigabytes() {
+    let sample = Sample::shared();
+    let place = Place::folder();
+    place.pgstow(&["backup", "--no-encryption", &sample.cluster.url(&sample.database)]).succeeds();
+    let key = place.key("inventory.json.zst");
+    let bomb = zstd_bomb(2 << 30);
+    assert!(bomb.len() < 100_000);
+    place.put(&key, bomb.clone());
+    for claimed in [2 << 30, 200 << 20, 2] {
+        forge(&place, |manifest| {
+            let (dump, inventory) = {
+                let is_inventory = |object: &&mut Object| object.key.starts_with("inventory");
+                let (inventories, others): (Vec<_>, Vec<_>) =
+                    manifest.objects.iter_mut().partition(is_inventory);
+                (others.into_iter().next().unwrap(), inventories.into_iter().next().unwrap())
+            };
+            dump.plain_bytes = 1 << 40;
+            (inventory.stored_bytes, inventory.stored_sha256) = (bomb.len() as u64, sha256(&bomb));
+            inventory.plain_bytes = claimed;
+        });
+        // With room for what was claimed at most once, and not for all of it.
+        let limited = ["prlimit", "--as=1500000000"];
+        let run = place.opens(&["show", "latest", "--tables"]).under(limited).fails(Kind::Verify);
+        let said =
+            if claimed > 1 << 30 { "too large for what its name says" } else { "the object has more than" };
+        run.says(said);
+    }
+}
+
+/// A frame of this many zeros: one block of four bytes for each 128 KiB.
+fn zstd_bomb(bytes: u32) -> Vec<u8> {
+    let (largest, count) = (128_u32 << 10, bytes >> 17);
+    // The magic number, no size, a window of 128 KiB.
+    let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0x00, 7 << 3];
+    for block in 1..=count {
+        let header = (largest << 3) | (1 << 1) | u32::from(block == count);
+        frame.extend(&header.to_le_bytes()[..3]);
+        frame.push(0);
+    }
+    frame
 }
 
 #[test]

@@ -1,16 +1,17 @@
 //! What several of these tests need: a forger, and patience.
 
 use crate::scene::Place;
+use pgstow::stored::digest::Digest;
 use pgstow::stored::manifest::Manifest;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use std::time::{Duration, Instant};
 
 pub const DUMP: &str = "dump.zst.age";
 pub const INVENTORY: &str = "inventory.json.zst.age";
 pub const MANIFEST: &str = "manifest.json";
 
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+pub fn sha256(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
 }
 
 /// Rewrites a manifest as somebody would who may write to the store: its digest is right again.

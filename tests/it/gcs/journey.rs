@@ -3,10 +3,11 @@
 use super::scene::{PART, opened};
 use crate::harness::pgstow;
 use crate::scene::{Keys, Place, add_bulk, fresh, motley};
-use crate::servers::gcs::{Account, Google};
+use crate::servers::gcs::{About, Account, Google};
 use crate::servers::postgres::{Cluster, Major};
 use crate::stores::noise;
-use pgstow::store::Metadata;
+use pgstow::store::{Lock, Metadata, Situation};
+use std::time::{Duration, SystemTime};
 
 /// Garage keeps the bytes, which travel in several parts.
 #[test]
@@ -79,4 +80,38 @@ async fn lists_go_beyond_one_page() {
     let keys: Vec<&str> = unfinished.iter().map(|upload| upload.key.as_str()).collect();
     assert_eq!(keys, ["a", "a", "b", "c", "d"]);
     assert!(unfinished.iter().all(|upload| upload.started.is_some()));
+}
+
+/// What `prune` asks before it deletes: is it locked, and when did a left upload last get a part.
+#[tokio::test]
+async fn locks_and_left_uploads_are_seen() {
+    let google = Google::start();
+    let store = opened(&google.url("p", Account::Owner)).await;
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(32_503_680_000);
+    google.put_locked("p/retained", &About { retained: Some(until), ..About::default() });
+    google.put_locked("p/held", &About { held: true, ..About::default() });
+    google.put("p/free", "free");
+    for (key, lock) in [
+        ("retained", Some(Lock::Until(until))),
+        ("held", Some(Lock::LegalHold)),
+        ("free", None),
+        ("none", None),
+    ] {
+        assert_eq!(store.lock(key).await.unwrap(), lock, "{key}");
+    }
+    assert_eq!(store.delete("retained").await.unwrap_err().situation(), Situation::Locked);
+    assert!(google.object("p/retained").is_some());
+
+    // The imitation has two parts on a page.
+    let upload = store.begin("left", &Metadata::new(), PART as u64).await.unwrap();
+    let left = store.unfinished("").await.unwrap().remove(0);
+    assert_eq!(store.last_written(&left).await.unwrap(), left.started);
+    for number in [1, 3, 2] {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        upload.part(number, noise(PART, 1)).await.unwrap();
+    }
+    let last = store.last_written(&left).await.unwrap();
+    assert!(last > left.started, "{last:?} {:?}", left.started);
+    upload.abort().await.unwrap();
+    assert_eq!(store.last_written(&left).await.unwrap(), left.started, "it has ended");
 }

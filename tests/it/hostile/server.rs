@@ -153,23 +153,64 @@ fn a_plain_dump_runs_no_commands_of_psqls() {
     let restricted = |line: &&str| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict ");
     // As pg_dump wrote it before it knew of them.
     let old: String = dump.lines().filter(restricted).map(|line| format!("{line}\n")).collect();
-    let with =
-        |text: &str| text.replacen("SET row_security", &format!("{}\nSET row_security", trap.command()), 1);
+    let with = |text: &str, before: &str| {
+        text.replacen("SET row_security", &format!("{before}{}\nSET row_security", trap.command()), 1)
+    };
     let target = Cluster::start(Major::Distribution);
     target.psql("postgres", "CREATE ROLE boss; CREATE ROLE reader");
-    let restore = |text: &str| {
+    let adopt = |text: &str| {
         let (place, file) = (Place::folder(), folder.path().join("dump.sql"));
         std::fs::write(&file, text).unwrap();
         let adopt = place.pgstow(&["adopt", "--name", "app", "--recipient", &Keys::shared().recipient]);
-        adopt.arg(&file).succeeds();
-        place.opens(&["restore", "latest", "--to", &target.url(&fresh("plain"))]).run()
+        (adopt.arg(&file).run(), place)
     };
+    let restore = |place: &Place, words: &[&str]| {
+        place.opens(&["restore", "latest", "--to", &target.url(&fresh("plain"))]).args(words).run()
+    };
+    // What looks as if it were among rows, to whoever does not count parentheses as psql does.
+    let hidden = "SELECT (\nCOPY s.t FROM stdin;\n";
+    // psql would take these from a script.
+    let aging = old_client();
     for honest in [&dump, &old] {
-        assert!(restore(honest).status.success());
-        let run = restore(&with(honest));
+        let (adopted, place) = adopt(honest);
+        adopted.assert_success();
+        restore(&place, &[]).assert_success();
+        let refused = restore(&place, &["--pg-bin", aging.path().to_str().unwrap()]);
+        refused.assert_failure(Kind::Settings).says("psql 15.13 would run commands").says("August 2025");
+
+        let (refused, _) = adopt(&with(honest, ""));
+        refused.assert_failure(Kind::Usage).says("holds a command of psql's own in line ").says("\\! touch");
+        let (adopted, place) = adopt(&with(honest, hidden));
+        adopted.assert_success();
+        let run = restore(&place, &[]);
         trap.is_not_sprung(&run);
         run.assert_failure(Kind::Postgres).says("backslash commands are restricted");
+        let scratch = crate::servers::folder("scratch");
+        let words = ["verify", "latest", "--restore", "--scratch", scratch.path().to_str().unwrap()];
+        let run = place.opens(&words).run();
+        trap.is_not_sprung(&run);
+        run.assert_failure(Kind::Verify).says("backslash commands are restricted");
+        // An archive needs no script: the clients can still be used.
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &["--name", "app"]);
+        restore(&place, &["--pg-bin", aging.path().to_str().unwrap()]).assert_success();
     }
+}
+
+/// Programs that call themselves those of a minor from before psql could be restricted.
+fn old_client() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for program in ["pg_dump", "pg_restore", "psql"] {
+        let path = folder.path().join(program);
+        let real = Major::Distribution.bin().join(program);
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = --version ] && echo '{program} (PostgreSQL) 15.13' && exit\nexec {} \"$@\"\n",
+            real.display()
+        );
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    folder
 }
 
 /// In Shift JIS, and others, the last byte of あ takes the quote after it along: the next name stands outside

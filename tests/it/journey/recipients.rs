@@ -143,7 +143,9 @@ fn age_plugins_are_spoken_to() {
     let place = Place::folder();
     let home = TempDir::new().unwrap();
     let plugin = home.path().join("age-plugin-fake");
-    std::fs::write(&plugin, include_str!("../age-plugin-fake.sh")).unwrap();
+    let seen = home.path().join("seen");
+    let script = include_str!("../age-plugin-fake.sh");
+    std::fs::write(&plugin, script.replacen('\n', &format!("\nenv >> {}\n", seen.display()), 1)).unwrap();
     std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
     let clients = every_client();
     let here = std::iter::once(home.path().to_owned()).chain(std::env::split_paths(&clients));
@@ -154,10 +156,17 @@ fn age_plugins_are_spoken_to() {
     let backup = || place.pgstow(&["backup", &cluster.url(database), "--recipient", recipient]);
     backup().fails(Kind::Settings).says("the age plugin age-plugin-fake is not installed");
     assert!(place.keys().is_empty());
-    backup().env("PATH", &with_plugin).succeeds();
-    let fetch = || place.pgstow(&["fetch", "latest", "-o", "-"]).env("PGSTOW_IDENTITY", identity);
+    backup().env("PATH", &with_plugin).env("AWS_SECRET_ACCESS_KEY", "s3same").succeeds();
+    let fetch = || {
+        let fetch = place.pgstow(&["fetch", "latest", "-o", "-"]).env("PGSTOW_IDENTITY", identity);
+        fetch.env("NEON_API_KEY", "s3same").env("PGPASSWORD", "s3same")
+    };
     let archive = fetch().env("PATH", &with_plugin).succeeds().stdout;
     assert!(listing(Major::Distribution, &archive).contains("TABLE DATA public t"));
+    // It got what it needs, and nothing else of pgstow's environment.
+    let seen = std::fs::read_to_string(seen).unwrap();
+    assert!(seen.contains("PATH=") && seen.contains("HOME="), "{seen}");
+    assert!(!seen.contains("s3same") && !seen.contains("PGSTOW"), "{seen}");
     fetch().fails(Kind::Settings).says("the age plugin age-plugin-fake is not installed");
     let other =
         place.pgstow(&["fetch", "latest", "-o", "-"]).env("PGSTOW_IDENTITY", &Keys::shared().identity);

@@ -61,6 +61,10 @@ struct ObjectMessage {
     create_time: Option<Time>,
     #[prost(message, optional, tag = "16")]
     checksums: Option<Checksums>,
+    #[prost(bool, tag = "20")]
+    temporary_hold: bool,
+    #[prost(message, optional, tag = "21")]
+    retention_expire_time: Option<Time>,
     #[prost(map = "string, string", tag = "22")]
     metadata: HashMap<String, String>,
 }
@@ -187,6 +191,8 @@ impl Shared {
             size: bytes.len() as i64,
             create_time: Some(created.into()),
             checksums: Some(Checksums { crc32c: Some(object.crc32c()) }),
+            temporary_hold: about.held,
+            retention_expire_time: about.retained.map(Time::from),
             metadata: about.metadata,
         };
         Ok(said.encode_to_vec())
@@ -216,6 +222,10 @@ impl Shared {
         let object = self.shelf.get(&key).ok_or_else(|| missing(&key))?;
         if if_generation_match.is_some_and(|wanted| wanted != object.generation) {
             return Err(Refusal::new(412, "conditionNotMet", "A pre-condition did not hold."));
+        }
+        if object.about.held || object.about.retained.is_some_and(|until| SystemTime::now() < until) {
+            let why = format!("Object '{key}' is subject to bucket's retention policy or object retention.");
+            return Err(Refusal::new(403, "retentionPolicyNotMet", why));
         }
         self.shelf.delete(&key);
         Ok(Vec::new())

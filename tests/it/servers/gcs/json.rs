@@ -79,6 +79,7 @@ fn try_insert(shared: &Shared, request: &Request, bucket: &str) -> Result<Answer
         metadata: own.map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").to_owned())).collect(),
         class: text("storageClass"),
         kms: request.param("kmsKeyName").map(str::to_owned).or_else(|| text("kmsKeyName")),
+        ..About::default()
     };
     let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes) as u32;
     if text("crc32c") != Some(BASE64_STANDARD.encode(sum.to_be_bytes())) {

@@ -231,6 +231,11 @@ impl Google {
         self.shared.shelf.put(key, bytes.into(), &About::default());
     }
 
+    /// Puts an object there that may not be deleted.
+    pub fn put_locked(&self, key: &str, about: &About) {
+        self.shared.shelf.put(key, bytes::Bytes::from_static(b"locked"), about);
+    }
+
     /// The keys of uploads that were begun and have not ended.
     pub fn unfinished(&self) -> Vec<String> {
         self.shared.shelf.uploads("").into_iter().map(|upload| upload.key).collect()

@@ -24,6 +24,10 @@ pub struct About {
     pub metadata: HashMap<String, String>,
     pub class: Option<String>,
     pub kms: Option<String>,
+    /// Until when it may not be deleted.
+    pub retained: Option<SystemTime>,
+    /// Whether somebody holds it.
+    pub held: bool,
 }
 
 /// An object.
@@ -77,6 +81,8 @@ pub trait Shelf: Send + Sync {
     fn finish(&self, key: &str, id: &str, parts: &[(i32, String)]) -> Result<(), Refusal>;
     fn abort(&self, key: &str, id: &str) -> Result<(), Refusal>;
     fn uploads(&self, prefix: &str) -> Vec<Begun>;
+    /// The numbers of an upload's parts, and when each arrived.
+    fn parts(&self, key: &str, id: &str) -> Result<Vec<(i32, SystemTime)>, Refusal>;
 }
 
 fn no_such_upload() -> Refusal {
@@ -88,6 +94,7 @@ struct Upload {
     about: About,
     began: SystemTime,
     parts: BTreeMap<i32, (String, Bytes)>,
+    arrived: BTreeMap<i32, SystemTime>,
 }
 
 /// A place in memory.
@@ -139,13 +146,19 @@ impl Shelf for Memory {
     fn begin(&self, key: &str, about: &About) -> String {
         let id = format!("upload+{}", self.next());
         let (key, about, began) = (key.to_owned(), about.clone(), SystemTime::now());
-        self.uploads.lock().unwrap().insert(id.clone(), Upload { key, about, began, parts: BTreeMap::new() });
+        self.uploads.lock().unwrap().insert(
+            id.clone(),
+            Upload { key, about, began, parts: BTreeMap::new(), arrived: BTreeMap::new() },
+        );
         id
     }
 
     fn part(&self, key: &str, id: &str, number: i32, bytes: Bytes) -> Result<String, Refusal> {
         let etag = format!("\"{}\"", hex::encode(Md5::digest(&bytes)));
-        self.with(key, id, |upload| upload.parts.insert(number, (etag.clone(), bytes)))?;
+        self.with(key, id, |upload| {
+            upload.parts.insert(number, (etag.clone(), bytes));
+            upload.arrived.insert(number, SystemTime::now());
+        })?;
         Ok(etag)
     }
 
@@ -186,6 +199,10 @@ impl Shelf for Memory {
             .collect();
         all.sort_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
         all
+    }
+
+    fn parts(&self, key: &str, id: &str) -> Result<Vec<(i32, SystemTime)>, Refusal> {
+        self.with(key, id, |upload| upload.arrived.iter().map(|(number, at)| (*number, *at)).collect())
     }
 }
 
@@ -305,5 +322,14 @@ impl Shelf for Behind {
             Some(Begun { key, id: upload.upload_id()?.to_owned(), began })
         };
         said.uploads().iter().filter_map(begun).collect()
+    }
+
+    fn parts(&self, key: &str, id: &str) -> Result<Vec<(i32, SystemTime)>, Refusal> {
+        let request = self.client.list_parts().bucket(&self.place.bucket).key(self.full(key)).upload_id(id);
+        let said = wait(async move { request.send().await }).map_err(refusal)?;
+        let part = |part: &aws_sdk_s3::types::Part| {
+            Some((part.part_number()?, SystemTime::try_from(*part.last_modified()?).ok()?))
+        };
+        Ok(said.parts().iter().filter_map(part).collect())
     }
 }

@@ -43,8 +43,12 @@ impl Account {
 
     /// What the role allows, as Google's documentation lists it.
     pub fn may(self, permission: &str) -> bool {
-        let creator =
-            ["storage.objects.create", "storage.multipartUploads.create", "storage.multipartUploads.abort"];
+        let creator = [
+            "storage.objects.create",
+            "storage.multipartUploads.create",
+            "storage.multipartUploads.abort",
+            "storage.multipartUploads.listParts",
+        ];
         match self {
             Account::Owner => true,
             Account::Writer => creator.contains(&permission),

@@ -28,6 +28,9 @@ pub fn answer(shared: &Shared, request: &Request, bucket: &str, key: &str) -> An
         ("POST", Some(id), None, key) => {
             admit("storage.multipartUploads.create").and_then(|()| finish(shared, request, key, id))
         }
+        ("GET", Some(id), None, key) => {
+            admit("storage.multipartUploads.listParts").and_then(|()| parts(shared, request, key, id))
+        }
         ("DELETE", Some(id), None, key) => admit("storage.multipartUploads.abort")
             .and_then(|()| shared.shelf.abort(key, id).map(|()| Answer::new(204))),
         ("GET", None, None, "") if request.param("uploads").is_some() => {
@@ -60,6 +63,7 @@ fn begin(shared: &Shared, request: &Request, key: &str) -> Result<Answer, Refusa
         metadata: request.headers.iter().filter_map(own).collect(),
         class: request.header("x-goog-storage-class").map(str::to_owned),
         kms: request.header("x-goog-encryption-kms-key-name").map(str::to_owned),
+        ..About::default()
     };
     let id = shared.shelf.begin(key, &about);
     Ok(document(
@@ -143,4 +147,23 @@ fn uploads(shared: &Shared, request: &Request) -> Answer {
         );
     }
     document(200, &(body + "</ListMultipartUploadsResult>"))
+}
+
+fn parts(shared: &Shared, request: &Request, key: &str, id: &str) -> Result<Answer, Refusal> {
+    let after = request.param("part-number-marker").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let all = shared.shelf.parts(key, id)?;
+    let mut rest = all.into_iter().filter(|(number, _)| *number > after).peekable();
+    let mut body = String::from("<ListPartsResult>");
+    let mut last = 0;
+    for (number, arrived) in rest.by_ref().take(PAGE) {
+        let arrived = humantime::format_rfc3339_millis(arrived);
+        body +=
+            &format!("<Part><PartNumber>{number}</PartNumber><LastModified>{arrived}</LastModified></Part>");
+        last = number;
+    }
+    if rest.peek().is_some() {
+        body +=
+            &format!("<IsTruncated>true</IsTruncated><NextPartNumberMarker>{last}</NextPartNumberMarker>");
+    }
+    Ok(document(200, &(body + "</ListPartsResult>")))
 }

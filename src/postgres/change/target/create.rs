@@ -1,0 +1,140 @@
+//! A target's database is created, with the roles it needs, and dropped again if the run fails.
+//!
+//! Only what this run created is ever dropped, and only if it is still the same.
+
+use super::Target;
+use crate::error::{Error, Result};
+use crate::postgres::change::reach::not_created;
+use crate::postgres::change::rename::Renaming;
+use crate::postgres::change::roles::Making;
+use crate::postgres::failure::Failure;
+use crate::postgres::server::Locale;
+use crate::postgres::sql::{identifier, literal};
+use crate::postgres::tools::psql;
+
+impl Target {
+    /// Makes roles, all or none; says what of them could not be taken over, a sentence each.
+    ///
+    /// They go again with the database that this run creates.
+    pub async fn make_roles(&mut self, making: Making) -> Result<Vec<String>> {
+        let Making { names, must, may, left_out: mut not } = making;
+        self.maintenance.execute(&format!("BEGIN;\n{}\nCOMMIT;", must.join("\n"))).await?;
+        self.made_roles.extend(names);
+        for (what, statement) in may {
+            if let Err(error) = self.maintenance.execute(&statement).await {
+                not.push(format!("{what} could not be taken over: {error}"));
+            }
+        }
+        Ok(not)
+    }
+
+    /// Makes this role the owner of the database that will be created, if there is such a role.
+    pub async fn belongs_to(&mut self, owner: &str) -> Result<()> {
+        let question = format!(
+            "SELECT json_build_array(EXISTS (SELECT FROM pg_roles WHERE rolname = {}));",
+            literal(owner)
+        );
+        let [exists]: [bool; 1] = self.maintenance.query(&question).await?;
+        if !exists {
+            return Err(Error::postgres(format!(
+                "there is no role {} on the target server",
+                identifier(owner)
+            ))
+            .hint(format!("create it: CREATE ROLE {} LOGIN;", identifier(owner))));
+        }
+        self.owner = Some(owner.to_owned());
+        Ok(())
+    }
+
+    /// Lets nobody but its owner connect to the database that will be created, until it is opened.
+    pub fn keep_closed(&mut self) {
+        self.closed = true;
+    }
+
+    /// Makes this the tablespace that the database will lie in.
+    pub fn lies_in(&mut self, tablespace: String) {
+        self.tablespace = Some(tablespace);
+    }
+
+    /// Creates the database unless it exists (and is empty).
+    pub async fn create(&mut self, locale: &Locale) -> Result<()> {
+        if self.exists {
+            tracing::debug!("database {} exists and is empty", self.name);
+            return Ok(());
+        }
+        let mut statement = locale.create_database(&self.called, self.version().major);
+        if let Some(owner) = &self.owner {
+            statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
+        }
+        if let Some(tablespace) = &self.tablespace {
+            statement = format!("{} TABLESPACE {};", statement.trim_end_matches(';'), identifier(tablespace));
+        }
+        if self.closed {
+            // A second statement: a database cannot be made in a transaction.
+            statement
+                .push_str(&format!("\nREVOKE CONNECT ON DATABASE {} FROM PUBLIC;", identifier(&self.called)));
+        }
+        statement.push_str(&format!(
+            "\nSELECT json_build_array(oid::bigint) FROM pg_database WHERE datname = {};",
+            literal(&self.called)
+        ));
+        let maintenance = self.maintenance.clone();
+        // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.
+        self.creating = Some(tokio::spawn(async move { maintenance.run(&statement).await }));
+        self.settle().await.map_err(|failure| not_created(&self.name, failure))
+    }
+
+    /// Waits for a creation that was begun, so that it is known whether there is a database, and which.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        let Some(creating) = &mut self.creating else { return Ok(()) };
+        let done = creating.await;
+        self.creating = None;
+        let answer = done.unwrap_or_else(|lost| {
+            Err(Failure::NotStarted(Error::unexpected("creating the database ended early").because(lost)))
+        })?;
+        let [oid]: [u32; 1] = psql::read(&answer).map_err(Failure::NotStarted)?;
+        (self.created, self.exists, self.oid) = (true, true, Some(oid));
+        Ok(())
+    }
+
+    /// Drops the database if this run created it, sessions and all, and the roles it made. One that
+    /// somebody else has put in its place, or renamed, is left alone.
+    pub async fn drop_created(&mut self) -> Result<()> {
+        let known = match self.settle().await {
+            Ok(()) => self.known(),
+            Err(_) => None,
+        };
+        let Some(known) = known else { return self.drop_made_roles().await };
+        let (guard, name) = (known.guard(), identifier(&known.name));
+        let order = if self.version().major >= 13 {
+            format!("{guard}DROP DATABASE {name} WITH (FORCE);")
+        } else {
+            format!(
+                "{guard}SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = {};\n\
+                 SELECT pg_sleep(0.2);\n\
+                 DROP DATABASE {name};",
+                known.oid
+            )
+        };
+        if let Err(error) = self.maintenance.execute(&order).await {
+            // Somebody else may have dropped it already, and that is all that was wanted.
+            let renaming = Renaming { maintenance: &self.maintenance };
+            if renaming.name_of(known.oid).await?.is_some() {
+                return Err(error.context(format_args!("drop the unfinished database {name}")));
+            }
+        }
+        (self.created, self.exists, self.oid) = (false, false, None);
+        self.drop_made_roles().await
+    }
+
+    async fn drop_made_roles(&mut self) -> Result<()> {
+        let names: Vec<String> =
+            std::mem::take(&mut self.made_roles).iter().map(|name| identifier(name)).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let names = names.join(", ");
+        let dropped = self.maintenance.execute(&format!("DROP ROLE IF EXISTS {names};")).await;
+        dropped.map_err(|error| error.context(format_args!("drop the roles {names} that were made")))
+    }
+}

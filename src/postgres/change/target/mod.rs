@@ -1,0 +1,199 @@
+//! The database a restore fills: found empty or made for it, never emptied.
+//!
+//! Only a database that this run created is ever dropped. The new one comes from `template0` with
+//! the source's encoding and locale.
+
+mod create;
+mod publish;
+mod statements;
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+
+use super::content;
+use super::lock::{Lock, may_hold_a_session, sessions_left};
+use super::naming::{Naming, free_name, report_unfinished};
+use super::reach::reach;
+use super::rename::Known;
+use crate::postgres::clients::{Client, Version};
+use crate::postgres::connect::ConnInfo;
+use crate::postgres::failure::Failure;
+use crate::postgres::server::{Server, TargetFacts};
+use crate::postgres::tools::psql::Psql;
+use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
+
+/// The server takes a moment to notice that a session has ended.
+const BREATH: Duration = Duration::from_millis(300);
+
+/// A target: the server is reached, and the database does not exist yet or is empty.
+pub struct Target {
+    /// The name that was asked for.
+    name: String,
+    /// The name it has now, or will be created under.
+    called: String,
+    /// Its object identifier, once this run has created it.
+    oid: Option<u32>,
+    /// Keeps other restores into the same database away.
+    _lock: Option<Lock>,
+    server: Server,
+    maintenance: Psql,
+    psql: Psql,
+    exists: bool,
+    created: bool,
+    owner: Option<String>,
+    tablespace: Option<String>,
+    made_roles: Vec<String>,
+    closed: bool,
+    creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
+    locks: u64,
+    sessions: Option<u32>,
+    named_at_once: bool,
+}
+
+/// The server has room for a few more, and does not say for how many.
+const LOCKS: &str = "SELECT json_build_array(current_setting('max_locks_per_transaction')::bigint *
+  (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint));";
+
+impl Target {
+    /// Reaches the server and looks at the database, which is changed by nothing here.
+    ///
+    /// # Errors
+    /// `Kind::TargetExists` if it has content, `Kind::Locked` if another run is restoring into it.
+    pub async fn open(client: &Client, conn: &ConnInfo, naming: Naming) -> Result<Self> {
+        let name = conn.target_name()?.to_string();
+        let psql = Psql::new(client, conn);
+        let (maintenance, exists) = reach(&psql, &name).await?;
+        let server = Server::inspect(&maintenance).await?;
+        if server.in_recovery {
+            return Err(Error::postgres("the target server is a standby, which cannot be written to")
+                .hint("name the primary's host"));
+        }
+        let named_at_once = matches!(naming, Naming::AtOnce);
+        let (mut called, mut lock) = (name.clone(), None);
+        if let Naming::WhenProven(moment) = naming {
+            lock = Some(Lock::of_restore(&maintenance, &name).await?);
+            if !exists {
+                called = free_name(&maintenance, &name, moment).await?;
+                report_unfinished(&maintenance, &name).await?;
+            }
+        }
+        let [locks]: [u64; 1] = maintenance.query(LOCKS).await?;
+        let sessions = sessions_left(&maintenance).await?;
+        if exists {
+            content::refuse(&psql, &name).await?;
+        }
+        Ok(Self {
+            psql: server.in_english(psql.with_dbname(&called)).await,
+            name,
+            called,
+            oid: None,
+            _lock: lock,
+            server,
+            maintenance,
+            exists,
+            created: false,
+            owner: None,
+            tablespace: None,
+            made_roles: Vec::new(),
+            closed: false,
+            creating: None,
+            locks,
+            sessions,
+            named_at_once,
+        })
+    }
+
+    /// The server, as its maintenance database shows it.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> Version {
+        self.server.version()
+    }
+
+    /// The connection to the database itself.
+    pub fn conn(&self) -> &ConnInfo {
+        self.psql.conn()
+    }
+
+    /// The database's name, which it has at the latest when it is published.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name that the database has now, or will be created under.
+    pub fn called(&self) -> &str {
+        &self.called
+    }
+
+    /// Says whether it has its own name from the beginning, since nobody uses it before more is done.
+    pub fn is_named_at_once(&self) -> bool {
+        self.named_at_once
+    }
+
+    /// Says whether the database exists, made by this run or before it.
+    pub fn exists(&self) -> bool {
+        self.exists
+    }
+
+    /// Says whether this run created the database.
+    pub fn is_created(&self) -> bool {
+        self.created
+    }
+
+    /// How many locks the server has room for, over all its sessions.
+    pub fn locks(&self) -> u64 {
+        self.locks
+    }
+
+    /// How many workers there may be at the most: the role may be allowed few sessions.
+    pub fn at_most(&self, jobs: usize) -> usize {
+        match self.sessions {
+            Some(left) if may_hold_a_session(Some(left)) => jobs.min(left as usize),
+            Some(_) => 1,
+            None => jobs,
+        }
+    }
+
+    /// Lets a session that has just ended be gone, if the role may have few.
+    pub async fn breathe(&self) {
+        if self.sessions.is_some() {
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+
+    /// The name that a session of this run has, for [`Target::end_sessions`].
+    pub fn session_name(&self, what: &str) -> String {
+        format!("{} {what}", self.conn().application_name())
+    }
+
+    /// The connection to the database itself, as anybody has it.
+    pub fn conn_of_anybody(&self) -> ConnInfo {
+        self.maintenance.conn().with_dbname(&self.called)
+    }
+
+    /// Keeps event triggers from firing in every session of this run in the database.
+    pub fn without_event_triggers(&mut self) {
+        self.psql = self.psql.with_option(WITHOUT_EVENT_TRIGGERS);
+    }
+
+    /// What else there is on the server.
+    pub async fn facts(&self) -> Result<TargetFacts> {
+        TargetFacts::ask(&self.maintenance).await
+    }
+
+    /// Asks the database itself.
+    pub(super) fn psql(&self) -> &Psql {
+        &self.psql
+    }
+
+    /// The database that this run created, known by more than its name.
+    fn known(&self) -> Option<Known> {
+        Some(Known { oid: self.oid?, name: self.called.clone() })
+    }
+}

@@ -1,0 +1,107 @@
+//! What a restore says to a target's database, or about it, while it fills and finishes it.
+
+use super::Target;
+use crate::error::{Error, Result};
+use crate::postgres::change::content::{CONTENTS, Contents};
+use crate::postgres::change::grants::Grant;
+use crate::postgres::failure::Situation;
+use crate::postgres::sql::{about_database, identifier, literal};
+
+impl Target {
+    /// Asks whether the restoring role may make event triggers: some services let some roles, and only a
+    /// try tells. Nothing is left of it.
+    pub async fn takes_event_triggers(&self) -> bool {
+        let order = "BEGIN;
+CREATE FUNCTION pg_temp.pgstow_try() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER pgstow_try ON sql_drop WHEN TAG IN ('DROP VIEW') EXECUTE PROCEDURE pg_temp.pgstow_try();
+ROLLBACK;";
+        self.maintenance.execute(order).await.is_ok()
+    }
+
+    /// Opens the database to others again, as far as its grants let them.
+    pub async fn open_to_others(&self) -> Result<()> {
+        if !(self.closed && self.created) {
+            return Ok(());
+        }
+        self.maintenance
+            .execute(&format!("GRANT CONNECT ON DATABASE {} TO PUBLIC;", identifier(&self.called)))
+            .await
+    }
+
+    /// Grants a role something on all that is in the database.
+    pub async fn grant(&self, role: &str, grant: Grant) -> Result<()> {
+        self.psql.execute(&grant.script(role, &self.called)).await
+    }
+
+    /// Runs a statement about the database that an archive holds, if `pg_dump` writes such statements.
+    ///
+    /// Whoever made the archive may have written anything: nothing of the text itself is run.
+    pub async fn say_of_database(&self, statement: &str) -> Result<()> {
+        let statement = about_database(statement)
+            .ok_or_else(|| Error::verify("pg_dump writes no such statement about a database"))?;
+        self.maintenance.execute(&statement).await
+    }
+
+    /// Connects to the database as anybody would; fails if nobody could, whatever was loaded for that.
+    pub async fn can_be_entered(&self) -> Result<()> {
+        let anybody = self.maintenance.with_dbname(&self.called);
+        match anybody.run("SELECT 1;").await {
+            // That many may be in it, and no more: so it was meant.
+            Err(failure) if !failure.is(&[Situation::TooManyConnections, Situation::ConnectionLimit]) => {
+                Err(failure.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the sessions of this run in the database that have this name, whatever became of our end of them: they
+    /// would keep their locks for as long as the server takes them for alive.
+    pub async fn end_sessions(&self, application_name: &str) -> Result<()> {
+        let Some(oid) = self.oid else { return Ok(()) };
+        let name = literal(application_name);
+        let ours = format!("datid = {oid} AND usename = current_user AND application_name = {name}");
+        let order = format!(
+            "DO $$ BEGIN
+               FOR n IN 1..100 LOOP
+                 PERFORM pg_stat_clear_snapshot();
+                 PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours};
+                 EXIT WHEN NOT FOUND;
+                 PERFORM pg_sleep(0.1);
+               END LOOP;
+             END $$;"
+        );
+        self.maintenance.execute(&order).await
+    }
+
+    /// Takes back what was set for everybody in the database.
+    pub async fn reset(&self, parameter: &str) -> Result<()> {
+        let name = identifier(&self.called);
+        self.maintenance.execute(&format!("ALTER DATABASE {name} RESET {parameter};")).await
+    }
+
+    /// Gathers statistics; a failure is only a warning, since the data is there.
+    ///
+    /// That the system's own tables are not this role's to analyze is nothing to hear about.
+    pub async fn analyze(&self) {
+        if let Err(error) = self.psql.execute("SET client_min_messages = error;\nANALYZE;").await {
+            tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
+        }
+    }
+
+    /// Fills a materialized view; event triggers do not fire for a superuser.
+    pub async fn refresh(&self, view: &str) -> Result<()> {
+        self.psql
+            .execute(&format!(
+                "DO $$ BEGIN IF current_setting('is_superuser') = 'on' THEN
+                   PERFORM set_config('session_replication_role', 'replica', false);
+                 END IF; END $$;
+                 REFRESH MATERIALIZED VIEW {view};"
+            ))
+            .await
+    }
+
+    /// Counts what the database holds now.
+    pub async fn contents(&self) -> Result<Contents> {
+        self.psql.query(CONTENTS).await
+    }
+}

@@ -1,0 +1,114 @@
+//! What is missing, and what is set but empty: the message names the cause, not its consequences.
+
+use super::scene::{backup, path, small};
+use crate::harness::pgstow;
+use crate::scene::{Keys, Place, every_client, fetch, fresh};
+use pgstow::error::Kind;
+use tempfile::TempDir;
+
+#[test]
+fn a_settings_file_says_where_to_restore_and_fetch_to() {
+    let (cluster, database) = small();
+    let (place, home, copy) = (Place::folder(), TempDir::new().unwrap(), fresh("by_file"));
+    backup(&place, &["--name", "app", &cluster.url(database)]).succeeds();
+    let text = format!("to = \"{}\"\noutput = \"app.dump\"\nneon = \"shiny-wind-1\"\n", cluster.url(&copy));
+    let file = home.path().join("pgstow.toml");
+    let here = |words: &[&str]| place.opens(words).in_folder(home.path());
+    std::fs::write(&file, text.replace("neon = ", "# ")).unwrap();
+    here(&["fetch", "latest"]).succeeds();
+    assert!(std::fs::read(home.path().join("app.dump")).unwrap().starts_with(b"PGDMP"));
+    here(&["restore", "latest"]).succeeds();
+    assert!(cluster.has_database(&copy));
+    cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+    // So does a project of Neon's: what is about it may be typed.
+    std::fs::write(&file, text).unwrap();
+    here(&["restore", "latest", "--neon-branch", "b"]).fails(Kind::Settings).says("no key to Neon's API");
+
+    place.opens(&["restore", "latest"]).fails(Kind::Usage).says("no database to restore into was given");
+    place.opens(&["fetch", "latest"]).fails(Kind::Usage).says("no output file was given");
+    let alone = place.opens(&["restore", "latest", "--to", "x", "--neon-branch", "b"]);
+    alone.fails(Kind::Usage).says("--neon-branch needs a Neon project, and none was given");
+}
+
+/// In CI, a secret that does not exist looks like that.
+#[test]
+fn what_is_set_but_empty_is_said_to_be() {
+    let (place, keys) = (Place::folder(), Keys::shared());
+    let empty = |words: &[&str], name: &str| place.pgstow(words).env(name, "");
+    let says = |words: &[&str], name: &str, kind: Kind| {
+        empty(words, name).fails(kind).says(&format!("{name} is set, but empty"))
+    };
+    says(&["backup", "-r", &keys.recipient], "DATABASE_URL", Kind::Usage);
+    says(&["backup", "app"], "PGSTOW_RECIPIENTS", Kind::Usage);
+    says(&["restore", "latest"], "PGSTOW_TO", Kind::Usage);
+    says(&["fetch", "latest"], "PGSTOW_OUTPUT", Kind::Usage);
+    says(&["swap", "--back"], "PGSTOW_TO", Kind::Usage);
+    says(&["restore", "latest", "--neon", "p"], "NEON_API_KEY", Kind::Settings);
+    for words in
+        [&["backup", "", "-r", &keys.recipient][..], &["restore", "latest", "--to", ""], &["clone", "", "b"]]
+    {
+        place.pgstow(words).fails(Kind::Usage).says("the connection string is empty");
+    }
+    for store in ["s3://bucket", "b2://bucket?region=us-west-004"] {
+        let list =
+            pgstow(["list", "--store", store]).env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
+        let refused = list.fails(Kind::Settings);
+        refused.says("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set, but empty");
+    }
+    // What is only left out for it is warned of.
+    let stored = empty(&["backup", "--stdin", "--name", "s", "-r", &keys.recipient], "PGSTOW_SIGNING_KEY");
+    stored.stdin("bytes").succeeds().says("PGSTOW_SIGNING_KEY is set, but empty: the backup is not signed");
+    empty(&["list"], "PGSTOW_VERIFY_KEY").succeeds().says("no signature is checked");
+    empty(&["fetch", "latest", "-o", "-"], "PGSTOW_IDENTITY")
+        .fails(Kind::Settings)
+        .says("PGSTOW_IDENTITY is set");
+}
+
+#[test]
+fn where_nothing_is_the_folder_is_named_that_was_looked_in() {
+    let place = Place::folder();
+    let backup = ["backup", "--stdin", "--name", "portal/users", "-r", &Keys::shared().recipient];
+    place.pgstow(&backup).stdin("bytes").succeeds();
+    let none = place.pgstow(&["list", "portal"]).fails(Kind::NotFound).says("has none in portal/");
+    none.says(&place.url()).says("there are backups of portal/users");
+    // One level too deep in the store, and two.
+    let deep = format!("{}/portal/users", place.url());
+    for words in [&["list"][..], &["list", "users"], &["show", "latest"]] {
+        let run = pgstow(words).args(["--store", &deep]).fails(Kind::NotFound);
+        run.says("the folder of one name's backups").says(&format!("the store is {}/portal", place.url()));
+    }
+    let empty = TempDir::new().unwrap();
+    let listed = pgstow(["list", "--store", &format!("file://{}", path(empty.path()))]).succeeds();
+    listed.says(&format!("no backups yet in file://{}", path(empty.path())));
+}
+
+#[test]
+fn tables_with_any_name_can_be_picked() {
+    let (cluster, _) = small();
+    let place = Place::folder();
+    let database = fresh("eucjp");
+    cluster.psql(
+        "postgres",
+        &format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'EUC_JP' LOCALE 'C'"),
+    );
+    cluster.psql(&database, "SET client_encoding = 'UTF8'; CREATE TABLE 顧客 AS SELECT 7 AS n; CREATE TABLE \"a\nb\" AS SELECT 8 AS n; CREATE TABLE c (n int)");
+    backup(&place, &["--name", "jp", &cluster.url(&database)]).succeeds();
+    let csv = |table: &str| fetch(&place, &["latest", "--format", "csv", "--table", table]);
+    assert_eq!(csv("顧客"), b"n\n7\n");
+    assert_eq!(csv("public.顧?"), b"n\n7\n");
+    assert_eq!(csv("\"a\nb\""), b"n\n8\n");
+    // The same on the way there; unquoted, a line break separates.
+    let some = place.pgstow(&[
+        "backup",
+        "--json",
+        "--name",
+        "some",
+        "-r",
+        &Keys::shared().recipient,
+        &cluster.url(&database),
+    ]);
+    let some = some.env("PGSTOW_TABLES", "\"a\nb\"\nc").env("PATH", every_client()).succeeds();
+    assert_eq!(some.json()["tables"], 2);
+    place.opens(&["fetch", "latest", "--name", "jp", "-o", "-", "--table", "客顧"]).fails(Kind::NotFound);
+    cluster.psql("postgres", &format!("DROP DATABASE {database}"));
+}
