@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 
 cargo fmt --check
 cargo clippy --all-targets -- -D warnings
+# Without Google Cloud Storage and all that it needs.
+cargo clippy --lib --no-default-features -- -D warnings
 
 # The fuzzer's targets are a crate of their own, which nothing else builds. Checking links nothing, so libFuzzer itself
 # need not be built.

@@ -16,6 +16,7 @@ if [ "${1:-}" != demo ]; then
     packages+=(
         postgresql-contrib pgbouncer                                     # more of the one end
         swift-proxy swift-account swift-container swift-object memcached # an S3 server at the other
+        openssl                                                          # makes a key for an account of Google's
         minisign                                                         # checks a signature without pgstow
         zsh fish bash-completion mandoc                                  # completions and man pages, tried in their programs
         prometheus-pushgateway                                           # takes the metrics that are pushed

@@ -7,10 +7,10 @@ use std::time::Duration;
 /// Which store, and how long to wait for it.
 #[derive(Debug, Args)]
 pub struct StoreWords {
-    /// The store: s3://bucket/prefix, b2://bucket/prefix, or file:///folder
+    /// The store: s3://bucket/prefix, b2://bucket/prefix, gs://bucket/prefix, or file:///folder
     ///
     /// s3://bucket/prefix?region=… is AWS; with endpoint=https://… it is any other service that speaks S3.
-    /// b2://bucket/prefix?region=… is Backblaze B2.
+    /// b2://bucket/prefix?region=… is Backblaze B2, gs://bucket/prefix Google Cloud Storage.
     #[arg(short, long, value_name = "URL", env = "PGSTOW_STORE", help_heading = "Store")]
     pub store: Option<String>,
     /// How long one request may take, plus the time its bytes need at 128 KiB/s

@@ -11,7 +11,7 @@ use std::path::Path;
 pub(super) fn location(words: &StoreWords) -> Result<Location> {
     let Some(text) = &words.store else {
         let missing = Error::usage("no store was given").hint(
-            "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…",
+            "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…, gs://bucket/prefix",
         );
         return Err(explain_empty(missing, &["PGSTOW_STORE"]));
     };

@@ -4,22 +4,30 @@
 //! stored before it was confirmed, and it never creates a bucket: whoever pays for one decides that.
 //!
 //! ```text
-//! open(url) ─▶ retry ─▶ s3 (dialect from profiles) | fs
+//! open(url) ─▶ retry ─▶ s3 (dialect from profiles) | gcs | fs
 //! ```
 
 mod error;
 mod fs;
+#[cfg(feature = "gcs")]
+mod gcs;
 mod key;
 mod limits;
+mod metadata;
+mod multipart;
 mod object;
 mod open;
 mod options;
+mod pages;
 mod parts;
 mod profiles;
+mod protocol;
+mod renewable;
 mod retry;
 mod retrying;
 mod rules;
 mod s3;
+mod sum;
 mod url;
 
 pub use error::{Result, Situation, StoreError};
@@ -30,7 +38,7 @@ pub use options::{Credentials, OpenOptions};
 pub use profiles::{Checksums, Profile};
 pub use retry::Retry;
 pub use rules::{BucketRules, Lifecycle, ObjectLock};
-pub use url::{S3Url, StoreUrl};
+pub use url::{GsUrl, S3Url, StoreUrl};
 
 use async_trait::async_trait;
 use bytes::Bytes;

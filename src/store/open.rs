@@ -6,7 +6,7 @@ use super::fs::Folder;
 use super::options::OpenOptions;
 use super::retrying::Retrying;
 use super::s3::S3;
-use super::url::StoreUrl;
+use super::url::{GsUrl, StoreUrl};
 use std::sync::Arc;
 
 /// Opens the store at `url`; no request is made yet.
@@ -15,6 +15,23 @@ pub async fn open(url: &StoreUrl, options: OpenOptions) -> Result<Arc<dyn Store>
     let backend: Arc<dyn Store> = match url {
         StoreUrl::File(folder) => Arc::new(Folder::new(folder.clone())),
         StoreUrl::S3(url) => Arc::new(S3::open(url, options).await?),
+        StoreUrl::Gs(url) => google(url, options).await?,
     };
     Ok(Arc::new(Retrying::new(backend, retry, patience)))
+}
+
+#[cfg(feature = "gcs")]
+async fn google(url: &GsUrl, options: OpenOptions) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(super::gcs::Gcs::open(url, options).await?))
+}
+
+#[cfg(not(feature = "gcs"))]
+async fn google(url: &GsUrl, _: OpenOptions) -> Result<Arc<dyn Store>> {
+    use super::error::{Situation, StoreError};
+    let bucket = &url.bucket;
+    let left_out = "this pgstow was built without Google Cloud Storage";
+    Err(StoreError::new(Situation::Unsupported, left_out).hint(format!(
+        "build it with the feature gcs, which is on by default; or use the bucket's HMAC keys with \
+         s3://{bucket}?endpoint=https://storage.googleapis.com"
+    )))
 }

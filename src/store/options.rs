@@ -4,6 +4,14 @@ use super::retry::Retry;
 use std::fmt;
 use std::time::Duration;
 
+/// The slowest connection for which a request gets enough time, in bytes per second.
+const SLOWEST: u64 = 128 << 10;
+
+/// How long a request may take that carries `bytes` bytes.
+pub(super) fn deadline(request_timeout: Duration, bytes: u64) -> Duration {
+    request_timeout + Duration::from_secs(bytes / SLOWEST)
+}
+
 /// How to talk to a store.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {

@@ -25,6 +25,7 @@ mod deploy;
 mod doctor;
 mod documents;
 mod field;
+mod gcs;
 mod hostile;
 mod inventory;
 mod journey;

@@ -3,6 +3,7 @@
 
 use crate::harness::{Pgstow, Run, pgstow};
 use crate::servers::garage::Garage;
+use crate::servers::gcs::{Account, Google};
 use crate::servers::localstack::LocalStack;
 use crate::servers::postgres::{Cluster, Major};
 use crate::servers::s3::S3;
@@ -108,6 +109,8 @@ pub fn signing_keys() -> (String, String) {
 pub enum Place {
     Folder(TempDir),
     S3(S3),
+    /// A prefix of Google Cloud Storage's imitation, which keeps its objects in a real server.
+    Google(Google, &'static str),
 }
 
 impl Place {
@@ -119,12 +122,17 @@ impl Place {
         Place::S3(Garage::shared().place(label))
     }
 
+    pub fn google() -> Place {
+        Place::Google(Google::in_front_of_garage(), "a/prefix")
+    }
+
     /// One of every kind there is on this machine.
     pub fn every(label: &str) -> Vec<(&'static str, Place)> {
         let mut all = vec![
             ("folder", Place::folder()),
             ("garage", Place::garage(label)),
             ("swift", Place::S3(Swift::shared().place(label))),
+            ("google", Place::google()),
         ];
         match LocalStack::shared() {
             Ok(localstack) => all.push(("localstack", Place::S3(localstack.place(label)))),
@@ -148,6 +156,7 @@ impl Place {
         match self {
             Place::Folder(folder) => format!("file://{}", folder.path().display()),
             Place::S3(s3) => s3.url(),
+            Place::Google(google, prefix) => google.plain_url(prefix),
         }
     }
 
@@ -156,6 +165,10 @@ impl Place {
         match self {
             Place::Folder(folder) => files_below(folder.path()),
             Place::S3(s3) => s3.keys(),
+            Place::Google(google, prefix) => {
+                let below = format!("{prefix}/");
+                google.keys(&below).into_iter().map(|key| key[below.len()..].to_owned()).collect()
+            }
         }
     }
 
@@ -172,6 +185,7 @@ impl Place {
         match self {
             Place::Folder(folder) => std::fs::read(folder.path().join(key)).unwrap(),
             Place::S3(s3) => s3.get(key),
+            Place::Google(google, prefix) => google.object(&format!("{prefix}/{key}")).unwrap().bytes.into(),
         }
     }
 
@@ -183,6 +197,7 @@ impl Place {
                 std::fs::write(path, bytes.into()).unwrap();
             }
             Place::S3(s3) => s3.put(key, bytes),
+            Place::Google(google, prefix) => google.put(&format!("{prefix}/{key}"), bytes.into()),
         }
     }
 
@@ -190,6 +205,7 @@ impl Place {
         match self {
             Place::Folder(folder) => std::fs::remove_file(folder.path().join(key)).unwrap(),
             Place::S3(s3) => s3.delete(key),
+            Place::Google(google, prefix) => google.delete(&format!("{prefix}/{key}")),
         }
     }
 
@@ -199,6 +215,9 @@ impl Place {
         match self {
             Place::Folder(_) => command,
             Place::S3(s3) => command.envs(s3.env()),
+            Place::Google(google, _) => {
+                command.env("GOOGLE_APPLICATION_CREDENTIALS", google.federated(Account::Owner))
+            }
         }
     }
 

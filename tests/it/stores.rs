@@ -4,6 +4,7 @@
 //! only may do (refuse to overwrite, keep metadata) is asked of it as its limits say.
 
 use crate::servers::garage::Garage;
+use crate::servers::gcs::{Account, Google};
 use crate::servers::localstack::LocalStack;
 use crate::servers::s3::S3;
 use crate::servers::swift::Swift;
@@ -309,6 +310,20 @@ async fn localstack_conforms() {
         Ok(server) => conforms(open_place(&server.place("suite")).await, 5 * MIB).await,
         Err(why) => crate::skip!("{why}"),
     }
+}
+
+#[tokio::test]
+async fn google_conforms() {
+    let google = Google::start();
+    let url = google.url("suite", Account::Owner);
+    conforms(open(&url.parse().unwrap(), options()).await.unwrap(), 5 * MIB).await;
+}
+
+#[tokio::test]
+async fn google_conforms_with_a_real_server_behind_it() {
+    let google = Google::in_front_of_garage();
+    let url = google.url("suite", Account::Owner);
+    conforms(open(&url.parse().unwrap(), options()).await.unwrap(), 5 * MIB).await;
 }
 
 #[tokio::test]

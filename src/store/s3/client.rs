@@ -11,8 +11,6 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::{Client, config};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Everything a client is created from.
@@ -28,7 +26,7 @@ pub(super) struct Recipe {
 
 impl Recipe {
     /// Creates a client; the SDK loads credentials from environment, files and services again.
-    async fn client(&self) -> Client {
+    pub(super) async fn client(&self) -> Client {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().connect_timeout(self.connect_timeout).build())
@@ -59,57 +57,5 @@ impl Recipe {
             builder = builder.interceptor(WithoutOperation);
         }
         Client::from_conf(builder.build())
-    }
-}
-
-/// The client of a bucket, and how to create the next one.
-pub(super) struct Clients {
-    recipe: Recipe,
-    current: Mutex<Numbered>,
-    renewing: tokio::sync::Mutex<()>,
-    /// Whether the store has accepted these credentials before.
-    accepted: AtomicBool,
-}
-
-/// A client, and the number of clients before it.
-#[derive(Clone)]
-pub(super) struct Numbered {
-    pub(super) client: Client,
-    number: u64,
-}
-
-impl Clients {
-    /// Creates the first client.
-    pub(super) async fn make(recipe: Recipe) -> Self {
-        let current = Mutex::new(Numbered { client: recipe.client().await, number: 0 });
-        Self { recipe, current, renewing: tokio::sync::Mutex::default(), accepted: AtomicBool::new(false) }
-    }
-
-    /// The client to use now.
-    pub(super) fn current(&self) -> Numbered {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Notes that the store has accepted the credentials.
-    pub(super) fn accept(&self) {
-        self.accepted.store(true, Ordering::Relaxed);
-    }
-
-    /// A client to use instead of one whose credentials have expired; `None` if they were never accepted.
-    pub(super) async fn after(&self, expired: &Numbered) -> Option<Client> {
-        if !self.accepted.load(Ordering::Relaxed) {
-            return None;
-        }
-        // If several requests fail together, one of them loads new credentials.
-        let _one_at_a_time = self.renewing.lock().await;
-        let current = self.current();
-        if current.number > expired.number {
-            return Some(current.client);
-        }
-        tracing::info!("the store's credentials have expired: loading them again");
-        let next = Numbered { client: self.recipe.client().await, number: current.number + 1 };
-        let client = next.client.clone();
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        Some(client)
     }
 }

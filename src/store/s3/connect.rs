@@ -1,11 +1,13 @@
 //! From a URL to a bucket: endpoint, dialect, region.
 
 use super::bucket::Bucket;
-use super::client::{Clients, Recipe};
+use super::client::Recipe;
 use super::explain::Speaker;
 use crate::store::error::{Result, Situation, StoreError};
+use crate::store::key::Prefix;
 use crate::store::options::OpenOptions;
 use crate::store::profiles::Profile;
+use crate::store::renewable::Renewable;
 use crate::store::url::{S3Url, check_endpoint};
 use ::url::Url;
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -45,13 +47,15 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         says_operation: profile.says_operation,
     };
     Ok(Bucket {
-        clients: Clients::make(recipe).await,
+        clients: Renewable::new(recipe.client().await),
+        recipe,
         checksums: url.checksums.unwrap_or(profile.checksums),
         says_object_size: profile.says_object_size,
         limits,
         request_timeout: options.request_timeout,
         retry: options.retry,
         speaker: Speaker::new(&url.bucket, host, region),
+        prefix: Prefix::new(&url.prefix),
         url: url.clone(),
     })
 }

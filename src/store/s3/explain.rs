@@ -265,14 +265,6 @@ fn new(situation: Situation, message: impl Into<String>) -> StoreError {
     StoreError::new(situation, message)
 }
 
-/// Adds the object's key to a failure that is about the object.
-pub(super) fn about(error: StoreError, full: &str) -> StoreError {
-    match error.situation() {
-        Situation::NotFound | Situation::Exists => error.context(full),
-        _ => error,
-    }
-}
-
 /// Whether a range begins after the object's end.
 pub(super) fn is_beyond_the_end<E>(error: &SdkError<E, HttpResponse>) -> bool {
     error.raw_response().is_some_and(|response| response.status().as_u16() == 416)

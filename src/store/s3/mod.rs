@@ -11,6 +11,7 @@ mod explain;
 mod headers;
 mod interceptors;
 mod list;
+mod look;
 mod read;
 mod rules;
 mod upload;
@@ -19,17 +20,16 @@ use super::error::Result;
 use super::limits::Limits;
 use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
 use super::options::OpenOptions;
+use super::protocol::Protocol;
 use super::rules::BucketRules;
 use super::url::S3Url;
-use super::{Chunks, Store, Upload};
+use super::{Chunks, Store, Upload, multipart};
 use async_trait::async_trait;
-use bucket::{Answer, Bucket, length_of};
+use bucket::Bucket;
 use bytes::Bytes;
-use headers::from_headers;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
-use upload::NONCE;
 
 /// A bucket, or a prefix of one.
 #[derive(Clone)]
@@ -53,12 +53,12 @@ impl Store for S3 {
     }
 
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
-        let full = self.0.full_key(key)?;
-        upload::begin(Arc::clone(&self.0), full, metadata, part_size).await
+        let full = self.0.prefix.full_key(key)?;
+        multipart::begin(Arc::clone(&self.0), full, metadata, part_size).await
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
-        let full = self.0.full_key(key)?;
+        let full = self.0.prefix.full_key(key)?;
         if !self.0.limits.put_is_create_only {
             self.0.refuse_existing(&full).await?;
         }
@@ -66,12 +66,7 @@ impl Store for S3 {
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo> {
-        let head = self.0.head(&self.0.full_key(key)?).await?;
-        let mut metadata = from_headers(head.metadata());
-        metadata.remove(NONCE);
-        let Answer { etag, checksum } = Answer::of_head(&head);
-        let checksum = checksum.map(|value| format!("CRC64NVME:{value}"));
-        Ok(ObjectInfo { bytes: length_of(&head), etag, checksum, metadata })
+        multipart::head(&*self.0, &self.0.prefix.full_key(key)?).await
     }
 
     async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks> {
@@ -83,7 +78,7 @@ impl Store for S3 {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        self.0.delete(&self.0.full_key(key)?).await
+        self.0.remove(&self.0.prefix.full_key(key)?, None).await
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
@@ -91,16 +86,16 @@ impl Store for S3 {
     }
 
     async fn abort_unfinished(&self, upload: &Unfinished) -> Result<()> {
-        self.0.abort(&self.0.full_key(&upload.key)?, &upload.id).await
+        self.0.cancel(&self.0.prefix.full_key(&upload.key)?, &upload.id).await
     }
 
     async fn last_written(&self, upload: &Unfinished) -> Result<Option<SystemTime>> {
-        let last = self.0.last_part(&self.0.full_key(&upload.key)?, &upload.id).await?;
+        let last = self.0.last_part(&self.0.prefix.full_key(&upload.key)?, &upload.id).await?;
         Ok(last.max(upload.started))
     }
 
     async fn lock(&self, key: &str) -> Result<Option<Lock>> {
-        self.0.lock(&self.0.full_key(key)?).await
+        self.0.lock(&self.0.prefix.full_key(key)?).await
     }
 
     async fn free_space(&self) -> Result<Option<u64>> {

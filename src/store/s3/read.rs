@@ -1,9 +1,10 @@
 //! Ranged reads.
 
 use super::bucket::Bucket;
-use super::explain::{about, is_beyond_the_end};
+use super::explain::is_beyond_the_end;
 use crate::store::Chunks;
 use crate::store::error::{Result, Situation, StoreError};
+use crate::store::protocol::about;
 use aws_sdk_s3::Client;
 use futures_util::{StreamExt, stream};
 use std::ops::Range;
@@ -11,7 +12,7 @@ use std::ops::Range;
 impl Bucket {
     /// Reads a range of an object; see [`Store::read`](crate::store::Store::read).
     pub(super) async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks> {
-        let full = self.full_key(key)?;
+        let full = self.prefix.full_key(key)?;
         let Some(last) = range.end.checked_sub(1).filter(|last| *last >= range.start) else {
             return Ok(stream::empty().boxed());
         };

@@ -4,16 +4,20 @@
 //! file:///folder
 //! s3://bucket/prefix?endpoint=…&region=…&profile=…&aws_profile=…&checksum=full|compat&path_style=…&max_parts=…&allow_http=…
 //! b2://bucket/prefix?region=us-west-004
+//! gs://bucket/prefix?class=…&kms=…&credentials=/file.json&endpoint=…&allow_http=…
 //! ```
 //!
 //! `profile` chooses a row of `profiles.rs` (the store's dialect), `aws_profile` a profile of the AWS configuration
 //! files (the credentials). Credentials must not be in a URL: URLs end up in logs.
 
+mod bucket;
 mod endpoint;
+mod gs;
 mod refused;
 mod s3;
 
 pub(super) use endpoint::check_endpoint;
+pub use gs::GsUrl;
 pub use s3::S3Url;
 
 use crate::error::{Error, Result};
@@ -30,6 +34,8 @@ pub enum StoreUrl {
     File(PathBuf),
     /// A bucket that is reached by the S3 protocol.
     S3(S3Url),
+    /// A bucket of Google Cloud Storage.
+    Gs(GsUrl),
 }
 
 impl FromStr for StoreUrl {
@@ -51,16 +57,13 @@ impl FromStr for StoreUrl {
             "file" => folder(&url).map(Self::File),
             "s3" => S3Url::read(&url).map(Self::S3),
             "b2" => S3Url::read(&url)?.at_backblaze().map(Self::S3),
-            "gs" => Err(Error::usage("gs:// is not supported yet").hint(
-                "use Google Cloud Storage with its HMAC keys: s3://bucket?endpoint=https://storage.googleapis.com",
-            )),
+            "gs" => GsUrl::read(&url).map(Self::Gs),
             other => Err(Error::usage(format!("{other}:// is not the URL of a store")).hint(SHAPES)),
         }
     }
 }
 
-const SHAPES: &str =
-    "a store is file:///folder, s3://bucket/prefix?endpoint=…&region=… or b2://bucket/prefix?region=…";
+const SHAPES: &str = "a store is file:///folder, s3://bucket/prefix?endpoint=…&region=…, b2://bucket/prefix?region=… or gs://bucket/prefix";
 
 fn not_a_url(text: &str) -> Error {
     let error = Error::usage("the store is not a URL");
@@ -91,6 +94,7 @@ impl fmt::Display for StoreUrl {
                 Err(()) => write!(f, "file://{}", path.display()),
             },
             Self::S3(url) => url.fmt(f),
+            Self::Gs(url) => url.fmt(f),
         }
     }
 }
@@ -104,7 +108,7 @@ mod tests {
     fn s3(text: &str) -> S3Url {
         match text.parse().unwrap() {
             StoreUrl::S3(url) => url,
-            StoreUrl::File(_) => panic!("{text}"),
+            StoreUrl::File(_) | StoreUrl::Gs(_) => panic!("{text}"),
         }
     }
 
@@ -140,6 +144,9 @@ mod tests {
         for text in [
             "file:///var/my%20backups",
             "s3://b",
+            "gs://b",
+            "gs://b/p?class=NEARLINE&kms=projects/p/locations/l/keyRings/r/cryptoKeys/k&credentials=/a%20b.json",
+            "gs://b?credentials=none&endpoint=http://127.0.0.1:4443",
             "s3://b/100%25/a%20b?endpoint=http://[::1]:4566&region=x&profile=aws&checksum=full&path_style=true",
         ] {
             let url: StoreUrl = text.parse().unwrap();
@@ -156,7 +163,12 @@ mod tests {
             ("", "not a URL", "file:///folder"),
             ("file://backups", "not absolute", "three slashes"),
             ("file:///x?endpoint=y", "has no parameters", "%3F"),
-            ("gs://b/p", "not supported yet", "s3://bucket?endpoint=https://storage.googleapis.com"),
+            ("gs:///p", "no bucket", "gs://bucket"),
+            ("gs://b?region=x", "\"region\"", "class"),
+            ("gs://b?class=nearline", "capital letters", "NEARLINE"),
+            ("gs://b?kms=mine", "full name of a key", "keyRings"),
+            ("gs://b?credentials=key.json", "absolute path", "never paste"),
+            ("gs://b?credentials=none", "only for an emulator", "endpoint"),
             ("ftp://b/p", "ftp://", "s3://"),
             ("s3:///p", "no bucket", "s3://bucket"),
             ("s3://b:9000/p", "no bucket", "endpoint"),
@@ -191,6 +203,9 @@ mod tests {
             "s3://b?path_style=hushHUSH",
             "AK:hushHUSH@bucket",
             "s3://AK:hushHUSH@[",
+            "gs://hushHUSH@bucket",
+            "gs://b?access_token=hushHUSH",
+            "gs://b?credentials={hushHUSH}",
         ] {
             let error = text.parse::<StoreUrl>().unwrap_err();
             assert!(!format!("{error:?}").contains("hush"), "{text}: {error:?}");

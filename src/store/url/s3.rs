@@ -1,20 +1,15 @@
 //! `s3://` and `b2://`: a bucket, and the parameters in its URL.
 
+use super::bucket::{bucket_and_prefix, each_parameter, unknown_parameter, write_url};
 use super::endpoint::check_endpoint;
-use super::refused::credentials_in_url;
 use crate::error::{Error, Result};
-use crate::store::key::check_key;
 use crate::store::profiles::{Checksums, Profile};
 use ::url::Url;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::fmt;
 
 /// The parameters of an `s3://` or `b2://` URL.
 const KEYS: [&str; 8] =
     ["endpoint", "region", "profile", "aws_profile", "checksum", "path_style", "max_parts", "allow_http"];
-
-/// Characters that must be encoded in a prefix or a parameter's value.
-const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'?');
 
 /// A bucket that is reached by the S3 protocol, and the parameters in its URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,32 +39,9 @@ pub struct S3Url {
 impl S3Url {
     /// Parses the URL, whatever its scheme.
     pub(super) fn read(url: &Url) -> Result<Self> {
-        let bucket = url.host_str().unwrap_or_default().to_owned();
-        let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if bucket.is_empty() || !bucket.chars().all(letters) || url.port().is_some() {
-            return Err(Error::usage("the store's URL has no bucket")
-                .hint("write s3://bucket/prefix, and add the address of the service at the end: ?endpoint=https://…"));
-        }
-        let prefix = percent_decode_str(url.path())
-            .decode_utf8()
-            .map_err(|e| Error::usage("the prefix in the store's URL is not UTF-8").because(e))?
-            .trim_matches('/')
-            .to_owned();
-        if !prefix.is_empty() {
-            check_key(&prefix).map_err(|_| {
-                Error::usage("the prefix in the store's URL is invalid")
-                    .hint("a prefix is a list of names separated by single slashes, as in backups/production")
-            })?;
-        }
+        let (bucket, prefix) = bucket_and_prefix(url)?;
         let mut ours = Self { bucket, prefix, ..Self::default() };
-        let mut seen = Vec::new();
-        for (key, value) in url.query_pairs() {
-            ours.set(&key, &value)?;
-            if seen.contains(&key) {
-                return Err(Error::usage(format!("the store's URL sets {key} twice")));
-            }
-            seen.push(key);
-        }
+        each_parameter(url, |key, value| ours.set(key, value))?;
         if let Some(endpoint) = &ours.endpoint {
             ours.endpoint = Some(check_endpoint(endpoint, ours.allow_http)?);
         }
@@ -102,20 +74,7 @@ impl S3Url {
                 self.max_parts = Some(parts.ok_or_else(|| wants("a number from 1 to 10000"))?);
             }
             "allow_http" => self.allow_http = truth()?,
-            secret
-                if ["key", "secret", "token", "password", "credential", "signature"]
-                    .iter()
-                    .any(|word| secret.to_ascii_lowercase().contains(word)) =>
-            {
-                return Err(credentials_in_url());
-            }
-            // It may be a pasted secret: only what looks like a word is repeated.
-            other => {
-                let word = other.len() <= 20 && other.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-                let what = if word { format!("{other:?}") } else { "(not shown)".to_owned() };
-                return Err(Error::usage(format!("the store's URL has an unknown parameter {what}"))
-                    .hint(format!("known parameters are {}", KEYS.join(", "))));
-            }
+            other => return Err(unknown_parameter(other, &KEYS)),
         }
         Ok(())
     }
@@ -136,10 +95,6 @@ impl S3Url {
 
 impl fmt::Display for S3Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}", self.bucket)?;
-        if !self.prefix.is_empty() {
-            write!(f, "/{}", utf8_percent_encode(&self.prefix, RESERVED))?;
-        }
         let truth = |value: bool| value.to_string();
         let settings = [
             ("endpoint", self.endpoint.clone()),
@@ -151,13 +106,6 @@ impl fmt::Display for S3Url {
             ("max_parts", self.max_parts.map(|n| n.to_string())),
             ("allow_http", self.allow_http.then(|| truth(true))),
         ];
-        let mut mark = '?';
-        for (key, value) in settings {
-            if let Some(value) = value {
-                write!(f, "{mark}{key}={}", utf8_percent_encode(&value, RESERVED))?;
-                mark = '&';
-            }
-        }
-        Ok(())
+        write_url(f, "s3", &self.bucket, &self.prefix, settings)
     }
 }

@@ -1,7 +1,7 @@
 //! A proxy in front of an S3 server that makes chosen requests go wrong, and notes every request.
 //!
 //! Requests pass unchanged, `Host` included, so that their signatures hold. Bodies are held in memory:
-//! it is meant for faults, not for figures.
+//! it is meant for faults, not for figures. Connections of HTTP/2 pass as they are.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -85,6 +85,7 @@ fn operation(method: &str, path: &str, query: &[(String, String)]) -> Operation 
     let has = |name| find(query, name).is_some();
     let of_bucket = path.trim_matches('/').split_once('/').is_none();
     match method {
+        "POST" if has("uploadType") => Operation::Put,
         "POST" if has("uploads") => Operation::CreateUpload,
         "POST" if has("uploadId") => Operation::CompleteUpload,
         "PUT" if has("uploadId") => Operation::UploadPart,
@@ -126,6 +127,8 @@ pub enum Fault {
     Drip(usize),
     /// One bit of the answer's body is turned over, in the byte at this place (counted round and round).
     Flip(usize),
+    /// One bit of the request's body is turned over, in the byte at this place.
+    FlipRequest(usize),
     /// The request reaches the server this much later.
     Delay(Duration),
 }
@@ -272,6 +275,9 @@ impl Drop for FaultProxy {
 impl Shared {
     /// Serves one connection, request after request.
     fn serve(&self, client: &TcpStream, upstream: &str) -> io::Result<()> {
+        if is_http2(client)? {
+            return tunnel(client, upstream);
+        }
         let mut reader = BufReader::new(client);
         while let Some(head) = read_head(&mut reader)? {
             let Some(request) = Request::parse(&head) else { return Ok(()) };
@@ -292,7 +298,10 @@ impl Shared {
                 io::copy(&mut (&mut reader).take(after as u64), &mut io::sink())?;
                 return Ok(());
             }
-            let body = read_body(&mut reader, &request.headers, 0)?;
+            let mut body = read_body(&mut reader, &request.headers, 0)?;
+            if let Some(Fault::FlipRequest(place)) = fault {
+                body[place] ^= 1;
+            }
             self.log.lock().unwrap()[entry].body_bytes = body.len();
 
             let forward = || forward(upstream, &head, &body, &request.method);
@@ -418,6 +427,31 @@ fn forward(upstream: &str, head: &str, body: &[u8], method: &str) -> io::Result<
             !measured || find(&headers, "connection").is_some_and(|word| word.eq_ignore_ascii_case("close"));
         return Ok(Answer { status, head, body, last });
     }
+}
+
+/// Whether the client speaks HTTP/2, as Google's does for gRPC.
+fn is_http2(client: &TcpStream) -> io::Result<bool> {
+    let mut first = [0; 3];
+    loop {
+        match client.peek(&mut first)? {
+            0 => return Ok(false),
+            3 => return Ok(&first == b"PRI"),
+            _ => std::thread::yield_now(),
+        }
+    }
+}
+
+/// Passes a connection on as it is.
+fn tunnel(client: &TcpStream, upstream: &str) -> io::Result<()> {
+    let server = TcpStream::connect(upstream)?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let copied = io::copy(&mut &*client, &mut &server);
+            copied.and_then(|_| server.shutdown(Shutdown::Both))
+        });
+        let copied = io::copy(&mut &server, &mut &*client);
+        copied.and_then(|_| client.shutdown(Shutdown::Both))
+    })
 }
 
 /// Reads up to and with the empty line; none where the connection ended instead.

@@ -6,6 +6,7 @@
 
 pub mod fault;
 pub mod garage;
+pub mod gcs;
 pub mod inbox;
 pub mod localstack;
 pub mod neon;

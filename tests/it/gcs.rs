@@ -1,0 +1,8 @@
+//! Google Cloud Storage: who may, what is lost on the way, and a whole backup there and back.
+//!
+//! `servers/gcs` is a strict imitation, in memory or in front of a real S3 server. The real service was not available.
+
+mod faults;
+mod identity;
+mod journey;
+mod scene;
