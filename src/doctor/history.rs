@@ -113,6 +113,7 @@ async fn leftovers(findings: &mut Findings<'_>, store: &Arc<dyn Store>) -> Resul
             return Ok(());
         }
     };
+    findings.warned("leftovers");
     let now = SystemTime::now();
     let old: Vec<String> = unfinished
         .into_iter()
