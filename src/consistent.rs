@@ -10,6 +10,7 @@
 use crate::archive::{Reader, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
+use crate::postgres::lock::sessions_left;
 use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, blockers};
 use std::future::pending;
 use std::io::Cursor;
@@ -24,6 +25,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
+/// What helps if objects come and go all the time.
+const SETTLE: &str = "back up when no migration runs, or give temporary objects to temporary schemas";
 /// The catalogue of large objects, which have no definition.
 const LARGE_OBJECTS: u32 = 2613;
 
@@ -36,13 +39,22 @@ pub type ConsistentDump = Chain<Cursor<Vec<u8>>, ChildOutput>;
 /// `pg_dump`'s own; `Kind::Postgres` if definitions were disturbed every time, or if `pg_dump` waited for a lock
 /// for longer than `options` allows.
 pub async fn start(client: &Client, psql: &Psql, options: &DumpOptions) -> Result<ConsistentDump> {
+    // While pg_dump runs, nothing else can be asked then.
+    let is_alone = sessions_left(psql).await? == Some(1);
+    if is_alone {
+        tracing::warn!(
+            "the role may have only one session (CONNECTION LIMIT): whether definitions change during the dump is not checked"
+        );
+    }
     for attempt in 1.. {
         let before = Moment::now(psql).await?;
-        let why = match Begun::begin(client, psql, options).await {
+        let why = match Begun::begin(client, psql, options, is_alone).await {
             Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
+            Err(error) if lost_an_object(&error) && may_be_settled(&error) => return Err(error.hint(SETTLE)),
             Err(error) => return Err(error),
             Ok(begun) => {
-                let Some(disturbance) = begun.disturbance(psql, &before).await? else {
+                let before = if is_alone { None } else { Some(&before) };
+                let Some(disturbance) = begun.disturbance(psql, before).await? else {
                     return Ok(begun.stream());
                 };
                 if attempt == ATTEMPTS {
@@ -70,6 +82,11 @@ fn lost_an_object(error: &Error) -> bool {
                 | Situation::TablespaceMissing
         )
     )
+}
+
+/// Whether it was an object, and not the role or something else that was never there.
+fn may_be_settled(error: &Error) -> bool {
+    matches!(error.situation(), None | Some(Situation::ObjectMissing))
 }
 
 /// What makes definitions doubtful.
@@ -105,11 +122,12 @@ struct Begun {
 
 impl Begun {
     /// Starts `pg_dump` and reads until all definitions are there.
-    async fn begin(client: &Client, psql: &Psql, options: &DumpOptions) -> Result<Self> {
+    async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, is_alone: bool) -> Result<Self> {
         let mut pg_dump = dump(client, psql.conn(), options).await?;
+        let longest = if is_alone { Duration::ZERO } else { options.lock_wait_timeout };
         let read = tokio::select! {
             read = read_definitions(&mut pg_dump) => read,
-            waited = waits_too_long(psql, options.lock_wait_timeout) => Err(waited),
+            waited = waits_too_long(psql, longest) => Err(waited),
         };
         match read {
             Ok((head, toc)) => Ok(Self { pg_dump, head, toc }),
@@ -124,12 +142,14 @@ impl Begun {
         Cursor::new(self.head).chain(self.pg_dump)
     }
 
-    /// What became of the objects that it defines since this moment, which was before its snapshot.
-    async fn disturbance(&self, psql: &Psql, before: &Moment) -> Result<Option<Disturbance>> {
+    /// What became of the objects that it defines since this moment, which was before its snapshot; without one, only
+    /// what can be seen in the definitions themselves.
+    async fn disturbance(&self, psql: &Psql, before: Option<&Moment>) -> Result<Option<Disturbance>> {
         let Some(toc) = &self.toc else { return Ok(None) };
         if let Some(torn) = toc.torn_definitions().first() {
             return Ok(Some(Disturbance::Torn(torn.to_string())));
         }
+        let Some(before) = before else { return Ok(None) };
         let objects: Vec<(u32, u32)> = toc.entries().iter().filter_map(object).collect();
         let changed = before.changed_since(psql, &objects).await?;
         // Those that were changed come first: they are the worse.
@@ -146,8 +166,7 @@ impl Begun {
             return Ok(self.stream());
         }
         self.pg_dump.stop().await;
-        Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row"))
-            .hint("back up when no migration runs, or give temporary objects to temporary schemas"))
+        Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row")).hint(SETTLE))
     }
 }
 

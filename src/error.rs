@@ -39,6 +39,10 @@ pub enum Kind {
     LocalFile,
     /// The user's own command, which gives or takes a stream, failed.
     Command,
+    /// Old backups were not removed as asked: the backup job may be dead, or the removal after a backup failed.
+    Prune,
+    /// A newest backup is missing, too old, or much smaller than the one before it.
+    Overdue,
     /// SIGINT ended the run.
     Interrupted,
     /// SIGTERM ended the run.
@@ -47,7 +51,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the exit codes; the README's table is checked against it.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Unexpected,
         Kind::Usage,
         Kind::Settings,
@@ -59,6 +63,8 @@ impl Kind {
         Kind::Locked,
         Kind::LocalFile,
         Kind::Command,
+        Kind::Prune,
+        Kind::Overdue,
         Kind::Interrupted,
         Kind::Terminated,
     ];
@@ -77,6 +83,8 @@ impl Kind {
             Kind::Locked => 16,
             Kind::LocalFile => 17,
             Kind::Command => 18,
+            Kind::Prune => 19,
+            Kind::Overdue => 20,
             Kind::Interrupted => 130,
             Kind::Terminated => 143,
         }
@@ -96,6 +104,8 @@ impl Kind {
             Kind::Locked => "another run holds the lock",
             Kind::LocalFile => "a local file or pipe could not be read or written",
             Kind::Command => "the command after -- failed",
+            Kind::Prune => "old backups were not removed; a new one, if asked for, is stored",
+            Kind::Overdue => "a newest backup is missing, too old, or much smaller",
             Kind::Interrupted => "interrupted (SIGINT)",
             Kind::Terminated => "terminated (SIGTERM)",
         }

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! [`cli`] holds the words a user may type, [`settings`] what they mean. A verb in [`commands`] hands them
-//! to the engine ([`dump`], [`stored`], [`restore`], [`proof`], [`rehearsal`], [`verify`], [`fetch`], [`branch`])
-//! and gives the answer ([`answers`]). The engine stands on rooms that know nothing of each other:
+//! to the engine ([`dump`], [`stored`], [`restore`], [`proof`], [`rehearsal`], [`verify`], [`fetch`], [`branch`], [`prune`],
+//! [`status`]) and gives the answer ([`answers`]). The engine stands on rooms that know nothing of each other:
 //! [`archive`], [`script`], [`neon`], [`pipeline`], [`postgres`] and [`store`]. [`report`] prints, [`error`]
 //! decides the exit code. ARCHITECTURE.md is the map.
 //!
@@ -31,14 +31,17 @@ pub mod pipeline;
 pub mod postgres;
 pub mod progress;
 pub mod proof;
+pub mod prune;
 pub mod rehearsal;
 pub mod report;
 pub mod restore;
+pub mod retention;
 pub mod run;
 pub mod script;
 pub mod settings;
 pub mod signal;
 pub mod sql;
+pub mod status;
 pub mod store;
 pub mod stored;
 pub mod temporary;

@@ -6,6 +6,7 @@ use crate::proof::Proof;
 use crate::restore::Outcome;
 use crate::restore::command::Fed;
 use crate::restore::copy::Copied;
+use crate::restore::into::Appended;
 use crate::restore::neon::NeonPlace;
 use crate::restore::swap::Swapped;
 use crate::stored::catalogue::Signature;
@@ -192,6 +193,51 @@ impl Cloned {
 }
 
 impl Answer for Cloned {}
+
+/// Rows that were appended to tables that exist.
+#[derive(Debug, Serialize)]
+pub struct AppendedRows {
+    id: Id,
+    name: Name,
+    /// The database they are in.
+    database: String,
+    /// Whether all rows of the tables were removed first.
+    truncated: bool,
+    tables: Vec<TableRows>,
+    rows: u64,
+    /// Bytes of the whole dump in the store.
+    stored_bytes: u64,
+    /// Bytes of it that were fetched.
+    fetched_bytes: u64,
+    duration_s: f64,
+    signature: Signature,
+}
+
+/// A table, and how many rows it was given.
+#[derive(Debug, Serialize)]
+struct TableRows {
+    name: String,
+    rows: u64,
+}
+
+impl From<Appended> for AppendedRows {
+    fn from(Appended { reader, database, truncated, tables, took }: Appended) -> Self {
+        Self {
+            id: reader.place().id.clone(),
+            name: reader.place().name.clone(),
+            database,
+            truncated,
+            rows: tables.iter().map(|(_, rows)| rows).sum(),
+            tables: tables.into_iter().map(|(name, rows)| TableRows { name, rows }).collect(),
+            stored_bytes: reader.dump.stored_bytes,
+            fetched_bytes: reader.fetched_bytes(),
+            duration_s: took.as_secs_f64(),
+            signature: reader.backup.signature,
+        }
+    }
+}
+
+impl Answer for AppendedRows {}
 
 /// A backup that was fed to a command.
 #[derive(Debug, Serialize)]

@@ -1,7 +1,8 @@
 //! The words of `pgstow backup`.
 
+use super::keep::{HEADING, KeepWords};
 use super::neon::NeonWords;
-use super::shared::ServerWords;
+use super::shared::{ServerWords, TrustWords};
 use super::values::percent;
 use super::writing::WritingWords;
 use clap::Args;
@@ -173,4 +174,17 @@ pub struct BackupWords {
         hide_short_help = true
     )]
     pub fail_shrink: Option<u8>,
+
+    /// After the backup remove old ones of its name, by the rules of --keep-*
+    ///
+    /// Needs credentials that may list, read and delete. If it fails, the backup is stored all the same: a warning,
+    /// and exit code 19.
+    #[arg(long, env = "PGSTOW_PRUNE", help_heading = HEADING, hide_short_help = true)]
+    pub prune: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub keep: KeepWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub trust: TrustWords,
 }

@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 12] = [
+const OF_VERBS: [(&str, [Example; 3]); 14] = [
     (
         "backup",
         [
@@ -75,6 +75,14 @@ const OF_VERBS: [(&str, [Example; 3]); 12] = [
         ],
     ),
     (
+        "status",
+        [
+            ("Whether the newest backup of each name is there, and not too old", "pgstow status"),
+            ("Of two names, with a limit", "pgstow status --name app --name portal --max-age 26h"),
+            ("For monitoring", "pgstow status --json"),
+        ],
+    ),
+    (
         "verify",
         [
             (
@@ -110,8 +118,8 @@ const OF_VERBS: [(&str, [Example; 3]); 12] = [
                 "pgstow restore latest --name app -i key.txt --to postgres://admin@db/app_restored",
             ),
             (
-                "One table into a database of its own",
-                "pgstow restore latest --name app -i key.txt -t app.orders --to postgres://admin@db/app_orders",
+                "The rows of one table, back into it",
+                "pgstow restore latest --name app -i key.txt -t app.orders --into postgres://admin@db/app",
             ),
             (
                 "Replace the database in use, and keep the old one",
@@ -144,6 +152,23 @@ const OF_VERBS: [(&str, [Example; 3]); 12] = [
             (
                 "In a script, without a question",
                 "pgstow swap --with app_restored --to postgres://admin@db/app --yes",
+            ),
+        ],
+    ),
+    (
+        "prune",
+        [
+            (
+                "What would be kept, and by which rule",
+                "pgstow prune --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run",
+            ),
+            (
+                "Only backups of one database, in days of Berlin",
+                "pgstow prune --name app --keep-daily 7 --timezone Europe/Berlin",
+            ),
+            (
+                "After each backup",
+                "pgstow backup postgres://backup@db/app --prune --keep-daily 7 --keep-weekly 5",
             ),
         ],
     ),

@@ -12,12 +12,15 @@ mod doctor;
 mod examples;
 mod fetch;
 mod fitting;
+mod keep;
 mod keygen;
 mod list;
 mod neon;
+mod prune;
 mod restore;
 mod shared;
 mod show;
+mod status;
 mod swap;
 mod values;
 mod verify;
@@ -31,12 +34,15 @@ pub use clone::CloneWords;
 pub use doctor::DoctorWords;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
+pub use keep::KeepWords;
 pub use keygen::KeygenWords;
 pub use list::ListWords;
 pub use neon::NeonWords;
+pub use prune::PruneWords;
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use show::ShowWords;
+pub use status::StatusWords;
 pub use swap::SwapWords;
 pub use verify::VerifyWords;
 pub use writing::WritingWords;
@@ -80,6 +86,8 @@ pub enum Verb {
     List(ListWords),
     /// Show what is known about a backup: sizes, tables, changes
     Show(ShowWords),
+    /// Check that the newest backup of each name is there, and not too old
+    Status(StatusWords),
     /// Check backups by reading them, or by restoring them for a trial
     Verify(VerifyWords),
     /// Write a backup, or some of its tables, to a file
@@ -97,6 +105,8 @@ pub enum Verb {
     Swap(SwapWords),
     /// Check everything that a backup and a restore need: server, rights, store, keys
     Doctor(Box<DoctorWords>),
+    /// Remove old backups by rule, and what killed runs left
+    Prune(Box<PruneWords>),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
     /// Print the version
@@ -282,6 +292,9 @@ pub fn command() -> Command {
     };
     let verb = |command: Command| {
         let name = command.get_name().to_owned();
+        // What prune is about is only a supplement to a backup.
+        let is_extra = |arg: &Arg| name == "backup" && arg.get_help_heading() == Some(keep::HEADING);
+        let command = command.mut_args(|arg| if is_extra(&arg) { arg.hide_short_help(true) } else { arg });
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)

@@ -20,6 +20,22 @@ pub struct RestoreWords {
     /// It must not exist, or be empty.
     #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
     pub to: Option<String>,
+    /// Append the rows of --table to the tables of this database, which exist
+    ///
+    /// One transaction: all rows, or none. It is refused if a table does not exist there, or has other columns. Only
+    /// rows are restored: sequences stay as they are, and triggers of the tables fire.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PGSTOW_INTO",
+        conflicts_with_all = ["to", "command", "swap", "neon", "schema_only", "exclude_tables", "exclude_table_data",
+            "keep_old", "owner", "map_roles", "after", "after_sql", "grant_all", "grant_read"],
+        hide_short_help = true
+    )]
+    pub into: Option<String>,
+    /// With --into, remove all rows of the tables first, in the same transaction
+    #[arg(long, env = "PGSTOW_TRUNCATE", hide_short_help = true)]
+    pub truncate: bool,
     /// Write the backup to the stdin of this command instead
     ///
     /// It gets the last bytes only after every checksum was verified.

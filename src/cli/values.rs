@@ -1,6 +1,29 @@
 //! Parsers for values as people write them: sizes, percentages, pairs, points in time.
 
+use jiff::Span;
 use std::time::SystemTime;
+
+/// Parses how many of something are kept: a number, or all of them.
+pub(super) fn many(text: &str) -> Result<u32, String> {
+    match text {
+        "unlimited" => Ok(u32::MAX),
+        _ => text.parse().map_err(|_| format!("{text:?} is neither a number nor \"unlimited\"")),
+    }
+}
+
+/// Parses a span of the calendar: `10d`, `1y6mo`.
+pub(super) fn span(text: &str) -> Result<Span, String> {
+    let wrong = |why: &str| format!("{text:?} is not a span{why}; write it as 10d, 36h or 1y6mo");
+    let span: Span = text.parse().map_err(|_| wrong(""))?;
+    // restic's 6m is six months, everybody else's is six minutes: a backup must not go by mistake.
+    if span.get_minutes() != 0 || span.get_seconds() != 0 || span.get_milliseconds() != 0 {
+        return Err(wrong(" of years, months (mo), weeks, days and hours"));
+    }
+    if span.is_zero() || span.is_negative() {
+        return Err(wrong(" that is longer than nothing"));
+    }
+    Ok(span)
+}
 
 /// Parses a size: bytes, or with K, M, G, T, each 1024 times the one before (`16M`, `16MiB`).
 pub(super) fn size(text: &str) -> Result<u64, String> {
@@ -51,6 +74,18 @@ mod tests {
         for wrong in ["", "%", "-1%", "101%", "0.5"] {
             assert!(percent(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn spans_have_months_and_no_minutes() {
+        for (text, same) in [("10d", "P10D"), ("1y6mo", "P1Y6M"), ("2w 1d", "P2W1D"), ("36h", "PT36H")] {
+            assert_eq!(span(text).unwrap().fieldwise(), same.parse::<Span>().unwrap().fieldwise(), "{text}");
+        }
+        for wrong in ["", "10", "6m", "90s", "1h30m", "0d", "-1d", "d"] {
+            assert!(span(wrong).unwrap_err().contains("10d"), "{wrong}");
+        }
+        assert_eq!((many("7"), many("unlimited")), (Ok(7), Ok(u32::MAX)));
+        assert!(many("-1").is_err() && many("all").is_err());
     }
 
     #[test]

@@ -9,8 +9,10 @@ mod doctor;
 mod fetch;
 mod keygen;
 mod list;
+mod prune;
 mod restore;
 mod show;
+mod status;
 mod swap;
 mod verify;
 
@@ -31,12 +33,14 @@ pub async fn run(verb: Verb, remarks: &Remarks, report: &Report, run: &Run) -> R
         Verb::Adopt(words) => adopt::run(*words, report, run).await,
         Verb::List(words) => list::run(&words, report, run).await,
         Verb::Show(words) => show::run(words, report, run).await,
+        Verb::Status(words) => status::run(words, report, run).await,
         Verb::Verify(words) => verify::run(words, report, run).await,
         Verb::Fetch(words) => fetch::run(*words, report, run).await,
         Verb::Restore(words) => restore::run(*words, report, run).await,
         Verb::Clone(words) => clone::run(words, report, run).await,
         Verb::Swap(words) => swap::run(words, report, run).await,
         Verb::Doctor(words) => doctor::run(*words, remarks, report, run).await,
+        Verb::Prune(words) => prune::run(*words, report, run).await,
         Verb::Keygen(words) => keygen::run(words, report),
         Verb::Version => report.answer(&Version::OURS),
     }

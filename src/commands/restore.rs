@@ -1,18 +1,23 @@
 //! `pgstow restore`: a backup into a database made for it, or into a command.
 
-use crate::answers::restore::{FedCommand, Restored};
+use crate::answers::restore::{AppendedRows, FedCommand, Restored};
 use crate::cli::RestoreWords;
 use crate::error::Result;
 use crate::report::Report;
 use crate::restore::backup::ReadyBackup;
 use crate::restore::command::feed;
+use crate::restore::into::append;
 use crate::run::Run;
-use crate::settings::{Feed, Goal, Restore};
+use crate::settings::{self, Feed, Goal, Restore};
 use crate::stored::reader::BackupReader;
 
 pub async fn run(words: RestoreWords, report: &Report, run: &Run) -> Result<()> {
     if !words.command.is_empty() {
         return into_command(Feed::read(words)?, report, run).await;
+    }
+    if let Some(url) = words.into.clone() {
+        let appended = append(settings::restore_into(words, &url)?, run).await?;
+        return report.answer(&AppendedRows::from(appended));
     }
     let Restore { options, goal } = Restore::read(words)?;
     let mut ready = ReadyBackup::find(options, run).await?;

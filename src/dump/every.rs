@@ -27,6 +27,12 @@ pub struct Failed {
 }
 
 impl EveryDatabase {
+    /// The names under which there are new backups.
+    pub fn names(&self) -> Vec<Name> {
+        let stored = self.databases.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
+        stored.map(|stored| stored.manifest.name.clone()).collect()
+    }
+
     /// Fails if any database was not backed up.
     pub fn conclude(self) -> Result<()> {
         self.failures.conclude(|failed, of| match failed == of {

@@ -13,8 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-/// No age header is longer, in bytes: hundreds of recipients fit. age itself has no limit.
-const LONGEST_HEADER: u64 = 512 << 10;
+/// No age header is longer, in bytes: a thousand recipients fit. age itself has no limit, and reads a header again
+/// from its beginning with every line: at four times the length, somebody who can write to the store could make that
+/// take minutes.
+pub const LONGEST_HEADER: u64 = 128 << 10;
 
 /// Bytes fetched if it is not known how far the reading goes: a header, or the last chunk.
 const GLANCE: u64 = 64 << 10;

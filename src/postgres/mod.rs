@@ -20,8 +20,9 @@ pub use connect::{ConnInfo, PasswordCommand};
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
 pub use server::{
-    Cluster, Locale, Moment, Presets, Provider, Server, TargetFacts, Unreachable, Unreadable, blockers,
-    databases, exclusive_locks, first_names, managed, patterns, refuse_shared_backends,
+    Cluster, FoundTable, Locale, Moment, Presets, Provider, Server, TargetFacts, Unreachable, Unreadable,
+    WantedTable, blockers, databases, exclusive_locks, first_names, managed, patterns,
+    refuse_shared_backends,
 };
 pub use sql::{identifier, masked, shell_word};
 pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script, sessions};

@@ -12,6 +12,7 @@ pub mod backup;
 pub mod command;
 pub mod copy;
 mod finish;
+pub mod into;
 mod load;
 mod narrow;
 pub mod neon;

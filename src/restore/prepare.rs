@@ -17,18 +17,22 @@ pub async fn prepare<'a>(
     target: &mut Target,
     request: &RestoreRequest,
 ) -> Result<(&'a Client, Preamble, Plan)> {
-    let Preamble { header, toc } = front;
-    let dumped_by = Version::parse(&header.dump_version)
-        .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
-    let format = (header.version.major, header.version.minor);
-    let client = clients.for_restore(format, dumped_by, target.version())?;
+    let client = client_for(front, clients, target.version())?;
     let (fitted, plan) = request.plan(front, target).await?;
     if plan.options.extra.is_empty() {
         check_room(&fitted, target)?;
     }
-    let statement = toc.create_database().unwrap_or_default();
+    let statement = front.toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
     Ok((client, as_meant(&fitted), plan))
+}
+
+/// The client that reads the archive and fits a server of this version.
+pub fn client_for<'a>(front: &Preamble, clients: &'a Clients, target: Version) -> Result<&'a Client> {
+    let header = &front.header;
+    let dumped_by = Version::parse(&header.dump_version)
+        .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
+    clients.for_restore((header.version.major, header.version.minor), dumped_by, target)
 }
 
 /// Reads until the table of contents is known, or to the end; returns the bytes read so far.
@@ -115,7 +119,7 @@ fn locks(entry: &TocEntry) -> u64 {
 ///
 /// `pg_restore` runs what sets the search path in each of its sessions before all else, and in its transaction if
 /// it has only one.
-fn as_meant(front: &Preamble) -> Preamble {
+pub fn as_meant(front: &Preamble) -> Preamble {
     front.with(|entry| match entry.kind() {
         EntryKind::SearchPath => {
             let text = entry.defn().unwrap_or_default();

@@ -1,11 +1,12 @@
 //! The settings of `pgstow backup`.
 
 use super::environment::{explain_empty, is_blank, variable};
-use super::{command, lines, name, neon_source, server, writing};
+use super::{command, keeping, lines, name, neon_source, server, writing};
 use crate::cli::BackupWords;
 use crate::dump::request::{DumpRequest, Producer};
 use crate::error::{Error, Result};
 use crate::postgres::DumpOptions;
+use crate::prune::PruneOptions;
 use crate::stored::names::Name;
 use crate::stored::writer::WriteOptions;
 
@@ -16,6 +17,8 @@ pub struct Backup {
     pub what: What,
     /// Where to, and how.
     pub writing: WriteOptions,
+    /// What is removed afterwards, if anything is.
+    pub prune: Option<PruneOptions>,
 }
 
 /// What to back up.
@@ -42,8 +45,9 @@ pub enum What {
 impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
-        let writing = writing(&words.writing)?;
-        Ok(Self { what: What::read(words)?, writing })
+        let prune = words.prune.then(|| keeping(&words.keep, &words.writing.store, &words.trust));
+        let (writing, prune) = (writing(&words.writing)?, prune.transpose()?);
+        Ok(Self { what: What::read(words)?, writing, prune })
     }
 }
 

@@ -16,13 +16,15 @@ use std::path::{Path, PathBuf};
 const FILE: &str = "pgstow.toml";
 
 /// What `./pgstow.toml` may say only if it was named, and why.
-const ONLY_IF_NAMED: [(&str, &str); 14] = [
+const ONLY_IF_NAMED: [(&str, &str); 16] = [
     ("pg_bin", "says which programs are run"),
     ("password_command", "is run to get the password"),
     ("after", "is run by psql, which can run programs"),
     ("after_sql", "is run by psql, which can run programs"),
     ("check", "is run by psql, which can run programs"),
     ("neon_api", "says who gets the key to Neon's API"),
+    ("prune", "removes old backups"),
+    ("prune_force", "removes old backups although there are no new ones"),
     ("allow_unencrypted", "restores backups that anybody can have written"),
     ("no_encryption", "stores backups readable by everyone who can read the store"),
     ("force", "replaces files without asking"),

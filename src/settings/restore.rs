@@ -9,6 +9,7 @@ use crate::postgres::ConnInfo;
 use crate::proof::ProofBy;
 use crate::restore::Narrowing;
 use crate::restore::backup::RestoreOptions;
+use crate::restore::into::IntoOptions;
 
 /// `pgstow restore` into a database.
 #[derive(Debug)]
@@ -35,6 +36,19 @@ pub enum Goal {
     },
     /// A branch on Neon, to be made.
     Neon(Box<NeonBranch>),
+}
+
+/// Checks the words of `pgstow restore --into`.
+pub fn restore_into(words: RestoreWords, url: &str) -> Result<IntoOptions> {
+    let (target, clients) = server(Some(url), &words.server)?;
+    target.target_name()?;
+    Ok(IntoOptions {
+        selection: selection(words.select, &words.store, &words.open)?,
+        tables: tables(&words.tables)?,
+        target,
+        truncate: words.truncate,
+        clients,
+    })
 }
 
 impl Restore {

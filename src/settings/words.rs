@@ -43,6 +43,19 @@ const ABOUT_NEON: [(&str, &str); 7] = [
     ("show_password", "--show-password"),
 ];
 
+/// Decides between `to` and `into` if one is in the settings file: the other was typed.
+fn choose_target(words: &mut Words) {
+    let is_given = |key: &str| words.given.contains(key);
+    let (into, other) = (is_given("into"), ["to", "neon"].into_iter().any(is_given));
+    if let Verb::Restore(restore) = &mut words.verb {
+        if into {
+            (restore.to, restore.neon.neon) = (None, None);
+        } else if other || !restore.command.is_empty() {
+            restore.into = None;
+        }
+    }
+}
+
 /// Refuses flags that need another one, if neither the command line nor the settings file has that.
 ///
 /// To clap, what is in a settings file is a default, and satisfies no `requires`.
@@ -50,6 +63,12 @@ fn check_companions(words: &Words) -> Result<()> {
     let neon = match &words.verb {
         Verb::Backup(words) => &words.neon.neon,
         Verb::Restore(restore) => {
+            if restore.into.is_some() && restore.tables.table.is_empty() {
+                return Err(Error::usage("--into needs --table: it appends the rows of chosen tables"));
+            }
+            if words.given.contains("truncate") && restore.into.is_none() {
+                return Err(Error::usage("--truncate needs --into"));
+            }
             if words.given.contains("keep_old") && !restore.swap {
                 return Err(Error::usage("--keep-old needs --swap"));
             }
@@ -86,7 +105,8 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
         }
         remarks.in_use = Some(file.path);
     }
-    if let Parsed::Words(words) = &parsed {
+    if let Parsed::Words(words) = &mut parsed {
+        choose_target(words);
         check_companions(words)?;
     }
     Ok((parsed, remarks))

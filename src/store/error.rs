@@ -18,6 +18,8 @@ pub enum Situation {
     Exists,
     /// The credentials are missing or wrong, or lack a permission.
     Denied,
+    /// The object is locked: it cannot be deleted yet.
+    Locked,
     /// The credentials have expired, or could not be loaded.
     Expired,
     /// The store is busy or failed for a moment, or bytes were damaged in transit: the same call may work later.

@@ -24,7 +24,7 @@ mod url;
 
 pub use error::{Result, Situation, StoreError};
 pub use limits::Limits;
-pub use object::{Listed, Metadata, ObjectInfo, Stored, Unfinished};
+pub use object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
 pub use open::open;
 pub use options::{Credentials, OpenOptions};
 pub use profiles::{Checksums, Profile};
@@ -36,6 +36,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use std::ops::Range;
+use std::time::SystemTime;
 
 /// The bytes of one read, in order; they end early if the object does.
 pub type Chunks = BoxStream<'static, Result<Bytes>>;
@@ -91,6 +92,18 @@ pub trait Store: Send + Sync {
 
     /// Aborts such an upload; one that is gone is fine.
     async fn abort_unfinished(&self, upload: &Unfinished) -> Result<()>;
+
+    /// When something was last written to such an upload, according to the store's clock; `None` if it is not known.
+    async fn last_written(&self, upload: &Unfinished) -> Result<Option<SystemTime>> {
+        Ok(upload.started)
+    }
+
+    /// Why the store would not delete an object now; `None` if nothing is known that keeps it.
+    ///
+    /// A store with versions hides a locked object if it is asked to delete it, and says that it did: ask first.
+    async fn lock(&self, _key: &str) -> Result<Option<Lock>> {
+        Ok(None)
+    }
 
     /// The bytes that can still be stored; `None` if that is not known.
     async fn free_space(&self) -> Result<Option<u64>>;

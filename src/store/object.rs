@@ -1,6 +1,7 @@
 //! What is known about an object, and about an upload that is not one yet.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 /// What is stored with an object when its upload begins: short names and values.
@@ -52,4 +53,22 @@ pub struct Unfinished {
     pub id: String,
     /// When it began, according to the store's clock.
     pub started: Option<SystemTime>,
+}
+
+/// What keeps an object from being deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// It is retained until then.
+    Until(SystemTime),
+    /// Somebody holds it until they say otherwise.
+    LegalHold,
+}
+
+impl fmt::Display for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Until(moment) => write!(f, "locked until {}", humantime::format_rfc3339_seconds(*moment)),
+            Self::LegalHold => f.write_str("locked by a legal hold"),
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
-use super::object::{Listed, Metadata, ObjectInfo, Stored, Unfinished};
+use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
 use super::retry::Retry;
 use super::rules::BucketRules;
 use super::{Chunks, Store, Upload};
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A store that retries.
 pub(super) struct Retrying {
@@ -105,6 +105,15 @@ impl Store for Retrying {
     async fn abort_unfinished(&self, upload: &Unfinished) -> Result<()> {
         let what = format!("abort the upload of {}", upload.key);
         self.retry.run(what, |_| self.inner.abort_unfinished(upload)).await
+    }
+
+    async fn last_written(&self, upload: &Unfinished) -> Result<Option<SystemTime>> {
+        let what = format!("look at the upload of {}", upload.key);
+        self.retry.run(what, |_| self.inner.last_written(upload)).await
+    }
+
+    async fn lock(&self, key: &str) -> Result<Option<Lock>> {
+        self.retry.run(format!("look at {key}"), |_| self.inner.lock(key)).await
     }
 
     async fn free_space(&self) -> Result<Option<u64>> {

@@ -21,7 +21,7 @@ pub const CLOCK_SKEW: Duration = Duration::from_secs(600);
 /// The id of the newest backup, whichever it is.
 pub const LATEST: &str = "latest";
 /// Manifests read at the same time when many are listed.
-const READ_AHEAD: usize = 16;
+const READ_AHEAD: usize = 64;
 
 /// One backup as its manifest tells it.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl Found {
     /// Whether its id names a moment that is still to come, or that does not exist.
     ///
     /// Whoever can write to the store could make a backup the newest for ever by such an id.
-    fn is_from_the_future(&self, now: Timestamp) -> bool {
+    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
         self.place.id.started_at().is_none_or(|start| start > now.after(CLOCK_SKEW))
     }
 }

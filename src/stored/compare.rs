@@ -57,7 +57,7 @@ impl Before {
     pub fn shrunk(&self, now: &Inventory, percent: u8) -> Vec<String> {
         let mut all = Vec::new();
         let mut compare = |what: &str, before: u64, now: u64| {
-            if u128::from(before.saturating_sub(now)) * 100 > u128::from(before) * u128::from(percent) {
+            if has_shrunk(before, now, percent) {
                 all.push(format!("{what}: {} instead of {}", count(now, "row"), HumanCount(before)));
             }
         };
@@ -75,6 +75,11 @@ impl Before {
         }
         all
     }
+}
+
+/// Whether more than `percent` of it is gone.
+pub fn has_shrunk(before: u64, now: u64, percent: u8) -> bool {
+    u128::from(before.saturating_sub(now)) * 100 > u128::from(before) * u128::from(percent)
 }
 
 fn tables(inventory: &Inventory) -> impl Iterator<Item = &Block> {

@@ -31,7 +31,12 @@ pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Re
     for part in selection.left_out.iter().filter(|_| !only_rows) {
         tracing::warn!("left out: {part}");
     }
-    Ok(inventory.only(&front.keep(|entry| selection.entries.contains(&entry.dump_id()))))
+    let kept = front.keep(|entry| selection.entries.contains(&entry.dump_id()));
+    Ok(inventory.only(&if only_rows {
+        kept
+    } else {
+        kept.with_rows_where_they_were(&selection.of_partitions_alone)
+    }))
 }
 
 /// The inventory of a backup, to choose tables from.
@@ -87,13 +92,15 @@ pub async fn read(
     let stretches: Vec<_> = excerpt.blocks.iter().map(Block::range).collect();
     if !stretches.is_empty() {
         let pieces = Ranges::of(opened, progress).await?;
-        let look = async |bytes: Bytes| {
+        let mut look = async |bytes: Bytes| {
             reader.feed(&bytes)?;
             progress.now_passing(reader.current().map(TocEntry::label).unwrap_or_default());
             progress.plain.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             take(std::mem::replace(&mut last, bytes)).await
         };
-        pieces.read(excerpt, &stretches, look).await.map_err(|e| opened.explain_dump(e, false))?;
+        for ascending in stretches.chunk_by(|one, next| one.end <= next.start) {
+            pieces.read(excerpt, ascending, &mut look).await.map_err(|e| opened.explain_dump(e, false))?;
+        }
     }
     let contents = reader.finish().map_err(|e| opened.explain_dump(e.into(), false))?;
     let differs = |(said, is): &(&Block, &crate::archive::Block)| said.sha256 != is.sha256.map(Digest);

@@ -4,11 +4,13 @@
 
 pub mod catalogue;
 pub mod compare;
+pub mod contents;
 pub mod digest;
 pub mod download;
 pub mod excerpt;
 pub mod inventory;
 pub mod manifest;
+pub mod name_pattern;
 pub mod names;
 pub mod opened;
 pub mod ranges;

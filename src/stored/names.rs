@@ -231,8 +231,14 @@ impl Place {
 
     /// The backup whose manifest lies at this key, if it is a manifest's key.
     pub fn of_manifest(key: &str) -> Option<Self> {
-        let (folder, id) = key.strip_suffix(MANIFEST)?.strip_suffix('/')?.rsplit_once('/')?;
-        Some(Self { name: Name::from_folder(folder)?, id: id.parse().ok()? })
+        Self::of_object(key).filter(|(_, object)| *object == MANIFEST).map(|(place, _)| place)
+    }
+
+    /// The backup in whose folder the object at this key lies, and the object's name there.
+    pub fn of_object(key: &str) -> Option<(Self, &str)> {
+        let (folder, object) = key.rsplit_once('/')?;
+        let (folder, id) = folder.rsplit_once('/')?;
+        Some((Self { name: Name::from_folder(folder)?, id: id.parse().ok()? }, object))
     }
 }
 
@@ -271,6 +277,12 @@ impl From<SystemTime> for Timestamp {
         let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         Self(UNIX_EPOCH + Duration::from_millis(millis))
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(moment: Timestamp) -> Self {
+        moment.0
     }
 }
 

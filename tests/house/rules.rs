@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 27] = [
+pub const ROOMS: [(&str, &[&str]); 30] = [
     // Six that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("neon", &[]),
@@ -22,6 +22,10 @@ pub const ROOMS: [(&str, &[&str]); 27] = [
     // A backup in a store: knows no database.
     ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
+    // Which backups are kept: knows no store.
+    ("retention", &[]),
+    ("prune", &["failures", "retention", "run", "store", "stored"]),
+    ("status", &["run", "store", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
     ("branch", &["neon", "postgres", "run"]),
@@ -81,21 +85,39 @@ pub const ROOMS: [(&str, &[&str]); 27] = [
             "pipeline",
             "postgres",
             "proof",
+            "prune",
             "rehearsal",
             "restore",
+            "retention",
+            "status",
             "store",
             "stored",
             "verify",
         ],
     ),
-    ("answers", &["doctor", "dump", "fetch", "neon", "proof", "rehearsal", "restore", "stored", "verify"]),
+    (
+        "answers",
+        &[
+            "doctor",
+            "dump",
+            "fetch",
+            "neon",
+            "proof",
+            "prune",
+            "rehearsal",
+            "restore",
+            "status",
+            "stored",
+            "verify",
+        ],
+    ),
     ("report", &["answers", "progress", "run"]),
     // Verbs: settings → engine → answer.
     (
         "commands",
         &[
-            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "report", "restore", "run",
-            "settings", "stored", "verify",
+            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "prune", "report",
+            "restore", "run", "settings", "status", "stored", "verify",
         ],
     ),
     ("lib", &["cli", "commands", "postgres", "report", "run", "settings", "signal"]),

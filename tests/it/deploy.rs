@@ -124,7 +124,7 @@ fn the_cronjob_is_what_it_says() {
 #[test]
 fn cron_and_systemd_run_what_there_is() {
     let lines = pgstow_lines(&text("deploy/cron/pgstow.cron"));
-    assert_eq!(lines.len(), 2, "a backup and a trial restore: {lines:?}");
+    assert_eq!(lines.len(), 3, "a backup, a trial restore and the status: {lines:?}");
     lines.into_iter().for_each(must_parse);
     let service = text("deploy/systemd/pgstow-backup.service");
     let start = service.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/")).unwrap();

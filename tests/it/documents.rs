@@ -156,18 +156,33 @@ impl Story {
         let url = |database: &str| self.cluster.url(database);
         let restore = self.pgstow(&["restore", "latest", "--to", &url("app_restored")]);
         let clone = self.pgstow(&["clone", &url("app"), "app_copy"]).env("PATH", every_client());
+        let orders = ["restore", "latest", "--table", "app.coupons", "--truncate", "--into", &url("app")];
+        let into = self.pgstow(&orders);
         let into_command = self.pgstow(&["restore", "latest", "--", "wc", "-c"]);
         let swap = self.pgstow(&["swap", "--with", "app_restored", "--yes", "--to", &url("app")]);
         let in_place = self.pgstow(&["restore", "latest", "--swap", "--yes", "--to", &url("app")]);
-        for (name, command) in
-            [("restore", restore), ("restore-command", into_command), ("clone", clone), ("swap", swap)]
-        {
+        for (name, command) in [
+            ("restore", restore),
+            ("restore-into", into),
+            ("restore-command", into_command),
+            ("clone", clone),
+            ("swap", swap),
+        ] {
             self.keep(name, command);
         }
         self.keep_field("restore-swap", "swap", in_place);
         let neon = NeonServer::start(Major::V17);
         let on_neon = self.pgstow(&["restore", "latest", "--neon", PROJECT]).envs(neon.env());
         self.keep_field("restore-neon", "neon", on_neon);
+    }
+
+    fn keep_and_watch(&mut self) {
+        self.keep_run("status", &self.pgstow(&["status"]).fails(Kind::Overdue));
+        let copy = self.place.copy();
+        copy.put("app/20261119T030000Z-7f3k8z/dump.zst.age", "left by a run that was killed");
+        let rules = ["prune", "--keep-last", "1", "--min-keep", "1", "--leftovers", "0s"];
+        let pruned = self.pgstow(&rules).env("PGSTOW_STORE", copy.url());
+        self.keep("prune", pruned);
     }
 
     fn make_keys(&mut self) {
@@ -185,6 +200,7 @@ fn documents_change_only_on_purpose() {
     story.look();
     story.look_for_faults();
     story.bring_back();
+    story.keep_and_watch();
     story.make_keys();
     let ids = Ids::of(&story.printed);
     let documents = story.documents.iter().map(|(name, document)| (*name, example(document, &ids)));

@@ -1,6 +1,7 @@
 //! Restores where servers, roles and databases are not as a newcomer's: few locks, odd settings, event triggers
 //! that watch, constraints that look elsewhere. What can be restored is, and what cannot is said.
 
+mod blocked;
 mod databases;
 mod event_triggers;
 mod locks;

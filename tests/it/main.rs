@@ -27,6 +27,7 @@ mod field;
 mod hostile;
 mod inventory;
 mod journey;
+mod keep;
 mod neon;
 mod opens_without_us;
 mod passwords;

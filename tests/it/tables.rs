@@ -2,6 +2,7 @@
 
 mod bytes;
 mod chosen;
+mod into;
 mod printed;
 mod restored;
 mod scene;

@@ -12,6 +12,16 @@ impl TocEntry {
         list.and_then(|open| copy.get(open.at.start..)).unwrap_or_default()
     }
 
+    /// The table that its `COPY` names, as schema and name; `None` if that has no schema.
+    ///
+    /// For a partition it is the root, if the rows have to find their partition anew.
+    pub fn copied_into(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let mut words = words(self.copy_statement()?).skip(1);
+        let schema = words.next()?.name()?;
+        words.next().filter(|word| word.is_sign(b'.'))?;
+        Some((schema, words.next()?.name()?))
+    }
+
     /// The names of the columns that its data has, in their order, in the dump's encoding.
     pub fn column_names(&self) -> Vec<Vec<u8>> {
         let list = words(self.columns()).filter(|word| word.depth == 1);

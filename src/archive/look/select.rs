@@ -53,6 +53,8 @@ pub struct Selection {
     pub only_defined: Vec<String>,
     /// What is left out of chosen tables and why, a phrase each.
     pub left_out: Vec<String>,
+    /// Data of partitions that the dump sends through their root, which was not chosen.
+    pub of_partitions_alone: HashSet<i32>,
 }
 
 impl Toc {
@@ -266,7 +268,42 @@ impl<'t> Choice<'t> {
         needed.filter(|entry| self.is_relation(entry) && entry.kind() != EntryKind::Sequence).collect()
     }
 
-    fn done(self) -> Selection {
+    /// Data of chosen partitions that the dump sends through a root that is not: as the hash of a value may be another
+    /// in another database, as that of an enum's is.
+    fn of_partitions_alone(&self) -> HashSet<i32> {
+        let is_chosen = |(schema, name): &(Vec<u8>, Vec<u8>)| {
+            self.chosen.iter().filter_map(|id| self.by_id.get(id)).any(|entry| {
+                let (_, its_schema, its_name) = entry.identity();
+                (its_schema, its_name) == (schema, name)
+            })
+        };
+        let kept = self.toc.entries().iter().filter(|entry| self.kept.contains(&entry.dump_id()));
+        kept.filter(|entry| entry.copied_into().is_some_and(|table| !is_chosen(&table)))
+            .map(TocEntry::dump_id)
+            .collect()
+    }
+
+    /// Leaves out what makes a partition of a table that takes its rows itself; says so.
+    fn detach(&mut self, of_partitions_alone: &HashSet<i32>) -> Vec<String> {
+        let is_alone = |attach: &&TocEntry| {
+            attach.kind() == EntryKind::TableAttach
+                && self.kept.contains(&attach.dump_id())
+                && of_partitions_alone.iter().filter_map(|id| self.by_id.get(id)).any(|rows| {
+                    let ((_, schema, name), (_, its_schema, its_name)) = (rows.identity(), attach.identity());
+                    (schema, name) == (its_schema, its_name)
+                })
+        };
+        let alone: Vec<&TocEntry> = self.toc.entries().iter().filter(is_alone).collect();
+        alone.iter().for_each(|attach| {
+            self.kept.remove(&attach.dump_id());
+        });
+        let said = |attach: &&TocEntry| {
+            format!("TABLE ATTACH {} (its rows may belong to another partition here)", attach.label())
+        };
+        alone.iter().map(said).collect()
+    }
+
+    fn done(mut self) -> Selection {
         let entries = || self.toc.entries().iter();
         let empty = |entry: &&TocEntry| {
             let id = entry.dump_id();
@@ -276,7 +313,7 @@ impl<'t> Choice<'t> {
                 && entry.kind() != EntryKind::Sequence
         };
         let only_defined = entries().filter(empty).map(TocEntry::label).collect();
-        let left_out = entries()
+        let mut left_out: Vec<String> = entries()
             .filter(|entry| PARTS.contains(&entry.kind()) && !self.kept.contains(&entry.dump_id()))
             .filter(|entry| {
                 let mut of = entry.dependencies().filter(|id| self.chosen.contains(id));
@@ -290,7 +327,9 @@ impl<'t> Choice<'t> {
                 format!("{what} {} (needs {})", entry.label(), missing.join(", "))
             })
             .collect();
-        Selection { entries: self.kept, only_defined, left_out }
+        let of_partitions_alone = self.of_partitions_alone();
+        left_out.extend(self.detach(&of_partitions_alone));
+        Selection { entries: self.kept, only_defined, left_out, of_partitions_alone }
     }
 }
 

@@ -30,6 +30,14 @@ impl Preamble {
         Self { header: self.header.clone(), toc: Toc::new(entries) }
     }
 
+    /// The same with its entries in the order of these numbers; those of the same number stay as they were.
+    #[must_use]
+    pub fn in_order(&self, number: impl Fn(&TocEntry) -> usize) -> Self {
+        let mut entries = self.toc.entries().to_vec();
+        entries.sort_by_key(number);
+        Self { header: self.header.clone(), toc: Toc::new(entries) }
+    }
+
     /// The bytes before an archive's first block. Their number grows with that of the objects in the database.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Writer::default();

@@ -1,7 +1,46 @@
-//! Some of a table's rows as a block of their own.
+//! Some of a table's rows as a block of their own, and rows that go into another table.
 
 use super::writer::Writer;
 use crate::archive::format::block::{COPY_END, DATA};
+use crate::archive::format::entry::{Field, TocEntry};
+use crate::archive::format::preamble::Preamble;
+use crate::sql::quoted;
+use std::collections::HashSet;
+
+impl TocEntry {
+    /// The same, but with its rows copied into this table, after `first`, which is SQL.
+    #[must_use]
+    pub fn with_rows_into(&self, schema: &[u8], name: &[u8], first: &[u8]) -> Self {
+        let columns: Vec<Vec<u8>> = self.column_names().iter().map(|column| quoted(column)).collect();
+        let columns = if columns.is_empty() {
+            Vec::new()
+        } else {
+            [b" (", columns.join(&b", "[..]).as_slice(), b")"].concat()
+        };
+        let copy = [first, b"COPY ", &qualified(schema, name), &columns, b" FROM stdin;\n"].concat();
+        self.with_text(Field::Copy, &copy)
+    }
+}
+
+impl Preamble {
+    /// The same, but the rows of these entries go into the tables that they are named after.
+    #[must_use]
+    pub fn with_rows_where_they_were(&self, of: &HashSet<i32>) -> Self {
+        self.with(|entry| {
+            let (_, schema, name) = entry.identity();
+            if of.contains(&entry.dump_id()) {
+                entry.with_rows_into(schema, name, b"")
+            } else {
+                entry.clone()
+            }
+        })
+    }
+}
+
+/// A table's name as SQL writes it.
+pub fn qualified(schema: &[u8], name: &[u8]) -> Vec<u8> {
+    if schema.is_empty() { quoted(name) } else { [quoted(schema), quoted(name)].join(&b'.') }
+}
 
 /// What comes before a table's rows.
 pub fn rows_begin(dump_id: i32) -> Vec<u8> {

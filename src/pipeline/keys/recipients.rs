@@ -5,6 +5,7 @@ use super::files::{lines, looks_secret, read_file};
 use super::fingerprints::{PASSPHRASE, ssh_fingerprint};
 use super::plugin::{Plugin, Variables};
 use crate::error::{Error, Result};
+use crate::pipeline::window::LONGEST_HEADER;
 use age::plugin;
 use age::secrecy::{ExposeSecret, SecretString};
 use age::ssh::{self, ParseRecipientKeyError};
@@ -90,9 +91,19 @@ impl Recipients {
         self.keys.iter().map(|(fingerprint, _)| fingerprint.clone()).collect()
     }
 
-    /// Checks that these can be combined, before any work is done. May call plugins.
+    /// Checks that these can be combined, and that a reader will take them, before any work is done. May call plugins.
     pub fn check(&self) -> Result<()> {
-        self.encryptor().map(drop)
+        let mut header = Vec::new();
+        let written = self.encryptor()?.wrap_output(&mut header).map(drop);
+        written.map_err(|e| Error::settings("encrypting to these recipients failed").because(e))?;
+        if header.len() as u64 > LONGEST_HEADER {
+            let (bytes, most) = (header.len(), LONGEST_HEADER);
+            let what = format!(
+                "the backup's header would have {bytes} bytes for these recipients, and may have {most}"
+            );
+            return Err(Error::settings(what).hint("use fewer recipients: a group can share one identity"));
+        }
+        Ok(())
     }
 
     /// Begins an encryption.

@@ -6,6 +6,17 @@ use crate::error::Kind;
 const YUBIKEY: &str = "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t";
 
 #[test]
+fn more_recipients_than_a_reader_takes_are_refused() {
+    let many = |count: usize| {
+        let recipients = (0..count).map(|_| x25519::Identity::generate().to_public().to_string());
+        Recipients::parse(recipients.collect::<Vec<_>>()).unwrap().check()
+    };
+    many(1000).unwrap();
+    let refused = many(1500).unwrap_err();
+    assert!(refused.message().contains("and may have 131072"), "{refused}");
+}
+
+#[test]
 fn keygen_makes_what_age_reads() {
     let (text, recipient) = keygen();
     let text = text.expose_secret();

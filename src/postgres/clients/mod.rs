@@ -125,7 +125,8 @@ impl Clients {
                 "the target server ({target}) is older than the archive allows: \
                  what pg_dump {dumped_by} wrote restores into PostgreSQL 17 or newer only"
             ))
-            .hint("restore into a newer server, or dump the source again with a client of 16 or older"));
+            .hint("restore into PostgreSQL 17 or newer")
+            .hint("only if the source's server is 16 or older: dump it again with a client of 16 or older (--pg-bin)"));
         }
         let can = |version: Version| {
             version.major >= dumped_by.major

@@ -16,11 +16,25 @@ const TABLE: &[(S, &str)] = &[
         S::NotAdmitted,
         "the server does not let this user in from here; check sslmode and the server's pg_hba.conf",
     ),
+    (
+        S::RootCertificateMissing,
+        "sslmode=verify-full needs the certificate of the server's CA: name its file with sslrootcert=…, or use \
+         sslrootcert=system (PostgreSQL 16 and newer) if a public CA signed it",
+    ),
+    (
+        S::CertificateRefused,
+        "the CA in sslrootcert did not sign the server's certificate; give the server's own CA, or sslrootcert=system \
+         (PostgreSQL 16 and newer) for a public one",
+    ),
     (S::TlsRefused, "the server does not support TLS; add sslmode=disable if that is intended"),
     (S::HostUnknown, "check the host name and this machine's DNS"),
     (
         S::TooManyConnections,
         "all connections of the server are in use; try again later, or raise max_connections",
+    ),
+    (
+        S::ConnectionLimit,
+        "its CONNECTION LIMIT is reached: wait for other sessions to end, or raise it with ALTER ROLE or ALTER DATABASE",
     ),
     (S::NotReady, "the server is starting or shutting down; try again when it is ready"),
     (S::NoAnswer, "the server did not answer in time; check host, port and firewalls"),
@@ -99,6 +113,11 @@ const TABLE: &[(S, &str)] = &[
         S::EncodingCannotHold,
         "the target database's encoding cannot hold this text; create the target with the source's encoding (UTF8)",
     ),
+    (
+        S::ValueTooLarge,
+        "a value becomes more than 1 GB of text, which no COPY can hold (a bytea doubles): leave out the table's rows with \
+         --exclude-table-data, and store such values as large objects or in parts",
+    ),
     (S::EncodingInvalid, "the text does not fit the target database's encoding"),
     (
         S::ObjectMissingInFunction,
@@ -114,7 +133,8 @@ const TABLE: &[(S, &str)] = &[
     (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
     (
         S::UserUnnamed,
-        "PostgreSQL runs only as a user that has a name in /etc/passwd; or verify on a server with --to",
+        "PostgreSQL runs only as a user that has a name in /etc/passwd: give it one, install libnss-wrapper, or verify on a \
+         server with --to",
     ),
 ];
 

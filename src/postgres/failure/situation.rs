@@ -20,8 +20,11 @@ pub enum Situation {
     NoAnswer,
     NotReady,
     TooManyConnections,
+    ConnectionLimit,
     TlsRefused,
     NotAdmitted,
+    RootCertificateMissing,
+    CertificateRefused,
     PasswordMissing,
     PasswordWrong,
     LoginRoleMissing,
@@ -68,6 +71,8 @@ pub enum Situation {
     EncodingInvalid,
     /// How money is written depends on the server's lc_monetary, which no dump says.
     MoneyInvalid,
+    /// A value is more text than the server can make of it.
+    ValueTooLarge,
     // Others at work.
     DatabaseInUse,
     LockTimeout,
@@ -110,6 +115,10 @@ impl Situation {
     }
 
     fn of_one(message: &Message) -> Option<Self> {
+        // The server calls this "out of memory".
+        if says(message, "Cannot enlarge string buffer") {
+            return Some(S::ValueTooLarge);
+        }
         let by_text = || by_text(&message.text).map(|situation| within_function(situation, message));
         match message.sqlstate.as_deref() {
             Some(code) => by_sqlstate(code, message).or_else(by_text),
@@ -128,6 +137,7 @@ impl Situation {
                 | S::NoSocket
                 | S::NoAnswer
                 | S::TooManyConnections
+                | S::ConnectionLimit
                 | S::NotConnected
         )
     }
@@ -142,6 +152,8 @@ impl Situation {
                 | S::NoAnswer
                 | S::NotReady
                 | S::TlsRefused
+                | S::RootCertificateMissing
+                | S::CertificateRefused
                 | S::PasswordMissing
                 | S::PasswordWrong
                 | S::LoginRoleMissing
@@ -180,7 +192,7 @@ fn by_sqlstate(code: &str, message: &Message) -> Option<Situation> {
         // The parameter's name is the same in every language.
         "53200" if says(message, "max_locks_per_transaction") => S::OutOfLocks,
         "53200" => text().unwrap_or(S::OutOfMemory),
-        "53300" => S::TooManyConnections,
+        "53300" => text().unwrap_or(S::TooManyConnections),
         "42501" => text().unwrap_or(S::PermissionDenied),
         "28P01" => S::PasswordWrong,
         "3D000" => S::DatabaseMissing,
@@ -241,10 +253,12 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["password authentication failed"], S::PasswordWrong),
     (&["no pg_hba.conf entry"], S::NotAdmitted),
     (&["server does not support SSL"], S::TlsRefused),
+    (&["root certificate file", "does not exist"], S::RootCertificateMissing),
+    (&["certificate verify failed"], S::CertificateRefused),
     (&["could not translate host name"], S::HostUnknown),
     (&["too many clients already"], S::TooManyConnections),
     (&["remaining connection slots are reserved"], S::TooManyConnections),
-    (&["too many connections for"], S::TooManyConnections),
+    (&["too many connections for"], S::ConnectionLimit),
     (&["the database system is starting up"], S::NotReady),
     (&["the database system is not yet accepting connections"], S::NotReady),
     (&["the database system is in recovery mode"], S::NotReady),
@@ -265,6 +279,8 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["No space left on device"], S::OutOfSpace),
     (&["Disk quota exceeded"], S::OutOfSpace),
     (&["could not extend file"], S::OutOfSpace),
+    (&["invalid memory alloc request size"], S::ValueTooLarge),
+    (&["string buffer exceeds maximum allowed length"], S::ValueTooLarge),
     (&["out of shared memory"], S::OutOfLocks),
     (&["out of memory"], S::OutOfMemory),
     // The session.

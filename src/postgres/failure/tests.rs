@@ -210,6 +210,28 @@ fn severities_are_known_in_every_language_and_by_their_code() {
 fn situations_are_known_by_their_words() {
     use Situation as S;
     for (said, known) in [
+        (
+            "p: error: Dumping the contents of table \"big\" failed: PQgetResult() failed.\n\
+             p: detail: Error message from server: ERROR:  invalid memory alloc request size 1258291203",
+            S::ValueTooLarge,
+        ),
+        (
+            "p: error: Dumping the contents of table \"big\" failed: PQgetResult() failed.\n\
+             p: detail: Error message from server: ERROR:  out of memory\n\
+             DETAIL:  Cannot enlarge string buffer containing 12 bytes by 1200000000 more bytes.",
+            S::ValueTooLarge,
+        ),
+        (
+            "p: error: connection to server at \"db\" (10.0.0.1), port 5432 failed: root certificate file \
+             \"/root/.postgresql/root.crt\" does not exist\n\
+             Either provide the file, use the system's trusted roots with sslrootcert=system, or change sslmode to \
+             disable server certificate verification.",
+            S::RootCertificateMissing,
+        ),
+        (
+            "p: error: connection to server at \"db\" (10.0.0.1), port 5432 failed: SSL error: certificate verify failed",
+            S::CertificateRefused,
+        ),
         ("p: error: could not execute query: ERROR:  role \"app\" does not exist", S::RoleMissing),
         ("p: error: … FATAL:  database \"ap\" does not exist", S::DatabaseMissing),
         ("p: error: … FATAL:  role \"nouser\" does not exist", S::LoginRoleMissing),

@@ -70,6 +70,13 @@ impl Program {
         self
     }
 
+    /// Has nobody watch over it: it may do other things than wait for a server.
+    #[must_use]
+    pub fn unwatched(mut self) -> Self {
+        self.watcher = None;
+        self
+    }
+
     /// Adds an argument; everybody on the machine can read it.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {

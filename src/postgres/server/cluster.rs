@@ -28,6 +28,9 @@ use crate::postgres::tools::Psql;
 /// The keeper reads from what pgstow holds open. It has a life of its own, so that the server does not
 /// take it for a child, and keeps none of our pipes open. If pgstow was killed, it also ends what left the server's
 /// group, as far as a variable shows where that is from.
+///
+/// `initdb` asks for the user's name. In a container whose user is a random number (OpenShift) there is none, so
+/// `libnss_wrapper`, if it is installed, gives one; PostgreSQL's own container images have it for that.
 const SCRIPT: &str = r#"
 exec 3<&0 </dev/null
 (
@@ -45,6 +48,17 @@ exec 3<&0 </dev/null
     } >/dev/null 2>&1 &
 )
 exec 3<&-
+if ! id -un >/dev/null 2>&1; then
+    for wrapper in /lib/libnss_wrapper.so /usr/lib/libnss_wrapper.so /lib64/libnss_wrapper.so \
+        /usr/lib64/libnss_wrapper.so /lib/*/libnss_wrapper.so /usr/lib/*/libnss_wrapper.so; do
+        if [ -r "$wrapper" ]; then
+            echo "postgres:x:$(id -u):$(id -g)::$1:/bin/false" >"$1/passwd"
+            echo "postgres:x:$(id -g):" >"$1/group"
+            export LD_PRELOAD="$wrapper" NSS_WRAPPER_PASSWD="$1/passwd" NSS_WRAPPER_GROUP="$1/group"
+            break
+        fi
+    done
+fi
 "$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C -N >/dev/null || exit
 folder=$1 bin=$2
 shift 2

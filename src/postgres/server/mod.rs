@@ -7,6 +7,7 @@
 mod blockers;
 mod catalog;
 mod cluster;
+mod columns;
 pub mod databases;
 mod facts;
 mod locale;
@@ -29,6 +30,7 @@ use crate::postgres::tools::Psql;
 pub use blockers::{blockers, exclusive_locks};
 pub use catalog::Moment;
 pub use cluster::Cluster;
+pub use columns::{FoundTable, WantedTable};
 pub use facts::{Rights, TargetFacts};
 pub use locale::Locale;
 pub use managed::Provider;

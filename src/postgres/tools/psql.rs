@@ -93,7 +93,11 @@ impl Psql {
                 };
             // Only a failed connection may be tried again: nothing has been run then.
             let wait = failure.code() == Some(NO_CONNECTION)
-                && failure.is(&[Situation::NotReady, Situation::TooManyConnections]);
+                && failure.is(&[
+                    Situation::NotReady,
+                    Situation::TooManyConnections,
+                    Situation::ConnectionLimit,
+                ]);
             let Some(pause) = pauses.next().filter(|_| wait) else { return Err(failure) };
             tracing::warn!(target: "pgstow::once", "the server is not ready, or has no connection to spare; waiting for it");
             tokio::time::sleep(*pause).await;
@@ -130,7 +134,8 @@ pub(super) fn script(sql: &str) -> Result<String> {
 pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
     let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT);
     let program = program.args(["-c", PATIENT_TRANSACTION, "-f"]).arg(file);
-    conn.dress(program).await?.run(input).await?;
+    // Among its commands may be programs that take their time.
+    conn.dress(program).await?.unwatched().run(input).await?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use tokio::io::{AsyncWriteExt, BufReader, DuplexStream};
 /// Bytes on their way between decompression and `pg_restore`.
 pub const BETWEEN: usize = 1 << 20;
 /// Bytes written into `pg_restore`'s pipe at once; small writes cost more than the restore.
-const AT_ONCE: usize = 256 << 10;
+pub const AT_ONCE: usize = 256 << 10;
 
 /// Runs the stream and `pg_restore` side by side until both are done.
 pub async fn restore(

@@ -10,9 +10,9 @@ mod roles;
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
 use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts, sessions};
+use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts, identifier, sessions};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most names in one message.
 const MOST_TOLD: usize = 20;
@@ -59,7 +59,8 @@ impl RestoreRequest {
                 "{count} left out for {service}; --target-profile plain tries to restore everything"
             );
         }
-        let needed = self.granted(fit.needed(&front));
+        let needed =
+            self.granted(&fit, fit.needed(&front), Some("--roles create creates them as NOLOGIN roles"))?;
         fit.provide_roles(&needed, self.known.as_ref(), target).await?;
         fit.give_database(&front, target).await?;
         fit.place_database(&front, target);
@@ -84,7 +85,7 @@ impl RestoreRequest {
                 .hint("create them first, and do not use --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
         }
         let mut fit = Fit::begin(&self.fitting, target).await?;
-        let needed = self.granted(BTreeMap::new());
+        let needed = self.granted(&fit, BTreeMap::new(), None)?;
         fit.provide_roles(&needed, None, target).await?;
         if !self.after.is_empty() {
             target.keep_closed();
@@ -92,12 +93,30 @@ impl RestoreRequest {
         Ok(fit.decided(Vec::new()))
     }
 
-    /// Adds the roles that are to be granted something.
-    fn granted(&self, mut needed: BTreeMap<String, RoleUses>) -> BTreeMap<String, RoleUses> {
-        for (role, _) in &self.after.grants {
+    /// Adds the roles that are to be granted something; refuses those that neither the server nor the backup knows.
+    fn granted(
+        &self,
+        fit: &Fit<'_>,
+        mut needed: BTreeMap<String, RoleUses>,
+        way: Option<&str>,
+    ) -> Result<BTreeMap<String, RoleUses>> {
+        let roles = || self.after.grants.iter().map(|(role, _)| role);
+        let unknown = |role: &&String| !needed.contains_key(*role) && !fit.facts.has_role(role);
+        let unknown: BTreeSet<String> = roles().filter(unknown).map(|role| identifier(role)).collect();
+        if self.fitting.roles == Roles::Check && !unknown.is_empty() {
+            let unknown: Vec<String> = unknown.into_iter().collect();
+            let what = format!(
+                "the target server lacks roles of --grant-read or --grant-all: {}",
+                reported(&unknown)
+            );
+            let error =
+                Error::postgres(what).hint("check the names, or create the roles first with CREATE ROLE");
+            return Err(way.into_iter().fold(error, Error::hint));
+        }
+        for role in roles() {
             needed.entry(role.clone()).or_default().granted += 1;
         }
-        needed
+        Ok(needed)
     }
 }
 

@@ -60,7 +60,7 @@ fn look(root: &Path, key: &str, now: SystemTime) -> Result<()> {
 }
 
 /// Whether no run writes to the file; if that cannot be known, the answer is no.
-fn is_abandoned(path: &Path) -> bool {
+pub(super) fn is_abandoned(path: &Path) -> bool {
     let Ok(file) = safely().write(true).open(path) else { return false };
     flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
 }

@@ -24,6 +24,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 use threads::blocking;
 use upload::Begun;
 
@@ -180,6 +181,19 @@ impl Store for Folder {
                 return Err(StoreError::new(Situation::Other, format!("{id:?} is not an upload of {key}")));
             }
             paths::remove(root, &place.with_file_name(id))
+        })
+        .await
+    }
+
+    async fn last_written(&self, upload: &Unfinished) -> Result<Option<SystemTime>> {
+        let id = upload.id.clone();
+        self.on(&upload.key, move |root, key| {
+            let path = paths::of_key(root, key)?.with_file_name(id);
+            // What is being written is written now, however long the writer waits for more.
+            if !leftovers::is_abandoned(&path) {
+                return Ok(Some(SystemTime::now()));
+            }
+            Ok(path.metadata().and_then(|file| file.modified()).ok())
         })
         .await
     }

@@ -6,7 +6,7 @@ use super::headers::{BodySum, crc64};
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::key::check_key;
 use crate::store::limits::Limits;
-use crate::store::object::Stored;
+use crate::store::object::{Lock, Stored};
 use crate::store::profiles::Checksums;
 use crate::store::retry::Retry;
 use crate::store::url::S3Url;
@@ -15,10 +15,10 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::ChecksumMode;
+use aws_sdk_s3::types::{ChecksumMode, ObjectLockLegalHoldStatus};
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The slowest connection for which a request gets enough time, in bytes per second.
 const SLOWEST: u64 = 128 << 10;
@@ -191,6 +191,21 @@ impl Bucket {
             Err(error) if error.situation() != Situation::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// What keeps an object from being deleted, as far as these credentials may know.
+    pub(super) async fn lock(&self, full: &str) -> Result<Option<Lock>> {
+        let head = match self.head(full).await {
+            Err(error) if matches!(error.situation(), Situation::NotFound | Situation::Denied) => {
+                return Ok(None);
+            }
+            head => head?,
+        };
+        if head.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On) {
+            return Ok(Some(Lock::LegalHold));
+        }
+        let until = head.object_lock_retain_until_date().and_then(|date| SystemTime::try_from(*date).ok());
+        Ok(until.filter(|until| *until > SystemTime::now()).map(Lock::Until))
     }
 
     pub(super) async fn abort(&self, full: &str, id: &str) -> Result<()> {

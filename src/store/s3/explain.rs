@@ -53,6 +53,7 @@ impl Speaker {
             .about_keys(status, code, message)
             .or_else(|| self.about_place(status, code, message, region))
             .or_else(|| about_space(status, code, message))
+            .or_else(|| about_locks(status, code, message))
             .unwrap_or_else(|| self.about_request(status, code));
         if message.is_empty() { error } else { error.because(message) }
     }
@@ -246,6 +247,15 @@ fn about_space(status: u16, code: &str, message: &str) -> Option<StoreError> {
     }
 }
 
+/// Amazon, Backblaze, MinIO, Cloudflare and Google say it in different words.
+fn about_locks(status: u16, code: &str, message: &str) -> Option<StoreError> {
+    const WORDS: [&str; 5] =
+        ["object lock", "objectlock", "worm protected", "retention policy", "legal hold"];
+    let said = format!("{code} {message}").to_lowercase();
+    let is_lock = matches!(status, 400 | 403 | 409) && WORDS.iter().any(|words| said.contains(words));
+    is_lock.then(|| new(Situation::Locked, format!("the object is locked ({})", named(status, code))))
+}
+
 fn named(status: u16, code: &str) -> String {
     if code.is_empty() { status.to_string() } else { format!("{status} {code}") }
 }
@@ -326,6 +336,26 @@ mod tests {
         ] {
             let error = speaker().answered(status, code, "", None);
             assert_eq!(error.situation(), situation, "{status} {code}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_locked_object_is_told_from_a_key_that_may_not_delete() {
+        for (status, code, message, situation) in [
+            (
+                403,
+                "AccessDenied",
+                "Access Denied because object protected by object lock.",
+                Situation::Locked,
+            ),
+            (400, "InvalidRequest", "Object is WORM protected and cannot be overwritten", Situation::Locked),
+            (403, "ObjectLockedByBucketPolicy", "", Situation::Locked),
+            (403, "AccessDenied", "Object is subject to bucket's retention policy", Situation::Locked),
+            (403, "AccessDenied", "Access Denied", Situation::Denied),
+            (404, "NoSuchKey", "there is no object lock here", Situation::NotFound),
+        ] {
+            let error = speaker().answered(status, code, message, None);
+            assert_eq!(error.situation(), situation, "{message}: {error}");
         }
     }
 

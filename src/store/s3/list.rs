@@ -76,6 +76,27 @@ impl Bucket {
         found.sort_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
         Ok(found)
     }
+
+    /// When the last part of an upload arrived; `None` if it has none.
+    pub(super) async fn last_part(&self, full: &str, id: &str) -> Result<Option<SystemTime>> {
+        let (mut last, mut pages, mut after) = (None, Pages::new(full, BOUNDS), None::<String>);
+        loop {
+            let list = |client: Client| {
+                let request = client.list_parts().bucket(&self.url.bucket).key(full).upload_id(id);
+                request.set_part_number_marker(after.clone()).send()
+            };
+            let page = match self.ask(0, list).await {
+                // It has ended in the meantime.
+                Err(error) if error.situation() == Situation::NotFound => return Ok(last),
+                page => page?,
+            };
+            last = page.parts().iter().map(|part| moment(part.last_modified())).fold(last, Option::max);
+            if page.is_truncated() != Some(true) {
+                return Ok(last);
+            }
+            after = Some(pages.next(page.next_part_number_marker().map(str::to_owned))?);
+        }
+    }
 }
 
 fn moment(time: Option<&DateTime>) -> Option<SystemTime> {

@@ -17,7 +17,7 @@ mod upload;
 
 use super::error::Result;
 use super::limits::Limits;
-use super::object::{Listed, Metadata, ObjectInfo, Stored, Unfinished};
+use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
 use super::options::OpenOptions;
 use super::rules::BucketRules;
 use super::url::S3Url;
@@ -28,6 +28,7 @@ use bytes::Bytes;
 use headers::from_headers;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 use upload::NONCE;
 
 /// A bucket, or a prefix of one.
@@ -91,6 +92,15 @@ impl Store for S3 {
 
     async fn abort_unfinished(&self, upload: &Unfinished) -> Result<()> {
         self.0.abort(&self.0.full_key(&upload.key)?, &upload.id).await
+    }
+
+    async fn last_written(&self, upload: &Unfinished) -> Result<Option<SystemTime>> {
+        let last = self.0.last_part(&self.0.full_key(&upload.key)?, &upload.id).await?;
+        Ok(last.max(upload.started))
+    }
+
+    async fn lock(&self, key: &str) -> Result<Option<Lock>> {
+        self.0.lock(&self.0.full_key(key)?).await
     }
 
     async fn free_space(&self) -> Result<Option<u64>> {

@@ -13,7 +13,8 @@ use aws_sdk_s3::types::{
 impl Bucket {
     /// Asks for all rules.
     pub(super) async fn rules(&self) -> BucketRules {
-        let (versioning, lock, lifecycle) = tokio::join!(self.versioning(), self.lock(), self.lifecycle());
+        let (versioning, lock, lifecycle) =
+            tokio::join!(self.versioning(), self.default_lock(), self.lifecycle());
         BucketRules { versioning, lock, lifecycle }
     }
 
@@ -22,7 +23,7 @@ impl Bucket {
         Ok(self.ask(0, ask).await?.status() == Some(&BucketVersioningStatus::Enabled))
     }
 
-    async fn lock(&self) -> Result<ObjectLock> {
+    async fn default_lock(&self) -> Result<ObjectLock> {
         let ask = |client: Client| client.get_object_lock_configuration().bucket(&self.url.bucket).send();
         let said = none_if_not_found(self.ask(0, ask).await)?;
         Ok(said.map_or(ObjectLock::Off, |said| lock(said.object_lock_configuration())))

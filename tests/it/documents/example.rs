@@ -62,6 +62,8 @@ fn fixed(key: &str) -> Option<&'static str> {
         "stored_bytes" | "fetched_bytes" => "48120",
         "plain_bytes" | "output_bytes" => "151034",
         "database_bytes" => "8126655",
+        "age_s" => "11520",
+        "last_written" => r#""2026-11-19T03:00:00.104Z""#,
         "started_at" => r#""2026-11-20T03:00:00.104Z""#,
         "finished_at" => r#""2026-11-20T03:00:01.586Z""#,
         "expires_at" => r#""2026-11-23T03:00:00Z""#,

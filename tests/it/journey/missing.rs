@@ -13,7 +13,8 @@ fn a_settings_file_says_where_to_restore_and_fetch_to() {
     backup(&place, &["--name", "app", &cluster.url(database)]).succeeds();
     let text = format!("to = \"{}\"\noutput = \"app.dump\"\nneon = \"shiny-wind-1\"\n", cluster.url(&copy));
     let file = home.path().join("pgstow.toml");
-    let here = |words: &[&str]| place.opens(words).in_folder(home.path());
+    // Named, as it says which file is written.
+    let here = |words: &[&str]| place.opens(words).in_folder(home.path()).env("PGSTOW_CONFIG", "pgstow.toml");
     std::fs::write(&file, text.replace("neon = ", "# ")).unwrap();
     here(&["fetch", "latest"]).succeeds();
     assert!(std::fs::read(home.path().join("app.dump")).unwrap().starts_with(b"PGDMP"));
@@ -26,6 +27,18 @@ fn a_settings_file_says_where_to_restore_and_fetch_to() {
 
     place.opens(&["restore", "latest"]).fails(Kind::Usage).says("no database to restore into was given");
     place.opens(&["fetch", "latest"]).fails(Kind::Usage).says("no output file was given");
+    let keep = here(&["restore", "latest", "--on-error", "keep"]).env("NEON_API_KEY", "k").fails(Kind::Usage);
+    keep.says("--on-error keep cannot be combined with --swap or --neon");
+    let mistyped = place.opens(&["restore", "latest", "--tables", "t"]).fails(Kind::Usage);
+    assert!(!mistyped.stderr.contains("as a value"), "{mistyped}");
+    place
+        .opens(&["restore", "latest", "--to", "x", "--keep-old", "1"])
+        .fails(Kind::Usage)
+        .says("--keep-old needs --swap");
+    place
+        .opens(&["restore", "latest", "--to", "x", "--truncate"])
+        .fails(Kind::Usage)
+        .says("--truncate needs --into");
     let alone = place.opens(&["restore", "latest", "--to", "x", "--neon-branch", "b"]);
     alone.fails(Kind::Usage).says("--neon-branch needs a Neon project, and none was given");
 }

@@ -2,6 +2,7 @@
 
 use super::scene::{backup, small};
 use crate::scene::Place;
+use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 
 /// What is written on a backup must not be able to act on the terminal that shows it.
@@ -22,6 +23,28 @@ fn escape_sequences_are_shown_and_not_obeyed() {
     assert!(!refused.stderr.contains('\u{1b}'), "{refused}");
     let refused = place.pgstow(&["show", "x", "--\u{1b}[2J"]).fails(Kind::Usage);
     assert!(!refused.stderr.contains('\u{1b}'), "{refused}");
+}
+
+/// What is meant for people is made harmless for their terminal; programs get it as it is.
+#[test]
+fn lists_and_roles_are_shown_and_not_obeyed() {
+    if std::process::Command::new("script").arg("--version").output().is_err() {
+        crate::skip!("script, which makes a terminal, is not installed");
+    }
+    // Its own: a role is made on it.
+    let cluster = Cluster::start(Major::Distribution);
+    let database = cluster.create_database("shown");
+    let name = "evil\u{1b}[2J";
+    cluster.psql(&database, &format!("CREATE ROLE \"{name}\"; CREATE TABLE \"{name}\" (n int)"));
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &["--name", "shown"]);
+    for words in [&["--globals", "-o", "-"][..], &["--list-file", "-"]] {
+        let fetch = || place.opens(&["fetch", "latest", "--quiet"]).args(words);
+        assert!(fetch().succeeds().text().contains(name), "{words:?}");
+        let terminal = "script -qec \"$(printf '%q ' \"$@\")\" /dev/null";
+        let shown = fetch().under(["bash", "-c", terminal, "bash"]).succeeds().text();
+        assert!(shown.contains("evil\\u{1b}[2J") && !shown.contains('\u{1b}'), "{words:?}: {shown}");
+    }
 }
 
 #[test]

@@ -110,6 +110,8 @@ fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
         ("after_sql", "\"SELECT 1\""),
         ("check", "\"SELECT 1\""),
         ("neon_api", "\"https://example.org\""),
+        ("prune", "true"),
+        ("prune_force", "true"),
         ("allow_unencrypted", "true"),
         ("no_encryption", "true"),
         ("force", "true"),

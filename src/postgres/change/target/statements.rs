@@ -47,7 +47,9 @@ ROLLBACK;";
         let anybody = self.maintenance.with_dbname(&self.called);
         match anybody.run("SELECT 1;").await {
             // That many may be in it, and no more: so it was meant.
-            Err(failure) if !failure.is(&[Situation::TooManyConnections]) => Err(failure.into()),
+            Err(failure) if !failure.is(&[Situation::TooManyConnections, Situation::ConnectionLimit]) => {
+                Err(failure.into())
+            }
             _ => Ok(()),
         }
     }

@@ -1,0 +1,143 @@
+//! What `prune` answers.
+
+use super::Answer;
+use crate::prune::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup};
+use crate::stored::names::{Id, Name, Timestamp};
+use crate::units::age;
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::BinaryBytes;
+use serde::Serialize;
+
+/// What became of the backups, or would become of them.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    /// Whether nothing was removed.
+    dry_run: bool,
+    backups: Vec<One>,
+    leftovers: Vec<Left>,
+}
+
+#[derive(Debug, Serialize)]
+struct One {
+    name: Name,
+    id: Id,
+    started_at: Option<Timestamp>,
+    stored_bytes: u64,
+    #[serde(flatten)]
+    fate: FateRow,
+}
+
+#[derive(Debug, Serialize)]
+struct Left {
+    name: Name,
+    id: Id,
+    what: &'static str,
+    /// The key that an unfinished upload would have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// When something was last written to it, according to the store's clock.
+    last_written: Option<Timestamp>,
+    #[serde(flatten)]
+    fate: FateRow,
+}
+
+#[derive(Debug, Serialize)]
+struct FateRow {
+    action: &'static str,
+    /// The rules that keep it, or what else does.
+    why: Vec<String>,
+}
+
+impl Plan {
+    /// Of what became of the backups.
+    pub fn new(pruned: &Pruned) -> Self {
+        Self {
+            dry_run: pruned.dry_run,
+            backups: pruned.backups.iter().map(One::new).collect(),
+            leftovers: pruned.leftovers.iter().map(Left::new).collect(),
+        }
+    }
+}
+
+impl One {
+    fn new(backup: &PrunedBackup) -> Self {
+        Self {
+            name: backup.place.name.clone(),
+            id: backup.place.id.clone(),
+            started_at: backup.started_at,
+            stored_bytes: backup.stored_bytes,
+            fate: FateRow::new(&backup.fate),
+        }
+    }
+}
+
+impl Left {
+    fn new(left: &Leftover) -> Self {
+        let (what, key) = match &left.kind {
+            LeftoverKind::Upload(upload) => ("unfinished upload", Some(upload.key.clone())),
+            LeftoverKind::Folder(_) => ("folder without a manifest", None),
+        };
+        Self {
+            name: left.place.name.clone(),
+            id: left.place.id.clone(),
+            what,
+            key,
+            last_written: left.last_written.map(Timestamp::from),
+            fate: FateRow::new(&left.fate),
+        }
+    }
+}
+
+impl FateRow {
+    fn new(fate: &Fate) -> Self {
+        let (action, why) = match fate {
+            Fate::Kept(why) => ("keep", why.iter().map(ToString::to_string).collect()),
+            Fate::KeptAnyway(why) => ("keep", vec![why.clone()]),
+            Fate::Removed => ("remove", Vec::new()),
+            Fate::Failed(why) => ("failed", vec![why.clone()]),
+        };
+        Self { action, why }
+    }
+
+    fn text(&self) -> String {
+        match self.why.join(", ") {
+            why if why.is_empty() => self.action.to_owned(),
+            why => format!("{}: {why}", self.action),
+        }
+    }
+}
+
+impl Answer for Plan {
+    /// Everything with what would become of it; what was removed has been said.
+    fn text(&self) -> String {
+        if !self.dry_run || self.backups.is_empty() && self.leftovers.is_empty() {
+            return String::new();
+        }
+        let now = Timestamp::now();
+        let since = |moment: Option<Timestamp>| moment.map(|then| age(now.since(then))).unwrap_or_default();
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(["NAME", "ID", "AGE", "STORED", "WHAT HAPPENS"]);
+        for one in &self.backups {
+            let stored = BinaryBytes(one.stored_bytes).to_string();
+            table.add_row([
+                one.name.to_string(),
+                one.id.to_string(),
+                since(one.started_at),
+                stored,
+                one.fate.text(),
+            ]);
+        }
+        for left in &self.leftovers {
+            let what = format!("{} ({})", left.fate.text(), left.what);
+            let id = left.id.to_string();
+            table.add_row([left.name.to_string(), id, since(left.last_written), String::new(), what]);
+        }
+        for right in [2, 3] {
+            if let Some(column) = table.column_mut(right) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.to_string()
+    }
+}

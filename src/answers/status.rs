@@ -1,0 +1,100 @@
+//! What `status` answers.
+
+use super::Answer;
+use crate::status::{NameStatus, Problem, Status};
+use crate::stored::manifest::Manifest;
+use crate::stored::names::{Id, Timestamp};
+use crate::units::age;
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{BinaryBytes, HumanCount};
+use serde::Serialize;
+use std::time::Duration;
+
+/// How the backups of each name are.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Statuses(Vec<One>);
+
+#[derive(Debug, Serialize)]
+struct One {
+    name: String,
+    status: &'static str,
+    /// What shrank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// The newest whole backup.
+    id: Option<Id>,
+    started_at: Option<Timestamp>,
+    age_s: Option<u64>,
+    stored_bytes: Option<u64>,
+    rows: Option<u64>,
+    /// Newer backups that do not count as whole.
+    passed_over: Vec<PassedOver>,
+}
+
+#[derive(Debug, Serialize)]
+struct PassedOver {
+    id: String,
+    why: String,
+}
+
+impl Statuses {
+    /// Of what was found out.
+    pub fn new(status: &Status) -> Self {
+        Self(status.names.iter().map(One::new).collect())
+    }
+}
+
+impl One {
+    fn new(of: &NameStatus) -> Self {
+        let manifest = of.newest.as_ref().map(|newest| &newest.manifest);
+        let (status, detail) = match &of.problem {
+            None => ("ok", None),
+            Some(Problem::Missing) => ("missing", None),
+            Some(Problem::TooOld) => ("too-old", None),
+            Some(Problem::Shrank(what)) => ("shrank", Some(what.clone())),
+        };
+        let passed_over = of.passed_over.iter();
+        Self {
+            name: of.name.clone(),
+            status,
+            detail,
+            id: manifest.map(|manifest| manifest.id.clone()),
+            started_at: manifest.map(|manifest| manifest.started_at),
+            age_s: of.age.map(|age| age.as_secs()),
+            stored_bytes: manifest.map(Manifest::stored_bytes),
+            rows: manifest.and_then(|manifest| manifest.totals).map(|totals| totals.rows),
+            passed_over: passed_over
+                .map(|(id, why)| PassedOver { id: id.clone(), why: why.clone() })
+                .collect(),
+        }
+    }
+}
+
+impl Answer for Statuses {
+    fn text(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(["NAME", "STATUS", "NEWEST", "AGE", "STORED", "ROWS"]);
+        for one in &self.0 {
+            let status = match &one.detail {
+                Some(detail) => format!("{}: {detail}", one.status),
+                None => one.status.to_owned(),
+            };
+            table.add_row([
+                one.name.clone(),
+                status,
+                one.id.as_ref().map(ToString::to_string).unwrap_or_default(),
+                one.age_s.map(|seconds| age(Duration::from_secs(seconds))).unwrap_or_default(),
+                one.stored_bytes.map(|bytes| BinaryBytes(bytes).to_string()).unwrap_or_default(),
+                one.rows.map(|rows| HumanCount(rows).to_string()).unwrap_or_default(),
+            ]);
+        }
+        for right in [3, 4, 5] {
+            if let Some(column) = table.column_mut(right) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.to_string()
+    }
+}

@@ -1,0 +1,128 @@
+//! Removes old backups by rule, and what runs that were killed have left.
+//!
+//! A backup's manifest goes first, then its objects: whatever ends a run, what is left is either a backup or something
+//! that the next run removes. What cannot be read, or is locked, is kept and reported.
+
+mod leftovers;
+mod outcome;
+mod refused;
+mod remove;
+mod request;
+
+pub use outcome::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup};
+pub use request::PruneOptions;
+
+use crate::error::{Error, Kind, Result};
+use crate::failures::Failures;
+use crate::retention::{self, Candidate, Decision, Policy, Why};
+use crate::run::Run;
+use crate::store::Store;
+use crate::stored::contents::{self, Entry, Flaw};
+use crate::stored::name_pattern::NamePattern;
+use crate::stored::names::Name;
+use remove::Keys;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Removes what the rules do not keep.
+pub async fn prune(options: &PruneOptions, run: &Run) -> Result<Pruned> {
+    let store = run.or(options.location.open()).await?;
+    let (mut pruned, keys) = run.or(plan(&store, options)).await?;
+    if !options.dry_run {
+        remove::all(&*store, &mut pruned, &keys, run).await?;
+    }
+    run.say(pruned.summary());
+    Ok(pruned)
+}
+
+/// The same after a backup, of the names that have a new one. The backup exists, whatever happens here: a failure is
+/// a warning, and has a kind of its own.
+pub async fn after_backup(options: Option<PruneOptions>, names: Vec<Name>, run: &Run) -> Result<()> {
+    let Some(options) = options.filter(|_| !names.is_empty()) else { return Ok(()) };
+    let names = names.into_iter().map(NamePattern::Name).collect();
+    let pruned = prune(&PruneOptions { names, ..options }, run).await;
+    pruned.and_then(Pruned::conclude).map_err(|error| match error.kind() {
+        Kind::Interrupted | Kind::Terminated => error,
+        _ => {
+            tracing::warn!("old backups were not removed: {}", error.with_hints());
+            Error::new(Kind::Prune, "the backup is stored, but old ones were not removed").because(error)
+        }
+    })
+}
+
+/// Decides about everything that one listing shows.
+async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(Pruned, Keys)> {
+    let now = SystemTime::now();
+    let (complete, left): (Vec<_>, Vec<_>) = contents::folders(&**store, &options.names)
+        .await?
+        .into_iter()
+        .partition(|folder| folder.found().is_some());
+    let keys = complete.iter().chain(&left).map(|folder| (folder.place.clone(), folder.keys())).collect();
+    let entries = contents::entries(store, complete, &options.standard).await?;
+    let mut backups = Vec::new();
+    let mut stale = BTreeMap::new();
+    for of_name in entries.chunk_by(|a, b| a.folder.place.name == b.folder.place.name) {
+        let decision = decide(of_name, &options.policy, now);
+        if let (Some(why), Some(entry)) = (decision.stale, of_name.first()) {
+            stale.insert(entry.folder.place.name.clone(), why);
+        }
+        backups.extend(fates(of_name, decision.reasons));
+    }
+    let leftovers = leftovers::find(&**store, left, options, &stale, &backups, now).await?;
+    warn_of_flaws(&entries);
+    let going = |fate: &Fate| *fate == Fate::Removed;
+    let things = backups.iter().filter(|backup| going(&backup.fate)).count()
+        + leftovers.iter().filter(|left| going(&left.fate)).count();
+    let failures = Failures::of_unnamed(things);
+    let stale = stale.into_iter().collect();
+    Ok((Pruned { dry_run: options.dry_run, backups, leftovers, stale, failures }, keys))
+}
+
+/// Lets the rules decide about the backups that they may decide about.
+fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
+    let candidates: Vec<Candidate> = entries.iter().filter_map(candidate).collect();
+    let decision = retention::decide(&candidates, policy, now);
+    let mut reasons = decision.reasons.into_iter();
+    let of_entry = |entry: &Entry| candidate(entry).and_then(|_| reasons.next()).unwrap_or_default();
+    Decision { reasons: entries.iter().map(of_entry).collect(), stale: decision.stale }
+}
+
+/// A backup as the rules see it; none that is kept whatever they say.
+fn candidate(entry: &Entry) -> Option<Candidate> {
+    let at = entry.folder.place.id.started_at()?.into();
+    match entry.flaw {
+        None => Some(Candidate { at, whole: true }),
+        Some(Flaw::Partial) => Some(Candidate { at, whole: false }),
+        Some(_) => None,
+    }
+}
+
+fn fates(entries: &[Entry], reasons: Vec<Vec<Why>>) -> impl Iterator<Item = PrunedBackup> {
+    entries.iter().zip(reasons).map(|(entry, why)| {
+        let fate = match (&entry.flaw, candidate(entry)) {
+            (Some(flaw), None) => Fate::KeptAnyway(flaw.to_string()),
+            (_, Some(_)) if why.is_empty() => Fate::Removed,
+            _ => Fate::Kept(why),
+        };
+        PrunedBackup {
+            place: entry.folder.place.clone(),
+            started_at: entry.folder.place.id.started_at(),
+            stored_bytes: entry.folder.bytes(),
+            fate,
+        }
+    })
+}
+
+/// Names every backup that is kept because it cannot be trusted, or used.
+fn warn_of_flaws(entries: &[Entry]) {
+    for entry in entries {
+        let place = &entry.folder.place;
+        match &entry.flaw {
+            None | Some(Flaw::Partial) => {}
+            // Its sentence begins with the place.
+            Some(Flaw::Unreadable(why)) => tracing::warn!("{why}; it is kept, and counts as no backup"),
+            Some(flaw) => tracing::warn!("{place}: {flaw}; it is kept, and counts as no backup"),
+        }
+    }
+}

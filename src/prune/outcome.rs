@@ -1,0 +1,106 @@
+//! What became of the backups, and of what killed runs have left.
+
+use crate::error::{Error, Kind, Result};
+use crate::failures::Failures;
+use crate::retention::{Stale, Why};
+use crate::store::Unfinished;
+use crate::stored::names::{Name, Place, Timestamp};
+use crate::units::{age, count};
+use indicatif::BinaryBytes;
+use std::time::SystemTime;
+
+/// What became of the backups.
+#[derive(Debug)]
+pub struct Pruned {
+    /// Whether nothing was removed, only decided.
+    pub dry_run: bool,
+    /// Every backup, oldest first within a name.
+    pub backups: Vec<PrunedBackup>,
+    /// What killed runs have left.
+    pub leftovers: Vec<Leftover>,
+    /// The names that nothing is removed of.
+    pub(super) stale: Vec<(Name, Stale)>,
+    pub(super) failures: Failures,
+}
+
+/// What became of one backup.
+#[derive(Debug)]
+pub struct PrunedBackup {
+    /// Which it is.
+    pub place: Place,
+    /// When it was begun.
+    pub started_at: Option<Timestamp>,
+    /// Bytes of all its objects in the store.
+    pub stored_bytes: u64,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a backup, or of something that was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is kept, by these rules.
+    Kept(Vec<Why>),
+    /// It is kept, whatever the rules say, because of this.
+    KeptAnyway(String),
+    /// It goes, or has gone.
+    Removed,
+    /// It could not be removed.
+    Failed(String),
+}
+
+impl Pruned {
+    /// Fails if something could not be removed, or if nothing was because backups have stopped.
+    pub fn conclude(self) -> Result<()> {
+        self.failures.conclude(|failed, of| format!("{failed} of {of} could not be removed"))?;
+        let [(name, stale), more @ ..] = &self.stale[..] else { return Ok(()) };
+        let others = match more.len() {
+            0 => String::new(),
+            more => format!(", nor of {}", count(more, "more name")),
+        };
+        let what = match stale.0 {
+            Some(old) => format!("its newest whole backup is {} old", age(old)),
+            None => "it has no whole backup".to_owned(),
+        };
+        Err(Error::new(Kind::Prune, format!("nothing of {name} is removed{others}: {what}"))
+            .hint("find out why backups have stopped; `pgstow status` watches over them")
+            .hint("if that is as it should be, --force removes old ones all the same, or raise --stale"))
+    }
+
+    /// What was removed, in a sentence.
+    pub(super) fn summary(&self) -> String {
+        let gone = |fate: &Fate| *fate == Fate::Removed;
+        let removed: Vec<&PrunedBackup> = self.backups.iter().filter(|backup| gone(&backup.fate)).collect();
+        let leftovers = self.leftovers.iter().filter(|left| gone(&left.fate));
+        let bytes = removed.iter().map(|backup| backup.stored_bytes).fold(0, u64::saturating_add);
+        let more = match leftovers.count() {
+            0 => String::new(),
+            number => format!(", {}", count(number, "leftover")),
+        };
+        let kept = count(self.backups.len() - removed.len(), "backup");
+        let verb = if self.dry_run { "would remove" } else { "removed" };
+        format!("{verb} {} ({}){more}; kept {kept}", count(removed.len(), "backup"), BinaryBytes(bytes))
+    }
+}
+
+/// Something that a killed run left.
+#[derive(Debug)]
+pub struct Leftover {
+    /// The backup that it would have become a part of.
+    pub place: Place,
+    /// What it is.
+    pub kind: LeftoverKind,
+    /// When something was last written to it, according to the store's clock.
+    pub last_written: Option<SystemTime>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What a killed run can leave.
+#[derive(Debug)]
+pub enum LeftoverKind {
+    /// An upload that was neither completed nor aborted; in a folder it is a temporary file.
+    Upload(Unfinished),
+    /// Objects without a manifest, and their size in bytes.
+    Folder(u64),
+}

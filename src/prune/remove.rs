@@ -1,0 +1,108 @@
+//! Removes what was decided to go: the manifest first, so that what is left of a killed run is no backup.
+
+use super::outcome::{Fate, LeftoverKind, Pruned};
+use super::refused::explain;
+use crate::error::{Error, Result};
+use crate::run::Run;
+use crate::store::{Situation, Store};
+use crate::stored::contents::look_again;
+use crate::stored::names::Place;
+use futures_util::{StreamExt, stream};
+use std::collections::BTreeMap;
+
+/// Backups that are removed at the same time.
+const AT_ONCE: usize = 16;
+
+/// The keys of what goes: those of a backup, or of what was left of one.
+pub(super) type Keys = BTreeMap<Place, Vec<String>>;
+
+/// Removes all that goes.
+pub(super) async fn all(store: &dyn Store, pruned: &mut Pruned, keys: &Keys, run: &Run) -> Result<()> {
+    let going = pruned.backups.iter().enumerate().filter(|(_, backup)| backup.fate == Fate::Removed);
+    let going: Vec<(usize, Place)> = going.map(|(at, backup)| (at, backup.place.clone())).collect();
+    let mut removing = stream::iter(going)
+        .map(|(at, place)| async move {
+            let keys = keys.get(&place).map(Vec::as_slice).unwrap_or_default();
+            (at, backup(store, &place, keys).await)
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some((at, outcome)) = run.or(async { Ok(removing.next().await) }).await? {
+        let what = pruned.backups[at].place.to_string();
+        pruned.backups[at].fate = settle(&what, outcome, pruned, run)?;
+    }
+    drop(removing);
+    for at in 0..pruned.leftovers.len() {
+        if pruned.leftovers[at].fate != Fate::Removed {
+            continue;
+        }
+        let place = &pruned.leftovers[at].place;
+        let (what, outcome) = match &pruned.leftovers[at].kind {
+            LeftoverKind::Upload(upload) => {
+                let abort = async { Ok(store.abort_unfinished(upload).await.map(|()| Fate::Removed)?) };
+                (format!("the unfinished upload of {}", upload.key), run.or(abort).await)
+            }
+            LeftoverKind::Folder(_) => {
+                (format!("what was left of {place} without a manifest"), run.or(folder(store, place)).await)
+            }
+        };
+        pruned.leftovers[at].fate = settle(&what, outcome, pruned, run)?;
+    }
+    Ok(())
+}
+
+/// Says what became of something, and keeps its failure.
+fn settle(what: &str, outcome: Result<Fate>, pruned: &mut Pruned, run: &Run) -> Result<Fate> {
+    match outcome {
+        Ok(fate) => {
+            match &fate {
+                Fate::KeptAnyway(why) => run.say(format!("kept {what}: {why}")),
+                _ => run.say(format!("removed {what}")),
+            }
+            Ok(fate)
+        }
+        Err(error) => {
+            let failed = Fate::Failed(error.message().to_owned());
+            pruned.failures.keep(error, |why| format!("could not remove {what}: {why}"))?;
+            Ok(failed)
+        }
+    }
+}
+
+/// Removes one backup, unless it is locked.
+async fn backup(store: &dyn Store, place: &Place, keys: &[String]) -> Result<Fate> {
+    match objects(store, keys).await {
+        // Without its manifest it is no backup any more; that it is kept would be wrong.
+        Ok(Some((at, why))) if at > 0 => {
+            Err(Error::store(format!("of {place} there are objects left: {why}"))
+                .hint("they are no backup without their manifest; a later prune removes them"))
+        }
+        Ok(Some((_, why))) => Ok(Fate::KeptAnyway(why)),
+        Ok(None) => Ok(Fate::Removed),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the objects of a backup that never came to be, if it has not come to be since.
+async fn folder(store: &dyn Store, place: &Place) -> Result<Fate> {
+    let Some(folder) = look_again(store, place).await? else { return Ok(Fate::Removed) };
+    if folder.found().is_some() {
+        return Ok(Fate::KeptAnyway("its manifest was written in the meantime".to_owned()));
+    }
+    Ok(objects(store, &folder.keys()).await?.map_or(Fate::Removed, |(_, why)| Fate::KeptAnyway(why)))
+}
+
+/// Deletes objects in this order, unless one of them is locked; then says which, and why.
+async fn objects(store: &dyn Store, keys: &[String]) -> Result<Option<(usize, String)>> {
+    for key in keys {
+        if let Some(lock) = store.lock(key).await? {
+            return Ok(Some((0, lock.to_string())));
+        }
+    }
+    for (at, key) in keys.iter().enumerate() {
+        match store.delete(key).await {
+            Err(error) if error.situation() == Situation::Locked => return Ok(Some((at, error.to_string()))),
+            deleted => deleted.map_err(explain)?,
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,24 @@
+//! What is asked of a prune: where, what is kept, and what counts as a backup.
+
+use crate::retention::Policy;
+use crate::stored::contents::Standard;
+use crate::stored::name_pattern::NamePattern;
+use crate::stored::opened::Location;
+use std::time::Duration;
+
+/// What to remove, and where.
+#[derive(Debug)]
+pub struct PruneOptions {
+    /// Where the backups are.
+    pub location: Location,
+    /// The names that match, or all if there are no patterns.
+    pub names: Vec<NamePattern>,
+    /// What is kept.
+    pub policy: Policy,
+    /// Which backups count as whole.
+    pub standard: Standard,
+    /// How old something must be that a killed run left.
+    pub leftovers: Duration,
+    /// Whether nothing is removed, only decided.
+    pub dry_run: bool,
+}

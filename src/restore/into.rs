@@ -1,0 +1,234 @@
+//! Rows of chosen tables, appended to tables that exist, in one transaction.
+//!
+//! Nothing of the backup runs but its rows: every statement is made here.
+
+use super::load::stream::{AT_ONCE, BETWEEN};
+use super::prepare::{as_meant, client_for};
+use crate::archive::{EntryKind, Pattern, Preamble, TableName, TocEntry, qualified};
+use crate::error::{Error, Kind, Result};
+use crate::postgres::clients::{Client, Clients, Search};
+use crate::postgres::restore::{Atomicity, restore as pg_restore};
+use crate::postgres::{
+    ConnInfo, Constraint, FoundTable, Psql, RestoreOptions, Server, Situation, WantedTable,
+};
+use crate::run::Run;
+use crate::stored::excerpt;
+use crate::stored::inventory::{BlockKind, Inventory};
+use crate::stored::opened::BackupSelection;
+use crate::stored::reader::BackupReader;
+use crate::units::{age, count};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncWriteExt, BufReader};
+
+/// Which rows, and into which database.
+#[derive(Debug)]
+pub struct IntoOptions {
+    /// The backup.
+    pub selection: BackupSelection,
+    /// Which tables of it.
+    pub tables: Vec<Pattern>,
+    /// The database with the same tables.
+    pub target: ConnInfo,
+    /// Whether the tables are emptied first.
+    pub truncate: bool,
+    /// Where to look for PostgreSQL's programs.
+    pub clients: Search,
+}
+
+/// Rows that were appended.
+pub struct Appended {
+    /// What they were read with.
+    pub reader: BackupReader,
+    /// The database they are in.
+    pub database: String,
+    /// Whether its tables were emptied first.
+    pub truncated: bool,
+    /// The tables of the backup, and how many rows each had.
+    pub tables: Vec<(String, u64)>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Appends the rows of chosen tables to the tables of the same names in a database: all rows, or none.
+///
+/// # Errors
+/// `Kind::Postgres` if a table does not exist there, or its columns do not fit; nothing has changed then.
+pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
+    let started = Instant::now();
+    let IntoOptions { selection, tables, target, truncate, clients } = options;
+    let database = target.target_name()?.to_string();
+    let mut reader = run.or(BackupReader::find(selection)).await?;
+    let mut chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &tables, true)?;
+    let counts = counts(&chosen)?;
+    let has_rows = |entry: &TocEntry| chosen.blocks.iter().any(|block| block.dump_id == entry.dump_id());
+    let front = Preamble::read(&chosen.archive.preamble)?.keep(has_rows);
+
+    let clients = run.or(Clients::find(&clients)).await?;
+    let psql = Psql::new(clients.newest()?, &target);
+    let server = run.or(Server::inspect(&psql)).await?;
+    if server.in_recovery {
+        return Err(Error::postgres("the target server is a standby, which cannot be written to")
+            .hint("name the primary's host"));
+    }
+    let client = client_for(&front, &clients, server.version())?;
+    let psql = server.in_english(psql).await;
+    let found = run.or(check(&psql, &front, &database)).await?;
+
+    let order = order(&front, &found);
+    let number = |id: i32| order.iter().position(|other| *other == id).map_or(0, |place| place + 1);
+    chosen.blocks.sort_by_key(|block| number(block.dump_id));
+    let ordered = front.in_order(|entry| number(entry.dump_id()));
+    reader.narrow(chosen.only(&as_meant(&appending(&ordered, truncate))));
+    run.say(format!("appending rows of {} to {}", reader.place(), database));
+    let following = run.follow(&reader.progress);
+    run.or(load(&reader, client, psql.conn())).await?;
+    drop(following);
+    let rows = counts.iter().map(|(_, rows)| rows).sum::<u64>();
+    let took = started.elapsed();
+    let whence = if truncate { "replaced the rows of" } else { "appended to" };
+    run.say(format!(
+        "{whence} {} in {database}: {}, {}; all digests verified",
+        count(counts.len(), "table"),
+        count(rows, "row"),
+        age(took)
+    ));
+    if found.iter().any(|table| table.has_sequence) {
+        run.say("the tables' sequences are unchanged: check that they are past the new rows (setval)");
+    }
+    Ok(Appended { reader, database, truncated: truncate, tables: counts, took })
+}
+
+/// The tables with rows, and how many; refuses what cannot be appended.
+fn counts(chosen: &Inventory) -> Result<Vec<(String, u64)>> {
+    let blocks = chosen.blocks.iter().filter(|block| block.kind == BlockKind::Table);
+    let counted = blocks.map(|block| {
+        let rows = block.rows.ok_or_else(|| {
+            Error::usage(format!("the rows of {} were not dumped as COPY text", block.label()))
+                .hint("restore them into a new database with --to")
+        })?;
+        Ok((block.label(), rows))
+    });
+    let counted: Vec<(String, u64)> = counted.collect::<Result<_>>()?;
+    if counted.is_empty() {
+        return Err(Error::usage("the tables of --table have no rows of their own in the backup")
+            .hint("--into only appends rows; a view has none"));
+    }
+    Ok(counted)
+}
+
+/// The table that an entry's rows go into.
+fn destination(entry: &TocEntry) -> (Vec<u8>, Vec<u8>) {
+    let (_, schema, name) = entry.identity();
+    entry.copied_into().unwrap_or_else(|| (schema.to_vec(), name.to_vec()))
+}
+
+/// Refuses tables that do not exist, or do not have the columns.
+async fn check(psql: &Psql, front: &Preamble, database: &str) -> Result<Vec<FoundTable>> {
+    let wanted: Vec<WantedTable> = front
+        .toc
+        .with_data()
+        .map(|entry| {
+            let (schema, name) = destination(entry);
+            WantedTable { schema, name, columns: entry.column_names() }
+        })
+        .collect();
+    let encoding = front.toc.encoding().unwrap_or_else(|| "UTF8".into());
+    let found = WantedTable::find(psql, &encoding, &wanted).await?;
+    let found = wanted.iter().zip(found).map(|(wanted, found)| fitting(wanted, found, database));
+    found.collect()
+}
+
+/// The entries with data, each after those whose rows its own refer to; as they were in a circle.
+fn order(front: &Preamble, found: &[FoundTable]) -> Vec<i32> {
+    let ids: Vec<i32> = front.toc.with_data().map(TocEntry::dump_id).collect();
+    let mut left: Vec<usize> = (0..ids.len()).collect();
+    let mut order = Vec::with_capacity(ids.len());
+    while !left.is_empty() {
+        let is_ready = |number: &usize| {
+            found.get(*number).is_none_or(|table| !table.refers_to.iter().any(|other| left.contains(other)))
+        };
+        let next = left.iter().position(is_ready).unwrap_or_default();
+        order.extend(ids.get(left.remove(next)));
+    }
+    order
+}
+
+fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> Result<FoundTable> {
+    let label = TableName { schema: &wanted.schema, name: &wanted.name }.label();
+    let elsewhere = "restore the table into a new database with --to, and copy the rows as they fit";
+    let Some(found) = found else {
+        return Err(Error::postgres(format!("{database} has no table {label}"))
+            .hint("--into appends to tables that exist; --to restores them into a new database"));
+    };
+    if !found.is_table {
+        return Err(Error::postgres(format!("{label} in {database} is not a table")).hint(elsewhere));
+    }
+    let lacks: Vec<_> = found.lacks.iter().filter_map(|place| wanted.columns.get(*place)).collect();
+    if !lacks.is_empty() {
+        let lacks: Vec<_> = lacks.into_iter().map(|name| String::from_utf8_lossy(name)).collect();
+        return Err(Error::postgres(format!(
+            "the columns of {label} do not fit: the backup's rows have {}, and the table in {database} does not, or computes it",
+            lacks.join(", ")
+        ))
+        .hint(elsewhere));
+    }
+    if !found.needs.is_empty() {
+        return Err(Error::postgres(format!(
+            "the columns of {label} do not fit: the table in {database} needs a value for {}, and the backup has none",
+            found.needs.join(", ")
+        ))
+        .hint("give the column a default value, or drop its NOT NULL until the rows are there"));
+    }
+    Ok(found)
+}
+
+/// The same archive with our own statements only; the first may empty the tables.
+fn appending(front: &Preamble, truncate: bool) -> Preamble {
+    let mut first = Vec::new();
+    if truncate {
+        let names = front.toc.with_data().map(|entry| {
+            let (_, schema, name) = entry.identity();
+            [b"ONLY ", qualified(schema, name).as_slice()].concat()
+        });
+        first = [b"TRUNCATE ", names.collect::<Vec<_>>().join(&b", "[..]).as_slice(), b";\n"].concat();
+    }
+    front.with(|entry| match entry.kind() {
+        EntryKind::SearchPath => {
+            entry.with_defn(b"SELECT pg_catalog.set_config('search_path', '', false);\n")
+        }
+        EntryKind::TableData => {
+            let (schema, name) = destination(entry);
+            entry.with_rows_into(&schema, &name, &std::mem::take(&mut first))
+        }
+        _ => entry.clone(),
+    })
+}
+
+/// Feeds one `pg_restore`, which commits only if it gets the end of the stream: after every digest was verified.
+async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo) -> Result<()> {
+    let (mut near, far) = tokio::io::duplex(BETWEEN);
+    let stream = async {
+        reader.stream(&mut near).await?;
+        near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))
+    };
+    let load = async {
+        let mut pg_restore = pg_restore(client, conn, &RestoreOptions::default(), Atomicity::Whole).await?;
+        let mut archive = BufReader::with_capacity(AT_ONCE, far);
+        let fed = tokio::io::copy_buf(&mut archive, &mut pg_restore).await;
+        // When pg_restore has died, its own words say more than "broken pipe".
+        pg_restore.finish().await.map_err(explained)?;
+        fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
+        Ok(())
+    };
+    tokio::try_join!(stream, load)?;
+    Ok(())
+}
+
+fn explained(error: Error) -> Error {
+    match error.situation() {
+        Some(Situation::ConstraintViolated(Constraint::Unique)) => error
+            .hint("the table has rows with the same keys: --truncate removes all of its rows first")
+            .hint("or restore the table into a new database with --to, and copy the rows that are missing"),
+        _ => error,
+    }
+}

@@ -1,0 +1,52 @@
+//! Which backups are kept: the settings of `pgstow prune`, and of the removal after a backup.
+
+use super::{keys, location};
+use crate::cli::{KeepWords, PruneWords, StoreWords, TrustWords};
+use crate::error::{Error, Result};
+use crate::prune::PruneOptions;
+use crate::retention::{Policy, Rules, time_zone};
+use crate::stored::contents::Standard;
+use crate::stored::name_pattern::NamePattern;
+
+/// Checks the words of `pgstow prune`.
+pub fn prune(words: &PruneWords) -> Result<PruneOptions> {
+    let options = keeping(&words.keep, &words.store, &words.trust)?;
+    let policy = Policy { force: words.force, ..options.policy };
+    Ok(PruneOptions { names: patterns(&words.names)?, policy, dry_run: words.dry_run, ..options })
+}
+
+/// Checks the words about what is kept.
+pub(super) fn keeping(words: &KeepWords, store: &StoreWords, trust: &TrustWords) -> Result<PruneOptions> {
+    let rules = Rules {
+        last: words.keep_last.unwrap_or_default(),
+        hourly: words.keep_hourly.unwrap_or_default(),
+        daily: words.keep_daily.unwrap_or_default(),
+        weekly: words.keep_weekly.unwrap_or_default(),
+        monthly: words.keep_monthly.unwrap_or_default(),
+        yearly: words.keep_yearly.unwrap_or_default(),
+        within: words.keep_within,
+    };
+    if rules.is_empty() {
+        return Err(Error::usage("no rule says which backups are kept")
+            .hint("give one or more of --keep-last, --keep-within, --keep-hourly, --keep-daily, --keep-weekly, --keep-monthly and --keep-yearly")
+            .hint("--keep-last unlimited keeps all backups, and removes only what killed runs left"));
+    }
+    Ok(PruneOptions {
+        location: location(store)?,
+        names: Vec::new(),
+        policy: Policy {
+            rules,
+            zone: time_zone(&words.timezone)?,
+            min_keep: words.min_keep as usize,
+            stale: words.stale,
+            force: false,
+        },
+        standard: Standard { trusted: keys::verify_key(trust)?, count_partial: words.count_partial },
+        leftovers: words.leftovers,
+        dry_run: false,
+    })
+}
+
+pub(super) fn patterns(texts: &[String]) -> Result<Vec<NamePattern>> {
+    texts.iter().map(|text| NamePattern::parse(text)).collect()
+}

@@ -1,0 +1,19 @@
+//! The settings of `pgstow status`.
+
+use super::keep::patterns;
+use super::{keys, location};
+use crate::cli::StatusWords;
+use crate::error::Result;
+use crate::status::StatusOptions;
+use crate::stored::contents::Standard;
+
+/// Checks the words of `pgstow status`.
+pub fn status(words: &StatusWords) -> Result<StatusOptions> {
+    Ok(StatusOptions {
+        location: location(&words.store)?,
+        names: patterns(&words.names)?,
+        max_age: words.max_age,
+        max_shrink: words.max_shrink,
+        standard: Standard { trusted: keys::verify_key(&words.trust)?, count_partial: words.count_partial },
+    })
+}

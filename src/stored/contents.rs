@@ -1,0 +1,209 @@
+//! All that lies in a store: whose folder each object is in, and which backups count as whole.
+//!
+//! Everything comes from one listing; only the manifests are read. What does not look like ours is not seen.
+
+use super::catalogue::{self, Backup, Found};
+use super::manifest::Manifest;
+use super::name_pattern::NamePattern;
+use super::names::{MANIFEST, Place, Timestamp};
+use super::signing::VerifyKey;
+use crate::error::{Error, Kind, Result};
+use crate::store::{Listed, Store};
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What lies in the folder of one backup.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Whose it is.
+    pub place: Place,
+    /// Its objects, by their names there.
+    objects: Vec<(String, Listed)>,
+}
+
+impl Folder {
+    /// The keys of its objects, in the order in which they are deleted: without its manifest it is no backup.
+    pub fn keys(&self) -> Vec<String> {
+        let mut objects: Vec<&(String, Listed)> = self.objects.iter().collect();
+        objects.sort_by_key(|(name, _)| name != MANIFEST);
+        objects.into_iter().map(|(_, listed)| listed.key.clone()).collect()
+    }
+
+    /// The size of all its objects in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.objects.iter().map(|(_, listed)| listed.bytes).fold(0, u64::saturating_add)
+    }
+
+    /// When the youngest of its objects was written, according to the store's clock.
+    pub fn last_written(&self) -> Option<SystemTime> {
+        self.objects.iter().filter_map(|(_, listed)| listed.modified).max()
+    }
+
+    /// The backup, if its manifest is there.
+    pub fn found(&self) -> Option<Found> {
+        let manifest_bytes = self.object(MANIFEST)?.bytes;
+        Some(Found { place: self.place.clone(), manifest_bytes })
+    }
+
+    fn object(&self, name: &str) -> Option<&Listed> {
+        self.objects.iter().find(|(have, _)| have == name).map(|(_, listed)| listed)
+    }
+
+    /// What the manifest names and the store does not have, or not at this size.
+    fn lacks(&self, manifest: &Manifest) -> Option<String> {
+        manifest.objects.iter().find_map(|object| match self.object(&object.key) {
+            None => Some(format!("{} is missing", object.key)),
+            Some(listed) if listed.bytes != object.stored_bytes => {
+                Some(format!("{} has {} bytes instead of {}", object.key, listed.bytes, object.stored_bytes))
+            }
+            Some(_) => None,
+        })
+    }
+}
+
+/// Lists the folders of all backups whose names match, oldest first within a name.
+pub async fn folders(store: &dyn Store, names: &[NamePattern]) -> Result<Vec<Folder>> {
+    let listed = store.list(&prefix(names)).await?;
+    let mut folders = grouped(listed);
+    folders.retain(|folder| NamePattern::any(names, &folder.place.name));
+    Ok(folders)
+}
+
+fn grouped(listed: Vec<Listed>) -> Vec<Folder> {
+    let mut objects: Vec<(Place, String, Listed)> = Vec::new();
+    for listed in listed {
+        if let Some((place, object)) = Place::of_object(&listed.key) {
+            objects.push((place, object.to_owned(), listed));
+        }
+    }
+    objects.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut folders: Vec<Folder> = Vec::new();
+    for (place, object, listed) in objects {
+        match folders.last_mut().filter(|last| last.place == place) {
+            Some(folder) => folder.objects.push((object, listed)),
+            None => folders.push(Folder { place, objects: vec![(object, listed)] }),
+        }
+    }
+    folders
+}
+
+/// What all keys of these names begin with.
+pub fn prefix(names: &[NamePattern]) -> String {
+    match names {
+        [NamePattern::Name(only)] => format!("{}/", only.folder()),
+        _ => String::new(),
+    }
+}
+
+/// Looks again, and returns what the folder of one backup holds now.
+pub async fn look_again(store: &dyn Store, place: &Place) -> Result<Option<Folder>> {
+    Ok(grouped(store.list(&place.key("")).await?).pop())
+}
+
+/// One backup, and whether it counts as a whole one.
+#[derive(Debug)]
+pub struct Entry {
+    /// What lies in its folder.
+    pub folder: Folder,
+    /// What is written about it, if that can be trusted.
+    pub backup: Option<Backup>,
+    /// Why it does not count as a whole one.
+    pub flaw: Option<Flaw>,
+}
+
+/// Why a backup does not count as a whole one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flaw {
+    /// Its manifest is damaged, forged, or not signed as it must be.
+    Unreadable(String),
+    /// The store lacks what its manifest names.
+    Incomplete(String),
+    /// Its id is of a moment that is still to come.
+    FromTheFuture,
+    /// Options left a part of the database out.
+    Partial,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(why) => f.write_str(why),
+            Self::Incomplete(why) => write!(f, "incomplete: {why}"),
+            Self::FromTheFuture => f.write_str("its id is of a moment that is still to come"),
+            Self::Partial => f.write_str("partial: options left a part of the database out"),
+        }
+    }
+}
+
+/// What backups must have to count as whole.
+#[derive(Debug, Clone)]
+pub struct Standard {
+    /// Whose manifests to believe.
+    pub trusted: Option<VerifyKey>,
+    /// Whether partial backups count too.
+    pub count_partial: bool,
+}
+
+/// Reads the manifests of backups, and says which of them are whole; those that are gone by now are left out.
+///
+/// A manifest that is damaged is no failure here; a store that does not answer is.
+pub async fn entries(
+    store: &Arc<dyn Store>,
+    folders: Vec<Folder>,
+    standard: &Standard,
+) -> Result<Vec<Entry>> {
+    let found: Vec<(Found, Folder)> =
+        folders.into_iter().filter_map(|folder| Some((folder.found()?, folder))).collect();
+    let (found, folders): (Vec<Found>, Vec<Folder>) = found.into_iter().unzip();
+    let read = catalogue::read_all(store, &found, standard.trusted.as_ref()).await;
+    let now = Timestamp::now();
+    let mut entries = Vec::new();
+    for ((found, folder), read) in found.iter().zip(folders).zip(read) {
+        match read.map_err(Unreadable::of) {
+            Ok(backup) => {
+                let flaw = flaw(found, &folder, &backup, standard, now);
+                entries.push(Entry { folder, backup: Some(backup), flaw });
+            }
+            Err(Unreadable::Damaged(why)) => {
+                entries.push(Entry { folder, backup: None, flaw: Some(Flaw::Unreadable(why)) });
+            }
+            Err(Unreadable::Gone) => {}
+            Err(Unreadable::Failed(error)) => return Err(error),
+        }
+    }
+    Ok(entries)
+}
+
+/// Why a manifest was not read.
+enum Unreadable {
+    Damaged(String),
+    Gone,
+    Failed(Error),
+}
+
+impl Unreadable {
+    fn of(error: Error) -> Self {
+        match error.kind() {
+            Kind::Verify => Self::Damaged(error.message().to_owned()),
+            Kind::NotFound => Self::Gone,
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+fn flaw(
+    found: &Found,
+    folder: &Folder,
+    backup: &Backup,
+    standard: &Standard,
+    now: Timestamp,
+) -> Option<Flaw> {
+    if found.is_from_the_future(now) {
+        return Some(Flaw::FromTheFuture);
+    }
+    if let Some(why) = folder.lacks(&backup.manifest) {
+        return Some(Flaw::Incomplete(why));
+    }
+    (backup.manifest.partial && !standard.count_partial).then_some(Flaw::Partial)
+}

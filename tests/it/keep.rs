@@ -1,0 +1,11 @@
+//! Old backups go by rule, nothing else does, and it is noticed if backups stop.
+
+mod after;
+mod kills;
+mod leftovers;
+mod many;
+mod never;
+mod oracle;
+mod rules;
+mod scene;
+mod status;

@@ -1,0 +1,118 @@
+//! `status`: it is noticed if the newest whole backup of a name is missing, too old, or much smaller.
+
+use super::scene::{DAY, HOUR, days, folder_and_bucket, put, put_changed};
+use crate::harness::Run;
+use crate::scene::Place;
+use pgstow::error::Kind;
+use pgstow::stored::manifest::Totals;
+use serde_json::Value;
+
+fn one<'a>(document: &'a Value, name: &str) -> &'a Value {
+    let all = document.as_array().unwrap();
+    all.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("{name} is not in {document}"))
+}
+
+/// The line about a name.
+fn line(run: &Run, name: &str) -> String {
+    let text = run.text();
+    text.lines()
+        .find(|line| line.trim_start().starts_with(name))
+        .unwrap_or_else(|| panic!("{run}"))
+        .to_owned()
+}
+
+#[test]
+fn every_name_has_its_line_and_is_well() {
+    for place in folder_and_bucket("status-well") {
+        let app = days(&place, "app", 3);
+        let shop = days(&place, "shop", 1);
+        let run = place.pgstow(&["status"]).succeeds();
+        assert!(line(&run, "app").contains(&app[2]) && line(&run, "shop").contains(&shop[0]), "{run}");
+        assert_eq!(run.text().lines().count(), 3, "{run}");
+        let quiet = place.pgstow(&["status", "--quiet"]).succeeds();
+        assert!(quiet.text().is_empty() && quiet.stderr.is_empty(), "{quiet}");
+        let document = place.pgstow(&["status", "--json", "--name", "app"]).succeeds().json();
+        assert_eq!(document.as_array().unwrap().len(), 1);
+        assert_eq!(
+            (&one(&document, "app")["status"], &one(&document, "app")["id"]),
+            (&"ok".into(), &app[2].as_str().into())
+        );
+        let age = one(&document, "app")["age_s"].as_u64().unwrap();
+        assert!((3600..86_400).contains(&age), "{age}");
+    }
+}
+
+#[test]
+fn a_backup_that_is_too_old_is_noticed() {
+    for place in folder_and_bucket("status-old") {
+        put(&place, "app", HOUR * 27);
+        days(&place, "shop", 2);
+        let run = place
+            .pgstow(&["status"])
+            .fails(Kind::Overdue)
+            .says("1 of 2 names need attention: app (1day 3h old)");
+        assert!(line(&run, "app").contains("too-old") && line(&run, "shop").contains("ok"), "{run}");
+        place.pgstow(&["status", "--max-age", "28h"]).succeeds();
+        place.pgstow(&["status", "--name", "shop"]).succeeds();
+        place.pgstow(&["status"]).env("PGSTOW_MAX_AGE", "30m").fails(Kind::Overdue).says("2 of 2 names");
+    }
+}
+
+#[test]
+fn a_backup_that_is_missing_is_noticed() {
+    for place in folder_and_bucket("status-missing") {
+        days(&place, "app", 2);
+        let run = place.pgstow(&["status", "--name", "app", "--name", "shop", "--name", "x*", "--json"]);
+        let document = run.fails(Kind::Overdue).says("shop (no whole backup), x* (no whole backup)").json();
+        assert_eq!(
+            (&one(&document, "shop")["status"], &one(&document, "app")["status"]),
+            (&"missing".into(), &"ok".into())
+        );
+    }
+    let empty = Place::folder();
+    empty.pgstow(&["status"]).fails(Kind::Overdue).says("holds no backup");
+}
+
+#[test]
+fn partial_damaged_and_incomplete_backups_are_passed_over() {
+    for place in folder_and_bucket("status-passed") {
+        let old = put(&place, "app", DAY * 2);
+        let part = put_changed(&place, "app", HOUR * 4, |manifest| manifest.partial = true);
+        let lacking = put(&place, "app", HOUR * 3);
+        place.delete(&format!("app/{lacking}/stream.zst.age"));
+        let damaged = put(&place, "app", HOUR * 2);
+        place.put(&format!("app/{damaged}/manifest.json"), "{}");
+        let run = place.pgstow(&["status", "--json"]).fails(Kind::Overdue).says("app (2days old)");
+        let document = run.json();
+        let app = one(&document, "app");
+        assert_eq!((&app["status"], &app["id"]), (&"too-old".into(), &old.as_str().into()));
+        let passed: Vec<&str> =
+            app["passed_over"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+        assert_eq!(passed, [&damaged, &lacking, &part]);
+        run.says("stream.zst.age is missing");
+        let counted = place.pgstow(&["status", "--json", "--count-partial"]).succeeds().json();
+        assert_eq!(one(&counted, "app")["id"], part.as_str());
+    }
+}
+
+#[test]
+fn a_backup_that_shrank_is_noticed() {
+    for place in folder_and_bucket("status-shrank") {
+        let rows = |hours: u32, rows: u64| {
+            put_changed(&place, "app", HOUR * hours, |manifest| {
+                manifest.totals = Some(Totals { tables: 2, rows });
+            })
+        };
+        rows(40, 1000);
+        rows(20, 799);
+        let run = place.pgstow(&["status"]).fails(Kind::Overdue).says("app (799 rows instead of 1,000)");
+        assert!(line(&run, "app").contains("shrank"), "{run}");
+        place.pgstow(&["status", "--max-shrink", "25%"]).succeeds();
+        rows(10, 700);
+        place.pgstow(&["status"]).succeeds();
+        // Of a stream only bytes are known.
+        put(&place, "notes", HOUR * 4);
+        put_changed(&place, "notes", HOUR, |manifest| manifest.objects[0].plain_bytes = 2);
+        place.pgstow(&["status"]).fails(Kind::Overdue).says("notes (2 B instead of 10 B)");
+    }
+}

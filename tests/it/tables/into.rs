@@ -1,0 +1,170 @@
+//! `restore --into`: rows of chosen tables, appended to tables that exist.
+
+use crate::harness::Run;
+use crate::scene::{Place, fresh};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+
+const SHOP: &str = "CREATE SCHEMA app;
+CREATE TABLE app.customers (id int PRIMARY KEY);
+INSERT INTO app.customers SELECT generate_series(1, 5);
+CREATE TABLE app.orders (id serial PRIMARY KEY, customer int REFERENCES app.customers, \"a \"\"note\"\"\" text, twice int GENERATED ALWAYS AS (id * 2) STORED);
+INSERT INTO app.orders (customer, \"a \"\"note\"\"\") SELECT 1 + n % 5, E'line\\nand \\\\.' FROM generate_series(1, 1000) n;
+CREATE TABLE app.lines (order_id int REFERENCES app.orders, part int);
+INSERT INTO app.lines SELECT n, 1 FROM generate_series(1, 1000) n;
+CREATE VIEW app.totals AS SELECT count(*) FROM app.orders;";
+const SUM: &str = "SELECT count(*) || ' ' || md5(string_agg(o::text, '' ORDER BY id)) FROM app.orders o";
+
+struct Shop {
+    cluster: &'static Cluster,
+    database: String,
+    place: Place,
+}
+
+impl Shop {
+    fn open(major: Major) -> Shop {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("into");
+        cluster.psql(&database, SHOP);
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &["--name", "shop"]);
+        Shop { cluster, database, place }
+    }
+
+    fn psql(&self, sql: &str) -> String {
+        self.cluster.psql(&self.database, sql)
+    }
+
+    fn words(&self, words: &[&str]) -> crate::harness::Pgstow {
+        self.place.opens(&["restore", "latest", "--into", &self.cluster.url(&self.database)]).args(words)
+    }
+
+    fn fails(&self, words: &[&str], kind: Kind) -> Run {
+        let before =
+            self.psql("SELECT (SELECT count(*) FROM app.orders) || ' ' || (SELECT count(*) FROM app.lines)");
+        let run = self.words(words).fails(kind);
+        let after =
+            self.psql("SELECT (SELECT count(*) FROM app.orders) || ' ' || (SELECT count(*) FROM app.lines)");
+        assert_eq!(before, after, "{run}");
+        run
+    }
+}
+
+#[test]
+fn rows_come_back_into_their_table_or_none_do() {
+    for major in [Major::Distribution, Major::V18] {
+        let shop = Shop::open(major);
+        let whole = shop.psql(SUM);
+        shop.fails(&["-t", "app.orders"], Kind::Postgres)
+            .says("duplicate key")
+            .says("--truncate removes all of its rows");
+        shop.psql("DELETE FROM app.lines; DELETE FROM app.orders");
+        let run = shop.words(&["-t", "app.orders", "--json"]).succeeds();
+        let told = run.json();
+        run.says("appended to 1 table in ").says("1,000 rows").says("sequences are unchanged");
+        assert_eq!(
+            (&told["rows"], &told["truncated"], &told["tables"][0]["name"]),
+            (&1000.into(), &false.into(), &"app.orders".into())
+        );
+        assert!(told["fetched_bytes"].as_u64() <= told["stored_bytes"].as_u64(), "{told}");
+        assert_eq!(shop.psql(SUM), whole);
+        shop.words(&["-t", "app.lines"]).succeeds();
+
+        // What is there goes in the same transaction, and only if it was asked for.
+        shop.psql("UPDATE app.orders SET customer = 1; DELETE FROM app.lines WHERE order_id > 10");
+        shop.fails(&["-t", "app.orders", "--truncate"], Kind::Postgres).says("referenced in a foreign key");
+        // Lines come before orders in the backup, and refer to them.
+        let run = shop.words(&["-t", "app.orders", "-t", "app.lines", "--truncate"]).succeeds();
+        run.says("replaced the rows of 2 tables");
+        assert_eq!(shop.psql(SUM), whole);
+        assert_eq!(shop.psql("SELECT count(*) FROM app.lines"), "1000");
+    }
+}
+
+#[test]
+fn tables_that_are_missing_or_do_not_fit_are_refused_before_data_moves() {
+    for major in [Major::Distribution, Major::V18] {
+        let shop = Shop::open(major);
+        let orders = ["-t", "app.orders"];
+        for (change, says) in [
+            (
+                "ALTER TABLE app.orders RENAME COLUMN customer TO buyer",
+                "the backup's rows have customer, and",
+            ),
+            (
+                "ALTER TABLE app.orders DROP COLUMN \"a \"\"note\"\"\"",
+                "the backup's rows have a \"note\", and",
+            ),
+            (
+                "ALTER TABLE app.orders ADD COLUMN must int; UPDATE app.orders SET must = 1; ALTER TABLE app.orders ALTER must SET NOT NULL",
+                "needs a value for must, and",
+            ),
+        ] {
+            let undo = fresh("undo");
+            shop.cluster.psql("postgres", &format!("CREATE DATABASE {undo} TEMPLATE {}", shop.database));
+            shop.cluster.psql(&undo, change);
+            let run =
+                shop.place.opens(&["restore", "latest", "--into", &shop.cluster.url(&undo)]).args(orders);
+            run.fails(Kind::Postgres).says("the columns of app.orders do not fit").says(says);
+        }
+        shop.fails(&["-t", "app.totals"], Kind::Usage).says("have no rows of their own");
+        shop.fails(&["-t", "app.order"], Kind::NotFound).says("did you mean app.orders");
+        shop.fails(&[], Kind::Usage).says("--into needs --table");
+        shop.fails(&["-t", "app.orders", "--to", "x"], Kind::Usage).says("cannot be used with");
+        let other = shop.cluster.create_database("empty");
+        let run = shop.place.opens(&["restore", "latest", "--into", &shop.cluster.url(&other)]).args(orders);
+        run.fails(Kind::Postgres).says(&format!("{other} has no table app.orders"));
+        let none = fresh("none");
+        let run = shop.place.opens(&["restore", "latest", "--into", &shop.cluster.url(&none)]).args(orders);
+        run.fails(Kind::Postgres).says("check the database's name");
+    }
+}
+
+#[test]
+fn nothing_of_a_damaged_backup_is_appended() {
+    let shop = Shop::open(Major::V18);
+    shop.psql("DELETE FROM app.lines; DELETE FROM app.orders");
+    let key = shop.place.key("dump.zst.age");
+    let mut bytes = shop.place.get(&key);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    shop.place.put(&key, bytes);
+    shop.fails(&["-t", "app.orders", "-t", "app.lines"], Kind::Verify);
+}
+
+/// A hash of an enum's value is another in another database, so that `pg_dump` lets the root distribute the rows.
+#[test]
+fn one_partition_of_a_table_that_is_hashed_by_an_enum_can_be_had() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("hashed");
+        cluster.psql(
+            &database,
+            "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'odd');
+             CREATE TABLE moods (mood mood, \"a n\" int) PARTITION BY HASH (mood);
+             CREATE TABLE moods_0 PARTITION OF moods FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+             CREATE TABLE moods_1 PARTITION OF moods FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+             INSERT INTO moods SELECT m, n FROM generate_series(1, 10) n, unnest(enum_range(NULL::mood)) m",
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let rows =
+            |database: &str, table: &str| cluster.psql(database, &format!("SELECT count(*) FROM {table}"));
+        let parts = ["moods_0", "moods_1"].map(|part| (part, rows(&database, part)));
+        let (part, number) = parts.iter().find(|(_, number)| number != "0").unwrap();
+        for jobs in ["1", "2"] {
+            let copy = fresh("hashed");
+            let restore = ["restore", "latest", "--to", &cluster.url(&copy), "-t", part, "--jobs", jobs];
+            place.opens(&restore).succeeds().says(&format!("proven: {number} rows in 2 tables"));
+            assert_eq!(rows(&copy, part), *number);
+            let copy = fresh("hashed");
+            place
+                .opens(&["restore", "latest", "--to", &cluster.url(&copy), "-t", "moods", "--jobs", jobs])
+                .succeeds();
+            assert_eq!(rows(&copy, "moods"), "40");
+        }
+        cluster.psql(&database, "TRUNCATE moods");
+        place.opens(&["restore", "latest", "--into", &cluster.url(&database), "-t", "moods"]).succeeds();
+        assert_eq!(rows(&database, "moods"), "40");
+    }
+}
