@@ -8,7 +8,7 @@ pub const COMMIT: Option<&str> = match option_env!("PGSTOW_COMMIT") {
     _ => None,
 };
 /// The optional features of Cargo.toml that it was built with.
-pub const FEATURES: [&str; 0] = [];
+pub const FEATURES: &[&str] = if cfg!(feature = "gcs") { &["gcs"] } else { &[] };
 
 /// All of it, a line each, without the program's name.
 pub fn long() -> String {

@@ -1,7 +1,6 @@
 //! The words of `pgstow doctor`: those of a backup, and the keys of a restore.
 
 use super::backup::BackupWords;
-use super::shared::TrustWords;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -23,7 +22,4 @@ pub struct DoctorWords {
         help_heading = "Keys"
     )]
     pub identity_file: Vec<PathBuf>,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the flags have their own")]
-    pub trust: TrustWords,
 }

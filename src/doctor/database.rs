@@ -163,18 +163,15 @@ async fn trial(
     if let Some(locks) = findings.check("locks", exclusive_locks(psql), say).await?
         && !locks.is_empty()
     {
-        let wait = humantime::format_duration(database.dump.lock_wait_timeout);
         let detail = format!("locked so that nobody can read: {}", locks.join("; "));
-        let fix = format!(
-            "a backup waits for it, at most {wait} (--lock-wait-timeout); end that session if it hangs"
-        );
-        findings.warning("locks", detail, &fix);
+        let fix = "a backup waits for it, as long as --lock-wait-timeout says; end that session if it hangs";
+        findings.warning("locks", detail, fix);
     }
     let options = checks::spelled(psql, &database.dump);
     let Some(options) = findings.check("patterns", options, |_| String::new()).await? else { return Ok(()) };
     let left_out = checks::unreadable(psql, server, &options);
     findings.check("left out", left_out, |_| String::new()).await?;
-    let options = DumpOptions { lock_wait_timeout: LOCK_WAIT.min(options.lock_wait_timeout), ..options };
+    let options = DumpOptions { lock_wait_timeout: LOCK_WAIT, ..options };
     let psql = if database.allow_pooled { psql.clone() } else { server.in_english(psql.clone()).await };
     let beginning = async {
         let (head, pg_dump) = consistent::start(client, &psql, &options).await?.into_inner();

@@ -7,6 +7,7 @@ use crate::pipeline::keys::Identities;
 use crate::postgres::{Version, first_names};
 use crate::store::Store;
 use crate::stored::catalogue::{self, Found};
+use crate::stored::contents::folders;
 use crate::stored::names::{Name, Timestamp};
 use crate::stored::opened::{OpenStore, ReadOptions};
 use crate::units::{age, count};
@@ -103,7 +104,7 @@ async fn opened(reading: ReadOptions, newest: &Found, identities: Option<&Identi
     })
 }
 
-/// Uploads that have not ended.
+/// Uploads that have not ended, and dumps that never became backups.
 async fn leftovers(findings: &mut Findings<'_>, store: &Arc<dyn Store>) -> Result<()> {
     let asking = async { Ok(store.unfinished("").await) };
     let unfinished = match findings.run().or(asking).await? {
@@ -113,27 +114,27 @@ async fn leftovers(findings: &mut Findings<'_>, store: &Arc<dyn Store>) -> Resul
             return Ok(());
         }
     };
+    findings.warned("leftovers");
     let now = SystemTime::now();
-    let old: Vec<String> = unfinished
-        .into_iter()
-        .filter(|upload| is_left(upload.started, now))
-        .map(|upload| upload.key)
-        .collect();
+    let asking = folders(&**store, &[]);
+    let folders = findings.check("leftovers", asking, |_| String::new()).await?.unwrap_or_default();
+    let torn = folders.iter().filter(|folder| folder.found().is_none());
+    let torn =
+        torn.filter(|folder| is_left(folder.last_written(), now)).map(|folder| folder.place.to_string());
+    let unfinished = unfinished.into_iter().filter(|upload| is_left(upload.started, now));
+    let old: Vec<String> = unfinished.map(|upload| upload.key).chain(torn).collect();
     if old.is_empty() {
-        findings.fine("leftovers", "no upload of a killed run is left");
+        findings.fine("leftovers", "nothing of a killed run is left");
     } else {
-        let named = first_names(&old);
-        let detail = format!("{} of killed runs: {named}", count(old.len(), "unfinished upload"));
-        findings.warning(
-            "leftovers",
-            detail,
-            "abort them, or let a lifecycle rule do it (AbortIncompleteMultipartUpload)",
-        );
+        let detail = format!("{} of killed runs: {}", count(old.len(), "leftover"), first_names(&old));
+        let fix =
+            "`pgstow prune` removes them; a lifecycle rule (AbortIncompleteMultipartUpload) ends uploads too";
+        findings.warning("leftovers", detail, fix);
     }
     Ok(())
 }
 
-/// Whether an upload that began then is of a run that no longer goes on; one without a date is not known to be.
+/// Whether what was begun then is of a run that no longer goes on; one without a date is not known to be.
 fn is_left(started: Option<SystemTime>, now: SystemTime) -> bool {
     started.and_then(|started| now.duration_since(started).ok()).is_some_and(|span| span > LEFT)
 }

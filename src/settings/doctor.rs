@@ -2,7 +2,7 @@
 
 use super::environment::variable;
 use super::{Remarks, What, keys, location, name};
-use crate::cli::{BackupWords, DoctorWords, OpenWords, WritingWords};
+use crate::cli::{BackupWords, DoctorWords, OpenWords, TrustWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const LIBPQ: [&str; 6] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSE
 /// # Errors
 /// `Kind::Usage` if the name is none.
 pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
-    let DoctorWords { backup, identity_file, trust } = words;
+    let DoctorWords { backup, identity_file } = words;
     let writing = &backup.writing;
     let store = match &writing.store.store {
         Some(_) => location(&writing.store).map(|mut location| {
@@ -30,7 +30,7 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
     let open = OpenWords {
         identity_file,
         passphrase_file: writing.passphrase_file.clone(),
-        trust,
+        trust: TrustWords { verify_key: backup.trust.verify_key.clone() },
         strict: false,
         allow_unencrypted: false,
     };

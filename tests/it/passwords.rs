@@ -2,6 +2,7 @@
 
 use crate::scene::{Keys, Place, fresh, motley};
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
+use crate::there::scene::eventually;
 use pgstow::error::Kind;
 use std::path::Path;
 use tempfile::TempDir;
@@ -57,6 +58,32 @@ fn a_password_that_changes_in_the_middle_of_a_run() {
     let restore = place.opens(&["restore", "latest", "--to", &target]);
     restore.args(["--password-command", &format!("echo {PASSWORD}")]).succeeds();
     assert_eq!(cluster.text_of(&copy), cluster.text_of(&database));
+}
+
+/// Whether a silent connection is dead is asked over another one, long after the program was started.
+#[test]
+fn a_connection_is_watched_over_with_a_new_password() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("watched");
+    cluster.psql(
+        &database,
+        "CREATE FUNCTION slowly(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+           $$ BEGIN IF current_setting('application_name') LIKE 'pgstow%' THEN PERFORM pg_sleep(14); END IF;
+              RETURN n; END $$;
+         CREATE TABLE t AS SELECT 1 AS n; CREATE INDEX i ON t (slowly(n))",
+    );
+    let (place, folder) = (Place::folder(), TempDir::new().unwrap());
+    place.backup(&cluster.url(&database), &["--name", "watched"]);
+    let url = format!("{}?tcp_user_timeout=3000", role(cluster, "watcher", &fresh("watched")));
+    let password = folder.path().join("password");
+    std::fs::write(&password, "first-there").unwrap();
+    let restore = place.opens(&["restore", "latest", "--to", &url, "--password-command"]);
+    let running = restore.arg(format!("cat {}", password.display())).spawn();
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'watcher' AND wait_event = 'PgSleep'";
+    eventually("the index is being built", || cluster.psql("postgres", asleep) != "0");
+    std::fs::write(&password, "second-there").unwrap();
+    cluster.psql("postgres", "ALTER ROLE watcher PASSWORD 'second-there'");
+    running.wait().assert_success();
 }
 
 #[test]

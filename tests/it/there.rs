@@ -4,7 +4,7 @@
 mod dump;
 mod folder;
 pub mod preflight;
-mod scene;
+pub mod scene;
 mod signals;
 mod store;
 mod twice;

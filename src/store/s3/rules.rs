@@ -14,7 +14,7 @@ impl Bucket {
     /// Asks for all rules.
     pub(super) async fn rules(&self) -> BucketRules {
         let (versioning, lock, lifecycle) =
-            tokio::join!(self.versioning(), self.object_lock(), self.lifecycle());
+            tokio::join!(self.versioning(), self.default_lock(), self.lifecycle());
         BucketRules { versioning, lock, lifecycle }
     }
 
@@ -23,7 +23,7 @@ impl Bucket {
         Ok(self.ask(0, ask).await?.status() == Some(&BucketVersioningStatus::Enabled))
     }
 
-    async fn object_lock(&self) -> Result<ObjectLock> {
+    async fn default_lock(&self) -> Result<ObjectLock> {
         let ask = |client: Client| client.get_object_lock_configuration().bucket(&self.url.bucket).send();
         let said = none_if_not_found(self.ask(0, ask).await)?;
         Ok(said.map_or(ObjectLock::Off, |said| lock(said.object_lock_configuration())))
@@ -35,7 +35,7 @@ impl Bucket {
         let said = none_if_not_found(self.ask(0, ask).await)?;
         let rules = said.iter().flat_map(GetBucketLifecycleConfigurationOutput::rules);
         let active = rules.filter(|rule| *rule.status() == ExpirationStatus::Enabled);
-        Ok(active.fold(Lifecycle::default(), |found, rule| add(found, rule, &self.full_prefix(""))))
+        Ok(active.fold(Lifecycle::default(), |found, rule| add(found, rule, &self.prefix.full(""))))
     }
 }
 

@@ -106,10 +106,23 @@ fn old_and_damaged_backups() {
     let doctor = || Seen::of(place.opens(&["doctor"]));
     let seen = doctor();
     seen.only("failed", &[]).has("backups", "warning", "app: 1 backup").has("newest", "fine", "opens");
-    seen.has("leftovers", "fine", "no upload");
+    seen.has("leftovers", "fine", "nothing of a killed run");
     let key = place.key("inventory.json.zst.age");
     place.put(&key, vec![0; 10]);
     doctor().fails(Kind::Verify).has("newest", "failed", "10 bytes");
+    // A dump that never became a backup, and one that still may become one.
+    for (id, hours) in [("20240101T000000Z-aaaaaa", 25), ("20240102T000000Z-bbbbbb", 1)] {
+        let key = format!("app/{id}/dump.zst.age");
+        place.put(&key, "half");
+        let Place::Folder(folder) = &place else { unreachable!() };
+        let file = std::fs::File::options().write(true).open(folder.path().join(&key)).unwrap();
+        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(hours * 3600);
+        file.set_modified(then).unwrap();
+    }
+    let seen = doctor();
+    seen.has("leftovers", "warning", "1 leftover of killed runs: 20240101T000000Z-aaaaaa of app");
+    place.delete(&place.key("00000Z-aaaaaa/dump.zst.age"));
+    place.delete(&place.key("00000Z-bbbbbb/dump.zst.age"));
     place.delete(&place.key("dump.zst.age"));
     let seen = Seen::of(place.pgstow(&["doctor"]));
     seen.fails(Kind::Verify).has("newest", "failed", "is missing, although its manifest exists");
