@@ -3,7 +3,7 @@
 //! The kind decides the exit code, so a script can tell a wrong password from a bad backup. The
 //! message is one line and a fact; what explains it at length are its details, and what the user can do
 //! now are its hints. For code there is the situation: a value of the failing room's own type, so that
-//! nobody has to search the message for words. A failure is printed where it is handled (`report.rs`),
+//! nobody has to search the message for words. A failure is printed where it is handled (`report/`),
 //! never where it passes through.
 
 use std::any::Any;

@@ -2,7 +2,7 @@
 //!
 //! Every JSON document is a struct here; some of its parts are structs of the rooms whose facts they are.
 //! docs/json.md shows an example of each. Nothing is printed here:
-//! that is `report.rs`.
+//! that is `report/`.
 
 pub mod backup;
 pub mod config;

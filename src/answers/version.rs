@@ -17,7 +17,7 @@ pub struct Version {
 impl Version {
     /// This program's.
     pub const OURS: Self =
-        Self { version: version::VERSION, commit: version::COMMIT, features: &version::FEATURES };
+        Self { version: version::VERSION, commit: version::COMMIT, features: version::FEATURES };
 }
 
 impl Answer for Version {

@@ -31,20 +31,6 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
         ],
     ),
     (
-        "doctor",
-        [
-            (
-                "All that a backup with these flags will need",
-                "pgstow doctor postgres://backup@db/app --store s3://my-backups/prod --recipient age1…",
-            ),
-            (
-                "Whether this identity opens the backups",
-                "pgstow doctor --store s3://my-backups/prod -i key.txt",
-            ),
-            ("For scripts", "pgstow doctor --json"),
-        ],
-    ),
-    (
         "adopt",
         [
             ("An archive of pg_dump -Fc", "pgstow adopt app-2024.dump --name app"),
@@ -170,6 +156,20 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
                 "After each backup",
                 "pgstow backup postgres://backup@db/app --prune --keep-daily 7 --keep-weekly 5",
             ),
+        ],
+    ),
+    (
+        "doctor",
+        [
+            (
+                "All that a backup with these flags will need",
+                "pgstow doctor postgres://backup@db/app --store s3://my-backups/prod --recipient age1…",
+            ),
+            (
+                "Whether this identity opens the backups",
+                "pgstow doctor --store s3://my-backups/prod -i key.txt",
+            ),
+            ("For scripts", "pgstow doctor --json"),
         ],
     ),
     (

@@ -103,6 +103,10 @@ impl Config {
 
 /// A value without what is secret in it.
 fn shown(key: &str, value: &str) -> String {
+    // A command may have a secret in it, and is no URL.
+    if key == "password_command" {
+        return HIDDEN.to_owned();
+    }
     if SECRET.contains(&key) {
         let one =
             |line: &str| SecretUrl::parse(line).map_or_else(|_| HIDDEN.to_owned(), |url| url.to_string());
@@ -150,6 +154,7 @@ mod tests {
             ("to", "postgres://h/db?password=secret", "***"),
             ("ping_url", "https://hc-ping.com/secret", "https://hc-ping.com/…"),
             ("webhook", "https://a/secret\nsecret", "https://a/…\n***"),
+            ("password_command", "curl -H 'X-Vault-Token: secret' https://v", "***"),
             ("push_gateway", "http://u:secret@g:9091/", "http://u:***@g:9091/"),
             ("store", "s3://bucket/prefix", "s3://bucket/prefix"),
         ] {

@@ -1,8 +1,10 @@
-//! All that pgstow prints; the only file that does.
+//! All that pgstow prints; the only room that does.
 //!
 //! Data goes to stdout: what was asked for, or one JSON document. Everything said to people goes to
 //! stderr: notes, warnings, progress, failures. What other rooms want to say arrives as
 //! `tracing` events.
+
+mod voice;
 
 use crate::actions::{self, Actions};
 use crate::answers::Answer;
@@ -14,37 +16,22 @@ use crate::text::{self, harmless, sentence};
 use futures_util::future::BoxFuture;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
+use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
-use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::registry::LookupSpan;
+use voice::{HIDDEN, Kept, ONCE, Pens, Sentences, Voice, lock};
 
-/// Events with this target, or one below it, are said once in a run, however often they come. Those below have a
-/// name, by which the user may accept them.
-const ONCE: &str = "pgstow::once";
 /// How often progress is said where there is no terminal to redraw.
 const LINE_EVERY: Duration = Duration::from_secs(30);
-/// Bytes of warnings that are remembered, not to be said again as the cause of a failure.
-const MOST_REMEMBERED: usize = 64 << 10;
-/// How a warning begins.
-const WARNING: &str = "warning: ";
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
 /// Bytes of what was said last that are kept for those who were not there.
 const MOST_KEPT: usize = 16 << 10;
-/// What is printed instead of a warning that may say something of a database's content.
-const HIDDEN: &str = "is not shown, because this repository is public; --actions-details shows it";
-/// The rooms whose warnings say nothing of a database's content.
-const IN_PUBLIC: [&str; 8] =
-    ["settings", "store", "pipeline", "neon", "branch", "prune", "monitoring", "once"];
 
 /// Prints for one run; clones print for the same run.
 #[derive(Debug, Clone)]
@@ -60,9 +47,6 @@ pub struct Report {
     /// Hears what leaves of the tree say, for this run only.
     heard: Dispatch,
 }
-
-/// Warnings that are kept instead of being printed, if that was asked for.
-type Kept = Arc<Mutex<Option<Vec<String>>>>;
 
 thread_local! {
     /// Keeps a thread of a run's runtime listening for that run, as long as the thread lives.
@@ -323,146 +307,8 @@ impl Drop for Ticking {
     }
 }
 
-/// Speaks to people, on stderr; clones are the same voice.
-#[derive(Debug, Clone)]
-struct Voice {
-    /// The progress bar, which is taken out of the way while something is written.
-    live: MultiProgress,
-    tail: Arc<Mutex<Tail>>,
-    /// The step of GitHub Actions that it speaks in.
-    step: Option<Arc<Actions>>,
-}
-
-impl Voice {
-    /// Keeps the text for those who are not there, and prints it if it is to be printed.
-    fn speak(&self, text: &str, printed: bool) {
-        lock(&self.tail).add(text);
-        if printed {
-            let text = if self.step.is_some() { actions::inert(text) } else { text.to_owned() };
-            self.live.suspend(|| writeln!(io::stderr(), "{text}")).ok();
-        }
-    }
-
-    /// Whether everyone can read what is printed, and nothing may be said of a database's content.
-    fn is_discreet(&self) -> bool {
-        self.step.as_ref().is_some_and(|step| !step.details)
-    }
-}
-
-/// What events are written with: a pen for each.
-#[derive(Debug, Clone)]
-struct Pens {
-    voice: Voice,
-    warned: Arc<Mutex<String>>,
-    kept: Kept,
-    /// What is to be said only once in a run, and was.
-    said: Arc<Mutex<BTreeSet<String>>>,
-}
-
-impl<'a> MakeWriter<'a> for Pens {
-    type Writer = Pen;
-
-    fn make_writer(&'a self) -> Pen {
-        Pen { pens: self.clone(), once: false, printed: true, is_warning: false }
-    }
-
-    fn make_writer_for(&'a self, about: &Metadata<'_>) -> Pen {
-        let room = about.target().split("::").nth(1).unwrap_or_default();
-        Pen {
-            pens: self.clone(),
-            once: about.target().starts_with(ONCE),
-            printed: !self.voice.is_discreet() || IN_PUBLIC.contains(&room),
-            is_warning: *about.level() == Level::WARN,
-        }
-    }
-}
-
-/// Writes one event to stderr, and remembers it.
-struct Pen {
-    pens: Pens,
-    once: bool,
-    /// Whether it is printed, and not only kept.
-    printed: bool,
-    is_warning: bool,
-}
-
-impl Pen {
-    fn is_news(&self, text: &str) -> bool {
-        lock(&self.pens.said).insert(text.to_owned())
-    }
-}
-
-impl Write for Pen {
-    /// Gets a whole event at a time.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        if self.once && !self.is_news(&text) {
-            return Ok(bytes.len());
-        }
-        if let (true, Some(kept)) = (self.is_warning, lock(&self.pens.kept).as_mut()) {
-            kept.push(text.strip_prefix(WARNING).unwrap_or(&text).trim_end().to_owned());
-            return Ok(bytes.len());
-        }
-        let mut warned = lock(&self.pens.warned);
-        if warned.len() < MOST_REMEMBERED {
-            warned.push_str(&text);
-        }
-        drop(warned);
-        let voice = &self.pens.voice;
-        voice.speak(&sentence(&text), self.printed);
-        let hidden = format!("warning: a warning {HIDDEN}");
-        let shown = match self.printed {
-            true => text.as_ref(),
-            // One says it for all.
-            false if self.is_warning && self.is_news(&hidden) => {
-                voice.speak(&hidden, true);
-                &hidden
-            }
-            false => return Ok(bytes.len()),
-        };
-        if self.is_warning && voice.step.is_some() {
-            let shown = shown.trim_start_matches("warning: ").trim_end();
-            writeln!(io::stderr(), "{}", actions::command("warning", Some("pgstow"), &harmless(shown)))?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
-
 /// The width of the terminal that stdout is, if it is one.
 fn columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Prints an event as a sentence: "warning: …".
-struct Sentences;
-
-impl<S, N> FormatEvent<S, N> for Sentences
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut to: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        to.write_str(match *event.metadata().level() {
-            Level::ERROR => "error: ",
-            Level::WARN => WARNING,
-            Level::INFO => "note: ",
-            Level::DEBUG | Level::TRACE => "debug: ",
-        })?;
-        context.field_format().format_fields(to.by_ref(), event)?;
-        writeln!(to)
-    }
 }
