@@ -25,4 +25,4 @@ pub use server::{
     refuse_shared_backends,
 };
 pub use sql::{identifier, masked, shell_word};
-pub use tools::{DumpOptions, Psql, RestoreOptions, dump, globals, psql, restore, script, sessions};
+pub use tools::{DumpOptions, PgRestoreOptions, Psql, dump, globals, psql, restore, script, sessions};

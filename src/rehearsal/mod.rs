@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::Watch;
 use crate::postgres::Search;
 use crate::postgres::clients::{Clients, Version};
-use crate::postgres::{Cluster, ConnInfo, Naming, Psql, RestoreOptions, Situation, Target, identifier};
+use crate::postgres::{Cluster, ConnInfo, Naming, PgRestoreOptions, Psql, Situation, Target, identifier};
 use crate::progress::Progress;
 use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
@@ -258,19 +258,19 @@ impl RehearsalRun<'_> {
     }
 
     /// How `pg_restore` treats the backup; a plain dump is run as it is.
-    fn options(&self) -> RestoreOptions {
+    fn options(&self) -> PgRestoreOptions {
         if self.reader.kind() == BackupKind::Sql {
-            return RestoreOptions::default();
+            return PgRestoreOptions::default();
         }
         // Roles belong to a whole server: on somebody's, none is made, and without a table of contents
         // beforehand none can be.
         let no_roles = self.how.to.is_some() || self.inventory.is_none();
-        RestoreOptions {
+        PgRestoreOptions {
             no_owner: no_roles,
             no_acl: no_roles,
             // A subscription would tie the database down, and tablespaces are folders of another machine.
             extra: vec!["--no-subscriptions".into(), "--no-tablespaces".into()],
-            ..RestoreOptions::default()
+            ..PgRestoreOptions::default()
         }
     }
 

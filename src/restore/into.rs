@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Client, Clients, Search};
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
 use crate::postgres::{
-    ConnInfo, Constraint, FoundTable, Psql, RestoreOptions, Server, Situation, WantedTable,
+    ConnInfo, Constraint, FoundTable, PgRestoreOptions, Psql, Server, Situation, WantedTable,
 };
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -212,7 +212,7 @@ async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo) -> Result
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))
     };
     let load = async {
-        let mut pg_restore = pg_restore(client, conn, &RestoreOptions::default(), Atomicity::Whole).await?;
+        let mut pg_restore = pg_restore(client, conn, &PgRestoreOptions::default(), Atomicity::Whole).await?;
         let mut archive = BufReader::with_capacity(AT_ONCE, far);
         let fed = tokio::io::copy_buf(&mut archive, &mut pg_restore).await;
         // When pg_restore has died, its own words say more than "broken pipe".

@@ -7,7 +7,7 @@ use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Client;
 use crate::postgres::restore::{restore as pg_restore, restore_file};
-use crate::postgres::{RestoreOptions, Target};
+use crate::postgres::{PgRestoreOptions, Target};
 use crate::temporary::Scratch;
 use tokio::io::AsyncWriteExt;
 
@@ -36,7 +36,7 @@ impl PostData {
         &self,
         client: &Client,
         target: &Target,
-        options: &RestoreOptions,
+        options: &PgRestoreOptions,
         jobs: usize,
     ) -> Result<()> {
         target.breathe().await;
@@ -58,7 +58,7 @@ pub async fn in_order(
     front: &Preamble,
     client: &Client,
     target: &Target,
-    options: &RestoreOptions,
+    options: &PgRestoreOptions,
 ) -> Result<()> {
     target.breathe().await;
     let mut pg_restore = pg_restore(client, target.conn(), options, atomicity(front, target)).await?;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::postgres::grants::Grant;
-use crate::postgres::{KnownRoles, Provider, RestoreOptions};
+use crate::postgres::{KnownRoles, PgRestoreOptions, Provider};
 use crate::stored::opened::OpenedBackup;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl RestoreRequest {
     }
 
     /// Restores the backup as it is.
-    pub fn plain(options: RestoreOptions) -> Self {
+    pub fn plain(options: PgRestoreOptions) -> Self {
         Self { fitting: Fitting::plain(options), known: None, after: After::default() }
     }
 }
@@ -46,7 +46,7 @@ impl RestoreRequest {
 #[derive(Debug, Clone, Default)]
 pub struct Fitting {
     /// How `pg_restore` treats owners and grants.
-    pub options: RestoreOptions,
+    pub options: PgRestoreOptions,
     /// What happens to roles that the server lacks.
     pub roles: Roles,
     /// Roles to be replaced: old name → new name.
@@ -61,7 +61,7 @@ pub struct Fitting {
 
 impl Fitting {
     /// Takes a backup as it is.
-    pub fn plain(options: RestoreOptions) -> Self {
+    pub fn plain(options: PgRestoreOptions) -> Self {
         Self { options, profile: Profile::Plain, ..Self::default() }
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::cli::{FittingWords, MissingRoles, TargetProfile};
 use crate::error::{Error, Result};
-use crate::postgres::{Provider, RestoreOptions};
+use crate::postgres::{PgRestoreOptions, Provider};
 use crate::restore::request::{Fitting, Profile, Roles};
 use std::collections::BTreeMap;
 
 /// Checks the words.
 pub(super) fn fitting(words: FittingWords) -> Result<Fitting> {
     let options =
-        RestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..RestoreOptions::default() };
+        PgRestoreOptions { no_owner: words.no_owner, no_acl: words.no_acl, ..PgRestoreOptions::default() };
     let skip_refresh = words.skip_refresh;
     if words.owner.is_some() && options.no_owner {
         return Err(Error::usage("--owner and --no-owner contradict each other"));

@@ -16,4 +16,4 @@ mod tests;
 
 pub use dump::DumpOptions;
 pub use psql::Psql;
-pub use restore::RestoreOptions;
+pub use restore::PgRestoreOptions;

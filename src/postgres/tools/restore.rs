@@ -17,14 +17,14 @@ use crate::temporary::Scratch;
 
 /// How to restore, in `pg_restore`'s own words.
 #[derive(Debug, Clone, Default)]
-pub struct RestoreOptions {
+pub struct PgRestoreOptions {
     /// Everything belongs to the connecting role.
     pub no_owner: bool,
     /// No privileges are granted.
     pub no_acl: bool,
     /// What cannot be restored is passed over, and every statement is for itself.
     pub keep_going: bool,
-    /// Further options for `pg_restore`, checked by [`RestoreOptions::check`].
+    /// Further options for `pg_restore`, checked by [`PgRestoreOptions::check`].
     pub extra: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub const TOOL: Tool = Tool {
     ],
 };
 
-impl RestoreOptions {
+impl PgRestoreOptions {
     /// Refuses extra options that would break the promise of all or nothing.
     pub fn check(&self) -> Result<()> {
         TOOL.check(&self.extra)
@@ -88,7 +88,7 @@ const KNOWS_BATCHES: u32 = 17;
 pub async fn restore(
     client: &Client,
     conn: &ConnInfo,
-    options: &RestoreOptions,
+    options: &PgRestoreOptions,
     atomicity: Atomicity,
 ) -> Result<ChildInput> {
     let program = client.program("pg_restore");
@@ -115,7 +115,7 @@ pub fn script(client: &Client, out: Stdio) -> Result<ChildInput> {
 pub async fn restore_file(
     client: &Client,
     conn: &ConnInfo,
-    options: &RestoreOptions,
+    options: &PgRestoreOptions,
     jobs: usize,
     archive: &Scratch,
 ) -> Result<()> {
@@ -129,7 +129,7 @@ pub async fn restore_file(
     Ok(())
 }
 
-async fn prepared(program: Program, conn: &ConnInfo, options: &RestoreOptions) -> Result<Program> {
+async fn prepared(program: Program, conn: &ConnInfo, options: &PgRestoreOptions) -> Result<Program> {
     options.check()?;
     conn.target_name()?;
     // Only then does it say at which entry of the archive it failed.
@@ -142,8 +142,11 @@ mod tests {
 
     #[test]
     fn it_stops_at_the_first_error() {
-        let options =
-            RestoreOptions { no_owner: true, extra: vec!["--role=app".into()], ..RestoreOptions::default() };
+        let options = PgRestoreOptions {
+            no_owner: true,
+            extra: vec!["--role=app".into()],
+            ..PgRestoreOptions::default()
+        };
         assert_eq!(options.arguments(), ["--format=custom", "--exit-on-error", "--no-owner", "--role=app"]);
     }
 }

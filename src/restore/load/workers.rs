@@ -13,7 +13,7 @@ use crate::archive::Preamble;
 use crate::error::{Kind, Result};
 use crate::postgres::clients::{Client, Clients};
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
-use crate::postgres::{RestoreOptions, Situation, Target};
+use crate::postgres::{PgRestoreOptions, Situation, Target};
 use crate::progress::Progress;
 use crate::stored::inventory::Inventory;
 use crate::stored::ranges::Ranges;
@@ -78,7 +78,7 @@ struct Worker<'a> {
     ranges: &'a Ranges,
     client: &'a Client,
     target: &'a Target,
-    options: &'a RestoreOptions,
+    options: &'a PgRestoreOptions,
 }
 
 impl Worker<'_> {

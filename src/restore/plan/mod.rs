@@ -10,7 +10,7 @@ mod roles;
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
 use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{Provider, RestoreOptions, Target, TargetFacts, identifier, sessions};
+use crate::postgres::{PgRestoreOptions, Provider, Target, TargetFacts, identifier, sessions};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ const MOST_TOLD: usize = 20;
 #[derive(Debug)]
 pub struct Plan {
     /// How it is run.
-    pub options: RestoreOptions,
+    pub options: PgRestoreOptions,
     /// The roles that were made.
     pub made_roles: Vec<String>,
     /// What is left out, and why.
@@ -74,7 +74,7 @@ impl RestoreRequest {
     /// The same for a plain script, which nothing can be taken out of.
     pub async fn plan_of_script(&self, target: &mut Target) -> Result<Plan> {
         let Fitting { options, roles, map, owner, profile: _, skip_refresh } = &self.fitting;
-        let RestoreOptions { no_owner, no_acl, keep_going, extra } = options;
+        let PgRestoreOptions { no_owner, no_acl, keep_going, extra } = options;
         if *skip_refresh || *keep_going {
             return Err(Error::usage("a plain dump can only be restored as it is, and as a whole")
                 .hint("leave out --skip-refresh and --on-error (their variables too)"));

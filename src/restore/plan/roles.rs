@@ -4,7 +4,7 @@ use super::super::request::{Fitting, Roles};
 use super::{Fit, reported, text};
 use crate::archive::{Preamble, RoleUses};
 use crate::error::{Error, Result};
-use crate::postgres::{KnownRoles, Making, RestoreOptions, Target, identifier};
+use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Target, identifier};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Fit<'_> {
@@ -33,7 +33,7 @@ impl Fit<'_> {
     /// What the archive needs of each role, as far as it is restored. Names that are not UTF-8 are left to
     /// `pg_restore`.
     pub(super) fn needed(&self, front: &Preamble) -> BTreeMap<String, RoleUses> {
-        let RestoreOptions { no_owner, no_acl, .. } = self.fitting.options;
+        let PgRestoreOptions { no_owner, no_acl, .. } = self.fitting.options;
         // Who asks for the roles gets those too that only the database itself knows.
         let all = self.fitting.roles != Roles::Check;
         let uses = front.keep(|entry| all || !entry.is_of_database()).toc.role_uses();
