@@ -20,6 +20,7 @@ pub mod units;
 /// What is written about a backup.
 #[path = "../../src/stored"]
 pub mod stored {
+    pub mod digest;
     pub mod inventory;
     pub mod manifest;
     pub mod names;
