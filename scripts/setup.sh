@@ -18,6 +18,7 @@ if [ "${1:-}" != demo ]; then
         swift-proxy swift-account swift-container swift-object memcached # an S3 server at the other
         openssl                                                          # makes a key for an account of Google's
         minisign                                                         # checks a signature without pgstow
+        locales                                                          # a server that speaks German
         zsh fish bash-completion mandoc                                  # completions and man pages, tried in their programs
         prometheus-pushgateway                                           # takes the metrics that are pushed
         restic                                                           # has its own opinion of what to keep

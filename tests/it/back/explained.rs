@@ -104,3 +104,20 @@ fn a_server_that_speaks_german_is_understood() {
     let there = ["verify", "latest", "--restore", "--to", &cluster.url(""), "--check", "SELCT true"];
     plain.opens(&there).fails(Kind::Usage).says("nothing was found wrong with the backup");
 }
+
+/// No dump says how money is written on the source's server.
+#[test]
+fn money_that_is_written_otherwise_here_is_no_fault_of_the_backup() {
+    let cluster = match Cluster::start_in_german() {
+        Ok(cluster) => cluster,
+        Err(why) => skip!("{why}"),
+    };
+    let database = cluster.create_database("prices");
+    cluster.psql("postgres", &format!("ALTER DATABASE {database} SET lc_monetary = 'de_DE.UTF-8'"));
+    cluster.psql(&database, "CREATE TABLE prices (price money); INSERT INTO prices VALUES ('1234,56');");
+    assert!(cluster.psql(&database, "SELECT price FROM prices").contains("1.234,56"));
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    let run = place.opens(&["verify", "latest", "--restore"]).fails(Kind::Settings);
+    run.says("for type money").says("lc_monetary differs from the one here");
+}
