@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::report::Report;
 use crate::run::Run;
 use crate::settings::Remarks;
+use std::pin::Pin;
 
 /// Does what was typed.
 pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) -> Result<()> {
@@ -33,22 +34,27 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         remarks.say();
     }
     match verb {
-        Verb::Backup(words) => backup::run(*words, report, run).await,
-        Verb::Adopt(words) => adopt::run(*words, report, run).await,
-        Verb::List(words) => list::run(&words, report, run).await,
-        Verb::Show(words) => show::run(words, report, run).await,
-        Verb::Status(words) => status::run(words, report, run).await,
-        Verb::Verify(words) => verify::run(words, report, run).await,
-        Verb::Fetch(words) => fetch::run(*words, report, run).await,
-        Verb::Restore(words) => restore::run(*words, report, run).await,
-        Verb::Clone(words) => clone::run(words, report, run).await,
-        Verb::Swap(words) => swap::run(words, report, run).await,
-        Verb::Prune(words) => prune::run(*words, report, run).await,
-        Verb::Doctor(words) => doctor::run(*words, remarks, report, run).await,
+        Verb::Backup(words) => apart(move || backup::run(*words, report, run)).await,
+        Verb::Adopt(words) => apart(move || adopt::run(*words, report, run)).await,
+        Verb::List(words) => apart(|| list::run(&words, report, run)).await,
+        Verb::Show(words) => apart(move || show::run(words, report, run)).await,
+        Verb::Status(words) => apart(move || status::run(words, report, run)).await,
+        Verb::Verify(words) => apart(move || verify::run(words, report, run)).await,
+        Verb::Fetch(words) => apart(move || fetch::run(*words, report, run)).await,
+        Verb::Restore(words) => apart(move || restore::run(*words, report, run)).await,
+        Verb::Clone(words) => apart(move || clone::run(words, report, run)).await,
+        Verb::Swap(words) => apart(move || swap::run(words, report, run)).await,
+        Verb::Prune(words) => apart(move || prune::run(*words, report, run)).await,
+        Verb::Doctor(words) => apart(move || doctor::run(*words, remarks, report, run)).await,
         Verb::Keygen(words) => keygen::run(words, report),
         Verb::Config(words) => config::run(&words, &common, report),
         Verb::Completions(words) => completions::run(&words, report),
         Verb::Man(words) => man::run(words, report),
         Verb::Version => report.answer(&Version::OURS),
     }
+}
+
+/// Begins a verb's work on the heap: a frame with room for the work of every verb would not fit on a thread's stack.
+fn apart<W: Future<Output = Result<()>>>(begin: impl FnOnce() -> W) -> Pin<Box<W>> {
+    Box::pin(begin())
 }

@@ -14,8 +14,9 @@ pub async fn open(url: &StoreUrl, options: OpenOptions) -> Result<Arc<dyn Store>
     let (retry, patience) = (options.retry, options.request_timeout);
     let backend: Arc<dyn Store> = match url {
         StoreUrl::File(folder) => Arc::new(Folder::new(folder.clone())),
-        StoreUrl::S3(url) => Arc::new(S3::open(url, options).await?),
-        StoreUrl::Gs(url) => google(url, options).await?,
+        // On the heap: what the SDKs need to begin is large, and needed no longer.
+        StoreUrl::S3(url) => Arc::new(Box::pin(S3::open(url, options)).await?),
+        StoreUrl::Gs(url) => Box::pin(google(url, options)).await?,
     };
     Ok(Arc::new(Retrying::new(backend, retry, patience)))
 }
