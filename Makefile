@@ -2,7 +2,7 @@
 
 .PHONY: demo check test test-full fuzz bench lint fmt setup
 
-demo: ## Back a database up and bring it back, before your eyes
+demo: ## Back up a database, restore it, and compare both
 	@scripts/demo.sh
 
 check: ## Formatting, lints, unit tests and the house rules: under a minute, and no server

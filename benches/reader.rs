@@ -1,4 +1,4 @@
-//! What the archive reader costs: its speed on one core beside a plain copy, and what it adds to the way of a
+//! What the archive reader costs: its speed on one core next to a plain copy, and what it adds to the way of a
 //! backup. Run by `make bench`, which gives it a dump.
 //!
 //! ```text

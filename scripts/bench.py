@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures pgstow beside the pipelines people use today; prints the tables of docs/performance.md.
+"""Measures pgstow next to the pipelines people use today; prints the tables of docs/performance.md.
 
 Ratios are taken pair by pair, A B A B, from one run on one machine: absolute times of a shared
 machine mean little. Started by `make bench`, which builds everything it needs.

@@ -5,7 +5,7 @@
 #   scripts/fuzz.sh              each target for five minutes
 #   scripts/fuzz.sh 3600 archive one of them for an hour
 #
-# What is found lies in fuzz/artifacts. Once it is mended, the input goes into fuzz/corpus, where `make test`
+# What is found lies in fuzz/artifacts. Once it is mended, the input goes into fuzz/corpus, and `make test`
 # reads it again.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every check there is. Ends with the test runner's own summary and, where tests could not run
+# Runs every check there is. Ends with the test runner's own summary and, if tests could not run
 # on this machine, with the list of them.
 #
 #   scripts/test.sh                    what must hold
