@@ -101,7 +101,7 @@ impl Flow<'_> {
     }
 
     /// Fills the target.
-    pub async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<Filled> {
+    async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<Filled> {
         let filled = content.fill(target).await?;
         if !filled.plan.made_roles.is_empty() {
             self.run.say(format!("created the roles {}", filled.plan.made_roles.join(", ")));

@@ -123,6 +123,19 @@ impl From<StoreError> for Error {
     }
 }
 
+/// An error and its causes, in one line.
+pub(super) fn chain(error: &dyn StdError) -> String {
+    let mut words = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        // Some causes are lists over several lines.
+        words.push(cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
+        next = cause.source();
+    }
+    words.dedup();
+    words.join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

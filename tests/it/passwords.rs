@@ -1,6 +1,6 @@
 //! A password that a command prints: asked for again by every child that connects, and shown nowhere.
 
-use crate::scene::{Keys, Place, fresh, motley};
+use crate::scene::{Keys, Place, SLOW_INDEX, fresh, motley};
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use crate::there::scene::eventually;
 use pgstow::error::Kind;
@@ -65,13 +65,7 @@ fn a_password_that_changes_in_the_middle_of_a_run() {
 fn a_connection_is_watched_over_with_a_new_password() {
     let cluster = Cluster::shared(Major::Distribution);
     let database = cluster.create_database("watched");
-    cluster.psql(
-        &database,
-        "CREATE FUNCTION slowly(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
-           $$ BEGIN IF current_setting('application_name') LIKE 'pgstow%' THEN PERFORM pg_sleep(14); END IF;
-              RETURN n; END $$;
-         CREATE TABLE t AS SELECT 1 AS n; CREATE INDEX i ON t (slowly(n))",
-    );
+    cluster.psql(&database, SLOW_INDEX);
     let (place, folder) = (Place::folder(), TempDir::new().unwrap());
     place.backup(&cluster.url(&database), &["--name", "watched"]);
     let url = format!("{}?tcp_user_timeout=3000", role(cluster, "watcher", &fresh("watched")));

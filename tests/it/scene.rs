@@ -15,6 +15,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
+/// A table whose index a restore takes 14 seconds to make, in which nothing passes between client and server.
+pub const SLOW_INDEX: &str = "CREATE FUNCTION slowly(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+           $$ BEGIN IF current_setting('application_name') LIKE 'pgstow%' THEN PERFORM pg_sleep(14); END IF;
+              RETURN n; END $$;
+         CREATE TABLE t AS SELECT 1 AS n; CREATE INDEX i ON t (slowly(n))";
+
 /// Makes a database with a bit of everything.
 pub fn motley(cluster: &Cluster, label: &str) -> String {
     let name = cluster.create_database(label);

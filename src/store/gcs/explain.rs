@@ -3,7 +3,7 @@
 //! The three ways to Google (XML, JSON, gRPC) number their failures differently and word them alike: each becomes a
 //! status, a code and a message, and these become a situation in one place.
 
-use crate::store::error::{Situation, StoreError};
+use crate::store::error::{Situation, StoreError, chain};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::error::{CredentialsError, Error as GoogleError};
 use std::error::Error as StdError;
@@ -314,18 +314,6 @@ fn cause(error: &CredentialsError, chain: &str) -> String {
         Some((body, _)) => format!("{last}: {body}"),
         None => last.to_string(),
     }
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut words = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        words.push(cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
-        next = cause.source();
-    }
-    words.dedup();
-    words.join(": ")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What S3 and the network answer, as situations, sentences and hints. Status codes end here.
 
-use crate::store::error::{Situation, StoreError};
+use crate::store::error::{Situation, StoreError, chain};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;
@@ -277,19 +277,6 @@ fn region_in(message: &str) -> Option<&str> {
     let quoted = rest.split(['\'', '"', '`']).nth(1)?;
     let region = quoted.split('/').nth(1).unwrap_or(quoted);
     (!region.is_empty()).then_some(region)
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn StdError) -> String {
-    let mut words = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // Some causes are lists over several lines.
-        words.push(cause.to_string().split_whitespace().collect::<Vec<_>>().join(" "));
-        next = cause.source();
-    }
-    words.dedup();
-    words.join(": ")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! all. Nobody waits for it for ever.
 
 use crate::harness::Run;
-use crate::scene::{Place, add_bulk, fresh, named};
+use crate::scene::{Place, SLOW_INDEX, add_bulk, fresh, named};
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use pgstow::error::Kind;
 use std::io::{Read, Write};
@@ -158,13 +158,7 @@ fn a_clone_gives_both_silent_servers_up() {
 fn a_server_that_works_is_waited_for() {
     let cluster = Cluster::shared(Major::Distribution);
     let database = cluster.create_database("slow");
-    cluster.psql(
-        &database,
-        "CREATE FUNCTION slowly(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
-           $$ BEGIN IF current_setting('application_name') LIKE 'pgstow%' THEN PERFORM pg_sleep(14); END IF;
-              RETURN n; END $$;
-         CREATE TABLE t AS SELECT 1 AS n; CREATE INDEX i ON t (slowly(n))",
-    );
+    cluster.psql(&database, SLOW_INDEX);
     let place = Place::folder();
     place.backup(&cluster.url(&database), &["--name", "slow"]);
     let url = |copy: &str| format!("{}?tcp_user_timeout=3000", cluster.url(copy));
