@@ -3,7 +3,9 @@
 use pgstow::error::Kind;
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -71,11 +73,24 @@ impl Pgstow {
     pub fn under<Word: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = Word>) -> Self {
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().unwrap());
-        command.args(words).arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.args(words).arg(self.reachable()).args(self.command.get_args()).env_clear();
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.current_dir(self.home.path());
         self.command = command;
         self
+    }
+
+    /// The program, where every user of the machine can start it: a checkout may be in a private folder.
+    fn reachable(&self) -> PathBuf {
+        let program = PathBuf::from(self.command.get_program());
+        let open = |folder: &Path| folder.metadata().unwrap().permissions().mode() & 0o001 != 0;
+        if program.ancestors().skip(1).all(open) {
+            return program;
+        }
+        let copy = self.home.path().join("pgstow");
+        std::fs::copy(&program, &copy).unwrap();
+        std::fs::set_permissions(self.home.path(), Permissions::from_mode(0o711)).unwrap();
+        copy
     }
 
     /// Sets a variable.

@@ -49,21 +49,28 @@ pub async fn end_orphans() -> Result<()> {
 
 /// Children of this process that are in another session.
 fn orphans() -> Vec<Pid> {
-    let (own, session) = (rustix::process::getpid(), rustix::process::getsid(None).ok());
+    let own = rustix::process::getpid();
+    let Some((_, session)) = kin("self") else { return Vec::new() };
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
     let is_one = |pid: &Pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-        stat.ok().and_then(|stat| kin(&stat)).is_some_and(|(parent, of)| parent == own && Some(of) != session)
+        let kin = kin(&pid.as_raw_nonzero().to_string());
+        kin.is_some_and(|(parent, of)| parent == own.as_raw_nonzero().get() && of != session)
     };
     let pid = |name: &str| Pid::from_raw(name.parse().ok()?);
     processes.filter_map(|entry| pid(entry.ok()?.file_name().to_str()?)).filter(is_one).collect()
 }
 
-/// The parent and the session of a process, from its `/proc/…/stat`; its name may hold anything.
-fn kin(stat: &str) -> Option<(Pid, Pid)> {
+/// The numbers of a process's parent and session. Each is 0 if it is outside of this container: what was started
+/// by `docker exec` has no session that can be seen, and the call `getsid` of rustix cannot say so.
+fn kin(process: &str) -> Option<(i32, i32)> {
+    parse(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
+}
+
+/// The parent and the session from a `/proc/…/stat`; the process's name in it may hold anything.
+fn parse(stat: &str) -> Option<(i32, i32)> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(1);
-    let mut next = || fields.next().and_then(|field| Pid::from_raw(field.parse().ok()?));
-    let (parent, _group, session) = (next()?, next()?, next()?);
+    let mut next = || fields.next()?.parse().ok();
+    let (parent, _group, session): (_, i32, _) = (next()?, next()?, next()?);
     Some((parent, session))
 }
 
@@ -73,10 +80,13 @@ mod tests {
 
     #[test]
     fn a_name_in_a_status_deceives_nobody() {
-        let pid = |number| Pid::from_raw(number).unwrap();
-        let status = "77 (a) S 1 2 3 (b) S 40 50 60 0 -1";
-        assert_eq!(kin(status), Some((pid(40), pid(60))));
-        assert_eq!(kin("77 (a"), None);
-        assert_eq!(kin("77 (a) S 40"), None);
+        assert_eq!(parse("77 (a) S 1 2 3 (b) S 40 50 60 0 -1"), Some((40, 60)));
+        assert_eq!(parse("77 (a"), None);
+        assert_eq!(parse("77 (a) S 40"), None);
+    }
+
+    #[test]
+    fn a_session_may_be_outside() {
+        assert_eq!(parse("77 (pgstow) S 0 0 0 0 -1"), Some((0, 0)));
     }
 }

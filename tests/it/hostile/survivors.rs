@@ -6,6 +6,7 @@ use crate::scene::fresh;
 use crate::servers::folder;
 use rustix::process::Signal;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// The folders in `/proc` of all processes with these words in their command line.
 fn running(words: &str) -> Vec<PathBuf> {
@@ -38,6 +39,21 @@ fn processes_that_leave_their_group_end_with_the_rehearsal() {
         let left = running(&sleep);
         assert!(left.is_empty(), "{start}: {left:?} outlived the rehearsal");
     }
+}
+
+/// As by `docker exec`: the session that pgstow belongs to cannot be seen from inside the container.
+#[test]
+fn a_session_outside_of_the_container_is_no_obstacle() {
+    let container = ["--pid", "--fork", "--mount-proc"];
+    let can = Command::new("unshare").args(container).arg("true").output();
+    if !can.is_ok_and(|ended| ended.status.success()) {
+        crate::skip!("processes of a container's own cannot be made here");
+    }
+    let play = Play::new("CREATE TABLE t AS SELECT 1 AS n;");
+    // Not as the first process, which would be the parent of all in any case.
+    let words = ["unshare"].into_iter().chain(container).chain(["sh", "-c", "\"$@\"; exit $?", "sh"]);
+    play.rehearse(&[]).under(words).succeeds().says("1 row in 1 table");
+    play.nothing_is_left();
 }
 
 #[test]
