@@ -3,6 +3,7 @@
 use super::keep::{HEADING, KeepWords};
 use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
+use super::readers::ReadersWords;
 use super::shared::{ServerWords, TrustWords};
 use super::values::percent;
 use super::writing::WritingWords;
@@ -127,6 +128,9 @@ pub struct BackupWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub server: ServerWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub readers: ReadersWords,
     /// How long pg_dump may wait for a lock on a table
     #[arg(
         long,

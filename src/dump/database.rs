@@ -3,13 +3,13 @@
 use super::request::DumpRequest;
 use super::{announce, checks};
 use crate::branch;
-use crate::consistent;
 use crate::error::{Error, Kind, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::clients::Clients;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
 use crate::postgres::{Client, DumpOptions, Psql, Server, refuse_shared_backends};
+use crate::readers;
 use crate::run::Run;
 use crate::store::Store;
 use crate::stored::compare::Before;
@@ -55,10 +55,11 @@ pub async fn back_up(
     if database.connection.database().is_none() && dumping.server.database == dumping.server.user {
         run.say(format!("no database was named: libpq takes the user's name, {}", dumping.server.user));
     }
-    let pg_dump = run.or(consistent::start(&dumping.client, &dumping.psql, &dumping.options)).await?;
+    let Dump { client, psql, options, server, .. } = &dumping;
+    let archive = run.or(readers::start(client, psql, options, server, database.readers, run)).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
-    let mut stored = dumping.writer.deliver(pg_dump, watch, judge, run).await?;
+    let mut stored = dumping.writer.deliver(archive, watch, judge, run).await?;
     stored.before = dumping.before.as_ref().map(Before::held);
     announce(&stored, run);
     Ok(stored)

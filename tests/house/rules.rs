@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 35] = [
+pub const ROOMS: [(&str, &[&str]); 36] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -33,39 +33,21 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     ("status", &["run", "store", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
+    ("readers", &["archive", "consistent", "postgres", "run"]),
     ("branch", &["neon", "postgres", "run"]),
     (
         "dump",
         &[
-            "archive",
-            "branch",
-            "command",
-            "consistent",
-            "failures",
-            "pipeline",
-            "postgres",
-            "run",
-            "script",
-            "store",
-            "stored",
+            "archive", "branch", "command", "failures", "pipeline", "postgres", "readers", "run", "script",
+            "store", "stored",
         ],
     ),
     ("proof", &["archive", "postgres", "progress", "run", "stored"]),
     (
         "restore",
         &[
-            "archive",
-            "branch",
-            "command",
-            "consistent",
-            "neon",
-            "pipeline",
-            "postgres",
-            "progress",
-            "proof",
-            "run",
-            "script",
-            "stored",
+            "archive", "branch", "command", "neon", "pipeline", "postgres", "progress", "proof", "readers",
+            "run", "script", "stored",
         ],
     ),
     (
@@ -94,6 +76,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "postgres",
             "proof",
             "prune",
+            "readers",
             "record",
             "rehearsal",
             "restore",

@@ -35,6 +35,7 @@ mod neon;
 mod opens_without_us;
 mod passwords;
 mod proof;
+mod readers;
 mod roles;
 mod secrets;
 mod shells;

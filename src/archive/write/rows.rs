@@ -3,6 +3,7 @@
 use super::writer::Writer;
 use crate::archive::format::block::{COPY_END, DATA};
 use crate::archive::format::entry::{Field, TocEntry};
+use crate::archive::format::fields::int_bytes;
 use crate::archive::format::preamble::Preamble;
 use crate::sql::quoted;
 use std::collections::HashSet;
@@ -47,6 +48,12 @@ pub fn rows_begin(dump_id: i32) -> Vec<u8> {
     let mut begin = Writer::default();
     begin.block(DATA, dump_id);
     begin.into_bytes()
+}
+
+/// What comes before rows of this many bytes, at least one.
+pub fn chunk_head(length: usize) -> Vec<u8> {
+    // Fits: rows come in pieces of some hundred kilobytes.
+    int_bytes(i32::try_from(length).unwrap_or(i32::MAX)).to_vec()
 }
 
 /// What comes after a table's rows, if they stop before the end of their block.
