@@ -14,7 +14,7 @@ use tokio::io::AsyncReadExt;
 
 /// Bytes read at once.
 const AT_ONCE: usize = 256 << 10;
-/// How long it may wait for a lock. The first `pg_dump` holds them all, so only somebody who waits behind it is in the
+/// How long it may wait for a lock. The first `pg_dump` holds them all, so only somebody who waits for it is in the
 /// way.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 

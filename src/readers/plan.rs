@@ -161,3 +161,66 @@ pub fn encoding(toc: &Toc) -> String {
     let name = set.split(|byte| *byte == b'\'').nth(1).unwrap_or_default();
     String::from_utf8_lossy(name).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Reader;
+
+    fn table(pages: u64, bytes: u64, range: u64) -> Table {
+        let heap = Heap { oid: 1, pages, bytes };
+        let step = (range.saturating_mul(pages) / bytes).max(1);
+        Table {
+            schema: b"a b".to_vec(),
+            name: b"t\"u".to_vec(),
+            columns: b"id, \"x y\"".to_vec(),
+            heap,
+            step,
+        }
+    }
+
+    #[test]
+    fn every_page_is_in_one_range_and_the_last_has_no_end() {
+        let text: Vec<String> =
+            table(10, 10 << 13, 4 << 13).ranges().map(|range| String::from_utf8(range).unwrap()).collect();
+        let from = "COPY (SELECT id, \"x y\" FROM ONLY \"a b\".\"t\"\"u\" WHERE ctid >= ";
+        assert_eq!(
+            text,
+            [
+                format!("{from}'(0,0)' AND ctid < '(4,0)') TO STDOUT"),
+                format!("{from}'(4,0)' AND ctid < '(8,0)') TO STDOUT"),
+                format!("{from}'(8,0)') TO STDOUT"),
+            ]
+        );
+    }
+
+    #[test]
+    fn long_values_make_ranges_of_fewer_pages() {
+        assert_eq!(table(100, 100 << 20, 10 << 20).ranges().count(), 10);
+        // A page whose values are longer than a range is a range of its own.
+        assert_eq!(table(3, 100 << 20, 1 << 20).ranges().count(), 3);
+        assert_eq!(table(1, 1, u64::MAX).ranges().count(), 1);
+    }
+
+    #[test]
+    fn a_pattern_matches_one_name() {
+        assert_eq!(table(1, 1, 1).pattern(), b"\"a b\".\"t\"\"u\"");
+    }
+
+    #[test]
+    fn columns_are_those_of_the_dump() {
+        let mut reader = Reader::new();
+        reader.feed(include_bytes!("../../tests/data/pg18.dump")).unwrap();
+        let toc = reader.finish().unwrap().toc;
+        assert_eq!(encoding(&toc), "UTF8");
+        let plain: Vec<&TocEntry> = toc.with_data().filter(|entry| plain(entry).is_some()).collect();
+        assert!(!plain.is_empty());
+        for entry in plain {
+            let named = entry.column_names();
+            let list = columns(entry);
+            assert_eq!(list.is_none(), named.is_empty(), "{entry:?}");
+            let parts = list.map(|list| list.split(|byte| *byte == b',').count());
+            assert_eq!(parts.unwrap_or_default(), named.len(), "{entry:?}");
+        }
+    }
+}

@@ -22,12 +22,16 @@ pub struct Heap {
 
 /// Those of these tables that are heaps of at least `smallest` bytes.
 ///
-/// Not those of extensions, of which only some rows may belong to a dump, not those with row-level security, and not
+/// Not those of extensions, whose rows may belong to a dump only in part, not those with row-level security, and not
 /// unlogged ones, which a standby does not have.
+///
+/// # Errors
+/// If somebody waits to change one of them: the question for its size would wait for that, and that for whoever asks.
 pub async fn heaps(psql: &Psql, oids: &[u32], smallest: u64) -> Result<Vec<Heap>> {
     let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
     psql.query(&format!(
-        "SELECT coalesce(json_agg(h), '[]') FROM (
+        "SET lock_timeout = '2s';
+         SELECT coalesce(json_agg(h), '[]') FROM (
            SELECT c.oid::bigint AS oid, pg_table_size(c.oid) AS bytes,
                   pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
            FROM pg_class c JOIN pg_am a ON a.oid = c.relam
