@@ -3,7 +3,7 @@
 use super::keep::{HEADING, KeepWords};
 use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
-use super::readers::ReadersWords;
+use super::parallel::ParallelWords;
 use super::shared::{ServerWords, TrustWords};
 use super::values::percent;
 use super::writing::WritingWords;
@@ -130,7 +130,7 @@ pub struct BackupWords {
     pub server: ServerWords,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
-    pub readers: ReadersWords,
+    pub readers: ParallelWords,
     /// How long pg_dump may wait for a lock on a table
     #[arg(
         long,

@@ -3,7 +3,7 @@
 use super::after::AfterWords;
 use super::fitting::FittingWords;
 use super::monitoring::MonitoringWords;
-use super::readers::ReadersWords;
+use super::parallel::ParallelWords;
 use super::shared::ServerWords;
 use clap::Args;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub struct CloneWords {
     pub server: ServerWords,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
-    pub readers: ReadersWords,
+    pub readers: ParallelWords,
     /// How long pg_dump may wait for a lock on a table
     #[arg(
         long,

@@ -5,11 +5,11 @@ use super::{announce, checks};
 use crate::branch;
 use crate::error::{Error, Kind, Result};
 use crate::layout::FrameSpan;
+use crate::parallel;
 use crate::postgres::clients::Clients;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
 use crate::postgres::{Client, DumpOptions, Psql, Server, refuse_shared_backends};
-use crate::readers;
 use crate::run::Run;
 use crate::store::Store;
 use crate::stored::compare::Before;
@@ -56,7 +56,7 @@ pub async fn back_up(
         run.say(format!("no database was named: libpq takes the user's name, {}", dumping.server.user));
     }
     let Dump { client, psql, options, server, .. } = &dumping;
-    let archive = run.or(readers::start(client, psql, options, server, database.readers, run)).await?;
+    let archive = run.or(parallel::start(client, psql, options, server, database.sessions, run)).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
     let mut stored = dumping.writer.deliver(archive, watch, judge, run).await?;

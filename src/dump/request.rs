@@ -2,8 +2,8 @@
 
 use crate::branch::NeonSource;
 use crate::command::UserCommand;
+use crate::parallel::Sessions;
 use crate::postgres::{ConnInfo, DumpOptions, clients::Search};
-use crate::readers::Readers;
 use crate::stored::names::Name;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub struct DumpRequest {
     /// The percentage that may be gone before the backup fails.
     pub fail_shrink: Option<u8>,
     /// How many sessions may read large tables at the same time.
-    pub readers: Readers,
+    pub sessions: Sessions,
     /// Whether a connection pooler is accepted.
     pub allow_pooled: bool,
 }

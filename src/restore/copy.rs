@@ -10,13 +10,13 @@ use super::request::{After, Fitting, RestoreRequest, Roles};
 use super::run::{Content, Flow};
 use crate::archive::Contents;
 use crate::error::{Error, Kind, Result};
+use crate::parallel::{self, Sessions};
 use crate::pipeline::pass_on;
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::globals::globals;
 use crate::postgres::{ConnInfo, DumpOptions, KnownRoles, Naming, Psql, Server, Target, identifier};
 use crate::progress::{Direction, Progress};
 use crate::proof::{Proof, counts};
-use crate::readers::{self, Readers};
 use crate::run::Run;
 use crate::stored::inventory::Inventory;
 use crate::stored::watch::ArchiveWatch;
@@ -35,7 +35,7 @@ pub struct CopyOptions {
     /// How to dump the source.
     pub dump: DumpOptions,
     /// How the source is read.
-    pub readers: Readers,
+    pub sessions: Sessions,
     /// How many connections create what follows the data, if the user says so.
     pub jobs: Option<u8>,
     /// How the copy is fitted to its server.
@@ -137,7 +137,7 @@ impl Content for PassingDump<'_> {
         let psql = Psql::new(clients.newest()?, &options.source);
         let psql = if options.allow_pooled { psql } else { server.in_english(psql).await };
         let client = clients.for_dump(server.version())?;
-        let dump = readers::start(client, &psql, &options.dump, server, options.readers, run).await?;
+        let dump = parallel::start(client, &psql, &options.dump, server, options.sessions, run).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let (contents, (plan, _)) =
             tokio::try_join!(hand_on(dump, near, &progress), load(far, clients, target, request, jobs))?;
@@ -169,7 +169,7 @@ impl Content for PassingDump<'_> {
 }
 
 /// Hands the dump on, its last bytes and its end only when it is known to be whole.
-async fn hand_on(dump: readers::Dump, mut to: DuplexStream, progress: &Progress) -> Result<Contents> {
+async fn hand_on(dump: parallel::Dump, mut to: DuplexStream, progress: &Progress) -> Result<Contents> {
     let mut watch = ArchiveWatch::new(progress.clone());
     let held = pass_on(dump, &mut watch, &mut to, &progress.plain).await?;
     let contents = watch.finish()?;

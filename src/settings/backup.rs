@@ -1,7 +1,7 @@
 //! The settings of `pgstow backup`.
 
 use super::environment::{explain_empty, is_blank, variable};
-use super::{command, keeping, lines, name, neon_source, readers, server, writing};
+use super::{command, keeping, lines, name, neon_source, server, sessions, writing};
 use crate::cli::BackupWords;
 use crate::dump::request::{DumpRequest, Producer};
 use crate::error::{Error, Result};
@@ -125,7 +125,7 @@ fn database(words: BackupWords) -> Result<DumpRequest> {
         wait: words.wait,
         warn_shrink: words.warn_shrink,
         fail_shrink: words.fail_shrink,
-        readers: readers(&words.readers)?,
+        sessions: sessions(&words.readers)?,
         allow_pooled: words.server.allow_pooled,
     })
 }

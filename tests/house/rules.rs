@@ -33,12 +33,12 @@ pub const ROOMS: [(&str, &[&str]); 36] = [
     ("status", &["run", "store", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
-    ("readers", &["archive", "consistent", "postgres", "run"]),
+    ("parallel", &["archive", "consistent", "postgres", "run"]),
     ("branch", &["neon", "postgres", "run"]),
     (
         "dump",
         &[
-            "archive", "branch", "command", "failures", "pipeline", "postgres", "readers", "run", "script",
+            "archive", "branch", "command", "failures", "parallel", "pipeline", "postgres", "run", "script",
             "store", "stored",
         ],
     ),
@@ -46,7 +46,7 @@ pub const ROOMS: [(&str, &[&str]); 36] = [
     (
         "restore",
         &[
-            "archive", "branch", "command", "neon", "pipeline", "postgres", "progress", "proof", "readers",
+            "archive", "branch", "command", "neon", "parallel", "pipeline", "postgres", "progress", "proof",
             "run", "script", "stored",
         ],
     ),
@@ -72,11 +72,11 @@ pub const ROOMS: [(&str, &[&str]); 36] = [
             "fetch",
             "monitoring",
             "neon",
+            "parallel",
             "pipeline",
             "postgres",
             "proof",
             "prune",
-            "readers",
             "record",
             "rehearsal",
             "restore",

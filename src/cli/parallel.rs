@@ -5,7 +5,7 @@ use clap::Args;
 
 /// Several sessions for large tables.
 #[derive(Debug, Args)]
-pub struct ReadersWords {
+pub struct ParallelWords {
     /// How many sessions read large tables at the same time
     ///
     /// All of them read one snapshot, and their rows become one archive. Each is a connection, and load on the server.

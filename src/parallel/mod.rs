@@ -31,9 +31,9 @@ pub type Dump = Box<dyn AsyncRead + Send + Unpin>;
 
 /// How large tables are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Readers {
+pub struct Sessions {
     /// The most sessions that read at the same time.
-    pub sessions: u8,
+    pub most: u8,
     /// How much of a table one of them reads at a time, in bytes as the server keeps it.
     pub range: u64,
 }
@@ -47,10 +47,10 @@ pub async fn start(
     psql: &Psql,
     options: &DumpOptions,
     server: &Server,
-    readers: Readers,
+    sessions: Sessions,
     run: &Run,
 ) -> Result<Dump> {
-    if readers.sessions <= 1 {
+    if sessions.most <= 1 {
         return Ok(Box::new(consistent::start(client, psql, options).await?));
     }
     if let Some(why) = plan::obstacle(options, server) {
@@ -58,7 +58,7 @@ pub async fn start(
         return Ok(Box::new(consistent::start(client, psql, options).await?));
     }
     let begun = consistent::begin(client, psql, options, true).await?;
-    match several(client, psql, options, &begun, readers, run).await {
+    match several(client, psql, options, &begun, sessions, run).await {
         Ok(Some(merge)) => {
             // The others hold the locks now.
             begun.stop().await;
@@ -78,26 +78,26 @@ async fn several(
     psql: &Psql,
     options: &DumpOptions,
     begun: &Begun,
-    readers: Readers,
+    sessions: Sessions,
     run: &Run,
 ) -> Result<Option<Merge>> {
     let Some((preamble, snapshot)) = begun.shared() else {
         run.say("reading with one session: the role may not have enough of them (CONNECTION LIMIT)");
         return Ok(None);
     };
-    let plan = Plan::of(preamble, psql, readers.range).await?;
+    let plan = Plan::of(preamble, psql, sessions.range).await?;
     if plan.is_small() {
         run.say("reading with one session: no table is large enough to be read by several");
         return Ok(None);
     }
-    let sessions = usize::from(readers.sessions).min(plan.ranges());
-    let readers = open(psql, snapshot, preamble, &plan, sessions).await?;
+    let number = usize::from(sessions.most).min(plan.ranges());
+    let readers = open(psql, snapshot, preamble, &plan, number).await?;
     let others = Others::start(client, psql, options, preamble, &plan, snapshot).await?;
     run.say(format!(
         "reading {} ({}) with {} at the same time",
         count(plan.tables(), "large table"),
         BinaryBytes(plan.bytes()),
-        count(sessions, "session")
+        count(number, "session")
     ));
     Ok(Some(Merge { preamble: preamble.clone(), plan, readers, others }))
 }
@@ -108,12 +108,12 @@ async fn open(
     snapshot: &Snapshot,
     preamble: &Preamble,
     plan: &Plan,
-    sessions: usize,
+    number: usize,
 ) -> Result<Vec<RowsReader>> {
     let encoding = plan::encoding(&preamble.toc);
     let tables = plan.names();
     let mut readers = Vec::new();
-    for _ in 0..sessions {
+    for _ in 0..number {
         readers.push(RowsReader::open(psql, snapshot, &encoding, &tables).await?);
     }
     Ok(readers)
