@@ -34,6 +34,7 @@ pub mod postgres;
 pub mod progress;
 pub mod proof;
 pub mod prune;
+pub mod readers;
 pub mod record;
 pub mod rehearsal;
 pub mod report;

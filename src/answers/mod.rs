@@ -9,6 +9,7 @@ pub mod config;
 pub mod doctor;
 pub mod fetch;
 pub mod keygen;
+pub mod keys;
 pub mod list;
 pub mod prune;
 pub mod restore;

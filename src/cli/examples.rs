@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 17] = [
+const OF_VERBS: [(&str, [Example; 3]); 18] = [
     (
         "backup",
         [
@@ -66,6 +66,14 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
             ("Whether the newest backup of each name is there, and not too old", "pgstow status"),
             ("Of two names, with a limit", "pgstow status --name app --name portal --max-age 26h"),
             ("For monitoring", "pgstow status --json"),
+        ],
+    ),
+    (
+        "keys",
+        [
+            ("Which recipients can read which backups", "pgstow keys"),
+            ("Which of them this identity really opens", "pgstow keys -i key.txt"),
+            ("Of one name, for scripts", "pgstow keys app --json"),
         ],
     ),
     (

@@ -16,6 +16,7 @@ mod fetch;
 mod fitting;
 mod keep;
 mod keygen;
+mod keys;
 mod list;
 mod man;
 mod monitoring;
@@ -42,13 +43,14 @@ pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;
 pub use keygen::KeygenWords;
+pub use keys::KeysWords;
 pub use list::ListWords;
 pub use man::{ManWords, pages};
 pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use prune::PruneWords;
 pub use restore::RestoreWords;
-pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
+pub use shared::{IdentityWords, OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use show::ShowWords;
 pub use status::StatusWords;
 pub use swap::SwapWords;
@@ -100,6 +102,8 @@ pub enum Verb {
     Show(ShowWords),
     /// Check that the newest backup of each name is there, and not too old
     Status(StatusWords),
+    /// List who can read which backups, and what an identity opens
+    Keys(KeysWords),
     /// Check backups by reading them, or by restoring them for a trial
     Verify(VerifyWords),
     /// Write a backup, or some of its tables, to a file
@@ -140,6 +144,7 @@ impl Verb {
             Verb::List(_) => "list",
             Verb::Show(_) => "show",
             Verb::Status(_) => "status",
+            Verb::Keys(_) => "keys",
             Verb::Verify(_) => "verify",
             Verb::Fetch(_) => "fetch",
             Verb::Restore(_) => "restore",

@@ -10,6 +10,7 @@ mod config;
 mod doctor;
 mod fetch;
 mod keygen;
+mod keys;
 mod list;
 mod man;
 mod prune;
@@ -39,6 +40,7 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::List(words) => apart(|| list::run(&words, report, run)).await,
         Verb::Show(words) => apart(move || show::run(words, report, run)).await,
         Verb::Status(words) => apart(move || status::run(words, report, run)).await,
+        Verb::Keys(words) => apart(|| keys::run(&words, report, run)).await,
         Verb::Verify(words) => apart(move || verify::run(words, report, run)).await,
         Verb::Fetch(words) => apart(move || fetch::run(*words, report, run)).await,
         Verb::Restore(words) => apart(move || restore::run(*words, report, run)).await,

@@ -3,7 +3,7 @@
 use super::environment::{blank_among, explain_empty, variable};
 use super::file::{SettingsFile, Values};
 use super::permissions::{check_public_key_file, check_secret_file};
-use crate::cli::{OpenWords, TrustWords, Verb, Words, WritingWords};
+use crate::cli::{IdentityWords, TrustWords, Verb, Words, WritingWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{
     Ask, ExposeSecret, Identities, Recipients, SecretString, Variables, is_for_plugins,
@@ -121,8 +121,8 @@ pub(super) fn verify_key(words: &TrustWords) -> Result<Option<VerifyKey>> {
     VerifyKey::parse(text.expose_secret()).map(Some)
 }
 
-pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
-    let passphrase = match &open.passphrase_file {
+pub(super) fn identities(words: &IdentityWords) -> Result<Identities> {
+    let passphrase = match &words.passphrase_file {
         Some(file) => Some(secret_file(file, "the passphrase file")?),
         None => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
     };
@@ -130,7 +130,7 @@ pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
     let given = passphrase.clone();
     let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
     let mut identities = Identities::with_plugins(of_plugins());
-    for file in &open.identity_file {
+    for file in &words.identity_file {
         check_secret_file(file, "the identity file")?;
         identities.add_file(file, &asking)?;
     }

@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 35] = [
+pub const ROOMS: [(&str, &[&str]); 36] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -31,6 +31,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     ("retention", &[]),
     ("prune", &["failures", "retention", "run", "store", "stored"]),
     ("status", &["run", "store", "stored"]),
+    ("readers", &["failures", "pipeline", "run", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
     ("branch", &["neon", "postgres", "run"]),
@@ -94,6 +95,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "postgres",
             "proof",
             "prune",
+            "readers",
             "record",
             "rehearsal",
             "restore",
@@ -114,6 +116,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "neon",
             "proof",
             "prune",
+            "readers",
             "record",
             "rehearsal",
             "restore",
@@ -128,7 +131,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     (
         "commands",
         &[
-            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "prune", "report",
+            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "prune", "readers", "report",
             "restore", "run", "settings", "status", "stored", "verify",
         ],
     ),
