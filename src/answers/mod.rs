@@ -12,6 +12,7 @@ pub mod keygen;
 pub mod keys;
 pub mod list;
 pub mod prune;
+pub mod rekey;
 pub mod restore;
 pub mod script;
 pub mod show;

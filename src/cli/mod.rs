@@ -22,6 +22,7 @@ mod man;
 mod monitoring;
 mod neon;
 mod prune;
+mod rekey;
 mod restore;
 mod shared;
 mod show;
@@ -49,6 +50,7 @@ pub use man::{ManWords, pages};
 pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use prune::PruneWords;
+pub use rekey::RekeyWords;
 pub use restore::RestoreWords;
 pub use shared::{IdentityWords, OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use show::ShowWords;
@@ -121,6 +123,10 @@ pub enum Verb {
     Swap(SwapWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
+    /// Encrypt existing backups to new recipients, and remove the old ones
+    #[command(override_usage = "pgstow rekey [OPTIONS] <ID> --recipient <RECIPIENT>\n       \
+                                pgstow rekey [OPTIONS] --all --recipient <RECIPIENT>")]
+    Rekey(Box<RekeyWords>),
     /// Check everything that a backup and a restore need: server, rights, store, keys
     Doctor(Box<DoctorWords>),
     /// Create a key pair, for decryption or for signatures
@@ -151,6 +157,7 @@ impl Verb {
             Verb::Clone(_) => "clone",
             Verb::Swap(_) => "swap",
             Verb::Prune(_) => "prune",
+            Verb::Rekey(_) => "rekey",
             Verb::Doctor(_) => "doctor",
             Verb::Keygen(_) => "keygen",
             Verb::Config(_) => "config",

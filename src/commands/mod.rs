@@ -14,6 +14,7 @@ mod keys;
 mod list;
 mod man;
 mod prune;
+mod rekey;
 mod restore;
 mod show;
 mod status;
@@ -47,6 +48,7 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::Clone(words) => apart(move || clone::run(words, report, run)).await,
         Verb::Swap(words) => apart(move || swap::run(words, report, run)).await,
         Verb::Prune(words) => apart(move || prune::run(*words, report, run)).await,
+        Verb::Rekey(words) => apart(move || rekey::run(*words, report, run)).await,
         Verb::Doctor(words) => apart(move || doctor::run(*words, remarks, report, run)).await,
         Verb::Keygen(words) => keygen::run(words, report),
         Verb::Config(words) => config::run(&words, &common, report),
