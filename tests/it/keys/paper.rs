@@ -81,13 +81,13 @@ fn the_sheets_commands_restore_a_backup() {
     let before = cluster.text_of(&database);
     let home = TempDir::new().unwrap();
     let sheet = home.path().join("key.html");
-    let made = pgstow(["keygen", "--paper"]).arg(&sheet).succeeds();
+    let recipient = pgstow(["keygen", "--paper"]).arg(&sheet).succeeds().text();
     let page = std::fs::read_to_string(&sheet).unwrap();
     let secret = page.replace("<span>", "").replace("</span>", "");
     let from = secret.find("AGE-SECRET-KEY-1").unwrap();
     std::fs::write(home.path().join("key.txt"), &secret[from..from + 74]).unwrap();
     let place = Place::folder();
-    let words = ["backup", "--name", "app", "-r", made.text().trim(), &cluster.url(&database)];
+    let words = ["backup", "--name", "app", "-r", recipient.trim(), &cluster.url(&database)];
     place.pgstow(&words).succeeds();
     std::fs::write(home.path().join("dump.zst.age"), place.get(&place.key("/dump.zst.age"))).unwrap();
     let (_, rest) = page.split_once("<pre>").unwrap();
