@@ -179,11 +179,7 @@ impl Work<'_> {
             }
             match self.read_back(new, signed).await {
                 Ok(new) if new.backup.backup.manifest.holds_the_same(old) => return Ok(Some(new)),
-                Ok(new) => tracing::warn!(
-                    "{} does not hold what {} does, from which it says it was made",
-                    new.backup.place(),
-                    old.id
-                ),
+                Ok(new) => tracing::warn!("{}", differs(new.backup.place(), &old.id)),
                 Err(error) if error.kind() == Kind::Verify => tracing::warn!("{error}; it is made again"),
                 Err(error) => return Err(error),
             }
@@ -234,8 +230,8 @@ impl Work<'_> {
         }
     }
 
-    /// Reads back what an earlier run has made, of which nothing is known but what its manifest says: anybody who can
-    /// write to the store could have put it there, so it must be opened, or signed.
+    /// Reads back what an earlier run has made. Anybody who can write to the store could have put it there, so it must be
+    /// opened, or signed.
     async fn read_back(&self, new: OpenedBackup, signed: bool) -> Result<Proven> {
         let opened_by = self.opens(&new).await?;
         if opened_by.is_none() && !signed {
@@ -289,10 +285,7 @@ impl Work<'_> {
             if let Some(found) = former.found() {
                 let (old, ..) = self.run.or(self.look(&found)).await?;
                 if !new.backup.backup.manifest.holds_the_same(&old.backup.manifest) {
-                    return Err(Error::verify(format!(
-                        "{place} does not hold what {} does, from which it says it was made",
-                        old.place()
-                    )));
+                    return Err(Error::verify(differs(&place, &old.place().id)));
                 }
             }
             self.remove(&former.place, &new, done).await?;
@@ -347,6 +340,10 @@ impl Work<'_> {
         };
         format!("rekeyed {old}: now {}, {stored}, {checked}", new.backup.place().id)
     }
+}
+
+fn differs(new: &Place, old: &Id) -> String {
+    format!("{new} says it was made from {old}, but its content is different")
 }
 
 /// The place is named once, even if the failure names it too.

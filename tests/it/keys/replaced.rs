@@ -141,9 +141,11 @@ fn only_what_is_opened_or_signed_replaces_a_backup() {
         run.fails(Kind::Settings).says("no identity was given that opens it");
     }
     assert_eq!(place.keys(), before);
-    command(&["latest", "--name", "app"], &[&old, &new]).fails(Kind::Verify).says("does not hold what");
+    command(&["latest", "--name", "app"], &[&old, &new])
+        .fails(Kind::Verify)
+        .says("but its content is different");
     assert_eq!(place.keys(), before);
-    command(&[&id, "--name", "app"], &[&old, &new]).succeeds().says("does not hold what");
+    command(&[&id, "--name", "app"], &[&old, &new]).succeeds().says("but its content is different");
     let ids = there(&place, "app");
     assert_eq!((ids.len(), &ids[1]), (2, &forged));
     assert!(content(&place, "app", &ids[0], &new) == b"bytes");
