@@ -26,10 +26,18 @@ if [ "${1:-}" != demo ]; then
     )
 fi
 
+# A distribution that does not have these gets a word about it, and its tests are skipped.
+optional=()
+if [ "${1:-}" != demo ]; then
+    optional=(chromium) # looks at the page of `pgstow report`
+fi
+
+# missing INSTALLED PACKAGE…: those that are not installed.
 missing() {
-    local package
-    for package in "${packages[@]}"; do
-        grep -q "^$package install ok installed" <<<"$1" || echo "$package"
+    local installed=$1 package
+    shift
+    for package in "$@"; do
+        grep -q "^$package install ok installed" <<<"$installed" || echo "$package"
     done
 }
 
@@ -61,10 +69,21 @@ without_services() {
 if ! command -v dpkg-query >/dev/null; then
     echo "setup: not a Debian or Ubuntu machine; install by hand: ${packages[*]}" >&2
 else
-    mapfile -t wanted < <(missing "$(dpkg-query -W -f '${Package} ${Status}\n')")
+    installed=$(dpkg-query -W -f '${Package} ${Status}\n')
+    mapfile -t wanted < <(missing "$installed" "${packages[@]}")
+    mapfile -t welcome < <(missing "$installed" "${optional[@]}")
+    if [ "$((${#wanted[@]} + ${#welcome[@]}))" -gt 0 ]; then
+        as_root apt-get -o Acquire::Retries=3 update -qq
+        for package in "${welcome[@]}"; do
+            if apt-cache show "$package" >/dev/null 2>&1; then
+                wanted+=("$package")
+            else
+                echo "setup: this distribution has no $package: tests that need it will be skipped" >&2
+            fi
+        done
+    fi
     if [ "${#wanted[@]}" -gt 0 ]; then
         echo "setup: installing ${wanted[*]}"
-        as_root apt-get -o Acquire::Retries=3 update -qq
         without_services as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
     fi

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod fetch;
 pub mod keygen;
 pub mod list;
+pub mod overview;
 pub mod prune;
 pub mod restore;
 pub mod script;

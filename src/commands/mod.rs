@@ -13,7 +13,9 @@ mod keygen;
 mod list;
 mod man;
 mod prune;
+mod report;
 mod restore;
+mod schedule;
 mod show;
 mod status;
 mod swap;
@@ -39,12 +41,14 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::List(words) => apart(|| list::run(&words, report, run)).await,
         Verb::Show(words) => apart(move || show::run(words, report, run)).await,
         Verb::Status(words) => apart(move || status::run(words, report, run)).await,
+        Verb::Report(words) => apart(move || report::run(*words, report, run)).await,
         Verb::Verify(words) => apart(move || verify::run(words, report, run)).await,
         Verb::Fetch(words) => apart(move || fetch::run(*words, report, run)).await,
         Verb::Restore(words) => apart(move || restore::run(*words, report, run)).await,
         Verb::Clone(words) => apart(move || clone::run(words, report, run)).await,
         Verb::Swap(words) => apart(move || swap::run(words, report, run)).await,
         Verb::Prune(words) => apart(move || prune::run(*words, report, run)).await,
+        Verb::Schedule(words) => apart(|| schedule::run(words, &common, run)).await,
         Verb::Doctor(words) => apart(move || doctor::run(*words, remarks, report, run)).await,
         Verb::Keygen(words) => keygen::run(words, report),
         Verb::Config(words) => config::run(&words, &common, report),

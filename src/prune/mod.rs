@@ -79,6 +79,11 @@ async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(Pruned,
     Ok((Pruned { dry_run: options.dry_run, backups, leftovers, stale, failures }, keys))
 }
 
+/// What would become of the backups of one name, oldest first, if they were pruned now.
+pub fn foresee(entries: &[Entry], policy: &Policy, now: SystemTime) -> Vec<Fate> {
+    fates(entries, decide(entries, policy, now).reasons).map(|backup| backup.fate).collect()
+}
+
 /// Lets the rules decide about the backups that they may decide about.
 fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
     let candidates: Vec<Candidate> = entries.iter().filter_map(candidate).collect();

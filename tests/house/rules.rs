@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 35] = [
+pub const ROOMS: [(&str, &[&str]); 37] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -31,6 +31,9 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     ("retention", &[]),
     ("prune", &["failures", "retention", "run", "store", "stored"]),
     ("status", &["run", "store", "stored"]),
+    ("overview", &["prune", "retention", "run", "stored"]),
+    // Runs command lines: knows not what they do.
+    ("schedule", &["run"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
     ("branch", &["neon", "postgres", "run"]),
@@ -90,6 +93,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "fetch",
             "monitoring",
             "neon",
+            "overview",
             "pipeline",
             "postgres",
             "proof",
@@ -98,6 +102,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "rehearsal",
             "restore",
             "retention",
+            "schedule",
             "status",
             "store",
             "stored",
@@ -112,6 +117,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "dump",
             "fetch",
             "neon",
+            "overview",
             "proof",
             "prune",
             "record",
@@ -128,8 +134,8 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     (
         "commands",
         &[
-            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "prune", "report",
-            "restore", "run", "settings", "status", "stored", "verify",
+            "answers", "cli", "doctor", "dump", "failures", "fetch", "overview", "pipeline", "prune",
+            "report", "restore", "run", "schedule", "settings", "status", "stored", "verify",
         ],
     ),
     ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),
