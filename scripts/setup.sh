@@ -22,22 +22,21 @@ if [ "${1:-}" != demo ]; then
         zsh fish bash-completion mandoc                                  # completions and man pages, tried in their programs
         prometheus-pushgateway                                           # takes the metrics that are pushed
         restic                                                           # has its own opinion of what to keep
+        poppler-utils zbar-tools fonts-dejavu-core                       # looks at the sheet with a key as it is printed
         python3-venv curl jq # to fetch further servers, and by hand
     )
 fi
 
-# A distribution that does not have these gets a word about it, and its tests are skipped.
-optional=()
-if [ "${1:-}" != demo ]; then
-    optional=(chromium) # looks at the page of `pgstow report`
+# Ubuntu's Chromium is a snap, which does not start in a container; the sheet is printed by any Chrome that is here,
+# and without one the page of `report` is not looked at.
+if [ "${1:-}" != demo ] && grep -qs '^ID=debian' /etc/os-release; then
+    packages+=(chromium) # prints the sheet with a key, and looks at the page of `report`
 fi
 
-# missing INSTALLED PACKAGE…: those that are not installed.
 missing() {
-    local installed=$1 package
-    shift
-    for package in "$@"; do
-        grep -q "^$package install ok installed" <<<"$installed" || echo "$package"
+    local package
+    for package in "${packages[@]}"; do
+        grep -q "^$package install ok installed" <<<"$1" || echo "$package"
     done
 }
 
@@ -69,21 +68,10 @@ without_services() {
 if ! command -v dpkg-query >/dev/null; then
     echo "setup: not a Debian or Ubuntu machine; install by hand: ${packages[*]}" >&2
 else
-    installed=$(dpkg-query -W -f '${Package} ${Status}\n')
-    mapfile -t wanted < <(missing "$installed" "${packages[@]}")
-    mapfile -t welcome < <(missing "$installed" "${optional[@]}")
-    if [ "$((${#wanted[@]} + ${#welcome[@]}))" -gt 0 ]; then
-        as_root apt-get -o Acquire::Retries=3 update -qq
-        for package in "${welcome[@]}"; do
-            if apt-cache show "$package" >/dev/null 2>&1; then
-                wanted+=("$package")
-            else
-                echo "setup: this distribution has no $package: tests that need it will be skipped" >&2
-            fi
-        done
-    fi
+    mapfile -t wanted < <(missing "$(dpkg-query -W -f '${Package} ${Status}\n')")
     if [ "${#wanted[@]}" -gt 0 ]; then
         echo "setup: installing ${wanted[*]}"
+        as_root apt-get -o Acquire::Retries=3 update -qq
         without_services as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
     fi

@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 37] = [
+pub const ROOMS: [(&str, &[&str]); 40] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -34,6 +34,8 @@ pub const ROOMS: [(&str, &[&str]); 37] = [
     ("overview", &["prune", "retention", "run", "stored"]),
     // Runs command lines: knows not what they do.
     ("schedule", &["run"]),
+    ("readers", &["failures", "pipeline", "run", "stored"]),
+    ("rekey", &["failures", "pipeline", "progress", "run", "store", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
     ("branch", &["neon", "postgres", "run"]),
@@ -77,6 +79,8 @@ pub const ROOMS: [(&str, &[&str]); 37] = [
     ),
     ("verify", &["failures", "rehearsal", "run", "stored"]),
     ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
+    // A key on paper.
+    ("paper", &[]),
     // What people type, and what they get.
     ("version", &[]),
     ("cli", &["version"]),
@@ -98,8 +102,10 @@ pub const ROOMS: [(&str, &[&str]); 37] = [
             "postgres",
             "proof",
             "prune",
+            "readers",
             "record",
             "rehearsal",
+            "rekey",
             "restore",
             "retention",
             "schedule",
@@ -120,8 +126,10 @@ pub const ROOMS: [(&str, &[&str]); 37] = [
             "overview",
             "proof",
             "prune",
+            "readers",
             "record",
             "rehearsal",
+            "rekey",
             "restore",
             "status",
             "stored",
@@ -134,8 +142,9 @@ pub const ROOMS: [(&str, &[&str]); 37] = [
     (
         "commands",
         &[
-            "answers", "cli", "doctor", "dump", "failures", "fetch", "overview", "pipeline", "prune",
-            "report", "restore", "run", "schedule", "settings", "status", "stored", "verify",
+            "answers", "cli", "doctor", "dump", "failures", "fetch", "overview", "paper", "pipeline",
+            "prune", "readers", "rekey", "report", "restore", "run", "schedule", "settings", "status",
+            "stored", "verify", "version",
         ],
     ),
     ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),
