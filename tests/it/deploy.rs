@@ -1,8 +1,13 @@
 //! The deploy files and the README: each is what it says it is, and every `pgstow` line in them is one
 //! that the real command line takes.
 
+mod bare;
 mod github;
+mod helm;
 mod kubernetes;
+mod release;
+mod root;
+mod runner;
 
 use pgstow::cli::{self, Parsed};
 use serde_yaml_ng::Value;
