@@ -76,7 +76,7 @@ impl Runner {
                 (command, format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()))
             }
         };
-        command.env("PATH", format!("{}:{usual}", added)).env("RUNNER_TEMP", self.inside("temp"));
+        command.env("PATH", format!("{added}:{usual}")).env("RUNNER_TEMP", self.inside("temp"));
         command.env("GITHUB_PATH", self.inside("path")).env("HOME", self.inside(""));
         command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", self.inside("summary.md"));
         command.envs(env.iter().copied()).output().unwrap()
