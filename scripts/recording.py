@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Draws what a terminal showed as an SVG: docs/demo.svg, the picture in the README.
 
-    script -qec 'stty cols 110; scripts/demo.sh' /dev/null | scripts/recording.py >docs/demo.svg
+    script -qec 'stty cols 110 rows 50; scripts/demo.sh' /dev/null | scripts/recording.py >docs/demo.svg
 
-It draws from "1." on up to "5.", with bold, dim and coloured text; a line that was written over shows what stood there
-last. Look at the picture before you commit it.
+It draws steps 1 to 5, without the long answer of `pgstow show`, with bold, dim and coloured text; a line that was written
+over shows what stood there last. Look at the picture before you commit it.
 """
 import html
 import re
@@ -43,7 +43,8 @@ def shown(text):
     lines = [line.rstrip("\r").split("\r")[-1].rstrip() for line in text.split("\n")]
     first = next(n for n, line in enumerate(lines) if re.match(r"(\x1b\[[0-9;]*m)*1\. ", line))
     last = next(n for n, line in enumerate(lines) if re.match(r"(\x1b\[[0-9;]*m)*6\. ", line))
-    return "\n".join(lines[first:last]).strip("\n").split("\n")
+    kept = re.sub(r"\n[^\n]*\$ pgstow show .*?(?=\n\n)", "", "\n".join(lines[first:last]), flags=re.DOTALL)
+    return kept.strip("\n").split("\n")
 
 
 def main():
@@ -55,7 +56,7 @@ def main():
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         'aria-label="A backup with pgstow, its list, and a restore that is compared">\n'
         f"<style>text{{font:{SIZE}px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#e6edf3;"
-        "white-space:pre}.b{font-weight:700;fill:#fff}.d{fill:#8b949e}</style>\n"
+        "white-space:pre}.b{font-weight:700;fill:#fff}.d{fill:#9ecbff}</style>\n"
         f'<rect width="{width}" height="{height}" rx="10" fill="#0d1117"/>\n'
         '<circle cx="22" cy="20" r="6" fill="#ff5f57"/><circle cx="42" cy="20" r="6" fill="#febc2e"/>'
         '<circle cx="62" cy="20" r="6" fill="#28c840"/>'
