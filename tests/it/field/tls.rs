@@ -121,7 +121,7 @@ fn a_certificate_that_cannot_be_trusted_is_explained() {
             "localhost",
             "sslmode=verify-ca&sslrootcert=@server.key",
             "could not read root certificate file",
-            "name its file with sslrootcert=",
+            "sslmode=verify-full and verify-ca need the certificate",
         ),
         (
             "localhost",

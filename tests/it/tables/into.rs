@@ -120,6 +120,51 @@ fn tables_that_are_missing_or_do_not_fit_are_refused_before_data_moves() {
     }
 }
 
+/// Teams have a leader, who is a player of a team: whichever comes first refers to what is not there yet.
+#[test]
+fn tables_that_refer_to_each_other_come_together() {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("circle");
+        cluster.psql(
+            &database,
+            "CREATE TABLE teams (id int PRIMARY KEY, leader int NOT NULL);
+             CREATE TABLE \"the players\" (id int PRIMARY KEY, team int NOT NULL REFERENCES teams);
+             CREATE TABLE goals (player int REFERENCES \"the players\", team int REFERENCES teams);
+             INSERT INTO teams SELECT n, n * 10 FROM generate_series(1, 5) n;
+             INSERT INTO \"the players\" SELECT n, 1 + n % 5 FROM generate_series(1, 50) n;
+             INSERT INTO goals SELECT n, 1 FROM generate_series(1, 20) n;
+             ALTER TABLE teams ADD CONSTRAINT \"the leader\" FOREIGN KEY (leader) REFERENCES \"the players\"",
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &["--name", "app"]);
+        let counts = "SELECT (SELECT count(*) FROM teams), (SELECT count(*) FROM \"the players\"), (SELECT count(*) FROM goals)";
+        let restore = || {
+            let words = ["restore", "latest", "--into", &cluster.url(&database), "--truncate", "-t", "teams"];
+            place.opens(&words).args(["-t", "\"the players\"", "-t", "goals"])
+        };
+        let run = restore().fails(Kind::Postgres);
+        let run = run.says("the rows of public.teams and public.the players refer to each other");
+        let way = run.stderr.split_once("end: ").unwrap().1.split_once(';').unwrap().0.to_owned();
+        assert!(way.ends_with(" DEFERRABLE") && !run.stderr.contains("appending"), "{run}");
+        assert_eq!(cluster.psql(&database, counts), "5|50|20");
+
+        cluster.psql(&database, &format!("{way}; DELETE FROM goals; UPDATE teams SET leader = 1"));
+        restore().succeeds().says("replaced the rows of 3 tables");
+        assert_eq!(cluster.psql(&database, counts), "5|50|20");
+        assert_eq!(cluster.psql(&database, "SELECT min(leader) FROM teams"), "10");
+
+        // What is wrong at the end is refused all the same.
+        cluster.psql(
+            &database,
+            "SET session_replication_role = replica; DELETE FROM \"the players\" WHERE id = 10; DELETE FROM goals",
+        );
+        place.backup(&cluster.url(&database), &["--name", "app"]);
+        restore().fails(Kind::Postgres).says("violates foreign key constraint");
+        assert_eq!(cluster.psql(&database, counts), "5|49|0");
+    }
+}
+
 #[test]
 fn nothing_of_a_damaged_backup_is_appended() {
     let shop = Shop::open(Major::V18);
