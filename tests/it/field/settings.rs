@@ -89,6 +89,11 @@ fn settings_for_applications_are_not_in_the_way_on_the_distribution_s_major() {
 }
 
 #[test]
+fn settings_for_applications_are_not_in_the_way_on_13() {
+    every_way_works(Major::V13);
+}
+
+#[test]
 fn settings_for_applications_are_not_in_the_way_on_18() {
     every_way_works(Major::V18);
 }
