@@ -22,7 +22,8 @@ fn settings(major: Major) -> Vec<&'static str> {
         "default_transaction_read_only = on",
         "statement_timeout = '30ms'",
         "lock_timeout = '1s'",
-        "idle_in_transaction_session_timeout = '30ms'",
+        // pg_restore begins a transaction before it says that it has time.
+        "idle_in_transaction_session_timeout = '200ms'",
         "default_transaction_isolation = 'serializable'",
     ];
     if major.number() >= 17 {

@@ -250,11 +250,11 @@ fn a_pooler_at_an_ordinary_address() {
 
 #[test]
 fn a_pooler_in_front_of_the_newest_server() {
-    let (cluster, place) = (Cluster::shared(Major::V18), Place::folder());
+    let (cluster, place) = (Cluster::shared(Major::V18), crate::scene::Place::folder());
     for mode in ["session", "transaction"] {
         let (_server, port) = pgbouncer(cluster, mode);
         let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres");
-        let run = backup_of(&url, &place);
+        let run = place.pgstow(&["backup", "--no-encryption", &url]);
         match mode {
             "session" => run.succeeds(),
             _ => run.fails(Kind::Usage).says("a connection pooler in transaction mode"),
