@@ -147,7 +147,7 @@ impl ConnInfo {
         Self { password_command: command, ..self.clone() }
     }
 
-    /// The same, perhaps through a pooler, behind which our sessions cannot be told from those of others.
+    /// The same, perhaps through a pooler, which may hide which sessions are ours.
     #[must_use]
     pub fn perhaps_pooled(&self) -> Self {
         Self { pooled: true, ..self.clone() }
