@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 17] = [
+const OF_VERBS: [(&str, [Example; 3]); 21] = [
     (
         "backup",
         [
@@ -66,6 +66,25 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
             ("Whether the newest backup of each name is there, and not too old", "pgstow status"),
             ("Of two names, with a limit", "pgstow status --name app --name portal --max-age 26h"),
             ("For monitoring", "pgstow status --json"),
+        ],
+    ),
+    (
+        "report",
+        [
+            ("A page about all backups", "pgstow report -o report.html"),
+            (
+                "With the growth of every table, and what prune would remove",
+                "pgstow report -o report.html -i key.txt --keep-daily 7 --keep-weekly 5",
+            ),
+            ("Its facts, for programs", "pgstow report --name app --json"),
+        ],
+    ),
+    (
+        "keys",
+        [
+            ("Which recipients can read which backups", "pgstow keys"),
+            ("Which of them this identity really opens", "pgstow keys -i key.txt"),
+            ("Of one name, for scripts", "pgstow keys app --json"),
         ],
     ),
     (
@@ -159,6 +178,40 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
         ],
     ),
     (
+        "schedule",
+        [
+            (
+                "Every night at 3:17 in Berlin",
+                "pgstow schedule --cron '17 3 * * *' --timezone Europe/Berlin -- backup --name app",
+            ),
+            (
+                "Every six hours, not all machines at once",
+                "pgstow schedule --every 6h --jitter 10m -- backup",
+            ),
+            (
+                "With its health and metrics for others",
+                "pgstow schedule --every 1d --listen 0.0.0.0:9187 -- backup",
+            ),
+        ],
+    ),
+    (
+        "rekey",
+        [
+            (
+                "Somebody has left: every backup for the others only",
+                "pgstow rekey --all -i key.txt --recipient age1… --recipient age1…",
+            ),
+            (
+                "A new key for one name, checked with it",
+                "pgstow rekey --all --name app -i old.txt -i new.txt --recipient age1…",
+            ),
+            (
+                "One backup for an auditor too; the old one stays",
+                "pgstow rekey latest --name app -i key.txt --keep-old -r age1… -r age1…",
+            ),
+        ],
+    ),
+    (
         "doctor",
         [
             (
@@ -177,7 +230,10 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
         [
             ("A key to decrypt backups; prints its recipient, which is public", "pgstow keygen -o key.txt"),
             ("A key to sign backups; prints its public key", "pgstow keygen --signing -o sign.key"),
-            ("To stdout, for a secret store", "pgstow keygen"),
+            (
+                "A key, and a sheet with it to print and lock away",
+                "pgstow keygen -o key.txt --paper key.html",
+            ),
         ],
     ),
     (

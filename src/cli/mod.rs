@@ -8,26 +8,33 @@ mod after;
 mod backup;
 mod choices;
 mod clone;
+mod common;
 mod completions;
 mod config;
 mod doctor;
+mod early;
 mod examples;
 mod fetch;
 mod fitting;
 mod keep;
 mod keygen;
+mod keys;
 mod list;
 mod man;
 mod monitoring;
 mod neon;
 mod prune;
 mod refused;
+mod rekey;
+mod report;
 mod restore;
+mod schedule;
 mod shared;
 mod show;
 mod status;
 mod swap;
 mod values;
+mod variables;
 mod verify;
 mod writing;
 
@@ -36,20 +43,26 @@ pub use after::AfterWords;
 pub use backup::BackupWords;
 pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
+pub use common::CommonWords;
 pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use doctor::DoctorWords;
+pub use early::early;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;
 pub use keygen::KeygenWords;
+pub use keys::KeysWords;
 pub use list::ListWords;
 pub use man::{ManWords, pages};
 pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use prune::PruneWords;
+pub use rekey::RekeyWords;
+pub use report::ReportWords;
 pub use restore::RestoreWords;
-pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
+pub use schedule::ScheduleWords;
+pub use shared::{IdentityWords, OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use show::ShowWords;
 pub use status::StatusWords;
 pub use swap::SwapWords;
@@ -60,11 +73,12 @@ use crate::error::Kind;
 use crate::version;
 use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use variables::sane;
 
 /// Back up PostgreSQL databases into cloud storage, encrypted, and restore them
 ///
@@ -101,6 +115,10 @@ pub enum Verb {
     Show(ShowWords),
     /// Check that the newest backup of each name is there, and not too old
     Status(StatusWords),
+    /// Write a page about the backups in the store, for people to read
+    Report(Box<ReportWords>),
+    /// List who can read which backups, and what an identity opens
+    Keys(KeysWords),
     /// Check backups by reading them, or by restoring them for a trial
     Verify(VerifyWords),
     /// Write a backup, or some of its tables, to a file
@@ -118,6 +136,12 @@ pub enum Verb {
     Swap(SwapWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
+    /// Run another command whenever it is due, as cron does
+    Schedule(ScheduleWords),
+    /// Encrypt existing backups to new recipients, and remove the old ones
+    #[command(override_usage = "pgstow rekey [OPTIONS] <ID> --recipient <RECIPIENT>\n       \
+                                pgstow rekey [OPTIONS] --all --recipient <RECIPIENT>")]
+    Rekey(Box<RekeyWords>),
     /// Check everything that a backup and a restore need: server, rights, store, keys
     Doctor(Box<DoctorWords>),
     /// Create a key pair, for decryption or for signatures
@@ -141,12 +165,16 @@ impl Verb {
             Verb::List(_) => "list",
             Verb::Show(_) => "show",
             Verb::Status(_) => "status",
+            Verb::Report(_) => "report",
+            Verb::Keys(_) => "keys",
             Verb::Verify(_) => "verify",
             Verb::Fetch(_) => "fetch",
             Verb::Restore(_) => "restore",
             Verb::Clone(_) => "clone",
             Verb::Swap(_) => "swap",
             Verb::Prune(_) => "prune",
+            Verb::Schedule(_) => "schedule",
+            Verb::Rekey(_) => "rekey",
             Verb::Doctor(_) => "doctor",
             Verb::Keygen(_) => "keygen",
             Verb::Config(_) => "config",
@@ -169,78 +197,6 @@ impl Verb {
             _ => None,
         }
     }
-}
-
-/// Words that fit every verb.
-#[derive(Debug, Args)]
-pub struct CommonWords {
-    /// Print one JSON document on stdout instead of text
-    ///
-    /// If the run fails there may be no document; the exit code says why.
-    #[arg(long, global = true, env = "PGSTOW_JSON", help_heading = "Common")]
-    pub json: bool,
-    /// On success, print only what was requested: a list, a dump, a key
-    ///
-    /// Warnings and errors are still printed.
-    #[arg(short, long, global = true, env = "PGSTOW_QUIET", help_heading = "Common")]
-    pub quiet: bool,
-    /// Print more; twice also what the cloud client reports
-    #[arg(
-        short,
-        long,
-        global = true,
-        action = clap::ArgAction::Count,
-        env = "PGSTOW_VERBOSE",
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub verbose: u8,
-    /// Leave out a warning that is known: collation or standby
-    ///
-    /// collation: the database's collations have changed their version. standby: the server is a standby.
-    /// Repeatable; separated by commas in the variable.
-    #[arg(
-        long,
-        global = true,
-        value_name = "WARNING",
-        env = "PGSTOW_ACCEPT",
-        value_delimiter = ',',
-        value_parser = ["collation", "standby"],
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub accept: Vec<String>,
-    /// In GitHub Actions: print names of tables and numbers of rows even if the repository is public
-    ///
-    /// Everyone can read the logs and summaries of a public repository.
-    #[arg(
-        long,
-        global = true,
-        env = "PGSTOW_ACTIONS_DETAILS",
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub actions_details: bool,
-    /// The settings file [default: ./pgstow.toml, else ~/.config/pgstow/pgstow.toml, else /etc/pgstow/pgstow.toml]
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "PGSTOW_CONFIG",
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub config: Option<PathBuf>,
-    /// The profile in the settings file to use
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "PGSTOW_PROFILE",
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub profile: Option<String>,
 }
 
 /// The result of parsing the command line.
@@ -394,19 +350,6 @@ pub fn path_keys() -> BTreeSet<String> {
     command.get_subcommands().flat_map(Command::get_arguments).filter(is_path).filter_map(key).collect()
 }
 
-/// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found before clap parses.
-pub fn early(args: &[OsString], flag: &str) -> Option<String> {
-    let mut words = args.iter().skip(1).map_while(|arg| arg.to_str().filter(|arg| *arg != "--"));
-    while let Some(word) = words.next() {
-        match word.strip_prefix("--").and_then(|word| word.strip_prefix(flag)) {
-            Some("") => return words.next().map(str::to_owned),
-            Some(rest) if rest.starts_with('=') => return rest.get(1..).map(str::to_owned),
-            _ => {}
-        }
-    }
-    None
-}
-
 /// The whole command line, as clap knows it.
 pub fn command() -> Command {
     let codes: Vec<String> = std::iter::once((0, "done"))
@@ -430,23 +373,6 @@ pub fn command() -> Command {
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)
-}
-
-/// What all flags have in common: a variable set to "1" or "" means what people expect; the long help names the
-/// variable, and never shows its value, because help ends up in tickets and logs.
-fn sane(arg: Arg) -> Arg {
-    let arg = match arg.get_action() {
-        clap::ArgAction::SetTrue => arg.value_parser(clap::builder::FalseyValueParser::new()),
-        _ => arg,
-    };
-    let text = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
-    match arg.get_env().and_then(OsStr::to_str) {
-        Some(variable) => {
-            let text = format!("{text}\n\nVariable: {variable}");
-            arg.hide_env(true).long_help(text)
-        }
-        None => arg,
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 35] = [
+pub const ROOMS: [(&str, &[&str]); 40] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -31,6 +31,11 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     ("retention", &[]),
     ("prune", &["failures", "retention", "run", "store", "stored"]),
     ("status", &["run", "store", "stored"]),
+    ("overview", &["prune", "retention", "run", "stored"]),
+    // Runs command lines: knows not what they do.
+    ("schedule", &["run"]),
+    ("readers", &["failures", "pipeline", "run", "stored"]),
+    ("rekey", &["failures", "pipeline", "progress", "run", "store", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
     ("branch", &["neon", "postgres", "run"]),
@@ -74,6 +79,8 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     ),
     ("verify", &["failures", "rehearsal", "run", "stored"]),
     ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
+    // A key on paper.
+    ("paper", &[]),
     // What people type, and what they get.
     ("version", &[]),
     ("cli", &["version"]),
@@ -90,14 +97,18 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "fetch",
             "monitoring",
             "neon",
+            "overview",
             "pipeline",
             "postgres",
             "proof",
             "prune",
+            "readers",
             "record",
             "rehearsal",
+            "rekey",
             "restore",
             "retention",
+            "schedule",
             "status",
             "store",
             "stored",
@@ -112,10 +123,13 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "dump",
             "fetch",
             "neon",
+            "overview",
             "proof",
             "prune",
+            "readers",
             "record",
             "rehearsal",
+            "rekey",
             "restore",
             "status",
             "stored",
@@ -128,8 +142,9 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     (
         "commands",
         &[
-            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "prune", "report",
-            "restore", "run", "settings", "status", "stored", "verify",
+            "answers", "cli", "doctor", "dump", "failures", "fetch", "overview", "paper", "pipeline",
+            "prune", "readers", "rekey", "report", "restore", "run", "schedule", "settings", "status",
+            "stored", "verify", "version",
         ],
     ),
     ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),

@@ -165,7 +165,7 @@ mod tests {
         for (text, message, hint) in [
             ("/var/backups", "not a URL", "file:///var/backups"),
             ("backups", "not a URL", "file:///"),
-            ("", "not a URL", "file:///folder"),
+            ("", "URL is empty", "file:///folder"),
             ("file://backups", "not absolute", "three slashes"),
             ("file:///x?endpoint=y", "has no parameters", "%3F"),
             ("gs:///p", "no bucket", "gs://bucket"),
