@@ -25,6 +25,7 @@ mod monitoring;
 mod neon;
 mod parallel;
 mod prune;
+mod refused;
 mod rekey;
 mod report;
 mod restore;
@@ -219,6 +220,7 @@ pub fn parse(
     blank: &dyn Fn(&OsStr) -> bool,
 ) -> Parsed {
     let command = with_defaults(defaults, blank);
+    let typed = args.clone();
     let parsed = command.clone().try_get_matches_from(args).and_then(|matches| {
         let (given, values) = (given(&command, &matches), values(&matches));
         Ok(Words { given, values, ..Words::from_arg_matches(&matches)? })
@@ -234,7 +236,10 @@ pub fn parse(
                     text.push_str(&format!("\n{name} is set, but empty, which is the same as unset\n"));
                 }
             }
-            Parsed::Refused(text)
+            if let Some(tip) = refused::tip(&text) {
+                text.push_str(&format!("\n  {tip}\n"));
+            }
+            Parsed::Refused(refused::without_passwords(&text, &typed))
         }
         Err(error) => Parsed::Help(error.render().to_string()),
     }

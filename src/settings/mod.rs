@@ -92,9 +92,12 @@ fn server(url: Option<&str>, words: &ServerWords) -> Result<(ConnInfo, Search)> 
             .hint("an unset variable looks like that, as in \"$DATABASE_URL\""));
     }
     let connection = ConnInfo::parse(url.unwrap_or_default(), variable)?;
-    if !words.allow_pooled {
+    let connection = if words.allow_pooled {
+        connection.perhaps_pooled()
+    } else {
         connection.refuse_pooler()?;
-    }
+        connection
+    };
     let line = words.password_command.clone();
     let asked = line.map(|line| PasswordCommand { line, environment: of_the_user() });
     Ok((connection.with_password_command(asked), search(words.pg_bin.clone())))

@@ -112,6 +112,10 @@ pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>
 ///
 /// That is one backup. For "latest" those that it would be if there were no newer one come after it, newest first.
 pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Vec<Found>> {
+    if id.is_empty() {
+        return Err(Error::usage("the id of the backup is empty")
+            .hint("an unset variable looks like that; \"latest\" is the newest backup"));
+    }
     let mut all = search(store, name).await?;
     let nothing = |what: String| Error::not_found(what).hint("`pgstow list` shows what is there");
     if all.is_empty() {
@@ -140,7 +144,13 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Ve
     match (matching.pop(), matching.len()) {
         (None, _) => {
             let of = name.map(|name| format!(" of {name}")).unwrap_or_default();
-            Err(nothing(format!("there is no backup {id:?}{of}")))
+            let error = nothing(format!("there is no backup {id:?}{of}"));
+            Err(match names.iter().any(|name| name == id) {
+                true => error.hint(format!(
+                    "it is a name, not an id: the newest of its backups is latest --name {id}"
+                )),
+                false => error,
+            })
         }
         (Some(found), 0) => Ok(vec![found.clone()]),
         (Some(newest), more) => {

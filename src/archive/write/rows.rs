@@ -5,7 +5,7 @@ use crate::archive::format::block::{COPY_END, DATA};
 use crate::archive::format::entry::{Field, TocEntry};
 use crate::archive::format::fields::int_bytes;
 use crate::archive::format::preamble::Preamble;
-use crate::sql::quoted;
+use crate::sql::{EntryKind, quoted};
 use std::collections::HashSet;
 
 impl TocEntry {
@@ -24,18 +24,28 @@ impl TocEntry {
 }
 
 impl Preamble {
-    /// The same, but the rows of these entries go into the tables that they are named after.
+    /// The same, but the rows of these entries go into the tables that they are named after, which are no partitions
+    /// then.
     #[must_use]
     pub fn with_rows_where_they_were(&self, of: &HashSet<i32>) -> Self {
+        let rows = || self.toc.entries().iter().filter(|entry| of.contains(&entry.dump_id()));
+        let tables: HashSet<(&[u8], &[u8])> = rows().map(table).collect();
         self.with(|entry| {
-            let (_, schema, name) = entry.identity();
+            let (schema, name) = table(entry);
             if of.contains(&entry.dump_id()) {
                 entry.with_rows_into(schema, name, b"")
+            } else if tables.contains(&(schema, name)) && entry.kind() == EntryKind::Table {
+                entry.on_its_own()
             } else {
                 entry.clone()
             }
         })
     }
+}
+
+fn table(entry: &TocEntry) -> (&[u8], &[u8]) {
+    let (_, schema, name) = entry.identity();
+    (schema, name)
 }
 
 /// A table's name as SQL writes it.

@@ -31,7 +31,7 @@ use crate::postgres::tools::Psql;
 pub use blockers::{blockers, exclusive_locks};
 pub use catalog::Moment;
 pub use cluster::Cluster;
-pub use columns::{FoundTable, WantedTable};
+pub use columns::{FoundTable, Reference, WantedTable};
 pub use facts::{Rights, TargetFacts};
 pub use heaps::{Heap, KNOWS_PAGE_RANGES, heaps};
 pub use locale::Locale;
