@@ -19,7 +19,7 @@ pub struct Statuses(Vec<One>);
 struct One {
     name: String,
     status: &'static str,
-    /// What shrank.
+    /// What shrank, or is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     /// The newest whole backup.
@@ -53,6 +53,7 @@ impl One {
             Some(Problem::Missing) => ("missing", None),
             Some(Problem::TooOld) => ("too-old", None),
             Some(Problem::Shrank(what)) => ("shrank", Some(what.clone())),
+            Some(Problem::Gone(what)) => ("gone", Some(what.clone())),
         };
         let passed_over = of.passed_over.iter();
         Self {

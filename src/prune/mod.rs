@@ -3,6 +3,7 @@
 //! A backup's manifest goes first, then its objects: whatever ends a run, what is left is either a backup or something
 //! that the next run removes. What cannot be read, or is locked, is kept and reported.
 
+mod gaps;
 mod leftovers;
 mod outcome;
 mod refused;
@@ -64,6 +65,9 @@ async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(Pruned,
     let mut stale = BTreeMap::new();
     for of_name in entries.chunk_by(|a, b| a.folder.place.name == b.folder.place.name) {
         let decision = decide(of_name, &options.policy, now);
+        if options.standard.trusted.is_some() {
+            gaps::warn(of_name, &options.policy);
+        }
         if let (Some(why), Some(entry)) = (decision.stale, of_name.first()) {
             stale.insert(entry.folder.place.name.clone(), why);
         }

@@ -91,5 +91,13 @@ pub fn decide(backups: &[Candidate], policy: &Policy, now: SystemTime) -> Decisi
     Decision { reasons, stale }
 }
 
+/// Which backups of one name the rules keep, and not only because there are few; their moments come oldest first.
+pub fn kept_by_rule(moments: &[SystemTime], policy: &Policy) -> Vec<bool> {
+    let newest_first: Vec<SystemTime> = moments.iter().rev().copied().collect();
+    let reasons = rules::apply(&policy.rules, &policy.zone, &newest_first);
+    let by_rule = |why: &Vec<Why>| why.iter().any(|why| matches!(why, Why::Rule(_) | Why::Within));
+    reasons.iter().rev().map(by_rule).collect()
+}
+
 #[cfg(test)]
 mod tests;

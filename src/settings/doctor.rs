@@ -30,7 +30,8 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
     let open = OpenWords {
         identity_file,
         passphrase_file: writing.passphrase_file.clone(),
-        trust: TrustWords { verify_key: backup.trust.verify_key.clone() },
+        // The key that signs is what a backup needs; those that are believed are looked at if they are given.
+        trust: TrustWords { require_signature: false, ..backup.trust.clone() },
         strict: false,
         allow_unencrypted: false,
     };
@@ -40,8 +41,8 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
         store,
         readers: readers(writing),
         identities,
-        signing: keys::signing_key(writing.signing_key_file.as_deref()),
-        trusted: keys::verify_key(&open.trust),
+        signing: keys::signing_key(writing.signing_key_file.as_deref(), backup.trust.require_signature),
+        trusted: keys::verify_keys(&open.trust),
         name: name(backup.name.as_deref())?,
         part_size: writing.part_size,
         check_space: !writing.no_space_check,

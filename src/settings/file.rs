@@ -29,6 +29,7 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("prune_force", "removes old backups although there are no new ones"),
     ("allow_unencrypted", "restores backups that anybody can have written"),
     ("no_encryption", "stores backups readable by everyone who can read the store"),
+    ("no_state", "forgets which backups were seen before"),
     ("force", "replaces files without asking"),
     ("yes", "replaces databases without asking"),
     ("keep_old", "drops databases that were replaced before"),

@@ -41,7 +41,7 @@ pub(super) fn keeping(words: &KeepWords, store: &StoreWords, trust: &TrustWords)
             stale: words.stale,
             force: false,
         },
-        standard: Standard { trusted: keys::verify_key(trust)?, count_partial: words.count_partial },
+        standard: Standard { trusted: keys::verify_keys(trust)?, count_partial: words.count_partial },
         leftovers: words.leftovers,
         dry_run: false,
     })

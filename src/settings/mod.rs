@@ -57,7 +57,7 @@ use environment::{of_the_user, variable};
 use fitting::fitting;
 use keep::keeping;
 use neon::{neon_branch, neon_source};
-use reading::{reading, reading_without_keys, select, selection};
+use reading::{history, reading, reading_without_keys, select, selection};
 use restore::proof_by;
 use store::location;
 use writing::writing;

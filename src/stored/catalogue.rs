@@ -8,7 +8,7 @@ use crate::store::{Listed, Situation, Store, StoreError};
 use crate::stored::download;
 use crate::stored::manifest::{self, Manifest};
 use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
-use crate::stored::signing::VerifyKey;
+use crate::stored::signing::{Signed, VerifyKeys};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
@@ -106,6 +106,25 @@ pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>
     found.retain(|found| name.is_none_or(|name| found.place.name == *name));
     found.sort();
     Ok(found)
+}
+
+/// Finds the backups of one name before another one is written; none in a folder that the first backup will make.
+pub async fn earlier(store: &dyn Store, name: &Name) -> Result<Vec<Found>, StoreError> {
+    match search(store, Some(name)).await {
+        Err(error) if error.situation() == Situation::NoStore => Ok(Vec::new()),
+        found => found,
+    }
+}
+
+/// The ids of this name that there are; none if the key may not list them.
+pub async fn ids(store: &dyn Store, name: &Name) -> Vec<Id> {
+    match earlier(store, name).await {
+        Ok(found) => found.into_iter().map(|found| found.place.id).collect(),
+        Err(error) => {
+            tracing::debug!("which backups of {name} there are is not known: {error}");
+            Vec::new()
+        }
+    }
 }
 
 /// Finds what `id` means: a whole id, an unambiguous beginning of one, or "latest".
@@ -215,7 +234,7 @@ pub async fn before(store: &dyn Store, place: &Place) -> Result<Found> {
 }
 
 /// Reads one backup's manifest, and checks that it is whole, in its place, and by whom the user trusts.
-pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&VerifyKey>) -> Result<Backup> {
+pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&VerifyKeys>) -> Result<Backup> {
     let Found { place, manifest_bytes } = found;
     let trusted = match trusted {
         Some(key) => Some((key, signature_bytes(store, place).await?)),
@@ -225,7 +244,8 @@ pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&Verify
         let bytes = small(store, &place.key(MANIFEST), *manifest_bytes).await?;
         if let Some((key, signature_bytes)) = trusted {
             let signature = small(store, &place.key(SIGNATURE), signature_bytes).await?;
-            key.verify(&bytes, &String::from_utf8_lossy(&signature))?;
+            let checked = key.verify(Signed::Manifest, &bytes, &String::from_utf8_lossy(&signature));
+            checked.map_err(|e| e.hint("do not restore this backup before you know who wrote it"))?;
         }
         Manifest::from_bytes(&bytes)
     };
@@ -275,7 +295,7 @@ pub async fn is_signed(store: &dyn Store, place: &Place) -> Result<bool> {
 pub async fn read_all(
     store: &Arc<dyn Store>,
     found: &[Found],
-    trusted: Option<&VerifyKey>,
+    trusted: Option<&VerifyKeys>,
 ) -> Vec<Result<Backup>> {
     stream::iter(found).map(|found| read(store, found, trusted)).buffered(READ_AHEAD).collect().await
 }

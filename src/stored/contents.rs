@@ -6,7 +6,7 @@ use super::catalogue::{self, Backup, Found};
 use super::manifest::Manifest;
 use super::name_pattern::NamePattern;
 use super::names::{MANIFEST, Place, Timestamp};
-use super::signing::VerifyKey;
+use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::store::{Listed, Store};
 use std::fmt;
@@ -152,7 +152,7 @@ impl fmt::Display for Flaw {
 #[derive(Debug, Clone)]
 pub struct Standard {
     /// Whose manifests to believe.
-    pub trusted: Option<VerifyKey>,
+    pub trusted: Option<VerifyKeys>,
     /// Whether partial backups count too.
     pub count_partial: bool,
 }

@@ -8,6 +8,7 @@ pub mod contents;
 pub mod digest;
 pub mod download;
 pub mod excerpt;
+pub mod history;
 pub mod inventory;
 pub mod manifest;
 pub mod name_pattern;

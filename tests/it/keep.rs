@@ -7,5 +7,5 @@ mod many;
 mod never;
 mod oracle;
 mod rules;
-mod scene;
+pub mod scene;
 mod status;

@@ -1,0 +1,5 @@
+//! Whoever can write to the store cannot rewrite its history unnoticed: which backups there were, and who made them.
+
+mod chain;
+mod scene;
+mod trust;
