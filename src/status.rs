@@ -12,8 +12,9 @@ use crate::stored::contents::{self, Flaw, Folder, Standard};
 use crate::stored::history::History;
 use crate::stored::manifest::Manifest;
 use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::{Name, Timestamp};
+use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::opened::Location;
+use crate::stored::proven;
 use crate::units::{age, count};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{BinaryBytes, HumanCount};
@@ -58,6 +59,8 @@ pub struct NameStatus {
     pub age: Option<Duration>,
     /// What is wrong.
     pub problem: Option<Problem>,
+    /// The newest backup that is proven to restore, and when that was.
+    pub proven: Option<(Id, Timestamp)>,
     /// Newer backups that do not count as whole: the id, and why.
     pub passed_over: Vec<(String, String)>,
 }
@@ -122,6 +125,7 @@ async fn look(options: &StatusOptions) -> Result<Status> {
         newest: None,
         age: None,
         problem: Some(Problem::Missing),
+        proven: None,
         passed_over: Vec::new(),
     }));
     if names.is_empty() {
@@ -178,7 +182,8 @@ async fn of_name(
             .map(Problem::Shrank),
         (None, _) => Some(Problem::Missing),
     };
-    Ok(NameStatus { name, newest, age, problem, passed_over })
+    let proven = proven::newest(store, &found, options.standard.trusted.as_ref()).await?;
+    Ok(NameStatus { name, newest, age, problem, proven, passed_over })
 }
 
 /// What shrank by more than `percent`: the rows, if both were counted, else the bytes of the dump.

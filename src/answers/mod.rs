@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod keygen;
 pub mod list;
 pub mod prune;
+pub mod receipts;
 pub mod restore;
 pub mod script;
 pub mod show;

@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 17] = [
+const OF_VERBS: [(&str, [Example; 3]); 18] = [
     (
         "backup",
         [
@@ -178,6 +178,17 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
             ("A key to decrypt backups; prints its recipient, which is public", "pgstow keygen -o key.txt"),
             ("A key to sign backups; prints its public key", "pgstow keygen --signing -o sign.key"),
             ("To stdout, for a secret store", "pgstow keygen"),
+        ],
+    ),
+    (
+        "receipts",
+        [
+            ("Is it what it says?", "pgstow receipts verify r.json --verify-key RW…"),
+            (
+                "Is it about the backup in this store?",
+                "pgstow receipts verify r.json --verify-key RW… --store s3://my-backups/prod",
+            ),
+            ("Write one first", "pgstow verify latest --restore --receipt r.json -i key.txt"),
         ],
     ),
     (

@@ -21,6 +21,7 @@ mod man;
 mod monitoring;
 mod neon;
 mod prune;
+mod receipts;
 mod restore;
 mod shared;
 mod show;
@@ -47,6 +48,7 @@ pub use man::{ManWords, pages};
 pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use prune::PruneWords;
+pub use receipts::{ReceiptWords, ReceiptsAction, ReceiptsWords};
 pub use restore::RestoreWords;
 pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use show::ShowWords;
@@ -121,6 +123,8 @@ pub enum Verb {
     Doctor(Box<DoctorWords>),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
+    /// Check a receipt of a trial restore
+    Receipts(ReceiptsWords),
     /// Print the settings in effect, and their origin
     Config(ConfigWords),
     /// Print a script by which a shell completes words
@@ -148,6 +152,7 @@ impl Verb {
             Verb::Prune(_) => "prune",
             Verb::Doctor(_) => "doctor",
             Verb::Keygen(_) => "keygen",
+            Verb::Receipts(_) => "receipts",
             Verb::Config(_) => "config",
             Verb::Completions(_) => "completions",
             Verb::Man(_) => "man",

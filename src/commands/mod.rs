@@ -13,6 +13,7 @@ mod keygen;
 mod list;
 mod man;
 mod prune;
+mod receipts;
 mod restore;
 mod show;
 mod status;
@@ -47,6 +48,7 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::Prune(words) => apart(move || prune::run(*words, report, run)).await,
         Verb::Doctor(words) => apart(move || doctor::run(*words, remarks, report, run)).await,
         Verb::Keygen(words) => keygen::run(words, report),
+        Verb::Receipts(words) => apart(move || receipts::run(words, report, run)).await,
         Verb::Config(words) => config::run(&words, &common, report),
         Verb::Completions(words) => completions::run(&words, report),
         Verb::Man(words) => man::run(words, report),

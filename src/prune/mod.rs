@@ -15,7 +15,7 @@ pub use request::PruneOptions;
 
 use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
-use crate::retention::{self, Candidate, Decision, Policy, Why};
+use crate::retention::{self, Candidate, Decision, Policy, Series, Why};
 use crate::run::Run;
 use crate::store::Store;
 use crate::stored::contents::{self, Entry, Flaw};
@@ -96,8 +96,9 @@ fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
 fn candidate(entry: &Entry) -> Option<Candidate> {
     let at = entry.folder.place.id.started_at()?.into();
     match entry.flaw {
-        None => Some(Candidate { at, whole: true }),
-        Some(Flaw::Partial) => Some(Candidate { at, whole: false }),
+        None => Some(Candidate { at, series: Series::Whole }),
+        Some(Flaw::Unproven) => Some(Candidate { at, series: Series::Unproven }),
+        Some(Flaw::Partial) => Some(Candidate { at, series: Series::Partial }),
         Some(_) => None,
     }
 }
@@ -113,6 +114,7 @@ fn fates(entries: &[Entry], reasons: Vec<Vec<Why>>) -> impl Iterator<Item = Prun
             place: entry.folder.place.clone(),
             started_at: entry.folder.place.id.started_at(),
             stored_bytes: entry.folder.bytes(),
+            proven: entry.proven,
             fate,
         }
     })

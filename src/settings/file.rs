@@ -37,6 +37,7 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("truncate", "removes the rows of tables without asking"),
     ("output", "says which file is written"),
     ("list_file", "says which file is written"),
+    ("receipt", "says which file is written"),
     ("keygen_output", "says which file a secret key is written to"),
     ("ping_url", "says who hears what pgstow prints"),
     ("webhook", "says who hears what pgstow prints"),

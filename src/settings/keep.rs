@@ -41,7 +41,11 @@ pub(super) fn keeping(words: &KeepWords, store: &StoreWords, trust: &TrustWords)
             stale: words.stale,
             force: false,
         },
-        standard: Standard { trusted: keys::verify_keys(trust)?, count_partial: words.count_partial },
+        standard: Standard {
+            trusted: keys::verify_keys(trust)?,
+            count_partial: words.count_partial,
+            proven_only: words.verified_only,
+        },
         leftovers: words.leftovers,
         dry_run: false,
     })

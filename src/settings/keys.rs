@@ -101,13 +101,9 @@ pub(super) fn signing_key(file: Option<&Path>, is_required: bool) -> Result<Opti
         Some(file) => Some(secret_file(file, "the signing key")?),
         None => variable("PGSTOW_SIGNING_KEY").map(SecretString::from),
     };
-    warn_of_empty(
-        text.is_none(),
-        &["PGSTOW_SIGNING_KEY", "PGSTOW_SIGNING_KEY_FILE"],
-        "the backup is not signed",
-    );
+    warn_of_empty(text.is_none(), &["PGSTOW_SIGNING_KEY", "PGSTOW_SIGNING_KEY_FILE"], "nothing is signed");
     if text.is_none() && is_required {
-        return Err(Error::usage("signatures are required, and there is no key to sign the backup with")
+        return Err(Error::usage("signatures are required, and there is no key to sign with")
             .hint("give it with --signing-key-file, or in PGSTOW_SIGNING_KEY; --require-signature or the settings file asks for it"));
     }
     text.map(|text| SigningKey::parse(text.expose_secret(), variable("PGSTOW_SIGNING_PASSWORD"))).transpose()

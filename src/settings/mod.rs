@@ -48,7 +48,7 @@ pub use restore::{Goal, Restore, restore_into};
 pub use show::Show;
 pub use status::status;
 pub use swap::swap;
-pub use verify::verify;
+pub use verify::{receipts_check, verify};
 pub use words::{Remarks, words};
 
 use after::after;

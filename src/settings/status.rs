@@ -14,7 +14,11 @@ pub fn status(words: &StatusWords) -> Result<StatusOptions> {
         names: patterns(&words.names)?,
         max_age: words.max_age,
         max_shrink: words.max_shrink,
-        standard: Standard { trusted: keys::verify_keys(&words.trust)?, count_partial: words.count_partial },
+        standard: Standard {
+            trusted: keys::verify_keys(&words.trust)?,
+            count_partial: words.count_partial,
+            proven_only: false,
+        },
         history: history(&words.trust),
     })
 }

@@ -7,6 +7,7 @@
 
 use super::catalogue::{self, Backup, Found};
 use super::names::{Id, Name, Timestamp};
+use super::proven::MaybeProven;
 use super::signing::VerifyKeys;
 use crate::error::{Kind, Result};
 use crate::store::Store;
@@ -93,16 +94,17 @@ impl History {
         &self,
         store: &Arc<dyn Store>,
         found: &[Found],
-        read: &[Result<Backup>],
+        read: &[Result<MaybeProven>],
         trusted: &VerifyKeys,
     ) -> Result<()> {
         let now = Timestamp::now();
         for of_name in found.chunk_by(|a, b| a.place.name == b.place.name) {
             let Some(name) = of_name.first().map(|found| &found.place.name) else { continue };
-            let is_newest = |(found, read): &(&Found, &Result<Backup>)| {
+            let is_newest = |(found, read): &(&Found, &Result<MaybeProven>)| {
                 found.place.name == *name && read.is_ok() && !found.is_from_the_future(now)
             };
-            let Some((_, Ok(newest))) = found.iter().zip(read).rfind(is_newest) else {
+            let Some((_, Ok(MaybeProven { backup: newest, .. }))) = found.iter().zip(read).rfind(is_newest)
+            else {
                 continue;
             };
             if let Some(wrong) = self.compare(store, of_name, newest, trusted).await? {

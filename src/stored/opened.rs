@@ -8,7 +8,8 @@ use super::download;
 use super::history::{HINT, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
-use super::names::{Name, Place};
+use super::names::{Name, Place, Timestamp};
+use super::proven;
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
@@ -183,6 +184,11 @@ impl OpenStore {
             allow_unencrypted: self.allow_unencrypted,
             ..OpenedBackup::without_keys(&self.store, backup)?
         })
+    }
+
+    /// When a backup that was found and taken was last proven to restore.
+    pub async fn proven(&self, found: &Found, taken: &OpenedBackup) -> Result<Option<Timestamp>> {
+        proven::at(&self.store, found, &taken.backup, self.trusted.as_ref()).await
     }
 
     fn identities(&self, backup: &Backup) -> Arc<Identities> {

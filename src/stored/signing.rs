@@ -54,6 +54,8 @@ impl SigningKey {
 pub enum Signed {
     /// A backup's manifest.
     Manifest,
+    /// A receipt of a trial restore.
+    Receipt,
     /// A probe, to see whether keys fit.
     Probe,
 }
@@ -62,6 +64,7 @@ impl fmt::Display for Signed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Manifest => "manifest",
+            Self::Receipt => "receipt",
             Self::Probe => "probe",
         })
     }

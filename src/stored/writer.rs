@@ -30,7 +30,7 @@ use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
 /// What `manifest.json` says of the program that wrote it.
-const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
+pub const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
 
 /// How long a store may take, after a signal, to say that it has begun the upload we no longer want.
 const LAST_WAIT: Duration = Duration::from_secs(5);

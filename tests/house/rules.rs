@@ -72,7 +72,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
         "rehearsal",
         &["archive", "pipeline", "postgres", "progress", "proof", "restore", "run", "script", "stored"],
     ),
-    ("verify", &["failures", "rehearsal", "run", "stored"]),
+    ("verify", &["failures", "rehearsal", "run", "store", "stored"]),
     ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
     // What people type, and what they get.
     ("version", &[]),

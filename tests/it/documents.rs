@@ -125,7 +125,9 @@ impl Story {
         let rehearsal =
             ["verify", "latest", "--restore", "--check", "SELECT count(*) = 200 FROM app.customers"];
         let rehearsal = self.pgstow(&rehearsal).args(["--scratch", scratch.path().to_str().unwrap()]);
-        self.keep("verify-restore", rehearsal);
+        let receipt = self.file("r.json");
+        self.keep("verify-restore", rehearsal.args(["--receipt", &receipt]));
+        self.keep("receipts", self.pgstow(&["receipts", "verify", &receipt]));
 
         let damaged = self.place.copy();
         let key = self.place.keys().into_iter().rfind(|key| key.ends_with("dump.zst.age")).unwrap();

@@ -126,13 +126,13 @@ fn a_settings_file_can_require_signatures() {
     let recipient = Keys::shared().recipient.as_str();
     let keys = scene.place.keys();
     let backup = ["backup", "--stdin", "--name", "app", "-r", recipient];
-    with(&backup).stdin("x").fails(Kind::Usage).says("no key to sign the backup with");
+    with(&backup).stdin("x").fails(Kind::Usage).says("no key to sign with");
     let dump = folder.path().join("dump.sql");
     std::fs::write(&dump, "--\n-- PostgreSQL database dump\n--\n").unwrap();
     let adopt = ["adopt", dump.to_str().unwrap(), "--name", "app", "-r", recipient];
-    with(&adopt).fails(Kind::Usage).says("no key to sign the backup with");
+    with(&adopt).fails(Kind::Usage).says("no key to sign with");
     assert_eq!(scene.place.keys(), keys);
     with(&backup).stdin("x").env("PGSTOW_SIGNING_KEY", &scene.signing).succeeds();
     let doctor = with(&["doctor", "--name", "app", "-r", recipient]).fails(Kind::Usage);
-    assert!(doctor.text().contains("no key to sign the backup with"), "{doctor}");
+    assert!(doctor.text().contains("no key to sign with"), "{doctor}");
 }
