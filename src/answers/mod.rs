@@ -17,6 +17,7 @@ pub mod script;
 pub mod show;
 pub mod status;
 mod tables;
+pub mod theft;
 pub mod verify;
 pub mod version;
 

@@ -38,7 +38,7 @@ pub use backup::{Backup, What};
 pub use clone::clone;
 pub use command::Feed;
 pub use config::{Config, Setting, Source};
-pub use doctor::doctor;
+pub use doctor::{doctor, thief};
 pub use fetch::fetch;
 pub use keep::prune;
 pub use keygen::Keygen;
