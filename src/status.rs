@@ -81,14 +81,7 @@ pub enum Problem {
 impl Status {
     /// Fails if anything is wrong.
     pub fn conclude(&self) -> Result<()> {
-        let wrong = self.names.iter().filter_map(|one| {
-            let what = match one.problem.as_ref()? {
-                Problem::Missing => "no whole backup".to_owned(),
-                Problem::TooOld => format!("{} old", age(one.age.unwrap_or_default())),
-                Problem::Shrank(what) | Problem::Gone(what) => what.clone(),
-            };
-            Some(format!("{} ({what})", one.name))
-        });
+        let wrong = self.names.iter().filter_map(|one| Some(format!("{} ({})", one.name, one.complaint()?)));
         let wrong: Vec<String> = wrong.collect();
         if wrong.is_empty() {
             return Ok(());
@@ -97,6 +90,17 @@ impl Status {
         let message = format!("attention is needed for {} of {of}: {}", wrong.len(), wrong.join(", "));
         Err(Error::new(Kind::Overdue, message)
             .hint("look at the job that takes these backups: its log, its schedule, its exit code"))
+    }
+}
+
+impl NameStatus {
+    /// What is wrong, in a few words.
+    pub fn complaint(&self) -> Option<String> {
+        Some(match self.problem.as_ref()? {
+            Problem::Missing => "no whole backup".to_owned(),
+            Problem::TooOld => format!("{} old", age(self.age.unwrap_or_default())),
+            Problem::Shrank(what) | Problem::Gone(what) => what.clone(),
+        })
     }
 }
 
@@ -154,6 +158,8 @@ async fn of_name(
                 latest.clone_from(&entry.backup);
             }
             match (entry.backup, entry.flaw) {
+                // One that is there twice, for other recipients, is not the one before.
+                (Some(backup), None) if is_same(&whole, &backup) => {}
                 (Some(backup), None) => whole.push(backup),
                 (_, Some(flaw)) if whole.is_empty() => {
                     passed_over.push((entry.folder.place.id.to_string(), flaw.to_string()));
@@ -184,6 +190,11 @@ async fn of_name(
     };
     let proven = proven::newest(store, &found, options.standard.trusted.as_ref()).await?;
     Ok(NameStatus { name, newest, age, problem, proven, passed_over })
+}
+
+/// Whether one of these was made from this one, for other recipients.
+fn is_same(whole: &[Backup], backup: &Backup) -> bool {
+    whole.iter().any(|newer| newer.manifest.is_made_from(&backup.place.id))
 }
 
 /// What shrank by more than `percent`: the rows, if both were counted, else the bytes of the dump.

@@ -30,8 +30,11 @@ pub(super) fn warn(entries: &[Entry], policy: &Policy) {
 /// The ids that signed backups name and the store does not have, although the rules would keep them.
 fn gone(entries: &[Entry], policy: &Policy) -> Vec<Id> {
     let there: BTreeSet<&Id> = entries.iter().map(|entry| &entry.folder.place.id).collect();
-    let named = entries.iter().filter_map(|entry| entry.backup.as_ref()?.manifest.previous.as_ref());
-    let missing: BTreeSet<&Id> = named.filter(|id| !there.contains(id)).collect();
+    let manifests = || entries.iter().filter_map(|entry| Some(&entry.backup.as_ref()?.manifest));
+    let named = manifests().filter_map(|manifest| manifest.previous.as_ref());
+    // What was encrypted to other recipients has another id.
+    let is_rekeyed = |id: &Id| manifests().any(|manifest| manifest.is_made_from(id));
+    let missing: BTreeSet<&Id> = named.filter(|id| !there.contains(id) && !is_rekeyed(id)).collect();
     let at = |id: &Id| id.started_at().map(SystemTime::from);
     let all: BTreeSet<&Id> = there.iter().chain(&missing).copied().filter(|id| at(id).is_some()).collect();
     let moments: Vec<SystemTime> = all.iter().filter_map(|id| at(id)).collect();

@@ -165,7 +165,9 @@ async fn made_without(
             Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => continue,
             Err(error) => return Err(error),
         };
-        let is_without = next.manifest.previous.is_some_and(|previous| previous < seen.id);
+        // The one seen may have been encrypted to other recipients since.
+        let is_without = !next.manifest.is_made_from(&seen.id)
+            && next.manifest.previous.is_some_and(|previous| previous < seen.id);
         return Ok(is_without.then(|| {
             format!(
                 "{} was made when {}, the newest backup at {}, was no longer in the store: it was removed or hidden",

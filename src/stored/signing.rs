@@ -40,6 +40,14 @@ impl SigningKey {
         Ok(Self(opened))
     }
 
+    /// The public side.
+    pub fn public(&self) -> Result<VerifyKeys> {
+        let public = PublicKey::from_secret_key(&self.0);
+        public
+            .map(|key| VerifyKeys(vec![key]))
+            .map_err(|e| Error::settings("the signing key has no public side").because(e.to_string()))
+    }
+
     /// The detached signature of a document, as the text of a `.minisig` file.
     pub fn sign(&self, what: Signed, bytes: &[u8], trusted_comment: &str) -> Result<String> {
         let comment = format!("pgstow {what} signature");

@@ -31,6 +31,7 @@ mod hostile;
 mod inventory;
 mod journey;
 mod keep;
+mod keys;
 mod monitoring;
 mod neon;
 mod opens_without_us;
