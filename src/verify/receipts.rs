@@ -59,7 +59,7 @@ impl ReceiptOptions {
     }
 }
 
-/// The receipt for a backup that was restored, and of which everything that was compared agreed.
+/// The receipt for a backup that was restored, once everything that was compared agreed.
 pub(super) fn of(backup: &Backup, rehearsed: &Rehearsed) -> Receipt {
     let (manifest, verified_at) = (&backup.manifest, Timestamp::now());
     let checks = rehearsed.checks.iter();
