@@ -25,6 +25,7 @@ mod monitoring;
 mod neon;
 mod parallel;
 mod prune;
+mod receipts;
 mod refused;
 mod rekey;
 mod report;
@@ -60,6 +61,7 @@ pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use parallel::ParallelWords;
 pub use prune::PruneWords;
+pub use receipts::{ReceiptWords, ReceiptsAction, ReceiptsWords};
 pub use rekey::RekeyWords;
 pub use report::ReportWords;
 pub use restore::RestoreWords;
@@ -148,6 +150,8 @@ pub enum Verb {
     Doctor(Box<DoctorWords>),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
+    /// Check a receipt of a trial restore
+    Receipts(ReceiptsWords),
     /// Print the settings in effect, and their origin
     Config(ConfigWords),
     /// Print a script by which a shell completes words
@@ -179,6 +183,7 @@ impl Verb {
             Verb::Rekey(_) => "rekey",
             Verb::Doctor(_) => "doctor",
             Verb::Keygen(_) => "keygen",
+            Verb::Receipts(_) => "receipts",
             Verb::Config(_) => "config",
             Verb::Completions(_) => "completions",
             Verb::Man(_) => "man",

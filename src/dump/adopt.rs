@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::stored::catalogue;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, Postgres};
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::names::{Name, Timestamp};
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
 use std::path::PathBuf;
@@ -78,7 +78,7 @@ async fn deliver(
         }),
         expected: Some(bytes),
         started_at: request.started_at.unwrap_or(found.changed_at).min(Timestamp::now()),
-        others: others(&*store, &name).await,
+        others: catalogue::ids(&*store, &name).await,
     };
     let writer = BackupWriter::prepare(writing, store, name, content)?;
     run.say(format!("adopting {} as {}", request.file.display(), writer.place));
@@ -108,17 +108,6 @@ async fn deliver(
         Ok(SideObjects { globals, globals_status, ..SideObjects::default() })
     };
     writer.deliver(source, ScriptWatch(Outline::default()), judge, run).await
-}
-
-/// The ids of this name that there are; none if the key may not list them.
-async fn others(store: &dyn Store, name: &Name) -> Vec<Id> {
-    match catalogue::search(store, Some(name)).await {
-        Ok(found) => found.into_iter().map(|found| found.place.id).collect(),
-        Err(error) => {
-            tracing::debug!("which backups of {name} there are is not known: {error}");
-            Vec::new()
-        }
-    }
 }
 
 /// The name it is kept under: several databases of one file are kept apart.

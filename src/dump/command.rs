@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::Program;
 use crate::run::Run;
-use crate::stored::manifest;
 use crate::stored::names::{Name, Timestamp};
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
+use crate::stored::{catalogue, manifest};
 use std::io::IsTerminal;
 use std::sync::atomic::Ordering;
 
@@ -26,7 +26,7 @@ pub async fn back_up(
         postgres: None,
         expected: None,
         started_at,
-        others: Vec::new(),
+        others: run.or(async { Ok(catalogue::ids(&*store, name).await) }).await?,
     };
     let writer = BackupWriter::prepare(writing, store, name.clone(), content)?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);

@@ -12,10 +12,11 @@ use crate::postgres::lock::Lock;
 use crate::postgres::{Client, DumpOptions, Psql, Server, refuse_shared_backends};
 use crate::run::Run;
 use crate::store::Store;
+use crate::stored::catalogue;
 use crate::stored::compare::Before;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, LeftOut};
-use crate::stored::names::{Name, Timestamp};
+use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::upload;
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
@@ -105,7 +106,7 @@ impl<'a> Dump<'a> {
         };
         // Parts that cannot work are refused before the store is asked anything.
         upload::part_size(store.limits(), Some(server.size_bytes), writing.part_size)?;
-        let before = before(settings, &store, &name).await?;
+        let (others, before) = before(settings, &store, &name).await?;
         let content = Content {
             kind: manifest::BackupKind::Postgres,
             postgres: Some(manifest::Postgres {
@@ -116,7 +117,7 @@ impl<'a> Dump<'a> {
             }),
             expected: Some(server.size_bytes),
             started_at: Timestamp::now(),
-            others: before.iter().map(|before| before.id.clone()).collect(),
+            others,
         };
         let writer = BackupWriter::prepare(writing, Arc::clone(&store), name, content)?;
         checks::warn_of_another_source(before.as_ref(), source.as_ref());
@@ -180,17 +181,30 @@ impl<'a> Dump<'a> {
     }
 }
 
-/// What the last backup held, where there is one that can be read.
-async fn before(settings: &DumpRequest, store: &Arc<dyn Store>, name: &Name) -> Result<Option<Before>> {
-    match Before::read(store, name).await {
+/// The ids that there are, as far as the key may list them, and what the last backup held, if it can be read.
+async fn before(
+    settings: &DumpRequest,
+    store: &Arc<dyn Store>,
+    name: &Name,
+) -> Result<(Vec<Id>, Option<Before>)> {
+    let mut ids = Vec::new();
+    let reading = async {
+        let found = catalogue::earlier(&**store, name).await?;
+        ids.extend(found.iter().map(|found| found.place.id.clone()));
+        Before::read_newest(store, &found).await
+    };
+    let before = match reading.await {
         Err(error) if settings.fail_shrink.is_some() => {
-            Err(error.hint("--fail-shrink compares with the last backup: the key must list and read it"))
+            return Err(
+                error.hint("--fail-shrink compares with the last backup: the key must list and read it")
+            );
         }
         // Most keys for backups may only write.
         Err(error) => {
             tracing::debug!("the last backup cannot be compared with: {error}");
-            Ok(None)
+            None
         }
-        Ok(before) => Ok(before),
-    }
+        Ok(before) => before,
+    };
+    Ok((ids, before))
 }

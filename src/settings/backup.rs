@@ -46,7 +46,7 @@ impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
         let prune = words.prune.then(|| keeping(&words.keep, &words.writing.store, &words.trust));
-        let (writing, prune) = (writing(&words.writing)?, prune.transpose()?);
+        let (writing, prune) = (writing(&words.writing, words.trust.require_signature)?, prune.transpose()?);
         Ok(Self { what: What::read(words)?, writing, prune })
     }
 }

@@ -59,7 +59,7 @@ pub const ROOMS: [(&str, &[&str]); 41] = [
         "rehearsal",
         &["archive", "pipeline", "postgres", "progress", "proof", "restore", "run", "script", "stored"],
     ),
-    ("verify", &["failures", "rehearsal", "run", "stored"]),
+    ("verify", &["failures", "rehearsal", "run", "store", "stored"]),
     ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
     // A key on paper.
     ("paper", &[]),

@@ -26,6 +26,7 @@ mod doctor;
 mod documents;
 mod field;
 mod gcs;
+mod history;
 mod hostile;
 mod inventory;
 mod journey;

@@ -88,7 +88,7 @@ fn what_is_set_but_empty_is_said_to_be() {
     }
     // What is only left out for it is warned of.
     let stored = empty(&["backup", "--stdin", "--name", "s", "-r", &keys.recipient], "PGSTOW_SIGNING_KEY");
-    stored.stdin("bytes").succeeds().says("PGSTOW_SIGNING_KEY is set, but empty: the backup is not signed");
+    stored.stdin("bytes").succeeds().says("PGSTOW_SIGNING_KEY is set, but empty: nothing is signed");
     empty(&["list"], "PGSTOW_VERIFY_KEY").succeeds().says("no signature is checked");
     empty(&["fetch", "latest", "-o", "-"], "PGSTOW_IDENTITY")
         .fails(Kind::Settings)
