@@ -1,7 +1,7 @@
 //! What `prune` answers.
 
 use super::Answer;
-use crate::prune::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup};
+use crate::prune::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup, PrunedStore};
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::units::age;
 use comfy_table::{CellAlignment, Table, presets};
@@ -19,6 +19,7 @@ pub struct Plan {
 
 #[derive(Debug, Serialize)]
 struct One {
+    store: String,
     name: Name,
     id: Id,
     started_at: Option<Timestamp>,
@@ -29,6 +30,7 @@ struct One {
 
 #[derive(Debug, Serialize)]
 struct Left {
+    store: String,
     name: Name,
     id: Id,
     what: &'static str,
@@ -53,15 +55,34 @@ impl Plan {
     pub fn new(pruned: &Pruned) -> Self {
         Self {
             dry_run: pruned.dry_run,
-            backups: pruned.backups.iter().map(One::new).collect(),
-            leftovers: pruned.leftovers.iter().map(Left::new).collect(),
+            backups: pruned.stores.iter().flat_map(One::of_store).collect(),
+            leftovers: pruned.stores.iter().flat_map(Left::of_store).collect(),
         }
     }
 }
 
+impl Plan {
+    /// The stores, in their order, each once.
+    fn stores(&self) -> Vec<&str> {
+        let of_backups = self.backups.iter().map(|one| one.store.as_str());
+        let mut all = Vec::new();
+        for store in of_backups.chain(self.leftovers.iter().map(|left| left.store.as_str())) {
+            if !all.contains(&store) {
+                all.push(store);
+            }
+        }
+        all
+    }
+}
+
 impl One {
-    fn new(backup: &PrunedBackup) -> Self {
+    fn of_store(pruned: &PrunedStore) -> impl Iterator<Item = Self> {
+        pruned.backups.iter().map(|backup| Self::new(&pruned.store, backup))
+    }
+
+    fn new(store: &str, backup: &PrunedBackup) -> Self {
         Self {
+            store: store.to_owned(),
             name: backup.place.name.clone(),
             id: backup.place.id.clone(),
             started_at: backup.started_at,
@@ -72,12 +93,17 @@ impl One {
 }
 
 impl Left {
-    fn new(left: &Leftover) -> Self {
+    fn of_store(pruned: &PrunedStore) -> impl Iterator<Item = Self> {
+        pruned.leftovers.iter().map(|left| Self::new(&pruned.store, left))
+    }
+
+    fn new(store: &str, left: &Leftover) -> Self {
         let (what, key) = match &left.kind {
             LeftoverKind::Upload(upload) => ("unfinished upload", Some(upload.key.clone())),
             LeftoverKind::Folder(_) => ("folder without a manifest", None),
         };
         Self {
+            store: store.to_owned(),
             name: left.place.name.clone(),
             id: left.place.id.clone(),
             what,
@@ -118,20 +144,22 @@ impl Answer for Plan {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_header(["NAME", "ID", "AGE", "STORED", "WHAT HAPPENS"]);
-        for one in &self.backups {
-            let stored = BinaryBytes(one.stored_bytes).to_string();
-            table.add_row([
-                one.name.to_string(),
-                one.id.to_string(),
-                since(one.started_at),
-                stored,
-                one.fate.text(),
-            ]);
-        }
-        for left in &self.leftovers {
-            let what = format!("{} ({})", left.fate.text(), left.what);
-            let id = left.id.to_string();
-            table.add_row([left.name.to_string(), id, since(left.last_written), String::new(), what]);
+        // Each store's own part of the table begins with a line that names it, if there are several.
+        let several = self.stores().len() > 1;
+        for store in self.stores() {
+            if several {
+                table.add_row([store]);
+            }
+            for one in self.backups.iter().filter(|one| one.store == store) {
+                let stored = BinaryBytes(one.stored_bytes).to_string();
+                let (name, id) = (one.name.to_string(), one.id.to_string());
+                table.add_row([name, id, since(one.started_at), stored, one.fate.text()]);
+            }
+            for left in self.leftovers.iter().filter(|left| left.store == store) {
+                let what = format!("{} ({})", left.fate.text(), left.what);
+                let (name, id) = (left.name.to_string(), left.id.to_string());
+                table.add_row([name, id, since(left.last_written), String::new(), what]);
+            }
         }
         for right in [2, 3] {
             if let Some(column) = table.column_mut(right) {

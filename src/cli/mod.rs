@@ -10,6 +10,7 @@ mod choices;
 mod clone;
 mod completions;
 mod config;
+mod copy;
 mod doctor;
 mod examples;
 mod fetch;
@@ -37,6 +38,7 @@ pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
 pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
+pub use copy::CopyWords;
 pub use doctor::DoctorWords;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
@@ -48,7 +50,9 @@ pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use prune::PruneWords;
 pub use restore::RestoreWords;
-pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
+pub use shared::{
+    OpenWords, OptionalStoreWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords,
+};
 pub use show::ShowWords;
 pub use status::StatusWords;
 pub use swap::SwapWords;
@@ -115,6 +119,10 @@ pub enum Verb {
     Clone(CloneWords),
     /// Replace a database by another one, and keep both; or undo that
     Swap(SwapWords),
+    /// Copy backups into another store, as they are
+    #[command(override_usage = "pgstow copy [OPTIONS] <ID> --to <URL>\n       \
+                                pgstow copy [OPTIONS] --all --to <URL>")]
+    Copy(CopyWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
     /// Check everything that a backup and a restore need: server, rights, store, keys
@@ -145,6 +153,7 @@ impl Verb {
             Verb::Restore(_) => "restore",
             Verb::Clone(_) => "clone",
             Verb::Swap(_) => "swap",
+            Verb::Copy(_) => "copy",
             Verb::Prune(_) => "prune",
             Verb::Doctor(_) => "doctor",
             Verb::Keygen(_) => "keygen",
@@ -164,6 +173,7 @@ impl Verb {
             Verb::Restore(words) => Some(&words.monitoring),
             Verb::Clone(words) => Some(&words.monitoring),
             Verb::Status(words) => Some(&words.monitoring),
+            Verb::Copy(words) => Some(&words.monitoring),
             Verb::Prune(words) => Some(&words.monitoring),
             _ => None,
         }
@@ -422,9 +432,16 @@ pub fn command() -> Command {
         // What prune is about is only a supplement to a backup.
         let is_extra = |arg: &Arg| name == "backup" && arg.get_help_heading() == Some(keep::HEADING);
         let command = command.mut_args(|arg| if is_extra(&arg) { arg.hide_short_help(true) } else { arg });
+        let command = if name == "copy" { command.mut_arg("store", source) } else { command };
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)
+}
+
+/// The store that `copy` reads, which has another word there.
+fn source(arg: Arg) -> Arg {
+    let help = "The store to copy from: s3://bucket/prefix, b2://bucket/prefix, gs://bucket/prefix, or file:///folder";
+    arg.long("from").alias("store").short(None).help(help).long_help(help)
 }
 
 /// What all flags have in common: a variable set to "1" or "" means what people expect; the long help names the
@@ -486,7 +503,7 @@ mod tests {
             panic!("refused");
         };
         let Verb::Backup(backup) = words.verb else { panic!("another verb") };
-        assert_eq!(backup.writing.store.store.as_deref(), Some("file:///typed"));
+        assert_eq!(backup.writing.store.store, ["file:///typed"]);
         assert_eq!(backup.writing.recipients, ["age1a", "age1b"]);
         assert_eq!(backup.writing.uploads, 2);
         for line in [&["pgstow", "--profile", "prod", "list"][..], &["pgstow", "list", "--profile=prod"]] {

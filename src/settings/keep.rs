@@ -1,22 +1,28 @@
 //! Which backups are kept: the settings of `pgstow prune`, and of the removal after a backup.
 
-use super::{keys, location};
-use crate::cli::{KeepWords, PruneWords, StoreWords, TrustWords};
+use super::{destinations, keys};
+use crate::cli::{KeepWords, PruneWords, TrustWords};
 use crate::error::{Error, Result};
 use crate::prune::PruneOptions;
 use crate::retention::{Policy, Rules, time_zone};
 use crate::stored::contents::Standard;
+use crate::stored::destinations::Destination;
 use crate::stored::name_pattern::NamePattern;
 
 /// Checks the words of `pgstow prune`.
 pub fn prune(words: &PruneWords) -> Result<PruneOptions> {
-    let options = keeping(&words.keep, &words.store, &words.trust)?;
+    let destinations = destinations(&words.store, &words.optional)?;
+    let options = keeping(&words.keep, destinations, &words.trust)?;
     let policy = Policy { force: words.force, ..options.policy };
     Ok(PruneOptions { names: patterns(&words.names)?, policy, dry_run: words.dry_run, ..options })
 }
 
 /// Checks the words about what is kept.
-pub(super) fn keeping(words: &KeepWords, store: &StoreWords, trust: &TrustWords) -> Result<PruneOptions> {
+pub(super) fn keeping(
+    words: &KeepWords,
+    destinations: Vec<Destination>,
+    trust: &TrustWords,
+) -> Result<PruneOptions> {
     let rules = Rules {
         last: words.keep_last.unwrap_or_default(),
         hourly: words.keep_hourly.unwrap_or_default(),
@@ -32,7 +38,7 @@ pub(super) fn keeping(words: &KeepWords, store: &StoreWords, trust: &TrustWords)
             .hint("--keep-last unlimited keeps all backups, and removes only what killed runs left"));
     }
     Ok(PruneOptions {
-        location: location(store)?,
+        destinations,
         names: Vec::new(),
         policy: Policy {
             rules,

@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 35] = [
+pub const ROOMS: [(&str, &[&str]); 36] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -27,6 +27,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     // A backup in a store: knows no database.
     ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
+    ("copy", &["failures", "pipeline", "progress", "run", "store", "stored"]),
     // Which backups are kept: knows no store.
     ("retention", &[]),
     ("prune", &["failures", "retention", "run", "store", "stored"]),
@@ -85,6 +86,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "branch",
             "cli",
             "command",
+            "copy",
             "doctor",
             "dump",
             "fetch",
@@ -108,6 +110,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     (
         "answers",
         &[
+            "copy",
             "doctor",
             "dump",
             "fetch",
@@ -128,7 +131,7 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     (
         "commands",
         &[
-            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "prune", "report",
+            "answers", "cli", "copy", "doctor", "dump", "failures", "fetch", "pipeline", "prune", "report",
             "restore", "run", "settings", "status", "stored", "verify",
         ],
     ),
