@@ -2,7 +2,7 @@
 
 use super::monitoring::MonitoringWords;
 use super::shared::{StoreWords, TrustWords};
-use clap::Args;
+use clap::{Arg, Args};
 
 /// `pgstow copy`.
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub struct CopyWords {
         value_parser = clap::value_parser!(u8).range(1..=64)
     )]
     pub jobs: Option<u8>,
-    // `--from` on this page: see `cli/mod.rs`.
+    // Its `--store` is `--from` here: see `source`.
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub store: StoreWords,
@@ -41,4 +41,10 @@ pub struct CopyWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub monitoring: MonitoringWords,
+}
+
+/// The store that `copy` reads, which has another word there.
+pub(super) fn source(arg: Arg) -> Arg {
+    let help = "The store to copy from: s3://bucket/prefix, b2://bucket/prefix, gs://bucket/prefix, or file:///folder";
+    arg.long("from").alias("store").short(None).help(help).long_help(help)
 }

@@ -12,6 +12,7 @@ mod completions;
 mod config;
 mod copy;
 mod doctor;
+mod early;
 mod examples;
 mod fetch;
 mod fitting;
@@ -40,6 +41,7 @@ pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use copy::CopyWords;
 pub use doctor::DoctorWords;
+pub use early::early;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;
@@ -120,8 +122,6 @@ pub enum Verb {
     /// Replace a database by another one, and keep both; or undo that
     Swap(SwapWords),
     /// Copy backups into another store, as they are
-    #[command(override_usage = "pgstow copy [OPTIONS] <ID> --to <URL>\n       \
-                                pgstow copy [OPTIONS] --all --to <URL>")]
     Copy(CopyWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
@@ -399,19 +399,6 @@ pub fn path_keys() -> BTreeSet<String> {
     command.get_subcommands().flat_map(Command::get_arguments).filter(is_path).filter_map(key).collect()
 }
 
-/// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found before clap parses.
-pub fn early(args: &[OsString], flag: &str) -> Option<String> {
-    let mut words = args.iter().skip(1).map_while(|arg| arg.to_str().filter(|arg| *arg != "--"));
-    while let Some(word) = words.next() {
-        match word.strip_prefix("--").and_then(|word| word.strip_prefix(flag)) {
-            Some("") => return words.next().map(str::to_owned),
-            Some(rest) if rest.starts_with('=') => return rest.get(1..).map(str::to_owned),
-            _ => {}
-        }
-    }
-    None
-}
-
 /// The whole command line, as clap knows it.
 pub fn command() -> Command {
     let codes: Vec<String> = std::iter::once((0, "done"))
@@ -432,16 +419,10 @@ pub fn command() -> Command {
         // What prune is about is only a supplement to a backup.
         let is_extra = |arg: &Arg| name == "backup" && arg.get_help_heading() == Some(keep::HEADING);
         let command = command.mut_args(|arg| if is_extra(&arg) { arg.hide_short_help(true) } else { arg });
-        let command = if name == "copy" { command.mut_arg("store", source) } else { command };
+        let command = if name == "copy" { command.mut_arg("store", copy::source) } else { command };
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)
-}
-
-/// The store that `copy` reads, which has another word there.
-fn source(arg: Arg) -> Arg {
-    let help = "The store to copy from: s3://bucket/prefix, b2://bucket/prefix, gs://bucket/prefix, or file:///folder";
-    arg.long("from").alias("store").short(None).help(help).long_help(help)
 }
 
 /// What all flags have in common: a variable set to "1" or "" means what people expect; the long help names the

@@ -1,6 +1,7 @@
 //! Which backups are to be copied, and what the target has of them.
 
-use super::{CopyOptions, different, is_same};
+use super::request::{CopyOptions, Which};
+use super::same::{different, is_same};
 use crate::error::{Error, Result};
 use crate::store::{Situation, Store, Unfinished};
 use crate::stored::catalogue::{self, Backup};
@@ -9,18 +10,6 @@ use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Name, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Which backups, one or many.
-#[derive(Debug)]
-pub enum Which {
-    /// This one.
-    One(String),
-    /// All, or only the newest of each name.
-    Many {
-        /// Only the newest of each name.
-        newest_per_name: bool,
-    },
-}
 
 /// A backup to be copied.
 pub(super) struct Chosen {

@@ -6,11 +6,13 @@
 mod choose;
 mod object;
 mod outcome;
+mod request;
+mod same;
 
-pub use choose::Which;
 pub use outcome::{CopiedBackup, Copies, Outcome};
+pub use request::{CopyOptions, Which};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::failures::Failures;
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
@@ -18,32 +20,14 @@ use crate::store::{Situation, Unfinished};
 use crate::stored::catalogue::Backup;
 use crate::stored::download;
 use crate::stored::manifest::Manifest;
-use crate::stored::names::{MANIFEST, Name, Place, SIGNATURE};
-use crate::stored::opened::Location;
-use crate::stored::signing::VerifyKey;
+use crate::stored::names::{MANIFEST, Place, SIGNATURE};
 use crate::units::{age, count};
 use choose::{Chosen, There};
 use futures_util::{StreamExt, stream};
 use indicatif::BinaryBytes;
 use object::Way;
+use same::{different, is_same_manifest};
 use std::time::Instant;
-
-/// What to copy, and where.
-#[derive(Debug)]
-pub struct CopyOptions {
-    /// Where the backups are.
-    pub from: Location,
-    /// Where they are to be too.
-    pub to: Location,
-    /// Which.
-    pub which: Which,
-    /// Of this name only.
-    pub name: Option<Name>,
-    /// Whose manifests to believe.
-    pub trusted: Option<VerifyKey>,
-    /// Backups that are copied at the same time.
-    pub jobs: usize,
-}
 
 /// Copies the chosen backups that the target does not have.
 pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
@@ -164,39 +148,4 @@ async fn publish(backup: &Backup, way: &Way, run: &Run) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn is_same_manifest(bytes: Option<&[u8]>, manifest: &Manifest) -> bool {
-    bytes.and_then(|bytes| Manifest::from_bytes(bytes).ok()).is_some_and(|there| is_same(&there, manifest))
-}
-
-/// Whether both are manifests of the same backup: what each store says of its own objects may differ.
-fn is_same(one: &Manifest, other: &Manifest) -> bool {
-    let objects = |manifest: &Manifest| {
-        let objects = manifest.objects.iter();
-        objects.map(|one| (one.key.clone(), one.stored_bytes, one.stored_sha256)).collect::<Vec<_>>()
-    };
-    (&one.id, &one.name, objects(one)) == (&other.id, &other.name, objects(other))
-}
-
-/// Something else is where the backup would be copied to.
-fn different(what: &str, store: &str) -> Error {
-    Error::new(Kind::TargetExists, format!("{what} exists in {store}, and is different"))
-        .hint("nothing is overwritten: find out where it came from, and remove it if it is of no use")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stored::manifest::tests::example;
-
-    #[test]
-    fn what_a_store_says_of_its_objects_makes_no_other_backup() {
-        let one = example();
-        let mut other = one.clone();
-        other.objects[0].store_checksum = Some("CRC32C:AAAA".into());
-        assert!(is_same(&one, &other));
-        other.objects[0].stored_bytes += 1;
-        assert!(!is_same(&one, &other));
-    }
 }

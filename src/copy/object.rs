@@ -2,7 +2,7 @@
 //!
 //! The object becomes visible in the target only if its bytes have the length and the digest that the manifest says.
 
-use super::different;
+use super::same::different;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Tally, tally_in_background};
 use crate::progress::Progress;
@@ -37,7 +37,7 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// The way for so many backups at the same time.
+    /// The way for this number of backups at the same time.
     pub(super) fn new(
         from: Arc<dyn Store>,
         to: Arc<dyn Store>,

@@ -35,7 +35,7 @@ fn unfinished(place: &Place) -> Vec<String> {
     }
 }
 
-/// Stores so many random bytes, which no compression makes smaller, in this place; the id.
+/// Stores this number of random bytes, which no compression makes smaller, in this place; the id.
 fn stream(place: &Place, name: &str, bytes: usize) -> String {
     let bytes = bytes.to_string();
     let words = ["backup", "--json", "--name", name, "--recipient", &Keys::shared().recipient];

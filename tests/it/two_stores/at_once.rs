@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const MIB: usize = 1 << 20;
 
-/// A backup of so many random bytes into the stores of these words, in small parts.
+/// A backup of this number of random bytes into the stores of these words, in small parts.
 fn random(places: &[Place], stores: &[&str], bytes: usize) -> Pgstow {
     let bytes = bytes.to_string();
     with_all(places, &["backup", "--json", "--name", "bytes", "--part-size", "5MiB"])
