@@ -16,7 +16,8 @@ use crate::store::{Metadata, Situation, Store, Stored};
 use crate::stored::compare::Held;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{
-    self, Compression, Encryption, Globals, LARGEST_GLOBALS, LeftOut, Manifest, Object, Postgres, Totals,
+    self, Compression, Encryption, Globals, LARGEST_GLOBALS, LeftOut, Manifest, Object, Postgres, TOOL,
+    Totals,
 };
 use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::stored::upload;
@@ -30,9 +31,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
-
-/// What `manifest.json` says of the program that wrote it.
-const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
 
 /// How long a store may take, after a signal, to say that it has begun the upload we no longer want.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -379,6 +377,7 @@ impl<'a> BackupWriter<'a> {
             recipients: recipients.map(|recipients| recipients.fingerprints()).unwrap_or_default(),
             objects,
             globals: beside.globals_status,
+            rekeyed: None,
             labels: self.how.labels.clone(),
         }
     }
