@@ -1,4 +1,4 @@
-//! What must be known of the command line before it is parsed.
+//! Words that must be known before the rest is parsed.
 
 use std::ffi::OsString;
 

@@ -26,12 +26,15 @@ mod monitoring;
 mod neon;
 mod prune;
 mod rekey;
+mod report;
 mod restore;
+mod schedule;
 mod shared;
 mod show;
 mod status;
 mod swap;
 mod values;
+mod variables;
 mod verify;
 mod writing;
 
@@ -57,7 +60,9 @@ pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use prune::PruneWords;
 pub use rekey::RekeyWords;
+pub use report::ReportWords;
 pub use restore::RestoreWords;
+pub use schedule::ScheduleWords;
 pub use shared::{
     IdentityWords, OpenWords, OptionalStoreWords, SelectWords, ServerWords, StoreWords, TableWords,
     TrustWords,
@@ -77,6 +82,7 @@ use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use variables::sane;
 
 /// Back up PostgreSQL databases into cloud storage, encrypted, and restore them
 ///
@@ -113,6 +119,8 @@ pub enum Verb {
     Show(ShowWords),
     /// Check that the newest backup of each name is there, and not too old
     Status(StatusWords),
+    /// Write a page about the backups in the store, for people to read
+    Report(Box<ReportWords>),
     /// List who can read which backups, and what an identity opens
     Keys(KeysWords),
     /// Check backups by reading them, or by restoring them for a trial
@@ -134,6 +142,8 @@ pub enum Verb {
     Copy(CopyWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
+    /// Run another command whenever it is due, as cron does
+    Schedule(ScheduleWords),
     /// Encrypt existing backups to new recipients, and remove the old ones
     #[command(override_usage = "pgstow rekey [OPTIONS] <ID> --recipient <RECIPIENT>\n       \
                                 pgstow rekey [OPTIONS] --all --recipient <RECIPIENT>")]
@@ -161,6 +171,7 @@ impl Verb {
             Verb::List(_) => "list",
             Verb::Show(_) => "show",
             Verb::Status(_) => "status",
+            Verb::Report(_) => "report",
             Verb::Keys(_) => "keys",
             Verb::Verify(_) => "verify",
             Verb::Fetch(_) => "fetch",
@@ -169,6 +180,7 @@ impl Verb {
             Verb::Swap(_) => "swap",
             Verb::Copy(_) => "copy",
             Verb::Prune(_) => "prune",
+            Verb::Schedule(_) => "schedule",
             Verb::Rekey(_) => "rekey",
             Verb::Doctor(_) => "doctor",
             Verb::Keygen(_) => "keygen",
@@ -366,23 +378,6 @@ pub fn command() -> Command {
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)
-}
-
-/// What all flags have in common: a variable set to "1" or "" means what people expect; the long help names the
-/// variable, and never shows its value, because help ends up in tickets and logs.
-fn sane(arg: Arg) -> Arg {
-    let arg = match arg.get_action() {
-        clap::ArgAction::SetTrue => arg.value_parser(clap::builder::FalseyValueParser::new()),
-        _ => arg,
-    };
-    let text = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
-    match arg.get_env().and_then(OsStr::to_str) {
-        Some(variable) => {
-            let text = format!("{text}\n\nVariable: {variable}");
-            arg.hide_env(true).long_help(text)
-        }
-        None => arg,
-    }
 }
 
 #[cfg(test)]

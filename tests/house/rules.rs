@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 39] = [
+pub const ROOMS: [(&str, &[&str]); 41] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -32,6 +32,9 @@ pub const ROOMS: [(&str, &[&str]); 39] = [
     ("retention", &[]),
     ("prune", &["failures", "retention", "run", "store", "stored"]),
     ("status", &["run", "store", "stored"]),
+    ("overview", &["prune", "retention", "run", "stored"]),
+    // Runs command lines: knows not what they do.
+    ("schedule", &["run"]),
     ("readers", &["failures", "pipeline", "run", "stored"]),
     ("rekey", &["failures", "pipeline", "progress", "run", "store", "stored"]),
     // Between a database and a backup.
@@ -96,6 +99,7 @@ pub const ROOMS: [(&str, &[&str]); 39] = [
             "fetch",
             "monitoring",
             "neon",
+            "overview",
             "pipeline",
             "postgres",
             "proof",
@@ -106,6 +110,7 @@ pub const ROOMS: [(&str, &[&str]); 39] = [
             "rekey",
             "restore",
             "retention",
+            "schedule",
             "status",
             "store",
             "stored",
@@ -121,6 +126,7 @@ pub const ROOMS: [(&str, &[&str]); 39] = [
             "dump",
             "fetch",
             "neon",
+            "overview",
             "proof",
             "prune",
             "readers",
@@ -139,9 +145,9 @@ pub const ROOMS: [(&str, &[&str]); 39] = [
     (
         "commands",
         &[
-            "answers", "cli", "copy", "doctor", "dump", "failures", "fetch", "paper", "pipeline", "prune",
-            "readers", "rekey", "report", "restore", "run", "settings", "status", "stored", "verify",
-            "version",
+            "answers", "cli", "copy", "doctor", "dump", "failures", "fetch", "overview", "paper", "pipeline",
+            "prune", "readers", "rekey", "report", "restore", "run", "schedule", "settings", "status",
+            "stored", "verify", "version",
         ],
     ),
     ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),
