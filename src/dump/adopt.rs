@@ -10,13 +10,13 @@ use crate::layout::FrameSpan;
 use crate::pipeline::Watch;
 use crate::run::Run;
 use crate::script::Outline;
-use crate::store::Store;
 use crate::stored::catalogue;
+use crate::stored::destinations::{Destinations, enough_space};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, Postgres};
-use crate::stored::names::{Name, Timestamp};
+use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::watch::ArchiveWatch;
-use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
+use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
@@ -38,19 +38,19 @@ pub async fn adopt(request: &AdoptRequest, writing: &WriteOptions, run: &Run) ->
         let about = examine(&request.file).await?;
         run.say(format!("reading {}", request.file.display()));
         let found = look(&request.file, &about).await?;
-        let store = writing.location.open().await?;
+        let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         if writing.check_space {
-            enough_space(&*store, found.file_bytes).await?;
+            enough_space(&stores, found.file_bytes).await?;
         }
-        Ok((found, store))
+        Ok((found, stores))
     };
-    let (found, store) = run.or(preparing).await?;
+    let (found, stores) = run.or(preparing).await?;
     if !found.left_out.is_empty() {
         run.say(format!("empty, and so left out: {}", found.left_out.join(", ")));
     }
     let mut all = Vec::new();
     for dump in &found.dumps {
-        let stored = deliver(request, writing, &found, dump, Arc::clone(&store), run).await?;
+        let stored = deliver(request, writing, &found, dump, Arc::clone(&stores), run).await?;
         announce(&stored, run);
         all.push(stored);
     }
@@ -63,7 +63,7 @@ async fn deliver(
     writing: &WriteOptions,
     found: &Found,
     dump: &Dump,
-    store: Arc<dyn Store>,
+    stores: Arc<Destinations>,
     run: &Run,
 ) -> Result<StoredBackup> {
     let bytes = dump.range.end - dump.range.start;
@@ -78,9 +78,9 @@ async fn deliver(
         }),
         expected: Some(bytes),
         started_at: request.started_at.unwrap_or(found.changed_at).min(Timestamp::now()),
-        others: catalogue::ids(&*store, &name).await,
+        others: others(&stores, &name).await,
     };
-    let writer = BackupWriter::prepare(writing, store, name, content)?;
+    let writer = BackupWriter::prepare(writing, stores, name, content)?;
     run.say(format!("adopting {} as {}", request.file.display(), writer.place));
     let source = open_at(&request.file, dump.range.start).await?.take(bytes);
     if dump.kind == manifest::BackupKind::Postgres {
@@ -108,6 +108,18 @@ async fn deliver(
         Ok(SideObjects { globals, globals_status, ..SideObjects::default() })
     };
     writer.deliver(source, ScriptWatch(Outline::default()), judge, run).await
+}
+
+/// The ids of this name that there are; none if the key may not list them.
+pub(super) async fn others(stores: &Destinations, name: &Name) -> Vec<Id> {
+    let listed = stores.ask(async |store| Ok(catalogue::earlier(&**store, name).await?)).await;
+    match listed {
+        Ok(found) => found.into_iter().map(|found| found.place.id).collect(),
+        Err(error) => {
+            tracing::debug!("which backups of {name} there are is not known: {error}");
+            Vec::new()
+        }
+    }
 }
 
 /// The name it is kept under: several databases of one file are kept apart.

@@ -1,15 +1,18 @@
 //! A stream: the output of a command that exits with 0, or what comes on stdin. It needs no PostgreSQL.
 
+use super::adopt::others;
 use super::announce;
 use super::request::Producer;
 use crate::error::{Error, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::Program;
 use crate::run::Run;
+use crate::stored::destinations::Destinations;
+use crate::stored::manifest;
 use crate::stored::names::{Name, Timestamp};
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
-use crate::stored::{catalogue, manifest};
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Backs a stream up.
@@ -19,16 +22,16 @@ pub async fn back_up(
     writing: &WriteOptions,
     run: &Run,
 ) -> Result<StoredBackup> {
-    let store = run.or(writing.location.open()).await?;
+    let stores = Arc::new(run.or(Destinations::open(&writing.destinations)).await?);
     let started_at = Timestamp::now();
     let content = Content {
         kind: manifest::BackupKind::Stream,
         postgres: None,
         expected: None,
         started_at,
-        others: run.or(async { Ok(catalogue::ids(&*store, name).await) }).await?,
+        others: run.or(async { Ok(others(&stores, name).await) }).await?,
     };
-    let writer = BackupWriter::prepare(writing, store, name.clone(), content)?;
+    let writer = BackupWriter::prepare(writing, stores, name.clone(), content)?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);
 
     let stored = match producer {

@@ -95,6 +95,6 @@ pub fn receipts_check(words: &ReceiptsWords) -> Result<CheckOptions> {
     Ok(CheckOptions {
         file: words.file.clone(),
         trusted: keys::verify_keys(&words.trust)?,
-        location: words.store.store.is_some().then(|| location(&words.store)).transpose()?,
+        location: (!words.store.store.is_empty()).then(|| location(&words.store)).transpose()?,
     })
 }
