@@ -5,10 +5,12 @@ use super::{Remarks, What, keys, location, name};
 use crate::cli::{BackupWords, DoctorWords, OpenWords, TrustWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
+use crate::store::Retry;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// How often the store is asked the same: who waits for a doctor wants to know that it does not answer.
-const ATTEMPTS: u32 = 2;
+/// How long failures of the store are retried: who waits for a doctor wants to know that it does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The variables that lead libpq to a server.
 const LIBPQ: [&str; 6] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE"];
@@ -22,7 +24,8 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
     let writing = &backup.writing;
     let store = match &writing.store.store {
         Some(_) => location(&writing.store).map(|mut location| {
-            location.options.retry.attempts = ATTEMPTS;
+            let patience = writing.store.retry_for.unwrap_or(PATIENCE);
+            location.options.retry = Retry::lasting(patience.min(PATIENCE));
             Some(location)
         }),
         None => Ok(None),

@@ -59,7 +59,7 @@ use keep::keeping;
 use neon::{neon_branch, neon_source};
 use reading::{reading, reading_without_keys, select, selection};
 use restore::proof_by;
-use store::location;
+use store::{location, location_to_look_at};
 use writing::writing;
 
 use crate::archive::Pattern;

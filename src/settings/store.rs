@@ -3,9 +3,20 @@
 use super::environment::{blank_among, explain_empty, variable};
 use crate::cli::StoreWords;
 use crate::error::{Error, Result};
-use crate::store::{Credentials, OpenOptions, StoreUrl};
+use crate::store::{Credentials, OpenOptions, Retry, StoreUrl};
 use crate::stored::opened::Location;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a verb that only looks retries, if nothing else is said: somebody waits for it.
+const LOOKING: Duration = Duration::from_secs(30);
+
+/// Checks the words about the store for a verb that only looks.
+pub(super) fn location_to_look_at(words: &StoreWords) -> Result<Location> {
+    let mut location = location(words)?;
+    location.options.retry = Retry::lasting(words.retry_for.unwrap_or(LOOKING));
+    Ok(location)
+}
 
 /// Checks the words about the store.
 pub(super) fn location(words: &StoreWords) -> Result<Location> {
@@ -19,6 +30,7 @@ pub(super) fn location(words: &StoreWords) -> Result<Location> {
     refuse_empty_keys(text)?;
     let options = OpenOptions {
         request_timeout: words.timeout,
+        retry: Retry::lasting(words.retry_for.unwrap_or(Retry::USUAL)),
         credentials: b2_credentials(text),
         endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
         ..OpenOptions::default()

@@ -272,12 +272,18 @@ pub async fn is_signed(store: &dyn Store, place: &Place) -> Result<bool> {
 }
 
 /// Reads the manifests of many backups, in their order; one that cannot be read does not hide the others.
-pub async fn read_all(
+///
+/// What is needed `of` them is kept, and nothing else: there may be a hundred thousand.
+pub async fn read_all<T>(
     store: &Arc<dyn Store>,
     found: &[Found],
     trusted: Option<&VerifyKey>,
-) -> Vec<Result<Backup>> {
-    stream::iter(found).map(|found| read(store, found, trusted)).buffered(READ_AHEAD).collect().await
+    of: impl Fn(Backup) -> T,
+) -> Vec<Result<T>> {
+    let reading = stream::iter(found).map(|found| read(store, found, trusted)).buffered(READ_AHEAD);
+    let mut all = Vec::with_capacity(found.len());
+    reading.for_each(|read| std::future::ready(all.push(read.map(&of)))).await;
+    all
 }
 
 async fn small(store: &Arc<dyn Store>, key: &str, bytes: u64) -> Result<Bytes> {

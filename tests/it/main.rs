@@ -38,6 +38,7 @@ mod proof;
 mod roles;
 mod secrets;
 mod shells;
+mod soak;
 mod sources;
 mod store_faults;
 mod stores;
