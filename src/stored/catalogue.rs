@@ -280,9 +280,11 @@ pub async fn read_all<T>(
     trusted: Option<&VerifyKey>,
     of: impl Fn(Backup) -> T,
 ) -> Vec<Result<T>> {
-    let reading = stream::iter(found).map(|found| read(store, found, trusted)).buffered(READ_AHEAD);
+    let mut reading = stream::iter(found).map(|found| read(store, found, trusted)).buffered(READ_AHEAD);
     let mut all = Vec::with_capacity(found.len());
-    reading.for_each(|read| std::future::ready(all.push(read.map(&of)))).await;
+    while let Some(read) = reading.next().await {
+        all.push(read.map(&of));
+    }
     all
 }
 

@@ -139,7 +139,7 @@ fn stall(dice: &mut Dice, way: Way, there: Fault, back: Fault) -> Act {
     };
     let Act::Strike(rule) = act else { return act };
     let length = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
-    Act::Strike(rule.when(move |request| length(request.header("content-length")) < 1_200_000))
+    Act::Strike(rule.when(move |request| length(request.header("content-length")) < 2_000_000))
 }
 
 /// A fault of answers, which are short but for those with an object.

@@ -10,7 +10,7 @@ use crate::servers::s3::S3;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// When a run counts as hung. Five seconds of patience for one thing, a deadline of ten for a part, twenty seconds for
+/// When a run counts as hung. Five seconds of patience for one thing, a deadline of seventeen for a small part, twenty seconds for
 /// an abort: everything ends well before.
 const HANGS: Duration = Duration::from_secs(180);
 

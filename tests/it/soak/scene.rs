@@ -31,7 +31,6 @@ pub struct Scene {
 /// A store, and a backup in it to be restored.
 pub struct Store {
     pub name: &'static str,
-    pub part_size: &'static str,
     pub at: At,
 }
 
@@ -66,16 +65,14 @@ impl Scene {
         let database = cluster.create_database("soak");
         add_bulk(cluster, &database, 6 << 10);
         let dump = cluster.client("pg_dump").args(["-Fc", "-Z0", &database]).output().unwrap().stdout;
-        let s3 = |name, part_size, place: S3| {
+        let s3 = |name, place: S3| {
             let prefix = S3::fresh_prefix("soak");
-            Store { name, part_size, at: At::S3(S3 { prefix, ..place }) }
+            Store { name, at: At::S3(S3 { prefix, ..place }) }
         };
-        let mut stores = vec![
-            s3("garage", "1MiB", Garage::shared().place("soak")),
-            s3("swift", "5MiB", Swift::shared().place("soak")),
-        ];
+        let mut stores =
+            vec![s3("garage", Garage::shared().place("soak")), s3("swift", Swift::shared().place("soak"))];
         match LocalStack::shared() {
-            Ok(localstack) => stores.push(s3("localstack", "5MiB", localstack.place("soak"))),
+            Ok(localstack) => stores.push(s3("localstack", localstack.place("soak"))),
             Err(why) => crate::harness::note_skipped(why),
         }
         let (untrusted, port) = untrusted();
@@ -144,7 +141,7 @@ fn untrusted() -> (Server, u16) {
 impl Worker {
     pub fn new(scene: &'static Scene) -> Worker {
         let at = At::Google(Google::in_front_of_garage());
-        let google = Store { name: "google", part_size: "5MiB", at };
+        let google = Store { name: "google", at };
         scene.fill(&google);
         Worker { scene, google }
     }
@@ -188,7 +185,7 @@ impl Spot<'_> {
     /// A backup of the database.
     pub fn backup(&self, scene: &Scene, through: Option<&str>) -> Pgstow {
         let (url, recipient) = (scene.cluster.url(&scene.database), &Keys::shared().recipient);
-        let words = ["backup", &url, "--name", "soak", "--part-size", self.store.part_size];
+        let words = ["backup", &url, "--name", "soak", "--part-size", "5MiB"];
         self.pgstow(&words, through).args(["--recipient", recipient])
     }
 
