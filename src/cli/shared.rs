@@ -27,8 +27,8 @@ pub struct StoreWords {
     /// How long to retry while the store fails or does not answer [default: 15m]
     ///
     /// It counts from the first failure; what cannot pass, as a wrong key or a missing bucket, is an error at once. A
-    /// backup holds its snapshot of the database while it waits. For list, show and status the default is 30s; doctor
-    /// waits for at most 5s.
+    /// backup holds its snapshot of the database while it waits. For keys, list, show and status the default is 30s;
+    /// doctor waits for at most 5s.
     #[arg(
         long,
         value_name = "DURATION",

@@ -19,7 +19,7 @@ pub async fn run(words: &ListWords, report: &Report, run: &Run) -> Result<()> {
             catalogue::expect_none(&*store, name.as_ref()).await?;
             run.say(format!("no backups yet in {}", store.display_url()));
         }
-        Ok(catalogue::read_all(&store, &found, trusted.as_ref(), |backup| Row::of(&backup)).await)
+        Ok(catalogue::read_each(&store, &found, trusted.as_ref(), |backup| Row::of(&backup)).await)
     };
     let read: Vec<Result<Row>> = run.or(reading).await?;
     let (mut rows, mut errors) = (Vec::with_capacity(read.len()), Vec::new());

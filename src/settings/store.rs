@@ -14,7 +14,8 @@ const LOOKING: Duration = Duration::from_secs(30);
 /// Checks the words about the store for a verb that only looks.
 pub(super) fn location_to_look_at(words: &StoreWords) -> Result<Location> {
     let mut location = location(words)?;
-    location.options.retry = Retry::lasting(words.retry_for.unwrap_or(LOOKING));
+    let retry = Retry::lasting(words.retry_for.unwrap_or(LOOKING));
+    location.options.retry = retry.with_pauses(Duration::from_millis(500), Duration::from_secs(5));
     Ok(location)
 }
 

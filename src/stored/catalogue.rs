@@ -274,9 +274,16 @@ pub async fn is_signed(store: &dyn Store, place: &Place) -> Result<bool> {
 }
 
 /// Reads the manifests of many backups, in their order; one that cannot be read does not hide the others.
-///
-/// What is needed `of` them is kept, and nothing else: there may be a hundred thousand.
-pub async fn read_all<T>(
+pub async fn read_all(
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: Option<&VerifyKey>,
+) -> Vec<Result<Backup>> {
+    read_each(store, found, trusted, |backup| backup).await
+}
+
+/// The same; only what is needed `of` each manifest is kept: there may be a hundred thousand.
+pub async fn read_each<T>(
     store: &Arc<dyn Store>,
     found: &[Found],
     trusted: Option<&VerifyKey>,

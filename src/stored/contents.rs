@@ -173,7 +173,7 @@ pub async fn entries(
     let found: Vec<(Found, Folder)> =
         folders.into_iter().filter_map(|folder| Some((folder.found()?, folder))).collect();
     let (found, folders): (Vec<Found>, Vec<Folder>) = found.into_iter().unzip();
-    let read = catalogue::read_all(store, &found, standard.trusted.as_ref(), |backup| backup).await;
+    let read = catalogue::read_all(store, &found, standard.trusted.as_ref()).await;
     let now = Timestamp::now();
     let mut entries = Vec::new();
     for ((found, folder), read) in found.iter().zip(folders).zip(read) {

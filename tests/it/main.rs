@@ -39,7 +39,6 @@ mod proof;
 mod roles;
 mod secrets;
 mod shells;
-mod soak;
 mod sources;
 mod store_faults;
 mod stores;
