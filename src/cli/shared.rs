@@ -10,9 +10,11 @@ pub struct StoreWords {
     /// The store: s3://bucket/prefix, b2://bucket/prefix, gs://bucket/prefix, or file:///folder
     ///
     /// s3://bucket/prefix?region=… is AWS; with endpoint=https://… it is any other service that speaks S3.
-    /// b2://bucket/prefix?region=… is Backblaze B2, gs://bucket/prefix Google Cloud Storage.
+    /// b2://bucket/prefix?region=… is Backblaze B2, gs://bucket/prefix Google Cloud Storage. Repeatable; in the
+    /// variable, separated by spaces: backups are written into all of the stores and pruned in all of them, and
+    /// everything that reads uses the first one.
     #[arg(short, long, value_name = "URL", env = "PGSTOW_STORE", help_heading = "Store")]
-    pub store: Option<String>,
+    pub store: Vec<String>,
     /// How long one request may take, plus the time its bytes need at 128 KiB/s
     #[arg(
         long,
@@ -38,6 +40,22 @@ pub struct StoreWords {
         hide_short_help = true
     )]
     pub retry_for: Option<Duration>,
+}
+
+/// Stores that may fail.
+#[derive(Debug, Args)]
+pub struct OptionalStoreWords {
+    /// A further store, which may fail: a warning, and the run succeeds all the same; repeatable
+    ///
+    /// In the variable, separated by spaces.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PGSTOW_STORE_OPTIONAL",
+        help_heading = "Store",
+        hide_short_help = true
+    )]
+    pub store_optional: Vec<String>,
 }
 
 /// Which backup.

@@ -1,6 +1,6 @@
 //! The words of verbs that write a backup: into which store, for which recipients, and how.
 
-use super::shared::StoreWords;
+use super::shared::{OptionalStoreWords, StoreWords};
 use super::values::size;
 use clap::Args;
 use std::path::PathBuf;
@@ -22,6 +22,9 @@ pub struct WritingWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub store: StoreWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub optional: OptionalStoreWords,
 
     /// Encrypt to this public key; repeatable
     ///

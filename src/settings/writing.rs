@@ -1,6 +1,6 @@
 //! How a backup is written into the store, whatever is in it.
 
-use super::{keys, location};
+use super::{destinations, keys};
 use crate::cli::WritingWords;
 use crate::error::{Error, Result};
 use crate::stored::writer::WriteOptions;
@@ -16,7 +16,7 @@ pub(super) fn writing(words: &WritingWords) -> Result<WriteOptions> {
     };
     Ok(WriteOptions {
         labels: words.labels.iter().map(label).collect::<Result<_>>()?,
-        location: location(&words.store)?,
+        destinations: destinations(&words.store, &words.optional)?,
         recipients: keys::recipients(words)?,
         signing: keys::signing_key(words.signing_key_file.as_deref())?,
         compression_level: words.compression_level,
