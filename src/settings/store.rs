@@ -149,7 +149,8 @@ mod tests {
     fn the_same_store_twice_is_a_mistake() {
         let words = |store: &[&str]| StoreWords {
             store: store.iter().map(|url| (*url).to_owned()).collect(),
-            timeout: std::time::Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            retry_for: None,
         };
         let optional = |store: &[&str]| OptionalStoreWords { store_optional: words(store).store };
         let all = destinations(&words(&["file:///a"]), &optional(&["file:///b"])).unwrap();
