@@ -27,7 +27,7 @@ pub struct Listing(Vec<Row>);
 
 /// One backup.
 #[derive(Debug, Serialize)]
-struct Row {
+pub struct Row {
     id: Id,
     name: Name,
     kind: BackupKind,
@@ -49,13 +49,14 @@ struct Row {
 
 impl Listing {
     /// Of these backups, in this order.
-    pub fn new<'a>(backups: impl Iterator<Item = &'a MaybeProven>) -> Self {
-        Self(backups.map(Row::new).collect())
+    pub fn of(rows: Vec<Row>) -> Self {
+        Self(rows)
     }
 }
 
 impl Row {
-    fn new(MaybeProven { backup, proven }: &MaybeProven) -> Self {
+    /// What is listed of a backup.
+    pub fn of(MaybeProven { backup, proven }: &MaybeProven) -> Self {
         let manifest = &backup.manifest;
         let postgres = manifest.postgres.as_ref();
         Self {

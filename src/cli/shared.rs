@@ -26,6 +26,20 @@ pub struct StoreWords {
         hide_short_help = true
     )]
     pub timeout: Duration,
+    /// How long to retry while the store fails or does not answer [default: 15m]
+    ///
+    /// It counts from the first failure; what cannot pass, as a wrong key or a missing bucket, is an error at once. A
+    /// backup holds its snapshot of the database while it waits. For keys, list, show and status the default is 30s;
+    /// doctor waits for at most 5s.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "PGSTOW_RETRY_FOR",
+        value_parser = humantime::parse_duration,
+        help_heading = "Store",
+        hide_short_help = true
+    )]
+    pub retry_for: Option<Duration>,
 }
 
 /// Stores that may fail.

@@ -5,12 +5,14 @@ use super::{Remarks, What, destinations, keys, location, name};
 use crate::cli::{BackupWords, DoctorWords, IdentityWords, TrustWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
+use crate::store::Retry;
 use crate::stored::names::Name;
 use crate::stored::opened::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// How often the store is asked the same: who waits for a doctor wants to know that it does not answer.
-const ATTEMPTS: u32 = 2;
+/// How long failures of the store are retried: who waits for a doctor wants to know that it does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The variables that lead libpq to a server.
 const LIBPQ: [&str; 6] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE"];
@@ -25,7 +27,10 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
     let is_given = !writing.store.store.is_empty() || !writing.optional.store_optional.is_empty();
     let stores = if is_given { destinations(&writing.store, &writing.optional) } else { Ok(Vec::new()) };
     let stores = stores.map(|mut stores| {
-        stores.iter_mut().for_each(|store| store.location.options.retry.attempts = ATTEMPTS);
+        for store in &mut stores {
+            let patience = writing.store.retry_for.unwrap_or(PATIENCE);
+            store.location.options.retry = Retry::lasting(patience.min(PATIENCE));
+        }
         stores
     });
     let identity = IdentityWords { identity_file, passphrase_file: writing.passphrase_file.clone() };

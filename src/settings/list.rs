@@ -1,6 +1,6 @@
 //! The settings of `pgstow list`.
 
-use super::{history, keys, location, name};
+use super::{history, keys, location_to_look_at, name};
 use crate::cli::ListWords;
 use crate::error::Result;
 use crate::stored::history::History;
@@ -26,7 +26,7 @@ impl List {
     pub fn read(words: &ListWords) -> Result<Self> {
         Ok(Self {
             name: name(words.only.as_deref().or(words.name.as_deref()))?,
-            location: location(&words.store)?,
+            location: location_to_look_at(&words.store)?,
             history: history(&words.trust),
             trusted: keys::verify_keys(&words.trust)?,
         })

@@ -38,7 +38,7 @@ pub use object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
 pub use open::open;
 pub use options::{Credentials, OpenOptions};
 pub use profiles::{Checksums, Profile};
-pub use retry::Retry;
+pub use retry::{Attempts, Retry};
 pub use rules::{BucketRules, Lifecycle, ObjectLock};
 pub use url::{GsUrl, S3Url, StoreUrl};
 
@@ -71,6 +71,11 @@ pub trait Store: Send + Sync {
 
     /// The store's URL, without secrets.
     fn display_url(&self) -> String;
+
+    /// How long a reader whose stream breaks may begin it again; every other method retries by itself.
+    fn retry(&self) -> Retry {
+        Retry::default()
+    }
 
     /// Begins an upload whose parts are all `part_size` bytes long, only the last may be shorter.
     ///

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Opens the store at `url`; no request is made yet.
 pub async fn open(url: &StoreUrl, options: OpenOptions) -> Result<Arc<dyn Store>> {
-    let (retry, patience) = (options.retry, options.request_timeout);
+    let (retry, patience) = (options.retry.clone(), options.request_timeout);
     let backend: Arc<dyn Store> = match url {
         StoreUrl::File(folder) => Arc::new(Folder::new(folder.clone())),
         // On the heap: what the SDKs need to begin is large, and needed no longer.

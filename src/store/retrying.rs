@@ -26,6 +26,25 @@ pub(super) struct Retrying {
 }
 
 impl Retrying {
+    /// Aborts an upload of this key that was begun without an answer, if there is one: nobody has its id.
+    async fn abort_unknown(&self, key: &str) {
+        let work = async {
+            for upload in self.inner.unfinished(key).await?.iter().filter(|upload| upload.key == key) {
+                self.inner.abort_unfinished(upload).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        let late = || Err(StoreError::new(Situation::Unreachable, "no answer in time"));
+        match tokio::time::timeout(self.patience, work).await.unwrap_or_else(|_| late()) {
+            Err(error) if !error.situation().may_pass() => tracing::warn!(
+                "the answer to beginning the upload of {key} was lost; if it was begun, it stays in the store, empty, until it is pruned: {error}"
+            ),
+            // The next attempt sees to it.
+            Err(error) => tracing::debug!("{key}: an unknown upload was not looked for: {error}"),
+            Ok(()) => {}
+        }
+    }
+
     pub(super) fn new(inner: Arc<dyn Store>, retry: Retry, patience: Duration) -> Self {
         Self { inner, retry, patience }
     }
@@ -61,10 +80,19 @@ impl Store for Retrying {
         self.inner.display_url()
     }
 
+    fn retry(&self) -> Retry {
+        self.retry.clone()
+    }
+
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
-        let what = format_args!("begin {key}").to_string();
-        let inner = self.retry.run(what, |_| self.inner.begin(key, metadata, part_size)).await?;
-        Ok(Box::new(RetryingUpload { inner, retry: self.retry }))
+        let begin = |attempt| async move {
+            if attempt > 1 {
+                self.abort_unknown(key).await;
+            }
+            self.inner.begin(key, metadata, part_size).await
+        };
+        let inner = self.retry.run(format!("begin {key}"), begin).await?;
+        Ok(Box::new(RetryingUpload { inner, retry: self.retry.clone() }))
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
@@ -88,7 +116,17 @@ impl Store for Retrying {
     }
 
     async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks> {
-        self.retry.run(format!("read {key}"), |_| self.inner.read(key, range.clone(), etag)).await
+        let mut attempts = self.retry.attempts(format!("read {key}"));
+        loop {
+            match self.inner.read(key, range.clone(), etag).await {
+                Ok(chunks) => {
+                    // Only when bytes come, as the reader will see, has it worked.
+                    attempts.answered("it goes on");
+                    return Ok(chunks);
+                }
+                Err(error) => attempts.failed(error).await?,
+            }
+        }
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
@@ -146,6 +184,7 @@ impl Upload for RetryingUpload {
     }
 
     async fn abort(&self) -> Result<()> {
-        self.retry.run("abort the upload", |_| self.inner.abort()).await
+        // The caller sets a deadline, and an outage may be why it aborts.
+        self.retry.afresh().run("abort the upload", |_| self.inner.abort()).await
     }
 }

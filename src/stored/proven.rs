@@ -83,12 +83,27 @@ pub async fn read_all(
     found: &[Found],
     trusted: Option<&VerifyKeys>,
 ) -> Vec<Result<MaybeProven>> {
+    read_each(store, found, trusted, |read| read).await
+}
+
+/// The same; only what is needed `of` each is kept.
+pub async fn read_each<T>(
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: Option<&VerifyKeys>,
+    of: impl Fn(MaybeProven) -> T,
+) -> Vec<Result<T>> {
     let read = async |found| {
         let backup = catalogue::read(store, found, trusted).await?;
         let proven = at(store, found, &backup, trusted).await?;
-        Ok(MaybeProven { backup, proven })
+        Ok(of(MaybeProven { backup, proven }))
     };
-    stream::iter(found).map(read).buffered(READ_AHEAD).collect().await
+    let mut reading = stream::iter(found).map(read).buffered(READ_AHEAD);
+    let mut all = Vec::with_capacity(found.len());
+    while let Some(read) = reading.next().await {
+        all.push(read);
+    }
+    all
 }
 
 /// The newest of these backups of one name that is proven, oldest first; reads only those with receipts.
