@@ -4,9 +4,10 @@
 //! stored before it was confirmed, and it never creates a bucket: whoever pays for one decides that.
 //!
 //! ```text
-//! open(url) ─▶ retry ─▶ s3 (dialect from profiles) | gcs | fs
+//! open(url) ─▶ retry, rate ─▶ s3 (dialect from profiles) | gcs | fs
 //! ```
 
+mod authorities;
 mod error;
 mod fs;
 #[cfg(feature = "gcs")]
@@ -16,12 +17,14 @@ mod limits;
 mod metadata;
 mod multipart;
 mod object;
+mod object_options;
 mod open;
 mod options;
 mod pages;
 mod parts;
 mod profiles;
 mod protocol;
+mod rate;
 mod renewable;
 mod retry;
 mod retrying;
@@ -30,9 +33,11 @@ mod s3;
 mod sum;
 mod url;
 
+pub use authorities::Authorities;
 pub use error::{Result, Situation, StoreError};
 pub use limits::Limits;
 pub use object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
+pub use object_options::{CustomerKey, LockMode, LockWish, refuse_impossible};
 pub use open::open;
 pub use options::{Credentials, OpenOptions};
 pub use profiles::{Checksums, Profile};

@@ -33,6 +33,7 @@ mod keep;
 mod monitoring;
 mod neon;
 mod opens_without_us;
+mod options;
 mod passwords;
 mod proof;
 mod roles;

@@ -111,6 +111,8 @@ pub enum Fault {
     Instead(fn(&Request) -> String),
     /// The server never sees it; a success is answered whose body never ends.
     Endless,
+    /// The server never sees it; this status is answered, with another server's address.
+    Redirect(u16, String),
     /// The server does it; this status and S3 error code are answered all the same.
     DoneButAnswer(u16, &'static str),
     /// The server does it; the connection is closed without an answer.
@@ -307,6 +309,9 @@ impl Shared {
             let forward = || forward(upstream, &head, &body, &request.method);
             let mut answer = match fault {
                 Some(Fault::Answer(status, code)) => Answer::error(status, code),
+                Some(Fault::Redirect(status, ref to)) => {
+                    Answer::redirect(status, &format!("{to}{}", request.path))
+                }
                 Some(Fault::Instead(body)) => Answer::xml(200, body(&request)),
                 Some(Fault::Endless) => return endless(client),
                 Some(Fault::DoneButAnswer(status, code)) => forward().map(|_| Answer::error(status, code))?,
@@ -383,6 +388,11 @@ impl Answer {
                  <RequestId>fault</RequestId></Error>"
             ),
         )
+    }
+
+    fn redirect(status: u16, to: &str) -> Answer {
+        let head = format!("HTTP/1.1 {status} Fault\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+        Answer { status, head, body: Vec::new(), last: false }
     }
 
     fn xml(status: u16, body: String) -> Answer {
