@@ -1,17 +1,11 @@
-//! What is asked for with each new object (class, encryption, tags, lock), as headers, and whether it was heeded.
+//! What is asked for with each new object (class, encryption, tags, lock), as headers.
 
-use super::bucket::Bucket;
-use crate::store::error::{Result, Situation};
 use crate::store::object_options::{CustomerKey, LockWish};
 use crate::store::options::OpenOptions;
-use crate::store::protocol::about;
 use crate::store::url::S3Url;
 use ::url::form_urlencoded;
-use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::types::{ObjectLockMode, ObjectLockRetentionMode, ServerSideEncryption};
-use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use aws_sdk_s3::types::ServerSideEncryption;
 
 /// Requests that write an object, and so carry everything.
 const WRITES: [&str; 2] = ["CreateMultipartUpload", "PutObject"];
@@ -32,8 +26,8 @@ pub(super) struct Extras {
     class: Option<String>,
     sse: Option<String>,
     kms: Option<String>,
-    tags: Vec<(String, String)>,
-    lock: Option<LockWish>,
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) lock: Option<LockWish>,
     key: Option<CustomerKey>,
 }
 
@@ -79,7 +73,7 @@ impl Extras {
     }
 
     /// What of class and encryption an object does not have.
-    fn missing(&self, head: &HeadObjectOutput) -> Option<String> {
+    pub(super) fn missing(&self, head: &HeadObjectOutput) -> Option<String> {
         let class = head.storage_class().map_or("STANDARD", |class| class.as_str());
         if let Some(wanted) = self.class.as_deref().filter(|wanted| *wanted != class) {
             return Some(format!("the storage class {wanted}"));
@@ -93,91 +87,12 @@ impl Extras {
     }
 }
 
-impl Bucket {
-    /// What the service did not do for a new object; see
-    /// [`Protocol::ignored`](crate::store::protocol::Protocol::ignored).
-    pub(super) async fn ignored_extras(&self, full: &str, may_look: bool) -> Result<Option<String>> {
-        let extras = &self.recipe.extras;
-        if extras.is_empty() {
-            return Ok(None);
-        }
-        if !may_look {
-            self.say_unknown_lock();
-            return Ok(None);
-        }
-        let head = self.head(full).await?;
-        if let Some(missing) = extras.missing(&head) {
-            return Ok(Some(missing));
-        }
-        if let Some(lock) = extras.lock {
-            let until =
-                head.object_lock_retain_until_date().and_then(|date| SystemTime::try_from(*date).ok());
-            let missing = lock.missing(head.object_lock_mode().map(ObjectLockMode::as_str), until);
-            // Without a right of its own the lock is left out of the answer.
-            if missing.is_some() && self.unlocked(full, &lock).await? {
-                return Ok(missing);
-            }
-        }
-        match extras.tags.is_empty() || self.has_tags(full).await? {
-            true => Ok(None),
-            false => Ok(Some("its tags".to_owned())),
-        }
-    }
-
-    /// Whether an object does not have this lock, as far as these credentials may know.
-    async fn unlocked(&self, full: &str, lock: &LockWish) -> Result<bool> {
-        let get = |client: Client| client.get_object_retention().bucket(&self.url.bucket).key(full).send();
-        match self.ask(0, get).await {
-            Ok(said) => {
-                let retention = said.retention();
-                let mode =
-                    retention.and_then(|retention| retention.mode()).map(ObjectLockRetentionMode::as_str);
-                let until = retention.and_then(|retention| retention.retain_until_date());
-                Ok(lock.missing(mode, until.and_then(|date| SystemTime::try_from(*date).ok())).is_some())
-            }
-            Err(error) if error.situation() == Situation::Denied => {
-                self.say_unknown_lock();
-                Ok(false)
-            }
-            Err(error) if error.situation().may_pass() => Err(error),
-            // It has none, or the service does not know the question.
-            Err(_) => Ok(true),
-        }
-    }
-
-    /// Whether an object has the tags that were asked for, as far as these credentials may know.
-    async fn has_tags(&self, full: &str) -> Result<bool> {
-        let get = |client: Client| client.get_object_tagging().bucket(&self.url.bucket).key(full).send();
-        match self.ask(0, get).await {
-            Ok(said) => {
-                let has = |(name, value): &(String, String)| {
-                    said.tag_set().iter().any(|tag| tag.key() == name && tag.value() == value)
-                };
-                Ok(self.recipe.extras.tags.iter().all(has))
-            }
-            Err(error) if error.situation() == Situation::Denied => Ok(true),
-            Err(error) if error.situation().may_pass() => Err(about(error, full)),
-            Err(_) => Ok(false),
-        }
-    }
-
-    /// Says, once, that nobody knows whether the store heeds the lock.
-    fn say_unknown_lock(&self) {
-        if self.recipe.extras.lock.is_some() && !self.said_unknown.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "these credentials may not read locks back (s3:GetObject and s3:GetObjectRetention): it is not known \
-                 whether the store locked the backup"
-            );
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::object_options::LockMode;
     use crate::store::url::StoreUrl;
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     fn extras(url: &str, options: &OpenOptions) -> Extras {
         match url.parse().unwrap() {

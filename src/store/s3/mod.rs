@@ -10,6 +10,7 @@ mod connect;
 mod explain;
 mod extras;
 mod headers;
+mod heeded;
 mod interceptors;
 mod list;
 mod look;
