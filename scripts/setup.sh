@@ -22,8 +22,14 @@ if [ "${1:-}" != demo ]; then
         zsh fish bash-completion mandoc                                  # completions and man pages, tried in their programs
         prometheus-pushgateway                                           # takes the metrics that are pushed
         restic                                                           # has its own opinion of what to keep
+        poppler-utils zbar-tools fonts-dejavu-core                       # looks at the sheet with a key as it is printed
         python3-venv curl jq # to fetch further servers, and by hand
     )
+fi
+
+# Ubuntu's Chromium is a snap, which does not start in a container; the sheet is printed by any Chrome that is here.
+if [ "${1:-}" != demo ] && grep -qs '^ID=debian' /etc/os-release; then
+    packages+=(chromium) # prints the sheet with a key
 fi
 
 missing() {

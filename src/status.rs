@@ -73,14 +73,7 @@ pub enum Problem {
 impl Status {
     /// Fails if anything is wrong.
     pub fn conclude(&self) -> Result<()> {
-        let wrong = self.names.iter().filter_map(|one| {
-            let what = match one.problem.as_ref()? {
-                Problem::Missing => "no whole backup".to_owned(),
-                Problem::TooOld => format!("{} old", age(one.age.unwrap_or_default())),
-                Problem::Shrank(what) => what.clone(),
-            };
-            Some(format!("{} ({what})", one.name))
-        });
+        let wrong = self.names.iter().filter_map(|one| Some(format!("{} ({})", one.name, one.complaint()?)));
         let wrong: Vec<String> = wrong.collect();
         if wrong.is_empty() {
             return Ok(());
@@ -89,6 +82,17 @@ impl Status {
         let message = format!("attention is needed for {} of {of}: {}", wrong.len(), wrong.join(", "));
         Err(Error::new(Kind::Overdue, message)
             .hint("look at the job that takes these backups: its log, its schedule, its exit code"))
+    }
+}
+
+impl NameStatus {
+    /// What is wrong, in a few words.
+    pub fn complaint(&self) -> Option<String> {
+        Some(match self.problem.as_ref()? {
+            Problem::Missing => "no whole backup".to_owned(),
+            Problem::TooOld => format!("{} old", age(self.age.unwrap_or_default())),
+            Problem::Shrank(what) => what.clone(),
+        })
     }
 }
 
@@ -140,6 +144,8 @@ async fn of_name(
             let complaint = entry.complaint().filter(|_| whole.is_empty());
             complaint.inspect(|complaint| tracing::warn!("{complaint}"));
             match (entry.backup, entry.flaw) {
+                // One that is there twice, for other recipients, is not the one before.
+                (Some(backup), None) if is_same(&whole, &backup) => {}
                 (Some(backup), None) => whole.push(backup),
                 (_, Some(flaw)) if whole.is_empty() => {
                     passed_over.push((entry.folder.place.id.to_string(), flaw.to_string()));
@@ -162,6 +168,11 @@ async fn of_name(
         (None, _) => Some(Problem::Missing),
     };
     Ok(NameStatus { name, newest, age, problem, passed_over })
+}
+
+/// Whether one of these was made from this one, for other recipients.
+fn is_same(whole: &[Backup], backup: &Backup) -> bool {
+    whole.iter().any(|newer| newer.manifest.is_made_from(&backup.place.id))
 }
 
 /// What shrank by more than `percent`: the rows, if both were counted, else the bytes of the dump.

@@ -16,6 +16,9 @@ pub struct KeyPair {
     /// The file with the secret, if it was written to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
+    /// The file with the sheet to print, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paper: Option<PathBuf>,
     /// The secret of a signing key, if no file was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_key: Option<String>,

@@ -1,12 +1,15 @@
 //! What `prune` answers.
 
 use super::Answer;
+use crate::error::Kind;
 use crate::prune::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup};
+use crate::record::{Entry, Failed};
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::units::age;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::BinaryBytes;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What became of the backups, or would become of them.
 #[derive(Debug, Serialize)]
@@ -15,6 +18,8 @@ pub struct Plan {
     dry_run: bool,
     backups: Vec<One>,
     leftovers: Vec<Left>,
+    #[serde(skip)]
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,8 +60,30 @@ impl Plan {
             dry_run: pruned.dry_run,
             backups: pruned.backups.iter().map(One::new).collect(),
             leftovers: pruned.leftovers.iter().map(Left::new).collect(),
+            entries: entries(pruned),
         }
     }
+}
+
+/// What metrics and alarms hear: of each name what is left of it, and whether something of it could not be removed.
+fn entries(pruned: &Pruned) -> Vec<Entry> {
+    let backups = pruned.backups.iter().map(|one| (&one.place.name, &one.fate, one.stored_bytes));
+    let leftovers = pruned.leftovers.iter().map(|left| (&left.place.name, &left.fate, 0));
+    let mut names: BTreeMap<&Name, Entry> = BTreeMap::new();
+    for (name, fate, bytes) in backups.chain(leftovers) {
+        let entry = names.entry(name).or_insert_with(|| {
+            let stopped = pruned.stopped(name);
+            let failed = stopped.map(|why| Failed::reported(&why, Kind::Prune.exit_code()));
+            Entry { name: name.to_string(), stored_bytes: Some(0), failed, ..Entry::default() }
+        });
+        if *fate != Fate::Removed {
+            entry.stored_bytes = entry.stored_bytes.map(|sum| sum.saturating_add(bytes));
+        }
+        if let Fate::Failed(why, exit_code) = fate {
+            entry.failed = Some(Failed::reported(why, *exit_code));
+        }
+    }
+    names.into_values().collect()
 }
 
 impl One {
@@ -94,7 +121,7 @@ impl FateRow {
             Fate::Kept(why) => ("keep", why.iter().map(ToString::to_string).collect()),
             Fate::KeptAnyway(why) => ("keep", vec![why.clone()]),
             Fate::Removed => ("remove", Vec::new()),
-            Fate::Failed(why) => ("failed", vec![why.clone()]),
+            Fate::Failed(why, _) => ("failed", vec![why.clone()]),
         };
         Self { action, why }
     }
@@ -108,6 +135,10 @@ impl FateRow {
 }
 
 impl Answer for Plan {
+    fn entries(&self) -> Vec<Entry> {
+        self.entries.clone()
+    }
+
     /// Everything with what would become of it; what was removed has been said.
     fn text(&self) -> String {
         if !self.dry_run || self.backups.is_empty() && self.leftovers.is_empty() {

@@ -5,7 +5,7 @@ use super::tables::{Change, TableRow, changes, diff_text, list_text, rows};
 use crate::stored::catalogue::{Backup, Signature};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{BackupKind, Manifest};
-use crate::stored::names::Timestamp;
+use crate::stored::names::{Id, Timestamp};
 use crate::text::one_line;
 use crate::units::{age, count};
 use indicatif::BinaryBytes;
@@ -119,6 +119,10 @@ fn text(store: &str, backup: &Backup) -> String {
     );
     for (key, value) in &manifest.labels {
         line("label", format!("{key}={value}"));
+    }
+    if let Some(rekeyed) = &manifest.rekeyed {
+        let formers: Vec<&str> = rekeyed.former_ids.iter().map(Id::as_str).collect();
+        line("rekeyed", format!("{}; was {}", rekeyed.at, formers.join(", ")));
     }
     line("written by", manifest.tool.clone());
     let width = lines.iter().map(|(what, _)| what.len()).max().unwrap_or_default();

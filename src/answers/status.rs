@@ -1,6 +1,8 @@
 //! What `status` answers.
 
 use super::Answer;
+use crate::error::Kind;
+use crate::record::{Entry, Failed};
 use crate::status::{NameStatus, Problem, Status};
 use crate::stored::manifest::Manifest;
 use crate::stored::names::{Id, Timestamp};
@@ -13,7 +15,11 @@ use std::time::Duration;
 /// How the backups of each name are.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub struct Statuses(Vec<One>);
+pub struct Statuses {
+    names: Vec<One>,
+    #[serde(skip)]
+    entries: Vec<Entry>,
+}
 
 #[derive(Debug, Serialize)]
 struct One {
@@ -41,7 +47,23 @@ struct PassedOver {
 impl Statuses {
     /// Of what was found out.
     pub fn new(status: &Status) -> Self {
-        Self(status.names.iter().map(One::new).collect())
+        let names = status.names.iter();
+        Self { names: names.clone().map(One::new).collect(), entries: names.map(entry).collect() }
+    }
+}
+
+/// What metrics and alarms hear of a name: a failure that is only its own.
+fn entry(of: &NameStatus) -> Entry {
+    let manifest = of.newest.as_ref().map(|newest| &newest.manifest);
+    let totals = manifest.and_then(|manifest| manifest.totals);
+    Entry {
+        name: of.name.clone(),
+        id: manifest.map(|manifest| manifest.id.to_string()),
+        stored_bytes: manifest.map(Manifest::stored_bytes),
+        tables: totals.map(|totals| totals.tables),
+        rows: totals.map(|totals| totals.rows),
+        failed: of.complaint().map(|what| Failed::reported(&what, Kind::Overdue.exit_code())),
+        ..Entry::default()
     }
 }
 
@@ -76,7 +98,7 @@ impl Answer for Statuses {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_header(["NAME", "STATUS", "NEWEST", "AGE", "STORED", "ROWS"]);
-        for one in &self.0 {
+        for one in &self.names {
             let status = match &one.detail {
                 Some(detail) => format!("{}: {detail}", one.status),
                 None => one.status.to_owned(),
@@ -96,5 +118,9 @@ impl Answer for Statuses {
             }
         }
         table.to_string()
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.entries.clone()
     }
 }

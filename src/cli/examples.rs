@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 17] = [
+const OF_VERBS: [(&str, [Example; 3]); 19] = [
     (
         "backup",
         [
@@ -66,6 +66,14 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
             ("Whether the newest backup of each name is there, and not too old", "pgstow status"),
             ("Of two names, with a limit", "pgstow status --name app --name portal --max-age 26h"),
             ("For monitoring", "pgstow status --json"),
+        ],
+    ),
+    (
+        "keys",
+        [
+            ("Which recipients can read which backups", "pgstow keys"),
+            ("Which of them this identity really opens", "pgstow keys -i key.txt"),
+            ("Of one name, for scripts", "pgstow keys app --json"),
         ],
     ),
     (
@@ -159,6 +167,23 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
         ],
     ),
     (
+        "rekey",
+        [
+            (
+                "Somebody has left: every backup for the others only",
+                "pgstow rekey --all -i key.txt --recipient age1… --recipient age1…",
+            ),
+            (
+                "A new key for one name, checked with it",
+                "pgstow rekey --all --name app -i old.txt -i new.txt --recipient age1…",
+            ),
+            (
+                "One backup for an auditor too; the old one stays",
+                "pgstow rekey latest --name app -i key.txt --keep-old -r age1… -r age1…",
+            ),
+        ],
+    ),
+    (
         "doctor",
         [
             (
@@ -177,7 +202,10 @@ const OF_VERBS: [(&str, [Example; 3]); 17] = [
         [
             ("A key to decrypt backups; prints its recipient, which is public", "pgstow keygen -o key.txt"),
             ("A key to sign backups; prints its public key", "pgstow keygen --signing -o sign.key"),
-            ("To stdout, for a secret store", "pgstow keygen"),
+            (
+                "A key, and a sheet with it to print and lock away",
+                "pgstow keygen -o key.txt --paper key.html",
+            ),
         ],
     ),
     (

@@ -11,6 +11,11 @@ pub struct KeygenWords {
     /// Without it, or with "-o -", the secret key is printed.
     #[arg(short, long, value_name = "FILE", env = "PGSTOW_KEYGEN_OUTPUT")]
     pub output: Option<PathBuf>,
+    /// Write a sheet to print into this file: the secret key as text and QR code, and how to restore without pgstow
+    ///
+    /// HTML, one page, readable only by you. Without -o the sheet is the only place with the secret key.
+    #[arg(long, value_name = "FILE", env = "PGSTOW_KEYGEN_PAPER")]
+    pub paper: Option<PathBuf>,
     /// Create a key that signs manifests instead of an age identity
     ///
     /// It has the format of minisign.

@@ -8,6 +8,7 @@ mod after;
 mod backup;
 mod choices;
 mod clone;
+mod common;
 mod completions;
 mod config;
 mod doctor;
@@ -16,11 +17,13 @@ mod fetch;
 mod fitting;
 mod keep;
 mod keygen;
+mod keys;
 mod list;
 mod man;
 mod monitoring;
 mod neon;
 mod prune;
+mod rekey;
 mod restore;
 mod shared;
 mod show;
@@ -35,6 +38,7 @@ pub use after::AfterWords;
 pub use backup::BackupWords;
 pub use choices::{Format, LockMode, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
+pub use common::CommonWords;
 pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use doctor::DoctorWords;
@@ -42,13 +46,15 @@ pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;
 pub use keygen::KeygenWords;
+pub use keys::KeysWords;
 pub use list::ListWords;
 pub use man::{ManWords, pages};
 pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use prune::PruneWords;
+pub use rekey::RekeyWords;
 pub use restore::RestoreWords;
-pub use shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
+pub use shared::{IdentityWords, OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use show::ShowWords;
 pub use status::StatusWords;
 pub use swap::SwapWords;
@@ -59,7 +65,7 @@ use crate::error::Kind;
 use crate::version;
 use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -100,6 +106,8 @@ pub enum Verb {
     Show(ShowWords),
     /// Check that the newest backup of each name is there, and not too old
     Status(StatusWords),
+    /// List who can read which backups, and what an identity opens
+    Keys(KeysWords),
     /// Check backups by reading them, or by restoring them for a trial
     Verify(VerifyWords),
     /// Write a backup, or some of its tables, to a file
@@ -117,6 +125,10 @@ pub enum Verb {
     Swap(SwapWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
+    /// Encrypt existing backups to new recipients, and remove the old ones
+    #[command(override_usage = "pgstow rekey [OPTIONS] <ID> --recipient <RECIPIENT>\n       \
+                                pgstow rekey [OPTIONS] --all --recipient <RECIPIENT>")]
+    Rekey(Box<RekeyWords>),
     /// Check everything that a backup and a restore need: server, rights, store, keys
     Doctor(Box<DoctorWords>),
     /// Create a key pair, for decryption or for signatures
@@ -140,12 +152,14 @@ impl Verb {
             Verb::List(_) => "list",
             Verb::Show(_) => "show",
             Verb::Status(_) => "status",
+            Verb::Keys(_) => "keys",
             Verb::Verify(_) => "verify",
             Verb::Fetch(_) => "fetch",
             Verb::Restore(_) => "restore",
             Verb::Clone(_) => "clone",
             Verb::Swap(_) => "swap",
             Verb::Prune(_) => "prune",
+            Verb::Rekey(_) => "rekey",
             Verb::Doctor(_) => "doctor",
             Verb::Keygen(_) => "keygen",
             Verb::Config(_) => "config",
@@ -168,78 +182,6 @@ impl Verb {
             _ => None,
         }
     }
-}
-
-/// Words that fit every verb.
-#[derive(Debug, Args)]
-pub struct CommonWords {
-    /// Print one JSON document on stdout instead of text
-    ///
-    /// If the run fails there may be no document; the exit code says why.
-    #[arg(long, global = true, env = "PGSTOW_JSON", help_heading = "Common")]
-    pub json: bool,
-    /// On success, print only what was requested: a list, a dump, a key
-    ///
-    /// Warnings and errors are still printed.
-    #[arg(short, long, global = true, env = "PGSTOW_QUIET", help_heading = "Common")]
-    pub quiet: bool,
-    /// Print more; twice also what the cloud client reports
-    #[arg(
-        short,
-        long,
-        global = true,
-        action = clap::ArgAction::Count,
-        env = "PGSTOW_VERBOSE",
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub verbose: u8,
-    /// Leave out a warning that is known: collation or standby
-    ///
-    /// collation: the database's collations have changed their version. standby: the server is a standby.
-    /// Repeatable; separated by commas in the variable.
-    #[arg(
-        long,
-        global = true,
-        value_name = "WARNING",
-        env = "PGSTOW_ACCEPT",
-        value_delimiter = ',',
-        value_parser = ["collation", "standby"],
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub accept: Vec<String>,
-    /// In GitHub Actions: print names of tables and numbers of rows even if the repository is public
-    ///
-    /// Everyone can read the logs and summaries of a public repository.
-    #[arg(
-        long,
-        global = true,
-        env = "PGSTOW_ACTIONS_DETAILS",
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub actions_details: bool,
-    /// The settings file [default: ./pgstow.toml, else ~/.config/pgstow/pgstow.toml, else /etc/pgstow/pgstow.toml]
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "PGSTOW_CONFIG",
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub config: Option<PathBuf>,
-    /// The profile in the settings file to use
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "PGSTOW_PROFILE",
-        help_heading = "Common",
-        hide_short_help = true
-    )]
-    pub profile: Option<String>,
 }
 
 /// The result of parsing the command line.

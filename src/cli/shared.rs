@@ -74,9 +74,9 @@ pub struct TableWords {
     pub table: Vec<String>,
 }
 
-/// How to decrypt, and whose signature to accept.
+/// How to decrypt.
 #[derive(Debug, Args)]
-pub struct OpenWords {
+pub struct IdentityWords {
     /// Decrypt with the secret key in this file; repeatable
     ///
     /// An age identity or an SSH private key. The variable PGSTOW_IDENTITY can hold the key itself.
@@ -100,6 +100,14 @@ pub struct OpenWords {
         hide_short_help = true
     )]
     pub passphrase_file: Option<PathBuf>,
+}
+
+/// How to decrypt, and whose signature to accept.
+#[derive(Debug, Args)]
+pub struct OpenWords {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub identity: IdentityWords,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub trust: TrustWords,

@@ -10,9 +10,11 @@ mod config;
 mod doctor;
 mod fetch;
 mod keygen;
+mod keys;
 mod list;
 mod man;
 mod prune;
+mod rekey;
 mod restore;
 mod show;
 mod status;
@@ -39,12 +41,14 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::List(words) => apart(|| list::run(&words, report, run)).await,
         Verb::Show(words) => apart(move || show::run(words, report, run)).await,
         Verb::Status(words) => apart(move || status::run(words, report, run)).await,
+        Verb::Keys(words) => apart(|| keys::run(&words, report, run)).await,
         Verb::Verify(words) => apart(move || verify::run(words, report, run)).await,
         Verb::Fetch(words) => apart(move || fetch::run(*words, report, run)).await,
         Verb::Restore(words) => apart(move || restore::run(*words, report, run)).await,
         Verb::Clone(words) => apart(move || clone::run(words, report, run)).await,
         Verb::Swap(words) => apart(move || swap::run(words, report, run)).await,
         Verb::Prune(words) => apart(move || prune::run(*words, report, run)).await,
+        Verb::Rekey(words) => apart(move || rekey::run(*words, report, run)).await,
         Verb::Doctor(words) => apart(move || doctor::run(*words, remarks, report, run)).await,
         Verb::Keygen(words) => keygen::run(words, report),
         Verb::Config(words) => config::run(&words, &common, report),

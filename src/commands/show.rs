@@ -20,7 +20,7 @@ pub async fn run(words: ShowWords, report: &Report, run: &Run) -> Result<()> {
             false => None,
         };
         let earlier = match diff.as_deref() {
-            Some("previous") => Some(store.before(backup.place()).await?),
+            Some("previous") => Some(store.before(&backup.backup).await?),
             Some(id) => Some(store.find(Some(&backup.place().name), id).await?),
             None => None,
         };

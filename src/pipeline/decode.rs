@@ -105,7 +105,7 @@ impl Frame {
 }
 
 /// The next plaintext; empty at the end of the frame.
-fn piece<R: AsyncBufRead + Unpin>(
+pub fn piece<R: AsyncBufRead + Unpin>(
     decoder: &mut async_compression::tokio::bufread::ZstdDecoder<R>,
 ) -> io::Result<Bytes> {
     let mut piece = BytesMut::with_capacity(PIECE).limit(PIECE);

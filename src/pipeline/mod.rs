@@ -3,6 +3,7 @@
 //! [`pack`]: watch → frames → plain tally and compress → encrypt → stored tally → parts.
 //! [`unpack`]: stored tally → decrypt → decompress → watch → plain tally → hold back → sink.
 //! [`pieces()`]: seek → decrypt → frame tally → decompress → only the wanted bytes.
+//! [`reencrypt()`]: stored tally → decrypt → (decompress → plain tally) → encrypt → stored tally → parts.
 //!
 //! # Memory
 //!
@@ -34,9 +35,11 @@ mod failures;
 mod frames;
 mod hold_back;
 pub mod keys;
+mod opener;
 mod pack;
 mod parts;
 mod pieces;
+mod reencrypt;
 mod small;
 mod stored;
 mod tally;
@@ -49,11 +52,13 @@ mod window;
 
 pub use frames::FRAME;
 pub use hold_back::HELD_BACK;
+pub use opener::opener;
 pub use pack::{Pack, Packed, pack};
 pub use pieces::pieces;
+pub use reencrypt::{Reencrypt, Reencrypted, reencrypt};
 pub use small::{open, seal};
 pub use stored::Key;
 pub use tally::Tally;
 pub use unpack::{Unpack, Unpacked, pass_on, unpack};
 pub use watch::{Counter, SecondLook, Watch};
-pub use window::Fetch;
+pub use window::{Fetch, LONGEST_HEADER};

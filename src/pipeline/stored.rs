@@ -185,9 +185,14 @@ impl Stored {
         Ok(bytes)
     }
 
+    /// The bytes at hand; if there are none, the next ones.
+    pub fn buffered(&mut self) -> io::Result<&[u8]> {
+        self.compressed.fill_buf()
+    }
+
     /// Whether there are no more bytes.
     pub fn is_at_end(&mut self) -> Result<bool> {
-        self.compressed.fill_buf().map(<[u8]>::is_empty).map_err(damaged)
+        self.buffered().map(<[u8]>::is_empty).map_err(damaged)
     }
 
     /// The tally of the stored bytes, if the whole object was read.
@@ -223,7 +228,7 @@ impl AsyncRead for Stored {
 
 impl AsyncBufRead for Stored {
     fn poll_fill_buf(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        Poll::Ready(self.get_mut().compressed.fill_buf())
+        Poll::Ready(self.get_mut().buffered())
     }
 
     fn consume(self: Pin<&mut Self>, count: usize) {

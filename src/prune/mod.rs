@@ -80,12 +80,34 @@ async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(Pruned,
 }
 
 /// Lets the rules decide about the backups that they may decide about.
+///
+/// A backup, and what was made from it for other recipients, are one backup to the rules: both stay, or both go.
 fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
-    let candidates: Vec<Candidate> = entries.iter().filter_map(candidate).collect();
+    let counts = |at: &usize| candidate(&entries[*at]).is_some();
+    let counted: Vec<usize> =
+        (0..entries.len()).filter(counts).filter(|at| made_from(entries, *at).is_none()).collect();
+    let candidates: Vec<Candidate> = counted.iter().filter_map(|at| candidate(&entries[*at])).collect();
     let decision = retention::decide(&candidates, policy, now);
-    let mut reasons = decision.reasons.into_iter();
-    let of_entry = |entry: &Entry| candidate(entry).and_then(|_| reasons.next()).unwrap_or_default();
-    Decision { reasons: entries.iter().map(of_entry).collect(), stale: decision.stale }
+    let mut reasons = vec![Vec::new(); entries.len()];
+    for (at, why) in counted.into_iter().zip(decision.reasons) {
+        reasons[at] = why;
+    }
+    for at in (0..entries.len()).filter(counts) {
+        if let Some(newest) = made_from(entries, at) {
+            reasons[at] = reasons[newest].clone();
+        }
+    }
+    Decision { reasons, stale: decision.stale }
+}
+
+/// The newest backup that was made from this one; it counts for both.
+fn made_from(entries: &[Entry], at: usize) -> Option<usize> {
+    let (id, whole) = (&entries[at].folder.place.id, candidate(&entries[at])?.whole);
+    let is_made = |other: &Entry| {
+        let counts = candidate(other).is_some_and(|other| other.whole == whole);
+        counts && other.backup.as_ref().is_some_and(|backup| backup.manifest.is_made_from(id))
+    };
+    entries.iter().rposition(is_made)
 }
 
 /// A backup as the rules see it; none that is kept whatever they say.

@@ -45,23 +45,30 @@ pub enum Fate {
     KeptAnyway(String),
     /// It goes, or has gone.
     Removed,
-    /// It could not be removed.
-    Failed(String),
+    /// It could not be removed: why, and the exit code of that.
+    Failed(String, u8),
 }
 
 impl Pruned {
+    /// Why nothing is removed of this name, if its backups have stopped.
+    pub fn stopped(&self, name: &Name) -> Option<String> {
+        let (_, stale) = self.stale.iter().find(|(stale, _)| stale == name)?;
+        Some(match stale.0 {
+            Some(old) => format!("its newest whole backup is {} old", age(old)),
+            None => "it has no whole backup".to_owned(),
+        })
+    }
+
     /// Fails if something could not be removed, or if nothing was because backups have stopped.
     pub fn conclude(self) -> Result<()> {
+        let stopped = self.stale.first().and_then(|(name, _)| self.stopped(name));
         self.failures.conclude(|failed, of| format!("{failed} of {of} could not be removed"))?;
-        let [(name, stale), more @ ..] = &self.stale[..] else { return Ok(()) };
+        let [(name, _), more @ ..] = &self.stale[..] else { return Ok(()) };
         let others = match more.len() {
             0 => String::new(),
             more => format!(", nor of {}", count(more, "more name")),
         };
-        let what = match stale.0 {
-            Some(old) => format!("its newest whole backup is {} old", age(old)),
-            None => "it has no whole backup".to_owned(),
-        };
+        let what = stopped.unwrap_or_default();
         Err(Error::new(Kind::Prune, format!("nothing of {name} is removed{others}: {what}"))
             .hint("find out why backups have stopped; `pgstow status` watches over them")
             .hint("if that is as it should be, --force removes old ones all the same, or raise --stale"))

@@ -4,9 +4,10 @@ use super::outcome::{Fate, LeftoverKind, Pruned};
 use super::refused::explain;
 use crate::error::{Error, Result};
 use crate::run::Run;
-use crate::store::{Situation, Store};
+use crate::store::Store;
 use crate::stored::contents::look_again;
 use crate::stored::names::Place;
+use crate::stored::removal;
 use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
 
@@ -61,7 +62,7 @@ fn settle(what: &str, outcome: Result<Fate>, pruned: &mut Pruned, run: &Run) -> 
             Ok(fate)
         }
         Err(error) => {
-            let failed = Fate::Failed(error.message().to_owned());
+            let failed = Fate::Failed(error.message().to_owned(), error.kind().exit_code());
             pruned.failures.keep(error, |why| format!("could not remove {what}: {why}"))?;
             Ok(failed)
         }
@@ -70,15 +71,14 @@ fn settle(what: &str, outcome: Result<Fate>, pruned: &mut Pruned, run: &Run) -> 
 
 /// Removes one backup, unless it is locked.
 async fn backup(store: &dyn Store, place: &Place, keys: &[String]) -> Result<Fate> {
-    match objects(store, keys).await {
+    match removal::delete(store, keys).await.map_err(explain)? {
         // Without its manifest it is no backup any more; that it is kept would be wrong.
-        Ok(Some((at, why))) if at > 0 => {
-            Err(Error::store(format!("of {place} there are objects left: {why}"))
+        Some(kept) if kept.deleted > 0 => {
+            Err(Error::store(format!("of {place} there are objects left: {}", kept.why))
                 .hint("they are no backup without their manifest; a later prune removes them"))
         }
-        Ok(Some((_, why))) => Ok(Fate::KeptAnyway(why)),
-        Ok(None) => Ok(Fate::Removed),
-        Err(error) => Err(error),
+        Some(kept) => Ok(Fate::KeptAnyway(kept.why)),
+        None => Ok(Fate::Removed),
     }
 }
 
@@ -88,21 +88,6 @@ async fn folder(store: &dyn Store, place: &Place) -> Result<Fate> {
     if folder.found().is_some() {
         return Ok(Fate::KeptAnyway("its manifest was written in the meantime".to_owned()));
     }
-    Ok(objects(store, &folder.keys()).await?.map_or(Fate::Removed, |(_, why)| Fate::KeptAnyway(why)))
-}
-
-/// Deletes objects in this order, unless one of them is locked; then says which, and why.
-async fn objects(store: &dyn Store, keys: &[String]) -> Result<Option<(usize, String)>> {
-    for key in keys {
-        if let Some(lock) = store.lock(key).await? {
-            return Ok(Some((0, lock.to_string())));
-        }
-    }
-    for (at, key) in keys.iter().enumerate() {
-        match store.delete(key).await {
-            Err(error) if error.situation() == Situation::Locked => return Ok(Some((at, error.to_string()))),
-            deleted => deleted.map_err(explain)?,
-        }
-    }
-    Ok(None)
+    let deleted = removal::delete(store, &folder.keys()).await.map_err(explain)?;
+    Ok(deleted.map_or(Fate::Removed, |kept| Fate::KeptAnyway(kept.why)))
 }

@@ -2,7 +2,7 @@
 
 use super::environment::variable;
 use super::{Remarks, What, keys, location, name};
-use crate::cli::{BackupWords, DoctorWords, OpenWords, TrustWords, WritingWords};
+use crate::cli::{BackupWords, DoctorWords, IdentityWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
 use std::sync::Arc;
@@ -27,21 +27,15 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
         }),
         None => Ok(None),
     };
-    let open = OpenWords {
-        identity_file,
-        passphrase_file: writing.passphrase_file.clone(),
-        trust: TrustWords { verify_key: backup.trust.verify_key.clone() },
-        strict: false,
-        allow_unencrypted: false,
-    };
-    let identities = keys::identities(&open);
+    let identity = IdentityWords { identity_file, passphrase_file: writing.passphrase_file.clone() };
+    let identities = keys::identities(&identity);
     let identities = identities.map(|identities| (!identities.is_empty()).then(|| Arc::new(identities)));
     Ok(DoctorRequest {
         store,
         readers: readers(writing),
         identities,
         signing: keys::signing_key(writing.signing_key_file.as_deref()),
-        trusted: keys::verify_key(&open.trust),
+        trusted: keys::verify_key(&backup.trust),
         name: name(backup.name.as_deref())?,
         part_size: writing.part_size,
         check_space: !writing.no_space_check,

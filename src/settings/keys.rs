@@ -3,13 +3,13 @@
 use super::environment::{blank_among, explain_empty, variable};
 use super::file::{SettingsFile, Values};
 use super::permissions::{check_public_key_file, check_secret_file};
-use crate::cli::{OpenWords, TrustWords, Verb, Words, WritingWords};
+use crate::cli::{IdentityWords, TrustWords, Verb, Words, WritingWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{
     Ask, ExposeSecret, Identities, Recipients, SecretString, Variables, is_for_plugins,
 };
 use crate::stored::signing::{SigningKey, VerifyKey};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The variables that say for whom a backup is.
@@ -28,7 +28,7 @@ const READERS: [&str; 4] = ["recipients", "recipients_file", "passphrase_file", 
 /// Who can read a backup is one setting: if the command line or the environment says it, the settings file adds
 /// nobody. Its values without that, and a warning; `None` if nothing is left out.
 pub(super) fn only_typed_recipients(words: &Words, file: &SettingsFile) -> Option<(Values, String)> {
-    if !matches!(words.verb, Verb::Backup(_) | Verb::Adopt(_) | Verb::Doctor(_)) {
+    if !matches!(words.verb, Verb::Backup(_) | Verb::Adopt(_) | Verb::Doctor(_) | Verb::Rekey(_)) {
         return None;
     }
     let typed =
@@ -52,14 +52,13 @@ pub(super) fn only_typed_recipients(words: &Words, file: &SettingsFile) -> Optio
 
 /// Who can decrypt the backup; `None` if it is not encrypted because the user asked for that by name.
 pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>> {
-    let typed = words.recipients.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
-    let recipients: Vec<&str> = typed.filter(|recipient| !recipient.is_empty()).collect();
     let passphrase = match (&words.passphrase_file, words.passphrase) {
         (Some(file), _) => Some(secret_file(file, "the passphrase file")?),
         (None, true) => Some(ask_new_passphrase()?),
         (None, false) => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
     };
-    let asked_for = !recipients.is_empty() || !words.recipients_file.is_empty() || passphrase.is_some();
+    let named = typed(&words.recipients).next().is_some() || !words.recipients_file.is_empty();
+    let asked_for = named || passphrase.is_some();
     match (words.no_encryption, asked_for) {
         (true, true) => return Err(contradiction()),
         (true, false) => return Ok(None),
@@ -72,17 +71,29 @@ pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>
         }
         (false, true) => {}
     }
-    let mut keys = Recipients::with_plugins(of_plugins());
-    recipients.into_iter().try_for_each(|recipient| keys.add(recipient))?;
-    for file in &words.recipients_file {
-        check_public_key_file(file, "the recipients file")?;
-        keys.add_file(file)?;
-    }
+    let mut keys = public_recipients(&words.recipients, &words.recipients_file)?;
     if let Some(passphrase) = passphrase {
         keys.add_passphrase(passphrase)?;
     }
     keys.check()?;
     Ok(Some(Arc::new(keys)))
+}
+
+/// The recipients that are named, and those in the files.
+pub(super) fn public_recipients(named: &[String], files: &[PathBuf]) -> Result<Recipients> {
+    let mut keys = Recipients::with_plugins(of_plugins());
+    typed(named).try_for_each(|recipient| keys.add(recipient))?;
+    for file in files {
+        check_public_key_file(file, "the recipients file")?;
+        keys.add_file(file)?;
+    }
+    Ok(keys)
+}
+
+/// Recipients one by one, of lists with commas or line breaks.
+fn typed(lists: &[String]) -> impl Iterator<Item = &str> {
+    let all = lists.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
+    all.filter(|recipient| !recipient.is_empty())
 }
 
 /// Half of it may have been said long ago, where nobody looks.
@@ -121,8 +132,8 @@ pub(super) fn verify_key(words: &TrustWords) -> Result<Option<VerifyKey>> {
     VerifyKey::parse(text.expose_secret()).map(Some)
 }
 
-pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
-    let passphrase = match &open.passphrase_file {
+pub(super) fn identities(words: &IdentityWords) -> Result<Identities> {
+    let passphrase = match &words.passphrase_file {
         Some(file) => Some(secret_file(file, "the passphrase file")?),
         None => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
     };
@@ -130,7 +141,7 @@ pub(super) fn identities(open: &OpenWords) -> Result<Identities> {
     let given = passphrase.clone();
     let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
     let mut identities = Identities::with_plugins(of_plugins());
-    for file in &open.identity_file {
+    for file in &words.identity_file {
         check_secret_file(file, "the identity file")?;
         identities.add_file(file, &asking)?;
     }

@@ -52,9 +52,19 @@ pub fn subject(verb: &Verb) -> Entry {
             (words.name.clone(), Some(if words.restore { "restore" } else { mode }))
         }
         Verb::Restore(words) => (words.select.name.clone(), None),
+        Verb::Status(words) => (only(&words.names), None),
+        Verb::Prune(words) => (only(&words.names), None),
         Verb::Clone(words) if words.target.contains(['=', '/']) => (database(Some(&words.target)), None),
         Verb::Clone(words) => (Some(words.target.clone()), None),
         _ => (None, None),
     };
     Entry { name: name.unwrap_or_default(), mode, ..Entry::default() }
+}
+
+/// The one name, if there is one only.
+fn only(names: &[String]) -> Option<String> {
+    match names {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
 }

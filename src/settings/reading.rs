@@ -16,7 +16,7 @@ pub(super) fn selection(words: SelectWords, store: &StoreWords, open: &OpenWords
 
 pub(super) fn reading(store: &StoreWords, open: &OpenWords) -> Result<ReadOptions> {
     Ok(ReadOptions {
-        identities: Arc::new(keys::identities(open)?),
+        identities: Arc::new(keys::identities(&open.identity)?),
         ask: keys::ask,
         allow_unencrypted: open.allow_unencrypted,
         ..reading_without_keys(store, open)?

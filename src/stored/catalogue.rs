@@ -207,10 +207,12 @@ fn is_folder_of_one_name<'a>(address: &'a str, listed: &[Listed]) -> Option<&'a 
     path.trim_end_matches('/').rsplit_once('/').map(|(parent, _)| parent)
 }
 
-/// Finds the backup before this one, of the same name.
-pub async fn before(store: &dyn Store, place: &Place) -> Result<Found> {
+/// Finds the backup before this one, of the same name; none that it was made from.
+pub async fn before(store: &dyn Store, backup: &Backup) -> Result<Found> {
+    let Backup { place, manifest, .. } = backup;
     let all = search(store, Some(&place.name)).await?;
-    let earlier = all.into_iter().rfind(|found| found.place < *place);
+    let is_earlier = |found: &Found| found.place < *place && !manifest.is_made_from(&found.place.id);
+    let earlier = all.into_iter().rfind(is_earlier);
     earlier.ok_or_else(|| Error::not_found(format!("there is no backup before {place}")))
 }
 

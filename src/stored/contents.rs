@@ -101,6 +101,11 @@ pub async fn look_again(store: &dyn Store, place: &Place) -> Result<Option<Folde
     Ok(grouped(store.list(&place.key("")).await?).pop())
 }
 
+/// Lists the folders of all backups of the same name and second as this one, in their order.
+pub async fn of_same_second(store: &dyn Store, place: &Place) -> Result<Vec<Folder>> {
+    Ok(grouped(store.list(&place.prefix_of_second()).await?))
+}
+
 /// One backup, and whether it counts as a whole one.
 #[derive(Debug)]
 pub struct Entry {

@@ -6,6 +6,7 @@
 
 use super::digest::Digest;
 use crate::error::{Error, Result};
+use crate::store::Metadata;
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::units::count;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 /// The stored format this code writes, and the only one it reads.
 pub const FORMAT: u32 = 1;
+/// What a manifest says of the program that wrote it.
+pub const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
 /// No manifest is larger, in bytes; anything that is, is not one.
 pub const LARGEST: u64 = 1 << 20;
 /// Bytes of it that are kept free for what is known only after its objects were stored.
@@ -63,6 +66,9 @@ pub struct Manifest {
     pub objects: Vec<Object>,
     /// Whether roles and memberships were stored too.
     pub globals: Globals,
+    /// What it was before it got the recipients that it has now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rekeyed: Option<Rekeying>,
     /// What the user wrote on it.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -254,6 +260,15 @@ pub struct Object {
     pub plain_sha256: Digest,
 }
 
+/// What a backup was before it got other recipients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rekeying {
+    /// When it was encrypted to those that it has now.
+    pub at: Timestamp,
+    /// The ids that it had before, oldest first.
+    pub former_ids: Vec<Id>,
+}
+
 /// What an object is to its backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -301,6 +316,52 @@ impl Manifest {
     /// The size of all objects in the store, in bytes, the manifest itself not counted.
     pub fn stored_bytes(&self) -> u64 {
         self.objects.iter().map(|object| object.stored_bytes).fold(0, u64::saturating_add)
+    }
+
+    /// What is stored with the dump object itself: what was known when its upload began.
+    pub fn metadata(&self) -> Metadata {
+        let encryption = match self.encryption {
+            Encryption::Age => "age",
+            Encryption::None => "none",
+        };
+        let mut metadata: Metadata = [
+            ("format", self.format.to_string()),
+            ("id", self.id.to_string()),
+            ("name", self.name.to_string()),
+            ("kind", self.kind.to_string()),
+            ("started-at", self.started_at.to_string()),
+            ("compression", "zstd".to_owned()),
+            ("encryption", encryption.to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+        if let Some(postgres) = &self.postgres {
+            metadata.insert("server-version".into(), postgres.server_version.clone());
+            metadata.insert("pg-dump-version".into(), postgres.pg_dump_version.clone());
+        }
+        metadata
+    }
+
+    /// Whether it was made from that backup, for other recipients, and is the same one otherwise.
+    ///
+    /// A manifest may be forged, so it is believed only of an id of the same second, and of one that comes before its
+    /// own: no two backups can say it of each other.
+    pub fn is_made_from(&self, id: &Id) -> bool {
+        let formers = self.rekeyed.iter().flat_map(|rekeyed| &rekeyed.former_ids);
+        formers.into_iter().any(|former| former == id)
+            && id.started_at() == self.id.started_at()
+            && *id < self.id
+    }
+
+    /// Whether both hold the same, whoever can read them.
+    pub fn holds_the_same(&self, other: &Self) -> bool {
+        let content = |manifest: &Self| -> Vec<(String, u64, Digest)> {
+            let objects = manifest.objects.iter();
+            objects
+                .map(|one| (one.key.trim_end_matches(".age").to_owned(), one.plain_bytes, one.plain_sha256))
+                .collect()
+        };
+        self.name == other.name && self.kind == other.kind && content(self) == content(other)
     }
 
     /// How long the backup took.
@@ -397,6 +458,7 @@ pub(crate) mod tests {
                 plain_sha256: Digest([0x11; 32]),
             }],
             globals: Globals::NotTaken,
+            rekeyed: None,
             labels: [("why".to_owned(), "\"manifest_sha256\": \"x\",\n".to_owned())].into(),
         }
     }
@@ -412,6 +474,22 @@ pub(crate) mod tests {
         let others: String =
             lines.iter().enumerate().filter(|(at, _)| *at != 1).map(|(_, line)| *line).collect();
         assert!(lines[1].contains(&hex::encode(Sha256::digest(others))), "{text}");
+    }
+
+    #[test]
+    fn only_a_later_id_of_the_same_second_is_made_from_one() {
+        let id = |text: &str| text.parse::<Id>().unwrap();
+        let made = |own: &str, former: &str| {
+            let rekeyed = Some(Rekeying {
+                at: Timestamp::now(),
+                former_ids: vec![id("20240229T030000Z-000000"), id(former)],
+            });
+            Manifest { id: id(own), rekeyed, ..example() }.is_made_from(&id(former))
+        };
+        assert!(made("20240229T030000Z-000002", "20240229T030000Z-000001"));
+        assert!(!made("20240229T030000Z-000001", "20240229T030000Z-000002"));
+        assert!(!made("20240229T030001Z-000002", "20240229T030000Z-000001"));
+        assert!(!example().is_made_from(&example().id));
     }
 
     #[test]

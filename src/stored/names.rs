@@ -123,10 +123,7 @@ impl Id {
 
     /// A new id for a backup that starts now.
     pub fn new(start: Timestamp) -> Result<Self> {
-        let mut random = [0_u8; 6];
-        getrandom::fill(&mut random)
-            .map_err(|e| Error::unexpected("the system provided no random bytes").because(e.to_string()))?;
-        let letters: String = random
+        let letters: String = random::<6>()?
             .iter()
             .filter_map(|b| Self::LETTERS.get(usize::from(b % 32)).copied())
             .map(char::from)
@@ -145,6 +142,32 @@ impl Id {
             Some(last) if *last >= id => last.next().unwrap_or(id),
             _ => id,
         })
+    }
+
+    /// A new id for the same backup: of the same second, after this one, and before the next one that there is.
+    ///
+    /// So it takes this one's place in every order, and is the one to take while both are there. If no id is left in
+    /// between, it becomes the last one of its second.
+    pub fn again(&self, others: &[Self]) -> Result<Self> {
+        let next = others.iter().filter(|other| other.second() == self.second() && *other > self).min();
+        let (first, end) = (self.number() + 1, next.map_or(1 << 30, Self::number));
+        if first >= end {
+            return Self::after(self.started_at().unwrap_or_else(Timestamp::now), others);
+        }
+        let number = first + random::<4>().map(u32::from_le_bytes)? % (end - first);
+        let letter = |at: u32| Self::LETTERS.get((number >> (at * 5)) as usize % 32).copied().map(char::from);
+        Ok(Self(format!("{}{}", self.second(), (0..6).rev().filter_map(letter).collect::<String>())))
+    }
+
+    /// What comes before its letters.
+    fn second(&self) -> &str {
+        self.0.get(..17).unwrap_or_default()
+    }
+
+    /// Its letters as a number.
+    fn number(&self) -> u32 {
+        let digit = |byte: u8| Self::LETTERS.iter().position(|letter| *letter == byte).unwrap_or_default();
+        self.0.bytes().skip(17).fold(0, |number, byte| number << 5 | digit(byte) as u32)
     }
 
     /// The id that follows, of the same second; `None` after the last one.
@@ -172,6 +195,14 @@ impl Id {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Random bytes of the system.
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::unexpected("the system provided no random bytes").because(e.to_string()))?;
+    Ok(bytes)
 }
 
 impl FromStr for Id {
@@ -227,6 +258,11 @@ impl Place {
     /// The key of one of the backup's objects, relative to the store's prefix.
     pub fn key(&self, object: &str) -> String {
         format!("{}/{}/{object}", self.name.folder(), self.id)
+    }
+
+    /// What the keys of all backups begin with that have the same name and the same second.
+    pub fn prefix_of_second(&self) -> String {
+        format!("{}/{}", self.name.folder(), self.id.second())
     }
 
     /// The backup whose manifest lies at this key, if it is a manifest's key.
@@ -324,6 +360,22 @@ mod tests {
         assert_eq!(last.next().unwrap().next(), None);
         let carried: Id = "20240229T030000Z-00az9z".parse().unwrap();
         assert_eq!(carried.next().unwrap().as_str(), "20240229T030000Z-00aza0");
+    }
+
+    #[test]
+    fn a_backup_keeps_its_place_under_a_new_id() {
+        let id = |letters: &str| format!("20240229T030000Z-{letters}").parse::<Id>().unwrap();
+        let others = [id("100000"), id("100003"), "20240229T030001Z-100001".parse().unwrap()];
+        for _ in 0..50 {
+            let again = id("100000").again(&others).unwrap();
+            assert!(again == id("100001") || again == id("100002"), "{again}");
+            assert!(id("100003").again(&others).unwrap() > id("100003"));
+            assert!(id("000000").again(&others).unwrap() < id("100000"));
+        }
+        assert_eq!(id("100000").started_at(), id("100000").again(&others).unwrap().started_at());
+        // No id is left in between.
+        assert!(id("100002").again(&others).unwrap() > id("100003"));
+        id("zzzzzz").again(&[id("zzzzzz")]).unwrap();
     }
 
     #[test]

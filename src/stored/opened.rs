@@ -145,13 +145,23 @@ impl OpenStore {
     }
 
     /// Finds the backup before this one, of the same name, and checks its manifest.
-    pub async fn before(&self, place: &Place) -> Result<OpenedBackup> {
-        self.take(&catalogue::before(&*self.store, place).await?).await
+    pub async fn before(&self, backup: &Backup) -> Result<OpenedBackup> {
+        self.take(&catalogue::before(&*self.store, backup).await?).await
+    }
+
+    /// Whose manifests are believed, if not everybody's.
+    pub fn trusted(&self) -> Option<&VerifyKey> {
+        self.trusted.as_ref()
     }
 
     /// Checks the manifest of a backup that was found.
     pub async fn take(&self, found: &Found) -> Result<OpenedBackup> {
-        let backup = catalogue::read(&self.store, found, self.trusted.as_ref()).await?;
+        self.take_trusting(found, self.trusted()).await
+    }
+
+    /// The same, believing somebody else.
+    pub async fn take_trusting(&self, found: &Found, trusted: Option<&VerifyKey>) -> Result<OpenedBackup> {
+        let backup = catalogue::read(&self.store, found, trusted).await?;
         let identities = self.identities(&backup);
         Ok(OpenedBackup {
             reading: self.reading,
@@ -379,7 +389,7 @@ fn how_to_open(made_for: &[String]) -> String {
 }
 
 /// A manifest without its dump is damage, not a name mistyped.
-pub(super) fn missing(error: Error, key: &str) -> Error {
+pub fn missing(error: Error, key: &str) -> Error {
     if error.kind() == Kind::NotFound {
         Error::verify(format!("{key} is missing, although its manifest exists")).because(error)
     } else {
@@ -387,7 +397,8 @@ pub(super) fn missing(error: Error, key: &str) -> Error {
     }
 }
 
-pub(super) fn agree(what: &str, found: &Tally, bytes: u64, sha256: Digest) -> Result<()> {
+/// Compares what was read with what the manifest says; `what` begins the sentence about a difference.
+pub fn agree(what: &str, found: &Tally, bytes: u64, sha256: Digest) -> Result<()> {
     if found.bytes != bytes {
         return Err(Error::verify(format!(
             "the {what}: {} bytes, and the manifest says {bytes}",

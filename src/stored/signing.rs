@@ -39,6 +39,14 @@ impl SigningKey {
         Ok(Self(opened))
     }
 
+    /// The public side.
+    pub fn public(&self) -> Result<VerifyKey> {
+        let public = PublicKey::from_secret_key(&self.0);
+        public
+            .map(VerifyKey)
+            .map_err(|e| Error::settings("the signing key has no public side").because(e.to_string()))
+    }
+
     /// The detached signature of `bytes`, as the text of a `.minisig` file.
     pub fn sign(&self, bytes: &[u8], trusted_comment: &str) -> Result<String> {
         minisign::sign(

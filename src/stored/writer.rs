@@ -16,7 +16,8 @@ use crate::store::{Metadata, Situation, Store};
 use crate::stored::compare::Held;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{
-    self, Compression, Encryption, Globals, LARGEST_GLOBALS, LeftOut, Manifest, Object, Postgres, Totals,
+    self, Compression, Encryption, Globals, LARGEST_GLOBALS, LeftOut, Manifest, Object, Postgres, TOOL,
+    Totals,
 };
 use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::stored::upload::{self, Uploading};
@@ -28,9 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
-
-/// What `manifest.json` says of the program that wrote it.
-const TOOL: &str = concat!("pgstow ", env!("CARGO_PKG_VERSION"));
 
 /// How long a store may take, after a signal, to say that it has begun the upload we no longer want.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -262,23 +260,7 @@ impl<'a> BackupWriter<'a> {
 
     /// What is known when the upload begins.
     fn metadata(&self) -> Metadata {
-        let encryption = if self.how.recipients.is_some() { "age" } else { "none" };
-        let mut metadata: Metadata = [
-            ("format", manifest::FORMAT.to_string()),
-            ("id", self.place.id.to_string()),
-            ("name", self.place.name.to_string()),
-            ("kind", self.content.kind.to_string()),
-            ("started-at", self.content.started_at.to_string()),
-            ("compression", "zstd".to_owned()),
-            ("encryption", encryption.to_owned()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into();
-        if let Some(postgres) = &self.content.postgres {
-            metadata.insert("server-version".into(), postgres.server_version.clone());
-            metadata.insert("pg-dump-version".into(), postgres.pg_dump_version.clone());
-        }
-        metadata
+        self.describe(Vec::new(), &SideObjects::default()).metadata()
     }
 
     /// Globals, inventory, signature, manifest: from here on the backup exists.
@@ -341,6 +323,7 @@ impl<'a> BackupWriter<'a> {
             recipients: recipients.map(|recipients| recipients.fingerprints()).unwrap_or_default(),
             objects,
             globals: beside.globals_status,
+            rekeyed: None,
             labels: self.how.labels.clone(),
         }
     }

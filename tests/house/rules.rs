@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 35] = [
+pub const ROOMS: [(&str, &[&str]); 38] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -31,6 +31,8 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     ("retention", &[]),
     ("prune", &["failures", "retention", "run", "store", "stored"]),
     ("status", &["run", "store", "stored"]),
+    ("readers", &["failures", "pipeline", "run", "stored"]),
+    ("rekey", &["failures", "pipeline", "progress", "run", "store", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
     ("branch", &["neon", "postgres", "run"]),
@@ -74,6 +76,8 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     ),
     ("verify", &["failures", "rehearsal", "run", "stored"]),
     ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
+    // A key on paper.
+    ("paper", &[]),
     // What people type, and what they get.
     ("version", &[]),
     ("cli", &["version"]),
@@ -94,8 +98,10 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "postgres",
             "proof",
             "prune",
+            "readers",
             "record",
             "rehearsal",
+            "rekey",
             "restore",
             "retention",
             "status",
@@ -114,8 +120,10 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
             "neon",
             "proof",
             "prune",
+            "readers",
             "record",
             "rehearsal",
+            "rekey",
             "restore",
             "status",
             "stored",
@@ -128,8 +136,8 @@ pub const ROOMS: [(&str, &[&str]); 35] = [
     (
         "commands",
         &[
-            "answers", "cli", "doctor", "dump", "failures", "fetch", "pipeline", "prune", "report",
-            "restore", "run", "settings", "status", "stored", "verify",
+            "answers", "cli", "doctor", "dump", "failures", "fetch", "paper", "pipeline", "prune", "readers",
+            "rekey", "report", "restore", "run", "settings", "status", "stored", "verify", "version",
         ],
     ),
     ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),

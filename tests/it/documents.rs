@@ -185,9 +185,21 @@ impl Story {
         self.keep("prune", pruned);
     }
 
+    fn change_keys(&mut self) {
+        self.keep("keys", self.pgstow(&["keys"]));
+        let (copy, new) = (self.place.copy(), Keys::make());
+        let both = format!("{}\n{}", Keys::shared().identity, new.identity);
+        let rekey = self.pgstow(&["rekey", "latest"]).env("PGSTOW_RECIPIENTS", &new.recipient);
+        let run = rekey.env("PGSTOW_STORE", copy.url()).env("PGSTOW_IDENTITY", both).succeeds();
+        run.json();
+        self.documents.insert("rekey", run.text());
+    }
+
     fn make_keys(&mut self) {
         self.keep("keygen", pgstow(["keygen", "--json"]));
         self.keep("keygen-output", pgstow(["keygen", "--json", "-o", &self.file("key.txt")]));
+        let paper = pgstow(["keygen", "--json", "--paper", &self.file("key.html")]);
+        self.keep("keygen-paper", paper);
         self.keep("keygen-signing", pgstow(["keygen", "--signing", "--json"]));
         let check = pgstow(["config", "check", "--json"]).env("PGSTOW_PASSPHRASE", "p");
         self.keep("config", check.env("PGSTOW_STORE", "s3://my-backups/prod"));
@@ -203,6 +215,7 @@ fn documents_change_only_on_purpose() {
     story.look_for_faults();
     story.bring_back();
     story.keep_and_watch();
+    story.change_keys();
     story.make_keys();
     let ids = Ids::of(&story.printed);
     let documents = story.documents.iter().map(|(name, document)| (*name, example(document, &ids)));

@@ -7,5 +7,5 @@ mod many;
 mod never;
 mod oracle;
 mod rules;
-mod scene;
+pub(crate) mod scene;
 mod status;

@@ -30,6 +30,7 @@ mod hostile;
 mod inventory;
 mod journey;
 mod keep;
+mod keys;
 mod monitoring;
 mod neon;
 mod opens_without_us;

@@ -75,7 +75,13 @@ impl Identities {
 
     /// The identities, for age.
     pub(in crate::pipeline) fn iter(&self) -> impl Iterator<Item = &dyn age::Identity> {
-        self.keys.iter().chain(&self.plugins).map(|(_, identity)| &**identity as &dyn age::Identity)
+        self.named().map(|(_, identity)| identity)
+    }
+
+    /// The same with their public names.
+    pub(in crate::pipeline) fn named(&self) -> impl Iterator<Item = (&str, &dyn age::Identity)> {
+        let all = self.keys.iter().chain(&self.plugins);
+        all.map(|(name, identity)| (name.as_str(), &**identity as &dyn age::Identity))
     }
 
     /// Whether one of them is a passphrase.

@@ -64,12 +64,14 @@ fn fixed(key: &str) -> Option<&'static str> {
         "database_bytes" => "8126655",
         "age_s" => "11520",
         "last_written" => r#""2026-11-19T03:00:00.104Z""#,
+        "oldest" | "newest" => r#""2026-11-20T03:00:00.104Z""#,
+        "new_id" => r#""20261121T030000Z-w7c1mz""#,
         "started_at" => r#""2026-11-20T03:00:00.104Z""#,
         "finished_at" => r#""2026-11-20T03:00:01.586Z""#,
         "expires_at" => r#""2026-11-23T03:00:00Z""#,
         "stored_sha256" => r#""60c1b4f5a3f0e7f0c2d9a6b8e1d4c7fa90b3e6d2c5f8a1b4e7d0c3f6a9b2e5d8""#,
         "plain_sha256" => r#""9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08""#,
-        "recipients" | "recipient" => r#""age1ypx…""#,
+        "recipients" | "recipient" | "opened_by" | "tried" => r#""age1ypx…""#,
         "identity" => r##""# created: …\n# public key: age1ypx…\nAGE-SECRET-KEY-1…\n""##,
         "verify_key" => r#""RWQ…""#,
         "signing_key" => r#""untrusted comment: pgstow signing key: keep it secret\nRWQ…\n""#,
@@ -97,7 +99,7 @@ fn text(key: &str, value: &str, ids: &Ids) -> String {
         let (before, _) = moment.split_at(moment.len() - MOMENT.len());
         new = new.replace(moment, &format!("{before}{MOMENT}"));
     }
-    if let ("output" | "list_file", Some((_, name))) = (key, value.rsplit_once('/')) {
+    if let ("output" | "list_file" | "paper", Some((_, name))) = (key, value.rsplit_once('/')) {
         new = format!("\"{name}");
     }
     new

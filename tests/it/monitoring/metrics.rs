@@ -1,6 +1,7 @@
 //! Metrics, read by Prometheus' own programs.
 
 use super::{backup, clinic};
+use crate::keep::scene::{DAY, HOUR, days, put};
 use crate::scene::Place;
 use crate::servers::pushgateway::{Pushgateway, samples};
 use pgstow::error::Kind;
@@ -85,4 +86,39 @@ fn the_gateway_keeps_the_last_success_of_every_name() {
     let gone = backup(&place).env("PGSTOW_PUSH_GATEWAY", "http://user:passw0rd@127.0.0.1:1/x-secret");
     let run = gone.succeeds().says("the Pushgateway at http://127.0.0.1:1/… was not reached: ");
     assert!(!run.stderr.contains("passw0rd") && !run.stderr.contains("x-secret"), "{run}");
+}
+
+#[test]
+fn status_and_prune_have_metrics_of_every_name() {
+    let (folder, place) = (TempDir::new().unwrap(), Place::folder());
+    let file = folder.path().join("pgstow.prom");
+    days(&place, "app", 5);
+    put(&place, "old/one", DAY * 9);
+    let run = |words: &[&str]| place.pgstow(words).arg("--metrics-file").arg(&file);
+    run(&["status"]).fails(Kind::Overdue);
+    run(&["prune", "--keep-last", "3"]).fails(Kind::Prune);
+    let all = read(&file);
+    for (verb, code) in [("status", 20.0), ("prune", 19.0)] {
+        let of = |metric: &str, name: &str| {
+            all.get(&format!("pgstow_{verb}_last_{metric}{{name={name}}}")).copied()
+        };
+        assert_eq!(
+            (of("run_exit_code", "app"), of("run_exit_code", "old/one")),
+            (Some(0.0), Some(code)),
+            "{all:?}"
+        );
+        assert!(of("success_timestamp_seconds", "app").is_some(), "{all:?}");
+        assert!(of("success_timestamp_seconds", "old/one").is_none(), "{all:?}");
+    }
+    assert!(!all.keys().any(|key| key.contains("name=}")), "{all:?}");
+    // A store that is gone leaves the last success of a name, and says that the last run failed.
+    let gone = place.pgstow(&["status", "--name", "app", "--store", "file:///no/such/folder"]);
+    gone.arg("--metrics-file").arg(&file).fails(Kind::Store);
+    let after = read(&file);
+    assert_eq!(after["pgstow_status_last_run_success{name=app}"], 0.0);
+    let success = "pgstow_status_last_success_timestamp_seconds{name=app}";
+    assert_eq!(after[success], all[success]);
+    put(&place, "old/one", HOUR);
+    run(&["status"]).succeeds();
+    assert_eq!(read(&file)["pgstow_status_last_run_success{name=old/one}"], 1.0);
 }

@@ -1,0 +1,150 @@
+//! Which recipients can read which backups, as their manifests say, and which backups an identity really opens.
+//!
+//! Of a dump only the header is read, which has the key to it, wrapped for every recipient.
+
+use crate::error::{Error, Result};
+use crate::failures::Failures;
+use crate::pipeline::keys::Identities;
+use crate::run::Run;
+use crate::stored::catalogue::{self, Backup};
+use crate::stored::manifest::Encryption;
+use crate::stored::names::Name;
+use crate::stored::opened::{Location, OpenedBackup};
+use crate::stored::signing::VerifyKey;
+use crate::stored::{header, names::Place};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use std::sync::Arc;
+
+/// Headers that are fetched at the same time.
+const AT_ONCE: usize = 16;
+
+/// Whose backups to look at, and what to open them with.
+#[derive(Debug)]
+pub struct ReadersOptions {
+    /// Where the backups are.
+    pub location: Location,
+    /// Only those of this name.
+    pub name: Option<Name>,
+    /// The identities to try; none if there are none.
+    pub identities: Arc<Identities>,
+    /// Whose manifests to believe.
+    pub trusted: Option<VerifyKey>,
+}
+
+/// Who can read the backups in a store.
+#[derive(Debug)]
+pub struct Readers {
+    /// The store's address.
+    pub store: String,
+    /// The public names of the identities that were tried.
+    pub tried: Vec<String>,
+    /// Every backup whose manifest could be read, oldest first within a name.
+    pub backups: Vec<Readable>,
+    failures: Failures,
+}
+
+/// One backup, and who opens it.
+#[derive(Debug)]
+pub struct Readable {
+    /// The backup.
+    pub backup: Backup,
+    /// The identity that opens it, if one of those that were tried does.
+    pub opened_by: Option<String>,
+}
+
+impl Readable {
+    /// Whether everybody who can read the store can read it.
+    pub fn is_public(&self) -> bool {
+        self.backup.manifest.encryption == Encryption::None
+    }
+}
+
+impl Readers {
+    /// Fails if a manifest could not be read, or if identities were given and do not open a backup.
+    pub fn conclude(self) -> Result<()> {
+        let tried = !self.tried.is_empty();
+        self.failures.conclude(|failed, of| match tried {
+            true => format!("{failed} of {of} backups are not opened, or not by whom their manifests name"),
+            false => format!("{failed} of {of} backups could not be read"),
+        })
+    }
+}
+
+/// Finds out who can read the backups in a store.
+pub async fn readers(options: &ReadersOptions, run: &Run) -> Result<Readers> {
+    run.or(look(options, run)).await
+}
+
+async fn look(options: &ReadersOptions, run: &Run) -> Result<Readers> {
+    let (store, identities) = (options.location.open().await?, &options.identities);
+    let found = catalogue::search(&*store, options.name.as_ref()).await?;
+    catalogue::warn_of_the_future(&found);
+    if found.is_empty() {
+        catalogue::expect_none(&*store, options.name.as_ref()).await?;
+        run.say(format!("no backups yet in {}", store.display_url()));
+    }
+    let mut failures = Failures::of_unnamed(found.len());
+    let mut backups = Vec::new();
+    for read in catalogue::read_all(&store, &found, options.trusted.as_ref()).await {
+        match read {
+            Ok(backup) => backups.push(Readable { backup, opened_by: None }),
+            Err(error) => failures.keep(error, str::to_owned)?,
+        }
+    }
+    if !identities.is_empty() {
+        let opened = |readable: &Readable| OpenedBackup::without_keys(&store, readable.backup.clone());
+        let encrypted = backups.iter_mut().filter(|readable| !readable.is_public());
+        let mut starts = stream::iter(encrypted)
+            .map(|readable| async {
+                let opened = opened(readable);
+                let start = match &opened {
+                    Ok(opened) => header::start(opened).await,
+                    Err(error) => Err(error.clone()),
+                };
+                (readable, opened, start)
+            })
+            .buffered(AT_ONCE);
+        // One after the other: a passphrase takes 256 MiB, and a plugin may ask somebody to touch a key.
+        while let Some((readable, opened, start)) = starts.next().await {
+            let place = readable.backup.place.clone();
+            let kept = match (opened, start) {
+                (Ok(opened), Ok(start)) => one(readable, &opened, start, identities).await,
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            };
+            if let Err(error) = kept {
+                failures.keep(error, |why| named_once(&place, why))?;
+            }
+        }
+    }
+    Ok(Readers { store: store.display_url(), tried: identities.fingerprints(), backups, failures })
+}
+
+/// Tries to open one backup, and compares what that needed with what its manifest says.
+async fn one(
+    readable: &mut Readable,
+    opened: &OpenedBackup,
+    start: Bytes,
+    identities: &Arc<Identities>,
+) -> Result<()> {
+    readable.opened_by = header::opened_by(opened, start, identities).await?;
+    let named = &readable.backup.manifest.recipients;
+    let tried = identities.fingerprints();
+    let of = named.join(", ");
+    match &readable.opened_by {
+        // A plugin's identity does not say which recipient it belongs to.
+        Some(by) if named.contains(by) || by.starts_with("age-plugin-") => Ok(()),
+        Some(by) => Err(Error::verify(format!("{by} opens it, and its manifest does not name that recipient: {of}"))
+            .hint("somebody who can write to the store may have changed one of them: check who wrote it (--verify-key)")),
+        None => Err(match tried.iter().find(|key| named.contains(key)) {
+            Some(key) => Error::verify(format!("{key} does not open it, although its manifest names it"))
+                .hint("the dump's header may be damaged, or the passphrase another one"),
+            None => Error::verify(format!("none of the identities opens it; it is encrypted to {of}")),
+        }),
+    }
+}
+
+/// The place is named once, even if the failure names it too.
+fn named_once(place: &Place, why: &str) -> String {
+    format!("{place}: {}", why.strip_prefix(&format!("{place}: ")).unwrap_or(why))
+}

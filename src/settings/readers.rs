@@ -1,0 +1,17 @@
+//! The settings of `pgstow keys`.
+
+use super::{keys, location, name};
+use crate::cli::KeysWords;
+use crate::error::Result;
+use crate::readers::ReadersOptions;
+use std::sync::Arc;
+
+/// Checks the words of `pgstow keys`.
+pub fn readers(words: &KeysWords) -> Result<ReadersOptions> {
+    Ok(ReadersOptions {
+        location: location(&words.store)?,
+        name: name(words.only.as_deref().or(words.name.as_deref()))?,
+        identities: Arc::new(keys::identities(&words.identity)?),
+        trusted: keys::verify_key(&words.trust)?,
+    })
+}

@@ -1,0 +1,44 @@
+//! The settings of `pgstow rekey`.
+
+use super::{keys, location, name};
+use crate::cli::RekeyWords;
+use crate::error::{Error, Result};
+use crate::rekey::{Change, RekeyOptions};
+use crate::stored::opened::ReadOptions;
+use std::sync::Arc;
+
+/// Checks the words of `pgstow rekey`.
+pub fn rekey(words: RekeyWords) -> Result<RekeyOptions> {
+    match (&words.id, words.all) {
+        (Some(_), true) => return Err(Error::usage("an id and --all contradict each other")),
+        (None, false) => {
+            return Err(
+                Error::usage("nothing was named to be rekeyed").hint("give an id, \"latest\" or --all")
+            );
+        }
+        _ => {}
+    }
+    let recipients = keys::public_recipients(&words.recipients, &words.recipients_file)?;
+    if recipients.is_empty() {
+        return Err(Error::usage("no recipient was given, so nobody could read the new backups")
+            .hint("name everybody who will be able to read them, with --recipient"));
+    }
+    recipients.check()?;
+    Ok(RekeyOptions {
+        id: words.id,
+        name: name(words.name.as_deref())?,
+        reading: ReadOptions {
+            location: location(&words.store)?,
+            identities: Arc::new(keys::identities(&words.identity)?),
+            ask: keys::ask,
+            trusted: keys::verify_key(&words.trust)?,
+            strict: false,
+            allow_unencrypted: words.allow_unencrypted,
+        },
+        change: Change {
+            recipients: Arc::new(recipients),
+            signing: keys::signing_key(words.signing_key_file.as_deref())?,
+            keep_old: words.keep_old,
+        },
+    })
+}

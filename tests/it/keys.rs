@@ -1,0 +1,8 @@
+//! Keys over the years: who can read what, and new keys for old backups.
+
+mod kills;
+mod paper;
+mod readers;
+mod rekey;
+mod replaced;
+mod scene;

@@ -1,0 +1,124 @@
+//! A rekey that is killed at any moment loses nothing, and the next one does the rest.
+
+use super::scene::{content, rekey};
+use crate::keep::scene::{prune, there};
+use crate::scene::{Keys, Place};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::stored::manifest::Manifest;
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+#[test]
+fn a_rekey_of_a_folder_is_killed_at_any_moment() {
+    killed_at_any_moment(&Place::folder(), 24);
+}
+
+#[test]
+fn a_rekey_of_a_bucket_is_killed_at_any_moment() {
+    killed_at_any_moment(&Place::garage("rekey-kills"), 6);
+}
+
+#[test]
+#[ignore = "two minutes"]
+fn a_rekey_of_a_folder_is_killed_a_hundred_times() {
+    killed_at_any_moment(&Place::folder(), 100);
+}
+
+#[test]
+#[ignore = "two minutes"]
+fn a_rekey_of_a_bucket_is_killed_a_hundred_times() {
+    killed_at_any_moment(&Place::garage("rekey-kills-100"), 100);
+}
+
+/// Two backups of a database, and all of their objects, the manifests last.
+struct Backups {
+    objects: Vec<(String, Vec<u8>)>,
+    /// What each holds, by the moment of its id.
+    contents: BTreeMap<String, Vec<u8>>,
+}
+
+impl Backups {
+    fn take(place: &Place, old: &Keys) -> Backups {
+        let cluster = Cluster::shared(Major::Distribution);
+        let database = cluster.create_database("rekey_kills");
+        let mut contents = BTreeMap::new();
+        for rows in [100, 200] {
+            let table =
+                format!("DROP TABLE IF EXISTS t; CREATE TABLE t AS SELECT generate_series(1, {rows}) n");
+            cluster.psql(&database, &table);
+            let words = ["backup", "--json", "--name", "app", "-r", &old.recipient, &cluster.url(&database)];
+            let id = place.pgstow(&words).succeeds().json()["id"].as_str().unwrap().to_owned();
+            contents.insert(id[..17].to_owned(), content(place, "app", &id, old));
+            // Ids of one second would be one moment.
+            std::thread::sleep(std::time::Duration::from_millis(1100));
+        }
+        let keys = place.keys();
+        let (last, first): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|key| key.ends_with("manifest.json"));
+        let objects = first.into_iter().chain(last).map(|key| (key.clone(), place.get(&key))).collect();
+        Backups { objects, contents }
+    }
+
+    /// Makes the store as it was before the first rekey.
+    fn put_back(&self, place: &Place) {
+        place.keys().iter().for_each(|key| place.delete(key));
+        self.objects.iter().for_each(|(key, bytes)| place.put(key, bytes.clone()));
+    }
+
+    /// For every moment there is a whole backup at any time, and what is a backup is whole.
+    fn assert_whole(&self, place: &Place, run: u32) {
+        let keys = place.keys();
+        for moment in self.contents.keys() {
+            let of_moment = |key: &&String| key.contains(moment) && key.ends_with("/manifest.json");
+            let manifests: Vec<&String> = keys.iter().filter(of_moment).collect();
+            assert!(!manifests.is_empty(), "run {run}: nothing is left of {moment}: {keys:?}");
+            for key in manifests {
+                let manifest = Manifest::from_bytes(&place.get(key)).unwrap();
+                for object in &manifest.objects {
+                    let bytes = place.get(&key.replace("manifest.json", &object.key));
+                    assert_eq!(bytes.len() as u64, object.stored_bytes, "run {run}: {key}");
+                }
+            }
+        }
+    }
+}
+
+fn killed_at_any_moment(place: &Place, runs: u32) {
+    let (old, new) = (Keys::make(), Keys::make());
+    let backups = Backups::take(place, &old);
+    let command = || rekey(place, &["--all"], &new.recipient, &[&old, &new]);
+    let since = Instant::now();
+    command().succeeds();
+    let whole = since.elapsed();
+    let (mut between, mut finished) = (0, 0);
+    for run in 0..runs {
+        // Every other run finds what the run before has left.
+        if run % 2 == 0 {
+            backups.put_back(place);
+        }
+        let before: Vec<String> = place.keys();
+        let running = command().spawn();
+        std::thread::sleep(whole * (2 * run + 1) / (2 * runs) * 11 / 10);
+        // It may have ended before.
+        running.signal(Signal::KILL);
+        finished += u32::from(running.wait().status.success());
+        backups.assert_whole(place, run);
+        let after = place.keys();
+        let old_ones = backups.objects.iter().filter(|(key, _)| after.contains(key)).count();
+        between += u32::from(after != before && old_ones > 0);
+    }
+    assert!(between > 0 && finished < runs, "no kill met a rekey that had begun");
+    // The next run does the rest; what it cannot know of is a leftover like others.
+    command().succeeds();
+    prune(place, &["--keep-last", "unlimited", "--leftovers", "0s"]).succeeds();
+    let ids = there(place, "app");
+    let moments: Vec<&str> = ids.iter().map(|id| &id[..17]).collect();
+    assert_eq!(moments, backups.contents.keys().map(String::as_str).collect::<Vec<_>>());
+    let folders: std::collections::BTreeSet<String> =
+        place.keys().iter().map(|key| key.split('/').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(folders.into_iter().collect::<Vec<_>>(), ids, "nothing else is left");
+    for (id, want) in ids.iter().zip(backups.contents.values()) {
+        assert!(content(place, "app", id, &new) == *want, "{id}");
+    }
+}
