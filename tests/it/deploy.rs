@@ -3,6 +3,7 @@
 
 mod github;
 mod kubernetes;
+mod policies;
 
 use pgstow::cli::{self, Parsed};
 use serde_yaml_ng::Value;
@@ -118,7 +119,8 @@ fn nobody_encrypts_to_a_placeholder() {
 
 #[test]
 fn every_command_in_the_readme_and_the_docs_is_taken() {
-    let docs = std::fs::read_dir(at("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = ["docs", "docs/providers"].map(|folder| std::fs::read_dir(at(folder)).unwrap());
+    let docs = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
     for path in docs.chain([at("README.md")]).filter(|path| path.extension().is_some_and(|end| end == "md")) {
         let text = std::fs::read_to_string(&path).unwrap();
         let blocks =

@@ -7,6 +7,9 @@ use crate::servers::garage::Garage;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// The variables of one way to credentials.
+type Way = fn(&Cloud) -> Vec<(&'static str, String)>;
+
 fn with(run: Pgstow, variables: &[(&'static str, String)]) -> Pgstow {
     variables.iter().fold(run, |run, (name, value)| run.env(name, value))
 }
@@ -42,9 +45,9 @@ fn credentials_are_found_by_every_way() {
 /// The SDK fetches new ones ten seconds before the old ones end: of twelve seconds, two remain.
 #[test]
 fn credentials_that_live_for_seconds_are_renewed_during_a_run() {
-    let cases: [fn(&Cloud) -> Vec<(&'static str, String)>; 2] = [Cloud::web_identity, Cloud::container];
+    let ways: [Way; 2] = [Cloud::web_identity, Cloud::container];
     std::thread::scope(|scope| {
-        for way in cases {
+        for way in ways {
             scope.spawn(move || {
                 let place = Garage::shared().place("renewed");
                 let cloud = Cloud::start(&place, Duration::from_secs(12));
