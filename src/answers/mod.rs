@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod keygen;
 pub mod keys;
 pub mod list;
+pub mod overview;
 pub mod prune;
 pub mod rekey;
 pub mod restore;

@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 19] = [
+const OF_VERBS: [(&str, [Example; 3]); 21] = [
     (
         "backup",
         [
@@ -66,6 +66,17 @@ const OF_VERBS: [(&str, [Example; 3]); 19] = [
             ("Whether the newest backup of each name is there, and not too old", "pgstow status"),
             ("Of two names, with a limit", "pgstow status --name app --name portal --max-age 26h"),
             ("For monitoring", "pgstow status --json"),
+        ],
+    ),
+    (
+        "report",
+        [
+            ("A page about all backups", "pgstow report -o report.html"),
+            (
+                "With the growth of every table, and what prune would remove",
+                "pgstow report -o report.html -i key.txt --keep-daily 7 --keep-weekly 5",
+            ),
+            ("Its facts, for programs", "pgstow report --name app --json"),
         ],
     ),
     (
@@ -163,6 +174,23 @@ const OF_VERBS: [(&str, [Example; 3]); 19] = [
             (
                 "After each backup",
                 "pgstow backup postgres://backup@db/app --prune --keep-daily 7 --keep-weekly 5",
+            ),
+        ],
+    ),
+    (
+        "schedule",
+        [
+            (
+                "Every night at 3:17 in Berlin",
+                "pgstow schedule --cron '17 3 * * *' --timezone Europe/Berlin -- backup --name app",
+            ),
+            (
+                "Every six hours, not all machines at once",
+                "pgstow schedule --every 6h --jitter 10m -- backup",
+            ),
+            (
+                "With its health and metrics for others",
+                "pgstow schedule --every 1d --listen 0.0.0.0:9187 -- backup",
             ),
         ],
     ),

@@ -12,6 +12,7 @@ mod common;
 mod completions;
 mod config;
 mod doctor;
+mod early;
 mod examples;
 mod fetch;
 mod fitting;
@@ -24,12 +25,15 @@ mod monitoring;
 mod neon;
 mod prune;
 mod rekey;
+mod report;
 mod restore;
+mod schedule;
 mod shared;
 mod show;
 mod status;
 mod swap;
 mod values;
+mod variables;
 mod verify;
 mod writing;
 
@@ -42,6 +46,7 @@ pub use common::CommonWords;
 pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use doctor::DoctorWords;
+pub use early::early;
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;
@@ -53,7 +58,9 @@ pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use prune::PruneWords;
 pub use rekey::RekeyWords;
+pub use report::ReportWords;
 pub use restore::RestoreWords;
+pub use schedule::ScheduleWords;
 pub use shared::{IdentityWords, OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
 pub use show::ShowWords;
 pub use status::StatusWords;
@@ -70,6 +77,7 @@ use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use variables::sane;
 
 /// Back up PostgreSQL databases into cloud storage, encrypted, and restore them
 ///
@@ -106,6 +114,8 @@ pub enum Verb {
     Show(ShowWords),
     /// Check that the newest backup of each name is there, and not too old
     Status(StatusWords),
+    /// Write a page about the backups in the store, for people to read
+    Report(Box<ReportWords>),
     /// List who can read which backups, and what an identity opens
     Keys(KeysWords),
     /// Check backups by reading them, or by restoring them for a trial
@@ -125,6 +135,8 @@ pub enum Verb {
     Swap(SwapWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
+    /// Run another command whenever it is due, as cron does
+    Schedule(ScheduleWords),
     /// Encrypt existing backups to new recipients, and remove the old ones
     #[command(override_usage = "pgstow rekey [OPTIONS] <ID> --recipient <RECIPIENT>\n       \
                                 pgstow rekey [OPTIONS] --all --recipient <RECIPIENT>")]
@@ -152,6 +164,7 @@ impl Verb {
             Verb::List(_) => "list",
             Verb::Show(_) => "show",
             Verb::Status(_) => "status",
+            Verb::Report(_) => "report",
             Verb::Keys(_) => "keys",
             Verb::Verify(_) => "verify",
             Verb::Fetch(_) => "fetch",
@@ -159,6 +172,7 @@ impl Verb {
             Verb::Clone(_) => "clone",
             Verb::Swap(_) => "swap",
             Verb::Prune(_) => "prune",
+            Verb::Schedule(_) => "schedule",
             Verb::Rekey(_) => "rekey",
             Verb::Doctor(_) => "doctor",
             Verb::Keygen(_) => "keygen",
@@ -331,19 +345,6 @@ pub fn path_keys() -> BTreeSet<String> {
     command.get_subcommands().flat_map(Command::get_arguments).filter(is_path).filter_map(key).collect()
 }
 
-/// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found before clap parses.
-pub fn early(args: &[OsString], flag: &str) -> Option<String> {
-    let mut words = args.iter().skip(1).map_while(|arg| arg.to_str().filter(|arg| *arg != "--"));
-    while let Some(word) = words.next() {
-        match word.strip_prefix("--").and_then(|word| word.strip_prefix(flag)) {
-            Some("") => return words.next().map(str::to_owned),
-            Some(rest) if rest.starts_with('=') => return rest.get(1..).map(str::to_owned),
-            _ => {}
-        }
-    }
-    None
-}
-
 /// The whole command line, as clap knows it.
 pub fn command() -> Command {
     let codes: Vec<String> = std::iter::once((0, "done"))
@@ -367,23 +368,6 @@ pub fn command() -> Command {
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)
-}
-
-/// What all flags have in common: a variable set to "1" or "" means what people expect; the long help names the
-/// variable, and never shows its value, because help ends up in tickets and logs.
-fn sane(arg: Arg) -> Arg {
-    let arg = match arg.get_action() {
-        clap::ArgAction::SetTrue => arg.value_parser(clap::builder::FalseyValueParser::new()),
-        _ => arg,
-    };
-    let text = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
-    match arg.get_env().and_then(OsStr::to_str) {
-        Some(variable) => {
-            let text = format!("{text}\n\nVariable: {variable}");
-            arg.hide_env(true).long_help(text)
-        }
-        None => arg,
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ mod list;
 mod man;
 mod prune;
 mod rekey;
+mod report;
 mod restore;
+mod schedule;
 mod show;
 mod status;
 mod swap;
@@ -41,6 +43,7 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::List(words) => apart(|| list::run(&words, report, run)).await,
         Verb::Show(words) => apart(move || show::run(words, report, run)).await,
         Verb::Status(words) => apart(move || status::run(words, report, run)).await,
+        Verb::Report(words) => apart(move || report::run(*words, report, run)).await,
         Verb::Keys(words) => apart(|| keys::run(&words, report, run)).await,
         Verb::Verify(words) => apart(move || verify::run(words, report, run)).await,
         Verb::Fetch(words) => apart(move || fetch::run(*words, report, run)).await,
@@ -48,6 +51,7 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::Clone(words) => apart(move || clone::run(words, report, run)).await,
         Verb::Swap(words) => apart(move || swap::run(words, report, run)).await,
         Verb::Prune(words) => apart(move || prune::run(*words, report, run)).await,
+        Verb::Schedule(words) => apart(|| schedule::run(words, &common, run)).await,
         Verb::Rekey(words) => apart(move || rekey::run(*words, report, run)).await,
         Verb::Doctor(words) => apart(move || doctor::run(*words, remarks, report, run)).await,
         Verb::Keygen(words) => keygen::run(words, report),

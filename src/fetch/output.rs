@@ -26,6 +26,11 @@ pub enum Output {
 }
 
 impl Output {
+    /// What a path that was typed means: `-` is stdout.
+    pub fn at(path: PathBuf) -> Self {
+        if path == Path::new("-") { Self::Stdout } else { Self::File(path) }
+    }
+
     /// Its name, for people.
     pub fn name(&self) -> String {
         match self {

@@ -79,6 +79,11 @@ async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(Pruned,
     Ok((Pruned { dry_run: options.dry_run, backups, leftovers, stale, failures }, keys))
 }
 
+/// What would become of the backups of one name, oldest first, if they were pruned now.
+pub fn foresee(entries: &[Entry], policy: &Policy, now: SystemTime) -> Vec<Fate> {
+    fates(entries, decide(entries, policy, now).reasons).map(|backup| backup.fate).collect()
+}
+
 /// Lets the rules decide about the backups that they may decide about.
 ///
 /// A backup, and what was made from it for other recipients, are one backup to the rules: both stay, or both go.

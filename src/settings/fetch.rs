@@ -6,11 +6,6 @@ use crate::cli::{FetchWords, Format};
 use crate::error::{Error, Result};
 use crate::fetch::output::Output;
 use crate::fetch::{FetchFormat, FetchOptions};
-use std::path::{Path, PathBuf};
-
-fn output(path: PathBuf) -> Output {
-    if path == Path::new("-") { Output::Stdout } else { Output::File(path) }
-}
 
 /// Checks the words of `pgstow fetch`.
 pub fn fetch(words: FetchWords) -> Result<FetchOptions> {
@@ -34,8 +29,8 @@ pub fn fetch(words: FetchWords) -> Result<FetchOptions> {
         selection: selection(words.select, &words.store, &words.open)?,
         tables,
         format,
-        output: words.output.map(output),
-        list: words.list_file.map(output),
+        output: words.output.map(Output::at),
+        list: words.list_file.map(Output::at),
         globals: words.globals,
         force: words.force,
         check_space: !words.no_space_check,

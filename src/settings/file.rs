@@ -36,11 +36,13 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("truncate", "removes the rows of tables without asking"),
     ("output", "says which file is written"),
     ("list_file", "says which file is written"),
+    ("report_output", "says which file is written"),
     ("keygen_output", "says which file a secret key is written to"),
     ("ping_url", "says who hears what pgstow prints"),
     ("webhook", "says who hears what pgstow prints"),
     ("push_gateway", "says who hears how large the database is"),
     ("metrics_file", "says which file is replaced"),
+    ("listen", "opens a port of this machine"),
 ];
 
 /// What is as secret as a password.

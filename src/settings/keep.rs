@@ -17,6 +17,23 @@ pub fn prune(words: &PruneWords) -> Result<PruneOptions> {
 
 /// Checks the words about what is kept.
 pub(super) fn keeping(words: &KeepWords, store: &StoreWords, trust: &TrustWords) -> Result<PruneOptions> {
+    let policy = policy(words)?.ok_or_else(|| {
+        Error::usage("no rule says which backups are kept")
+            .hint("give one or more of --keep-last, --keep-within, --keep-hourly, --keep-daily, --keep-weekly, --keep-monthly and --keep-yearly")
+            .hint("--keep-last unlimited keeps all backups, and removes only what killed runs left")
+    })?;
+    Ok(PruneOptions {
+        location: location(store)?,
+        names: Vec::new(),
+        policy,
+        standard: standard(words, trust)?,
+        leftovers: words.leftovers,
+        dry_run: false,
+    })
+}
+
+/// The rules, if any was given.
+pub(super) fn policy(words: &KeepWords) -> Result<Option<Policy>> {
     let rules = Rules {
         last: words.keep_last.unwrap_or_default(),
         hourly: words.keep_hourly.unwrap_or_default(),
@@ -27,24 +44,20 @@ pub(super) fn keeping(words: &KeepWords, store: &StoreWords, trust: &TrustWords)
         within: words.keep_within,
     };
     if rules.is_empty() {
-        return Err(Error::usage("no rule says which backups are kept")
-            .hint("give one or more of --keep-last, --keep-within, --keep-hourly, --keep-daily, --keep-weekly, --keep-monthly and --keep-yearly")
-            .hint("--keep-last unlimited keeps all backups, and removes only what killed runs left"));
+        return Ok(None);
     }
-    Ok(PruneOptions {
-        location: location(store)?,
-        names: Vec::new(),
-        policy: Policy {
-            rules,
-            zone: time_zone(&words.timezone)?,
-            min_keep: words.min_keep as usize,
-            stale: words.stale,
-            force: false,
-        },
-        standard: Standard { trusted: keys::verify_key(trust)?, count_partial: words.count_partial },
-        leftovers: words.leftovers,
-        dry_run: false,
-    })
+    Ok(Some(Policy {
+        rules,
+        zone: time_zone(&words.timezone)?,
+        min_keep: words.min_keep as usize,
+        stale: words.stale,
+        force: false,
+    }))
+}
+
+/// Which backups count as whole.
+pub(super) fn standard(words: &KeepWords, trust: &TrustWords) -> Result<Standard> {
+    Ok(Standard { trusted: keys::verify_key(trust)?, count_partial: words.count_partial })
 }
 
 pub(super) fn patterns(texts: &[String]) -> Result<Vec<NamePattern>> {

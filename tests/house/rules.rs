@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 38] = [
+pub const ROOMS: [(&str, &[&str]); 40] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -31,6 +31,9 @@ pub const ROOMS: [(&str, &[&str]); 38] = [
     ("retention", &[]),
     ("prune", &["failures", "retention", "run", "store", "stored"]),
     ("status", &["run", "store", "stored"]),
+    ("overview", &["prune", "retention", "run", "stored"]),
+    // Runs command lines: knows not what they do.
+    ("schedule", &["run"]),
     ("readers", &["failures", "pipeline", "run", "stored"]),
     ("rekey", &["failures", "pipeline", "progress", "run", "store", "stored"]),
     // Between a database and a backup.
@@ -94,6 +97,7 @@ pub const ROOMS: [(&str, &[&str]); 38] = [
             "fetch",
             "monitoring",
             "neon",
+            "overview",
             "pipeline",
             "postgres",
             "proof",
@@ -104,6 +108,7 @@ pub const ROOMS: [(&str, &[&str]); 38] = [
             "rekey",
             "restore",
             "retention",
+            "schedule",
             "status",
             "store",
             "stored",
@@ -118,6 +123,7 @@ pub const ROOMS: [(&str, &[&str]); 38] = [
             "dump",
             "fetch",
             "neon",
+            "overview",
             "proof",
             "prune",
             "readers",
@@ -136,8 +142,9 @@ pub const ROOMS: [(&str, &[&str]); 38] = [
     (
         "commands",
         &[
-            "answers", "cli", "doctor", "dump", "failures", "fetch", "paper", "pipeline", "prune", "readers",
-            "rekey", "report", "restore", "run", "settings", "status", "stored", "verify", "version",
+            "answers", "cli", "doctor", "dump", "failures", "fetch", "overview", "paper", "pipeline",
+            "prune", "readers", "rekey", "report", "restore", "run", "schedule", "settings", "status",
+            "stored", "verify", "version",
         ],
     ),
     ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),

@@ -116,6 +116,7 @@ impl Story {
 
     fn look(&mut self) {
         self.keep("list", self.pgstow(&["list"]));
+        self.keep("report", self.pgstow(&["report", "--keep-last", "5"]));
         self.keep("show", self.pgstow(&["show", "latest"]));
         self.keep_field("show-tables", "tables", self.pgstow(&["show", "latest", "--tables"]));
         self.keep_field("show-diff", "changes", self.pgstow(&["show", "latest", "--diff", "previous"]));

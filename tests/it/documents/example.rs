@@ -67,6 +67,7 @@ fn fixed(key: &str) -> Option<&'static str> {
         "oldest" | "newest" => r#""2026-11-20T03:00:00.104Z""#,
         "new_id" => r#""20261121T030000Z-w7c1mz""#,
         "started_at" => r#""2026-11-20T03:00:00.104Z""#,
+        "made_at" | "at" => r#""2026-11-20T03:10:00Z""#,
         "finished_at" => r#""2026-11-20T03:00:01.586Z""#,
         "expires_at" => r#""2026-11-23T03:00:00Z""#,
         "stored_sha256" => r#""60c1b4f5a3f0e7f0c2d9a6b8e1d4c7fa90b3e6d2c5f8a1b4e7d0c3f6a9b2e5d8""#,

@@ -1,0 +1,244 @@
+//! Runs a command line of pgstow's whenever it is due, on machines and in containers without cron.
+//!
+//! Every run is a process of its own: the same program with the same environment. So a crash or a leak of one night
+//! does not end the schedule, secrets reach the run as they came, and a signal ends it as it ends any other run. There
+//! is one at a time; what becomes due meanwhile, or while the machine sleeps, is made up for by one run.
+
+mod job;
+mod moments;
+mod server;
+mod state;
+
+pub use job::Job;
+pub use moments::Moments;
+
+use crate::error::{Error, Result};
+use crate::run::Run;
+use crate::units::{age, count};
+use jiff::Timestamp;
+use job::Outcome;
+use server::Server;
+use state::{Ended, State};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How often the clock is looked at: a timer does not notice that the machine slept, or that its clock was set.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// A run that begins later than this after it was due is reported.
+const LATE: Duration = Duration::from_secs(60);
+/// How many missed runs are counted one by one.
+const MOST_COUNTED: u64 = 10_000;
+
+/// What to run, and when.
+#[derive(Debug)]
+pub struct ScheduleOptions {
+    /// When runs are due.
+    pub moments: Moments,
+    /// By how much each may be delayed, at random.
+    pub jitter: Duration,
+    /// Whether the first run begins at once.
+    pub at_start: bool,
+    /// What to run.
+    pub job: Job,
+    /// Which address answers `/healthz` and `/metrics`.
+    pub listen: Option<SocketAddr>,
+    /// The file that runs write their metrics into.
+    pub metrics: MetricsFile,
+}
+
+/// The file that runs write their metrics into.
+#[derive(Debug)]
+pub enum MetricsFile {
+    /// Runs of this command write none.
+    None,
+    /// The user's own, which the command line of the run names.
+    Named(PathBuf),
+    /// One made for this schedule; a run knows it by this variable.
+    ByVariable(&'static str),
+}
+
+/// Runs until a signal comes. It fails if that ended a run.
+pub async fn schedule(options: ScheduleOptions, run: &Run) -> Result<()> {
+    let now = Timestamp::now();
+    check_jitter(&options.moments, options.jitter, now)?;
+    let ScheduleOptions { moments, jitter, at_start, mut job, listen, metrics } = options;
+    let state = State::new(moments.clone());
+    let mut _folder = None;
+    if let Some(address) = listen {
+        let file = match metrics {
+            MetricsFile::None => None,
+            MetricsFile::Named(file) => Some(file),
+            MetricsFile::ByVariable(name) => folder().map(|folder| {
+                let file = folder.path().join("pgstow.prom");
+                job.set(name, &file);
+                _folder = Some(folder);
+                file
+            }),
+        };
+        let server = Server::bind(address, state.clone(), file).await?;
+        run.say(format!("/healthz and /metrics are at http://{}", server.address()));
+        tokio::spawn(server.serve());
+    }
+    let first = if at_start { Some(now) } else { moments.after(now) };
+    Schedule { moments, jitter, job, state }.run(first, run).await
+}
+
+/// Refuses a delay after which the next run would be due.
+fn check_jitter(moments: &Moments, jitter: Duration, now: Timestamp) -> Result<()> {
+    let first = moments.after(now);
+    let between = first.zip(first.and_then(|first| moments.after(first)));
+    match between.and_then(|(first, second)| Duration::try_from(second.duration_since(first)).ok()) {
+        Some(between) if jitter >= between => Err(Error::usage(format!(
+            "--jitter {} is too long: runs are due every {}",
+            age(jitter),
+            age(between)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A folder for the metrics of this schedule's runs; warns if there can be none.
+fn folder() -> Option<TempDir> {
+    let made = tempfile::Builder::new().prefix("pgstow-schedule-").tempdir();
+    let warn = |e: &std::io::Error| tracing::warn!("/metrics has only those of the schedule itself: {e}");
+    made.inspect_err(warn).ok()
+}
+
+/// A schedule that runs.
+struct Schedule {
+    moments: Moments,
+    jitter: Duration,
+    job: Job,
+    state: State,
+}
+
+impl Schedule {
+    async fn run(self, first: Option<Timestamp>, run: &Run) -> Result<()> {
+        let mut due = first;
+        let mut delay = Duration::ZERO;
+        loop {
+            let Some(at) = due else {
+                return Err(Error::settings("no more runs are due"));
+            };
+            let begins = at.checked_add(delay).unwrap_or(at);
+            self.state.waits(Some(begins));
+            if begins > Timestamp::now() {
+                run.say(format!("the next run begins at {}", self.moments.clock(begins)));
+            }
+            if run.or(until(begins)).await.is_err() {
+                run.say("told to end while nothing was running");
+                return Ok(());
+            }
+            let began = Timestamp::now();
+            let (left_out, last) = self.passed(at, began);
+            let late = Duration::try_from(began.duration_since(begins)).unwrap_or_default();
+            if late > LATE || left_out > 0 {
+                let runs = count(left_out + 1, "run");
+                tracing::warn!("the machine slept: this run is {} late, and makes up for {runs}", age(late));
+                self.state.left_out(left_out);
+            }
+            self.state.begins(began, self.moments.after(last));
+            let ended = self.once(run).await?;
+            let (missed, last) = self.passed(last, ended);
+            (due, delay) = if missed > 0 {
+                let runs = count(missed, "run");
+                tracing::warn!("{runs} became due while this one was running; one makes up for all, now");
+                self.state.left_out(missed - 1);
+                (Some(last), Duration::ZERO)
+            } else {
+                (self.moments.after(last), random(self.jitter))
+            };
+        }
+    }
+
+    /// Makes one run; when it ended. Fails only if a signal ended it.
+    async fn once(&self, run: &Run) -> Result<Timestamp> {
+        let since = Instant::now();
+        run.say(format!("run: pgstow {}", self.job));
+        let outcome = self.job.run(run).await;
+        job::reap_orphans();
+        let (at, took) = (Timestamp::now(), since.elapsed());
+        let failed = match outcome {
+            Outcome::Succeeded => None,
+            Outcome::Failed { why, exit_code } => Some((why, exit_code)),
+            Outcome::Stopped(error) => {
+                return Err(error.and("the run that was running has ended"));
+            }
+        };
+        match &failed {
+            None => run.say(format!("the run succeeded after {}", age(took))),
+            Some((why, _)) => tracing::warn!("the run failed after {}: {why}", age(took)),
+        }
+        self.state.ends(Ended { at, took, failed });
+        Ok(at)
+    }
+
+    /// How many runs became due after this moment and until now, and the last moment that did.
+    fn passed(&self, after: Timestamp, now: Timestamp) -> (u64, Timestamp) {
+        let (mut number, mut last) = (0, after);
+        while let Some(next) = self.moments.after(last).filter(|next| *next <= now) {
+            if number == MOST_COUNTED {
+                return (number, now);
+            }
+            (number, last) = (number + 1, next);
+        }
+        (number, last)
+    }
+}
+
+/// Waits until this moment by the clock of the machine.
+async fn until(moment: Timestamp) -> Result<()> {
+    loop {
+        match Duration::try_from(moment.duration_since(Timestamp::now())) {
+            Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(LOOK_EVERY)).await,
+            _ => return Ok(()),
+        }
+        job::reap_orphans();
+    }
+}
+
+/// A random span up to this one.
+fn random(most: Duration) -> Duration {
+    let mut bytes = [0; 4];
+    // Without randomness there is no delay, which is no harm.
+    let _ = getrandom::fill(&mut bytes);
+    most.mul_f64(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn every(seconds: u64) -> Moments {
+        Moments::Every(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn what_became_due_is_counted() {
+        let moments = every(100);
+        let job = Job::new("pgstow".into(), Vec::new(), Vec::new());
+        let schedule = Schedule { state: State::new(moments.clone()), moments, jitter: Duration::ZERO, job };
+        assert_eq!(schedule.passed(at(100), at(199)), (0, at(100)));
+        assert_eq!(schedule.passed(at(100), at(200)), (1, at(200)));
+        assert_eq!(schedule.passed(at(100), at(550)), (4, at(500)));
+        assert_eq!(schedule.passed(at(100), at(200_000_000)), (MOST_COUNTED, at(200_000_000)));
+    }
+
+    #[test]
+    fn a_delay_is_random_and_shorter_than_a_period() {
+        let delays: Vec<Duration> = (0..20).map(|_| random(Duration::from_secs(600))).collect();
+        assert!(delays.iter().all(|delay| *delay <= Duration::from_secs(600)), "{delays:?}");
+        assert!(delays.iter().any(|delay| *delay != delays[0]), "{delays:?}");
+        assert_eq!(random(Duration::ZERO), Duration::ZERO);
+        let check = |jitter| check_jitter(&every(100), Duration::from_secs(jitter), at(0));
+        assert!(check(99).is_ok());
+        assert_eq!(check(100).unwrap_err().kind(), Kind::Usage);
+    }
+}

@@ -1,0 +1,90 @@
+//! The settings of `pgstow schedule`.
+
+use super::{Backup, prune, status, verify, words};
+use crate::cli::{CommonWords, Parsed, ScheduleWords, Verb};
+use crate::error::{Error, Result};
+use crate::retention::time_zone;
+use crate::schedule::{Job, MetricsFile, Moments, ScheduleOptions};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// By this variable a run knows the file for its metrics.
+const METRICS_FILE: &str = "PGSTOW_METRICS_FILE";
+
+/// Checks the words of `pgstow schedule`, and those of the command that it is to run: who mistypes one must not hear of
+/// it in the night.
+pub fn schedule(words: ScheduleWords, common: &CommonWords) -> Result<ScheduleOptions> {
+    let moments = match (&words.cron, words.every) {
+        (Some(expression), None) => Moments::cron(expression, time_zone(&words.timezone)?)?,
+        (None, Some(period)) if period < Duration::from_secs(1) || period.subsec_nanos() > 0 => {
+            return Err(Error::usage("--every takes whole seconds").hint("write it as 1d, 6h or 90m"));
+        }
+        (None, Some(period)) => Moments::Every(period),
+        (None, None) => {
+            return Err(Error::usage("nothing says when to run")
+                .hint("give --cron \"17 3 * * *\" (PGSTOW_CRON) or --every 1d (PGSTOW_EVERY)"));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Error::usage("--cron and --every contradict each other")
+                .hint("leave one of them out (PGSTOW_CRON, PGSTOW_EVERY)"));
+        }
+    };
+    let typed = handed_on(common);
+    let metrics = check(typed.iter().chain(&words.command).cloned().collect())?;
+    let program = std::env::current_exe()
+        .map_err(|e| Error::unexpected("the path of this program is unknown").because(e))?;
+    Ok(ScheduleOptions {
+        moments,
+        jitter: words.jitter,
+        at_start: words.at_start,
+        job: Job::new(program, typed, words.command),
+        listen: words.listen,
+        metrics,
+    })
+}
+
+/// What stands before the verb and is meant for every run too; the rest is in variables.
+fn handed_on(common: &CommonWords) -> Vec<OsString> {
+    let mut all = Vec::new();
+    if let Some(file) = &common.config {
+        all.extend([OsString::from("--config"), file.into()]);
+    }
+    if let Some(profile) = &common.profile {
+        all.extend([OsString::from("--profile"), profile.into()]);
+    }
+    all
+}
+
+/// Checks a command line; the file for its metrics.
+fn check(typed: Vec<OsString>) -> Result<MetricsFile> {
+    let says_pgstow = typed.iter().any(|word| word == "pgstow");
+    let line = std::iter::once(OsString::from("pgstow")).chain(typed).collect();
+    let verb = match words(line)?.0 {
+        Parsed::Words(words) => words.verb,
+        Parsed::Help(_) => return Err(Error::usage("the command after -- only prints help")),
+        Parsed::Refused(text) => {
+            let (first, rest) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+            let why = first.trim_start_matches("error: ");
+            let error = Error::usage(format!("the command after -- is refused: {why}"));
+            let error = if rest.trim().is_empty() { error } else { error.detail("usage", rest.trim()) };
+            return Err(if says_pgstow { error.hint("leave out the word pgstow") } else { error });
+        }
+    };
+    let metrics = match verb.monitoring() {
+        None => MetricsFile::None,
+        Some(monitoring) => {
+            let named = monitoring.metrics_file.clone();
+            named.map_or(MetricsFile::ByVariable(METRICS_FILE), MetricsFile::Named)
+        }
+    };
+    let usable = match verb {
+        Verb::Schedule(_) => Err(Error::usage("a schedule does not run another one")),
+        Verb::Backup(words) => Backup::read(*words).map(drop),
+        Verb::Prune(words) => prune(&words).map(drop),
+        Verb::Status(words) => status(&words).map(drop),
+        Verb::Verify(words) => verify(words).map(drop),
+        _ => Ok(()),
+    };
+    usable.map_err(|error| error.context("the command after --"))?;
+    Ok(metrics)
+}

@@ -1,0 +1,180 @@
+//! `pgstow report`: the facts of a store with a past, and its page in a real browser.
+
+mod browser;
+
+use crate::harness::{Pgstow, Run};
+use crate::scene::Place;
+use crate::servers::postgres::{Cluster, Major};
+use crate::servers::run;
+use pgstow::error::Kind;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+/// A name and a table that would be markup if they were not escaped.
+const HOSTILE: &str = "<img src=x onerror=alert(1)>";
+const HOSTILE_TABLE: &str = "</td><script>alert('t')</script>";
+
+/// A store with a past: a name with a gap, one that is late, and one with a hostile name, hostile tables and a damaged
+/// backup.
+pub struct Past {
+    pub place: Place,
+}
+
+impl Past {
+    pub fn shared() -> &'static Past {
+        static SHARED: OnceLock<Past> = OnceLock::new();
+        SHARED.get_or_init(Past::make)
+    }
+
+    fn make() -> Past {
+        let files = TempDir::new().unwrap();
+        let dumps = dumps(&files);
+        let place = Place::Folder(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+        let adopt = |name: &str, dump: usize, days: u64| {
+            let started_at = humantime::format_rfc3339_seconds(days_ago(days)).to_string();
+            let dump = dumps[dump].to_str().unwrap();
+            let words = ["adopt", dump, "--name", name, "--no-encryption", "--started-at", &started_at];
+            place.pgstow(&words).succeeds();
+        };
+        // Every week, then every day; the night of 6 days ago is missing.
+        for (number, days) in
+            [35, 28, 21, 14, 13, 12, 11, 10, 9, 8, 7, 5, 4, 3, 2, 1, 0].into_iter().enumerate()
+        {
+            adopt("shop/orders", number / 6, days);
+        }
+        for days in [9, 8, 7, 6] {
+            adopt("late", 0, days);
+        }
+        for days in [2, 1] {
+            adopt(HOSTILE, 2, days);
+        }
+        let newest =
+            place.keys().into_iter().rfind(|key| key.starts_with('%') && key.ends_with("manifest.json"));
+        let newest = newest.unwrap();
+        let mut manifest = place.get(&newest);
+        manifest[100] ^= 1;
+        place.put(&newest, manifest);
+        Past { place }
+    }
+
+    pub fn report(&self, words: &[&str]) -> Pgstow {
+        self.place.opens(&["report"]).args(words)
+    }
+}
+
+/// Dumps of a database that grows.
+fn dumps(files: &TempDir) -> Vec<PathBuf> {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("report");
+    cluster.psql(
+        &database,
+        &format!(
+            "CREATE TABLE orders (n int, what text); CREATE TABLE customers (n int);
+             CREATE TABLE \"{HOSTILE_TABLE}\" (n int); INSERT INTO customers VALUES (1), (2), (3)"
+        ),
+    );
+    let dump = |number: usize| {
+        let grow = "INSERT INTO orders SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 500) n";
+        cluster.psql(&database, grow);
+        let file = files.path().join(format!("{number}.dump"));
+        let words = ["-Fc", "-Z0", "-d", &database, "-f", file.to_str().unwrap()];
+        run(cluster.client("pg_dump").args(words));
+        file
+    };
+    (0..3).map(dump).collect()
+}
+
+fn days_ago(days: u64) -> SystemTime {
+    SystemTime::now() - Duration::from_secs(days * 86400 + 3600)
+}
+
+/// The facts of one name.
+fn facts<'a>(document: &'a Value, name: &str) -> &'a Value {
+    document["names"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()
+}
+
+#[test]
+fn it_says_gaps_lateness_growth_and_what_is_removed_next() {
+    let past = Past::shared();
+    let keep = ["--json", "--keep-daily", "7", "--min-keep", "1"];
+    let document = past.report(&keep).succeeds().json();
+    let shop = facts(&document, "shop/orders");
+    assert_eq!((&shop["state"], &shop["usual_interval_s"]), (&"ok".into(), &86400.into()), "{shop}");
+    let gaps = shop["gaps"].as_array().unwrap();
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    let moment = |text: &Value| humantime::parse_rfc3339(text.as_str().unwrap()).unwrap();
+    let long = moment(&gaps[0]["until"]).duration_since(moment(&gaps[0]["since"])).unwrap();
+    // One run takes a moment after the other.
+    assert!(long.as_secs().abs_diff(2 * 86400) < 300, "{long:?}");
+    let backups = shop["backups"].as_array().unwrap();
+    let kept = |kept: bool| backups.iter().filter(|backup| backup["kept"] == kept).count();
+    assert_eq!((backups.len(), kept(true), kept(false)), (17, 7, 10), "{backups:?}");
+    let orders =
+        shop["tables"].as_array().unwrap().iter().find(|one| one["table"] == "public.orders").unwrap();
+    let sizes = orders["sizes"].as_array().unwrap();
+    assert_eq!(
+        (sizes.len(), &sizes[0]["rows"], &sizes[11]["rows"]),
+        (12, &500.into(), &1500.into()),
+        "{sizes:?}"
+    );
+
+    let late = facts(&document, "late");
+    assert_eq!((&late["state"], &late["gaps"][0]["until"]), (&"late".into(), &Value::Null), "{late}");
+    let hostile = facts(&document, HOSTILE);
+    let flaw = hostile["backups"][1]["flaw"].as_str().unwrap();
+    assert!(
+        flaw.contains("the manifest is damaged") && hostile["backups"][1]["usable"] == false,
+        "{hostile}"
+    );
+
+    // What it says is what prune does.
+    let words =
+        ["prune", "--dry-run", "--json", "--keep-daily", "7", "--min-keep", "1", "--name", "shop/orders"];
+    let plan = past.place.pgstow(&words).succeeds().json();
+    let removed = plan["backups"].as_array().unwrap().iter().filter(|one| one["action"] == "remove");
+    let removed: Vec<&Value> = removed.map(|one| &one["id"]).collect();
+    let going: Vec<&Value> =
+        backups.iter().filter(|backup| backup["kept"] == false).map(|backup| &backup["id"]).collect();
+    assert_eq!(removed, going, "{plan}");
+}
+
+#[test]
+fn without_a_key_and_without_rules_it_says_less() {
+    let place = Place::folder();
+    place
+        .pgstow(&[
+            "backup",
+            "--name",
+            "app",
+            "-r",
+            &crate::scene::Keys::shared().recipient,
+            "--",
+            "echo",
+            "x",
+        ])
+        .succeeds();
+    let document = place.pgstow(&["report", "--json"]).succeeds().json();
+    let app = facts(&document, "app");
+    assert!(app.get("tables").is_none() && app["backups"][0].get("kept").is_none(), "{app}");
+    assert_eq!(document["retention"], false);
+    let empty = Place::folder().pgstow(&["report", "-o", "-"]).succeeds();
+    assert!(empty.text().contains("There is no backup."), "{empty}");
+}
+
+#[test]
+fn the_file_is_replaced_only_if_that_was_asked_for() {
+    let (past, folder) = (Past::shared(), TempDir::new().unwrap());
+    let file = folder.path().join("report.html");
+    let file = file.to_str().unwrap();
+    let wrote: Run = past.report(&["-o", file, "--name", "late"]).succeeds().says("wrote ");
+    assert!(wrote.stdout.is_empty(), "{wrote}");
+    let page = std::fs::read_to_string(file).unwrap();
+    assert!(page.contains("<h2 id=\"name-0\">late") && !page.contains("shop/orders"), "{page}");
+    past.report(&["-o", file]).fails(Kind::TargetExists).says("--force replaces it");
+    past.report(&["-o", file, "--force"]).succeeds();
+    assert!(std::fs::read_to_string(file).unwrap().contains("shop/orders"));
+    past.report(&[]).fails(Kind::Usage).says("no output file was given");
+}
