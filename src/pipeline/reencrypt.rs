@@ -139,3 +139,81 @@ impl<W: Write> AsyncRead for Passing<'_, W> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{how, key_pair, packed, runtime, stored_as, text};
+    use super::*;
+    use crate::error::Kind;
+    use crate::pipeline::{Unpack, unpack};
+
+    type Keys = (Arc<Identities>, Arc<Recipients>);
+
+    /// Encrypts these bytes again; the new ones.
+    async fn again(stored: &[u8], old: Option<&Keys>, new: &Keys) -> Result<(Reencrypted, Vec<u8>)> {
+        let (fetch, len) = stored_as(stored, 777);
+        let how = Reencrypt {
+            identities: old.map(|(identities, _)| Arc::clone(identities)),
+            recipients: Arc::clone(&new.1),
+            part_size: 10_000,
+            progress: Counter::default(),
+        };
+        let (sender, mut receiver) = mpsc::channel::<Bytes>(1);
+        let receive = async {
+            let mut parts = Vec::new();
+            while let Some(part) = receiver.recv().await {
+                parts.extend_from_slice(&part);
+            }
+            parts
+        };
+        let (done, parts) = tokio::join!(reencrypt(fetch, len, how, sender), receive);
+        Ok((done?, parts))
+    }
+
+    #[test]
+    fn others_open_what_was_encrypted_again() {
+        let (old, new) = (key_pair(), key_pair());
+        runtime().block_on(async {
+            for (length, keys) in [(0, Some(&old)), (1, None), (200_000, Some(&old)), (200_000, None)] {
+                let plain = text(length);
+                let recipients = keys.map(|(_, recipients)| Arc::clone(recipients));
+                let (before, parts) = packed(&plain, 5000, &mut (), how(recipients)).await;
+                let (done, stored) = again(&parts.concat(), keys, &new).await.unwrap();
+                assert_eq!((done.before, done.plain), (before.stored, before.plain));
+                assert_eq!(done.stored, Tally::of(&stored));
+                let opening = |keys: &Keys| Unpack {
+                    identities: Some(Arc::clone(&keys.0)),
+                    expected: None,
+                    progress: Counter::default(),
+                };
+                let mut sink = Vec::new();
+                let (fetch, len) = stored_as(&stored, 1000);
+                unpack(fetch, len, opening(&new), &mut (), &mut sink, |_| Ok(())).await.unwrap();
+                assert!(sink == plain);
+                let (fetch, len) = stored_as(&stored, 1000);
+                let refused = unpack(fetch, len, opening(&old), &mut (), &mut sink, |_| Ok(())).await;
+                assert_eq!(refused.unwrap_err().kind(), Kind::Settings);
+            }
+        });
+    }
+
+    #[test]
+    fn damage_is_not_passed_on() {
+        let (old, new) = (key_pair(), key_pair());
+        runtime().block_on(async {
+            let (_, parts) = packed(&text(200_000), 5000, &mut (), how(Some(Arc::clone(&old.1)))).await;
+            let stored = parts.concat();
+            for (at, kind) in [(stored.len() / 2, Kind::Verify), (stored.len() - 1, Kind::Verify)] {
+                let mut damaged = stored.clone();
+                damaged[at] ^= 1;
+                assert_eq!(again(&damaged, Some(&old), &new).await.unwrap_err().kind(), kind, "byte {at}");
+                assert_eq!(
+                    again(&stored[..at], Some(&old), &new).await.unwrap_err().kind(),
+                    kind,
+                    "cut at {at}"
+                );
+            }
+            assert_eq!(again(&stored, Some(&new), &new).await.unwrap_err().kind(), Kind::Settings);
+        });
+    }
+}

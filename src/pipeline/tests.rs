@@ -76,7 +76,7 @@ pub(super) async fn packed(
 }
 
 /// The way to these stored bytes, in pieces of `piece`, and how many there are.
-fn stored_as(stored: &[u8], piece: usize) -> (Fetch, u64) {
+pub(super) fn stored_as(stored: &[u8], piece: usize) -> (Fetch, u64) {
     let (stored, len) = (Bytes::copy_from_slice(stored), stored.len() as u64);
     let fetch = move |range: Range<u64>| {
         let stored = stored.slice(range.start as usize..range.end as usize);

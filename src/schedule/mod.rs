@@ -28,6 +28,8 @@ use tempfile::TempDir;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// A run that begins later than this after it was due is reported.
 const LATE: Duration = Duration::from_secs(60);
+/// How many moments to come are looked at, to see how close together they are.
+const MOST_LOOKED_AT: usize = 50;
 /// How many missed runs are counted one by one.
 const MOST_COUNTED: u64 = 10_000;
 
@@ -87,11 +89,14 @@ pub async fn schedule(options: ScheduleOptions, run: &Run) -> Result<()> {
 
 /// Refuses a delay after which the next run would be due.
 fn check_jitter(moments: &Moments, jitter: Duration, now: Timestamp) -> Result<()> {
-    let first = moments.after(now);
-    let between = first.zip(first.and_then(|first| moments.after(first)));
-    match between.and_then(|(first, second)| Duration::try_from(second.duration_since(first)).ok()) {
+    let due: Vec<Timestamp> = std::iter::successors(moments.after(now), |moment| moments.after(*moment))
+        .take(MOST_LOOKED_AT)
+        .collect();
+    let between =
+        due.windows(2).filter_map(|pair| Duration::try_from(pair[1].duration_since(pair[0])).ok()).min();
+    match between {
         Some(between) if jitter >= between => Err(Error::usage(format!(
-            "--jitter {} is too long: runs are due every {}",
+            "--jitter {} is too long: the next run is due after {}",
             age(jitter),
             age(between)
         ))),
@@ -117,7 +122,8 @@ struct Schedule {
 impl Schedule {
     async fn run(self, first: Option<Timestamp>, run: &Run) -> Result<()> {
         let mut due = first;
-        let mut delay = Duration::ZERO;
+        let is_now = first.is_some_and(|first| first <= Timestamp::now());
+        let mut delay = if is_now { Duration::ZERO } else { random(self.jitter) };
         loop {
             let Some(at) = due else {
                 return Err(Error::settings("no more runs are due"));
@@ -146,7 +152,7 @@ impl Schedule {
                 let runs = count(missed, "run");
                 tracing::warn!("{runs} became due while this one was running; one makes up for all, now");
                 self.state.left_out(missed - 1);
-                (Some(last), Duration::ZERO)
+                (Some(ended), Duration::ZERO)
             } else {
                 (self.moments.after(last), random(self.jitter))
             };
@@ -240,5 +246,11 @@ mod tests {
         let check = |jitter| check_jitter(&every(100), Duration::from_secs(jitter), at(0));
         assert!(check(99).is_ok());
         assert_eq!(check(100).unwrap_err().kind(), Kind::Usage);
+        // At night the next one comes an hour later, else a day.
+        let nightly = Moments::cron("0 3,4 * * *", jiff::tz::TimeZone::UTC).unwrap();
+        for from in ["2026-11-27T00:00:00Z", "2026-11-27T03:30:00Z"] {
+            let refused = check_jitter(&nightly, Duration::from_secs(7200), from.parse().unwrap());
+            assert!(refused.unwrap_err().message().ends_with("the next run is due after 1h"), "{from}");
+        }
     }
 }
