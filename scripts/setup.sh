@@ -22,6 +22,7 @@ if [ "${1:-}" != demo ]; then
         zsh fish bash-completion mandoc                                  # completions and man pages, tried in their programs
         prometheus-pushgateway                                           # takes the metrics that are pushed
         restic                                                           # has its own opinion of what to keep
+        debootstrap                                                      # the machine of a new user, which has nothing
         poppler-utils zbar-tools fonts-dejavu-core                       # looks at the sheet with a key as it is printed
         python3-venv curl jq # to fetch further servers, and by hand
     )

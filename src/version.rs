@@ -2,7 +2,7 @@
 
 /// The version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The commit, if whoever built it set PGSTOW_COMMIT.
+/// The commit, if it was known when this was built: `build.rs` asks.
 pub const COMMIT: Option<&str> = match option_env!("PGSTOW_COMMIT") {
     Some(commit) if !commit.is_empty() => Some(commit),
     _ => None,

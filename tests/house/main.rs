@@ -10,6 +10,8 @@
     reason = "a test that cannot go on fails by panicking"
 )]
 
+mod docs;
+mod errors;
 mod exceptions;
 mod help;
 mod imports;

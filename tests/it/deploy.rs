@@ -1,9 +1,15 @@
 //! The deploy files and the README: each is what it says it is, and every `pgstow` line in them is one
 //! that the real command line takes.
 
+mod bare;
 mod github;
+mod grafana;
+mod helm;
 mod kubernetes;
 mod policies;
+mod release;
+mod root;
+mod runner;
 
 use pgstow::cli::{self, Parsed};
 use serde_yaml_ng::Value;
@@ -119,8 +125,7 @@ fn nobody_encrypts_to_a_placeholder() {
 
 #[test]
 fn every_command_in_the_readme_and_the_docs_is_taken() {
-    let folders = ["docs", "docs/providers"].map(|folder| std::fs::read_dir(at(folder)).unwrap());
-    let docs = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let docs = crate::scene::files_below(&at("docs")).into_iter().map(|file| at("docs").join(file));
     for path in docs.chain([at("README.md")]).filter(|path| path.extension().is_some_and(|end| end == "md")) {
         let text = std::fs::read_to_string(&path).unwrap();
         let blocks =

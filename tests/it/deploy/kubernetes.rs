@@ -31,7 +31,8 @@ for document in documents:
 json.dump(documents, sys.stdout)
 "#;
 
-fn rendered(path: &str) -> Vec<Value> {
+/// A folder's documents as kustomize renders them, or a file's; each is what Kubernetes takes.
+pub fn rendered(path: &str) -> Vec<Value> {
     let mut python = Command::new(fetched("kustomize/bin/python"));
     let library = fetched("kustomize/pykustomize/_lib/linux-amd64/libpykustomize.so");
     serde_yaml_ng::from_str(&run(python.args(["-c", RENDER]).arg(at(path)).arg(library))).unwrap()
@@ -56,7 +57,7 @@ fn overlays() -> Vec<String> {
 }
 
 /// The pod of the one job among these documents.
-fn pod(documents: &[Value]) -> Value {
+pub fn pod(documents: &[Value]) -> Value {
     let job =
         documents.iter().find(|document| document["kind"] == "CronJob" || document["kind"] == "Job").unwrap();
     match job["kind"] == "Job" {
@@ -65,7 +66,8 @@ fn pod(documents: &[Value]) -> Value {
     }
 }
 
-fn args(container: &Value) -> Vec<String> {
+/// The words that a container gives to pgstow.
+pub fn args(container: &Value) -> Vec<String> {
     container["args"].as_sequence().unwrap().iter().map(|arg| arg.as_str().unwrap().to_owned()).collect()
 }
 
@@ -73,7 +75,7 @@ fn args(container: &Value) -> Vec<String> {
 fn every_overlay_renders_to_what_kubernetes_takes() {
     needs_kustomize!();
     let paths = overlays();
-    assert_eq!(paths.len(), 10, "{paths:?}");
+    assert_eq!(paths.len(), 11, "{paths:?}");
     for path in paths.iter().map(String::as_str).chain(["deploy/cronjob/restore-job.yaml"]) {
         let documents = rendered(path);
         for job in documents.iter().filter(|document| document["kind"] == "CronJob") {
