@@ -69,9 +69,10 @@ fn summary(record: &Record, details: bool) -> String {
         let _ = writeln!(text, "| --- | --- | --- | ---: | ---: |{} ---: | --- |", counts[1]);
         for entry in shown {
             let outcome = match &entry.failed {
-                Some(failed) if details => &failed.message,
-                Some(failed) => &failed.in_public,
-                None => "succeeded",
+                Some(failed) if details => failed.message.clone(),
+                Some(failed) => failed.in_public.clone(),
+                None if entry.lacking.is_empty() => "succeeded".to_owned(),
+                None => format!("succeeded, but not in {}", entry.lacking.join(", ")),
             };
             let size =
                 |bytes: Option<u64>| bytes.map(|bytes| BinaryBytes(bytes).to_string()).unwrap_or_default();
@@ -79,7 +80,7 @@ fn summary(record: &Record, details: bool) -> String {
             let mut cells = vec![
                 entry.name.clone(),
                 entry.id.clone().unwrap_or_default(),
-                outcome.to_owned(),
+                outcome,
                 size(entry.stored_bytes),
                 size(entry.plain_bytes),
             ];

@@ -7,7 +7,7 @@
 //!
 //! [`cli`] holds the words a user may type, [`settings`] what they mean. A verb in [`commands`] hands them
 //! to the engine ([`dump`], [`stored`], [`restore`], [`proof`], [`rehearsal`], [`verify`], [`fetch`], [`branch`], [`prune`],
-//! [`status`], [`overview`], [`schedule`]) and gives the answer ([`answers`]). The engine stands on rooms that know nothing of each other:
+//! [`copy`], [`status`], [`overview`], [`schedule`]) and gives the answer ([`answers`]). The engine stands on rooms that know nothing of each other:
 //! [`archive`], [`script`], [`neon`], [`pipeline`], [`postgres`] and [`store`]. [`report`] prints, [`error`]
 //! decides the exit code. ARCHITECTURE.md is the map.
 //!
@@ -21,6 +21,7 @@ pub mod cli;
 pub mod command;
 pub mod commands;
 pub mod consistent;
+pub mod copy;
 pub mod doctor;
 pub mod dump;
 pub mod error;

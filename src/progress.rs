@@ -35,6 +35,8 @@ pub enum Direction {
     Back,
     /// From one database into another.
     Across,
+    /// From one store into another.
+    Between,
     /// From a restored database, to be compared.
     Again,
 }
@@ -62,6 +64,7 @@ impl Progress {
             Direction::There => format!("{plain} read, {stored} stored"),
             Direction::Back => format!("{stored} fetched, {plain} delivered"),
             Direction::Across => format!("{plain} copied"),
+            Direction::Between => format!("{plain} read, {stored} stored"),
             Direction::Again => format!("{plain} dumped again"),
         };
         // The size of the database is a guess at the size of its dump.

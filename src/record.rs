@@ -7,6 +7,7 @@ use crate::error::{Error, Kind};
 use crate::text::one_line;
 use crate::units::{age, count};
 use indicatif::BinaryBytes;
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 /// What became of one backup or database.
@@ -32,6 +33,8 @@ pub struct Entry {
     pub before: Option<Before>,
     /// Why it failed.
     pub failed: Option<Failed>,
+    /// The stores, by their URLs, that should have the backup and do not, optional ones included.
+    pub lacking: Vec<String>,
 }
 
 /// What the backup before held.
@@ -97,6 +100,13 @@ impl Record {
         self.failed.as_ref().map_or(0, |failed| failed.exit_code)
     }
 
+    /// The stores that lack a backup, each once.
+    pub fn lacking(&self) -> Vec<&str> {
+        let all: BTreeSet<&str> =
+            self.entries.iter().flat_map(|entry| &entry.lacking).map(String::as_str).collect();
+        all.into_iter().collect()
+    }
+
     /// One sentence for all of it; without details it says nothing of the content.
     pub fn headline(&self, details: bool) -> String {
         let names: Vec<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
@@ -112,7 +122,11 @@ impl Record {
                     [one] => one.facts(details),
                     _ => age(self.took),
                 };
-                format!("{verb} succeeded: {facts}")
+                let lacking = match &self.lacking()[..] {
+                    [] => String::new(),
+                    stores => format!("; the backup is not in {}", stores.join(", ")),
+                };
+                format!("{verb} succeeded: {facts}{lacking}")
             }
             Some(failed) => {
                 let why = if details { &failed.message } else { &failed.in_public };
@@ -209,6 +223,9 @@ mod tests {
         let said = "pgstow backup of app succeeded: 20261127T030000Z-7f3k9q, 3.00 MiB stored, ";
         assert_eq!(record(None).headline(true), format!("{said}3 tables, 140,500 rows, 12s"));
         assert_eq!(entry().changes(true), "-1.00 MiB, +1 table, -1 row");
+        let entries = vec![Entry { lacking: vec!["s3://b".into()], ..entry() }];
+        let lacking = Record { entries, ..record(None) }.headline(true);
+        assert!(lacking.ends_with(", 12s; the backup is not in s3://b"), "{lacking}");
         let many = Record { entries: vec![entry(), entry()], ..record(None) };
         assert_eq!(many.headline(true), "pgstow backup of 2 names succeeded: 12s");
     }

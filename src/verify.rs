@@ -159,11 +159,7 @@ async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result
     };
     let mut found = catalogue::search(store.store(), name).await?;
     if newest_per_name {
-        catalogue::leave_out_the_future(&mut found);
-        // Sorted by name, then time: the last of each name is its newest.
-        found.reverse();
-        found.dedup_by(|older, newer| older.place.name == newer.place.name);
-        found.reverse();
+        found = catalogue::newest_of_each(found);
     }
     if let Some(age) = older_than {
         let now = Timestamp::now();

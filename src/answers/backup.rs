@@ -4,6 +4,7 @@ use super::Answer;
 use crate::dump::every::{EveryDatabase, Failed};
 use crate::record::{self, Entry};
 use crate::stored::compare::Held;
+use crate::stored::destinations::InStore;
 use crate::stored::manifest::Object;
 use crate::stored::names::{Id, Name};
 use crate::stored::writer::StoredBackup;
@@ -25,14 +26,47 @@ pub struct Stored {
     rows: Option<u64>,
     /// Whether size and checksum were asked for again after the upload.
     read_back: bool,
+    /// What became of it in each store.
+    stores: Vec<StoreRow>,
     #[serde(skip)]
     before: Option<Held>,
+    /// Why the run failed although there is a backup: a store lacks it.
+    #[serde(skip)]
+    failed: Option<record::Failed>,
+}
+
+/// What became of a backup in one store.
+#[derive(Debug, Serialize)]
+struct StoreRow {
+    store: String,
+    optional: bool,
+    stored: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<u8>,
+}
+
+impl From<InStore> for StoreRow {
+    fn from(InStore { store, is_optional, failed }: InStore) -> Self {
+        Self {
+            store,
+            optional: is_optional,
+            stored: failed.is_none(),
+            error: failed.as_ref().map(|error| error.message().to_owned()),
+            exit_code: failed.map(|error| error.kind().exit_code()),
+        }
+    }
 }
 
 impl From<StoredBackup> for Stored {
-    fn from(StoredBackup { manifest, read_back, before }: StoredBackup) -> Self {
+    fn from(stored: StoredBackup) -> Self {
+        let failed = stored.conclude().err().map(|error| record::Failed::new(&error, true));
+        let StoredBackup { manifest, read_back, before, stores } = stored;
         Self {
             before,
+            failed,
+            stores: stores.into_iter().map(StoreRow::from).collect(),
             plain_bytes: manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default(),
             stored_bytes: manifest.stored_bytes(),
             duration_s: manifest.duration().as_secs_f64(),
@@ -66,6 +100,8 @@ impl Answer for Stored {
             rows: self.rows,
             took: Some(Duration::from_secs_f64(self.duration_s)),
             before,
+            failed: self.failed.clone(),
+            lacking: self.stores.iter().filter(|row| !row.stored).map(|row| row.store.clone()).collect(),
             ..Entry::default()
         }]
     }
@@ -79,7 +115,7 @@ pub struct StoredMany(Vec<One>);
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum One {
-    Stored(Stored),
+    Stored(Box<Stored>),
     Failed {
         database: String,
         error: String,
@@ -93,7 +129,7 @@ impl StoredMany {
     /// The backups of all databases of a server; takes them out of `every`.
     pub fn of_databases(every: &mut EveryDatabase) -> Self {
         let one = |(database, outcome)| match outcome {
-            Ok(stored) => One::Stored(Stored::from(stored)),
+            Ok(stored) => One::Stored(Box::new(Stored::from(stored))),
             Err(Failed { error, exit_code, name }) => One::Failed { database, error, exit_code, name },
         };
         Self(std::mem::take(&mut every.databases).into_iter().map(one).collect())
@@ -101,7 +137,7 @@ impl StoredMany {
 
     /// The backups that were made of one file.
     pub fn adopted(all: Vec<StoredBackup>) -> Self {
-        Self(all.into_iter().map(|stored| One::Stored(stored.into())).collect())
+        Self(all.into_iter().map(|stored| One::Stored(Box::new(stored.into()))).collect())
     }
 }
 

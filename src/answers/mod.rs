@@ -6,6 +6,7 @@
 
 pub mod backup;
 pub mod config;
+pub mod copy;
 pub mod doctor;
 pub mod fetch;
 pub mod keygen;

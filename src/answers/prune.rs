@@ -2,7 +2,7 @@
 
 use super::Answer;
 use crate::error::Kind;
-use crate::prune::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup};
+use crate::prune::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup, PrunedStore};
 use crate::record::{Entry, Failed};
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::units::age;
@@ -24,6 +24,7 @@ pub struct Plan {
 
 #[derive(Debug, Serialize)]
 struct One {
+    store: String,
     name: Name,
     id: Id,
     started_at: Option<Timestamp>,
@@ -34,6 +35,7 @@ struct One {
 
 #[derive(Debug, Serialize)]
 struct Left {
+    store: String,
     name: Name,
     id: Id,
     what: &'static str,
@@ -58,37 +60,60 @@ impl Plan {
     pub fn new(pruned: &Pruned) -> Self {
         Self {
             dry_run: pruned.dry_run,
-            backups: pruned.backups.iter().map(One::new).collect(),
-            leftovers: pruned.leftovers.iter().map(Left::new).collect(),
+            backups: pruned.stores.iter().flat_map(One::of_store).collect(),
+            leftovers: pruned.stores.iter().flat_map(Left::of_store).collect(),
             entries: entries(pruned),
         }
     }
+
+    /// The stores, in their order, each once.
+    fn stores(&self) -> Vec<&str> {
+        let of_backups = self.backups.iter().map(|one| one.store.as_str());
+        let mut all = Vec::new();
+        for store in of_backups.chain(self.leftovers.iter().map(|left| left.store.as_str())) {
+            if !all.contains(&store) {
+                all.push(store);
+            }
+        }
+        all
+    }
 }
 
-/// What metrics and alarms hear: of each name what is left of it, and whether something of it could not be removed.
+/// What metrics and alarms hear: of each name what is left of it in all stores, and whether something of it could not
+/// be removed.
 fn entries(pruned: &Pruned) -> Vec<Entry> {
-    let backups = pruned.backups.iter().map(|one| (&one.place.name, &one.fate, one.stored_bytes));
-    let leftovers = pruned.leftovers.iter().map(|left| (&left.place.name, &left.fate, 0));
     let mut names: BTreeMap<&Name, Entry> = BTreeMap::new();
-    for (name, fate, bytes) in backups.chain(leftovers) {
-        let entry = names.entry(name).or_insert_with(|| {
-            let stopped = pruned.stopped(name);
-            let failed = stopped.map(|why| Failed::reported(&why, Kind::Prune.exit_code()));
-            Entry { name: name.to_string(), stored_bytes: Some(0), failed, ..Entry::default() }
-        });
-        if *fate != Fate::Removed {
-            entry.stored_bytes = entry.stored_bytes.map(|sum| sum.saturating_add(bytes));
-        }
-        if let Fate::Failed(why, exit_code) = fate {
-            entry.failed = Some(Failed::reported(why, *exit_code));
+    for store in &pruned.stores {
+        let backups = store.backups.iter().map(|one| (&one.place.name, &one.fate, one.stored_bytes));
+        let leftovers = store.leftovers.iter().map(|left| (&left.place.name, &left.fate, 0));
+        for (name, fate, bytes) in backups.chain(leftovers) {
+            let entry = names.entry(name).or_insert_with(|| Entry {
+                name: name.to_string(),
+                stored_bytes: Some(0),
+                ..Entry::default()
+            });
+            if let (None, Some(why)) = (&entry.failed, store.stopped(name)) {
+                entry.failed = Some(Failed::reported(&why, Kind::Prune.exit_code()));
+            }
+            if *fate != Fate::Removed {
+                entry.stored_bytes = entry.stored_bytes.map(|sum| sum.saturating_add(bytes));
+            }
+            if let Fate::Failed(why, exit_code) = fate {
+                entry.failed = Some(Failed::reported(why, *exit_code));
+            }
         }
     }
     names.into_values().collect()
 }
 
 impl One {
-    fn new(backup: &PrunedBackup) -> Self {
+    fn of_store(pruned: &PrunedStore) -> impl Iterator<Item = Self> {
+        pruned.backups.iter().map(|backup| Self::new(&pruned.store, backup))
+    }
+
+    fn new(store: &str, backup: &PrunedBackup) -> Self {
         Self {
+            store: store.to_owned(),
             name: backup.place.name.clone(),
             id: backup.place.id.clone(),
             started_at: backup.started_at,
@@ -99,12 +124,17 @@ impl One {
 }
 
 impl Left {
-    fn new(left: &Leftover) -> Self {
+    fn of_store(pruned: &PrunedStore) -> impl Iterator<Item = Self> {
+        pruned.leftovers.iter().map(|left| Self::new(&pruned.store, left))
+    }
+
+    fn new(store: &str, left: &Leftover) -> Self {
         let (what, key) = match &left.kind {
             LeftoverKind::Upload(upload) => ("unfinished upload", Some(upload.key.clone())),
             LeftoverKind::Folder(_) => ("folder without a manifest", None),
         };
         Self {
+            store: store.to_owned(),
             name: left.place.name.clone(),
             id: left.place.id.clone(),
             what,
@@ -149,20 +179,22 @@ impl Answer for Plan {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_header(["NAME", "ID", "AGE", "STORED", "WHAT HAPPENS"]);
-        for one in &self.backups {
-            let stored = BinaryBytes(one.stored_bytes).to_string();
-            table.add_row([
-                one.name.to_string(),
-                one.id.to_string(),
-                since(one.started_at),
-                stored,
-                one.fate.text(),
-            ]);
-        }
-        for left in &self.leftovers {
-            let what = format!("{} ({})", left.fate.text(), left.what);
-            let id = left.id.to_string();
-            table.add_row([left.name.to_string(), id, since(left.last_written), String::new(), what]);
+        // Each store's own part of the table begins with a line that names it, if there are several.
+        let several = self.stores().len() > 1;
+        for store in self.stores() {
+            if several {
+                table.add_row([store]);
+            }
+            for one in self.backups.iter().filter(|one| one.store == store) {
+                let stored = BinaryBytes(one.stored_bytes).to_string();
+                let (name, id) = (one.name.to_string(), one.id.to_string());
+                table.add_row([name, id, since(one.started_at), stored, one.fate.text()]);
+            }
+            for left in self.leftovers.iter().filter(|left| left.store == store) {
+                let what = format!("{} ({})", left.fate.text(), left.what);
+                let (name, id) = (left.name.to_string(), left.id.to_string());
+                table.add_row([name, id, since(left.last_written), String::new(), what]);
+            }
         }
         for right in [2, 3] {
             if let Some(column) = table.column_mut(right) {

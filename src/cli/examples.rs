@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 21] = [
+const OF_VERBS: [(&str, [Example; 3]); 22] = [
     (
         "backup",
         [
@@ -158,6 +158,20 @@ const OF_VERBS: [(&str, [Example; 3]); 21] = [
                 "In a script, without a question",
                 "pgstow swap --with app_restored --to postgres://admin@db/app --yes",
             ),
+        ],
+    ),
+    (
+        "copy",
+        [
+            (
+                "The newest backup of a database into another store",
+                "pgstow copy latest --name app --from s3://my-backups/prod --to gs://other/prod",
+            ),
+            (
+                "All backups that are not there yet",
+                "pgstow copy --all --from s3://my-backups/prod --to file:///mnt/backups",
+            ),
+            ("From the store in the settings", "pgstow copy --newest-per-name --to s3://archive/prod"),
         ],
     ),
     (

@@ -11,6 +11,7 @@ mod clone;
 mod common;
 mod completions;
 mod config;
+mod copy;
 mod doctor;
 mod early;
 mod examples;
@@ -45,6 +46,7 @@ pub use clone::CloneWords;
 pub use common::CommonWords;
 pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
+pub use copy::CopyWords;
 pub use doctor::DoctorWords;
 pub use early::early;
 pub use fetch::FetchWords;
@@ -61,7 +63,10 @@ pub use rekey::RekeyWords;
 pub use report::ReportWords;
 pub use restore::RestoreWords;
 pub use schedule::ScheduleWords;
-pub use shared::{IdentityWords, OpenWords, SelectWords, ServerWords, StoreWords, TableWords, TrustWords};
+pub use shared::{
+    IdentityWords, OpenWords, OptionalStoreWords, SelectWords, ServerWords, StoreWords, TableWords,
+    TrustWords,
+};
 pub use show::ShowWords;
 pub use status::StatusWords;
 pub use swap::SwapWords;
@@ -133,6 +138,8 @@ pub enum Verb {
     Clone(CloneWords),
     /// Replace a database by another one, and keep both; or undo that
     Swap(SwapWords),
+    /// Copy backups into another store, as they are
+    Copy(CopyWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
     /// Run another command whenever it is due, as cron does
@@ -171,6 +178,7 @@ impl Verb {
             Verb::Restore(_) => "restore",
             Verb::Clone(_) => "clone",
             Verb::Swap(_) => "swap",
+            Verb::Copy(_) => "copy",
             Verb::Prune(_) => "prune",
             Verb::Schedule(_) => "schedule",
             Verb::Rekey(_) => "rekey",
@@ -192,6 +200,7 @@ impl Verb {
             Verb::Restore(words) => Some(&words.monitoring),
             Verb::Clone(words) => Some(&words.monitoring),
             Verb::Status(words) => Some(&words.monitoring),
+            Verb::Copy(words) => Some(&words.monitoring),
             Verb::Prune(words) => Some(&words.monitoring),
             _ => None,
         }
@@ -365,6 +374,7 @@ pub fn command() -> Command {
         // What prune is about is only a supplement to a backup.
         let is_extra = |arg: &Arg| name == "backup" && arg.get_help_heading() == Some(keep::HEADING);
         let command = command.mut_args(|arg| if is_extra(&arg) { arg.hide_short_help(true) } else { arg });
+        let command = if name == "copy" { command.mut_arg("store", copy::source) } else { command };
         page(command, Some(&name))
     };
     page(Words::command(), None).mut_subcommands(verb)
@@ -412,7 +422,7 @@ mod tests {
             panic!("refused");
         };
         let Verb::Backup(backup) = words.verb else { panic!("another verb") };
-        assert_eq!(backup.writing.store.store.as_deref(), Some("file:///typed"));
+        assert_eq!(backup.writing.store.store, ["file:///typed"]);
         assert_eq!(backup.writing.recipients, ["age1a", "age1b"]);
         assert_eq!(backup.writing.uploads, 2);
         for line in [&["pgstow", "--profile", "prod", "list"][..], &["pgstow", "list", "--profile=prod"]] {

@@ -2,7 +2,7 @@
 
 use super::keep::KeepWords;
 use super::monitoring::MonitoringWords;
-use super::shared::{StoreWords, TrustWords};
+use super::shared::{OptionalStoreWords, StoreWords, TrustWords};
 use clap::Args;
 
 /// `pgstow prune`.
@@ -25,6 +25,9 @@ pub struct PruneWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub store: StoreWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub optional: OptionalStoreWords,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub trust: TrustWords,

@@ -11,9 +11,11 @@ pub struct StoreWords {
     /// The store: s3://bucket/prefix, b2://bucket/prefix, gs://bucket/prefix, or file:///folder
     ///
     /// s3://bucket/prefix?region=… is AWS; with endpoint=https://… it is any other service that speaks S3.
-    /// b2://bucket/prefix?region=… is Backblaze B2, gs://bucket/prefix Google Cloud Storage.
+    /// b2://bucket/prefix?region=… is Backblaze B2, gs://bucket/prefix Google Cloud Storage. Repeatable; in the
+    /// variable, separated by spaces: backups are written into all of the stores and pruned in all of them, and
+    /// everything that reads uses the first one.
     #[arg(short, long, value_name = "URL", env = "PGSTOW_STORE", help_heading = "Store")]
-    pub store: Option<String>,
+    pub store: Vec<String>,
     /// How long one request may take, plus the time its bytes need at 128 KiB/s
     #[arg(
         long,
@@ -51,6 +53,22 @@ pub struct StoreWords {
     /// In PEM. AWS_CA_BUNDLE is read as well; SSL_CERT_FILE, for every connection, replaces the machine's own.
     #[arg(long, value_name = "FILE", env = "PGSTOW_CA_FILE", help_heading = "Store", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
+}
+
+/// Stores that may fail.
+#[derive(Debug, Args)]
+pub struct OptionalStoreWords {
+    /// A further store, which may fail: a warning, and the run succeeds all the same; repeatable
+    ///
+    /// In the variable, separated by spaces.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PGSTOW_STORE_OPTIONAL",
+        help_heading = "Store",
+        hide_short_help = true
+    )]
+    pub store_optional: Vec<String>,
 }
 
 /// Which backup.

@@ -1,7 +1,7 @@
 //! The words of verbs that write a backup: into which store, for which recipients, and how.
 
 use super::choices::LockMode;
-use super::shared::StoreWords;
+use super::shared::{OptionalStoreWords, StoreWords};
 use super::values::{size, span};
 use clap::Args;
 use jiff::Span;
@@ -24,6 +24,9 @@ pub struct WritingWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub store: StoreWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub optional: OptionalStoreWords,
 
     /// Encrypt to this public key; repeatable
     ///

@@ -7,9 +7,12 @@ use crate::error::Result;
 use crate::report::Report;
 use crate::run::Run;
 use crate::settings::Adopt;
+use crate::stored::writer::StoredBackup;
 
 pub async fn run(words: AdoptWords, report: &Report, run: &Run) -> Result<()> {
     let Adopt { request, writing } = Adopt::read(words)?;
     let stored = adopt(&request, &writing, run).await?;
-    report.done(&StoredMany::adopted(stored))
+    let concluded = stored.iter().try_for_each(StoredBackup::conclude);
+    report.done(&StoredMany::adopted(stored))?;
+    concluded
 }

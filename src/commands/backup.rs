@@ -1,10 +1,10 @@
-//! `pgstow backup`: into the store, encrypted, visible only when it is whole; then old ones may go.
+//! `pgstow backup`: into one or more stores, encrypted, visible only when it is whole; then old ones may go.
 
 use crate::answers::backup::{Stored, StoredMany};
 use crate::cli::BackupWords;
 use crate::dump::{command, database, every};
 use crate::error::Result;
-use crate::prune::after_backup;
+use crate::prune::{New, after_backup};
 use crate::report::Report;
 use crate::run::Run;
 use crate::settings::{Backup, What};
@@ -14,15 +14,16 @@ pub async fn run(words: BackupWords, report: &Report, run: &Run) -> Result<()> {
     let stored = match &what {
         What::Every { each, exclude } => {
             let mut every = every::back_up(each, exclude, &writing, run).await?;
-            let names = every.names();
+            let stored = New::of(every.stored());
             report.done(&StoredMany::of_databases(&mut every))?;
-            let pruned = after_backup(prune, names, run).await;
+            let pruned = after_backup(prune, stored, run).await;
             return every.conclude().and(pruned);
         }
         What::Database(database) => database::back_up_one(database, &writing, run).await?,
         What::Stream { name, producer } => command::back_up(name, producer, &writing, run).await?,
     };
-    let names = vec![stored.manifest.name.clone()];
+    let (new, concluded) = (New::of([&stored]), stored.conclude());
     report.done(&Stored::from(stored))?;
-    after_backup(prune, names, run).await
+    let pruned = after_backup(prune, new, run).await;
+    concluded.and(pruned)
 }

@@ -7,6 +7,7 @@ mod backup;
 mod clone;
 mod completions;
 mod config;
+mod copy;
 mod doctor;
 mod fetch;
 mod keygen;
@@ -50,6 +51,7 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::Restore(words) => apart(move || restore::run(*words, report, run)).await,
         Verb::Clone(words) => apart(move || clone::run(words, report, run)).await,
         Verb::Swap(words) => apart(move || swap::run(words, report, run)).await,
+        Verb::Copy(words) => apart(move || copy::run(words, report, run)).await,
         Verb::Prune(words) => apart(move || prune::run(*words, report, run)).await,
         Verb::Schedule(words) => apart(|| schedule::run(words, &common, run)).await,
         Verb::Rekey(words) => apart(move || rekey::run(*words, report, run)).await,

@@ -16,9 +16,9 @@ use crate::postgres::{
 };
 use crate::store::Store;
 use crate::stored::compare::Before;
+use crate::stored::destinations::room_in;
 use crate::stored::names::Name;
 use crate::stored::upload;
-use crate::stored::writer::enough_space;
 use crate::units;
 use indicatif::BinaryBytes;
 use std::sync::Arc;
@@ -54,13 +54,13 @@ pub async fn examine(
             };
             let Some(found) = findings.check("databases", asking, say).await? else { return Ok(None) };
             for database in &found.open {
-                findings.of_database(Some(database));
+                findings.about(Some(database));
                 match one_of(each, database) {
                     Ok(database) => drop(one(findings, &database, store, request).await?),
                     Err(error) => findings.failed("name", error)?,
                 }
             }
-            findings.of_database(None);
+            findings.about(None);
             Ok(None)
         }
     }
@@ -231,7 +231,7 @@ async fn size(
     findings.warned("name");
     if request.check_space {
         let expected = checks::stored_bytes(before.as_ref(), server);
-        findings.check("space", enough_space(&**store, expected), |()| String::new()).await?;
+        findings.check("space", room_in(&**store, expected), |()| String::new()).await?;
     }
     Ok(())
 }

@@ -40,15 +40,15 @@ pub struct Finding {
 pub struct Findings<'a> {
     run: &'a Run,
     all: Vec<Finding>,
-    /// Which of several databases is looked at.
-    database: Option<String>,
+    /// Which of several databases or stores is looked at.
+    about: Option<String>,
 }
 
 impl<'a> Findings<'a> {
     /// None yet. From now on warnings of this run are findings, instead of being printed.
     pub fn of(run: &'a Run) -> Self {
         run.take_warnings();
-        Self { run, all: Vec::new(), database: None }
+        Self { run, all: Vec::new(), about: None }
     }
 
     /// The run.
@@ -61,9 +61,21 @@ impl<'a> Findings<'a> {
         self.all
     }
 
-    /// Says which of several databases the next findings are of; `None` for all of them.
-    pub fn of_database(&mut self, name: Option<&str>) {
-        self.database = name.map(str::to_owned);
+    /// Says which of several databases or stores the next findings are of; `None` for all of them.
+    pub fn about(&mut self, which: Option<&str>) {
+        self.about = which.map(str::to_owned);
+    }
+
+    /// How many there are.
+    pub fn number(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Makes warnings of the failures since there were so few: no backup fails by them.
+    pub fn soften(&mut self, since: usize) {
+        for finding in self.all.iter_mut().skip(since).filter(|finding| finding.state == State::Failed) {
+            (finding.state, finding.kind) = (State::Warning, None);
+        }
     }
 
     /// It is as it should be.
@@ -151,8 +163,8 @@ impl<'a> Findings<'a> {
         fix: Vec<String>,
         kind: Option<Kind>,
     ) {
-        let detail = match &self.database {
-            Some(database) => format!("{database}: {detail}"),
+        let detail = match &self.about {
+            Some(about) => format!("{about}: {detail}"),
             None => detail,
         };
         self.all.push(Finding { state, what, detail, fix, kind });

@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::stored::catalogue::{self, Found};
 use crate::stored::contents::folders;
 use crate::stored::names::{Name, Timestamp};
-use crate::stored::opened::{OpenStore, ReadOptions};
+use crate::stored::opened::{Location, OpenStore, ReadOptions};
 use crate::units::{age, count};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,7 +22,7 @@ const LEFT: Duration = Duration::from_secs(24 * 3600);
 /// Looks at the backups of the name, or of all names.
 pub async fn examine(
     findings: &mut Findings<'_>,
-    store: &Arc<dyn Store>,
+    store: (&Arc<dyn Store>, &Location),
     found: &[Found],
     name: Option<&Name>,
     request: &DoctorRequest,
@@ -42,14 +42,15 @@ pub async fn examine(
     }
     for name in names {
         let of_name: Vec<Found> = found.iter().filter(|found| found.place.name == *name).cloned().collect();
-        newest(findings, &of_name, name, request).await?;
+        newest(findings, store.1, &of_name, name, request).await?;
     }
-    leftovers(findings, store).await
+    leftovers(findings, store.0).await
 }
 
 /// The newest backup of a name.
 async fn newest(
     findings: &mut Findings<'_>,
+    location: &Location,
     found: &[Found],
     name: &Name,
     request: &DoctorRequest,
@@ -63,7 +64,7 @@ async fn newest(
     } else {
         findings.fine("backups", detail);
     }
-    let (Ok(Some(location)), Ok(trusted)) = (&request.store, &request.trusted) else { return Ok(()) };
+    let Ok(trusted) = &request.trusted else { return Ok(()) };
     let identities = match &request.identities {
         Ok(Some(identities)) => Some(Arc::clone(identities)),
         _ => None,

@@ -19,6 +19,7 @@ pub use request::{DoctorRequest, Readers, Subject};
 use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::store::Store;
+use crate::stored::destinations::Destination;
 use finding::Findings;
 use std::sync::Arc;
 
@@ -45,7 +46,8 @@ impl Examination {
 /// # Errors
 /// `Kind::Usage` if neither a database nor a store was given; a signal.
 pub async fn examine(request: DoctorRequest, run: &Run) -> Result<Examination> {
-    if let (Ok(None), Ok(None)) = (&request.subject, &request.store) {
+    let has_no_store = matches!(&request.stores, Ok(stores) if stores.is_empty());
+    if let (Ok(None), true) = (&request.subject, has_no_store) {
         return Err(Error::usage("neither a database nor a store was given, so there is nothing to look at")
             .hint(
                 "give what the backup is given: the URL, --store, --recipient; or name the settings file",
@@ -62,22 +64,13 @@ pub async fn examine(request: DoctorRequest, run: &Run) -> Result<Examination> {
     for warning in &request.about_secrets {
         findings.warning("secrets", warning, "if others may have read it, replace the secret in it");
     }
-    let DoctorRequest { subject, store, .. } = &request;
-    let store: Option<Arc<dyn Store>> = match store {
-        Ok(Some(location)) => findings.check("store", location.open(), |_| String::new()).await?,
-        Ok(None) => {
-            findings.not_checked("store", "no store was given (--store, PGSTOW_STORE)");
-            None
-        }
-        Err(error) => {
-            findings.failed("store", error.clone())?;
-            None
-        }
-    };
+    let stores = open(&mut findings, &request).await?;
     let mut name = request.name.clone();
-    match subject {
+    match &request.subject {
         Ok(Some(subject)) => {
-            name = database::examine(&mut findings, subject, store.as_ref(), &request).await?;
+            name =
+                database::examine(&mut findings, subject, stores.first().map(|(store, _)| store), &request)
+                    .await?;
         }
         Ok(None) => {
             findings
@@ -86,11 +79,41 @@ pub async fn examine(request: DoctorRequest, run: &Run) -> Result<Examination> {
         Err(error) => findings.failed("database", error.clone())?,
     }
     keys::examine(&mut findings, &request).await?;
-    if let Some(store) = &store {
+    for (store, destination) in &stores {
+        if stores.len() > 1 {
+            findings.about(Some(&store.display_url()));
+        }
+        let before = findings.number();
         let found = store::examine(&mut findings, store, name.as_ref(), request.wants_to_write()).await?;
         if let Some(found) = found {
+            let store = (store, &destination.location);
             history::examine(&mut findings, store, &found, name.as_ref(), &request).await?;
         }
+        if destination.is_optional {
+            findings.soften(before);
+        }
     }
+    findings.about(None);
     Ok(Examination { findings: findings.all() })
+}
+
+/// Opens the stores; no request is made yet.
+async fn open<'a>(
+    findings: &mut Findings<'_>,
+    request: &'a DoctorRequest,
+) -> Result<Vec<(Arc<dyn Store>, &'a Destination)>> {
+    let mut open = Vec::new();
+    match &request.stores {
+        Ok(stores) if stores.is_empty() => {
+            findings.not_checked("store", "no store was given (--store, PGSTOW_STORE)");
+        }
+        Ok(stores) => {
+            for destination in stores {
+                let opened = findings.check("store", destination.location.open(), |_| String::new()).await?;
+                open.extend(opened.map(|store| (store, destination)));
+            }
+        }
+        Err(error) => findings.failed("store", error.clone())?,
+    }
+    Ok(open)
 }

@@ -3,8 +3,8 @@
 use crate::dump::request::DumpRequest;
 use crate::error::Result;
 use crate::pipeline::keys::{Identities, Recipients};
+use crate::stored::destinations::Destination;
 use crate::stored::names::Name;
-use crate::stored::opened::Location;
 use crate::stored::signing::{SigningKey, VerifyKey};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct DoctorRequest {
     /// What is to be backed up.
     pub subject: Result<Option<Subject>>,
     /// Where the backups are.
-    pub store: Result<Option<Location>>,
+    pub stores: Result<Vec<Destination>>,
     /// Who can read the backups.
     pub readers: Result<Option<Readers>>,
     /// The keys that open backups.

@@ -12,11 +12,12 @@ use crate::run::Run;
 use crate::script::Outline;
 use crate::store::Store;
 use crate::stored::catalogue;
+use crate::stored::destinations::{Destinations, enough_space};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, Postgres};
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::watch::ArchiveWatch;
-use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
+use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
@@ -38,19 +39,19 @@ pub async fn adopt(request: &AdoptRequest, writing: &WriteOptions, run: &Run) ->
         let about = examine(&request.file).await?;
         run.say(format!("reading {}", request.file.display()));
         let found = look(&request.file, &about).await?;
-        let store = writing.location.open().await?;
+        let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         if writing.check_space {
-            enough_space(&*store, found.file_bytes).await?;
+            enough_space(&stores, found.file_bytes).await?;
         }
-        Ok((found, store))
+        Ok((found, stores))
     };
-    let (found, store) = run.or(preparing).await?;
+    let (found, stores) = run.or(preparing).await?;
     if !found.left_out.is_empty() {
         run.say(format!("empty, and so left out: {}", found.left_out.join(", ")));
     }
     let mut all = Vec::new();
     for dump in &found.dumps {
-        let stored = deliver(request, writing, &found, dump, Arc::clone(&store), run).await?;
+        let stored = deliver(request, writing, &found, dump, Arc::clone(&stores), run).await?;
         announce(&stored, run);
         all.push(stored);
     }
@@ -63,7 +64,7 @@ async fn deliver(
     writing: &WriteOptions,
     found: &Found,
     dump: &Dump,
-    store: Arc<dyn Store>,
+    stores: Arc<Destinations>,
     run: &Run,
 ) -> Result<StoredBackup> {
     let bytes = dump.range.end - dump.range.start;
@@ -78,9 +79,9 @@ async fn deliver(
         }),
         expected: Some(bytes),
         started_at: request.started_at.unwrap_or(found.changed_at).min(Timestamp::now()),
-        others: others(&*store, &name).await,
+        others: others(&stores, &name).await,
     };
-    let writer = BackupWriter::prepare(writing, store, name, content)?;
+    let writer = BackupWriter::prepare(writing, stores, name, content)?;
     run.say(format!("adopting {} as {}", request.file.display(), writer.place));
     let source = open_at(&request.file, dump.range.start).await?.take(bytes);
     if dump.kind == manifest::BackupKind::Postgres {
@@ -111,8 +112,9 @@ async fn deliver(
 }
 
 /// The ids of this name that there are; none if the key may not list them.
-async fn others(store: &dyn Store, name: &Name) -> Vec<Id> {
-    match catalogue::search(store, Some(name)).await {
+async fn others(stores: &Destinations, name: &Name) -> Vec<Id> {
+    let search = async |store: &Arc<dyn Store>| Ok(catalogue::search(&**store, Some(name)).await?);
+    match stores.ask(search).await {
         Ok(found) => found.into_iter().map(|found| found.place.id).collect(),
         Err(error) => {
             tracing::debug!("which backups of {name} there are is not known: {error}");

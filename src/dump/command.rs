@@ -6,10 +6,12 @@ use crate::error::{Error, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::Program;
 use crate::run::Run;
+use crate::stored::destinations::Destinations;
 use crate::stored::manifest;
 use crate::stored::names::{Name, Timestamp};
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Backs a stream up.
@@ -19,7 +21,7 @@ pub async fn back_up(
     writing: &WriteOptions,
     run: &Run,
 ) -> Result<StoredBackup> {
-    let store = run.or(writing.location.open()).await?;
+    let stores = Arc::new(run.or(Destinations::open(&writing.destinations)).await?);
     let started_at = Timestamp::now();
     let content = Content {
         kind: manifest::BackupKind::Stream,
@@ -28,7 +30,7 @@ pub async fn back_up(
         started_at,
         others: Vec::new(),
     };
-    let writer = BackupWriter::prepare(writing, store, name.clone(), content)?;
+    let writer = BackupWriter::prepare(writing, stores, name.clone(), content)?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);
 
     let stored = match producer {

@@ -11,14 +11,14 @@ use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
 use crate::postgres::{Client, DumpOptions, Psql, Server, refuse_shared_backends};
 use crate::run::Run;
-use crate::store::Store;
 use crate::stored::compare::Before;
+use crate::stored::destinations::{Destinations, enough_space};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, LeftOut};
 use crate::stored::names::{Name, Timestamp};
 use crate::stored::upload;
 use crate::stored::watch::ArchiveWatch;
-use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions, enough_space};
+use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
 use indicatif::BinaryBytes;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -76,7 +76,7 @@ struct Dump<'a> {
     before: Option<Before>,
     writer: BackupWriter<'a>,
     /// Held until the backup exists, or will not.
-    _lock: Option<Lock>,
+    _locks: Vec<Lock>,
 }
 
 impl<'a> Dump<'a> {
@@ -92,19 +92,19 @@ impl<'a> Dump<'a> {
         server.check_dump(settings.dump.is_filtered())?;
         let psql = if settings.allow_pooled { psql } else { server.in_english(psql).await };
         let client = clients.for_dump(server.version())?.clone();
-        let store = writing.location.open().await?;
+        let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         let name = checks::name(settings, &server)?;
         let options = checks::spelled(&psql, &settings.dump).await?;
         let left_out = checks::unreadable(&psql, &server, &options).await?;
         let source = checks::source(&psql, &server, settings).await;
         // A pooler would keep the lock with a session that is not ours, and for ever.
-        let lock = match settings.allow_pooled {
-            true => None,
-            false => Some(Lock::of_backup(&psql, &store.display_url(), name.as_str(), settings.wait).await?),
-        };
+        let mut locks = Vec::new();
+        for url in stores.urls().into_iter().filter(|_| !settings.allow_pooled) {
+            locks.push(Lock::of_backup(&psql, url, name.as_str(), settings.wait).await?);
+        }
         // Parts that cannot work are refused before the store is asked anything.
-        upload::part_size(store.limits(), Some(server.size_bytes), writing.part_size)?;
-        let before = before(settings, &store, &name).await?;
+        upload::part_size(stores.limits()?, Some(server.size_bytes), writing.part_size)?;
+        let before = before(settings, &stores, &name).await?;
         let content = Content {
             kind: manifest::BackupKind::Postgres,
             postgres: Some(manifest::Postgres {
@@ -117,12 +117,12 @@ impl<'a> Dump<'a> {
             started_at: Timestamp::now(),
             others: before.iter().map(|before| before.id.clone()).collect(),
         };
-        let writer = BackupWriter::prepare(writing, Arc::clone(&store), name, content)?;
+        let writer = BackupWriter::prepare(writing, Arc::clone(&stores), name, content)?;
         checks::warn_of_another_source(before.as_ref(), source.as_ref());
         if writing.check_space {
-            enough_space(&*store, checks::stored_bytes(before.as_ref(), &server)).await?;
+            enough_space(&stores, checks::stored_bytes(before.as_ref(), &server)).await?;
         }
-        Ok(Self { settings, client, psql, server, options, left_out, before, writer, _lock: lock })
+        Ok(Self { settings, client, psql, server, options, left_out, before, writer, _locks: locks })
     }
 
     /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.
@@ -180,8 +180,8 @@ impl<'a> Dump<'a> {
 }
 
 /// What the last backup held, where there is one that can be read.
-async fn before(settings: &DumpRequest, store: &Arc<dyn Store>, name: &Name) -> Result<Option<Before>> {
-    match Before::read(store, name).await {
+async fn before(settings: &DumpRequest, stores: &Destinations, name: &Name) -> Result<Option<Before>> {
+    match stores.ask(async |store| Before::read(store, name).await).await {
         Err(error) if settings.fail_shrink.is_some() => {
             Err(error.hint("--fail-shrink compares with the last backup: the key must list and read it"))
         }

@@ -16,6 +16,8 @@ pub struct EveryDatabase {
     /// Each database, and its backup or what went wrong.
     pub databases: Vec<(String, Result<StoredBackup, Failed>)>,
     failures: Failures,
+    /// How many of the failures have a backup, but not in every store.
+    incomplete: usize,
 }
 
 /// Why a database was not backed up, for programs.
@@ -29,17 +31,23 @@ pub struct Failed {
 }
 
 impl EveryDatabase {
-    /// The names under which there are new backups.
-    pub fn names(&self) -> Vec<Name> {
-        let stored = self.databases.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
-        stored.map(|stored| stored.manifest.name.clone()).collect()
+    /// The new backups.
+    pub fn stored(&self) -> impl Iterator<Item = &StoredBackup> {
+        self.databases.iter().filter_map(|(_, outcome)| outcome.as_ref().ok())
     }
 
     /// Fails if any database was not backed up.
     pub fn conclude(self) -> Result<()> {
-        self.failures.conclude(|failed, of| match failed == of {
-            true => format!("none of the {of} databases was backed up"),
-            false => format!("{failed} of {of} databases were not backed up; the others were"),
+        let incomplete = self.incomplete;
+        self.failures.conclude(|failed, of| match failed - incomplete {
+            0 => format!("{incomplete} of {of} databases were not backed up into every store"),
+            lost if lost == of => format!("none of the {of} databases was backed up"),
+            lost if incomplete == 0 => {
+                format!("{lost} of {of} databases were not backed up; the others were")
+            }
+            lost => {
+                format!("{lost} of {of} databases were not backed up, and {incomplete} not into every store")
+            }
         })
     }
 }
@@ -68,7 +76,8 @@ pub async fn back_up(
         );
     }
     let roles = Roles::new();
-    let mut every = EveryDatabase { databases: Vec::new(), failures: Failures::of_unnamed(names.len()) };
+    let mut every =
+        EveryDatabase { databases: Vec::new(), failures: Failures::of_unnamed(names.len()), incomplete: 0 };
     for database in names {
         let one = one_of(each, &database);
         let name = one.as_ref().ok().and_then(|one| one.name.clone());
@@ -77,7 +86,13 @@ pub async fn back_up(
             Err(error) => Err(error),
         };
         let outcome = match stored {
-            Ok(stored) => Ok(stored),
+            Ok(stored) => {
+                if let Err(error) = stored.conclude() {
+                    every.incomplete += 1;
+                    every.failures.keep(error, str::to_owned)?;
+                }
+                Ok(stored)
+            }
             Err(error) => {
                 let exit_code = error.kind().exit_code();
                 let failed = Failed { error: error.message().to_owned(), exit_code, name };

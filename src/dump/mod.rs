@@ -18,7 +18,7 @@ use crate::units::{age, count};
 use indicatif::BinaryBytes;
 
 /// Says what was stored.
-fn announce(StoredBackup { manifest, read_back, .. }: &StoredBackup, run: &Run) {
+fn announce(StoredBackup { manifest, read_back, stores, .. }: &StoredBackup, run: &Run) {
     let plain = manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default();
     let counted = manifest
         .totals
@@ -33,6 +33,11 @@ fn announce(StoredBackup { manifest, read_back, .. }: &StoredBackup, run: &Run) 
         BinaryBytes(manifest.stored_bytes()),
         age(manifest.duration()),
     ));
+    let whole: Vec<&str> =
+        stores.iter().filter(|one| one.failed.is_none()).map(|one| one.store.as_str()).collect();
+    if stores.len() > 1 {
+        run.say(format!("it is whole in {}", whole.join(" and ")));
+    }
     if !*read_back {
         run.say("this key is not allowed to read: size and checksum are those the store reported when the upload was completed");
     }

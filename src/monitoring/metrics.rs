@@ -16,7 +16,7 @@ const OF_SUCCESS: &str = "_last_success_";
 const OF_RUN: &str = "_last_run_";
 
 /// How names end, and what is measured.
-const KNOWN: [(&str, &str); 9] = [
+const KNOWN: [(&str, &str); 10] = [
     ("_last_success_timestamp_seconds", "When the last success ended, in seconds since 1970."),
     ("_last_success_duration_seconds", "How long the last success took, in seconds."),
     ("_last_success_stored_bytes", "Bytes in the store of the last success."),
@@ -26,6 +26,10 @@ const KNOWN: [(&str, &str); 9] = [
     ("_last_run_timestamp_seconds", "When the last run ended, in seconds since 1970."),
     ("_last_run_success", "Whether the last run succeeded."),
     ("_last_run_exit_code", "The exit code of the last run."),
+    (
+        "_last_run_stores_failed",
+        "Stores that did not get the backup of the last run, optional ones included.",
+    ),
 ];
 
 /// Values by the metric's name and its labels, as they are written between braces.
@@ -47,6 +51,10 @@ pub fn of_entry(record: &Record, entry: &Entry, now: SystemTime) -> Samples {
         ("_last_run_success", Some(u8::from(failed.is_none()).to_string())),
         ("_last_run_exit_code", Some(exit_code.to_string())),
     ];
+    // A run that has no backup to say it of has failed as a whole.
+    if entry.id.is_some() && record.command == "backup" {
+        all.push(("_last_run_stores_failed", Some(entry.lacking.len().to_string())));
+    }
     if failed.is_none() {
         let number = |number: Option<u64>| number.map(|number| number.to_string());
         all.extend([

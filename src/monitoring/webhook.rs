@@ -14,7 +14,7 @@ const MOST_OF_LOG: usize = 3000;
 /// After which runs a message is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Notify {
-    /// After those that failed.
+    /// After those that failed, and those whose backup is not in every store.
     #[default]
     Failure,
     /// After those that succeeded.
@@ -27,7 +27,8 @@ impl Notify {
     /// Whether a message is sent after this run.
     pub fn after(self, record: &Record) -> bool {
         match self {
-            Notify::Failure => record.failed.is_some(),
+            // A store that never gets a backup, without anybody hearing of it, is no second store.
+            Notify::Failure => record.failed.is_some() || !record.lacking().is_empty(),
             Notify::Success => record.failed.is_none(),
             Notify::Always => true,
         }
@@ -125,6 +126,7 @@ fn result(entry: &Entry) -> Value {
         "duration_s": entry.took.map(|took| took.as_secs_f64()),
         "error": entry.failed.as_ref().map(|failed| &failed.message),
         "exit_code": entry.failed.as_ref().map_or(0, |failed| failed.exit_code),
+        "lacking": entry.lacking,
     })
 }
 

@@ -58,7 +58,7 @@ pub use pieces::pieces;
 pub use reencrypt::{Reencrypt, Reencrypted, reencrypt};
 pub use small::{open, seal};
 pub use stored::Key;
-pub use tally::Tally;
+pub use tally::{Tally, in_background as tally_in_background};
 pub use unpack::{Unpack, Unpacked, pass_on, unpack};
 pub use watch::{Counter, SecondLook, Watch};
 pub use window::{Fetch, LONGEST_HEADER};

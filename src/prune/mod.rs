@@ -9,7 +9,7 @@ mod refused;
 mod remove;
 mod request;
 
-pub use outcome::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup};
+pub use outcome::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup, PrunedStore};
 pub use request::PruneOptions;
 
 use crate::error::{Error, Kind, Result};
@@ -20,28 +20,83 @@ use crate::store::Store;
 use crate::stored::contents::{self, Entry, Flaw};
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::Name;
+use crate::stored::writer::StoredBackup;
 use remove::Keys;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Removes what the rules do not keep.
+/// Removes what the rules do not keep, in every store by itself.
 pub async fn prune(options: &PruneOptions, run: &Run) -> Result<Pruned> {
-    let store = run.or(options.location.open()).await?;
-    let (mut pruned, keys) = run.or(plan(&store, options)).await?;
-    if !options.dry_run {
-        remove::all(&*store, &mut pruned, &keys, run).await?;
+    prune_but(options, &[], run).await
+}
+
+/// The same, except in the stores of these URLs.
+async fn prune_but(options: &PruneOptions, except: &[String], run: &Run) -> Result<Pruned> {
+    let mut all = Pruned { dry_run: options.dry_run, stores: Vec::new(), lost: None };
+    for destination in &options.destinations {
+        let is_alone = options.destinations.len() == 1;
+        let store = run.or(destination.location.open()).await?;
+        let url = store.display_url();
+        if except.contains(&url) {
+            continue;
+        }
+        match prune_one(&store, options, run).await {
+            Ok(pruned) => {
+                let at = if is_alone { String::new() } else { format!("{url}: ") };
+                run.say(format!("{at}{}", pruned.summary(options.dry_run)));
+                all.stores.push(pruned);
+            }
+            Err(error) if is_alone || matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
+                return Err(error);
+            }
+            Err(error) => {
+                tracing::warn!("nothing was removed in {url}: {}", error.with_hints());
+                if !destination.is_optional && all.lost.is_none() {
+                    let message = format!("nothing was removed in {url}");
+                    all.lost = Some(Error::new(error.kind(), message).because(error));
+                }
+            }
+        }
     }
-    run.say(pruned.summary());
+    Ok(all)
+}
+
+/// Prunes one store.
+async fn prune_one(store: &Arc<dyn Store>, options: &PruneOptions, run: &Run) -> Result<PrunedStore> {
+    let (mut pruned, keys) = run.or(plan(store, options)).await?;
+    if !options.dry_run {
+        remove::all(&**store, &mut pruned, &keys, run).await?;
+    }
     Ok(pruned)
+}
+
+/// The new backups that old ones may make room for.
+pub struct New {
+    names: Vec<Name>,
+    /// The stores that lack one of them: nothing is removed there.
+    lacking: Vec<String>,
+}
+
+impl New {
+    /// Of these backups.
+    pub fn of<'a>(stored: impl IntoIterator<Item = &'a StoredBackup>) -> Self {
+        let mut new = Self { names: Vec::new(), lacking: Vec::new() };
+        for backup in stored {
+            new.names.push(backup.manifest.name.clone());
+            let lacking = backup.stores.iter().filter(|one| one.failed.is_some());
+            new.lacking.extend(lacking.map(|one| one.store.clone()));
+        }
+        new
+    }
 }
 
 /// The same after a backup, of the names that have a new one. The backup exists, whatever happens here: a failure is
 /// a warning, and has a kind of its own.
-pub async fn after_backup(options: Option<PruneOptions>, names: Vec<Name>, run: &Run) -> Result<()> {
-    let Some(options) = options.filter(|_| !names.is_empty()) else { return Ok(()) };
-    let names = names.into_iter().map(NamePattern::Name).collect();
-    let pruned = prune(&PruneOptions { names, ..options }, run).await;
+pub async fn after_backup(options: Option<PruneOptions>, new: New, run: &Run) -> Result<()> {
+    let Some(options) = options.filter(|_| !new.names.is_empty()) else { return Ok(()) };
+    let names = new.names.into_iter().map(NamePattern::Name).collect();
+    let pruned = prune_but(&PruneOptions { names, ..options }, &new.lacking, run).await;
     pruned.and_then(Pruned::conclude).map_err(|error| match error.kind() {
         Kind::Interrupted | Kind::Terminated => error,
         _ => {
@@ -52,7 +107,7 @@ pub async fn after_backup(options: Option<PruneOptions>, names: Vec<Name>, run: 
 }
 
 /// Decides about everything that one listing shows.
-async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(Pruned, Keys)> {
+async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(PrunedStore, Keys)> {
     let now = SystemTime::now();
     let (complete, left): (Vec<_>, Vec<_>) = contents::folders(&**store, &options.names)
         .await?
@@ -76,7 +131,8 @@ async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(Pruned,
         + leftovers.iter().filter(|left| going(&left.fate)).count();
     let failures = Failures::of_unnamed(things);
     let stale = stale.into_iter().collect();
-    Ok((Pruned { dry_run: options.dry_run, backups, leftovers, stale, failures }, keys))
+    let url = store.display_url();
+    Ok((PrunedStore { store: url, backups, leftovers, stale, failures }, keys))
 }
 
 /// What would become of the backups of one name, oldest first, if they were pruned now.

@@ -9,11 +9,22 @@ use crate::units::{age, count};
 use indicatif::BinaryBytes;
 use std::time::SystemTime;
 
-/// What became of the backups.
+/// What became of the backups, store by store.
 #[derive(Debug)]
 pub struct Pruned {
     /// Whether nothing was removed, only decided.
     pub dry_run: bool,
+    /// The stores that could be pruned.
+    pub stores: Vec<PrunedStore>,
+    /// Why a store could not be pruned at all.
+    pub(super) lost: Option<Error>,
+}
+
+/// What became of the backups in one store.
+#[derive(Debug)]
+pub struct PrunedStore {
+    /// The store's URL, without secrets.
+    pub store: String,
     /// Every backup, oldest first within a name.
     pub backups: Vec<PrunedBackup>,
     /// What killed runs have left.
@@ -50,6 +61,14 @@ pub enum Fate {
 }
 
 impl Pruned {
+    /// Fails if something could not be removed, or if nothing was because backups have stopped.
+    pub fn conclude(self) -> Result<()> {
+        let lost = self.lost.map_or(Ok(()), Err);
+        self.stores.into_iter().try_for_each(PrunedStore::conclude).and(lost)
+    }
+}
+
+impl PrunedStore {
     /// Why nothing is removed of this name, if its backups have stopped.
     pub fn stopped(&self, name: &Name) -> Option<String> {
         let (_, stale) = self.stale.iter().find(|(stale, _)| stale == name)?;
@@ -59,8 +78,7 @@ impl Pruned {
         })
     }
 
-    /// Fails if something could not be removed, or if nothing was because backups have stopped.
-    pub fn conclude(self) -> Result<()> {
+    fn conclude(self) -> Result<()> {
         let stopped = self.stale.first().and_then(|(name, _)| self.stopped(name));
         self.failures.conclude(|failed, of| format!("{failed} of {of} could not be removed"))?;
         let [(name, _), more @ ..] = &self.stale[..] else { return Ok(()) };
@@ -75,7 +93,7 @@ impl Pruned {
     }
 
     /// What was removed, in a sentence.
-    pub(super) fn summary(&self) -> String {
+    pub(super) fn summary(&self, dry_run: bool) -> String {
         let gone = |fate: &Fate| *fate == Fate::Removed;
         let removed: Vec<&PrunedBackup> = self.backups.iter().filter(|backup| gone(&backup.fate)).collect();
         let leftovers = self.leftovers.iter().filter(|left| gone(&left.fate));
@@ -85,7 +103,7 @@ impl Pruned {
             number => format!(", {}", count(number, "leftover")),
         };
         let kept = count(self.backups.len() - removed.len(), "backup");
-        let verb = if self.dry_run { "would remove" } else { "removed" };
+        let verb = if dry_run { "would remove" } else { "removed" };
         format!("{verb} {} ({}){more}; kept {kept}", count(removed.len(), "backup"), BinaryBytes(bytes))
     }
 }

@@ -1,6 +1,6 @@
 //! Removes what was decided to go: the manifest first, so that what is left of a killed run is no backup.
 
-use super::outcome::{Fate, LeftoverKind, Pruned};
+use super::outcome::{Fate, LeftoverKind, PrunedStore};
 use super::refused::explain;
 use crate::error::{Error, Result};
 use crate::run::Run;
@@ -18,7 +18,7 @@ const AT_ONCE: usize = 16;
 pub(super) type Keys = BTreeMap<Place, Vec<String>>;
 
 /// Removes all that goes.
-pub(super) async fn all(store: &dyn Store, pruned: &mut Pruned, keys: &Keys, run: &Run) -> Result<()> {
+pub(super) async fn all(store: &dyn Store, pruned: &mut PrunedStore, keys: &Keys, run: &Run) -> Result<()> {
     let going = pruned.backups.iter().enumerate().filter(|(_, backup)| backup.fate == Fate::Removed);
     let going: Vec<(usize, Place)> = going.map(|(at, backup)| (at, backup.place.clone())).collect();
     let mut removing = stream::iter(going)
@@ -52,7 +52,7 @@ pub(super) async fn all(store: &dyn Store, pruned: &mut Pruned, keys: &Keys, run
 }
 
 /// Says what became of something, and keeps its failure.
-fn settle(what: &str, outcome: Result<Fate>, pruned: &mut Pruned, run: &Run) -> Result<Fate> {
+fn settle(what: &str, outcome: Result<Fate>, pruned: &mut PrunedStore, run: &Run) -> Result<Fate> {
     match outcome {
         Ok(fate) => {
             match &fate {

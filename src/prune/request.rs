@@ -2,15 +2,15 @@
 
 use crate::retention::Policy;
 use crate::stored::contents::Standard;
+use crate::stored::destinations::Destination;
 use crate::stored::name_pattern::NamePattern;
-use crate::stored::opened::Location;
 use std::time::Duration;
 
 /// What to remove, and where.
 #[derive(Debug)]
 pub struct PruneOptions {
-    /// Where the backups are.
-    pub location: Location,
+    /// The stores that the backups are in; each is pruned for itself.
+    pub destinations: Vec<Destination>,
     /// The names that match, or all if there are no patterns.
     pub names: Vec<NamePattern>,
     /// What is kept.

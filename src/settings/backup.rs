@@ -45,8 +45,9 @@ pub enum What {
 impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
-        let prune = words.prune.then(|| keeping(&words.keep, &words.writing.store, &words.trust));
-        let (writing, prune) = (writing(&words.writing)?, prune.transpose()?);
+        let writing = writing(&words.writing)?;
+        let keeping = || keeping(&words.keep, writing.destinations.clone(), &words.trust);
+        let prune = words.prune.then(keeping).transpose()?;
         Ok(Self { what: What::read(words)?, writing, prune })
     }
 }

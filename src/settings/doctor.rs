@@ -1,7 +1,7 @@
 //! The settings of `pgstow doctor`: what is wrong with one part is what was found out about it, and ends nothing.
 
 use super::environment::variable;
-use super::{Remarks, What, keys, location, name};
+use super::{Remarks, What, destinations, keys, name};
 use crate::cli::{BackupWords, DoctorWords, IdentityWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
@@ -20,18 +20,17 @@ const LIBPQ: [&str; 6] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSE
 pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
     let DoctorWords { backup, identity_file } = words;
     let writing = &backup.writing;
-    let store = match &writing.store.store {
-        Some(_) => location(&writing.store).map(|mut location| {
-            location.options.retry.attempts = ATTEMPTS;
-            Some(location)
-        }),
-        None => Ok(None),
-    };
+    let is_given = !writing.store.store.is_empty() || !writing.optional.store_optional.is_empty();
+    let stores = if is_given { destinations(&writing.store, &writing.optional) } else { Ok(Vec::new()) };
+    let stores = stores.map(|mut stores| {
+        stores.iter_mut().for_each(|store| store.location.options.retry.attempts = ATTEMPTS);
+        stores
+    });
     let identity = IdentityWords { identity_file, passphrase_file: writing.passphrase_file.clone() };
     let identities = keys::identities(&identity);
     let identities = identities.map(|identities| (!identities.is_empty()).then(|| Arc::new(identities)));
     Ok(DoctorRequest {
-        store,
+        stores,
         readers: readers(writing),
         identities,
         signing: keys::signing_key(writing.signing_key_file.as_deref()),

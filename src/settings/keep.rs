@@ -1,29 +1,35 @@
 //! Which backups are kept: the settings of `pgstow prune`, and of the removal after a backup.
 
-use super::{keys, location};
-use crate::cli::{KeepWords, PruneWords, StoreWords, TrustWords};
+use super::{destinations, keys};
+use crate::cli::{KeepWords, PruneWords, TrustWords};
 use crate::error::{Error, Result};
 use crate::prune::PruneOptions;
 use crate::retention::{Policy, Rules, time_zone};
 use crate::stored::contents::Standard;
+use crate::stored::destinations::Destination;
 use crate::stored::name_pattern::NamePattern;
 
 /// Checks the words of `pgstow prune`.
 pub fn prune(words: &PruneWords) -> Result<PruneOptions> {
-    let options = keeping(&words.keep, &words.store, &words.trust)?;
+    let destinations = destinations(&words.store, &words.optional)?;
+    let options = keeping(&words.keep, destinations, &words.trust)?;
     let policy = Policy { force: words.force, ..options.policy };
     Ok(PruneOptions { names: patterns(&words.names)?, policy, dry_run: words.dry_run, ..options })
 }
 
 /// Checks the words about what is kept.
-pub(super) fn keeping(words: &KeepWords, store: &StoreWords, trust: &TrustWords) -> Result<PruneOptions> {
+pub(super) fn keeping(
+    words: &KeepWords,
+    destinations: Vec<Destination>,
+    trust: &TrustWords,
+) -> Result<PruneOptions> {
     let policy = policy(words)?.ok_or_else(|| {
         Error::usage("no rule says which backups are kept")
             .hint("give one or more of --keep-last, --keep-within, --keep-hourly, --keep-daily, --keep-weekly, --keep-monthly and --keep-yearly")
             .hint("--keep-last unlimited keeps all backups, and removes only what killed runs left")
     })?;
     Ok(PruneOptions {
-        location: location(store)?,
+        destinations,
         names: Vec::new(),
         policy,
         standard: standard(words, trust)?,

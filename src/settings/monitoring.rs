@@ -51,6 +51,7 @@ pub fn subject(verb: &Verb) -> Entry {
             let mode = if words.quick { "quick" } else { "read" };
             (words.name.clone(), Some(if words.restore { "restore" } else { mode }))
         }
+        Verb::Copy(words) => (words.name.clone(), None),
         Verb::Restore(words) => (words.select.name.clone(), None),
         Verb::Status(words) => (only(&words.names), None),
         Verb::Prune(words) => (only(&words.names), None),

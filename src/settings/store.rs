@@ -2,26 +2,73 @@
 
 use super::environment::{blank_among, explain_empty, variable};
 use super::keys;
-use crate::cli::{self, StoreWords, WritingWords};
+use crate::cli::{self, OptionalStoreWords, StoreWords, WritingWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{ExposeSecret, SecretString};
 use crate::store::{
     Authorities, Credentials, CustomerKey, LockMode, LockWish, OpenOptions, StoreUrl, refuse_impossible,
 };
+use crate::stored::destinations::Destination;
 use crate::stored::opened::Location;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Checks the words about the store.
+/// The store that is read from: the first one.
 pub(super) fn location(words: &StoreWords) -> Result<Location> {
-    let Some(text) = &words.store else {
+    let all = urls(&words.store);
+    let Some(first) = all.first() else {
         let missing = Error::usage("no store was given").hint(
             "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…, gs://bucket/prefix",
         );
         return Err(explain_empty(missing, &["PGSTOW_STORE"]));
     };
+    if all.len() > 1 {
+        tracing::info!("reading from the first of {} stores", all.len());
+    }
+    one(first, words)
+}
+
+/// The stores that are written to, those that may fail last.
+pub(super) fn destinations(words: &StoreWords, optional: &OptionalStoreWords) -> Result<Vec<Destination>> {
+    let needed = urls(&words.store);
+    if needed.is_empty() {
+        location(words)?;
+    }
+    let optional = urls(&optional.store_optional).into_iter().map(|url| (url, true));
+    let mut all: Vec<Destination> = Vec::new();
+    for (url, is_optional) in needed.into_iter().map(|url| (url, false)).chain(optional) {
+        let location = one(&url, words)?;
+        if all.iter().any(|other| other.location.url == location.url) {
+            return Err(Error::usage(format!("the store {} is given twice", location.url)));
+        }
+        all.push(Destination { location, is_optional });
+    }
+    Ok(all)
+}
+
+/// The URLs among the words: several in one, as in a variable, are separated by spaces.
+///
+/// A space within a folder's name stays: only what begins like a URL begins another one.
+fn urls(words: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for word in words.iter().filter(|word| !word.trim().is_empty()) {
+        let mut begins = true;
+        for piece in word.trim().split(char::is_whitespace) {
+            match all.last_mut().filter(|_| !begins && !piece.contains("://")) {
+                Some(last) if !piece.is_empty() => last.push_str(&format!(" {piece}")),
+                Some(_) => {}
+                None => all.push(piece.to_owned()),
+            }
+            begins = false;
+        }
+    }
+    all
+}
+
+/// One store, by its URL.
+pub(super) fn one(text: &str, words: &StoreWords) -> Result<Location> {
     let url: StoreUrl = text.parse()?;
     refuse_empty_keys(text)?;
     let options = OpenOptions {
@@ -105,9 +152,9 @@ fn refuse_empty_keys(url: &str) -> Result<()> {
     }
 }
 
-/// Backblaze's own variables, for `b2://` where Amazon's are not set.
+/// Backblaze's own variables, for `b2://`: with two stores Amazon's are another store's.
 fn b2_credentials(url: &str) -> Option<Credentials> {
-    if !url.starts_with("b2://") || variable("AWS_ACCESS_KEY_ID").is_some() {
+    if !url.starts_with("b2://") {
         return None;
     }
     Some(Credentials {
@@ -115,4 +162,39 @@ fn b2_credentials(url: &str) -> Option<Credentials> {
         secret_access_key: variable("B2_APPLICATION_KEY")?,
         session_token: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_separated_by_spaces_and_a_folder_may_have_one_in_its_name() {
+        let all = |words: &[&str]| urls(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(all(&["s3://a/b  gs://c\nfile:///d"]), ["s3://a/b", "gs://c", "file:///d"]);
+        assert_eq!(
+            all(&["file:///my backups/x file:///y", "s3://a"]),
+            ["file:///my backups/x", "file:///y", "s3://a"]
+        );
+        assert_eq!(all(&["/folder"]), ["/folder"], "its mistake is explained later");
+        assert!(all(&["", " "]).is_empty());
+    }
+
+    #[test]
+    fn the_same_store_twice_is_a_mistake() {
+        let words = |store: &[&str]| StoreWords {
+            store: store.iter().map(|url| (*url).to_owned()).collect(),
+            timeout: std::time::Duration::from_secs(1),
+            limit_rate: None,
+            sse_c_key_file: None,
+            ca_file: None,
+        };
+        let optional = |store: &[&str]| OptionalStoreWords { store_optional: words(store).store };
+        let all = destinations(&words(&["file:///a"]), &optional(&["file:///b"])).unwrap();
+        assert_eq!(all.iter().map(|one| one.is_optional).collect::<Vec<_>>(), [false, true]);
+        let twice = destinations(&words(&["file:///a"]), &optional(&["file:///a"])).unwrap_err();
+        assert_eq!(twice.message(), "the store file:///a is given twice");
+        let none = destinations(&words(&[]), &optional(&["file:///a"])).unwrap_err();
+        assert_eq!(none.message(), "no store was given");
+    }
 }

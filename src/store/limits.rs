@@ -18,3 +18,19 @@ pub struct Limits {
     /// Whether `complete` can never overwrite.
     pub complete_is_create_only: bool,
 }
+
+impl Limits {
+    /// What both stores accept, and what both promise.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            max_parts: self.max_parts.min(other.max_parts),
+            min_part: self.min_part.max(other.min_part),
+            max_part: self.max_part.min(other.max_part),
+            max_object: self.max_object.min(other.max_object),
+            max_metadata: self.max_metadata.min(other.max_metadata),
+            put_is_create_only: self.put_is_create_only && other.put_is_create_only,
+            complete_is_create_only: self.complete_is_create_only && other.complete_is_create_only,
+        }
+    }
+}

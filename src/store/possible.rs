@@ -14,8 +14,8 @@ pub fn refuse_impossible(url: &StoreUrl, options: &OpenOptions) -> Result<()> {
         Err(Error::usage(message).hint(option.instead()))
     };
     match url {
-        StoreUrl::File(_) | StoreUrl::Gs(_) if options.authorities.is_some() => Err(Error::usage(
-            "--ca-file is for s3:// and b2:// only",
+        StoreUrl::Gs(_) if options.authorities.is_some() => Err(Error::usage(
+            "--ca-file does not work for gs://",
         )
         .hint("for everything else set SSL_CERT_FILE to a file with all certificates that are trusted")),
         StoreUrl::File(_) => {

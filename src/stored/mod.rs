@@ -5,6 +5,7 @@
 pub mod catalogue;
 pub mod compare;
 pub mod contents;
+pub mod destinations;
 pub mod digest;
 pub mod download;
 pub mod excerpt;
@@ -20,5 +21,6 @@ pub mod reader;
 pub mod removal;
 pub mod signing;
 pub mod upload;
+pub mod uploads;
 pub mod watch;
 pub mod writer;

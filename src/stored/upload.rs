@@ -24,7 +24,7 @@ pub const PART_SIZE: u64 = 8 * MIB;
 pub const PART_SIZE_OF_UNKNOWN: u64 = 16 * MIB;
 
 /// How long an abort may take; it fits into the grace that orchestrators give after SIGTERM.
-const ABORT: Duration = Duration::from_secs(20);
+pub(super) const ABORT: Duration = Duration::from_secs(20);
 
 /// Chooses the size of an upload's parts, in bytes.
 ///
@@ -178,10 +178,15 @@ impl Uploading {
         Ok(stored)
     }
 
+    /// Whether it was completed, or aborted.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
     /// Stops what is on its way and removes everything that was stored; has a deadline of its own.
     ///
     /// After a successful completion it does nothing.
-    pub async fn abort(self) -> Result<()> {
+    pub async fn abort(&self) -> Result<()> {
         if self.ended.swap(true, Ordering::Relaxed) {
             return Ok(());
         }

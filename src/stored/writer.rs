@@ -3,8 +3,8 @@
 //!
 //! Where the bytes come from, and whether they are whole, is for the callers to know.
 
+use super::destinations::{self, Destination, Destinations, InStore, OpenDestination};
 use super::digest::Digest;
-use super::opened::Location;
 use super::signing::SigningKey;
 use crate::error::{Error, Kind, Result};
 use crate::layout::FrameSpan;
@@ -12,7 +12,7 @@ use crate::pipeline::keys::Recipients;
 use crate::pipeline::{self, FRAME, Pack, Packed, Tally, Watch, seal};
 use crate::progress::Progress;
 use crate::run::Run;
-use crate::store::{Metadata, Situation, Store};
+use crate::store::{Metadata, Situation, Store, Stored};
 use crate::stored::compare::Held;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{
@@ -20,7 +20,9 @@ use crate::stored::manifest::{
     Totals,
 };
 use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
-use crate::stored::upload::{self, Uploading};
+use crate::stored::upload;
+use crate::stored::uploads::Uploads;
+use bytes::Bytes;
 use indicatif::BinaryBytes;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -36,8 +38,8 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 /// Where a backup goes, who can decrypt it, who signs it, and how it is written.
 #[derive(Debug)]
 pub struct WriteOptions {
-    /// Where to.
-    pub location: Location,
+    /// Where to; at least one store.
+    pub destinations: Vec<Destination>,
     /// Who can decrypt it; `None` if it is not encrypted, because the user asked for that by name.
     pub recipients: Option<Arc<Recipients>>,
     /// The key that signs its manifest.
@@ -106,16 +108,26 @@ impl SideObjects {
 pub struct StoredBackup {
     /// What is written about it.
     pub manifest: Manifest,
-    /// Whether size and checksum were asked for again after the upload.
+    /// Whether size and checksum were asked for again after the upload, in every store that has it.
     pub read_back: bool,
     /// How much the backup before it held, if that was read.
     pub before: Option<Held>,
+    /// What became of it in each store; one has it at least.
+    pub stores: Vec<InStore>,
 }
 
-/// One backup on its way into the store, with everything decided before the first byte moves.
+impl StoredBackup {
+    /// Fails if a store does not have it although it must.
+    pub fn conclude(&self) -> Result<()> {
+        let Manifest { id, name, .. } = &self.manifest;
+        destinations::conclude(format_args!("{id} of {name}"), id.as_str(), &self.stores)
+    }
+}
+
+/// One backup on its way into the stores, with everything decided before the first byte moves.
 pub struct BackupWriter<'a> {
     how: &'a WriteOptions,
-    store: Arc<dyn Store>,
+    stores: Arc<Destinations>,
     content: Content,
     begun: Timestamp,
     part_size: u64,
@@ -125,30 +137,39 @@ pub struct BackupWriter<'a> {
     pub progress: Progress,
 }
 
-/// A dump that is in the store, whole, and not yet a backup.
+/// A dump that is in the stores, whole, and not yet a backup.
 struct Shipped {
-    dump: Object,
+    packed: Packed,
     beside: SideObjects,
-    read_back: bool,
+    /// What the stores that have it have confirmed, by their positions.
+    confirmed: Vec<(usize, Stored)>,
+}
+
+/// An object of a few bytes, as it goes into every store.
+struct Sealed {
+    name: String,
+    bytes: Bytes,
+    plain: Tally,
+    stored: Tally,
 }
 
 impl<'a> BackupWriter<'a> {
     /// Decides id and part size, and refuses what could not be read back; nothing is written yet.
     pub fn prepare(
         how: &'a WriteOptions,
-        store: Arc<dyn Store>,
+        stores: Arc<Destinations>,
         name: Name,
         content: Content,
     ) -> Result<Self> {
-        let part_size = upload::part_size(store.limits(), content.expected, how.part_size)?;
+        let part_size = upload::part_size(stores.limits()?, content.expected, how.part_size)?;
         let place = Place { name, id: Id::after(content.started_at, &content.others)? };
         let progress = Progress { expected: content.expected, ..Progress::default() };
-        let writer = Self { how, store, content, begun: Timestamp::now(), part_size, place, progress };
+        let writer = Self { how, stores, content, begun: Timestamp::now(), part_size, place, progress };
         writer.describe(Vec::new(), &SideObjects::default()).check_size()?;
         Ok(writer)
     }
 
-    /// Streams `source` into the store and makes it a backup.
+    /// Streams `source` into every store and makes it a backup there.
     ///
     /// `judge` is asked when all bytes have passed `watch`, and before anything becomes visible: it says
     /// whether they are whole, and what is stored with them.
@@ -164,8 +185,10 @@ impl<'a> BackupWriter<'a> {
         drop(following);
         // The dump is in the store; what is left takes a moment and is not interrupted, so that the exit
         // code and the store never disagree on whether there is a backup.
-        let Shipped { dump, beside, read_back } = shipped?;
-        Ok(StoredBackup { manifest: self.publish(dump, beside).await?, read_back, before: None })
+        let shipped = shipped?;
+        let read_back = shipped.confirmed.iter().all(|(_, stored)| stored.read_back);
+        let manifest = self.publish(shipped).await?;
+        Ok(StoredBackup { manifest, read_back, before: None, stores: self.stores.outcomes() })
     }
 
     /// The file name of an object of this backup.
@@ -185,8 +208,8 @@ impl<'a> BackupWriter<'a> {
         self.object("globals.sql")
     }
 
-    /// Streams the dump into the store. Either the object is complete and as we sent it, or the
-    /// upload is aborted and the first error is returned.
+    /// Streams the dump into the stores. Either the object is complete and as we sent it in one of them at least,
+    /// or all uploads are aborted and the first error is returned.
     async fn ship<W: Watch>(
         &self,
         source: impl AsyncRead + Unpin + Send,
@@ -194,36 +217,34 @@ impl<'a> BackupWriter<'a> {
         judge: impl AsyncFnOnce(W, &[FrameSpan]) -> Result<SideObjects>,
         run: &Run,
     ) -> Result<Shipped> {
-        let (key, metadata) = (self.place.key(&self.dump()), self.metadata());
-        let upload = self.begin(&key, &metadata, run).await?;
-        let whole = async {
-            let packed = self.stream(source, &mut watch, &upload).await?;
-            let beside = judge(watch, &packed.frames).await?;
-            beside.check_size()?;
-            let stored = upload.complete(packed.stored.bytes).await?;
-            let dump = object(self.dump(), &packed.plain, &packed.stored, stored.checksum);
-            Ok(Shipped { dump, beside, read_back: stored.read_back })
+        let uploads = Uploads::new(&self.stores, self.place.key(&self.dump()));
+        let shipped = async {
+            self.begin(&uploads, run).await?;
+            let whole = async {
+                let packed = self.stream(source, &mut watch, &uploads).await?;
+                let beside = judge(watch, &packed.frames).await?;
+                beside.check_size()?;
+                let confirmed = uploads.complete(packed.stored.bytes).await?;
+                Ok(Shipped { packed, beside, confirmed })
+            };
+            run.or(whole).await
         };
-        let outcome = run.or(whole).await;
-        if outcome.is_err() {
-            // The first error is the one to report; a failure while tidying up becomes a warning.
-            if let Err(second) = upload.abort().await {
-                tracing::warn!("{second}");
-            }
+        let shipped = shipped.await;
+        match &shipped {
+            Ok(_) => uploads.abort_failed().await,
+            Err(_) => uploads.abort().await,
         }
-        outcome
+        shipped
     }
 
-    /// Begins the upload. Where a signal comes in the meantime the store may have begun it all the
-    /// same: its answer is awaited then, so that the upload can be aborted.
-    async fn begin(&self, key: &str, metadata: &Metadata, run: &Run) -> Result<Uploading> {
-        let mut beginning = pin!(Uploading::begin(&*self.store, key, metadata, self.part_size));
+    /// Begins the uploads. If a signal comes in the meantime, a store may have begun one all the same: its answer is
+    /// awaited then, so that the upload can be aborted.
+    async fn begin(&self, uploads: &Uploads<'_>, run: &Run) -> Result<()> {
+        let metadata = self.metadata();
+        let mut beginning = pin!(uploads.begin(&metadata, self.part_size));
         let begun = run.or(beginning.as_mut()).await;
-        if let Err(Kind::Interrupted | Kind::Terminated) = begun.as_ref().map_err(Error::kind)
-            && let Ok(Ok(upload)) = tokio::time::timeout(LAST_WAIT, beginning).await
-            && let Err(second) = upload.abort().await
-        {
-            tracing::warn!("{second}");
+        if let Err(Kind::Interrupted | Kind::Terminated) = begun.as_ref().map_err(Error::kind) {
+            let _ = tokio::time::timeout(LAST_WAIT, beginning).await;
         }
         begun
     }
@@ -233,7 +254,7 @@ impl<'a> BackupWriter<'a> {
         &self,
         source: impl AsyncRead + Unpin + Send,
         watch: &mut dyn Watch,
-        upload: &Uploading,
+        uploads: &Uploads<'_>,
     ) -> Result<Packed> {
         let (parts, parts_to_send) = mpsc::channel(1);
         let pack = Pack {
@@ -247,7 +268,7 @@ impl<'a> BackupWriter<'a> {
         };
         let (packed, sent) = tokio::try_join!(
             pipeline::pack(source, watch, pack, parts),
-            upload.send(parts_to_send, self.how.uploads, Arc::clone(&self.progress.stored)),
+            uploads.send(parts_to_send, self.how.uploads, Arc::clone(&self.progress.stored)),
         )?;
         if sent.bytes != packed.stored.bytes {
             return Err(Error::unexpected(format!(
@@ -263,42 +284,75 @@ impl<'a> BackupWriter<'a> {
         self.describe(Vec::new(), &SideObjects::default()).metadata()
     }
 
-    /// Globals, inventory, signature, manifest: from here on the backup exists.
-    ///
-    /// What was stored is taken back when that fails, so that nothing is left behind.
-    async fn publish(&self, dump: Object, mut beside: SideObjects) -> Result<Manifest> {
-        let theirs = Cell::new(false);
-        let put = async |object: &str, bytes: Vec<u8>| {
-            let put = self.store.put_new(&self.place.key(object), bytes.into()).await;
-            put.inspect_err(|e| theirs.set(e.situation() == Situation::Exists))
+    /// Globals, inventory, signature, manifest, in every store that has the dump: from here on the backup exists.
+    async fn publish(&self, shipped: Shipped) -> Result<Manifest> {
+        let Shipped { packed, mut beside, confirmed } = shipped;
+        let mut sealed = Vec::new();
+        let made = async {
+            if let Some(globals) = beside.globals.take() {
+                sealed.push(self.seal(self.globals(), globals).await?);
+            }
+            if let Some(inventory) = beside.inventory.take() {
+                sealed.push(self.seal(self.inventory(), inventory.to_bytes()?).await?);
+            }
+            Ok::<_, Error>(())
         };
-        let put_sealed = async |name: String, plain: Vec<u8>| {
-            let plain_tally = Tally::of(&plain);
-            let sealed = seal(plain, self.how.compression_level, self.how.recipients.clone()).await?;
-            let stored_tally = Tally::of(&sealed);
-            let stored = put(&name, sealed).await?;
-            Ok::<_, Error>(object(name, &plain_tally, &stored_tally, stored.checksum))
+        let made = made.await;
+        let publish = async |at: usize, one: &OpenDestination| {
+            let dump =
+                confirmed.iter().find(|(of, _)| *of == at).and_then(|(_, stored)| stored.checksum.clone());
+            let dump = object(self.dump(), &packed.plain, &packed.stored, dump);
+            match &made {
+                Ok(()) => self.publish_in(&*one.store, dump, &beside, &sealed).await,
+                Err(error) => {
+                    self.take_back(&*one.store).await;
+                    Err(error.clone())
+                }
+            }
+        };
+        let published = self.stores.each(publish).await?;
+        published.into_iter().next().map(|(_, manifest)| manifest).ok_or_else(|| self.stores.none_left())
+    }
+
+    async fn seal(&self, name: String, plain: Vec<u8>) -> Result<Sealed> {
+        let plain_tally = Tally::of(&plain);
+        let bytes = seal(plain, self.how.compression_level, self.how.recipients.clone()).await?;
+        Ok(Sealed { name, plain: plain_tally, stored: Tally::of(&bytes), bytes: bytes.into() })
+    }
+
+    /// Publishes the backup in one store.
+    ///
+    /// What was stored there is taken back when that fails, so that nothing is left behind.
+    async fn publish_in(
+        &self,
+        store: &dyn Store,
+        dump: Object,
+        beside: &SideObjects,
+        sealed: &[Sealed],
+    ) -> Result<Manifest> {
+        let theirs = Cell::new(false);
+        let put = async |object: &str, bytes: Bytes| {
+            let put = store.put_new(&self.place.key(object), bytes).await;
+            put.inspect_err(|e| theirs.set(e.situation() == Situation::Exists))
         };
         let written = async {
             let mut objects = vec![dump];
-            if let Some(globals) = beside.globals.take() {
-                objects.push(put_sealed(self.globals(), globals).await?);
+            for Sealed { name, bytes, plain, stored } in sealed {
+                let confirmed = put(name, bytes.clone()).await?;
+                objects.push(object(name.clone(), plain, stored, confirmed.checksum));
             }
-            if let Some(inventory) = beside.inventory.take() {
-                objects.push(put_sealed(self.inventory(), inventory.to_bytes()?).await?);
-            }
-            let manifest = self.describe(objects, &beside);
+            let manifest = self.describe(objects, beside);
             let bytes = manifest.to_bytes()?;
             if let Some(key) = &self.how.signing {
                 let signature = key.sign(&bytes, &format!("pgstow {}", self.place))?;
                 put(SIGNATURE, signature.into()).await?;
             }
-            put(MANIFEST, bytes).await?;
+            put(MANIFEST, bytes.into()).await?;
             Ok(manifest)
         };
         let written: Result<Manifest> = written.await;
         if written.is_err() && !theirs.get() {
-            self.take_back().await;
+            self.take_back(store).await;
         }
         written
     }
@@ -332,12 +386,13 @@ impl<'a> BackupWriter<'a> {
     ///
     /// The manifest goes first: it may be there, if only the answer to writing it was lost, and a
     /// manifest without its dump would be worse than either.
-    async fn take_back(&self) {
+    async fn take_back(&self, store: &dyn Store) {
         for object in [MANIFEST, SIGNATURE, &self.inventory(), &self.globals(), &self.dump()] {
-            if let Err(error) = self.store.delete(&self.place.key(object)).await {
+            if let Err(error) = store.delete(&self.place.key(object)).await {
                 tracing::warn!(
-                    "the objects of {} remain in the store; without a manifest they are not a backup: {error}",
-                    self.place
+                    "the objects of {} remain in {}; without a manifest they are not a backup: {error}",
+                    self.place,
+                    store.display_url()
                 );
                 return;
             }
@@ -354,21 +409,6 @@ fn object(key: String, plain: &Tally, stored: &Tally, store_checksum: Option<Str
         plain_bytes: plain.bytes,
         plain_sha256: Digest(plain.sha256),
     }
-}
-
-/// Refuses to begin what the store cannot hold, where it can tell.
-pub async fn enough_space(store: &dyn Store, expected: u64) -> Result<()> {
-    // A store that is not there yet will say so itself when the upload begins.
-    let Ok(Some(free)) = store.free_space().await else { return Ok(()) };
-    if free >= expected {
-        return Ok(());
-    }
-    Err(Error::store(format!(
-        "the store has {} free, and the backup will take about {}",
-        BinaryBytes(free),
-        BinaryBytes(expected)
-    ))
-    .hint("make room, or start anyway with --no-space-check"))
 }
 
 #[cfg(test)]

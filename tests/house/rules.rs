@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 40] = [
+pub const ROOMS: [(&str, &[&str]); 41] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -27,6 +27,7 @@ pub const ROOMS: [(&str, &[&str]); 40] = [
     // A backup in a store: knows no database.
     ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),
+    ("copy", &["failures", "pipeline", "progress", "run", "store", "stored"]),
     // Which backups are kept: knows no store.
     ("retention", &[]),
     ("prune", &["failures", "retention", "run", "store", "stored"]),
@@ -92,6 +93,7 @@ pub const ROOMS: [(&str, &[&str]); 40] = [
             "branch",
             "cli",
             "command",
+            "copy",
             "doctor",
             "dump",
             "fetch",
@@ -119,6 +121,7 @@ pub const ROOMS: [(&str, &[&str]); 40] = [
     (
         "answers",
         &[
+            "copy",
             "doctor",
             "dump",
             "fetch",
@@ -142,7 +145,7 @@ pub const ROOMS: [(&str, &[&str]); 40] = [
     (
         "commands",
         &[
-            "answers", "cli", "doctor", "dump", "failures", "fetch", "overview", "paper", "pipeline",
+            "answers", "cli", "copy", "doctor", "dump", "failures", "fetch", "overview", "paper", "pipeline",
             "prune", "readers", "rekey", "report", "restore", "run", "schedule", "settings", "status",
             "stored", "verify", "version",
         ],

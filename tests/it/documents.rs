@@ -184,6 +184,9 @@ impl Story {
         let rules = ["prune", "--keep-last", "1", "--min-keep", "1", "--leftovers", "0s"];
         let pruned = self.pgstow(&rules).env("PGSTOW_STORE", copy.url());
         self.keep("prune", pruned);
+        let to = Place::folder();
+        let copying = ["copy", "latest", "--from", &self.place.url(), "--to", &to.url()];
+        self.keep("copy", self.pgstow(&copying));
     }
 
     fn change_keys(&mut self) {

@@ -49,3 +49,4 @@ mod swap;
 mod tables;
 mod there;
 mod tried;
+mod two_stores;

@@ -100,6 +100,10 @@ fn text(key: &str, value: &str, ids: &Ids) -> String {
         let (before, _) = moment.split_at(moment.len() - MOMENT.len());
         new = new.replace(moment, &format!("{before}{MOMENT}"));
     }
+    if let ("from" | "to", true) = (key, value.starts_with("\"file://")) {
+        let folder = if key == "from" { "backups" } else { "second" };
+        new = format!("\"file:///{folder}\"");
+    }
     if let ("output" | "list_file" | "paper", Some((_, name))) = (key, value.rsplit_once('/')) {
         new = format!("\"{name}");
     }

@@ -1,0 +1,108 @@
+//! Which backups are to be copied, and what the target has of them.
+
+use super::request::{CopyOptions, Which};
+use super::same::{different, is_same};
+use crate::error::{Error, Result};
+use crate::store::{Situation, Store, Unfinished};
+use crate::stored::catalogue::{self, Backup};
+use crate::stored::contents::{self, Entry, Flaw, Standard};
+use crate::stored::name_pattern::NamePattern;
+use crate::stored::names::{Name, Place};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A backup to be copied.
+pub(super) struct Chosen {
+    pub(super) place: Place,
+    /// What is written about it, or why that cannot be read.
+    pub(super) backup: Result<Backup>,
+}
+
+/// Finds the backups, oldest first within a name, and reads their manifests.
+pub(super) async fn choose(store: &Arc<dyn Store>, options: &CopyOptions) -> Result<Vec<Chosen>> {
+    let name = options.name.as_ref();
+    let found = match &options.which {
+        Which::One(id) => catalogue::find(&**store, name, id).await?.into_iter().take(1).collect(),
+        Which::Many { newest_per_name } => {
+            let mut found = catalogue::search(&**store, name).await?;
+            if found.is_empty() {
+                return Err(catalogue::nothing_found(&**store, name).await);
+            }
+            if *newest_per_name {
+                found = catalogue::newest_of_each(found);
+            }
+            found
+        }
+    };
+    let read = catalogue::read_all(store, &found, options.trusted.as_ref()).await;
+    let places = found.into_iter().map(|found| found.place);
+    Ok(places.zip(read).map(|(place, backup)| Chosen { place, backup }).collect())
+}
+
+/// What the target has.
+pub(super) struct There {
+    store: String,
+    backups: BTreeMap<Place, Entry>,
+    /// Uploads that had not ended before this run.
+    pub(super) unfinished: Vec<Unfinished>,
+}
+
+impl There {
+    /// Looks at what the target has of the chosen backups. Credentials that may only write see nothing.
+    pub(super) async fn look(store: &Arc<dyn Store>, chosen: &[Chosen], name: Option<&Name>) -> Result<Self> {
+        let url = store.display_url();
+        let mut names: BTreeSet<&Name> = chosen.iter().map(|one| &one.place.name).collect();
+        names.extend(name);
+        let names: Vec<NamePattern> = names.into_iter().cloned().map(NamePattern::Name).collect();
+        let mut folders = match contents::folders(&**store, &names).await {
+            Ok(folders) => folders,
+            Err(error) => match error.situation::<Situation>() {
+                // The first object makes the folder.
+                Some(Situation::NoStore) => Vec::new(),
+                Some(Situation::Denied) => {
+                    tracing::warn!(
+                        "what is in {url} is not known, as the credentials may not list: all is copied"
+                    );
+                    Vec::new()
+                }
+                _ => return Err(error),
+            },
+        };
+        let wanted: BTreeSet<&Place> = chosen.iter().map(|one| &one.place).collect();
+        folders.retain(|folder| wanted.contains(&folder.place));
+        let standard = Standard { trusted: None, count_partial: true };
+        let entries = contents::entries(store, folders, &standard).await?;
+        let unfinished = match store.unfinished(&contents::prefix(&names)).await {
+            Ok(unfinished) => unfinished,
+            Err(error) => {
+                tracing::debug!("whether uploads were left in {url} is not known: {error}");
+                Vec::new()
+            }
+        };
+        let backups = entries.into_iter().map(|entry| (entry.folder.place.clone(), entry)).collect();
+        Ok(Self { store: url, backups, unfinished })
+    }
+
+    /// Whether there is a backup of this id, whatever it is.
+    pub(super) fn has(&self, backup: &Backup) -> bool {
+        self.backups.contains_key(&backup.place)
+    }
+
+    /// Whether this very backup is there, whole.
+    ///
+    /// # Errors
+    /// If another one is there under its id, or if it is not whole.
+    pub(super) fn check(&self, backup: &Backup) -> Result<bool> {
+        let Some(entry) = self.backups.get(&backup.place) else { return Ok(false) };
+        match (&entry.backup, &entry.flaw) {
+            (Some(there), _) if !is_same(&there.manifest, &backup.manifest) => {
+                Err(different(&backup.place.to_string(), &self.store))
+            }
+            (_, Some(flaw @ (Flaw::Incomplete(_) | Flaw::Unreadable(_)))) => {
+                Err(Error::verify(format!("{} is in {}, and is damaged: {flaw}", backup.place, self.store))
+                    .hint("remove its objects there, the manifest first, and copy it again"))
+            }
+            _ => Ok(true),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Whole backups from one store into another, as they are: the encrypted bytes, and the manifest as it was signed.
+//!
+//! It needs no key to a backup. Nothing is overwritten and nothing visible is deleted: what is whole in the target is
+//! left alone, and the manifest goes last, so that a copy that was killed is no backup until a later one ends it.
+
+mod choose;
+mod object;
+mod outcome;
+mod request;
+mod same;
+
+pub use outcome::{CopiedBackup, Copies, Outcome};
+pub use request::{CopyOptions, Which};
+
+use crate::error::{Error, Result};
+use crate::failures::Failures;
+use crate::progress::{Direction, Progress};
+use crate::run::Run;
+use crate::store::{Situation, Unfinished};
+use crate::stored::catalogue::Backup;
+use crate::stored::download;
+use crate::stored::manifest::Manifest;
+use crate::stored::names::{MANIFEST, Place, SIGNATURE};
+use crate::units::{age, count};
+use choose::{Chosen, There};
+use futures_util::{StreamExt, stream};
+use indicatif::BinaryBytes;
+use object::Way;
+use same::{different, is_same_manifest};
+use std::time::Instant;
+
+/// Copies the chosen backups that the target does not have.
+pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
+    let preparing = async {
+        let (from, to) = (options.from.open().await?, options.to.open().await?);
+        if from.display_url() == to.display_url() {
+            return Err(Error::usage("a store cannot be copied into itself")
+                .hint("give another one with --to, or another folder of the bucket"));
+        }
+        let chosen = choose::choose(&from, options).await?;
+        let there = There::look(&to, &chosen, options.name.as_ref()).await?;
+        Ok((from, to, chosen, there))
+    };
+    let (from, to, chosen, there) = run.or(preparing).await?;
+    let missing: Vec<&Backup> =
+        chosen.iter().filter_map(|one| one.backup.as_ref().ok()).filter(|one| !there.has(one)).collect();
+    let expected = missing.iter().map(|backup| backup.manifest.stored_bytes()).fold(0, u64::saturating_add);
+    let progress =
+        Progress { direction: Direction::Between, expected: Some(expected), ..Progress::default() };
+    let at_once = options.jobs.min(missing.len()).max(1);
+    let way = Way::new(from, to, at_once, options.from.options.request_timeout, progress);
+    let following = run.follow(&way.progress);
+    let copying = chosen.iter().map(async |one| {
+        let begun = Instant::now();
+        (one, one_backup(one, &there, &way, run).await, begun.elapsed())
+    });
+    // After a signal the others end by themselves: each takes back what it has begun.
+    let done: Vec<_> = stream::iter(copying).buffered(at_once).collect().await;
+    drop(following);
+    let mut all = Copies {
+        from: way.from.display_url(),
+        to: way.to.display_url(),
+        backups: Vec::new(),
+        failures: Failures::of(chosen.len()),
+    };
+    for (one, outcome, took) in done {
+        let place = &one.place;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let failed = Outcome::Failed(error.message().to_owned(), error.kind().exit_code());
+                all.failures.keep(error, |why| format!("{place} was not copied: {why}"))?;
+                failed
+            }
+        };
+        let stored_bytes = one.backup.as_ref().ok().map(|backup| backup.manifest.stored_bytes());
+        all.backups.push(CopiedBackup { place: place.clone(), stored_bytes, took, outcome });
+    }
+    run.say(all.summary());
+    Ok(all)
+}
+
+/// Copies one backup, unless it is in the target.
+async fn one_backup(one: &Chosen, there: &There, way: &Way, run: &Run) -> Result<Outcome> {
+    let backup = one.backup.as_ref().map_err(Clone::clone)?;
+    if there.check(backup)? {
+        tracing::debug!("{} is in the target already", backup.place);
+        run.or(clear(backup, there, way)).await?;
+        return Ok(Outcome::Present);
+    }
+    let begun = Instant::now();
+    for object in &backup.manifest.objects {
+        way.object(backup, object, run).await?;
+    }
+    publish(backup, way, run).await?;
+    run.say(format!(
+        "copied {}: {}, {}, {}",
+        backup.place,
+        count(backup.manifest.objects.len(), "object"),
+        BinaryBytes(backup.manifest.stored_bytes()),
+        age(begun.elapsed())
+    ));
+    run.or(clear(backup, there, way)).await?;
+    Ok(Outcome::Copied)
+}
+
+/// Removes the uploads that killed runs left in the target of a backup that is whole there.
+///
+/// Not before: then no run has any use for another upload of it, not even one that still goes on.
+async fn clear(backup: &Backup, there: &There, way: &Way) -> Result<()> {
+    let is_of_it =
+        |upload: &&Unfinished| Place::of_object(&upload.key).is_some_and(|(place, _)| place == backup.place);
+    for upload in there.unfinished.iter().filter(is_of_it) {
+        let Unfinished { key, .. } = upload;
+        match way.to.abort_unfinished(upload).await {
+            Ok(()) => tracing::info!("an unfinished upload of {key} was removed"),
+            // It is unseen, and prune removes it.
+            Err(error) => tracing::warn!("an unfinished upload of {key} remains: {error}"),
+        }
+    }
+    Ok(())
+}
+
+/// Signature and manifest, exactly as they are: from here on the backup exists in the target too.
+async fn publish(backup: &Backup, way: &Way, run: &Run) -> Result<()> {
+    let place = &backup.place;
+    let reading = async {
+        let manifest = way.small(&place.key(MANIFEST)).await?;
+        let manifest = manifest.ok_or_else(|| Error::not_found(format!("{place} was removed meanwhile")))?;
+        if Manifest::from_bytes(&manifest)? != backup.manifest {
+            return Err(Error::verify(format!("the manifest of {place} was replaced meanwhile")));
+        }
+        Ok((manifest, way.small(&place.key(SIGNATURE)).await?))
+    };
+    let (manifest, signature) = run.or(reading).await?;
+    // What is left takes a moment and is not interrupted.
+    for (name, bytes) in [(SIGNATURE, signature), (MANIFEST, Some(manifest))] {
+        let (key, Some(bytes)) = (place.key(name), bytes) else { continue };
+        match way.to.put_new(&key, bytes.clone()).await {
+            Err(error) if error.situation() == Situation::Exists => {
+                let there = download::twice(&key, async || Ok(way.there(&key).await?)).await?;
+                let is_same = name == MANIFEST && is_same_manifest(there.as_deref(), &backup.manifest);
+                if !is_same && there.as_ref() != Some(&bytes) {
+                    return Err(different(&key, &way.to.display_url()));
+                }
+            }
+            put => drop(put?),
+        }
+    }
+    Ok(())
+}

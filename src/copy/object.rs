@@ -1,0 +1,241 @@
+//! One object from a store into another: read ahead, its digest computed on the way, in parts of the target's size.
+//!
+//! The object becomes visible in the target only if its bytes have the length and the digest that the manifest says.
+
+use super::same::different;
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::{Tally, tally_in_background};
+use crate::progress::Progress;
+use crate::run::Run;
+use crate::store::{Metadata, Situation, Store};
+use crate::stored::catalogue::Backup;
+use crate::stored::digest::Digest;
+use crate::stored::download::{self, Options};
+use crate::stored::manifest::{self, Object};
+use crate::stored::upload::{self, Uploading};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, TryStreamExt};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Ranges read at the same time, and parts sent at the same time, by all backups together: so memory does not grow
+/// with the number of backups that are copied at the same time, up to this number.
+const AT_ONCE: usize = 4;
+/// How long the target may take, after a signal, to say that it has begun the upload we no longer want.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// The way from one store to another.
+pub(super) struct Way {
+    pub(super) from: Arc<dyn Store>,
+    pub(super) to: Arc<dyn Store>,
+    pub(super) progress: Progress,
+    reading: Options,
+    uploads: usize,
+}
+
+impl Way {
+    /// The way for this number of backups at the same time.
+    pub(super) fn new(
+        from: Arc<dyn Store>,
+        to: Arc<dyn Store>,
+        at_once: usize,
+        idle: Duration,
+        progress: Progress,
+    ) -> Self {
+        let each = (AT_ONCE / at_once).max(1);
+        let reading = Options { in_flight: each, idle, ..Options::default() };
+        Self { from, to, progress, reading, uploads: each }
+    }
+
+    /// Copies one object of a backup, unless the target has it.
+    pub(super) async fn object(&self, backup: &Backup, object: &Object, run: &Run) -> Result<()> {
+        let key = backup.place.key(&object.key);
+        if run.or(self.has(&key, object)).await? {
+            self.progress.plain.fetch_add(object.stored_bytes, Ordering::Relaxed);
+            return Ok(());
+        }
+        let limits = self.to.limits();
+        if object.stored_bytes > limits.max_object {
+            return Err(Error::store(format!("{key} is larger than {} takes", self.to.display_url())));
+        }
+        let part_size = upload::part_size(limits, Some(object.stored_bytes), None)?;
+        let info = run.or(async { Ok(self.from.head(&key).await?) }).await?;
+        let is_dump = backup.manifest.dump().is_ok_and(|dump| dump.key == object.key);
+        // A folder on a file system without extended attributes has no metadata.
+        let metadata = match info.metadata.is_empty() && is_dump {
+            true => backup.manifest.metadata(),
+            false => info.metadata,
+        };
+        let stretch = 0..object.stored_bytes;
+        let bytes = download::ranges(Arc::clone(&self.from), &key, stretch, info.etag, self.reading);
+        match metadata.is_empty() && object.stored_bytes <= part_size {
+            true => run.or(self.put(&key, bytes, object)).await,
+            false => self.upload(&key, bytes, object, &metadata, part_size, run).await,
+        }
+    }
+
+    /// Whether the target has the object: a copy that was killed may have come so far.
+    ///
+    /// It is read, as only its digest shows what it is.
+    async fn has(&self, key: &str, object: &Object) -> Result<bool> {
+        let info = match self.to.head(key).await {
+            Ok(info) => info,
+            // Credentials that may only write find out when they try.
+            Err(error) if matches!(error.situation(), Situation::NotFound | Situation::Denied) => {
+                return Ok(false);
+            }
+            Err(error) if error.situation() == Situation::NoStore => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        if info.bytes != object.stored_bytes {
+            return Err(different(key, &self.to.display_url()));
+        }
+        let stretch = 0..info.bytes;
+        let mut bytes = download::ranges(Arc::clone(&self.to), key, stretch, info.etag, self.reading);
+        let (sender, tally) = tally_in_background();
+        while let Some(chunk) = bytes.try_next().await? {
+            // The thread that computes it ends early only with a failure of its own.
+            if sender.send(chunk).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        match agrees(&tally.await?, object) {
+            true => Ok(true),
+            false => Err(different(key, &self.to.display_url())),
+        }
+    }
+
+    /// Writes a small object in one request, as a backup does: then the store refuses to overwrite, if it can.
+    async fn put(
+        &self,
+        key: &str,
+        bytes: impl Stream<Item = Result<Bytes>> + Unpin,
+        object: &Object,
+    ) -> Result<()> {
+        let bytes: Bytes = bytes.try_collect::<Vec<_>>().await?.concat().into();
+        if !agrees(&Tally::of(&bytes), object) {
+            return Err(damaged(key));
+        }
+        self.to.put_new(key, bytes).await?;
+        self.progress.plain.fetch_add(object.stored_bytes, Ordering::Relaxed);
+        self.progress.stored.fetch_add(object.stored_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Sends an object in parts. It is complete and what the manifest says, or the upload is aborted.
+    async fn upload(
+        &self,
+        key: &str,
+        bytes: impl Stream<Item = Result<Bytes>> + Unpin,
+        object: &Object,
+        metadata: &Metadata,
+        part_size: u64,
+        run: &Run,
+    ) -> Result<()> {
+        let upload = self.begin(key, metadata, part_size, run).await?;
+        let sending = async {
+            let (parts, parts_to_send) = mpsc::channel(1);
+            let stored = Arc::clone(&self.progress.stored);
+            let (tally, _) = tokio::try_join!(
+                self.cut(bytes, part_size, parts),
+                upload.send(parts_to_send, self.uploads, stored)
+            )?;
+            if !agrees(&tally, object) {
+                return Err(damaged(key));
+            }
+            upload.complete(object.stored_bytes).await
+        };
+        let sent = run.or(sending).await;
+        if sent.is_err()
+            && let Err(second) = upload.abort().await
+        {
+            tracing::warn!("{second}");
+        }
+        sent.map(drop)
+    }
+
+    /// Begins an upload; after a signal its answer is awaited for a moment, so that it can be aborted.
+    async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64, run: &Run) -> Result<Uploading> {
+        let mut beginning = pin!(Uploading::begin(&*self.to, key, metadata, part_size));
+        let begun = run.or(beginning.as_mut()).await;
+        if let Err(Kind::Interrupted | Kind::Terminated) = begun.as_ref().map_err(Error::kind)
+            && let Ok(Ok(upload)) = tokio::time::timeout(LAST_WAIT, beginning).await
+            && let Err(second) = upload.abort().await
+        {
+            tracing::warn!("{second}");
+        }
+        begun
+    }
+
+    /// Cuts a stream into parts, and computes its tally.
+    async fn cut(
+        &self,
+        mut bytes: impl Stream<Item = Result<Bytes>> + Unpin,
+        part_size: u64,
+        parts: mpsc::Sender<Bytes>,
+    ) -> Result<Tally> {
+        let size = usize::try_from(part_size)
+            .map_err(|e| Error::usage("such parts do not fit into memory").because(e))?;
+        let (sender, tally) = tally_in_background();
+        // Whoever does not take a part or a chunk any more says itself why.
+        let send = async |part: Bytes| {
+            let _ = parts.send(part).await;
+        };
+        let (mut part, mut sent_any) = (BytesMut::new(), false);
+        while let Some(mut chunk) = bytes.try_next().await? {
+            self.progress.plain.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            let _ = sender.send(chunk.clone()).await;
+            while !chunk.is_empty() {
+                if part.capacity() == 0 {
+                    part.reserve(size);
+                }
+                let now = chunk.split_to(chunk.len().min(size - part.len()));
+                part.extend_from_slice(&now);
+                if part.len() == size {
+                    send(std::mem::take(&mut part).freeze()).await;
+                    sent_any = true;
+                }
+            }
+        }
+        // An empty object is one empty part.
+        if !part.is_empty() || !sent_any {
+            send(part.freeze()).await;
+        }
+        drop((sender, parts));
+        tally.await
+    }
+
+    /// Reads a signature or a manifest of the source; `None` if it is not there.
+    pub(super) async fn small(&self, key: &str) -> Result<Option<Bytes>> {
+        small(&self.from, key, self.reading).await
+    }
+
+    /// The same of the target.
+    pub(super) async fn there(&self, key: &str) -> Result<Option<Bytes>> {
+        small(&self.to, key, self.reading).await
+    }
+}
+
+async fn small(store: &Arc<dyn Store>, key: &str, reading: Options) -> Result<Option<Bytes>> {
+    let info = match store.head(key).await {
+        Err(error) if error.situation() == Situation::NotFound => return Ok(None),
+        info => info?,
+    };
+    if info.bytes > manifest::LARGEST {
+        return Err(Error::verify(format!("{key} is too large for what its name says")));
+    }
+    download::small(store, key, info.bytes, info.etag, reading).await.map(Some)
+}
+
+fn agrees(tally: &Tally, object: &Object) -> bool {
+    tally.bytes == object.stored_bytes && Digest(tally.sha256) == object.stored_sha256
+}
+
+fn damaged(key: &str) -> Error {
+    Error::verify(format!("{key} is not what its manifest says, and was not copied"))
+        .hint("`pgstow verify` reads the backup again; another backup may be whole")
+}

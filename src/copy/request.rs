@@ -1,0 +1,34 @@
+//! What is asked of a copy: which backups, from where, and where to.
+
+use crate::stored::names::Name;
+use crate::stored::opened::Location;
+use crate::stored::signing::VerifyKey;
+
+/// What to copy, and where.
+#[derive(Debug)]
+pub struct CopyOptions {
+    /// Where the backups are.
+    pub from: Location,
+    /// Where they are to be too.
+    pub to: Location,
+    /// Which.
+    pub which: Which,
+    /// Of this name only.
+    pub name: Option<Name>,
+    /// Whose manifests to believe.
+    pub trusted: Option<VerifyKey>,
+    /// Backups that are copied at the same time.
+    pub jobs: usize,
+}
+
+/// Which backups, one or many.
+#[derive(Debug)]
+pub enum Which {
+    /// This one.
+    One(String),
+    /// All, or only the newest of each name.
+    Many {
+        /// Only the newest of each name.
+        newest_per_name: bool,
+    },
+}
