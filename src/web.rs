@@ -5,11 +5,8 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use percent_encoding::percent_decode_str;
+use reqwest::redirect::Policy;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -18,9 +15,9 @@ use url::Url;
 /// No answer is larger than this, in bytes.
 const LARGEST: usize = 16 << 20;
 
-/// Makes requests; clones share their connections.
+/// Makes requests, through the proxy that the environment names; clones share their connections.
 #[derive(Clone)]
-pub struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct Client(reqwest::Client);
 
 /// What a server answered.
 pub struct Answer {
@@ -35,9 +32,9 @@ pub struct Answer {
 impl Client {
     /// Prepares requests; no connection is made yet. Fails if the machine has no CA certificates.
     pub fn new() -> io::Result<Self> {
-        let connector =
-            HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
-        Ok(Self(legacy::Client::builder(TokioExecutor::new()).build(connector)))
+        // What is sent is for the server that was named, not for whoever its answer names.
+        let client = reqwest::Client::builder().redirect(Policy::none()).http1_only().build();
+        client.map(Self).map_err(io::Error::other)
     }
 
     /// Makes one attempt; fails, saying why, if there is no whole answer within this time.
@@ -45,13 +42,18 @@ impl Client {
         let agent = HeaderValue::from_static(concat!("pgstow/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().insert(header::USER_AGENT, agent);
         let asking = async {
-            let answer = self.0.request(request).await.map_err(|e| whole(&e))?;
+            let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap));
+            let request = request.map_err(|e| whole(&e.without_url()))?;
+            // The address may be a secret.
+            let answer = self.0.execute(request).await.map_err(|e| whole(&e.without_url()))?;
             let (status, headers) = (answer.status(), answer.headers());
             let seconds =
                 headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             let retry_after = seconds.map(Duration::from_secs);
-            let body =
-                Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|e| e.to_string())?;
+            let body = Limited::new(reqwest::Body::from(answer), LARGEST)
+                .collect()
+                .await
+                .map_err(|e| e.to_string())?;
             Ok(Answer { status, retry_after, body: body.to_bytes() })
         };
         tokio::time::timeout(within, asking).await.unwrap_or_else(|_| Err("no answer in time".into()))

@@ -15,6 +15,15 @@ pub enum Format {
     Copy,
 }
 
+/// `--lock-mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LockMode {
+    /// Whoever has a special permission; gs:// calls it unlocked
+    Governance,
+    /// Nobody, not even the account's owner; gs:// calls it locked
+    Compliance,
+}
+
 /// `--proof`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Proof {

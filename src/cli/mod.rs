@@ -44,7 +44,7 @@ mod writing;
 pub use adopt::AdoptWords;
 pub use after::AfterWords;
 pub use backup::BackupWords;
-pub use choices::{Format, MissingRoles, OnError, Proof, TargetProfile};
+pub use choices::{Format, LockMode, MissingRoles, OnError, Proof, TargetProfile};
 pub use clone::CloneWords;
 pub use common::CommonWords;
 pub use completions::{CompletionsWords, Shell, completions};

@@ -1,5 +1,6 @@
 //! Words that several verbs share.
 
+use super::values::rate;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +41,32 @@ pub struct StoreWords {
         hide_short_help = true
     )]
     pub retry_for: Option<Duration>,
+    /// Send and read at most this much in a second, such as 20MiB/s
+    #[arg(
+        long,
+        value_name = "RATE",
+        env = "PGSTOW_LIMIT_RATE",
+        value_parser = rate,
+        help_heading = "Store",
+        hide_short_help = true
+    )]
+    pub limit_rate: Option<u64>,
+    /// File with the key (32 bytes in base64) with which the service encrypts objects; needed to read them, too
+    ///
+    /// SSE-C, for s3:// and b2://. The variable PGSTOW_SSE_C_KEY can hold the key itself.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PGSTOW_SSE_C_KEY_FILE",
+        help_heading = "Store",
+        hide_short_help = true
+    )]
+    pub sse_c_key_file: Option<PathBuf>,
+    /// Trust the certificate authorities in this file too; for s3:// and b2://
+    ///
+    /// In PEM. AWS_CA_BUNDLE is read as well; SSL_CERT_FILE, for every connection, replaces the machine's own.
+    #[arg(long, value_name = "FILE", env = "PGSTOW_CA_FILE", help_heading = "Store", hide_short_help = true)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Stores that may fail.

@@ -42,6 +42,14 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text:?} is too large"))
 }
 
+/// Parses a rate: a size per second, with or without the `/s`.
+pub(super) fn rate(text: &str) -> Result<u64, String> {
+    let bytes = size(text.strip_suffix("/s").unwrap_or(text));
+    let bytes = bytes.map_err(|_| format!("{text:?} is not a rate; write it as 20MiB/s"))?;
+    // Requests have deadlines for their bytes, by the slowest connection that pgstow works with.
+    if bytes < 128 << 10 { Err(format!("{text:?} is too slow: at least 128KiB/s")) } else { Ok(bytes) }
+}
+
 /// Parses a pair: `OLD=NEW`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(old, new)| !old.is_empty() && !new.is_empty());
@@ -67,6 +75,17 @@ pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_are_sizes_per_second() {
+        assert_eq!(
+            (rate("20MiB/s"), rate("20MiB"), rate("128k/s")),
+            (Ok(20 << 20), Ok(20 << 20), Ok(128 << 10))
+        );
+        for wrong in ["", "/s", "20MiB/m", "fast", "100KiB/s", "0"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn shares_are_read_as_people_write_them() {

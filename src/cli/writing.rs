@@ -1,8 +1,10 @@
 //! The words of verbs that write a backup: into which store, for which recipients, and how.
 
+use super::choices::LockMode;
 use super::shared::{OptionalStoreWords, StoreWords};
-use super::values::size;
+use super::values::{size, span};
 use clap::Args;
+use jiff::Span;
 use std::path::PathBuf;
 
 /// Into which store a backup goes, who can decrypt it, who signs it, and how it is uploaded.
@@ -112,6 +114,28 @@ pub struct WritingWords {
         hide_short_help = true
     )]
     pub uploads: u8,
+    /// Lock each object of the backup in the store for this long, such as 30d
+    ///
+    /// Prefer the default retention of the bucket, which a job cannot forget. For s3://, b2:// and gs://. If the store
+    /// ignores it, the run fails.
+    #[arg(
+        long,
+        value_name = "SPAN",
+        env = "PGSTOW_LOCK_UNTIL",
+        value_parser = span,
+        help_heading = "Upload",
+        hide_short_help = true
+    )]
+    pub lock_until: Option<Span>,
+    /// With --lock-until: who may remove the lock [default: governance]
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "PGSTOW_LOCK_MODE",
+        help_heading = "Upload",
+        hide_short_help = true
+    )]
+    pub lock_mode: Option<LockMode>,
     /// Begin even if the store seems to have too little space
     #[arg(long, env = "PGSTOW_NO_SPACE_CHECK", help_heading = "Upload", hide_short_help = true)]
     pub no_space_check: bool,

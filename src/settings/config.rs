@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use url::Url;
 
 /// Variables that no flag and no settings file can replace; all hold secrets.
-const ONLY_VARIABLES: [&str; 10] = [
+const ONLY_VARIABLES: [&str; 11] = [
     "PGSTOW_IDENTITY",
     "PGSTOW_PASSPHRASE",
     "PGSTOW_SIGNING_KEY",
+    "PGSTOW_SSE_C_KEY",
     "PGSTOW_SIGNING_PASSWORD",
     "NEON_API_KEY",
     "AWS_ACCESS_KEY_ID",

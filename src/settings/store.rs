@@ -1,13 +1,20 @@
 //! Where backups lie, and how to talk to the store.
 
 use super::environment::{blank_among, explain_empty, variable};
-use crate::cli::{OptionalStoreWords, StoreWords};
+use super::keys;
+use crate::cli::{self, OptionalStoreWords, StoreWords, WritingWords};
 use crate::error::{Error, Result};
-use crate::store::{Credentials, OpenOptions, Retry, StoreUrl};
+use crate::pipeline::keys::{ExposeSecret, SecretString};
+use crate::store::{
+    Authorities, Credentials, CustomerKey, LockMode, LockWish, OpenOptions, Retry, StoreUrl,
+    refuse_impossible,
+};
 use crate::stored::destinations::Destination;
 use crate::stored::opened::Location;
-use std::path::Path;
-use std::time::Duration;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// How long a verb that only looks retries, if nothing else is said: somebody waits for it.
 const LOOKING: Duration = Duration::from_secs(30);
@@ -81,9 +88,50 @@ pub(super) fn one(text: &str, words: &StoreWords) -> Result<Location> {
         retry: Retry::lasting(words.retry_for.unwrap_or(Retry::USUAL)),
         credentials: b2_credentials(text),
         endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
+        customer_key: customer_key(words)?,
+        limit_rate: words.limit_rate,
+        authorities: authorities(words, &url)?,
         ..OpenOptions::default()
     };
+    refuse_impossible(&url, &options)?;
     Ok(Location { url, options })
+}
+
+/// The lock for each new object of a backup.
+pub(super) fn lock(words: &WritingWords) -> Result<Option<LockWish>> {
+    let Some(span) = words.lock_until else {
+        return match words.lock_mode {
+            Some(_) => Err(Error::usage("--lock-mode without --lock-until locks nothing")
+                .hint("say for how long: --lock-until 30d")),
+            None => Ok(None),
+        };
+    };
+    let mode = match words.lock_mode {
+        Some(cli::LockMode::Compliance) => LockMode::Compliance,
+        Some(cli::LockMode::Governance) | None => LockMode::Governance,
+    };
+    let until = Timestamp::now().to_zoned_datetime(TimeZone::UTC).checked_add(span);
+    let until = until.and_then(|until| SystemTime::try_from(until.timestamp()));
+    let until = until.map_err(|e| Error::usage("--lock-until is too long").because(e))?;
+    Ok(Some(LockWish::new(mode, until)))
+}
+
+fn customer_key(words: &StoreWords) -> Result<Option<CustomerKey>> {
+    let text = match &words.sse_c_key_file {
+        Some(file) => Some(keys::secret_file(file, "the file with the key for SSE-C")?),
+        None => variable("PGSTOW_SSE_C_KEY").map(SecretString::from),
+    };
+    text.map(|text| CustomerKey::parse(text.expose_secret())).transpose()
+}
+
+/// The authorities to trust besides the machine's; Amazon's variable is for Amazon's protocol.
+fn authorities(words: &StoreWords, url: &StoreUrl) -> Result<Option<Authorities>> {
+    let by_variable =
+        || variable("AWS_CA_BUNDLE").filter(|_| matches!(url, StoreUrl::S3(_))).map(PathBuf::from);
+    let Some(file) = words.ca_file.clone().or_else(by_variable) else { return Ok(None) };
+    let pem = std::fs::read(&file)
+        .map_err(|e| Error::settings(format!("the CA file {} cannot be read", file.display())).because(e))?;
+    Authorities::parse(&pem).map(Some).map_err(|error| error.context(file.display()))
 }
 
 /// Refuses keys to a cloud that are set, but empty, if nothing else is there to be used.
@@ -151,6 +199,9 @@ mod tests {
             store: store.iter().map(|url| (*url).to_owned()).collect(),
             timeout: Duration::from_secs(1),
             retry_for: None,
+            limit_rate: None,
+            sse_c_key_file: None,
+            ca_file: None,
         };
         let optional = |store: &[&str]| OptionalStoreWords { store_optional: words(store).store };
         let all = destinations(&words(&["file:///a"]), &optional(&["file:///b"])).unwrap();

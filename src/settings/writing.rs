@@ -1,8 +1,11 @@
 //! How a backup is written into the store, whatever is in it.
 
+use super::store::lock;
 use super::{destinations, keys};
 use crate::cli::WritingWords;
 use crate::error::{Error, Result};
+use crate::store::refuse_impossible;
+use crate::stored::destinations::Destination;
 use crate::stored::writer::WriteOptions;
 
 /// More processors than this do not help one dump, which a single COPY feeds; they only cost memory.
@@ -14,9 +17,14 @@ pub(super) fn writing(words: &WritingWords, is_signed: bool) -> Result<WriteOpti
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err(Error::usage(format!("--label {text:?} is not KEY=VALUE"))),
     };
+    let (mut destinations, lock) = (destinations(&words.store, &words.optional)?, lock(words)?);
+    for Destination { location, .. } in &mut destinations {
+        location.options.lock = lock;
+        refuse_impossible(&location.url, &location.options)?;
+    }
     Ok(WriteOptions {
         labels: words.labels.iter().map(label).collect::<Result<_>>()?,
-        destinations: destinations(&words.store, &words.optional)?,
+        destinations,
         recipients: keys::recipients(words)?,
         signing: keys::signing_key(words.signing_key_file.as_deref(), is_signed)?,
         compression_level: words.compression_level,

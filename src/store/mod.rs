@@ -4,10 +4,11 @@
 //! stored before it was confirmed, and it never creates a bucket: whoever pays for one decides that.
 //!
 //! ```text
-//! open(url) ─▶ retry ─▶ s3 (dialect from profiles) | gcs | fs
+//! open(url) ─▶ retry, rate ─▶ s3 (dialect from profiles) | gcs | fs
 //! ```
 
 mod attempt;
+mod authorities;
 mod error;
 mod fs;
 #[cfg(feature = "gcs")]
@@ -17,12 +18,15 @@ mod limits;
 mod metadata;
 mod multipart;
 mod object;
+mod object_options;
 mod open;
 mod options;
 mod pages;
 mod parts;
+mod possible;
 mod profiles;
 mod protocol;
+mod rate;
 mod renewable;
 mod retry;
 mod retrying;
@@ -32,11 +36,14 @@ mod sum;
 mod url;
 
 pub use attempt::Attempt;
+pub use authorities::Authorities;
 pub use error::{Result, Situation, StoreError};
 pub use limits::Limits;
 pub use object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
+pub use object_options::{CustomerKey, LockMode, LockWish};
 pub use open::open;
 pub use options::{Credentials, OpenOptions};
+pub use possible::refuse_impossible;
 pub use profiles::{Checksums, Profile};
 pub use retry::{Attempts, Retry};
 pub use rules::{BucketRules, Lifecycle, ObjectLock};

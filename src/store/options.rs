@@ -1,11 +1,13 @@
 //! How to talk to a store: deadlines, retries, and credentials that are never printed.
 
+use super::authorities::Authorities;
+use super::object_options::{CustomerKey, LockWish};
 use super::retry::Retry;
 use std::fmt;
 use std::time::Duration;
 
 /// The slowest connection for which a request gets enough time, in bytes per second.
-const SLOWEST: u64 = 128 << 10;
+pub(super) const SLOWEST: u64 = 128 << 10;
 
 /// How long a request may take that carries `bytes` bytes.
 pub(super) fn deadline(request_timeout: Duration, bytes: u64) -> Duration {
@@ -25,6 +27,14 @@ pub struct OpenOptions {
     pub credentials: Option<Credentials>,
     /// The endpoint if the URL has none, as in `AWS_ENDPOINT_URL_S3`.
     pub endpoint: Option<String>,
+    /// The lock for each new object, if it is not the bucket's own.
+    pub lock: Option<LockWish>,
+    /// The key with which the service encrypts new objects, and needs to read them.
+    pub customer_key: Option<CustomerKey>,
+    /// How many bytes may be sent, and how many read, in a second.
+    pub limit_rate: Option<u64>,
+    /// Certificates of authorities to trust besides those of the machine.
+    pub authorities: Option<Authorities>,
 }
 
 impl Default for OpenOptions {
@@ -35,6 +45,10 @@ impl Default for OpenOptions {
             retry: Retry::default(),
             credentials: None,
             endpoint: None,
+            lock: None,
+            customer_key: None,
+            limit_rate: None,
+            authorities: None,
         }
     }
 }

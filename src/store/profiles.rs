@@ -4,6 +4,7 @@
 //! the least. Parts are equally long for every service (R2 demands it), so there is no column for that.
 
 use super::Limits;
+use super::object_options::ObjectOption;
 use std::fmt;
 
 const MIB: u64 = 1 << 20;
@@ -45,6 +46,8 @@ pub struct Profile {
     pub says_object_size: bool,
     /// Whether requests may have their operation in the query parameter `x-id`, which is signed.
     pub says_operation: bool,
+    /// What it is known not to do with objects. What it does not say is asked for, and read back.
+    refuses: &'static [ObjectOption],
     /// What it accepts and promises.
     pub limits: Limits,
 }
@@ -71,6 +74,7 @@ const DEFAULT: Profile = Profile {
     path_style: true,
     says_object_size: false,
     says_operation: true,
+    refuses: &[],
     limits: COMMON,
 };
 
@@ -96,6 +100,8 @@ static TABLE: [Profile; 11] = [
         name: "b2",
         hosts: &["backblazeb2.com"],
         region_in_host: true,
+        // backblaze.com/docs/cloud-storage-s3-compatible-api: one storage class, no tags, no KMS.
+        refuses: &[ObjectOption::Class, ObjectOption::SseKms, ObjectOption::Tags],
         limits: Limits {
             // 10 TB: backblaze.com/docs/cloud-storage-large-files. Conditional writes answer 501 (2026-06).
             max_object: 10_000_000_000_000,
@@ -108,6 +114,8 @@ static TABLE: [Profile; 11] = [
         hosts: &["r2.cloudflarestorage.com"],
         // CRC64NVME over the whole object: developers.cloudflare.com/r2/api/s3/api
         checksums: Checksums::Full,
+        // developers.cloudflare.com/r2/api/s3/api: keys of one's own and storage classes only.
+        refuses: &[ObjectOption::SseS3, ObjectOption::SseKms, ObjectOption::Tags, ObjectOption::Lock],
         limits: Limits {
             // developers.cloudflare.com/r2/platform/limits: 4.995 TiB, metadata 8,192 bytes
             max_object: 4995 * TIB / 1000,
@@ -124,12 +132,32 @@ static TABLE: [Profile; 11] = [
         hosts: &["storage.googleapis.com"],
         // Its S3 interface rejects the signature of a request with x-id, as rclone found.
         says_operation: false,
+        // cloud.google.com/storage/docs/interoperability: all of these have other headers there; gs:// sends them.
+        refuses: &[
+            ObjectOption::SseS3,
+            ObjectOption::SseKms,
+            ObjectOption::SseC,
+            ObjectOption::Tags,
+            ObjectOption::Lock,
+        ],
         // cloud.google.com/storage/quotas: metadata 8 KiB; its conditions have other headers.
         limits: Limits { max_metadata: 8192, ..COMMON },
         ..DEFAULT
     },
-    // Measured with 2.5.0: verifies every checksum, overwrites silently despite If-None-Match.
-    Profile { name: "garage", checksums: Checksums::Full, ..DEFAULT },
+    Profile {
+        name: "garage",
+        // Measured with 2.5.0: verifies every checksum, overwrites silently despite If-None-Match.
+        checksums: Checksums::Full,
+        // Measured too: it encrypts with a key of one's own, and ignores the rest silently.
+        refuses: &[
+            ObjectOption::Class,
+            ObjectOption::SseS3,
+            ObjectOption::SseKms,
+            ObjectOption::Tags,
+            ObjectOption::Lock,
+        ],
+        ..DEFAULT
+    },
     // Its releases differ in checksums and conditional writes, and do not say which they have: the least is used.
     // A recent release takes checksum=full in the URL.
     Profile { name: "minio", ..DEFAULT },
@@ -156,6 +184,11 @@ impl Profile {
     /// The names of all rows, for a sentence.
     pub fn names() -> String {
         TABLE.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether it is known not to do this with objects.
+    pub(super) fn refuses(&self, option: ObjectOption) -> bool {
+        self.refuses.contains(&option)
     }
 
     /// The row for the host of an endpoint, and the region in its name; AWS if there is no endpoint.

@@ -85,6 +85,11 @@ pub(super) trait Protocol: Send + Sync + 'static {
     /// Deletes an object, if it is this version or no version is given; one that does not exist is fine.
     async fn remove(&self, full: &str, version: Option<&str>) -> Result<()>;
 
+    /// What the service did not do for this new object although it was asked to; `None` if it did all of it.
+    ///
+    /// `may_look` is false if the credentials may not look at the object: then it is said what stays unknown.
+    async fn ignored(&self, full: &str, may_look: bool) -> Result<Option<String>>;
+
     /// Looks at an object that was just written; if the store does not have it yet, looks again for a while.
     async fn look_written(&self, full: &str) -> Result<ObjectInfo> {
         let (retry, begun, mut looks) = (self.retry(), Instant::now(), 0);
@@ -141,15 +146,23 @@ pub(super) trait Protocol: Send + Sync + 'static {
         } else {
             None
         };
-        if let Some(wrong) = wrong {
-            let gone = self.remove(full, etag.as_deref()).await;
-            let error = StoreError::new(Situation::Damaged, format!("{full} is not what was sent: {wrong}"));
-            return Err(match gone {
-                Ok(()) => error.and("it was deleted"),
-                Err(why) => error.and(format_args!("it could not be deleted ({why})")),
-            });
-        }
-        Ok(Stored { bytes: length, etag, checksum, read_back })
+        let error = match wrong {
+            Some(wrong) => {
+                StoreError::new(Situation::Damaged, format!("{full} is not what was sent: {wrong}"))
+            }
+            None => match self.ignored(full, read_back).await? {
+                None => return Ok(Stored { bytes: length, etag, checksum, read_back }),
+                Some(what) => {
+                    StoreError::new(Situation::Unsupported, format!("{full} was stored without {what}")).hint(
+                        "the store ignored what was asked for: leave it out, or use a service that does it",
+                    )
+                }
+            },
+        };
+        Err(match self.remove(full, etag.as_deref()).await {
+            Ok(()) => error.and("it was deleted"),
+            Err(why) => error.and(format_args!("it could not be deleted ({why})")),
+        })
     }
 }
 

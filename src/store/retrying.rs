@@ -1,4 +1,4 @@
-//! A store around a store, which retries failures that may pass.
+//! A store around a store, which retries failures that may pass, and limits the rate.
 //!
 //! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a completion is
 //! known to the backend.
@@ -7,12 +7,13 @@ use super::attempt::Attempt;
 use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
 use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
+use super::rate::Rate;
 use super::retry::Retry;
 use super::rules::BucketRules;
 use super::{Chunks, Store, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,6 +24,8 @@ pub(super) struct Retrying {
     retry: Retry,
     /// How long reading a small object back may take.
     patience: Duration,
+    sending: Arc<Rate>,
+    reading: Arc<Rate>,
 }
 
 impl Retrying {
@@ -45,8 +48,10 @@ impl Retrying {
         }
     }
 
-    pub(super) fn new(inner: Arc<dyn Store>, retry: Retry, patience: Duration) -> Self {
-        Self { inner, retry, patience }
+    /// `limit` is for each direction, in bytes per second.
+    pub(super) fn new(inner: Arc<dyn Store>, retry: Retry, patience: Duration, limit: Option<u64>) -> Self {
+        let rate = || Arc::new(Rate::new(limit));
+        Self { inner, retry, patience, sending: rate(), reading: rate() }
     }
 
     /// Decides whether the object that exists now is the one we wrote, although the answer was lost.
@@ -92,7 +97,7 @@ impl Store for Retrying {
             self.inner.begin(key, metadata, part_size).await
         };
         let inner = self.retry.run(format!("begin {key}"), begin).await?;
-        Ok(Box::new(RetryingUpload { inner, retry: self.retry.clone() }))
+        Ok(Box::new(RetryingUpload { inner, retry: self.retry.clone(), sending: Arc::clone(&self.sending) }))
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
@@ -100,6 +105,7 @@ impl Store for Retrying {
             .run(format!("write {key}"), |attempt| {
                 let bytes = bytes.clone();
                 async move {
+                    self.sending.admit(bytes.len()).await;
                     match self.inner.put_new(key, bytes.clone()).await {
                         Err(error) if attempt > 1 && error.situation() == Situation::Exists => {
                             self.ours_after_all(key, &bytes, error).await
@@ -117,16 +123,25 @@ impl Store for Retrying {
 
     async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks> {
         let mut attempts = self.retry.attempts(format!("read {key}"));
-        loop {
+        let chunks = loop {
             match self.inner.read(key, range.clone(), etag).await {
                 Ok(chunks) => {
                     // Only when bytes come, as the reader will see, has it worked.
                     attempts.answered("it goes on");
-                    return Ok(chunks);
+                    break chunks;
                 }
                 Err(error) => attempts.failed(error).await?,
             }
-        }
+        };
+        let rate = Arc::clone(&self.reading);
+        let in_time = move |chunk: Bytes| {
+            let rate = Arc::clone(&rate);
+            async move {
+                rate.admit(chunk.len()).await;
+                Ok(chunk)
+            }
+        };
+        Ok(chunks.and_then(in_time).boxed())
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
@@ -171,12 +186,20 @@ impl Store for Retrying {
 struct RetryingUpload {
     inner: Box<dyn Upload>,
     retry: Retry,
+    sending: Arc<Rate>,
 }
 
 #[async_trait]
 impl Upload for RetryingUpload {
     async fn part(&self, number: u32, bytes: Bytes) -> Result<()> {
-        self.retry.run(format!("part {number}"), |_| self.inner.part(number, bytes.clone())).await
+        let send = |_| {
+            let bytes = bytes.clone();
+            async move {
+                self.sending.admit(bytes.len()).await;
+                self.inner.part(number, bytes).await
+            }
+        };
+        self.retry.run(format!("part {number}"), send).await
     }
 
     async fn complete(&self, bytes: u64) -> Result<Stored> {

@@ -6,6 +6,7 @@ mod github;
 mod grafana;
 mod helm;
 mod kubernetes;
+mod policies;
 mod release;
 mod root;
 mod runner;

@@ -35,6 +35,7 @@ mod keys;
 mod monitoring;
 mod neon;
 mod opens_without_us;
+mod options;
 mod parallel;
 mod passwords;
 mod proof;

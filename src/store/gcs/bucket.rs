@@ -6,11 +6,13 @@ use super::xml::Xml;
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::key::Prefix;
 use crate::store::limits::Limits;
+use crate::store::object_options::LockWish;
 use crate::store::options::{OpenOptions, deadline};
 use crate::store::renewable::{Numbered, Renewable};
 use crate::store::retry::Retry;
 use crate::store::url::GsUrl;
 use http::HeaderMap;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
@@ -39,10 +41,13 @@ pub(super) struct Bucket {
     access: Renewable<Access>,
     xml: Xml,
     pub(super) url: GsUrl,
+    pub(super) lock: Option<LockWish>,
     pub(super) prefix: Prefix,
     pub(super) request_timeout: Duration,
     pub(super) retry: Retry,
     pub(super) speaker: Speaker,
+    /// Whether it was said that locks cannot be read back.
+    pub(super) said_unknown: AtomicBool,
 }
 
 impl Bucket {
@@ -59,6 +64,8 @@ impl Bucket {
             speaker: Speaker::new(&url.bucket, xml.host()),
             xml,
             url: url.clone(),
+            lock: options.lock,
+            said_unknown: AtomicBool::new(false),
         })
     }
 

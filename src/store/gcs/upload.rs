@@ -7,13 +7,17 @@ use crate::store::error::{Result, Situation, StoreError};
 use crate::store::limits::Limits;
 use crate::store::metadata::from_headers;
 use crate::store::object::{Lock, ObjectInfo};
+use crate::store::object_options::{LockMode, LockWish};
 use crate::store::protocol::{Begun, Headers, Part, Protocol, Said, Sent, about, on_the_way};
 use crate::store::retry::Retry;
 use crate::store::sum::{Sum, md5_of};
 use async_trait::async_trait;
 use bytes::Bytes;
 use google_cloud_storage::model::Object;
+use google_cloud_storage::model::object::Retention;
+use google_cloud_storage::model::object::retention::Mode;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 /// A completion may take this many times longer than other requests: it puts thousands of parts together.
@@ -71,6 +75,26 @@ impl Bucket {
         self.ask(0, look).await.map_err(|error| about(error, full))
     }
 
+    /// What was asked for, and an object does not have.
+    fn missing(&self, object: &Object) -> Option<String> {
+        if let Some(wanted) = self.url.class.as_ref().filter(|wanted| **wanted != object.storage_class) {
+            return Some(format!("the storage class {wanted}"));
+        }
+        // It is named with its version.
+        if let Some(wanted) = self.url.kms.as_ref().filter(|wanted| !object.kms_key.starts_with(*wanted)) {
+            return Some(format!("the encryption with {wanted}"));
+        }
+        let lock = self.lock?;
+        let has = object.retention.as_ref();
+        let mode = has.map(|retention| match retention.mode {
+            Mode::Locked => LockMode::Compliance.word(),
+            Mode::Unlocked => LockMode::Governance.word(),
+            _ => "",
+        });
+        let until = has.and_then(|retention| retention.retain_until_time);
+        lock.missing(mode, until.and_then(|time| SystemTime::try_from(time).ok()))
+    }
+
     /// The headers that an upload begins with.
     fn beginning(&self, metadata: &Headers) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
@@ -78,7 +102,10 @@ impl Bucket {
         let own = metadata.iter().map(|(name, value)| (format!("x-goog-meta-{name}"), value.as_str()));
         let class = self.url.class.as_deref().map(|class| ("x-goog-storage-class".to_owned(), class));
         let kms = self.url.kms.as_deref().map(|key| ("x-goog-encryption-kms-key-name".to_owned(), key));
-        for (name, value) in own.chain(class).chain(kms) {
+        let until = self.lock.map(|lock| lock.moment());
+        let mode = self.lock.map(|lock| ("x-goog-object-lock-mode".to_owned(), lock.mode.word()));
+        let until = until.as_deref().map(|until| ("x-goog-object-lock-retain-until-date".to_owned(), until));
+        for (name, value) in own.chain(class).chain(kms).chain(mode).chain(until) {
             let header = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(value).ok());
             let Some((name, value)) = header else {
                 return Err(StoreError::new(
@@ -177,6 +204,9 @@ impl Protocol for Bucket {
             if let Some(key) = &self.url.kms {
                 request = request.set_kms_key(key);
             }
+            if let Some(retention) = self.lock.and_then(|lock| retention(&lock)) {
+                request = request.set_retention(retention);
+            }
             async move { request.send_unbuffered().await.map_err(|error| self.speaker.google(&error)) }
         };
         let written = self.ask(length, put).await.map_err(|error| {
@@ -189,6 +219,24 @@ impl Protocol for Bucket {
 
     async fn look(&self, full: &str) -> Result<ObjectInfo> {
         Ok(info(&self.object(full).await?))
+    }
+
+    async fn ignored(&self, full: &str, may_look: bool) -> Result<Option<String>> {
+        if self.lock.is_none() && self.url.class.is_none() && self.url.kms.is_none() {
+            return Ok(None);
+        }
+        if !may_look {
+            if self.lock.is_some() && !self.said_unknown.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "these credentials may not look at objects (storage.objects.get): it is not known whether the store \
+                     locked the backup"
+                );
+            }
+            return Ok(None);
+        }
+        let look = || self.object(full);
+        let object = self.retry.run(format!("look at {full}"), |_| look()).await?;
+        Ok(self.missing(&object))
     }
 
     async fn remove(&self, full: &str, version: Option<&str>) -> Result<()> {
@@ -206,6 +254,17 @@ impl Protocol for Bucket {
             answer => answer,
         }
     }
+}
+
+/// A lock as Google's client has it.
+fn retention(lock: &LockWish) -> Option<Retention> {
+    let mode = match lock.mode {
+        LockMode::Governance => Mode::Unlocked,
+        LockMode::Compliance => Mode::Locked,
+    };
+    let mut retention = Retention::new().set_mode(mode);
+    retention.retain_until_time = Some(lock.until.try_into().ok()?);
+    Some(retention)
 }
 
 fn info(object: &Object) -> ObjectInfo {

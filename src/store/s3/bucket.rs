@@ -13,6 +13,7 @@ use crate::store::url::S3Url;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// A bucket, or a prefix of one, and how to talk to it.
@@ -27,6 +28,8 @@ pub(super) struct Bucket {
     pub(super) request_timeout: Duration,
     pub(super) retry: Retry,
     pub(super) speaker: Speaker,
+    /// Whether it was said that locks cannot be read back.
+    pub(super) said_unknown: AtomicBool,
 }
 
 impl Bucket {

@@ -3,14 +3,21 @@
 //! The SDK renews credentials if it knows when they expire. It does not know that for credentials that another program
 //! writes into a file, nor that the store's clock is ahead: then the store rejects them, and they are loaded again.
 
-use super::interceptors::{BoundedAnswers, WithoutOperation};
+use super::extras::Extras;
+use super::interceptors::{BoundedAnswers, WithExtras, WithoutOperation};
+use crate::store::authorities::Authorities;
 use crate::store::options::Credentials;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{RuntimeComponents, SharedHttpClient};
 use aws_sdk_s3::{Client, config};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
 use std::time::Duration;
 
 /// Everything a client is created from.
@@ -22,6 +29,8 @@ pub(super) struct Recipe {
     pub(super) endpoint: Option<String>,
     pub(super) path_style: bool,
     pub(super) says_operation: bool,
+    pub(super) extras: Extras,
+    pub(super) authorities: Option<Authorities>,
 }
 
 impl Recipe {
@@ -47,6 +56,9 @@ impl Recipe {
                 "pgstow",
             ));
         }
+        if let Some(authorities) = &self.authorities {
+            loader = loader.http_client(trusting(authorities));
+        }
         let shared = loader.load().await;
         let mut builder =
             config::Builder::from(&shared).force_path_style(self.path_style).interceptor(BoundedAnswers);
@@ -56,6 +68,24 @@ impl Recipe {
         if !self.says_operation {
             builder = builder.interceptor(WithoutOperation);
         }
+        if !self.extras.is_empty() {
+            builder = builder.interceptor(WithExtras(self.extras.clone()));
+        }
         Client::from_conf(builder.build())
     }
+}
+
+/// The SDK's own HTTP client, which trusts these authorities too. It also fetches credentials.
+fn trusting(authorities: &Authorities) -> SharedHttpClient {
+    let store = TrustStore::default().with_pem_certificate(authorities.pem());
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let builder = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        let mut builder = match TlsContext::builder().with_trust_store(store.clone()).build() {
+            Ok(context) => builder.tls_context(context),
+            Err(_) => builder,
+        };
+        builder.set_connector_settings(settings.cloned());
+        builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        builder.proxy_config(ProxyConfig::from_env()).build()
+    })
 }

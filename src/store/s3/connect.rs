@@ -3,10 +3,10 @@
 use super::bucket::Bucket;
 use super::client::Recipe;
 use super::explain::Speaker;
+use super::extras::Extras;
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::key::Prefix;
 use crate::store::options::OpenOptions;
-use crate::store::profiles::Profile;
 use crate::store::renewable::Renewable;
 use crate::store::url::{S3Url, check_endpoint};
 use ::url::Url;
@@ -14,6 +14,7 @@ use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
+use std::sync::atomic::AtomicBool;
 
 /// Most services other than AWS ignore the region; this is the one they accept.
 const ANY_REGION: &str = "us-east-1";
@@ -26,8 +27,7 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         endpoint = Some(checked.map_err(|e| StoreError::new(Situation::Other, e.to_string()))?);
     }
     let address = endpoint.as_deref().and_then(|text| Url::parse(text).ok());
-    let (by_host, region_of_host) = Profile::of_host(address.as_ref().and_then(Url::host_str));
-    let profile = url.profile.unwrap_or(by_host);
+    let (profile, region_of_host) = url.dialect(endpoint.as_deref());
 
     let region = match url.region.clone().or(region_of_host) {
         Some(region) => region,
@@ -37,6 +37,7 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
     limits.max_parts = url.max_parts.unwrap_or(limits.max_parts);
     let host = address.map_or_else(|| format!("Amazon S3 in {region}"), |url| url.authority().to_owned());
     tracing::debug!("{host}: profile {}, region {region}", profile.name);
+    let (extras, keyed) = (Extras::new(url, &options), options.customer_key.is_some());
     let recipe = Recipe {
         aws_profile: url.aws_profile.clone(),
         connect_timeout: options.connect_timeout,
@@ -45,6 +46,8 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         endpoint,
         path_style: url.path_style.unwrap_or(profile.path_style),
         says_operation: profile.says_operation,
+        extras,
+        authorities: options.authorities,
     };
     Ok(Bucket {
         clients: Renewable::new(recipe.client().await),
@@ -54,9 +57,10 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         limits,
         request_timeout: options.request_timeout,
         retry: options.retry,
-        speaker: Speaker::new(&url.bucket, host, region),
+        speaker: Speaker::new(&url.bucket, host, region).keyed(keyed),
         prefix: Prefix::new(&url.prefix),
         url: url.clone(),
+        said_unknown: AtomicBool::new(false),
     })
 }
 

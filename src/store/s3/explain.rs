@@ -12,6 +12,8 @@ pub(super) struct Speaker {
     bucket: String,
     host: String,
     region: String,
+    /// Whether objects are read with a key of the user's own (SSE-C).
+    keyed: bool,
 }
 
 const RIGHTS: &str = "the key may lack a right: writing needs s3:PutObject and s3:AbortMultipartUpload, reading \
@@ -19,7 +21,12 @@ const RIGHTS: &str = "the key may lack a right: writing needs s3:PutObject and s
 
 impl Speaker {
     pub(super) fn new(bucket: &str, host: String, region: String) -> Self {
-        Self { bucket: bucket.to_owned(), host, region }
+        Self { bucket: bucket.to_owned(), host, region, keyed: false }
+    }
+
+    /// The same for requests that have a key of the user's own, or not.
+    pub(super) fn keyed(self, keyed: bool) -> Self {
+        Self { keyed, ..self }
     }
 
     /// What an SDK's error means.
@@ -50,12 +57,38 @@ impl Speaker {
     /// What an answer means: by its code if it has one, else by its status.
     fn answered(&self, status: u16, code: &str, message: &str, region: Option<&str>) -> StoreError {
         let error = self
-            .about_keys(status, code, message)
+            .about_own_key(status, message)
+            .or_else(|| self.about_keys(status, code, message))
             .or_else(|| self.about_place(status, code, message, region))
             .or_else(|| about_space(status, code, message))
             .or_else(|| about_locks(status, code, message))
             .unwrap_or_else(|| self.about_request(status, code));
         if message.is_empty() { error } else { error.because(message) }
+    }
+
+    /// The failure of a request about an object that is encrypted with another key of the user's own, or with one.
+    fn about_own_key(&self, status: u16, message: &str) -> Option<StoreError> {
+        let said = message.to_lowercase();
+        // Amazon: "stored using a form of Server Side Encryption"; Garage: "Object is encrypted".
+        let is_meant = said.contains("encrypt") && !said.contains("kms");
+        match status {
+            400 | 403 if is_meant && self.keyed => Some(
+                new(Situation::Denied, "the key for SSE-C is not the one that the object was stored with")
+                    .hint("--sse-c-key-file (PGSTOW_SSE_C_KEY) must be the same for backups and for reading them; an object that was stored without one is read without"),
+            ),
+            400 | 403 if is_meant => Some(
+                new(Situation::Denied, "the object was stored with a key of your own (SSE-C)")
+                    .hint("give the key that it was stored with: --sse-c-key-file or PGSTOW_SSE_C_KEY"),
+            ),
+            // AWS says no more to a wrong key.
+            403 if self.keyed && (said.is_empty() || said.contains("access denied")) => {
+                let message = format!("access to bucket {} is denied ({status})", self.bucket);
+                Some(new(Situation::Denied, message).hint(RIGHTS).hint(
+                    "or --sse-c-key-file (PGSTOW_SSE_C_KEY) is not the key that the object was stored with",
+                ))
+            }
+            _ => None,
+        }
     }
 
     fn about_keys(&self, status: u16, code: &str, message: &str) -> Option<StoreError> {
@@ -80,7 +113,7 @@ impl Speaker {
             }
             // An answer to HEAD has no body, and so no code: AWS answers 400 to an expired token.
             ("", 400) => new(Expired, "the store rejects the request (400)")
-                .hint("check that the credentials are still valid"),
+                .hint("check that the credentials are still valid; an object that was stored with a key of your own needs --sse-c-key-file"),
             // The SDK has learnt the difference from this answer, so the next attempt may succeed.
             ("RequestTimeTooSkewed", _) => {
                 new(Transient, format!("the clock of this machine differs from the clock of {host}"))
@@ -206,7 +239,7 @@ impl Speaker {
             "received corrupt message",
         ]) {
             new(Other, format!("no trusted TLS connection to {host}")).hint(
-                "check the endpoint's https://; for a certificate authority of your own, set SSL_CERT_FILE to its certificate",
+                "check the endpoint's https://; for a certificate authority of your own, give its certificate with --ca-file",
             )
         } else if matches!(error, SdkError::TimeoutError(_)) || says(&["timed out", "timeout"]) {
             new(Unreachable, format!("{host} does not answer")).hint("check endpoint and firewall")

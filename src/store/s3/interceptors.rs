@@ -1,5 +1,6 @@
 //! Changes to requests and answers inside the SDK.
 
+use super::extras::Extras;
 use aws_sdk_s3::config::interceptors::{
     BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
 };
@@ -32,6 +33,29 @@ impl Intercept for BoundedAnswers {
         if !(is_object && response.status().is_success()) {
             let body = std::mem::replace(response.body_mut(), SdkBody::taken());
             *response.body_mut() = SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER));
+        }
+        Ok(())
+    }
+}
+
+/// Adds what is asked for with each new object, before requests are signed.
+#[derive(Debug)]
+pub(super) struct WithExtras(pub(super) Extras);
+
+impl Intercept for WithExtras {
+    fn name(&self) -> &'static str {
+        "WithExtras"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let operation = config.load::<Metadata>().map(|operation| operation.name().to_owned());
+        for (name, value) in self.0.headers(&operation.unwrap_or_default()) {
+            context.request_mut().headers_mut().try_insert(name, value)?;
         }
         Ok(())
     }

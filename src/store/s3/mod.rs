@@ -9,7 +9,9 @@ mod bucket;
 mod client;
 mod connect;
 mod explain;
+mod extras;
 mod headers;
+mod heeded;
 mod interceptors;
 mod list;
 mod look;
@@ -51,7 +53,7 @@ impl Store for S3 {
     }
 
     fn display_url(&self) -> String {
-        self.0.url.to_string()
+        self.0.url.place().to_string()
     }
 
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {

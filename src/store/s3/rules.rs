@@ -35,7 +35,8 @@ impl Bucket {
         let said = none_if_not_found(self.ask(0, ask).await)?;
         let rules = said.iter().flat_map(GetBucketLifecycleConfigurationOutput::rules);
         let active = rules.filter(|rule| *rule.status() == ExpirationStatus::Enabled);
-        Ok(active.fold(Lifecycle::default(), |found, rule| add(found, rule, &self.prefix.full(""))))
+        let (prefix, tags) = (self.prefix.full(""), &self.url.tags);
+        Ok(active.fold(Lifecycle::default(), |found, rule| add(found, rule, &prefix, tags)))
     }
 }
 
@@ -64,13 +65,13 @@ fn lock(said: Option<&ObjectLockConfiguration>) -> ObjectLock {
     retention.and_then(span).map_or(ObjectLock::WithoutDefault, ObjectLock::Default)
 }
 
-/// Adds what a rule does below this prefix. A rule for objects with tags is not for ours: they have none.
-fn add(found: Lifecycle, rule: &LifecycleRule, ours: &str) -> Lifecycle {
+/// Adds what a rule does below this prefix. A rule for objects with tags is for ours only if they have these.
+fn add(found: Lifecycle, rule: &LifecycleRule, ours: &str, tags: &[(String, String)]) -> Lifecycle {
     let filter = rule.filter();
     let both = filter.and_then(|filter| filter.and());
-    let tagged = filter.is_some_and(|filter| filter.tag().is_some())
-        || both.is_some_and(|both| !both.tags().is_empty());
-    if tagged {
+    let one = filter.and_then(|filter| filter.tag());
+    let mut wanted = one.into_iter().chain(both.iter().flat_map(|both| both.tags()));
+    if !wanted.all(|tag| tags.iter().any(|(name, value)| tag.key() == name && tag.value() == value)) {
         return found;
     }
     #[expect(deprecated, reason = "old rules have it")]
@@ -129,10 +130,12 @@ mod tests {
             (tagged(), false, false),
             (tagged(), true, false),
         ] {
-            let found = add(Lifecycle::default(), &rule(filter.clone(), deletes), "prod/");
+            let found = add(Lifecycle::default(), &rule(filter.clone(), deletes), "prod/", &[]);
             let expected = if deletes { found.deletes_after == Some(30) } else { found.aborts_unfinished };
             assert_eq!(expected, counts, "{filter:?} {deletes}");
         }
+        let tags = [("a".to_owned(), "b".to_owned()), ("c".to_owned(), "d".to_owned())];
+        assert_eq!(add(Lifecycle::default(), &rule(tagged(), true), "prod/", &tags).deletes_after, Some(30));
     }
 
     #[test]

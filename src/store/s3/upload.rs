@@ -145,6 +145,10 @@ impl Protocol for Bucket {
         })
     }
 
+    async fn ignored(&self, full: &str, may_look: bool) -> Result<Option<String>> {
+        self.retry.run(format!("look at {full}"), |_| self.ignored_extras(full, may_look)).await
+    }
+
     /// S3 deletes by key alone: whoever may not look deletes what there is.
     async fn remove(&self, full: &str, _version: Option<&str>) -> Result<()> {
         let delete = |client: Client| client.delete_object().bucket(&self.url.bucket).key(full).send();

@@ -2,6 +2,7 @@
 
 use super::bucket::{bucket_and_prefix, each_parameter, unknown_parameter, write_url};
 use super::endpoint::check_endpoint;
+use super::s3::class;
 use crate::error::{Error, Result};
 use ::url::Url;
 use std::fmt;
@@ -57,12 +58,10 @@ impl GsUrl {
         let text = || if value.is_empty() { Err(wants("not empty")) } else { Ok(value.to_owned()) };
         match key {
             "class" => {
-                let word = |b: u8| b.is_ascii_uppercase() || b == b'_';
-                if value.is_empty() || !value.bytes().all(word) {
-                    return Err(wants("a storage class in capital letters")
-                        .hint("Google has STANDARD, NEARLINE, COLDLINE and ARCHIVE"));
-                }
-                self.class = Some(value.to_owned());
+                self.class = Some(class(value).ok_or_else(|| {
+                    wants("a storage class in capital letters")
+                        .hint("Google has STANDARD, NEARLINE, COLDLINE and ARCHIVE")
+                })?);
             }
             "kms" => {
                 let parts: Vec<&str> = value.split('/').collect();

@@ -3,6 +3,7 @@
 //! ```text
 //! file:///folder
 //! s3://bucket/prefix?endpoint=…&region=…&profile=…&aws_profile=…&checksum=full|compat&path_style=…&max_parts=…&allow_http=…
+//!     &class=…&sse=…&kms=…&tags=…                       for new objects
 //! b2://bucket/prefix?region=us-west-004
 //! gs://bucket/prefix?class=…&kms=…&credentials=/file.json&endpoint=…&allow_http=…
 //! ```
@@ -152,6 +153,7 @@ mod tests {
             "gs://b",
             "gs://b/p?class=NEARLINE&kms=projects/p/locations/l/keyRings/r/cryptoKeys/k&credentials=/a%20b.json",
             "gs://b?credentials=none&endpoint=http://127.0.0.1:4443",
+            "s3://b?class=STANDARD_IA&sse=aws:kms&kms=arn:aws:kms:x:1:key/k&tags=team=ops,env=a%20b",
             "s3://b/100%25/a%20b?endpoint=http://[::1]:4566&region=x&profile=aws&checksum=full&path_style=true",
         ] {
             let url: StoreUrl = text.parse().unwrap();
@@ -181,6 +183,11 @@ mod tests {
             ("s3://b/p#x", "\"#\"", "%23"),
             ("s3://b?regoin=x", "\"regoin\"", "region"),
             ("s3://b?region=a&region=b", "twice", ""),
+            ("s3://b?class=cold", "capital letters", ""),
+            ("s3://b?sse=rot13", "AES256", ""),
+            ("s3://b?sse=AES256&kms=k", "contradict", "leave sse out"),
+            ("s3://b?tags=team", "up to ten tags", ""),
+            ("s3://b?tags=a=1,a=2", "different names", ""),
             ("s3://b?checksum=md5", "full or compat", ""),
             ("s3://b?profile=acme", "one of", ""),
             ("s3://b?max_parts=0", "1 to 10000", ""),

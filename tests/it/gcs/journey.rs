@@ -1,12 +1,12 @@
 //! A whole backup to `gs://`, and back.
 
-use super::scene::{PART, opened};
+use super::scene::{PART, opened, options};
 use crate::harness::pgstow;
 use crate::scene::{Keys, Place, add_bulk, fresh, motley};
 use crate::servers::gcs::{About, Account, Google};
 use crate::servers::postgres::{Cluster, Major};
 use crate::stores::noise;
-use pgstow::store::{Lock, Metadata, Situation};
+use pgstow::store::{Lock, LockMode, LockWish, Metadata, OpenOptions, Situation, open};
 use std::time::{Duration, SystemTime};
 
 /// Garage keeps the bytes, which travel in several parts.
@@ -60,6 +60,40 @@ async fn class_and_key_come_with_every_object() {
         assert_eq!((about.class.as_deref(), about.kms.as_deref()), (Some("NEARLINE"), Some(key)), "{object}");
     }
     assert_eq!(store.display_url(), google.plain_url("p"), "it is the same store with another class");
+}
+
+#[tokio::test]
+async fn a_lock_comes_with_every_object_and_is_read_back() {
+    let google = Google::start();
+    let until = SystemTime::now() + Duration::from_secs(86_400);
+    for (mode, is_locked) in [(LockMode::Governance, false), (LockMode::Compliance, true)] {
+        let prefix = format!("{mode:?}");
+        let lock = Some(LockWish::new(mode, until));
+        let locked = OpenOptions { lock, ..options() };
+        let url = google.url(&prefix, Account::Owner).parse().unwrap();
+        let store = open(&url, locked.clone()).await.unwrap();
+        store.put_new("small", noise(9, 1)).await.unwrap();
+        let upload = store.begin("big", &Metadata::new(), PART as u64).await.unwrap();
+        upload.part(1, noise(9, 1)).await.unwrap();
+        upload.complete(9).await.unwrap();
+        for key in ["small", "big"] {
+            let (mode, moment) = google.object(&format!("{prefix}/{key}")).unwrap().about.own.unwrap();
+            assert!(
+                mode == is_locked && until.duration_since(moment).unwrap() < Duration::from_secs(1),
+                "{key}"
+            );
+            assert!(matches!(store.lock(key).await.unwrap(), Some(Lock::Until(_))), "{key}");
+            assert_eq!(store.delete(key).await.unwrap_err().situation(), Situation::Locked, "{key}");
+        }
+    }
+    google.ignore_locks();
+    let lock = Some(LockWish::new(LockMode::Governance, until));
+    let url = google.url("ignored", Account::Owner).parse().unwrap();
+    let store = open(&url, OpenOptions { lock, ..options() }).await.unwrap();
+    let error = store.put_new("small", noise(9, 1)).await.unwrap_err();
+    assert_eq!(error.situation(), Situation::Unsupported, "{error}");
+    assert!(error.to_string().contains("was stored without the lock"), "{error}");
+    assert!(google.keys("ignored").is_empty());
 }
 
 #[tokio::test]

@@ -122,6 +122,8 @@ pub enum Fault {
     Instead(fn(&Request) -> String),
     /// The server never sees it; a success is answered whose body never ends.
     Endless,
+    /// The server never sees it; this status is answered, with another server's address.
+    Redirect(u16, String),
     /// The server does it; this status and S3 error code are answered all the same.
     DoneButAnswer(u16, &'static str),
     /// The server does it; the connection is closed without an answer.
@@ -398,6 +400,9 @@ impl Shared {
             let forward = || forward(upstream, &head, &body, &request.method);
             let mut answer = match fault {
                 Some(Fault::Answer(status, code)) => Answer::error(status, code),
+                Some(Fault::Redirect(status, ref to)) => {
+                    Answer::redirect(status, &format!("{to}{}", request.path))
+                }
                 Some(Fault::Instead(body)) => Answer::xml(200, body(&request)),
                 Some(Fault::Endless) => return endless(client),
                 Some(Fault::DoneButAnswer(status, code)) => forward().map(|_| Answer::error(status, code))?,

@@ -1,4 +1,4 @@
-//! An HTTP server that keeps every request, and always gives the same answer: alarms are sent to it.
+//! An HTTP server that keeps every request, and gives a simple answer: alarms are sent to it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -37,14 +37,26 @@ impl Inbox {
 
     /// Answers everything with this.
     pub fn answering(status: u16, body: &'static str) -> Inbox {
+        Inbox::start(move |_| (status, String::new(), body.to_owned()))
+    }
+
+    /// Sends every request on to another server, with this status.
+    pub fn redirecting(status: u16, to: &str) -> Inbox {
+        let to = to.to_owned();
+        Inbox::start(move |letter| (status, format!("location: {to}{}\r\n", letter.target), String::new()))
+    }
+
+    /// Answers each request with the status, the header lines and the body that this makes of it.
+    pub fn start(answer: impl Fn(&Letter) -> (u16, String, String) + Send + Sync + 'static) -> Inbox {
+        let answer = Arc::new(answer);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let letters = Arc::<Mutex<Vec<Letter>>>::default();
         let kept = Arc::clone(&letters);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let kept = Arc::clone(&kept);
-                std::thread::spawn(move || serve(stream.unwrap(), status, body, &kept));
+                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
+                std::thread::spawn(move || serve(stream.unwrap(), &*answer, &kept));
             }
         });
         Inbox { url, letters }
@@ -67,12 +79,13 @@ impl Inbox {
     }
 }
 
-fn serve(stream: TcpStream, status: u16, body: &str, letters: &Mutex<Vec<Letter>>) {
+fn serve(stream: TcpStream, answer: impl Fn(&Letter) -> (u16, String, String), letters: &Mutex<Vec<Letter>>) {
     let mut from = BufReader::new(stream.try_clone().unwrap());
     let mut to = stream;
     while let Some(letter) = read(&mut from) {
+        let (status, headers, body) = answer(&letter);
         letters.lock().unwrap().push(letter);
-        let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let answer = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
         if to.write_all(answer.as_bytes()).is_err() {
             return;
         }
@@ -102,5 +115,6 @@ fn read(from: &mut impl BufRead) -> Option<Letter> {
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
     from.read_exact(&mut body).ok()?;
-    Some(Letter { method, target, headers, body: String::from_utf8(body).unwrap() })
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Some(Letter { method, target, headers, body })
 }

@@ -4,6 +4,7 @@
 //! run as root, watched by `keep.sh`, so that nothing is left running however the tests end. Tests
 //! that only use a server share one per process (`shared()`); tests that hurt it start their own.
 
+pub mod cloud;
 pub mod fault;
 pub mod garage;
 pub mod gcs;
@@ -11,9 +12,11 @@ pub mod inbox;
 pub mod localstack;
 pub mod neon;
 pub mod postgres;
+pub mod proxy;
 pub mod pushgateway;
 pub mod s3;
 pub mod swift;
+pub mod tls;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

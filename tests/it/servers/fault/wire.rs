@@ -24,6 +24,11 @@ impl Answer {
         )
     }
 
+    pub fn redirect(status: u16, to: &str) -> Answer {
+        let head = format!("HTTP/1.1 {status} Fault\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+        Answer { status, head, body: Vec::new(), last: false }
+    }
+
     /// Makes it end early, as if that were all of it.
     pub fn shorten(&mut self, bytes: usize) {
         let before = format!("content-length: {}\r\n", self.body.len());

@@ -55,18 +55,32 @@ struct ObjectMessage {
     name: String,
     #[prost(int64, tag = "3")]
     generation: i64,
+    #[prost(string, tag = "5")]
+    storage_class: String,
     #[prost(int64, tag = "6")]
     size: i64,
     #[prost(message, optional, tag = "14")]
     create_time: Option<Time>,
     #[prost(message, optional, tag = "16")]
     checksums: Option<Checksums>,
+    #[prost(string, tag = "18")]
+    kms_key: String,
     #[prost(bool, tag = "20")]
     temporary_hold: bool,
     #[prost(message, optional, tag = "21")]
     retention_expire_time: Option<Time>,
     #[prost(map = "string, string", tag = "22")]
     metadata: HashMap<String, String>,
+    #[prost(message, optional, tag = "30")]
+    retention: Option<Retention>,
+}
+
+#[derive(Message)]
+struct Retention {
+    #[prost(int32, tag = "1")]
+    mode: i32,
+    #[prost(message, optional, tag = "2")]
+    until: Option<Time>,
 }
 
 #[derive(Message)]
@@ -188,8 +202,14 @@ impl Shared {
         let said = ObjectMessage {
             name: key,
             generation,
+            storage_class: about.class.unwrap_or_else(|| "STANDARD".to_owned()),
             size: bytes.len() as i64,
             create_time: Some(created.into()),
+            kms_key: about.kms.map(|key| format!("{key}/cryptoKeyVersions/1")).unwrap_or_default(),
+            retention: about.own.map(|(locked, until)| Retention {
+                mode: if locked { 2 } else { 1 },
+                until: Some(until.into()),
+            }),
             checksums: Some(Checksums { crc32c: Some(object.crc32c()) }),
             temporary_hold: about.held,
             retention_expire_time: about.retained.map(Time::from),
@@ -223,7 +243,9 @@ impl Shared {
         if if_generation_match.is_some_and(|wanted| wanted != object.generation) {
             return Err(Refusal::new(412, "conditionNotMet", "A pre-condition did not hold."));
         }
-        if object.about.held || object.about.retained.is_some_and(|until| SystemTime::now() < until) {
+        let own = object.about.own.map(|(_, until)| until);
+        if object.about.held || object.about.retained.max(own).is_some_and(|until| SystemTime::now() < until)
+        {
             let why = format!("Object '{key}' is subject to bucket's retention policy or object retention.");
             return Err(Refusal::new(403, "retentionPolicyNotMet", why));
         }

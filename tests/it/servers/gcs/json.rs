@@ -75,7 +75,12 @@ fn try_insert(shared: &Shared, request: &Request, bucket: &str) -> Result<Answer
 
     let text = |name: &str| about[name].as_str().map(str::to_owned);
     let own = about["metadata"].as_object().into_iter().flatten();
+    let retention = &about["retention"];
+    let until = retention["retainUntilTime"].as_str();
+    let until = until.map(|text| humantime::parse_rfc3339_weak(text).unwrap());
+    let locked = retention["mode"].as_str().map(|mode| mode.eq_ignore_ascii_case("locked"));
     let kept = About {
+        own: locked.zip(until).filter(|_| !shared.ignores.load(std::sync::atomic::Ordering::Relaxed)),
         metadata: own.map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").to_owned())).collect(),
         class: text("storageClass"),
         kms: request.param("kmsKeyName").map(str::to_owned).or_else(|| text("kmsKeyName")),

@@ -60,6 +60,8 @@ struct Shared {
     grpc_calls: Mutex<Vec<String>>,
     /// Whether the next upload that is finished is kept wrong.
     damages: AtomicBool,
+    /// Whether locks that are asked for are not set.
+    ignores: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -91,6 +93,7 @@ impl Google {
             grpc_faults: Mutex::default(),
             grpc_calls: Mutex::default(),
             damages: AtomicBool::new(false),
+            ignores: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
         let ours = Arc::clone(&shared);
@@ -199,6 +202,11 @@ impl Google {
     /// The next upload that is finished is kept wrong by one bit.
     pub fn damage_next_finish(&self) {
         self.shared.damages.store(true, Ordering::Relaxed);
+    }
+
+    /// Locks that are asked for are not set from now on.
+    pub fn ignore_locks(&self) {
+        self.shared.ignores.store(true, Ordering::Relaxed);
     }
 
     /// Adds a fault for calls of gRPC.

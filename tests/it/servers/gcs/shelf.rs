@@ -24,6 +24,8 @@ pub struct About {
     pub metadata: HashMap<String, String>,
     pub class: Option<String>,
     pub kms: Option<String>,
+    /// The object's own retention: whether it is locked, and until when.
+    pub own: Option<(bool, SystemTime)>,
     /// Until when it may not be deleted.
     pub retained: Option<SystemTime>,
     /// Whether somebody holds it.

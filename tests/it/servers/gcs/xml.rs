@@ -59,7 +59,11 @@ fn begin(shared: &Shared, request: &Request, key: &str) -> Result<Answer, Refusa
     let own = |(name, value): (&String, &String)| {
         Some((name.strip_prefix("x-goog-meta-")?.to_owned(), value.clone()))
     };
+    let until = request.header("x-goog-object-lock-retain-until-date");
+    let until = until.map(|text| humantime::parse_rfc3339(text).unwrap());
+    let locked = request.header("x-goog-object-lock-mode").map(|mode| mode == "COMPLIANCE");
     let about = About {
+        own: locked.zip(until).filter(|_| !shared.ignores.load(Ordering::Relaxed)),
         metadata: request.headers.iter().filter_map(own).collect(),
         class: request.header("x-goog-storage-class").map(str::to_owned),
         kms: request.header("x-goog-encryption-kms-key-name").map(str::to_owned),

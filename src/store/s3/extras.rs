@@ -1,0 +1,126 @@
+//! What is asked for with each new object (class, encryption, tags, lock), as headers.
+
+use crate::store::object_options::{CustomerKey, LockWish};
+use crate::store::options::OpenOptions;
+use crate::store::url::S3Url;
+use ::url::form_urlencoded;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::types::ServerSideEncryption;
+
+/// Requests that write an object, and so carry everything.
+const WRITES: [&str; 2] = ["CreateMultipartUpload", "PutObject"];
+
+/// Requests that need the key of an object that is encrypted with one of the user's own.
+const NEED_KEY: [&str; 6] = [
+    "CreateMultipartUpload",
+    "PutObject",
+    "UploadPart",
+    "CompleteMultipartUpload",
+    "GetObject",
+    "HeadObject",
+];
+
+/// What is asked for with each new object.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Extras {
+    class: Option<String>,
+    sse: Option<String>,
+    kms: Option<String>,
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) lock: Option<LockWish>,
+    key: Option<CustomerKey>,
+}
+
+impl Extras {
+    pub(super) fn new(url: &S3Url, options: &OpenOptions) -> Self {
+        let S3Url { class, sse, kms, tags, .. } = url.clone();
+        Self { class, sse, kms, tags, lock: options.lock, key: options.customer_key.clone() }
+    }
+
+    /// Whether nothing is asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { class, sse, kms: _, tags, lock, key } = self;
+        class.is_none() && sse.is_none() && tags.is_empty() && lock.is_none() && key.is_none()
+    }
+
+    /// The headers that a request of this operation carries.
+    pub(super) fn headers(&self, operation: &str) -> Vec<(&'static str, String)> {
+        let mut headers = Vec::new();
+        if WRITES.contains(&operation) {
+            let mut set = |name, value: &Option<String>| {
+                headers.extend(value.iter().map(|value| (name, value.clone())));
+            };
+            set("x-amz-storage-class", &self.class);
+            set("x-amz-server-side-encryption", &self.sse);
+            set("x-amz-server-side-encryption-aws-kms-key-id", &self.kms);
+            set("x-amz-tagging", &self.tagging());
+            set("x-amz-object-lock-mode", &self.lock.map(|lock| lock.mode.word().to_owned()));
+            set("x-amz-object-lock-retain-until-date", &self.lock.map(|lock| lock.moment()));
+        }
+        if let Some((key, md5)) =
+            self.key.as_ref().filter(|_| NEED_KEY.contains(&operation)).map(CustomerKey::headers)
+        {
+            headers.push(("x-amz-server-side-encryption-customer-algorithm", "AES256".to_owned()));
+            headers.push(("x-amz-server-side-encryption-customer-key", key));
+            headers.push(("x-amz-server-side-encryption-customer-key-MD5", md5));
+        }
+        headers
+    }
+
+    fn tagging(&self) -> Option<String> {
+        let tags = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.tags).finish();
+        (!tags.is_empty()).then_some(tags)
+    }
+
+    /// What of class and encryption an object does not have.
+    pub(super) fn missing(&self, head: &HeadObjectOutput) -> Option<String> {
+        let class = head.storage_class().map_or("STANDARD", |class| class.as_str());
+        if let Some(wanted) = self.class.as_deref().filter(|wanted| *wanted != class) {
+            return Some(format!("the storage class {wanted}"));
+        }
+        let sse = head.server_side_encryption().map(ServerSideEncryption::as_str);
+        if let Some(wanted) = self.sse.as_deref().filter(|wanted| Some(*wanted) != sse) {
+            return Some(format!("the encryption {wanted}"));
+        }
+        let keyed = head.sse_customer_algorithm().is_some();
+        (self.key.is_some() && !keyed).then(|| "the encryption with the given key (SSE-C)".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::object_options::LockMode;
+    use crate::store::url::StoreUrl;
+    use std::time::{Duration, SystemTime};
+
+    fn extras(url: &str, options: &OpenOptions) -> Extras {
+        match url.parse().unwrap() {
+            StoreUrl::S3(url) => Extras::new(&url, options),
+            _ => panic!("{url}"),
+        }
+    }
+
+    #[test]
+    fn each_request_carries_what_it_needs_and_no_more() {
+        assert!(extras("s3://b", &OpenOptions::default()).is_empty());
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        let options = OpenOptions {
+            lock: Some(LockWish::new(LockMode::Governance, until)),
+            customer_key: Some(CustomerKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap()),
+            ..OpenOptions::default()
+        };
+        let all = extras("s3://b?class=GLACIER_IR&kms=k&tags=team=ops,who=a b", &options);
+        let names = |operation| all.headers(operation).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        for write in WRITES {
+            assert_eq!(names(write).len(), 9, "{write}");
+        }
+        assert!(all.headers("PutObject").contains(&("x-amz-tagging", "team=ops&who=a+b".to_owned())));
+        for needs in ["UploadPart", "CompleteMultipartUpload", "GetObject", "HeadObject"] {
+            assert!(names(needs).iter().all(|name| name.contains("customer")) && names(needs).len() == 3);
+        }
+        for other in ["ListObjectsV2", "DeleteObject", "AbortMultipartUpload", "GetObjectTagging"] {
+            assert!(names(other).is_empty(), "{other}");
+        }
+    }
+}

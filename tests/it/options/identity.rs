@@ -1,0 +1,69 @@
+//! Credentials that a cloud gives, by every way that Amazon's tools know, and that end during a run.
+
+use crate::harness::{Pgstow, pgstow};
+use crate::servers::cloud::Cloud;
+use crate::servers::fault::{FaultProxy, Operation};
+use crate::servers::garage::Garage;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The variables of one way to credentials.
+type Way = fn(&Cloud) -> Vec<(&'static str, String)>;
+
+fn with(run: Pgstow, variables: &[(&'static str, String)]) -> Pgstow {
+    variables.iter().fold(run, |run, (name, value)| run.env(name, value))
+}
+
+#[test]
+fn credentials_are_found_by_every_way() {
+    let place = Garage::shared().place("ways");
+    let cloud = Cloud::start(&place, Duration::from_secs(3600));
+    let proxy = FaultProxy::start(&place.endpoint);
+    let url = place.through(&proxy.endpoint()).url();
+    for (way, variables, path) in [
+        ("web identity", cloud.web_identity(), "/"),
+        ("container", cloud.container(), "/container"),
+        ("instance", cloud.instance(), "/latest/meta-data/iam/security-credentials/backup"),
+        ("process", cloud.process(), "/process"),
+        ("single sign-on", cloud.single_sign_on(), "/federation/credentials"),
+    ] {
+        let before = cloud.letters().len();
+        let run = pgstow(["list", "--json", "--store", &url]).env("HOME", cloud.home());
+        assert_eq!(with(run, &variables).succeeds().text().trim(), "[]", "{way}");
+        let letters = cloud.letters().split_off(before);
+        let asked = letters.iter().filter(|letter| letter.target.split('?').next() == Some(path)).count();
+        assert_eq!(asked, 1, "{way}: {letters:?}");
+        let session = proxy.log().last().unwrap().header("x-amz-security-token").map(str::to_owned);
+        assert!(session.is_some_and(|session| session.starts_with("session-")), "{way}");
+    }
+    let letters = cloud.letters();
+    assert!(letters.iter().any(|letter| letter.body.contains("a-token-of-the-cluster")));
+    assert!(letters.iter().any(|letter| letter.header("x-amz-sso_bearer_token") == Some("logged-in")));
+    assert!(letters.iter().any(|letter| letter.header("x-aws-ec2-metadata-token") == Some("imds")));
+}
+
+/// The SDK fetches new ones ten seconds before the old ones end: of twelve seconds, two remain.
+#[test]
+fn credentials_that_live_for_seconds_are_renewed_during_a_run() {
+    let ways: [Way; 2] = [Cloud::web_identity, Cloud::container];
+    std::thread::scope(|scope| {
+        for way in ways {
+            scope.spawn(move || {
+                let place = Garage::shared().place("renewed");
+                let cloud = Cloud::start(&place, Duration::from_secs(12));
+                let proxy = FaultProxy::start(&place.endpoint);
+                let slow = "for i in 1 2 3; do head -c 5300000 /dev/urandom; sleep 2.5; done";
+                let words = ["backup", "--name", "n", "--no-encryption", "--part-size", "5MiB", "--store"];
+                let run = pgstow(words).arg(place.through(&proxy.endpoint()).url());
+                with(run, &way(&cloud)).args(["--", "sh", "-c", slow]).succeeds();
+                let log = proxy.log();
+                let parts = log.iter().filter(|request| request.operation == Operation::UploadPart);
+                let sessions: BTreeSet<_> =
+                    parts.filter_map(|request| request.header("x-amz-security-token")).collect();
+                assert!(sessions.len() >= 2, "{sessions:?}");
+                let stored = place.keys();
+                assert!(stored.iter().any(|key| key.ends_with("manifest.json")), "{stored:?}");
+            });
+        }
+    });
+}

@@ -1,0 +1,144 @@
+//! The way to the store: proxies, authorities of one's own, redirects, and a limit for the rate.
+
+use super::scene::{PART, SSE_C, keyed, opened, options};
+use crate::harness::{Pgstow, pgstow};
+use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
+use crate::servers::garage::Garage;
+use crate::servers::gcs::{Account, Google};
+use crate::servers::inbox::{Inbox, Letter};
+use crate::servers::proxy::WebProxy;
+use crate::servers::s3::S3;
+use crate::servers::tls::Tls;
+use crate::stores::{noise, try_read};
+use pgstow::error::Kind;
+use pgstow::store::{Metadata, open};
+use std::time::{Duration, Instant};
+
+fn backup(place: &S3) -> Pgstow {
+    let words = ["backup", "--name", "n", "--no-encryption", "--store", &place.url()];
+    pgstow(words).envs(place.env())
+}
+
+/// What is sent to the store is signed, and may have a key: nobody else gets it, whatever the store answers.
+#[tokio::test]
+async fn a_redirect_takes_nothing_to_another_host() {
+    let place = Garage::shared().place("redirected");
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Inbox::open();
+        let moved = Inbox::redirecting(status, &elsewhere.url);
+        let store = opened(&place.through(&moved.url), "", keyed(SSE_C[0])).await;
+        let bytes = noise(9, 80);
+        for error in [
+            store.head("x").await.map(drop),
+            try_read(&*store, "x", 0..9, None).await.map(drop),
+            store.list("").await.map(drop),
+            store.put_new("x", bytes.clone()).await.map(drop),
+            store.begin("x", &Metadata::new(), PART as u64).await.map(drop),
+            store.delete("x").await,
+        ] {
+            error.unwrap_err();
+        }
+        let methods: Vec<_> = moved.letters().into_iter().map(|letter| letter.method).collect();
+        assert!(methods.len() >= 6 && methods.contains(&"HEAD".to_owned()), "{status}: {methods:?}");
+        assert!(elsewhere.letters().is_empty(), "{status}: {:?}", elsewhere.letters());
+    }
+}
+
+/// PUT and POST of an upload that has begun.
+#[tokio::test]
+async fn an_upload_that_is_redirected_stays() {
+    let place = Garage::shared().place("redirected");
+    let proxy = FaultProxy::start(&place.endpoint);
+    let store = opened(&place.through(&proxy.endpoint()), "", options()).await;
+    let upload = store.begin("x", &Metadata::new(), PART as u64).await.unwrap();
+    let elsewhere = Inbox::open();
+    for operation in [Operation::UploadPart, Operation::CompleteUpload] {
+        proxy.inject(Rule::new(operation, Fault::Redirect(307, elsewhere.url.clone())).times(1));
+    }
+    upload.part(1, noise(9, 81)).await.unwrap_err();
+    upload.part(1, noise(9, 81)).await.unwrap();
+    upload.complete(9).await.unwrap_err();
+    upload.complete(9).await.unwrap();
+    assert!(elsewhere.letters().is_empty(), "{:?}", elsewhere.letters());
+}
+
+/// Google's client follows redirects of what it reads and writes, and leaves the token behind.
+#[tokio::test]
+async fn a_redirect_takes_no_token_to_another_host() {
+    let google = Google::start();
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = Inbox::open();
+        let moved = Inbox::redirecting(status, &elsewhere.url);
+        let url = google.url_through(&moved.url, "p", Account::Owner).parse().unwrap();
+        let store = open(&url, options()).await.unwrap();
+        try_read(&*store, "x", 0..9, None).await.unwrap_err();
+        store.put_new("x", noise(9, 82)).await.unwrap_err();
+        let signed = |letters: Vec<Letter>| {
+            letters.iter().filter(|letter| letter.header("authorization").is_some()).count()
+        };
+        assert!(signed(moved.letters()) >= 2, "{status}: {:?}", moved.letters());
+        assert_eq!(signed(elsewhere.letters()), 0, "{status}: {:?}", elsewhere.letters());
+    }
+}
+
+#[test]
+fn an_authority_of_ones_own_is_trusted_if_it_is_named() {
+    let place = Garage::shared().place("authority");
+    let tls = Tls::start(&place.endpoint);
+    let place = place.through(&tls.endpoint());
+    let hello = |run: Pgstow| run.args(["--", "echo", "hello"]);
+    let refused = hello(backup(&place)).fails(Kind::Store);
+    refused.says("no trusted TLS connection").says("--ca-file");
+    hello(backup(&place).arg("--ca-file").arg(tls.authority())).succeeds();
+    for variable in ["AWS_CA_BUNDLE", "SSL_CERT_FILE", "PGSTOW_CA_FILE"] {
+        pgstow(["list", "--store", &place.url()]).envs(place.env()).env(variable, tls.authority()).succeeds();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    let run = hello(backup(&place).arg("--ca-file").arg(&empty)).fails(Kind::Settings);
+    run.says("there is no certificate in the CA file");
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_used_for_everything() {
+    let place = Garage::shared().place("proxied");
+    let tls = Tls::start(&place.endpoint);
+    let secure = place.through(&tls.endpoint());
+    let (proxy, pings) = (WebProxy::start(), Inbox::open());
+    let run = backup(&secure).arg("--ca-file").arg(tls.authority()).args(["--ping-url", &pings.url]);
+    let run = run.env("HTTPS_PROXY", &proxy.url).env("HTTP_PROXY", &proxy.url);
+    run.args(["--", "echo", "hello"]).succeeds();
+    let asked = proxy.asked();
+    let host = tls.endpoint().replace("https://", "");
+    assert!(asked.contains(&format!("CONNECT {host}")), "{asked:?}");
+    assert!(asked.iter().any(|line| line.starts_with(&format!("POST {}", pings.url))), "{asked:?}");
+    assert!(!pings.letters().is_empty());
+
+    let proxy = WebProxy::start();
+    let list = || pgstow(["list", "--store", &place.url()]).envs(place.env()).env("HTTP_PROXY", &proxy.url);
+    list().env("NO_PROXY", "127.0.0.1").succeeds();
+    assert!(proxy.asked().is_empty(), "{:?}", proxy.asked());
+    list().succeeds();
+    assert_eq!(proxy.asked().len(), 1);
+}
+
+/// Only the lower bound: on a busy machine it takes longer.
+#[test]
+fn a_limited_rate_is_kept_up_and_down() {
+    let place = Garage::shared().place("limited");
+    let limit = ["--limit-rate", "1MiB/s"];
+    let took = |run: Pgstow| {
+        let start = Instant::now();
+        run.succeeds();
+        start.elapsed()
+    };
+    // What is random cannot be compressed.
+    let took_backup = took(backup(&place).args(limit).args(["--", "head", "-c", "2097152", "/dev/urandom"]));
+    let reading =
+        |verb: &[&str]| took(pgstow(verb).args(["--store", &place.url()]).envs(place.env()).args(limit));
+    let two = Duration::from_secs(2);
+    assert!(took_backup >= two, "{took_backup:?}");
+    assert!(reading(&["fetch", "latest", "-o", "x"]) >= two);
+    assert!(reading(&["verify", "latest"]) >= two);
+}
