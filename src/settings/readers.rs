@@ -12,6 +12,6 @@ pub fn readers(words: &KeysWords) -> Result<ReadersOptions> {
         location: location_to_look_at(&words.store)?,
         name: name(words.only.as_deref().or(words.name.as_deref()))?,
         identities: Arc::new(keys::identities(&words.identity)?),
-        trusted: keys::verify_key(&words.trust)?,
+        trusted: keys::verify_keys(&words.trust)?,
     })
 }

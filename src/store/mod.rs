@@ -7,6 +7,7 @@
 //! open(url) ─▶ retry ─▶ s3 (dialect from profiles) | gcs | fs
 //! ```
 
+mod attempt;
 mod error;
 mod fs;
 #[cfg(feature = "gcs")]
@@ -30,6 +31,7 @@ mod s3;
 mod sum;
 mod url;
 
+pub use attempt::Attempt;
 pub use error::{Result, Situation, StoreError};
 pub use limits::Limits;
 pub use object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
@@ -120,6 +122,13 @@ pub trait Store: Send + Sync {
 
     /// The bytes that can still be stored; `None` if that is not known.
     async fn free_space(&self) -> Result<Option<u64>>;
+
+    /// Tries what pgstow never does, to find out whether these credentials may: only on an object made for that.
+    ///
+    /// [`Situation::Unsupported`] if the store has nothing of that kind.
+    async fn attempt(&self, _attempt: Attempt, _key: &str) -> Result<()> {
+        Err(StoreError::new(Situation::Unsupported, "there is no such thing in this kind of store"))
+    }
 
     /// Asks for the rules of the bucket; `None` for a store that has none.
     async fn rules(&self) -> Option<BucketRules> {

@@ -3,6 +3,7 @@
 //! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a completion is
 //! known to the backend.
 
+use super::attempt::Attempt;
 use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
 use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
@@ -152,6 +153,10 @@ impl Store for Retrying {
 
     async fn lock(&self, key: &str) -> Result<Option<Lock>> {
         self.retry.run(format!("look at {key}"), |_| self.inner.lock(key)).await
+    }
+
+    async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {
+        self.inner.attempt(attempt, key).await
     }
 
     async fn free_space(&self) -> Result<Option<u64>> {
