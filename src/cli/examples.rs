@@ -258,7 +258,7 @@ const OF_VERBS: [(&str, [Example; 3]); 23] = [
                 "Is it about the backup in this store?",
                 "pgstow receipts verify r.json --verify-key RW… --store s3://my-backups/prod",
             ),
-            ("Write one first", "pgstow verify latest --restore --receipt r.json -i key.txt"),
+            ("Write one first", "pgstow verify latest --restore --receipt receipts.json -i key.txt"),
         ],
     ),
     (
