@@ -4,15 +4,20 @@
 Ratios are taken pair by pair, A B A B, from one run on one machine: absolute times of a shared
 machine mean little. Started by `make bench`, which builds everything it needs.
 
-    bench.py --pgstow BIN --garage BIN [--reader BIN] [--scale 1] [--rounds 3] [--memory 0.1,1,5] [--tables 20000] [--only backup,restore,…]
+    bench.py --pgstow BIN --garage BIN [--reader BIN] [--scale 1] [--rounds 3] [--memory 0.1,1,5] [--tables 20000]
+        [--upload 500] [--lists 10000,100000] [--only backup,restore,…]
 """
 
 import argparse
+import concurrent.futures
 import contextlib
+import datetime
+import hashlib
 import json
 import os
 import pathlib
 import pwd
+import re
 import secrets
 import shlex
 import shutil
@@ -188,6 +193,69 @@ def of_many(postgres, pgstow, store, tables, rounds):
           f"{max(f['mib'] for f in figures):.0f} MiB", flush=True)
 
 
+def of_uploads(pgstow, garage, work, megabytes, rounds, heading):
+    """The same incompressible bytes from a pipe into the same bucket, each tool with its own defaults."""
+    file = work / "noise"
+    with open(file, "wb") as out:
+        for _ in range(megabytes):
+            out.write(os.urandom(1_000_000))
+    ours = (f"{pgstow} backup --stdin --name noise --no-encryption --compression-level 1 --uploads 4 "
+            f"--store {shlex.quote(garage.store('noise'))} < {file}")
+    os.environ |= {"RCLONE_CONFIG": "/dev/null", "RCLONE_CONFIG_GARAGE_TYPE": "s3", "RCLONE_CONFIG_GARAGE_PROVIDER": "Other",
+                   "RCLONE_CONFIG_GARAGE_ENV_AUTH": "true", "RCLONE_CONFIG_GARAGE_ENDPOINT": garage.endpoint,
+                   "RCLONE_CONFIG_GARAGE_REGION": "garage"}
+    print(f"{megabytes} MB\n\n{heading}")
+    compare("`backup --stdin` to S3 / `aws s3 cp -`", ours,
+            f"aws --endpoint-url {garage.endpoint} s3 cp --quiet - s3://bench/peer/noise < {file}", rounds)
+    if shutil.which("rclone"):
+        compare("`backup --stdin` to S3 / `rclone rcat`", ours, f"rclone rcat garage:bench/peer/noise < {file}", rounds)
+    else:
+        print("\nrclone is not installed: apt-get install rclone")
+    file.unlink()
+
+
+def many_backups(pgstow, work, number):
+    """A folder with many small backups: one is real, the others are its copies with ids of their own."""
+    template, many = work / "template", work / "many"
+    if not template.exists():
+        measure(f"{pgstow} backup dbname=small --name app --store file://{template}")
+    original = next(template.glob("app/*/manifest.json")).parent
+    files = {path.name: path.read_bytes() for path in original.iterdir() if not path.name.startswith(".")}
+    begin = datetime.datetime(2020, 1, 1)
+    for at in range(number):
+        moment = begin + datetime.timedelta(minutes=at)
+        identity = f"{moment:%Y%m%dT%H%M%SZ}-{original.name[-6:]}"
+        folder = many / f"app{at % 10}" / identity
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            if name == "manifest.json":
+                text = content.decode().replace(original.name, identity).replace('"name": "app"', f'"name": "app{at % 10}"')
+                lines = text.splitlines(keepends=True)
+                digest = hashlib.sha256("".join(lines[:1] + lines[2:]).encode()).hexdigest()
+                lines[1] = re.sub('"[0-9a-f]{64}"', f'"{digest}"', lines[1])
+                content = "".join(lines).encode()
+            (folder / name).write_bytes(content)
+    return many, len(files)
+
+
+def of_lists(pgstow, garage, work, numbers, rounds):
+    """How long `list` takes, and what it needs, with many backups."""
+    print("| backups | objects | where | s | peak, MiB | bytes per object |\n|---|---|---|---|---|---|")
+    (work / "empty").mkdir()
+    base = measure(f"{pgstow} list --json --store file://{work}/empty")["mib"]
+    for number in numbers:
+        many, each = many_backups(pgstow, work, number)
+        copy = ["aws", "--endpoint-url", garage.endpoint, "s3", "cp", "--quiet", "--recursive"]
+        with concurrent.futures.ThreadPoolExecutor(10) as pool:
+            list(pool.map(lambda name: subprocess.run([*copy, name, f"s3://bench/many{number}/{name.name}"], check=True), many.iterdir()))
+        for where, store in (("folder", f"file://{many}"), ("S3", garage.store(f"many{number}"))):
+            figures = [measure(f"{pgstow} list --json --store {shlex.quote(store)}") for _ in range(rounds)]
+            seconds, peak = statistics.median(f["wall"] for f in figures), max(f["mib"] for f in figures)
+            print(f"| {number:,} | {number * each:,} | {where} | {seconds:.2f} | {peak:.0f} | "
+                  f"{(peak - base) * 2**20 / (number * each):.0f} |", flush=True)
+        shutil.rmtree(many)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pgstow", required=True)
@@ -197,7 +265,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="0.1,1,5")
     parser.add_argument("--tables", type=int, default=20000)
-    parser.add_argument("--only", default="backup,reader,restore,jobs,tables,memory,start")
+    parser.add_argument("--upload", type=int, default=500, help="megabytes")
+    parser.add_argument("--lists", default="10000,100000")
+    parser.add_argument("--only", default="backup,upload,reader,restore,jobs,tables,memory,lists,start")
     options = parser.parse_args()
     only = options.only.split(",")
     pgstow = options.pgstow
@@ -230,6 +300,9 @@ def main():
             compare("`backup` to S3 / `pg_dump -Fc -Z0 >/dev/null`", to_s3, f"{dump} > /dev/null", options.rounds)
             compare("`backup --compression-level 1` to a folder / `pg_dump -Fc -Z0 >/dev/null`", f"{to_folder} --compression-level 1", f"{dump} > /dev/null", options.rounds)
             compare("`backup` to S3 / `pg_dump \\| zstd -3 -T0 \\| age \\| aws s3 cp -`", to_s3, pipeline, options.rounds)
+            print()
+        if "upload" in only:
+            of_uploads(pgstow, garage, work, options.upload, options.rounds, heading)
             print()
         if "reader" in only and options.reader:
             measure(f"{dump} | cat > {work}/bench.dump")
@@ -277,6 +350,11 @@ def main():
                     postgres.sql("DROP DATABASE IF EXISTS copy")
                     again.append(f"{measure(f'{restore} --jobs {jobs}')['mib']:.0f}")
                 print(f"| {size / 1e9:.2f} | {there:.0f} | {' | '.join(again)} |", flush=True)
+            print()
+        if "lists" in only:
+            postgres.sql("CREATE DATABASE small TEMPLATE template0")
+            postgres.sql("CREATE TABLE t AS SELECT n FROM generate_series(1, 10) n", "small")
+            of_lists(pgstow, garage, work, [int(number) for number in options.lists.split(",")], options.rounds)
             print()
         if "start" in only:
             times = sorted(measure(f"{pgstow} --version")["wall"] * 1000 for _ in range(40))

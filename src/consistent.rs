@@ -7,11 +7,11 @@
 //!
 //! While it reads them, `pg_dump` could wait for a lock for ever; here the wait has a limit.
 
-use crate::archive::{Reader, Toc, TocEntry};
+use crate::archive::{Preamble, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::lock::sessions_left;
-use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, blockers};
+use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, blockers};
 use std::future::pending;
 use std::io::Cursor;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is looked whether `pg_dump` waits for somebody.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Sessions that a shared snapshot takes: its own, `pg_dump`'s, that of a question, and one that reads.
+const FOR_SHARING: u32 = 4;
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
 /// What helps if objects come and go all the time.
@@ -33,14 +35,24 @@ const LARGE_OBJECTS: u32 = 2613;
 /// An archive on its way: what was read of it, and the rest.
 pub type ConsistentDump = Chain<Cursor<Vec<u8>>, ChildOutput>;
 
+/// The stream of a `pg_dump` that [`begin`] has started.
+///
+/// # Errors
+/// Those of [`begin`].
+pub async fn start(client: &Client, psql: &Psql, options: &DumpOptions) -> Result<ConsistentDump> {
+    Ok(begin(client, psql, options, false).await?.stream())
+}
+
 /// Starts `pg_dump`, again if what it wrote definitions of was changed or dropped meanwhile.
 ///
 /// # Errors
 /// `pg_dump`'s own; `Kind::Postgres` if definitions were disturbed every time, or if `pg_dump` waited for a lock
 /// for longer than `options` allows.
-pub async fn start(client: &Client, psql: &Psql, options: &DumpOptions) -> Result<ConsistentDump> {
+pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: bool) -> Result<Begun> {
     // While pg_dump runs, nothing else can be asked then.
-    let is_alone = sessions_left(psql).await? == Some(1);
+    let left = sessions_left(psql).await?;
+    let is_alone = left == Some(1);
+    let shared = shared && left.is_none_or(|left| left >= FOR_SHARING);
     if is_alone {
         tracing::warn!(
             "the role may have only one session (CONNECTION LIMIT): whether definitions change during the dump is not checked"
@@ -48,14 +60,14 @@ pub async fn start(client: &Client, psql: &Psql, options: &DumpOptions) -> Resul
     }
     for attempt in 1.. {
         let before = Moment::now(psql).await?;
-        let why = match Begun::begin(client, psql, options, is_alone).await {
+        let why = match Begun::begin(client, psql, options, is_alone, shared).await {
             Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
             Err(error) if lost_an_object(&error) && may_be_settled(&error) => return Err(error.hint(SETTLE)),
             Err(error) => return Err(error),
             Ok(begun) => {
                 let before = if is_alone { None } else { Some(&before) };
                 let Some(disturbance) = begun.disturbance(psql, before).await? else {
-                    return Ok(begun.stream());
+                    return Ok(begun);
                 };
                 if attempt == ATTEMPTS {
                     return begun.in_spite_of(disturbance).await;
@@ -112,25 +124,38 @@ impl std::fmt::Display for Disturbance {
 }
 
 /// A `pg_dump` that has written all definitions.
-struct Begun {
+pub struct Begun {
     pg_dump: ChildOutput,
     /// What was read of it.
     head: Vec<u8>,
-    /// Its definitions; `None` if it wrote something else.
-    toc: Option<Toc>,
+    /// Its header and definitions; `None` if it wrote something else.
+    preamble: Option<Preamble>,
+    /// Its snapshot, if others are to use it too.
+    snapshot: Option<Snapshot>,
 }
 
 impl Begun {
     /// Starts `pg_dump` and reads until all definitions are there.
-    async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, is_alone: bool) -> Result<Self> {
-        let mut pg_dump = dump(client, psql.conn(), options).await?;
+    async fn begin(
+        client: &Client,
+        psql: &Psql,
+        options: &DumpOptions,
+        is_alone: bool,
+        shared: bool,
+    ) -> Result<Self> {
+        let snapshot = if shared { Some(Snapshot::take(psql).await?) } else { None };
+        let options = DumpOptions {
+            snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
+            ..options.clone()
+        };
+        let mut pg_dump = dump(client, psql.conn(), &options).await?;
         let longest = if is_alone { Duration::ZERO } else { options.lock_wait_timeout };
         let read = tokio::select! {
             read = read_definitions(&mut pg_dump) => read,
             waited = waits_too_long(psql, longest) => Err(waited),
         };
         match read {
-            Ok((head, toc)) => Ok(Self { pg_dump, head, toc }),
+            Ok((head, preamble)) => Ok(Self { pg_dump, head, preamble, snapshot }),
             Err(error) => {
                 pg_dump.stop().await;
                 Err(error)
@@ -138,14 +163,25 @@ impl Begun {
         }
     }
 
-    fn stream(self) -> ConsistentDump {
+    /// All that it writes.
+    pub fn stream(self) -> ConsistentDump {
         Cursor::new(self.head).chain(self.pg_dump)
+    }
+
+    /// Its header and definitions, and the snapshot it shares; `None` if one of them is not there.
+    pub fn shared(&self) -> Option<(&Preamble, &Snapshot)> {
+        Some((self.preamble.as_ref()?, self.snapshot.as_ref()?))
+    }
+
+    /// Ends it, and with it its snapshot: others write the data.
+    pub async fn stop(self) {
+        self.pg_dump.stop().await;
     }
 
     /// What became of the objects that it defines since this moment, which was before its snapshot; without one, only
     /// what can be seen in the definitions themselves.
     async fn disturbance(&self, psql: &Psql, before: Option<&Moment>) -> Result<Option<Disturbance>> {
-        let Some(toc) = &self.toc else { return Ok(None) };
+        let Some(Preamble { toc, .. }) = &self.preamble else { return Ok(None) };
         if let Some(torn) = toc.torn_definitions().first() {
             return Ok(Some(Disturbance::Torn(torn.to_string())));
         }
@@ -161,9 +197,9 @@ impl Begun {
     }
 
     /// Goes on with the last attempt although it was disturbed, if it restores all the same.
-    async fn in_spite_of(self, disturbance: Disturbance) -> Result<ConsistentDump> {
+    async fn in_spite_of(self, disturbance: Disturbance) -> Result<Self> {
         if let Disturbance::Dropped(_) = disturbance {
-            return Ok(self.stream());
+            return Ok(self);
         }
         self.pg_dump.stop().await;
         Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row")).hint(SETTLE))
@@ -209,7 +245,7 @@ async fn waits_too_long(psql: &Psql, longest: Duration) -> Error {
 }
 
 /// Reads until all definitions are known, or to the end of a stream that has none.
-async fn read_definitions(from: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u8>, Option<Toc>)> {
+pub async fn read_definitions(from: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u8>, Option<Preamble>)> {
     let (mut head, mut reader) = (Vec::new(), Reader::new());
     let mut buffer = vec![0; AT_ONCE];
     while reader.toc().is_none() {
@@ -223,5 +259,5 @@ async fn read_definitions(from: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u8
         }
         head.extend_from_slice(bytes);
     }
-    Ok((head, reader.toc().cloned()))
+    Ok((head, reader.preamble()))
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 
 /// The failures among many things to do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Failures {
     of: usize,
     /// Whether there is one thing only, which needs no summary.

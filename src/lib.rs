@@ -32,6 +32,7 @@ pub mod monitoring;
 pub mod neon;
 pub mod overview;
 pub mod paper;
+pub mod parallel;
 pub mod pipeline;
 pub mod postgres;
 pub mod progress;

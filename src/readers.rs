@@ -10,7 +10,8 @@ use crate::stored::catalogue::{self, Backup};
 use crate::stored::manifest::Encryption;
 use crate::stored::names::Name;
 use crate::stored::opened::{Location, OpenedBackup};
-use crate::stored::signing::VerifyKey;
+use crate::stored::proven::{self, MaybeProven};
+use crate::stored::signing::VerifyKeys;
 use crate::stored::{header, names::Place};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -29,7 +30,7 @@ pub struct ReadersOptions {
     /// The identities to try; none if there are none.
     pub identities: Arc<Identities>,
     /// Whose manifests to believe.
-    pub trusted: Option<VerifyKey>,
+    pub trusted: Option<VerifyKeys>,
 }
 
 /// Who can read the backups in a store.
@@ -86,9 +87,9 @@ async fn look(options: &ReadersOptions, run: &Run) -> Result<Readers> {
     }
     let mut failures = Failures::of_unnamed(found.len());
     let mut backups = Vec::new();
-    for read in catalogue::read_all(&store, &found, options.trusted.as_ref()).await {
+    for read in proven::read_all(&store, &found, options.trusted.as_ref()).await {
         match read {
-            Ok(backup) => backups.push(Readable { backup, opened_by: None }),
+            Ok(MaybeProven { backup, .. }) => backups.push(Readable { backup, opened_by: None }),
             Err(error) => failures.keep(error, str::to_owned)?,
         }
     }

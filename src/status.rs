@@ -6,13 +6,15 @@
 use crate::error::{Error, Kind, Result};
 use crate::run::Run;
 use crate::store::Store;
-use crate::stored::catalogue::Backup;
+use crate::stored::catalogue::{Backup, Found};
 use crate::stored::compare::has_shrunk;
-use crate::stored::contents::{self, Folder, Standard};
+use crate::stored::contents::{self, Flaw, Folder, Standard};
+use crate::stored::history::History;
 use crate::stored::manifest::Manifest;
 use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::{Name, Timestamp};
+use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::opened::Location;
+use crate::stored::proven;
 use crate::units::{age, count};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{BinaryBytes, HumanCount};
@@ -35,6 +37,8 @@ pub struct StatusOptions {
     pub max_shrink: u8,
     /// Which backups count as whole.
     pub standard: Standard,
+    /// Which backups were seen before, if that is to be compared.
+    pub history: Option<History>,
 }
 
 /// How the backups of every name are.
@@ -55,6 +59,8 @@ pub struct NameStatus {
     pub age: Option<Duration>,
     /// What is wrong.
     pub problem: Option<Problem>,
+    /// The newest backup that is proven to restore, and when that was.
+    pub proven: Option<(Id, Timestamp)>,
     /// Newer backups that do not count as whole: the id, and why.
     pub passed_over: Vec<(String, String)>,
 }
@@ -68,6 +74,8 @@ pub enum Problem {
     TooOld,
     /// The newest whole backup has much less than the one before it: what.
     Shrank(String),
+    /// Backups that were seen before are gone: what is known of it.
+    Gone(String),
 }
 
 impl Status {
@@ -91,7 +99,7 @@ impl NameStatus {
         Some(match self.problem.as_ref()? {
             Problem::Missing => "no whole backup".to_owned(),
             Problem::TooOld => format!("{} old", age(self.age.unwrap_or_default())),
-            Problem::Shrank(what) => what.clone(),
+            Problem::Shrank(what) | Problem::Gone(what) => what.clone(),
         })
     }
 }
@@ -121,6 +129,7 @@ async fn look(options: &StatusOptions) -> Result<Status> {
         newest: None,
         age: None,
         problem: Some(Problem::Missing),
+        proven: None,
         passed_over: Vec::new(),
     }));
     if names.is_empty() {
@@ -137,12 +146,17 @@ async fn of_name(
     options: &StatusOptions,
 ) -> Result<NameStatus> {
     let name = folders.first().map(|folder| folder.place.name.to_string()).unwrap_or_default();
+    let found: Vec<Found> = folders.iter().filter_map(Folder::found).collect();
     let (mut whole, mut passed_over) = (Vec::new(), Vec::new());
+    let mut latest = None;
     for folder in folders.into_iter().rev() {
         for entry in contents::entries(store, vec![folder], &options.standard).await? {
             // Of what is older than the newest one, nobody has to know here.
             let complaint = entry.complaint().filter(|_| whole.is_empty());
             complaint.inspect(|complaint| tracing::warn!("{complaint}"));
+            if latest.is_none() && entry.flaw != Some(Flaw::FromTheFuture) {
+                latest.clone_from(&entry.backup);
+            }
             match (entry.backup, entry.flaw) {
                 // One that is there twice, for other recipients, is not the one before.
                 (Some(backup), None) if is_same(&whole, &backup) => {}
@@ -160,14 +174,22 @@ async fn of_name(
     let mut whole = whole.into_iter();
     let (newest, before) = (whole.next(), whole.next());
     let age = newest.as_ref().map(|newest| Timestamp::now().since(newest.manifest.started_at));
+    let gone = match (&options.history, &options.standard.trusted, &latest) {
+        (Some(history), Some(trusted), Some(latest)) => {
+            history.compare(store, &found, latest, trusted).await?
+        }
+        _ => None,
+    };
     let problem = match (&newest, age) {
+        _ if gone.is_some() => gone.map(Problem::Gone),
         (Some(_), Some(age)) if age > options.max_age => Some(Problem::TooOld),
         (Some(newest), _) => before
             .and_then(|before| shrank(&before.manifest, &newest.manifest, options.max_shrink))
             .map(Problem::Shrank),
         (None, _) => Some(Problem::Missing),
     };
-    Ok(NameStatus { name, newest, age, problem, passed_over })
+    let proven = proven::newest(store, &found, options.standard.trusted.as_ref()).await?;
+    Ok(NameStatus { name, newest, age, problem, proven, passed_over })
 }
 
 /// Whether one of these was made from this one, for other recipients.

@@ -1,9 +1,10 @@
 //! What `list` answers.
 
 use super::Answer;
-use crate::stored::catalogue::{Backup, Signature};
+use crate::stored::catalogue::Signature;
 use crate::stored::manifest::BackupKind;
 use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::proven::MaybeProven;
 use crate::units::age;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
@@ -12,11 +13,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What is known of each backup, in a line.
-const HEADERS: [&str; 9] = ["NAME", "ID", "AGE", "STORED", "DATABASE", "TABLES", "ROWS", "SERVER", "TOOK"];
+const HEADERS: [&str; 10] =
+    ["NAME", "ID", "AGE", "STORED", "DATABASE", "TABLES", "ROWS", "SERVER", "TOOK", "PROVEN"];
 /// Columns that are text; numbers stand on the right.
 const LEFT: [&str; 3] = ["NAME", "ID", "SERVER"];
 /// What is left out on a narrow terminal, first to last. Name and id stay: they choose a backup.
-const LEAST_FIRST: [&str; 7] = ["TOOK", "SERVER", "DATABASE", "TABLES", "ROWS", "STORED", "AGE"];
+const LEAST_FIRST: [&str; 8] = ["TOOK", "SERVER", "DATABASE", "TABLES", "PROVEN", "ROWS", "STORED", "AGE"];
 
 /// The backups in a store.
 #[derive(Debug, Serialize)]
@@ -25,7 +27,7 @@ pub struct Listing(Vec<Row>);
 
 /// One backup.
 #[derive(Debug, Serialize)]
-struct Row {
+pub struct Row {
     id: Id,
     name: Name,
     kind: BackupKind,
@@ -41,17 +43,20 @@ struct Row {
     server_version: Option<String>,
     labels: BTreeMap<String, String>,
     signature: Signature,
+    /// When it was last proven to restore.
+    proven_at: Option<Timestamp>,
 }
 
 impl Listing {
     /// Of these backups, in this order.
-    pub fn new<'a>(backups: impl Iterator<Item = &'a Backup>) -> Self {
-        Self(backups.map(Row::new).collect())
+    pub fn of(rows: Vec<Row>) -> Self {
+        Self(rows)
     }
 }
 
 impl Row {
-    fn new(backup: &Backup) -> Self {
+    /// What is listed of a backup.
+    pub fn of(MaybeProven { backup, proven }: &MaybeProven) -> Self {
         let manifest = &backup.manifest;
         let postgres = manifest.postgres.as_ref();
         Self {
@@ -69,10 +74,11 @@ impl Row {
             server_version: postgres.map(|postgres| postgres.server_version.clone()),
             labels: manifest.labels.clone(),
             signature: backup.signature,
+            proven_at: *proven,
         }
     }
 
-    fn cells(&self) -> [String; 9] {
+    fn cells(&self) -> [String; 10] {
         let size = |bytes: u64| BinaryBytes(bytes).to_string();
         [
             self.name.to_string(),
@@ -84,17 +90,20 @@ impl Row {
             self.rows.map(|rows| HumanCount(rows).to_string()).unwrap_or_default(),
             self.server_version.as_deref().map(first_word).unwrap_or_default(),
             age(Duration::from_secs_f64(self.duration_s)),
+            self.proven_at
+                .map(|moment| format!("{} ago", age(Timestamp::now().since(moment))))
+                .unwrap_or_default(),
         ]
     }
 }
 
 impl Answer for Listing {
     fn text(&self) -> String {
-        self.table(&HEADERS)
+        self.table(&self.headers())
     }
 
     fn text_within(&self, columns: usize) -> String {
-        let mut shown = HEADERS.to_vec();
+        let mut shown = self.headers();
         let mut text = self.table(&shown);
         for header in LEAST_FIRST {
             if text.lines().all(|line| line.trim_end().chars().count() <= columns) {
@@ -108,6 +117,12 @@ impl Answer for Listing {
 }
 
 impl Listing {
+    /// The columns that say something: if none is proven, none says when.
+    fn headers(&self) -> Vec<&'static str> {
+        let is_proven = self.0.iter().any(|row| row.proven_at.is_some());
+        HEADERS.into_iter().filter(|header| *header != "PROVEN" || is_proven).collect()
+    }
+
     /// The backups as a table with these columns.
     fn table(&self, shown: &[&str]) -> String {
         if self.0.is_empty() {
@@ -160,6 +175,7 @@ mod tests {
             server_version: Some("18.1 (Debian 18.1-1)".into()),
             labels: BTreeMap::new(),
             signature: Signature::NotChecked,
+            proven_at: Some(started_at),
         }])
     }
 

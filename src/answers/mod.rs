@@ -14,12 +14,14 @@ pub mod keys;
 pub mod list;
 pub mod overview;
 pub mod prune;
+pub mod receipts;
 pub mod rekey;
 pub mod restore;
 pub mod script;
 pub mod show;
 pub mod status;
 mod tables;
+pub mod theft;
 pub mod verify;
 pub mod version;
 

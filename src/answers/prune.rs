@@ -29,6 +29,8 @@ struct One {
     id: Id,
     started_at: Option<Timestamp>,
     stored_bytes: u64,
+    /// When it was proven to restore.
+    proven_at: Option<Timestamp>,
     #[serde(flatten)]
     fate: FateRow,
 }
@@ -118,6 +120,7 @@ impl One {
             id: backup.place.id.clone(),
             started_at: backup.started_at,
             stored_bytes: backup.stored_bytes,
+            proven_at: backup.proven,
             fate: FateRow::new(&backup.fate),
         }
     }

@@ -6,6 +6,7 @@ use crate::stored::catalogue::{Backup, Signature};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{BackupKind, Manifest};
 use crate::stored::names::{Id, Timestamp};
+use crate::stored::proven::MaybeProven;
 use crate::text::one_line;
 use crate::units::{age, count};
 use indicatif::BinaryBytes;
@@ -23,6 +24,8 @@ pub struct Shown {
     duration_s: f64,
     stored_bytes: u64,
     signature: Signature,
+    /// When it was last proven to restore.
+    proven_at: Option<Timestamp>,
     /// Every table, largest first, if they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     tables: Option<Vec<TableRow>>,
@@ -35,17 +38,23 @@ pub struct Shown {
 
 impl Shown {
     /// The backup; with an inventory its tables; with two, what changed since the `earlier` one.
-    pub fn new(store: String, backup: Backup, now: Option<&Inventory>, earlier: Option<&Inventory>) -> Self {
+    pub fn new(
+        store: String,
+        MaybeProven { backup, proven }: MaybeProven,
+        now: Option<&Inventory>,
+        earlier: Option<&Inventory>,
+    ) -> Self {
         let (text, tables, changes) = match (now, earlier) {
             (Some(now), Some(before)) => (diff_text(before, now), None, Some(changes(before, now))),
             (Some(now), None) => (list_text(now), Some(rows(now)), None),
-            (None, _) => (text(&store, &backup), None, None),
+            (None, _) => (text(&store, &backup, proven), None, None),
         };
         Self {
             folder: backup.place.key(""),
             duration_s: backup.manifest.duration().as_secs_f64(),
             stored_bytes: backup.manifest.stored_bytes(),
             signature: backup.signature,
+            proven_at: proven,
             manifest: backup.manifest,
             store,
             tables,
@@ -61,7 +70,7 @@ impl Answer for Shown {
     }
 }
 
-fn text(store: &str, backup: &Backup) -> String {
+fn text(store: &str, backup: &Backup, proven: Option<Timestamp>) -> String {
     let manifest = &backup.manifest;
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut line = |what: &str, value: String| lines.push((what.to_owned(), value));
@@ -117,6 +126,9 @@ fn text(store: &str, backup: &Backup) -> String {
             Signature::NotChecked => "not checked (give --verify-key)".into(),
         },
     );
+    if let Some(moment) = proven {
+        line("proven", format!("{moment} ({} ago), by a trial restore", age(Timestamp::now().since(moment))));
+    }
     for (key, value) in &manifest.labels {
         line("label", format!("{key}={value}"));
     }

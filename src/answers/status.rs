@@ -25,7 +25,7 @@ pub struct Statuses {
 struct One {
     name: String,
     status: &'static str,
-    /// What shrank.
+    /// What shrank, or is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     /// The newest whole backup.
@@ -34,6 +34,9 @@ struct One {
     age_s: Option<u64>,
     stored_bytes: Option<u64>,
     rows: Option<u64>,
+    /// The newest backup that is proven to restore.
+    proven_id: Option<Id>,
+    proven_at: Option<Timestamp>,
     /// Newer backups that do not count as whole.
     passed_over: Vec<PassedOver>,
 }
@@ -75,8 +78,10 @@ impl One {
             Some(Problem::Missing) => ("missing", None),
             Some(Problem::TooOld) => ("too-old", None),
             Some(Problem::Shrank(what)) => ("shrank", Some(what.clone())),
+            Some(Problem::Gone(what)) => ("gone", Some(what.clone())),
         };
         let passed_over = of.passed_over.iter();
+        let (proven_id, proven_at) = of.proven.clone().unzip();
         Self {
             name: of.name.clone(),
             status,
@@ -86,6 +91,8 @@ impl One {
             age_s: of.age.map(|age| age.as_secs()),
             stored_bytes: manifest.map(Manifest::stored_bytes),
             rows: manifest.and_then(|manifest| manifest.totals).map(|totals| totals.rows),
+            proven_id,
+            proven_at,
             passed_over: passed_over
                 .map(|(id, why)| PassedOver { id: id.clone(), why: why.clone() })
                 .collect(),
@@ -97,22 +104,32 @@ impl Answer for Statuses {
     fn text(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(["NAME", "STATUS", "NEWEST", "AGE", "STORED", "ROWS"]);
+        let mut headers = vec!["NAME", "STATUS", "NEWEST", "AGE", "STORED", "ROWS"];
+        let is_proven = self.names.iter().any(|one| one.proven_at.is_some());
+        if is_proven {
+            headers.push("PROVEN");
+        }
+        table.set_header(headers);
         for one in &self.names {
             let status = match &one.detail {
                 Some(detail) => format!("{}: {detail}", one.status),
                 None => one.status.to_owned(),
             };
-            table.add_row([
+            let mut row = vec![
                 one.name.clone(),
                 status,
                 one.id.as_ref().map(ToString::to_string).unwrap_or_default(),
                 one.age_s.map(|seconds| age(Duration::from_secs(seconds))).unwrap_or_default(),
                 one.stored_bytes.map(|bytes| BinaryBytes(bytes).to_string()).unwrap_or_default(),
                 one.rows.map(|rows| HumanCount(rows).to_string()).unwrap_or_default(),
-            ]);
+            ];
+            if is_proven {
+                let ago = |moment: Timestamp| format!("{} ago", age(Timestamp::now().since(moment)));
+                row.push(one.proven_at.map(ago).unwrap_or_default());
+            }
+            table.add_row(row);
         }
-        for right in [3, 4, 5] {
+        for right in [3, 4, 5, 6] {
             if let Some(column) = table.column_mut(right) {
                 column.set_cell_alignment(CellAlignment::Right);
             }

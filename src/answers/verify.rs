@@ -56,7 +56,7 @@ impl Verdicts {
 impl One {
     fn new(verdict: Verdict) -> Self {
         let Verdict { place, quick, took, facts, failed } = verdict;
-        let Facts { stored_bytes, plain_bytes, signature, inventory, restored, held } = facts;
+        let Facts { stored_bytes, plain_bytes, signature, inventory, restored, held, .. } = facts;
         let verified = failed.is_none();
         let (error, exit_code) = failed.unzip();
         let (tables, rows) = held.unzip();

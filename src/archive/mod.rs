@@ -55,4 +55,4 @@ pub use read::csv::Csv;
 pub use read::digests::Digests;
 pub use read::reader::{Contents, Reader};
 pub use read::tally::{Block, Depth};
-pub use write::rows::{qualified, rows_begin, rows_end};
+pub use write::rows::{chunk_head, qualified, rows_begin, rows_end};

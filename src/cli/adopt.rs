@@ -24,6 +24,9 @@ pub struct AdoptWords {
     /// [default: when the file was last changed]
     #[arg(long, value_name = "TIME", env = "PGSTOW_STARTED_AT", value_parser = super::values::moment)]
     pub started_at: Option<SystemTime>,
+    /// Fail if there is no key to sign the backup with
+    #[arg(long, env = "PGSTOW_REQUIRE_SIGNATURE", help_heading = "Keys", hide_short_help = true)]
+    pub require_signature: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub writing: WritingWords,

@@ -3,6 +3,7 @@
 use super::keep::{HEADING, KeepWords};
 use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
+use super::parallel::ParallelWords;
 use super::shared::{ServerWords, TrustWords};
 use super::values::percent;
 use super::writing::WritingWords;
@@ -127,6 +128,9 @@ pub struct BackupWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub server: ServerWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub readers: ParallelWords,
     /// How long pg_dump may wait for a lock on a table
     #[arg(
         long,
@@ -152,7 +156,8 @@ pub struct BackupWords {
 
     /// Warn if the backup has this many percent fewer rows than the last one
     ///
-    /// Only if the credentials may read the last backup.
+    /// Only if the credentials may read the last backup. All rows together are compared; each table's own only if
+    /// backups are not encrypted, as the job has no key: `show --diff previous` compares tables with it.
     #[arg(
         long,
         value_name = "PERCENT",

@@ -3,6 +3,7 @@
 use super::after::AfterWords;
 use super::fitting::FittingWords;
 use super::monitoring::MonitoringWords;
+use super::parallel::ParallelWords;
 use super::shared::ServerWords;
 use clap::Args;
 use std::time::Duration;
@@ -41,6 +42,9 @@ pub struct CloneWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub server: ServerWords,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub readers: ParallelWords,
     /// How long pg_dump may wait for a lock on a table
     #[arg(
         long,

@@ -22,4 +22,9 @@ pub struct DoctorWords {
         help_heading = "Keys"
     )]
     pub identity_file: Vec<PathBuf>,
+    /// Instead of all that: try what a thief could do with this key to the store
+    ///
+    /// On a folder of its own, in which nothing else is; no backup is touched. What was written is removed again.
+    #[arg(long, env = "PGSTOW_THIEF", help_heading = "Store")]
+    pub thief: bool,
 }

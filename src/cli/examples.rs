@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 22] = [
+const OF_VERBS: [(&str, [Example; 3]); 23] = [
     (
         "backup",
         [
@@ -248,6 +248,17 @@ const OF_VERBS: [(&str, [Example; 3]); 22] = [
                 "A key, and a sheet with it to print and lock away",
                 "pgstow keygen -o key.txt --paper key.html",
             ),
+        ],
+    ),
+    (
+        "receipts",
+        [
+            ("Is it what it says?", "pgstow receipts verify r.json --verify-key RW…"),
+            (
+                "Is it about the backup in this store?",
+                "pgstow receipts verify r.json --verify-key RW… --store s3://my-backups/prod",
+            ),
+            ("Write one first", "pgstow verify latest --restore --receipt r.json -i key.txt"),
         ],
     ),
     (

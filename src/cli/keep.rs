@@ -90,4 +90,10 @@ pub struct KeepWords {
     /// Count backups as whole even if options such as --table left a part out
     #[arg(long, env = "PGSTOW_COUNT_PARTIAL", help_heading = HEADING, hide_short_help = true)]
     pub count_partial: bool,
+    /// Count only backups that `verify --restore --record` has proven
+    ///
+    /// The rules judge the others by themselves, so that they never take the place of a proven one. With --verify-key
+    /// only signed receipts are proofs.
+    #[arg(long, env = "PGSTOW_VERIFIED_ONLY", help_heading = HEADING, hide_short_help = true)]
+    pub verified_only: bool,
 }

@@ -24,7 +24,10 @@ mod list;
 mod man;
 mod monitoring;
 mod neon;
+mod parallel;
 mod prune;
+mod receipts;
+mod refused;
 mod rekey;
 mod report;
 mod restore;
@@ -58,7 +61,9 @@ pub use list::ListWords;
 pub use man::{ManWords, pages};
 pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
+pub use parallel::ParallelWords;
 pub use prune::PruneWords;
+pub use receipts::{ReceiptWords, ReceiptsAction, ReceiptsWords};
 pub use rekey::RekeyWords;
 pub use report::ReportWords;
 pub use restore::RestoreWords;
@@ -152,6 +157,8 @@ pub enum Verb {
     Doctor(Box<DoctorWords>),
     /// Create a key pair, for decryption or for signatures
     Keygen(KeygenWords),
+    /// Check a receipt of a trial restore
+    Receipts(ReceiptsWords),
     /// Print the settings in effect, and their origin
     Config(ConfigWords),
     /// Print a script by which a shell completes words
@@ -184,6 +191,7 @@ impl Verb {
             Verb::Rekey(_) => "rekey",
             Verb::Doctor(_) => "doctor",
             Verb::Keygen(_) => "keygen",
+            Verb::Receipts(_) => "receipts",
             Verb::Config(_) => "config",
             Verb::Completions(_) => "completions",
             Verb::Man(_) => "man",
@@ -226,6 +234,7 @@ pub fn parse(
     blank: &dyn Fn(&OsStr) -> bool,
 ) -> Parsed {
     let command = with_defaults(defaults, blank);
+    let typed = args.clone();
     let parsed = command.clone().try_get_matches_from(args).and_then(|matches| {
         let (given, values) = (given(&command, &matches), values(&matches));
         Ok(Words { given, values, ..Words::from_arg_matches(&matches)? })
@@ -241,7 +250,10 @@ pub fn parse(
                     text.push_str(&format!("\n{name} is set, but empty, which is the same as unset\n"));
                 }
             }
-            Parsed::Refused(text)
+            if let Some(tip) = refused::tip(&text) {
+                text.push_str(&format!("\n  {tip}\n"));
+            }
+            Parsed::Refused(refused::without_passwords(&text, &typed))
         }
         Err(error) => Parsed::Help(error.render().to_string()),
     }

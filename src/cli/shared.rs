@@ -53,6 +53,20 @@ pub struct StoreWords {
     /// In PEM. AWS_CA_BUNDLE is read as well; SSL_CERT_FILE, for every connection, replaces the machine's own.
     #[arg(long, value_name = "FILE", env = "PGSTOW_CA_FILE", help_heading = "Store", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
+    /// How long to retry while the store fails or does not answer [default: 15m]
+    ///
+    /// It counts from the first failure; what cannot pass, as a wrong key or a missing bucket, is an error at once. A
+    /// backup holds its snapshot of the database while it waits. For keys, list, show and status the default is 30s;
+    /// doctor waits for at most 5s.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "PGSTOW_RETRY_FOR",
+        value_parser = humantime::parse_duration,
+        help_heading = "Store",
+        hide_short_help = true
+    )]
+    pub retry_for: Option<Duration>,
 }
 
 /// Stores that may fail.
@@ -129,7 +143,8 @@ pub struct OpenWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub trust: TrustWords,
-    /// With --verify-key: fail if a newer backup than the newest signed one is not signed, instead of passing over it
+    /// With --verify-key: fail if a newer backup than the newest signed one is not signed, or one that was seen before is
+    /// gone, instead of warning
     #[arg(long, env = "PGSTOW_STRICT", help_heading = "Keys")]
     pub strict: bool,
     /// Read a backup that is not encrypted even though a key was given
@@ -138,11 +153,12 @@ pub struct OpenWords {
 }
 
 /// Whose backups to accept.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct TrustWords {
-    /// Refuse backups that are not signed by this key
+    /// Refuse backups that are not signed by this key; repeatable
     ///
-    /// A minisign public key, or a file with one.
+    /// A minisign public key, or a file with some. In the variable, separated by commas or one per line. Several are
+    /// for the time in which one key replaces another.
     #[arg(
         long,
         value_name = "KEY",
@@ -150,7 +166,15 @@ pub struct TrustWords {
         help_heading = "Keys",
         hide_short_help = true
     )]
-    pub verify_key: Option<String>,
+    pub verify_key: Vec<String>,
+    /// Fail if there is no key to sign with (backup), or to check signatures with (everything that reads)
+    #[arg(long, env = "PGSTOW_REQUIRE_SIGNATURE", help_heading = "Keys", hide_short_help = true)]
+    pub require_signature: bool,
+    /// With --verify-key: neither remember the newest backup, nor compare with the newest that was seen before
+    ///
+    /// It is remembered in ~/.local/state/pgstow/newest.json.
+    #[arg(long, env = "PGSTOW_NO_STATE", help_heading = "Keys", hide_short_help = true)]
+    pub no_state: bool,
 }
 
 /// How to reach PostgreSQL.

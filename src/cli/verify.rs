@@ -2,6 +2,7 @@
 
 use super::choices::Proof;
 use super::monitoring::MonitoringWords;
+use super::receipts::ReceiptWords;
 use super::shared::{OpenWords, ServerWords, StoreWords};
 use clap::Args;
 use std::path::PathBuf;
@@ -82,6 +83,9 @@ pub struct VerifyWords {
         hide_short_help = true
     )]
     pub scratch: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub receipts: ReceiptWords,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub store: StoreWords,

@@ -15,6 +15,7 @@ mod keys;
 mod list;
 mod man;
 mod prune;
+mod receipts;
 mod rekey;
 mod report;
 mod restore;
@@ -57,6 +58,7 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::Rekey(words) => apart(move || rekey::run(*words, report, run)).await,
         Verb::Doctor(words) => apart(move || doctor::run(*words, remarks, report, run)).await,
         Verb::Keygen(words) => keygen::run(words, report),
+        Verb::Receipts(words) => apart(move || receipts::run(words, report, run)).await,
         Verb::Config(words) => config::run(&words, &common, report),
         Verb::Completions(words) => completions::run(&words, report),
         Verb::Man(words) => man::run(words, report),

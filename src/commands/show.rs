@@ -8,13 +8,16 @@ use crate::run::Run;
 use crate::settings::Show;
 use crate::stored::excerpt;
 use crate::stored::opened::{BackupSelection, OpenStore};
+use crate::stored::proven::MaybeProven;
 
 pub async fn run(words: ShowWords, report: &Report, run: &Run) -> Result<()> {
     let Show { selection, tables, diff } = Show::read(words)?;
     let reading = async {
         let BackupSelection { select, reading } = selection;
         let store = OpenStore::open(reading).await?;
-        let backup = store.find(select.name.as_ref(), &select.id).await?;
+        let found = store.locate(select.name.as_ref(), &select.id).await?;
+        let backup = store.take(&found).await?;
+        let proven = store.proven(&found, &backup).await?;
         let now = match tables || diff.is_some() {
             true => Some(excerpt::inventory(&backup).await?),
             false => None,
@@ -28,7 +31,8 @@ pub async fn run(words: ShowWords, report: &Report, run: &Run) -> Result<()> {
             Some(earlier) => Some(excerpt::inventory(earlier).await?),
             None => None,
         };
-        Ok(Shown::new(store.store().display_url(), backup.backup, now.as_ref(), earlier.as_ref()))
+        let shown = MaybeProven { backup: backup.backup, proven };
+        Ok(Shown::new(store.store().display_url(), shown, now.as_ref(), earlier.as_ref()))
     };
     report.answer(&run.or(reading).await?)
 }

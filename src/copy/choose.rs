@@ -8,6 +8,7 @@ use crate::stored::catalogue::{self, Backup};
 use crate::stored::contents::{self, Entry, Flaw, Standard};
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Name, Place};
+use crate::stored::proven;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -34,9 +35,9 @@ pub(super) async fn choose(store: &Arc<dyn Store>, options: &CopyOptions) -> Res
             found
         }
     };
-    let read = catalogue::read_all(store, &found, options.trusted.as_ref()).await;
+    let read = proven::read_all(store, &found, options.trusted.as_ref()).await;
     let places = found.into_iter().map(|found| found.place);
-    Ok(places.zip(read).map(|(place, backup)| Chosen { place, backup }).collect())
+    Ok(places.zip(read).map(|(place, read)| Chosen { place, backup: read.map(|read| read.backup) }).collect())
 }
 
 /// What the target has.
@@ -70,7 +71,7 @@ impl There {
         };
         let wanted: BTreeSet<&Place> = chosen.iter().map(|one| &one.place).collect();
         folders.retain(|folder| wanted.contains(&folder.place));
-        let standard = Standard { trusted: None, count_partial: true };
+        let standard = Standard { trusted: None, count_partial: true, proven_only: false };
         let entries = contents::entries(store, folders, &standard).await?;
         let unfinished = match store.unfinished(&contents::prefix(&names)).await {
             Ok(unfinished) => unfinished,

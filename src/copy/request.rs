@@ -2,7 +2,7 @@
 
 use crate::stored::names::Name;
 use crate::stored::opened::Location;
-use crate::stored::signing::VerifyKey;
+use crate::stored::signing::VerifyKeys;
 
 /// What to copy, and where.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct CopyOptions {
     /// Of this name only.
     pub name: Option<Name>,
     /// Whose manifests to believe.
-    pub trusted: Option<VerifyKey>,
+    pub trusted: Option<VerifyKeys>,
     /// Backups that are copied at the same time.
     pub jobs: usize,
 }

@@ -74,6 +74,7 @@ async fn newest(
         identities: identities.clone().unwrap_or_default(),
         ask: |_| None,
         trusted: trusted.clone(),
+        history: None,
         strict: false,
         allow_unencrypted: false,
     };

@@ -5,7 +5,7 @@ use super::request::{DoctorRequest, Readers};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{Identities, Recipients};
 use crate::pipeline::{open, seal};
-use crate::stored::signing::{SigningKey, VerifyKey};
+use crate::stored::signing::{Signed, SigningKey, VerifyKeys};
 use crate::units::count;
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ async fn opens(recipients: Arc<Recipients>, identities: Arc<Identities>) -> Resu
 fn signatures(
     findings: &mut Findings<'_>,
     signing: &Result<Option<SigningKey>>,
-    trusted: &Result<Option<VerifyKey>>,
+    trusted: &Result<Option<VerifyKeys>>,
 ) -> Result<()> {
     let what = "signatures";
     match (signing, trusted) {
@@ -86,9 +86,9 @@ fn signatures(
             findings.not_checked(what, "no signing key was given to try the verification key");
         }
         (Ok(Some(signing)), Ok(trusted)) => {
-            let signed = signing.sign(PROBE, "pgstow doctor");
+            let signed = signing.sign(Signed::Probe, PROBE, "pgstow doctor");
             let verified = signed.and_then(|signature| match trusted {
-                Some(key) => key.verify(PROBE, &signature).map(|()| true),
+                Some(keys) => keys.verify(Signed::Probe, PROBE, &signature).map(|()| true),
                 None => Ok(false),
             });
             match verified {

@@ -12,9 +12,11 @@ mod keys;
 mod request;
 mod rights;
 mod store;
+mod thief;
 
 pub use finding::{Finding, State};
 pub use request::{DoctorRequest, Readers, Subject};
+pub use thief::{Act, Deed, Theft, rob};
 
 use crate::error::{Error, Result};
 use crate::run::Run;

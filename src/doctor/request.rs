@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::pipeline::keys::{Identities, Recipients};
 use crate::stored::destinations::Destination;
 use crate::stored::names::Name;
-use crate::stored::signing::{SigningKey, VerifyKey};
+use crate::stored::signing::{SigningKey, VerifyKeys};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct DoctorRequest {
     /// The key that signs backups.
     pub signing: Result<Option<SigningKey>>,
     /// Whose signature is believed.
-    pub trusted: Result<Option<VerifyKey>>,
+    pub trusted: Result<Option<VerifyKeys>>,
     /// Under what name the backups are, if it was given.
     pub name: Option<Name>,
     /// The size of an upload's parts in bytes, if the user chose it.

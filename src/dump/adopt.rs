@@ -10,7 +10,6 @@ use crate::layout::FrameSpan;
 use crate::pipeline::Watch;
 use crate::run::Run;
 use crate::script::Outline;
-use crate::store::Store;
 use crate::stored::catalogue;
 use crate::stored::destinations::{Destinations, enough_space};
 use crate::stored::inventory::Inventory;
@@ -112,9 +111,9 @@ async fn deliver(
 }
 
 /// The ids of this name that there are; none if the key may not list them.
-async fn others(stores: &Destinations, name: &Name) -> Vec<Id> {
-    let search = async |store: &Arc<dyn Store>| Ok(catalogue::search(&**store, Some(name)).await?);
-    match stores.ask(search).await {
+pub(super) async fn others(stores: &Destinations, name: &Name) -> Vec<Id> {
+    let listed = stores.ask(async |store| Ok(catalogue::earlier(&**store, name).await?)).await;
+    match listed {
         Ok(found) => found.into_iter().map(|found| found.place.id).collect(),
         Err(error) => {
             tracing::debug!("which backups of {name} there are is not known: {error}");

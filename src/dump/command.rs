@@ -1,5 +1,6 @@
 //! A stream: the output of a command that exits with 0, or what comes on stdin. It needs no PostgreSQL.
 
+use super::adopt::others;
 use super::announce;
 use super::request::Producer;
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ pub async fn back_up(
         postgres: None,
         expected: None,
         started_at,
-        others: Vec::new(),
+        others: run.or(async { Ok(others(&stores, name).await) }).await?,
     };
     let writer = BackupWriter::prepare(writing, stores, name.clone(), content)?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);

@@ -3,19 +3,21 @@
 use super::request::DumpRequest;
 use super::{announce, checks};
 use crate::branch;
-use crate::consistent;
 use crate::error::{Error, Kind, Result};
 use crate::layout::FrameSpan;
+use crate::parallel;
 use crate::postgres::clients::Clients;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
 use crate::postgres::{Client, DumpOptions, Psql, Server, refuse_shared_backends};
 use crate::run::Run;
+use crate::store::Store;
+use crate::stored::catalogue;
 use crate::stored::compare::Before;
 use crate::stored::destinations::{Destinations, enough_space};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, LeftOut};
-use crate::stored::names::{Name, Timestamp};
+use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::upload;
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
@@ -55,10 +57,11 @@ pub async fn back_up(
     if database.connection.database().is_none() && dumping.server.database == dumping.server.user {
         run.say(format!("no database was named: libpq takes the user's name, {}", dumping.server.user));
     }
-    let pg_dump = run.or(consistent::start(&dumping.client, &dumping.psql, &dumping.options)).await?;
+    let Dump { client, psql, options, server, .. } = &dumping;
+    let archive = run.or(parallel::start(client, psql, options, server, database.sessions, run)).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
-    let mut stored = dumping.writer.deliver(pg_dump, watch, judge, run).await?;
+    let mut stored = dumping.writer.deliver(archive, watch, judge, run).await?;
     stored.before = dumping.before.as_ref().map(Before::held);
     announce(&stored, run);
     Ok(stored)
@@ -104,7 +107,7 @@ impl<'a> Dump<'a> {
         }
         // Parts that cannot work are refused before the store is asked anything.
         upload::part_size(stores.limits()?, Some(server.size_bytes), writing.part_size)?;
-        let before = before(settings, &stores, &name).await?;
+        let (others, before) = before(settings, &stores, &name).await?;
         let content = Content {
             kind: manifest::BackupKind::Postgres,
             postgres: Some(manifest::Postgres {
@@ -115,7 +118,7 @@ impl<'a> Dump<'a> {
             }),
             expected: Some(server.size_bytes),
             started_at: Timestamp::now(),
-            others: before.iter().map(|before| before.id.clone()).collect(),
+            others,
         };
         let writer = BackupWriter::prepare(writing, Arc::clone(&stores), name, content)?;
         checks::warn_of_another_source(before.as_ref(), source.as_ref());
@@ -179,17 +182,30 @@ impl<'a> Dump<'a> {
     }
 }
 
-/// What the last backup held, where there is one that can be read.
-async fn before(settings: &DumpRequest, stores: &Destinations, name: &Name) -> Result<Option<Before>> {
-    match stores.ask(async |store| Before::read(store, name).await).await {
+/// The ids that there are, as far as the key may list them, and what the last backup held, if it can be read.
+async fn before(
+    settings: &DumpRequest,
+    stores: &Destinations,
+    name: &Name,
+) -> Result<(Vec<Id>, Option<Before>)> {
+    let read = async |store: &Arc<dyn Store>| {
+        let found = catalogue::earlier(&**store, name).await?;
+        let ids: Vec<Id> = found.iter().map(|found| found.place.id.clone()).collect();
+        Ok((ids, Before::read_newest(store, &found).await))
+    };
+    let (ids, before) = stores.ask(read).await.unwrap_or_else(|error| (Vec::new(), Err(error)));
+    let before = match before {
         Err(error) if settings.fail_shrink.is_some() => {
-            Err(error.hint("--fail-shrink compares with the last backup: the key must list and read it"))
+            return Err(
+                error.hint("--fail-shrink compares with the last backup: the key must list and read it")
+            );
         }
         // Most keys for backups may only write.
         Err(error) => {
             tracing::debug!("the last backup cannot be compared with: {error}");
-            Ok(None)
+            None
         }
-        Ok(before) => Ok(before),
-    }
+        Ok(before) => before,
+    };
+    Ok((ids, before))
 }

@@ -2,6 +2,7 @@
 
 use crate::branch::NeonSource;
 use crate::command::UserCommand;
+use crate::parallel::Sessions;
 use crate::postgres::{ConnInfo, DumpOptions, clients::Search};
 use crate::stored::names::Name;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct DumpRequest {
     pub warn_shrink: u8,
     /// The percentage that may be gone before the backup fails.
     pub fail_shrink: Option<u8>,
+    /// How many sessions may read large tables at the same time.
+    pub sessions: Sessions,
     /// Whether a connection pooler is accepted.
     pub allow_pooled: bool,
 }

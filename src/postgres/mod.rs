@@ -20,9 +20,12 @@ pub use connect::{ConnInfo, PasswordCommand};
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
 pub use server::{
-    Cluster, FoundTable, Locale, Moment, Presets, Provider, Server, TargetFacts, Unreachable, Unreadable,
-    WantedTable, blockers, databases, exclusive_locks, first_names, managed, patterns,
-    refuse_shared_backends,
+    Cluster, FoundTable, Heap, KNOWS_PAGE_RANGES, Locale, Moment, Presets, Provider, Reference, Server,
+    TargetFacts, Unreachable, Unreadable, WantedTable, blockers, databases, exclusive_locks, first_names,
+    heaps, managed, patterns, refuse_shared_backends,
 };
 pub use sql::{identifier, masked, shell_word};
-pub use tools::{DumpOptions, PgRestoreOptions, Psql, dump, globals, psql, restore, script, sessions};
+pub use tools::{
+    DumpOptions, PgRestoreOptions, Psql, Rows, RowsReader, Snapshot, dump, globals, psql, restore, script,
+    sessions,
+};

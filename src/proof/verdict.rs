@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::units::count;
 use indicatif::HumanCount;
 use serde::Serialize;
+use std::fmt;
 
 /// How what was restored is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,15 @@ pub enum By {
     Counts,
     /// The digest of every table's rows.
     Digests,
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counts => "counts",
+            Self::Digests => "digests",
+        })
+    }
 }
 
 impl Proof {

@@ -3,6 +3,7 @@
 //! A backup's manifest goes first, then its objects: whatever ends a run, what is left is either a backup or something
 //! that the next run removes. What cannot be read, or is locked, is kept and reported.
 
+mod gaps;
 mod leftovers;
 mod outcome;
 mod refused;
@@ -14,7 +15,7 @@ pub use request::PruneOptions;
 
 use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
-use crate::retention::{self, Candidate, Decision, Policy, Why};
+use crate::retention::{self, Candidate, Decision, Policy, Series, Why};
 use crate::run::Run;
 use crate::store::Store;
 use crate::stored::contents::{self, Entry, Flaw};
@@ -119,6 +120,9 @@ async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(PrunedS
     let mut stale = BTreeMap::new();
     for of_name in entries.chunk_by(|a, b| a.folder.place.name == b.folder.place.name) {
         let decision = decide(of_name, &options.policy, now);
+        if options.standard.trusted.is_some() {
+            gaps::warn(of_name, &options.policy);
+        }
         if let (Some(why), Some(entry)) = (decision.stale, of_name.first()) {
             stale.insert(entry.folder.place.name.clone(), why);
         }
@@ -163,9 +167,9 @@ fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
 
 /// The newest backup that was made from this one; it counts for both.
 fn made_from(entries: &[Entry], at: usize) -> Option<usize> {
-    let (id, whole) = (&entries[at].folder.place.id, candidate(&entries[at])?.whole);
+    let (id, series) = (&entries[at].folder.place.id, candidate(&entries[at])?.series);
     let is_made = |other: &Entry| {
-        let counts = candidate(other).is_some_and(|other| other.whole == whole);
+        let counts = candidate(other).is_some_and(|other| other.series == series);
         counts && other.backup.as_ref().is_some_and(|backup| backup.manifest.is_made_from(id))
     };
     entries.iter().rposition(is_made)
@@ -175,8 +179,9 @@ fn made_from(entries: &[Entry], at: usize) -> Option<usize> {
 fn candidate(entry: &Entry) -> Option<Candidate> {
     let at = entry.folder.place.id.started_at()?.into();
     match entry.flaw {
-        None => Some(Candidate { at, whole: true }),
-        Some(Flaw::Partial) => Some(Candidate { at, whole: false }),
+        None => Some(Candidate { at, series: Series::Whole }),
+        Some(Flaw::Unproven) => Some(Candidate { at, series: Series::Unproven }),
+        Some(Flaw::Partial) => Some(Candidate { at, series: Series::Partial }),
         Some(_) => None,
     }
 }
@@ -192,6 +197,7 @@ fn fates(entries: &[Entry], reasons: Vec<Vec<Why>>) -> impl Iterator<Item = Prun
             place: entry.folder.place.clone(),
             started_at: entry.folder.place.id.started_at(),
             stored_bytes: entry.folder.bytes(),
+            proven: entry.proven,
             fate,
         }
     })

@@ -43,6 +43,8 @@ pub struct PrunedBackup {
     pub started_at: Option<Timestamp>,
     /// Bytes of all its objects in the store.
     pub stored_bytes: u64,
+    /// When it was proven to restore, if it was.
+    pub proven: Option<Timestamp>,
     /// What became of it.
     pub fate: Fate,
 }

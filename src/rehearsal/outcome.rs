@@ -11,22 +11,22 @@ use std::time::Duration;
 #[derive(Debug, Serialize)]
 pub struct Rehearsed {
     /// Version of the server that was restored into.
-    pub(super) server_version: String,
+    pub server_version: String,
     /// Whether that was a cluster of our own.
-    pub(super) own_cluster: bool,
+    pub own_cluster: bool,
     /// How long the restore took, to where an application could begin: the user's recovery time.
-    pub(super) restore_s: f64,
+    pub restore_s: f64,
     /// What was proven of the data, where the backup has an inventory.
-    pub(super) proof: Option<Proof>,
+    pub proof: Option<Proof>,
     /// How many objects of each kind were found again.
-    pub(super) objects: catalog::Counts,
+    pub objects: catalog::Counts,
     /// What is not there of what the backup defines, or stands elsewhere; a sentence each.
-    pub(super) catalog_differences: Vec<String>,
+    pub catalog_differences: Vec<String>,
     /// The user's own questions.
-    pub(super) checks: Vec<Check>,
+    pub checks: Vec<Check>,
     /// Materialized views that stayed empty, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) not_refreshed: Vec<String>,
+    pub not_refreshed: Vec<String>,
     /// Tables that came.
     #[serde(skip)]
     pub tables: u64,
@@ -38,14 +38,14 @@ pub struct Rehearsed {
 /// A question of the user's, and its answer.
 #[derive(Debug, Serialize)]
 pub struct Check {
-    pub(super) sql: String,
-    pub(super) passed: bool,
+    pub sql: String,
+    pub passed: bool,
     /// Whether it is no SQL, which says nothing about the backup.
     #[serde(skip)]
-    pub(super) mistyped: bool,
+    pub mistyped: bool,
     /// What is wrong with the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) problem: Option<String>,
+    pub problem: Option<String>,
 }
 
 impl Rehearsed {

@@ -11,6 +11,7 @@ use crate::stored::download;
 use crate::stored::manifest::{Encryption, Manifest, Object, Rekeying, TOOL};
 use crate::stored::names::{MANIFEST, Place, SIGNATURE, Timestamp};
 use crate::stored::opened::{OpenedBackup, agree, missing};
+use crate::stored::signing::Signed;
 use crate::stored::upload::{self, Uploading};
 use std::cell::Cell;
 use std::pin::pin;
@@ -151,7 +152,7 @@ impl Remaking<'_> {
         };
         let bytes = manifest.to_bytes()?;
         if let Some(key) = self.change.signing.as_ref().filter(|_| self.signed) {
-            let signature = key.sign(&bytes, &format!("pgstow {}", self.place))?;
+            let signature = key.sign(Signed::Manifest, &bytes, &format!("pgstow {}", self.place))?;
             put(SIGNATURE, signature.into()).await?;
         }
         put(MANIFEST, bytes).await?;

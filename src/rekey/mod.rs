@@ -197,7 +197,8 @@ impl Work<'_> {
         let (change, run) = (self.change, self.run);
         let manifest = Remaking { change, old, place: place.clone(), signed, progress, run }.make().await?;
         let checking = async {
-            let found = Found { place: place.clone(), manifest_bytes: manifest.to_bytes()?.len() as u64 };
+            let manifest_bytes = manifest.to_bytes()?.len() as u64;
+            let found = Found { place: place.clone(), manifest_bytes, receipts: Vec::new() };
             let public =
                 self.change.signing.as_ref().filter(|_| signed).map(SigningKey::public).transpose()?;
             let backup = self.store.take_trusting(&found, public.as_ref()).await?;

@@ -9,8 +9,8 @@ use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest, Roles};
 use super::run::{Content, Flow};
 use crate::archive::Contents;
-use crate::consistent::{self, ConsistentDump};
 use crate::error::{Error, Kind, Result};
+use crate::parallel::{self, Sessions};
 use crate::pipeline::pass_on;
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::globals::globals;
@@ -34,6 +34,8 @@ pub struct CopyOptions {
     pub target: ConnInfo,
     /// How to dump the source.
     pub dump: DumpOptions,
+    /// How the source is read.
+    pub sessions: Sessions,
     /// How many connections create what follows the data, if the user says so.
     pub jobs: Option<u8>,
     /// How the copy is fitted to its server.
@@ -134,10 +136,11 @@ impl Content for PassingDump<'_> {
         let (near, far) = tokio::io::duplex(BETWEEN);
         let psql = Psql::new(clients.newest()?, &options.source);
         let psql = if options.allow_pooled { psql } else { server.in_english(psql).await };
-        let pg_dump = consistent::start(clients.for_dump(server.version())?, &psql, &options.dump).await?;
+        let client = clients.for_dump(server.version())?;
+        let dump = parallel::start(client, &psql, &options.dump, server, options.sessions, run).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let (contents, (plan, _)) =
-            tokio::try_join!(hand_on(pg_dump, near, &progress), load(far, clients, target, request, jobs))?;
+            tokio::try_join!(hand_on(dump, near, &progress), load(far, clients, target, request, jobs))?;
         let inventory = Inventory::new(contents, &[]);
         let (tables, rows) = (inventory.archive.tables, inventory.rows());
         Ok(Filled { tables, rows, plan, passed: Some(inventory), failed: Vec::new() })
@@ -166,9 +169,9 @@ impl Content for PassingDump<'_> {
 }
 
 /// Hands the dump on, its last bytes and its end only when it is known to be whole.
-async fn hand_on(pg_dump: ConsistentDump, mut to: DuplexStream, progress: &Progress) -> Result<Contents> {
+async fn hand_on(dump: parallel::Dump, mut to: DuplexStream, progress: &Progress) -> Result<Contents> {
     let mut watch = ArchiveWatch::new(progress.clone());
-    let held = pass_on(pg_dump, &mut watch, &mut to, &progress.plain).await?;
+    let held = pass_on(dump, &mut watch, &mut to, &progress.plain).await?;
     let contents = watch.finish()?;
     let cannot = |e| Error::from_io(e, Kind::Unexpected, "the stream cannot be ended");
     for bytes in held {

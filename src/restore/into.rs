@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Client, Clients, Search};
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
 use crate::postgres::{
-    ConnInfo, Constraint, FoundTable, PgRestoreOptions, Psql, Server, Situation, WantedTable,
+    ConnInfo, Constraint, FoundTable, PgRestoreOptions, Psql, Reference, Server, Situation, WantedTable,
 };
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -74,11 +74,11 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let psql = server.in_english(psql).await;
     let found = run.or(check(&psql, &front, &database)).await?;
 
-    let order = order(&front, &found);
+    let Order { order, deferred } = order(&front, &found)?;
     let number = |id: i32| order.iter().position(|other| *other == id).map_or(0, |place| place + 1);
     chosen.blocks.sort_by_key(|block| number(block.dump_id));
     let ordered = front.in_order(|entry| number(entry.dump_id()));
-    reader.narrow(chosen.only(&as_meant(&appending(&ordered, truncate))));
+    reader.narrow(chosen.only(&as_meant(&appending(&ordered, truncate, deferred))));
     run.say(format!("appending rows of {} to {}", reader.place(), database));
     let following = run.follow(&reader.progress);
     run.or(load(&reader, client, psql.conn())).await?;
@@ -138,19 +138,70 @@ async fn check(psql: &Psql, front: &Preamble, database: &str) -> Result<Vec<Foun
     found.collect()
 }
 
-/// The entries with data, each after those whose rows its own refer to; as they were in a circle.
-fn order(front: &Preamble, found: &[FoundTable]) -> Vec<i32> {
+/// In which order rows are appended.
+struct Order {
+    /// The entries' dump ids.
+    order: Vec<i32>,
+    /// Whether foreign keys are checked at the end only.
+    deferred: bool,
+}
+
+/// The entries with data, each after those whose rows its own refer to; in a circle, as far as foreign keys cannot
+/// be deferred.
+fn order(front: &Preamble, found: &[FoundTable]) -> Result<Order> {
+    let (deferred, numbers) = match sorted(found, |_| true) {
+        Ok(numbers) => (false, numbers),
+        Err(_) => (
+            true,
+            sorted(found, |reference| !reference.deferrable).map_err(|left| circle(front, found, &left))?,
+        ),
+    };
     let ids: Vec<i32> = front.toc.with_data().map(TocEntry::dump_id).collect();
-    let mut left: Vec<usize> = (0..ids.len()).collect();
-    let mut order = Vec::with_capacity(ids.len());
-    while !left.is_empty() {
-        let is_ready = |number: &usize| {
-            found.get(*number).is_none_or(|table| !table.refers_to.iter().any(|other| left.contains(other)))
-        };
-        let next = left.iter().position(is_ready).unwrap_or_default();
-        order.extend(ids.get(left.remove(next)));
+    Ok(Order { order: numbers.into_iter().filter_map(|number| ids.get(number).copied()).collect(), deferred })
+}
+
+/// The tables' numbers, each after those that it refers to by what counts; or those for which there is no such order.
+fn sorted(found: &[FoundTable], counts: impl Fn(&Reference) -> bool) -> Result<Vec<usize>, Vec<usize>> {
+    let refers = |from: usize, to: usize| {
+        let references = found.get(from).into_iter().flat_map(|table| &table.refers_to);
+        references.into_iter().any(|reference| reference.table == to && counts(reference))
+    };
+    let mut left: Vec<usize> = (0..found.len()).collect();
+    let mut order = Vec::with_capacity(left.len());
+    while let Some(place) = left.iter().position(|from| !left.iter().any(|to| refers(*from, *to))) {
+        order.push(left.remove(place));
     }
-    order
+    // Those that only refer to a circle are not part of it.
+    while let Some(place) = left.iter().position(|to| !left.iter().any(|from| refers(*from, *to))) {
+        left.remove(place);
+    }
+    if left.is_empty() { Ok(order) } else { Err(left) }
+}
+
+fn circle(front: &Preamble, found: &[FoundTable], left: &[usize]) -> Error {
+    let entries: Vec<_> = front.toc.with_data().map(destination).collect();
+    let named = |number: &usize| {
+        let table = entries.get(*number);
+        table.map(|(schema, name)| (TableName { schema, name }.label(), qualified(schema, name)))
+    };
+    let labels: Vec<String> = left.iter().filter_map(named).map(|(label, _)| label).collect();
+    let mut error = Error::postgres(format!(
+        "the rows of {} refer to each other, and their foreign keys cannot be deferred: whichever came first would be refused",
+        labels.join(" and ")
+    ));
+    let references = left.iter().filter_map(|number| Some((named(number)?.1, found.get(*number)?)));
+    let first =
+        references.flat_map(|(table, found)| found.refers_to.iter().map(move |one| (table.clone(), one)));
+    if let Some((table, one)) =
+        first.into_iter().find(|(_, one)| left.contains(&one.table) && !one.deferrable)
+    {
+        error = error.hint(format!(
+            "let one be checked at the end: ALTER TABLE {} ALTER CONSTRAINT {} DEFERRABLE; and NOT DEFERRABLE afterwards",
+            String::from_utf8_lossy(&table),
+            one.constraint
+        ));
+    }
+    error.hint("or restore the tables into a new database with --to")
 }
 
 fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> Result<FoundTable> {
@@ -182,15 +233,15 @@ fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> R
     Ok(found)
 }
 
-/// The same archive with our own statements only; the first may empty the tables.
-fn appending(front: &Preamble, truncate: bool) -> Preamble {
-    let mut first = Vec::new();
+/// The same archive with our own statements only; the first may defer constraints, and empty the tables.
+fn appending(front: &Preamble, truncate: bool, deferred: bool) -> Preamble {
+    let mut first = if deferred { b"SET CONSTRAINTS ALL DEFERRED;\n".to_vec() } else { Vec::new() };
     if truncate {
         let names = front.toc.with_data().map(|entry| {
             let (_, schema, name) = entry.identity();
             [b"ONLY ", qualified(schema, name).as_slice()].concat()
         });
-        first = [b"TRUNCATE ", names.collect::<Vec<_>>().join(&b", "[..]).as_slice(), b";\n"].concat();
+        first.extend([b"TRUNCATE ", names.collect::<Vec<_>>().join(&b", "[..]).as_slice(), b";\n"].concat());
     }
     front.with(|entry| match entry.kind() {
         EntryKind::SearchPath => {

@@ -18,8 +18,19 @@ use std::time::{Duration, SystemTime};
 pub struct Candidate {
     /// When it was begun.
     pub at: SystemTime,
-    /// Whether it has all of what it is a backup of.
-    pub whole: bool,
+    /// Which others it is judged with.
+    pub series: Series,
+}
+
+/// Backups of one series take each other's place, and never that of another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Series {
+    /// Whole ones, as far as they count.
+    Whole,
+    /// Whole ones that are not proven, if only proven ones count.
+    Unproven,
+    /// Those that lack a part of what they are backups of.
+    Partial,
 }
 
 /// The rules, and what they may not do.
@@ -61,34 +72,45 @@ impl Policy {
 
 /// Decides which backups of one name are kept, and why; they come oldest first.
 ///
-/// Whole ones and others are two series, so that a partial backup never takes a whole one's place. The newest whole
-/// one stays, and as many whole ones as the least says; nothing goes if the newest one is stale.
+/// The rules judge each series by itself, so that a partial or unproven backup never takes the place of one that counts.
+/// The newest whole one stays, and as many as the least says, of those that count first; nothing goes if the newest
+/// one is stale.
 pub fn decide(backups: &[Candidate], policy: &Policy, now: SystemTime) -> Decision {
     let mut reasons = vec![Vec::new(); backups.len()];
-    let of = |whole: bool| -> Vec<usize> {
-        (0..backups.len()).rev().filter(|at| backups[*at].whole == whole).collect()
+    let of = |wanted: &[Series]| -> Vec<usize> {
+        (0..backups.len()).rev().filter(|at| wanted.contains(&backups[*at].series)).collect()
     };
-    for series in [of(true), of(false)] {
+    for series in [Series::Whole, Series::Unproven, Series::Partial].map(|one| of(&[one])) {
         let moments: Vec<SystemTime> = series.iter().map(|at| backups[*at].at).collect();
         let kept = rules::apply(&policy.rules, &policy.zone, &moments);
         for (at, why) in series.into_iter().zip(kept) {
             reasons[at] = why;
         }
     }
-    let whole = of(true);
+    let whole = of(&[Series::Whole, Series::Unproven]);
     if let Some(newest) = whole.first() {
         reasons[*newest].push(Why::Newest);
     }
-    let kept = whole.iter().filter(|at| !reasons[**at].is_empty()).count();
-    let lacking: Vec<usize> = whole.iter().copied().filter(|at| reasons[*at].is_empty()).collect();
-    for at in lacking.into_iter().take(policy.min_keep.saturating_sub(kept)) {
-        reasons[at].push(Why::MinKeep);
+    for counted in [&of(&[Series::Whole]), &whole] {
+        let kept = counted.iter().filter(|at| !reasons[**at].is_empty()).count();
+        let lacking: Vec<usize> = counted.iter().copied().filter(|at| reasons[*at].is_empty()).collect();
+        for at in lacking.into_iter().take(policy.min_keep.saturating_sub(kept)) {
+            reasons[at].push(Why::MinKeep);
+        }
     }
     let stale = policy.stale(whole.first().map(|at| backups[*at].at), now);
     if stale.is_some() {
         reasons.iter_mut().filter(|why| why.is_empty()).for_each(|why| why.push(Why::Stale));
     }
     Decision { reasons, stale }
+}
+
+/// Which backups of one name the rules keep, and not only because there are few; their moments come oldest first.
+pub fn kept_by_rule(moments: &[SystemTime], policy: &Policy) -> Vec<bool> {
+    let newest_first: Vec<SystemTime> = moments.iter().rev().copied().collect();
+    let reasons = rules::apply(&policy.rules, &policy.zone, &newest_first);
+    let by_rule = |why: &Vec<Why>| why.iter().any(|why| matches!(why, Why::Rule(_) | Why::Within));
+    reasons.iter().rev().map(by_rule).collect()
 }
 
 #[cfg(test)]

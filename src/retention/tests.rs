@@ -9,7 +9,7 @@ fn at(text: &str) -> SystemTime {
 }
 
 fn whole(moments: &[&str]) -> Vec<Candidate> {
-    moments.iter().map(|text| Candidate { at: at(text), whole: true }).collect()
+    moments.iter().map(|text| Candidate { at: at(text), series: Series::Whole }).collect()
 }
 
 /// Only the rules: nothing else keeps anything but the newest.
@@ -71,8 +71,32 @@ fn at_least_this_many_whole_ones_stay() {
     let policy = Policy { min_keep: 2, ..by(Rules { last: 1, ..Rules::default() }, "UTC") };
     assert_eq!(said(&backups, &policy), ["", "min-keep", "last, newest"]);
     // A partial one is neither the newest nor one of the least, and takes nobody's place.
-    backups.push(Candidate { at: at("2026-11-23T03:00:00Z"), whole: false });
+    backups.push(Candidate { at: at("2026-11-23T03:00:00Z"), series: Series::Partial });
     assert_eq!(said(&backups, &policy), ["", "min-keep", "last, newest", "last"]);
+}
+
+#[test]
+fn unproven_ones_take_nobodys_place_if_only_proven_ones_count() {
+    let days = ["20", "21", "22", "23", "24"].map(|day| format!("2026-11-{day}T03:00:00Z"));
+    let mut backups = whole(&days.each_ref().map(String::as_str));
+    let policy = Policy { min_keep: 2, ..by(Rules { last: 1, ..Rules::default() }, "UTC") };
+    for at in [1, 3, 4] {
+        backups[at].series = Series::Unproven;
+    }
+    // The newest is kept, proven or not; and two that are proven.
+    assert_eq!(said(&backups, &policy), ["min-keep", "", "last", "", "last, newest"]);
+    // If none is proven, as many whole ones stay as the least says.
+    backups.iter_mut().for_each(|one| one.series = Series::Unproven);
+    assert_eq!(said(&backups, &policy), ["", "", "", "min-keep", "last, newest"]);
+}
+
+#[test]
+fn rules_alone_keep_neither_the_oldest_nor_the_least() {
+    let moments = [at("2026-11-20T03:00:00Z"), at("2026-11-21T03:00:00Z"), at("2026-11-21T04:00:00Z")];
+    let policy = by(Rules { daily: 2, monthly: 9, ..Rules::default() }, "UTC");
+    assert_eq!(kept_by_rule(&moments, &policy), [true, false, true]);
+    let policy = Policy { min_keep: 3, ..by(Rules { daily: 1, monthly: 9, ..Rules::default() }, "UTC") };
+    assert_eq!(kept_by_rule(&moments, &policy), [false, false, true]);
 }
 
 #[test]
@@ -84,7 +108,7 @@ fn nothing_goes_after_backups_have_stopped() {
     let forced = Policy { force: true, ..policy.clone() };
     assert_eq!(said(&backups, &forced), ["", "", "last, newest"]);
     // If none is whole, none is the newest.
-    let parts: Vec<_> = backups.iter().map(|one| Candidate { whole: false, ..*one }).collect();
+    let parts: Vec<_> = backups.iter().map(|one| Candidate { series: Series::Partial, ..*one }).collect();
     assert_eq!(said(&parts, &policy), ["stale", "stale", "last"]);
     assert_eq!(decide(&parts, &policy, at("2026-11-22T04:00:00Z")).stale, Some(Stale(None)));
 }
@@ -92,15 +116,15 @@ fn nothing_goes_after_backups_have_stopped() {
 proptest! {
     #[test]
     fn the_newest_and_the_least_stay_whatever_the_rules_are(
-        spans in prop::collection::vec((1_u64..200_000, any::<bool>()), 0..40),
+        spans in prop::collection::vec((1_u64..200_000, 0_usize..3), 0..40),
         counts in prop::collection::vec(0_u32..4, 6),
         min_keep in 0_usize..6,
         force in any::<bool>(),
     ) {
         let mut moment = at("2026-01-01T00:00:00Z");
-        let backups: Vec<Candidate> = spans.into_iter().map(|(seconds, whole)| {
+        let backups: Vec<Candidate> = spans.into_iter().map(|(seconds, series)| {
             moment += Duration::from_secs(seconds);
-            Candidate { at: moment, whole }
+            Candidate { at: moment, series: [Series::Whole, Series::Unproven, Series::Partial][series] }
         }).collect();
         let rules = Rules {
             last: counts[0], hourly: counts[1], daily: counts[2], weekly: counts[3], monthly: counts[4],
@@ -111,7 +135,11 @@ proptest! {
         let now = moment + Duration::from_secs(2 * 86400);
         let decision = decide(&backups, &policy, now);
         let stays = |at: &usize| !decision.reasons[*at].is_empty();
-        let whole: Vec<usize> = (0..backups.len()).filter(|at| backups[*at].whole).collect();
+        let of = |wanted: &[Series]| -> Vec<usize> {
+            (0..backups.len()).filter(|at| wanted.contains(&backups[*at].series)).collect()
+        };
+        let (counted, whole) = (of(&[Series::Whole]), of(&[Series::Whole, Series::Unproven]));
+        prop_assert!(counted.iter().filter(|at| stays(at)).count() >= min_keep.min(counted.len()));
         prop_assert!(whole.last().is_none_or(stays));
         prop_assert!(whole.iter().filter(|at| stays(at)).count() >= min_keep.min(whole.len()));
         let newest = whole.last().map(|at| now.duration_since(backups[*at].at).unwrap());

@@ -19,7 +19,7 @@ pub struct Adopt {
 impl Adopt {
     /// Checks the words of `pgstow adopt`.
     pub fn read(words: AdoptWords) -> Result<Self> {
-        let mut writing = writing(&words.writing)?;
+        let mut writing = writing(&words.writing, words.require_signature)?;
         if let Some(file) = words.file.file_name() {
             writing.labels.entry("adopted".to_owned()).or_insert_with(|| file.to_string_lossy().into_owned());
         }

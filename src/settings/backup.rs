@@ -1,7 +1,7 @@
 //! The settings of `pgstow backup`.
 
 use super::environment::{explain_empty, is_blank, variable};
-use super::{command, keeping, lines, name, neon_source, server, writing};
+use super::{command, keeping, lines, name, neon_source, server, sessions, writing};
 use crate::cli::BackupWords;
 use crate::dump::request::{DumpRequest, Producer};
 use crate::error::{Error, Result};
@@ -45,7 +45,7 @@ pub enum What {
 impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
-        let writing = writing(&words.writing)?;
+        let writing = writing(&words.writing, words.trust.require_signature)?;
         let keeping = || keeping(&words.keep, writing.destinations.clone(), &words.trust);
         let prune = words.prune.then(keeping).transpose()?;
         Ok(Self { what: What::read(words)?, writing, prune })
@@ -126,6 +126,7 @@ fn database(words: BackupWords) -> Result<DumpRequest> {
         wait: words.wait,
         warn_shrink: words.warn_shrink,
         fail_shrink: words.fail_shrink,
+        sessions: sessions(&words.readers)?,
         allow_pooled: words.server.allow_pooled,
     })
 }

@@ -1,6 +1,6 @@
 //! The settings of `pgstow clone`.
 
-use super::{after, fitting, server};
+use super::{after, fitting, server, sessions};
 use crate::cli::CloneWords;
 use crate::error::Result;
 use crate::postgres::DumpOptions;
@@ -21,6 +21,7 @@ pub fn clone(words: CloneWords) -> Result<CopyOptions> {
         target,
         dump: DumpOptions { lock_wait_timeout: words.lock_wait_timeout, ..DumpOptions::default() },
         jobs: words.jobs,
+        sessions: sessions(&words.readers)?,
         fitting: fitting(words.fitting)?,
         after: after(words.after)?,
         clients,

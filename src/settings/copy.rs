@@ -26,7 +26,7 @@ pub fn copy(words: &CopyWords) -> Result<CopyOptions> {
         to: one(to, &words.store)?,
         which,
         name: name(words.name.as_deref())?,
-        trusted: keys::verify_key(&words.trust)?,
+        trusted: keys::verify_keys(&words.trust)?,
         jobs: words.jobs.map_or(DEFAULT_JOBS, usize::from),
     })
 }

@@ -1,14 +1,18 @@
 //! The settings of `pgstow doctor`: what is wrong with one part is what was found out about it, and ends nothing.
 
 use super::environment::variable;
-use super::{Remarks, What, destinations, keys, name};
-use crate::cli::{BackupWords, DoctorWords, IdentityWords, WritingWords};
+use super::{Remarks, What, destinations, keys, location, name};
+use crate::cli::{BackupWords, DoctorWords, IdentityWords, TrustWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
+use crate::store::Retry;
+use crate::stored::names::Name;
+use crate::stored::opened::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// How often the store is asked the same: who waits for a doctor wants to know that it does not answer.
-const ATTEMPTS: u32 = 2;
+/// How long failures of the store are retried: who waits for a doctor wants to know that it does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The variables that lead libpq to a server.
 const LIBPQ: [&str; 6] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE"];
@@ -18,12 +22,15 @@ const LIBPQ: [&str; 6] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSE
 /// # Errors
 /// `Kind::Usage` if the name is none.
 pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
-    let DoctorWords { backup, identity_file } = words;
+    let DoctorWords { backup, identity_file, .. } = words;
     let writing = &backup.writing;
     let is_given = !writing.store.store.is_empty() || !writing.optional.store_optional.is_empty();
     let stores = if is_given { destinations(&writing.store, &writing.optional) } else { Ok(Vec::new()) };
     let stores = stores.map(|mut stores| {
-        stores.iter_mut().for_each(|store| store.location.options.retry.attempts = ATTEMPTS);
+        for store in &mut stores {
+            let patience = writing.store.retry_for.unwrap_or(PATIENCE);
+            store.location.options.retry = Retry::lasting(patience.min(PATIENCE));
+        }
         stores
     });
     let identity = IdentityWords { identity_file, passphrase_file: writing.passphrase_file.clone() };
@@ -33,8 +40,9 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
         stores,
         readers: readers(writing),
         identities,
-        signing: keys::signing_key(writing.signing_key_file.as_deref()),
-        trusted: keys::verify_key(&backup.trust),
+        signing: keys::signing_key(writing.signing_key_file.as_deref(), backup.trust.require_signature),
+        // The key that signs is what a backup needs; those that are believed are looked at if they are given.
+        trusted: keys::verify_keys(&TrustWords { require_signature: false, ..backup.trust.clone() }),
         name: name(backup.name.as_deref())?,
         part_size: writing.part_size,
         check_space: !writing.no_space_check,
@@ -43,6 +51,15 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
         about_secrets: Vec::new(),
         subject: subject(backup),
     })
+}
+
+/// Reads where `pgstow doctor --thief` tries what a thief could do.
+///
+/// # Errors
+/// `Kind::Usage` if there is no store, or the name is none.
+pub fn thief(words: &DoctorWords) -> Result<(Location, Option<Name>)> {
+    let DoctorWords { backup, .. } = words;
+    Ok((location(&backup.writing.store)?, name(backup.name.as_deref())?))
 }
 
 fn readers(words: &WritingWords) -> Result<Option<Readers>> {

@@ -63,7 +63,11 @@ pub(super) fn policy(words: &KeepWords) -> Result<Option<Policy>> {
 
 /// Which backups count as whole.
 pub(super) fn standard(words: &KeepWords, trust: &TrustWords) -> Result<Standard> {
-    Ok(Standard { trusted: keys::verify_key(trust)?, count_partial: words.count_partial })
+    Ok(Standard {
+        trusted: keys::verify_keys(trust)?,
+        count_partial: words.count_partial,
+        proven_only: words.verified_only,
+    })
 }
 
 pub(super) fn patterns(texts: &[String]) -> Result<Vec<NamePattern>> {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::keys::{
     Ask, ExposeSecret, Identities, Recipients, SecretString, Variables, is_for_plugins,
 };
-use crate::stored::signing::{SigningKey, VerifyKey};
+use crate::stored::signing::{SigningKey, VerifyKeys};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -106,30 +106,58 @@ fn contradiction() -> Error {
     }
 }
 
-pub(super) fn signing_key(file: Option<&Path>) -> Result<Option<SigningKey>> {
+/// The key that signs; missing, it is an error if signatures are required.
+pub(super) fn signing_key(file: Option<&Path>, is_required: bool) -> Result<Option<SigningKey>> {
     let text = match file {
         Some(file) => Some(secret_file(file, "the signing key")?),
         None => variable("PGSTOW_SIGNING_KEY").map(SecretString::from),
     };
-    warn_of_empty(
-        text.is_none(),
-        &["PGSTOW_SIGNING_KEY", "PGSTOW_SIGNING_KEY_FILE"],
-        "the backup is not signed",
-    );
+    warn_of_empty(text.is_none(), &["PGSTOW_SIGNING_KEY", "PGSTOW_SIGNING_KEY_FILE"], "nothing is signed");
+    if text.is_none() && is_required {
+        return Err(Error::usage("signatures are required, and there is no key to sign with")
+            .hint("give it with --signing-key-file, or in PGSTOW_SIGNING_KEY; --require-signature or the settings file asks for it"));
+    }
     text.map(|text| SigningKey::parse(text.expose_secret(), variable("PGSTOW_SIGNING_PASSWORD"))).transpose()
 }
 
-pub(super) fn verify_key(words: &TrustWords) -> Result<Option<VerifyKey>> {
-    warn_of_empty(words.verify_key.is_none(), &["PGSTOW_VERIFY_KEY"], "no signature is checked");
-    let Some(text) = &words.verify_key else { return Ok(None) };
-    let path = Path::new(text);
-    let text = if path.is_file() {
-        check_public_key_file(path, "the verification key")?;
-        whole_file(path, "the verification key")?
-    } else {
-        text.as_str().into()
-    };
-    VerifyKey::parse(text.expose_secret()).map(Some)
+/// Whose signatures are believed; nobody given is an error if signatures are required.
+pub(super) fn verify_keys(words: &TrustWords) -> Result<Option<VerifyKeys>> {
+    let given: Vec<&str> = words.verify_key.iter().flat_map(|text| named_keys(text)).collect();
+    warn_of_empty(
+        given.is_empty() && !words.require_signature,
+        &["PGSTOW_VERIFY_KEY"],
+        "no signature is checked",
+    );
+    if given.is_empty() {
+        return match words.require_signature {
+            false => Ok(None),
+            true => Err(explain_empty(
+                Error::usage("signatures are required, and there is no key to check them with")
+                    .hint("give it with --verify-key; --require-signature or the settings file asks for it"),
+                &["PGSTOW_VERIFY_KEY"],
+            )),
+        };
+    }
+    let mut lines = String::new();
+    for text in given {
+        let path = Path::new(text);
+        if path.is_file() {
+            check_public_key_file(path, "the verification key")?;
+            lines.push_str(whole_file(path, "the verification key")?.expose_secret());
+        } else {
+            lines.push_str(text);
+        }
+        lines.push('\n');
+    }
+    VerifyKeys::parse(&lines).map(Some)
+}
+
+/// The keys, or files with keys, that one value names.
+fn named_keys(text: &str) -> Vec<&str> {
+    if Path::new(text).is_file() {
+        return vec![text];
+    }
+    text.split([',', '\n']).map(str::trim).filter(|text| !text.is_empty()).collect()
 }
 
 pub(super) fn identities(words: &IdentityWords) -> Result<Identities> {

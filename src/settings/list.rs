@@ -1,11 +1,12 @@
 //! The settings of `pgstow list`.
 
-use super::{keys, location, name};
+use super::{history, keys, location_to_look_at, name};
 use crate::cli::ListWords;
 use crate::error::Result;
+use crate::stored::history::History;
 use crate::stored::names::Name;
 use crate::stored::opened::Location;
-use crate::stored::signing::VerifyKey;
+use crate::stored::signing::VerifyKeys;
 
 /// `pgstow list`.
 #[derive(Debug)]
@@ -15,7 +16,9 @@ pub struct List {
     /// Where.
     pub location: Location,
     /// Whose manifests to believe.
-    pub trusted: Option<VerifyKey>,
+    pub trusted: Option<VerifyKeys>,
+    /// Which backups were seen before, if that is to be compared.
+    pub history: Option<History>,
 }
 
 impl List {
@@ -23,8 +26,9 @@ impl List {
     pub fn read(words: &ListWords) -> Result<Self> {
         Ok(Self {
             name: name(words.only.as_deref().or(words.name.as_deref()))?,
-            location: location(&words.store)?,
-            trusted: keys::verify_key(&words.trust)?,
+            location: location_to_look_at(&words.store)?,
+            history: history(&words.trust),
+            trusted: keys::verify_keys(&words.trust)?,
         })
     }
 }

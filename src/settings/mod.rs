@@ -22,6 +22,7 @@ mod keys;
 mod list;
 mod monitoring;
 mod neon;
+mod parallel;
 mod permissions;
 mod readers;
 mod reading;
@@ -44,7 +45,7 @@ pub use clone::clone;
 pub use command::Feed;
 pub use config::{Config, Setting, Source};
 pub use copy::copy;
-pub use doctor::doctor;
+pub use doctor::{doctor, thief};
 pub use fetch::fetch;
 pub use keep::prune;
 pub use keygen::Keygen;
@@ -58,7 +59,7 @@ pub use schedule::schedule;
 pub use show::Show;
 pub use status::status;
 pub use swap::swap;
-pub use verify::verify;
+pub use verify::{receipts_check, verify};
 pub use words::{Remarks, words};
 
 use after::after;
@@ -67,9 +68,10 @@ use environment::{of_the_user, variable};
 use fitting::fitting;
 use keep::keeping;
 use neon::{neon_branch, neon_source};
-use reading::{reading, reading_without_keys, select, selection};
+use parallel::sessions;
+use reading::{history, reading, reading_without_keys, select, selection};
 use restore::proof_by;
-use store::{destinations, location};
+use store::{destinations, location, location_to_look_at};
 use writing::writing;
 
 use crate::archive::Pattern;
@@ -92,9 +94,12 @@ fn server(url: Option<&str>, words: &ServerWords) -> Result<(ConnInfo, Search)> 
             .hint("an unset variable looks like that, as in \"$DATABASE_URL\""));
     }
     let connection = ConnInfo::parse(url.unwrap_or_default(), variable)?;
-    if !words.allow_pooled {
+    let connection = if words.allow_pooled {
+        connection.perhaps_pooled()
+    } else {
         connection.refuse_pooler()?;
-    }
+        connection
+    };
     let line = words.password_command.clone();
     let asked = line.map(|line| PasswordCommand { line, environment: of_the_user() });
     Ok((connection.with_password_command(asked), search(words.pg_bin.clone())))

@@ -1,9 +1,12 @@
 //! Which backup to read, and how.
 
+use super::environment::variable;
 use super::{keys, location, name};
-use crate::cli::{OpenWords, SelectWords, StoreWords};
+use crate::cli::{OpenWords, SelectWords, StoreWords, TrustWords};
 use crate::error::Result;
+use crate::stored::history::History;
 use crate::stored::opened::{BackupSelection, ReadOptions, Select};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) fn select(words: SelectWords) -> Result<Select> {
@@ -31,6 +34,14 @@ pub(super) fn reading_without_keys(store: &StoreWords, open: &OpenWords) -> Resu
         ask: |_| None,
         strict: open.strict,
         allow_unencrypted: false,
-        trusted: keys::verify_key(&open.trust)?,
+        history: history(&open.trust),
+        trusted: keys::verify_keys(&open.trust)?,
     })
+}
+
+/// Where it is remembered which backups were seen: in the user's folder for state. Whoever has none has no history.
+pub(super) fn history(words: &TrustWords) -> Option<History> {
+    let folder = variable("XDG_STATE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let folder = folder.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".local/state")));
+    folder.filter(|_| !words.no_state).map(|folder| History::at(folder.join("pgstow/newest.json")))
 }

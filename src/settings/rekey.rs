@@ -31,13 +31,14 @@ pub fn rekey(words: RekeyWords) -> Result<RekeyOptions> {
             location: location(&words.store)?,
             identities: Arc::new(keys::identities(&words.identity)?),
             ask: keys::ask,
-            trusted: keys::verify_key(&words.trust)?,
+            trusted: keys::verify_keys(&words.trust)?,
+            history: None,
             strict: false,
             allow_unencrypted: words.allow_unencrypted,
         },
         change: Change {
             recipients: Arc::new(recipients),
-            signing: keys::signing_key(words.signing_key_file.as_deref())?,
+            signing: keys::signing_key(words.signing_key_file.as_deref(), false)?,
             keep_old: words.keep_old,
         },
     })

@@ -1,9 +1,9 @@
 //! The settings of `pgstow show`.
 
-use super::{reading, reading_without_keys, select};
+use super::{location_to_look_at, reading, reading_without_keys, select};
 use crate::cli::ShowWords;
 use crate::error::Result;
-use crate::stored::opened::BackupSelection;
+use crate::stored::opened::{BackupSelection, ReadOptions};
 
 /// `pgstow show`.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ impl Show {
         } else {
             reading_without_keys(&words.store, &words.open)?
         };
+        let reading = ReadOptions { location: location_to_look_at(&words.store)?, ..reading };
         let selection = BackupSelection { select: select(words.select)?, reading };
         Ok(Self { selection, tables: words.tables, diff: words.diff })
     }

@@ -1,7 +1,7 @@
 //! The settings of `pgstow status`.
 
 use super::keep::patterns;
-use super::{keys, location};
+use super::{history, keys, location_to_look_at};
 use crate::cli::StatusWords;
 use crate::error::Result;
 use crate::status::StatusOptions;
@@ -10,10 +10,15 @@ use crate::stored::contents::Standard;
 /// Checks the words of `pgstow status`.
 pub fn status(words: &StatusWords) -> Result<StatusOptions> {
     Ok(StatusOptions {
-        location: location(&words.store)?,
+        location: location_to_look_at(&words.store)?,
         names: patterns(&words.names)?,
         max_age: words.max_age,
         max_shrink: words.max_shrink,
-        standard: Standard { trusted: keys::verify_key(&words.trust)?, count_partial: words.count_partial },
+        standard: Standard {
+            trusted: keys::verify_keys(&words.trust)?,
+            count_partial: words.count_partial,
+            proven_only: false,
+        },
+        history: history(&words.trust),
     })
 }

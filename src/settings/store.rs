@@ -6,14 +6,26 @@ use crate::cli::{self, OptionalStoreWords, StoreWords, WritingWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{ExposeSecret, SecretString};
 use crate::store::{
-    Authorities, Credentials, CustomerKey, LockMode, LockWish, OpenOptions, StoreUrl, refuse_impossible,
+    Authorities, Credentials, CustomerKey, LockMode, LockWish, OpenOptions, Retry, StoreUrl,
+    refuse_impossible,
 };
 use crate::stored::destinations::Destination;
 use crate::stored::opened::Location;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// How long a verb that only looks retries, if nothing else is said: somebody waits for it.
+const LOOKING: Duration = Duration::from_secs(30);
+
+/// Checks the words about the store for a verb that only looks.
+pub(super) fn location_to_look_at(words: &StoreWords) -> Result<Location> {
+    let mut location = location(words)?;
+    let retry = Retry::lasting(words.retry_for.unwrap_or(LOOKING));
+    location.options.retry = retry.with_pauses(Duration::from_millis(500), Duration::from_secs(5));
+    Ok(location)
+}
 
 /// The store that is read from: the first one.
 pub(super) fn location(words: &StoreWords) -> Result<Location> {
@@ -73,6 +85,7 @@ pub(super) fn one(text: &str, words: &StoreWords) -> Result<Location> {
     refuse_empty_keys(text)?;
     let options = OpenOptions {
         request_timeout: words.timeout,
+        retry: Retry::lasting(words.retry_for.unwrap_or(Retry::USUAL)),
         credentials: b2_credentials(text),
         endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
         customer_key: customer_key(words)?,
@@ -184,7 +197,8 @@ mod tests {
     fn the_same_store_twice_is_a_mistake() {
         let words = |store: &[&str]| StoreWords {
             store: store.iter().map(|url| (*url).to_owned()).collect(),
-            timeout: std::time::Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            retry_for: None,
             limit_rate: None,
             sse_c_key_file: None,
             ca_file: None,

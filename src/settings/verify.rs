@@ -1,10 +1,11 @@
 //! The settings of `pgstow verify`.
 
-use super::{name, proof_by, reading, reading_without_keys, search, server};
-use crate::cli::VerifyWords;
+use super::{keys, location, name, proof_by, reading, reading_without_keys, search, server};
+use crate::cli::{ReceiptWords, ReceiptsAction, ReceiptsWords, TrustWords, VerifyWords};
 use crate::error::{Error, Result};
+use crate::proof::ProofBy;
 use crate::rehearsal::Rehearsal;
-use crate::verify::{HowVerified, VerifyOptions, Which};
+use crate::verify::{CheckOptions, HowVerified, ReceiptOptions, VerifyOptions, Which};
 
 /// Checks the words of `pgstow verify`.
 pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
@@ -46,10 +47,54 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
         (true, false) => HowVerified::Quick,
         (false, false) => HowVerified::Read,
     };
+    let receipts = receipts(&words.receipts, &words.open.trust, &how, many)?;
     let name = name(words.name.as_deref())?;
     // It may come from a profile or a variable, and "all" sounds like more.
     if let (true, Some(name)) = (words.all || words.newest_per_name, &name) {
         tracing::info!("of all backups only those of {name} are verified, as --name or PGSTOW_NAME says");
     }
-    Ok(VerifyOptions { which, name, reading, how })
+    Ok(VerifyOptions { which, name, reading, how, receipts })
+}
+
+/// What is written about what was proven.
+fn receipts(
+    words: &ReceiptWords,
+    trust: &TrustWords,
+    how: &HowVerified,
+    many: bool,
+) -> Result<ReceiptOptions> {
+    if words.receipt.is_none() && !words.record {
+        return Ok(ReceiptOptions::default());
+    }
+    match how {
+        HowVerified::Restore(rehearsal) if rehearsal.proof == ProofBy::Nothing => {
+            return Err(Error::usage(
+                "with --proof none nothing is compared, so there is nothing to write a receipt of",
+            ));
+        }
+        HowVerified::Restore(_) => {}
+        _ => {
+            return Err(Error::usage("--receipt and --record are for a trial restore")
+                .hint("add --restore, or leave them out (PGSTOW_RECEIPT, PGSTOW_RECORD too)"));
+        }
+    }
+    if many && words.receipt.is_some() {
+        return Err(Error::usage("--receipt is for one backup")
+            .hint("--record stores the receipt of each next to its backup"));
+    }
+    Ok(ReceiptOptions {
+        file: words.receipt.clone(),
+        record: words.record,
+        signing: keys::signing_key(words.signing_key_file.as_deref(), trust.require_signature)?,
+    })
+}
+
+/// Checks the words of `pgstow receipts`.
+pub fn receipts_check(words: &ReceiptsWords) -> Result<CheckOptions> {
+    let ReceiptsAction::Verify = words.action;
+    Ok(CheckOptions {
+        file: words.file.clone(),
+        trusted: keys::verify_keys(&words.trust)?,
+        location: (!words.store.store.is_empty()).then(|| location(&words.store)).transpose()?,
+    })
 }

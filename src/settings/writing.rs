@@ -11,8 +11,8 @@ use crate::stored::writer::WriteOptions;
 /// More processors than this do not help one dump, which a single COPY feeds; they only cost memory.
 const MOST_WORKERS: usize = 4;
 
-/// Checks the words.
-pub(super) fn writing(words: &WritingWords) -> Result<WriteOptions> {
+/// Checks the words; `is_signed` if there must be a signature.
+pub(super) fn writing(words: &WritingWords, is_signed: bool) -> Result<WriteOptions> {
     let label = |text: &String| match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err(Error::usage(format!("--label {text:?} is not KEY=VALUE"))),
@@ -26,7 +26,7 @@ pub(super) fn writing(words: &WritingWords) -> Result<WriteOptions> {
         labels: words.labels.iter().map(label).collect::<Result<_>>()?,
         destinations,
         recipients: keys::recipients(words)?,
-        signing: keys::signing_key(words.signing_key_file.as_deref())?,
+        signing: keys::signing_key(words.signing_key_file.as_deref(), is_signed)?,
         compression_level: words.compression_level,
         part_size: words.part_size,
         workers: std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS),

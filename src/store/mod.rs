@@ -7,6 +7,7 @@
 //! open(url) ─▶ retry, rate ─▶ s3 (dialect from profiles) | gcs | fs
 //! ```
 
+mod attempt;
 mod authorities;
 mod error;
 mod fs;
@@ -34,6 +35,7 @@ mod s3;
 mod sum;
 mod url;
 
+pub use attempt::Attempt;
 pub use authorities::Authorities;
 pub use error::{Result, Situation, StoreError};
 pub use limits::Limits;
@@ -43,7 +45,7 @@ pub use open::open;
 pub use options::{Credentials, OpenOptions};
 pub use possible::refuse_impossible;
 pub use profiles::{Checksums, Profile};
-pub use retry::Retry;
+pub use retry::{Attempts, Retry};
 pub use rules::{BucketRules, Lifecycle, ObjectLock};
 pub use url::{GsUrl, S3Url, StoreUrl};
 
@@ -76,6 +78,11 @@ pub trait Store: Send + Sync {
 
     /// The store's URL, without secrets.
     fn display_url(&self) -> String;
+
+    /// How long a reader whose stream breaks may begin it again; every other method retries by itself.
+    fn retry(&self) -> Retry {
+        Retry::default()
+    }
 
     /// Begins an upload whose parts are all `part_size` bytes long, only the last may be shorter.
     ///
@@ -122,6 +129,13 @@ pub trait Store: Send + Sync {
 
     /// The bytes that can still be stored; `None` if that is not known.
     async fn free_space(&self) -> Result<Option<u64>>;
+
+    /// Tries what pgstow never does, to find out whether these credentials may: only on an object made for that.
+    ///
+    /// [`Situation::Unsupported`] if the store has nothing of that kind.
+    async fn attempt(&self, _attempt: Attempt, _key: &str) -> Result<()> {
+        Err(StoreError::new(Situation::Unsupported, "there is no such thing in this kind of store"))
+    }
 
     /// Asks for the rules of the bucket; `None` for a store that has none.
     async fn rules(&self) -> Option<BucketRules> {

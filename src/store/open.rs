@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Opens the store at `url`; no request is made yet.
 pub async fn open(url: &StoreUrl, options: OpenOptions) -> Result<Arc<dyn Store>> {
-    let (retry, patience, limit) = (options.retry, options.request_timeout, options.limit_rate);
+    let (retry, patience, limit) = (options.retry.clone(), options.request_timeout, options.limit_rate);
     let backend: Arc<dyn Store> = match url {
         StoreUrl::File(folder) => Arc::new(Folder::new(folder.clone())),
         // On the heap: what the SDKs need to begin is large, and needed no longer.

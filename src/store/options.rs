@@ -21,7 +21,7 @@ pub struct OpenOptions {
     pub request_timeout: Duration,
     /// How long it may take to connect.
     pub connect_timeout: Duration,
-    /// How often and how patiently to try again.
+    /// How long to retry.
     pub retry: Retry,
     /// Credentials to use instead of those that the SDK finds.
     pub credentials: Option<Credentials>,

@@ -10,6 +10,10 @@ use super::sum::Sum;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long an object that was just written is looked for: a store may show it late.
+const LATE: Duration = Duration::from_secs(30);
 
 /// An object's metadata as headers carry it.
 pub(super) type Headers = HashMap<String, String>;
@@ -54,7 +58,7 @@ pub(super) trait Protocol: Send + Sync + 'static {
     /// The checksum over whole objects that the service keeps, if it keeps one.
     fn sum(&self) -> Option<Sum>;
 
-    /// How often to look for an object that was just written.
+    /// With which pauses to look for an object that was just written, and at most for how long.
     fn retry(&self) -> Retry;
 
     /// The permission to look at an object, in the service's words.
@@ -88,13 +92,14 @@ pub(super) trait Protocol: Send + Sync + 'static {
 
     /// Looks at an object that was just written; if the store does not have it yet, looks again for a while.
     async fn look_written(&self, full: &str) -> Result<ObjectInfo> {
-        let mut attempt = 1;
+        let (retry, begun, mut looks) = (self.retry(), Instant::now(), 0);
+        let patience = retry.patience().min(LATE);
         loop {
             match self.look(full).await {
-                Err(error) if error.situation() == Situation::NotFound && attempt < self.retry().attempts => {
+                Err(error) if error.situation() == Situation::NotFound && begun.elapsed() < patience => {
                     tracing::debug!("{full} was written, and does not exist yet: {error}");
-                    self.retry().pause(attempt).await;
-                    attempt += 1;
+                    looks += 1;
+                    tokio::time::sleep(retry.pause(looks)).await;
                 }
                 answer => return answer,
             }

@@ -3,6 +3,7 @@
 //! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a completion is
 //! known to the backend.
 
+use super::attempt::Attempt;
 use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
 use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
@@ -32,6 +33,25 @@ impl Retrying {
     pub(super) fn new(inner: Arc<dyn Store>, retry: Retry, patience: Duration, limit: Option<u64>) -> Self {
         let rate = || Arc::new(Rate::new(limit));
         Self { inner, retry, patience, sending: rate(), reading: rate() }
+    }
+
+    /// Aborts an upload of this key that was begun without an answer, if there is one: nobody has its id.
+    async fn abort_unknown(&self, key: &str) {
+        let work = async {
+            for upload in self.inner.unfinished(key).await?.iter().filter(|upload| upload.key == key) {
+                self.inner.abort_unfinished(upload).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        let late = || Err(StoreError::new(Situation::Unreachable, "no answer in time"));
+        match tokio::time::timeout(self.patience, work).await.unwrap_or_else(|_| late()) {
+            Err(error) if !error.situation().may_pass() => tracing::warn!(
+                "the answer to beginning the upload of {key} was lost; if it was begun, it stays in the store, empty, until it is pruned: {error}"
+            ),
+            // The next attempt sees to it.
+            Err(error) => tracing::debug!("{key}: an unknown upload was not looked for: {error}"),
+            Ok(()) => {}
+        }
     }
 
     /// Decides whether the object that exists now is the one we wrote, although the answer was lost.
@@ -65,10 +85,20 @@ impl Store for Retrying {
         self.inner.display_url()
     }
 
+    fn retry(&self) -> Retry {
+        self.retry.clone()
+    }
+
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
-        let what = format_args!("begin {key}").to_string();
-        let inner = self.retry.run(what, |_| self.inner.begin(key, metadata, part_size)).await?;
-        Ok(Box::new(RetryingUpload { inner, retry: self.retry, sending: Arc::clone(&self.sending) }))
+        let begin = |attempt| async move {
+            if attempt > 1 {
+                self.abort_unknown(key).await;
+            }
+            self.inner.begin(key, metadata, part_size).await
+        };
+        let inner = self.retry.run(format!("begin {key}"), begin).await?;
+        let (retry, sending) = (self.retry.clone(), Arc::clone(&self.sending));
+        Ok(Box::new(RetryingUpload { inner, retry, sending }))
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
@@ -93,8 +123,17 @@ impl Store for Retrying {
     }
 
     async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks> {
-        let chunks =
-            self.retry.run(format!("read {key}"), |_| self.inner.read(key, range.clone(), etag)).await?;
+        let mut attempts = self.retry.attempts(format!("read {key}"));
+        let chunks = loop {
+            match self.inner.read(key, range.clone(), etag).await {
+                Ok(chunks) => {
+                    // Only when bytes come, as the reader will see, has it worked.
+                    attempts.answered("it goes on");
+                    break chunks;
+                }
+                Err(error) => attempts.failed(error).await?,
+            }
+        };
         let rate = Arc::clone(&self.reading);
         let in_time = move |chunk: Bytes| {
             let rate = Arc::clone(&rate);
@@ -132,6 +171,10 @@ impl Store for Retrying {
         self.retry.run(format!("look at {key}"), |_| self.inner.lock(key)).await
     }
 
+    async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {
+        self.inner.attempt(attempt, key).await
+    }
+
     async fn free_space(&self) -> Result<Option<u64>> {
         self.inner.free_space().await
     }
@@ -165,6 +208,7 @@ impl Upload for RetryingUpload {
     }
 
     async fn abort(&self) -> Result<()> {
-        self.retry.run("abort the upload", |_| self.inner.abort()).await
+        // The caller sets a deadline, and an outage may be why it aborts.
+        self.retry.afresh().run("abort the upload", |_| self.inner.abort()).await
     }
 }

@@ -5,12 +5,15 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::store::{Listed, Situation, Store, StoreError};
+use crate::stored::digest::Digest;
 use crate::stored::download;
 use crate::stored::manifest::{self, Manifest};
 use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
-use crate::stored::signing::VerifyKey;
+use crate::stored::receipt;
+use crate::stored::signing::{Signed, VerifyKeys};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +23,6 @@ const MOST_NAMED: usize = 5;
 pub const CLOCK_SKEW: Duration = Duration::from_secs(600);
 /// The id of the newest backup, whichever it is.
 pub const LATEST: &str = "latest";
-/// Manifests read at the same time when many are listed.
-const READ_AHEAD: usize = 64;
 
 /// One backup as its manifest tells it.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Backup {
     pub place: Place,
     /// What is written about it.
     pub manifest: Manifest,
+    /// The digest of the whole manifest, as `sha256sum` shows it.
+    pub manifest_sha256: Digest,
     /// What is known of who wrote it.
     pub signature: Signature,
 }
@@ -51,6 +54,8 @@ pub struct Found {
     pub place: Place,
     /// The manifest's size in bytes.
     pub manifest_bytes: u64,
+    /// The ids of its receipts, oldest first.
+    pub receipts: Vec<Id>,
 }
 
 impl Found {
@@ -108,20 +113,58 @@ fn warn(found: &Found) {
 pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>, StoreError> {
     let prefix = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
     let listed = store.list(&prefix).await?;
-    let found = |object: &Listed| {
-        Some(Found { place: Place::of_manifest(&object.key)?, manifest_bytes: object.bytes })
-    };
-    let mut found: Vec<Found> = listed.iter().filter_map(found).collect();
+    let mut found: Vec<Found> = Vec::new();
+    let mut receipts: BTreeMap<Place, Vec<Id>> = BTreeMap::new();
+    for object in &listed {
+        match Place::of_object(&object.key) {
+            Some((place, MANIFEST)) => {
+                found.push(Found { place, manifest_bytes: object.bytes, receipts: Vec::new() });
+            }
+            Some((place, name)) => {
+                if let Some(id) = receipt::id_of(name) {
+                    receipts.entry(place).or_default().push(id);
+                }
+            }
+            None => {}
+        }
+    }
+    for found in &mut found {
+        found.receipts = receipts.remove(&found.place).unwrap_or_default();
+        found.receipts.sort();
+    }
     // `app/` also begins the keys of a name like `app/users`.
     found.retain(|found| name.is_none_or(|name| found.place.name == *name));
     found.sort();
     Ok(found)
 }
 
+/// Finds the backups of one name before another one is written; none in a folder that the first backup will make.
+pub async fn earlier(store: &dyn Store, name: &Name) -> Result<Vec<Found>, StoreError> {
+    match search(store, Some(name)).await {
+        Err(error) if error.situation() == Situation::NoStore => Ok(Vec::new()),
+        found => found,
+    }
+}
+
+/// The ids of this name that there are; none if the key may not list them.
+pub async fn ids(store: &dyn Store, name: &Name) -> Vec<Id> {
+    match earlier(store, name).await {
+        Ok(found) => found.into_iter().map(|found| found.place.id).collect(),
+        Err(error) => {
+            tracing::debug!("which backups of {name} there are is not known: {error}");
+            Vec::new()
+        }
+    }
+}
+
 /// Finds what `id` means: a whole id, an unambiguous beginning of one, or "latest".
 ///
 /// That is one backup. For "latest" those that it would be if there were no newer one come after it, newest first.
 pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Vec<Found>> {
+    if id.is_empty() {
+        return Err(Error::usage("the id of the backup is empty")
+            .hint("an unset variable looks like that; \"latest\" is the newest backup"));
+    }
     let mut all = search(store, name).await?;
     let nothing = |what: String| Error::not_found(what).hint("`pgstow list` shows what is there");
     if all.is_empty() {
@@ -150,7 +193,13 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Ve
     match (matching.pop(), matching.len()) {
         (None, _) => {
             let of = name.map(|name| format!(" of {name}")).unwrap_or_default();
-            Err(nothing(format!("there is no backup {id:?}{of}")))
+            let error = nothing(format!("there is no backup {id:?}{of}"));
+            Err(match names.iter().any(|name| name == id) {
+                true => error.hint(format!(
+                    "it is a name, not an id: the newest of its backups is latest --name {id}"
+                )),
+                false => error,
+            })
         }
         (Some(found), 0) => Ok(vec![found.clone()]),
         (Some(newest), more) => {
@@ -227,8 +276,8 @@ pub async fn before(store: &dyn Store, backup: &Backup) -> Result<Found> {
 }
 
 /// Reads one backup's manifest, and checks that it is whole, in its place, and by whom the user trusts.
-pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&VerifyKey>) -> Result<Backup> {
-    let Found { place, manifest_bytes } = found;
+pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&VerifyKeys>) -> Result<Backup> {
+    let Found { place, manifest_bytes, .. } = found;
     let trusted = match trusted {
         Some(key) => Some((key, signature_bytes(store, place).await?)),
         None => None,
@@ -237,12 +286,13 @@ pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&Verify
         let bytes = small(store, &place.key(MANIFEST), *manifest_bytes).await?;
         if let Some((key, signature_bytes)) = trusted {
             let signature = small(store, &place.key(SIGNATURE), signature_bytes).await?;
-            key.verify(&bytes, &String::from_utf8_lossy(&signature))?;
+            let checked = key.verify(Signed::Manifest, &bytes, &String::from_utf8_lossy(&signature));
+            checked.map_err(|e| e.hint("do not restore this backup before you know who wrote it"))?;
         }
-        Manifest::from_bytes(&bytes)
+        Ok((Manifest::from_bytes(&bytes)?, Digest(Sha256::digest(&bytes).into())))
     };
     let read = download::twice(format_args!("{place}: its manifest"), read).await;
-    let manifest = read.map_err(|e| match trusted {
+    let (manifest, manifest_sha256) = read.map_err(|e| match trusted {
         Some(_) if e.kind() == Kind::Verify => e.context(place).hint(others_are_signed(&place.name)),
         _ => e.context(place),
     })?;
@@ -254,7 +304,7 @@ pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&Verify
             manifest.id, manifest.name
         )));
     }
-    Ok(Backup { place: place.clone(), manifest, signature })
+    Ok(Backup { place: place.clone(), manifest, manifest_sha256, signature })
 }
 
 /// The length of the manifest's signature.
@@ -281,15 +331,6 @@ pub async fn is_signed(store: &dyn Store, place: &Place) -> Result<bool> {
         Err(error) if error.situation() == Situation::NotFound => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Reads the manifests of many backups, in their order; one that cannot be read does not hide the others.
-pub async fn read_all(
-    store: &Arc<dyn Store>,
-    found: &[Found],
-    trusted: Option<&VerifyKey>,
-) -> Vec<Result<Backup>> {
-    stream::iter(found).map(|found| read(store, found, trusted)).buffered(READ_AHEAD).collect().await
 }
 
 async fn small(store: &Arc<dyn Store>, key: &str, bytes: u64) -> Result<Bytes> {

@@ -6,8 +6,8 @@
 
 use super::opened::OpenedBackup;
 use crate::error::Result;
-use crate::store::{Situation, Store};
-use crate::stored::catalogue;
+use crate::store::Store;
+use crate::stored::catalogue::{self, Found};
 use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
 use crate::stored::manifest::{Encryption, Source, Totals};
 use crate::stored::names::{Id, Name};
@@ -48,12 +48,12 @@ impl Before {
 
     /// Reads what the newest backup of this name held; `None` where there is none.
     pub async fn read(store: &Arc<dyn Store>, name: &Name) -> Result<Option<Self>> {
-        let found = match catalogue::search(&**store, Some(name)).await {
-            // The first backup makes the folder.
-            Err(error) if error.situation() == Situation::NoStore => return Ok(None),
-            found => found?,
-        };
-        let Some(newest) = catalogue::newest(&found) else { return Ok(None) };
+        Self::read_newest(store, &catalogue::earlier(&**store, name).await?).await
+    }
+
+    /// Reads what the newest of these backups held, which are of one name.
+    pub async fn read_newest(store: &Arc<dyn Store>, found: &[Found]) -> Result<Option<Self>> {
+        let Some(newest) = catalogue::newest(found) else { return Ok(None) };
         let source = OpenedBackup::without_keys(store, catalogue::read(store, newest, None).await?)?;
         let manifest = &source.backup.manifest;
         let inventory = match manifest.encryption {

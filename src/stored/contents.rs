@@ -2,11 +2,13 @@
 //!
 //! Everything comes from one listing; only the manifests are read. What does not look like ours is not seen.
 
-use super::catalogue::{self, Backup, Found};
+use super::catalogue::{Backup, Found};
 use super::manifest::Manifest;
 use super::name_pattern::NamePattern;
-use super::names::{MANIFEST, Place, Timestamp};
-use super::signing::VerifyKey;
+use super::names::{Id, MANIFEST, Place, Timestamp};
+use super::proven::{self, MaybeProven};
+use super::receipt;
+use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::store::{Listed, Store};
 use std::fmt;
@@ -43,7 +45,10 @@ impl Folder {
     /// The backup, if its manifest is there.
     pub fn found(&self) -> Option<Found> {
         let manifest_bytes = self.object(MANIFEST)?.bytes;
-        Some(Found { place: self.place.clone(), manifest_bytes })
+        let mut receipts: Vec<Id> =
+            self.objects.iter().filter_map(|(name, _)| receipt::id_of(name)).collect();
+        receipts.sort();
+        Some(Found { place: self.place.clone(), manifest_bytes, receipts })
     }
 
     fn object(&self, name: &str) -> Option<&Listed> {
@@ -113,15 +118,17 @@ pub struct Entry {
     pub folder: Folder,
     /// What is written about it, if that can be trusted.
     pub backup: Option<Backup>,
+    /// When it was proven to restore, if it was.
+    pub proven: Option<Timestamp>,
     /// Why it does not count as a whole one.
     pub flaw: Option<Flaw>,
 }
 
 impl Entry {
-    /// What is wrong with it, in a sentence that names it; nothing is if it is only partial.
+    /// What is wrong with it, in a sentence that names it; nothing is if it is only partial, or not proven.
     pub fn complaint(&self) -> Option<String> {
         match self.flaw.as_ref()? {
-            Flaw::Partial => None,
+            Flaw::Partial | Flaw::Unproven => None,
             // The sentence begins with its place.
             Flaw::Unreadable(why) => Some(why.clone()),
             flaw => Some(format!("{}: {flaw}", self.folder.place)),
@@ -140,6 +147,8 @@ pub enum Flaw {
     FromTheFuture,
     /// Options left a part of the database out.
     Partial,
+    /// No trial restore has proven it, and only proven ones count.
+    Unproven,
 }
 
 impl fmt::Display for Flaw {
@@ -149,6 +158,7 @@ impl fmt::Display for Flaw {
             Self::Incomplete(why) => write!(f, "incomplete: {why}"),
             Self::FromTheFuture => f.write_str("its id is of a moment that is still to come"),
             Self::Partial => f.write_str("partial: options left a part of the database out"),
+            Self::Unproven => f.write_str("not proven: no trial restore of it is recorded"),
         }
     }
 }
@@ -157,9 +167,11 @@ impl fmt::Display for Flaw {
 #[derive(Debug, Clone)]
 pub struct Standard {
     /// Whose manifests to believe.
-    pub trusted: Option<VerifyKey>,
+    pub trusted: Option<VerifyKeys>,
     /// Whether partial backups count too.
     pub count_partial: bool,
+    /// Whether only those count that a trial restore has proven.
+    pub proven_only: bool,
 }
 
 /// Reads the manifests of backups, and says which of them are whole; those that are gone by now are left out.
@@ -173,17 +185,19 @@ pub async fn entries(
     let found: Vec<(Found, Folder)> =
         folders.into_iter().filter_map(|folder| Some((folder.found()?, folder))).collect();
     let (found, folders): (Vec<Found>, Vec<Folder>) = found.into_iter().unzip();
-    let read = catalogue::read_all(store, &found, standard.trusted.as_ref()).await;
+    let read = proven::read_all(store, &found, standard.trusted.as_ref()).await;
     let now = Timestamp::now();
     let mut entries = Vec::new();
     for ((found, folder), read) in found.iter().zip(folders).zip(read) {
         match read.map_err(Unreadable::of) {
-            Ok(backup) => {
+            Ok(MaybeProven { backup, proven }) => {
                 let flaw = flaw(found, &folder, &backup, standard, now);
-                entries.push(Entry { folder, backup: Some(backup), flaw });
+                let unproven = (standard.proven_only && proven.is_none()).then_some(Flaw::Unproven);
+                entries.push(Entry { folder, backup: Some(backup), proven, flaw: flaw.or(unproven) });
             }
             Err(Unreadable::Damaged(why)) => {
-                entries.push(Entry { folder, backup: None, flaw: Some(Flaw::Unreadable(why)) });
+                let flaw = Some(Flaw::Unreadable(why));
+                entries.push(Entry { folder, backup: None, proven: None, flaw });
             }
             Err(Unreadable::Gone) => {}
             Err(Unreadable::Failed(error)) => return Err(error),

@@ -4,7 +4,7 @@
 //! to tell, further down the pipe; here they are only complete.
 
 use crate::error::{Error, Kind, Result};
-use crate::store::{Retry, Situation, Store, StoreError};
+use crate::store::{Attempts, Chunks, Situation, Store, StoreError};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -27,30 +27,19 @@ pub struct Options {
     pub idle: Duration,
     /// The slowest a range may come, in bytes a second, measured over `idle`.
     pub slowest: u64,
-    /// How often in a row, without progress between, a range may break.
-    pub retry: Retry,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            range: 8 << 20,
-            in_flight: 4,
-            idle: Duration::from_secs(60),
-            slowest: 1 << 10,
-            retry: Retry::default(),
-        }
+        Self { range: 8 << 20, in_flight: 4, idle: Duration::from_secs(60), slowest: 1 << 10 }
     }
 }
 
 impl Options {
-    /// Bytes that must come within `idle`. Fewer are no progress: a store that sends a byte now and then would
+    /// Bytes that must come within this time. Fewer are no progress: a store that sends a byte now and then would
     /// be waited for without an end.
-    fn enough(&self) -> u64 {
-        self.slowest
-            .saturating_mul(u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX))
-            .div_ceil(1000)
-            .max(1)
+    fn enough_in(&self, time: Duration) -> u64 {
+        self.slowest.saturating_mul(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).div_ceil(1000).max(1)
     }
 }
 
@@ -148,43 +137,44 @@ impl Object {
     /// Reads one range to its end, however often it breaks on the way, as long as it makes progress.
     async fn range(&self, range: Range<u64>) -> Result<Vec<Bytes>> {
         let (mut got, mut at) = (Vec::new(), range.start);
-        let (mut failures, mut counted) = (0, at);
-        let mut broken: Option<StoreError> = None;
+        let mut attempts = self.store.retry().attempts(format!("read {}", self.key));
+        let mut counted = at;
         loop {
             let from = at;
-            let error = match self.go_on(&mut at, range.end, &mut got, &mut broken).await {
-                Ok(()) if at == range.end => return Ok(got),
+            // The store has retried this itself.
+            let chunks = self.store.read(&self.key, at..range.end, self.etag.as_deref()).await?;
+            let error = match self.go_on(chunks, &mut at, range.end, &mut got, &mut attempts).await {
+                Ok(()) if at == range.end => {
+                    attempts.worked();
+                    return Ok(got);
+                }
                 // A store that answers too little once may answer all of it the next time.
-                Ok(()) if at > from || broken.is_none() => ended_early(&self.key, at),
+                Ok(()) if at > from || !attempts.is_failing() => ended_early(&self.key, at),
                 Ok(()) => {
                     return Err(Error::verify(format!("{} ends at byte {at}, before its length", self.key))
                         .hint("the object is damaged in the store; another backup may be whole"));
                 }
-                Err(error) if error.situation().may_pass() => error,
+                Err(error) if error.situation().may_pass() => error.context(format_args!("at byte {at}")),
                 Err(error) => return Err(error.into()),
             };
-            if at - counted >= self.options.enough() {
-                (failures, counted) = (0, at);
+            // What comes too slowly across all attempts is no progress either.
+            if at - counted >= self.options.enough_in(self.options.idle.max(attempts.failing_for())) {
+                attempts.worked();
+                counted = at;
             }
-            failures += 1;
-            if failures >= self.options.retry.attempts {
-                let error = error.context(format_args!("read {} from byte {at}", self.key));
-                return Err(error.and(format_args!("gave up after {failures} attempts")).into());
-            }
-            self.options.retry.pause(failures).await;
-            broken = Some(error);
+            attempts.failed(error).await?;
         }
     }
 
     /// Reads on from `at` until the range, the object or the connection ends.
     async fn go_on(
         &self,
+        mut chunks: Chunks,
         at: &mut u64,
         end: u64,
         got: &mut Vec<Bytes>,
-        broken: &mut Option<StoreError>,
+        attempts: &mut Attempts<String>,
     ) -> Result<(), StoreError> {
-        let mut chunks = self.store.read(&self.key, *at..end, self.etag.as_deref()).await?;
         let mut last = Instant::now();
         let (mut since, mut before) = (last, *at);
         while *at < end {
@@ -192,9 +182,7 @@ impl Object {
             if let Ok(next) = timeout_at(deadline, chunks.next()).await {
                 let Some(mut chunk) = next.transpose()? else { break };
                 if !chunk.is_empty() {
-                    if let Some(error) = broken.take() {
-                        tracing::warn!("{}: {error}; resumed at byte {at}", self.key);
-                    }
+                    attempts.answered(format_args!("resumed at byte {at}"));
                     chunk.truncate(usize::try_from(end - *at).unwrap_or(usize::MAX));
                     *at += chunk.len() as u64;
                     got.push(chunk);
@@ -202,7 +190,7 @@ impl Object {
                 }
             }
             if Instant::now() >= deadline {
-                if *at < end && *at - before < self.options.enough() {
+                if *at < end && *at - before < self.options.enough_in(self.options.idle) {
                     return Err(too_slow(*at - before, self.options.idle));
                 }
                 // Silence counts from the last byte on.
@@ -228,7 +216,7 @@ mod tests {
     use super::*;
     use crate::error::Kind;
     use crate::store::{
-        Chunks, Limits, Listed, Metadata, ObjectInfo, OpenOptions, Result as Answer, StoreUrl, Stored,
+        Limits, Listed, Metadata, ObjectInfo, OpenOptions, Result as Answer, Retry, StoreUrl, Stored,
         Unfinished, Upload, open,
     };
     use async_trait::async_trait;
@@ -270,7 +258,7 @@ mod tests {
                 Then::Ends => first.boxed(),
                 Then::Drips => {
                     let drops = stream::iter(rest).then(async |byte| {
-                        tokio::time::sleep(Duration::from_millis(4)).await;
+                        tokio::time::sleep(Duration::from_millis(12)).await;
                         Ok(Bytes::from(vec![byte]))
                     });
                     first.chain(drops).boxed()
@@ -287,6 +275,10 @@ mod tests {
         }
         fn display_url(&self) -> String {
             self.inner.display_url()
+        }
+        fn retry(&self) -> Retry {
+            Retry::lasting(Duration::from_secs(1))
+                .with_pauses(Duration::from_millis(1), Duration::from_millis(2))
         }
         async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Answer<Box<dyn Upload>> {
             self.inner.begin(key, metadata, part_size).await
@@ -314,13 +306,8 @@ mod tests {
         }
     }
 
-    const OPTIONS: Options = Options {
-        range: 100,
-        in_flight: 3,
-        idle: Duration::from_millis(20),
-        slowest: 1000,
-        retry: Retry { attempts: 3, first: Duration::from_millis(1), cap: Duration::from_millis(2) },
-    };
+    const OPTIONS: Options =
+        Options { range: 100, in_flight: 3, idle: Duration::from_millis(20), slowest: 1000 };
 
     async fn flaky(after: usize, then: Then, times: u32) -> (tempfile::TempDir, Arc<Flaky>, Bytes) {
         let folder = tempfile::tempdir().unwrap();
@@ -364,7 +351,7 @@ mod tests {
         let error = read(Arc::clone(&store) as _, 1001).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Store);
         let message = error.message();
-        assert!(message.contains("from byte 0") && message.ends_with("gave up after 3 attempts"), "{error}");
+        assert!(message.contains("at byte 0") && message.contains("gave up after"), "{error}");
     }
 
     #[tokio::test]
@@ -375,7 +362,7 @@ mod tests {
         let begun = Instant::now();
         let error = read(store, 1001).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Store);
-        assert!(error.message().contains("bytes came in 0.02 s") && !error.hints().is_empty(), "{error:?}");
+        assert!(error.message().contains("came in 0.02 s") && !error.hints().is_empty(), "{error:?}");
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
 

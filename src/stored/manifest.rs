@@ -37,6 +37,9 @@ pub struct Manifest {
     pub id: Id,
     /// Under what it is kept.
     pub name: Name,
+    /// The backup before it under the same name, if the key that wrote it could list the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Id>,
     /// What was backed up.
     pub kind: BackupKind,
     /// The program that wrote it, with its version.
@@ -433,6 +436,7 @@ pub(crate) mod tests {
             format: FORMAT,
             id: Id::new(started_at).unwrap(),
             name: "app".parse().unwrap(),
+            previous: None,
             kind: BackupKind::Postgres,
             tool: "pgstow 0.1.0".into(),
             started_at,

@@ -5,10 +5,12 @@
 use super::catalogue::{self, Backup, Found};
 use super::digest::Digest;
 use super::download;
+use super::history::{HINT, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
-use super::names::{Name, Place};
-use super::signing::VerifyKey;
+use super::names::{Name, Place, Timestamp};
+use super::proven;
+use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
 use crate::pipeline::{Tally, open};
@@ -47,8 +49,11 @@ pub struct ReadOptions {
     /// Asks for the passphrase of a backup that needs one.
     pub ask: fn(&str) -> Option<SecretString>,
     /// Whose manifests to believe.
-    pub trusted: Option<VerifyKey>,
-    /// Whether "latest" fails, instead of going further back, if the newest backup is not signed.
+    pub trusted: Option<VerifyKeys>,
+    /// Which backups were seen before, if that is to be compared.
+    pub history: Option<History>,
+    /// Whether "latest" fails, instead of going further back, if the newest backup is not signed, or one that was seen
+    /// before is gone.
     pub strict: bool,
     /// Whether a backup that is not encrypted is read though there are keys.
     pub allow_unencrypted: bool,
@@ -80,7 +85,8 @@ pub struct OpenStore {
     ask: fn(&str) -> Option<SecretString>,
     /// The passphrase, once it was asked for.
     asked: OnceLock<Arc<Identities>>,
-    trusted: Option<VerifyKey>,
+    trusted: Option<VerifyKeys>,
+    history: Option<History>,
     strict: bool,
     allow_unencrypted: bool,
 }
@@ -88,11 +94,11 @@ pub struct OpenStore {
 impl OpenStore {
     /// Opens the store; nothing is read yet.
     pub async fn open(options: ReadOptions) -> Result<Self> {
-        let ReadOptions { location, identities, ask, trusted, strict, allow_unencrypted } = options;
+        let ReadOptions { location, identities, ask, trusted, history, strict, allow_unencrypted } = options;
         let reading =
             download::Options { idle: location.options.request_timeout, ..download::Options::default() };
         let (store, asked) = (location.open().await?, OnceLock::new());
-        Ok(Self { store, reading, identities, ask, asked, trusted, strict, allow_unencrypted })
+        Ok(Self { store, reading, identities, ask, asked, trusted, history, strict, allow_unencrypted })
     }
 
     /// The store itself.
@@ -114,6 +120,7 @@ impl OpenStore {
         if self.trusted.is_some() && id == catalogue::LATEST {
             for at in 0..candidates.len() {
                 if catalogue::is_signed(&*self.store, &candidates[at].place).await? {
+                    self.look_back(&candidates, &candidates[at]).await?;
                     let signed = candidates.swap_remove(at);
                     self.pass_over(&candidates[..at], &signed)?;
                     return Ok(signed);
@@ -122,6 +129,24 @@ impl OpenStore {
         }
         // If none is signed, reading it will say so.
         Ok(candidates.swap_remove(0))
+    }
+
+    /// Says if the newest backup is older than one that was seen before, or newer ones were made without that, or
+    /// refuses to go on.
+    async fn look_back(&self, found: &[Found], newest: &Found) -> Result<()> {
+        let (Some(history), Some(trusted)) = (&self.history, &self.trusted) else { return Ok(()) };
+        // If it cannot be read, or is signed by somebody else, taking it says so.
+        let Ok(newest) = catalogue::read(&self.store, newest, Some(trusted)).await else { return Ok(()) };
+        match history.compare(&self.store, found, &newest, trusted).await? {
+            Some(wrong) if self.strict => Err(Error::verify(wrong)
+                .hint(HINT)
+                .hint("without --strict it is taken all the same; or choose one by its id")),
+            Some(wrong) => {
+                tracing::warn!("{wrong}; {HINT}");
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Says which newer backups are passed over because they are not signed, or refuses to.
@@ -150,7 +175,7 @@ impl OpenStore {
     }
 
     /// Whose manifests are believed, if not everybody's.
-    pub fn trusted(&self) -> Option<&VerifyKey> {
+    pub fn trusted(&self) -> Option<&VerifyKeys> {
         self.trusted.as_ref()
     }
 
@@ -160,7 +185,7 @@ impl OpenStore {
     }
 
     /// The same, believing somebody else.
-    pub async fn take_trusting(&self, found: &Found, trusted: Option<&VerifyKey>) -> Result<OpenedBackup> {
+    pub async fn take_trusting(&self, found: &Found, trusted: Option<&VerifyKeys>) -> Result<OpenedBackup> {
         let backup = catalogue::read(&self.store, found, trusted).await?;
         let identities = self.identities(&backup);
         Ok(OpenedBackup {
@@ -169,6 +194,11 @@ impl OpenStore {
             allow_unencrypted: self.allow_unencrypted,
             ..OpenedBackup::without_keys(&self.store, backup)?
         })
+    }
+
+    /// When a backup that was found and taken was last proven to restore.
+    pub async fn proven(&self, found: &Found, taken: &OpenedBackup) -> Result<Option<Timestamp>> {
+        proven::at(&self.store, found, &taken.backup, self.trusted.as_ref()).await
     }
 
     fn identities(&self, backup: &Backup) -> Arc<Identities> {

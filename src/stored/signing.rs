@@ -1,17 +1,18 @@
-//! Signatures over manifests, in minisign's format, so that `minisign -V` checks them without us.
+//! Signatures over what is written about backups, in minisign's format, so that `minisign -V` checks them without us.
 //!
 //! age to a recipient says who may read, not who wrote: whoever can write the bucket and knows the
 //! public recipient could plant a dump, and restoring one runs its SQL. A signature closes that.
 
 use crate::error::{Error, Result};
-use minisign::{KeyPair, PublicKey, PublicKeyBox, SecretKey, SecretKeyBox, SignatureBox};
+use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox, SignatureBox};
+use std::fmt;
 use std::io::Cursor;
 
-/// The secret side: signs manifests.
+/// The secret side: signs manifests and receipts.
 pub struct SigningKey(SecretKey);
 
-impl std::fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SigningKey")
     }
 }
@@ -40,53 +41,75 @@ impl SigningKey {
     }
 
     /// The public side.
-    pub fn public(&self) -> Result<VerifyKey> {
+    pub fn public(&self) -> Result<VerifyKeys> {
         let public = PublicKey::from_secret_key(&self.0);
         public
-            .map(VerifyKey)
+            .map(|key| VerifyKeys(vec![key]))
             .map_err(|e| Error::settings("the signing key has no public side").because(e.to_string()))
     }
 
-    /// The detached signature of `bytes`, as the text of a `.minisig` file.
-    pub fn sign(&self, bytes: &[u8], trusted_comment: &str) -> Result<String> {
-        minisign::sign(
-            None,
-            &self.0,
-            Cursor::new(bytes),
-            Some(trusted_comment),
-            Some("pgstow manifest signature"),
-        )
-        .map(SignatureBox::into_string)
-        .map_err(|e| Error::unexpected("the manifest could not be signed").because(e.to_string()))
+    /// The detached signature of a document, as the text of a `.minisig` file.
+    pub fn sign(&self, what: Signed, bytes: &[u8], trusted_comment: &str) -> Result<String> {
+        let comment = format!("pgstow {what} signature");
+        minisign::sign(None, &self.0, Cursor::new(bytes), Some(trusted_comment), Some(&comment))
+            .map(SignatureBox::into_string)
+            .map_err(|e| Error::unexpected(format!("the {what} could not be signed")).because(e.to_string()))
     }
 }
 
-/// The public side: tells whose manifest it is.
-#[derive(Debug, Clone)]
-pub struct VerifyKey(PublicKey);
+/// What a signature is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    /// A backup's manifest.
+    Manifest,
+    /// A receipt of a trial restore.
+    Receipt,
+    /// A probe, to see whether keys fit.
+    Probe,
+}
 
-impl VerifyKey {
-    /// Reads a public key: the one line of base64, or a whole `.pub` file.
+impl fmt::Display for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Manifest => "manifest",
+            Self::Receipt => "receipt",
+            Self::Probe => "probe",
+        })
+    }
+}
+
+/// The public sides that are trusted: several while a key is replaced by another.
+#[derive(Debug, Clone)]
+pub struct VerifyKeys(Vec<PublicKey>);
+
+impl VerifyKeys {
+    /// Reads public keys, one a line, as `keygen` prints them or as `.pub` files contain them.
     pub fn parse(text: &str) -> Result<Self> {
-        PublicKey::from_base64(text.trim())
-            .or_else(|_| PublicKeyBox::from_string(text).and_then(PublicKeyBox::into_public_key))
-            .map(Self)
-            .map_err(|_| {
-                Error::settings("the verification key is not a minisign public key")
-                    .hint("it is the line that begins with RW, printed by `pgstow keygen --signing`")
-            })
+        let is_key = |line: &&str| !line.is_empty() && !line.starts_with("untrusted comment:");
+        let keys = text.lines().map(str::trim).filter(is_key).map(PublicKey::from_base64);
+        let keys: Result<Vec<PublicKey>, minisign::PError> = keys.collect();
+        keys.ok().filter(|keys| !keys.is_empty()).map(Self).ok_or_else(|| {
+            Error::settings("the verification key is not a minisign public key")
+                .hint("it is the line that begins with RW, printed by `pgstow keygen --signing`")
+        })
     }
 
-    /// Checks that `signature` is over exactly these bytes and made by this key's secret side.
-    pub fn verify(&self, bytes: &[u8], signature: &str) -> Result<()> {
-        let forged = |why: String| {
-            Error::verify(format!("the manifest's signature is invalid: {why}"))
-                .hint("do not restore this backup before you know who wrote it")
-        };
+    /// Checks that `signature` is over exactly these bytes and made by the secret side of one of these keys.
+    pub fn verify(&self, what: Signed, bytes: &[u8], signature: &str) -> Result<()> {
+        let forged = |why: String| Error::verify(format!("the {what}'s signature is invalid: {why}"));
         let signature =
             SignatureBox::from_string(signature).map_err(|_| forged("it is not a signature".into()))?;
-        minisign::verify(&self.0, &signature, Cursor::new(bytes), true, false, false)
-            .map_err(|e| forged(e.to_string()))
+        let mut last = String::new();
+        for key in &self.0 {
+            match minisign::verify(key, &signature, Cursor::new(bytes), true, false, false) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(forged(match self.0.len() {
+            1 => last,
+            keys => format!("none of the {keys} verification keys accepts it"),
+        }))
     }
 }
 
@@ -107,15 +130,35 @@ mod tests {
     fn a_signature_holds_for_its_bytes_and_its_key_only() {
         let (secret, public) = generate().unwrap();
         let (_, other) = generate().unwrap();
-        let signature = SigningKey::parse(&secret, None).unwrap().sign(b"manifest", "id:x").unwrap();
-        let key = VerifyKey::parse(&public).unwrap();
-        key.verify(b"manifest", &signature).unwrap();
-        for (bytes, by, signature) in [
-            (&b"manifesT"[..], &key, signature.as_str()),
-            (b"manifest", &VerifyKey::parse(&other).unwrap(), &signature),
-            (b"manifest", &key, "nonsense"),
+        let signing = SigningKey::parse(&secret, None).unwrap();
+        let signature = signing.sign(Signed::Manifest, b"manifest", "id:x").unwrap();
+        let key = VerifyKeys::parse(&public).unwrap();
+        key.verify(Signed::Manifest, b"manifest", &signature).unwrap();
+        let others = VerifyKeys::parse(&format!("{other}\n{other}")).unwrap();
+        for (bytes, by, signature, why) in [
+            (&b"manifesT"[..], &key, signature.as_str(), "the manifest's signature is invalid"),
+            (b"manifest", &VerifyKeys::parse(&other).unwrap(), &signature, "invalid"),
+            (b"manifest", &others, &signature, "none of the 2 verification keys accepts it"),
+            (b"manifest", &key, "nonsense", "it is not a signature"),
         ] {
-            assert_eq!(by.verify(bytes, signature).unwrap_err().kind(), crate::error::Kind::Verify);
+            let error = by.verify(Signed::Manifest, bytes, signature).unwrap_err();
+            assert_eq!(error.kind(), crate::error::Kind::Verify);
+            assert!(error.message().contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn several_keys_are_trusted_while_one_replaces_another() {
+        let ((old, old_public), (new, new_public)) = (generate().unwrap(), generate().unwrap());
+        let file = format!("untrusted comment: minisign public key\n{old_public}\n\n{new_public}\n");
+        let keys = VerifyKeys::parse(&file).unwrap();
+        for secret in [old, new] {
+            let signing = SigningKey::parse(&secret, None).unwrap();
+            let signature = signing.sign(Signed::Manifest, b"manifest", "x").unwrap();
+            keys.verify(Signed::Manifest, b"manifest", &signature).unwrap();
+        }
+        for wrong in ["", "untrusted comment: only that", &format!("{new_public}\nRWnonsense")] {
+            assert!(VerifyKeys::parse(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -127,6 +170,6 @@ mod tests {
         assert!(SigningKey::parse(&text, Some("wrong".into())).is_err());
         SigningKey::parse(&text, Some("pw".into())).unwrap();
         assert!(SigningKey::parse("RWQ", None).is_err());
-        assert!(VerifyKey::parse("RWQ").is_err());
+        assert!(VerifyKeys::parse("RWQ").is_err());
     }
 }

@@ -5,7 +5,7 @@
 
 use super::destinations::{self, Destination, Destinations, InStore, OpenDestination};
 use super::digest::Digest;
-use super::signing::SigningKey;
+use super::signing::{Signed, SigningKey};
 use crate::error::{Error, Kind, Result};
 use crate::layout::FrameSpan;
 use crate::pipeline::keys::Recipients;
@@ -69,7 +69,8 @@ pub struct Content {
     pub expected: Option<u64>,
     /// When what it holds was so.
     pub started_at: Timestamp,
-    /// Ids of this name that there are; of those of the same second it becomes the last.
+    /// Ids of this name that there are, as far as the key may list them: it becomes the last of those of the same
+    /// second, and names the one before it.
     pub others: Vec<Id>,
 }
 
@@ -344,7 +345,7 @@ impl<'a> BackupWriter<'a> {
             let manifest = self.describe(objects, beside);
             let bytes = manifest.to_bytes()?;
             if let Some(key) = &self.how.signing {
-                let signature = key.sign(&bytes, &format!("pgstow {}", self.place))?;
+                let signature = key.sign(Signed::Manifest, &bytes, &format!("pgstow {}", self.place))?;
                 put(SIGNATURE, signature.into()).await?;
             }
             put(MANIFEST, bytes.into()).await?;
@@ -364,6 +365,7 @@ impl<'a> BackupWriter<'a> {
             format: manifest::FORMAT,
             id: self.place.id.clone(),
             name: self.place.name.clone(),
+            previous: self.content.others.iter().filter(|other| **other < self.place.id).max().cloned(),
             kind: self.content.kind,
             tool: TOOL.to_owned(),
             started_at: self.content.started_at,

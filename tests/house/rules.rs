@@ -5,7 +5,7 @@
 pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
-pub const ROOMS: [(&str, &[&str]); 41] = [
+pub const ROOMS: [(&str, &[&str]); 42] = [
     // Seven that know nothing of each other: bytes, databases and stores meet further up.
     ("archive", &[]),
     ("web", &[]),
@@ -39,46 +39,28 @@ pub const ROOMS: [(&str, &[&str]); 41] = [
     ("rekey", &["failures", "pipeline", "progress", "run", "store", "stored"]),
     // Between a database and a backup.
     ("consistent", &["archive", "postgres"]),
+    ("parallel", &["archive", "consistent", "postgres", "run"]),
     ("branch", &["neon", "postgres", "run"]),
     (
         "dump",
         &[
-            "archive",
-            "branch",
-            "command",
-            "consistent",
-            "failures",
-            "pipeline",
-            "postgres",
-            "run",
-            "script",
-            "store",
-            "stored",
+            "archive", "branch", "command", "failures", "parallel", "pipeline", "postgres", "run", "script",
+            "store", "stored",
         ],
     ),
     ("proof", &["archive", "postgres", "progress", "run", "stored"]),
     (
         "restore",
         &[
-            "archive",
-            "branch",
-            "command",
-            "consistent",
-            "neon",
-            "pipeline",
-            "postgres",
-            "progress",
-            "proof",
-            "run",
-            "script",
-            "stored",
+            "archive", "branch", "command", "neon", "parallel", "pipeline", "postgres", "progress", "proof",
+            "run", "script", "stored",
         ],
     ),
     (
         "rehearsal",
         &["archive", "pipeline", "postgres", "progress", "proof", "restore", "run", "script", "stored"],
     ),
-    ("verify", &["failures", "rehearsal", "run", "stored"]),
+    ("verify", &["failures", "rehearsal", "run", "store", "stored"]),
     ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
     // A key on paper.
     ("paper", &[]),
@@ -100,6 +82,7 @@ pub const ROOMS: [(&str, &[&str]); 41] = [
             "monitoring",
             "neon",
             "overview",
+            "parallel",
             "pipeline",
             "postgres",
             "proof",

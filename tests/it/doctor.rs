@@ -3,6 +3,7 @@
 mod database;
 mod keys;
 mod store;
+mod thief;
 
 use crate::harness::{Pgstow, Run};
 use crate::scene::{Keys, Place, motley, signing_keys};

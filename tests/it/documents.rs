@@ -126,7 +126,9 @@ impl Story {
         let rehearsal =
             ["verify", "latest", "--restore", "--check", "SELECT count(*) = 200 FROM app.customers"];
         let rehearsal = self.pgstow(&rehearsal).args(["--scratch", scratch.path().to_str().unwrap()]);
-        self.keep("verify-restore", rehearsal);
+        let receipt = self.file("r.json");
+        self.keep("verify-restore", rehearsal.args(["--receipt", &receipt]));
+        self.keep("receipts", self.pgstow(&["receipts", "verify", &receipt]));
 
         let damaged = self.place.copy();
         let key = self.place.keys().into_iter().rfind(|key| key.ends_with("dump.zst.age")).unwrap();
@@ -148,6 +150,7 @@ impl Story {
         run.json();
         let text = run.text().replace(&Keys::shared().recipient, "age1ypx…");
         self.documents.insert("doctor", text);
+        self.keep("doctor-thief", self.pgstow(&["doctor", "--thief"]).env("PGSTOW_STORE", empty.url()));
     }
 
     fn bring_back(&mut self) {

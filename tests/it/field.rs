@@ -9,6 +9,7 @@ mod order;
 mod partial;
 mod roles;
 mod settings;
+mod tls;
 
 use crate::scene::{Keys, Place};
 use crate::servers::folder;

@@ -44,6 +44,8 @@ pub fn pgstow<Word: AsRef<OsStr>>(words: impl IntoIterator<Item = Word>) -> Pgst
         .env_clear()
         .env("HOME", home.path())
         .env("LC_ALL", "C.UTF-8")
+        // What never succeeds is given up while a test waits.
+        .env("PGSTOW_RETRY_FOR", "20s")
         .env("RUST_BACKTRACE", "1");
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(home.path());
     Pgstow { command, stdin: Vec::new(), patience: PATIENCE, home }

@@ -21,6 +21,11 @@ struct Behind {
 }
 
 async fn behind(place: S3) -> Behind {
+    patient(place, Duration::from_secs(3)).await
+}
+
+/// The same, which retries for this long.
+async fn patient(place: S3, patience: Duration) -> Behind {
     let proxy = FaultProxy::start(&place.endpoint);
     let credentials = Credentials {
         access_key_id: place.access_key.clone(),
@@ -29,7 +34,7 @@ async fn behind(place: S3) -> Behind {
     };
     let options = OpenOptions {
         request_timeout: Duration::from_secs(1),
-        retry: Retry { attempts: 3, first: Duration::from_millis(20), cap: Duration::from_millis(50) },
+        retry: Retry::lasting(patience).with_pauses(Duration::from_millis(20), Duration::from_millis(50)),
         credentials: Some(credentials),
         ..OpenOptions::default()
     };
@@ -68,7 +73,8 @@ async fn a_part_passes_at_last() {
         Fault::Swallow,
         Fault::Reset(1000),
     ] {
-        let it = behind(Garage::shared().place("parts")).await;
+        // Each attempt that is never answered takes as long as a slow connection would for a part.
+        let it = patient(Garage::shared().place("parts"), Duration::from_secs(60)).await;
         it.proxy.inject(Rule::new(Operation::UploadPart, fault.clone()).part(1).times(2));
         let (stored, _, bytes) = it.completed().await;
         assert!(stored.unwrap().read_back, "{fault:?}");
@@ -273,7 +279,7 @@ async fn a_store_that_never_answers_is_given_up() {
     it.place.put("x", "y");
     let error = try_read(&*it.store, "x", 0..1, None).await.unwrap_err();
     assert_eq!(error.situation(), Situation::Unreachable);
-    assert!(error.to_string().contains("did not answer within 1 s; gave up after 3 attempts"), "{error}");
+    assert!(error.to_string().contains("did not answer within 1 s; gave up after"), "{error}");
 }
 
 /// The dialects must not leak: what an old server refuses is not even sent.

@@ -261,7 +261,8 @@ async fn keys_that_lead_out_are_refused(store: &dyn Store) {
 
 /// Patient enough for a busy machine, and short where a test waits for the end of patience.
 fn options() -> OpenOptions {
-    let retry = Retry { attempts: 3, first: Duration::from_millis(50), cap: Duration::from_millis(200) };
+    let retry = Retry::lasting(Duration::from_secs(3))
+        .with_pauses(Duration::from_millis(50), Duration::from_millis(200));
     OpenOptions { retry, ..OpenOptions::default() }
 }
 

@@ -3,6 +3,7 @@
 
 mod dump;
 mod folder;
+mod outage;
 pub mod preflight;
 pub mod scene;
 mod signals;

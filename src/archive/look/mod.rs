@@ -1,5 +1,6 @@
 //! What an archive's table of contents says: facts, roles, tables to choose from.
 
+mod attached;
 pub mod database;
 pub mod facts;
 pub mod list;

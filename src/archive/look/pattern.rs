@@ -71,6 +71,9 @@ impl Pattern {
         if !parts.is_empty() {
             return Err(wrong("has too many dots").hint("a pattern is schema.table, or table"));
         }
+        if text.trim().is_empty() {
+            return Err(Error::usage("the table pattern is empty").hint("an unset variable looks like that"));
+        }
         if name.is_empty() || schema.as_ref().is_some_and(Vec::is_empty) {
             return Err(wrong("has an empty name"));
         }

@@ -164,7 +164,7 @@ impl<'t> Choice<'t> {
                         })
                     };
                     self.chosen.extend(ids.iter().find(is_partition).copied());
-                } else if entry.kind() == EntryKind::Table && attaches_itself(entry) {
+                } else if self.is_relation(entry) && entry.attaches_itself() {
                     self.chosen.insert(entry.dump_id());
                 }
             }
@@ -283,24 +283,44 @@ impl<'t> Choice<'t> {
             .collect()
     }
 
-    /// Leaves out what makes a partition of a table that takes its rows itself; says so.
+    /// Leaves out what makes a partition of a table that takes its rows itself, and its indexes parts of others; says
+    /// so.
     fn detach(&mut self, of_partitions_alone: &HashSet<i32>) -> Vec<String> {
-        let is_alone = |attach: &&TocEntry| {
-            attach.kind() == EntryKind::TableAttach
-                && self.kept.contains(&attach.dump_id())
-                && of_partitions_alone.iter().filter_map(|id| self.by_id.get(id)).any(|rows| {
-                    let ((_, schema, name), (_, its_schema, its_name)) = (rows.identity(), attach.identity());
-                    (schema, name) == (its_schema, its_name)
-                })
+        let alone: HashSet<(&[u8], &[u8])> = of_partitions_alone
+            .iter()
+            .filter_map(|id| self.by_id.get(id))
+            .map(|rows| {
+                let (_, schema, name) = rows.identity();
+                (schema, name)
+            })
+            .collect();
+        let is_alone = |entry: &TocEntry| {
+            let (_, schema, name) = entry.identity();
+            alone.contains(&(schema, name))
         };
-        let alone: Vec<&TocEntry> = self.toc.entries().iter().filter(is_alone).collect();
-        alone.iter().for_each(|attach| {
-            self.kept.remove(&attach.dump_id());
-        });
-        let said = |attach: &&TocEntry| {
-            format!("TABLE ATTACH {} (its rows may belong to another partition here)", attach.label())
+        let is_of_index = |attach: &TocEntry| {
+            let indexes = attach.dependencies().filter_map(|id| self.by_id.get(&id));
+            let mut tables =
+                indexes.flat_map(|index| index.dependencies()).filter_map(|id| self.by_id.get(&id));
+            tables.any(|table| self.is_relation(table) && is_alone(table))
         };
-        alone.iter().map(said).collect()
+        let (mut dropped, mut said) = (Vec::new(), Vec::new());
+        for entry in self.toc.entries().iter().filter(|entry| self.kept.contains(&entry.dump_id())) {
+            let attaches = entry.kind() == EntryKind::TableAttach && is_alone(entry);
+            if attaches || (entry.kind() == EntryKind::IndexAttach && is_of_index(entry)) {
+                dropped.push(entry.dump_id());
+            }
+            if attaches || (self.is_relation(entry) && entry.attaches_itself() && is_alone(entry)) {
+                said.push(format!(
+                    "TABLE ATTACH {} (its rows may belong to another partition here)",
+                    entry.label()
+                ));
+            }
+        }
+        for id in dropped {
+            self.kept.remove(&id);
+        }
+        said
     }
 
     fn done(mut self) -> Selection {
@@ -338,9 +358,4 @@ pub(super) fn is_part_of(part: &TocEntry, whole: &TocEntry) -> bool {
     let ((_, schema, tag), (_, its_schema, name)) = (part.identity(), whole.identity());
     schema == its_schema
         && tag.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(b" "))
-}
-
-/// Up to PostgreSQL 13 the statement that creates a partition also attaches it.
-fn attaches_itself(table: &TocEntry) -> bool {
-    table.defn().is_some_and(|defn| memchr::memmem::find(defn, b"ATTACH PARTITION").is_some())
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::password::Asked;
 use crate::error::Error;
-use crate::postgres::failure::{Failure, Situation};
+use crate::postgres::failure::Situation;
 use crate::postgres::process::{Program, Watcher};
 
 /// How long the server may take to answer the question.
@@ -21,7 +21,8 @@ const TIMES: u32 = 5;
 
 /// What our sessions do: whether one works, and each one's state, which changes with every statement.
 ///
-/// One that waits for its client does not work. The search path may be anybody's.
+/// One that waits for its client does not work. A pooler may give sessions names of its own: those that began a
+/// transaction before the silence may be ours, too. The search path may be anybody's.
 const QUESTION: &str = "SELECT coalesce(pg_catalog.bool_or(state OPERATOR(pg_catalog.=) 'active' \
     AND coalesce(wait_event_type, '') OPERATOR(pg_catalog.<>) 'Client'), false), \
   pg_catalog.string_agg(pg_catalog.concat('process ', pid, ' is ', state, ' since ', \
@@ -29,30 +30,51 @@ const QUESTION: &str = "SELECT coalesce(pg_catalog.bool_or(state OPERATOR(pg_cat
   FROM pg_catalog.pg_stat_activity \
   WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database() \
     AND usename OPERATOR(pg_catalog.=) SESSION_USER \
-    AND application_name OPERATOR(pg_catalog.=) pg_catalog.current_setting('application_name') \
+    AND (application_name OPERATOR(pg_catalog.=) pg_catalog.current_setting('application_name') \
+      OR xact_start OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) 'SILENCE'::pg_catalog.interval)) \
     AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()";
 
 /// Watches over programs that use the same connection as this `psql`, and gives them up if for twice this time
 /// nothing has come of them. What is `asked` for the password is asked again every time.
 pub fn watcher(psql: Program, asked: Option<Asked>, limit: Duration) -> Watcher {
-    let psql = psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", QUESTION]);
+    let question = QUESTION.replace("SILENCE", &format!("{} ms", limit.as_millis()));
+    let psql = psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", &question]);
     Arc::new(move |name| watch(psql.clone(), asked.clone(), name.to_owned(), limit).boxed())
 }
 
-/// Ends when no session of ours has worked for the whole time, or the server could not be asked.
+/// Ends when no session of ours has worked for the whole time, or the server could not be reached.
+///
+/// That there is none counts only after there was one: behind a name that stands for several servers, another one may
+/// have been asked.
 async fn watch(psql: Program, asked: Option<Asked>, name: String, limit: Duration) -> Error {
     sleep(limit).await;
     let (mut since, mut before) = (Instant::now(), None);
+    let mut had_sessions = false;
     loop {
         let seen = look(&psql, asked.as_ref()).await;
         tracing::debug!("{name} has been silent for long; on the server: {seen:?}");
-        match seen {
-            Seen::Works => since = Instant::now(),
-            Seen::Rests(states) if before.as_ref().is_some_and(|before| *before != states) => {
-                (since, before) = (Instant::now(), Some(states));
+        let state = match seen {
+            Seen::Unknown => None,
+            Seen::Works => {
+                had_sessions = true;
+                None
             }
-            Seen::Rests(states) if since.elapsed() >= limit => return given_up(&name, limit, &states),
-            Seen::Rests(states) => before = Some(states),
+            Seen::Nothing if !had_sessions => None,
+            Seen::Nothing => Some("the server has no session of it any more".to_owned()),
+            Seen::Rests(states) => {
+                had_sessions = true;
+                Some(format!("on the server, {states}"))
+            }
+            Seen::Unreachable(why) => Some(why),
+        };
+        match state {
+            Some(state) if before.as_ref().is_none_or(|before| *before == state) => {
+                if since.elapsed() >= limit {
+                    return given_up(&name, limit, &state);
+                }
+                before = Some(state);
+            }
+            other => (since, before) = (Instant::now(), other),
         }
         sleep(limit / TIMES).await;
     }
@@ -61,10 +83,16 @@ async fn watch(psql: Program, asked: Option<Asked>, name: String, limit: Duratio
 /// What was seen of our sessions.
 #[derive(Debug)]
 enum Seen {
-    /// One works, or it cannot be known.
+    /// The server lives, but does not say: it lets nobody in, or no more sessions.
+    Unknown,
+    /// There is none.
+    Nothing,
+    /// One works.
     Works,
     /// None works; what they do instead.
     Rests(String),
+    /// There is no way to the server.
+    Unreachable(String),
 }
 
 async fn look(psql: &Program, asked: Option<&Asked>) -> Seen {
@@ -74,25 +102,28 @@ async fn look(psql: &Program, asked: Option<&Asked>) -> Seen {
             Ok(psql) => psql,
             Err(error) => {
                 tracing::debug!("the server is not asked: {error}");
-                return Seen::Works;
+                return Seen::Unknown;
             }
         },
     };
     let answer = match timeout(ANSWER, psql.run(b"")).await {
         Ok(Ok(answer)) => String::from_utf8_lossy(&answer).into_owned(),
-        Ok(Err(failure)) if failure.is(&[Situation::TooManyConnections]) => return Seen::Works,
-        Ok(Err(failure)) => return Seen::Rests(unasked(failure)),
-        Err(_) => return Seen::Rests("the server does not answer".to_owned()),
+        Ok(Err(failure)) => {
+            let is_unreachable = failure.situation().is_some_and(Situation::is_unreachable);
+            let why = Error::from(failure);
+            tracing::debug!("the server does not say: {why}");
+            return match is_unreachable {
+                true => Seen::Unreachable(format!("the server cannot be asked: {}", why.message())),
+                false => Seen::Unknown,
+            };
+        }
+        Err(_) => return Seen::Unreachable("the server does not answer".to_owned()),
     };
     match answer.trim_end().split_once('|') {
-        Some(("f", "")) => Seen::Rests("the server has no session of it any more".to_owned()),
-        Some(("f", states)) => Seen::Rests(format!("on the server, {states}")),
+        Some(("f", "")) => Seen::Nothing,
+        Some(("f", states)) => Seen::Rests(states.to_owned()),
         _ => Seen::Works,
     }
-}
-
-fn unasked(failure: Failure) -> String {
-    format!("the server cannot be asked: {}", Error::from(failure).message())
 }
 
 fn given_up(name: &str, limit: Duration, states: &str) -> Error {

@@ -27,6 +27,8 @@ pub struct ConnInfo {
     inherited: Inherited,
     /// Whether the environment says nothing about this server.
     apart: bool,
+    /// Whether a pooler may be in between.
+    pooled: bool,
     /// Who runs the programs that connect, if that is not whoever runs this.
     run_by: Option<User>,
 }
@@ -77,7 +79,8 @@ impl ConnInfo {
             application_name: lookup("PGAPPNAME"),
         };
         let (pairs, password, password_command) = (Vec::new(), None, None);
-        let mut info = Self { pairs, password, password_command, inherited, apart: false, run_by: None };
+        let (apart, pooled, run_by) = (false, false, None);
+        let mut info = Self { pairs, password, password_command, inherited, apart, pooled, run_by };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -134,13 +137,20 @@ impl ConnInfo {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
         let (password, password_command, inherited) = (None, None, Inherited::default());
-        Self { pairs: pairs.into(), password, password_command, inherited, apart: true, run_by }
+        let (apart, pooled) = (true, false);
+        Self { pairs: pairs.into(), password, password_command, inherited, apart, pooled, run_by }
     }
 
     /// The same, with a command that every child's password is asked for; one in the connection itself comes first.
     #[must_use]
     pub fn with_password_command(&self, command: Option<PasswordCommand>) -> Self {
         Self { password_command: command, ..self.clone() }
+    }
+
+    /// The same, perhaps through a pooler, which may hide which sessions are ours.
+    #[must_use]
+    pub fn perhaps_pooled(&self) -> Self {
+        Self { pooled: true, ..self.clone() }
     }
 
     /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
@@ -240,10 +250,10 @@ impl ConnInfo {
 
     /// How long a connection over which nothing comes is believed; `None` for ever.
     ///
-    /// Which of several servers a program is connected to is not known.
+    /// Which of several servers a program is connected to is not known, nor which of its sessions a pooler uses.
     fn patience(&self) -> Option<Duration> {
         let hosts = self.get("host").or(self.inherited.host.as_deref()).unwrap_or_default();
-        if self.apart || hosts.contains(',') {
+        if self.apart || self.pooled || hosts.contains(',') {
             return None;
         }
         let usual = ALIVE.iter().find(|(keyword, _)| *keyword == TCP_USER_TIMEOUT).map(|(_, value)| *value);
@@ -346,6 +356,16 @@ mod tests {
         assert_eq!(typed.database(), Some("app"));
         assert!(typed.refuse_pooler().is_ok());
         assert!(info.target_name().is_err(), "a target is never taken from PGDATABASE");
+    }
+
+    #[test]
+    fn a_connection_is_watched_over_if_it_is_known_what_to_look_for() {
+        let patience = |text: &str| typed(text).patience();
+        assert_eq!(patience("postgres://h/app"), Some(Duration::from_mins(5)));
+        assert_eq!(patience("postgres://h/app?tcp_user_timeout=4000"), Some(Duration::from_secs(4)));
+        assert_eq!(patience("postgres://h/app?tcp_user_timeout=0"), None);
+        assert_eq!(patience("postgres://h,i/app"), None);
+        assert_eq!(typed("postgres://h/app").perhaps_pooled().patience(), None);
     }
 
     proptest! {

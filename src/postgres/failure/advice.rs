@@ -18,14 +18,25 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::RootCertificateMissing,
-        "sslmode=verify-full needs the certificate of the server's CA: name its file with sslrootcert=…, or use \
-         sslrootcert=system (PostgreSQL 16 and newer) if a public CA signed it",
+        "sslmode=verify-full and verify-ca need the certificate of the server's CA: name its file with sslrootcert=…, or \
+         use sslrootcert=system (PostgreSQL 16 and newer) if a public CA signed it",
     ),
     (
         S::CertificateRefused,
-        "the CA in sslrootcert did not sign the server's certificate; give the server's own CA, or sslrootcert=system \
-         (PostgreSQL 16 and newer) for a public one",
+        "the server's certificate has expired, or the CA in sslrootcert did not sign it; give the server's own CA, or \
+         sslrootcert=system (PostgreSQL 16 and newer) for a public one",
     ),
+    (
+        S::CertificateMismatch,
+        "connect by a name that is in the server's certificate (hostaddr=… may give its address), or check less with \
+         sslmode=verify-ca",
+    ),
+    (
+        S::ClientCertificateRefused,
+        "the server wants a certificate that its CA signed for this user: name its file with sslcert=…, and with \
+         sslkey=… the file of its key, which only the owner may read",
+    ),
+    (S::TlsUnknown, "this PostgreSQL client was built without TLS; --pg-bin chooses another"),
     (S::TlsRefused, "the server does not support TLS; add sslmode=disable if that is intended"),
     (S::HostUnknown, "check the host name and this machine's DNS"),
     (

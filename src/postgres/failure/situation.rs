@@ -7,13 +7,13 @@ use super::message::{Message, PartKind};
 use super::severity::Level;
 
 /// What happened on PostgreSQL's side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(
     missing_docs,
     reason = "each is named after what happened; the words that tell it are in the table below"
 )]
 pub enum Situation {
-    // Connecting.
+    // Connecting; `NotConnected` is the last of these.
     HostUnknown,
     NothingListens,
     NoSocket,
@@ -22,9 +22,15 @@ pub enum Situation {
     TooManyConnections,
     ConnectionLimit,
     TlsRefused,
+    /// The client was built without it.
+    TlsUnknown,
     NotAdmitted,
     RootCertificateMissing,
     CertificateRefused,
+    /// The certificate is for another host.
+    CertificateMismatch,
+    /// The client's certificate is missing, cannot be used, or is refused by the server.
+    ClientCertificateRefused,
     PasswordMissing,
     PasswordWrong,
     LoginRoleMissing,
@@ -94,7 +100,7 @@ pub enum Situation {
 }
 
 /// A kind of constraint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "they are SQL's own words")]
 pub enum Constraint {
     NotNull,
@@ -128,24 +134,13 @@ impl Situation {
 
     /// Whether no session came about: then nothing of a database's content was seen.
     pub fn is_about_connecting(self) -> bool {
-        matches!(
-            self,
-            S::HostUnknown
-                | S::NothingListens
-                | S::NoSocket
-                | S::NoAnswer
-                | S::NotReady
-                | S::TooManyConnections
-                | S::TlsRefused
-                | S::NotAdmitted
-                | S::PasswordMissing
-                | S::PasswordWrong
-                | S::LoginRoleMissing
-                | S::DatabaseMissing
-                | S::PoolerRefused
-                | S::ConnectionOptionUnknown
-                | S::NotConnected
-        )
+        self <= S::NotConnected
+    }
+
+    /// Whether nothing of a server was heard that lives.
+    pub fn is_unreachable(self) -> bool {
+        let is_full = matches!(self, S::TooManyConnections | S::ConnectionLimit);
+        self == S::HostUnknown || (self.may_pass() && !is_full)
     }
 
     /// Whether the same may work a moment later: the session was lost, or the server could not be reached.
@@ -174,8 +169,11 @@ impl Situation {
                 | S::NoAnswer
                 | S::NotReady
                 | S::TlsRefused
+                | S::TlsUnknown
                 | S::RootCertificateMissing
                 | S::CertificateRefused
+                | S::CertificateMismatch
+                | S::ClientCertificateRefused
                 | S::PasswordMissing
                 | S::PasswordWrong
                 | S::LoginRoleMissing
@@ -275,8 +273,21 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["password authentication failed"], S::PasswordWrong),
     (&["no pg_hba.conf entry"], S::NotAdmitted),
     (&["server does not support SSL"], S::TlsRefused),
+    (&["SSL support is not compiled in"], S::TlsUnknown),
     (&["root certificate file", "does not exist"], S::RootCertificateMissing),
+    (&["locate root certificate file"], S::RootCertificateMissing),
+    (&["could not read root certificate file"], S::RootCertificateMissing),
     (&["certificate verify failed"], S::CertificateRefused),
+    (&["server certificate for", "does not match host name"], S::CertificateMismatch),
+    (&["requires a valid client certificate"], S::ClientCertificateRefused),
+    (&["certificate authentication failed"], S::ClientCertificateRefused),
+    (&["not private key file"], S::ClientCertificateRefused),
+    (&["private key file", "has group or world access"], S::ClientCertificateRefused),
+    (&["could not load private key file"], S::ClientCertificateRefused),
+    (&["could not read certificate file"], S::ClientCertificateRefused),
+    // The server's own word for what it does not like about the client's certificate.
+    (&["SSL error:", "alert unknown ca"], S::ClientCertificateRefused),
+    (&["SSL error:", "alert", "certificate"], S::ClientCertificateRefused),
     (&["could not translate host name"], S::HostUnknown),
     (&["too many clients already"], S::TooManyConnections),
     (&["remaining connection slots are reserved"], S::TooManyConnections),

@@ -232,6 +232,18 @@ fn situations_are_known_by_their_words() {
             "p: error: connection to server at \"db\" (10.0.0.1), port 5432 failed: SSL error: certificate verify failed",
             S::CertificateRefused,
         ),
+        (
+            "p: error: sslmode value \"verify-full\" invalid when SSL support is not compiled in",
+            S::TlsUnknown,
+        ),
+        (
+            "p: error: connection to server at \"h\", port 5 failed: certificate present, but not private key file \"/k\"",
+            S::ClientCertificateRefused,
+        ),
+        (
+            "p: error: connection to server at \"h\", port 5 failed: SSL error: sslv3 alert certificate revoked",
+            S::ClientCertificateRefused,
+        ),
         ("p: error: could not execute query: ERROR:  role \"app\" does not exist", S::RoleMissing),
         ("p: error: … FATAL:  database \"ap\" does not exist", S::DatabaseMissing),
         ("p: error: … FATAL:  role \"nouser\" does not exist", S::LoginRoleMissing),
@@ -313,6 +325,17 @@ fn situations_are_known_by_their_code_in_every_language() {
     ] {
         let said = format!("psql:<stdin>:1: {said}");
         assert_eq!(situation("psql", &said), Some(known), "{said}");
+    }
+}
+
+#[test]
+fn what_happens_before_there_is_a_session_is_about_connecting() {
+    use Situation as S;
+    for situation in [S::HostUnknown, S::ConnectionLimit, S::RootCertificateMissing, S::NotConnected] {
+        assert!(situation.is_about_connecting(), "{situation:?}");
+    }
+    for situation in [S::SessionLost, S::PermissionDenied, S::ConstraintViolated(Constraint::Check)] {
+        assert!(!situation.is_about_connecting(), "{situation:?}");
     }
 }
 

@@ -62,6 +62,11 @@ impl Running {
         Ok(stdout)
     }
 
+    /// Notes that it has moved, for whoever watches over it.
+    pub fn moved(&mut self) {
+        self.attendance.moved();
+    }
+
     /// Waits until whoever watches over it gives it up.
     pub async fn given_up(&mut self) -> Error {
         self.attendance.given_up().await
@@ -69,7 +74,17 @@ impl Running {
 
     /// Waits for the exit; anything but 0 is a failure in the child's own words.
     pub async fn ended(mut self: Box<Self>) -> Result<(), Failure> {
-        let Self { child, attendance, .. } = &mut *self;
+        self.end().await
+    }
+
+    /// Waits for the exit of a child that should still run; the failure says why it does not.
+    pub async fn last_words(&mut self) -> Error {
+        let ended = self.end().await;
+        ended.map_or_else(Error::from, |()| Error::postgres(format!("{} ended without an answer", self.name)))
+    }
+
+    async fn end(&mut self) -> Result<(), Failure> {
+        let Self { child, attendance, .. } = self;
         let Some(child) = child else { return Err(Failure::NotStarted(no_pipe())) };
         let status = tokio::select! {
             status = child.wait() => status,

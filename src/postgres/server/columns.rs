@@ -25,10 +25,21 @@ pub struct FoundTable {
     pub lacks: Vec<usize>,
     /// Columns of it that need a value, and that the rows do not have.
     pub needs: Vec<String>,
-    /// Which of the tables its foreign keys refer to, by their numbers.
-    pub refers_to: Vec<usize>,
+    /// Its foreign keys that refer to others of the tables.
+    pub refers_to: Vec<Reference>,
     /// Whether it has a sequence of its own.
     pub has_sequence: bool,
+}
+
+/// A foreign key.
+#[derive(Debug, Deserialize)]
+pub struct Reference {
+    /// The number of the table that it refers to.
+    pub table: usize,
+    /// Its name, as SQL writes it.
+    pub constraint: String,
+    /// Whether it may be checked at the end of a transaction.
+    pub deferrable: bool,
 }
 
 impl WantedTable {
@@ -48,14 +59,21 @@ impl WantedTable {
     }
 }
 
-/// Generated columns are known since PostgreSQL 12, so they are looked for in a row as JSON.
+/// Generated columns are known since PostgreSQL 12, so they are looked for in a row as JSON, as are constraints that
+/// are not enforced. A partition's foreign keys are those of the tables that it is part of, too; those from one part
+/// of a table to another matter only if they can be deferred, as no order of the parts would do.
 fn question(encoding: &str, wanted: &[WantedTable]) -> String {
     let rows: Vec<String> = wanted.iter().enumerate().map(|(number, table)| table.row(number)).collect();
     let (rows, encoding) = (rows.join(", "), literal(encoding));
     format!(
         "WITH wanted(number, schema, name, columns) AS (VALUES {rows}),
               given AS (SELECT number, c.ordinality - 1 AS place, convert_from(decode(c.hex, 'hex'), {encoding}) AS name
-                        FROM wanted, unnest(columns) WITH ORDINALITY c(hex, ordinality))
+                        FROM wanted, unnest(columns) WITH ORDINALITY c(hex, ordinality)),
+              lineages AS MATERIALIZED (
+                SELECT number, ARRAY(SELECT r.oid UNION SELECT pg_partition_ancestors(r.oid)::oid) AS oids
+                FROM wanted JOIN pg_namespace n ON n.nspname::text = convert_from(decode(schema, 'hex'), {encoding})
+                JOIN pg_class r ON r.relnamespace = n.oid
+                               AND r.relname::text = convert_from(decode(wanted.name, 'hex'), {encoding}))
          SELECT json_agg(CASE WHEN r.oid IS NOT NULL THEN json_build_object(
            'is_table', r.relkind IN ('r', 'p'),
            'lacks', (SELECT coalesce(json_agg(g.place ORDER BY g.place), '[]') FROM given g
@@ -66,11 +84,13 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
                      WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef
                        AND a.attidentity = '' AND NOT EXISTS (
                          SELECT FROM given g WHERE g.number = w.number AND g.name = a.attname::text)),
-           'refers_to', (SELECT coalesce(json_agg(DISTINCT o.number), '[]') FROM pg_constraint k
-                         JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace m ON m.oid = p.relnamespace
-                         JOIN wanted o ON m.nspname::text = convert_from(decode(o.schema, 'hex'), {encoding})
-                                      AND p.relname::text = convert_from(decode(o.name, 'hex'), {encoding})
-                         WHERE k.conrelid = r.oid AND k.contype = 'f' AND o.number <> w.number),
+           'refers_to', (SELECT coalesce(json_agg(DISTINCT jsonb_build_object('table', o.number,
+                                 'constraint', quote_ident(k.conname), 'deferrable', k.condeferrable)), '[]')
+                         FROM lineages own, pg_constraint k, lineages o
+                         WHERE own.number = w.number AND o.number <> w.number AND k.contype = 'f'
+                           AND k.conrelid = ANY (own.oids) AND k.confrelid = ANY (o.oids)
+                           AND coalesce(to_json(k)->>'conenforced', 'true') = 'true'
+                           AND (k.condeferrable OR NOT own.oids && o.oids)),
            'has_sequence', EXISTS (SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
                                    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
                                      AND d.refobjid = r.oid AND d.deptype IN ('a', 'i'))) END ORDER BY w.number)

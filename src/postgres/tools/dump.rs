@@ -29,6 +29,8 @@ pub struct DumpOptions {
     pub exclude_schemas: Vec<String>,
     /// How long to wait for the locks on all tables.
     pub lock_wait_timeout: Duration,
+    /// The snapshot to dump from, which another session holds.
+    pub snapshot: Option<String>,
     /// Further options for `pg_dump`, checked by [`DumpOptions::check`].
     pub extra: Vec<String>,
     /// The bytes of patterns in the database's encoding, if they are not those of UTF-8.
@@ -44,6 +46,7 @@ impl Default for DumpOptions {
             schemas: Vec::new(),
             exclude_schemas: Vec::new(),
             lock_wait_timeout: Duration::from_secs(300),
+            snapshot: None,
             extra: Vec::new(),
             spelled: BTreeMap::new(),
         }
@@ -106,6 +109,7 @@ impl DumpOptions {
             "--compress=0".into(),
             format!("--lock-wait-timeout={}", self.lock_wait_timeout.as_millis()).into(),
         ];
+        arguments.extend(self.snapshot.iter().map(|id| format!("--snapshot={id}").into()));
         let argument = |option: &str, pattern: &String| {
             let mut argument = OsString::from(format!("--{option}="));
             argument.push(self.spelled.get(pattern).unwrap_or(&OsString::from(pattern)));

@@ -7,9 +7,11 @@ pub mod globals;
 mod passthrough;
 pub mod psql;
 pub mod restore;
+mod rows;
 pub mod script;
 pub mod session;
 pub mod sessions;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
@@ -17,3 +19,5 @@ mod tests;
 pub use dump::DumpOptions;
 pub use psql::Psql;
 pub use restore::PgRestoreOptions;
+pub use rows::{Rows, RowsReader};
+pub use snapshot::Snapshot;

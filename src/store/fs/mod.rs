@@ -10,6 +10,7 @@ mod paths;
 mod threads;
 mod upload;
 
+use super::attempt::Attempt;
 use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
 use super::object::{Listed, Metadata, ObjectInfo, Stored, Unfinished};
@@ -194,6 +195,17 @@ impl Store for Folder {
                 return Ok(Some(SystemTime::now()));
             }
             Ok(path.metadata().and_then(|file| file.modified()).ok())
+        })
+        .await
+    }
+
+    async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {
+        let Attempt::Overwrite(bytes) = attempt else {
+            return Err(StoreError::new(Situation::Unsupported, "a folder has neither versions nor locks"));
+        };
+        self.on(key, move |root, key| {
+            let path = paths::of_key(root, key)?;
+            std::fs::write(&path, bytes).map_err(|e| explain(&e, "overwrite", &path))
         })
         .await
     }

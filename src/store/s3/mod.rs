@@ -4,6 +4,7 @@
 //! means), its automatic checksums are off (ours cover the whole object), bodies are bytes in memory with a known
 //! length (streams are sent in a form that many services reject), and every request has a deadline.
 
+mod attempt;
 mod bucket;
 mod client;
 mod connect;
@@ -18,6 +19,7 @@ mod read;
 mod rules;
 mod upload;
 
+use super::attempt::Attempt;
 use super::error::Result;
 use super::limits::Limits;
 use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
@@ -98,6 +100,10 @@ impl Store for S3 {
 
     async fn lock(&self, key: &str) -> Result<Option<Lock>> {
         self.0.lock(&self.0.prefix.full_key(key)?).await
+    }
+
+    async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {
+        self.0.attempt(attempt, &self.0.prefix.full_key(key)?).await
     }
 
     async fn free_space(&self) -> Result<Option<u64>> {

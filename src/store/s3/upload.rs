@@ -30,7 +30,7 @@ impl Protocol for Bucket {
     }
 
     fn retry(&self) -> Retry {
-        self.retry
+        self.retry.clone()
     }
 
     fn permission_to_look(&self) -> &'static str {

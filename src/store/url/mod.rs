@@ -67,9 +67,14 @@ impl FromStr for StoreUrl {
 const SHAPES: &str = "a store is file:///folder, s3://bucket/prefix?endpoint=…&region=…, b2://bucket/prefix?region=… or gs://bucket/prefix";
 
 fn not_a_url(text: &str) -> Error {
+    if text.trim().is_empty() {
+        return Error::usage("the store's URL is empty")
+            .hint("an unset variable looks like that")
+            .hint(SHAPES);
+    }
     let error = Error::usage("the store is not a URL");
     match std::path::absolute(text) {
-        Ok(path) if !text.contains(['@', '?', ':']) && !text.is_empty() => error
+        Ok(path) if !text.contains(['@', '?', ':']) => error
             .hint(format!("for a folder write file://{}; for a bucket s3://bucket/prefix", path.display())),
         _ => error.hint(SHAPES),
     }
@@ -162,7 +167,7 @@ mod tests {
         for (text, message, hint) in [
             ("/var/backups", "not a URL", "file:///var/backups"),
             ("backups", "not a URL", "file:///"),
-            ("", "not a URL", "file:///folder"),
+            ("", "URL is empty", "file:///folder"),
             ("file://backups", "not absolute", "three slashes"),
             ("file:///x?endpoint=y", "has no parameters", "%3F"),
             ("gs:///p", "no bucket", "gs://bucket"),

@@ -113,7 +113,7 @@ fn poolers_and_programs_that_do_not_fit() {
         "failed",
         "use the direct host ep-cool-1.eu-central-1.aws.neon.tech",
     );
-    let (_server, port) = pgbouncer("transaction");
+    let (_server, port) = pgbouncer(Cluster::shared(Major::Distribution), "transaction");
     let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres");
     doctor(&url, &[]).fails(Kind::Usage).has("pooler", "failed", "in transaction mode");
     doctor(&url, &["--allow-pooled"]).has("pooler", "warning", "--allow-pooled");

@@ -72,27 +72,34 @@ fn a_role_with_few_sessions_backs_up() {
 
 #[test]
 fn an_older_server_is_named_with_what_can_be_done() {
-    let (new, old) = (Cluster::shared(Major::V18), Cluster::shared(Major::Distribution));
-    let database = new.create_database("newer");
-    new.psql(&database, "CREATE TABLE t AS SELECT 1 AS n");
-    let place = Place::folder();
-    place.backup(&new.url(&database), &["--name", "app"]);
-    let copy = fresh("older");
-    let run = place.opens(&["restore", "latest", "--to", &old.url(&copy)]).fails(Kind::Postgres);
-    run.says("restores into PostgreSQL 17 or newer only").says("only if the source's server is 16 or older");
-    assert!(!old.has_database(&copy));
+    for (new, old) in [(Major::V18, Major::Distribution), (Major::V17, Major::V16), (Major::V18, Major::V13)]
+    {
+        let (new, old) = (Cluster::shared(new), Cluster::shared(old));
+        let database = new.create_database("newer");
+        new.psql(&database, "CREATE TABLE t AS SELECT 1 AS n");
+        let place = Place::folder();
+        place.backup(&new.url(&database), &["--name", "app"]);
+        let copy = fresh("older");
+        let run = place.opens(&["restore", "latest", "--to", &old.url(&copy)]).fails(Kind::Postgres);
+        run.says("restores into PostgreSQL 17 or newer only")
+            .says("only if the source's server is 16 or older");
+        assert!(!old.has_database(&copy));
+    }
 }
 
 /// As text, a bytea takes twice its bytes and more.
 #[test]
 fn a_value_that_no_copy_can_hold_is_explained() {
-    let cluster = Cluster::shared(Major::V18);
-    let database = cluster.create_database("vast");
-    cluster.psql(&database, "CREATE TABLE vast AS SELECT convert_to(repeat('x', 600000000), 'UTF8') AS b");
-    let place = Place::folder();
-    let backup = ["backup", "--name", "app", "-r", &Keys::shared().recipient, &cluster.url(&database)];
-    let run = place.pgstow(&backup).fails(Kind::Postgres);
-    run.says("a value becomes more than 1 GB of text").says("--exclude-table-data");
-    place.pgstow(&backup).args(["--exclude-table-data", "vast"]).succeeds();
-    cluster.psql("postgres", &format!("DROP DATABASE {database}"));
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("vast");
+        cluster
+            .psql(&database, "CREATE TABLE vast AS SELECT convert_to(repeat('x', 600000000), 'UTF8') AS b");
+        let place = Place::folder();
+        let backup = ["backup", "--name", "app", "-r", &Keys::shared().recipient, &cluster.url(&database)];
+        let run = place.pgstow(&backup).fails(Kind::Postgres);
+        run.says("a value becomes more than 1 GB of text").says("--exclude-table-data");
+        place.pgstow(&backup).args(["--exclude-table-data", "vast"]).succeeds();
+        cluster.psql("postgres", &format!("DROP DATABASE {database}"));
+    }
 }

@@ -40,7 +40,7 @@ fn a_setting_that_keeps_everybody_out_is_taken_back() {
 
 #[test]
 fn empty_lists_are_inherited_by_what_takes_a_database_s_place() {
-    for major in [Major::Distribution, Major::V18] {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
         let cluster = Cluster::shared(major);
         let app = cluster.create_database("lists");
         let role = fresh("lister");
@@ -73,16 +73,18 @@ fn empty_lists_are_inherited_by_what_takes_a_database_s_place() {
 
 #[test]
 fn nothing_takes_a_template_s_place() {
-    let cluster = Cluster::start(Major::Distribution);
-    let database = cluster.create_database("plain");
-    let place = Place::folder();
-    place.backup(&cluster.url(&database), &["--name", "app"]);
-    for template in ["template0", "template1"] {
-        place
-            .opens(&["restore", "latest", "--swap", "--yes", "--to", &cluster.url(template)])
-            .fails(Kind::Postgres)
-            .says("is a template, from which databases are made");
-        assert!(cluster.has_database(template));
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::start(major);
+        let database = cluster.create_database("plain");
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &["--name", "app"]);
+        for template in ["template0", "template1"] {
+            place
+                .opens(&["restore", "latest", "--swap", "--yes", "--to", &cluster.url(template)])
+                .fails(Kind::Postgres)
+                .says("is a template, from which databases are made");
+            assert!(cluster.has_database(template));
+        }
     }
 }
 
@@ -117,7 +119,7 @@ fn a_tablespace_is_kept_and_what_is_not_is_said() {
 
 #[test]
 fn a_user_mapping_for_everybody_asks_for_no_role() {
-    for major in [Major::Distribution, Major::V18] {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
         let cluster = Cluster::shared(major);
         let database = cluster.create_database("mapping");
         cluster.psql(
@@ -142,21 +144,23 @@ fn a_user_mapping_for_everybody_asks_for_no_role() {
 /// A partitioned table has no rows of its own, and is a table all the same.
 #[test]
 fn as_many_tables_are_proven_as_were_restored() {
-    let cluster = Cluster::shared(Major::Distribution);
-    let database = cluster.create_database("parts");
-    cluster.psql(
-        &database,
-        "CREATE TABLE p (n int) PARTITION BY RANGE (n);
+    for major in [Major::V13, Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("parts");
+        cluster.psql(
+            &database,
+            "CREATE TABLE p (n int) PARTITION BY RANGE (n);
          CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); INSERT INTO p VALUES (1), (2);
          CREATE TABLE other AS SELECT 1 AS n",
-    );
-    let place = Place::folder();
-    place.backup(&cluster.url(&database), &[]);
-    for proof in ["counts", "digests"] {
-        place
-            .opens(&["restore", "latest", "--proof", proof, "--to", &cluster.url(&fresh("parts"))])
-            .succeeds()
-            .says("3 tables, 3 rows")
-            .says("proven: 3 rows in 3 tables");
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        for proof in ["counts", "digests"] {
+            place
+                .opens(&["restore", "latest", "--proof", proof, "--to", &cluster.url(&fresh("parts"))])
+                .succeeds()
+                .says("3 tables, 3 rows")
+                .says("proven: 3 rows in 3 tables");
+        }
     }
 }

@@ -40,6 +40,11 @@ fn a_restore_is_not_watched_on_the_distribution_s_major() {
 }
 
 #[test]
+fn a_restore_is_not_watched_on_13() {
+    every_way_works(Major::V13);
+}
+
+#[test]
 fn a_restore_is_not_watched_on_18() {
     every_way_works(Major::V18);
 }

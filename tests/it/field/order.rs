@@ -10,33 +10,42 @@ use std::sync::{Arc, Mutex};
 /// Rows that a constraint compares with another table's, which several workers load later.
 #[test]
 fn a_table_that_looks_at_another_is_loaded_after_it() {
-    let cluster = Cluster::shared(Major::V18);
-    let database = cluster.create_database("looks");
-    for (table, kib) in [("first", 36 << 10), ("second", 34 << 10)] {
-        add_bulk(cluster, &database, kib);
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("looks");
+        for (table, kib) in [("first", 36 << 10), ("second", 34 << 10)] {
+            add_bulk(cluster, &database, kib);
+            cluster.psql(
+                &database,
+                &format!("ALTER TABLE bulk RENAME TO {table}; ALTER INDEX bulk_pkey RENAME TO {table}_pkey"),
+            );
+        }
         cluster.psql(
             &database,
-            &format!("ALTER TABLE bulk RENAME TO {table}; ALTER INDEX bulk_pkey RENAME TO {table}_pkey"),
-        );
-    }
-    cluster.psql(
-        &database,
-        "CREATE TABLE third AS SELECT 7 AS n;
+            "CREATE TABLE third AS SELECT 7 AS n;
          CREATE FUNCTION known(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
            IF NOT EXISTS (SELECT FROM public.third) THEN RAISE 'nothing is known'; END IF; RETURN true;
          END $$;
          ALTER TABLE first ADD CHECK (public.known(n));",
-    );
-    let place = Place::folder();
-    let words =
-        ["backup", &cluster.url(&database), "--no-encryption", "--compression-level", "1", "--name", "app"];
-    place.pgstow(&words).succeeds();
-    let copy = fresh("looks");
-    place
-        .opens(&["restore", "latest", "--jobs", "2", "--to", &cluster.url(&copy)])
-        .succeeds()
-        .says("loading it again when all other tables are there")
-        .says("proven: ");
+        );
+        let place = Place::folder();
+        let words = [
+            "backup",
+            &cluster.url(&database),
+            "--no-encryption",
+            "--compression-level",
+            "1",
+            "--name",
+            "app",
+        ];
+        place.pgstow(&words).succeeds();
+        let copy = fresh("looks");
+        place
+            .opens(&["restore", "latest", "--jobs", "2", "--to", &cluster.url(&copy)])
+            .succeeds()
+            .says("loading it again when all other tables are there")
+            .says("proven: ");
+    }
 }
 
 /// Passes connections on; the first that loads the table `slow` dies towards the client, and lives on towards the

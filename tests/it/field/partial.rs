@@ -13,7 +13,7 @@ CREATE TABLE logs AS SELECT generate_series(1, 30) AS n;";
 
 #[test]
 fn tables_and_rows_are_left_out_on_the_way_back() {
-    for major in [Major::Distribution, Major::V18] {
+    for major in [Major::V14, Major::Distribution, Major::V18] {
         let cluster = Cluster::shared(major);
         let database = cluster.create_database("shop");
         cluster.psql(&database, SHOP);
@@ -46,7 +46,7 @@ fn tables_and_rows_are_left_out_on_the_way_back() {
 /// An order that items refer to is gone, and no constraint has noticed.
 #[test]
 fn what_can_be_restored_is_kept_if_that_is_asked_for() {
-    for major in [Major::Distribution, Major::V18] {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
         let cluster = Cluster::shared(major);
         let database = cluster.create_database("orphans");
         cluster.psql(
@@ -81,26 +81,28 @@ fn what_can_be_restored_is_kept_if_that_is_asked_for() {
 
 #[test]
 fn old_databases_are_dropped_but_for_the_newest() {
-    let cluster = Cluster::start(Major::V18);
-    let app = cluster.create_database("app");
-    cluster.psql(&app, "CREATE TABLE t AS SELECT 1 AS n");
-    let place = Place::folder();
-    place.backup(&cluster.url(&app), &["--name", "app"]);
-    let aside = || {
-        cluster.psql(
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::start(major);
+        let app = cluster.create_database("app");
+        cluster.psql(&app, "CREATE TABLE t AS SELECT 1 AS n");
+        let place = Place::folder();
+        place.backup(&cluster.url(&app), &["--name", "app"]);
+        let aside = || {
+            cluster.psql(
             "postgres",
             &format!("SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname LIKE '{app}%before%'"),
         )
-    };
-    cluster.psql("postgres", &format!("CREATE DATABASE {app}_before_migration"));
-    let restore = ["restore", "latest", "--swap", "--yes", "--to", &cluster.url(&app)];
-    place.opens(&restore).succeeds();
-    place.opens(&restore).succeeds();
-    assert_eq!(aside().split(' ').count(), 3, "{}", aside());
-    place.opens(&restore).args(["--keep-old", "1"]).succeeds().says("as --keep-old 1 asks for");
-    let left = aside();
-    assert_eq!(left.split(' ').count(), 2, "{left}");
-    assert!(left.contains("before_migration"), "only our own are dropped: {left}");
+        };
+        cluster.psql("postgres", &format!("CREATE DATABASE {app}_before_migration"));
+        let restore = ["restore", "latest", "--swap", "--yes", "--to", &cluster.url(&app)];
+        place.opens(&restore).succeeds();
+        place.opens(&restore).succeeds();
+        assert_eq!(aside().split(' ').count(), 3, "{}", aside());
+        place.opens(&restore).args(["--keep-old", "1"]).succeeds().says("as --keep-old 1 asks for");
+        let left = aside();
+        assert_eq!(left.split(' ').count(), 2, "{left}");
+        assert!(left.contains("before_migration"), "only our own are dropped: {left}");
+    }
 }
 
 /// A materialized view that could be filled once.
@@ -127,15 +129,17 @@ fn what_cannot_be_refreshed_here_says_nothing_against_the_backup() {
 
 #[test]
 fn what_could_not_be_tried_is_not_called_bad() {
-    let cluster = Cluster::shared(Major::Distribution);
-    let database = cluster.create_database("untried");
-    let place = Place::folder();
-    for name in ["one", "two"] {
-        place.backup(&cluster.url(&database), &["--name", name]);
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("untried");
+        let place = Place::folder();
+        for name in ["one", "two"] {
+            place.backup(&cluster.url(&database), &["--name", name]);
+        }
+        place
+            .opens(&["verify", "--all", "--restore", "--scratch", "/nonexistent/folder"])
+            .fails(Kind::Settings)
+            .says("could not be tried: no folder for a throw-away cluster")
+            .says("2 of 2 backups could not be tried");
     }
-    place
-        .opens(&["verify", "--all", "--restore", "--scratch", "/nonexistent/folder"])
-        .fails(Kind::Settings)
-        .says("could not be tried: no folder for a throw-away cluster")
-        .says("2 of 2 backups could not be tried");
 }

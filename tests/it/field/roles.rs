@@ -10,7 +10,7 @@ fn as_role(cluster: &Cluster, role: &str, database: &str) -> String {
 /// The owner's own policies hide its rows, and there is no way around them.
 #[test]
 fn rows_hidden_from_their_owner_are_named_and_not_compared() {
-    for major in [Major::Distribution, Major::V18] {
+    for major in [Major::V14, Major::Distribution, Major::V18] {
         let cluster = Cluster::shared(major);
         let (database, role) = (cluster.create_database("forced"), fresh("owner"));
         cluster.psql(

@@ -15,7 +15,8 @@ pub const PART: usize = 5 << 20;
 pub fn options() -> OpenOptions {
     OpenOptions {
         request_timeout: Duration::from_secs(20),
-        retry: Retry { attempts: 3, first: Duration::from_millis(20), cap: Duration::from_millis(50) },
+        retry: Retry::lasting(Duration::from_secs(3))
+            .with_pauses(Duration::from_millis(20), Duration::from_millis(50)),
         ..OpenOptions::default()
     }
 }

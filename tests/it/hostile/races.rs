@@ -80,6 +80,85 @@ fn a_function_dropped_after_the_snapshot() {
     }
 }
 
+/// A session that holds the table `gate`, at which every `pg_dump` waits after it has listed all tables.
+struct Gate<'a> {
+    cluster: &'a Cluster,
+    database: &'a str,
+    psql: Session,
+    /// The sessions of `pg_dump` that waited.
+    waited: Vec<String>,
+}
+
+impl<'a> Gate<'a> {
+    fn hold(cluster: &'a Cluster, database: &'a str) -> Gate<'a> {
+        let mut psql = cluster.client("psql");
+        psql.args(["-Xq", "-d", database]).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut gate = Gate { cluster, database, psql: Session(psql.spawn().unwrap()), waited: Vec::new() };
+        gate.does("BEGIN; LOCK TABLE gate");
+        eventually(
+            cluster,
+            database,
+            "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'gate'::regclass AND granted",
+        );
+        gate
+    }
+
+    fn does(&mut self, sql: &str) {
+        writeln!(self.psql.0.stdin.as_mut().unwrap(), "{sql};").unwrap();
+    }
+
+    /// Waits for the next `pg_dump`.
+    #[track_caller]
+    fn is_reached(&mut self) {
+        let waiting = "SELECT pid FROM pg_locks WHERE relation = 'gate'::regclass AND mode = 'AccessShareLock' AND NOT granted";
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let pid = self.cluster.psql(self.database, waiting);
+            if !pid.is_empty() && !self.waited.contains(&pid) {
+                return self.waited.push(pid);
+            }
+            assert!(Instant::now() < deadline, "no pg_dump came to the gate");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// `pg_dump` lists all tables and then locks them, one after another: one that is dropped in between makes it fail.
+#[test]
+fn a_table_dropped_while_the_dump_begins() {
+    for major in MAJORS {
+        let cluster = Cluster::shared(major);
+        for drops in [1, 3] {
+            let (place, database) = (Place::folder(), cluster.create_database("dropped"));
+            cluster.psql(
+                &database,
+                "CREATE TABLE gate (n int); CREATE TABLE victim_1 (n int); CREATE TABLE victim_2 (n int);
+                 CREATE TABLE victim_3 (n int); CREATE TABLE t AS SELECT 1 AS n",
+            );
+            let mut gate = Gate::hold(cluster, &database);
+            let backup = place.pgstow(&["backup", "--no-encryption", &cluster.url(&database)]).spawn();
+            for drop in 1..=drops {
+                gate.is_reached();
+                let again = if drop < drops { "BEGIN; LOCK TABLE gate" } else { "" };
+                gate.does(&format!("DROP TABLE victim_{drop}; COMMIT; {again}"));
+            }
+            let run = backup.wait();
+            let gone = |n: u32| format!("relation \"public.victim_{n}\" does not exist");
+            let begun = run.stderr.matches("pg_dump begins again: ").count();
+            if drops == 1 {
+                assert_eq!(begun, 1, "{run}");
+                run.assert_success().says(&gone(1));
+                restores(&place, cluster, &database);
+            } else {
+                assert_eq!(begun, 2, "{run}");
+                let run = run.assert_failure(Kind::Postgres).says("error: pg_dump failed").says(&gone(3));
+                run.says("hint: back up when no migration runs");
+                assert_eq!(place.keys(), Vec::<String>::new());
+            }
+        }
+    }
+}
+
 /// What changes without being redefined disturbs nobody.
 #[test]
 fn ordinary_work_next_to_a_backup() {

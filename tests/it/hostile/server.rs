@@ -44,8 +44,8 @@ impl Trap {
 }
 
 /// A database with everything that `pg_dump` tells of a database itself, and roles with all they can have.
-fn source() -> (Cluster, String) {
-    let cluster = Cluster::start(Major::Distribution);
+fn source(major: Major) -> (Cluster, String) {
+    let cluster = Cluster::start(major);
     let database = cluster.create_database("source");
     let sql = format!(
         "CREATE ROLE boss LOGIN PASSWORD 'boss-word' CONNECTION LIMIT 7 VALID UNTIL '2031-01-01 00:00:00+00';
@@ -62,92 +62,99 @@ fn source() -> (Cluster, String) {
 
 #[test]
 fn what_it_says_in_a_backup_runs_nothing_when_that_is_restored() {
-    let (cluster, database) = source();
-    // Its own: roles are made on it, which other tests must not find.
-    let honest = Cluster::start(Major::Distribution);
-    for column in [
-        "datconnlimit",
-        "datistemplate",
-        "rolconnlimit",
-        "rolsuper",
-        "rolvaliduntil",
-        "rolpassword",
-        "rolcomment",
-        "setconfig",
-    ] {
-        let trap = Trap::new();
-        let liar = Liar::start(&cluster, vec![Lie::Column(column, trap.text())]);
-        let place = Place::folder();
-        let run = place.pgstow(&["backup", "--name", "shop", &liar.url(&database)]);
-        let run = run.args(["--recipient", &Keys::shared().recipient]).run();
-        trap.is_not_sprung(&run);
-        if run.status.success() {
-            let copy = fresh("hostile");
-            let words = ["restore", "latest", "--roles", "restore", "--to", &honest.url(&copy)];
-            trap.is_not_sprung(&place.opens(&words).run());
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, database) = source(major);
+        // Its own: roles are made on it, which other tests must not find.
+        let honest = Cluster::start(major);
+        for column in [
+            "datconnlimit",
+            "datistemplate",
+            "rolconnlimit",
+            "rolsuper",
+            "rolvaliduntil",
+            "rolpassword",
+            "rolcomment",
+            "setconfig",
+        ] {
+            let trap = Trap::new();
+            let liar = Liar::start(&cluster, vec![Lie::Column(column, trap.text())]);
+            let place = Place::folder();
+            let run = place.pgstow(&["backup", "--name", "shop", &liar.url(&database)]);
+            let run = run.args(["--recipient", &Keys::shared().recipient]).run();
+            trap.is_not_sprung(&run);
+            if run.status.success() {
+                let copy = fresh("hostile");
+                let words = ["restore", "latest", "--roles", "restore", "--to", &honest.url(&copy)];
+                trap.is_not_sprung(&place.opens(&words).run());
+            }
         }
     }
 }
 
 #[test]
 fn the_lies_are_really_told() {
-    let (cluster, database) = source();
-    let trap = Trap::new();
-    let lies = ["datconnlimit", "rolconnlimit", "rolvaliduntil"];
-    let lies = lies.map(|column| Lie::Column(column, trap.text()));
-    let liar = Liar::start(&cluster, lies.into());
-    let place = Place::folder();
-    place.backup(&liar.url(&database), &["--name", "shop"]);
-    liar.has_told_all();
-    // Its own: roles are made on it, which other tests must not find.
-    let honest = Cluster::start(Major::Distribution);
-    let copy = fresh("hostile");
-    let words = ["restore", "latest", "--roles", "create", "--to", &honest.url(&copy)];
-    let run = place.opens(&words).succeeds();
-    // What cannot be what pg_dump writes is left out, and said.
-    let run =
-        run.says("not applied to the new database: ALTER DATABASE").says("pg_dump writes no such statement");
-    trap.is_not_sprung(&run);
-    assert_eq!(honest.psql(&copy, "SELECT n FROM s.t"), "1");
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, database) = source(major);
+        let trap = Trap::new();
+        let lies = ["datconnlimit", "rolconnlimit", "rolvaliduntil"];
+        let lies = lies.map(|column| Lie::Column(column, trap.text()));
+        let liar = Liar::start(&cluster, lies.into());
+        let place = Place::folder();
+        place.backup(&liar.url(&database), &["--name", "shop"]);
+        liar.has_told_all();
+        // Its own: roles are made on it, which other tests must not find.
+        let honest = Cluster::start(major);
+        let copy = fresh("hostile");
+        let words = ["restore", "latest", "--roles", "create", "--to", &honest.url(&copy)];
+        let run = place.opens(&words).succeeds();
+        // What cannot be what pg_dump writes is left out, and said.
+        let run = run
+            .says("not applied to the new database: ALTER DATABASE")
+            .says("pg_dump writes no such statement");
+        trap.is_not_sprung(&run);
+        assert_eq!(honest.psql(&copy, "SELECT n FROM s.t"), "1");
+    }
 }
 
 #[test]
 fn what_it_says_while_it_is_restored_into_runs_nothing() {
-    let (cluster, database) = source();
-    let place = Place::folder();
-    place.backup(&cluster.url(&database), &["--name", "shop"]);
-    let restore: &[&str] = &["restore", "latest", "--grant-read", "reader", "--to"];
-    let swap: &[&str] = &["restore", "latest", "--swap", "--yes", "--to"];
-    let backup: &[&str] = &["backup", "--recipient", &Keys::shared().recipient];
-    for (words, honest, lying) in [
-        (restore, "\"superuser\" : false", "\"superuser\" : \"HERE\""),
-        (restore, "\"major\" : ", "\"major\" : \"HERE\", \"minor\": "),
-        (restore, "\"me\" : \"postgres\"", "\"me\" : \"HERE\""),
-        (restore, "\"pg_monitor\"", "\"HERE\""),
-        (restore, "[false]", "[\"HERE\"]"),
-        (restore, "[]", "[\"HERE\"]"),
-        (swap, "\"oid\" : ", "\"oid\" : \"HERE\", \"x\": "),
-        (swap, "\"user\" : \"postgres\"", "\"user\" : \"HERE\""),
-        (swap, "\"owner\" : \"postgres\"", "\"owner\" : \"HERE\", \"owned\" : false, \"x\": \"\""),
-        (backup, "\"version_num\" : ", "\"version_num\" : \"HERE\", \"x\": "),
-        (backup, "\"user\" : \"postgres\"", "\"user\" : \"HERE\""),
-    ] {
-        let trap = Trap::new();
-        // As JSON has it.
-        let text = serde_json::to_string(&trap.text()).unwrap();
-        let text = lying.replace("HERE", text.trim_matches('"'));
-        let liar = Liar::start(&cluster, vec![Lie::Text(honest.to_owned(), text)]);
-        let target = if words == restore { fresh("hostile") } else { database.clone() };
-        let run = place.opens(words).args([&liar.url(&target), "--name", "shop"]);
-        trap.is_not_sprung(&run.run());
-        assert!(liar.has_told(0), "{honest} was never answered");
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, database) = source(major);
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &["--name", "shop"]);
+        let restore: &[&str] = &["restore", "latest", "--grant-read", "reader", "--to"];
+        let swap: &[&str] = &["restore", "latest", "--swap", "--yes", "--to"];
+        let backup: &[&str] = &["backup", "--recipient", &Keys::shared().recipient];
+        for (words, honest, lying) in [
+            (restore, "\"superuser\" : false", "\"superuser\" : \"HERE\""),
+            (restore, "\"major\" : ", "\"major\" : \"HERE\", \"minor\": "),
+            (restore, "\"me\" : \"postgres\"", "\"me\" : \"HERE\""),
+            (restore, "\"pg_monitor\"", "\"HERE\""),
+            (restore, "[false]", "[\"HERE\"]"),
+            (restore, "[]", "[\"HERE\"]"),
+            (swap, "\"oid\" : ", "\"oid\" : \"HERE\", \"x\": "),
+            (swap, "\"user\" : \"postgres\"", "\"user\" : \"HERE\""),
+            (swap, "\"owner\" : \"postgres\"", "\"owner\" : \"HERE\", \"owned\" : false, \"x\": \"\""),
+            (backup, "\"version_num\" : ", "\"version_num\" : \"HERE\", \"x\": "),
+            (backup, "\"user\" : \"postgres\"", "\"user\" : \"HERE\""),
+        ] {
+            let trap = Trap::new();
+            // As JSON has it.
+            let text = serde_json::to_string(&trap.text()).unwrap();
+            let text = lying.replace("HERE", text.trim_matches('"'));
+            let liar = Liar::start(&cluster, vec![Lie::Text(honest.to_owned(), text)]);
+            let target = if words == restore { fresh("hostile") } else { database.clone() };
+            let run = place.opens(words).args([&liar.url(&target), "--name", "shop"]);
+            trap.is_not_sprung(&run.run());
+            assert!(liar.has_told(0), "{honest} was never answered");
+        }
     }
 }
 
 /// Whoever wrote a plain dump may have put commands of psql's own into it.
 #[test]
 fn a_plain_dump_runs_no_commands_of_psqls() {
-    let (cluster, database) = source();
+    let (cluster, database) = source(Major::Distribution);
     let (trap, folder) = (Trap::new(), TempDir::new().unwrap());
     let dump = crate::servers::run(cluster.client("pg_dump").arg(&database));
     let restricted = |line: &&str| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict ");
@@ -217,7 +224,7 @@ fn old_client() -> TempDir {
 /// of quotes, and psql believes the server about the encoding.
 #[test]
 fn a_lie_about_the_encoding_opens_no_quotes() {
-    let (cluster, database) = source();
+    let (cluster, database) = source(Major::Distribution);
     let trap = Trap::new();
     for role in ["あ".to_owned(), format!("アa{}", trap.command())] {
         cluster.psql("postgres", &format!("CREATE ROLE \"{role}\""));

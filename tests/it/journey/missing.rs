@@ -70,6 +70,16 @@ fn what_is_set_but_empty_is_said_to_be() {
     {
         place.pgstow(words).fails(Kind::Usage).says("the connection string is empty");
     }
+    for verb in ["restore", "verify", "show", "fetch"] {
+        let run = place.opens(&[verb, "", "--name", "app"]);
+        let run = if verb == "restore" { run.args(["--to", "x"]) } else { run };
+        let run = if verb == "fetch" { run.args(["-o", "-"]) } else { run };
+        run.fails(Kind::Usage).says("the id of the backup is empty").says("an unset variable");
+    }
+    let store = pgstow(["list", "--store", ""]).fails(Kind::Usage);
+    store.says("the store's URL is empty").says("an unset variable");
+    let table = place.opens(&["restore", "latest", "--to", "x", "--table", ""]).fails(Kind::Usage);
+    table.says("the table pattern is empty").says("an unset variable");
     for store in ["s3://bucket", "b2://bucket?region=us-west-004"] {
         let list =
             pgstow(["list", "--store", store]).env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
@@ -78,11 +88,27 @@ fn what_is_set_but_empty_is_said_to_be() {
     }
     // What is only left out for it is warned of.
     let stored = empty(&["backup", "--stdin", "--name", "s", "-r", &keys.recipient], "PGSTOW_SIGNING_KEY");
-    stored.stdin("bytes").succeeds().says("PGSTOW_SIGNING_KEY is set, but empty: the backup is not signed");
+    stored.stdin("bytes").succeeds().says("PGSTOW_SIGNING_KEY is set, but empty: nothing is signed");
     empty(&["list"], "PGSTOW_VERIFY_KEY").succeeds().says("no signature is checked");
     empty(&["fetch", "latest", "-o", "-"], "PGSTOW_IDENTITY")
         .fails(Kind::Settings)
         .says("PGSTOW_IDENTITY is set");
+}
+
+#[test]
+fn words_in_the_wrong_place_are_told_where_they_belong() {
+    let place = Place::folder();
+    let backup = ["backup", "--stdin", "--name", "app", "-r", &Keys::shared().recipient];
+    place.pgstow(&backup).stdin("bytes").succeeds();
+    let url = "postgres://u:there-s3cret@h/new";
+    for words in [["restore", "latest", url], ["restore", url, "latest"]] {
+        let run = place.opens(&words).fails(Kind::Usage);
+        assert!(!run.stderr.contains("there-s3cret"), "{run}");
+    }
+    let run = place.opens(&["restore", "latest", url]).fails(Kind::Usage);
+    run.says("'postgres://u:…@h/new'").says("tip: the database to restore into is named with --to");
+    let run = place.pgstow(&["show", "app"]).fails(Kind::NotFound);
+    run.says("there is no backup \"app\"").says("latest --name app");
 }
 
 #[test]

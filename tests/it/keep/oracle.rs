@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan};
-use pgstow::retention::{Candidate, Policy, Rules, Why, decide, time_zone};
+use pgstow::retention::{Candidate, Policy, Rules, Series, Why, decide, time_zone};
 use poly1305::Poly1305;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -198,7 +198,7 @@ fn restic() -> Option<PathBuf> {
 /// What our rules keep, in restic's words.
 fn ours(moments: &[Timestamp], policy: &Policy, with_oldest: bool) -> BTreeMap<Timestamp, Vec<String>> {
     let candidate =
-        |moment: &Timestamp| Candidate { at: SystemTime::try_from(*moment).unwrap(), whole: true };
+        |moment: &Timestamp| Candidate { at: SystemTime::try_from(*moment).unwrap(), series: Series::Whole };
     let backups: Vec<Candidate> = moments.iter().map(candidate).collect();
     let decision = decide(&backups, policy, SystemTime::now());
     let words = |why: &Vec<Why>| -> Vec<String> {

@@ -18,7 +18,8 @@ pub const SSE_C: [&str; 2] =
 
 /// Short where a test waits for the end of patience.
 pub fn options() -> OpenOptions {
-    let retry = Retry { attempts: 3, first: Duration::from_millis(20), cap: Duration::from_millis(50) };
+    let retry = Retry::lasting(Duration::from_secs(3))
+        .with_pauses(Duration::from_millis(20), Duration::from_millis(50));
     OpenOptions { retry, ..OpenOptions::default() }
 }
 

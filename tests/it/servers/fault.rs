@@ -3,11 +3,15 @@
 //! Requests pass unchanged, `Host` included, so that their signatures hold. Bodies are held in memory:
 //! it is meant for faults, not for figures. Connections of HTTP/2 pass as they are.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+mod wire;
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use wire::{Answer, endless, forward, is_http2, read_body, read_head, tunnel};
 
 /// What a request asks the store to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +106,13 @@ fn operation(method: &str, path: &str, query: &[(String, String)]) -> Operation 
     }
 }
 
+/// Turns one bit over.
+fn flip(bytes: &mut [u8], place: usize) {
+    if let Some(length) = std::num::NonZeroUsize::new(bytes.len()) {
+        bytes[place % length] ^= 1;
+    }
+}
+
 /// What happens to a request instead of what should.
 #[derive(Debug, Clone)]
 pub enum Fault {
@@ -119,6 +130,8 @@ pub enum Fault {
     LoseAnswer,
     /// The request is read and nothing ever answered.
     Swallow,
+    /// After this many bytes of the request's body nothing is read any more, nor answered.
+    Deaf(usize),
     /// The connection is reset after this many bytes of the request's body.
     Reset(usize),
     /// The answer's body breaks off after this many bytes.
@@ -127,9 +140,13 @@ pub enum Fault {
     Stall(usize),
     /// After this many bytes of the answer's body, one byte comes every tenth of a second.
     Drip(usize),
+    /// The answer's body has this many bytes, and says that this is all of it.
+    Short(usize),
+    /// The answer names another checksum than the server did.
+    WrongSum,
     /// One bit of the answer's body is turned over, in the byte at this place (counted round and round).
     Flip(usize),
-    /// One bit of the request's body is turned over, in the byte at this place.
+    /// One bit of the request's body is turned over, in the byte at this place (counted round and round).
     FlipRequest(usize),
     /// The request reaches the server this much later.
     Delay(Duration),
@@ -144,13 +161,23 @@ pub struct Rule {
     skip: usize,
     times: usize,
     fault: Fault,
+    name: &'static str,
 }
 
 impl Rule {
     /// This fault for every such request.
     pub fn new(operation: Operation, fault: Fault) -> Rule {
         let when = Box::new(|_: &Request| true);
-        Rule { operation, part: None, key_end: String::new(), when, skip: 0, times: usize::MAX, fault }
+        Rule {
+            operation,
+            part: None,
+            key_end: String::new(),
+            when,
+            skip: 0,
+            times: usize::MAX,
+            fault,
+            name: "",
+        }
     }
 
     /// Only for this part.
@@ -171,6 +198,11 @@ impl Rule {
     /// Lets this many pass first.
     pub fn after(self, skip: usize) -> Rule {
         Rule { skip, ..self }
+    }
+
+    /// Counts under this name ([`FaultProxy::struck`]).
+    pub fn named(self, name: &'static str) -> Rule {
+        Rule { name, ..self }
     }
 
     /// Strikes this many times, then never again.
@@ -200,7 +232,13 @@ impl Rule {
 struct Shared {
     rules: Mutex<Vec<Rule>>,
     log: Mutex<Vec<Request>>,
+    /// The names of the rules that struck, once for each time.
+    struck: Mutex<Vec<&'static str>>,
     closed: AtomicBool,
+    /// Whether connections are refused.
+    away: AtomicBool,
+    /// The connections that are open, by the client's port.
+    clients: Mutex<BTreeMap<u16, TcpStream>>,
 }
 
 /// A running proxy; ends on drop.
@@ -213,21 +251,37 @@ impl FaultProxy {
     /// Starts a proxy in front of an endpoint such as `http://127.0.0.1:3900`.
     pub fn start(endpoint: &str) -> FaultProxy {
         let upstream = endpoint.strip_prefix("http://").expect("only plain HTTP").to_owned();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        // Not one of the ports that outgoing connections get: it must be free again after an outage.
+        let port = super::free_port();
+        let mut listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let shared = Arc::new(Shared::default());
         let ours = shared.clone();
         std::thread::spawn(move || {
-            for client in listener.incoming() {
-                if ours.closed.load(Ordering::Relaxed) {
-                    break;
+            while ours.listen(&listener, &upstream) {
+                drop(listener);
+                while ours.away.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(10));
                 }
-                let (shared, upstream) = (ours.clone(), upstream.clone());
-                // A broken connection is what this proxy is for.
-                std::thread::spawn(move || client.and_then(|client| shared.serve(&client, &upstream)));
+                listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
             }
         });
         FaultProxy { port, shared }
+    }
+
+    /// The network is gone for this long: open connections break, and new ones are refused.
+    pub fn outage(&self, time: Duration) {
+        self.shared.away.store(true, Ordering::Relaxed);
+        self.wake();
+        for client in std::mem::take(&mut *self.shared.clients.lock().unwrap()).values() {
+            let _ = client.shutdown(Shutdown::Both);
+        }
+        std::thread::sleep(time);
+        self.shared.away.store(false, Ordering::Relaxed);
+    }
+
+    /// Lets the listener see what has changed.
+    fn wake(&self) {
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 
     /// Where to send requests.
@@ -243,6 +297,11 @@ impl FaultProxy {
     /// Forgets all rules.
     pub fn heal(&self) {
         self.shared.rules.lock().unwrap().clear();
+    }
+
+    /// The names of the rules that struck so far, once for each time.
+    pub fn struck(&self) -> Vec<&'static str> {
+        self.shared.struck.lock().unwrap().clone()
     }
 
     /// The requests so far, in the order in which they came.
@@ -269,12 +328,38 @@ impl FaultProxy {
 impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Relaxed);
-        // Wakes the listener, which then sees that it is over.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        self.wake();
     }
 }
 
 impl Shared {
+    /// Accepts connections until the network is gone, or (false) the proxy.
+    fn listen(self: &Arc<Self>, listener: &TcpListener, upstream: &str) -> bool {
+        for client in listener.incoming() {
+            if self.closed.load(Ordering::Relaxed) {
+                return false;
+            }
+            if self.away.load(Ordering::Relaxed) {
+                break;
+            }
+            let Some((client, port)) = client.ok().and_then(|client| {
+                let port = client.peer_addr().ok()?.port();
+                self.clients.lock().unwrap().insert(port, client.try_clone().ok()?);
+                Some((client, port))
+            }) else {
+                continue;
+            };
+            let (shared, upstream) = (Arc::clone(self), upstream.to_owned());
+            std::thread::spawn(move || {
+                // A broken connection is what this proxy is for.
+                let _ = shared.serve(&client, &upstream);
+                // Another copy would keep it open.
+                shared.clients.lock().unwrap().remove(&port);
+            });
+        }
+        true
+    }
+
     /// Serves one connection, request after request.
     fn serve(&self, client: &TcpStream, upstream: &str) -> io::Result<()> {
         if is_http2(client)? {
@@ -289,7 +374,9 @@ impl Shared {
                 log.len() - 1
             };
             let mut rules = self.rules.lock().unwrap();
-            let fault = rules.iter_mut().find_map(|rule| rule.strikes(&request).then(|| rule.fault.clone()));
+            let rule = rules.iter_mut().find_map(|rule| rule.strikes(&request).then_some(&*rule));
+            self.struck.lock().unwrap().extend(rule.map(|rule| rule.name));
+            let fault = rule.map(|rule| rule.fault.clone());
             drop(rules);
 
             if request.header("expect").is_some() {
@@ -300,9 +387,13 @@ impl Shared {
                 io::copy(&mut (&mut reader).take(after as u64), &mut io::sink())?;
                 return Ok(());
             }
+            if let Some(Fault::Deaf(after)) = fault {
+                io::copy(&mut (&mut reader).take(after as u64), &mut io::sink())?;
+                return self.stand_still();
+            }
             let mut body = read_body(&mut reader, &request.headers, 0)?;
             if let Some(Fault::FlipRequest(place)) = fault {
-                body[place] ^= 1;
+                flip(&mut body, place);
             }
             self.log.lock().unwrap()[entry].body_bytes = body.len();
 
@@ -326,9 +417,11 @@ impl Shared {
             if request.method == "HEAD" {
                 answer.body.clear();
             }
-            if let Some(Fault::Flip(place)) = fault {
-                let length = answer.body.len();
-                answer.body[place % length] ^= 1;
+            match fault {
+                Some(Fault::Flip(place)) => flip(&mut answer.body, place),
+                Some(Fault::Short(bytes)) => answer.shorten(bytes),
+                Some(Fault::WrongSum) => answer.name_another_sum(),
+                _ => {}
             }
             (&mut &*client).write_all(answer.head.as_bytes())?;
             if let Some(Fault::Cut(at) | Fault::Stall(at) | Fault::Drip(at)) = fault {
@@ -368,137 +461,6 @@ impl Shared {
         }
         Ok(())
     }
-}
-
-struct Answer {
-    status: u16,
-    /// The status line and headers, as they are sent.
-    head: String,
-    body: Vec<u8>,
-    /// Whether the server closes the connection after it.
-    last: bool,
-}
-
-impl Answer {
-    fn error(status: u16, code: &str) -> Answer {
-        Answer::xml(
-            status,
-            format!(
-                "<Error><Code>{code}</Code><Message>Injected by the test.</Message>\
-                 <RequestId>fault</RequestId></Error>"
-            ),
-        )
-    }
-
-    fn redirect(status: u16, to: &str) -> Answer {
-        let head = format!("HTTP/1.1 {status} Fault\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
-        Answer { status, head, body: Vec::new(), last: false }
-    }
-
-    fn xml(status: u16, body: String) -> Answer {
-        let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}");
-        let length = body.len();
-        let head = format!(
-            "HTTP/1.1 {status} Fault\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\n\r\n"
-        );
-        Answer { status, head, body: body.into(), last: false }
-    }
-}
-
-/// Answers with a body that goes on until the client has enough.
-fn endless(mut client: &TcpStream) -> io::Result<()> {
-    client.write_all(
-        b"HTTP/1.1 200 Fault\r\ncontent-type: application/xml\r\ntransfer-encoding: chunked\r\n\r\n",
-    )?;
-    let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, "x".repeat(1 << 16));
-    loop {
-        client.write_all(chunk.as_bytes())?;
-    }
-}
-
-/// Sends a request on a connection of its own, and reads the whole answer.
-fn forward(upstream: &str, head: &str, body: &[u8], method: &str) -> io::Result<Answer> {
-    let mut server = TcpStream::connect(upstream)?;
-    // A server may answer, and close, before it has read it all; its answer counts.
-    let _ = server.write_all(head.as_bytes()).and_then(|()| server.write_all(body));
-    let mut reader = BufReader::new(&server);
-    loop {
-        let head = read_head(&mut reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
-        if status == 100 {
-            continue;
-        }
-        let headers = Request::parse(&head).map(|answer| answer.headers).unwrap_or_default();
-        let empty = method == "HEAD" || status == 204 || status == 304;
-        let body = if empty { Vec::new() } else { read_body(&mut reader, &headers, usize::MAX)? };
-        let measured =
-            empty || find(&headers, "content-length").or(find(&headers, "transfer-encoding")).is_some();
-        let last =
-            !measured || find(&headers, "connection").is_some_and(|word| word.eq_ignore_ascii_case("close"));
-        return Ok(Answer { status, head, body, last });
-    }
-}
-
-/// Whether the client speaks HTTP/2, as Google's does for gRPC.
-fn is_http2(client: &TcpStream) -> io::Result<bool> {
-    let mut first = [0; 3];
-    loop {
-        match client.peek(&mut first)? {
-            0 => return Ok(false),
-            3 => return Ok(&first == b"PRI"),
-            _ => std::thread::yield_now(),
-        }
-    }
-}
-
-/// Passes a connection on as it is.
-fn tunnel(client: &TcpStream, upstream: &str) -> io::Result<()> {
-    let server = TcpStream::connect(upstream)?;
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let copied = io::copy(&mut &*client, &mut &server);
-            copied.and_then(|_| server.shutdown(Shutdown::Both))
-        });
-        let copied = io::copy(&mut &server, &mut &*client);
-        copied.and_then(|_| client.shutdown(Shutdown::Both))
-    })
-}
-
-/// Reads up to and with the empty line; none where the connection ended instead.
-fn read_head(reader: &mut impl BufRead) -> io::Result<Option<String>> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head)? == 0 {
-            return Ok(None);
-        }
-    }
-    Ok(Some(head))
-}
-
-/// Reads a body as it is on the wire: measured, in chunks, or (where nothing says) up to `otherwise` bytes.
-fn read_body(
-    reader: &mut impl BufRead,
-    headers: &[(String, String)],
-    otherwise: usize,
-) -> io::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    if find(headers, "transfer-encoding").is_some_and(|coding| coding.contains("chunked")) {
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line)?;
-            let size = line.trim_end().split(';').next().unwrap_or_default();
-            let size = u64::from_str_radix(size, 16).map_err(io::Error::other)?;
-            body.extend_from_slice(line.as_bytes());
-            reader.take(size + 2).read_to_end(&mut body)?;
-            if size == 0 {
-                return Ok(body);
-            }
-        }
-    }
-    let length = find(headers, "content-length").and_then(|text| text.parse().ok()).unwrap_or(otherwise);
-    reader.take(length as u64).read_to_end(&mut body)?;
-    let whole = body.len() == length || length == usize::MAX;
-    if whole { Ok(body) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 #[cfg(test)]

@@ -189,51 +189,53 @@ fn a_role_that_is_missing_is_named_before_anything_is_there() {
 
 #[test]
 fn a_whole_server_becomes_one_backup_for_each_database() {
-    let cluster = Cluster::start(Major::Distribution);
-    let folder = TempDir::new().unwrap();
-    for name in ["app", "shop"] {
-        cluster.psql("postgres", &format!("CREATE ROLE {name}_owner"));
-        cluster.psql("postgres", &format!("CREATE DATABASE {name} OWNER {name}_owner"));
-        cluster.psql(
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::start(major);
+        let folder = TempDir::new().unwrap();
+        for name in ["app", "shop"] {
+            cluster.psql("postgres", &format!("CREATE ROLE {name}_owner"));
+            cluster.psql("postgres", &format!("CREATE DATABASE {name} OWNER {name}_owner"));
+            cluster.psql(
             name,
             &format!(
                 "SET ROLE {name}_owner; CREATE SCHEMA s; CREATE TABLE s.t AS SELECT generate_series(1, 10) n; \
                  RESET ROLE; ALTER DATABASE {name} SET work_mem = '8MB'; GRANT CONNECT ON DATABASE {name} TO pg_monitor"
             ),
         );
-    }
-    let file = folder.path().join("all.sql");
-    let mut pg_dumpall = cluster.client("pg_dumpall");
-    let status = pg_dumpall.arg("-f").arg(&file).status().unwrap();
-    assert!(status.success());
-    let place = Place::folder();
-    let run = adopt(&place, &gzip(&file)).arg("--json").succeeds().says("left out: template1, postgres");
-    assert_eq!(run.json().as_array().unwrap().len(), 2);
-    let names: Vec<_> = place
-        .pgstow(&["list", "--json"])
-        .succeeds()
-        .json()
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["name"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(names, ["app/app", "app/shop"]);
-    let roles =
-        place.opens(&["fetch", "latest", "--name", "app/shop", "--globals", "-o", "-"]).succeeds().text();
-    assert!(roles.contains("CREATE ROLE shop_owner;") && !roles.contains("CREATE TABLE"), "{roles}");
+        }
+        let file = folder.path().join("all.sql");
+        let mut pg_dumpall = cluster.client("pg_dumpall");
+        let status = pg_dumpall.arg("-f").arg(&file).status().unwrap();
+        assert!(status.success());
+        let place = Place::folder();
+        let run = adopt(&place, &gzip(&file)).arg("--json").succeeds().says("left out: template1, postgres");
+        assert_eq!(run.json().as_array().unwrap().len(), 2);
+        let names: Vec<_> = place
+            .pgstow(&["list", "--json"])
+            .succeeds()
+            .json()
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["app/app", "app/shop"]);
+        let roles =
+            place.opens(&["fetch", "latest", "--name", "app/shop", "--globals", "-o", "-"]).succeeds().text();
+        assert!(roles.contains("CREATE ROLE shop_owner;") && !roles.contains("CREATE TABLE"), "{roles}");
 
-    // Next to the database it is from, which does not change; its roles are there, and none is made again.
-    cluster.psql(
-        "postgres",
-        "ALTER DATABASE shop RESET work_mem; REVOKE CONNECT ON DATABASE shop FROM pg_monitor",
-    );
-    let url = cluster.url("shop_again");
-    place.opens(&["restore", "latest", "--name", "app/shop", "--to", &url]).succeeds();
-    assert_eq!(cluster.text_of("shop_again"), cluster.text_of("shop"));
-    let facts = "SELECT datname, datacl, (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid) FROM pg_database d WHERE datname LIKE 'shop%' ORDER BY 1";
-    assert!(!cluster.psql("postgres", facts).contains("work_mem"), "{}", cluster.psql("postgres", facts));
-    assert!(!cluster.psql("postgres", facts).contains("pg_monitor"));
+        // Next to the database it is from, which does not change; its roles are there, and none is made again.
+        cluster.psql(
+            "postgres",
+            "ALTER DATABASE shop RESET work_mem; REVOKE CONNECT ON DATABASE shop FROM pg_monitor",
+        );
+        let url = cluster.url("shop_again");
+        place.opens(&["restore", "latest", "--name", "app/shop", "--to", &url]).succeeds();
+        assert_eq!(cluster.text_of("shop_again"), cluster.text_of("shop"));
+        let facts = "SELECT datname, datacl, (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid) FROM pg_database d WHERE datname LIKE 'shop%' ORDER BY 1";
+        assert!(!cluster.psql("postgres", facts).contains("work_mem"), "{}", cluster.psql("postgres", facts));
+        assert!(!cluster.psql("postgres", facts).contains("pg_monitor"));
+    }
 }
 
 #[test]
@@ -268,76 +270,84 @@ fn what_is_cut_or_no_dump_is_refused() {
 
 #[test]
 fn what_no_restore_could_run_is_refused() {
-    let scene = Scene::new(Major::Distribution);
-    let place = Place::folder();
-    let refused = |file: &Path, said: &str| {
-        adopt(&place, file).fails(Kind::Usage).says(said).says("so it could not be restored");
-        assert_eq!(place.keys(), Vec::<String>::new());
-    };
-    refused(&scene.dump("clean.sql", &["--clean"]), "drops every object before it creates it");
-    refused(&scene.dump("rows.sql", &["--data-only"]), "holds rows only");
-    refused(&scene.dump("rows.dump", &["-Fc", "-Z0", "--data-only"]), "holds rows only");
-    let plain = std::fs::read(scene.dump("app.sql", &[])).unwrap();
-    let odd = scene.folder.path().join("odd.sql");
-    for text in [[b"pg_dump: warning: circular\n", &plain[..]].concat(), [&plain[..], b"COMMIT;\n"].concat()]
-    {
-        std::fs::write(&odd, text).unwrap();
-        refused(&odd, "holds other text before or after the dump");
-    }
-    // These can be.
-    for words in [&["--clean", "--if-exists"][..], &["--clean", "--create"], &["--schema-only"]] {
+    for major in [Major::Distribution, Major::V18] {
+        let scene = Scene::new(major);
         let place = Place::folder();
-        adopt(&place, &scene.dump("fit.sql", words)).succeeds();
-        let copy = fresh("fit");
-        place.opens(&["restore", "latest", "--to", &scene.cluster.url(&copy)]).succeeds();
-        assert!(scene.cluster.has_database(&scene.database));
-        scene.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+        let refused = |file: &Path, said: &str| {
+            adopt(&place, file).fails(Kind::Usage).says(said).says("so it could not be restored");
+            assert_eq!(place.keys(), Vec::<String>::new());
+        };
+        refused(&scene.dump("clean.sql", &["--clean"]), "drops every object before it creates it");
+        refused(&scene.dump("rows.sql", &["--data-only"]), "holds rows only");
+        refused(&scene.dump("rows.dump", &["-Fc", "-Z0", "--data-only"]), "holds rows only");
+        let plain = std::fs::read(scene.dump("app.sql", &[])).unwrap();
+        let odd = scene.folder.path().join("odd.sql");
+        for text in
+            [[b"pg_dump: warning: circular\n", &plain[..]].concat(), [&plain[..], b"COMMIT;\n"].concat()]
+        {
+            std::fs::write(&odd, text).unwrap();
+            refused(&odd, "holds other text before or after the dump");
+        }
+        // These can be.
+        for words in [&["--clean", "--if-exists"][..], &["--clean", "--create"], &["--schema-only"]] {
+            let place = Place::folder();
+            adopt(&place, &scene.dump("fit.sql", words)).succeeds();
+            let copy = fresh("fit");
+            place.opens(&["restore", "latest", "--to", &scene.cluster.url(&copy)]).succeeds();
+            assert!(scene.cluster.has_database(&scene.database));
+            scene.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+        }
     }
 }
 
 #[test]
 fn names_that_are_not_utf_8() {
-    let cluster = Cluster::start(Major::Distribution);
-    for (name, encoding, table) in
-        [("latin", "LATIN1", "gr\\00F6\\00DFe"), ("japan", "EUC_JP", "\\9867\\5BA2")]
-    {
-        let create = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
-        cluster.psql("postgres", &create);
-        cluster.psql(
-            name,
-            &format!(
-                "CREATE TABLE U&\"{table}\" AS SELECT generate_series(1, 10) n;
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::start(major);
+        for (name, encoding, table) in
+            [("latin", "LATIN1", "gr\\00F6\\00DFe"), ("japan", "EUC_JP", "\\9867\\5BA2")]
+        {
+            let create =
+                format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+            cluster.psql("postgres", &create);
+            cluster.psql(
+                name,
+                &format!(
+                    "CREATE TABLE U&\"{table}\" AS SELECT generate_series(1, 10) n;
                  GRANT SELECT ON U&\"{table}\" TO pg_monitor; GRANT CONNECT ON DATABASE {name} TO pg_monitor"
-            ),
-        );
-    }
-    let (folder, place) = (TempDir::new().unwrap(), Place::folder());
-    let file = folder.path().join("all.sql");
-    assert!(cluster.client("pg_dumpall").arg("-f").arg(&file).status().unwrap().success());
-    let run = adopt(&place, &file).succeeds().says("empty, and so left out: template1, postgres");
-    assert!(!run.stderr.contains("latin, ") && !run.stderr.contains("japan: left out"), "{run}");
-    for name in ["latin", "japan"] {
-        let copy = format!("{name}_copy");
-        let words = ["restore", "latest", "--name", &format!("app/{name}"), "--to", &cluster.url(&copy)];
-        place.opens(&words).succeeds();
-        let tables = "SELECT convert_to(relname::text, 'UTF8'), relacl, relkind
+                ),
+            );
+        }
+        let (folder, place) = (TempDir::new().unwrap(), Place::folder());
+        let file = folder.path().join("all.sql");
+        assert!(cluster.client("pg_dumpall").arg("-f").arg(&file).status().unwrap().success());
+        let run = adopt(&place, &file).succeeds().says("empty, and so left out: template1, postgres");
+        assert!(!run.stderr.contains("latin, ") && !run.stderr.contains("japan: left out"), "{run}");
+        for name in ["latin", "japan"] {
+            let copy = format!("{name}_copy");
+            let words = ["restore", "latest", "--name", &format!("app/{name}"), "--to", &cluster.url(&copy)];
+            place.opens(&words).succeeds();
+            let tables = "SELECT convert_to(relname::text, 'UTF8'), relacl, relkind
                       FROM pg_class WHERE relnamespace = 'public'::regnamespace";
-        assert_eq!(cluster.psql(&copy, tables), cluster.psql(name, tables));
-        assert!(cluster.psql(&copy, tables).contains("pg_monitor=r/"));
+            assert_eq!(cluster.psql(&copy, tables), cluster.psql(name, tables));
+            assert!(cluster.psql(&copy, tables).contains("pg_monitor=r/"));
+        }
     }
 }
 
 #[test]
 fn files_of_the_same_second_stay_in_order() {
-    let scene = Scene::new(Major::Distribution);
-    let (place, file) = (Place::folder(), scene.dump("app.sql", &["--schema-only"]));
-    let adopted = || {
-        let run = adopt(&place, &file).args(["--started-at", "2024-02-29T03:00:00Z"]).succeeds();
-        run.text().trim().to_owned()
-    };
-    let ids: Vec<String> = (0..6).map(|_| adopted()).collect();
-    assert!(ids.is_sorted(), "{ids:?}");
-    assert_eq!(shown(&place)["id"], ids[5]);
+    for major in [Major::Distribution, Major::V18] {
+        let scene = Scene::new(major);
+        let (place, file) = (Place::folder(), scene.dump("app.sql", &["--schema-only"]));
+        let adopted = || {
+            let run = adopt(&place, &file).args(["--started-at", "2024-02-29T03:00:00Z"]).succeeds();
+            run.text().trim().to_owned()
+        };
+        let ids: Vec<String> = (0..6).map(|_| adopted()).collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert_eq!(shown(&place)["id"], ids[5]);
+    }
 }
 
 #[test]

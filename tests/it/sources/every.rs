@@ -5,8 +5,8 @@ use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 
 /// A server with three databases of users, and one that is closed.
-fn server() -> Cluster {
-    let cluster = Cluster::start(Major::Distribution);
+fn server(major: Major) -> Cluster {
+    let cluster = Cluster::start(major);
     for name in ["app", "shop", "test_1", "closed"] {
         cluster.psql("postgres", &format!("CREATE DATABASE {name}"));
         cluster.psql(name, "CREATE TABLE t AS SELECT generate_series(1, 10) n");
@@ -22,7 +22,7 @@ fn names(place: &Place) -> Vec<String> {
 
 #[test]
 fn every_database_is_backed_up_on_its_own() {
-    let (cluster, place) = (server(), Place::folder());
+    let (cluster, place) = (server(Major::Distribution), Place::folder());
     let url = cluster.url("postgres");
     let words = ["backup", "--all-databases", "--recipient", &Keys::shared().recipient, &url];
     let made = place.pgstow(&words).args(["--json", "--exclude", "test_*", "--exclude", "postgres"]);
@@ -43,39 +43,43 @@ fn every_database_is_backed_up_on_its_own() {
 
 #[test]
 fn one_that_cannot_be_connected_to_is_left_out() {
-    let (cluster, place) = (server(), Place::folder());
-    // As DROP DATABASE leaves one that was interrupted.
-    cluster.psql("postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'shop'");
-    let (url, recipient) = (cluster.url("postgres"), &Keys::shared().recipient);
-    let words = ["backup", "--all-databases", "--recipient", recipient, &url, "--exclude", "test_*"];
-    let run = place.pgstow(&words).succeeds().says("closed is left out: it allows no connections");
-    run.says("warning: shop is left out: it is invalid");
-    assert_eq!(names(&place), ["app", "postgres"]);
-    let run = place.pgstow(&words).args(["--exclude", "shop", "--exclude", "cl*"]).succeeds();
-    assert!(!run.stderr.contains("left out"), "{run}");
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, place) = (server(major), Place::folder());
+        // As DROP DATABASE leaves one that was interrupted.
+        cluster.psql("postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'shop'");
+        let (url, recipient) = (cluster.url("postgres"), &Keys::shared().recipient);
+        let words = ["backup", "--all-databases", "--recipient", recipient, &url, "--exclude", "test_*"];
+        let run = place.pgstow(&words).succeeds().says("closed is left out: it allows no connections");
+        run.says("warning: shop is left out: it is invalid");
+        assert_eq!(names(&place), ["app", "postgres"]);
+        let run = place.pgstow(&words).args(["--exclude", "shop", "--exclude", "cl*"]).succeeds();
+        assert!(!run.stderr.contains("left out"), "{run}");
+    }
 }
 
 #[test]
 fn one_that_fails_is_told_and_the_others_are_made() {
-    let (cluster, place) = (server(), Place::folder());
-    cluster.psql("postgres", "CREATE ROLE reader LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data");
-    cluster.psql("shop", "ALTER TABLE t ENABLE ROW LEVEL SECURITY");
-    let url = format!("postgres://reader:secret@127.0.0.1:{}/postgres", cluster.port);
-    let words = ["backup", "--all-databases", "--json", "--recipient", &Keys::shared().recipient, &url];
-    let run = place.pgstow(&words).fails(Kind::Postgres).says("1 of 4 databases were not backed up");
-    let run = run.says("shop was not backed up").says("BYPASSRLS");
-    assert_eq!(names(&place), ["app", "postgres", "test_1"]);
-    let failed: Vec<_> =
-        run.json().as_array().unwrap().iter().filter(|made| made["exit_code"] == 11).cloned().collect();
-    assert_eq!(failed[0]["database"], "shop");
-    assert_eq!(run.stderr.matches("row-level security").count(), 1, "{run}");
-    let none = ["--exclude", "app", "--exclude", "test_1", "--exclude", "postgres"];
-    let run = place.pgstow(&words).args(none).fails(Kind::Postgres);
-    let run = run.says("none of the 1 databases was backed up");
-    assert!(!run.stderr.contains("the others were"), "{run}");
-    // Where no warning is wanted, the failure says why.
-    let quiet = place.pgstow(&words).args(none).arg("-q").fails(Kind::Postgres);
-    assert_eq!(quiet.stderr.matches("row-level security").count(), 1, "{quiet}");
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, place) = (server(major), Place::folder());
+        cluster.psql("postgres", "CREATE ROLE reader LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data");
+        cluster.psql("shop", "ALTER TABLE t ENABLE ROW LEVEL SECURITY");
+        let url = format!("postgres://reader:secret@127.0.0.1:{}/postgres", cluster.port);
+        let words = ["backup", "--all-databases", "--json", "--recipient", &Keys::shared().recipient, &url];
+        let run = place.pgstow(&words).fails(Kind::Postgres).says("1 of 4 databases were not backed up");
+        let run = run.says("shop was not backed up").says("BYPASSRLS");
+        assert_eq!(names(&place), ["app", "postgres", "test_1"]);
+        let failed: Vec<_> =
+            run.json().as_array().unwrap().iter().filter(|made| made["exit_code"] == 11).cloned().collect();
+        assert_eq!(failed[0]["database"], "shop");
+        assert_eq!(run.stderr.matches("row-level security").count(), 1, "{run}");
+        let none = ["--exclude", "app", "--exclude", "test_1", "--exclude", "postgres"];
+        let run = place.pgstow(&words).args(none).fails(Kind::Postgres);
+        let run = run.says("none of the 1 databases was backed up");
+        assert!(!run.stderr.contains("the others were"), "{run}");
+        // Where no warning is wanted, the failure says why.
+        let quiet = place.pgstow(&words).args(none).arg("-q").fails(Kind::Postgres);
+        assert_eq!(quiet.stderr.matches("row-level security").count(), 1, "{quiet}");
+    }
 }
 
 #[test]

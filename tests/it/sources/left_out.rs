@@ -111,21 +111,28 @@ fn another_server_under_the_same_name() {
 /// It is said by psql, pg_dump and pg_dumpall, each when it connects.
 #[test]
 fn a_collation_of_another_version_is_said_once() {
-    let cluster = Cluster::shared(Major::Distribution);
-    let (database, place) = (fresh("collated"), Place::folder());
-    cluster.psql(
-        "postgres",
-        &format!("CREATE DATABASE {database} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de' LOCALE 'C.UTF-8'"),
-    );
-    cluster.psql(
-        "postgres",
-        &format!("UPDATE pg_database SET datcollversion = '1.2' WHERE datname = '{database}'"),
-    );
-    let url = cluster.url(&database);
-    let run = backup(&place, &url, &["--quiet"]).assert_success();
-    assert_eq!(run.stderr.matches("collation version mismatch").count(), 1, "{run}");
-    let run = backup(&place, &url, &["--quiet", "--accept", "collation"]).assert_success();
-    assert!(!run.stderr.contains("collation"), "{run}");
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let (database, place) = (fresh("collated"), Place::folder());
+        // Each of its versions is known on any machine.
+        let provider =
+            if major.number() < 17 { "icu ICU_LOCALE 'de'" } else { "builtin BUILTIN_LOCALE 'C.UTF-8'" };
+        cluster.psql(
+            "postgres",
+            &format!(
+                "CREATE DATABASE {database} TEMPLATE template0 LOCALE_PROVIDER {provider} LOCALE 'C.UTF-8'"
+            ),
+        );
+        cluster.psql(
+            "postgres",
+            &format!("UPDATE pg_database SET datcollversion = '1.2' WHERE datname = '{database}'"),
+        );
+        let url = cluster.url(&database);
+        let run = backup(&place, &url, &["--quiet"]).assert_success();
+        assert_eq!(run.stderr.matches("collation version mismatch").count(), 1, "{run}");
+        let run = backup(&place, &url, &["--quiet", "--accept", "collation"]).assert_success();
+        assert!(!run.stderr.contains("collation"), "{run}");
+    }
 }
 
 /// What the reader would refuse is refused before anything is stored.

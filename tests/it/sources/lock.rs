@@ -148,8 +148,10 @@ fn a_standby_has_locks_too() {
     let (standby, place) = (primary.standby(), Place::folder());
     let words = ["backup", "--recipient", &Keys::shared().recipient];
     let run = place.pgstow(&words).arg(standby.url("app")).succeeds();
-    run.says("the server is a standby");
+    assert_eq!(run.stderr.matches("the server is a standby").count(), 1, "{run}");
     assert_eq!(listed(&place), 1);
+    let run = place.pgstow(&words).args([&standby.url("app"), "--accept", "standby"]).succeeds();
+    assert!(!run.stderr.contains("standby"), "{run}");
     let mut psql = standby.client("psql");
     let mut psql = psql.args(["-XAtq", "-d", "app"]).stdin(Stdio::piped()).spawn().unwrap();
     psql.stdin.as_mut().unwrap().write_all(by_hand(&place, "app").as_bytes()).unwrap();

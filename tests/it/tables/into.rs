@@ -1,8 +1,10 @@
 //! `restore --into`: rows of chosen tables, appended to tables that exist.
 
 use crate::harness::Run;
-use crate::scene::{Place, fresh};
+use crate::scene::{Keys, Place, fresh};
+use crate::servers::folder;
 use crate::servers::postgres::{Cluster, Major};
+use pgstow::archive::{EntryKind, Reader, TocEntry};
 use pgstow::error::Kind;
 
 const SHOP: &str = "CREATE SCHEMA app;
@@ -120,6 +122,51 @@ fn tables_that_are_missing_or_do_not_fit_are_refused_before_data_moves() {
     }
 }
 
+/// Teams have a leader, who is a player of a team: whichever comes first refers to what is not there yet.
+#[test]
+fn tables_that_refer_to_each_other_come_together() {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("circle");
+        cluster.psql(
+            &database,
+            "CREATE TABLE teams (id int PRIMARY KEY, leader int NOT NULL);
+             CREATE TABLE \"the players\" (id int PRIMARY KEY, team int NOT NULL REFERENCES teams);
+             CREATE TABLE goals (player int REFERENCES \"the players\", team int REFERENCES teams);
+             INSERT INTO teams SELECT n, n * 10 FROM generate_series(1, 5) n;
+             INSERT INTO \"the players\" SELECT n, 1 + n % 5 FROM generate_series(1, 50) n;
+             INSERT INTO goals SELECT n, 1 FROM generate_series(1, 20) n;
+             ALTER TABLE teams ADD CONSTRAINT \"the leader\" FOREIGN KEY (leader) REFERENCES \"the players\"",
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &["--name", "app"]);
+        let counts = "SELECT (SELECT count(*) FROM teams), (SELECT count(*) FROM \"the players\"), (SELECT count(*) FROM goals)";
+        let restore = || {
+            let words = ["restore", "latest", "--into", &cluster.url(&database), "--truncate", "-t", "teams"];
+            place.opens(&words).args(["-t", "\"the players\"", "-t", "goals"])
+        };
+        let run = restore().fails(Kind::Postgres);
+        let run = run.says("the rows of public.teams and public.the players refer to each other");
+        let way = run.stderr.split_once("end: ").unwrap().1.split_once(';').unwrap().0.to_owned();
+        assert!(way.ends_with(" DEFERRABLE") && !run.stderr.contains("appending"), "{run}");
+        assert_eq!(cluster.psql(&database, counts), "5|50|20");
+
+        cluster.psql(&database, &format!("{way}; DELETE FROM goals; UPDATE teams SET leader = 1"));
+        restore().succeeds().says("replaced the rows of 3 tables");
+        assert_eq!(cluster.psql(&database, counts), "5|50|20");
+        assert_eq!(cluster.psql(&database, "SELECT min(leader) FROM teams"), "10");
+
+        // What is wrong at the end is refused all the same.
+        cluster.psql(
+            &database,
+            "SET session_replication_role = replica; DELETE FROM \"the players\" WHERE id = 10; DELETE FROM goals",
+        );
+        place.backup(&cluster.url(&database), &["--name", "app"]);
+        restore().fails(Kind::Postgres).says("violates foreign key constraint");
+        assert_eq!(cluster.psql(&database, counts), "5|49|0");
+    }
+}
+
 #[test]
 fn nothing_of_a_damaged_backup_is_appended() {
     let shop = Shop::open(Major::V18);
@@ -135,27 +182,31 @@ fn nothing_of_a_damaged_backup_is_appended() {
 /// A hash of an enum's value is another in another database, so that `pg_dump` lets the root distribute the rows.
 #[test]
 fn one_partition_of_a_table_that_is_hashed_by_an_enum_can_be_had() {
-    for major in [Major::Distribution, Major::V18] {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
         let cluster = Cluster::shared(major);
         let database = cluster.create_database("hashed");
         cluster.psql(
             &database,
             "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'odd');
-             CREATE TABLE moods (mood mood, \"a n\" int) PARTITION BY HASH (mood);
+             CREATE TABLE moods (mood mood, \"a n\" int, PRIMARY KEY (mood, \"a n\")) PARTITION BY HASH (mood);
              CREATE TABLE moods_0 PARTITION OF moods FOR VALUES WITH (MODULUS 2, REMAINDER 0);
              CREATE TABLE moods_1 PARTITION OF moods FOR VALUES WITH (MODULUS 2, REMAINDER 1);
              INSERT INTO moods SELECT m, n FROM generate_series(1, 10) n, unnest(enum_range(NULL::mood)) m",
         );
-        let place = Place::folder();
-        place.backup(&cluster.url(&database), &[]);
         let rows =
             |database: &str, table: &str| cluster.psql(database, &format!("SELECT count(*) FROM {table}"));
         let parts = ["moods_0", "moods_1"].map(|part| (part, rows(&database, part)));
         let (part, number) = parts.iter().find(|(_, number)| number != "0").unwrap();
-        for jobs in ["1", "2"] {
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        for (place, jobs) in [(&place, "1"), (&place, "2"), (&attached_at_once(cluster, &database), "1")] {
             let copy = fresh("hashed");
             let restore = ["restore", "latest", "--to", &cluster.url(&copy), "-t", part, "--jobs", jobs];
-            place.opens(&restore).succeeds().says(&format!("proven: {number} rows in 2 tables"));
+            place
+                .opens(&restore)
+                .succeeds()
+                .says(&format!("left out: TABLE ATTACH public.{part}"))
+                .says(&format!("proven: {number} rows in 2 tables"));
             assert_eq!(rows(&copy, part), *number);
             let copy = fresh("hashed");
             place
@@ -167,4 +218,31 @@ fn one_partition_of_a_table_that_is_hashed_by_an_enum_can_be_had() {
         place.opens(&["restore", "latest", "--into", &cluster.url(&database), "-t", "moods"]).succeeds();
         assert_eq!(rows(&database, "moods"), "40");
     }
+}
+
+/// A dump in which partitions attach themselves, as the clients of PostgreSQL 13 and older write it, adopted.
+fn attached_at_once(cluster: &Cluster, database: &str) -> Place {
+    let dump = cluster.client("pg_dump").args(["-Fc", "-Z0", database]).output().unwrap();
+    assert!(dump.status.success());
+    let mut reader = Reader::new();
+    reader.feed(&dump.stdout).unwrap();
+    let front = reader.finish().unwrap().preamble();
+    let attach: Vec<&TocEntry> =
+        front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::TableAttach).collect();
+    assert!(!attach.is_empty());
+    let old = front.keep(|entry| entry.kind() != EntryKind::TableAttach).with(|entry| {
+        let own =
+            attach.iter().find(|attach| attach.tag() == entry.tag() && entry.kind() == EntryKind::Table);
+        own.map_or_else(
+            || entry.clone(),
+            |own| entry.with_defn(&[entry.defn().unwrap(), own.defn().unwrap()].concat()),
+        )
+    });
+    let (place, folder) = (Place::folder(), folder("old"));
+    let file = folder.path().join("old.dump");
+    let blocks = &dump.stdout[front.to_bytes().len()..];
+    std::fs::write(&file, [&old.to_bytes(), blocks].concat()).unwrap();
+    let words = ["adopt", "--name", "app", "--recipient", &Keys::shared().recipient, file.to_str().unwrap()];
+    place.pgstow(&words).succeeds();
+    place
 }

@@ -207,9 +207,8 @@ fn a_bucket_that_nobody_answers_for() {
     run.says("refuses connections").says("hint: check endpoint and port");
 }
 
-/// A real pgbouncer in front of the shared server.
-pub fn pgbouncer(mode: &str) -> (Server, u16) {
-    let cluster = Cluster::shared(Major::Distribution);
+/// A real pgbouncer in front of a server.
+pub fn pgbouncer(cluster: &Cluster, mode: &str) -> (Server, u16) {
     let port = free_port();
     let folder = folder("pgbouncer");
     let (config, users) = (folder.path().join("pgbouncer.ini"), folder.path().join("users.txt"));
@@ -232,7 +231,7 @@ pub fn pgbouncer(mode: &str) -> (Server, u16) {
 fn a_pooler_at_an_ordinary_address() {
     let source = Source::shared();
     for mode in ["session", "transaction"] {
-        let (_server, port) = pgbouncer(mode);
+        let (_server, port) = pgbouncer(source.cluster, mode);
         let in_transaction = mode == "transaction";
         let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{}", source.database);
         let run = refused(&format!("{url}?options=-cwork_mem%3D8MB"), &[], Kind::Postgres);
@@ -246,5 +245,19 @@ fn a_pooler_at_an_ordinary_address() {
         let allowed: &[&str] = if in_transaction { &["--allow-pooled"] } else { &[] };
         let id = backup_of(&url, &place).args(allowed).succeeds().text();
         super::scene::is_whole(source, &place, id.trim());
+    }
+}
+
+#[test]
+fn a_pooler_in_front_of_the_newest_server() {
+    let (cluster, place) = (Cluster::shared(Major::V18), crate::scene::Place::folder());
+    for mode in ["session", "transaction"] {
+        let (_server, port) = pgbouncer(cluster, mode);
+        let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres");
+        let run = place.pgstow(&["backup", "--no-encryption", &url]);
+        match mode {
+            "session" => run.succeeds(),
+            _ => run.fails(Kind::Usage).says("a connection pooler in transaction mode"),
+        };
     }
 }

@@ -104,25 +104,20 @@ fn a_part_that_stands_still_is_noticed() {
 #[test]
 fn a_store_that_stays_broken_is_given_up() {
     let cases: [(&str, Operation, Fault, &[&str], &str); 6] = [
-        ("part", Operation::UploadPart, Fault::Answer(503, "SlowDown"), &[], "503 SlowDown; gave up after 8"),
-        ("part", Operation::UploadPart, Fault::Reset(1000), &[], "gave up after 8"),
-        ("begin", Operation::CreateUpload, Fault::Swallow, &["--timeout", "1s"], "gave up after 8"),
-        ("complete", Operation::CompleteUpload, Fault::Answer(500, "InternalError"), &[], "gave up after 8"),
-        ("complete", Operation::CompleteUpload, Fault::Answer(200, "InternalError"), &[], "gave up after 8"),
-        (
-            "complete",
-            Operation::CompleteUpload,
-            Fault::DoneButAnswer(503, "SlowDown"),
-            &[],
-            "gave up after 8",
-        ),
+        ("part", Operation::UploadPart, Fault::Answer(503, "SlowDown"), &[], "503 SlowDown; gave up after"),
+        ("part", Operation::UploadPart, Fault::Reset(1000), &[], "gave up after"),
+        ("begin", Operation::CreateUpload, Fault::Swallow, &["--timeout", "1s"], "gave up after"),
+        ("complete", Operation::CompleteUpload, Fault::Answer(500, "InternalError"), &[], "gave up after"),
+        ("complete", Operation::CompleteUpload, Fault::Answer(200, "InternalError"), &[], "gave up after"),
+        ("complete", Operation::CompleteUpload, Fault::DoneButAnswer(503, "SlowDown"), &[], "gave up after"),
     ];
     std::thread::scope(|scope| {
         for (what, operation, fault, words, said) in cases {
             scope.spawn(move || {
                 let bucket = Behind::new(&format!("{what}-forever"));
                 bucket.proxy.inject(Rule::new(operation, fault));
-                let run = backup(Source::shared(), &bucket.broken).args(words).run();
+                let run =
+                    backup(Source::shared(), &bucket.broken).args(words).args(["--retry-for", "4s"]).run();
                 bucket.holds_nothing(run).says(said);
             });
         }

@@ -214,6 +214,11 @@ impl Google {
         self.shared.grpc_faults.lock().unwrap().push(GrpcFault { method, code, times });
     }
 
+    /// Forgets all faults.
+    pub fn heal(&self) {
+        self.shared.grpc_faults.lock().unwrap().clear();
+    }
+
     /// The gRPC methods called so far.
     pub fn grpc_calls(&self) -> Vec<String> {
         self.shared.grpc_calls.lock().unwrap().clone()

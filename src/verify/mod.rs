@@ -1,5 +1,9 @@
 //! Reads backups back and says which can be trusted; needs neither database nor disk, unless they are to
-//! be restored.
+//! be restored. What was restored gets a receipt.
+
+mod receipts;
+
+pub use receipts::{CheckOptions, CheckedReceipt, ReceiptOptions, check_receipt};
 
 use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
@@ -11,6 +15,7 @@ use crate::stored::manifest::BackupKind;
 use crate::stored::names::{Name, Place, Timestamp};
 use crate::stored::opened::{OpenStore, OpenedBackup, ReadOptions};
 use crate::stored::reader::BackupReader;
+use crate::stored::receipt::Receipt;
 use crate::units::{age, count, counted_rows};
 use indicatif::BinaryBytes;
 use std::time::{Duration, Instant};
@@ -29,6 +34,8 @@ pub struct VerifyOptions {
     pub reading: ReadOptions,
     /// How thoroughly.
     pub how: HowVerified,
+    /// What is written about those that were restored.
+    pub receipts: ReceiptOptions,
 }
 
 /// How thoroughly a backup is verified.
@@ -57,22 +64,41 @@ pub enum Which {
 }
 
 /// What was found out about the chosen backups.
+#[derive(Default)]
 pub struct Verified {
     /// One for each.
     pub verdicts: Vec<Verdict>,
     failures: Failures,
     /// How many of the failures say nothing about the backup.
     untried: usize,
+    /// How many verify, but got no receipt.
+    without_receipt: usize,
 }
 
 impl Verified {
+    /// Keeps the failure to write what was proven of a backup.
+    fn got_no_receipt(&mut self, place: &Place, error: Error) -> Result<(String, u8)> {
+        let failed = (error.message().to_owned(), error.kind().exit_code());
+        self.without_receipt += 1;
+        self.failures.keep(error, |why| format!("{place} verifies, but got no receipt: {why}"))?;
+        Ok(failed)
+    }
+
     /// Fails if any backup does not verify.
     pub fn conclude(self) -> Result<()> {
-        let untried = self.untried;
-        self.failures.conclude(|failed, of| match failed - untried {
-            0 => format!("{untried} of {of} backups could not be tried"),
-            bad if untried == 0 => format!("{bad} of {of} backups do not verify"),
-            bad => format!("{bad} of {of} backups do not verify, and {untried} could not be tried"),
+        let Self { failures, untried, without_receipt, .. } = self;
+        failures.conclude(|failed, of| {
+            let all = [
+                (failed - untried - without_receipt, "do not verify"),
+                (untried, "could not be tried"),
+                (without_receipt, "got no receipt"),
+            ];
+            let said = all.into_iter().filter(|(many, _)| *many > 0).enumerate();
+            let said = said.map(|(at, (many, what))| match at {
+                0 => format!("{many} of {of} backups {what}"),
+                _ => format!("{many} {what}"),
+            });
+            said.collect::<Vec<_>>().join(", and ")
         })
     }
 }
@@ -106,11 +132,14 @@ pub struct Facts {
     pub restored: Option<Rehearsed>,
     /// Tables in it, and rows if they could be counted.
     pub held: Option<(u64, Option<u64>)>,
+    /// What can be stated about its restore.
+    receipt: Option<Receipt>,
 }
 
 /// Verifies the chosen backups, one after the other.
 pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
-    let VerifyOptions { which, name, reading, how } = options;
+    let VerifyOptions { which, name, reading, how, receipts } = options;
+    receipts.check()?;
     let choosing = async {
         let store = OpenStore::open(reading).await?;
         let chosen = choose(&store, &which, name.as_ref()).await?;
@@ -118,7 +147,7 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
     };
     let (store, chosen) = run.or(choosing).await?;
     let alone = matches!(which, Which::One(_));
-    let mut all = Verified { verdicts: Vec::new(), failures: Failures::of(chosen.len()), untried: 0 };
+    let mut all = Verified { failures: Failures::of(chosen.len()), ..Verified::default() };
     for found in &chosen {
         let (started, place) = (Instant::now(), &found.place);
         let mut facts = Facts::default();
@@ -127,7 +156,13 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
         let failed = match outcome {
             Ok(said) => {
                 run.say(format!("verified {place}: {said}, {}", age(took)));
-                None
+                match facts.receipt.as_ref() {
+                    Some(receipt) => match receipts.issue(store.store(), receipt, run).await {
+                        Ok(()) => None,
+                        Err(error) => Some(all.got_no_receipt(place, error)?),
+                    },
+                    None => None,
+                }
             }
             Err(error) => {
                 let failed = (error.message().to_owned(), error.kind().exit_code());
@@ -221,6 +256,7 @@ async fn one(
             let rehearsed = facts.restored.insert(rehearsed);
             facts.held = Some(agree(&reader, held, vec![])?);
             rehearsed.judge(reader.place())?;
+            facts.receipt = Some(receipts::of(&reader.backup, rehearsed));
             Ok(rehearsed.said())
         }
         (BackupKind::Postgres, None) => {

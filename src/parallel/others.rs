@@ -1,0 +1,124 @@
+//! What is not read in ranges: a second `pg_dump`, without the rows of the tables that are.
+
+use super::plan::Plan;
+use crate::archive::{Preamble, Reader, TocEntry, rows_begin};
+use crate::consistent::read_definitions;
+use crate::error::{Error, Kind, Result};
+use crate::postgres::dump::dump;
+use crate::postgres::{ChildOutput, Client, DumpOptions, Psql, Snapshot};
+use bytes::{Buf, Bytes, BytesMut};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+
+/// Bytes read at once.
+const AT_ONCE: usize = 256 << 10;
+/// How long it may wait for a lock. The first `pg_dump` holds them all, so only somebody who waits for it is in the
+/// way.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// The second `pg_dump`, whose blocks are taken one after the other.
+pub struct Others {
+    pg_dump: ChildOutput,
+    reader: Reader,
+    /// What was read and not taken yet.
+    bytes: BytesMut,
+    /// Where that begins in its archive.
+    at: u64,
+    /// How many blocks were taken.
+    taken: usize,
+}
+
+impl Others {
+    /// Starts it and reads its table of contents; `None` if the plan leaves nothing over.
+    ///
+    /// # Errors
+    /// `pg_dump`'s own; `Kind::Postgres` if it does not have what the first one has.
+    pub async fn start(
+        client: &Client,
+        psql: &Psql,
+        options: &DumpOptions,
+        first: &Preamble,
+        plan: &Plan,
+        snapshot: &Snapshot,
+    ) -> Result<Option<Self>> {
+        let left = || first.toc.with_data().filter(|entry| plan.table(entry).is_none());
+        if left().next().is_none() {
+            return Ok(None);
+        }
+        let mut options = DumpOptions {
+            snapshot: Some(snapshot.id.clone()),
+            lock_wait_timeout: options.lock_wait_timeout.min(LOCK_WAIT),
+            ..options.clone()
+        };
+        for table in first.toc.with_data().filter_map(|entry| plan.table(entry)) {
+            let pattern = table.pattern();
+            let shown = String::from_utf8_lossy(&pattern).into_owned();
+            options.spelled.insert(shown.clone(), OsString::from_vec(pattern));
+            options.exclude_table_data.push(shown);
+        }
+        let mut pg_dump = dump(client, psql.conn(), &options).await?;
+        let (head, preamble) = read_definitions(&mut pg_dump).await?;
+        let there = preamble.as_ref().map(|preamble| preamble.toc.with_data()).into_iter().flatten();
+        if !there.map(TocEntry::identity).eq(left().map(TocEntry::identity)) {
+            pg_dump.stop().await;
+            return Err(Error::postgres("a second pg_dump found other tables than the first"));
+        }
+        let mut reader = Reader::new();
+        reader.feed(&head)?;
+        let start = preamble.map(|preamble| preamble.to_bytes().len()).unwrap_or_default();
+        let bytes = BytesMut::from(head.get(start..).unwrap_or_default());
+        Ok(Some(Self { pg_dump, reader, bytes, at: start as u64, taken: 0 }))
+    }
+
+    /// The next bytes of the block that is its turn, as the block of this entry; `None` at its end.
+    ///
+    /// `begun` says whether some of the block was taken.
+    pub async fn next(&mut self, entry: &TocEntry, begun: bool) -> Result<Option<Bytes>> {
+        loop {
+            let mut head = rows_begin(entry.dump_id());
+            if !begun && self.bytes.len() >= head.len() {
+                // The number is the first one's; the type, rows or large objects, stays.
+                if let (Some(to), Some(from)) = (head.first_mut(), self.bytes.first()) {
+                    *to = *from;
+                }
+                self.bytes.advance(head.len());
+                self.at += head.len() as u64;
+                return Ok(Some(head.into()));
+            }
+            let end = self.reader.blocks().get(self.taken).map(|block| block.range.end);
+            if begun && end == Some(self.at) {
+                self.taken += 1;
+                return Ok(None);
+            }
+            if begun && !self.bytes.is_empty() {
+                let left =
+                    end.map_or(self.bytes.len(), |end| usize::try_from(end - self.at).unwrap_or(usize::MAX));
+                let now = self.bytes.split_to(left.min(self.bytes.len())).freeze();
+                self.at += now.len() as u64;
+                return Ok(Some(now));
+            }
+            if !self.read().await? {
+                return Err(Error::postgres("the second pg_dump ended before its last table"));
+            }
+        }
+    }
+
+    /// Reads to its end: it must have exited with 0, and its archive must be complete.
+    pub async fn finish(mut self) -> Result<()> {
+        while self.read().await? {}
+        self.reader.finish()?;
+        Ok(())
+    }
+
+    /// Reads more; returns `false` at its end.
+    async fn read(&mut self) -> Result<bool> {
+        self.bytes.reserve(AT_ONCE);
+        let before = self.bytes.len();
+        let read = self.pg_dump.read_buf(&mut self.bytes).await;
+        let read = read.map_err(|e| Error::from_io(e, Kind::Postgres, "read what pg_dump writes"))?;
+        self.reader.feed(self.bytes.get(before..).unwrap_or_default())?;
+        Ok(read > 0)
+    }
+}

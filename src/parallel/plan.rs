@@ -1,0 +1,226 @@
+//! What is read by several sessions, and in which ranges.
+
+use crate::archive::{Preamble, Toc, TocEntry, qualified};
+use crate::error::Result;
+use crate::postgres::{DumpOptions, Heap, KNOWS_PAGE_RANGES, Psql, Server, heaps};
+use crate::sql::EntryKind;
+use std::collections::BTreeMap;
+
+/// The most tables that are cut; each is an argument of `pg_dump`, and a lock.
+const MOST_TABLES: usize = 500;
+/// Options of `pg_dump` that change nothing about rows.
+const HARMLESS: [&str; 14] = [
+    "--no-owner",
+    "--no-acl",
+    "--no-privileges",
+    "--no-comments",
+    "--no-policies",
+    "--no-publications",
+    "--no-subscriptions",
+    "--no-security-labels",
+    "--no-tablespaces",
+    "--no-table-access-method",
+    "--no-toast-compression",
+    "--no-sync",
+    "--verbose",
+    "-v",
+];
+
+/// Why this database cannot be read by several sessions, if that is known already.
+pub fn obstacle(options: &DumpOptions, server: &Server) -> Option<String> {
+    if server.version().major < KNOWS_PAGE_RANGES {
+        return Some(format!("PostgreSQL {} cannot read a range of pages", server.version().major));
+    }
+    let other = options.extra.iter().find(|option| !HARMLESS.contains(&option.as_str()))?;
+    Some(format!("with the option {other} of pg_dump that is not possible"))
+}
+
+/// Which tables are cut, by the number of their entry.
+#[derive(Debug)]
+pub struct Plan {
+    tables: BTreeMap<i32, Table>,
+}
+
+/// A table that is cut.
+#[derive(Debug)]
+pub struct Table {
+    schema: Vec<u8>,
+    name: Vec<u8>,
+    columns: Vec<u8>,
+    heap: Heap,
+    /// Pages that are read at a time.
+    step: u64,
+}
+
+impl Plan {
+    /// Decides with what the server says of the tables that have rows. One of less than two ranges is left to
+    /// `pg_dump`.
+    pub async fn of(preamble: &Preamble, psql: &Psql, range: u64) -> Result<Self> {
+        let plain: BTreeMap<u32, &TocEntry> =
+            preamble.toc.with_data().filter_map(|entry| Some((plain(entry)?, entry))).collect();
+        let oids: Vec<u32> = plain.keys().copied().collect();
+        let mut heaps = heaps(psql, &oids, range.saturating_mul(2)).await?;
+        heaps.sort_by_key(|heap| std::cmp::Reverse(heap.bytes));
+        heaps.truncate(MOST_TABLES);
+        let tables = heaps.into_iter().filter_map(|heap| {
+            let entry = plain.get(&heap.oid)?;
+            let (_, schema, name) = entry.identity();
+            let (schema, name, columns) = (schema.to_vec(), name.to_vec(), columns(entry)?);
+            // Long values are read with the row they belong to, so they count here.
+            let step = (range.saturating_mul(heap.pages) / heap.bytes.max(1)).max(1);
+            Some((entry.dump_id(), Table { schema, name, columns, heap, step }))
+        });
+        Ok(Self { tables: tables.collect() })
+    }
+
+    /// Whether one session may as well read it all.
+    pub fn is_small(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// How many tables are cut.
+    pub fn tables(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Into how many ranges.
+    pub fn ranges(&self) -> usize {
+        self.tables.values().map(|table| table.ranges().count()).sum()
+    }
+
+    /// Their bytes, as the server keeps them.
+    pub fn bytes(&self) -> u64 {
+        self.tables.values().map(|table| table.heap.bytes).sum()
+    }
+
+    /// The tables' names as SQL.
+    pub fn names(&self) -> Vec<Vec<u8>> {
+        self.tables.values().map(|table| qualified(&table.schema, &table.name)).collect()
+    }
+
+    /// The table of this entry, if it is cut.
+    pub fn table(&self, entry: &TocEntry) -> Option<&Table> {
+        self.tables.get(&entry.dump_id())
+    }
+}
+
+impl Table {
+    /// The statements that read it, in the order of its pages.
+    pub fn ranges(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        let (pages, step) = (self.heap.pages, self.step);
+        (0..pages).step_by(usize::try_from(step).unwrap_or(usize::MAX)).map(move |from| {
+            let to = from + step;
+            // What was added after it was asked how large the table is belongs to the last range.
+            let end = if to < pages { format!(" AND ctid < '({to},0)'") } else { String::new() };
+            [
+                b"COPY (SELECT ",
+                &self.columns[..],
+                b" FROM ONLY ",
+                &qualified(&self.schema, &self.name),
+                format!(" WHERE ctid >= '({from},0)'{end}) TO STDOUT").as_bytes(),
+            ]
+            .concat()
+        })
+    }
+
+    /// Its name as a pattern for `pg_dump`, which matches nothing else.
+    pub fn pattern(&self) -> Vec<u8> {
+        let word = |name: &[u8]| {
+            let doubled =
+                name.iter().flat_map(|&byte| if byte == b'"' { vec![b'"', b'"'] } else { vec![byte] });
+            [vec![b'"'], doubled.collect(), vec![b'"']].concat()
+        };
+        [word(&self.schema), vec![b'.'], word(&self.name)].concat()
+    }
+}
+
+/// The oid of a table whose rows are what its pages hold, as far as the dump says.
+fn plain(entry: &TocEntry) -> Option<u32> {
+    let (_, schema, name) = entry.identity();
+    let is_plain = entry.kind() == EntryKind::TableData
+        && entry.is_copy()
+        // Something here says that they go through the root of partitions.
+        && entry.defn().unwrap_or_default().is_empty()
+        && entry.copied_into().is_some_and(|(into, table)| into == schema && table == name);
+    if !is_plain {
+        return None;
+    }
+    std::str::from_utf8(entry.oid()?).ok()?.parse().ok()
+}
+
+/// The columns as `SELECT` names them.
+fn columns(entry: &TocEntry) -> Option<Vec<u8>> {
+    let list = entry.columns().strip_prefix(b"(")?;
+    Some(list.strip_suffix(b"\n").unwrap_or(list).strip_suffix(b") FROM stdin;")?.to_vec())
+}
+
+/// The encoding of the dump's rows.
+pub fn encoding(toc: &Toc) -> String {
+    let entry = toc.entries().iter().find(|entry| entry.kind() == EntryKind::Encoding);
+    let set = entry.and_then(TocEntry::defn).unwrap_or_default();
+    let name = set.split(|byte| *byte == b'\'').nth(1).unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Reader;
+
+    fn table(pages: u64, bytes: u64, range: u64) -> Table {
+        let heap = Heap { oid: 1, pages, bytes };
+        let step = (range.saturating_mul(pages) / bytes).max(1);
+        Table {
+            schema: b"a b".to_vec(),
+            name: b"t\"u".to_vec(),
+            columns: b"id, \"x y\"".to_vec(),
+            heap,
+            step,
+        }
+    }
+
+    #[test]
+    fn every_page_is_in_one_range_and_the_last_has_no_end() {
+        let text: Vec<String> =
+            table(10, 10 << 13, 4 << 13).ranges().map(|range| String::from_utf8(range).unwrap()).collect();
+        let from = "COPY (SELECT id, \"x y\" FROM ONLY \"a b\".\"t\"\"u\" WHERE ctid >= ";
+        assert_eq!(
+            text,
+            [
+                format!("{from}'(0,0)' AND ctid < '(4,0)') TO STDOUT"),
+                format!("{from}'(4,0)' AND ctid < '(8,0)') TO STDOUT"),
+                format!("{from}'(8,0)') TO STDOUT"),
+            ]
+        );
+    }
+
+    #[test]
+    fn long_values_make_ranges_of_fewer_pages() {
+        assert_eq!(table(100, 100 << 20, 10 << 20).ranges().count(), 10);
+        // A page whose values are longer than a range is a range of its own.
+        assert_eq!(table(3, 100 << 20, 1 << 20).ranges().count(), 3);
+        assert_eq!(table(1, 1, u64::MAX).ranges().count(), 1);
+    }
+
+    #[test]
+    fn a_pattern_matches_one_name() {
+        assert_eq!(table(1, 1, 1).pattern(), b"\"a b\".\"t\"\"u\"");
+    }
+
+    #[test]
+    fn columns_are_those_of_the_dump() {
+        let mut reader = Reader::new();
+        reader.feed(include_bytes!("../../tests/data/pg18.dump")).unwrap();
+        let toc = reader.finish().unwrap().toc;
+        assert_eq!(encoding(&toc), "UTF8");
+        let plain: Vec<&TocEntry> = toc.with_data().filter(|entry| plain(entry).is_some()).collect();
+        assert!(!plain.is_empty());
+        for entry in plain {
+            let named = entry.column_names();
+            let list = columns(entry);
+            assert_eq!(list.is_none(), named.is_empty(), "{entry:?}");
+            let parts = list.map(|list| list.split(|byte| *byte == b',').count());
+            assert_eq!(parts.unwrap_or_default(), named.len(), "{entry:?}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What pgstow itself never does to a store, and whoever has stolen its credentials may: only `doctor --thief` tries
+//! it, on an object of its own.
+
+use bytes::Bytes;
+
+/// One thing to try.
+#[derive(Debug, Clone)]
+pub enum Attempt {
+    /// Replaces an object by these bytes, without asking whether it is there.
+    Overwrite(Bytes),
+    /// Removes one version of an object for good, also one that only says that it was deleted.
+    DeleteVersion,
+    /// Lets the lock of an object end in a minute.
+    ShortenLock,
+}

@@ -1,0 +1,249 @@
+//! What this machine has seen of the stores it reads: the newest backup of each name.
+//!
+//! Whoever can write to a store may also be able to remove its newest backups, and every one that is left is properly
+//! signed. So a reader that checks signatures remembers the newest backup it saw, in a small file of its own. It
+//! notices if that backup is newer than "latest" now, and if a newer backup was made when that one was no longer
+//! there: `prune` never removes the newest backup of a name.
+
+use super::catalogue::{self, Backup, Found};
+use super::names::{Id, Name, Timestamp};
+use super::proven::MaybeProven;
+use super::signing::VerifyKeys;
+use crate::error::{Kind, Result};
+use crate::store::Store;
+use crate::temporary::Partial;
+use serde::{Deserialize, Serialize};
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The format of the file.
+const FORMAT: u32 = 1;
+
+/// What to do about a break in the history.
+pub const HINT: &str = "if nobody of you removed it, look for older versions of its objects, or for a copy; and replace the keys that may write to the store";
+
+/// The file that says what was seen.
+#[derive(Debug, Clone)]
+pub struct History(PathBuf);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Contents {
+    format: u32,
+    newest: Vec<Sighting>,
+}
+
+/// The newest backup of a name in a store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Sighting {
+    store: String,
+    name: Name,
+    id: Id,
+    seen_at: Timestamp,
+}
+
+impl History {
+    /// In this file, which is made, with its folder, once there is something to remember.
+    pub fn at(file: PathBuf) -> Self {
+        Self(file)
+    }
+
+    /// Compares the newest backup of a name, whose signature was checked, with the newest one that was seen before;
+    /// `found` is all that the store lists of the name. Returns what is wrong, in a sentence.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn compare(
+        &self,
+        store: &Arc<dyn Store>,
+        found: &[Found],
+        newest: &Backup,
+        trusted: &VerifyKeys,
+    ) -> Result<Option<String>> {
+        let (address, name, id) = (store.display_url(), &newest.place.name, &newest.place.id);
+        let seen = match self.seen(&address, name) {
+            Some(seen) if seen.id == *id => return Ok(None),
+            Some(seen) if seen.id > *id => {
+                return Ok(Some(format!(
+                    "{} is the newest backup, but {} was in the store at {}: newer backups were removed or hidden",
+                    newest.place, seen.id, seen.seen_at
+                )));
+            }
+            seen => seen,
+        };
+        let gap = match seen {
+            Some(seen) => made_without(&seen, store, found, trusted).await?,
+            None => None,
+        };
+        self.remember(Sighting {
+            store: address,
+            name: name.clone(),
+            id: id.clone(),
+            seen_at: Timestamp::now(),
+        });
+        Ok(gap)
+    }
+
+    /// The same for the newest of each name among backups that were read, in the order of `found`; warns.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn compare_all(
+        &self,
+        store: &Arc<dyn Store>,
+        found: &[Found],
+        read: &[Result<MaybeProven>],
+        trusted: &VerifyKeys,
+    ) -> Result<()> {
+        let now = Timestamp::now();
+        for of_name in found.chunk_by(|a, b| a.place.name == b.place.name) {
+            let Some(name) = of_name.first().map(|found| &found.place.name) else { continue };
+            let is_newest = |(found, read): &(&Found, &Result<MaybeProven>)| {
+                found.place.name == *name && read.is_ok() && !found.is_from_the_future(now)
+            };
+            let Some((_, Ok(MaybeProven { backup: newest, .. }))) = found.iter().zip(read).rfind(is_newest)
+            else {
+                continue;
+            };
+            if let Some(wrong) = self.compare(store, of_name, newest, trusted).await? {
+                tracing::warn!("{wrong}; {HINT}");
+            }
+        }
+        Ok(())
+    }
+
+    fn seen(&self, store: &str, name: &Name) -> Option<Sighting> {
+        let contents = read(&self.0).inspect_err(|e| {
+            tracing::warn!(
+                "{} cannot be read, so it is not known which backups were seen before: {e}",
+                self.0.display()
+            );
+        });
+        contents.ok()?.newest.into_iter().find(|seen| seen.store == store && seen.name == *name)
+    }
+
+    /// Remembers it, if that can be: a machine without a home, or with one that is read-only, has no history.
+    fn remember(&self, sighting: Sighting) {
+        let writing = || -> io::Result<()> {
+            let folder = self.0.parent().unwrap_or(Path::new("."));
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            // Two readers at the same time do not lose what the other has seen.
+            let turn = File::create(self.0.with_extension("lock"))?;
+            turn.lock()?;
+            let mut contents = read(&self.0)?;
+            let same = |seen: &Sighting| seen.store == sighting.store && seen.name == sighting.name;
+            if contents.newest.iter().any(|seen| same(seen) && seen.id >= sighting.id) {
+                return Ok(());
+            }
+            contents.newest.retain(|seen| !same(seen));
+            contents.newest.push(sighting.clone());
+            let partial = Partial::begin(folder)?;
+            serde_json::to_writer_pretty(partial.file(), &contents)?;
+            partial.commit(&self.0, true)
+        };
+        if let Err(error) = writing() {
+            tracing::debug!("{}: the newest backup is not remembered: {error}", self.0.display());
+        }
+    }
+}
+
+/// The oldest signed backup that is newer than the one that was seen, if it was made when that one was gone.
+async fn made_without(
+    seen: &Sighting,
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: &VerifyKeys,
+) -> Result<Option<String>> {
+    let mut since: Vec<&Found> = found.iter().filter(|found| found.place.id > seen.id).collect();
+    since.sort();
+    for found in since {
+        let next = match catalogue::read(store, found, Some(trusted)).await {
+            Ok(next) => next,
+            // Whoever planted it must not keep the others from being looked at.
+            Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => continue,
+            Err(error) => return Err(error),
+        };
+        // The one seen may have been encrypted to other recipients since.
+        let is_without = !next.manifest.is_made_from(&seen.id)
+            && next.manifest.previous.is_some_and(|previous| previous < seen.id);
+        return Ok(is_without.then(|| {
+            format!(
+                "{} was made when {}, the newest backup at {}, was no longer in the store: it was removed or hidden",
+                next.place, seen.id, seen.seen_at
+            )
+        }));
+    }
+    Ok(None)
+}
+
+fn read(file: &Path) -> io::Result<Contents> {
+    let text = match std::fs::read(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Contents { format: FORMAT, newest: Vec::new() });
+        }
+        text => text?,
+    };
+    let contents: Contents = serde_json::from_slice(&text)?;
+    match contents.format {
+        FORMAT => Ok(contents),
+        other => Err(io::Error::other(format!("it is of format {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sighting(id: &str) -> Sighting {
+        let (store, name) = ("file:///s".to_owned(), "app".parse().unwrap());
+        Sighting { store, name, id: id.parse().unwrap(), seen_at: Timestamp::now() }
+    }
+
+    #[test]
+    fn the_newest_is_remembered_and_an_older_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::at(folder.path().join("state/pgstow/newest.json"));
+        let seen = || history.seen("file:///s", &"app".parse().unwrap()).map(|seen| seen.id.to_string());
+        assert_eq!(seen(), None);
+        for (id, expected) in [
+            ("20260102T000000Z-aaaaaa", "20260102T000000Z-aaaaaa"),
+            ("20260101T000000Z-aaaaaa", "20260102T000000Z-aaaaaa"),
+            ("20260103T000000Z-aaaaaa", "20260103T000000Z-aaaaaa"),
+        ] {
+            history.remember(sighting(id));
+            assert_eq!(seen().as_deref(), Some(expected));
+        }
+        history.remember(Sighting { store: "file:///other".into(), ..sighting("20260101T000000Z-aaaaaa") });
+        assert_eq!(seen().as_deref(), Some("20260103T000000Z-aaaaaa"));
+        assert_eq!(read(&history.0).unwrap().newest.len(), 2);
+    }
+
+    #[test]
+    fn readers_at_the_same_time_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::at(folder.path().join("newest.json"));
+        std::thread::scope(|scope| {
+            for number in 0..16 {
+                let name = format!("app{number}").parse().unwrap();
+                let history = &history;
+                scope.spawn(move || {
+                    history.remember(Sighting { name, ..sighting("20260101T000000Z-aaaaaa") });
+                });
+            }
+        });
+        assert_eq!(read(&history.0).unwrap().newest.len(), 16);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::at(folder.path().join("newest.json"));
+        for text in ["nonsense", "{\"format\": 2, \"newest\": []}"] {
+            std::fs::write(&history.0, text).unwrap();
+            history.remember(sighting("20260102T000000Z-aaaaaa"));
+            assert_eq!(std::fs::read_to_string(&history.0).unwrap(), text);
+        }
+    }
+}

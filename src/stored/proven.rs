@@ -1,0 +1,158 @@
+//! Which backups are proven: those with a receipt of a trial restore next to them.
+//!
+//! That a receipt is there is seen in the listing, from its name, which also says when it was made. Whoever can write
+//! to the store can forge that; so with a key to believe, only signed receipts count, and only for the manifest whose
+//! digest they name.
+
+use super::catalogue::{self, Backup, Found};
+use super::download;
+use super::names::{Id, Timestamp};
+use super::receipt::{self, Receipt};
+use super::signing::{Signed, SigningKey, VerifyKeys};
+use crate::error::{Error, Kind, Result};
+use crate::store::Store;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use std::sync::Arc;
+
+/// How many receipts of one backup are looked at, newest first: somebody may have planted many.
+const MOST_READ: usize = 16;
+/// Backups looked at at the same time when many are listed.
+const READ_AHEAD: usize = 64;
+
+/// A backup, and when it was proven.
+#[derive(Debug, Clone)]
+pub struct MaybeProven {
+    /// The backup.
+    pub backup: Backup,
+    /// When it was last proven to restore, if it was.
+    pub proven: Option<Timestamp>,
+}
+
+/// Stores a receipt next to its backup, the signature first; nothing is overwritten. Returns its key.
+///
+/// # Errors
+/// Those of the store, also if the key may not write.
+pub async fn record(store: &dyn Store, receipt: &Receipt, signing: Option<&SigningKey>) -> Result<String> {
+    let place = receipt.place();
+    let key = place.key(&receipt::object_name(&Id::new(Timestamp::now())?));
+    let bytes = receipt.without_checks().to_bytes()?;
+    if let Some(signing) = signing {
+        let signature = signing.sign(Signed::Receipt, &bytes, &format!("pgstow receipt of {place}"))?;
+        store.put_new(&signature_of(&key), signature.into()).await?;
+    }
+    let written = store.put_new(&key, bytes.into()).await;
+    if let (Err(_), Some(_)) = (&written, signing)
+        && let Err(second) = store.delete(&signature_of(&key)).await
+    {
+        tracing::warn!("{second}");
+    }
+    written?;
+    Ok(key)
+}
+
+/// When a backup was last proven to restore.
+///
+/// # Errors
+/// Those of the store. A receipt that is damaged or forged is none: it is warned of.
+pub async fn at(
+    store: &Arc<dyn Store>,
+    found: &Found,
+    backup: &Backup,
+    trusted: Option<&VerifyKeys>,
+) -> Result<Option<Timestamp>> {
+    let mut newest_first = found.receipts.iter().rev();
+    let Some(keys) = trusted else { return Ok(newest_first.next().and_then(Id::started_at)) };
+    for id in newest_first.take(MOST_READ) {
+        let key = found.place.key(&receipt::object_name(id));
+        match checked(store, &key, backup, keys).await {
+            Ok(moment) => return Ok(Some(moment)),
+            Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => {
+                tracing::warn!("{key} proves nothing: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Reads the manifests of many backups, and when each was proven, in their order; one that cannot be read does not hide
+/// the others.
+pub async fn read_all(
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: Option<&VerifyKeys>,
+) -> Vec<Result<MaybeProven>> {
+    read_each(store, found, trusted, |read| read).await
+}
+
+/// The same; only what is needed `of` each is kept.
+pub async fn read_each<T>(
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: Option<&VerifyKeys>,
+    of: impl Fn(MaybeProven) -> T,
+) -> Vec<Result<T>> {
+    let read = async |found| {
+        let backup = catalogue::read(store, found, trusted).await?;
+        let proven = at(store, found, &backup, trusted).await?;
+        Ok(of(MaybeProven { backup, proven }))
+    };
+    let mut reading = stream::iter(found).map(read).buffered(READ_AHEAD);
+    let mut all = Vec::with_capacity(found.len());
+    while let Some(read) = reading.next().await {
+        all.push(read);
+    }
+    all
+}
+
+/// The newest of these backups of one name that is proven, oldest first; reads only those with receipts.
+///
+/// # Errors
+/// Those of the store.
+pub async fn newest(
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: Option<&VerifyKeys>,
+) -> Result<Option<(Id, Timestamp)>> {
+    let now = Timestamp::now();
+    let with_receipts = found.iter().rev().filter(|found| !found.receipts.is_empty());
+    for found in with_receipts.filter(|found| !found.is_from_the_future(now)).take(MOST_READ) {
+        let backup = match catalogue::read(store, found, trusted).await {
+            Ok(backup) => backup,
+            Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => continue,
+            Err(error) => return Err(error),
+        };
+        if let Some(moment) = at(store, found, &backup, trusted).await? {
+            return Ok(Some((found.place.id.clone(), moment)));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a receipt of this backup, and checks whose it is; returns the moment it names.
+async fn checked(store: &Arc<dyn Store>, key: &str, backup: &Backup, keys: &VerifyKeys) -> Result<Timestamp> {
+    let bytes = small(store, key).await?;
+    let signature = small(store, &signature_of(key)).await.map_err(|error| match error.kind() {
+        Kind::NotFound => Error::verify("it is not signed"),
+        _ => error,
+    })?;
+    keys.verify(Signed::Receipt, &bytes, &String::from_utf8_lossy(&signature))?;
+    let receipt = Receipt::from_bytes(&bytes)?;
+    if receipt.place() != backup.place || receipt.manifest_sha256() != backup.manifest_sha256 {
+        return Err(Error::verify("it is of another backup"));
+    }
+    Ok(receipt.predicate.verified_at)
+}
+
+async fn small(store: &Arc<dyn Store>, key: &str) -> Result<Bytes> {
+    let info = store.head(key).await?;
+    if info.bytes > receipt::LARGEST {
+        return Err(Error::verify("it is too large"));
+    }
+    download::small(store, key, info.bytes, info.etag, download::Options::default()).await
+}
+
+fn signature_of(key: &str) -> String {
+    format!("{key}.minisig")
+}

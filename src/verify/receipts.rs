@@ -1,0 +1,204 @@
+//! Receipts of trial restores: they are written into a file, recorded next to the backup, and checked.
+
+use crate::error::{Error, Result};
+use crate::rehearsal::Rehearsed;
+use crate::run::Run;
+use crate::store::Store;
+use crate::stored::catalogue::{self, Backup, Signature};
+use crate::stored::manifest::TOOL;
+use crate::stored::names::Timestamp;
+use crate::stored::opened::Location;
+use crate::stored::proven;
+use crate::stored::receipt::{AboutBackup, AboutRestore, Answered, Compared, LARGEST, Predicate, Receipt};
+use crate::stored::signing::{Signed, SigningKey, VerifyKeys};
+use crate::temporary::Partial;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// What is written about a trial restore that went well.
+#[derive(Debug, Default)]
+pub struct ReceiptOptions {
+    /// The file for it.
+    pub file: Option<PathBuf>,
+    /// Whether it is stored next to the backup.
+    pub record: bool,
+    /// The key that signs it.
+    pub signing: Option<SigningKey>,
+}
+
+impl ReceiptOptions {
+    /// Refuses a file that exists: a receipt is evidence, and is not replaced.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.file.as_deref().filter(|file| file.exists()) {
+            Some(file) => Err(exists(file)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the receipt, to wherever it is wanted.
+    pub(super) async fn issue(&self, store: &dyn Store, receipt: &Receipt, run: &Run) -> Result<()> {
+        if let Some(file) = &self.file {
+            let bytes = receipt.to_bytes()?;
+            if let Some(signing) = &self.signing {
+                let comment = format!("pgstow receipt of {}", receipt.place());
+                let signature = signing.sign(Signed::Receipt, &bytes, &comment)?;
+                write(&signature_of(file), signature.as_bytes())?;
+            }
+            write(file, &bytes)?;
+            run.say(format!("the receipt is in {}", file.display()));
+        }
+        if self.record {
+            let recording = proven::record(store, receipt, self.signing.as_ref());
+            let key = run.or(recording).await.map_err(|e| {
+                e.hint("recording a receipt needs a key that may write into the folder of the backup")
+            })?;
+            run.say(format!("the receipt is recorded as {key}"));
+        }
+        Ok(())
+    }
+}
+
+/// The receipt for a backup that was restored, once everything that was compared agreed.
+pub(super) fn of(backup: &Backup, rehearsed: &Rehearsed) -> Receipt {
+    let (manifest, verified_at) = (&backup.manifest, Timestamp::now());
+    let checks = rehearsed.checks.iter();
+    let checks = checks.map(|check| Answered { sql: check.sql.clone(), passed: check.passed });
+    let checks: Vec<Answered> = checks.collect();
+    let compared = rehearsed.proof.as_ref().map(|proof| Compared {
+        by: proof.by.to_string(),
+        tables: proof.tables as u64,
+        rows: proof.rows,
+        large_objects: proof.large_objects.unwrap_or_default(),
+        tables_not_compared: proof.not_compared.len() as u64,
+    });
+    Receipt::new(
+        backup.manifest_sha256,
+        Predicate {
+            verified_at,
+            verified_by: TOOL.to_owned(),
+            backup: AboutBackup {
+                name: manifest.name.clone(),
+                id: manifest.id.clone(),
+                started_at: manifest.started_at,
+                age_seconds: verified_at.since(manifest.started_at).as_secs(),
+                server_version: manifest.postgres.as_ref().map(|postgres| postgres.server_version.clone()),
+            },
+            restore: AboutRestore {
+                server_version: rehearsed.server_version.clone(),
+                own_cluster: rehearsed.own_cluster,
+                seconds: rehearsed.restore_s,
+            },
+            compared,
+            found: rehearsed.objects.iter().map(|(kind, count)| (kind.clone(), *count as u64)).collect(),
+            checks_passed: checks.len() as u64,
+            checks,
+        },
+    )
+}
+
+/// Which receipt to check, and against what.
+#[derive(Debug)]
+pub struct CheckOptions {
+    /// Its file.
+    pub file: PathBuf,
+    /// Whose signature to believe; without any the signature is not checked.
+    pub trusted: Option<VerifyKeys>,
+    /// The store that has the backup, if that is to be compared.
+    pub location: Option<Location>,
+}
+
+/// A receipt that is what it says.
+#[derive(Debug)]
+pub struct CheckedReceipt {
+    /// What it says.
+    pub receipt: Receipt,
+    /// What is known of who wrote it.
+    pub signature: Signature,
+    /// Whether the backup in the store has the manifest that it is about, if that was compared.
+    pub in_store: bool,
+}
+
+/// Checks a receipt: its signature, that it is one, and that the store has the backup that it is about.
+///
+/// # Errors
+/// `Kind::Verify` if it is not what it says, `Kind::NotFound` if the backup is no longer in the store.
+pub async fn check_receipt(options: &CheckOptions, run: &Run) -> Result<CheckedReceipt> {
+    let file = &options.file;
+    let bytes = read(file)?;
+    if let Some(keys) = &options.trusted {
+        let signature = signature_of(file);
+        if !signature.exists() {
+            return Err(Error::verify(format!(
+                "{} is not signed: there is no {}",
+                file.display(),
+                signature.display()
+            ))
+            .hint("keep the two files together; without --verify-key the signature is not checked"));
+        }
+        keys.verify(Signed::Receipt, &bytes, &String::from_utf8_lossy(&read(&signature)?))?;
+    }
+    let receipt = Receipt::from_bytes(&bytes).map_err(|e| e.context(file.display()))?;
+    let signature = if options.trusted.is_some() { Signature::Verified } else { Signature::NotChecked };
+    if let Some(location) = &options.location {
+        run.or(compare(location, &receipt, options.trusted.as_ref())).await?;
+    }
+    Ok(CheckedReceipt { receipt, signature, in_store: options.location.is_some() })
+}
+
+/// Compares the digest with that of the manifest in the store.
+async fn compare(location: &Location, receipt: &Receipt, trusted: Option<&VerifyKeys>) -> Result<()> {
+    let (store, place) = (location.open().await?, receipt.place());
+    let found = catalogue::search(&*store, Some(&place.name)).await?;
+    let Some(found) = found.into_iter().find(|found| found.place == place) else {
+        return Err(Error::not_found(format!(
+            "{place}, which the receipt is about, is not in {}",
+            store.display_url()
+        ))
+        .hint("it may have been pruned; without --store (PGSTOW_STORE) only the receipt itself is checked"));
+    };
+    let backup = catalogue::read(&store, &found, trusted).await?;
+    if backup.manifest_sha256 != receipt.manifest_sha256() {
+        return Err(Error::verify(format!(
+            "{place}: the manifest in the store has the SHA-256 {}, and the receipt is about {}",
+            backup.manifest_sha256,
+            receipt.manifest_sha256()
+        )));
+    }
+    Ok(())
+}
+
+fn exists(file: &Path) -> Error {
+    Error::target_exists(format!("{} exists", file.display()))
+        .hint("a receipt is evidence and is not replaced: give it another name")
+}
+
+fn signature_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".minisig");
+    name.into()
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let writing = || -> io::Result<()> {
+        let partial = Partial::begin(folder)?;
+        let mut open = partial.file();
+        open.write_all(bytes)?;
+        partial.commit(file, false)
+    };
+    writing().map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(file),
+        _ => Error::local_file(format!("{} cannot be written: {error}", file.display())),
+    })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let reading = File::open(file).and_then(|open| open.take(LARGEST + 1).read_to_end(&mut bytes));
+    match reading {
+        Ok(length) if length as u64 <= LARGEST => Ok(bytes),
+        Ok(_) => Err(Error::verify(format!("{} is too large for a receipt", file.display()))),
+        Err(error) => Err(Error::local_file(format!("{} cannot be read: {error}", file.display()))),
+    }
+}

@@ -1,0 +1,113 @@
+//! Each backup names the one before it, and a reader remembers the newest it saw: what was removed is noticed.
+
+use super::scene::{Scene, back_up};
+use crate::keep::scene::{DAY, HOUR};
+use crate::scene::Place;
+use crate::servers::garage::Garage;
+use pgstow::error::Kind;
+use pgstow::stored::names::Id;
+
+const FETCH: [&str; 4] = ["fetch", "latest", "-o", "-"];
+
+#[test]
+fn each_backup_names_the_one_before_it() {
+    for scene in Scene::everywhere("history-chain") {
+        let ids: Vec<String> = (0..3).map(|_| scene.back_up()).collect();
+        let previous = |id: &str| scene.manifest(id).previous.map(|id| id.to_string());
+        assert_eq!(previous(&ids[0]), None);
+        assert_eq!(previous(&ids[1]).as_deref(), Some(&*ids[0]));
+        assert_eq!(previous(&ids[2]).as_deref(), Some(&*ids[1]));
+        let shown = scene.reads(&["show", "latest", "--json"]).succeeds().json();
+        assert_eq!(shown["previous"], ids[1].as_str());
+    }
+    // A key that may only write cannot know it: then nothing is said, and nobody complains.
+    let place = Garage::shared().place("history-writer");
+    let scene = Scene::of(Place::S3(place.clone()));
+    let writer = Place::S3(Garage::shared().write_only(&place));
+    let ids = [0, 1].map(|_| back_up(&writer, &scene.signing));
+    assert!(ids.iter().all(|id| scene.manifest(id).previous.is_none()));
+    let run = scene.reads(&FETCH).succeeds();
+    assert!(!run.stderr.contains("warning"), "{run}");
+}
+
+#[test]
+fn a_latest_that_goes_back_is_reported() {
+    for scene in Scene::everywhere("history-back") {
+        let (old, new) = (scene.back_up(), scene.back_up());
+        assert!(!scene.reads(&FETCH).succeeds().stderr.contains("warning"));
+        scene.remove(&new);
+        let said = format!("{old} of app is the newest backup, but {new} was in the store at 20");
+        // Again and again: it is not forgotten because it was said once.
+        for _ in 0..2 {
+            assert_eq!(scene.reads(&FETCH).succeeds().says(&said).stdout, b"good");
+        }
+        scene.reads(&FETCH).arg("--strict").fails(Kind::Verify).says(&said).says("replace the keys");
+        scene.reads(&["list"]).succeeds().says(&said);
+        scene.reads(&["show", "latest"]).succeeds().says(&said);
+        let run = scene.reads(&["status", "--json"]).fails(Kind::Overdue).says(&said);
+        assert_eq!((&run.json()[0]["status"], &run.json()[0]["id"]), (&"gone".into(), &old.as_str().into()));
+        // Without a history, or a key to believe, there is nothing to compare.
+        for run in [
+            scene.reads(&FETCH).arg("--no-state").succeeds(),
+            scene.reads(&FETCH).env("XDG_STATE_HOME", "").env("HOME", "").succeeds(),
+            scene.reads(&FETCH).env("XDG_STATE_HOME", "/proc/nowhere").succeeds(),
+            scene.reads(&FETCH).env("PGSTOW_VERIFY_KEY", "").succeeds(),
+            scene.reads(&["fetch", &old, "-o", "-", "--strict"]).succeeds(),
+        ] {
+            assert!(!run.stderr.contains("was in the store at"), "{run}");
+        }
+    }
+}
+
+#[test]
+fn a_backup_made_after_newer_ones_were_removed_shows_that() {
+    for scene in Scene::everywhere("history-gap") {
+        let (old, seen) = (scene.put(HOUR * 2, |_| {}), scene.put(HOUR, |_| {}));
+        scene.reads(&["status"]).succeeds();
+        scene.remove(&seen);
+        let next = scene.back_up();
+        assert_eq!(scene.manifest(&next).previous.unwrap().as_str(), old);
+        // What somebody plants in between does not hide it.
+        scene.place.put(&format!("app/{}-zzzzzz/manifest.json", &seen[..16]), "{}");
+        let run = scene.reads(&["status"]).fails(Kind::Overdue);
+        run.says(&format!("{next} of app was made when {seen}, the newest backup at 20"));
+        // Now the newest is the one to remember. (It is smaller than the one before.)
+        scene.reads(&["status", "--max-shrink", "90%"]).succeeds();
+    }
+}
+
+#[test]
+fn a_newest_backup_that_prune_removed_later_is_no_gap() {
+    let scene = Scene::of(Place::folder());
+    let first = scene.put(DAY * 2, |_| {});
+    scene.reads(&["status", "--max-age", "9d"]).succeeds();
+    let id = |text: &str| text.parse::<Id>().unwrap();
+    let second = scene.put(DAY, |manifest| manifest.previous = Some(id(&first)));
+    scene.put(HOUR, |manifest| manifest.previous = Some(id(&second)));
+    scene.remove(&first);
+    scene.remove(&second);
+    assert!(!scene.reads(&["status"]).succeeds().stderr.contains("warning"));
+}
+
+#[test]
+fn prune_reports_what_its_rules_would_have_kept() {
+    for scene in Scene::everywhere("history-prune") {
+        let mut ids: Vec<String> = Vec::new();
+        for day in (0..10).rev() {
+            let previous = ids.last().map(|id| id.parse().unwrap());
+            ids.push(scene.put(DAY * day + HOUR, |manifest| manifest.previous = previous));
+        }
+        let prune = || scene.reads(&["prune", "--keep-daily", "5", "--keep-weekly", "2"]).succeeds();
+        // What the rules have removed is no gap, however often they do.
+        for _ in 0..2 {
+            let run = prune();
+            assert!(!run.stderr.contains("gone"), "{run}");
+        }
+        scene.remove(&ids[8]);
+        let run = prune().says(&format!("{} of app: gone, although the rules keep it", ids[8]));
+        assert_eq!(run.stderr.matches("gone").count(), 1, "{run}");
+        // Without a key nobody has to believe what a manifest says.
+        let words = ["prune", "--keep-daily", "5", "--keep-weekly", "2"];
+        assert!(!scene.place.pgstow(&words).succeeds().stderr.contains("gone"));
+    }
+}

@@ -1,0 +1,208 @@
+//! Receipts of trial restores: evidence for an auditor, and the record by which `prune` knows what is proven.
+
+use super::scene::Scene;
+use crate::harness::{Pgstow, pgstow};
+use crate::keep::scene::{DAY, HOUR, prune, said_of, there};
+use crate::scene::{Keys, signing_keys};
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+use pgstow::stored::digest::Digest;
+use pgstow::stored::names::{Id, Place as BackupPlace, Timestamp};
+use pgstow::stored::receipt::{AboutBackup, AboutRestore, Predicate, Receipt, object_name};
+use pgstow::stored::signing::{Signed, SigningKey};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// Puts a receipt next to a backup, signed by this key if there is one.
+fn put_receipt(scene: &Scene, id: &str, of: &str, signing: Option<&str>) -> String {
+    let manifest = Sha256::digest(scene.place.get(&format!("app/{of}/manifest.json")));
+    let backup = BackupPlace { name: "app".parse().unwrap(), id: of.parse().unwrap() };
+    let now = Timestamp::now();
+    let predicate = Predicate {
+        verified_at: now,
+        verified_by: "a test".into(),
+        backup: AboutBackup {
+            name: backup.name,
+            id: backup.id,
+            started_at: now,
+            age_seconds: 0,
+            server_version: None,
+        },
+        restore: AboutRestore { server_version: "17".into(), own_cluster: true, seconds: 1.0 },
+        compared: None,
+        found: [].into(),
+        checks_passed: 0,
+        checks: Vec::new(),
+    };
+    let bytes = Receipt::new(Digest(manifest.into()), predicate).to_bytes().unwrap();
+    let key = format!("app/{id}/{}", object_name(&Id::new(now).unwrap()));
+    if let Some(signing) = signing {
+        let signature = SigningKey::parse(signing, None).unwrap().sign(Signed::Receipt, &bytes, "x").unwrap();
+        scene.place.put(&format!("{key}.minisig"), signature);
+    }
+    scene.place.put(&key, bytes);
+    key
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Whether the readers of a store call its newest backup proven: list, show and status.
+fn is_proven(read: &dyn Fn(&[&str]) -> Pgstow) -> [bool; 3] {
+    let json = |words: &[&str]| read(words).arg("--json").succeeds().json();
+    let last = |listed: &Value| listed.as_array().unwrap().last().unwrap()["proven_at"].is_string();
+    [
+        last(&json(&["list"])),
+        json(&["show", "latest"])["proven_at"].is_string(),
+        json(&["status"])[0]["proven_at"].is_string(),
+    ]
+}
+
+#[test]
+fn a_trial_restore_gives_a_receipt_that_minisign_checks() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("receipts");
+    cluster.psql(&database, "CREATE TABLE t AS SELECT generate_series(1, 3) AS n");
+    for scene in Scene::everywhere("receipts") {
+        let backup = ["backup", "--name", "app", "--json", "-r", &Keys::shared().recipient];
+        let backup = scene.place.pgstow(&backup).arg(cluster.url(&database));
+        let id = backup.env("PGSTOW_SIGNING_KEY", &scene.signing).succeeds().json()["id"].clone();
+        let id = id.as_str().unwrap();
+        assert_eq!(is_proven(&|words| scene.reads(words)), [false; 3]);
+        let home = TempDir::new().unwrap();
+        let at = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+        let check = "SELECT count(*) = 3 FROM t";
+        let rehearse = |words: &[&str]| {
+            let restore = ["verify", "latest", "--restore", "--to", &cluster.url("")];
+            scene.reads(&restore).args(words).env("PGSTOW_SIGNING_KEY", &scene.signing)
+        };
+        // What does not agree gets none.
+        let wrong = ["--check", "SELECT count(*) = 4 FROM t", "--receipt", &at("wrong.json"), "--record"];
+        rehearse(&wrong).fails(Kind::Verify);
+        assert_eq!(home.path().read_dir().unwrap().count(), 0);
+        assert!(!scene.place.keys().iter().any(|key| key.contains("receipt")));
+
+        let file = at("r.json");
+        rehearse(&["--check", check, "--receipt", &file, "--record"])
+            .succeeds()
+            .says("the receipt is recorded as");
+        let receipt: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let manifest = scene.place.get(&format!("app/{id}/manifest.json"));
+        assert_eq!(receipt["subject"][0]["digest"]["sha256"], sha256(&manifest));
+        assert_eq!(receipt["subject"][0]["name"], format!("app/{id}/manifest.json"));
+        let proven = &receipt["predicate"];
+        assert_eq!((&proven["compared"]["rows"], &proven["compared"]["by"]), (&3.into(), &"counts".into()));
+        assert_eq!(proven["checks"][0], serde_json::json!({ "sql": check, "passed": true }));
+        assert!(proven["restore"]["seconds"].as_f64().unwrap() > 0.0, "{receipt}");
+        let minisign = |key: &str| {
+            let mut minisign = Command::new("minisign");
+            minisign.args(["-V", "-q", "-m", &file, "-P", key]).output().unwrap().status.success()
+        };
+        assert!(minisign(&scene.public) && !minisign(&signing_keys().1));
+
+        // It replaces nothing, and is checked by pgstow too, with the store and without.
+        rehearse(&["--receipt", &file]).fails(Kind::TargetExists).says("is evidence");
+        let offline = pgstow(["receipts", "verify", &file, "--verify-key", &scene.public]).succeeds();
+        assert!(offline.text().contains("3 rows in 1 table, by counts"), "{offline}");
+        let checks = || scene.reads(&["receipts", "verify", &file, "--json"]);
+        let checked = checks().succeeds().json();
+        assert_eq!((&checked["in_store"], &checked["signature"]), (&true.into(), &"verified".into()));
+
+        // What is recorded is signed too, and says nothing about tables.
+        let key =
+            scene.place.keys().into_iter().find(|key| key.contains("receipt-") && key.ends_with(".json"));
+        let recorded = String::from_utf8(scene.place.get(&key.unwrap())).unwrap();
+        assert!(recorded.contains("\"checksPassed\": 1") && !recorded.contains("SELECT"), "{recorded}");
+        assert_eq!(is_proven(&|words| scene.reads(words)), [true; 3]);
+        assert_eq!(is_proven(&|words| scene.place.pgstow(words)), [true; 3]);
+        assert!(scene.reads(&["list"]).succeeds().text().contains("PROVEN"));
+        assert!(scene.reads(&["show", "latest"]).succeeds().text().contains("by a trial restore"));
+
+        // Changed, unsigned, of a stranger, about another manifest, or about none.
+        let text = std::fs::read_to_string(&file).unwrap();
+        let signed = std::fs::read(at("r.json.minisig")).unwrap();
+        std::fs::write(&file, text.replace("\"rows\": 3", "\"rows\": 30")).unwrap();
+        checks().fails(Kind::Verify).says("the receipt's signature is invalid");
+        std::fs::write(&file, &text).unwrap();
+        checks().env("PGSTOW_VERIFY_KEY", signing_keys().1).fails(Kind::Verify);
+        std::fs::remove_file(at("r.json.minisig")).unwrap();
+        checks().fails(Kind::Verify).says("is not signed");
+        std::fs::write(at("r.json.minisig"), &signed).unwrap();
+        std::fs::write(&file, &manifest).unwrap();
+        checks().env("PGSTOW_VERIFY_KEY", "").fails(Kind::Verify).says("this is no receipt");
+        std::fs::write(&file, &text).unwrap();
+        let later = scene.back_up();
+        let other = String::from_utf8(scene.place.get(&format!("app/{later}/manifest.json"))).unwrap();
+        scene.place.put(&format!("app/{id}/manifest.json"), other);
+        checks().env("PGSTOW_VERIFY_KEY", "").fails(Kind::Verify);
+        scene.remove(id);
+        checks().fails(Kind::NotFound).says("it may have been pruned");
+    }
+}
+
+#[test]
+fn receipts_are_only_for_what_is_compared() {
+    let scene = Scene::of(crate::scene::Place::folder());
+    scene.back_up();
+    for (words, why) in [
+        (&["latest", "--receipt", "r.json"][..], "are for a trial restore"),
+        (&["latest", "--quick", "--record"], "are for a trial restore"),
+        (&["latest", "--restore", "--record", "--proof", "none"], "nothing is compared"),
+        (&["--all", "--restore", "--receipt", "r.json"], "--receipt is for one backup"),
+    ] {
+        scene.reads(&["verify"]).args(words).fails(Kind::Usage).says(why);
+    }
+}
+
+#[test]
+fn a_forged_record_is_no_proof_for_who_has_a_key() {
+    for scene in Scene::everywhere("receipts-forged") {
+        let (old, new) = (scene.put(DAY, |_| {}), scene.put(HOUR, |_| {}));
+        let with_key = || is_proven(&|words| scene.reads(words));
+        // Without a signature it is one for whoever believes everything.
+        let key = put_receipt(&scene, &new, &new, None);
+        assert_eq!(is_proven(&|words| scene.place.pgstow(words)), [true; 3]);
+        assert_eq!(with_key(), [false; 3]);
+        scene.reads(&["list"]).succeeds().says(&format!("{key} proves nothing: it is not signed"));
+        // Of a stranger, or of another backup.
+        put_receipt(&scene, &new, &new, Some(&signing_keys().0));
+        put_receipt(&scene, &new, &old, Some(&scene.signing));
+        assert_eq!(with_key(), [false; 3]);
+        scene.reads(&["list"]).succeeds().says("it is of another backup").says("signature is invalid");
+        put_receipt(&scene, &new, &new, Some(&scene.signing));
+        assert_eq!(with_key(), [true; 3]);
+    }
+}
+
+#[test]
+fn prune_counts_only_proven_ones_if_asked_to() {
+    for scene in Scene::everywhere("receipts-prune") {
+        let ids: Vec<String> = (0..7).rev().map(|day| scene.put(DAY * day + HOUR, |_| {})).collect();
+        for at in [0, 2, 4] {
+            put_receipt(&scene, &ids[at], &ids[at], Some(&scene.signing));
+        }
+        // A thief would like the rules to keep only this one.
+        put_receipt(&scene, &ids[5], &ids[5], None);
+        let words = ["--keep-last", "1", "--min-keep", "2", "--verified-only"];
+        let dry = prune(&scene.place, &words).args(["--dry-run", "--json"]);
+        let document = dry.env("PGSTOW_VERIFY_KEY", &scene.public).succeeds().json();
+        for (at, why) in
+            [(6, &["last", "newest"][..]), (5, &[]), (4, &["last"]), (2, &["min-keep"]), (0, &[])]
+        {
+            assert_eq!(said_of(&document, &ids[at]).1, why, "{at}: {document}");
+        }
+        let run = prune(&scene.place, &words).env("PGSTOW_VERIFY_KEY", &scene.public).succeeds();
+        assert_eq!(there(&scene.place, "app"), [2, 4, 6].map(|at| ids[at].clone()), "{run}");
+        // Receipts go with their backups.
+        let left = scene.place.keys().into_iter().filter(|key| key.contains("receipt-")).count();
+        assert_eq!(left, 4, "two receipts and their signatures: {:?}", scene.place.keys());
+        // Nothing is proven: then the rules judge all alike, and the least stays.
+        let scene = Scene::everywhere("receipts-none").into_iter().next().unwrap();
+        let ids: Vec<String> = (0..5).rev().map(|day| scene.put(DAY * day + HOUR, |_| {})).collect();
+        prune(&scene.place, &words).succeeds();
+        assert_eq!(there(&scene.place, "app"), ids[3..]);
+    }
+}

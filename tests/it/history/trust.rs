@@ -1,0 +1,138 @@
+//! A signature is over name, id and content: what was moved, renamed, re-dated or replayed is refused. And keys that
+//! are replaced, or required.
+
+use super::scene::{Scene, back_up};
+use crate::harness::pgstow;
+use crate::scene::{Keys, Place, signing_keys};
+use pgstow::error::Kind;
+use pgstow::stored::manifest::Manifest;
+use tempfile::TempDir;
+
+/// Copies all objects of a backup into another folder of the store.
+fn copy(place: &Place, from: &str, to: &str) {
+    for key in place.keys().iter().filter(|key| key.starts_with(from)) {
+        place.put(&key.replacen(from, to, 1), place.get(key));
+    }
+}
+
+#[test]
+fn what_was_moved_renamed_redated_or_replayed_is_refused() {
+    for scene in Scene::everywhere("history-moved") {
+        let (old, new) = (scene.back_up(), scene.back_up());
+        let place = &scene.place;
+        let refused = |words: &[&str], why: &str| {
+            let fetch = [&["fetch", "-o", "-"], words].concat();
+            scene.reads(&fetch).fails(Kind::Verify).says(why);
+            let verify = [&["verify", "--quick"], words].concat();
+            scene.reads(&verify).fails(Kind::Verify).says(why);
+        };
+        // Renamed: under another name it would be restored as another database.
+        copy(place, &format!("app/{new}/"), &format!("other/{new}/"));
+        refused(&["latest", "--name", "other"], "the manifest is that of another backup");
+        // Moved: an old one instead of the newest.
+        copy(place, &format!("app/{new}/"), "kept/");
+        copy(place, &format!("app/{old}/"), &format!("app/{new}/"));
+        refused(&["latest", "--name", "app"], "the manifest is that of another backup");
+        copy(place, "kept/", &format!("app/{new}/"));
+        scene.reads(&["fetch", "latest", "--name", "app", "-o", "-"]).succeeds();
+        // Re-dated: with an id that is newer, in its folder only, and in its manifest too.
+        let later = new.replace(&new[16..], "-zzzzzz");
+        copy(place, &format!("app/{old}/"), &format!("app/{later}/"));
+        refused(&[&later, "--name", "app"], "the manifest is that of another backup");
+        let key = format!("app/{later}/manifest.json");
+        let mut manifest = Manifest::from_bytes(&place.get(&key)).unwrap();
+        manifest.id = later.parse().unwrap();
+        place.put(&key, manifest.to_bytes().unwrap());
+        refused(&["latest", "--name", "app"], "signature is invalid");
+        // The same with only its moment changed.
+        scene.remove(&later);
+        let key = format!("app/{new}/manifest.json");
+        let mut manifest = Manifest::from_bytes(&place.get(&key)).unwrap();
+        manifest.started_at = manifest.started_at.after(std::time::Duration::from_secs(3600));
+        place.put(&key, manifest.to_bytes().unwrap());
+        refused(&["latest", "--name", "app"], "signature is invalid");
+        // Replayed: an old one that is put back is never the newest, and is what it was.
+        scene.remove(&new);
+        let run = scene.reads(&["fetch", "latest", "--name", "app", "-o", "-"]).succeeds();
+        run.says(&format!("but {new} was in the store at"));
+    }
+}
+
+/// Its address is no part of what is signed: a bucket may be renamed, or copied to another provider.
+#[test]
+fn a_store_that_is_copied_elsewhere_stays_signed() {
+    let scene = Scene::of(Place::garage("history-copied"));
+    let id = scene.back_up();
+    let copied = Scene { place: scene.place.copy(), ..scene };
+    let run = copied.reads(&["verify", "latest"]).succeeds();
+    run.says(&format!("verified {id}"));
+}
+
+#[test]
+fn keys_are_replaced_one_by_one() {
+    let place = Place::folder();
+    let ((old, old_public), (new, new_public)) = (signing_keys(), signing_keys());
+    let first = back_up(&place, &old);
+    let second = back_up(&place, &new);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("keys.pub");
+    std::fs::write(&file, format!("untrusted comment: old and new\n{old_public}\n{new_public}\n")).unwrap();
+    let settings = folder.path().join("pgstow.toml");
+    std::fs::write(&settings, format!("verify_key = [{old_public:?}, \"keys.pub\"]\n")).unwrap();
+    let (file, settings) = (file.to_str().unwrap(), settings.to_str().unwrap());
+    let both = [
+        place.opens(&["list", "--json", "--verify-key", &old_public, "--verify-key", &new_public]),
+        place.opens(&["list", "--json", "--verify-key", file]),
+        place.opens(&["list", "--json", "--config", settings]),
+        place.opens(&["list", "--json"]).env("PGSTOW_VERIFY_KEY", format!("{old_public},{new_public}")),
+        place.opens(&["list", "--json"]).env("PGSTOW_VERIFY_KEY", format!("{old_public}\n{new_public}\n")),
+    ];
+    for listing in both {
+        let listed = listing.succeeds().json();
+        assert_eq!((&listed[0]["id"], &listed[1]["id"]), (&first.as_str().into(), &second.as_str().into()));
+    }
+    let listed = place.opens(&["list", "--json", "--verify-key", &new_public]).fails(Kind::Verify);
+    assert_eq!(listed.json().as_array().unwrap().len(), 1);
+    place.opens(&["fetch", &first, "-o", "-", "--verify-key", &new_public]).fails(Kind::Verify);
+    let strangers = format!("{},{}", signing_keys().1, signing_keys().1);
+    let refused =
+        place.opens(&["fetch", "latest", "-o", "-", "--verify-key", &strangers]).fails(Kind::Verify);
+    refused.says("none of the 2 verification keys accepts it");
+}
+
+#[test]
+fn a_settings_file_can_require_signatures() {
+    let scene = Scene::of(Place::folder());
+    scene.back_up();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("pgstow.toml");
+    std::fs::write(&file, format!("require_signature = true\nstore = {:?}\n", scene.place.url())).unwrap();
+    let with = |words: &[&str]| pgstow(words).env("PGSTOW_CONFIG", &file);
+    let needs = "signatures are required, and there is no key to check them with";
+    for words in [
+        &["list"][..],
+        &["status"],
+        &["show", "latest"],
+        &["fetch", "latest", "-o", "-"],
+        &["verify", "latest", "--quick"],
+        &["restore", "latest", "--", "cat"],
+        &["prune", "--keep-last", "3"],
+    ] {
+        with(words).fails(Kind::Usage).says(needs);
+        // A secret that CI does not have is no way around it.
+        with(words).env("PGSTOW_VERIFY_KEY", "").fails(Kind::Usage).says(needs).says("set, but empty");
+    }
+    with(&["list"]).env("PGSTOW_VERIFY_KEY", &scene.public).succeeds();
+    let recipient = Keys::shared().recipient.as_str();
+    let keys = scene.place.keys();
+    let backup = ["backup", "--stdin", "--name", "app", "-r", recipient];
+    with(&backup).stdin("x").fails(Kind::Usage).says("no key to sign with");
+    let dump = folder.path().join("dump.sql");
+    std::fs::write(&dump, "--\n-- PostgreSQL database dump\n--\n").unwrap();
+    let adopt = ["adopt", dump.to_str().unwrap(), "--name", "app", "-r", recipient];
+    with(&adopt).fails(Kind::Usage).says("no key to sign with");
+    assert_eq!(scene.place.keys(), keys);
+    with(&backup).stdin("x").env("PGSTOW_SIGNING_KEY", &scene.signing).succeeds();
+    let doctor = with(&["doctor", "--name", "app", "-r", recipient]).fails(Kind::Usage);
+    assert!(doctor.text().contains("no key to sign with"), "{doctor}");
+}
