@@ -6,7 +6,6 @@
 
 use super::digest::Digest;
 use crate::error::{Error, Result};
-use crate::store::Metadata;
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::units::count;
 use serde::{Deserialize, Serialize};
@@ -319,30 +318,6 @@ impl Manifest {
     /// The size of all objects in the store, in bytes, the manifest itself not counted.
     pub fn stored_bytes(&self) -> u64 {
         self.objects.iter().map(|object| object.stored_bytes).fold(0, u64::saturating_add)
-    }
-
-    /// What is stored with the dump object itself: what was known when its upload began.
-    pub fn metadata(&self) -> Metadata {
-        let encryption = match self.encryption {
-            Encryption::Age => "age",
-            Encryption::None => "none",
-        };
-        let mut metadata: Metadata = [
-            ("format", self.format.to_string()),
-            ("id", self.id.to_string()),
-            ("name", self.name.to_string()),
-            ("kind", self.kind.to_string()),
-            ("started-at", self.started_at.to_string()),
-            ("compression", "zstd".to_owned()),
-            ("encryption", encryption.to_owned()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into();
-        if let Some(postgres) = &self.postgres {
-            metadata.insert("server-version".into(), postgres.server_version.clone());
-            metadata.insert("pg-dump-version".into(), postgres.pg_dump_version.clone());
-        }
-        metadata
     }
 
     /// Whether it was made from that backup, for other recipients, and is the same one otherwise.

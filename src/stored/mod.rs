@@ -13,6 +13,7 @@ pub mod header;
 pub mod history;
 pub mod inventory;
 pub mod manifest;
+mod metadata;
 pub mod name_pattern;
 pub mod names;
 pub mod opened;
