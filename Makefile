@@ -1,6 +1,6 @@
 # The few words a developer needs. What they do is in scripts/, one file each.
 
-.PHONY: demo check test test-full fuzz bench lint fmt setup
+.PHONY: demo check test test-full fuzz soak bench lint fmt setup
 
 demo: ## Back up a database, restore it, and compare both
 	@scripts/demo.sh
@@ -16,6 +16,9 @@ test-full: ## The same, with ten million rows, rows of 100 MB and 20,000 tables
 
 fuzz: ## What reads strangers' bytes, against made-up ones (needs nightly Rust and cargo-fuzz)
 	@scripts/fuzz.sh $(ARGS)
+
+soak: ## Backups and restores through a network that fails at random; ARGS="--rounds 500 --seed N"
+	@scripts/soak.sh $(ARGS)
 
 bench: ## The figures in docs/performance.md
 	@scripts/bench.sh $(ARGS)

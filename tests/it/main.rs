@@ -44,6 +44,7 @@ mod roles;
 mod schedule;
 mod secrets;
 mod shells;
+mod soak;
 mod sources;
 mod store_faults;
 mod stores;
