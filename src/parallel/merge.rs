@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::postgres::{Rows, RowsReader};
 use bytes::Bytes;
 use futures_util::stream;
+use std::task::{Poll, ready};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -65,8 +66,16 @@ impl Merge {
             }
         });
         StreamReader::new(stream::poll_fn(move |context| {
-            let _works = &work;
-            pieces.poll_recv(context)
+            let piece = ready!(pieces.poll_recv(context));
+            if piece.is_some() {
+                return Poll::Ready(piece);
+            }
+            // Whoever panicked could not send why.
+            let ended = ready!(work.poll_join_next(context));
+            let failed = ended.and_then(std::result::Result::err);
+            Poll::Ready(
+                failed.map(|error| Err(Error::unexpected(format!("a task failed: {error}")).into_io())),
+            )
         }))
     }
 

@@ -126,7 +126,7 @@ fn database(words: BackupWords) -> Result<DumpRequest> {
         wait: words.wait,
         warn_shrink: words.warn_shrink,
         fail_shrink: words.fail_shrink,
-        sessions: sessions(&words.readers)?,
+        sessions: sessions(&words.readers, &words.server)?,
         allow_pooled: words.server.allow_pooled,
     })
 }

@@ -21,7 +21,7 @@ pub fn clone(words: CloneWords) -> Result<CopyOptions> {
         target,
         dump: DumpOptions { lock_wait_timeout: words.lock_wait_timeout, ..DumpOptions::default() },
         jobs: words.jobs,
-        sessions: sessions(&words.readers)?,
+        sessions: sessions(&words.readers, &words.server)?,
         fitting: fitting(words.fitting)?,
         after: after(words.after)?,
         clients,

@@ -1,6 +1,6 @@
 //! How many sessions read a database.
 
-use crate::cli::ParallelWords;
+use crate::cli::{ParallelWords, ServerWords};
 use crate::error::{Error, Result};
 use crate::parallel::Sessions;
 
@@ -8,7 +8,11 @@ use crate::parallel::Sessions;
 const SMALLEST: u64 = 64 << 10;
 
 /// Checks the words that say how large tables are read.
-pub fn sessions(words: &ParallelWords) -> Result<Sessions> {
+pub fn sessions(words: &ParallelWords, server: &ServerWords) -> Result<Sessions> {
+    if words.readers > 1 && server.allow_pooled {
+        return Err(Error::usage("--readers needs connections to the server itself, and not to a pooler")
+            .hint("leave --readers out, or --allow-pooled and the pooler (PGSTOW_READERS, PGSTOW_ALLOW_POOLED too)"));
+    }
     if words.reader_range < SMALLEST {
         return Err(
             Error::usage("--reader-range is too small").hint("the smallest is 64KiB, the usual one 32MiB")

@@ -14,6 +14,7 @@ use crate::stored::opened::Location;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 /// How long a verb that only looks retries, if nothing else is said: somebody waits for it.
@@ -29,7 +30,7 @@ pub(super) fn location_to_look_at(words: &StoreWords) -> Result<Location> {
 
 /// The store that is read from: the first one.
 pub(super) fn location(words: &StoreWords) -> Result<Location> {
-    let all = urls(&words.store);
+    let all = urls(&words.store)?;
     let Some(first) = all.first() else {
         let missing = Error::usage("no store was given").hint(
             "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…, gs://bucket/prefix",
@@ -44,11 +45,11 @@ pub(super) fn location(words: &StoreWords) -> Result<Location> {
 
 /// The stores that are written to, those that may fail last.
 pub(super) fn destinations(words: &StoreWords, optional: &OptionalStoreWords) -> Result<Vec<Destination>> {
-    let needed = urls(&words.store);
+    let needed = urls(&words.store)?;
     if needed.is_empty() {
         location(words)?;
     }
-    let optional = urls(&optional.store_optional).into_iter().map(|url| (url, true));
+    let optional = urls(&optional.store_optional)?.into_iter().map(|url| (url, true));
     let mut all: Vec<Destination> = Vec::new();
     for (url, is_optional) in needed.into_iter().map(|url| (url, false)).chain(optional) {
         let location = one(&url, words)?;
@@ -63,9 +64,15 @@ pub(super) fn destinations(words: &StoreWords, optional: &OptionalStoreWords) ->
 /// The URLs among the words: several in one, as in a variable, are separated by spaces.
 ///
 /// A space within a folder's name stays: only what begins like a URL begins another one.
-fn urls(words: &[String]) -> Vec<String> {
+///
+/// # Errors
+/// If one is empty: of two stores, the one whose variable is not set must not be missed.
+fn urls(words: &[String]) -> Result<Vec<String>> {
     let mut all: Vec<String> = Vec::new();
-    for word in words.iter().filter(|word| !word.trim().is_empty()) {
+    for word in words {
+        if word.trim().is_empty() {
+            StoreUrl::from_str(word)?;
+        }
         let mut begins = true;
         for piece in word.trim().split(char::is_whitespace) {
             match all.last_mut().filter(|_| !begins && !piece.contains("://")) {
@@ -76,7 +83,7 @@ fn urls(words: &[String]) -> Vec<String> {
             begins = false;
         }
     }
-    all
+    Ok(all)
 }
 
 /// One store, by its URL.
@@ -183,7 +190,9 @@ mod tests {
 
     #[test]
     fn urls_are_separated_by_spaces_and_a_folder_may_have_one_in_its_name() {
-        let all = |words: &[&str]| urls(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        let all = |words: &[&str]| {
+            urls(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()).unwrap_or_default()
+        };
         assert_eq!(all(&["s3://a/b  gs://c\nfile:///d"]), ["s3://a/b", "gs://c", "file:///d"]);
         assert_eq!(
             all(&["file:///my backups/x file:///y", "s3://a"]),
@@ -191,6 +200,8 @@ mod tests {
         );
         assert_eq!(all(&["/folder"]), ["/folder"], "its mistake is explained later");
         assert!(all(&["", " "]).is_empty());
+        // An unset variable in quotes.
+        assert_eq!(all(&["file:///a", ""]), [""; 0]);
     }
 
     #[test]

@@ -145,6 +145,8 @@ fn one_reads_if_several_cannot() {
     let cluster = Cluster::shared(Major::Distribution);
     let (database, place) = (cluster.create_database("alone"), Place::folder());
     let url = cluster.url(&database);
+    let pooled = ["backup", "--no-encryption", "--readers", "2", "--allow-pooled", &url];
+    place.pgstow(&pooled).fails(Kind::Usage).says("and not to a pooler");
     cluster.psql(&database, "CREATE TABLE small AS SELECT 1 AS n");
     backup(&place, &url, "small", "2").assert_success().says("no table is large enough");
     add_bulk(cluster, &database, 1000);
