@@ -356,6 +356,11 @@ fn killed_at_either_rename_the_name_means_one_of_the_two() {
         running.signal(Signal::KILL);
         running.wait();
         drop(lock);
+        // What its sessions had begun on the server ends others' sessions before it notices that nobody listens.
+        scene.eventually(&format!(
+            "SELECT WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%{}%' AND pid <> pg_backend_pid())",
+            scene.app
+        ));
         scene.is_untouched();
         let next = scene.restore(&[]).fails(Kind::Usage);
         scene.finishes(&next);

@@ -24,3 +24,5 @@ items = [
 ]
 for n in range(100):
     Order.objects.create(buyer=people[n]).items.set(items[n : n + 3])
+# Whole milliseconds without microseconds are written in another way when they come back.
+Order.objects.update(placed=datetime(2026, 11, 20, 3, 0, 0, 123456, tzinfo=timezone.utc))
