@@ -155,7 +155,7 @@ impl Begun {
             waited = waits_too_long(psql, longest) => Err(waited),
         };
         match read {
-            Ok((head, preamble)) => Ok(Self { pg_dump, head, preamble, snapshot }),
+            Ok((head, reader)) => Ok(Self { pg_dump, head, preamble: reader.preamble(), snapshot }),
             Err(error) => {
                 pg_dump.stop().await;
                 Err(error)
@@ -245,7 +245,9 @@ async fn waits_too_long(psql: &Psql, longest: Duration) -> Error {
 }
 
 /// Reads until all definitions are known, or to the end of a stream that has none.
-pub async fn read_definitions(from: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u8>, Option<Preamble>)> {
+///
+/// The reader has read all that is returned with it, or nothing if there are no definitions.
+pub async fn read_definitions(from: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u8>, Reader)> {
     let (mut head, mut reader) = (Vec::new(), Reader::new());
     let mut buffer = vec![0; AT_ONCE];
     while reader.toc().is_none() {
@@ -255,9 +257,9 @@ pub async fn read_definitions(from: &mut (impl AsyncRead + Unpin)) -> Result<(Ve
         // Whether it is whole is for the reader that follows all of it to say; so is damage.
         if bytes.is_empty() || reader.feed(bytes).is_err() {
             head.extend_from_slice(bytes);
-            return Ok((head, None));
+            return Ok((head, Reader::new()));
         }
         head.extend_from_slice(bytes);
     }
-    Ok((head, reader.preamble()))
+    Ok((head, reader))
 }

@@ -10,7 +10,6 @@ use crate::stored::catalogue::{self, Backup};
 use crate::stored::manifest::Encryption;
 use crate::stored::names::Name;
 use crate::stored::opened::{Location, OpenedBackup};
-use crate::stored::proven::{self, MaybeProven};
 use crate::stored::signing::VerifyKeys;
 use crate::stored::{header, names::Place};
 use bytes::Bytes;
@@ -87,9 +86,9 @@ async fn look(options: &ReadersOptions, run: &Run) -> Result<Readers> {
     }
     let mut failures = Failures::of_unnamed(found.len());
     let mut backups = Vec::new();
-    for read in proven::read_all(&store, &found, options.trusted.as_ref()).await {
+    for read in catalogue::read_all(&store, &found, options.trusted.as_ref()).await {
         match read {
-            Ok(MaybeProven { backup, .. }) => backups.push(Readable { backup, opened_by: None }),
+            Ok(backup) => backups.push(Readable { backup, opened_by: None }),
             Err(error) => failures.keep(error, str::to_owned)?,
         }
     }

@@ -8,7 +8,6 @@ use crate::stored::catalogue::{self, Backup};
 use crate::stored::contents::{self, Entry, Flaw, Standard};
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Name, Place};
-use crate::stored::proven;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,9 +34,9 @@ pub(super) async fn choose(store: &Arc<dyn Store>, options: &CopyOptions) -> Res
             found
         }
     };
-    let read = proven::read_all(store, &found, options.trusted.as_ref()).await;
+    let read = catalogue::read_all(store, &found, options.trusted.as_ref()).await;
     let places = found.into_iter().map(|found| found.place);
-    Ok(places.zip(read).map(|(place, read)| Chosen { place, backup: read.map(|read| read.backup) }).collect())
+    Ok(places.zip(read).map(|(place, backup)| Chosen { place, backup }).collect())
 }
 
 /// What the target has.

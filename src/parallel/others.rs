@@ -59,14 +59,13 @@ impl Others {
             options.exclude_table_data.push(shown);
         }
         let mut pg_dump = dump(client, psql.conn(), &options).await?;
-        let (head, preamble) = read_definitions(&mut pg_dump).await?;
+        let (head, reader) = read_definitions(&mut pg_dump).await?;
+        let preamble = reader.preamble();
         let there = preamble.as_ref().map(|preamble| preamble.toc.with_data()).into_iter().flatten();
         if !there.map(TocEntry::identity).eq(left().map(TocEntry::identity)) {
             pg_dump.stop().await;
             return Err(Error::postgres("a second pg_dump found other tables than the first"));
         }
-        let mut reader = Reader::new();
-        reader.feed(&head)?;
         let start = preamble.map(|preamble| preamble.to_bytes().len()).unwrap_or_default();
         let bytes = BytesMut::from(head.get(start..).unwrap_or_default());
         Ok(Some(Self { pg_dump, reader, bytes, at: start as u64, taken: 0 }))

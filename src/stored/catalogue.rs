@@ -12,8 +12,10 @@ use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::stored::receipt;
 use crate::stored::signing::{Signed, VerifyKeys};
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ const MOST_NAMED: usize = 5;
 pub const CLOCK_SKEW: Duration = Duration::from_secs(600);
 /// The id of the newest backup, whichever it is.
 pub const LATEST: &str = "latest";
+/// Backups read at the same time when many are listed.
+const READ_AHEAD: usize = 64;
 
 /// One backup as its manifest tells it.
 #[derive(Debug, Clone)]
@@ -143,17 +147,6 @@ pub async fn earlier(store: &dyn Store, name: &Name) -> Result<Vec<Found>, Store
     match search(store, Some(name)).await {
         Err(error) if error.situation() == Situation::NoStore => Ok(Vec::new()),
         found => found,
-    }
-}
-
-/// The ids of this name that there are; none if the key may not list them.
-pub async fn ids(store: &dyn Store, name: &Name) -> Vec<Id> {
-    match earlier(store, name).await {
-        Ok(found) => found.into_iter().map(|found| found.place.id).collect(),
-        Err(error) => {
-            tracing::debug!("which backups of {name} there are is not known: {error}");
-            Vec::new()
-        }
     }
 }
 
@@ -331,6 +324,29 @@ pub async fn is_signed(store: &dyn Store, place: &Place) -> Result<bool> {
         Err(error) if error.situation() == Situation::NotFound => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Reads the manifests of many backups, in their order; one that cannot be read does not hide the others.
+pub async fn read_all(
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: Option<&VerifyKeys>,
+) -> Vec<Result<Backup>> {
+    each(found, |found| read(store, found, trusted)).await
+}
+
+/// Reads something of many backups, of some at the same time; what came of it, in their order.
+pub(super) async fn each<'f, T, F: Future<Output = Result<T>>>(
+    found: &'f [Found],
+    read: impl Fn(&'f Found) -> F,
+) -> Vec<Result<T>> {
+    let mut reading = stream::iter(found).map(read).buffered(READ_AHEAD);
+    // As large as it will be: there may be a hundred thousand.
+    let mut all = Vec::with_capacity(found.len());
+    while let Some(read) = reading.next().await {
+        all.push(read);
+    }
+    all
 }
 
 async fn small(store: &Arc<dyn Store>, key: &str, bytes: u64) -> Result<Bytes> {

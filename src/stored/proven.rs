@@ -12,13 +12,10 @@ use super::signing::{Signed, SigningKey, VerifyKeys};
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 
 /// How many receipts of one backup are looked at, newest first: somebody may have planted many.
 const MOST_READ: usize = 16;
-/// Backups looked at at the same time when many are listed.
-const READ_AHEAD: usize = 64;
 
 /// A backup, and when it was proven.
 #[derive(Debug, Clone)]
@@ -93,17 +90,13 @@ pub async fn read_each<T>(
     trusted: Option<&VerifyKeys>,
     of: impl Fn(MaybeProven) -> T,
 ) -> Vec<Result<T>> {
-    let read = async |found| {
+    let of = &of;
+    catalogue::each(found, |found| async move {
         let backup = catalogue::read(store, found, trusted).await?;
         let proven = at(store, found, &backup, trusted).await?;
         Ok(of(MaybeProven { backup, proven }))
-    };
-    let mut reading = stream::iter(found).map(read).buffered(READ_AHEAD);
-    let mut all = Vec::with_capacity(found.len());
-    while let Some(read) = reading.next().await {
-        all.push(read);
-    }
-    all
+    })
+    .await
 }
 
 /// The newest of these backups of one name that is proven, oldest first; reads only those with receipts.
