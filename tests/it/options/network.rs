@@ -151,7 +151,7 @@ fn an_authority_for_google_is_trusted_if_it_replaces_the_machines() {
     let hello = |run: Pgstow| run.args(["--name", "n", "--no-encryption", "--", "echo", "hello"]);
     let trusted = |run: Pgstow| run.env("SSL_CERT_FILE", tls.authority()).succeeds();
     hello(run(&["backup"])).fails(Kind::Store).says("set SSL_CERT_FILE to its certificate");
-    let refused = hello(run(&["backup", "--ca-file"]).arg(tls.authority())).fails(Kind::Usage);
+    let refused = hello(run(&["backup"]).arg("--ca-file").arg(tls.authority())).fails(Kind::Usage);
     refused.says("--ca-file does not work for gs://");
     trusted(hello(run(&["backup"])));
     let fetched = trusted(run(&["fetch", "latest", "-o", "-"]));
