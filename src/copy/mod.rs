@@ -52,7 +52,7 @@ pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
     let following = run.follow(&way.progress);
     let copying = chosen.iter().map(async |one| {
         let begun = Instant::now();
-        (one, one_backup(one, &there, &way, run).await, begun.elapsed())
+        (one, run.step("copy", one_backup(one, &there, &way, run)).await, begun.elapsed())
     });
     // After a signal the others end by themselves: each takes back what it has begun.
     let done: Vec<_> = stream::iter(copying).buffered(at_once).collect().await;
