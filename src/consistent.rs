@@ -14,6 +14,7 @@ use crate::postgres::lock::sessions_left;
 use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, blockers};
 use std::future::pending;
 use std::io::Cursor;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, Chain};
 
@@ -131,7 +132,7 @@ pub struct Begun {
     /// Its header and definitions; `None` if it wrote something else.
     preamble: Option<Preamble>,
     /// Its snapshot, if others are to use it too.
-    snapshot: Option<Snapshot>,
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 impl Begun {
@@ -143,7 +144,7 @@ impl Begun {
         is_alone: bool,
         shared: bool,
     ) -> Result<Self> {
-        let snapshot = if shared { Some(Snapshot::take(psql).await?) } else { None };
+        let snapshot = if shared { Some(Arc::new(Snapshot::take(psql).await?)) } else { None };
         let options = DumpOptions {
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
             ..options.clone()
@@ -169,11 +170,11 @@ impl Begun {
     }
 
     /// Its header and definitions, and the snapshot it shares; `None` if one of them is not there.
-    pub fn shared(&self) -> Option<(&Preamble, &Snapshot)> {
+    pub fn shared(&self) -> Option<(&Preamble, &Arc<Snapshot>)> {
         Some((self.preamble.as_ref()?, self.snapshot.as_ref()?))
     }
 
-    /// Ends it, and with it its snapshot: others write the data.
+    /// Ends it: others write the data, from the snapshot if they have kept it.
     pub async fn stop(self) {
         self.pg_dump.stop().await;
     }

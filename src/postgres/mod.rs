@@ -26,6 +26,6 @@ pub use server::{
 };
 pub use sql::{identifier, masked, shell_word};
 pub use tools::{
-    DumpOptions, PgRestoreOptions, Psql, Rows, RowsReader, Snapshot, dump, globals, psql, restore, script,
+    DumpOptions, PgRestoreOptions, Psql, ROWS, RowsReader, Snapshot, dump, globals, psql, restore, script,
     sessions,
 };
