@@ -21,6 +21,21 @@ impl TocEntry {
         let copy = [first, b"COPY ", &qualified(schema, name), &columns, b" FROM stdin;\n"].concat();
         self.with_text(Field::Copy, &copy)
     }
+
+    /// The same, but its table, which has no rows yet, is emptied right before they come, in their transaction.
+    ///
+    /// Then the server knows that nobody else can see them: it writes them as it would later rewrite them (frozen),
+    /// and without WAL if `wal_level` is `minimal`. `None` for rows that are not copied into the table they are of.
+    pub fn frozen(&self) -> Option<Self> {
+        let (_, schema, name) = self.identity();
+        let copy = self.copy_statement()?.strip_suffix(b" FROM stdin;\n")?;
+        let is_own = self.copied_into()? == (schema.to_vec(), name.to_vec());
+        // Up to PostgreSQL 11 a table could have oids, which are asked for in a way of old.
+        let is_new = memchr::memmem::find(copy, b"WITH OIDS").is_none();
+        let first = [b"TRUNCATE TABLE ONLY ", qualified(schema, name).as_slice(), b";\n"].concat();
+        let frozen = [first.as_slice(), copy, b" FROM stdin WITH (FREEZE);\n"].concat();
+        (is_own && is_new).then(|| self.with_text(Field::Copy, &frozen))
+    }
 }
 
 impl Preamble {

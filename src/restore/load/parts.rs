@@ -13,6 +13,9 @@ const LARGEST: u64 = 1 << 30;
 const MOST_TABLES: u64 = 500;
 /// What part of the server's locks all workers may take together, each for the tables of its part.
 const LOCKS: u64 = 8;
+/// To empty a table again pays for one with more bytes than this, which is also the size from which the server writes no WAL if it
+/// need not (`wal_skip_threshold`).
+const WORTH_EMPTYING: u64 = 2 << 20;
 /// Parts for each worker, so that all of them end at about the same time.
 const FOR_EACH: u64 = 4;
 
@@ -28,6 +31,10 @@ pub struct Part {
     /// If it is some of a table's rows only: which.
     rows_of: Option<SomeRows>,
     of_rows: bool,
+    /// Those of its entries whose tables are emptied first, for the server to write less.
+    frozen: BTreeSet<i32>,
+    /// Bytes of the largest table that it has rows of, all its rows counted.
+    weight: u64,
 }
 
 /// Some of a table's rows.
@@ -44,7 +51,24 @@ struct SomeRows {
 impl Part {
     /// The archive that `pg_restore` is given, without its data.
     pub fn preamble(&self, front: &Preamble) -> Preamble {
-        front.keep(|entry| self.entries.contains(&entry.dump_id()))
+        let kept = front.keep(|entry| self.entries.contains(&entry.dump_id()));
+        if self.frozen.is_empty() {
+            return kept;
+        }
+        kept.with(|entry| {
+            let frozen = if self.frozen.contains(&entry.dump_id()) { entry.frozen() } else { None };
+            frozen.unwrap_or_else(|| entry.clone())
+        })
+    }
+
+    /// The entries it restores.
+    pub fn entries(&self) -> &BTreeSet<i32> {
+        &self.entries
+    }
+
+    /// Bytes of the largest table that it has rows of, all its rows counted.
+    pub fn weight(&self) -> u64 {
+        self.weight
     }
 
     /// Its bytes of the archive.
@@ -97,13 +121,18 @@ pub fn before_and_data(front: &Preamble) -> Preamble {
     })
 }
 
-/// What is made when all data is there, in any order; and the tables, which are not made again: without
-/// them `pg_restore` does not see which of its connections would lock each other out.
-pub fn after(front: &Preamble) -> Preamble {
-    choose(front, |section, entry| {
-        section == Section::PostData && !entry.kind().is_grant() && !entry.is_last()
+/// What is made when all data is there, in any order, without those entries that were made before; and the tables, which
+/// are not made again: without them `pg_restore` does not see which of its connections would lock each other out.
+pub fn after(front: &Preamble, made: &BTreeSet<i32>) -> Preamble {
+    let after = choose(front, |section, entry| {
+        section == Section::PostData
+            && !entry.kind().is_grant()
+            && !entry.is_last()
+            && !made.contains(&entry.dump_id())
             || entry.kind() == EntryKind::Table
-    })
+    });
+    // They have no section of their own, and would be in that of the tables if all that was before them is made.
+    after.with_last(|entry| entry.kind().is_remark())
 }
 
 /// What is granted then, one after the other: who passes a grant on must have been granted more before. The
@@ -143,13 +172,22 @@ fn ordered(front: &Preamble) -> BTreeSet<i32> {
     ordered
 }
 
+/// The rows of tables that are stored as usual.
+fn heaps(front: &Preamble) -> BTreeSet<i32> {
+    let tables =
+        front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table && entry.is_heap());
+    let tables: BTreeSet<i32> = tables.map(TocEntry::dump_id).collect();
+    let rows = front.toc.with_data().filter(|entry| entry.kind() == EntryKind::TableData);
+    rows.filter(|rows| rows.dependencies().any(|id| tables.contains(&id))).map(TocEntry::dump_id).collect()
+}
+
 /// How many tables a worker loads in one transaction: the server holds locks for each until its end.
 pub fn tables_at_once(locks: u64, jobs: usize) -> usize {
     let share = locks / LOCKS / (jobs as u64).max(1);
     usize::try_from(share.clamp(1, MOST_TABLES)).unwrap_or(1)
 }
 
-/// The parts, largest first: neighbouring small tables together, a table larger than `share` in
+/// The parts, those of the largest table first: neighbouring small tables together, a table larger than `share` in
 /// stretches of whole rows, and in one, in the archive's order, all that is not rows (sequences, large
 /// objects) or depends on other data.
 pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: usize) -> Vec<Part> {
@@ -167,15 +205,25 @@ pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: u
     if !rest.is_empty() {
         let stretches = others.iter().map(|block| block.range()).collect();
         let label = "sequences and large objects".to_owned();
-        parts.push(Part { label, entries: rest, stretches, rows_of: None, of_rows: false });
+        let weight = others.iter().map(|block| block.range.1 - block.range.0).sum();
+        parts.push(Part {
+            label,
+            entries: rest,
+            stretches,
+            rows_of: None,
+            of_rows: false,
+            frozen: BTreeSet::new(),
+            weight,
+        });
     }
 
     // A frame holds many small tables: neighbours share the work of fetching it.
+    let heaps = heaps(front);
     let mut together: Option<Part> = None;
     for block in rows {
         if block.range.1 - block.range.0 > share {
             parts.extend(together.take());
-            parts.extend(cut(inventory, block, share));
+            parts.extend(cut(inventory, block, share, &heaps));
             continue;
         }
         let part = together.get_or_insert_with(|| Part {
@@ -184,23 +232,30 @@ pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: u
             stretches: Vec::new(),
             rows_of: None,
             of_rows: true,
+            frozen: BTreeSet::new(),
+            weight: 0,
         });
         if part.entries.len() == 1 {
             part.label.push_str(" and others");
         }
         part.entries.insert(block.dump_id);
         part.stretches.push(block.range());
+        let bytes = block.range.1 - block.range.0;
+        part.weight = part.weight.max(bytes);
+        if bytes >= WORTH_EMPTYING && heaps.contains(&block.dump_id) {
+            part.frozen.insert(block.dump_id);
+        }
         if part.bytes() >= share || part.entries.len() >= most_tables {
             parts.extend(together.take());
         }
     }
     parts.extend(together);
-    parts.sort_by_key(|part| std::cmp::Reverse(part.bytes()));
+    parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
     parts
 }
 
 /// A table in stretches that begin where a frame begins between two rows.
-fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
+fn cut(inventory: &Inventory, block: &Block, share: u64, heaps: &BTreeSet<i32>) -> Vec<Part> {
     let Range { start, end } = block.range();
     let places = inventory.frame_spans().filter(|span| span.clean).map(|span| span.plain_offset);
     // What ends the rows is in a chunk of its own, and a frame may begin after that.
@@ -230,6 +285,8 @@ fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
         }),
         stretches: vec![stretch],
         of_rows: true,
+        frozen: heaps.iter().filter(|id| count == 1 && **id == block.dump_id).copied().collect(),
+        weight: end - start,
     };
     stretches.into_iter().enumerate().map(part).collect()
 }
@@ -292,7 +349,7 @@ mod tests {
                 rows += contents.blocks.iter().filter_map(|block| block.rows).sum::<u64>();
             }
             assert_eq!(Some(rows), inventory.rows());
-            assert!(parts.is_sorted_by_key(|part| std::cmp::Reverse(part.bytes())));
+            assert!(parts.is_sorted_by_key(|part| std::cmp::Reverse(part.weight)));
             assert_eq!(parts.iter().filter(|part| part.label.starts_with("sequences")).count(), 1);
             if share == 1 {
                 assert!(parts.iter().any(|part| part.label.contains(" of ")), "{parts:#?}");
@@ -346,8 +403,13 @@ mod tests {
             |front: &Preamble| front.toc.entries().iter().filter(|entry| !entry.kind().is_setting()).count();
         let of_parts: BTreeSet<i32> =
             parts(&inventory, &front, 1 << 40, 500).into_iter().flat_map(|part| part.entries).collect();
-        let steps =
-            [before(&front), after(&front), grants(&front), refreshes(&front), event_triggers(&front)];
+        let steps = [
+            before(&front),
+            after(&front, &BTreeSet::new()),
+            grants(&front),
+            refreshes(&front),
+            event_triggers(&front),
+        ];
         let tables = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table).count();
         assert!(tables > 0);
         assert_eq!(steps.iter().map(count).sum::<usize>() + of_parts.len(), count(&front) + tables);

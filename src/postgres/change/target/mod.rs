@@ -21,7 +21,7 @@ use super::rename::Known;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
-use crate::postgres::server::{Server, TargetFacts};
+use crate::postgres::server::{Checkpoints, Server, TargetFacts};
 use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
@@ -185,6 +185,13 @@ impl Target {
     /// What else there is on the server.
     pub async fn facts(&self) -> Result<TargetFacts> {
         TargetFacts::ask(&self.maintenance).await
+    }
+
+    /// How often the server has been asked for checkpoints; `None` if it does not say.
+    pub async fn checkpoints(&self) -> Option<Checkpoints> {
+        self.breathe().await;
+        let asked = Checkpoints::ask(&self.maintenance, self.version().major).await;
+        asked.inspect_err(|error| tracing::debug!("checkpoints are not counted: {error}")).ok()
     }
 
     /// Asks the database itself.
