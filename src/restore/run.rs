@@ -126,12 +126,10 @@ impl Flow<'_> {
 
     /// Counts the checkpoints that the server was asked for outside its schedule; if there were many, says what helps.
     async fn checkpoints_since(&self, before: &Checkpoints, target: &Target) -> Option<u64> {
-        let now = target.checkpoints().await?;
-        let forced = now.since(before, target.is_created(), target.version().major);
+        let (forced, max_wal_size) = target.checkpoints_since(before).await?;
         if forced >= MANY {
             self.run.say(format!(
-                "the server was asked for {forced} checkpoints outside its schedule while it was filled, usually because WAL reaches max_wal_size ({}): restores are faster with a larger one, if the server lets you set it",
-                now.max_wal_size
+                "the server was asked for {forced} checkpoints outside its schedule while it was filled, usually because WAL reaches max_wal_size ({max_wal_size}): restores are faster with a larger one, if the server lets you set it"
             ));
         }
         Some(forced)

@@ -88,3 +88,34 @@ pub fn rows_end() -> Vec<u8> {
     end.end();
     end.into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
+
+    #[test]
+    fn rows_are_frozen_only_in_their_own_table() {
+        let mut reader = crate::archive::Reader::new();
+        reader.feed(DUMP).unwrap();
+        let toc = reader.finish().unwrap().toc;
+        let rows: Vec<_> = toc.entries().iter().filter(|entry| entry.is_copy()).collect();
+        assert!(!rows.is_empty());
+        for entry in rows {
+            let (_, schema, name) = entry.identity();
+            let copy = String::from_utf8_lossy(entry.copy_statement().unwrap()).into_owned();
+            let frozen = entry.frozen().unwrap();
+            let first = String::from_utf8_lossy(&qualified(schema, name)).into_owned();
+            let expected = format!(
+                "TRUNCATE TABLE ONLY {first};\n{}",
+                copy.replace(" FROM stdin;", " FROM stdin WITH (FREEZE);")
+            );
+            assert_eq!(String::from_utf8_lossy(frozen.copy_statement().unwrap()), expected);
+            assert_eq!((frozen.dump_id(), frozen.column_names()), (entry.dump_id(), entry.column_names()));
+            assert_eq!(entry.with_rows_into(b"another", b"table", b"").frozen(), None);
+            let old = copy.replace(" FROM stdin;", " WITH OIDS FROM stdin;");
+            assert_eq!(entry.with_text(Field::Copy, old.as_bytes()).frozen(), None);
+        }
+    }
+}

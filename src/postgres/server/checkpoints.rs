@@ -1,6 +1,8 @@
 //! How often a server was asked for a checkpoint that its schedule does not have: while much is written, because the
 //! WAL since the last one reached `max_wal_size`.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::error::Result;
@@ -10,6 +12,9 @@ use crate::postgres::tools::Psql;
 const OWN_VIEW: u32 = 17;
 /// Since this major a new database needs none; before, it needs two.
 const NONE_TO_CREATE: u32 = 15;
+/// Since this major what is counted can be seen at once; before, after half a second.
+const COUNTS_AT_ONCE: u32 = 15;
+const HALF_A_SECOND: Duration = Duration::from_millis(600);
 
 /// What a server says of its checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -34,10 +39,16 @@ impl Checkpoints {
         .await
     }
 
+    /// The same after something was done, when the server has counted all that it caused.
+    pub async fn ask_again(psql: &Psql, major: u32) -> Result<Self> {
+        if major < COUNTS_AT_ONCE {
+            tokio::time::sleep(HALF_A_SECOND).await;
+        }
+        Self::ask(psql, major).await
+    }
+
     /// How many it was asked for since then, without those that it needs to create a database; `created` says whether
     /// one was created meanwhile.
-    ///
-    /// The server counts with a little delay, so one or two of the last may be missing.
     pub fn since(&self, before: &Self, created: bool, major: u32) -> u64 {
         let own = if created && major < NONE_TO_CREATE { 2 } else { 0 };
         self.requested.saturating_sub(before.requested).saturating_sub(own)

@@ -104,9 +104,25 @@ impl Part {
     }
 }
 
-/// How large the parts are for this number of workers.
-pub fn fair_share(inventory: &Inventory, jobs: usize) -> u64 {
-    (inventory.archive.bytes / FOR_EACH / (jobs as u64).max(1)).clamp(SMALLEST, LARGEST)
+/// How large the parts are, in bytes of the archive.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Small tables are together in parts of this size, and a table that is cut has parts of it.
+    pub share: u64,
+    /// A larger table is cut.
+    pub whole: u64,
+}
+
+impl Sizes {
+    /// For this number of workers.
+    ///
+    /// If the server need not log a table that is loaded as a whole (`whole_pays`), only those are cut that would keep a
+    /// worker busy when all others are done.
+    pub fn of(inventory: &Inventory, jobs: usize, whole_pays: bool) -> Self {
+        let for_each = inventory.archive.bytes / (jobs as u64).max(1);
+        let share = (for_each / FOR_EACH).clamp(SMALLEST, LARGEST);
+        Self { share, whole: if whole_pays { share.max(for_each) } else { share } }
+    }
 }
 
 /// What is made before any data, but for the grants: they could forbid an owner to fill its own tables.
@@ -187,10 +203,11 @@ pub fn tables_at_once(locks: u64, jobs: usize) -> usize {
     usize::try_from(share.clamp(1, MOST_TABLES)).unwrap_or(1)
 }
 
-/// The parts, those of the largest table first: neighbouring small tables together, a table larger than `share` in
+/// The parts, those of the largest table first: neighbouring small tables together, a table that is too large in
 /// stretches of whole rows, and in one, in the archive's order, all that is not rows (sequences, large
 /// objects) or depends on other data.
-pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: usize) -> Vec<Part> {
+pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables: usize) -> Vec<Part> {
+    let Sizes { share, whole } = sizes;
     let ordered = ordered(front);
     let free = |block: &&Block| {
         block.kind == BlockKind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
@@ -221,7 +238,7 @@ pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: u
     let heaps = heaps(front);
     let mut together: Option<Part> = None;
     for block in rows {
-        if block.range.1 - block.range.0 > share {
+        if block.range.1 - block.range.0 > whole {
             parts.extend(together.take());
             parts.extend(cut(inventory, block, share, &heaps));
             continue;
@@ -327,7 +344,7 @@ mod tests {
         let inventory = inventory(40);
         let front = Preamble::read(&inventory.archive.preamble).unwrap();
         for share in [1, 100, 300, 1 << 40] {
-            let parts = parts(&inventory, &front, share, 500);
+            let parts = parts(&inventory, &front, Sizes { share, whole: share }, 500);
             let mut rows = 0;
             let mut stretches: Vec<_> = parts.iter().flat_map(|part| part.stretches.clone()).collect();
             stretches.sort_by_key(|stretch| stretch.start);
@@ -385,7 +402,7 @@ mod tests {
             inventory.blocks.iter().filter(|block| block.rows.is_some()).map(|block| block.dump_id).collect();
         let [first, .., last] = tables[..] else { panic!("{tables:?}") };
         let front = depending(&front, last, first);
-        let parts = parts(&inventory, &front, 1, 500);
+        let parts = parts(&inventory, &front, Sizes { share: 1, whole: 1 }, 500);
         let together: Vec<_> = parts.iter().filter(|part| part.entries.contains(&first)).collect();
         assert_eq!(together.len(), 1);
         assert!(together[0].entries.contains(&last) && together[0].rows_of.is_none(), "{together:?}");
@@ -396,13 +413,30 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_need_not_be_logged_is_cut_only_if_it_would_be_the_last() {
+        let mut inventory = inventory(40);
+        inventory.archive.bytes = 8 << 30;
+        let sizes = |whole_pays| Sizes::of(&inventory, 2, whole_pays);
+        assert_eq!((sizes(false).share, sizes(false).whole), (1 << 30, 1 << 30));
+        assert_eq!((sizes(true).share, sizes(true).whole), (1 << 30, 4 << 30));
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
+        let count = |whole| parts(&inventory, &front, Sizes { share: 1, whole }, 500).len();
+        assert!(count(1) > count(1 << 40));
+        let parts = parts(&inventory, &front, Sizes { share: 1, whole: 1 << 40 }, 500);
+        assert!(parts.iter().all(|part| part.rows_of.is_none() && part.entries.len() == 1 || !part.of_rows));
+    }
+
+    #[test]
     fn every_entry_is_restored_once() {
         let inventory = inventory(40);
         let front = Preamble::read(&inventory.archive.preamble).unwrap();
         let count =
             |front: &Preamble| front.toc.entries().iter().filter(|entry| !entry.kind().is_setting()).count();
         let of_parts: BTreeSet<i32> =
-            parts(&inventory, &front, 1 << 40, 500).into_iter().flat_map(|part| part.entries).collect();
+            parts(&inventory, &front, Sizes { share: 1 << 40, whole: 1 << 40 }, 500)
+                .into_iter()
+                .flat_map(|part| part.entries)
+                .collect();
         let steps = [
             before(&front),
             after(&front, &BTreeSet::new()),

@@ -75,7 +75,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parts::parts;
+    use super::super::parts::{Sizes, parts};
     use super::*;
     use crate::archive::{Preamble, Reader};
     use crate::stored::inventory::Inventory;
@@ -88,7 +88,7 @@ mod tests {
         reader.feed(dump).unwrap();
         let inventory = Inventory::new(reader.finish().unwrap(), &[]);
         let front = Preamble::read(&inventory.archive.preamble).unwrap();
-        let parts = parts(&inventory, &front, 1 << 40, 1);
+        let parts = parts(&inventory, &front, Sizes { share: 1 << 40, whole: 1 << 40 }, 1);
         let (first, early): (Vec<_>, Vec<_>) =
             Early::all(&front, &inventory, 0).into_iter().partition(Early::is_first);
         let made: BTreeSet<i32> = first.iter().map(|one| one.id).collect();

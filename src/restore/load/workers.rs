@@ -9,7 +9,7 @@ use super::super::postdata::{PostData, in_order, stopped_reading};
 use super::super::prepare::{atomicity, prepare};
 use super::super::request::RestoreRequest;
 use super::early::{Early, LEAST};
-use super::parts::{Part, before, fair_share, parts, tables_at_once};
+use super::parts::{Part, Sizes, before, parts, tables_at_once};
 use super::queue::{Queue, Work};
 use crate::archive::Preamble;
 use crate::error::{Kind, Result};
@@ -54,7 +54,8 @@ pub async fn restore(
 
     in_order(&before(front), client, target, options).await?;
     let worker = Worker { reader, inventory, front, ranges: &ranges, client, target, options };
-    let parts = parts(inventory, front, fair_share(inventory, jobs), tables_at_once(target.locks(), jobs));
+    let sizes = Sizes::of(inventory, jobs, target.logs_least());
+    let parts = parts(inventory, front, sizes, tables_at_once(target.locks(), jobs));
     let (first, early): (Vec<Early>, Vec<Early>) = early.into_iter().partition(Early::is_first);
     worker.make(&first).await?;
     let mut queue = Queue::new(parts, early, first.iter().map(|one| one.id).collect());
@@ -149,7 +150,10 @@ impl Worker<'_> {
             let situation = error.situation::<Situation>();
             // A session that was lost has undone what it began.
             let lost = situation.is_some_and(Situation::may_pass);
-            let refused = error.kind() == Kind::Postgres && !situation.is_some_and(Situation::is_of_machine);
+            // Whoever looks into a table that another worker loads waits for it, and that one perhaps for this one.
+            let in_the_way = situation == Some(Situation::Deadlock);
+            let refused = error.kind() == Kind::Postgres
+                && (in_the_way || !situation.is_some_and(Situation::is_of_machine));
             let undone = given.whole && !given.all;
             if given.whole && refused && part.has_rows() {
                 tracing::warn!("{error}; loading it again when all other tables are there");
