@@ -225,6 +225,11 @@ impl TocEntry {
         self.kind == EntryKind::TableData && self.copy_statement().is_some_and(|copy| !copy.is_empty())
     }
 
+    /// Whether it is stored as tables usually are; before version 1.14 all were.
+    pub fn is_heap(&self) -> bool {
+        matches!(self.table_am(), None | Some(b"" | b"heap")) && matches!(self.rel_kind(), None | Some('r'))
+    }
+
     /// The relation's kind as in `pg_class` (`r`, `p`, `v`, `m`), since version 1.16.
     pub fn rel_kind(&self) -> Option<char> {
         let kind = u8::try_from(leading_int(self.field(Field::RelKind))?).ok()?;
