@@ -7,7 +7,7 @@ use crate::store::{Situation, Store, Unfinished};
 use crate::stored::catalogue::{self, Backup};
 use crate::stored::contents::{self, Entry, Flaw, Standard};
 use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::{Name, Place};
+use crate::stored::names::{Id, Name, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ pub(super) struct Chosen {
     pub(super) place: Place,
     /// What is written about it, or why that cannot be read.
     pub(super) backup: Result<Backup>,
+    /// Its receipts of trial restores.
+    pub(super) receipts: Vec<Id>,
 }
 
 /// Finds the backups, oldest first within a name, and reads their manifests.
@@ -35,8 +37,12 @@ pub(super) async fn choose(store: &Arc<dyn Store>, options: &CopyOptions) -> Res
         }
     };
     let read = catalogue::read_all(store, &found, options.trusted.as_ref()).await;
-    let places = found.into_iter().map(|found| found.place);
-    Ok(places.zip(read).map(|(place, backup)| Chosen { place, backup }).collect())
+    let chosen = found.into_iter().zip(read).map(|(found, backup)| Chosen {
+        place: found.place,
+        backup,
+        receipts: found.receipts,
+    });
+    Ok(chosen.collect())
 }
 
 /// What the target has.
@@ -86,6 +92,18 @@ impl There {
     /// Whether there is a backup of this id, whatever it is.
     pub(super) fn has(&self, backup: &Backup) -> bool {
         self.backups.contains_key(&backup.place)
+    }
+
+    /// Whether the manifest there is this backup's own, byte for byte.
+    pub(super) fn has_manifest(&self, backup: &Backup) -> bool {
+        let there = self.backups.get(&backup.place).and_then(|entry| entry.backup.as_ref());
+        there.is_some_and(|there| there.manifest_sha256 == backup.manifest_sha256)
+    }
+
+    /// The receipts of a backup that are there.
+    pub(super) fn receipts(&self, place: &Place) -> Vec<Id> {
+        let found = self.backups.get(place).and_then(|entry| entry.folder.found());
+        found.map(|found| found.receipts).unwrap_or_default()
     }
 
     /// Whether this very backup is there, whole.

@@ -1,11 +1,13 @@
 //! Whole backups from one store into another, as they are: the encrypted bytes, and the manifest as it was signed.
 //!
 //! It needs no key to a backup. Nothing is overwritten and nothing visible is deleted: what is whole in the target is
-//! left alone, and the manifest goes last, so that a copy that was killed is no backup until a later one ends it.
+//! left alone, and the manifest goes last, so that a copy that was killed is no backup until a later one ends it. Only
+//! receipts of trial restores come after it: they are about a backup that is there.
 
 mod choose;
 mod object;
 mod outcome;
+mod receipts;
 mod request;
 mod same;
 
@@ -21,6 +23,7 @@ use crate::stored::catalogue::Backup;
 use crate::stored::download;
 use crate::stored::manifest::Manifest;
 use crate::stored::names::{MANIFEST, Place, SIGNATURE};
+use crate::stored::signing::VerifyKeys;
 use crate::units::{age, count};
 use choose::{Chosen, There};
 use futures_util::{StreamExt, stream};
@@ -52,7 +55,7 @@ pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
     let following = run.follow(&way.progress);
     let copying = chosen.iter().map(async |one| {
         let begun = Instant::now();
-        (one, one_backup(one, &there, &way, run).await, begun.elapsed())
+        (one, one_backup(one, &there, &way, options.trusted.as_ref(), run).await, begun.elapsed())
     });
     // After a signal the others end by themselves: each takes back what it has begun.
     let done: Vec<_> = stream::iter(copying).buffered(at_once).collect().await;
@@ -81,18 +84,32 @@ pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
 }
 
 /// Copies one backup, unless it is in the target.
-async fn one_backup(one: &Chosen, there: &There, way: &Way, run: &Run) -> Result<Outcome> {
+async fn one_backup(
+    one: &Chosen,
+    there: &There,
+    way: &Way,
+    trusted: Option<&VerifyKeys>,
+    run: &Run,
+) -> Result<Outcome> {
     let backup = one.backup.as_ref().map_err(Clone::clone)?;
-    if there.check(backup)? {
-        tracing::debug!("{} is in the target already", backup.place);
-        run.or(clear(backup, there, way)).await?;
-        return Ok(Outcome::Present);
+    let (outcome, has_manifest) = match there.check(backup)? {
+        true => (Outcome::Present, there.has_manifest(backup)),
+        false => (Outcome::Copied, objects_and_manifest(backup, way, run).await?),
+    };
+    run.or(clear(backup, there, way)).await?;
+    if has_manifest {
+        receipts::copy(backup, &one.receipts, &there.receipts(&backup.place), way, trusted, run).await?;
     }
+    Ok(outcome)
+}
+
+/// Copies a backup that the target does not have; whether the manifest there is its own, byte for byte.
+async fn objects_and_manifest(backup: &Backup, way: &Way, run: &Run) -> Result<bool> {
     let begun = Instant::now();
     for object in &backup.manifest.objects {
         way.object(backup, object, run).await?;
     }
-    publish(backup, way, run).await?;
+    let has_manifest = publish(backup, way, run).await?;
     run.say(format!(
         "copied {}: {}, {}, {}",
         backup.place,
@@ -100,8 +117,7 @@ async fn one_backup(one: &Chosen, there: &There, way: &Way, run: &Run) -> Result
         BinaryBytes(backup.manifest.stored_bytes()),
         age(begun.elapsed())
     ));
-    run.or(clear(backup, there, way)).await?;
-    Ok(Outcome::Copied)
+    Ok(has_manifest)
 }
 
 /// Removes the uploads that killed runs left in the target of a backup that is whole there.
@@ -122,7 +138,9 @@ async fn clear(backup: &Backup, there: &There, way: &Way) -> Result<()> {
 }
 
 /// Signature and manifest, exactly as they are: from here on the backup exists in the target too.
-async fn publish(backup: &Backup, way: &Way, run: &Run) -> Result<()> {
+///
+/// Whether they are there: another run may have written a manifest of its own for the same backup meanwhile.
+async fn publish(backup: &Backup, way: &Way, run: &Run) -> Result<bool> {
     let place = &backup.place;
     let reading = async {
         let manifest = way.small(&place.key(MANIFEST)).await?;
@@ -133,6 +151,7 @@ async fn publish(backup: &Backup, way: &Way, run: &Run) -> Result<()> {
         Ok((manifest, way.small(&place.key(SIGNATURE)).await?))
     };
     let (manifest, signature) = run.or(reading).await?;
+    let mut is_own = true;
     // What is left takes a moment and is not interrupted.
     for (name, bytes) in [(SIGNATURE, signature), (MANIFEST, Some(manifest))] {
         let (key, Some(bytes)) = (place.key(name), bytes) else { continue };
@@ -143,9 +162,10 @@ async fn publish(backup: &Backup, way: &Way, run: &Run) -> Result<()> {
                 if !is_same && there.as_ref() != Some(&bytes) {
                     return Err(different(&key, &way.to.display_url()));
                 }
+                is_own &= there.as_ref() == Some(&bytes);
             }
             put => drop(put?),
         }
     }
-    Ok(())
+    Ok(is_own)
 }

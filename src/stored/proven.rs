@@ -26,6 +26,15 @@ pub struct MaybeProven {
     pub proven: Option<Timestamp>,
 }
 
+/// A receipt as it is stored.
+#[derive(Debug)]
+pub struct Recorded {
+    /// What it says.
+    pub receipt: Receipt,
+    /// The objects it is made of, by their keys: its signature first, if it is signed.
+    pub objects: Vec<(String, Bytes)>,
+}
+
 /// Stores a receipt next to its backup, the signature first; nothing is overwritten. Returns its key.
 ///
 /// # Errors
@@ -61,13 +70,8 @@ pub async fn at(
     let mut newest_first = found.receipts.iter().rev();
     let Some(keys) = trusted else { return Ok(newest_first.next().and_then(Id::started_at)) };
     for id in newest_first.take(MOST_READ) {
-        let key = found.place.key(&receipt::object_name(id));
-        match checked(store, &key, backup, keys).await {
-            Ok(moment) => return Ok(Some(moment)),
-            Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => {
-                tracing::warn!("{key} proves nothing: {error}");
-            }
-            Err(error) => return Err(error),
+        if let Some(recorded) = recorded(store, backup, id, Some(keys)).await? {
+            return Ok(Some(recorded.receipt.predicate.verified_at));
         }
     }
     Ok(None)
@@ -123,19 +127,54 @@ pub async fn newest(
     Ok(None)
 }
 
-/// Reads a receipt of this backup, and checks whose it is; returns the moment it names.
-async fn checked(store: &Arc<dyn Store>, key: &str, backup: &Backup, keys: &VerifyKeys) -> Result<Timestamp> {
+/// Reads the receipt with this id; none if it is damaged, about another manifest, or not signed by whom the user trusts:
+/// it is warned of.
+///
+/// # Errors
+/// Those of the store.
+pub async fn recorded(
+    store: &Arc<dyn Store>,
+    backup: &Backup,
+    id: &Id,
+    trusted: Option<&VerifyKeys>,
+) -> Result<Option<Recorded>> {
+    let key = backup.place.key(&receipt::object_name(id));
+    match checked(store, &key, backup, trusted).await {
+        Ok(recorded) => Ok(Some(recorded)),
+        Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => {
+            tracing::warn!("{key} proves nothing: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a receipt of this backup, and checks whose it is.
+async fn checked(
+    store: &Arc<dyn Store>,
+    key: &str,
+    backup: &Backup,
+    trusted: Option<&VerifyKeys>,
+) -> Result<Recorded> {
     let bytes = small(store, key).await?;
-    let signature = small(store, &signature_of(key)).await.map_err(|error| match error.kind() {
-        Kind::NotFound => Error::verify("it is not signed"),
-        _ => error,
-    })?;
-    keys.verify(Signed::Receipt, &bytes, &String::from_utf8_lossy(&signature))?;
+    let signature = match small(store, &signature_of(key)).await {
+        Err(error) if error.kind() == Kind::NotFound => None,
+        signature => Some(signature?),
+    };
+    match (trusted, &signature) {
+        (Some(keys), Some(signature)) => {
+            keys.verify(Signed::Receipt, &bytes, &String::from_utf8_lossy(signature))?;
+        }
+        (Some(_), None) => return Err(Error::verify("it is not signed")),
+        (None, _) => {}
+    }
     let receipt = Receipt::from_bytes(&bytes)?;
     if receipt.place() != backup.place || receipt.manifest_sha256() != backup.manifest_sha256 {
         return Err(Error::verify("it is of another backup"));
     }
-    Ok(receipt.predicate.verified_at)
+    let signature = signature.map(|signature| (signature_of(key), signature));
+    let objects = signature.into_iter().chain([(key.to_owned(), bytes)]).collect();
+    Ok(Recorded { receipt, objects })
 }
 
 async fn small(store: &Arc<dyn Store>, key: &str) -> Result<Bytes> {

@@ -187,6 +187,24 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Kills it after this time, and waits. It may have ended before.
+    pub fn kill_after(self, time: Duration) -> Run {
+        std::thread::sleep(time);
+        self.signal(Signal::KILL);
+        self.wait()
+    }
+
+    /// Kills it as soon as this is true, and waits. It may end before.
+    pub fn kill_when(mut self, is_so: impl Fn() -> bool) -> Run {
+        while self.child.try_wait().unwrap().is_none() {
+            if is_so() {
+                self.child.kill().unwrap();
+                break;
+            }
+        }
+        self.wait()
+    }
+
     /// Waits for its end; panics when it takes longer than its patience.
     pub fn wait(mut self) -> Run {
         let mut hung = false;

@@ -1,6 +1,6 @@
 //! Whoever can write to the store cannot rewrite its history unnoticed: which backups there were, and who made them.
 
 mod chain;
-mod receipts;
-mod scene;
+pub mod receipts;
+pub mod scene;
 mod trust;

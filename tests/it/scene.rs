@@ -259,7 +259,12 @@ pub fn files_below(folder: &Path) -> Vec<String> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
+        let entries = match std::fs::read_dir(&next) {
+            // A run that is watched removes folders.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && next != folder => continue,
+            entries => entries.unwrap(),
+        };
+        for entry in entries {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);

@@ -2,6 +2,7 @@
 
 mod at_once;
 mod copied;
+mod receipts;
 
 use crate::harness::Pgstow;
 use crate::scene::{Keys, Place};
@@ -25,6 +26,11 @@ fn with_all(places: &[Place], words: &[&str]) -> Pgstow {
         };
     }
     command.env("PGSTOW_STORE", "")
+}
+
+/// `copy` from one place into another, with these words.
+fn copy(places: &[Place], from: &Place, to: &Place, words: &[&str]) -> Pgstow {
+    with_all(places, &["copy", "--json"]).args(words).args(["--from", &from.url(), "--to", &to.url()])
 }
 
 /// What is unfinished in a place.

@@ -2,6 +2,7 @@
 
 use super::access::{Access, Recipe};
 use super::explain::Speaker;
+use super::proxied;
 use super::xml::Xml;
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::key::Prefix;
@@ -12,6 +13,7 @@ use crate::store::renewable::{Numbered, Renewable};
 use crate::store::retry::Retry;
 use crate::store::url::GsUrl;
 use http::HeaderMap;
+use hyper_util::client::proxy::matcher::Matcher;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -53,6 +55,7 @@ pub(super) struct Bucket {
 impl Bucket {
     pub(super) async fn open(url: &GsUrl, options: OpenOptions) -> Result<Self> {
         let endpoint = url.endpoint.clone().unwrap_or_else(|| GOOGLE.to_owned());
+        proxied::refuse(&endpoint, &url.bucket, &Matcher::from_env())?;
         let xml = Xml::new(&endpoint, &url.bucket, options.connect_timeout)?;
         let recipe = Recipe { credentials: url.credentials.clone(), endpoint };
         Ok(Self {

@@ -12,6 +12,7 @@ mod bucket;
 mod credentials;
 mod explain;
 mod list;
+mod proxied;
 mod read;
 mod upload;
 mod xml;

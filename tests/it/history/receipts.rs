@@ -3,7 +3,7 @@
 use super::scene::Scene;
 use crate::harness::{Pgstow, pgstow};
 use crate::keep::scene::{DAY, HOUR, prune, said_of, there};
-use crate::scene::{Keys, signing_keys};
+use crate::scene::{Keys, Place, signing_keys};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use pgstow::stored::digest::Digest;
@@ -15,9 +15,9 @@ use sha2::{Digest as _, Sha256};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// Puts a receipt next to a backup, signed by this key if there is one.
-fn put_receipt(scene: &Scene, id: &str, of: &str, signing: Option<&str>) -> String {
-    let manifest = Sha256::digest(scene.place.get(&format!("app/{of}/manifest.json")));
+/// Puts a receipt next to a backup of `app`, signed by this key if there is one; its key.
+pub fn put_receipt(place: &Place, id: &str, of: &str, signing: Option<&str>) -> String {
+    let manifest = Sha256::digest(place.get(&format!("app/{of}/manifest.json")));
     let backup = BackupPlace { name: "app".parse().unwrap(), id: of.parse().unwrap() };
     let now = Timestamp::now();
     let predicate = Predicate {
@@ -40,9 +40,9 @@ fn put_receipt(scene: &Scene, id: &str, of: &str, signing: Option<&str>) -> Stri
     let key = format!("app/{id}/{}", object_name(&Id::new(now).unwrap()));
     if let Some(signing) = signing {
         let signature = SigningKey::parse(signing, None).unwrap().sign(Signed::Receipt, &bytes, "x").unwrap();
-        scene.place.put(&format!("{key}.minisig"), signature);
+        place.put(&format!("{key}.minisig"), signature);
     }
-    scene.place.put(&key, bytes);
+    place.put(&key, bytes);
     key
 }
 
@@ -145,7 +145,7 @@ fn a_trial_restore_gives_a_receipt_that_minisign_checks() {
 
 #[test]
 fn receipts_are_only_for_what_is_compared() {
-    let scene = Scene::of(crate::scene::Place::folder());
+    let scene = Scene::of(Place::folder());
     scene.back_up();
     for (words, why) in [
         (&["latest", "--receipt", "r.json"][..], "are for a trial restore"),
@@ -163,16 +163,16 @@ fn a_forged_record_is_no_proof_for_who_has_a_key() {
         let (old, new) = (scene.put(DAY, |_| {}), scene.put(HOUR, |_| {}));
         let with_key = || is_proven(&|words| scene.reads(words));
         // Without a signature it is one for whoever believes everything.
-        let key = put_receipt(&scene, &new, &new, None);
+        let key = put_receipt(&scene.place, &new, &new, None);
         assert_eq!(is_proven(&|words| scene.place.pgstow(words)), [true; 3]);
         assert_eq!(with_key(), [false; 3]);
         scene.reads(&["list"]).succeeds().says(&format!("{key} proves nothing: it is not signed"));
         // Of a stranger, or of another backup.
-        put_receipt(&scene, &new, &new, Some(&signing_keys().0));
-        put_receipt(&scene, &new, &old, Some(&scene.signing));
+        put_receipt(&scene.place, &new, &new, Some(&signing_keys().0));
+        put_receipt(&scene.place, &new, &old, Some(&scene.signing));
         assert_eq!(with_key(), [false; 3]);
         scene.reads(&["list"]).succeeds().says("it is of another backup").says("signature is invalid");
-        put_receipt(&scene, &new, &new, Some(&scene.signing));
+        put_receipt(&scene.place, &new, &new, Some(&scene.signing));
         assert_eq!(with_key(), [true; 3]);
     }
 }
@@ -182,10 +182,10 @@ fn prune_counts_only_proven_ones_if_asked_to() {
     for scene in Scene::everywhere("receipts-prune") {
         let ids: Vec<String> = (0..7).rev().map(|day| scene.put(DAY * day + HOUR, |_| {})).collect();
         for at in [0, 2, 4] {
-            put_receipt(&scene, &ids[at], &ids[at], Some(&scene.signing));
+            put_receipt(&scene.place, &ids[at], &ids[at], Some(&scene.signing));
         }
         // A thief would like the rules to keep only this one.
-        put_receipt(&scene, &ids[5], &ids[5], None);
+        put_receipt(&scene.place, &ids[5], &ids[5], None);
         let words = ["--keep-last", "1", "--min-keep", "2", "--verified-only"];
         let dry = prune(&scene.place, &words).args(["--dry-run", "--json"]);
         let document = dry.env("PGSTOW_VERIFY_KEY", &scene.public).succeeds().json();

@@ -123,6 +123,43 @@ fn the_proxy_of_the_environment_is_used_for_everything() {
     assert_eq!(proxy.asked().len(), 1);
 }
 
+/// gRPC is sent through no proxy, so nothing is: silence would be the only answer where a proxy is the only way out.
+#[test]
+fn a_proxy_for_google_is_refused_and_not_ignored() {
+    let (google, proxy) = (Google::start(), WebProxy::start());
+    google.put("p/x", "x");
+    let list = || {
+        let list = pgstow(["list", "--store", &google.url("p", Account::Owner)]);
+        list.env("HTTP_PROXY", &proxy.url)
+    };
+    let run = list().fails(Kind::Store);
+    run.says("gs:// cannot use a web proxy").says("NO_PROXY=127.0.0.1").says("s3://pgstow?endpoint=");
+    list().env("NO_PROXY", "127.0.0.1").succeeds();
+    assert!(proxy.asked().is_empty(), "{:?}", proxy.asked());
+}
+
+/// The XML, the JSON and the gRPC of Google: each has its own way to find whom to trust.
+#[test]
+fn an_authority_for_google_is_trusted_if_it_replaces_the_machines() {
+    let google = Google::start();
+    let tls = Tls::start(&google.endpoint());
+    let store = google.url_through(&tls.endpoint(), "p", Account::Owner);
+    let run = |words: &[&str]| {
+        let command = pgstow(words).args(["--store", &store, "--timeout", "10s", "--retry-for", "1s"]);
+        command.env("PGSTOW_ALLOW_UNENCRYPTED", "1")
+    };
+    let hello = |run: Pgstow| run.args(["--name", "n", "--no-encryption", "--", "echo", "hello"]);
+    let trusted = |run: Pgstow| run.env("SSL_CERT_FILE", tls.authority()).succeeds();
+    hello(run(&["backup"])).fails(Kind::Store).says("set SSL_CERT_FILE to its certificate");
+    let refused = hello(run(&["backup"]).arg("--ca-file").arg(tls.authority())).fails(Kind::Usage);
+    refused.says("--ca-file does not work for gs://");
+    trusted(hello(run(&["backup"])));
+    let fetched = trusted(run(&["fetch", "latest", "-o", "-"]));
+    assert_eq!(fetched.text(), "hello\n");
+    trusted(run(&["verify", "latest"]));
+    assert!(google.grpc_calls().len() > 2, "{:?}", google.grpc_calls());
+}
+
 /// Only the lower bound: on a busy machine it takes longer.
 #[test]
 fn a_limited_rate_is_kept_up_and_down() {

@@ -38,7 +38,9 @@ impl Tls {
         let key = PrivateKeyDer::from_pem_file(file("key.pem")).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+        let mut config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+        // gRPC insists on its own; whoever speaks both gets the first.
+        config.alpn_protocols = ["http/1.1", "h2"].map(|name| name.as_bytes().to_vec()).to_vec();
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();

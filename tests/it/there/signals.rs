@@ -206,11 +206,7 @@ fn killed_at_any_moment(place: &Place) {
     let whole = since.elapsed();
     let mut known = vec![first];
     for run in 0..RUNS {
-        let running = backup(&source, place).spawn();
-        std::thread::sleep(whole * (2 * run + 1) / (2 * RUNS) * 11 / 10);
-        // It may have ended before.
-        running.signal(Signal::KILL);
-        let run = running.wait();
+        let run = backup(&source, place).spawn().kill_after(whole * (2 * run + 1) / (2 * RUNS) * 11 / 10);
         let listed = place.listed();
         let new: Vec<_> = listed.iter().filter(|id| !known.contains(id)).cloned().collect();
         assert!(new.len() <= 1, "{new:?}");
