@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 
 use super::psql::Psql;
 use super::snapshot::{INSTANCE, Snapshot};
-use crate::postgres::process::Running;
+use crate::postgres::process::{Patient, Running};
 use crate::postgres::sql::literal;
 
 /// What `psql` prints after each range.
@@ -44,7 +44,7 @@ pub enum Rows {
 /// A session that reads rows; dropping it ends it.
 pub struct RowsReader {
     orders: ChildStdin,
-    answers: ChildStdout,
+    answers: Patient<ChildStdout>,
     running: Box<Running>,
 }
 
