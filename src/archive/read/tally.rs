@@ -90,7 +90,7 @@ impl Gathering {
     }
 }
 
-/// The last bytes of what comes after others of which these are the last.
+/// The last bytes after `data` has come, if `before` were the last ones until then.
 fn tail(mut before: [u8; END_LINE.len()], data: &[u8]) -> [u8; END_LINE.len()] {
     if let Some(last) = data.last_chunk() {
         return *last;
