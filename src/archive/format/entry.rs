@@ -210,7 +210,6 @@ impl TocEntry {
     }
 
     /// What it says about where its data lies.
-    #[cfg(test)]
     pub(in crate::archive) fn offset(&self) -> Offset {
         self.offset
     }

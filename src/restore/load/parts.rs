@@ -275,11 +275,9 @@ pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables:
 fn cut(inventory: &Inventory, block: &Block, share: u64, heaps: &BTreeSet<i32>) -> Vec<Part> {
     let Range { start, end } = block.range();
     let places = inventory.frame_spans().filter(|span| span.clean).map(|span| span.plain_offset);
-    // What ends the rows is in a chunk of its own, and a frame may begin after that.
-    let rows_end = end.saturating_sub(rows_end().len() as u64);
     let mut stretches = Vec::new();
     let mut from = start;
-    for place in places.filter(|place| (start + 1..=rows_end).contains(place)) {
+    for place in places.filter(|place| (start + 1..end).contains(place)) {
         // Not so late that a crumb is left behind.
         if place - from >= share && end - place >= share / 2 {
             stretches.push(from..place);
@@ -312,7 +310,7 @@ fn cut(inventory: &Inventory, block: &Block, share: u64, heaps: &BTreeSet<i32>) 
 mod tests {
     use super::*;
     use crate::archive::Reader;
-    use crate::layout::FrameSpan;
+    use crate::layout::{Cut, FrameSpan};
 
     const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
 
@@ -323,7 +321,7 @@ mod tests {
         for (at, byte) in DUMP.iter().enumerate() {
             reader.feed(&[*byte]).unwrap();
             let now = at as u64 + 1;
-            let good = reader.boundary() == Some(now);
+            let good = reader.boundary() == Some(Cut::clean(now));
             if (good && now - start >= size as u64) || now == DUMP.len() as u64 {
                 frames.push(FrameSpan {
                     plain_offset: start,
