@@ -49,12 +49,13 @@ pub struct Flow<'a> {
 impl Flow<'_> {
     /// Fills and proves a target, finishes it if it is what was dumped, and otherwise leaves nothing of it.
     pub async fn run(&self, content: &impl Content, target: &mut Target) -> Result<Outcome> {
-        let filled = self.run.or(self.fill(content, target)).await;
+        let filled = self.run.step("fill", self.run.or(self.fill(content, target))).await;
         let (filled, forced_checkpoints) = self.or_clean_up(filled, target).await?;
         if !filled.failed.is_empty() {
             return self.incomplete(filled, forced_checkpoints, target).await;
         }
-        let proof = match self.run.or(self.prove(content, target, &filled)).await {
+        let proving = self.run.or(self.prove(content, target, &filled));
+        let proof = match self.run.step("prove", proving).await {
             Err(first) if !target.is_named_at_once() && self.request.after.is_empty() => {
                 return Err(self.complete(first, target));
             }
@@ -72,7 +73,7 @@ impl Flow<'_> {
             differs: None,
         };
         match outcome.proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())) {
-            Ok(()) => self.finish(&outcome, target).await?,
+            Ok(()) => self.run.step("finish", self.finish(&outcome, target)).await?,
             Err(differs) => {
                 self.clean_up(target).await;
                 outcome.differs = Some(match content.advice() {
