@@ -4,12 +4,11 @@
 Ratios are taken pair by pair, A B A B, from one run on one machine: absolute times of a shared
 machine mean little. Started by `make bench`, which builds everything it needs.
 
-    bench.py --pgstow BIN --garage BIN [--reader BIN] [--scale 1] [--rounds 3] [--memory 0.1,1,5] [--tables 20000]
-        [--upload 500] [--lists 10000,100000] [--only backup,restore,…]
+    bench.py --pgstow BIN --garage BIN [--google TESTS] [--reader BIN] [--scale 1] [--rounds 3] [--memory 0.1,1,5]
+        [--row 500] [--tables 20000] [--upload 500] [--lists 10000,100000] [--only backup,restore,…]
 """
 
 import argparse
-import concurrent.futures
 import contextlib
 import datetime
 import hashlib
@@ -123,6 +122,9 @@ api_bind_addr = "127.0.0.1:{s3}"
         key, secret = "GK" + secrets.token_hex(12), secrets.token_hex(32)
         os.environ |= {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_DEFAULT_REGION": "garage"}
         self.endpoint = f"http://127.0.0.1:{s3}"
+        os.environ |= {"RCLONE_CONFIG": "/dev/null", "RCLONE_CONFIG_GARAGE_TYPE": "s3", "RCLONE_CONFIG_GARAGE_PROVIDER": "Other",
+                       "RCLONE_CONFIG_GARAGE_ENV_AUTH": "true", "RCLONE_CONFIG_GARAGE_ENDPOINT": self.endpoint,
+                       "RCLONE_CONFIG_GARAGE_REGION": "garage"}
         self.log = open(folder / "log", "w")
         self.process = subprocess.Popen(
             [binary, "-c", config, "server", "--single-node", "--default-bucket"], stdout=self.log, stderr=self.log,
@@ -136,8 +138,28 @@ api_bind_addr = "127.0.0.1:{s3}"
     def store(self, prefix):
         return f"s3://bench/{prefix}?endpoint={self.endpoint}&region=garage&profile=garage"
 
+    def requests(self):
+        """How many requests it has answered: it writes a line about each."""
+        with open(self.log.name) as log:
+            return sum(1 for line in log if re.search(r" (GET|HEAD|PUT|POST|DELETE) /", line))
+
     def stop(self):
         self.process.terminate()
+        self.process.wait()
+
+
+class Google:
+    """The tests' imitation of Google Cloud Storage, which keeps its bytes in Garage."""
+
+    def __init__(self, tests, garage):
+        self.process = subprocess.Popen(
+            [tests, "--ignored", "--exact", "--nocapture", "gcs::served::the_imitation_serves_whoever_starts_it"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PGSTOW_BENCH_S3": garage.endpoint})
+        # The harness of the tests writes lines of its own around it.
+        self.url = next(line[line.index("gs://"):].strip() for line in self.process.stdout if "gs://" in line)
+
+    def stop(self):
+        self.process.stdin.close()
         self.process.wait()
 
 
@@ -156,6 +178,70 @@ def compare(title, ours, theirs, rounds, before=lambda: None):
           f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f}) | "
           f"{median('ours', 'cpu'):.2f} | {median('ours', 'mib'):.0f} | "
           f"{100 * median('ours', 'busy'):.0f} % / {100 * median('theirs', 'busy'):.0f} % |", flush=True)
+
+
+@contextlib.contextmanager
+def slow_link(postgres, megabytes=20, milliseconds=15):
+    """A way to the server with this rate for each connection, and this delay each way: the words that lead there."""
+    port = free_port()
+    link = subprocess.Popen([sys.executable, HERE / "link.py", str(port), f"{postgres.folder}/.s.PGSQL.{postgres.port}",
+                             str(megabytes), str(milliseconds)], stdout=subprocess.PIPE)
+    link.stdout.readline()
+    try:
+        yield f"host=127.0.0.1 port={port}"
+    finally:
+        link.terminate()
+        link.wait()
+
+
+def of_readers(pgstow, work, recipient, where, rounds, warm):
+    """A backup by 1, 2 and 4 readers into a folder next to the usual pipe into a file and to what one `pg_dump` can
+    read at most, all in turn."""
+    dump = f"pg_dump -Fc -Z0 '{where} dbname=bench'"
+    commands = {"limit": f"{dump} > /dev/null", "pipe": f"{dump} | zstd -q -3 -T0 | age -r {recipient} > {work}/piped"}
+    commands |= {n: f"{pgstow} backup '{where} dbname=bench' --readers {n} --store file://{work}/readers" for n in (1, 2, 4)}
+    results = {name: [] for name in commands}
+    for number in range(rounds + warm):
+        for name, command in commands.items():
+            shutil.rmtree(work / "readers", ignore_errors=True)
+            figures = measure(command)
+            if number >= warm:
+                results[name].append(figures)
+    median = lambda name, what: statistics.median(f[what] for f in results[name])
+
+    def ratio(name, other):
+        ratios = sorted(a["wall"] / b["wall"] for a, b in zip(results[name], results[other]))
+        return f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+
+    print("| what | s | to the pipe | to `pg_dump >/dev/null` | pgstow's own CPU, s | its peak, MiB |\n|---|---|---|---|---|---|")
+    print(f"| `pg_dump -Fc -Z0 >/dev/null` | {median('limit', 'wall'):.2f} | {ratio('limit', 'pipe')} | | | |")
+    print(f"| `pg_dump \\| zstd -3 -T0 \\| age > file` | {median('pipe', 'wall'):.2f} | | {ratio('pipe', 'limit')} | | |")
+    for n in (1, 2, 4):
+        print(f"| `backup --readers {n}` to a folder | {median(n, 'wall'):.2f} | {ratio(n, 'pipe')} | {ratio(n, 'limit')} | "
+              f"{median(n, 'cpu'):.2f} | {max(f['mib'] for f in results[n]):.0f} |", flush=True)
+
+
+def of_long_values(postgres, pgstow, work, megabytes):
+    """The peak of backups by 1, 2 and 4 readers of values that are much longer than what the server keeps in a page."""
+    tables = {
+        "rows of 400 KB that the server keeps in 5 KB": "CREATE TABLE t AS SELECT n, repeat(md5(n::text), 12500) AS value FROM generate_series(1, 1500) n",
+        "rows of 2 MB that nothing compresses": "CREATE TABLE t (n int, value bytea); ALTER TABLE t ALTER value SET STORAGE EXTERNAL; INSERT INTO t "
+            "SELECT n, (SELECT string_agg(sha512((n * 16384 + m)::text::bytea), '') FROM generate_series(1, 16384) m) FROM generate_series(1, 200) n",
+        f"one row of {megabytes} MB among small ones": "CREATE TABLE t AS SELECT n, md5(n::text) AS value FROM generate_series(1, 300000) n; "
+            f"UPDATE t SET value = repeat(value, {megabytes * 1000000 // 32}) WHERE n = 150000",
+    }
+    print("| database | peak with 1 reader, MiB | with 2 | with 4 |\n|---|---|---|---|")
+    for title, sql in tables.items():
+        postgres.sql("DROP DATABASE IF EXISTS long")
+        postgres.sql("CREATE DATABASE long TEMPLATE template0")
+        postgres.sql(sql, "long")
+        peaks = []
+        for n in (1, 2, 4):
+            # Ranges of 1 MiB, as the server keeps it: a database that is small there is read by several all the same.
+            peaks.append(measure(f"{pgstow} backup dbname=long --readers {n} --reader-range 1MiB --store file://{work}/long")["mib"])
+            shutil.rmtree(work / "long")
+        print(f"| {title} | {' | '.join(f'{mib:.0f}' for mib in peaks)} |", flush=True)
+    postgres.sql("DROP DATABASE long")
 
 
 def of_one_percent(postgres, pgstow, store, work, rounds):
@@ -193,24 +279,25 @@ def of_many(postgres, pgstow, store, tables, rounds):
           f"{max(f['mib'] for f in figures):.0f} MiB", flush=True)
 
 
-def of_uploads(pgstow, garage, work, megabytes, rounds, heading):
+def of_uploads(pgstow, garage, tests, work, megabytes, rounds, heading):
     """The same incompressible bytes from a pipe into the same bucket, each tool with its own defaults."""
     file = work / "noise"
     with open(file, "wb") as out:
         for _ in range(megabytes):
             out.write(os.urandom(1_000_000))
-    ours = (f"{pgstow} backup --stdin --name noise --no-encryption --compression-level 1 --uploads 4 "
-            f"--store {shlex.quote(garage.store('noise'))} < {file}")
-    os.environ |= {"RCLONE_CONFIG": "/dev/null", "RCLONE_CONFIG_GARAGE_TYPE": "s3", "RCLONE_CONFIG_GARAGE_PROVIDER": "Other",
-                   "RCLONE_CONFIG_GARAGE_ENV_AUTH": "true", "RCLONE_CONFIG_GARAGE_ENDPOINT": garage.endpoint,
-                   "RCLONE_CONFIG_GARAGE_REGION": "garage"}
+    # Whoever sets recipients for all that follows would contradict --no-encryption.
+    backup = "env -u PGSTOW_RECIPIENTS {} backup --stdin --name noise --no-encryption --compression-level 1 --uploads 4 --store {} < {}"
+    ours = backup.format(pgstow, shlex.quote(garage.store("noise")), file)
+    rclone = f"rclone rcat garage:bench/peer/noise < {file}"
     print(f"{megabytes} MB\n\n{heading}")
     compare("`backup --stdin` to S3 / `aws s3 cp -`", ours,
             f"aws --endpoint-url {garage.endpoint} s3 cp --quiet - s3://bench/peer/noise < {file}", rounds)
-    if shutil.which("rclone"):
-        compare("`backup --stdin` to S3 / `rclone rcat`", ours, f"rclone rcat garage:bench/peer/noise < {file}", rounds)
-    else:
-        print("\nrclone is not installed: apt-get install rclone")
+    compare("`backup --stdin` to S3 / `rclone rcat`", ours, rclone, rounds)
+    if tests:
+        google = Google(tests, garage)
+        ours = backup.format(pgstow, shlex.quote(google.url), file)
+        compare("`backup --stdin` to `gs://`, imitated in front of S3 / `rclone rcat` to S3", ours, rclone, rounds)
+        google.stop()
     file.unlink()
 
 
@@ -240,18 +327,23 @@ def many_backups(pgstow, work, number):
 
 def of_lists(pgstow, garage, work, numbers, rounds):
     """How long `list` takes, and what it needs, with many backups."""
-    print("| backups | objects | where | s | peak, MiB | bytes per object |\n|---|---|---|---|---|---|")
+    print("| backups | objects | where | s | CPU, s | requests | peak, MiB | bytes per object |\n|---|---|---|---|---|---|---|---|")
     (work / "empty").mkdir()
-    base = measure(f"{pgstow} list --json --store file://{work}/empty")["mib"]
     for number in numbers:
         many, each = many_backups(pgstow, work, number)
-        copy = ["aws", "--endpoint-url", garage.endpoint, "s3", "cp", "--quiet", "--recursive"]
-        with concurrent.futures.ThreadPoolExecutor(10) as pool:
-            list(pool.map(lambda name: subprocess.run([*copy, name, f"s3://bench/many{number}/{name.name}"], check=True), many.iterdir()))
+        # Amazon's client needs an hour for what this one needs minutes for.
+        copy = ["rclone", "copy", "--transfers", "64", "--checkers", "64", "--s3-no-check-bucket", "--s3-no-head", "--ignore-times"]
+        subprocess.run([*copy, many, f"garage:bench/many{number}"], check=True)
         for where, store in (("folder", f"file://{many}"), ("S3", garage.store(f"many{number}"))):
+            # What it needs without any backup is none of a backup's.
+            empty = {"folder": f"file://{work}/empty", "S3": garage.store("empty")}[where]
+            base = measure(f"{pgstow} list --json --store {shlex.quote(empty)}")["mib"]
+            before = garage.requests()
             figures = [measure(f"{pgstow} list --json --store {shlex.quote(store)}") for _ in range(rounds)]
-            seconds, peak = statistics.median(f["wall"] for f in figures), max(f["mib"] for f in figures)
-            print(f"| {number:,} | {number * each:,} | {where} | {seconds:.2f} | {peak:.0f} | "
+            asked = f"{(garage.requests() - before) // rounds:,}" if where == "S3" else ""
+            seconds, cpu = (statistics.median(f[what] for f in figures) for what in ("wall", "cpu"))
+            peak = max(f["mib"] for f in figures)
+            print(f"| {number:,} | {number * each:,} | {where} | {seconds:.2f} | {cpu:.2f} | {asked} | {peak:.0f} | "
                   f"{(peak - base) * 2**20 / (number * each):.0f} |", flush=True)
         shutil.rmtree(many)
 
@@ -261,13 +353,15 @@ def main():
     parser.add_argument("--pgstow", required=True)
     parser.add_argument("--garage", required=True)
     parser.add_argument("--reader", help="the benchmark of benches/reader.rs, built")
+    parser.add_argument("--google", help="the program of the tests, which imitates Google Cloud Storage")
     parser.add_argument("--scale", default="1")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="0.1,1,5")
+    parser.add_argument("--row", type=int, default=500, help="megabytes of the longest row")
     parser.add_argument("--tables", type=int, default=20000)
     parser.add_argument("--upload", type=int, default=500, help="megabytes")
     parser.add_argument("--lists", default="10000,100000")
-    parser.add_argument("--only", default="backup,upload,reader,restore,jobs,tables,memory,lists,start")
+    parser.add_argument("--only", default="backup,readers,upload,reader,restore,jobs,tables,memory,lists,start")
     options = parser.parse_args()
     only = options.only.split(",")
     pgstow = options.pgstow
@@ -301,8 +395,15 @@ def main():
             compare("`backup --compression-level 1` to a folder / `pg_dump -Fc -Z0 >/dev/null`", f"{to_folder} --compression-level 1", f"{dump} > /dev/null", options.rounds)
             compare("`backup` to S3 / `pg_dump \\| zstd -3 -T0 \\| age \\| aws s3 cp -`", to_s3, pipeline, options.rounds)
             print()
+        if "readers" in only:
+            print("Next to the server:\n")
+            of_readers(pgstow, work, recipient, f"host={postgres.folder}", options.rounds, 1)
+            with slow_link(postgres) as where:
+                print("\nThrough a proxy that gives every connection 20 MB/s, and 15 ms each way:\n")
+                of_readers(pgstow, work, recipient, where, options.rounds, 0)
+            print()
         if "upload" in only:
-            of_uploads(pgstow, garage, work, options.upload, options.rounds, heading)
+            of_uploads(pgstow, garage, options.google, work, options.upload, options.rounds, heading)
             print()
         if "reader" in only and options.reader:
             measure(f"{dump} | cat > {work}/bench.dump")
@@ -339,6 +440,8 @@ def main():
             of_many(postgres, pgstow, garage.store("many"), options.tables, options.rounds)
             print()
         if "memory" in only:
+            of_long_values(postgres, pgstow, work, options.row)
+            print()
             print("| database, GB | `backup` to S3, peak MiB | `restore --jobs 1` from S3, peak MiB | with `--jobs 2` | with `--jobs 8` |\n|---|---|---|---|---|")
             for scale in options.memory.split(","):
                 postgres.sql("DROP DATABASE IF EXISTS copy")

@@ -306,10 +306,6 @@ impl Watch for RolesWatch {
         self.0.feed(bytes);
         Ok(())
     }
-
-    fn boundary(&self) -> Option<u64> {
-        None
-    }
 }
 
 /// A clean cluster refused what the backup holds: that is the backup's fault, unless it is the machine's.
