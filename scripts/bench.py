@@ -4,8 +4,8 @@
 Ratios are taken pair by pair, A B A B, from one run on one machine: absolute times of a shared
 machine mean little. Started by `make bench`, which builds everything it needs.
 
-    bench.py --pgstow BIN --garage BIN [--reader BIN] [--scale 1] [--rounds 3] [--memory 0.1,1,5] [--tables 20000]
-        [--google TESTS] [--upload 500] [--lists 10000,100000] [--only backup,restore,…]
+    bench.py --pgstow BIN --garage BIN [--google TESTS] [--reader BIN] [--scale 1] [--rounds 3] [--memory 0.1,1,5]
+        [--row 500] [--tables 20000] [--upload 500] [--lists 10000,100000] [--only backup,restore,…]
 """
 
 import argparse
@@ -180,6 +180,70 @@ def compare(title, ours, theirs, rounds, before=lambda: None):
           f"{100 * median('ours', 'busy'):.0f} % / {100 * median('theirs', 'busy'):.0f} % |", flush=True)
 
 
+@contextlib.contextmanager
+def slow_link(postgres, megabytes=20, milliseconds=15):
+    """A way to the server with this rate for each connection, and this delay each way: the words that lead there."""
+    port = free_port()
+    link = subprocess.Popen([sys.executable, HERE / "link.py", str(port), f"{postgres.folder}/.s.PGSQL.{postgres.port}",
+                             str(megabytes), str(milliseconds)], stdout=subprocess.PIPE)
+    link.stdout.readline()
+    try:
+        yield f"host=127.0.0.1 port={port}"
+    finally:
+        link.terminate()
+        link.wait()
+
+
+def of_readers(pgstow, work, recipient, where, rounds, warm):
+    """A backup by 1, 2 and 4 readers into a folder next to the usual pipe into a file and to what one `pg_dump` can
+    read at most, all in turn."""
+    dump = f"pg_dump -Fc -Z0 '{where} dbname=bench'"
+    commands = {"limit": f"{dump} > /dev/null", "pipe": f"{dump} | zstd -q -3 -T0 | age -r {recipient} > {work}/piped"}
+    commands |= {n: f"{pgstow} backup '{where} dbname=bench' --readers {n} --store file://{work}/readers" for n in (1, 2, 4)}
+    results = {name: [] for name in commands}
+    for number in range(rounds + warm):
+        for name, command in commands.items():
+            shutil.rmtree(work / "readers", ignore_errors=True)
+            figures = measure(command)
+            if number >= warm:
+                results[name].append(figures)
+    median = lambda name, what: statistics.median(f[what] for f in results[name])
+
+    def ratio(name, other):
+        ratios = sorted(a["wall"] / b["wall"] for a, b in zip(results[name], results[other]))
+        return f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+
+    print("| what | s | to the pipe | to `pg_dump >/dev/null` | pgstow's own CPU, s | its peak, MiB |\n|---|---|---|---|---|---|")
+    print(f"| `pg_dump -Fc -Z0 >/dev/null` | {median('limit', 'wall'):.2f} | {ratio('limit', 'pipe')} | | | |")
+    print(f"| `pg_dump \\| zstd -3 -T0 \\| age > file` | {median('pipe', 'wall'):.2f} | | {ratio('pipe', 'limit')} | | |")
+    for n in (1, 2, 4):
+        print(f"| `backup --readers {n}` to a folder | {median(n, 'wall'):.2f} | {ratio(n, 'pipe')} | {ratio(n, 'limit')} | "
+              f"{median(n, 'cpu'):.2f} | {max(f['mib'] for f in results[n]):.0f} |", flush=True)
+
+
+def of_long_values(postgres, pgstow, work, megabytes):
+    """The peak of backups by 1, 2 and 4 readers of values that are much longer than what the server keeps in a page."""
+    tables = {
+        "rows of 400 KB that the server keeps in 5 KB": "CREATE TABLE t AS SELECT n, repeat(md5(n::text), 12500) AS value FROM generate_series(1, 1500) n",
+        "rows of 2 MB that nothing compresses": "CREATE TABLE t (n int, value bytea); ALTER TABLE t ALTER value SET STORAGE EXTERNAL; INSERT INTO t "
+            "SELECT n, (SELECT string_agg(sha512((n * 16384 + m)::text::bytea), '') FROM generate_series(1, 16384) m) FROM generate_series(1, 200) n",
+        f"one row of {megabytes} MB among small ones": "CREATE TABLE t AS SELECT n, md5(n::text) AS value FROM generate_series(1, 300000) n; "
+            f"UPDATE t SET value = repeat(value, {megabytes * 1000000 // 32}) WHERE n = 150000",
+    }
+    print("| database | peak with 1 reader, MiB | with 2 | with 4 |\n|---|---|---|---|")
+    for title, sql in tables.items():
+        postgres.sql("DROP DATABASE IF EXISTS long")
+        postgres.sql("CREATE DATABASE long TEMPLATE template0")
+        postgres.sql(sql, "long")
+        peaks = []
+        for n in (1, 2, 4):
+            # Ranges of 1 MiB, as the server keeps it: a database that is small there is read by several all the same.
+            peaks.append(measure(f"{pgstow} backup dbname=long --readers {n} --reader-range 1MiB --store file://{work}/long")["mib"])
+            shutil.rmtree(work / "long")
+        print(f"| {title} | {' | '.join(f'{mib:.0f}' for mib in peaks)} |", flush=True)
+    postgres.sql("DROP DATABASE long")
+
+
 def of_one_percent(postgres, pgstow, store, work, rounds):
     """What `fetch --table` moves for a table of a hundredth of the backup."""
     rows = postgres.sql("SELECT count(*) / 100 FROM events", "bench")
@@ -293,10 +357,11 @@ def main():
     parser.add_argument("--scale", default="1")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="0.1,1,5")
+    parser.add_argument("--row", type=int, default=500, help="megabytes of the longest row")
     parser.add_argument("--tables", type=int, default=20000)
     parser.add_argument("--upload", type=int, default=500, help="megabytes")
     parser.add_argument("--lists", default="10000,100000")
-    parser.add_argument("--only", default="backup,upload,reader,restore,jobs,tables,memory,lists,start")
+    parser.add_argument("--only", default="backup,readers,upload,reader,restore,jobs,tables,memory,lists,start")
     options = parser.parse_args()
     only = options.only.split(",")
     pgstow = options.pgstow
@@ -329,6 +394,13 @@ def main():
             compare("`backup` to S3 / `pg_dump -Fc -Z0 >/dev/null`", to_s3, f"{dump} > /dev/null", options.rounds)
             compare("`backup --compression-level 1` to a folder / `pg_dump -Fc -Z0 >/dev/null`", f"{to_folder} --compression-level 1", f"{dump} > /dev/null", options.rounds)
             compare("`backup` to S3 / `pg_dump \\| zstd -3 -T0 \\| age \\| aws s3 cp -`", to_s3, pipeline, options.rounds)
+            print()
+        if "readers" in only:
+            print("Next to the server:\n")
+            of_readers(pgstow, work, recipient, f"host={postgres.folder}", options.rounds, 1)
+            with slow_link(postgres) as where:
+                print("\nThrough a proxy that gives every connection 20 MB/s, and 15 ms each way:\n")
+                of_readers(pgstow, work, recipient, where, options.rounds, 0)
             print()
         if "upload" in only:
             of_uploads(pgstow, garage, options.google, work, options.upload, options.rounds, heading)
@@ -368,6 +440,8 @@ def main():
             of_many(postgres, pgstow, garage.store("many"), options.tables, options.rounds)
             print()
         if "memory" in only:
+            of_long_values(postgres, pgstow, work, options.row)
+            print()
             print("| database, GB | `backup` to S3, peak MiB | `restore --jobs 1` from S3, peak MiB | with `--jobs 2` | with `--jobs 8` |\n|---|---|---|---|---|")
             for scale in options.memory.split(","):
                 postgres.sql("DROP DATABASE IF EXISTS copy")

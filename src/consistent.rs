@@ -11,22 +11,22 @@ use crate::archive::{Preamble, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::lock::sessions_left;
-use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, blockers};
-use std::future::pending;
+use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, waits_too_long};
 use std::io::Cursor;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, Chain};
 
 /// How often `pg_dump` is begun.
 const ATTEMPTS: u32 = 3;
 /// The pause before it is begun again, once and twice as long; a migration takes a moment.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often it is looked whether `pg_dump` waits for somebody.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Sessions that a shared snapshot takes: its own, `pg_dump`'s, that of a question, and one that reads.
 const FOR_SHARING: u32 = 4;
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
+/// What helps if somebody holds a lock.
+const WAIT: &str = "wait for that session, end it, or raise --lock-wait-timeout";
 /// What helps if objects come and go all the time.
 const SETTLE: &str = "back up when no migration runs, or give temporary objects to temporary schemas";
 /// The catalogue of large objects, which have no definition.
@@ -131,7 +131,7 @@ pub struct Begun {
     /// Its header and definitions; `None` if it wrote something else.
     preamble: Option<Preamble>,
     /// Its snapshot, if others are to use it too.
-    snapshot: Option<Snapshot>,
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 impl Begun {
@@ -143,16 +143,17 @@ impl Begun {
         is_alone: bool,
         shared: bool,
     ) -> Result<Self> {
-        let snapshot = if shared { Some(Snapshot::take(psql).await?) } else { None };
+        let snapshot = if shared { Some(Arc::new(Snapshot::take(psql).await?)) } else { None };
         let options = DumpOptions {
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
             ..options.clone()
         };
         let mut pg_dump = dump(client, psql.conn(), &options).await?;
+        // While it runs, a role with one session cannot ask.
         let longest = if is_alone { Duration::ZERO } else { options.lock_wait_timeout };
         let read = tokio::select! {
             read = read_definitions(&mut pg_dump) => read,
-            waited = waits_too_long(psql, longest) => Err(waited),
+            waited = waits_too_long(psql, longest) => Err(waited.hint(WAIT)),
         };
         match read {
             Ok((head, reader)) => Ok(Self { pg_dump, head, preamble: reader.preamble(), snapshot }),
@@ -169,11 +170,11 @@ impl Begun {
     }
 
     /// Its header and definitions, and the snapshot it shares; `None` if one of them is not there.
-    pub fn shared(&self) -> Option<(&Preamble, &Snapshot)> {
+    pub fn shared(&self) -> Option<(&Preamble, &Arc<Snapshot>)> {
         Some((self.preamble.as_ref()?, self.snapshot.as_ref()?))
     }
 
-    /// Ends it, and with it its snapshot: others write the data.
+    /// Ends it: others write the data, from the snapshot if they have kept it.
     pub async fn stop(self) {
         self.pg_dump.stop().await;
     }
@@ -215,33 +216,6 @@ fn object(entry: &TocEntry) -> Option<(u32, u32)> {
 
 fn label(entry: &TocEntry) -> String {
     format!("{} {}", String::from_utf8_lossy(entry.desc().unwrap_or_default()), entry.label())
-}
-
-/// Ends when `pg_dump` has been waiting for somebody for longer than it may; says for whom.
-async fn waits_too_long(psql: &Psql, longest: Duration) -> Error {
-    // pg_dump takes 0 for no limit.
-    if longest.is_zero() {
-        return pending().await;
-    }
-    let mut since = None;
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        match blockers(psql).await {
-            Ok(Some(holders)) => {
-                if since.get_or_insert_with(Instant::now).elapsed() >= longest {
-                    return Error::postgres(format!(
-                        "pg_dump has been waiting for a lock for {} while it read definitions; it is held by {holders}",
-                        humantime::format_duration(longest)
-                    ))
-                    .in_situation(Situation::LockTimeout)
-                    .hint("wait for that session, end it, or raise --lock-wait-timeout");
-                }
-            }
-            Ok(None) => since = None,
-            // It may have been ended for the same reason; pg_dump will say so itself.
-            Err(error) => tracing::debug!("whether pg_dump waits for a lock is not known: {error}"),
-        }
-    }
 }
 
 /// Reads until all definitions are known, or to the end of a stream that has none.

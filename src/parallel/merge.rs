@@ -3,10 +3,10 @@
 
 use super::others::Others;
 use super::plan::{Plan, Table};
-use super::ranges::Ranges;
+use super::ranges::{Opener, Ranges, Rows};
 use crate::archive::{Preamble, TocEntry, chunk_head, rows_begin, rows_end};
 use crate::error::{Error, Result};
-use crate::postgres::{Rows, RowsReader};
+use crate::postgres::RowsReader;
 use bytes::Bytes;
 use futures_util::stream;
 use std::task::{Poll, ready};
@@ -26,6 +26,8 @@ pub struct Merge {
     pub plan: Plan,
     /// The sessions that do so.
     pub readers: Vec<RowsReader>,
+    /// Opens another instead of one that is lost.
+    pub opener: Opener,
     /// Who writes the rest, if there is a rest.
     pub others: Option<Others>,
 }
@@ -80,10 +82,10 @@ impl Merge {
     }
 
     async fn write(self, out: &Out) -> Result<(), End> {
-        let Self { preamble, plan, readers, mut others } = self;
+        let Self { preamble, plan, readers, opener, mut others } = self;
         let entries = || preamble.toc.with_data();
         let statements = entries().filter_map(|entry| plan.table(entry)).flat_map(Table::ranges);
-        let mut ranges = Ranges::start(readers, statements);
+        let mut ranges = Ranges::start(opener, readers, statements);
         send(out, preamble.to_bytes()).await?;
         for entry in entries() {
             match (plan.table(entry), &mut others) {
@@ -113,7 +115,6 @@ async fn write_ranges(out: &Out, entry: &TocEntry, ranges: &mut Ranges, count: u
         let mut rows = ranges.next().ok_or_else(|| Error::unexpected("a range is missing"))?;
         loop {
             match rows.recv().await {
-                Some(Ok(Rows::Some(rows))) if rows.is_empty() => {}
                 Some(Ok(Rows::Some(rows))) => {
                     send(out, chunk_head(rows.len())).await?;
                     send(out, rows).await?;

@@ -14,28 +14,65 @@ mod others;
 mod plan;
 mod ranges;
 
-use crate::archive::Preamble;
 use crate::consistent::{self, Begun};
 use crate::error::Result;
-use crate::postgres::{Client, DumpOptions, Psql, RowsReader, Server, Snapshot};
+use crate::postgres::{Client, DumpOptions, Psql, Server};
 use crate::run::Run;
 use crate::units::count;
 use indicatif::BinaryBytes;
 use merge::Merge;
 use others::Others;
 use plan::Plan;
+use ranges::Opener;
+use std::sync::Arc;
 use tokio::io::AsyncRead;
 
 /// An archive on its way.
 pub type Dump = Box<dyn AsyncRead + Send + Unpin>;
 
+/// The sessions that read large tables if nobody has said how many.
+const DEFAULT: u8 = 2;
+/// The fewest ranges for which more than one session is taken if nobody has asked for that: what another gains with
+/// less is not worth its load on the server.
+const WORTHWHILE: usize = 128;
+
 /// How large tables are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sessions {
-    /// The most sessions that read at the same time.
-    pub most: u8,
+    /// The most sessions that read at the same time; `None` if nobody has said.
+    pub asked: Option<u8>,
     /// How much of a table one of them reads at a time, in bytes as the server keeps it.
     pub range: u64,
+}
+
+impl Sessions {
+    fn most(self) -> u8 {
+        self.asked.unwrap_or(DEFAULT)
+    }
+
+    /// The fewest ranges that are read by several.
+    fn fewest(self) -> usize {
+        if self.asked.is_some() { 1 } else { WORTHWHILE }
+    }
+
+    /// Says why one session reads; few want to know that if they have not asked for several.
+    fn one_reads(self, run: &Run, why: &str) {
+        let sentence = format!("reading with one session: {why}");
+        if self.asked.is_some() {
+            run.say(sentence);
+        } else {
+            tracing::debug!("{sentence}");
+        }
+    }
+
+    /// Why a database cannot be read by several sessions, if that is known already.
+    fn obstacle(self, options: &DumpOptions, server: &Server) -> Option<String> {
+        let enough = self.range.saturating_mul(self.fewest() as u64);
+        if self.asked.is_none() && server.size_bytes < enough {
+            return Some("the database is small".to_owned());
+        }
+        plan::obstacle(options, server)
+    }
 }
 
 /// Starts a dump of the database that `psql` asks.
@@ -50,11 +87,11 @@ pub async fn start(
     sessions: Sessions,
     run: &Run,
 ) -> Result<Dump> {
-    if sessions.most <= 1 {
+    if sessions.most() <= 1 {
         return Ok(Box::new(consistent::start(client, psql, options).await?));
     }
-    if let Some(why) = plan::obstacle(options, server) {
-        run.say(format!("reading with one session: {why}"));
+    if let Some(why) = sessions.obstacle(options, server) {
+        sessions.one_reads(run, &why);
         return Ok(Box::new(consistent::start(client, psql, options).await?));
     }
     let begun = consistent::begin(client, psql, options, true).await?;
@@ -66,7 +103,11 @@ pub async fn start(
         }
         Ok(None) => Ok(Box::new(begun.stream())),
         Err(error) => {
-            tracing::warn!("reading with one session, as several were not possible: {error}");
+            if sessions.asked.is_some() {
+                tracing::warn!("reading with one session, as several were not possible: {error}");
+            } else {
+                tracing::debug!("reading with one session, as several were not possible: {error}");
+            }
             Ok(Box::new(begun.stream()))
         }
     }
@@ -82,16 +123,26 @@ async fn several(
     run: &Run,
 ) -> Result<Option<Merge>> {
     let Some((preamble, snapshot)) = begun.shared() else {
-        run.say("reading with one session: the role may not have enough of them (CONNECTION LIMIT)");
+        sessions.one_reads(run, "the role may not have enough of them (CONNECTION LIMIT)");
         return Ok(None);
     };
     let plan = Plan::of(preamble, psql, sessions.range).await?;
-    if plan.is_small() {
-        run.say("reading with one session: no table is large enough to be read by several");
+    if plan.ranges() < sessions.fewest() {
+        sessions.one_reads(run, "no table is large enough to be read by several");
         return Ok(None);
     }
-    let number = usize::from(sessions.most).min(plan.ranges());
-    let readers = open(psql, snapshot, preamble, &plan, number).await?;
+    let number = usize::from(sessions.most()).min(plan.ranges());
+    let opener = Opener {
+        psql: psql.clone(),
+        snapshot: Arc::clone(snapshot),
+        encoding: plan::encoding(&preamble.toc),
+        tables: plan.names(),
+    };
+    let mut readers = Vec::new();
+    // One after the other: a server that is short of connections refuses the first that is too many.
+    for _ in 0..number {
+        readers.push(opener.open().await?);
+    }
     let others = Others::start(client, psql, options, preamble, &plan, snapshot).await?;
     run.say(format!(
         "reading {} ({}) with {} at the same time",
@@ -99,22 +150,5 @@ async fn several(
         BinaryBytes(plan.bytes()),
         count(number, "session")
     ));
-    Ok(Some(Merge { preamble: preamble.clone(), plan, readers, others }))
-}
-
-/// Opens the sessions, one after the other: a server that is short of them refuses the first that is too many.
-async fn open(
-    psql: &Psql,
-    snapshot: &Snapshot,
-    preamble: &Preamble,
-    plan: &Plan,
-    number: usize,
-) -> Result<Vec<RowsReader>> {
-    let encoding = plan::encoding(&preamble.toc);
-    let tables = plan.names();
-    let mut readers = Vec::new();
-    for _ in 0..number {
-        readers.push(RowsReader::open(psql, snapshot, &encoding, &tables).await?);
-    }
-    Ok(readers)
+    Ok(Some(Merge { preamble: preamble.clone(), plan, readers, opener, others }))
 }

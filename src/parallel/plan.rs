@@ -73,11 +73,6 @@ impl Plan {
         Ok(Self { tables: tables.collect() })
     }
 
-    /// Whether one session may as well read it all.
-    pub fn is_small(&self) -> bool {
-        self.tables.is_empty()
-    }
-
     /// How many tables are cut.
     pub fn tables(&self) -> usize {
         self.tables.len()

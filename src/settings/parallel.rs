@@ -9,14 +9,15 @@ const SMALLEST: u64 = 64 << 10;
 
 /// Checks the words that say how large tables are read.
 pub fn sessions(words: &ParallelWords, server: &ServerWords) -> Result<Sessions> {
-    if words.readers > 1 && server.allow_pooled {
+    if words.readers.is_some_and(|most| most > 1) && server.allow_pooled {
         return Err(Error::usage("--readers needs connections to the server itself, and not to a pooler")
             .hint("leave --readers out, or --allow-pooled and the pooler (PGSTOW_READERS, PGSTOW_ALLOW_POOLED too)"));
     }
     if words.reader_range < SMALLEST {
         return Err(
-            Error::usage("--reader-range is too small").hint("the smallest is 64KiB, the usual one 32MiB")
+            Error::usage("--reader-range is too small").hint("the smallest is 64KiB, the usual one 8MiB")
         );
     }
-    Ok(Sessions { most: words.readers, range: words.reader_range })
+    let asked = if server.allow_pooled { Some(1) } else { words.readers };
+    Ok(Sessions { asked, range: words.reader_range })
 }

@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// How long a command may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// A mebibyte.
+pub const MIB: usize = 1 << 20;
+
 /// Leaves a test that cannot run on this machine, saying so where `make test` repeats it.
 #[macro_export]
 macro_rules! skip {
@@ -142,6 +145,20 @@ impl Pgstow {
         self.run().assert_failure(kind)
     }
 
+    /// Runs it and expects success; the highest memory that it was seen to have, in bytes.
+    pub fn peak(self) -> usize {
+        let running = self.spawn();
+        let (pid, mut highest) = (running.pid(), 0);
+        std::thread::scope(|scope| {
+            let ended = scope.spawn(|| running.wait().assert_success());
+            while !ended.is_finished() {
+                highest = highest.max(peak(pid));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        highest
+    }
+
     /// Starts it.
     pub fn spawn(mut self) -> Running {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -156,6 +173,13 @@ impl Pgstow {
         let deadline = Instant::now() + self.patience;
         Running { child, words, stdout, stderr, deadline, _home: self.home }
     }
+}
+
+/// The highest memory that a running process had so far, in bytes.
+fn peak(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
 }
 
 fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {

@@ -1,6 +1,10 @@
 //! Several sessions that read one database: the archive is like `pg_dump`'s own, and no row is there twice or not at all.
 
-use crate::harness::{Run, pgstow};
+mod lost;
+mod moving;
+mod places;
+
+use crate::harness::{Pgstow, Run, pgstow};
 use crate::scene::{Place, add_bulk, for_major, fresh, motley};
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use pgstow::error::Kind;
@@ -44,9 +48,14 @@ SELECT lo_from_bytea(0, decode(repeat('ab', 100000), 'hex')) FROM generate_serie
 
 /// A backup that is read in ranges of 64 KiB, by this many sessions.
 fn backup(place: &Place, url: &str, name: &str, sessions: &str) -> Run {
+    ranges(place, url, name, sessions, "64KiB").run()
+}
+
+/// The same in ranges of this size, not started yet.
+fn ranges(place: &Place, url: &str, name: &str, sessions: &str, size: &str) -> Pgstow {
     let words =
-        ["backup", "--no-encryption", "--name", name, "--reader-range", "64KiB", "--readers", sessions, url];
-    place.pgstow(&words).run()
+        ["backup", "--no-encryption", "--name", name, "--reader-range", size, "--readers", sessions, url];
+    place.pgstow(&words)
 }
 
 /// Its tables, each with its name, number of rows and digest.
@@ -211,80 +220,5 @@ fn a_role_with_few_sessions_reads_with_one() {
         let url = cluster.url(&database).replace("postgres://postgres:", &format!("postgres://{role}:"));
         backup(&place, &url, "few", "8").assert_success().says(says);
         assert_eq!(tables(&place, "few").len(), 1);
-    }
-}
-
-#[test]
-fn a_session_that_dies_leaves_no_backup() {
-    let cluster = Cluster::shared(Major::Distribution);
-    let (database, place) = (cluster.create_database("dying"), Place::folder());
-    cluster
-        .psql(&database, "CREATE TABLE bulk AS SELECT n, repeat('x', 500) FROM generate_series(1, 200000) n");
-    let run = std::thread::scope(|scope| {
-        let run = scope.spawn(|| backup(&place, &cluster.url(&database), "dying", "3"));
-        let kill = "SELECT coalesce(bool_or(pg_terminate_backend(pid)), false) FROM pg_stat_activity
-                    WHERE query LIKE 'COPY (SELECT n%' AND datname = current_database()";
-        eventually(cluster, &database, kill);
-        run.join().unwrap()
-    });
-    run.assert_failure(Kind::Postgres).says("read public.bulk");
-    assert!(place.keys().is_empty(), "{:?}", place.keys());
-}
-
-/// Rows move between two tables, one or some at a time, while backups are taken: every row is in exactly one of them.
-#[test]
-fn every_row_is_read_once_whatever_moves() {
-    rows_that_move(4);
-}
-
-#[test]
-#[ignore = "ten minutes"]
-fn every_row_is_read_once_in_200_backups() {
-    rows_that_move(100);
-}
-
-fn rows_that_move(rounds: usize) {
-    for major in [Major::Distribution, Major::V18] {
-        let (cluster, place) = (Cluster::shared(major), Place::folder());
-        let database = cluster.create_database("moving");
-        cluster.psql(
-            &database,
-            "CREATE TABLE a (id int PRIMARY KEY, version int NOT NULL, filler text);
-             CREATE TABLE b (LIKE a INCLUDING ALL);
-             CREATE TABLE staging (n int);
-             INSERT INTO a SELECT n, 0, repeat('x', 100) FROM generate_series(1, 20000) n;",
-        );
-        // The sum of versions and the set of ids stay what they are in every transaction.
-        let step = "BEGIN; WITH gone AS (DELETE FROM a WHERE id % 97 = (random() * 96)::int RETURNING *) INSERT INTO b SELECT * FROM gone; COMMIT;
-             BEGIN; WITH gone AS (DELETE FROM b WHERE id % 89 = (random() * 88)::int RETURNING *) INSERT INTO a SELECT * FROM gone; COMMIT;
-             BEGIN; UPDATE a SET version = version + 1 WHERE id = (SELECT min(id) FROM a);
-             UPDATE a SET version = version - 1 WHERE id = (SELECT max(id) FROM a); COMMIT;\n";
-        // Whoever waits for a table that pg_dump has locked keeps the others away: that must not always be so.
-        let maintain = "VACUUM FULL a; SELECT pg_sleep(4); INSERT INTO staging VALUES (1); TRUNCATE staging; SELECT pg_sleep(4);
-             VACUUM b; CREATE TABLE come (n int); DROP TABLE come;\n";
-        let _work = [
-            Work::begin(cluster, &database, step.repeat(20_000)),
-            Work::begin(cluster, &database, maintain.repeat(20_000)),
-        ];
-        let mut shared = 0;
-        for round in 0..rounds {
-            let run = backup(&place, &cluster.url(&database), "moving", "3");
-            if !run.status.success() {
-                run.assert_failure(Kind::Postgres).says("3 times in a row");
-                continue;
-            }
-            shared += usize::from(run.stderr.contains("sessions at the same time"));
-            let copy = fresh("moved");
-            place.opens(&["restore", "latest", "--name", "moving", "--to", &cluster.url(&copy)]).succeeds();
-            let held = "SELECT count(*) || ' ' || count(DISTINCT id) || ' ' || sum(version) FROM (SELECT * FROM a UNION ALL SELECT * FROM b) t";
-            assert_eq!(
-                cluster.psql(&copy, held).as_str(),
-                "20000 20000 0",
-                "{major:?}, round {round}: {run}"
-            );
-            cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
-        }
-        eprintln!("{major:?}: {shared} of {rounds} backups were read by several sessions");
-        assert!(shared > 0, "no backup was read by several sessions");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A seed decides everything, and is printed: `scripts/soak.sh --seed N` does the same again.
 
-mod dice;
+pub mod dice;
 mod faults;
 mod figures;
 mod round;

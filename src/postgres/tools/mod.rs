@@ -19,5 +19,5 @@ mod tests;
 pub use dump::DumpOptions;
 pub use psql::Psql;
 pub use restore::PgRestoreOptions;
-pub use rows::{Rows, RowsReader};
+pub use rows::{ROWS, RowsReader};
 pub use snapshot::Snapshot;

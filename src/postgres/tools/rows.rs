@@ -6,24 +6,23 @@
 
 use std::process::Stdio;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStdin, ChildStdout};
-use tokio::sync::mpsc;
 
 use crate::error::{Error, Kind, Result};
 
 use super::psql::Psql;
 use super::snapshot::{INSTANCE, Snapshot};
-use crate::postgres::process::Running;
+use crate::postgres::process::{Patient, Running};
 use crate::postgres::sql::literal;
 
 /// What `psql` prints after each range.
 const MARK: &[u8] = b"\\.\n";
 /// The longest end of a range: the mark, and the number of rows before it.
 const LONGEST_END: usize = MARK.len() + "COPY 18446744073709551615\n".len();
-/// Bytes read at once.
-const AT_ONCE: usize = 256 << 10;
+/// The most memory that rows which are returned at once need, in bytes.
+pub const ROWS: usize = 256 << 10;
 
 /// What `pg_dump` sets for itself, so that rows look the same; and that rows come in the order of their pages.
 const AS_PG_DUMP: &str = "
@@ -32,20 +31,15 @@ SET row_security = off; SET search_path = '';
 SET max_parallel_workers_per_gather = 0; SET enable_seqscan = off; SET enable_tidscan = on; SET jit = off;
 ";
 
-/// Rows on their way, or the end of a range, which has been complete then.
-#[derive(Debug)]
-pub enum Rows {
-    /// Some bytes of rows; most of the time they end with the end of a row.
-    Some(Bytes),
-    /// The end of the range.
-    End,
-}
-
 /// A session that reads rows; dropping it ends it.
 pub struct RowsReader {
     orders: ChildStdin,
-    answers: ChildStdout,
+    answers: Patient<ChildStdout>,
     running: Box<Running>,
+    /// What was read and not returned yet; never grows over [`ROWS`].
+    buffer: BytesMut,
+    /// Rows of the range that were returned.
+    returned: u64,
 }
 
 impl RowsReader {
@@ -59,7 +53,8 @@ impl RowsReader {
     pub async fn open(psql: &Psql, snapshot: &Snapshot, encoding: &str, tables: &[Vec<u8>]) -> Result<Self> {
         let mut running = psql.program().await?.start(Stdio::piped(), Stdio::piped())?;
         let (orders, answers) = (running.stdin()?, running.stdout()?);
-        let mut reader = Self { orders, answers, running };
+        let buffer = BytesMut::with_capacity(ROWS);
+        let mut reader = Self { orders, answers, running, buffer, returned: 0 };
         let mut setup = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSET TRANSACTION SNAPSHOT {};\n\
              SET client_encoding = {};{AS_PG_DUMP}",
@@ -72,12 +67,9 @@ impl RowsReader {
         }
         setup.extend(b"\\set QUIET off\n");
         reader.order(&setup).await;
-        let (rows, mut answer) = mpsc::channel(8);
-        let copy = format!("COPY (SELECT {INSTANCE}) TO STDOUT");
-        reader.copy(copy.as_bytes(), &rows).await?;
-        drop(rows);
+        reader.copy(format!("COPY (SELECT {INSTANCE}) TO STDOUT").as_bytes()).await;
         let mut instance = Vec::new();
-        while let Some(Ok(Rows::Some(bytes))) = answer.recv().await {
+        while let Some(bytes) = reader.next().await? {
             instance.extend(bytes);
         }
         if instance.trim_ascii() != snapshot.instance.as_bytes() {
@@ -86,54 +78,65 @@ impl RowsReader {
         Ok(reader)
     }
 
-    /// Runs a `COPY … TO STDOUT`, sends its rows and then [`Rows::End`].
-    ///
-    /// Returns early, without an error, if nobody receives them any more; it must not be used after that.
+    /// Begins a `COPY … TO STDOUT`; [`Self::next`] returns its rows. The one before must have come to its end.
+    pub async fn copy(&mut self, copy: &[u8]) {
+        self.returned = 0;
+        self.order(&[copy, b" \\g /dev/stdout\n\\echo '\\\\.'\n"].concat()).await;
+    }
+
+    /// The next rows, most of the time whole ones; `None` after the last, when all of them have come.
     ///
     /// # Errors
     /// Those of the server; `Kind::Postgres` if it counted other rows than have come.
-    pub async fn copy(&mut self, copy: &[u8], rows: &mpsc::Sender<Result<Rows>>) -> Result<()> {
-        self.order(&[copy, b" \\g /dev/stdout\n\\echo '\\\\.'\n"].concat()).await;
-        let (mut buffer, mut seen) = (BytesMut::new(), 0);
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
-            if let Some((end, counted)) = range_end(&buffer) {
-                let last = buffer.split_to(end).freeze();
-                seen += lines(&last);
-                if seen != counted {
-                    let what =
-                        format!("the server sent {counted} rows of a range of a table, and {seen} came");
-                    return Err(Error::postgres(what));
+            if let Some((end, counted)) = range_end(&self.buffer) {
+                if end > 0 {
+                    return Ok(Some(self.take(end)));
                 }
-                let _ = rows.send(Ok(Rows::Some(last))).await;
-                let _ = rows.send(Ok(Rows::End)).await;
-                return Ok(());
+                self.buffer.clear();
+                return if self.returned == counted {
+                    Ok(None)
+                } else {
+                    Err(miscounted(counted, self.returned))
+                };
             }
-            let ready = buffer.len().saturating_sub(LONGEST_END);
-            if ready >= AT_ONCE / 2 {
-                let end_of_row = memchr::memrchr(b'\n', buffer.get(..ready).unwrap_or_default());
-                let now = buffer.split_to(end_of_row.map_or(ready, |at| at + 1)).freeze();
-                seen += lines(&now);
-                if rows.send(Ok(Rows::Some(now))).await.is_err() {
-                    return Ok(());
-                }
+            if self.buffer.len() == ROWS {
+                // The number of rows and the mark stay together.
+                let ready = ROWS - LONGEST_END;
+                let end_of_row = memchr::memrchr(b'\n', self.buffer.get(..ready).unwrap_or_default());
+                return Ok(Some(self.take(end_of_row.map_or(ready, |at| at + 1))));
             }
-            self.read(&mut buffer).await?;
+            self.read().await?;
         }
     }
 
-    /// Ends the session in order.
-    pub async fn finish(self) -> Result<()> {
-        let Self { orders, answers: _open, running } = self;
+    /// Ends the session, and waits for that. All that it has read was counted: how it ends does not matter.
+    pub async fn finish(self) {
+        let Self { orders, answers: _open, running, .. } = self;
         drop(orders);
-        Ok(running.ended().await?)
+        if let Err(failure) = running.ended().await {
+            tracing::debug!("a session that read rows: {}", Error::from(failure));
+        }
     }
 
-    async fn read(&mut self, buffer: &mut BytesMut) -> Result<()> {
-        buffer.reserve(AT_ONCE);
-        let Self { answers, running, .. } = self;
+    /// Takes the first bytes. The rest moves to a buffer of its own, so that what was taken keeps no more than its own.
+    fn take(&mut self, count: usize) -> Bytes {
+        let mut rest = BytesMut::with_capacity(ROWS);
+        rest.extend_from_slice(self.buffer.get(count..).unwrap_or_default());
+        let mut taken = std::mem::replace(&mut self.buffer, rest);
+        taken.truncate(count);
+        self.returned += lines(&taken);
+        taken.freeze()
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        let Self { answers, running, buffer, .. } = self;
         running.moved();
+        let left = ROWS.saturating_sub(buffer.len());
+        let mut room = buffer.limit(left);
         let read = tokio::select! {
-            read = answers.read_buf(buffer) => read,
+            read = answers.read_buf(&mut room) => read,
             error = running.given_up() => return Err(error),
         };
         match read.map_err(|e| Error::from_io(e, Kind::Postgres, "read rows"))? {
@@ -146,6 +149,10 @@ impl RowsReader {
         // A session that has ended says why when it is read.
         let _ = self.orders.write_all(sql).await;
     }
+}
+
+fn miscounted(counted: u64, came: u64) -> Error {
+    Error::postgres(format!("the server sent {counted} rows of a range of a table, and {came} came"))
 }
 
 /// Where the rows of a range end, and how many the server says they are; `None` while more is to come.

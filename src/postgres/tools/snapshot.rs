@@ -1,5 +1,7 @@
 //! A snapshot of the database that several sessions share.
 
+use std::sync::Mutex;
+
 use serde::Deserialize;
 
 use crate::error::Result;
@@ -16,7 +18,8 @@ pub struct Snapshot {
     pub id: String,
     /// The server that it is of.
     pub(super) instance: String,
-    _session: Session,
+    /// Never asked again; in a lock so that several tasks can hold the snapshot.
+    _session: Mutex<Session>,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +36,6 @@ impl Snapshot {
         let question =
             format!("SELECT json_build_object('id', pg_export_snapshot(), 'instance', {INSTANCE});");
         let Exported { id, instance } = read(session.ask(&question).await?.as_bytes())?;
-        Ok(Self { id, instance, _session: session })
+        Ok(Self { id, instance, _session: Mutex::new(session) })
     }
 }

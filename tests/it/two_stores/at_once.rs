@@ -1,7 +1,7 @@
 //! `backup` into several stores at once: the same bytes everywhere, and what happens if a store fails.
 
 use super::{are_same, places, unfinished, with_all};
-use crate::harness::{Pgstow, Run};
+use crate::harness::{MIB, Pgstow, Run};
 use crate::scene::{Keys, Place, fresh, motley, signing_keys};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
@@ -9,8 +9,6 @@ use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use rustix::process::Signal;
 use std::time::Duration;
-
-const MIB: usize = 1 << 20;
 
 /// A backup of this number of random bytes into the stores of these words, in small parts.
 fn random(places: &[Place], stores: &[&str], bytes: usize) -> Pgstow {
@@ -165,27 +163,6 @@ fn when_every_store_fails_there_is_no_backup() {
     assert_eq!(behind.bucket.keys(), Vec::<String>::new());
 }
 
-/// The highest memory that a running process had so far, in bytes.
-fn peak(pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
-}
-
-/// Runs it to its end; the highest memory that was seen.
-fn measured(command: Pgstow) -> usize {
-    let running = command.spawn();
-    let (pid, mut highest) = (running.pid(), 0);
-    std::thread::scope(|scope| {
-        let ended = scope.spawn(|| running.wait().assert_success());
-        while !ended.is_finished() {
-            highest = highest.max(peak(pid));
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    });
-    highest
-}
-
 #[test]
 fn a_slow_store_slows_the_others_and_memory_does_not_grow() {
     let behind = Behind::new("slow");
@@ -193,8 +170,8 @@ fn a_slow_store_slows_the_others_and_memory_does_not_grow() {
     let (fast, slow) = (behind.folder.url(), behind.broken.clone());
     // What is read and cannot be sent would be here, if it were held: more than the difference that is allowed.
     let bytes = 160 * MIB;
-    let one = measured(behind.backup(&["--store", &slow], bytes));
-    let both = measured(behind.backup(&["--store", &fast, "--store", &slow], bytes));
+    let one = behind.backup(&["--store", &slow], bytes).peak();
+    let both = behind.backup(&["--store", &fast, "--store", &slow], bytes).peak();
     assert!(one > 20 * MIB, "{one} was not measured");
     assert!(both < one + 60 * MIB, "{} MiB instead of {} MiB", both / MIB, one / MIB);
 }

@@ -1,0 +1,96 @@
+//! Sessions that are lost while they read: another reads the range again, and its rows come once.
+
+use super::{Work, eventually, ranges, tables};
+use crate::scene::Place;
+use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
+use rustix::process::Signal;
+
+/// What a session that reads a range does.
+const READS: &str = "query LIKE 'COPY (SELECT n%' AND datname = current_database() AND state = 'active'";
+/// 24 MiB of text in a range of this size, more than all pipes and sockets on its way hold.
+const RANGE: &str = "512KiB";
+
+/// A table of about three ranges: the long values are stored compressed, the short ones make pages of few rows.
+fn wide(label: &str) -> (Cluster, String) {
+    let cluster = Cluster::start(Major::Distribution);
+    let database = cluster.create_database(label);
+    cluster.psql(
+        &database,
+        "CREATE TABLE bulk (n int, filler text, value text);
+         ALTER TABLE bulk ALTER filler SET STORAGE PLAIN;
+         INSERT INTO bulk SELECT n, repeat('f', 1500), repeat(md5(n::text), 12500) FROM generate_series(1, 200) n;
+         CREATE INDEX held ON bulk (n)",
+    );
+    (cluster, database)
+}
+
+/// Whoever is to read the table waits, until this is ended: planning needs the index.
+fn hold(cluster: &Cluster, database: &str) -> Work {
+    let holder =
+        Work::begin(cluster, database, "BEGIN; REINDEX INDEX held; SELECT 'held', pg_sleep(600);".into());
+    let held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
+    eventually(cluster, database, held);
+    holder
+}
+
+fn release(cluster: &Cluster, database: &str) {
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
+    assert_eq!(cluster.psql(database, end), "1");
+}
+
+#[test]
+fn a_session_that_is_lost_is_replaced_and_no_row_comes_twice() {
+    let (cluster, database) = wide("lost");
+    let (url, place) = (cluster.url(&database), Place::folder());
+    ranges(&place, &url, "one", "1", RANGE).succeeds();
+    let holder = hold(&cluster, &database);
+    let running = ranges(&place, &url, "two", "2", RANGE).spawn();
+    let wait = |rest: &str| {
+        let both = format!("SELECT count(*) = 2 FROM pg_stat_activity WHERE {READS} AND {rest}");
+        eventually(&cluster, &database, &both);
+    };
+    wait("wait_event_type = 'Lock'");
+
+    // Before they have read anything, both are cancelled.
+    let cancel = format!(
+        "SELECT string_agg(pid::text, ',') FROM pg_stat_activity WHERE {READS} AND pg_cancel_backend(pid)"
+    );
+    let cancelled = cluster.psql(&database, &cancel);
+    wait(&format!("wait_event_type = 'Lock' AND pid NOT IN ({cancelled})"));
+
+    // While nobody takes what they read, they stop in the middle: then the one with the first range is ended.
+    running.signal(Signal::STOP);
+    release(&cluster, &database);
+    drop(holder);
+    wait("wait_event = 'ClientWrite'");
+    let first = format!("SELECT pid FROM pg_stat_activity WHERE {READS} AND query LIKE '%(0,0)%'");
+    let first = cluster.psql(&database, &first);
+    cluster.psql(&database, &format!("SELECT pg_terminate_backend({first})"));
+    let gone = format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {first}");
+    eventually(&cluster, &database, &gone);
+    running.signal(Signal::CONT);
+
+    let run = running.wait().assert_success();
+    assert_eq!(run.stderr.matches("another reads its rows again").count(), 3, "{run}");
+    assert_eq!(tables(&place, "two"), tables(&place, "one"), "{run}");
+}
+
+#[test]
+fn a_range_that_is_lost_every_time_leaves_no_backup() {
+    let (cluster, database) = wide("always");
+    let (url, place) = (cluster.url(&database), Place::folder());
+    let _holder = hold(&cluster, &database);
+    let run = std::thread::scope(|scope| {
+        let run = scope.spawn(|| ranges(&place, &url, "always", "2", RANGE).run());
+        while !run.is_finished() {
+            let end = format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {READS}");
+            cluster.psql(&database, &end);
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        run.join().unwrap()
+    });
+    let run = run.assert_failure(Kind::Postgres).says("read public.bulk").says("read again 3 times");
+    assert!(place.keys().is_empty(), "{:?}: {run}", place.keys());
+}
