@@ -2,7 +2,8 @@
 # Makes the files of a release from a built pgstow; .github/workflows/release.yml calls it, and so can you.
 #
 #   scripts/release.sh archive BINARY FOLDER     pgstow-VERSION-MACHINE-SYSTEM.tar.gz: the binary, man pages, completions
-#   scripts/release.sh deb BINARY FOLDER         pgstow_VERSION_ARCHITECTURE.deb: the same, and the units of systemd
+#   scripts/release.sh deb BINARY FOLDER         pgstow_VERSION_ARCHITECTURE.deb: the same, and the units of systemd;
+#                                                DEBFULLNAME and DEBEMAIL say who maintains it
 #   scripts/release.sh sums FOLDER               SHA256SUMS of all files in it; with MINISIGN_KEY (a file) also signed
 #   scripts/release.sh formula FOLDER REPOSITORY the formula for Homebrew, from these archives' checksums, to stdout
 set -euo pipefail
@@ -58,7 +59,8 @@ deb() {
     {
         printf 'Package: pgstow\nVersion: %s\nArchitecture: %s\nSection: database\nPriority: optional\n' \
             "$version" "$architecture"
-        printf 'Maintainer: The pgstow developers <pgstow@invalid.example>\n'
+        # As Debian's own tools have it: the variables, or else who builds.
+        printf 'Maintainer: %s <%s>\n' "${DEBFULLNAME:-$(id -un)}" "${DEBEMAIL:-$(id -un)@$(uname -n)}"
         depends "$binary"
         printf 'Recommends: ca-certificates, postgresql-client\nSuggests: age, zstd\n'
         printf 'Description: backs up PostgreSQL databases into cloud storage, encrypted\n'

@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh        for everything
 #   scripts/setup.sh demo   for the demonstration alone
+#   scripts/setup.sh bench  for everything, and for `make bench`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,6 +34,9 @@ fi
 if [ "${1:-}" != demo ] && grep -qs '^ID=debian' /etc/os-release; then
     packages+=(chromium) # prints the sheet with a key, and looks at the page of `report`
 fi
+
+# Another client of S3, to compare with.
+[ "${1:-}" != bench ] || packages+=(rclone)
 
 missing() {
     local package

@@ -15,12 +15,11 @@ use crate::archive::{Preamble, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::lock::sessions_left;
-use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, blockers};
+use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, waits_too_long};
 use crate::sql::EntryKind;
-use std::future::pending;
 use std::io::Cursor;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, Chain};
 
 /// How often `pg_dump` is begun.
@@ -29,12 +28,12 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long `pg_dump` may wait for locks if we have some of them already: whoever waits for those keeps it away, too.
 const LOCKED_WAIT: Duration = Duration::from_secs(5);
-/// How often it is looked whether `pg_dump` waits for somebody.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Sessions that a shared snapshot takes: its own, `pg_dump`'s, that of a question, and one that reads.
 const FOR_SHARING: u32 = 4;
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
+/// What helps if somebody holds a lock.
+const WAIT: &str = "wait for that session, end it, or raise --lock-wait-timeout";
 /// What helps if objects come and go all the time.
 const SETTLE: &str = "back up when no migration runs, or give temporary objects to temporary schemas";
 /// The catalogue of large objects, which have no definition.
@@ -185,10 +184,11 @@ impl Begun {
             ..options.clone()
         };
         let mut pg_dump = dump(client, psql.conn(), &options).await?;
+        // While it runs, a role with one session cannot ask.
         let longest = if is_alone { Duration::ZERO } else { options.lock_wait_timeout };
         let read = tokio::select! {
             read = read_definitions(&mut pg_dump) => read,
-            waited = waits_too_long(psql, longest) => Err(waited),
+            waited = waits_too_long(psql, longest) => Err(waited.hint(WAIT)),
         };
         match read {
             Ok((head, reader)) => Ok(Self { pg_dump, head, preamble: reader.preamble(), snapshot }),
@@ -266,33 +266,6 @@ fn number(text: Option<&[u8]>) -> Option<u32> {
 
 fn label(entry: &TocEntry) -> String {
     format!("{} {}", String::from_utf8_lossy(entry.desc().unwrap_or_default()), entry.label())
-}
-
-/// Ends when `pg_dump` has been waiting for somebody for longer than it may; says for whom.
-async fn waits_too_long(psql: &Psql, longest: Duration) -> Error {
-    // pg_dump takes 0 for no limit.
-    if longest.is_zero() {
-        return pending().await;
-    }
-    let mut since = None;
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        match blockers(psql).await {
-            Ok(Some(holders)) => {
-                if since.get_or_insert_with(Instant::now).elapsed() >= longest {
-                    return Error::postgres(format!(
-                        "pg_dump has been waiting for a lock for {} while it read definitions; it is held by {holders}",
-                        humantime::format_duration(longest)
-                    ))
-                    .in_situation(Situation::LockTimeout)
-                    .hint("wait for that session, end it, or raise --lock-wait-timeout");
-                }
-            }
-            Ok(None) => since = None,
-            // It may have been ended for the same reason; pg_dump will say so itself.
-            Err(error) => tracing::debug!("whether pg_dump waits for a lock is not known: {error}"),
-        }
-    }
 }
 
 /// Reads until all definitions are known, or to the end of a stream that has none.

@@ -1,9 +1,36 @@
-//! How the stored bytes are cut: frames of the compressed stream, and the wanted bytes of one frame.
+//! How the stored bytes are cut: places to cut at, frames of the compressed stream, and the wanted bytes of one frame.
 //!
 //! The pipeline makes frames, the inventory writes them down, and reading a part of a dump asks for pieces of
 //! them. Only facts are kept here; nothing is computed and nothing is read.
 
 use std::ops::Range;
+
+/// A place between two bytes of the plaintext at which it can be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// Offset of the byte after it.
+    pub at: u64,
+    /// What has to change so that the bytes before it and those after it can be read alone.
+    pub seam: Option<Seam>,
+}
+
+/// The heads of the two chunks that a chunk becomes when it is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seam {
+    /// Offset of the chunk's own head.
+    pub head_at: u64,
+    /// What takes the place of that head.
+    pub before: [u8; 5],
+    /// What is inserted at the cut.
+    pub after: [u8; 5],
+}
+
+impl Cut {
+    /// A cut that changes nothing.
+    pub fn clean(at: u64) -> Self {
+        Self { at, seam: None }
+    }
+}
 
 /// Where one frame lies in the plaintext, and in the compressed bytes before encryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -66,7 +66,7 @@ use error::{Error, Kind, Result};
 use monitoring::Monitoring;
 use record::{Entry, Failed, Record};
 use report::Report;
-use run::Run;
+use run::{Events, Run};
 use settings::Remarks;
 use signal::Stop;
 use std::ffi::OsString;
@@ -122,12 +122,16 @@ fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
 async fn watched(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
     let (command, subject) = (words.verb.name(), settings::subject(&words.verb));
     let (started_at, since) = (SystemTime::now(), Instant::now());
-    let monitoring = settings::monitoring(&words.verb).map(Monitoring::begin);
+    let monitoring = settings::monitoring(&words.verb).map(|options| Monitoring::begin(options, command));
     if monitoring.is_some() {
         report.fold(command);
     }
     let done = async {
-        let run = Run::new(Arc::new(report.clone()), Stop::on_signals()?);
+        let mut events: Arc<dyn Events> = Arc::new(report.clone());
+        if let Some(monitoring) = &monitoring {
+            events = monitoring.watch(events);
+        }
+        let run = Run::new(events, Stop::on_signals()?);
         commands::run(words, remarks, report, &run).await
     };
     let done = done.await;

@@ -3,7 +3,7 @@
 //! The engine knows nothing of terminals, flags or JSON. It says sentences, shows progress and asks to
 //! be stopped through this; warnings go through `tracing`. What it found out it returns.
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::signal::Stop;
 use futures_util::future::BoxFuture;
@@ -21,7 +21,14 @@ pub trait Events: fmt::Debug + Send + Sync {
     fn ask(&self, question: &str) -> BoxFuture<'static, Option<bool>>;
     /// Keeps warnings from now on instead of printing them, and returns those that it has kept so far.
     fn take_warnings(&self) -> Vec<String>;
+    /// Hears that a step of the run begins; what is returned hears how it ended, or is dropped if it was cancelled.
+    fn step(&self, _name: &'static str) -> Step {
+        Box::new(drop)
+    }
 }
+
+/// Hears how a step of a run ended: with which kind of failure, if it failed.
+pub type Step = Box<dyn FnOnce(Option<Kind>) + Send>;
 
 /// Shows progress while it lives.
 pub type Following = Box<dyn Send + Sync>;
@@ -58,6 +65,14 @@ impl Run {
     /// Keeps warnings from now on instead of printing them, and returns those that it has kept so far.
     pub fn take_warnings(&self) -> Vec<String> {
         self.events.take_warnings()
+    }
+
+    /// Does a step of the run: whoever measures the run learns how long it took, and whether it failed.
+    pub async fn step<T>(&self, name: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let step = self.events.step(name);
+        let done = work.await;
+        step(done.as_ref().err().map(Error::kind));
+        done
     }
 
     /// Runs `work` until it is done or a signal comes; then `work` is dropped, and the failure says which.

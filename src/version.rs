@@ -8,7 +8,12 @@ pub const COMMIT: Option<&str> = match option_env!("PGSTOW_COMMIT") {
     _ => None,
 };
 /// The optional features of Cargo.toml that it was built with.
-pub const FEATURES: &[&str] = if cfg!(feature = "gcs") { &["gcs"] } else { &[] };
+pub const FEATURES: &[&str] = match (cfg!(feature = "gcs"), cfg!(feature = "otlp")) {
+    (true, true) => &["gcs", "otlp"],
+    (true, false) => &["gcs"],
+    (false, true) => &["otlp"],
+    (false, false) => &[],
+};
 
 /// All of it, a line each, without the program's name.
 pub fn long() -> String {

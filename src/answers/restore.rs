@@ -34,6 +34,9 @@ pub struct Restored {
     /// Bytes of it that were fetched.
     fetched_bytes: u64,
     duration_s: f64,
+    /// Checkpoints that the server was asked for outside its schedule while the database was filled; `null` if it does
+    /// not say.
+    forced_checkpoints: Option<u64>,
     signature: Signature,
     proof: Option<Proof>,
     /// Roles that were created.
@@ -62,6 +65,7 @@ impl Restored {
             stored_bytes: reader.dump.stored_bytes,
             fetched_bytes: reader.fetched_bytes(),
             duration_s: outcome.took.as_secs_f64(),
+            forced_checkpoints: outcome.forced_checkpoints,
             signature: reader.backup.signature,
             proof: outcome.proof.take(),
             made_roles: std::mem::take(&mut outcome.filled.plan.made_roles),
@@ -194,6 +198,9 @@ pub struct Cloned {
     /// Bytes of the dump that passed.
     plain_bytes: u64,
     duration_s: f64,
+    /// Checkpoints that the server was asked for outside its schedule while the copy was filled; `null` if it does not
+    /// say.
+    forced_checkpoints: Option<u64>,
     proof: Option<Proof>,
     made_roles: Vec<String>,
     left_out: Vec<String>,
@@ -214,6 +221,7 @@ impl Cloned {
             rows: filled.rows,
             plain_bytes: filled.passed.as_ref().map(|passed| passed.archive.bytes).unwrap_or_default(),
             duration_s: outcome.took.as_secs_f64(),
+            forced_checkpoints: outcome.forced_checkpoints,
             proof: outcome.proof.take(),
             made_roles: std::mem::take(&mut filled.plan.made_roles),
             left_out: std::mem::take(&mut filled.plan.left_out),

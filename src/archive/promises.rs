@@ -2,7 +2,8 @@
 //!
 //! Not part of the program: the fuzzer takes this file by its path.
 
-use crate::archive::{Compression, Contents, Damage, Preamble, Reader, TocEntry};
+use crate::archive::{Block, Compression, Contents, Damage, Preamble, Reader, TocEntry};
+use crate::layout::{Cut, Seam};
 
 /// Reads `bytes` in several ways, and panics if the reader breaks a promise.
 pub fn check(bytes: &[u8]) {
@@ -14,6 +15,7 @@ pub fn check(bytes: &[u8]) {
             check_contents(bytes, contents);
             check_second_look(bytes, contents);
             check_cuts(bytes, contents);
+            check_seams(bytes, contents);
             check_parts(bytes, contents);
         }
         Err(damage) => {
@@ -44,9 +46,10 @@ fn fed(bytes: &[u8], mut sizes: impl Iterator<Item = usize>) -> Result<Contents,
         let (piece, later) = rest.split_at(sizes.next().unwrap_or(usize::MAX).min(rest.len()));
         rest = later;
         let outcome = reader.feed(piece);
-        assert!(reader.boundary() >= boundary, "the boundary went back");
+        let now = reader.boundary().map(|cut| cut.at);
+        assert!(now >= boundary, "the boundary went back");
         assert!(reader.blocks().len() >= blocks, "a block was taken back");
-        (boundary, blocks) = (reader.boundary(), reader.blocks().len());
+        (boundary, blocks) = (now, reader.blocks().len());
         assert!(boundary.is_none_or(|at| at <= reader.position()), "a boundary that has not passed");
         if let Err(damage) = outcome {
             assert_eq!(reader.feed(b"more"), Err(damage.clone()), "damage is forgotten");
@@ -109,6 +112,39 @@ fn check_cuts(bytes: &[u8], contents: &Contents) {
     }
     let longer = [bytes, b"\0"].concat();
     assert_eq!(fed(&longer, std::iter::repeat(4096)), Err(Damage::Trailing(contents.length)));
+}
+
+/// Cut where the reader says, with seams, it is an archive that holds the same.
+fn check_seams(bytes: &[u8], contents: &Contents) {
+    let mut reader = Reader::with_digests();
+    let (mut seamed, mut sizes, mut rest) = (Vec::new(), sizes(bytes), bytes);
+    let mut last = 0;
+    while !rest.is_empty() {
+        let (piece, later) = rest.split_at(sizes.next().unwrap_or(1).min(rest.len()));
+        rest = later;
+        seamed.extend_from_slice(piece);
+        assert_eq!(reader.feed(piece), Ok(()));
+        let Some(Cut { at, seam }) = reader.boundary().filter(|cut| cut.at > last) else { continue };
+        if let Some(Seam { head_at, before, after }) = seam {
+            assert!(last <= head_at, "the head of a chunk that was cut already");
+            let (head_at, at) = (head_at as usize, at as usize);
+            seamed.splice(head_at..head_at + before.len(), before);
+            seamed.splice(at..at, after);
+        }
+        reader.cut();
+        last = at;
+        assert_eq!(reader.boundary(), Some(Cut::clean(at)));
+        assert_eq!(reader.position(), seamed.len() as u64, "what was inserted is not counted");
+    }
+    let whole = reader.finish();
+    assert_eq!(whole, fed(&seamed, std::iter::once(seamed.len())), "the seams make it another archive");
+    let held = |contents: &Contents| contents.blocks.iter().map(held).collect::<Vec<_>>();
+    assert_eq!(whole.as_ref().map(held), Ok(held(contents)), "it holds something else");
+}
+
+/// What a block holds, however it is cut into chunks.
+fn held(block: &Block) -> (u64, Option<u64>, Option<u64>, Option<[u8; 32]>) {
+    (block.raw_bytes, block.rows, block.objects, block.sha256)
 }
 
 /// Each block alone, with its entry, is an archive, and holds the same.

@@ -55,7 +55,8 @@ pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
     let following = run.follow(&way.progress);
     let copying = chosen.iter().map(async |one| {
         let begun = Instant::now();
-        (one, one_backup(one, &there, &way, options.trusted.as_ref(), run).await, begun.elapsed())
+        let copied = run.step("copy", one_backup(one, &there, &way, options.trusted.as_ref(), run)).await;
+        (one, copied, begun.elapsed())
     });
     // After a signal the others end by themselves: each takes back what it has begun.
     let done: Vec<_> = stream::iter(copying).buffered(at_once).collect().await;

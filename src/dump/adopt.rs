@@ -140,8 +140,4 @@ impl Watch for ScriptWatch {
         self.0.feed(bytes);
         Ok(())
     }
-
-    fn boundary(&self) -> Option<u64> {
-        None
-    }
 }

@@ -46,7 +46,7 @@ pub async fn back_up(
     roles: &Roles,
     run: &Run,
 ) -> Result<StoredBackup> {
-    let dumping = run.or(Dump::prepare(database, writing)).await?;
+    let dumping = run.step("prepare", run.or(Dump::prepare(database, writing))).await?;
     run.say(format!(
         "backing up {} (PostgreSQL {}, {}) as {}",
         dumping.server.database,

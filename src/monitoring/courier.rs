@@ -2,7 +2,9 @@
 
 use crate::text::one_line;
 use crate::web::{Answer, Client, SecretUrl};
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use std::time::{Duration, Instant};
 
 /// How often a message is sent before it is given up.
@@ -53,8 +55,12 @@ impl Courier {
         message: &Message,
         until: Instant,
     ) -> Option<String> {
-        match self.tried(to, message, until).await {
-            Ok(body) => Some(body),
+        let sent = match to.post(message.content_type, message.body.clone()) {
+            Ok(request) => self.deliver(&request, until).await,
+            Err(why) => Err(why),
+        };
+        match sent {
+            Ok(body) => Some(String::from_utf8_lossy(&body).into_owned()),
             Err(why) => {
                 tracing::warn!("{what} at {to} was not reached: {why}");
                 None
@@ -62,16 +68,14 @@ impl Courier {
         }
     }
 
-    async fn tried(&self, to: &SecretUrl, message: &Message, until: Instant) -> Result<String, String> {
+    /// Makes a request, again if that may help, before `until`; fails, saying why, if it was not accepted.
+    pub async fn deliver(&self, request: &Request<Full<Bytes>>, until: Instant) -> Result<Bytes, String> {
         let (mut pause, mut tries) = (PAUSE, 0);
         loop {
             tries += 1;
-            let request = to.post(message.content_type, message.body.clone())?;
             let left = until.saturating_duration_since(Instant::now());
-            let (wait, why) = match self.0.once(request, left.min(ONE_ATTEMPT)).await {
-                Ok(Answer { status, body, .. }) if status.is_success() => {
-                    return Ok(String::from_utf8_lossy(&body).into_owned());
-                }
+            let (wait, why) = match self.0.once(request.clone(), left.min(ONE_ATTEMPT)).await {
+                Ok(Answer { status, body, .. }) if status.is_success() => return Ok(body),
                 Ok(Answer { status, body, retry_after }) => {
                     let why = refusal(status, &body);
                     if !may_pass(status) {
@@ -84,7 +88,7 @@ impl Courier {
             if tries == TRIES || Instant::now() + wait >= until {
                 return Err(why);
             }
-            tracing::debug!("{to}: {why}; retrying");
+            tracing::debug!("a message was not accepted: {why}; retrying");
             tokio::time::sleep(wait).await;
             pause *= 2;
         }

@@ -1,4 +1,4 @@
-//! Tells others how a run went: a ping when it begins and when it ends, webhooks, metrics.
+//! Tells others how a run went: a ping when it begins and when it ends, webhooks, metrics, a trace.
 //!
 //! Whoever does not answer is warned of, and never fails the run: a backup that was stored stays a success. Each has
 //! a deadline, and is tried a few times.
@@ -8,6 +8,8 @@ mod metrics;
 mod ping;
 mod push;
 mod textfile;
+#[cfg(feature = "otlp")]
+mod traces;
 mod webhook;
 
 pub use ping::parse as parse_ping;
@@ -15,12 +17,16 @@ pub use webhook::Notify;
 
 use crate::error::Kind;
 use crate::record::Record;
+use crate::run::Events;
 use crate::web::SecretUrl;
 use courier::Courier;
 use futures_util::future::{BoxFuture, join_all};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinHandle;
+#[cfg(feature = "otlp")]
+use traces::Trace;
 
 /// How long all of it may take when a run has ended.
 const AT_THE_END: Duration = Duration::from_secs(40);
@@ -40,6 +46,8 @@ pub struct MonitoringOptions {
     pub metrics_file: Option<PathBuf>,
     /// The Prometheus Pushgateway.
     pub push_gateway: Option<SecretUrl>,
+    /// How long it may take to send a trace to where the standard variables of OpenTelemetry say, if it is to be sent.
+    pub traces: Option<Duration>,
 }
 
 /// The monitoring of one run.
@@ -49,13 +57,17 @@ pub struct Monitoring {
     /// Joins the two pings of a run.
     run_id: String,
     start: Option<JoinHandle<()>>,
+    #[cfg(feature = "otlp")]
+    trace: Option<Trace>,
 }
 
 impl Monitoring {
     /// Begins: the ping that a run has begun is sent next to it, and not waited for.
-    pub fn begin(options: MonitoringOptions) -> Self {
-        let is_remote =
-            options.ping.is_some() || !options.webhooks.is_empty() || options.push_gateway.is_some();
+    pub fn begin(options: MonitoringOptions, command: &'static str) -> Self {
+        let is_remote = options.ping.is_some()
+            || !options.webhooks.is_empty()
+            || options.push_gateway.is_some()
+            || options.traces.is_some();
         let courier = is_remote.then(Courier::new).flatten();
         let run_id = ping::run_id();
         let start = courier.clone().zip(options.ping.clone()).map(|(courier, url)| {
@@ -65,12 +77,30 @@ impl Monitoring {
                 ping::start(&courier, &url, &run_id, until).await;
             })
         });
-        Self { options, courier, run_id, start }
+        Self {
+            #[cfg(feature = "otlp")]
+            trace: options.traces.map(|within| Trace::begin(command, within)),
+            options,
+            courier,
+            run_id,
+            start,
+        }
+    }
+
+    /// Those whom the run reports to, so that its steps are measured too, if they are to be.
+    pub fn watch(&self, events: Arc<dyn Events>) -> Arc<dyn Events> {
+        #[cfg(feature = "otlp")]
+        if let Some(trace) = &self.trace {
+            return Arc::new(trace.watch(events));
+        }
+        events
     }
 
     /// Tells everybody how it went; returns when all have heard it, or their time is up.
     pub async fn finish(self, record: &Record) {
-        let Self { options, courier, run_id, start } = self;
+        #[cfg(feature = "otlp")]
+        let trace = self.trace;
+        let Self { options, courier, run_id, start, .. } = self;
         let until = Instant::now() + patience(record);
         if let Some(path) = options.metrics_file {
             let samples = metrics::samples(record, SystemTime::now());
@@ -95,6 +125,10 @@ impl Monitoring {
         }
         if let Some(url) = &options.push_gateway {
             all.push(Box::pin(push::push(&courier, url, record, until)));
+        }
+        #[cfg(feature = "otlp")]
+        if let Some(trace) = trace {
+            all.push(Box::pin(trace.send(&courier, record, until)));
         }
         join_all(all).await;
     }

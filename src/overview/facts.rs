@@ -30,6 +30,12 @@ pub struct NameFacts {
     pub state: State,
     /// How long it usually takes until the next, in seconds.
     pub usual_interval_s: Option<u64>,
+    /// The newest backup that can be restored and is proven to be, by a trial restore.
+    pub proven_id: Option<Id>,
+    /// When that was last proven.
+    pub proven_at: Option<Timestamp>,
+    /// How long ago that was, in seconds.
+    pub proven_age_s: Option<u64>,
     /// When backups are missing.
     pub gaps: Vec<Gap>,
     /// Every backup, oldest first.
@@ -70,6 +76,8 @@ pub struct BackupFacts {
     pub rows: Option<u64>,
     /// Whether it can be restored, though it may be partial.
     pub usable: bool,
+    /// When it was last proven to restore.
+    pub proven_at: Option<Timestamp>,
     /// Why it does not count as whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
@@ -100,6 +108,7 @@ impl BackupFacts {
             tables: totals.map(|totals| totals.tables),
             rows: totals.map(|totals| totals.rows),
             usable: matches!(entry.flaw, None | Some(Flaw::Partial | Flaw::Unproven)),
+            proven_at: entry.proven,
             flaw: entry.flaw.as_ref().map(ToString::to_string),
             kept: fate.map(|fate| *fate != Fate::Removed),
             why,

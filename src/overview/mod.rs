@@ -82,10 +82,16 @@ fn name(
         Some(_) if gaps.last().is_some_and(|gap| gap.until.is_none()) => State::Late,
         Some(_) => State::Ok,
     };
+    let proven = backups.iter().rev().filter(|backup| backup.usable);
+    let (proven_id, proven_at) =
+        proven.filter_map(|backup| Some((backup.id.clone(), backup.proven_at?))).next().unzip();
     Some(NameFacts {
         name,
         state,
         usual_interval_s: usual.map(|usual| usual.as_secs()),
+        proven_id,
+        proven_at,
+        proven_age_s: proven_at.map(|moment| now.since(moment).as_secs()),
         backups,
         gaps,
         tables,

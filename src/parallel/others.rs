@@ -5,7 +5,7 @@ use crate::archive::{Preamble, Reader, TocEntry, rows_begin};
 use crate::consistent::read_definitions;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
-use crate::postgres::{ChildOutput, Client, DumpOptions, Psql, Snapshot};
+use crate::postgres::{ChildOutput, Client, DumpOptions, Psql, Snapshot, waits_too_long};
 use bytes::{Buf, Bytes, BytesMut};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -59,7 +59,10 @@ impl Others {
             options.exclude_table_data.push(shown);
         }
         let mut pg_dump = dump(client, psql.conn(), &options).await?;
-        let (head, reader) = read_definitions(&mut pg_dump).await?;
+        let (head, reader) = tokio::select! {
+            read = read_definitions(&mut pg_dump) => read?,
+            waited = waits_too_long(psql, options.lock_wait_timeout) => return Err(waited),
+        };
         let preamble = reader.preamble();
         let there = preamble.as_ref().map(|preamble| preamble.toc.with_data()).into_iter().flatten();
         if !there.map(TocEntry::identity).eq(left().map(TocEntry::identity)) {

@@ -1,11 +1,13 @@
 //! Cuts the plaintext into frames, at the places that the watch recommends.
 //!
-//! A frame that begins between rows can later be fetched and used alone. If there is no such place in a whole buffer,
-//! for example in one huge row, the cut is anywhere: memory is limited.
+//! A frame that begins between rows can later be fetched and used alone. If rows end inside the chunks of the archive, the
+//! chunk at the cut becomes two. If there is no such place in a whole buffer, for example in one huge row, the cut is
+//! anywhere: memory is limited.
 
 use super::buffers::{Buffer, Pool};
 use super::watch::{Counter, Watch};
 use crate::error::{Error, Kind, Result};
+use crate::layout::{Cut, Seam};
 use bytes::{BufMut, Bytes};
 use std::sync::atomic::Ordering;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -34,6 +36,8 @@ pub struct Frames<'w, S> {
     size: usize,
     pool: Pool,
     progress: Counter,
+    /// What comes first in the next frame, if the last cut had a seam.
+    head: Vec<u8>,
     /// What was read after the last cut.
     rest: Bytes,
     /// The plaintext offset of the next frame.
@@ -53,6 +57,7 @@ impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
             size,
             pool: Pool::new(size, count),
             progress,
+            head: Vec::new(),
             rest: Bytes::new(),
             offset: 0,
             clean: true,
@@ -66,6 +71,7 @@ impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
             return Ok(None);
         }
         let mut buffer = self.pool.take().await;
+        buffer.append(&mut self.head);
         buffer.extend_from_slice(&std::mem::take(&mut self.rest));
         while buffer.len() < self.size && !self.ended {
             self.ended = self.read(&mut buffer).await? == 0;
@@ -73,7 +79,7 @@ impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
         if self.ended && buffer.is_empty() && self.offset > 0 {
             return Ok(None);
         }
-        let good = if self.ended { None } else { self.good_cut(buffer.len()) };
+        let good = if self.ended { None } else { self.good_cut(&mut buffer) };
         let cut = good.unwrap_or(buffer.len());
         let clean = std::mem::replace(&mut self.clean, good.is_some());
         let mut plain = buffer.freeze();
@@ -95,12 +101,19 @@ impl<'w, S: AsyncRead + Unpin> Frames<'w, S> {
         Ok(read)
     }
 
-    /// How many of the buffer's `len` bytes belong into the frame, so that the next one begins at a recommended place.
-    fn good_cut(&self, len: usize) -> Option<usize> {
-        let within = |boundary: u64| {
-            let bytes = usize::try_from(boundary.checked_sub(self.offset)?).ok()?;
-            (1..=len).contains(&bytes).then_some(bytes)
-        };
-        self.watch.boundary().and_then(within)
+    /// Cuts at the recommended place, so that the next frame begins there; returns how many bytes of the buffer belong
+    /// into this one.
+    fn good_cut(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let place = |offset: u64| usize::try_from(offset.checked_sub(self.offset)?).ok();
+        let Cut { at, seam } = self.watch.boundary()?;
+        let bytes = place(at).filter(|bytes| (1..=buffer.len()).contains(bytes))?;
+        if let Some(Seam { head_at, before, after }) = seam {
+            // The head is out of reach if the chunk began in an earlier frame, which ended in the middle of a row.
+            let head = buffer.get_mut(place(head_at)?..bytes)?.first_chunk_mut()?;
+            *head = before;
+            self.head.extend(after);
+        }
+        self.watch.cut();
+        Some(bytes)
     }
 }

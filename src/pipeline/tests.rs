@@ -3,6 +3,7 @@
 use super::keys::{Ask, Identities, Recipients, SecretString, keygen};
 use super::*;
 use crate::error::{Error, Kind, Result};
+use crate::layout::Cut;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use proptest::prelude::*;
@@ -118,8 +119,8 @@ impl Watch for Rows {
         Ok(())
     }
 
-    fn boundary(&self) -> Option<u64> {
-        Some(self.seen.min(self.until) / self.row * self.row).filter(|at| *at > 0)
+    fn boundary(&self) -> Option<Cut> {
+        Some(self.seen.min(self.until) / self.row * self.row).filter(|at| *at > 0).map(Cut::clean)
     }
 }
 
@@ -391,9 +392,6 @@ async fn the_first_failure_comes_out_as_it_went_in() {
     impl Watch for Stubborn {
         fn look(&mut self, bytes: &[u8]) -> Result<()> {
             if bytes.is_empty() { Ok(()) } else { Err(Error::verify("not an archive")) }
-        }
-        fn boundary(&self) -> Option<u64> {
-            None
         }
     }
     struct Broken;

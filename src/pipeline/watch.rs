@@ -2,6 +2,7 @@
 
 use super::threads::blocking;
 use crate::error::Result;
+use crate::layout::Cut;
 use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
@@ -13,8 +14,13 @@ pub trait Watch: Send {
     /// Looks at the next bytes; they come in order and without gaps. A failure ends the run.
     fn look(&mut self, bytes: &[u8]) -> Result<()>;
 
-    /// The plaintext offset of the newest good place to cut a frame, for example the end of a row.
-    fn boundary(&self) -> Option<u64>;
+    /// The newest good place to cut the plaintext into frames, for example the end of a row.
+    fn boundary(&self) -> Option<Cut> {
+        None
+    }
+
+    /// Notes that it was cut there. What comes after a seam is that much later in the plaintext.
+    fn cut(&mut self) {}
 
     /// A second look at the same bytes, on a thread of its own, for work that would delay the others.
     ///
@@ -31,10 +37,6 @@ pub type SecondLook = Box<dyn FnMut(&[u8]) -> Result<()> + Send>;
 impl Watch for () {
     fn look(&mut self, _: &[u8]) -> Result<()> {
         Ok(())
-    }
-
-    fn boundary(&self) -> Option<u64> {
-        None
     }
 }
 

@@ -4,7 +4,7 @@ use crate::archive::{Contents, Depth, Reader, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::dump::dump;
-use crate::postgres::{ChildOutput, DumpOptions, Psql, Server, Target};
+use crate::postgres::{ChildOutput, DumpOptions, Psql, Server, Target, waits_too_long};
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
 use crate::stored::inventory::Inventory;
@@ -13,6 +13,8 @@ use tokio::io::AsyncReadExt;
 
 /// Bytes of the dump looked at together.
 const AT_ONCE: usize = 256 << 10;
+/// What helps if somebody holds a lock in the restored database.
+const IN_THE_WAY: &str = "what was restored may have started that session: end it, and run this again";
 
 /// Dumps the database and digests every block and every row of it.
 ///
@@ -20,14 +22,15 @@ const AT_ONCE: usize = 256 << 10;
 pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, run: &Run) -> Result<Contents> {
     let server = Server::inspect(&Psql::new(clients.newest()?, target.conn())).await?;
     target.breathe().await;
-    let mut pg_dump = start(target, clients, &inventory.archive.encoding, server.rls_active_tables).await?;
+    let mut reader = Reader::looking(Depth::Rows);
+    let encoding = &inventory.archive.encoding;
+    let mut pg_dump = start(target, clients, encoding, server.rls_active_tables, &mut reader).await?;
     let progress = Progress {
         expected: Some(inventory.archive.bytes),
         direction: Direction::Again,
         ..Progress::default()
     };
     let _following = run.follow(&progress);
-    let mut reader = Reader::looking(Depth::Rows);
     let mut buffer = vec![0; AT_ONCE];
     loop {
         let bytes = read(&mut pg_dump, &mut buffer).await?;
@@ -41,28 +44,23 @@ pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, ru
 
 /// Dumps no more than the table of contents, which stands before all data and says where sequences are.
 pub async fn table_of_contents(target: &Target, clients: &Clients, encoding: &str) -> Result<Toc> {
-    let mut pg_dump = start(target, clients, encoding, Vec::new()).await?;
     let mut reader = Reader::new();
-    let mut buffer = vec![0; AT_ONCE];
-    let toc = loop {
-        let bytes = read(&mut pg_dump, &mut buffer).await?;
-        if bytes.is_empty() {
-            break reader.finish()?.toc;
-        }
-        reader.feed(bytes)?;
-        if let Some(toc) = reader.toc() {
-            break toc.clone();
-        }
-    };
+    let pg_dump = start(target, clients, encoding, Vec::new(), &mut reader).await?;
     pg_dump.stop().await;
-    Ok(toc)
+    match reader.toc() {
+        Some(toc) => Ok(toc.clone()),
+        // Then it ended before, and the reader knows where.
+        None => Ok(reader.finish()?.toc),
+    }
 }
 
+/// Starts `pg_dump`, and reads all definitions: while it does, it may wait for a lock that it sets no limit for.
 async fn start(
     target: &Target,
     clients: &Clients,
     encoding: &str,
     hidden: Vec<String>,
+    reader: &mut Reader,
 ) -> Result<ChildOutput> {
     let options = DumpOptions {
         exclude_table_data: hidden,
@@ -70,7 +68,31 @@ async fn start(
         extra: vec![format!("--encoding={encoding}")],
         ..DumpOptions::default()
     };
-    dump(clients.for_dump(target.version())?, target.conn(), &options).await
+    let mut pg_dump = dump(clients.for_dump(target.version())?, target.conn(), &options).await?;
+    let psql = Psql::new(clients.newest()?, target.conn());
+    let read = tokio::select! {
+        read = read_definitions(&mut pg_dump, reader) => read,
+        waited = waits_too_long(&psql, options.lock_wait_timeout) => Err(waited.hint(IN_THE_WAY)),
+    };
+    match read {
+        Ok(()) => Ok(pg_dump),
+        Err(error) => {
+            pg_dump.stop().await;
+            Err(error)
+        }
+    }
+}
+
+async fn read_definitions(pg_dump: &mut ChildOutput, reader: &mut Reader) -> Result<()> {
+    let mut buffer = vec![0; AT_ONCE];
+    while reader.toc().is_none() {
+        let bytes = read(pg_dump, &mut buffer).await?;
+        if bytes.is_empty() {
+            break;
+        }
+        reader.feed(bytes)?;
+    }
+    Ok(())
 }
 
 async fn read<'b>(pg_dump: &mut ChildOutput, buffer: &'b mut [u8]) -> Result<&'b [u8]> {

@@ -145,7 +145,7 @@ impl RehearsalRun<'_> {
             );
         }
         self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
-        cluster.start(server, self.locks()).await?;
+        self.run.step("start-cluster", cluster.start(server, self.locks())).await?;
         if let Some(Preamble { toc, .. }) = &self.front {
             let lacking = cluster.lacks(server, &names(toc, EntryKind::Extension)).await?;
             if !lacking.is_empty() {
@@ -211,13 +211,16 @@ impl RehearsalRun<'_> {
             proof: self.how.proof,
             run,
         };
-        let filled = content.fill(target).await.map_err(|e| if own_cluster { blame(e) } else { e })?;
+        let filled = run
+            .step("fill", content.fill(target))
+            .await
+            .map_err(|e| if own_cluster { blame(e) } else { e })?;
         let not_refreshed = self.refresh(target).await;
         target.analyze().await;
         let took = started.elapsed();
         run.say(format!("restored in {}", age(took)));
 
-        let proof = content.prove(target, &filled).await?;
+        let proof = run.step("prove", content.prove(target, &filled)).await?;
         let (mut objects, mut catalog_differences) = Default::default();
         if let (Some(inventory), Some(front)) = (self.inventory, &self.front) {
             let encoding = &inventory.archive.encoding;
@@ -302,10 +305,6 @@ impl Watch for RolesWatch {
     fn look(&mut self, bytes: &[u8]) -> Result<()> {
         self.0.feed(bytes);
         Ok(())
-    }
-
-    fn boundary(&self) -> Option<u64> {
-        None
     }
 }
 

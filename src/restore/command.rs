@@ -45,7 +45,7 @@ pub async fn feed(
         reader.bytes(&mut command).await?;
         command.finish().await
     };
-    let unread = run.or(feeding).await?;
+    let unread = run.step("feed", run.or(feeding)).await?;
     drop(following);
     if unread > 0 {
         tracing::warn!("{name} succeeded without reading the last {unread} bytes");

@@ -81,7 +81,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     reader.narrow(chosen.only(&as_meant(&appending(&ordered, truncate, deferred))));
     run.say(format!("appending rows of {} to {}", reader.place(), database));
     let following = run.follow(&reader.progress);
-    run.or(load(&reader, client, psql.conn())).await?;
+    run.step("fill", run.or(load(&reader, client, psql.conn()))).await?;
     drop(following);
     let rows = counts.iter().map(|(_, rows)| rows).sum::<u64>();
     let took = started.elapsed();

@@ -30,6 +30,8 @@ pub struct Outcome {
     pub filled: Filled,
     /// What was proven; `None` if nothing was to be, or could be.
     pub proof: Option<Proof>,
+    /// How many checkpoints the server was asked for outside its schedule while it was filled; `None` if it did not say.
+    pub forced_checkpoints: Option<u64>,
     /// How long all of it took.
     pub took: Duration,
     /// Why it is not what was dumped; it was dropped then, unless it was to be kept.

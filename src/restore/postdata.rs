@@ -9,6 +9,7 @@ use crate::postgres::clients::Client;
 use crate::postgres::restore::{restore as pg_restore, restore_file};
 use crate::postgres::{PgRestoreOptions, Target};
 use crate::temporary::Scratch;
+use std::collections::BTreeSet;
 use tokio::io::AsyncWriteExt;
 
 /// What is made when all data is there: indexes and constraints by several connections at once.
@@ -20,11 +21,11 @@ pub struct PostData {
 }
 
 impl PostData {
-    /// Of this archive.
-    pub fn of(front: &Preamble) -> Result<Self> {
+    /// Of this archive, but for these entries.
+    pub fn of(front: &Preamble, made: &BTreeSet<i32>) -> Result<Self> {
         let refreshes = parts::refreshes(front);
         Ok(Self {
-            after: without_data(&parts::after(front))?,
+            after: without_data(&parts::after(front, made))?,
             grants: parts::grants(front),
             refreshes: if refreshes.is_empty() { None } else { Some(without_data(&refreshes)?) },
             event_triggers: parts::event_triggers(front),

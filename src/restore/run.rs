@@ -8,10 +8,13 @@ use super::outcome::{Filled, Outcome};
 use super::request::RestoreRequest;
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::{Target, identifier};
+use crate::postgres::{Checkpoints, Target, identifier};
 use crate::proof::Proof;
 use crate::run::Run;
 use std::time::{Duration, Instant};
+
+/// This many checkpoints cost more than the one or two that any large restore causes.
+const MANY: u64 = 5;
 
 /// What a database is filled with, and compared with afterwards.
 #[expect(async_fn_in_trait, reason = "only the engine implements it, and nothing is spawned")]
@@ -46,12 +49,13 @@ pub struct Flow<'a> {
 impl Flow<'_> {
     /// Fills and proves a target, finishes it if it is what was dumped, and otherwise leaves nothing of it.
     pub async fn run(&self, content: &impl Content, target: &mut Target) -> Result<Outcome> {
-        let filled = self.run.or(self.fill(content, target)).await;
-        let filled = self.or_clean_up(filled, target).await?;
+        let filled = self.run.step("fill", self.run.or(self.fill(content, target))).await;
+        let (filled, forced_checkpoints) = self.or_clean_up(filled, target).await?;
         if !filled.failed.is_empty() {
-            return self.incomplete(filled, target).await;
+            return self.incomplete(filled, forced_checkpoints, target).await;
         }
-        let proof = match self.run.or(self.prove(content, target, &filled)).await {
+        let proving = self.run.or(self.prove(content, target, &filled));
+        let proof = match self.run.step("prove", proving).await {
             Err(first) if !target.is_named_at_once() && self.request.after.is_empty() => {
                 return Err(self.complete(first, target));
             }
@@ -64,11 +68,12 @@ impl Flow<'_> {
             created: target.is_created(),
             filled,
             proof,
+            forced_checkpoints,
             took,
             differs: None,
         };
         match outcome.proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())) {
-            Ok(()) => self.finish(&outcome, target).await?,
+            Ok(()) => self.run.step("finish", self.finish(&outcome, target)).await?,
             Err(differs) => {
                 self.clean_up(target).await;
                 outcome.differs = Some(match content.advice() {
@@ -81,7 +86,12 @@ impl Flow<'_> {
     }
 
     /// Keeps what could be restored under a name that says so, and says what could not.
-    async fn incomplete(&self, filled: Filled, target: &mut Target) -> Result<Outcome> {
+    async fn incomplete(
+        &self,
+        filled: Filled,
+        forced_checkpoints: Option<u64>,
+        target: &mut Target,
+    ) -> Result<Outcome> {
         target.analyze().await;
         target.open_to_others().await?;
         target.keep_as_incomplete().await?;
@@ -95,18 +105,35 @@ impl Flow<'_> {
             created: true,
             filled,
             proof: None,
+            forced_checkpoints,
             took: self.started.elapsed(),
             differs: Some(differs),
         })
     }
 
-    /// Fills the target.
-    async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<Filled> {
+    /// Fills the target; also returns how many checkpoints the server was asked for meanwhile, as far as it says.
+    async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<(Filled, Option<u64>)> {
+        let before = target.checkpoints().await;
         let filled = content.fill(target).await?;
+        let forced = match before {
+            Some(before) => self.checkpoints_since(&before, target).await,
+            None => None,
+        };
         if !filled.plan.made_roles.is_empty() {
             self.run.say(format!("created the roles {}", filled.plan.made_roles.join(", ")));
         }
-        Ok(filled)
+        Ok((filled, forced))
+    }
+
+    /// Counts the checkpoints that the server was asked for outside its schedule; if there were many, says what helps.
+    async fn checkpoints_since(&self, before: &Checkpoints, target: &Target) -> Option<u64> {
+        let (forced, max_wal_size) = target.checkpoints_since(before).await?;
+        if forced >= MANY {
+            self.run.say(format!(
+                "the server was asked for {forced} checkpoints outside its schedule while it was filled, usually because WAL reaches max_wal_size ({max_wal_size}): restores are faster with a larger one, if the server lets you set it"
+            ));
+        }
+        Some(forced)
     }
 
     /// Gathers statistics and compares the target with what was dumped.

@@ -8,6 +8,10 @@ use crate::monitoring::{self, MonitoringOptions, Notify};
 use crate::postgres::ConnInfo;
 use crate::record::Entry;
 use crate::web::SecretUrl;
+use std::time::Duration;
+
+/// How long it may take to send a trace: what OpenTelemetry's specification says if nothing is set.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// Who hears how a run of this verb goes; `None` if it is nothing that runs on a schedule.
 pub fn monitoring(verb: &Verb) -> Option<MonitoringOptions> {
@@ -30,7 +34,35 @@ pub fn monitoring(verb: &Verb) -> Option<MonitoringOptions> {
             .push_gateway
             .as_deref()
             .and_then(|text| usable("--push-gateway", SecretUrl::parse(text))),
+        traces: traces(),
     })
+}
+
+/// How long it may take to send a trace, if the standard variables of OpenTelemetry ask for traces; it reads those
+/// itself that say where to and how.
+fn traces() -> Option<Duration> {
+    if !cfg!(feature = "otlp") {
+        return None;
+    }
+    let of_traces = |name: &str| {
+        let general = format!("OTEL_EXPORTER_OTLP_{name}");
+        variable(&format!("OTEL_EXPORTER_OTLP_TRACES_{name}")).or_else(|| variable(&general))
+    };
+    let exporter = variable("OTEL_TRACES_EXPORTER");
+    let is_wanted = match exporter.as_deref() {
+        None => of_traces("ENDPOINT").is_some(),
+        Some(exporters) => exporters.split(',').any(|exporter| exporter.trim() == "otlp"),
+    };
+    if !is_wanted || variable("OTEL_SDK_DISABLED").is_some_and(|is| is.eq_ignore_ascii_case("true")) {
+        return None;
+    }
+    if let Some(protocol) = of_traces("PROTOCOL").filter(|protocol| protocol != "http/protobuf") {
+        tracing::warn!(
+            "traces are sent as http/protobuf: OTEL_EXPORTER_OTLP_PROTOCOL={protocol} is not supported"
+        );
+    }
+    let within = of_traces("TIMEOUT").and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    Some(within.unwrap_or(WITHIN))
 }
 
 fn usable(flag: &str, parsed: Result<SecretUrl, &str>) -> Option<SecretUrl> {

@@ -182,13 +182,13 @@ impl<'a> BackupWriter<'a> {
         run: &Run,
     ) -> Result<StoredBackup> {
         let following = run.follow(&self.progress);
-        let shipped = self.ship(source, watch, judge, run).await;
+        let shipped = run.step("upload", self.ship(source, watch, judge, run)).await;
         drop(following);
         // The dump is in the store; what is left takes a moment and is not interrupted, so that the exit
         // code and the store never disagree on whether there is a backup.
         let shipped = shipped?;
         let read_back = shipped.confirmed.iter().all(|(_, stored)| stored.read_back);
-        let manifest = self.publish(shipped).await?;
+        let manifest = run.step("publish", self.publish(shipped)).await?;
         Ok(StoredBackup { manifest, read_back, before: None, stores: self.stores.outcomes() })
     }
 

@@ -275,7 +275,7 @@ async fn inventory(reader: &OpenedBackup, facts: &mut Facts, run: &Run) -> Resul
 /// Reads what has no tables that could be told apart.
 async fn read_bytes(reader: &BackupReader, run: &Run) -> Result<String> {
     let following = run.follow(&reader.progress);
-    run.or(reader.bytes(&mut tokio::io::sink())).await?;
+    run.step("read", run.or(reader.bytes(&mut tokio::io::sink()))).await?;
     drop(following);
     let stored = BinaryBytes(reader.backup.manifest.stored_bytes());
     let plain = BinaryBytes(reader.dump.plain_bytes);
@@ -290,7 +290,7 @@ async fn read_archive(
     run: &Run,
 ) -> Result<String> {
     let following = run.follow(&reader.progress);
-    let contents = run.or(reader.digest()).await?;
+    let contents = run.step("read", run.or(reader.digest())).await?;
     drop(following);
     let read = Inventory::new(contents, &[]);
     let differences = inventory.map(|inventory| inventory.differences(&read)).unwrap_or_default();

@@ -23,7 +23,7 @@ pub const ROOMS: [(&str, &[&str]); 42] = [
     // What a run did, for those who were not there.
     ("record", &[]),
     ("actions", &["record"]),
-    ("monitoring", &["record", "web"]),
+    ("monitoring", &["progress", "record", "run", "web"]),
     // A backup in a store: knows no database.
     ("stored", &["archive", "pipeline", "progress", "run", "store"]),
     ("fetch", &["archive", "postgres", "run", "stored"]),

@@ -2,6 +2,7 @@
 //! half a file is left, the exit code says what kind of trouble it was, and the next restore works.
 
 mod damaged;
+mod early;
 mod ended;
 mod explained;
 mod forged;

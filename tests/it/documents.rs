@@ -3,6 +3,7 @@
 //! One small story makes them all. What differs from run to run is replaced by an example. If a
 //! document was meant to change, `INSTA_UPDATE=always cargo test --test it -- documents` writes the page anew.
 
+mod commands;
 mod example;
 
 use crate::harness::{Pgstow, Run, pgstow, repository};

@@ -6,3 +6,4 @@ mod faults;
 mod identity;
 mod journey;
 mod scene;
+mod served;

@@ -1,8 +1,9 @@
-//! Who hears how a run went: pings and webhooks, metrics, and GitHub Actions. None of them ever fails a run.
+//! Who hears how a run went: pings and webhooks, metrics, traces, and GitHub Actions. None of them ever fails a run.
 
 mod actions;
 mod alarms;
 mod metrics;
+mod traces;
 
 use crate::harness::Pgstow;
 use crate::scene::{Keys, Place};

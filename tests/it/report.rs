@@ -8,6 +8,7 @@ use crate::servers::postgres::{Cluster, Major};
 use crate::servers::run;
 use pgstow::error::Kind;
 use serde_json::Value;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -51,6 +52,8 @@ impl Past {
         for days in [2, 1] {
             adopt(HOSTILE, 2, days);
         }
+        // The backup of two days ago is the last one that was proven; an older one was too.
+        let place = prove(place, 2..4);
         let newest =
             place.keys().into_iter().rfind(|key| key.starts_with('%') && key.ends_with("manifest.json"));
         let newest = newest.unwrap();
@@ -63,6 +66,19 @@ impl Past {
     pub fn report(&self, words: &[&str]) -> Pgstow {
         self.place.opens(&["report"]).args(words)
     }
+}
+
+/// Proves those of the last backups of the shop, counted back from the newest.
+fn prove(place: Place, back: Range<usize>) -> Place {
+    let listed = place.pgstow(&["list", "shop/orders", "--json"]).succeeds().json();
+    let ids: Vec<&str> =
+        listed.as_array().unwrap().iter().rev().map(|one| one["id"].as_str().unwrap()).collect();
+    let server = Cluster::shared(Major::Distribution).url("");
+    for id in &ids[back] {
+        let words = ["verify", id, "--name", "shop/orders", "--restore", "--record", "--to", &server];
+        place.opens(&words).succeeds();
+    }
+    place
 }
 
 /// Dumps of a database that grows.
@@ -121,7 +137,16 @@ fn it_says_gaps_lateness_growth_and_what_is_removed_next() {
         "{sizes:?}"
     );
 
+    // Of two that are proven the newer one counts, although its proof is the older one.
+    let two_days_ago = &backups[14];
+    assert_eq!((&shop["proven_id"], &shop["proven_at"]), (&two_days_ago["id"], &two_days_ago["proven_at"]));
+    let proven: Vec<bool> = backups.iter().map(|backup| backup["proven_at"].is_string()).collect();
+    assert_eq!(proven[12..], [false, true, true, false, false], "{backups:?}");
+    assert!(!proven[..12].contains(&true) && moment(&shop["proven_at"]) < moment(&backups[13]["proven_at"]));
+    assert!(shop["proven_age_s"].as_u64().unwrap() < 3600, "{shop}");
+
     let late = facts(&document, "late");
+    assert_eq!((&late["proven_at"], &late["proven_age_s"]), (&Value::Null, &Value::Null), "{late}");
     assert_eq!((&late["state"], &late["gaps"][0]["until"]), (&"late".into(), &Value::Null), "{late}");
     let hostile = facts(&document, HOSTILE);
     let flaw = hostile["backups"][1]["flaw"].as_str().unwrap();

@@ -210,7 +210,6 @@ impl TocEntry {
     }
 
     /// What it says about where its data lies.
-    #[cfg(test)]
     pub(in crate::archive) fn offset(&self) -> Offset {
         self.offset
     }
@@ -223,6 +222,11 @@ impl TocEntry {
     /// Whether its data are rows in COPY's text format.
     pub fn is_copy(&self) -> bool {
         self.kind == EntryKind::TableData && self.copy_statement().is_some_and(|copy| !copy.is_empty())
+    }
+
+    /// Whether it is stored as tables usually are; before version 1.14 all were.
+    pub fn is_heap(&self) -> bool {
+        matches!(self.table_am(), None | Some(b"" | b"heap")) && matches!(self.rel_kind(), None | Some('r'))
     }
 
     /// The relation's kind as in `pg_class` (`r`, `p`, `v`, `m`), since version 1.16.

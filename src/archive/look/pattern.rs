@@ -71,7 +71,7 @@ impl Pattern {
         if !parts.is_empty() {
             return Err(wrong("has too many dots").hint("a pattern is schema.table, or table"));
         }
-        if text.trim().is_empty() {
+        if text.trim_ascii().is_empty() {
             return Err(Error::usage("the table pattern is empty").hint("an unset variable looks like that"));
         }
         if name.is_empty() || schema.as_ref().is_some_and(Vec::is_empty) {
@@ -264,6 +264,8 @@ mod tests {
         assert_typed(b"app", "größe".as_bytes(), "app.größe");
         assert_typed(b"app", b"gr\xF6\xDFe", "app.größe");
         assert_typed(b"app", b"a*\nb", "app.\"a*\"?\"b\"");
+        // A space to Unicode, and a name.
+        assert_typed(b"", b"\xA0", "\u{A0}");
     }
 
     proptest! {

@@ -1,13 +1,15 @@
 //! The blocks of data as they pass: each is that of the entry whose turn it is, and none is kept.
 
+use super::chunk::Chunk;
 use super::inflate::Inflate;
 use super::tally::{Block, Depth, Tally};
 use crate::archive::format::block::{BLOCK_HEAD, DATA, LARGE_OBJECTS};
 use crate::archive::format::damage::{ArchivePart, Damage};
-use crate::archive::format::entry::TocEntry;
+use crate::archive::format::entry::{Offset, TocEntry};
 use crate::archive::format::fields::{INT, int, leading_int};
 use crate::archive::format::header::{Compression, Header};
 use crate::archive::format::toc::Toc;
+use crate::layout::Cut;
 
 /// What is to come next.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +34,15 @@ pub struct Blocks {
     inflate: Option<Inflate>,
     /// Whether they are compressed in another way.
     opaque: bool,
+    /// Whether a byte may be inserted: not if the table of contents says where the blocks lie.
+    movable: bool,
     expected: Expected,
     /// Bytes of a head that was cut by the end of what was fed.
     carry: Vec<u8>,
     position: u64,
-    boundary: u64,
+    /// The chunk that passes, or the last one that did.
+    chunk: Chunk,
+    boundary: Cut,
     /// Index of the entry whose data passes or comes next.
     due: usize,
     tally: Option<Tally>,
@@ -50,10 +56,12 @@ impl Blocks {
             depth,
             inflate: (header.compression == Compression::Gzip).then(Inflate::new),
             opaque: matches!(header.compression, Compression::Lz4 | Compression::Zstd),
+            movable: toc.with_data().all(|entry| entry.offset() == Offset::NotSet),
             expected: Expected::BlockHead,
             carry: Vec::with_capacity(BLOCK_HEAD),
             position: start,
-            boundary: start,
+            chunk: Chunk::default(),
+            boundary: Cut::clean(start),
             due: 0,
             tally: None,
             passed: Vec::new(),
@@ -66,8 +74,16 @@ impl Blocks {
         self.position
     }
 
-    pub fn boundary(&self) -> u64 {
+    pub fn boundary(&self) -> Cut {
         self.boundary
+    }
+
+    /// Notes that the archive was cut at the boundary: what comes after it has moved.
+    pub fn cut(&mut self) {
+        let Cut { at, seam: Some(_) } = self.boundary else { return };
+        self.position += INT as u64;
+        self.chunk = self.chunk.after_cut(at);
+        self.boundary = Cut::clean(at);
     }
 
     pub fn passed(&self) -> &[Block] {
@@ -100,11 +116,10 @@ impl Blocks {
                     let (now, later) = bytes.split_at(left.min(bytes.len()));
                     self.add(toc, now)?;
                     bytes = later;
-                    if now.len() == left {
-                        self.end_chunk();
-                    } else {
-                        self.expected = Expected::Chunk { left: left - now.len() };
-                    }
+                    self.expected = match left - now.len() {
+                        0 => Expected::ChunkHead,
+                        left => Expected::Chunk { left },
+                    };
                 }
                 Expected::ChunkHead => {
                     if self.carry.is_empty() {
@@ -138,9 +153,9 @@ impl Blocks {
         while let Some((head, rest)) = bytes.split_first_chunk() {
             let Some(length @ 1..) = int(*head) else { break };
             let Some((data, rest)) = rest.split_at_checked(length as usize) else { break };
+            self.begin_chunk(data.len(), self.position);
             self.position += INT as u64;
             self.add(toc, data)?;
-            self.end_chunk();
             bytes = rest;
         }
         Ok(bytes)
@@ -203,6 +218,7 @@ impl Blocks {
                 self.end_block(toc)
             }
             Some(Ok(left)) => {
+                self.begin_chunk(left, self.position - INT as u64);
                 self.expected = Expected::Chunk { left };
                 Ok(())
             }
@@ -210,32 +226,33 @@ impl Blocks {
         }
     }
 
+    fn begin_chunk(&mut self, length: usize, head_at: u64) {
+        self.chunk = Chunk { head_at, length };
+    }
+
     fn add(&mut self, toc: &Toc, data: &[u8]) -> Result<(), Damage> {
+        let begin = self.position;
         self.position += data.len() as u64;
         let Some(tally) = &mut self.tally else { return Ok(()) };
-        match &mut self.inflate {
-            None => tally.add(data),
-            Some(inflate) => {
-                let inflated = inflate.feed(data, |data| tally.add(data));
-                inflated.map_err(|_| Damage::NotInflated(self.due_label(toc)))?;
+        let Some(inflate) = &mut self.inflate else {
+            if let Some(end) = tally.add(data) {
+                let cut = self.chunk.cut(begin + end as u64);
+                if self.movable || cut.seam.is_none() {
+                    self.boundary = cut;
+                }
             }
-        }
-        Ok(())
+            return Ok(());
+        };
+        // No stream of gzip can be cut.
+        let inflated = inflate.feed(data, |data| _ = tally.add(data));
+        inflated.map_err(|_| Damage::NotInflated(self.due_label(toc)))
     }
 
     /// Ends the data of a table or of a large object.
     fn end_data(&mut self, toc: &Toc) -> Result<(), Damage> {
         let (Some(inflate), Some(tally)) = (&mut self.inflate, &mut self.tally) else { return Ok(()) };
-        let ended = inflate.end(|data| tally.add(data));
+        let ended = inflate.end(|data| _ = tally.add(data));
         ended.map_err(|_| Damage::NotInflated(self.due_label(toc)))
-    }
-
-    fn end_chunk(&mut self) {
-        self.expected = Expected::ChunkHead;
-        // No stream of gzip can be cut.
-        if self.inflate.is_none() && self.tally.as_ref().is_some_and(Tally::at_row_end) {
-            self.boundary = self.position;
-        }
     }
 
     fn end_block(&mut self, toc: &Toc) -> Result<(), Damage> {
@@ -246,7 +263,7 @@ impl Blocks {
             return Err(Damage::NoCopyEnd(entry.label()));
         };
         self.passed.push(block);
-        self.boundary = self.position;
+        self.boundary = Cut::clean(self.position);
         self.due += 1;
         self.seek_due(toc);
         Ok(())

@@ -1,6 +1,7 @@
 //! Archives as they pass: read from a stream, counted, digested, and not kept.
 
 pub mod blocks;
+pub mod chunk;
 pub mod copy;
 pub mod csv;
 pub mod digests;

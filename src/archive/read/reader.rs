@@ -10,6 +10,7 @@ use crate::archive::format::header::Header;
 use crate::archive::format::preamble::Preamble;
 use crate::archive::format::toc::Toc;
 use crate::error::{self, Error};
+use crate::layout::Cut;
 use crate::sql::EntryKind;
 
 /// Reads an archive from its passing bytes.
@@ -164,10 +165,16 @@ impl Reader {
         self.blocks.as_ref().map(Blocks::passed).unwrap_or_default()
     }
 
-    /// The newest good place to cut the stream, in bytes from its beginning: the end of the table of
-    /// contents, the end of a block, or the end of a row that also ends a chunk.
-    pub fn boundary(&self) -> Option<u64> {
+    /// The newest good place to cut the stream: the end of the table of contents, of a block, or of a row. If the row
+    /// ends inside a chunk, that becomes two.
+    pub fn boundary(&self) -> Option<Cut> {
         self.blocks.as_ref().map(Blocks::boundary)
+    }
+
+    /// Notes that the stream was cut at the boundary. If that has a seam, the archive is a little longer from now on,
+    /// and so are all places in it.
+    pub fn cut(&mut self) {
+        self.blocks.iter_mut().for_each(Blocks::cut);
     }
 
     /// The bytes of the archive understood so far.

@@ -10,6 +10,9 @@ use super::unordered::Unordered;
 /// inside a row a backslash is always doubled.
 const END_LINE: [u8; 6] = *b"\n\\.\n\n\n";
 
+/// Bytes of it that say that the rows have ended.
+const END_MARK: usize = 4;
+
 /// Bytes digested at once, if chunks are shorter; they stay in the processor's nearest cache.
 const GATHERED: usize = 8 << 10;
 
@@ -87,6 +90,18 @@ impl Gathering {
     }
 }
 
+/// The last bytes after `data` has come, if `before` were the last ones until then.
+fn tail(mut before: [u8; END_LINE.len()], data: &[u8]) -> [u8; END_LINE.len()] {
+    if let Some(last) = data.last_chunk() {
+        return *last;
+    }
+    before.rotate_left(data.len());
+    for (to, from) in before.iter_mut().rev().zip(data.iter().rev()) {
+        *to = *from;
+    }
+    before
+}
+
 impl Tally {
     /// Begins at `start` in the archive. Rows are counted if `counted`; `objects` is 0 in a block of large objects.
     pub fn new(start: u64, counted: bool, objects: Option<u64>, depth: Depth) -> Self {
@@ -102,21 +117,10 @@ impl Tally {
         }
     }
 
-    /// Takes the next bytes of data.
-    pub fn add(&mut self, data: &[u8]) {
+    /// Takes the next bytes of data; returns how many of them lie before the end of the last row that ends in them.
+    pub fn add(&mut self, data: &[u8]) -> Option<usize> {
         self.raw_bytes += data.len() as u64;
-        if let Some(newlines) = &mut self.newlines {
-            *newlines += memchr::memchr_iter(b'\n', data).count() as u64;
-            match data.last_chunk() {
-                Some(last) => self.tail = *last,
-                None => {
-                    self.tail.rotate_left(data.len());
-                    for (to, from) in self.tail.iter_mut().rev().zip(data.iter().rev()) {
-                        *to = *from;
-                    }
-                }
-            }
-        }
+        let row_end = self.count(data);
         if let Some(digest) = &mut self.digest {
             digest.update(data);
         }
@@ -125,11 +129,21 @@ impl Tally {
             Some(unordered) => unordered.add_lines(data),
             None => {}
         }
+        row_end
     }
 
-    /// Whether the bytes so far end a row.
-    pub fn at_row_end(&self) -> bool {
-        self.newlines.is_some() && self.tail.ends_with(b"\n")
+    /// Counts rows, if that is wanted. A newline always ends one: within a value it is escaped, and no encoding has its
+    /// byte in another character. Only the lines of the end mark are no rows.
+    fn count(&mut self, data: &[u8]) -> Option<usize> {
+        let newlines = self.newlines.as_mut()?;
+        *newlines += memchr::memchr_iter(b'\n', data).count() as u64;
+        let end = memchr::memrchr(b'\n', data).map(|at| at + 1);
+        let row_end = end.filter(|end| {
+            let tail = tail(self.tail, data.get(..*end).unwrap_or(data));
+            !tail.windows(END_MARK).any(|line| END_LINE.starts_with(line))
+        });
+        self.tail = tail(self.tail, data);
+        row_end
     }
 
     /// Whether the data are large objects.

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::archive::{Block, COPY_END, Compression, Depth, LocalTime, Offset, Section, Version};
+use crate::layout::Cut;
 
 #[test]
 fn every_version_reads_the_same() {
@@ -126,7 +127,7 @@ fn gzip_streams_are_not_cut_and_their_damage_is_named() {
     let mut reader = Reader::new();
     for byte in &bytes[..bytes.len() - 1] {
         reader.feed(&[*byte]).unwrap();
-        assert!(reader.boundary().is_none_or(|at| at == start as u64));
+        assert!(reader.boundary().is_none_or(|cut| cut == Cut::clean(start as u64)));
     }
     bytes[start + 12] ^= 1;
     assert!(
@@ -163,14 +164,14 @@ fn what_passes_is_known_while_it_passes() {
     assert!(reader.header().is_none() && reader.boundary().is_none());
     reader.feed(&bytes[20..start]).unwrap();
     assert_eq!(reader.toc().unwrap().with_data().count(), 5);
-    assert_eq!((reader.position(), reader.boundary()), (start as u64, Some(start as u64)));
+    assert_eq!((reader.position(), reader.boundary()), (start as u64, Some(Cut::clean(start as u64))));
     assert!(reader.current().is_none());
     reader.feed(&bytes[start..start + 6]).unwrap();
     assert_eq!(reader.current().unwrap().label(), "public.t2");
     reader.feed(&bytes[start + 6..]).unwrap();
     assert!(reader.current().is_none());
     assert_eq!(reader.blocks().len(), 5);
-    assert_eq!(reader.boundary(), Some(bytes.len() as u64));
+    assert_eq!(reader.boundary(), Some(Cut::clean(bytes.len() as u64)));
 }
 
 #[test]
@@ -182,15 +183,16 @@ fn boundaries_are_the_ends_of_rows_and_blocks() {
     let mut seen = Vec::new();
     for byte in bytes.chunks(1) {
         reader.feed(byte).unwrap();
-        let at = reader.boundary().map(|at| at - sample.preamble().len() as u64);
-        if seen.last() != at.as_ref() {
-            seen.extend(at);
+        let cut = reader.boundary().map(|cut| (cut.at - sample.preamble().len() as u64, cut.seam.is_some()));
+        if seen.last() != cut.as_ref() {
+            seen.extend(cut);
         }
     }
-    // Not after "2\n3": its last row goes on. Not inside the statements of the second block.
-    let rows = [0, 6 + 7, 6 + 7 + 8 + 9, 30 + 10, 40 + 5];
+    // Within the second chunk, after its first row, and within the third. Not after "2\n3": its last row goes on. Not in
+    // or after the end mark, and not inside the statements of the second block.
+    let (rows, end) = ([(0, false), (13, false), (20, true), (28, true), (30, false)], 30 + 10 + 5);
     assert_eq!(seen[..5], rows);
-    assert_eq!(seen[5..], [45 + 6 + 7 + 5]);
+    assert_eq!(seen[5..], [(end, false), (end + 6 + 7 + 5, false)]);
     assert_eq!(reader.finish().unwrap().blocks[0].rows, Some(4));
 }
 
@@ -238,7 +240,7 @@ proptest! {
         for pair in cuts.windows(2) {
             reader.feed(&bytes[pair[0]..pair[1]]).unwrap();
             prop_assert_eq!(reader.position(), pair[1] as u64);
-            prop_assert!(reader.boundary() <= Some(reader.position()));
+            prop_assert!(reader.boundary().is_none_or(|cut| cut.at <= reader.position()));
         }
         prop_assert_eq!(reader.finish().unwrap(), at_once);
     }

@@ -21,6 +21,21 @@ impl TocEntry {
         let copy = [first, b"COPY ", &qualified(schema, name), &columns, b" FROM stdin;\n"].concat();
         self.with_text(Field::Copy, &copy)
     }
+
+    /// The same, but its table, which has no rows yet, is emptied right before they come, in their transaction.
+    ///
+    /// Then the server knows that nobody else can see them: it writes them as it would later rewrite them (frozen),
+    /// and without WAL if `wal_level` is `minimal`. `None` for rows that are not copied into the table they are of.
+    pub fn frozen(&self) -> Option<Self> {
+        let (_, schema, name) = self.identity();
+        let copy = self.copy_statement()?.strip_suffix(b" FROM stdin;\n")?;
+        let is_own = self.copied_into()? == (schema.to_vec(), name.to_vec());
+        // Up to PostgreSQL 11 a table could have oids, which are asked for in a way of old.
+        let is_new = memchr::memmem::find(copy, b"WITH OIDS").is_none();
+        let first = [b"TRUNCATE TABLE ONLY ", qualified(schema, name).as_slice(), b";\n"].concat();
+        let frozen = [first.as_slice(), copy, b" FROM stdin WITH (FREEZE);\n"].concat();
+        (is_own && is_new).then(|| self.with_text(Field::Copy, &frozen))
+    }
 }
 
 impl Preamble {
@@ -72,4 +87,35 @@ pub fn rows_end() -> Vec<u8> {
     end.chunk(COPY_END);
     end.end();
     end.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
+
+    #[test]
+    fn rows_are_frozen_only_in_their_own_table() {
+        let mut reader = crate::archive::Reader::new();
+        reader.feed(DUMP).unwrap();
+        let toc = reader.finish().unwrap().toc;
+        let rows: Vec<_> = toc.entries().iter().filter(|entry| entry.is_copy()).collect();
+        assert!(!rows.is_empty());
+        for entry in rows {
+            let (_, schema, name) = entry.identity();
+            let copy = String::from_utf8_lossy(entry.copy_statement().unwrap()).into_owned();
+            let frozen = entry.frozen().unwrap();
+            let first = String::from_utf8_lossy(&qualified(schema, name)).into_owned();
+            let expected = format!(
+                "TRUNCATE TABLE ONLY {first};\n{}",
+                copy.replace(" FROM stdin;", " FROM stdin WITH (FREEZE);")
+            );
+            assert_eq!(String::from_utf8_lossy(frozen.copy_statement().unwrap()), expected);
+            assert_eq!((frozen.dump_id(), frozen.column_names()), (entry.dump_id(), entry.column_names()));
+            assert_eq!(entry.with_rows_into(b"another", b"table", b"").frozen(), None);
+            let old = copy.replace(" FROM stdin;", " WITH OIDS FROM stdin;");
+            assert_eq!(entry.with_text(Field::Copy, old.as_bytes()).frozen(), None);
+        }
+    }
 }

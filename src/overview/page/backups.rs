@@ -18,6 +18,7 @@ pub(super) fn table(facts: &NameFacts, with_retention: bool) -> String {
         ("Tables", "number"),
         ("Rows", "number"),
         ("Took", "number"),
+        ("Proven", ""),
         ("Remarks", ""),
     ];
     if with_retention {
@@ -51,6 +52,7 @@ fn row(backup: &BackupFacts, with_retention: bool) -> String {
     ] {
         let _ = write!(html, "<td class=\"number\">{cell}</td>");
     }
+    let _ = write!(html, "<td class=\"id\">{}</td>", or_dash(backup.proven_at.map(minute)));
     let _ = write!(html, "<td>{}</td>", Escaped(backup.flaw.as_deref().unwrap_or_default()));
     if with_retention {
         let why = if backup.kept == Some(false) { "no rule".to_owned() } else { backup.why.join(", ") };

@@ -53,10 +53,11 @@ fn contents(names: &[NameFacts], now: Timestamp) -> String {
             Some(newest) => (since(newest.started_at, now), bytes(newest.stored_bytes)),
             None => ("—".to_owned(), "—".to_owned()),
         };
+        let proof = facts.proven_at.map_or_else(|| "none".to_owned(), |proven| since(proven, now));
         let _ = writeln!(
             rows,
             "<tr><th scope=\"row\"><a href=\"#name-{number}\">{}</a></th><td>{}</td><td class=\"number\">{}</td>\
-             <td class=\"number\">{age}</td><td class=\"number\">{size}</td></tr>",
+             <td class=\"number\">{age}</td><td class=\"number\">{size}</td><td class=\"number\">{proof}</td></tr>",
             Escaped(&facts.name),
             badge(facts.state),
             facts.backups.len(),
@@ -69,7 +70,7 @@ fn contents(names: &[NameFacts], now: Timestamp) -> String {
             &format!(
                 "<table>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">State</th>\
                  <th scope=\"col\" class=\"number\">Backups</th><th scope=\"col\" class=\"number\">Newest</th>\
-                 <th scope=\"col\" class=\"number\">Size</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+                 <th scope=\"col\" class=\"number\">Size</th><th scope=\"col\" class=\"number\">Last proof</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
             )
         )
     )

@@ -44,6 +44,12 @@ impl NameFacts {
     pub(super) fn newest(&self) -> Option<&BackupFacts> {
         self.backups.iter().rev().find(|backup| backup.usable)
     }
+
+    /// The newest backup that is proven to restore.
+    fn proven(&self) -> Option<&BackupFacts> {
+        let id = self.proven_id.as_ref()?;
+        self.backups.iter().find(|backup| backup.id == *id)
+    }
 }
 
 /// Says if the very last backup is not one to rely on.
@@ -66,6 +72,8 @@ fn summary(facts: &NameFacts, now: Timestamp) -> String {
         all.extend(newest.tables.map(|tables| ("Tables", HumanCount(tables).to_string())));
         all.extend(newest.duration_s.map(|took| ("Took", span(Duration::from_secs_f64(took)))));
     }
+    all.push(("Last proof", facts.proven_at.map_or_else(|| "none".to_owned(), |proven| since(proven, now))));
+    all.extend(facts.proven().map(|backup| ("Proven backup", minute(backup.started_at))));
     all.extend(facts.usual_interval_s.map(|usual| ("Usual interval", span(Duration::from_secs(usual)))));
     let stored = facts.backups.iter().map(|backup| backup.stored_bytes).fold(0, u64::saturating_add);
     all.push(("Backups", HumanCount(facts.backups.len() as u64).to_string()));

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::error::{Error, Kind, Result};
 
 use super::attendance::{Attendance, Watcher};
+use super::patience::{PIPE, Patient};
 use super::secret::Secret;
 use super::stderr::{Manner, Stderr};
 use crate::postgres::failure::Failure;
@@ -56,10 +57,10 @@ impl Running {
     }
 
     /// Its stdout, once.
-    pub fn stdout(&mut self) -> Result<ChildStdout> {
+    pub fn stdout(&mut self) -> Result<Patient<ChildStdout>> {
         let stdout = self.child.as_mut().and_then(|child| child.stdout.take()).ok_or_else(no_pipe)?;
-        widen(&stdout);
-        Ok(stdout)
+        let capacity = widen(&stdout);
+        Ok(Patient::new(stdout, capacity))
     }
 
     /// Notes that it has moved, for whoever watches over it.
@@ -119,12 +120,14 @@ pub(super) fn no_pipe() -> Error {
     Error::unexpected("a child was used without its pipe")
 }
 
-/// Asks for a 1 MiB pipe, so that a hiccup downstream does not stop the COPY; a refusal is no harm.
-fn widen(pipe: &impl AsFd) {
+/// Asks for a 1 MiB pipe, so that a hiccup downstream does not stop the COPY; a refusal is no harm. Returns how many bytes
+/// it holds then, or 0 if that is not known.
+fn widen(pipe: &impl AsFd) -> usize {
     #[cfg(target_os = "linux")]
-    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
+    let capacity = rustix::pipe::fcntl_setpipe_size(pipe, PIPE).unwrap_or_default();
     #[cfg(not(target_os = "linux"))]
-    let _ = pipe;
+    let (capacity, _) = (0, pipe);
+    capacity
 }
 
 /// Children that were dropped, and are not gone yet.

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::process::{ChildStdin, ChildStdout};
 
 use super::child::{Running, no_pipe};
+use super::patience::Patient;
 use crate::error::{Error, Result};
 use crate::postgres::failure::Failure;
 
@@ -24,7 +25,7 @@ pub struct ChildOutput {
 }
 
 enum Reading {
-    Open(Box<Running>, ChildStdout),
+    Open(Box<Running>, Patient<ChildStdout>),
     Ending(Ending),
     Ended,
     Failed,

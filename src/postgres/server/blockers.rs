@@ -3,8 +3,15 @@
 //! `pg_dump` limits only how long it waits for its own locks on tables. What it asks the server to write
 //! (definitions of views, sequences, indexes) takes locks too, and waits for them without an end.
 
-use crate::error::Result;
+use std::future::pending;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::postgres::failure::Situation;
 use crate::postgres::tools::Psql;
+
+/// How often it is looked whether a session of ours waits for somebody.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// SQL that names whoever has the number `holder.pid`; `held` is its row of `pg_stat_activity`, if there is one.
 macro_rules! holder {
@@ -46,8 +53,34 @@ SELECT coalesce(json_agg(who ORDER BY who), '[]') FROM (
     AND c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_') AS exclusive;"
 );
 
+/// Ends when `pg_dump` has been waiting for somebody for longer than it may while it read definitions; says for whom.
+/// As for `pg_dump`, 0 is no limit.
+pub async fn waits_too_long(psql: &Psql, longest: Duration) -> Error {
+    if longest.is_zero() {
+        return pending().await;
+    }
+    let mut since = None;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match blockers(psql).await {
+            Ok(Some(holders)) => {
+                if since.get_or_insert_with(Instant::now).elapsed() >= longest {
+                    return Error::postgres(format!(
+                        "pg_dump has been waiting for a lock for {} while it read definitions; it is held by {holders}",
+                        humantime::format_duration(longest)
+                    ))
+                    .in_situation(Situation::LockTimeout);
+                }
+            }
+            Ok(None) => since = None,
+            // It may have been ended for the same reason; pg_dump will say so itself.
+            Err(error) => tracing::debug!("whether pg_dump waits for a lock is not known: {error}"),
+        }
+    }
+}
+
 /// Names the sessions that hold what our own sessions in this database wait for; `None` if none of ours waits.
-pub async fn blockers(psql: &Psql) -> Result<Option<String>> {
+async fn blockers(psql: &Psql) -> Result<Option<String>> {
     let [holders]: [Option<String>; 1] = psql.query(QUESTION).await?;
     Ok(holders)
 }

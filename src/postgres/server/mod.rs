@@ -6,6 +6,7 @@
 
 mod blockers;
 mod catalog;
+mod checkpoints;
 mod cluster;
 mod columns;
 pub mod databases;
@@ -28,8 +29,9 @@ use crate::postgres::connect::pooler;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
-pub use blockers::{blockers, exclusive_locks};
+pub use blockers::{exclusive_locks, waits_too_long};
 pub use catalog::Moment;
+pub use checkpoints::Checkpoints;
 pub use cluster::Cluster;
 pub use columns::{FoundTable, Reference, WantedTable};
 pub use facts::{Rights, TargetFacts};

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 
 use super::psql::Psql;
 use super::snapshot::{INSTANCE, Snapshot};
-use crate::postgres::process::Running;
+use crate::postgres::process::{Patient, Running};
 use crate::postgres::sql::literal;
 
 /// What `psql` prints after each range.
@@ -34,7 +34,7 @@ SET max_parallel_workers_per_gather = 0; SET enable_seqscan = off; SET enable_ti
 /// A session that reads rows; dropping it ends it.
 pub struct RowsReader {
     orders: ChildStdin,
-    answers: ChildStdout,
+    answers: Patient<ChildStdout>,
     running: Box<Running>,
     /// What was read and not returned yet; never grows over [`ROWS`].
     buffer: BytesMut,

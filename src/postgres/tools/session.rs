@@ -12,7 +12,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use crate::error::{Error, Kind, Result};
 
 use super::psql::{Psql, script};
-use crate::postgres::process::Running;
+use crate::postgres::process::{Patient, Running};
 
 /// No session has more to answer in all its life, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -20,7 +20,7 @@ const LONGEST: u64 = 16 << 20;
 /// A session; dropping it ends it.
 pub struct Session {
     orders: ChildStdin,
-    answers: Lines<BufReader<Take<ChildStdout>>>,
+    answers: Lines<BufReader<Take<Patient<ChildStdout>>>>,
     /// `None` once it has ended.
     running: Option<Box<Running>>,
 }

@@ -13,6 +13,9 @@ const LARGEST: u64 = 1 << 30;
 const MOST_TABLES: u64 = 500;
 /// What part of the server's locks all workers may take together, each for the tables of its part.
 const LOCKS: u64 = 8;
+/// To empty a table again pays for one with more bytes than this, which is also the size from which the server writes no WAL if it
+/// need not (`wal_skip_threshold`).
+const WORTH_EMPTYING: u64 = 2 << 20;
 /// Parts for each worker, so that all of them end at about the same time.
 const FOR_EACH: u64 = 4;
 
@@ -28,6 +31,10 @@ pub struct Part {
     /// If it is some of a table's rows only: which.
     rows_of: Option<SomeRows>,
     of_rows: bool,
+    /// Those of its entries whose tables are emptied first, for the server to write less.
+    frozen: BTreeSet<i32>,
+    /// Bytes of the largest table that it has rows of, all its rows counted.
+    weight: u64,
 }
 
 /// Some of a table's rows.
@@ -44,7 +51,24 @@ struct SomeRows {
 impl Part {
     /// The archive that `pg_restore` is given, without its data.
     pub fn preamble(&self, front: &Preamble) -> Preamble {
-        front.keep(|entry| self.entries.contains(&entry.dump_id()))
+        let kept = front.keep(|entry| self.entries.contains(&entry.dump_id()));
+        if self.frozen.is_empty() {
+            return kept;
+        }
+        kept.with(|entry| {
+            let frozen = if self.frozen.contains(&entry.dump_id()) { entry.frozen() } else { None };
+            frozen.unwrap_or_else(|| entry.clone())
+        })
+    }
+
+    /// The entries it restores.
+    pub fn entries(&self) -> &BTreeSet<i32> {
+        &self.entries
+    }
+
+    /// Bytes of the largest table that it has rows of, all its rows counted.
+    pub fn weight(&self) -> u64 {
+        self.weight
     }
 
     /// Its bytes of the archive.
@@ -80,9 +104,25 @@ impl Part {
     }
 }
 
-/// How large the parts are for this number of workers.
-pub fn fair_share(inventory: &Inventory, jobs: usize) -> u64 {
-    (inventory.archive.bytes / FOR_EACH / (jobs as u64).max(1)).clamp(SMALLEST, LARGEST)
+/// How large the parts are, in bytes of the archive.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Small tables are together in parts of this size, and a table that is cut has parts of it.
+    pub share: u64,
+    /// A larger table is cut.
+    pub whole: u64,
+}
+
+impl Sizes {
+    /// For this number of workers.
+    ///
+    /// If the server need not log a table that is loaded as a whole (`whole_pays`), only those are cut that would keep a
+    /// worker busy when all others are done.
+    pub fn of(inventory: &Inventory, jobs: usize, whole_pays: bool) -> Self {
+        let for_each = inventory.archive.bytes / (jobs as u64).max(1);
+        let share = (for_each / FOR_EACH).clamp(SMALLEST, LARGEST);
+        Self { share, whole: if whole_pays { share.max(for_each) } else { share } }
+    }
 }
 
 /// What is made before any data, but for the grants: they could forbid an owner to fill its own tables.
@@ -97,13 +137,18 @@ pub fn before_and_data(front: &Preamble) -> Preamble {
     })
 }
 
-/// What is made when all data is there, in any order; and the tables, which are not made again: without
-/// them `pg_restore` does not see which of its connections would lock each other out.
-pub fn after(front: &Preamble) -> Preamble {
-    choose(front, |section, entry| {
-        section == Section::PostData && !entry.kind().is_grant() && !entry.is_last()
+/// What is made when all data is there, in any order, without those entries that were made before; and the tables, which
+/// are not made again: without them `pg_restore` does not see which of its connections would lock each other out.
+pub fn after(front: &Preamble, made: &BTreeSet<i32>) -> Preamble {
+    let after = choose(front, |section, entry| {
+        section == Section::PostData
+            && !entry.kind().is_grant()
+            && !entry.is_last()
+            && !made.contains(&entry.dump_id())
             || entry.kind() == EntryKind::Table
-    })
+    });
+    // They have no section of their own, and would be in that of the tables if all that was before them is made.
+    after.with_last(|entry| entry.kind().is_remark())
 }
 
 /// What is granted then, one after the other: who passes a grant on must have been granted more before. The
@@ -143,16 +188,26 @@ fn ordered(front: &Preamble) -> BTreeSet<i32> {
     ordered
 }
 
+/// The rows of tables that are stored as usual.
+fn heaps(front: &Preamble) -> BTreeSet<i32> {
+    let tables =
+        front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table && entry.is_heap());
+    let tables: BTreeSet<i32> = tables.map(TocEntry::dump_id).collect();
+    let rows = front.toc.with_data().filter(|entry| entry.kind() == EntryKind::TableData);
+    rows.filter(|rows| rows.dependencies().any(|id| tables.contains(&id))).map(TocEntry::dump_id).collect()
+}
+
 /// How many tables a worker loads in one transaction: the server holds locks for each until its end.
 pub fn tables_at_once(locks: u64, jobs: usize) -> usize {
     let share = locks / LOCKS / (jobs as u64).max(1);
     usize::try_from(share.clamp(1, MOST_TABLES)).unwrap_or(1)
 }
 
-/// The parts, largest first: neighbouring small tables together, a table larger than `share` in
+/// The parts, those of the largest table first: neighbouring small tables together, a table that is too large in
 /// stretches of whole rows, and in one, in the archive's order, all that is not rows (sequences, large
 /// objects) or depends on other data.
-pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: usize) -> Vec<Part> {
+pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables: usize) -> Vec<Part> {
+    let Sizes { share, whole } = sizes;
     let ordered = ordered(front);
     let free = |block: &&Block| {
         block.kind == BlockKind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
@@ -167,15 +222,25 @@ pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: u
     if !rest.is_empty() {
         let stretches = others.iter().map(|block| block.range()).collect();
         let label = "sequences and large objects".to_owned();
-        parts.push(Part { label, entries: rest, stretches, rows_of: None, of_rows: false });
+        let weight = others.iter().map(|block| block.range.1 - block.range.0).sum();
+        parts.push(Part {
+            label,
+            entries: rest,
+            stretches,
+            rows_of: None,
+            of_rows: false,
+            frozen: BTreeSet::new(),
+            weight,
+        });
     }
 
     // A frame holds many small tables: neighbours share the work of fetching it.
+    let heaps = heaps(front);
     let mut together: Option<Part> = None;
     for block in rows {
-        if block.range.1 - block.range.0 > share {
+        if block.range.1 - block.range.0 > whole {
             parts.extend(together.take());
-            parts.extend(cut(inventory, block, share));
+            parts.extend(cut(inventory, block, share, &heaps));
             continue;
         }
         let part = together.get_or_insert_with(|| Part {
@@ -184,30 +249,35 @@ pub fn parts(inventory: &Inventory, front: &Preamble, share: u64, most_tables: u
             stretches: Vec::new(),
             rows_of: None,
             of_rows: true,
+            frozen: BTreeSet::new(),
+            weight: 0,
         });
         if part.entries.len() == 1 {
             part.label.push_str(" and others");
         }
         part.entries.insert(block.dump_id);
         part.stretches.push(block.range());
+        let bytes = block.range.1 - block.range.0;
+        part.weight = part.weight.max(bytes);
+        if bytes >= WORTH_EMPTYING && heaps.contains(&block.dump_id) {
+            part.frozen.insert(block.dump_id);
+        }
         if part.bytes() >= share || part.entries.len() >= most_tables {
             parts.extend(together.take());
         }
     }
     parts.extend(together);
-    parts.sort_by_key(|part| std::cmp::Reverse(part.bytes()));
+    parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
     parts
 }
 
 /// A table in stretches that begin where a frame begins between two rows.
-fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
+fn cut(inventory: &Inventory, block: &Block, share: u64, heaps: &BTreeSet<i32>) -> Vec<Part> {
     let Range { start, end } = block.range();
     let places = inventory.frame_spans().filter(|span| span.clean).map(|span| span.plain_offset);
-    // What ends the rows is in a chunk of its own, and a frame may begin after that.
-    let rows_end = end.saturating_sub(rows_end().len() as u64);
     let mut stretches = Vec::new();
     let mut from = start;
-    for place in places.filter(|place| (start + 1..=rows_end).contains(place)) {
+    for place in places.filter(|place| (start + 1..end).contains(place)) {
         // Not so late that a crumb is left behind.
         if place - from >= share && end - place >= share / 2 {
             stretches.push(from..place);
@@ -230,6 +300,8 @@ fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
         }),
         stretches: vec![stretch],
         of_rows: true,
+        frozen: heaps.iter().filter(|id| count == 1 && **id == block.dump_id).copied().collect(),
+        weight: end - start,
     };
     stretches.into_iter().enumerate().map(part).collect()
 }
@@ -238,7 +310,7 @@ fn cut(inventory: &Inventory, block: &Block, share: u64) -> Vec<Part> {
 mod tests {
     use super::*;
     use crate::archive::Reader;
-    use crate::layout::FrameSpan;
+    use crate::layout::{Cut, FrameSpan};
 
     const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
 
@@ -249,7 +321,7 @@ mod tests {
         for (at, byte) in DUMP.iter().enumerate() {
             reader.feed(&[*byte]).unwrap();
             let now = at as u64 + 1;
-            let good = reader.boundary() == Some(now);
+            let good = reader.boundary() == Some(Cut::clean(now));
             if (good && now - start >= size as u64) || now == DUMP.len() as u64 {
                 frames.push(FrameSpan {
                     plain_offset: start,
@@ -270,7 +342,7 @@ mod tests {
         let inventory = inventory(40);
         let front = Preamble::read(&inventory.archive.preamble).unwrap();
         for share in [1, 100, 300, 1 << 40] {
-            let parts = parts(&inventory, &front, share, 500);
+            let parts = parts(&inventory, &front, Sizes { share, whole: share }, 500);
             let mut rows = 0;
             let mut stretches: Vec<_> = parts.iter().flat_map(|part| part.stretches.clone()).collect();
             stretches.sort_by_key(|stretch| stretch.start);
@@ -292,7 +364,7 @@ mod tests {
                 rows += contents.blocks.iter().filter_map(|block| block.rows).sum::<u64>();
             }
             assert_eq!(Some(rows), inventory.rows());
-            assert!(parts.is_sorted_by_key(|part| std::cmp::Reverse(part.bytes())));
+            assert!(parts.is_sorted_by_key(|part| std::cmp::Reverse(part.weight)));
             assert_eq!(parts.iter().filter(|part| part.label.starts_with("sequences")).count(), 1);
             if share == 1 {
                 assert!(parts.iter().any(|part| part.label.contains(" of ")), "{parts:#?}");
@@ -328,7 +400,7 @@ mod tests {
             inventory.blocks.iter().filter(|block| block.rows.is_some()).map(|block| block.dump_id).collect();
         let [first, .., last] = tables[..] else { panic!("{tables:?}") };
         let front = depending(&front, last, first);
-        let parts = parts(&inventory, &front, 1, 500);
+        let parts = parts(&inventory, &front, Sizes { share: 1, whole: 1 }, 500);
         let together: Vec<_> = parts.iter().filter(|part| part.entries.contains(&first)).collect();
         assert_eq!(together.len(), 1);
         assert!(together[0].entries.contains(&last) && together[0].rows_of.is_none(), "{together:?}");
@@ -339,15 +411,37 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_need_not_be_logged_is_cut_only_if_it_would_be_the_last() {
+        let mut inventory = inventory(40);
+        inventory.archive.bytes = 8 << 30;
+        let sizes = |whole_pays| Sizes::of(&inventory, 2, whole_pays);
+        assert_eq!((sizes(false).share, sizes(false).whole), (1 << 30, 1 << 30));
+        assert_eq!((sizes(true).share, sizes(true).whole), (1 << 30, 4 << 30));
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
+        let count = |whole| parts(&inventory, &front, Sizes { share: 1, whole }, 500).len();
+        assert!(count(1) > count(1 << 40));
+        let parts = parts(&inventory, &front, Sizes { share: 1, whole: 1 << 40 }, 500);
+        assert!(parts.iter().all(|part| part.rows_of.is_none() && part.entries.len() == 1 || !part.of_rows));
+    }
+
+    #[test]
     fn every_entry_is_restored_once() {
         let inventory = inventory(40);
         let front = Preamble::read(&inventory.archive.preamble).unwrap();
         let count =
             |front: &Preamble| front.toc.entries().iter().filter(|entry| !entry.kind().is_setting()).count();
         let of_parts: BTreeSet<i32> =
-            parts(&inventory, &front, 1 << 40, 500).into_iter().flat_map(|part| part.entries).collect();
-        let steps =
-            [before(&front), after(&front), grants(&front), refreshes(&front), event_triggers(&front)];
+            parts(&inventory, &front, Sizes { share: 1 << 40, whole: 1 << 40 }, 500)
+                .into_iter()
+                .flat_map(|part| part.entries)
+                .collect();
+        let steps = [
+            before(&front),
+            after(&front, &BTreeSet::new()),
+            grants(&front),
+            refreshes(&front),
+            event_triggers(&front),
+        ];
         let tables = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table).count();
         assert!(tables > 0);
         assert_eq!(steps.iter().map(count).sum::<usize>() + of_parts.len(), count(&front) + tables);

@@ -14,6 +14,7 @@ use crate::postgres::Target;
 use crate::postgres::clients::Clients;
 use crate::postgres::restore::restore as pg_restore;
 use crate::stored::reader::BackupReader;
+use std::collections::BTreeSet;
 use tokio::io::{AsyncWriteExt, BufReader, DuplexStream};
 
 /// Bytes on their way between decompression and `pg_restore`.
@@ -54,7 +55,7 @@ pub async fn load(
     };
     let behind = read.get(front.to_bytes().len()..).unwrap_or_default();
     let (client, mut fitted, plan) = prepare(&front, clients, target, request).await?;
-    let rest = if jobs > 1 { Some(PostData::of(&fitted)?) } else { None };
+    let rest = if jobs > 1 { Some(PostData::of(&fitted, &BTreeSet::new())?) } else { None };
     if rest.is_some() {
         fitted = before_and_data(&fitted);
     }

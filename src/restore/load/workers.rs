@@ -1,14 +1,16 @@
 //! Several `pg_restore` workers at once, each fed with the frames of its own part of the data.
 //!
-//! What comes before the data is created first, then the parts are loaded side by side, then `pg_restore`
-//! creates what follows on many connections. No dump is written to any disk. It is not one transaction:
-//! only a database that goes when the restore fails is filled this way.
+//! What comes before the data is created first. Then the parts are loaded side by side, and with them the indexes and
+//! constraints of large tables whose rows are in. Then `pg_restore` creates what is left on many connections. No dump is
+//! written to any disk. It is not one transaction: only a database that goes when the restore fails is filled this way.
 
 use super::super::plan::Plan;
 use super::super::postdata::{PostData, in_order, stopped_reading};
 use super::super::prepare::{atomicity, prepare};
 use super::super::request::RestoreRequest;
-use super::parts::{Part, before, fair_share, parts, tables_at_once};
+use super::early::{Early, LEAST};
+use super::parts::{Part, Sizes, before, parts, tables_at_once};
+use super::queue::{Queue, Work};
 use crate::archive::Preamble;
 use crate::error::{Kind, Result};
 use crate::postgres::clients::{Client, Clients};
@@ -19,7 +21,9 @@ use crate::stored::inventory::Inventory;
 use crate::stored::ranges::Ranges;
 use crate::stored::reader::BackupReader;
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::TryStreamExt;
+use futures_util::stream::FuturesUnordered;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -43,28 +47,29 @@ pub async fn restore(
     let front = Preamble::read(&inventory.archive.preamble)?;
     let (client, front, plan) = prepare(&front, clients, target, request).await?;
     let (front, options) = (&front, &plan.options);
-    let rest = PostData::of(front)?;
+    let early = Early::all(front, inventory, LEAST);
+    let rest = PostData::of(front, &early.iter().flat_map(|one| one.entries.clone()).collect())?;
     let ranges = Ranges::of(reader, &reader.progress).await?;
     let target = &*target;
 
     in_order(&before(front), client, target, options).await?;
     let worker = Worker { reader, inventory, front, ranges: &ranges, client, target, options };
-    let parts = parts(inventory, front, fair_share(inventory, jobs), tables_at_once(target.locks(), jobs));
-    let numbered = parts.into_iter().enumerate();
-    let mut loading =
-        stream::iter(numbered).map(|(number, part)| worker.load_at_last(part, number)).buffer_unordered(jobs);
-    let mut postponed = Vec::new();
-    while let Some(part) = loading.try_next().await? {
-        postponed.extend(part);
-    }
-    drop(loading);
+    let sizes = Sizes::of(inventory, jobs, target.logs_least());
+    let parts = parts(inventory, front, sizes, tables_at_once(target.locks(), jobs));
+    let (first, early): (Vec<Early>, Vec<Early>) = early.into_iter().partition(Early::is_first);
+    worker.make(&first).await?;
+    let mut queue = Queue::new(parts, early, first.iter().map(|one| one.id).collect());
+    let mut postponed = worker.work_off(&mut queue, jobs).await?;
     // In the dump's order, one after the other, as one stream would bring them.
     postponed.sort_by_key(Part::start);
     for (number, part) in postponed.iter().enumerate() {
         let mut given = Given::default();
         let loaded = worker.load(part, &mut given, &target.session_name(&format!("again {number}"))).await;
         loaded.map_err(|error| reader.explain_dump(error.context(&part.label)))?;
+        queue.loaded(part);
     }
+    // What waited for those.
+    worker.work_off(&mut queue, jobs).await?;
 
     reader.progress.now_passing("indexes and constraints".into());
     rest.make(client, target, options, jobs).await?;
@@ -81,27 +86,79 @@ struct Worker<'a> {
     options: &'a PgRestoreOptions,
 }
 
+/// What became of some work.
+enum Done {
+    Loaded(Part),
+    Refused(Part),
+    Made(Early),
+}
+
 impl Worker<'_> {
-    /// Loads a part, and begins again if the session was lost before anything could be committed. A part that the
-    /// server refuses is handed back: what it looks up in other tables may not have been there yet.
-    async fn load_at_last(&self, part: Part, number: usize) -> Result<Option<Part>> {
+    /// Does all that can be done, `jobs` at a time; returns the parts that the server refused.
+    async fn work_off(&self, queue: &mut Queue, jobs: usize) -> Result<Vec<Part>> {
+        let (mut running, mut refused) = (FuturesUnordered::new(), Vec::new());
+        loop {
+            while running.len() < jobs
+                && let Some(work) = queue.next()
+            {
+                running.push(self.work(work));
+            }
+            match running.try_next().await? {
+                None => return Ok(refused),
+                Some(Done::Loaded(part)) => queue.loaded(&part),
+                Some(Done::Refused(part)) => refused.push(part),
+                Some(Done::Made(early)) => queue.made(&early),
+            }
+        }
+    }
+
+    async fn work(&self, work: Work) -> Result<Done> {
+        match work {
+            Work::Load(number, part) => Ok(match self.load_at_last(&part, number).await? {
+                true => Done::Loaded(part),
+                false => Done::Refused(part),
+            }),
+            Work::Make(early) => {
+                self.reader.progress.now_passing(early.label.clone());
+                self.make(std::slice::from_ref(&early)).await?;
+                Ok(Done::Made(early))
+            }
+        }
+    }
+
+    /// Makes these indexes and constraints, in the dump's order.
+    async fn make(&self, early: &[Early]) -> Result<()> {
+        if early.is_empty() {
+            return Ok(());
+        }
+        let entries: BTreeSet<i32> = early.iter().flat_map(|one| one.entries.clone()).collect();
+        let only = self.front.keep(|entry| entries.contains(&entry.dump_id()));
+        in_order(&only, self.client, self.target, self.options).await
+    }
+
+    /// Loads a part, and begins again if the session was lost before anything could be committed. False for a part that
+    /// the server refuses: what it looks up in other tables may not have been there yet.
+    async fn load_at_last(&self, part: &Part, number: usize) -> Result<bool> {
         let mut attempt = 1;
         loop {
             let session = self.target.session_name(&format!("part {number}.{attempt}"));
             let mut given = Given::default();
-            let error = match self.load(&part, &mut given, &session).await {
-                Ok(()) => return Ok(None),
+            let error = match self.load(part, &mut given, &session).await {
+                Ok(()) => return Ok(true),
                 Err(error) => error.context(&part.label),
             };
             let situation = error.situation::<Situation>();
             // A session that was lost has undone what it began.
             let lost = situation.is_some_and(Situation::may_pass);
-            let refused = error.kind() == Kind::Postgres && !situation.is_some_and(Situation::is_of_machine);
+            // Whoever looks into a table that another worker loads waits for it, and that one perhaps for this one.
+            let in_the_way = situation == Some(Situation::Deadlock);
+            let refused = error.kind() == Kind::Postgres
+                && (in_the_way || !situation.is_some_and(Situation::is_of_machine));
             let undone = given.whole && !given.all;
             if given.whole && refused && part.has_rows() {
                 tracing::warn!("{error}; loading it again when all other tables are there");
                 self.take_back(&given);
-                return Ok(Some(part));
+                return Ok(false);
             }
             // With its last bytes pg_restore may have committed: to begin again could double the rows.
             if !lost || !undone || attempt == ATTEMPTS {

@@ -32,6 +32,7 @@ fn make(what: &str, folder: &Path) -> PathBuf {
     let mut command = Command::new(at("scripts/release.sh"));
     // A release is as small as it gets; here seconds count.
     command.env("DPKG_DEB_COMPRESSOR_TYPE", "gzip").env("DPKG_DEB_COMPRESSOR_LEVEL", "1");
+    command.env("DEBFULLNAME", "someone").env("DEBEMAIL", "someone@example.com");
     run(command.arg(what).arg(binary()).arg(folder)).trim().into()
 }
 
@@ -65,6 +66,8 @@ fn the_package_installs_into_a_bare_debian_and_works_there() {
     root.sh("apt-get update -qq; apt-get install -y -qq ./pgstow.deb age zstd >/dev/null");
     // What it recommends is there: a client of PostgreSQL.
     assert!(root.sh("pgstow --version; pg_dump --version").contains(&format!("pgstow {VERSION}")));
+    let maintainer = root.sh("dpkg-query -W -f '${Maintainer}' pgstow");
+    assert_eq!(maintainer.trim(), "someone <someone@example.com>");
     let files = root.sh("dpkg -L pgstow");
     for file in [
         "/usr/share/man/man1/pgstow-restore.1.gz",

@@ -50,14 +50,15 @@ fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Whether the readers of a store call its newest backup proven: list, show and status.
-fn is_proven(read: &dyn Fn(&[&str]) -> Pgstow) -> [bool; 3] {
+/// Whether the readers of a store call its newest backup proven: list, show, status and report.
+fn is_proven(read: &dyn Fn(&[&str]) -> Pgstow) -> [bool; 4] {
     let json = |words: &[&str]| read(words).arg("--json").succeeds().json();
     let last = |listed: &Value| listed.as_array().unwrap().last().unwrap()["proven_at"].is_string();
     [
         last(&json(&["list"])),
         json(&["show", "latest"])["proven_at"].is_string(),
         json(&["status"])[0]["proven_at"].is_string(),
+        json(&["report"])["names"][0]["proven_at"].is_string(),
     ]
 }
 
@@ -71,7 +72,7 @@ fn a_trial_restore_gives_a_receipt_that_minisign_checks() {
         let backup = scene.place.pgstow(&backup).arg(cluster.url(&database));
         let id = backup.env("PGSTOW_SIGNING_KEY", &scene.signing).succeeds().json()["id"].clone();
         let id = id.as_str().unwrap();
-        assert_eq!(is_proven(&|words| scene.reads(words)), [false; 3]);
+        assert_eq!(is_proven(&|words| scene.reads(words)), [false; 4]);
         let home = TempDir::new().unwrap();
         let at = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
         let check = "SELECT count(*) = 3 FROM t";
@@ -116,8 +117,8 @@ fn a_trial_restore_gives_a_receipt_that_minisign_checks() {
             scene.place.keys().into_iter().find(|key| key.contains("receipt-") && key.ends_with(".json"));
         let recorded = String::from_utf8(scene.place.get(&key.unwrap())).unwrap();
         assert!(recorded.contains("\"checksPassed\": 1") && !recorded.contains("SELECT"), "{recorded}");
-        assert_eq!(is_proven(&|words| scene.reads(words)), [true; 3]);
-        assert_eq!(is_proven(&|words| scene.place.pgstow(words)), [true; 3]);
+        assert_eq!(is_proven(&|words| scene.reads(words)), [true; 4]);
+        assert_eq!(is_proven(&|words| scene.place.pgstow(words)), [true; 4]);
         assert!(scene.reads(&["list"]).succeeds().text().contains("PROVEN"));
         assert!(scene.reads(&["show", "latest"]).succeeds().text().contains("by a trial restore"));
 
@@ -164,16 +165,16 @@ fn a_forged_record_is_no_proof_for_who_has_a_key() {
         let with_key = || is_proven(&|words| scene.reads(words));
         // Without a signature it is one for whoever believes everything.
         let key = put_receipt(&scene.place, &new, &new, None);
-        assert_eq!(is_proven(&|words| scene.place.pgstow(words)), [true; 3]);
-        assert_eq!(with_key(), [false; 3]);
+        assert_eq!(is_proven(&|words| scene.place.pgstow(words)), [true; 4]);
+        assert_eq!(with_key(), [false; 4]);
         scene.reads(&["list"]).succeeds().says(&format!("{key} proves nothing: it is not signed"));
         // Of a stranger, or of another backup.
         put_receipt(&scene.place, &new, &new, Some(&signing_keys().0));
         put_receipt(&scene.place, &new, &old, Some(&scene.signing));
-        assert_eq!(with_key(), [false; 3]);
+        assert_eq!(with_key(), [false; 4]);
         scene.reads(&["list"]).succeeds().says("it is of another backup").says("signature is invalid");
         put_receipt(&scene.place, &new, &new, Some(&scene.signing));
-        assert_eq!(with_key(), [true; 3]);
+        assert_eq!(with_key(), [true; 4]);
     }
 }
 

@@ -43,6 +43,7 @@ fn everyone_can_read_the_page_on_every_screen() {
         assert!(look["headings"].to_string().contains(HOSTILE), "{}", look["headings"]);
         let text = look["text"].as_str().unwrap();
         assert!(text.contains(HOSTILE_TABLE), "{text}");
+        assert!(text.contains("Last proof") && text.contains("Proven backup"), "{text}");
         assert!(text.contains("1 gap") && text.contains("The next prune removes 10 backups"), "{text}");
         assert!(
             look["focusable"].as_u64().unwrap() > 6,

@@ -14,6 +14,8 @@ pub struct Letter {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The body, if it is no text.
+    pub bytes: Vec<u8>,
 }
 
 impl Letter {
@@ -115,6 +117,6 @@ fn read(from: &mut impl BufRead) -> Option<Letter> {
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
     from.read_exact(&mut body).ok()?;
-    let body = String::from_utf8_lossy(&body).into_owned();
-    Some(Letter { method, target, headers, body })
+    let (body, bytes) = (String::from_utf8_lossy(&body).into_owned(), body);
+    Some(Letter { method, target, headers, body, bytes })
 }

@@ -21,7 +21,7 @@ use super::rename::Known;
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
-use crate::postgres::server::{Server, TargetFacts};
+use crate::postgres::server::{Checkpoints, Server, TargetFacts};
 use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
@@ -49,13 +49,15 @@ pub struct Target {
     closed: bool,
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
     locks: u64,
+    logs_least: bool,
     sessions: Option<u32>,
     named_at_once: bool,
 }
 
-/// The server has room for a few more, and does not say for how many.
-const LOCKS: &str = "SELECT json_build_array(current_setting('max_locks_per_transaction')::bigint *
-  (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint));";
+/// The server has room for a few more locks, and does not say for how many.
+const SETTINGS: &str = "SELECT json_build_array(current_setting('max_locks_per_transaction')::bigint *
+  (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint),
+  current_setting('wal_level') = 'minimal');";
 
 impl Target {
     /// Reaches the server and looks at the database, which is changed by nothing here.
@@ -80,7 +82,7 @@ impl Target {
                 report_unfinished(&maintenance, &name).await?;
             }
         }
-        let [locks]: [u64; 1] = maintenance.query(LOCKS).await?;
+        let (locks, logs_least): (u64, bool) = maintenance.query(SETTINGS).await?;
         let sessions = sessions_left(&maintenance).await?;
         if exists {
             content::refuse(&psql, &name).await?;
@@ -101,6 +103,7 @@ impl Target {
             closed: false,
             creating: None,
             locks,
+            logs_least,
             sessions,
             named_at_once,
         })
@@ -151,6 +154,12 @@ impl Target {
         self.locks
     }
 
+    /// Says whether the server writes no WAL for rows that come into a table in the transaction that emptied it
+    /// (`wal_level=minimal`).
+    pub fn logs_least(&self) -> bool {
+        self.logs_least
+    }
+
     /// How many workers there may be at the most: the role may be allowed few sessions.
     pub fn at_most(&self, jobs: usize) -> usize {
         match self.sessions {
@@ -185,6 +194,22 @@ impl Target {
     /// What else there is on the server.
     pub async fn facts(&self) -> Result<TargetFacts> {
         TargetFacts::ask(&self.maintenance).await
+    }
+
+    /// How often the server has been asked for checkpoints; `None` if it does not say.
+    pub async fn checkpoints(&self) -> Option<Checkpoints> {
+        self.breathe().await;
+        let asked = Checkpoints::ask(&self.maintenance, self.version().major).await;
+        asked.inspect_err(|error| tracing::debug!("checkpoints are not counted: {error}")).ok()
+    }
+
+    /// How often it was asked since then, while the database was filled, and what its `max_wal_size` is.
+    pub async fn checkpoints_since(&self, before: &Checkpoints) -> Option<(u64, String)> {
+        self.breathe().await;
+        let major = self.version().major;
+        let asked = Checkpoints::ask_again(&self.maintenance, major).await;
+        let now = asked.inspect_err(|error| tracing::debug!("checkpoints are not counted: {error}")).ok()?;
+        Some((now.since(before, self.created, major), now.max_wal_size))
     }
 
     /// Asks the database itself.

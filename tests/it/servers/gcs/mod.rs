@@ -13,6 +13,7 @@ mod wire;
 mod xml;
 
 use super::garage::Garage;
+use super::s3::S3;
 pub use shelf::{About, Memory, Object};
 use shelf::{Behind, Shelf};
 use std::net::{TcpListener, TcpStream};
@@ -79,7 +80,12 @@ impl Google {
 
     /// One in front of Garage: a real server that checks every digest, and keeps the bytes.
     pub fn in_front_of_garage() -> Google {
-        Google::over(Box::new(Behind::new(Garage::shared().place("behind-google"))))
+        Google::in_front_of(Garage::shared().place("behind-google"))
+    }
+
+    /// One in front of any S3 server.
+    pub fn in_front_of(place: S3) -> Google {
+        Google::over(Box::new(Behind::new(place)))
     }
 
     fn over(shelf: Box<dyn Shelf>) -> Google {

@@ -1,0 +1,312 @@
+//! Indexes and constraints of large tables that can be made while the rows of other tables are still on their way.
+//!
+//! Only what takes long is made early, and only if all it looks at are rows that are in by then. An index that calls
+//! a function of the database's own waits for all rows: nobody knows what the function reads. So does everything
+//! that changes how a table takes rows, or who may read them: triggers, rules, policies.
+
+use crate::archive::{EntryKind, Preamble, Section, TocEntry};
+use crate::stored::inventory::Inventory;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Tables with fewer bytes of rows get their indexes with all others, since every one that is made early costs a
+/// `pg_restore`.
+pub const LEAST: u64 = 32 << 20;
+
+/// An index or a constraint that is made early.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Early {
+    /// What people know it by.
+    pub label: String,
+    /// The dump id of its entry.
+    pub id: i32,
+    /// Its entry, and those that say something about it.
+    pub entries: BTreeSet<i32>,
+    /// The entries whose rows must be in.
+    pub rows: BTreeSet<i32>,
+    /// Those that must be made before.
+    pub after: BTreeSet<i32>,
+    /// The tables it locks.
+    pub tables: BTreeSet<i32>,
+    /// Whether others can work on its tables at the same time.
+    pub shares: bool,
+    /// Bytes of the rows it looks at.
+    pub bytes: u64,
+}
+
+impl Early {
+    /// All of them that look at `least` bytes of rows or more, with those they build upon: the largest first.
+    pub fn all(front: &Preamble, inventory: &Inventory, least: u64) -> Vec<Self> {
+        let tables = Tables::of(front, inventory);
+        let later = front.toc.sections().filter(|(section, _)| *section == Section::PostData);
+        let found = later.filter_map(|(_, entry)| tables.early(entry));
+        let mut all: BTreeMap<i32, Self> = found.map(|one| (one.id, one)).collect();
+        let of_no_rows: BTreeSet<i32> =
+            all.values().filter(|one| one.rows.is_empty()).map(|one| one.id).collect();
+        // What builds upon one that must wait, must wait too.
+        loop {
+            let ids: BTreeSet<i32> = all.keys().copied().collect();
+            all.retain(|id, one| {
+                let before = if of_no_rows.contains(id) { &of_no_rows } else { &ids };
+                one.after.is_subset(before) && one.after.is_subset(&ids)
+            });
+            if all.len() == ids.len() {
+                break;
+            }
+        }
+        let mut wanted: BTreeSet<i32> =
+            all.values().filter(|one| one.bytes >= least).map(|one| one.id).collect();
+        loop {
+            let before = wanted.len();
+            let needed: Vec<i32> =
+                wanted.iter().filter_map(|id| all.get(id)).flat_map(|one| one.after.clone()).collect();
+            wanted.extend(needed);
+            if wanted.len() == before {
+                break;
+            }
+        }
+        let mut early: Vec<Self> = all.into_values().filter(|one| wanted.contains(&one.id)).collect();
+        let places: HashMap<i32, usize> =
+            early.iter().enumerate().map(|(place, one)| (one.id, place)).collect();
+        for remark in front.toc.entries().iter().filter(|entry| entry.kind().is_remark()) {
+            let place = remark.dependencies().find_map(|id| places.get(&id));
+            if let Some(one) = place.and_then(|place| early.get_mut(*place)) {
+                one.entries.insert(remark.dump_id());
+            }
+        }
+        early.sort_by_key(|one| Reverse(one.bytes));
+        early
+    }
+
+    /// Whether it needs no rows at all: it is of a partitioned table, and those of the partitions build upon it.
+    ///
+    /// It is made before any rows come, as it locks the partitions too.
+    pub fn is_first(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether the two would wait for each other's locks, or end each other: whoever alters a table wants it for
+    /// itself, and of two tables both may have one.
+    pub fn collides(&self, other: &Self) -> bool {
+        !(self.shares && other.shares || self.tables.is_disjoint(&other.tables))
+    }
+}
+
+/// What a table of contents says of its tables.
+struct Tables<'t> {
+    by_id: HashMap<i32, &'t TocEntry>,
+    /// A table's partitions, and the tables that inherit from it.
+    below: HashMap<i32, Vec<i32>>,
+    /// The entries with the rows of a table, which may be in those of others.
+    rows: HashMap<i32, BTreeSet<i32>>,
+    /// Rows of tables that extensions define.
+    of_extensions: BTreeSet<i32>,
+    /// How many bytes of rows an entry has.
+    bytes: HashMap<i32, u64>,
+}
+
+impl<'t> Tables<'t> {
+    fn of(front: &'t Preamble, inventory: &Inventory) -> Self {
+        let entries = || front.toc.entries().iter();
+        let by_id = entries().map(|entry| (entry.dump_id(), entry)).collect();
+        let bytes =
+            inventory.blocks.iter().map(|block| (block.dump_id, block.range.1 - block.range.0)).collect();
+        let (below, rows, of_extensions) = Default::default();
+        let mut tables = Self { by_id, below, rows, of_extensions, bytes };
+        for entry in entries() {
+            tables.add_below(entry);
+        }
+        let through_root: BTreeSet<i32> =
+            inventory.blocks.iter().filter(|block| block.through_root).map(|block| block.dump_id).collect();
+        for entry in front.toc.with_data().filter(|entry| entry.kind() == EntryKind::TableData) {
+            let mut of: BTreeSet<i32> = tables.tables_of(entry).collect();
+            if of.is_empty() {
+                tables.of_extensions.insert(entry.dump_id());
+            }
+            if through_root.contains(&entry.dump_id()) {
+                // They may come to lie in any partition.
+                of = tables.family(of);
+            }
+            for table in of {
+                tables.rows.entry(table).or_default().insert(entry.dump_id());
+            }
+        }
+        tables
+    }
+
+    fn add_below(&mut self, entry: &TocEntry) {
+        let above: Vec<i32> = self.tables_of(entry).collect();
+        let child = match entry.kind() {
+            EntryKind::Table => Some(entry.dump_id()),
+            EntryKind::TableAttach => {
+                let (_, schema, name) = entry.identity();
+                let is_child = |id: &&i32| {
+                    let identity = self.by_id.get(id).map(|table| table.identity());
+                    identity.is_some_and(|(_, its_schema, its_name)| (its_schema, its_name) == (schema, name))
+                };
+                above.iter().find(is_child).copied()
+            }
+            _ => None,
+        };
+        let Some(child) = child else { return };
+        for parent in above.into_iter().filter(|parent| *parent != child) {
+            self.below.entry(parent).or_default().push(child);
+        }
+    }
+
+    /// The tables that an entry depends on.
+    fn tables_of(&self, entry: &TocEntry) -> impl Iterator<Item = i32> {
+        entry.dependencies().filter(|id| self.kind(*id) == Some(EntryKind::Table))
+    }
+
+    fn kind(&self, id: i32) -> Option<EntryKind> {
+        self.by_id.get(&id).map(|entry| entry.kind())
+    }
+
+    /// These tables and all below them.
+    fn with_below(&self, tables: BTreeSet<i32>) -> BTreeSet<i32> {
+        let (mut all, mut next) = (BTreeSet::new(), Vec::from_iter(tables));
+        while let Some(table) = next.pop() {
+            if all.insert(table) {
+                next.extend(self.below.get(&table).into_iter().flatten());
+            }
+        }
+        all
+    }
+
+    /// These tables, with all above them and all below those.
+    fn family(&self, mut tables: BTreeSet<i32>) -> BTreeSet<i32> {
+        loop {
+            let is_above = |below: &Vec<i32>| below.iter().any(|table| tables.contains(table));
+            let above: Vec<i32> =
+                self.below.iter().filter(|(_, below)| is_above(below)).map(|(table, _)| *table).collect();
+            let before = tables.len();
+            tables.extend(above);
+            if tables.len() == before {
+                return self.with_below(tables);
+            }
+        }
+    }
+
+    /// How an entry can be made early; `None` if it cannot.
+    fn early(&self, entry: &TocEntry) -> Option<Early> {
+        let holds =
+            |words: &[u8]| entry.defn().is_some_and(|defn| memchr::memmem::find(defn, words).is_some());
+        let kind = entry.kind();
+        let made_early = [EntryKind::Index, EntryKind::Constraint, EntryKind::ForeignKey];
+        // What an exclusion constraint calls is not among its dependencies.
+        if !made_early.contains(&kind) || holds(b" EXCLUDE ") {
+            return None;
+        }
+        let id = entry.dump_id();
+        let mut early = Early { id, label: entry.label(), entries: BTreeSet::from([id]), ..Early::default() };
+        for id in entry.dependencies() {
+            match self.kind(id) {
+                Some(EntryKind::Table) => early.tables.extend([id]),
+                Some(EntryKind::Index | EntryKind::Constraint) => early.after.extend([id]),
+                Some(EntryKind::Extension) => early.rows.extend(&self.of_extensions),
+                Some(EntryKind::Schema | EntryKind::Collation | EntryKind::Type) | None => {}
+                Some(_) => return None,
+            }
+        }
+        if early.tables.is_empty() {
+            return None;
+        }
+        if kind == EntryKind::ForeignKey {
+            early.tables = self.with_below(std::mem::take(&mut early.tables));
+        }
+        early.rows.extend(early.tables.iter().filter_map(|table| self.rows.get(table)).flatten());
+        early.bytes = early.rows.iter().filter_map(|rows| self.bytes.get(rows)).sum();
+        // A clustered index, or one that is the replica identity, alters its table.
+        early.shares = kind == EntryKind::Index && !holds(b"ALTER TABLE");
+        Some(early)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::{Contents, Reader};
+
+    const OF_15: &[u8] = include_bytes!("../../../tests/data/related15.dump");
+    const OF_18: &[u8] = include_bytes!("../../../tests/data/related18.dump");
+
+    fn read(dump: &[u8]) -> (Preamble, Inventory) {
+        let mut reader = Reader::with_digests();
+        reader.feed(dump).unwrap();
+        let contents: Contents = reader.finish().unwrap();
+        (contents.preamble(), Inventory::new(contents, &[]))
+    }
+
+    fn named<'e>(all: &'e [Early], label: &str) -> &'e Early {
+        all.iter().find(|one| one.label == label).unwrap_or_else(|| panic!("{label} in {all:#?}"))
+    }
+
+    /// The tables whose rows must be in.
+    fn rows_of(front: &Preamble, one: &Early) -> Vec<String> {
+        let rows = front.toc.entries().iter().filter(|entry| one.rows.contains(&entry.dump_id()));
+        rows.map(TocEntry::label).collect()
+    }
+
+    #[test]
+    fn each_waits_for_the_rows_that_it_looks_at_and_no_others() {
+        for dump in [OF_15, OF_18] {
+            let (front, inventory) = read(dump);
+            let all = Early::all(&front, &inventory, 0);
+            let rows = |label: &str| rows_of(&front, named(&all, label));
+            assert_eq!(rows("app.orders_buyer"), ["app.orders"]);
+            // A table with a column of another's type looks like one that inherits from it: to wait for it does no harm.
+            let like_below = "Größe.Täb\"le x";
+            assert_eq!(rows("app.orders orders_buyer_fkey"), [like_below, "app.orders", "app.users"]);
+            assert_eq!(rows("app.events_2025 events_2025_pkey"), ["app.events_2025"]);
+            let foreign = named(&all, "app.orders orders_buyer_fkey");
+            assert!(foreign.after.contains(&named(&all, "app.users users_pkey").id));
+            // A comment comes with what it is about.
+            assert_eq!((foreign.entries.len(), named(&all, "app.orders_buyer").entries.len()), (2, 2));
+            // What is of a partitioned table itself needs no rows, and comes before those of its partitions.
+            let first: Vec<&str> =
+                all.iter().filter(|one| one.is_first()).map(|one| one.label.as_str()).collect();
+            assert_eq!(first, ["app.events events_pkey", "app.events_2026 events_2026_pkey"]);
+            // Triggers, rules and policies wait for all rows; so does what needs an attached index, or a view's rows.
+            let kinds =
+                |one: &Early| front.toc.entries().iter().find(|e| e.dump_id() == one.id).unwrap().kind();
+            assert!(all.iter().all(|one| {
+                matches!(kinds(one), EntryKind::Index | EntryKind::Constraint | EntryKind::ForeignKey)
+            }));
+            for late in ["app.refs refs_at_kind_fkey", "app.per_buyer_buyer_idx"] {
+                assert!(all.iter().all(|one| one.label != late), "{late}");
+            }
+        }
+    }
+
+    #[test]
+    fn small_tables_wait_and_what_a_large_one_needs_does_not() {
+        let (front, inventory) = read(OF_18);
+        let all = Early::all(&front, &inventory, 0);
+        let foreign = named(&all, "app.orders orders_buyer_fkey");
+        let some = Early::all(&front, &inventory, foreign.bytes);
+        assert!(some.len() < all.len());
+        for label in ["app.orders orders_buyer_fkey", "app.users users_pkey"] {
+            assert_eq!(named(&some, label), named(&all, label));
+        }
+        assert!(some.iter().all(|one| one.label != "app.tree tree_pkey"), "{some:#?}");
+        assert!(Early::all(&front, &inventory, u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn whoever_alters_a_table_has_it_alone() {
+        let (front, inventory) = read(OF_18);
+        let all = Early::all(&front, &inventory, 0);
+        let [key, index, foreign, other] = [
+            "app.orders orders_pkey",
+            "app.orders_buyer",
+            "app.orders orders_buyer_fkey",
+            "app.tree tree_pkey",
+        ]
+        .map(|label| named(&all, label));
+        assert!(key.collides(index) && index.collides(key) && key.collides(foreign));
+        assert!(foreign.collides(named(&all, "app.users users_pkey")), "it alters both tables");
+        assert!(!index.collides(index), "two indexes of a table can be built at the same time");
+        assert!(!key.collides(other) && !foreign.collides(other));
+    }
+}

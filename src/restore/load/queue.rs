@@ -1,0 +1,135 @@
+//! What several workers have to do, and in which order: the largest table comes first, and its indexes come as soon as
+//! its rows are in.
+
+use super::early::Early;
+use super::parts::Part;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+/// Something for one worker to do.
+#[derive(Debug)]
+pub enum Work {
+    /// Rows to load; the number is that of the part.
+    Load(usize, Part),
+    /// An index or a constraint to make.
+    Make(Early),
+}
+
+/// What is left to do.
+#[derive(Debug)]
+pub struct Queue {
+    parts: VecDeque<(usize, Part)>,
+    early: Vec<Early>,
+    /// For each entry with data, how many parts of it are not in yet.
+    missing: HashMap<i32, usize>,
+    made: BTreeSet<i32>,
+    making: Vec<Early>,
+}
+
+impl Queue {
+    /// Of these, each in its order; these entries are made.
+    pub fn new(parts: Vec<Part>, early: Vec<Early>, made: BTreeSet<i32>) -> Self {
+        let mut missing = HashMap::new();
+        for id in parts.iter().flat_map(Part::entries) {
+            *missing.entry(*id).or_default() += 1;
+        }
+        let parts = parts.into_iter().enumerate().collect();
+        Self { parts, early, missing, made, making: Vec::new() }
+    }
+
+    /// What can be begun now; `None` if nothing can before something else has ended.
+    pub fn next(&mut self) -> Option<Work> {
+        let left = self.parts.front().map_or(0, |(_, part)| part.weight());
+        let ready = self.early.iter().position(|one| self.is_ready(one));
+        if let Some(place) = ready
+            && self.early.get(place).is_some_and(|one| one.bytes >= left)
+        {
+            let one = self.early.remove(place);
+            self.making.push(one.clone());
+            return Some(Work::Make(one));
+        }
+        self.parts.pop_front().map(|(number, part)| Work::Load(number, part))
+    }
+
+    fn is_ready(&self, one: &Early) -> bool {
+        let is_in = |rows: &i32| self.missing.get(rows).is_none_or(|parts| *parts == 0);
+        one.rows.iter().all(is_in)
+            && one.after.is_subset(&self.made)
+            && !self.making.iter().any(|other| one.collides(other))
+    }
+
+    /// A part's rows are in.
+    pub fn loaded(&mut self, part: &Part) {
+        for id in part.entries() {
+            if let Some(parts) = self.missing.get_mut(id) {
+                *parts = parts.saturating_sub(1);
+            }
+        }
+    }
+
+    /// An index or a constraint is made.
+    pub fn made(&mut self, one: &Early) {
+        self.making.retain(|other| other.id != one.id);
+        self.made.insert(one.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parts::{Sizes, parts};
+    use super::*;
+    use crate::archive::{Preamble, Reader};
+    use crate::stored::inventory::Inventory;
+
+    /// What is begun, in its order, if a worker ends its work only when nothing else can be begun.
+    #[test]
+    fn indexes_come_as_soon_as_their_rows_are_in() {
+        let dump = include_bytes!("../../../tests/data/related18.dump");
+        let mut reader = Reader::with_digests();
+        reader.feed(dump).unwrap();
+        let inventory = Inventory::new(reader.finish().unwrap(), &[]);
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
+        let parts = parts(&inventory, &front, Sizes { share: 1 << 40, whole: 1 << 40 }, 1);
+        let (first, early): (Vec<_>, Vec<_>) =
+            Early::all(&front, &inventory, 0).into_iter().partition(Early::is_first);
+        let made: BTreeSet<i32> = first.iter().map(|one| one.id).collect();
+        let (loads, makes) = (parts.len(), early.len());
+        assert!(loads > 10 && makes > 5);
+
+        let mut queue = Queue::new(parts, early, made.clone());
+        let (mut loaded, mut done, mut weights) = (BTreeSet::new(), made, Vec::new());
+        let mut labels = Vec::new();
+        while let Some(work) = queue.next() {
+            match work {
+                Work::Load(_, part) => {
+                    loaded.extend(part.entries().clone());
+                    weights.push(part.weight());
+                    labels.push(part.label.clone());
+                    queue.loaded(&part);
+                }
+                Work::Make(one) => {
+                    assert!(one.rows.is_subset(&loaded) && one.after.is_subset(&done), "{one:?}");
+                    done.insert(one.id);
+                    labels.push(one.label.clone());
+                    queue.made(&one);
+                }
+            }
+        }
+        assert!(weights.is_sorted_by_key(|weight| std::cmp::Reverse(*weight)));
+        assert_eq!(labels.len(), loads + makes);
+        let place = |label: &str| labels.iter().position(|one| one == label).unwrap();
+        assert!(place("app.orders orders_pkey") < loads, "{labels:?}");
+    }
+
+    #[test]
+    fn what_collides_waits_and_other_work_goes_on() {
+        let one = |id: i32| Early { id, bytes: 9, ..Early::default() };
+        let mut queue =
+            Queue::new(Vec::new(), vec![one(1), Early { after: [1].into(), ..one(2) }], [].into());
+        let Some(Work::Make(first)) = queue.next() else { panic!("nothing to do") };
+        assert_eq!(first.id, 1);
+        assert!(queue.next().is_none());
+        queue.made(&first);
+        assert!(matches!(queue.next(), Some(Work::Make(Early { id: 2, .. }))));
+        assert!(queue.next().is_none());
+    }
+}
