@@ -26,6 +26,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, Chain};
 const ATTEMPTS: u32 = 3;
 /// The pause before it is begun again, once and twice as long; a migration takes a moment.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long `pg_dump` may wait for locks if we have some of them already: whoever waits for those keeps it away, too.
+const LOCKED_WAIT: Duration = Duration::from_secs(5);
 /// Sessions that a shared snapshot takes: its own, `pg_dump`'s, that of a question, and one that reads.
 const FOR_SHARING: u32 = 4;
 /// Bytes read at once.
@@ -66,9 +68,14 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
     let mut locked = Vec::new();
     for attempt in 1.. {
         let before = Moment::now(psql).await?;
-        let sharing = if shared { Some(std::mem::take(&mut locked)) } else { None };
-        let why = match Begun::begin(client, psql, options, is_alone, sharing.as_deref()).await {
+        let first: Vec<String> = std::mem::take(&mut locked);
+        let options = &if first.is_empty() { options.clone() } else { impatient(options) };
+        let sharing = shared.then_some(&first[..]);
+        let why = match Begun::begin(client, psql, options, is_alone, sharing).await {
             Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
+            Err(error) if !first.is_empty() && error.situation() == Some(Situation::LockTimeout) => {
+                error.to_string()
+            }
             Err(error) if lost_an_object(&error) && may_be_settled(&error) => return Err(error.hint(SETTLE)),
             Err(error) => return Err(error),
             Ok(begun) => {
@@ -81,7 +88,7 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
                 }
                 begun.pg_dump.stop().await;
                 let why = disturbance.to_string();
-                if let Disturbance::Rewritten(tables) = disturbance {
+                if let (Disturbance::Rewritten(tables), true) = (disturbance, attempt + 1 < ATTEMPTS) {
                     locked = tables;
                 }
                 why
@@ -91,6 +98,14 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
         tokio::time::sleep(PAUSE * attempt).await;
     }
     Err(Error::unexpected("pg_dump was begun too often"))
+}
+
+/// For a `pg_dump` that comes after locks of ours.
+fn impatient(options: &DumpOptions) -> DumpOptions {
+    // 0 is no limit.
+    let longest = Some(options.lock_wait_timeout).filter(|limit| !limit.is_zero());
+    let lock_wait_timeout = longest.unwrap_or(LOCKED_WAIT).min(LOCKED_WAIT);
+    DumpOptions { lock_wait_timeout, ..options.clone() }
 }
 
 /// Whether `pg_dump` failed because something that it had just found was dropped.

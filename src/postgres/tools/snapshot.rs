@@ -30,9 +30,10 @@ impl Snapshot {
     /// Takes it now. These tables, named as SQL, are locked before that against being changed or emptied.
     ///
     /// # Errors
-    /// If one of the tables is gone.
+    /// If one of the tables is gone, or not to be had for 5 seconds.
     pub async fn take(psql: &Psql, tables: &[String]) -> Result<Self> {
-        let mut begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;".to_owned();
+        let mut begin =
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s';".to_owned();
         for table in tables {
             // Such a lock needs no snapshot, so the snapshot is taken after it.
             begin += &format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE;");

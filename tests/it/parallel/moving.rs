@@ -181,9 +181,9 @@ fn watched(cluster: &Cluster, database: &str, place: &Place) -> (crate::harness:
             }
             content
         });
-        let run = backup(place, &cluster.url(database), "moving", "3");
+        let run = scope.spawn(|| backup(place, &cluster.url(database), "moving", "3")).join();
         ended.store(true, Ordering::Relaxed);
-        (run, witness.join().unwrap())
+        (run.unwrap(), witness.join().unwrap())
     })
 }
 
