@@ -5,6 +5,10 @@
 //! with 0. All definitions come before the first row: they are read here, and if anything that they define was
 //! changed or dropped in the meantime, `pg_dump` begins again before a byte has been stored.
 //!
+//! Before `pg_dump` has locked a table, somebody may empty it: then its snapshot's rows are gone, and it is dumped empty
+//! without an error. If the snapshot is one of ours, that is noticed, and `pg_dump` begins again, with those tables locked
+//! before the snapshot is taken.
+//!
 //! While it reads them, `pg_dump` could wait for a lock for ever; here the wait has a limit.
 
 use crate::archive::{Preamble, Reader, TocEntry};
@@ -12,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::lock::sessions_left;
 use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, waits_too_long};
+use crate::sql::EntryKind;
 use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +26,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, Chain};
 const ATTEMPTS: u32 = 3;
 /// The pause before it is begun again, once and twice as long; a migration takes a moment.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long `pg_dump` may wait for locks if we have some of them already: whoever waits for those keeps it away, too.
+const LOCKED_WAIT: Duration = Duration::from_secs(5);
 /// Sessions that a shared snapshot takes: its own, `pg_dump`'s, that of a question, and one that reads.
 const FOR_SHARING: u32 = 4;
 /// Bytes read at once.
@@ -58,10 +65,17 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
             "the role may have only one session (CONNECTION LIMIT): whether definitions change during the dump is not checked"
         );
     }
+    let mut locked = Vec::new();
     for attempt in 1.. {
         let before = Moment::now(psql).await?;
-        let why = match Begun::begin(client, psql, options, is_alone, shared).await {
+        let first: Vec<String> = std::mem::take(&mut locked);
+        let options = &if first.is_empty() { options.clone() } else { impatient(options) };
+        let sharing = shared.then_some(&first[..]);
+        let why = match Begun::begin(client, psql, options, is_alone, sharing).await {
             Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
+            Err(error) if !first.is_empty() && error.situation() == Some(Situation::LockTimeout) => {
+                error.to_string()
+            }
             Err(error) if lost_an_object(&error) && may_be_settled(&error) => return Err(error.hint(SETTLE)),
             Err(error) => return Err(error),
             Ok(begun) => {
@@ -73,13 +87,25 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
                     return begun.in_spite_of(disturbance).await;
                 }
                 begun.pg_dump.stop().await;
-                disturbance.to_string()
+                let why = disturbance.to_string();
+                if let (Disturbance::Rewritten(tables), true) = (disturbance, attempt + 1 < ATTEMPTS) {
+                    locked = tables;
+                }
+                why
             }
         };
         tracing::info!("pg_dump begins again: {why}");
         tokio::time::sleep(PAUSE * attempt).await;
     }
     Err(Error::unexpected("pg_dump was begun too often"))
+}
+
+/// For a `pg_dump` that comes after locks of ours.
+fn impatient(options: &DumpOptions) -> DumpOptions {
+    // 0 is no limit.
+    let longest = Some(options.lock_wait_timeout).filter(|limit| !limit.is_zero());
+    let lock_wait_timeout = longest.unwrap_or(LOCKED_WAIT).min(LOCKED_WAIT);
+    DumpOptions { lock_wait_timeout, ..options.clone() }
 }
 
 /// Whether `pg_dump` failed because something that it had just found was dropped.
@@ -109,6 +135,8 @@ enum Disturbance {
     Changed(String),
     /// This object is gone; its definition is whole, so it was written before that.
     Dropped(String),
+    /// The rows of these tables are not where they were when the snapshot was taken.
+    Rewritten(Vec<String>),
 }
 
 impl std::fmt::Display for Disturbance {
@@ -119,6 +147,9 @@ impl std::fmt::Display for Disturbance {
             }
             Self::Changed(object) => write!(f, "{object} was changed while definitions were read"),
             Self::Dropped(object) => write!(f, "{object} was dropped while definitions were read"),
+            Self::Rewritten(tables) => {
+                write!(f, "{} was emptied or rewritten while definitions were read", tables.join(", "))
+            }
         }
     }
 }
@@ -135,15 +166,19 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// Starts `pg_dump` and reads until all definitions are there.
+    /// Starts `pg_dump` and reads until all definitions are there. If it is `sharing` its snapshot, these tables are
+    /// locked before that is taken.
     async fn begin(
         client: &Client,
         psql: &Psql,
         options: &DumpOptions,
         is_alone: bool,
-        shared: bool,
+        sharing: Option<&[String]>,
     ) -> Result<Self> {
-        let snapshot = if shared { Some(Arc::new(Snapshot::take(psql).await?)) } else { None };
+        let snapshot = match sharing {
+            Some(locked) => Some(Arc::new(Snapshot::take(psql, locked).await?)),
+            None => None,
+        };
         let options = DumpOptions {
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
             ..options.clone()
@@ -190,11 +225,23 @@ impl Begun {
         let objects: Vec<(u32, u32)> = toc.entries().iter().filter_map(object).collect();
         let changed = before.changed_since(psql, &objects).await?;
         // Those that were changed come first: they are the worse.
-        Ok(changed.first().map(|one| {
+        let disturbance = changed.first().map(|one| {
             let is_it = |entry: &&TocEntry| object(entry) == Some((one.catalog, one.oid));
             let label = toc.entries().iter().find(is_it).map(label).unwrap_or_default();
             if one.dropped { Disturbance::Dropped(label) } else { Disturbance::Changed(label) }
-        }))
+        });
+        if let (None | Some(Disturbance::Dropped(_)), Some(snapshot)) = (&disturbance, &self.snapshot) {
+            let is_rows = |entry: &&TocEntry| entry.kind() == EntryKind::TableData;
+            let oids: Vec<u32> =
+                toc.with_data().filter(is_rows).filter_map(|entry| number(entry.oid())).collect();
+            let mut tables = snapshot.rewritten(&oids).await?;
+            if !tables.is_empty() {
+                // No script of ours holds one.
+                tables.retain(|table| !table.contains('\\'));
+                return Ok(Some(Disturbance::Rewritten(tables)));
+            }
+        }
+        Ok(disturbance)
     }
 
     /// Goes on with the last attempt although it was disturbed, if it restores all the same.
@@ -209,9 +256,12 @@ impl Begun {
 
 /// The oids of an entry's catalogue and object, if it defines one.
 fn object(entry: &TocEntry) -> Option<(u32, u32)> {
-    let number = |text: Option<&[u8]>| std::str::from_utf8(text?).ok()?.parse::<u32>().ok();
     let (catalog, oid) = (number(entry.table_oid())?, number(entry.oid())?);
     (catalog != 0 && catalog != LARGE_OBJECTS && oid != 0).then_some((catalog, oid))
+}
+
+fn number(text: Option<&[u8]>) -> Option<u32> {
+    std::str::from_utf8(text?).ok()?.parse().ok()
 }
 
 fn label(entry: &TocEntry) -> String {

@@ -122,6 +122,8 @@ fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
 async fn watched(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
     let (command, subject) = (words.verb.name(), settings::subject(&words.verb));
     let (started_at, since) = (SystemTime::now(), Instant::now());
+    // Before anybody hears that the run has begun: from then on a signal ends it as it should.
+    let stop = Stop::on_signals();
     let monitoring = settings::monitoring(&words.verb).map(|options| Monitoring::begin(options, command));
     if monitoring.is_some() {
         report.fold(command);
@@ -131,7 +133,7 @@ async fn watched(words: Words, remarks: &Remarks, report: &Report) -> Result<()>
         if let Some(monitoring) = &monitoring {
             events = monitoring.watch(events);
         }
-        let run = Run::new(events, Stop::on_signals()?);
+        let run = Run::new(events, stop?);
         commands::run(words, remarks, report, &run).await
     };
     let done = done.await;

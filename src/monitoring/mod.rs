@@ -63,6 +63,7 @@ pub struct Monitoring {
 
 impl Monitoring {
     /// Begins: the ping that a run has begun is sent next to it, and not waited for.
+    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "only a trace needs the command"))]
     pub fn begin(options: MonitoringOptions, command: &'static str) -> Self {
         let is_remote = options.ping.is_some()
             || !options.webhooks.is_empty()

@@ -19,8 +19,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-/// The most pieces of rows that a session is ahead: 8 MiB of memory.
-const AHEAD: usize = (8 << 20) / ROWS;
+/// The most pieces of rows that a session is ahead: 6 MiB of memory.
+const AHEAD: usize = (6 << 20) / ROWS;
 /// How often a range is read again.
 const AGAIN: u32 = 3;
 /// The pause before that.
@@ -272,7 +272,7 @@ done
             environment: Environment::new([("PATH".into(), std::env::var_os("PATH").unwrap_or_default())]),
         };
         let psql = Psql::new(&client, &ConnInfo::parse("postgres://u@h/db", |_| None).unwrap());
-        let snapshot = Arc::new(Snapshot::take(&psql).await.unwrap());
+        let snapshot = Arc::new(Snapshot::take(&psql, &[]).await.unwrap());
         let opener = Opener { psql, snapshot, encoding: "UTF8".to_owned(), tables: Vec::new() };
         let reader = opener.open().await.unwrap();
         let mut ranges = Ranges::start(opener, vec![reader], [b"COPY (SELECT n FROM t) TO STDOUT".to_vec()]);

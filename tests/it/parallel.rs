@@ -89,6 +89,21 @@ impl Drop for Work {
     }
 }
 
+/// A session that has done this in a transaction, and goes on with that until it is ended.
+fn hold(cluster: &Cluster, database: &str, sql: &str) -> Work {
+    let holder = Work::begin(cluster, database, format!("BEGIN; {sql}; SELECT 'held', pg_sleep(600);"));
+    let held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
+    eventually(cluster, database, held);
+    holder
+}
+
+/// Ends it.
+fn release(cluster: &Cluster, database: &str) {
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
+    assert_eq!(cluster.psql(database, end), "1");
+}
+
 #[track_caller]
 fn eventually(cluster: &Cluster, database: &str, question: &str) {
     let begun = Instant::now();

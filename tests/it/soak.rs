@@ -32,6 +32,9 @@ fn soak(seed: u64, rounds: u64, figures: &Mutex<Figures>) {
                     if number >= rounds {
                         break;
                     }
+                    if number > 0 && number % 50 == 0 {
+                        eprintln!("{number} of {rounds} rounds were begun");
+                    }
                     let mut dice = Dice::new(seed, number);
                     for outcome in round::round(&worker, &mut dice) {
                         figures.lock().unwrap().add(seed, number, outcome);

@@ -1,6 +1,6 @@
 //! Sessions that are lost while they read: another reads the range again, and its rows come once.
 
-use super::{Work, eventually, ranges, tables};
+use super::{eventually, hold, ranges, release, tables};
 use crate::scene::Place;
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -25,27 +25,15 @@ fn wide(label: &str) -> (Cluster, String) {
     (cluster, database)
 }
 
-/// Whoever is to read the table waits, until this is ended: planning needs the index.
-fn hold(cluster: &Cluster, database: &str) -> Work {
-    let holder =
-        Work::begin(cluster, database, "BEGIN; REINDEX INDEX held; SELECT 'held', pg_sleep(600);".into());
-    let held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
-    eventually(cluster, database, held);
-    holder
-}
-
-fn release(cluster: &Cluster, database: &str) {
-    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-               WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
-    assert_eq!(cluster.psql(database, end), "1");
-}
+/// Whoever is to read the table waits for this: planning needs the index.
+const HOLD: &str = "REINDEX INDEX held";
 
 #[test]
 fn a_session_that_is_lost_is_replaced_and_no_row_comes_twice() {
     let (cluster, database) = wide("lost");
     let (url, place) = (cluster.url(&database), Place::folder());
     ranges(&place, &url, "one", "1", RANGE).succeeds();
-    let holder = hold(&cluster, &database);
+    let holder = hold(&cluster, &database, HOLD);
     let running = ranges(&place, &url, "two", "2", RANGE).spawn();
     let wait = |rest: &str| {
         let both = format!("SELECT count(*) = 2 FROM pg_stat_activity WHERE {READS} AND {rest}");
@@ -81,7 +69,7 @@ fn a_session_that_is_lost_is_replaced_and_no_row_comes_twice() {
 fn a_range_that_is_lost_every_time_leaves_no_backup() {
     let (cluster, database) = wide("always");
     let (url, place) = (cluster.url(&database), Place::folder());
-    let _holder = hold(&cluster, &database);
+    let _holder = hold(&cluster, &database, HOLD);
     let run = std::thread::scope(|scope| {
         let run = scope.spawn(|| ranges(&place, &url, "always", "2", RANGE).run());
         while !run.is_finished() {

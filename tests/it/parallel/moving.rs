@@ -3,8 +3,8 @@
 //! Each backup is compared with what its own snapshot shows to another session, which joins it while the backup runs,
 //! and with what is true in every state that the database ever has.
 
-use super::{Work, backup};
-use crate::scene::Place;
+use super::{Work, backup, eventually, hold, ranges, release, tables};
+use crate::scene::{Place, add_bulk};
 use crate::servers::postgres::{Cluster, Major};
 use crate::soak::dice::Dice;
 use pgstow::error::Kind;
@@ -25,6 +25,29 @@ fn every_row_is_read_once_whatever_moves() {
 #[ignore = "ten minutes"]
 fn every_row_is_read_once_in_200_backups() {
     rows_that_move(100, 20);
+}
+
+/// The snapshot is there, and `pg_dump` waits for the first table: another is emptied before its turn, and its rows are
+/// in neither table as the snapshot sees them then.
+#[test]
+fn rows_that_move_before_their_table_is_locked_are_not_lost() {
+    let (cluster, place) = (Cluster::start(Major::Distribution), Place::folder());
+    let database = cluster.create_database("emptied");
+    cluster.psql(&database, "CREATE TABLE first (n int)");
+    add_bulk(&cluster, &database, 1000);
+    cluster.psql(&database, "CREATE TABLE moved (LIKE bulk)");
+    let _holder = hold(&cluster, &database, "LOCK TABLE first");
+    let running = ranges(&place, &cluster.url(&database), "emptied", "2", "64KiB").spawn();
+    let waits = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'first'::regclass AND NOT granted";
+    eventually(&cluster, &database, waits);
+    cluster.psql(&database, "BEGIN; INSERT INTO moved SELECT * FROM bulk; TRUNCATE bulk; COMMIT");
+    release(&cluster, &database);
+    let run = running.wait().assert_success();
+    let rows = |name: &str| {
+        let tables = tables(&place, "emptied");
+        tables.iter().find(|table| table["table"] == name).unwrap()["rows"].as_u64()
+    };
+    assert_eq!((rows("bulk"), rows("moved")), (Some(0), Some(1000)), "{run}");
 }
 
 /// Rows are in one of `a` and `b`, and the sum of their versions is 0; all rows of `c`, and of `d`, which is dropped
@@ -158,9 +181,9 @@ fn watched(cluster: &Cluster, database: &str, place: &Place) -> (crate::harness:
             }
             content
         });
-        let run = backup(place, &cluster.url(database), "moving", "3");
+        let run = scope.spawn(|| backup(place, &cluster.url(database), "moving", "3")).join();
         ended.store(true, Ordering::Relaxed);
-        (run, witness.join().unwrap())
+        (run.unwrap(), witness.join().unwrap())
     })
 }
 
