@@ -51,7 +51,7 @@ pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
     let progress =
         Progress { direction: Direction::Between, expected: Some(expected), ..Progress::default() };
     let at_once = options.jobs.min(missing.len()).max(1);
-    let way = Way::new(from, to, at_once, options.from.options.request_timeout, progress);
+    let way = Way::new(from, to, at_once, progress);
     let following = run.follow(&way.progress);
     let copying = chosen.iter().map(async |one| {
         let begun = Instant::now();

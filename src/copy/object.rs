@@ -38,15 +38,9 @@ pub(super) struct Way {
 
 impl Way {
     /// The way for this number of backups at the same time.
-    pub(super) fn new(
-        from: Arc<dyn Store>,
-        to: Arc<dyn Store>,
-        at_once: usize,
-        idle: Duration,
-        progress: Progress,
-    ) -> Self {
+    pub(super) fn new(from: Arc<dyn Store>, to: Arc<dyn Store>, at_once: usize, progress: Progress) -> Self {
         let each = (AT_ONCE / at_once).max(1);
-        let reading = Options { in_flight: each, idle, ..Options::default() };
+        let reading = Options { in_flight: each, ..Options::default() };
         Self { from, to, progress, reading, uploads: each }
     }
 

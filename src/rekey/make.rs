@@ -80,8 +80,13 @@ impl Remaking<'_> {
                     .map_err(|e| Error::usage("such parts do not fit into memory").because(e))?,
                 progress: Arc::clone(&self.progress.plain),
             };
-            let fetch =
-                download::stretches(Arc::clone(&store), from, etag, self.old.reading(), Arc::default());
+            let fetch = download::stretches(
+                Arc::clone(&store),
+                from,
+                etag,
+                download::Options::default(),
+                Arc::default(),
+            );
             let (done, sent) = tokio::try_join!(
                 pipeline::reencrypt(Arc::new(fetch), object.stored_bytes, how, parts),
                 upload.send(parts_to_send, UPLOADS, Arc::clone(&self.progress.stored)),

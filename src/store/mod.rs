@@ -53,7 +53,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use std::ops::Range;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The bytes of one read, in order; they end early if the object does.
 pub type Chunks = BoxStream<'static, Result<Bytes>>;
@@ -84,6 +84,12 @@ pub trait Store: Send + Sync {
         Retry::default()
     }
 
+    /// How long a reader waits for more bytes of a stream; within this time the store sends some, or the reader breaks
+    /// it off and begins it again.
+    fn idle(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
     /// Begins an upload whose parts are all `part_size` bytes long, only the last may be shorter.
     ///
     /// Refuses a key that exists, if the credentials may know that ([`Situation::Exists`]).
@@ -100,7 +106,7 @@ pub trait Store: Send + Sync {
     /// Reads a range of an object; with `etag` only of that version (else [`Situation::Changed`]).
     ///
     /// A range beyond the end yields what there is, perhaps nothing. The stream has no deadline of its own: the
-    /// reader sets one.
+    /// reader sets one ([`Store::idle`]).
     async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks>;
 
     /// Lists all objects whose keys begin with `prefix`, in the keys' byte order.

@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime};
 pub(super) struct Retrying {
     inner: Arc<dyn Store>,
     retry: Retry,
-    /// How long reading a small object back may take.
+    /// How long reading a small object back may take, and how long a reader waits for more bytes.
     patience: Duration,
     sending: Arc<Rate>,
     reading: Arc<Rate>,
@@ -87,6 +87,10 @@ impl Store for Retrying {
 
     fn retry(&self) -> Retry {
         self.retry.clone()
+    }
+
+    fn idle(&self) -> Duration {
+        self.patience
     }
 
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {

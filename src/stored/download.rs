@@ -23,15 +23,13 @@ pub struct Options {
     pub range: u64,
     /// How many ranges are on their way at once; each is held in memory.
     pub in_flight: usize,
-    /// How long a connection may stay silent, or be too slow, before it counts as broken.
-    pub idle: Duration,
-    /// The slowest a range may come, in bytes a second, measured over `idle`.
+    /// The slowest a range may come, in bytes a second, measured over the store's [`Store::idle`].
     pub slowest: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { range: 8 << 20, in_flight: 4, idle: Duration::from_secs(60), slowest: 1 << 10 }
+        Self { range: 8 << 20, in_flight: 4, slowest: 1 << 10 }
     }
 }
 
@@ -158,7 +156,7 @@ impl Object {
                 Err(error) => return Err(error.into()),
             };
             // What comes too slowly across all attempts is no progress either.
-            if at - counted >= self.options.enough_in(self.options.idle.max(attempts.failing_for())) {
+            if at - counted >= self.options.enough_in(self.store.idle().max(attempts.failing_for())) {
                 attempts.worked();
                 counted = at;
             }
@@ -175,10 +173,10 @@ impl Object {
         got: &mut Vec<Bytes>,
         attempts: &mut Attempts<String>,
     ) -> Result<(), StoreError> {
-        let mut last = Instant::now();
+        let (idle, mut last) = (self.store.idle(), Instant::now());
         let (mut since, mut before) = (last, *at);
         while *at < end {
-            let deadline = since + self.options.idle;
+            let deadline = since + idle;
             if let Ok(next) = timeout_at(deadline, chunks.next()).await {
                 let Some(mut chunk) = next.transpose()? else { break };
                 if !chunk.is_empty() {
@@ -190,8 +188,8 @@ impl Object {
                 }
             }
             if Instant::now() >= deadline {
-                if *at < end && *at - before < self.options.enough_in(self.options.idle) {
-                    return Err(too_slow(*at - before, self.options.idle));
+                if *at < end && *at - before < self.options.enough_in(idle) {
+                    return Err(too_slow(*at - before, idle));
                 }
                 // Silence counts from the last byte on.
                 (since, before) = (last, *at);
@@ -276,6 +274,9 @@ mod tests {
         fn display_url(&self) -> String {
             self.inner.display_url()
         }
+        fn idle(&self) -> Duration {
+            Duration::from_millis(20)
+        }
         fn retry(&self) -> Retry {
             Retry::lasting(Duration::from_secs(1))
                 .with_pauses(Duration::from_millis(1), Duration::from_millis(2))
@@ -306,8 +307,7 @@ mod tests {
         }
     }
 
-    const OPTIONS: Options =
-        Options { range: 100, in_flight: 3, idle: Duration::from_millis(20), slowest: 1000 };
+    const OPTIONS: Options = Options { range: 100, in_flight: 3, slowest: 1000 };
 
     async fn flaky(after: usize, then: Then, times: u32) -> (tempfile::TempDir, Arc<Flaky>, Bytes) {
         let folder = tempfile::tempdir().unwrap();

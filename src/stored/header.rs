@@ -38,6 +38,6 @@ pub async fn opened_by(
 async fn read(opened: &OpenedBackup, bytes: u64) -> Result<Bytes> {
     let key = opened.place().key(&opened.dump.key);
     let bytes = bytes.min(LONGEST_HEADER + MORE).min(opened.dump.stored_bytes);
-    let read = download::small(&opened.store(), &key, bytes, None, opened.reading()).await;
+    let read = download::small(&opened.store(), &key, bytes, None, download::Options::default()).await;
     read.map_err(|e| missing(e, &key))
 }

@@ -80,7 +80,6 @@ pub struct BackupSelection {
 /// A store opened for reading, with the keys to what it holds.
 pub struct OpenStore {
     store: Arc<dyn Store>,
-    reading: download::Options,
     identities: Arc<Identities>,
     ask: fn(&str) -> Option<SecretString>,
     /// The passphrase, once it was asked for.
@@ -95,10 +94,8 @@ impl OpenStore {
     /// Opens the store; nothing is read yet.
     pub async fn open(options: ReadOptions) -> Result<Self> {
         let ReadOptions { location, identities, ask, trusted, history, strict, allow_unencrypted } = options;
-        let reading =
-            download::Options { idle: location.options.request_timeout, ..download::Options::default() };
         let (store, asked) = (location.open().await?, OnceLock::new());
-        Ok(Self { store, reading, identities, ask, asked, trusted, history, strict, allow_unencrypted })
+        Ok(Self { store, identities, ask, asked, trusted, history, strict, allow_unencrypted })
     }
 
     /// The store itself.
@@ -189,7 +186,6 @@ impl OpenStore {
         let backup = catalogue::read(&self.store, found, trusted).await?;
         let identities = self.identities(&backup);
         Ok(OpenedBackup {
-            reading: self.reading,
             identities,
             allow_unencrypted: self.allow_unencrypted,
             ..OpenedBackup::without_keys(&self.store, backup)?
@@ -220,7 +216,6 @@ impl OpenStore {
 #[derive(Clone)]
 pub struct OpenedBackup {
     store: Arc<dyn Store>,
-    reading: download::Options,
     identities: Arc<Identities>,
     allow_unencrypted: bool,
     /// What its manifest says.
@@ -235,7 +230,6 @@ impl OpenedBackup {
         let dump = backup.manifest.dump()?.clone();
         Ok(Self {
             store: Arc::clone(store),
-            reading: download::Options::default(),
             identities: Arc::default(),
             allow_unencrypted: false,
             backup,
@@ -256,11 +250,6 @@ impl OpenedBackup {
     /// The store it is in.
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
-    }
-
-    /// How to read from it.
-    pub fn reading(&self) -> download::Options {
-        self.reading
     }
 
     /// Looks at the dump object, which must be there and have its length.
@@ -328,7 +317,9 @@ impl OpenedBackup {
         let what = object.key.split('.').next().unwrap_or_default();
         let read = async || {
             let (keys, etag) = (keys.clone(), etag.clone());
-            let stored = download::small(&self.store, &key, object.stored_bytes, etag, self.reading).await?;
+            let stored =
+                download::small(&self.store, &key, object.stored_bytes, etag, download::Options::default())
+                    .await?;
             let tally = Tally::of(&stored);
             agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, object.stored_sha256)?;
             let plain = open(stored.clone(), keys, object.plain_bytes).await?;

@@ -35,7 +35,8 @@ async fn one(
     let (store, key) = (opened.store(), opened.place().key(&object.key));
     let etag = download::version(&*store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))?;
     let Some(identities) = identities else {
-        let mut chunks = download::ranges(store, &key, 0..object.stored_bytes, etag, opened.reading());
+        let mut chunks =
+            download::ranges(store, &key, 0..object.stored_bytes, etag, download::Options::default());
         let mut sha256 = Sha256::new();
         while let Some(bytes) = chunks.try_next().await? {
             sha256.update(&bytes);
@@ -45,7 +46,8 @@ async fn one(
         }
         return Ok(());
     };
-    let fetch = download::stretches(store, key, etag, opened.reading(), Arc::clone(&progress.stored));
+    let fetch =
+        download::stretches(store, key, etag, download::Options::default(), Arc::clone(&progress.stored));
     let how = Unpack {
         identities: Some(Arc::clone(identities)),
         expected: Some(object.plain_bytes),

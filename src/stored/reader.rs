@@ -115,7 +115,7 @@ impl BackupReader {
             .await
             .map_err(|e| self.explain_dump(missing(e, &key)))?;
         let fetched = Arc::clone(&self.progress.stored);
-        let fetch = download::stretches(self.store(), key, etag, self.reading(), fetched);
+        let fetch = download::stretches(self.store(), key, etag, download::Options::default(), fetched);
         let how = Unpack {
             identities: self.keys()?,
             expected: Some(self.dump.plain_bytes),

@@ -41,6 +41,19 @@ fn went_on(run: Run) -> Run {
     run
 }
 
+/// Small objects are waited for no longer than large ones: one that stands still in the middle ends with the deadline.
+#[test]
+fn a_manifest_that_stands_still_is_given_up_in_time() {
+    let place = Garage::shared().place("standstill");
+    let proxy = FaultProxy::start(&place.endpoint);
+    let words = ["backup", "--name", "n", "--no-encryption", "--store", &place.url(), "--", "echo", "hello"];
+    pgstow(words).envs(place.env()).succeeds();
+    proxy.inject(Rule::new(Operation::Get, Fault::Stall(9)).key_end("/manifest.json"));
+    let words = ["list", "--timeout", "2s", "--retry-for", "1s", "--store"];
+    let list = pgstow(words).arg(place.through(&proxy.endpoint()).url()).envs(place.env());
+    list.fails(Kind::Store).says("no byte came in 2 s");
+}
+
 #[test]
 fn a_backup_and_a_restore_outlast_an_outage() {
     let (source, place) = (Source::shared(), Garage::shared().place("outage"));
