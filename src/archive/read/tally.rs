@@ -10,9 +10,6 @@ use super::unordered::Unordered;
 /// inside a row a backslash is always doubled.
 const END_LINE: [u8; 6] = *b"\n\\.\n\n\n";
 
-/// Bytes of it that say that the rows have ended.
-const END_MARK: usize = 4;
-
 /// Bytes digested at once, if chunks are shorter; they stay in the processor's nearest cache.
 const GATHERED: usize = 8 << 10;
 
@@ -102,6 +99,13 @@ fn tail(mut before: [u8; END_LINE.len()], data: &[u8]) -> [u8; END_LINE.len()] {
     before
 }
 
+/// Whether these bytes, which end with a line, are the end mark or some of its lines.
+fn is_end_mark(tail: [u8; END_LINE.len()]) -> bool {
+    const LINE: [u8; 4] = *b"\n\\.\n";
+    let [a, b, c, d, e, f] = tail;
+    [a, b, c, d] == LINE || [b, c, d, e] == LINE || [c, d, e, f] == LINE
+}
+
 impl Tally {
     /// Begins at `start` in the archive. Rows are counted if `counted`; `objects` is 0 in a block of large objects.
     pub fn new(start: u64, counted: bool, objects: Option<u64>, depth: Depth) -> Self {
@@ -138,10 +142,7 @@ impl Tally {
         let newlines = self.newlines.as_mut()?;
         *newlines += memchr::memchr_iter(b'\n', data).count() as u64;
         let end = memchr::memrchr(b'\n', data).map(|at| at + 1);
-        let row_end = end.filter(|end| {
-            let tail = tail(self.tail, data.get(..*end).unwrap_or(data));
-            !tail.windows(END_MARK).any(|line| END_LINE.starts_with(line))
-        });
+        let row_end = end.filter(|end| !is_end_mark(tail(self.tail, data.get(..*end).unwrap_or(data))));
         self.tail = tail(self.tail, data);
         row_end
     }
