@@ -3,7 +3,7 @@
 
 use super::load::parts;
 use super::prepare::atomicity;
-use crate::archive::Preamble;
+use crate::archive::{Preamble, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Client;
 use crate::postgres::restore::{restore as pg_restore, restore_file};
@@ -14,6 +14,9 @@ use tokio::io::AsyncWriteExt;
 
 /// What is made when all data is there: indexes and constraints by several connections at once.
 pub struct PostData {
+    /// The indexes of partitions, and what makes them parts of an index of the whole table: that is done one after the
+    /// other, as `pg_restore` does not know that two of them can wait for each other's locks.
+    of_partitions: Option<(Scratch, Preamble)>,
     after: Scratch,
     grants: Preamble,
     refreshes: Option<Scratch>,
@@ -24,8 +27,18 @@ impl PostData {
     /// Of this archive, but for these entries.
     pub fn of(front: &Preamble, made: &BTreeSet<i32>) -> Result<Self> {
         let refreshes = parts::refreshes(front);
+        let attached = parts::attached(front);
+        let mut made = made.clone();
+        let mut of_partitions = None;
+        if !attached.is_empty() {
+            let indexes = parts::indexes(front, &made);
+            let entries = indexes.toc.entries().iter().chain(attached.toc.entries());
+            made.extend(entries.map(TocEntry::dump_id));
+            of_partitions = Some((without_data(&indexes)?, attached));
+        }
         Ok(Self {
-            after: without_data(&parts::after(front, made))?,
+            of_partitions,
+            after: without_data(&parts::after(front, &made))?,
             grants: parts::grants(front),
             refreshes: if refreshes.is_empty() { None } else { Some(without_data(&refreshes)?) },
             event_triggers: parts::event_triggers(front),
@@ -40,6 +53,11 @@ impl PostData {
         options: &PgRestoreOptions,
         jobs: usize,
     ) -> Result<()> {
+        if let Some((indexes, attached)) = &self.of_partitions {
+            target.breathe().await;
+            restore_file(client, target.conn(), options, jobs, indexes).await?;
+            in_order(attached, client, target, options).await?;
+        }
         target.breathe().await;
         restore_file(client, target.conn(), options, jobs, &self.after).await?;
         in_order(&self.grants, client, target, options).await?;

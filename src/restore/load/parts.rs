@@ -137,6 +137,20 @@ pub fn before_and_data(front: &Preamble) -> Preamble {
     })
 }
 
+/// The indexes of partitions that become part of an index of the whole table.
+pub fn attached(front: &Preamble) -> Preamble {
+    choose(front, |_, entry| entry.kind() == EntryKind::IndexAttach)
+}
+
+/// Indexes and unique constraints, without those entries that were made before; and the tables, as in [`after`].
+pub fn indexes(front: &Preamble, made: &BTreeSet<i32>) -> Preamble {
+    choose(front, |section, entry| {
+        let is_index = matches!(entry.kind(), EntryKind::Index | EntryKind::Constraint);
+        section == Section::PostData && is_index && !made.contains(&entry.dump_id())
+            || entry.kind() == EntryKind::Table
+    })
+}
+
 /// What is made when all data is there, in any order, without those entries that were made before; and the tables, which
 /// are not made again: without them `pg_restore` does not see which of its connections would lock each other out.
 pub fn after(front: &Preamble, made: &BTreeSet<i32>) -> Preamble {
