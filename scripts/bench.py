@@ -17,6 +17,7 @@ import os
 import pathlib
 import pwd
 import re
+import resource
 import secrets
 import shlex
 import shutil
@@ -42,11 +43,17 @@ def ticks():
     return sum(fields), fields[3] + fields[4]
 
 
+def cpu_of_children():
+    """CPU seconds of all processes that were started here and have ended, with theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def measure(command):
-    """Runs a bash command line: wall seconds, of its first process alone CPU seconds and peak MiB, and how
-    busy all cores were meanwhile, 0 to 1."""
+    """Runs a bash command line: wall seconds, of its first process alone CPU seconds and peak MiB, CPU seconds
+    of all its processes, and how busy all cores were meanwhile, 0 to 1."""
     alone = "|" not in command and ">" not in command
-    start, before = time.monotonic(), ticks()
+    start, before, used = time.monotonic(), ticks(), cpu_of_children()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(["bash", "-o", "pipefail", "-c", f"exec {command}" if alone else command],
                                    stdout=subprocess.DEVNULL, stderr=said)
@@ -65,7 +72,7 @@ def measure(command):
             said.seek(0)
             sys.exit(f"bench: failed with {process.returncode}: {command}\n{said.read().decode()[-2000:]}")
     total, idle = (b - a for a, b in zip(before, ticks()))
-    return {"wall": wall, "cpu": cpu, "mib": mib, "busy": 1 - idle / max(total, 1)}
+    return {"wall": wall, "cpu": cpu, "mib": mib, "all": cpu_of_children() - used, "busy": 1 - idle / max(total, 1)}
 
 
 class Postgres:
@@ -209,16 +216,48 @@ def of_readers(pgstow, work, recipient, where, rounds, warm):
                 results[name].append(figures)
     median = lambda name, what: statistics.median(f[what] for f in results[name])
 
-    def ratio(name, other):
-        ratios = sorted(a["wall"] / b["wall"] for a, b in zip(results[name], results[other]))
+    def ratio(name, other, what="wall"):
+        ratios = sorted(a[what] / b[what] for a, b in zip(results[name], results[other]))
         return f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f})"
 
-    print("| what | s | to the pipe | to `pg_dump >/dev/null` | pgstow's own CPU, s | its peak, MiB |\n|---|---|---|---|---|---|")
-    print(f"| `pg_dump -Fc -Z0 >/dev/null` | {median('limit', 'wall'):.2f} | {ratio('limit', 'pipe')} | | | |")
-    print(f"| `pg_dump \\| zstd -3 -T0 \\| age > file` | {median('pipe', 'wall'):.2f} | | {ratio('pipe', 'limit')} | | |")
+    print("| what | s | to the pipe | to `pg_dump >/dev/null` | CPU of all but the server, s | to the pipe's | peak of pgstow, MiB |"
+          "\n|---|---|---|---|---|---|---|")
+    print(f"| `pg_dump -Fc -Z0 >/dev/null` | {median('limit', 'wall'):.2f} | {ratio('limit', 'pipe')} | | {median('limit', 'all'):.2f} | | |")
+    print(f"| `pg_dump \\| zstd -3 -T0 \\| age > file` | {median('pipe', 'wall'):.2f} | | {ratio('pipe', 'limit')} | {median('pipe', 'all'):.2f} | | |")
     for n in (1, 2, 4):
         print(f"| `backup --readers {n}` to a folder | {median(n, 'wall'):.2f} | {ratio(n, 'pipe')} | {ratio(n, 'limit')} | "
-              f"{median(n, 'cpu'):.2f} | {max(f['mib'] for f in results[n]):.0f} |", flush=True)
+              f"{median(n, 'all'):.2f} | {ratio(n, 'pipe', 'all')} | {max(f['mib'] for f in results[n]):.0f} |", flush=True)
+
+
+def of_peers(postgres, pgstow, work, recipient, rounds, heading):
+    """A backup into a folder next to restic's of the same dump, and a trial restore next to one by hand."""
+    print(heading)
+    repository = work / "restic"
+    os.environ |= {"RESTIC_REPOSITORY": str(repository), "RESTIC_PASSWORD": "none", "RESTIC_CACHE_DIR": str(work / "cache")}
+
+    def fresh():
+        # It would find everything there the second time.
+        shutil.rmtree(repository, ignore_errors=True)
+        subprocess.run(["restic", "init", "--quiet"], check=True)
+
+    compare("`backup` to a folder / `restic backup --stdin-from-command`",
+            f"{pgstow} backup dbname=bench --store file://{work}/next",
+            "restic backup --quiet --stdin-filename dump --stdin-from-command -- pg_dump -Fc -Z0 bench", rounds, fresh)
+    shutil.rmtree(repository)
+    runs = shlex.join(postgres.run_as)
+    trial, data = work / "trial", work / "trial/data"
+    trial.mkdir()
+    if runs:
+        shutil.chown(trial, "postgres")
+    port = free_port()
+    by_hand = (f"rm -rf {data}; cd {trial} && {runs} initdb -D {data} -A trust -N -U {postgres.user} --locale=C.UTF-8 -E UTF8 "
+               f"&& {runs} pg_ctl -D {data} -o '-p {port} -k {trial} -c listen_addresses= -c fsync=off -c max_wal_size=8GB' -l {trial}/log -w start "
+               f"&& {pgstow} fetch latest --name bench --store file://{work}/next --force -o {work}/trial.dump >&2 "
+               f"&& createdb -h {trial} -p {port} copy && pg_restore -e -j 2 -h {trial} -p {port} -d copy {work}/trial.dump "
+               f"&& psql -Xqh {trial} -p {port} -c ANALYZE copy; status=$?; {runs} pg_ctl -D {data} -m immediate stop; exit $status")
+    compare("`verify --restore` / a cluster by hand, `fetch` and `pg_restore -j 2` into it, each with ANALYZE",
+            f"{pgstow} verify latest --restore --name bench --store file://{work}/next", by_hand, rounds)
+    shutil.rmtree(trial)
 
 
 def of_long_values(postgres, pgstow, work, megabytes):
@@ -361,7 +400,7 @@ def main():
     parser.add_argument("--tables", type=int, default=20000)
     parser.add_argument("--upload", type=int, default=500, help="megabytes")
     parser.add_argument("--lists", default="10000,100000")
-    parser.add_argument("--only", default="backup,readers,upload,reader,restore,jobs,tables,memory,lists,start")
+    parser.add_argument("--only", default="backup,readers,peers,upload,reader,restore,jobs,tables,memory,lists,start")
     options = parser.parse_args()
     only = options.only.split(",")
     pgstow = options.pgstow
@@ -402,6 +441,9 @@ def main():
                 print("\nThrough a proxy that gives every connection 20 MB/s, and 15 ms each way:\n")
                 of_readers(pgstow, work, recipient, where, options.rounds, 0)
             print()
+        if "peers" in only:
+            of_peers(postgres, pgstow, work, recipient, options.rounds, heading)
+            print()
         if "upload" in only:
             of_uploads(pgstow, garage, options.google, work, options.upload, options.rounds, heading)
             print()
@@ -432,6 +474,10 @@ def main():
             print(heading)
             compare("`restore --jobs 2` from S3 / `fetch` to a file, then `pg_restore -j 2`, each with ANALYZE",
                     f"{restore} --jobs 2", theirs, options.rounds, gone)
+            measure(pipeline)
+            pipe = f"createdb -T template0 copy && {aws} s3://bench/peer/dump - | age -d -i {key} | zstd -q -d | pg_restore -1 -e -d copy && psql -Xqc ANALYZE copy"
+            compare("`restore --jobs 2` from S3 / `aws s3 cp - \\| age -d \\| zstd -d \\| pg_restore -1`, each with ANALYZE",
+                    f"{restore} --jobs 2", pipe, options.rounds, gone)
             compare("`restore --jobs 2` from S3 / `restore --jobs 1`", f"{restore} --jobs 2", f"{restore} --jobs 1", options.rounds, gone)
             file.unlink()
             print()

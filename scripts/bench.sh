@@ -14,6 +14,6 @@ tests=$(cargo test --test it --locked --no-run --message-format=json --quiet |
     jq -r 'select(.executable and .target.name == "it") | .executable')
 
 servers=$(scripts/servers.sh --where)
-PATH="$servers/awscli/bin:$PATH" exec python3 scripts/bench.py \
+PATH="$servers/awscli/bin:$servers/restic/usr/bin:$PATH" exec python3 scripts/bench.py \
     --pgstow target/release/pgstow --garage "$servers/garage-optimised/bin/garage" --reader "$reader" \
     --google "$tests" "$@"
