@@ -165,14 +165,16 @@ fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
     Decision { reasons, stale: decision.stale }
 }
 
-/// The newest backup that was made from this one; it counts for both.
+/// The newest backup that was made from this one; it counts for both. Only later ones of the same second can be.
 fn made_from(entries: &[Entry], at: usize) -> Option<usize> {
-    let (id, series) = (&entries[at].folder.place.id, candidate(&entries[at])?.series);
+    let (id, this) = (&entries[at].folder.place.id, candidate(&entries[at])?);
     let is_made = |other: &Entry| {
-        let counts = candidate(other).is_some_and(|other| other.series == series);
+        let counts = candidate(other).is_some_and(|other| other.series == this.series);
         counts && other.backup.as_ref().is_some_and(|backup| backup.manifest.is_made_from(id))
     };
-    entries.iter().rposition(is_made)
+    let of_same_second = |later: &&Entry| later.folder.place.id.started_at() == id.started_at();
+    let later = entries.iter().enumerate().skip(at + 1).take_while(|(_, later)| of_same_second(later));
+    later.filter(|(_, later)| is_made(later)).last().map(|(at, _)| at)
 }
 
 /// A backup as the rules see it; none that is kept whatever they say.
