@@ -403,7 +403,7 @@ def main():
     parser.add_argument("--only", default="backup,readers,peers,upload,reader,restore,jobs,tables,memory,lists,start")
     options = parser.parse_args()
     only = options.only.split(",")
-    pgstow = options.pgstow
+    pgstow = os.path.abspath(options.pgstow)
     work = pathlib.Path(tempfile.mkdtemp(prefix="pgstow-bench-", dir="/var/tmp"))
     work.chmod(0o755)
     folders = {name: work / name for name in ("pg", "garage", "stores")}
