@@ -366,7 +366,7 @@ def many_backups(pgstow, work, number):
 
 def of_lists(pgstow, garage, work, numbers, rounds):
     """How long `list` takes, and what it needs, with many backups."""
-    print("| backups | objects | where | s | CPU, s | requests | peak, MiB | bytes per object |\n|---|---|---|---|---|---|---|---|")
+    print("| backups | objects | store | s | CPU, s | requests | peak, MiB | bytes per object |\n|---|---|---|---|---|---|---|---|")
     (work / "empty").mkdir()
     for number in numbers:
         many, each = many_backups(pgstow, work, number)
