@@ -1,7 +1,7 @@
 //! What several workers do at the same time: indexes of tables that are in, next to rows that are not; and how little
 //! the server writes for whole tables.
 
-use super::scene::until;
+use super::scene::{HOLD, is_held, until, wake};
 use crate::harness::Running;
 use crate::scene::{Place, fresh, named};
 use crate::servers::postgres::{Cluster, Major};
@@ -10,15 +10,7 @@ use pgstow::error::Kind;
 use std::sync::OnceLock;
 
 /// A table that is large enough for its indexes to be made early, and one whose rows are held up in a restore.
-const HELD: &str = "CREATE FUNCTION hold(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
-       IF n = 500 AND current_setting('application_name') LIKE 'pgstow%' THEN
-         FOR i IN 1..3000 LOOP
-           EXIT WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = 'wake_' || md5(current_database()));
-           PERFORM pg_sleep(0.1);
-         END LOOP;
-       END IF;
-       RETURN true; END $$;
-     CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n';
+const HELD: &str = "CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n';
      CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
      CREATE TABLE large (n int PRIMARY KEY, up int REFERENCES large, more text);
      INSERT INTO large SELECT n, 1, repeat(md5(n::text), 32) FROM generate_series(1, 36000) n;
@@ -36,7 +28,7 @@ fn held() -> &'static (String, Place) {
     HELD_UP.get_or_init(|| {
         let cluster = Cluster::shared(Major::Distribution);
         let database = cluster.create_database("early");
-        cluster.psql(&database, HELD);
+        cluster.psql(&database, &format!("{HOLD}{HELD}"));
         let place = Place::folder();
         place.backup(&cluster.url(&database), &[]);
         (database, place)
@@ -48,13 +40,6 @@ fn begin(cluster: &Cluster, copy: &str) -> Running {
         .1
         .opens(&["restore", "latest", "--to", &cluster.url(copy), "--jobs", "2", "--proof", "counts"])
         .spawn()
-}
-
-/// Whether the rows that are held up are being loaded.
-fn is_held(cluster: &Cluster, copy: &str) -> bool {
-    let asleep =
-        format!("SELECT 1 FROM pg_stat_activity WHERE datname LIKE '{copy}%' AND wait_event = 'PgSleep'");
-    !cluster.psql("postgres", &asleep).is_empty()
 }
 
 /// What a database defines.
@@ -87,8 +72,7 @@ fn indexes_are_made_while_the_rows_of_other_tables_are_on_their_way() {
                 assert!(is_held(cluster, &copy));
                 let triggers = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal";
                 assert_eq!(cluster.psql(&filling, triggers), "0");
-                let wake = format!("DO $$ BEGIN EXECUTE 'CREATE ROLE wake_' || md5('{filling}'); END $$");
-                cluster.psql("postgres", &wake);
+                wake(cluster, &filling);
                 running.wait().assert_success().says("proven: 38,001 rows in 3 tables");
                 if major == Major::Distribution {
                     assert_eq!(definitions(cluster, &copy), definitions(cluster, database));

@@ -1,6 +1,6 @@
 //! A restore is ended midway, by a signal, by the server or with its `pg_restore`.
 
-use super::scene::until;
+use super::scene::{HOLD, is_held, until, wake};
 use crate::harness::Running;
 use crate::scene::{Place, Sample, fresh, named};
 use crate::servers::postgres::{Cluster, Major};
@@ -25,19 +25,11 @@ impl Stuck {
             let cluster = Cluster::shared(Major::Distribution);
             let database = cluster.create_database("stuck");
             // What comes behind the row that waits is more than all buffers on the way can take.
-            let hold = "CREATE FUNCTION hold(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
-                 IF n = 500 AND current_setting('application_name') LIKE 'pgstow%' THEN
-                   FOR i IN 1..3000 LOOP
-                     EXIT WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = 'wake_' || md5(current_database()));
-                     PERFORM pg_sleep(0.1);
-                   END LOOP;
-                 END IF;
-                 RETURN true; END $$;
-                 CREATE TABLE first (n int); INSERT INTO first SELECT generate_series(1, 1000);
+            let slow = "CREATE TABLE first (n int); INSERT INTO first SELECT generate_series(1, 1000);
                  CREATE TABLE slow (n int CHECK (public.hold(n)), more text);
                  INSERT INTO slow SELECT n, repeat(md5(n::text), 500) FROM generate_series(1, 2000) n;
                  SELECT lo_from_bytea(1, 'in a part of its own where there are several');";
-            cluster.psql(&database, hold);
+            cluster.psql(&database, &format!("{HOLD}{slow}"));
             let place = Place::Folder(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
             place.backup(&cluster.url(&database), &[]);
             Stuck { cluster, place }
@@ -53,9 +45,7 @@ impl Stuck {
     }
 
     pub fn until_in_the_middle(&self, copy: &str) {
-        let asleep =
-            format!("SELECT 1 FROM pg_stat_activity WHERE datname LIKE '{copy}%' AND wait_event = 'PgSleep'");
-        until(|| !self.cluster.psql("postgres", &asleep).is_empty());
+        until(|| is_held(self.cluster, copy));
     }
 
     /// Ends the session that stands still.
@@ -70,10 +60,7 @@ impl Stuck {
     /// Lets the restore that stands still go on.
     pub fn wake(&self, copy: &str) {
         let filling = named(self.cluster, &format!("{copy}_restoring_"));
-        self.cluster.psql(
-            "postgres",
-            &format!("DO $$ BEGIN EXECUTE 'CREATE ROLE wake_' || md5('{filling}'); END $$"),
-        );
+        wake(self.cluster, &filling);
     }
 
     /// The good ending, for all to see that the backup was not at fault.

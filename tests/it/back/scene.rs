@@ -1,6 +1,7 @@
-//! What several of these tests need: a forger, and patience.
+//! What several of these tests need: a forger, rows that stand still, and patience.
 
 use crate::scene::Place;
+use crate::servers::postgres::Cluster;
 use pgstow::stored::digest::Digest;
 use pgstow::stored::manifest::Manifest;
 use sha2::{Digest as _, Sha256};
@@ -32,6 +33,30 @@ pub fn forge_dump(place: &Place, bytes: Vec<u8>) {
         &place.key(&Manifest::from_bytes(&place.get(&place.key(MANIFEST))).unwrap().objects[0].key),
         bytes,
     );
+}
+
+/// A check of rows that stands still at the 500th, for as long as a restore that calls itself pgstow loads them; until
+/// [`wake`] or its end.
+pub const HOLD: &str = "CREATE FUNCTION hold(n int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
+       IF n = 500 AND current_setting('application_name') LIKE 'pgstow%' THEN
+         FOR i IN 1..3000 LOOP
+           EXIT WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = 'wake_' || md5(current_database()));
+           PERFORM pg_sleep(0.1);
+         END LOOP;
+       END IF;
+       RETURN true; END $$;";
+
+/// Whether the rows of a database whose name begins so stand still.
+pub fn is_held(cluster: &Cluster, copy: &str) -> bool {
+    let asleep =
+        format!("SELECT 1 FROM pg_stat_activity WHERE datname LIKE '{copy}%' AND wait_event = 'PgSleep'");
+    !cluster.psql("postgres", &asleep).is_empty()
+}
+
+/// Lets the rows of the database with this name go on.
+pub fn wake(cluster: &Cluster, filling: &str) {
+    let wake = format!("DO $$ BEGIN EXECUTE 'CREATE ROLE wake_' || md5('{filling}'); END $$");
+    cluster.psql("postgres", &wake);
 }
 
 #[track_caller]
