@@ -142,27 +142,25 @@ pub fn attached(front: &Preamble) -> Preamble {
     choose(front, |_, entry| entry.kind() == EntryKind::IndexAttach)
 }
 
-/// Indexes and unique constraints, without those entries that were made before; and the tables, as in [`after`].
+/// Indexes and unique constraints, without those entries that were made before.
 pub fn indexes(front: &Preamble, made: &BTreeSet<i32>) -> Preamble {
-    choose(front, |section, entry| {
-        let is_index = matches!(entry.kind(), EntryKind::Index | EntryKind::Constraint);
-        section == Section::PostData && is_index && !made.contains(&entry.dump_id())
-            || entry.kind() == EntryKind::Table
-    })
+    later(front, made, |entry| matches!(entry.kind(), EntryKind::Index | EntryKind::Constraint))
 }
 
-/// What is made when all data is there, in any order, without those entries that were made before; and the tables, which
-/// are not made again: without them `pg_restore` does not see which of its connections would lock each other out.
+/// What is made when all data is there, in any order, without those entries that were made before.
 pub fn after(front: &Preamble, made: &BTreeSet<i32>) -> Preamble {
-    let after = choose(front, |section, entry| {
-        section == Section::PostData
-            && !entry.kind().is_grant()
-            && !entry.is_last()
-            && !made.contains(&entry.dump_id())
-            || entry.kind() == EntryKind::Table
-    });
+    let after = later(front, made, |entry| !entry.kind().is_grant() && !entry.is_last());
     // They have no section of their own, and would be in that of the tables if all that was before them is made.
     after.with_last(|entry| entry.kind().is_remark())
+}
+
+/// What is wanted of all that comes after the data and was not made before; and the tables, which are not made again:
+/// without them `pg_restore` does not see which of its connections would lock each other out.
+fn later(front: &Preamble, made: &BTreeSet<i32>, wanted: impl Fn(&TocEntry) -> bool) -> Preamble {
+    choose(front, |section, entry| {
+        let is_later = section == Section::PostData && !made.contains(&entry.dump_id());
+        is_later && wanted(entry) || entry.kind() == EntryKind::Table
+    })
 }
 
 /// What is granted then, one after the other: who passes a grant on must have been granted more before. The
