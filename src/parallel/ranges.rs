@@ -241,7 +241,6 @@ mod tests {
     use super::*;
     use crate::postgres::clients::Version;
     use crate::postgres::{Client, ConnInfo, Environment};
-    use std::os::unix::fs::PermissionsExt as _;
 
     const FATAL: &str = "echo 'psql:<stdin>:9: FATAL:  57P01: terminating connection due to administrator command' >&2; exit 2";
 
@@ -262,9 +261,7 @@ done
 "#,
             folder.path().display()
         );
-        let path = folder.path().join("psql");
-        std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Client::fake_psql(folder.path(), &script);
         std::fs::write(folder.path().join("rows"), rows()).unwrap();
         let client = Client {
             dir: folder.path().into(),

@@ -5,7 +5,6 @@ use crate::scene::{add_bulk, every_client, fresh, motley};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use rustix::process::Signal;
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -84,8 +83,7 @@ fn cut(cluster: &Cluster, keep: &str, status: u8) -> TempDir {
         real.display()
     );
     let path = folder.path().join("pg_dump");
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::servers::script(&path, &script);
     folder
 }
 

@@ -149,8 +149,6 @@ pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
     use crate::postgres::clients::Version;
     use crate::postgres::process::Environment;
@@ -158,9 +156,7 @@ mod tests {
     /// A client folder whose `psql` is this script.
     fn fake(script: &str) -> (tempfile::TempDir, Psql) {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("psql");
-        std::fs::write(&path, format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display())).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Client::fake_psql(dir.path(), &format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display()));
         let (version, environment) = (Version { major: 17, minor: 0 }, Environment::default());
         let client = Client { dir: dir.path().into(), version, environment };
         let conn = ConnInfo::parse("postgres://u:hunter22@h/db", |_| None).unwrap();

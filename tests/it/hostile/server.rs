@@ -214,8 +214,7 @@ fn old_client() -> TempDir {
             "#!/bin/sh\n[ \"$1\" = --version ] && echo '{program} (PostgreSQL) 15.13' && exit\nexec {} \"$@\"\n",
             real.display()
         );
-        std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        crate::servers::script(&path, &script);
     }
     folder
 }

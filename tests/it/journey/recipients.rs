@@ -7,7 +7,6 @@ use crate::servers::postgres::Major;
 use crate::servers::run;
 use pgstow::error::Kind;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
@@ -145,8 +144,7 @@ fn age_plugins_are_spoken_to() {
     let plugin = home.path().join("age-plugin-fake");
     let seen = home.path().join("seen");
     let script = include_str!("../age-plugin-fake.sh");
-    std::fs::write(&plugin, script.replacen('\n', &format!("\nenv >> {}\n", seen.display()), 1)).unwrap();
-    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::servers::script(&plugin, &script.replacen('\n', &format!("\nenv >> {}\n", seen.display()), 1));
     let clients = every_client();
     let here = std::iter::once(home.path().to_owned()).chain(std::env::split_paths(&clients));
     let with_plugin = std::env::join_paths(here).unwrap();

@@ -5,7 +5,6 @@ use crate::scene::{Keys, Place, every_client};
 use pgstow::stored::manifest::Manifest;
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,8 +31,7 @@ pub fn ssh_key(folder: &Path) -> (String, String) {
 /// Puts the plugin into this folder; a `PATH` with it.
 pub fn plugin(folder: &Path) -> OsString {
     let plugin = folder.join("age-plugin-fake");
-    std::fs::write(&plugin, include_str!("../age-plugin-fake.sh")).unwrap();
-    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).unwrap();
+    crate::servers::script(&plugin, include_str!("../age-plugin-fake.sh"));
     let clients = every_client();
     let all = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&clients));
     std::env::join_paths(all).unwrap()

@@ -3,7 +3,7 @@
 use crate::harness::Pgstow;
 use crate::scene::{Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
-use crate::servers::{self, give};
+use crate::servers::{self, give, script};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -86,8 +86,7 @@ pub fn clients_only(major: Major) -> TempDir {
     for program in ["pg_dump", "pg_restore", "psql"] {
         let path = folder.path().join(program);
         let real = major.bin().join(program);
-        std::fs::write(&path, format!("#!/bin/sh\nexec {} \"$@\"\n", real.display())).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        script(&path, &format!("#!/bin/sh\nexec {} \"$@\"\n", real.display()));
     }
     folder
 }

@@ -251,9 +251,7 @@ impl FaultProxy {
     /// Starts a proxy in front of an endpoint such as `http://127.0.0.1:3900`.
     pub fn start(endpoint: &str) -> FaultProxy {
         let upstream = endpoint.strip_prefix("http://").expect("only plain HTTP").to_owned();
-        // Not one of the ports that outgoing connections get: it must be free again after an outage.
-        let port = super::free_port();
-        let mut listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let (mut listener, port) = super::listen();
         let shared = Arc::new(Shared::default());
         let ours = shared.clone();
         std::thread::spawn(move || {
@@ -262,7 +260,7 @@ impl FaultProxy {
                 while ours.away.load(Ordering::Relaxed) {
                     std::thread::sleep(Duration::from_millis(10));
                 }
-                listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+                listener = super::listen_again(port);
             }
         });
         FaultProxy { port, shared }

@@ -20,7 +20,8 @@ pub mod tls;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -42,23 +43,41 @@ pub fn fetched(path: &str) -> PathBuf {
 
 /// A port on loopback that nobody listens on.
 ///
-/// Taken from below the range that outgoing connections use, and never given twice by one process.
+/// Taken from below the range that outgoing connections use, and never given twice by one process. Found by
+/// knocking, not by listening for a moment: a child that another test starts in that moment keeps the port
+/// until its program runs, and whoever asked for the port then finds it in use.
 pub fn free_port() -> u16 {
     static NEXT: Mutex<Option<u16>> = Mutex::new(None);
     let mut next = NEXT.lock().unwrap();
     // Processes that run side by side begin far apart.
     let mut port = next.unwrap_or_else(|| 12_000 + (std::process::id() % 97 * 200) as u16);
-    while TcpListener::bind(("127.0.0.1", port)).is_err()
-        || TcpListener::bind(("::1", port)).is_err_and(in_use)
-    {
+    while ["127.0.0.1", "::1"].iter().any(|host| TcpStream::connect((*host, port)).is_ok()) {
         port += 1;
     }
     *next = Some(port + 1);
     port
 }
 
-fn in_use(error: std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::AddrInUse
+/// Listens on a free port that no outgoing connection gets, so that it can be had again after it was left.
+pub fn listen() -> (TcpListener, u16) {
+    loop {
+        let port = free_port();
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return (listener, port);
+        }
+    }
+}
+
+/// Listens again on a port that was left: a child that was started meanwhile may still keep it for a moment.
+pub fn listen_again(port: u16) -> TcpListener {
+    let began = Instant::now();
+    loop {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "port {port}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Makes a folder that the servers' user owns, with a path short enough for a socket's address.
@@ -97,6 +116,18 @@ fn server_user_words(program: &Path) -> Vec<OsString> {
     }
     words.push(program.into());
     words
+}
+
+/// Makes a program of this text.
+///
+/// Written by a child: what this process has open for writing is open for a moment in whatever another test
+/// starts, and a program that somebody may still write cannot be run.
+pub fn script(path: &Path, text: &str) {
+    let mut install = Command::new("install");
+    let install = install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut install = install.spawn().unwrap();
+    install.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(install.wait().unwrap().success(), "{}", path.display());
 }
 
 /// Runs a command to its end; its stdout. Panics with its stderr when it fails.

@@ -4,7 +4,6 @@ use crate::harness::Run;
 use crate::scene::{Keys, Place, fresh};
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use pgstow::error::Kind;
-use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 /// A small database that belongs to a role of its own; the role's name is the database's.
@@ -99,9 +98,8 @@ fn a_missing_pg_dumpall_is_said_and_recorded() {
     let (name, place, folder) = (owned(cluster), Place::folder(), TempDir::new().unwrap());
     for program in ["pg_dump", "pg_restore", "psql"] {
         let path = folder.path().join(program);
-        std::fs::write(&path, format!("#!/bin/sh\nexec {}/{program} \"$@\"\n", cluster.bin().display()))
-            .unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let text = format!("#!/bin/sh\nexec {}/{program} \"$@\"\n", cluster.bin().display());
+        crate::servers::script(&path, &text);
     }
     let run = backup(&place, &cluster.url(&name), &["--pg-bin", folder.path().to_str().unwrap()]);
     run.says("goes on without the server's roles").says("pg_dumpall");

@@ -8,7 +8,6 @@ use crate::servers::s3::{S3, wait};
 use pgstow::archive::{Contents, Reader};
 use pgstow::pipeline::keys::{ExposeSecret, keygen};
 use pgstow::store::{self, Credentials, OpenOptions, Store};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -272,8 +271,7 @@ impl Between {
             folder.path().display()
         );
         let pg_dump = folder.path().join("pg_dump");
-        std::fs::write(&pg_dump, script).unwrap();
-        std::fs::set_permissions(&pg_dump, PermissionsExt::from_mode(0o755)).unwrap();
+        crate::servers::script(&pg_dump, &script);
         Between { folder }
     }
 
