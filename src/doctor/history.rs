@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::stored::catalogue::{self, Found};
 use crate::stored::contents::folders;
 use crate::stored::names::{Name, Timestamp};
-use crate::stored::opened::{Location, OpenStore, ReadOptions};
+use crate::stored::opened::{Caution, Location, OpenStore, ReadOptions};
 use crate::units::{age, count};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -75,7 +75,7 @@ async fn newest(
         ask: |_| None,
         trusted: trusted.clone(),
         history: None,
-        strict: false,
+        caution: Caution::Report,
         allow_unencrypted: false,
     };
     let opening = opened(reading, newest, identities.as_deref());

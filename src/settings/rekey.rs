@@ -4,7 +4,7 @@ use super::{keys, location, name};
 use crate::cli::RekeyWords;
 use crate::error::{Error, Result};
 use crate::rekey::{Change, RekeyOptions};
-use crate::stored::opened::ReadOptions;
+use crate::stored::opened::{Caution, ReadOptions};
 use std::sync::Arc;
 
 /// Checks the words of `pgstow rekey`.
@@ -33,7 +33,7 @@ pub fn rekey(words: RekeyWords) -> Result<RekeyOptions> {
             ask: keys::ask,
             trusted: keys::verify_keys(&words.trust)?,
             history: None,
-            strict: false,
+            caution: Caution::Report,
             allow_unencrypted: words.allow_unencrypted,
         },
         change: Change {
