@@ -166,7 +166,7 @@ impl Order {
             None => opener.open().await?,
         };
         let mut repeated = Repeated { before: *sent, again: digest() };
-        one.copy(&self.copy).await;
+        one.copy(&self.copy).await?;
         while let Some(rows) = one.next().await? {
             let rows = repeated.leave_out(rows)?;
             sent.update(&rows);

@@ -4,8 +4,8 @@ use super::environment::variable;
 use super::{keys, location, name};
 use crate::cli::{OpenWords, SelectWords, StoreWords, TrustWords};
 use crate::error::Result;
-use crate::stored::history::History;
-use crate::stored::opened::{BackupSelection, Caution, ReadOptions, Select};
+use crate::stored::history::{Caution, History};
+use crate::stored::opened::{BackupSelection, ReadOptions, Select};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -4,7 +4,8 @@ use super::{keys, location, name};
 use crate::cli::RekeyWords;
 use crate::error::{Error, Result};
 use crate::rekey::{Change, RekeyOptions};
-use crate::stored::opened::{Caution, ReadOptions};
+use crate::stored::history::Caution;
+use crate::stored::opened::ReadOptions;
 use std::sync::Arc;
 
 /// Checks the words of `pgstow rekey`.

@@ -9,7 +9,7 @@ use super::catalogue::{self, Backup, Found};
 use super::names::{Id, Name, Place, Timestamp};
 use super::proven::MaybeProven;
 use super::signing::VerifyKeys;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use crate::temporary::Partial;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,18 @@ use std::sync::Arc;
 const FORMAT: u32 = 1;
 
 /// What to do about a break in the history.
-pub const HINT: &str = "if nobody of you removed it, look for older versions of its objects, or for a copy; and replace the keys that may write to the store";
+const HINT: &str = "if nobody of you removed it, look for older versions of its objects, or for a copy; and replace the keys that may write to the store";
+
+/// What keeps "latest" from being taken, if signatures are asked for; anything else that is wrong is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Caution {
+    /// Nothing: the backup is only looked at.
+    Report,
+    /// A newer one was seen before, and is gone.
+    RefuseOlder,
+    /// The same, a gap in the history, and a newer backup that is not signed.
+    Strict,
+}
 
 /// A break in the history of a name: what is wrong, in a sentence.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +44,25 @@ pub enum Break {
     WentBack(String),
     /// A newer backup was made when the one that was seen before was gone.
     Gap(String),
+}
+
+impl Break {
+    /// Reports it, or refuses the newest backup because of it.
+    pub fn judge(self, name: &Name, caution: Caution) -> Result<()> {
+        let way_on = match self {
+            Self::WentBack(_) if caution >= Caution::RefuseOlder => format!(
+                "if you removed it, choose a backup by its id (`pgstow list {name}`), or add --no-state"
+            ),
+            Self::Gap(_) if caution == Caution::Strict => {
+                "without --strict it is taken all the same; or choose one by its id".to_owned()
+            }
+            wrong => {
+                tracing::warn!("{wrong}; {HINT}");
+                return Ok(());
+            }
+        };
+        Err(Error::verify(self.to_string()).hint(HINT).hint(way_on))
+    }
 }
 
 impl fmt::Display for Break {

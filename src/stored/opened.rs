@@ -5,7 +5,7 @@
 use super::catalogue::{self, Backup, Found};
 use super::digest::Digest;
 use super::download;
-use super::history::{Break, HINT, History};
+use super::history::{Caution, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
 use super::names::{Name, Place, Timestamp};
@@ -56,17 +56,6 @@ pub struct ReadOptions {
     pub caution: Caution,
     /// Whether a backup that is not encrypted is read though there are keys.
     pub allow_unencrypted: bool,
-}
-
-/// What keeps "latest" from being taken, if signatures are asked for; anything else that is wrong is reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Caution {
-    /// Nothing: the backup is only looked at.
-    Report,
-    /// A newer one was seen before, and is gone.
-    RefuseOlder,
-    /// The same, a gap in the history, and a newer backup that is not signed.
-    Strict,
 }
 
 /// Which backup.
@@ -144,19 +133,8 @@ impl OpenStore {
         let (Some(history), Some(trusted)) = (&self.history, &self.trusted) else { return Ok(()) };
         // If it cannot be read, or is signed by somebody else, taking it says so.
         let Ok(newest) = catalogue::read(&self.store, newest, Some(trusted)).await else { return Ok(()) };
-        let name = &newest.place.name;
-        match history.compare(&self.store, found, &newest, trusted).await? {
-            Some(Break::WentBack(what)) if self.caution >= Caution::RefuseOlder => {
-                let choose = format!("choose a backup by its id (`pgstow list {name}`), or add --no-state");
-                return Err(Error::verify(what).hint(HINT).hint(format!("if you removed it, {choose}")));
-            }
-            Some(Break::Gap(what)) if self.caution == Caution::Strict => {
-                return Err(Error::verify(what)
-                    .hint(HINT)
-                    .hint("without --strict it is taken all the same; or choose one by its id"));
-            }
-            Some(wrong) => tracing::warn!("{wrong}; {HINT}"),
-            None => {}
+        if let Some(wrong) = history.compare(&self.store, found, &newest, trusted).await? {
+            wrong.judge(&newest.place.name, self.caution)?;
         }
         history.remember(&*self.store, &newest);
         Ok(())

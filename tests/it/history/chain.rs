@@ -46,7 +46,7 @@ fn a_latest_that_goes_back_is_refused() {
         }
         let run = scene.reads(&FETCH).fails(Kind::Verify).says("(`pgstow list app`), or add --no-state");
         assert!(run.stdout.is_empty(), "{run}");
-        // Whoever looks is told.
+        // To whoever only looks it is reported.
         scene.reads(&["list"]).succeeds().says(&said);
         scene.reads(&["show", "latest"]).succeeds().says(&said);
         scene.reads(&["show", "latest", "--strict"]).fails(Kind::Verify).says(&said);
