@@ -79,8 +79,9 @@ impl Commands {
 
     /// What no restore would give to psql.
     fn refused(&mut self, bytes: &[u8]) -> Option<Command> {
-        let text = self.guard.refuses(bytes)?.to_owned();
-        Some(Command { line: self.lines + 1, text })
+        let (text, end) = self.guard.refuses(bytes)?;
+        let before = newlines(bytes.get(..end).unwrap_or_default());
+        Some(Command { line: self.lines + before + 1, text: text.to_owned() })
     }
 
     fn is_of_dumps(&mut self, line: &[u8]) -> bool {
@@ -220,7 +221,7 @@ mod tests {
             ("SELECT \"a\"\"\\\" \\! x\n", 1),
             ("\\connect `touch y`\n", 1),
             ("SELECT 1;\n\\unrestrict `touch y`\n", 2),
-            ("SELECT (\nCOPY t FROM stdin;\na\n\\unrestrict `touch y`\n", 3),
+            ("SELECT (\nCOPY t FROM stdin;\na\n\\unrestrict `touch y`\n", 4),
             ("SELECT '\\unrestrict';\n", 1),
         ] {
             assert_eq!(found(script).unwrap().line, line, "{script}");

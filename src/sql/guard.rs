@@ -22,18 +22,18 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// What in the next bytes is not for psql, in words; `None` if they are.
-    pub fn refuses(&mut self, bytes: &[u8]) -> Option<&'static str> {
-        if memchr(0, bytes).is_some() {
+    /// What in the next bytes is not for psql, in words, and where in them it ends; `None` if they are.
+    pub fn refuses(&mut self, bytes: &[u8]) -> Option<(&'static str, usize)> {
+        if let Some(at) = memchr(0, bytes) {
             // psql passes over the rest of its line, and so makes one word of two.
-            return Some("a NUL byte");
+            return Some(("a NUL byte", at));
         }
         let known = self.passed.len();
         let text = [&self.passed[..], bytes].concat();
         let mut found = memmem::find_iter(&text, WORD).filter(|at| at + WORD.len() > known);
-        let is_one = found.any(|at| is_command(text.get(..at).unwrap_or_default()));
+        let command = found.find(|at| is_command(text.get(..*at).unwrap_or_default()));
         self.passed = text.get(text.len().saturating_sub(KNOWN)..).unwrap_or_default().to_vec();
-        is_one.then_some("\\unrestrict")
+        command.map(|at| ("\\unrestrict", at + WORD.len() - known))
     }
 }
 

@@ -27,7 +27,7 @@ impl Script {
     /// # Errors
     /// `Kind::Verify` if they could run programs on this machine: it has not got them.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Some(what) = self.guard.refuses(bytes) {
+        if let Some((what, _)) = self.guard.refuses(bytes) {
             return Err(Error::verify(format!(
                 "the dump holds {what}, with which it could run programs on this machine, so psql is not given it"
             ))
