@@ -77,23 +77,6 @@ impl Client {
     }
 }
 
-#[cfg(test)]
-impl Client {
-    /// Makes this folder's `psql` of this text.
-    ///
-    /// Written by a child: what this process has open for writing is open for a moment in whatever another test
-    /// starts, and a program that somebody may still write cannot be run.
-    pub fn fake_psql(folder: &Path, text: &str) {
-        use std::io::Write as _;
-
-        let mut install = std::process::Command::new("install");
-        let install = install.args(["-m", "755", "/dev/stdin"]).arg(folder.join("psql"));
-        let mut install = install.stdin(std::process::Stdio::piped()).spawn().unwrap();
-        install.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        assert!(install.wait().unwrap().success());
-    }
-}
-
 /// Says whether a path is a file that may be executed.
 pub(super) fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()

@@ -5,6 +5,8 @@
 //! cluster instead of the server, so it is never used.
 
 mod client;
+#[cfg(test)]
+pub mod fake;
 mod platform;
 mod search;
 

@@ -151,12 +151,13 @@ pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T> {
 mod tests {
     use super::*;
     use crate::postgres::clients::Version;
+    use crate::postgres::clients::fake::fake_psql;
     use crate::postgres::process::Environment;
 
     /// A client folder whose `psql` is this script.
     fn fake(script: &str) -> (tempfile::TempDir, Psql) {
         let dir = tempfile::tempdir().unwrap();
-        Client::fake_psql(dir.path(), &format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display()));
+        fake_psql(dir.path(), &format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display()));
         let (version, environment) = (Version { major: 17, minor: 0 }, Environment::default());
         let client = Client { dir: dir.path().into(), version, environment };
         let conn = ConnInfo::parse("postgres://u:hunter22@h/db", |_| None).unwrap();
