@@ -38,6 +38,8 @@ const AT_ONCE: usize = 64 << 10;
 const WAIT: &str = "wait for that session, end it, or raise --lock-wait-timeout";
 /// What helps if objects come and go all the time.
 const SETTLE: &str = "back up when no migration runs, or give temporary objects to temporary schemas";
+/// What helps if tables are emptied all the time.
+const REST: &str = "leave out the rows of a table that is emptied all the time (--exclude-table-data), or back up when it rests";
 /// Why a snapshot is not shared, as the end of a sentence.
 const FEW_SESSIONS: &str = "the role may not have enough of them (CONNECTION LIMIT)";
 const NO_SNAPSHOTS: &str = "the server shares no snapshots";
@@ -81,6 +83,14 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
             Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
             // Without these locks, and perhaps without a snapshot of ours, it may do.
             Err(error) if !first.is_empty() => error.to_string(),
+            // Psql has ended, and its session perhaps not yet.
+            Err(error)
+                if attempt < ATTEMPTS
+                    && left.is_some()
+                    && error.situation() == Some(Situation::ConnectionLimit) =>
+            {
+                error.to_string()
+            }
             Err(error) if sharing.is_some() && is_about_snapshots(&error) => {
                 unshared = Some(NO_SNAPSHOTS);
                 error.to_string()
@@ -274,7 +284,8 @@ impl Begun {
             return Ok(self);
         }
         self.pg_dump.stop().await;
-        Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row")).hint(SETTLE))
+        let hint = if let Disturbance::Rewritten(_) = disturbance { REST } else { SETTLE };
+        Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row")).hint(hint))
     }
 }
 
