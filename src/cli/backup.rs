@@ -5,7 +5,7 @@ use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
 use super::parallel::ParallelWords;
 use super::shared::{ServerWords, TrustWords};
-use super::values::percent;
+use super::values::{duration, percent};
 use super::writing::WritingWords;
 use clap::Args;
 use std::ffi::OsString;
@@ -137,7 +137,7 @@ pub struct BackupWords {
         value_name = "DURATION",
         default_value = "5m",
         env = "PGSTOW_LOCK_WAIT_TIMEOUT",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = "PostgreSQL",
         hide_short_help = true
     )]
@@ -148,7 +148,7 @@ pub struct BackupWords {
         value_name = "DURATION",
         default_value = "0s",
         env = "PGSTOW_WAIT",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = "PostgreSQL",
         hide_short_help = true
     )]

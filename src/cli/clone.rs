@@ -5,6 +5,7 @@ use super::fitting::FittingWords;
 use super::monitoring::MonitoringWords;
 use super::parallel::ParallelWords;
 use super::shared::ServerWords;
+use super::values::duration;
 use clap::Args;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ pub struct CloneWords {
         value_name = "DURATION",
         default_value = "5m",
         env = "PGSTOW_LOCK_WAIT_TIMEOUT",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = "PostgreSQL",
         hide_short_help = true
     )]

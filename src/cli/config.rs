@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 pub struct ConfigWords {
     /// What to do
-    #[arg(value_name = "ACTION")]
+    #[arg(value_name = "ACTION", default_value = "check")]
     pub action: ConfigAction,
     /// Print settings that have their default too
     #[arg(short, long, env = "PGSTOW_CONFIG_ALL")]

@@ -1,6 +1,6 @@
 //! The words that say which backups are kept; `prune` has them, and `backup` for its `--prune`.
 
-use super::values::{many, span};
+use super::values::{duration, many, span};
 use clap::Args;
 use jiff::Span;
 use std::time::Duration;
@@ -68,7 +68,7 @@ pub struct KeepWords {
         value_name = "AGE",
         default_value = "3d",
         env = "PGSTOW_STALE",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = HEADING,
         hide_short_help = true
     )]
@@ -82,7 +82,7 @@ pub struct KeepWords {
         value_name = "AGE",
         default_value = "24h",
         env = "PGSTOW_LEFTOVERS",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = HEADING,
         hide_short_help = true
     )]

@@ -1,5 +1,6 @@
 //! The words about Neon that several verbs share.
 
+use super::values::duration;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub struct NeonWords {
         value_name = "DURATION",
         default_value = "10m",
         env = "PGSTOW_NEON_TIMEOUT",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = "Neon",
         hide_short_help = true
     )]

@@ -1,8 +1,8 @@
-//! What is said of a command line that cannot be understood. It is repeated there, but no password in it is.
+//! What is said of a command line that cannot be understood. It is repeated there, but no password or secret key in it is.
 
 use std::ffi::OsString;
 
-/// The text without the passwords of the connection strings that were typed.
+/// The text without the passwords of the connection strings, and the secret keys, that were typed.
 pub fn without_passwords(text: &str, args: &[OsString]) -> String {
     args.iter().filter_map(|arg| arg.to_str()).fold(text.to_owned(), |text, arg| {
         passwords(arg).into_iter().fold(text, |text, (before, password)| {
@@ -11,9 +11,13 @@ pub fn without_passwords(text: &str, args: &[OsString]) -> String {
     })
 }
 
-/// The passwords in a word, each after what shows that it is one.
+/// The passwords and secret keys in a word, each after what shows that it is one.
 fn passwords(word: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
+    const KEY: &str = "AGE-SECRET-KEY-";
+    if let Some(at) = word.to_ascii_uppercase().find(KEY) {
+        found.push(word[at..].split_at(KEY.len()));
+    }
     if let Some((_, rest)) = word.split_once("://") {
         // A password may hold what should be escaped in it; the last @ ends it.
         let of_server = rest.rsplit_once('@').map_or("", |(user, _)| user);
@@ -56,6 +60,8 @@ mod tests {
             ("host=h password='hunter 22'", "host=h password=…"),
             ("postgres://u:@h/db", "postgres://u:@h/db"),
             ("file:///a/b", "file:///a/b"),
+            ("AGE-SECRET-KEY-1QQ", "AGE-SECRET-KEY-…"),
+            ("--identity=age-secret-key-1qq", "--identity=age-secret-key-…"),
         ] {
             let text = format!("error: unexpected argument '{word}' found");
             assert_eq!(without_passwords(&text, &[word.into()]), text.replace(word, shown));

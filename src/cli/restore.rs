@@ -6,6 +6,7 @@ use super::fitting::FittingWords;
 use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
+use super::values::duration;
 use clap::Args;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -126,7 +127,7 @@ pub struct RestoreWords {
         long,
         value_name = "AGE",
         env = "PGSTOW_NEON_EXPIRES",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = "Neon",
         hide_short_help = true
     )]

@@ -1,5 +1,6 @@
 //! The words of `pgstow schedule`.
 
+use super::values::duration;
 use clap::Args;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -20,7 +21,7 @@ pub struct ScheduleWords {
     /// Run once in every period, such as 1d or 6h
     ///
     /// Periods are counted from midnight UTC on 1970-01-01, so a restart does not move them: 1d is every midnight UTC.
-    #[arg(long, value_name = "SPAN", env = "PGSTOW_EVERY", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "SPAN", env = "PGSTOW_EVERY", value_parser = duration)]
     pub every: Option<Duration>,
     /// Delay each run by a random span up to this one, such as 10m
     #[arg(
@@ -28,7 +29,7 @@ pub struct ScheduleWords {
         value_name = "SPAN",
         default_value = "0s",
         env = "PGSTOW_JITTER",
-        value_parser = humantime::parse_duration
+        value_parser = duration
     )]
     pub jitter: Duration,
     /// The time zone of --cron, such as Europe/Berlin

@@ -1,6 +1,6 @@
 //! Words that several verbs share.
 
-use super::values::rate;
+use super::values::{duration, rate};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct StoreWords {
         value_name = "DURATION",
         default_value = "60s",
         env = "PGSTOW_TIMEOUT",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = "Store",
         hide_short_help = true
     )]
@@ -36,7 +36,7 @@ pub struct StoreWords {
         long,
         value_name = "DURATION",
         env = "PGSTOW_RETRY_FOR",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         help_heading = "Store",
         hide_short_help = true
     )]

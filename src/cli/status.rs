@@ -2,7 +2,7 @@
 
 use super::monitoring::MonitoringWords;
 use super::shared::{StoreWords, TrustWords};
-use super::values::percent;
+use super::values::{duration, percent};
 use clap::Args;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub struct StatusWords {
         value_name = "AGE",
         default_value = "26h",
         env = "PGSTOW_MAX_AGE",
-        value_parser = humantime::parse_duration
+        value_parser = duration
     )]
     pub max_age: Duration,
     /// How many percent fewer rows it may have than the backup before it

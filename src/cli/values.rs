@@ -1,7 +1,7 @@
 //! Parsers for values as people write them: sizes, percentages, pairs, points in time.
 
 use jiff::Span;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Parses how many of something are kept: a number, or all of them.
 pub(super) fn many(text: &str) -> Result<u32, String> {
@@ -9,6 +9,13 @@ pub(super) fn many(text: &str) -> Result<u32, String> {
         "unlimited" => Ok(u32::MAX),
         _ => text.parse().map_err(|_| format!("{text:?} is neither a number nor \"unlimited\"")),
     }
+}
+
+/// Parses a length of time: `90s`, `15m`, `26h`, `7d`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| {
+        format!("{text:?} is not a length of time with its unit; write it as 90s, 15m, 26h or 7d")
+    })
 }
 
 /// Parses a span of the calendar: `10d`, `1y6mo`.
@@ -92,6 +99,15 @@ mod tests {
         assert_eq!((percent("50%"), percent("0"), percent("100 %")), (Ok(50), Ok(0), Ok(100)));
         for wrong in ["", "%", "-1%", "101%", "0.5"] {
             assert!(percent(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_have_a_unit() {
+        assert_eq!(duration("26h"), Ok(Duration::from_secs(26 * 3600)));
+        assert_eq!(duration("1d 6h"), Ok(Duration::from_secs(30 * 3600)));
+        for wrong in ["", "26", "26x", "-1h", "a day"] {
+            assert!(duration(wrong).unwrap_err().contains("26h"), "{wrong}");
         }
     }
 

@@ -4,6 +4,7 @@ use super::choices::Proof;
 use super::monitoring::MonitoringWords;
 use super::receipts::ReceiptWords;
 use super::shared::{OpenWords, ServerWords, StoreWords};
+use super::values::duration;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub struct VerifyWords {
         long,
         value_name = "AGE",
         env = "PGSTOW_OLDER_THAN",
-        value_parser = humantime::parse_duration,
+        value_parser = duration,
         hide_short_help = true
     )]
     pub older_than: Option<Duration>,

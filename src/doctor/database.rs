@@ -213,7 +213,10 @@ async fn size(
     let parts = async { upload::part_size(limits, Some(server.size_bytes), request.part_size) };
     let say = |part: &u64| {
         let (size, part) = (BinaryBytes(server.size_bytes), units::size(*part));
-        format!("{size}, sent in parts of {part}; the store takes up to {} of them", limits.max_parts)
+        match limits.max_parts {
+            u32::MAX => size.to_string(),
+            most => format!("{size}, sent in parts of {part}; the store takes up to {most} of them"),
+        }
     };
     findings.check("size", parts, say).await?;
     let Some(name) = name else { return Ok(()) };

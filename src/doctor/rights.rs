@@ -48,8 +48,13 @@ fn rights(
         let all = [!hidden.schemas.is_empty(), !hidden.tables.is_empty(), !hidden.sequences.is_empty()];
         let mut error = Error::postgres(what);
         if all.contains(&true) {
-            error = error
-                .hint(format!("GRANT pg_read_all_data TO {role}, as a superuser (PostgreSQL 14 and newer)"));
+            error = error.hint(match server.version().major {
+                ..14 => format!(
+                    "for each schema, as its owner: GRANT USAGE ON SCHEMA s TO {role}; GRANT SELECT ON ALL TABLES IN \
+                     SCHEMA s TO {role}; GRANT SELECT ON ALL SEQUENCES IN SCHEMA s TO {role}"
+                ),
+                _ => format!("GRANT pg_read_all_data TO {role}, as a superuser"),
+            });
         }
         if hidden.large_objects > 0 {
             error = error.hint(format!(

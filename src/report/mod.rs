@@ -179,9 +179,13 @@ impl Report {
             };
             if text.is_empty() { Ok(()) } else { writeln!(io::stdout(), "{}", harmless(text.trim_end())) }
         };
-        written
-            .and_then(|()| io::stdout().flush())
-            .map_err(|e| Error::local_file("the answer could not be written to stdout").because(e))
+        let written = written.and_then(|()| io::stdout().flush());
+        // A person has read enough, as with `| head`. A program that reads JSON has not, nor whoever should keep a key.
+        let enough = !self.json && answer.secrets().is_empty();
+        if enough && written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return Ok(());
+        }
+        written.map_err(|e| Error::local_file("the answer could not be written to stdout").because(e))
     }
 
     /// Says what the run came to if nobody asked for data: like [`Report::answer`], but the text is left out

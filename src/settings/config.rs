@@ -2,10 +2,12 @@
 
 use super::environment::{is_blank, variable};
 use super::file::{SECRET, SettingsFile, Values, holds_password};
+use super::{keys, store};
 use crate::cli::{self, CommonWords};
 use crate::error::{Error, Result};
+use crate::pipeline::keys::looks_secret;
 use crate::web::SecretUrl;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use url::Url;
 
 /// Variables that no flag and no settings file can replace; all hold secrets.
@@ -21,6 +23,16 @@ const ONLY_VARIABLES: [&str; 11] = [
     "AWS_SESSION_TOKEN",
     "B2_APPLICATION_KEY",
     "PGPASSWORD",
+];
+/// Settings that name files which are read.
+const READ_FILES: [&str; 7] = [
+    "ca_file",
+    "identity_file",
+    "neon_api_key_file",
+    "passphrase_file",
+    "recipients_file",
+    "signing_key_file",
+    "sse_c_key_file",
 ];
 /// How much alike two names are, from 0 to 1, if one may be a mistyped other.
 const ALIKE: f64 = 0.85;
@@ -69,6 +81,7 @@ impl Config {
         let file = SettingsFile::read(common.config.clone(), common.profile.as_deref())?;
         let none = Values::new();
         let values = file.as_ref().map_or(&none, |file| &file.values);
+        let defaults = |key: &str| values.get(key).cloned().unwrap_or_default();
         let known = cli::known();
         warn_of_unknown_variables(&known);
         let setting = |known: cli::Known| {
@@ -78,18 +91,23 @@ impl Config {
                 (None, Some(values)) => (values, Source::File),
                 (None, None) => (known.default, Source::Default),
             };
-            let shown = found.iter().map(|value| shown(&known.key, value)).collect();
-            Setting { key: known.key, values: shown, source }
+            Setting { key: known.key, values: found, source }
         };
         let settings = known.into_iter().map(setting);
-        let settings = settings.filter(|setting| all || setting.source != Source::Default).collect();
-        let defaults = |key: &str| values.get(key).cloned().unwrap_or_default();
+        let mut settings: Vec<Setting> =
+            settings.filter(|setting| all || setting.source != Source::Default).collect();
+        let mut problems = cli::refused(&defaults, &|name| is_blank(name));
+        for setting in &mut settings {
+            problems.extend(setting.problem());
+            setting.warn_of_missing_files();
+            setting.values = setting.values.iter().map(|value| shown(&setting.key, value)).collect();
+        }
         Ok(Self {
             file: file.as_ref().map(|file| file.path.clone()),
             profile: common.profile.clone(),
             settings,
             secrets: ONLY_VARIABLES.into_iter().filter(|name| variable(name).is_some()).collect(),
-            problems: cli::refused(&defaults, &|name| is_blank(name)),
+            problems,
         })
     }
 
@@ -102,10 +120,33 @@ impl Config {
     }
 }
 
+impl Setting {
+    /// What is not valid although the command line takes it: the verbs that need it would say so at night.
+    fn problem(&self) -> Option<String> {
+        let checked = match self.key.as_str() {
+            "store" | "store_optional" => store::check_urls(&self.values),
+            "recipients" => keys::public_recipients(&self.values, &[]).map(drop),
+            _ => Ok(()),
+        };
+        checked.err().map(|error| format!("{}: {}", self.key, error.message()))
+    }
+
+    /// The file may be on another machine, or come with the next mount: a warning is enough.
+    fn warn_of_missing_files(&self) {
+        if !READ_FILES.contains(&self.key.as_str()) {
+            return;
+        }
+        let names = self.values.iter().flat_map(|value| value.split(','));
+        for name in names.filter(|name| !looks_secret(name) && !Path::new(name).exists()) {
+            tracing::warn!("{}: there is no file {name}", self.key);
+        }
+    }
+}
+
 /// A value without what is secret in it.
 fn shown(key: &str, value: &str) -> String {
-    // A command may have a secret in it, and is no URL.
-    if key == "password_command" {
+    // A command may have a secret in it, and is no URL; and a key may have been given for the name of its file.
+    if key == "password_command" || looks_secret(value) {
         return HIDDEN.to_owned();
     }
     if SECRET.contains(&key) {
@@ -158,6 +199,7 @@ mod tests {
             ("password_command", "curl -H 'X-Vault-Token: secret' https://v", "***"),
             ("push_gateway", "http://u:secret@g:9091/", "http://u:***@g:9091/"),
             ("store", "s3://bucket/prefix", "s3://bucket/prefix"),
+            ("identity_file", "AGE-SECRET-KEY-1QQ", "***"),
         ] {
             assert_eq!(shown(key, value), seen);
         }

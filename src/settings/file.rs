@@ -133,8 +133,10 @@ fn refuse_unless_named(values: &Values) -> Result<()> {
 /// Reads the text: its top level, overlaid by `[profile.NAME]`.
 fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
     let unusable = |why: String| unusable(path, why);
-    let mut table: toml::Table =
-        text.parse().map_err(|e: toml::de::Error| unusable(e.message().to_owned()))?;
+    let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        unusable(format!("line {}: {}", before.matches('\n').count() + 1, e.message()))
+    })?;
     let profiles = match table.remove("profile") {
         Some(toml::Value::Table(profiles)) => profiles,
         Some(_) => return Err(unusable("profiles are written as [profile.NAME]".into())),
@@ -229,6 +231,12 @@ mod tests {
         assert_eq!(one("signing_key_file", "~/sign.key"), format!("{home}/sign.key"));
         let here = parse(Path::new("pgstow.toml"), "scratch = \"x\"", None).unwrap();
         assert_eq!(here["scratch"], ["x"]);
+    }
+
+    #[test]
+    fn what_is_no_toml_is_reported_with_its_line() {
+        let error = parse(Path::new("f"), "name = \"app\"\n\n[profile.prod]\nno_acl = \n", None).unwrap_err();
+        assert!(error.message().starts_with("f: line 4: "), "{error}");
     }
 
     #[test]

@@ -171,7 +171,7 @@ pub(super) fn identities(words: &IdentityWords) -> Result<Identities> {
     let mut identities = Identities::with_plugins(of_plugins());
     for file in &words.identity_file {
         check_secret_file(file, "the identity file")?;
-        identities.add_file(file, &asking)?;
+        identities.add_file(file, &asking).map_err(|error| located(error, file))?;
     }
     if let Some(text) = variable("PGSTOW_IDENTITY").map(SecretString::from) {
         identities.add_text(&text, "PGSTOW_IDENTITY", &asking)?;
@@ -182,6 +182,16 @@ pub(super) fn identities(words: &IdentityWords) -> Result<Identities> {
     let keys = ["PGSTOW_IDENTITY", "PGSTOW_IDENTITY_FILE", "PGSTOW_PASSPHRASE", "PGSTOW_PASSPHRASE_FILE"];
     warn_of_empty(identities.is_empty(), &keys, "there is no key to open backups with");
     Ok(identities)
+}
+
+/// Adds where a file was looked for, if nothing is there and nothing better is known.
+fn located(error: Error, path: &Path) -> Error {
+    match std::env::current_dir() {
+        Ok(folder) if path.is_relative() && !path.exists() && error.hints().is_empty() => {
+            error.hint(format!("it was looked for in {}", folder.display()))
+        }
+        _ => error,
+    }
 }
 
 /// Warns if something is missing that was to come from one of these variables, which are set, but empty.

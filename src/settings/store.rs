@@ -33,7 +33,7 @@ pub(super) fn location(words: &StoreWords) -> Result<Location> {
     let all = urls(&words.store)?;
     let Some(first) = all.first() else {
         let missing = Error::usage("no store was given").hint(
-            "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…, gs://bucket/prefix",
+            "say where backups lie with --store or PGSTOW_STORE: file:///folder, s3://bucket/prefix, b2://bucket/prefix?region=…, gs://bucket/prefix; or choose a profile of pgstow.toml with --profile",
         );
         return Err(explain_empty(missing, &["PGSTOW_STORE"]));
     };
@@ -84,6 +84,11 @@ fn urls(words: &[String]) -> Result<Vec<String>> {
         }
     }
     Ok(all)
+}
+
+/// Checks the stores' URLs, and nothing that needs more than them.
+pub(super) fn check_urls(words: &[String]) -> Result<()> {
+    urls(words)?.iter().try_for_each(|url| url.parse::<StoreUrl>().map(drop))
 }
 
 /// One store, by its URL.

@@ -191,7 +191,7 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Ve
                 true => error.hint(format!(
                     "it is a name, not an id: the newest of its backups is latest --name {id}"
                 )),
-                false => error,
+                false => error.hint("latest is the newest one"),
             })
         }
         (Some(found), 0) => Ok(vec![found.clone()]),

@@ -57,6 +57,22 @@ fn what_is_not_valid_is_reported_and_what_is_mistyped_too() {
     pgstow(["config", "check"]).in_folder(home.path()).fails(Kind::Settings).says("invalid value '99' for");
 }
 
+/// What the command line takes, and a night would stumble over.
+#[test]
+fn a_store_or_recipient_that_is_none_and_a_file_that_is_missing_are_reported() {
+    let home = TempDir::new().unwrap();
+    std::fs::write(home.path().join("pgstow.toml"), "identity_file = \"key.txt\"\n").unwrap();
+    let check = || pgstow(["config"]).in_folder(home.path());
+    check().succeeds().says("warning: identity_file: there is no file ").says("key.txt");
+    check().env("PGSTOW_STORE", "my-bucket/prod").fails(Kind::Settings).says("store: the store is not a URL");
+    let run = check().env("PGSTOW_RECIPIENTS", "age1-YOUR-RECIPIENT").fails(Kind::Settings);
+    run.says("recipients: the mistyped or incomplete \"age1…\" is not a recipient");
+    // A secret that was put into the wrong variable is not printed.
+    let secret = "AGE-SECRET-KEY-15EC7E7";
+    let run = check().env("PGSTOW_IDENTITY_FILE", secret).succeeds();
+    assert!(!run.stderr.contains(secret) && !run.text().contains(secret), "{run}");
+}
+
 /// In a mount namespace of its own, so that the machine's settings stay as they are.
 #[test]
 fn the_machines_file_is_read_last() {

@@ -2,6 +2,7 @@
 //! that the real command line takes.
 
 mod bare;
+mod empty;
 mod github;
 mod grafana;
 mod helm;
@@ -10,6 +11,7 @@ mod policies;
 mod release;
 mod root;
 mod runner;
+mod steps;
 
 use pgstow::cli::{self, Parsed};
 use serde_yaml_ng::Value;
@@ -130,7 +132,14 @@ fn every_command_in_the_readme_and_the_docs_is_taken() {
         let text = std::fs::read_to_string(&path).unwrap();
         let blocks =
             text.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap_or_default().1);
-        let lines: Vec<Vec<String>> = blocks.flat_map(pgstow_lines).collect();
+        let blocks: Vec<&str> = blocks.collect();
+        let bare =
+            |word: &&str| word.contains("://") && word.contains(['?', '&']) && !word.contains(['\'', '"']);
+        for line in blocks.iter().flat_map(|block| block.lines()).filter(|line| line.contains("pgstow ")) {
+            // zsh takes a ? for a pattern, and every shell an & for the end of the command.
+            assert_eq!(line.split_whitespace().find(bare), None, "{}: not in quotes", path.display());
+        }
+        let lines: Vec<Vec<String>> = blocks.into_iter().flat_map(pgstow_lines).collect();
         assert!(lines.len() >= 7 || path != at("README.md"), "{lines:?}");
         lines.into_iter().for_each(must_parse);
     }

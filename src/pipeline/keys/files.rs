@@ -9,8 +9,25 @@ use std::path::Path;
 const LARGEST_FILE: u64 = 1 << 20;
 
 /// Reads a file with keys.
+///
+/// # Errors
+/// If it cannot be read, or if the name is no name but a key itself; a secret key is not repeated.
 pub fn read_file(what: &str, path: &Path) -> Result<Vec<u8>> {
-    let unreadable = |why: String| Error::settings(format!("read {what} {}: {why}", path.display()));
+    let name = path.to_string_lossy();
+    if looks_secret(&name) {
+        return Err(Error::settings(format!("a secret key was given as the name of the {what}"))
+            .hint("give the name of a file with the key, which only you may read; an identity can also come in PGSTOW_IDENTITY")
+            .hint("if it was typed, this machine's list of processes and the shell's history may have it"));
+    }
+    let unreadable = |why: String| {
+        let error = Error::settings(format!("read {what} {}: {why}", path.display()));
+        match name.starts_with("age1") {
+            true => error.hint(
+                "this is a recipient, not a file: `pgstow keygen -o key.txt` wrote the identity to key.txt",
+            ),
+            false => error,
+        }
+    };
     let mut bytes = Vec::new();
     // The length of a pipe or device is known only after reading it.
     File::open(path)

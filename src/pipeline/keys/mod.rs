@@ -15,6 +15,7 @@ mod tests;
 
 pub use age::secrecy::{ExposeSecret, SecretString};
 pub use ask::Ask;
+pub use files::looks_secret;
 pub use fingerprints::PASSPHRASE;
 pub use identities::Identities;
 pub use plugin::{Variables, is_for_plugins};

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Kind;
+use std::path::Path;
 
 const YUBIKEY: &str = "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t";
 
@@ -106,6 +107,21 @@ fn identities_that_cannot_be_used_are_refused_without_repeating_them() {
         );
         assert!(!format!("{error:?}").contains(&secret[..20]) && identities.is_empty());
     }
+}
+
+#[test]
+fn a_key_that_was_given_as_the_name_of_a_file_is_recognised() {
+    let (identity, recipient) = keygen();
+    let secret = identity.expose_secret().lines().last().unwrap().to_owned();
+    let refused = |name: &str| Identities::default().add_file(Path::new(name), &Ask::nobody()).unwrap_err();
+    for secret in [&*secret, &secret.to_lowercase()] {
+        let error = refused(secret);
+        assert_eq!(error.message(), "a secret key was given as the name of the identity file");
+        assert!(!format!("{error:?}").to_uppercase().contains(&secret.to_uppercase()), "{error:?}");
+    }
+    assert!(refused(&recipient).hints()[0].starts_with("this is a recipient, not a file"));
+    let error = refused("kye.txt");
+    assert!(error.message().starts_with("read identity file kye.txt: "), "{error:?}");
 }
 
 #[test]

@@ -140,7 +140,11 @@ const TABLE: &[(S, &str)] = &[
         S::ReadOnly,
         "the server or the role only allows reading; use the primary, or default_transaction_read_only=off",
     ),
-    (S::PermissionDenied, "the connecting role lacks a privilege; use the owner or a superuser"),
+    (
+        S::PermissionDenied,
+        "the connecting role lacks a privilege: pg_read_all_data is enough for a backup (PostgreSQL 14 and newer); else use \
+         the owner or a superuser",
+    ),
     (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
     (
         S::UserUnnamed,

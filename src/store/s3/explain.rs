@@ -113,7 +113,7 @@ impl Speaker {
             }
             // An answer to HEAD has no body, and so no code: AWS answers 400 to an expired token.
             ("", 400) => new(Expired, "the store rejects the request (400)")
-                .hint("check that the credentials are still valid; an object that was stored with a key of your own needs --sse-c-key-file"),
+                .hint("check that region=… in the store's URL is the service's own, and that the credentials are still valid; an object that was stored with a key of your own needs --sse-c-key-file"),
             // The SDK has learnt the difference from this answer, so the next attempt may succeed.
             ("RequestTimeTooSkewed", _) => {
                 new(Transient, format!("the clock of this machine differs from the clock of {host}"))

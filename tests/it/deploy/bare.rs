@@ -94,6 +94,44 @@ fn every_workflow_runs_on_a_machine_that_has_nothing() {
     assert_eq!(listed.as_array().unwrap().len(), 3, "{listed}");
 }
 
+/// The image's own commands, as its builder would run them. The server for trial restores is large, and only its name
+/// matters here: a package without files stands for it.
+#[test]
+fn the_images_commands_run_on_a_machine_that_has_nothing() {
+    let root = match Root::new() {
+        Ok(root) => root,
+        Err(why) => crate::skip!("{why}"),
+    };
+    note_the_projects_packages(&root);
+    let major = Major::Distribution.number();
+    root.sh(&format!(
+        "mkdir -p /server/DEBIAN; cd /repository
+         printf 'Package: postgresql-{major}\\nVersion: 1\\nArchitecture: all\\n' >/server/DEBIAN/control
+         printf 'Maintainer: nobody <nobody@example.com>\\nDescription: stands for a server\\n' >>/server/DEBIAN/control
+         dpkg-deb --build /server server.deb >/dev/null
+         {{ echo; cat /server/DEBIAN/control; echo Filename: ./server.deb; echo Size: $(stat -c %s server.deb)
+            echo SHA256: $(sha256sum server.deb | cut -d ' ' -f 1); }} >>Packages"
+    ));
+    let dockerfile = super::text("deploy/cronjob/Dockerfile").replace("\\\n", "");
+    let commands: Vec<&str> =
+        dockerfile.lines().filter_map(|line| line.strip_prefix("RUN set -eu;")).collect();
+    assert_eq!(commands.len(), 2, "those of the clients and of the server");
+    for command in commands {
+        root.sh(&format!("PG_MAJORS={major}; {command}"));
+    }
+    assert_eq!(std::fs::read_to_string(root.at("called")).unwrap(), "project: -y\n");
+    let there = root.sh(&format!(
+        "/usr/lib/postgresql/{major}/bin/pg_dump --version; id pgstow; dpkg -l postgresql-{major}"
+    ));
+    assert!(
+        there.contains("pg_dump (PostgreSQL)") && there.contains("uid=65532(pgstow) gid=65532(pgstow)"),
+        "{there}"
+    );
+    let cluster = std::fs::read_to_string(root.at("etc/postgresql-common/createcluster.conf")).unwrap();
+    assert_eq!(cluster, "create_main_cluster = false\n");
+    assert_eq!(std::fs::read_dir(root.at("var/lib/apt/lists")).unwrap().count(), 0, "no lists in the image");
+}
+
 /// A control group with a limit on memory, for the program that joins it and all that it starts.
 struct MemoryLimit {
     group: PathBuf,

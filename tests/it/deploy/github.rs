@@ -152,8 +152,8 @@ fn the_steps_of_the_workflows_back_up_and_restore() {
     assert_eq!((&receipt[0]["verified"], &receipt[0]["rows"]), (&true.into(), &7777.into()));
 }
 
-/// The script of a step of the action.
-fn of_action(name: &str) -> Value {
+/// A step of the action.
+pub fn of_action(name: &str) -> Value {
     step(get(&yaml("action.yml"), "runs/steps").as_sequence().unwrap(), name)
 }
 

@@ -1,4 +1,4 @@
-//! The dashboard asks for metrics that pgstow writes, with labels that they have.
+//! The dashboard is one by Grafana's schema, and asks for metrics that pgstow writes, with labels that they have.
 
 use super::{at, text};
 use crate::scene::{Keys, Sample};
@@ -17,6 +17,39 @@ for family in families(open(sys.argv[1]).read()):
         found.setdefault(sample.name, set()).update(sample.labels)
 json.dump({name: sorted(labels) for name, labels in found.items()}, sys.stdout)
 "#;
+
+/// Reads a dashboard by Grafana's schema, and prints what of it the schema does not know.
+const SCHEMA: &str = r#"
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+register_default_plugins()
+written = json.load(open(sys.argv[2]))
+read = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(written)))
+
+def compare(written, read, path):
+    if isinstance(written, dict) and isinstance(read, dict):
+        for key in written:
+            compare(written[key], read.get(key), path + "/" + key)
+    elif isinstance(written, list) and isinstance(read, list) and len(written) == len(read):
+        for number, (one, other) in enumerate(zip(written, read)):
+            compare(one, other, path + "/" + str(number))
+    elif written != read:
+        print(path)
+
+compare(written, read, "")
+"#;
+
+#[test]
+fn the_dashboard_is_one_by_grafanas_schema() {
+    let mut python = Command::new(fetched("prometheus-client/bin/python"));
+    let unknown =
+        python.args(["-c", SCHEMA]).arg(fetched("grafana-sdk")).arg(at("deploy/grafana/pgstow.json"));
+    // What Grafana itself writes next to a variable's query.
+    assert_eq!(run(unknown), "/templating/list/1/definition\n");
+}
 
 /// What a backup, a verification and a pruning write.
 fn written() -> BTreeMap<String, BTreeSet<String>> {

@@ -18,8 +18,23 @@ pub struct Release {
     folder: TempDir,
 }
 
+/// The target that a static binary is built for on this kind of machine.
+pub fn static_target() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
+}
+
+/// A static binary, or why there is none: to build one takes longer than all tests.
+pub fn static_binary() -> Result<PathBuf, String> {
+    let target = static_target();
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(&target).join("release/pgstow");
+    match built.is_file() {
+        true => Ok(built),
+        false => Err(format!("no static binary is there: cargo build --release --target {target}")),
+    }
+}
+
 /// The built binary without what a debugger wants: a tenth of the size.
-fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static STRIPPED: OnceLock<PathBuf> = OnceLock::new();
     STRIPPED.get_or_init(|| {
         let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pgstow-stripped");

@@ -63,3 +63,19 @@ fn help_tells_the_exit_codes_and_version_the_version() {
     pgstow([] as [&str; 0]).fails(Kind::Usage).says("Usage: pgstow");
     pgstow(["bakcup"]).fails(Kind::Usage).says("'backup'");
 }
+
+/// As with `| head`: what somebody read enough of did not fail. Who reads JSON, or should keep a key, has lost it.
+#[test]
+fn a_reader_that_is_gone_has_read_enough() {
+    const GONE: &str = "import os, sys
+read, write = os.pipe()
+os.close(read)
+os.dup2(write, 1)
+os.execvp(sys.argv[1], sys.argv[1:])";
+    let gone = |words: &[&str]| pgstow(words).under(["python3", "-c", GONE]);
+    assert_eq!(gone(&["config", "--all"]).succeeds().stderr, "");
+    assert_eq!(gone(&["man"]).succeeds().stderr, "");
+    for words in [&["config", "--json"][..], &["keygen"]] {
+        gone(words).fails(Kind::LocalFile).says("the answer could not be written to stdout");
+    }
+}
