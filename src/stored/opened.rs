@@ -13,7 +13,7 @@ use super::proven;
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
-use crate::pipeline::{Tally, open};
+use crate::pipeline::{Tally, Unpacked, open};
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
 use std::sync::{Arc, OnceLock};
 
@@ -314,10 +314,10 @@ impl OpenedBackup {
             let stored =
                 download::small(&self.store, &key, object.stored_bytes, etag, download::Options::default())
                     .await?;
-            let tally = Tally::of(&stored);
-            agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, object.stored_sha256)?;
+            stored_as_said(&format!("{what}'s stored bytes"), &Tally::of(&stored), object)?;
             let plain = open(stored.clone(), keys, object.plain_bytes).await?;
-            agree(what, &Tally::of(&plain), object.plain_bytes, object.plain_sha256)?;
+            let found = Tally::of(&plain);
+            agree(what, (found.bytes, Some(found.sha256)), (object.plain_bytes, object.plain_sha256))?;
             Ok(plain)
         };
         download::twice(&key, read).await.map_err(|e| self.explain(e))
@@ -413,15 +413,24 @@ pub fn missing(error: Error, key: &str) -> Error {
     }
 }
 
-/// Compares what was read with what the manifest says; `what` begins the sentence about a difference.
-pub fn agree(what: &str, found: &Tally, bytes: u64, sha256: Digest) -> Result<()> {
-    if found.bytes != bytes {
-        return Err(Error::verify(format!(
-            "the {what}: {} bytes, and the manifest says {bytes}",
-            found.bytes
-        )));
+/// Compares what was read of an object with what the manifest says.
+pub fn as_said(unpacked: &Unpacked, object: &Object) -> Result<()> {
+    stored_as_said("stored bytes", &unpacked.stored, object)?;
+    let found = (unpacked.plain_bytes, unpacked.plain_sha256);
+    agree("plaintext", found, (object.plain_bytes, object.plain_sha256))
+}
+
+/// The same of its stored bytes alone; `what` begins the sentence about a difference.
+pub fn stored_as_said(what: &str, found: &Tally, object: &Object) -> Result<()> {
+    agree(what, (found.bytes, Some(found.sha256)), (object.stored_bytes, Some(object.stored_sha256)))
+}
+
+fn agree(what: &str, found: (u64, Option<[u8; 32]>), said: (u64, Option<Digest>)) -> Result<()> {
+    let ((found_bytes, found_sha256), (bytes, sha256)) = (found, said);
+    if found_bytes != bytes {
+        return Err(Error::verify(format!("the {what}: {found_bytes} bytes, and the manifest says {bytes}")));
     }
-    if Digest(found.sha256) != sha256 {
+    if sha256.is_some() && found_sha256.map(Digest) != sha256 {
         return Err(Error::verify(format!("the {what}: the SHA-256 is not the manifest's")));
     }
     Ok(())

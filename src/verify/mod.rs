@@ -312,10 +312,8 @@ async fn read_archive(
     run: &Run,
 ) -> Result<String> {
     let following = run.follow(&reader.progress);
-    let contents = run.step("read", run.or(reader.digest())).await?;
+    let (read, differences) = run.step("read", run.or(reader.compare(inventory))).await?;
     drop(following);
-    let read = Inventory::new(contents, &[]);
-    let differences = inventory.map(|inventory| inventory.differences(&read)).unwrap_or_default();
     if inventory.is_none() {
         tracing::warn!("{} has no inventory: its rows are counted, and cannot be compared", reader.place());
     }

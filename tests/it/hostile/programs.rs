@@ -86,7 +86,7 @@ fn planted(honest: &Place, script: &str) -> Place {
         let dump = &mut manifest.objects[0];
         assert_eq!(dump.key, "dump.sql.zst");
         (dump.stored_bytes, dump.stored_sha256) = (stored.len() as u64, sha256(&stored));
-        (dump.plain_bytes, dump.plain_sha256) = (script.len() as u64, sha256(script.as_bytes()));
+        (dump.plain_bytes, dump.plain_sha256) = (script.len() as u64, Some(sha256(script.as_bytes())));
         dump.store_checksum = None;
     });
     place.put(&place.key("dump.sql.zst"), stored);
