@@ -6,8 +6,8 @@
 //! changed or dropped in the meantime, `pg_dump` begins again before a byte has been stored.
 //!
 //! Before `pg_dump` has locked a table, somebody may empty it: then its snapshot's rows are gone, and it is dumped empty
-//! without an error. If the snapshot is one of ours, that is noticed, and `pg_dump` begins again, with those tables locked
-//! before the snapshot is taken.
+//! without an error. That is noticed by the table's file, which is another then, and `pg_dump` begins again, with a snapshot
+//! that is taken after those tables were locked.
 //!
 //! While it reads them, `pg_dump` could wait for a lock for ever; here the wait has a limit.
 
@@ -15,7 +15,9 @@ use crate::archive::{Preamble, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::lock::sessions_left;
-use crate::postgres::{ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, waits_too_long};
+use crate::postgres::{
+    Changes, ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, waits_too_long,
+};
 use crate::sql::EntryKind;
 use std::io::Cursor;
 use std::sync::Arc;
@@ -36,6 +38,12 @@ const AT_ONCE: usize = 64 << 10;
 const WAIT: &str = "wait for that session, end it, or raise --lock-wait-timeout";
 /// What helps if objects come and go all the time.
 const SETTLE: &str = "back up when no migration runs, or give temporary objects to temporary schemas";
+/// What helps if tables are emptied all the time.
+const REST: &str = "leave out the rows of a table that is emptied all the time (--exclude-table-data), or back up when it rests";
+/// Why a snapshot is not shared, as the end of a sentence.
+const FEW_SESSIONS: &str = "the role may not have enough of them (CONNECTION LIMIT)";
+const NO_SNAPSHOTS: &str = "the server shares no snapshots";
+const NO_DEFINITIONS: &str = "pg_dump wrote no definitions that can be read";
 /// The catalogue of large objects, which have no definition.
 const LARGE_OBJECTS: u32 = 2613;
 
@@ -59,7 +67,8 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
     // While pg_dump runs, nothing else can be asked then.
     let left = sessions_left(psql).await?;
     let is_alone = left == Some(1);
-    let shared = shared && left.is_none_or(|left| left >= FOR_SHARING);
+    let may_share = left.is_none_or(|left| left >= FOR_SHARING);
+    let mut unshared = (!may_share).then_some(FEW_SESSIONS);
     if is_alone {
         tracing::warn!(
             "the role may have only one session (CONNECTION LIMIT): whether definitions change during the dump is not checked"
@@ -67,20 +76,30 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
     }
     let mut locked = Vec::new();
     for attempt in 1.. {
-        let before = Moment::now(psql).await?;
         let first: Vec<String> = std::mem::take(&mut locked);
         let options = &if first.is_empty() { options.clone() } else { impatient(options) };
-        let sharing = shared.then_some(&first[..]);
+        let sharing = ((shared && unshared.is_none()) || !first.is_empty()).then_some(&first[..]);
         let why = match Begun::begin(client, psql, options, is_alone, sharing).await {
             Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
-            Err(error) if !first.is_empty() && error.situation() == Some(Situation::LockTimeout) => {
+            // Without these locks, and perhaps without a snapshot of ours, it may do.
+            Err(error) if !first.is_empty() => error.to_string(),
+            // Psql has ended, and its session perhaps not yet.
+            Err(error)
+                if attempt < ATTEMPTS
+                    && left.is_some()
+                    && error.situation() == Some(Situation::ConnectionLimit) =>
+            {
+                error.to_string()
+            }
+            Err(error) if sharing.is_some() && is_about_snapshots(&error) => {
+                unshared = Some(NO_SNAPSHOTS);
                 error.to_string()
             }
             Err(error) if lost_an_object(&error) && may_be_settled(&error) => return Err(error.hint(SETTLE)),
             Err(error) => return Err(error),
             Ok(begun) => {
-                let before = if is_alone { None } else { Some(&before) };
-                let Some(disturbance) = begun.disturbance(psql, before).await? else {
+                let begun = Begun { unshared, ..begun };
+                let Some(disturbance) = begun.disturbance(psql).await? else {
                     return Ok(begun);
                 };
                 if attempt == ATTEMPTS {
@@ -88,7 +107,9 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
                 }
                 begun.pg_dump.stop().await;
                 let why = disturbance.to_string();
-                if let (Disturbance::Rewritten(tables), true) = (disturbance, attempt + 1 < ATTEMPTS) {
+                if let (Disturbance::Rewritten(tables), true) =
+                    (disturbance, may_share && attempt + 1 < ATTEMPTS)
+                {
                     locked = tables;
                 }
                 why
@@ -122,6 +143,11 @@ fn lost_an_object(error: &Error) -> bool {
     )
 }
 
+/// Whether it failed because the server, or a pooler before it, shares no snapshots.
+fn is_about_snapshots(error: &Error) -> bool {
+    error.to_string().contains("snapshot")
+}
+
 /// Whether it was an object, and not the role or something else that was never there.
 fn may_be_settled(error: &Error) -> bool {
     matches!(error.situation(), None | Some(Situation::ObjectMissing))
@@ -135,7 +161,7 @@ enum Disturbance {
     Changed(String),
     /// This object is gone; its definition is whole, so it was written before that.
     Dropped(String),
-    /// The rows of these tables are not where they were when the snapshot was taken.
+    /// The rows of these tables are not where they were before the snapshot.
     Rewritten(Vec<String>),
 }
 
@@ -161,8 +187,12 @@ pub struct Begun {
     head: Vec<u8>,
     /// Its header and definitions; `None` if it wrote something else.
     preamble: Option<Preamble>,
-    /// Its snapshot, if others are to use it too.
+    /// Its snapshot, if others can use it too.
     snapshot: Option<Arc<Snapshot>>,
+    /// Why they cannot, if that is known.
+    unshared: Option<&'static str>,
+    /// The moment of its snapshot, or one before; `None` if nothing could be asked.
+    before: Option<Moment>,
 }
 
 impl Begun {
@@ -175,9 +205,13 @@ impl Begun {
         is_alone: bool,
         sharing: Option<&[String]>,
     ) -> Result<Self> {
-        let snapshot = match sharing {
-            Some(locked) => Some(Arc::new(Snapshot::take(psql, locked).await?)),
-            None => None,
+        let (snapshot, before) = match sharing {
+            Some(locked) => {
+                let (snapshot, moment) = Snapshot::take(psql, locked).await?;
+                (Some(Arc::new(snapshot)), Some(moment))
+            }
+            None if is_alone => (None, None),
+            None => (None, Some(Moment::now(psql).await?)),
         };
         let options = DumpOptions {
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
@@ -191,7 +225,10 @@ impl Begun {
             waited = waits_too_long(psql, longest) => Err(waited.hint(WAIT)),
         };
         match read {
-            Ok((head, reader)) => Ok(Self { pg_dump, head, preamble: reader.preamble(), snapshot }),
+            Ok((head, reader)) => {
+                let preamble = reader.preamble();
+                Ok(Self { pg_dump, head, preamble, snapshot, unshared: None, before })
+            }
             Err(error) => {
                 pg_dump.stop().await;
                 Err(error)
@@ -204,9 +241,9 @@ impl Begun {
         Cursor::new(self.head).chain(self.pg_dump)
     }
 
-    /// Its header and definitions, and the snapshot it shares; `None` if one of them is not there.
-    pub fn shared(&self) -> Option<(&Preamble, &Arc<Snapshot>)> {
-        Some((self.preamble.as_ref()?, self.snapshot.as_ref()?))
+    /// Its header and definitions, and the snapshot it shares; or why not.
+    pub fn shared(&self) -> Result<(&Preamble, &Arc<Snapshot>), &'static str> {
+        self.preamble.as_ref().zip(self.snapshot.as_ref()).ok_or(self.unshared.unwrap_or(NO_DEFINITIONS))
     }
 
     /// Ends it: others write the data, from the snapshot if they have kept it.
@@ -214,34 +251,31 @@ impl Begun {
         self.pg_dump.stop().await;
     }
 
-    /// What became of the objects that it defines since this moment, which was before its snapshot; without one, only
-    /// what can be seen in the definitions themselves.
-    async fn disturbance(&self, psql: &Psql, before: Option<&Moment>) -> Result<Option<Disturbance>> {
+    /// What became of the objects that it defines since its snapshot; if nothing could be asked then, only what can be
+    /// seen in the definitions themselves.
+    async fn disturbance(&self, psql: &Psql) -> Result<Option<Disturbance>> {
         let Some(Preamble { toc, .. }) = &self.preamble else { return Ok(None) };
         if let Some(torn) = toc.torn_definitions().first() {
             return Ok(Some(Disturbance::Torn(torn.to_string())));
         }
-        let Some(before) = before else { return Ok(None) };
-        let objects: Vec<(u32, u32)> = toc.entries().iter().filter_map(object).collect();
-        let changed = before.changed_since(psql, &objects).await?;
+        let Some(before) = &self.before else { return Ok(None) };
+        let found: Vec<(u32, u32)> = toc.entries().iter().filter_map(object).collect();
+        let is_rows = |entry: &&TocEntry| entry.kind() == EntryKind::TableData;
+        let tables: Vec<u32> =
+            toc.with_data().filter(is_rows).filter_map(|entry| number(entry.oid())).collect();
+        let Changes { objects, mut rewritten } = before.changed_since(psql, &found, &tables).await?;
         // Those that were changed come first: they are the worse.
-        let disturbance = changed.first().map(|one| {
+        let disturbance = objects.first().map(|one| {
             let is_it = |entry: &&TocEntry| object(entry) == Some((one.catalog, one.oid));
             let label = toc.entries().iter().find(is_it).map(label).unwrap_or_default();
             if one.dropped { Disturbance::Dropped(label) } else { Disturbance::Changed(label) }
         });
-        if let (None | Some(Disturbance::Dropped(_)), Some(snapshot)) = (&disturbance, &self.snapshot) {
-            let is_rows = |entry: &&TocEntry| entry.kind() == EntryKind::TableData;
-            let oids: Vec<u32> =
-                toc.with_data().filter(is_rows).filter_map(|entry| number(entry.oid())).collect();
-            let mut tables = snapshot.rewritten(&oids).await?;
-            if !tables.is_empty() {
-                // No script of ours holds one.
-                tables.retain(|table| !table.contains('\\'));
-                return Ok(Some(Disturbance::Rewritten(tables)));
-            }
+        if rewritten.is_empty() || matches!(disturbance, Some(Disturbance::Changed(_))) {
+            return Ok(disturbance);
         }
-        Ok(disturbance)
+        // No script of ours holds a backslash.
+        rewritten.retain(|table| !table.contains('\\'));
+        Ok(Some(Disturbance::Rewritten(rewritten)))
     }
 
     /// Goes on with the last attempt although it was disturbed, if it restores all the same.
@@ -250,7 +284,8 @@ impl Begun {
             return Ok(self);
         }
         self.pg_dump.stop().await;
-        Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row")).hint(SETTLE))
+        let hint = if let Disturbance::Rewritten(_) = disturbance { REST } else { SETTLE };
+        Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row")).hint(hint))
     }
 }
 

@@ -4,7 +4,7 @@ use super::Answer;
 use super::tables::{Change, TableRow, changes, diff_text, list_text, rows};
 use crate::stored::catalogue::{Backup, Signature};
 use crate::stored::inventory::Inventory;
-use crate::stored::manifest::{BackupKind, Manifest};
+use crate::stored::manifest::{BackupKind, Manifest, Object};
 use crate::stored::names::{Id, Timestamp};
 use crate::stored::proven::MaybeProven;
 use crate::text::one_line;
@@ -70,6 +70,16 @@ impl Answer for Shown {
     }
 }
 
+/// What is known of an object, a line each.
+fn facts(object: &Object) -> Vec<String> {
+    let Object { stored_bytes, plain_bytes, .. } = object;
+    let sizes = format!("{} stored, {} plain", BinaryBytes(*stored_bytes), BinaryBytes(*plain_bytes));
+    let stored = format!("SHA-256 of the stored bytes {}", object.stored_sha256);
+    let plain = object.plain_sha256.map(|sha256| format!("SHA-256 of the plaintext    {sha256}"));
+    let own = object.store_checksum.as_ref().map(|sum| format!("the store's own checksum    {sum}"));
+    [sizes, stored].into_iter().chain(plain).chain(own).collect()
+}
+
 fn text(store: &str, backup: &Backup, proven: Option<Timestamp>) -> String {
     let manifest = &backup.manifest;
     let mut lines: Vec<(String, String)> = Vec::new();
@@ -103,14 +113,8 @@ fn text(store: &str, backup: &Backup, proven: Option<Timestamp>) -> String {
         line("roles", manifest.globals.to_string());
     }
     for object in &manifest.objects {
-        line(
-            &object.key,
-            format!("{} stored, {} plain", BinaryBytes(object.stored_bytes), BinaryBytes(object.plain_bytes)),
-        );
-        line("", format!("SHA-256 of the stored bytes {}", object.stored_sha256));
-        line("", format!("SHA-256 of the plaintext    {}", object.plain_sha256));
-        if let Some(checksum) = &object.store_checksum {
-            line("", format!("the store's own checksum    {checksum}"));
+        for (at, fact) in facts(object).into_iter().enumerate() {
+            line(if at == 0 { &object.key } else { "" }, fact);
         }
     }
     if manifest.recipients.is_empty() {

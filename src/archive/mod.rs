@@ -54,5 +54,5 @@ pub use read::copy::CopyText;
 pub use read::csv::Csv;
 pub use read::digests::Digests;
 pub use read::reader::{Contents, Reader};
-pub use read::tally::{Block, Depth};
+pub use read::tally::{Block, Depth, PREFIX, Prefix};
 pub use write::rows::{chunk_head, qualified, rows_begin, rows_end};

@@ -4,7 +4,7 @@
 
 use super::same::different;
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::{Tally, tally_in_background};
+use crate::pipeline::{Background, Tally};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::store::{Metadata, Situation, Store};
@@ -89,14 +89,14 @@ impl Way {
         }
         let stretch = 0..info.bytes;
         let mut bytes = download::ranges(Arc::clone(&self.to), key, stretch, info.etag, self.reading);
-        let (sender, tally) = tally_in_background();
+        let (to_tally, tally) = Background::tally();
         while let Some(chunk) = bytes.try_next().await? {
             // The thread that computes it ends early only with a failure of its own.
-            if sender.send(chunk).await.is_err() {
+            if !to_tally.show(chunk).await {
                 break;
             }
         }
-        drop(sender);
+        drop(to_tally);
         match agrees(&tally.await?, object) {
             true => Ok(true),
             false => Err(different(key, &self.to.display_url())),
@@ -174,7 +174,7 @@ impl Way {
     ) -> Result<Tally> {
         let size = usize::try_from(part_size)
             .map_err(|e| Error::usage("such parts do not fit into memory").because(e))?;
-        let (sender, tally) = tally_in_background();
+        let (to_tally, tally) = Background::tally();
         // Whoever does not take a part or a chunk any more says itself why.
         let send = async |part: Bytes| {
             let _ = parts.send(part).await;
@@ -182,7 +182,7 @@ impl Way {
         let (mut part, mut sent_any) = (BytesMut::new(), false);
         while let Some(mut chunk) = bytes.try_next().await? {
             self.progress.plain.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-            let _ = sender.send(chunk.clone()).await;
+            to_tally.show(chunk.clone()).await;
             while !chunk.is_empty() {
                 if part.capacity() == 0 {
                     part.reserve(size);
@@ -199,7 +199,7 @@ impl Way {
         if !part.is_empty() || !sent_any {
             send(part.freeze()).await;
         }
-        drop((sender, parts));
+        drop((to_tally, parts));
         tally.await
     }
 

@@ -122,9 +122,12 @@ async fn several(
     sessions: Sessions,
     run: &Run,
 ) -> Result<Option<Merge>> {
-    let Some((preamble, snapshot)) = begun.shared() else {
-        sessions.one_reads(run, "the role may not have enough of them (CONNECTION LIMIT)");
-        return Ok(None);
+    let (preamble, snapshot) = match begun.shared() {
+        Ok(shared) => shared,
+        Err(why) => {
+            sessions.one_reads(run, why);
+            return Ok(None);
+        }
     };
     let plan = Plan::of(preamble, psql, sessions.range).await?;
     if plan.ranges() < sessions.fewest() {

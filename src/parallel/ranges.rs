@@ -166,7 +166,7 @@ impl Order {
             None => opener.open().await?,
         };
         let mut repeated = Repeated { before: *sent, again: digest() };
-        one.copy(&self.copy).await;
+        one.copy(&self.copy).await?;
         while let Some(rows) = one.next().await? {
             let rows = repeated.leave_out(rows)?;
             sent.update(&rows);
@@ -254,7 +254,7 @@ mod tests {
 cd {}
 while read -r line; do
   case "$line" in
-    *pg_export_snapshot*) echo '{{"id": "s", "instance": "i"}}' ;;
+    *pg_export_snapshot*) echo '{{"id": "s", "instance": "i", "moment": {{"transactions": "", "files": {{"1": 2}}}}}}' ;;
     *'COPY (SELECT n '*) echo >> asked; {does} ;;
     *'COPY (SELECT '*) printf 'i\nCOPY 1\n\\.\n' ;;
   esac
@@ -270,7 +270,7 @@ done
             environment: Environment::new([("PATH".into(), std::env::var_os("PATH").unwrap_or_default())]),
         };
         let psql = Psql::new(&client, &ConnInfo::parse("postgres://u@h/db", |_| None).unwrap());
-        let snapshot = Arc::new(Snapshot::take(&psql, &[]).await.unwrap());
+        let snapshot = Arc::new(Snapshot::take(&psql, &[]).await.unwrap().0);
         let opener = Opener { psql, snapshot, encoding: "UTF8".to_owned(), tables: Vec::new() };
         let reader = opener.open().await.unwrap();
         let mut ranges = Ranges::start(opener, vec![reader], [b"COPY (SELECT n FROM t) TO STDOUT".to_vec()]);

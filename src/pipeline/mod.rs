@@ -1,9 +1,9 @@
 //! The bytes' way from a dump to encrypted parts, and back. Bytes only: this room knows no database and no store.
 //!
-//! [`pack`]: watch → frames → plain tally and compress → encrypt → stored tally → parts.
-//! [`unpack`]: stored tally → decrypt → decompress → watch → plain tally → hold back → sink.
+//! [`pack`]: watch → frames → digest or second look, and compress → encrypt → stored tally → parts.
+//! [`unpack`]: stored tally → decrypt → decompress → watch → digest or second look → hold back → sink.
 //! [`pieces()`]: seek → decrypt → frame tally → decompress → only the wanted bytes.
-//! [`reencrypt()`]: stored tally → decrypt → (decompress → plain tally) → encrypt → stored tally → parts.
+//! [`reencrypt()`]: stored tally → decrypt → encrypt → stored tally → parts.
 //!
 //! # Memory
 //!
@@ -27,6 +27,7 @@
 //! busy stage never delays reading from the database or the network. Dropping the future closes the channels, which
 //! ends the threads.
 
+mod background;
 mod buffers;
 mod compress;
 mod decode;
@@ -50,6 +51,7 @@ mod unpack;
 mod watch;
 mod window;
 
+pub use background::Background;
 pub use frames::FRAME;
 pub use hold_back::HELD_BACK;
 pub use opener::opener;
@@ -58,7 +60,7 @@ pub use pieces::pieces;
 pub use reencrypt::{Reencrypt, Reencrypted, reencrypt};
 pub use small::{open, seal};
 pub use stored::Key;
-pub use tally::{Tally, in_background as tally_in_background};
+pub use tally::Tally;
 pub use unpack::{Unpack, Unpacked, pass_on, unpack};
 pub use watch::{Counter, SecondLook, Watch};
 pub use window::{Fetch, LONGEST_HEADER};

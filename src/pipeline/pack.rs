@@ -1,14 +1,15 @@
 //! From a source to encrypted parts.
 
+use super::background::Background;
 use super::buffers::Pool;
 use super::compress::{self, Compressed};
 use super::encrypt::{Encrypt, cannot_pack};
 use super::frames::Frames;
 use super::keys::Recipients;
 use super::parts::Parts;
-use super::tally::{self, Tally, TallyWriter};
+use super::tally::{Tally, TallyWriter};
 use super::threads::{blocking, dropped};
-use super::watch::{BackgroundWatch, Counter, Watch};
+use super::watch::{Counter, Watch};
 use crate::error::Result;
 use crate::layout::FrameSpan;
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub struct Pack {
     pub frame_size: usize,
     /// How many frames are compressed at the same time.
     pub workers: usize,
+    /// Whether the plaintext is digested as a whole; not needed if the watch digests what is in it.
+    pub digest: bool,
     /// Counts the plaintext bytes read.
     pub progress: Counter,
 }
@@ -39,8 +42,10 @@ pub struct Pack {
 /// What was packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
-    /// The bytes from the source.
-    pub plain: Tally,
+    /// The number of bytes of plaintext.
+    pub plain_bytes: u64,
+    /// Their SHA-256, if that was wanted.
+    pub plain_sha256: Option<[u8; 32]>,
     /// The bytes in the parts.
     pub stored: Tally,
     /// The position of each frame, in order.
@@ -60,8 +65,8 @@ pub async fn pack(
 ) -> Result<Packed> {
     let stop = CancellationToken::new();
     let _stops_when_dropped = stop.clone().drop_guard();
-    let (to_tally, plain) = tally::in_background();
-    let (background, looked) = BackgroundWatch::begin(watch.second_look());
+    let (to_tally, plain) = Background::tally_if(how.digest);
+    let (background, looked) = Background::look(watch.second_look());
     let (to_compress, mut frames) = mpsc::channel(1);
     let (to_encrypt, mut compressed) = mpsc::channel(1);
     let workers = how.workers.max(1);
@@ -70,8 +75,8 @@ pub async fn pack(
     let read = async move {
         let mut cut = Frames::new(source, watch, how.frame_size, workers + 1, how.progress);
         while let Some(frame) = cut.next().await? {
-            if to_tally.send(frame.plain.clone()).await.is_err()
-                || !background.show(&frame.plain).await
+            if !to_tally.show(frame.plain.clone()).await
+                || !background.show(frame.plain.clone()).await
                 || to_compress.send(frame).await.is_err()
             {
                 break;
@@ -105,8 +110,9 @@ pub async fn pack(
         parts.finish().map_err(cannot_pack)?;
         Ok(stored)
     });
-    let ((), plain, (), frames, stored) = try_join!(read, plain, looked, compress, encrypt)?;
-    Ok(Packed { plain, stored, frames })
+    let ((), plain, _, frames, stored) = try_join!(read, plain, looked, compress, encrypt)?;
+    let plain_bytes = frames.last().map_or(0, |last| last.plain_offset + last.plain_len);
+    Ok(Packed { plain_bytes, plain_sha256: plain.map(|plain| plain.sha256), stored, frames })
 }
 
 /// Collects the positions of the frames.

@@ -1,13 +1,8 @@
 //! Counts the bytes that pass, and computes their SHA-256.
 
-use super::threads::blocking;
-use crate::error::Result;
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
-use std::future::Future;
 use std::io::{self, Write};
-use tokio::sync::mpsc;
 
 /// A number of bytes, and their SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,19 +46,6 @@ impl Digest {
     pub fn finish(self) -> Tally {
         Tally { bytes: self.bytes, sha256: self.sha256.finalize().into() }
     }
-}
-
-/// Computes a tally on a thread of its own; it is ready when the sender is dropped.
-pub fn in_background() -> (mpsc::Sender<Bytes>, impl Future<Output = Result<Tally>>) {
-    let (sender, mut bytes) = mpsc::channel::<Bytes>(1);
-    let tally = blocking(move || {
-        let mut digest = Digest::default();
-        while let Some(bytes) = bytes.blocking_recv() {
-            digest.look(&bytes);
-        }
-        Ok(digest.finish())
-    });
-    (sender, tally)
 }
 
 /// Computes the tally of what is written through it into the stage it wraps; must be finished.

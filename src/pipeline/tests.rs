@@ -38,12 +38,13 @@ pub(super) fn how(recipients: Option<Arc<Recipients>>) -> Pack {
         part_size: 10_000,
         frame_size: 30_000,
         workers: 2,
+        digest: true,
         progress: Counter::default(),
     }
 }
 
 fn back(identities: Option<Arc<Identities>>) -> Unpack {
-    Unpack { identities, expected: None, progress: Counter::default() }
+    Unpack { identities, expected: None, digest: true, progress: Counter::default() }
 }
 
 /// Bytes that compress, but not to nothing.
@@ -143,7 +144,8 @@ proptest! {
             let mut watch = Rows { row, until: u64::MAX, seen: 0 };
             let (packed, parts) = packed(&plain, piece, &mut watch, how).await;
 
-            assert_eq!((packed.plain.bytes, watch.seen), (len as u64, len as u64));
+            assert_eq!((packed.plain_bytes, watch.seen), (len as u64, len as u64));
+            assert_eq!(packed.plain_sha256, Some(Tally::of(&plain).sha256));
             assert_eq!(progress.load(Ordering::Relaxed), len as u64);
             let (last, equal) = parts.split_last().unwrap();
             assert!(equal.iter().all(|part| part.len() == part_size) && last.len() <= part_size);
@@ -153,10 +155,10 @@ proptest! {
 
             let (mut sink, unpack_how) = (Vec::new(), back(identities));
             let all = unpacked(&stored, piece, unpack_how.clone(), &mut sink, |all| {
-                assert_eq!((all.plain, all.stored), (packed.plain, packed.stored));
+                assert_eq!((all.plain_sha256, all.stored), (packed.plain_sha256, packed.stored));
                 Ok(())
             }).await.unwrap();
-            assert_eq!(all.plain, packed.plain);
+            assert_eq!(all.plain_bytes, packed.plain_bytes);
             assert_eq!(unpack_how.progress.load(Ordering::Relaxed), len as u64);
             assert!(sink == plain);
         });
@@ -171,9 +173,9 @@ fn frames_fit(packed: &Packed, frame_size: usize, row: u64) {
         assert!(frame.plain_len <= frame_size as u64);
         end = (end.0 + frame.plain_len, end.1 + frame.compressed_len);
         let whole_row_fits = row <= frame_size as u64;
-        assert!(end.0 == packed.plain.bytes || !whole_row_fits || end.0 % row == 0);
+        assert!(end.0 == packed.plain_bytes || !whole_row_fits || end.0 % row == 0);
     }
-    assert_eq!(end.0, packed.plain.bytes);
+    assert_eq!(end.0, packed.plain_bytes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,7 +233,7 @@ async fn the_distributions_tools_open_it() {
 async fn must_fail(stored: &[u8], whole: &[u8], packed: &Packed, how: Unpack, what: &str) -> Error {
     let mut sink = Vec::new();
     let refused = |all: &Unpacked| {
-        let same = all.stored == packed.stored && all.plain == packed.plain;
+        let same = all.stored == packed.stored && all.plain_sha256 == packed.plain_sha256;
         if same { Ok(()) } else { Err(Error::verify("the digests differ")) }
     };
     let error = unpacked(stored, 4096, how, &mut sink, refused).await.expect_err(what);
@@ -311,7 +313,7 @@ async fn what_arrived_damaged_once_is_read_again() {
             let all = unpack(fetch, len, how.clone(), &mut (), &mut sink, |_| Ok(())).await;
             let all = all.unwrap_or_else(|e| panic!("{encrypted} {at}: {e:?}"));
             assert!(sink == plain, "{at}");
-            assert_eq!((all.plain, all.stored), (packed.plain, packed.stored), "{at} of {len}");
+            assert_eq!((all.plain_sha256, all.stored), (packed.plain_sha256, packed.stored), "{at} of {len}");
             assert!(seen.load(Ordering::Relaxed) > 1, "{at}: it was read once");
             let (fetch, len, _) = flipping(&stored, at, usize::MAX);
             unpack(fetch, len, how, &mut (), &mut Vec::new(), |_| Ok(())).await.unwrap_err();

@@ -1,11 +1,12 @@
 //! From stored bytes to a sink, which gets the last bytes only after every check; and a source passed on the same way.
 
+use super::background::Background;
 use super::decode;
 use super::hold_back::{HELD_BACK, HoldBack};
 use super::keys::Identities;
 use super::stored::{Key, Object};
-use super::tally::{self, Tally};
-use super::watch::{BackgroundWatch, Counter, Watch};
+use super::tally::Tally;
+use super::watch::{Counter, Watch};
 use super::window::Fetch;
 use crate::error::{Error, Kind, Result};
 use bytes::{Bytes, BytesMut};
@@ -27,6 +28,8 @@ pub struct Unpack {
     /// The expected length of the plaintext, if it is known. More bytes are refused while the end of the expected ones
     /// is still held back.
     pub expected: Option<u64>,
+    /// Whether the plaintext is digested as a whole.
+    pub digest: bool,
     /// Counts the plaintext bytes written into the sink.
     pub progress: Counter,
 }
@@ -34,8 +37,10 @@ pub struct Unpack {
 /// What was unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unpacked {
-    /// The bytes in the sink.
-    pub plain: Tally,
+    /// The number of bytes in the sink.
+    pub plain_bytes: u64,
+    /// Their SHA-256, if that was wanted.
+    pub plain_sha256: Option<[u8; 32]>,
     /// The stored bytes.
     pub stored: Tally,
 }
@@ -60,8 +65,8 @@ pub async fn unpack(
     let stop = CancellationToken::new();
     let _stops_when_dropped = stop.clone().drop_guard();
     let (to_deliver, mut plain_bytes) = mpsc::channel(decode::QUEUE);
-    let (to_tally, plain) = tally::in_background();
-    let (background, looked) = BackgroundWatch::begin(watch.second_look());
+    let (to_tally, plain) = Background::tally_if(how.digest);
+    let (background, looked) = Background::look(watch.second_look());
     let mut held = HoldBack::new(HELD_BACK);
 
     let key = Arc::new(Key::new(how.identities));
@@ -75,7 +80,7 @@ pub async fn unpack(
                 return Err(Error::verify("the backup has more bytes than its manifest says"));
             }
             watch.look(&bytes)?;
-            if to_tally.send(bytes.clone()).await.is_err() || !background.show(&bytes).await {
+            if !to_tally.show(bytes.clone()).await || !background.show(bytes.clone()).await {
                 break;
             }
             held.push(bytes);
@@ -84,10 +89,10 @@ pub async fn unpack(
             }
         }
         drop((to_tally, background));
-        Ok(())
+        Ok(seen)
     };
-    let (stored, (), plain, ()) = try_join!(decode, deliver, plain, looked)?;
-    let unpacked = Unpacked { plain, stored };
+    let (stored, plain_bytes, plain, _) = try_join!(decode, deliver, plain, looked)?;
+    let unpacked = Unpacked { plain_bytes, plain_sha256: plain.map(|plain| plain.sha256), stored };
     check(&unpacked)?;
     for bytes in held.rest() {
         hand_over(sink, &bytes, &how.progress).await?;

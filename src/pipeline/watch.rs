@@ -1,13 +1,9 @@
 //! Watches, which look at the plaintext that passes: in the caller's task, and once more on a thread of their own.
 
-use super::threads::blocking;
 use crate::error::Result;
 use crate::layout::Cut;
-use bytes::Bytes;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::sync::mpsc;
 
 /// Looks at plaintext that passes.
 pub trait Watch: Send {
@@ -42,39 +38,3 @@ impl Watch for () {
 
 /// A number of bytes that a stage increases and others read.
 pub type Counter = Arc<AtomicU64>;
-
-/// A second look on a thread of its own; does nothing if there is none.
-pub struct BackgroundWatch(Option<mpsc::Sender<Bytes>>);
-
-impl BackgroundWatch {
-    /// Begins; the future is done when this is dropped, or when the look has failed.
-    pub fn begin(look: Option<SecondLook>) -> (Self, impl Future<Output = Result<()>>) {
-        let (to_thread, looking) = look
-            .map(|mut look| {
-                let (to_thread, mut bytes) = mpsc::channel::<Bytes>(1);
-                let looking = blocking(move || {
-                    while let Some(bytes) = bytes.blocking_recv() {
-                        look(&bytes)?;
-                    }
-                    Ok(())
-                });
-                (to_thread, looking)
-            })
-            .unzip();
-        let looked = async move {
-            match looking {
-                Some(looking) => looking.await,
-                None => Ok(()),
-            }
-        };
-        (Self(to_thread), looked)
-    }
-
-    /// Shows it the next bytes; returns `false` if it has ended, and the future has the reason.
-    pub async fn show(&self, bytes: &Bytes) -> bool {
-        match &self.0 {
-            Some(to_thread) => to_thread.send(bytes.clone()).await.is_ok(),
-            None => true,
-        }
-    }
-}

@@ -57,7 +57,10 @@ async fn dumped(
     ranges.read(inventory, &stretches, async |bytes| Ok(reader.feed(&bytes)?)).await?;
     let dumped = reader.finish()?.blocks;
     match blocks().zip(&dumped).find(|(said, is)| !same_digest(said, is)) {
-        Some((said, _)) => Err(Error::verify(format!("{} is not what was backed up", said.label()))),
+        Some((said, is)) => {
+            let place = said.first_difference(is);
+            Err(Error::verify(format!("{} is not what was backed up{place}", said.label())))
+        }
         None => Ok(dumped),
     }
 }
@@ -77,6 +80,8 @@ struct Comparison<'a> {
 struct Undecided<'a> {
     block: &'a Block,
     sum: Option<u128>,
+    /// Where its rows differ first, if their order counts.
+    place: String,
     of_extension: bool,
 }
 
@@ -194,12 +199,14 @@ impl<'a> Comparison<'a> {
         } else if !same_columns {
             self.proof.not_compared(&block.label(), "its columns are in another order");
         } else if now.rows == Some(rows) {
-            self.undecided.push(Undecided { block, sum: now.unordered, of_extension });
+            let place = block.first_difference(now);
+            self.undecided.push(Undecided { block, sum: now.unordered, place, of_extension });
         } else if of_extension {
             self.proof.not_compared(&block.label(), "an extension fills it itself");
         } else {
+            let place = block.first_difference(now);
             let now = now.rows.map_or("an unknown number of rows".to_owned(), |rows| count(rows, "row"));
-            self.proof.differ(&block.label(), &format!("{now} instead of {}", HumanCount(rows)));
+            self.proof.differ(&block.label(), &format!("{now} instead of {}{place}", HumanCount(rows)));
         }
     }
 
@@ -229,7 +236,7 @@ impl<'a> Comparison<'a> {
         let sums: HashMap<i32, Option<u128>> =
             dumped.iter().map(|block| (block.dump_id, block.unordered)).collect();
         let sum = |block: &Block| sums.get(&block.dump_id).copied().flatten();
-        for Undecided { block, sum: now, of_extension } in std::mem::take(&mut self.undecided) {
+        for Undecided { block, sum: now, place, of_extension } in std::mem::take(&mut self.undecided) {
             let same = now.is_some() && now == sum(block);
             if same {
                 self.proof.agree(block.rows.unwrap_or_default());
@@ -240,7 +247,8 @@ impl<'a> Comparison<'a> {
                 self.proof
                     .not_compared(&block.label(), "the servers write floating-point numbers differently");
             } else {
-                self.proof.differ(&block.label(), "the same number of rows, with different content");
+                let how = format!("the same number of rows, with different content{place}");
+                self.proof.differ(&block.label(), &how);
             }
         }
         if self.through_root.is_decided(sum) {

@@ -191,8 +191,7 @@ impl Work<'_> {
         let ids: Vec<Id> = peers.iter().map(|folder| folder.place.id.clone()).collect();
         let Place { name, id } = old.place();
         let place = Place { name: name.clone(), id: id.again(&ids)? };
-        let objects = &old.backup.manifest.objects;
-        let expected = Some(objects.iter().map(|object| object.plain_bytes).fold(0, u64::saturating_add));
+        let expected = Some(old.backup.manifest.stored_bytes());
         let progress = Progress { expected, direction: Direction::There, ..Progress::default() };
         let (change, run) = (self.change, self.run);
         let manifest = Remaking { change, old, place: place.clone(), signed, progress, run }.make().await?;
@@ -258,7 +257,7 @@ impl Work<'_> {
         let expected = Some(backup.backup.manifest.objects.iter().map(|object| object.plain_bytes).sum());
         let progress = Progress { expected, direction: Direction::Back, ..Progress::default() };
         let following = self.run.follow(&progress);
-        let read = read_back::all(backup, open.then_some(&self.identities), &progress).await;
+        let read = read_back::all(backup, open, &progress).await;
         drop(following);
         read
     }

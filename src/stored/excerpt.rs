@@ -104,8 +104,9 @@ pub async fn read(
     }
     let contents = reader.finish().map_err(|e| opened.explain_dump(e.into(), false))?;
     let differs = |(said, is): &(&Block, &crate::archive::Block)| said.sha256 != is.sha256.map(Digest);
-    if let Some((block, _)) = excerpt.blocks.iter().zip(&contents.blocks).find(differs) {
-        let differs = Error::verify(format!("{} is not what was backed up", block.label()));
+    if let Some((block, is)) = excerpt.blocks.iter().zip(&contents.blocks).find(differs) {
+        let place = block.first_difference(is);
+        let differs = Error::verify(format!("{} is not what was backed up{place}", block.label()));
         return Err(opened.explain_dump(differs, false));
     }
     take(last).await?;

@@ -4,6 +4,7 @@
 //! is in a backup, proves a restore, and finds one table's bytes, all without fetching the dump.
 
 use super::digest::Digest;
+use super::prefixes::Prefixes;
 use crate::archive::{self, Contents, EntryKind, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
 use crate::layout::{FrameSpan, Piece};
@@ -110,6 +111,9 @@ pub struct Block {
     pub objects: Option<u64>,
     /// SHA-256 of the data.
     pub sha256: Option<Digest>,
+    /// Digests of its beginnings.
+    #[serde(default, skip_serializing_if = "Prefixes::is_empty")]
+    pub prefixes: Prefixes,
 }
 
 /// What the data of a block is.
@@ -257,12 +261,14 @@ impl Inventory {
             ));
         }
         for (said, is) in self.blocks.iter().zip(&found.blocks).filter(|(said, is)| said != is) {
-            all.push(match (said.rows, is.rows) {
-                (Some(said_rows), Some(rows)) if said_rows != rows => {
-                    format!("{}: {} instead of {}", said.label(), count(rows, "row"), HumanCount(said_rows))
+            let what = match (said.rows, is.rows) {
+                (Some(said), Some(is)) if said != is => {
+                    format!("{} instead of {}", count(is, "row"), HumanCount(said))
                 }
-                _ => format!("{}: the data is not what the inventory says", said.label()),
-            });
+                _ => "the data is not what the inventory says".to_owned(),
+            };
+            let place = said.prefixes.first_difference(said.rows, &is.prefixes, is.rows);
+            all.push(format!("{}: {what}{place}", said.label()));
         }
         let framed: u64 = self.frames.iter().map(|frame| frame.plain_bytes).fold(0, u64::saturating_add);
         if framed != found.archive.bytes {
@@ -361,6 +367,11 @@ impl Block {
     pub fn range(&self) -> Range<u64> {
         self.range.0..self.range.1
     }
+
+    /// In which rows the data that was found instead differs first, as the end of a sentence.
+    pub fn first_difference(&self, found: &archive::Block) -> String {
+        self.prefixes.first_difference(self.rows, &Prefixes::from(found), found.rows)
+    }
 }
 
 fn of(entry: &TocEntry, block: &archive::Block) -> Block {
@@ -382,6 +393,7 @@ fn of(entry: &TocEntry, block: &archive::Block) -> Block {
         rows: block.rows,
         objects: block.objects,
         sha256: block.sha256.map(Digest),
+        prefixes: Prefixes::from(block),
     }
 }
 

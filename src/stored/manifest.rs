@@ -258,8 +258,10 @@ pub struct Object {
     pub store_checksum: Option<String>,
     /// Its size before compression and encryption, in bytes.
     pub plain_bytes: u64,
-    /// SHA-256 before compression and encryption.
-    pub plain_sha256: Digest,
+    /// SHA-256 before compression and encryption; `None` for a dump with an inventory, which has the digests of its
+    /// tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain_sha256: Option<Digest>,
 }
 
 /// What a backup was before it got other recipients.
@@ -331,9 +333,9 @@ impl Manifest {
             && *id < self.id
     }
 
-    /// Whether both hold the same, whoever can read them.
+    /// Whether both hold the same, whoever can read them: the digests of a dump's tables are in its inventory.
     pub fn holds_the_same(&self, other: &Self) -> bool {
-        let content = |manifest: &Self| -> Vec<(String, u64, Digest)> {
+        let content = |manifest: &Self| -> Vec<(String, u64, Option<Digest>)> {
             let objects = manifest.objects.iter();
             objects
                 .map(|one| (one.key.trim_end_matches(".age").to_owned(), one.plain_bytes, one.plain_sha256))
@@ -396,7 +398,19 @@ impl Manifest {
         if hex::encode(Sha256::digest(format!("{{\n{body}"))) != claimed {
             return Err(damaged("its digest does not match its text"));
         }
-        serde_json::from_slice(bytes).map_err(|e| damaged("a field is missing or wrong").because(e))
+        let manifest: Self =
+            serde_json::from_slice(bytes).map_err(|e| damaged("a field is missing or wrong").because(e))?;
+        match manifest.objects.iter().find(|object| !manifest.digests(object)) {
+            Some(object) => Err(damaged(&format!("{} has no SHA-256 of its plaintext", object.key))),
+            None => Ok(manifest),
+        }
+    }
+
+    /// Whether there is a digest of the object's plaintext, here or in the inventory.
+    fn digests(&self, object: &Object) -> bool {
+        let in_inventory = object.role() == Some(Role::Dump) && self.inventory().is_some();
+        // What a later version adds may need none.
+        object.plain_sha256.is_some() || in_inventory || object.role().is_none()
     }
 }
 
@@ -434,7 +448,7 @@ pub(crate) mod tests {
                 stored_sha256: Digest([0; 32]),
                 store_checksum: None,
                 plain_bytes: 100,
-                plain_sha256: Digest([0x11; 32]),
+                plain_sha256: Some(Digest([0x11; 32])),
             }],
             globals: Globals::NotTaken,
             rekeyed: None,
@@ -469,6 +483,37 @@ pub(crate) mod tests {
         assert!(!made("20240229T030000Z-000001", "20240229T030000Z-000002"));
         assert!(!made("20240229T030001Z-000002", "20240229T030000Z-000001"));
         assert!(!example().is_made_from(&example().id));
+    }
+
+    #[test]
+    fn every_object_has_a_digest_of_what_is_in_it() {
+        let with = |kind, keys: &[(&str, bool)]| {
+            let one = example().objects.remove(0);
+            let objects = keys.iter().map(|(key, has_digest)| Object {
+                key: (*key).to_owned(),
+                plain_sha256: one.plain_sha256.filter(|_| *has_digest),
+                ..one.clone()
+            });
+            let manifest = Manifest { kind, objects: objects.collect(), ..example() };
+            Manifest::from_bytes(&manifest.to_bytes().unwrap()).map_err(|e| e.to_string())
+        };
+        let (dump, inventory, globals) = ("dump.zst.age", "inventory.json.zst.age", "globals.sql.zst.age");
+        let postgres = BackupKind::Postgres;
+        with(postgres, &[(dump, true)]).unwrap();
+        // The digests of its tables are in the inventory.
+        with(postgres, &[(dump, false), (inventory, true), (globals, true)]).unwrap();
+        // What another version may add.
+        with(postgres, &[(dump, true), ("map.zst.age", false)]).unwrap();
+        for (kind, keys, which) in [
+            (postgres, &[(dump, false)][..], dump),
+            (postgres, &[(dump, false), (globals, true)], dump),
+            (postgres, &[(dump, false), (inventory, false)], inventory),
+            (postgres, &[(dump, false), (inventory, true), (globals, false)], globals),
+            (BackupKind::Stream, &[("stream.zst", false), (inventory, true)], "stream.zst"),
+        ] {
+            let says = format!("the manifest is damaged: {which} has no SHA-256 of its plaintext");
+            assert_eq!(with(kind, keys).unwrap_err(), says);
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod metadata;
 pub mod name_pattern;
 pub mod names;
 pub mod opened;
+mod prefixes;
 pub mod proven;
 pub mod ranges;
 pub mod read_back;

@@ -5,7 +5,7 @@
 use super::catalogue::{self, Backup, Found};
 use super::digest::Digest;
 use super::download;
-use super::history::{HINT, History};
+use super::history::{Caution, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
 use super::names::{Name, Place, Timestamp};
@@ -13,7 +13,7 @@ use super::proven;
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
-use crate::pipeline::{Tally, open};
+use crate::pipeline::{Tally, Unpacked, open};
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
 use std::sync::{Arc, OnceLock};
 
@@ -52,9 +52,8 @@ pub struct ReadOptions {
     pub trusted: Option<VerifyKeys>,
     /// Which backups were seen before, if that is to be compared.
     pub history: Option<History>,
-    /// Whether "latest" fails, instead of going further back, if the newest backup is not signed, or one that was seen
-    /// before is gone.
-    pub strict: bool,
+    /// What keeps "latest" from being taken.
+    pub caution: Caution,
     /// Whether a backup that is not encrypted is read though there are keys.
     pub allow_unencrypted: bool,
 }
@@ -86,16 +85,16 @@ pub struct OpenStore {
     asked: OnceLock<Arc<Identities>>,
     trusted: Option<VerifyKeys>,
     history: Option<History>,
-    strict: bool,
+    caution: Caution,
     allow_unencrypted: bool,
 }
 
 impl OpenStore {
     /// Opens the store; nothing is read yet.
     pub async fn open(options: ReadOptions) -> Result<Self> {
-        let ReadOptions { location, identities, ask, trusted, history, strict, allow_unencrypted } = options;
+        let ReadOptions { location, identities, ask, trusted, history, caution, allow_unencrypted } = options;
         let (store, asked) = (location.open().await?, OnceLock::new());
-        Ok(Self { store, identities, ask, asked, trusted, history, strict, allow_unencrypted })
+        Ok(Self { store, identities, ask, asked, trusted, history, caution, allow_unencrypted })
     }
 
     /// The store itself.
@@ -128,28 +127,23 @@ impl OpenStore {
         Ok(candidates.swap_remove(0))
     }
 
-    /// Says if the newest backup is older than one that was seen before, or newer ones were made without that, or
-    /// refuses to go on.
-    async fn look_back(&self, found: &[Found], newest: &Found) -> Result<()> {
+    /// Reports if the newest backup of a name is older than one that was seen before, or newer ones were made without
+    /// that, or refuses to go on. `found` is all that the store lists, of this name at least.
+    pub async fn look_back(&self, found: &[Found], newest: &Found) -> Result<()> {
         let (Some(history), Some(trusted)) = (&self.history, &self.trusted) else { return Ok(()) };
         // If it cannot be read, or is signed by somebody else, taking it says so.
         let Ok(newest) = catalogue::read(&self.store, newest, Some(trusted)).await else { return Ok(()) };
-        match history.compare(&self.store, found, &newest, trusted).await? {
-            Some(wrong) if self.strict => Err(Error::verify(wrong)
-                .hint(HINT)
-                .hint("without --strict it is taken all the same; or choose one by its id")),
-            Some(wrong) => {
-                tracing::warn!("{wrong}; {HINT}");
-                Ok(())
-            }
-            None => Ok(()),
+        if let Some(wrong) = history.compare(&self.store, found, &newest, trusted).await? {
+            wrong.judge(&newest.place.name, self.caution)?;
         }
+        history.remember(&*self.store, &newest);
+        Ok(())
     }
 
     /// Says which newer backups are passed over because they are not signed, or refuses to.
     fn pass_over(&self, unsigned: &[Found], signed: &Found) -> Result<()> {
         let Some(newest) = unsigned.first() else { return Ok(()) };
-        if self.strict {
+        if self.caution == Caution::Strict {
             return Err(Error::verify(format!(
                 "{} is not signed, and newer than {}, which is",
                 newest.place, signed.place.id
@@ -320,10 +314,10 @@ impl OpenedBackup {
             let stored =
                 download::small(&self.store, &key, object.stored_bytes, etag, download::Options::default())
                     .await?;
-            let tally = Tally::of(&stored);
-            agree(&format!("{what}'s stored bytes"), &tally, object.stored_bytes, object.stored_sha256)?;
+            stored_as_said(&format!("{what}'s stored bytes"), &Tally::of(&stored), object)?;
             let plain = open(stored.clone(), keys, object.plain_bytes).await?;
-            agree(what, &Tally::of(&plain), object.plain_bytes, object.plain_sha256)?;
+            let found = Tally::of(&plain);
+            agree(what, (found.bytes, Some(found.sha256)), (object.plain_bytes, object.plain_sha256))?;
             Ok(plain)
         };
         download::twice(&key, read).await.map_err(|e| self.explain(e))
@@ -419,15 +413,24 @@ pub fn missing(error: Error, key: &str) -> Error {
     }
 }
 
-/// Compares what was read with what the manifest says; `what` begins the sentence about a difference.
-pub fn agree(what: &str, found: &Tally, bytes: u64, sha256: Digest) -> Result<()> {
-    if found.bytes != bytes {
-        return Err(Error::verify(format!(
-            "the {what}: {} bytes, and the manifest says {bytes}",
-            found.bytes
-        )));
+/// Compares what was read of an object with what the manifest says.
+pub fn as_said(unpacked: &Unpacked, object: &Object) -> Result<()> {
+    stored_as_said("stored bytes", &unpacked.stored, object)?;
+    let found = (unpacked.plain_bytes, unpacked.plain_sha256);
+    agree("plaintext", found, (object.plain_bytes, object.plain_sha256))
+}
+
+/// The same of its stored bytes alone; `what` begins the sentence about a difference.
+pub fn stored_as_said(what: &str, found: &Tally, object: &Object) -> Result<()> {
+    agree(what, (found.bytes, Some(found.sha256)), (object.stored_bytes, Some(object.stored_sha256)))
+}
+
+fn agree(what: &str, found: (u64, Option<[u8; 32]>), said: (u64, Option<Digest>)) -> Result<()> {
+    let ((found_bytes, found_sha256), (bytes, sha256)) = (found, said);
+    if found_bytes != bytes {
+        return Err(Error::verify(format!("the {what}: {found_bytes} bytes, and the manifest says {bytes}")));
     }
-    if Digest(found.sha256) != sha256 {
+    if sha256.is_some() && found_sha256.map(Digest) != sha256 {
         return Err(Error::verify(format!("the {what}: the SHA-256 is not the manifest's")));
     }
     Ok(())

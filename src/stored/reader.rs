@@ -5,7 +5,7 @@
 use super::download;
 use super::excerpt;
 use super::inventory::Inventory;
-use super::opened::{BackupSelection, OpenStore, OpenedBackup, agree, missing};
+use super::opened::{BackupSelection, OpenStore, OpenedBackup, as_said, missing};
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::error::{Error, Result};
@@ -81,9 +81,13 @@ impl BackupReader {
         }
     }
 
-    /// Streams the dump's plaintext into nothing, and digests every block of it.
-    pub async fn digest(&self) -> Result<Contents> {
-        self.pass(&mut tokio::io::sink(), ArchiveWatch::with_digests(self.progress.clone())).await
+    /// Reads the dump to its end and digests every block: what it holds, and what differs from this inventory, a
+    /// sentence each.
+    pub async fn compare(&self, inventory: Option<&Inventory>) -> Result<(Inventory, Vec<String>)> {
+        let watch = ArchiveWatch::with_digests(self.progress.clone());
+        let found = Inventory::new(self.pass(&mut tokio::io::sink(), watch).await?, &[]);
+        let differences = inventory.map(|inventory| inventory.differences(&found)).unwrap_or_default();
+        Ok((found, differences))
     }
 
     /// Streams the plaintext, whatever it is, into `sink`; the last bytes only after everything has agreed.
@@ -119,12 +123,10 @@ impl BackupReader {
         let how = Unpack {
             identities: self.keys()?,
             expected: Some(self.dump.plain_bytes),
+            digest: self.dump.plain_sha256.is_some(),
             progress: Arc::clone(&self.progress.plain),
         };
-        let check = |unpacked: &Unpacked| {
-            agree("stored bytes", &unpacked.stored, self.dump.stored_bytes, self.dump.stored_sha256)?;
-            agree("plaintext", &unpacked.plain, self.dump.plain_bytes, self.dump.plain_sha256)
-        };
+        let check = |unpacked: &Unpacked| as_said(unpacked, &self.dump);
         let unpacked = pipeline::unpack(Arc::new(fetch), self.dump.stored_bytes, how, watch, sink, check);
         unpacked.await.map_err(|e| self.explain_dump(e))?;
         Ok(())

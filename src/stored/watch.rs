@@ -113,6 +113,7 @@ mod tests {
             part_size: 10_000,
             frame_size,
             workers: 2,
+            digest: false,
             progress: Arc::default(),
         };
         let mut watch = ArchiveWatch::with_digests(Progress::default());

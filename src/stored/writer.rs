@@ -265,6 +265,8 @@ impl<'a> BackupWriter<'a> {
                 .map_err(|e| Error::usage("such parts do not fit into memory").because(e))?,
             frame_size: FRAME,
             workers: self.how.workers,
+            // The inventory has the digests of what is in an archive.
+            digest: self.content.kind != manifest::BackupKind::Postgres,
             progress: Arc::clone(&self.progress.plain),
         };
         let (packed, sent) = tokio::try_join!(
@@ -302,7 +304,8 @@ impl<'a> BackupWriter<'a> {
         let publish = async |at: usize, one: &OpenDestination| {
             let dump =
                 confirmed.iter().find(|(of, _)| *of == at).and_then(|(_, stored)| stored.checksum.clone());
-            let dump = object(self.dump(), &packed.plain, &packed.stored, dump);
+            let plain = (packed.plain_bytes, packed.plain_sha256);
+            let dump = object(self.dump(), plain, &packed.stored, dump);
             match &made {
                 Ok(()) => self.publish_in(&*one.store, dump, &beside, &sealed).await,
                 Err(error) => {
@@ -340,6 +343,7 @@ impl<'a> BackupWriter<'a> {
             let mut objects = vec![dump];
             for Sealed { name, bytes, plain, stored } in sealed {
                 let confirmed = put(name, bytes.clone()).await?;
+                let plain = (plain.bytes, Some(plain.sha256));
                 objects.push(object(name.clone(), plain, stored, confirmed.checksum));
             }
             let manifest = self.describe(objects, beside);
@@ -402,14 +406,19 @@ impl<'a> BackupWriter<'a> {
     }
 }
 
-fn object(key: String, plain: &Tally, stored: &Tally, store_checksum: Option<String>) -> Object {
+fn object(
+    key: String,
+    (plain_bytes, plain_sha256): (u64, Option<[u8; 32]>),
+    stored: &Tally,
+    store_checksum: Option<String>,
+) -> Object {
     Object {
         key,
         stored_bytes: stored.bytes,
         stored_sha256: Digest(stored.sha256),
         store_checksum,
-        plain_bytes: plain.bytes,
-        plain_sha256: Digest(plain.sha256),
+        plain_bytes,
+        plain_sha256: plain_sha256.map(Digest),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is known of a backup without fetching it, what `verify` finds, and what a restore proves.
 
+use crate::back::scene::sha256;
 use crate::harness::{Pgstow, pgstow};
 use crate::scene::named;
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
@@ -301,11 +302,23 @@ fn names_that_are_not_utf_8_are_kept_and_compared() {
 fn a_backup_without_an_inventory_still_restores_and_says_what_is_not_proven() {
     let scene = Scene::new("CREATE TABLE t AS SELECT generate_series(1, 3);");
     let id = scene.backup();
+    let archive = scene.run(&["fetch", &id, "-o", "-"]).succeeds().stdout;
     std::fs::remove_file(scene.object(&id, "inventory.json.zst.age")).unwrap();
-    scene.change_manifest(&id, |manifest| {
-        manifest.objects.truncate(1);
-        manifest.totals = None;
-    });
+    let manifest = std::fs::read(scene.object(&id, "manifest.json")).unwrap();
+    let without_inventory = |plain_sha256| {
+        std::fs::write(scene.object(&id, "manifest.json"), &manifest).unwrap();
+        scene.change_manifest(&id, |manifest| {
+            manifest.objects.truncate(1);
+            manifest.objects[0].plain_sha256 = plain_sha256;
+            manifest.totals = None;
+        });
+    };
+    // Then nothing says what its plaintext was.
+    without_inventory(None);
+    scene.run(&["verify", &id]).fails(Kind::Verify).says("dump.zst.age has no SHA-256 of its plaintext");
+    without_inventory(Some(sha256(&archive[1..])));
+    scene.run(&["verify", &id]).fails(Kind::Verify).says("the plaintext: the SHA-256 is not the manifest's");
+    without_inventory(Some(sha256(&archive)));
     scene.run(&["verify", &id]).succeeds().says("cannot be compared");
     scene.run(&["show", &id, "--tables"]).fails(Kind::NotFound).says("no inventory");
     scene.run(&["list"]).succeeds();

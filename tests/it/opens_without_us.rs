@@ -1,8 +1,10 @@
-//! No lock-in: what is stored opens with the distribution's own age, zstd and pg_restore, and the
-//! manifest's claims are checked with `sed` and `sha256sum`.
+//! No lock-in: what is stored opens with the distribution's own age, zstd and pg_restore, and what manifest and
+//! inventory say is checked with `sed`, `head` and `sha256sum`.
 
-use crate::scene::{Keys, Place, Sample, fresh};
+use crate::scene::{Keys, Place, Sample, add_bulk, fresh};
+use crate::servers::postgres::{Cluster, Major};
 use crate::servers::s3::wait;
+use serde_json::Value;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -33,24 +35,50 @@ fn age_zstd_and_pg_restore_bring_it_back() {
 }
 
 #[test]
-fn the_manifest_is_checked_with_sed_and_sha256sum() {
-    let sample = Sample::shared();
-    let Place::Folder(folder) = &sample.place else { unreachable!() };
-    let file = folder.path().join(sample.place.key("manifest.json"));
-    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let of_itself = shell("sed 2d \"$FILE\" | sha256sum", &[("FILE", file.to_str().unwrap())]);
-    assert_eq!(of_itself.split(' ').next(), manifest["manifest_sha256"].as_str());
+fn every_digest_is_checked_by_hand() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("by_hand");
+    add_bulk(cluster, &database, 3000);
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    place.backup(&cluster.url(&database), &[]);
+    let Place::Folder(folder) = &place else { unreachable!() };
+    let path = |name: &str| folder.path().join(place.key(name)).to_str().unwrap().to_owned();
+    let key = Keys::shared().file(home.path()).to_str().unwrap().to_owned();
+    let psql = cluster.major.bin().join("psql").to_str().unwrap().to_owned();
+    let by_hand = |line: &str, file: &str| {
+        let file = ("FILE", &*path(file));
+        shell(line, &[("KEY", &key), file, ("PSQL", &psql), ("DB", &cluster.url(&database))])
+    };
+    let digest = |line: &str, file: &str| {
+        Value::from(by_hand(&format!("{line} | sha256sum"), file).split(' ').next().unwrap())
+    };
+    let manifest: Value = serde_json::from_slice(&std::fs::read(path("manifest.json")).unwrap()).unwrap();
+    assert_eq!(digest("sed 2d \"$FILE\"", "manifest.json"), manifest["manifest_sha256"]);
+    let objects = manifest["objects"].as_array().unwrap();
+    let object = |name: &str| objects.iter().find(|object| object["key"] == name).unwrap();
 
-    let dump = folder.path().join(sample.place.key("dump.zst.age"));
-    let of_dump = shell("sha256sum < \"$FILE\"", &[("FILE", dump.to_str().unwrap())]);
-    assert_eq!(of_dump.split(' ').next(), manifest["objects"][0]["stored_sha256"].as_str());
-    let home = TempDir::new().unwrap();
-    let key = Keys::shared().file(home.path());
-    let of_plaintext = shell(
-        "age -d -i \"$KEY\" \"$FILE\" | zstd -d | sha256sum",
-        &[("KEY", key.to_str().unwrap()), ("FILE", dump.to_str().unwrap())],
-    );
-    assert_eq!(of_plaintext.split(' ').next(), manifest["objects"][0]["plain_sha256"].as_str());
+    let (dump, inventory) = ("dump.zst.age", "inventory.json.zst.age");
+    assert_eq!(digest("cat \"$FILE\"", dump), object(dump)["stored_sha256"]);
+    assert!(object(dump).get("plain_sha256").is_none(), "what is in it is in the inventory");
+    let open = "age -d -i \"$KEY\" \"$FILE\"";
+    let plain = format!("{open} | zstd -d");
+    assert_eq!(digest(&plain, inventory), object(inventory)["plain_sha256"]);
+
+    let inventory: Value = serde_json::from_str(&by_hand(&plain, inventory)).unwrap();
+    let frame = &inventory["frames"][0];
+    // A pipe into `head` would end with age's own failure.
+    let head = |from: &str, bytes: &str| format!("({from} > \"$KEY.out\"; head -c {bytes} \"$KEY.out\")");
+    assert_eq!(digest(&head(open, &frame["compressed_bytes"].to_string()), dump), frame["sha256"]);
+    let block =
+        inventory["blocks"].as_array().unwrap().iter().find(|block| block["table"] == "bulk").unwrap();
+    let copy = "(\"$PSQL\" -Xc 'COPY public.bulk TO STDOUT' \"$DB\"; printf '\\\\.\\n\\n\\n')";
+    assert_eq!(digest(copy, dump), block["sha256"]);
+    // One beginning, and less than that after it.
+    let [rows, sha256] = [0, 1].map(|at| block["prefixes"][0][at].clone());
+    assert_eq!(block["prefixes"].as_array().unwrap().len(), 1);
+    let beginning = head(copy, "4M");
+    assert_eq!(digest(&beginning, dump), sha256);
+    assert_eq!(by_hand(&format!("{beginning} | wc -l"), dump), rows.to_string());
 }
 
 #[test]

@@ -13,6 +13,9 @@ const END_LINE: [u8; 6] = *b"\n\\.\n\n\n";
 /// Bytes digested at once, if chunks are shorter; they stay in the processor's nearest cache.
 const GATHERED: usize = 8 << 10;
 
+/// After each stretch of this many bytes, a digest of all data up to there is kept.
+pub const PREFIX: u64 = 4 << 20;
+
 /// One block of data that has passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
@@ -29,10 +32,22 @@ pub struct Block {
     /// SHA-256 of the raw bytes, if digests were asked for. For rows this is the digest of what
     /// `COPY … TO STDOUT` sends, followed by its end marker.
     pub sha256: Option<[u8; 32]>,
+    /// If digests were asked for, those of the first [`PREFIX`] raw bytes, of the first two times as many, and so on: a
+    /// difference is found in the first that differs.
+    pub prefixes: Vec<Prefix>,
     /// A digest of the rows, or of the large objects with their oids, that is the same in any order, if that
     /// was asked for: the SHA-256 of each, cut to 128 bits, added up modulo 2^128. Several blocks of the same
     /// rows add up to the same (the end marker counts as three lines in each).
     pub unordered: Option<u128>,
+}
+
+/// The beginning of a block's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    /// Rows that end in it, if they are counted.
+    pub rows: Option<u64>,
+    /// Its SHA-256.
+    pub sha256: [u8; 32],
 }
 
 /// How closely the data is looked at.
@@ -58,6 +73,7 @@ pub struct Tally {
     tail: [u8; END_LINE.len()],
     objects: Option<u64>,
     digest: Option<Gathering>,
+    prefixes: Vec<Prefix>,
     unordered: Option<Unordered>,
 }
 
@@ -84,6 +100,13 @@ impl Gathering {
     fn finalize(mut self) -> [u8; 32] {
         self.sha256.update(&self.gathered);
         self.sha256.finalize().into()
+    }
+
+    /// The digest of all bytes so far.
+    fn so_far(&mut self) -> [u8; 32] {
+        self.sha256.update(&self.gathered);
+        self.gathered.clear();
+        self.sha256.clone().finalize().into()
     }
 }
 
@@ -117,12 +140,28 @@ impl Tally {
             tail: [b'\n'; END_LINE.len()],
             objects,
             digest: (depth >= Depth::Blocks).then(Gathering::default),
+            prefixes: Vec::new(),
             unordered: unordered.then(Unordered::default),
         }
     }
 
     /// Takes the next bytes of data; returns how many of them lie before the end of the last row that ends in them.
     pub fn add(&mut self, data: &[u8]) -> Option<usize> {
+        let (mut row_end, mut rest) = (None, data);
+        loop {
+            let room = usize::try_from(PREFIX - self.raw_bytes % PREFIX).unwrap_or(usize::MAX);
+            let Some((now, later)) = rest.split_at_checked(room) else { break };
+            let before = data.len() - rest.len();
+            row_end = self.add_within(now).map(|end| before + end).or(row_end);
+            let sha256 = self.digest.as_mut().map(Gathering::so_far);
+            self.prefixes.extend(sha256.map(|sha256| Prefix { rows: self.newlines, sha256 }));
+            rest = later;
+        }
+        let before = data.len() - rest.len();
+        self.add_within(rest).map(|end| before + end).or(row_end)
+    }
+
+    fn add_within(&mut self, data: &[u8]) -> Option<usize> {
         self.raw_bytes += data.len() as u64;
         let row_end = self.count(data);
         if let Some(digest) = &mut self.digest {
@@ -178,6 +217,7 @@ impl Tally {
             rows,
             objects: self.objects,
             sha256: self.digest.map(Gathering::finalize),
+            prefixes: self.prefixes,
             unordered: self.unordered.map(|unordered| unordered.sum()),
         })
     }

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::archive::{Block, COPY_END, Compression, Depth, LocalTime, Offset, Section, Version};
+use crate::archive::{
+    Block, COPY_END, Compression, Depth, LocalTime, Offset, PREFIX, Prefix, Section, Version,
+};
 use crate::layout::Cut;
 
 #[test]
@@ -84,6 +86,32 @@ fn long_and_short_chunks_are_digested_in_their_order() {
     let contents = read(&Sample::table(&rows).bytes(), 1 << 20).unwrap();
     let copy = [rows.concat().as_bytes(), COPY_END].concat();
     assert_eq!(contents.blocks[0].sha256, Some(Sha256::digest(copy).into()));
+}
+
+#[test]
+fn digests_of_beginnings_are_those_of_the_first_bytes_however_they_are_cut() {
+    let rows: Vec<String> = (0..120_000).map(|n| format!("{n}\t{}\n", "y".repeat(n % 160))).collect();
+    let copy = [rows.concat().as_bytes(), COPY_END].concat();
+    let expected = |prefix: usize| {
+        let data = &copy[..prefix * usize::try_from(PREFIX).unwrap()];
+        let rows = data.iter().filter(|byte| **byte == b'\n').count() as u64;
+        Prefix { rows: Some(rows), sha256: Sha256::digest(data).into() }
+    };
+    assert!(copy.len() > 9 << 20);
+    // A chunk for each row, for many rows, and one that is longer than two beginnings.
+    for together in [1, 1000, 110_000] {
+        let chunks: Vec<String> = rows.chunks(together).map(<[String]>::concat).collect();
+        let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+        let block = &read(&Sample::table(&chunks).bytes(), 300_000).unwrap().blocks[0];
+        assert_eq!(block.prefixes, [expected(1), expected(2)]);
+        assert_eq!(block.sha256, Some(Sha256::digest(&copy).into()));
+        assert_eq!(block.rows, Some(120_000));
+    }
+    let mut boundaries = Reader::with_digests();
+    let bytes = Sample::table(&[&rows.concat()]).bytes();
+    boundaries.feed(&bytes[..bytes.len() - 200]).unwrap();
+    let at = usize::try_from(boundaries.boundary().unwrap().at).unwrap();
+    assert!(bytes[at - 1] == b'\n' && bytes.len() - at < 500, "rows end where they did");
 }
 
 #[test]

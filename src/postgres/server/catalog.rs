@@ -1,9 +1,11 @@
-//! Whether the objects that `pg_dump` wrote definitions of are still what they were when it began.
+//! Whether the objects that `pg_dump` wrote definitions of are still what they were when it began, and whether the
+//! rows of its tables are still where they were.
 //!
 //! It asks for those objects only: what others create, fill or drop next to a dump does not disturb it. Nothing
 //! is locked, and every role that can dump may ask.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
 
 use serde::Deserialize;
 
@@ -11,10 +13,22 @@ use crate::error::Result;
 use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
-/// A moment in the life of a server: which transactions had ended.
+/// A moment in the life of a database: which transactions had ended, and which files had the rows.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Moment(String);
+pub struct Moment {
+    transactions: String,
+    /// The file of each table, by their numbers.
+    files: BTreeMap<u32, u32>,
+}
+
+/// What is no longer as it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Changes {
+    /// Objects that were changed or dropped; the first of many.
+    pub objects: Vec<ChangedObject>,
+    /// Tables, named as SQL, whose rows are in other files.
+    pub rewritten: Vec<String>,
+}
 
 /// An object that is no longer what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -73,34 +87,38 @@ const PARTS: [(&str, &str, &str); 3] = [
 const MOST: usize = 20;
 
 impl Moment {
-    /// Asks which moment it is.
+    /// SQL for the moment of the snapshot that the question sees.
     ///
     /// A standby does not know which transactions run: there everything since the oldest of them counts as new.
+    pub const SQL: &str = "json_build_object('transactions', (SELECT CASE WHEN pg_is_in_recovery() \
+         THEN format('%s:%s:', txid_snapshot_xmin(now), txid_snapshot_xmin(now)) ELSE now::text END \
+         FROM txid_current_snapshot() AS now), \
+       'files', (SELECT coalesce(json_object_agg(oid, relfilenode::bigint), '{}') FROM pg_class \
+         WHERE relkind = 'r' AND relfilenode <> 0 AND relpersistence <> 't'))";
+
+    /// Asks which moment it is.
     pub async fn now(psql: &Psql) -> Result<Self> {
-        psql.query(
-            "SELECT to_json(CASE WHEN pg_is_in_recovery() \
-               THEN format('%s:%s:', txid_snapshot_xmin(now), txid_snapshot_xmin(now)) ELSE now::text END) \
-             FROM txid_current_snapshot() AS now;",
-        )
-        .await
+        psql.query(&format!("SELECT {};", Self::SQL)).await
     }
 
-    /// Finds those of the objects, each a catalogue's oid and its own, that were changed or dropped since.
-    pub async fn changed_since(&self, psql: &Psql, objects: &[(u32, u32)]) -> Result<Vec<ChangedObject>> {
+    /// Finds those of the objects, each a catalogue's oid and its own, that were changed or dropped since, and those of
+    /// the tables whose rows are in other files now.
+    ///
+    /// Whoever saw such a table as it was then may have seen it empty: TRUNCATE leaves its old rows to nobody, and so
+    /// does an ALTER TABLE that writes them again. The tables must be locked, or the answer is worth nothing.
+    pub async fn changed_since(
+        &self,
+        psql: &Psql,
+        objects: &[(u32, u32)],
+        tables: &[u32],
+    ) -> Result<Changes> {
         if objects.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Changes::default());
         }
-        psql.query(&self.question(objects)).await
+        psql.query(&self.question(objects, tables)).await
     }
 
-    fn question(&self, objects: &[(u32, u32)]) -> String {
-        let oids = |one: fn(&(u32, u32)) -> u32| {
-            let mut list = String::new();
-            for (at, object) in objects.iter().enumerate() {
-                let _ = write!(list, "{}{}", if at == 0 { "" } else { "," }, one(object));
-            }
-            list
-        };
+    fn question(&self, objects: &[(u32, u32)], tables: &[u32]) -> String {
         // Transaction 2 ended before all others.
         let present = PRESENT.map(|catalog| format!("SELECT tableoid, oid, 2 FROM {catalog}"));
         let versioned =
@@ -119,14 +137,31 @@ impl Moment {
                  - CASE WHEN xid > next & 4294967295 THEN 4294967296 ELSE 0 END, {})), false) AS changed \
                FROM now, dumped LEFT JOIN found USING (catalog, oid) WHERE catalog = ANY (ARRAY[{}]) \
                GROUP BY catalog, oid) \
-             SELECT coalesce(json_agg(one), '[]') FROM (SELECT catalog::bigint, oid::bigint, dropped FROM judged \
-               WHERE dropped OR changed ORDER BY dropped, catalog, oid LIMIT {MOST}) AS one;",
-            oids(|(catalog, _)| *catalog),
-            oids(|(_, oid)| *oid),
+             SELECT json_build_object('objects', (SELECT coalesce(json_agg(one), '[]') FROM ( \
+                 SELECT catalog::bigint, oid::bigint, dropped FROM judged WHERE dropped OR changed \
+                 ORDER BY dropped, catalog, oid LIMIT {MOST}) AS one), \
+               'rewritten', (SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname)), '[]') \
+                 FROM unnest('{{{}}}'::oid[], '{{{}}}'::bigint[]) AS t (oid, file) \
+                 JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE c.relkind = 'r' AND c.relfilenode <> 0 AND pg_relation_filenode(c.oid)::bigint <> file));",
+            list(objects.iter().map(|(catalog, _)| *catalog)),
+            list(objects.iter().map(|(_, oid)| *oid)),
             [present.join(" UNION ALL "), versioned.join(" UNION ALL "), parts.join(" UNION ALL ")]
                 .join(" UNION ALL "),
-            literal(&self.0),
+            literal(&self.transactions),
             catalogs.collect::<Vec<_>>().join(", "),
+            list(tables),
+            // One that was not there then may have been filled, and emptied, since.
+            list(tables.iter().map(|oid| self.files.get(oid).copied().unwrap_or_default())),
         )
     }
+}
+
+/// These, with a comma between each two.
+fn list(all: impl IntoIterator<Item = impl Display>) -> String {
+    let mut list = String::new();
+    for (at, one) in all.into_iter().enumerate() {
+        let _ = write!(list, "{}{one}", if at == 0 { "" } else { "," });
+    }
+    list
 }

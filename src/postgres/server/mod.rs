@@ -30,7 +30,7 @@ use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
 pub use blockers::{exclusive_locks, waits_too_long};
-pub use catalog::Moment;
+pub use catalog::{Changes, Moment};
 pub use checkpoints::Checkpoints;
 pub use cluster::Cluster;
 pub use columns::{FoundTable, Reference, WantedTable};

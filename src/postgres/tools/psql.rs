@@ -22,6 +22,12 @@ use super::sessions::{PATIENT, PATIENT_TRANSACTION};
 const PREAMBLE: &str = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; \
                         SET search_path = pg_catalog; SET statement_timeout = 0;\n";
 
+/// Takes away the variables that hold a server's own words: its version, and the name of a database, which it may have
+/// listed. Outside of quotes psql reads their text instead of `:NAME`, with the commands in it.
+///
+/// Other commands may follow on its line, and SQL after `\\`.
+pub(super) const WITHOUT_VARIABLES: &str = "\\unset SERVER_VERSION_NAME \\unset DBNAME ";
+
 /// The first error ends a script, and comes with its SQLSTATE, which means the same in every language.
 pub(super) const STRICT: [&str; 4] = ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"];
 
@@ -124,7 +130,7 @@ pub(super) fn script(sql: &str) -> Result<String> {
     if sql.contains('\\') {
         return Err(Error::unexpected("a script for psql holds a backslash"));
     }
-    Ok(format!("{PREAMBLE}{sql}\n"))
+    Ok(format!("{WITHOUT_VARIABLES}\\\\ {PREAMBLE}{sql}\n"))
 }
 
 /// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with

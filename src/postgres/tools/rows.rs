@@ -12,7 +12,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 
 use crate::error::{Error, Kind, Result};
 
-use super::psql::Psql;
+use super::psql::{Psql, WITHOUT_VARIABLES};
 use super::snapshot::{INSTANCE, Snapshot};
 use crate::postgres::process::{Patient, Running};
 use crate::postgres::sql::literal;
@@ -56,18 +56,20 @@ impl RowsReader {
         let buffer = BytesMut::with_capacity(ROWS);
         let mut reader = Self { orders, answers, running, buffer, returned: 0 };
         let mut setup = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSET TRANSACTION SNAPSHOT {};\n\
+            "{WITHOUT_VARIABLES}\\\\ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSET TRANSACTION SNAPSHOT {};\n\
              SET client_encoding = {};{AS_PG_DUMP}",
             literal(&snapshot.id),
             literal(encoding)
         )
         .into_bytes();
         for table in tables {
-            setup.extend([b"LOCK TABLE ONLY ", &table[..], b" IN ACCESS SHARE MODE NOWAIT;\n"].concat());
+            setup.extend(
+                [b"LOCK TABLE ONLY ", without_commands(table)?, b" IN ACCESS SHARE MODE NOWAIT;\n"].concat(),
+            );
         }
         setup.extend(b"\\set QUIET off\n");
         reader.order(&setup).await;
-        reader.copy(format!("COPY (SELECT {INSTANCE}) TO STDOUT").as_bytes()).await;
+        reader.copy(format!("COPY (SELECT {INSTANCE}) TO STDOUT").as_bytes()).await?;
         let mut instance = Vec::new();
         while let Some(bytes) = reader.next().await? {
             instance.extend(bytes);
@@ -79,9 +81,14 @@ impl RowsReader {
     }
 
     /// Begins a `COPY … TO STDOUT`; [`Self::next`] returns its rows. The one before must have come to its end.
-    pub async fn copy(&mut self, copy: &[u8]) {
+    ///
+    /// # Errors
+    /// If it holds a backslash.
+    pub async fn copy(&mut self, copy: &[u8]) -> Result<()> {
         self.returned = 0;
+        let copy = without_commands(copy)?;
         self.order(&[copy, b" \\g /dev/stdout\n\\echo '\\\\.'\n"].concat()).await;
+        Ok(())
     }
 
     /// The next rows, most of the time whole ones; `None` after the last, when all of them have come.
@@ -151,6 +158,14 @@ impl RowsReader {
     }
 }
 
+/// SQL in which psql can find no command of its own, whatever the server says of encoding and quotes.
+fn without_commands(sql: &[u8]) -> Result<&[u8]> {
+    match sql.iter().any(|byte| matches!(byte, b'\\' | 0)) {
+        true => Err(Error::unexpected("the statement that reads a table holds a backslash")),
+        false => Ok(sql),
+    }
+}
+
 fn miscounted(counted: u64, came: u64) -> Error {
     Error::postgres(format!("the server sent {counted} rows of a range of a table, and {came} came"))
 }
@@ -171,6 +186,14 @@ fn lines(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_with_a_backslash_is_sent() {
+        for sql in [&b"COPY (SELECT \"\\! x\") TO STDOUT"[..], b"a\0b"] {
+            assert!(without_commands(sql).is_err());
+        }
+        assert!(without_commands(b"COPY (SELECT 1) TO STDOUT").is_ok());
+    }
 
     #[test]
     fn a_range_ends_with_its_count_and_the_mark() {

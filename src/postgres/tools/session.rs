@@ -14,8 +14,8 @@ use crate::error::{Error, Kind, Result};
 use super::psql::{Psql, script};
 use crate::postgres::process::{Patient, Running};
 
-/// No session has more to answer in all its life, in bytes.
-const LONGEST: u64 = 16 << 20;
+/// No session has more to answer in all its life, in bytes: the files of three million tables.
+const LONGEST: u64 = 64 << 20;
 
 /// A session; dropping it ends it.
 pub struct Session {

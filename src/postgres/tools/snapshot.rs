@@ -7,6 +7,7 @@ use crate::error::Result;
 
 use super::psql::{Psql, read};
 use super::session::Session;
+use crate::postgres::server::Moment;
 
 /// Tells one running server from another: sessions of two servers must never be taken for one.
 pub(super) const INSTANCE: &str = "pg_catalog.pg_postmaster_start_time()::pg_catalog.text";
@@ -17,21 +18,24 @@ pub struct Snapshot {
     pub id: String,
     /// The server that it is of.
     pub(super) instance: String,
-    session: Mutex<Session>,
+    /// Only held; the lock is for the compiler, as nobody asks it any more.
+    _session: Mutex<Session>,
 }
 
 #[derive(Deserialize)]
 struct Exported {
     id: String,
     instance: String,
+    moment: Moment,
 }
 
 impl Snapshot {
-    /// Takes it now. These tables, named as SQL, are locked before that against being changed or emptied.
+    /// Takes it now, and returns its moment too. These tables, named as SQL, are locked before that against being
+    /// changed or emptied.
     ///
     /// # Errors
-    /// If one of the tables is gone, or not to be had for 5 seconds.
-    pub async fn take(psql: &Psql, tables: &[String]) -> Result<Self> {
+    /// If one of the tables is gone, or not to be had for 5 seconds; if the server shares no snapshots.
+    pub async fn take(psql: &Psql, tables: &[String]) -> Result<(Self, Moment)> {
         let mut begin =
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s';".to_owned();
         for table in tables {
@@ -39,26 +43,11 @@ impl Snapshot {
             begin += &format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE;");
         }
         let mut session = Session::open(psql, &begin).await?;
-        let question =
-            format!("SELECT json_build_object('id', pg_export_snapshot(), 'instance', {INSTANCE});");
-        let Exported { id, instance } = read(session.ask(&question).await?.as_bytes())?;
-        Ok(Self { id, instance, session: Mutex::new(session) })
-    }
-
-    /// Those of these tables, named as SQL, whose rows are in other files than when the snapshot was taken.
-    ///
-    /// To the snapshot, such a table may be empty: TRUNCATE leaves its old rows to nobody, and so does an ALTER TABLE
-    /// that writes them again. The tables must be locked, or the answer is worth nothing.
-    pub async fn rewritten(&self, oids: &[u32]) -> Result<Vec<String>> {
-        let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
-        // Rows of the catalogue are those of the snapshot, and the function answers for now.
         let question = format!(
-            "SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname)), '[]') \
-             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.oid = ANY ('{{{}}}'::oid[]) AND c.relfilenode <> 0 \
-             AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid);",
-            oids.join(",")
+            "SELECT json_build_object('id', pg_export_snapshot(), 'instance', {INSTANCE}, 'moment', {});",
+            Moment::SQL
         );
-        read(self.session.lock().await.ask(&question).await?.as_bytes())
+        let Exported { id, instance, moment } = read(session.ask(&question).await?.as_bytes())?;
+        Ok((Self { id, instance, _session: Mutex::new(session) }, moment))
     }
 }

@@ -1,7 +1,7 @@
 //! Restores with several workers: what comes out is what one transaction gives, and what fails leaves nothing.
 
 use super::ended::{Stuck, children};
-use super::scene::{DUMP, forge, forge_dump};
+use super::scene::{DUMP, forge_dump, without_inventory};
 use crate::scene::{Place, add_bulk, fresh, motley, named, restore_fails};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Request, Rule};
 use crate::servers::garage::Garage;
@@ -200,12 +200,7 @@ fn a_database_that_was_there_is_filled_in_one_transaction() {
 #[test]
 fn a_backup_without_an_inventory_is_restored_in_one_transaction() {
     let cut = Cut::shared();
-    let place = cut.readable.copy();
-    place.delete(&place.key("inventory.json.zst"));
-    forge(&place, |manifest| {
-        manifest.objects.truncate(1);
-        manifest.totals = None;
-    });
+    let place = without_inventory(&cut.readable);
     let copy = fresh("cut");
     place
         .opens(&["restore", "latest", "--to", &cut.cluster.url(&copy), "--jobs", "3"])

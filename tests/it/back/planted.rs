@@ -29,7 +29,7 @@ fn plant(place: &Place, like: &str, id: &str) {
     let dump = &mut manifest.objects[0];
     dump.key = "stream.zst".into();
     (dump.stored_bytes, dump.stored_sha256) = (bytes.len() as u64, sha256(&bytes));
-    (dump.plain_bytes, dump.plain_sha256) = (4, sha256(b"evil"));
+    (dump.plain_bytes, dump.plain_sha256) = (4, Some(sha256(b"evil")));
     dump.store_checksum = None;
     place.put(&format!("app/{id}/stream.zst"), bytes);
     place.put(&format!("app/{id}/{MANIFEST}"), manifest.to_bytes().unwrap());

@@ -1,6 +1,6 @@
 //! What several of these tests need: a forger, rows that stand still, and patience.
 
-use crate::scene::Place;
+use crate::scene::{Place, fetch};
 use crate::servers::postgres::Cluster;
 use pgstow::stored::digest::Digest;
 use pgstow::stored::manifest::Manifest;
@@ -21,6 +21,20 @@ pub fn forge(place: &Place, change: impl FnOnce(&mut Manifest)) {
     let mut manifest = Manifest::from_bytes(&place.get(&key)).unwrap();
     change(&mut manifest);
     place.put(&key, manifest.to_bytes().unwrap());
+}
+
+/// The same backup without an inventory: then the manifest itself has the digest of the dump.
+pub fn without_inventory(place: &Place) -> Place {
+    let bare = place.copy();
+    let archive = fetch(&bare, &["latest"]);
+    let is_inventory = |key: &str| key.contains("inventory.json");
+    bare.keys().iter().filter(|key| is_inventory(key)).for_each(|key| bare.delete(key));
+    forge(&bare, |manifest| {
+        manifest.objects.retain(|object| !is_inventory(&object.key));
+        manifest.objects[0].plain_sha256 = Some(sha256(&archive));
+        manifest.totals = None;
+    });
+    bare
 }
 
 /// Puts other bytes in the dump's place, and makes the manifest say that they are the ones.

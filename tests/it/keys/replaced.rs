@@ -6,6 +6,7 @@ use crate::scene::{Keys, Place, signing_keys};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::localstack::LocalStack;
+use crate::servers::postgres::{Cluster, Major};
 use crate::servers::s3::{S3, wait};
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
@@ -116,6 +117,42 @@ fn a_lock_and_old_versions_are_reported() {
     );
     assert_eq!(there(&place, "app").len(), 2);
     assert!(there(&place, "free")[0] > free);
+}
+
+/// What is in a dump, only its inventory says: somebody could put another dump next to it.
+#[test]
+fn a_dump_with_the_inventory_of_another_replaces_no_backup() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("rekey_forged");
+    cluster.psql(&database, "CREATE TABLE t (v text); INSERT INTO t VALUES ('right')");
+    let (place, old, new) = (Place::folder(), Keys::make(), Keys::make());
+    let back_up = |name: &str, to: &Keys| {
+        let backup = place.pgstow(&["backup", "--json", "--name", name, "-r", &to.recipient]);
+        let run = backup.args([cluster.url(&database)]).succeeds();
+        run.json()["id"].as_str().unwrap().to_owned()
+    };
+    let id = back_up("app", &old);
+    // As long as the right one.
+    cluster.psql(&database, "TRUNCATE t; INSERT INTO t VALUES ('wrong')");
+    let other = back_up("other", &new);
+    let forged = format!("{}zzzzz0", &id[..17]);
+    let mut of_forged = manifest(&place, "app", &id);
+    let of_other = manifest(&place, "other", &other);
+    of_forged.objects[0].clone_from(&of_other.objects[0]);
+    of_forged.id = forged.parse().unwrap();
+    of_forged.recipients.clone_from(&of_other.recipients);
+    let former_ids = vec![id.parse().unwrap()];
+    of_forged.rekeyed = Some(Rekeying { at: Timestamp::now(), former_ids });
+    for (at, object) in of_forged.objects.iter().enumerate() {
+        let from = if at == 0 { format!("other/{other}") } else { format!("app/{id}") };
+        place.put(&format!("app/{forged}/{}", object.key), place.get(&format!("{from}/{}", object.key)));
+    }
+    place.put(&format!("app/{forged}/manifest.json"), of_forged.to_bytes().unwrap());
+    let run = rekey(&place, &[&id, "--name", "app"], &new.recipient, &[&old, &new]).succeeds();
+    run.says("the dump differs from its inventory").says("it is made again");
+    let remade = &there(&place, "app")[0];
+    let archive = content(&place, "app", remade, &new);
+    assert!(archive.windows(6).any(|bytes| bytes == b"right\n"), "{remade}");
 }
 
 /// Whoever can write to the store could say of a backup that it was made from another one, so that that one goes.

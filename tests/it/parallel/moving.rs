@@ -5,7 +5,7 @@
 
 use super::{Work, backup, eventually, hold, ranges, release, tables};
 use crate::scene::{Place, add_bulk};
-use crate::servers::postgres::{Cluster, Major};
+use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use crate::soak::dice::Dice;
 use pgstow::error::Kind;
 use std::collections::BTreeMap;
@@ -28,26 +28,41 @@ fn every_row_is_read_once_in_200_backups() {
 }
 
 /// The snapshot is there, and `pg_dump` waits for the first table: another is emptied before its turn, and its rows are
-/// in neither table as the snapshot sees them then.
+/// in neither table as the snapshot sees them then. That is noticed with several sessions and with one, and with a role
+/// that may not share its snapshot.
 #[test]
 fn rows_that_move_before_their_table_is_locked_are_not_lost() {
-    let (cluster, place) = (Cluster::start(Major::Distribution), Place::folder());
-    let database = cluster.create_database("emptied");
-    cluster.psql(&database, "CREATE TABLE first (n int)");
-    add_bulk(&cluster, &database, 1000);
-    cluster.psql(&database, "CREATE TABLE moved (LIKE bulk)");
-    let _holder = hold(&cluster, &database, "LOCK TABLE first");
-    let running = ranges(&place, &cluster.url(&database), "emptied", "2", "64KiB").spawn();
-    let waits = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'first'::regclass AND NOT granted";
-    eventually(&cluster, &database, waits);
-    cluster.psql(&database, "BEGIN; INSERT INTO moved SELECT * FROM bulk; TRUNCATE bulk; COMMIT");
-    release(&cluster, &database);
-    let run = running.wait().assert_success();
-    let rows = |name: &str| {
-        let tables = tables(&place, "emptied");
-        tables.iter().find(|table| table["table"] == name).unwrap()["rows"].as_u64()
-    };
-    assert_eq!((rows("bulk"), rows("moved")), (Some(0), Some(1000)), "{run}");
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, place) = (Cluster::start(major), Place::folder());
+        let role = format!("CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'; GRANT pg_read_all_data TO plain");
+        cluster.psql("postgres", &role);
+        for (sessions, role) in [("2", "postgres"), ("1", "postgres"), ("1", "plain"), ("2", "plain")] {
+            let database = cluster.create_database("emptied");
+            cluster.psql(&database, "CREATE TABLE first (n int)");
+            add_bulk(&cluster, &database, 1000);
+            cluster.psql(&database, "CREATE TABLE moved (LIKE bulk)");
+            let alone = "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_export_snapshot() FROM PUBLIC";
+            cluster.psql(&database, alone);
+            let _holder = hold(&cluster, &database, "LOCK TABLE first");
+            let url = cluster.url(&database).replace("//postgres:", &format!("//{role}:"));
+            let running = ranges(&place, &url, &database, sessions, "64KiB").spawn();
+            let waits =
+                "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'first'::regclass AND NOT granted";
+            eventually(&cluster, &database, waits);
+            cluster.psql(&database, "BEGIN; INSERT INTO moved SELECT * FROM bulk; TRUNCATE bulk; COMMIT");
+            release(&cluster, &database);
+            let run = running.wait().assert_success();
+            let rows = |name: &str| {
+                let tables = tables(&place, &database);
+                tables.iter().find(|table| table["table"] == name).unwrap()["rows"].as_u64()
+            };
+            let context = format!("{major:?}, {sessions}, {role}: {run}");
+            assert_eq!((rows("bulk"), rows("moved")), (Some(0), Some(1000)), "{context}");
+            if (sessions, role) == ("2", "plain") {
+                run.says("reading with one session: the server shares no snapshots");
+            }
+        }
+    }
 }
 
 /// Rows are in one of `a` and `b`, and the sum of their versions is 0; all rows of `c`, and of `d`, which is dropped

@@ -1,6 +1,7 @@
 //! Roles that the target lacks: reported, created, brought along, replaced, or done without.
 
 use super::scene::{Scene, limited, rights, roles};
+use crate::back::scene::without_inventory;
 use crate::scene::{fresh, restore_fails};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -20,7 +21,7 @@ fn what_is_missing_is_told_before_anything_is_made() {
         run.says("--roles restore").says("--roles create").says("--map-role ");
     }
     // Without an inventory it is the stream itself that says it.
-    let bare = scene.without_inventory();
+    let bare = without_inventory(&scene.place);
     let run = restore_fails(&bare, &target, &["--proof", "none"], Kind::Postgres);
     run.says("the target server lacks roles that the backup needs: ").says("no inventory");
     let run = scene.restore_fails(&target, &["--no-owner"]);

@@ -4,7 +4,6 @@ use crate::harness::{Pgstow, Run};
 use crate::scene::{Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Manifest;
 
 /// A database of a server of its own with roles of its own, backed up.
 pub struct Scene {
@@ -55,18 +54,6 @@ impl Scene {
         let copy = fresh("copy");
         let run = self.place.opens(&["restore", "latest", "--json", "--to", &target.url(&copy)]).args(words);
         (copy, run)
-    }
-
-    /// The same backup, which tells nothing but in its dump.
-    pub fn without_inventory(&self) -> Place {
-        let bare = self.place.copy();
-        bare.delete(&bare.key("inventory.json.zst.age"));
-        let key = bare.key("manifest.json");
-        let mut manifest = Manifest::from_bytes(&bare.get(&key)).unwrap();
-        manifest.objects.retain(|object| !object.key.starts_with("inventory"));
-        manifest.totals = None;
-        bare.put(&key, manifest.to_bytes().unwrap());
-        bare
     }
 
     /// A restore that must fail, and leave neither database nor role behind.

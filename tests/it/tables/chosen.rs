@@ -126,10 +126,7 @@ fn the_list_is_that_of_pg_restore() {
 #[test]
 fn a_backup_without_an_inventory_says_so() {
     let scene = Scene::new(Major::Distribution, "CREATE TABLE t AS SELECT 1 AS n");
-    let bare = scene.place.copy();
-    crate::back::scene::forge(&bare, |manifest| {
-        manifest.objects.retain(|object| !object.key.contains("inventory"));
-    });
+    let bare = crate::back::scene::without_inventory(&scene.place);
     fetch_fails(&bare, &["-t", "t"], Kind::NotFound).says("no inventory").says("brings all of it");
     let place: &Place = &bare;
     assert!(!crate::scene::fetch(place, &["latest"]).is_empty());
