@@ -189,7 +189,7 @@ impl Speaker {
             "corrupt message",
         ]) {
             new(Other, format!("no trusted TLS connection to {host}")).hint(
-                "check the endpoint's https://; for a certificate authority of your own, set SSL_CERT_FILE to its certificate",
+                "check the endpoint's https://; a machine or image without certificates needs the package ca-certificates; for a certificate authority of your own, set SSL_CERT_FILE to its certificate",
             )
         } else if says(&["timed out", "timeout"]) {
             new(Unreachable, format!("{host} does not answer")).hint("check endpoint and firewall")
