@@ -48,7 +48,7 @@ pub enum Break {
 
 impl Break {
     /// Reports it, or refuses the newest backup because of it.
-    pub fn judge(self, name: &Name, caution: Caution) -> Result<()> {
+    fn judge(self, name: &Name, caution: Caution) -> Result<()> {
         let way_on = match self {
             Self::WentBack(_) if caution >= Caution::RefuseOlder => format!(
                 "if you removed it, choose a backup by its id (`pgstow list {name}`), or add --no-state"
@@ -147,11 +147,27 @@ impl History {
             else {
                 continue;
             };
-            if let Some(wrong) = self.compare(store, of_name, newest, trusted).await? {
-                tracing::warn!("{wrong}; {HINT}");
-            }
-            self.remember(&**store, newest);
+            self.look_back(store, of_name, newest, trusted, Caution::Report).await?;
         }
+        Ok(())
+    }
+
+    /// [Compares](Self::compare) the newest backup of a name, judges what is wrong, and remembers it unless it is refused.
+    ///
+    /// # Errors
+    /// Those of the store; `Kind::Verify` if it is refused.
+    pub async fn look_back(
+        &self,
+        store: &Arc<dyn Store>,
+        found: &[Found],
+        newest: &Backup,
+        trusted: &VerifyKeys,
+        caution: Caution,
+    ) -> Result<()> {
+        if let Some(wrong) = self.compare(store, found, newest, trusted).await? {
+            wrong.judge(&newest.place.name, caution)?;
+        }
+        self.remember(&**store, newest);
         Ok(())
     }
 

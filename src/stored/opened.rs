@@ -133,11 +133,7 @@ impl OpenStore {
         let (Some(history), Some(trusted)) = (&self.history, &self.trusted) else { return Ok(()) };
         // If it cannot be read, or is signed by somebody else, taking it says so.
         let Ok(newest) = catalogue::read(&self.store, newest, Some(trusted)).await else { return Ok(()) };
-        if let Some(wrong) = history.compare(&self.store, found, &newest, trusted).await? {
-            wrong.judge(&newest.place.name, self.caution)?;
-        }
-        history.remember(&*self.store, &newest);
-        Ok(())
+        history.look_back(&self.store, found, &newest, trusted, self.caution).await
     }
 
     /// Says which newer backups are passed over because they are not signed, or refuses to.

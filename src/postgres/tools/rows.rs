@@ -12,7 +12,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 
 use crate::error::{Error, Kind, Result};
 
-use super::psql::{Psql, WITHOUT_VARIABLES};
+use super::psql::{Psql, WITHOUT_VARIABLES, check_sql};
 use super::snapshot::{INSTANCE, Snapshot};
 use crate::postgres::process::{Patient, Running};
 use crate::postgres::sql::literal;
@@ -63,9 +63,8 @@ impl RowsReader {
         )
         .into_bytes();
         for table in tables {
-            setup.extend(
-                [b"LOCK TABLE ONLY ", without_commands(table)?, b" IN ACCESS SHARE MODE NOWAIT;\n"].concat(),
-            );
+            check_sql(table)?;
+            setup.extend([b"LOCK TABLE ONLY ", &table[..], b" IN ACCESS SHARE MODE NOWAIT;\n"].concat());
         }
         setup.extend(b"\\set QUIET off\n");
         reader.order(&setup).await;
@@ -86,7 +85,7 @@ impl RowsReader {
     /// If it holds a backslash.
     pub async fn copy(&mut self, copy: &[u8]) -> Result<()> {
         self.returned = 0;
-        let copy = without_commands(copy)?;
+        check_sql(copy)?;
         self.order(&[copy, b" \\g /dev/stdout\n\\echo '\\\\.'\n"].concat()).await;
         Ok(())
     }
@@ -158,14 +157,6 @@ impl RowsReader {
     }
 }
 
-/// SQL in which psql can find no command of its own, whatever the server says of encoding and quotes.
-fn without_commands(sql: &[u8]) -> Result<&[u8]> {
-    match sql.iter().any(|byte| matches!(byte, b'\\' | 0)) {
-        true => Err(Error::unexpected("the statement that reads a table holds a backslash")),
-        false => Ok(sql),
-    }
-}
-
 fn miscounted(counted: u64, came: u64) -> Error {
     Error::postgres(format!("the server sent {counted} rows of a range of a table, and {came} came"))
 }
@@ -190,9 +181,9 @@ mod tests {
     #[test]
     fn nothing_with_a_backslash_is_sent() {
         for sql in [&b"COPY (SELECT \"\\! x\") TO STDOUT"[..], b"a\0b"] {
-            assert!(without_commands(sql).is_err());
+            assert!(check_sql(sql).is_err());
         }
-        assert!(without_commands(b"COPY (SELECT 1) TO STDOUT").is_ok());
+        assert!(check_sql(b"COPY (SELECT 1) TO STDOUT").is_ok());
     }
 
     #[test]

@@ -65,14 +65,14 @@ pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<Scr
         true => program.args(["--single-transaction", "-c", LOADING_TRANSACTION]),
         false => program.args(["-c", LOADING, "-c", "SET synchronous_commit = off"]),
     };
-    let mut psql = conn.dress(program.args(["-f", "-"])).await?.write()?;
+    let psql = conn.dress(program.args(["-f", "-"])).await?.write()?;
     let mut key = [0; 16];
     getrandom::fill(&mut key)
         .map_err(|e| Error::unexpected(format!("the system gives no random bytes: {e}")))?;
     let restrict = format!("{WITHOUT_VARIABLES}\\restrict {}\n", hex::encode(key));
-    let written = psql.write_all(restrict.as_bytes()).await;
-    written.map_err(|e| Error::from_io(e, Kind::Postgres, "psql stopped reading"))?;
-    Ok(Script { psql, guard: Guard::default() })
+    let mut script = Script { psql, guard: Guard::default() };
+    script.write(restrict.as_bytes()).await?;
+    Ok(script)
 }
 
 /// Refuses a client that would run the commands in a script.

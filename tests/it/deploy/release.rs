@@ -4,7 +4,7 @@ use super::root::Root;
 use super::{at, text, yaml};
 use crate::scene::fresh;
 use crate::servers::postgres::{Cluster, Major};
-use crate::servers::run;
+use crate::servers::{run, script};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -122,11 +122,10 @@ fn the_package_installs_into_a_bare_debian_and_works_there() {
 #[test]
 fn a_package_of_what_needs_no_library_depends_on_nothing() {
     let folder = TempDir::new().unwrap();
-    let script = folder.path().join("pgstow");
-    std::fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", binary().display())).unwrap();
-    run(Command::new("chmod").arg("755").arg(&script));
+    let program = folder.path().join("pgstow");
+    script(&program, &format!("#!/bin/sh\nexec {} \"$@\"\n", binary().display()));
     let control = |of: &Path| run(Command::new("dpkg-deb").arg("-f").arg(make("deb", of, folder.path())));
-    assert!(!control(&script).contains("\nDepends:"), "{}", control(&script));
+    assert!(!control(&program).contains("\nDepends:"), "{}", control(&program));
     assert!(control(binary()).contains("\nDepends: libc6 (>= 2."), "{}", control(binary()));
 }
 

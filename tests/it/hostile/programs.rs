@@ -2,14 +2,12 @@
 //! psql's own commands, in plain dumps, in archives, and in the scripts that pgstow gives to psql itself.
 
 use super::trap::Trap;
-use crate::back::scene::{forge, sha256};
+use crate::back::scene::{forge, sha256, zstd};
 use crate::harness::Run;
 use crate::scene::{Keys, Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use crate::servers::{folder, run};
 use pgstow::error::Kind;
-use std::io::Write;
-use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// Commands that run `touch FILE`, make `FILE`, or run the commands in another file.
@@ -78,10 +76,7 @@ fn rehearse(place: &Place, major: Major) -> Run {
 /// The same backup with another script in it, as somebody would put it there who may write to the store.
 fn planted(honest: &Place, script: &str) -> Place {
     let place = honest.copy();
-    let mut zstd = Command::new("zstd");
-    let mut zstd = zstd.args(["-q", "-c"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    zstd.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    let stored = zstd.wait_with_output().unwrap().stdout;
+    let stored = zstd(script.as_bytes());
     forge(&place, |manifest| {
         let dump = &mut manifest.objects[0];
         assert_eq!(dump.key, "dump.sql.zst");
