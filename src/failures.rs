@@ -22,6 +22,11 @@ impl Failures {
         Self { alone: false, ..Self::of(many) }
     }
 
+    /// One thing less to do: it is no longer there.
+    pub fn leave_one_out(&mut self) {
+        self.of = self.of.saturating_sub(1);
+    }
+
     /// Keeps a failure and warns of it at once, in the words that `say` puts before it; a single thing's
     /// failure is only kept. A signal ends the whole, and is returned.
     pub fn keep(&mut self, error: Error, say: impl FnOnce(&str) -> String) -> Result<()> {

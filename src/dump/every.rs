@@ -2,7 +2,7 @@
 
 use super::database::{self, Roles};
 use super::request::DumpRequest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
 use crate::postgres::Psql;
 use crate::postgres::clients::Clients;
@@ -61,14 +61,19 @@ pub async fn back_up(
 ) -> Result<EveryDatabase> {
     let asking = async {
         let clients = Clients::find(&each.clients).await?;
-        databases(&Psql::new(clients.newest()?, &each.connection), exclude).await
+        let psql = Psql::new(clients.newest()?, &each.connection);
+        let found = databases(&psql, exclude).await?;
+        Ok((psql, found))
     };
-    let Databases { open: names, closed, invalid } = run.or(asking).await?;
+    let (psql, Databases { open: names, closed, invalid, unfinished }) = run.or(asking).await?;
     for name in &closed {
         run.say(format!("{name} is left out: it allows no connections"));
     }
     for name in &invalid {
         tracing::warn!("{name} is left out: it is invalid, as DROP DATABASE was interrupted; drop it again");
+    }
+    for name in &unfinished {
+        run.say(format!("{name} is left out: a restore fills it, or was killed before it had"));
     }
     if names.is_empty() {
         return Err(
@@ -93,6 +98,13 @@ pub async fn back_up(
                 }
                 Ok(stored)
             }
+            Err(error) if is_gone(&psql, &database, &error).await => {
+                tracing::warn!(
+                    "{database} is left out: it was dropped, renamed or closed after the run began"
+                );
+                every.failures.leave_one_out();
+                continue;
+            }
             Err(error) => {
                 let exit_code = error.kind().exit_code();
                 let failed = Failed { error: error.message().to_owned(), exit_code, name };
@@ -103,6 +115,12 @@ pub async fn back_up(
         every.databases.push((database, outcome));
     }
     Ok(every)
+}
+
+/// Whether a database that could not be backed up is no longer one to be backed up.
+async fn is_gone(psql: &Psql, database: &str, error: &Error) -> bool {
+    error.kind() == Kind::Postgres
+        && databases(psql, &[]).await.is_ok_and(|found| !found.open.iter().any(|open| open == database))
 }
 
 /// One of the databases, under its own name.

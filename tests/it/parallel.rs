@@ -66,7 +66,7 @@ fn tables(place: &Place, name: &str) -> Vec<Value> {
 }
 
 /// A `psql` that works until it is dropped.
-struct Work(Child);
+pub struct Work(Child);
 
 impl Work {
     fn begin(cluster: &Cluster, database: &str, sql: String) -> Work {
@@ -90,7 +90,7 @@ impl Drop for Work {
 }
 
 /// A session that has done this in a transaction, and goes on with that until it is ended.
-fn hold(cluster: &Cluster, database: &str, sql: &str) -> Work {
+pub fn hold(cluster: &Cluster, database: &str, sql: &str) -> Work {
     let holder = Work::begin(cluster, database, format!("BEGIN; {sql}; SELECT 'held', pg_sleep(600);"));
     let held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
     eventually(cluster, database, held);
@@ -98,14 +98,15 @@ fn hold(cluster: &Cluster, database: &str, sql: &str) -> Work {
 }
 
 /// Ends it.
-fn release(cluster: &Cluster, database: &str) {
+pub fn release(cluster: &Cluster, database: &str) {
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
     assert_eq!(cluster.psql(database, end), "1");
 }
 
+/// Waits until this is true.
 #[track_caller]
-fn eventually(cluster: &Cluster, database: &str, question: &str) {
+pub fn eventually(cluster: &Cluster, database: &str, question: &str) {
     let begun = Instant::now();
     while cluster.psql(database, question) != "t" {
         assert!(begun.elapsed() < Duration::from_secs(60), "never true: {question}");

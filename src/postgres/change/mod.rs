@@ -13,6 +13,7 @@ mod target;
 
 pub use count::{Counted, Hidden, TableName};
 pub use naming::Naming;
+pub use rename::RESTORING;
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;
 pub use target::Target;

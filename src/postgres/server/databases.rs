@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::error::Result;
 
+use crate::postgres::change::RESTORING;
 use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
@@ -16,6 +17,8 @@ pub struct Databases {
     pub closed: Vec<String>,
     /// Those that an interrupted DROP DATABASE has left: they can only be dropped.
     pub invalid: Vec<String>,
+    /// Those that a restore of ours fills, or was killed in, by their names.
+    pub unfinished: Vec<String>,
 }
 
 /// Asks for all databases, except those that a pattern excludes; in patterns `*` and `?` stand for anything.
@@ -24,14 +27,17 @@ pub async fn databases(psql: &Psql, exclude: &[String]) -> Result<Databases> {
     let names = |which: &str| {
         format!("(SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM wanted WHERE {which})")
     };
+    let open = "datallowconn AND datconnlimit <> -2";
+    let unfinished = format!("datname ~ '{RESTORING}[0-9]{{8}}_[0-9]{{6}}$'");
     let query = format!(
         "WITH wanted AS (SELECT * FROM pg_database
            WHERE NOT datistemplate AND NOT datname LIKE ANY (ARRAY[{}]::text[]))
-         SELECT json_build_object('open', {}, 'closed', {}, 'invalid', {});",
+         SELECT json_build_object('open', {}, 'closed', {}, 'invalid', {}, 'unfinished', {});",
         patterns.join(", "),
-        names("datallowconn AND datconnlimit <> -2"),
+        names(&format!("{open} AND NOT {unfinished}")),
         names("NOT datallowconn AND datconnlimit <> -2"),
         names("datconnlimit = -2"),
+        names(&format!("{open} AND {unfinished}")),
     );
     psql.query(&query).await
 }

@@ -1,5 +1,6 @@
 //! Every database of a server: one backup each, and one that fails does not take the others along.
 
+use crate::parallel::{eventually, hold, release};
 use crate::scene::{Keys, Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -54,6 +55,25 @@ fn one_that_cannot_be_connected_to_is_left_out() {
         assert_eq!(names(&place), ["app", "postgres"]);
         let run = place.pgstow(&words).args(["--exclude", "shop", "--exclude", "cl*"]).succeeds();
         assert!(!run.stderr.contains("left out"), "{run}");
+    }
+}
+
+#[test]
+fn one_that_is_dropped_or_still_restored_is_left_out() {
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, place) = (server(major), Place::folder());
+        cluster.psql("postgres", "CREATE DATABASE app_restoring_20261121_054500");
+        let (url, recipient) = (cluster.url("postgres"), &Keys::shared().recipient);
+        let _holder = hold(&cluster, "app", "LOCK TABLE t");
+        let running = place.pgstow(&["backup", "--all-databases", "--recipient", recipient, &url]).spawn();
+        eventually(&cluster, "app", "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted");
+        cluster.psql("postgres", "DROP DATABASE shop");
+        cluster.psql("postgres", "ALTER DATABASE test_1 RENAME TO test_2");
+        release(&cluster, "app");
+        let run = running.wait().assert_success();
+        let run = run.says("app_restoring_20261121_054500 is left out: a restore fills it");
+        run.says("shop is left out: it was dropped").says("test_1 is left out: it was dropped, renamed");
+        assert_eq!(names(&place), ["app", "postgres"]);
     }
 }
 
