@@ -15,12 +15,7 @@ use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::Program;
 
-use super::sessions::{PATIENT, PATIENT_TRANSACTION};
-
-/// Stands before every script: text is UTF-8, a literal means what [`literal`](crate::postgres::sql) says,
-/// names mean the system's own, and a role's `statement_timeout` is meant for applications.
-const PREAMBLE: &str = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; \
-                        SET search_path = pg_catalog; SET statement_timeout = 0;\n";
+use super::sessions::{ASKING, PATIENT_TRANSACTION};
 
 /// The first error ends a script, and comes with its SQLSTATE, which means the same in every language.
 pub(super) const STRICT: [&str; 4] = ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"];
@@ -80,7 +75,7 @@ impl Psql {
 
     /// Runs what the user wrote, with the search path that the database has; it may hold psql's own commands.
     pub async fn run_given(&self, sql: &str) -> Result<Vec<u8>, Failure> {
-        self.run_script(format!("{PREAMBLE}RESET search_path;\n{sql}\n;\n")).await
+        self.run_script(format!("RESET search_path;\n{sql}\n;\n")).await
     }
 
     async fn run_script(&self, script: String) -> Result<Vec<u8>, Failure> {
@@ -106,8 +101,7 @@ impl Psql {
 
     pub(super) async fn program(&self) -> Result<Program> {
         let program = self.client.program("psql");
-        let patient = PATIENT.iter().flat_map(|sql| ["-c", sql]);
-        let program = program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(patient).args(["-f", "-"]);
+        let program = program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(["-c", ASKING, "-f", "-"]);
         self.conn.dress(program).await
     }
 }
@@ -124,7 +118,7 @@ pub(super) fn script(sql: &str) -> Result<String> {
     if sql.contains('\\') {
         return Err(Error::unexpected("a script for psql holds a backslash"));
     }
-    Ok(format!("{PREAMBLE}{sql}\n"))
+    Ok(format!("{sql}\n"))
 }
 
 /// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with
