@@ -33,8 +33,6 @@ const LOCKED_WAIT: Duration = Duration::from_secs(5);
 const FOR_SHARING: u32 = 4;
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
-/// What helps if somebody holds a lock.
-const WAIT: &str = "wait for that session, end it, or raise --lock-wait-timeout";
 /// What helps if objects come and go all the time.
 const SETTLE: &str = "back up when no migration runs, or give temporary objects to temporary schemas";
 /// What helps if tables are emptied all the time.
@@ -238,7 +236,7 @@ impl Begun {
         let reading = async {
             tokio::select! {
                 read = read_definitions(&mut pg_dump) => read,
-                waited = waits_too_long(psql, longest) => Err(waited.hint(WAIT)),
+                waited = waits_too_long(psql, longest) => Err(waited),
             }
         };
         let doing = async {

@@ -96,7 +96,11 @@ pub async fn start(
         sessions.one_reads(run, &why);
         return Ok(Box::new(consistent::start(client, psql, options, left).await?));
     }
-    let ahead = async |snapshot: &Snapshot| prepare(client, psql, options, sessions, snapshot).await;
+    let ahead = async |snapshot: &Snapshot| match left {
+        None => prepare(client, psql, options, sessions, snapshot).await,
+        // One thing after the other needs fewer sessions.
+        Some(_) => None,
+    };
     let (begun, ahead) = consistent::begin(client, psql, options, left, true, ahead).await?;
     match several(client, psql, options, &begun, ahead.flatten(), sessions, run).await {
         Ok(Some(merge)) => {
@@ -133,7 +137,7 @@ async fn prepare(
     snapshot: &Snapshot,
 ) -> Option<Ahead> {
     let quietly = |error: Error| tracing::debug!("not prepared yet: {error}");
-    let large = plan::large(psql, sessions.range).await.map_err(quietly).ok()?;
+    let large = plan::large(psql, None, sessions.range).await.map_err(quietly).ok()?;
     if plan::ranges(&large, sessions.range) < sessions.fewest() {
         return Some(Ahead { large, others: None });
     }
@@ -159,9 +163,9 @@ async fn several(
             return Ok(None);
         }
     };
-    let (large, mut others) = match ahead {
+    let (large, others) = match ahead {
         Some(ahead) => (ahead.large, ahead.others),
-        None => (plan::large(psql, sessions.range).await?, None),
+        None => (plan::large(psql, Some(preamble), sessions.range).await?, None),
     };
     let plan = Plan::of(preamble, &large, sessions.range);
     if (plan.ranges() as u64) < sessions.fewest() {
@@ -176,11 +180,14 @@ async fn several(
         tables: plan.names(),
     };
     let rest = async {
-        if plan.left_over(preamble).next().is_none() {
-            return Ok(None);
+        let is_all = plan.left_over(preamble).next().is_none();
+        match others {
+            Some(others) if !is_all && others.is_rest_of(preamble, &plan) => return Ok(Some(others)),
+            Some(others) => others.stop().await,
+            None => {}
         }
-        if let Some(others) = others.take_if(|others| others.is_rest_of(preamble, &plan)) {
-            return Ok(Some(others));
+        if is_all {
+            return Ok(None);
         }
         let patterns = plan.cut().map(Table::pattern);
         let others = Others::start(client, psql, options, patterns, snapshot).await?;
@@ -193,9 +200,6 @@ async fn several(
     // At the same time: each needs many round trips. If the server is short of connections, one of them fails, and then
     // all are ended.
     let (readers, rest) = tokio::try_join!(try_join_all((0..number).map(|_| opener.open())), rest)?;
-    if let Some(unfit) = others {
-        unfit.stop().await;
-    }
     run.say(format!(
         "reading {} ({}) with {} at the same time",
         count(plan.cut().len(), "large table"),

@@ -123,9 +123,11 @@ impl Table {
     }
 }
 
-/// The tables that are worth being cut, as far as the server knows. One of less than two ranges is left to `pg_dump`.
-pub async fn large(psql: &Psql, range: u64) -> Result<Vec<Heap>> {
-    heaps(psql, range.saturating_mul(2), MOST_TABLES).await
+/// The tables that are worth being cut, as far as the server knows: those of this dump, or of the whole database. One of
+/// less than two ranges is left to `pg_dump`.
+pub async fn large(psql: &Psql, dump: Option<&Preamble>, range: u64) -> Result<Vec<Heap>> {
+    let oids: Option<Vec<u32>> = dump.map(|dump| dump.toc.with_data().filter_map(plain).collect());
+    heaps(psql, oids.as_deref(), range.saturating_mul(2), MOST_TABLES).await
 }
 
 /// Into how many ranges they can be cut.

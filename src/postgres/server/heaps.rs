@@ -24,14 +24,18 @@ pub struct Heap {
     pub bytes: u64,
 }
 
-/// The largest tables that are heaps of at least `smallest` bytes, `most` of them.
+/// The largest tables that are heaps of at least `smallest` bytes, `most` of them; of these oids only, if some are given.
 ///
 /// Not those of extensions, whose rows may belong to a dump only in part, not those with row-level security, and not
 /// unlogged ones, which a standby does not have.
 ///
 /// # Errors
 /// If somebody changes one of them, or waits for that: the question for its size would wait too.
-pub async fn heaps(psql: &Psql, smallest: u64, most: usize) -> Result<Vec<Heap>> {
+pub async fn heaps(psql: &Psql, oids: Option<&[u32]>, smallest: u64, most: usize) -> Result<Vec<Heap>> {
+    let among = oids.map_or(String::new(), |oids| {
+        let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
+        format!("AND c.oid = ANY ('{{{}}}'::oid[])", oids.join(","))
+    });
     let hex = |name: &str| format!("encode(convert_to({name}::text, getdatabaseencoding()), 'hex')");
     psql.query(&format!(
         "SET lock_timeout = '2s';
@@ -40,7 +44,7 @@ pub async fn heaps(psql: &Psql, smallest: u64, most: usize) -> Result<Vec<Heap>>
                   pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
            FROM pg_class c JOIN pg_am a ON a.oid = c.relam JOIN pg_namespace n ON n.oid = c.relnamespace
            WHERE c.relkind = 'r' AND a.amname = 'heap' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-             AND c.relpersistence = 'p' AND NOT c.relrowsecurity
+             AND c.relpersistence = 'p' AND NOT c.relrowsecurity {among}
              AND NOT EXISTS (SELECT FROM pg_depend d
                              WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
          ) h WHERE bytes >= {smallest} AND pages > 0 ORDER BY bytes DESC, oid LIMIT {most}) h;",
