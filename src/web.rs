@@ -34,7 +34,7 @@ impl Client {
     pub fn new() -> io::Result<Self> {
         // What is sent is for the server that was named, not for whoever its answer names.
         let client = reqwest::Client::builder().redirect(Policy::none()).http1_only().build();
-        client.map(Self).map_err(io::Error::other)
+        client.map(Self).map_err(|e| io::Error::other(whole(&e)))
     }
 
     /// Makes one attempt; fails, saying why, if there is no whole answer within this time.

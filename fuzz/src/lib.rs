@@ -24,4 +24,5 @@ pub mod stored {
     pub mod inventory;
     pub mod manifest;
     pub mod names;
+    mod prefixes;
 }

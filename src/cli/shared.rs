@@ -143,8 +143,8 @@ pub struct OpenWords {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]
     pub trust: TrustWords,
-    /// With --verify-key: fail if a newer backup than the newest signed one is not signed, or one that was seen before is
-    /// gone, instead of warning
+    /// With --verify-key: fail if a newer backup than the newest signed one is not signed, or was made when one that was
+    /// seen before was gone, instead of warning
     #[arg(long, env = "PGSTOW_STRICT", help_heading = "Keys")]
     pub strict: bool,
     /// Read a backup that is not encrypted even though a key was given
@@ -172,7 +172,8 @@ pub struct TrustWords {
     pub require_signature: bool,
     /// With --verify-key: neither remember the newest backup, nor compare with the newest that was seen before
     ///
-    /// It is remembered in ~/.local/state/pgstow/newest.json.
+    /// It is remembered in ~/.local/state/pgstow/newest.json. If that one is gone, "latest" is not restored, fetched or
+    /// verified.
     #[arg(long, env = "PGSTOW_NO_STATE", help_heading = "Keys", hide_short_help = true)]
     pub no_state: bool,
 }

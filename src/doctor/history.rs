@@ -8,6 +8,7 @@ use crate::postgres::{Version, first_names};
 use crate::store::Store;
 use crate::stored::catalogue::{self, Found};
 use crate::stored::contents::folders;
+use crate::stored::history::Caution;
 use crate::stored::names::{Name, Timestamp};
 use crate::stored::opened::{Location, OpenStore, ReadOptions};
 use crate::units::{age, count};
@@ -75,7 +76,7 @@ async fn newest(
         ask: |_| None,
         trusted: trusted.clone(),
         history: None,
-        strict: false,
+        caution: Caution::Report,
         allow_unencrypted: false,
     };
     let opening = opened(reading, newest, identities.as_deref());

@@ -55,6 +55,8 @@ pub enum Act {
     Write,
     /// Replace them.
     Overwrite,
+    /// Copy what was replaced.
+    ReadVersion,
     /// End a lock early.
     ShortenLock,
     /// Remove one version for good.
@@ -70,6 +72,7 @@ impl fmt::Display for Act {
             Self::Read => "read objects",
             Self::Write => "write new objects",
             Self::Overwrite => "overwrite objects",
+            Self::ReadVersion => "read old versions",
             Self::ShortenLock => "shorten a lock",
             Self::DeleteVersion => "delete a version for good",
             Self::Delete => "delete objects",
@@ -108,8 +111,13 @@ impl Keeper {
                 "take storage.objects.list away: roles/storage.objectCreator has no more than it needs"
             }
             (Act::Read, Self::S3) => "take s3:GetObject away; restores use another key",
-            (Act::Read, Self::Backblaze) => "take the capability readFiles away; restores use another key",
-            (Act::Read, Self::Google) => "take storage.objects.get away; restores use another account",
+            (Act::Read | Act::ReadVersion, Self::Backblaze) => {
+                "take the capability readFiles away; restores use another key"
+            }
+            (Act::Read | Act::ReadVersion, Self::Google) => {
+                "take storage.objects.get away; restores use another account"
+            }
+            (Act::ReadVersion, Self::S3) => "take s3:GetObjectVersion away",
             (Act::Overwrite, Self::S3) => {
                 "s3:PutObject allows it: turn on versioning, or object lock with a default retention, so that old versions stay"
             }
@@ -124,7 +132,7 @@ impl Keeper {
             }
             (Act::ShortenLock, Self::Backblaze) => "take writeFileRetentions and bypassGovernance away",
             (Act::ShortenLock, Self::Google) => {
-                "take storage.objects.overrideUnlockedRetention away, or lock the retention policy"
+                "take storage.objects.update away: without it neither a hold nor a retention that is not locked can be ended"
             }
             (Act::DeleteVersion, Self::S3) => "take s3:DeleteObjectVersion away",
             (Act::Delete, Self::S3) => "take s3:DeleteObject away; prune uses another key",
@@ -183,12 +191,12 @@ impl Thief {
         };
         let read = reading.await;
         self.note(Act::Read, read)?;
-        for act in [Act::Overwrite, Act::ShortenLock, Act::DeleteVersion] {
-            let attempt = match act {
-                Act::Overwrite => Attempt::Overwrite(Bytes::from_static(b"overwritten\n")),
-                Act::ShortenLock => Attempt::ShortenLock,
-                _ => Attempt::DeleteVersion,
-            };
+        for (act, attempt) in [
+            (Act::Overwrite, Attempt::Overwrite(Bytes::from_static(b"overwritten\n"))),
+            (Act::ReadVersion, Attempt::ReadVersion),
+            (Act::ShortenLock, Attempt::ShortenLock),
+            (Act::DeleteVersion, Attempt::DeleteVersion),
+        ] {
             if is_there {
                 let tried = self.store.attempt(attempt, &self.key).await;
                 self.note(act, tried)?;
@@ -245,6 +253,9 @@ impl Thief {
 
     /// Removes the probe with all its versions; returns what stays.
     async fn tidy(&self) -> Vec<String> {
+        if self.deeds.iter().any(|deed| deed.act == Act::Write && deed.can == Some(false)) {
+            return Vec::new();
+        }
         let deleted = self.store.delete(&self.key).await;
         for _ in 0..VERSIONS {
             match self.store.attempt(Attempt::DeleteVersion, &self.key).await {
@@ -277,9 +288,15 @@ mod tests {
             ("s3://bucket", Keeper::S3),
         ] {
             assert_eq!(Keeper::of(address), keeper);
-            for act in
-                [Act::List, Act::Read, Act::Overwrite, Act::ShortenLock, Act::DeleteVersion, Act::Delete]
-            {
+            for act in [
+                Act::List,
+                Act::Read,
+                Act::Overwrite,
+                Act::ReadVersion,
+                Act::ShortenLock,
+                Act::DeleteVersion,
+                Act::Delete,
+            ] {
                 assert!(keeper.fix(act).is_some(), "{keeper:?} {act}");
             }
             assert_eq!(keeper.fix(Act::Write), None);

@@ -152,8 +152,11 @@ fn step(heap: &Heap, range: u64) -> u64 {
 /// The oid of a table whose rows are what its pages hold, as far as the dump says.
 fn plain(entry: &TocEntry) -> Option<u32> {
     let (_, schema, name) = entry.identity();
+    // In a script for psql a command may begin with it, whatever quotes it stands in.
+    let has_backslash = [schema, name, entry.columns()].iter().any(|sql| sql.contains(&b'\\'));
     let is_plain = entry.kind() == EntryKind::TableData
         && entry.is_copy()
+        && !has_backslash
         // Something here says that they go through the root of partitions.
         && entry.defn().unwrap_or_default().is_empty()
         && entry.copied_into().is_some_and(|(into, table)| into == schema && table == name);

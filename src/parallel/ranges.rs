@@ -166,7 +166,7 @@ impl Order {
             None => opener.open().await?,
         };
         let mut repeated = Repeated { before: *sent, again: digest() };
-        one.copy(&self.copy).await;
+        one.copy(&self.copy).await?;
         while let Some(rows) = one.next().await? {
             let rows = repeated.leave_out(rows)?;
             sent.update(&rows);
@@ -240,7 +240,7 @@ impl Repeated {
 mod tests {
     use super::*;
     use crate::postgres::clients::Version;
-    use crate::postgres::clients::fake::fake_psql;
+    use crate::postgres::clients::fake;
     use crate::postgres::{Client, ConnInfo, Environment};
 
     const FATAL: &str = "echo 'psql:<stdin>:9: FATAL:  57P01: terminating connection due to administrator command' >&2; exit 2";
@@ -262,7 +262,7 @@ done
 "#,
             folder.path().display()
         );
-        fake_psql(folder.path(), &script);
+        fake::script(&folder.path().join("psql"), &script);
         std::fs::write(folder.path().join("rows"), rows()).unwrap();
         let client = Client {
             dir: folder.path().into(),

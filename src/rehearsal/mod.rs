@@ -166,17 +166,10 @@ impl RehearsalRun<'_> {
         self.restore(&mut target).await
     }
 
-    /// What the throw-away cluster needs for `max_locks_per_transaction`, if the usual is not enough: `pg_dump`,
-    /// which looks what is there, locks every table until its end.
+    /// What the throw-away cluster gets for `max_locks_per_transaction`, if the usual is not enough; it is reported.
     fn locks(&self) -> Option<u64> {
-        let tables = self.inventory?.archive.tables;
-        if tables <= MOST_TABLES {
-            return None;
-        }
-        let locks = tables.div_ceil(LOCKS_FOR_EACH);
-        self.run.say(format!(
-            "it gets max_locks_per_transaction={locks}: to dump {tables} tables again takes that"
-        ));
+        let (locks, why) = locks_for(self.inventory?.archive.tables)?;
+        self.run.say(why);
         Some(locks)
     }
 
@@ -346,5 +339,26 @@ fn shortened(answer: &[u8]) -> String {
         (true, _) => "nothing".to_owned(),
         (_, true) => format!("{start:?} and more"),
         _ => format!("{start:?}"),
+    }
+}
+
+/// The locks for this many tables, and why, if a server as it comes has too few: `pg_dump`, which looks what is there,
+/// locks every table until its end.
+fn locks_for(tables: u64) -> Option<(u64, String)> {
+    let locks = tables.div_ceil(LOCKS_FOR_EACH);
+    let why = format!("it gets max_locks_per_transaction={locks}: to dump {tables} tables again takes that");
+    (tables > MOST_TABLES).then_some((locks, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::locks_for;
+
+    #[test]
+    fn more_locks_than_usual_are_taken_only_for_many_tables_and_reported() {
+        assert_eq!(locks_for(5000), None);
+        let (locks, why) = locks_for(20_000).unwrap();
+        assert_eq!(locks, 400);
+        assert!(why.starts_with("it gets max_locks_per_transaction=400: "), "{why}");
     }
 }

@@ -4,6 +4,7 @@
 //! by its own rules, and forbids its commands itself when a script is restored.
 
 use super::lines::Segment;
+use crate::sql::Guard;
 
 /// The commands that `pg_dump` and `pg_dumpall` write, as lines of their own.
 const OF_DUMPS: [&[u8]; 3] = [b"\\connect ", b"\\restrict ", b"\\unrestrict "];
@@ -29,6 +30,8 @@ pub struct Commands {
     before: [u8; 2],
     /// Whether a backslash in ordinary quotes takes the next character along.
     old_quotes: bool,
+    /// Finds what a restore would not give to psql, also where it looks as if it stood among rows.
+    guard: Guard,
     /// The first command found.
     pub found: Option<Command>,
 }
@@ -58,11 +61,27 @@ impl Commands {
             return;
         }
         match segment {
-            Segment::Rows(bytes) => self.lines += newlines(bytes),
-            Segment::Passing(bytes) => self.scan(bytes),
-            Segment::Line(line) if self.is_of_dumps(line) => self.lines += newlines(line),
-            Segment::Line(line) => self.scan(line),
+            Segment::Line(line) if self.is_of_dumps(line) => {
+                self.lines += newlines(line);
+                self.guard = Guard::default();
+            }
+            Segment::Rows(bytes) => {
+                self.found = self.refused(bytes);
+                self.lines += newlines(bytes);
+            }
+            Segment::Passing(bytes) | Segment::Line(bytes) => {
+                let refused = self.refused(bytes);
+                self.scan(bytes);
+                self.found = self.found.take().or(refused);
+            }
         }
+    }
+
+    /// What no restore would give to psql.
+    fn refused(&mut self, bytes: &[u8]) -> Option<Command> {
+        let (text, end) = self.guard.refuses(bytes)?;
+        let before = newlines(bytes.get(..end).unwrap_or_default());
+        Some(Command { line: self.lines + before + 1, text: text.to_owned() })
     }
 
     fn is_of_dumps(&mut self, line: &[u8]) -> bool {
@@ -72,7 +91,8 @@ impl Commands {
         if line.starts_with(b"SET standard_conforming_strings = ") {
             self.old_quotes = line.ends_with(b"off;\n");
         }
-        OF_DUMPS.iter().any(|words| line.starts_with(words))
+        // What is in backquotes is run by a shell.
+        OF_DUMPS.iter().any(|words| line.starts_with(words)) && !line.contains(&b'`')
     }
 
     fn scan(&mut self, bytes: &[u8]) {
@@ -199,6 +219,10 @@ mod tests {
             ("COPY t FROM stdin;\na\n\\.\n\\set x `touch y`\n", 4),
             ("SELECT $a$ $$ $a$ \\! x\n", 1),
             ("SELECT \"a\"\"\\\" \\! x\n", 1),
+            ("\\connect `touch y`\n", 1),
+            ("SELECT 1;\n\\unrestrict `touch y`\n", 2),
+            ("SELECT (\nCOPY t FROM stdin;\na\n\\unrestrict `touch y`\n", 4),
+            ("SELECT '\\unrestrict';\n", 1),
         ] {
             assert_eq!(found(script).unwrap().line, line, "{script}");
         }

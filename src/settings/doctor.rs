@@ -1,11 +1,12 @@
 //! The settings of `pgstow doctor`: what is wrong with one part is what was found out about it, and ends nothing.
 
 use super::environment::variable;
+use super::store::lock;
 use super::{Remarks, What, destinations, keys, location, name};
 use crate::cli::{BackupWords, DoctorWords, IdentityWords, TrustWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
-use crate::store::Retry;
+use crate::store::{Retry, refuse_impossible};
 use crate::stored::names::Name;
 use crate::stored::opened::Location;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use std::time::Duration;
 
 /// How long failures of the store are retried: who waits for a doctor wants to know that it does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a thief's probe is locked, if backups are: whoever may not end that leaves it in the store.
+const PROBE_LOCK: Duration = Duration::from_secs(600);
 
 /// The variables that lead libpq to a server.
 const LIBPQ: [&str; 6] = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE"];
@@ -59,7 +63,10 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
 /// `Kind::Usage` if there is no store, or the name is none.
 pub fn thief(words: &DoctorWords) -> Result<(Location, Option<Name>)> {
     let DoctorWords { backup, .. } = words;
-    Ok((location(&backup.writing.store)?, name(backup.name.as_deref())?))
+    let mut location = location(&backup.writing.store)?;
+    location.options.lock = lock(&backup.writing)?.map(|lock| lock.at_most(PROBE_LOCK));
+    refuse_impossible(&location.url, &location.options)?;
+    Ok((location, name(backup.name.as_deref())?))
 }
 
 fn readers(words: &WritingWords) -> Result<Option<Readers>> {

@@ -4,7 +4,7 @@ use super::environment::variable;
 use super::{keys, location, name};
 use crate::cli::{OpenWords, SelectWords, StoreWords, TrustWords};
 use crate::error::Result;
-use crate::stored::history::History;
+use crate::stored::history::{Caution, History};
 use crate::stored::opened::{BackupSelection, ReadOptions, Select};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) fn reading_without_keys(store: &StoreWords, open: &OpenWords) -> Resu
         location: location(store)?,
         identities: Arc::default(),
         ask: |_| None,
-        strict: open.strict,
+        caution: if open.strict { Caution::Strict } else { Caution::RefuseOlder },
         allow_unencrypted: false,
         history: history(&open.trust),
         trusted: keys::verify_keys(&open.trust)?,

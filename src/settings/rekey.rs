@@ -4,6 +4,7 @@ use super::{keys, location, name};
 use crate::cli::RekeyWords;
 use crate::error::{Error, Result};
 use crate::rekey::{Change, RekeyOptions};
+use crate::stored::history::Caution;
 use crate::stored::opened::ReadOptions;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub fn rekey(words: RekeyWords) -> Result<RekeyOptions> {
             ask: keys::ask,
             trusted: keys::verify_keys(&words.trust)?,
             history: None,
-            strict: false,
+            caution: Caution::Report,
             allow_unencrypted: words.allow_unencrypted,
         },
         change: Change {

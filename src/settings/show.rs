@@ -3,6 +3,7 @@
 use super::{location_to_look_at, reading, reading_without_keys, select};
 use crate::cli::ShowWords;
 use crate::error::Result;
+use crate::stored::history::Caution;
 use crate::stored::opened::{BackupSelection, ReadOptions};
 
 /// `pgstow show`.
@@ -25,7 +26,9 @@ impl Show {
         } else {
             reading_without_keys(&words.store, &words.open)?
         };
-        let reading = ReadOptions { location: location_to_look_at(&words.store)?, ..reading };
+        // To look at a backup does no harm, whichever it is.
+        let caution = if words.open.strict { Caution::Strict } else { Caution::Report };
+        let reading = ReadOptions { location: location_to_look_at(&words.store)?, caution, ..reading };
         let selection = BackupSelection { select: select(words.select)?, reading };
         Ok(Self { selection, tables: words.tables, diff: words.diff })
     }

@@ -4,10 +4,12 @@
 //! one as a table of contents, the other as comments. Nothing here knows SQL's grammar: statements are read only
 //! as far as `pg_dump` always writes them alike.
 
+mod guard;
 mod kind;
 mod roles;
 mod words;
 
+pub use guard::Guard;
 pub use kind::EntryKind;
 pub use roles::named_roles;
 pub use words::{Token, Word, quoted, replaced, statements, words};

@@ -8,8 +8,10 @@ use bytes::Bytes;
 pub enum Attempt {
     /// Replaces an object by these bytes, without asking whether it is there.
     Overwrite(Bytes),
+    /// Reads one version of an object, an old one if there is one.
+    ReadVersion,
     /// Removes one version of an object for good, also one that only says that it was deleted.
     DeleteVersion,
-    /// Lets the lock of an object end in a minute.
+    /// Ends the lock of an object, or lets it end in a minute.
     ShortenLock,
 }

@@ -87,6 +87,11 @@ impl LockWish {
         Self { mode, until: SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs()) }
     }
 
+    /// The same lock, for this long at most.
+    pub fn at_most(self, time: Duration) -> Self {
+        Self::new(self.mode, self.until.min(SystemTime::now() + time))
+    }
+
     /// The moment as headers have it, in whole seconds.
     pub(super) fn moment(&self) -> String {
         humantime::format_rfc3339_seconds(self.until).to_string()

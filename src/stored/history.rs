@@ -6,13 +6,14 @@
 //! there: `prune` never removes the newest backup of a name.
 
 use super::catalogue::{self, Backup, Found};
-use super::names::{Id, Name, Timestamp};
+use super::names::{Id, Name, Place, Timestamp};
 use super::proven::MaybeProven;
 use super::signing::VerifyKeys;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use crate::temporary::Partial;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
@@ -23,7 +24,53 @@ use std::sync::Arc;
 const FORMAT: u32 = 1;
 
 /// What to do about a break in the history.
-pub const HINT: &str = "if nobody of you removed it, look for older versions of its objects, or for a copy; and replace the keys that may write to the store";
+const HINT: &str = "if nobody of you removed it, look for older versions of its objects, or for a copy; and replace the keys that may write to the store";
+
+/// What keeps "latest" from being taken, if signatures are asked for; anything else that is wrong is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Caution {
+    /// Nothing: the backup is only looked at.
+    Report,
+    /// A newer one was seen before, and is gone.
+    RefuseOlder,
+    /// The same, a gap in the history, and a newer backup that is not signed.
+    Strict,
+}
+
+/// A break in the history of a name: what is wrong, in a sentence.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Break {
+    /// The newest backup is older than one that was seen before.
+    WentBack(String),
+    /// A newer backup was made when the one that was seen before was gone.
+    Gap(String),
+}
+
+impl Break {
+    /// Reports it, or refuses the newest backup because of it.
+    fn judge(self, name: &Name, caution: Caution) -> Result<()> {
+        let way_on = match self {
+            Self::WentBack(_) if caution >= Caution::RefuseOlder => format!(
+                "if you removed it, choose a backup by its id (`pgstow list {name}`), or add --no-state"
+            ),
+            Self::Gap(_) if caution == Caution::Strict => {
+                "without --strict it is taken all the same; or choose one by its id".to_owned()
+            }
+            wrong => {
+                tracing::warn!("{wrong}; {HINT}");
+                return Ok(());
+            }
+        };
+        Err(Error::verify(self.to_string()).hint(HINT).hint(way_on))
+    }
+}
+
+impl fmt::Display for Break {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::WentBack(what) | Self::Gap(what)) = self;
+        f.write_str(what)
+    }
+}
 
 /// The file that says what was seen.
 #[derive(Debug, Clone)]
@@ -51,7 +98,7 @@ impl History {
     }
 
     /// Compares the newest backup of a name, whose signature was checked, with the newest one that was seen before;
-    /// `found` is all that the store lists of the name. Returns what is wrong, in a sentence.
+    /// `found` is all that the store lists, of this name at least.
     ///
     /// # Errors
     /// Those of the store.
@@ -61,32 +108,25 @@ impl History {
         found: &[Found],
         newest: &Backup,
         trusted: &VerifyKeys,
-    ) -> Result<Option<String>> {
-        let (address, name, id) = (store.display_url(), &newest.place.name, &newest.place.id);
-        let seen = match self.seen(&address, name) {
-            Some(seen) if seen.id == *id => return Ok(None),
-            Some(seen) if seen.id > *id => {
-                return Ok(Some(format!(
-                    "{} is the newest backup, but {} was in the store at {}: newer backups were removed or hidden",
-                    newest.place, seen.id, seen.seen_at
-                )));
-            }
-            seen => seen,
-        };
-        let gap = match seen {
-            Some(seen) => made_without(&seen, store, found, trusted).await?,
-            None => None,
-        };
-        self.remember(Sighting {
-            store: address,
-            name: name.clone(),
-            id: id.clone(),
-            seen_at: Timestamp::now(),
-        });
-        Ok(gap)
+    ) -> Result<Option<Break>> {
+        let Place { name, id } = &newest.place;
+        match self.seen(&store.display_url(), name) {
+            Some(seen) if seen.id > *id => Ok(Some(Break::WentBack(format!(
+                "{} is the newest backup, but {} was in the store at {}: newer backups were removed or hidden",
+                newest.place, seen.id, seen.seen_at
+            )))),
+            Some(seen) if seen.id < *id => made_without(&seen, store, found, trusted).await,
+            _ => Ok(None),
+        }
     }
 
-    /// The same for the newest of each name among backups that were read, in the order of `found`; warns.
+    /// Remembers the newest backup of a name, unless a newer one was seen before. A gap is not found again then.
+    pub fn remember(&self, store: &dyn Store, newest: &Backup) {
+        let Place { name, id } = newest.place.clone();
+        self.keep(Sighting { store: store.display_url(), name, id, seen_at: Timestamp::now() });
+    }
+
+    /// Compares and remembers the newest of each name among backups that were read, in the order of `found`; warns.
     ///
     /// # Errors
     /// Those of the store.
@@ -107,10 +147,27 @@ impl History {
             else {
                 continue;
             };
-            if let Some(wrong) = self.compare(store, of_name, newest, trusted).await? {
-                tracing::warn!("{wrong}; {HINT}");
-            }
+            self.look_back(store, of_name, newest, trusted, Caution::Report).await?;
         }
+        Ok(())
+    }
+
+    /// [Compares](Self::compare) the newest backup of a name, judges what is wrong, and remembers it unless it is refused.
+    ///
+    /// # Errors
+    /// Those of the store; `Kind::Verify` if it is refused.
+    pub async fn look_back(
+        &self,
+        store: &Arc<dyn Store>,
+        found: &[Found],
+        newest: &Backup,
+        trusted: &VerifyKeys,
+        caution: Caution,
+    ) -> Result<()> {
+        if let Some(wrong) = self.compare(store, found, newest, trusted).await? {
+            wrong.judge(&newest.place.name, caution)?;
+        }
+        self.remember(&**store, newest);
         Ok(())
     }
 
@@ -124,8 +181,8 @@ impl History {
         contents.ok()?.newest.into_iter().find(|seen| seen.store == store && seen.name == *name)
     }
 
-    /// Remembers it, if that can be: a machine without a home, or with one that is read-only, has no history.
-    fn remember(&self, sighting: Sighting) {
+    /// Keeps it, if that can be: a machine without a home, or with one that is read-only, has no history.
+    fn keep(&self, sighting: Sighting) {
         let writing = || -> io::Result<()> {
             let folder = self.0.parent().unwrap_or(Path::new("."));
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -155,8 +212,9 @@ async fn made_without(
     store: &Arc<dyn Store>,
     found: &[Found],
     trusted: &VerifyKeys,
-) -> Result<Option<String>> {
-    let mut since: Vec<&Found> = found.iter().filter(|found| found.place.id > seen.id).collect();
+) -> Result<Option<Break>> {
+    let is_newer = |found: &&Found| found.place.name == seen.name && found.place.id > seen.id;
+    let mut since: Vec<&Found> = found.iter().filter(is_newer).collect();
     since.sort();
     for found in since {
         let next = match catalogue::read(store, found, Some(trusted)).await {
@@ -169,10 +227,10 @@ async fn made_without(
         let is_without = !next.manifest.is_made_from(&seen.id)
             && next.manifest.previous.is_some_and(|previous| previous < seen.id);
         return Ok(is_without.then(|| {
-            format!(
+            Break::Gap(format!(
                 "{} was made when {}, the newest backup at {}, was no longer in the store: it was removed or hidden",
                 next.place, seen.id, seen.seen_at
-            )
+            ))
         }));
     }
     Ok(None)
@@ -212,10 +270,10 @@ mod tests {
             ("20260101T000000Z-aaaaaa", "20260102T000000Z-aaaaaa"),
             ("20260103T000000Z-aaaaaa", "20260103T000000Z-aaaaaa"),
         ] {
-            history.remember(sighting(id));
+            history.keep(sighting(id));
             assert_eq!(seen().as_deref(), Some(expected));
         }
-        history.remember(Sighting { store: "file:///other".into(), ..sighting("20260101T000000Z-aaaaaa") });
+        history.keep(Sighting { store: "file:///other".into(), ..sighting("20260101T000000Z-aaaaaa") });
         assert_eq!(seen().as_deref(), Some("20260103T000000Z-aaaaaa"));
         assert_eq!(read(&history.0).unwrap().newest.len(), 2);
     }
@@ -229,7 +287,7 @@ mod tests {
                 let name = format!("app{number}").parse().unwrap();
                 let history = &history;
                 scope.spawn(move || {
-                    history.remember(Sighting { name, ..sighting("20260101T000000Z-aaaaaa") });
+                    history.keep(Sighting { name, ..sighting("20260101T000000Z-aaaaaa") });
                 });
             }
         });
@@ -242,7 +300,7 @@ mod tests {
         let history = History::at(folder.path().join("newest.json"));
         for text in ["nonsense", "{\"format\": 2, \"newest\": []}"] {
             std::fs::write(&history.0, text).unwrap();
-            history.remember(sighting("20260102T000000Z-aaaaaa"));
+            history.keep(sighting("20260102T000000Z-aaaaaa"));
             assert_eq!(std::fs::read_to_string(&history.0).unwrap(), text);
         }
     }

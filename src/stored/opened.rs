@@ -5,7 +5,7 @@
 use super::catalogue::{self, Backup, Found};
 use super::digest::Digest;
 use super::download;
-use super::history::{HINT, History};
+use super::history::{Caution, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
 use super::names::{Name, Place, Timestamp};
@@ -52,9 +52,8 @@ pub struct ReadOptions {
     pub trusted: Option<VerifyKeys>,
     /// Which backups were seen before, if that is to be compared.
     pub history: Option<History>,
-    /// Whether "latest" fails, instead of going further back, if the newest backup is not signed, or one that was seen
-    /// before is gone.
-    pub strict: bool,
+    /// What keeps "latest" from being taken.
+    pub caution: Caution,
     /// Whether a backup that is not encrypted is read though there are keys.
     pub allow_unencrypted: bool,
 }
@@ -86,16 +85,16 @@ pub struct OpenStore {
     asked: OnceLock<Arc<Identities>>,
     trusted: Option<VerifyKeys>,
     history: Option<History>,
-    strict: bool,
+    caution: Caution,
     allow_unencrypted: bool,
 }
 
 impl OpenStore {
     /// Opens the store; nothing is read yet.
     pub async fn open(options: ReadOptions) -> Result<Self> {
-        let ReadOptions { location, identities, ask, trusted, history, strict, allow_unencrypted } = options;
+        let ReadOptions { location, identities, ask, trusted, history, caution, allow_unencrypted } = options;
         let (store, asked) = (location.open().await?, OnceLock::new());
-        Ok(Self { store, identities, ask, asked, trusted, history, strict, allow_unencrypted })
+        Ok(Self { store, identities, ask, asked, trusted, history, caution, allow_unencrypted })
     }
 
     /// The store itself.
@@ -128,28 +127,19 @@ impl OpenStore {
         Ok(candidates.swap_remove(0))
     }
 
-    /// Says if the newest backup is older than one that was seen before, or newer ones were made without that, or
-    /// refuses to go on.
-    async fn look_back(&self, found: &[Found], newest: &Found) -> Result<()> {
+    /// Reports if the newest backup of a name is older than one that was seen before, or newer ones were made without
+    /// that, or refuses to go on. `found` is all that the store lists, of this name at least.
+    pub async fn look_back(&self, found: &[Found], newest: &Found) -> Result<()> {
         let (Some(history), Some(trusted)) = (&self.history, &self.trusted) else { return Ok(()) };
         // If it cannot be read, or is signed by somebody else, taking it says so.
         let Ok(newest) = catalogue::read(&self.store, newest, Some(trusted)).await else { return Ok(()) };
-        match history.compare(&self.store, found, &newest, trusted).await? {
-            Some(wrong) if self.strict => Err(Error::verify(wrong)
-                .hint(HINT)
-                .hint("without --strict it is taken all the same; or choose one by its id")),
-            Some(wrong) => {
-                tracing::warn!("{wrong}; {HINT}");
-                Ok(())
-            }
-            None => Ok(()),
-        }
+        history.look_back(&self.store, found, &newest, trusted, self.caution).await
     }
 
     /// Says which newer backups are passed over because they are not signed, or refuses to.
     fn pass_over(&self, unsigned: &[Found], signed: &Found) -> Result<()> {
         let Some(newest) = unsigned.first() else { return Ok(()) };
-        if self.strict {
+        if self.caution == Caution::Strict {
             return Err(Error::verify(format!(
                 "{} is not signed, and newer than {}, which is",
                 newest.place, signed.place.id

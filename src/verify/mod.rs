@@ -148,10 +148,13 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
     let (store, chosen) = run.or(choosing).await?;
     let alone = matches!(which, Which::One(_));
     let mut all = Verified { failures: Failures::of(chosen.len()), ..Verified::default() };
-    for found in &chosen {
+    for Chosen { found, refused } in chosen {
         let (started, place) = (Instant::now(), &found.place);
         let mut facts = Facts::default();
-        let outcome = one(&store, found, &how, alone, &mut facts, run).await;
+        let outcome = match refused {
+            Some(error) => Err(error),
+            None => one(&store, &found, &how, alone, &mut facts, run).await,
+        };
         let took = started.elapsed();
         let failed = match outcome {
             Ok(said) => {
@@ -187,24 +190,43 @@ fn does_not_verify(place: &Place, bad: bool, why: &str) -> String {
     }
 }
 
-async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Found>> {
+/// A backup to be verified.
+struct Chosen {
+    found: Found,
+    /// Why it is not, though it is the newest of its name.
+    refused: Option<Error>,
+}
+
+async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Chosen>> {
+    let as_it_is = |found| Chosen { found, refused: None };
     let (newest_per_name, older_than) = match which {
-        Which::One(id) => return Ok(vec![store.locate(name, id).await?]),
+        Which::One(id) => return Ok(vec![as_it_is(store.locate(name, id).await?)]),
         Which::Many { newest_per_name, older_than } => (*newest_per_name, *older_than),
     };
-    let mut found = catalogue::search(store.store(), name).await?;
-    if newest_per_name {
-        found = catalogue::newest_of_each(found);
-    }
+    let all = catalogue::search(store.store(), name).await?;
+    let mut chosen: Vec<Chosen> = if newest_per_name {
+        let mut newest = Vec::new();
+        for found in catalogue::newest_of_each(all.clone()) {
+            let refused = match store.look_back(&all, &found).await {
+                Err(error) if error.kind() == Kind::Verify => Some(error),
+                looked => looked.map(|()| None)?,
+            };
+            newest.push(Chosen { found, refused });
+        }
+        newest
+    } else {
+        all.into_iter().map(as_it_is).collect()
+    };
     if let Some(age) = older_than {
         let now = Timestamp::now();
-        found.retain(|found| found.place.id.started_at().is_some_and(|start| now.since(start) >= age));
+        let is_older = |start: Timestamp| now.since(start) >= age;
+        chosen.retain(|one| one.found.place.id.started_at().is_some_and(is_older));
     }
-    if found.is_empty() {
+    if chosen.is_empty() {
         return Err(Error::not_found("no backup matches, so nothing was verified")
             .hint("`pgstow list` shows what is there"));
     }
-    Ok(found)
+    Ok(chosen)
 }
 
 /// Verifies one backup: says what was proven, and puts into `facts` whatever was found out.

@@ -3,8 +3,10 @@
 
 mod liar;
 mod neighbour;
+mod programs;
 mod races;
 mod secrets;
 mod server;
 mod silence;
 mod survivors;
+mod trap;

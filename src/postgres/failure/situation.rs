@@ -86,6 +86,8 @@ pub enum Situation {
     Cancelled,
     StandbyConflict,
     Deadlock,
+    /// The server, or a pooler before it, does not let one session use the snapshot of another.
+    SnapshotRefused,
     // The programs and what they are given.
     SyntaxError,
     ClientTooOld,
@@ -201,6 +203,9 @@ impl Situation {
     }
 }
 
+/// The server's functions that share snapshots between sessions, as it names them where an error was raised.
+const SNAPSHOTS: [&str; 2] = ["ExportSnapshot", "ImportSnapshot"];
+
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 fn by_sqlstate(code: &str, message: &Message) -> Option<Situation> {
     let text = || by_text(&message.text);
@@ -218,6 +223,7 @@ fn by_sqlstate(code: &str, message: &Message) -> Option<Situation> {
         "3D000" => S::DatabaseMissing,
         "42P04" => S::DatabaseExists,
         "42P06" | "42P07" | "42701" | "42710" | "42723" => S::ObjectExists,
+        _ if SNAPSHOTS.iter().any(|function| is_raised_by(message, function)) => S::SnapshotRefused,
         "42704" if is_raised_by(message, "get_role") => S::RoleMissing,
         "42704" if is_raised_by(message, "get_tablespace") => S::TablespaceMissing,
         "42704" | "42883" | "42P01" | "42703" | "3F000" => text().unwrap_or(S::ObjectMissing),
@@ -330,6 +336,12 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["could not connect to server"], S::NotConnected),
     // Dumping.
     (&["row-level security policy"], S::RowSecurity),
+    (&["pg_export_snapshot"], S::SnapshotRefused),
+    (&["invalid snapshot identifier"], S::SnapshotRefused),
+    (&["snapshot \"", "does not exist"], S::SnapshotRefused),
+    (&["could not import the requested snapshot"], S::SnapshotRefused),
+    (&["cannot import a snapshot"], S::SnapshotRefused),
+    (&["cannot export a snapshot"], S::SnapshotRefused),
     (&["due to statement timeout"], S::StatementTimeout),
     (&["due to lock timeout"], S::LockTimeout),
     (&["conflict with recovery"], S::StandbyConflict),

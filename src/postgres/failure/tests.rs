@@ -273,6 +273,8 @@ fn situations_are_known_by_their_words() {
             "p: error: query failed: ERROR:  query would be affected by row-level security policy for table \"t\"",
             S::RowSecurity,
         ),
+        ("p: error: query failed: ERROR:  invalid snapshot identifier: \"0-3-1\"", S::SnapshotRefused),
+        ("p: error: … ERROR:  relation \"snapshot\" does not exist", S::ObjectMissing),
         ("p: error: unsupported version (1.16) in file header", S::ArchiveTooNew),
         (
             "p: error: … ERROR:  could not open extension control file \"/x/vector.control\": No such file or directory",
@@ -314,6 +316,11 @@ fn situations_are_known_by_their_code_in_every_language() {
         ("ERROR:  XX000: cache lookup failed for function 16385", S::ObjectVanished),
         ("ERROR:  XX000: could not open relation with OID 16385", S::ObjectVanished),
         ("FEHLER:  42501: keine Berechtigung", S::PermissionDenied),
+        ("FEHLER:  42501: keine Berechtigung für Funktion pg_export_snapshot", S::SnapshotRefused),
+        (
+            "FEHLER:  42704: Snapshot »0-3-1« existiert nicht\nLOCATION:  ImportSnapshot, snapmgr.c:1435",
+            S::SnapshotRefused,
+        ),
         ("FEHLER:  55P03: storniere Anfrage wegen Zeitüberschreitung einer Sperre", S::LockTimeout),
         ("FEHLER:  55006: auf Datenbank »x« wird zugegriffen", S::DatabaseInUse),
         ("FEHLER:  42P04: Datenbank »x« existiert bereits", S::DatabaseExists),

@@ -7,7 +7,8 @@
 //! program on this machine. Where a quote ends is decided by psql, after what the *server* says of its
 //! client_encoding and standard_conforming_strings; a hostile server lies, so that a quote that was sent
 //! ends nothing, and the next name stands outside of quotes. No quoting is safe from that. A script without
-//! a backslash is: nothing in it can be a command. psql runs one only after checking that (`tools::psql`).
+//! a backslash is: nothing in it can be a command. psql runs one only after checking that (`tools::psql`), and without
+//! the variables in which the server's own words are: outside of quotes they would be read too.
 
 /// Stands for a character by its code, in place of the backslash that SQL would use.
 const ESCAPE: char = '!';

@@ -17,6 +17,12 @@ use crate::postgres::process::Program;
 
 use super::sessions::{ASKING, PATIENT_TRANSACTION};
 
+/// Takes away the variables that hold a server's own words: its version, and the name of a database, which it may have
+/// listed. Outside of quotes psql reads their text instead of `:NAME`, with the commands in it.
+///
+/// Other commands may follow on its line, and SQL after `\\`.
+pub(super) const WITHOUT_VARIABLES: &str = "\\unset SERVER_VERSION_NAME \\unset DBNAME ";
+
 /// The first error ends a script, and comes with its SQLSTATE, which means the same in every language.
 pub(super) const STRICT: [&str; 4] = ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"];
 
@@ -112,13 +118,19 @@ impl Psql {
 /// rest of a line: our SQL holds neither, and nothing that comes from a server, a backup or a user adds
 /// one (see [`literal`](crate::postgres::sql)). So no script runs a program, whatever a server answers.
 pub(super) fn script(sql: &str) -> Result<String> {
-    if sql.contains('\0') {
+    check_sql(sql.as_bytes())?;
+    Ok(format!("{WITHOUT_VARIABLES}\\\\ {sql}\n"))
+}
+
+/// The check of [`script`], for what is not UTF-8.
+pub(super) fn check_sql(sql: &[u8]) -> Result<()> {
+    if sql.contains(&0) {
         return Err(Error::verify("a name or a text for the server holds a NUL byte, which none can hold"));
     }
-    if sql.contains('\\') {
+    if sql.contains(&b'\\') {
         return Err(Error::unexpected("a script for psql holds a backslash"));
     }
-    Ok(format!("{sql}\n"))
+    Ok(())
 }
 
 /// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with
@@ -145,13 +157,14 @@ pub fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<T> {
 mod tests {
     use super::*;
     use crate::postgres::clients::Version;
-    use crate::postgres::clients::fake::fake_psql;
+    use crate::postgres::clients::fake;
     use crate::postgres::process::Environment;
 
     /// A client folder whose `psql` is this script.
     fn fake(script: &str) -> (tempfile::TempDir, Psql) {
         let dir = tempfile::tempdir().unwrap();
-        fake_psql(dir.path(), &format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display()));
+        let text = format!("#!/bin/sh\ncd {}\n{script}\n", dir.path().display());
+        fake::script(&dir.path().join("psql"), &text);
         let (version, environment) = (Version { major: 17, minor: 0 }, Environment::default());
         let client = Client { dir: dir.path().into(), version, environment };
         let conn = ConnInfo::parse("postgres://u:hunter22@h/db", |_| None).unwrap();

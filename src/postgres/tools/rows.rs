@@ -12,7 +12,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 
 use crate::error::{Error, Kind, Result};
 
-use super::psql::Psql;
+use super::psql::{Psql, WITHOUT_VARIABLES, check_sql};
 use super::snapshot::{INSTANCE, Snapshot};
 use crate::postgres::process::{Patient, Running};
 use crate::postgres::sql::literal;
@@ -62,8 +62,12 @@ impl RowsReader {
         let (orders, answers) = (running.stdin()?, running.stdout()?);
         let buffer = BytesMut::with_capacity(ROWS);
         let mut reader = Self { orders, answers, running, buffer, returned: 0 };
+        for table in tables {
+            check_sql(table)?;
+        }
         // Alone: what follows is read in it.
-        let mut setup = format!("SET client_encoding = {};\n", literal(encoding)).into_bytes();
+        let client_encoding = format!("SET client_encoding = {};\n", literal(encoding));
+        let mut setup = format!("{WITHOUT_VARIABLES}\\\\ {client_encoding}").into_bytes();
         let begin = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()];
         let join = [format!("SET TRANSACTION SNAPSHOT {}", literal(&snapshot.id))];
         let set = AS_PG_DUMP.map(str::to_owned);
@@ -75,7 +79,7 @@ impl RowsReader {
         setup.extend(all.collect::<Vec<_>>().join(&b"\\;\n"[..]));
         setup.extend(b";\n\\set QUIET off\n");
         reader.order(&setup).await;
-        reader.copy(format!("COPY (SELECT {INSTANCE}) TO STDOUT").as_bytes()).await;
+        reader.copy(format!("COPY (SELECT {INSTANCE}) TO STDOUT").as_bytes()).await?;
         let mut instance = Vec::new();
         while let Some(bytes) = reader.next().await? {
             instance.extend(bytes);
@@ -87,9 +91,14 @@ impl RowsReader {
     }
 
     /// Begins a `COPY … TO STDOUT`; [`Self::next`] returns its rows. The one before must have come to its end.
-    pub async fn copy(&mut self, copy: &[u8]) {
+    ///
+    /// # Errors
+    /// If it holds a backslash.
+    pub async fn copy(&mut self, copy: &[u8]) -> Result<()> {
         self.returned = 0;
+        check_sql(copy)?;
         self.order(&[copy, b" \\g /dev/stdout\n\\echo '\\\\.'\n"].concat()).await;
+        Ok(())
     }
 
     /// The next rows, most of the time whole ones; `None` after the last, when all of them have come.
@@ -179,6 +188,14 @@ fn lines(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_with_a_backslash_is_sent() {
+        for sql in [&b"COPY (SELECT \"\\! x\") TO STDOUT"[..], b"a\0b"] {
+            assert!(check_sql(sql).is_err());
+        }
+        assert!(check_sql(b"COPY (SELECT 1) TO STDOUT").is_ok());
+    }
 
     #[test]
     fn a_range_ends_with_its_count_and_the_mark() {

@@ -2,17 +2,50 @@
 //! dropped when it fails. A transaction takes a lock for every object, and a server has room for some thousands.
 //!
 //! Whoever wrote the script may have put commands of psql's own into it, which run programs on this machine. psql
-//! refuses those if it can, and a psql that cannot is given no script.
+//! refuses those if it can, and a psql that cannot is given no script. The one that it does not refuse is not given to it.
 
 use crate::error::{Error, Kind, Result};
 
 use tokio::io::AsyncWriteExt as _;
 
-use super::psql::STRICT;
+use super::psql::{STRICT, WITHOUT_VARIABLES};
 use super::sessions::{LOADING, LOADING_TRANSACTION};
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::process::ChildInput;
+use crate::sql::Guard;
+
+/// A `psql` that runs a script.
+pub struct Script {
+    psql: ChildInput,
+    guard: Guard,
+}
+
+impl Script {
+    /// Gives it the next bytes.
+    ///
+    /// # Errors
+    /// `Kind::Verify` if they could run programs on this machine: it has not got them.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Some((what, _)) = self.guard.refuses(bytes) {
+            return Err(Error::verify(format!(
+                "the dump holds {what}, with which it could run programs on this machine, so psql is not given it"
+            ))
+            .hint(BY_HAND));
+        }
+        let written = self.psql.write_all(bytes).await;
+        written.map_err(|e| Error::from_io(e, Kind::Postgres, "psql stopped reading"))
+    }
+
+    /// Ends the script, which commits, and waits for that.
+    pub async fn finish(self) -> Result<()> {
+        self.psql.finish().await.map(drop)
+    }
+}
+
+/// What somebody can do who knows the dump.
+const BY_HAND: &str =
+    "if you trust whoever wrote the dump: pgstow fetch … -o dump.sql, and psql -X -f dump.sql";
 
 /// Starts `psql`; the script is written to it, then `finish`ed, which commits.
 ///
@@ -24,7 +57,7 @@ use crate::postgres::process::ChildInput;
 ///
 /// # Errors
 /// `Kind::Settings` if the client [does not know](Client::knows_restrict) that mode.
-pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<ChildInput> {
+pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<Script> {
     conn.target_name()?;
     check(client)?;
     let program = client.program("psql").args(["-X", "-q"]).args(STRICT);
@@ -32,14 +65,14 @@ pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<Chi
         true => program.args(["--single-transaction", "-c", LOADING_TRANSACTION]),
         false => program.args(["-c", LOADING, "-c", "SET synchronous_commit = off"]),
     };
-    let mut psql = conn.dress(program.args(["-f", "-"])).await?.write()?;
+    let psql = conn.dress(program.args(["-f", "-"])).await?.write()?;
     let mut key = [0; 16];
     getrandom::fill(&mut key)
         .map_err(|e| Error::unexpected(format!("the system gives no random bytes: {e}")))?;
-    let restrict = format!("\\restrict {}\n", hex::encode(key));
-    let written = psql.write_all(restrict.as_bytes()).await;
-    written.map_err(|e| Error::from_io(e, Kind::Postgres, "psql stopped reading"))?;
-    Ok(psql)
+    let restrict = format!("{WITHOUT_VARIABLES}\\restrict {}\n", hex::encode(key));
+    let mut script = Script { psql, guard: Guard::default() };
+    script.write(restrict.as_bytes()).await?;
+    Ok(script)
 }
 
 /// Refuses a client that would run the commands in a script.
@@ -52,5 +85,5 @@ pub fn check(client: &Client) -> Result<()> {
         client.version
     ))
     .hint("update PostgreSQL's client programs: all minors since August 2025 can forbid them")
-    .hint("if you trust whoever wrote the dump: pgstow fetch … -o dump.sql, and psql -X -f dump.sql"))
+    .hint(BY_HAND))
 }

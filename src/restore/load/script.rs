@@ -56,12 +56,12 @@ async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) ->
     let mut psql = script(client, target.conn(), !target.is_created()).await?;
     let fed = async {
         while more {
-            psql.write_all(&ready).await.map_err(stopped_reading)?;
+            psql.write(&ready).await?;
             ready.clear();
             more = read(&mut dump, &mut buffer, &mut filter, &mut ready).await?;
         }
         filter.finish(&mut ready);
-        psql.write_all(&ready).await.map_err(stopped_reading)
+        psql.write(&ready).await
     };
     match fed.await {
         // Not ended but dropped: it must not take the end of the pipe for the end of its script.
@@ -94,8 +94,4 @@ fn advise(error: Error) -> Error {
     error.without_hints().hint(
         "create the role first; if the backup holds the roles, `pgstow fetch … --globals -o -` shows how they were",
     )
-}
-
-fn stopped_reading(error: std::io::Error) -> Error {
-    Error::from_io(error, Kind::Postgres, "psql stopped reading")
 }

@@ -93,7 +93,7 @@ impl Speaker {
                 new(Denied, format!("billing is disabled for the project of bucket {bucket} ({named})"))
                     .hint("link a billing account to the project that owns the bucket")
             }
-            (_, 403 | 412) if says(&["retention", "object hold", "Object hold"]) => {
+            (_, 403 | 412) if says(&["retention", "object hold", "Object hold", " hold and cannot"]) => {
                 new(Locked, format!("the object is locked ({named})"))
             }
             ("QuotaExceeded", _) | (_, 507) => {
@@ -189,7 +189,7 @@ impl Speaker {
             "corrupt message",
         ]) {
             new(Other, format!("no trusted TLS connection to {host}")).hint(
-                "check the endpoint's https://; for a certificate authority of your own, set SSL_CERT_FILE to its certificate",
+                "check the endpoint's https://; a machine or image without certificates needs the package ca-certificates; for a certificate authority of your own, set SSL_CERT_FILE to its certificate",
             )
         } else if says(&["timed out", "timeout"]) {
             new(Unreachable, format!("{host} does not answer")).hint("check endpoint and firewall")
@@ -395,6 +395,13 @@ mod tests {
             (
                 403,
                 "Object 'b/k' is subject to bucket's retention policy and cannot be deleted or overwritten",
+                Situation::Locked,
+                "is locked",
+                "",
+            ),
+            (
+                403,
+                "Object 'b/k' is under active Event-Based hold and cannot be deleted, overwritten or archived",
                 Situation::Locked,
                 "is locked",
                 "",

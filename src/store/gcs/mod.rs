@@ -8,6 +8,7 @@
 //! are off.
 
 mod access;
+mod attempt;
 mod bucket;
 mod credentials;
 mod explain;
@@ -17,6 +18,7 @@ mod read;
 mod upload;
 mod xml;
 
+use super::attempt::Attempt;
 use super::error::Result;
 use super::limits::Limits;
 use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
@@ -96,5 +98,9 @@ impl Store for Gcs {
 
     async fn free_space(&self) -> Result<Option<u64>> {
         Ok(None)
+    }
+
+    async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {
+        self.0.attempt(attempt, &self.0.prefix.full_key(key)?).await
     }
 }

@@ -67,7 +67,7 @@ impl Bucket {
         Ok(until.filter(|until| *until > SystemTime::now()).map(Lock::Until))
     }
 
-    async fn object(&self, full: &str) -> Result<Object> {
+    pub(super) async fn object(&self, full: &str) -> Result<Object> {
         let look = |access: Access, _, _| {
             let request = access.control.get_object().set_bucket(self.name()).set_object(full);
             async move { request.send().await.map_err(|error| self.speaker.google(&error)) }

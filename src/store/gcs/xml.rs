@@ -1,7 +1,7 @@
 //! The XML API: requests with a token, bounded answers, and the little XML that is in them.
 
 use super::explain::Speaker;
-use crate::store::error::{Result, Situation, StoreError};
+use crate::store::error::{Result, Situation, StoreError, chain};
 use crate::store::sum::Sum;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
@@ -37,9 +37,10 @@ pub(super) struct Answer {
 
 impl Xml {
     pub(super) fn new(endpoint: &str, bucket: &str, connect_timeout: Duration) -> Result<Self> {
-        let failed = |error: &dyn std::fmt::Display| {
+        let failed = |error: &dyn std::error::Error| {
             StoreError::new(Situation::Other, "the HTTP client could not be started")
-                .because(error.to_string())
+                .because(chain(error))
+                .hint("a machine or image without certificates needs the package ca-certificates, or SSL_CERT_FILE")
         };
         let mut url = Url::parse(endpoint).map_err(|e| failed(&e))?;
         if let Ok(mut segments) = url.path_segments_mut() {

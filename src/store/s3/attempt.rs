@@ -19,6 +19,7 @@ impl Bucket {
     pub(super) async fn attempt(&self, attempt: Attempt, full: &str) -> Result<()> {
         let done = match attempt {
             Attempt::Overwrite(bytes) => self.overwrite(full, bytes).await,
+            Attempt::ReadVersion => self.read_version(full).await,
             Attempt::DeleteVersion => self.delete_version(full).await,
             Attempt::ShortenLock => self.shorten_lock(full).await,
         };
@@ -33,6 +34,14 @@ impl Bucket {
             request.body(ByteStream::from(bytes.clone())).send()
         };
         self.ask(length, put).await.map(drop)
+    }
+
+    async fn read_version(&self, full: &str) -> Result<()> {
+        let version = self.some_version(full).await?;
+        let get = |client: Client| {
+            client.get_object().bucket(&self.url.bucket).key(full).version_id(&version).send()
+        };
+        self.ask(0, get).await.map(drop)
     }
 
     async fn delete_version(&self, full: &str) -> Result<()> {

@@ -239,7 +239,7 @@ impl Speaker {
             "received corrupt message",
         ]) {
             new(Other, format!("no trusted TLS connection to {host}")).hint(
-                "check the endpoint's https://; for a certificate authority of your own, give its certificate with --ca-file",
+                "check the endpoint's https://; a machine or image without certificates needs the package ca-certificates; for a certificate authority of your own, give its certificate with --ca-file",
             )
         } else if matches!(error, SdkError::TimeoutError(_)) || says(&["timed out", "timeout"]) {
             new(Unreachable, format!("{host} does not answer")).hint("check endpoint and firewall")

@@ -1,10 +1,8 @@
 //! Bytes that are not those that were stored, by accident or by malice.
 
-use super::scene::{DUMP, forge, forge_dump};
+use super::scene::{DUMP, forge, forge_dump, zstd};
 use crate::scene::{Place, Sample, fetch, fetch_fails, restore_fails};
 use pgstow::error::Kind;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 /// Numbers without a pattern, the same in every run.
 fn numbers(seed: u64) -> impl FnMut(usize) -> usize {
@@ -125,14 +123,4 @@ fn an_archive_that_ends_early_is_refused_though_every_digest_agrees() {
     forge_dump(&forged, zstd(&twice));
     fetch_fails(&forged, &[], Kind::Verify);
     restore_fails(&forged, sample.cluster, &[], Kind::Verify);
-}
-
-fn zstd(bytes: &[u8]) -> Vec<u8> {
-    let mut child =
-        Command::new("zstd").arg("-qc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(bytes).unwrap());
-        child.wait_with_output().unwrap().stdout
-    })
 }

@@ -1,11 +1,13 @@
 //! What is said when PostgreSQL refuses a restore: the whole error, where it happened, and what helps, in
 //! whatever language the server speaks.
 
+use super::scene::until;
 use crate::harness::Run;
 use crate::scene::{Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use crate::skip;
 use pgstow::error::Kind;
+use std::process::Stdio;
 
 /// A database whose index needs a function that needs another one, which only the search path finds.
 const SLUGS: &str = "
@@ -109,6 +111,22 @@ fn a_server_that_speaks_german_is_understood() {
     let plain = backup(&cluster, "CREATE TABLE t AS SELECT 1 AS n;");
     let there = ["verify", "latest", "--restore", "--to", &cluster.url(""), "--check", "SELCT true"];
     plain.opens(&there).fails(Kind::Usage).says("nothing was found wrong with the backup");
+    // Who keeps a database from being swapped is named.
+    let database = cluster.create_database("held");
+    let mover =
+        format!("CREATE ROLE mover LOGIN CREATEDB PASSWORD 'm'; ALTER DATABASE {database} OWNER TO mover");
+    cluster.psql("postgres", &mover);
+    let mut holder = cluster.client("psql");
+    holder.env("PGAPPNAME", "stubborn").args(["-X", "-d", &database, "-c", "SELECT pg_sleep(600)"]);
+    let mut holder = holder.stdout(Stdio::null()).spawn().unwrap();
+    let is_there = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stubborn'";
+    until(|| cluster.psql("postgres", is_there) == "1");
+    let to = format!("postgres://mover:m@127.0.0.1:{}/{database}", cluster.port);
+    let swap = ["restore", "latest", "--swap", "--yes", "--no-owner", "--no-acl", "--to", &to];
+    let run = plain.opens(&swap).run();
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    run.assert_failure(Kind::Postgres).says("postgres (stubborn)");
 }
 
 /// No dump says how money is written on the source's server.

@@ -5,6 +5,8 @@ use crate::servers::postgres::Cluster;
 use pgstow::stored::digest::Digest;
 use pgstow::stored::manifest::Manifest;
 use sha2::{Digest as _, Sha256};
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub const DUMP: &str = "dump.zst.age";
@@ -21,6 +23,17 @@ pub fn forge(place: &Place, change: impl FnOnce(&mut Manifest)) {
     let mut manifest = Manifest::from_bytes(&place.get(&key)).unwrap();
     change(&mut manifest);
     place.put(&key, manifest.to_bytes().unwrap());
+}
+
+/// Compresses bytes.
+pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let mut child =
+        Command::new("zstd").arg("-qc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(bytes).unwrap());
+        child.wait_with_output().unwrap().stdout
+    })
 }
 
 /// The same backup without an inventory: then the manifest itself has the digest of the dump.

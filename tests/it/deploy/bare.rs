@@ -67,8 +67,7 @@ fn every_workflow_runs_on_a_machine_that_has_nothing() {
     let summary = std::fs::read_to_string(runner.file("summary.md")).unwrap();
     assert!(summary.contains("| Stored | Dump |") && !summary.contains("7,777"), "{summary}");
 
-    std::fs::write(runner.file("migrate"), "#!/bin/sh\necho migrated\n").unwrap();
-    runner.root().sh("chmod 755 /home/runner/migrate");
+    crate::servers::script(&runner.file("migrate"), "#!/bin/sh\necho migrated\n");
     let migrated = play("backup-before-migrate", "migrate").unwrap();
     assert!(migrated.contains("is there already") && migrated.ends_with("migrated\n"), "{migrated}");
     // Without a backup nothing migrates.

@@ -2,21 +2,12 @@
 //! so that hosts are found by their names and certificates are trusted there too.
 
 use super::at;
+use super::github::said;
 use super::release::{binary, static_binary};
 use crate::servers::garage::Garage;
 use crate::servers::tls::Tls;
 use std::path::Path;
-use std::process::{Command, Output};
-
-/// Runs the script with this binary and these stores; everything that it printed.
-fn in_an_empty_root(binary: &Path, stores: &[String], env: &[(&str, &str)]) -> (Output, String) {
-    let mut command = Command::new(at("scripts/empty-root.sh"));
-    command.arg(binary).args(stores).envs(env.iter().copied());
-    let output = command.output().unwrap();
-    let all =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output, all)
-}
+use std::process::Command;
 
 /// A backup into a folder and into a bucket, and both back again; `what` is said of the binary.
 fn comes_back(binary: &Path, what: &str) {
@@ -26,7 +17,9 @@ fn comes_back(binary: &Path, what: &str) {
     let authority = tls.authority().display().to_string();
     let mut env = place.env().to_vec();
     env.push(("SSL_CERT_FILE", &authority));
-    let (output, all) = in_an_empty_root(binary, &[place.url()], &env);
+    let mut command = Command::new(at("scripts/empty-root.sh"));
+    let output = command.arg(binary).arg(place.url()).envs(env).output().unwrap();
+    let all = said(&output);
     assert!(output.status.success() && all.starts_with(what), "{all}");
     assert!(!all.contains("warning: "), "{all}");
     assert_eq!(all.matches("proven: 20,000 rows in 1 table").count(), 2, "{all}");

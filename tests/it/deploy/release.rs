@@ -4,7 +4,7 @@ use super::root::Root;
 use super::{at, text, yaml};
 use crate::scene::fresh;
 use crate::servers::postgres::{Cluster, Major};
-use crate::servers::run;
+use crate::servers::{run, script};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -43,12 +43,12 @@ pub fn binary() -> &'static Path {
     })
 }
 
-fn make(what: &str, folder: &Path) -> PathBuf {
+fn make(what: &str, binary: &Path, folder: &Path) -> PathBuf {
     let mut command = Command::new(at("scripts/release.sh"));
     // A release is as small as it gets; here seconds count.
     command.env("DPKG_DEB_COMPRESSOR_TYPE", "gzip").env("DPKG_DEB_COMPRESSOR_LEVEL", "1");
     command.env("DEBFULLNAME", "someone").env("DEBEMAIL", "someone@example.com");
-    run(command.arg(what).arg(binary()).arg(folder)).trim().into()
+    run(command.arg(what).arg(binary).arg(folder)).trim().into()
 }
 
 impl Release {
@@ -60,13 +60,13 @@ impl Release {
     pub fn into(releases: &Path) {
         let folder = releases.join(format!("v{VERSION}"));
         std::fs::create_dir_all(&folder).unwrap();
-        make("archive", &folder);
+        make("archive", binary(), &folder);
         run(Command::new(at("scripts/release.sh")).arg("sums").arg(&folder));
     }
 
     /// The Debian package.
     pub fn deb(&self) -> PathBuf {
-        make("deb", self.folder.path())
+        make("deb", binary(), self.folder.path())
     }
 }
 
@@ -116,6 +116,17 @@ fn the_package_installs_into_a_bare_debian_and_works_there() {
     }
     root.sh("dpkg --purge pgstow");
     assert!(!root.at("usr/bin/pgstow").exists());
+}
+
+/// What has no symbols of a C library needs none: a static binary, for which a script stands here.
+#[test]
+fn a_package_of_what_needs_no_library_depends_on_nothing() {
+    let folder = TempDir::new().unwrap();
+    let program = folder.path().join("pgstow");
+    script(&program, &format!("#!/bin/sh\nexec {} \"$@\"\n", binary().display()));
+    let control = |of: &Path| run(Command::new("dpkg-deb").arg("-f").arg(make("deb", of, folder.path())));
+    assert!(!control(&program).contains("\nDepends:"), "{}", control(&program));
+    assert!(control(binary()).contains("\nDepends: libc6 (>= 2."), "{}", control(binary()));
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use super::release::{VERSION, binary, static_binary, static_target};
 use super::runner::Runner;
 use super::{at, yaml};
-use crate::servers::run;
-use std::os::unix::fs::PermissionsExt;
+use crate::servers::{run, script};
 use std::path::Path;
 use std::process::Command;
 
@@ -48,8 +47,7 @@ fn workspace(target: &str, binary: &Path) -> Runner {
     std::fs::copy(binary, folder.join("pgstow")).unwrap();
     // What is to be installed is installed, and sudo is not everywhere.
     std::fs::create_dir(runner.file("bin")).unwrap();
-    std::fs::write(runner.file("bin/sudo"), "#!/bin/sh\n[ \"$1\" = apt-get ] || exec \"$@\"\n").unwrap();
-    std::fs::set_permissions(runner.file("bin/sudo"), PermissionsExt::from_mode(0o755)).unwrap();
+    script(&runner.file("bin/sudo"), "#!/bin/sh\n[ \"$1\" = apt-get ] || exec \"$@\"\n");
     std::fs::write(runner.file("path"), runner.inside("bin")).unwrap();
     runner
 }

@@ -3,6 +3,7 @@
 use crate::harness::{Run, pgstow};
 use crate::scene::{Keys, Place};
 use crate::servers::garage::Garage;
+use crate::servers::gcs::{Account, Google};
 use crate::servers::localstack::LocalStack;
 use crate::servers::s3::{S3, wait};
 use crate::servers::{as_server_user, folder};
@@ -13,6 +14,7 @@ use pgstow::error::Kind;
 use serde_json::{Value, json};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 /// What can be done, and what cannot; the rest is not known.
 fn can(document: &Value) -> [Vec<&str>; 2] {
@@ -76,6 +78,63 @@ fn a_folder_whose_rights_are_anothers() {
     pgstow(["doctor", "--thief"]).fails(Kind::Usage).says("no store was given");
 }
 
+/// Google has no right to overwrite: that is to delete and to create. Without holds, versions or a retention of the
+/// bucket's own, only a hold of the thief's own can be tried.
+#[test]
+fn what_google_lets_a_thief_do() {
+    let everything =
+        ["write", "list", "read", "overwrite", "read-version", "shorten-lock", "delete-version", "delete"];
+    let without = |not: &[&str]| everything.into_iter().filter(|act| !not.contains(act)).collect::<Vec<_>>();
+    let google = Google::start();
+    google.put("p/app/backup", "untouched");
+    let rob = |account, words: &[&str]| {
+        let url = google.url("p", account);
+        let doctor = pgstow(["doctor", "--thief", "--name", "app", "--json", "--store", &url]);
+        let document = doctor.args(words).succeeds().json();
+        assert_eq!(google.object("p/app/backup").unwrap().bytes, "untouched");
+        let left = document["left"].as_array().unwrap().len();
+        assert_eq!(left, google.keys("p/app/pgstow-doctor-").len(), "{document}");
+        google.keys("p/app/pgstow-doctor-").iter().for_each(|key| google.delete(key));
+        document
+    };
+    let versions = ["read-version", "delete-version"];
+    for account in [Account::Owner, Account::User] {
+        let document = rob(account, &[]);
+        assert_eq!(can(&document), [without(&versions), vec![]], "{document}");
+    }
+    let document = rob(Account::Writer, &[]);
+    assert_eq!(can(&document), [vec!["write"], without(&["write"])], "{document}");
+    let document = rob(Account::Reader, &[]);
+    assert_eq!(can(&document), [["list"].to_vec(), ["write", "delete"].to_vec()], "{document}");
+
+    google.keep_versions();
+    let document = rob(Account::User, &[]);
+    assert_eq!(can(&document), [without(&[]), vec![]], "{document}");
+    assert_eq!(google.old_versions(), Vec::<String>::new());
+
+    // What the job locks itself: only who has a special right ends it before its time, if it is not locked for good.
+    let locked = ["overwrite", "shorten-lock", "delete"];
+    for (account, mode, held_up) in [
+        (Account::Owner, "governance", &["overwrite"][..]),
+        (Account::User, "governance", &locked),
+        (Account::Owner, "compliance", &locked),
+    ] {
+        let document = rob(account, &["--lock-until", "1h", "--lock-mode", mode]);
+        let cannot: Vec<&str> = can(&document)[1].clone();
+        assert_eq!(cannot, held_up, "{account:?} {mode}: {document}");
+    }
+    // What the bucket holds can be released by whoever may change objects, and nobody gets round its retention.
+    google.hold_new_objects(true);
+    let document = rob(Account::User, &[]);
+    assert_eq!(can(&document)[1], ["overwrite"], "{document}");
+    google.hold_new_objects(false);
+    google.retain(Duration::from_secs(3600));
+    let document = rob(Account::Owner, &[]);
+    assert_eq!(can(&document)[1], locked, "{document}");
+    let said = pgstow(["doctor", "--thief", "--store", &google.url("p", Account::User)]).succeeds().text();
+    assert!(said.contains("shorten a lock (it is locked)"), "{said}");
+}
+
 #[test]
 fn versions_and_locks_are_worth_what_the_key_leaves_of_them() {
     let localstack = match LocalStack::shared() {
@@ -104,7 +163,7 @@ fn versions_and_locks_are_worth_what_the_key_leaves_of_them() {
     };
     let owner = Place::S3(place.clone());
     let document = rob(&owner).json();
-    let all = ["write", "list", "read", "overwrite", "delete-version", "delete"];
+    let all = ["write", "list", "read", "overwrite", "read-version", "delete-version", "delete"];
     assert_eq!(can(&document)[0], all, "{document}");
     assert_eq!((versions(), &document["left"]), (0, &json!([])));
     // Whoever may bypass it is not held up by a lock of this mode.

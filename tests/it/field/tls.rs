@@ -7,6 +7,7 @@ use crate::servers::{folder, give, run};
 use pgstow::error::Kind;
 use std::path::PathBuf;
 use std::process::Command;
+use std::rc::Rc;
 use tempfile::TempDir;
 
 /// Certificates that openssl made.
@@ -45,21 +46,16 @@ impl Certificates {
     }
 }
 
-/// The clients of the other majors here were built without TLS.
-fn with_tls(command: Pgstow) -> Pgstow {
-    command.arg("--pg-bin").arg(Major::Distribution.bin())
-}
-
 /// A server with TLS, and a database in it.
 struct Scene {
-    certificates: Certificates,
+    certificates: Rc<Certificates>,
     cluster: Cluster,
     database: String,
 }
 
 impl Scene {
-    /// The server's certificate is for `localhost`.
-    fn new(days: &str) -> Scene {
+    /// One of the distribution's major, and one of 18. The server's certificate is for `localhost`.
+    fn of_each_major(days: &str) -> [Scene; 2] {
         let certificates = Certificates::new();
         certificates.authority("trusted");
         certificates.authority("other");
@@ -78,11 +74,19 @@ impl Scene {
             of("ssl_ca_file", "trusted.crt"),
             of("hba_file", "rules"),
         ];
-        let cluster = Cluster::start_with(Major::Distribution, &settings.each_ref().map(String::as_str));
-        cluster.psql("postgres", "CREATE ROLE certified LOGIN SUPERUSER");
-        let database = cluster.create_database("tls");
-        cluster.psql(&database, "CREATE TABLE t AS SELECT generate_series(1, 10) AS n");
-        Scene { certificates, cluster, database }
+        let certificates = Rc::new(certificates);
+        [Major::Distribution, Major::V18].map(|major| {
+            let cluster = Cluster::start_with_tls(major, &settings.each_ref().map(String::as_str));
+            cluster.psql("postgres", "CREATE ROLE certified LOGIN SUPERUSER");
+            let database = cluster.create_database("tls");
+            cluster.psql(&database, "CREATE TABLE t AS SELECT generate_series(1, 10) AS n");
+            Scene { certificates: Rc::clone(&certificates), cluster, database }
+        })
+    }
+
+    /// With clients of this major that speak TLS: the other ones of 18 do not.
+    fn with_tls(&self, command: Pgstow) -> Pgstow {
+        command.arg("--pg-bin").arg(self.cluster.major.tls_bin())
     }
 
     /// The database by the server's name, with what is said of TLS; `@` stands for the folder of the certificates.
@@ -96,12 +100,12 @@ impl Scene {
     fn fail(&self, host: &str, tls: &str) -> [Run; 2] {
         let place = Place::folder();
         let backup = place.pgstow(&["backup", "--no-encryption", &self.url(host, &self.database, tls)]);
-        let backup = with_tls(backup).fails(Kind::Postgres);
+        let backup = self.with_tls(backup).fails(Kind::Postgres);
         assert_eq!(place.keys(), Vec::<String>::new());
         let copy = fresh("tls");
         place.backup(&self.cluster.url(&self.database), &["--name", "app"]);
         let restore = place.opens(&["restore", "latest", "--to", &self.url(host, &copy, tls)]);
-        let restore = with_tls(restore).fails(Kind::Postgres);
+        let restore = self.with_tls(restore).fails(Kind::Postgres);
         assert!(!self.cluster.has_database(&copy));
         [backup, restore]
     }
@@ -109,82 +113,85 @@ impl Scene {
 
 #[test]
 fn a_certificate_that_cannot_be_trusted_is_explained() {
-    let scene = Scene::new("30");
-    for (host, tls, said, hint) in [
-        (
-            "localhost",
-            "sslmode=verify-full",
-            "/.postgresql/root.crt\" does not exist",
-            "sslmode=verify-full and verify-ca need the certificate of the server's CA",
-        ),
-        (
-            "localhost",
-            "sslmode=verify-ca&sslrootcert=@server.key",
-            "could not read root certificate file",
-            "sslmode=verify-full and verify-ca need the certificate",
-        ),
-        (
-            "localhost",
-            "sslmode=verify-full&sslrootcert=@other.crt",
-            "certificate verify failed",
-            "or the CA in sslrootcert did not sign it",
-        ),
-        (
-            "127.0.0.1",
-            "sslmode=verify-full&sslrootcert=@trusted.crt",
-            "server certificate for \"localhost\" does not match host name \"127.0.0.1\"",
-            "connect by a name that is in the server's certificate",
-        ),
-    ] {
-        for run in scene.fail(host, tls) {
-            run.says(said).says(hint);
+    for scene in Scene::of_each_major("30") {
+        for (host, tls, said, hint) in [
+            (
+                "localhost",
+                "sslmode=verify-full",
+                "/.postgresql/root.crt\" does not exist",
+                "sslmode=verify-full and verify-ca need the certificate of the server's CA",
+            ),
+            (
+                "localhost",
+                "sslmode=verify-ca&sslrootcert=@server.key",
+                "could not read root certificate file",
+                "sslmode=verify-full and verify-ca need the certificate",
+            ),
+            (
+                "localhost",
+                "sslmode=verify-full&sslrootcert=@other.crt",
+                "certificate verify failed",
+                "or the CA in sslrootcert did not sign it",
+            ),
+            (
+                "127.0.0.1",
+                "sslmode=verify-full&sslrootcert=@trusted.crt",
+                "server certificate for \"localhost\" does not match host name \"127.0.0.1\"",
+                "connect by a name that is in the server's certificate",
+            ),
+        ] {
+            for run in scene.fail(host, tls) {
+                run.says(said).says(hint);
+            }
         }
-    }
-    // A name is needed only if it is checked, and the right certificate is enough.
-    for (host, mode) in [("localhost", "verify-full"), ("127.0.0.1", "verify-ca")] {
-        let tls = format!("sslmode={mode}&sslrootcert=@trusted.crt");
-        let (place, copy) = (Place::folder(), fresh("tls"));
-        with_tls(place.pgstow(&["backup", "--no-encryption", &scene.url(host, &scene.database, &tls)]))
-            .succeeds();
-        let restore = ["restore", "latest", "--to", &scene.url(host, &copy, &tls)];
-        with_tls(place.opens(&restore)).succeeds().says("proven: 10 rows");
+        // A name is needed only if it is checked, and the right certificate is enough.
+        for (host, mode) in [("localhost", "verify-full"), ("127.0.0.1", "verify-ca")] {
+            let tls = format!("sslmode={mode}&sslrootcert=@trusted.crt");
+            let (place, copy) = (Place::folder(), fresh("tls"));
+            let backup = ["backup", "--no-encryption", &scene.url(host, &scene.database, &tls)];
+            scene.with_tls(place.pgstow(&backup)).succeeds();
+            let restore = ["restore", "latest", "--to", &scene.url(host, &copy, &tls)];
+            scene.with_tls(place.opens(&restore)).succeeds().says("proven: 10 rows");
+        }
     }
 }
 
 #[test]
 fn a_certificate_that_has_expired_is_explained() {
-    let scene = Scene::new("-1");
-    for run in scene.fail("localhost", "sslmode=verify-full&sslrootcert=@trusted.crt") {
-        run.says("certificate verify failed").says("hint: the server's certificate has expired, or");
+    for scene in Scene::of_each_major("-1") {
+        for run in scene.fail("localhost", "sslmode=verify-full&sslrootcert=@trusted.crt") {
+            run.says("certificate verify failed").says("hint: the server's certificate has expired, or");
+        }
     }
 }
 
 #[test]
 fn a_client_s_certificate_that_is_missing_or_refused_is_explained() {
-    let scene = Scene::new("30");
-    scene.certificates.sign("certified", "certified", "trusted", "30");
-    scene.certificates.sign("stranger", "certified", "other", "30");
-    scene.certificates.sign("somebody", "somebody", "trusted", "30");
-    let place = Place::folder();
-    let backup = |tls: &str| {
-        let url = scene.url("localhost", &scene.database, &format!("sslmode=require&{tls}"));
-        let url = url.replace(&format!("{USER}:{PASSWORD}"), "certified");
-        with_tls(place.pgstow(&["backup", "--no-encryption", &url]))
-    };
-    let hint = "hint: the server wants a certificate that its CA signed for this user";
-    for (tls, said) in [
-        ("sslcert=@no.crt", "connection requires a valid client certificate"),
-        ("sslcert=@certified.crt", "certificate present, but not private key file"),
-        ("sslcert=@certified.crt&sslkey=@other.key", "could not load private key file"),
-        ("sslcert=@stranger.crt&sslkey=@stranger.key", "alert unknown ca"),
-        (
-            "sslcert=@somebody.crt&sslkey=@somebody.key",
-            "certificate authentication failed for user \"certified\"",
-        ),
-    ] {
-        backup(tls).fails(Kind::Postgres).says(said).says(hint);
+    for scene in Scene::of_each_major("30") {
+        scene.certificates.sign("certified", "certified", "trusted", "30");
+        scene.certificates.sign("stranger", "certified", "other", "30");
+        scene.certificates.sign("somebody", "somebody", "trusted", "30");
+        let place = Place::folder();
+        let backup = |tls: &str| {
+            let url = scene.url("localhost", &scene.database, &format!("sslmode=require&{tls}"));
+            let url = url.replace(&format!("{USER}:{PASSWORD}"), "certified");
+            scene.with_tls(place.pgstow(&["backup", "--no-encryption", &url]))
+        };
+        let hint = "hint: the server wants a certificate that its CA signed for this user";
+        for (tls, said) in [
+            ("sslcert=@no.crt", "connection requires a valid client certificate"),
+            ("sslcert=@certified.crt", "certificate present, but not private key file"),
+            ("sslcert=@certified.crt&sslkey=@other.key", "could not load private key file"),
+            ("sslcert=@stranger.crt&sslkey=@stranger.key", "alert unknown ca"),
+            (
+                "sslcert=@somebody.crt&sslkey=@somebody.key",
+                "certificate authentication failed for user \"certified\"",
+            ),
+        ] {
+            backup(tls).fails(Kind::Postgres).says(said).says(hint);
+        }
+        backup("sslcert=@certified.crt&sslkey=@certified.key").succeeds();
     }
-    backup("sslcert=@certified.crt&sslkey=@certified.key").succeeds();
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Signed backups of streams, and a reader who remembers what it has seen.
 
-use crate::harness::Pgstow;
+use crate::harness::{Pgstow, Run};
 use crate::keep::scene::Template;
 use crate::scene::{Keys, Place, signing_keys};
+use pgstow::error::Kind;
 use pgstow::stored::manifest::Manifest;
 use pgstow::stored::signing::{Signed, SigningKey};
 use std::time::Duration;
@@ -50,6 +51,18 @@ impl Scene {
     pub fn reads(&self, words: &[&str]) -> Pgstow {
         let command = self.place.opens(words).env("PGSTOW_VERIFY_KEY", &self.public);
         command.env("XDG_STATE_HOME", self.state.path())
+    }
+
+    /// Whoever wants to use the newest backup is refused, for this reason.
+    #[track_caller]
+    pub fn refuses(&self, why: &str) -> Vec<Run> {
+        let uses: [&[&str]; 4] = [
+            &["fetch", "latest", "-o", "-"],
+            &["restore", "latest", "--", "cat"],
+            &["verify", "latest"],
+            &["verify", "--newest-per-name"],
+        ];
+        uses.into_iter().map(|words| self.reads(words).fails(Kind::Verify).says(why)).collect()
     }
 
     /// Removes all objects of a backup, as somebody would who has the keys to the store.

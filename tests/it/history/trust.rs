@@ -15,8 +15,15 @@ fn copy(place: &Place, from: &str, to: &str) {
     }
 }
 
+/// The keys of all objects of a backup, and their bytes, the manifest last.
+fn objects(place: &Place, id: &str) -> Vec<(String, Vec<u8>)> {
+    let mut keys: Vec<String> = place.keys().into_iter().filter(|key| key.contains(id)).collect();
+    keys.sort_by_key(|key| key.ends_with("manifest.json"));
+    keys.into_iter().map(|key| (key.clone(), place.get(&key))).collect()
+}
+
 #[test]
-fn what_was_moved_renamed_redated_or_replayed_is_refused() {
+fn what_was_moved_renamed_or_redated_is_refused() {
     for scene in Scene::everywhere("history-moved") {
         let (old, new) = (scene.back_up(), scene.back_up());
         let place = &scene.place;
@@ -51,10 +58,55 @@ fn what_was_moved_renamed_redated_or_replayed_is_refused() {
         manifest.started_at = manifest.started_at.after(std::time::Duration::from_secs(3600));
         place.put(&key, manifest.to_bytes().unwrap());
         refused(&["latest", "--name", "app"], "signature is invalid");
-        // Replayed: an old one that is put back is never the newest, and is what it was.
+    }
+}
+
+/// What is replayed is properly signed. So it is known by what was there since.
+#[test]
+fn what_was_replayed_is_refused() {
+    for scene in Scene::everywhere("history-replayed") {
+        let (old, new) = (scene.back_up(), scene.back_up());
+        let place = &scene.place;
+        scene.reads(&["verify", "latest"]).succeeds().says(&format!("verified {new}"));
+        let removed = objects(place, &old);
+        scene.remove(&old);
+        // Put back next to newer ones it is not the newest.
+        removed.iter().for_each(|(key, bytes)| place.put(key, bytes.clone()));
+        scene.reads(&["verify", "latest"]).succeeds().says(&format!("verified {new}"));
+        // Parts of it in a newer one.
+        for (part, why) in [("manifest.json.minisig", "signature is invalid"), ("stream.zst.age", "")] {
+            let (from, to) = (format!("app/{old}/{part}"), format!("app/{new}/{part}"));
+            let true_part = place.get(&to);
+            place.put(&to, place.get(&from));
+            scene.refuses(why);
+            place.put(&to, true_part);
+        }
+        // All of it instead of newer ones.
         scene.remove(&new);
-        let run = scene.reads(&["fetch", "latest", "--name", "app", "-o", "-"]).succeeds();
-        run.says(&format!("but {new} was in the store at"));
+        scene.refuses(&format!("{old} of app is the newest backup, but {new} was in the store at"));
+        scene.reads(&["verify", &old]).succeeds();
+    }
+}
+
+/// Whoever could read a backup before others got new keys cannot bring it back.
+#[test]
+fn what_was_rekeyed_is_not_replayed() {
+    for scene in Scene::everywhere("history-rekeyed") {
+        let (old, place, keys) = (scene.back_up(), &scene.place, Keys::make());
+        let removed = objects(place, &old);
+        let both = format!("{}\n{}", Keys::shared().identity, keys.identity);
+        let reads = |words: &[&str]| scene.reads(words).env("PGSTOW_IDENTITY", &both);
+        let rekey = ["rekey", "latest", "-r", &keys.recipient];
+        reads(&rekey).env("PGSTOW_SIGNING_KEY", &scene.signing).succeeds();
+        reads(&["list"]).succeeds();
+        removed.iter().for_each(|(key, bytes)| place.put(key, bytes.clone()));
+        let shown = reads(&["show", "latest", "--json"]).succeeds().json();
+        let new = shown["id"].as_str().unwrap();
+        assert!(new != old && shown["recipients"] == serde_json::json!([keys.recipient]), "{shown}");
+        reads(&["verify", "latest"]).succeeds().says(&format!("verified {new}"));
+        scene.remove(new);
+        let run = reads(&["verify", "latest"]).fails(Kind::Verify);
+        run.says(&format!("{old} of app is the newest backup, but {new} was in the store at"));
     }
 }
 

@@ -13,7 +13,7 @@ pub enum Lie {
     /// This text becomes another wherever a value holds it.
     Text(String, String),
     /// This parameter of the session (`client_encoding`) is reported to have this value.
-    Parameter(&'static str, &'static str),
+    Parameter(&'static str, String),
 }
 
 /// The proxy; it ends with the test process.

@@ -24,7 +24,12 @@ const WORD: &str = "s3same-0c7b1f";
 
 /// A backup whose table is checked by a function that runs this, but only in pgstow's hands.
 pub fn backup_that_runs(command: &str) -> Place {
-    let cluster = Cluster::shared(Major::Distribution);
+    backup_of(Major::Distribution, command)
+}
+
+/// The same, of a database of this major.
+fn backup_of(major: Major, command: &str) -> Place {
+    let cluster = Cluster::shared(major);
     let database = cluster.create_database("spy");
     let sql = format!(
         "CREATE FUNCTION look() RETURNS bool LANGUAGE plpgsql AS $look$ BEGIN
@@ -49,17 +54,19 @@ fn found(path: &Path) -> String {
 
 #[test]
 fn a_rehearsals_server_has_none_in_its_environment() {
-    let spied = folder("spied");
-    let file = spied.path().join("env");
-    let place = backup_that_runs(&format!("cat >/dev/null; env > {}", file.display()));
-    let scratch = folder("scratch");
-    let words = ["verify", "latest", "--restore", "--scratch", scratch.path().to_str().unwrap()];
-    let run = SECRETS.iter().fold(place.opens(&words), |run, name| run.env(name, WORD));
-    run.succeeds();
-    let found = found(&file);
-    assert!(found.contains("PATH="), "{found}");
-    for forbidden in SECRETS.into_iter().chain(["PGSTOW_IDENTITY", "AGE-SECRET-KEY", WORD, "HOME="]) {
-        assert!(!found.contains(forbidden), "{forbidden} is in the server's environment:\n{found}");
+    for major in [Major::Distribution, Major::V18] {
+        let spied = folder("spied");
+        let file = spied.path().join("env");
+        let place = backup_of(major, &format!("cat >/dev/null; env > {}", file.display()));
+        let scratch = folder("scratch");
+        let words = ["verify", "latest", "--restore", "--scratch", scratch.path().to_str().unwrap()];
+        let run = SECRETS.iter().fold(place.opens(&words), |run, name| run.env(name, WORD));
+        run.arg("--pg-bin").arg(major.bin()).succeeds();
+        let found = found(&file);
+        assert!(found.contains("PATH="), "{found}");
+        for forbidden in SECRETS.into_iter().chain(["PGSTOW_IDENTITY", "AGE-SECRET-KEY", WORD, "HOME="]) {
+            assert!(!found.contains(forbidden), "{forbidden} is in the server's environment:\n{found}");
+        }
     }
 }
 

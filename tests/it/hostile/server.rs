@@ -1,47 +1,11 @@
 //! A hostile server is backed up, restored into, swapped on: nothing it says runs a program here.
 
 use super::liar::{Liar, Lie};
-use crate::harness::Run;
+use super::trap::Trap;
 use crate::scene::{Keys, Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
-use std::path::PathBuf;
 use tempfile::TempDir;
-
-/// A file that only a command in an answer would make.
-struct Trap {
-    folder: TempDir,
-}
-
-impl Trap {
-    fn new() -> Trap {
-        Trap { folder: TempDir::new().unwrap() }
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("sprung")
-    }
-
-    /// A command of psql's that springs it.
-    fn command(&self) -> String {
-        // Whatever comes after it on the line is a comment.
-        format!("\\! touch {} #", self.file().display())
-    }
-
-    /// The command on lines of its own, outside of quotes whatever quotes the text stands in.
-    fn text(&self) -> String {
-        let command = self.command();
-        format!("5\n{command}\n;x'\n{command}\n;' x\"\n{command}\n;\"\n{command}\n")
-    }
-
-    /// Nothing has sprung it, and what a failure says are sentences.
-    #[track_caller]
-    fn is_not_sprung(&self, run: &Run) {
-        assert!(!self.file().exists(), "a command of the server's has run: {run}");
-        assert!(run.status.success() || run.stderr.contains("error: "), "{run}");
-        assert!(!run.stderr.contains("panicked"), "{run}");
-    }
-}
 
 /// A database with everything that `pg_dump` tells of a database itself, and roles with all they can have.
 fn source(major: Major) -> (Cluster, String) {
@@ -225,7 +189,9 @@ fn old_client() -> TempDir {
 fn a_lie_about_the_encoding_opens_no_quotes() {
     let (cluster, database) = source(Major::Distribution);
     let trap = Trap::new();
-    for role in ["あ".to_owned(), format!("アa{}", trap.command())] {
+    // psql reads what the server says of itself instead of this.
+    let variable = "アb :SERVER_VERSION_NAME".to_owned();
+    for role in ["あ".to_owned(), format!("アa{}", trap.command()), variable] {
         cluster.psql("postgres", &format!("CREATE ROLE \"{role}\""));
         cluster.psql(&database, &format!("GRANT SELECT ON s.t TO \"{role}\""));
     }
@@ -235,7 +201,9 @@ fn a_lie_about_the_encoding_opens_no_quotes() {
     for (parameter, value) in
         [("client_encoding", "SJIS"), ("client_encoding", "GBK"), ("standard_conforming_strings", "off")]
     {
-        let liar = Liar::start(&elsewhere, vec![Lie::Parameter(parameter, value)]);
+        let lies = [(parameter, value.to_owned()), ("server_version", format!("15.18 {}", trap.command()))];
+        let lies = lies.map(|(parameter, value)| Lie::Parameter(parameter, value));
+        let liar = Liar::start(&elsewhere, lies.into());
         let words = ["restore", "latest", "--roles", "create", "--to", &liar.url(&fresh("encoding"))];
         // Then the roles are dropped again, all in one statement.
         let run = place.opens(&words).args(["--after-sql", "SELECT 1 / 0"]).run();

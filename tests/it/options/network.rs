@@ -2,6 +2,7 @@
 
 use super::scene::{PART, SSE_C, keyed, opened, options};
 use crate::harness::{Pgstow, pgstow};
+use crate::scene::Place;
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::gcs::{Account, Google};
@@ -98,6 +99,18 @@ fn an_authority_of_ones_own_is_trusted_if_it_is_named() {
     std::fs::write(&empty, "").unwrap();
     let run = hello(backup(&place).arg("--ca-file").arg(&empty)).fails(Kind::Settings);
     run.says("there is no certificate in the CA file");
+}
+
+/// As in an image in which nobody has installed any.
+#[test]
+fn a_machine_without_certificates_is_told_what_it_needs() {
+    let bare = |run: Pgstow| run.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/nowhere");
+    let run = bare(pgstow(["list", "--store", "gs://bucket/prefix"])).fails(Kind::Store);
+    run.says("the HTTP client could not be started").says("needs the package ca-certificates");
+    // Amazon's client asserts in a debug build that there are some, so another store is asked here.
+    let empty = Place::folder();
+    let run = bare(empty.pgstow(&["prune", "--keep-last", "1", "--ping-url", "https://localhost:1"]));
+    run.succeeds().says("warning: nobody will hear how the run goes: ").says("certificates");
 }
 
 #[test]

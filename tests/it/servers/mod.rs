@@ -5,6 +5,8 @@
 //! that only use a server share one per process (`shared()`); tests that hurt it start their own.
 
 pub mod cloud;
+#[path = "../../../src/postgres/clients/fake.rs"]
+mod fake;
 pub mod fault;
 pub mod garage;
 pub mod gcs;
@@ -20,7 +22,6 @@ pub mod tls;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+pub use fake::script;
 
 /// How long a server may take to answer its first question; emulators are slow on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -116,18 +119,6 @@ fn server_user_words(program: &Path) -> Vec<OsString> {
     }
     words.push(program.into());
     words
-}
-
-/// Makes a program of this text.
-///
-/// Written by a child: what this process has open for writing is open for a moment in whatever another test
-/// starts, and a program that somebody may still write cannot be run.
-pub fn script(path: &Path, text: &str) {
-    let mut install = Command::new("install");
-    let install = install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
-    let mut install = install.spawn().unwrap();
-    install.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    assert!(install.wait().unwrap().success(), "{}", path.display());
 }
 
 /// Runs a command to its end; its stdout. Panics with its stderr when it fails.

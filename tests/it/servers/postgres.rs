@@ -21,7 +21,7 @@ pub enum Major {
     V13,
     /// A server only.
     V14,
-    /// Whatever the distribution has; the only one with TLS and compressed archives.
+    /// Whatever the distribution has; the only one with compressed archives.
     Distribution,
     V16,
     V17,
@@ -40,6 +40,14 @@ impl Major {
         match self {
             Major::V13 | Major::V14 => distribution_bin(),
             _ => self.server_bin(),
+        }
+    }
+
+    /// The folder of its client programs that speak TLS: the distribution's and 18's.
+    pub fn tls_bin(self) -> PathBuf {
+        match self {
+            Major::V18 => fetched("postgresql-18-tls/clients/pginstall18/bin"),
+            _ => distribution_bin(),
         }
     }
 
@@ -101,6 +109,16 @@ impl Cluster {
         Self::start_in(folder, major, settings, BTreeMap::new())
     }
 
+    /// A cluster of one's own, of the distribution's major or of 18, whose server was built with TLS.
+    pub fn start_with_tls(major: Major, settings: &[&str]) -> Cluster {
+        let Major::V18 = major else { return Self::start_with(Major::Distribution, settings) };
+        let folder = folder("pg");
+        run(Command::new("cp").arg("-a").arg(template(major)).arg(folder.path().join("data")));
+        // Of the same version as the other 18, so its folder fits.
+        let program = fetched("postgresql-18-tls/bin/postgres");
+        Self::start_program(program, folder, major, settings, BTreeMap::new())
+    }
+
     /// A cluster of the distribution's that says everything in German, or why there can be none.
     pub fn start_in_german() -> Result<Cluster, String> {
         let folder = folder("pg");
@@ -138,6 +156,17 @@ impl Cluster {
         settings: &[&str],
         env: BTreeMap<&'static str, OsString>,
     ) -> Cluster {
+        Self::start_program(major.server_bin().join("postgres"), folder, major, settings, env)
+    }
+
+    /// The same with this program.
+    fn start_program(
+        program: PathBuf,
+        folder: TempDir,
+        major: Major,
+        settings: &[&str],
+        env: BTreeMap<&'static str, OsString>,
+    ) -> Cluster {
         let port = free_port();
         let data = folder.path().join("data");
         // Durability is not under test here, and costs most of the time there is.
@@ -148,7 +177,6 @@ impl Cluster {
         for setting in quick.iter().chain(&network).chain([&sockets.as_str()]).chain(settings) {
             args.extend(["-c".into(), setting.into()]);
         }
-        let program = major.server_bin().join("postgres");
         let launch = Launch { folder, signal: "QUIT", program, args, env };
         let ready = || {
             let mut ask = Command::new(major.bin().join("pg_isready"));

@@ -71,6 +71,11 @@ impl S3 {
             // What every server here understands.
             .request_checksum_calculation(aws_sdk_s3::config::RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(aws_sdk_s3::config::ResponseChecksumValidation::WhenRequired);
+        // Without TLS: loading its certificates takes longer than most requests.
+        let config = match self.endpoint.starts_with("http://") {
+            true => config.http_client(aws_smithy_http_client::Builder::new().build_http()),
+            false => config,
+        };
         Client::from_conf(config.build())
     }
 

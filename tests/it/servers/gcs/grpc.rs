@@ -1,6 +1,6 @@
 //! gRPC, as much as Google's client needs: looking at an object, listing and deleting.
 
-use super::{Object, Refusal, Shared};
+use super::{About, BUCKET, Object, Refusal, Shared, may_go};
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::RecvStream;
 use h2::server::SendResponse;
@@ -25,6 +25,9 @@ struct Named {
     #[prost(string, tag = "2")]
     object: String,
     /// Of a DeleteObjectRequest.
+    #[prost(int64, tag = "4")]
+    generation: i64,
+    /// Of a DeleteObjectRequest.
     #[prost(int64, optional, tag = "5")]
     if_generation_match: Option<i64>,
 }
@@ -39,6 +42,24 @@ struct ListRequest {
     page_token: String,
     #[prost(string, tag = "6")]
     prefix: String,
+    #[prost(bool, tag = "7")]
+    versions: bool,
+}
+
+#[derive(Message)]
+struct UpdateRequest {
+    #[prost(message, optional, tag = "1")]
+    object: Option<ObjectMessage>,
+    #[prost(message, optional, tag = "7")]
+    update_mask: Option<Mask>,
+    #[prost(bool, tag = "11")]
+    override_unlocked_retention: bool,
+}
+
+#[derive(Message)]
+struct Mask {
+    #[prost(string, repeated, tag = "1")]
+    paths: Vec<String>,
 }
 
 #[derive(Message)]
@@ -53,12 +74,16 @@ struct ListResponse {
 struct ObjectMessage {
     #[prost(string, tag = "1")]
     name: String,
+    #[prost(string, tag = "2")]
+    bucket: String,
     #[prost(int64, tag = "3")]
     generation: i64,
     #[prost(string, tag = "5")]
     storage_class: String,
     #[prost(int64, tag = "6")]
     size: i64,
+    #[prost(message, optional, tag = "12")]
+    delete_time: Option<Time>,
     #[prost(message, optional, tag = "14")]
     create_time: Option<Time>,
     #[prost(message, optional, tag = "16")]
@@ -71,6 +96,8 @@ struct ObjectMessage {
     retention_expire_time: Option<Time>,
     #[prost(map = "string, string", tag = "22")]
     metadata: HashMap<String, String>,
+    #[prost(bool, optional, tag = "23")]
+    event_based_hold: Option<bool>,
     #[prost(message, optional, tag = "30")]
     retention: Option<Retention>,
 }
@@ -180,6 +207,7 @@ impl Shared {
             "GetObject" => self.get_object(token, message),
             "ListObjects" => self.list_objects(token, message),
             "DeleteObject" => self.delete_object(token, message),
+            "UpdateObject" => self.update_object(token, message),
             _ => return Called::Said(Err((12, "Not a method that pgstow calls.".to_owned()))),
         };
         Called::Said(said.map_err(|Refusal { status, message, .. }| {
@@ -198,29 +226,56 @@ impl Shared {
         let Named { bucket, object: key, .. } = decoded(message)?;
         self.admit(token, short(&bucket), "storage.objects.get")?;
         let object = self.shelf.get(&key).ok_or_else(|| missing(&key))?;
-        let Object { generation, created, about, bytes } = object.clone();
-        let said = ObjectMessage {
-            name: key,
-            generation,
-            storage_class: about.class.unwrap_or_else(|| "STANDARD".to_owned()),
-            size: bytes.len() as i64,
-            create_time: Some(created.into()),
-            kms_key: about.kms.map(|key| format!("{key}/cryptoKeyVersions/1")).unwrap_or_default(),
-            retention: about.own.map(|(locked, until)| Retention {
-                mode: if locked { 2 } else { 1 },
-                until: Some(until.into()),
-            }),
-            checksums: Some(Checksums { crc32c: Some(object.crc32c()) }),
-            temporary_hold: about.held,
-            retention_expire_time: about.retained.map(Time::from),
-            metadata: about.metadata,
-        };
-        Ok(said.encode_to_vec())
+        Ok(described(key, object).encode_to_vec())
+    }
+
+    fn update_object(&self, token: Option<&str>, message: Bytes) -> Result<Vec<u8>, Refusal> {
+        let UpdateRequest { object, update_mask, override_unlocked_retention } = decoded(message)?;
+        let wanted = object.unwrap_or_default();
+        let admit = |permission| self.admit(token, short(&wanted.bucket), permission);
+        admit("storage.objects.update")?;
+        let (key, _one_at_a_time) = (wanted.name.clone(), self.writing.lock().unwrap());
+        let object = self.shelf.get(&key).ok_or_else(|| missing(&key))?;
+        let mut about = object.about.clone();
+        for path in update_mask.unwrap_or_default().paths {
+            match path.as_str() {
+                "temporary_hold" => about.held = wanted.temporary_hold,
+                "event_based_hold" => about.event_held = wanted.event_based_hold == Some(true),
+                "retention" if wanted.retention.is_none() => {
+                    admit("storage.objects.setRetention")?;
+                    let (is_locked, until) =
+                        about.own.ok_or_else(|| Refusal::new(400, "invalid", "None."))?;
+                    if is_locked && SystemTime::now() < until {
+                        let why = "The retention of a locked object can be neither reduced nor removed.";
+                        return Err(Refusal::new(403, "forbidden", why));
+                    }
+                    if !override_unlocked_retention {
+                        return Err(Refusal::new(403, "forbidden", "It has to be overridden."));
+                    }
+                    admit("storage.objects.overrideUnlockedRetention")?;
+                    about = About { own: None, ..about };
+                }
+                _ => return Err(Refusal::new(400, "invalid", "Not a change that pgstow makes.")),
+            }
+        }
+        self.shelf.describe(&key, &about);
+        Ok(described(key, Object { about, ..object }).encode_to_vec())
     }
 
     fn list_objects(&self, token: Option<&str>, message: Bytes) -> Result<Vec<u8>, Refusal> {
-        let ListRequest { parent, page_size, page_token, prefix } = decoded(message)?;
+        let ListRequest { parent, page_size, page_token, prefix, versions } = decoded(message)?;
         self.admit(token, short(&parent), "storage.objects.list")?;
+        if versions {
+            let old = self.rules.old.lock().unwrap().clone().into_iter();
+            let old = old.map(|(key, object)| ObjectMessage {
+                delete_time: Some(SystemTime::now().into()),
+                ..described(key, object)
+            });
+            let live = self.shelf.list(&prefix).into_iter().map(|item| item.key);
+            let live = live.filter_map(|key| Some(described(key.clone(), self.shelf.get(&key)?)));
+            let objects = live.chain(old).filter(|object| object.name.starts_with(&prefix)).collect();
+            return Ok(ListResponse { objects, next_page_token: String::new() }.encode_to_vec());
+        }
         let mut rest = self.shelf.list(&prefix).into_iter().filter(|item| item.key > page_token).peekable();
         let page = rest.by_ref().take(page_size.max(1) as usize).map(|item| ObjectMessage {
             name: item.key,
@@ -236,21 +291,45 @@ impl Shared {
     }
 
     fn delete_object(&self, token: Option<&str>, message: Bytes) -> Result<Vec<u8>, Refusal> {
-        let Named { bucket, object: key, if_generation_match } = decoded(message)?;
+        let Named { bucket, object: key, generation, if_generation_match } = decoded(message)?;
         self.admit(token, short(&bucket), "storage.objects.delete")?;
         let _one_at_a_time = self.writing.lock().unwrap();
+        if generation != 0 {
+            let mut old = self.rules.old.lock().unwrap();
+            let is_it = |(name, old): &(String, Object)| *name == key && old.generation == generation;
+            let at = old.iter().position(is_it).ok_or_else(|| missing(&key))?;
+            may_go(&key, &old[at].1)?;
+            old.remove(at);
+            return Ok(Vec::new());
+        }
         let object = self.shelf.get(&key).ok_or_else(|| missing(&key))?;
         if if_generation_match.is_some_and(|wanted| wanted != object.generation) {
             return Err(Refusal::new(412, "conditionNotMet", "A pre-condition did not hold."));
         }
-        let own = object.about.own.map(|(_, until)| until);
-        if object.about.held || object.about.retained.max(own).is_some_and(|until| SystemTime::now() < until)
-        {
-            let why = format!("Object '{key}' is subject to bucket's retention policy or object retention.");
-            return Err(Refusal::new(403, "retentionPolicyNotMet", why));
-        }
-        self.shelf.delete(&key);
-        Ok(Vec::new())
+        self.clear(&key, object).map(|()| Vec::new())
+    }
+}
+
+fn described(name: String, object: Object) -> ObjectMessage {
+    let checksums = Some(Checksums { crc32c: Some(object.crc32c()) });
+    let Object { generation, created, about, bytes } = object;
+    ObjectMessage {
+        name,
+        bucket: format!("projects/_/buckets/{BUCKET}"),
+        generation,
+        storage_class: about.class.unwrap_or_else(|| "STANDARD".to_owned()),
+        size: bytes.len() as i64,
+        delete_time: None,
+        create_time: Some(created.into()),
+        checksums,
+        kms_key: about.kms.map(|key| format!("{key}/cryptoKeyVersions/1")).unwrap_or_default(),
+        temporary_hold: about.held,
+        retention_expire_time: about.retained.map(Time::from),
+        metadata: about.metadata,
+        event_based_hold: Some(about.event_held),
+        retention: about
+            .own
+            .map(|(locked, until)| Retention { mode: if locked { 2 } else { 1 }, until: Some(until.into()) }),
     }
 }
 

@@ -31,7 +31,12 @@ fn try_read(shared: &Shared, request: &Request, bucket: &str, key: &str) -> Resu
     if request.method != "GET" || request.param("alt") != Some("media") {
         return Err(Refusal::new(400, "invalid", "Not a request that pgstow makes."));
     }
-    let object = shared.shelf.get(key);
+    let old = request.param("generation").map(|generation| {
+        let old = shared.rules.old.lock().unwrap();
+        let is_it = |(name, old): &&(String, Object)| name == key && old.generation.to_string() == generation;
+        old.iter().find(is_it).map(|(_, object)| object.clone())
+    });
+    let object = old.unwrap_or_else(|| shared.shelf.get(key));
     let object =
         object.ok_or_else(|| Refusal::new(404, "notFound", format!("No such object: {bucket}/{key}")))?;
     if request.param("ifGenerationMatch").is_some_and(|wanted| wanted != object.generation.to_string()) {
@@ -91,13 +96,18 @@ fn try_insert(shared: &Shared, request: &Request, bucket: &str) -> Result<Answer
         return Err(invalid("Provided CRC32C \"x\" doesn't match calculated CRC32C \"y\"."));
     }
     let _one_at_a_time = shared.writing.lock().unwrap();
-    if request.param("ifGenerationMatch") != Some("0") {
+    let only_creates = request.param("ifGenerationMatch") == Some("0");
+    if !only_creates && !key.contains("/pgstow-doctor-") {
         return Err(invalid("This server wants writes that only create."));
     }
-    if shared.shelf.get(key).is_some() {
-        return Err(not_met());
+    if let Some(there) = shared.shelf.get(key) {
+        if only_creates {
+            return Err(not_met());
+        }
+        shared.admit(request.header("authorization"), bucket, "storage.objects.delete")?;
+        shared.clear(key, there)?;
     }
-    shared.shelf.put(key, bytes, &kept);
+    shared.shelf.put(key, bytes, &shared.ruled(kept));
     let object = shared.shelf.get(key).ok_or_else(|| invalid("It is not there."))?;
     Ok(Answer::new(200).body("application/json", described(bucket, key, &object).to_string()))
 }

@@ -20,7 +20,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use tokens::Tokens;
 pub use tokens::{Account, KEY_ID};
@@ -63,7 +63,21 @@ struct Shared {
     damages: AtomicBool,
     /// Whether locks that are asked for are not set.
     ignores: AtomicBool,
+    rules: Rules,
     closed: AtomicBool,
+}
+
+/// What the bucket does by itself.
+#[derive(Default)]
+struct Rules {
+    /// Whether what is replaced or deleted stays as an old version.
+    versions: AtomicBool,
+    /// The old versions, with their keys.
+    old: Mutex<Vec<(String, Object)>>,
+    /// How long a new object may not be deleted.
+    retention: Mutex<Duration>,
+    /// Whether new objects are held.
+    holds: AtomicBool,
 }
 
 /// A running imitation; ends on drop.
@@ -100,6 +114,7 @@ impl Google {
             grpc_calls: Mutex::default(),
             damages: AtomicBool::new(false),
             ignores: AtomicBool::new(false),
+            rules: Rules::default(),
             closed: AtomicBool::new(false),
         });
         let ours = Arc::clone(&shared);
@@ -215,6 +230,26 @@ impl Google {
         self.shared.ignores.store(true, Ordering::Relaxed);
     }
 
+    /// Old versions are kept from now on.
+    pub fn keep_versions(&self) {
+        self.shared.rules.versions.store(true, Ordering::Relaxed);
+    }
+
+    /// The keys of old versions.
+    pub fn old_versions(&self) -> Vec<String> {
+        self.shared.rules.old.lock().unwrap().iter().map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Sets the bucket's retention policy.
+    pub fn retain(&self, time: Duration) {
+        *self.shared.rules.retention.lock().unwrap() = time;
+    }
+
+    /// Whether the bucket holds new objects.
+    pub fn hold_new_objects(&self, hold: bool) {
+        self.shared.rules.holds.store(hold, Ordering::Relaxed);
+    }
+
     /// Adds a fault for calls of gRPC.
     pub fn inject(&self, method: &'static str, code: Option<u32>, times: usize) {
         self.shared.grpc_faults.lock().unwrap().push(GrpcFault { method, code, times });
@@ -285,6 +320,16 @@ fn serve(shared: Arc<Shared>, client: TcpStream) -> std::io::Result<()> {
     wire::serve(client, |request| shared.answer(request))
 }
 
+/// Refuses to remove what is locked.
+fn may_go(key: &str, object: &Object) -> Result<(), Refusal> {
+    match object.kept_by() {
+        Some(why) => {
+            Err(Refusal::new(403, "forbidden", format!("Object '{BUCKET}/{key}' {why} until later.")))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Shared {
     fn answer(&self, request: &Request) -> Answer {
         let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
@@ -297,6 +342,23 @@ impl Shared {
             [bucket, ref key @ ..] => xml::answer(self, request, bucket, &key.join("/")),
             [] => Answer::new(404),
         }
+    }
+
+    /// What is stored with a new object, by the rules of the bucket.
+    fn ruled(&self, about: About) -> About {
+        let retention = *self.rules.retention.lock().unwrap();
+        let retained = (!retention.is_zero()).then(|| SystemTime::now() + retention);
+        About { retained, event_held: self.rules.holds.load(Ordering::Relaxed), ..about }
+    }
+
+    /// Makes room for an object: what was there is removed, or stays as an old version.
+    fn clear(&self, key: &str, object: Object) -> Result<(), Refusal> {
+        may_go(key, &object)?;
+        self.shelf.delete(key);
+        if self.rules.versions.load(Ordering::Relaxed) {
+            self.rules.old.lock().unwrap().push((key.to_owned(), object));
+        }
+        Ok(())
     }
 
     /// Whether whoever asks may do this in this bucket.

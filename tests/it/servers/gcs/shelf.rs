@@ -30,6 +30,8 @@ pub struct About {
     pub retained: Option<SystemTime>,
     /// Whether somebody holds it.
     pub held: bool,
+    /// Whether the bucket holds it, as every new object, until something has happened.
+    pub event_held: bool,
 }
 
 /// An object.
@@ -42,6 +44,22 @@ pub struct Object {
 }
 
 impl Object {
+    /// What keeps it from being deleted or replaced now, in Google's words.
+    pub fn kept_by(&self) -> Option<&'static str> {
+        let About { own, retained, held, event_held, .. } = self.about;
+        let until = retained.max(own.map(|(_, until)| until));
+        match until.is_some_and(|until| SystemTime::now() < until) {
+            _ if held => {
+                Some("is under active Temporary hold and cannot be deleted, overwritten or archived")
+            }
+            _ if event_held => {
+                Some("is under active Event-Based hold and cannot be deleted, overwritten or archived")
+            }
+            true => Some("is subject to bucket's retention policy or object retention and cannot be deleted"),
+            false => None,
+        }
+    }
+
     pub fn crc32c(&self) -> u32 {
         crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, &self.bytes) as u32
     }
@@ -76,6 +94,8 @@ pub trait Shelf: Send + Sync {
     fn get(&self, key: &str) -> Option<Object>;
     fn put(&self, key: &str, bytes: Bytes, about: &About);
     fn delete(&self, key: &str);
+    /// Changes what is stored with an object.
+    fn describe(&self, key: &str, about: &About);
     fn list(&self, prefix: &str) -> Vec<Item>;
     fn begin(&self, key: &str, about: &About) -> String;
     /// Keeps a part; its ETag.
@@ -131,6 +151,10 @@ impl Shelf for Memory {
 
     fn delete(&self, key: &str) {
         self.objects.lock().unwrap().remove(key);
+    }
+
+    fn describe(&self, key: &str, about: &About) {
+        self.objects.lock().unwrap().get_mut(key).unwrap().about = about.clone();
     }
 
     fn list(&self, prefix: &str) -> Vec<Item> {
@@ -258,6 +282,10 @@ impl Shelf for Behind {
 
     fn delete(&self, key: &str) {
         self.place.delete(key);
+    }
+
+    fn describe(&self, _key: &str, _about: &About) {
+        panic!("here only objects in memory are held");
     }
 
     fn list(&self, prefix: &str) -> Vec<Item> {

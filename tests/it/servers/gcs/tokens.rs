@@ -17,8 +17,10 @@ pub const KEY_ID: &str = "0123456789abcdef";
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Account {
-    /// roles/storage.objectUser
+    /// roles/storage.objectAdmin
     Owner,
+    /// roles/storage.objectUser
+    User,
     /// roles/storage.objectCreator
     Writer,
     /// roles/storage.objectViewer
@@ -30,8 +32,8 @@ pub enum Account {
 }
 
 impl Account {
-    const ALL: [Account; 5] =
-        [Account::Owner, Account::Writer, Account::Reader, Account::Nobody, Account::Late];
+    const ALL: [Account; 6] =
+        [Account::Owner, Account::User, Account::Writer, Account::Reader, Account::Nobody, Account::Late];
 
     fn named(name: &str) -> Option<Account> {
         Account::ALL.into_iter().find(|account| format!("{account:?}") == name)
@@ -51,6 +53,8 @@ impl Account {
         ];
         match self {
             Account::Owner => true,
+            Account::User => !["storage.objects.setRetention", "storage.objects.overrideUnlockedRetention"]
+                .contains(&permission),
             Account::Writer => creator.contains(&permission),
             Account::Reader => ["storage.objects.get", "storage.objects.list"].contains(&permission),
             Account::Nobody | Account::Late => false,

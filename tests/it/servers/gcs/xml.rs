@@ -69,7 +69,7 @@ fn begin(shared: &Shared, request: &Request, key: &str) -> Result<Answer, Refusa
         kms: request.header("x-goog-encryption-kms-key-name").map(str::to_owned),
         ..About::default()
     };
-    let id = shared.shelf.begin(key, &about);
+    let id = shared.shelf.begin(key, &shared.ruled(about));
     Ok(document(
         200,
         &format!(
