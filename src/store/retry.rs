@@ -15,6 +15,9 @@ const PATIENT: u32 = 3;
 /// After which time it is reported, with fewer failures.
 const SILENT: Duration = Duration::from_secs(10);
 
+/// How many failures that pass by themselves are reported one by one.
+const EACH: u32 = 10;
+
 /// How long a failure is retried, and how long the pauses are. Its clones share what they know of an outage.
 #[derive(Debug, Clone)]
 pub struct Retry {
@@ -33,6 +36,8 @@ struct Outage {
     reported: bool,
     /// How many times that was reported.
     times: u32,
+    /// How many failures passed without an outage.
+    short: u32,
 }
 
 impl Default for Retry {
@@ -220,8 +225,16 @@ impl<W: Display> Attempts<W> {
         } else if outage.times > self.times {
             // Somebody else reports it.
             tracing::debug!("{what}: {error}; {how}");
-        } else {
+        } else if outage.short < EACH {
+            outage.short += 1;
             tracing::warn!("{what}: {error}; {how}");
+            if outage.short == EACH {
+                tracing::warn!(
+                    "the store or the network fails again and again; if it goes on, that is not reported (but with -v)"
+                );
+            }
+        } else {
+            tracing::debug!("{what}: {error}; {how}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The store answers badly, late or not at all while a backup is read.
 
 use super::scene::{DUMP, INVENTORY, MANIFEST, sha256};
+use crate::harness::Run;
 use crate::scene::{Place, Sample, add_bulk, fetch, fetch_fails, files_below, fresh};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
@@ -74,6 +75,21 @@ fn reads_that_break_go_on_where_they_broke() {
     proxy.inject(Rule::new(Operation::Get, Fault::Cut(10)).key_end(MANIFEST).times(1));
     let run = place.opens(&["fetch", "latest", "-o", "-"]).succeeds();
     assert_eq!(sha256(&run.stdout), large.sha256);
+}
+
+/// A nightly job over a bad line is not to send a thousand lines.
+#[test]
+fn what_breaks_all_the_time_is_reported_a_few_times() {
+    let large = Large::shared();
+    let (proxy, place) = large.behind();
+    proxy.inject(rule(Fault::Cut(500_000)));
+    let run = place.opens(&["fetch", "latest", "-o", "-"]).succeeds();
+    assert_eq!(sha256(&run.stdout), large.sha256);
+    let run = run.says("that is not reported (but with -v)");
+    let resumed = |run: &Run| run.stderr.matches("resumed at byte").count();
+    assert_eq!(resumed(&run), 10, "{run}");
+    let run = place.opens(&["fetch", "latest", "-o", "-", "-v"]).succeeds();
+    assert!(resumed(&run) > 30, "{run}");
 }
 
 #[test]

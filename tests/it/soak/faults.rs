@@ -119,16 +119,28 @@ fn any(dice: &mut Dice, way: Way, fault: Fault) -> Act {
     chosen(dice, way, &there, &[List, Get, Get, Get, Head], fault)
 }
 
-/// This fault for one of these operations.
+/// This fault for one of these operations: seldom for good, else a few times; not always from the first one on.
 fn chosen(dice: &mut Dice, way: Way, there: &[Operation], back: &[Operation], fault: Fault) -> Act {
     let operation = dice.of(if way == Way::Backup { there } else { back });
-    Act::Strike(sometimes(dice, Rule::new(operation, fault)))
+    let (after, is_for_good) = (dice.below(3), dice.hits(6));
+    if is_for_good {
+        let fault = if operation == Get { hopeless_or_soon_over(fault) } else { fault };
+        return Act::Strike(Rule::new(operation, fault).after(after));
+    }
+    Act::Strike(Rule::new(operation, fault).after(after).times(1 + dice.below(3)))
 }
 
-/// Seldom for good, else a few times; not always from the first request on.
-fn sometimes(dice: &mut Dice, rule: Rule) -> Rule {
-    let rule = rule.after(dice.below(3));
-    if dice.hits(6) { rule } else { rule.times(1 + dice.below(3)) }
+/// Lets next to nothing of an answer through, or much of it: with a little each time a restore gets further and further,
+/// for hours.
+fn hopeless_or_soon_over(fault: Fault) -> Fault {
+    let clear = |at| if at < 300_000 { at % 100 } else { at };
+    match fault {
+        Fault::Cut(at) => Fault::Cut(clear(at)),
+        Fault::Stall(at) => Fault::Stall(clear(at)),
+        Fault::Drip(at) => Fault::Drip(clear(at)),
+        Fault::Short(at) => Fault::Short(clear(at)),
+        fault => fault,
+    }
 }
 
 /// A stall, of small requests: the deadline of large ones is long.

@@ -54,7 +54,7 @@ impl Figures {
             End::Left(why) => (&mut self.left, why),
         };
         eprintln!("{place}: {why}");
-        list.push(format!("{place}: {why}"));
+        list.push(place);
     }
 
     /// Prints the figures; fails if anything was not in order.
@@ -77,6 +77,7 @@ impl Figures {
             slowest.as_secs_f64()
         );
         let bad: Vec<String> = [hung, wrong, left].concat();
-        assert!(bad.is_empty(), "not in order:\n{}", bad.join("\n\n"));
+        // Last, and short: of a long output people often see the end only.
+        assert!(bad.is_empty(), "not in order:\n{}", bad.join("\n"));
     }
 }
