@@ -21,9 +21,10 @@ async def pass_on(reader, writer, rate, delay):
     async def take():
         free = 0.0
         while chunk := await reader.read(CHUNK):
+            came = time.monotonic()
             # Whoever woke up a little late may make up for that.
-            free = max(free, time.monotonic() - 0.01) + len(chunk) / rate
-            await queue.put((free + delay, chunk))
+            free = max(free, came - 0.01) + len(chunk) / rate
+            await queue.put((max(free, came) + delay, chunk))
             await asyncio.sleep(max(0.0, free - time.monotonic()))
         await queue.put((0.0, b""))
 

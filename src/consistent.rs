@@ -14,7 +14,6 @@
 use crate::archive::{Preamble, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
-use crate::postgres::lock::sessions_left;
 use crate::postgres::{
     Changes, ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, waits_too_long,
 };
@@ -34,8 +33,6 @@ const LOCKED_WAIT: Duration = Duration::from_secs(5);
 const FOR_SHARING: u32 = 4;
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
-/// What helps if somebody holds a lock.
-const WAIT: &str = "wait for that session, end it, or raise --lock-wait-timeout";
 /// What helps if objects come and go all the time.
 const SETTLE: &str = "back up when no migration runs, or give temporary objects to temporary schemas";
 /// What helps if tables are emptied all the time.
@@ -54,18 +51,33 @@ pub type ConsistentDump = Chain<Cursor<Vec<u8>>, ChildOutput>;
 ///
 /// # Errors
 /// Those of [`begin`].
-pub async fn start(client: &Client, psql: &Psql, options: &DumpOptions) -> Result<ConsistentDump> {
-    Ok(begin(client, psql, options, false).await?.stream())
+pub async fn start(
+    client: &Client,
+    psql: &Psql,
+    options: &DumpOptions,
+    left: Option<u32>,
+) -> Result<ConsistentDump> {
+    let (begun, _) = begin(client, psql, options, left, false, async |_| ()).await?;
+    Ok(begun.stream())
 }
 
-/// Starts `pg_dump`, again if what it wrote definitions of was changed or dropped meanwhile.
+/// Starts `pg_dump`, again if what it wrote definitions of was changed or dropped meanwhile. The role may have as many
+/// sessions at once as are `left`.
+///
+/// If its snapshot is to be `shared`, `meanwhile` is done while definitions are read, with that snapshot.
 ///
 /// # Errors
 /// `pg_dump`'s own; `Kind::Postgres` if definitions were disturbed every time, or if `pg_dump` waited for a lock
 /// for longer than `options` allows.
-pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: bool) -> Result<Begun> {
+pub async fn begin<T>(
+    client: &Client,
+    psql: &Psql,
+    options: &DumpOptions,
+    left: Option<u32>,
+    shared: bool,
+    meanwhile: impl AsyncFn(&Snapshot) -> T,
+) -> Result<(Begun, Option<T>)> {
     // While pg_dump runs, nothing else can be asked then.
-    let left = sessions_left(psql).await?;
     let is_alone = left == Some(1);
     let may_share = left.is_none_or(|left| left >= FOR_SHARING);
     let mut unshared = (!may_share).then_some(FEW_SESSIONS);
@@ -79,7 +91,7 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
         let first: Vec<String> = std::mem::take(&mut locked);
         let options = &if first.is_empty() { options.clone() } else { impatient(options) };
         let sharing = ((shared && unshared.is_none()) || !first.is_empty()).then_some(&first[..]);
-        let why = match Begun::begin(client, psql, options, is_alone, sharing).await {
+        let why = match Begun::begin(client, psql, options, is_alone, sharing, &meanwhile).await {
             Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
             // Without these locks, and perhaps without a snapshot of ours, it may do.
             Err(error) if !first.is_empty() => error.to_string(),
@@ -97,13 +109,13 @@ pub async fn begin(client: &Client, psql: &Psql, options: &DumpOptions, shared: 
             }
             Err(error) if lost_an_object(&error) && may_be_settled(&error) => return Err(error.hint(SETTLE)),
             Err(error) => return Err(error),
-            Ok(begun) => {
+            Ok((begun, done)) => {
                 let begun = Begun { unshared, ..begun };
                 let Some(disturbance) = begun.disturbance(psql).await? else {
-                    return Ok(begun);
+                    return Ok((begun, done));
                 };
                 if attempt == ATTEMPTS {
-                    return begun.in_spite_of(disturbance).await;
+                    return Ok((begun.in_spite_of(disturbance).await?, done));
                 }
                 begun.pg_dump.stop().await;
                 let why = disturbance.to_string();
@@ -192,14 +204,15 @@ pub struct Begun {
 
 impl Begun {
     /// Starts `pg_dump` and reads until all definitions are there. If it is `sharing` its snapshot, these tables are
-    /// locked before that is taken.
-    async fn begin(
+    /// locked before that is taken, and something else is done with it meanwhile.
+    async fn begin<T>(
         client: &Client,
         psql: &Psql,
         options: &DumpOptions,
         is_alone: bool,
         sharing: Option<&[String]>,
-    ) -> Result<Self> {
+        meanwhile: &impl AsyncFn(&Snapshot) -> T,
+    ) -> Result<(Self, Option<T>)> {
         let (snapshot, before) = match sharing {
             Some(locked) => {
                 let (snapshot, moment) = Snapshot::take(psql, locked).await?;
@@ -215,14 +228,22 @@ impl Begun {
         let mut pg_dump = dump(client, psql.conn(), &options).await?;
         // While it runs, a role with one session cannot ask.
         let longest = if is_alone { Duration::ZERO } else { options.lock_wait_timeout };
-        let read = tokio::select! {
-            read = read_definitions(&mut pg_dump) => read,
-            waited = waits_too_long(psql, longest) => Err(waited.hint(WAIT)),
+        let reading = async {
+            tokio::select! {
+                read = read_definitions(&mut pg_dump) => read,
+                waited = waits_too_long(psql, longest) => Err(waited),
+            }
         };
-        match read {
-            Ok((head, reader)) => {
+        let doing = async {
+            match &snapshot {
+                Some(snapshot) => Ok(Some(meanwhile(snapshot).await)),
+                None => Ok(None),
+            }
+        };
+        match tokio::try_join!(reading, doing) {
+            Ok(((head, reader), done)) => {
                 let preamble = reader.preamble();
-                Ok(Self { pg_dump, head, preamble, snapshot, unshared: None, before })
+                Ok((Self { pg_dump, head, preamble, snapshot, unshared: None, before }, done))
             }
             Err(error) => {
                 pg_dump.stop().await;

@@ -142,7 +142,7 @@ async fn pooler(
     }
     let asking = async {
         server.refuse_pooler()?;
-        refuse_shared_backends(psql).await
+        refuse_shared_backends(psql, server.sessions_left).await
     };
     findings.check("pooler", asking, |()| "sessions are the server's own".to_owned()).await?;
     Ok(())
@@ -174,7 +174,8 @@ async fn trial(
     let options = DumpOptions { lock_wait_timeout: LOCK_WAIT, ..options };
     let psql = if database.allow_pooled { psql.clone() } else { server.in_english(psql.clone()).await };
     let beginning = async {
-        let (head, pg_dump) = consistent::start(client, &psql, &options).await?.into_inner();
+        let (head, pg_dump) =
+            consistent::start(client, &psql, &options, server.sessions_left).await?.into_inner();
         pg_dump.stop().await;
         Ok(head.get_ref().len() as u64)
     };

@@ -2,7 +2,7 @@
 
 use super::finding::Findings;
 use crate::error::{Error, Result};
-use crate::postgres::lock::{may_hold_a_session, sessions_left};
+use crate::postgres::lock::may_hold_a_session;
 use crate::postgres::{DumpOptions, Presets, Psql, Server, Unreachable, identifier};
 use crate::units::age;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub async fn examine(
     if let Some(hidden) = findings.check("rights", Unreachable::ask(psql), |_| String::new()).await? {
         rights(findings, server, options, &hidden)?;
     }
-    let sessions = async { Ok(may_hold_a_session(sessions_left(psql).await?)) };
+    let sessions = async { Ok(may_hold_a_session(server.sessions_left)) };
     findings.check("sessions", sessions, |_| String::new()).await?;
     if let Some(presets) = findings.check("presets", Presets::ask(psql), |_| String::new()).await? {
         presets_and_extensions(findings, &presets);

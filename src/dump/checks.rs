@@ -3,7 +3,7 @@
 use super::request::DumpRequest;
 use crate::error::{Error, Result};
 use crate::postgres::patterns::{PatternOf, look_up};
-use crate::postgres::{DumpOptions, Psql, Server, Unreadable};
+use crate::postgres::{Backend, DumpOptions, Psql, Server, Unreadable};
 use crate::stored::compare::Before;
 use crate::stored::manifest::{LeftOut, Source};
 use crate::stored::names::Name;
@@ -47,12 +47,13 @@ pub async fn spelled(psql: &Psql, options: &DumpOptions) -> Result<DumpOptions> 
     Ok(options)
 }
 
-/// Warns of what the role may not read and `pg_dump` leaves out. A dump of chosen tables has no such objects.
-pub async fn unreadable(psql: &Psql, server: &Server, options: &DumpOptions) -> Result<LeftOut> {
+/// Warns of what the role may not read and `pg_dump` leaves out, and returns who answered that. A dump of chosen tables
+/// has no such objects.
+pub async fn unreadable(psql: &Psql, server: &Server, options: &DumpOptions) -> Result<(LeftOut, Backend)> {
+    let (Unreadable { subscriptions, user_mappings }, backend) = Unreadable::ask(psql).await?;
     if options.is_filtered() {
-        return Ok(LeftOut::default());
+        return Ok((LeftOut::default(), backend));
     }
-    let Unreadable { subscriptions, user_mappings } = Unreadable::ask(psql).await?;
     // Of subscriptions pg_dump warns itself.
     if !user_mappings.is_empty() {
         tracing::warn!(
@@ -61,10 +62,11 @@ pub async fn unreadable(psql: &Psql, server: &Server, options: &DumpOptions) -> 
             named(&user_mappings)
         );
     }
-    Ok(LeftOut {
+    let left_out = LeftOut {
         subscriptions: subscriptions.len() as u64,
         user_mapping_options: user_mappings.len() as u64,
-    })
+    };
+    Ok((left_out, backend))
 }
 
 /// The first of the names, and how many there are more.

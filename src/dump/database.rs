@@ -58,7 +58,9 @@ pub async fn back_up(
         run.say(format!("no database was named: libpq takes the user's name, {}", dumping.server.user));
     }
     let Dump { client, psql, options, server, .. } = &dumping;
-    let archive = run.or(parallel::start(client, psql, options, server, database.sessions, run)).await?;
+    let left = dumping.sessions_left();
+    let archive =
+        run.or(parallel::start(client, psql, options, server, left, database.sessions, run)).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
     let mut stored = dumping.writer.deliver(archive, watch, judge, run).await?;
@@ -79,7 +81,7 @@ struct Dump<'a> {
     before: Option<Before>,
     writer: BackupWriter<'a>,
     /// Held until the backup exists, or will not.
-    _locks: Vec<Lock>,
+    lock: Lock,
 }
 
 impl<'a> Dump<'a> {
@@ -90,24 +92,22 @@ impl<'a> Dump<'a> {
         let server = Server::inspect(&psql).await?;
         if !settings.allow_pooled {
             server.refuse_pooler()?;
-            refuse_shared_backends(&psql).await?;
         }
         server.check_dump(settings.dump.is_filtered())?;
         let psql = if settings.allow_pooled { psql } else { server.in_english(psql).await };
         let client = clients.for_dump(server.version())?.clone();
+        let (mut lock, left_out) = Self::first_session(&psql, &server, settings).await?;
         let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         let name = checks::name(settings, &server)?;
         let options = checks::spelled(&psql, &settings.dump).await?;
-        let left_out = checks::unreadable(&psql, &server, &options).await?;
-        let source = checks::source(&psql, &server, settings).await;
-        // A pooler would keep the lock with a session that is not ours, and for ever.
-        let mut locks = Vec::new();
-        for url in stores.urls().into_iter().filter(|_| !settings.allow_pooled) {
-            locks.push(Lock::of_backup(&psql, url, name.as_str(), settings.wait).await?);
+        for url in stores.urls() {
+            lock.of_backup(url, name.as_str(), settings.wait).await?;
         }
         // Parts that cannot work are refused before the store is asked anything.
         upload::part_size(stores.limits()?, Some(server.size_bytes), writing.part_size)?;
-        let (others, before) = before(settings, &stores, &name).await?;
+        let (before, source) =
+            tokio::join!(before(settings, &stores, &name), checks::source(&psql, &server, settings));
+        let (others, before) = before?;
         let content = Content {
             kind: manifest::BackupKind::Postgres,
             postgres: Some(manifest::Postgres {
@@ -125,7 +125,27 @@ impl<'a> Dump<'a> {
         if writing.check_space {
             enough_space(&stores, checks::stored_bytes(before.as_ref(), &server)).await?;
         }
-        Ok(Self { settings, client, psql, server, options, left_out, before, writer, _locks: locks })
+        Ok(Self { settings, client, psql, server, options, left_out, before, writer, lock })
+    }
+
+    /// Opens the session for the locks, which holds none yet, and looks what the role may not read. If both reach the
+    /// same backend, there is a pooler, which would keep a lock with a session that is not ours, and for ever.
+    async fn first_session(psql: &Psql, server: &Server, settings: &DumpRequest) -> Result<(Lock, LeftOut)> {
+        let left = server.sessions_left;
+        let mut lock = if settings.allow_pooled { Lock::none() } else { Lock::open(psql, left).await? };
+        let own = lock.backend().await?;
+        let (left_out, other) = checks::unreadable(psql, server, &settings.dump).await?;
+        match own {
+            Some(own) => own.refuse(&other)?,
+            None if settings.allow_pooled => {}
+            None => refuse_shared_backends(psql, left).await?,
+        }
+        Ok((lock, left_out))
+    }
+
+    /// How many sessions the role could still have at once, besides the one for the locks.
+    fn sessions_left(&self) -> Option<u32> {
+        self.server.sessions_left.map(|left| left - u32::from(self.lock.is_held()))
     }
 
     /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.

@@ -15,14 +15,15 @@ mod plan;
 mod ranges;
 
 use crate::consistent::{self, Begun};
-use crate::error::Result;
-use crate::postgres::{Client, DumpOptions, Psql, Server};
+use crate::error::{Error, Result};
+use crate::postgres::{Client, DumpOptions, Heap, Psql, Server, Snapshot};
 use crate::run::Run;
 use crate::units::count;
+use futures_util::future::try_join_all;
 use indicatif::BinaryBytes;
 use merge::Merge;
 use others::Others;
-use plan::Plan;
+use plan::{Plan, Table};
 use ranges::Opener;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
@@ -34,7 +35,7 @@ pub type Dump = Box<dyn AsyncRead + Send + Unpin>;
 const DEFAULT: u8 = 2;
 /// The fewest ranges for which more than one session is taken if nobody has asked for that: what another gains with
 /// less is not worth its load on the server.
-const WORTHWHILE: usize = 128;
+const WORTHWHILE: u64 = 128;
 
 /// How large tables are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Sessions {
     }
 
     /// The fewest ranges that are read by several.
-    fn fewest(self) -> usize {
+    fn fewest(self) -> u64 {
         if self.asked.is_some() { 1 } else { WORTHWHILE }
     }
 
@@ -67,7 +68,7 @@ impl Sessions {
 
     /// Why a database cannot be read by several sessions, if that is known already.
     fn obstacle(self, options: &DumpOptions, server: &Server) -> Option<String> {
-        let enough = self.range.saturating_mul(self.fewest() as u64);
+        let enough = self.range.saturating_mul(self.fewest());
         if self.asked.is_none() && server.size_bytes < enough {
             return Some("the database is small".to_owned());
         }
@@ -75,7 +76,7 @@ impl Sessions {
     }
 }
 
-/// Starts a dump of the database that `psql` asks.
+/// Starts a dump of the database that `psql` asks; the role may have as many sessions at once as are `left`.
 ///
 /// # Errors
 /// Those of [`consistent::begin`]. If several sessions are not possible, one is taken, and a sentence says why.
@@ -84,18 +85,24 @@ pub async fn start(
     psql: &Psql,
     options: &DumpOptions,
     server: &Server,
+    left: Option<u32>,
     sessions: Sessions,
     run: &Run,
 ) -> Result<Dump> {
     if sessions.most() <= 1 {
-        return Ok(Box::new(consistent::start(client, psql, options).await?));
+        return Ok(Box::new(consistent::start(client, psql, options, left).await?));
     }
     if let Some(why) = sessions.obstacle(options, server) {
         sessions.one_reads(run, &why);
-        return Ok(Box::new(consistent::start(client, psql, options).await?));
+        return Ok(Box::new(consistent::start(client, psql, options, left).await?));
     }
-    let begun = consistent::begin(client, psql, options, true).await?;
-    match several(client, psql, options, &begun, sessions, run).await {
+    let ahead = async |snapshot: &Snapshot| match left {
+        None => prepare(client, psql, options, sessions, snapshot).await,
+        // One thing after the other needs fewer sessions.
+        Some(_) => None,
+    };
+    let (begun, ahead) = consistent::begin(client, psql, options, left, true, ahead).await?;
+    match several(client, psql, options, &begun, ahead.flatten(), sessions, run).await {
         Ok(Some(merge)) => {
             // The others hold the locks now.
             begun.stop().await;
@@ -113,12 +120,39 @@ pub async fn start(
     }
 }
 
+/// What is known before the first `pg_dump` has read all definitions: over a slow connection, the second needs as much
+/// time for that.
+struct Ahead {
+    large: Vec<Heap>,
+    others: Option<Others>,
+}
+
+/// Looks which tables are large, and starts the second `pg_dump` without their rows; nothing if that fails, for then it
+/// is done after the first.
+async fn prepare(
+    client: &Client,
+    psql: &Psql,
+    options: &DumpOptions,
+    sessions: Sessions,
+    snapshot: &Snapshot,
+) -> Option<Ahead> {
+    let quietly = |error: Error| tracing::debug!("not prepared yet: {error}");
+    let large = plan::large(psql, None, sessions.range).await.map_err(quietly).ok()?;
+    if plan::ranges(&large, sessions.range) < sessions.fewest() {
+        return Some(Ahead { large, others: None });
+    }
+    let patterns = large.iter().map(|Heap { name: [schema, name], .. }| plan::pattern(schema, name));
+    let others = Others::start(client, psql, options, patterns, snapshot).await.map_err(quietly).ok();
+    Some(Ahead { large, others })
+}
+
 /// Gets everybody ready to read; nothing if there is not enough to share.
 async fn several(
     client: &Client,
     psql: &Psql,
     options: &DumpOptions,
     begun: &Begun,
+    ahead: Option<Ahead>,
     sessions: Sessions,
     run: &Run,
 ) -> Result<Option<Merge>> {
@@ -129,8 +163,12 @@ async fn several(
             return Ok(None);
         }
     };
-    let plan = Plan::of(preamble, psql, sessions.range).await?;
-    if plan.ranges() < sessions.fewest() {
+    let (large, others) = match ahead {
+        Some(ahead) => (ahead.large, ahead.others),
+        None => (plan::large(psql, Some(preamble), sessions.range).await?, None),
+    };
+    let plan = Plan::of(preamble, &large, sessions.range);
+    if (plan.ranges() as u64) < sessions.fewest() {
         sessions.one_reads(run, "no table is large enough to be read by several");
         return Ok(None);
     }
@@ -141,17 +179,32 @@ async fn several(
         encoding: plan::encoding(&preamble.toc),
         tables: plan.names(),
     };
-    let mut readers = Vec::new();
-    // One after the other: a server that is short of connections refuses the first that is too many.
-    for _ in 0..number {
-        readers.push(opener.open().await?);
-    }
-    let others = Others::start(client, psql, options, preamble, &plan, snapshot).await?;
+    let rest = async {
+        let is_all = plan.left_over(preamble).next().is_none();
+        match others {
+            Some(others) if !is_all && others.is_rest_of(preamble, &plan) => return Ok(Some(others)),
+            Some(others) => others.stop().await,
+            None => {}
+        }
+        if is_all {
+            return Ok(None);
+        }
+        let patterns = plan.cut().map(Table::pattern);
+        let others = Others::start(client, psql, options, patterns, snapshot).await?;
+        if others.is_rest_of(preamble, &plan) {
+            return Ok(Some(others));
+        }
+        others.stop().await;
+        Err(Error::postgres("a second pg_dump found other tables than the first"))
+    };
+    // At the same time: each needs many round trips. If the server is short of connections, one of them fails, and then
+    // all are ended.
+    let (readers, rest) = tokio::try_join!(try_join_all((0..number).map(|_| opener.open())), rest)?;
     run.say(format!(
         "reading {} ({}) with {} at the same time",
-        count(plan.tables(), "large table"),
+        count(plan.cut().len(), "large table"),
         BinaryBytes(plan.bytes()),
         count(number, "session")
     ));
-    Ok(Some(Merge { preamble: preamble.clone(), plan, readers, opener, others }))
+    Ok(Some(Merge { preamble: preamble.clone(), plan, readers, opener, others: rest }))
 }

@@ -1,7 +1,7 @@
 //! What is not read in ranges: a second `pg_dump`, without the rows of the tables that are.
 
 use super::plan::Plan;
-use crate::archive::{Preamble, Reader, TocEntry, rows_begin};
+use crate::archive::{Preamble, Reader, Toc, TocEntry, rows_begin};
 use crate::consistent::read_definitions;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
@@ -31,29 +31,23 @@ pub struct Others {
 }
 
 impl Others {
-    /// Starts it and reads its table of contents; `None` if the plan leaves nothing over.
+    /// Starts it, without the rows of the tables that these patterns match, and reads its table of contents.
     ///
     /// # Errors
-    /// `pg_dump`'s own; `Kind::Postgres` if it does not have what the first one has.
+    /// `pg_dump`'s own.
     pub async fn start(
         client: &Client,
         psql: &Psql,
         options: &DumpOptions,
-        first: &Preamble,
-        plan: &Plan,
+        without: impl IntoIterator<Item = Vec<u8>>,
         snapshot: &Snapshot,
-    ) -> Result<Option<Self>> {
-        let left = || first.toc.with_data().filter(|entry| plan.table(entry).is_none());
-        if left().next().is_none() {
-            return Ok(None);
-        }
+    ) -> Result<Self> {
         let mut options = DumpOptions {
             snapshot: Some(snapshot.id.clone()),
             lock_wait_timeout: options.lock_wait_timeout.min(LOCK_WAIT),
             ..options.clone()
         };
-        for table in first.toc.with_data().filter_map(|entry| plan.table(entry)) {
-            let pattern = table.pattern();
+        for pattern in without {
             let shown = String::from_utf8_lossy(&pattern).into_owned();
             options.spelled.insert(shown.clone(), OsString::from_vec(pattern));
             options.exclude_table_data.push(shown);
@@ -63,15 +57,20 @@ impl Others {
             read = read_definitions(&mut pg_dump) => read?,
             waited = waits_too_long(psql, options.lock_wait_timeout) => return Err(waited),
         };
-        let preamble = reader.preamble();
-        let there = preamble.as_ref().map(|preamble| preamble.toc.with_data()).into_iter().flatten();
-        if !there.map(TocEntry::identity).eq(left().map(TocEntry::identity)) {
-            pg_dump.stop().await;
-            return Err(Error::postgres("a second pg_dump found other tables than the first"));
-        }
-        let start = preamble.map(|preamble| preamble.to_bytes().len()).unwrap_or_default();
+        let start = reader.preamble().map(|preamble| preamble.to_bytes().len()).unwrap_or_default();
         let bytes = BytesMut::from(head.get(start..).unwrap_or_default());
-        Ok(Some(Self { pg_dump, reader, bytes, at: start as u64, taken: 0 }))
+        Ok(Self { pg_dump, reader, bytes, at: start as u64, taken: 0 })
+    }
+
+    /// Whether it has what the first `pg_dump` has and the plan leaves over, and no more.
+    pub fn is_rest_of(&self, first: &Preamble, plan: &Plan) -> bool {
+        let there = self.reader.toc().into_iter().flat_map(Toc::with_data);
+        there.map(TocEntry::identity).eq(plan.left_over(first).map(TocEntry::identity))
+    }
+
+    /// Ends it.
+    pub async fn stop(self) {
+        self.pg_dump.stop().await;
     }
 
     /// The next bytes of the block that is its turn, as the block of this entry; `None` at its end.

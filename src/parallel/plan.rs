@@ -53,29 +53,23 @@ pub struct Table {
 }
 
 impl Plan {
-    /// Decides with what the server says of the tables that have rows. One of less than two ranges is left to
-    /// `pg_dump`.
-    pub async fn of(preamble: &Preamble, psql: &Psql, range: u64) -> Result<Self> {
+    /// Cuts those of the heaps whose rows the dump has as they are in the table's pages.
+    pub fn of(preamble: &Preamble, heaps: &[Heap], range: u64) -> Self {
         let plain: BTreeMap<u32, &TocEntry> =
             preamble.toc.with_data().filter_map(|entry| Some((plain(entry)?, entry))).collect();
-        let oids: Vec<u32> = plain.keys().copied().collect();
-        let mut heaps = heaps(psql, &oids, range.saturating_mul(2)).await?;
-        heaps.sort_by_key(|heap| std::cmp::Reverse(heap.bytes));
-        heaps.truncate(MOST_TABLES);
-        let tables = heaps.into_iter().filter_map(|heap| {
+        let tables = heaps.iter().filter_map(|heap| {
             let entry = plain.get(&heap.oid)?;
             let (_, schema, name) = entry.identity();
             let (schema, name, columns) = (schema.to_vec(), name.to_vec(), columns(entry)?);
-            // Long values are read with the row they belong to, so they count here.
-            let step = (range.saturating_mul(heap.pages) / heap.bytes.max(1)).max(1);
-            Some((entry.dump_id(), Table { schema, name, columns, heap, step }))
+            let step = step(heap, range);
+            Some((entry.dump_id(), Table { schema, name, columns, heap: heap.clone(), step }))
         });
-        Ok(Self { tables: tables.collect() })
+        Self { tables: tables.collect() }
     }
 
-    /// How many tables are cut.
-    pub fn tables(&self) -> usize {
-        self.tables.len()
+    /// The tables that are cut.
+    pub fn cut(&self) -> impl ExactSizeIterator<Item = &Table> {
+        self.tables.values()
     }
 
     /// Into how many ranges.
@@ -91,6 +85,11 @@ impl Plan {
     /// The tables' names as SQL.
     pub fn names(&self) -> Vec<Vec<u8>> {
         self.tables.values().map(|table| qualified(&table.schema, &table.name)).collect()
+    }
+
+    /// The entries with data that are not cut.
+    pub fn left_over<'a>(&'a self, preamble: &'a Preamble) -> impl Iterator<Item = &'a TocEntry> {
+        preamble.toc.with_data().filter(|entry| self.table(entry).is_none())
     }
 
     /// The table of this entry, if it is cut.
@@ -120,13 +119,34 @@ impl Table {
 
     /// Its name as a pattern for `pg_dump`, which matches nothing else.
     pub fn pattern(&self) -> Vec<u8> {
-        let word = |name: &[u8]| {
-            let doubled =
-                name.iter().flat_map(|&byte| if byte == b'"' { vec![b'"', b'"'] } else { vec![byte] });
-            [vec![b'"'], doubled.collect(), vec![b'"']].concat()
-        };
-        [word(&self.schema), vec![b'.'], word(&self.name)].concat()
+        pattern(&self.schema, &self.name)
     }
+}
+
+/// The tables that are worth being cut, as far as the server knows: those of this dump, or of the whole database. One of
+/// less than two ranges is left to `pg_dump`.
+pub async fn large(psql: &Psql, dump: Option<&Preamble>, range: u64) -> Result<Vec<Heap>> {
+    let oids: Option<Vec<u32>> = dump.map(|dump| dump.toc.with_data().filter_map(plain).collect());
+    heaps(psql, oids.as_deref(), range.saturating_mul(2), MOST_TABLES).await
+}
+
+/// Into how many ranges they can be cut.
+pub fn ranges(heaps: &[Heap], range: u64) -> u64 {
+    heaps.iter().map(|heap| heap.pages.div_ceil(step(heap, range))).fold(0, u64::saturating_add)
+}
+
+/// The name of a table as a pattern for `pg_dump`, which matches nothing else.
+pub fn pattern(schema: &[u8], name: &[u8]) -> Vec<u8> {
+    let word = |name: &[u8]| {
+        let doubled = name.iter().flat_map(|&byte| if byte == b'"' { vec![b'"', b'"'] } else { vec![byte] });
+        [vec![b'"'], doubled.collect(), vec![b'"']].concat()
+    };
+    [word(schema), vec![b'.'], word(name)].concat()
+}
+
+/// The pages of a range. Long values are read with the row they belong to, so they count.
+fn step(heap: &Heap, range: u64) -> u64 {
+    (range.saturating_mul(heap.pages) / heap.bytes.max(1)).max(1)
 }
 
 /// The oid of a table whose rows are what its pages hold, as far as the dump says.
@@ -166,15 +186,12 @@ mod tests {
     use crate::archive::Reader;
 
     fn table(pages: u64, bytes: u64, range: u64) -> Table {
-        let heap = Heap { oid: 1, pages, bytes };
-        let step = (range.saturating_mul(pages) / bytes).max(1);
-        Table {
-            schema: b"a b".to_vec(),
-            name: b"t\"u".to_vec(),
-            columns: b"id, \"x y\"".to_vec(),
-            heap,
-            step,
-        }
+        let name = [b"a b".to_vec(), b"t\"u".to_vec()];
+        let heap = Heap { oid: 1, name: name.clone(), pages, bytes };
+        let ([schema, name], step) = (name, step(&heap, range));
+        let table = Table { schema, name, columns: b"id, \"x y\"".to_vec(), heap, step };
+        assert_eq!(ranges(std::slice::from_ref(&table.heap), range), table.ranges().count() as u64);
+        table
     }
 
     #[test]

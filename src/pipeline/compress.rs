@@ -7,12 +7,12 @@ use super::frames::{FRAME, Frame};
 use super::tally::Tally;
 use super::threads::blocking;
 use crate::error::{Error, Result};
-use async_compression::Level;
 use async_compression::tokio::bufread::ZstdDecoder;
-use async_compression::tokio::write::ZstdEncoder;
-use async_compression::zstd::{CParameter, DParameter};
-use futures_util::FutureExt;
-use tokio::io::{AsyncBufRead, AsyncWriteExt};
+use async_compression::zstd::DParameter;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::AsyncBufRead;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::CParameter;
 
 /// Logarithm of the largest window; one larger than the frame would find nothing more.
 pub const WINDOW_LOG: u32 = FRAME.trailing_zeros();
@@ -38,36 +38,59 @@ pub struct Compressed {
     pub clean: bool,
 }
 
-/// Compresses a frame on a blocking thread.
-pub async fn in_background(frame: Frame, level: i32, outputs: &Pool) -> Result<Compressed> {
-    let mut bytes = outputs.take().await;
-    blocking(move || {
-        compress(&frame.plain, level, &mut bytes)?;
-        let sha256 = Tally::of(&bytes).sha256;
-        Ok(Compressed { bytes, sha256, plain_len: frame.plain.len(), clean: frame.clean })
-    })
-    .await
+/// Compressors of one level; clones share them.
+///
+/// Each compresses a frame at a time, whole and where it lies: then zstd needs no window of its own, and its tables are
+/// made once. A stream would copy everything into a window of 8 MiB, which is a new one for each frame.
+#[derive(Clone)]
+pub struct Compressors {
+    level: i32,
+    free: Arc<Mutex<Vec<Compressor<'static>>>>,
 }
 
-/// Compresses `plain` as one frame, appended to `output`.
-pub fn compress(plain: &[u8], level: i32, output: &mut Vec<u8>) -> Result<()> {
-    // A window as large as the frame: with a smaller one zstd's own buffer wraps around within the
-    // frame, and it falls back to a slower way of matching that looks across the seam.
-    let parameters = [CParameter::checksum_flag(true), CParameter::window_log(WINDOW_LOG)];
-    let mut encoder = ZstdEncoder::with_quality_and_params(output, Level::Precise(level), &parameters);
-    // Memory is always ready, so the future never waits.
-    let written = async {
-        encoder.write_all(plain).await?;
-        encoder.shutdown().await
-    };
-    match written.now_or_never() {
-        Some(Ok(())) => Ok(()),
-        Some(Err(e)) => Err(Error::unexpected(format!("zstd could not compress: {e}")).because(e)),
-        None => Err(Error::unexpected("zstd waited for memory")),
+impl Compressors {
+    /// None is made yet.
+    pub fn new(level: i32) -> Self {
+        Self { level, free: Arc::default() }
+    }
+
+    /// Compresses a frame on a blocking thread.
+    pub async fn in_background(&self, frame: Frame, outputs: &Pool) -> Result<Compressed> {
+        let (this, mut bytes) = (self.clone(), outputs.take().await);
+        blocking(move || {
+            this.compress(&frame.plain, &mut bytes)?;
+            let sha256 = Tally::of(&bytes).sha256;
+            Ok(Compressed { bytes, sha256, plain_len: frame.plain.len(), clean: frame.clean })
+        })
+        .await
+    }
+
+    /// Compresses `plain` as one frame; `output` holds nothing else then.
+    pub fn compress(&self, plain: &[u8], output: &mut Vec<u8>) -> Result<()> {
+        let failed =
+            |e: std::io::Error| Error::unexpected(format!("zstd could not compress: {e}")).because(e);
+        let used = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut compressor = match used {
+            Some(used) => used,
+            None => self.another().map_err(failed)?,
+        };
+        output.clear();
+        output.reserve(bound(plain.len()));
+        compressor.compress_to_buffer(plain, output).map_err(failed)?;
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(compressor);
+        Ok(())
+    }
+
+    fn another(&self) -> std::io::Result<Compressor<'static>> {
+        let mut compressor = Compressor::new(self.level)?;
+        compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+        // As far back as a frame goes.
+        compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
+        Ok(compressor)
     }
 }
 
-/// Decompresses one frame; no larger window is accepted than [`compress`] uses.
+/// Decompresses one frame; no larger window is accepted than [`Compressors`] use.
 pub fn decompress<R: AsyncBufRead>(compressed: R) -> ZstdDecoder<R> {
     ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(WINDOW_LOG)])
 }

@@ -2,7 +2,7 @@
 
 use super::background::Background;
 use super::buffers::Pool;
-use super::compress::{self, Compressed};
+use super::compress::{self, Compressed, Compressors};
 use super::encrypt::{Encrypt, cannot_pack};
 use super::frames::Frames;
 use super::keys::Recipients;
@@ -86,9 +86,10 @@ pub async fn pack(
     };
     let compress = async move {
         let outputs = Pool::new(compress::bound(how.frame_size), workers + 1);
+        let compressors = Compressors::new(how.level);
         let mut spans = Spans::default();
         let mut ready = stream::poll_fn(move |context| frames.poll_recv(context))
-            .map(|frame| compress::in_background(frame, how.level, &outputs))
+            .map(|frame| compressors.in_background(frame, &outputs))
             .buffered(workers);
         while let Some(frame) = ready.try_next().await? {
             spans.push(&frame);

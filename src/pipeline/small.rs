@@ -1,6 +1,6 @@
 //! Small objects (an inventory, roles), packed and unpacked in memory, in the same format.
 
-use super::compress;
+use super::compress::Compressors;
 use super::decode::decode;
 use super::encrypt::{Encrypt, cannot_pack};
 use super::keys::{Identities, Recipients};
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub async fn seal(plain: Vec<u8>, level: i32, recipients: Option<Arc<Recipients>>) -> Result<Vec<u8>> {
     blocking(move || {
         let mut compressed = Vec::new();
-        compress::compress(&plain, level, &mut compressed)?;
+        Compressors::new(level).compress(&plain, &mut compressed)?;
         let mut encrypt = Encrypt::new(recipients.as_deref(), Vec::new())?;
         encrypt.write_all(&compressed).map_err(cannot_pack)?;
         encrypt.finish().map_err(cannot_pack)

@@ -72,7 +72,7 @@ async fn start(
     let psql = Psql::new(clients.newest()?, target.conn());
     let read = tokio::select! {
         read = read_definitions(&mut pg_dump, reader) => read,
-        waited = waits_too_long(&psql, options.lock_wait_timeout) => Err(waited.hint(IN_THE_WAY)),
+        waited = waits_too_long(&psql, options.lock_wait_timeout) => Err(waited.without_hints().hint(IN_THE_WAY)),
     };
     match read {
         Ok(()) => Ok(pg_dump),

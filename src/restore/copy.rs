@@ -14,6 +14,7 @@ use crate::parallel::{self, Sessions};
 use crate::pipeline::pass_on;
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::globals::globals;
+use crate::postgres::lock::sessions_left;
 use crate::postgres::{ConnInfo, DumpOptions, KnownRoles, Naming, Psql, Server, Target, identifier};
 use crate::progress::{Direction, Progress};
 use crate::proof::{Proof, counts};
@@ -137,7 +138,9 @@ impl Content for PassingDump<'_> {
         let psql = Psql::new(clients.newest()?, &options.source);
         let psql = if options.allow_pooled { psql } else { server.in_english(psql).await };
         let client = clients.for_dump(server.version())?;
-        let dump = parallel::start(client, &psql, &options.dump, server, options.sessions, run).await?;
+        // Asked again: the target may be on the same server, and have sessions of the same role.
+        let left = sessions_left(&psql).await?;
+        let dump = parallel::start(client, &psql, &options.dump, server, left, options.sessions, run).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let (contents, (plan, _)) =
             tokio::try_join!(hand_on(dump, near, &progress), load(far, clients, target, request, jobs))?;

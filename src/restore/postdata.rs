@@ -1,9 +1,9 @@
 //! What is created after all data is there: indexes and constraints over several connections, grants in their
 //! order, materialized views, and last the event triggers, which would react to the others.
 
-use super::load::parts;
+use super::load::parts::Later;
 use super::prepare::atomicity;
-use crate::archive::{Preamble, TocEntry};
+use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Client;
 use crate::postgres::restore::{restore as pg_restore, restore_file};
@@ -26,22 +26,17 @@ pub struct PostData {
 impl PostData {
     /// Of this archive, but for these entries.
     pub fn of(front: &Preamble, made: &BTreeSet<i32>) -> Result<Self> {
-        let refreshes = parts::refreshes(front);
-        let attached = parts::attached(front);
-        let mut made = made.clone();
-        let mut of_partitions = None;
-        if !attached.is_empty() {
-            let indexes = parts::indexes(front, &made);
-            let entries = indexes.toc.entries().iter().chain(attached.toc.entries());
-            made.extend(entries.map(TocEntry::dump_id));
-            of_partitions = Some((without_data(&indexes)?, attached));
-        }
+        let Later { of_partitions, after, grants, refreshes, event_triggers } = Later::of(front, made);
+        let of_partitions = match of_partitions {
+            Some((indexes, attached)) => Some((without_data(&indexes)?, attached)),
+            None => None,
+        };
         Ok(Self {
             of_partitions,
-            after: without_data(&parts::after(front, &made))?,
-            grants: parts::grants(front),
+            after: without_data(&after)?,
+            grants,
             refreshes: if refreshes.is_empty() { None } else { Some(without_data(&refreshes)?) },
-            event_triggers: parts::event_triggers(front),
+            event_triggers,
         })
     }
 

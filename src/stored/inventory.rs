@@ -242,7 +242,7 @@ impl Inventory {
         self.blocks.retain(|block| entries.contains(&block.dump_id));
         self.archive.preamble = front.to_bytes();
         self.archive.tables = front.toc.tables() as u64;
-        let blocks = self.blocks.iter().map(|block| block.range.1.saturating_sub(block.range.0));
+        let blocks = self.blocks.iter().map(Block::archive_bytes);
         self.archive.bytes = blocks.fold(self.archive.preamble.len() as u64, u64::saturating_add);
         self
     }
@@ -366,6 +366,11 @@ impl Block {
     /// Where it lies in the archive, in bytes.
     pub fn range(&self) -> Range<u64> {
         self.range.0..self.range.1
+    }
+
+    /// Its length in the archive, in bytes.
+    pub fn archive_bytes(&self) -> u64 {
+        self.range.1.saturating_sub(self.range.0)
     }
 
     /// In which rows the data that was found instead differs first, as the end of a sentence.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 
+use crate::postgres::server::Backend;
 use crate::postgres::tools::Psql;
 use crate::postgres::tools::session::Session;
 
@@ -19,15 +20,10 @@ const OURS: i32 = i32::from_be_bytes(*b"pgst");
 /// How often a lock that somebody else holds is asked for.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// A session may rest for as long as the dump takes; the setting exists since PostgreSQL 14.
-const SETUP: &str = "DO $$ BEGIN
-  PERFORM set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
-END $$;";
-
-/// A lock; dropping it frees it.
+/// A session that holds locks; dropping it frees them.
 pub struct Lock {
-    /// `None` if the role may have too few sessions for one that only holds a lock.
-    _session: Option<Session>,
+    /// `None` if the role may have too few sessions for one that only holds locks.
+    session: Option<Session>,
 }
 
 /// Sessions that a run has at the same time besides the one that holds its lock.
@@ -55,51 +51,66 @@ pub fn may_hold_a_session(left: Option<u32>) -> bool {
 }
 
 impl Lock {
+    /// One that holds nothing, and keeps nobody away.
+    pub fn none() -> Self {
+        Self { session: None }
+    }
+
+    /// Opens a session that holds nothing yet, if the role may have enough: `left` sessions at once.
+    pub async fn open(psql: &Psql, left: Option<u32>) -> Result<Self> {
+        if !may_hold_a_session(left) {
+            return Ok(Self::none());
+        }
+        Ok(Self { session: Some(Session::open(psql, "").await?) })
+    }
+
+    /// Whether there is a session.
+    pub fn is_held(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// The backend of the session, if there is one.
+    pub async fn backend(&mut self) -> Result<Option<Backend>> {
+        match &mut self.session {
+            Some(session) => Backend::of(session).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Takes the lock of the backups of this name in this store, waiting for at most `wait`.
     ///
     /// Works on a standby too, where it keeps only the standby's own runs apart.
     ///
     /// # Errors
     /// `Kind::Locked` if another run holds it for longer than the wait.
-    pub async fn of_backup(psql: &Psql, store: &str, name: &str, wait: Duration) -> Result<Self> {
+    pub async fn of_backup(&mut self, store: &str, name: &str, wait: Duration) -> Result<()> {
         let locked = |error: Error| {
             error.hint("--wait 10m waits for it; its session is in pg_locks, of type advisory")
         };
-        Self::take(psql, second_half(store, name), &format!("another backup of {name}"), wait)
+        self.take(second_half(store, name), &format!("another backup of {name}"), wait)
             .await
             .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
     }
 
-    /// Takes the lock of the restores into the database of this name; `psql` is connected to another one.
+    /// Takes the lock of the restores into the database of this name; the session is in another one.
     ///
     /// # Errors
     /// `Kind::Locked` if another run holds it.
-    pub async fn of_restore(psql: &Psql, name: &str) -> Result<Self> {
+    pub async fn of_restore(&mut self, name: &str) -> Result<()> {
         let locked = |error: Error| {
             error.hint("wait for it, or restore into a database of another name; its session is in pg_locks, of type advisory")
         };
-        Self::take(
-            psql,
-            second_half("restore", name),
-            &format!("another restore into {name}"),
-            Duration::ZERO,
-        )
-        .await
-        .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
+        self.take(second_half("restore", name), &format!("another restore into {name}"), Duration::ZERO)
+            .await
+            .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
     }
 
-    async fn take(psql: &Psql, key: i32, other: &str, wait: Duration) -> Result<Self> {
+    async fn take(&mut self, key: i32, other: &str, wait: Duration) -> Result<()> {
+        let Some(session) = &mut self.session else { return Ok(()) };
         let query = format!("SELECT pg_try_advisory_lock({OURS}, {key});");
         let deadline = Instant::now() + wait;
-        if !may_hold_a_session(sessions_left(psql).await?) {
-            return Ok(Self { _session: None });
-        }
-        let mut session = Session::open(psql, SETUP).await?;
         let mut waiting = false;
-        loop {
-            if session.ask(&query).await? == "t" {
-                return Ok(Self { _session: Some(session) });
-            }
+        while session.ask(&query).await? != "t" {
             if Instant::now() >= deadline {
                 return Err(Error::new(Kind::Locked, format!("{other} is running")));
             }
@@ -108,6 +119,7 @@ impl Lock {
             }
             tokio::time::sleep_until(deadline.min(Instant::now() + EVERY)).await;
         }
+        Ok(())
     }
 }
 

@@ -69,7 +69,8 @@ pub async fn waits_too_long(psql: &Psql, longest: Duration) -> Error {
                         "pg_dump has been waiting for a lock for {} while it read definitions; it is held by {holders}",
                         humantime::format_duration(longest)
                     ))
-                    .in_situation(Situation::LockTimeout);
+                    .in_situation(Situation::LockTimeout)
+                    .hint("wait for that session, end it, or raise --lock-wait-timeout");
                 }
             }
             Ok(None) => since = None,

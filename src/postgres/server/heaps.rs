@@ -1,6 +1,7 @@
 //! Tables whose rows can be read in ranges of pages.
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::error::Result;
 
@@ -10,37 +11,51 @@ use crate::postgres::tools::Psql;
 pub const KNOWS_PAGE_RANGES: u32 = 14;
 
 /// A table that is a heap, with nothing about it that would change which rows a range has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Heap {
     /// Its oid.
     pub oid: u32,
+    /// Its schema and its name, in the database's encoding.
+    #[serde(deserialize_with = "from_hex")]
+    pub name: [Vec<u8>; 2],
     /// Its pages, without those of long values.
     pub pages: u64,
     /// Its bytes, with those of long values.
     pub bytes: u64,
 }
 
-/// Those of these tables that are heaps of at least `smallest` bytes.
+/// The largest tables that are heaps of at least `smallest` bytes, `most` of them; of these oids only, if some are given.
 ///
 /// Not those of extensions, whose rows may belong to a dump only in part, not those with row-level security, and not
 /// unlogged ones, which a standby does not have.
 ///
 /// # Errors
-/// If somebody waits to change one of them: the question for its size would wait for that, and that for whoever asks.
-pub async fn heaps(psql: &Psql, oids: &[u32], smallest: u64) -> Result<Vec<Heap>> {
-    let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
+/// If somebody changes one of them, or waits for that: the question for its size would wait too.
+pub async fn heaps(psql: &Psql, oids: Option<&[u32]>, smallest: u64, most: usize) -> Result<Vec<Heap>> {
+    let among = oids.map_or(String::new(), |oids| {
+        let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
+        format!("AND c.oid = ANY ('{{{}}}'::oid[])", oids.join(","))
+    });
+    let hex = |name: &str| format!("encode(convert_to({name}::text, getdatabaseencoding()), 'hex')");
     psql.query(&format!(
         "SET lock_timeout = '2s';
-         SELECT coalesce(json_agg(h), '[]') FROM (
-           SELECT c.oid::bigint AS oid, pg_table_size(c.oid) AS bytes,
+         SELECT coalesce(json_agg(h), '[]') FROM (SELECT * FROM (
+           SELECT c.oid::bigint AS oid, ARRAY[{}, {}] AS name, pg_table_size(c.oid) AS bytes,
                   pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
-           FROM pg_class c JOIN pg_am a ON a.oid = c.relam
-           WHERE c.oid = ANY ('{{{}}}'::oid[]) AND c.relkind = 'r' AND a.amname = 'heap'
-             AND c.relpersistence = 'p' AND NOT c.relrowsecurity
+           FROM pg_class c JOIN pg_am a ON a.oid = c.relam JOIN pg_namespace n ON n.oid = c.relnamespace
+           WHERE c.relkind = 'r' AND a.amname = 'heap' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+             AND c.relpersistence = 'p' AND NOT c.relrowsecurity {among}
              AND NOT EXISTS (SELECT FROM pg_depend d
                              WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-         ) h WHERE bytes >= {smallest} AND pages > 0;",
-        oids.join(",")
+         ) h WHERE bytes >= {smallest} AND pages > 0 ORDER BY bytes DESC, oid LIMIT {most}) h;",
+        hex("n.nspname"),
+        hex("c.relname")
     ))
     .await
+}
+
+fn from_hex<'de, D: Deserializer<'de>>(from: D) -> Result<[Vec<u8>; 2], D::Error> {
+    let [schema, name] = <[String; 2]>::deserialize(from)?;
+    let bytes = |hex: String| hex::decode(hex).map_err(D::Error::custom);
+    Ok([bytes(schema)?, bytes(name)?])
 }

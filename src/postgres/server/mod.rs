@@ -38,7 +38,7 @@ pub use facts::{Rights, TargetFacts};
 pub use heaps::{Heap, KNOWS_PAGE_RANGES, heaps};
 pub use locale::Locale;
 pub use managed::Provider;
-pub use pooled::refuse_shared_backends;
+pub use pooled::{Backend, refuse_shared_backends};
 pub use presets::Presets;
 pub use rights::{Unreachable, first_names};
 pub use unreadable::Unreadable;
@@ -59,6 +59,8 @@ pub struct Server {
     pub port: Option<String>,
     /// `pg_database_size`: bytes on the server's disk, indexes included.
     pub size_bytes: u64,
+    /// How many sessions the role could still have at once, this one included; `None` if nobody counts them.
+    pub sessions_left: Option<u32>,
     is_superuser: bool,
     /// `lc_messages`: the language of the server's messages.
     messages: String,
@@ -77,6 +79,9 @@ SELECT json_build_object(
   'host', nullif(:'HOST', ''),
   'port', nullif(:'PORT', ''),
   'size_bytes', pg_database_size(current_database()),
+  'sessions_left', (SELECT CASE WHEN NOT rolsuper AND rolconnlimit >= 0 THEN greatest(1, rolconnlimit
+      - (SELECT count(*) FROM pg_stat_activity WHERE usename = session_user AND pid <> pg_backend_pid())) END
+    FROM pg_roles WHERE rolname = session_user),
   'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
   'messages', current_setting('lc_messages'),
   'in_recovery', pg_is_in_recovery(),

@@ -3,35 +3,54 @@
 //!
 //! A pooler in session mode is not found, and does no harm.
 
+use serde::Deserialize;
+
 use crate::error::{Error, Result};
-use crate::postgres::change::lock::sessions_left;
 use crate::postgres::tools::Psql;
+use crate::postgres::tools::psql::read;
 use crate::postgres::tools::session::Session;
 
-/// A backend's number, with the server's start: one address may stand for several servers.
-const BACKEND: &str =
-    "SELECT pg_catalog.to_json(pg_catalog.pg_backend_pid() || ' ' || pg_catalog.pg_postmaster_start_time())";
+/// The process that answers a session, and its server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Backend(String);
+
+impl Backend {
+    /// SQL for its number, with the server's start: one address may stand for several servers.
+    pub const SQL: &str =
+        "pg_catalog.to_json(pg_catalog.pg_backend_pid() || ' ' || pg_catalog.pg_postmaster_start_time())";
+
+    /// Asks an open session.
+    pub async fn of(session: &mut Session) -> Result<Self> {
+        read(session.ask(&format!("SELECT {};", Self::SQL)).await?.as_bytes())
+    }
+
+    /// Refuses the backend of another session that was open at the same time if it is this one.
+    ///
+    /// # Errors
+    /// `Kind::Usage` if it is.
+    pub fn refuse(&self, other: &Self) -> Result<()> {
+        if self != other {
+            return Ok(());
+        }
+        Err(Error::usage(
+            "there is a connection pooler in transaction mode: two sessions have the same backend",
+        )
+        .hint(
+            "use the server's own host and port, or a pool in session mode; --allow-pooled tries it anyway",
+        ))
+    }
+}
 
 /// Refuses a server whose sessions share backends. A role that may have only one session cannot look.
 ///
 /// # Errors
 /// `Kind::Usage` if they do.
-pub async fn refuse_shared_backends(psql: &Psql) -> Result<()> {
-    if sessions_left(psql).await? == Some(1) {
+pub async fn refuse_shared_backends(psql: &Psql, left: Option<u32>) -> Result<()> {
+    if left == Some(1) {
         return Ok(());
     }
     let mut first = Session::open(psql, "").await?;
-    let one: String = psql_value(&first.ask(&format!("{BACKEND};")).await?)?;
-    let other: String = psql.query(&format!("{BACKEND};")).await?;
-    if one != other {
-        return Ok(());
-    }
-    Err(Error::usage("there is a connection pooler in transaction mode: two sessions have the same backend")
-        .hint(
-            "use the server's own host and port, or a pool in session mode; --allow-pooled tries it anyway",
-        ))
-}
-
-fn psql_value(line: &str) -> Result<String> {
-    crate::postgres::tools::psql::read(line.as_bytes())
+    let one = Backend::of(&mut first).await?;
+    one.refuse(&psql.query(&format!("SELECT {};", Backend::SQL)).await?)
 }

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::pooled::Backend;
 use crate::error::Result;
 use crate::postgres::tools::Psql;
 
@@ -28,11 +29,11 @@ SELECT json_build_object(
     WHERE m.umoptions IS NULL AND NOT pg_has_role(s.srvowner, 'USAGE')
       AND NOT (m.umuser <> 0 AND m.usename = current_user AND has_server_privilege(s.oid, 'USAGE'))))
 FROM me WHERE NOT superuser
-UNION ALL SELECT json_build_object('subscriptions', '[]'::json, 'user_mappings', '[]'::json) FROM me WHERE superuser;";
+UNION ALL SELECT json_build_object('subscriptions', '[]'::json, 'user_mappings', '[]'::json) FROM me WHERE superuser";
 
 impl Unreadable {
-    /// Asks what this role may not read.
-    pub async fn ask(psql: &Psql) -> Result<Self> {
-        psql.query(QUESTION).await
+    /// Asks what this role may not read, and who answers that.
+    pub async fn ask(psql: &Psql) -> Result<(Self, Backend)> {
+        psql.query(&format!("SELECT json_build_array(({QUESTION}), {});", Backend::SQL)).await
     }
 }

@@ -15,12 +15,7 @@ use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::Program;
 
-use super::sessions::{PATIENT, PATIENT_TRANSACTION};
-
-/// Stands before every script: text is UTF-8, a literal means what [`literal`](crate::postgres::sql) says,
-/// names mean the system's own, and a role's `statement_timeout` is meant for applications.
-const PREAMBLE: &str = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; \
-                        SET search_path = pg_catalog; SET statement_timeout = 0;\n";
+use super::sessions::{ASKING, PATIENT_TRANSACTION};
 
 /// Takes away the variables that hold a server's own words: its version, and the name of a database, which it may have
 /// listed. Outside of quotes psql reads their text instead of `:NAME`, with the commands in it.
@@ -86,7 +81,7 @@ impl Psql {
 
     /// Runs what the user wrote, with the search path that the database has; it may hold psql's own commands.
     pub async fn run_given(&self, sql: &str) -> Result<Vec<u8>, Failure> {
-        self.run_script(format!("{PREAMBLE}RESET search_path;\n{sql}\n;\n")).await
+        self.run_script(format!("RESET search_path;\n{sql}\n;\n")).await
     }
 
     async fn run_script(&self, script: String) -> Result<Vec<u8>, Failure> {
@@ -112,8 +107,7 @@ impl Psql {
 
     pub(super) async fn program(&self) -> Result<Program> {
         let program = self.client.program("psql");
-        let patient = PATIENT.iter().flat_map(|sql| ["-c", sql]);
-        let program = program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(patient).args(["-f", "-"]);
+        let program = program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(["-c", ASKING, "-f", "-"]);
         self.conn.dress(program).await
     }
 }
@@ -125,7 +119,7 @@ impl Psql {
 /// one (see [`literal`](crate::postgres::sql)). So no script runs a program, whatever a server answers.
 pub(super) fn script(sql: &str) -> Result<String> {
     check_sql(sql.as_bytes())?;
-    Ok(format!("{WITHOUT_VARIABLES}\\\\ {PREAMBLE}{sql}\n"))
+    Ok(format!("{WITHOUT_VARIABLES}\\\\ {sql}\n"))
 }
 
 /// The check of [`script`], for what is not UTF-8.

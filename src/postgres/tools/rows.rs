@@ -25,11 +25,18 @@ const LONGEST_END: usize = MARK.len() + "COPY 18446744073709551615\n".len();
 pub const ROWS: usize = 256 << 10;
 
 /// What `pg_dump` sets for itself, so that rows look the same; and that rows come in the order of their pages.
-const AS_PG_DUMP: &str = "
-SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 3; SET synchronize_seqscans = off;
-SET row_security = off; SET search_path = '';
-SET max_parallel_workers_per_gather = 0; SET enable_seqscan = off; SET enable_tidscan = on; SET jit = off;
-";
+const AS_PG_DUMP: [&str; 10] = [
+    "SET datestyle = ISO",
+    "SET intervalstyle = postgres",
+    "SET extra_float_digits = 3",
+    "SET synchronize_seqscans = off",
+    "SET row_security = off",
+    "SET search_path = ''",
+    "SET max_parallel_workers_per_gather = 0",
+    "SET enable_seqscan = off",
+    "SET enable_tidscan = on",
+    "SET jit = off",
+];
 
 /// A session that reads rows; dropping it ends it.
 pub struct RowsReader {
@@ -55,18 +62,22 @@ impl RowsReader {
         let (orders, answers) = (running.stdin()?, running.stdout()?);
         let buffer = BytesMut::with_capacity(ROWS);
         let mut reader = Self { orders, answers, running, buffer, returned: 0 };
-        let mut setup = format!(
-            "{WITHOUT_VARIABLES}\\\\ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSET TRANSACTION SNAPSHOT {};\n\
-             SET client_encoding = {};{AS_PG_DUMP}",
-            literal(&snapshot.id),
-            literal(encoding)
-        )
-        .into_bytes();
         for table in tables {
             check_sql(table)?;
-            setup.extend([b"LOCK TABLE ONLY ", &table[..], b" IN ACCESS SHARE MODE NOWAIT;\n"].concat());
         }
-        setup.extend(b"\\set QUIET off\n");
+        // Alone: what follows is read in it.
+        let client_encoding = format!("SET client_encoding = {};\n", literal(encoding));
+        let mut setup = format!("{WITHOUT_VARIABLES}\\\\ {client_encoding}").into_bytes();
+        let begin = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()];
+        let join = [format!("SET TRANSACTION SNAPSHOT {}", literal(&snapshot.id))];
+        let set = AS_PG_DUMP.map(str::to_owned);
+        let lock =
+            |table: &Vec<u8>| [b"LOCK TABLE ONLY ", &table[..], b" IN ACCESS SHARE MODE NOWAIT"].concat();
+        let all =
+            begin.into_iter().chain(join).chain(set).map(String::into_bytes).chain(tables.iter().map(lock));
+        // All in one message: each costs a round trip.
+        setup.extend(all.collect::<Vec<_>>().join(&b"\\;\n"[..]));
+        setup.extend(b";\n\\set QUIET off\n");
         reader.order(&setup).await;
         reader.copy(format!("COPY (SELECT {INSTANCE}) TO STDOUT").as_bytes()).await?;
         let mut instance = Vec::new();

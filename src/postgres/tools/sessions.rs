@@ -33,9 +33,15 @@ macro_rules! patient {
     };
 }
 
-/// For `psql`, before all else: the second needs more time than the shortest timeout.
-pub const PATIENT: [&str; 2] =
-    ["SET statement_timeout = 0", set!("DO $$ BEGIN PERFORM", patient!(), "; END $$")];
+/// For `psql`, before all else, in one message: over a slow connection each costs as much as a question. Text is UTF-8,
+/// a literal means what [`literal`](crate::postgres::sql) says, and names mean the system's own.
+///
+/// The first timeout is ended at once: the rest needs more time than the shortest.
+pub const ASKING: &str = set!(
+    "SET statement_timeout = 0; DO $$ BEGIN PERFORM",
+    patient!(),
+    "; END $$; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = pg_catalog"
+);
 
 /// For a transaction that has begun already, as its first statement.
 pub const PATIENT_TRANSACTION: &str = set!("SET TRANSACTION READ WRITE; SELECT", patient!(), "");

@@ -36,8 +36,10 @@ impl Snapshot {
     /// # Errors
     /// If one of the tables is gone, or not to be had for 5 seconds; if the server shares no snapshots.
     pub async fn take(psql: &Psql, tables: &[String]) -> Result<(Self, Moment)> {
-        let mut begin =
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s';".to_owned();
+        let mut begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;".to_owned();
+        if !tables.is_empty() {
+            begin += "SET LOCAL lock_timeout = '5s';";
+        }
         for table in tables {
             // Such a lock needs no snapshot, so the snapshot is taken after it.
             begin += &format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE;");

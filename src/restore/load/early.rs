@@ -109,8 +109,7 @@ impl<'t> Tables<'t> {
     fn of(front: &'t Preamble, inventory: &Inventory) -> Self {
         let entries = || front.toc.entries().iter();
         let by_id = entries().map(|entry| (entry.dump_id(), entry)).collect();
-        let bytes =
-            inventory.blocks.iter().map(|block| (block.dump_id, block.range.1 - block.range.0)).collect();
+        let bytes = inventory.blocks.iter().map(|block| (block.dump_id, block.archive_bytes())).collect();
         let (below, rows, of_extensions) = Default::default();
         let mut tables = Self { by_id, below, rows, of_extensions, bytes };
         for entry in entries() {

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, Result};
 
 use super::content;
-use super::lock::{Lock, may_hold_a_session, sessions_left};
+use super::lock::{Lock, may_hold_a_session};
 use super::naming::{Naming, free_name, report_unfinished};
 use super::reach::reach;
 use super::rename::Known;
@@ -76,14 +76,17 @@ impl Target {
         let named_at_once = matches!(naming, Naming::AtOnce);
         let (mut called, mut lock) = (name.clone(), None);
         if let Naming::WhenProven(moment) = naming {
-            lock = Some(Lock::of_restore(&maintenance, &name).await?);
+            let mut session = Lock::open(&maintenance, server.sessions_left).await?;
+            session.of_restore(&name).await?;
+            lock = Some(session);
             if !exists {
                 called = free_name(&maintenance, &name, moment).await?;
                 report_unfinished(&maintenance, &name).await?;
             }
         }
         let (locks, logs_least): (u64, bool) = maintenance.query(SETTINGS).await?;
-        let sessions = sessions_left(&maintenance).await?;
+        let held = lock.as_ref().is_some_and(Lock::is_held);
+        let sessions = server.sessions_left.map(|left| left - u32::from(held));
         if exists {
             content::refuse(&psql, &name).await?;
         }
