@@ -129,6 +129,7 @@ async fn way(source: impl AsyncRead + Unpin + Send, with_reader: bool) -> f64 {
         frame_size: FRAME,
         workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)),
         digest: !with_reader,
+        frames: with_reader,
         progress: Arc::default(),
     };
     let (parts, mut to_drop) = mpsc::channel(1);

@@ -137,10 +137,15 @@ async fn read(
 impl Order {
     /// Sends the rows of the range, and its end; with another session if one is lost.
     async fn carry_out(&self, opener: &Opener, reader: &mut Option<RowsReader>) -> Result<()> {
-        let mut sent = digest();
+        let (mut sent, mut lost) = (digest(), None::<Error>);
         for again in 0.. {
             let Err(error) = self.attempt(opener, reader, &mut sent).await else { return Ok(()) };
             *reader = None;
+            let is_gone = error.situation() == Some(Situation::SnapshotRefused);
+            if let Some(lost) = lost.take().filter(|_| is_gone) {
+                // A standby ends all sessions that have it.
+                return Err(lost.and("the snapshot is gone too"));
+            }
             if again == AGAIN {
                 return Err(error.and(format!("the rows were read again {AGAIN} times")));
             }
@@ -148,6 +153,7 @@ impl Order {
                 return Err(error);
             }
             tracing::warn!("a session was lost, and another reads its rows again: {error}");
+            lost = Some(error);
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())

@@ -30,8 +30,8 @@ pub const fn bound(plain: usize) -> usize {
 pub struct Compressed {
     /// The compressed bytes.
     pub bytes: Buffer,
-    /// Their SHA-256.
-    pub sha256: [u8; 32],
+    /// Their SHA-256, if that is wanted.
+    pub sha256: Option<[u8; 32]>,
     /// The length of its plaintext, in bytes.
     pub plain_len: usize,
     /// Whether it begins at a good place to cut.
@@ -54,12 +54,12 @@ impl Compressors {
         Self { level, free: Arc::default() }
     }
 
-    /// Compresses a frame on a blocking thread.
-    pub async fn in_background(&self, frame: Frame, outputs: &Pool) -> Result<Compressed> {
+    /// Compresses a frame on a blocking thread, and computes its `digest` if that is wanted.
+    pub async fn in_background(&self, frame: Frame, outputs: &Pool, digest: bool) -> Result<Compressed> {
         let (this, mut bytes) = (self.clone(), outputs.take().await);
         blocking(move || {
             this.compress(&frame.plain, &mut bytes)?;
-            let sha256 = Tally::of(&bytes).sha256;
+            let sha256 = digest.then(|| Tally::of(&bytes).sha256);
             Ok(Compressed { bytes, sha256, plain_len: frame.plain.len(), clean: frame.clean })
         })
         .await

@@ -35,6 +35,8 @@ pub struct Pack {
     pub workers: usize,
     /// Whether the plaintext is digested as a whole; not needed if the watch digests what is in it.
     pub digest: bool,
+    /// Whether the frames' positions and digests are wanted.
+    pub frames: bool,
     /// Counts the plaintext bytes read.
     pub progress: Counter,
 }
@@ -48,7 +50,7 @@ pub struct Packed {
     pub plain_sha256: Option<[u8; 32]>,
     /// The bytes in the parts.
     pub stored: Tally,
-    /// The position of each frame, in order.
+    /// The position of each frame, in order, if they were wanted.
     pub frames: Vec<FrameSpan>,
 }
 
@@ -89,7 +91,7 @@ pub async fn pack(
         let compressors = Compressors::new(how.level);
         let mut spans = Spans::default();
         let mut ready = stream::poll_fn(move |context| frames.poll_recv(context))
-            .map(|frame| compressors.in_background(frame, &outputs))
+            .map(|frame| compressors.in_background(frame, &outputs, how.frames))
             .buffered(workers);
         while let Some(frame) = ready.try_next().await? {
             spans.push(&frame);
@@ -98,7 +100,7 @@ pub async fn pack(
             }
         }
         let _ = to_encrypt.send(None).await;
-        Ok(spans.0)
+        Ok(spans)
     };
     let encrypt = blocking(move || {
         let parts = Parts::new(how.part_size, parts, stop);
@@ -111,27 +113,31 @@ pub async fn pack(
         parts.finish().map_err(cannot_pack)?;
         Ok(stored)
     });
-    let ((), plain, _, frames, stored) = try_join!(read, plain, looked, compress, encrypt)?;
-    let plain_bytes = frames.last().map_or(0, |last| last.plain_offset + last.plain_len);
+    let ((), plain, _, Spans { plain_bytes, frames, .. }, stored) =
+        try_join!(read, plain, looked, compress, encrypt)?;
     Ok(Packed { plain_bytes, plain_sha256: plain.map(|plain| plain.sha256), stored, frames })
 }
 
-/// Collects the positions of the frames.
+/// Collects the positions of the frames that have a digest.
 #[derive(Default)]
-struct Spans(Vec<FrameSpan>);
+struct Spans {
+    plain_bytes: u64,
+    compressed_bytes: u64,
+    frames: Vec<FrameSpan>,
+}
 
 impl Spans {
     fn push(&mut self, frame: &Compressed) {
-        let (plain_offset, compressed_offset) = self.0.last().map_or((0, 0), |last| {
-            (last.plain_offset + last.plain_len, last.compressed_offset + last.compressed_len)
-        });
-        self.0.push(FrameSpan {
-            plain_offset,
-            plain_len: frame.plain_len as u64,
-            compressed_offset,
-            compressed_len: frame.bytes.len() as u64,
-            sha256: frame.sha256,
+        let (plain_len, compressed_len) = (frame.plain_len as u64, frame.bytes.len() as u64);
+        self.frames.extend(frame.sha256.map(|sha256| FrameSpan {
+            plain_offset: self.plain_bytes,
+            plain_len,
+            compressed_offset: self.compressed_bytes,
+            compressed_len,
+            sha256,
             clean: frame.clean,
-        });
+        }));
+        self.plain_bytes += plain_len;
+        self.compressed_bytes += compressed_len;
     }
 }

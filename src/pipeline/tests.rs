@@ -39,6 +39,7 @@ pub(super) fn how(recipients: Option<Arc<Recipients>>) -> Pack {
         frame_size: 30_000,
         workers: 2,
         digest: true,
+        frames: true,
         progress: Counter::default(),
     }
 }

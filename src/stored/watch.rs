@@ -114,6 +114,7 @@ mod tests {
             frame_size,
             workers: 2,
             digest: false,
+            frames: true,
             progress: Arc::default(),
         };
         let mut watch = ArchiveWatch::with_digests(Progress::default());

@@ -258,6 +258,7 @@ impl<'a> BackupWriter<'a> {
         uploads: &Uploads<'_>,
     ) -> Result<Packed> {
         let (parts, parts_to_send) = mpsc::channel(1);
+        let is_archive = self.content.kind == manifest::BackupKind::Postgres;
         let pack = Pack {
             level: self.how.compression_level,
             recipients: self.how.recipients.clone(),
@@ -265,8 +266,9 @@ impl<'a> BackupWriter<'a> {
                 .map_err(|e| Error::usage("such parts do not fit into memory").because(e))?,
             frame_size: FRAME,
             workers: self.how.workers,
-            // The inventory has the digests of what is in an archive.
-            digest: self.content.kind != manifest::BackupKind::Postgres,
+            // An archive has an inventory, with the digests of what is in it and of every frame.
+            digest: !is_archive,
+            frames: is_archive,
             progress: Arc::clone(&self.progress.plain),
         };
         let (packed, sent) = tokio::try_join!(

@@ -16,6 +16,8 @@ mod steps;
 use pgstow::cli::{self, Parsed};
 use serde_yaml_ng::Value;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
 
 fn at(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -86,6 +88,7 @@ fn cron_and_systemd_run_what_there_is() {
     let service = text("deploy/systemd/pgstow-backup.service");
     let start = service.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/")).unwrap();
     must_parse(words(start));
+    systemd_reads(&service);
 
     let env = text("deploy/cron/pgstow.env");
     let settings: Vec<(&str, &str)> = env
@@ -95,6 +98,21 @@ fn cron_and_systemd_run_what_there_is() {
         .collect();
     pgstow_variables(settings.iter().map(|(name, _)| *name));
     store_url(settings.iter().find(|(name, _)| *name == "PGSTOW_STORE").unwrap().1);
+}
+
+/// systemd finds nothing to complain about in the units, once the program is there.
+fn systemd_reads(service: &str) {
+    if !Path::new("/usr/bin/systemd-analyze").exists() {
+        crate::harness::note_skipped("there is no systemd-analyze, which reads the units");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let units = ["pgstow-backup.service", "pgstow-backup.timer"].map(|name| folder.path().join(name));
+    std::fs::write(&units[0], service.replace("/usr/local/bin/pgstow", env!("CARGO_BIN_EXE_pgstow")))
+        .unwrap();
+    std::fs::write(&units[1], text("deploy/systemd/pgstow-backup.timer")).unwrap();
+    let read = Command::new("systemd-analyze").arg("verify").args(units).output().unwrap();
+    assert_eq!((String::from_utf8_lossy(&read.stderr).trim(), read.status.success()), ("", true));
 }
 
 /// Cargo wants every file that Cargo.toml names, even where it is not built.

@@ -1,7 +1,7 @@
 //! Sessions that are lost while they read: another reads the range again, and its rows come once.
 
 use super::{eventually, hold, ranges, release, tables};
-use crate::scene::Place;
+use crate::scene::{Place, add_bulk};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use rustix::process::Signal;
@@ -81,4 +81,29 @@ fn a_range_that_is_lost_every_time_leaves_no_backup() {
     });
     let run = run.assert_failure(Kind::Postgres).says("read public.bulk").says("read again 3 times");
     assert!(place.keys().is_empty(), "{:?}: {run}", place.keys());
+}
+
+/// What the primary cleans up is gone on the standby too, and a snapshot that saw it.
+#[test]
+fn a_standby_that_cancels_leaves_no_backup() {
+    for major in [Major::Distribution, Major::V18] {
+        let primary = Cluster::start(major);
+        let database = primary.create_database("conflict");
+        add_bulk(&primary, &database, 60 << 10);
+        primary.psql("postgres", "ALTER SYSTEM SET max_standby_streaming_delay = 0");
+        let (standby, place) = (primary.standby(), Place::folder());
+        for readers in ["1", "2"] {
+            let slowly = ["--limit-rate", "1MiB"];
+            let running =
+                ranges(&place, &standby.url(&database), "standby", readers, "4MiB").args(slowly).spawn();
+            let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %' AND wait_event = 'ClientWrite'";
+            eventually(&standby, &database, waits);
+            primary.psql(&database, "DELETE FROM bulk WHERE n % 2 = 0");
+            primary.psql(&database, "VACUUM bulk");
+            let run = running.wait().assert_failure(Kind::Postgres).says("conflict with recovery");
+            run.says("hint: the standby cancelled the dump; raise max_standby_streaming_delay");
+            assert_eq!(place.keys(), Vec::<String>::new());
+            primary.psql(&database, "UPDATE bulk SET n = 2 * n");
+        }
+    }
 }
