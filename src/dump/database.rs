@@ -58,7 +58,7 @@ pub async fn back_up(
         run.say(format!("no database was named: libpq takes the user's name, {}", dumping.server.user));
     }
     let Dump { client, psql, options, server, .. } = &dumping;
-    let left = dumping.sessions_left();
+    let left = dumping.lock.besides(server.sessions_left);
     let archive =
         run.or(parallel::start(client, psql, options, server, left, database.sessions, run)).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
@@ -141,11 +141,6 @@ impl<'a> Dump<'a> {
             None => refuse_shared_backends(psql, left).await?,
         }
         Ok((lock, left_out))
-    }
-
-    /// How many sessions the role could still have at once, besides the one for the locks.
-    fn sessions_left(&self) -> Option<u32> {
-        self.server.sessions_left.map(|left| left - u32::from(self.lock.is_held()))
     }
 
     /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.

@@ -14,6 +14,7 @@ mod others;
 mod plan;
 mod ranges;
 
+use crate::archive::qualified;
 use crate::consistent::{self, Begun};
 use crate::error::{Error, Result};
 use crate::postgres::{Client, DumpOptions, Heap, Psql, Server, Snapshot};
@@ -23,7 +24,7 @@ use futures_util::future::try_join_all;
 use indicatif::BinaryBytes;
 use merge::Merge;
 use others::Others;
-use plan::{Plan, Table};
+use plan::Plan;
 use ranges::Opener;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
@@ -141,7 +142,7 @@ async fn prepare(
     if plan::ranges(&large, sessions.range) < sessions.fewest() {
         return Some(Ahead { large, others: None });
     }
-    let patterns = large.iter().map(|Heap { name: [schema, name], .. }| plan::pattern(schema, name));
+    let patterns = large.iter().map(|Heap { name: [schema, name], .. }| qualified(schema, name));
     let others = Others::start(client, psql, options, patterns, snapshot).await.map_err(quietly).ok();
     Some(Ahead { large, others })
 }
@@ -189,8 +190,7 @@ async fn several(
         if is_all {
             return Ok(None);
         }
-        let patterns = plan.cut().map(Table::pattern);
-        let others = Others::start(client, psql, options, patterns, snapshot).await?;
+        let others = Others::start(client, psql, options, plan.names(), snapshot).await?;
         if others.is_rest_of(preamble, &plan) {
             return Ok(Some(others));
         }
@@ -202,7 +202,7 @@ async fn several(
     let (readers, rest) = tokio::try_join!(try_join_all((0..number).map(|_| opener.open())), rest)?;
     run.say(format!(
         "reading {} ({}) with {} at the same time",
-        count(plan.cut().len(), "large table"),
+        count(plan.tables(), "large table"),
         BinaryBytes(plan.bytes()),
         count(number, "session")
     ));

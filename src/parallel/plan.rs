@@ -67,9 +67,9 @@ impl Plan {
         Self { tables: tables.collect() }
     }
 
-    /// The tables that are cut.
-    pub fn cut(&self) -> impl ExactSizeIterator<Item = &Table> {
-        self.tables.values()
+    /// How many tables are cut.
+    pub fn tables(&self) -> usize {
+        self.tables.len()
     }
 
     /// Into how many ranges.
@@ -82,9 +82,9 @@ impl Plan {
         self.tables.values().map(|table| table.heap.bytes).sum()
     }
 
-    /// The tables' names as SQL.
+    /// The tables' names as SQL, and as patterns for `pg_dump`.
     pub fn names(&self) -> Vec<Vec<u8>> {
-        self.tables.values().map(|table| qualified(&table.schema, &table.name)).collect()
+        self.tables.values().map(Table::called).collect()
     }
 
     /// The entries with data that are not cut.
@@ -110,16 +110,16 @@ impl Table {
                 b"COPY (SELECT ",
                 &self.columns[..],
                 b" FROM ONLY ",
-                &qualified(&self.schema, &self.name),
+                &self.called(),
                 format!(" WHERE ctid >= '({from},0)'{end}) TO STDOUT").as_bytes(),
             ]
             .concat()
         })
     }
 
-    /// Its name as a pattern for `pg_dump`, which matches nothing else.
-    pub fn pattern(&self) -> Vec<u8> {
-        pattern(&self.schema, &self.name)
+    /// Its name as SQL; as a pattern for `pg_dump` it matches nothing else.
+    fn called(&self) -> Vec<u8> {
+        qualified(&self.schema, &self.name)
     }
 }
 
@@ -133,15 +133,6 @@ pub async fn large(psql: &Psql, dump: Option<&Preamble>, range: u64) -> Result<V
 /// Into how many ranges they can be cut.
 pub fn ranges(heaps: &[Heap], range: u64) -> u64 {
     heaps.iter().map(|heap| heap.pages.div_ceil(step(heap, range))).fold(0, u64::saturating_add)
-}
-
-/// The name of a table as a pattern for `pg_dump`, which matches nothing else.
-pub fn pattern(schema: &[u8], name: &[u8]) -> Vec<u8> {
-    let word = |name: &[u8]| {
-        let doubled = name.iter().flat_map(|&byte| if byte == b'"' { vec![b'"', b'"'] } else { vec![byte] });
-        [vec![b'"'], doubled.collect(), vec![b'"']].concat()
-    };
-    [word(schema), vec![b'.'], word(name)].concat()
 }
 
 /// The pages of a range. Long values are read with the row they belong to, so they count.
@@ -219,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_pattern_matches_one_name() {
-        assert_eq!(table(1, 1, 1).pattern(), b"\"a b\".\"t\"\"u\"");
+        assert_eq!(table(1, 1, 1).called(), b"\"a b\".\"t\"\"u\"");
     }
 
     #[test]

@@ -29,12 +29,15 @@ pub struct Lock {
 /// Sessions that a run has at the same time besides the one that holds its lock.
 const OTHERS: u32 = 2;
 
-/// How many sessions the role may still have at once; `None` if nobody counts them.
+/// SQL for how many sessions the role may still have at once, this one included; null if nobody counts them.
+pub const SESSIONS_LEFT: &str =
+    "(SELECT CASE WHEN NOT rolsuper AND rolconnlimit >= 0 THEN greatest(1, rolconnlimit
+      - (SELECT count(*) FROM pg_stat_activity WHERE usename = session_user AND pid <> pg_backend_pid())) END
+    FROM pg_roles WHERE rolname = session_user)";
+
+/// Asks again how many sessions the role may still have at once; `None` if nobody counts them.
 pub async fn sessions_left(psql: &Psql) -> Result<Option<u32>> {
-    let question = "SELECT json_build_array(CASE WHEN NOT rolsuper AND rolconnlimit >= 0 THEN
-        greatest(1, rolconnlimit - (SELECT count(*) FROM pg_stat_activity WHERE usename = session_user AND pid <> pg_backend_pid()))
-      END) FROM pg_roles WHERE rolname = session_user;";
-    let [left]: [Option<u32>; 1] = psql.query(question).await?;
+    let [left]: [Option<u32>; 1] = psql.query(&format!("SELECT json_build_array({SESSIONS_LEFT});")).await?;
     Ok(left)
 }
 
@@ -64,9 +67,9 @@ impl Lock {
         Ok(Self { session: Some(Session::open(psql, "").await?) })
     }
 
-    /// Whether there is a session.
-    pub fn is_held(&self) -> bool {
-        self.session.is_some()
+    /// How many of the sessions that were left before it are left besides it.
+    pub fn besides(&self, left: Option<u32>) -> Option<u32> {
+        left.map(|left| left - u32::from(self.session.is_some()))
     }
 
     /// The backend of the session, if there is one.

@@ -12,8 +12,7 @@ pub mod swap;
 mod target;
 
 pub use count::{Counted, Hidden, TableName};
-pub use naming::Naming;
-pub use rename::RESTORING;
+pub use naming::{Naming, is_unfinished};
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;
 pub use target::Target;

@@ -24,6 +24,11 @@ pub fn name_while_restoring(name: &str, moment: &str) -> String {
     name_with(name, RESTORING, moment)
 }
 
+/// Whether this is the name of a database that a restore fills, or was killed in.
+pub fn is_unfinished(name: &str) -> bool {
+    name.rsplit_once(RESTORING).is_some_and(|(_, moment)| is_stamp(moment))
+}
+
 /// After the name of a database in which something is missing.
 pub const INCOMPLETE: &str = "_incomplete";
 

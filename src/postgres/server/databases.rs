@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::error::Result;
 
-use crate::postgres::change::RESTORING;
+use crate::postgres::change::is_unfinished;
 use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
@@ -18,6 +18,7 @@ pub struct Databases {
     /// Those that an interrupted DROP DATABASE has left: they can only be dropped.
     pub invalid: Vec<String>,
     /// Those that a restore of ours fills, or was killed in, by their names.
+    #[serde(skip)]
     pub unfinished: Vec<String>,
 }
 
@@ -27,19 +28,19 @@ pub async fn databases(psql: &Psql, exclude: &[String]) -> Result<Databases> {
     let names = |which: &str| {
         format!("(SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM wanted WHERE {which})")
     };
-    let open = "datallowconn AND datconnlimit <> -2";
-    let unfinished = format!("datname ~ '{RESTORING}[0-9]{{8}}_[0-9]{{6}}$'");
     let query = format!(
         "WITH wanted AS (SELECT * FROM pg_database
            WHERE NOT datistemplate AND NOT datname LIKE ANY (ARRAY[{}]::text[]))
-         SELECT json_build_object('open', {}, 'closed', {}, 'invalid', {}, 'unfinished', {});",
+         SELECT json_build_object('open', {}, 'closed', {}, 'invalid', {});",
         patterns.join(", "),
-        names(&format!("{open} AND NOT {unfinished}")),
+        names("datallowconn AND datconnlimit <> -2"),
         names("NOT datallowconn AND datconnlimit <> -2"),
         names("datconnlimit = -2"),
-        names(&format!("{open} AND {unfinished}")),
     );
-    psql.query(&query).await
+    let mut found: Databases = psql.query(&query).await?;
+    (found.unfinished, found.open) =
+        std::mem::take(&mut found.open).into_iter().partition(|name| is_unfinished(name));
+    Ok(found)
 }
 
 /// The pattern as LIKE has it.

@@ -24,6 +24,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
+use crate::postgres::change::lock::SESSIONS_LEFT;
 use crate::postgres::clients::Version;
 use crate::postgres::connect::pooler;
 use crate::postgres::sql::identifier;
@@ -79,9 +80,7 @@ SELECT json_build_object(
   'host', nullif(:'HOST', ''),
   'port', nullif(:'PORT', ''),
   'size_bytes', pg_database_size(current_database()),
-  'sessions_left', (SELECT CASE WHEN NOT rolsuper AND rolconnlimit >= 0 THEN greatest(1, rolconnlimit
-      - (SELECT count(*) FROM pg_stat_activity WHERE usename = session_user AND pid <> pg_backend_pid())) END
-    FROM pg_roles WHERE rolname = session_user),
+  'sessions_left', {sessions_left},
   'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
   'messages', current_setting('lc_messages'),
   'in_recovery', pg_is_in_recovery(),
@@ -98,7 +97,7 @@ const ENGLISH: &str = "-c lc_messages=C";
 impl Server {
     /// Connects and asks.
     pub async fn inspect(psql: &Psql) -> Result<Self> {
-        psql.query(QUERY).await
+        psql.query(&QUERY.replace("{sessions_left}", SESSIONS_LEFT)).await
     }
 
     /// The server's version.

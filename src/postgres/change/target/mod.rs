@@ -37,7 +37,7 @@ pub struct Target {
     /// Its object identifier, once this run has created it.
     oid: Option<u32>,
     /// Keeps other restores into the same database away.
-    _lock: Option<Lock>,
+    _lock: Lock,
     server: Server,
     maintenance: Psql,
     psql: Psql,
@@ -74,19 +74,17 @@ impl Target {
                 .hint("name the primary's host"));
         }
         let named_at_once = matches!(naming, Naming::AtOnce);
-        let (mut called, mut lock) = (name.clone(), None);
+        let (mut called, mut lock) = (name.clone(), Lock::none());
         if let Naming::WhenProven(moment) = naming {
-            let mut session = Lock::open(&maintenance, server.sessions_left).await?;
-            session.of_restore(&name).await?;
-            lock = Some(session);
+            lock = Lock::open(&maintenance, server.sessions_left).await?;
+            lock.of_restore(&name).await?;
             if !exists {
                 called = free_name(&maintenance, &name, moment).await?;
                 report_unfinished(&maintenance, &name).await?;
             }
         }
         let (locks, logs_least): (u64, bool) = maintenance.query(SETTINGS).await?;
-        let held = lock.as_ref().is_some_and(Lock::is_held);
-        let sessions = server.sessions_left.map(|left| left - u32::from(held));
+        let sessions = lock.besides(server.sessions_left);
         if exists {
             content::refuse(&psql, &name).await?;
         }
