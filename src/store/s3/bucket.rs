@@ -23,6 +23,8 @@ pub(super) struct Bucket {
     pub(super) url: S3Url,
     pub(super) prefix: Prefix,
     pub(super) checksums: Checksums,
+    /// Whether a part's signature covers its bytes, not only its headers.
+    pub(super) signs_parts: bool,
     pub(super) says_object_size: bool,
     pub(super) limits: Limits,
     pub(super) request_timeout: Duration,

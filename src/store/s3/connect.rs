@@ -7,6 +7,7 @@ use super::extras::Extras;
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::key::Prefix;
 use crate::store::options::OpenOptions;
+use crate::store::profiles::Checksums;
 use crate::store::renewable::Renewable;
 use crate::store::url::{S3Url, check_endpoint};
 use ::url::Url;
@@ -35,6 +36,9 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
     };
     let mut limits = profile.limits;
     limits.max_parts = url.max_parts.unwrap_or(limits.max_parts);
+    let checksums = url.checksums.unwrap_or(profile.checksums);
+    // TLS and the checksum, which the store compares, protect a part as well: a SHA-256 of it would cost more than both.
+    let secure = address.as_ref().is_none_or(|url| url.scheme() == "https");
     let host = address.map_or_else(|| format!("Amazon S3 in {region}"), |url| url.authority().to_owned());
     tracing::debug!("{host}: profile {}, region {region}", profile.name);
     let (extras, keyed) = (Extras::new(url, &options), options.customer_key.is_some());
@@ -52,7 +56,8 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
     Ok(Bucket {
         clients: Renewable::new(recipe.client().await),
         recipe,
-        checksums: url.checksums.unwrap_or(profile.checksums),
+        checksums,
+        signs_parts: checksums == Checksums::Compat || !secure,
         says_object_size: profile.says_object_size,
         limits,
         request_timeout: options.request_timeout,

@@ -58,13 +58,14 @@ impl Protocol for Bucket {
         let sum = BodySum::of(self.checksums, &bytes).await?;
         let send = |client: Client| {
             let request = client.upload_part().bucket(&self.url.bucket).key(&upload.full);
-            request
+            let request = request
                 .upload_id(&upload.id)
                 .part_number(i32::try_from(number).unwrap_or(i32::MAX))
                 .set_checksum_crc64_nvme(sum.crc64())
                 .set_content_md5(sum.md5.clone())
                 .body(ByteStream::from(bytes.clone()))
-                .send()
+                .customize();
+            if self.signs_parts { request } else { request.disable_payload_signing() }.send()
         };
         let said = self.ask(length, send).await?;
         let (theirs, ours) = (said.checksum_crc64_nvme(), sum.crc64());

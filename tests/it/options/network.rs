@@ -101,6 +101,24 @@ fn an_authority_of_ones_own_is_trusted_if_it_is_named() {
     run.says("there is no certificate in the CA file");
 }
 
+/// There TLS and the checksum protect them.
+#[tokio::test]
+async fn over_tls_the_bytes_of_a_part_are_not_signed_in_full_mode() {
+    for (mode, signed) in [("compat", true), ("full", false)] {
+        let mut place = Garage::shared().place("unsigned");
+        place.more = format!("&checksum={mode}");
+        let proxy = FaultProxy::start(&place.endpoint);
+        let tls = Tls::start(&proxy.endpoint());
+        let run = backup(&place.through(&tls.endpoint())).arg("--ca-file").arg(tls.authority());
+        run.args(["--", "echo", "hello"]).succeeds();
+        let log = proxy.log();
+        let parts = log.iter().filter(|request| request.operation == Operation::UploadPart);
+        let sums: Vec<&str> = parts.map(|part| part.header("x-amz-content-sha256").unwrap()).collect();
+        assert!(!sums.is_empty());
+        assert!(sums.iter().all(|sum| (*sum == "UNSIGNED-PAYLOAD") != signed), "{mode}: {sums:?}");
+    }
+}
+
 /// As in an image in which nobody has installed any.
 #[test]
 fn a_machine_without_certificates_is_told_what_it_needs() {
