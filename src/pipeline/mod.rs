@@ -12,7 +12,7 @@
 //! ```text
 //! (workers + 1) × frame          plaintext: one frame being filled, the others being compressed
 //! (workers + 1) × frame          compressed: usually a third of it or less
-//!  workers      × compressor     zstd's own state: about 3 MiB at level 3
+//!  workers      × compressor     zstd's own state: about 1 MiB at level 3
 //! (channel + uploads) × part     one being filled or in the channel, and those of the uploader
 //! ```
 //!

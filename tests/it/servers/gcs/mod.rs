@@ -5,6 +5,7 @@
 //! the real service does not know in an upload is an error, a token ends when it said, and an account may do what its
 //! role says.
 
+mod emulator;
 mod grpc;
 mod json;
 mod shelf;
@@ -14,6 +15,7 @@ mod xml;
 
 use super::garage::Garage;
 use super::s3::S3;
+pub use emulator::Emulator;
 pub use shelf::{About, Memory, Object};
 use shelf::{Behind, Shelf};
 use std::net::{TcpListener, TcpStream};
