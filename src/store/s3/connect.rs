@@ -37,7 +37,7 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
     let mut limits = profile.limits;
     limits.max_parts = url.max_parts.unwrap_or(limits.max_parts);
     let checksums = url.checksums.unwrap_or(profile.checksums);
-    // TLS and the checksum, which the store compares, protect a part as well: a SHA-256 of it would cost more than both.
+    // TLS and the checksum, which the store compares, protect a part already: a SHA-256 of it would only take time.
     let secure = address.as_ref().is_none_or(|url| url.scheme() == "https");
     let host = address.map_or_else(|| format!("Amazon S3 in {region}"), |url| url.authority().to_owned());
     tracing::debug!("{host}: profile {}, region {region}", profile.name);
