@@ -98,7 +98,8 @@ fn a_standby_that_cancels_leaves_no_backup() {
             primary.psql("postgres", "CHECKPOINT");
             let written = primary.psql("postgres", "SELECT pg_current_wal_flush_lsn()");
             eventually(&standby, "postgres", &format!("SELECT pg_last_wal_replay_lsn() >= '{written}'"));
-            let words = ["--limit-rate", "1MiB"];
+            // Slow enough that most of the rows are still to come when the conflict does, on any machine.
+            let words = ["--limit-rate", "256KiB", "--part-size", "5MiB", "--uploads", "1"];
             let running =
                 ranges(&place, &standby.url(&database), "standby", readers, "4MiB").args(words).spawn();
             let reads = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %' AND wait_event = 'ClientWrite'";
