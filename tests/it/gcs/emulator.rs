@@ -1,7 +1,7 @@
 //! What is asked of Google's client, at a server that others have written, and looked at with Google's client for Python.
 
 use super::scene::opened;
-use crate::servers::gcs::Emulator;
+use crate::servers::gcs::{BUCKET, Emulator};
 use crate::stores::{noise, try_read};
 use pgstow::store::Situation;
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ import hashlib, sys
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 options = {"api_endpoint": sys.argv[1]}
-bucket = storage.Client(project="p", credentials=AnonymousCredentials(), client_options=options).bucket("pgstow")
+bucket = storage.Client(project="p", credentials=AnonymousCredentials(), client_options=options).bucket(sys.argv[2])
 # By its name: the emulator's own link to it lacks the port if the writer's Host does.
 for name in [blob.name for blob in bucket.list_blobs()]:
     print(name, hashlib.sha256(bucket.blob(name).download_as_bytes()).hexdigest())
@@ -48,7 +48,8 @@ async fn small_objects_at_an_emulator() {
         assert_eq!(missing.unwrap_err().situation(), Situation::NotFound);
     }
 
-    let python = Command::new(Emulator::python()).args(["-c", LOOK, &emulator.endpoint()]).output().unwrap();
+    let words = ["-c", LOOK, &emulator.endpoint(), BUCKET];
+    let python = Command::new(Emulator::python()).args(words).output().unwrap();
     let said = String::from_utf8_lossy(&python.stdout);
     assert!(python.status.success(), "{}", String::from_utf8_lossy(&python.stderr));
     let digest = hex::encode(Sha256::digest(&bytes));

@@ -102,8 +102,8 @@ fn an_authority_of_ones_own_is_trusted_if_it_is_named() {
 }
 
 /// There TLS and the checksum protect them.
-#[tokio::test]
-async fn over_tls_the_bytes_of_a_part_are_not_signed_in_full_mode() {
+#[test]
+fn over_tls_the_bytes_of_a_part_are_not_signed_in_full_mode() {
     for (mode, signed) in [("compat", true), ("full", false)] {
         let mut place = Garage::shared().place("unsigned");
         place.more = format!("&checksum={mode}");

@@ -1,11 +1,9 @@
 //! gcp-storage-emulator: what somebody else made of Google's JSON API. It knows no uploads in parts.
 
+use super::BUCKET;
 use crate::servers::{Launch, Server, fetched, folder, free_port};
 use std::net::TcpStream;
 use std::path::PathBuf;
-
-/// The one bucket.
-const BUCKET: &str = "pgstow";
 
 /// A running emulator, which lets everybody in.
 pub struct Emulator {
