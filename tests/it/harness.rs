@@ -218,9 +218,14 @@ impl Running {
         self.wait()
     }
 
+    /// Whether it has ended.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Kills it as soon as this is true, and waits. It may end before.
     pub fn kill_when(mut self, is_so: impl Fn() -> bool) -> Run {
-        while self.child.try_wait().unwrap().is_none() {
+        while !self.is_over() {
             if is_so() {
                 self.child.kill().unwrap();
                 break;

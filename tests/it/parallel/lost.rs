@@ -90,7 +90,7 @@ fn a_standby_that_cancels_leaves_no_backup() {
         // It would clean up when it likes.
         let primary = Cluster::start_with(major, &["autovacuum=off"]);
         let database = primary.create_database("conflict");
-        add_bulk(&primary, &database, 60 << 10);
+        add_bulk(&primary, &database, 120 << 10);
         primary.psql("postgres", "ALTER SYSTEM SET max_standby_streaming_delay = 0");
         let (standby, place) = (primary.standby(), Place::folder());
         for readers in ["1", "2"] {
@@ -98,12 +98,13 @@ fn a_standby_that_cancels_leaves_no_backup() {
             primary.psql("postgres", "CHECKPOINT");
             let written = primary.psql("postgres", "SELECT pg_current_wal_flush_lsn()");
             eventually(&standby, "postgres", &format!("SELECT pg_last_wal_replay_lsn() >= '{written}'"));
-            // Slow enough that most of the rows are still to come when the conflict does, on any machine.
-            let words = ["--limit-rate", "256KiB", "--part-size", "5MiB", "--uploads", "1"];
-            let running =
+            // Slow, and little of it in memory: most rows are still to come when the conflict does, on any machine. A server
+            // process that waits for its client is not cancelled before it can go on.
+            let words = ["--limit-rate", "1MiB", "--part-size", "5MiB", "--uploads", "1"];
+            let mut running =
                 ranges(&place, &standby.url(&database), "standby", readers, "4MiB").args(words).spawn();
-            let reads = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %' AND wait_event = 'ClientWrite'";
-            eventually(&standby, &database, reads);
+            let reads = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %bulk%'";
+            while standby.psql(&database, reads) != "t" && !running.is_over() {}
             primary.psql(&database, &format!("DELETE FROM bulk WHERE n % 3 = {readers}"));
             primary.psql(&database, "VACUUM bulk");
             let run = running.wait().assert_failure(Kind::Postgres).says("conflict with recovery");
