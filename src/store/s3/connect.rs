@@ -11,10 +11,12 @@ use crate::store::profiles::Checksums;
 use crate::store::renewable::Renewable;
 use crate::store::url::{S3Url, check_endpoint};
 use ::url::Url;
+use aws_config::BehaviorVersion;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
+use aws_types::service_config::ServiceConfigKey;
 use std::sync::atomic::AtomicBool;
 
 /// Most services other than AWS ignore the region; this is the one they accept.
@@ -23,9 +25,13 @@ const ANY_REGION: &str = "us-east-1";
 /// Opens the bucket; the SDK reads the environment and the AWS configuration files.
 pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket> {
     let mut endpoint = url.endpoint.clone();
-    if let Some(configured) = options.endpoint.as_ref().filter(|_| endpoint.is_none()) {
-        let checked = check_endpoint(configured, url.allow_http);
-        endpoint = Some(checked.map_err(|e| StoreError::new(Situation::Other, e.to_string()))?);
+    if endpoint.is_none() {
+        let (configured, place) = match &options.endpoint {
+            Some(endpoint) => (Some(endpoint.clone()), "AWS_ENDPOINT_URL"),
+            None => (endpoint_in_files(url.aws_profile.as_deref()).await, "endpoint_url in the AWS configuration"),
+        };
+        let checked = configured.map(|text| check_endpoint(&text, url.allow_http)).transpose();
+        endpoint = checked.map_err(|e| StoreError::new(Situation::Other, format!("{place}: {e}")))?;
     }
     let address = endpoint.as_deref().and_then(|text| Url::parse(text).ok());
     let (profile, region_of_host) = url.dialect(endpoint.as_deref());
@@ -67,6 +73,21 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         url: url.clone(),
         said_unknown: AtomicBool::new(false),
     })
+}
+
+/// The endpoint in the AWS configuration files: for S3 alone, or for all services of the profile.
+///
+/// The SDK would use it, but we could not check it, nor choose the dialect by it.
+async fn endpoint_in_files(aws_profile: Option<&str>) -> Option<String> {
+    // With a region and without credentials nothing is requested from anybody.
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(ANY_REGION).no_credentials();
+    if let Some(name) = aws_profile {
+        loader = loader.profile_name(name);
+    }
+    let shared = loader.load().await;
+    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let of_s3 = shared.service_config().zip(key.ok()).and_then(|(files, key)| files.load_config(key));
+    of_s3.or_else(|| shared.endpoint_url().map(str::to_owned))
 }
 
 /// The region, from the same sources as the SDK's; the machine's own region is requested on AWS only.

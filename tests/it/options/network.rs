@@ -119,6 +119,35 @@ fn over_tls_the_bytes_of_a_part_are_not_signed_in_full_mode() {
     }
 }
 
+/// Amazon's tools read it there, so its users have it there: for all services, or for S3 alone.
+#[test]
+fn an_endpoint_in_the_configuration_files_is_used_and_checked() {
+    let place = Garage::shared().place("files");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    let url = format!("s3://{}/{}?region={}", place.bucket, place.prefix, place.region);
+    let run = |config: String, url: &str| {
+        std::fs::write(&file, config).unwrap();
+        pgstow(["backup", "--name", "n", "--no-encryption", "--store", url, "-v", "--", "echo", "hello"])
+            .envs(place.env())
+            .env("AWS_CONFIG_FILE", &file)
+    };
+    let endpoint = &place.endpoint;
+    let elsewhere = "endpoint_url = http://192.0.2.1";
+    let of_s3 = format!("[default]\nservices = s\n{elsewhere}\n[services s]\ns3 =\n  endpoint_url = {endpoint}\n");
+    let named = format!("[default]\n{elsewhere}\n[profile of-backups]\nendpoint_url = {endpoint}\n");
+    for (config, url) in [
+        (format!("[default]\nendpoint_url = {endpoint}\n"), &url),
+        (of_s3, &url),
+        (named.clone(), &format!("{url}&aws_profile=of-backups")),
+    ] {
+        run(config, url).succeeds().says("profile compat");
+    }
+    assert_eq!(place.keys().iter().filter(|key| key.ends_with("manifest.json")).count(), 3);
+    let refused = run(named, &url).fails(Kind::Store);
+    refused.says("endpoint_url in the AWS configuration").says("plain HTTP to another machine").says("allow_http=true");
+}
+
 /// As in an image in which nobody has installed any.
 #[test]
 fn a_machine_without_certificates_is_told_what_it_needs() {
