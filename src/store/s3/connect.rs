@@ -28,10 +28,15 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
     if endpoint.is_none() {
         let (configured, place) = match &options.endpoint {
             Some(endpoint) => (Some(endpoint.clone()), "AWS_ENDPOINT_URL"),
-            None => (endpoint_in_files(url.aws_profile.as_deref()).await, "endpoint_url in the AWS configuration"),
+            None => {
+                (endpoint_in_files(url.aws_profile.as_deref()).await, "endpoint_url in the AWS configuration")
+            }
         };
         let checked = configured.map(|text| check_endpoint(&text, url.allow_http)).transpose();
-        endpoint = checked.map_err(|e| StoreError::new(Situation::Other, format!("{place}: {e}")))?;
+        endpoint = checked.map_err(|e| {
+            let error = StoreError::new(Situation::Other, format!("{place}: {e}"));
+            e.hints().iter().fold(error, StoreError::hint)
+        })?;
     }
     let address = endpoint.as_deref().and_then(|text| Url::parse(text).ok());
     let (profile, region_of_host) = url.dialect(endpoint.as_deref());
@@ -85,7 +90,8 @@ async fn endpoint_in_files(aws_profile: Option<&str>) -> Option<String> {
         loader = loader.profile_name(name);
     }
     let shared = loader.load().await;
-    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let key =
+        ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let of_s3 = shared.service_config().zip(key.ok()).and_then(|(files, key)| files.load_config(key));
     of_s3.or_else(|| shared.endpoint_url().map(str::to_owned))
 }

@@ -134,7 +134,8 @@ fn an_endpoint_in_the_configuration_files_is_used_and_checked() {
     };
     let endpoint = &place.endpoint;
     let elsewhere = "endpoint_url = http://192.0.2.1";
-    let of_s3 = format!("[default]\nservices = s\n{elsewhere}\n[services s]\ns3 =\n  endpoint_url = {endpoint}\n");
+    let of_s3 =
+        format!("[default]\nservices = s\n{elsewhere}\n[services s]\ns3 =\n  endpoint_url = {endpoint}\n");
     let named = format!("[default]\n{elsewhere}\n[profile of-backups]\nendpoint_url = {endpoint}\n");
     for (config, url) in [
         (format!("[default]\nendpoint_url = {endpoint}\n"), &url),
@@ -145,7 +146,10 @@ fn an_endpoint_in_the_configuration_files_is_used_and_checked() {
     }
     assert_eq!(place.keys().iter().filter(|key| key.ends_with("manifest.json")).count(), 3);
     let refused = run(named, &url).fails(Kind::Store);
-    refused.says("endpoint_url in the AWS configuration").says("plain HTTP to another machine").says("allow_http=true");
+    refused
+        .says("endpoint_url in the AWS configuration")
+        .says("plain HTTP to another machine")
+        .says("allow_http=true");
 }
 
 /// As in an image in which nobody has installed any.
