@@ -49,6 +49,7 @@ pub mod run;
 pub mod schedule;
 pub mod script;
 pub mod settings;
+pub mod sha256;
 pub mod signal;
 pub mod sql;
 pub mod status;

@@ -12,6 +12,8 @@ pub mod error;
 pub mod layout;
 #[path = "../../src/archive/promises.rs"]
 pub mod promises;
+#[path = "../../src/sha256.rs"]
+pub mod sha256;
 #[path = "../../src/sql/mod.rs"]
 pub mod sql;
 #[path = "../../src/units.rs"]

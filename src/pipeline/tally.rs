@@ -1,6 +1,6 @@
 //! Counts the bytes that pass, and computes their SHA-256.
 
-use sha2::{Digest as _, Sha256};
+use crate::sha256::Sha256;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -44,7 +44,7 @@ impl Digest {
 
     /// Returns the tally of all bytes.
     pub fn finish(self) -> Tally {
-        Tally { bytes: self.bytes, sha256: self.sha256.finalize().into() }
+        Tally { bytes: self.bytes, sha256: self.sha256.finish() }
     }
 }
 

@@ -9,8 +9,8 @@ use super::reader::BackupReader;
 use crate::error::{Error, Result};
 use crate::pipeline::{self, Unpack, Unpacked};
 use crate::progress::Progress;
+use crate::sha256::Sha256;
 use futures_util::TryStreamExt;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
 /// Reads all objects of a backup; opens them if its keys are at hand.
@@ -34,11 +34,11 @@ async fn stored_bytes(opened: &OpenedBackup, object: &Object) -> Result<()> {
     let etag = download::version(&*store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))?;
     let mut chunks =
         download::ranges(store, &key, 0..object.stored_bytes, etag, download::Options::default());
-    let mut sha256 = Sha256::new();
+    let mut sha256 = Sha256::default();
     while let Some(bytes) = chunks.try_next().await? {
         sha256.update(&bytes);
     }
-    if Digest(sha256.finalize().into()) != object.stored_sha256 {
+    if Digest(sha256.finish()) != object.stored_sha256 {
         return Err(Error::verify("the SHA-256 of the stored bytes is not the manifest's"));
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! with it.
 
 /// The ground floor: every room may import these, and they import only one another.
-pub const GROUND: [&str; 6] = ["error", "layout", "sql", "temporary", "text", "units"];
+pub const GROUND: [&str; 7] = ["error", "layout", "sha256", "sql", "temporary", "text", "units"];
 
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
 pub const ROOMS: [(&str, &[&str]); 42] = [

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use sha2::{Digest, Sha256};
-
 use super::unordered::Unordered;
+use crate::sha256::Sha256;
 
 /// [`COPY_END`](crate::archive::COPY_END) after another line. With the newline before it there is no row it can be taken for:
 /// inside a row a backslash is always doubled.
@@ -99,14 +98,14 @@ impl Gathering {
 
     fn finalize(mut self) -> [u8; 32] {
         self.sha256.update(&self.gathered);
-        self.sha256.finalize().into()
+        self.sha256.finish()
     }
 
     /// The digest of all bytes so far.
     fn so_far(&mut self) -> [u8; 32] {
         self.sha256.update(&self.gathered);
         self.gathered.clear();
-        self.sha256.clone().finalize().into()
+        self.sha256.clone().finish()
     }
 }
 
