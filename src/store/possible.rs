@@ -2,42 +2,51 @@
 
 use super::object_options::ObjectOption;
 use super::options::OpenOptions;
+use super::profiles::Profile;
 use super::url::{S3Url, StoreUrl};
 use crate::error::{Error, Result};
 
 /// Refuses what the kind of store is known not to do; what is not known is read back later.
 pub fn refuse_impossible(url: &StoreUrl, options: &OpenOptions) -> Result<()> {
-    let with_key = options.customer_key.is_some().then_some(ObjectOption::SseC);
-    let locked = options.lock.is_some().then_some(ObjectOption::Lock);
-    let refusal = |kind: String, option: ObjectOption| {
-        let message = format!("{kind} cannot do what {} asks for", option.word());
-        Err(Error::usage(message).hint(option.instead()))
-    };
+    let with_key = options.customer_key.is_some();
     match url {
         StoreUrl::Gs(_) if options.authorities.is_some() => Err(Error::usage(
             "--ca-file does not work for gs://",
         )
         .hint("for everything else set SSL_CERT_FILE to a file with all certificates that are trusted")),
-        StoreUrl::File(_) => {
-            let first = with_key.or(locked);
-            first.map_or(Ok(()), |option| refusal("a folder".to_owned(), option))
-        }
-        StoreUrl::Gs(_) if with_key.is_some() => {
+        StoreUrl::File(_) => refuse("a folder", of_options(options).into_iter().flatten().next()),
+        StoreUrl::Gs(_) if with_key => {
             Err(Error::usage("keys of one's own (--sse-c-key-file) are not supported for gs://")
                 .hint("use a key of Cloud KMS: kms=projects/… in the store's URL"))
         }
         StoreUrl::Gs(_) => Ok(()),
-        StoreUrl::S3(url) if with_key.is_some() && url.sse.is_some() => {
+        StoreUrl::S3(url) if with_key && url.sse.is_some() => {
             Err(Error::usage("--sse-c-key-file and sse in the store's URL contradict each other")
                 .hint("an object is encrypted by one key: leave one of them out"))
         }
         StoreUrl::S3(url) => {
             let (profile, _) = url.dialect(options.endpoint.as_deref());
-            let asked = of_url(url).into_iter().flatten().chain(with_key).chain(locked);
-            let first = asked.into_iter().find(|option| profile.refuses(*option));
-            first.map_or(Ok(()), |option| refusal(format!("the service \"{}\"", profile.name), option))
+            refuse_impossible_of(profile, url, options)
         }
     }
+}
+
+/// Refuses what the service with this profile is known not to do.
+pub(super) fn refuse_impossible_of(profile: &Profile, url: &S3Url, options: &OpenOptions) -> Result<()> {
+    let mut asked = of_url(url).into_iter().chain(of_options(options)).flatten();
+    let first = asked.find(|option| profile.refuses(*option));
+    refuse(&format!("the service \"{}\"", profile.name), first)
+}
+
+fn refuse(kind: &str, option: Option<ObjectOption>) -> Result<()> {
+    let Some(option) = option else { return Ok(()) };
+    let message = format!("{kind} cannot do what {} asks for", option.word());
+    Err(Error::usage(message).hint(option.instead()))
+}
+
+fn of_options(options: &OpenOptions) -> [Option<ObjectOption>; 2] {
+    let with_key = options.customer_key.is_some().then_some(ObjectOption::SseC);
+    [with_key, options.lock.is_some().then_some(ObjectOption::Lock)]
 }
 
 fn of_url(url: &S3Url) -> [Option<ObjectOption>; 3] {

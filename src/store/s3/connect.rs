@@ -4,9 +4,11 @@ use super::bucket::Bucket;
 use super::client::Recipe;
 use super::explain::Speaker;
 use super::extras::Extras;
+use crate::error::Error;
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::key::Prefix;
 use crate::store::options::OpenOptions;
+use crate::store::possible::refuse_impossible_of;
 use crate::store::profiles::Checksums;
 use crate::store::renewable::Renewable;
 use crate::store::url::{S3Url, check_endpoint};
@@ -24,22 +26,11 @@ const ANY_REGION: &str = "us-east-1";
 
 /// Opens the bucket; the SDK reads the environment and the AWS configuration files.
 pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket> {
-    let mut endpoint = url.endpoint.clone();
-    if endpoint.is_none() {
-        let (configured, place) = match &options.endpoint {
-            Some(endpoint) => (Some(endpoint.clone()), "AWS_ENDPOINT_URL"),
-            None => {
-                (endpoint_in_files(url.aws_profile.as_deref()).await, "endpoint_url in the AWS configuration")
-            }
-        };
-        let checked = configured.map(|text| check_endpoint(&text, url.allow_http)).transpose();
-        endpoint = checked.map_err(|e| {
-            let error = StoreError::new(Situation::Other, format!("{place}: {e}"));
-            e.hints().iter().fold(error, StoreError::hint)
-        })?;
-    }
+    let endpoint = find_endpoint(url, &options).await?;
     let address = endpoint.as_deref().and_then(|text| Url::parse(text).ok());
     let (profile, region_of_host) = url.dialect(endpoint.as_deref());
+    // Again: what kind of store it is may only be known now, from the endpoint in the files.
+    refuse_impossible_of(profile, url, &options).map_err(|e| refused(&e, Situation::Unsupported, ""))?;
 
     let region = match url.region.clone().or(region_of_host) {
         Some(region) => region,
@@ -78,6 +69,27 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         url: url.clone(),
         said_unknown: AtomicBool::new(false),
     })
+}
+
+/// The endpoint, from the same sources as the SDK's; none on Amazon S3.
+async fn find_endpoint(url: &S3Url, options: &OpenOptions) -> Result<Option<String>> {
+    if url.endpoint.is_some() {
+        return Ok(url.endpoint.clone());
+    }
+    let (configured, place) = match &options.endpoint {
+        Some(endpoint) => (Some(endpoint.clone()), "AWS_ENDPOINT_URL: "),
+        None => {
+            (endpoint_in_files(url.aws_profile.as_deref()).await, "endpoint_url in the AWS configuration: ")
+        }
+    };
+    let checked = configured.map(|text| check_endpoint(&text, url.allow_http)).transpose();
+    checked.map_err(|e| refused(&e, Situation::Other, place))
+}
+
+/// The refusal of a setting, with its hints, as the store's failure: it is found too late for one of usage.
+fn refused(error: &Error, situation: Situation, place: &str) -> StoreError {
+    let refused = StoreError::new(situation, format!("{place}{error}"));
+    error.hints().iter().fold(refused, StoreError::hint)
 }
 
 /// The endpoint in the AWS configuration files: for S3 alone, or for all services of the profile.

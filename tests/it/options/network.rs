@@ -150,6 +150,10 @@ fn an_endpoint_in_the_configuration_files_is_used_and_checked() {
         .says("endpoint_url in the AWS configuration")
         .says("plain HTTP to another machine")
         .says("allow_http=true");
+    // What such a store is known not to do is refused before anything is sent.
+    let of_r2 = "[default]\nendpoint_url = https://of.nobody.r2.cloudflarestorage.com\n".to_owned();
+    let refused = run(of_r2, &format!("{url}&tags=a%3Db")).fails(Kind::Store);
+    refused.says("the service \"r2\" cannot do what tags asks for").says("--label");
 }
 
 /// As in an image in which nobody has installed any.
