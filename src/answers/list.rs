@@ -1,10 +1,9 @@
 //! What `list` answers.
 
 use super::Answer;
-use crate::stored::catalogue::Signature;
+use crate::stored::catalogue::{Backup, Signature};
 use crate::stored::manifest::BackupKind;
 use crate::stored::names::{Id, Name, Timestamp};
-use crate::stored::proven::MaybeProven;
 use crate::units::age;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};
@@ -56,7 +55,7 @@ impl Listing {
 
 impl Row {
     /// What is listed of a backup.
-    pub fn of(MaybeProven { backup, proven }: &MaybeProven) -> Self {
+    pub fn of(backup: &Backup) -> Self {
         let manifest = &backup.manifest;
         let postgres = manifest.postgres.as_ref();
         Self {
@@ -74,8 +73,14 @@ impl Row {
             server_version: postgres.map(|postgres| postgres.server_version.clone()),
             labels: manifest.labels.clone(),
             signature: backup.signature,
-            proven_at: *proven,
+            proven_at: None,
         }
+    }
+
+    /// The same, and when it was last proven.
+    #[must_use]
+    pub fn proven(self, proven_at: Option<Timestamp>) -> Self {
+        Self { proven_at, ..self }
     }
 
     fn cells(&self) -> [String; 10] {

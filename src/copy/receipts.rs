@@ -44,7 +44,8 @@ pub(super) async fn copy(
 
 /// Copies one, if it holds; whether it was.
 async fn one(backup: &Backup, id: &Id, way: &Way, trusted: Option<&VerifyKeys>) -> Result<bool> {
-    let Some(recorded) = proven::recorded(&way.from, backup, id, trusted).await? else { return Ok(false) };
+    let of = (&backup.place, &backup.manifest_sha256);
+    let Some(recorded) = proven::recorded(&way.from, of, id, trusted).await? else { return Ok(false) };
     for (key, bytes) in recorded.objects {
         match way.to.put_new(&key, bytes).await {
             // Of a copy that was killed, or one that goes on at the same time.

@@ -7,6 +7,7 @@
 //! open(url) ─▶ retry, rate ─▶ s3 (dialect from profiles) | gcs | fs
 //! ```
 
+mod ahead;
 mod attempt;
 mod authorities;
 mod error;
@@ -15,6 +16,7 @@ mod fs;
 mod gcs;
 mod key;
 mod limits;
+mod listing;
 mod metadata;
 mod multipart;
 mod object;
@@ -35,11 +37,12 @@ mod s3;
 mod sum;
 mod url;
 
+pub use ahead::pages;
 pub use attempt::Attempt;
 pub use authorities::Authorities;
 pub use error::{Result, Situation, StoreError};
 pub use limits::Limits;
-pub use object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
+pub use object::{Listed, Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
 pub use object_options::{CustomerKey, LockMode, LockWish};
 pub use open::open;
 pub use options::{Credentials, OpenOptions};
@@ -52,6 +55,7 @@ pub use url::{GsUrl, S3Url, StoreUrl};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use listing::Listing;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
@@ -109,8 +113,19 @@ pub trait Store: Send + Sync {
     /// reader sets one ([`Store::idle`]).
     async fn read(&self, key: &str, range: Range<u64>, etag: Option<&str>) -> Result<Chunks>;
 
+    /// Lists some of the objects whose keys begin with `prefix`: the first ones, or those after the page that ended
+    /// with this token.
+    async fn page(&self, prefix: &str, token: Option<&str>) -> Result<Page>;
+
     /// Lists all objects whose keys begin with `prefix`, in the keys' byte order.
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>>;
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        let (mut found, mut listing) = (Vec::new(), Listing::new(&self.display_url()));
+        while let Some(next) = listing.next() {
+            found.extend(listing.take(self.page(prefix, next.token()).await?)?);
+        }
+        found.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(found)
+    }
 
     /// Deletes an object; one that does not exist is fine.
     async fn delete(&self, key: &str) -> Result<()>;

@@ -44,6 +44,15 @@ pub struct Listed {
     pub modified: Option<SystemTime>,
 }
 
+/// A part of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The objects in it.
+    pub objects: Vec<Listed>,
+    /// The store's token for the page after it; `None` if this is the last one.
+    pub next: Option<String>,
+}
+
 /// One upload that was begun and has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {

@@ -6,7 +6,7 @@
 use super::attempt::Attempt;
 use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
-use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
+use super::object::{Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
 use super::rate::Rate;
 use super::retry::Retry;
 use super::rules::BucketRules;
@@ -148,8 +148,8 @@ impl Store for Retrying {
         Ok(chunks.and_then(in_time).boxed())
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
-        self.retry.run("list the store", |_| self.inner.list(prefix)).await
+    async fn page(&self, prefix: &str, token: Option<&str>) -> Result<Page> {
+        self.retry.run("list the store", |_| self.inner.page(prefix, token)).await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

@@ -4,7 +4,8 @@
 //! listing, so there is no index that could be lost or disagree.
 
 use crate::error::{Error, Kind, Result};
-use crate::store::{Listed, Situation, Store, StoreError};
+use crate::sha256;
+use crate::store::{self, Listed, Situation, Store, StoreError};
 use crate::stored::digest::Digest;
 use crate::stored::download;
 use crate::stored::manifest::{self, Manifest};
@@ -12,8 +13,7 @@ use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
 use crate::stored::receipt;
 use crate::stored::signing::{Signed, VerifyKeys};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use sha2::{Digest as _, Sha256};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub const CLOCK_SKEW: Duration = Duration::from_secs(600);
 /// The id of the newest backup, whichever it is.
 pub const LATEST: &str = "latest";
 /// Backups read at the same time when many are listed.
-const READ_AHEAD: usize = 64;
+pub(super) const READ_AHEAD: usize = 64;
 
 /// One backup as its manifest tells it.
 #[derive(Debug, Clone)]
@@ -115,31 +115,77 @@ fn warn(found: &Found) {
 
 /// Finds every backup below the store's prefix, or of one name; oldest first within a name.
 pub async fn search(store: &dyn Store, name: Option<&Name>) -> Result<Vec<Found>, StoreError> {
-    let prefix = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
-    let listed = store.list(&prefix).await?;
-    let mut found: Vec<Found> = Vec::new();
-    let mut receipts: BTreeMap<Place, Vec<Id>> = BTreeMap::new();
-    for object in &listed {
-        match Place::of_object(&object.key) {
-            Some((place, MANIFEST)) => {
-                found.push(Found { place, manifest_bytes: object.bytes, receipts: Vec::new() });
+    let mut search = Search::of(name);
+    search.add(&store.list(&search.prefix()).await?);
+    Ok(search.finish())
+}
+
+/// The same, and reads their manifests while the store is still listed: what came of each, in their order.
+///
+/// One that cannot be read does not hide the others. Only what is needed `of` each is kept: there may be a hundred
+/// thousand.
+pub async fn search_and_read<T>(
+    store: &Arc<dyn Store>,
+    name: Option<&Name>,
+    trusted: Option<&VerifyKeys>,
+    of: impl Fn(Backup) -> T,
+) -> Result<(Vec<Found>, Vec<Result<T>>)> {
+    let (mut search, of) = (Search::of(name), &of);
+    let pages = store::pages(store, &search.prefix()).map_err(Error::from);
+    let found =
+        pages.map_ok(|page| stream::iter(search.add(&page).to_vec()).map(Ok::<_, Error>)).try_flatten();
+    let reading = found.map_ok(|found| async move {
+        let backup = read(store, &found, trusted).await;
+        Ok((found.place, backup.map(of)))
+    });
+    let mut read: Vec<_> = reading.try_buffer_unordered(READ_AHEAD).try_collect().await?;
+    read.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok((search.finish(), read.into_iter().map(|(_, read)| read).collect()))
+}
+
+/// A search for backups in what the store lists.
+struct Search<'n> {
+    name: Option<&'n Name>,
+    found: Vec<Found>,
+    receipts: BTreeMap<Place, Vec<Id>>,
+}
+
+impl<'n> Search<'n> {
+    fn of(name: Option<&'n Name>) -> Self {
+        Self { name, found: Vec::new(), receipts: BTreeMap::new() }
+    }
+
+    /// What the keys of all that is searched begin with; others' may too: `app/` begins those of a name `app/users`.
+    fn prefix(&self) -> String {
+        self.name.map(|name| format!("{}/", name.folder())).unwrap_or_default()
+    }
+
+    /// Adds some of what is listed; returns the backups in it, whose receipts may still come.
+    fn add(&mut self, listed: &[Listed]) -> &[Found] {
+        let before = self.found.len();
+        for object in listed {
+            let Some((place, object_name)) = Place::of_object(&object.key) else { continue };
+            if self.name.is_some_and(|name| place.name != *name) {
+                continue;
             }
-            Some((place, name)) => {
-                if let Some(id) = receipt::id_of(name) {
-                    receipts.entry(place).or_default().push(id);
-                }
+            if object_name == MANIFEST {
+                self.found.push(Found { place, manifest_bytes: object.bytes, receipts: Vec::new() });
+            } else if let Some(id) = receipt::id_of(object_name) {
+                self.receipts.entry(place).or_default().push(id);
             }
-            None => {}
         }
+        self.found.get(before..).unwrap_or_default()
     }
-    for found in &mut found {
-        found.receipts = receipts.remove(&found.place).unwrap_or_default();
-        found.receipts.sort();
+
+    /// The backups, oldest first within a name.
+    fn finish(mut self) -> Vec<Found> {
+        for found in &mut self.found {
+            found.receipts = self.receipts.remove(&found.place).unwrap_or_default();
+            found.receipts.sort();
+        }
+        self.found.sort();
+        self.found
     }
-    // `app/` also begins the keys of a name like `app/users`.
-    found.retain(|found| name.is_none_or(|name| found.place.name == *name));
-    found.sort();
-    Ok(found)
 }
 
 /// Finds the backups of one name before another one is written; none in a folder that the first backup will make.
@@ -282,7 +328,7 @@ pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&Verify
             let checked = key.verify(Signed::Manifest, &bytes, &String::from_utf8_lossy(&signature));
             checked.map_err(|e| e.hint("do not restore this backup before you know who wrote it"))?;
         }
-        Ok((Manifest::from_bytes(&bytes)?, Digest(Sha256::digest(&bytes).into())))
+        Ok((Manifest::from_bytes(&bytes)?, Digest(sha256::digest(&bytes))))
     };
     let read = download::twice(format_args!("{place}: its manifest"), read).await;
     let (manifest, manifest_sha256) = read.map_err(|e| match trusted {

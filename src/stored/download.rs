@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use crate::error::Kind;
     use crate::store::{
-        Limits, Listed, Metadata, ObjectInfo, OpenOptions, Result as Answer, Retry, StoreUrl, Stored,
+        Limits, Metadata, ObjectInfo, OpenOptions, Page, Result as Answer, Retry, StoreUrl, Stored,
         Unfinished, Upload, open,
     };
     use async_trait::async_trait;
@@ -290,8 +290,8 @@ mod tests {
         async fn head(&self, key: &str) -> Answer<ObjectInfo> {
             self.inner.head(key).await
         }
-        async fn list(&self, prefix: &str) -> Answer<Vec<Listed>> {
-            self.inner.list(prefix).await
+        async fn page(&self, prefix: &str, token: Option<&str>) -> Answer<Page> {
+            self.inner.page(prefix, token).await
         }
         async fn delete(&self, key: &str) -> Answer<()> {
             self.inner.delete(key).await

@@ -7,7 +7,6 @@
 
 use super::catalogue::{self, Backup, Found};
 use super::names::{Id, Name, Place, Timestamp};
-use super::proven::MaybeProven;
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
@@ -126,7 +125,7 @@ impl History {
         self.keep(Sighting { store: store.display_url(), name, id, seen_at: Timestamp::now() });
     }
 
-    /// Compares and remembers the newest of each name among backups that were read, in the order of `found`; warns.
+    /// Compares and remembers the newest of each name among the backups in `found` that could be read; warns.
     ///
     /// # Errors
     /// Those of the store.
@@ -134,20 +133,18 @@ impl History {
         &self,
         store: &Arc<dyn Store>,
         found: &[Found],
-        read: &[Result<MaybeProven>],
+        is_read: &[bool],
         trusted: &VerifyKeys,
     ) -> Result<()> {
         let now = Timestamp::now();
         for of_name in found.chunk_by(|a, b| a.place.name == b.place.name) {
             let Some(name) = of_name.first().map(|found| &found.place.name) else { continue };
-            let is_newest = |(found, read): &(&Found, &Result<MaybeProven>)| {
-                found.place.name == *name && read.is_ok() && !found.is_from_the_future(now)
+            let is_newest = |(found, is_read): &(&Found, &bool)| {
+                found.place.name == *name && **is_read && !found.is_from_the_future(now)
             };
-            let Some((_, Ok(MaybeProven { backup: newest, .. }))) = found.iter().zip(read).rfind(is_newest)
-            else {
-                continue;
-            };
-            self.look_back(store, of_name, newest, trusted, Caution::Report).await?;
+            let Some((newest, _)) = found.iter().zip(is_read).rfind(is_newest) else { continue };
+            let newest = catalogue::read(store, newest, Some(trusted)).await?;
+            self.look_back(store, of_name, &newest, trusted, Caution::Report).await?;
         }
         Ok(())
     }

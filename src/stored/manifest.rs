@@ -6,10 +6,10 @@
 
 use super::digest::Digest;
 use crate::error::{Error, Result};
+use crate::sha256;
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::units::count;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -367,7 +367,7 @@ impl Manifest {
         let json = serde_json::to_string_pretty(self)
             .map_err(|e| Error::unexpected("the manifest cannot be written as JSON").because(e))?;
         let body = json.strip_prefix("{\n").unwrap_or(&json);
-        let digest = hex::encode(Sha256::digest(format!("{{\n{body}\n")));
+        let digest = hex::encode(sha256::digest(format!("{{\n{body}\n").as_bytes()));
         Ok(format!("{{\n{DIGEST_FIELD}{digest}\",\n{body}\n").into_bytes())
     }
 
@@ -395,7 +395,7 @@ impl Manifest {
             .and_then(|rest| rest.strip_prefix(DIGEST_FIELD))
             .and_then(|rest| rest.split_once("\",\n"))
             .ok_or_else(|| damaged("its digest is missing"))?;
-        if hex::encode(Sha256::digest(format!("{{\n{body}"))) != claimed {
+        if hex::encode(sha256::digest(format!("{{\n{body}").as_bytes())) != claimed {
             return Err(damaged("its digest does not match its text"));
         }
         let manifest: Self =
@@ -418,6 +418,7 @@ impl Manifest {
 pub(crate) mod tests {
     use super::*;
     use crate::error::Kind;
+    use sha2::{Digest as _, Sha256};
 
     pub(crate) fn example() -> Manifest {
         let started_at = Timestamp::now();

@@ -184,7 +184,7 @@ impl OpenStore {
 
     /// When a backup that was found and taken was last proven to restore.
     pub async fn proven(&self, found: &Found, taken: &OpenedBackup) -> Result<Option<Timestamp>> {
-        proven::at(&self.store, found, &taken.backup, self.trusted.as_ref()).await
+        proven::at(&self.store, found, &taken.backup.manifest_sha256, self.trusted.as_ref()).await
     }
 
     fn identities(&self, backup: &Backup) -> Arc<Identities> {

@@ -5,13 +5,15 @@
 //! digest they name.
 
 use super::catalogue::{self, Backup, Found};
+use super::digest::Digest;
 use super::download;
-use super::names::{Id, Timestamp};
+use super::names::{Id, Name, Place, Timestamp};
 use super::receipt::{self, Receipt};
 use super::signing::{Signed, SigningKey, VerifyKeys};
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 
 /// How many receipts of one backup are looked at, newest first: somebody may have planted many.
@@ -64,13 +66,13 @@ pub async fn record(store: &dyn Store, receipt: &Receipt, signing: Option<&Signi
 pub async fn at(
     store: &Arc<dyn Store>,
     found: &Found,
-    backup: &Backup,
+    manifest_sha256: &Digest,
     trusted: Option<&VerifyKeys>,
 ) -> Result<Option<Timestamp>> {
     let mut newest_first = found.receipts.iter().rev();
     let Some(keys) = trusted else { return Ok(newest_first.next().and_then(Id::started_at)) };
     for id in newest_first.take(MOST_READ) {
-        if let Some(recorded) = recorded(store, backup, id, Some(keys)).await? {
+        if let Some(recorded) = recorded(store, (&found.place, manifest_sha256), id, Some(keys)).await? {
             return Ok(Some(recorded.receipt.predicate.verified_at));
         }
     }
@@ -84,23 +86,30 @@ pub async fn read_all(
     found: &[Found],
     trusted: Option<&VerifyKeys>,
 ) -> Vec<Result<MaybeProven>> {
-    read_each(store, found, trusted, |read| read).await
+    let read = async |found| {
+        let backup = catalogue::read(store, found, trusted).await?;
+        let proven = at(store, found, &backup.manifest_sha256, trusted).await?;
+        Ok(MaybeProven { backup, proven })
+    };
+    catalogue::each(found, read).await
 }
 
-/// The same; only what is needed `of` each is kept.
-pub async fn read_each<T>(
+/// Finds backups, of one name or of all, and reads them as [`read_all`] does; only what is needed `of` each is kept, and
+/// when it was proven.
+pub async fn search_and_read<T>(
     store: &Arc<dyn Store>,
-    found: &[Found],
+    name: Option<&Name>,
     trusted: Option<&VerifyKeys>,
-    of: impl Fn(MaybeProven) -> T,
-) -> Vec<Result<T>> {
-    let of = &of;
-    catalogue::each(found, |found| async move {
-        let backup = catalogue::read(store, found, trusted).await?;
-        let proven = at(store, found, &backup, trusted).await?;
-        Ok(of(MaybeProven { backup, proven }))
-    })
-    .await
+    of: impl Fn(Backup) -> T,
+) -> Result<(Vec<Found>, Vec<Result<(T, Option<Timestamp>)>>)> {
+    let of = |backup: Backup| (backup.manifest_sha256, of(backup));
+    let (found, read) = catalogue::search_and_read(store, name, trusted, of).await?;
+    let proven = stream::iter(found.iter().zip(read)).map(async |(found, read)| {
+        let (manifest_sha256, what) = read?;
+        Ok((what, at(store, found, &manifest_sha256, trusted).await?))
+    });
+    let read = proven.buffered(catalogue::READ_AHEAD).collect().await;
+    Ok((found, read))
 }
 
 /// The newest of these backups of one name that is proven, oldest first; reads only those with receipts.
@@ -120,26 +129,26 @@ pub async fn newest(
             Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => continue,
             Err(error) => return Err(error),
         };
-        if let Some(moment) = at(store, found, &backup, trusted).await? {
+        if let Some(moment) = at(store, found, &backup.manifest_sha256, trusted).await? {
             return Ok(Some((found.place.id.clone(), moment)));
         }
     }
     Ok(None)
 }
 
-/// Reads the receipt with this id; none if it is damaged, about another manifest, or not signed by whom the user trusts:
-/// it is warned of.
+/// Reads the receipt with this id of the backup in this place, whose manifest has this digest; none if it is damaged,
+/// about another manifest, or not signed by whom the user trusts: it is warned of.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn recorded(
     store: &Arc<dyn Store>,
-    backup: &Backup,
+    (place, manifest_sha256): (&Place, &Digest),
     id: &Id,
     trusted: Option<&VerifyKeys>,
 ) -> Result<Option<Recorded>> {
-    let key = backup.place.key(&receipt::object_name(id));
-    match checked(store, &key, backup, trusted).await {
+    let key = place.key(&receipt::object_name(id));
+    match checked(store, &key, (place, manifest_sha256), trusted).await {
         Ok(recorded) => Ok(Some(recorded)),
         Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => {
             tracing::warn!("{key} proves nothing: {error}");
@@ -153,7 +162,7 @@ pub async fn recorded(
 async fn checked(
     store: &Arc<dyn Store>,
     key: &str,
-    backup: &Backup,
+    (place, manifest_sha256): (&Place, &Digest),
     trusted: Option<&VerifyKeys>,
 ) -> Result<Recorded> {
     let bytes = small(store, key).await?;
@@ -169,7 +178,7 @@ async fn checked(
         (None, _) => {}
     }
     let receipt = Receipt::from_bytes(&bytes)?;
-    if receipt.place() != backup.place || receipt.manifest_sha256() != backup.manifest_sha256 {
+    if receipt.place() != *place || receipt.manifest_sha256() != *manifest_sha256 {
         return Err(Error::verify("it is of another backup"));
     }
     let signature = signature.map(|signature| (signature_of(key), signature));

@@ -13,7 +13,7 @@ mod upload;
 use super::attempt::Attempt;
 use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
-use super::object::{Listed, Metadata, ObjectInfo, Stored, Unfinished};
+use super::object::{Listed, Metadata, ObjectInfo, Page, Stored, Unfinished};
 use super::url::StoreUrl;
 use super::{Chunks, Store, Upload};
 use async_trait::async_trait;
@@ -138,16 +138,15 @@ impl Store for Folder {
         Ok(chunks.boxed())
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+    async fn page(&self, prefix: &str, _: Option<&str>) -> Result<Page> {
         self.on(prefix, |root, prefix| {
-            let mut found = Vec::new();
+            let mut objects = Vec::new();
             paths::walk(root, prefix, &mut |key, name, file| {
                 if !name.starts_with(HIDDEN) && key.starts_with(prefix) {
-                    found.push(Listed { key, bytes: file.len(), modified: file.modified().ok() });
+                    objects.push(Listed { key, bytes: file.len(), modified: file.modified().ok() });
                 }
             })?;
-            found.sort_by(|a, b| a.key.cmp(&b.key));
-            Ok(found)
+            Ok(Page { objects, next: None })
         })
         .await
     }

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::bucket::Bucket;
 use super::xml::{Request, Xml, children, text_of};
 use crate::store::error::{Result, Situation};
-use crate::store::object::{Listed, Unfinished};
+use crate::store::object::{Listed, Page, Unfinished};
 use crate::store::pages::Pages;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -12,7 +12,7 @@ use roxmltree::Node;
 use std::time::SystemTime;
 
 /// One page of unfinished uploads.
-struct Page {
+struct PageOfUploads {
     /// Key, id, and the moment it began.
     uploads: Vec<(String, String, Option<String>)>,
     /// Where the next page begins, if this one is not the last.
@@ -20,30 +20,22 @@ struct Page {
 }
 
 impl Bucket {
-    /// Lists all objects below a prefix.
-    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
-        let prefix = self.prefix.full(prefix);
-        let (mut found, mut pages, mut token) = (Vec::new(), Pages::new(&prefix), String::new());
-        loop {
-            let list = |access: Access, _: Xml, _: HeaderMap| {
-                let request = access.control.list_objects().set_parent(self.name()).set_prefix(&prefix);
-                let request = request.set_page_size(1000).set_page_token(&token);
-                async move { request.send().await.map_err(|error| self.speaker.google(&error)) }
-            };
-            let page = self.ask(0, list).await.map_err(|error| self.speaker.of_bucket(error))?;
-            pages.take(page.objects.iter().map(|object| object.name.as_str()))?;
-            found.extend(page.objects.into_iter().filter_map(|object| {
-                let key = self.prefix.short(&object.name)?.to_owned();
-                let modified = object.create_time.and_then(|time| SystemTime::try_from(time).ok());
-                Some(Listed { key, bytes: u64::try_from(object.size).unwrap_or_default(), modified })
-            }));
-            if page.next_page_token.is_empty() {
-                break;
-            }
-            token = pages.next(Some(page.next_page_token))?;
-        }
-        found.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(found)
+    /// Lists some of the objects below a prefix.
+    pub(super) async fn page(&self, prefix: &str, token: Option<&str>) -> Result<Page> {
+        let (prefix, token) = (self.prefix.full(prefix), token.unwrap_or_default());
+        let list = |access: Access, _: Xml, _: HeaderMap| {
+            let request = access.control.list_objects().set_parent(self.name()).set_prefix(&prefix);
+            let request = request.set_page_size(1000).set_page_token(token);
+            async move { request.send().await.map_err(|error| self.speaker.google(&error)) }
+        };
+        let page = self.ask(0, list).await.map_err(|error| self.speaker.of_bucket(error))?;
+        let objects = page.objects.into_iter().filter_map(|object| {
+            let key = self.prefix.short(&object.name)?.to_owned();
+            let modified = object.create_time.and_then(|time| SystemTime::try_from(time).ok());
+            Some(Listed { key, bytes: u64::try_from(object.size).unwrap_or_default(), modified })
+        });
+        let next = Some(page.next_page_token).filter(|token| !token.is_empty());
+        Ok(Page { objects: objects.collect(), next })
     }
 
     /// Lists the uploads below a prefix that have not ended.
@@ -52,7 +44,7 @@ impl Bucket {
         let (mut found, mut pages) = (Vec::new(), Pages::new(&prefix));
         let mut after: Option<(String, String)> = None;
         loop {
-            let Page { uploads, next } = self.page_of_uploads(&prefix, after.as_ref()).await?;
+            let PageOfUploads { uploads, next } = self.page_of_uploads(&prefix, after.as_ref()).await?;
             pages.take(uploads.iter().flat_map(|(key, id, _)| [key.as_str(), id.as_str()]))?;
             found.extend(uploads.into_iter().filter_map(|(key, id, started)| {
                 let key = self.prefix.short(&key)?.to_owned();
@@ -90,7 +82,7 @@ impl Bucket {
         }
     }
 
-    async fn page_of_uploads(&self, prefix: &str, after: Option<&(String, String)>) -> Result<Page> {
+    async fn page_of_uploads(&self, prefix: &str, after: Option<&(String, String)>) -> Result<PageOfUploads> {
         let list = |_, xml: Xml, token| {
             let mut query = vec![("uploads", String::new()), ("prefix", prefix.to_owned())];
             if let Some((key, id)) = after {
@@ -105,7 +97,7 @@ impl Bucket {
             let upload =
                 |node| Some((text_of(node, "Key")?, text_of(node, "UploadId")?, text_of(node, "Initiated")));
             let id = || text_of(root, "NextUploadIdMarker").unwrap_or_default();
-            Page {
+            PageOfUploads {
                 uploads: children(root, "Upload").filter_map(upload).collect(),
                 next: next_of(root, "NextKeyMarker").map(|key| key.map(|key| (key, id()))),
             }

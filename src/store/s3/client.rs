@@ -4,7 +4,7 @@
 //! writes into a file, nor that the store's clock is ahead: then the store rejects them, and they are loaded again.
 
 use super::extras::Extras;
-use super::interceptors::{BoundedAnswers, WithExtras, WithoutOperation};
+use super::interceptors::{BoundedAnswers, DigestedBody, WithExtras, WithoutOperation};
 use crate::store::authorities::Authorities;
 use crate::store::options::Credentials;
 use aws_config::retry::RetryConfig;
@@ -60,8 +60,10 @@ impl Recipe {
             loader = loader.http_client(trusting(authorities));
         }
         let shared = loader.load().await;
-        let mut builder =
-            config::Builder::from(&shared).force_path_style(self.path_style).interceptor(BoundedAnswers);
+        let mut builder = config::Builder::from(&shared)
+            .force_path_style(self.path_style)
+            .interceptor(BoundedAnswers)
+            .interceptor(DigestedBody);
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint_url(endpoint);
         }

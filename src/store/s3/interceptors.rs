@@ -1,6 +1,8 @@
 //! Changes to requests and answers inside the SDK.
 
 use super::extras::Extras;
+use crate::sha256;
+use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::config::interceptors::{
     BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
 };
@@ -56,6 +58,30 @@ impl Intercept for WithExtras {
         let operation = config.load::<Metadata>().map(|operation| operation.name().to_owned());
         for (name, value) in self.0.headers(&operation.unwrap_or_default()) {
             context.request_mut().headers_mut().try_insert(name, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Digests the bytes of a body that is signed: the SDK's own SHA-256 is slow without instructions for it.
+#[derive(Debug)]
+pub(super) struct DigestedBody;
+
+impl Intercept for DigestedBody {
+    fn name(&self) -> &'static str {
+        "DigestedBody"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let is_signed = config.load::<PayloadSigningOverride>().is_none();
+        if let Some(bytes) = context.request().body().bytes().filter(|bytes| is_signed && !bytes.is_empty()) {
+            let digest = PayloadSigningOverride::Precomputed(hex::encode(sha256::digest(bytes)));
+            config.interceptor_state().store_put(digest);
         }
         Ok(())
     }

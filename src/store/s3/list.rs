@@ -2,36 +2,30 @@
 
 use super::bucket::Bucket;
 use crate::store::error::{Result, Situation};
-use crate::store::object::{Listed, Unfinished};
+use crate::store::object::{Listed, Page, Unfinished};
 use crate::store::pages::Pages;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::Object;
 use std::time::SystemTime;
 
 impl Bucket {
-    /// Lists all objects below a prefix.
-    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+    /// Lists some of the objects below a prefix.
+    pub(super) async fn page(&self, prefix: &str, token: Option<&str>) -> Result<Page> {
         let prefix = self.prefix.full(prefix);
-        let (mut found, mut pages, mut token) = (Vec::new(), Pages::new(&prefix), None::<String>);
-        loop {
-            let list = |client: Client| {
-                let request = client.list_objects_v2().bucket(&self.url.bucket).prefix(&prefix);
-                request.set_continuation_token(token.clone()).send()
-            };
-            let page = self.ask(0, list).await.map_err(|error| self.speaker.of_bucket(error))?;
-            pages.take(page.contents().iter().filter_map(|object| object.key()))?;
-            found.extend(page.contents().iter().filter_map(|object| {
-                let key = self.prefix.short(object.key()?)?.to_owned();
-                let bytes = object.size().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
-                Some(Listed { key, bytes, modified: moment(object.last_modified()) })
-            }));
-            if page.is_truncated() != Some(true) {
-                break;
-            }
-            token = Some(pages.next(page.next_continuation_token().map(str::to_owned))?);
-        }
-        found.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(found)
+        let list = |client: Client| {
+            let request = client.list_objects_v2().bucket(&self.url.bucket).prefix(&prefix);
+            request.set_continuation_token(token.map(str::to_owned)).send()
+        };
+        let page = self.ask(0, list).await.map_err(|error| self.speaker.of_bucket(error))?;
+        let object = |object: &Object| {
+            let key = self.prefix.short(object.key()?)?.to_owned();
+            let bytes = object.size().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+            Some(Listed { key, bytes, modified: moment(object.last_modified()) })
+        };
+        let more = page.is_truncated() == Some(true);
+        let token = || page.next_continuation_token().unwrap_or_default().to_owned();
+        Ok(Page { objects: page.contents().iter().filter_map(object).collect(), next: more.then(token) })
     }
 
     /// Lists the uploads below a prefix that have not ended.

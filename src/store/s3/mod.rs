@@ -22,7 +22,7 @@ mod upload;
 use super::attempt::Attempt;
 use super::error::Result;
 use super::limits::Limits;
-use super::object::{Listed, Lock, Metadata, ObjectInfo, Stored, Unfinished};
+use super::object::{Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
 use super::options::OpenOptions;
 use super::protocol::Protocol;
 use super::rules::BucketRules;
@@ -77,8 +77,8 @@ impl Store for S3 {
         self.0.read(key, range, etag).await
     }
 
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
-        self.0.list(prefix).await
+    async fn page(&self, prefix: &str, token: Option<&str>) -> Result<Page> {
+        self.0.page(prefix, token).await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
