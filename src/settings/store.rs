@@ -99,7 +99,7 @@ pub(super) fn one(text: &str, words: &StoreWords) -> Result<Location> {
         request_timeout: words.timeout,
         retry: Retry::lasting(words.retry_for.unwrap_or(Retry::USUAL)),
         credentials: b2_credentials(text),
-        endpoint: variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL")),
+        endpoint: configured_endpoint(),
         customer_key: customer_key(words)?,
         limit_rate: words.limit_rate,
         authorities: authorities(words, &url)?,
@@ -107,6 +107,15 @@ pub(super) fn one(text: &str, words: &StoreWords) -> Result<Location> {
     };
     refuse_impossible(&url, &options)?;
     Ok(Location { url, options })
+}
+
+/// The endpoint in Amazon's variables, unless another one of them says that it does not count.
+fn configured_endpoint() -> Option<String> {
+    let ignored = variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    if ignored.is_some_and(|word| word.eq_ignore_ascii_case("true")) {
+        return None;
+    }
+    variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"))
 }
 
 /// The lock for each new object of a backup.

@@ -150,6 +150,14 @@ fn an_endpoint_in_the_configuration_files_is_used_and_checked() {
         .says("endpoint_url in the AWS configuration")
         .says("plain HTTP to another machine")
         .says("allow_http=true");
+    // The variables come first; none of this counts if another variable says so.
+    let wrong = || "[default]\nendpoint_url = http://127.0.0.1:1\n".to_owned();
+    run(wrong(), &url).env("AWS_ENDPOINT_URL", endpoint).succeeds().says("profile compat");
+    let amazon = run(wrong(), &url).env("AWS_ENDPOINT_URL", endpoint).env("PGSTOW_RETRY_FOR", "0s");
+    // Through a proxy that is not there: Amazon hears nothing of it.
+    let amazon =
+        amazon.env("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true").env("HTTPS_PROXY", "http://127.0.0.1:1");
+    amazon.fails(Kind::Store).says("profile aws");
     // What such a store is known not to do is refused before anything is sent.
     let of_r2 = "[default]\nendpoint_url = https://of.nobody.r2.cloudflarestorage.com\n".to_owned();
     let refused = run(of_r2, &format!("{url}&tags=a%3Db")).fails(Kind::Store);
