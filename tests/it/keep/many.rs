@@ -46,7 +46,7 @@ fn a_bucket_is_listed_once_and_every_manifest_read_once() {
     let proxy = FaultProxy::start(&bucket.endpoint);
     let through = Place::S3(bucket.through(&proxy.endpoint()));
 
-    // Manifests are read while the store is still listed, and a page that fails is asked for again alone.
+    // A page that fails is asked for again alone.
     let mut folders: Vec<String> = bucket.keys();
     folders.retain_mut(|key| {
         let is_manifest = key.ends_with("/manifest.json");
