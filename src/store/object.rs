@@ -49,6 +49,8 @@ pub struct Listed {
 pub struct Page {
     /// The objects in it.
     pub objects: Vec<Listed>,
+    /// How many more keys came with them, which nobody asked for: a store may ignore the prefix.
+    pub ignored: usize,
     /// The store's token for the page after it; `None` if this is the last one.
     pub next: Option<String>,
 }

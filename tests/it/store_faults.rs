@@ -214,6 +214,16 @@ async fn a_listing_without_an_end_is_given_up() {
     assert!(error.to_string().contains("a continuation token came twice"), "{error}");
     assert_eq!(it.proxy.count(Operation::List), 3);
 
+    // A store that ignores the prefix: its other keys are left out, and count for the limits all the same.
+    let others = |_: &Request| {
+        let contents = |key: &str| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>");
+        format!("<ListBucketResult>{}{}</ListBucketResult>", contents("a"), contents("b"))
+    };
+    let it = behind(Garage::shared().place("others")).await;
+    it.proxy.inject(Rule::new(Operation::List, Fault::Instead(others)));
+    let page = it.store.page("", None).await.unwrap();
+    assert_eq!((page.objects.len(), page.ignored, page.next), (0, 2, None));
+
     // One page that never ends, and an error that never ends.
     let it = behind(Garage::shared().place("endless")).await;
     it.place.put("x", "y");

@@ -146,7 +146,7 @@ impl Store for Folder {
                     objects.push(Listed { key, bytes: file.len(), modified: file.modified().ok() });
                 }
             })?;
-            Ok(Page { objects, next: None })
+            Ok(Page { objects, ignored: 0, next: None })
         })
         .await
     }

@@ -7,6 +7,7 @@ use crate::store::error::{Result, Situation};
 use crate::store::object::{Listed, Page, Unfinished};
 use crate::store::pages::Pages;
 use bytes::Bytes;
+use google_cloud_storage::model::Object;
 use http::{HeaderMap, Method};
 use roxmltree::Node;
 use std::time::SystemTime;
@@ -29,13 +30,15 @@ impl Bucket {
             async move { request.send().await.map_err(|error| self.speaker.google(&error)) }
         };
         let page = self.ask(0, list).await.map_err(|error| self.speaker.of_bucket(error))?;
-        let objects = page.objects.into_iter().filter_map(|object| {
+        let came = page.objects.len();
+        let object = |object: Object| {
             let key = self.prefix.short(&object.name)?.to_owned();
             let modified = object.create_time.and_then(|time| SystemTime::try_from(time).ok());
             Some(Listed { key, bytes: u64::try_from(object.size).unwrap_or_default(), modified })
-        });
+        };
+        let objects: Vec<_> = page.objects.into_iter().filter_map(object).collect();
         let next = Some(page.next_page_token).filter(|token| !token.is_empty());
-        Ok(Page { objects: objects.collect(), next })
+        Ok(Page { ignored: came - objects.len(), objects, next })
     }
 
     /// Lists the uploads below a prefix that have not ended.

@@ -25,7 +25,8 @@ impl Bucket {
         };
         let more = page.is_truncated() == Some(true);
         let token = || page.next_continuation_token().unwrap_or_default().to_owned();
-        Ok(Page { objects: page.contents().iter().filter_map(object).collect(), next: more.then(token) })
+        let objects: Vec<_> = page.contents().iter().filter_map(object).collect();
+        Ok(Page { ignored: page.contents().len() - objects.len(), objects, next: more.then(token) })
     }
 
     /// Lists the uploads below a prefix that have not ended.
