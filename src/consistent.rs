@@ -134,7 +134,7 @@ pub async fn begin<T>(
 }
 
 /// For a `pg_dump` that comes after locks of ours.
-fn impatient(options: &DumpOptions) -> DumpOptions {
+pub fn impatient(options: &DumpOptions) -> DumpOptions {
     // 0 is no limit.
     let longest = Some(options.lock_wait_timeout).filter(|limit| !limit.is_zero());
     let lock_wait_timeout = longest.unwrap_or(LOCKED_WAIT).min(LOCKED_WAIT);
@@ -215,7 +215,8 @@ impl Begun {
     ) -> Result<(Self, Option<T>)> {
         let (snapshot, before) = match sharing {
             Some(locked) => {
-                let (snapshot, moment) = Snapshot::take(psql, locked).await?;
+                let snapshot = Snapshot::take(psql, locked).await?;
+                let moment = snapshot.moment().clone();
                 (Some(Arc::new(snapshot)), Some(moment))
             }
             None if is_alone => (None, None),

@@ -2,13 +2,14 @@
 //! `pg_dump`'s blocks: all in the order of the table of contents, as who reads a pipe needs it.
 
 use super::others::Others;
-use super::plan::{Plan, Table};
+use super::plan::Plan;
 use super::ranges::{Opener, Ranges, Rows};
 use crate::archive::{Preamble, TocEntry, chunk_head, rows_begin, rows_end};
 use crate::error::{Error, Result};
 use crate::postgres::RowsReader;
 use bytes::Bytes;
 use futures_util::stream;
+use std::sync::Arc;
 use std::task::{Poll, ready};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
@@ -84,12 +85,14 @@ impl Merge {
     async fn write(self, out: &Out) -> Result<(), End> {
         let Self { preamble, plan, readers, opener, mut others } = self;
         let entries = || preamble.toc.with_data();
-        let statements = entries().filter_map(|entry| plan.table(entry)).flat_map(Table::ranges);
+        let tables: Vec<_> = entries().filter_map(|entry| plan.table(entry)).map(Arc::clone).collect();
+        let statements =
+            tables.into_iter().flat_map(|table| (0..table.ranges()).map(move |number| table.range(number)));
         let mut ranges = Ranges::start(opener, readers, statements);
         send(out, preamble.to_bytes()).await?;
         for entry in entries() {
             match (plan.table(entry), &mut others) {
-                (Some(table), _) => write_ranges(out, entry, &mut ranges, table.ranges().count()).await?,
+                (Some(table), _) => write_ranges(out, entry, &mut ranges, table.ranges()).await?,
                 (None, Some(others)) => {
                     let mut begun = false;
                     while let Some(bytes) = others.next(entry, begun).await? {
@@ -109,10 +112,10 @@ impl Merge {
 }
 
 /// Writes one table's block from this many ranges.
-async fn write_ranges(out: &Out, entry: &TocEntry, ranges: &mut Ranges, count: usize) -> Result<(), End> {
+async fn write_ranges(out: &Out, entry: &TocEntry, ranges: &mut Ranges, count: u64) -> Result<(), End> {
     send(out, rows_begin(entry.dump_id())).await?;
     for _ in 0..count {
-        let mut rows = ranges.next().ok_or_else(|| Error::unexpected("a range is missing"))?;
+        let mut rows = ranges.next().await.ok_or_else(|| Error::unexpected("a range is missing"))?;
         loop {
             match rows.recv().await {
                 Some(Ok(Rows::Some(rows))) => {

@@ -169,15 +169,15 @@ async fn several(
         None => (plan::large(psql, Some(preamble), sessions.range).await?, None),
     };
     let plan = Plan::of(preamble, &large, sessions.range);
-    if (plan.ranges() as u64) < sessions.fewest() {
+    if plan.ranges() < sessions.fewest() {
         sessions.one_reads(run, "no table is large enough to be read by several");
         return Ok(None);
     }
-    let number = usize::from(sessions.most()).min(plan.ranges());
+    let number = usize::from(sessions.most()).min(usize::try_from(plan.ranges()).unwrap_or(usize::MAX));
     let opener = Opener {
         psql: psql.clone(),
         snapshot: Arc::clone(snapshot),
-        encoding: plan::encoding(&preamble.toc),
+        encoding: preamble.toc.encoding().unwrap_or_default(),
         tables: plan.names(),
     };
     let rest = async {
@@ -190,7 +190,9 @@ async fn several(
         if is_all {
             return Ok(None);
         }
-        let others = Others::start(client, psql, options, plan.names(), snapshot).await?;
+        let others =
+            Others::start(client, psql, options, plan.names().into_iter().map(|(_, name)| name), snapshot)
+                .await?;
         if others.is_rest_of(preamble, &plan) {
             return Ok(Some(others));
         }

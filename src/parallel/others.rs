@@ -2,21 +2,17 @@
 
 use super::plan::Plan;
 use crate::archive::{Preamble, Reader, Toc, TocEntry, rows_begin};
-use crate::consistent::read_definitions;
+use crate::consistent::{impatient, read_definitions};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::{ChildOutput, Client, DumpOptions, Psql, Snapshot, waits_too_long};
 use bytes::{Buf, Bytes, BytesMut};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
 /// Bytes read at once.
 const AT_ONCE: usize = 256 << 10;
-/// How long it may wait for a lock. The first `pg_dump` holds them all, so only somebody who waits for it is in the
-/// way.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// The second `pg_dump`, whose blocks are taken one after the other.
 pub struct Others {
@@ -42,11 +38,8 @@ impl Others {
         without: impl IntoIterator<Item = Vec<u8>>,
         snapshot: &Snapshot,
     ) -> Result<Self> {
-        let mut options = DumpOptions {
-            snapshot: Some(snapshot.id.clone()),
-            lock_wait_timeout: options.lock_wait_timeout.min(LOCK_WAIT),
-            ..options.clone()
-        };
+        // The first `pg_dump` holds all locks, so only somebody who waits for it is in the way.
+        let mut options = DumpOptions { snapshot: Some(snapshot.id.clone()), ..impatient(options) };
         for pattern in without {
             let shown = String::from_utf8_lossy(&pattern).into_owned();
             options.spelled.insert(shown.clone(), OsString::from_vec(pattern));

@@ -1,10 +1,11 @@
 //! What is read by several sessions, and in which ranges.
 
-use crate::archive::{Preamble, Toc, TocEntry, qualified};
+use crate::archive::{Preamble, TocEntry, qualified};
 use crate::error::Result;
 use crate::postgres::{DumpOptions, Heap, KNOWS_PAGE_RANGES, Psql, Server, heaps};
 use crate::sql::EntryKind;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The most tables that are cut; each is an argument of `pg_dump`, and a lock.
 const MOST_TABLES: usize = 500;
@@ -38,7 +39,7 @@ pub fn obstacle(options: &DumpOptions, server: &Server) -> Option<String> {
 /// Which tables are cut, by the number of their entry.
 #[derive(Debug)]
 pub struct Plan {
-    tables: BTreeMap<i32, Table>,
+    tables: BTreeMap<i32, Arc<Table>>,
 }
 
 /// A table that is cut.
@@ -62,7 +63,7 @@ impl Plan {
             let (_, schema, name) = entry.identity();
             let (schema, name, columns) = (schema.to_vec(), name.to_vec(), columns(entry)?);
             let step = step(heap, range);
-            Some((entry.dump_id(), Table { schema, name, columns, heap: heap.clone(), step }))
+            Some((entry.dump_id(), Arc::new(Table { schema, name, columns, heap: heap.clone(), step })))
         });
         Self { tables: tables.collect() }
     }
@@ -73,8 +74,8 @@ impl Plan {
     }
 
     /// Into how many ranges.
-    pub fn ranges(&self) -> usize {
-        self.tables.values().map(|table| table.ranges().count()).sum()
+    pub fn ranges(&self) -> u64 {
+        self.tables.values().map(|table| table.ranges()).sum()
     }
 
     /// Their bytes, as the server keeps them.
@@ -82,9 +83,9 @@ impl Plan {
         self.tables.values().map(|table| table.heap.bytes).sum()
     }
 
-    /// The tables' names as SQL, and as patterns for `pg_dump`.
-    pub fn names(&self) -> Vec<Vec<u8>> {
-        self.tables.values().map(Table::called).collect()
+    /// The tables' oids, and their names as SQL, which are patterns for `pg_dump` too.
+    pub fn names(&self) -> Vec<(u32, Vec<u8>)> {
+        self.tables.values().map(|table| (table.heap.oid, table.called())).collect()
     }
 
     /// The entries with data that are not cut.
@@ -93,28 +94,30 @@ impl Plan {
     }
 
     /// The table of this entry, if it is cut.
-    pub fn table(&self, entry: &TocEntry) -> Option<&Table> {
+    pub fn table(&self, entry: &TocEntry) -> Option<&Arc<Table>> {
         self.tables.get(&entry.dump_id())
     }
 }
 
 impl Table {
-    /// The statements that read it, in the order of its pages.
-    pub fn ranges(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        let (pages, step) = (self.heap.pages, self.step);
-        (0..pages).step_by(usize::try_from(step).unwrap_or(usize::MAX)).map(move |from| {
-            let to = from + step;
-            // What was added after it was asked how large the table is belongs to the last range.
-            let end = if to < pages { format!(" AND ctid < '({to},0)'") } else { String::new() };
-            [
-                b"COPY (SELECT ",
-                &self.columns[..],
-                b" FROM ONLY ",
-                &self.called(),
-                format!(" WHERE ctid >= '({from},0)'{end}) TO STDOUT").as_bytes(),
-            ]
-            .concat()
-        })
+    /// Into how many ranges it is cut.
+    pub fn ranges(&self) -> u64 {
+        self.heap.pages.div_ceil(self.step)
+    }
+
+    /// The statement that reads one of them, numbered from 0 in the order of its pages.
+    pub fn range(&self, number: u64) -> Vec<u8> {
+        let (from, to) = (number * self.step, (number + 1) * self.step);
+        // What was added after it was asked how large the table is belongs to the last range.
+        let end = if to < self.heap.pages { format!(" AND ctid < '({to},0)'") } else { String::new() };
+        [
+            b"COPY (SELECT ",
+            &self.columns[..],
+            b" FROM ONLY ",
+            &self.called(),
+            format!(" WHERE ctid >= '({from},0)'{end}) TO STDOUT").as_bytes(),
+        ]
+        .concat()
     }
 
     /// Its name as SQL; as a pattern for `pg_dump` it matches nothing else.
@@ -163,14 +166,6 @@ fn columns(entry: &TocEntry) -> Option<Vec<u8>> {
     Some(list.strip_suffix(b"\n").unwrap_or(list).strip_suffix(b") FROM stdin;")?.to_vec())
 }
 
-/// The encoding of the dump's rows.
-pub fn encoding(toc: &Toc) -> String {
-    let entry = toc.entries().iter().find(|entry| entry.kind() == EntryKind::Encoding);
-    let set = entry.and_then(TocEntry::defn).unwrap_or_default();
-    let name = set.split(|byte| *byte == b'\'').nth(1).unwrap_or_default();
-    String::from_utf8_lossy(name).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,14 +176,15 @@ mod tests {
         let heap = Heap { oid: 1, name: name.clone(), pages, bytes };
         let ([schema, name], step) = (name, step(&heap, range));
         let table = Table { schema, name, columns: b"id, \"x y\"".to_vec(), heap, step };
-        assert_eq!(ranges(std::slice::from_ref(&table.heap), range), table.ranges().count() as u64);
+        assert_eq!(ranges(std::slice::from_ref(&table.heap), range), table.ranges());
         table
     }
 
     #[test]
     fn every_page_is_in_one_range_and_the_last_has_no_end() {
-        let text: Vec<String> =
-            table(10, 10 << 13, 4 << 13).ranges().map(|range| String::from_utf8(range).unwrap()).collect();
+        let table = table(10, 10 << 13, 4 << 13);
+        let text = |number| String::from_utf8(table.range(number)).unwrap();
+        let text: Vec<String> = (0..table.ranges()).map(text).collect();
         let from = "COPY (SELECT id, \"x y\" FROM ONLY \"a b\".\"t\"\"u\" WHERE ctid >= ";
         assert_eq!(
             text,
@@ -202,10 +198,10 @@ mod tests {
 
     #[test]
     fn long_values_make_ranges_of_fewer_pages() {
-        assert_eq!(table(100, 100 << 20, 10 << 20).ranges().count(), 10);
+        assert_eq!(table(100, 100 << 20, 10 << 20).ranges(), 10);
         // A page whose values are longer than a range is a range of its own.
-        assert_eq!(table(3, 100 << 20, 1 << 20).ranges().count(), 3);
-        assert_eq!(table(1, 1, u64::MAX).ranges().count(), 1);
+        assert_eq!(table(3, 100 << 20, 1 << 20).ranges(), 3);
+        assert_eq!(table(1, 1, u64::MAX).ranges(), 1);
     }
 
     #[test]
@@ -218,7 +214,6 @@ mod tests {
         let mut reader = Reader::new();
         reader.feed(include_bytes!("../../tests/data/pg18.dump")).unwrap();
         let toc = reader.finish().unwrap().toc;
-        assert_eq!(encoding(&toc), "UTF8");
         let plain: Vec<&TocEntry> = toc.with_data().filter(|entry| plain(entry).is_some()).collect();
         assert!(!plain.is_empty());
         for entry in plain {

@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::postgres::{Psql, ROWS, RowsReader, Situation, Snapshot};
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -43,8 +42,8 @@ pub struct Opener {
     pub snapshot: Arc<Snapshot>,
     /// The encoding of the dump.
     pub encoding: String,
-    /// The tables, named as SQL.
-    pub tables: Vec<Vec<u8>>,
+    /// The tables: their oids, and their names as SQL.
+    pub tables: Vec<(u32, Vec<u8>)>,
 }
 
 impl Opener {
@@ -60,10 +59,31 @@ struct Order {
     rows: mpsc::Sender<Result<Rows>>,
 }
 
+/// Where the rows of one range come from.
+type Source = mpsc::Receiver<Result<Rows>>;
+
+/// The ranges that nobody has taken. Each is made when it is: a large database has more of them than fit into memory.
+struct Queue {
+    statements: Box<dyn Iterator<Item = Vec<u8>> + Send>,
+    /// In the order of the statements.
+    begun: mpsc::UnboundedSender<Source>,
+}
+
+impl Queue {
+    /// Takes the first.
+    fn take(&mut self) -> Option<Order> {
+        let copy = self.statements.next()?;
+        let (rows, source) = mpsc::channel(AHEAD);
+        // Who does not wait for it is gone, and ends the sessions.
+        let _ = self.begun.send(source);
+        Some(Order { copy, rows })
+    }
+}
+
 /// Sessions that read; dropping it ends them.
 pub struct Ranges {
-    /// In the order of the statements.
-    ready: VecDeque<mpsc::Receiver<Result<Rows>>>,
+    /// In the order of the statements; as many as may be begun.
+    begun: mpsc::UnboundedReceiver<Source>,
     /// How many more ranges may be begun.
     room: Arc<Semaphore>,
     sessions: JoinSet<()>,
@@ -74,26 +94,22 @@ impl Ranges {
     pub fn start(
         opener: Opener,
         readers: Vec<RowsReader>,
-        statements: impl IntoIterator<Item = Vec<u8>>,
+        statements: impl Iterator<Item = Vec<u8>> + Send + 'static,
     ) -> Self {
-        let (mut orders, mut ready) = (VecDeque::new(), VecDeque::new());
-        for copy in statements {
-            let (rows, receiver) = mpsc::channel(AHEAD);
-            orders.push_back(Order { copy, rows });
-            ready.push_back(receiver);
-        }
-        let (orders, opener) = (Arc::new(Mutex::new(orders)), Arc::new(opener));
+        let (send, begun) = mpsc::unbounded_channel();
+        let queue = Arc::new(Mutex::new(Queue { statements: Box::new(statements), begun: send }));
+        let opener = Arc::new(opener);
         let room = Arc::new(Semaphore::new(readers.len()));
         let mut sessions = JoinSet::new();
         for reader in readers {
-            sessions.spawn(read(Arc::clone(&opener), reader, Arc::clone(&orders), Arc::clone(&room)));
+            sessions.spawn(read(Arc::clone(&opener), reader, Arc::clone(&queue), Arc::clone(&room)));
         }
-        Self { ready, room, sessions }
+        Self { begun, room, sessions }
     }
 
     /// The rows of the next range; `None` if there is none.
-    pub fn next(&mut self) -> Option<mpsc::Receiver<Result<Rows>>> {
-        self.ready.pop_front()
+    pub async fn next(&mut self) -> Option<Source> {
+        self.begun.recv().await
     }
 
     /// Notes that a range was written, so that another can be begun.
@@ -111,16 +127,11 @@ impl Ranges {
 }
 
 /// Reads ranges until there are no more. A failure goes where the rows would have gone.
-async fn read(
-    opener: Arc<Opener>,
-    reader: RowsReader,
-    orders: Arc<Mutex<VecDeque<Order>>>,
-    room: Arc<Semaphore>,
-) {
+async fn read(opener: Arc<Opener>, reader: RowsReader, queue: Arc<Mutex<Queue>>, room: Arc<Semaphore>) {
     let next = async || {
         // Never closed. Given back when the range is written.
         room.acquire().await.ok()?.forget();
-        orders.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        queue.lock().unwrap_or_else(PoisonError::into_inner).take()
     };
     let mut reader = Some(reader);
     while let Some(order) = next().await {
@@ -262,7 +273,7 @@ while read -r line; do
   case "$line" in
     *pg_export_snapshot*) echo '{{"id": "s", "instance": "i", "moment": {{"transactions": "", "files": {{"1": 2}}}}}}' ;;
     *'COPY (SELECT n '*) echo >> asked; {does} ;;
-    *'COPY (SELECT '*) printf 'i\nCOPY 1\n\\.\n' ;;
+    *'COPY (SELECT '*) printf 'i\t0\nCOPY 1\n\\.\n' ;;
   esac
 done
 "#,
@@ -276,11 +287,12 @@ done
             environment: Environment::new([("PATH".into(), std::env::var_os("PATH").unwrap_or_default())]),
         };
         let psql = Psql::new(&client, &ConnInfo::parse("postgres://u@h/db", |_| None).unwrap());
-        let snapshot = Arc::new(Snapshot::take(&psql, &[]).await.unwrap().0);
+        let snapshot = Arc::new(Snapshot::take(&psql, &[]).await.unwrap());
         let opener = Opener { psql, snapshot, encoding: "UTF8".to_owned(), tables: Vec::new() };
         let reader = opener.open().await.unwrap();
-        let mut ranges = Ranges::start(opener, vec![reader], [b"COPY (SELECT n FROM t) TO STDOUT".to_vec()]);
-        let (mut receiver, mut came) = (ranges.next().unwrap(), Vec::new());
+        let mut ranges =
+            Ranges::start(opener, vec![reader], [b"COPY (SELECT n FROM t) TO STDOUT".to_vec()].into_iter());
+        let (mut receiver, mut came) = (ranges.next().await.unwrap(), Vec::new());
         let came = loop {
             match receiver.recv().await.unwrap() {
                 Ok(Rows::Some(rows)) => came.extend(rows),

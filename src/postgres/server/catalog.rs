@@ -101,6 +101,11 @@ impl Moment {
         psql.query(&format!("SELECT {};", Self::SQL)).await
     }
 
+    /// The file that the rows of a table were in, if it existed.
+    pub fn file(&self, table: u32) -> Option<u32> {
+        self.files.get(&table).copied()
+    }
+
     /// Finds those of the objects, each a catalogue's oid and its own, that were changed or dropped since, and those of
     /// the tables whose rows are in other files now.
     ///
@@ -152,7 +157,7 @@ impl Moment {
             catalogs.collect::<Vec<_>>().join(", "),
             list(tables),
             // One that was not there then may have been filled, and emptied, since.
-            list(tables.iter().map(|oid| self.files.get(oid).copied().unwrap_or_default())),
+            list(tables.iter().map(|oid| self.file(*oid).unwrap_or_default())),
         )
     }
 }

@@ -50,19 +50,25 @@ pub struct RowsReader {
 }
 
 impl RowsReader {
-    /// Connects, joins the snapshot and locks these tables, named as SQL, against being changed or dropped.
+    /// Connects, joins the snapshot and locks these tables, each its oid and its name as SQL, against being changed or
+    /// dropped.
     ///
     /// `encoding` is that of the dump.
     ///
     /// # Errors
     /// If somebody waits for a lock on one of them: nobody is waited for. `Kind::Postgres` if this is another server
-    /// than that of the snapshot.
-    pub async fn open(psql: &Psql, snapshot: &Snapshot, encoding: &str, tables: &[Vec<u8>]) -> Result<Self> {
+    /// than that of the snapshot, or if rows are no longer in the file that the snapshot has them in.
+    pub async fn open(
+        psql: &Psql,
+        snapshot: &Snapshot,
+        encoding: &str,
+        tables: &[(u32, Vec<u8>)],
+    ) -> Result<Self> {
         let mut running = psql.program().await?.start(Stdio::piped(), Stdio::piped())?;
         let (orders, answers) = (running.stdin()?, running.stdout()?);
         let buffer = BytesMut::with_capacity(ROWS);
         let mut reader = Self { orders, answers, running, buffer, returned: 0 };
-        for table in tables {
+        for (_, table) in tables {
             check_sql(table)?;
         }
         // Alone: what follows is read in it.
@@ -71,23 +77,52 @@ impl RowsReader {
         let begin = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()];
         let join = [format!("SET TRANSACTION SNAPSHOT {}", literal(&snapshot.id))];
         let set = AS_PG_DUMP.map(str::to_owned);
-        let lock =
-            |table: &Vec<u8>| [b"LOCK TABLE ONLY ", &table[..], b" IN ACCESS SHARE MODE NOWAIT"].concat();
+        let lock = |(_, table): &(u32, Vec<u8>)| {
+            [b"LOCK TABLE ONLY ", &table[..], b" IN ACCESS SHARE MODE NOWAIT"].concat()
+        };
         let all =
             begin.into_iter().chain(join).chain(set).map(String::into_bytes).chain(tables.iter().map(lock));
         // All in one message: each costs a round trip.
         setup.extend(all.collect::<Vec<_>>().join(&b"\\;\n"[..]));
         setup.extend(b";\n\\set QUIET off\n");
         reader.order(&setup).await;
-        reader.copy(format!("COPY (SELECT {INSTANCE}) TO STDOUT").as_bytes()).await?;
-        let mut instance = Vec::new();
-        while let Some(bytes) = reader.next().await? {
-            instance.extend(bytes);
-        }
-        if instance.trim_ascii() != snapshot.instance.as_bytes() {
-            return Err(Error::postgres("two connections to this address reached two different servers"));
-        }
+        reader.check(snapshot, tables).await?;
         Ok(reader)
+    }
+
+    /// Makes sure that it is the snapshot's server, and that the rows of the snapshot are still there.
+    ///
+    /// If all sessions that had locks were ended at once, somebody who waited for that may have emptied a table, or
+    /// written its rows into another order of pages, before these locks were taken: the snapshot shows nothing of it.
+    async fn check(&mut self, snapshot: &Snapshot, tables: &[(u32, Vec<u8>)]) -> Result<()> {
+        let files = |(oid, _): &(u32, Vec<u8>)| {
+            let file = snapshot.moment().file(*oid).unwrap_or_default();
+            format!("({oid}, {file})")
+        };
+        let mut files: Vec<String> = tables.iter().map(files).collect();
+        // Of no table.
+        files.push("(0, NULL::pg_catalog.int8)".to_owned());
+        let moved = format!(
+            "(SELECT pg_catalog.count(*) FROM (VALUES {}) t(oid, file) \
+              WHERE pg_catalog.pg_relation_filenode(t.oid::pg_catalog.oid)::pg_catalog.int8 IS DISTINCT FROM t.file)",
+            files.join(", ")
+        );
+        self.copy(format!("COPY (SELECT {INSTANCE}, {moved}) TO STDOUT").as_bytes()).await?;
+        let mut answer = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            answer.extend(bytes);
+        }
+        let answer = String::from_utf8_lossy(&answer);
+        match answer.trim_ascii().split_once('\t') {
+            Some((instance, _)) if instance != snapshot.instance => {
+                Err(Error::postgres("two connections to this address reached two different servers"))
+            }
+            Some((_, "0")) => Ok(()),
+            _ => Err(Error::postgres(
+                "a table was emptied or rewritten during the backup: somebody ended the sessions that had it locked",
+            )
+            .hint("back up when no migration runs")),
+        }
     }
 
     /// Begins a `COPY … TO STDOUT`; [`Self::next`] returns its rows. The one before must have come to its end.

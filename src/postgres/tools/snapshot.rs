@@ -10,7 +10,9 @@ use super::session::Session;
 use crate::postgres::server::Moment;
 
 /// Tells one running server from another: sessions of two servers must never be taken for one.
-pub(super) const INSTANCE: &str = "pg_catalog.pg_postmaster_start_time()::pg_catalog.text";
+/// In seconds: how a moment is written depends on settings.
+pub(super) const INSTANCE: &str =
+    "(EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time()))::pg_catalog.text";
 
 /// A snapshot; other sessions can begin to use it as long as this lives.
 pub struct Snapshot {
@@ -18,6 +20,7 @@ pub struct Snapshot {
     pub id: String,
     /// The server that it is of.
     pub(super) instance: String,
+    moment: Moment,
     /// Only held; the lock is for the compiler, as nobody asks it any more.
     _session: Mutex<Session>,
 }
@@ -30,12 +33,12 @@ struct Exported {
 }
 
 impl Snapshot {
-    /// Takes it now, and returns its moment too. These tables, named as SQL, are locked before that against being
+    /// Takes it now. These tables, named as SQL, are locked before that against being
     /// changed or emptied.
     ///
     /// # Errors
     /// If one of the tables is gone, or not to be had for 5 seconds; if the server shares no snapshots.
-    pub async fn take(psql: &Psql, tables: &[String]) -> Result<(Self, Moment)> {
+    pub async fn take(psql: &Psql, tables: &[String]) -> Result<Self> {
         let mut begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;".to_owned();
         if !tables.is_empty() {
             begin += "SET LOCAL lock_timeout = '5s';";
@@ -50,6 +53,11 @@ impl Snapshot {
             Moment::SQL
         );
         let Exported { id, instance, moment } = read(session.ask(&question).await?.as_bytes())?;
-        Ok((Self { id, instance, _session: Mutex::new(session) }, moment))
+        Ok(Self { id, instance, moment, _session: Mutex::new(session) })
+    }
+
+    /// Its moment.
+    pub fn moment(&self) -> &Moment {
+        &self.moment
     }
 }

@@ -1,6 +1,6 @@
 //! Sessions that are lost while they read: another reads the range again, and its rows come once.
 
-use super::{eventually, hold, ranges, release, tables};
+use super::{Work, eventually, hold, ranges, release, tables};
 use crate::scene::{Place, add_bulk};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -81,6 +81,36 @@ fn a_range_that_is_lost_every_time_leaves_no_backup() {
     });
     let run = run.assert_failure(Kind::Postgres).says("read public.bulk").says("read again 3 times");
     assert!(place.keys().is_empty(), "{:?}: {run}", place.keys());
+}
+
+/// If all who had the table locked are ended, who waited for that comes first: nobody may read what is there then, since
+/// the snapshot shows nothing of it.
+#[test]
+fn rows_that_go_while_no_session_has_them_locked_leave_no_backup() {
+    let cluster = Cluster::start(Major::Distribution);
+    let database = cluster.create_database("unlocked");
+    for (name, change) in [("emptied", "TRUNCATE bulk"), ("rewritten", "VACUUM FULL bulk")] {
+        cluster.psql(&database, "DROP TABLE IF EXISTS bulk");
+        add_bulk(&cluster, &database, 120 << 10);
+        cluster.psql(&database, "DELETE FROM bulk WHERE n % 10 = 0");
+        let place = Place::folder();
+        let words = ["--limit-rate", "1MiB", "--part-size", "5MiB", "--uploads", "1"];
+        let running = ranges(&place, &cluster.url(&database), name, "2", "1MiB").args(words).spawn();
+        eventually(
+            &cluster,
+            &database,
+            "SELECT count(*) > 1 FROM pg_stat_activity WHERE query LIKE 'COPY %bulk%'",
+        );
+        let _migration = Work::begin(&cluster, &database, format!("{change};"));
+        let blocking = format!(
+            "FROM pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) b WHERE a.query LIKE '{change}%'"
+        );
+        eventually(&cluster, &database, &format!("SELECT count(*) >= 2 {blocking}"));
+        cluster.psql(&database, &format!("SELECT count(pg_terminate_backend(b)) {blocking}"));
+        let run = running.wait().assert_failure(Kind::Postgres).says("another reads its rows again");
+        run.says("was emptied or rewritten during the backup");
+        assert!(place.keys().is_empty(), "{:?}", place.keys());
+    }
 }
 
 /// What the primary cleans up is gone on the standby too, and a snapshot that saw it.
