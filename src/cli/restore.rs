@@ -19,13 +19,13 @@ pub struct RestoreWords {
     pub select: SelectWords,
     /// The database to create: postgres://user@host/new_database
     ///
-    /// It must not exist, or be empty.
+    /// A database of this name must be empty, if there is one.
     #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
     pub to: Option<String>,
     /// Append the rows of --table to the tables of this database, which exist
     ///
-    /// One transaction: all rows, or none. It is refused if a table does not exist there, or has other columns. Only
-    /// rows are restored: sequences stay as they are, and triggers of the tables fire.
+    /// One transaction: all rows, or none. It is refused if a table does not exist there, or lacks a column. Only rows
+    /// are restored: sequences stay as they are, and triggers of the tables fire.
     #[arg(
         long,
         value_name = "URL",
@@ -81,7 +81,7 @@ pub struct RestoreWords {
     /// pgstow restores into a new database and compares it; then it renames both databases in one transaction.
     #[arg(long, env = "PGSTOW_SWAP")]
     pub swap: bool,
-    /// Do not ask before a swap
+    /// Do not ask before a swap, or before --truncate empties a table that has no rows in the backup
     #[arg(short, long, env = "PGSTOW_YES", hide_short_help = true)]
     pub yes: bool,
     /// Number of workers that restore data at the same time

@@ -14,7 +14,9 @@ mod server;
 mod sql;
 mod tools;
 
-pub use change::{Counted, Hidden, KnownRoles, Making, Naming, Swap, TableName, Target, grants, lock, swap};
+pub use change::{
+    Counted, Hidden, KnownRoles, Making, Naming, Swap, TRIAL, TableName, Target, grants, lock, swap,
+};
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::{ConnInfo, PasswordCommand};
 pub use failure::{Constraint, Situation};

@@ -12,8 +12,11 @@ use crate::archive::{EntryKind, Preamble, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::Watch;
 use crate::postgres::Search;
+
 use crate::postgres::clients::{Clients, Version};
-use crate::postgres::{Cluster, ConnInfo, Naming, PgRestoreOptions, Psql, Situation, Target, identifier};
+use crate::postgres::{
+    Cluster, ConnInfo, Naming, PgRestoreOptions, Psql, Situation, TRIAL, Target, identifier,
+};
 use crate::progress::Progress;
 use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
@@ -25,12 +28,12 @@ use crate::script::NamedRoles;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{BackupKind, Postgres};
 use crate::stored::reader::BackupReader;
-use crate::units::age;
+use crate::units::{age, stamp};
 use indicatif::BinaryBytes;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// More tables than this cannot be locked at once on a server as it comes.
 const MOST_TABLES: u64 = 5000;
@@ -62,8 +65,7 @@ pub async fn rehearse(
     run: &Run,
 ) -> Result<Rehearsed> {
     let clients = run.or(Clients::find(&how.clients)).await?;
-    let name = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
-    let name = name.map_or_else(|| generated(reader), str::to_owned);
+    let given = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
     let front = inventory.map(|inventory| Preamble::read(&inventory.archive.preamble)).transpose()?;
     if reader.kind() == BackupKind::Sql {
         tracing::warn!(
@@ -75,13 +77,13 @@ pub async fn rehearse(
     }
     let rehearsal = RehearsalRun { reader, inventory, front, how, run, clients: &clients };
     if let Some(conn) = &how.to {
-        let mut target = run.or(rehearsal.open(&conn.with_dbname(&name))).await?;
+        let mut target = run.or(rehearsal.open(conn, given)).await?;
         let rehearsed = run.or(rehearsal.restore(&mut target)).await;
         let dropped = target.drop_created().await;
         return after(rehearsed, dropped);
     }
     let mut cluster = Cluster::prepare(how.scratch.as_deref())?;
-    let rehearsed = run.or(rehearsal.in_cluster(&mut cluster, &name)).await;
+    let rehearsed = run.or(rehearsal.in_cluster(&mut cluster, given.unwrap_or(&generated(reader)))).await;
     let removed = cluster.remove().await;
     after(rehearsed, removed)
 }
@@ -102,7 +104,7 @@ fn after(rehearsed: Result<Rehearsed>, tidied: Result<()>) -> Result<Rehearsed> 
 
 /// A name nobody else has: the backup's id in it tells whose it is, should it ever be met.
 fn generated(reader: &BackupReader) -> String {
-    format!("pgstow_verify_{}", reader.place().id.to_string().to_lowercase().replace('-', "_"))
+    format!("{TRIAL}{}", reader.place().id.to_string().to_lowercase().replace('-', "_"))
 }
 
 /// What a rehearsal needs.
@@ -116,9 +118,15 @@ struct RehearsalRun<'a> {
 }
 
 impl RehearsalRun<'_> {
-    /// Reaches the user's server, on which the database must not exist.
-    async fn open(&self, conn: &ConnInfo) -> Result<Target> {
-        let target = Target::open(self.clients.newest()?, conn, Naming::AtOnce).await?;
+    /// Reaches the user's server, on which the database must not exist. Without a name it gets one that has the moment in
+    /// it, so that one which a killed run left is in nobody's way.
+    async fn open(&self, conn: &ConnInfo, given: Option<&str>) -> Result<Target> {
+        let naming = match given {
+            Some(_) => Naming::AtOnce,
+            None => Naming::ForTrial(|| stamp(SystemTime::now(), '_')),
+        };
+        let conn = conn.with_dbname(given.unwrap_or(&generated(self.reader)));
+        let target = Target::open(self.clients.newest()?, &conn, naming).await?;
         if target.exists() {
             return Err(Error::target_exists(format!("database {} exists", target.name())).hint(
                 "verify --restore drops the database it restores into, so it must create it itself: leave the name out of --to",
@@ -193,7 +201,7 @@ impl RehearsalRun<'_> {
         let mut request = RestoreRequest::plain(self.options());
         // Materialized views may look at servers that are not reached from here: they come afterwards.
         request.fitting.skip_refresh = self.front.is_some();
-        run.say(format!("restoring {} into {}", reader.place(), target.name()));
+        run.say(format!("restoring {} into {}", reader.place(), target.called()));
         let started = Instant::now();
         let content = StoredContent {
             reader,

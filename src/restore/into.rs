@@ -2,6 +2,7 @@
 //!
 //! Nothing of the backup runs but its rows: every statement is made here.
 
+use super::live_rows::{self, LiveTable};
 use super::load::stream::{AT_ONCE, BETWEEN};
 use super::prepare::{as_meant, client_for};
 use crate::archive::{EntryKind, Pattern, Preamble, TableName, TocEntry, qualified};
@@ -31,6 +32,8 @@ pub struct IntoOptions {
     pub target: ConnInfo,
     /// Whether the tables are emptied first.
     pub truncate: bool,
+    /// Whether nobody has to be asked.
+    pub yes: bool,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
 }
@@ -55,7 +58,7 @@ pub struct Appended {
 /// `Kind::Postgres` if a table does not exist there, or its columns do not fit; nothing has changed then.
 pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let started = Instant::now();
-    let IntoOptions { selection, tables, target, truncate, clients } = options;
+    let IntoOptions { selection, tables, target, truncate, yes, clients } = options;
     let database = target.target_name()?.to_string();
     let mut reader = run.or(BackupReader::find(selection)).await?;
     let mut chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &tables, true)?;
@@ -74,12 +77,28 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let psql = server.in_english(psql).await;
     let found = run.or(check(&psql, &front, &database)).await?;
 
+    let tables = front.toc.with_data().zip(&found).map(|(entry, found)| LiveTable {
+        found,
+        coming: chosen
+            .blocks
+            .iter()
+            .filter(|block| block.dump_id == entry.dump_id())
+            .filter_map(|block| block.rows)
+            .sum(),
+    });
+    let tables: Vec<LiveTable<'_>> = tables.collect();
+    match truncate {
+        true => live_rows::agree_to_empty(&tables, &psql, reader.place(), yes, run).await?,
+        false => run.or(live_rows::warn(&tables, &psql, reader.place())).await?,
+    }
+
     let Order { order, deferred } = order(&front, &found)?;
     let number = |id: i32| order.iter().position(|other| *other == id).map_or(0, |place| place + 1);
     chosen.blocks.sort_by_key(|block| number(block.dump_id));
     let ordered = front.in_order(|entry| number(entry.dump_id()));
     reader.narrow(chosen.only(&as_meant(&appending(&ordered, truncate, deferred))));
-    run.say(format!("appending rows of {} to {}", reader.place(), database));
+    let doing = if truncate { "replacing rows by those" } else { "appending rows" };
+    run.say(format!("{doing} of {} in {database}", reader.place()));
     let following = run.follow(&reader.progress);
     run.step("fill", run.or(load(&reader, client, psql.conn()))).await?;
     drop(following);

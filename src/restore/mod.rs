@@ -13,6 +13,7 @@ pub mod command;
 pub mod copy;
 mod finish;
 pub mod into;
+mod live_rows;
 mod load;
 mod narrow;
 pub mod neon;

@@ -59,7 +59,7 @@ impl Flow<'_> {
             Err(first) if !target.is_named_at_once() && self.request.after.is_empty() => {
                 return Err(self.complete(first, target));
             }
-            proof => self.or_clean_up(proof, target).await?,
+            proof => self.or_clean_up(proof.map_err(|e| is_filled(e, target)), target).await?,
         };
         let took = self.started.elapsed();
         self.run.say(content.done(&filled, target, took));
@@ -77,6 +77,7 @@ impl Flow<'_> {
             Err(differs) => {
                 self.clean_up(target).await;
                 outcome.differs = Some(match content.advice() {
+                    _ if !outcome.created => is_filled(differs, target),
                     Some(advice) => differs.hint(advice),
                     None => differs,
                 });
@@ -93,7 +94,8 @@ impl Flow<'_> {
         target: &mut Target,
     ) -> Result<Outcome> {
         target.analyze().await;
-        target.open_to_others().await?;
+        // Nothing was asked for afterwards, but whom the source kept out stays out.
+        finish::finish(&self.request.after, &filled.plan, target, self.clients, self.run).await?;
         target.keep_as_incomplete().await?;
         for failed in &filled.failed {
             tracing::warn!("not restored: {failed}");
@@ -151,7 +153,7 @@ impl Flow<'_> {
         let plan = &outcome.filled.plan;
         let finishing = finish::finish(&self.request.after, plan, target, self.clients, self.run);
         let finished = self.run.or(finishing).await;
-        self.or_clean_up(finished, target).await?;
+        self.or_clean_up(finished.map_err(|e| is_filled(e, target)), target).await?;
         // Whole and proven: whatever keeps it from getting its name is no reason to drop it.
         target.publish().await
     }
@@ -181,9 +183,26 @@ impl Flow<'_> {
         if self.keep_failed && created {
             tracing::warn!("{} is kept as the failed run left it", target.called());
         } else if let Err(error) = target.drop_created().await {
-            tracing::warn!("{} could not be dropped, and is empty or unfinished: {error}", target.called());
+            match created {
+                true => tracing::warn!(
+                    "{} could not be dropped, and is empty or unfinished: {error}",
+                    target.called()
+                ),
+                false => tracing::warn!("{error}"),
+            }
         } else if created {
             self.run.say(format!("dropped the new database {} again", target.name()));
         }
     }
+}
+
+/// Says that a database which was there before is not empty any more: it is never dropped.
+fn is_filled(error: Error, target: &Target) -> Error {
+    if target.is_created() {
+        return error;
+    }
+    error.hint(format!(
+        "{} existed before this run, so it is not dropped: it holds what was restored",
+        identifier(target.name())
+    ))
 }

@@ -9,7 +9,7 @@ use crate::postgres::{ConnInfo, Naming, Swap, identifier, shell_word};
 use crate::run::Run;
 use crate::units::{count, stamp};
 use indicatif::BinaryBytes;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// A database whose name is to change hands.
 #[derive(Debug)]
@@ -64,14 +64,14 @@ impl ReadyBackup {
             );
         }
         agree(&swap, "put the restored one in its place", yes, run).await?;
-        let mut outcome =
-            self.restore_named(&target.with_dbname(&swap.restoring()), Naming::AtOnce, run).await?;
+        let naming = if swap.live().is_some() { Naming::ForSwap } else { Naming::AtOnce };
+        let mut outcome = self.restore_named(&target.with_dbname(&swap.restoring()), naming, run).await?;
         if outcome.differs.is_some() {
             return Ok((outcome, None));
         }
         let swapped = finish(&swap, target, run).await?;
         if let Some(keep) = keep_old {
-            drop_old(&swap, keep, run).await;
+            drop_old(&swap, keep, swapped.kept_as.as_deref(), run).await;
         }
         outcome.database = swap.name().to_owned();
         Ok((outcome, Some(swapped)))
@@ -80,13 +80,7 @@ impl ReadyBackup {
 
 /// Looks at the database that is to be replaced, and says what earlier runs left.
 async fn open(clients: &Clients, target: &ConnInfo) -> Result<Swap> {
-    let moment = || stamp(SystemTime::now(), '_');
-    let mut swap = Swap::open(clients.newest()?, target, &moment()).await?;
-    // The names tell the second, and another run may have begun or ended in the same.
-    while swap.is_taken() {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        swap = Swap::open(clients.newest()?, target, &moment()).await?;
-    }
+    let swap = Swap::open(clients.newest()?, target, || stamp(SystemTime::now(), '_')).await?;
     for left in swap.unfinished().map(|left| &left.name) {
         tracing::warn!("{left} is left from a run that was killed: DROP DATABASE {};", identifier(left));
     }
@@ -146,8 +140,8 @@ async fn finish(swap: &Swap, target: &ConnInfo, run: &Run) -> Result<Swapped> {
 }
 
 /// Drops what earlier swaps set aside but for the newest; that one cannot be dropped is no failure of the restore.
-async fn drop_old(swap: &Swap, keep: usize, run: &Run) {
-    match swap.too_old(keep).await {
+async fn drop_old(swap: &Swap, keep: usize, just: Option<&str>, run: &Run) {
+    match swap.too_old(keep, just).await {
         Err(error) => tracing::warn!("what was set aside before is kept: {error}"),
         Ok(old) => {
             for old in old {

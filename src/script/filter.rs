@@ -2,6 +2,7 @@
 
 use super::Entry;
 use super::lines::{Lines, Segment};
+use crate::sql::EntryKind;
 
 /// How statements begin that are about the old database.
 const OF_DATABASE: [&[u8]; 3] = [b"DROP DATABASE ", b"ALTER DATABASE ", b"UPDATE pg_catalog.pg_database "];
@@ -19,6 +20,10 @@ pub struct Filter {
 
 #[derive(Debug, Default)]
 struct Passing {
+    /// Whether statements that begin and end transactions are left out.
+    one_transaction: bool,
+    /// Inside the entry of the large objects, which are several transactions.
+    in_large_objects: bool,
     /// The key of the restricted mode that the script has entered itself.
     key: Option<Vec<u8>>,
     /// Inside an entry that is taken out.
@@ -29,6 +34,11 @@ struct Passing {
 }
 
 impl Filter {
+    /// One for a script that is to be a single transaction: `pg_dump` writes large objects in some of their own.
+    pub fn of_one_transaction() -> Self {
+        Self { passing: Passing { one_transaction: true, ..Passing::default() }, ..Self::default() }
+    }
+
     /// Reads the next bytes, and puts those that stay into `to`.
     pub fn feed(&mut self, bytes: &[u8], to: &mut Vec<u8>) {
         let passing = &mut self.passing;
@@ -61,9 +71,13 @@ impl Passing {
             }
             if let Some(entry) = Entry::read(line) {
                 self.skipping = entry.is_of_database();
+                self.in_large_objects = entry.kind == EntryKind::Blobs;
                 self.begun |= !self.skipping;
             } else if line == b"-- PostgreSQL database dump complete" {
                 self.skipping = false;
+            }
+            if self.one_transaction && self.in_large_objects && matches!(line, b"BEGIN;" | b"COMMIT;") {
+                return;
             }
             let begins = |words: &[u8]| line.starts_with(words);
             if begins(b"\\connect ") && (self.skipping || !self.begun) {
@@ -123,6 +137,21 @@ mod tests {
             let text = String::from_utf8_lossy(&to);
             assert!(text.contains("CREATE TABLE") && text.contains("GRANT SELECT"), "{text}");
             assert!(!text.contains("DROP") && !text.contains("GRANT CONNECT"), "{text}");
+        }
+    }
+
+    #[test]
+    fn large_objects_are_part_of_the_one_transaction() {
+        let script = "--\n-- Name: f; Type: PROCEDURE; Schema: public; Owner: o\n--\n\nCREATE PROCEDURE f() AS $$\nCOMMIT;\n$$;\n\
+                      --\n-- Data for Name: BLOBS; Type: BLOBS; Schema: -; Owner: -\n--\n\nBEGIN;\n\nSELECT 1;\n\nCOMMIT;\n\n\
+                      --\n-- Name: g; Type: PROCEDURE; Schema: public; Owner: o\n--\n\nCOMMIT;\n";
+        for (mut filter, commits) in [(Filter::default(), 3), (Filter::of_one_transaction(), 2)] {
+            let mut to = Vec::new();
+            filter.feed(script.as_bytes(), &mut to);
+            filter.finish(&mut to);
+            let text = String::from_utf8(to).unwrap();
+            assert_eq!(text.matches("COMMIT;").count(), commits, "{text}");
+            assert_eq!(text.contains("BEGIN;"), commits == 3, "{text}");
         }
     }
 

@@ -47,6 +47,7 @@ pub fn restore_into(words: RestoreWords, url: &str) -> Result<IntoOptions> {
         tables: tables(&words.tables)?,
         target,
         truncate: words.truncate,
+        yes: words.yes,
         clients,
     })
 }
@@ -87,6 +88,11 @@ impl Restore {
         };
         let mut fitting = fitting(words.fitting)?;
         fitting.options.keep_going = words.on_error == OnError::Keep;
+        let after = after(words.after)?;
+        if fitting.options.keep_going && !after.is_empty() {
+            return Err(Error::usage("--on-error keep cannot be combined with --after, --after-sql, --grant-read or --grant-all")
+                .hint("a database in which something is missing is left as it is: look into it, and run the scripts yourself"));
+        }
         let options = RestoreOptions {
             selection: selection(words.select, &words.store, &words.open)?,
             narrowing: Narrowing {
@@ -97,7 +103,7 @@ impl Restore {
             },
             jobs: words.jobs,
             fitting,
-            after: after(words.after)?,
+            after,
             clients,
             proof: proof_by(words.proof),
             keep_failed: words.keep_failed,

@@ -265,6 +265,100 @@ fn a_restored_database_takes_the_name_on_every_major() {
     }
 }
 
+/// What was granted and set when the backup was taken is not what counts, but what was when it is replaced.
+#[test]
+fn what_belongs_to_the_name_is_not_taken_from_the_backup() {
+    let scene = Scene::new(Major::V17);
+    let (cluster, app) = (&scene.cluster, &scene.app);
+    cluster.psql(
+        app,
+        &format!(
+            "CREATE ROLE before_it; CREATE ROLE leaver; ALTER DATABASE {app} SET search_path = odd, public;
+             CREATE SCHEMA odd; CREATE TABLE odd.t (n int);
+             ALTER DATABASE {app} SET work_mem = '1GB'; ALTER DATABASE {app} CONNECTION LIMIT 7;
+             GRANT CONNECT ON DATABASE {app} TO leaver; ALTER DATABASE {app} OWNER TO before_it;
+             REVOKE CONNECT ON DATABASE {app} FROM PUBLIC"
+        ),
+    );
+    scene.place.backup(&cluster.url(app), &["--name", "app"]);
+    cluster.psql(
+        "postgres",
+        &format!(
+            "REVOKE CONNECT ON DATABASE {app} FROM leaver; ALTER DATABASE {app} OWNER TO postgres;
+             ALTER DATABASE {app} RESET work_mem; ALTER DATABASE {app} CONNECTION LIMIT -1"
+        ),
+    );
+    let belongings = || {
+        cluster.psql(
+            "postgres",
+            &format!(
+                "SELECT datdba::regrole, (SELECT array_agg(one::text ORDER BY one::text) FROM unnest(datacl) one), datconnlimit,
+                   (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid)
+                   FROM pg_database d WHERE datname = '{app}'"
+            ),
+        )
+    };
+    let before = belongings();
+    assert!(!before.contains("leaver") && !before.contains("work_mem"), "{before}");
+    // The script relies on what the backup says of its database.
+    scene.restore(&["--yes", "--after-sql", "INSERT INTO t VALUES (1)"]).succeeds();
+    assert_eq!(belongings(), before);
+    assert_eq!(cluster.psql(app, "SELECT n FROM odd.t"), "1");
+}
+
+/// The server keeps what was set, which need not be SQL.
+#[test]
+fn a_setting_of_the_database_in_use_is_never_run() {
+    let scene = Scene::new(Major::V18);
+    let (cluster, app) = (&scene.cluster, &scene.app);
+    cluster.psql(
+        app,
+        &format!(
+            "SELECT set_config('search_path', 'public;CREATE/**/ROLE/**/evil/**/SUPERUSER,Mixed , \"Qu\"\"oted, x\"', false);
+             ALTER DATABASE {app} SET search_path FROM CURRENT; ALTER DATABASE {app} SET temp_tablespaces = ''"
+        ),
+    );
+    scene.restore(&["--yes"]).succeeds();
+    assert_eq!(cluster.psql("postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'evil'"), "0");
+    let set = "SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = ";
+    let set = cluster.psql("postgres", &format!("{set}'{app}'"));
+    let path = r#"search_path=\"public;create/**/role/**/evil/**/superuser\", mixed, \"Qu\"\"oted, x\""#;
+    assert_eq!(set, format!("{{\"{path}\",\"temp_tablespaces=\\\"\\\"\"}}"));
+}
+
+#[test]
+fn one_run_at_a_time_exchanges_a_name_and_the_newest_is_kept() {
+    let scene = Scene::new(Major::Distribution);
+    let ahead = format!("{}_before_29991231_000000", scene.app);
+    scene.cluster.psql("postgres", &format!("CREATE DATABASE {ahead}"));
+    let gate = Session::open(&scene.cluster, "gate", "SELECT 1");
+    let running = scene.restore(&["--yes", "--keep-old", "1"]).spawn();
+    scene.eventually("SELECT FROM pg_stat_activity WHERE query LIKE 'ANALYZE%' AND pid <> pg_backend_pid()");
+    let run = scene.swap(&["--with", "template1", "--yes"]).fails(Kind::Locked);
+    let run = run.says(&format!("another restore into {} is running", scene.app));
+    assert!(!run.stderr.contains("was killed"), "{run}");
+    scene.restore(&["--yes"]).fails(Kind::Locked);
+    std::thread::sleep(Duration::from_millis(1100));
+    drop(gate);
+    let run = running.wait().assert_success().says(&format!("dropped {ahead}"));
+    // Called by the moment of the exchange, not by that of the restore before it.
+    let told = run.json()["swap"].clone();
+    let moment = |of: &str| {
+        told[of]
+            .as_str()
+            .unwrap()
+            .rsplit_once(&format!("_{}_", if of == "was" { "restored" } else { "before" }))
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    assert!(moment("kept_as") > moment("was"), "{told}");
+    scene.is_swapped();
+    let unfinished = "other_restoring_20261121_054500";
+    scene.cluster.psql("postgres", &format!("CREATE DATABASE {unfinished}"));
+    scene.swap(&["--with", unfinished, "--yes"]).fails(Kind::Verify).says("was not finished");
+}
+
 #[test]
 fn nothing_is_swapped_without_consent_or_proof() {
     let scene = Scene::new(Major::V17);

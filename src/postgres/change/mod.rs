@@ -12,7 +12,7 @@ pub mod swap;
 mod target;
 
 pub use count::{Counted, Hidden, TableName};
-pub use naming::{Naming, is_unfinished};
+pub use naming::{Naming, TRIAL, is_unfinished};
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;
 pub use target::Target;

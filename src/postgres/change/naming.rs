@@ -15,13 +15,12 @@ const SECOND: Duration = Duration::from_secs(1);
 pub enum Naming {
     /// Under its own: nobody uses it before more is done than the restore.
     AtOnce,
+    /// The same, and then it gets the name of a database that exists, with all that belongs to that name.
+    ForSwap,
+    /// Under another one, which has the moment in it that this tells (`20261121_054500`), until it is dropped.
+    ForTrial(fn() -> String),
     /// Under another one, which has the moment in it that this tells (`20261121_054500`), until it is proven.
     WhenProven(fn() -> String),
-}
-
-/// The name of a database while it is restored: its own, shortened if that is too long, and the moment.
-pub fn name_while_restoring(name: &str, moment: &str) -> String {
-    name_with(name, RESTORING, moment)
 }
 
 /// Whether this is the name of a database that a restore fills, or was killed in.
@@ -29,6 +28,8 @@ pub fn is_unfinished(name: &str) -> bool {
     name.rsplit_once(RESTORING).is_some_and(|(_, moment)| is_stamp(moment))
 }
 
+/// The beginning of the name of a database that a trial restore makes on a server of the user's.
+pub const TRIAL: &str = "pgstow_verify_";
 /// After the name of a database in which something is missing.
 pub const INCOMPLETE: &str = "_incomplete";
 
@@ -41,10 +42,10 @@ pub fn name_with(name: &str, what: &str, moment: &str) -> String {
     format!("{}{what}{moment}", name.get(..end).unwrap_or_default())
 }
 
-/// Chooses a name that no database has: a run that was killed in this very second may have left one.
-pub async fn free_name(maintenance: &Psql, name: &str, moment: fn() -> String) -> Result<String> {
+/// Chooses a name that no database has: another run may have given one in this very second.
+pub async fn free_name(maintenance: &Psql, name: &str, what: &str, moment: fn() -> String) -> Result<String> {
     loop {
-        let called = name_while_restoring(name, &moment());
+        let called = name_with(name, what, &moment());
         let question = format!(
             "SELECT json_build_array(EXISTS (SELECT FROM pg_database WHERE datname = {}));",
             literal(&called)
@@ -57,21 +58,36 @@ pub async fn free_name(maintenance: &Psql, name: &str, moment: fn() -> String) -
     }
 }
 
-/// Says which databases earlier runs left that were ended before they were proven.
+/// Says which databases earlier runs left that were ended before they were proven; no other run is using one.
 pub async fn report_unfinished(maintenance: &Psql, name: &str) -> Result<()> {
-    let start = name_while_restoring(name, "00000000_000000");
+    let start = name_with(name, RESTORING, "00000000_000000");
     let start = start.strip_suffix("00000000_000000").unwrap_or(&start);
-    let question = format!(
-        "SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database WHERE left(datname, {}) = {};",
-        start.chars().count(),
-        literal(start)
-    );
-    let found: Vec<String> = maintenance.query(&question).await?;
+    let found = beginning_with(maintenance, start).await?;
     for left in found.iter().filter(|found| found.strip_prefix(start).is_some_and(is_stamp)) {
         let left = identifier(left);
         tracing::warn!("{left} is left from a run that was killed: DROP DATABASE {left};");
     }
     Ok(())
+}
+
+/// Says which databases of other trial restores there are; several may run at the same time.
+pub async fn report_trials(maintenance: &Psql) -> Result<()> {
+    for left in beginning_with(maintenance, TRIAL).await?.iter().filter(|found| is_unfinished(found)) {
+        let left = identifier(left);
+        tracing::warn!(
+            "{left} is of another trial restore, and holds the data of a backup: if none is running, DROP DATABASE {left};"
+        );
+    }
+    Ok(())
+}
+
+async fn beginning_with(maintenance: &Psql, start: &str) -> Result<Vec<String>> {
+    let question = format!(
+        "SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database WHERE left(datname, {}) = {};",
+        start.chars().count(),
+        literal(start)
+    );
+    maintenance.query(&question).await
 }
 
 #[cfg(test)]
@@ -81,8 +97,8 @@ mod tests {
     #[test]
     fn a_long_name_is_shortened_between_two_letters() {
         let moment = "20261121_054500";
-        assert_eq!(name_while_restoring("app", moment), "app_restoring_20261121_054500");
-        let name = name_while_restoring(&"ü".repeat(31), moment);
+        assert_eq!(name_with("app", RESTORING, moment), "app_restoring_20261121_054500");
+        let name = name_with(&"ü".repeat(31), RESTORING, moment);
         assert!(name.len() <= LONGEST_NAME && name.starts_with("üü") && name.ends_with(moment), "{name}");
     }
 }

@@ -4,9 +4,12 @@
 //! whole. Nothing is dropped here but what was set aside before, if that is asked for.
 
 use serde::Deserialize;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+use super::lock::{Lock, sessions_left};
+use super::naming::{free_name, is_unfinished};
 use super::reach::MAINTENANCE;
 use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
 use crate::postgres::clients::Client;
@@ -14,13 +17,20 @@ use crate::postgres::connect::ConnInfo;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 
+/// A moment in a name is exact to this.
+const SECOND: Duration = Duration::from_secs(1);
 /// Between the name and the moment in the name of a database that was set aside.
 const BEFORE: &str = "_before_";
+
 /// A server, and a name on it whose database can be exchanged.
-#[derive(Debug)]
 pub struct Swap {
     live: String,
+    /// When it was opened: the moment in the names of what is restored for it.
     stamp: String,
+    /// Tells the moment as names have it (`20261121_054500`).
+    moment: fn() -> String,
+    /// Keeps other restores into the same name away, and other exchanges.
+    _lock: Lock,
     maintenance: Psql,
     found: Vec<Found>,
 }
@@ -64,9 +74,11 @@ impl Swap {
 
     /// Reaches the server and looks at what there is; nothing is changed.
     ///
-    /// `stamp` tells this exchange from others: letters that need no quotes.
-    pub async fn open(client: &Client, conn: &ConnInfo, stamp: &str) -> Result<Self> {
+    /// # Errors
+    /// `Kind::Locked` if another run is restoring into the same name, or exchanging it.
+    pub async fn open(client: &Client, conn: &ConnInfo, moment: fn() -> String) -> Result<Self> {
         let live = conn.target_name()?.to_owned();
+        let stamp = moment();
         if live.len() + RESTORING.len() + stamp.len() > LONGEST_NAME {
             return Err(Error::usage(format!(
                 "the database's name {live:?} is too long to be swapped: with {RESTORING}{stamp} it has more than {LONGEST_NAME} bytes"
@@ -82,7 +94,14 @@ impl Swap {
             return Err(Error::postgres(format!("the role {} may not rename databases", state.user))
                 .hint("it needs CREATEDB"));
         }
-        let swap = Self { live, stamp: stamp.to_owned(), maintenance, found: state.found };
+        let mut lock = Lock::open(&maintenance, sessions_left(&maintenance).await?).await?;
+        lock.of_restore(&live).await?;
+        let mut swap = Self { live, stamp, moment, _lock: lock, maintenance, found: state.found };
+        // The names tell the second, and another run may have begun in the same.
+        while [swap.restoring(), swap.restored()].iter().any(|name| swap.find(name).is_some()) {
+            tokio::time::sleep(SECOND).await;
+            swap.stamp = moment();
+        }
         if let Some(live) = swap.live() {
             swap.check(live, &state.user)?;
         }
@@ -104,19 +123,9 @@ impl Swap {
         format!("{}{RESTORING}{}", self.live, self.stamp)
     }
 
-    /// Whether a database has one of the names that this exchange would give.
-    pub fn is_taken(&self) -> bool {
-        [self.restoring(), self.restored(), self.before()].iter().any(|name| self.find(name).is_some())
-    }
-
     /// How a database is called that was restored and proven.
     fn restored(&self) -> String {
         format!("{}{RESTORED}{}", self.live, self.stamp)
-    }
-
-    /// How the database that has the name now is called afterwards.
-    fn before(&self) -> String {
-        format!("{}{BEFORE}{}", self.live, self.stamp)
     }
 
     /// The database that was set aside last.
@@ -124,12 +133,16 @@ impl Swap {
         self.with(BEFORE).max_by(|one, other| one.name.cmp(&other.name))
     }
 
-    /// The databases that were set aside, without the newest `keep` of them.
-    pub async fn too_old(&self, keep: usize) -> Result<Vec<Found>> {
+    /// The databases that were set aside, without the newest `keep` of them: first the one that was `just` set aside,
+    /// whatever the clocks of other machines have said.
+    pub async fn too_old(&self, keep: usize, just: Option<&str>) -> Result<Vec<Found>> {
         let mut found = look(&self.maintenance, &self.live, &[]).await?.found;
         let start = format!("{}{BEFORE}", self.live);
         found.retain(|found| found.owned && found.name.strip_prefix(&start).is_some_and(is_stamp));
-        found.sort_by(|one, other| other.name.cmp(&one.name));
+        let is_older = |found: &Found| Some(found.name.as_str()) != just;
+        found.sort_by(|one, other| {
+            is_older(one).cmp(&is_older(other)).then_with(|| other.name.cmp(&one.name))
+        });
         Ok(found.into_iter().skip(keep).collect())
     }
 
@@ -192,11 +205,16 @@ impl Swap {
         Ok(())
     }
 
-    /// Renames the database that was restored, now that it is known to be whole; returns the new name.
+    /// Renames the database that was restored, now that it is known to be whole; returns the new name. Settings that it
+    /// has from the backup go, if there is a database from which it gets others.
     pub async fn settle(&self) -> Result<String> {
         let restored = self.restored();
-        let (_, new) = self.there(&self.restoring()).await?;
-        self.renaming().insist(None, &new.known(), &renames(&new.known(), &restored), &restored).await?;
+        let (old, new) = self.there(&self.restoring()).await?;
+        let mut script = renames(&new.known(), &restored);
+        if old.is_some() {
+            script.insert_str(0, &format!("ALTER DATABASE {} RESET ALL;\n", identifier(&new.name)));
+        }
+        self.renaming().insist(None, &new.known(), &script, &restored).await?;
         Ok(restored)
     }
 
@@ -207,10 +225,12 @@ impl Swap {
     /// renamed or neither is.
     pub async fn exchange(&self, new: &str, inherit: bool) -> Result<Option<String>> {
         let (old, new) = self.candidate(new).await?;
-        let script = self.script(old.as_ref(), &new, inherit);
+        // The moment of the exchange, not of the restore before it: the newest of these names is what `--back` takes.
+        let before = free_name(&self.maintenance, &self.live, BEFORE, self.moment).await?;
+        let script = self.script(old.as_ref(), &new, inherit, &before);
         let known = old.as_ref().map(Found::known);
         self.renaming().insist(known.as_ref(), &new.known(), &script, &self.live).await?;
-        Ok(old.map(|_| self.before()))
+        Ok(old.map(|_| before))
     }
 
     /// Refuses a database that cannot take the name.
@@ -223,7 +243,7 @@ impl Swap {
             return Err(Error::usage(format!("{} is that database already", identifier(new)))
                 .hint("--with names the one that is to take its place"));
         }
-        if self.unfinished().any(|unfinished| unfinished.name == new) {
+        if is_unfinished(new) {
             return Err(Error::verify(format!("the restore into {new} was not finished"))
                 .hint("restore again; or if you know that it is whole, rename it first"));
         }
@@ -239,7 +259,7 @@ impl Swap {
         Ok((here(&self.live), new))
     }
 
-    fn script(&self, old: Option<&Found>, new: &Found, inherit: bool) -> String {
+    fn script(&self, old: Option<&Found>, new: &Found, inherit: bool, before: &str) -> String {
         let mut script = "SET lock_timeout = '5s';\nBEGIN;\n".to_owned();
         if let Some(old) = old {
             if inherit {
@@ -247,7 +267,7 @@ impl Swap {
                     &INHERIT.replace("{old}", &old.oid.to_string()).replace("{new}", &new.oid.to_string()),
                 );
             }
-            script.push_str(&renames(&old.known(), &self.before()));
+            script.push_str(&renames(&old.known(), before));
         }
         script.push_str(&renames(&new.known(), &self.live));
         script.push_str("COMMIT;\n");
@@ -304,8 +324,8 @@ SELECT json_build_object(
 
 /// Gives one database what belongs to the name of the other.
 ///
-/// A setting that this role may not set is said and left out. Settings that are lists are kept by the
-/// server as SQL; quoting them would make one long name of them.
+/// A setting that this role may not set is said and left out. Of a setting that is a list of names each is quoted for
+/// itself: what the server keeps need not be SQL (`SET … FROM CURRENT`). Names without quotes mean small letters.
 const INHERIT: &str = "
 DO $$
 DECLARE
@@ -335,7 +355,12 @@ BEGIN
       (SELECT string_agg(quote_ident(part), '.') FROM unnest(string_to_array(one.name, '.')) AS part),
       CASE WHEN one.name NOT IN ('local_preload_libraries', 'search_path', 'session_preload_libraries',
                                  'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories')
-           THEN quote_literal(one.value) WHEN one.value IN ('', '\"\"') THEN '''''' ELSE one.value END);
+           THEN quote_literal(one.value)
+           ELSE (SELECT coalesce(string_agg(quote_literal(coalesce(replace(part[1], '\"\"', '\"'),
+                     CASE WHEN one.name IN ('search_path', 'temp_tablespaces') THEN lower(part[2]) ELSE part[2] END)),
+                   ', ' ORDER BY n), '''''')
+                 FROM regexp_matches(one.value, '\"((?:[^\"]|\"\")*)\"|([^[:space:],\"][^[:space:],]*)', 'g')
+                      WITH ORDINALITY found(part, n)) END);
     BEGIN
       EXECUTE 'ALTER ' || how;
     EXCEPTION WHEN insufficient_privilege THEN

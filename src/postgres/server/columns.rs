@@ -19,12 +19,20 @@ pub struct WantedTable {
 /// What was found of a table that rows are meant for.
 #[derive(Debug, Deserialize)]
 pub struct FoundTable {
+    /// Its schema and its own name.
+    pub name: [String; 2],
     /// Whether it is a table that holds rows, and not a view or something else.
     pub is_table: bool,
     /// Which of the columns it does not have, or computes itself, by their numbers.
     pub lacks: Vec<usize>,
     /// Columns of it that need a value, and that the rows do not have.
     pub needs: Vec<String>,
+    /// Whether a key keeps the same row from coming twice.
+    pub has_key: bool,
+    /// Triggers of it that may change a new row or leave it out.
+    pub triggers: Vec<String>,
+    /// Tables with foreign keys that refer to it, each its schema and its own name.
+    pub referred_by: Vec<[String; 2]>,
     /// Its foreign keys that refer to others of the tables.
     pub refers_to: Vec<Reference>,
     /// Whether it has a sequence of its own.
@@ -75,7 +83,11 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
                 JOIN pg_class r ON r.relnamespace = n.oid
                                AND r.relname::text = convert_from(decode(wanted.name, 'hex'), {encoding}))
          SELECT json_agg(CASE WHEN r.oid IS NOT NULL THEN json_build_object(
+           'name', json_build_array(n.nspname::text, r.relname::text),
            'is_table', r.relkind IN ('r', 'p'),
+           'has_key', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid),
+           'triggers', (SELECT coalesce(json_agg(t.tgname::text ORDER BY t.tgname), '[]') FROM pg_trigger t
+                        WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 7 = 7),
            'lacks', (SELECT coalesce(json_agg(g.place ORDER BY g.place), '[]') FROM given g
                      WHERE g.number = w.number AND NOT EXISTS (
                        SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname::text = g.name AND a.attnum > 0
@@ -84,6 +96,9 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
                      WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef
                        AND a.attidentity = '' AND NOT EXISTS (
                          SELECT FROM given g WHERE g.number = w.number AND g.name = a.attname::text)),
+           'referred_by', (SELECT coalesce(json_agg(DISTINCT jsonb_build_array(m.nspname::text, f.relname::text)), '[]')
+                           FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid JOIN pg_namespace m ON m.oid = f.relnamespace
+                           WHERE k.contype = 'f' AND k.confrelid = r.oid AND k.conrelid <> r.oid),
            'refers_to', (SELECT coalesce(json_agg(DISTINCT jsonb_build_object('table', o.number,
                                  'constraint', quote_ident(k.conname), 'deferrable', k.condeferrable)), '[]')
                          FROM lineages own, pg_constraint k, lineages o

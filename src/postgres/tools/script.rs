@@ -1,6 +1,9 @@
 //! Runs a script of SQL through `psql`, which ends at the first error: as one transaction, unless the database is
 //! dropped when it fails. A transaction takes a lock for every object, and a server has room for some thousands.
 //!
+//! psql takes the end of its input for the end of the script, and of the rows of a `COPY`, even if whoever wrote it was
+//! killed. So its own `--single-transaction` is not used: the script gets its `COMMIT` here, after its last byte.
+//!
 //! Whoever wrote the script may have put commands of psql's own into it, which run programs on this machine. psql
 //! refuses those if it can, and a psql that cannot is given no script. The one that it does not refuse is not given to it.
 
@@ -15,10 +18,14 @@ use crate::postgres::connect::ConnInfo;
 use crate::postgres::process::ChildInput;
 use crate::sql::Guard;
 
+/// More columns than a table can have.
+const TOO_MANY_COLUMNS: usize = 1601;
+
 /// A `psql` that runs a script.
 pub struct Script {
     psql: ChildInput,
     guard: Guard,
+    whole: bool,
 }
 
 impl Script {
@@ -38,7 +45,22 @@ impl Script {
     }
 
     /// Ends the script, which commits, and waits for that.
-    pub async fn finish(self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Kind::Postgres`, also if the script ends among the rows of a table.
+    pub async fn finish(mut self) -> Result<()> {
+        let commit = if self.whole { ";\nCOMMIT;\n" } else { "" };
+        let written = self.write(format!("{}{commit}", end_of_rows()).as_bytes()).await;
+        let unread = self.psql.finish().await?;
+        written?;
+        match unread {
+            0 => Ok(()),
+            _ => Err(Error::postgres("psql ended before the end of the script")),
+        }
+    }
+
+    /// What psql said if it has died, which is more than that it stopped reading; nothing is committed.
+    pub async fn last_words(self) -> Result<()> {
         self.psql.finish().await.map(drop)
     }
 }
@@ -62,7 +84,7 @@ pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<Scr
     check(client)?;
     let program = client.program("psql").args(["-X", "-q"]).args(STRICT);
     let program = match whole {
-        true => program.args(["--single-transaction", "-c", LOADING_TRANSACTION]),
+        true => program.args(["-c", "BEGIN", "-c", LOADING_TRANSACTION]),
         false => program.args(["-c", LOADING, "-c", "SET synchronous_commit = off"]),
     };
     let psql = conn.dress(program.args(["-f", "-"])).await?.write()?;
@@ -70,9 +92,14 @@ pub async fn script(client: &Client, conn: &ConnInfo, whole: bool) -> Result<Scr
     getrandom::fill(&mut key)
         .map_err(|e| Error::unexpected(format!("the system gives no random bytes: {e}")))?;
     let restrict = format!("{WITHOUT_VARIABLES}\\restrict {}\n", hex::encode(key));
-    let mut script = Script { psql, guard: Guard::default() };
+    let mut script = Script { psql, guard: Guard::default(), whole };
     script.write(restrict.as_bytes()).await?;
     Ok(script)
+}
+
+/// A comment, unless it stands among the rows of a `COPY`: no table has that many columns.
+fn end_of_rows() -> String {
+    format!("\n--{}\n", "\t".repeat(TOO_MANY_COLUMNS))
 }
 
 /// Refuses a client that would run the commands in a script.

@@ -44,7 +44,8 @@ pub async fn restore(
 /// Reads the script's front, makes the database it asks for, and feeds `psql`.
 async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) -> Result<()> {
     let client = clients.newest()?;
-    let (mut filter, mut ready) = (Filter::default(), Vec::new());
+    let mut filter = if target.exists() { Filter::of_one_transaction() } else { Filter::default() };
+    let mut ready = Vec::new();
     let mut buffer = vec![0; AT_ONCE];
     let mut more = true;
     while more && !filter.has_begun() && ready.len() < LONGEST_FRONT {
@@ -66,11 +67,9 @@ async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) ->
     match fed.await {
         // Not ended but dropped: it must not take the end of the pipe for the end of its script.
         Err(error) if error.kind() != Kind::Postgres => Err(error),
-        fed => {
-            // When psql has died, its own words say more than "broken pipe".
-            psql.finish().await.map_err(advise)?;
-            fed
-        }
+        // When psql has died, its own words say more than "broken pipe".
+        Err(error) => psql.last_words().await.map_err(advise).and(Err(error)),
+        Ok(()) => psql.finish().await.map_err(advise),
     }
 }
 

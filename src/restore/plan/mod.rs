@@ -39,6 +39,7 @@ impl RestoreRequest {
     /// # Errors
     /// `Kind::Postgres` where roles or extensions are missing.
     pub async fn plan(&self, front: &Preamble, target: &mut Target) -> Result<(Preamble, Plan)> {
+        self.keep_closed(target)?;
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
         fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
@@ -64,10 +65,9 @@ impl RestoreRequest {
         fit.provide_roles(&needed, self.known.as_ref(), target).await?;
         fit.give_database(&front, target).await?;
         fit.place_database(&front, target);
-        if !self.after.is_empty() {
-            target.keep_closed();
-        }
-        let of_database = front.toc.database_statements(target.called().as_bytes());
+        let mut of_database = front.toc.database_statements(target.called().as_bytes());
+        // The user's scripts may rely on settings; they make room for those of the name later.
+        of_database.retain(|said| !target.inherits() || !said.sets.is_empty());
         Ok((front, fit.decided(of_database)))
     }
 
@@ -84,13 +84,31 @@ impl RestoreRequest {
             return Err(Error::usage("a plain SQL dump is run unchanged: its roles cannot be left out or replaced")
                 .hint("create them first, and do not use --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
         }
+        self.keep_closed(target)?;
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let needed = self.granted(&fit, BTreeMap::new(), None)?;
         fit.provide_roles(&needed, None, target).await?;
-        if !self.after.is_empty() {
+        Ok(fit.decided(Vec::new()))
+    }
+
+    /// Lets nobody in before the scripts have run and the grants are given, or until it has the name of another database.
+    ///
+    /// # Errors
+    /// `Kind::TargetExists` if others may be in it already, and a script is to change what they must not see.
+    fn keep_closed(&self, target: &mut Target) -> Result<()> {
+        if target.exists() && !self.after.scripts.is_empty() {
+            let what = format!(
+                "{} exists, so others could connect to it before --after and --after-sql have run",
+                identifier(target.name())
+            );
+            return Err(Error::target_exists(what)
+                .hint("name a database that does not exist: nobody else can connect to it until then")
+                .hint("or restore without the scripts, and run them yourself"));
+        }
+        if !self.after.is_empty() || target.inherits() {
             target.keep_closed();
         }
-        Ok(fit.decided(Vec::new()))
+        Ok(())
     }
 
     /// Adds the roles that are to be granted something; refuses those that neither the server nor the backup knows.

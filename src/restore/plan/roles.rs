@@ -164,7 +164,7 @@ impl Fit<'_> {
     pub(super) async fn give_database(&self, front: &Preamble, target: &mut Target) -> Result<()> {
         let owner = match &self.fitting.owner {
             Some(owner) => owner.clone(),
-            None if self.fitting.options.no_owner => return Ok(()),
+            None if self.fitting.options.no_owner || target.inherits() => return Ok(()),
             None => text(front.toc.database_owner()).into_owned(),
         };
         if owner == self.facts.me || owner.is_empty() || target.exists() {

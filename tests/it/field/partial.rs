@@ -51,7 +51,10 @@ fn what_can_be_restored_is_kept_if_that_is_asked_for() {
         let database = cluster.create_database("orphans");
         cluster.psql(
             &database,
-            &format!("{SHOP} SET session_replication_role = replica; DELETE FROM orders WHERE id = 3"),
+            &format!(
+                "{SHOP} SET session_replication_role = replica; DELETE FROM orders WHERE id = 3;
+                 REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"
+            ),
         );
         let place = Place::folder();
         place.backup(&cluster.url(&database), &[]);
@@ -71,6 +74,9 @@ fn what_can_be_restored_is_kept_if_that_is_asked_for() {
                 &format!("SELECT datname FROM pg_database WHERE datname LIKE '{kept}%' ORDER BY 1 LIMIT 1"),
             );
             assert_eq!(cluster.psql(&name, "SELECT count(*) FROM items"), "10");
+            // Whom the source kept out stays out.
+            let public = format!("SELECT has_database_privilege('public', '{name}', 'CONNECT')");
+            assert_eq!(cluster.psql("postgres", &public), "f");
             assert_eq!(cluster.psql(&name, "SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND connamespace = 'public'::regnamespace"), "2");
         }
         let existing = cluster.create_database("existing");

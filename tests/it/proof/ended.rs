@@ -71,11 +71,22 @@ fn a_database_on_a_server_of_the_users_is_dropped() {
     let play = stuck();
     let running = play.rehearse_there(&[]).spawn();
     let asleep = format!(
-        "SELECT 1 FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'PgSleep'",
+        "SELECT 1 FROM pg_stat_activity WHERE datname LIKE '{}_restoring_%' AND wait_event = 'PgSleep'",
         play.generated()
     );
     eventually("the restore sleeps", || !play.cluster.psql("postgres", &asleep).is_empty());
     running.signal(Signal::TERM);
     running.wait().assert_failure(Kind::Terminated);
+    play.nothing_is_left();
+}
+
+#[test]
+fn what_a_killed_rehearsal_left_on_a_server_is_reported_and_in_nobodys_way() {
+    let play = Play::new("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n;");
+    let left = format!("{}_restoring_20261121_054500", play.generated());
+    play.cluster.psql("postgres", &format!("CREATE DATABASE {left}"));
+    let run = play.rehearse_there(&[]).succeeds().says("restored in");
+    run.says(&format!("if none is running, DROP DATABASE \"{left}\""));
+    play.cluster.psql("postgres", &format!("DROP DATABASE {left}"));
     play.nothing_is_left();
 }

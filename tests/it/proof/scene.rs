@@ -65,7 +65,8 @@ impl Play {
             self.scratch.path().read_dir().unwrap().next().is_none()
         });
         eventually("no process is left", || processes(self.scratch.path()).is_empty());
-        assert!(!self.cluster.has_database(&self.generated()), "{} is left", self.generated());
+        let left = format!("SELECT count(*) FROM pg_database WHERE datname LIKE '{}%'", self.generated());
+        assert_eq!(self.cluster.psql("postgres", &left), "0", "{} is left", self.generated());
     }
 }
 

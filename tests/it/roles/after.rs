@@ -189,6 +189,11 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     let copy = fresh("masked");
     masked(&copy, "SELECT 1").fails(Kind::Postgres).says("mask it.sql").says("no_such_column");
     assert!(!cluster.has_database(&copy));
+    // Others may be in a database that exists, and what cannot be restored cannot be masked.
+    let existing = cluster.create_database("existing");
+    masked(&existing, "SELECT 1").fails(Kind::TargetExists).says("so others could connect to it before");
+    assert_eq!(cluster.psql(&existing, "SELECT count(*) FROM pg_class WHERE relname = 'people'"), "0");
+    masked(&copy, "SELECT 1").args(["--on-error", "keep"]).fails(Kind::Usage).says("cannot be combined");
     // A file that is not there is reported at once.
     let to = cluster.url(&copy);
     let words = ["restore", "latest", "--to", &to, "--after", "/no/such/mask.sql"];

@@ -1,9 +1,11 @@
 //! Dumps that people have enter the same catalogue, and come back from it.
 
 use crate::harness::Pgstow;
-use crate::scene::{Keys, Place, fetch, fresh, motley};
+use crate::parallel::eventually;
+use crate::scene::{Keys, Place, add_bulk, fetch, fresh, motley};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
+use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -158,6 +160,34 @@ fn a_plain_dump_that_fails_leaves_no_database() {
     place.put(&key, bytes);
     place.opens(&["restore", "latest", "--to", &scene.cluster.url(&copy)]).fails(Kind::Verify);
     assert!(!scene.cluster.has_database(&copy));
+}
+
+/// psql takes the end of its input for the end of the script, and of the rows.
+#[test]
+fn nothing_is_committed_if_pgstow_is_killed_while_it_fills_a_database_that_exists() {
+    let cluster = Cluster::start(Major::Distribution);
+    let (database, place) = (cluster.create_database("killed"), Place::folder());
+    cluster.psql(&database, "SELECT lo_from_bytea(0, 'object')");
+    add_bulk(&cluster, &database, 4 << 10);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("app.sql");
+    let mut pg_dump = cluster.client("pg_dump");
+    pg_dump.arg(&database).stdout(std::fs::File::create(&file).unwrap());
+    assert!(pg_dump.status().unwrap().success());
+    adopt(&place, &file).succeeds();
+
+    let empty = cluster.create_database("empty");
+    let restore = || place.opens(&["restore", "latest", "--to", &cluster.url(&empty)]);
+    let running = restore().args(["--limit-rate", "1MiB"]).spawn();
+    eventually(&cluster, &empty, "SELECT count(*) > 0 FROM pg_stat_progress_copy WHERE tuples_processed > 0");
+    running.signal(Signal::KILL);
+    running.wait();
+    eventually(&cluster, &empty, "SELECT count(*) = 0 FROM pg_stat_progress_copy");
+    let found = "SELECT (SELECT count(*) FROM pg_class WHERE relname = 'bulk') + (SELECT count(*) FROM pg_largeobject_metadata)";
+    assert_eq!(cluster.psql(&empty, found), "0");
+    restore().succeeds();
+    assert_eq!(cluster.psql(&empty, "SELECT count(*) FROM bulk"), "4096");
+    assert_eq!(cluster.psql(&empty, "SELECT count(*) FROM pg_largeobject_metadata"), "1");
 }
 
 #[test]

@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 
 use super::content;
 use super::lock::{Lock, may_hold_a_session};
-use super::naming::{Naming, free_name, report_unfinished};
+use super::naming::{Naming, free_name, report_trials, report_unfinished};
 use super::reach::reach;
-use super::rename::Known;
+use super::rename::{Known, RESTORING};
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
@@ -52,6 +52,7 @@ pub struct Target {
     logs_least: bool,
     sessions: Option<u32>,
     named_at_once: bool,
+    inherits: bool,
 }
 
 /// The server has room for a few more locks, and does not say for how many.
@@ -67,20 +68,29 @@ impl Target {
     pub async fn open(client: &Client, conn: &ConnInfo, naming: Naming) -> Result<Self> {
         let name = conn.target_name()?.to_string();
         let psql = Psql::new(client, conn);
-        let (maintenance, exists) = reach(&psql, &name).await?;
+        let (maintenance, mut exists) = reach(&psql, &name).await?;
         let server = Server::inspect(&maintenance).await?;
         if server.in_recovery {
             return Err(Error::postgres("the target server is a standby, which cannot be written to")
                 .hint("name the primary's host"));
         }
-        let named_at_once = matches!(naming, Naming::AtOnce);
+        let named_at_once = matches!(naming, Naming::AtOnce | Naming::ForSwap);
+        let inherits = matches!(naming, Naming::ForSwap);
         let (mut called, mut lock) = (name.clone(), Lock::none());
-        if let Naming::WhenProven(moment) = naming {
-            lock = Lock::open(&maintenance, server.sessions_left).await?;
-            lock.of_restore(&name).await?;
-            if !exists {
-                called = free_name(&maintenance, &name, moment).await?;
-                report_unfinished(&maintenance, &name).await?;
+        match naming {
+            Naming::AtOnce | Naming::ForSwap => {}
+            Naming::ForTrial(moment) => {
+                exists = false;
+                called = free_name(&maintenance, &name, RESTORING, moment).await?;
+                report_trials(&maintenance).await?;
+            }
+            Naming::WhenProven(moment) => {
+                lock = Lock::open(&maintenance, server.sessions_left).await?;
+                lock.of_restore(&name).await?;
+                if !exists {
+                    called = free_name(&maintenance, &name, RESTORING, moment).await?;
+                    report_unfinished(&maintenance, &name).await?;
+                }
             }
         }
         let (locks, logs_least): (u64, bool) = maintenance.query(SETTINGS).await?;
@@ -107,6 +117,7 @@ impl Target {
             logs_least,
             sessions,
             named_at_once,
+            inherits,
         })
     }
 
@@ -138,6 +149,11 @@ impl Target {
     /// Says whether it has its own name from the beginning, since nobody uses it before more is done.
     pub fn is_named_at_once(&self) -> bool {
         self.named_at_once
+    }
+
+    /// Says whether owner, grants and settings come with the name that it will get, and not with the backup.
+    pub fn inherits(&self) -> bool {
+        self.inherits
     }
 
     /// Says whether the database exists, made by this run or before it.

@@ -18,9 +18,10 @@ ROLLBACK;";
         self.maintenance.execute(order).await.is_ok()
     }
 
-    /// Opens the database to others again, as far as its grants let them.
+    /// Opens the database to others again, as far as its grants let them; one that gets another's name gets its grants
+    /// with it.
     pub async fn open_to_others(&self) -> Result<()> {
-        if !(self.closed && self.created) {
+        if self.inherits || !(self.closed && self.created) {
             return Ok(());
         }
         self.maintenance
