@@ -141,13 +141,14 @@ pub async fn check_receipt(options: &CheckOptions, run: &Run) -> Result<CheckedR
     let receipt = Receipt::from_bytes(&bytes).map_err(|e| e.context(file.display()))?;
     let signature = if options.trusted.is_some() { Signature::Verified } else { Signature::NotChecked };
     if let Some(location) = &options.location {
-        run.or(compare(location, &receipt, options.trusted.as_ref())).await?;
+        run.or(compare(location, &receipt)).await?;
     }
     Ok(CheckedReceipt { receipt, signature, in_store: options.location.is_some() })
 }
 
-/// Compares the digest with that of the manifest in the store.
-async fn compare(location: &Location, receipt: &Receipt, trusted: Option<&VerifyKeys>) -> Result<()> {
+/// Compares the digest with that of the manifest in the store. Whoever signed the manifest may be somebody else: its digest
+/// is in the receipt.
+async fn compare(location: &Location, receipt: &Receipt) -> Result<()> {
     let (store, place) = (location.open().await?, receipt.place());
     let found = catalogue::search(&*store, Some(&place.name)).await?;
     let Some(found) = found.into_iter().find(|found| found.place == place) else {
@@ -157,7 +158,7 @@ async fn compare(location: &Location, receipt: &Receipt, trusted: Option<&Verify
         ))
         .hint("it may have been pruned; without --store (PGSTOW_STORE) only the receipt itself is checked"));
     };
-    let backup = catalogue::read(&store, &found, trusted).await?;
+    let backup = catalogue::read(&store, &found, None).await?;
     if backup.manifest_sha256 != receipt.manifest_sha256() {
         return Err(Error::verify(format!(
             "{place}: the manifest in the store has the SHA-256 {}, and the receipt is about {}",
