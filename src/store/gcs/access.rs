@@ -52,13 +52,18 @@ impl Recipe {
 impl Access {
     /// The headers that hold a valid token; it is fetched if there is none, or it has expired. None if it does not come
     /// in time: then these credentials wait for an answer that may never come, and new ones must be made.
-    pub(super) async fn token(&self, speaker: &Speaker, deadline: Duration) -> Result<Option<HeaderMap>> {
+    pub(super) async fn token(
+        &self,
+        speaker: &Speaker,
+        deadline: Duration,
+        accepted: bool,
+    ) -> Result<Option<HeaderMap>> {
         let headers = self.credentials.headers(Extensions::new());
         match tokio::time::timeout(deadline, headers).await {
             Ok(Ok(CacheableResource::New { data, .. })) => Ok(Some(data)),
             // That is only answered to who has one already.
             Ok(Ok(CacheableResource::NotModified)) => Ok(Some(HeaderMap::new())),
-            Ok(Err(error)) => Err(speaker.no_token(&error)),
+            Ok(Err(error)) => Err(speaker.no_token(&error, accepted)),
             Err(_) => Ok(None),
         }
     }

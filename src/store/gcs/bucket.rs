@@ -100,7 +100,8 @@ impl Bucket {
     {
         let once = async |current: &Numbered<Access>| {
             let access = current.value.clone();
-            let Some(token) = access.token(&self.speaker, self.request_timeout).await? else {
+            let accepted = self.access.was_accepted();
+            let Some(token) = access.token(&self.speaker, self.request_timeout, accepted).await? else {
                 self.access.renew(current, self.recipe.access()).await?;
                 return Err(self.speaker.token_late(self.request_timeout));
             };

@@ -31,7 +31,8 @@ impl Speaker {
         let chain = chain(error);
         let denied = error.source().and_then(|source| source.downcast_ref::<CredentialsError>());
         if let Some(error) = denied {
-            return self.no_token(error);
+            // A moment ago there was a token to begin the request with.
+            return self.no_token(error, true);
         }
         if chain.contains("checksum") && !chain.contains("no checksum") {
             return new(Situation::Damaged, "the bytes that arrived do not match their checksum")
@@ -141,12 +142,16 @@ impl Speaker {
         }
     }
 
-    /// There is no token.
-    pub(super) fn no_token(&self, error: &CredentialsError) -> StoreError {
+    /// There is no token; `accepted` says whether the store has accepted one in this run.
+    pub(super) fn no_token(&self, error: &CredentialsError, accepted: bool) -> StoreError {
         use Situation::{Expired, Unreachable};
         let chain = chain(error);
         let says = |words: &[&str]| words.iter().any(|word| chain.contains(word));
-        let said = if says(&["not running in a Google Cloud Environment"]) {
+        let is_elsewhere = says(&["not running in a Google Cloud Environment"]);
+        // A machine whose metadata nobody answers for is none of Google's, unless it was one before.
+        let said = if error.is_transient() && (accepted || !is_elsewhere) {
+            new(Unreachable, "Google's token service does not answer").hint("check the network and its proxy")
+        } else if is_elsewhere {
             new(Expired, "no credentials for Google Cloud were found").hint(LOG_IN)
         } else if says(&["invalid_grant", "invalid_rapt", "expired", "revoked"]) {
             new(Expired, "the credentials for Google Cloud have expired or were revoked").hint(
@@ -156,8 +161,6 @@ impl Speaker {
         } else if says(&["iamcredentials", "getAccessToken", "impersonat"]) {
             new(Expired, "the service account cannot be impersonated")
                 .hint("grant roles/iam.serviceAccountTokenCreator on it to the account that impersonates it")
-        } else if error.is_transient() {
-            new(Unreachable, "Google's token service does not answer").hint("check the network and its proxy")
         } else {
             new(Expired, "Google gives no token for these credentials").hint(LOG_IN)
         };
@@ -437,12 +440,15 @@ mod tests {
 
     #[test]
     fn a_token_that_is_not_given_says_why() {
+        let elsewhere = "you are not running in a Google Cloud Environment";
         let cases = [
+            (false, elsewhere, Situation::Expired, "no credentials"),
+            (true, elsewhere, Situation::Expired, "no credentials"),
             (
-                false,
-                "you are not running in a Google Cloud Environment",
-                Situation::Expired,
-                "no credentials",
+                true,
+                "503 from iamcredentials.googleapis.com",
+                Situation::Unreachable,
+                "token service does not answer",
             ),
             (false, r#"{"error":"invalid_grant"}"#, Situation::Expired, "have expired or were revoked"),
             (false, "403 from iamcredentials.googleapis.com", Situation::Expired, "impersonated"),
@@ -450,9 +456,15 @@ mod tests {
             (false, "?", Situation::Expired, "no token"),
         ];
         for (transient, why, situation, says) in cases {
-            let error = speaker().no_token(&CredentialsError::from_msg(transient, why));
+            let error = speaker().no_token(&CredentialsError::from_msg(transient, why), false);
             assert_eq!(error.situation(), situation, "{why}: {error}");
             assert!(error.to_string().contains(says), "{why}: {error}");
         }
+        let error = speaker().no_token(&CredentialsError::from_msg(true, elsewhere), true);
+        assert_eq!(
+            error.situation(),
+            Situation::Unreachable,
+            "a machine that had tokens will have some again"
+        );
     }
 }

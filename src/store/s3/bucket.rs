@@ -54,11 +54,12 @@ impl Bucket {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let once =
-            async |client: Client| match tokio::time::timeout(deadline, Box::pin(request(client))).await {
-                Ok(answer) => answer.map_err(|error| self.speaker.explain(&error)),
-                Err(_) => Err(self.speaker.silent(deadline)),
-            };
+        let once = async |client: Client| match tokio::time::timeout(deadline, Box::pin(request(client)))
+            .await
+        {
+            Ok(answer) => answer.map_err(|error| self.speaker.explain(&error, self.clients.was_accepted())),
+            Err(_) => Err(self.speaker.silent(deadline)),
+        };
         let current = self.clients.current();
         let mut answer = once(current.value.clone()).await;
         if let Err(Situation::Expired) = answer.as_ref().map_err(StoreError::situation)

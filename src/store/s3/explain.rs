@@ -1,5 +1,6 @@
 //! What S3 and the network answer, as situations, sentences and hints. Status codes end here.
 
+use super::unloaded::{Unloaded, unloaded};
 use crate::store::error::{Situation, StoreError, chain};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -29,8 +30,8 @@ impl Speaker {
         Self { keyed, ..self }
     }
 
-    /// What an SDK's error means.
-    pub(super) fn explain<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError
+    /// What an SDK's error means; `accepted` says whether the store has accepted credentials in this run.
+    pub(super) fn explain<E>(&self, error: &SdkError<E, HttpResponse>, accepted: bool) -> StoreError
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
@@ -43,7 +44,10 @@ impl Speaker {
                 .because(chain);
         }
         let Some(response) = error.raw_response() else {
-            return self.unanswered(error, chain);
+            return match unloaded(error, accepted) {
+                Some(why) => without_credentials(why).because(chain),
+                None => self.unanswered(error, chain),
+            };
         };
         let status = response.status().as_u16();
         let region = response.headers().get("x-amz-bucket-region");
@@ -212,20 +216,10 @@ impl Speaker {
 
     /// What it means that there was no answer.
     fn unanswered<E>(&self, error: &SdkError<E, HttpResponse>, chain: String) -> StoreError {
-        use Situation::{Expired, Other, Unreachable};
+        use Situation::{Other, Unreachable};
         let host = &self.host;
         let says = |words: &[&str]| words.iter().any(|word| chain.contains(word));
-        let said = if says(&[
-            "credentials",
-            "Credentials",
-            "no providers in chain",
-            "profile file",
-            "identity",
-        ]) {
-            new(Expired, "no credentials for the store were found").hint(
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (aws_profile=… in the store's URL)",
-            )
-        } else if says(&["dns error", "failed to lookup address"]) {
+        let said = if says(&["dns error", "failed to lookup address"]) {
             new(Unreachable, format!("{host} cannot be found"))
                 .hint("check endpoint and region in the store's URL, and the network's DNS")
         } else if says(&["Connection refused", "ConnectionRefused"]) {
@@ -260,6 +254,22 @@ impl Speaker {
     /// The body of an answer ended before its end.
     pub(super) fn broken(&self, error: impl StdError + Send + Sync + 'static) -> StoreError {
         new(Situation::Unreachable, format!("the connection to {} broke", self.host)).because(error)
+    }
+}
+
+/// What it means that there are no credentials to ask the store with.
+fn without_credentials(why: Unloaded) -> StoreError {
+    match why {
+        Unloaded::Missing => new(Situation::Expired, "no credentials for the store were found").hint(
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (aws_profile=… in the store's URL)",
+        ),
+        Unloaded::Refused => new(Situation::Expired, "no credentials for the store were given").hint(
+            "check the role and who may take it, the token or login that is shown for it (`aws sso login`), or the program in the AWS profile",
+        ),
+        Unloaded::Failing => {
+            new(Situation::Unreachable, "the service that gives the store's credentials gives none at the moment")
+                .hint("check that service, and the way to it: security tokens, metadata of the pod or the machine, single sign-on, or the program in the AWS profile")
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod list;
 mod look;
 mod read;
 mod rules;
+mod unloaded;
 mod upload;
 
 use super::attempt::Attempt;

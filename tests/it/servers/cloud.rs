@@ -4,7 +4,8 @@
 use super::inbox::{Inbox, Letter};
 use super::s3::S3;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
@@ -12,13 +13,20 @@ use tempfile::TempDir;
 pub struct Cloud {
     inbox: Inbox,
     folder: TempDir,
+    failing: Arc<AtomicU16>,
 }
 
 impl Cloud {
     /// One whose credentials live this long.
     pub fn start(place: &S3, lifetime: Duration) -> Cloud {
         let (key, secret, count) = (place.access_key.clone(), place.secret_key.clone(), AtomicUsize::new(1));
+        let failing = Arc::new(AtomicU16::new(0));
+        let fails = Arc::clone(&failing);
         let answer = move |letter: &Letter| {
+            match fails.load(Ordering::Relaxed) {
+                0 => {}
+                status => return (status, String::new(), "<html>no</html>".to_owned()),
+            }
             let path = letter.target.split('?').next().unwrap_or_default();
             let session = format!("session-{}", count.load(Ordering::Relaxed));
             let ends = SystemTime::now() + lifetime;
@@ -60,7 +68,12 @@ impl Cloud {
             count.fetch_add(1, Ordering::Relaxed);
             (200, String::new(), body)
         };
-        Cloud { inbox: Inbox::start(answer), folder: tempfile::tempdir().unwrap() }
+        Cloud { inbox: Inbox::start(answer), folder: tempfile::tempdir().unwrap(), failing }
+    }
+
+    /// From now on it answers everything with this status, or with 0 works again.
+    pub fn fails(&self, status: u16) {
+        self.failing.store(status, Ordering::Relaxed);
     }
 
     /// The requests that it has had.
