@@ -41,6 +41,7 @@ pub use ahead::pages;
 pub use attempt::Attempt;
 pub use authorities::Authorities;
 pub use error::{Result, Situation, StoreError};
+pub use key::check_key;
 pub use limits::Limits;
 pub use object::{Listed, Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
 pub use object_options::{CustomerKey, LockMode, LockWish};

@@ -3,6 +3,7 @@
 //! Keys are built and taken apart here and nowhere else.
 
 use crate::error::{Error, Result};
+use crate::store::check_key;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -270,8 +271,10 @@ impl Place {
         Self::of_object(key).filter(|(_, object)| *object == MANIFEST).map(|(place, _)| place)
     }
 
-    /// The backup in whose folder the object at this key lies, and the object's name there.
+    /// The backup in whose folder the object at this key lies, and the object's name there; `None` for what only others
+    /// can have put there, such as the marker of a folder: no store takes such a key from us, not even to delete it.
     pub fn of_object(key: &str) -> Option<(Self, &str)> {
+        check_key(key).ok()?;
         let (folder, object) = key.rsplit_once('/')?;
         let (folder, id) = folder.rsplit_once('/')?;
         Some((Self { name: Name::from_folder(folder)?, id: id.parse().ok()? }, object))
@@ -418,6 +421,15 @@ mod tests {
             "we ird/20261120T030000Z-7f3k9q/manifest.json",
         ] {
             assert_eq!(Place::of_manifest(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_no_store_takes_from_us_is_no_object_of_a_backup() {
+        let folder = "app/20261120T030000Z-7f3k9q";
+        assert!(Place::of_object(&format!("{folder}/notes.txt")).is_some());
+        for object in ["", "a\\b", &"n".repeat(900)] {
+            assert_eq!(Place::of_object(&format!("{folder}/{object}")), None, "{object:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Old backups go by rule, nothing else does, and it is noticed if backups stop.
 
 mod after;
+mod foreign;
 mod kills;
 mod leftovers;
 mod many;
