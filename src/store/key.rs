@@ -1,14 +1,25 @@
 //! Which keys an object may have, and how they lie below the prefix of a store.
 
 use super::error::{Result, Situation, StoreError};
+use percent_encoding::percent_decode_str;
 
 /// Refuses keys that could lead out of the store's prefix, or that some stores cannot have.
 pub fn check_key(key: &str) -> Result<()> {
-    let fits = |segment: &str| !matches!(segment, "" | "." | "..") && !segment.contains(['\0', '\\']);
+    let is_refused = |c: char| c == '\\' || c.is_control();
+    let fits = |segment: &str| !matches!(segment, "" | "." | "..") && !segment.contains(is_refused);
     if key.len() <= 900 && key.split('/').all(fits) {
         Ok(())
     } else {
         Err(StoreError::new(Situation::Other, format!("{key:?} cannot be the key of an object")))
+    }
+}
+
+/// A key as it is, from an answer in XML, which cannot hold every key: so it is asked to encode them as in a URL, and
+/// says whether it has. Some services do that as in a form, with `+` for a space.
+pub(super) fn from_answer(key: &str, is_encoded: bool) -> String {
+    match is_encoded {
+        true => percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned(),
+        false => key.to_owned(),
     }
 }
 
@@ -47,8 +58,36 @@ mod tests {
         for key in ["a", "a/b.c/d-e", "…/ü"] {
             check_key(key).unwrap();
         }
-        for key in ["", "/a", "a/", "a//b", "../a", "a/../b", "a/./b", "a\\b", "a\0", &"x".repeat(901)] {
+        for key in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "../a",
+            "a/../b",
+            "a/./b",
+            "a\\b",
+            "a\0",
+            "a\u{1b}[2J",
+            "a\nb",
+            &"x".repeat(901),
+        ] {
             assert!(check_key(key).is_err(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn an_encoded_key_is_what_it_was() {
+        for (said, key) in [
+            ("app/a%252Fb", "app/a%2Fb"),
+            ("a%01%7F", "a\u{1}\u{7f}"),
+            ("a+b%20c%2Bd", "a b c+d"),
+            ("%C3%BC", "ü"),
+            // No key: it must only be nobody's.
+            ("%FF", "\u{fffd}"),
+        ] {
+            assert_eq!(from_answer(said, true), key);
+            assert_eq!(from_answer(said, false), said);
         }
     }
 

@@ -428,7 +428,7 @@ mod tests {
     fn what_no_store_takes_from_us_is_no_object_of_a_backup() {
         let folder = "app/20261120T030000Z-7f3k9q";
         assert!(Place::of_object(&format!("{folder}/notes.txt")).is_some());
-        for object in ["", "a\\b", &"n".repeat(900)] {
+        for object in ["", "a\\b", "a\u{1b}[2J", &"n".repeat(900)] {
             assert_eq!(Place::of_object(&format!("{folder}/{object}")), None, "{object:?}");
         }
     }

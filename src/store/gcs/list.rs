@@ -4,6 +4,7 @@ use super::access::Access;
 use super::bucket::Bucket;
 use super::xml::{Request, Xml, children, text_of};
 use crate::store::error::{Result, Situation};
+use crate::store::key::from_answer;
 use crate::store::object::{Listed, Page, Unfinished};
 use crate::store::pages::Pages;
 use bytes::Bytes;
@@ -88,6 +89,7 @@ impl Bucket {
     async fn page_of_uploads(&self, prefix: &str, after: Option<&(String, String)>) -> Result<PageOfUploads> {
         let list = |_, xml: Xml, token| {
             let mut query = vec![("uploads", String::new()), ("prefix", prefix.to_owned())];
+            query.push(("encoding-type", "url".to_owned()));
             if let Some((key, id)) = after {
                 query.extend([("key-marker", key.clone()), ("upload-id-marker", id.clone())]);
             }
@@ -97,12 +99,15 @@ impl Bucket {
         };
         let answer = self.ask(0, list).await.map_err(|error| self.speaker.of_bucket(error))?;
         answer.read(&self.speaker, |root| {
-            let upload =
-                |node| Some((text_of(node, "Key")?, text_of(node, "UploadId")?, text_of(node, "Initiated")));
+            let is_encoded = text_of(root, "EncodingType").is_some_and(|kind| kind == "url");
+            let key = |text: String| from_answer(&text, is_encoded);
+            let upload = |node| {
+                Some((key(text_of(node, "Key")?), text_of(node, "UploadId")?, text_of(node, "Initiated")))
+            };
             let id = || text_of(root, "NextUploadIdMarker").unwrap_or_default();
             PageOfUploads {
                 uploads: children(root, "Upload").filter_map(upload).collect(),
-                next: next_of(root, "NextKeyMarker").map(|key| key.map(|key| (key, id()))),
+                next: next_of(root, "NextKeyMarker").map(|next| next.map(|next| (key(next), id()))),
             }
         })
     }

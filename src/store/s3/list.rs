@@ -2,11 +2,12 @@
 
 use super::bucket::Bucket;
 use crate::store::error::{Result, Situation};
+use crate::store::key::from_answer;
 use crate::store::object::{Listed, Page, Unfinished};
 use crate::store::pages::Pages;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::DateTime;
-use aws_sdk_s3::types::Object;
+use aws_sdk_s3::types::{EncodingType, Object};
 use std::time::SystemTime;
 
 impl Bucket {
@@ -15,11 +16,13 @@ impl Bucket {
         let prefix = self.prefix.full(prefix);
         let list = |client: Client| {
             let request = client.list_objects_v2().bucket(&self.url.bucket).prefix(&prefix);
+            let request = request.encoding_type(EncodingType::Url);
             request.set_continuation_token(token.map(str::to_owned)).send()
         };
         let page = self.ask(0, list).await.map_err(|error| self.speaker.of_bucket(error))?;
+        let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
         let object = |object: &Object| {
-            let key = self.prefix.short(object.key()?)?.to_owned();
+            let key = self.prefix.short(&from_answer(object.key()?, is_encoded))?.to_owned();
             let bytes = object.size().and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
             Some(Listed { key, bytes, modified: moment(object.last_modified()) })
         };
@@ -38,14 +41,16 @@ impl Bucket {
             let list = |client: Client| {
                 let (key, id) = after.clone().unzip();
                 let request = client.list_multipart_uploads().bucket(&self.url.bucket).prefix(&prefix);
+                let request = request.encoding_type(EncodingType::Url);
                 request.set_key_marker(key).set_upload_id_marker(id).send()
             };
             let page = self.ask(0, list).await.map_err(|error| self.speaker.of_bucket(error))?;
             pages.take(
                 page.uploads().iter().flat_map(|upload| [upload.key(), upload.upload_id()]).flatten(),
             )?;
+            let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
             found.extend(page.uploads().iter().filter_map(|upload| {
-                let key = self.prefix.short(upload.key()?)?.to_owned();
+                let key = self.prefix.short(&from_answer(upload.key()?, is_encoded))?.to_owned();
                 let id = upload.upload_id()?.to_owned();
                 Some(Unfinished { key, id, started: moment(upload.initiated()) })
             }));
@@ -53,7 +58,7 @@ impl Bucket {
                 break;
             }
             let next = page.next_key_marker().zip(Some(page.next_upload_id_marker().unwrap_or_default()));
-            after = Some(pages.next(next.map(|(key, id)| (key.to_owned(), id.to_owned())))?);
+            after = Some(pages.next(next.map(|(key, id)| (from_answer(key, is_encoded), id.to_owned())))?);
         }
         found.sort_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
         Ok(found)

@@ -2,8 +2,33 @@
 
 use super::scene::{days, prune, there};
 use crate::scene::Place;
+use crate::servers::garage::Garage;
+use crate::servers::s3::wait;
 
 const KEEP_ONE: [&str; 4] = ["--keep-last", "1", "--min-keep", "1"];
+
+/// Whoever may write one object can choose its key: one that XML cannot hold must not stop every reader.
+#[test]
+fn a_key_that_no_listing_can_say_stops_nobody() {
+    let bucket = Garage::shared().place("control");
+    let place = Place::S3(bucket.clone());
+    let ids = days(&place, "app", 2);
+    for key in ["app/x\u{1}y".to_owned(), "\u{1}".to_owned(), format!("app/{}/\u{1b}[2J", ids[0])] {
+        bucket.put(&key, "x");
+        let upload = bucket.client().create_multipart_upload().bucket(&bucket.bucket);
+        let upload = upload.key(format!("{}/{key}", bucket.prefix));
+        // It is begun, although the answer is none: it has the key in it.
+        let _ = wait(async move { upload.send().await });
+    }
+    let listed = place.pgstow(&["list"]).succeeds();
+    assert!(ids.iter().all(|id| listed.text().contains(id)), "{listed}");
+    assert!(!listed.text().contains(['\u{1}', '\u{1b}']), "{listed}");
+    place.pgstow(&["status"]).succeeds();
+    place.opens(&["verify", "latest"]).succeeds();
+    let run = prune(&place, &KEEP_ONE).succeeds().says("removed 1 backup");
+    assert!(!run.stderr.contains(['\u{1}', '\u{1b}']), "{run}");
+    prune(&place, &KEEP_ONE).succeeds();
+}
 
 /// A folder marker, as consoles make it, and names that pgstow refuses: they stay, and the backup goes.
 #[test]

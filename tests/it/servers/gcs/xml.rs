@@ -136,18 +136,29 @@ fn uploads(shared: &Shared, request: &Request) -> Answer {
     let mut rest = all.iter().filter(|one| (one.key.as_str(), one.id.as_str()) > after).peekable();
     let page: Vec<_> = rest.by_ref().take(PAGE).collect();
     let mut body = String::from("<ListMultipartUploadsResult>");
+    // Without it, a key that XML cannot hold spoils the document, as it does at the real service.
+    let is_encoded = request.param("encoding-type") == Some("url");
+    let said = |key: &str| match is_encoded {
+        true => percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC).to_string(),
+        false => key.to_owned(),
+    };
+    if is_encoded {
+        body += "<EncodingType>url</EncodingType>";
+    }
     for one in &page {
         let began = humantime::format_rfc3339_millis(one.began);
         body += &format!(
             "<Upload><Key>{}</Key><UploadId>{}</UploadId><Initiated>{began}</Initiated></Upload>",
-            one.key, one.id
+            said(&one.key),
+            one.id
         );
     }
     if let (Some(_), Some(last)) = (rest.peek(), page.last()) {
         body += &format!(
             "<IsTruncated>true</IsTruncated><NextKeyMarker>{}</NextKeyMarker>\
              <NextUploadIdMarker>{}</NextUploadIdMarker>",
-            last.key, last.id
+            said(&last.key),
+            last.id
         );
     }
     document(200, &(body + "</ListMultipartUploadsResult>"))
