@@ -18,12 +18,22 @@ pub(super) fn object_of(file_name: &str) -> Option<&str> {
     file_name.strip_prefix(HIDDEN)?.get(RANDOM..)?.strip_prefix('-')
 }
 
+/// Whether a folder can have been made for an object. File systems keep some of their own next to those, `lost+found`
+/// or `.snapshot`: not everybody may read them, and what they hold are remains and copies.
+fn is_ours(folder: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '%');
+    !folder.starts_with('.') && folder.chars().all(is_plain)
+}
+
 /// The path of a key. Refuses keys that lead out of the folder, also through a symbolic link.
 pub(super) fn of_key(root: &Path, key: &str) -> Result<PathBuf> {
     check_key(key)?;
     let mut path = root.to_owned();
-    for segment in key.split('/') {
-        if segment.starts_with(HIDDEN) {
+    let mut segments = key.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        // What no list would show is not written.
+        let is_shown = segments.peek().is_none() || is_ours(segment);
+        if segment.starts_with(HIDDEN) || !is_shown {
             return Err(StoreError::new(Situation::Other, format!("{key:?} cannot be the key of an object")));
         }
         path.push(segment);
@@ -84,7 +94,8 @@ pub(super) fn sync_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> R
     Ok(())
 }
 
-/// Calls `see` for every file below the folder of a prefix, with its key, its name and its metadata.
+/// Calls `see` for every file below the folder of a prefix, with its key, its name and its metadata; does not look into
+/// folders that are not ours.
 pub(super) fn walk(
     root: &Path,
     prefix: &str,
@@ -108,6 +119,7 @@ pub(super) fn walk(
             let Ok(name) = entry.file_name().into_string() else { continue };
             let key = if above.is_empty() { name.clone() } else { format!("{above}/{name}") };
             match entry.metadata() {
+                Ok(found) if found.is_dir() && !is_ours(&name) => {}
                 Ok(found) if found.is_dir() => folders.push((entry.path(), key)),
                 Ok(found) if found.is_file() => see(key, &name, &found),
                 _ => {}
@@ -185,5 +197,19 @@ mod tests {
         assert!(of_key(root.path(), "../x").is_err());
         assert!(of_key(root.path(), "a/.pgstow-x").is_err());
         of_key(root.path(), "a/b").unwrap();
+    }
+
+    #[test]
+    fn folders_of_the_file_system_are_not_looked_into() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["app", "a%2Fb", "lost+found", ".snapshot", "System Volume Information", "@eaDir"] {
+            fs::create_dir(root.path().join(folder)).unwrap();
+            fs::write(root.path().join(folder).join("x"), "").unwrap();
+            assert_eq!(of_key(root.path(), &format!("{folder}/x")).is_ok(), is_ours(folder), "{folder}");
+        }
+        let mut seen = Vec::new();
+        walk(root.path(), "", &mut |key, _, _| seen.push(key)).unwrap();
+        seen.sort();
+        assert_eq!(seen, ["a%2Fb/x", "app/x"]);
     }
 }

@@ -1,9 +1,11 @@
-//! What others put among the backups: objects that no store of pgstow's can have made.
+//! What others put among the backups: objects that no store of pgstow's can have made, and folders of the file system.
 
 use super::scene::{days, prune, there};
 use crate::scene::Place;
 use crate::servers::garage::Garage;
 use crate::servers::s3::wait;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 const KEEP_ONE: [&str; 4] = ["--keep-last", "1", "--min-keep", "1"];
 
@@ -49,4 +51,39 @@ fn objects_that_are_none_of_ours_do_not_keep_a_backup() {
     let mut foreign = foreign.to_vec();
     foreign.sort();
     assert_eq!(stays, foreign);
+}
+
+/// The root of a disk has a folder that only root may read, and some network disks have one of snapshots.
+#[test]
+fn folders_of_the_file_system_are_passed_over() {
+    let place = Place::folder();
+    let ids = days(&place, "app", 2);
+    let Place::Folder(folder) = &place else { unreachable!() };
+    let snapshot = folder.path().join(".snapshot/daily");
+    std::fs::create_dir_all(&snapshot).unwrap();
+    crate::servers::run(Command::new("cp").arg("-r").arg(folder.path().join("app")).arg(&snapshot));
+    let lost = folder.path().join("lost+found");
+    std::fs::create_dir(&lost).unwrap();
+    std::fs::write(lost.join("#1"), "x").unwrap();
+    std::fs::set_permissions(&lost, PermissionsExt::from_mode(0o000)).unwrap();
+    // Root may read any folder; without these rights it is a user as others are.
+    let run = |words: &[&str]| match rustix::process::geteuid().is_root() {
+        true => place.opens(words).under(["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]),
+        false => place.opens(words),
+    };
+    let listed = run(&["list", "--json"]).succeeds().json();
+    assert_eq!(listed.as_array().unwrap().len(), ids.len(), "{listed}");
+    run(&["status"]).succeeds();
+    run(&["verify", "--all"]).succeeds();
+    run(&["prune", "--keep-last", "1", "--min-keep", "1"]).succeeds().says("removed 1 backup");
+    assert_eq!(there(&place, "app").len(), 1);
+
+    // A folder that could be a name's is none to pass over.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::set_permissions(&other, PermissionsExt::from_mode(0o000)).unwrap();
+    run(&["list"]).fails(pgstow::error::Kind::Store).says("Permission denied");
+    for locked in [lost, other] {
+        std::fs::set_permissions(locked, PermissionsExt::from_mode(0o700)).unwrap();
+    }
 }
