@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub async fn open(url: &StoreUrl, options: OpenOptions) -> Result<Arc<dyn Store>> {
     let (retry, patience, limit) = (options.retry.clone(), options.request_timeout, options.limit_rate);
     let backend: Arc<dyn Store> = match url {
-        StoreUrl::File(folder) => Arc::new(Folder::new(folder.clone())),
+        StoreUrl::File(folder) => Arc::new(Folder::new(folder.clone(), patience)),
         // On the heap: what the SDKs need to begin is large, and needed no longer.
         StoreUrl::S3(url) => Arc::new(Box::pin(S3::open(url, options)).await?),
         StoreUrl::Gs(url) => Box::pin(google(url, options)).await?,

@@ -6,6 +6,7 @@
 
 use super::file::safely;
 use super::paths;
+use super::threads::Steps;
 use crate::store::error::Result;
 use indicatif::BinaryBytes;
 use rustix::fs::{FlockOperation, flock};
@@ -24,23 +25,24 @@ pub(super) fn hold(file: &File) {
 }
 
 /// Looks for what killed runs left in the other backups of the name that is about to be written.
-pub(super) fn clear(root: &Path, key: &str) {
-    if let Err(e) = look(root, key, SystemTime::now()) {
+pub(super) fn clear(root: &Path, key: &str, steps: &Steps) {
+    if let Err(e) = look(root, key, steps, SystemTime::now()) {
         tracing::debug!("cannot look for files of killed runs: {e}");
     }
 }
 
-fn look(root: &Path, key: &str, now: SystemTime) -> Result<()> {
+fn look(root: &Path, key: &str, steps: &Steps, now: SystemTime) -> Result<()> {
     // A backup's objects are two levels below its name.
     let Some(name) = key.rsplitn(3, '/').nth(2).filter(|_| root.is_dir()) else { return Ok(()) };
     let mut left = Vec::new();
-    paths::walk(root, &format!("{name}/"), &mut |path, file_name, found| {
+    paths::walk(root, &format!("{name}/"), steps, &mut |path, file_name, found| {
         if paths::object_of(file_name).is_some() {
             let untouched = found.modified().ok().and_then(|then| now.duration_since(then).ok());
             left.push((path, found.len(), untouched.unwrap_or_default()));
         }
     })?;
     for (hidden, bytes, untouched) in left {
+        steps.done();
         let path = root.join(&hidden);
         if !is_abandoned(&path) {
             continue;
@@ -88,11 +90,11 @@ mod tests {
         let others = file(&format!("shop/1/{hidden}"), 13).0;
         let whole = file("app/4/dump.zst.age", 13).0;
         let foreign = file("app/5/.hidden", 13).0;
-        clear(root.path(), "app/6/dump.zst.age");
+        clear(root.path(), "app/6/dump.zst.age", &Steps::default());
         assert!(!old.exists() && !old.parent().unwrap().exists());
         assert!([&young, &written, &others, &whole, &foreign].iter().all(|path| path.exists()));
         drop(writer);
-        clear(root.path(), "app/6/dump.zst.age");
+        clear(root.path(), "app/6/dump.zst.age", &Steps::default());
         assert!(!written.exists());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Folders get mode 0700 and files 0600. A file that is being written has a name that begins with `.pgstow-`, next
 //! to its later name; no list shows it. No symbolic link below the folder is followed, and files of others are not
-//! touched.
+//! touched. What does not answer is given up, as a request to a server is.
 
 mod file;
 mod leftovers;
@@ -14,6 +14,7 @@ use super::attempt::Attempt;
 use super::error::{Result, Situation, StoreError};
 use super::limits::Limits;
 use super::object::{Listed, Metadata, ObjectInfo, Page, Stored, Unfinished};
+use super::options::deadline;
 use super::url::StoreUrl;
 use super::{Chunks, Store, Upload};
 use async_trait::async_trait;
@@ -25,9 +26,9 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
-use threads::blocking;
-use upload::Begun;
+use std::time::{Duration, SystemTime};
+use threads::{Disk, Steps};
+use upload::{Begun, Uploading};
 
 /// Bytes that one read asks the kernel for.
 const CHUNK: u64 = 1 << 20;
@@ -35,12 +36,16 @@ const CHUNK: u64 = 1 << 20;
 /// A folder that keeps objects as files.
 pub(super) struct Folder {
     root: PathBuf,
+    disk: Disk,
+    request_timeout: Duration,
 }
 
 impl Folder {
     /// The store in this folder; the folder is created with the first object, if its parent exists.
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
+    ///
+    /// `request_timeout` is how long its disk may take for one step of what it is asked.
+    pub(super) fn new(root: PathBuf, request_timeout: Duration) -> Self {
+        Self { disk: Disk::new(root.clone()), root, request_timeout }
     }
 
     async fn on<T: Send + 'static>(
@@ -48,8 +53,16 @@ impl Folder {
         key: &str,
         work: impl FnOnce(&Path, &str) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.in_steps(key, move |root, key, _| work(root, key)).await
+    }
+
+    async fn in_steps<T: Send + 'static>(
+        &self,
+        key: &str,
+        work: impl FnOnce(&Path, &str, &Steps) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (root, key) = (self.root.clone(), key.to_owned());
-        blocking(move || work(&root, &key)).await
+        self.disk.work(self.request_timeout, move |steps| work(&root, &key, steps)).await
     }
 }
 
@@ -73,19 +86,19 @@ impl Store for Folder {
 
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
         let metadata = metadata.clone();
-        let begin = move |root: &Path, key: &str| {
-            leftovers::clear(root, key);
+        let begin = move |root: &Path, key: &str, steps: &Steps| {
+            leftovers::clear(root, key, steps);
             Begun::begin(root, key, &metadata, part_size)
         };
-        let begun = self.on(key, begin).await?;
-        Ok(Box::new(Arc::new(begun)))
+        let begun = self.in_steps(key, begin).await?;
+        Ok(Box::new(Uploading::new(begun, self.disk.clone(), self.request_timeout)))
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
         let length = bytes.len() as u64;
-        self.on(key, move |root, key| {
+        self.in_steps(key, move |root, key, steps| {
             let begun = Begun::begin(root, key, &Metadata::new(), length)?;
-            let stored = begun.part(1, &bytes).and_then(|()| begun.complete(length));
+            let stored = begun.part(1, &bytes, steps).and_then(|()| begun.complete(length));
             if stored.is_err() {
                 begun.abort();
             }
@@ -116,14 +129,16 @@ impl Store for Folder {
         };
         unchanged(&found)?;
         let (file, unchanged) = (Arc::new(file), Arc::new(unchanged));
+        let (disk, deadline) = (self.disk.clone(), deadline(self.request_timeout, CHUNK));
         let chunks = stream::try_unfold(range.start, move |from| {
             let (file, unchanged, end) = (Arc::clone(&file), Arc::clone(&unchanged), range.end);
+            let disk = disk.clone();
             async move {
                 let length = end.saturating_sub(from).min(CHUNK);
                 if length == 0 {
                     return Ok(None);
                 }
-                blocking(move || {
+                disk.work(deadline, move |_| {
                     let failed =
                         |e| StoreError::new(Situation::Other, format!("read the folder: {e}")).because(e);
                     let mut chunk = vec![0; usize::try_from(length).unwrap_or_default()];
@@ -139,9 +154,9 @@ impl Store for Folder {
     }
 
     async fn page(&self, prefix: &str, _: Option<&str>) -> Result<Page> {
-        self.on(prefix, |root, prefix| {
+        self.in_steps(prefix, |root, prefix, steps| {
             let mut objects = Vec::new();
-            paths::walk(root, prefix, &mut |key, name, file| {
+            paths::walk(root, prefix, steps, &mut |key, name, file| {
                 if !name.starts_with(HIDDEN) && key.starts_with(prefix) {
                     objects.push(Listed { key, bytes: file.len(), modified: file.modified().ok() });
                 }
@@ -156,9 +171,9 @@ impl Store for Folder {
     }
 
     async fn unfinished(&self, prefix: &str) -> Result<Vec<Unfinished>> {
-        self.on(prefix, |root, prefix| {
+        self.in_steps(prefix, |root, prefix, steps| {
             let mut found = Vec::new();
-            paths::walk(root, prefix, &mut |path, name, file| {
+            paths::walk(root, prefix, steps, &mut |path, name, file| {
                 if let Some(object) = object_of(name) {
                     let key = format!("{}{object}", path.strip_suffix(name).unwrap_or_default());
                     if key.starts_with(prefix) {

@@ -1,5 +1,6 @@
 //! Keys as paths below the store's folder, and the system's errors about them as situations.
 
+use super::threads::Steps;
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::key::check_key;
 use std::fs::{self, DirBuilder, File};
@@ -99,6 +100,7 @@ pub(super) fn sync_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> R
 pub(super) fn walk(
     root: &Path,
     prefix: &str,
+    steps: &Steps,
     see: &mut dyn FnMut(String, &str, &fs::Metadata),
 ) -> Result<()> {
     if !root.is_dir() {
@@ -118,6 +120,7 @@ pub(super) fn walk(
             // A name that is not UTF-8 is not ours.
             let Ok(name) = entry.file_name().into_string() else { continue };
             let key = if above.is_empty() { name.clone() } else { format!("{above}/{name}") };
+            steps.done();
             match entry.metadata() {
                 Ok(found) if found.is_dir() && !is_ours(&name) => {}
                 Ok(found) if found.is_dir() => folders.push((entry.path(), key)),
@@ -208,7 +211,7 @@ mod tests {
             assert_eq!(of_key(root.path(), &format!("{folder}/x")).is_ok(), is_ours(folder), "{folder}");
         }
         let mut seen = Vec::new();
-        walk(root.path(), "", &mut |key, _, _| seen.push(key)).unwrap();
+        walk(root.path(), "", &Steps::default(), &mut |key, _, _| seen.push(key)).unwrap();
         seen.sort();
         assert_eq!(seen, ["a%2Fb/x", "app/x"]);
     }

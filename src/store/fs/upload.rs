@@ -3,10 +3,11 @@
 use super::file::{ATTRIBUTE, etag};
 use super::leftovers;
 use super::paths::{self, HIDDEN, RANDOM, explain};
-use super::threads::blocking;
+use super::threads::{Disk, Steps};
 use crate::store::Upload;
 use crate::store::error::{Result, Situation, StoreError};
 use crate::store::object::{Metadata, Stored};
+use crate::store::options::deadline;
 use crate::store::parts::{Confirmed, check_parts};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,7 +15,8 @@ use rustix::fs::XattrFlags;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 use tempfile::TempPath;
 
 /// The most bytes written at once. For longer writes the kernel takes large pages, which a virtual machine may have given
@@ -69,11 +71,12 @@ impl Begun {
         })
     }
 
-    pub(super) fn part(&self, number: u32, bytes: &[u8]) -> Result<()> {
+    pub(super) fn part(&self, number: u32, bytes: &[u8], steps: &Steps) -> Result<()> {
         let mut at = u64::from(number.saturating_sub(1)) * self.part_size;
         for piece in bytes.chunks(WRITE) {
             self.file.write_all_at(piece, at).map_err(|e| explain(&e, "write", &self.place))?;
             at += piece.len() as u64;
+            steps.done();
         }
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.insert(number, (bytes.len() as u64, ()));
@@ -153,24 +156,69 @@ fn exists(key: &str) -> StoreError {
     StoreError::new(Situation::Exists, format!("{key} exists in the store"))
 }
 
+/// How many times longer than other steps the last one may take: the system writes what it still holds in memory.
+const COMPLETION: u32 = 10;
+
+/// How long a task waits until the file of an upload that it drops is removed: a disk that hangs must not stop the task.
+const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// An upload, and the disk that it goes to.
+pub(super) struct Uploading {
+    /// `None` once it is dropped.
+    begun: Option<Arc<Begun>>,
+    disk: Disk,
+    request_timeout: Duration,
+}
+
+impl Uploading {
+    pub(super) fn new(begun: Begun, disk: Disk, request_timeout: Duration) -> Self {
+        Self { begun: Some(Arc::new(begun)), disk, request_timeout }
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        work: impl FnOnce(&Begun, &Steps) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let begun = self.begun.clone();
+        let work = move |steps: &Steps| match &begun {
+            Some(begun) => work(begun, steps),
+            None => Err(StoreError::new(Situation::Other, "the upload has ended")),
+        };
+        self.disk.work(deadline, work).await
+    }
+}
+
 #[async_trait]
-impl Upload for Arc<Begun> {
+impl Upload for Uploading {
     async fn part(&self, number: u32, bytes: Bytes) -> Result<()> {
-        let begun = Arc::clone(self);
-        blocking(move || begun.as_ref().part(number, &bytes)).await
+        let deadline = deadline(self.request_timeout, WRITE as u64);
+        self.work(deadline, move |begun, steps| begun.part(number, &bytes, steps)).await
     }
 
     async fn complete(&self, bytes: u64) -> Result<Stored> {
-        let begun = Arc::clone(self);
-        blocking(move || begun.as_ref().complete(bytes)).await
+        self.work(self.request_timeout * COMPLETION, move |begun, _| begun.complete(bytes)).await
     }
 
     async fn abort(&self) -> Result<()> {
-        let begun = Arc::clone(self);
-        blocking(move || {
-            begun.as_ref().abort();
+        let abort = |begun: &Begun, _: &Steps| {
+            begun.abort();
             Ok(())
-        })
-        .await
+        };
+        self.work(self.request_timeout, abort).await
+    }
+}
+
+impl Drop for Uploading {
+    fn drop(&mut self) {
+        let Some(begun) = self.begun.take() else { return };
+        let (ended, end) = mpsc::channel();
+        let remove = move || {
+            drop(begun);
+            let _ = ended.send(());
+        };
+        if std::thread::Builder::new().spawn(remove).is_ok() {
+            let _ = end.recv_timeout(A_MOMENT);
+        }
     }
 }

@@ -6,9 +6,13 @@ use crate::scene::{Keys, Place, fresh, motley, signing_keys};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
+use crate::skip;
 use pgstow::error::Kind;
 use rustix::process::Signal;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// A backup of this number of random bytes into the stores of these words, in small parts.
 fn random(places: &[Place], stores: &[&str], bytes: usize) -> Pgstow {
@@ -151,6 +155,73 @@ fn a_dead_store_does_not_hang() {
         .succeeds();
     run.says("the optional store s3://bucket/prefix").says("failed, and gets no backup");
     places[0].opens(&["verify", "latest"]).succeeds();
+}
+
+/// A disk that stands still, as a network disk does whose server is gone: nothing that asks it comes back.
+struct Disk(TempDir);
+
+impl Disk {
+    fn mount() -> Option<Disk> {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, at) = (folder.path().join("image"), folder.path().join("nas"));
+        std::fs::File::create(&image).unwrap().set_len(200 << 20).unwrap();
+        std::fs::create_dir(&at).unwrap();
+        let done = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+        let is_mounted = done(Command::new("mkfs.ext4").arg("-q").arg(&image))
+            && done(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&at));
+        is_mounted.then(|| Disk(folder))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("nas")
+    }
+
+    fn freeze(&self, word: &str) {
+        let _ = Command::new("fsfreeze").arg(word).arg(self.path()).output();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.freeze("-u");
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+#[test]
+fn a_folder_that_hangs_is_given_up() {
+    let Some(disk) = Disk::mount() else {
+        skip!("only root may mount a disk of its own, and freeze it");
+    };
+    let folder = Place::folder();
+    let hangs = format!("file://{}/b", disk.path().display());
+    let slow = "for i in 1 2 3 4 5 6; do head -c 5300000 /dev/urandom; sleep 1; done";
+    let running = folder
+        .pgstow(&["backup", "--name", "bytes", "--part-size", "5MiB", "--timeout", "2s", "--retry-for", "4s"])
+        .args(["--recipient", &Keys::shared().recipient, "--store-optional", &hangs, "--", "sh", "-c", slow])
+        .spawn();
+    let hidden = || crate::scene::files_below(&disk.path()).iter().any(|file| file.contains(".pgstow-"));
+    let begun = Instant::now();
+    while !hidden() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no upload was begun");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    disk.freeze("-f");
+    // The kernel does not let the process go before its threads have come back, so its end is not waited for.
+    let is_stored = || folder.keys().iter().any(|key| key.ends_with("/manifest.json"));
+    let begun = Instant::now();
+    while !is_stored() && begun.elapsed() < Duration::from_secs(90) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let was_stored = is_stored();
+    disk.freeze("-u");
+    let run = running.wait();
+    assert!(was_stored, "nothing was stored while the disk stood still: {run}");
+    let run = run.assert_success().says(&format!("the optional store {hangs} failed")).says("did not answer");
+    folder.opens(&["verify", "latest"]).succeeds();
+    let left = crate::scene::files_below(&disk.path());
+    assert!(!left.iter().any(|file| file.ends_with("/manifest.json")), "{left:?}\n{run}");
 }
 
 #[test]
