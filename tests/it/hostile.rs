@@ -8,5 +8,6 @@ mod races;
 mod secrets;
 mod server;
 mod silence;
+mod subtransactions;
 mod survivors;
 mod trap;

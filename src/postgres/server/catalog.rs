@@ -5,18 +5,23 @@
 //! is locked, and every role that can dump may ask.
 
 use std::collections::BTreeMap;
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 
 use serde::Deserialize;
 
 use crate::error::Result;
-use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
-/// A moment in the life of a database: which transactions had ended, and which files had the rows.
+/// A moment in the life of a database: what the catalogue held, and which files had the rows.
+///
+/// The server cannot be asked later what it held: it knows the transactions that ran, but not their parts
+/// (`SAVEPOINT`, `EXCEPTION`), which write under numbers of their own; and a standby knows neither.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Moment {
-    transactions: String,
+    /// The number of the oldest transaction that ran.
+    since: u64,
+    /// The transactions, and parts of such, from that one on that had written something that the catalogue held.
+    known: Vec<u32>,
     /// The file of each table, by their numbers.
     files: BTreeMap<u32, u32>,
 }
@@ -88,13 +93,7 @@ const MOST: usize = 20;
 
 impl Moment {
     /// SQL for the moment of the snapshot that the question sees.
-    ///
-    /// A standby does not know which transactions run: there everything since the oldest of them counts as new.
-    pub const SQL: &str = "json_build_object('transactions', (SELECT CASE WHEN pg_is_in_recovery() \
-         THEN format('%s:%s:', txid_snapshot_xmin(now), txid_snapshot_xmin(now)) ELSE now::text END \
-         FROM txid_current_snapshot() AS now), \
-       'files', (SELECT coalesce(json_object_agg(oid, relfilenode::bigint), '{}') FROM pg_class \
-         WHERE relkind = 'r' AND relfilenode <> 0 AND relpersistence <> 't'))";
+    pub const SQL: MomentSql = MomentSql;
 
     /// Asks which moment it is.
     pub async fn now(psql: &Psql) -> Result<Self> {
@@ -124,23 +123,14 @@ impl Moment {
     }
 
     fn question(&self, objects: &[(u32, u32)], tables: &[u32]) -> String {
-        // Transaction 2 ended before all others.
-        let present = PRESENT.map(|catalog| format!("SELECT tableoid, oid, 2 FROM {catalog}"));
-        let versioned =
-            VERSIONED.map(|catalog| format!("SELECT tableoid, oid, xmin::text::bigint FROM {catalog}"));
-        let parts = PARTS.map(|(whole, part, column)| {
-            format!("SELECT '{whole}'::regclass::oid, {column}, xmin::text::bigint FROM {part}")
-        });
+        let present = PRESENT.map(|catalog| format!("SELECT tableoid, oid, 0 FROM {catalog}"));
         let catalogs = PRESENT.iter().chain(&VERSIONED).map(|name| format!("'{name}'::regclass::oid"));
-        // The server keeps 32 bits of a transaction's number; those above follow from the current one.
         format!(
             "WITH dumped AS (SELECT * FROM unnest('{{{}}}'::oid[], '{{{}}}'::oid[]) AS dumped (catalog, oid)), \
-             now AS (SELECT txid_snapshot_xmax(txid_current_snapshot()) AS next), \
-             found (catalog, oid, xid) AS ({}), \
+             found (catalog, oid, xid) AS ({} UNION ALL {}), \
              judged AS (SELECT catalog, oid, count(xid) = 0 AS dropped, \
-               coalesce(bool_or(NOT txid_visible_in_snapshot(xid + (next >> 32 << 32) \
-                 - CASE WHEN xid > next & 4294967295 THEN 4294967296 ELSE 0 END, {})), false) AS changed \
-               FROM now, dumped LEFT JOIN found USING (catalog, oid) WHERE catalog = ANY (ARRAY[{}]) \
+               coalesce(bool_or({} AND xid NOT IN (SELECT unnest('{{{}}}'::bigint[]))), false) AS changed \
+               FROM dumped LEFT JOIN found USING (catalog, oid) WHERE catalog = ANY (ARRAY[{}]) \
                GROUP BY catalog, oid) \
              SELECT json_build_object('objects', (SELECT coalesce(json_agg(one), '[]') FROM ( \
                  SELECT catalog::bigint, oid::bigint, dropped FROM judged WHERE dropped OR changed \
@@ -151,15 +141,56 @@ impl Moment {
                  WHERE c.relkind = 'r' AND c.relfilenode <> 0 AND pg_relation_filenode(c.oid)::bigint <> file));",
             list(objects.iter().map(|(catalog, _)| *catalog)),
             list(objects.iter().map(|(_, oid)| *oid)),
-            [present.join(" UNION ALL "), versioned.join(" UNION ALL "), parts.join(" UNION ALL ")]
-                .join(" UNION ALL "),
-            literal(&self.transactions),
+            present.join(" UNION ALL "),
+            written(),
+            is_recent(self.since),
+            list(&self.known),
             catalogs.collect::<Vec<_>>().join(", "),
             list(tables),
             // One that was not there then may have been filled, and emptied, since.
             list(tables.iter().map(|oid| self.file(*oid).unwrap_or_default())),
         )
     }
+}
+
+/// See [`Moment::SQL`].
+#[derive(Debug, Clone, Copy)]
+pub struct MomentSql;
+
+impl Display for MomentSql {
+    // There is one number for each transaction that left something, so there are never more than objects, and
+    // pg_dump holds far more of each in its memory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = "(SELECT txid_snapshot_xmin(txid_current_snapshot()))";
+        write!(
+            f,
+            "json_build_object('since', {since}, \
+               'known', (SELECT coalesce(json_agg(DISTINCT xid), '[]') \
+                 FROM ({}) AS written (catalog, oid, xid) WHERE {}), \
+               'files', (SELECT coalesce(json_object_agg(oid, relfilenode::bigint), '{{}}') FROM pg_class \
+                 WHERE relkind = 'r' AND relfilenode <> 0 AND relpersistence <> 't'))",
+            written(),
+            is_recent(since)
+        )
+    }
+}
+
+/// SQL for which transaction, or part of one, wrote what there is of an object: its catalogue, its oid, the number.
+fn written() -> String {
+    let versioned =
+        VERSIONED.map(|catalog| format!("SELECT tableoid, oid, xmin::text::bigint FROM {catalog}"));
+    let parts = PARTS.map(|(whole, part, column)| {
+        format!("SELECT '{whole}'::regclass::oid, {column}, xmin::text::bigint FROM {part}")
+    });
+    [versioned.join(" UNION ALL "), parts.join(" UNION ALL ")].join(" UNION ALL ")
+}
+
+/// SQL for whether the transaction `xid` is not older than this one.
+///
+/// The server keeps 32 bits of a number, and half of those numbers are after any other. What is two thousand million
+/// transactions old looks as if it were recent; it did so then too, and is known.
+fn is_recent(since: impl Display) -> String {
+    format!("xid > 2 AND (xid - {since} & 4294967295) < 2147483648")
 }
 
 /// These, with a comma between each two.

@@ -8,13 +8,24 @@ use std::io::Write;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-const MAJORS: [Major; 2] = [Major::Distribution, Major::V18];
+pub(super) const MAJORS: [Major; 2] = [Major::Distribution, Major::V18];
 
 /// A session of somebody else that runs a script; ended on drop.
-struct Session(Child);
+pub(super) struct Session(Child);
 
 impl Session {
-    fn runs(cluster: &Cluster, database: &str, script: String) -> Session {
+    /// One that waits for statements.
+    pub(super) fn open(cluster: &Cluster, database: &str) -> Session {
+        let mut psql = cluster.client("psql");
+        psql.args(["-Xq", "-d", database]).stdin(Stdio::piped()).stdout(Stdio::null());
+        Session(psql.spawn().unwrap())
+    }
+
+    pub(super) fn does(&mut self, sql: &str) {
+        writeln!(self.0.stdin.as_mut().unwrap(), "{sql};").unwrap();
+    }
+
+    pub(super) fn runs(cluster: &Cluster, database: &str, script: String) -> Session {
         let mut psql = cluster.client("psql");
         psql.args(["-Xq", "-d", database, "-f", "-"]).stdin(Stdio::piped());
         let mut child = psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -33,7 +44,7 @@ impl Drop for Session {
 
 /// Waits until a query of the server gives `t`.
 #[track_caller]
-fn eventually(cluster: &Cluster, database: &str, query: &str) {
+pub(super) fn eventually(cluster: &Cluster, database: &str, query: &str) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while cluster.psql(database, query) != "t" {
         assert!(Instant::now() < deadline, "waited in vain for {query}");
@@ -43,7 +54,7 @@ fn eventually(cluster: &Cluster, database: &str, query: &str) {
 
 /// The newest backup restores.
 #[track_caller]
-fn restores(place: &Place, cluster: &Cluster, name: &str) {
+pub(super) fn restores(place: &Place, cluster: &Cluster, name: &str) {
     let copy = fresh("race");
     place.opens(&["restore", "latest", "--name", name, "--to", &cluster.url(&copy)]).succeeds();
     cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
@@ -81,7 +92,7 @@ fn a_function_dropped_after_the_snapshot() {
 }
 
 /// A session that holds the table `gate`, at which every `pg_dump` waits after it has listed all tables.
-struct Gate<'a> {
+pub(super) struct Gate<'a> {
     cluster: &'a Cluster,
     database: &'a str,
     psql: Session,
@@ -90,10 +101,9 @@ struct Gate<'a> {
 }
 
 impl<'a> Gate<'a> {
-    fn hold(cluster: &'a Cluster, database: &'a str) -> Gate<'a> {
-        let mut psql = cluster.client("psql");
-        psql.args(["-Xq", "-d", database]).stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut gate = Gate { cluster, database, psql: Session(psql.spawn().unwrap()), waited: Vec::new() };
+    pub(super) fn hold(cluster: &'a Cluster, database: &'a str) -> Gate<'a> {
+        let psql = Session::open(cluster, database);
+        let mut gate = Gate { cluster, database, psql, waited: Vec::new() };
         gate.does("BEGIN; LOCK TABLE gate");
         eventually(
             cluster,
@@ -103,13 +113,13 @@ impl<'a> Gate<'a> {
         gate
     }
 
-    fn does(&mut self, sql: &str) {
-        writeln!(self.psql.0.stdin.as_mut().unwrap(), "{sql};").unwrap();
+    pub(super) fn does(&mut self, sql: &str) {
+        self.psql.does(sql);
     }
 
     /// Waits for the next `pg_dump`.
     #[track_caller]
-    fn is_reached(&mut self) {
+    pub(super) fn is_reached(&mut self) {
         let waiting = "SELECT pid FROM pg_locks WHERE relation = 'gate'::regclass AND mode = 'AccessShareLock' AND NOT granted";
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
