@@ -41,6 +41,8 @@ const REST: &str = "leave out the rows of a table that is emptied all the time (
 const FEW_SESSIONS: &str = "the role may not have enough of them (CONNECTION LIMIT)";
 const NO_SNAPSHOTS: &str = "the server shares no snapshots";
 const NO_DEFINITIONS: &str = "pg_dump wrote no definitions that can be read";
+/// The catalogue of relations, which entries of rows do not name.
+const RELATIONS: u32 = 1259;
 /// The catalogue of large objects, which have no definition.
 const LARGE_OBJECTS: u32 = 2613;
 
@@ -306,9 +308,11 @@ impl Begun {
     }
 }
 
-/// The oids of an entry's catalogue and object, if it defines one.
+/// The oids of an entry's catalogue and object, if it defines one, or has the rows of one.
 fn object(entry: &TocEntry) -> Option<(u32, u32)> {
-    let (catalog, oid) = (number(entry.table_oid())?, number(entry.oid())?);
+    let has_rows = entry.kind() == EntryKind::TableData;
+    let catalog = if has_rows { RELATIONS } else { number(entry.table_oid())? };
+    let oid = number(entry.oid())?;
     (catalog != 0 && catalog != LARGE_OBJECTS && oid != 0).then_some((catalog, oid))
 }
 

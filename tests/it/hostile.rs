@@ -5,6 +5,7 @@ mod liar;
 mod neighbour;
 mod programs;
 mod races;
+mod renamed;
 mod secrets;
 mod server;
 mod silence;

@@ -22,7 +22,7 @@ pub struct Moment {
     since: u64,
     /// The transactions, and parts of such, from that one on that had written something that the catalogue held.
     known: Vec<u32>,
-    /// The file of each table, by their numbers.
+    /// The file of each relation that has another than its first, which has its own number, by their numbers.
     files: BTreeMap<u32, u32>,
 }
 
@@ -47,7 +47,7 @@ pub struct ChangedObject {
 }
 
 /// Catalogues whose rows change only if somebody redefines what they describe.
-const VERSIONED: [&str; 26] = [
+const VERSIONED: [&str; 28] = [
     "pg_am",
     "pg_attrdef",
     "pg_cast",
@@ -70,15 +70,18 @@ const VERSIONED: [&str; 26] = [
     "pg_rewrite",
     "pg_statistic_ext",
     "pg_transform",
+    // DISABLE TRIGGER, too; it only makes pg_dump begin again.
+    "pg_trigger",
     "pg_ts_config",
     "pg_ts_dict",
     "pg_ts_parser",
+    "pg_ts_template",
     "pg_type",
 ];
 
-/// Catalogues whose rows change for other reasons too (TRUNCATE, REFRESH, DISABLE TRIGGER): only whether a row is
-/// there counts.
-const PRESENT: [&str; 3] = ["pg_class", "pg_trigger", "pg_ts_template"];
+/// The catalogue of relations. Their rows change with their files (TRUNCATE, REFRESH, REINDEX), which is no new definition;
+/// whatever else changes them may be a new name, by which `pg_dump` would lock and read another table.
+const RELATIONS: &str = "pg_class";
 
 /// Parts of an object that have rows of their own: the catalogue of the object, that of its parts, and the
 /// column that names the object.
@@ -100,16 +103,12 @@ impl Moment {
         psql.query(&format!("SELECT {};", Self::SQL)).await
     }
 
-    /// The file that the rows of a table were in, if it existed.
-    pub fn file(&self, table: u32) -> Option<u32> {
-        self.files.get(&table).copied()
-    }
-
     /// Finds those of the objects, each a catalogue's oid and its own, that were changed or dropped since, and those of
     /// the tables whose rows are in other files now.
     ///
     /// Whoever saw such a table as it was then may have seen it empty: TRUNCATE leaves its old rows to nobody, and so
-    /// does an ALTER TABLE that writes them again. The tables must be locked, or the answer is worth nothing.
+    /// does an ALTER TABLE that writes them again. The tables must be locked, or the answer is worth nothing. One that was
+    /// dropped all the same counts as changed: another was locked, and is read, by its name.
     pub async fn changed_since(
         &self,
         psql: &Psql,
@@ -123,33 +122,39 @@ impl Moment {
     }
 
     fn question(&self, objects: &[(u32, u32)], tables: &[u32]) -> String {
-        let present = PRESENT.map(|catalog| format!("SELECT tableoid, oid, 0 FROM {catalog}"));
-        let catalogs = PRESENT.iter().chain(&VERSIONED).map(|name| format!("'{name}'::regclass::oid"));
+        let catalogs = [RELATIONS].iter().chain(&VERSIONED).map(|name| format!("'{name}'::regclass::oid"));
         format!(
-            "WITH dumped AS (SELECT * FROM unnest('{{{}}}'::oid[], '{{{}}}'::oid[]) AS dumped (catalog, oid)), \
-             found (catalog, oid, xid) AS ({} UNION ALL {}), \
+            "WITH dumped AS (SELECT * FROM unnest('{{{}}}'::oid[], '{{{}}}'::oid[], '{{{}}}'::bigint[]) \
+               AS dumped (catalog, oid, had)), \
+             locked AS (SELECT * FROM unnest('{{{}}}'::oid[], '{{{}}}'::bigint[]) AS locked (oid, file)), \
+             found (catalog, oid, xid, file) AS ({}), \
              judged AS (SELECT catalog, oid, count(xid) = 0 AS dropped, \
-               coalesce(bool_or({} AND xid NOT IN (SELECT unnest('{{{}}}'::bigint[]))), false) AS changed \
+               coalesce(bool_or({} AND xid NOT IN (SELECT unnest('{{{}}}'::bigint[])) \
+                 AND file IN (0, had)), false) AS changed \
                FROM dumped LEFT JOIN found USING (catalog, oid) WHERE catalog = ANY (ARRAY[{}]) \
                GROUP BY catalog, oid) \
              SELECT json_build_object('objects', (SELECT coalesce(json_agg(one), '[]') FROM ( \
-                 SELECT catalog::bigint, oid::bigint, dropped FROM judged WHERE dropped OR changed \
+                 SELECT catalog::bigint, oid::bigint, dropped AND NOT (catalog = '{RELATIONS}'::regclass \
+                   AND oid IN (SELECT oid FROM locked)) AS dropped FROM judged WHERE dropped OR changed \
                  ORDER BY dropped, catalog, oid LIMIT {MOST}) AS one), \
                'rewritten', (SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname)), '[]') \
-                 FROM unnest('{{{}}}'::oid[], '{{{}}}'::bigint[]) AS t (oid, file) \
-                 JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 FROM locked JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace \
                  WHERE c.relkind = 'r' AND c.relfilenode <> 0 AND pg_relation_filenode(c.oid)::bigint <> file));",
             list(objects.iter().map(|(catalog, _)| *catalog)),
             list(objects.iter().map(|(_, oid)| *oid)),
-            present.join(" UNION ALL "),
+            list(objects.iter().map(|(_, oid)| self.file(*oid))),
+            list(tables),
+            list(tables.iter().map(|oid| self.file(*oid))),
             written(),
             is_recent(self.since),
             list(&self.known),
             catalogs.collect::<Vec<_>>().join(", "),
-            list(tables),
-            // One that was not there then may have been filled, and emptied, since.
-            list(tables.iter().map(|oid| self.file(*oid).unwrap_or_default())),
         )
+    }
+
+    /// The file that a relation had; its first if it was not there then.
+    pub fn file(&self, oid: u32) -> u32 {
+        self.files.get(&oid).copied().unwrap_or(oid)
     }
 }
 
@@ -166,23 +171,29 @@ impl Display for MomentSql {
             f,
             "json_build_object('since', {since}, \
                'known', (SELECT coalesce(json_agg(DISTINCT xid), '[]') \
-                 FROM ({}) AS written (catalog, oid, xid) WHERE {}), \
+                 FROM ({}) AS written (catalog, oid, xid, file) WHERE {}), \
                'files', (SELECT coalesce(json_object_agg(oid, relfilenode::bigint), '{{}}') FROM pg_class \
-                 WHERE relkind = 'r' AND relfilenode <> 0 AND relpersistence <> 't'))",
+                 WHERE relkind IN ('r', 'i', 'S', 'm') AND relfilenode NOT IN (0, oid) AND relpersistence <> 't'))",
             written(),
             is_recent(since)
         )
     }
 }
 
-/// SQL for which transaction, or part of one, wrote what there is of an object: its catalogue, its oid, the number.
+/// SQL for which transaction, or part of one, wrote what there is of an object: its catalogue, its oid, the number, and
+/// the file if the rest of the row changes with that for no other reason; else 0.
 fn written() -> String {
     let versioned =
-        VERSIONED.map(|catalog| format!("SELECT tableoid, oid, xmin::text::bigint FROM {catalog}"));
+        VERSIONED.map(|catalog| format!("SELECT tableoid, oid, xmin::text::bigint, 0 FROM {catalog}"));
     let parts = PARTS.map(|(whole, part, column)| {
-        format!("SELECT '{whole}'::regclass::oid, {column}, xmin::text::bigint FROM {part}")
+        format!("SELECT '{whole}'::regclass::oid, {column}, xmin::text::bigint, 0 FROM {part}")
     });
-    [versioned.join(" UNION ALL "), parts.join(" UNION ALL ")].join(" UNION ALL ")
+    let relations = format!("SELECT tableoid, oid, xmin::text::bigint, relfilenode::bigint FROM {RELATIONS}");
+    // pg_dump locks and reads by names; not every schema is an object of the dump.
+    let schemas = format!(
+        "SELECT c.tableoid, c.oid, n.xmin::text::bigint, 0 FROM {RELATIONS} c JOIN pg_namespace n ON n.oid = relnamespace"
+    );
+    [versioned.join(" UNION ALL "), parts.join(" UNION ALL "), relations, schemas].join(" UNION ALL ")
 }
 
 /// SQL for whether the transaction `xid` is not older than this one.

@@ -96,7 +96,7 @@ impl RowsReader {
     /// written its rows into another order of pages, before these locks were taken: the snapshot shows nothing of it.
     async fn check(&mut self, snapshot: &Snapshot, tables: &[(u32, Vec<u8>)]) -> Result<()> {
         let files = |(oid, _): &(u32, Vec<u8>)| {
-            let file = snapshot.moment().file(*oid).unwrap_or_default();
+            let file = snapshot.moment().file(*oid);
             format!("({oid}, {file})")
         };
         let mut files: Vec<String> = tables.iter().map(files).collect();

@@ -1,0 +1,138 @@
+//! Names are changed while a backup reads: it has what its snapshot had under each name, or begins again.
+
+use super::races::{Gate, MAJORS, Session, restores};
+use crate::harness::Run;
+use crate::scene::Place;
+use crate::servers::postgres::Cluster;
+use pgstow::error::Kind;
+
+/// A backup during whose definitions each of these is done, while `pg_dump` waits at the gate.
+fn backup(place: &Place, cluster: &Cluster, database: &str, readers: &str, each: &[&str]) -> Run {
+    let mut gate = Gate::hold(cluster, database);
+    let words = ["backup", "--no-encryption", "--readers", readers, "--reader-range", "64KiB"];
+    let backup = place.pgstow(&words).arg(cluster.url(database)).spawn();
+    for (number, sql) in each.iter().enumerate() {
+        gate.is_reached();
+        let again = if number + 1 < each.len() { "BEGIN; LOCK TABLE gate" } else { "" };
+        // It is seen together with the end of the lock.
+        gate.does(&format!("{sql}; COMMIT; {again}"));
+    }
+    backup.wait()
+}
+
+/// The rows of a table in the newest backup.
+fn rows(place: &Place, table: &str) -> Option<u64> {
+    let shown = place.opens(&["show", "latest", "--tables", "--json"]).succeeds().json();
+    let tables = shown["tables"].as_array().unwrap();
+    tables.iter().find(|one| one["table"] == table)?["rows"].as_u64()
+}
+
+const SWAP: &str = "ALTER TABLE live RENAME TO swapped; ALTER TABLE staging RENAME TO live;
+                    ALTER TABLE swapped RENAME TO staging";
+
+/// `pg_dump` knows a table by its number, and locks and reads it by its name.
+#[test]
+fn tables_that_change_names_are_not_taken_for_each_other() {
+    let load = format!("INSERT INTO staging SELECT generate_series(1, 2000); {SWAP}");
+    let schema = "ALTER SCHEMA public RENAME TO old; CREATE SCHEMA public; CREATE TABLE gate (n int);
+                  CREATE TABLE live AS SELECT * FROM old.live; CREATE TABLE staging (n int)";
+    for major in MAJORS {
+        for readers in ["1", "2"] {
+            let cluster = Cluster::shared(major);
+            for (done, live) in [(&load[..], 2000), (schema, 1000)] {
+                let (place, database) = (Place::folder(), cluster.create_database("swapped"));
+                cluster.psql(
+                    &database,
+                    "CREATE TABLE gate (n int); CREATE TABLE staging (n int);
+                     CREATE TABLE live AS SELECT generate_series(1, 1000) n",
+                );
+                let run = backup(&place, cluster, &database, readers, &[done]).assert_success();
+                let run = run.says("pg_dump begins again: TABLE public.").says(" was changed while");
+                assert_eq!(rows(&place, "live"), Some(live), "{run}");
+                restores(&place, cluster, &database);
+            }
+        }
+    }
+}
+
+/// The old one is dropped, so only its name says that there is another.
+#[test]
+fn a_table_that_is_made_anew_is_not_empty() {
+    let anew = "CREATE TABLE next AS SELECT * FROM live; DROP TABLE live; ALTER TABLE next RENAME TO live";
+    for major in MAJORS {
+        let cluster = Cluster::shared(major);
+        for times in [1, 3] {
+            let (place, database) = (Place::folder(), cluster.create_database("anew"));
+            cluster.psql(
+                &database,
+                "CREATE TABLE gate (n int); CREATE TABLE live AS SELECT generate_series(1, 1000) n",
+            );
+            let run = backup(&place, cluster, &database, "1", &vec![anew; times]);
+            if times == 1 {
+                let run = run.assert_success().says("pg_dump begins again: ");
+                assert_eq!(rows(&place, "live"), Some(1000), "{run}");
+            } else {
+                let run = run.assert_failure(Kind::Postgres).says("TABLE public.live was changed");
+                run.says("so it went 3 times in a row").says("hint: back up when no migration runs");
+                assert_eq!(place.keys(), Vec::<String>::new());
+            }
+        }
+    }
+}
+
+/// What `pg_dump` lists by one name has another when the server writes its definition.
+#[test]
+fn other_objects_that_change_names() {
+    let trigger = "CREATE FUNCTION f2() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+                   CREATE OR REPLACE TRIGGER tg BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f2()";
+    for major in MAJORS {
+        let cluster = Cluster::shared(major);
+        for done in [
+            "ALTER SEQUENCE s RENAME TO renamed",
+            "ALTER INDEX ix RENAME TO renamed",
+            "ALTER INDEX part_n_idx RENAME TO renamed",
+            trigger,
+        ] {
+            let (place, database) = (Place::folder(), cluster.create_database("names"));
+            cluster.psql(
+                &database,
+                "CREATE TABLE gate (n int); CREATE TABLE t (n int); CREATE SEQUENCE s; CREATE INDEX ix ON t (n);
+                 COMMENT ON INDEX ix IS 'of t'; CREATE TABLE parted (n int) PARTITION BY LIST (n);
+                 CREATE TABLE part PARTITION OF parted FOR VALUES IN (1); CREATE INDEX ON parted (n);
+                 CREATE FUNCTION f1() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+                 CREATE TRIGGER tg BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f1()",
+            );
+            eprintln!("{major:?}: {done}");
+            let run = backup(&place, cluster, &database, "1", &[done]).assert_success();
+            run.says("pg_dump begins again: ");
+            restores(&place, cluster, &database);
+        }
+    }
+}
+
+/// A session changes names all the time: no backup has the rows of another table.
+#[test]
+fn names_that_change_all_the_time() {
+    for major in MAJORS {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        let database = cluster.create_database("restless");
+        cluster.psql(
+            &database,
+            "CREATE TABLE staging (n int); CREATE TABLE live AS SELECT generate_series(1, 1000) n",
+        );
+        let swap = format!("BEGIN; {SWAP}; COMMIT; SELECT pg_sleep(random() / 2);\n");
+        let _work = Session::runs(cluster, &database, swap.repeat(2000));
+        let mut made = 0;
+        for _ in 0..6 {
+            let run = place.try_backup(&cluster.url(&database));
+            if !run.status.success() {
+                run.assert_failure(Kind::Postgres);
+                continue;
+            }
+            made += 1;
+            let both = [rows(&place, "live"), rows(&place, "staging")];
+            assert!(both == [Some(1000), Some(0)] || both == [Some(0), Some(1000)], "{both:?}: {run}");
+        }
+        eprintln!("{major:?}: {made} of 6 backups were made");
+    }
+}
