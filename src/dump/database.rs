@@ -153,7 +153,7 @@ impl<'a> Dump<'a> {
             inventory: Some(inventory),
             globals,
             globals_status,
-            partial: self.settings.dump.is_filtered(),
+            partial: self.settings.dump.is_partial(),
             left_out: self.left_out,
         })
     }

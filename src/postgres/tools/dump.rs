@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 
+use super::left_out::{WITH_ARGUMENT, chooses, leaves_something_out};
 use super::passthrough::{OUTPUT, Tool};
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
@@ -58,7 +59,7 @@ const INSERTS: &str = "rows as INSERT statements cannot be counted, and restore 
 /// `pg_dump` and the options it is not given.
 pub const TOOL: Tool = Tool {
     name: "pg_dump",
-    short_with_argument: "deEfFhjnNpStTUZ",
+    short_with_argument: WITH_ARGUMENT,
     refused: &[
         (None, "inserts", INSERTS),
         (None, "column-inserts", INSERTS),
@@ -77,30 +78,21 @@ impl DumpOptions {
         TOOL.check(&self.extra)
     }
 
-    /// Says whether tables or schemas are chosen, so that the dump is not the whole database.
+    /// Says whether tables or schemas are chosen, or only definitions or rows, so that what is true of all tables is of
+    /// no interest.
     pub fn is_filtered(&self) -> bool {
-        let chosen = [
-            &self.tables,
-            &self.exclude_tables,
-            &self.exclude_table_data,
-            &self.schemas,
-            &self.exclude_schemas,
-        ];
-        let filters = [
-            "-t",
-            "-T",
-            "-n",
-            "-N",
-            "-s",
-            "-e",
-            "--table",
-            "--schema",
-            "--exclude",
-            "--extension",
-            "--filter",
-        ];
-        chosen.iter().any(|list| !list.is_empty())
-            || self.extra.iter().any(|word| filters.iter().any(|filter| word.starts_with(filter)))
+        self.has_patterns() || chooses(&self.extra)
+    }
+
+    /// Says whether anything is left out, so that the dump is not the whole database.
+    pub fn is_partial(&self) -> bool {
+        self.has_patterns() || leaves_something_out(&self.extra)
+    }
+
+    fn has_patterns(&self) -> bool {
+        [&self.tables, &self.exclude_tables, &self.exclude_table_data, &self.schemas, &self.exclude_schemas]
+            .iter()
+            .any(|list| !list.is_empty())
     }
 
     fn arguments(&self) -> Vec<OsString> {
@@ -161,10 +153,11 @@ mod tests {
     #[test]
     fn filters_are_noticed() {
         let extra = |word: &str| DumpOptions { extra: vec![word.into()], ..DumpOptions::default() };
-        assert!(!DumpOptions::default().is_filtered());
-        assert!(!extra("--no-owner").is_filtered());
-        assert!(extra("-tusers").is_filtered());
-        assert!(extra("--exclude-table-data=logs").is_filtered());
+        assert!(!DumpOptions::default().is_filtered() && !DumpOptions::default().is_partial());
+        assert!(!extra("--no-owner").is_filtered() && !extra("--no-owner").is_partial());
+        assert!(extra("-xtusers").is_filtered() && extra("-xtusers").is_partial());
+        assert!(!extra("--no-blobs").is_filtered() && extra("--no-blobs").is_partial());
+        assert!(DumpOptions { schemas: vec!["app".into()], ..DumpOptions::default() }.is_partial());
         assert!(DumpOptions { schemas: vec!["app".into()], ..DumpOptions::default() }.is_filtered());
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod dump;
 pub mod globals;
+mod left_out;
 mod passthrough;
 pub mod psql;
 pub mod restore;

@@ -148,3 +148,41 @@ fn more_labels_than_a_manifest_holds() {
     place.pgstow(&words).args(&labels[..18]).succeeds();
     place.pgstow(&["verify", "latest"]).succeeds();
 }
+
+/// Whatever else `pg_dump` is given, a part of the database is not taken for the whole.
+#[test]
+fn options_of_pg_dump_that_leave_something_out() {
+    let (cluster, database) = (Cluster::shared(Major::V18), fresh("parts"));
+    cluster.psql("postgres", &format!("CREATE DATABASE {database}"));
+    cluster.psql(
+        &database,
+        "CREATE TABLE small AS SELECT generate_series(1, 10) n; SELECT lo_from_bytea(0, 'a large object')",
+    );
+    for (words, is_partial) in [
+        (&["-xtsmall"][..], true),
+        (&["-a"], true),
+        (&["--data-o"], true),
+        (&["--section=pre-data"], true),
+        (&["--section", "data"], true),
+        (&["-xB"], true),
+        (&["--no-large-objects"], true),
+        (&["--no-data"], true),
+        (&["--no-schema"], true),
+        (&["--statistics-only"], true),
+        (&["--no-policies"], true),
+        (&["-xO", "--no-comm", "--no-publications", "--encoding", "UTF8"], false),
+    ] {
+        let place = Place::folder();
+        let given: Vec<String> = words.iter().map(|word| format!("--pg-dump-arg={word}")).collect();
+        let given: Vec<&str> = given.iter().map(String::as_str).collect();
+        backup(&place, &cluster.url(&database), &given).assert_success();
+        let shown = place.pgstow(&["show", "latest", "--json"]).succeeds().json();
+        assert_eq!(shown["partial"] == true, is_partial, "{words:?}: {shown}");
+        let status = place.pgstow(&["status"]);
+        if is_partial {
+            status.fails(Kind::Overdue).says("no whole backup");
+        } else {
+            status.succeeds();
+        }
+    }
+}
