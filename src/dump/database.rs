@@ -1,11 +1,11 @@
 //! One database: `pg_dump`'s archive, with its inventory and the server's roles.
 
+use super::reading::Reading;
 use super::request::DumpRequest;
 use super::{announce, checks};
 use crate::branch;
 use crate::error::{Error, Kind, Result};
 use crate::layout::FrameSpan;
-use crate::parallel;
 use crate::postgres::clients::Clients;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
@@ -59,10 +59,10 @@ pub async fn back_up(
     }
     let Dump { client, psql, options, server, .. } = &dumping;
     let left = dumping.lock.besides(server.sessions_left);
-    let archive =
-        run.or(parallel::start(client, psql, options, server, left, database.sessions, run)).await?;
+    let reading = Reading::start(client, psql, (options, database), server, left, run);
+    let (reading, archive) = run.or(reading).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
-    let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, roles).await;
+    let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, &reading, roles).await;
     let mut stored = dumping.writer.deliver(archive, watch, judge, run).await?;
     stored.before = dumping.before.as_ref().map(Before::held);
     announce(&stored, run);
@@ -144,8 +144,15 @@ impl<'a> Dump<'a> {
     }
 
     /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.
-    async fn judge(&self, watch: ArchiveWatch, frames: &[FrameSpan], roles: &Roles) -> Result<SideObjects> {
+    async fn judge(
+        &self,
+        watch: ArchiveWatch,
+        frames: &[FrameSpan],
+        reading: &Reading,
+        roles: &Roles,
+    ) -> Result<SideObjects> {
         let inventory = Inventory::new(watch.finish()?, frames);
+        reading.check(&self.psql).await?;
         self.compare_with_last(&inventory)?;
         let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
         Ok(SideObjects {

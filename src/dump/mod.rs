@@ -10,6 +10,7 @@ pub mod command;
 pub mod database;
 pub mod every;
 mod look;
+mod reading;
 pub mod request;
 
 use crate::run::Run;

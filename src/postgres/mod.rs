@@ -22,8 +22,8 @@ pub use connect::{ConnInfo, PasswordCommand};
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
 pub use server::{
-    Backend, Changes, Checkpoints, Cluster, FoundTable, Heap, KNOWS_PAGE_RANGES, Locale, Moment, Presets,
-    Provider, Reference, Server, TargetFacts, Unreachable, Unreadable, WantedTable, databases,
+    Backend, Changes, Checkpoints, Cluster, Enums, FoundTable, Heap, KNOWS_PAGE_RANGES, Locale, Moment,
+    Presets, Provider, Reference, Server, TargetFacts, Unreachable, Unreadable, WantedTable, databases,
     exclusive_locks, first_names, heaps, managed, patterns, refuse_shared_backends, waits_too_long,
 };
 pub use sql::{identifier, masked, shell_word};

@@ -1,10 +1,11 @@
-//! Names are changed while a backup reads: it has what its snapshot had under each name, or begins again.
+//! Names and values are changed while a backup reads: it has what its snapshot had under each name, or begins again.
 
-use super::races::{Gate, MAJORS, Session, restores};
+use super::races::{Gate, MAJORS, Session, eventually, restores};
 use crate::harness::Run;
 use crate::scene::Place;
-use crate::servers::postgres::Cluster;
+use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
+use std::time::Duration;
 
 /// A backup during whose definitions each of these is done, while `pg_dump` waits at the gate.
 fn backup(place: &Place, cluster: &Cluster, database: &str, readers: &str, each: &[&str]) -> Run {
@@ -134,5 +135,46 @@ fn names_that_change_all_the_time() {
             assert!(both == [Some(1000), Some(0)] || both == [Some(0), Some(1000)], "{both:?}: {run}");
         }
         eprintln!("{major:?}: {made} of 6 backups were made");
+    }
+}
+
+/// The server writes the values of an enum as they are called when a row is read, not as they were in the snapshot.
+#[test]
+fn a_value_of_an_enum_that_is_renamed_while_rows_are_read() {
+    for (major, readers) in [(Major::Distribution, "1"), (Major::V18, "2")] {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        let database = cluster.create_database("enums");
+        cluster.psql(
+            &database,
+            "CREATE TYPE state AS ENUM ('open', 'done'); CREATE TABLE gate (n int);
+             CREATE TABLE z AS SELECT 'open'::state s FROM generate_series(1, 1000);
+             CREATE TABLE a AS SELECT n, (SELECT string_agg(md5(random()::text || n || i), '')
+             FROM generate_series(1, 30) i) FROM generate_series(1, 20000) n",
+        );
+        let url = cluster.url(&database);
+        let words = ["backup", "--no-encryption", "--limit-rate", "2MiB/s", "--readers", readers];
+        let during = |sql: &str| {
+            let backup = place.pgstow(&words).args(["--reader-range", "4MiB", &url]).spawn();
+            let reading = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'COPY %a%' \
+                           AND backend_type = 'client backend' AND datname = current_database() AND state = 'active' \
+                           AND pid <> pg_backend_pid()";
+            eventually(cluster, &database, reading);
+            // With several sessions, rows are read before anything is stored.
+            std::thread::sleep(Duration::from_secs(1));
+            cluster.psql(&database, sql);
+            backup.wait()
+        };
+        let run = during("ALTER TYPE state RENAME VALUE 'open' TO 'pending'").assert_failure(Kind::Postgres);
+        run.says("a value of the enum public.state was renamed while rows were read")
+            .says("hint: back up again");
+        assert_eq!(place.keys(), Vec::<String>::new());
+        // No row of the snapshot has a value that was added later.
+        during("ALTER TYPE state ADD VALUE 'lost' BEFORE 'done'").assert_success();
+        restores(&place, cluster, &database);
+        // As long as nothing is stored, pg_dump can begin again.
+        let renaming = "ALTER TYPE state RENAME VALUE 'pending' TO 'open'";
+        let run = backup(&place, cluster, &database, readers, &[renaming]).assert_success();
+        run.says("pg_dump begins again: a value of the enum public.state was renamed");
+        restores(&place, cluster, &database);
     }
 }
