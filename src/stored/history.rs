@@ -210,27 +210,47 @@ async fn made_without(
     found: &[Found],
     trusted: &VerifyKeys,
 ) -> Result<Option<Break>> {
-    let is_newer = |found: &&Found| found.place.name == seen.name && found.place.id > seen.id;
+    let is_newer = |one: &&Found| one.place.name == seen.name && one.place.id > seen.id;
     let mut since: Vec<&Found> = found.iter().filter(is_newer).collect();
     since.sort();
-    for found in since {
-        let next = match catalogue::read(store, found, Some(trusted)).await {
-            Ok(next) => next,
-            // Whoever planted it must not keep the others from being looked at.
-            Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => continue,
-            Err(error) => return Err(error),
-        };
+    for one in since {
+        // Whoever planted it must not keep the others from being looked at.
+        let Some(next) = signed(store, one, trusted).await? else { continue };
         // The one seen may have been encrypted to other recipients since.
         let is_without = !next.manifest.is_made_from(&seen.id)
             && next.manifest.previous.is_some_and(|previous| previous < seen.id);
-        return Ok(is_without.then(|| {
-            Break::Gap(format!(
-                "{} was made when {}, the newest backup at {}, was no longer in the store: it was removed or hidden",
-                next.place, seen.id, seen.seen_at
-            ))
-        }));
+        if !is_without || is_there(seen, store, found, trusted).await? {
+            return Ok(None);
+        }
+        return Ok(Some(Break::Gap(format!(
+            "{} was made when {}, the newest backup at {}, was no longer in the store: it was removed or hidden",
+            next.place, seen.id, seen.seen_at
+        ))));
     }
     Ok(None)
+}
+
+/// Whether the backup that was seen is still in the store, as it was signed. Then nothing is gone: the next one was begun
+/// before the one seen was whole, because two runs of one name overlapped.
+async fn is_there(
+    seen: &Sighting,
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: &VerifyKeys,
+) -> Result<bool> {
+    match found.iter().find(|one| one.place.name == seen.name && one.place.id == seen.id) {
+        Some(one) => Ok(signed(store, one, trusted).await?.is_some()),
+        None => Ok(false),
+    }
+}
+
+/// Reads the manifest of a backup; none if it cannot be believed, or is gone by now.
+async fn signed(store: &Arc<dyn Store>, found: &Found, trusted: &VerifyKeys) -> Result<Option<Backup>> {
+    match catalogue::read(store, found, Some(trusted)).await {
+        Ok(backup) => Ok(Some(backup)),
+        Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn read(file: &Path) -> io::Result<Contents> {

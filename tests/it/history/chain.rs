@@ -105,6 +105,31 @@ fn a_newest_backup_that_prune_removed_later_is_no_gap() {
     assert!(!scene.reads(&["status"]).succeeds().stderr.contains("warning"));
 }
 
+/// A stream has no lock: two runs of one name may overlap, and the second one does not see the first.
+#[test]
+fn backups_whose_runs_overlapped_are_no_gap() {
+    for scene in Scene::everywhere("history-overlap") {
+        let first = scene.put(HOUR * 3, |_| {});
+        let before = Some(first.parse::<Id>().unwrap());
+        let seen = scene.put(HOUR * 2, |manifest| manifest.previous.clone_from(&before));
+        scene.reads(&FETCH).succeeds();
+        let next = scene.put(HOUR, |manifest| manifest.previous.clone_from(&before));
+        let strict = || scene.reads(&FETCH).arg("--strict");
+        // What stands in its place is no proof that it was there.
+        let said = format!("{next} of app was made when {seen}, the newest backup at 20");
+        for (object, instead) in [("manifest.json", "{}"), ("manifest.json.minisig", "x")] {
+            let key = format!("app/{seen}/{object}");
+            let genuine = scene.place.get(&key);
+            scene.place.put(&key, instead);
+            strict().fails(Kind::Verify).says(&said);
+            scene.place.put(&key, genuine);
+        }
+        let run = strict().succeeds();
+        assert!(!run.stderr.contains("warning"), "{run}");
+        scene.reads(&["status"]).succeeds();
+    }
+}
+
 #[test]
 fn prune_reports_what_its_rules_would_have_kept() {
     for scene in Scene::everywhere("history-prune") {
