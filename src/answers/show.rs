@@ -47,14 +47,14 @@ impl Shown {
         let (text, tables, changes) = match (now, earlier) {
             (Some(now), Some(before)) => (diff_text(before, now), None, Some(changes(before, now))),
             (Some(now), None) => (list_text(now), Some(rows(now)), None),
-            (None, _) => (text(&store, &backup, proven), None, None),
+            (None, _) => (text(&store, &backup, proven.at()), None, None),
         };
         Self {
             folder: backup.place.key(""),
             duration_s: backup.manifest.duration().as_secs_f64(),
             stored_bytes: backup.manifest.stored_bytes(),
             signature: backup.signature,
-            proven_at: proven,
+            proven_at: proven.at(),
             manifest: backup.manifest,
             store,
             tables,

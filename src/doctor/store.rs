@@ -7,7 +7,7 @@ use super::finding::Findings;
 use crate::error::{Error, Kind, Result};
 use crate::store::{BucketRules, Metadata, ObjectLock, Situation, Store, StoreError};
 use crate::stored::catalogue::{self, Found};
-use crate::stored::names::Name;
+use crate::stored::names::{CLOCK_SKEW, Name};
 use crate::stored::upload::Uploading;
 use crate::units::{age, stamp};
 use bytes::Bytes;
@@ -198,7 +198,7 @@ fn skew(findings: &mut Findings<'_>, modified: Option<SystemTime>, before: Syste
     };
     let off = difference(modified, before, SystemTime::now());
     let fix = "set the clock of this machine (NTP)";
-    if off > catalogue::CLOCK_SKEW {
+    if off > CLOCK_SKEW {
         let error = Error::new(
             Kind::Settings,
             format!("this machine's clock and the store's differ by {}", age(off)),

@@ -107,7 +107,7 @@ impl BackupFacts {
             plain_bytes: manifest.and_then(|manifest| Some(manifest.dump().ok()?.plain_bytes)),
             tables: totals.map(|totals| totals.tables),
             rows: totals.map(|totals| totals.rows),
-            usable: matches!(entry.flaw, None | Some(Flaw::Partial | Flaw::Unproven)),
+            usable: matches!(entry.flaw, None | Some(Flaw::Partial | Flaw::Unproven | Flaw::Undecided)),
             proven_at: entry.proven,
             flaw: entry.flaw.as_ref().map(ToString::to_string),
             kept: fate.map(|fate| *fate != Fate::Removed),

@@ -17,12 +17,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// At most this number of backups is named if one has to be chosen.
 const MOST_NAMED: usize = 5;
-/// Clocks differ by this much; an id that is further ahead is not believed.
-pub const CLOCK_SKEW: Duration = Duration::from_secs(600);
 /// The id of the newest backup, whichever it is.
 pub const LATEST: &str = "latest";
 /// Backups read at the same time when many are listed.
@@ -64,10 +61,8 @@ pub struct Found {
 
 impl Found {
     /// Whether its id names a moment that is still to come, or that does not exist.
-    ///
-    /// Whoever can write to the store could make a backup the newest for ever by such an id.
     pub fn is_from_the_future(&self, now: Timestamp) -> bool {
-        self.place.id.started_at().is_none_or(|start| start > now.after(CLOCK_SKEW))
+        self.place.id.is_from_the_future(now)
     }
 }
 

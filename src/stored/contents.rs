@@ -6,7 +6,7 @@ use super::catalogue::{Backup, Found};
 use super::manifest::Manifest;
 use super::name_pattern::NamePattern;
 use super::names::{Id, MANIFEST, Place, Timestamp};
-use super::proven::{self, MaybeProven};
+use super::proven::{self, MOST_READ, MaybeProven, Proven};
 use super::receipt;
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
@@ -129,6 +129,8 @@ impl Entry {
     pub fn complaint(&self) -> Option<String> {
         match self.flaw.as_ref()? {
             Flaw::Partial | Flaw::Unproven => None,
+            // Whoever looked has warned of it.
+            Flaw::Undecided => None,
             // The sentence begins with its place.
             Flaw::Unreadable(why) => Some(why.clone()),
             flaw => Some(format!("{}: {flaw}", self.folder.place)),
@@ -149,6 +151,8 @@ pub enum Flaw {
     Partial,
     /// No trial restore has proven it, and only proven ones count.
     Unproven,
+    /// Whether one has is not known, and only proven ones count.
+    Undecided,
 }
 
 impl fmt::Display for Flaw {
@@ -159,6 +163,10 @@ impl fmt::Display for Flaw {
             Self::FromTheFuture => f.write_str("its id is of a moment that is still to come"),
             Self::Partial => f.write_str("partial: options left a part of the database out"),
             Self::Unproven => f.write_str("not proven: no trial restore of it is recorded"),
+            Self::Undecided => write!(
+                f,
+                "whether it is proven is not known: none of the newest {MOST_READ} of its receipts holds"
+            ),
         }
     }
 }
@@ -192,8 +200,14 @@ pub async fn entries(
         match read.map_err(Unreadable::of) {
             Ok(MaybeProven { backup, proven }) => {
                 let flaw = flaw(found, &folder, &backup, standard, now);
-                let unproven = (standard.proven_only && proven.is_none()).then_some(Flaw::Unproven);
-                entries.push(Entry { folder, backup: Some(backup), proven, flaw: flaw.or(unproven) });
+                let unproven = match proven {
+                    _ if !standard.proven_only => None,
+                    Proven::At(_) => None,
+                    Proven::No => Some(Flaw::Unproven),
+                    Proven::NotKnown => Some(Flaw::Undecided),
+                };
+                let (proven, flaw) = (proven.at(), flaw.or(unproven));
+                entries.push(Entry { folder, backup: Some(backup), proven, flaw });
             }
             Err(Unreadable::Damaged(why)) => {
                 let flaw = Some(Flaw::Unreadable(why));

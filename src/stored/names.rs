@@ -20,6 +20,8 @@ pub const SIGNATURE: &str = "manifest.json.minisig";
 /// system and shell takes it.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
 
+/// Clocks differ by this much; an id that is further ahead is not believed.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(600);
 /// Longest name taken, in bytes after encoding: keys may have 1024 on S3, file names 255 on most file systems.
 const LONGEST_NAME: usize = 200;
 
@@ -190,6 +192,13 @@ impl Id {
         let (year, month, day) = (part(0..4)?, part(4..6)?, part(6..8)?);
         let (hour, minute, second) = (part(9..11)?, part(11..13)?, part(13..15)?);
         format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z").try_into().ok()
+    }
+
+    /// Whether it names a moment that is still to come, or that does not exist.
+    ///
+    /// Whoever can write to the store could make something the newest for ever by such an id.
+    pub fn is_from_the_future(&self, now: Timestamp) -> bool {
+        self.started_at().is_none_or(|start| start > now.after(CLOCK_SKEW))
     }
 
     /// The id as text.

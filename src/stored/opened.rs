@@ -8,8 +8,8 @@ use super::download;
 use super::history::{Caution, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
-use super::names::{Name, Place, Timestamp};
-use super::proven;
+use super::names::{Name, Place};
+use super::proven::{self, Proven};
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
@@ -182,9 +182,9 @@ impl OpenStore {
         })
     }
 
-    /// When a backup that was found and taken was last proven to restore.
-    pub async fn proven(&self, found: &Found, taken: &OpenedBackup) -> Result<Option<Timestamp>> {
-        proven::at(&self.store, found, &taken.backup.manifest_sha256, self.trusted.as_ref()).await
+    /// Whether a backup that was found and taken was proven to restore, and when.
+    pub async fn proven(&self, found: &Found, taken: &OpenedBackup) -> Result<Proven> {
+        proven::of(&self.store, found, &taken.backup.manifest_sha256, self.trusted.as_ref()).await
     }
 
     fn identities(&self, backup: &Backup) -> Arc<Identities> {

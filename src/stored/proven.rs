@@ -12,20 +12,42 @@ use super::receipt::{self, Receipt};
 use super::signing::{Signed, SigningKey, VerifyKeys};
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
+use crate::units::count;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 
 /// How many receipts of one backup are looked at, newest first: somebody may have planted many.
-const MOST_READ: usize = 16;
+pub(super) const MOST_READ: usize = 16;
 
 /// A backup, and when it was proven.
 #[derive(Debug, Clone)]
 pub struct MaybeProven {
     /// The backup.
     pub backup: Backup,
-    /// When it was last proven to restore, if it was.
-    pub proven: Option<Timestamp>,
+    /// Whether it was proven to restore, and when.
+    pub proven: Proven,
+}
+
+/// Whether a backup was proven to restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proven {
+    /// It was, at this moment for the last time.
+    At(Timestamp),
+    /// It has no receipt that holds.
+    No,
+    /// It has more receipts than are read, and none that was read holds. Whoever can write may have planted them.
+    NotKnown,
+}
+
+impl Proven {
+    /// When it was last proven, if it is known to be.
+    pub fn at(self) -> Option<Timestamp> {
+        match self {
+            Self::At(moment) => Some(moment),
+            Self::No | Self::NotKnown => None,
+        }
+    }
 }
 
 /// A receipt as it is stored.
@@ -59,24 +81,40 @@ pub async fn record(store: &dyn Store, receipt: &Receipt, signing: Option<&Signi
     Ok(key)
 }
 
-/// When a backup was last proven to restore.
+/// Whether a backup was proven to restore, and when it last was.
 ///
 /// # Errors
-/// Those of the store. A receipt that is damaged or forged is none: it is warned of.
-pub async fn at(
+/// Those of the store. A receipt that is damaged, forged or of a moment to come is none: it is warned of.
+pub async fn of(
     store: &Arc<dyn Store>,
     found: &Found,
     manifest_sha256: &Digest,
     trusted: Option<&VerifyKeys>,
-) -> Result<Option<Timestamp>> {
-    let mut newest_first = found.receipts.iter().rev();
-    let Some(keys) = trusted else { return Ok(newest_first.next().and_then(Id::started_at)) };
-    for id in newest_first.take(MOST_READ) {
-        if let Some(recorded) = recorded(store, (&found.place, manifest_sha256), id, Some(keys)).await? {
-            return Ok(Some(recorded.receipt.predicate.verified_at));
+) -> Result<Proven> {
+    let (place, now) = (&found.place, Timestamp::now());
+    let (to_come, newest_first): (Vec<&Id>, Vec<&Id>) =
+        found.receipts.iter().rev().partition(|id| id.is_from_the_future(now));
+    if !to_come.is_empty() {
+        let many = count(to_come.len(), "receipt");
+        tracing::warn!("{place}: {many} of a moment that is still to come; such receipts prove nothing");
+    }
+    let Some(keys) = trusted else {
+        let newest = newest_first.first().and_then(|id| id.started_at());
+        return Ok(newest.map_or(Proven::No, Proven::At));
+    };
+    for id in newest_first.iter().take(MOST_READ) {
+        if let Some(recorded) = recorded(store, (place, manifest_sha256), id, Some(keys)).await? {
+            return Ok(Proven::At(recorded.receipt.predicate.verified_at));
         }
     }
-    Ok(None)
+    if newest_first.len() <= MOST_READ {
+        return Ok(Proven::No);
+    }
+    tracing::warn!(
+        "{place}: whether it is proven is not known: none of the newest {MOST_READ} of its receipts holds, and more are \
+         not read; remove those that nobody of you has made"
+    );
+    Ok(Proven::NotKnown)
 }
 
 /// Reads the manifests of many backups, and when each was proven, in their order; one that cannot be read does not hide
@@ -88,7 +126,7 @@ pub async fn read_all(
 ) -> Vec<Result<MaybeProven>> {
     let read = async |found| {
         let backup = catalogue::read(store, found, trusted).await?;
-        let proven = at(store, found, &backup.manifest_sha256, trusted).await?;
+        let proven = of(store, found, &backup.manifest_sha256, trusted).await?;
         Ok(MaybeProven { backup, proven })
     };
     catalogue::each(found, read).await
@@ -106,7 +144,7 @@ pub async fn search_and_read<T>(
     let (found, read) = catalogue::search_and_read(store, name, trusted, of).await?;
     let proven = stream::iter(found.iter().zip(read)).map(async |(found, read)| {
         let (manifest_sha256, what) = read?;
-        Ok((what, at(store, found, &manifest_sha256, trusted).await?))
+        Ok((what, self::of(store, found, &manifest_sha256, trusted).await?.at()))
     });
     let read = proven.buffered(catalogue::READ_AHEAD).collect().await;
     Ok((found, read))
@@ -129,7 +167,7 @@ pub async fn newest(
             Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => continue,
             Err(error) => return Err(error),
         };
-        if let Some(moment) = at(store, found, &backup.manifest_sha256, trusted).await? {
+        if let Some(moment) = of(store, found, &backup.manifest_sha256, trusted).await?.at() {
             return Ok(Some((found.place.id.clone(), moment)));
         }
     }

@@ -207,3 +207,37 @@ fn prune_counts_only_proven_ones_if_asked_to() {
         assert_eq!(there(&scene.place, "app"), ids[3..]);
     }
 }
+
+/// Whoever may only write plants many receipts: none of them is one, but only some are read.
+#[test]
+fn planted_receipts_make_no_proven_backup_go() {
+    for scene in Scene::everywhere("receipts-planted") {
+        let ids: Vec<String> = (0..3).rev().map(|day| scene.put(DAY * day + HOUR, |_| {})).collect();
+        put_receipt(&scene.place, &ids[0], &ids[0], Some(&scene.signing));
+        let plant = |id: &dyn Fn(usize) -> String| {
+            (0..16).for_each(|n| scene.place.put(&format!("app/{}/receipt-{}.json", ids[0], id(n)), "{}"));
+        };
+        let words = ["--keep-last", "1", "--min-keep", "1", "--verified-only"];
+        let pruned = || {
+            let dry = prune(&scene.place, &words).args(["--dry-run", "--json"]);
+            dry.env("PGSTOW_VERIFY_KEY", &scene.public).succeeds()
+        };
+        // Of a moment that is still to come: they are not even looked at.
+        let letters = "0123456789abcdefghjkmnpqrstvwxyz";
+        plant(&|n| format!("99991231T235959Z-zzzzz{}", &letters[n..=n]));
+        let run = pruned();
+        assert_eq!(said_of(&run.json(), &ids[0]), ("keep".into(), vec!["last".into()]), "{run}");
+        run.says("16 receipts of a moment that is still to come");
+        let listed = scene.place.pgstow(&["list", "--json"]).succeeds().json();
+        assert!(listed[0]["proven_at"].as_str().unwrap() < "3", "{listed}");
+        // Of a moment after the proof: what they hide is not known, so nothing goes because of them.
+        plant(&|_| Id::new(Timestamp::now().after(HOUR / 20)).unwrap().to_string());
+        let run = pruned().says("is not known: none of the newest 16 of its receipts holds");
+        let (action, why) = said_of(&run.json(), &ids[0]);
+        assert_eq!((action.as_str(), why.len()), ("keep", 1), "{run}");
+        assert!(why[0].contains("whether it is proven is not known"), "{run}");
+        assert_eq!(said_of(&run.json(), &ids[1]).0, "remove", "{run}");
+        prune(&scene.place, &words).env("PGSTOW_VERIFY_KEY", &scene.public).succeeds();
+        assert_eq!(there(&scene.place, "app"), [ids[0].clone(), ids[2].clone()]);
+    }
+}
