@@ -1,6 +1,6 @@
 //! Whole backups from one store into another, as they are: the encrypted bytes, and the manifest as it was signed.
 //!
-//! It needs no key to a backup. Nothing is overwritten and nothing visible is deleted: what is whole in the target is
+//! It needs no key to a backup. Nothing is overwritten and nothing whole is deleted: what is whole in the target is
 //! left alone, and the manifest goes last, so that a copy that was killed is no backup until a later one ends it. Only
 //! receipts of trial restores come after it: they are about a backup that is there.
 
@@ -111,6 +111,7 @@ async fn objects_and_manifest(backup: &Backup, way: &Way, run: &Run) -> Result<b
         way.object(backup, object, run).await?;
     }
     let has_manifest = publish(backup, way, run).await?;
+    confirm(backup, way, has_manifest).await?;
     run.say(format!(
         "copied {}: {}, {}, {}",
         backup.place,
@@ -119,6 +120,20 @@ async fn objects_and_manifest(backup: &Backup, way: &Way, run: &Run) -> Result<b
         age(begun.elapsed())
     ));
     Ok(has_manifest)
+}
+
+/// Looks once more, now that the manifest is there: what an earlier copy left may have been old, and a prune that removed
+/// it had seen no manifest. One without its objects is taken back.
+async fn confirm(backup: &Backup, way: &Way, has_manifest: bool) -> Result<()> {
+    let Some(key) = way.lacks(backup).await? else { return Ok(()) };
+    let error = Error::store(format!("{key} was removed while the rest was copied"));
+    // Whoever wrote another one looks after it.
+    for object in [MANIFEST, SIGNATURE].into_iter().filter(|_| has_manifest) {
+        if let Err(second) = way.to.delete(&backup.place.key(object)).await {
+            return Err(error.hint(format!("remove its manifest, which remains there: {second}")));
+        }
+    }
+    Err(error.hint("a prune took it for what a killed run had left; run the copy again"))
 }
 
 /// Removes the uploads that killed runs left in the target of a backup that is whole there.

@@ -103,6 +103,21 @@ impl Way {
         }
     }
 
+    /// The key of an object that the target lacks now, or does not have at its size.
+    pub(super) async fn lacks(&self, backup: &Backup) -> Result<Option<String>> {
+        for object in &backup.manifest.objects {
+            let key = backup.place.key(&object.key);
+            match self.to.head(&key).await {
+                Ok(info) if info.bytes == object.stored_bytes => {}
+                // Credentials that may only write cannot know it.
+                Err(error) if error.situation() == Situation::Denied => {}
+                Err(error) if error.situation() != Situation::NotFound => return Err(error.into()),
+                _ => return Ok(Some(key)),
+            }
+        }
+        Ok(None)
+    }
+
     /// Writes a small object in one request, as a backup does: then the store refuses to overwrite, if it can.
     async fn put(
         &self,

@@ -1,6 +1,6 @@
 //! Removes what was decided to go: the manifest first, so that what is left of a killed run is no backup.
 
-use super::outcome::{Fate, LeftoverKind, PrunedStore};
+use super::outcome::{Fate, Leftover, LeftoverKind, PrunedStore};
 use super::refused::explain;
 use crate::error::{Error, Result};
 use crate::run::Run;
@@ -43,7 +43,8 @@ pub(super) async fn all(store: &dyn Store, pruned: &mut PrunedStore, keys: &Keys
                 (format!("the unfinished upload of {}", upload.key), run.or(abort).await)
             }
             LeftoverKind::Folder(_) => {
-                (format!("what was left of {place} without a manifest"), run.or(folder(store, place)).await)
+                let folder = folder(store, &pruned.leftovers[at]);
+                (format!("what was left of {place} without a manifest"), run.or(folder).await)
             }
         };
         pruned.leftovers[at].fate = settle(&what, outcome, pruned, run)?;
@@ -82,11 +83,15 @@ async fn backup(store: &dyn Store, place: &Place, keys: &[String]) -> Result<Fat
     }
 }
 
-/// Removes the objects of a backup that never came to be, if it has not come to be since.
-async fn folder(store: &dyn Store, place: &Place) -> Result<Fate> {
+/// Removes the objects of a backup that never came to be, if it has not come to be since, nor is about to.
+async fn folder(store: &dyn Store, left: &Leftover) -> Result<Fate> {
+    let place = &left.place;
     let Some(folder) = look_again(store, place).await? else { return Ok(Fate::Removed) };
     if folder.found().is_some() {
         return Ok(Fate::KeptAnyway("its manifest was written in the meantime".to_owned()));
+    }
+    if folder.last_written() > left.last_written {
+        return Ok(Fate::KeptAnyway("something was written to it in the meantime".to_owned()));
     }
     let deleted = removal::delete(store, &folder.keys()).await.map_err(explain)?;
     Ok(deleted.map_or(Fate::Removed, |kept| Fate::KeptAnyway(kept.why)))

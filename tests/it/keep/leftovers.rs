@@ -142,3 +142,25 @@ fn a_long_upload_is_not_taken_for_a_leftover() {
     prune(&through, &KEEP).succeeds().says("removed the unfinished upload of");
     assert_eq!((proxy.count(Operation::ListParts), proxy.count(Operation::AbortUpload)), (2, 1));
 }
+
+/// A copy takes up what an earlier one has left, after the store was listed.
+#[test]
+fn what_is_written_to_since_it_was_listed_is_no_leftover() {
+    const PREFIX: &str = "young-again";
+    let bucket = S3 { prefix: PREFIX.to_owned(), ..Garage::shared().place("young") };
+    let proxy = FaultProxy::start(&bucket.endpoint);
+    let (place, through) = (Place::S3(bucket.clone()), Place::S3(bucket.through(&proxy.endpoint())));
+    place.put(&dead("dump.zst.age"), "x");
+    fn listed() -> String {
+        let moment = humantime::format_rfc3339_millis(SystemTime::now() - DAY * 3);
+        format!(
+            "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>{PREFIX}/{}</Key>\
+             <LastModified>{moment}</LastModified><Size>1</Size></Contents></ListBucketResult>",
+            dead("dump.zst.age")
+        )
+    }
+    proxy.inject(Rule::new(Operation::List, Fault::Instead(|_| listed())).times(1));
+    let run = prune(&through, &KEEP).arg("--force").succeeds();
+    run.says("kept what was left of 20260101T000000Z-000000 of app").says("something was written to it");
+    assert_eq!(place.keys(), [dead("dump.zst.age")]);
+}

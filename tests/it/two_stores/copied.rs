@@ -224,3 +224,27 @@ fn a_signal_leaves_no_upload() {
     assert_eq!(places[0].keys(), Vec::<String>::new());
     assert_eq!(unfinished(&places[0]), Vec::<String>::new());
 }
+
+/// What an earlier copy left looks like what a killed run left, and a prune may come at any moment.
+#[test]
+fn a_backup_whose_objects_go_while_it_is_copied_is_none() {
+    let s3 = Garage::shared().place("copy-pruned");
+    let proxy = FaultProxy::start(&s3.endpoint);
+    let through = Place::S3(s3.through(&proxy.endpoint()));
+    let (from, places) = (Place::folder(), [Place::S3(s3)]);
+    let to = &places[0];
+    let id = stream(&from, "app", 1000);
+    copy(&places, &from, to, &["latest"]).succeeds();
+    let (manifest, dump) = (to.key("manifest.json"), to.key("stream.zst.age"));
+    to.delete(&manifest);
+    proxy.inject(Rule::new(Operation::Put, Fault::Delay(Duration::from_secs(3))).key_end("manifest.json"));
+    let running = copy(&places, &from, &through, &["latest"]).spawn();
+    proxy.wait_for(Operation::Put, 1);
+    to.delete(&dump);
+    let run = running.wait().assert_failure(Kind::Store);
+    run.says(&id).says("stream.zst.age was removed while the rest was copied");
+    assert_eq!(to.keys(), Vec::<String>::new());
+    proxy.heal();
+    copy(&places, &from, &through, &["latest"]).succeeds().says("copied 1 backup");
+    are_same(&from, to, true);
+}
