@@ -4,10 +4,12 @@ use super::request::{CopyOptions, Which};
 use super::same::{different, is_same};
 use crate::error::{Error, Result};
 use crate::store::{Situation, Store, Unfinished};
-use crate::stored::catalogue::{self, Backup};
+use crate::stored::catalogue::{self, Backup, Found};
 use crate::stored::contents::{self, Entry, Flaw, Standard};
+use crate::stored::history::Caution;
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Id, Name, Place};
+use crate::stored::newest::{self, Chooser};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -23,23 +25,27 @@ pub(super) struct Chosen {
 /// Finds the backups, oldest first within a name, and reads their manifests.
 pub(super) async fn choose(store: &Arc<dyn Store>, options: &CopyOptions) -> Result<Vec<Chosen>> {
     let name = options.name.as_ref();
-    let found = match &options.which {
-        Which::One(id) => catalogue::find(&**store, name, id).await?.into_iter().take(1).collect(),
+    let trusted = options.trusted.as_ref();
+    let chooser =
+        Chooser { store, trusted, history: options.history.as_ref(), caution: Caution::RefuseOlder };
+    let (found, refused): (Vec<Found>, Vec<Option<Error>>) = match &options.which {
+        Which::One(id) => (vec![chooser.find(name, id).await?], vec![None]),
         Which::Many { newest_per_name } => {
-            let mut found = catalogue::search(&**store, name).await?;
+            let found = catalogue::search(&**store, name).await?;
             if found.is_empty() {
                 return Err(catalogue::nothing_found(&**store, name).await);
             }
-            if *newest_per_name {
-                found = catalogue::newest_of_each(found);
-            }
-            found
+            let chosen = match newest_per_name {
+                true => chooser.newest_of_each(found).await?,
+                false => found.into_iter().map(newest::Chosen::taken).collect(),
+            };
+            chosen.into_iter().map(|one| (one.found, one.refused)).unzip()
         }
     };
-    let read = catalogue::read_all(store, &found, options.trusted.as_ref()).await;
-    let chosen = found.into_iter().zip(read).map(|(found, backup)| Chosen {
+    let read = catalogue::read_all(store, &found, trusted).await;
+    let chosen = found.into_iter().zip(refused).zip(read).map(|((found, refused), read)| Chosen {
         place: found.place,
-        backup,
+        backup: refused.map_or(read, Err),
         receipts: found.receipts,
     });
     Ok(chosen.collect())

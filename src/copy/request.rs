@@ -1,5 +1,6 @@
 //! What is asked of a copy: which backups, from where, and where to.
 
+use crate::stored::history::History;
 use crate::stored::names::Name;
 use crate::stored::opened::Location;
 use crate::stored::signing::VerifyKeys;
@@ -17,6 +18,8 @@ pub struct CopyOptions {
     pub name: Option<Name>,
     /// Whose manifests to believe.
     pub trusted: Option<VerifyKeys>,
+    /// Which backups were seen before, if that is to be compared.
+    pub history: Option<History>,
     /// Backups that are copied at the same time.
     pub jobs: usize,
 }

@@ -79,16 +79,23 @@ async fn newest(
         caution: Caution::Report,
         allow_unencrypted: false,
     };
-    let opening = opened(reading, newest, identities.as_deref());
+    let now = Timestamp::now();
+    let candidates = found.iter().rev().filter(|found| !found.is_from_the_future(now)).cloned().collect();
+    let opening = opened(reading, candidates, identities.as_deref());
     findings.check("newest", opening, String::clone).await?;
     Ok(())
 }
 
-/// Reads the manifest of a backup and, with an identity, its inventory; says what that shows.
-async fn opened(reading: ReadOptions, newest: &Found, identities: Option<&Identities>) -> Result<String> {
+/// Reads the manifest of the newest of these backups of one name, which come newest first, and, with an identity, its
+/// inventory; says what that shows.
+async fn opened(
+    reading: ReadOptions,
+    candidates: Vec<Found>,
+    identities: Option<&Identities>,
+) -> Result<String> {
     let store = OpenStore::open(reading).await?;
-    let backup = store.take(newest).await?;
-    let id = &newest.place.id;
+    let backup = store.take(&store.chooser().newest(candidates).await?).await?;
+    let id = &backup.place().id;
     let Some(identities) = identities else {
         backup.look().await?;
         return Ok(format!("all objects of {id} are there"));

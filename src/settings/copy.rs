@@ -1,7 +1,7 @@
 //! The settings of `pgstow copy`.
 
 use super::store::one;
-use super::{keys, location, name};
+use super::{history, keys, location, name};
 use crate::cli::CopyWords;
 use crate::copy::{CopyOptions, Which};
 use crate::error::{Error, Result};
@@ -27,6 +27,7 @@ pub fn copy(words: &CopyWords) -> Result<CopyOptions> {
         which,
         name: name(words.name.as_deref())?,
         trusted: keys::verify_keys(&words.trust)?,
+        history: history(&words.trust),
         jobs: words.jobs.map_or(DEFAULT_JOBS, usize::from),
     })
 }

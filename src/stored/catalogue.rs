@@ -72,16 +72,6 @@ pub fn newest(found: &[Found]) -> Option<&Found> {
     found.iter().rfind(|found| !found.is_from_the_future(now))
 }
 
-/// The newest of each name, of backups that are sorted; none from the future.
-pub fn newest_of_each(mut found: Vec<Found>) -> Vec<Found> {
-    leave_out_the_future(&mut found);
-    // Sorted by name, then time: the last of each name is its newest.
-    found.reverse();
-    found.dedup_by(|older, newer| older.place.name == newer.place.name);
-    found.reverse();
-    found
-}
-
 /// Warns of the backups from the future, and leaves them out.
 pub fn leave_out_the_future(found: &mut Vec<Found>) {
     let now = Timestamp::now();

@@ -16,6 +16,7 @@ pub mod manifest;
 mod metadata;
 pub mod name_pattern;
 pub mod names;
+pub mod newest;
 pub mod opened;
 mod prefixes;
 pub mod proven;

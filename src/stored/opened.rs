@@ -9,6 +9,7 @@ use super::history::{Caution, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
 use super::names::{Name, Place};
+use super::newest::Chooser;
 use super::proven::{self, Proven};
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
@@ -108,52 +109,18 @@ impl OpenStore {
     }
 
     /// Finds the one backup that `id` means; nothing of it is read yet.
-    ///
-    /// If signatures are asked for, "latest" is the newest backup that has one: whoever can write to the store must
-    /// not decide by a newer one without.
     pub async fn locate(&self, name: Option<&Name>, id: &str) -> Result<Found> {
-        let mut candidates = catalogue::find(&*self.store, name, id).await?;
-        if self.trusted.is_some() && id == catalogue::LATEST {
-            for at in 0..candidates.len() {
-                if catalogue::is_signed(&*self.store, &candidates[at].place).await? {
-                    self.look_back(&candidates, &candidates[at]).await?;
-                    let signed = candidates.swap_remove(at);
-                    self.pass_over(&candidates[..at], &signed)?;
-                    return Ok(signed);
-                }
-            }
-        }
-        // If none is signed, reading it will say so.
-        Ok(candidates.swap_remove(0))
+        self.chooser().find(name, id).await
     }
 
-    /// Reports if the newest backup of a name is older than one that was seen before, or newer ones were made without
-    /// that, or refuses to go on. `found` is all that the store lists, of this name at least.
-    pub async fn look_back(&self, found: &[Found], newest: &Found) -> Result<()> {
-        let (Some(history), Some(trusted)) = (&self.history, &self.trusted) else { return Ok(()) };
-        // If it cannot be read, or is signed by somebody else, taking it says so.
-        let Ok(newest) = catalogue::read(&self.store, newest, Some(trusted)).await else { return Ok(()) };
-        history.look_back(&self.store, found, &newest, trusted, self.caution).await
-    }
-
-    /// Says which newer backups are passed over because they are not signed, or refuses to.
-    fn pass_over(&self, unsigned: &[Found], signed: &Found) -> Result<()> {
-        let Some(newest) = unsigned.first() else { return Ok(()) };
-        if self.caution == Caution::Strict {
-            return Err(Error::verify(format!(
-                "{} is not signed, and newer than {}, which is",
-                newest.place, signed.place.id
-            ))
-            .hint("without --strict the newest signed backup is taken; or choose one by its id"));
+    /// Who chooses the newest backup.
+    pub fn chooser(&self) -> Chooser<'_> {
+        Chooser {
+            store: &self.store,
+            trusted: self.trusted.as_ref(),
+            history: self.history.as_ref(),
+            caution: self.caution,
         }
-        for found in unsigned {
-            tracing::warn!(
-                "{} is not signed, and passed over: \"latest\" is {}",
-                found.place,
-                signed.place.id
-            );
-        }
-        Ok(())
     }
 
     /// Finds the backup before this one, of the same name, and checks its manifest.

@@ -13,6 +13,7 @@ use crate::stored::catalogue::{self, Found, Signature};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::BackupKind;
 use crate::stored::names::{Name, Place, Timestamp};
+use crate::stored::newest::Chosen;
 use crate::stored::opened::{OpenStore, OpenedBackup, ReadOptions};
 use crate::stored::reader::BackupReader;
 use crate::stored::receipt::Receipt;
@@ -190,32 +191,15 @@ fn does_not_verify(place: &Place, bad: bool, why: &str) -> String {
     }
 }
 
-/// A backup to be verified.
-struct Chosen {
-    found: Found,
-    /// Why it is not, though it is the newest of its name.
-    refused: Option<Error>,
-}
-
 async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Chosen>> {
-    let as_it_is = |found| Chosen { found, refused: None };
     let (newest_per_name, older_than) = match which {
-        Which::One(id) => return Ok(vec![as_it_is(store.locate(name, id).await?)]),
+        Which::One(id) => return Ok(vec![Chosen::taken(store.locate(name, id).await?)]),
         Which::Many { newest_per_name, older_than } => (*newest_per_name, *older_than),
     };
     let all = catalogue::search(store.store(), name).await?;
-    let mut chosen: Vec<Chosen> = if newest_per_name {
-        let mut newest = Vec::new();
-        for found in catalogue::newest_of_each(all.clone()) {
-            let refused = match store.look_back(&all, &found).await {
-                Err(error) if error.kind() == Kind::Verify => Some(error),
-                looked => looked.map(|()| None)?,
-            };
-            newest.push(Chosen { found, refused });
-        }
-        newest
-    } else {
-        all.into_iter().map(as_it_is).collect()
+    let mut chosen: Vec<Chosen> = match newest_per_name {
+        true => store.chooser().newest_of_each(all).await?,
+        false => all.into_iter().map(Chosen::taken).collect(),
     };
     if let Some(age) = older_than {
         let now = Timestamp::now();

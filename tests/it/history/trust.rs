@@ -2,7 +2,9 @@
 //! are replaced, or required.
 
 use super::scene::{Scene, back_up};
-use crate::harness::pgstow;
+use crate::doctor::Seen;
+use crate::harness::{Pgstow, pgstow};
+use crate::keep::scene::{HOUR, put, there};
 use crate::scene::{Keys, Place, signing_keys};
 use pgstow::error::Kind;
 use pgstow::stored::manifest::Manifest;
@@ -118,6 +120,66 @@ fn a_store_that_is_copied_elsewhere_stays_signed() {
     let copied = Scene { place: scene.place.copy(), ..scene };
     let run = copied.reads(&["verify", "latest"]).succeeds();
     run.says(&format!("verified {id}"));
+}
+
+/// Whoever may only write must not keep others from the newest signed backup by a newer one without a signature.
+#[test]
+fn a_newer_backup_without_a_signature_is_passed_over_by_whoever_takes_the_newest() {
+    for scene in Scene::everywhere("history-passed-over") {
+        let signed = scene.put(HOUR, |_| {});
+        let unsigned = [put(&scene.place, "app", HOUR / 2), put(&scene.place, "app", HOUR / 3)];
+        let to = Place::folder();
+        let keys = |command: Pgstow| match &scene.place {
+            Place::S3(s3) => command.envs(s3.env()),
+            _ => command,
+        };
+        let to_there = ["--to", &to.url()];
+        for words in [
+            &["fetch", "latest", "-o", "-"][..],
+            &["show", "latest"],
+            &["verify", "latest"],
+            &["verify", "--newest-per-name"],
+            &["copy", "latest"],
+            &["copy", "--newest-per-name"],
+        ] {
+            let is_copy = words[0] == "copy";
+            let words = if is_copy { [words, &to_there].concat() } else { words.to_vec() };
+            let run = keys(scene.reads(&words)).succeeds();
+            for id in &unsigned {
+                let said = format!("{id} of app is not signed, and passed over: \"latest\" is {signed}");
+                assert!(run.stderr.contains(&said), "{run}");
+            }
+        }
+        assert_eq!(there(&to, "app"), std::slice::from_ref(&signed));
+        let said = format!("{} of app is not signed, and newer than {signed}, which is", unsigned[1]);
+        for words in [&["verify", "latest"][..], &["verify", "--newest-per-name"]] {
+            scene.reads(words).arg("--strict").fails(Kind::Verify).says(&said);
+        }
+        let doctor = ["doctor", "--name", "app", "-r", &Keys::shared().recipient];
+        Seen::of(scene.reads(&doctor)).has("newest", "fine", &signed);
+        // A name without any signed backup has no newest one, and keeps no other name from being copied.
+        let planted = put(&scene.place, "other", HOUR);
+        let run = keys(scene.reads(&["copy", "--newest-per-name", "--json", "--to", &to.url()]));
+        let run = run.fails(Kind::Verify).says(&format!("{planted} of other is not signed"));
+        assert_eq!(run.json()["backups"][0]["outcome"], "present", "{run}");
+    }
+}
+
+#[test]
+fn a_copy_of_a_latest_that_went_back_is_refused() {
+    let scene = Scene::of(Place::folder());
+    let (old, new) = (scene.put(HOUR * 2, |_| {}), scene.put(HOUR, |_| {}));
+    let to = Place::folder();
+    let copy = |which: &str| scene.reads(&["copy", which, "--to", &to.url()]);
+    copy("latest").succeeds();
+    scene.remove(&new);
+    let said = format!("{old} of app is the newest backup, but {new} was in the store at");
+    for which in ["latest", "--newest-per-name"] {
+        copy(which).fails(Kind::Verify).says(&said);
+    }
+    assert_eq!(there(&to, "app"), [new]);
+    copy("--all").succeeds().says("copied 1 backup");
+    copy("latest").arg("--no-state").succeeds();
 }
 
 #[test]

@@ -1,0 +1,138 @@
+//! Which backup is "latest", and which is the newest of each name.
+//!
+//! Whoever can write to the store must not decide that. So with a key to believe, the newest backup is the newest one that
+//! is signed, and it is compared with the one that was the newest before.
+
+use super::catalogue::{self, Found};
+use super::history::{Caution, History};
+use super::names::Name;
+use super::signing::VerifyKeys;
+use crate::error::{Error, Kind, Result};
+use crate::store::Store;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use std::sync::Arc;
+
+/// Names that are looked at at the same time.
+const AT_ONCE: usize = 16;
+
+/// Who chooses, and from which store.
+pub struct Chooser<'a> {
+    /// The store.
+    pub store: &'a Arc<dyn Store>,
+    /// Whose manifests are believed; everybody's if nobody is named.
+    pub trusted: Option<&'a VerifyKeys>,
+    /// Which backups were seen before, if that is to be compared.
+    pub history: Option<&'a History>,
+    /// What keeps the newest one from being taken.
+    pub caution: Caution,
+}
+
+/// A backup that was chosen.
+pub struct Chosen {
+    /// Which it is.
+    pub found: Found,
+    /// Why it is not taken, though it is the newest of its name.
+    pub refused: Option<Error>,
+}
+
+impl Chosen {
+    /// One that is taken.
+    pub fn taken(found: Found) -> Self {
+        Self { found, refused: None }
+    }
+}
+
+impl Chooser<'_> {
+    /// Finds the one backup that `id` means; nothing of it is read yet.
+    ///
+    /// # Errors
+    /// Those of the store, `Kind::Verify` if it is "latest" and refused, and those of [`catalogue::find`].
+    pub async fn find(&self, name: Option<&Name>, id: &str) -> Result<Found> {
+        let mut candidates = catalogue::find(&**self.store, name, id).await?;
+        if id != catalogue::LATEST {
+            return Ok(candidates.swap_remove(0));
+        }
+        self.newest(candidates).await
+    }
+
+    /// The newest of these backups of one name, which come newest first.
+    ///
+    /// # Errors
+    /// Those of the store, and `Kind::Verify` if it is refused.
+    pub async fn newest(&self, candidates: Vec<Found>) -> Result<Found> {
+        let Chosen { found, refused } = self.choose(candidates).await?;
+        refused.map_or(Ok(found), Err)
+    }
+
+    /// The newest of each name, of backups that are sorted; none from the future.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn newest_of_each(&self, mut found: Vec<Found>) -> Result<Vec<Chosen>> {
+        catalogue::leave_out_the_future(&mut found);
+        let names = found.chunk_by(|one, other| one.place.name == other.place.name);
+        let names = names.map(|of_name| of_name.iter().rev().cloned().collect());
+        stream::iter(names)
+            .map(|newest_first| self.choose(newest_first))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// Chooses the newest. If none is signed that should be, it is the first one: reading it will say so.
+    async fn choose(&self, mut candidates: Vec<Found>) -> Result<Chosen> {
+        let at = self.newest_signed(&candidates).await?.unwrap_or(0);
+        let refused = match self.check(&candidates, at).await {
+            Err(error) if error.kind() == Kind::Verify => Some(error),
+            checked => checked.map(|()| None)?,
+        };
+        Ok(Chosen { found: candidates.swap_remove(at), refused })
+    }
+
+    /// The first one with a signature, if signatures are asked for.
+    async fn newest_signed(&self, candidates: &[Found]) -> Result<Option<usize>> {
+        if self.trusted.is_some() {
+            for (at, one) in candidates.iter().enumerate() {
+                if catalogue::is_signed(&**self.store, &one.place).await? {
+                    return Ok(Some(at));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn check(&self, candidates: &[Found], at: usize) -> Result<()> {
+        let (newer, newest) = (&candidates[..at], &candidates[at]);
+        self.look_back(candidates, newest).await?;
+        self.pass_over(newer, newest)
+    }
+
+    /// Reports if the newest backup of a name is older than one that was seen before, or newer ones were made without
+    /// that, or refuses to go on.
+    async fn look_back(&self, found: &[Found], newest: &Found) -> Result<()> {
+        let (Some(history), Some(trusted)) = (self.history, self.trusted) else { return Ok(()) };
+        // If it cannot be read, or is signed by somebody else, taking it says so.
+        let Ok(newest) = catalogue::read(self.store, newest, Some(trusted)).await else { return Ok(()) };
+        history.look_back(self.store, found, &newest, trusted, self.caution).await
+    }
+
+    /// Says which newer backups are passed over because they are not signed, or refuses to.
+    fn pass_over(&self, unsigned: &[Found], signed: &Found) -> Result<()> {
+        let Some(newest) = unsigned.first() else { return Ok(()) };
+        if self.caution == Caution::Strict {
+            return Err(Error::verify(format!(
+                "{} is not signed, and newer than {}, which is",
+                newest.place, signed.place.id
+            ))
+            .hint("without --strict the newest signed backup is taken; or choose one by its id"));
+        }
+        for found in unsigned {
+            tracing::warn!(
+                "{} is not signed, and passed over: \"latest\" is {}",
+                found.place,
+                signed.place.id
+            );
+        }
+        Ok(())
+    }
+}
