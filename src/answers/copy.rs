@@ -22,6 +22,9 @@ struct One {
     name: Name,
     /// `copied`, `present` or `failed`.
     outcome: &'static str,
+    /// The id that it has in the target, if that is another one: it was rekeyed there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    present_as: Option<Id>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stored_bytes: Option<u64>,
     duration_s: f64,
@@ -43,7 +46,7 @@ impl One {
     fn new(copied: &CopiedBackup) -> Self {
         let (outcome, failed) = match &copied.outcome {
             Outcome::Copied => ("copied", None),
-            Outcome::Present => ("present", None),
+            Outcome::Present | Outcome::Rekeyed(_) => ("present", None),
             Outcome::Failed(error, exit_code) => ("failed", Some((error.clone(), *exit_code))),
         };
         let (error, exit_code) = failed.unzip();
@@ -51,6 +54,10 @@ impl One {
             id: copied.place.id.clone(),
             name: copied.place.name.clone(),
             outcome,
+            present_as: match &copied.outcome {
+                Outcome::Rekeyed(id) => Some(id.clone()),
+                _ => None,
+            },
             stored_bytes: copied.stored_bytes,
             duration_s: copied.took.as_secs_f64(),
             error,

@@ -2,7 +2,7 @@
 
 use super::request::{CopyOptions, Which};
 use super::same::{different, is_same};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{Situation, Store, Unfinished};
 use crate::stored::catalogue::{self, Backup, Found};
 use crate::stored::contents::{self, Entry, Flaw, Standard};
@@ -10,6 +10,7 @@ use crate::stored::history::Caution;
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Id, Name, Place};
 use crate::stored::newest::{self, Chooser};
+use crate::stored::signing::VerifyKeys;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -60,7 +61,7 @@ pub(super) struct There {
 }
 
 impl There {
-    /// Looks at what the target has of the chosen backups. Credentials that may only write see nothing.
+    /// Looks at what the target has of the chosen backups, under whatever id. Credentials that may only write see nothing.
     pub(super) async fn look(store: &Arc<dyn Store>, chosen: &[Chosen], name: Option<&Name>) -> Result<Self> {
         let url = store.display_url();
         let mut names: BTreeSet<&Name> = chosen.iter().map(|one| &one.place.name).collect();
@@ -80,8 +81,9 @@ impl There {
                 _ => return Err(error),
             },
         };
-        let wanted: BTreeSet<&Place> = chosen.iter().map(|one| &one.place).collect();
-        folders.retain(|folder| wanted.contains(&folder.place));
+        // What was made from a backup has an id of the same second.
+        let wanted: BTreeSet<String> = chosen.iter().map(|one| one.place.prefix_of_second()).collect();
+        folders.retain(|folder| wanted.contains(&folder.place.prefix_of_second()));
         let standard = Standard { trusted: None, count_partial: true, proven_only: false };
         let entries = contents::entries(store, folders, &standard).await?;
         let unfinished = match store.unfinished(&contents::prefix(&names)).await {
@@ -95,9 +97,48 @@ impl There {
         Ok(Self { store: url, backups, unfinished })
     }
 
-    /// Whether there is a backup of this id, whatever it is.
+    /// Whether there is a backup of this id, or one that was rekeyed and is the same, whatever it is.
     pub(super) fn has(&self, backup: &Backup) -> bool {
-        self.backups.contains_key(&backup.place)
+        self.backups.contains_key(&backup.place) || self.rekeyed(backup).next().is_some()
+    }
+
+    /// The backups there that say they are this one, with an id that a rekey gave them.
+    ///
+    /// To copy it all the same would give it back to whom the rekey there has locked out.
+    fn rekeyed(&self, backup: &Backup) -> impl Iterator<Item = &Entry> {
+        let is_it = |entry: &&Entry| {
+            let there = entry.backup.as_ref();
+            there.is_some_and(|there| there.manifest.was_rekeyed_from(&backup.manifest))
+        };
+        self.backups.values().filter(is_it)
+    }
+
+    /// The id of the one of them that can be believed. Whoever may write to the target must not keep a backup out, so with
+    /// keys to believe it is signed.
+    ///
+    /// # Errors
+    /// If it is not whole, and those of the store.
+    pub(super) async fn rekeyed_as(
+        &self,
+        store: &Arc<dyn Store>,
+        backup: &Backup,
+        trusted: Option<&VerifyKeys>,
+    ) -> Result<Option<Id>> {
+        for entry in self.rekeyed(backup) {
+            let Some(found) = entry.folder.found() else { continue };
+            let believed = match trusted {
+                Some(_) => catalogue::read(store, &found, trusted).await.map(drop),
+                None => Ok(()),
+            };
+            match believed {
+                Ok(()) => {}
+                Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => continue,
+                Err(error) => return Err(error),
+            }
+            self.check_whole(entry)?;
+            return Ok(Some(found.place.id));
+        }
+        Ok(None)
     }
 
     /// Whether the manifest there is this backup's own, byte for byte.
@@ -118,15 +159,20 @@ impl There {
     /// If another one is there under its id, or if it is not whole.
     pub(super) fn check(&self, backup: &Backup) -> Result<bool> {
         let Some(entry) = self.backups.get(&backup.place) else { return Ok(false) };
-        match (&entry.backup, &entry.flaw) {
-            (Some(there), _) if !is_same(&there.manifest, &backup.manifest) => {
-                Err(different(&backup.place.to_string(), &self.store))
-            }
-            (_, Some(flaw @ (Flaw::Incomplete(_) | Flaw::Unreadable(_)))) => {
-                Err(Error::verify(format!("{} is in {}, and is damaged: {flaw}", backup.place, self.store))
+        if entry.backup.as_ref().is_some_and(|there| !is_same(&there.manifest, &backup.manifest)) {
+            return Err(different(&backup.place.to_string(), &self.store));
+        }
+        self.check_whole(entry).map(|()| true)
+    }
+
+    fn check_whole(&self, entry: &Entry) -> Result<()> {
+        match &entry.flaw {
+            Some(flaw @ (Flaw::Incomplete(_) | Flaw::Unreadable(_))) => {
+                let place = &entry.folder.place;
+                Err(Error::verify(format!("{place} is in {}, and is damaged: {flaw}", self.store))
                     .hint("remove its objects there, the manifest first, and copy it again"))
             }
-            _ => Ok(true),
+            _ => Ok(()),
         }
     }
 }

@@ -93,9 +93,12 @@ async fn one_backup(
     run: &Run,
 ) -> Result<Outcome> {
     let backup = one.backup.as_ref().map_err(Clone::clone)?;
-    let (outcome, has_manifest) = match there.check(backup)? {
-        true => (Outcome::Present, there.has_manifest(backup)),
-        false => (Outcome::Copied, objects_and_manifest(backup, way, run).await?),
+    let (outcome, has_manifest) = if there.check(backup)? {
+        (Outcome::Present, there.has_manifest(backup))
+    } else if let Some(id) = run.or(there.rekeyed_as(&way.to, backup, trusted)).await? {
+        (Outcome::Rekeyed(id), false)
+    } else {
+        (Outcome::Copied, objects_and_manifest(backup, way, run).await?)
     };
     run.or(clear(backup, there, way)).await?;
     if has_manifest {

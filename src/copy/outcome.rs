@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::failures::Failures;
-use crate::stored::names::Place;
+use crate::stored::names::{Id, Place};
 use crate::units::count;
 use indicatif::BinaryBytes;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub enum Outcome {
     Copied,
     /// It was there already.
     Present,
+    /// It was there already under this id, which a rekey gave it there.
+    Rekeyed(Id),
     /// It was not copied, for this reason; and the exit code of that.
     Failed(String, u8),
 }
@@ -49,12 +51,30 @@ impl Copies {
 
     /// What was done, in a sentence.
     pub(super) fn summary(&self) -> String {
-        let with = |outcome: &Outcome| {
-            let backups = self.backups.iter().filter(|one| one.outcome == *outcome);
-            let bytes = backups.clone().filter_map(|one| one.stored_bytes).fold(0, u64::saturating_add);
-            (count(backups.count(), "backup"), BinaryBytes(bytes))
-        };
-        let ((copied, bytes), (present, _)) = (with(&Outcome::Copied), with(&Outcome::Present));
-        format!("copied {copied} ({bytes}) to {}; {present} there already", self.to)
+        let of = |is_it: fn(&Outcome) -> bool| self.backups.iter().filter(move |one| is_it(&one.outcome));
+        let copied = of(|outcome| *outcome == Outcome::Copied);
+        let bytes = copied.clone().filter_map(|one| one.stored_bytes).fold(0, u64::saturating_add);
+        let present = of(|outcome| matches!(outcome, Outcome::Present | Outcome::Rekeyed(_)));
+        format!(
+            "copied {} ({}) to {}; {} there already{}",
+            count(copied.count(), "backup"),
+            BinaryBytes(bytes),
+            self.to,
+            count(present.count(), "backup"),
+            self.rekeyed()
+        )
+    }
+
+    /// What was not copied because a rekey in the target has made another one of it, with an example.
+    fn rekeyed(&self) -> String {
+        let rekeyed = self.backups.iter().filter_map(|one| match &one.outcome {
+            Outcome::Rekeyed(id) => Some((&one.place, id)),
+            _ => None,
+        });
+        let rekeyed: Vec<_> = rekeyed.collect();
+        let many = rekeyed.len();
+        rekeyed.last().map_or_else(String::new, |(place, id)| {
+            format!(", {many} of them with another id, because they were rekeyed there: {place} is {id}")
+        })
     }
 }

@@ -333,6 +333,14 @@ impl Manifest {
             && *id < self.id
     }
 
+    /// Whether it is that backup with another id, which a rekey gave it: it was made from that one, or both were made from
+    /// the same one. What that one was made from is not.
+    pub fn was_rekeyed_from(&self, other: &Self) -> bool {
+        let formers = other.rekeyed.iter().flat_map(|rekeyed| &rekeyed.former_ids);
+        let is_one = std::iter::once(&other.id).chain(formers).any(|id| self.is_made_from(id));
+        is_one && self.id != other.id && !other.is_made_from(&self.id) && self.holds_the_same(other)
+    }
+
     /// Whether both hold the same, whoever can read them: the digests of a dump's tables are in its inventory.
     pub fn holds_the_same(&self, other: &Self) -> bool {
         let content = |manifest: &Self| -> Vec<(String, u64, Option<Digest>)> {

@@ -5,4 +5,4 @@ mod paper;
 mod readers;
 mod rekey;
 mod replaced;
-mod scene;
+pub(crate) mod scene;

@@ -3,6 +3,7 @@
 mod at_once;
 mod copied;
 mod receipts;
+mod rekeyed;
 
 use crate::harness::Pgstow;
 use crate::scene::{Keys, Place};
