@@ -18,6 +18,7 @@ use crate::failures::Failures;
 use crate::retention::{self, Candidate, Decision, Policy, Series, Why};
 use crate::run::Run;
 use crate::store::Store;
+use crate::stored::catalogue;
 use crate::stored::contents::{self, Entry, Flaw};
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::Name;
@@ -29,7 +30,28 @@ use std::time::SystemTime;
 
 /// Removes what the rules do not keep, in every store by itself.
 pub async fn prune(options: &PruneOptions, run: &Run) -> Result<Pruned> {
-    prune_but(options, &[], run).await
+    let mut all = prune_but(options, &[], run).await?;
+    if all.lost.is_none() {
+        all.lost = run.or(nothing_of(options, &all)).await?;
+    }
+    Ok(all)
+}
+
+/// What was named, and is nowhere: with a name that is misspelt, nothing would ever be removed.
+async fn nothing_of(options: &PruneOptions, all: &Pruned) -> Result<Option<Error>> {
+    let is_nowhere = |pattern: &&NamePattern| !all.names().any(|name| pattern.matches(name));
+    let Some(pattern) = options.names.iter().find(is_nowhere) else { return Ok(None) };
+    let several = all.stores.len() > 1;
+    let Some(first) = options.destinations.first() else { return Ok(None) };
+    let store = first.location.open().await?;
+    let error = match pattern {
+        NamePattern::Name(name) => catalogue::nothing_found(&*store, Some(name)).await,
+        NamePattern::Pattern(pattern) => {
+            Error::not_found(format!("no backup has a name like {pattern} in {}", store.display_url()))
+                .hint("`pgstow list` shows what is there")
+        }
+    };
+    Ok(Some(if several { error.and("the other stores have none either") } else { error }))
 }
 
 /// The same, except in the stores of these URLs.

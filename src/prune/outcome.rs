@@ -16,7 +16,7 @@ pub struct Pruned {
     pub dry_run: bool,
     /// The stores that could be pruned.
     pub stores: Vec<PrunedStore>,
-    /// Why a store could not be pruned at all.
+    /// Why a store could not be pruned at all, or what was named and is in none.
     pub(super) lost: Option<Error>,
 }
 
@@ -63,6 +63,12 @@ pub enum Fate {
 }
 
 impl Pruned {
+    /// Whose backups, or what was left of them, the stores hold.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        let backups = self.stores.iter().flat_map(|store| &store.backups).map(|backup| &backup.place.name);
+        backups.chain(self.stores.iter().flat_map(|store| &store.leftovers).map(|left| &left.place.name))
+    }
+
     /// Fails if something could not be removed, or if nothing was because backups have stopped.
     pub fn conclude(self) -> Result<()> {
         let lost = self.lost.map_or(Ok(()), Err);
@@ -71,6 +77,12 @@ impl Pruned {
 }
 
 impl PrunedStore {
+    /// What became of everything.
+    pub(super) fn fates(&self) -> impl Iterator<Item = &Fate> {
+        let leftovers = self.leftovers.iter().map(|left| &left.fate);
+        self.backups.iter().map(|backup| &backup.fate).chain(leftovers)
+    }
+
     /// Why nothing is removed of this name, if its backups have stopped.
     pub fn stopped(&self, name: &Name) -> Option<String> {
         let (_, stale) = self.stale.iter().find(|(stale, _)| stale == name)?;

@@ -2,7 +2,7 @@
 
 use super::outcome::{Fate, Leftover, LeftoverKind, PrunedStore};
 use super::refused::explain;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::run::Run;
 use crate::store::Store;
 use crate::stored::contents::look_again;
@@ -63,10 +63,23 @@ fn settle(what: &str, outcome: Result<Fate>, pruned: &mut PrunedStore, run: &Run
             Ok(fate)
         }
         Err(error) => {
+            let error = not_removed(error);
             let failed = Fate::Failed(error.message().to_owned(), error.kind().exit_code());
-            pruned.failures.keep(error, |why| format!("could not remove {what}: {why}"))?;
+            let is_known = pruned.fates().any(|fate| *fate == failed);
+            pruned.failures.keep(error, |why| match is_known {
+                true => format!("could not remove {what}, for the same reason"),
+                false => format!("could not remove {what}: {why}"),
+            })?;
             Ok(failed)
         }
+    }
+}
+
+/// Whatever the store said, the exit code says that something old is still there; a signal keeps its own.
+fn not_removed(error: Error) -> Error {
+    match error.kind() {
+        Kind::Interrupted | Kind::Terminated => error,
+        _ => error.of_kind(Kind::Prune),
     }
 }
 

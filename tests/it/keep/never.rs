@@ -154,8 +154,9 @@ fn what_the_store_refuses_to_delete_is_kept() {
     proxy.heal();
     proxy.inject(Rule::new(Operation::Delete, Fault::Answer(403, "AccessDenied")));
     let before = place.keys();
-    let run = prune(&through, &["--keep-last", "3"]).fails(Kind::Store).says("2 of 2 could not be removed");
-    run.says("prune needs a key that may list, read and delete");
+    let run = prune(&through, &["--keep-last", "3"]).fails(Kind::Prune).says("2 of 2 could not be removed");
+    let run = run.says("prune needs a key that may list, read and delete").says(", for the same reason");
+    assert_eq!(run.stderr.matches("AccessDenied").count(), 1, "{run}");
     assert_eq!(place.keys(), before);
 }
 

@@ -1,7 +1,7 @@
 //! What the user asks for: rules, names, time zones, trial runs, settings.
 
 use super::scene::{DAY, HOUR, days, folder_and_bucket, prune, put, said_of, there};
-use crate::scene::Place;
+use crate::scene::{Keys, Place};
 use pgstow::error::Kind;
 use tempfile::TempDir;
 
@@ -52,12 +52,32 @@ fn names_are_kept_apart_and_chosen_by_patterns() {
     prune(&place, &["--name", "portal/*", "--keep-last", "3"]).succeeds();
     assert_eq!(there(&place, "portal/shop"), shop[2..]);
     assert_eq!((there(&place, "app"), there(&place, "portal")), (app.clone(), other.clone()));
-    prune(&place, &["--name", "app", "--name", "nothing", "--keep-last", "3"]).succeeds();
+    let typo = ["--name", "app", "--name", "ap", "--keep-last", "3"];
+    prune(&place, &typo).fails(Kind::NotFound).says("removed 2 backups").says("holds no backup of ap");
     assert_eq!((there(&place, "app"), there(&place, "portal")), (app[2..].to_vec(), other.clone()));
     prune(&place, &["--keep-last", "4"]).succeeds();
     assert_eq!((there(&place, "app"), there(&place, "portal")), (app[2..].to_vec(), other[1..].to_vec()));
-    prune(&place, &["--name", "a//b*", "--keep-last", "4"]).succeeds();
+    prune(&place, &["--name", "a//b*", "--keep-last", "4"]).fails(Kind::NotFound).says("a name like a//b*");
     prune(&place, &["--name", "a//b", "--keep-last", "4"]).fails(Kind::Usage).says("cannot be a name");
+}
+
+/// With a name that is misspelt in a job, nothing would ever be removed.
+#[test]
+fn a_name_without_backups_is_a_failure_and_an_empty_store_is_none() {
+    let [place, other] = [Place::folder(), Place::folder()];
+    let rule = ["--keep-last", "3"];
+    prune(&place, &rule).succeeds().says("removed 0 backups");
+    prune(&place, &rule).args(["--name", "app"]).fails(Kind::NotFound);
+    // The first night of a job that prunes after it has backed up.
+    let backup = ["backup", "--name", "app", "--prune", "--keep-last", "3", "--", "echo", "bytes"];
+    place.pgstow(&backup).env("PGSTOW_RECIPIENTS", &Keys::shared().recipient).succeeds();
+    let run = prune(&place, &rule).args(["--name", "ap", "--dry-run"]).fails(Kind::NotFound);
+    run.says("there are backups of app");
+    // Of two stores one is enough.
+    let both = ["--store", &other.url(), "--store", &place.url()];
+    prune(&place, &rule).args(both).args(["--name", "app"]).succeeds();
+    let run = prune(&place, &rule).args(both).args(["--name", "ap"]).fails(Kind::NotFound);
+    run.says("the other stores have none either");
 }
 
 #[test]
