@@ -392,6 +392,9 @@ fn it_is_as_old_as_its_file_unless_told_otherwise() {
     assert!(ids(adopt(&place, &file).succeeds()).starts_with("20240229T030000Z-"));
     let told = adopt(&place, &file).args(["--started-at", "2020-01-01T00:00:00Z"]).succeeds();
     assert!(ids(told).starts_with("20200101T000000Z-"));
+    // One mistyped year would make an old dump the newest.
+    let run = adopt(&place, &file).args(["--started-at", "2099-11-27"]).fails(Kind::Usage);
+    run.says("--started-at 2099-11-27T00:00:00Z is still to come");
     // The newest is the latest, whichever was adopted last.
     assert!(shown(&place)["id"].as_str().unwrap().starts_with("2024"));
     assert!(shown(&place)["duration_s"].as_f64().unwrap() < 120.0);
