@@ -34,7 +34,13 @@ pub(super) struct Remaking<'a> {
     pub(super) signed: bool,
     pub(super) progress: Progress,
     pub(super) run: &'a Run,
+    /// Whether the store may have got something of it.
+    pub(super) written: Cell<bool>,
 }
+
+/// The store lets this key write nothing, so no other backup need be tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MayNotWrite;
 
 impl Remaking<'_> {
     /// Makes it; the new manifest. Nothing is left of it if that fails.
@@ -56,7 +62,7 @@ impl Remaking<'_> {
             Ok(manifest)
         };
         let made = made.await;
-        if made.is_err() && !theirs.get() {
+        if made.is_err() && self.written.get() && !theirs.get() {
             self.take_back().await;
         }
         made
@@ -97,6 +103,7 @@ impl Remaking<'_> {
             if made != sent {
                 return Err(Error::unexpected(format!("{made} bytes were made and {sent} sent")));
             }
+            self.written.set(true);
             let stored = upload.complete(made).await?;
             Ok(Object {
                 key: name,
@@ -128,7 +135,10 @@ impl Remaking<'_> {
         {
             tracing::warn!("{second}");
         }
-        begun
+        begun.map_err(|error| match error.situation() {
+            Some(Situation::Denied) => error.in_situation(MayNotWrite),
+            _ => error,
+        })
     }
 
     /// What is written about the new one: what was written about the old one, for other recipients.
@@ -152,6 +162,7 @@ impl Remaking<'_> {
     async fn publish(&self, manifest: &Manifest, theirs: &Cell<bool>) -> Result<()> {
         let store = self.old.store();
         let put = async |object: &str, bytes: Vec<u8>| {
+            self.written.set(true);
             let put = store.put_new(&self.place.key(object), bytes.into()).await;
             put.inspect_err(|e| theirs.set(e.situation() == Situation::Exists))
         };

@@ -25,7 +25,8 @@ use crate::stored::opened::{OpenStore, OpenedBackup};
 use crate::stored::signing::SigningKey;
 use crate::stored::{header, read_back, removal};
 use indicatif::BinaryBytes;
-use make::Remaking;
+use make::{MayNotWrite, Remaking};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -41,19 +42,31 @@ pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
     let (store, chosen) = run.or(choosing).await?;
     let mut all = Rekeyed { backups: Vec::new(), failures: Failures::of(chosen.len()) };
     let mut work = Work { change: &change, store: &store, identities, run, handled: BTreeSet::new() };
+    let mut denied = None;
     for found in chosen {
         if work.handled.contains(&found.place) {
             continue;
         }
         let mut done = RekeyedBackup::of(found.place.clone());
+        if denied.is_some() {
+            done.failed.clone_from(&denied);
+            all.backups.push(done);
+            continue;
+        }
         match work.one(&found, &mut done).await {
             Ok(said) => run.say(said),
             Err(error) => {
                 done.failed = Some((error.message().to_owned(), error.kind().exit_code()));
+                if error.situation::<MayNotWrite>().is_some() {
+                    denied.clone_from(&done.failed);
+                }
                 all.failures.keep(error, |why| named_once(&found.place, why))?;
             }
         }
         all.backups.push(done);
+    }
+    if denied.is_some() && all.backups.len() > 1 {
+        run.say("the key may not write: no more backups were tried");
     }
     if all.backups.iter().any(|one| one.old == Old::Removed) {
         run.or(warn_of_versions(&store)).await?;
@@ -194,7 +207,10 @@ impl Work<'_> {
         let expected = Some(old.backup.manifest.stored_bytes());
         let progress = Progress { expected, direction: Direction::There, ..Progress::default() };
         let (change, run) = (self.change, self.run);
-        let manifest = Remaking { change, old, place: place.clone(), signed, progress, run }.make().await?;
+        let manifest = {
+            let (place, written) = (place.clone(), Cell::new(false));
+            Remaking { change, old, place, signed, progress, run, written }.make().await?
+        };
         let checking = async {
             let manifest_bytes = manifest.to_bytes()?.len() as u64;
             let found = Found { place: place.clone(), manifest_bytes, receipts: Vec::new() };

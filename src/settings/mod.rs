@@ -71,7 +71,7 @@ use neon::{neon_branch, neon_source};
 use parallel::sessions;
 use reading::{history, reading, reading_without_keys, select, selection};
 use restore::proof_by;
-use store::{destinations, location, location_to_look_at};
+use store::{destinations, location, location_to_look_at, only_location};
 use writing::writing;
 
 use crate::archive::Pattern;

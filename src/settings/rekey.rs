@@ -1,6 +1,6 @@
 //! The settings of `pgstow rekey`.
 
-use super::{keys, location, name};
+use super::{keys, name, only_location};
 use crate::cli::RekeyWords;
 use crate::error::{Error, Result};
 use crate::rekey::{Change, RekeyOptions};
@@ -29,7 +29,7 @@ pub fn rekey(words: RekeyWords) -> Result<RekeyOptions> {
         id: words.id,
         name: name(words.name.as_deref())?,
         reading: ReadOptions {
-            location: location(&words.store)?,
+            location: only_location(&words.store)?,
             identities: Arc::new(keys::identities(&words.identity)?),
             ask: keys::ask,
             trusted: keys::verify_keys(&words.trust)?,

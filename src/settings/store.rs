@@ -43,6 +43,15 @@ pub(super) fn location(words: &StoreWords) -> Result<Location> {
     one(first, words)
 }
 
+/// The one store that is given, for a verb that changes what is there: half of its work must not look like all of it.
+pub(super) fn only_location(words: &StoreWords) -> Result<Location> {
+    match urls(&words.store)?.len() {
+        0 | 1 => location(words),
+        many => Err(Error::usage(format!("{many} stores were given, and only one is changed at a time"))
+            .hint("name one with --store; how to go on with the other is in docs/keys.md, \"Two stores\"")),
+    }
+}
+
 /// The stores that are written to, those that may fail last.
 pub(super) fn destinations(words: &StoreWords, optional: &OptionalStoreWords) -> Result<Vec<Destination>> {
     let needed = urls(&words.store)?;

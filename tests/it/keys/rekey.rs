@@ -210,3 +210,56 @@ fn the_old_one_stays_if_the_new_one_is_not_read_back() {
     proxy.heal();
     rekey(&through, &["latest"], &new.recipient, &[&old, &new]).succeeds();
 }
+
+/// Done in the first store only, it would look done, and whoever has left could still read the second.
+#[test]
+fn of_two_stores_one_is_rekeyed_and_the_other_gets_a_copy() {
+    let [a, b] = [Place::folder(), Place::folder()];
+    let (old, new) = (Keys::make(), Keys::make());
+    let both = ["--store", &a.url(), "--store", &b.url()];
+    let backup = ["backup", "--name", "app", "--stdin", "-r", &old.recipient];
+    a.pgstow(&backup).args(both).stdin(noise(10_000)).succeeds();
+    let before = b.keys();
+    let run = rekey(&a, &["--all"], &new.recipient, &[&old, &new]).args(both).fails(Kind::Usage);
+    run.says("2 stores were given, and only one is changed at a time");
+    rekey(&a, &["--all"], &new.recipient, &[&old, &new]).succeeds();
+    assert_eq!(b.keys(), before);
+    a.pgstow(&["copy", "--all", "--from", &a.url(), "--to", &b.url()]).succeeds();
+    assert_eq!(there(&b, "app").len(), 2);
+    let run = rekey(&b, &["--all"], &new.recipient, &[&old, &new]).succeeds();
+    run.says("is removed, from which it was made");
+    assert_eq!(there(&b, "app"), there(&a, "app"));
+    let listed = b.pgstow(&["keys", "--json"]).succeeds().json();
+    let readers: Vec<&str> = listed["recipients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["recipient"].as_str().unwrap())
+        .collect();
+    assert_eq!(readers, [new.recipient.as_str()]);
+}
+
+#[test]
+fn a_key_that_may_not_write_is_noticed_once() {
+    let bucket = Garage::shared().place("rekey-reader");
+    let proxy = FaultProxy::start(&bucket.endpoint);
+    let (place, through) = (Place::S3(bucket.clone()), Place::S3(bucket.through(&proxy.endpoint())));
+    let (old, new) = (Keys::make(), Keys::make());
+    for _ in 0..3 {
+        stream(&place, "app", b"bytes", for_whom(&[&old.recipient]));
+    }
+    for operation in [Operation::CreateUpload, Operation::Put, Operation::Delete] {
+        proxy.inject(Rule::new(operation, Fault::Answer(403, "AccessDenied")));
+    }
+    let keys = place.keys();
+    let run = rekey(&through, &["--all"], &new.recipient, &[&old, &new]).fails(Kind::Store);
+    let run = run.says("3 of 3 backups were not rekeyed").says("no more backups were tried");
+    assert_eq!(run.stderr.matches("AccessDenied").count(), 1, "{run}");
+    assert!(!run.stderr.contains("remain in the store"), "{run}");
+    assert_eq!(
+        run.json().as_array().unwrap().iter().filter(|one| one["exit_code"] == 12).count(),
+        3,
+        "{run}"
+    );
+    assert_eq!(place.keys(), keys);
+}
