@@ -3,18 +3,23 @@
 use crate::error::{Error, Result};
 use crate::rehearsal::Rehearsed;
 use crate::run::Run;
-use crate::store::Store;
+use crate::store::{Metadata, Store};
 use crate::stored::catalogue::{self, Backup, Signature};
 use crate::stored::manifest::TOOL;
-use crate::stored::names::Timestamp;
+use crate::stored::names::{Id, Place, Timestamp};
 use crate::stored::opened::Location;
 use crate::stored::proven;
-use crate::stored::receipt::{AboutBackup, AboutRestore, Answered, Compared, LARGEST, Predicate, Receipt};
+use crate::stored::receipt::{
+    self, AboutBackup, AboutRestore, Answered, Compared, LARGEST, Predicate, Receipt,
+};
 use crate::stored::signing::{Signed, SigningKey, VerifyKeys};
+use crate::stored::upload::Uploading;
 use crate::temporary::Partial;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+
+const MAY_WRITE: &str = "recording a receipt needs a key that may write into the folder of the backup";
 
 /// What is written about a trial restore that went well.
 #[derive(Debug, Default)]
@@ -36,6 +41,28 @@ impl ReceiptOptions {
         }
     }
 
+    /// Fails if the key may not record a receipt of this backup: a trial restore may take hours, and would be lost.
+    ///
+    /// An upload that is begun and aborted shows it, and leaves nothing.
+    pub(super) async fn try_to_record(&self, store: &dyn Store, place: &Place) -> Result<()> {
+        if !self.record {
+            return Ok(());
+        }
+        let key = place.key(&receipt::object_name(&Id::new(Timestamp::now())?));
+        let (metadata, part_size) = (Metadata::new(), store.limits().min_part);
+        let probe = Uploading::begin(store, &key, &metadata, part_size).await.map_err(|error| {
+            error
+                .context("no receipt could be recorded")
+                .hint(MAY_WRITE)
+                .hint("without --record it is only restored; --receipt FILE writes the receipt of one backup into a file")
+        })?;
+        // Whoever may write may not abort everywhere; the store's own rule ends it then.
+        if let Err(second) = probe.abort().await {
+            tracing::warn!("{second}");
+        }
+        Ok(())
+    }
+
     /// Writes the receipt, to wherever it is wanted.
     pub(super) async fn issue(&self, store: &dyn Store, receipt: &Receipt, run: &Run) -> Result<()> {
         if let Some(file) = &self.file {
@@ -50,9 +77,7 @@ impl ReceiptOptions {
         }
         if self.record {
             let recording = proven::record(store, receipt, self.signing.as_ref());
-            let key = run.or(recording).await.map_err(|e| {
-                e.hint("recording a receipt needs a key that may write into the folder of the backup")
-            })?;
+            let key = run.or(recording).await.map_err(|e| e.hint(MAY_WRITE))?;
             run.say(format!("the receipt is recorded as {key}"));
         }
         Ok(())

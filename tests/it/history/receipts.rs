@@ -2,8 +2,10 @@
 
 use super::scene::Scene;
 use crate::harness::{Pgstow, pgstow};
-use crate::keep::scene::{DAY, HOUR, prune, said_of, there};
+use crate::keep::scene::{DAY, HOUR, prune, put, said_of, there};
 use crate::scene::{Keys, Place, signing_keys};
+use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
+use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use pgstow::stored::digest::Digest;
@@ -240,4 +242,19 @@ fn planted_receipts_make_no_proven_backup_go() {
         prune(&scene.place, &words).env("PGSTOW_VERIFY_KEY", &scene.public).succeeds();
         assert_eq!(there(&scene.place, "app"), [ids[0].clone(), ids[2].clone()]);
     }
+}
+
+/// A trial restore may take hours, and nothing would be left of it.
+#[test]
+fn who_may_not_record_is_told_before_anything_is_restored() {
+    let bucket = Garage::shared().place("may-not-record");
+    let proxy = FaultProxy::start(&bucket.endpoint);
+    let (place, through) = (Place::S3(bucket.clone()), Place::S3(bucket.through(&proxy.endpoint())));
+    put(&place, "app", HOUR);
+    for operation in [Operation::CreateUpload, Operation::Put] {
+        proxy.inject(Rule::new(operation, Fault::Answer(403, "AccessDenied")));
+    }
+    let verify = ["verify", "latest", "--restore", "--record"];
+    let run = through.opens(&verify).fails(Kind::Store).says("no receipt could be recorded");
+    run.says("needs a key that may write into the folder of the backup");
 }
