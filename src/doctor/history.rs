@@ -134,7 +134,7 @@ async fn leftovers(findings: &mut Findings<'_>, store: &Arc<dyn Store>) -> Resul
     let unfinished = unfinished.into_iter().filter(|upload| is_left(upload.started, now));
     let old: Vec<String> = unfinished.map(|upload| upload.key).chain(torn).collect();
     if old.is_empty() {
-        findings.fine("leftovers", "nothing of a killed run is left");
+        findings.fine("leftovers", "nothing older than a day was left by a killed run");
     } else {
         let detail = format!("{} of killed runs: {}", count(old.len(), "leftover"), first_names(&old));
         let fix =

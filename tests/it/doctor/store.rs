@@ -106,7 +106,7 @@ fn old_and_damaged_backups() {
     let doctor = || Seen::of(place.opens(&["doctor"]));
     let seen = doctor();
     seen.only("failed", &[]).has("backups", "warning", "app: 1 backup").has("newest", "fine", "opens");
-    seen.has("leftovers", "fine", "nothing of a killed run");
+    seen.has("leftovers", "fine", "nothing older than a day");
     let key = place.key("inventory.json.zst.age");
     place.put(&key, vec![0; 10]);
     doctor().fails(Kind::Verify).has("newest", "failed", "10 bytes");
