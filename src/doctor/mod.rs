@@ -86,7 +86,10 @@ pub async fn examine(request: DoctorRequest, run: &Run) -> Result<Examination> {
             findings.about(Some(&store.display_url()));
         }
         let before = findings.number();
-        let found = store::examine(&mut findings, store, name.as_ref(), request.wants_to_write()).await?;
+        let found = {
+            let store = (store, &destination.location);
+            store::examine(&mut findings, store, name.as_ref(), request.wants_to_write()).await?
+        };
         if let Some(found) = found {
             let store = (store, &destination.location);
             history::examine(&mut findings, store, &found, name.as_ref(), &request).await?;

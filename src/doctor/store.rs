@@ -5,9 +5,12 @@
 
 use super::finding::Findings;
 use crate::error::{Error, Kind, Result};
-use crate::store::{BucketRules, Metadata, ObjectLock, Situation, Store, StoreError};
+use crate::store::{
+    BucketRules, Metadata, ObjectLock, Situation, Store, StoreError, is_protected_by_copies_only,
+};
 use crate::stored::catalogue::{self, Found};
 use crate::stored::names::{CLOCK_SKEW, Name};
+use crate::stored::opened::Location;
 use crate::stored::upload::Uploading;
 use crate::units::{age, stamp};
 use bytes::Bytes;
@@ -18,16 +21,19 @@ use tokio::sync::mpsc;
 
 /// What a probe holds.
 const PROBE: &[u8] = b"written by pgstow doctor, which removes it again\n";
+/// What is left to do if the service itself protects nothing.
+const COPY: &str = "this service has no versions, no locks and no key that may write but not delete: copy backups to a second place (`pgstow copy`)";
 /// A clock that differs by more than this is reported.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// Looks at the store; the backups there are, if the key may list them.
 pub async fn examine(
     findings: &mut Findings<'_>,
-    store: &Arc<dyn Store>,
+    (store, location): (&Arc<dyn Store>, &Location),
     name: Option<&Name>,
     writes: bool,
 ) -> Result<Option<Vec<Found>>> {
+    let copies_only = is_protected_by_copies_only(&location.url, &location.options);
     let folder = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
     let key = format!("{folder}pgstow-doctor-{}/probe", stamp(SystemTime::now(), '-'));
     let writing = writing(store, &key);
@@ -47,9 +53,9 @@ pub async fn examine(
     }
     findings.warned("writing");
     let found = listing(findings, store).await?;
-    probe(findings, store, &key, found.is_some()).await?;
+    probe(findings, (store, copies_only), &key, found.is_some()).await?;
     if let Some(rules) = store.rules().await {
-        bucket(findings, &rules);
+        bucket(findings, &rules, copies_only);
     }
     Ok(found)
 }
@@ -107,7 +113,12 @@ async fn listing(findings: &mut Findings<'_>, store: &Arc<dyn Store>) -> Result<
 }
 
 /// Writes a probe, twice, reads it, and removes it, if this key may remove it.
-async fn probe(findings: &mut Findings<'_>, store: &Arc<dyn Store>, key: &str, lists: bool) -> Result<()> {
+async fn probe(
+    findings: &mut Findings<'_>,
+    (store, copies_only): (&Arc<dyn Store>, bool),
+    key: &str,
+    lists: bool,
+) -> Result<()> {
     let trying = async {
         // What is not there may be deleted by whoever may delete at all.
         store.delete(key).await?;
@@ -134,7 +145,7 @@ async fn probe(findings: &mut Findings<'_>, store: &Arc<dyn Store>, key: &str, l
         }
     };
     findings.warned("probe");
-    overwriting(findings, store, &again)?;
+    overwriting(findings, (store, copies_only), &again)?;
     reading(findings, read)?;
     let modified = clock.and_then(Result::ok).and_then(|listed| listed.first()?.modified);
     skew(findings, modified, before)
@@ -143,7 +154,7 @@ async fn probe(findings: &mut Findings<'_>, store: &Arc<dyn Store>, key: &str, l
 /// Whether the second writer of an object was refused.
 fn overwriting<T>(
     findings: &mut Findings<'_>,
-    store: &Arc<dyn Store>,
+    (store, copies_only): (&Arc<dyn Store>, bool),
     again: &Result<T, StoreError>,
 ) -> Result<()> {
     let what = "overwriting";
@@ -154,7 +165,10 @@ fn overwriting<T>(
         Err(error) if error.situation() == Situation::Exists => findings.warning(
             what,
             "the store is not known to refuse overwriting: pgstow asks whether an object is there before it writes one",
-            "if it has conditional writes (If-None-Match), name its profile=… in the store's URL; versioning or object lock protect backups too",
+            match copies_only {
+                true => COPY,
+                false => "if it has conditional writes (If-None-Match), name its profile=… in the store's URL; versioning or object lock protect backups too",
+            },
         ),
         Ok(_) if store.limits().put_is_create_only => {
             let error = Error::store("the store overwrites an object, although it was asked not to");
@@ -163,7 +177,7 @@ fn overwriting<T>(
         Ok(_) => findings.warning(
             what,
             "the store overwrites objects, and this key may not ask what is there",
-            "turn on versioning or object lock for the bucket",
+            if copies_only { COPY } else { "turn on versioning or object lock for the bucket" },
         ),
         Err(error) => findings.warning(what, format!("whether it overwrites is not known: {error}"), "run it again"),
     }
@@ -224,14 +238,17 @@ fn difference(modified: SystemTime, before: SystemTime, now: SystemTime) -> Dura
 }
 
 /// The bucket's own rules.
-fn bucket(findings: &mut Findings<'_>, rules: &BucketRules) {
+fn bucket(findings: &mut Findings<'_>, rules: &BucketRules, copies_only: bool) {
     match &rules.versioning {
         Ok(true) => findings.fine("versioning", "the bucket keeps old versions of what is deleted or overwritten"),
         Ok(false) if matches!(rules.lock, Ok(ObjectLock::Default(_))) => {}
         Ok(false) => findings.warning(
             "versioning",
             "the bucket keeps no old versions: whoever has a key that may write or delete can destroy backups",
-            "turn on versioning, or object lock with a default retention; and give the backup job a key that may not delete",
+            match copies_only {
+                true => COPY,
+                false => "turn on versioning, or object lock with a default retention; and give the backup job a key that may not delete",
+            },
         ),
         Err(error) => unknown(findings, "versioning", "s3:GetBucketVersioning", error),
     }

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::run::Run;
-use crate::store::{Attempt, Situation, Store, StoreError};
+use crate::store::{Attempt, Situation, Store, StoreError, is_protected_by_copies_only};
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::opened::Location;
 use bytes::Bytes;
@@ -87,11 +87,14 @@ enum Keeper {
     Backblaze,
     Google,
     Folder,
+    /// A service that has no versions and no locks, and in which a key that may write may delete.
+    Nobody,
 }
 
 impl Keeper {
-    fn of(address: &str) -> Self {
+    fn of(address: &str, copies_only: bool) -> Self {
         match address.split("://").next() {
+            _ if copies_only => Self::Nobody,
             Some("file") => Self::Folder,
             Some("gs") => Self::Google,
             _ if address.contains("backblazeb2") || address.starts_with("b2") => Self::Backblaze,
@@ -139,6 +142,12 @@ impl Keeper {
             (Act::Delete | Act::DeleteVersion, Self::Backblaze) => {
                 "take the capability deleteFiles away; prune uses another key"
             }
+            (Act::List | Act::Read, Self::Nobody) => {
+                "give the job a key that may only write; restores use another key"
+            }
+            (_, Self::Nobody) => {
+                "here a key that may write may do that, too: copy backups to a second place (`pgstow copy`)"
+            }
             (_, Self::Folder) => {
                 "who may write into a folder may do all of that: let another user copy the backups away, or use a bucket"
             }
@@ -156,7 +165,10 @@ pub async fn rob(location: &Location, name: Option<&Name>, run: &Run) -> Result<
     // An id is as unique as it has to be.
     let folder = format!("{folder}pgstow-doctor-{}/", Id::new(Timestamp::now())?);
     let mut thief = Thief {
-        keeper: Keeper::of(&store.display_url()),
+        keeper: Keeper::of(
+            &store.display_url(),
+            is_protected_by_copies_only(&location.url, &location.options),
+        ),
         key: format!("{folder}probe"),
         store,
         deeds: Vec::new(),
@@ -287,7 +299,8 @@ mod tests {
             ("s3://bucket?endpoint=https://s3.eu-central-003.backblazeb2.com", Keeper::Backblaze),
             ("s3://bucket", Keeper::S3),
         ] {
-            assert_eq!(Keeper::of(address), keeper);
+            assert_eq!(Keeper::of(address, false), keeper);
+            assert_eq!(Keeper::of(address, true), Keeper::Nobody);
             for act in [
                 Act::List,
                 Act::Read,
@@ -298,6 +311,7 @@ mod tests {
                 Act::Delete,
             ] {
                 assert!(keeper.fix(act).is_some(), "{keeper:?} {act}");
+                assert!(Keeper::Nobody.fix(act).is_some(), "{act}");
             }
             assert_eq!(keeper.fix(Act::Write), None);
         }

@@ -47,7 +47,7 @@ pub use object::{Listed, Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
 pub use object_options::{CustomerKey, LockMode, LockWish};
 pub use open::open;
 pub use options::{Credentials, OpenOptions};
-pub use possible::refuse_impossible;
+pub use possible::{is_protected_by_copies_only, refuse_impossible};
 pub use profiles::{Checksums, Profile};
 pub use retry::{Attempts, Retry};
 pub use rules::{BucketRules, Lifecycle, ObjectLock};

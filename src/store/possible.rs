@@ -31,6 +31,14 @@ pub fn refuse_impossible(url: &StoreUrl, options: &OpenOptions) -> Result<()> {
     }
 }
 
+/// Whether only a copy in another place protects what is there: the service has nothing else, and is known to.
+pub fn is_protected_by_copies_only(url: &StoreUrl, options: &OpenOptions) -> bool {
+    match url {
+        StoreUrl::S3(url) => url.dialect(options.endpoint.as_deref()).0.copies_only,
+        StoreUrl::File(_) | StoreUrl::Gs(_) => false,
+    }
+}
+
 /// Refuses what the service with this profile is known not to do.
 pub(super) fn refuse_impossible_of(profile: &Profile, url: &S3Url, options: &OpenOptions) -> Result<()> {
     let mut asked = of_url(url).into_iter().chain(of_options(options)).flatten();

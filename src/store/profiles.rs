@@ -46,6 +46,9 @@ pub struct Profile {
     pub says_object_size: bool,
     /// Whether requests may have their operation in the query parameter `x-id`, which is signed.
     pub says_operation: bool,
+    /// Whether it is known to have neither versions nor locks, and no key that may write but not delete: then only a
+    /// copy elsewhere protects backups.
+    pub(super) copies_only: bool,
     /// What it is known not to do with objects. What it does not say is asked for, and read back.
     refuses: &'static [ObjectOption],
     /// What it accepts and promises.
@@ -74,6 +77,7 @@ const DEFAULT: Profile = Profile {
     path_style: true,
     says_object_size: false,
     says_operation: true,
+    copies_only: false,
     refuses: &[],
     limits: COMMON,
 };
@@ -148,6 +152,8 @@ static TABLE: [Profile; 11] = [
         name: "garage",
         // Measured with 2.5.0: verifies every checksum, overwrites silently despite If-None-Match.
         checksums: Checksums::Full,
+        // garagehq.deuxfleurs.fr/documentation/reference-manual/s3-compatibility: no versions, no locks.
+        copies_only: true,
         // Measured too: it encrypts with a key of one's own, and ignores the rest silently.
         refuses: &[
             ObjectOption::Class,

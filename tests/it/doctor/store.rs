@@ -49,7 +49,10 @@ fn a_key_that_may_only_write() {
 fn a_store_that_overwrites() {
     let place = Garage::shared().place("doctor");
     let seen = doctor(&place);
-    seen.only("failed", &[]).has("overwriting", "warning", "not known to refuse overwriting");
+    let seen = seen.only("failed", &[]).has("overwriting", "warning", "not known to refuse overwriting");
+    // The profile is named, and there is nothing to turn on.
+    let text = Place::S3(place.clone()).pgstow(&["doctor"]).run().text();
+    assert!(text.contains("copy backups to a second place") && !text.contains("turn on"), "{text}");
     seen.has("lifecycle", "warning", "AbortIncompleteMultipartUpload");
     // It is called what it is not: a profile that promises conditional writes.
     let promised = S3 { more: "&profile=aws&path_style=true".into(), ..place };

@@ -47,7 +47,7 @@ fn a_key_that_may_do_everything_and_one_that_may_only_write() {
     let said = writer.pgstow(&["doctor", "--thief"]).succeeds().text();
     for line in [
         "a thief with this key can:",
-        "→ take s3:DeleteObject away",
+        "→ here a key that may write may do that, too: copy backups to a second place",
         "cannot:\n  list backups\n  read objects",
     ] {
         assert!(said.contains(line), "{said}");
