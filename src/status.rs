@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::stored::catalogue::{Backup, Found};
 use crate::stored::compare::has_shrunk;
 use crate::stored::contents::{self, Flaw, Folder, Standard};
-use crate::stored::history::History;
+use crate::stored::history::{self, History};
 use crate::stored::manifest::Manifest;
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Id, Name, Timestamp};
@@ -88,8 +88,16 @@ impl Status {
         }
         let of = count(self.names.len(), "name");
         let message = format!("attention is needed for {} of {of}: {}", wrong.len(), wrong.join(", "));
-        Err(Error::new(Kind::Overdue, message)
-            .hint("look at the job that takes these backups: its log, its schedule, its exit code"))
+        let is_gone = |one: &NameStatus| matches!(one.problem, Some(Problem::Gone(_)));
+        let mut error = Error::new(Kind::Overdue, message);
+        if self.names.iter().any(is_gone) {
+            error = error.hint(history::HINT);
+        }
+        if self.names.iter().any(|one| one.problem.is_some() && !is_gone(one)) {
+            error =
+                error.hint("look at the job that takes these backups: its log, its schedule, its exit code");
+        }
+        Err(error)
     }
 }
 
@@ -148,14 +156,18 @@ async fn of_name(
     let name = folders.first().map(|folder| folder.place.name.to_string()).unwrap_or_default();
     let found: Vec<Found> = folders.iter().filter_map(Folder::found).collect();
     let (mut whole, mut passed_over) = (Vec::new(), Vec::new());
-    let mut latest = None;
+    let (mut latest, mut proven, mut read) = (None, None, 0);
     for folder in folders.into_iter().rev() {
+        read += 1;
         for entry in contents::entries(store, vec![folder], &options.standard).await? {
             // Of what is older than the newest one, nobody has to know here.
             let complaint = entry.complaint().filter(|_| whole.is_empty());
             complaint.inspect(|complaint| tracing::warn!("{complaint}"));
             if latest.is_none() && entry.flaw != Some(Flaw::FromTheFuture) {
                 latest.clone_from(&entry.backup);
+            }
+            if proven.is_none() && entry.flaw != Some(Flaw::FromTheFuture) {
+                proven = entry.proven.map(|moment| (entry.folder.place.id.clone(), moment));
             }
             match (entry.backup, entry.flaw) {
                 // One that is there twice, for other recipients, is not the one before.
@@ -190,7 +202,12 @@ async fn of_name(
             .map(Problem::Shrank),
         (None, _) => Some(Problem::Missing),
     };
-    let proven = proven::newest(store, &found, options.standard.trusted.as_ref()).await?;
+    // Of those that were read it is known already, and what is wrong with a receipt was said.
+    let older = &found[..found.len().saturating_sub(read)];
+    let proven = match proven {
+        Some(proven) => Some(proven),
+        None => proven::newest(store, older, options.standard.trusted.as_ref()).await?,
+    };
     Ok(NameStatus { name, newest, age, problem, proven, passed_over })
 }
 

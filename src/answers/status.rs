@@ -12,6 +12,9 @@ use indicatif::{BinaryBytes, HumanCount};
 use serde::Serialize;
 use std::time::Duration;
 
+/// The status of a name whose backups were seen before, and are no longer there.
+const GONE: &str = "gone";
+
 /// How the backups of each name are.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
@@ -78,7 +81,7 @@ impl One {
             Some(Problem::Missing) => ("missing", None),
             Some(Problem::TooOld) => ("too-old", None),
             Some(Problem::Shrank(what)) => ("shrank", Some(what.clone())),
-            Some(Problem::Gone(what)) => ("gone", Some(what.clone())),
+            Some(Problem::Gone(what)) => (GONE, Some(what.clone())),
         };
         let passed_over = of.passed_over.iter();
         let (proven_id, proven_at) = of.proven.clone().unzip();
@@ -111,9 +114,10 @@ impl Answer for Statuses {
         }
         table.set_header(headers);
         for one in &self.names {
+            // What is gone takes a long sentence, which the failure says.
             let status = match &one.detail {
-                Some(detail) => format!("{}: {detail}", one.status),
-                None => one.status.to_owned(),
+                Some(detail) if one.status != GONE => format!("{}: {detail}", one.status),
+                _ => one.status.to_owned(),
             };
             let mut row = vec![
                 one.name.clone(),

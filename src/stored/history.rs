@@ -23,7 +23,7 @@ use std::sync::Arc;
 const FORMAT: u32 = 1;
 
 /// What to do about a break in the history.
-const HINT: &str = "if nobody of you removed it, look for older versions of its objects, or for a copy; and replace the keys that may write to the store";
+pub const HINT: &str = "if nobody of you removed it, look for older versions of its objects, or for a copy; and replace the keys that may write to the store";
 
 /// What keeps "latest" from being taken, if signatures are asked for; anything else that is wrong is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -52,6 +52,10 @@ fn a_latest_that_goes_back_is_refused() {
         scene.reads(&["show", "latest", "--strict"]).fails(Kind::Verify).says(&said);
         let run = scene.reads(&["status", "--json"]).fails(Kind::Overdue).says(&said);
         assert_eq!((&run.json()[0]["status"], &run.json()[0]["id"]), (&"gone".into(), &old.as_str().into()));
+        // The table stays narrow: the failure says it, and what to do about that.
+        let run = scene.reads(&["status"]).fails(Kind::Overdue).says(&said).says("replace the keys");
+        assert!(!run.text().contains("is the newest backup") && run.text().contains("gone"), "{run}");
+        assert!(!run.stderr.contains("look at the job"), "{run}");
         // By its id it is taken. Without a history, or a key to believe, there is nothing to compare.
         for run in [
             scene.reads(&["fetch", &old, "-o", "-", "--strict"]).succeeds(),

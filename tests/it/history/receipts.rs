@@ -170,6 +170,8 @@ fn a_forged_record_is_no_proof_for_who_has_a_key() {
         assert_eq!(is_proven(&|words| scene.place.pgstow(words)), [true; 4]);
         assert_eq!(with_key(), [false; 4]);
         scene.reads(&["list"]).succeeds().says(&format!("{key} proves nothing: it is not signed"));
+        let run = scene.reads(&["status"]).succeeds();
+        assert_eq!(run.stderr.matches("proves nothing").count(), 1, "{run}");
         // Of a stranger, or of another backup.
         put_receipt(&scene.place, &new, &new, Some(&signing_keys().0));
         put_receipt(&scene.place, &new, &old, Some(&scene.signing));
