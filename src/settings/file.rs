@@ -88,7 +88,15 @@ impl SettingsFile {
         permissions::refuse_written_by_others(&path, &metadata)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(unreadable)?;
-        let values = parse(&path, &text, profile)?;
+        let values = parse(&path, &text, profile).map_err(|error| {
+            let hidden = hidden_by(&path).filter(|_| named.is_none() && path == here);
+            hidden.into_iter().fold(error, |error, hidden| {
+                error.hint(format!(
+                    "this folder's {FILE} was read, and hides {0}: --config {0} names that one",
+                    hidden.display()
+                ))
+            })
+        })?;
         if named.is_none() && path == here {
             refuse_unless_named(&values)?;
         }
@@ -104,6 +112,12 @@ impl SettingsFile {
         let what = "the settings file holds a password:";
         has_password.then(|| permissions::readable_by_others(&self.path, what, &self.metadata)).flatten()
     }
+}
+
+/// The settings file that would be read if this one were not there.
+fn hidden_by(path: &Path) -> Option<PathBuf> {
+    let others = [in_home(), Some(PathBuf::from(OF_ALL))].into_iter().flatten();
+    others.into_iter().find(|other| other != path && other.is_file())
 }
 
 /// The settings file in the user's home.
@@ -145,7 +159,11 @@ fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
     if let Some(profile) = profile {
         let Some(toml::Value::Table(chosen)) = profiles.get(profile) else {
             let known = profiles.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(unusable(format!("there is no [profile.{profile}]")).hint(format!("it has: {known}")));
+            let error = unusable(format!("there is no [profile.{profile}]"));
+            return Err(error.hint(match known.is_empty() {
+                true => "it has no profile".to_owned(),
+                false => format!("it has: {known}"),
+            }));
         };
         table.extend(chosen.clone());
     }

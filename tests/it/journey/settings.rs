@@ -97,6 +97,25 @@ fn a_settings_file_that_others_may_write_is_refused() {
     assert!(!listed().succeeds().stderr.contains("warning"));
 }
 
+/// A profile of the user's own is not there in a project that has a file for itself, and nothing looks like that.
+#[test]
+fn a_file_that_hides_the_users_own_is_named() {
+    let (folder, home) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let users = home.path().join("pgstow/pgstow.toml");
+    std::fs::create_dir(users.parent().unwrap()).unwrap();
+    for (file, text) in [(&users, "[profile.prod]\n"), (&folder.path().join("pgstow.toml"), "")] {
+        std::fs::write(file, text).unwrap();
+        chmod(file, 0o600);
+    }
+    let list = |words: &[&str]| {
+        let list = pgstow(["list", "--profile", "prod"]).args(words).in_folder(folder.path());
+        list.env("XDG_CONFIG_HOME", home.path())
+    };
+    let run = list(&[]).fails(Kind::Settings).says("there is no [profile.prod]").says("it has no profile");
+    run.says(&format!("hides {0}: --config {0} names that one", users.display()));
+    list(&["--config", path(&users)]).fails(Kind::Usage).says("no store was given");
+}
+
 /// A cloned repository must not run its programs, nor turn encryption off.
 #[test]
 fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
