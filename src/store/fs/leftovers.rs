@@ -10,12 +10,24 @@ use super::threads::Steps;
 use crate::store::error::Result;
 use indicatif::BinaryBytes;
 use rustix::fs::{FlockOperation, flock};
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// No live run leaves its file untouched for this long.
 const OLD: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// The files that were warned of: a run that writes many backups says it once.
+#[derive(Default)]
+pub(super) struct Said(Mutex<BTreeSet<PathBuf>>);
+
+impl Said {
+    fn for_the_first_time(&self, path: &Path) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned())
+    }
+}
 
 /// Marks a file as being written, for as long as it is open; on a file system without locks it stays unmarked.
 pub(super) fn hold(file: &File) {
@@ -25,13 +37,13 @@ pub(super) fn hold(file: &File) {
 }
 
 /// Looks for what killed runs left in the other backups of the name that is about to be written.
-pub(super) fn clear(root: &Path, key: &str, steps: &Steps) {
-    if let Err(e) = look(root, key, steps, SystemTime::now()) {
+pub(super) fn clear(root: &Path, key: &str, (said, steps): (&Said, &Steps)) {
+    if let Err(e) = look(root, key, (said, steps), SystemTime::now()) {
         tracing::debug!("cannot look for files of killed runs: {e}");
     }
 }
 
-fn look(root: &Path, key: &str, steps: &Steps, now: SystemTime) -> Result<()> {
+fn look(root: &Path, key: &str, (said, steps): (&Said, &Steps), now: SystemTime) -> Result<()> {
     // A backup's objects are two levels below its name.
     let Some(name) = key.rsplitn(3, '/').nth(2).filter(|_| root.is_dir()) else { return Ok(()) };
     let mut left = Vec::new();
@@ -50,12 +62,15 @@ fn look(root: &Path, key: &str, steps: &Steps, now: SystemTime) -> Result<()> {
         let what = format!("{hidden} ({}) was left by a run that was killed", BinaryBytes(bytes));
         if untouched < OLD {
             let hours = OLD.as_secs() / 3600;
-            tracing::warn!("{what}; a later backup removes it when it is {hours} hours old");
+            if said.for_the_first_time(&path) {
+                tracing::warn!("{what}; a later backup removes it when it is {hours} hours old");
+            }
             continue;
         }
         match paths::remove(root, &path) {
             Ok(()) => tracing::warn!("{what}; it was removed"),
-            Err(e) => tracing::warn!("{what}; it cannot be removed: {e}"),
+            Err(e) if said.for_the_first_time(&path) => tracing::warn!("{what}; it cannot be removed: {e}"),
+            Err(_) => {}
         }
     }
     Ok(())
@@ -90,11 +105,13 @@ mod tests {
         let others = file(&format!("shop/1/{hidden}"), 13).0;
         let whole = file("app/4/dump.zst.age", 13).0;
         let foreign = file("app/5/.hidden", 13).0;
-        clear(root.path(), "app/6/dump.zst.age", &Steps::default());
+        let (said, steps) = (Said::default(), Steps::default());
+        clear(root.path(), "app/6/dump.zst.age", (&said, &steps));
         assert!(!old.exists() && !old.parent().unwrap().exists());
         assert!([&young, &written, &others, &whole, &foreign].iter().all(|path| path.exists()));
+        assert!(!said.for_the_first_time(&young), "it was warned of");
         drop(writer);
-        clear(root.path(), "app/6/dump.zst.age", &Steps::default());
+        clear(root.path(), "app/6/dump.zst.age", (&said, &steps));
         assert!(!written.exists());
     }
 }

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use file::{attribute, etag, open};
 use futures_util::{StreamExt, stream};
+use leftovers::Said;
 use paths::{HIDDEN, explain, object_of};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -38,6 +39,8 @@ pub(super) struct Folder {
     root: PathBuf,
     disk: Disk,
     request_timeout: Duration,
+    /// What was said of files of killed runs.
+    said: Arc<Said>,
 }
 
 impl Folder {
@@ -45,7 +48,7 @@ impl Folder {
     ///
     /// `request_timeout` is how long its disk may take for one step of what it is asked.
     pub(super) fn new(root: PathBuf, request_timeout: Duration) -> Self {
-        Self { disk: Disk::new(root.clone()), root, request_timeout }
+        Self { disk: Disk::new(root.clone()), root, request_timeout, said: Arc::default() }
     }
 
     async fn on<T: Send + 'static>(
@@ -86,8 +89,9 @@ impl Store for Folder {
 
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
         let metadata = metadata.clone();
+        let said = Arc::clone(&self.said);
         let begin = move |root: &Path, key: &str, steps: &Steps| {
-            leftovers::clear(root, key, steps);
+            leftovers::clear(root, key, (&said, steps));
             Begun::begin(root, key, &metadata, part_size)
         };
         let begun = self.in_steps(key, begin).await?;
