@@ -2,13 +2,17 @@
 
 use crate::answers::list::{Listing, Row};
 use crate::cli::ListWords;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::failures::Failures;
 use crate::report::Report;
 use crate::run::Run;
 use crate::settings::List;
-use crate::stored::catalogue;
+use crate::stored::catalogue::{self, Unsigned};
 use crate::stored::proven;
+use crate::units::count;
+
+/// At most this number of backups is named that are not signed.
+const MOST_NAMED: usize = 5;
 
 pub async fn run(words: &ListWords, report: &Report, run: &Run) -> Result<()> {
     let List { name, location, trusted, history } = List::read(words)?;
@@ -26,14 +30,16 @@ pub async fn run(words: &ListWords, report: &Report, run: &Run) -> Result<()> {
             let is_read: Vec<bool> = read.iter().map(Result::is_ok).collect();
             history.compare_all(&store, &found, &is_read, trusted).await?;
         }
-        Ok(read)
+        Ok((read, found))
     };
-    let read = run.or(reading).await?;
+    let (read, found) = run.or(reading).await?;
     let (mut rows, mut errors) = (Vec::with_capacity(read.len()), Vec::new());
-    let mut failures = Failures::of(read.len());
-    for row in read {
-        match row {
+    let all = read.len();
+    let (mut failures, mut unsigned) = (Failures::of(all), Vec::new());
+    for (read, found) in read.into_iter().zip(found) {
+        match read {
             Ok((row, proven)) => rows.push(row.proven(proven)),
+            Err(error) if error.situation::<Unsigned>().is_some() => unsigned.push(found.place.to_string()),
             Err(error) => errors.push(error),
         }
     }
@@ -42,5 +48,17 @@ pub async fn run(words: &ListWords, report: &Report, run: &Run) -> Result<()> {
     for error in errors {
         failures.keep(error, str::to_owned)?;
     }
-    failures.conclude(|failed, of| format!("{failed} of {of} backups could not be read"))
+    failures.conclude(|failed, of| format!("{failed} of {of} backups could not be read"))?;
+    all_signed(&unsigned, all)
+}
+
+/// Fails if some of the backups are not signed, which were not listed for that.
+fn all_signed(unsigned: &[String], all: usize) -> Result<()> {
+    let (named, more) = unsigned.split_at(unsigned.len().min(MOST_NAMED));
+    let [_, ..] = named else { return Ok(()) };
+    let more = if more.is_empty() { String::new() } else { format!(", and {} more", more.len()) };
+    let is = if unsigned.len() == 1 { "is" } else { "are" };
+    let message = format!("{} of {} {is} not signed: ", unsigned.len(), count(all, "backup"));
+    Err(Error::verify(format!("{message}{}{more}", named.join(", ")))
+        .hint("without --verify-key they are listed too, whoever wrote them"))
 }

@@ -48,6 +48,10 @@ pub enum Signature {
     NotChecked,
 }
 
+/// The situation of a failure to read a manifest: it has no signature, and there is a key to check one with.
+#[derive(Debug, Clone, Copy)]
+pub struct Unsigned;
+
 /// A backup that the store lists; nothing of it is read yet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
@@ -338,7 +342,8 @@ async fn signature_bytes(store: &Arc<dyn Store>, place: &Place) -> Result<u64> {
         Err(error) if error.situation() == Situation::NotFound => {
             Err(Error::verify(format!("{place} is not signed, and --verify-key asks for a signature"))
                 .hint(others_are_signed(&place.name))
-                .hint("leave --verify-key out if you know who wrote it"))
+                .hint("leave --verify-key out if you know who wrote it")
+                .in_situation(Unsigned))
         }
         Err(error) => Err(error.into()),
     }

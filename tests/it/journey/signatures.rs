@@ -102,5 +102,8 @@ fn verify_key_is_asked_of_every_backup_listed() {
         place.pgstow(&["list", "--json", "--verify-key", &public]).fails(Kind::Verify).says("is not signed");
     assert_eq!(listed.json().as_array().unwrap().len(), 1);
     assert_eq!(listed.json()[0]["id"], signed);
+    // The advice is not this very command, and what was read is not called unread.
+    let listed = listed.says("1 of 2 backups is not signed").says("without --verify-key");
+    assert!(!listed.stderr.contains("list app --verify-key") && !listed.stderr.contains("could not be read"));
     assert!(!fetch(&place, &["latest"]).is_empty());
 }
