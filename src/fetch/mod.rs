@@ -21,7 +21,7 @@ use crate::stored::opened::BackupSelection;
 use crate::stored::reader::BackupReader;
 use crate::units::{count, counted_rows};
 use indicatif::BinaryBytes;
-use output::{Output, Writing};
+use output::{Output, What, Writing};
 use tokio::io::AsyncWriteExt;
 
 /// What to fetch, as what, and where to.
@@ -103,7 +103,8 @@ pub async fn fetch(options: FetchOptions, json: bool, run: &Run) -> Result<Fetch
     }
     if let Some(output) = output {
         if check_space {
-            output.enough_space(reader.plain_bytes())?;
+            let what = if of_rows { What::Rows } else { What::Dump };
+            output.enough_space(what, reader.plain_bytes())?;
         }
         fetched.written = Some(write_archive(&reader, format, output, force, &clients, run).await?);
     }

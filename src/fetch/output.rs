@@ -25,6 +25,15 @@ pub enum Output {
     File(PathBuf),
 }
 
+/// What is to be written, for whom the disk is too small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A dump, or some tables of it, which could be restored instead.
+    Dump,
+    /// Rows to look at.
+    Rows,
+}
+
 impl Output {
     /// What a path that was typed means: `-` is stdout.
     pub fn at(path: PathBuf) -> Self {
@@ -84,20 +93,25 @@ impl Output {
     }
 
     /// Refuses to begin what the disk cannot hold; where the system cannot say, we begin.
-    pub fn enough_space(&self, bytes: u64) -> Result<()> {
+    pub fn enough_space(&self, what: What, bytes: u64) -> Result<()> {
         let Output::File(path) = self else { return Ok(()) };
         let Ok(disk) = rustix::fs::statvfs(folder_of(path)) else { return Ok(()) };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         if free >= bytes {
             return Ok(());
         }
-        Err(Error::local_file(format!(
-            "the archive has {}, and the disk of {} has {} free",
-            BinaryBytes(bytes),
-            path.display(),
-            BinaryBytes(free)
-        ))
-        .hint("restore straight into a database, which needs no disk here; --no-space-check begins all the same"))
+        let (bytes, free, path) = (BinaryBytes(bytes), BinaryBytes(free), path.display());
+        let error = match what {
+            What::Dump => {
+                Error::local_file(format!("the dump has {bytes}, and the disk of {path} has {free} free"))
+                    .hint("restore straight into a database, which needs no disk here")
+            }
+            What::Rows => Error::local_file(format!(
+                "the rows have {bytes} in the dump, and the disk of {path} has {free} free"
+            ))
+            .hint("write to another disk, or to stdout"),
+        };
+        Err(error.hint("--no-space-check begins all the same"))
     }
 
     /// Begins to write. A file has another name until [`Writing::commit`], and goes when that is not reached.
@@ -211,6 +225,17 @@ fn folder_of(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_disk_that_is_too_small_has_the_advice_for_what_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Output::at(folder.path().join("app.csv"));
+        let error = |what| output.enough_space(what, u64::MAX).unwrap_err();
+        assert!(error(What::Dump).hints()[0].starts_with("restore straight into a database"));
+        let rows = error(What::Rows);
+        assert!(rows.message().starts_with("the rows have "), "{rows}");
+        assert!(rows.hints()[0].starts_with("write to another disk"), "{rows:?}");
+    }
 
     #[test]
     fn a_link_that_another_user_made_is_not_followed() {

@@ -1,7 +1,7 @@
 //! What is no archive is fetched as it is: a stream, a plain dump, the server's roles.
 
 use super::fetched::Written;
-use super::output::Output;
+use super::output::{Output, What};
 use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::stored::opened::OpenedBackup;
@@ -24,7 +24,7 @@ pub async fn fetch(reader: &BackupReader, output: Output, how: How, run: &Run) -
     let roles = if how.globals { Some(output.shown(run.or(roles(reader)).await?)) } else { None };
     let bytes = roles.as_ref().map_or(reader.dump.plain_bytes, |sql| sql.len() as u64);
     if how.check_space {
-        output.enough_space(bytes)?;
+        output.enough_space(What::Dump, bytes)?;
     }
     let following = run.follow(&reader.progress);
     let writing = output.begin(how.force)?;

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
-use crate::postgres::failure::Failure;
+use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::{Program, User, adopt_orphans, end_orphans};
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
@@ -179,7 +179,7 @@ impl Cluster {
             }
         };
         self.server = None;
-        Err(not_started(ended, log(self.folder.path())))
+        Err(not_started(ended, self.folder.path()))
     }
 
     /// Its connection, as superuser; the database need not exist.
@@ -265,12 +265,24 @@ fn log(folder: &Path) -> String {
     log.lines().last().map_or("it has logged nothing".into(), |line| format!("it last logged: {line}"))
 }
 
-fn not_started(ended: Result<(), Failure>, log: String) -> Error {
+fn not_started(ended: Result<(), Failure>, folder: &Path) -> Error {
     let error = match ended {
         Ok(()) => Error::postgres("the throw-away cluster ended at once"),
         Err(failure) => Error::from(failure).context("start a throw-away cluster"),
     };
-    error.and(log)
+    let scratch = folder.parent().unwrap_or(folder).display();
+    let error = match error.situation() {
+        // It is not the disk of any server that the user knows.
+        Some(Situation::OutOfSpace) => error
+            .without_hints()
+            .hint(format!("the disk of {scratch} is full: --scratch names a folder on another one")),
+        _ => error,
+    };
+    // Before there is a server, there is no log of it.
+    match folder.join("log").exists() {
+        true => error.and(log(folder)),
+        false => error,
+    }
 }
 
 #[cfg(test)]
