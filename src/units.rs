@@ -11,12 +11,13 @@ const MIB: u64 = 1 << 20;
 pub fn count(number: impl TryInto<u64>, one: &str) -> String {
     // Nothing that is counted here comes to more.
     let number = number.try_into().unwrap_or(u64::MAX);
-    let ending = match (number, one.ends_with('x')) {
-        (1, _) => "",
-        (_, true) => "es",
-        _ => "s",
-    };
-    format!("{} {one}{ending}", HumanCount(number))
+    let number_of = HumanCount(number);
+    match one.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u'])) {
+        _ if number == 1 => format!("{number_of} {one}"),
+        Some(stem) => format!("{number_of} {stem}ies"),
+        None if one.ends_with(['s', 'x']) => format!("{number_of} {one}es"),
+        None => format!("{number_of} {one}s"),
+    }
 }
 
 /// A number of rows; not every dump says how many it has.
@@ -59,6 +60,9 @@ mod tests {
             (1, "table", "1 table"),
             (2, "index", "2 indexes"),
             (1, "index", "1 index"),
+            (2, "policy", "2 policies"),
+            (2, "key", "2 keys"),
+            (2, "operator class", "2 operator classes"),
             (370_500, "row", "370,500 rows"),
         ] {
             assert_eq!(count(number, one), text);

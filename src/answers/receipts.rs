@@ -54,9 +54,15 @@ impl Answer for ReceiptFacts {
             }
             lines.push(("compared", said));
         }
-        let kinds: Vec<String> = found.iter().map(|(kind, many)| format!("{many} {kind}")).collect();
+        let kinds: Vec<String> = found.iter().map(|(kind, many)| count(*many, kind)).collect();
         lines.push(("found", kinds.join(", ")));
-        lines.push(("checks", format!("{checks_passed} asked, all true")));
+        lines.push((
+            "checks",
+            match checks_passed {
+                0 => "none was asked".to_owned(),
+                asked => format!("{asked} asked, all true"),
+            },
+        ));
         lines.extend(checks.iter().map(|check| ("", check.sql.clone())));
         let signature = match self.signature {
             Signature::Verified => "verified",

@@ -17,7 +17,7 @@ pub struct FittingWords {
     /// REFRESH MATERIALIZED VIEW fills them later.
     #[arg(long, env = "PGSTOW_SKIP_REFRESH", hide_short_help = true)]
     pub skip_refresh: bool,
-    /// What to do if the server lacks roles that the backup needs
+    /// What to do if the server lacks roles that are needed
     #[arg(long, value_name = "HOW", default_value = "check", env = "PGSTOW_ROLES", help_heading = "Roles")]
     pub roles: MissingRoles,
     /// Use role NEW instead of OLD everywhere; repeatable

@@ -136,6 +136,8 @@ pub enum Verb {
     Fetch(Box<FetchWords>),
     /// Restore a backup, or some of its tables, into a new database
     #[command(override_usage = "pgstow restore [OPTIONS] <ID> --to <URL>\n       \
+                                pgstow restore [OPTIONS] <ID> --to <URL> --swap\n       \
+                                pgstow restore [OPTIONS] <ID> --table <PATTERN> --into <URL>\n       \
                                 pgstow restore [OPTIONS] <ID> --neon <PROJECT>\n       \
                                 pgstow restore [OPTIONS] <ID> -- <COMMAND>...")]
     Restore(Box<RestoreWords>),

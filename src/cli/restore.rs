@@ -19,7 +19,7 @@ pub struct RestoreWords {
     pub select: SelectWords,
     /// The database to create: postgres://user@host/new_database
     ///
-    /// A database of this name must be empty, if there is one.
+    /// It must be new, or empty.
     #[arg(long, value_name = "URL", env = "PGSTOW_TO")]
     pub to: Option<String>,
     /// Append the rows of --table to the tables of this database, which exist

@@ -172,7 +172,7 @@ pub struct TrustWords {
     pub require_signature: bool,
     /// With --verify-key: neither remember the newest backup, nor compare with the newest that was seen before
     ///
-    /// It is remembered in ~/.local/state/pgstow/newest.json. If that one is gone, "latest" is not restored, fetched,
+    /// It is remembered in ~/.local/state/pgstow/newest.json. If that backup is gone, "latest" is not restored, fetched,
     /// copied or verified.
     #[arg(long, env = "PGSTOW_NO_STATE", help_heading = "Keys", hide_short_help = true)]
     pub no_state: bool,

@@ -21,7 +21,7 @@ pub fn only_rows(chosen: Inventory) -> Result<Inventory> {
         [] => Err(Error::usage("what --table names has no rows of its own in the backup")
             .hint("a view has none, nor has a partitioned table; --format sql prints definitions")),
         [first, more @ ..] => Err(Error::usage(format!(
-            "the rows of one table only can be printed, and --table names {} and {} more",
+            "only the rows of one table can be printed, and --table names {} and {} more",
             first.label(),
             more.len()
         ))
