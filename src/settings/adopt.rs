@@ -4,7 +4,7 @@ use super::writing;
 use crate::cli::AdoptWords;
 use crate::dump::adopt::AdoptRequest;
 use crate::error::{Error, Result};
-use crate::stored::catalogue::CLOCK_SKEW;
+use crate::stored::names::CLOCK_SKEW;
 use crate::stored::names::Timestamp;
 use crate::stored::writer::WriteOptions;
 
