@@ -55,7 +55,9 @@ pub async fn run(words: &ListWords, report: &Report, run: &Run) -> Result<()> {
 /// Fails if some of the backups are not signed, which were not listed for that.
 fn all_signed(unsigned: &[String], all: usize) -> Result<()> {
     let (named, more) = unsigned.split_at(unsigned.len().min(MOST_NAMED));
-    let [_, ..] = named else { return Ok(()) };
+    if named.is_empty() {
+        return Ok(());
+    }
     let more = if more.is_empty() { String::new() } else { format!(", and {} more", more.len()) };
     let is = if unsigned.len() == 1 { "is" } else { "are" };
     let message = format!("{} of {} {is} not signed: ", unsigned.len(), count(all, "backup"));

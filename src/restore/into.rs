@@ -89,7 +89,10 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let tables: Vec<LiveTable<'_>> = tables.collect();
     match truncate {
         true => live_rows::agree_to_empty(&tables, &psql, reader.place(), yes, run).await?,
-        false => run.or(live_rows::warn(&tables, &psql, reader.place())).await?,
+        false => {
+            let looking = async { Ok(live_rows::warn(&tables, &psql, reader.place()).await) };
+            run.or(looking).await?;
+        }
     }
 
     let Order { order, deferred } = order(&front, &found)?;
