@@ -19,6 +19,14 @@ pub mod sql;
 #[path = "../../src/units.rs"]
 pub mod units;
 
+/// Which keys there are.
+#[path = "../../src/store"]
+pub mod store {
+    mod error;
+    mod key;
+    pub use key::check_key;
+}
+
 /// What is written about a backup.
 #[path = "../../src/stored"]
 pub mod stored {
