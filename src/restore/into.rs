@@ -90,7 +90,10 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     match truncate {
         true => live_rows::agree_to_empty(&tables, &psql, reader.place(), yes, run).await?,
         false => {
-            let looking = async { Ok(live_rows::warn(&tables, &psql, reader.place()).await) };
+            let looking = async {
+                live_rows::warn(&tables, &psql, reader.place()).await;
+                Ok(())
+            };
             run.or(looking).await?;
         }
     }
