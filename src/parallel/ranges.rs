@@ -271,7 +271,7 @@ mod tests {
 cd {}
 while read -r line; do
   case "$line" in
-    *pg_export_snapshot*) echo '{{"id": "s", "instance": "i", "moment": {{"transactions": "", "files": {{"1": 2}}}}}}' ;;
+    *pg_export_snapshot*) echo '{{"id": "s", "instance": "i", "moment": {{"since": 7, "known": [], "files": {{"1": 2}}}}}}' ;;
     *'COPY (SELECT n '*) echo >> asked; {does} ;;
     *'COPY (SELECT '*) printf 'i\t0\nCOPY 1\n\\.\n' ;;
   esac
