@@ -214,6 +214,7 @@ mod tests {
         let mut reader = Reader::new();
         reader.feed(include_bytes!("../../tests/data/pg18.dump")).unwrap();
         let toc = reader.finish().unwrap().toc;
+        assert_eq!(toc.encoding().as_deref(), Some("UTF8"));
         let plain: Vec<&TocEntry> = toc.with_data().filter(|entry| plain(entry).is_some()).collect();
         assert!(!plain.is_empty());
         for entry in plain {

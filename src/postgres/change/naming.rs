@@ -8,7 +8,7 @@ use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 
 /// A moment in a name is exact to this.
-const SECOND: Duration = Duration::from_secs(1);
+pub const SECOND: Duration = Duration::from_secs(1);
 
 /// Under which name a database is filled that does not exist yet.
 #[derive(Debug, Clone, Copy)]

@@ -4,12 +4,11 @@
 //! whole. Nothing is dropped here but what was set aside before, if that is asked for.
 
 use serde::Deserialize;
-use std::time::Duration;
 
 use crate::error::{Error, Result};
 
 use super::lock::{Lock, sessions_left};
-use super::naming::{free_name, is_unfinished};
+use super::naming::{SECOND, free_name, is_unfinished};
 use super::reach::MAINTENANCE;
 use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
 use crate::postgres::clients::Client;
@@ -17,8 +16,6 @@ use crate::postgres::connect::ConnInfo;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 
-/// A moment in a name is exact to this.
-const SECOND: Duration = Duration::from_secs(1);
 /// Between the name and the moment in the name of a database that was set aside.
 const BEFORE: &str = "_before_";
 
