@@ -7,50 +7,33 @@
 //! open(url) ─▶ retry, rate ─▶ s3 (dialect from profiles) | gcs | fs
 //! ```
 
-mod ahead;
-mod attempt;
-mod authorities;
-mod error;
+mod contract;
 mod fs;
 #[cfg(feature = "gcs")]
 mod gcs;
-mod key;
-mod limits;
 mod listing;
-mod metadata;
 mod multipart;
-mod object;
-mod object_options;
 mod open;
 mod options;
-mod pages;
-mod parts;
-mod possible;
-mod profiles;
-mod protocol;
-mod rate;
 mod renewable;
 mod retry;
-mod retrying;
-mod rules;
 mod s3;
-mod sum;
 mod url;
 
-pub use ahead::pages;
-pub use attempt::Attempt;
-pub use authorities::Authorities;
-pub use error::{Result, Situation, StoreError};
-pub use key::check_key;
-pub use limits::Limits;
-pub use object::{Listed, Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
-pub use object_options::{CustomerKey, LockMode, LockWish};
+pub use contract::attempt::Attempt;
+pub use contract::error::{Result, Situation, StoreError};
+pub use contract::limits::Limits;
+pub use contract::object::{Listed, Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
+pub use contract::rules::{BucketRules, Lifecycle, ObjectLock};
+pub use listing::ahead::pages;
 pub use open::open;
+pub use options::authorities::Authorities;
+pub use options::object_options::{CustomerKey, LockMode, LockWish};
 pub use options::{Credentials, OpenOptions};
-pub use possible::{is_protected_by_copies_only, refuse_impossible};
-pub use profiles::{Checksums, Profile};
 pub use retry::{Attempts, Retry};
-pub use rules::{BucketRules, Lifecycle, ObjectLock};
+pub use url::key::check_key;
+pub use url::possible::{is_protected_by_copies_only, refuse_impossible};
+pub use url::profiles::{Checksums, Profile};
 pub use url::{GsUrl, S3Url, StoreUrl};
 
 use async_trait::async_trait;

@@ -1,12 +1,12 @@
 //! From a URL to a store: the backend for its scheme, wrapped in retries.
 
 use super::Store;
-use super::error::Result;
-use super::fs::Folder;
-use super::options::OpenOptions;
-use super::retrying::Retrying;
-use super::s3::S3;
-use super::url::{GsUrl, StoreUrl};
+use crate::store::contract::error::Result;
+use crate::store::fs::Folder;
+use crate::store::options::OpenOptions;
+use crate::store::retry::retrying::Retrying;
+use crate::store::s3::S3;
+use crate::store::url::{GsUrl, StoreUrl};
 use std::sync::Arc;
 
 /// Opens the store at `url`; no request is made yet.
@@ -23,12 +23,12 @@ pub async fn open(url: &StoreUrl, options: OpenOptions) -> Result<Arc<dyn Store>
 
 #[cfg(feature = "gcs")]
 async fn google(url: &GsUrl, options: OpenOptions) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(super::gcs::Gcs::open(url, options).await?))
+    Ok(Arc::new(crate::store::gcs::Gcs::open(url, options).await?))
 }
 
 #[cfg(not(feature = "gcs"))]
 async fn google(url: &GsUrl, _: OpenOptions) -> Result<Arc<dyn Store>> {
-    use super::error::{Situation, StoreError};
+    use crate::store::contract::error::{Situation, StoreError};
     let bucket = &url.bucket;
     let left_out = "this pgstow was built without Google Cloud Storage";
     Err(StoreError::new(Situation::Unsupported, left_out).hint(format!(

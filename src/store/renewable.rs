@@ -1,6 +1,6 @@
 //! Something made from credentials, made again if they have expired.
 
-use super::error::Result;
+use crate::store::contract::error::Result;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 

@@ -1,8 +1,8 @@
 //! One object's file: opened without following links, its version, and the metadata kept with it.
 
 use super::paths::{self, explain, missing};
-use crate::store::error::{Result, Situation, StoreError};
-use crate::store::object::Metadata;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::contract::object::Metadata;
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};

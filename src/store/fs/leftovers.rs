@@ -7,7 +7,7 @@
 use super::file::safely;
 use super::paths;
 use super::threads::Steps;
-use crate::store::error::Result;
+use crate::store::contract::error::Result;
 use indicatif::BinaryBytes;
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeSet;

@@ -10,13 +10,13 @@ mod paths;
 mod threads;
 mod upload;
 
-use super::attempt::Attempt;
-use super::error::{Result, Situation, StoreError};
-use super::limits::Limits;
-use super::object::{Listed, Metadata, ObjectInfo, Page, Stored, Unfinished};
 use super::options::deadline;
 use super::url::StoreUrl;
 use super::{Chunks, Store, Upload};
+use crate::store::contract::attempt::Attempt;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::contract::limits::Limits;
+use crate::store::contract::object::{Listed, Metadata, ObjectInfo, Page, Stored, Unfinished};
 use async_trait::async_trait;
 use bytes::Bytes;
 use file::{attribute, etag, open};

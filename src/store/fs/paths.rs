@@ -1,8 +1,8 @@
 //! Keys as paths below the store's folder, and the system's errors about them as situations.
 
 use super::threads::Steps;
-use crate::store::error::{Result, Situation, StoreError};
-use crate::store::key::check_key;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::url::key::check_key;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;

@@ -5,7 +5,7 @@
 //! has come back: no second attempt runs next to the first, and no deletion overtakes a write that it is to undo. Then
 //! the next attempt finds what the first one left, as it does in a bucket whose answer was lost.
 
-use crate::store::error::{Result, Situation, StoreError};
+use crate::store::contract::error::{Result, Situation, StoreError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,7 +2,7 @@
 
 use super::credentials;
 use super::explain::Speaker;
-use crate::store::error::{Result, Situation, StoreError};
+use crate::store::contract::error::{Result, Situation, StoreError};
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
 use google_cloud_gax::client_builder;
 use google_cloud_gax::retry_policy::NeverRetry;

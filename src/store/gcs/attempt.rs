@@ -2,10 +2,10 @@
 
 use super::access::Access;
 use super::bucket::Bucket;
-use crate::store::attempt::Attempt;
-use crate::store::error::{Result, Situation, StoreError};
-use crate::store::protocol::about;
-use crate::store::sum::Sum;
+use crate::store::contract::attempt::Attempt;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::multipart::protocol::about;
+use crate::store::multipart::sum::Sum;
 use bytes::Bytes;
 use google_cloud_storage::model::object::retention::Mode;
 use google_cloud_storage::model::{Object, UpdateObjectRequest};

@@ -4,7 +4,7 @@
 //! application-default login` writes, then the metadata server of the machine. A file may be a service account's key,
 //! a user's login, an impersonation, or a federated identity (`external_account`: GitHub, GKE, AWS, any OIDC provider).
 
-use crate::store::error::{Result, Situation, StoreError};
+use crate::store::contract::error::{Result, Situation, StoreError};
 use google_cloud_auth::credentials::{
     Builder, Credentials, anonymous, external_account, external_account_authorized_user, impersonated,
     service_account, user_account,

@@ -3,7 +3,7 @@
 //! The three ways to Google (XML, JSON, gRPC) number their failures differently and word them alike: each becomes a
 //! status, a code and a message, and these become a situation in one place.
 
-use crate::store::error::{Situation, StoreError, chain};
+use crate::store::contract::error::{Situation, StoreError, chain};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::error::{CredentialsError, Error as GoogleError};
 use std::error::Error as StdError;

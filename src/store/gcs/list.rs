@@ -3,10 +3,10 @@
 use super::access::Access;
 use super::bucket::Bucket;
 use super::xml::{Request, Xml, children, text_of};
-use crate::store::error::{Result, Situation};
-use crate::store::key::from_answer;
-use crate::store::object::{Listed, Page, Unfinished};
-use crate::store::pages::Pages;
+use crate::store::contract::error::{Result, Situation};
+use crate::store::contract::object::{Listed, Page, Unfinished};
+use crate::store::listing::pages::Pages;
+use crate::store::url::key::from_answer;
 use bytes::Bytes;
 use google_cloud_storage::model::Object;
 use http::{HeaderMap, Method};

@@ -3,7 +3,7 @@
 //! A request that ignores the proxy fails slowly if there is no other way out, and breaks a rule of the house if there
 //! is one. So a store that is behind a proxy is refused at once.
 
-use crate::store::error::{Result, Situation, StoreError};
+use crate::store::contract::error::{Result, Situation, StoreError};
 use hyper_util::client::proxy::matcher::Matcher;
 
 /// Refuses a store which these proxies, or those of the environment, are meant for.

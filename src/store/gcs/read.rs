@@ -3,8 +3,8 @@
 use super::access::Access;
 use super::bucket::Bucket;
 use crate::store::Chunks;
-use crate::store::error::{Result, Situation, StoreError};
-use crate::store::protocol::about;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::multipart::protocol::about;
 use futures_util::{StreamExt, stream};
 use google_cloud_storage::model_ext::ReadRange;
 use std::ops::Range;

@@ -1,8 +1,8 @@
 //! The XML API: requests with a token, bounded answers, and the little XML that is in them.
 
 use super::explain::Speaker;
-use crate::store::error::{Result, Situation, StoreError, chain};
-use crate::store::sum::Sum;
+use crate::store::contract::error::{Result, Situation, StoreError, chain};
+use crate::store::multipart::sum::Sum;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
 use roxmltree::{Document, Node};

@@ -2,9 +2,9 @@
 
 use super::bucket::Bucket;
 use super::headers::BodySum;
-use crate::store::attempt::Attempt;
-use crate::store::error::{Result, Situation, StoreError};
-use crate::store::protocol::about;
+use crate::store::contract::attempt::Attempt;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::multipart::protocol::about;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ObjectLockMode, ObjectLockRetention, ObjectLockRetentionMode};

@@ -2,14 +2,14 @@
 
 use super::client::Recipe;
 use super::explain::Speaker;
-use crate::store::error::{Result, Situation, StoreError};
-use crate::store::key::Prefix;
-use crate::store::limits::Limits;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::contract::limits::Limits;
 use crate::store::options::deadline;
-use crate::store::profiles::Checksums;
 use crate::store::renewable::Renewable;
 use crate::store::retry::Retry;
 use crate::store::url::S3Url;
+use crate::store::url::key::Prefix;
+use crate::store::url::profiles::Checksums;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};

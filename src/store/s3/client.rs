@@ -5,8 +5,8 @@
 
 use super::extras::Extras;
 use super::interceptors::{BoundedAnswers, DigestedBody, WithExtras, WithoutOperation};
-use crate::store::authorities::Authorities;
 use crate::store::options::Credentials;
+use crate::store::options::authorities::Authorities;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;

@@ -1,7 +1,7 @@
 //! What S3 and the network answer, as situations, sentences and hints. Status codes end here.
 
 use super::unloaded::{Unloaded, unloaded};
-use crate::store::error::{Situation, StoreError, chain};
+use crate::store::contract::error::{Situation, StoreError, chain};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error as StdError;

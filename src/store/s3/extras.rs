@@ -1,7 +1,7 @@
 //! What is asked for with each new object (class, encryption, tags, lock), as headers.
 
-use crate::store::object_options::{CustomerKey, LockWish};
 use crate::store::options::OpenOptions;
+use crate::store::options::object_options::{CustomerKey, LockWish};
 use crate::store::url::S3Url;
 use ::url::form_urlencoded;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -90,7 +90,7 @@ impl Extras {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::object_options::LockMode;
+    use crate::store::options::object_options::LockMode;
     use crate::store::url::StoreUrl;
     use std::time::{Duration, SystemTime};
 

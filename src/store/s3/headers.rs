@@ -1,8 +1,8 @@
 //! The checksum of a request's bytes, as its headers carry it.
 
-use crate::store::error::Result;
-use crate::store::profiles::Checksums;
-use crate::store::sum::{Sum, md5_of};
+use crate::store::contract::error::Result;
+use crate::store::multipart::sum::{Sum, md5_of};
+use crate::store::url::profiles::Checksums;
 use bytes::Bytes;
 
 /// The checksum sent with a body: CRC64NVME in one mode, Content-MD5 in the other.

@@ -1,9 +1,9 @@
 //! Whether the service did what was asked for with a new object.
 
 use super::bucket::Bucket;
-use crate::store::error::{Result, Situation};
-use crate::store::object_options::LockWish;
-use crate::store::protocol::about;
+use crate::store::contract::error::{Result, Situation};
+use crate::store::multipart::protocol::about;
+use crate::store::options::object_options::LockWish;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{ObjectLockMode, ObjectLockRetentionMode};
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 impl Bucket {
     /// What the service did not do for a new object; see
-    /// [`Protocol::ignored`](crate::store::protocol::Protocol::ignored).
+    /// [`Protocol::ignored`](crate::store::multipart::protocol::Protocol::ignored).
     pub(super) async fn ignored_extras(&self, full: &str, may_look: bool) -> Result<Option<String>> {
         let extras = &self.recipe.extras;
         if extras.is_empty() {

@@ -1,10 +1,10 @@
 //! Listings of objects and of unfinished uploads, page by page.
 
 use super::bucket::Bucket;
-use crate::store::error::{Result, Situation};
-use crate::store::key::from_answer;
-use crate::store::object::{Listed, Page, Unfinished};
-use crate::store::pages::Pages;
+use crate::store::contract::error::{Result, Situation};
+use crate::store::contract::object::{Listed, Page, Unfinished};
+use crate::store::listing::pages::Pages;
+use crate::store::url::key::from_answer;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{EncodingType, Object};

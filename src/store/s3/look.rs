@@ -1,10 +1,10 @@
 //! Looking at an object: what is known about it, and what keeps it from being deleted.
 
 use super::bucket::Bucket;
-use crate::store::error::{Result, Situation};
-use crate::store::object::Lock;
-use crate::store::profiles::Checksums;
-use crate::store::protocol::about;
+use crate::store::contract::error::{Result, Situation};
+use crate::store::contract::object::Lock;
+use crate::store::multipart::protocol::about;
+use crate::store::url::profiles::Checksums;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{ChecksumMode, ObjectLockLegalHoldStatus};

@@ -3,8 +3,8 @@
 use super::bucket::Bucket;
 use super::explain::is_beyond_the_end;
 use crate::store::Chunks;
-use crate::store::error::{Result, Situation, StoreError};
-use crate::store::protocol::about;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::multipart::protocol::about;
 use aws_sdk_s3::Client;
 use futures_util::{StreamExt, stream};
 use std::ops::Range;

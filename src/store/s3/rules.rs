@@ -1,8 +1,8 @@
 //! The rules of a bucket, as far as the key may know them.
 
 use super::bucket::Bucket;
-use crate::store::error::{Result, Situation};
-use crate::store::rules::{BucketRules, Lifecycle, ObjectLock};
+use crate::store::contract::error::{Result, Situation};
+use crate::store::contract::rules::{BucketRules, Lifecycle, ObjectLock};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_bucket_lifecycle_configuration::GetBucketLifecycleConfigurationOutput;
 use aws_sdk_s3::types::{

@@ -3,7 +3,7 @@
 //! The SDK keeps the failure of a provider of credentials among the causes of its own. By types it says whether there
 //! was a provider, and whether it was reached; what the provider answered it says in words only.
 
-use crate::store::error::chain;
+use crate::store::contract::error::chain;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use std::error::Error as StdError;

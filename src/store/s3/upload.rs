@@ -2,14 +2,14 @@
 
 use super::bucket::Bucket;
 use super::headers::BodySum;
-use crate::store::error::{Result, Situation, StoreError};
-use crate::store::limits::Limits;
-use crate::store::metadata::from_headers;
-use crate::store::object::ObjectInfo;
-use crate::store::profiles::Checksums;
-use crate::store::protocol::{Begun, Headers, Part, Protocol, Said, Sent, about, on_the_way};
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::contract::limits::Limits;
+use crate::store::contract::object::ObjectInfo;
+use crate::store::multipart::metadata::from_headers;
+use crate::store::multipart::protocol::{Begun, Headers, Part, Protocol, Said, Sent, about, on_the_way};
+use crate::store::multipart::sum::Sum;
 use crate::store::retry::Retry;
-use crate::store::sum::Sum;
+use crate::store::url::profiles::Checksums;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;

@@ -2,7 +2,7 @@
 
 use super::refused::credentials_in_url;
 use crate::error::{Error, Result};
-use crate::store::key::check_key;
+use crate::store::url::key::check_key;
 use ::url::Url;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use std::fmt;

@@ -14,6 +14,9 @@
 mod bucket;
 mod endpoint;
 mod gs;
+pub mod key;
+pub mod possible;
+pub mod profiles;
 mod refused;
 mod s3;
 
@@ -109,7 +112,7 @@ impl fmt::Display for StoreUrl {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::store::profiles::Checksums;
+    use crate::store::url::profiles::Checksums;
 
     fn s3(text: &str) -> S3Url {
         match text.parse().unwrap() {

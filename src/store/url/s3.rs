@@ -3,7 +3,7 @@
 use super::bucket::{bucket_and_prefix, each_parameter, unknown_parameter, write_url};
 use super::endpoint::check_endpoint;
 use crate::error::{Error, Result};
-use crate::store::profiles::{Checksums, Profile};
+use crate::store::url::profiles::{Checksums, Profile};
 use ::url::Url;
 use std::collections::BTreeSet;
 use std::fmt;

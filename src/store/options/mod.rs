@@ -1,8 +1,11 @@
 //! How to talk to a store: deadlines, retries, and credentials that are never printed.
 
-use super::authorities::Authorities;
-use super::object_options::{CustomerKey, LockWish};
-use super::retry::Retry;
+pub mod authorities;
+pub mod object_options;
+
+use crate::store::options::authorities::Authorities;
+use crate::store::options::object_options::{CustomerKey, LockWish};
+use crate::store::retry::Retry;
 use std::fmt;
 use std::time::Duration;
 

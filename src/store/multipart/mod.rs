@@ -1,11 +1,16 @@
 //! An upload in parts, whatever the protocol: parts that are confirmed, a completion that can be repeated, an abort.
 
-use super::Upload;
-use super::error::{Result, Situation, StoreError};
-use super::metadata::{from_headers, to_headers};
-use super::object::{Metadata, ObjectInfo, Stored};
-use super::parts::{Confirmed, check_parts};
-use super::protocol::{Begun, Part, Protocol, Sent, exists, on_the_way, whole};
+pub(super) mod metadata;
+pub(super) mod parts;
+pub(super) mod protocol;
+pub(super) mod sum;
+
+use crate::store::Upload;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::contract::object::{Metadata, ObjectInfo, Stored};
+use crate::store::multipart::metadata::{from_headers, to_headers};
+use crate::store::multipart::parts::{Confirmed, check_parts};
+use crate::store::multipart::protocol::{Begun, Part, Protocol, Sent, exists, on_the_way, whole};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +38,7 @@ pub(super) async fn begin<P: Protocol>(
     Ok(Box::new(Multipart { service, begun, part_size, parts, asked }))
 }
 
-/// Looks at an object, as [`Store::head`](super::Store::head) does: without the nonce.
+/// Looks at an object, as [`Store::head`](crate::store::Store::head) does: without the nonce.
 pub(super) async fn head(service: &impl Protocol, full: &str) -> Result<ObjectInfo> {
     let mut info = service.look(full).await?;
     info.metadata.remove(NONCE);

@@ -1,8 +1,8 @@
 //! An object's metadata as headers carry it: names with our prefix, values in US-ASCII.
 
-use super::error::{Result, Situation, StoreError};
-use super::object::Metadata;
-use super::protocol::Headers;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::contract::object::Metadata;
+use crate::store::multipart::protocol::Headers;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// The beginning of the names of our metadata, after `x-amz-meta-` or `x-goog-meta-`.
@@ -12,7 +12,7 @@ const OURS: &str = "pgstow-";
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// Metadata as a store keeps it.
-pub(super) fn to_headers(metadata: &Metadata, limit: usize) -> Result<Headers> {
+pub(in crate::store) fn to_headers(metadata: &Metadata, limit: usize) -> Result<Headers> {
     let mut headers = Headers::new();
     let mut size = 0;
     for (name, value) in metadata {
@@ -32,7 +32,7 @@ pub(super) fn to_headers(metadata: &Metadata, limit: usize) -> Result<Headers> {
 }
 
 /// Our metadata from an answer.
-pub(super) fn from_headers(headers: &Headers) -> Metadata {
+pub(in crate::store) fn from_headers(headers: &Headers) -> Metadata {
     let ours = |(name, value): (&String, &String)| {
         let name = name.to_ascii_lowercase().strip_prefix(OURS)?.to_owned();
         Some((name, percent_decode_str(value).decode_utf8_lossy().into_owned()))

@@ -3,14 +3,14 @@
 //! It repeats only what the contract allows ([`Situation::may_pass`]); what a repetition means for a completion is
 //! known to the backend.
 
-use super::attempt::Attempt;
-use super::error::{Result, Situation, StoreError};
-use super::limits::Limits;
-use super::object::{Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
-use super::rate::Rate;
-use super::retry::Retry;
-use super::rules::BucketRules;
-use super::{Chunks, Store, Upload};
+use crate::store::contract::attempt::Attempt;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::contract::limits::Limits;
+use crate::store::contract::object::{Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
+use crate::store::contract::rules::BucketRules;
+use crate::store::retry::Retry;
+use crate::store::retry::rate::Rate;
+use crate::store::{Chunks, Store, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A store that retries.
-pub(super) struct Retrying {
+pub(in crate::store) struct Retrying {
     inner: Arc<dyn Store>,
     retry: Retry,
     /// How long reading a small object back may take, and how long a reader waits for more bytes.
@@ -49,7 +49,12 @@ impl Retrying {
     }
 
     /// `limit` is for each direction, in bytes per second.
-    pub(super) fn new(inner: Arc<dyn Store>, retry: Retry, patience: Duration, limit: Option<u64>) -> Self {
+    pub(in crate::store) fn new(
+        inner: Arc<dyn Store>,
+        retry: Retry,
+        patience: Duration,
+        limit: Option<u64>,
+    ) -> Self {
         let rate = || Arc::new(Rate::new(limit));
         Self { inner, retry, patience, sending: rate(), reading: rate() }
     }

@@ -1,6 +1,6 @@
 //! The parts of an upload that the store confirmed, and whether they are complete.
 
-use super::error::{Result, Situation, StoreError};
+use crate::store::contract::error::{Result, Situation, StoreError};
 use std::collections::BTreeMap;
 
 /// The confirmed parts of one upload, by number.

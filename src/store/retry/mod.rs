@@ -4,7 +4,10 @@
 //! while, however many they are. Work that goes on at the same time, as the parts of an upload, shares one outage: it is
 //! reported once when waiting begins and once when it ends, and for what fails after it was given up nobody waits again.
 
-use super::error::{Result, StoreError};
+pub(super) mod rate;
+pub(super) mod retrying;
+
+use crate::store::contract::error::{Result, StoreError};
 use crate::units;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -249,8 +252,8 @@ impl<W: Display> Drop for Attempts<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::Situation;
     use super::*;
+    use crate::store::contract::error::Situation;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     const MINUTE: Duration = Duration::from_secs(60);

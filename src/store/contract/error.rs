@@ -124,7 +124,7 @@ impl From<StoreError> for Error {
 }
 
 /// An error and its causes, in one line.
-pub(super) fn chain(error: &dyn StdError) -> String {
+pub(in crate::store) fn chain(error: &dyn StdError) -> String {
     let mut words = vec![error.to_string()];
     let mut next = error.source();
     while let Some(cause) = next {

@@ -1,6 +1,6 @@
 //! Checksums: those that services keep over whole objects, which can be combined from those of the parts, and MD5.
 
-use super::error::{Result, Situation, StoreError};
+use crate::store::contract::error::{Result, Situation, StoreError};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 
 /// A checksum over a whole object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sum {
+pub(in crate::store) enum Sum {
     /// CRC64NVME, S3's.
     Crc64Nvme,
     /// CRC32C, Google's.
@@ -25,17 +25,17 @@ impl Sum {
     }
 
     /// The checksum of these bytes.
-    pub(super) fn of(self, bytes: &[u8]) -> u64 {
+    pub(in crate::store) fn of(self, bytes: &[u8]) -> u64 {
         crc_fast::checksum(self.algorithm(), bytes)
     }
 
     /// The checksum of bytes with the checksum `first`, and `length` bytes with the checksum `next` after them.
-    pub(super) fn add(self, first: u64, next: u64, length: u64) -> u64 {
+    pub(in crate::store) fn add(self, first: u64, next: u64, length: u64) -> u64 {
         crc_fast::checksum_combine(self.algorithm(), first, next, length)
     }
 
     /// The checksum in base64, as headers have it.
-    pub(super) fn base64(self, value: u64) -> String {
+    pub(in crate::store) fn base64(self, value: u64) -> String {
         match self {
             Self::Crc64Nvme => BASE64_STANDARD.encode(value.to_be_bytes()),
             Self::Crc32c => BASE64_STANDARD.encode((value as u32).to_be_bytes()),
@@ -43,12 +43,12 @@ impl Sum {
     }
 
     /// The checksum with its name, as pgstow writes it down.
-    pub(super) fn text(self, value: u64) -> String {
+    pub(in crate::store) fn text(self, value: u64) -> String {
         self.named(&self.base64(value))
     }
 
     /// The name before a checksum that is in base64 already.
-    pub(super) fn named(self, base64: &str) -> String {
+    pub(in crate::store) fn named(self, base64: &str) -> String {
         let name = match self {
             Self::Crc64Nvme => "CRC64NVME",
             Self::Crc32c => "CRC32C",
@@ -58,7 +58,7 @@ impl Sum {
 }
 
 /// The MD5 of these bytes in base64, as `Content-MD5` has it.
-pub(super) async fn md5_of(bytes: &Bytes) -> Result<String> {
+pub(in crate::store) async fn md5_of(bytes: &Bytes) -> Result<String> {
     let bytes = bytes.clone();
     // MD5 is slow enough to delay everything else on this thread.
     let digest = tokio::task::spawn_blocking(move || Md5::digest(&bytes)).await;

@@ -1,6 +1,6 @@
 //! The pages of a listing, with limits: an endless one would fill the memory.
 
-use super::error::{Result, Situation, StoreError};
+use crate::store::contract::error::{Result, Situation, StoreError};
 use std::collections::HashSet;
 use std::hash::Hash;
 
@@ -17,7 +17,7 @@ struct Bounds {
 const BOUNDS: Bounds = Bounds { pages: 50_000, keys: 5_000_000, bytes: 512 << 20 };
 
 /// What is left of the limits of one listing, and where its pages continued.
-pub(super) struct Pages<T> {
+pub(in crate::store) struct Pages<T> {
     prefix: String,
     left: Bounds,
     /// The continuation tokens of earlier pages.
@@ -25,7 +25,7 @@ pub(super) struct Pages<T> {
 }
 
 impl<T: Clone + Eq + Hash> Pages<T> {
-    pub(super) fn new(prefix: &str) -> Self {
+    pub(in crate::store) fn new(prefix: &str) -> Self {
         Self::within(prefix, BOUNDS)
     }
 
@@ -34,7 +34,7 @@ impl<T: Clone + Eq + Hash> Pages<T> {
     }
 
     /// Counts a page with these keys.
-    pub(super) fn take<'k>(&mut self, keys: impl Iterator<Item = &'k str>) -> Result<()> {
+    pub(in crate::store) fn take<'k>(&mut self, keys: impl Iterator<Item = &'k str>) -> Result<()> {
         let (number, bytes) = keys.fold((0, 0), |(number, bytes), key| (number + 1, bytes + key.len()));
         let Bounds { pages, keys, bytes: room } = self.left;
         let left = pages.checked_sub(1).zip(keys.checked_sub(number)).zip(room.checked_sub(bytes));
@@ -48,7 +48,7 @@ impl<T: Clone + Eq + Hash> Pages<T> {
     }
 
     /// The next continuation token, if it is a new one: otherwise the listing would never end.
-    pub(super) fn next(&mut self, next: Option<T>) -> Result<T> {
+    pub(in crate::store) fn next(&mut self, next: Option<T>) -> Result<T> {
         let broken = |why: &str| {
             let message = format!("the store's listing of {:?} cannot be continued: {why}", self.prefix);
             StoreError::new(Situation::Other, message)

@@ -1,6 +1,6 @@
 //! Which keys an object may have, and how they lie below the prefix of a store.
 
-use super::error::{Result, Situation, StoreError};
+use crate::store::contract::error::{Result, Situation, StoreError};
 use percent_encoding::percent_decode_str;
 
 /// Refuses keys that could lead out of the store's prefix, or that some stores cannot have.
@@ -16,7 +16,7 @@ pub fn check_key(key: &str) -> Result<()> {
 
 /// A key as it is, from an answer in XML, which cannot hold every key: so it is asked to encode them as in a URL, and
 /// says whether it has. Some services do that as in a form, with `+` for a space.
-pub(super) fn from_answer(key: &str, is_encoded: bool) -> String {
+pub(in crate::store) fn from_answer(key: &str, is_encoded: bool) -> String {
     match is_encoded {
         true => percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned(),
         false => key.to_owned(),
@@ -24,27 +24,27 @@ pub(super) fn from_answer(key: &str, is_encoded: bool) -> String {
 }
 
 /// The beginning of all keys of a store in its bucket.
-pub(super) struct Prefix(String);
+pub(in crate::store) struct Prefix(String);
 
 impl Prefix {
     /// A prefix without slashes at its ends; it may be empty.
-    pub(super) fn new(prefix: &str) -> Self {
+    pub(in crate::store) fn new(prefix: &str) -> Self {
         Self(if prefix.is_empty() { String::new() } else { format!("{prefix}/") })
     }
 
     /// The key in the bucket.
-    pub(super) fn full_key(&self, key: &str) -> Result<String> {
+    pub(in crate::store) fn full_key(&self, key: &str) -> Result<String> {
         check_key(key)?;
         Ok(self.full(key))
     }
 
     /// The beginning of keys in the bucket.
-    pub(super) fn full(&self, beginning: &str) -> String {
+    pub(in crate::store) fn full(&self, beginning: &str) -> String {
         format!("{}{beginning}", self.0)
     }
 
     /// The key in the store, unless it is outside.
-    pub(super) fn short<'a>(&self, full: &'a str) -> Option<&'a str> {
+    pub(in crate::store) fn short<'a>(&self, full: &'a str) -> Option<&'a str> {
         full.strip_prefix(&self.0)
     }
 }

@@ -1,6 +1,6 @@
 //! What a bucket does by itself with what is in it: versions, locks, deletions.
 
-use super::error::Result;
+use crate::store::contract::error::Result;
 
 /// A bucket's rules; each is an answer of its own, because a key may be allowed to ask for some of them only.
 #[derive(Debug)]

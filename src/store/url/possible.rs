@@ -1,10 +1,10 @@
 //! Which kinds of stores are known not to do what is asked for.
 
-use super::object_options::ObjectOption;
-use super::options::OpenOptions;
-use super::profiles::Profile;
-use super::url::{S3Url, StoreUrl};
 use crate::error::{Error, Result};
+use crate::store::options::OpenOptions;
+use crate::store::options::object_options::ObjectOption;
+use crate::store::url::profiles::Profile;
+use crate::store::url::{S3Url, StoreUrl};
 
 /// Refuses what the kind of store is known not to do; what is not known is read back later.
 pub fn refuse_impossible(url: &StoreUrl, options: &OpenOptions) -> Result<()> {
@@ -40,7 +40,11 @@ pub fn is_protected_by_copies_only(url: &StoreUrl, options: &OpenOptions) -> boo
 }
 
 /// Refuses what the service with this profile is known not to do.
-pub(super) fn refuse_impossible_of(profile: &Profile, url: &S3Url, options: &OpenOptions) -> Result<()> {
+pub(in crate::store) fn refuse_impossible_of(
+    profile: &Profile,
+    url: &S3Url,
+    options: &OpenOptions,
+) -> Result<()> {
     let mut asked = of_url(url).into_iter().chain(of_options(options)).flatten();
     let first = asked.find(|option| profile.refuses(*option));
     refuse(&format!("the service \"{}\"", profile.name), first)
@@ -71,7 +75,7 @@ fn of_url(url: &S3Url) -> [Option<ObjectOption>; 3] {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::store::object_options::{CustomerKey, LockMode, LockWish};
+    use crate::store::options::object_options::{CustomerKey, LockMode, LockWish};
     use std::time::{Duration, SystemTime};
 
     const KEY: &str = "aHVzaEhVU0hodXNoSFVTSGh1c2hIVVNIaHVzaEhVU0g=";

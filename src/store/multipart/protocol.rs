@@ -1,12 +1,12 @@
 //! What every object service can do in its own words, and what is built from it alike: refusing a key that exists, and
 //! comparing what the store has with what was sent.
 
-use super::error::{Result, Situation, StoreError};
-use super::limits::Limits;
-use super::object::{ObjectInfo, Stored};
-use super::parts::Confirmed;
-use super::retry::Retry;
-use super::sum::Sum;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::contract::limits::Limits;
+use crate::store::contract::object::{ObjectInfo, Stored};
+use crate::store::multipart::parts::Confirmed;
+use crate::store::multipart::sum::Sum;
+use crate::store::retry::Retry;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -16,42 +16,42 @@ use std::time::{Duration, Instant};
 const LATE: Duration = Duration::from_secs(30);
 
 /// An object's metadata as headers carry it.
-pub(super) type Headers = HashMap<String, String>;
+pub(in crate::store) type Headers = HashMap<String, String>;
 
 /// An upload that the service began.
-pub(super) struct Begun {
+pub(in crate::store) struct Begun {
     /// The object's key, with the prefix of the store.
-    pub(super) full: String,
+    pub(in crate::store) full: String,
     /// The service's name for the upload.
-    pub(super) id: String,
+    pub(in crate::store) id: String,
     /// The object's metadata.
-    pub(super) metadata: Headers,
+    pub(in crate::store) metadata: Headers,
 }
 
 /// A part as the service confirmed it.
-pub(super) struct Part {
-    pub(super) etag: String,
+pub(in crate::store) struct Part {
+    pub(in crate::store) etag: String,
     /// The checksum that was sent with it, if one was.
-    pub(super) sum: Option<u64>,
+    pub(in crate::store) sum: Option<u64>,
 }
 
 /// What was sent, to compare it with what is stored.
-pub(super) struct Sent {
-    pub(super) bytes: u64,
+pub(in crate::store) struct Sent {
+    pub(in crate::store) bytes: u64,
     /// The checksum over all of it, as `CRC64NVME:base64`.
-    pub(super) checksum: Option<String>,
+    pub(in crate::store) checksum: Option<String>,
 }
 
 /// What a service answers to a write: the object's version and checksum, if it says them.
 #[derive(Default)]
-pub(super) struct Said {
-    pub(super) etag: Option<String>,
-    pub(super) checksum: Option<String>,
+pub(in crate::store) struct Said {
+    pub(in crate::store) etag: Option<String>,
+    pub(in crate::store) checksum: Option<String>,
 }
 
 /// The requests of one bucket; keys have the prefix of the store.
 #[async_trait]
-pub(super) trait Protocol: Send + Sync + 'static {
+pub(in crate::store) trait Protocol: Send + Sync + 'static {
     /// What the service accepts and promises.
     fn limits(&self) -> Limits;
 
@@ -167,7 +167,11 @@ pub(super) trait Protocol: Send + Sync + 'static {
 }
 
 /// The list of parts for a completion, and what the object must be.
-pub(super) fn whole(parts: &Confirmed<Part>, sum: Option<Sum>, bytes: u64) -> (Vec<(u32, String)>, Sent) {
+pub(in crate::store) fn whole(
+    parts: &Confirmed<Part>,
+    sum: Option<Sum>,
+    bytes: u64,
+) -> (Vec<(u32, String)>, Sent) {
     let list = parts.iter().map(|(number, (_, part))| (*number, part.etag.clone())).collect();
     let combined = sum.and_then(|sum| {
         let add = |whole, (length, part): &(u64, Part)| part.sum.map(|next| sum.add(whole, next, *length));
@@ -177,12 +181,12 @@ pub(super) fn whole(parts: &Confirmed<Part>, sum: Option<Sum>, bytes: u64) -> (V
 }
 
 /// The failure of a write to a key that exists.
-pub(super) fn exists(full: &str) -> StoreError {
+pub(in crate::store) fn exists(full: &str) -> StoreError {
     StoreError::new(Situation::Exists, format!("{full} exists in the store"))
 }
 
 /// Bytes that arrived damaged were damaged in transit: sending them again may help.
-pub(super) fn on_the_way(error: StoreError) -> StoreError {
+pub(in crate::store) fn on_the_way(error: StoreError) -> StoreError {
     match error.situation() {
         Situation::Damaged => error.in_situation(Situation::Transient),
         _ => error,
@@ -190,7 +194,7 @@ pub(super) fn on_the_way(error: StoreError) -> StoreError {
 }
 
 /// Adds the object's key to a failure that is about the object.
-pub(super) fn about(error: StoreError, full: &str) -> StoreError {
+pub(in crate::store) fn about(error: StoreError, full: &str) -> StoreError {
     match error.situation() {
         Situation::NotFound | Situation::Exists => error.context(full),
         _ => error,

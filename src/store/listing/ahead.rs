@@ -1,9 +1,9 @@
 //! Listing some pages ahead of whoever works on them.
 
-use super::Store;
-use super::error::{Result, Situation, StoreError};
-use super::listing::Listing;
-use super::object::Listed;
+use crate::store::Store;
+use crate::store::contract::error::{Result, Situation, StoreError};
+use crate::store::contract::object::Listed;
+use crate::store::listing::Listing;
 use futures_util::{Stream, StreamExt, stream};
 use std::sync::Arc;
 use tokio::sync::mpsc;

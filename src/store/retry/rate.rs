@@ -4,14 +4,14 @@
 //! the network slows down by itself. Time in which nothing was sent is not made up for. Waiting is no failure: deadlines
 //! of requests begin afterwards.
 
-use super::options::SLOWEST;
+use crate::store::options::SLOWEST;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// Bytes per second in one direction.
 #[derive(Debug)]
-pub(super) struct Rate {
+pub(in crate::store) struct Rate {
     /// Without one nothing waits.
     limit: Option<u64>,
     /// When everything that was admitted has passed.
@@ -19,13 +19,13 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    pub(super) fn new(limit: Option<u64>) -> Self {
+    pub(in crate::store) fn new(limit: Option<u64>) -> Self {
         // With less, readers would think that the connection is broken.
         Self { limit: limit.map(|limit| limit.max(SLOWEST)), free: Mutex::new(Instant::now()) }
     }
 
     /// Waits until this many bytes may pass.
-    pub(super) async fn admit(&self, bytes: usize) {
+    pub(in crate::store) async fn admit(&self, bytes: usize) {
         let Some(limit) = self.limit else { return };
         let time = Duration::from_secs_f64(bytes as f64 / limit as f64);
         let until = {

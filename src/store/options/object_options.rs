@@ -25,7 +25,7 @@ pub enum ObjectOption {
 
 impl ObjectOption {
     /// How it is asked for.
-    pub(super) const fn word(self) -> &'static str {
+    pub(in crate::store) const fn word(self) -> &'static str {
         match self {
             Self::Class => "class",
             Self::SseS3 => "sse=AES256",
@@ -37,7 +37,7 @@ impl ObjectOption {
     }
 
     /// What to do instead.
-    pub(super) const fn instead(self) -> &'static str {
+    pub(in crate::store) const fn instead(self) -> &'static str {
         match self {
             Self::Class => "leave it out: every object has the bucket's own class",
             Self::SseS3 | Self::SseKms => {
@@ -65,7 +65,7 @@ pub enum LockMode {
 
 impl LockMode {
     /// The word for it in S3, and in Google's XML API.
-    pub(super) const fn word(self) -> &'static str {
+    pub(in crate::store) const fn word(self) -> &'static str {
         match self {
             Self::Governance => "GOVERNANCE",
             Self::Compliance => "COMPLIANCE",
@@ -76,8 +76,8 @@ impl LockMode {
 /// A lock for each new object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockWish {
-    pub(super) mode: LockMode,
-    pub(super) until: SystemTime,
+    pub(in crate::store) mode: LockMode,
+    pub(in crate::store) until: SystemTime,
 }
 
 impl LockWish {
@@ -93,12 +93,12 @@ impl LockWish {
     }
 
     /// The moment as headers have it, in whole seconds.
-    pub(super) fn moment(&self) -> String {
+    pub(in crate::store) fn moment(&self) -> String {
         humantime::format_rfc3339_seconds(self.until).to_string()
     }
 
     /// What is missing of this lock, if an object has this one.
-    pub(super) fn missing(&self, mode: Option<&str>, until: Option<SystemTime>) -> Option<String> {
+    pub(in crate::store) fn missing(&self, mode: Option<&str>, until: Option<SystemTime>) -> Option<String> {
         let second = Duration::from_secs(1);
         let kept = mode == Some(self.mode.word()) && until.is_some_and(|until| until + second >= self.until);
         (!kept).then(|| format!("the lock ({} until {})", self.mode.word(), self.moment()))
@@ -120,7 +120,7 @@ impl CustomerKey {
     }
 
     /// The key and its MD5, both in base64, as headers have them.
-    pub(super) fn headers(&self) -> (String, String) {
+    pub(in crate::store) fn headers(&self) -> (String, String) {
         (BASE64_STANDARD.encode(self.0), BASE64_STANDARD.encode(Md5::digest(self.0)))
     }
 }

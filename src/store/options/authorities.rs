@@ -27,7 +27,7 @@ impl Authorities {
     }
 
     /// The certificates in PEM.
-    pub(super) fn pem(&self) -> &[u8] {
+    pub(in crate::store) fn pem(&self) -> &[u8] {
         &self.0
     }
 }

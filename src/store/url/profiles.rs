@@ -3,8 +3,8 @@
 //! No other file decides by the service. A promise that is not known is not relied upon: the default row needs
 //! the least. Parts are equally long for every service (R2 demands it), so there is no column for that.
 
-use super::Limits;
-use super::object_options::ObjectOption;
+use crate::store::Limits;
+use crate::store::options::object_options::ObjectOption;
 use std::fmt;
 
 const MIB: u64 = 1 << 20;
@@ -48,7 +48,7 @@ pub struct Profile {
     pub says_operation: bool,
     /// Whether it is known to have neither versions nor locks, and no key that may write but not delete: then only a
     /// copy elsewhere protects backups.
-    pub(super) copies_only: bool,
+    pub(in crate::store) copies_only: bool,
     /// What it is known not to do with objects. What it does not say is asked for, and read back.
     refuses: &'static [ObjectOption],
     /// What it accepts and promises.
@@ -193,7 +193,7 @@ impl Profile {
     }
 
     /// Whether it is known not to do this with objects.
-    pub(super) fn refuses(&self, option: ObjectOption) -> bool {
+    pub(in crate::store) fn refuses(&self, option: ObjectOption) -> bool {
         self.refuses.contains(&option)
     }
 

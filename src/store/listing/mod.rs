@@ -1,8 +1,11 @@
 //! What is left of a listing of objects, page by page.
 
-use super::error::Result;
-use super::object::{Listed, Page};
-use super::pages::Pages;
+pub(super) mod ahead;
+pub(super) mod pages;
+
+use crate::store::contract::error::Result;
+use crate::store::contract::object::{Listed, Page};
+use crate::store::listing::pages::Pages;
 use std::iter;
 
 /// What is left of a listing.
