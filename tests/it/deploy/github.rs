@@ -183,6 +183,8 @@ fn the_action_installs_only_what_its_checksum_allows() {
     let run = of_action("Run pgstow");
     let done = runner.run(&run, &[("ARGS", "backup --label 'why=$(id) it is' -q")]);
     assert_eq!(said(&done), "<backup><--label><why=$(id) it is><-q>");
+    let done = runner.run(&run, &[("ARGS", "prune --keep-last 1 --name=app's --dry-run")]);
+    assert!(!done.status.success() && !said(&done).contains('<'), "{}", said(&done));
 
     assert_eq!(install_from(&Runner::new(), "").status.code(), Some(2), "nobody's repository");
     for spoil in [
