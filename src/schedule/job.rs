@@ -4,7 +4,6 @@ use crate::error::{Error, Kind};
 use crate::run::Run;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use std::ffi::OsString;
-use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -13,6 +12,8 @@ use tokio::process::{Child, Command};
 /// A command line of pgstow's.
 #[derive(Debug)]
 pub struct Job {
+    /// Which verb it is. That is all to be said of its words: there may be passwords and secret addresses among them.
+    pub(super) verb: &'static str,
     program: PathBuf,
     /// What stands before the words that were typed.
     common: Vec<OsString>,
@@ -36,9 +37,9 @@ pub enum Outcome {
 }
 
 impl Job {
-    /// Runs this program, which is pgstow, with these words.
-    pub fn new(program: PathBuf, common: Vec<OsString>, words: Vec<OsString>) -> Self {
-        Self { program, common, words, variables: Vec::new() }
+    /// Runs this program, which is pgstow, with these words, which are of this verb.
+    pub fn new(verb: &'static str, program: PathBuf, common: Vec<OsString>, words: Vec<OsString>) -> Self {
+        Self { verb, program, common, words, variables: Vec::new() }
     }
 
     /// Sets a variable for its runs, in addition to those that this process has.
@@ -69,17 +70,6 @@ impl Job {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // Ctrl-C reaches the schedule alone, which passes it on once: a second signal would end the run at once.
         command.stdin(Stdio::null()).process_group(0).spawn()
-    }
-}
-
-/// As it was typed.
-impl fmt::Display for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // There may be secrets among the words of a command after a second --.
-        let own = self.words.iter().take_while(|word| *word != "--");
-        let words: Vec<_> = own.map(|word| word.to_string_lossy()).collect();
-        let more = if words.len() < self.words.len() { " -- …" } else { "" };
-        write!(f, "{}{more}", words.join(" "))
     }
 }
 
@@ -118,15 +108,6 @@ pub(super) fn reap_orphans() {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_job_is_said_without_the_words_of_a_users_command() {
-        let job = |words: &[&str]| {
-            Job::new("/x/pgstow".into(), Vec::new(), words.iter().map(OsString::from).collect()).to_string()
-        };
-        assert_eq!(job(&["backup", "--name", "app"]), "backup --name app");
-        assert_eq!(job(&["backup", "--name", "app", "--", "curl", "s3cret"]), "backup --name app -- …");
-    }
 
     #[test]
     fn exit_codes_have_their_meaning() {

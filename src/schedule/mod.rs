@@ -162,7 +162,7 @@ impl Schedule {
     /// Makes one run; when it ended. Fails only if a signal ended it.
     async fn once(&self, run: &Run) -> Result<Timestamp> {
         let since = Instant::now();
-        run.say(format!("run: pgstow {}", self.job));
+        run.say(format!("run: pgstow {}", self.job.verb));
         let outcome = self.job.run(run).await;
         job::reap_orphans();
         let (at, took) = (Timestamp::now(), since.elapsed());
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn what_became_due_is_counted() {
         let moments = every(100);
-        let job = Job::new("pgstow".into(), Vec::new(), Vec::new());
+        let job = Job::new("list", "pgstow".into(), Vec::new(), Vec::new());
         let schedule = Schedule { state: State::new(moments.clone()), moments, jitter: Duration::ZERO, job };
         assert_eq!(schedule.passed(at(100), at(199)), (0, at(100)));
         assert_eq!(schedule.passed(at(100), at(200)), (1, at(200)));

@@ -30,14 +30,14 @@ pub fn schedule(words: ScheduleWords, common: &CommonWords) -> Result<ScheduleOp
         }
     };
     let typed = handed_on(common);
-    let metrics = check(typed.iter().chain(&words.command).cloned().collect())?;
+    let (verb, metrics) = check(typed.iter().chain(&words.command).cloned().collect())?;
     let program = std::env::current_exe()
         .map_err(|e| Error::unexpected("the path of this program is unknown").because(e))?;
     Ok(ScheduleOptions {
         moments,
         jitter: words.jitter,
         at_start: words.at_start,
-        job: Job::new(program, typed, words.command),
+        job: Job::new(verb, program, typed, words.command),
         listen: words.listen,
         metrics,
     })
@@ -55,8 +55,8 @@ fn handed_on(common: &CommonWords) -> Vec<OsString> {
     all
 }
 
-/// Checks a command line; the file for its metrics.
-fn check(typed: Vec<OsString>) -> Result<MetricsFile> {
+/// Checks a command line; its verb, and the file for its metrics.
+fn check(typed: Vec<OsString>) -> Result<(&'static str, MetricsFile)> {
     let says_pgstow = typed.iter().any(|word| word == "pgstow");
     let line = std::iter::once(OsString::from("pgstow")).chain(typed).collect();
     let verb = match words(line)?.0 {
@@ -77,6 +77,7 @@ fn check(typed: Vec<OsString>) -> Result<MetricsFile> {
             named.map_or(MetricsFile::ByVariable(METRICS_FILE), MetricsFile::Named)
         }
     };
+    let name = verb.name();
     let usable = match verb {
         Verb::Schedule(_) => Err(Error::usage("a schedule does not run another one")),
         Verb::Backup(words) => Backup::read(*words).map(drop),
@@ -86,5 +87,5 @@ fn check(typed: Vec<OsString>) -> Result<MetricsFile> {
         _ => Ok(()),
     };
     usable.map_err(|error| error.context("the command after --"))?;
-    Ok(metrics)
+    Ok((name, metrics))
 }

@@ -142,6 +142,18 @@ fn a_run_that_fails_is_reported_and_the_next_one_comes() {
     let broken = folder.path().join("broken");
     std::fs::write(&broken, "").unwrap();
     let shell = format!("test ! -e {} && echo hello", broken.display());
+#[test]
+fn the_words_of_a_run_are_not_printed() {
+    let (place, port) = (Place::folder(), free_port());
+    let listen = format!("--listen=127.0.0.1:{port}");
+    let words = ["schedule", &listen, "--every", "1d", "--at-start", "--", "backup", "--no-encryption"];
+    let secret = ["postgres://u:s3cret-a@127.0.0.1:1/db", "--ping-url", "http://127.0.0.1:1/s3cret-b"];
+    let scheduled = Scheduled { running: place.pgstow(&words).args(secret).spawn(), port };
+    scheduled.wait_for(503, "exit code 11");
+    let run = scheduled.ends(Signal::TERM).says("run: pgstow backup\n");
+    assert!(!run.stderr.contains("s3cret"), "{run}");
+}
+
     let scheduled = Scheduled::start(&place, &["--every", "1s"], &shell);
     scheduled.wait_for(503, "exit code 18, the command after -- failed");
     std::fs::remove_file(broken).unwrap();
