@@ -68,7 +68,7 @@ fn summary(record: &Record, details: bool) -> String {
         );
         let _ = writeln!(text, "| --- | --- | --- | ---: | ---: |{} ---: | --- |", counts[1]);
         for entry in shown {
-            let outcome = match &entry.failed {
+            let outcome = match record.failure_of(entry) {
                 Some(failed) if details => failed.message.clone(),
                 Some(failed) => failed.in_public.clone(),
                 None if entry.lacking.is_empty() => "succeeded".to_owned(),

@@ -100,6 +100,12 @@ impl Record {
         self.failed.as_ref().map_or(0, |failed| failed.exit_code)
     }
 
+    /// Why the run failed, as far as it is about this entry: a failure that no entry has is about all of them.
+    pub fn failure_of<'a>(&'a self, entry: &'a Entry) -> Option<&'a Failed> {
+        let is_of_all = self.entries.iter().all(|entry| entry.failed.is_none());
+        entry.failed.as_ref().or(self.failed.as_ref().filter(|_| is_of_all))
+    }
+
     /// The stores that lack a backup, each once.
     pub fn lacking(&self) -> Vec<&str> {
         let all: BTreeSet<&str> =

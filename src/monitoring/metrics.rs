@@ -44,7 +44,7 @@ pub fn samples(record: &Record, now: SystemTime) -> Samples {
 pub fn of_entry(record: &Record, entry: &Entry, now: SystemTime) -> Samples {
     let seconds = |span: Duration| format!("{:.3}", span.as_secs_f64());
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
-    let failed = entry.failed.as_ref();
+    let failed = record.failure_of(entry);
     let exit_code = failed.map_or(0, |failed| failed.exit_code);
     let mut all = vec![
         ("_last_run_timestamp_seconds", Some(now.clone())),
@@ -55,7 +55,8 @@ pub fn of_entry(record: &Record, entry: &Entry, now: SystemTime) -> Samples {
     if entry.id.is_some() && record.command == "backup" {
         all.push(("_last_run_stores_failed", Some(entry.lacking.len().to_string())));
     }
-    if failed.is_none() {
+    // A backup that is stored, or was restored, is a success, whatever failed after it.
+    if failed.is_none() || entry.failed.is_none() && entry.id.is_some() {
         let number = |number: Option<u64>| number.map(|number| number.to_string());
         all.extend([
             ("_last_success_timestamp_seconds", Some(now)),
@@ -127,7 +128,7 @@ pub fn parse(text: &str) -> Result<Samples, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
+    use crate::error::{Error, Kind};
     use crate::record::Failed;
 
     fn run(name: &str, rows: Option<u64>, failed: bool) -> Record {
@@ -170,6 +171,21 @@ mod tests {
         let all = updated(all, at(3, &run("b", None, false)));
         assert_eq!(all.keys().filter(|(_, labels)| labels == "name=\"\"").count(), 0);
         assert_eq!(all.keys().filter(|(_, labels)| labels == "name=\"a\"").count(), 4);
+    }
+
+    #[test]
+    fn a_failure_after_the_backup_is_one_of_the_run_only() {
+        let failed = Failed::new(&Error::new(Kind::Prune, "the old ones stay"), true);
+        let mut pruned = Record { failed: Some(failed), ..run("app", Some(5), false) };
+        let samples = at(100, &pruned);
+        assert_eq!(value(&samples, "pgstow_backup_last_run_success"), Some("0"));
+        assert_eq!(value(&samples, "pgstow_backup_last_run_exit_code"), Some("19"));
+        assert_eq!(value(&samples, "pgstow_backup_last_success_rows"), None, "no backup is known");
+        pruned.entries[0].id = Some("20261127T030000Z-7f3k9q".into());
+        assert_eq!(value(&at(100, &pruned), "pgstow_backup_last_success_rows"), Some("5"));
+        // What failed for one name only is no failure of the others.
+        pruned.entries.extend(run("other", None, true).entries);
+        assert_eq!(value(&at(100, &pruned), "pgstow_backup_last_run_success"), Some("1"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::harness::Pgstow;
 use crate::scene::{Keys, Place};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
+use crate::servers::pushgateway::samples;
 use pgstow::error::Kind;
 use tempfile::TempDir;
 
@@ -48,7 +49,15 @@ fn a_prune_that_fails_leaves_the_new_backup_and_has_its_own_exit_code() {
     let writer = Place::S3(garage.write_only(&bucket));
     let place = Place::S3(bucket);
     let ids = days(&place, "app", 4);
-    let run = backup(&writer, &["--prune", "--", "echo", "bytes"]).fails(Kind::Prune);
+    let folder = TempDir::new().unwrap();
+    let metrics = folder.path().join("pgstow.prom");
+    let run =
+        backup(&writer, &["--prune", "--metrics-file", metrics.to_str().unwrap(), "--", "echo", "bytes"])
+            .fails(Kind::Prune);
+    let all = samples(&std::fs::read_to_string(metrics).unwrap());
+    assert_eq!(all["pgstow_backup_last_run_success{name=app}"], 0.0, "{all:?}");
+    assert_eq!(all["pgstow_backup_last_run_exit_code{name=app}"], 19.0, "{all:?}");
+    assert!(all.contains_key("pgstow_backup_last_success_timestamp_seconds{name=app}"), "{all:?}");
     let new = run.text().trim().to_owned();
     let run = run.says("warning: old backups were not removed: access to bucket");
     run.says("error: the backup is stored, but old ones were not removed");
