@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_documentation_says_the_same() {
-        let page = include_str!("../../docs/design.md");
+        let page = include_str!("../../../docs/design.md");
         for (name, called) in [
             ("aws", "AWS"),
             ("r2", "R2"),
