@@ -30,6 +30,8 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("allow_unencrypted", "restores backups that anybody can have written"),
     ("no_encryption", "stores backups readable by everyone who can read the store"),
     ("no_state", "forgets which backups were seen before"),
+    ("verify_key", "says whose signatures are believed"),
+    ("ca_file", "says who vouches for servers"),
     ("force", "replaces files without asking"),
     ("yes", "replaces databases without asking"),
     ("keep_old", "drops databases that were replaced before"),
@@ -60,6 +62,8 @@ pub(super) struct SettingsFile {
     pub path: PathBuf,
     /// What it says.
     pub values: Values,
+    /// The file that would be read if this one were not in the folder that one happens to be in.
+    hidden: Option<PathBuf>,
     metadata: Metadata,
 }
 
@@ -88,19 +92,19 @@ impl SettingsFile {
         permissions::refuse_written_by_others(&path, &metadata)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(unreadable)?;
-        let values = parse(&path, &text, profile).map_err(|error| {
-            let hidden = hidden_by(&path).filter(|_| named.is_none() && path == here);
-            hidden.into_iter().fold(error, |error, hidden| {
-                error.hint(format!(
-                    "this folder's {FILE} was read, and hides {0}: --config {0} names that one",
-                    hidden.display()
-                ))
-            })
-        })?;
-        if named.is_none() && path == here {
+        let is_unnamed = named.is_none() && path == here;
+        let hidden = hidden_by(&path).filter(|_| is_unnamed);
+        let values = parse(&path, &text, profile)
+            .map_err(|error| hidden.iter().fold(error, |error, hidden| error.hint(hides(hidden))))?;
+        if is_unnamed {
             refuse_unless_named(&values)?;
         }
-        Ok(Some(Self { path, values, metadata }))
+        Ok(Some(Self { path, values, hidden, metadata }))
+    }
+
+    /// What to warn of if it takes the place of another one, in which more may be demanded, such as signatures.
+    pub fn hides(&self) -> Option<String> {
+        self.hidden.as_deref().map(hides)
     }
 
     /// What to warn of if others can read the passwords in it.
@@ -112,6 +116,10 @@ impl SettingsFile {
         let what = "the settings file holds a password:";
         has_password.then(|| permissions::readable_by_others(&self.path, what, &self.metadata)).flatten()
     }
+}
+
+fn hides(hidden: &Path) -> String {
+    format!("this folder's {FILE} was read, and hides {0}: --config {0} names that one", hidden.display())
 }
 
 /// The settings file that would be read if this one were not there.
@@ -249,6 +257,14 @@ mod tests {
         assert_eq!(one("signing_key_file", "~/sign.key"), format!("{home}/sign.key"));
         let here = parse(Path::new("pgstow.toml"), "scratch = \"x\"", None).unwrap();
         assert_eq!(here["scratch"], ["x"]);
+    }
+
+    #[test]
+    fn what_a_folders_file_may_not_say_is_documented() {
+        let page = include_str!("../../docs/backup.md");
+        let missing = |key: &&str| !page.contains(&format!("`{key}`"));
+        let keys = ONLY_IF_NAMED.iter().map(|(key, _)| *key);
+        assert_eq!(keys.filter(missing).collect::<Vec<_>>(), [""; 0]);
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     let (mut parsed, mut remarks) = (parse(&Values::new()), Remarks::default());
     if let Some(file) = SettingsFile::read(named, profile.as_deref())? {
         parsed = parse(&file.values);
-        remarks.warnings.extend(file.exposed());
+        remarks.warnings.extend(file.hides().into_iter().chain(file.exposed()));
         if let Parsed::Words(words) = &parsed
             && let Some((values, warning)) = keys::only_typed_recipients(words, &file)
         {

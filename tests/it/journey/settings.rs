@@ -103,17 +103,28 @@ fn a_file_that_hides_the_users_own_is_named() {
     let (folder, home) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let users = home.path().join("pgstow/pgstow.toml");
     std::fs::create_dir(users.parent().unwrap()).unwrap();
-    for (file, text) in [(&users, "[profile.prod]\n"), (&folder.path().join("pgstow.toml"), "")] {
+    let folders = folder.path().join("pgstow.toml");
+    for (file, text) in [(&users, "[profile.prod]\n"), (&folders, "")] {
         std::fs::write(file, text).unwrap();
         chmod(file, 0o600);
     }
-    let list = |words: &[&str]| {
-        let list = pgstow(["list", "--profile", "prod"]).args(words).in_folder(folder.path());
-        list.env("XDG_CONFIG_HOME", home.path())
-    };
-    let run = list(&[]).fails(Kind::Settings).says("there is no [profile.prod]").says("it has no profile");
-    run.says(&format!("hides {0}: --config {0} names that one", users.display()));
-    list(&["--config", path(&users)]).fails(Kind::Usage).says("no store was given");
+    let list =
+        |words: &[&str]| pgstow(words).in_folder(folder.path()).env("XDG_CONFIG_HOME", home.path());
+    let prod = ["list", "--profile", "prod"];
+    let hides = format!("hides {0}: --config {0} names that one", users.display());
+    let run = list(&prod).fails(Kind::Settings).says("there is no [profile.prod]").says("it has no profile");
+    run.says(&hides);
+    list(&prod).args(["--config", path(&users)]).fails(Kind::Usage).says("no store was given");
+
+    // What the user's own demands of every backup is not demanded here, and nothing else would say so.
+    std::fs::write(&users, "require_signature = true\n").unwrap();
+    let place = Place::folder();
+    std::fs::write(&folders, format!("store = \"{}\"\n", place.url())).unwrap();
+    list(&["list"]).succeeds().says(&format!("warning: this folder's pgstow.toml was read, and {hides}"));
+    for named in [&users, &folders] {
+        let run = list(&["config", "check", "--config", path(named)]).succeeds();
+        assert!(!run.stderr.contains("hides"), "{run}");
+    }
 }
 
 /// A cloned repository must not run its programs, nor turn encryption off.
@@ -151,6 +162,10 @@ fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
         assert!(refused.stderr.contains("--config pgstow.toml"), "{refused}");
         list(&["--profile", "p", "--config", "pgstow.toml"]).succeeds();
         list(&["--profile", "p"]).env("PGSTOW_CONFIG", "pgstow.toml").succeeds();
+    }
+    for key in ["verify_key", "ca_file"] {
+        std::fs::write(&file, format!("{key} = \"strangers\"\n")).unwrap();
+        list(&[]).fails(Kind::Settings).says(&format!("{key:?} says who"));
     }
 }
 
