@@ -137,12 +137,6 @@ fn a_signal_in_the_middle_of_a_backup_leaves_nothing_of_it() {
 }
 
 #[test]
-fn a_run_that_fails_is_reported_and_the_next_one_comes() {
-    let (place, folder) = (Place::folder(), TempDir::new().unwrap());
-    let broken = folder.path().join("broken");
-    std::fs::write(&broken, "").unwrap();
-    let shell = format!("test ! -e {} && echo hello", broken.display());
-#[test]
 fn the_words_of_a_run_are_not_printed() {
     let (place, port) = (Place::folder(), free_port());
     let listen = format!("--listen=127.0.0.1:{port}");
@@ -154,6 +148,12 @@ fn the_words_of_a_run_are_not_printed() {
     assert!(!run.stderr.contains("s3cret"), "{run}");
 }
 
+#[test]
+fn a_run_that_fails_is_reported_and_the_next_one_comes() {
+    let (place, folder) = (Place::folder(), TempDir::new().unwrap());
+    let broken = folder.path().join("broken");
+    std::fs::write(&broken, "").unwrap();
+    let shell = format!("test ! -e {} && echo hello", broken.display());
     let scheduled = Scheduled::start(&place, &["--every", "1s"], &shell);
     scheduled.wait_for(503, "exit code 18, the command after -- failed");
     std::fs::remove_file(broken).unwrap();

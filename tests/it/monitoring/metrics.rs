@@ -121,7 +121,6 @@ fn status_and_prune_have_metrics_of_every_name() {
     put(&place, "old/one", HOUR);
     run(&["status"]).succeeds();
     assert_eq!(read(&file)["pgstow_status_last_run_success{name=old/one}"], 1.0);
-}
     // What fails as a whole has failed for every name.
     let stores = ["--store", &place.url(), "--store", "file:///no/such/folder"];
     let prune = run(&["prune", "--keep-last", "3"]).args(stores);
@@ -130,3 +129,4 @@ fn status_and_prune_have_metrics_of_every_name() {
     assert_eq!(after["pgstow_prune_last_run_exit_code{name=app}"], 12.0, "{after:?}");
     let success = "pgstow_prune_last_success_timestamp_seconds{name=app}";
     assert_eq!(after[success], all[success]);
+}
