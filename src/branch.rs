@@ -1,6 +1,6 @@
 //! Branches on Neon for the time of a run: made for it, and given back.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::neon::{ApiKey, Database, Situation};
 
 pub use crate::neon::{Neon, OwnBranch, Uri};
@@ -127,7 +127,7 @@ async fn create(
 ) -> Result<OwnBranch> {
     let mut creating = pin!(neon.create_branch(name, parent, expires_at));
     let created = run.or(creating.as_mut()).await;
-    if let Err(Kind::Interrupted | Kind::Terminated) = created.as_ref().map_err(Error::kind) {
+    if created.as_ref().is_err_and(|error| error.kind().is_signal()) {
         match tokio::time::timeout(LAST_WAIT, creating).await {
             Ok(Ok(own)) => give_back(neon, &own, run).await,
             Ok(Err(_)) => {}

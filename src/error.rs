@@ -43,6 +43,8 @@ pub enum Kind {
     Prune,
     /// A newest backup is missing, too old, or much smaller than the one before it.
     Overdue,
+    /// SIGHUP ended the run.
+    HungUp,
     /// SIGINT ended the run.
     Interrupted,
     /// SIGTERM ended the run.
@@ -51,7 +53,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the exit codes; the README's table is checked against it.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Unexpected,
         Kind::Usage,
         Kind::Settings,
@@ -65,6 +67,7 @@ impl Kind {
         Kind::Command,
         Kind::Prune,
         Kind::Overdue,
+        Kind::HungUp,
         Kind::Interrupted,
         Kind::Terminated,
     ];
@@ -85,9 +88,15 @@ impl Kind {
             Kind::Command => 18,
             Kind::Prune => 19,
             Kind::Overdue => 20,
+            Kind::HungUp => 129,
             Kind::Interrupted => 130,
             Kind::Terminated => 143,
         }
+    }
+
+    /// Whether a signal ended the run: then nothing else is tried.
+    pub const fn is_signal(self) -> bool {
+        matches!(self, Kind::HungUp | Kind::Interrupted | Kind::Terminated)
     }
 
     /// What the exit code means, as `--help` and the README say it.
@@ -106,6 +115,7 @@ impl Kind {
             Kind::Command => "the command after -- failed",
             Kind::Prune => "old backups were not removed; a new one, if asked for, is stored",
             Kind::Overdue => "a newest backup is missing, too old, or much smaller",
+            Kind::HungUp => "hung up: the terminal or the connection is gone (SIGHUP)",
             Kind::Interrupted => "interrupted (SIGINT)",
             Kind::Terminated => "terminated (SIGTERM)",
         }

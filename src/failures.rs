@@ -30,7 +30,7 @@ impl Failures {
     /// Keeps a failure and warns of it at once, in the words that `say` puts before it; a single thing's
     /// failure is only kept. A signal ends the whole, and is returned.
     pub fn keep(&mut self, error: Error, say: impl FnOnce(&str) -> String) -> Result<()> {
-        if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) {
+        if error.kind().is_signal() {
             return Err(error);
         }
         if self.alone {

@@ -162,7 +162,7 @@ async fn watched(words: Words, remarks: &Remarks, report: &Report) -> Result<()>
 fn may_be_public(error: &Error) -> bool {
     match error.kind() {
         Kind::Usage | Kind::Settings | Kind::Store | Kind::NotFound | Kind::Locked => true,
-        Kind::Prune | Kind::Interrupted | Kind::Terminated => true,
+        Kind::Prune | Kind::HungUp | Kind::Interrupted | Kind::Terminated => true,
         Kind::Postgres => error.situation().is_some_and(postgres::Situation::is_about_connecting),
         Kind::Unexpected
         | Kind::Verify

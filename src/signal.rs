@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM become one cancellation, on which every command ends in order.
+//! SIGHUP, SIGINT and SIGTERM become one cancellation, on which every command ends in order.
 
 use crate::error::{Error, Kind, Result};
 use std::future::Future;
@@ -10,23 +10,33 @@ use tokio::sync::watch;
 pub struct Stop(watch::Receiver<Option<Kind>>);
 
 impl Stop {
-    /// Listens for SIGINT and SIGTERM from now on. A second signal ends the process at once.
+    /// Listens for SIGHUP, SIGINT and SIGTERM from now on. A second signal ends the process at once, but for SIGHUP:
+    /// of one lost terminal the shell, the terminal and the system may all tell.
     pub fn on_signals() -> Result<Self> {
         let cannot = |e| Error::unexpected("cannot listen for signals").because(e);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+        let mut hang_up = match is_hang_up_ignored() {
+            true => None,
+            false => Some(signal(SignalKind::hangup()).map_err(cannot)?),
+        };
         let (tell, told) = watch::channel(None);
         tokio::spawn(async move {
             let mut next = async || {
                 tokio::select! {
                     _ = interrupt.recv() => Kind::Interrupted,
                     _ = terminate.recv() => Kind::Terminated,
+                    Some(_) = async { hang_up.as_mut()?.recv().await } => Kind::HungUp,
                 }
             };
             let first = next().await;
             tell.send_replace(Some(first));
-            let second = next().await;
-            std::process::exit(i32::from(second.exit_code()));
+            loop {
+                let second = next().await;
+                if second != Kind::HungUp {
+                    std::process::exit(i32::from(second.exit_code()));
+                }
+            }
         });
         Ok(Self(told))
     }
@@ -47,4 +57,14 @@ impl Stop {
             done = work => done,
         }
     }
+}
+
+/// Whether SIGHUP is ignored, as `nohup` and `trap "" HUP` leave it: whoever asked for that keeps it. On a system that
+/// does not say so it is left as it is.
+fn is_hang_up_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored =
+        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    // Of the mask's bits the first is signal 1, SIGHUP.
+    ignored.is_none_or(|mask| mask & 1 == 1)
 }

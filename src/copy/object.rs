@@ -3,7 +3,7 @@
 //! The object becomes visible in the target only if its bytes have the length and the digest that the manifest says.
 
 use super::same::different;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::pipeline::{Background, Tally};
 use crate::progress::Progress;
 use crate::run::Run;
@@ -171,7 +171,7 @@ impl Way {
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64, run: &Run) -> Result<Uploading> {
         let mut beginning = pin!(Uploading::begin(&*self.to, key, metadata, part_size));
         let begun = run.or(beginning.as_mut()).await;
-        if let Err(Kind::Interrupted | Kind::Terminated) = begun.as_ref().map_err(Error::kind)
+        if begun.as_ref().is_err_and(|error| error.kind().is_signal())
             && let Ok(Ok(upload)) = tokio::time::timeout(LAST_WAIT, beginning).await
             && let Err(second) = upload.abort().await
         {

@@ -5,7 +5,7 @@
 //! once, each has a manifest of its own, and its own receipts.
 
 use super::object::Way;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::run::Run;
 use crate::store::Situation;
 use crate::stored::catalogue::Backup;
@@ -32,7 +32,7 @@ pub(super) async fn copy(
     for id in receipts.iter().filter(|id| !there.contains(id)) {
         match run.or(one(backup, id, way, trusted)).await {
             Ok(is_copied) => copied += usize::from(is_copied),
-            Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => return Err(error),
+            Err(error) if error.kind().is_signal() => return Err(error),
             Err(error) => tracing::warn!("a receipt for {} was not copied: {error}", backup.place),
         }
     }

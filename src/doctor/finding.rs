@@ -147,7 +147,7 @@ impl<'a> Findings<'a> {
     }
 
     fn failure(&mut self, state: State, what: &'static str, error: Error) -> Result<()> {
-        if matches!(error.kind(), Kind::Interrupted | Kind::Terminated) {
+        if error.kind().is_signal() {
             return Err(error);
         }
         let kind = (state == State::Failed).then(|| error.kind());

@@ -137,6 +137,6 @@ impl Monitoring {
 
 fn patience(record: &Record) -> Duration {
     let code = record.exit_code();
-    let signal = [Kind::Interrupted, Kind::Terminated].iter().any(|kind| kind.exit_code() == code);
+    let signal = Kind::ALL.into_iter().any(|kind| kind.is_signal() && kind.exit_code() == code);
     if signal { AFTER_A_SIGNAL } else { AT_THE_END }
 }

@@ -70,7 +70,7 @@ async fn prune_but(options: &PruneOptions, except: &[String], run: &Run) -> Resu
                 run.say(format!("{at}{}", pruned.summary(options.dry_run)));
                 all.stores.push(pruned);
             }
-            Err(error) if is_alone || matches!(error.kind(), Kind::Interrupted | Kind::Terminated) => {
+            Err(error) if is_alone || error.kind().is_signal() => {
                 return Err(error);
             }
             Err(error) => {
@@ -121,7 +121,7 @@ pub async fn after_backup(options: Option<PruneOptions>, new: New, run: &Run) ->
     let names = new.names.into_iter().map(NamePattern::Name).collect();
     let pruned = prune_but(&PruneOptions { names, ..options }, &new.lacking, run).await;
     pruned.and_then(Pruned::conclude).map_err(|error| match error.kind() {
-        Kind::Interrupted | Kind::Terminated => error,
+        kind if kind.is_signal() => error,
         _ => {
             tracing::warn!("old backups were not removed: {}", error.with_hints());
             Error::new(Kind::Prune, "the backup is stored, but old ones were not removed").because(error)

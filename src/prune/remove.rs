@@ -78,7 +78,7 @@ fn settle(what: &str, outcome: Result<Fate>, pruned: &mut PrunedStore, run: &Run
 /// Whatever the store said, the exit code says that something old is still there; a signal keeps its own.
 fn not_removed(error: Error) -> Error {
     match error.kind() {
-        Kind::Interrupted | Kind::Terminated => error,
+        kind if kind.is_signal() => error,
         _ => error.of_kind(Kind::Prune),
     }
 }

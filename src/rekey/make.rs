@@ -1,7 +1,7 @@
 //! Makes a backup for other recipients out of one: every object is encrypted again under a new id, the manifest last.
 
 use super::request::Change;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::pipeline::{self, Reencrypt};
 use crate::progress::Progress;
 use crate::run::Run;
@@ -129,7 +129,7 @@ impl Remaking<'_> {
         let store = self.old.store();
         let mut beginning = pin!(Uploading::begin(&*store, key, metadata, part_size));
         let begun = self.run.or(beginning.as_mut()).await;
-        if let Err(Kind::Interrupted | Kind::Terminated) = begun.as_ref().map_err(Error::kind)
+        if begun.as_ref().is_err_and(|error| error.kind().is_signal())
             && let Ok(Ok(upload)) = tokio::time::timeout(LAST_WAIT, beginning).await
             && let Err(second) = upload.abort().await
         {

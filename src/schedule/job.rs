@@ -59,7 +59,12 @@ impl Job {
             Ok(status) => return outcome(status),
             Err(error) => error,
         };
-        pass_on(&child, if error.kind() == Kind::Interrupted { Signal::INT } else { Signal::TERM });
+        let signal = match error.kind() {
+            Kind::HungUp => Signal::HUP,
+            Kind::Interrupted => Signal::INT,
+            _ => Signal::TERM,
+        };
+        pass_on(&child, signal);
         let _ = child.wait().await;
         Outcome::Stopped(error)
     }

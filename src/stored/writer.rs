@@ -6,7 +6,7 @@
 use super::destinations::{self, Destination, Destinations, InStore, OpenDestination};
 use super::digest::Digest;
 use super::signing::{Signed, SigningKey};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::layout::FrameSpan;
 use crate::pipeline::keys::Recipients;
 use crate::pipeline::{self, FRAME, Pack, Packed, Tally, Watch, seal};
@@ -244,7 +244,7 @@ impl<'a> BackupWriter<'a> {
         let metadata = self.metadata();
         let mut beginning = pin!(uploads.begin(&metadata, self.part_size));
         let begun = run.or(beginning.as_mut()).await;
-        if let Err(Kind::Interrupted | Kind::Terminated) = begun.as_ref().map_err(Error::kind) {
+        if begun.as_ref().is_err_and(|error| error.kind().is_signal()) {
             let _ = tokio::time::timeout(LAST_WAIT, beginning).await;
         }
         begun

@@ -110,7 +110,7 @@ fn it_runs_again_and_again_and_says_so_to_prometheus() {
 fn while_nothing_is_running_a_signal_ends_it_with_0() {
     let place = Place::folder();
     let zone = ["--cron", "17 3 29 2 *", "--timezone", "America/New_York"];
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let scheduled = Scheduled::start(&place, &zone, "echo hello");
         scheduled.wait_for(200, "02-29 03:17:00 America/New_York");
         let run = scheduled.ends(signal).assert_success();
@@ -121,6 +121,12 @@ fn while_nothing_is_running_a_signal_ends_it_with_0() {
 
 #[test]
 fn a_signal_in_the_middle_of_a_backup_leaves_nothing_of_it() {
+    for (signal, kind) in [(Signal::TERM, Kind::Terminated), (Signal::HUP, Kind::HungUp)] {
+        ended_in_the_middle(signal, kind);
+    }
+}
+
+fn ended_in_the_middle(signal: Signal, kind: Kind) {
     let (place, folder) = (Place::folder(), TempDir::new().unwrap());
     let marker = folder.path().join("pid");
     let shell = format!(
@@ -130,7 +136,7 @@ fn a_signal_in_the_middle_of_a_backup_leaves_nothing_of_it() {
     let scheduled = Scheduled::start(&place, &["--every", "1d", "--at-start"], &shell);
     let pid = wait_until(|| std::fs::read_to_string(&marker).map_err(|e| e.to_string()));
     scheduled.wait_for(200, "running since");
-    let run = scheduled.ends(Signal::TERM).assert_failure(Kind::Terminated);
+    let run = scheduled.ends(signal).assert_failure(kind);
     run.says("the run that was running has ended");
     assert!(place.keys().is_empty(), "{:?}", place.keys());
     assert!(!Path::new("/proc").join(pid.trim()).exists(), "the command of the backup is still running");

@@ -122,7 +122,9 @@ fn a_session_ended_midway_leaves_nothing() {
 #[test]
 fn signals_end_a_restore_in_order() {
     let stuck = Stuck::shared();
-    for (signal, kind) in [(Signal::TERM, Kind::Terminated), (Signal::INT, Kind::Interrupted)] {
+    for (signal, kind) in
+        [(Signal::TERM, Kind::Terminated), (Signal::INT, Kind::Interrupted), (Signal::HUP, Kind::HungUp)]
+    {
         let copy = fresh("signal");
         let running = stuck.restore(&copy, &[]);
         let pid = running.pid();

@@ -91,6 +91,27 @@ fn a_signal_ends_the_command_and_its_children() {
     assert_eq!(place.keys(), Vec::<String>::new());
 }
 
+#[test]
+fn a_lost_terminal_ends_it_in_order_unless_nohup_started_it() {
+    let (place, folder) = (Place::folder(), TempDir::new().unwrap());
+    let file = folder.path().join("begun");
+    let run = |command: Pgstow| {
+        let running = command.spawn();
+        until(|| file.exists());
+        // The shell, the terminal and the system tell it.
+        for _ in 0..3 {
+            running.signal(Signal::HUP);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::fs::remove_file(&file).unwrap();
+        running.wait()
+    };
+    let slow = || of_sh(&place, &format!("echo much; touch {}; sleep 2", file.display()));
+    run(slow()).assert_failure(Kind::HungUp).says(Kind::HungUp.meaning());
+    assert_eq!(place.keys(), Vec::<String>::new());
+    run(slow().under(["nohup"])).assert_success();
+}
+
 #[track_caller]
 fn until(done: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
