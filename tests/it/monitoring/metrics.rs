@@ -83,6 +83,19 @@ fn the_gateway_keeps_the_last_success_of_every_name() {
     assert_eq!(all["pgstow_backup_last_success_rows{name=other/name}"], 4321.0);
     assert_eq!(all["pgstow_verify_last_run_success{mode=quick,name=app}"], 1.0);
 
+    // A failure before the name is known is over when its command comes as far as that again.
+    const UNNAMED: [&str; 2] = ["backup", "status"];
+    let unnamed = || {
+        let all = samples(&gateway.metrics());
+        UNNAMED.map(|of| all.get(&format!("pgstow_{of}_last_run_success{{command={of},name=}}")).copied())
+    };
+    let away = "postgres://u@127.0.0.1:1/postgres";
+    push(place.pgstow(&["backup", "--no-encryption", "--all-databases", away])).fails(Kind::Postgres);
+    push(place.pgstow(&["status", "--store", "file:///no/such/folder"])).fails(Kind::Store);
+    assert_eq!(unnamed(), [Some(0.0), Some(0.0)]);
+    push(backup(&place)).succeeds();
+    assert_eq!(unnamed(), [None, Some(0.0)]);
+
     let gone = backup(&place).env("PGSTOW_PUSH_GATEWAY", "http://user:passw0rd@127.0.0.1:1/x-secret");
     let run = gone.succeeds().says("the Pushgateway at http://127.0.0.1:1/… was not reached: ");
     assert!(!run.stderr.contains("passw0rd") && !run.stderr.contains("x-secret"), "{run}");
