@@ -282,6 +282,9 @@ fn the_compose_file_runs_what_there_is_and_looks_at_its_health() {
             assert!(matches!(parsed, Parsed::Words(_)), "{parsed:?}");
         }
     }
+    // What opens backups is not where they are made.
+    assert_eq!(file["services"]["backup"]["env_file"], "backup.env");
+    assert_eq!(file["services"]["drill"]["env_file"], "drill.env");
     // Its check, asked of a real one.
     let test = list(&file["services"]["backup"]["healthcheck"]["test"]);
     let [_, bash, flag, script] = &test[..] else { panic!("{test:?}") };
