@@ -1,7 +1,10 @@
 //! The settings of `pgstow schedule`.
 
-use super::{Backup, prune, status, verify, words};
-use crate::cli::{CommonWords, Parsed, ScheduleWords, Verb};
+use super::{
+    Adopt, Backup, Feed, List, Remarks, Restore, Show, StoreReport, clone, copy, doctor, fetch, prune,
+    readers, receipts_check, rekey, restore_into, status, thief, verify, words,
+};
+use crate::cli::{CommonWords, Parsed, RestoreWords, ScheduleWords, Verb};
 use crate::error::{Error, Result};
 use crate::retention::time_zone;
 use crate::schedule::{Job, MetricsFile, Moments, ScheduleOptions};
@@ -59,8 +62,8 @@ fn handed_on(common: &CommonWords) -> Vec<OsString> {
 fn check(typed: Vec<OsString>) -> Result<(&'static str, MetricsFile)> {
     let says_pgstow = typed.iter().any(|word| word == "pgstow");
     let line = std::iter::once(OsString::from("pgstow")).chain(typed).collect();
-    let verb = match words(line)?.0 {
-        Parsed::Words(words) => words.verb,
+    let (verb, has_document) = match words(line)?.0 {
+        Parsed::Words(words) => (words.verb, words.common.json),
         Parsed::Help(_) => return Err(Error::usage("the command after -- only prints help")),
         Parsed::Refused(text) => {
             let (first, rest) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
@@ -78,14 +81,47 @@ fn check(typed: Vec<OsString>) -> Result<(&'static str, MetricsFile)> {
         }
     };
     let name = verb.name();
-    let usable = match verb {
-        Verb::Schedule(_) => Err(Error::usage("a schedule does not run another one")),
-        Verb::Backup(words) => Backup::read(*words).map(drop),
-        Verb::Prune(words) => prune(&words).map(drop),
-        Verb::Status(words) => status(&words).map(drop),
-        Verb::Verify(words) => verify(words).map(drop),
-        _ => Ok(()),
-    };
-    usable.map_err(|error| error.context("the command after --"))?;
+    check_verb(verb, has_document).map_err(|error| error.context("the command after --"))?;
     Ok((name, metrics))
+}
+
+/// Reads the settings of a verb as a run of it will.
+fn check_verb(verb: Verb, has_document: bool) -> Result<()> {
+    let name = verb.name();
+    match verb {
+        Verb::Backup(words) => Backup::read(*words).map(drop),
+        Verb::Adopt(words) => Adopt::read(*words).map(drop),
+        Verb::List(words) => List::read(&words).map(drop),
+        Verb::Show(words) => Show::read(words).map(drop),
+        Verb::Status(words) => status(&words).map(drop),
+        Verb::Report(words) => StoreReport::read(*words, has_document).map(drop),
+        Verb::Keys(words) => readers(&words).map(drop),
+        Verb::Verify(words) => verify(words).map(drop),
+        Verb::Fetch(words) => fetch(*words).map(drop),
+        Verb::Restore(words) => check_restore(*words),
+        Verb::Clone(words) => clone(words).map(drop),
+        Verb::Copy(words) => copy(&words).map(drop),
+        Verb::Prune(words) => prune(&words).map(drop),
+        Verb::Rekey(words) => rekey(*words).map(drop),
+        Verb::Doctor(words) if words.thief => thief(&words).map(drop),
+        Verb::Doctor(words) => doctor(*words, &Remarks::default()).map(drop),
+        Verb::Receipts(words) => receipts_check(&words).map(drop),
+        Verb::Schedule(_) => Err(Error::usage("a schedule does not run another one")),
+        Verb::Swap(_)
+        | Verb::Keygen(_)
+        | Verb::Config(_)
+        | Verb::Completions(_)
+        | Verb::Man(_)
+        | Verb::Version => Err(Error::usage(format!("{name} is nothing to run again and again"))),
+    }
+}
+
+fn check_restore(words: RestoreWords) -> Result<()> {
+    if !words.command.is_empty() {
+        return Feed::read(words).map(drop);
+    }
+    match words.into.clone() {
+        Some(url) => restore_into(words, &url).map(drop),
+        None => Restore::read(words).map(drop),
+    }
 }

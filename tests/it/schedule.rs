@@ -219,6 +219,17 @@ fn what_cannot_run_is_refused_before_the_first_wait() {
     daily(&["pgstow", "list"], Kind::Usage).says("leave out the word pgstow");
     daily(&["schedule", "--every", "1d", "--", "list"], Kind::Usage).says("does not run another one");
     daily(&["prune"], Kind::Usage).says("the command after --: no rule says which backups are kept");
+    daily(&["swap", "--to", "postgres://h/x", "--back"], Kind::Usage)
+        .says("swap is nothing to run again and again");
+    daily(&["version"], Kind::Usage).says("again and again");
+    daily(&["restore", "latest", "--to", "postgres://h/x", "-i", "/nope"], Kind::Settings).says("/nope");
+    daily(&["restore", "latest", "--table", "t", "--into", "postgres://h"], Kind::Usage).says("no database");
+    daily(&["restore", "latest", "-i", "/nope", "--", "cat"], Kind::Settings).says("/nope");
+    daily(&["clone", "postgres://ep-x-pooler.eu.aws.neon.tech/a", "b"], Kind::Usage)
+        .says("the command after --: ");
+    daily(&["copy", "--all"], Kind::Usage).says("no store to copy to was given");
+    daily(&["rekey", "--all"], Kind::Usage).says("no recipient was given");
+    daily(&["report"], Kind::Usage).says("no output file was given");
     daily(&["--profile", "prod", "list"], Kind::Settings).says("to take the profile \"prod\" from");
     refused(&["--cron", "61 3 * * *", "--", "list"], Kind::Usage).says("is not a cron expression");
     refused(&["--cron", "@daily", "--timezone", "Berlin", "--", "list"], Kind::Usage).says("no time zone");
@@ -226,7 +237,12 @@ fn what_cannot_run_is_refused_before_the_first_wait() {
     refused(&["--every", "1h", "--jitter", "1h", "--", "list"], Kind::Usage).says("--jitter 1h is too long");
     refused(&["--every", "1d"], Kind::Usage).says("<COMMAND>");
     refused(&["--", "list"], Kind::Usage).says("nothing says when to run");
-    pgstow(["schedule", "--every", "1d", "--", "backup"]).fails(Kind::Usage).says("no store was given");
+    for command in
+        ["backup", "adopt x --name x", "list", "show latest", "keys", "fetch latest -o x", "doctor --thief"]
+    {
+        let schedule = pgstow(["schedule", "--every", "1d", "--"]).args(command.split(' '));
+        schedule.env("PGSTOW_NO_ENCRYPTION", "true").fails(Kind::Usage).says("no store was given");
+    }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();
     refused(&["--every", "1d", "--listen", &listen, "--", "list"], Kind::Settings).says("cannot listen on");
