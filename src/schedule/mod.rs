@@ -133,9 +133,17 @@ impl Schedule {
             if begins > Timestamp::now() {
                 run.say(format!("the next run begins at {}", self.moments.clock(begins)));
             }
-            if run.or(until(begins)).await.is_err() {
-                run.say("told to end while nothing was running");
-                return Ok(());
+            match run.or(self.until(at, begins)).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!("the clock was set back: a run is due before {}", self.moments.clock(at));
+                    (due, delay) = (self.moments.after(Timestamp::now()), random(self.jitter));
+                    continue;
+                }
+                Err(_) => {
+                    run.say("told to end while nothing was running");
+                    return Ok(());
+                }
             }
             let began = Timestamp::now();
             let (left_out, last) = self.passed(at, began);
@@ -181,6 +189,28 @@ impl Schedule {
         Ok(at)
     }
 
+    /// Waits until this moment by the clock of the machine, for the run that is due at `due`; false if the clock was set
+    /// back.
+    async fn until(&self, due: Timestamp, moment: Timestamp) -> Result<bool> {
+        loop {
+            let now = Timestamp::now();
+            if self.is_set_back(due, now) {
+                return Ok(false);
+            }
+            match Duration::try_from(moment.duration_since(now)) {
+                Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(LOOK_EVERY)).await,
+                _ => return Ok(true),
+            }
+            job::reap_orphans();
+        }
+    }
+
+    /// Whether another run is due before the one that is waited for: `due` was the next one by an earlier clock. A clock
+    /// that is set right by less than a minute makes no run twice.
+    fn is_set_back(&self, due: Timestamp, now: Timestamp) -> bool {
+        now.checked_add(LATE).is_ok_and(|soon| self.moments.after(soon).is_some_and(|next| next < due))
+    }
+
     /// How many runs became due after this moment and until now, and the last moment that did.
     fn passed(&self, after: Timestamp, now: Timestamp) -> (u64, Timestamp) {
         let (mut number, mut last) = (0, after);
@@ -191,17 +221,6 @@ impl Schedule {
             (number, last) = (number + 1, next);
         }
         (number, last)
-    }
-}
-
-/// Waits until this moment by the clock of the machine.
-async fn until(moment: Timestamp) -> Result<()> {
-    loop {
-        match Duration::try_from(moment.duration_since(Timestamp::now())) {
-            Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(LOOK_EVERY)).await,
-            _ => return Ok(()),
-        }
-        job::reap_orphans();
     }
 }
 
@@ -226,11 +245,28 @@ mod tests {
         Moments::Every(Duration::from_secs(seconds))
     }
 
+    fn schedule(moments: Moments) -> Schedule {
+        let job = Job::new("list", "pgstow".into(), Vec::new(), Vec::new());
+        Schedule { state: State::new(moments.clone()), moments, jitter: Duration::ZERO, job }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_ends_the_wait_for_a_wrong_moment() {
+        let schedule = schedule(every(100));
+        for (now, is_back) in
+            [(50, true), (139, true), (140, false), (200, false), (299, false), (310, false)]
+        {
+            assert_eq!(schedule.is_set_back(at(300), at(now)), is_back, "{now}");
+        }
+        let in_a_year = Timestamp::now() + Duration::from_hours(365 * 24);
+        assert!(!schedule.until(in_a_year, in_a_year).await.unwrap());
+        let past = at(300);
+        assert!(schedule.until(past, past).await.unwrap());
+    }
+
     #[test]
     fn what_became_due_is_counted() {
-        let moments = every(100);
-        let job = Job::new("list", "pgstow".into(), Vec::new(), Vec::new());
-        let schedule = Schedule { state: State::new(moments.clone()), moments, jitter: Duration::ZERO, job };
+        let schedule = schedule(every(100));
         assert_eq!(schedule.passed(at(100), at(199)), (0, at(100)));
         assert_eq!(schedule.passed(at(100), at(200)), (1, at(200)));
         assert_eq!(schedule.passed(at(100), at(550)), (4, at(500)));
