@@ -224,7 +224,7 @@ pub enum Parsed {
     Words(Box<Words>),
     /// Text to print on stdout, and exit code 0: help or version.
     Help(String),
-    /// Text to print on stderr, and exit code 2.
+    /// Text to print on stderr, and exit code 2; it repeats what was typed.
     Refused(String),
 }
 
@@ -236,7 +236,6 @@ pub fn parse(
     blank: &dyn Fn(&OsStr) -> bool,
 ) -> Parsed {
     let command = with_defaults(defaults, blank);
-    let typed = args.clone();
     let parsed = command.clone().try_get_matches_from(args).and_then(|matches| {
         let (given, values) = (given(&command, &matches), values(&matches));
         Ok(Words { given, values, ..Words::from_arg_matches(&matches)? })
@@ -255,7 +254,7 @@ pub fn parse(
             if let Some(tip) = refused::tip(&text) {
                 text.push_str(&format!("\n  {tip}\n"));
             }
-            Parsed::Refused(refused::without_passwords(&text, &typed))
+            Parsed::Refused(text)
         }
         Err(error) => Parsed::Help(error.render().to_string()),
     }

@@ -1,8 +1,10 @@
 //! What GitHub Actions says of the step that pgstow runs in, by its variables.
 
 use super::environment::variable;
+use super::secrets::secrets;
 use crate::actions::Actions;
 use crate::cli::Words;
+use crate::postgres::ConnInfo;
 use std::path::PathBuf;
 use url::Url;
 
@@ -31,14 +33,22 @@ fn is_private() -> bool {
 pub fn masks(words: &Words) -> Vec<String> {
     let mut all = vec![];
     for value in &words.values {
-        let Ok(url) = Url::parse(value) else { continue };
-        if let Some(password) = url.password() {
-            all.push(password.to_owned());
+        let found = secrets(value);
+        let connection = ConnInfo::parse(value, |_| None).ok();
+        let host = match &connection {
+            Some(connection) => connection.get("host").map(str::to_owned),
+            None => Url::parse(value).ok().and_then(|url| url.host_str().map(str::to_owned)),
+        };
+        if !found.is_empty() {
             // A service container's name is no secret.
-            let host = url.host_str().filter(|host| host.contains('.') && !host.starts_with("127."));
-            all.extend(host.map(str::to_owned));
-            all.extend(percent_encoding::percent_decode_str(password).decode_utf8().map(String::from));
+            let is_secret = |host: &&str| host.contains('.') && !host.starts_with("127.");
+            all.extend(host.iter().flat_map(|hosts| hosts.split(',')).filter(is_secret).map(str::to_owned));
         }
+        for (_, secret) in found {
+            all.extend(percent_encoding::percent_decode_str(secret).decode_utf8().map(String::from));
+            all.push(secret.to_owned());
+        }
+        all.extend(connection.iter().filter_map(ConnInfo::password).map(|secret| secret.reveal().to_owned()));
     }
     if let Some(monitoring) = words.verb.monitoring() {
         all.extend(monitoring.ping_url.iter().chain(&monitoring.webhooks).cloned());

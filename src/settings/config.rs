@@ -1,14 +1,15 @@
 //! Which settings are in effect, and where each comes from; no secret among them is shown.
 
 use super::environment::{is_blank, variable};
-use super::file::{SECRET, SettingsFile, Values, holds_password};
+use super::file::{SECRET, SettingsFile, Values};
+use super::secrets::without_secrets;
 use super::{keys, store};
 use crate::cli::{self, CommonWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::looks_secret;
+use crate::postgres::ConnInfo;
 use crate::web::SecretUrl;
 use std::path::{Path, PathBuf};
-use url::Url;
 
 /// Variables that no flag and no settings file can replace; all hold secrets.
 const ONLY_VARIABLES: [&str; 11] = [
@@ -34,6 +35,8 @@ const READ_FILES: [&str; 7] = [
     "signing_key_file",
     "sse_c_key_file",
 ];
+/// Settings that are connections: of one that libpq would not understand, nobody knows what in it is secret.
+const CONNECTIONS: [&str; 4] = ["database_url", "into", "to", "verify_to"];
 /// How much alike two names are, from 0 to 1, if one may be a mistyped other.
 const ALIKE: f64 = 0.85;
 const HIDDEN: &str = "***";
@@ -154,18 +157,10 @@ fn shown(key: &str, value: &str) -> String {
             |line: &str| SecretUrl::parse(line).map_or_else(|_| HIDDEN.to_owned(), |url| url.to_string());
         return value.lines().map(one).collect::<Vec<_>>().join("\n");
     }
-    if !holds_password(value) {
-        return value.to_owned();
+    if CONNECTIONS.contains(&key) && ConnInfo::parse(value, |_| None).is_err() {
+        return HIDDEN.to_owned();
     }
-    match Url::parse(value) {
-        Ok(mut url) if url.query().is_none_or(|query| !query.contains("password=")) => {
-            match url.set_password(Some(HIDDEN)) {
-                Ok(()) => url.into(),
-                Err(()) => HIDDEN.to_owned(),
-            }
-        }
-        _ => HIDDEN.to_owned(),
-    }
+    without_secrets(value, value, HIDDEN)
 }
 
 /// A variable that is mistyped is passed over in silence otherwise.
@@ -192,8 +187,10 @@ mod tests {
     fn secrets_are_hidden() {
         for (key, value, seen) in [
             ("database_url", "postgres://u:secret@h/db", "postgres://u:***@h/db"),
-            ("database_url", "host=h password=secret", "***"),
-            ("to", "postgres://h/db?password=secret", "***"),
+            ("database_url", "host=h password = secret user=u", "host=h password = *** user=u"),
+            ("database_url", "postgres://u:sec/ret@h/db", "***"),
+            ("into", "u:secret@h/db", "***"),
+            ("to", "postgres://h/db?password=secret", "postgres://h/db?password=***"),
             ("ping_url", "https://hc-ping.com/secret", "https://hc-ping.com/…"),
             ("webhook", "https://a/secret\nsecret", "https://a/…\n***"),
             ("password_command", "curl -H 'X-Vault-Token: secret' https://v", "***"),

@@ -30,6 +30,7 @@ mod rekey;
 mod report;
 mod restore;
 mod schedule;
+mod secrets;
 mod show;
 mod status;
 mod store;

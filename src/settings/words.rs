@@ -3,6 +3,7 @@
 use super::environment::{is_blank, variable};
 use super::file::{SettingsFile, Values};
 use super::keys;
+use super::secrets::without_typed;
 use crate::cli::{self, Parsed, Verb, Words};
 use crate::error::{Error, Result};
 use std::ffi::OsString;
@@ -91,7 +92,10 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     let profile = cli::early(&args, "profile").or_else(|| variable("PGSTOW_PROFILE"));
     let parse = |values: &Values| {
         let defaults = |key: &str| values.get(key).cloned().unwrap_or_default();
-        cli::parse(args.clone(), &defaults, &|name| is_blank(name))
+        match cli::parse(args.clone(), &defaults, &|name| is_blank(name)) {
+            Parsed::Refused(text) => Parsed::Refused(without_typed(&text, &args)),
+            understood => understood,
+        }
     };
     let (mut parsed, mut remarks) = (parse(&Values::new()), Remarks::default());
     if let Some(file) = SettingsFile::read(named, profile.as_deref())? {

@@ -42,9 +42,13 @@ fn every_setting_says_where_it_comes_from() {
     let lines = plain.text();
     let has = |words: &[&str]| lines.lines().any(|line| line.split_whitespace().eq(words.iter().copied()));
     assert!(has(&["store", "file:///a", "my.toml"]) && has(&["timeout", "60s", "default"]), "{lines}");
-    for run in [run, plain] {
+    let spaced = check(&[]).env("DATABASE_URL", "host=h user=u password = 5ec7e7").succeeds();
+    for run in [run, plain, spaced] {
         assert!(!run.stderr.contains("5ec7e7") && !run.text().contains("5ec7e7"), "{run}");
     }
+    std::fs::write(&file, "to = \"host=h password = 5ec7e7\"\n").unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    check(&[]).succeeds().says("warning: the settings file holds a password");
 }
 
 #[test]

@@ -107,6 +107,11 @@ impl ConnInfo {
         self.pairs.iter().find(|(known, _)| known == keyword).map(|(_, value)| value.as_str())
     }
 
+    /// The password that was typed.
+    pub fn password(&self) -> Option<&Secret> {
+        self.password.as_ref()
+    }
+
     /// The database's name as typed, else as `PGDATABASE` says it; libpq may still know another.
     pub fn database(&self) -> Option<&str> {
         self.get("dbname").filter(|name| !name.is_empty()).or(self.inherited.database.as_deref())

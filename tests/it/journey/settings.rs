@@ -108,8 +108,7 @@ fn a_file_that_hides_the_users_own_is_named() {
         std::fs::write(file, text).unwrap();
         chmod(file, 0o600);
     }
-    let list =
-        |words: &[&str]| pgstow(words).in_folder(folder.path()).env("XDG_CONFIG_HOME", home.path());
+    let list = |words: &[&str]| pgstow(words).in_folder(folder.path()).env("XDG_CONFIG_HOME", home.path());
     let prod = ["list", "--profile", "prod"];
     let hides = format!("hides {0}: --config {0} names that one", users.display());
     let run = list(&prod).fails(Kind::Settings).says("there is no [profile.prod]").says("it has no profile");

@@ -148,6 +148,18 @@ fn the_runner_hides_what_is_secret() {
     assert_eq!(masks(&run), [secret]);
     assert_eq!(masks(&signing), [signing.text().lines().last().unwrap()]);
 
+    // In other spellings of a connection it is as secret; as it is meant, and as it was typed.
+    for (url, secret) in [
+        ("postgres://u@db.example:1/x?password=sesame-0c7b1f", &["db.example", "sesame-0c7b1f"][..]),
+        (
+            r"host=db.example port=1 password = 'sesame\'0c7b1f'",
+            &[r"'sesame\'0c7b1f'", "db.example", "sesame'0c7b1f"],
+        ),
+    ] {
+        let run = step.runs(place.pgstow(&["backup", "--no-encryption", url])).fails(Kind::Postgres);
+        assert_eq!(masks(&run), secret, "{run}");
+    }
+
     // Into a file a mask would only write the secret down.
     let file = step.folder.path().join("stderr.txt");
     let shell = format!("exec \"$0\" \"$@\" 2>'{}'", file.display());
