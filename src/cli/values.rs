@@ -13,6 +13,12 @@ pub(super) fn many(text: &str) -> Result<u32, String> {
 
 /// Parses a length of time: `90s`, `15m`, `26h`, `7d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    // A month to the parser, and minutes to whoever typed it: an age that is never reached raises no alarm.
+    if text.split(|c: char| !c.is_ascii_alphabetic()).any(|unit| unit == "M") {
+        return Err(format!(
+            "{text:?} is not a length of time; minutes are m, and months are written as 30d"
+        ));
+    }
     humantime::parse_duration(text).map_err(|_| {
         format!("{text:?} is not a length of time with its unit; write it as 90s, 15m, 26h or 7d")
     })
@@ -106,6 +112,10 @@ mod tests {
     fn lengths_of_time_have_a_unit() {
         assert_eq!(duration("26h"), Ok(Duration::from_secs(26 * 3600)));
         assert_eq!(duration("1d 6h"), Ok(Duration::from_secs(30 * 3600)));
+        assert_eq!(duration("2min"), Ok(Duration::from_secs(120)));
+        for month in ["26M", "26 M", "1d 2M"] {
+            assert!(duration(month).unwrap_err().contains("minutes are m"), "{month}");
+        }
         for wrong in ["", "26", "26x", "-1h", "a day"] {
             assert!(duration(wrong).unwrap_err().contains("26h"), "{wrong}");
         }
