@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-/// The value of a flag that decides how the rest is parsed (`--config`, `--profile`), found before clap parses.
+/// The value of a flag as it was typed, found without clap: one that decides how the rest is parsed (`--config`,
+/// `--profile`), or that comes before a variable.
 pub fn early(args: &[OsString], flag: &str) -> Option<String> {
     let mut words = args.iter().skip(1).map_while(|arg| arg.to_str().filter(|arg| *arg != "--"));
     while let Some(word) = words.next() {

@@ -15,6 +15,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// The expressions that have a name.
+const NICKNAMES: [&str; 7] = ["@hourly", "@daily", MIDNIGHT, "@weekly", "@monthly", "@yearly", "@annually"];
+/// What cron knows and the parser does not; the same as `@daily`.
+const MIDNIGHT: &str = "@midnight";
+
 /// When runs are due.
 #[derive(Debug, Clone)]
 pub enum Moments {
@@ -26,8 +31,25 @@ pub enum Moments {
 }
 
 impl Moments {
+    /// Once in every period; refuses one that is no number of seconds, or too long for a run to come.
+    pub fn every(period: Duration) -> Result<Self> {
+        let hint = "write it as 1d, 6h or 90m";
+        if period < Duration::from_secs(1) || period.subsec_nanos() > 0 {
+            return Err(Error::usage("--every takes whole seconds").hint(hint));
+        }
+        let moments = Self::Every(period);
+        match moments.after(Timestamp::now()) {
+            Some(_) => Ok(moments),
+            None => Err(Error::usage("--every is too long: no run would ever be due").hint(hint)),
+        }
+    }
+
     /// Parses a cron expression; refuses one that no date matches.
     pub fn cron(expression: &str, zone: TimeZone) -> Result<Self> {
+        if expression.starts_with('@') && !NICKNAMES.contains(&expression) {
+            return Err(Error::usage(format!("{expression} is not one of {}", NICKNAMES.join(", ")))
+                .hint("--at-start makes the first run at once"));
+        }
         let unusable = |e: CronError| {
             let (CronError::InvalidPattern(why)
             | CronError::IllegalCharacters(why)
@@ -39,7 +61,8 @@ impl Moments {
             Error::usage(format!("{expression:?} is not a cron expression: {why}"))
         };
         let hint = "write it as minute, hour, day, month, weekday: \"17 3 * * *\" is every day at 3:17";
-        let cron = Cron::from_str(expression).map_err(|e| unusable(e).hint(hint))?;
+        let pattern = if expression == MIDNIGHT { "@daily" } else { expression };
+        let cron = Cron::from_str(pattern).map_err(|e| unusable(e).hint(hint))?;
         let moments = Self::Cron(Box::new(cron), zone);
         match moments.after(Timestamp::now()) {
             Some(_) => Ok(moments),
@@ -189,6 +212,11 @@ mod tests {
     #[test]
     fn periods_are_the_same_after_a_restart() {
         let daily = Moments::Every(Duration::from_secs(86400));
+        assert!(Moments::every(Duration::from_secs(86400)).is_ok());
+        for wrong in [Duration::from_millis(1500), Duration::ZERO, Duration::from_hours(24 * 99_999_999_999)]
+        {
+            assert!(Moments::every(wrong).is_err(), "{wrong:?}");
+        }
         for from in ["2026-11-27T00:00:00Z", "2026-11-27T14:30:00.5Z", "2026-11-27T23:59:59Z"] {
             assert_eq!(daily.after(at(from)), Some(at("2026-11-28T00:00:00Z")), "{from}");
         }
@@ -202,7 +230,12 @@ mod tests {
             assert!(error.message().contains(&format!("{wrong:?}")), "{error}");
             assert!(error.hints()[0].contains("17 3 * * *"), "{error}");
         }
-        for right in ["@daily", "0 4 * * SUN", "*/15 * * * *", "0 3 L * *", "* * * * * *"] {
+        let reboot = Moments::cron("@reboot", utc()).unwrap_err();
+        assert!(reboot.message().contains("@reboot is not one of @hourly, "), "{reboot}");
+        for nickname in NICKNAMES {
+            assert!(Moments::cron(nickname, utc()).is_ok(), "{nickname}");
+        }
+        for right in ["0 4 * * SUN", "*/15 * * * *", "0 3 L * *", "* * * * * *"] {
             assert!(Moments::cron(right, utc()).is_ok(), "{right}");
         }
     }

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::retention::time_zone;
 use crate::schedule::{Job, MetricsFile, Moments, ScheduleOptions};
 use std::ffi::OsString;
-use std::time::Duration;
 
 /// By this variable a run knows the file for its metrics.
 const METRICS_FILE: &str = "PGSTOW_METRICS_FILE";
@@ -19,10 +18,7 @@ const METRICS_FILE: &str = "PGSTOW_METRICS_FILE";
 pub fn schedule(words: ScheduleWords, common: &CommonWords) -> Result<ScheduleOptions> {
     let moments = match (&words.cron, words.every) {
         (Some(expression), None) => Moments::cron(expression, time_zone(&words.timezone)?)?,
-        (None, Some(period)) if period < Duration::from_secs(1) || period.subsec_nanos() > 0 => {
-            return Err(Error::usage("--every takes whole seconds").hint("write it as 1d, 6h or 90m"));
-        }
-        (None, Some(period)) => Moments::Every(period),
+        (None, Some(period)) => Moments::every(period)?,
         (None, None) => {
             return Err(Error::usage("nothing says when to run")
                 .hint("give --cron \"17 3 * * *\" (PGSTOW_CRON) or --every 1d (PGSTOW_EVERY)"));

@@ -6,6 +6,7 @@ use super::keys;
 use super::secrets::without_typed;
 use crate::cli::{self, Parsed, Verb, Words};
 use crate::error::{Error, Result};
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,19 @@ fn choose_target(words: &mut Words) {
             (restore.to, restore.neon.neon) = (None, None);
         } else if other || !restore.command.is_empty() {
             restore.into = None;
+        }
+    }
+}
+
+/// Decides between `cron` and `every`: what was typed comes before a variable, and that before the settings file.
+fn choose_moments(words: &mut Words, args: &[OsString]) {
+    let said = |flag| (cli::early(args, flag).is_some(), words.given.contains(flag));
+    let order = said("cron").cmp(&said("every"));
+    if let Verb::Schedule(schedule) = &mut words.verb {
+        match order {
+            Ordering::Less => schedule.cron = None,
+            Ordering::Greater => schedule.every = None,
+            Ordering::Equal => {}
         }
     }
 }
@@ -111,6 +125,7 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     }
     if let Parsed::Words(words) = &mut parsed {
         choose_target(words);
+        choose_moments(words, &args);
         check_companions(words)?;
     }
     Ok((parsed, remarks))

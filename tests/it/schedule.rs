@@ -234,6 +234,12 @@ fn what_cannot_run_is_refused_before_the_first_wait() {
     refused(&["--cron", "61 3 * * *", "--", "list"], Kind::Usage).says("is not a cron expression");
     refused(&["--cron", "@daily", "--timezone", "Berlin", "--", "list"], Kind::Usage).says("no time zone");
     refused(&["--cron", "@daily", "--every", "1d", "--", "list"], Kind::Usage).says("contradict each other");
+    let typed = |words: &[&str], name, value| {
+        // What is typed comes first: it is refused for being too long, and not for the contradiction.
+        place.pgstow(&["schedule"]).args(words).env(name, value).args(["--", "list"]).fails(Kind::Usage)
+    };
+    typed(&["--every", "99999999999d"], "PGSTOW_CRON", "@daily").says("--every is too long");
+    typed(&["--cron=@reboot"], "PGSTOW_EVERY", "1d").says("@reboot is not one of @hourly");
     refused(&["--every", "1h", "--jitter", "1h", "--", "list"], Kind::Usage).says("--jitter 1h is too long");
     refused(&["--every", "1d"], Kind::Usage).says("<COMMAND>");
     refused(&["--", "list"], Kind::Usage).says("nothing says when to run");
