@@ -3,12 +3,13 @@
 //! A file system that knows no such files (NFS, for one) gets files with a name, which are removed when the run
 //! ends. Nobody but their owner can read either.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::{NamedTempFile, TempDir, TempPath};
 
 /// A file that gets its name only when it is whole.
 pub struct Partial {
@@ -50,6 +51,11 @@ impl Partial {
             }
         }
     }
+}
+
+/// A folder that only its owner can look into; it goes away with what this returns.
+pub fn folder(parent: &Path, prefix: &str) -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)
 }
 
 fn named() -> tempfile::Builder<'static, 'static> {
@@ -126,7 +132,6 @@ impl Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn begun(folder: &Path, has_name: bool) -> Partial {
         let partial = Partial::begin(folder).unwrap();
@@ -160,6 +165,12 @@ mod tests {
             drop(begun(folder.path(), has_name));
             assert_eq!(files(), 1);
         }
+    }
+
+    #[test]
+    fn a_folder_is_its_owners_alone() {
+        let folder = folder(&std::env::temp_dir(), "pgstow-").unwrap();
+        assert_eq!(folder.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

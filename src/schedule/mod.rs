@@ -14,6 +14,7 @@ pub use moments::Moments;
 
 use crate::error::{Error, Result};
 use crate::run::Run;
+use crate::temporary;
 use crate::units::{age, count};
 use jiff::Timestamp;
 use job::Outcome;
@@ -106,7 +107,7 @@ fn check_jitter(moments: &Moments, jitter: Duration, now: Timestamp) -> Result<(
 
 /// A folder for the metrics of this schedule's runs; warns if there can be none.
 fn folder() -> Option<TempDir> {
-    let made = tempfile::Builder::new().prefix("pgstow-schedule-").tempdir();
+    let made = temporary::folder(&std::env::temp_dir(), "pgstow-schedule-");
     let warn = |e: &std::io::Error| tracing::warn!("/metrics has only those of the schedule itself: {e}");
     made.inspect_err(warn).ok()
 }

@@ -22,6 +22,7 @@ use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::{Program, User, adopt_orphans, end_orphans};
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
+use crate::temporary;
 
 /// Makes the cluster and becomes its server; `$1` is the folder, `$2` where the programs lie.
 ///
@@ -121,7 +122,7 @@ impl Cluster {
     pub fn prepare(scratch: Option<&Path>) -> Result<Self> {
         let scratch = scratch.map_or_else(std::env::temp_dir, Path::to_path_buf);
         let user = if rustix::process::geteuid().is_root() { Some(User::unprivileged()?) } else { None };
-        let folder = tempfile::Builder::new().prefix("pgstow-verify-").tempdir_in(&scratch);
+        let folder = temporary::folder(&scratch, "pgstow-verify-");
         let folder = folder
             .and_then(|folder| {
                 // Whoever may write to the folder above could have put a link in its place.
