@@ -200,6 +200,11 @@ fn keys_are_never_overwritten() {
     pgstow(["keygen", "-o", path(&file)]).succeeds();
     let before = std::fs::read(&file).unwrap();
     pgstow(["keygen", "-o", path(&file)]).fails(Kind::TargetExists).says("exists");
+    // A disk that is full leaves no empty key, which would refuse the next try.
+    let other = home.path().join("other.txt");
+    let full = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""];
+    pgstow(["keygen", "-o", path(&other)]).under(full).fails(Kind::LocalFile).says("cannot be written");
+    assert!(!other.exists());
     assert_eq!(std::fs::read(&file).unwrap(), before);
     // Without a file the secret is the answer, and the public side is said.
     let made = pgstow(["keygen"]).succeeds();
