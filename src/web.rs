@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::percent_decode_str;
 use reqwest::redirect::Policy;
 use std::fmt;
@@ -44,8 +45,13 @@ impl Client {
         let asking = async {
             let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap));
             let request = request.map_err(|e| whole(&e.without_url()))?;
+            let proxy = proxy(request.url().as_str());
             // The address may be a secret.
-            let answer = self.0.execute(request).await.map_err(|e| whole(&e.without_url()))?;
+            let answer =
+                self.0.execute(request).await.map_err(|e| match proxy.filter(|_| e.is_connect()) {
+                    Some(proxy) => format!("through the web proxy {proxy}: {}", whole(&e.without_url())),
+                    None => whole(&e.without_url()),
+                })?;
             let (status, headers) = (answer.status(), answer.headers());
             let seconds =
                 headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -58,6 +64,12 @@ impl Client {
         };
         tokio::time::timeout(within, asking).await.unwrap_or_else(|_| Err("no answer in time".into()))
     }
+}
+
+/// The web proxy that the environment names for this address.
+fn proxy(address: &str) -> Option<String> {
+    let proxy = Matcher::from_env().intercept(&address.parse().ok()?)?;
+    proxy.uri().authority().map(ToString::to_string)
 }
 
 /// An error with its causes, as one sentence.

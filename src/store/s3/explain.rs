@@ -13,6 +13,8 @@ pub(super) struct Speaker {
     bucket: String,
     host: String,
     region: String,
+    /// The web proxy that is asked for the host, if one is.
+    proxy: Option<String>,
     /// Whether objects are read with a key of the user's own (SSE-C).
     keyed: bool,
 }
@@ -22,7 +24,12 @@ const RIGHTS: &str = "the key may lack a right: writing needs s3:PutObject and s
 
 impl Speaker {
     pub(super) fn new(bucket: &str, host: String, region: String) -> Self {
-        Self { bucket: bucket.to_owned(), host, region, keyed: false }
+        Self { bucket: bucket.to_owned(), host, region, proxy: None, keyed: false }
+    }
+
+    /// The same for requests that a web proxy passes on.
+    pub(super) fn through(self, proxy: Option<String>) -> Self {
+        Self { proxy, ..self }
     }
 
     /// The same for requests that have a key of the user's own, or not.
@@ -219,10 +226,16 @@ impl Speaker {
         use Situation::{Other, Unreachable};
         let host = &self.host;
         let says = |words: &[&str]| words.iter().any(|word| chain.contains(word));
-        let said = if says(&["dns error", "failed to lookup address"]) {
+        let no_name = says(&["dns error", "failed to lookup address"]);
+        let no_port = says(&["Connection refused", "ConnectionRefused"]);
+        let said = if let Some(proxy) = self.proxy.as_ref().filter(|_| no_name || no_port) {
+            new(Unreachable, format!("the web proxy {proxy} cannot be reached")).hint(format!(
+                "check HTTPS_PROXY and HTTP_PROXY; if {host} is reached directly, name it in NO_PROXY"
+            ))
+        } else if no_name {
             new(Unreachable, format!("{host} cannot be found"))
                 .hint("check endpoint and region in the store's URL, and the network's DNS")
-        } else if says(&["Connection refused", "ConnectionRefused"]) {
+        } else if no_port {
             new(Unreachable, format!("{host} refuses connections"))
                 .hint("check endpoint and port in the store's URL")
         } else if says(&[

@@ -197,6 +197,13 @@ fn the_proxy_of_the_environment_is_used_for_everything() {
     assert!(proxy.asked().is_empty(), "{:?}", proxy.asked());
     list().succeeds();
     assert_eq!(proxy.asked().len(), 1);
+
+    // One that is not there is named, and not the store or who would hear of it.
+    let run = backup(&place).env("HTTP_PROXY", "http://u:s3cret@127.0.0.1:1").args(["--retry-for", "0s"]);
+    let run = run.args(["--ping-url", &pings.url, "--", "echo", "hello"]).fails(Kind::Store);
+    let run =
+        run.says("the web proxy 127.0.0.1:1 cannot be reached").says("through the web proxy 127.0.0.1:1: ");
+    assert!(!run.stderr.contains("s3cret"), "{run}");
 }
 
 /// gRPC is sent through no proxy, so nothing is: silence would be the only answer where a proxy is the only way out.
