@@ -145,7 +145,7 @@ fn refuse_unfit(path: &Path, seen: &ScriptContents) -> Result<()> {
     if seen.has_other_text {
         return Err(unfit(path, "holds other text before or after the dump", "remove it from the file"));
     }
-    if let Some(Command { line, text }) = &seen.command {
+    if let Some(Command { line, text, .. }) = &seen.command {
         let what =
             format!("holds a command of psql's own in line {line}, which pg_dump does not write ({text})");
         return Err(unfit(path, &what, "find out who wrote it; without its commands it can be kept"));

@@ -2,16 +2,25 @@
 
 use super::Entry;
 use super::lines::{Lines, Segment};
-use crate::sql::EntryKind;
+use crate::sql::{EntryKind, words};
 
-/// How statements begin that are about the old database.
-const OF_DATABASE: [&[u8]; 3] = [b"DROP DATABASE ", b"ALTER DATABASE ", b"UPDATE pg_catalog.pg_database "];
+/// How statements begin that are about a database as such.
+const OF_DATABASE: [&[u8]; 5] = [
+    b"CREATE DATABASE ",
+    b"ALTER DATABASE ",
+    b"DROP DATABASE ",
+    b"COMMENT ON DATABASE ",
+    b"UPDATE pg_catalog.pg_database ",
+];
 
-/// Passes a script on, except for what names the database it is from.
+/// Passes a script on, except for the statements about the database it is from.
 ///
 /// `CREATE DATABASE`, `ALTER DATABASE`, `GRANT … ON DATABASE` and `\connect` would act on the old database,
 /// which may still exist and be in use. So would the script's own way into psql's restricted mode, and out of it: it
 /// is in that mode already.
+///
+/// Whole statements are left out, and only for what they say themselves: what stands before or after them may be
+/// somebody's text.
 #[derive(Debug, Default)]
 pub struct Filter {
     lines: Lines,
@@ -26,9 +35,11 @@ struct Passing {
     in_large_objects: bool,
     /// The key of the restricted mode that the script has entered itself.
     key: Option<Vec<u8>>,
-    /// Inside an entry that is taken out.
+    /// Inside a statement that is left out.
     skipping: bool,
-    /// Whether an entry has begun that stays.
+    /// Whether the line before was `--`, below which entries begin.
+    dashes: bool,
+    /// Whether an entry has begun that is not about the database.
     begun: bool,
     create_database: Vec<u8>,
 }
@@ -51,7 +62,7 @@ impl Filter {
         self.lines.finish(&mut |segment| passing.take(segment, to));
     }
 
-    /// Whether an entry has begun that stays: the database's own come before.
+    /// Whether an entry has begun that is not about the database: those that are come before.
     pub fn has_begun(&self) -> bool {
         self.passing.begun
     }
@@ -64,37 +75,28 @@ impl Filter {
 
 impl Passing {
     fn take(&mut self, segment: Segment<'_>, to: &mut Vec<u8>) {
-        if let Segment::Line(line) = segment {
-            let line = line.trim_ascii_end();
-            if self.is_about_restricted_mode(line) {
-                return;
-            }
-            if let Some(entry) = Entry::read(line) {
-                self.skipping = entry.is_of_database();
-                self.in_large_objects = entry.kind == EntryKind::Blobs;
-                self.begun |= !self.skipping;
-            } else if line == b"-- PostgreSQL database dump complete" {
-                self.skipping = false;
-            }
-            if self.one_transaction && self.in_large_objects && matches!(line, b"BEGIN;" | b"COMMIT;") {
-                return;
-            }
-            let begins = |words: &[u8]| line.starts_with(words);
-            if begins(b"\\connect ") && (self.skipping || !self.begun) {
-                self.skipping = false;
-                return;
-            }
-            // With --clean they stand before the first entry.
-            if !self.begun && !self.skipping && OF_DATABASE.iter().any(|words| begins(words)) {
-                return;
-            }
-            if self.skipping && (begins(b"CREATE DATABASE ") || !self.create_database.is_empty()) {
-                self.remember(line);
-            }
+        if let Some(line) = segment.line() {
+            self.skipping = self.leaves_out(line);
         }
         if !self.skipping {
-            to.extend_from_slice(segment.bytes());
+            to.extend_from_slice(segment.bytes);
         }
+    }
+
+    /// Whether what begins with this line is left out.
+    fn leaves_out(&mut self, line: &[u8]) -> bool {
+        let below_dashes = std::mem::replace(&mut self.dashes, line == b"--");
+        if let Some(entry) = Entry::read(line).filter(|_| below_dashes) {
+            self.in_large_objects = entry.kind == EntryKind::Blobs;
+            self.begun |= !entry.is_of_database();
+        }
+        if line.starts_with(b"CREATE DATABASE ") && self.create_database.is_empty() {
+            self.create_database = line.to_vec();
+        }
+        self.is_about_restricted_mode(line)
+            || self.one_transaction && self.in_large_objects && matches!(line, b"BEGIN;" | b"COMMIT;")
+            || !self.begun && line.starts_with(b"\\connect ")
+            || is_about_database(line)
     }
 
     /// Whether a line enters restricted mode, or leaves it with the same key.
@@ -106,20 +108,61 @@ impl Passing {
         }
         true
     }
+}
 
-    /// Keeps the statement that creates the database, with all of its lines.
-    fn remember(&mut self, line: &[u8]) {
-        if !self.create_database.ends_with(b";\n") {
-            self.create_database.extend_from_slice(line);
-            self.create_database.push(b'\n');
-        }
-    }
+/// Whether a statement that begins with this line is about a database as such.
+fn is_about_database(line: &[u8]) -> bool {
+    let begins = |start: &[u8]| line.starts_with(start);
+    let before: &[u8] = if begins(b"GRANT ") || begins(b"REVOKE ") || begins(b"SECURITY LABEL ") {
+        b"ON"
+    } else if begins(b"ALTER ROLE ") {
+        b"IN"
+    } else {
+        return OF_DATABASE.into_iter().any(begins);
+    };
+    words(line).skip_while(|word| !word.is(before)).nth(1).is_some_and(|word| word.is(b"DATABASE"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::outline::tests::CLUSTER;
     use super::*;
+
+    #[test]
+    fn what_a_statement_is_about_is_what_it_says() {
+        for gone in [
+            "GRANT CONNECT,TEMPORARY ON DATABASE a TO b;",
+            "REVOKE ALL ON DATABASE \"a b\" FROM PUBLIC;",
+            "SECURITY LABEL FOR \"x ON y\" ON DATABASE a IS 'b';",
+            "ALTER ROLE \"a IN b\" IN DATABASE a SET work_mem TO '8MB';",
+        ] {
+            assert!(is_about_database(gone.as_bytes()), "{gone}");
+        }
+        for stays in [
+            "GRANT SELECT(\"a ON DATABASE b\") ON TABLE t TO b;",
+            "GRANT ALL ON TABLE \"DATABASE\" TO \"ON DATABASE\";",
+            "GRANT a TO b;",
+            "COMMENT ON TABLE t IS 'ON DATABASE a';",
+            "ALTER ROLE a SET work_mem TO '8MB';",
+        ] {
+            assert!(!is_about_database(stays.as_bytes()), "{stays}");
+        }
+    }
+
+    #[test]
+    fn text_that_looks_like_an_entry_takes_nothing_along() {
+        let text = "'a\n--\n-- Name: x; Type: DATABASE; Schema: -; Owner: -\n--\n\\restrict x\n'";
+        let script = format!(
+            "--\n-- Name: t; Type: TABLE; Schema: s; Type: DATABASE; Schema: -; Owner: o\n--\n\n\
+                              INSERT INTO t VALUES ({text});\nCOMMENT ON TABLE t IS {text};\nSELECT 1;\n"
+        );
+        for step in [1, 10, script.len()] {
+            let (mut filter, mut to) = (Filter::default(), Vec::new());
+            script.as_bytes().chunks(step).for_each(|bytes| filter.feed(bytes, &mut to));
+            filter.finish(&mut to);
+            assert_eq!(String::from_utf8(to).unwrap(), script);
+        }
+    }
 
     #[test]
     fn names_need_not_be_utf_8() {
@@ -158,12 +201,15 @@ mod tests {
     #[test]
     fn dropping_the_old_database_is_left_out() {
         let script = "--\n-- PostgreSQL database dump\n--\n\nSET x = 1;\n\nALTER DATABASE app IS_TEMPLATE = false;\nDROP DATABASE app;\n\
-                      --\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE t ();\nDROP DATABASE app;\n";
+                      --\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE t ();\n\
+                      --\n-- Name: f; Type: FUNCTION; Schema: public; Owner: o\n--\n\n\
+                      CREATE FUNCTION f() AS $$\nDROP DATABASE app;\n$$;\nCOMMENT ON DATABASE app IS 'a\nb';\nCREATE TABLE last ();\n";
         let (mut filter, mut to) = (Filter::default(), Vec::new());
         filter.feed(script.as_bytes(), &mut to);
         filter.finish(&mut to);
         let text = String::from_utf8(to).unwrap();
         assert!(text.contains("SET x = 1;") && !text.contains("ALTER DATABASE"), "{text}");
+        assert!(text.ends_with("$$;\nCREATE TABLE last ();\n"), "{text}");
         assert_eq!(text.matches("DROP DATABASE").count(), 1, "{text}");
     }
 
@@ -175,7 +221,7 @@ mod tests {
             CLUSTER.as_bytes()[from..].chunks(step).for_each(|bytes| filter.feed(bytes, &mut to));
             assert!(filter.has_begun());
             assert!(filter.create_database().starts_with("CREATE DATABASE app WITH TEMPLATE"));
-            assert!(filter.create_database().ends_with("'UTF8';\n"));
+            assert!(filter.create_database().ends_with("'UTF8';"));
             filter.finish(&mut to);
             let text = String::from_utf8(to).unwrap();
             for gone in ["CREATE DATABASE", "ALTER DATABASE", "ON DATABASE", "\\connect", "restrict C"] {

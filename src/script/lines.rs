@@ -1,5 +1,6 @@
-//! A script's lines; rows of COPY, and lines that are too long, pass in between, cut anywhere.
+//! A script's lines; rows of COPY, and what is within a statement, pass in between, cut anywhere.
 
+use super::statements::Statements;
 use memchr::memchr;
 
 /// No line that matters is longer, in bytes: a `COPY` names at most 1,600 columns.
@@ -7,21 +8,30 @@ const LONGEST: usize = 1 << 20;
 
 /// Some bytes of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Segment<'a> {
-    /// A line with its end; the last of a script may have none.
-    Line(&'a [u8]),
-    /// Some rows of a `COPY`, or the line that ends them.
-    Rows(&'a [u8]),
-    /// Some of a line that is too long to matter.
-    Passing(&'a [u8]),
+pub struct Segment<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// What they are.
+    pub place: Place,
+    /// Where a command of psql's own begins in them.
+    pub command: Option<usize>,
 }
 
-impl Segment<'_> {
-    /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Segment::Line(bytes) | Segment::Rows(bytes) | Segment::Passing(bytes) => bytes,
-        }
+/// What some bytes of a script are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A line that begins between statements, or the beginning of one that is too long to matter.
+    Line,
+    /// Some more of a statement, a string, a comment or a line that is too long.
+    Within,
+    /// Some rows of a `COPY`, or the line that ends them.
+    Rows,
+}
+
+impl<'a> Segment<'a> {
+    /// The line that begins between statements, without its end.
+    pub fn line(&self) -> Option<&'a [u8]> {
+        (self.place == Place::Line).then(|| self.bytes.trim_ascii_end())
     }
 }
 
@@ -31,6 +41,11 @@ pub struct Lines {
     /// The beginning of a line whose end has not come.
     held: Vec<u8>,
     within: Within,
+    statements: Statements,
+    /// Whether the dump has begun. What stands before it may be no SQL at all.
+    begun: bool,
+    /// Whether the statement is a `COPY`, whose names may hold line ends.
+    copies: bool,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,47 +62,56 @@ impl Lines {
     /// Reads the next bytes and passes on all that is certain, in order.
     pub fn feed(&mut self, mut bytes: &[u8], take: &mut dyn FnMut(Segment<'_>)) {
         while !bytes.is_empty() {
-            match self.within {
-                Within::Text => bytes = self.line(bytes, take),
-                Within::LongLine => {
-                    let end = memchr(b'\n', bytes);
-                    let (now, later) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
-                    take(Segment::Passing(now));
-                    if end.is_some() {
-                        self.within = Within::Text;
-                    }
-                    bytes = later;
-                }
-                Within::Rows(..) => bytes = self.rows(bytes, take),
+            bytes = match self.within {
+                Within::Text | Within::LongLine => self.text(bytes, take),
+                Within::Rows(..) => self.rows(bytes, take),
             }
         }
     }
 
     /// Passes on what is left when the script has ended.
-    pub fn finish(self, take: &mut dyn FnMut(Segment<'_>)) {
+    pub fn finish(mut self, take: &mut dyn FnMut(Segment<'_>)) {
         if !self.held.is_empty() {
-            take(Segment::Line(&self.held));
+            let held = std::mem::take(&mut self.held);
+            self.pass(&held, take);
         }
     }
 
-    fn line<'b>(&mut self, bytes: &'b [u8], take: &mut dyn FnMut(Segment<'_>)) -> &'b [u8] {
+    /// Passes on a line, or some of one that is too long.
+    fn text<'b>(&mut self, bytes: &'b [u8], take: &mut dyn FnMut(Segment<'_>)) -> &'b [u8] {
         let end = memchr(b'\n', bytes);
         let (now, later) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
-        if end.is_none() {
+        let is_long = self.within == Within::LongLine || self.held.len() + now.len() > LONGEST;
+        if end.is_none() && !is_long {
             self.held.extend_from_slice(now);
-            if self.held.len() > LONGEST {
-                take(Segment::Passing(&std::mem::take(&mut self.held)));
-                self.within = Within::LongLine;
-            }
             return later;
         }
         let held = std::mem::take(&mut self.held);
-        let whole = if held.is_empty() { now.into() } else { [&held, now].concat() };
-        if whole.starts_with(b"COPY ") && whole.trim_ascii_end().ends_with(b" FROM stdin;") {
+        if held.is_empty() {
+            self.pass(now, take);
+        } else {
+            self.pass(&[&held, now].concat(), take);
+        }
+        if self.within != Within::Rows(0, [0; 3]) {
+            self.within = if end.is_none() { Within::LongLine } else { Within::Text };
+        }
+        later
+    }
+
+    /// Passes text on, after a look at what begins and ends in it.
+    fn pass(&mut self, bytes: &[u8], take: &mut dyn FnMut(Segment<'_>)) {
+        let mut place = Place::Within;
+        if self.within == Within::Text && self.statements.is_between() {
+            place = Place::Line;
+            self.begun |= bytes.trim_ascii_end() == b"--";
+            self.copies = bytes.starts_with(b"COPY ");
+            self.statements.heed(bytes);
+        }
+        let command = if self.begun { self.statements.scan(bytes) } else { None };
+        take(Segment { bytes, place, command });
+        if self.copies && self.statements.is_between() && bytes.trim_ascii_end().ends_with(b" FROM stdin;") {
             self.within = Within::Rows(0, [0; 3]);
         }
-        take(Segment::Line(&whole));
-        later
     }
 
     /// Passes rows on, up to the line that ends them.
@@ -106,15 +130,19 @@ impl Lines {
             let ended = matches!((length, first), (2, [b'\\', b'.', _]) | (3, [b'\\', b'.', b'\r']));
             (length, first) = (0, [0; 3]);
             if ended {
-                take(Segment::Rows(bytes.get(..bytes.len() - rest.len()).unwrap_or_default()));
+                take(rows(bytes.get(..bytes.len() - rest.len()).unwrap_or_default()));
                 self.within = Within::Text;
                 return rest;
             }
         }
         self.within = Within::Rows(length, first);
-        take(Segment::Rows(bytes));
+        take(rows(bytes));
         &[]
     }
+}
+
+fn rows(bytes: &[u8]) -> Segment<'_> {
+    Segment { bytes, place: Place::Rows, command: None }
 }
 
 #[cfg(test)]
@@ -124,10 +152,8 @@ mod tests {
     fn segments(script: &[u8], step: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
         let (mut lines, mut all) = (Vec::new(), Vec::new());
         let mut take = |segment: Segment<'_>| {
-            all.extend_from_slice(segment.bytes());
-            if let Segment::Line(line) = segment {
-                lines.push(line.to_vec());
-            }
+            all.extend_from_slice(segment.bytes);
+            lines.extend(segment.line().map(<[u8]>::to_vec));
         };
         let mut reader = Lines::default();
         script.chunks(step).for_each(|bytes| reader.feed(bytes, &mut take));
@@ -143,15 +169,30 @@ mod tests {
             let (lines, all) = segments(script, step);
             assert_eq!(all, script);
             let lines: Vec<_> = lines.iter().map(|line| std::str::from_utf8(line).unwrap()).collect();
-            assert_eq!(lines, ["--\n", "COPY t (n) FROM stdin;\n", "COPY u FROM stdin;\n", "end"], "{step}");
+            assert_eq!(lines, ["--", "COPY t (n) FROM stdin;", "COPY u FROM stdin;", "end"], "{step}");
+        }
+    }
+
+    #[test]
+    fn names_may_hold_line_ends_and_values_may_look_like_a_copy() {
+        let script = b"--\nCOPY \"a\nb\".t (n, \"c;\n\") FROM stdin;\n-- row\n\\.\n\
+                       INSERT INTO t VALUES ('\nCOPY t (a) FROM stdin;\n');\nend\n";
+        for step in 1..script.len() {
+            let (lines, all) = segments(script, step);
+            assert_eq!(all, script);
+            let lines: Vec<_> = lines.iter().map(|line| std::str::from_utf8(line).unwrap()).collect();
+            assert_eq!(lines, ["--", "COPY \"a", "INSERT INTO t VALUES ('", "end"], "{step}");
         }
     }
 
     #[test]
     fn an_endless_line_is_not_held() {
-        let mut script = vec![b'x'; 3 * LONGEST];
-        script.extend_from_slice(b"\nnext\n");
-        let (lines, all) = segments(&script, 1000);
-        assert_eq!((lines, all == script), (vec![b"next\n".to_vec()], true));
+        let long = [b"--\nSELECT '".as_slice(), &vec![b'x'; 3 * LONGEST]].concat();
+        for (end, lines_after) in [("';\nnext\n", 1), ("\nno\n';\nnext\n", 1)] {
+            let script = [&long[..], end.as_bytes()].concat();
+            let (lines, all) = segments(&script, 1000);
+            assert_eq!((lines.len(), all == script), (2 + lines_after, true));
+            assert!(lines[1].len() <= LONGEST + 1000 && lines[2] == b"next");
+        }
     }
 }

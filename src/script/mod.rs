@@ -2,21 +2,22 @@
 //!
 //! [`Outline`] finds what a script holds and whether it is whole; [`Filter`] takes out what belongs to a
 //! database as such (its creation, settings and grants, which name the *old* database), so that the rest
-//! can be run in any database; [`NamedRoles`] finds the roles it names. All see lines ([`Lines`]) and
-//! pass over rows.
+//! can be run in any database; [`NamedRoles`] finds the roles it names. All see lines ([`Lines`](lines::Lines)) that
+//! begin between statements, and pass over rows.
 //!
 //! A script is not a format: what is recognised here are the comments that `pg_dump` writes before each of
-//! its entries. Nothing else of the SQL is understood, and nothing is ever changed within an entry.
+//! its entries, and how some statements begin. Text in rows, comments and functions may look like both, so where
+//! statements begin and end is followed as psql does it. Nothing is ever changed within a statement.
 
 mod commands;
 mod filter;
 mod lines;
 mod outline;
 mod roles;
+mod statements;
 
 pub use commands::Command;
 pub use filter::Filter;
-pub use lines::{Lines, Segment};
 pub use outline::{Outline, ScriptContents, ScriptDatabase};
 pub use roles::NamedRoles;
 

@@ -96,13 +96,12 @@ impl Outline {
 impl ScriptContents {
     fn take(&mut self, segment: Segment<'_>) {
         let start = self.at;
-        self.at += segment.bytes().len() as u64;
+        self.at += segment.bytes.len() as u64;
         let before = self.dashes.take();
-        let Segment::Line(line) = segment else {
+        let Some(line) = segment.line() else {
             self.has_other_text |= self.complete;
             return;
         };
-        let line = line.trim_ascii_end();
         let is_comment = line.is_empty() || line.starts_with(b"--");
         if line == b"--" {
             self.dashes = Some(start);
@@ -163,7 +162,8 @@ impl ScriptContents {
                     });
                 } else if let Some(entry) = Entry::read(line) {
                     self.database(|database| {
-                        if entry.kind == EntryKind::Database {
+                        // It is the first one. Later, a schema may be called so that it looks like another.
+                        if entry.kind == EntryKind::Database && database.entries == 0 {
                             database.database = Some(lossy(entry.name));
                         }
                         if entry.is_of_database() {

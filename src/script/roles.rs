@@ -1,12 +1,10 @@
 //! Which roles a script names: owners, and those in grants, policies and user mappings.
 
-use super::lines::{Lines, Segment};
+use super::lines::Lines;
 use crate::sql::{EntryKind, named_roles, words};
 use std::collections::BTreeSet;
 
 /// Gathers the names of roles from a script's passing bytes, as far as `pg_dump` writes them on one line.
-///
-/// It may find a few too many, in the text of functions.
 #[derive(Debug, Default)]
 pub struct NamedRoles {
     lines: Lines,
@@ -18,9 +16,7 @@ impl NamedRoles {
     pub fn feed(&mut self, bytes: &[u8]) {
         let names = &mut self.names;
         self.lines.feed(bytes, &mut |segment| {
-            if let Segment::Line(line) = segment {
-                names.extend(named(line.trim_ascii_end()));
-            }
+            names.extend(segment.line().into_iter().flat_map(named));
         });
     }
 
@@ -63,7 +59,7 @@ mod tests {
 
     #[test]
     fn owners_grantees_and_policies_are_found_and_rows_are_not_read() {
-        let script = "ALTER TABLE public.t OWNER TO app;\n\
+        let script = "--\nALTER TABLE public.t OWNER TO app;\n\
              ALTER FUNCTION public.f(\"OWNER\" text) OWNER TO \"maker 2\";\n\
              GRANT SELECT,INSERT(a) ON TABLE public.\"x TO y\" TO \"Odd \"\"Role\"\"\" WITH GRANT OPTION;\n\
              GRANT SELECT ON TABLE t TO PUBLIC;\nREVOKE ALL ON TABLE t FROM revoked;\n\
@@ -71,7 +67,8 @@ mod tests {
              CREATE POLICY p ON public.t FOR SELECT TO one, two USING ((a TO b));\n\
              CREATE POLICY q ON public.t USING (true);\nALTER TABLE t RENAME COLUMN a TO b;\n\
              CREATE USER MAPPING FOR bob SERVER far;\n\
-             COPY t (a) FROM stdin;\nGRANT x TO y;\n\\.\nSELECT 1;\n";
+             COPY t (a) FROM stdin;\nGRANT x TO y;\n\\.\n\
+             CREATE FUNCTION f() AS $$\nALTER TABLE t OWNER TO nobody;\n$$;\nSELECT 1;\n";
         for step in [1, 11, script.len()] {
             let mut roles = NamedRoles::default();
             script.as_bytes().chunks(step).for_each(|bytes| roles.feed(bytes));

@@ -8,3 +8,4 @@ mod every;
 mod globals;
 mod left_out;
 mod lock;
+mod scripts;

@@ -138,8 +138,8 @@ fn a_plain_dump_runs_no_commands_of_psqls() {
     let restore = |place: &Place, words: &[&str]| {
         place.opens(&["restore", "latest", "--to", &target.url(&fresh("plain"))]).args(words).run()
     };
-    // What looks as if it were among rows, to whoever does not count parentheses as psql does.
-    let hidden = "SELECT (\nCOPY s.t FROM stdin;\n";
+    // What looks as if it were among rows, to whoever does not know the bodies of functions as psql does.
+    let hidden = "CREATE FUNCTION s.f() RETURNS int BEGIN ATOMIC SELECT 1;\nCOPY s.t FROM stdin;\n";
     // psql would take these from a script.
     let aging = old_client();
     for honest in [&dump, &old] {
