@@ -1,7 +1,7 @@
 //! Takes out of a script what belongs to its database as such, so that it runs in any other database.
 
-use super::Entry;
 use super::lines::{Lines, Segment};
+use super::{Entry, is_detail};
 use crate::sql::{EntryKind, words};
 
 /// How statements begin that are about a database as such.
@@ -85,7 +85,8 @@ impl Passing {
 
     /// Whether what begins with this line is left out.
     fn leaves_out(&mut self, line: &[u8]) -> bool {
-        let below_dashes = std::mem::replace(&mut self.dashes, line == b"--");
+        let below_dashes = self.dashes;
+        self.dashes = line == b"--" || below_dashes && is_detail(line);
         if let Some(entry) = Entry::read(line).filter(|_| below_dashes) {
             self.in_large_objects = entry.kind == EntryKind::Blobs;
             self.begun |= !entry.is_of_database();

@@ -27,6 +27,11 @@ use memchr::memmem;
 /// What stands between an entry's name and its kind.
 const TYPE: &[u8] = b"; Type: ";
 
+/// Whether a line may stand between `--` and what it announces: `pg_dump --verbose` writes such.
+fn is_detail(line: &[u8]) -> bool {
+    line.starts_with(b"-- TOC entry ") || line.starts_with(b"-- Dependencies: ")
+}
+
 /// The comment before an entry: `-- Name: app; Type: DATABASE; Schema: -; Owner: app`.
 ///
 /// Its names are in the encoding of the dump, which need not be UTF-8.

@@ -1,8 +1,8 @@
 //! What a script holds, and whether it is whole.
 
-use super::Entry;
 use super::commands::{Command, Commands};
 use super::lines::{Lines, Segment};
+use super::{Entry, is_detail};
 use crate::sql::EntryKind;
 use memchr::memmem;
 use std::ops::Range;
@@ -102,6 +102,10 @@ impl ScriptContents {
             self.has_other_text |= self.complete;
             return;
         };
+        if is_detail(line) {
+            self.dashes = before;
+            return;
+        }
         let is_comment = line.is_empty() || line.starts_with(b"--");
         if line == b"--" {
             self.dashes = Some(start);
@@ -241,6 +245,15 @@ pub(super) mod tests {
                 text.starts_with("--\n-- Database \"app\" dump\n") && text.ends_with("\\unrestrict C\n\n")
             );
         }
+    }
+
+    #[test]
+    fn verbose_dumps_say_the_same() {
+        let verbose = CLUSTER
+            .replace("--\n-- Name", "--\n-- TOC entry 7 (class 1259 OID 16385)\n-- Dependencies: 6\n-- Name");
+        let seen = seen(&verbose, 50);
+        let entries: Vec<_> = seen.databases.iter().map(|database| database.entries).collect();
+        assert_eq!((entries, seen.complete, seen.has_other_text), (vec![0, 2], true, false));
     }
 
     #[test]

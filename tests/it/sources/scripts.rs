@@ -121,7 +121,7 @@ fn text_that_looks_like_a_dump_comes_back_and_runs_nothing() {
         for (words, options) in [
             (&["--create"][..], ""),
             (&["--inserts"], ""),
-            (&["--inserts", "--clean", "--if-exists"], ""),
+            (&["--inserts", "--clean", "--if-exists", "-v"], ""),
             (&["--column-inserts", "--rows-per-insert=7", "-E", "SJIS"], ""),
             (&["--inserts", "--create"], "-c standard_conforming_strings=off"),
             (&["--inserts", "-E", "SJIS"], "-c standard_conforming_strings=off"),
@@ -141,7 +141,7 @@ fn text_that_looks_like_a_dump_comes_back_and_runs_nothing() {
             }
         }
         let mut pg_dumpall = cluster.client("pg_dumpall");
-        pg_dumpall.args(["--inserts"]);
+        pg_dumpall.args(["--inserts", "-v"]);
         written(pg_dumpall, &file);
         let place = Place::folder();
         let adopted = adopt(&place, &file).arg("--json").succeeds().json();
