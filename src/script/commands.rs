@@ -3,6 +3,7 @@
 //! This is for whoever is about to keep a dump that no restore will run. It is no protection: psql reads a script
 //! by its own rules, and forbids its commands itself when a script is restored.
 
+use super::ENCODING;
 use super::lines::Segment;
 use crate::sql::Guard;
 
@@ -66,7 +67,7 @@ impl Commands {
 
 /// Whether a line between statements is a command as `pg_dump` writes it. What is in backquotes is run by a shell.
 fn is_of_dumps(line: &[u8]) -> bool {
-    OF_DUMPS.iter().any(|words| line.starts_with(words)) && !line.contains(&b'`')
+    line == ENCODING || OF_DUMPS.iter().any(|words| line.starts_with(words)) && !line.contains(&b'`')
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
@@ -99,7 +100,7 @@ mod tests {
     fn what_dumps_hold_is_none() {
         for script in [
             CLUSTER,
-            "\\connect -reuse-previous=on \"dbname='a b'\"\n",
+            "\\encoding SQL_ASCII\n\\connect -reuse-previous=on \"dbname='a b'\"\n",
             "SELECT '\\d+', E'it''s \\' \\\\', \"a\\b\", $$ \\! $$, $x$ $$ \\! $x $x$;\n-- \\!\n/* /* \\! */ \\! */",
             "SELECT 'it''s \\', e'\\'', type'\\', a$b'\\'c$d, 1-1, 2/3;",
             "CREATE FUNCTION f() AS $_$\n\\!\n$_$;\nCOPY t (a) FROM stdin;\n\\N\n\\! x\n\\.\n",
@@ -126,6 +127,7 @@ mod tests {
             ("SELECT 1;\n\\unrestrict `touch y`\n", 2),
             ("SELECT (\nCOPY t FROM stdin;\na\n\\unrestrict `touch y`\n", 4),
             ("SELECT 1\n\\connect x\n", 2),
+            ("\\encoding SQL_ASCII \\! x\n", 1),
         ] {
             let found = found(script).unwrap();
             assert_eq!((found.line, found.is_plain), (line, true), "{script}");

@@ -1,7 +1,7 @@
 //! Takes out of a script what belongs to its database as such, so that it runs in any other database.
 
 use super::lines::{Lines, Segment};
-use super::{Entry, is_detail};
+use super::{ENCODING, Entry, is_detail};
 use crate::sql::{EntryKind, words};
 
 /// How statements begin that are about a database as such.
@@ -96,7 +96,7 @@ impl Passing {
         }
         self.is_about_restricted_mode(line)
             || self.one_transaction && self.in_large_objects && matches!(line, b"BEGIN;" | b"COMMIT;")
-            || !self.begun && line.starts_with(b"\\connect ")
+            || !self.begun && (line.starts_with(b"\\connect ") || line == ENCODING)
             || is_about_database(line)
     }
 

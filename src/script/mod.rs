@@ -27,6 +27,9 @@ use memchr::memmem;
 /// What stands between an entry's name and its kind.
 const TYPE: &[u8] = b"; Type: ";
 
+/// What `pg_dump` writes before `\connect` to a database whose name is not plain.
+const ENCODING: &[u8] = b"\\encoding SQL_ASCII";
+
 /// Whether a line may stand between `--` and what it announces: `pg_dump --verbose` writes such.
 fn is_detail(line: &[u8]) -> bool {
     line.starts_with(b"-- TOC entry ") || line.starts_with(b"-- Dependencies: ")

@@ -152,3 +152,22 @@ fn text_that_looks_like_a_dump_comes_back_and_runs_nothing() {
         assert!(!sprung.exists());
     }
 }
+
+#[test]
+fn a_database_may_be_called_what_psql_needs_quotes_for() {
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, folder) = (Cluster::start(major), folder("dumps"));
+        let file = folder.path().join("dump.sql");
+        cluster.psql("postgres", "CREATE DATABASE \"my-app\"");
+        cluster.psql("my-app", "CREATE TABLE t AS SELECT 1 AS n");
+        let (mut pg_dump, pg_dumpall) = (cluster.client("pg_dump"), cluster.client("pg_dumpall"));
+        pg_dump.args(["--create", "my-app"]);
+        for program in [pg_dump, pg_dumpall] {
+            written(program, &file);
+            let (place, copy) = (Place::folder(), fresh("quoted"));
+            adopt(&place, &file).succeeds();
+            place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).succeeds();
+            assert_eq!(cluster.text_of(&copy), cluster.text_of("my-app"));
+        }
+    }
+}
