@@ -145,6 +145,11 @@ fn refuse_unfit(path: &Path, seen: &ScriptContents) -> Result<()> {
     if seen.has_other_text {
         return Err(unfit(path, "holds other text before or after the dump", "remove it from the file"));
     }
+    if let Some(Command { line, text, is_plain: false }) = &seen.command {
+        let what =
+            format!("holds {text} in line {line}, with which it could run programs where psql reads it");
+        return Err(unfit(path, &what, "dump again with -Fc: psql does not read an archive"));
+    }
     if let Some(Command { line, text, .. }) = &seen.command {
         let what =
             format!("holds a command of psql's own in line {line}, which pg_dump does not write ({text})");
