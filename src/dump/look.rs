@@ -163,14 +163,15 @@ fn refuse_unfit(path: &Path, seen: &ScriptContents) -> Result<()> {
             "dump again without --clean, or with --if-exists as well",
         ));
     }
-    if databases.any(|database| database.fills && !database.defines) {
-        return Err(only_rows(path));
+    if databases.any(|database| database.completes && !database.defines) {
+        return Err(without_tables(path));
     }
     Ok(())
 }
 
-fn only_rows(path: &Path) -> Error {
-    unfit(path, "holds rows only, and not the tables for them", "dump again without --data-only")
+fn without_tables(path: &Path) -> Error {
+    let what = "holds only rows, indexes or constraints, and not the tables for them";
+    unfit(path, what, "dump again without --data-only and --section")
 }
 
 /// Says that no restore could run it; it can be kept all the same.
@@ -195,8 +196,8 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
         .header()
         .map(|header| (header.server_version.clone(), header.dump_version.clone()))
         .unwrap_or_default();
-    if reader.toc().is_some_and(holds_rows_only) {
-        return Err(only_rows(path));
+    if reader.toc().is_some_and(is_without_tables) {
+        return Err(without_tables(path));
     }
     let end = match outcome {
         // `pg_dump -Fc > file` of 16 to 18 appends its table of contents once more.
@@ -216,13 +217,13 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
     })
 }
 
-/// Whether an archive fills tables and defines none.
-fn holds_rows_only(toc: &Toc) -> bool {
+/// Whether an archive completes tables and defines none.
+fn is_without_tables(toc: &Toc) -> bool {
     let defines = |entry: &TocEntry| {
         let kind = entry.kind();
-        !(kind.is_content() || kind.is_remark() || kind.is_setting() || entry.is_of_database())
+        !(kind.completes() || kind.is_remark() || kind.is_setting() || entry.is_of_database())
     };
-    toc.entries().iter().any(|entry| entry.kind().is_content()) && !toc.entries().iter().any(defines)
+    toc.entries().iter().any(|entry| entry.kind().completes()) && !toc.entries().iter().any(defines)
 }
 
 /// Reads a script to its end.

@@ -33,8 +33,8 @@ pub struct ScriptDatabase {
     pub entries: u64,
     /// Whether it defines objects.
     pub defines: bool,
-    /// Whether it has rows, or other content of objects.
-    pub fills: bool,
+    /// Whether it has rows, indexes or something else that needs such objects.
+    pub completes: bool,
     /// Whether it drops objects before it creates them, which fails if they do not exist.
     pub drops: bool,
     /// Whether it ends with `pg_dump`'s last line.
@@ -174,8 +174,8 @@ impl ScriptContents {
                             return;
                         }
                         database.entries += 1;
-                        database.fills |= entry.kind.is_content();
-                        database.defines |= !(entry.kind.is_content() || entry.kind.is_remark());
+                        database.completes |= entry.kind.completes();
+                        database.defines |= !(entry.kind.completes() || entry.kind.is_remark());
                     });
                 }
             }
@@ -264,7 +264,7 @@ pub(super) mod tests {
         outline.feed(&cluster);
         let seen = outline.finish();
         let app = &seen.databases[1];
-        assert_eq!((app.entries, app.defines, app.fills), (2, true, true));
+        assert_eq!((app.entries, app.defines, app.completes), (2, true, true));
         assert!(!seen.has_other_text);
     }
 
@@ -291,8 +291,10 @@ pub(super) mod tests {
                 "{statement}"
             );
         }
-        let rows = one.replace("-- Name: t; Type: TABLE;", "-- Name: t; Type: SEQUENCE SET;");
-        assert!(!seen(&rows).databases[0].defines && seen(&rows).databases[0].fills);
+        for kind in ["SEQUENCE SET", "INDEX"] {
+            let rest = one.replace("-- Name: t; Type: TABLE;", &format!("-- Name: t; Type: {kind};"));
+            assert!(!seen(&rest).databases[0].defines && seen(&rest).databases[0].completes);
+        }
         assert!(seen(one).databases[0].defines);
     }
 

@@ -116,6 +116,30 @@ impl EntryKind {
         )
     }
 
+    /// Whether it fills or completes what other entries define: rows, and what `pg_dump` writes after them.
+    pub fn completes(self) -> bool {
+        self.is_content()
+            || matches!(
+                self,
+                Self::CheckConstraint
+                    | Self::Constraint
+                    | Self::EventTrigger
+                    | Self::ForeignKey
+                    | Self::Index
+                    | Self::IndexAttach
+                    | Self::Policy
+                    | Self::Publication
+                    | Self::PublicationTable
+                    | Self::PublicationTablesInSchema
+                    | Self::RowSecurity
+                    | Self::Rule
+                    | Self::Statistics
+                    | Self::Subscription
+                    | Self::SubscriptionTable
+                    | Self::Trigger
+            )
+    }
+
     /// Whether it grants or revokes.
     pub fn is_grant(self) -> bool {
         matches!(self, Self::Acl | Self::AclLanguage | Self::DefaultAcl)

@@ -307,9 +307,12 @@ fn what_no_restore_could_run_is_refused() {
             adopt(&place, file).fails(Kind::Usage).says(said).says("so it could not be restored");
             assert_eq!(place.keys(), Vec::<String>::new());
         };
+        let without = "holds only rows, indexes or constraints, and not the tables for them";
         refused(&scene.dump("clean.sql", &["--clean"]), "drops every object before it creates it");
-        refused(&scene.dump("rows.sql", &["--data-only"]), "holds rows only");
-        refused(&scene.dump("rows.dump", &["-Fc", "-Z0", "--data-only"]), "holds rows only");
+        refused(&scene.dump("rows.sql", &["--data-only"]), without);
+        refused(&scene.dump("late.sql", &["--section=post-data"]), without);
+        refused(&scene.dump("rows.dump", &["-Fc", "-Z0", "--data-only"]), without);
+        refused(&scene.dump("late.dump", &["-Fc", "-Z0", "--section=post-data"]), without);
         let plain = std::fs::read(scene.dump("app.sql", &[])).unwrap();
         let odd = scene.folder.path().join("odd.sql");
         for text in

@@ -86,6 +86,7 @@ fn source(cluster: &Cluster, file: &Path) -> String {
     sql.push_str(&format!(
         "CREATE SCHEMA \"s; Type: DATABASE; Schema: -\"; CREATE TABLE \"s; Type: DATABASE; Schema: -\".t AS SELECT 1 a;
          CREATE SCHEMA \"line\nend\"; CREATE TABLE \"line\nend\".\"a\nb\" AS SELECT 1 AS \"c;\n\", 'x'::text AS b;
+         CREATE SCHEMA g; CREATE TABLE g.k (id int PRIMARY KEY, b text); CREATE VIEW g.v AS SELECT id, b FROM g.k GROUP BY id;
          CREATE TABLE aa (); CREATE TABLE bb (); COMMENT ON TABLE aa IS {}; COMMENT ON TABLE bb IS {};",
         literal(begin),
         literal(end),
