@@ -42,6 +42,7 @@ struct Passing {
     /// Whether an entry has begun that is not about the database.
     begun: bool,
     create_database: Vec<u8>,
+    settings: Vec<String>,
 }
 
 impl Filter {
@@ -65,6 +66,11 @@ impl Filter {
     /// Whether an entry has begun that is not about the database: those that are come before.
     pub fn has_begun(&self) -> bool {
         self.passing.begun
+    }
+
+    /// The settings of the database that were left out so far, as statements.
+    pub fn settings(&self) -> &[String] {
+        &self.passing.settings
     }
 
     /// The statement that would create the database, if the script has one.
@@ -93,6 +99,10 @@ impl Passing {
         }
         if line.starts_with(b"CREATE DATABASE ") && self.create_database.is_empty() {
             self.create_database = line.to_vec();
+        }
+        if line.starts_with(b"ALTER ") && is_about_database(line) && words(line).any(|word| word.is(b"SET")) {
+            let line = line.strip_suffix(b";").unwrap_or(line);
+            self.settings.push(String::from_utf8_lossy(line).into_owned());
         }
         self.is_about_restricted_mode(line)
             || self.one_transaction && self.in_large_objects && matches!(line, b"BEGIN;" | b"COMMIT;")
@@ -225,6 +235,7 @@ mod tests {
             assert!(filter.has_begun());
             assert!(filter.create_database().starts_with("CREATE DATABASE app WITH TEMPLATE"));
             assert!(filter.create_database().ends_with("'UTF8';"));
+            assert_eq!(filter.settings(), ["ALTER DATABASE app SET work_mem TO '8MB'"]);
             filter.finish(&mut to);
             let text = String::from_utf8(to).unwrap();
             for gone in ["CREATE DATABASE", "ALTER DATABASE", "ON DATABASE", "\\connect", "restrict C"] {

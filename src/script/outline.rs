@@ -216,7 +216,7 @@ pub(super) mod tests {
 --\n-- Databases\n--\n\n--\n-- Database \"template1\" dump\n--\n\n\\connect template1\n\n--\n-- PostgreSQL database dump\n--\n\n\\restrict B\n\n\
 --\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict B\n\n\
 --\n-- Database \"app\" dump\n--\n\n--\n-- PostgreSQL database dump\n--\n\n\\restrict C\n\n-- Dumped from database version 15.18\n-- Dumped by pg_dump version 15.18\n\nSET row_security = off;\n\n\
---\n-- Name: app; Type: DATABASE; Schema: -; Owner: app\n--\n\nCREATE DATABASE app WITH TEMPLATE = template0 ENCODING = 'UTF8';\n\n\nALTER DATABASE app OWNER TO app;\n\n\\unrestrict C\n\\connect app\n\\restrict C\n\nSET row_security = off;\n\n\
+--\n-- Name: app; Type: DATABASE; Schema: -; Owner: app\n--\n\nCREATE DATABASE app WITH TEMPLATE = template0 ENCODING = 'UTF8';\n\n\nALTER DATABASE app OWNER TO app;\nALTER DATABASE app SET work_mem TO '8MB';\n\n\\unrestrict C\n\\connect app\n\\restrict C\n\nSET row_security = off;\n\n\
 --\n-- Name: t; Type: TABLE; Schema: public; Owner: app\n--\n\nCREATE TABLE public.t (n text);\n\n\
 --\n-- Data for Name: t; Type: TABLE DATA; Schema: public; Owner: app\n--\n\nCOPY public.t (n) FROM stdin;\n--\n-- Database \"no\" dump\n\\.\n\n\n\
 --\n-- Name: DATABASE app; Type: ACL; Schema: -; Owner: app\n--\n\nGRANT CONNECT ON DATABASE app TO ro;\n\n\n\

@@ -51,6 +51,9 @@ async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) ->
     while more && !filter.has_begun() && ready.len() < LONGEST_FRONT {
         more = read(&mut dump, &mut buffer, &mut filter, &mut ready).await?;
     }
+    if !filter.settings().is_empty() {
+        tracing::warn!("settings of the old database are not applied: {}", filter.settings().join("; "));
+    }
     target.create(&Locale::from_create_database(&filter.create_database())).await?;
 
     target.breathe().await;

@@ -260,7 +260,8 @@ fn a_whole_server_becomes_one_backup_for_each_database() {
             "ALTER DATABASE shop RESET work_mem; REVOKE CONNECT ON DATABASE shop FROM pg_monitor",
         );
         let url = cluster.url("shop_again");
-        place.opens(&["restore", "latest", "--name", "app/shop", "--to", &url]).succeeds();
+        let run = place.opens(&["restore", "latest", "--name", "app/shop", "--to", &url]).succeeds();
+        run.says("settings of the old database are not applied: ALTER DATABASE shop SET work_mem TO '8MB'");
         assert_eq!(cluster.text_of("shop_again"), cluster.text_of("shop"));
         let facts = "SELECT datname, datacl, (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid) FROM pg_database d WHERE datname LIKE 'shop%' ORDER BY 1";
         assert!(!cluster.psql("postgres", facts).contains("work_mem"), "{}", cluster.psql("postgres", facts));
