@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub struct AfterWords {
     /// Run this SQL file in the new database, before others may connect; repeatable
     ///
-    /// All files run in one transaction, for example to mask a copy. If they fail, the restore fails. In the
+    /// Each file runs in one transaction, for example to mask a copy. If one fails, the restore fails. In the
     /// variable, one per line.
     #[arg(
         long,

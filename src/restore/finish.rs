@@ -4,7 +4,7 @@
 //! The user's own must succeed. What the dump says about its database is tried, and reported if it fails.
 
 use super::plan::Plan;
-use super::request::{After, Script};
+use super::request::After;
 use crate::archive::DatabaseStatement;
 use crate::error::Result;
 use crate::postgres::clients::Clients;
@@ -17,18 +17,9 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
     settings(plan, target, false).await;
     for script in &after.scripts {
         let psql = clients.newest()?;
-        match script {
-            Script::File(path) => {
-                run.say(format!("running {}", path.display()));
-                let done = run_script(psql, &target.conn_of_anybody(), path, b"").await;
-                done.map_err(|e| e.context(format_args!("--after {}", path.display())))?;
-            }
-            Script::Sql(sql) => {
-                run.say(format!("running {}", shortened(sql)));
-                let done = run_script(psql, &target.conn_of_anybody(), "-".as_ref(), sql.as_bytes()).await;
-                done.map_err(|e| e.context("--after-sql"))?;
-            }
-        }
+        run.say(format!("running {}", script.title));
+        let done = run_script(psql, &target.conn_of_anybody(), &script.file, &script.text).await;
+        done.map_err(|e| e.context(&script.label))?;
     }
     if !after.scripts.is_empty() {
         // What statistics had sampled is not for everybody.
@@ -76,11 +67,4 @@ async fn carry(said: &DatabaseStatement, sql: &str, target: &Target) -> Result<(
         said.sets.iter().map(|part| identifier(&String::from_utf8_lossy(part))).collect();
     target.reset(&parts.join(".")).await?;
     Err(error.context("nobody could connect"))
-}
-
-/// A statement for a message, not too long.
-fn shortened(sql: &str) -> String {
-    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
-    let start: String = line.chars().take(60).collect();
-    if start.len() < line.len() { format!("{start} …") } else { line }
 }

@@ -108,9 +108,13 @@ impl After {
 
 /// SQL of the user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Script {
-    /// In a file.
-    File(PathBuf),
-    /// As it was typed.
-    Sql(String),
+pub struct Script {
+    /// What a failure calls it.
+    pub label: String,
+    /// What is said before it runs.
+    pub title: String,
+    /// The file; `-` for the text.
+    pub file: PathBuf,
+    /// What comes from no file.
+    pub text: Vec<u8>,
 }

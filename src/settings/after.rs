@@ -4,24 +4,82 @@ use crate::cli::AfterWords;
 use crate::error::{Error, Result};
 use crate::postgres::grants::Grant;
 use crate::restore::request::{After, Script};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
 
 /// Checks the words.
 pub(super) fn after(words: AfterWords) -> Result<After> {
-    for file in &words.after {
-        // Better now than after the data has moved.
-        std::fs::File::open(file)
-            .and_then(|file| file.metadata())
-            .and_then(
-                |facts| {
-                    if facts.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
-                },
-            )
-            .map_err(|e| Error::settings(format!("--after {}: {e}", file.display())).because(e))?;
-    }
-    let files = words.after.into_iter().map(Script::File);
+    let files = words.after.into_iter().map(of_file);
+    let typed = words.after_sql.into_iter().map(typed);
     let grants = |roles: Vec<String>, grant: Grant| roles.into_iter().map(move |role| (role, grant));
     Ok(After {
-        scripts: files.chain(words.after_sql.into_iter().map(Script::Sql)).collect(),
+        scripts: files.chain(typed).collect::<Result<_>>()?,
         grants: grants(words.grant_all, Grant::All).chain(grants(words.grant_read, Grant::Read)).collect(),
     })
+}
+
+/// A file is opened now: better than after the data has moved.
+fn of_file(path: PathBuf) -> Result<Script> {
+    let label = format!("--after {}", path.display());
+    let (file, text, blank) =
+        read(&path).map_err(|e| Error::settings(format!("{label}: {e}")).because(e))?;
+    refuse_blank(blank, &label)?;
+    Ok(Script { title: path.display().to_string(), label, file, text })
+}
+
+/// The file for psql, or what a pipe gave, which gives it only once, and to us: psql's stdin is another one. Also
+/// whether there is nothing to run in it.
+fn read(path: &PathBuf) -> io::Result<(PathBuf, Vec<u8>, bool)> {
+    let mut file = File::open(path)?;
+    let facts = file.metadata()?;
+    if facts.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if facts.is_file() {
+        return Ok((path.clone(), Vec::new(), is_blank(BufReader::new(file))?));
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let blank = is_blank(text.as_slice())?;
+    Ok(("-".into(), text, blank))
+}
+
+fn typed(sql: String) -> Result<Script> {
+    refuse_blank(is_blank(sql.as_bytes()).unwrap_or(true), "--after-sql")?;
+    Ok(Script {
+        label: "--after-sql".into(),
+        title: shortened(&sql),
+        file: "-".into(),
+        text: sql.into_bytes(),
+    })
+}
+
+/// A copy that nothing has masked looks like one that was.
+fn refuse_blank(blank: bool, label: &str) -> Result<()> {
+    if blank {
+        return Err(
+            Error::usage(format!("{label}: the script is empty")).hint("an unset variable looks like that")
+        );
+    }
+    Ok(())
+}
+
+/// Whether there is nothing but blanks, and comments to the ends of lines.
+fn is_blank(script: impl BufRead) -> io::Result<bool> {
+    for line in script.split(b'\n') {
+        let line = line?;
+        let line = line.trim_ascii();
+        if !line.is_empty() && !line.starts_with(b"--") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A statement for a message, not too long.
+fn shortened(sql: &str) -> String {
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    let start: String = line.chars().take(60).collect();
+    if start.len() < line.len() { format!("{start} …") } else { line }
 }

@@ -133,13 +133,24 @@ pub(super) fn check_sql(sql: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// A setting that a COMMIT leaves, and a ROLLBACK takes back: psql succeeds with either.
+const MARK: &str = "SET pgstow.script = 'begun'";
+
+/// Fails after a ROLLBACK, and in a transaction that has failed.
+const MARKED: &str = "DO $$ BEGIN \
+     IF pg_catalog.current_setting('pgstow.script', true) OPERATOR(pg_catalog.=) 'begun' THEN RETURN; END IF; \
+     RAISE 'the script has taken back its own work' USING HINT = 'leave ROLLBACK, RESET ALL and connecting anew out of it'; END $$";
+
 /// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with
 /// the search path the database has. The first error ends it; what it prints goes nowhere.
 ///
 /// `file` may be `-`, and the script `input`.
+///
+/// # Errors
+/// `Kind::Postgres`, also if the script took back its own work, or told psql to ignore the error that did.
 pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
     let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT);
-    let program = program.args(["-c", PATIENT_TRANSACTION, "-f"]).arg(file);
+    let program = program.args(["-c", PATIENT_TRANSACTION, "-c", MARK, "-f"]).arg(file).args(["-c", MARKED]);
     // Among its commands may be programs that take their time.
     conn.dress(program).await?.unwatched().run(input).await?;
     Ok(())

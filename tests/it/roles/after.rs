@@ -214,6 +214,47 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
 }
 
 #[test]
+fn a_copy_that_no_script_has_masked_is_not_taken_for_one_that_was() {
+    let cluster = Cluster::start(Major::Distribution);
+    let place = Place::folder();
+    let database = cluster.create_database("people");
+    cluster.psql(&database, "CREATE TABLE people AS SELECT 'secret' AS name");
+    place.backup(&cluster.url(&database), &["--name", "people"]);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("mask.sql");
+    let masked = |copy: &str, words: &[&str]| {
+        place.opens(&["restore", "latest", "--to", &cluster.url(copy)]).args(words)
+    };
+    let update = "UPDATE people SET name = 'nobody';";
+
+    // psql succeeds with all of these.
+    for (script, why) in [
+        ("\\set ON_ERROR_STOP off\nUPDATE people SET no_such_column = 1;", "no_such_column"),
+        (&format!("BEGIN; {update} ROLLBACK;"), "the script has taken back its own work"),
+        (&format!("{update}\n\\connect"), "the script has taken back its own work"),
+    ] {
+        let copy = fresh("masked");
+        std::fs::write(&file, script).unwrap();
+        let run = masked(&copy, &["--after", file.to_str().unwrap()]).fails(Kind::Postgres).says(why);
+        assert!(!cluster.has_database(&copy), "{run}");
+    }
+    let copy = fresh("masked");
+    std::fs::write(&file, "\n-- UPDATE people …\n").unwrap();
+    for empty in [["--after", file.to_str().unwrap()], ["--after-sql", ""], ["--after", "/dev/null"]] {
+        masked(&copy, &empty).fails(Kind::Usage).says("the script is empty");
+        let clone = ["clone", &cluster.url(&database), &copy];
+        place.pgstow(&clone).args(empty).fails(Kind::Usage).says("the script is empty");
+    }
+    // A transaction of its own is a habit, and a pipe gives its content only once.
+    std::fs::write(&file, format!("BEGIN; {update} COMMIT;")).unwrap();
+    masked(&copy, &["--after", file.to_str().unwrap()]).succeeds();
+    assert_eq!(cluster.psql(&copy, "SELECT name FROM people"), "nobody");
+    let copy = fresh("masked");
+    masked(&copy, &["--after", "/dev/stdin"]).stdin(update).succeeds();
+    assert_eq!(cluster.psql(&copy, "SELECT name FROM people"), "nobody");
+}
+
+#[test]
 fn what_the_source_said_of_its_database_is_said_of_the_new_one() {
     let source = Cluster::start(Major::Distribution);
     source.psql("postgres", "CREATE ROLE boss; CREATE ROLE reader; CREATE ROLE gone");
