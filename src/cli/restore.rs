@@ -30,8 +30,7 @@ pub struct RestoreWords {
         long,
         value_name = "URL",
         env = "PGSTOW_INTO",
-        conflicts_with_all = ["to", "command", "swap", "neon", "schema_only", "exclude_tables", "exclude_table_data",
-            "keep_old", "owner", "map_roles", "after", "after_sql", "grant_all", "grant_read"],
+        conflicts_with_all = ["to", "command", "swap", "neon"],
         hide_short_help = true
     )]
     pub into: Option<String>,

@@ -27,10 +27,6 @@ impl Feed {
     /// Checks the words of `pgstow restore` that name a command.
     pub fn read(words: RestoreWords) -> Result<Self> {
         let command = command(&words.command).ok_or_else(|| Error::usage("no command was given"))?;
-        if words.to.is_some() {
-            return Err(Error::usage("--to and a command contradict each other")
-                .hint("leave one of them out (PGSTOW_TO too)"));
-        }
         Ok(Self { selection: selection(words.select, &words.store, &words.open)?, command })
     }
 }

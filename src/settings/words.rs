@@ -4,9 +4,10 @@ use super::environment::{is_blank, variable};
 use super::file::{SettingsFile, Values};
 use super::keys;
 use super::secrets::without_typed;
-use crate::cli::{self, Parsed, Verb, Words};
+use crate::cli::{self, OnError, Parsed, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,22 @@ const ABOUT_NEON: [(&str, &str); 7] = [
     ("show_password", "--show-password"),
 ];
 
+/// Flags about a new database, by their keys in a settings file.
+const OF_NEW_DATABASES: [(&str, &str); 12] = [
+    ("neon", "--neon"),
+    ("swap", "--swap"),
+    ("proof", "--proof"),
+    ("no_owner", "--no-owner"),
+    ("no_acl", "--no-acl"),
+    ("owner", "--owner"),
+    ("roles", "--roles"),
+    ("map_role", "--map-role"),
+    ("skip_refresh", "--skip-refresh"),
+    ("target_profile", "--target-profile"),
+    ("grant_all", "--grant-all"),
+    ("grant_read", "--grant-read"),
+];
+
 /// Decides between `to` and `into` if one is in the settings file: the other was typed.
 fn choose_target(words: &mut Words) {
     let is_given = |key: &str| words.given.contains(key);
@@ -81,6 +98,7 @@ fn check_companions(words: &Words) -> Result<()> {
             if restore.into.is_some() && restore.tables.table.is_empty() {
                 return Err(Error::usage("--into needs --table: it appends the rows of chosen tables"));
             }
+            refuse_unheeded(restore, &words.given)?;
             if words.given.contains("truncate") && restore.into.is_none() {
                 return Err(Error::usage("--truncate needs --into"));
             }
@@ -97,6 +115,35 @@ fn check_companions(words: &Words) -> Result<()> {
                 .hint("give it with --neon (PGSTOW_NEON)"))
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses what a restore into a command, or into tables that exist, would pass over.
+///
+/// A settings file may say how databases are made in general; but what it leaves out or masks must not arrive.
+fn refuse_unheeded(restore: &RestoreWords, given: &BTreeSet<String>) -> Result<()> {
+    let into_command = !restore.command.is_empty();
+    let (other, gets) = match restore.into {
+        _ if into_command => ("a command", "it gets the whole backup as it is"),
+        Some(_) => ("--into", "it appends all rows of the tables as they are"),
+        None => return Ok(()),
+    };
+    let in_effect = [
+        ("--to", into_command && restore.to.is_some()),
+        ("--table", into_command && !restore.tables.table.is_empty()),
+        ("--exclude-table", !restore.exclude_tables.is_empty()),
+        ("--exclude-table-data", !restore.exclude_table_data.is_empty()),
+        ("--schema-only", restore.schema_only),
+        ("--after", !restore.after.after.is_empty()),
+        ("--after-sql", !restore.after.after_sql.is_empty()),
+        ("--on-error keep", given.contains("on_error") && restore.on_error == OnError::Keep),
+    ];
+    let in_effect = in_effect.into_iter().filter_map(|(flag, is_there)| is_there.then_some(flag));
+    let given = OF_NEW_DATABASES.into_iter().filter_map(|(key, flag)| given.contains(key).then_some(flag));
+    match in_effect.chain(given).next() {
+        Some(flag) => Err(Error::usage(format!("{flag} and {other} contradict each other: {gets}"))
+            .hint("leave one of them out, also in variables and in pgstow.toml")),
+        None => Ok(()),
     }
 }
 

@@ -149,6 +149,45 @@ fn words_that_do_not_fit_together_are_refused() {
     place.opens(&to).fails(Kind::Usage).says("is a stream").says("-- COMMAND");
 }
 
+/// Whoever leaves something out, or masks it, must not get all of it.
+#[test]
+fn what_a_command_or_tables_that_exist_would_pass_over_is_refused() {
+    let place = Place::folder();
+    of_sh(&place, "echo x").succeeds();
+    let restore = |words: &[&str]| place.opens(&["restore", "latest"]).args(words);
+    let goals = [&["--into", "postgres://h/db", "-t", "a.b"][..], &["--", "cat"]];
+    for words in [
+        &["--exclude-table", "app.a"][..],
+        &["--exclude-table-data", "app.a"],
+        &["--schema-only"],
+        &["--after", "/no/such/mask.sql"],
+        &["--after-sql", "UPDATE a SET b = 1"],
+        &["--no-owner"],
+        &["--no-acl"],
+        &["--grant-all", "web"],
+        &["--map-role", "a=b"],
+        &["--proof", "digests"],
+        &["--on-error", "keep"],
+    ] {
+        for goal in goals {
+            let run = restore(&[words, goal].concat()).fails(Kind::Usage);
+            assert!(run.stdout.is_empty(), "{run}");
+            run.says("contradict each other").says(words[0]);
+        }
+    }
+    restore(&["-t", "app.a", "--", "cat"]).fails(Kind::Usage).says("--table and a command contradict");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("pgstow.toml");
+    std::fs::write(&file, "after_sql = \"UPDATE a SET b = 1\"\nno_owner = true\n").unwrap();
+    for goal in goals {
+        let run = restore(&[&["--config", file.to_str().unwrap()], goal].concat()).fails(Kind::Usage);
+        run.says("--after-sql and ").says("contradict each other");
+    }
+    // What a file says of databases in general is no mistake.
+    std::fs::write(&file, "no_owner = true\non_error = \"keep\"\n").unwrap();
+    restore(&["--config", file.to_str().unwrap(), "--", "cat"]).succeeds();
+}
+
 #[test]
 fn the_end_of_a_command_that_is_fed_decides() {
     let place = Place::folder();
