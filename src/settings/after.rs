@@ -22,8 +22,7 @@ pub(super) fn after(words: AfterWords) -> Result<After> {
 /// A file is opened now: better than after the data has moved.
 fn of_file(path: PathBuf) -> Result<Script> {
     let label = format!("--after {}", path.display());
-    let (file, text, blank) =
-        read(&path).map_err(|e| Error::settings(format!("{label}: {e}")).because(e))?;
+    let (file, text, blank) = read(&path).map_err(|e| Error::settings(format!("{label}: {e}")).because(e))?;
     refuse_blank(blank, &label)?;
     Ok(Script { title: path.display().to_string(), label, file, text })
 }
