@@ -58,11 +58,11 @@ pub struct Appended {
 /// `Kind::Postgres` if a table does not exist there, or its columns do not fit; nothing has changed then.
 pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let started = Instant::now();
-    let IntoOptions { selection, tables, target, truncate, yes, clients } = options;
+    let IntoOptions { selection, tables: patterns, target, truncate, yes, clients } = options;
     let database = target.target_name()?.to_string();
     let mut reader = run.or(BackupReader::find(selection)).await?;
-    let mut chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &tables, true)?;
-    let counts = counts(&chosen)?;
+    let chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &patterns, true)?;
+    counts(&chosen)?;
     let has_rows = |entry: &TocEntry| chosen.blocks.iter().any(|block| block.dump_id == entry.dump_id());
     let front = Preamble::read(&chosen.archive.preamble)?.keep(has_rows);
 
@@ -76,17 +76,14 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let client = client_for(&front, &clients, server.version())?;
     let psql = server.in_english(psql).await;
     let found = run.or(check(&psql, &front, &database)).await?;
+    let (front, found) = match truncate {
+        true => live_rows::to_be_emptied(front, found, &patterns)?,
+        false => (front, found),
+    };
+    let mut chosen = chosen.only(&front);
+    let counts = counts(&chosen)?;
 
-    let tables = front.toc.with_data().zip(&found).map(|(entry, found)| LiveTable {
-        found,
-        coming: chosen
-            .blocks
-            .iter()
-            .filter(|block| block.dump_id == entry.dump_id())
-            .filter_map(|block| block.rows)
-            .sum(),
-    });
-    let tables: Vec<LiveTable<'_>> = tables.collect();
+    let tables = live_tables(&front, &found, &chosen);
     match truncate {
         true => live_rows::agree_to_empty(&tables, &psql, reader.place(), yes, run).await?,
         false => {
@@ -103,8 +100,17 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     chosen.blocks.sort_by_key(|block| number(block.dump_id));
     let ordered = front.in_order(|entry| number(entry.dump_id()));
     reader.narrow(chosen.only(&as_meant(&appending(&ordered, truncate, deferred))));
-    let doing = if truncate { "replacing rows by those" } else { "appending rows" };
-    run.say(format!("{doing} of {} in {database}", reader.place()));
+    run.say(match truncate {
+        true => {
+            let emptied: Vec<String> = tables.iter().map(LiveTable::label).collect();
+            format!(
+                "replacing all rows of {} in {database} by those of {}",
+                emptied.join(", "),
+                reader.place()
+            )
+        }
+        false => format!("appending rows of {} in {database}", reader.place()),
+    });
     let following = run.follow(&reader.progress);
     run.step("fill", run.or(load(&reader, client, psql.conn()))).await?;
     drop(following);
@@ -139,6 +145,20 @@ fn counts(chosen: &Inventory) -> Result<Vec<(String, u64)>> {
             .hint("--into only appends rows; a view has none"));
     }
     Ok(counted)
+}
+
+/// The tables that rows go into; several partitions' may go into one.
+fn live_tables<'a>(front: &Preamble, found: &'a [FoundTable], chosen: &Inventory) -> Vec<LiveTable<'a>> {
+    let mut tables: Vec<LiveTable<'a>> = Vec::new();
+    for (entry, found) in front.toc.with_data().zip(found) {
+        let blocks = chosen.blocks.iter().filter(|block| block.dump_id == entry.dump_id());
+        let coming = blocks.filter_map(|block| block.rows).sum();
+        match tables.iter_mut().find(|table| table.found.name == found.name) {
+            Some(table) => table.coming += coming,
+            None => tables.push(LiveTable { found, coming }),
+        }
+    }
+    tables
 }
 
 /// The table that an entry's rows go into.
@@ -262,9 +282,11 @@ fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> R
 fn appending(front: &Preamble, truncate: bool, deferred: bool) -> Preamble {
     let mut first = if deferred { b"SET CONSTRAINTS ALL DEFERRED;\n".to_vec() } else { Vec::new() };
     if truncate {
+        // Rows that go through a partitioned table may come to lie in any partition that it has now.
         let names = front.toc.with_data().map(|entry| {
-            let (_, schema, name) = entry.identity();
-            [b"ONLY ", qualified(schema, name).as_slice()].concat()
+            let (schema, name) = destination(entry);
+            let only: &[u8] = if entry.passes_root() { b"" } else { b"ONLY " };
+            [only, &qualified(&schema, &name)].concat()
         });
         first.extend([b"TRUNCATE ", names.collect::<Vec<_>>().join(&b", "[..]).as_slice(), b";\n"].concat());
     }

@@ -1,9 +1,11 @@
 //! What is in tables already when rows are to be appended to them, or to take their place.
 
+use crate::archive::{Pattern, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::{FoundTable, Psql, identifier};
 use crate::run::Run;
 use crate::stored::names::Place;
+use std::collections::BTreeMap;
 
 /// A table that rows are meant for.
 pub(super) struct LiveTable<'a> {
@@ -14,7 +16,7 @@ pub(super) struct LiveTable<'a> {
 }
 
 impl LiveTable<'_> {
-    fn label(&self) -> String {
+    pub(super) fn label(&self) -> String {
         self.found.name.join(".")
     }
 }
@@ -34,6 +36,66 @@ pub(super) async fn warn(tables: &[LiveTable<'_>], psql: &Psql, from: &Place) {
         );
     }
     warn_of_triggers(tables);
+}
+
+/// Leaves out the tables of extensions: an extension has put rows there that no backup has.
+///
+/// # Errors
+/// `Kind::Usage` if more would be emptied than is filled again, or than may have been meant.
+pub(super) fn to_be_emptied(
+    front: Preamble,
+    found: Vec<FoundTable>,
+    patterns: &[Pattern],
+) -> Result<(Preamble, Vec<FoundTable>)> {
+    let ids = front.toc.with_data().zip(&found).filter(|(_, found)| found.of_extension);
+    let ids: Vec<i32> = ids.map(|(entry, _)| entry.dump_id()).collect();
+    let (of_extensions, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.of_extension);
+    for name in of_extensions.iter().map(|table| table.name.join(".")) {
+        let why = "is an extension's: --truncate would also remove rows that the extension itself put there";
+        if found.is_empty() {
+            return Err(Error::usage(format!("{name} {why}")).hint("append the rows: leave --truncate out"));
+        }
+        tracing::warn!("left out: {name} {why}");
+    }
+    let front = front.keep(|entry| !ids.contains(&entry.dump_id()));
+    let encoding = front.toc.encoding().unwrap_or_default();
+    let patterns: Vec<Pattern> = patterns.iter().map(|pattern| pattern.in_encoding(&encoding)).collect();
+    front.toc.with_data().try_for_each(|entry| refuse_part(entry, &patterns))?;
+    patterns.iter().try_for_each(|pattern| refuse_ambiguous(pattern, &front))?;
+    Ok((front, found))
+}
+
+/// Rows that find their partition anew may belong into one that is not emptied.
+fn refuse_part(entry: &TocEntry, patterns: &[Pattern]) -> Result<()> {
+    let Some((schema, name)) = entry.copied_into().filter(|_| entry.passes_root()) else { return Ok(()) };
+    if patterns.iter().any(|pattern| pattern.matches(&schema, &name)) {
+        return Ok(());
+    }
+    let (_, its_schema, its_name) = entry.identity();
+    let part = TableName { schema: its_schema, name: its_name }.label();
+    let whole = TableName { schema: &schema, name: &name };
+    Err(Error::usage(format!(
+        "the rows of {part} may belong into another partition of {} now, so --truncate can only replace all of them",
+        whole.label()
+    ))
+    .hint(format!("name the whole table: --table {}", whole.pattern())))
+}
+
+/// A name that two schemas have is easily typed for the table of one.
+fn refuse_ambiguous(pattern: &Pattern, front: &Preamble) -> Result<()> {
+    let identities = front.toc.with_data().map(TocEntry::identity);
+    let matching = identities.filter(|(_, schema, name)| pattern.matches(schema, name));
+    let labels: BTreeMap<&[u8], String> =
+        matching.map(|(_, schema, name)| (schema, TableName { schema, name }.label())).collect();
+    if pattern.names_schema() || labels.len() < 2 {
+        return Ok(());
+    }
+    let labels: Vec<String> = labels.into_values().collect();
+    Err(Error::usage(format!(
+        "--table {pattern} matches tables in several schemas, and --truncate would empty all of them: {}",
+        labels.join(", ")
+    ))
+    .hint("say which schema is meant, as --table app.orders; *.orders means each"))
 }
 
 /// Asks whether tables may be emptied that have no rows in the backup; if nobody can be asked, `--yes` has to say it.

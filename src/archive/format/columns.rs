@@ -22,6 +22,12 @@ impl TocEntry {
         Some((schema, words.next()?.name()?))
     }
 
+    /// Whether its rows go through the table that it is a partition of.
+    pub fn passes_root(&self) -> bool {
+        let (_, schema, name) = self.identity();
+        self.copied_into().is_some_and(|into| (into.0.as_slice(), into.1.as_slice()) != (schema, name))
+    }
+
     /// The names of the columns that its data has, in their order, in the dump's encoding.
     pub fn column_names(&self) -> Vec<Vec<u8>> {
         let list = words(self.columns()).filter(|word| word.depth == 1);

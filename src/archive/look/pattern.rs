@@ -102,6 +102,11 @@ impl Pattern {
             || self.encoding.is_some_and(|encoding| is_match(&|bytes| decoded(encoding, bytes)))
     }
 
+    /// Whether it says in which schema the tables are.
+    pub fn names_schema(&self) -> bool {
+        self.schema.is_some()
+    }
+
     /// Its characters without wildcards, as `(schema, name)` in small letters, to look for similar names.
     pub(super) fn nearly(&self) -> (Option<String>, String) {
         let text = |globs: &[Glob]| {

@@ -27,6 +27,8 @@ pub struct FoundTable {
     pub lacks: Vec<usize>,
     /// Columns of it that need a value, and that the rows do not have.
     pub needs: Vec<String>,
+    /// Whether it belongs to an extension.
+    pub of_extension: bool,
     /// Whether a key keeps the same row from coming twice.
     pub has_key: bool,
     /// Triggers of it that may change a new row or leave it out.
@@ -85,6 +87,8 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
          SELECT json_agg(CASE WHEN r.oid IS NOT NULL THEN json_build_object(
            'name', json_build_array(n.nspname::text, r.relname::text),
            'is_table', r.relkind IN ('r', 'p'),
+           'of_extension', EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid
+                                                           AND d.deptype = 'e'),
            'has_key', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid),
            'triggers', (SELECT coalesce(json_agg(t.tgname::text ORDER BY t.tgname), '[]') FROM pg_trigger t
                         WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 7 = 7),

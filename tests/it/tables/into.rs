@@ -119,6 +119,35 @@ fn rows_that_are_there_now_are_not_lost_or_doubled_unnoticed() {
 }
 
 #[test]
+fn no_table_is_emptied_that_was_not_meant_or_that_an_extension_has_filled() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("meant");
+    cluster.psql(
+        &database,
+        "CREATE SCHEMA app; CREATE SCHEMA billing; CREATE EXTENSION hstore;
+         CREATE TABLE app.orders AS SELECT 1 AS id; CREATE TABLE billing.orders AS SELECT 1 AS id;
+         CREATE TABLE app.kinds AS SELECT generate_series(1, 2) AS id; ALTER EXTENSION hstore ADD TABLE app.kinds;
+         UPDATE pg_extension SET extconfig = ARRAY['app.kinds'::regclass::oid], extcondition = ARRAY['WHERE id > 1']
+         WHERE extname = 'hstore'",
+    );
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &["--name", "shop"]);
+    cluster.psql(&database, "INSERT INTO billing.orders VALUES (2); INSERT INTO app.orders VALUES (2)");
+    let url = cluster.url(&database);
+    let into = |table: &str| place.opens(&["restore", "latest", "--into", &url, "--truncate", "-t", table]);
+    let rows = |table: &str| cluster.psql(&database, &format!("SELECT count(*) FROM {table}"));
+
+    let run = into("orders").fails(Kind::Usage);
+    run.says("matches tables in several schemas").says("app.orders, billing.orders");
+    into("app.kinds").fails(Kind::Usage).says("app.kinds is an extension's");
+    let run = into("app.*").succeeds();
+    run.says("left out: app.kinds is an extension's").says("replacing all rows of app.orders in ");
+    assert_eq!([rows("app.orders"), rows("billing.orders"), rows("app.kinds")], ["1", "2", "2"]);
+    into("*.orders").succeeds();
+    assert_eq!(rows("billing.orders"), "1");
+}
+
+#[test]
 fn tables_that_are_missing_or_do_not_fit_are_refused_before_data_moves() {
     for major in [Major::Distribution, Major::V18] {
         let shop = Shop::open(major);
@@ -250,7 +279,18 @@ fn one_partition_of_a_table_that_is_hashed_by_an_enum_can_be_had() {
             assert_eq!(rows(&copy, "moods"), "40");
         }
         cluster.psql(&database, "TRUNCATE moods");
-        place.opens(&["restore", "latest", "--into", &cluster.url(&database), "-t", "moods"]).succeeds();
+        let into = ["restore", "latest", "--into", &cluster.url(&database)];
+        place.opens(&into).args(["-t", "moods"]).succeeds();
+        assert_eq!(rows(&database, "moods"), "40");
+        // The rows of one part may have come to lie in the other.
+        let run = place.opens(&into).args(["-t", part, "--truncate"]).fails(Kind::Usage);
+        run.says("can only replace all of them").says("--table public.moods");
+        cluster.psql(
+            &database,
+            "DROP TABLE moods_0, moods_1; CREATE TABLE other PARTITION OF moods FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+        );
+        cluster.psql(&database, "INSERT INTO moods VALUES ('sad', 11)");
+        place.opens(&into).args(["-t", "moods", "--truncate"]).succeeds();
         assert_eq!(rows(&database, "moods"), "40");
     }
 }
