@@ -128,19 +128,15 @@ async fn one(
     identities: &Arc<Identities>,
 ) -> Result<()> {
     readable.opened_by = header::opened_by(opened, start, identities).await?;
-    let named = &readable.backup.manifest.recipients;
-    let tried = identities.fingerprints();
-    let of = named.join(", ");
+    let manifest = &readable.backup.manifest;
+    let of = manifest.recipients.join(", ");
     match &readable.opened_by {
-        // A plugin's identity does not say which recipient it belongs to.
-        Some(by) if named.contains(by) || by.starts_with("age-plugin-") => Ok(()),
+        Some(by) if header::is_named(manifest, by) => Ok(()),
         Some(by) => Err(Error::verify(format!("{by} opens it, and its manifest does not name that recipient: {of}"))
             .hint("somebody who can write to the store may have changed one of them: check who wrote it (--verify-key)")),
-        None => Err(match tried.iter().find(|key| named.contains(key)) {
-            Some(key) => Error::verify(format!("{key} does not open it, although its manifest names it"))
-                .hint("the dump's header may be damaged, or the passphrase another one"),
-            None => Error::verify(format!("none of the identities opens it; it is encrypted to {of}")),
-        }),
+        None => Err(header::not_as_named(manifest, identities).unwrap_or_else(|| {
+            Error::verify(format!("none of the identities opens it; it is encrypted to {of}"))
+        })),
     }
 }
 

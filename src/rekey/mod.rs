@@ -121,7 +121,14 @@ impl Work<'_> {
         let place = &found.place;
         let (old, signed, peers) = self.run.or(self.look(found)).await?;
         if self.has_new_recipients(&old.backup.manifest) {
-            return self.finish(old, signed, &peers, done).await;
+            let opened_by = self.run.or(self.opens(&old)).await?;
+            match &opened_by {
+                // Whoever can write to the store can make it look done.
+                Some(by) if !header::is_named(&old.backup.manifest, by) => tracing::warn!(
+                    "{place}: {by} opens it, and its manifest does not name that recipient; it is encrypted again"
+                ),
+                _ => return self.finish(old, signed, opened_by, &peers, done).await,
+            }
         }
         let new = match self.run.or(self.made_before(&old.backup.manifest, &peers)).await? {
             Some(new) => new,
@@ -278,19 +285,31 @@ impl Work<'_> {
         read
     }
 
-    /// Removes the backups that this one was made from, if they are still there: it has the new recipients already.
+    /// Removes the backups that this one was made from, if they are still there: it has the new recipients already, as
+    /// its manifest says.
+    ///
+    /// # Errors
+    /// `Kind::Verify` if the manifest names the recipient of an identity that does not open it.
     async fn finish(
         &mut self,
         new: OpenedBackup,
         signed: bool,
+        opened_by: Option<String>,
         peers: &[Folder],
         done: &mut RekeyedBackup,
     ) -> Result<String> {
         let place = new.place().clone();
-        done.old = Old::Unchanged;
+        let checked = match &opened_by {
+            Some(by) => format!("opened with {by}"),
+            None => match header::not_as_named(&new.backup.manifest, &self.identities) {
+                Some(wrong) => return Err(wrong),
+                None => "not opened: no identity was given that opens it".to_owned(),
+            },
+        };
+        (done.old, done.opened_by) = (Old::Unchanged, opened_by);
         let is_former = |folder: &&Folder| new.backup.manifest.is_made_from(&folder.place.id);
         let formers: Vec<&Folder> = peers.iter().filter(is_former).collect();
-        let unchanged = format!("{place} is encrypted to these recipients already");
+        let unchanged = format!("{place} is encrypted to these recipients already, {checked}");
         if formers.is_empty() || self.change.keep_old {
             return Ok(unchanged);
         }

@@ -1,8 +1,9 @@
 //! Who opens a backup, found out from the header of its dump: the rest is not read.
 
 use super::download;
+use super::manifest::Manifest;
 use super::opened::{OpenedBackup, missing};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::Identities;
 use crate::pipeline::{LONGEST_HEADER, opener};
 use bytes::Bytes;
@@ -33,6 +34,20 @@ pub async fn opened_by(
         }
         found => found,
     }
+}
+
+/// Whether the manifest names the recipient that this identity, by its public name, belongs to.
+pub fn is_named(manifest: &Manifest, by: &String) -> bool {
+    // A plugin's identity does not say which recipient it belongs to.
+    manifest.recipients.contains(by) || by.starts_with("age-plugin-")
+}
+
+/// Why a backup that none of these identities opens cannot be as its manifest says, if one of them is of a recipient that
+/// it names.
+pub fn not_as_named(manifest: &Manifest, identities: &Identities) -> Option<Error> {
+    let key = identities.fingerprints().into_iter().find(|key| manifest.recipients.contains(key))?;
+    let what = format!("{key} does not open it, although its manifest names it");
+    Some(Error::verify(what).hint("the dump's header may be damaged, or the passphrase another one"))
 }
 
 async fn read(opened: &OpenedBackup, bytes: u64) -> Result<Bytes> {

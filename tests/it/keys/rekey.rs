@@ -71,7 +71,11 @@ fn recipients_change_and_everything_else_stays() {
         let keys = place.keys();
         let again =
             command().env("PGSTOW_SIGNING_KEY", &signing).succeeds().says("to these recipients already");
-        assert_eq!(again.json()[0]["old"], "unchanged");
+        let document = again.json();
+        assert_eq!(
+            (&document[0]["old"], &document[0]["opened_by"]),
+            (&"unchanged".into(), &new.recipient.as_str().into())
+        );
         assert_eq!(place.keys(), keys);
     }
 }
@@ -158,6 +162,28 @@ fn what_does_not_fit_together_is_refused() {
     assert_eq!(run.json()[0]["old"], "kept", "{run}");
     assert_eq!(place.keys(), keys, "a damaged backup stays as it is, and nothing is left next to it");
     assert_eq!(there(&place, "app"), [id]);
+}
+
+/// Whoever can write to the store could make it look done, so that the old key is destroyed and all is lost.
+#[test]
+fn a_manifest_is_not_believed_about_who_can_read_a_backup() {
+    let place = Place::folder();
+    let (old, new) = (Keys::make(), Keys::make());
+    let id = stream(&place, "app", b"bytes", for_whom(&[&old.recipient]));
+    let mut forged = manifest(&place, "app", &id);
+    forged.recipients = vec![new.recipient.clone()];
+    place.put(&place.key("manifest.json"), forged.to_bytes().unwrap());
+    let (keys, to) = (place.keys(), new.recipient.as_str());
+    // Without an identity nothing can be known, and that is said.
+    let run = rekey(&place, &["--all"], to, &[]).succeeds();
+    run.says("to these recipients already, not opened: no identity was given that opens it");
+    let run = rekey(&place, &["--all"], to, &[&new]).fails(Kind::Verify);
+    run.says(&format!("{to} does not open it, although its manifest names it"));
+    assert_eq!(place.keys(), keys);
+    let run = rekey(&place, &["--all"], to, &[&old, &new]).succeeds();
+    run.says(&format!("{} opens it, and its manifest does not name that recipient", old.recipient));
+    assert_eq!(there(&place, "app").len(), 1);
+    assert!(content(&place, "app", "latest", &new) == b"bytes");
 }
 
 #[test]
