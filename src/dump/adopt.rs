@@ -14,7 +14,7 @@ use crate::stored::catalogue;
 use crate::stored::destinations::{Destinations, enough_space};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, Postgres};
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::names::{Name, Timestamp};
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ async fn deliver(
         started_at: request.started_at.unwrap_or(found.changed_at).min(Timestamp::now()),
         others: others(&stores, &name).await,
     };
-    let writer = BackupWriter::prepare(writing, stores, name, content)?;
+    let writer = run.or(BackupWriter::prepare(writing, stores, name, content)).await?;
     run.say(format!("adopting {} as {}", request.file.display(), writer.place));
     let source = open_at(&request.file, dump.range.start).await?.take(bytes);
     if dump.kind == manifest::BackupKind::Postgres {
@@ -110,16 +110,13 @@ async fn deliver(
     writer.deliver(source, ScriptWatch(Outline::default()), judge, run).await
 }
 
-/// The ids of this name that there are; none if the key may not list them.
-pub(super) async fn others(stores: &Destinations, name: &Name) -> Vec<Id> {
+/// The backups of this name that there are; none if the key may not list them.
+pub(super) async fn others(stores: &Destinations, name: &Name) -> Vec<catalogue::Found> {
     let listed = stores.ask(async |store| Ok(catalogue::earlier(&**store, name).await?)).await;
-    match listed {
-        Ok(found) => found.into_iter().map(|found| found.place.id).collect(),
-        Err(error) => {
-            tracing::debug!("which backups of {name} there are is not known: {error}");
-            Vec::new()
-        }
-    }
+    listed.unwrap_or_else(|error| {
+        tracing::debug!("which backups of {name} there are is not known: {error}");
+        Vec::new()
+    })
 }
 
 /// The name it is kept under: several databases of one file are kept apart.

@@ -31,7 +31,7 @@ pub async fn back_up(
         started_at,
         others: run.or(async { Ok(others(&stores, name).await) }).await?,
     };
-    let writer = BackupWriter::prepare(writing, stores, name.clone(), content)?;
+    let writer = run.or(BackupWriter::prepare(writing, stores, name.clone(), content)).await?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);
 
     let stored = match producer {

@@ -12,12 +12,12 @@ use crate::postgres::lock::Lock;
 use crate::postgres::{Client, DumpOptions, Psql, Server, refuse_shared_backends};
 use crate::run::Run;
 use crate::store::Store;
-use crate::stored::catalogue;
+use crate::stored::catalogue::{self, Found};
 use crate::stored::compare::Before;
 use crate::stored::destinations::{Destinations, enough_space};
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{self, Globals, LeftOut};
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::names::{Name, Timestamp};
 use crate::stored::upload;
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
@@ -120,7 +120,7 @@ impl<'a> Dump<'a> {
             started_at: Timestamp::now(),
             others,
         };
-        let writer = BackupWriter::prepare(writing, Arc::clone(&stores), name, content)?;
+        let writer = BackupWriter::prepare(writing, Arc::clone(&stores), name, content).await?;
         checks::warn_of_another_source(before.as_ref(), source.as_ref());
         if writing.check_space {
             enough_space(&stores, checks::stored_bytes(before.as_ref(), &server)).await?;
@@ -204,18 +204,18 @@ impl<'a> Dump<'a> {
     }
 }
 
-/// The ids that there are, as far as the key may list them, and what the last backup held, if it can be read.
+/// The backups that there are, as far as the key may list them, and what the last backup held, if it can be read.
 async fn before(
     settings: &DumpRequest,
     stores: &Destinations,
     name: &Name,
-) -> Result<(Vec<Id>, Option<Before>)> {
+) -> Result<(Vec<Found>, Option<Before>)> {
     let read = async |store: &Arc<dyn Store>| {
         let found = catalogue::earlier(&**store, name).await?;
-        let ids: Vec<Id> = found.iter().map(|found| found.place.id.clone()).collect();
-        Ok((ids, Before::read_newest(store, &found).await))
+        let before = Before::read_newest(store, &found).await;
+        Ok((found, before))
     };
-    let (ids, before) = stores.ask(read).await.unwrap_or_else(|error| (Vec::new(), Err(error)));
+    let (found, before) = stores.ask(read).await.unwrap_or_else(|error| (Vec::new(), Err(error)));
     let before = match before {
         Err(error) if settings.fail_shrink.is_some() => {
             return Err(
@@ -229,5 +229,5 @@ async fn before(
         }
         Ok(before) => before,
     };
-    Ok((ids, before))
+    Ok((found, before))
 }

@@ -19,6 +19,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Backups without a good signature that are passed over before one is made: whoever can write may have put many there.
+const MOST_PLANTED: usize = 100;
+
 /// The format of the file.
 const FORMAT: u32 = 1;
 
@@ -242,6 +245,20 @@ async fn is_there(
         Some(one) => Ok(signed(store, one, trusted).await?.is_some()),
         None => Ok(false),
     }
+}
+
+/// The newest of these backups, oldest first, that such a key has signed; none if that is not one of the last.
+pub async fn newest_signed(
+    store: &Arc<dyn Store>,
+    found: &[Found],
+    trusted: &VerifyKeys,
+) -> Result<Option<Id>> {
+    for one in found.iter().rev().take(MOST_PLANTED) {
+        if signed(store, one, trusted).await?.is_some() {
+            return Ok(Some(one.place.id.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads the manifest of a backup; none if it cannot be believed, or is gone by now.

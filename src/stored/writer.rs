@@ -13,7 +13,9 @@ use crate::pipeline::{self, FRAME, Pack, Packed, Tally, Watch, seal};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::store::{Metadata, Situation, Store, Stored};
+use crate::stored::catalogue::Found;
 use crate::stored::compare::Held;
+use crate::stored::history;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{
     self, Compression, Encryption, Globals, LARGEST_GLOBALS, LeftOut, Manifest, Object, Postgres, TOOL,
@@ -69,9 +71,9 @@ pub struct Content {
     pub expected: Option<u64>,
     /// When what it holds was so.
     pub started_at: Timestamp,
-    /// Ids of this name that there are, as far as the key may list them: it becomes the last of those of the same
+    /// Backups of this name that there are, as far as the key may list them: it becomes the last of those of the same
     /// second, and names the one before it.
-    pub others: Vec<Id>,
+    pub others: Vec<Found>,
 }
 
 /// What is stored with the dump.
@@ -134,6 +136,8 @@ pub struct BackupWriter<'a> {
     part_size: u64,
     /// Where it will lie.
     pub place: Place,
+    /// The one before it.
+    previous: Option<Id>,
     /// How far it has come.
     pub progress: Progress,
 }
@@ -156,16 +160,19 @@ struct Sealed {
 
 impl<'a> BackupWriter<'a> {
     /// Decides id and part size, and refuses what could not be read back; nothing is written yet.
-    pub fn prepare(
+    pub async fn prepare(
         how: &'a WriteOptions,
         stores: Arc<Destinations>,
         name: Name,
         content: Content,
     ) -> Result<Self> {
         let part_size = upload::part_size(stores.limits()?, content.expected, how.part_size)?;
-        let place = Place { name, id: Id::after(content.started_at, &content.others)? };
+        let ids: Vec<Id> = content.others.iter().map(|other| other.place.id.clone()).collect();
+        let place = Place { name, id: Id::after(content.started_at, &ids)? };
+        let previous = previous(how.signing.as_ref(), &stores, &content.others, &place).await?;
         let progress = Progress { expected: content.expected, ..Progress::default() };
-        let writer = Self { how, stores, content, begun: Timestamp::now(), part_size, place, progress };
+        let begun = Timestamp::now();
+        let writer = Self { how, stores, content, begun, part_size, place, previous, progress };
         writer.describe(Vec::new(), &SideObjects::default()).check_size()?;
         Ok(writer)
     }
@@ -371,7 +378,7 @@ impl<'a> BackupWriter<'a> {
             format: manifest::FORMAT,
             id: self.place.id.clone(),
             name: self.place.name.clone(),
-            previous: self.content.others.iter().filter(|other| **other < self.place.id).max().cloned(),
+            previous: self.previous.clone(),
             kind: self.content.kind,
             tool: TOOL.to_owned(),
             started_at: self.content.started_at,
@@ -406,6 +413,30 @@ impl<'a> BackupWriter<'a> {
             }
         }
     }
+}
+
+/// The backup before this one: the newest that this key has signed, as whoever can write to the store could put anything
+/// there, and remove it again. If that cannot be known, it is the newest that is listed.
+async fn previous(
+    signing: Option<&SigningKey>,
+    stores: &Destinations,
+    others: &[Found],
+    place: &Place,
+) -> Result<Option<Id>> {
+    let before: Vec<Found> = others.iter().filter(|other| other.place.id < place.id).cloned().collect();
+    let newest = before.iter().map(|other| other.place.id.clone()).max();
+    let (Some(key), Some(_)) = (signing, &newest) else { return Ok(newest) };
+    let key = key.public()?;
+    match stores.ask(async |store| history::newest_signed(store, &before, &key).await).await {
+        Ok(Some(signed)) => return Ok(Some(signed)),
+        Ok(None) => tracing::warn!(
+            "no earlier backup of {} is signed with this key: right if the key is new, else they were removed or hidden",
+            place.name
+        ),
+        // Most keys for backups may only write.
+        Err(error) => tracing::debug!("which earlier backups are signed is not known: {error}"),
+    }
+    Ok(newest)
 }
 
 fn object(

@@ -96,6 +96,40 @@ fn a_backup_made_after_newer_ones_were_removed_shows_that() {
     }
 }
 
+/// Whoever removes the newest backup puts something in its place until the next one is made.
+#[test]
+fn what_is_planted_does_not_become_the_one_before() {
+    for scene in Scene::everywhere("history-planted") {
+        let (old, seen) = (scene.put(HOUR * 2, |_| {}), scene.put(HOUR, |_| {}));
+        scene.reads(&["status"]).succeeds();
+        scene.remove(&seen);
+        let planted = ["yyyyyy", "zzzzzz"].map(|letters| format!("{}-{letters}", &seen[..16]));
+        planted.iter().for_each(|id| scene.place.put(&format!("app/{id}/manifest.json"), "{}"));
+        // With a signature of something else, too.
+        let signature = scene.place.get(&format!("app/{old}/manifest.json.minisig"));
+        scene.place.put(&format!("app/{}/manifest.json.minisig", planted[0]), signature);
+        let next = scene.back_up();
+        assert_eq!(scene.manifest(&next).previous.unwrap().as_str(), old);
+        planted.iter().for_each(|id| scene.remove(id));
+        let said = format!("{next} of app was made when {seen}, the newest backup at 20");
+        scene.reads(&FETCH).arg("--strict").fails(Kind::Verify).says(&said);
+    }
+}
+
+#[test]
+fn the_first_backup_of_a_key_says_that_it_is_the_first() {
+    let scene = Scene::of(Place::folder());
+    let unsigned = crate::keep::scene::put(&scene.place, "app", HOUR);
+    let words =
+        ["backup", "--stdin", "--name", "app", "--json", "-r", &crate::scene::Keys::shared().recipient];
+    let run = || scene.place.pgstow(&words).stdin("x").env("PGSTOW_SIGNING_KEY", &scene.signing).succeeds();
+    let first = run().says("no earlier backup of app is signed with this key").json();
+    let first = first["id"].as_str().unwrap();
+    assert_eq!(scene.manifest(first).previous.unwrap().as_str(), unsigned);
+    let next = run();
+    assert!(!next.stderr.contains("signed with this key"), "{next}");
+}
+
 #[test]
 fn a_newest_backup_that_prune_removed_later_is_no_gap() {
     let scene = Scene::of(Place::folder());
