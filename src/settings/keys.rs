@@ -214,10 +214,24 @@ pub(super) fn secret_file(path: &Path, what: &str) -> Result<SecretString> {
 
 /// Reads a small file whole; the newline that ends it is not part of what it holds.
 fn whole_file(path: &Path, what: &str) -> Result<SecretString> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::settings(format!("{what} {} cannot be read", path.display())).because(e))?;
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let error = match is_surely_a_name(path) {
+            true => Error::settings(format!("{what} {} cannot be read", path.display())),
+            false => Error::settings(format!("{what} cannot be read")).hint(
+                "give the name of a file that holds it; what was given is not shown, because it may be the secret itself",
+            ),
+        };
+        error.because(e)
+    })?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).into())
+}
+
+/// Whether this names a file: it is there, or a folder for it is. Anything else may be a secret in the wrong place.
+fn is_surely_a_name(path: &Path) -> bool {
+    // What base64 begins with a slash for is in the root folder, and a single word is in this one.
+    let folder = path.parent().filter(|folder| folder.parent().is_some());
+    path.symlink_metadata().is_ok() || folder.is_some_and(Path::is_dir)
 }
 
 fn ask_new_passphrase() -> Result<SecretString> {

@@ -224,6 +224,25 @@ fn errors_do_not_repeat_them() {
     );
     let list = place.pgstow(&["list"]).env("PGSTOW_VERIFY_KEY", &secret_line);
     quiet("verify key", list.fails(Kind::Settings), &secret_line);
+    // Secrets where the names of their files belong. A file that is not there is named if its folder is.
+    for (variable, given) in [
+        ("PGSTOW_SIGNING_KEY_FILE", secret_line.as_str()),
+        ("PGSTOW_SSE_C_KEY_FILE", "dnQWo0q3zQm5/u4L7m3tq0n1f7kYk1p8Zb1yqC2x0vE="),
+        ("PGSTOW_SSE_C_KEY_FILE", "/nQWo0q3zQm5u4L7m3tq0n1f7kYk1p8Zb1yqC2x0vE="),
+        ("PGSTOW_PASSPHRASE_FILE", "correct horse battery"),
+        ("PGSTOW_IDENTITY_FILE", secret_line.as_str()),
+    ] {
+        let fetch = place.pgstow(&["fetch", "latest", "-o", "-", "-vv"]);
+        for run in
+            [backup(&recipient).args([&url]).env(variable, given).run(), fetch.env(variable, given).run()]
+        {
+            assert!(!run.status.success(), "{variable}: {run}");
+            quiet(variable, run, given);
+        }
+    }
+    let typo = home.path().join("sing.key");
+    let named = backup(&recipient).args([&url]).env("PGSTOW_SIGNING_KEY_FILE", &typo).fails(Kind::Settings);
+    named.says(typo.to_str().unwrap());
     // Credentials in the store's URL are refused, and not shown.
     for store in [
         "s3://AKIAX:sesame-secret@bucket/x",

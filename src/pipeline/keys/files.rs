@@ -47,7 +47,11 @@ pub fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// Whether the text is, or begins, a secret key.
 pub fn looks_secret(text: &str) -> bool {
     let upper = text.trim_start().to_ascii_uppercase();
-    upper.starts_with("AGE-SECRET-KEY-")
-        || upper.starts_with("AGE-PLUGIN-")
-        || upper.starts_with("-----BEGIN")
+    let begins = |start| upper.starts_with(start);
+    begins("AGE-SECRET-KEY-") || begins("AGE-PLUGIN-") || begins("-----BEGIN") || is_signing_key(text)
+}
+
+/// Whether the text is, or begins, a secret key of minisign's, as it is or protected by a password.
+pub fn is_signing_key(text: &str) -> bool {
+    ["RWQAAEIy", "RWRTY0Iy"].iter().any(|start| text.trim_start().starts_with(start))
 }
