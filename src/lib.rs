@@ -65,6 +65,7 @@ pub mod web;
 use cli::{Parsed, Words};
 use error::{Error, Kind, Result};
 use monitoring::Monitoring;
+use pipeline::keys::end_plugins;
 use record::{Entry, Failed, Record};
 use report::Report;
 use run::{Events, Run};
@@ -113,6 +114,7 @@ fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
         .map_err(|e| Error::unexpected("the runtime cannot be started").because(e))
         .inspect_err(|e| report.fail(e, true))?;
     let done = runtime.block_on(watched(words, remarks, report));
+    end_plugins();
     runtime.block_on(postgres::all_reaped());
     // A blocking read of a store or disk that hangs must not keep the process.
     runtime.shutdown_background();

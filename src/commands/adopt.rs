@@ -11,6 +11,7 @@ use crate::stored::writer::StoredBackup;
 
 pub async fn run(words: AdoptWords, report: &Report, run: &Run) -> Result<()> {
     let Adopt { request, writing } = Adopt::read(words)?;
+    run.or(writing.check()).await?;
     let stored = adopt(&request, &writing, run).await?;
     let concluded = stored.iter().try_for_each(StoredBackup::conclude);
     report.done(&StoredMany::adopted(stored))?;

@@ -11,6 +11,7 @@ use crate::settings::{Backup, What};
 
 pub async fn run(words: BackupWords, report: &Report, run: &Run) -> Result<()> {
     let Backup { what, writing, prune } = Backup::read(words)?;
+    run.or(writing.check()).await?;
     let stored = match &what {
         What::Every { each, exclude } => {
             let mut every = every::back_up(each, exclude, &writing, run).await?;

@@ -16,13 +16,13 @@ const LEVEL: i32 = 3;
 
 /// Looks at the keys.
 pub async fn examine(findings: &mut Findings<'_>, request: &DoctorRequest) -> Result<()> {
-    readers(findings, &request.readers)?;
+    let recipients = readers(findings, &request.readers).await?;
     match &request.identities {
         Ok(Some(identities)) => {
             let all = identities.fingerprints();
             findings.fine("identities", all.join(", "));
-            if let Ok(Some(Readers::Recipients(recipients))) = &request.readers {
-                let trying = opens(Arc::clone(recipients), Arc::clone(identities));
+            if let Some(recipients) = recipients {
+                let trying = opens(recipients, Arc::clone(identities));
                 let say = |()| "a probe that was encrypted to the recipients is opened".to_owned();
                 findings.check("decryption", trying, |()| say(())).await?;
             }
@@ -36,11 +36,17 @@ pub async fn examine(findings: &mut Findings<'_>, request: &DoctorRequest) -> Re
     signatures(findings, &request.signing, &request.trusted)
 }
 
-fn readers(findings: &mut Findings<'_>, readers: &Result<Option<Readers>>) -> Result<()> {
+/// Looks at who will read the backups; the recipients, if they can be encrypted to.
+async fn readers(
+    findings: &mut Findings<'_>,
+    readers: &Result<Option<Readers>>,
+) -> Result<Option<Arc<Recipients>>> {
     match readers {
         Ok(Some(Readers::Recipients(recipients))) => {
             let all = recipients.fingerprints();
-            findings.fine("recipients", format!("{}: {}", count(all.len(), "recipient"), all.join(", ")));
+            let said = format!("{}: {}", count(all.len(), "recipient"), all.join(", "));
+            let checked = findings.check("recipients", recipients.check(), |()| said).await?;
+            return Ok(checked.map(|()| Arc::clone(recipients)));
         }
         Ok(Some(Readers::Everybody)) => findings.warning(
             "recipients",
@@ -52,7 +58,7 @@ fn readers(findings: &mut Findings<'_>, readers: &Result<Option<Readers>>) -> Re
         }
         Err(error) => findings.failed("recipients", error.clone())?,
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Encrypts a probe to the recipients, and opens it with the identities.

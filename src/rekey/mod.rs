@@ -35,6 +35,7 @@ pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
     let RekeyOptions { id, name, reading, change } = options;
     let identities = Arc::clone(&reading.identities);
     let choosing = async {
+        change.recipients.check().await?;
         let store = OpenStore::open(reading).await?;
         let chosen = choose(&store, id.as_deref(), name.as_ref()).await?;
         Ok((store, chosen))

@@ -75,7 +75,6 @@ pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>
     if let Some(passphrase) = passphrase {
         keys.add_passphrase(passphrase)?;
     }
-    keys.check()?;
     Ok(Some(Arc::new(keys)))
 }
 

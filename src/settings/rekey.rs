@@ -24,7 +24,6 @@ pub fn rekey(words: RekeyWords) -> Result<RekeyOptions> {
         return Err(Error::usage("no recipient was given, so nobody could read the new backups")
             .hint("name everybody who will be able to read them, with --recipient"));
     }
-    recipients.check()?;
     Ok(RekeyOptions {
         id: words.id,
         name: name(words.name.as_deref())?,

@@ -60,6 +60,16 @@ pub struct WriteOptions {
     pub check_space: bool,
 }
 
+impl WriteOptions {
+    /// Checks that it can be encrypted for those who are to read it, before any work is done.
+    pub async fn check(&self) -> Result<()> {
+        match &self.recipients {
+            Some(recipients) => recipients.check().await,
+            None => Ok(()),
+        }
+    }
+}
+
 /// What is known of a backup before its bytes move.
 #[derive(Debug)]
 pub struct Content {

@@ -133,7 +133,21 @@ pub const ROOMS: [(&str, &[&str]); 42] = [
             "stored", "verify", "version",
         ],
     ),
-    ("lib", &["cli", "commands", "monitoring", "postgres", "record", "report", "run", "settings", "signal"]),
+    (
+        "lib",
+        &[
+            "cli",
+            "commands",
+            "monitoring",
+            "pipeline",
+            "postgres",
+            "record",
+            "report",
+            "run",
+            "settings",
+            "signal",
+        ],
+    ),
 ];
 
 /// The longest function, in lines.

@@ -2,6 +2,7 @@
 
 mod kills;
 mod paper;
+mod plugins;
 mod readers;
 mod rekey;
 mod replaced;

@@ -18,7 +18,7 @@ pub use ask::Ask;
 pub use files::looks_secret;
 pub use fingerprints::PASSPHRASE;
 pub use identities::Identities;
-pub use plugin::{Variables, is_for_plugins};
+pub use plugin::{Variables, end_plugins, is_for_plugins};
 pub use recipients::Recipients;
 pub use secret_file::write_secret;
 

@@ -10,12 +10,13 @@ use age::{Callbacks, DecryptError, EncryptError};
 use age_core::format::{FileKey, Stanza};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The variables that plugins get, with the `PATH` they are found by.
 pub type Variables = Arc<[(OsString, OsString)]>;
@@ -65,8 +66,9 @@ impl Plugin {
         let mut command = Command::new(&self.path);
         command.arg(format!("--age-plugin={machine}")).env_clear().current_dir("/");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut running = Running::start(&mut command)?;
+        let (Some(mut to), Some(from)) = (running.0.stdin.take(), running.0.stdout.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
         let (mut from, mut errors) = (BufReader::new(from), Vec::new());
@@ -89,9 +91,9 @@ impl Plugin {
         let talked = conversation();
         drop((to, from));
         if talked.is_err() {
-            let _ = child.kill();
+            let _ = running.0.kill();
         }
-        let _ = child.wait();
+        drop(running);
         let outcome = talked.and_then(|()| match errors.is_empty() {
             true => Ok(()),
             false => Err(io::Error::other(errors.join("; "))),
@@ -118,6 +120,42 @@ impl Plugin {
                 false => stanza("unsupported", &[], b""),
             },
         })
+    }
+}
+
+/// The plugins that run; `None` once the program ends, and no more are started.
+static RUNNING: Mutex<Option<Vec<Pid>>> = Mutex::new(Some(Vec::new()));
+
+/// Ends the plugins that run, for the end of the program: the threads that wait for their answers end with it.
+pub fn end_plugins() {
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).take();
+    for pid in running.into_iter().flatten() {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// A plugin that runs; it is waited for on drop.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> io::Result<Self> {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let pids = running.as_mut().ok_or(io::ErrorKind::Interrupted)?;
+        let child = command.spawn()?;
+        pids.push(Pid::from_child(&child));
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let pid = Pid::from_child(&self.0);
+        // Its number is free for another process as soon as it is reaped, so it is forgotten before.
+        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        if let Some(pids) = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            pids.retain(|known| *known != pid);
+        }
+        let _ = self.0.wait();
     }
 }
 

@@ -5,6 +5,7 @@ use super::files::{lines, looks_secret, read_file};
 use super::fingerprints::{PASSPHRASE, ssh_fingerprint};
 use super::plugin::{Plugin, Variables};
 use crate::error::{Error, Result};
+use crate::pipeline::threads::blocking;
 use crate::pipeline::window::LONGEST_HEADER;
 use age::plugin;
 use age::secrecy::{ExposeSecret, SecretString};
@@ -12,6 +13,7 @@ use age::ssh::{self, ParseRecipientKeyError};
 use age::{EncryptError, Encryptor, scrypt, tag, tagpq, x25519};
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// scrypt's work factor, as a power of two: 256 MiB and about a second, as in `age -p`.
 const WORK_FACTOR: u8 = if cfg!(test) { 10 } else { 18 };
@@ -91,8 +93,15 @@ impl Recipients {
         self.keys.iter().map(|(fingerprint, _)| fingerprint.clone()).collect()
     }
 
-    /// Checks that these can be combined, and that a reader will take them, before any work is done. May call plugins.
-    pub fn check(&self) -> Result<()> {
+    /// Checks that these can be combined, and that a reader will take them, before any work is done.
+    ///
+    /// A plugin may be called, and wait for hardware: on a thread of its own, so that the run hears signals.
+    pub async fn check(self: &Arc<Self>) -> Result<()> {
+        let these = Arc::clone(self);
+        blocking(move || these.try_them()).await
+    }
+
+    pub(super) fn try_them(&self) -> Result<()> {
         let mut header = Vec::new();
         let written = self.encryptor()?.wrap_output(&mut header).map(drop);
         written.map_err(|e| Error::settings("encrypting to these recipients failed").because(e))?;

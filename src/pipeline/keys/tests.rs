@@ -10,7 +10,7 @@ const YUBIKEY: &str = "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd
 fn more_recipients_than_a_reader_takes_are_refused() {
     let many = |count: usize| {
         let recipients = (0..count).map(|_| x25519::Identity::generate().to_public().to_string());
-        Recipients::parse(recipients.collect::<Vec<_>>()).unwrap().check()
+        Recipients::parse(recipients.collect::<Vec<_>>()).unwrap().try_them()
     };
     many(1000).unwrap();
     let refused = many(1500).unwrap_err();
@@ -33,9 +33,9 @@ fn recipients_are_read_from_words_and_files() {
     let mut recipients = Recipients::parse([&first]).unwrap();
     recipients.add_text(&format!("# mine\r\n\r\n{second}\r\n {first} \n"), "file r.txt").unwrap();
     assert_eq!(recipients.fingerprints(), [first, second]);
-    recipients.check().unwrap();
+    recipients.try_them().unwrap();
     assert!(recipients.add_text("# nobody\n", "file r.txt").unwrap_err().message().contains("no recipient"));
-    assert!(!Recipients::parse([""; 0]).unwrap().is_empty() || Recipients::default().check().is_err());
+    assert!(!Recipients::parse([""; 0]).unwrap().is_empty() || Recipients::default().try_them().is_err());
 }
 
 #[test]
