@@ -81,7 +81,8 @@ impl Bucket {
             return Some(format!("the storage class {wanted}"));
         }
         // It is named with its version.
-        if let Some(wanted) = self.url.kms.as_ref().filter(|wanted| !object.kms_key.starts_with(*wanted)) {
+        let named = object.kms_key.split("/cryptoKeyVersions/").next();
+        if let Some(wanted) = self.url.kms.as_ref().filter(|wanted| named != Some(wanted.as_str())) {
             return Some(format!("the encryption with {wanted}"));
         }
         let lock = self.lock?;

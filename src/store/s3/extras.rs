@@ -82,9 +82,20 @@ impl Extras {
         if let Some(wanted) = self.sse.as_deref().filter(|wanted| Some(*wanted) != sse) {
             return Some(format!("the encryption {wanted}"));
         }
+        if let Some(wanted) = self.kms.as_deref().filter(|wanted| !is_key(wanted, head.ssekms_key_id())) {
+            return Some(format!("the encryption with {wanted}"));
+        }
         let keyed = head.sse_customer_algorithm().is_some();
         (self.key.is_some() && !keyed).then(|| "the encryption with the given key (SSE-C)".to_owned())
     }
+}
+
+/// Whether the key that the service names is the wanted one: it may name it in full. An alias cannot be compared.
+fn is_key(wanted: &str, named: Option<&str>) -> bool {
+    let is_end =
+        |long: &str, end: &str| long.strip_suffix(end).is_some_and(|rest| rest.ends_with([':', '/']));
+    wanted.contains("alias/")
+        || named.is_some_and(|named| named == wanted || is_end(named, wanted) || is_end(wanted, named))
 }
 
 #[cfg(test)]
@@ -98,6 +109,28 @@ mod tests {
         match url.parse().unwrap() {
             StoreUrl::S3(url) => Extras::new(&url, options),
             _ => panic!("{url}"),
+        }
+    }
+
+    #[test]
+    fn the_key_that_the_service_names_must_be_the_wanted_one() {
+        let missing = |wanted: &str, named: Option<&str>| {
+            let extras = extras(&format!("s3://b?kms={wanted}"), &OpenOptions::default());
+            let head = HeadObjectOutput::builder().server_side_encryption(ServerSideEncryption::AwsKms);
+            extras.missing(&head.set_ssekms_key_id(named.map(str::to_owned)).build())
+        };
+        let arn = "arn:aws:kms:eu-west-1:1:key/12ab";
+        for wanted in [arn, "12ab", "alias/mine", "arn:aws:kms:eu-west-1:1:alias/mine"] {
+            assert_eq!(missing(wanted, Some(arn)), None, "{wanted}");
+        }
+        assert_eq!((missing("k", Some("arn:aws:kms:k")), missing(arn, Some("12ab"))), (None, None));
+        for (wanted, named) in [
+            (arn, Some("arn:aws:kms:eu-west-1:1:key/34cd")),
+            (arn, Some("arn:aws:kms:eu-west-1:2:key/12ab")),
+            ("12ab", Some("arn:aws:kms:eu-west-1:1:key/0012ab")),
+            ("12ab", None),
+        ] {
+            assert_eq!(missing(wanted, named), Some(format!("the encryption with {wanted}")));
         }
     }
 
