@@ -33,12 +33,15 @@ pub struct ReceiptOptions {
 }
 
 impl ReceiptOptions {
-    /// Refuses a file that exists: a receipt is evidence, and is not replaced.
+    /// Refuses a file that exists, as a receipt is evidence and is not replaced, and one that could not be written.
     pub(super) fn check(&self) -> Result<()> {
-        match self.file.as_deref().filter(|file| file.exists()) {
-            Some(file) => Err(exists(file)),
-            None => Ok(()),
+        let Some(file) = &self.file else { return Ok(()) };
+        let signature = self.signing.as_ref().map(|_| signature_of(file));
+        if let Some(taken) = [Some(file), signature.as_ref()].into_iter().flatten().find(|file| file.exists())
+        {
+            return Err(exists(taken));
         }
+        Partial::begin(folder_of(file)).map(drop).map_err(|error| unwritten(file, &error))
     }
 
     /// Fails if the key may not record a receipt of this backup: a trial restore may take hours, and would be lost.
@@ -206,17 +209,24 @@ fn signature_of(file: &Path) -> PathBuf {
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let writing = || -> io::Result<()> {
-        let partial = Partial::begin(folder)?;
+        let partial = Partial::begin(folder_of(file))?;
         let mut open = partial.file();
         open.write_all(bytes)?;
         partial.commit(file, false)
     };
     writing().map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => exists(file),
-        _ => Error::local_file(format!("{} cannot be written: {error}", file.display())),
+        _ => unwritten(file, &error),
     })
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unwritten(file: &Path, error: &io::Error) -> Error {
+    Error::local_file(format!("{} cannot be written: {error}", file.display()))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {

@@ -108,6 +108,14 @@ fn a_trial_restore_gives_a_receipt_that_minisign_checks() {
 
         // It replaces nothing, and is checked by pgstow too, with the store and without.
         rehearse(&["--receipt", &file]).fails(Kind::TargetExists).says("is evidence");
+        // That is known before hours are spent on a trial.
+        std::fs::write(at("left.json.minisig"), "").unwrap();
+        let nowhere = rehearse(&["--receipt", &at("nowhere/r.json")]).fails(Kind::LocalFile);
+        let left =
+            rehearse(&["--receipt", &at("left.json")]).fails(Kind::TargetExists).says("left.json.minisig");
+        for run in [nowhere, left] {
+            assert!(!run.stderr.contains("restor"), "{run}");
+        }
         let offline = pgstow(["receipts", "verify", &file, "--verify-key", &scene.public]).succeeds();
         assert!(offline.text().contains("3 rows in 1 table, by counts"), "{offline}");
         let checks = || scene.reads(&["receipts", "verify", &file, "--json"]);
