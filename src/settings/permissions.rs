@@ -46,9 +46,21 @@ impl Access {
         Self { uid: file.uid(), gid: file.gid(), mode: file.mode() & 0o7777 }
     }
 
+    /// Whether it is neither the user's nor root's.
+    fn is_anothers(self, user: User) -> bool {
+        self.uid != user.uid && self.uid != 0
+    }
+
+    /// Who may change a file of keys besides its owner.
+    fn others_who_write_keys(self, user: User) -> Option<&'static str> {
+        // The group of another user may be that user's own.
+        let group = if self.is_anothers(user) { 0 } else { GROUP_WRITES };
+        self.whom(group, OTHERS_WRITE, user)
+    }
+
     /// Who besides the user and root may change it, as the end of a sentence.
     fn others_who_write(self, user: User) -> Option<String> {
-        if self.uid != user.uid && self.uid != 0 {
+        if self.is_anothers(user) {
             return Some(format!("belongs to another user (uid {})", self.uid));
         }
         let by = self.whom(GROUP_WRITES, OTHERS_WRITE, user)?;
@@ -86,18 +98,22 @@ pub(super) fn refuse_written_by_others(path: &Path, opened: &Metadata) -> Result
     Ok(())
 }
 
-/// Refuses a file of keys that everyone may write.
+/// Refuses a file of keys that others may write, and warns if it is another user's: in a container it may belong to whoever
+/// started that, and root reads the files of those it works for.
 ///
 /// A file that cannot be looked at is left to whoever reads it: that failure says more.
 pub(super) fn check_public_key_file(path: &Path, what: &str) -> Result<()> {
-    let Ok(file) = path.metadata() else { return Ok(()) };
-    if file.is_file() && file.mode() & OTHERS_WRITE != 0 {
-        let named = path.display();
+    let Some(file) = path.metadata().ok().filter(Metadata::is_file) else { return Ok(()) };
+    let (access, user, named) = (Access::of(&file), User::current(), path.display());
+    if let Some(by) = access.others_who_write_keys(user) {
         return Err(Error::settings(format!(
-            "{what} {named} may be written by everyone (mode {:04o}), and is not used",
-            file.mode() & 0o7777
+            "{what} {named} may be written by {by} (mode {:04o}), and is not used",
+            access.mode
         ))
         .hint(format!("look whether it is still yours, then chmod go-w {named}")));
+    }
+    if access.is_anothers(user) {
+        tracing::warn!("{what} {named} belongs to another user (uid {}), who may change it", access.uid);
     }
     Ok(())
 }
@@ -136,6 +152,21 @@ mod tests {
         assert!(refused(Access { mode: 0o664, uid: 0, gid: 0 }), "root's file, written by root's group");
         assert!(refused(Access { mode: 0o646, ..MINE }));
         assert!(refused(Access { uid: 1001, ..MINE }));
+    }
+
+    #[test]
+    fn keys_that_others_may_write_are_not_used() {
+        let by = |access: Access| access.others_who_write_keys(ME);
+        let many = Access { mode: 0o664, gid: 100, ..MINE };
+        assert_eq!((by(MINE), by(Access { gid: 1000, ..many })), (None, None));
+        assert_eq!((by(many), by(Access { uid: 0, ..many })), (Some("its group"), Some("its group")));
+        assert_eq!(by(Access { mode: 0o666, ..many }), Some("everyone"));
+        // As Kubernetes gives secrets to the group of a pod.
+        assert_eq!(by(Access { uid: 0, gid: 2000, mode: 0o440 }), None);
+        // Another user's are reported.
+        let another = Access { uid: 1001, ..many };
+        assert!(another.is_anothers(ME) && by(another).is_none());
+        assert_eq!(by(Access { mode: 0o606, ..another }), Some("everyone"));
     }
 
     #[test]
