@@ -37,25 +37,33 @@ impl Partial {
 
     /// Gives the file its name; a file that has it already is an error, unless it may be replaced.
     pub fn commit(self, path: &Path, replace: bool) -> io::Result<()> {
+        let (folder, file) = (self.folder, self.file);
         let persist = |hidden: TempPath| match replace {
             true => hidden.persist(path),
             false => hidden.persist_noclobber(path),
         };
         match self.hidden {
-            Some(hidden) => persist(hidden).map_err(|e| e.error),
-            None if !replace => link(&self.file, path),
+            Some(hidden) => persist(hidden).map_err(|e| e.error)?,
+            None if !replace => link(&file, path)?,
             // Only a file with a name can take another one's place.
             None => {
-                let hidden = named().make_in(&self.folder, |path| link(&self.file, path))?.into_temp_path();
-                persist(hidden).map_err(|e| e.error)
+                let hidden = named().make_in(&folder, |path| link(&file, path))?.into_temp_path();
+                persist(hidden).map_err(|e| e.error)?;
             }
         }
+        sync_folder(&folder);
+        Ok(())
     }
 }
 
 /// A folder that only its owner can look into; it goes away with what this returns.
 pub fn folder(parent: &Path, prefix: &str) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)
+}
+
+/// Makes the names in a folder durable, if its file system can do that.
+fn sync_folder(folder: &Path) {
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
 fn named() -> tempfile::Builder<'static, 'static> {
