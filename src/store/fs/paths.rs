@@ -156,7 +156,9 @@ pub(super) fn explain(error: &io::Error, doing: &str, path: &Path) -> StoreError
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (
             Situation::Denied,
-            Some("the user who runs pgstow needs permission to write there; for a restore, to read"),
+            Some(
+                "the user who runs pgstow needs permission there: to read all folders, and for a backup to write",
+            ),
         ),
         // Missing objects are handled elsewhere: here the folder itself disappeared.
         ErrorKind::NotFound => {
