@@ -143,6 +143,9 @@ pub(super) fn verify_keys(words: &TrustWords) -> Result<Option<VerifyKeys>> {
         if path.is_file() {
             check_public_key_file(path, "the verification key")?;
             lines.push_str(whole_file(path, "the verification key")?.expose_secret());
+        } else if path.extension().is_some_and(|end| end == "pub") || is_surely_a_name(path) {
+            return Err(located(Error::settings(format!("the verification key {text} is not there")), path)
+                .hint("a verification key is a file, or the line that begins with RW"));
         } else {
             lines.push_str(text);
         }

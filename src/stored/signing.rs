@@ -4,6 +4,7 @@
 //! public recipient could plant a dump, and restoring one runs its SQL. A signature closes that.
 
 use crate::error::{Error, Result};
+use crate::pipeline::keys::is_signing_key;
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox, SignatureBox};
 use std::fmt;
 use std::io::Cursor;
@@ -24,8 +25,15 @@ impl SigningKey {
             Error::settings(format!("the signing key cannot be used: {why}"))
                 .hint("make one with `pgstow keygen --signing FILE`, or `minisign -G`")
         };
-        let boxed =
-            || SecretKeyBox::from_string(text).map_err(|_| unusable("it is not a minisign secret key"));
+        let none = || {
+            unusable("it is not a minisign secret key")
+                .hint("PGSTOW_SIGNING_KEY holds the key itself, --signing-key-file names its file")
+        };
+        // The library takes any text for a key with a password.
+        if !text.lines().any(is_signing_key) {
+            return Err(none());
+        }
+        let boxed = || SecretKeyBox::from_string(text).map_err(|_| none());
         if let Ok(open) = boxed()?.into_unencrypted_secret_key() {
             return Ok(Self(open));
         }
@@ -90,7 +98,7 @@ impl VerifyKeys {
         let keys: Result<Vec<PublicKey>, minisign::PError> = keys.collect();
         keys.ok().filter(|keys| !keys.is_empty()).map(Self).ok_or_else(|| {
             Error::settings("the verification key is not a minisign public key")
-                .hint("it is the line that begins with RW, printed by `pgstow keygen --signing`")
+                .hint("it is the line that begins with RW, printed by `pgstow keygen --signing`, or a file with that line")
         })
     }
 
@@ -169,7 +177,12 @@ mod tests {
         assert!(SigningKey::parse(&text, None).unwrap_err().message().contains("password"));
         assert!(SigningKey::parse(&text, Some("wrong".into())).is_err());
         SigningKey::parse(&text, Some("pw".into())).unwrap();
-        assert!(SigningKey::parse("RWQ", None).is_err());
+        let (_, public) = generate().unwrap();
+        for none in ["RWQ", "sign.key", "AGE-SECRET-KEY-1QQQ", &public, ""] {
+            let error = SigningKey::parse(none, None).unwrap_err();
+            assert!(error.message().ends_with("it is not a minisign secret key"), "{error:?}");
+            assert!(none.is_empty() || !format!("{error:?}").contains(none), "{error:?}");
+        }
         assert!(VerifyKeys::parse("RWQ").is_err());
     }
 }

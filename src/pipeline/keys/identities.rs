@@ -1,7 +1,7 @@
 //! Identities: the secret keys that decrypt.
 
 use super::ask::Ask;
-use super::files::{lines, read_file};
+use super::files::{is_signing_key, lines, read_file};
 use super::fingerprints::{PASSPHRASE, ssh_fingerprint};
 use super::plugin::{Plugin, Variables};
 use crate::error::{Error, Result};
@@ -112,6 +112,12 @@ impl Identities {
                 let plugin_name = key.plugin().to_owned();
                 let plugin = Plugin::find(&plugin_name, key.to_string(), &self.variables, ask.clone())?;
                 self.plugins.push((format!("age-plugin-{plugin_name}"), Box::new(plugin)));
+            } else if line.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-PQ-") {
+                return Err(Error::settings(format!("{name}, line {number}: this is a post-quantum identity"))
+                    .hint("it needs age-plugin-pq: `age-plugin-pq -identity -o NEW FILE` writes an identity for the plugin into NEW"));
+            } else if text.lines().any(is_signing_key) {
+                return Err(Error::settings(format!("{name} is a signing key, which opens no backup"))
+                    .hint("give an identity: AGE-SECRET-KEY-1…, or an SSH private key; a signing key belongs to --signing-key-file"));
             } else if line.starts_with("age1") || line.starts_with("ssh-") {
                 return Err(Error::settings(format!("{name}, line {number}: this is a public recipient"))
                     .hint(

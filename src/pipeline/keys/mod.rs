@@ -15,7 +15,7 @@ mod tests;
 
 pub use age::secrecy::{ExposeSecret, SecretString};
 pub use ask::Ask;
-pub use files::looks_secret;
+pub use files::{is_signing_key, looks_secret};
 pub use fingerprints::PASSPHRASE;
 pub use identities::Identities;
 pub use plugin::{Variables, end_plugins, is_for_plugins};

@@ -90,6 +90,8 @@ fn identities_that_cannot_be_used_are_refused_without_repeating_them() {
         (format!("# x\n{}", &secret[..40]), "line 2: this is not an identity"),
         (recipient, "line 1: this is a public recipient"),
         (String::new(), "contains no identity"),
+        ("AGE-SECRET-KEY-PQ-1K30MYPZAHAX".into(), "line 1: this is a post-quantum identity"),
+        ("untrusted comment: x\nRWQAAEIyAAAA\n".into(), "is a signing key, which opens no backup"),
         (
             "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n".into(),
             "not a usable SSH private key",

@@ -74,6 +74,10 @@ fn signatures_are_minisigns_own() {
         if password.is_empty() { command } else { command.env("PGSTOW_SIGNING_PASSWORD", password) }
     };
     with_theirs("").fails(Kind::Settings).says("protected by a password").says("PGSTOW_SIGNING_PASSWORD");
+    let no_file = place.opens(&["fetch", "latest", "-o", "-", "--verify-key", "nosuch.pub"]);
+    no_file.fails(Kind::Settings).says("the verification key nosuch.pub is not there").says("looked for in");
+    let no_key = backup(&second, &[&url]).env("PGSTOW_SIGNING_KEY", "sign.key").fails(Kind::Settings);
+    no_key.says("it is not a minisign secret key").says("holds the key itself");
     let wrong = with_theirs("open barley").fails(Kind::Settings).says("password does not open it");
     assert!(!wrong.stderr.contains("barley"));
     assert!(second.keys().is_empty());
