@@ -172,6 +172,8 @@ pub(super) fn identities(words: &IdentityWords) -> Result<Identities> {
     let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
     let mut identities = Identities::with_plugins(of_plugins());
     for file in &words.identity_file {
+        // As for age.
+        let file = if file == Path::new("-") { Path::new("/dev/stdin") } else { file };
         check_secret_file(file, "the identity file")?;
         identities.add_file(file, &asking).map_err(|error| located(error, file))?;
     }

@@ -68,6 +68,9 @@ fn recipients_and_their_backups_are_listed_and_really_opened() {
         }
         assert!(!run.stderr.contains(&only) && !run.stderr.contains(&open), "{run}");
 
+        let piped = place.pgstow(&["keys", "app", "-i", "-"]).stdin(one.identity.as_str());
+        assert!(piped.succeeds().text().contains("2 of 2"));
+
         // All of them together open everything.
         let second = home.path().join("identities");
         std::fs::write(&second, format!("{}\n{}\n", two.identity, FAKE.0)).unwrap();
