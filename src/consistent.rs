@@ -11,7 +11,7 @@
 //!
 //! While it reads them, `pg_dump` could wait for a lock for ever; here the wait has a limit.
 
-use crate::archive::{Preamble, Reader, TocEntry};
+use crate::archive::{Preamble, Reader, TocEntry, number};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::{
@@ -34,7 +34,8 @@ const FOR_SHARING: u32 = 4;
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
 /// What helps if objects come and go all the time.
-const SETTLE: &str = "back up when no migration runs, or give temporary objects to temporary schemas";
+const SETTLE: &str =
+    "something changes definitions all the time, such as a migration or a job that makes partitions: back up when it rests";
 /// What helps if tables are emptied all the time.
 const REST: &str = "leave out the rows of a table that is emptied all the time (--exclude-table-data), or back up when it rests";
 /// Why a snapshot is not shared, as the end of a sentence.
@@ -279,15 +280,18 @@ impl Begun {
         }
         let Some(before) = &self.before else { return Ok(None) };
         let found: Vec<(u32, u32)> = toc.entries().iter().filter_map(object).collect();
-        let is_rows = |entry: &&TocEntry| entry.kind() == EntryKind::TableData;
-        let tables: Vec<u32> =
-            toc.with_data().filter(is_rows).filter_map(|entry| number(entry.oid())).collect();
-        let Changes { objects, mut rewritten } = before.changed_since(psql, &found, &tables).await?;
+        let encoding = toc.encoding().unwrap_or_default();
+        let changes = before.changed_since(psql, &found, &toc.tables_with_rows(), &encoding).await?;
+        let Changes { objects, written, mut rewritten } = changes;
+        let entry_of = |it| toc.entries().iter().find(|entry| object(entry) == Some(it));
+        let renamed = written.iter().find_map(|one| {
+            entry_of((one.catalog, one.oid)).filter(|entry| !is_called(entry, &one.schema, &one.name))
+        });
         // Those that were changed come first: they are the worse.
-        let disturbance = objects.first().map(|one| {
-            let is_it = |entry: &&TocEntry| object(entry) == Some((one.catalog, one.oid));
-            let label = toc.entries().iter().find(is_it).map(label).unwrap_or_default();
-            if one.dropped { Disturbance::Dropped(label) } else { Disturbance::Changed(label) }
+        let disturbance = renamed.map(|entry| Disturbance::Changed(label(entry))).or_else(|| {
+            let one = objects.first()?;
+            let label = entry_of((one.catalog, one.oid)).map(label).unwrap_or_default();
+            Some(if one.dropped { Disturbance::Dropped(label) } else { Disturbance::Changed(label) })
         });
         if rewritten.is_empty() || matches!(disturbance, Some(Disturbance::Changed(_))) {
             return Ok(disturbance);
@@ -316,8 +320,10 @@ fn object(entry: &TocEntry) -> Option<(u32, u32)> {
     (catalog != 0 && catalog != LARGE_OBJECTS && oid != 0).then_some((catalog, oid))
 }
 
-fn number(text: Option<&[u8]>) -> Option<u32> {
-    std::str::from_utf8(text?).ok()?.parse().ok()
+/// Whether an entry has this schema and this name, in hex.
+fn is_called(entry: &TocEntry, schema: &str, name: &str) -> bool {
+    let hex = |text: Option<&[u8]>| hex::encode(text.unwrap_or_default());
+    hex(entry.namespace()) == schema && hex(entry.tag()) == name
 }
 
 fn label(entry: &TocEntry) -> String {

@@ -151,8 +151,9 @@ impl<'a> Dump<'a> {
         reading: &Reading,
         roles: &Roles,
     ) -> Result<SideObjects> {
-        let inventory = Inventory::new(watch.finish()?, frames);
-        reading.check(&self.psql).await?;
+        let contents = watch.finish()?;
+        reading.check(&self.psql, &contents.toc.tables_with_rows()).await?;
+        let inventory = Inventory::new(contents, frames);
         self.compare_with_last(&inventory)?;
         let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
         Ok(SideObjects {

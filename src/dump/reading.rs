@@ -38,7 +38,7 @@ impl Reading {
             if left.is_some() || attempt == ATTEMPTS {
                 return Ok((Self { enums }, dump));
             }
-            match enums.renamed_since(psql).await {
+            match enums.renamed_since(psql, None).await {
                 Ok(Some(name)) => tracing::info!(
                     "pg_dump begins again: a value of the enum {name} was renamed while definitions were read"
                 ),
@@ -48,12 +48,12 @@ impl Reading {
         Err(Error::unexpected("pg_dump was begun too often"))
     }
 
-    /// Asks whether the rows that were read fit their definitions.
+    /// Asks whether the rows of these tables, which were read, fit their definitions.
     ///
     /// # Errors
     /// If a value of an enum was renamed. If that cannot be asked, there is only a warning: the dump itself is whole.
-    pub async fn check(&self, psql: &Psql) -> Result<()> {
-        match self.enums.renamed_since(psql).await {
+    pub async fn check(&self, psql: &Psql, tables: &[u32]) -> Result<()> {
+        match self.enums.renamed_since(psql, Some(tables)).await {
             Ok(None) => Ok(()),
             Ok(Some(name)) => Err(Error::postgres(format!(
                 "a value of the enum {name} was renamed while rows were read: some may have its new name, and the \

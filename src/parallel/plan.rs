@@ -1,6 +1,6 @@
 //! What is read by several sessions, and in which ranges.
 
-use crate::archive::{Preamble, TocEntry, qualified};
+use crate::archive::{Preamble, TocEntry, number, qualified};
 use crate::error::Result;
 use crate::postgres::{DumpOptions, Heap, KNOWS_PAGE_RANGES, Psql, Server, heaps};
 use crate::sql::EntryKind;
@@ -157,7 +157,7 @@ fn plain(entry: &TocEntry) -> Option<u32> {
     if !is_plain {
         return None;
     }
-    std::str::from_utf8(entry.oid()?).ok()?.parse().ok()
+    number(entry.oid())
 }
 
 /// The columns as `SELECT` names them.

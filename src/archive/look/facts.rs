@@ -17,6 +17,17 @@ impl Toc {
         let statement = String::from_utf8_lossy(encoding.defn()?);
         Some(statement.split('\'').nth(1)?.to_owned())
     }
+
+    /// The numbers, in the database it is of, of the tables whose rows it has.
+    pub fn tables_with_rows(&self) -> Vec<u32> {
+        let rows = self.with_data().filter(|entry| entry.kind() == EntryKind::TableData);
+        rows.filter_map(|entry| number(entry.oid())).collect()
+    }
+}
+
+/// An oid as entries have it.
+pub fn number(text: Option<&[u8]>) -> Option<u32> {
+    std::str::from_utf8(text?).ok()?.parse().ok()
 }
 
 impl TocEntry {

@@ -31,6 +31,8 @@ pub struct Moment {
 pub struct Changes {
     /// Objects that were changed or dropped; the first of many.
     pub objects: Vec<ChangedObject>,
+    /// Relations and schemas of which something was changed: their names, or only rights, statistics and the like.
+    pub written: Vec<WrittenObject>,
     /// Tables, named as SQL, whose rows are in other files.
     pub rewritten: Vec<String>,
 }
@@ -46,8 +48,21 @@ pub struct ChangedObject {
     pub dropped: bool,
 }
 
+/// A relation or a schema of whose catalogue row there is a new version, and what it is called now.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct WrittenObject {
+    /// The oid of the catalogue that describes it.
+    pub catalog: u32,
+    /// Its oid.
+    pub oid: u32,
+    /// Its schema, in the encoding that was asked for, in hex; empty for a schema.
+    pub schema: String,
+    /// Its name, likewise.
+    pub name: String,
+}
+
 /// Catalogues whose rows change only if somebody redefines what they describe.
-const VERSIONED: [&str; 28] = [
+const VERSIONED: [&str; 27] = [
     "pg_am",
     "pg_attrdef",
     "pg_cast",
@@ -60,7 +75,6 @@ const VERSIONED: [&str; 28] = [
     "pg_foreign_data_wrapper",
     "pg_foreign_server",
     "pg_language",
-    "pg_namespace",
     "pg_opclass",
     "pg_operator",
     "pg_opfamily",
@@ -70,7 +84,7 @@ const VERSIONED: [&str; 28] = [
     "pg_rewrite",
     "pg_statistic_ext",
     "pg_transform",
-    // DISABLE TRIGGER, too; it only makes pg_dump begin again.
+    // DISABLE TRIGGER changes it, too.
     "pg_trigger",
     "pg_ts_config",
     "pg_ts_dict",
@@ -79,9 +93,12 @@ const VERSIONED: [&str; 28] = [
     "pg_type",
 ];
 
-/// The catalogue of relations. Their rows change with their files (TRUNCATE, REFRESH, REINDEX), which is no new definition;
-/// whatever else changes them may be a new name, by which `pg_dump` would lock and read another table.
+/// The catalogues of relations and of schemas. `pg_dump` reads their rows from its snapshot, and they change for many
+/// reasons that are no new definition (GRANT, TRUNCATE, REFRESH, REINDEX). Only their names matter: by those it locks and
+/// reads tables, and the server writes them into other definitions as they are then.
+const NAMED: [&str; 2] = [RELATIONS, SCHEMAS];
 const RELATIONS: &str = "pg_class";
+const SCHEMAS: &str = "pg_namespace";
 
 /// Parts of an object that have rows of their own: the catalogue of the object, that of its parts, and the
 /// column that names the object.
@@ -108,47 +125,67 @@ impl Moment {
     ///
     /// Whoever saw such a table as it was then may have seen it empty: TRUNCATE leaves its old rows to nobody, and so
     /// does an ALTER TABLE that writes them again. The tables must be locked, or the answer is worth nothing. One that was
-    /// dropped all the same counts as changed: another was locked, and is read, by its name.
+    /// dropped all the same counts as changed: another was locked, and is read, by its name. What relations and schemas
+    /// are called is written in this encoding.
     pub async fn changed_since(
         &self,
         psql: &Psql,
         objects: &[(u32, u32)],
         tables: &[u32],
+        encoding: &str,
     ) -> Result<Changes> {
         if objects.is_empty() {
             return Ok(Changes::default());
         }
-        psql.query(&self.question(objects, tables)).await
+        psql.query(&self.question(objects, tables, encoding)).await
     }
 
-    fn question(&self, objects: &[(u32, u32)], tables: &[u32]) -> String {
-        let catalogs = [RELATIONS].iter().chain(&VERSIONED).map(|name| format!("'{name}'::regclass::oid"));
+    fn question(&self, objects: &[(u32, u32)], tables: &[u32], encoding: &str) -> String {
+        let catalogs = NAMED.iter().chain(&VERSIONED).map(|name| format!("'{name}'::regclass::oid"));
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let is_known = !encoding.is_empty() && encoding.chars().all(is_word);
+        let encoding = if is_known { format!("'{encoding}'") } else { "getdatabaseencoding()".to_owned() };
+        let hex = |name| format!("encode(convert_to({name}::text, {encoding}), 'hex')");
+        let is_new = |xid| {
+            let known = list(&self.known);
+            format!("{} AND {xid} NOT IN (SELECT unnest('{{{known}}}'::bigint[]))", is_recent(xid, self.since))
+        };
         format!(
-            "WITH dumped AS (SELECT * FROM unnest('{{{}}}'::oid[], '{{{}}}'::oid[], '{{{}}}'::bigint[]) \
-               AS dumped (catalog, oid, had)), \
+            "WITH dumped AS (SELECT * FROM unnest('{{{}}}'::oid[], '{{{}}}'::oid[]) AS dumped (catalog, oid)), \
              locked AS (SELECT * FROM unnest('{{{}}}'::oid[], '{{{}}}'::bigint[]) AS locked (oid, file)), \
-             found (catalog, oid, xid, file) AS ({}), \
+             found (catalog, oid, xid, is_named) AS ({}), \
              judged AS (SELECT catalog, oid, count(xid) = 0 AS dropped, \
-               coalesce(bool_or({} AND xid NOT IN (SELECT unnest('{{{}}}'::bigint[])) \
-                 AND file IN (0, had)), false) AS changed \
+               coalesce(bool_or({is_new} AND NOT is_named), false) AS changed, \
+               coalesce(bool_or({is_new} AND is_named), false) AS written \
                FROM dumped LEFT JOIN found USING (catalog, oid) WHERE catalog = ANY (ARRAY[{}]) \
-               GROUP BY catalog, oid) \
+               GROUP BY catalog, oid), \
+             written (catalog, oid, schema, name) AS ( \
+               SELECT catalog, c.oid, nspname, relname FROM judged JOIN {RELATIONS} c USING (oid) \
+                 JOIN {SCHEMAS} n ON n.oid = relnamespace WHERE catalog = '{RELATIONS}'::regclass AND written \
+               UNION ALL SELECT catalog, n.oid, '', nspname FROM judged JOIN {SCHEMAS} n USING (oid) \
+                 WHERE catalog = '{SCHEMAS}'::regclass AND written \
+               UNION ALL (SELECT DISTINCT ON (n.oid) catalog, c.oid, nspname, relname FROM dumped \
+                 JOIN {RELATIONS} c USING (oid) JOIN (SELECT oid, nspname, xmin::text::bigint AS xid FROM {SCHEMAS}) n \
+                   ON n.oid = relnamespace WHERE catalog = '{RELATIONS}'::regclass AND {})) \
              SELECT json_build_object('objects', (SELECT coalesce(json_agg(one), '[]') FROM ( \
                  SELECT catalog::bigint, oid::bigint, dropped AND NOT (catalog = '{RELATIONS}'::regclass \
                    AND oid IN (SELECT oid FROM locked)) AS dropped FROM judged WHERE dropped OR changed \
                  ORDER BY dropped, catalog, oid LIMIT {MOST}) AS one), \
+               'written', (SELECT coalesce(json_agg(json_build_object('catalog', catalog::bigint, 'oid', oid::bigint, \
+                 'schema', {}, 'name', {})), '[]') FROM written), \
                'rewritten', (SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname)), '[]') \
                  FROM locked JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace \
                  WHERE c.relkind = 'r' AND c.relfilenode <> 0 AND pg_relation_filenode(c.oid)::bigint <> file));",
             list(objects.iter().map(|(catalog, _)| *catalog)),
             list(objects.iter().map(|(_, oid)| *oid)),
-            list(objects.iter().map(|(_, oid)| self.file(*oid))),
             list(tables),
             list(tables.iter().map(|oid| self.file(*oid))),
             written(),
-            is_recent(self.since),
-            list(&self.known),
             catalogs.collect::<Vec<_>>().join(", "),
+            is_new("n.xid"),
+            hex("schema"),
+            hex("name"),
+            is_new = is_new("xid"),
         )
     }
 
@@ -171,41 +208,39 @@ impl Display for MomentSql {
             f,
             "json_build_object('since', {since}, \
                'known', (SELECT coalesce(json_agg(DISTINCT xid), '[]') \
-                 FROM ({}) AS written (catalog, oid, xid, file) WHERE {}), \
+                 FROM ({}) AS written (catalog, oid, xid, is_named) WHERE {}), \
                'files', (SELECT coalesce(json_object_agg(oid, relfilenode::bigint), '{{}}') FROM pg_class \
                  WHERE relkind IN ('r', 'i', 'S', 'm') AND relfilenode NOT IN (0, oid) AND relpersistence <> 't'))",
             written(),
-            is_recent(since)
+            is_recent("xid", since)
         )
     }
 }
 
 /// SQL for which transaction, or part of one, wrote what there is of an object: its catalogue, its oid, the number, and
-/// the file if the rest of the row changes with that for no other reason; else 0.
+/// whether only a name in it matters.
 fn written() -> String {
-    let versioned =
-        VERSIONED.map(|catalog| format!("SELECT tableoid, oid, xmin::text::bigint, 0 FROM {catalog}"));
-    let parts = PARTS.map(|(whole, part, column)| {
-        format!("SELECT '{whole}'::regclass::oid, {column}, xmin::text::bigint, 0 FROM {part}")
+    let versioned = |catalog, is_named| {
+        format!("SELECT tableoid, oid, xmin::text::bigint, {is_named} FROM {catalog}")
+    };
+    let parts = PARTS.iter().map(|(whole, part, column)| {
+        format!("SELECT '{whole}'::regclass::oid, {column}, xmin::text::bigint, false FROM {part}")
     });
-    let relations = format!("SELECT tableoid, oid, xmin::text::bigint, relfilenode::bigint FROM {RELATIONS}");
-    // pg_dump locks and reads by names; not every schema is an object of the dump.
-    let schemas = format!(
-        "SELECT c.tableoid, c.oid, n.xmin::text::bigint, 0 FROM {RELATIONS} c JOIN pg_namespace n ON n.oid = relnamespace"
-    );
-    [versioned.join(" UNION ALL "), parts.join(" UNION ALL "), relations, schemas].join(" UNION ALL ")
+    let named = NAMED.iter().map(|catalog| versioned(catalog, true));
+    let all = VERSIONED.iter().map(|catalog| versioned(catalog, false)).chain(parts).chain(named);
+    all.collect::<Vec<_>>().join(" UNION ALL ")
 }
 
-/// SQL for whether the transaction `xid` is not older than this one.
+/// SQL for whether the transaction `xid` is not older than `since`.
 ///
 /// The server keeps 32 bits of a number, and half of those numbers are after any other. What is two thousand million
 /// transactions old looks as if it were recent; it did so then too, and is known.
-fn is_recent(since: impl Display) -> String {
-    format!("xid > 2 AND (xid - {since} & 4294967295) < 2147483648")
+fn is_recent(xid: &str, since: impl Display) -> String {
+    format!("{xid} > 2 AND ({xid} - {since} & 4294967295) < 2147483648")
 }
 
 /// These, with a comma between each two.
-fn list(all: impl IntoIterator<Item = impl Display>) -> String {
+pub(super) fn list(all: impl IntoIterator<Item = impl Display>) -> String {
     let mut list = String::new();
     for (at, one) in all.into_iter().enumerate() {
         let _ = write!(list, "{}{one}", if at == 0 { "" } else { "," });

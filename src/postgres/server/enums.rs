@@ -8,15 +8,19 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::catalog::list;
 use crate::error::Result;
 use crate::postgres::tools::Psql;
 
 /// The values of all enums at some moment.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Enums {
-    /// Which transaction wrote each.
-    written: BTreeMap<u32, u32>,
+    values: BTreeMap<u32, Value>,
 }
+
+/// Which transaction wrote a value, a hash of its name, and its place among the others.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Value(u32, i32, f32);
 
 #[derive(Deserialize)]
 struct Renamed {
@@ -27,26 +31,48 @@ struct Renamed {
 impl Enums {
     /// Asks which there are.
     pub async fn now(psql: &Psql) -> Result<Self> {
-        let question = "SELECT json_build_object('written', \
-            (SELECT coalesce(json_object_agg(oid, xmin::text::bigint), '{}') FROM pg_enum));";
+        let question = "SELECT json_build_object('values', (SELECT coalesce(json_object_agg(oid, \
+            json_build_array(xmin::text::bigint, hashtext(enumlabel::text), enumsortorder)), '{}') FROM pg_enum));";
         psql.query(question).await
     }
 
-    /// Finds an enum that has a value that was renamed since.
-    pub async fn renamed_since(&self, psql: &Psql) -> Result<Option<String>> {
-        if self.written.is_empty() {
+    /// Finds an enum that has a value that was renamed since: one of any table, or one of these.
+    ///
+    /// A value that was written anew has another name, or another place: if many are added in between, the server numbers
+    /// them all anew. One that has neither was renamed twice.
+    pub async fn renamed_since(&self, psql: &Psql, tables: Option<&[u32]>) -> Result<Option<String>> {
+        if self.values.is_empty() || tables.is_some_and(<[u32]>::is_empty) {
             return Ok(None);
         }
-        let list = |numbers: Vec<String>| numbers.join(",");
+        let used = tables.map(used_by).unwrap_or_else(|| "true".to_owned());
         let question = format!(
             "SELECT json_build_object('first', (SELECT min(format('%I.%I', n.nspname, t.typname)) \
-               FROM unnest('{{{}}}'::oid[], '{{{}}}'::bigint[]) AS had (value, xid) \
+               FROM unnest('{{{}}}'::oid[], '{{{}}}'::bigint[], '{{{}}}'::int[], '{{{}}}'::real[]) \
+                 AS had (value, xid, name, place) \
                JOIN pg_enum e ON e.oid = value JOIN pg_type t ON t.oid = e.enumtypid \
-               JOIN pg_namespace n ON n.oid = t.typnamespace WHERE e.xmin::text::bigint <> xid));",
-            list(self.written.keys().map(u32::to_string).collect()),
-            list(self.written.values().map(u32::to_string).collect()),
+               JOIN pg_namespace n ON n.oid = t.typnamespace WHERE e.xmin::text::bigint <> xid \
+                 AND (hashtext(enumlabel::text) <> name OR enumsortorder = place) AND {used}));",
+            list(self.values.keys()),
+            list(self.values.values().map(|value| value.0)),
+            list(self.values.values().map(|value| value.1)),
+            list(self.values.values().map(|value| value.2)),
         );
         let Renamed { first } = psql.query(&question).await?;
         Ok(first)
     }
+}
+
+/// SQL for whether rows of these tables can have values of the enum `e.enumtypid`: in a column, an array, a domain, a range,
+/// or a column of one of these.
+fn used_by(tables: &[u32]) -> String {
+    format!(
+        "e.enumtypid IN (WITH RECURSIVE used (type) AS ( \
+           SELECT atttypid FROM pg_attribute WHERE attrelid = ANY ('{{{}}}'::oid[]) \
+           UNION SELECT part.type FROM used JOIN pg_type outer_type ON outer_type.oid = used.type, \
+             LATERAL (SELECT refobjid FROM pg_depend WHERE classid = 'pg_type'::regclass AND objid = outer_type.oid \
+                 AND refclassid = 'pg_type'::regclass \
+               UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = outer_type.typrelid) AS part (type)) \
+         SELECT type FROM used)",
+        list(tables)
+    )
 }

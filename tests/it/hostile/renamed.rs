@@ -74,7 +74,7 @@ fn a_table_that_is_made_anew_is_not_empty() {
                 assert_eq!(rows(&place, "live"), Some(1000), "{run}");
             } else {
                 let run = run.assert_failure(Kind::Postgres).says("TABLE public.live was changed");
-                run.says("so it went 3 times in a row").says("hint: back up when no migration runs");
+                run.says("so it went 3 times in a row").says("hint: something changes definitions all");
                 assert_eq!(place.keys(), Vec::<String>::new());
             }
         }
@@ -108,6 +108,29 @@ fn other_objects_that_change_names() {
             run.says("pg_dump begins again: ");
             restores(&place, cluster, &database);
         }
+    }
+}
+
+/// The catalogue's row of a table has more than its name, and what is written there disturbs nobody.
+#[test]
+fn grants_and_refreshes_do_not_matter() {
+    for major in MAJORS {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        let database = cluster.create_database("granted");
+        cluster.psql(
+            &database,
+            "CREATE TABLE gate (n int); CREATE SCHEMA \"Größe\"; CREATE TABLE \"Größe\".\"Maß\" AS SELECT 1 n;
+             CREATE MATERIALIZED VIEW mv AS SELECT 1 n; CREATE UNIQUE INDEX ON mv (n)",
+        );
+        let done = "GRANT USAGE ON SCHEMA public, \"Größe\" TO PUBLIC;
+                    GRANT SELECT ON ALL TABLES IN SCHEMA public, \"Größe\" TO PUBLIC;
+                    ALTER TABLE \"Größe\".\"Maß\" SET (fillfactor = 50); REFRESH MATERIALIZED VIEW CONCURRENTLY mv";
+        let run = backup(&place, cluster, &database, "1", &[done]).assert_success();
+        assert!(!run.stderr.contains("begins again"), "{run}");
+        let renamed = ["ALTER TABLE \"Größe\".\"Maß\" RENAME TO \"Maße\""];
+        let run = backup(&place, cluster, &database, "1", &renamed).assert_success();
+        run.says("pg_dump begins again: TABLE Größe.Maß was changed");
+        restores(&place, cluster, &database);
     }
 }
 
@@ -146,8 +169,9 @@ fn a_value_of_an_enum_that_is_renamed_while_rows_are_read() {
         let database = cluster.create_database("enums");
         cluster.psql(
             &database,
-            "CREATE TYPE state AS ENUM ('open', 'done'); CREATE TABLE gate (n int);
-             CREATE TABLE z AS SELECT 'open'::state s FROM generate_series(1, 1000);
+            "CREATE TYPE state AS ENUM ('open', 'done'); CREATE TYPE unused AS ENUM ('x');
+             CREATE TYPE pair AS (n int, s state); CREATE DOMAIN few AS pair[]; CREATE TABLE gate (n int);
+             CREATE TABLE z AS SELECT ARRAY[ROW(1, 'open')::pair]::few s FROM generate_series(1, 1000);
              CREATE TABLE a (n int, v text); ALTER TABLE a ALTER v SET STORAGE EXTERNAL;
              INSERT INTO a SELECT n, repeat('x', CASE WHEN n > 20000 THEN 3000 ELSE 200 END)
              FROM generate_series(1, 20010) n",
@@ -178,8 +202,11 @@ fn a_value_of_an_enum_that_is_renamed_while_rows_are_read() {
             .says("hint: back up again");
         assert_eq!(place.keys(), Vec::<String>::new());
         // No row of the snapshot has a value that was added later.
-        during("ALTER TYPE state ADD VALUE 'lost' BEFORE 'done'").assert_success();
+        // With so many in between, the server gives all of them new places.
+        let added = |n| format!("ALTER TYPE state ADD VALUE 'v{n}' BEFORE 'done';");
+        during(&(1..60).map(added).collect::<String>()).assert_success();
         restores(&place, cluster, &database);
+        during("ALTER TYPE unused RENAME VALUE 'x' TO 'y'").assert_success();
         // As long as nothing is stored, pg_dump can begin again.
         let renaming = "ALTER TYPE state RENAME VALUE 'pending' TO 'open'";
         let run = backup(&place, cluster, &database, "2", &[renaming]).assert_success();
