@@ -2,7 +2,7 @@
 
 use crate::archive::{Pattern, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{FoundTable, Psql, identifier};
+use crate::postgres::{FoundTable, Psql, Situation, identifier};
 use crate::run::Run;
 use crate::stored::names::Place;
 use std::collections::BTreeMap;
@@ -28,7 +28,8 @@ pub(super) async fn warn(tables: &[LiveTable<'_>], psql: &Psql, from: &Place) {
     }
     // Whoever may only insert rows cannot know.
     let quietly = |error: &Error| tracing::debug!("whether tables have rows is not known: {error}");
-    let occupied = occupied(tables, psql).await.inspect_err(quietly).unwrap_or_default();
+    let all: Vec<_> = tables.iter().collect();
+    let occupied = occupied(&all, psql).await.inspect_err(quietly).unwrap_or_default();
     for table in occupied.into_iter().filter(|table| table.coming > 0 && !table.found.has_key) {
         tracing::warn!(
             "{} has rows, and no key: those that are in the backup too are in it twice afterwards",
@@ -111,9 +112,16 @@ pub(super) async fn agree_to_empty(
 ) -> Result<()> {
     refuse_referred(tables)?;
     warn_of_triggers(tables);
-    let occupied = run.or(occupied(tables, psql)).await?;
-    let lost: Vec<_> = occupied.into_iter().filter(|table| table.coming == 0).collect();
-    if lost.is_empty() || yes {
+    let empty: Vec<&LiveTable<'_>> = tables.iter().filter(|table| table.coming == 0).collect();
+    if empty.is_empty() || yes {
+        return Ok(());
+    }
+    let lost = match run.or(occupied(&empty, psql)).await {
+        // Whoever may only empty and fill it cannot know.
+        Err(error) if error.situation() == Some(Situation::PermissionDenied) => empty,
+        lost => lost?,
+    };
+    if lost.is_empty() {
         return Ok(());
     }
     let what = empty_in(lost.into_iter(), from);
@@ -135,7 +143,8 @@ fn refuse_referred(tables: &[LiveTable<'_>]) -> Result<()> {
     let Some((table, by)) = referred.find(|(_, by)| !chosen(by)) else { return Ok(()) };
     let (table, by) = (table.label(), by.join("."));
     Err(Error::postgres(format!("{by} refers to {table}, which can be emptied only together with it"))
-        .hint(format!("replace the rows of both: --table {table} --table {by} --truncate")))
+        .hint(format!("replace the rows of both: --table {table} --table {by} --truncate"))
+        .hint("if one of them is partitioned, empty both yourself in one TRUNCATE, and leave --truncate out"))
 }
 
 fn empty_in<'a>(tables: impl Iterator<Item = &'a LiveTable<'a>>, from: &Place) -> String {
@@ -144,8 +153,8 @@ fn empty_in<'a>(tables: impl Iterator<Item = &'a LiveTable<'a>>, from: &Place) -
 }
 
 /// Those that have rows now.
-async fn occupied<'t, 'a>(tables: &'t [LiveTable<'a>], psql: &Psql) -> Result<Vec<&'t LiveTable<'a>>> {
-    let exists = |table: &LiveTable<'_>| {
+async fn occupied<'t, 'a>(tables: &[&'t LiveTable<'a>], psql: &Psql) -> Result<Vec<&'t LiveTable<'a>>> {
+    let exists = |table: &&LiveTable<'_>| {
         let [schema, name] = &table.found.name;
         format!("EXISTS (SELECT FROM {}.{})", identifier(schema), identifier(name))
     };
@@ -153,7 +162,7 @@ async fn occupied<'t, 'a>(tables: &'t [LiveTable<'a>], psql: &Psql) -> Result<Ve
     // Not as arguments of a function, which has at most 100.
     let answers: Vec<bool> =
         psql.query(&format!("SELECT to_json(ARRAY[{}]::bool[]);", questions.join(", "))).await?;
-    Ok(tables.iter().zip(answers).filter_map(|(table, has_rows)| has_rows.then_some(table)).collect())
+    Ok(tables.iter().zip(answers).filter_map(|(table, has_rows)| has_rows.then_some(*table)).collect())
 }
 
 fn warn_of_triggers(tables: &[LiveTable<'_>]) {

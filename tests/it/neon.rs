@@ -81,6 +81,8 @@ fn a_database_is_made_fresh_in_a_new_branch() {
         "--role",
         ROLE,
         "--show-password",
+        "--after-sql",
+        "CREATE TABLE masked ()",
     ];
     let run =
         backup().opens(&["restore", "latest", "--neon", PROJECT]).envs(neon.env()).args(words).succeeds();
@@ -90,6 +92,7 @@ fn a_database_is_made_fresh_in_a_new_branch() {
     );
     assert!(run.text().contains(&uri), "{run}");
     assert!(neon.cluster("second").has_database("app") && neon.branches().len() == 2);
+    assert_eq!(neon.cluster("second").psql("copy", "SELECT to_regclass('public.masked')"), "masked");
     neon.is_content();
 }
 

@@ -96,7 +96,8 @@ impl RestoreRequest {
     /// # Errors
     /// `Kind::TargetExists` if others may be in it already, and a script is to change what they must not see.
     fn keep_closed(&self, target: &mut Target) -> Result<()> {
-        if target.exists() && !self.after.scripts.is_empty() {
+        // Nobody else is in one that is named at once: it is in a branch or a cluster of this run's.
+        if target.exists() && !target.is_named_at_once() && !self.after.scripts.is_empty() {
             let what = format!(
                 "{} exists, so others could connect to it before --after and --after-sql have run",
                 identifier(target.name())

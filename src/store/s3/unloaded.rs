@@ -56,6 +56,10 @@ pub(super) fn unloaded(error: &(dyn StdError + 'static), accepted: bool) -> Opti
     }
     let said = chain(first);
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    // Something may answer at that address on a machine that gives no credentials: then its user forgot to set them.
+    if !accepted && says(&["IMDS"]) && !matches!(status_in(&said), Some(408 | 429 | 500..=599)) {
+        return Some(Unloaded::Missing);
+    }
     let was_not_reached = own.clone().any(<dyn StdError>::is::<ConnectorError>) || says(&["timed out"]);
     Some(match status_in(&said) {
         // Asked again, a certificate is the same.
@@ -106,7 +110,8 @@ mod tests {
             (http(400), Refused, Refused),
             (http(403), Refused, Refused),
             (says("error response from IMDS (code: 500). Response"), Failing, Failing),
-            (says("error response from IMDS (code: 401). Response"), Refused, Refused),
+            (says("error response from IMDS (code: 401). Response"), Missing, Refused),
+            (says("failed to load IMDS session token: request forbidden: IMDS is disabled"), Missing, Failing),
             (says("service error: unhandled error: Error"), Refused, Failing),
             (says("service error: unhandled error (ServiceUnavailable)"), Failing, Failing),
             (says("service error: unhandled error (AccessDenied)"), Refused, Refused),
