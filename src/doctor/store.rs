@@ -6,7 +6,7 @@
 use super::finding::Findings;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
-    BucketRules, Metadata, ObjectLock, Situation, Store, StoreError, is_protected_by_copies_only,
+    BucketRules, Metadata, ObjectLock, Situation, Store, StoreError, Versioning, is_protected_by_copies_only,
 };
 use crate::stored::catalogue::{self, Found};
 use crate::stored::names::{CLOCK_SKEW, Name};
@@ -240,9 +240,9 @@ fn difference(modified: SystemTime, before: SystemTime, now: SystemTime) -> Dura
 /// The bucket's own rules.
 fn bucket(findings: &mut Findings<'_>, rules: &BucketRules, copies_only: bool) {
     match &rules.versioning {
-        Ok(true) => findings.fine("versioning", "the bucket keeps old versions of what is deleted or overwritten"),
-        Ok(false) if matches!(rules.lock, Ok(ObjectLock::Default(_))) => {}
-        Ok(false) => findings.warning(
+        Ok(Versioning::On) => findings.fine("versioning", "the bucket keeps old versions of what is deleted or overwritten"),
+        Ok(_) if matches!(rules.lock, Ok(ObjectLock::Default(_))) => {}
+        Ok(Versioning::Off | Versioning::Suspended) => findings.warning(
             "versioning",
             "the bucket keeps no old versions: whoever has a key that may write or delete can destroy backups",
             match copies_only {

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::run::Run;
-use crate::store::{Attempt, Situation, Store, StoreError, is_protected_by_copies_only};
+use crate::store::{Attempt, Situation, Store, StoreError, Versioning, is_protected_by_copies_only};
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::opened::Location;
 use bytes::Bytes;
@@ -249,7 +249,8 @@ impl Thief {
 
     /// Says what overwriting and deleting is worth in a bucket that keeps versions.
     async fn consider_versions(&mut self) {
-        let keeps = self.store.rules().await.is_some_and(|rules| matches!(rules.versioning, Ok(true)));
+        let keeps =
+            self.store.rules().await.is_some_and(|rules| matches!(rules.versioning, Ok(Versioning::On)));
         let can =
             |deeds: &[Deed], act: Act| deeds.iter().any(|deed| deed.act == act && deed.can == Some(true));
         if !keeps {

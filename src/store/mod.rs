@@ -24,7 +24,7 @@ pub use contract::attempt::Attempt;
 pub use contract::error::{Result, Situation, StoreError};
 pub use contract::limits::Limits;
 pub use contract::object::{Listed, Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
-pub use contract::rules::{BucketRules, Lifecycle, ObjectLock};
+pub use contract::rules::{BucketRules, Lifecycle, ObjectLock, Versioning};
 pub use listing::ahead::pages;
 pub use open::open;
 pub use options::authorities::Authorities;

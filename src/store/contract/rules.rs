@@ -6,11 +6,22 @@ use crate::store::contract::error::Result;
 #[derive(Debug)]
 pub struct BucketRules {
     /// Whether what is overwritten or deleted stays as an old version.
-    pub versioning: Result<bool>,
+    pub versioning: Result<Versioning>,
     /// Whether what is written is locked.
     pub lock: Result<ObjectLock>,
     /// What is deleted after some days.
     pub lifecycle: Result<Lifecycle>,
+}
+
+/// Whether a bucket keeps old versions of what is overwritten or deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versioning {
+    /// It does not, and never did.
+    Off,
+    /// It does.
+    On,
+    /// It did: the versions from that time are there.
+    Suspended,
 }
 
 /// Whether a bucket keeps objects from being deleted before their time.

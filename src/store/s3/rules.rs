@@ -2,7 +2,7 @@
 
 use super::bucket::Bucket;
 use crate::store::contract::error::{Result, Situation};
-use crate::store::contract::rules::{BucketRules, Lifecycle, ObjectLock};
+use crate::store::contract::rules::{BucketRules, Lifecycle, ObjectLock, Versioning};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_bucket_lifecycle_configuration::GetBucketLifecycleConfigurationOutput;
 use aws_sdk_s3::types::{
@@ -18,9 +18,13 @@ impl Bucket {
         BucketRules { versioning, lock, lifecycle }
     }
 
-    async fn versioning(&self) -> Result<bool> {
+    async fn versioning(&self) -> Result<Versioning> {
         let ask = |client: Client| client.get_bucket_versioning().bucket(&self.url.bucket).send();
-        Ok(self.ask(0, ask).await?.status() == Some(&BucketVersioningStatus::Enabled))
+        Ok(match self.ask(0, ask).await?.status() {
+            None => Versioning::Off,
+            Some(BucketVersioningStatus::Suspended) => Versioning::Suspended,
+            Some(_) => Versioning::On,
+        })
     }
 
     async fn default_lock(&self) -> Result<ObjectLock> {
