@@ -36,7 +36,7 @@ use std::time::Instant;
 pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
     let preparing = async {
         let (from, to) = (options.from.open().await?, options.to.open().await?);
-        if from.display_url() == to.display_url() {
+        if from.identity() == to.identity() {
             return Err(Error::usage("a store cannot be copied into itself")
                 .hint("give another one with --to, or another folder of the bucket"));
         }

@@ -100,8 +100,8 @@ impl<'a> Dump<'a> {
         let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         let name = checks::name(settings, &server)?;
         let options = checks::spelled(&psql, &settings.dump).await?;
-        for url in stores.urls() {
-            lock.of_backup(url, name.as_str(), settings.wait).await?;
+        for store in stores.identities() {
+            lock.of_backup(&store, name.as_str(), settings.wait).await?;
         }
         // Parts that cannot work are refused before the store is asked anything.
         upload::part_size(stores.limits()?, Some(server.size_bytes), writing.part_size)?;

@@ -67,6 +67,11 @@ pub trait Store: Send + Sync {
     /// The store's URL, without secrets.
     fn display_url(&self) -> String;
 
+    /// Which store it is: the same for every URL and every setting that leads to the same objects, and no others.
+    fn identity(&self) -> String {
+        self.display_url()
+    }
+
     /// How long a reader whose stream breaks may begin it again; every other method retries by itself.
     fn retry(&self) -> Retry {
         Retry::default()

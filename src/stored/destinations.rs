@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::store::{Limits, Situation, Store};
 use futures_util::future::join_all;
 use indicatif::BinaryBytes;
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 /// A store that a backup goes into.
@@ -63,11 +64,9 @@ impl Destinations {
         Ok(Self(open))
     }
 
-    /// The stores' URLs, in an order that does not depend on that of the words.
-    pub fn urls(&self) -> Vec<&str> {
-        let mut urls: Vec<&str> = self.0.iter().map(|one| one.url.as_str()).collect();
-        urls.sort_unstable();
-        urls
+    /// Which stores they are, each once, in an order that does not depend on that of the words.
+    pub fn identities(&self) -> BTreeSet<String> {
+        self.0.iter().map(|one| one.store.identity()).collect()
     }
 
     /// What all stores accept.
@@ -271,12 +270,13 @@ mod tests {
     #[tokio::test]
     async fn a_question_goes_to_the_next_store_if_the_first_does_not_answer() {
         let (_folder, stores) = folders(&[false, false]).await;
-        let first = stores.urls()[0].to_owned();
+        let url = |at: usize| stores.at(at).unwrap().url.clone();
+        let first = url(0);
         let question = async |store: &Arc<dyn Store>| match store.display_url() == first {
             true => Err(Error::store("no answer").in_situation(Situation::Unreachable)),
             false => Ok(store.display_url()),
         };
-        assert_eq!(stores.ask(question).await.unwrap(), stores.urls()[1]);
+        assert_eq!(stores.ask(question).await.unwrap(), url(1));
         assert!(stores.is_left_out(0));
         let refused =
             async |_: &Arc<dyn Store>| Err::<(), _>(Error::store("no").in_situation(Situation::Denied));

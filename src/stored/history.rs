@@ -112,7 +112,7 @@ impl History {
         trusted: &VerifyKeys,
     ) -> Result<Option<Break>> {
         let Place { name, id } = &newest.place;
-        match self.seen(&store.display_url(), name) {
+        match self.seen(&store.identity(), name) {
             Some(seen) if seen.id > *id => Ok(Some(Break::WentBack(format!(
                 "{} is the newest backup, but {} was in the store at {}: newer backups were removed or hidden",
                 newest.place, seen.id, seen.seen_at
@@ -125,7 +125,7 @@ impl History {
     /// Remembers the newest backup of a name, unless a newer one was seen before. A gap is not found again then.
     pub fn remember(&self, store: &dyn Store, newest: &Backup) {
         let Place { name, id } = newest.place.clone();
-        self.keep(Sighting { store: store.display_url(), name, id, seen_at: Timestamp::now() });
+        self.keep(Sighting { store: store.identity(), name, id, seen_at: Timestamp::now() });
     }
 
     /// Compares and remembers the newest of each name among the backups in `found` that could be read; warns.

@@ -54,6 +54,10 @@ impl Store for Gcs {
         self.0.url.place().to_string()
     }
 
+    fn identity(&self) -> String {
+        GsUrl { allow_http: false, ..self.0.url.place() }.to_string()
+    }
+
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
         let full = self.0.prefix.full_key(key)?;
         multipart::begin(Arc::clone(&self.0), full, metadata, part_size).await

@@ -90,6 +90,10 @@ impl Store for Retrying {
         self.inner.display_url()
     }
 
+    fn identity(&self) -> String {
+        self.inner.identity()
+    }
+
     fn retry(&self) -> Retry {
         self.retry.clone()
     }

@@ -57,6 +57,10 @@ impl Store for S3 {
         self.0.url.place().to_string()
     }
 
+    fn identity(&self) -> String {
+        self.0.url.identity(self.0.recipe.endpoint.as_deref())
+    }
+
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
         let full = self.0.prefix.full_key(key)?;
         multipart::begin(Arc::clone(&self.0), full, metadata, part_size).await

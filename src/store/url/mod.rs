@@ -166,6 +166,26 @@ mod tests {
     }
 
     #[test]
+    fn a_store_is_the_same_whatever_says_how_to_reach_it() {
+        let elsewhere = Some("http://127.0.0.1:3900");
+        for (url, endpoint, identity) in [
+            ("s3://b/p", None, "s3://b/p"),
+            (
+                "s3://b/p?region=x&max_parts=1000&checksum=full&path_style=true&aws_profile=x",
+                None,
+                "s3://b/p",
+            ),
+            ("s3://b/p?profile=garage&allow_http=true", None, "s3://b/p"),
+            ("s3://b/p", Some("https://s3.eu-central-1.amazonaws.com"), "s3://b/p"),
+            ("s3://b/p", elsewhere, "s3://b/p?endpoint=http://127.0.0.1:3900"),
+            ("s3://b/p?profile=aws&class=COLD", elsewhere, "s3://b/p?endpoint=http://127.0.0.1:3900"),
+            ("s3://b", elsewhere, "s3://b?endpoint=http://127.0.0.1:3900"),
+        ] {
+            assert_eq!(s3(url).identity(endpoint), identity, "{url} {endpoint:?}");
+        }
+    }
+
+    #[test]
     fn what_is_refused_and_why() {
         for (text, message, hint) in [
             ("/var/backups", "not a URL", "file:///var/backups"),

@@ -88,6 +88,15 @@ impl S3Url {
         Self { class: None, sse: None, kms: None, tags: Vec::new(), ..self.clone() }
     }
 
+    /// Which store it is, reached at this endpoint: no region, as Amazon's buckets have no name twice.
+    pub(in crate::store) fn identity(&self, endpoint: Option<&str>) -> String {
+        let address = endpoint.and_then(|text| Url::parse(text).ok());
+        let (by_host, _) = Profile::of_host(address.as_ref().and_then(Url::host_str));
+        let endpoint = endpoint.filter(|_| by_host.name != "aws").map(str::to_owned);
+        let Self { bucket, prefix, .. } = self.clone();
+        Self { bucket, prefix, endpoint, ..Self::default() }.to_string()
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let wants = |what: &str| Error::usage(format!("{key} in the store's URL must be {what}"));
         let text = || if value.is_empty() { Err(wants("not empty")) } else { Ok(value.to_owned()) };

@@ -131,6 +131,17 @@ fn the_first_backup_of_a_key_says_that_it_is_the_first() {
 }
 
 #[test]
+fn another_spelling_of_the_url_is_no_other_store() {
+    let scene = Scene::of(Place::garage("history-spelled"));
+    let (old, new) = (scene.put(HOUR * 2, |_| {}), scene.put(HOUR, |_| {}));
+    scene.reads(&FETCH).succeeds();
+    scene.remove(&new);
+    let spelled = format!("{}&max_parts=1000", scene.place.url());
+    let run = scene.reads(&FETCH).args(["--store", &spelled]).fails(Kind::Verify);
+    run.says(&format!("{old} of app is the newest backup, but {new} was in the store at"));
+}
+
+#[test]
 fn a_newest_backup_that_prune_removed_later_is_no_gap() {
     let scene = Scene::of(Place::folder());
     let first = scene.put(DAY * 2, |_| {});
