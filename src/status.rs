@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::stored::catalogue::{Backup, Found};
 use crate::stored::compare::has_shrunk;
 use crate::stored::contents::{self, Flaw, Folder, Standard};
-use crate::stored::history::{self, History};
+use crate::stored::history::{self, Caution, History};
 use crate::stored::manifest::Manifest;
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Id, Name, Timestamp};
@@ -188,8 +188,8 @@ async fn of_name(
     let age = newest.as_ref().map(|newest| Timestamp::now().since(newest.manifest.started_at));
     let gone = match (&options.history, &options.standard.trusted, &latest) {
         (Some(history), Some(trusted), Some(latest)) => {
-            let wrong = history.compare(store, &found, latest, trusted).await?;
-            history.remember(&**store, latest);
+            let wrong = history.compare(store, &found, latest, trusted, Caution::Report).await?;
+            history.remember(&**store, latest).await;
             wrong
         }
         _ => None,

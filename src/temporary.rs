@@ -36,8 +36,11 @@ impl Partial {
     }
 
     /// Gives the file its name; a file that has it already is an error, unless it may be replaced.
+    ///
+    /// A machine that loses power keeps the old file or the whole new one.
     pub fn commit(self, path: &Path, replace: bool) -> io::Result<()> {
         let (folder, file) = (self.folder, self.file);
+        file.sync_all()?;
         let persist = |hidden: TempPath| match replace {
             true => hidden.persist(path),
             false => hidden.persist_noclobber(path),

@@ -13,14 +13,18 @@ use crate::store::Store;
 use crate::temporary::Partial;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Backups without a good signature that are passed over before one is made: whoever can write may have put many there.
 const MOST_PLANTED: usize = 100;
+
+/// How long a reader waits for others to be done with the file; each needs a moment.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The format of the file.
 const FORMAT: u32 = 1;
@@ -103,16 +107,25 @@ impl History {
     /// `found` is all that the store lists, of this name at least.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store; if it is not known what was seen before, `Kind::Verify` if that is to be strict.
     pub async fn compare(
         &self,
         store: &Arc<dyn Store>,
         found: &[Found],
         newest: &Backup,
         trusted: &VerifyKeys,
+        caution: Caution,
     ) -> Result<Option<Break>> {
         let Place { name, id } = &newest.place;
-        match self.seen(&store.identity(), name) {
+        let seen = match self.seen(&store.identity(), name) {
+            Err(unknown) if caution == Caution::Strict => return Err(unknown),
+            Err(unknown) => {
+                tracing::warn!("{}", unknown.with_hints());
+                None
+            }
+            Ok(seen) => seen,
+        };
+        match seen {
             Some(seen) if seen.id > *id => Ok(Some(Break::WentBack(format!(
                 "{} is the newest backup, but {} was in the store at {}: newer backups were removed or hidden",
                 newest.place, seen.id, seen.seen_at
@@ -123,9 +136,9 @@ impl History {
     }
 
     /// Remembers the newest backup of a name, unless a newer one was seen before. A gap is not found again then.
-    pub fn remember(&self, store: &dyn Store, newest: &Backup) {
+    pub async fn remember(&self, store: &dyn Store, newest: &Backup) {
         let Place { name, id } = newest.place.clone();
-        self.keep(Sighting { store: store.identity(), name, id, seen_at: Timestamp::now() });
+        self.keep(Sighting { store: store.identity(), name, id, seen_at: Timestamp::now() }, PATIENCE).await;
     }
 
     /// Compares and remembers the newest of each name among the backups in `found` that could be read; warns.
@@ -164,45 +177,74 @@ impl History {
         trusted: &VerifyKeys,
         caution: Caution,
     ) -> Result<()> {
-        if let Some(wrong) = self.compare(store, found, newest, trusted).await? {
+        if let Some(wrong) = self.compare(store, found, newest, trusted, caution).await? {
             wrong.judge(&newest.place.name, caution)?;
         }
-        self.remember(&**store, newest);
+        self.remember(&**store, newest).await;
         Ok(())
     }
 
-    fn seen(&self, store: &str, name: &Name) -> Option<Sighting> {
-        let contents = read(&self.0).inspect_err(|e| {
-            tracing::warn!(
-                "{} cannot be read, so it is not known which backups were seen before: {e}",
-                self.0.display()
-            );
-        });
-        contents.ok()?.newest.into_iter().find(|seen| seen.store == store && seen.name == *name)
+    fn seen(&self, store: &str, name: &Name) -> Result<Option<Sighting>> {
+        let contents = read(&self.0).map_err(|e| {
+            let file = self.0.display();
+            Error::verify(format!(
+                "{file} cannot be read, so it is not known which backups were seen before: {e}"
+            ))
+            .hint("if it is damaged, remove it: a new one is made then")
+        })?;
+        Ok(contents.newest.into_iter().find(|seen| seen.store == store && seen.name == *name))
     }
 
     /// Keeps it, if that can be: a machine without a home, or with one that is read-only, has no history.
-    fn keep(&self, sighting: Sighting) {
-        let writing = || -> io::Result<()> {
-            let folder = self.0.parent().unwrap_or(Path::new("."));
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-            // Two readers at the same time do not lose what the other has seen.
-            let turn = File::create(self.0.with_extension("lock"))?;
-            turn.lock()?;
-            let mut contents = read(&self.0)?;
-            let same = |seen: &Sighting| seen.store == sighting.store && seen.name == sighting.name;
-            if contents.newest.iter().any(|seen| same(seen) && seen.id >= sighting.id) {
-                return Ok(());
-            }
-            contents.newest.retain(|seen| !same(seen));
-            contents.newest.push(sighting.clone());
-            let partial = Partial::begin(folder)?;
-            serde_json::to_writer_pretty(partial.file(), &contents)?;
-            partial.commit(&self.0, true)
+    async fn keep(&self, sighting: Sighting, patience: Duration) {
+        use ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+        let kept = match self.turn(patience).await {
+            Ok(_turn) => self.add(sighting),
+            Err(error) => Err(error),
         };
-        if let Err(error) = writing() {
-            tracing::debug!("{}: the newest backup is not remembered: {error}", self.0.display());
+        let file = self.0.display();
+        match kept {
+            Ok(()) => {}
+            Err(e)
+                if matches!(e.kind(), NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem) =>
+            {
+                tracing::debug!("{file}: the newest backup is not remembered: {e}");
+            }
+            Err(e) => tracing::warn!("{file}: the newest backup is not remembered: {e}"),
         }
+    }
+
+    /// Waits for its turn, which ends with the file: two readers at the same time do not lose what the other has seen.
+    async fn turn(&self, patience: Duration) -> io::Result<File> {
+        let folder = self.0.parent().unwrap_or(Path::new("."));
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let lock = self.0.with_extension("lock");
+        let (turn, since) = (File::create(&lock)?, Instant::now());
+        loop {
+            match turn.try_lock() {
+                Ok(()) => return Ok(turn),
+                // On a file system of another machine a lock may have no owner any more.
+                Err(TryLockError::WouldBlock) if since.elapsed() > patience => {
+                    return Err(io::Error::other(format!("{} is locked by another process", lock.display())));
+                }
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn add(&self, sighting: Sighting) -> io::Result<()> {
+        // It was said already that it cannot be read.
+        let Ok(mut contents) = read(&self.0) else { return Ok(()) };
+        let same = |seen: &Sighting| seen.store == sighting.store && seen.name == sighting.name;
+        if contents.newest.iter().any(|seen| same(seen) && seen.id >= sighting.id) {
+            return Ok(());
+        }
+        contents.newest.retain(|seen| !same(seen));
+        contents.newest.push(sighting);
+        let partial = Partial::begin(self.0.parent().unwrap_or(Path::new(".")))?;
+        serde_json::to_writer_pretty(partial.file(), &contents)?;
+        partial.commit(&self.0, true)
     }
 }
 
@@ -293,49 +335,65 @@ mod tests {
         Sighting { store, name, id: id.parse().unwrap(), seen_at: Timestamp::now() }
     }
 
-    #[test]
-    fn the_newest_is_remembered_and_an_older_one_changes_nothing() {
+    #[tokio::test]
+    async fn the_newest_is_remembered_and_an_older_one_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let history = History::at(folder.path().join("state/pgstow/newest.json"));
-        let seen = || history.seen("file:///s", &"app".parse().unwrap()).map(|seen| seen.id.to_string());
+        let seen = || {
+            let seen = history.seen("file:///s", &"app".parse().unwrap()).unwrap();
+            seen.map(|seen| seen.id.to_string())
+        };
         assert_eq!(seen(), None);
         for (id, expected) in [
             ("20260102T000000Z-aaaaaa", "20260102T000000Z-aaaaaa"),
             ("20260101T000000Z-aaaaaa", "20260102T000000Z-aaaaaa"),
             ("20260103T000000Z-aaaaaa", "20260103T000000Z-aaaaaa"),
         ] {
-            history.keep(sighting(id));
+            history.keep(sighting(id), PATIENCE).await;
             assert_eq!(seen().as_deref(), Some(expected));
         }
-        history.keep(Sighting { store: "file:///other".into(), ..sighting("20260101T000000Z-aaaaaa") });
+        let other = Sighting { store: "file:///other".into(), ..sighting("20260101T000000Z-aaaaaa") };
+        history.keep(other, PATIENCE).await;
         assert_eq!(seen().as_deref(), Some("20260103T000000Z-aaaaaa"));
         assert_eq!(read(&history.0).unwrap().newest.len(), 2);
     }
 
-    #[test]
-    fn readers_at_the_same_time_lose_nothing() {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn readers_at_the_same_time_lose_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let history = History::at(folder.path().join("newest.json"));
-        std::thread::scope(|scope| {
-            for number in 0..16 {
-                let name = format!("app{number}").parse().unwrap();
-                let history = &history;
-                scope.spawn(move || {
-                    history.keep(Sighting { name, ..sighting("20260101T000000Z-aaaaaa") });
-                });
-            }
+        let readers = (0..16).map(|number| {
+            let (history, name) = (history.clone(), format!("app{number}").parse().unwrap());
+            let seen = Sighting { name, ..sighting("20260101T000000Z-aaaaaa") };
+            tokio::spawn(async move { history.keep(seen, PATIENCE * 6).await })
         });
+        futures_util::future::join_all(readers.collect::<Vec<_>>()).await;
         assert_eq!(read(&history.0).unwrap().newest.len(), 16);
     }
 
-    #[test]
-    fn a_file_that_cannot_be_read_is_left_as_it_is() {
+    #[tokio::test]
+    async fn a_lock_that_nobody_gives_back_keeps_no_reader() {
         let folder = tempfile::tempdir().unwrap();
         let history = History::at(folder.path().join("newest.json"));
-        for text in ["nonsense", "{\"format\": 2, \"newest\": []}"] {
+        let held = File::create(folder.path().join("newest.lock")).unwrap();
+        held.lock().unwrap();
+        history.keep(sighting("20260102T000000Z-aaaaaa"), Duration::from_millis(200)).await;
+        assert!(!history.0.exists());
+        held.unlock().unwrap();
+        history.keep(sighting("20260102T000000Z-aaaaaa"), PATIENCE).await;
+        assert!(history.0.exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::at(folder.path().join("newest.json"));
+        for text in ["", "nonsense", "{\"format\": 2, \"newest\": []}"] {
             std::fs::write(&history.0, text).unwrap();
-            history.keep(sighting("20260102T000000Z-aaaaaa"));
+            history.keep(sighting("20260102T000000Z-aaaaaa"), PATIENCE).await;
             assert_eq!(std::fs::read_to_string(&history.0).unwrap(), text);
+            let unknown = history.seen("file:///s", &"app".parse().unwrap()).unwrap_err();
+            assert!(unknown.with_hints().contains("remove it"), "{unknown:?}");
         }
     }
 }

@@ -142,6 +142,19 @@ fn another_spelling_of_the_url_is_no_other_store() {
 }
 
 #[test]
+fn a_damaged_memory_is_reported_and_refused_if_that_is_to_be_strict() {
+    let scene = Scene::of(Place::folder());
+    scene.put(HOUR, |_| {});
+    scene.reads(&FETCH).succeeds();
+    let file = scene.state.path().join("pgstow/newest.json");
+    std::fs::write(&file, "").unwrap();
+    scene.reads(&FETCH).succeeds().says("it is not known which backups were seen before").says("remove it");
+    scene.reads(&FETCH).arg("--strict").fails(Kind::Verify).says("remove it");
+    std::fs::remove_file(&file).unwrap();
+    scene.reads(&FETCH).arg("--strict").succeeds();
+}
+
+#[test]
 fn a_newest_backup_that_prune_removed_later_is_no_gap() {
     let scene = Scene::of(Place::folder());
     let first = scene.put(DAY * 2, |_| {});
