@@ -57,7 +57,11 @@ pub(super) fn make_folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     loop {
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => made.push(path.clone()),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => {
+                if path != root {
+                    refuse_another_case(&path)?;
+                }
+            }
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 return Err(StoreError::new(Situation::Other, format!("{} is not a folder", path.display())));
             }
@@ -68,6 +72,30 @@ pub(super) fn make_folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
             Some(segment) => path.push(segment),
             None => return Ok(made),
         }
+    }
+}
+
+/// Refuses a folder that answers to this name, but is called by the same letters in another case, as on macOS: what is
+/// written there would be listed under its name.
+fn refuse_another_case(path: &Path) -> Result<()> {
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let swap = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+    let swapped: String = name.to_string_lossy().chars().map(swap).collect();
+    if *swapped == *name || !path.with_file_name(swapped).exists() {
+        return Ok(());
+    }
+    let names = fs::read_dir(above).map_err(|e| explain(&e, "list", above))?.flatten();
+    let alike: Vec<_> =
+        names.map(|one| one.file_name()).filter(|one| one.eq_ignore_ascii_case(name)).collect();
+    match alike.first() {
+        Some(there) if !alike.iter().any(|one| one == name) => {
+            let (path, there) = (path.display(), there.to_string_lossy());
+            let message =
+                format!("{path} is called {there} there: this file system does not tell them apart");
+            Err(StoreError::new(Situation::Other, message)
+                .hint("use a name that differs in more than capital and small letters"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -191,6 +219,19 @@ mod tests {
             assert_eq!(error.situation(), situation);
             assert!(error.to_string().contains("/x/y") && !error.hints().is_empty());
         }
+    }
+
+    #[test]
+    fn a_folder_that_differs_in_case_only_is_another_one() {
+        let root = tempfile::tempdir().unwrap();
+        let called = |name: &str| refuse_another_case(&root.path().join(name));
+        fs::create_dir(root.path().join("APP.1")).unwrap();
+        let refused = called("app.1").unwrap_err();
+        assert!(refused.to_string().contains("app.1 is called APP.1 there"), "{refused}");
+        called("APP.1").unwrap();
+        // This one tells them apart.
+        fs::create_dir(root.path().join("app.1")).unwrap();
+        called("app.1").unwrap();
     }
 
     #[test]
