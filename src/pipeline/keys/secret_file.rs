@@ -13,7 +13,6 @@ pub fn write_secret(path: &Path, secret: &str) -> Result<()> {
     let write = || {
         let partial = Partial::begin(folder.unwrap_or(Path::new(".")))?;
         partial.file().write_all(text.as_bytes())?;
-        partial.file().sync_all()?;
         partial.commit(path, false)
     };
     write().map_err(|e| {
