@@ -1,7 +1,8 @@
 //! Who else may write or read a file that pgstow obeys or keeps secrets in.
 //!
 //! A settings file says where backups go and who can read them, and a file of keys whom to trust. One that
-//! others may write is not used, whatever it says. One that others may only read is reported, and used.
+//! others may write is not used, whatever it says. One that others may only read is reported, and used; so is a file of
+//! keys that belongs to another user.
 
 use crate::error::{Error, Result};
 use rustix::process::{getegid, geteuid};
