@@ -221,7 +221,11 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
 fn is_without_tables(toc: &Toc) -> bool {
     let defines = |entry: &TocEntry| {
         let kind = entry.kind();
-        !(kind.completes() || kind.is_remark() || kind.is_setting() || entry.is_of_database())
+        !(kind.completes()
+            || kind.is_remark()
+            || kind.is_grant()
+            || kind.is_setting()
+            || entry.is_of_database())
     };
     toc.entries().iter().any(|entry| entry.kind().completes()) && !toc.entries().iter().any(defines)
 }
@@ -241,7 +245,9 @@ async fn script(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) 
     if !seen.is_dump {
         return Err(no_dump(path, "is neither an archive of pg_dump -Fc nor its plain text"));
     }
-    if !seen.complete || seen.databases.iter().any(|section| !section.complete) {
+    let is_complete = seen.complete && seen.databases.iter().all(|section| section.complete);
+    // What comes after a command of psql's own may look as if it never ended.
+    if !is_complete && seen.command.is_none() {
         let what = if seen.is_cluster { "cluster dump" } else { "dump" };
         return Err(Error::verify(format!(
             "{} was cut: it does not end with \"PostgreSQL database {what} complete\"",

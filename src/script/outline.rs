@@ -175,7 +175,8 @@ impl ScriptContents {
                         }
                         database.entries += 1;
                         database.completes |= entry.kind.completes();
-                        database.defines |= !(entry.kind.completes() || entry.kind.is_remark());
+                        database.defines |=
+                            !(entry.kind.completes() || entry.kind.is_remark() || entry.kind.is_grant());
                     });
                 }
             }

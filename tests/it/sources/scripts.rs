@@ -169,6 +169,7 @@ fn a_database_may_be_called_what_psql_needs_quotes_for() {
             adopt(&place, &file).succeeds();
             place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).succeeds();
             assert_eq!(cluster.text_of(&copy), cluster.text_of("my-app"));
+            cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
         }
     }
 }
