@@ -34,8 +34,7 @@ const FOR_SHARING: u32 = 4;
 /// Bytes read at once.
 const AT_ONCE: usize = 64 << 10;
 /// What helps if objects come and go all the time.
-const SETTLE: &str =
-    "something changes definitions all the time, such as a migration or a job that makes partitions: back up when it rests";
+const SETTLE: &str = "something changes definitions all the time, such as a migration or a job that makes partitions: back up when it rests";
 /// What helps if tables are emptied all the time.
 const REST: &str = "leave out the rows of a table that is emptied all the time (--exclude-table-data), or back up when it rests";
 /// Why a snapshot is not shared, as the end of a sentence.

@@ -148,7 +148,10 @@ impl Moment {
         let hex = |name| format!("encode(convert_to({name}::text, {encoding}), 'hex')");
         let is_new = |xid| {
             let known = list(&self.known);
-            format!("{} AND {xid} NOT IN (SELECT unnest('{{{known}}}'::bigint[]))", is_recent(xid, self.since))
+            format!(
+                "{} AND {xid} NOT IN (SELECT unnest('{{{known}}}'::bigint[]))",
+                is_recent(xid, self.since)
+            )
         };
         format!(
             "WITH dumped AS (SELECT * FROM unnest('{{{}}}'::oid[], '{{{}}}'::oid[]) AS dumped (catalog, oid)), \
@@ -220,9 +223,8 @@ impl Display for MomentSql {
 /// SQL for which transaction, or part of one, wrote what there is of an object: its catalogue, its oid, the number, and
 /// whether only a name in it matters.
 fn written() -> String {
-    let versioned = |catalog, is_named| {
-        format!("SELECT tableoid, oid, xmin::text::bigint, {is_named} FROM {catalog}")
-    };
+    let versioned =
+        |catalog, is_named| format!("SELECT tableoid, oid, xmin::text::bigint, {is_named} FROM {catalog}");
     let parts = PARTS.iter().map(|(whole, part, column)| {
         format!("SELECT '{whole}'::regclass::oid, {column}, xmin::text::bigint, false FROM {part}")
     });

@@ -111,7 +111,11 @@ mod tests {
             (http(403), Refused, Refused),
             (says("error response from IMDS (code: 500). Response"), Failing, Failing),
             (says("error response from IMDS (code: 401). Response"), Missing, Refused),
-            (says("failed to load IMDS session token: request forbidden: IMDS is disabled"), Missing, Failing),
+            (
+                says("failed to load IMDS session token: request forbidden: IMDS is disabled"),
+                Missing,
+                Failing,
+            ),
             (says("service error: unhandled error: Error"), Refused, Failing),
             (says("service error: unhandled error (ServiceUnavailable)"), Failing, Failing),
             (says("service error: unhandled error (AccessDenied)"), Refused, Refused),
