@@ -44,7 +44,7 @@ impl Enums {
         if self.values.is_empty() || tables.is_some_and(<[u32]>::is_empty) {
             return Ok(None);
         }
-        let used = tables.map(used_by).unwrap_or_else(|| "true".to_owned());
+        let used = tables.map_or_else(|| "true".to_owned(), used_by);
         let question = format!(
             "SELECT json_build_object('first', (SELECT min(format('%I.%I', n.nspname, t.typname)) \
                FROM unnest('{{{}}}'::oid[], '{{{}}}'::bigint[], '{{{}}}'::int[], '{{{}}}'::real[]) \
