@@ -31,7 +31,7 @@ pub struct Moment {
 pub struct Changes {
     /// Objects that were changed or dropped; the first of many.
     pub objects: Vec<ChangedObject>,
-    /// Relations and schemas of which something was changed: their names, or only rights, statistics and the like.
+    /// Relations and schemas that were changed: their names, or only rights, statistics and the like.
     pub written: Vec<WrittenObject>,
     /// Tables, named as SQL, whose rows are in other files.
     pub rewritten: Vec<String>,

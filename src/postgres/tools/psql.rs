@@ -147,7 +147,7 @@ const MARKED: &str = "DO $$ BEGIN \
 /// `file` may be `-`, and the script `input`.
 ///
 /// # Errors
-/// `Kind::Postgres`, also if the script took back its own work, or told psql to ignore the error that did.
+/// `Kind::Postgres`, also if the script took back its own work, or made psql ignore the error that did.
 pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
     let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT);
     let program = program.args(["-c", PATIENT_TRANSACTION, "-c", MARK, "-f"]).arg(file).args(["-c", MARKED]);

@@ -202,7 +202,7 @@ fn a_value_of_an_enum_that_is_renamed_while_rows_are_read() {
             .says("hint: back up again");
         assert_eq!(place.keys(), Vec::<String>::new());
         // No row of the snapshot has a value that was added later.
-        // With so many in between, the server gives all of them new places.
+        // With this many in between, the server gives all of them new places.
         let added = |n| format!("ALTER TYPE state ADD VALUE 'v{n}' BEFORE 'done';");
         during(&(1..60).map(added).collect::<String>()).assert_success();
         restores(&place, cluster, &database);
