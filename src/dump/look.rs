@@ -15,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 const ARCHIVE: &[u8] = b"PGDMP";
 /// How a file begins that gzip compressed.
 const GZIP: &[u8] = &[0x1f, 0x8b];
+/// What to do about a dump that is not whole.
+const DAMAGED: &str =
+    "look for a complete one; to keep this one anyway, `pgstow backup --name … -- cat FILE` stores anything";
 /// Bytes read at once.
 const AT_ONCE: usize = 256 << 10;
 
@@ -135,9 +138,17 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
         let mut globals = Vec::new();
         let mut content = open_at(path, seen.globals.start).await?.take(bytes);
         content.read_to_end(&mut globals).await.map_err(|e| unreadable(path, e))?;
-        found.globals = Some(globals);
+        found.globals = Some(without_drops(&globals));
     }
     Ok(found)
+}
+
+/// The roles without what `--clean` puts before them: whoever wants the roles back does not want the databases gone.
+fn without_drops(globals: &[u8]) -> Vec<u8> {
+    let drops: [&[u8]; 3] = [b"DROP DATABASE ", b"DROP ROLE ", b"DROP TABLESPACE "];
+    let lines = globals.split_inclusive(|byte| *byte == b'\n');
+    let kept: Vec<&[u8]> = lines.filter(|line| !drops.iter().any(|drop| line.starts_with(drop))).collect();
+    kept.concat()
 }
 
 /// Refuses a script that no restore can run in a new database.
@@ -205,8 +216,8 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
             tracing::debug!("what follows the archive at byte {end} is left out");
             end
         }
-        Err(damage) => return Err(Error::from(damage).context(path.display())),
-        Ok(()) => reader.finish().map_err(|e| Error::from(e).context(path.display()))?.length,
+        Err(damage) => return Err(damaged(path, damage)),
+        Ok(()) => reader.finish().map_err(|damage| damaged(path, damage))?.length,
     };
     Ok(Dump {
         kind: manifest::BackupKind::Postgres,
@@ -215,6 +226,10 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
         server_version,
         pg_dump_version,
     })
+}
+
+fn damaged(path: &Path, damage: Damage) -> Error {
+    Error::from(damage).context(path.display()).hint(DAMAGED)
 }
 
 /// Whether an archive completes tables and defines none.
@@ -253,7 +268,7 @@ async fn script(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) 
             "{} was cut: it does not end with \"PostgreSQL database {what} complete\"",
             path.display()
         ))
-        .hint("look for a complete one; to keep this one anyway, `pgstow backup --name … -- cat FILE` stores anything"));
+        .hint(DAMAGED));
     }
     Ok(seen)
 }
@@ -263,6 +278,7 @@ fn no_dump(path: &Path, what: &str) -> Error {
         "adopt takes what pg_dump -Fc, pg_dump and pg_dumpall write, compressed by gzip or not; \
          `pgstow backup --name … -- cat FILE` stores anything",
     )
+    .hint("undo other compression first, as with zstd -d; of -Ft and -Fd, pg_restore -f dump.sql makes plain SQL")
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {
