@@ -95,7 +95,7 @@ pub async fn fetch(options: FetchOptions, json: bool, run: &Run) -> Result<Fetch
             run.say(format!("listed the entries of {} in {}", reader.place(), list.name()));
         }
         if of_rows {
-            chosen = rows::only_rows(chosen)?;
+            chosen = rows::only_rows(chosen, format == FetchFormat::Csv)?;
         }
         if !tables.is_empty() {
             reader.narrow(chosen);

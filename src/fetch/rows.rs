@@ -7,17 +7,30 @@ use crate::stored::inventory::{Block, BlockKind, Inventory};
 use crate::stored::reader::BackupReader;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+/// Encodings with characters whose second byte may be a backslash, which `COPY` does not escape.
+const EMBEDDING: [&str; 7] = ["BIG5", "GB18030", "GBK", "JOHAB", "SHIFT_JIS_2004", "SJIS", "UHC"];
+
 /// Narrows what was chosen down to the rows of one table, and refuses where there are more or none.
-pub fn only_rows(chosen: Inventory) -> Result<Inventory> {
+pub fn only_rows(chosen: Inventory, as_csv: bool) -> Result<Inventory> {
     let tables: Vec<&Block> = chosen.blocks.iter().filter(|block| block.kind == BlockKind::Table).collect();
     match tables.as_slice() {
         [only] if only.rows.is_some() => {
             let front = Preamble::read(&chosen.archive.preamble)?;
+            let encoding = front.toc.encoding().unwrap_or_default();
+            if as_csv && EMBEDDING.contains(&encoding.as_str()) {
+                return Err(Error::usage(format!(
+                    "the rows were dumped in {encoding}, in which a character may hold a backslash: they cannot be written as CSV"
+                ))
+                .hint("--format copy brings them as they are"));
+            }
             let id = only.dump_id;
             Ok(chosen.only(&front.keep(|entry| entry.dump_id() == id)))
         }
-        [only] => Err(Error::usage(format!("the rows of {} were not dumped as COPY text", only.label()))
-            .hint("--format archive and --format sql bring them as they are")),
+        [only] => Err(Error::usage(format!(
+            "the rows of {} were not dumped as COPY text, or are compressed within the dump",
+            only.label()
+        ))
+        .hint("--format archive and --format sql bring them as they are")),
         [] => Err(Error::usage("what --table names has no rows of its own in the backup")
             .hint("a view has none, nor has a partitioned table; --format sql prints definitions")),
         [first, more @ ..] => Err(Error::usage(format!(

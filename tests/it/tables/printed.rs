@@ -1,10 +1,11 @@
 //! `fetch --format`: SQL that `psql` takes, and rows as PostgreSQL itself would print them.
 
 use super::scene::{RELATED, Scene, feed, stock_restore};
-use crate::scene::{fetch_fails, fresh};
-use crate::servers::postgres::Major;
+use crate::scene::{Keys, Place, fetch_fails, fresh};
+use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use std::process::Command;
+use tempfile::TempDir;
 
 const ODD: &str = r#"
 CREATE SCHEMA "Größe & co";
@@ -107,6 +108,27 @@ fn one_table_with_rows_is_wanted() {
     scene.place.opens(&["fetch", "latest"]).fails(Kind::Usage).says("--output");
 }
 
+/// The second byte of a character may be a backslash.
+#[test]
+fn rows_in_an_encoding_that_copy_does_not_escape_are_not_written_as_csv() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = fresh("katakana");
+    cluster.psql(
+        "postgres",
+        &format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"),
+    );
+    cluster.psql(&database, "CREATE TABLE t AS SELECT U&'\\30BD\\30D5\\30C8' AS soft");
+    let (place, folder) = (Place::folder(), TempDir::new().unwrap());
+    let file = folder.path().join("sjis.dump");
+    let words = ["-Fc", "-E", "SJIS", "-f", file.to_str().unwrap(), &database];
+    assert!(cluster.client("pg_dump").args(words).status().unwrap().success());
+    let words = ["adopt", "--name", "app", "--recipient", &Keys::shared().recipient, file.to_str().unwrap()];
+    place.pgstow(&words).succeeds();
+    let fetch = |format: &str| place.opens(&["fetch", "latest", "-t", "t", "-o", "-", "--format", format]);
+    fetch("csv").fails(Kind::Usage).says("dumped in SJIS").says("--format copy");
+    assert_eq!(fetch("copy").succeeds().stdout, b"\x83\x5c\x83\x74\x83\x67\n");
+}
+
 #[test]
 fn a_full_disk_and_a_closed_pipe_are_local_failures() {
     let scene = Scene::new(
@@ -124,7 +146,7 @@ fn a_full_disk_and_a_closed_pipe_are_local_failures() {
             let output = Command::new("bash")
                 .args(["-c", &line])
                 .env("PGSTOW_STORE", scene.place.url())
-                .env("PGSTOW_IDENTITY", &crate::scene::Keys::shared().identity)
+                .env("PGSTOW_IDENTITY", &Keys::shared().identity)
                 .output()
                 .unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
