@@ -26,7 +26,9 @@ impl Toc {
     /// `rows` matches.
     pub fn without(&self, tables: &[Pattern], rows: &[Pattern]) -> LeftOut {
         let mut left_out = LeftOut::default();
-        let chosen = self.matching(tables, &RELATIONS, &mut left_out.idle);
+        // Of a table that an extension defines there are only rows.
+        let kinds = [&RELATIONS[..], &[EntryKind::TableData]].concat();
+        let chosen = self.matching(tables, &kinds, &mut left_out.idle);
         let emptied = self.matching(rows, &[EntryKind::TableData], &mut left_out.idle);
         let mut gone: HashSet<i32> = chosen.iter().map(|entry| entry.dump_id()).collect();
         loop {

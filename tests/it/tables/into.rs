@@ -145,6 +145,11 @@ fn no_table_is_emptied_that_was_not_meant_or_that_an_extension_has_filled() {
     assert_eq!([rows("app.orders"), rows("billing.orders"), rows("app.kinds")], ["1", "2", "2"]);
     into("*.orders").succeeds();
     assert_eq!(rows("billing.orders"), "1");
+
+    // Here the extension has no such table.
+    let words = ["restore", "latest", "--to", &cluster.url(&fresh("meant")), "-T", "app.kinds"];
+    let run = place.opens(&words).succeeds();
+    assert!(!run.stderr.contains("nothing in the backup matches"), "{run}");
 }
 
 #[test]
