@@ -19,6 +19,7 @@ pub mod names;
 pub mod newest;
 pub mod opened;
 mod prefixes;
+mod previous;
 pub mod proven;
 pub mod ranges;
 pub mod read_back;
