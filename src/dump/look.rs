@@ -157,8 +157,9 @@ fn refuse_unfit(path: &Path, seen: &ScriptContents) -> Result<()> {
         return Err(unfit(path, "holds other text before or after the dump", "remove it from the file"));
     }
     if let Some(Command { line, text, is_plain: false }) = &seen.command {
-        let what =
-            format!("holds {text} in line {line}, with which it could run programs on the machine that reads it");
+        let what = format!(
+            "holds {text} in line {line}, with which it could run programs on the machine that reads it"
+        );
         return Err(unfit(path, &what, "dump again with -Fc: psql does not read an archive"));
     }
     if let Some(Command { line, text, .. }) = &seen.command {

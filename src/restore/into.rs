@@ -15,6 +15,7 @@ use crate::postgres::{
 use crate::run::Run;
 use crate::stored::excerpt;
 use crate::stored::inventory::{BlockKind, Inventory};
+use crate::stored::names::Place;
 use crate::stored::opened::BackupSelection;
 use crate::stored::reader::BackupReader;
 use crate::units::{age, count};
@@ -100,17 +101,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     chosen.blocks.sort_by_key(|block| number(block.dump_id));
     let ordered = front.in_order(|entry| number(entry.dump_id()));
     reader.narrow(chosen.only(&as_meant(&appending(&ordered, truncate, deferred))));
-    run.say(match truncate {
-        true => {
-            let emptied: Vec<String> = tables.iter().map(LiveTable::label).collect();
-            format!(
-                "replacing all rows of {} in {database} by those of {}",
-                emptied.join(", "),
-                reader.place()
-            )
-        }
-        false => format!("appending rows of {} in {database}", reader.place()),
-    });
+    run.say(announced(&tables, &database, reader.place(), truncate));
     let following = run.follow(&reader.progress);
     run.step("fill", run.or(load(&reader, client, psql.conn()))).await?;
     drop(following);
@@ -127,6 +118,14 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
         run.say("the tables' sequences are unchanged: check that they are past the new rows (setval)");
     }
     Ok(Appended { reader, database, truncated: truncate, tables: counts, took })
+}
+
+fn announced(tables: &[LiveTable<'_>], database: &str, from: &Place, truncate: bool) -> String {
+    if !truncate {
+        return format!("appending rows of {from} in {database}");
+    }
+    let emptied: Vec<String> = tables.iter().map(LiveTable::label).collect();
+    format!("replacing all rows of {} in {database} by those of {from}", emptied.join(", "))
 }
 
 /// The tables with rows, and how many; refuses what cannot be appended.
