@@ -46,7 +46,7 @@ pub async fn adopt(request: &AdoptRequest, writing: &WriteOptions, run: &Run) ->
     };
     let (found, stores) = run.or(preparing).await?;
     if !found.left_out.is_empty() {
-        run.say(format!("empty, and so left out: {}", found.left_out.join(", ")));
+        run.say(format!("without tables or other objects, and so left out: {}", found.left_out.join(", ")));
     }
     let mut all = Vec::new();
     for dump in &found.dumps {

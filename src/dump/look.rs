@@ -15,9 +15,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 const ARCHIVE: &[u8] = b"PGDMP";
 /// How a file begins that gzip compressed.
 const GZIP: &[u8] = &[0x1f, 0x8b];
-/// What to do about a dump that is not whole.
-const DAMAGED: &str =
-    "look for a complete one; to keep this one anyway, `pgstow backup --name … -- cat FILE` stores anything";
 /// Bytes read at once.
 const AT_ONCE: usize = 256 << 10;
 
@@ -217,8 +214,8 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
             tracing::debug!("what follows the archive at byte {end} is left out");
             end
         }
-        Err(damage) => return Err(damaged(path, damage)),
-        Ok(()) => reader.finish().map_err(|damage| damaged(path, damage))?.length,
+        Err(damage) => return Err(not_whole(Error::from(damage).context(path.display()))),
+        Ok(()) => reader.finish().map_err(|e| not_whole(Error::from(e).context(path.display())))?.length,
     };
     Ok(Dump {
         kind: manifest::BackupKind::Postgres,
@@ -229,8 +226,8 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
     })
 }
 
-fn damaged(path: &Path, damage: Damage) -> Error {
-    Error::from(damage).context(path.display()).hint(DAMAGED)
+fn not_whole(error: Error) -> Error {
+    error.hint("look for a complete one; to keep this one anyway, `pgstow backup --name … -- cat FILE` stores anything")
 }
 
 /// Whether an archive completes tables and defines none.
@@ -265,11 +262,10 @@ async fn script(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin) 
     // What comes after a command of psql's own may look as if it never ended.
     if !is_complete && seen.command.is_none() {
         let what = if seen.is_cluster { "cluster dump" } else { "dump" };
-        return Err(Error::verify(format!(
+        return Err(not_whole(Error::verify(format!(
             "{} was cut: it does not end with \"PostgreSQL database {what} complete\"",
             path.display()
-        ))
-        .hint(DAMAGED));
+        ))));
     }
     Ok(seen)
 }

@@ -155,9 +155,7 @@ impl Content for StoredContent<'_> {
         match self.inventory {
             _ if reader.kind() == BackupKind::Sql => {
                 if self.jobs.is_some_and(|jobs| jobs > 1) {
-                    tracing::warn!(
-                        "--jobs is ignored: a plain SQL dump is run by one psql in one transaction"
-                    );
+                    tracing::warn!("--jobs is ignored: a plain SQL dump is run by one psql");
                 }
                 script::restore(reader, clients, target, request).await
             }

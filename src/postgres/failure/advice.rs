@@ -133,7 +133,7 @@ const TABLE: &[(S, &str)] = &[
     (
         S::ObjectMissingInFunction,
         "a restore runs with an empty search_path: a function must name what it uses with the schema, or set its \
-                 own with ALTER FUNCTION … SET search_path",
+                 own with ALTER FUNCTION … SET search_path; with --table, what it uses must be named too",
     ),
     (S::ConstraintViolated(Constraint::ForeignKey), "rows refer to rows that are not among the data"),
     (
