@@ -124,8 +124,8 @@ fn announced(tables: &[LiveTable<'_>], database: &str, from: &Place, truncate: b
     if !truncate {
         return format!("appending rows of {from} in {database}");
     }
-    let emptied: Vec<String> = tables.iter().map(LiveTable::label).collect();
-    format!("replacing all rows of {} in {database} by those of {from}", emptied.join(", "))
+    let emptied = live_rows::labels(tables.iter());
+    format!("replacing all rows of {emptied} in {database} by those of {from}")
 }
 
 /// The tables with rows, and how many; refuses what cannot be appended.
@@ -133,8 +133,11 @@ fn counts(chosen: &Inventory) -> Result<Vec<(String, u64)>> {
     let blocks = chosen.blocks.iter().filter(|block| block.kind == BlockKind::Table);
     let counted = blocks.map(|block| {
         let rows = block.rows.ok_or_else(|| {
-            Error::usage(format!("the rows of {} were not dumped as COPY text", block.label()))
-                .hint("restore them into a new database with --to")
+            Error::usage(format!(
+                "the rows of {} were not dumped as COPY text, or are compressed within the dump",
+                block.label()
+            ))
+            .hint("restore them into a new database with --to")
         })?;
         Ok((block.label(), rows))
     });

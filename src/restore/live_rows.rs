@@ -16,7 +16,7 @@ pub(super) struct LiveTable<'a> {
 }
 
 impl LiveTable<'_> {
-    pub(super) fn label(&self) -> String {
+    fn label(&self) -> String {
         self.found.name.join(".")
     }
 }
@@ -148,8 +148,12 @@ fn refuse_referred(tables: &[LiveTable<'_>]) -> Result<()> {
 }
 
 fn empty_in<'a>(tables: impl Iterator<Item = &'a LiveTable<'a>>, from: &Place) -> String {
-    let labels: Vec<String> = tables.map(LiveTable::label).collect();
-    format!("{from} has no rows of {}", labels.join(", "))
+    format!("{from} has no rows of {}", labels(tables))
+}
+
+/// The tables' names, for a sentence.
+pub(super) fn labels<'a>(tables: impl Iterator<Item = &'a LiveTable<'a>>) -> String {
+    tables.map(LiveTable::label).collect::<Vec<_>>().join(", ")
 }
 
 /// Those that have rows now.
