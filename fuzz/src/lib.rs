@@ -22,9 +22,13 @@ pub mod units;
 /// Which keys there are.
 #[path = "../../src/store"]
 pub mod store {
-    mod error;
-    mod key;
-    pub use key::check_key;
+    mod contract {
+        pub mod error;
+    }
+    mod url {
+        pub mod key;
+    }
+    pub use url::key::check_key;
 }
 
 /// What is written about a backup.
