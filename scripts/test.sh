@@ -20,6 +20,9 @@ later=(parallel:: proof:: roles:: soak:: sources:: store_faults:: stores:: swap:
 free=$(df --output=avail -m /tmp | tail -1)
 [ "$free" -ge 6000 ] || echo "test: only $free MB are free in /tmp, and the tests need up to 6,000" >&2
 
+# Tests wait for servers and for each other: with one more at a time than there are cores, the cores wait less.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) + 1))}"
+
 outcome=0
 {
     cargo test --no-fail-fast -- "${later[@]/#/--skip=}" "$@" || outcome=$?

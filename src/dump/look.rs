@@ -2,7 +2,7 @@
 
 use crate::archive::{Damage, Reader, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
-use crate::script::{Command, Outline, ScriptContents};
+use crate::script::{Command, Outline, ScriptContents, without_drops};
 use crate::stored::manifest;
 use crate::stored::names::Timestamp;
 use async_compression::tokio::bufread::GzipDecoder;
@@ -138,14 +138,6 @@ pub async fn look(path: &Path, about: &Metadata) -> Result<Found> {
         found.globals = Some(without_drops(&globals));
     }
     Ok(found)
-}
-
-/// The roles without what `--clean` puts before them: whoever wants the roles back does not want the databases gone.
-fn without_drops(globals: &[u8]) -> Vec<u8> {
-    let drops: [&[u8]; 3] = [b"DROP DATABASE ", b"DROP ROLE ", b"DROP TABLESPACE "];
-    let lines = globals.split_inclusive(|byte| *byte == b'\n');
-    let kept: Vec<&[u8]> = lines.filter(|line| !drops.iter().any(|drop| line.starts_with(drop))).collect();
-    kept.concat()
 }
 
 /// Refuses a script that no restore can run in a new database.

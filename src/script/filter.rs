@@ -13,6 +13,26 @@ const OF_DATABASE: [&[u8]; 5] = [
     b"UPDATE pg_catalog.pg_database ",
 ];
 
+/// How the statements begin that `pg_dumpall --clean` writes before the roles.
+const DROPS: [&[u8]; 3] = [b"DROP DATABASE ", b"DROP ROLE ", b"DROP TABLESPACE "];
+
+/// The roles of a server, without what `--clean` puts before them: whoever wants the roles back does not want the
+/// databases gone.
+pub fn without_drops(globals: &[u8]) -> Vec<u8> {
+    let (mut lines, mut kept, mut skipping) = (Lines::default(), Vec::new(), false);
+    let mut take = |segment: Segment<'_>| {
+        if let Some(line) = segment.line() {
+            skipping = DROPS.iter().any(|drop| line.starts_with(drop));
+        }
+        if !skipping {
+            kept.extend_from_slice(segment.bytes);
+        }
+    };
+    lines.feed(globals, &mut take);
+    lines.finish(&mut take);
+    kept
+}
+
 /// Passes a script on, except for the statements about the database it is from.
 ///
 /// `CREATE DATABASE`, `ALTER DATABASE`, `GRANT … ON DATABASE` and `\connect` would act on the old database,
@@ -140,6 +160,16 @@ fn is_about_database(line: &[u8]) -> bool {
 mod tests {
     use super::super::outline::tests::CLUSTER;
     use super::*;
+
+    #[test]
+    fn roles_come_without_drops_and_their_comments_whole() {
+        let roles = "CREATE ROLE r;\nCOMMENT ON ROLE r IS 'a\nDROP ROLE x';\nCOMMENT ON ROLE s IS '; DROP ROLE y; --';\n";
+        let clean = format!(
+            "--\n-- PostgreSQL database cluster dump\n--\n\nDROP DATABASE \"a\nb\";\nDROP ROLE IF EXISTS r;\n{roles}"
+        );
+        let kept = String::from_utf8(without_drops(clean.as_bytes())).unwrap();
+        assert_eq!(kept, format!("--\n-- PostgreSQL database cluster dump\n--\n\n{roles}"));
+    }
 
     #[test]
     fn what_a_statement_is_about_is_what_it_says() {

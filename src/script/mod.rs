@@ -17,7 +17,7 @@ mod roles;
 mod statements;
 
 pub use commands::Command;
-pub use filter::Filter;
+pub use filter::{Filter, without_drops};
 pub use outline::{Outline, ScriptContents, ScriptDatabase};
 pub use roles::NamedRoles;
 
