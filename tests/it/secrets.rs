@@ -233,9 +233,10 @@ fn errors_do_not_repeat_them() {
         ("PGSTOW_IDENTITY_FILE", secret_line.as_str()),
     ] {
         let fetch = place.pgstow(&["fetch", "latest", "-o", "-", "-vv"]);
-        for run in
-            [backup(&recipient).args([&url]).env(variable, given).run(), fetch.env(variable, given).run()]
-        {
+        // A backup reads no identity.
+        let writes = (variable != "PGSTOW_IDENTITY_FILE").then(|| backup(&recipient).args([&url]));
+        for command in writes.into_iter().chain([fetch]) {
+            let run = command.env(variable, given).run();
             assert!(!run.status.success(), "{variable}: {run}");
             quiet(variable, run, given);
         }

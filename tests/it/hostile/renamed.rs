@@ -120,6 +120,7 @@ fn grants_and_refreshes_do_not_matter() {
         cluster.psql(
             &database,
             "CREATE TABLE gate (n int); CREATE SCHEMA \"Größe\"; CREATE TABLE \"Größe\".\"Maß\" AS SELECT 1 n;
+             CREATE INDEX \"Stück\" ON \"Größe\".\"Maß\" (n);
              CREATE MATERIALIZED VIEW mv AS SELECT 1 n; CREATE UNIQUE INDEX ON mv (n)",
         );
         let done = "GRANT USAGE ON SCHEMA public, \"Größe\" TO PUBLIC;
@@ -127,9 +128,9 @@ fn grants_and_refreshes_do_not_matter() {
                     ALTER TABLE \"Größe\".\"Maß\" SET (fillfactor = 50); REFRESH MATERIALIZED VIEW CONCURRENTLY mv";
         let run = backup(&place, cluster, &database, "1", &[done]).assert_success();
         assert!(!run.stderr.contains("begins again"), "{run}");
-        let renamed = ["ALTER TABLE \"Größe\".\"Maß\" RENAME TO \"Maße\""];
+        let renamed = ["ALTER INDEX \"Größe\".\"Stück\" RENAME TO \"Stücke\""];
         let run = backup(&place, cluster, &database, "1", &renamed).assert_success();
-        run.says("pg_dump begins again: TABLE Größe.Maß was changed");
+        run.says("pg_dump begins again: INDEX Größe.Stück was changed");
         restores(&place, cluster, &database);
     }
 }

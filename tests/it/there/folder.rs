@@ -85,7 +85,7 @@ fn the_folder_may_not_be_written() {
     std::fs::create_dir(place.path()).unwrap();
     mode(0o500);
     let run = as_user(backup(source, &place)).fails(Kind::Store);
-    run.says("Permission denied").says("hint: the user who runs pgstow needs permission to write there");
+    run.says("Permission denied").says("hint: the user who runs pgstow needs permission there");
     mode(0o700);
     aftermath(source, &place);
 }
