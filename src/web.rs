@@ -45,13 +45,14 @@ impl Client {
         let asking = async {
             let request = reqwest::Request::try_from(request.map(reqwest::Body::wrap));
             let request = request.map_err(|e| whole(&e.without_url()))?;
-            let proxy = proxy(request.url().as_str());
+            let address = request.url().clone();
             // The address may be a secret.
-            let answer =
-                self.0.execute(request).await.map_err(|e| match proxy.filter(|_| e.is_connect()) {
+            let answer = self.0.execute(request).await.map_err(|e| {
+                match e.is_connect().then(|| proxy(address.as_str())).flatten() {
                     Some(proxy) => format!("through the web proxy {proxy}: {}", whole(&e.without_url())),
                     None => whole(&e.without_url()),
-                })?;
+                }
+            })?;
             let (status, headers) = (answer.status(), answer.headers());
             let seconds =
                 headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -67,7 +68,7 @@ impl Client {
 }
 
 /// The web proxy that the environment names for this address.
-fn proxy(address: &str) -> Option<String> {
+pub fn proxy(address: &str) -> Option<String> {
     let proxy = Matcher::from_env().intercept(&address.parse().ok()?)?;
     proxy.uri().authority().map(ToString::to_string)
 }

@@ -12,6 +12,7 @@ use crate::store::url::key::Prefix;
 use crate::store::url::possible::refuse_impossible_of;
 use crate::store::url::profiles::Checksums;
 use crate::store::url::{S3Url, check_endpoint};
+use crate::web;
 use ::url::Url;
 use aws_config::BehaviorVersion;
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -19,7 +20,6 @@ use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_types::service_config::ServiceConfigKey;
-use hyper_util::client::proxy::matcher::Matcher;
 use std::sync::atomic::AtomicBool;
 
 /// Most services other than AWS ignore the region; this is the one they accept.
@@ -45,7 +45,7 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
     let checksums = url.checksums.unwrap_or(profile.checksums);
     // TLS and the checksum, which the store compares, protect a part already: a SHA-256 of it would only take time.
     let secure = address.as_ref().is_none_or(|url| url.scheme() == "https");
-    let proxy = proxy(endpoint.as_deref().unwrap_or(AMAZON));
+    let proxy = web::proxy(endpoint.as_deref().unwrap_or(AMAZON));
     let host = address.map_or_else(|| format!("Amazon S3 in {region}"), |url| url.authority().to_owned());
     tracing::debug!("{host}: profile {}, region {region}", profile.name);
     let (extras, keyed) = (Extras::new(url, &options), options.customer_key.is_some());
@@ -74,12 +74,6 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         url: url.clone(),
         said_unknown: AtomicBool::new(false),
     })
-}
-
-/// The web proxy that the environment names for this address.
-fn proxy(address: &str) -> Option<String> {
-    let proxy = Matcher::from_env().intercept(&address.parse().ok()?)?;
-    proxy.uri().authority().map(ToString::to_string)
 }
 
 /// The endpoint, from the same sources as the SDK's; none on Amazon S3.
