@@ -8,8 +8,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup.sh
-scripts/servers.sh
+# Servers are mostly waited for, and compiling is work: both at once.
+set -m
+scripts/servers.sh &
+servers=$!
+set +m
+trap 'kill -- "-$servers" 2>/dev/null || true' EXIT
 scripts/lint.sh
+cargo test --no-run
+wait "$servers"
+trap - EXIT
 
 export PGSTOW_SKIPPED="$PWD/target/skipped.txt"
 mkdir -p target
@@ -19,6 +27,15 @@ mkdir -p target
 later=(parallel:: proof:: roles:: soak:: sources:: store_faults:: stores:: swap:: tables:: there::)
 free=$(df --output=avail -m /tmp | tail -1)
 [ "$free" -ge 6000 ] || echo "test: only $free MB are free in /tmp, and the tests need up to 6,000" >&2
+
+# Databases in memory are made and removed with much less work, if there is enough of it: twice what they need.
+available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+limit=$(cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || true)
+in_memory=$(df --type=tmpfs --output=avail -m /dev/shm 2>/dev/null | tail -1 || true)
+if [ "$available" -ge 12000 ] && [ "${in_memory:-0}" -ge 8000 ] && { [ "${limit:-max}" = max ] || [ "$limit" -ge 16000000000 ]; }; then
+    export PGSTOW_CLUSTERS=/dev/shm
+    echo "test: the databases are in memory, in /dev/shm"
+fi
 
 # Tests wait for servers and for each other: with one more at a time than there are cores, the cores wait less.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc) + 1))}"

@@ -8,18 +8,19 @@ use crate::restore::backup::ReadyBackup;
 use crate::restore::command::feed;
 use crate::restore::into::append;
 use crate::run::Run;
-use crate::settings::{self, Feed, Goal, Restore};
+use crate::settings::{Feed, Goal, IntoDatabase, Restore};
 use crate::stored::reader::BackupReader;
 
 pub async fn run(words: RestoreWords, report: &Report, run: &Run) -> Result<()> {
-    if !words.command.is_empty() {
-        return into_command(Feed::read(words)?, report, run).await;
+    match Restore::read(words)? {
+        Restore::Command(feed) => into_command(*feed, report, run).await,
+        Restore::Tables(options) => report.answer(&AppendedRows::from(append(*options, run).await?)),
+        Restore::Database(words) => into_database(*words, report, run).await,
     }
-    if let Some(url) = words.into.clone() {
-        let appended = append(settings::restore_into(words, &url)?, run).await?;
-        return report.answer(&AppendedRows::from(appended));
-    }
-    let Restore { options, goal } = Restore::read(words)?;
+}
+
+async fn into_database(words: IntoDatabase, report: &Report, run: &Run) -> Result<()> {
+    let IntoDatabase { options, goal } = words;
     let mut ready = ReadyBackup::find(options, run).await?;
     let (answer, outcome) = match goal {
         Goal::Database(target) => {

@@ -59,7 +59,10 @@ impl What {
             (Some(_), true) => {
                 return Err(Error::usage("--all-databases and a stream contradict each other"));
             }
-            (Some(producer), false) => Self::Stream { name: stream_name(&words)?, producer },
+            (Some(producer), false) => {
+                refuse_unheeded(&words)?;
+                Self::Stream { name: stream_name(&words)?, producer }
+            }
             (None, true) => {
                 let exclude = words.exclude.clone();
                 Self::Every { each: Box::new(database(words)?), exclude }
@@ -85,6 +88,25 @@ fn producer(words: &BackupWords) -> Result<Option<Producer>> {
             .hint("leave the URL out, or the command and --stdin")),
         (Some(command), false) => Ok(Some(Producer::Command(command))),
         (None, true) => Ok(Some(Producer::Stdin)),
+    }
+}
+
+/// Refuses what a stream would pass over: what is to be left out must not be stored.
+fn refuse_unheeded(words: &BackupWords) -> Result<()> {
+    let in_effect = [
+        ("--table", !words.tables.is_empty()),
+        ("--exclude-table", !words.exclude_tables.is_empty()),
+        ("--exclude-table-data", !words.exclude_table_data.is_empty()),
+        ("--schema", !words.schemas.is_empty()),
+        ("--exclude-schema", !words.exclude_schemas.is_empty()),
+        ("--pg-dump-arg", !words.pg_dump_args.is_empty()),
+    ];
+    match in_effect.into_iter().find(|(_, is_there)| *is_there) {
+        Some((flag, _)) => {
+            Err(Error::usage(format!("{flag} and a stream contradict each other: it is stored as it comes"))
+                .hint("leave one of them out, also in variables and in pgstow.toml"))
+        }
+        None => Ok(()),
     }
 }
 

@@ -55,7 +55,7 @@ pub use monitoring::{monitoring, subject};
 pub use readers::readers;
 pub use rekey::rekey;
 pub use report::StoreReport;
-pub use restore::{Goal, Restore, restore_into};
+pub use restore::{Goal, IntoDatabase, Restore};
 pub use schedule::schedule;
 pub use show::Show;
 pub use status::status;

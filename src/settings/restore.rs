@@ -1,7 +1,7 @@
 //! The settings of `pgstow restore`.
 
 use super::environment::explain_empty;
-use super::{after, fitting, neon_branch, patterns, selection, server, tables};
+use super::{Feed, after, fitting, neon_branch, patterns, selection, server, tables};
 use crate::branch::NeonBranch;
 use crate::cli::{OnError, Proof, RestoreWords};
 use crate::error::{Error, Result};
@@ -11,16 +11,27 @@ use crate::restore::Narrowing;
 use crate::restore::backup::RestoreOptions;
 use crate::restore::into::IntoOptions;
 
+/// `pgstow restore`.
+#[derive(Debug)]
+pub enum Restore {
+    /// A whole backup, as it is, into a command.
+    Command(Box<Feed>),
+    /// The rows of some tables, into tables that exist.
+    Tables(Box<IntoOptions>),
+    /// Into a database.
+    Database(Box<IntoDatabase>),
+}
+
 /// `pgstow restore` into a database.
 #[derive(Debug)]
-pub struct Restore {
+pub struct IntoDatabase {
     /// What to restore, and how.
     pub options: RestoreOptions,
-    /// Into what.
+    /// Into which.
     pub goal: Goal,
 }
 
-/// Into what to restore.
+/// Into which database to restore.
 #[derive(Debug)]
 pub enum Goal {
     /// A database that does not exist, or is empty.
@@ -38,23 +49,21 @@ pub enum Goal {
     Neon(Box<NeonBranch>),
 }
 
-/// Checks the words of `pgstow restore --into`.
-pub fn restore_into(words: RestoreWords, url: &str) -> Result<IntoOptions> {
-    let (target, clients) = server(Some(url), &words.server)?;
-    target.target_name()?;
-    Ok(IntoOptions {
-        selection: selection(words.select, &words.store, &words.open)?,
-        tables: tables(&words.tables)?,
-        target,
-        truncate: words.truncate,
-        yes: words.yes,
-        clients,
-    })
-}
-
 impl Restore {
     /// Checks the words of `pgstow restore`.
     pub fn read(words: RestoreWords) -> Result<Self> {
+        if !words.command.is_empty() {
+            return Feed::read(words).map(Box::new).map(Self::Command);
+        }
+        match words.into.clone() {
+            Some(url) => into_tables(words, &url).map(Box::new).map(Self::Tables),
+            None => IntoDatabase::read(words).map(Box::new).map(Self::Database),
+        }
+    }
+}
+
+impl IntoDatabase {
+    fn read(words: RestoreWords) -> Result<Self> {
         let neon = neon_branch(&words)?;
         if neon.is_none() && words.to.is_none() {
             let missing = Error::usage("no database to restore into was given")
@@ -110,6 +119,19 @@ impl Restore {
         };
         Ok(Self { options, goal })
     }
+}
+
+fn into_tables(words: RestoreWords, url: &str) -> Result<IntoOptions> {
+    let (target, clients) = server(Some(url), &words.server)?;
+    target.target_name()?;
+    Ok(IntoOptions {
+        selection: selection(words.select, &words.store, &words.open)?,
+        tables: tables(&words.tables)?,
+        target,
+        truncate: words.truncate,
+        yes: words.yes,
+        clients,
+    })
 }
 
 /// How a restored database is compared with its backup.

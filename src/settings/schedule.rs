@@ -1,10 +1,10 @@
 //! The settings of `pgstow schedule`.
 
 use super::{
-    Adopt, Backup, Feed, List, Remarks, Restore, Show, StoreReport, clone, copy, doctor, fetch, prune,
-    readers, receipts_check, rekey, restore_into, status, thief, verify, words,
+    Adopt, Backup, List, Remarks, Restore, Show, StoreReport, clone, copy, doctor, fetch, prune, readers,
+    receipts_check, rekey, status, thief, verify, words,
 };
-use crate::cli::{CommonWords, Parsed, RestoreWords, ScheduleWords, Verb};
+use crate::cli::{CommonWords, Parsed, ScheduleWords, Verb};
 use crate::error::{Error, Result};
 use crate::retention::time_zone;
 use crate::schedule::{Job, MetricsFile, Moments, ScheduleOptions};
@@ -94,7 +94,7 @@ fn check_verb(verb: Verb, has_document: bool) -> Result<()> {
         Verb::Keys(words) => readers(&words).map(drop),
         Verb::Verify(words) => verify(words).map(drop),
         Verb::Fetch(words) => fetch(*words).map(drop),
-        Verb::Restore(words) => check_restore(*words),
+        Verb::Restore(words) => Restore::read(*words).map(drop),
         Verb::Clone(words) => clone(words).map(drop),
         Verb::Copy(words) => copy(&words).map(drop),
         Verb::Prune(words) => prune(&words).map(drop),
@@ -109,15 +109,5 @@ fn check_verb(verb: Verb, has_document: bool) -> Result<()> {
         | Verb::Completions(_)
         | Verb::Man(_)
         | Verb::Version => Err(Error::usage(format!("{name} is nothing to run again and again"))),
-    }
-}
-
-fn check_restore(words: RestoreWords) -> Result<()> {
-    if !words.command.is_empty() {
-        return Feed::read(words).map(drop);
-    }
-    match words.into.clone() {
-        Some(url) => restore_into(words, &url).map(drop),
-        None => Restore::read(words).map(drop),
     }
 }

@@ -1,4 +1,5 @@
-//! Partitions that attach themselves: up to PostgreSQL 13 `pg_dump` writes no `TABLE ATTACH` of its own for them.
+//! What a table's own definition says of the tables above it: up to PostgreSQL 13 `pg_dump` writes no `TABLE ATTACH`
+//! for partitions.
 
 use std::ops::Range;
 
@@ -12,6 +13,11 @@ impl TocEntry {
             |words: &[u8]| self.defn().is_some_and(|defn| memchr::memmem::find(defn, words).is_some());
         // As the first minors of PostgreSQL 10 and 11 wrote it.
         holds(b"ATTACH PARTITION") || holds(b" PARTITION OF ")
+    }
+
+    /// Whether it is a table that inherits from others, without being a partition.
+    pub(in crate::archive) fn inherits(&self) -> bool {
+        self.defn().is_some_and(|defn| memchr::memmem::find(defn, b"\nINHERITS (").is_some())
     }
 
     /// The same, but as a table on its own, if a statement of its own attaches it.

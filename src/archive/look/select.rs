@@ -323,6 +323,19 @@ impl<'t> Choice<'t> {
         said
     }
 
+    /// Tables that inherit from a chosen one, and are not chosen: a query of that one shows their rows too, where they are.
+    fn heirs(&self) -> Vec<String> {
+        let not_chosen = self.toc.entries().iter().filter(|entry| !self.chosen.contains(&entry.dump_id()));
+        let heirs = not_chosen.filter(|entry| entry.kind() == EntryKind::Table && entry.inherits());
+        heirs
+            .filter_map(|heir| {
+                let id = heir.dependencies().find(|id| self.chosen.contains(id))?;
+                let from = self.by_id.get(&id).filter(|from| self.is_relation(from))?;
+                Some(format!("TABLE {} (inherits from {})", heir.label(), from.label()))
+            })
+            .collect()
+    }
+
     fn done(mut self) -> Selection {
         let entries = || self.toc.entries().iter();
         let empty = |entry: &&TocEntry| {
@@ -347,6 +360,7 @@ impl<'t> Choice<'t> {
                 format!("{what} {} (needs {})", entry.label(), missing.join(", "))
             })
             .collect();
+        left_out.extend(self.heirs());
         let of_partitions_alone = self.of_partitions_alone();
         left_out.extend(self.detach(&of_partitions_alone));
         Selection { entries: self.kept, only_defined, left_out, of_partitions_alone }

@@ -62,11 +62,6 @@ fn more_objects_than_locks_are_restored_every_way_on_the_distribution_s_major() 
 }
 
 #[test]
-fn more_objects_than_locks_are_restored_every_way_on_13() {
-    every_way_works(Major::V13);
-}
-
-#[test]
 fn more_objects_than_locks_are_restored_every_way_on_18() {
     every_way_works(Major::V18);
 }

@@ -142,6 +142,11 @@ fn words_that_do_not_fit_together_are_refused() {
     words(&["--", "true"]).says("--name portal/users");
     words(&["--name", "a", "--stdin", "--", "true"]).says("contradict each other");
     words(&["--name", "a", "postgres://h/db", "--", "true"]).says("two backups");
+    for flag in ["--table", "--exclude-table", "--exclude-table-data", "--schema", "--exclude-schema"] {
+        words(&["--name", "a", flag, "secrets", "--", "true"])
+            .says(&format!("{flag} and a stream contradict"));
+    }
+    words(&["--name", "a", "--pg-dump-arg=--no-comments", "--stdin"]).says("--pg-dump-arg and a stream");
 
     of_sh(&place, "echo x").succeeds();
     let to = ["restore", "latest", "--to", "postgres://h/db"];
