@@ -175,10 +175,12 @@ impl Cluster {
         let data = folder.path().join("data");
         // Durability is not under test here, and costs most of the time there is.
         let quick = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_wal_size=2GB"];
-        let network = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=64MB"];
+        let network = ["listen_addresses=127.0.0.1", "max_connections=200"];
+        // Shared memory in /dev/shm would outlive a server that is killed.
+        let memory = ["dynamic_shared_memory_type=mmap", "shared_buffers=64MB"];
         let sockets = format!("unix_socket_directories={}", folder.path().display());
         let mut args: Vec<_> = ["-D".into(), data.into(), "-p".into(), port.to_string().into()].into();
-        for setting in quick.iter().chain(&network).chain([&sockets.as_str()]).chain(settings) {
+        for setting in quick.iter().chain(&network).chain(&memory).chain(&[&*sockets]).chain(settings) {
             args.extend(["-c".into(), setting.into()]);
         }
         let launch = Launch { folder, signal: "QUIT", program, args, env };
