@@ -248,6 +248,6 @@ fn restic_keeps_the_same_of_hundreds_of_histories() {
             }
         }
     }
-    assert!(compared >= 1000, "{compared}");
-    assert!(oldest > 50 || !with_oldest, "the rule about the oldest was hardly tried: {oldest}");
+    assert_eq!(compared, ZONES.len() * POLICIES * HISTORIES);
+    assert!(oldest > 20 || !with_oldest, "the rule about the oldest was hardly tried: {oldest}");
 }
