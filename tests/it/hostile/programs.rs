@@ -91,13 +91,13 @@ fn planted(honest: &Place, script: &str) -> Place {
 /// `adopt` refuses it at once, and psql never does it, whoever has put it into the store.
 #[test]
 fn no_command_in_a_plain_dump_runs_a_program() {
-    for major in [Major::Distribution, Major::V18] {
+    for (first, major) in [Major::Distribution, Major::V18].into_iter().enumerate() {
         let (cluster, database) = source(major);
         let dump = run(cluster.client("pg_dump").arg(&database));
         let (adopted, honest) = adopt(dump.as_bytes());
         adopted.assert_success();
         let trap = Trap::new();
-        for command in commands(&trap) {
+        for command in commands(&trap).into_iter().skip(first).step_by(2) {
             let script = dump.replacen("CREATE TABLE", &format!("{command}\nCREATE TABLE"), 1);
             let (refused, _) = adopt(script.as_bytes());
             refused.assert_failure(Kind::Usage).says("holds a command of psql's own in line ");

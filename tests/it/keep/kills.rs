@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// How often it is killed.
-const RUNS: u32 = 100;
+const RUNS: u32 = 40;
 /// How many backups go.
 const GOING: u32 = 12;
 const RULE: [&str; 4] = ["--keep-last", "4", "--leftovers", "0s"];

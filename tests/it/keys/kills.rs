@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// How often it is killed.
-const RUNS: u32 = 100;
+const RUNS: u32 = 40;
 
 #[test]
 fn a_rekey_of_a_folder_is_killed_at_any_moment() {

@@ -197,9 +197,9 @@ fn what_a_killed_run_left_in_a_folder_is_told_and_removed_when_it_is_old() {
     backup(&source, &place).succeeds();
 }
 
-/// Twenty-five moments, spread evenly over the time a backup takes, and a little beyond.
+/// Sixteen moments, spread evenly over the time a backup takes, and a little beyond.
 fn killed_at_any_moment(place: &Place) {
-    const RUNS: u32 = 25;
+    const RUNS: u32 = 16;
     let source = Source::new();
     let since = Instant::now();
     let first = backup(&source, place).succeeds().text().trim().to_owned();
