@@ -1,5 +1,6 @@
 //! What is done in a restored database before others may use it, in this order: its old
-//! settings, the user's scripts, statistics, the user's grants, its old grants.
+//! settings, the user's scripts, what was made from the rows (materialized views, statistics), the user's grants, its
+//! old grants.
 //!
 //! The user's own must succeed. What the dump says about its database is tried, and reported if it fails.
 
@@ -22,7 +23,10 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
         done.map_err(|e| e.context(&script.label))?;
     }
     if !after.scripts.is_empty() {
-        // What statistics had sampled is not for everybody.
+        // What views and statistics have of the rows as they were is not for everybody.
+        target.refresh_filled().await.map_err(|e| {
+            e.context("refresh the materialized views after the scripts").hint("--skip-refresh leaves them empty")
+        })?;
         target.analyze().await;
     }
     for (role, grant) in &after.grants {
