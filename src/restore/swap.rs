@@ -147,7 +147,7 @@ async fn drop_old(swap: &Swap, keep: usize, just: Option<&str>, run: &Run) {
             for old in old {
                 match swap.drop_aside(&old).await {
                     Ok(()) => run.say(format!("dropped {}, as --keep-old {keep} asks for", old.name)),
-                    Err(error) => tracing::warn!("{} is kept: {error}", old.name),
+                    Err(error) => tracing::warn!("{} is kept: {}", old.name, error.with_hints()),
                 }
             }
         }

@@ -8,6 +8,7 @@ mod naming;
 mod reach;
 mod rename;
 mod roles;
+mod subscriptions;
 pub mod swap;
 mod target;
 

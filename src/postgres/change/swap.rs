@@ -11,6 +11,7 @@ use super::lock::{Lock, sessions_left};
 use super::naming::{SECOND, free_name, is_unfinished};
 use super::reach::MAINTENANCE;
 use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
+use super::subscriptions::{Subscriptions, dropping};
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::sql::{identifier, literal};
@@ -146,9 +147,8 @@ impl Swap {
     /// Drops a database that was set aside, if it is still that one, and nobody is in it.
     pub async fn drop_aside(&self, old: &Found) -> Result<()> {
         let known = old.known();
-        self.maintenance
-            .execute(&format!("{}DROP DATABASE {};", known.guard(), identifier(&known.name)))
-            .await
+        let order = format!("{}DROP DATABASE {};", known.guard(), identifier(&known.name));
+        dropping(&self.maintenance, &order, &known, Subscriptions::Disabled).await
     }
 
     /// Databases of runs that were ended before they knew whether all is there.

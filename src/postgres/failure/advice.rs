@@ -146,6 +146,7 @@ const TABLE: &[(S, &str)] = &[
          the owner or a superuser",
     ),
     (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
+    (S::HasSubscriptions, "drop its subscriptions first, with DROP SUBSCRIPTION in that database"),
     (
         S::UserUnnamed,
         "PostgreSQL runs only as a user that has a name in /etc/passwd: give it one, install libnss-wrapper, or verify on a \

@@ -1,7 +1,7 @@
 //! What belongs to the database itself: its settings, its tablespace, whether it is a template.
 
 use crate::harness::pgstow;
-use crate::scene::{Place, every_client, fresh};
+use crate::scene::{Place, every_client, fresh, named};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 
@@ -162,5 +162,34 @@ fn as_many_tables_are_proven_as_were_restored() {
                 .says("3 tables, 3 rows")
                 .says("proven: 3 rows in 3 tables");
         }
+    }
+}
+
+/// The server drops no database that has one, and the slot that it names is its original's.
+#[test]
+fn a_subscription_keeps_no_database_from_being_dropped() {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("subscribed");
+        cluster.psql(
+            &database,
+            "CREATE TABLE t AS SELECT 1 AS n;
+             CREATE SUBSCRIPTION \"a Sub\" CONNECTION 'host=/nowhere dbname=x' PUBLICATION p WITH (connect = false)",
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &["--name", "app"]);
+        let copy = fresh("copy");
+        let words = ["restore", "latest", "--to", &cluster.url(&copy), "--after-sql", "SELECT 1/0"];
+        let run = place.opens(&words).fails(Kind::Postgres).says("division by zero");
+        let run = run.says("dropped the new database");
+        assert_eq!(named(cluster, &copy), "", "{run}");
+        // What a swap sets aside, if nothing comes through it.
+        let words = ["restore", "latest", "--swap", "--yes", "--keep-old", "0", "--to", &cluster.url(&database)];
+        let run = place.opens(&words).succeeds().says("as --keep-old 0 asks for");
+        assert_eq!(named(cluster, &database), database, "{run}");
+        cluster.psql(&database, "ALTER SUBSCRIPTION \"a Sub\" ENABLE");
+        place.opens(&words).succeeds().says("is kept: ").says("drop its subscriptions first");
+        let kept = named(cluster, &format!("{database}_before_"));
+        cluster.psql(&kept, "ALTER SUBSCRIPTION \"a Sub\" DISABLE");
     }
 }

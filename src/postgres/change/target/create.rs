@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::postgres::change::reach::not_created;
 use crate::postgres::change::rename::Renaming;
 use crate::postgres::change::roles::Making;
+use crate::postgres::change::subscriptions::{Subscriptions, dropping};
 use crate::postgres::failure::Failure;
 use crate::postgres::server::Locale;
 use crate::postgres::sql::{identifier, literal};
@@ -116,7 +117,7 @@ impl Target {
                 known.oid
             )
         };
-        if let Err(error) = self.maintenance.execute(&order).await {
+        if let Err(error) = dropping(&self.maintenance, &order, &known, Subscriptions::All).await {
             // Somebody else may have dropped it already, and that is all that was wanted.
             let renaming = Renaming { maintenance: &self.maintenance };
             if renaming.name_of(known.oid).await?.is_some() {
