@@ -6,7 +6,7 @@
 
 use super::plan::Plan;
 use super::request::After;
-use crate::archive::DatabaseStatement;
+use crate::archive::{About, DatabaseStatement};
 use crate::error::Result;
 use crate::postgres::clients::Clients;
 use crate::postgres::psql::run_script;
@@ -25,7 +25,8 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
     if !after.scripts.is_empty() {
         // What views and statistics have of the rows as they were is not for everybody.
         target.refresh_filled().await.map_err(|e| {
-            e.context("refresh the materialized views after the scripts").hint("--skip-refresh leaves them empty")
+            e.context("refresh the materialized views after the scripts")
+                .hint("--skip-refresh leaves them empty")
         })?;
         target.analyze().await;
     }
@@ -45,7 +46,7 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
     if grants && plan.options.no_acl {
         return;
     }
-    for said in plan.of_database.iter().filter(|said| said.is_grant == grants) {
+    for said in plan.of_database.iter().filter(|said| (said.about == About::Grants) == grants) {
         let sql = String::from_utf8_lossy(&said.sql);
         let lacking = said.roles.iter().map(|role| String::from_utf8_lossy(role));
         let lacking = lacking.filter(|role| !plan.facts.has_role(role)).map(|role| identifier(&role)).next();
@@ -63,7 +64,7 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
 /// Says it of the database, and takes it back if nobody could enter the database any more.
 async fn carry(said: &DatabaseStatement, sql: &str, target: &Target) -> Result<()> {
     target.say_of_database(sql).await?;
-    if said.sets.is_empty() {
+    if !said.is_for_everybody() {
         return Ok(());
     }
     let Err(error) = target.can_be_entered().await else { return Ok(()) };

@@ -4,6 +4,7 @@
 //! moves; missing roles are created then, if that was asked for. The result is the same archive with another
 //! preamble (header and table of contents), which any way of loading reads.
 
+mod given;
 mod refused;
 mod roles;
 
@@ -67,7 +68,8 @@ impl RestoreRequest {
         fit.place_database(&front, target);
         let mut of_database = front.toc.database_statements(target.called().as_bytes());
         // The user's scripts may rely on settings; they make room for those of the name later.
-        of_database.retain(|said| !target.inherits() || !said.sets.is_empty());
+        of_database.retain(|said| !target.inherits() || said.is_for_everybody());
+        let of_database = fit.unless_said(of_database, target).await?;
         Ok((front, fit.decided(of_database)))
     }
 
@@ -96,8 +98,7 @@ impl RestoreRequest {
     /// # Errors
     /// `Kind::TargetExists` if others may be in it already, and a script is to change what they must not see.
     fn keep_closed(&self, target: &mut Target) -> Result<()> {
-        // Nobody else is in one that is named at once: it is in a branch or a cluster of this run's.
-        if target.exists() && !target.is_named_at_once() && !self.after.scripts.is_empty() {
+        if target.is_given() && !self.after.scripts.is_empty() {
             let what = format!(
                 "{} exists, so others could connect to it before --after and --after-sql have run",
                 identifier(target.name())

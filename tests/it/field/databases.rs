@@ -184,12 +184,82 @@ fn a_subscription_keeps_no_database_from_being_dropped() {
         let run = run.says("dropped the new database");
         assert_eq!(named(cluster, &copy), "", "{run}");
         // What a swap sets aside, if nothing comes through it.
-        let words = ["restore", "latest", "--swap", "--yes", "--keep-old", "0", "--to", &cluster.url(&database)];
+        let words =
+            ["restore", "latest", "--swap", "--yes", "--keep-old", "0", "--to", &cluster.url(&database)];
         let run = place.opens(&words).succeeds().says("as --keep-old 0 asks for");
         assert_eq!(named(cluster, &database), database, "{run}");
         cluster.psql(&database, "ALTER SUBSCRIPTION \"a Sub\" ENABLE");
         place.opens(&words).succeeds().says("is kept: ").says("drop its subscriptions first");
         let kept = named(cluster, &format!("{database}_before_"));
         cluster.psql(&kept, "ALTER SUBSCRIPTION \"a Sub\" DISABLE");
+    }
+}
+
+#[test]
+fn an_existing_database_keeps_what_was_said_of_it_and_gets_the_rest() {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let (database, role) = (cluster.create_database("theirs"), fresh("role"));
+        cluster.psql(
+            &database,
+            &format!(
+                "CREATE TABLE t AS SELECT 1 AS n; CREATE ROLE {role};
+                 ALTER DATABASE {database} SET work_mem = '7MB'; ALTER DATABASE {database} SET extra.word = 'theirs';
+                 ALTER ROLE {role} IN DATABASE {database} SET work_mem = '6MB';
+                 ALTER DATABASE {database} CONNECTION LIMIT 42; COMMENT ON DATABASE {database} IS 'theirs';
+                 REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"
+            ),
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let said = |name: &str| {
+            cluster.psql(
+                "postgres",
+                &format!(
+                    "SELECT datconnlimit, shobj_description(oid, 'pg_database'), has_database_privilege('public', oid, 'CONNECT'),
+                            (SELECT string_agg(setconfig::text, ' ' ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid)
+                       FROM pg_database d WHERE datname = '{name}'"
+                ),
+            )
+        };
+        // One of which nobody has said anything gets everything.
+        let existing = cluster.create_database("existing");
+        let restore = |name: &str| place.opens(&["restore", "latest", "--to", &cluster.url(name)]);
+        restore(&existing).succeeds();
+        assert_eq!(said(&existing), said(&database));
+        let existing = cluster.create_database("existing");
+        cluster.psql(
+            "postgres",
+            &format!(
+                "ALTER DATABASE {existing} SET work_mem = '9MB'; COMMENT ON DATABASE {existing} IS 'ours';
+                 GRANT CREATE ON DATABASE {existing} TO PUBLIC"
+            ),
+        );
+        let run = restore(&existing).succeeds().says("keeps what was said of it before; not applied: ");
+        let ours = "42|ours|t|{work_mem=9MB,extra.word=theirs} {work_mem=6MB}";
+        assert_eq!(said(&existing), ours, "{run}");
+    }
+}
+
+/// Text is not converted on its way into SQL_ASCII.
+#[test]
+fn an_existing_database_of_another_encoding_is_refused_or_reported() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("text");
+        cluster.psql(&database, "CREATE TABLE t AS SELECT 'ü' AS word");
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let existing = |encoding: &str| {
+            let name = fresh("encoded");
+            let create =
+                format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+            cluster.psql("postgres", &create);
+            (place.opens(&["restore", "latest", "--to", &cluster.url(&name)]), name)
+        };
+        existing("SQL_ASCII").0.fails(Kind::Postgres).says("would take the backup's UTF8 as bytes");
+        let (restore, name) = existing("LATIN1");
+        restore.succeeds().says("is not as the backup's database was: encoding LATIN1 instead of UTF8");
+        assert_eq!(cluster.psql(&name, "SELECT encode(convert_to(word, 'LATIN1'), 'hex') FROM t"), "fc");
     }
 }

@@ -179,7 +179,8 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
         let seen = cluster.psql(&copy, &format!("SELECT count(*), min(name), max(name) FROM app.{view}"));
         assert_eq!(seen, "11|last|nobody", "{view}: {run}");
     }
-    let filled = "SELECT string_agg(matviewname, ' ' ORDER BY matviewname) FROM pg_matviews WHERE ispopulated";
+    let filled =
+        "SELECT string_agg(matviewname, ' ' ORDER BY matviewname) FROM pg_matviews WHERE ispopulated";
     assert_eq!(cluster.psql(&copy, filled), "a View z");
     let sampled = cluster.psql(&copy, "SELECT count(*) FROM pg_stats WHERE most_common_vals::text LIKE '%secret%' OR histogram_bounds::text LIKE '%secret%'");
     assert_eq!(sampled, "0", "what the statistics had sampled is gone");

@@ -61,7 +61,7 @@ impl Target {
     pub async fn create(&mut self, locale: &Locale) -> Result<()> {
         if self.exists {
             tracing::debug!("database {} exists and is empty", self.name);
-            return Ok(());
+            return self.compare(locale).await;
         }
         let mut statement = locale.create_database(&self.called, self.version().major);
         if let Some(owner) = &self.owner {

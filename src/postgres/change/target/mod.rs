@@ -4,8 +4,11 @@
 //! the source's encoding and locale.
 
 mod create;
+mod existing;
 mod publish;
 mod statements;
+
+pub use existing::OwnProperties;
 
 use std::time::Duration;
 
