@@ -62,6 +62,8 @@ impl ReadyBackup {
                 "there is no database {}: nothing is swapped; the restored database simply gets the name",
                 identifier(swap.name())
             );
+        } else {
+            self.check_whole(&swap, keep_old)?;
         }
         agree(&swap, "put the restored one in its place", yes, run).await?;
         let naming = if swap.live().is_some() { Naming::ForSwap } else { Naming::AtOnce };
@@ -75,6 +77,29 @@ impl ReadyBackup {
         }
         outcome.database = swap.name().to_owned();
         Ok((outcome, Some(swapped)))
+    }
+}
+
+impl ReadyBackup {
+    /// Refuses a backup after which rows would be nowhere; reports one that is a part of its database.
+    fn check_whole(&self, swap: &Swap, keep_old: Option<usize>) -> Result<()> {
+        let (place, name) = (self.reader.place(), identifier(swap.name()));
+        let inventory = self.reader.excerpt().or(self.inventory.as_ref());
+        if inventory.is_some_and(|inventory| inventory.archive.tables > 0 && inventory.blocks.is_empty()) {
+            return Err(Error::usage(format!("{place} has no rows, so it takes no database's place"))
+                .hint("restore it into a database of its own: leave --swap out"));
+        }
+        if !self.reader.backup.manifest.partial {
+            return Ok(());
+        }
+        if keep_old == Some(0) {
+            return Err(Error::usage(format!(
+                "--keep-old 0 would drop the only database that has what {place} lacks: it is a part of one"
+            ))
+            .hint("keep it, with --keep-old 1 or without --keep-old"));
+        }
+        tracing::warn!("{place} is a part of a database: {name} will have nothing else");
+        Ok(())
     }
 }
 

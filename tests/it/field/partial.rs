@@ -108,6 +108,13 @@ fn old_databases_are_dropped_but_for_the_newest() {
         let left = aside();
         assert_eq!(left.split(' ').count(), 2, "{left}");
         assert!(left.contains("before_migration"), "only our own are dropped: {left}");
+        // What a backup lacks must stay somewhere.
+        place.backup(&cluster.url(&app), &["--name", "part", "--table", "t"]);
+        let part = |keep: &str| place.opens(&restore).args(["--name", "part", "--keep-old", keep]);
+        part("0").fails(Kind::Usage).says("is a part of one");
+        part("1").succeeds().says("is a part of a database");
+        let none = place.opens(&restore).args(["--name", "app", "--exclude-table-data", "*"]);
+        none.fails(Kind::Usage).says("has no rows, so it takes no database's place");
     }
 }
 
