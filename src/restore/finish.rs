@@ -57,7 +57,8 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
                 Err(error) => error.to_string(),
             },
         };
-        tracing::warn!("not applied to the new database: {} ({problem})", masked(&sql).trim_end_matches(';'));
+        let said = format!("{} ({problem})", masked(&sql).trim_end_matches(';'));
+        tracing::warn!("not applied to the new database: {}", target.by_its_last_name(&said));
     }
 }
 

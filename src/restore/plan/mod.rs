@@ -168,6 +168,15 @@ impl<'a> Fit<'a> {
         }
     }
 
+    /// Something will not be restored: that is an error, unless what can be restored is to be kept.
+    fn unless_kept(&self, error: Error) -> Result<()> {
+        if !self.fitting.options.keep_going {
+            return Err(error);
+        }
+        tracing::warn!("{error}");
+        Ok(())
+    }
+
     fn provider(&self) -> Option<Provider> {
         match self.fitting.profile {
             Profile::Auto => self.facts.provider(),

@@ -26,7 +26,7 @@ fn a_setting_that_keeps_everybody_out_is_taken_back() {
         place
             .opens(&["restore", "latest", "--to", &cluster.url(&copy)])
             .succeeds()
-            .says("not applied to the new database: ALTER DATABASE")
+            .says(&format!("not applied to the new database: ALTER DATABASE \"{copy}\" SET"))
             .says("nosuchlib")
             .says("nobody could connect");
         let set = "SELECT current_setting('work_mem') || current_setting('extra.word')";

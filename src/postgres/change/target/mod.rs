@@ -25,6 +25,7 @@ use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
 use crate::postgres::server::{Checkpoints, Server, TargetFacts};
+use crate::postgres::sql::identifier;
 use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
@@ -142,6 +143,15 @@ impl Target {
     /// The database's name, which it has at the latest when it is published.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A text about the database as it is called now, for people: with the name that it gets in the end.
+    pub fn by_its_last_name(&self, text: &str) -> String {
+        let last = match self.name.rsplit_once(RESTORING) {
+            Some((name, _)) if self.inherits => name,
+            _ => &self.name,
+        };
+        text.replace(&identifier(&self.called), &identifier(last)).replace(&self.called, last)
     }
 
     /// The name that the database has now, or will be created under.
