@@ -86,9 +86,7 @@ impl ReadyBackup {
         outcome.database = swap.name().to_owned();
         Ok((outcome, Some(swapped)))
     }
-}
 
-impl ReadyBackup {
     /// Refuses a backup after which rows would be nowhere; reports one that is a part of its database.
     fn check_whole(&self, swap: &Swap, keep_old: Option<usize>) -> Result<()> {
         let (place, name) = (self.reader.place(), identifier(swap.name()));
