@@ -28,6 +28,7 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
             e.context("refresh the materialized views after the scripts")
                 .hint("--skip-refresh leaves them empty")
         })?;
+        target.forget_samples().await?;
         target.analyze().await;
     }
     for (role, grant) in &after.grants {

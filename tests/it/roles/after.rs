@@ -129,6 +129,8 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     let place = Place::folder();
     let database = cluster.create_database("people");
     cluster.psql(&database, "CREATE SCHEMA app; CREATE TABLE app.people AS SELECT n, 'secret-' || n % 7 AS name FROM generate_series(1, 1000) n;
+        CREATE TABLE app.sessions AS SELECT 'secret-session' AS token, n % 2 AS two FROM generate_series(1, 100) n;
+        CREATE STATISTICS app.both (mcv) ON token, two FROM app.sessions;
         CREATE MATERIALIZED VIEW app.z AS SELECT name FROM app.people; CREATE VIEW app.between_them AS SELECT name FROM app.z;
         CREATE MATERIALIZED VIEW app.\"a View\" AS SELECT name FROM app.between_them;
         CREATE MATERIALIZED VIEW app.never_filled AS SELECT name FROM app.people WITH NO DATA;
@@ -138,7 +140,7 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     let developer = login(&cluster, "developer");
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("mask it.sql");
-    std::fs::write(&file, "-- With the search path that the database has.\nUPDATE people SET name = 'nobody';\nDELETE FROM people WHERE n > 10;\n").unwrap();
+    std::fs::write(&file, "-- With the search path that the database has.\nUPDATE people SET name = 'nobody';\nDELETE FROM people WHERE n > 10;\nDELETE FROM sessions;\n").unwrap();
     let masked = |copy: &str, sql: &str| {
         let words = [
             "restore",
@@ -171,7 +173,7 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
             .contains("permission denied for database")
     );
     let run = running.wait().assert_success();
-    let run = run.says("proven: 1,000 rows in 1 table").says("mask it.sql");
+    let run = run.says("proven: 1,100 rows in 2 tables").says("mask it.sql");
     let seen = as_role(&cluster, &developer, &copy, "SELECT count(*), min(name), max(n) FROM people");
     assert_eq!(seen.unwrap(), "11|last|11", "{run}");
     // Materialized views had their rows before the script ran.
@@ -184,6 +186,8 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     assert_eq!(cluster.psql(&copy, filled), "a View z");
     let sampled = cluster.psql(&copy, "SELECT count(*) FROM pg_stats WHERE most_common_vals::text LIKE '%secret%' OR histogram_bounds::text LIKE '%secret%'");
     assert_eq!(sampled, "0", "what the statistics had sampled is gone");
+    let both = "SELECT count(*) FROM pg_stats_ext WHERE most_common_vals::text LIKE '%secret%'";
+    assert_eq!(cluster.psql(&copy, both), "0");
 
     // A script that fails takes everything back: its own work, and the database.
     for sql in ["DELETE FROM nothing_there", "DELETE FROM people; SELECT 1/0"] {

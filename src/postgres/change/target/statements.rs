@@ -106,6 +106,11 @@ ROLLBACK;";
         self.psql.execute(REFRESH_FILLED).await
     }
 
+    /// Forgets what statistics have sampled, if this role may: ANALYZE leaves those of a table that has no rows any more.
+    pub async fn forget_samples(&self) -> Result<()> {
+        self.psql.execute(FORGET_SAMPLES).await
+    }
+
     /// Counts what the database holds now.
     pub async fn contents(&self) -> Result<Contents> {
         self.psql.query(CONTENTS).await
@@ -134,4 +139,17 @@ BEGIN
   LOOP
     EXECUTE 'REFRESH MATERIALIZED VIEW ' || one;
   END LOOP;
+END $$;";
+
+/// The statistics of expressions came with 14.
+const FORGET_SAMPLES: &str = "
+DO $$ BEGIN
+  IF current_setting('is_superuser') = 'on' THEN
+    DELETE FROM pg_statistic USING pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = starelid AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
+    UPDATE pg_statistic_ext_data SET stxdmcv = NULL;
+    IF current_setting('server_version_num')::int >= 140000 THEN
+      EXECUTE 'UPDATE pg_statistic_ext_data SET stxdexpr = NULL';
+    END IF;
+  END IF;
 END $$;";
