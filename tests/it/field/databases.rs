@@ -174,7 +174,7 @@ fn a_subscription_keeps_no_database_from_being_dropped() {
         cluster.psql(
             &database,
             "CREATE TABLE t AS SELECT 1 AS n;
-             CREATE SUBSCRIPTION \"a Sub\" CONNECTION 'host=/nowhere dbname=x' PUBLICATION p WITH (connect = false)",
+             CREATE SUBSCRIPTION \"a Sub\" CONNECTION 'host=/nowhere dbname=x' PUBLICATION p WITH (connect = false, slot_name = 'a_sub')",
         );
         let place = Place::folder();
         place.backup(&cluster.url(&database), &["--name", "app"]);
