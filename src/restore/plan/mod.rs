@@ -39,6 +39,7 @@ impl RestoreRequest {
     /// # Errors
     /// `Kind::Postgres` where roles or extensions are missing.
     pub async fn plan(&self, front: &Preamble, target: &mut Target) -> Result<(Preamble, Plan)> {
+        refuse_foreign_rows(front)?;
         self.keep_closed(target)?;
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
@@ -174,6 +175,16 @@ impl<'a> Fit<'a> {
             Profile::Of(provider) => Some(provider),
         }
     }
+}
+
+/// Refuses rows that would be written to another server: without an inventory nobody can pass over them.
+fn refuse_foreign_rows(front: &Preamble) -> Result<()> {
+    let foreign: Vec<String> = front.toc.foreign_rows().map(TocEntry::label).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the rows of foreign tables would be written to their servers: {}", reported(&foreign));
+    Err(Error::postgres(what).hint("`pgstow fetch` brings the dump; pg_restore --use-list restores it without these rows"))
 }
 
 /// Names for a message, not all of them if there are many.
