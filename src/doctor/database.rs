@@ -172,7 +172,7 @@ async fn trial(
     let left_out = checks::unreadable(psql, server, &options);
     findings.check("left out", left_out, |_| String::new()).await?;
     let options = DumpOptions { lock_wait_timeout: LOCK_WAIT, ..options };
-    let psql = if database.allow_pooled { psql.clone() } else { server.in_english(psql.clone()).await };
+    let psql = if database.allow_pooled { psql.clone() } else { server.as_usual(psql.clone()).await };
     let beginning = async {
         let (head, pg_dump) =
             consistent::start(client, &psql, &options, server.sessions_left).await?.into_inner();

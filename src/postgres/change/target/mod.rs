@@ -99,7 +99,7 @@ impl Target {
             content::refuse(&psql, &name).await?;
         }
         Ok(Self {
-            psql: server.in_english(psql.with_dbname(&called)).await,
+            psql: server.as_usual(psql.with_dbname(&called)).await,
             name,
             called,
             oid: None,
@@ -205,7 +205,8 @@ impl Target {
 
     /// Keeps event triggers from firing in every session of this run in the database.
     pub fn without_event_triggers(&mut self) {
-        self.psql = self.psql.with_option(WITHOUT_EVENT_TRIGGERS);
+        let (name, off) = WITHOUT_EVENT_TRIGGERS;
+        self.psql = self.psql.with_setting(name, off);
     }
 
     /// What else there is on the server.
