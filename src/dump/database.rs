@@ -88,7 +88,7 @@ impl<'a> Dump<'a> {
     async fn prepare(settings: &'a DumpRequest, writing: &'a WriteOptions) -> Result<Self> {
         settings.dump.check()?;
         let clients = Clients::find(&settings.clients).await?;
-        let psql = Psql::new(clients.newest()?, &settings.connection);
+        let psql = Psql::new(clients.newest()?, &settings.dump.connection(&settings.connection));
         let server = Server::inspect(&psql).await?;
         if !settings.allow_pooled {
             server.refuse_pooler()?;

@@ -72,7 +72,8 @@ pub struct Server {
     spelling: Vec<(String, String)>,
     /// Whether the server is a standby.
     pub in_recovery: bool,
-    /// Tables (quoted, with schema) whose rows row-level security hides from this role.
+    /// Tables (quoted, with schema) whose rows row-level security hides from this role. `pg_dump` reads each partition
+    /// itself, so the policies of a partitioned table hide nothing.
     pub rls_active_tables: Vec<String>,
 }
 
@@ -96,7 +97,7 @@ SELECT json_build_object(
   'rls_active_tables', (
     SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND row_security_active(c.oid)
+    WHERE c.relkind = 'r' AND c.relrowsecurity AND row_security_active(c.oid)
       AND NOT EXISTS (SELECT FROM pg_depend x
                       WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')));";
 

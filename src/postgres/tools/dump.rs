@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 
-use super::left_out::{WITH_ARGUMENT, chooses, leaves_something_out};
+use super::left_out::{WITH_ARGUMENT, argument, chooses, leaves_something_out};
 use super::passthrough::{OUTPUT, Tool};
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
@@ -87,6 +87,17 @@ impl DumpOptions {
     /// Says whether anything is left out, so that the dump is not the whole database.
     pub fn is_partial(&self) -> bool {
         self.has_patterns() || leaves_something_out(&self.extra)
+    }
+
+    /// The connection whose sessions are in the role that `pg_dump` is to take, so that all of them may read the same.
+    pub fn connection(&self, conn: &ConnInfo) -> ConnInfo {
+        argument(&self.extra, None, "role")
+            .map_or_else(|| conn.clone(), |role| conn.with_setting("role", role))
+    }
+
+    /// The encoding that `pg_dump` is to speak, if it was named.
+    pub fn encoding(&self) -> Option<&str> {
+        argument(&self.extra, Some('E'), "encoding")
     }
 
     fn has_patterns(&self) -> bool {

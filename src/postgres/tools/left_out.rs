@@ -86,6 +86,27 @@ fn options(words: &[String]) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The argument of this option, given by its letter or its long name in whatever spelling; the last one counts.
+pub fn argument<'w>(words: &'w [String], letter: Option<char>, long: &str) -> Option<&'w str> {
+    let (mut found, mut words) = (None, words.iter().map(String::as_str));
+    while let Some(word) = words.next() {
+        let attached = if let Some(option) = word.strip_prefix("--") {
+            let (name, attached) =
+                option.split_once('=').map_or((option, None), |(name, attached)| (name, Some(attached)));
+            is_in(&[long], name).then_some(attached)
+        } else {
+            let mut rest = word.strip_prefix('-').unwrap_or_default().chars();
+            let last = rest.find(|letter| WITH_ARGUMENT.contains(*letter));
+            let attached = Some(rest.as_str()).filter(|rest| !rest.is_empty());
+            (last.is_some() && last == letter).then_some(attached)
+        };
+        if let Some(attached) = attached {
+            found = attached.or_else(|| words.next());
+        }
+    }
+    found
+}
+
 /// Whether it is one of these, or short for one. `pg_dump` refuses what is short for several.
 fn is_in(list: &[&str], name: &str) -> bool {
     list.contains(&name) || name.len() > 1 && list.iter().any(|known| known.starts_with(name))
@@ -98,6 +119,26 @@ mod tests {
     fn judged(text: &str) -> (bool, bool) {
         let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
         (leaves_something_out(&words), chooses(&words))
+    }
+
+    #[test]
+    fn arguments_are_found_in_every_spelling() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        for (text, role) in [
+            ("--role=app", Some("app")),
+            ("-x --ro app", Some("app")),
+            ("--role=a --role=b", Some("b")),
+            ("--role", None),
+            ("--no-owner -E UTF8", None),
+        ] {
+            assert_eq!(argument(&words(text), None, "role"), role, "{text}");
+        }
+        for text in
+            ["-ELATIN1", "-xE LATIN1", "-xELATIN1", "--enc=LATIN1", "--encoding LATIN1", "-E a -E LATIN1"]
+        {
+            assert_eq!(argument(&words(text), Some('E'), "encoding"), Some("LATIN1"), "{text}");
+        }
+        assert_eq!(argument(&words("-tE -x"), Some('E'), "encoding"), None);
     }
 
     #[test]
