@@ -4,7 +4,7 @@
 //! the text of a row does not depend on where the dump ran. What the stream holds is not looked at here.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use crate::error::Result;
@@ -34,8 +34,10 @@ pub struct DumpOptions {
     pub snapshot: Option<String>,
     /// Further options for `pg_dump`, checked by [`DumpOptions::check`].
     pub extra: Vec<String>,
-    /// The bytes of patterns in the database's encoding, if they are not those of UTF-8.
+    /// The bytes of patterns in the encoding that `pg_dump` speaks, if they are not those of UTF-8.
     pub spelled: BTreeMap<String, OsString>,
+    /// Patterns of tables, as such bytes, whose definition only is dumped besides. A name may be no text at all.
+    pub exclude_rows: Vec<OsString>,
 }
 
 impl Default for DumpOptions {
@@ -50,6 +52,7 @@ impl Default for DumpOptions {
             snapshot: None,
             extra: Vec::new(),
             spelled: BTreeMap::new(),
+            exclude_rows: Vec::new(),
         }
     }
 }
@@ -113,11 +116,12 @@ impl DumpOptions {
             format!("--lock-wait-timeout={}", self.lock_wait_timeout.as_millis()).into(),
         ];
         arguments.extend(self.snapshot.iter().map(|id| format!("--snapshot={id}").into()));
-        let argument = |option: &str, pattern: &String| {
+        let argument = |option: &str, pattern: &OsStr| {
             let mut argument = OsString::from(format!("--{option}="));
-            argument.push(self.spelled.get(pattern).unwrap_or(&OsString::from(pattern)));
+            argument.push(pattern);
             argument
         };
+        let spelled = |pattern: &String| self.spelled.get(pattern).cloned().unwrap_or_else(|| pattern.into());
         for (option, patterns) in [
             ("table", &self.tables),
             ("exclude-table", &self.exclude_tables),
@@ -125,8 +129,9 @@ impl DumpOptions {
             ("schema", &self.schemas),
             ("exclude-schema", &self.exclude_schemas),
         ] {
-            arguments.extend(patterns.iter().map(|pattern| argument(option, pattern)));
+            arguments.extend(patterns.iter().map(|pattern| argument(option, &spelled(pattern))));
         }
+        arguments.extend(self.exclude_rows.iter().map(|pattern| argument("exclude-table-data", pattern)));
         arguments.extend(self.extra.iter().map(OsString::from));
         arguments
     }
@@ -140,6 +145,8 @@ pub async fn dump(client: &Client, conn: &ConnInfo, options: &DumpOptions) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
     use super::*;
 
     #[test]
@@ -159,6 +166,16 @@ mod tests {
                 "--lock-wait-timeout=5"
             ]
         );
+    }
+
+    #[test]
+    fn names_that_are_no_text_stay_apart() {
+        let names = [b"t\xe4".to_vec(), b"t\xf6".to_vec()].map(OsString::from_vec);
+        let options = DumpOptions { exclude_rows: names.to_vec(), ..DumpOptions::default() };
+        let given = options.arguments().split_off(3);
+        let expected = names.map(|name| [&b"--exclude-table-data="[..], name.as_bytes()].concat());
+        assert_eq!(given, expected.map(OsString::from_vec));
+        assert!(!options.is_partial() && !options.is_filtered());
     }
 
     #[test]

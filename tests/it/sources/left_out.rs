@@ -79,6 +79,11 @@ fn patterns_that_match_nothing() {
         excluded(&["--exclude-table", "app.\"Big\""], None, 10);
         excluded(&["--exclude-schema", "a(p|q)+"], None, 10);
         excluded(&["--table", "größe"], None, 10);
+        // pg_dump speaks UTF-8 here.
+        excluded(&["--exclude-table-data", "größe", "--pg-dump-arg=-EUTF8"], None, 20);
+        let words = ["backup", "--recipient", &Keys::shared().recipient, &url, "--table", "größe"];
+        place.pgstow(&words).env("PGCLIENTENCODING", "UTF8").succeeds();
+        assert_eq!(rows(), 10);
     }
 }
 
