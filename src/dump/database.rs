@@ -1,5 +1,6 @@
 //! One database: `pg_dump`'s archive, with its inventory and the server's roles.
 
+use super::look::is_without_tables;
 use super::reading::Reading;
 use super::request::DumpRequest;
 use super::{announce, checks};
@@ -152,6 +153,11 @@ impl<'a> Dump<'a> {
         roles: &Roles,
     ) -> Result<SideObjects> {
         let contents = watch.finish()?;
+        if self.settings.dump.is_filtered() && is_without_tables(&contents.toc) {
+            tracing::warn!(
+                "the backup defines no tables (--data-only, --section and the like): alone, it cannot be restored into a new database"
+            );
+        }
         reading.check(&self.psql, &contents.toc.tables_with_rows()).await?;
         let inventory = Inventory::new(contents, frames);
         self.compare_with_last(&inventory)?;

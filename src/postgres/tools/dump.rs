@@ -72,6 +72,12 @@ pub const TOOL: Tool = Tool {
         (Some('f'), "file", OUTPUT),
         (Some('Z'), "compress", "pgstow compresses the stream itself (--compression-level)"),
         (Some('j'), "jobs", "a parallel dump needs a local folder; pgstow streams"),
+        (None, "snapshot", "pgstow shares a snapshot of its own, and looks for changes since then"),
+        (
+            None,
+            "lock-wait-timeout",
+            "pgstow has --lock-wait-timeout of its own, which counts for all its sessions",
+        ),
     ],
 };
 
@@ -153,18 +159,12 @@ mod tests {
     fn the_users_words_come_after_ours() {
         let options = DumpOptions {
             tables: vec!["a b".into()],
-            extra: vec!["--lock-wait-timeout=5".into()],
+            extra: vec!["--no-comments".into()],
             ..DumpOptions::default()
         };
         assert_eq!(
             options.arguments(),
-            [
-                "--format=custom",
-                "--compress=0",
-                "--lock-wait-timeout=300000",
-                "--table=a b",
-                "--lock-wait-timeout=5"
-            ]
+            ["--format=custom", "--compress=0", "--lock-wait-timeout=300000", "--table=a b", "--no-comments"]
         );
     }
 

@@ -25,12 +25,10 @@ const WHOLE: &[&str] = &[
     "disable-dollar-quoting",
     "disable-triggers",
     "encoding",
-    "extra-float-digits",
     "if-exists",
     "include-foreign-data",
     "large-objects",
     "load-via-partition-root",
-    "lock-wait-timeout",
     "no-acl",
     "no-comments",
     "no-owner",
@@ -51,7 +49,6 @@ const WHOLE: &[&str] = &[
     "role",
     "sequence-data",
     "serializable-deferrable",
-    "snapshot",
     "statistics",
     "strict-names",
     "superuser",
@@ -60,8 +57,13 @@ const WHOLE: &[&str] = &[
     "verbose",
 ];
 
-/// Options that leave something out, and have every table and its rows in the dump, except for rows that no crash leaves.
-const ALL_TABLES: &[&str] = &["B", "no-blobs", "no-large-objects", "no-policies", "no-unlogged-table-data"];
+/// Options that leave something out, and have every table and its rows in the dump, except for rows that no crash leaves,
+/// and digits.
+const ALL_TABLES: &[&str] =
+    &["B", "extra-float-digits", "no-blobs", "no-large-objects", "no-policies", "no-unlogged-table-data"];
+
+/// As many digits as `pg_dump` writes without it; fewer lose something.
+const ALL_DIGITS: &str = "--extra-float-digits=3";
 
 /// Whether one of the words leaves something out.
 pub fn leaves_something_out(words: &[String]) -> bool {
@@ -75,7 +77,7 @@ pub fn chooses(words: &[String]) -> bool {
 
 /// The letters and long names of the options in the words. A word that is none is the argument of the one before it.
 fn options(words: &[String]) -> impl Iterator<Item = &str> {
-    words.iter().flat_map(|word| -> Vec<&str> {
+    words.iter().filter(|word| *word != ALL_DIGITS).flat_map(|word| -> Vec<&str> {
         if let Some(long) = word.strip_prefix("--") {
             return vec![long.split_once('=').map_or(long, |(name, _)| name)];
         }
@@ -157,6 +159,7 @@ mod tests {
             "--no-publications --no-subscriptions",
             "-bC",
             "-S-t",
+            "--extra-float-digits=3",
         ] {
             assert_eq!(judged(words), (false, false), "{words}");
         }
@@ -193,7 +196,15 @@ mod tests {
         ] {
             assert_eq!(judged(words), (true, true), "{words}");
         }
-        for words in ["-B", "-xB", "--no-blobs", "--no-large", "--no-policies", "--no-unlogged-table-data"] {
+        for words in [
+            "-B",
+            "-xB",
+            "--no-blobs",
+            "--no-large",
+            "--no-policies",
+            "--no-unlogged-table-data",
+            "--extra-float-digits=0",
+        ] {
             assert_eq!(judged(words), (true, false), "{words}");
         }
     }

@@ -183,8 +183,10 @@ fn refuse_foreign_rows(front: &Preamble) -> Result<()> {
     if foreign.is_empty() {
         return Ok(());
     }
-    let what = format!("the rows of foreign tables would be written to their servers: {}", reported(&foreign));
-    Err(Error::postgres(what).hint("`pgstow fetch` brings the dump; pg_restore --use-list restores it without these rows"))
+    let what =
+        format!("the rows of foreign tables would be written to their servers: {}", reported(&foreign));
+    Err(Error::postgres(what)
+        .hint("`pgstow fetch` brings the dump; pg_restore --use-list restores it without these rows"))
 }
 
 /// Names for a message, not all of them if there are many.

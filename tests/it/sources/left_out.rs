@@ -175,12 +175,16 @@ fn options_of_pg_dump_that_leave_something_out() {
         (&["--no-schema"], true),
         (&["--statistics-only"], true),
         (&["--no-policies"], true),
+        (&["--extra-float-digits=0"], true),
         (&["-xO", "--no-comm", "--no-publications", "--encoding", "UTF8"], false),
     ] {
         let place = Place::folder();
         let given: Vec<String> = words.iter().map(|word| format!("--pg-dump-arg={word}")).collect();
         let given: Vec<&str> = given.iter().map(String::as_str).collect();
-        backup(&place, &cluster.url(&database), &given).assert_success();
+        let run = backup(&place, &cluster.url(&database), &given).assert_success();
+        let is_alone =
+            ["-a", "--data-o", "--section", "--no-schema", "--statistics-only"].contains(&words[0]);
+        assert_eq!(run.stderr.contains("the backup defines no tables"), is_alone, "{words:?}: {run}");
         let shown = place.pgstow(&["show", "latest", "--json"]).succeeds().json();
         assert_eq!(shown["partial"] == true, is_partial, "{words:?}: {shown}");
         let status = place.pgstow(&["status"]);

@@ -50,10 +50,18 @@ fn a_pooled_host() {
 #[test]
 fn rows_as_inserts_and_other_words_for_pg_dump() {
     let url = Source::shared().url();
-    for word in ["--inserts", "--rows-per-insert=9", "--enable-row-security", "--format=plain", "-fx", "-j2"]
-    {
+    for word in [
+        "--inserts",
+        "--rows-per-insert=9",
+        "--enable-row-security",
+        "--format=plain",
+        "-fx",
+        "-j2",
+        "--snapshot=00000003-1",
+        "--lock-wait-timeout=5",
+    ] {
         let run = refused(&url, &[&format!("--pg-dump-arg={word}")], Kind::Usage);
-        run.says("pg_dump may not be given --");
+        run.says("pg_dump may not be given --").says("hint: leave it out");
     }
     let place = Place::folder();
     let run = backup_of(&url, &place).args(["--pg-dump-arg=--no-such-option"]).fails(Kind::Postgres);
