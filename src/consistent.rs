@@ -39,6 +39,7 @@ const SETTLE: &str = "something changes definitions all the time, such as a migr
 const REST: &str = "leave out the rows of a table that is emptied all the time (--exclude-table-data), or back up when it rests";
 /// Why a snapshot is not shared, as the end of a sentence.
 const FEW_SESSIONS: &str = "the role may not have enough of them (CONNECTION LIMIT)";
+const NO_SESSIONS: &str = "the server has no more for this role now (CONNECTION LIMIT, max_connections)";
 const NO_SNAPSHOTS: &str = "the server shares no snapshots";
 const NO_DEFINITIONS: &str = "pg_dump wrote no definitions that can be read";
 /// The catalogue of relations, which entries of rows do not name.
@@ -105,18 +106,16 @@ pub async fn begin<T>(
             {
                 error.to_string()
             }
-            Err(error) if sharing.is_some() && error.situation() == Some(Situation::SnapshotRefused) => {
-                unshared = Some(NO_SNAPSHOTS);
+            Err(error) if sharing.is_some() && unshared_because(&error).is_some() => {
+                unshared = unshared_because(&error);
                 error.to_string()
             }
             Err(error) if lost_an_object(&error) && may_be_settled(&error) => return Err(error.hint(SETTLE)),
             Err(error) => return Err(error),
-            Ok((begun, done)) => {
+            Ok((begun, done, disturbance)) => {
                 let begun = Begun { unshared, ..begun };
-                let Some(disturbance) = begun.disturbance(psql).await? else {
-                    return Ok((begun, done));
-                };
-                if attempt == ATTEMPTS {
+                let Some(disturbance) = disturbance else { return Ok((begun, done)) };
+                if attempt >= ATTEMPTS {
                     return Ok((begun.in_spite_of(disturbance).await?, done));
                 }
                 begun.pg_dump.stop().await;
@@ -141,6 +140,15 @@ pub fn impatient(options: &DumpOptions) -> DumpOptions {
     let longest = Some(options.lock_wait_timeout).filter(|limit| !limit.is_zero());
     let lock_wait_timeout = longest.unwrap_or(LOCKED_WAIT).min(LOCKED_WAIT);
     DumpOptions { lock_wait_timeout, ..options.clone() }
+}
+
+/// Why no snapshot is shared from now on, if the attempt to share one failed and the next may go without.
+fn unshared_because(error: &Error) -> Option<&'static str> {
+    match error.situation()? {
+        Situation::SnapshotRefused => Some(NO_SNAPSHOTS),
+        Situation::ConnectionLimit | Situation::TooManyConnections => Some(NO_SESSIONS),
+        _ => None,
+    }
 }
 
 /// Whether `pg_dump` failed because something that it had just found was dropped.
@@ -206,7 +214,7 @@ pub struct Begun {
 
 impl Begun {
     /// Starts `pg_dump` and reads until all definitions are there. If it is `sharing` its snapshot, these tables are
-    /// locked before that is taken, and something else is done with it meanwhile.
+    /// locked before that is taken, and something else is done with it meanwhile. Also returns what disturbed it.
     async fn begin<T>(
         client: &Client,
         psql: &Psql,
@@ -214,7 +222,7 @@ impl Begun {
         is_alone: bool,
         sharing: Option<&[String]>,
         meanwhile: &impl AsyncFn(&Snapshot) -> T,
-    ) -> Result<(Self, Option<T>)> {
+    ) -> Result<(Self, Option<T>, Option<Disturbance>)> {
         let (snapshot, before) = match sharing {
             Some(locked) => {
                 let snapshot = Snapshot::take(psql, locked).await?;
@@ -246,7 +254,14 @@ impl Begun {
         match tokio::try_join!(reading, doing) {
             Ok(((head, reader), done)) => {
                 let preamble = reader.preamble();
-                Ok((Self { pg_dump, head, preamble, snapshot, unshared: None, before }, done))
+                let begun = Self { pg_dump, head, preamble, snapshot, unshared: None, before };
+                match begun.disturbance(psql).await {
+                    Ok(disturbance) => Ok((begun, done, disturbance)),
+                    Err(error) => {
+                        begun.stop().await;
+                        Err(error)
+                    }
+                }
             }
             Err(error) => {
                 pg_dump.stop().await;

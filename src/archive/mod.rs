@@ -44,7 +44,7 @@ pub use format::name::TableName;
 pub use format::preamble::Preamble;
 pub use format::toc::Toc;
 pub use format::version::Version;
-pub use look::database::DatabaseStatement;
+pub use look::database::{About, DatabaseStatement};
 pub use look::facts::number;
 pub use look::pattern::Pattern;
 pub use look::roles::RoleUses;

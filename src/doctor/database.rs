@@ -85,7 +85,7 @@ async fn one(
         findings.not_checked("database", "there is no psql to connect with");
         return Ok(given);
     };
-    let psql = Psql::new(clients.newest()?, &database.connection);
+    let psql = Psql::new(clients.newest()?, &database.dump.connection(&database.connection));
     let Some(server) = findings.check("connection", Server::inspect(&psql), connected).await? else {
         findings.not_checked("database", "it cannot be connected to");
         return Ok(given);
@@ -172,7 +172,7 @@ async fn trial(
     let left_out = checks::unreadable(psql, server, &options);
     findings.check("left out", left_out, |_| String::new()).await?;
     let options = DumpOptions { lock_wait_timeout: LOCK_WAIT, ..options };
-    let psql = if database.allow_pooled { psql.clone() } else { server.in_english(psql.clone()).await };
+    let psql = if database.allow_pooled { psql.clone() } else { server.as_usual(psql.clone()).await };
     let beginning = async {
         let (head, pg_dump) =
             consistent::start(client, &psql, &options, server.sessions_left).await?.into_inner();

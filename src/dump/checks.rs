@@ -33,7 +33,9 @@ pub async fn spelled(psql: &Psql, options: &DumpOptions) -> Result<DumpOptions> 
         return Ok(options);
     }
     let asked: Vec<_> = patterns.iter().map(|(_, of, pattern, _)| (*of, pattern.as_str())).collect();
-    for ((option, _, pattern, chooses), found) in patterns.iter().zip(look_up(psql, &asked).await?) {
+    for ((option, _, pattern, chooses), found) in
+        patterns.iter().zip(look_up(psql, &asked, options.encoding()).await?)
+    {
         match (found.matches, chooses) {
             (true, _) => {}
             (false, true) => {

@@ -1,5 +1,6 @@
 //! One database: `pg_dump`'s archive, with its inventory and the server's roles.
 
+use super::look::is_without_tables;
 use super::reading::Reading;
 use super::request::DumpRequest;
 use super::{announce, checks};
@@ -88,13 +89,13 @@ impl<'a> Dump<'a> {
     async fn prepare(settings: &'a DumpRequest, writing: &'a WriteOptions) -> Result<Self> {
         settings.dump.check()?;
         let clients = Clients::find(&settings.clients).await?;
-        let psql = Psql::new(clients.newest()?, &settings.connection);
+        let psql = Psql::new(clients.newest()?, &settings.dump.connection(&settings.connection));
         let server = Server::inspect(&psql).await?;
         if !settings.allow_pooled {
             server.refuse_pooler()?;
         }
         server.check_dump(settings.dump.is_filtered())?;
-        let psql = if settings.allow_pooled { psql } else { server.in_english(psql).await };
+        let psql = if settings.allow_pooled { psql } else { server.as_usual(psql).await };
         let client = clients.for_dump(server.version())?.clone();
         let (mut lock, left_out) = Self::first_session(&psql, &server, settings).await?;
         let stores = Arc::new(Destinations::open(&writing.destinations).await?);
@@ -152,6 +153,11 @@ impl<'a> Dump<'a> {
         roles: &Roles,
     ) -> Result<SideObjects> {
         let contents = watch.finish()?;
+        if self.settings.dump.is_filtered() && is_without_tables(&contents.toc) {
+            tracing::warn!(
+                "the backup defines no tables (--data-only, --section and the like): alone, it cannot be restored into a new database"
+            );
+        }
         reading.check(&self.psql, &contents.toc.tables_with_rows()).await?;
         let inventory = Inventory::new(contents, frames);
         self.compare_with_last(&inventory)?;

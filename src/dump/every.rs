@@ -65,7 +65,14 @@ pub async fn back_up(
         let found = databases(&psql, exclude).await?;
         Ok((psql, found))
     };
-    let (psql, Databases { open: names, closed, invalid, unfinished }) = run.or(asking).await?;
+    let (psql, found) = run.or(asking).await?;
+    let Databases { open: names, excluded, templates, closed, invalid, unfinished } = found;
+    if !excluded.is_empty() {
+        run.say(format!("skipped, as --exclude says: {}", excluded.join(", ")));
+    }
+    for name in &templates {
+        run.say(format!("{name} is left out: it is a template; give its own URL to back it up"));
+    }
     for name in &closed {
         run.say(format!("{name} is left out: it allows no connections"));
     }
@@ -125,7 +132,11 @@ async fn is_gone(psql: &Psql, database: &str, error: &Error) -> bool {
 
 /// One of the databases, under its own name.
 pub fn one_of(each: &DumpRequest, database: &str) -> Result<DumpRequest> {
-    let own = Name::of_database(database)?;
+    let own = Name::of_database(database).map_err(|error| {
+        error
+            .without_hints()
+            .hint("back it up alone, with its own URL and a --name, and leave it out here with --exclude")
+    })?;
     let name = match &each.name {
         Some(before) => format!("{before}/{own}").parse()?,
         None => own,

@@ -223,7 +223,7 @@ fn not_whole(error: Error) -> Error {
 }
 
 /// Whether an archive completes tables and defines none.
-fn is_without_tables(toc: &Toc) -> bool {
+pub(super) fn is_without_tables(toc: &Toc) -> bool {
     let defines = |entry: &TocEntry| {
         let kind = entry.kind();
         !(kind.completes()

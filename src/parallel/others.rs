@@ -40,11 +40,7 @@ impl Others {
     ) -> Result<Self> {
         // The first `pg_dump` holds all locks, so only somebody who waits for it is in the way.
         let mut options = DumpOptions { snapshot: Some(snapshot.id.clone()), ..impatient(options) };
-        for pattern in without {
-            let shown = String::from_utf8_lossy(&pattern).into_owned();
-            options.spelled.insert(shown.clone(), OsString::from_vec(pattern));
-            options.exclude_table_data.push(shown);
-        }
+        options.exclude_rows.extend(without.into_iter().map(OsString::from_vec));
         let mut pg_dump = dump(client, psql.conn(), &options).await?;
         let (head, reader) = tokio::select! {
             read = read_definitions(&mut pg_dump) => read?,

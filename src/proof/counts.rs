@@ -1,7 +1,7 @@
 //! Proof by numbers: the rows of every table, counted where they now are.
 
 use super::verdict::Proof;
-use crate::archive::{EntryKind, Preamble};
+use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::Result;
 use crate::postgres::{Counted, Hidden, TableName, Target};
 use crate::stored::inventory::{BlockKind, Inventory};
@@ -9,11 +9,17 @@ use crate::units::count;
 use indicatif::HumanCount;
 use std::collections::HashSet;
 
+/// Why the rows of a foreign table are not compared.
+pub(super) const ELSEWHERE: &str = "the rows of a foreign table are on another server";
+
 /// Counts every table of the target and compares it with the inventory.
 pub async fn prove(target: &Target, inventory: &Inventory) -> Result<Proof> {
+    let front = Preamble::read(&inventory.archive.preamble)?;
+    let foreign: HashSet<i32> = front.toc.foreign_rows().map(TocEntry::dump_id).collect();
     let tables = inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table);
-    let (known, unknown): (Vec<_>, Vec<_>) = tables.partition(|block| block.rows.is_some());
-    let without_rows = without_rows(inventory)?;
+    let (foreign, tables): (Vec<_>, Vec<_>) = tables.partition(|block| foreign.contains(&block.dump_id));
+    let (known, unknown): (Vec<_>, Vec<_>) = tables.into_iter().partition(|block| block.rows.is_some());
+    let without_rows = without_rows(&front, inventory);
     let names = known.iter().map(|block| (block.schema.bytes(), block.table.bytes()));
     let names: Vec<_> = names.chain(without_rows.iter().map(|(name, _)| name.clone())).collect();
     let mut counted = target.count_rows(&inventory.archive.encoding, &names).await?.into_iter();
@@ -22,6 +28,7 @@ pub async fn prove(target: &Target, inventory: &Inventory) -> Result<Proof> {
     unknown
         .iter()
         .for_each(|block| proof.not_compared(&block.label(), "its rows were not counted in the dump"));
+    foreign.iter().for_each(|block| proof.not_compared(&block.label(), ELSEWHERE));
     let mut through_root = (0, 0);
     for (block, counted) in known.into_iter().zip(counted.by_ref()) {
         let expected = block.rows.unwrap_or_default();
@@ -72,8 +79,7 @@ impl Proof {
 
 /// The tables that the dump defines and has no data of, by name and label: partitioned ones, and those whose data
 /// was left out. They must be there, and empty.
-fn without_rows(inventory: &Inventory) -> Result<Vec<(TableName, String)>> {
-    let front = Preamble::read(&inventory.archive.preamble)?;
+fn without_rows(front: &Preamble, inventory: &Inventory) -> Vec<(TableName, String)> {
     let with_data = inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table);
     let with_data: HashSet<TableName> =
         with_data.map(|block| (block.schema.bytes(), block.table.bytes())).collect();
@@ -82,5 +88,5 @@ fn without_rows(inventory: &Inventory) -> Result<Vec<(TableName, String)>> {
         let (_, schema, name) = entry.identity();
         ((schema.to_vec(), name.to_vec()), entry.label())
     });
-    Ok(named.filter(|(name, _)| !with_data.contains(name)).collect())
+    named.filter(|(name, _)| !with_data.contains(name)).collect()
 }

@@ -4,6 +4,7 @@
 //! with several workers may not: where a table has as many rows and another digest, its part of the backup is
 //! read once more, and its rows are digested apart from their order, as those of the database were.
 
+use super::counts::ELSEWHERE;
 use super::verdict::{By, Proof};
 use super::{catalog, redump};
 use crate::archive::{self, Contents, Depth, EntryKind, Preamble, Reader, Toc, TocEntry};
@@ -142,8 +143,7 @@ impl<'a> Comparison<'a> {
             };
             match now {
                 None if foreign.contains(&name) => {
-                    self.proof
-                        .not_compared(&block.label(), "the rows of a foreign table are on another server");
+                    self.proof.not_compared(&block.label(), ELSEWHERE);
                 }
                 None if there.contains(&name) => {
                     self.proof.not_compared(&block.label(), "row-level security hides its rows");

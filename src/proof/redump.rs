@@ -4,10 +4,12 @@ use crate::archive::{Contents, Depth, Reader, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::dump::dump;
-use crate::postgres::{ChildOutput, DumpOptions, Psql, Server, Target, waits_too_long};
+use crate::postgres::patterns::{PatternOf, look_up};
+use crate::postgres::{ChildOutput, ConnInfo, DumpOptions, Psql, Server, Target, waits_too_long};
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
 use crate::stored::inventory::Inventory;
+use std::ffi::OsString;
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncReadExt;
 
@@ -20,11 +22,21 @@ const IN_THE_WAY: &str = "what was restored may have started that session: end i
 ///
 /// Tables whose rows row-level security hides come without any.
 pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, run: &Run) -> Result<Contents> {
-    let server = Server::inspect(&Psql::new(clients.newest()?, target.conn())).await?;
+    let psql = Psql::new(clients.newest()?, target.conn());
+    let server = Server::inspect(&psql).await?;
+    let psql = server.as_usual(psql).await;
+    let encoding = &inventory.archive.encoding;
+    let hidden: Vec<_> =
+        server.rls_active_tables.iter().map(|table| (PatternOf::Table, &table[..])).collect();
+    let hidden = match &hidden[..] {
+        [] => Vec::new(),
+        hidden => {
+            look_up(&psql, hidden, Some(encoding)).await?.into_iter().map(|table| table.bytes).collect()
+        }
+    };
     target.breathe().await;
     let mut reader = Reader::looking(Depth::Rows);
-    let encoding = &inventory.archive.encoding;
-    let mut pg_dump = start(target, clients, encoding, server.rls_active_tables, &mut reader).await?;
+    let mut pg_dump = start(target, psql.conn(), clients, encoding, hidden, &mut reader).await?;
     let progress = Progress {
         expected: Some(inventory.archive.bytes),
         direction: Direction::Again,
@@ -45,7 +57,7 @@ pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, ru
 /// Dumps no more than the table of contents, which stands before all data and says where sequences are.
 pub async fn table_of_contents(target: &Target, clients: &Clients, encoding: &str) -> Result<Toc> {
     let mut reader = Reader::new();
-    let pg_dump = start(target, clients, encoding, Vec::new(), &mut reader).await?;
+    let pg_dump = start(target, target.conn(), clients, encoding, Vec::new(), &mut reader).await?;
     pg_dump.stop().await;
     match reader.toc() {
         Some(toc) => Ok(toc.clone()),
@@ -57,19 +69,20 @@ pub async fn table_of_contents(target: &Target, clients: &Clients, encoding: &st
 /// Starts `pg_dump`, and reads all definitions: while it does, it may wait for a lock that it sets no limit for.
 async fn start(
     target: &Target,
+    conn: &ConnInfo,
     clients: &Clients,
     encoding: &str,
-    hidden: Vec<String>,
+    hidden: Vec<OsString>,
     reader: &mut Reader,
 ) -> Result<ChildOutput> {
     let options = DumpOptions {
-        exclude_table_data: hidden,
+        exclude_rows: hidden,
         // Digests are of text, and the text depends on the encoding.
         extra: vec![format!("--encoding={encoding}")],
         ..DumpOptions::default()
     };
-    let mut pg_dump = dump(clients.for_dump(target.version())?, target.conn(), &options).await?;
-    let psql = Psql::new(clients.newest()?, target.conn());
+    let mut pg_dump = dump(clients.for_dump(target.version())?, conn, &options).await?;
+    let psql = Psql::new(clients.newest()?, conn);
     let read = tokio::select! {
         read = read_definitions(&mut pg_dump, reader) => read,
         waited = waits_too_long(&psql, options.lock_wait_timeout) => Err(waited.without_hints().hint(IN_THE_WAY)),

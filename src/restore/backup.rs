@@ -49,7 +49,7 @@ pub struct ReadyBackup {
     started: Instant,
     /// Streams it.
     pub reader: BackupReader,
-    /// What it holds, if that is written and nothing was chosen from it.
+    /// What it holds, if that is written and nothing was chosen from it; the rows of foreign tables are part of it.
     pub inventory: Option<Inventory>,
     /// PostgreSQL's programs.
     pub clients: Clients,
@@ -70,10 +70,15 @@ impl ReadyBackup {
         fitting.options.check()?;
         let mut reader = run.or(BackupReader::find(selection)).await?;
         let inventory = if narrowing.is_all() {
-            run.or(inventory(&reader, proof)).await?
+            let whole = run.or(inventory(&reader, proof)).await?;
+            let rest = whole.as_ref().map(excerpt::without_foreign_rows).transpose()?;
+            if let Some(rest) = rest.flatten() {
+                reader.narrow(rest);
+            }
+            whole
         } else {
-            let whole = run.or(excerpt::inventory(&reader)).await?;
-            reader.narrow(narrowing.of(whole)?);
+            let chosen = narrowing.of(run.or(excerpt::inventory(&reader)).await?)?;
+            reader.narrow(excerpt::without_foreign_rows(&chosen)?.unwrap_or(chosen));
             None
         };
         let request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
@@ -108,7 +113,7 @@ impl ReadyBackup {
         run.say(format!("restoring {} into {}", self.reader.place(), target.name()));
         let content = StoredContent {
             reader: &self.reader,
-            inventory: self.reader.excerpt().or(self.inventory.as_ref()),
+            inventory: self.inventory.as_ref().or(self.reader.excerpt()),
             clients: &self.clients,
             request: &self.request,
             jobs: self.jobs,
@@ -130,7 +135,7 @@ impl ReadyBackup {
 pub struct StoredContent<'a> {
     /// Streams it.
     pub reader: &'a BackupReader,
-    /// What it holds, if that is known.
+    /// What it holds, if that is known; of a narrowed reader perhaps more than that reads.
     pub inventory: Option<&'a Inventory>,
     /// PostgreSQL's programs.
     pub clients: &'a Clients,
@@ -152,7 +157,7 @@ impl Content for StoredContent<'_> {
         let Self { reader, clients, request, .. } = self;
         let _following = self.run.follow(&reader.progress);
         let jobs = target.at_most(jobs(self.jobs, reader.plain_bytes()));
-        match self.inventory {
+        match reader.excerpt().or(self.inventory) {
             _ if reader.kind() == BackupKind::Sql => {
                 if self.jobs.is_some_and(|jobs| jobs > 1) {
                     tracing::warn!("--jobs is ignored: a plain SQL dump is run by one psql");

@@ -136,7 +136,7 @@ impl Content for PassingDump<'_> {
         let _following = run.follow(&progress);
         let (near, far) = tokio::io::duplex(BETWEEN);
         let psql = Psql::new(clients.newest()?, &options.source);
-        let psql = if options.allow_pooled { psql } else { server.in_english(psql).await };
+        let psql = if options.allow_pooled { psql } else { server.as_usual(psql).await };
         let client = clients.for_dump(server.version())?;
         // Asked again: the target may be on the same server, and have sessions of the same role.
         let left = sessions_left(&psql).await?;

@@ -1,11 +1,12 @@
 //! What is done in a restored database before others may use it, in this order: its old
-//! settings, the user's scripts, statistics, the user's grants, its old grants.
+//! settings, the user's scripts, what was made from the rows (materialized views, statistics), the user's grants, its
+//! old grants.
 //!
 //! The user's own must succeed. What the dump says about its database is tried, and reported if it fails.
 
 use super::plan::Plan;
 use super::request::After;
-use crate::archive::DatabaseStatement;
+use crate::archive::{About, DatabaseStatement};
 use crate::error::Result;
 use crate::postgres::clients::Clients;
 use crate::postgres::psql::run_script;
@@ -22,7 +23,12 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
         done.map_err(|e| e.context(&script.label))?;
     }
     if !after.scripts.is_empty() {
-        // What statistics had sampled is not for everybody.
+        // What views and statistics have of the rows as they were is not for everybody.
+        target.refresh_filled().await.map_err(|e| {
+            e.context("refresh the materialized views after the scripts")
+                .hint("--skip-refresh leaves them empty")
+        })?;
+        target.forget_samples().await?;
         target.analyze().await;
     }
     for (role, grant) in &after.grants {
@@ -41,7 +47,7 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
     if grants && plan.options.no_acl {
         return;
     }
-    for said in plan.of_database.iter().filter(|said| said.is_grant == grants) {
+    for said in plan.of_database.iter().filter(|said| (said.about == About::Grants) == grants) {
         let sql = String::from_utf8_lossy(&said.sql);
         let lacking = said.roles.iter().map(|role| String::from_utf8_lossy(role));
         let lacking = lacking.filter(|role| !plan.facts.has_role(role)).map(|role| identifier(&role)).next();
@@ -52,14 +58,15 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
                 Err(error) => error.to_string(),
             },
         };
-        tracing::warn!("not applied to the new database: {} ({problem})", masked(&sql).trim_end_matches(';'));
+        let said = format!("{} ({problem})", masked(&sql).trim_end_matches(';'));
+        tracing::warn!("not applied to the new database: {}", target.by_its_last_name(&said));
     }
 }
 
 /// Says it of the database, and takes it back if nobody could enter the database any more.
 async fn carry(said: &DatabaseStatement, sql: &str, target: &Target) -> Result<()> {
     target.say_of_database(sql).await?;
-    if said.sets.is_empty() {
+    if !said.is_for_everybody() {
         return Ok(());
     }
     let Err(error) = target.can_be_entered().await else { return Ok(()) };

@@ -75,7 +75,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
             .hint("name the primary's host"));
     }
     let client = client_for(&front, &clients, server.version())?;
-    let psql = server.in_english(psql).await;
+    let psql = server.as_usual(psql).await;
     let found = run.or(check(&psql, &front, &database)).await?;
     let (front, found) = match truncate {
         true => live_rows::to_be_emptied(front, found, &patterns)?,

@@ -22,6 +22,7 @@ pub async fn prepare<'a>(
     if plan.options.extra.is_empty() {
         check_room(&fitted, target)?;
     }
+    target.refuse_bytes(front.toc.encoding().as_deref()).await?;
     let statement = front.toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
     Ok((client, as_meant(&fitted), plan))

@@ -198,7 +198,7 @@ impl Flow<'_> {
 
 /// Says that a database which was there before is not empty any more: it is never dropped, unless with its branch.
 fn is_filled(error: Error, target: &Target) -> Error {
-    if target.is_created() || target.is_named_at_once() {
+    if !target.is_given() {
         return error;
     }
     error.hint(format!(

@@ -30,7 +30,7 @@ pub struct Swapped {
     pub database: String,
     /// What the database that has it now was called before.
     pub was: String,
-    /// What the database that had it is called now, if there was one.
+    /// What the database that had it is called now, if it is still there.
     pub kept_as: Option<String>,
 }
 
@@ -44,7 +44,9 @@ pub async fn swap(options: SwapOptions, run: &Run) -> Result<Swapped> {
     };
     run.or(swap.check_candidate(&new)).await?;
     agree(&swap, &format!("give its name to {new}"), options.yes, run).await?;
-    exchange(&swap, &new, inherit, &options.target, run).await
+    let swapped = exchange(&swap, &new, inherit, run).await?;
+    say_undo(&swap, &swapped, &[], &options.target, run);
+    Ok(swapped)
 }
 
 impl ReadyBackup {
@@ -62,6 +64,11 @@ impl ReadyBackup {
                 "there is no database {}: nothing is swapped; the restored database simply gets the name",
                 identifier(swap.name())
             );
+        } else {
+            self.check_whole(&swap, keep_old)?;
+            if self.request.fitting.owner.is_none() {
+                swap.check_owner()?;
+            }
         }
         agree(&swap, "put the restored one in its place", yes, run).await?;
         let naming = if swap.live().is_some() { Naming::ForSwap } else { Naming::AtOnce };
@@ -69,12 +76,36 @@ impl ReadyBackup {
         if outcome.differs.is_some() {
             return Ok((outcome, None));
         }
-        let swapped = finish(&swap, target, run).await?;
-        if let Some(keep) = keep_old {
-            drop_old(&swap, keep, swapped.kept_as.as_deref(), run).await;
-        }
+        let mut swapped = finish(&swap, target, run).await?;
+        let dropped = match keep_old {
+            Some(keep) => drop_old(&swap, keep, swapped.kept_as.as_deref(), run).await,
+            None => Vec::new(),
+        };
+        swapped.kept_as = swapped.kept_as.filter(|kept| !dropped.contains(kept));
+        say_undo(&swap, &swapped, &dropped, target, run);
         outcome.database = swap.name().to_owned();
         Ok((outcome, Some(swapped)))
+    }
+
+    /// Refuses a backup after which rows would be nowhere; reports one that is a part of its database.
+    fn check_whole(&self, swap: &Swap, keep_old: Option<usize>) -> Result<()> {
+        let (place, name) = (self.reader.place(), identifier(swap.name()));
+        let inventory = self.reader.excerpt().or(self.inventory.as_ref());
+        if inventory.is_some_and(|inventory| inventory.archive.tables > 0 && inventory.blocks.is_empty()) {
+            return Err(Error::usage(format!("{place} has no rows, so it takes no database's place"))
+                .hint("restore it into a database of its own: leave --swap out"));
+        }
+        if !self.reader.backup.manifest.partial {
+            return Ok(());
+        }
+        if keep_old == Some(0) {
+            return Err(Error::usage(format!(
+                "--keep-old 0 would drop the only database that has what {place} lacks: it is a part of one"
+            ))
+            .hint("keep it, with --keep-old 1 or without --keep-old"));
+        }
+        tracing::warn!("{place} is a part of a database: {name} will have nothing else");
+        Ok(())
     }
 }
 
@@ -116,42 +147,58 @@ async fn agree(swap: &Swap, what: &str, yes: bool, run: &Run) -> Result<()> {
     }
 }
 
-/// Gives the name to `new`, and says how to undo it; not to be interrupted, and never half done.
-async fn exchange(swap: &Swap, new: &str, inherit: bool, target: &ConnInfo, run: &Run) -> Result<Swapped> {
+/// Gives the name to `new`; not to be interrupted, and never half done.
+async fn exchange(swap: &Swap, new: &str, inherit: bool, run: &Run) -> Result<Swapped> {
     let name = swap.name();
     run.say(format!("swapping: {new} becomes {name}"));
     let kept_as = swap.exchange(new, inherit).await?;
     match &kept_as {
         None => run.say(format!("{new} is now {name}")),
-        Some(kept) => {
-            run.say(format!("{new} is now {name}; what was {name} is kept as {kept}"));
-            run.say(format!("  undo:  pgstow swap --back --to {}", target.as_shell_word()));
-            run.say(format!("  when you no longer need it:  DROP DATABASE {};", identifier(kept)));
-        }
+        Some(kept) => run.say(format!("{new} is now {name}; what was {name} is kept as {kept}")),
     }
     Ok(Swapped { database: name.to_owned(), was: new.to_owned(), kept_as })
+}
+
+/// Says how to undo an exchange, if what had the name is still there after these were dropped.
+fn say_undo(swap: &Swap, swapped: &Swapped, dropped: &[String], target: &ConnInfo, run: &Run) {
+    let Some(kept) = &swapped.kept_as else { return };
+    // The clock of another machine may have been ahead, and --back takes the newest.
+    let is_newer =
+        |found: &Found| found.name > *kept && found.name != swapped.was && !dropped.contains(&found.name);
+    let which = match swap.set_aside().any(is_newer) {
+        true => format!("--with {}", shell_word(kept)),
+        false => "--back".to_owned(),
+    };
+    run.say(format!("  undo:  pgstow swap {which} --to {}", target.as_shell_word()));
+    run.say(format!("  when you no longer need it:  DROP DATABASE {};", identifier(kept)));
 }
 
 /// Swaps in what was restored and proven; a failure comes with the command that does what is left.
 async fn finish(swap: &Swap, target: &ConnInfo, run: &Run) -> Result<Swapped> {
     let new = swap.settle().await?;
-    let swapped = exchange(swap, &new, true, target, run).await;
+    let swapped = exchange(swap, &new, true, run).await;
     swapped.map_err(|error| error.hint(ready(&new, target)))
 }
 
-/// Drops what earlier swaps set aside but for the newest; that one cannot be dropped is no failure of the restore.
-async fn drop_old(swap: &Swap, keep: usize, just: Option<&str>, run: &Run) {
+/// Drops what swaps set aside but for the newest, and returns the names; that one cannot be dropped is no failure of the
+/// restore.
+async fn drop_old(swap: &Swap, keep: usize, just: Option<&str>, run: &Run) -> Vec<String> {
+    let mut dropped = Vec::new();
     match swap.too_old(keep, just).await {
         Err(error) => tracing::warn!("what was set aside before is kept: {error}"),
         Ok(old) => {
             for old in old {
                 match swap.drop_aside(&old).await {
-                    Ok(()) => run.say(format!("dropped {}, as --keep-old {keep} asks for", old.name)),
-                    Err(error) => tracing::warn!("{} is kept: {error}", old.name),
+                    Ok(()) => {
+                        run.say(format!("dropped {}, as --keep-old {keep} asks for", old.name));
+                        dropped.push(old.name);
+                    }
+                    Err(error) => tracing::warn!("{} is kept: {}", old.name, error.with_hints()),
                 }
             }
         }
     }
+    dropped
 }
 
 fn ready(new: &str, target: &ConnInfo) -> String {

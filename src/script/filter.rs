@@ -62,6 +62,7 @@ struct Passing {
     /// Whether an entry has begun that is not about the database.
     begun: bool,
     create_database: Vec<u8>,
+    encoding: Option<String>,
     settings: Vec<String>,
 }
 
@@ -93,6 +94,11 @@ impl Filter {
         &self.passing.settings
     }
 
+    /// The encoding of the script's text, as PostgreSQL calls it, if the script says so before its first entry.
+    pub fn encoding(&self) -> Option<&str> {
+        self.passing.encoding.as_deref()
+    }
+
     /// The statement that would create the database, if the script has one.
     pub fn create_database(&self) -> String {
         String::from_utf8_lossy(&self.passing.create_database).into_owned()
@@ -116,6 +122,10 @@ impl Passing {
         if let Some(entry) = Entry::read(line).filter(|_| below_dashes) {
             self.in_large_objects = entry.kind == EntryKind::Blobs;
             self.begun |= !entry.is_of_database();
+        }
+        if let Some(encoding) = line.strip_prefix(b"SET client_encoding = '").filter(|_| !self.begun) {
+            let encoding = encoding.strip_suffix(b"';").unwrap_or(encoding);
+            self.encoding = Some(String::from_utf8_lossy(encoding).into_owned());
         }
         if line.starts_with(b"CREATE DATABASE ") && self.create_database.is_empty() {
             self.create_database = line.to_vec();

@@ -77,9 +77,8 @@ impl IntoDatabase {
         }
         let url = words.to.as_deref().filter(|_| neon.is_none());
         let (target, clients) = server(url, &words.server)?;
-        if words.swap && !words.tables.table.is_empty() {
-            return Err(Error::usage("some tables alone take no database's place")
-                .hint("restore them into a database of their own: leave --swap out"));
+        if words.swap {
+            check_swap(&words)?;
         }
         let goal = match neon {
             Some(_) if words.swap => {
@@ -118,6 +117,27 @@ impl IntoDatabase {
             keep_failed: words.keep_failed,
         };
         Ok(Self { options, goal })
+    }
+}
+
+/// Refuses a swap after which something would be nowhere, or at least not in the database in use.
+fn check_swap(words: &RestoreWords) -> Result<()> {
+    let less = match words {
+        _ if !words.tables.table.is_empty() => Some("some tables alone take no database's place"),
+        _ if words.schema_only => Some("definitions without rows take no database's place"),
+        _ => None,
+    };
+    if let Some(less) = less {
+        return Err(Error::usage(less).hint("restore them into a database of their own: leave --swap out"));
+    }
+    let left_out =
+        [("--exclude-table", &words.exclude_tables), ("--exclude-table-data", &words.exclude_table_data)];
+    match left_out.into_iter().find(|(_, patterns)| !patterns.is_empty()) {
+        Some((flag, _)) if words.keep_old == Some(0) => Err(Error::usage(format!(
+            "--keep-old 0 would drop the only database that has what {flag} leaves out"
+        ))
+        .hint("keep it, with --keep-old 1 or without --keep-old")),
+        _ => Ok(()),
     }
 }
 

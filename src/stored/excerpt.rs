@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::stored::inventory::{Block, Inventory};
 use crate::stored::manifest;
 use bytes::Bytes;
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -37,6 +38,24 @@ pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Re
     } else {
         kept.with_rows_where_they_were(&selection.of_partitions_alone)
     }))
+}
+
+/// Leaves out the rows of foreign tables, and says so: the server that has them would get them once more. `None` if there
+/// are no such rows.
+pub fn without_foreign_rows(inventory: &Inventory) -> Result<Option<Inventory>> {
+    let front = Preamble::read(&inventory.archive.preamble)?;
+    let foreign: HashSet<i32> = front.toc.foreign_rows().map(TocEntry::dump_id).collect();
+    if foreign.is_empty() {
+        return Ok(None);
+    }
+    for rows in front.toc.foreign_rows() {
+        tracing::warn!(
+            "left out: the rows of the foreign table {}, which would be written to its server; `pgstow fetch --table` brings \
+             them as a file, to load by hand",
+            rows.label()
+        );
+    }
+    Ok(Some(inventory.clone().only(&front.keep(|entry| !foreign.contains(&entry.dump_id())))))
 }
 
 /// The inventory of a backup, to choose tables from.

@@ -10,6 +10,7 @@ use crate::failures::Failures;
 use crate::rehearsal::{Rehearsal, Rehearsed, rehearse};
 use crate::run::Run;
 use crate::stored::catalogue::{self, Found, Signature};
+use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::BackupKind;
 use crate::stored::names::{Name, Place, Timestamp};
@@ -230,7 +231,7 @@ async fn one(
         opened.look().await?;
         Ok(opened)
     };
-    let reader = BackupReader::new(run.or(looking).await?);
+    let mut reader = BackupReader::new(run.or(looking).await?);
     let manifest = &reader.backup.manifest;
     let stored = manifest.stored_bytes();
     facts.stored_bytes = Some(stored);
@@ -260,8 +261,15 @@ async fn one(
         (BackupKind::Stream, _) | (BackupKind::Sql, None) => read_bytes(&reader, run).await,
         (_, Some(rehearsal)) => {
             let inventory = inventory(&reader, facts, run).await?;
+            let rest = inventory.as_ref().map(excerpt::without_foreign_rows).transpose()?;
+            if let Some(rest) = rest.flatten() {
+                reader.narrow(rest);
+            }
             let rehearsed = rehearse(&reader, inventory.as_ref(), rehearsal, run).await?;
-            let held = (rehearsed.tables, rehearsed.rows);
+            let held = match (&inventory, reader.excerpt()) {
+                (Some(whole), Some(_)) => (whole.archive.tables, whole.rows()),
+                _ => (rehearsed.tables, rehearsed.rows),
+            };
             let rehearsed = facts.restored.insert(rehearsed);
             facts.held = Some(agree(&reader, held, vec![])?);
             rehearsed.judge(reader.place())?;

@@ -276,7 +276,7 @@ fn a_backup_by_a_branch_leaves_production_alone() {
     backup(&[]).succeeds();
     assert!(dumped() > before);
     // Whatever fails, the branch goes.
-    let run = backup(&["--via-branch", "--pg-dump-arg=--snapshot=none"]).fails(Kind::Postgres);
+    let run = backup(&["--via-branch", "--pg-dump-arg=--no-such-option"]).fails(Kind::Postgres);
     nothing_is_left(&neon, &run);
     neon.inject("getConnectionURI", Fault::Answer(404));
     let run = backup(&["--via-branch"]).fails(Kind::Postgres).says("deleted the branch");

@@ -237,4 +237,16 @@ fn a_role_with_few_sessions_reads_with_one() {
         backup(&place, &url, "few", "8").assert_success().says(says);
         assert_eq!(tables(&place, "few").len(), 1);
     }
+    // The limit of the database counts as that of the role.
+    let role = fresh("few");
+    let create = format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data");
+    cluster.psql(&database, &create);
+    let url = cluster.url(&database).replace("postgres://postgres:", &format!("postgres://{role}:"));
+    for (limit, says) in
+        [(4, "the role may not have enough of them"), (2, "no lock that keeps another run away")]
+    {
+        cluster.psql("postgres", &format!("ALTER DATABASE {database} CONNECTION LIMIT {limit}"));
+        backup(&place, &url, "few", "8").assert_success().says(says);
+        assert_eq!(tables(&place, "few").len(), 1);
+    }
 }

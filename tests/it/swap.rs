@@ -340,7 +340,11 @@ fn one_run_at_a_time_exchanges_a_name_and_the_newest_is_kept() {
     scene.restore(&["--yes"]).fails(Kind::Locked);
     std::thread::sleep(Duration::from_millis(1100));
     drop(gate);
-    let run = running.wait().assert_success().says(&format!("dropped {ahead}"));
+    let run = running
+        .wait()
+        .assert_success()
+        .says(&format!("dropped {ahead}"))
+        .says("undo:  pgstow swap --back --to ");
     // Called by the moment of the exchange, not by that of the restore before it.
     let told = run.json()["swap"].clone();
     let moment = |of: &str| {
@@ -408,6 +412,17 @@ fn a_session_that_cannot_be_ended_keeps_its_database() {
     scene.is_untouched();
     drop(superuser);
     scene.finishes(&run);
+    // Nor who may not give what takes its place to its owner.
+    cluster.psql(
+        "postgres",
+        &format!("CREATE ROLE keeper; ALTER DATABASE {app} OWNER TO keeper; GRANT keeper TO mover WITH INHERIT TRUE, SET FALSE"),
+    );
+    let denied = "\"mover\" may not make that role the owner of the database that takes its place";
+    let run = scene.place.opens(&words).fails(Kind::Postgres).says(denied);
+    assert!(!run.stderr.contains("restoring "), "{run}");
+    let back = scene.beside()[0][0].clone();
+    let by_name = pgstow(["swap", "--yes", "--with", &back, "--to", &to]).env("PATH", every_client());
+    by_name.fails(Kind::Postgres).says(denied).says("GRANT \"keeper\" TO \"mover\" WITH SET TRUE");
     // Who may not rename learns that at once.
     cluster.psql("postgres", "ALTER ROLE mover NOCREATEDB");
     scene.place.opens(&words).fails(Kind::Postgres).says("may not rename databases");

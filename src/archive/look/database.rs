@@ -12,12 +12,32 @@ use crate::sql::{EntryKind, Word, quoted, replaced, statements};
 pub struct DatabaseStatement {
     /// The statement, in the dump's encoding.
     pub sql: Vec<u8>,
-    /// Whether it grants or revokes.
-    pub is_grant: bool,
-    /// The parameter that it sets for everybody in the database, part by part: `plpgsql.variable_conflict` has two.
+    /// What it is about.
+    pub about: About,
+    /// The parameter that it sets, part by part: `plpgsql.variable_conflict` has two.
     pub sets: Vec<Vec<u8>>,
     /// The roles it is for.
     pub roles: Vec<Vec<u8>>,
+}
+
+/// What a statement about a database is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Rights on it.
+    Grants,
+    /// Its comment, or its security label.
+    Remarks,
+    /// How many may be connected.
+    Limit,
+    /// What is set for everybody in it, or for a role.
+    Setting,
+}
+
+impl DatabaseStatement {
+    /// Whether it sets something for everybody in the database.
+    pub fn is_for_everybody(&self) -> bool {
+        self.about == About::Setting && self.roles.is_empty()
+    }
 }
 
 impl Toc {
@@ -68,8 +88,14 @@ fn of_entry(entry: &TocEntry, name: &[u8]) -> Vec<DatabaseStatement> {
         }
         let Some(old) = words.get(keyword + 1) else { continue };
         let sql = replaced(text.get(..at.end).unwrap_or_default(), &[(old.at.clone(), quoted(name))]);
-        let is_grant = entry.kind() == EntryKind::Acl;
-        let before: &[&[u8]] = if is_grant { &[b"TO", b"FROM"] } else { &[b"ROLE"] };
+        let sets = parameter(&words);
+        let about = match entry.kind() {
+            EntryKind::Acl => About::Grants,
+            kind if kind.is_remark() => About::Remarks,
+            _ if sets.is_empty() => About::Limit,
+            _ => About::Setting,
+        };
+        let before: &[&[u8]] = if about == About::Grants { &[b"TO", b"FROM"] } else { &[b"ROLE"] };
         let follows = |pair: &[Word<'_>]| match pair {
             [keyword, role] if before.iter().any(|word| keyword.is(word)) => role.name(),
             _ => None,
@@ -77,15 +103,15 @@ fn of_entry(entry: &TocEntry, name: &[u8]) -> Vec<DatabaseStatement> {
         let roles: Vec<Vec<u8>> = words.windows(2).filter_map(follows).collect();
         found.push(DatabaseStatement {
             sql: sql.get(at.start..).unwrap_or_default().to_vec(),
-            is_grant,
-            sets: if roles.is_empty() { parameter(&words) } else { Vec::new() },
+            about,
+            sets,
             roles,
         });
     }
     found
 }
 
-/// The parameter of `ALTER DATABASE … SET parameter TO value`.
+/// The parameter of `ALTER DATABASE … SET parameter TO value`; nothing of another statement.
 fn parameter(words: &[Word<'_>]) -> Vec<Vec<u8>> {
     let after = words.iter().skip_while(|word| !word.is(b"SET")).skip(1);
     after.take_while(|word| !word.is(b"TO")).filter_map(Word::name).collect()
@@ -119,6 +145,9 @@ mod tests {
                 ),
             ]
         );
+        let about = of_entry(&preamble(&[("DATABASE PROPERTIES", properties, "o")]).toc.entries()[0], b"x");
+        assert_eq!(about.iter().map(DatabaseStatement::is_for_everybody).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(about[1].sets, [b"work_mem"]);
         let grants =
             "REVOKE CONNECT,TEMPORARY ON DATABASE x FROM PUBLIC;\nGRANT ALL ON DATABASE x TO \"r 1\";\n";
         let said = said("ACL", grants);

@@ -66,6 +66,17 @@ impl Toc {
         left_out
     }
 
+    /// The rows of foreign tables: whoever restores them writes them to another server.
+    pub fn foreign_rows(&self) -> impl Iterator<Item = &TocEntry> {
+        let of_kind = |kind| self.entries().iter().filter(move |entry| entry.kind() == kind);
+        let name = |entry: &TocEntry| {
+            let (_, schema, name) = entry.identity();
+            (schema.to_vec(), name.to_vec())
+        };
+        let foreign: HashSet<_> = of_kind(EntryKind::ForeignTable).map(name).collect();
+        of_kind(EntryKind::TableData).filter(move |rows| foreign.contains(&name(rows)))
+    }
+
     fn matching(&self, patterns: &[Pattern], kinds: &[EntryKind], idle: &mut Vec<String>) -> Vec<&TocEntry> {
         let mut all = Vec::new();
         let encoding = self.encoding().unwrap_or_default();

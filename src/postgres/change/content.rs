@@ -1,7 +1,8 @@
 //! What is in a database: nothing that a restore could overwrite, or what it has filled in.
 
 use crate::error::{Error, Result};
-use crate::postgres::sql::identifier;
+use crate::postgres::server::managed::THEIR_ROLES;
+use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 use serde::Deserialize;
 
@@ -22,36 +23,49 @@ SELECT json_build_object(
   'size_bytes', pg_database_size(current_database()));";
 
 /// Counts what a fresh database does not have; only what is there is named.
+///
+/// What belongs to an extension does not count, nor does the extension: a role that may not create one is given a
+/// database that has it. Default privileges would add grants to all that is restored, except those of a service.
 const FOREIGN: &str = "
 SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM (
-  SELECT 1 AS nr, 'schema' AS what, nspname::text AS name FROM pg_namespace
-   WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema')
-  UNION ALL
-  SELECT 2, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
-                           WHEN 'c' THEN 'type' ELSE 'table' END, c.relname
-   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE n.nspname = 'public' AND c.relkind NOT IN ('i', 'I', 't')
-  UNION ALL
-  SELECT 3, 'function', p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-   WHERE n.nspname = 'public'
-  UNION ALL
-  SELECT 4, 'type', t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-   WHERE n.nspname = 'public' AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0
-  UNION ALL
-  SELECT 5, 'extension', extname FROM pg_extension WHERE extname <> 'plpgsql'
-  UNION ALL
-  SELECT 6, 'publication', pubname FROM pg_publication
-  UNION ALL
-  SELECT 7, 'event trigger', evtname FROM pg_event_trigger
-  UNION ALL
-  SELECT 8, 'foreign server', srvname FROM pg_foreign_server
-  UNION ALL
-  SELECT 9, 'large object', oid::text FROM pg_largeobject_metadata
+  SELECT nr, what, name FROM (
+    SELECT 1 AS nr, 'schema' AS what, nspname::text AS name, 'pg_namespace'::regclass AS catalog, oid FROM pg_namespace
+     WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema')
+    UNION ALL
+    SELECT 2, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+                             WHEN 'c' THEN 'type' ELSE 'table' END, c.relname,
+           CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass ELSE 'pg_class'::regclass END,
+           CASE c.relkind WHEN 'c' THEN c.reltype ELSE c.oid END
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'public' AND c.relkind NOT IN ('i', 'I', 't')
+    UNION ALL
+    SELECT 3, 'function', p.proname, 'pg_proc'::regclass, p.oid
+     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public'
+    UNION ALL
+    SELECT 4, 'type', t.typname, 'pg_type'::regclass, t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+     WHERE n.nspname = 'public' AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0
+    UNION ALL
+    SELECT 5, 'default privileges of', pg_get_userbyid(defaclrole), 'pg_default_acl'::regclass, oid FROM pg_default_acl
+     WHERE pg_get_userbyid(defaclrole) NOT IN ({services})
+    UNION ALL
+    SELECT 6, 'publication', pubname, 'pg_publication'::regclass, oid FROM pg_publication
+    UNION ALL
+    SELECT 7, 'subscription', subname, 'pg_subscription'::regclass, 0
+     FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE d.datname = current_database()
+    UNION ALL
+    SELECT 8, 'event trigger', evtname, 'pg_event_trigger'::regclass, oid FROM pg_event_trigger
+    UNION ALL
+    SELECT 9, 'foreign server', srvname, 'pg_foreign_server'::regclass, oid FROM pg_foreign_server
+    UNION ALL
+    SELECT 10, 'large object', oid::text, 'pg_largeobject_metadata'::regclass, oid FROM pg_largeobject_metadata
+  ) AS one
+  WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = one.catalog AND d.objid = one.oid AND d.deptype = 'e')
   LIMIT 100) AS found;";
 
 /// Refuses a database that is not empty.
 pub async fn refuse(psql: &Psql, name: &str) -> Result<()> {
-    let found: Vec<String> = psql.query(FOREIGN).await?;
+    let services: Vec<String> = THEIR_ROLES.iter().copied().map(literal).collect();
+    let found: Vec<String> = psql.query(&FOREIGN.replace("{services}", &services.join(", "))).await?;
     if found.is_empty() { Ok(()) } else { Err(has_content(name, &found)) }
 }
 

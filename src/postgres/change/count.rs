@@ -84,13 +84,16 @@ fn there(encoding: &str) -> String {
            encode(convert_to(n.nspname::text, {encoding}), 'hex'), encode(convert_to(c.relname::text, {encoding}), 'hex'),
            EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'),
-           CASE WHEN NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) THEN 'privileges'
+           CASE WHEN c.relkind = 'p' THEN NULL
+                WHEN NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) THEN 'privileges'
                 WHEN row_security_active(c.oid) THEN 'policies' END)), '[]')
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'f');"
     )
 }
 
 /// Asks for the rows of these tables.
+///
+/// A partitioned table has none of its own, whatever hides those of its parts.
 ///
 /// Row security would hide rows silently; without it, counting what one may not see is an error, and such
 /// tables are not among these. The server itself writes the names, which may be in any encoding.
@@ -103,7 +106,11 @@ fn count(oids: &[u32]) -> String {
            one regclass; rows bigint; counts bigint[] := '{{}}';
          BEGIN
            FOREACH one IN ARRAY '{{{oids}}}'::oid[]::regclass[] LOOP
-             EXECUTE format('SELECT count(*) FROM ONLY %s', one) INTO rows;
+             IF one IN (SELECT oid FROM pg_class WHERE relkind = 'p') THEN
+               rows := 0;
+             ELSE
+               EXECUTE format('SELECT count(*) FROM ONLY %s', one) INTO rows;
+             END IF;
              counts := counts || rows;
            END LOOP;
            PERFORM set_config('pgstow.counts', array_to_json(counts)::text, false);

@@ -29,11 +29,15 @@ pub struct Lock {
 /// Sessions that a run has at the same time besides the one that holds its lock.
 const OTHERS: u32 = 2;
 
-/// SQL for how many sessions the role may still have at once, this one included; null if nobody counts them.
-pub const SESSIONS_LEFT: &str =
-    "(SELECT CASE WHEN NOT rolsuper AND rolconnlimit >= 0 THEN greatest(1, rolconnlimit
-      - (SELECT count(*) FROM pg_stat_activity WHERE usename = session_user AND pid <> pg_backend_pid())) END
-    FROM pg_roles WHERE rolname = session_user)";
+/// SQL for how many sessions the role may still have at once in this database, this one included: the role and the
+/// database may have a limit. Null if nobody counts them.
+pub const SESSIONS_LEFT: &str = "(SELECT greatest(1, least(of_role, of_database)) FROM (SELECT
+      CASE WHEN rolconnlimit >= 0 THEN rolconnlimit - (SELECT count(*) FROM pg_stat_activity
+        WHERE usename = session_user AND pid <> pg_backend_pid()) END AS of_role,
+      CASE WHEN datconnlimit >= 0 THEN datconnlimit - (SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()) END AS of_database
+      FROM pg_roles, pg_database WHERE rolname = session_user AND datname = current_database() AND NOT rolsuper) AS l
+    WHERE coalesce(of_role, of_database) IS NOT NULL)";
 
 /// Asks again how many sessions the role may still have at once; `None` if nobody counts them.
 pub async fn sessions_left(psql: &Psql) -> Result<Option<u32>> {

@@ -8,6 +8,7 @@ mod naming;
 mod reach;
 mod rename;
 mod roles;
+mod subscriptions;
 pub mod swap;
 mod target;
 
@@ -15,4 +16,4 @@ pub use count::{Counted, Hidden, TableName};
 pub use naming::{Naming, TRIAL, is_unfinished};
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;
-pub use target::Target;
+pub use target::{OwnProperties, Target};

@@ -11,8 +11,10 @@ use super::lock::{Lock, sessions_left};
 use super::naming::{SECOND, free_name, is_unfinished};
 use super::reach::MAINTENANCE;
 use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
+use super::subscriptions::{Subscriptions, dropping};
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
+use crate::postgres::failure::Situation;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 
@@ -22,6 +24,8 @@ const BEFORE: &str = "_before_";
 /// A server, and a name on it whose database can be exchanged.
 pub struct Swap {
     live: String,
+    /// The connecting role.
+    user: String,
     /// When it was opened: the moment in the names of what is restored for it.
     stamp: String,
     /// Tells the moment as names have it (`20261121_054500`).
@@ -45,6 +49,8 @@ pub struct Found {
     owner: String,
     /// Whether the connecting role owns it, or is a member of the role that does.
     owned: bool,
+    /// Whether the connecting role may make the owner the owner of another database.
+    giveable: bool,
     prepared: u64,
     template: bool,
     slots: Vec<String>,
@@ -93,14 +99,15 @@ impl Swap {
         }
         let mut lock = Lock::open(&maintenance, sessions_left(&maintenance).await?).await?;
         lock.of_restore(&live).await?;
-        let mut swap = Self { live, stamp, moment, _lock: lock, maintenance, found: state.found };
+        let (user, found) = (state.user, state.found);
+        let mut swap = Self { live, user, stamp, moment, _lock: lock, maintenance, found };
         // The names tell the second, and another run may have begun in the same.
         while [swap.restoring(), swap.restored()].iter().any(|name| swap.find(name).is_some()) {
             tokio::time::sleep(SECOND).await;
             swap.stamp = moment();
         }
         if let Some(live) = swap.live() {
-            swap.check(live, &state.user)?;
+            swap.check(live)?;
         }
         Ok(swap)
     }
@@ -125,9 +132,14 @@ impl Swap {
         format!("{}{RESTORED}{}", self.live, self.stamp)
     }
 
+    /// The databases that had been set aside when it was opened.
+    pub fn set_aside(&self) -> impl Iterator<Item = &Found> {
+        self.with(BEFORE)
+    }
+
     /// The database that was set aside last.
     pub fn last_before(&self) -> Option<&Found> {
-        self.with(BEFORE).max_by(|one, other| one.name.cmp(&other.name))
+        self.set_aside().max_by(|one, other| one.name.cmp(&other.name))
     }
 
     /// The databases that were set aside, without the newest `keep` of them: first the one that was `just` set aside,
@@ -146,9 +158,8 @@ impl Swap {
     /// Drops a database that was set aside, if it is still that one, and nobody is in it.
     pub async fn drop_aside(&self, old: &Found) -> Result<()> {
         let known = old.known();
-        self.maintenance
-            .execute(&format!("{}DROP DATABASE {};", known.guard(), identifier(&known.name)))
-            .await
+        let order = format!("{}DROP DATABASE {};", known.guard(), identifier(&known.name));
+        dropping(&self.maintenance, &order, &known, Subscriptions::Disabled).await
     }
 
     /// Databases of runs that were ended before they knew whether all is there.
@@ -171,8 +182,8 @@ impl Swap {
     }
 
     /// Refuses what is certain to fail.
-    fn check(&self, found: &Found, user: &str) -> Result<()> {
-        let name = identifier(&found.name);
+    fn check(&self, found: &Found) -> Result<()> {
+        let (name, user) = (identifier(&found.name), &self.user);
         if !found.owned {
             return Err(Error::postgres(format!(
                 "{name} belongs to {}, and {user} is not a member of that role: it may not rename it",
@@ -202,6 +213,25 @@ impl Swap {
         Ok(())
     }
 
+    /// Refuses to put a database of the connecting role in place of one whose owner it may not make the new one's.
+    pub fn check_owner(&self) -> Result<()> {
+        match self.live() {
+            Some(live) if !live.giveable => Err(self.not_given(live)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A member of the role since PostgreSQL 16, which may not become it.
+    fn not_given(&self, live: &Found) -> Error {
+        let (owner, user) = (identifier(&live.owner), identifier(&self.user));
+        Error::postgres(format!(
+            "{} belongs to {owner}, and {user} may not make that role the owner of the database that takes its place",
+            identifier(&live.name)
+        ))
+        .hint(format!("GRANT {owner} TO {user} WITH SET TRUE"))
+        .hint("or give the new database an owner of its own: restore it with --owner")
+    }
+
     /// Renames the database that was restored, now that it is known to be whole; returns the new name. Settings that it
     /// has from the backup go, if there is a database from which it gets others.
     pub async fn settle(&self) -> Result<String> {
@@ -226,8 +256,13 @@ impl Swap {
         let before = free_name(&self.maintenance, &self.live, BEFORE, self.moment).await?;
         let script = self.script(old.as_ref(), &new, inherit, &before);
         let known = old.as_ref().map(Found::known);
-        self.renaming().insist(known.as_ref(), &new.known(), &script, &self.live).await?;
-        Ok(old.map(|_| before))
+        let done = self.renaming().insist(known.as_ref(), &new.known(), &script, &self.live).await;
+        match (done, old) {
+            (Err(error), Some(old)) if inherit && error.situation() == Some(Situation::NotMember) => {
+                Err(self.not_given(&old).because(error))
+            }
+            (done, old) => done.map(|()| old.map(|_| before)),
+        }
     }
 
     /// Refuses a database that cannot take the name.
@@ -313,6 +348,8 @@ SELECT json_build_object(
       'sessions', (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND backend_type = 'client backend'),
       'owner', pg_get_userbyid(datdba),
       'owned', pg_has_role(datdba, 'USAGE'),
+      'giveable', pg_has_role(datdba,
+        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END),
       'template', datistemplate,
       'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = datname),
       'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE database = datname)

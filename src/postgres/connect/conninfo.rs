@@ -125,11 +125,19 @@ impl ConnInfo {
         other
     }
 
-    /// The same, with one of the server's options more than the user has typed, or `PGOPTIONS` says.
+    /// The same, with a setting for all its sessions besides what the user has typed, or `PGOPTIONS` says; whatever the
+    /// role or the database says.
     #[must_use]
-    pub fn with_option(&self, option: &str) -> Self {
+    pub fn with_setting(&self, name: &str, value: &str) -> Self {
         let theirs = self.get("options").or(self.inherited.options.as_deref()).unwrap_or_default();
-        let all = format!("{theirs} {option}");
+        let mut all = format!("{theirs} -c {name}=");
+        for c in value.chars() {
+            // What follows a space would be another option.
+            if c == '\\' || c.is_whitespace() {
+                all.push('\\');
+            }
+            all.push(c);
+        }
         let mut other = self.clone();
         other.set("options".into(), all.trim_start().to_owned());
         other
@@ -345,6 +353,12 @@ mod tests {
         let info = typed("postgres://u@h:5433/app?sslmode=require").with_dbname("postgres");
         assert_eq!(info.to_keywords(), "user='u' host='h' port='5433' dbname='postgres' sslmode='require'");
         assert_eq!(typed("").with_dbname("o'a\\b").to_keywords(), r"dbname='o\'a\\b'");
+    }
+
+    #[test]
+    fn a_setting_is_one_option_whatever_its_value() {
+        let info = typed("postgres://h/app?options=-c%20a%3D1").with_setting("role", "my role");
+        assert_eq!(info.get("options"), Some("-c a=1 -c role=my\\ role"));
     }
 
     #[test]

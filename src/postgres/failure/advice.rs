@@ -122,14 +122,19 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::EncodingCannotHold,
-        "the target database's encoding cannot hold this text; create the target with the source's encoding (UTF8)",
+        "this encoding cannot hold all of the text: back up without --encoding, and restore into a database with the source's \
+         encoding (UTF8)",
     ),
     (
         S::ValueTooLarge,
         "a value becomes more than 1 GB of text, which no COPY can hold (a bytea doubles): leave out the table's rows with \
          --exclude-table-data, and store such values as large objects or in parts",
     ),
-    (S::EncodingInvalid, "the text does not fit the target database's encoding"),
+    (
+        S::EncodingInvalid,
+        "the bytes are no text in this encoding: back up without --encoding, and restore into a database with the source's \
+         encoding",
+    ),
     (
         S::ObjectMissingInFunction,
         "a restore runs with an empty search_path: a function must name what it uses with the schema, or set its \
@@ -146,6 +151,7 @@ const TABLE: &[(S, &str)] = &[
          the owner or a superuser",
     ),
     (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
+    (S::HasSubscriptions, "drop its subscriptions first, with DROP SUBSCRIPTION in that database"),
     (
         S::UserUnnamed,
         "PostgreSQL runs only as a user that has a name in /etc/passwd: give it one, install libnss-wrapper, or verify on a \

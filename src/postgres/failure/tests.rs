@@ -323,6 +323,10 @@ fn situations_are_known_by_their_code_in_every_language() {
         ),
         ("FEHLER:  55P03: storniere Anfrage wegen Zeitüberschreitung einer Sperre", S::LockTimeout),
         ("FEHLER:  55006: auf Datenbank »x« wird zugegriffen", S::DatabaseInUse),
+        (
+            "ERROR:  55006: database \"x\" is being used by logical replication subscription",
+            S::HasSubscriptions,
+        ),
         ("FEHLER:  42P04: Datenbank »x« existiert bereits", S::DatabaseExists),
         (
             "FEHLER:  42883: Funktion f() existiert nicht\nQUERY:  select f()\nCONTEXT:  SQL-Funktion »g«",

@@ -33,7 +33,7 @@ SELECT json_build_array(string_agg(DISTINCT ",
 FROM pg_stat_activity AS ours
 CROSS JOIN LATERAL unnest(pg_blocking_pids(ours.pid)) AS holder (pid)
 LEFT JOIN pg_stat_activity AS held ON held.pid = holder.pid
-WHERE ours.datname = current_database() AND ours.usename = current_user
+WHERE ours.datname = current_database() AND ours.usename = session_user
   AND ours.application_name = current_setting('application_name') AND ours.pid <> pg_backend_pid()
   AND ours.wait_event_type = 'Lock' AND ours.wait_event <> 'advisory';"
 );

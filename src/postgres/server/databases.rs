@@ -8,11 +8,15 @@ use crate::postgres::change::is_unfinished;
 use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
-/// The databases of a server that are wanted, templates left out; each list is sorted.
+/// The databases of a server; each list is sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Databases {
     /// Those that can be connected to.
     pub open: Vec<String>,
+    /// Those that a pattern excludes.
+    pub excluded: Vec<String>,
+    /// Templates but for the server's own.
+    pub templates: Vec<String>,
     /// Those of ALLOW_CONNECTIONS false.
     pub closed: Vec<String>,
     /// Those that an interrupted DROP DATABASE has left: they can only be dropped.
@@ -26,16 +30,18 @@ pub struct Databases {
 pub async fn databases(psql: &Psql, exclude: &[String]) -> Result<Databases> {
     let patterns: Vec<String> = exclude.iter().map(|pattern| literal(&like(pattern))).collect();
     let names = |which: &str| {
-        format!("(SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM wanted WHERE {which})")
+        format!("(SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM found WHERE {which})")
     };
     let query = format!(
-        "WITH wanted AS (SELECT * FROM pg_database
-           WHERE NOT datistemplate AND NOT datname LIKE ANY (ARRAY[{}]::text[]))
-         SELECT json_build_object('open', {}, 'closed', {}, 'invalid', {});",
+        "WITH found AS (SELECT *, datname LIKE ANY (ARRAY[{}]::text[]) AS excluded FROM pg_database
+           WHERE datname NOT IN ('template0', 'template1'))
+         SELECT json_build_object('open', {}, 'excluded', {}, 'templates', {}, 'closed', {}, 'invalid', {});",
         patterns.join(", "),
-        names("datallowconn AND datconnlimit <> -2"),
-        names("NOT datallowconn AND datconnlimit <> -2"),
-        names("datconnlimit = -2"),
+        names("NOT excluded AND NOT datistemplate AND datallowconn AND datconnlimit <> -2"),
+        names("excluded"),
+        names("NOT excluded AND datistemplate AND datconnlimit <> -2"),
+        names("NOT excluded AND NOT datistemplate AND NOT datallowconn AND datconnlimit <> -2"),
+        names("NOT excluded AND datconnlimit = -2"),
     );
     let mut found: Databases = psql.query(&query).await?;
     (found.unfinished, found.open) =

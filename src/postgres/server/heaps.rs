@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::error::Result;
 
+use super::patterns::SPOKEN;
 use crate::postgres::tools::Psql;
 
 /// Since this major the server reads a range of pages without reading those before it.
@@ -15,7 +16,7 @@ pub const KNOWS_PAGE_RANGES: u32 = 14;
 pub struct Heap {
     /// Its oid.
     pub oid: u32,
-    /// Its schema and its name, in the database's encoding.
+    /// Its schema and its name, in the encoding that `pg_dump` speaks.
     #[serde(deserialize_with = "from_hex")]
     pub name: [Vec<u8>; 2],
     /// Its pages, without those of long values.
@@ -36,7 +37,7 @@ pub async fn heaps(psql: &Psql, oids: Option<&[u32]>, smallest: u64, most: usize
         let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
         format!("AND c.oid = ANY ('{{{}}}'::oid[])", oids.join(","))
     });
-    let hex = |name: &str| format!("encode(convert_to({name}::text, getdatabaseencoding()), 'hex')");
+    let hex = |name: &str| format!("encode(convert_to({name}::text, {SPOKEN}), 'hex')");
     psql.query(&format!(
         "SET lock_timeout = '2s';
          SELECT coalesce(json_agg(h), '[]') FROM (SELECT * FROM (

@@ -6,9 +6,10 @@
 
 use crate::postgres::sql::words::{Word, words};
 use crate::postgres::sql::{identifier, literal};
+use serde::Deserialize;
 
 /// Encoding and locale, as far as the statement names them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Locale {
     /// `ENCODING`, e.g. `UTF8`.
     pub encoding: Option<String>,
@@ -77,6 +78,25 @@ impl Locale {
         clause("BUILTIN_LOCALE", &known.builtin_locale);
         statement.push(';');
         statement
+    }
+
+    /// What another database has instead of what this statement names, as parts of a sentence.
+    pub fn differences(&self, there: &Self) -> Vec<String> {
+        let spelled = |value: &str| value.to_ascii_lowercase().replace('-', "");
+        let compared = [
+            ("encoding", &self.encoding, &there.encoding),
+            ("collation", &self.collate, &there.collate),
+            ("character type", &self.ctype, &there.ctype),
+            ("locale provider", &self.provider, &there.provider),
+            ("ICU locale", &self.icu_locale, &there.icu_locale),
+            ("ICU rules", &self.icu_rules, &there.icu_rules),
+            ("builtin locale", &self.builtin_locale, &there.builtin_locale),
+        ];
+        let differs = |(what, expected, found): (&str, &Option<String>, &Option<String>)| {
+            let (expected, found) = (expected.as_deref()?, found.as_deref().unwrap_or("none"));
+            (spelled(expected) != spelled(found)).then(|| format!("{what} {found} instead of {expected}"))
+        };
+        compared.into_iter().filter_map(differs).collect()
     }
 
     /// The same, or what comes closest in a major that does not know all of it.
@@ -155,6 +175,22 @@ mod tests {
         assert!(translated(builtin, 17).ends_with("BUILTIN_LOCALE 'C.UTF-8';"));
         assert!(translated(builtin, 16).ends_with("LC_CTYPE 'C' LOCALE_PROVIDER 'libc';"));
         assert_eq!(translated("", 17), ";");
+    }
+
+    #[test]
+    fn only_what_a_statement_names_differs_and_spelling_does_not() {
+        let expected = Locale::from_create_database(
+            "CREATE DATABASE app WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE_PROVIDER = libc LOCALE = 'de_DE.UTF-8';",
+        );
+        let there: Locale = serde_json::from_str(
+            r#"{"encoding":"LATIN1","collate":"de_DE.utf8","ctype":"C","provider":"libc"}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            expected.differences(&there),
+            ["encoding LATIN1 instead of UTF8", "character type C instead of de_DE.UTF-8"]
+        );
+        assert!(Locale::default().differences(&there).is_empty());
     }
 
     proptest! {

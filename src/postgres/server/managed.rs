@@ -20,7 +20,7 @@ pub enum Provider {
 
 /// Roles that services keep for themselves: nobody else may set their default privileges, and no other
 /// server has them.
-const THEIR_ROLES: &[&str] = &[
+pub const THEIR_ROLES: &[&str] = &[
     "cloud_admin",
     "neon_superuser",
     "rdsadmin",

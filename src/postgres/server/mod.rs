@@ -67,9 +67,13 @@ pub struct Server {
     is_superuser: bool,
     /// `lc_messages`: the language of the server's messages.
     messages: String,
+    /// Settings, with their usual values, of how values and names are written: those that are not so here, and that
+    /// `pg_dump` takes as they are.
+    spelling: Vec<(String, String)>,
     /// Whether the server is a standby.
     pub in_recovery: bool,
-    /// Tables (quoted, with schema) whose rows row-level security hides from this role.
+    /// Tables (quoted, with schema) whose rows row-level security hides from this role. `pg_dump` reads each partition
+    /// itself, so the policies of a partitioned table hide nothing.
     pub rls_active_tables: Vec<String>,
 }
 
@@ -86,15 +90,19 @@ SELECT json_build_object(
   'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
   'messages', current_setting('lc_messages'),
   'in_recovery', pg_is_in_recovery(),
+  'spelling', (
+    SELECT coalesce(json_agg(json_build_array(w.name, w.value)), '[]')
+    FROM pg_settings s JOIN (VALUES ('bytea_output', 'hex'), ('quote_all_identifiers', 'off')) w(name, value) USING (name)
+    WHERE s.reset_val <> w.value),
   'rls_active_tables', (
     SELECT coalesce(json_agg(format('%I.%I', n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND row_security_active(c.oid)
+    WHERE c.relkind = 'r' AND c.relrowsecurity AND row_security_active(c.oid)
       AND NOT EXISTS (SELECT FROM pg_depend x
                       WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')));";
 
-/// Asks the server for messages in English, by which failures are recognised.
-const ENGLISH: &str = "-c lc_messages=C";
+/// The setting for messages in English.
+const ENGLISH: (&str, &str) = ("lc_messages", "C");
 
 impl Server {
     /// Connects and asks.
@@ -113,21 +121,25 @@ impl Server {
         asked.inspect_err(|error| tracing::debug!("the server's identifier is not known: {error}")).ok()
     }
 
-    /// Asks for messages in English from now on, if they are in another language and this role may ask.
+    /// Asks from now on for messages in English, by which failures are recognised, if this role may; and for values and
+    /// names as they are usually written, so that two dumps of the same rows are alike.
     ///
-    /// A superuser may; but a pooler at an ordinary address may refuse it, so it is tried first.
-    pub async fn in_english(&self, psql: Psql) -> Psql {
+    /// Most servers need not be asked. A pooler at an ordinary address may refuse it, so it is tried first.
+    pub async fn as_usual(&self, psql: Psql) -> Psql {
         let is_english = |name: &str| ["", "C", "POSIX"].contains(&name) || name.starts_with("en");
         // "C.UTF-8" and "en_US.UTF-8" without the encoding.
         let language = self.messages.split('.').next().unwrap_or_default();
-        if !self.is_superuser || is_english(language) {
+        let english = (self.is_superuser && !is_english(language)).then_some(ENGLISH);
+        let spelling = self.spelling.iter().map(|(name, value)| (&name[..], &value[..]));
+        let wanted: Vec<(&str, &str)> = english.into_iter().chain(spelling).collect();
+        if wanted.is_empty() {
             return psql;
         }
-        let english = psql.with_option(ENGLISH);
-        match english.with_dbname(&self.database).execute("SELECT 1;").await {
-            Ok(()) => english,
+        let usual = wanted.iter().fold(psql.clone(), |psql, (name, value)| psql.with_setting(name, value));
+        match usual.with_dbname(&self.database).execute("SELECT 1;").await {
+            Ok(()) => usual,
             Err(error) => {
-                tracing::debug!("the server's messages stay in {}: {error}", self.messages);
+                tracing::debug!("the server's settings stay as they are ({wanted:?}): {error}");
                 psql
             }
         }

@@ -1,7 +1,7 @@
 //! Patterns for tables and schemas, as `pg_dump` takes them: what they match, and how the server spells them.
 //!
 //! `pg_dump` says nothing of a pattern that excludes nothing. It also sends what was typed, which is UTF-8, as if
-//! it were in the database's encoding.
+//! it were in the encoding that it speaks: the database's own, unless something says otherwise.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -26,21 +26,31 @@ pub enum PatternOf {
 pub struct ServerPattern {
     /// Whether there is something that it matches.
     pub matches: bool,
-    /// Its bytes in the database's encoding.
+    /// Its bytes in the encoding that `pg_dump` speaks.
     pub bytes: OsString,
 }
 
-/// Asks what patterns match; the answers are in their order.
-pub async fn look_up(psql: &Psql, patterns: &[(PatternOf, &str)]) -> Result<Vec<ServerPattern>> {
+/// SQL for the encoding that `pg_dump` speaks if nobody tells it to speak another: what its sessions begin with. Ours
+/// begin with the same.
+pub const SPOKEN: &str = "(SELECT reset_val::pg_catalog.name FROM pg_catalog.pg_settings \
+     WHERE name OPERATOR(pg_catalog.=) 'client_encoding')";
+
+/// Asks what patterns match; the answers are in their order. `encoding` is what `pg_dump` is asked to speak.
+pub async fn look_up(
+    psql: &Psql,
+    patterns: &[(PatternOf, &str)],
+    encoding: Option<&str>,
+) -> Result<Vec<ServerPattern>> {
     #[derive(Deserialize)]
     struct Answer {
         matches: bool,
         hex: String,
     }
+    let encoding = encoding.map_or_else(|| SPOKEN.to_owned(), literal);
     let one = |(of, pattern): &(PatternOf, &str)| {
         format!(
             "pg_catalog.json_build_object('matches', EXISTS ({}), 'hex', \
-             pg_catalog.encode(pg_catalog.convert_to({}, pg_catalog.getdatabaseencoding()), 'hex'))",
+             pg_catalog.encode(pg_catalog.convert_to({}, {encoding}), 'hex'))",
             matching(*of, pattern),
             literal(pattern)
         )

@@ -4,12 +4,12 @@
 //! the text of a row does not depend on where the dump ran. What the stream holds is not looked at here.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use crate::error::Result;
 
-use super::left_out::{WITH_ARGUMENT, chooses, leaves_something_out};
+use super::left_out::{WITH_ARGUMENT, argument, chooses, leaves_something_out};
 use super::passthrough::{OUTPUT, Tool};
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
@@ -34,8 +34,10 @@ pub struct DumpOptions {
     pub snapshot: Option<String>,
     /// Further options for `pg_dump`, checked by [`DumpOptions::check`].
     pub extra: Vec<String>,
-    /// The bytes of patterns in the database's encoding, if they are not those of UTF-8.
+    /// The bytes of patterns in the encoding that `pg_dump` speaks, if they are not those of UTF-8.
     pub spelled: BTreeMap<String, OsString>,
+    /// Patterns of tables, as such bytes, whose definition only is dumped besides. A name may be no text at all.
+    pub exclude_rows: Vec<OsString>,
 }
 
 impl Default for DumpOptions {
@@ -50,6 +52,7 @@ impl Default for DumpOptions {
             snapshot: None,
             extra: Vec::new(),
             spelled: BTreeMap::new(),
+            exclude_rows: Vec::new(),
         }
     }
 }
@@ -69,6 +72,12 @@ pub const TOOL: Tool = Tool {
         (Some('f'), "file", OUTPUT),
         (Some('Z'), "compress", "pgstow compresses the stream itself (--compression-level)"),
         (Some('j'), "jobs", "a parallel dump needs a local folder; pgstow streams"),
+        (None, "snapshot", "pgstow shares a snapshot of its own, and looks for changes since then"),
+        (
+            None,
+            "lock-wait-timeout",
+            "pgstow has --lock-wait-timeout of its own, which counts for all its sessions",
+        ),
     ],
 };
 
@@ -89,6 +98,17 @@ impl DumpOptions {
         self.has_patterns() || leaves_something_out(&self.extra)
     }
 
+    /// The connection whose sessions are in the role that `pg_dump` is to take, so that all of them may read the same.
+    pub fn connection(&self, conn: &ConnInfo) -> ConnInfo {
+        argument(&self.extra, None, "role")
+            .map_or_else(|| conn.clone(), |role| conn.with_setting("role", role))
+    }
+
+    /// The encoding that `pg_dump` is to speak, if it was named.
+    pub fn encoding(&self) -> Option<&str> {
+        argument(&self.extra, Some('E'), "encoding")
+    }
+
     fn has_patterns(&self) -> bool {
         [&self.tables, &self.exclude_tables, &self.exclude_table_data, &self.schemas, &self.exclude_schemas]
             .iter()
@@ -102,11 +122,12 @@ impl DumpOptions {
             format!("--lock-wait-timeout={}", self.lock_wait_timeout.as_millis()).into(),
         ];
         arguments.extend(self.snapshot.iter().map(|id| format!("--snapshot={id}").into()));
-        let argument = |option: &str, pattern: &String| {
+        let argument = |option: &str, pattern: &OsStr| {
             let mut argument = OsString::from(format!("--{option}="));
-            argument.push(self.spelled.get(pattern).unwrap_or(&OsString::from(pattern)));
+            argument.push(pattern);
             argument
         };
+        let spelled = |pattern: &String| self.spelled.get(pattern).cloned().unwrap_or_else(|| pattern.into());
         for (option, patterns) in [
             ("table", &self.tables),
             ("exclude-table", &self.exclude_tables),
@@ -114,8 +135,9 @@ impl DumpOptions {
             ("schema", &self.schemas),
             ("exclude-schema", &self.exclude_schemas),
         ] {
-            arguments.extend(patterns.iter().map(|pattern| argument(option, pattern)));
+            arguments.extend(patterns.iter().map(|pattern| argument(option, &spelled(pattern))));
         }
+        arguments.extend(self.exclude_rows.iter().map(|pattern| argument("exclude-table-data", pattern)));
         arguments.extend(self.extra.iter().map(OsString::from));
         arguments
     }
@@ -129,25 +151,31 @@ pub async fn dump(client: &Client, conn: &ConnInfo, options: &DumpOptions) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
     use super::*;
 
     #[test]
     fn the_users_words_come_after_ours() {
         let options = DumpOptions {
             tables: vec!["a b".into()],
-            extra: vec!["--lock-wait-timeout=5".into()],
+            extra: vec!["--no-comments".into()],
             ..DumpOptions::default()
         };
         assert_eq!(
             options.arguments(),
-            [
-                "--format=custom",
-                "--compress=0",
-                "--lock-wait-timeout=300000",
-                "--table=a b",
-                "--lock-wait-timeout=5"
-            ]
+            ["--format=custom", "--compress=0", "--lock-wait-timeout=300000", "--table=a b", "--no-comments"]
         );
+    }
+
+    #[test]
+    fn names_that_are_no_text_stay_apart() {
+        let names = [b"t\xe4".to_vec(), b"t\xf6".to_vec()].map(OsString::from_vec);
+        let options = DumpOptions { exclude_rows: names.to_vec(), ..DumpOptions::default() };
+        let given = options.arguments().split_off(3);
+        let expected = names.map(|name| [&b"--exclude-table-data="[..], name.as_bytes()].concat());
+        assert_eq!(given, expected.map(OsString::from_vec));
+        assert!(!options.is_partial() && !options.is_filtered());
     }
 
     #[test]

@@ -25,12 +25,10 @@ const WHOLE: &[&str] = &[
     "disable-dollar-quoting",
     "disable-triggers",
     "encoding",
-    "extra-float-digits",
     "if-exists",
     "include-foreign-data",
     "large-objects",
     "load-via-partition-root",
-    "lock-wait-timeout",
     "no-acl",
     "no-comments",
     "no-owner",
@@ -51,7 +49,6 @@ const WHOLE: &[&str] = &[
     "role",
     "sequence-data",
     "serializable-deferrable",
-    "snapshot",
     "statistics",
     "strict-names",
     "superuser",
@@ -60,8 +57,13 @@ const WHOLE: &[&str] = &[
     "verbose",
 ];
 
-/// Options that leave something out, and have every table and its rows in the dump, except for rows that no crash leaves.
-const ALL_TABLES: &[&str] = &["B", "no-blobs", "no-large-objects", "no-policies", "no-unlogged-table-data"];
+/// Options that leave something out, and have every table and its rows in the dump, except for rows that no crash leaves,
+/// and digits.
+const ALL_TABLES: &[&str] =
+    &["B", "extra-float-digits", "no-blobs", "no-large-objects", "no-policies", "no-unlogged-table-data"];
+
+/// As many digits as `pg_dump` writes without it; fewer lose something.
+const ALL_DIGITS: &str = "--extra-float-digits=3";
 
 /// Whether one of the words leaves something out.
 pub fn leaves_something_out(words: &[String]) -> bool {
@@ -75,7 +77,7 @@ pub fn chooses(words: &[String]) -> bool {
 
 /// The letters and long names of the options in the words. A word that is none is the argument of the one before it.
 fn options(words: &[String]) -> impl Iterator<Item = &str> {
-    words.iter().flat_map(|word| -> Vec<&str> {
+    words.iter().filter(|word| *word != ALL_DIGITS).flat_map(|word| -> Vec<&str> {
         if let Some(long) = word.strip_prefix("--") {
             return vec![long.split_once('=').map_or(long, |(name, _)| name)];
         }
@@ -84,6 +86,27 @@ fn options(words: &[String]) -> impl Iterator<Item = &str> {
         let letters = with_argument.map_or(bundle, |last| bundle.get(..=last).unwrap_or(bundle));
         letters.split("").filter(|letter| !letter.is_empty()).collect()
     })
+}
+
+/// The argument of this option, given by its letter or its long name in whatever spelling; the last one counts.
+pub fn argument<'w>(words: &'w [String], letter: Option<char>, long: &str) -> Option<&'w str> {
+    let (mut found, mut words) = (None, words.iter().map(String::as_str));
+    while let Some(word) = words.next() {
+        let attached = if let Some(option) = word.strip_prefix("--") {
+            let (name, attached) =
+                option.split_once('=').map_or((option, None), |(name, attached)| (name, Some(attached)));
+            is_in(&[long], name).then_some(attached)
+        } else {
+            let mut rest = word.strip_prefix('-').unwrap_or_default().chars();
+            let last = rest.find(|letter| WITH_ARGUMENT.contains(*letter));
+            let attached = Some(rest.as_str()).filter(|rest| !rest.is_empty());
+            (last.is_some() && last == letter).then_some(attached)
+        };
+        if let Some(attached) = attached {
+            found = attached.or_else(|| words.next());
+        }
+    }
+    found
 }
 
 /// Whether it is one of these, or short for one. `pg_dump` refuses what is short for several.
@@ -98,6 +121,26 @@ mod tests {
     fn judged(text: &str) -> (bool, bool) {
         let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
         (leaves_something_out(&words), chooses(&words))
+    }
+
+    #[test]
+    fn arguments_are_found_in_every_spelling() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        for (text, role) in [
+            ("--role=app", Some("app")),
+            ("-x --ro app", Some("app")),
+            ("--role=a --role=b", Some("b")),
+            ("--role", None),
+            ("--no-owner -E UTF8", None),
+        ] {
+            assert_eq!(argument(&words(text), None, "role"), role, "{text}");
+        }
+        for text in
+            ["-ELATIN1", "-xE LATIN1", "-xELATIN1", "--enc=LATIN1", "--encoding LATIN1", "-E a -E LATIN1"]
+        {
+            assert_eq!(argument(&words(text), Some('E'), "encoding"), Some("LATIN1"), "{text}");
+        }
+        assert_eq!(argument(&words("-tE -x"), Some('E'), "encoding"), None);
     }
 
     #[test]
@@ -116,6 +159,7 @@ mod tests {
             "--no-publications --no-subscriptions",
             "-bC",
             "-S-t",
+            "--extra-float-digits=3",
         ] {
             assert_eq!(judged(words), (false, false), "{words}");
         }
@@ -152,7 +196,15 @@ mod tests {
         ] {
             assert_eq!(judged(words), (true, true), "{words}");
         }
-        for words in ["-B", "-xB", "--no-blobs", "--no-large", "--no-policies", "--no-unlogged-table-data"] {
+        for words in [
+            "-B",
+            "-xB",
+            "--no-blobs",
+            "--no-large",
+            "--no-policies",
+            "--no-unlogged-table-data",
+            "--extra-float-digits=0",
+        ] {
             assert_eq!(judged(words), (true, false), "{words}");
         }
     }

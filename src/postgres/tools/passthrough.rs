@@ -46,7 +46,8 @@ impl Tool {
     pub fn check(&self, words: &[String]) -> Result<()> {
         for word in words {
             if let Some((_, option, reason)) = self.find(word) {
-                return Err(Error::usage(format!("{} may not be given --{option}: {reason}", self.name)));
+                let what = format!("{} may not be given --{option}: {reason}", self.name);
+                return Err(Error::usage(what).hint("leave it out, also in variables and in pgstow.toml"));
             }
         }
         Ok(())

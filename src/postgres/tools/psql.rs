@@ -52,10 +52,10 @@ impl Psql {
         Self { client: self.client.clone(), conn: self.conn.with_dbname(name) }
     }
 
-    /// The same database, with one of the server's options more.
+    /// The same database, with a setting for all its sessions.
     #[must_use]
-    pub fn with_option(&self, option: &str) -> Self {
-        Self { client: self.client.clone(), conn: self.conn.with_option(option) }
+    pub fn with_setting(&self, name: &str, value: &str) -> Self {
+        Self { client: self.client.clone(), conn: self.conn.with_setting(name, value) }
     }
 
     /// The connection it uses.
@@ -79,9 +79,9 @@ impl Psql {
         self.run_script(script(sql).map_err(Failure::NotStarted)?).await
     }
 
-    /// Runs what the user wrote, with the search path that the database has; it may hold psql's own commands.
+    /// Runs what the user wrote, with the search path that the database has, and its numbers; it may hold psql's own commands.
     pub async fn run_given(&self, sql: &str) -> Result<Vec<u8>, Failure> {
-        self.run_script(format!("RESET search_path;\n{sql}\n;\n")).await
+        self.run_script(format!("RESET search_path; RESET extra_float_digits;\n{sql}\n;\n")).await
     }
 
     async fn run_script(&self, script: String) -> Result<Vec<u8>, Failure> {

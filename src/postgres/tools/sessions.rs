@@ -34,13 +34,15 @@ macro_rules! patient {
 }
 
 /// For `psql`, before all else, in one message: over a slow connection each costs as much as a question. Text is UTF-8,
-/// a literal means what [`literal`](crate::postgres::sql) says, and names mean the system's own.
+/// a literal means what [`literal`](crate::postgres::sql) says, and names mean the system's own. Names in answers are
+/// quoted only if they must be, and numbers have all their digits.
 ///
 /// The first timeout is ended at once: the rest needs more time than the shortest.
 pub const ASKING: &str = set!(
     "SET statement_timeout = 0; DO $$ BEGIN PERFORM",
     patient!(),
-    "; END $$; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = pg_catalog"
+    "; END $$; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = pg_catalog; \
+     SET quote_all_identifiers = off; SET extra_float_digits = 3"
 );
 
 /// For a transaction that has begun already, as its first statement.
@@ -68,7 +70,7 @@ pub const LOADING: &str = set!("SELECT", loading!(), "");
 /// The same in a transaction that has begun already, as its first statement.
 pub const LOADING_TRANSACTION: &str = set!("SET TRANSACTION READ WRITE; SELECT", loading!(), "");
 
-/// For a session in which event triggers are not to fire; as libpq's `options`, since some fire at login.
-pub const WITHOUT_EVENT_TRIGGERS: &str = "-c event_triggers=off";
+/// For a session in which event triggers are not to fire. It begins with that setting, since some fire at login.
+pub const WITHOUT_EVENT_TRIGGERS: (&str, &str) = ("event_triggers", "off");
 /// Since this major a superuser may say so.
 pub const KNOWS_EVENT_TRIGGERS_OFF: u32 = 17;

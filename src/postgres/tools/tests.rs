@@ -47,6 +47,10 @@ fn dangerous_dump_options_are_refused_in_every_spelling() {
         "-V",
         "--help",
         "-s -O --inserts",
+        "--snapshot=00000003-1",
+        "--snap 00000003-1",
+        "--lock-wait-timeout=5",
+        "--lock-wait 5",
     ] {
         assert!(refused(&dump::TOOL, words), "{words}");
     }
@@ -64,7 +68,6 @@ fn ordinary_dump_options_pass() {
         "-Ox",
         "--no-privileges",
         "--serializable-deferrable",
-        "--snapshot=00000003-1",
         "--schema=public",
         "--extension=x",
         "-s",
@@ -72,7 +75,6 @@ fn ordinary_dump_options_pass() {
         "--no-comments",
         "--exclude-table-data=logs",
         "--role=dumper",
-        "--lock-wait-timeout=5",
         "--filter=x",
         "--no-password",
         "-w",

@@ -54,6 +54,7 @@ async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) ->
     if !filter.settings().is_empty() {
         tracing::warn!("settings of the old database are not applied: {}", filter.settings().join("; "));
     }
+    target.refuse_bytes(filter.encoding()).await?;
     target.create(&Locale::from_create_database(&filter.create_database())).await?;
 
     target.breathe().await;

@@ -4,6 +4,7 @@
 //! moves; missing roles are created then, if that was asked for. The result is the same archive with another
 //! preamble (header and table of contents), which any way of loading reads.
 
+mod given;
 mod refused;
 mod roles;
 
@@ -39,6 +40,7 @@ impl RestoreRequest {
     /// # Errors
     /// `Kind::Postgres` where roles or extensions are missing.
     pub async fn plan(&self, front: &Preamble, target: &mut Target) -> Result<(Preamble, Plan)> {
+        refuse_foreign_rows(front)?;
         self.keep_closed(target)?;
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
@@ -67,7 +69,8 @@ impl RestoreRequest {
         fit.place_database(&front, target);
         let mut of_database = front.toc.database_statements(target.called().as_bytes());
         // The user's scripts may rely on settings; they make room for those of the name later.
-        of_database.retain(|said| !target.inherits() || !said.sets.is_empty());
+        of_database.retain(|said| !target.inherits() || said.is_for_everybody());
+        let of_database = fit.unless_said(of_database, target).await?;
         Ok((front, fit.decided(of_database)))
     }
 
@@ -96,8 +99,7 @@ impl RestoreRequest {
     /// # Errors
     /// `Kind::TargetExists` if others may be in it already, and a script is to change what they must not see.
     fn keep_closed(&self, target: &mut Target) -> Result<()> {
-        // Nobody else is in one that is named at once: it is in a branch or a cluster of this run's.
-        if target.exists() && !target.is_named_at_once() && !self.after.scripts.is_empty() {
+        if target.is_given() && !self.after.scripts.is_empty() {
             let what = format!(
                 "{} exists, so others could connect to it before --after and --after-sql have run",
                 identifier(target.name())
@@ -167,6 +169,15 @@ impl<'a> Fit<'a> {
         }
     }
 
+    /// Something will not be restored: that is an error, unless what can be restored is to be kept.
+    fn unless_kept(&self, error: Error) -> Result<()> {
+        if !self.fitting.options.keep_going {
+            return Err(error);
+        }
+        tracing::warn!("{error}");
+        Ok(())
+    }
+
     fn provider(&self) -> Option<Provider> {
         match self.fitting.profile {
             Profile::Auto => self.facts.provider(),
@@ -174,6 +185,18 @@ impl<'a> Fit<'a> {
             Profile::Of(provider) => Some(provider),
         }
     }
+}
+
+/// Refuses rows that would be written to another server: without an inventory nobody can pass over them.
+fn refuse_foreign_rows(front: &Preamble) -> Result<()> {
+    let foreign: Vec<String> = front.toc.foreign_rows().map(TocEntry::label).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let what =
+        format!("the rows of foreign tables would be written to their servers: {}", reported(&foreign));
+    Err(Error::postgres(what)
+        .hint("`pgstow fetch` brings the dump; pg_restore --use-list restores it without these rows"))
 }
 
 /// Names for a message, not all of them if there are many.

@@ -58,7 +58,7 @@ impl Fit<'_> {
         self.provider()?.refuses(&kind, &name, &schema, self.event_triggers)
     }
 
-    /// Looks for the extensions that the archive makes.
+    /// Looks for the extensions that the archive makes; who wants what can be restored does without.
     pub(super) fn check_extensions(&self, front: &Preamble) -> Result<()> {
         let entries = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
         let names = entries.map(|entry| text(entry.tag()).into_owned());
@@ -67,7 +67,9 @@ impl Fit<'_> {
             return Ok(());
         }
         let missing = reported(&missing);
-        Err(Error::postgres(format!("the target server lacks extensions that the backup needs: {missing}"))
-            .hint("install their packages on the target server, or choose a server that has them"))
+        self.unless_kept(
+            Error::postgres(format!("the target server lacks extensions that the backup needs: {missing}"))
+                .hint("install their packages on the target server, or choose a server that has them"),
+        )
     }
 }

@@ -4,7 +4,7 @@ use super::super::request::{Fitting, Roles};
 use super::{Fit, reported, text};
 use crate::archive::{Preamble, RoleUses};
 use crate::error::{Error, Result};
-use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Target, identifier};
+use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Target, identifier, shell_word};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Fit<'_> {
@@ -76,7 +76,7 @@ impl Fit<'_> {
             .map(|(name, uses)| (name, *uses))
             .collect();
         if !missing.is_empty() {
-            return Err(self.missing(&missing));
+            self.unless_kept(self.missing(&missing))?;
         }
         self.check_memberships(needed)
     }
@@ -109,12 +109,12 @@ impl Fit<'_> {
         if owners {
             solutions.push("--owner ROLE gives everything to that role".into());
         }
-        solutions.push(format!("--map-role {first}=NEW uses role NEW instead of {first}"));
+        solutions.push(instead_of(first));
         // Nobody is to become a superuser for it.
         if !withheld.keys().any(|name| self.facts.is_superuser(name)) {
             solutions.push(format!("or let a role that is allowed to run GRANT {all} TO {me}"));
         }
-        Err(Error::postgres(what).hint(solutions.join("; ")))
+        self.unless_kept(Error::postgres(what).hint(solutions.join("; ")))
     }
 
     pub(super) async fn make(&mut self, making: Making, target: &mut Target) -> Result<()> {
@@ -143,7 +143,7 @@ impl Fit<'_> {
             solutions.push("--roles create creates them as NOLOGIN roles".to_owned());
         }
         if let Some(name) = missing.keys().next() {
-            solutions.push(format!("--map-role {name}=NEW uses role NEW instead of {name}"));
+            solutions.push(instead_of(name));
         }
         let any = |count: fn(&RoleUses) -> usize| missing.values().any(|uses| count(uses) > 0);
         let (owners, grants) = (any(|uses| uses.owns), any(|uses| uses.granted + uses.defaults));
@@ -201,6 +201,11 @@ impl Fit<'_> {
             self.leave_out("that the database was a template", &why);
         }
     }
+}
+
+/// The flag with which another role takes its part, as a shell takes it.
+fn instead_of(role: &str) -> String {
+    format!("--map-role {} uses role NEW instead of {role}", shell_word(&format!("{role}=NEW")))
 }
 
 /// A role and what it is needed for: `"app" (owns 3 objects, in 1 policy)`.

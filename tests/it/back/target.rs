@@ -23,6 +23,15 @@ fn nothing_is_overwritten() {
     cluster.psql(&target, "SELECT lo_create(99)");
     let restore = sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]);
     restore.fails(Kind::TargetExists).says("large object 99");
+    // So are default privileges, which would be granted on all that is restored.
+    let target = cluster.create_database("taken");
+    cluster.psql(&target, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC");
+    let restore = sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]);
+    restore.fails(Kind::TargetExists).says("default privileges of postgres");
+    // What an extension has made is not: not every role may create one.
+    let target = cluster.create_database("extended");
+    cluster.psql(&target, "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION seg");
+    sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]).succeeds();
 
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("app.dump");

@@ -1,7 +1,7 @@
 //! What belongs to the database itself: its settings, its tablespace, whether it is a template.
 
 use crate::harness::pgstow;
-use crate::scene::{Place, every_client, fresh};
+use crate::scene::{Place, every_client, fresh, named};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 
@@ -26,7 +26,7 @@ fn a_setting_that_keeps_everybody_out_is_taken_back() {
         place
             .opens(&["restore", "latest", "--to", &cluster.url(&copy)])
             .succeeds()
-            .says("not applied to the new database: ALTER DATABASE")
+            .says(&format!("not applied to the new database: ALTER DATABASE \"{copy}\" SET"))
             .says("nosuchlib")
             .says("nobody could connect");
         let set = "SELECT current_setting('work_mem') || current_setting('extra.word')";
@@ -162,5 +162,104 @@ fn as_many_tables_are_proven_as_were_restored() {
                 .says("3 tables, 3 rows")
                 .says("proven: 3 rows in 3 tables");
         }
+    }
+}
+
+/// The server drops no database that has one, and the slot that it names is its original's.
+#[test]
+fn a_subscription_keeps_no_database_from_being_dropped() {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("subscribed");
+        cluster.psql(
+            &database,
+            "CREATE TABLE t AS SELECT 1 AS n;
+             CREATE SUBSCRIPTION \"a Sub\" CONNECTION 'host=/nowhere dbname=x' PUBLICATION p WITH (connect = false, slot_name = 'a_sub')",
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &["--name", "app"]);
+        let copy = fresh("copy");
+        let words = ["restore", "latest", "--to", &cluster.url(&copy), "--after-sql", "SELECT 1/0"];
+        let run = place.opens(&words).fails(Kind::Postgres).says("division by zero");
+        let run = run.says("dropped the new database");
+        assert_eq!(named(cluster, &copy), "", "{run}");
+        // What a swap sets aside, if nothing comes through it.
+        let words =
+            ["restore", "latest", "--swap", "--yes", "--keep-old", "0", "--to", &cluster.url(&database)];
+        let run = place.opens(&words).succeeds().says("as --keep-old 0 asks for");
+        assert_eq!(named(cluster, &database), database, "{run}");
+        cluster.psql(&database, "ALTER SUBSCRIPTION \"a Sub\" ENABLE");
+        place.opens(&words).succeeds().says("is kept: ").says("drop its subscriptions first");
+        let kept = named(cluster, &format!("{database}_before_"));
+        cluster.psql(&kept, "ALTER SUBSCRIPTION \"a Sub\" DISABLE");
+    }
+}
+
+#[test]
+fn an_existing_database_keeps_what_was_said_of_it_and_gets_the_rest() {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let (database, role) = (cluster.create_database("theirs"), fresh("role"));
+        cluster.psql(
+            &database,
+            &format!(
+                "CREATE TABLE t AS SELECT 1 AS n; CREATE ROLE {role};
+                 ALTER DATABASE {database} SET work_mem = '7MB'; ALTER DATABASE {database} SET extra.word = 'theirs';
+                 ALTER ROLE {role} IN DATABASE {database} SET work_mem = '6MB';
+                 ALTER DATABASE {database} CONNECTION LIMIT 42; COMMENT ON DATABASE {database} IS 'theirs';
+                 REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"
+            ),
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let said = |name: &str| {
+            cluster.psql(
+                "postgres",
+                &format!(
+                    "SELECT datconnlimit, shobj_description(oid, 'pg_database'), has_database_privilege('public', oid, 'CONNECT'),
+                            (SELECT string_agg(setconfig::text, ' ' ORDER BY setrole) FROM pg_db_role_setting WHERE setdatabase = d.oid)
+                       FROM pg_database d WHERE datname = '{name}'"
+                ),
+            )
+        };
+        // One of which nobody has said anything gets everything.
+        let existing = cluster.create_database("existing");
+        let restore = |name: &str| place.opens(&["restore", "latest", "--to", &cluster.url(name)]);
+        restore(&existing).succeeds();
+        assert_eq!(said(&existing), said(&database));
+        let existing = cluster.create_database("existing");
+        cluster.psql(
+            "postgres",
+            &format!(
+                "ALTER DATABASE {existing} SET work_mem = '9MB'; COMMENT ON DATABASE {existing} IS 'ours';
+                 GRANT CREATE ON DATABASE {existing} TO PUBLIC"
+            ),
+        );
+        let run = restore(&existing).succeeds().says("keeps what was said of it before; not applied: ");
+        let ours = "42|ours|t|{work_mem=9MB,extra.word=theirs} {work_mem=6MB}";
+        assert_eq!(said(&existing), ours, "{run}");
+    }
+}
+
+/// Text is not converted on its way into SQL_ASCII.
+#[test]
+fn an_existing_database_of_another_encoding_is_refused_or_reported() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("text");
+        cluster.psql(&database, "CREATE TABLE t AS SELECT 'ü' AS word");
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let existing = |encoding: &str| {
+            let name = fresh("encoded");
+            let create =
+                format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'");
+            cluster.psql("postgres", &create);
+            (place.opens(&["restore", "latest", "--to", &cluster.url(&name)]), name)
+        };
+        existing("SQL_ASCII").0.fails(Kind::Postgres).says("would take the backup's UTF8 as bytes");
+        let (restore, name) = existing("LATIN1");
+        restore.succeeds().says("is not as the backup's database was: encoding LATIN1 instead of UTF8");
+        assert_eq!(cluster.psql(&name, "SELECT encode(convert_to(word, 'LATIN1'), 'hex') FROM t"), "fc");
     }
 }

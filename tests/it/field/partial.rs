@@ -108,6 +108,18 @@ fn old_databases_are_dropped_but_for_the_newest() {
         let left = aside();
         assert_eq!(left.split(' ').count(), 2, "{left}");
         assert!(left.contains("before_migration"), "only our own are dropped: {left}");
+        // What can be undone is said, and with what.
+        let run = place.opens(&restore).args(["--keep-old", "0", "--json"]).succeeds();
+        assert!(!run.stderr.contains("undo:") && run.json()["swap"]["kept_as"].is_null(), "{run}");
+        cluster.psql("postgres", &format!("CREATE DATABASE {app}_before_29991231_000000"));
+        place.opens(&restore).succeeds().says(&format!("undo:  pgstow swap --with {app}_before_20"));
+        // What a backup lacks must stay somewhere.
+        place.backup(&cluster.url(&app), &["--name", "part", "--table", "t"]);
+        let part = |keep: &str| place.opens(&restore).args(["--name", "part", "--keep-old", keep]);
+        part("0").fails(Kind::Usage).says("is a part of one");
+        part("1").succeeds().says("is a part of a database");
+        let none = place.opens(&restore).args(["--name", "app", "--exclude-table-data", "*"]);
+        none.fails(Kind::Usage).says("has no rows, so it takes no database's place");
     }
 }
 

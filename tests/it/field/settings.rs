@@ -8,6 +8,8 @@ use crate::servers::postgres::{Cluster, Major};
 /// Arrays in which a word and its absence look alike, and a view that could mean something else.
 const VALUES: &str = "CREATE TABLE arrays (a text[], i interval);
     INSERT INTO arrays VALUES (ARRAY[NULL, 'NULL', 'x'], '-1 year -2 days +03:04:05');
+    CREATE TABLE bytes AS SELECT '\\x00c3ff5c'::bytea AS b, 'arrays'::regclass AS c, 0.1::float8 + 0.2 AS f;
+    CREATE TYPE mood AS ENUM ('fine'); CREATE FUNCTION of_mood(mood) RETURNS int LANGUAGE sql AS 'SELECT 1';
     CREATE VIEW nothing AS SELECT 1 AS n WHERE (NULL::int = NULL);
     CREATE TABLE many AS SELECT generate_series(1, 200000) AS n;
     ALTER TABLE many ADD CHECK (n > 0); CREATE INDEX ON many (n);";
@@ -25,6 +27,9 @@ fn settings(major: Major) -> Vec<&'static str> {
         // pg_restore begins a transaction before it says that it has time.
         "idle_in_transaction_session_timeout = '200ms'",
         "default_transaction_isolation = 'serializable'",
+        "bytea_output = 'escape'",
+        "quote_all_identifiers = on",
+        "extra_float_digits = -3",
     ];
     if major.number() >= 17 {
         all.push("transaction_timeout = '400ms'");
@@ -82,6 +87,12 @@ fn every_way_works(major: Major) {
     assert_eq!(cluster.text_of(&clone), text);
     place.opens(&["restore", "latest", "--swap", "--yes", "--to", &url(&clone)]).succeeds();
     place.opens(&["verify", "latest", "--restore", "--to", &url("")]).succeeds();
+    // What it dumps is what others dump.
+    let (hers, copy) = (Place::folder(), fresh("hers"));
+    hers.backup(&url(&database), &[]);
+    let words = ["restore", "latest", "--proof", "digests", "--no-owner", "--to", &cluster.url(&copy)];
+    hers.opens(&words).succeeds().says("digest by digest");
+    hers.opens(&["verify", "latest", "--restore", "--to", &cluster.url("")]).succeeds();
 }
 
 #[test]

@@ -43,6 +43,18 @@ fn a_settings_file_says_where_to_restore_and_fetch_to() {
         .opens(&["restore", "latest", "--to", "x", "--keep-old", "1"])
         .fails(Kind::Usage)
         .says("--keep-old needs --swap");
+    let swap = |words: &[&str]| {
+        place
+            .opens(&["restore", "latest", "--swap", "--yes", "--to", "dbname=x"])
+            .args(words)
+            .fails(Kind::Usage)
+    };
+    swap(&["--schema-only"]).says("definitions without rows take no database's place");
+    swap(&["--table", "t"]).says("some tables alone take no database's place");
+    for flag in ["--exclude-table", "--exclude-table-data"] {
+        swap(&[flag, "t", "--keep-old", "0"])
+            .says(&format!("the only database that has what {flag} leaves out"));
+    }
     place
         .opens(&["restore", "latest", "--to", "x", "--truncate"])
         .fails(Kind::Usage)

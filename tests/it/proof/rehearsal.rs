@@ -2,7 +2,7 @@
 
 use super::scene::{Play, clients_only, give_all};
 use crate::scene::{Place, every_client, motley};
-use crate::servers::postgres::{Cluster, Major};
+use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use crate::servers::{as_server_user, folder};
 use pgstow::error::Kind;
 use serde_json::json;
@@ -225,6 +225,41 @@ fn what_the_machine_lacks_is_not_the_backups_fault() {
     let play = Play::of(play.cluster, icu);
     let run = play.rehearse(&["--pg-bin", Major::V16.bin().to_str().unwrap()]).fails(Kind::Postgres);
     run.says("ICU is not supported").says("locale");
+    play.nothing_is_left();
+}
+
+/// They are on another server, which has them already.
+#[test]
+fn rows_of_foreign_tables_are_written_nowhere() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let (far, near) = (cluster.create_database("far"), cluster.create_database("near"));
+    cluster.psql(&far, "CREATE TABLE t AS SELECT generate_series(1, 3) AS n");
+    cluster.psql(
+        &near,
+        &format!(
+            "CREATE EXTENSION postgres_fdw;
+             CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw
+               OPTIONS (host '127.0.0.1', port '{}', dbname '{far}');
+             CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user '{USER}', password '{PASSWORD}');
+             CREATE FOREIGN TABLE t (n int) SERVER far; CREATE TABLE own AS SELECT 1 AS n",
+            cluster.port
+        ),
+    );
+    let place = Place::Folder(folder("play"));
+    let words = ["--name", "play", "--pg-dump-arg=--include-foreign-data=far"];
+    let id = place.backup(&cluster.url(&near), &words);
+    let play = Play { cluster, database: near, place, id, scratch: folder("scratch") };
+    let says = "left out: the rows of the foreign table public.t";
+    let why = "the rows of a foreign table are on another server";
+    play.rehearse(&[]).succeeds().says(says).says("1 row in 1 table");
+    let run = play.rehearse_there(&["--proof", "digests", "--json"]).succeeds();
+    assert!(run.json()[0]["restored"]["proof"]["not_compared"][0].to_string().contains(why), "{run}");
+    for jobs in ["1", "3"] {
+        let (copy, run) = play.restore(&["--jobs", jobs]);
+        run.succeeds().says(says).says(why);
+        assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM own"), "1");
+    }
+    assert_eq!(cluster.psql(&far, "SELECT count(*) FROM t"), "3");
     play.nothing_is_left();
 }
 

@@ -129,13 +129,18 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     let place = Place::folder();
     let database = cluster.create_database("people");
     cluster.psql(&database, "CREATE SCHEMA app; CREATE TABLE app.people AS SELECT n, 'secret-' || n % 7 AS name FROM generate_series(1, 1000) n;
+        CREATE TABLE app.sessions AS SELECT 'secret-session' AS token, n % 2 AS two FROM generate_series(1, 100) n;
+        CREATE STATISTICS app.both (mcv) ON token, two FROM app.sessions;
+        CREATE MATERIALIZED VIEW app.z AS SELECT name FROM app.people; CREATE VIEW app.between_them AS SELECT name FROM app.z;
+        CREATE MATERIALIZED VIEW app.\"a View\" AS SELECT name FROM app.between_them;
+        CREATE MATERIALIZED VIEW app.never_filled AS SELECT name FROM app.people WITH NO DATA;
         GRANT USAGE ON SCHEMA app TO PUBLIC; GRANT SELECT ON app.people TO PUBLIC");
     cluster.psql(&database, &format!("ALTER DATABASE {database} SET search_path TO app"));
     place.backup(&cluster.url(&database), &["--name", "people"]);
     let developer = login(&cluster, "developer");
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("mask it.sql");
-    std::fs::write(&file, "-- With the search path that the database has.\nUPDATE people SET name = 'nobody';\nDELETE FROM people WHERE n > 10;\n").unwrap();
+    std::fs::write(&file, "-- With the search path that the database has.\nUPDATE people SET name = 'nobody';\nDELETE FROM people WHERE n > 10;\nDELETE FROM sessions;\n").unwrap();
     let masked = |copy: &str, sql: &str| {
         let words = [
             "restore",
@@ -168,11 +173,21 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
             .contains("permission denied for database")
     );
     let run = running.wait().assert_success();
-    let run = run.says("proven: 1,000 rows in 1 table").says("mask it.sql");
+    let run = run.says("proven: 1,100 rows in 2 tables").says("mask it.sql");
     let seen = as_role(&cluster, &developer, &copy, "SELECT count(*), min(name), max(n) FROM people");
     assert_eq!(seen.unwrap(), "11|last|11", "{run}");
+    // Materialized views had their rows before the script ran.
+    for view in ["z", "\"a View\""] {
+        let seen = cluster.psql(&copy, &format!("SELECT count(*), min(name), max(name) FROM app.{view}"));
+        assert_eq!(seen, "11|last|nobody", "{view}: {run}");
+    }
+    let filled =
+        "SELECT string_agg(matviewname, ' ' ORDER BY matviewname) FROM pg_matviews WHERE ispopulated";
+    assert_eq!(cluster.psql(&copy, filled), "a View z");
     let sampled = cluster.psql(&copy, "SELECT count(*) FROM pg_stats WHERE most_common_vals::text LIKE '%secret%' OR histogram_bounds::text LIKE '%secret%'");
     assert_eq!(sampled, "0", "what the statistics had sampled is gone");
+    let both = "SELECT count(*) FROM pg_stats_ext WHERE most_common_vals::text LIKE '%secret%'";
+    assert_eq!(cluster.psql(&copy, both), "0");
 
     // A script that fails takes everything back: its own work, and the database.
     for sql in ["DELETE FROM nothing_there", "DELETE FROM people; SELECT 1/0"] {

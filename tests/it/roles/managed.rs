@@ -140,7 +140,8 @@ fn extensions_that_are_missing_are_told_before_data_moves() {
     // Of all the servers here only this one has it; one in pg_catalog is of no interest.
     source.psql(
         &database,
-        "CREATE EXTENSION pgcrypto; CREATE EXTENSION hstore; CREATE TABLE t AS SELECT 1 AS n",
+        "CREATE EXTENSION pgcrypto; CREATE EXTENSION hstore; CREATE TABLE t AS SELECT 1 AS n;
+         CREATE ROLE \"the boss\"; ALTER TABLE t OWNER TO \"the boss\"",
     );
     let place = Place::folder();
     place.backup(&source.url(&database), &["--name", "extended"]);
@@ -152,7 +153,13 @@ fn extensions_that_are_missing_are_told_before_data_moves() {
         );
         assert_eq!(available == "2", here, "the servers have changed: {available}");
         let copy = fresh("extended");
-        let run = place.opens(&["restore", "latest", "--json", "--to", &target.url(&copy)]).run();
+        let restore = ["restore", "latest", "--json", "--to", &target.url(&copy)];
+        if here {
+            let run = place.opens(&restore).fails(Kind::Postgres).says("lacks roles that the backup needs");
+            run.says("--map-role 'the boss=NEW' uses role NEW instead of the boss");
+            target.psql("postgres", "CREATE ROLE \"the boss\"");
+        }
+        let run = place.opens(&restore).run();
         if here {
             assert_eq!(run.assert_success().json()["left_out"], Value::Array(vec![]));
         } else {
@@ -160,6 +167,12 @@ fn extensions_that_are_missing_are_told_before_data_moves() {
                 .says("the target server lacks extensions that the backup needs: ")
                 .says("pgcrypto");
             assert!(!target.has_database(&copy));
+            // What can be restored is, if that is asked for.
+            let run = place.opens(&restore).args(["--on-error", "keep"]).fails(Kind::Verify);
+            run.says("warning: the target server lacks extensions that the backup needs: ")
+                .says("warning: the target server lacks roles that the backup needs: \"the boss\"")
+                .says("not restored: ");
+            assert_eq!(target.psql(&format!("{copy}_incomplete"), "SELECT n FROM t"), "1");
         }
     }
 }

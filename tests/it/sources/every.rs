@@ -27,7 +27,7 @@ fn every_database_is_backed_up_on_its_own() {
     let url = cluster.url("postgres");
     let words = ["backup", "--all-databases", "--recipient", &Keys::shared().recipient, &url];
     let made = place.pgstow(&words).args(["--json", "--exclude", "test_*", "--exclude", "postgres"]);
-    let made = made.succeeds().json();
+    let made = made.succeeds().says("skipped, as --exclude says: postgres, test_1").json();
     assert_eq!(made.as_array().unwrap().len(), 2);
     assert_eq!(names(&place), ["app", "shop"]);
     assert_eq!(place.keys().iter().filter(|key| key.ends_with("/globals.sql.zst.age")).count(), 2);
@@ -48,12 +48,15 @@ fn one_that_cannot_be_connected_to_is_left_out() {
         let (cluster, place) = (server(major), Place::folder());
         // As DROP DATABASE leaves one that was interrupted.
         cluster.psql("postgres", "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'shop'");
+        cluster.psql("postgres", "CREATE DATABASE golden IS_TEMPLATE true");
         let (url, recipient) = (cluster.url("postgres"), &Keys::shared().recipient);
         let words = ["backup", "--all-databases", "--recipient", recipient, &url, "--exclude", "test_*"];
         let run = place.pgstow(&words).succeeds().says("closed is left out: it allows no connections");
-        run.says("warning: shop is left out: it is invalid");
+        let run = run.says("warning: shop is left out: it is invalid");
+        run.says("golden is left out: it is a template");
         assert_eq!(names(&place), ["app", "postgres"]);
-        let run = place.pgstow(&words).args(["--exclude", "shop", "--exclude", "cl*"]).succeeds();
+        let run = place.pgstow(&words).args(["--exclude", "shop", "--exclude", "cl*", "--exclude", "golden"]);
+        let run = run.succeeds();
         assert!(!run.stderr.contains("left out"), "{run}");
     }
 }
@@ -83,16 +86,18 @@ fn one_that_fails_is_told_and_the_others_are_made() {
         let (cluster, place) = (server(major), Place::folder());
         cluster.psql("postgres", "CREATE ROLE reader LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data");
         cluster.psql("shop", "ALTER TABLE t ENABLE ROW LEVEL SECURITY");
+        cluster.psql("postgres", "CREATE DATABASE \"z/b\"");
         let url = format!("postgres://reader:secret@127.0.0.1:{}/postgres", cluster.port);
         let words = ["backup", "--all-databases", "--json", "--recipient", &Keys::shared().recipient, &url];
-        let run = place.pgstow(&words).fails(Kind::Postgres).says("1 of 4 databases were not backed up");
+        let run = place.pgstow(&words).fails(Kind::Postgres).says("2 of 5 databases were not backed up");
         let run = run.says("shop was not backed up").says("BYPASSRLS");
+        let run = run.says("z/b was not backed up").says("hint: back it up alone, with its own URL");
         assert_eq!(names(&place), ["app", "postgres", "test_1"]);
         let failed: Vec<_> =
             run.json().as_array().unwrap().iter().filter(|made| made["exit_code"] == 11).cloned().collect();
         assert_eq!(failed[0]["database"], "shop");
         assert_eq!(run.stderr.matches("row-level security").count(), 1, "{run}");
-        let none = ["--exclude", "app", "--exclude", "test_1", "--exclude", "postgres"];
+        let none = ["--exclude", "app", "--exclude", "test_1", "--exclude", "postgres", "--exclude", "z/b"];
         let run = place.pgstow(&words).args(none).fails(Kind::Postgres);
         let run = run.says("none of the 1 databases was backed up");
         assert!(!run.stderr.contains("the others were"), "{run}");

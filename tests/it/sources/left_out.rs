@@ -79,6 +79,11 @@ fn patterns_that_match_nothing() {
         excluded(&["--exclude-table", "app.\"Big\""], None, 10);
         excluded(&["--exclude-schema", "a(p|q)+"], None, 10);
         excluded(&["--table", "größe"], None, 10);
+        // pg_dump speaks UTF-8 here.
+        excluded(&["--exclude-table-data", "größe", "--pg-dump-arg=-EUTF8"], None, 20);
+        let words = ["backup", "--recipient", &Keys::shared().recipient, &url, "--table", "größe"];
+        place.pgstow(&words).env("PGCLIENTENCODING", "UTF8").succeeds();
+        assert_eq!(rows(), 10);
     }
 }
 
@@ -170,12 +175,16 @@ fn options_of_pg_dump_that_leave_something_out() {
         (&["--no-schema"], true),
         (&["--statistics-only"], true),
         (&["--no-policies"], true),
+        (&["--extra-float-digits=0"], true),
         (&["-xO", "--no-comm", "--no-publications", "--encoding", "UTF8"], false),
     ] {
         let place = Place::folder();
         let given: Vec<String> = words.iter().map(|word| format!("--pg-dump-arg={word}")).collect();
         let given: Vec<&str> = given.iter().map(String::as_str).collect();
-        backup(&place, &cluster.url(&database), &given).assert_success();
+        let run = backup(&place, &cluster.url(&database), &given).assert_success();
+        let is_alone =
+            ["-a", "--data-o", "--section", "--no-schema", "--statistics-only"].contains(&words[0]);
+        assert_eq!(run.stderr.contains("the backup defines no tables"), is_alone, "{words:?}: {run}");
         let shown = place.pgstow(&["show", "latest", "--json"]).succeeds().json();
         assert_eq!(shown["partial"] == true, is_partial, "{words:?}: {shown}");
         let status = place.pgstow(&["status"]);

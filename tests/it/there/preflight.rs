@@ -2,6 +2,7 @@
 
 use super::scene::{KEYS, Place, Source, aftermath, backup, backup_of};
 use crate::harness::{Run, pgstow};
+use crate::scene::fresh;
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use crate::servers::{Launch, Server, folder, free_port, give};
@@ -49,10 +50,18 @@ fn a_pooled_host() {
 #[test]
 fn rows_as_inserts_and_other_words_for_pg_dump() {
     let url = Source::shared().url();
-    for word in ["--inserts", "--rows-per-insert=9", "--enable-row-security", "--format=plain", "-fx", "-j2"]
-    {
+    for word in [
+        "--inserts",
+        "--rows-per-insert=9",
+        "--enable-row-security",
+        "--format=plain",
+        "-fx",
+        "-j2",
+        "--snapshot=00000003-1",
+        "--lock-wait-timeout=5",
+    ] {
         let run = refused(&url, &[&format!("--pg-dump-arg={word}")], Kind::Usage);
-        run.says("pg_dump may not be given --");
+        run.says("pg_dump may not be given --").says("hint: leave it out");
     }
     let place = Place::folder();
     let run = backup_of(&url, &place).args(["--pg-dump-arg=--no-such-option"]).fails(Kind::Postgres);
@@ -83,6 +92,45 @@ fn rows_that_a_policy_hides() {
     cluster.psql("postgres", "ALTER ROLE dumper BYPASSRLS");
     backup_of(&url, &place).succeeds();
     assert_eq!(place.listed().len(), 2);
+    // The role that pg_dump takes decides, and all sessions are in it.
+    let member = fresh("member");
+    let create = format!("CREATE ROLE {member} LOGIN PASSWORD 'open-there' NOINHERIT IN ROLE dumper");
+    cluster.psql(&database, &create);
+    let member = url.replace("dumper:", &format!("{member}:"));
+    backup_of(&member, &place).args(["--pg-dump-arg=--role=dumper"]).succeeds();
+    cluster.psql("postgres", "ALTER ROLE dumper NOBYPASSRLS");
+    let run =
+        refused(&cluster.url(&database), &["--pg-dump-arg=--role", "--pg-dump-arg=dumper"], Kind::Postgres);
+    run.says("row-level security hides rows of public.secret from role dumper");
+}
+
+/// `pg_dump` reads each partition itself.
+#[test]
+fn policies_of_a_partitioned_table_hide_nothing() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("parts");
+    let (role, copy) = (fresh("parts"), fresh("parts"));
+    cluster.psql(
+        &database,
+        &format!(
+            "CREATE TABLE parts (id int) PARTITION BY RANGE (id);
+             CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9); INSERT INTO parts VALUES (1), (2);
+             ALTER TABLE parts ENABLE ROW LEVEL SECURITY; ALTER TABLE parts FORCE ROW LEVEL SECURITY;
+             CREATE ROLE {role} LOGIN CREATEDB PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data"
+        ),
+    );
+    let url = |name: &str| cluster.url(name).replace(&format!("//{USER}:"), &format!("//{role}:"));
+    let place = crate::scene::Place::folder();
+    for words in [&["--pg-dump-arg=--load-via-partition-root"][..], &[]] {
+        place.backup(&url(&database), words);
+    }
+    let restore = ["restore", "latest", "--no-owner", "--no-acl", "--to", &url(&copy)];
+    let run = place.opens(&restore).succeeds().says("proven: 2 rows in 2 tables");
+    assert!(!run.stderr.contains("not compared"), "{run}");
+    // What hides rows of a partition itself matters.
+    cluster.psql(&database, "ALTER TABLE part ENABLE ROW LEVEL SECURITY");
+    refused(&url(&database), &[], Kind::Postgres)
+        .says("row-level security hides rows of public.part from role");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::postgres::change::reach::not_created;
 use crate::postgres::change::rename::Renaming;
 use crate::postgres::change::roles::Making;
+use crate::postgres::change::subscriptions::{Subscriptions, dropping};
 use crate::postgres::failure::Failure;
 use crate::postgres::server::Locale;
 use crate::postgres::sql::{identifier, literal};
@@ -60,7 +61,7 @@ impl Target {
     pub async fn create(&mut self, locale: &Locale) -> Result<()> {
         if self.exists {
             tracing::debug!("database {} exists and is empty", self.name);
-            return Ok(());
+            return self.compare(locale).await;
         }
         let mut statement = locale.create_database(&self.called, self.version().major);
         if let Some(owner) = &self.owner {
@@ -116,7 +117,7 @@ impl Target {
                 known.oid
             )
         };
-        if let Err(error) = self.maintenance.execute(&order).await {
+        if let Err(error) = dropping(&self.maintenance, &order, &known, Subscriptions::All).await {
             // Somebody else may have dropped it already, and that is all that was wanted.
             let renaming = Renaming { maintenance: &self.maintenance };
             if renaming.name_of(known.oid).await?.is_some() {

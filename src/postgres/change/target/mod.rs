@@ -4,8 +4,11 @@
 //! the source's encoding and locale.
 
 mod create;
+mod existing;
 mod publish;
 mod statements;
+
+pub use existing::OwnProperties;
 
 use std::time::Duration;
 
@@ -22,6 +25,7 @@ use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
 use crate::postgres::server::{Checkpoints, Server, TargetFacts};
+use crate::postgres::sql::identifier;
 use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
@@ -99,7 +103,7 @@ impl Target {
             content::refuse(&psql, &name).await?;
         }
         Ok(Self {
-            psql: server.in_english(psql.with_dbname(&called)).await,
+            psql: server.as_usual(psql.with_dbname(&called)).await,
             name,
             called,
             oid: None,
@@ -139,6 +143,15 @@ impl Target {
     /// The database's name, which it has at the latest when it is published.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A text about the database as it is called now, for people: with the name that it gets in the end.
+    pub fn by_its_last_name(&self, text: &str) -> String {
+        let last = match self.name.rsplit_once(RESTORING) {
+            Some((name, _)) if self.inherits => name,
+            _ => &self.name,
+        };
+        text.replace(&identifier(&self.called), &identifier(last)).replace(&self.called, last)
     }
 
     /// The name that the database has now, or will be created under.
@@ -205,7 +218,8 @@ impl Target {
 
     /// Keeps event triggers from firing in every session of this run in the database.
     pub fn without_event_triggers(&mut self) {
-        self.psql = self.psql.with_option(WITHOUT_EVENT_TRIGGERS);
+        let (name, off) = WITHOUT_EVENT_TRIGGERS;
+        self.psql = self.psql.with_setting(name, off);
     }
 
     /// What else there is on the server.

@@ -101,8 +101,55 @@ ROLLBACK;";
             .await
     }
 
+    /// Fills all materialized views again that are filled, each after those that it reads.
+    pub async fn refresh_filled(&self) -> Result<()> {
+        self.psql.execute(REFRESH_FILLED).await
+    }
+
+    /// Forgets what statistics have sampled, if this role may: ANALYZE leaves those of a table that has no rows any more.
+    pub async fn forget_samples(&self) -> Result<()> {
+        self.psql.execute(FORGET_SAMPLES).await
+    }
+
     /// Counts what the database holds now.
     pub async fn contents(&self) -> Result<Contents> {
         self.psql.query(CONTENTS).await
     }
 }
+
+/// A view that reads another, if only through views between them, needs all that this one needs, and itself: so it
+/// needs more. Event triggers do not fire for a superuser.
+const REFRESH_FILLED: &str = "
+DO $$
+DECLARE
+  one text;
+BEGIN
+  IF current_setting('is_superuser') = 'on' THEN
+    PERFORM set_config('session_replication_role', 'replica', false);
+  END IF;
+  FOR one IN
+    WITH RECURSIVE needs(view, needed) AS (
+        SELECT oid, oid FROM pg_class WHERE relkind = 'm' AND relispopulated
+      UNION
+        SELECT n.view, d.refobjid FROM needs n
+          JOIN pg_rewrite r ON r.ev_class = n.needed
+          JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass)
+    SELECT format('%I.%I', s.nspname, c.relname) FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+     WHERE c.relkind = 'm' AND c.relispopulated ORDER BY (SELECT count(*) FROM needs n WHERE n.view = c.oid)
+  LOOP
+    EXECUTE 'REFRESH MATERIALIZED VIEW ' || one;
+  END LOOP;
+END $$;";
+
+/// The statistics of expressions came with 14.
+const FORGET_SAMPLES: &str = "
+DO $$ BEGIN
+  IF current_setting('is_superuser') = 'on' THEN
+    DELETE FROM pg_statistic USING pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = starelid AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema';
+    UPDATE pg_statistic_ext_data SET stxdmcv = NULL;
+    IF current_setting('server_version_num')::int >= 140000 THEN
+      EXECUTE 'UPDATE pg_statistic_ext_data SET stxdexpr = NULL';
+    END IF;
+  END IF;
+END $$;";

@@ -1,0 +1,100 @@
+//! A target's database that was there before: what somebody has said of it stays, and how its text differs from the
+//! backup's is reported.
+
+use super::Target;
+use crate::error::{Error, Result};
+use crate::postgres::server::Locale;
+use crate::postgres::sql::{identifier, literal};
+use serde::Deserialize;
+
+/// What somebody has said of a database.
+#[derive(Debug, Clone, Deserialize)]
+pub struct OwnProperties {
+    /// Whether rights on it were granted or revoked.
+    pub grants: bool,
+    /// Whether it has a comment or a security label.
+    pub remarks: bool,
+    /// Whether it has a connection limit.
+    pub limit: bool,
+    /// The role, or nothing for everybody, and the parameter that is set for it.
+    settings: Vec<(String, String)>,
+}
+
+impl OwnProperties {
+    /// Whether a parameter is set for this role, or for everybody if it is empty.
+    pub fn sets(&self, role: &str, parameter: &str) -> bool {
+        self.settings.iter().any(|(whose, name)| whose == role && name.eq_ignore_ascii_case(parameter))
+    }
+}
+
+impl Target {
+    /// Says whether the database is somebody's: neither made by this run nor in a branch or a cluster of it.
+    pub fn is_given(&self) -> bool {
+        self.exists && !self.created && !self.named_at_once
+    }
+
+    /// Asks what somebody has said of the database.
+    pub async fn own_properties(&self) -> Result<OwnProperties> {
+        self.maintenance.query(&OWN.replace("{name}", &literal(&self.called))).await
+    }
+
+    /// Refuses a database that takes bytes for text, if the backup's text has an encoding: nothing would convert it.
+    pub async fn refuse_bytes(&self, encoding: Option<&str>) -> Result<()> {
+        let Some(encoding) = encoding.filter(|encoding| self.exists && *encoding != BYTES) else {
+            return Ok(());
+        };
+        if self.locale().await?.encoding.as_deref() != Some(BYTES) {
+            return Ok(());
+        }
+        let name = identifier(&self.name);
+        Err(Error::postgres(format!(
+            "{name} has the encoding {BYTES}, so it would take the backup's {encoding} as bytes without a meaning"
+        ))
+        .hint("name a database that does not exist yet: it is created with the encoding of the backup"))
+    }
+
+    /// Reports in one line how the text in a database that is somebody's differs from what is expected.
+    pub(super) async fn compare(&self, expected: &Locale) -> Result<()> {
+        if !self.is_given() {
+            return Ok(());
+        }
+        let differences = expected.differences(&self.locale().await?);
+        if !differences.is_empty() {
+            tracing::warn!(
+                "{} exists, and is not as the backup's database was: {}; text may be refused, or sorted differently",
+                identifier(&self.name),
+                differences.join(", ")
+            );
+        }
+        Ok(())
+    }
+
+    async fn locale(&self) -> Result<Locale> {
+        self.maintenance.query(&LOCALE.replace("{name}", &literal(&self.called))).await
+    }
+}
+
+/// The encoding that is none.
+const BYTES: &str = "SQL_ASCII";
+
+const OWN: &str = "
+SELECT json_build_object(
+  'grants', datacl IS NOT NULL,
+  'remarks', shobj_description(oid, 'pg_database') IS NOT NULL
+             OR EXISTS (SELECT FROM pg_shseclabel WHERE classoid = 'pg_database'::regclass AND objoid = d.oid),
+  'limit', datconnlimit <> -1,
+  'settings', (SELECT coalesce(json_agg(json_build_array(coalesce(rolname, ''), split_part(pair, '=', 1))), '[]')
+               FROM pg_db_role_setting LEFT JOIN pg_roles r ON r.oid = setrole, unnest(setconfig) pair
+               WHERE setdatabase = d.oid))
+FROM pg_database d WHERE datname = {name};";
+
+/// As JSON, a row has only the columns that this major knows.
+const LOCALE: &str = "
+SELECT json_build_object(
+  'encoding', pg_encoding_to_char(encoding), 'collate', datcollate, 'ctype', datctype,
+  'provider', CASE provider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
+  'icu_locale', CASE provider WHEN 'i' THEN coalesce(one ->> 'datlocale', one ->> 'daticulocale') END,
+  'icu_rules', one ->> 'daticurules',
+  'builtin_locale', CASE provider WHEN 'b' THEN one ->> 'datlocale' END)
+FROM (SELECT d.encoding, d.datcollate, d.datctype, to_jsonb(d) AS one, to_jsonb(d) ->> 'datlocprovider' AS provider
+      FROM pg_database d WHERE datname = {name}) AS d;";
