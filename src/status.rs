@@ -211,9 +211,9 @@ async fn of_name(
     Ok(NameStatus { name, newest, age, problem, proven, passed_over })
 }
 
-/// Whether one of these was made from this one, for other recipients.
+/// Whether one of these is this one for other recipients.
 fn is_same(whole: &[Backup], backup: &Backup) -> bool {
-    whole.iter().any(|newer| newer.manifest.is_made_from(&backup.place.id))
+    whole.iter().any(|newer| newer.manifest.is_twin_of(&backup.manifest))
 }
 
 /// What shrank by more than `percent`: the rows, if both were counted, else the bytes of the dump.

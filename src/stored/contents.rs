@@ -217,7 +217,41 @@ pub async fn entries(
             Err(Unreadable::Failed(error)) => return Err(error),
         }
     }
+    share_proofs(&mut entries);
     Ok(entries)
+}
+
+/// Lets what is proven of a backup count for those that `rekey` made from it, and the other way round: they hold the
+/// same, and none of them may go because only another one has a receipt.
+fn share_proofs(entries: &mut [Entry]) {
+    let second = |entry: &Entry| (entry.folder.place.name.clone(), entry.folder.place.id.started_at());
+    for of_second in entries.chunk_by_mut(|one, other| second(one) == second(other)) {
+        let best = |this: &Entry| {
+            let this = this.backup.as_ref()?;
+            let is_twin =
+                |other: &&Backup| other.place == this.place || other.manifest.is_twin_of(&this.manifest);
+            let twins = of_second.iter().filter(|other| other.backup.as_ref().is_some_and(|it| is_twin(&it)));
+            twins
+                .filter_map(|twin| Some((doubt(twin.flaw.as_ref())?, twin.flaw.clone())))
+                .min_by_key(|(doubt, _)| *doubt)
+        };
+        let best: Vec<_> = of_second.iter().map(best).collect();
+        for (entry, best) in of_second.iter_mut().zip(best) {
+            if let (Some(_), Some((_, flaw))) = (doubt(entry.flaw.as_ref()), best) {
+                entry.flaw = flaw;
+            }
+        }
+    }
+}
+
+/// How little is known of whether a backup is proven; `None` if that does not matter, because of another flaw.
+fn doubt(flaw: Option<&Flaw>) -> Option<u8> {
+    match flaw {
+        None => Some(0),
+        Some(Flaw::Undecided) => Some(1),
+        Some(Flaw::Unproven) => Some(2),
+        Some(_) => None,
+    }
 }
 
 /// Why a manifest was not read.
