@@ -44,11 +44,16 @@ impl Folder {
 
     /// The backup, if its manifest is there.
     pub fn found(&self) -> Option<Found> {
-        let manifest_bytes = self.object(MANIFEST)?.bytes;
+        let manifest = self.object(MANIFEST)?;
         let mut receipts: Vec<Id> =
             self.objects.iter().filter_map(|(name, _)| receipt::id_of(name)).collect();
         receipts.sort();
-        Some(Found { place: self.place.clone(), manifest_bytes, receipts })
+        Some(Found {
+            place: self.place.clone(),
+            manifest_bytes: manifest.bytes,
+            written: manifest.modified,
+            receipts,
+        })
     }
 
     fn object(&self, name: &str) -> Option<&Listed> {
