@@ -84,7 +84,7 @@ pub fn name(settings: &DumpRequest, server: &Server) -> Result<Name> {
     settings.name.clone().map_or_else(|| Name::of_database(&server.database), Ok)
 }
 
-/// Refuses a clock that is behind the store's: the id of the new backup would be older than that of the newest one, so it
+/// Refuses a clock that is slow by the store's: the id of the new backup would be older than that of the newest one, so it
 /// would not be "latest", and the rules could remove it at once.
 ///
 /// A later id alone only gives a warning: whoever can write to the store must not keep backups from being made.
@@ -107,7 +107,7 @@ pub fn clock(others: &[Found]) -> Result<()> {
         .hint(format!("if it is right, {place} was made by a clock that was ahead: delete its folder")));
     }
     tracing::warn!(
-        "{place}: its id is later than this machine's clock. If the clock is behind, the new backup is not \"latest\", and \
+        "{place}: its id is later than this machine's clock. If the clock is slow, the new backup is not \"latest\", and \
          prune may remove it; if it is right, another clock was wrong, or somebody else put that backup there"
     );
     Ok(())

@@ -38,7 +38,7 @@ fn a_backup_of_some_tables_does_not_look_like_one_of_them_all() {
 }
 
 #[test]
-fn a_clock_that_is_behind_is_noticed_before_anything_is_stored() {
+fn a_clock_that_is_slow_is_noticed_before_anything_is_stored() {
     let (cluster, database) = small();
     let place = Place::folder();
     let at = std::time::SystemTime::now() + HOUR * 2;
