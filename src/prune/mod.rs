@@ -18,7 +18,6 @@ use crate::failures::Failures;
 use crate::retention::{self, Candidate, Decision, Policy, Series, Why};
 use crate::run::Run;
 use crate::store::Store;
-use crate::stored::catalogue;
 use crate::stored::contents::{self, Entry, Flaw};
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::Name;
@@ -44,13 +43,7 @@ async fn nothing_of(options: &PruneOptions, all: &Pruned) -> Result<Option<Error
     let several = all.stores.len() > 1;
     let Some(first) = options.destinations.first() else { return Ok(None) };
     let store = first.location.open().await?;
-    let error = match pattern {
-        NamePattern::Name(name) => catalogue::nothing_found(&*store, Some(name)).await,
-        NamePattern::Pattern(pattern) => {
-            Error::not_found(format!("no backup has a name like {pattern} in {}", store.display_url()))
-                .hint("`pgstow list` shows what is there")
-        }
-    };
+    let error = contents::nothing_of(&*store, pattern).await;
     Ok(Some(if several { error.and("the other stores have none either") } else { error }))
 }
 
@@ -189,7 +182,7 @@ fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
 
 /// The newest backup that is the same one for other recipients; it counts for all of them. Only later ones of the same
 /// second can be.
-fn later_twin(entries: &[Entry], at: usize) -> Option<usize> {
+pub fn later_twin(entries: &[Entry], at: usize) -> Option<usize> {
     let id = &entries[at].folder.place.id;
     let (this, series) = (entries[at].backup.as_ref()?, candidate(&entries[at])?.series);
     let is_twin = |other: &Entry| {

@@ -2,7 +2,7 @@
 //!
 //! Everything comes from one listing; only the manifests are read. What does not look like ours is not seen.
 
-use super::catalogue::{Backup, Found};
+use super::catalogue::{self, Backup, Found};
 use super::manifest::Manifest;
 use super::name_pattern::NamePattern;
 use super::names::{Id, MANIFEST, Place, Timestamp};
@@ -78,6 +78,17 @@ pub async fn folders(store: &dyn Store, names: &[NamePattern]) -> Result<Vec<Fol
     let mut folders = grouped(listed);
     folders.retain(|folder| NamePattern::any(names, &folder.place.name));
     Ok(folders)
+}
+
+/// Says that no name matches this pattern.
+pub async fn nothing_of(store: &dyn Store, pattern: &NamePattern) -> Error {
+    match pattern {
+        NamePattern::Name(name) => catalogue::nothing_found(store, Some(name)).await,
+        NamePattern::Pattern(pattern) => {
+            Error::not_found(format!("no backup has a name like {pattern} in {}", store.display_url()))
+                .hint("`pgstow list` shows what is there")
+        }
+    }
 }
 
 fn grouped(listed: Vec<Listed>) -> Vec<Folder> {
