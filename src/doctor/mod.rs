@@ -65,6 +65,11 @@ pub async fn examine(request: DoctorRequest, run: &Run) -> Result<Examination> {
     for warning in &request.about_settings {
         findings.warning("settings", warning, "");
     }
+    match &request.alarms {
+        Ok(0) => {}
+        Ok(_) => findings.fine("alarms", "their addresses can be used; nothing was sent there"),
+        Err(error) => findings.failed("alarms", error.clone())?,
+    }
     for warning in &request.about_secrets {
         findings.warning("secrets", warning, "if others may have read it, replace the secret in it");
     }

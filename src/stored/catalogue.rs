@@ -234,6 +234,9 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Ve
                 true => error.hint(format!(
                     "it is a name, not an id: the newest of its backups is latest --name {id}"
                 )),
+                false if id.eq_ignore_ascii_case(LATEST) => {
+                    error.hint("the newest one is latest, in small letters")
+                }
                 false => error.hint("latest is the newest one"),
             })
         }

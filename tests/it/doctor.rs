@@ -129,6 +129,14 @@ fn people_see_a_line_for_each_and_the_fix_below() {
 }
 
 #[test]
+fn addresses_of_alarms_are_looked_at() {
+    let place = Place::folder();
+    let doctor = |url: &str| Seen::of(place.pgstow(&["doctor"]).env("PGSTOW_PING_URL", url));
+    doctor("https://hc.example.com/x").only("failed", &[]).has("alarms", "fine", "nothing was sent");
+    doctor("ftp://hc.example.com/x").fails(Kind::Settings).has("alarms", "failed", "PGSTOW_PING_URL");
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_not_there_afterwards() {
     let above = tempfile::tempdir().unwrap();
     let store = format!("file://{}/store", above.path().display());
