@@ -74,11 +74,13 @@ use signal::Stop;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::Runtime;
 
 /// Runs the program and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (words, remarks) = match settings::words(args.into_iter().collect()) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let (words, remarks) = match settings::words(args.clone()) {
         Ok((Parsed::Words(words), remarks)) => (words, remarks),
         Ok((Parsed::Help(text), _)) => {
             report::print_plain(&text, true);
@@ -86,11 +88,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Ok((Parsed::Refused(text), _)) => {
             report::print_plain(&text, false);
-            return ExitCode::from(Kind::Usage.exit_code());
+            let first = text.lines().next().unwrap_or_default();
+            let error = Error::usage(first.trim_start_matches("error: "));
+            return refused(&args, &error, &Report::new(false, false, 0, &[], None));
         }
         Err(error) => {
-            Report::new(false, false, 0, &[], None).fail(&error, true);
-            return ExitCode::from(error.kind().exit_code());
+            let report = Report::new(false, false, 0, &[], None);
+            report.fail(&error, true);
+            return refused(&args, &error, &report);
         }
     };
     let common = &words.common;
@@ -102,17 +107,38 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
-    // What the engine's rooms warn of belongs to this run, whichever thread it is said on.
+/// Tells those who want to know how a run went that its words could not be understood; its exit code.
+fn refused(args: &[OsString], error: &Error, report: &Report) -> ExitCode {
     let _listening = report.listen();
-    report.hide(settings::masks(&words));
+    if let Some((command, options)) = settings::early_monitoring(args)
+        && let Ok(runtime) = runtime(report)
+    {
+        let failed = Some(Failed::new(error, true));
+        let entries = vec![Entry { failed: failed.clone(), ..Entry::default() }];
+        let (took, (_, log)) = (Duration::ZERO, report.told());
+        let record = Record { command, started_at: SystemTime::now(), took, failed, entries, log };
+        runtime.block_on(async { Monitoring::begin(options, command).finish(&record).await });
+        runtime.shutdown_background();
+    }
+    ExitCode::from(error.kind().exit_code())
+}
+
+/// Whatever its threads warn of belongs to this run.
+fn runtime(report: &Report) -> Result<Runtime> {
     let listener = report.clone();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .on_thread_start(move || listener.listen_on_this_thread())
         .build()
         .map_err(|e| Error::unexpected("the runtime cannot be started").because(e))
-        .inspect_err(|e| report.fail(e, true))?;
+        .inspect_err(|e| report.fail(e, true))
+}
+
+fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
+    // What the engine's rooms warn of belongs to this run, whichever thread it is said on.
+    let _listening = report.listen();
+    report.hide(settings::masks(&words));
+    let runtime = runtime(report)?;
     let done = runtime.block_on(watched(words, remarks, report));
     end_plugins();
     runtime.block_on(postgres::all_reaped());

@@ -1,6 +1,6 @@
 //! Whether backups go on: the newest whole backup of each name, its age, and whether it shrank.
 //!
-//! It reads one listing and two manifests of each name. It is the net under every schedule: a job that is dead
+//! It reads one listing, and of each name the manifests of all backups that are young enough, or the newest two. It is the net under every schedule: a job that is dead
 //! reports nothing.
 
 use crate::error::{Error, Kind, Result};
@@ -8,7 +8,7 @@ use crate::run::Run;
 use crate::store::Store;
 use crate::stored::catalogue::{Backup, Found};
 use crate::stored::compare::has_shrunk;
-use crate::stored::contents::{self, Flaw, Folder, Standard};
+use crate::stored::contents::{self, Entry, Flaw, Folder, Standard};
 use crate::stored::history::{self, Caution, History};
 use crate::stored::manifest::Manifest;
 use crate::stored::name_pattern::NamePattern;
@@ -33,7 +33,7 @@ pub struct StatusOptions {
     pub names: Vec<NamePattern>,
     /// How old the newest whole backup may be.
     pub max_age: Duration,
-    /// The percentage that may be gone since the backup before it.
+    /// The percentage that may be gone since the largest backup that is not older than that, or the one before it.
     pub max_shrink: u8,
     /// Which backups count as whole.
     pub standard: Standard,
@@ -72,7 +72,7 @@ pub enum Problem {
     Missing,
     /// The newest whole backup is too old.
     TooOld,
-    /// The newest whole backup has much less than the one before it: what.
+    /// The newest whole backup has much less than one before it: what.
     Shrank(String),
     /// Backups that were seen before are gone: what is known of it.
     Gone(String),
@@ -93,6 +93,9 @@ impl Status {
         if self.names.iter().any(is_gone) {
             error = error.hint(history::HINT);
         }
+        if self.names.iter().any(|one| is_gone(one) && one.newest.is_none()) {
+            error = error.hint(history::FORGET);
+        }
         if self.names.iter().any(|one| one.problem.is_some() && !is_gone(one)) {
             error =
                 error.hint("look at the job that takes these backups: its log, its schedule, its exit code");
@@ -102,6 +105,12 @@ impl Status {
 }
 
 impl NameStatus {
+    /// A name, or a pattern, without any backup.
+    fn without(name: String, problem: Problem) -> Self {
+        let (newest, age, proven, passed_over) = (None, None, None, Vec::new());
+        Self { name, newest, age, problem: Some(problem), proven, passed_over }
+    }
+
     /// What is wrong, in a few words.
     pub fn complaint(&self) -> Option<String> {
         Some(match self.problem.as_ref()? {
@@ -120,26 +129,40 @@ pub async fn status(options: &StatusOptions, run: &Run) -> Result<Status> {
 async fn look(options: &StatusOptions) -> Result<Status> {
     let store = options.location.open().await?;
     let folders = contents::folders(&*store, &options.names).await?;
-    let by_name: Vec<Vec<Folder>> = folders
-        .chunk_by(|a, b| a.place.name == b.place.name)
-        .map(|of_name| of_name.iter().filter(|folder| folder.found().is_some()).cloned().collect())
-        .filter(|of_name: &Vec<Folder>| !of_name.is_empty())
-        .collect();
-    let found: Vec<Name> = by_name.iter().map(|folders| folders[0].place.name.clone()).collect();
+    let (mut by_name, mut torn) = (Vec::new(), Vec::new());
+    for of_name in folders.chunk_by(|a, b| a.place.name == b.place.name) {
+        let backups = of_name.iter().filter(|folder| folder.found().is_some()).cloned();
+        match backups.collect::<Vec<Folder>>() {
+            backups if backups.is_empty() => torn.extend(of_name.last().map(|last| last.place.clone())),
+            backups => by_name.push(backups),
+        }
+    }
+    let there: Vec<Name> =
+        by_name.iter().flat_map(|folders| folders.first()).map(|one| one.place.name.clone()).collect();
+    let gone = vanished(&*store, &there, options);
     let mut names: Vec<NameStatus> = stream::iter(by_name)
         .map(|folders| of_name(&store, folders, options))
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    let is_missing = |pattern: &&NamePattern| !found.iter().any(|name| pattern.matches(name));
-    names.extend(options.names.iter().filter(is_missing).map(|pattern| NameStatus {
-        name: pattern.to_string(),
-        newest: None,
-        age: None,
-        problem: Some(Problem::Missing),
-        proven: None,
-        passed_over: Vec::new(),
-    }));
+    for place in &torn {
+        tracing::warn!(
+            "{place}: it has no manifest, so it is no backup: its run has not ended, was killed, or somebody removed the \
+             manifest"
+        );
+    }
+    let torn =
+        torn.into_iter().map(|place| place.name).filter(|name| gone.iter().all(|(gone, _)| gone != name));
+    let without: Vec<(Name, Problem)> =
+        gone.iter().cloned().chain(torn.map(|name| (name, Problem::Missing))).collect();
+    let is_missing = |pattern: &&NamePattern| {
+        !there.iter().chain(without.iter().map(|(name, _)| name)).any(|name| pattern.matches(name))
+    };
+    let missing = options.names.iter().filter(is_missing);
+    let missing = missing.map(|pattern| NameStatus::without(pattern.to_string(), Problem::Missing));
+    names
+        .extend(without.iter().map(|(name, problem)| NameStatus::without(name.to_string(), problem.clone())));
+    names.extend(missing);
     if names.is_empty() {
         let message = format!("{} holds no backup", store.display_url());
         return Err(Error::new(Kind::Overdue, message).hint("check the store's URL"));
@@ -147,7 +170,74 @@ async fn look(options: &StatusOptions) -> Result<Status> {
     Ok(Status { names })
 }
 
-/// Looks at one name: reads manifests from the newest on, until two whole backups are found.
+/// The names that had backups before, and have none now, if that is to be compared.
+fn vanished(store: &dyn Store, there: &[Name], options: &StatusOptions) -> Vec<(Name, Problem)> {
+    let (Some(history), Some(_)) = (&options.history, &options.standard.trusted) else { return Vec::new() };
+    let gone = history.vanished(store, there).unwrap_or_else(|unknown| {
+        // Whoever compares the newest backup of a name says so too.
+        if there.is_empty() {
+            tracing::warn!("{}", unknown.with_hints());
+        }
+        Vec::new()
+    });
+    let is_asked_for = |(name, _): &(Name, String)| NamePattern::any(&options.names, name);
+    gone.into_iter().filter(is_asked_for).map(|(name, what)| (name, Problem::Gone(what))).collect()
+}
+
+/// What is known of the backups of one name, newest first, as far as they were read.
+#[derive(Default)]
+struct Seen {
+    /// Those that count as whole; one that is there twice, for other recipients, once.
+    whole: Vec<Backup>,
+    /// The newest whose manifest is believed.
+    latest: Option<Backup>,
+    proven: Option<(Id, Timestamp)>,
+    passed_over: Vec<(String, String)>,
+    /// How many were read.
+    read: usize,
+}
+
+impl Seen {
+    /// Reads all that are at most `max_age` old, and from there on until two whole backups are found.
+    async fn of(store: &Arc<dyn Store>, folders: Vec<Folder>, options: &StatusOptions) -> Result<Self> {
+        let now = Timestamp::now();
+        let is_old = |folder: &Folder| {
+            folder.place.id.started_at().is_some_and(|begun| now.since(begun) > options.max_age)
+        };
+        let (old, recent): (Vec<Folder>, Vec<Folder>) = folders.into_iter().partition(is_old);
+        let mut seen = Self::default();
+        for folders in std::iter::once(recent).chain(old.into_iter().rev().map(|one| vec![one])) {
+            seen.read += folders.len();
+            let entries = contents::entries(store, folders, &options.standard).await?;
+            entries.into_iter().rev().for_each(|entry| seen.add(entry));
+            if seen.whole.len() > 1 {
+                break;
+            }
+        }
+        Ok(seen)
+    }
+
+    fn add(&mut self, entry: Entry) {
+        // Of what is older than the newest one, nobody has to know here.
+        let complaint = entry.complaint().filter(|_| self.whole.is_empty());
+        complaint.inspect(|complaint| tracing::warn!("{complaint}"));
+        if entry.flaw != Some(Flaw::FromTheFuture) {
+            self.latest = self.latest.take().or_else(|| entry.backup.clone());
+            let proven = entry.proven.map(|moment| (entry.folder.place.id.clone(), moment));
+            self.proven = self.proven.take().or(proven);
+        }
+        match (entry.backup, entry.flaw) {
+            (Some(backup), None) if is_same(&self.whole, &backup) => {}
+            (Some(backup), None) => self.whole.push(backup),
+            (_, Some(flaw)) if self.whole.is_empty() => {
+                self.passed_over.push((entry.folder.place.id.to_string(), flaw.to_string()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Looks at one name.
 async fn of_name(
     store: &Arc<dyn Store>,
     folders: Vec<Folder>,
@@ -155,36 +245,9 @@ async fn of_name(
 ) -> Result<NameStatus> {
     let name = folders.first().map(|folder| folder.place.name.to_string()).unwrap_or_default();
     let found: Vec<Found> = folders.iter().filter_map(Folder::found).collect();
-    let (mut whole, mut passed_over) = (Vec::new(), Vec::new());
-    let (mut latest, mut proven, mut read) = (None, None, 0);
-    for folder in folders.into_iter().rev() {
-        read += 1;
-        for entry in contents::entries(store, vec![folder], &options.standard).await? {
-            // Of what is older than the newest one, nobody has to know here.
-            let complaint = entry.complaint().filter(|_| whole.is_empty());
-            complaint.inspect(|complaint| tracing::warn!("{complaint}"));
-            if latest.is_none() && entry.flaw != Some(Flaw::FromTheFuture) {
-                latest.clone_from(&entry.backup);
-            }
-            if proven.is_none() && entry.flaw != Some(Flaw::FromTheFuture) {
-                proven = entry.proven.map(|moment| (entry.folder.place.id.clone(), moment));
-            }
-            match (entry.backup, entry.flaw) {
-                // One that is there twice, for other recipients, is not the one before.
-                (Some(backup), None) if is_same(&whole, &backup) => {}
-                (Some(backup), None) => whole.push(backup),
-                (_, Some(flaw)) if whole.is_empty() => {
-                    passed_over.push((entry.folder.place.id.to_string(), flaw.to_string()));
-                }
-                _ => {}
-            }
-        }
-        if whole.len() == 2 {
-            break;
-        }
-    }
+    let Seen { whole, latest, proven, passed_over, read } = Seen::of(store, folders, options).await?;
     let mut whole = whole.into_iter();
-    let (newest, before) = (whole.next(), whole.next());
+    let (newest, before) = (whole.next(), whole);
     let age = newest.as_ref().map(|newest| Timestamp::now().since(newest.manifest.started_at));
     let gone = match (&options.history, &options.standard.trusted, &latest) {
         (Some(history), Some(trusted), Some(latest)) => {
@@ -197,9 +260,10 @@ async fn of_name(
     let problem = match (&newest, age) {
         _ if gone.is_some() => gone.map(|what| Problem::Gone(what.to_string())),
         (Some(_), Some(age)) if age > options.max_age => Some(Problem::TooOld),
-        (Some(newest), _) => before
-            .and_then(|before| shrank(&before.manifest, &newest.manifest, options.max_shrink))
-            .map(Problem::Shrank),
+        (Some(newest), _) => {
+            let before: Vec<Manifest> = before.map(|before| before.manifest).collect();
+            shrank_since(before, &newest.manifest, options.max_shrink).map(Problem::Shrank)
+        }
         (None, _) => Some(Problem::Missing),
     };
     // Of those that were read it is known already, and what is wrong with a receipt was said.
@@ -211,9 +275,15 @@ async fn of_name(
     Ok(NameStatus { name, newest, age, problem, proven, passed_over })
 }
 
-/// Whether one of these was made from this one, for other recipients.
+/// Whether one of these is this one for other recipients.
 fn is_same(whole: &[Backup], backup: &Backup) -> bool {
-    whole.iter().any(|newer| newer.manifest.is_made_from(&backup.place.id))
+    whole.iter().any(|newer| newer.manifest.is_twin_of(&backup.manifest))
+}
+
+/// What shrank since the largest of those before: whoever looks once a day must not miss what an hourly backup lost.
+fn shrank_since(mut before: Vec<Manifest>, now: &Manifest, percent: u8) -> Option<String> {
+    before.sort_by_key(|one| std::cmp::Reverse((one.totals.map(|totals| totals.rows), dump_bytes(one))));
+    before.iter().find_map(|before| shrank(before, now, percent))
 }
 
 /// What shrank by more than `percent`: the rows, if both were counted, else the bytes of the dump.
@@ -222,8 +292,11 @@ fn shrank(before: &Manifest, now: &Manifest, percent: u8) -> Option<String> {
         let what = format!("{} instead of {}", count(now.rows, "row"), HumanCount(before.rows));
         return has_shrunk(before.rows, now.rows, percent).then_some(what);
     }
-    let bytes = |manifest: &Manifest| manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default();
-    let (before, now) = (bytes(before), bytes(now));
+    let (before, now) = (dump_bytes(before), dump_bytes(now));
     has_shrunk(before, now, percent)
         .then(|| format!("{} instead of {}", BinaryBytes(now), BinaryBytes(before)))
+}
+
+fn dump_bytes(manifest: &Manifest) -> u64 {
+    manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default()
 }

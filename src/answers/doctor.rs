@@ -28,6 +28,13 @@ impl Diagnosis {
     pub fn new(examination: &Examination) -> Self {
         Self(examination.findings.iter().map(Line::new).collect())
     }
+
+    /// Only what somebody should look at.
+    #[must_use]
+    pub fn without_the_rest(mut self) -> Self {
+        self.0.retain(|line| matches!(line.state, State::Warning | State::Failed));
+        self
+    }
 }
 
 impl Line {

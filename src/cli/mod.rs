@@ -51,7 +51,7 @@ pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use copy::CopyWords;
 pub use doctor::DoctorWords;
-pub use early::early;
+pub use early::{early, early_monitored};
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;
@@ -251,7 +251,7 @@ pub fn parse(
                     text.push_str(&format!("\n{name} is set, but empty, which is the same as unset\n"));
                 }
             }
-            if let Some(tip) = refused::tip(&text) {
+            if let Some(tip) = refused::tip(&text, &command) {
                 text.push_str(&format!("\n  {tip}\n"));
             }
             Parsed::Refused(text)
@@ -347,10 +347,19 @@ fn values(matches: &ArgMatches) -> Vec<String> {
 
 /// An argument's key in the settings file: its variable in lower case, without `PGSTOW_`.
 fn key(arg: &Arg) -> Option<String> {
-    let variable = arg.get_env()?.to_str()?;
-    let key = variable.strip_prefix("PGSTOW_").unwrap_or(variable).to_ascii_lowercase();
+    let key = key_of(arg.get_env()?.to_str()?);
     // These two choose the settings file itself.
     (key != "config" && key != "profile").then_some(key)
+}
+
+/// By which letters and variables the flag of this name can be given too.
+pub fn other_ways(flag: &str) -> Vec<(Option<char>, String)> {
+    refused::other_ways(&command(), flag)
+}
+
+/// The key in the settings file for what this variable gives.
+pub fn key_of(variable: &str) -> String {
+    variable.strip_prefix("PGSTOW_").unwrap_or(variable).to_ascii_lowercase()
 }
 
 /// Every key a settings file may have.

@@ -23,9 +23,10 @@ pub struct StatusWords {
         value_parser = duration
     )]
     pub max_age: Duration,
-    /// How many percent fewer rows it may have than the backup before it
+    /// How many percent fewer rows it may have than the largest backup of that time
     ///
-    /// Bytes are compared if rows were not counted.
+    /// If it is the only one of that time, it is compared with the one before it. Bytes are compared if rows were not
+    /// counted.
     #[arg(
         long,
         value_name = "PERCENT",

@@ -22,6 +22,7 @@ pub async fn run(words: DoctorWords, remarks: &Remarks, report: &Report, run: &R
     let request = settings::doctor(words, remarks)?;
     let about_secrets = run.take_warnings();
     let examination = examine(DoctorRequest { about_settings, about_secrets, ..request }, run).await?;
-    report.answer(&Diagnosis::new(&examination))?;
+    let diagnosis = Diagnosis::new(&examination);
+    report.answer(&if report.is_quiet() { diagnosis.without_the_rest() } else { diagnosis })?;
     examination.conclude()
 }

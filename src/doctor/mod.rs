@@ -7,6 +7,7 @@
 
 mod database;
 mod finding;
+mod folder;
 mod history;
 mod keys;
 mod request;
@@ -23,6 +24,7 @@ use crate::run::Run;
 use crate::store::Store;
 use crate::stored::destinations::Destination;
 use finding::Findings;
+use folder::Absent;
 use std::sync::Arc;
 
 /// What was found out.
@@ -63,6 +65,11 @@ pub async fn examine(request: DoctorRequest, run: &Run) -> Result<Examination> {
     for warning in &request.about_settings {
         findings.warning("settings", warning, "");
     }
+    match &request.alarms {
+        Ok(0) => {}
+        Ok(_) => findings.fine("alarms", "their addresses can be used; nothing was sent there"),
+        Err(error) => findings.failed("alarms", error.clone())?,
+    }
     for warning in &request.about_secrets {
         findings.warning("secrets", warning, "if others may have read it, replace the secret in it");
     }
@@ -86,10 +93,13 @@ pub async fn examine(request: DoctorRequest, run: &Run) -> Result<Examination> {
             findings.about(Some(&store.display_url()));
         }
         let before = findings.number();
-        let found = {
+        let absent = Absent::of(&destination.location).await;
+        let examined = {
             let store = (store, &destination.location);
-            store::examine(&mut findings, store, name.as_ref(), request.wants_to_write()).await?
+            store::examine(&mut findings, store, name.as_ref(), request.wants_to_write()).await
         };
+        absent.again().await;
+        let found = examined?;
         if let Some(found) = found {
             let store = (store, &destination.location);
             history::examine(&mut findings, store, &found, name.as_ref(), &request).await?;

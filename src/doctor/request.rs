@@ -32,6 +32,8 @@ pub struct DoctorRequest {
     pub check_space: bool,
     /// The settings file in use.
     pub settings_file: Option<PathBuf>,
+    /// How many addresses of alarms were given.
+    pub alarms: Result<usize>,
     /// What the settings file was warned of.
     pub about_settings: Vec<String>,
     /// What files with secrets were warned of.

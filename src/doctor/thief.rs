@@ -3,6 +3,7 @@
 //! It tries, with that key, on a folder of its own in which nothing else is, and never touches a backup. What it wrote
 //! it removes; if the key may not do that, it names what stays.
 
+use super::folder::Absent;
 use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::store::{Attempt, Situation, Store, StoreError, Versioning, is_protected_by_copies_only};
@@ -161,6 +162,7 @@ impl Keeper {
 /// The store's, if it does not answer; a signal.
 pub async fn rob(location: &Location, name: Option<&Name>, run: &Run) -> Result<Theft> {
     let store = run.or(location.open()).await?;
+    let absent = Absent::of(location).await;
     let folder = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
     // An id is as unique as it has to be.
     let folder = format!("{folder}pgstow-doctor-{}/", Id::new(Timestamp::now())?);
@@ -176,6 +178,7 @@ pub async fn rob(location: &Location, name: Option<&Name>, run: &Run) -> Result<
     let tried = run.or(thief.try_all(&folder)).await;
     // It is removed whatever happened, and if it was interrupted.
     let left = thief.tidy().await;
+    absent.again().await;
     tried?;
     Ok(Theft { deeds: thief.deeds, left })
 }

@@ -4,10 +4,11 @@ use super::request::DumpRequest;
 use crate::error::{Error, Result};
 use crate::postgres::patterns::{PatternOf, look_up};
 use crate::postgres::{Backend, DumpOptions, Psql, Server, Unreadable};
+use crate::stored::catalogue::Found;
 use crate::stored::compare::Before;
 use crate::stored::manifest::{LeftOut, Source};
-use crate::stored::names::Name;
-use crate::units::count;
+use crate::stored::names::{CLOCK_SKEW, Name, Timestamp};
+use crate::units::{age, count};
 
 /// How many names stand in a warning.
 const MOST_NAMED: usize = 5;
@@ -83,6 +84,35 @@ fn named(names: &[String]) -> String {
 /// The name that the backup gets.
 pub fn name(settings: &DumpRequest, server: &Server) -> Result<Name> {
     settings.name.clone().map_or_else(|| Name::of_database(&server.database), Ok)
+}
+
+/// Refuses a clock that is slow by the store's: the id of the new backup would be older than that of the newest one, so it
+/// would not be "latest", and the rules could remove it at once.
+///
+/// A later id alone only gives a warning: whoever can write to the store must not keep backups from being made.
+pub fn clock(others: &[Found]) -> Result<()> {
+    let now = Timestamp::now();
+    let is_later = |other: &&Found| other.place.id.started_at().is_none_or(|begun| begun > now);
+    let written = |other: &Found| other.written.map(Timestamp::from);
+    let Some(later) = others.iter().filter(is_later).max_by_key(|other| written(other)) else {
+        return Ok(());
+    };
+    let place = &later.place;
+    let lag = written(later).map(|written| written.since(now)).unwrap_or_default();
+    if lag > CLOCK_SKEW {
+        return Err(Error::settings(format!(
+            "this machine's clock is {} earlier than the moment at which {place} was written, so the new backup would not \
+             be \"latest\"",
+            age(lag)
+        ))
+        .hint("set the clock of this machine (NTP); `pgstow doctor` compares it with the store's")
+        .hint(format!("if it is right, {place} was made by a clock that was ahead: delete its folder")));
+    }
+    tracing::warn!(
+        "{place}: its id is later than this machine's clock. If the clock is slow, the new backup is not \"latest\", and \
+         prune may remove it; if it is right, another clock was wrong, or somebody else put that backup there"
+    );
+    Ok(())
 }
 
 /// About how many bytes the backup will take: as many as the last one; without one, a fifth of the database is what

@@ -1,8 +1,8 @@
 //! A stream: the output of a command that exits with 0, or what comes on stdin. It needs no PostgreSQL.
 
 use super::adopt::others;
-use super::announce;
 use super::request::Producer;
+use super::{announce, checks};
 use crate::error::{Error, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::Program;
@@ -23,13 +23,14 @@ pub async fn back_up(
     run: &Run,
 ) -> Result<StoredBackup> {
     let stores = Arc::new(run.or(Destinations::open(&writing.destinations)).await?);
-    let started_at = Timestamp::now();
+    let others = run.or(async { Ok(others(&stores, name).await) }).await?;
+    checks::clock(&others)?;
     let content = Content {
         kind: manifest::BackupKind::Stream,
         postgres: None,
         expected: None,
-        started_at,
-        others: run.or(async { Ok(others(&stores, name).await) }).await?,
+        started_at: Timestamp::now(),
+        others,
     };
     let writer = run.or(BackupWriter::prepare(writing, stores, name.clone(), content)).await?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);

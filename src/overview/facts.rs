@@ -36,6 +36,9 @@ pub struct NameFacts {
     pub proven_at: Option<Timestamp>,
     /// How long ago that was, in seconds.
     pub proven_age_s: Option<u64>,
+    /// Which rule keeps fewer backups than it says, although the history is long enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fewer: Option<String>,
     /// When backups are missing.
     pub gaps: Vec<Gap>,
     /// Every backup, oldest first.
@@ -51,9 +54,11 @@ pub struct NameFacts {
 pub enum State {
     /// It is about as old as usual.
     Ok,
+    /// The same, and there are fewer than the rules keep.
+    Fewer,
     /// The next one is late, by what is usual.
     Late,
-    /// There is none that can be restored.
+    /// There is no whole one.
     Missing,
 }
 
@@ -81,6 +86,12 @@ pub struct BackupFacts {
     /// Why it does not count as whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
+    /// The backup that it is too, for other recipients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<Id>,
+    /// Whether it counts as whole, proven or not, and is no other one for other recipients.
+    #[serde(skip)]
+    pub counts: bool,
     /// Whether the rules keep it; absent without rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept: Option<bool>,
@@ -90,8 +101,8 @@ pub struct BackupFacts {
 }
 
 impl BackupFacts {
-    /// Of a backup, and what the rules decide about it; `None` if its id says no moment.
-    pub(super) fn new(entry: &Entry, fate: Option<&Fate>) -> Option<Self> {
+    /// Of a backup, the one that it is too, and what the rules decide about it; `None` if its id says no moment.
+    pub(super) fn new(entry: &Entry, same_as: Option<Id>, fate: Option<&Fate>) -> Option<Self> {
         let manifest: Option<&Manifest> = entry.backup.as_ref().map(|backup| &backup.manifest);
         let totals = manifest.and_then(|manifest| manifest.totals);
         let why = match fate {
@@ -110,6 +121,8 @@ impl BackupFacts {
             usable: matches!(entry.flaw, None | Some(Flaw::Partial | Flaw::Unproven | Flaw::Undecided)),
             proven_at: entry.proven,
             flaw: entry.flaw.as_ref().map(ToString::to_string),
+            counts: same_as.is_none() && matches!(entry.flaw, None | Some(Flaw::Unproven | Flaw::Undecided)),
+            same_as,
             kept: fate.map(|fate| *fate != Fate::Removed),
             why,
         })

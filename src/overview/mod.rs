@@ -15,8 +15,8 @@ pub use growth::{Growth, Size};
 pub use page::page;
 
 use crate::error::Result;
-use crate::prune::{self, Fate};
-use crate::retention::Policy;
+use crate::prune;
+use crate::retention::{self, Fewer, Policy};
 use crate::run::Run;
 use crate::stored::contents::{self, Entry, Standard};
 use crate::stored::manifest::Encryption;
@@ -53,33 +53,45 @@ async fn all_names(options: OverviewOptions) -> Result<Overview> {
     let opened = OpenStore::open(reading).await?;
     let mut folders = contents::folders(&*store, &names).await?;
     folders.retain(|folder| folder.found().is_some());
+    let is_nowhere =
+        |pattern: &&NamePattern| !folders.iter().any(|folder| pattern.matches(&folder.place.name));
+    if let Some(pattern) = names.iter().find(is_nowhere) {
+        return Err(contents::nothing_of(&*store, pattern).await);
+    }
     let entries = contents::entries(&store, folders, &standard).await?;
-    let (made_at, now) = (Timestamp::now(), SystemTime::now());
+    let made_at = Timestamp::now();
     let mut facts = Vec::new();
     for of_name in entries.chunk_by(|a, b| a.folder.place.name == b.folder.place.name) {
-        let fates = policy.as_ref().map(|policy| prune::foresee(of_name, policy, now));
         let tables = tables(&opened, of_name, has_keys).await;
-        facts.extend(name(of_name, fates, tables, made_at));
+        facts.extend(name(of_name, policy.as_ref(), tables, made_at));
     }
     Ok(Overview { store: store.display_url(), made_at, retention: policy.is_some(), names: facts })
 }
 
 fn name(
     entries: &[Entry],
-    fates: Option<Vec<Fate>>,
+    policy: Option<&Policy>,
     tables: Option<Vec<Growth>>,
     now: Timestamp,
 ) -> Option<NameFacts> {
     let name = entries.first()?.folder.place.name.clone();
+    let fates = policy.map(|policy| prune::foresee(entries, policy, now.into()));
     let fate = |at: usize| fates.as_ref().and_then(|fates| fates.get(at));
-    let backups: Vec<BackupFacts> =
-        entries.iter().enumerate().filter_map(|(at, entry)| BackupFacts::new(entry, fate(at))).collect();
-    let usable = backups.iter().filter(|backup| backup.usable);
-    let moments: Vec<Timestamp> = usable.map(|backup| backup.started_at).collect();
+    let twin = |at| prune::later_twin(entries, at).map(|twin| entries[twin].folder.place.id.clone());
+    let backups = entries.iter().enumerate();
+    let backups = backups.filter_map(|(at, entry)| BackupFacts::new(entry, twin(at), fate(at)));
+    let backups: Vec<BackupFacts> = backups.collect();
+    let counted = backups.iter().filter(|backup| backup.counts);
+    let moments: Vec<Timestamp> = counted.map(|backup| backup.started_at).collect();
     let (gaps, usual) = gaps::find(&moments, now);
+    let fewer = policy.zip(usual).and_then(|(policy, usual)| {
+        let moments: Vec<SystemTime> = moments.iter().map(|moment| (*moment).into()).collect();
+        retention::fewer(&moments, policy, usual, now.into())
+    });
     let state = match moments.last() {
         None => State::Missing,
         Some(_) if gaps.last().is_some_and(|gap| gap.until.is_none()) => State::Late,
+        Some(_) if fewer.is_some() => State::Fewer,
         Some(_) => State::Ok,
     };
     let proven = backups.iter().rev().filter(|backup| backup.usable);
@@ -92,6 +104,7 @@ fn name(
         proven_id,
         proven_at,
         proven_age_s: proven_at.map(|moment| now.since(moment).as_secs()),
+        fewer: fewer.map(|Fewer { period, kept, wanted }| format!("{kept} of {wanted} {period} backups")),
         backups,
         gaps,
         tables,
@@ -106,7 +119,9 @@ async fn tables(store: &OpenStore, entries: &[Entry], has_keys: bool) -> Option<
             manifest.inventory().is_some() && (has_keys || manifest.encryption == Encryption::None)
         })
     };
-    let readable: Vec<&Entry> = entries.iter().filter(readable).collect();
+    // One that is there twice, for other recipients, would count twice.
+    let counted = entries.iter().enumerate().filter(|(at, _)| prune::later_twin(entries, *at).is_none());
+    let readable: Vec<&Entry> = counted.map(|(_, entry)| entry).filter(readable).collect();
     let mut sizes = Vec::new();
     for entry in spread(&readable, INVENTORIES) {
         let (Some(found), Some(at)) = (entry.folder.found(), entry.folder.place.id.started_at()) else {

@@ -18,7 +18,6 @@ use crate::failures::Failures;
 use crate::retention::{self, Candidate, Decision, Policy, Series, Why};
 use crate::run::Run;
 use crate::store::Store;
-use crate::stored::catalogue;
 use crate::stored::contents::{self, Entry, Flaw};
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::Name;
@@ -44,13 +43,7 @@ async fn nothing_of(options: &PruneOptions, all: &Pruned) -> Result<Option<Error
     let several = all.stores.len() > 1;
     let Some(first) = options.destinations.first() else { return Ok(None) };
     let store = first.location.open().await?;
-    let error = match pattern {
-        NamePattern::Name(name) => catalogue::nothing_found(&*store, Some(name)).await,
-        NamePattern::Pattern(pattern) => {
-            Error::not_found(format!("no backup has a name like {pattern} in {}", store.display_url()))
-                .hint("`pgstow list` shows what is there")
-        }
-    };
+    let error = contents::nothing_of(&*store, pattern).await;
     Ok(Some(if several { error.and("the other stores have none either") } else { error }))
 }
 
@@ -172,7 +165,7 @@ pub fn foresee(entries: &[Entry], policy: &Policy, now: SystemTime) -> Vec<Fate>
 fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
     let counts = |at: &usize| candidate(&entries[*at]).is_some();
     let counted: Vec<usize> =
-        (0..entries.len()).filter(counts).filter(|at| made_from(entries, *at).is_none()).collect();
+        (0..entries.len()).filter(counts).filter(|at| later_twin(entries, *at).is_none()).collect();
     let candidates: Vec<Candidate> = counted.iter().filter_map(|at| candidate(&entries[*at])).collect();
     let decision = retention::decide(&candidates, policy, now);
     let mut reasons = vec![Vec::new(); entries.len()];
@@ -180,23 +173,25 @@ fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
         reasons[at] = why;
     }
     for at in (0..entries.len()).filter(counts) {
-        if let Some(newest) = made_from(entries, at) {
+        if let Some(newest) = later_twin(entries, at) {
             reasons[at] = reasons[newest].clone();
         }
     }
     Decision { reasons, stale: decision.stale }
 }
 
-/// The newest backup that was made from this one; it counts for both. Only later ones of the same second can be.
-fn made_from(entries: &[Entry], at: usize) -> Option<usize> {
-    let (id, this) = (&entries[at].folder.place.id, candidate(&entries[at])?);
-    let is_made = |other: &Entry| {
-        let counts = candidate(other).is_some_and(|other| other.series == this.series);
-        counts && other.backup.as_ref().is_some_and(|backup| backup.manifest.is_made_from(id))
+/// The newest backup that is the same one for other recipients; it counts for all of them. Only later ones of the same
+/// second can be.
+pub fn later_twin(entries: &[Entry], at: usize) -> Option<usize> {
+    let id = &entries[at].folder.place.id;
+    let (this, series) = (entries[at].backup.as_ref()?, candidate(&entries[at])?.series);
+    let is_twin = |other: &Entry| {
+        let counts = candidate(other).is_some_and(|other| other.series == series);
+        counts && other.backup.as_ref().is_some_and(|other| other.manifest.is_twin_of(&this.manifest))
     };
     let of_same_second = |later: &&Entry| later.folder.place.id.started_at() == id.started_at();
     let later = entries.iter().enumerate().skip(at + 1).take_while(|(_, later)| of_same_second(later));
-    later.filter(|(_, later)| is_made(later)).last().map(|(at, _)| at)
+    later.filter(|(_, later)| is_twin(later)).last().map(|(at, _)| at)
 }
 
 /// A backup as the rules see it; none that is kept whatever they say.

@@ -147,6 +147,11 @@ impl Report {
         self.json
     }
 
+    /// Whether people want to read only what is wrong; a JSON document is whole all the same.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet && !self.json
+    }
+
     /// Says something to people, unless they want quiet.
     pub fn say(&self, line: impl fmt::Display) {
         self.voice.speak(&sentence(&line.to_string()), !self.quiet);
@@ -191,7 +196,7 @@ impl Report {
     /// Says what the run came to if nobody asked for data: like [`Report::answer`], but the text is left out
     /// with `--quiet`.
     pub fn done(&self, answer: &impl Answer) -> Result<()> {
-        if self.quiet && !self.json {
+        if self.is_quiet() {
             lock(&self.entries).extend(answer.entries());
             return Ok(());
         }

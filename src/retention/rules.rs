@@ -30,7 +30,7 @@ impl Rules {
         self.within.is_none() && self.counts().iter().all(|(_, count)| *count == 0)
     }
 
-    fn counts(&self) -> [(Period, u32); 6] {
+    pub(super) fn counts(&self) -> [(Period, u32); 6] {
         [
             (Period::Last, self.last),
             (Period::Hourly, self.hourly),

@@ -3,7 +3,7 @@
 use super::environment::{is_blank, variable};
 use super::file::{SECRET, SettingsFile, Values};
 use super::secrets::without_secrets;
-use super::{keys, store};
+use super::{keys, monitoring, origin, store};
 use crate::cli::{self, CommonWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::looks_secret;
@@ -99,7 +99,9 @@ impl Config {
         let settings = known.into_iter().map(setting);
         let mut settings: Vec<Setting> =
             settings.filter(|setting| all || setting.source != Source::Default).collect();
-        let mut problems = cli::refused(&defaults, &|name| is_blank(name));
+        let refused = cli::refused(&defaults, &|name| is_blank(name));
+        let mut problems: Vec<String> = refused.iter().map(|text| origin::named(text, &[], values)).collect();
+        problems.extend(monitoring::check_traces().err().map(|error| error.message().to_owned()));
         for setting in &mut settings {
             problems.extend(setting.problem());
             setting.warn_of_missing_files();
@@ -129,7 +131,7 @@ impl Setting {
         let checked = match self.key.as_str() {
             "store" | "store_optional" => store::check_urls(&self.values),
             "recipients" => keys::public_recipients(&self.values, &[]).map(drop),
-            _ => Ok(()),
+            key => monitoring::check_addresses(key, &self.values),
         };
         checked.err().map(|error| format!("{}: {}", self.key, error.message()))
     }

@@ -2,7 +2,7 @@
 
 use super::environment::variable;
 use super::store::lock;
-use super::{Remarks, What, destinations, keys, location, name};
+use super::{Remarks, What, destinations, keys, location, monitoring, name};
 use crate::cli::{BackupWords, DoctorWords, IdentityWords, TrustWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
@@ -50,6 +50,7 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
         name: name(backup.name.as_deref())?,
         part_size: writing.part_size,
         check_space: !writing.no_space_check,
+        alarms: monitoring::check(&backup.monitoring),
         settings_file: remarks.in_use().map(Into::into),
         about_settings: Vec::new(),
         about_secrets: Vec::new(),

@@ -53,6 +53,12 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
 /// What is as secret as a password.
 pub(super) const SECRET: [&str; 2] = ["ping_url", "webhook"];
 
+/// What says who hears how a run went.
+const ALARMS: [&str; 5] = ["ping_url", "webhook", "notify", "metrics_file", "push_gateway"];
+
+/// At most this number of lines is left out of a file that cannot be read as a whole.
+const MOST_WRONG: usize = 20;
+
 /// Values by key.
 pub(super) type Values = BTreeMap<String, Vec<String>>;
 
@@ -72,11 +78,8 @@ impl SettingsFile {
     /// Reads the file that was named, else the one here, else the one in the user's home, else the machine's; `None`
     /// if there is none.
     pub fn read(named: Option<PathBuf>, profile: Option<&str>) -> Result<Option<Self>> {
-        let here = Path::new(FILE);
-        let Some(path) = named.clone().or_else(|| {
-            let usual = [Some(here.to_owned()), in_home(), Some(PathBuf::from(OF_ALL))];
-            usual.into_iter().flatten().find(|path| path.is_file())
-        }) else {
+        let is_named = named.is_some();
+        let Some(path) = in_use(named) else {
             return match profile {
                 Some(profile) => {
                     Err(Error::settings(format!("there is no {FILE} to take the profile {profile:?} from"))
@@ -87,13 +90,8 @@ impl SettingsFile {
                 None => Ok(None),
             };
         };
-        let unreadable = |e: std::io::Error| unusable(&path, "cannot be read").because(e);
-        let mut file = File::open(&path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        permissions::refuse_written_by_others(&path, &metadata)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(unreadable)?;
-        let is_unnamed = named.is_none() && path == here;
+        let (text, metadata) = text(&path)?;
+        let is_unnamed = !is_named && path == Path::new(FILE);
         let hidden = hidden_by(&path).filter(|_| is_unnamed);
         let values = parse(&path, &text, profile)
             .map_err(|error| hidden.iter().fold(error, |error, hidden| error.hint(hides(hidden))))?;
@@ -117,6 +115,76 @@ impl SettingsFile {
         let what = "the settings file holds a password:";
         has_password.then(|| permissions::readable_by_others(&self.path, what, &self.metadata)).flatten()
     }
+}
+
+/// The settings file that is read if this one was named, or none; `None` if there is none.
+fn in_use(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(|| {
+        let usual = [Some(PathBuf::from(FILE)), in_home(), Some(PathBuf::from(OF_ALL))];
+        usual.into_iter().flatten().find(|path| path.is_file())
+    })
+}
+
+/// What is in the file; refuses one that others may write.
+fn text(path: &Path) -> Result<(String, Metadata)> {
+    let unreadable = |e: std::io::Error| unusable(path, "cannot be read").because(e);
+    let mut file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    permissions::refuse_written_by_others(path, &metadata)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unreadable)?;
+    Ok((text, metadata))
+}
+
+/// What the file in use says of alarms, although something else in it may be wrong: somebody must hear of that. Nothing
+/// if others may write it, or if it lies in the folder that one happens to be in and was not named.
+pub(super) fn alarms(named: Option<PathBuf>, profile: Option<&str>) -> Values {
+    let is_named = named.is_some();
+    let Some(path) = in_use(named).filter(|path| is_named || path != Path::new(FILE)) else {
+        return Values::new();
+    };
+    let Ok((text, _)) = text(&path) else { return Values::new() };
+    let mut table = readable(&text);
+    if let Some(toml::Value::Table(profiles)) = table.remove("profile")
+        && let Some(toml::Value::Table(chosen)) = profile.and_then(|profile| profiles.get(profile))
+    {
+        table.extend(chosen.clone());
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let value = |(key, value): (String, toml::Value)| {
+        let values = match value {
+            toml::Value::Array(values) => values.into_iter().filter_map(scalar).collect(),
+            single => vec![scalar(single)?],
+        };
+        let is_path = key == "metrics_file";
+        let values: Vec<String> = values;
+        Some((
+            key,
+            if is_path { values.iter().map(|value| resolved(value, folder)).collect() } else { values },
+        ))
+    };
+    table.into_iter().filter(|(key, _)| ALARMS.contains(&key.as_str())).filter_map(value).collect()
+}
+
+/// The table in a text, without the lines that are wrong; what comes after a wrong name of a table is left out.
+fn readable(text: &str) -> toml::Table {
+    let mut lines: Vec<&str> = text.lines().collect();
+    for _ in 0..MOST_WRONG {
+        let text = lines.join("\n");
+        let wrong = match text.parse::<toml::Table>() {
+            Ok(table) => return table,
+            Err(error) => error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .map(|before| before.matches('\n').count()),
+        };
+        match wrong.and_then(|at| Some((at, lines.get(at)?))) {
+            Some((at, line)) if line.trim_start().starts_with('[') => lines.truncate(at),
+            Some((at, _)) => drop(lines.remove(at)),
+            None => break,
+        }
+    }
+    toml::Table::new()
 }
 
 fn hides(hidden: &Path) -> String {
@@ -265,6 +333,25 @@ mod tests {
     fn what_is_no_toml_is_reported_with_its_line() {
         let error = parse(Path::new("f"), "name = \"app\"\n\n[profile.prod]\nno_acl = \n", None).unwrap_err();
         assert!(error.message().starts_with("f: line 4: "), "{error}");
+    }
+
+    #[test]
+    fn alarms_are_read_from_a_file_that_has_mistakes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("my.toml");
+        let read = |text: &str, profile: Option<&str>| {
+            std::fs::write(&file, text).unwrap();
+            let values = alarms(Some(file.clone()), profile);
+            let one = |key| values.get(key).map(|values| values.join(" "));
+            (one("ping_url"), one("webhook"))
+        };
+        let said = |ping: &str, hooks: &str| (Some(ping.to_owned()), Some(hooks.to_owned()));
+        let all = "uplods = 2\nno_acl = \nping_url = \"p\"\n= x\nwebhook = [\"a\", \"b\"]\n[profile.prod]\n";
+        assert_eq!(read(all, None), said("p", "a b"));
+        assert_eq!(read(&format!("{all}ping_url = \"q\"\nname =\n"), Some("prod")), said("q", "a b"));
+        // What comes after a table without a name is nobody's.
+        assert_eq!(read("ping_url = \"p\"\n[profile.\nping_url = \"q\"\n", None), (Some("p".into()), None));
+        assert_eq!(read("\"", None), (None, None));
     }
 
     #[test]

@@ -3,20 +3,31 @@
 //! An address that cannot be used is reported, and does not keep the backup from being made.
 
 use super::environment::variable;
-use crate::cli::{MonitoringWords, NotifyWhen, Verb};
+use super::words::readable_alarms;
+use crate::cli::{self, MonitoringWords, NotifyWhen, Verb};
+use crate::error::{self, Error};
 use crate::monitoring::{self, MonitoringOptions, Notify};
 use crate::postgres::ConnInfo;
 use crate::record::Entry;
 use crate::web::SecretUrl;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long it may take to send a trace: what OpenTelemetry's specification says if nothing is set.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Who hears how a run of this verb goes; `None` if it is nothing that runs on a schedule.
+///
+/// Nobody hears of a run that only says what it would do: it must not look like one that did it.
 pub fn monitoring(verb: &Verb) -> Option<MonitoringOptions> {
-    let words: &MonitoringWords = verb.monitoring()?;
-    Some(MonitoringOptions {
+    let words = verb.monitoring()?;
+    let is_dry = matches!(verb, Verb::Prune(words) if words.dry_run);
+    Some(if is_dry { MonitoringOptions::default() } else { options(words) })
+}
+
+fn options(words: &MonitoringWords) -> MonitoringOptions {
+    MonitoringOptions {
         ping: words.ping_url.as_deref().and_then(|text| usable("--ping-url", monitoring::parse_ping(text))),
         webhooks: words
             .webhooks
@@ -35,38 +46,110 @@ pub fn monitoring(verb: &Verb) -> Option<MonitoringOptions> {
             .as_deref()
             .and_then(|text| usable("--push-gateway", SecretUrl::parse(text))),
         traces: traces(),
-    })
-}
-
-/// How long it may take to send a trace, if the standard variables of OpenTelemetry ask for traces; it reads those
-/// itself that say where to and how.
-fn traces() -> Option<Duration> {
-    if !cfg!(feature = "otlp") {
-        return None;
     }
-    let of_traces = |name: &str| {
-        let general = format!("OTEL_EXPORTER_OTLP_{name}");
-        variable(&format!("OTEL_EXPORTER_OTLP_TRACES_{name}")).or_else(|| variable(&general))
-    };
-    let exporter = variable("OTEL_TRACES_EXPORTER");
-    let is_wanted = match exporter.as_deref() {
-        None => of_traces("ENDPOINT").is_some(),
-        Some(exporters) => exporters.split(',').any(|exporter| exporter.trim() == "otlp"),
-    };
-    if !is_wanted || variable("OTEL_SDK_DISABLED").is_some_and(|is| is.eq_ignore_ascii_case("true")) {
-        return None;
-    }
-    if let Some(protocol) = of_traces("PROTOCOL").filter(|protocol| protocol != "http/protobuf") {
-        tracing::warn!(
-            "traces are sent as http/protobuf: OTEL_EXPORTER_OTLP_PROTOCOL={protocol} is not supported"
-        );
-    }
-    let within = of_traces("TIMEOUT").and_then(|text| text.parse().ok()).map(Duration::from_millis);
-    Some(within.unwrap_or(WITHIN))
 }
 
 fn usable(flag: &str, parsed: Result<SecretUrl, &str>) -> Option<SecretUrl> {
     parsed.inspect_err(|why| tracing::warn!("{flag} cannot be used, so nobody hears from it: {why}")).ok()
+}
+
+/// The verb of a command line that cannot be understood, and who hears of it, as far as that can be known: by what was typed,
+/// by variables, and by the part of the settings file that can be read. `None` if it is nothing that runs on a schedule.
+pub fn early_monitoring(args: &[OsString]) -> Option<(&'static str, MonitoringOptions)> {
+    let verb = cli::early_monitored(args)?;
+    if args.iter().any(|arg| arg == "--dry-run") {
+        return None;
+    }
+    let of_file = readable_alarms(args);
+    let all = |key: &str| {
+        let given = cli::early(args, &key.replace('_', "-"));
+        let given = given.or_else(|| variable(&format!("PGSTOW_{}", key.to_ascii_uppercase())));
+        given.map(|value| vec![value]).or_else(|| of_file.get(key).cloned()).unwrap_or_default()
+    };
+    let one = |key: &str| all(key).into_iter().next();
+    let notify = match one("notify").as_deref() {
+        Some("always") => NotifyWhen::Always,
+        Some("success") => NotifyWhen::Success,
+        _ => NotifyWhen::Failure,
+    };
+    let words = MonitoringWords {
+        ping_url: one("ping_url"),
+        webhooks: all("webhook").iter().flat_map(|value| value.lines()).map(str::to_owned).collect(),
+        notify,
+        metrics_file: one("metrics_file").map(PathBuf::from),
+        push_gateway: one("push_gateway"),
+    };
+    Some((verb, options(&words)))
+}
+
+/// Checks the addresses of those who are to hear of runs, for whoever sets them up; returns how many there are.
+///
+/// # Errors
+/// `Kind::Settings` if one cannot be used.
+pub(super) fn check(words: &MonitoringWords) -> error::Result<usize> {
+    let given = [
+        ("ping_url", "--ping-url (PGSTOW_PING_URL)", words.ping_url.as_slice()),
+        ("webhook", "--webhook (PGSTOW_WEBHOOK)", words.webhooks.as_slice()),
+        ("push_gateway", "--push-gateway (PGSTOW_PUSH_GATEWAY)", words.push_gateway.as_slice()),
+    ];
+    for (key, flag, values) in &given {
+        check_addresses(key, values).map_err(|error| error.context(flag))?;
+    }
+    check_traces()?;
+    let number: usize = given.iter().map(|(_, _, values)| values.len()).sum();
+    Ok(number + usize::from(is_traced()))
+}
+
+/// Checks the addresses that a setting holds, if it holds any.
+pub(super) fn check_addresses(key: &str, values: &[String]) -> error::Result<()> {
+    let parse: fn(&str) -> Result<SecretUrl, &'static str> = match key {
+        "ping_url" => monitoring::parse_ping,
+        "webhook" | "push_gateway" => SecretUrl::parse,
+        _ => return Ok(()),
+    };
+    let is_blank = |line: &&str| key == "webhook" && line.trim().is_empty();
+    let mut lines = values.iter().flat_map(|value| value.split('\n')).filter(|line| !is_blank(line));
+    lines.try_for_each(|line| parse(line).map(drop).map_err(no_address))
+}
+
+/// Checks where traces are sent to, if they are to be sent.
+pub(super) fn check_traces() -> error::Result<()> {
+    let Some((name, endpoint)) = of_traces("ENDPOINT").filter(|_| is_traced()) else { return Ok(()) };
+    SecretUrl::parse(&endpoint).map(drop).map_err(|why| no_address(why).context(name))
+}
+
+fn no_address(why: &str) -> Error {
+    Error::settings(format!("the address cannot be used, so nobody would hear from it: {why}"))
+}
+
+/// One of OpenTelemetry's variables: the one for traces, or the one for everything.
+fn of_traces(what: &str) -> Option<(String, String)> {
+    let names = [format!("OTEL_EXPORTER_OTLP_TRACES_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")];
+    names.into_iter().find_map(|name| variable(&name).map(|value| (name, value)))
+}
+
+/// Whether the standard variables of OpenTelemetry ask for traces.
+fn is_traced() -> bool {
+    let is_wanted = match variable("OTEL_TRACES_EXPORTER") {
+        None => of_traces("ENDPOINT").is_some(),
+        Some(exporters) => exporters.split(',').any(|exporter| exporter.trim() == "otlp"),
+    };
+    let is_disabled = || variable("OTEL_SDK_DISABLED").is_some_and(|is| is.eq_ignore_ascii_case("true"));
+    cfg!(feature = "otlp") && is_wanted && !is_disabled()
+}
+
+/// How long it may take to send a trace, if traces are asked for; OpenTelemetry's crates read those variables themselves
+/// that say where to and how.
+fn traces() -> Option<Duration> {
+    if !is_traced() {
+        return None;
+    }
+    if let Some((name, protocol)) = of_traces("PROTOCOL").filter(|(_, protocol)| protocol != "http/protobuf")
+    {
+        tracing::warn!("traces are sent as http/protobuf: {name}={protocol} is not supported");
+    }
+    let within = of_traces("TIMEOUT").and_then(|(_, text)| text.parse().ok()).map(Duration::from_millis);
+    Some(within.unwrap_or(WITHIN))
 }
 
 /// What a run of this verb is about, as far as the words say it: for runs that fail before they know more.

@@ -1,8 +1,8 @@
 //! The settings of `pgstow schedule`.
 
 use super::{
-    Adopt, Backup, List, Remarks, Restore, Show, StoreReport, clone, copy, doctor, fetch, prune, readers,
-    receipts_check, rekey, status, thief, verify, words,
+    Adopt, Backup, List, Remarks, Restore, Show, StoreReport, clone, copy, doctor, fetch, monitoring, prune,
+    readers, receipts_check, rekey, status, thief, verify, words,
 };
 use crate::cli::{CommonWords, Parsed, ScheduleWords, Verb};
 use crate::error::{Error, Result};
@@ -77,7 +77,9 @@ fn check(typed: Vec<OsString>) -> Result<(&'static str, MetricsFile)> {
         }
     };
     let name = verb.name();
-    check_verb(verb, has_document).map_err(|error| error.context("the command after --"))?;
+    let alarms = verb.monitoring().map_or(Ok(0), monitoring::check);
+    let checked = check_verb(verb, has_document).and(alarms);
+    checked.map_err(|error| error.context("the command after --"))?;
     Ok((name, metrics))
 }
 

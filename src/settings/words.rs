@@ -1,9 +1,9 @@
 //! The command line, with the settings file's values as defaults.
 
 use super::environment::{is_blank, variable};
-use super::file::{SettingsFile, Values};
-use super::keys;
+use super::file::{self, SettingsFile, Values};
 use super::secrets::without_typed;
+use super::{keys, origin};
 use crate::cli::{self, OnError, Parsed, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
@@ -147,14 +147,27 @@ fn refuse_unheeded(restore: &RestoreWords, given: &BTreeSet<String>) -> Result<(
     }
 }
 
+/// The settings file that was named, and the profile in it.
+fn file_and_profile(args: &[OsString]) -> (Option<PathBuf>, Option<String>) {
+    let said = |flag, name| cli::early(args, flag).or_else(|| variable(name));
+    (said("config", "PGSTOW_CONFIG").map(PathBuf::from), said("profile", "PGSTOW_PROFILE"))
+}
+
+/// What the settings file says of alarms, as far as it can be read.
+pub(super) fn readable_alarms(args: &[OsString]) -> Values {
+    let (named, profile) = file_and_profile(args);
+    file::alarms(named, profile.as_deref())
+}
+
 /// Parses the command line.
 pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
-    let named = cli::early(&args, "config").or_else(|| variable("PGSTOW_CONFIG")).map(PathBuf::from);
-    let profile = cli::early(&args, "profile").or_else(|| variable("PGSTOW_PROFILE"));
+    let (named, profile) = file_and_profile(&args);
     let parse = |values: &Values| {
         let defaults = |key: &str| values.get(key).cloned().unwrap_or_default();
         match cli::parse(args.clone(), &defaults, &|name| is_blank(name)) {
-            Parsed::Refused(text) => Parsed::Refused(without_typed(&text, &args)),
+            Parsed::Refused(text) => {
+                Parsed::Refused(without_typed(&origin::named(&text, &args, values), &args))
+            }
             understood => understood,
         }
     };

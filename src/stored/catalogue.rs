@@ -17,6 +17,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// At most this number of backups is named if one has to be chosen.
 const MOST_NAMED: usize = 5;
@@ -59,6 +60,8 @@ pub struct Found {
     pub place: Place,
     /// The manifest's size in bytes.
     pub manifest_bytes: u64,
+    /// When the manifest was written, according to the store's clock.
+    pub written: Option<SystemTime>,
     /// The ids of its receipts, oldest first.
     pub receipts: Vec<Id>,
 }
@@ -158,7 +161,12 @@ impl<'n> Search<'n> {
                 continue;
             }
             if object_name == MANIFEST {
-                self.found.push(Found { place, manifest_bytes: object.bytes, receipts: Vec::new() });
+                self.found.push(Found {
+                    place,
+                    manifest_bytes: object.bytes,
+                    written: object.modified,
+                    receipts: Vec::new(),
+                });
             } else if let Some(id) = receipt::id_of(object_name) {
                 self.receipts.entry(place).or_default().push(id);
             }
@@ -226,6 +234,9 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Ve
                 true => error.hint(format!(
                     "it is a name, not an id: the newest of its backups is latest --name {id}"
                 )),
+                false if id.eq_ignore_ascii_case(LATEST) => {
+                    error.hint("the newest one is latest, in small letters")
+                }
                 false => error.hint("latest is the newest one"),
             })
         }

@@ -2,7 +2,7 @@
 //!
 //! Everything comes from one listing; only the manifests are read. What does not look like ours is not seen.
 
-use super::catalogue::{Backup, Found};
+use super::catalogue::{self, Backup, Found};
 use super::manifest::Manifest;
 use super::name_pattern::NamePattern;
 use super::names::{Id, MANIFEST, Place, Timestamp};
@@ -44,11 +44,16 @@ impl Folder {
 
     /// The backup, if its manifest is there.
     pub fn found(&self) -> Option<Found> {
-        let manifest_bytes = self.object(MANIFEST)?.bytes;
+        let manifest = self.object(MANIFEST)?;
         let mut receipts: Vec<Id> =
             self.objects.iter().filter_map(|(name, _)| receipt::id_of(name)).collect();
         receipts.sort();
-        Some(Found { place: self.place.clone(), manifest_bytes, receipts })
+        Some(Found {
+            place: self.place.clone(),
+            manifest_bytes: manifest.bytes,
+            written: manifest.modified,
+            receipts,
+        })
     }
 
     fn object(&self, name: &str) -> Option<&Listed> {
@@ -73,6 +78,17 @@ pub async fn folders(store: &dyn Store, names: &[NamePattern]) -> Result<Vec<Fol
     let mut folders = grouped(listed);
     folders.retain(|folder| NamePattern::any(names, &folder.place.name));
     Ok(folders)
+}
+
+/// Says that no name matches this pattern.
+pub async fn nothing_of(store: &dyn Store, pattern: &NamePattern) -> Error {
+    match pattern {
+        NamePattern::Name(name) => catalogue::nothing_found(store, Some(name)).await,
+        NamePattern::Pattern(pattern) => {
+            Error::not_found(format!("no backup has a name like {pattern} in {}", store.display_url()))
+                .hint("`pgstow list` shows what is there")
+        }
+    }
 }
 
 fn grouped(listed: Vec<Listed>) -> Vec<Folder> {
@@ -217,7 +233,41 @@ pub async fn entries(
             Err(Unreadable::Failed(error)) => return Err(error),
         }
     }
+    share_proofs(&mut entries);
     Ok(entries)
+}
+
+/// Lets what is proven of a backup count for those that `rekey` made from it, and the other way round: they hold the
+/// same, and none of them may go because only another one has a receipt.
+fn share_proofs(entries: &mut [Entry]) {
+    let second = |entry: &Entry| (entry.folder.place.name.clone(), entry.folder.place.id.started_at());
+    for of_second in entries.chunk_by_mut(|one, other| second(one) == second(other)) {
+        let best = |this: &Entry| {
+            let this = this.backup.as_ref()?;
+            let is_twin =
+                |other: &&Backup| other.place == this.place || other.manifest.is_twin_of(&this.manifest);
+            let twins = of_second.iter().filter(|other| other.backup.as_ref().is_some_and(|it| is_twin(&it)));
+            twins
+                .filter_map(|twin| Some((doubt(twin.flaw.as_ref())?, twin.flaw.clone())))
+                .min_by_key(|(doubt, _)| *doubt)
+        };
+        let best: Vec<_> = of_second.iter().map(best).collect();
+        for (entry, best) in of_second.iter_mut().zip(best) {
+            if let (Some(_), Some((_, flaw))) = (doubt(entry.flaw.as_ref()), best) {
+                entry.flaw = flaw;
+            }
+        }
+    }
+}
+
+/// How little is known of whether a backup is proven; `None` if that does not matter, because of another flaw.
+fn doubt(flaw: Option<&Flaw>) -> Option<u8> {
+    match flaw {
+        None => Some(0),
+        Some(Flaw::Undecided) => Some(1),
+        Some(Flaw::Unproven) => Some(2),
+        Some(_) => None,
+    }
 }
 
 /// Why a manifest was not read.

@@ -32,6 +32,9 @@ const FORMAT: u32 = 1;
 /// What to do about a break in the history.
 pub const HINT: &str = "if nobody of you removed it, look for older versions of its objects, or for a copy; and replace the keys that may write to the store";
 
+/// What to do if a whole name is gone, and that is right.
+pub const FORGET: &str = "if you removed all backups of a name, take it out of newest.json in ~/.local/state/pgstow, or add --no-state";
+
 /// What keeps "latest" from being taken, if signatures are asked for; anything else that is wrong is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Caution {
@@ -184,15 +187,38 @@ impl History {
         Ok(())
     }
 
+    /// The names that had a backup in this store, and are not among those that have one now; of each what is known.
+    ///
+    /// # Errors
+    /// `Kind::Verify` if it is not known what was seen before.
+    pub fn vanished(&self, store: &dyn Store, there: &[Name]) -> Result<Vec<(Name, String)>> {
+        let identity = store.identity();
+        let gone = self.contents()?.newest.into_iter();
+        let gone = gone.filter(|seen| seen.store == identity && !there.contains(&seen.name));
+        let what = |Sighting { name, id, seen_at, .. }| {
+            (
+                name,
+                format!(
+                    "no backup is left, but {id} was in the store at {seen_at}: all were removed or hidden"
+                ),
+            )
+        };
+        Ok(gone.map(what).collect())
+    }
+
     fn seen(&self, store: &str, name: &Name) -> Result<Option<Sighting>> {
-        let contents = read(&self.0).map_err(|e| {
+        let mut seen = self.contents()?.newest.into_iter();
+        Ok(seen.find(|seen| seen.store == store && seen.name == *name))
+    }
+
+    fn contents(&self) -> Result<Contents> {
+        read(&self.0).map_err(|e| {
             let file = self.0.display();
             Error::verify(format!(
                 "{file} cannot be read, so it is not known which backups were seen before: {e}"
             ))
             .hint("if it is damaged, remove it: a new one is made then")
-        })?;
-        Ok(contents.newest.into_iter().find(|seen| seen.store == store && seen.name == *name))
+        })
     }
 
     /// Keeps it, if that can be: a machine without a home, or with one that is read-only, has no history.

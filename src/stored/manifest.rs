@@ -333,6 +333,14 @@ impl Manifest {
             && *id < self.id
     }
 
+    /// Whether both are one backup, each for its own recipients: one was made from the other, or both from the same one.
+    pub fn is_twin_of(&self, other: &Self) -> bool {
+        let mut formers = other.rekeyed.iter().flat_map(|rekeyed| &rekeyed.former_ids);
+        self.is_made_from(&other.id)
+            || other.is_made_from(&self.id)
+            || formers.any(|id| other.is_made_from(id) && self.is_made_from(id))
+    }
+
     /// Whether it is that backup with another id, which a rekey gave it: it was made from that one, or both were made from
     /// the same one. What that one was made from is not.
     pub fn was_rekeyed_from(&self, other: &Self) -> bool {
@@ -492,6 +500,25 @@ pub(crate) mod tests {
         assert!(!made("20240229T030000Z-000001", "20240229T030000Z-000002"));
         assert!(!made("20240229T030001Z-000002", "20240229T030000Z-000001"));
         assert!(!example().is_made_from(&example().id));
+    }
+
+    #[test]
+    fn two_that_were_made_from_the_same_one_are_twins() {
+        let one = |letters: &str, formers: &[&str]| {
+            let id = |letters: &str| format!("20240229T030000Z-{letters}").parse::<Id>().unwrap();
+            let former_ids = formers.iter().map(|former| id(former)).collect();
+            let rekeyed = Some(Rekeying { at: Timestamp::now(), former_ids });
+            Manifest { id: id(letters), rekeyed, ..example() }
+        };
+        let all = [one("000001", &[]), one("000002", &["000001"]), one("000003", &["000001"])];
+        let other = one("000004", &["000000"]);
+        for (at, twin) in all.iter().enumerate() {
+            assert!(!twin.is_twin_of(&other) && !other.is_twin_of(twin) && !twin.is_twin_of(twin), "{at}");
+            let others = all.iter().filter(|other| other.id != twin.id);
+            others.for_each(|other| assert!(twin.is_twin_of(other), "{} of {}", twin.id, other.id));
+        }
+        // Whoever names a later id is not believed.
+        assert!(!one("000001", &["000009"]).is_twin_of(&one("000002", &["000009"])));
     }
 
     #[test]

@@ -54,11 +54,15 @@ fn every_setting_says_where_it_comes_from() {
 #[test]
 fn what_is_not_valid_is_reported_and_what_is_mistyped_too() {
     let run = pgstow(["config", "check"]).env("PGSTOW_TIMEOUT", "soon").env("PGSTOW_STROE", "file:///a");
-    let run = run.fails(Kind::Settings).says("invalid value 'soon' for '--timeout <DURATION>'");
+    let run =
+        run.fails(Kind::Settings).says("invalid value 'soon' for PGSTOW_TIMEOUT (--timeout <DURATION>)");
     run.says("warning: PGSTOW_STROE is not a variable of pgstow's; PGSTOW_STORE is");
     let home = TempDir::new().unwrap();
     std::fs::write(home.path().join("pgstow.toml"), "compression_level = 99\n").unwrap();
-    pgstow(["config", "check"]).in_folder(home.path()).fails(Kind::Settings).says("invalid value '99' for");
+    pgstow(["config", "check"])
+        .in_folder(home.path())
+        .fails(Kind::Settings)
+        .says("invalid value '99' for compression_level of the settings file (--compression-level <LEVEL>)");
 }
 
 /// What the command line takes, and a night would stumble over.
@@ -75,6 +79,28 @@ fn a_store_or_recipient_that_is_none_and_a_file_that_is_missing_are_reported() {
     let secret = "AGE-SECRET-KEY-15EC7E7";
     let run = check().env("PGSTOW_IDENTITY_FILE", secret).succeeds();
     assert!(!run.stderr.contains(secret) && !run.text().contains(secret), "{run}");
+}
+
+/// Who hears how a run went is needed only when one fails.
+#[test]
+fn an_address_of_an_alarm_that_cannot_be_used_is_reported() {
+    let check = |name: &str, value: &str| pgstow(["config", "check"]).env(name, value);
+    for (name, value, why) in [
+        (
+            "PGSTOW_PING_URL",
+            "ftp://h/5ec7e7",
+            "ping_url: the address cannot be used, so nobody would hear from it",
+        ),
+        ("PGSTOW_PING_URL", "hc.example.com/5ec7e7", "ping_url: the address cannot be used"),
+        ("PGSTOW_WEBHOOK", "https://h/5ec7e7\nhttps:///5ec7e7 x", "webhook: the address cannot be used"),
+        ("PGSTOW_PUSH_GATEWAY", "http://", "push_gateway: the address cannot be used"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "OTEL_EXPORTER_OTLP_ENDPOINT: the address cannot"),
+    ] {
+        let run = check(name, value).fails(Kind::Settings).says(why);
+        assert!(!run.stderr.contains("5ec7e7") && !run.text().contains("5ec7e7"), "{run}");
+    }
+    check("PGSTOW_PING_URL", "5dc9a1fe-0f1a-4c5b-9d2e-0123456789ab").succeeds();
+    check("PGSTOW_WEBHOOK", "https://h/x\n").succeeds();
 }
 
 /// In a mount namespace of its own, so that the machine's settings stay as they are.

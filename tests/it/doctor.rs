@@ -123,4 +123,27 @@ fn people_see_a_line_for_each_and_the_fix_below() {
         assert!(text.contains(line), "{line}: {run}");
     }
     run.says("1 of 12 checks failed");
+    let quiet = place.pgstow(&["doctor", "-q", "--recipient", "age1typo"]).fails(Kind::Settings).text();
+    assert!(quiet.contains("✗ recipients") && quiet.contains("! backups"), "{quiet}");
+    assert!(!quiet.contains('✓') && !quiet.contains('–'), "{quiet}");
+}
+
+#[test]
+fn addresses_of_alarms_are_looked_at() {
+    let place = Place::folder();
+    let doctor = |url: &str| Seen::of(place.pgstow(&["doctor"]).env("PGSTOW_PING_URL", url));
+    doctor("https://hc.example.com/x").only("failed", &[]).has("alarms", "fine", "nothing was sent");
+    doctor("ftp://hc.example.com/x").fails(Kind::Settings).has("alarms", "failed", "PGSTOW_PING_URL");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_not_there_afterwards() {
+    let above = tempfile::tempdir().unwrap();
+    let store = format!("file://{}/store", above.path().display());
+    for words in
+        [&["doctor"][..], &["doctor", "--thief"], &["doctor", "--no-encryption", "--name", "x", "--", "true"]]
+    {
+        crate::harness::pgstow(words).env("PGSTOW_STORE", &store).succeeds();
+        assert_eq!(above.path().read_dir().unwrap().count(), 0, "{words:?}");
+    }
 }

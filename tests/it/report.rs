@@ -3,7 +3,9 @@
 mod browser;
 
 use crate::harness::{Pgstow, Run};
-use crate::scene::Place;
+use crate::keep::scene::{DAY, HOUR, days, put, put_changed};
+use crate::keys::scene::rekey;
+use crate::scene::{Keys, Place};
 use crate::servers::postgres::{Cluster, Major};
 use crate::servers::run;
 use pgstow::error::Kind;
@@ -171,24 +173,62 @@ fn it_says_gaps_lateness_growth_and_what_is_removed_next() {
 #[test]
 fn without_a_key_and_without_rules_it_says_less() {
     let place = Place::folder();
-    place
-        .pgstow(&[
-            "backup",
-            "--name",
-            "app",
-            "-r",
-            &crate::scene::Keys::shared().recipient,
-            "--",
-            "echo",
-            "x",
-        ])
-        .succeeds();
+    place.pgstow(&["backup", "--name", "app", "-r", &Keys::shared().recipient, "--", "echo", "x"]).succeeds();
     let document = place.pgstow(&["report", "--json"]).succeeds().json();
     let app = facts(&document, "app");
     assert!(app.get("tables").is_none() && app["backups"][0].get("kept").is_none(), "{app}");
     assert_eq!(document["retention"], false);
     let empty = Place::folder().pgstow(&["report", "-o", "-"]).succeeds();
     assert!(empty.text().contains("There is no backup."), "{empty}");
+}
+
+#[test]
+fn a_name_without_backups_is_an_error() {
+    let place = Place::folder();
+    days(&place, "app", 1);
+    let nope = |name: &str| place.pgstow(&["report", "--json", "--name", name]).fails(Kind::NotFound);
+    nope("nope").says("the store holds no backup of nope").says("there are backups of app");
+    nope("no*").says("no backup has a name like no*");
+    place.pgstow(&["report", "--json", "--name", "a*"]).succeeds();
+}
+
+#[test]
+fn one_for_other_recipients_and_a_partial_one_are_no_backups_of_their_own() {
+    let place = Place::folder();
+    days(&place, "app", 4);
+    rekey(&place, &["--all", "--keep-old"], &Keys::make().recipient, &[Keys::shared()]).succeeds();
+    let partial = |name: &str| put_changed(&place, name, HOUR / 2, |manifest| manifest.partial = true);
+    partial("app");
+    partial("part");
+    let document = place.pgstow(&["report", "--json"]).succeeds().json();
+    let app = facts(&document, "app");
+    let usual = app["usual_interval_s"].as_u64().unwrap();
+    assert!(app["state"] == "ok" && usual.abs_diff(86400) < 300, "{app}");
+    let backups = app["backups"].as_array().unwrap();
+    for (number, backup) in backups.iter().enumerate() {
+        let twin = if number < 8 && number % 2 == 0 { &backups[number + 1]["id"] } else { &Value::Null };
+        assert_eq!(&backup["same_as"], twin, "{number}: {app}");
+    }
+    assert_eq!((backups.len(), app["gaps"].as_array().unwrap().len()), (9, 0), "{app}");
+    assert_eq!(facts(&document, "part")["state"], "missing", "{document}");
+    let page = place.pgstow(&["report", "-o", "-", "--name", "app"]).succeeds().text();
+    assert!(page.contains("<dt>Backups</dt><dd>4</dd>") && page.contains("the same as "), "{page}");
+}
+
+#[test]
+fn fewer_backups_than_the_rules_keep_are_not_ok() {
+    let place = Place::folder();
+    for day in [12, 11, 10, 3, 2, 1, 0] {
+        put(&place, "app", DAY * day + HOUR);
+    }
+    let state = |keep: &str| {
+        let document = place.pgstow(&["report", "--json", "--keep-daily", keep]).succeeds().json();
+        let app = facts(&document, "app");
+        (app["state"].as_str().unwrap().to_owned(), app["fewer"].clone())
+    };
+    assert_eq!(state("8"), ("fewer".into(), "7 of 8 daily backups".into()));
+    assert_eq!(state("7"), ("ok".into(), Value::Null));
+    assert_eq!(state("30"), ("ok".into(), Value::Null));
 }
 
 #[test]

@@ -219,6 +219,8 @@ fn what_cannot_run_is_refused_before_the_first_wait() {
     daily(&["pgstow", "list"], Kind::Usage).says("leave out the word pgstow");
     daily(&["schedule", "--every", "1d", "--", "list"], Kind::Usage).says("does not run another one");
     daily(&["prune"], Kind::Usage).says("the command after --: no rule says which backups are kept");
+    daily(&["status", "--webhook", "ftp://h"], Kind::Settings)
+        .says("the command after --: --webhook (PGSTOW_WEBHOOK): the address cannot be used");
     daily(&["swap", "--to", "postgres://h/x", "--back"], Kind::Usage)
         .says("swap is nothing to run again and again");
     daily(&["version"], Kind::Usage).says("again and again");

@@ -53,7 +53,9 @@ fn row(backup: &BackupFacts, with_retention: bool) -> String {
         let _ = write!(html, "<td class=\"number\">{cell}</td>");
     }
     let _ = write!(html, "<td class=\"id\">{}</td>", or_dash(backup.proven_at.map(minute)));
-    let _ = write!(html, "<td>{}</td>", Escaped(backup.flaw.as_deref().unwrap_or_default()));
+    let twin = backup.same_as.as_ref().map(|id| format!("the same as {id}, for other recipients"));
+    let remarks: Vec<String> = backup.flaw.clone().into_iter().chain(twin).collect();
+    let _ = write!(html, "<td>{}</td>", Escaped(remarks.join("; ")));
     if with_retention {
         let why = if backup.kept == Some(false) { "no rule".to_owned() } else { backup.why.join(", ") };
         let _ = write!(html, "<td>{}</td>", Escaped(why));

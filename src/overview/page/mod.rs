@@ -60,7 +60,7 @@ fn contents(names: &[NameFacts], now: Timestamp) -> String {
              <td class=\"number\">{age}</td><td class=\"number\">{size}</td><td class=\"number\">{proof}</td></tr>",
             Escaped(&facts.name),
             badge(facts.state),
-            facts.backups.len(),
+            facts.number(),
         );
     }
     format!(

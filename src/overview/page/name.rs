@@ -25,6 +25,9 @@ pub(super) fn section(number: usize, facts: &NameFacts, overview: &Overview) -> 
         badge(facts.state)
     );
     html.push_str(&passed_over(facts));
+    if let Some(fewer) = &facts.fewer {
+        html.push_str(&format!("<p class=\"warning\">Fewer than the rules keep: {}</p>\n", Escaped(fewer)));
+    }
     html.push_str(&summary(facts, now));
     html.push_str(&timeline(facts, now));
     html.push_str(&plots(facts, now));
@@ -40,9 +43,15 @@ pub(super) fn section(number: usize, facts: &NameFacts, overview: &Overview) -> 
 }
 
 impl NameFacts {
-    /// The newest backup that can be restored.
+    /// The newest backup that counts; if there is none, the newest that can be restored.
     pub(super) fn newest(&self) -> Option<&BackupFacts> {
-        self.backups.iter().rev().find(|backup| backup.usable)
+        let newest = |is_it: fn(&BackupFacts) -> bool| self.backups.iter().rev().find(|one| is_it(one));
+        newest(|backup| backup.counts).or_else(|| newest(|backup| backup.usable))
+    }
+
+    /// How many backups there are; one that is there twice, for other recipients, is one, and a partial one is none.
+    pub(super) fn number(&self) -> usize {
+        self.backups.iter().filter(|backup| backup.counts).count()
     }
 
     /// The newest backup that is proven to restore.
@@ -76,7 +85,7 @@ fn summary(facts: &NameFacts, now: Timestamp) -> String {
     all.extend(facts.proven().map(|backup| ("Proven backup", minute(backup.started_at))));
     all.extend(facts.usual_interval_s.map(|usual| ("Usual interval", span(Duration::from_secs(usual)))));
     let stored = facts.backups.iter().map(|backup| backup.stored_bytes).fold(0, u64::saturating_add);
-    all.push(("Backups", HumanCount(facts.backups.len() as u64).to_string()));
+    all.push(("Backups", HumanCount(facts.number() as u64).to_string()));
     all.push(("All together", bytes(stored)));
     let rows =
         all.iter().map(|(term, value)| format!("<div><dt>{term}</dt><dd>{}</dd></div>\n", Escaped(value)));
@@ -151,9 +160,9 @@ fn gap_list(gaps: &[Gap], now: Timestamp) -> String {
 fn plots(facts: &NameFacts, now: Timestamp) -> String {
     let Some(axis) = Axis::of(facts, now) else { return String::new() };
     let plot = |title: &str, value: &dyn Fn(&BackupFacts) -> Option<f64>, said: &dyn Fn(f64) -> String| {
-        let usable = facts.backups.iter().filter(|backup| backup.usable);
+        let counted = facts.backups.iter().filter(|backup| backup.counts);
         let values: Vec<(f64, f64)> =
-            usable.filter_map(|backup| Some((axis.at(backup.started_at), value(backup)?))).collect();
+            counted.filter_map(|backup| Some((axis.at(backup.started_at), value(backup)?))).collect();
         let (Some((_, last)), true) = (values.last(), values.len() > 1) else { return String::new() };
         let least = values.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
         let most = values.iter().map(|(_, value)| *value).fold(0.0, f64::max);

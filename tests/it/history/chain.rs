@@ -96,6 +96,28 @@ fn a_backup_made_after_newer_ones_were_removed_shows_that() {
     }
 }
 
+/// Then there is no newest backup that could be compared.
+#[test]
+fn a_name_that_is_gone_altogether_is_noticed() {
+    let scene = Scene::of(Place::folder());
+    let id = scene.back_up();
+    scene.reads(&["status"]).succeeds();
+    scene.remove(&id);
+    let said = format!("app (no backup is left, but {id} was in the store at 20");
+    for words in [&["status", "--json"][..], &["status", "--json", "--name", "app"]] {
+        let run = scene.reads(words).fails(Kind::Overdue).says(&said).says("take it out of newest.json");
+        let json = run.json();
+        assert_eq!((json.as_array().unwrap().len(), &json[0]["status"]), (1, &"gone".into()), "{run}");
+    }
+    // What a killed run has left is no backup.
+    scene.place.put("app/20260101T000000Z-000000/stream.zst.age", "x");
+    let run = scene.reads(&["status", "--json"]).fails(Kind::Overdue).says(&said);
+    assert_eq!(run.json().as_array().unwrap().len(), 1, "{run}");
+    scene.remove("20260101T000000Z-000000");
+    scene.reads(&["status", "--name", "other"]).fails(Kind::Overdue).says("other (no whole backup)");
+    scene.reads(&["status", "--no-state"]).fails(Kind::Overdue).says("holds no backup");
+}
+
 /// Whoever removes the newest backup puts something in its place until the next one is made.
 #[test]
 fn what_is_planted_does_not_become_the_one_before() {

@@ -2,6 +2,7 @@
 
 use super::scene::{backup, small};
 use crate::harness::pgstow;
+use crate::keep::scene::{HOUR, Template};
 use crate::scene::{Keys, Place};
 use crate::servers::postgres::{Cluster, Major, USER};
 use pgstow::error::Kind;
@@ -34,6 +35,39 @@ fn a_backup_of_some_tables_does_not_look_like_one_of_them_all() {
     let shown = |name: &str| place.pgstow(&["show", "latest", "--name", name]).succeeds().text();
     assert!(shown("some").contains("a part of the database: 1 table, 10 rows"), "{}", shown("some"));
     assert!(shown("all").contains(" 1 table, 10 rows") && !shown("all").contains("a part"));
+}
+
+#[test]
+fn a_clock_that_is_slow_is_noticed_before_anything_is_stored() {
+    let (cluster, database) = small();
+    let place = Place::folder();
+    let at = std::time::SystemTime::now() + HOUR * 2;
+    let (later, objects) = Template::shared().begun("app", at, |_| {});
+    objects.into_iter().for_each(|(key, bytes)| place.put(&key, bytes));
+    let url = cluster.url(database);
+    let of_database = ["--name", "app", &url];
+    let of_command = ["--name", "app", "--", "echo", "x"];
+    // An id alone proves nothing: somebody may have planted it.
+    for words in [&of_database[..], &of_command] {
+        let warned = backup(&place, words).succeeds();
+        warned.says(&format!("{later} of app: its id is later than this machine's clock"));
+    }
+    let Place::Folder(folder) = &place else { unreachable!() };
+    let manifest = folder.path().join(format!("app/{later}/manifest.json"));
+    std::fs::File::options().write(true).open(manifest).unwrap().set_modified(at).unwrap();
+    let before = place.keys();
+    for words in [&of_database[..], &of_command] {
+        let refused = backup(&place, words).fails(Kind::Settings).says("this machine's clock is 1h 59m");
+        refused
+            .says(&format!("{later} of app was written"))
+            .says("hint: set the clock of this machine (NTP)");
+    }
+    assert_eq!(place.keys(), before);
+    // A dump of long ago is older on purpose.
+    let dump = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(dump.path(), include_bytes!("../../data/pg16.dump")).unwrap();
+    let words = ["adopt", dump.path().to_str().unwrap(), "--name", "app", "--started-at", "2024-03-01"];
+    place.pgstow(&words).args(["-r", &Keys::shared().recipient]).succeeds();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::scene::{backup, path, small};
 use crate::harness::pgstow;
+use crate::keep::scene::days;
 use crate::scene::{Keys, Place, fresh};
 use pgstow::error::Kind;
 use tempfile::TempDir;
@@ -62,6 +63,20 @@ fn help_tells_the_exit_codes_and_version_the_version() {
     pgstow(["restore"]).fails(Kind::Usage).says("restore [OPTIONS] <ID> -- <COMMAND>...");
     pgstow([] as [&str; 0]).fails(Kind::Usage).says("Usage: pgstow");
     pgstow(["bakcup"]).fails(Kind::Usage).says("'backup'");
+}
+
+#[test]
+fn words_in_the_wrong_shape_are_understood() {
+    let place = Place::folder();
+    days(&place, "app", 1);
+    let show = |id: &str| place.pgstow(&["show", id]);
+    show("LATEST").fails(Kind::NotFound).says("the newest one is latest, in small letters");
+    show("Latest").fails(Kind::NotFound).says("in small letters");
+    show("latest").succeeds();
+    place.pgstow(&["status", "app"]).fails(Kind::Usage).says("tip: if it is the name of backups: --name app");
+    // What is typed is no variable's fault.
+    let typed = place.pgstow(&["list", "--timeout", "soon"]).env("PGSTOW_TIMEOUT", "5s").fails(Kind::Usage);
+    typed.says("invalid value 'soon' for '--timeout <DURATION>'");
 }
 
 /// As with `| head`: what somebody read enough of did not fail. Who reads JSON, or should keep a key, has lost it.

@@ -67,6 +67,16 @@ fn a_backup_that_is_missing_is_noticed() {
             (&"missing".into(), &"ok".into())
         );
     }
+    let place = Place::folder();
+    days(&place, "app", 1);
+    // A name that never had a backup, because its runs end before there is a manifest.
+    place.put("shop/20260101T000000Z-000000/stream.zst.age", "x");
+    let run =
+        place.pgstow(&["status", "--json"]).fails(Kind::Overdue).says("1 of 2 names: shop (no whole backup)");
+    assert_eq!(one(&run.json(), "shop")["status"], "missing");
+    run.says("20260101T000000Z-000000 of shop: it has no manifest");
+    place.pgstow(&["status", "--name", "shop"]).fails(Kind::Overdue).says("1 of 1 name: shop");
+    place.pgstow(&["status", "--name", "app"]).succeeds();
     let empty = Place::folder();
     empty.pgstow(&["status"]).fails(Kind::Overdue).says("holds no backup");
 }
@@ -109,6 +119,10 @@ fn a_backup_that_shrank_is_noticed() {
         place.pgstow(&["status", "--max-shrink", "25%"]).succeeds();
         rows(10, 700);
         place.pgstow(&["status"]).succeeds();
+        // Two backups since somebody looked: neither lost a fifth alone. Compared is the largest that is young enough.
+        rows(5, 600);
+        place.pgstow(&["status"]).fails(Kind::Overdue).says("app (600 rows instead of 799)");
+        place.pgstow(&["status", "--max-age", "12h"]).succeeds();
         // Of a stream only bytes are known.
         put(&place, "notes", HOUR * 4);
         put_changed(&place, "notes", HOUR, |manifest| manifest.objects[0].plain_bytes = 2);

@@ -1,6 +1,7 @@
 //! A backup and what was made from it: rules, status and "latest" take both for one; a run that was stopped is finished.
 
 use super::scene::{content, for_whom, manifest, rekey, stream};
+use crate::history::receipts::put_receipt;
 use crate::keep::scene::{HOUR, days, folder_and_bucket, prune, put_changed, there};
 use crate::scene::{Keys, Place, signing_keys};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
@@ -48,6 +49,21 @@ fn rules_take_both_for_one() {
         prune(&place, &["--keep-last", "1", "--min-keep", "1"]).succeeds();
         assert_eq!(there(&place, "app"), new_ids[2..]);
     }
+}
+
+/// A receipt lies next to one of the two: the one that the new key opens, or the one that it does not.
+#[test]
+fn what_is_proven_of_one_counts_for_both() {
+    let (place, new) = (Place::folder(), Keys::make());
+    days(&place, "app", 4);
+    rekey(&place, &["--all", "--keep-old"], &new.recipient, &[Keys::shared()]).succeeds();
+    let both = there(&place, "app");
+    for at in [2, 5] {
+        put_receipt(&place, &both[at], &both[at], None);
+    }
+    // The newest stays, and the newest that is proven; of each both.
+    prune(&place, &["--verified-only", "--keep-last", "1", "--min-keep", "1"]).succeeds();
+    assert_eq!(there(&place, "app"), both[4..]);
 }
 
 #[test]

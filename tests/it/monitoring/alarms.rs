@@ -2,6 +2,7 @@
 
 use super::{backup, clinic};
 use crate::harness::pgstow;
+use crate::keep::scene::days;
 use crate::scene::{Keys, Place, every_client, fresh};
 use crate::servers::folder;
 use crate::servers::inbox::{Inbox, Letter};
@@ -9,6 +10,7 @@ use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use rustix::process::Signal;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// A part of an address that nobody may print.
 const SECRET: &str = "5ec7e7-a1a4";
@@ -79,6 +81,53 @@ fn a_run_that_fails_pings_with_its_last_lines() {
     let blank = backup(&place).env("PGSTOW_STORE", "").env("PGSTOW_PING_URL", check(&inbox));
     blank.fails(Kind::Usage);
     assert!(last(&inbox).target.contains("/fail") && last(&inbox).body.contains("no store was given"));
+}
+
+/// A mistake in the settings must not keep the alarm from being raised that is among them.
+#[test]
+fn a_run_whose_words_are_not_understood_pings_too() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    let begun_and_failed = [format!("/ping/{SECRET}/start"), format!("/ping/{SECRET}/fail")];
+    let inbox = Inbox::open();
+    let unknown = backup(&place).arg("--no-such-flag").env("PGSTOW_WEBHOOK", &inbox.url);
+    unknown.fails(Kind::Usage);
+    let told: Value = serde_json::from_str(&last(&inbox).body).unwrap();
+    assert_eq!((&told["command"], &told["exit_code"]), (&"backup".into(), &2.into()), "{told}");
+    assert_eq!(told["error"], "unexpected argument '--no-such-flag' found");
+    let inbox = Inbox::open();
+    let wrong = backup(&place).env("PGSTOW_TIMEOUT", "soon").env("PGSTOW_PING_URL", check(&inbox));
+    wrong.fails(Kind::Usage).says("invalid value 'soon' for PGSTOW_TIMEOUT (--timeout <DURATION>)");
+    assert_eq!(pinged(&inbox), begun_and_failed);
+    let file = home.path().join("my.toml");
+    for (mistake, why) in [("uplods = 2", "is not a setting"), ("name = ", "line 1: ")] {
+        let inbox = Inbox::open();
+        std::fs::write(&file, format!("{mistake}\nping_url = \"{}\"\n", check(&inbox))).unwrap();
+        let run = place.pgstow(&["backup", "--config", file.to_str().unwrap()]).fails(Kind::Settings);
+        assert_eq!(pinged(&inbox), begun_and_failed, "{run}");
+        assert!(last(&inbox).body.contains(why) && !run.stderr.contains(SECRET), "{run}");
+    }
+    // What nobody runs on a schedule raises no alarm, nor does what only says what it would do.
+    let inbox = Inbox::open();
+    for words in [&["list", "--nope"][..], &["prune", "--dry-run", "--nope"]] {
+        place.pgstow(words).env("PGSTOW_PING_URL", check(&inbox)).fails(Kind::Usage);
+    }
+    assert!(inbox.letters().is_empty(), "{:?}", inbox.letters());
+}
+
+#[test]
+fn nobody_hears_of_a_run_that_only_says_what_it_would_do() {
+    let (inbox, place, home) = (Inbox::open(), Place::folder(), TempDir::new().unwrap());
+    days(&place, "app", 3);
+    let metrics = home.path().join("pgstow.prom");
+    let prune = || {
+        let words = ["prune", "--keep-last", "1", "--min-keep", "1", "--notify", "always", "--metrics-file"];
+        let prune = place.pgstow(&words).arg(metrics.to_str().unwrap());
+        prune.env("PGSTOW_PING_URL", check(&inbox)).env("PGSTOW_WEBHOOK", format!("{}/hook", inbox.url))
+    };
+    prune().arg("--dry-run").succeeds().says("would remove 2 backups");
+    assert!(inbox.letters().is_empty() && !metrics.exists(), "{:?}", inbox.letters());
+    prune().succeeds().says("removed 2 backups");
+    assert!(inbox.letters().len() == 3 && metrics.exists(), "{:?}", inbox.letters());
 }
 
 #[test]
