@@ -83,6 +83,26 @@ impl Toc {
         Ok(choice.done())
     }
 
+    /// The views that begin as an empty shell, each with the rule that makes it one: whatever the view needs, only the
+    /// rule depends on.
+    pub(super) fn made_by(&self) -> HashMap<i32, i32> {
+        let by_id: HashMap<i32, &TocEntry> =
+            self.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
+        let rules = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Rule);
+        let shells = rules.filter_map(|rule| {
+            let (_, schema, tag) = rule.identity();
+            let name = tag.strip_suffix(b" _RETURN")?;
+            let is_shell = |id: &i32| {
+                by_id.get(id).is_some_and(|view| {
+                    let (_, its_schema, its_name) = view.identity();
+                    RELATIONS.contains(&view.kind()) && (its_schema, its_name) == (schema, name)
+                })
+            };
+            Some((rule.dependencies().find(is_shell)?, rule.dump_id()))
+        });
+        shells.collect()
+    }
+
     fn nothing_matches(&self, pattern: &Pattern) -> Error {
         let (schema, name) = pattern.nearly();
         let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase();
@@ -127,15 +147,7 @@ impl<'t> Choice<'t> {
         let by_id: HashMap<i32, &TocEntry> =
             toc.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
         let of = |wanted: EntryKind| toc.entries().iter().filter(move |entry| entry.kind() == wanted);
-        let shells =
-            of(EntryKind::Rule).filter(|rule| rule.tag().is_some_and(|tag| tag.ends_with(b" _RETURN")));
-        let made_by = shells
-            .filter_map(|rule| {
-                let view =
-                    rule.dependencies().find(|id| by_id.get(id).is_some_and(|view| is_part_of(rule, view)));
-                Some((view?, rule.dump_id()))
-            })
-            .collect();
+        let made_by = toc.made_by();
         let undefined = |rows: &&TocEntry| !rows.dependencies().any(|id| by_id.contains_key(&id));
         let of_extensions = of(EntryKind::TableData).filter(undefined).map(TocEntry::dump_id).collect();
         let (chosen, kept, whole) = (HashSet::new(), HashSet::new(), HashSet::new());
