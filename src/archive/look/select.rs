@@ -136,6 +136,8 @@ struct Choice<'t> {
     made_by: HashMap<i32, i32>,
     /// Rows of tables that the dump does not define, since an extension does.
     of_extensions: HashSet<i32>,
+    /// Extensions and operator classes.
+    classes: Vec<i32>,
     chosen: HashSet<i32>,
     kept: HashSet<i32>,
     /// Those of the kept whose parts are kept too.
@@ -150,8 +152,10 @@ impl<'t> Choice<'t> {
         let made_by = toc.made_by();
         let undefined = |rows: &&TocEntry| !rows.dependencies().any(|id| by_id.contains_key(&id));
         let of_extensions = of(EntryKind::TableData).filter(undefined).map(TocEntry::dump_id).collect();
+        let classes = of(EntryKind::Extension).chain(of(EntryKind::OperatorClass));
+        let classes = classes.map(TocEntry::dump_id).collect();
         let (chosen, kept, whole) = (HashSet::new(), HashSet::new(), HashSet::new());
-        Self { toc, by_id, made_by, of_extensions, chosen, kept, whole }
+        Self { toc, by_id, made_by, of_extensions, classes, chosen, kept, whole }
     }
 
     fn is_relation(&self, entry: &TocEntry) -> bool {
@@ -236,6 +240,9 @@ impl<'t> Choice<'t> {
             }
             next.extend(entry.dependencies());
             next.extend(self.made_by.get(&id));
+            if compares_by_any_class(entry) {
+                next.extend(&self.classes);
+            }
         }
         found
     }
@@ -377,6 +384,13 @@ impl<'t> Choice<'t> {
         left_out.extend(self.detach(&of_partitions_alone));
         Selection { entries: self.kept, only_defined, left_out, of_partitions_alone }
     }
+}
+
+/// Whether it is a constraint for which an extension such as `btree_gist` may have the operator class: the dump does not
+/// say which class it needs, as only its index depends on it, and that has no entry of its own.
+fn compares_by_any_class(entry: &TocEntry) -> bool {
+    let holds = |words: &[u8]| entry.defn().is_some_and(|defn| memchr::memmem::find(defn, words).is_some());
+    entry.kind() == EntryKind::Constraint && (holds(b" EXCLUDE ") || holds(b" WITHOUT OVERLAPS"))
 }
 
 /// Whether an entry is named after a table or view: `orders`, or `orders` and its own name.
