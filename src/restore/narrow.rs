@@ -56,9 +56,8 @@ impl Narrowing {
 /// All data, what is computed from it, and large objects with what is said of them: up to PostgreSQL 16 `pg_dump` creates
 /// these before the data.
 fn data(front: &Preamble) -> HashSet<i32> {
-    let is_data = |(section, entry): &(Section, &TocEntry)| {
-        *section == Section::Data || entry.kind().is_content()
-    };
+    let is_data =
+        |(section, entry): &(Section, &TocEntry)| *section == Section::Data || entry.kind().is_content();
     let mut data: HashSet<i32> =
         front.toc.sections().filter(is_data).map(|(_, entry)| entry.dump_id()).collect();
     let remarks = front.toc.entries().iter().filter(|entry| entry.kind().is_remark());
