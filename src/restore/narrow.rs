@@ -1,6 +1,6 @@
 //! Less than a whole backup: some tables, or all without some, or without rows.
 
-use crate::archive::{EntryKind, Pattern, Preamble, Section, TocEntry};
+use crate::archive::{Pattern, Preamble, Section, TocEntry};
 use crate::error::Result;
 use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
@@ -53,10 +53,16 @@ impl Narrowing {
     }
 }
 
-/// All data, and what is computed from it.
+/// All data, what is computed from it, and large objects with what is said of them: up to PostgreSQL 16 `pg_dump` creates
+/// these before the data.
 fn data(front: &Preamble) -> HashSet<i32> {
-    let is_data = |(section, entry): &(Section, &TocEntry)| {
-        *section == Section::Data || entry.kind() == EntryKind::MaterializedViewData
-    };
-    front.toc.sections().filter(is_data).map(|(_, entry)| entry.dump_id()).collect()
+    let is_data =
+        |(section, entry): &(Section, &TocEntry)| *section == Section::Data || entry.kind().is_content();
+    let mut data: HashSet<i32> =
+        front.toc.sections().filter(is_data).map(|(_, entry)| entry.dump_id()).collect();
+    let remarks = front.toc.entries().iter().filter(|entry| entry.kind().is_remark());
+    let of_data = remarks.filter(|entry| entry.dependencies().any(|id| data.contains(&id)));
+    let of_data: Vec<i32> = of_data.map(TocEntry::dump_id).collect();
+    data.extend(of_data);
+    data
 }

@@ -83,6 +83,26 @@ impl Toc {
         Ok(choice.done())
     }
 
+    /// The views that begin as an empty shell, each with the rule that makes it one: whatever the view needs, only the
+    /// rule depends on.
+    pub(super) fn made_by(&self) -> HashMap<i32, i32> {
+        let by_id: HashMap<i32, &TocEntry> =
+            self.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
+        let rules = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Rule);
+        let shells = rules.filter_map(|rule| {
+            let (_, schema, tag) = rule.identity();
+            let name = tag.strip_suffix(b" _RETURN")?;
+            let is_shell = |id: &i32| {
+                by_id.get(id).is_some_and(|view| {
+                    let (_, its_schema, its_name) = view.identity();
+                    RELATIONS.contains(&view.kind()) && (its_schema, its_name) == (schema, name)
+                })
+            };
+            Some((rule.dependencies().find(is_shell)?, rule.dump_id()))
+        });
+        shells.collect()
+    }
+
     fn nothing_matches(&self, pattern: &Pattern) -> Error {
         let (schema, name) = pattern.nearly();
         let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase();
@@ -116,6 +136,8 @@ struct Choice<'t> {
     made_by: HashMap<i32, i32>,
     /// Rows of tables that the dump does not define, since an extension does.
     of_extensions: HashSet<i32>,
+    /// Extensions and operator classes.
+    classes: Vec<i32>,
     chosen: HashSet<i32>,
     kept: HashSet<i32>,
     /// Those of the kept whose parts are kept too.
@@ -127,19 +149,13 @@ impl<'t> Choice<'t> {
         let by_id: HashMap<i32, &TocEntry> =
             toc.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
         let of = |wanted: EntryKind| toc.entries().iter().filter(move |entry| entry.kind() == wanted);
-        let shells =
-            of(EntryKind::Rule).filter(|rule| rule.tag().is_some_and(|tag| tag.ends_with(b" _RETURN")));
-        let made_by = shells
-            .filter_map(|rule| {
-                let view =
-                    rule.dependencies().find(|id| by_id.get(id).is_some_and(|view| is_part_of(rule, view)));
-                Some((view?, rule.dump_id()))
-            })
-            .collect();
+        let made_by = toc.made_by();
         let undefined = |rows: &&TocEntry| !rows.dependencies().any(|id| by_id.contains_key(&id));
         let of_extensions = of(EntryKind::TableData).filter(undefined).map(TocEntry::dump_id).collect();
+        let classes = of(EntryKind::Extension).chain(of(EntryKind::OperatorClass));
+        let classes = classes.map(TocEntry::dump_id).collect();
         let (chosen, kept, whole) = (HashSet::new(), HashSet::new(), HashSet::new());
-        Self { toc, by_id, made_by, of_extensions, chosen, kept, whole }
+        Self { toc, by_id, made_by, of_extensions, classes, chosen, kept, whole }
     }
 
     fn is_relation(&self, entry: &TocEntry) -> bool {
@@ -224,6 +240,9 @@ impl<'t> Choice<'t> {
             }
             next.extend(entry.dependencies());
             next.extend(self.made_by.get(&id));
+            if compares_by_any_class(entry) {
+                next.extend(&self.classes);
+            }
         }
         found
     }
@@ -365,6 +384,13 @@ impl<'t> Choice<'t> {
         left_out.extend(self.detach(&of_partitions_alone));
         Selection { entries: self.kept, only_defined, left_out, of_partitions_alone }
     }
+}
+
+/// Whether it is a constraint for which an extension such as `btree_gist` may have the operator class: the dump does not
+/// say which class it needs, as only its index depends on it, and that has no entry of its own.
+fn compares_by_any_class(entry: &TocEntry) -> bool {
+    let holds = |words: &[u8]| entry.defn().is_some_and(|defn| memchr::memmem::find(defn, words).is_some());
+    entry.kind() == EntryKind::Constraint && (holds(b" EXCLUDE ") || holds(b" WITHOUT OVERLAPS"))
 }
 
 /// Whether an entry is named after a table or view: `orders`, or `orders` and its own name.

@@ -30,11 +30,15 @@ impl Toc {
         let kinds = [&RELATIONS[..], &[EntryKind::TableData]].concat();
         let chosen = self.matching(tables, &kinds, &mut left_out.idle);
         let emptied = self.matching(rows, &[EntryKind::TableData], &mut left_out.idle);
+        let made_by = self.made_by();
         let mut gone: HashSet<i32> = chosen.iter().map(|entry| entry.dump_id()).collect();
         loop {
             let before = gone.len();
             for entry in self.entries() {
-                if entry.dependencies().any(|id| gone.contains(&id)) && gone.insert(entry.dump_id()) {
+                // Without its rule, a view would stay the shell that it begins as, with one row of nulls.
+                let rule = made_by.get(&entry.dump_id()).copied();
+                let needs_gone = entry.dependencies().chain(rule).any(|id| gone.contains(&id));
+                if needs_gone && gone.insert(entry.dump_id()) {
                     // The sequence of a serial column.
                     let owned = (entry.kind() == EntryKind::SequenceOwnedBy).then(|| entry.dependencies());
                     let is_sequence = |id: &i32| {
@@ -48,12 +52,15 @@ impl Toc {
                 break;
             }
         }
+        // The views that they make are said.
+        let rules: HashSet<i32> = made_by.into_values().collect();
         let is_other = |entry: &&TocEntry| {
             let of_chosen =
                 |whole: &&TocEntry| whole.dump_id() == entry.dump_id() || is_part_of(entry, whole);
             gone.contains(&entry.dump_id())
                 && !entry.kind().is_remark()
                 && entry.kind() != EntryKind::Sequence
+                && !rules.contains(&entry.dump_id())
                 && !chosen.iter().any(of_chosen)
         };
         let others = self.entries().iter().filter(is_other);

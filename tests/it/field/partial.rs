@@ -8,6 +8,7 @@ const SHOP: &str = "CREATE TABLE orders (id serial PRIMARY KEY, word text);
 INSERT INTO orders (word) SELECT 'x' FROM generate_series(1, 20);
 CREATE TABLE items (id int PRIMARY KEY, order_id int REFERENCES orders);
 INSERT INTO items SELECT n, n FROM generate_series(1, 10) n;
+CREATE VIEW per_order AS SELECT o.id, o.word FROM orders o GROUP BY o.id;
 CREATE VIEW totals AS SELECT count(*) FROM orders;
 CREATE TABLE logs AS SELECT generate_series(1, 30) AS n;";
 
@@ -16,7 +17,13 @@ fn tables_and_rows_are_left_out_on_the_way_back() {
     for major in [Major::V14, Major::Distribution, Major::V18] {
         let cluster = Cluster::shared(major);
         let database = cluster.create_database("shop");
-        cluster.psql(&database, SHOP);
+        cluster.psql(
+            &database,
+            &format!(
+                "{SHOP} SELECT lo_from_bytea(4711, 'x'); COMMENT ON LARGE OBJECT 4711 IS 'one';
+                 GRANT SELECT ON LARGE OBJECT 4711 TO PUBLIC"
+            ),
+        );
         let place = Place::folder();
         place.backup(&cluster.url(&database), &[]);
         let restore = |words: &[&str]| {
@@ -30,6 +37,7 @@ fn tables_and_rows_are_left_out_on_the_way_back() {
             let (copy, run) = restore(&["--exclude-table", "orders", "-T", "nothing", "--jobs", jobs]);
             assert_eq!(cluster.psql(&copy, tables), "items logs");
             run.says("left out, as it needs what is left out: VIEW public.totals")
+                .says("left out, as it needs what is left out: VIEW public.per_order")
                 .says("FK CONSTRAINT public.items items_order_id_fkey")
                 .says("nothing in the backup matches nothing")
                 .says("proven: 40 rows in 2 tables");
@@ -37,8 +45,10 @@ fn tables_and_rows_are_left_out_on_the_way_back() {
             assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM logs"), "0");
             run.says("proven: 30 rows in 3 tables");
             let (copy, run) = restore(&["--schema-only", "--jobs", jobs]);
-            assert_eq!(cluster.psql(&copy, tables), "items logs orders orders_id_seq totals");
+            assert_eq!(cluster.psql(&copy, tables), "items logs orders orders_id_seq per_order totals");
             run.says("proven: 0 rows in 3 tables");
+            // Definitions hold no large objects.
+            assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM pg_largeobject_metadata"), "0");
         }
     }
 }

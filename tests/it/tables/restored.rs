@@ -12,7 +12,12 @@ CREATE TABLE app.tagged (id int, tags other.hstore);
 INSERT INTO app.tagged VALUES (1, 'a=>1');
 CREATE EXTENSION postgres_fdw;
 CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw;
-CREATE FOREIGN TABLE app.remote (id int) SERVER far;";
+CREATE FOREIGN TABLE app.remote (id int) SERVER far;
+CREATE EXTENSION btree_gist;
+CREATE TABLE app.booked (room int, during int4range, EXCLUDE USING gist (room WITH =, during WITH &&));
+CREATE OPERATOR CLASS app.ours FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=,
+    OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);
+CREATE TABLE app.once (n int, EXCLUDE USING btree (n app.ours WITH =));";
 
 #[test]
 fn only_what_was_chosen_is_there_and_proven() {
@@ -55,6 +60,13 @@ fn extensions_and_servers_come_with_what_needs_them() {
     assert_eq!(relations(scene.cluster, &copy), ["app.remote", "app.tagged"]);
     let extensions = scene.cluster.psql(&copy, "SELECT extname FROM pg_extension ORDER BY 1");
     assert_eq!(extensions, "hstore\nplpgsql\npostgres_fdw");
+
+    // Which operator classes a constraint compares by is not among what the dump says it depends on.
+    let copy = fresh("classes");
+    let restore = ["restore", "latest", "--to", &scene.cluster.url(&copy), "-t", "booked", "-t", "once"];
+    let run = scene.place.opens(&restore).succeeds();
+    assert!(!run.stderr.contains("left out"), "{run}");
+    same(scene.cluster, &scene.database, &copy, &["app.booked", "app.once"]);
 }
 
 #[test]
