@@ -222,7 +222,7 @@ fn an_existing_database_keeps_what_was_said_of_it_and_gets_the_rest() {
                 ),
             )
         };
-        // One of which nobody has said anything gets everything.
+        // One that nobody has said anything about gets everything.
         let existing = cluster.create_database("existing");
         let restore = |name: &str| place.opens(&["restore", "latest", "--to", &cluster.url(name)]);
         restore(&existing).succeeds();
