@@ -167,7 +167,7 @@ impl Content for StoredContent<'_> {
                     ))
                     .hint("--on-error keep is for a database that does not exist yet"));
                 }
-                stream::restore(reader, clients, target, request).await
+                stream::restore(reader, self.inventory, clients, target, request).await
             }
             Some(inventory) if jobs > 1 && !target.exists() => {
                 let plan = workers::restore(reader, inventory, clients, target, request, jobs).await?;
@@ -179,7 +179,7 @@ impl Content for StoredContent<'_> {
                     let why = if target.exists() { "the database exists" } else { "there is no inventory" };
                     tracing::warn!("--jobs is ignored: {why}, so one stream fills it in one transaction");
                 }
-                stream::restore(reader, clients, target, request).await
+                stream::restore(reader, self.inventory, clients, target, request).await
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use super::live_rows::{self, LiveTable};
 use super::load::stream::{AT_ONCE, BETWEEN};
-use super::prepare::{as_meant, client_for};
+use super::prepare::{as_meant, by_need, client_for};
 use crate::archive::{EntryKind, Pattern, Preamble, TableName, TocEntry, qualified};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Client, Clients, Search};
@@ -65,7 +65,9 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &patterns, true)?;
     counts(&chosen)?;
     let has_rows = |entry: &TocEntry| chosen.blocks.iter().any(|block| block.dump_id == entry.dump_id());
-    let front = Preamble::read(&chosen.archive.preamble)?.keep(has_rows);
+    let front = Preamble::read(&chosen.archive.preamble)?;
+    // As far as foreign keys do not say otherwise.
+    let front = by_need(&front).unwrap_or(front).keep(has_rows);
 
     let clients = run.or(Clients::find(&clients)).await?;
     let psql = Psql::new(clients.newest()?, &target);

@@ -27,6 +27,12 @@ pub async fn prepare<'a>(
     Ok((client, as_meant(&fitted), plan))
 }
 
+/// The same archive with rows after those that functions of their tables read; `None` if they are in such an order.
+pub fn by_need(front: &Preamble) -> Option<Preamble> {
+    let places = front.toc.places_by_need()?;
+    Some(front.in_order(|entry| places.get(&entry.dump_id()).copied().unwrap_or_default()))
+}
+
 /// The client that reads the archive and fits a server of this version.
 pub fn client_for<'a>(front: &Preamble, clients: &'a Clients, target: Version) -> Result<&'a Client> {
     let header = &front.header;

@@ -3,6 +3,7 @@
 mod attached;
 pub mod database;
 pub mod facts;
+pub mod late;
 pub mod list;
 pub mod pattern;
 pub mod roles;

@@ -2,7 +2,7 @@
 
 use crate::archive::{EntryKind, Preamble, Section, TocEntry, rows_begin, rows_end};
 use crate::stored::inventory::{Block, BlockKind, Inventory};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Parts smaller than this cost more to begin than they save, in bytes of the archive.
@@ -31,6 +31,8 @@ pub struct Part {
     /// If it is some of a table's rows only: which.
     rows_of: Option<SomeRows>,
     of_rows: bool,
+    /// If it comes after all parts without this: also after the rows of these entries.
+    after: Option<BTreeSet<i32>>,
     /// Those of its entries whose tables are emptied first, for the server to write less.
     frozen: BTreeSet<i32>,
     /// Bytes of the largest table that it has rows of, all its rows counted.
@@ -79,6 +81,33 @@ impl Part {
     /// Whether it is rows of tables, which triggers and constraints may look at, and nothing else.
     pub fn has_rows(&self) -> bool {
         self.of_rows
+    }
+
+    /// If it comes after all parts without this: also after the rows of these entries.
+    pub fn after(&self) -> Option<&BTreeSet<i32>> {
+        self.after.as_ref()
+    }
+
+    /// Lets it come at any time.
+    pub fn hurry(&mut self) {
+        self.after = None;
+    }
+
+    /// A part for each of its tables: one that is refused must not keep the others out.
+    pub fn by_table(self, inventory: &Inventory) -> Vec<Self> {
+        if self.entries.len() <= 1 {
+            return vec![self];
+        }
+        let blocks = inventory.blocks.iter().filter(|block| self.entries.contains(&block.dump_id));
+        let alone = |block: &Block| Self {
+            label: block.label(),
+            entries: BTreeSet::from([block.dump_id]),
+            stretches: vec![block.range()],
+            frozen: self.frozen.iter().filter(|id| **id == block.dump_id).copied().collect(),
+            weight: block.archive_bytes(),
+            ..self.clone()
+        };
+        blocks.map(alone).collect()
     }
 
     /// Where it begins in the whole archive.
@@ -251,9 +280,8 @@ pub fn tables_at_once(locks: u64, jobs: usize) -> usize {
 
 /// The parts, those of the largest table first: neighbouring small tables together, a table that is too large in
 /// stretches of whole rows, and in one, in the archive's order, all that is not rows (sequences, large
-/// objects) or depends on other data.
+/// objects) or depends on other data. Rows that functions of their tables compute from others come after these.
 pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables: usize) -> Vec<Part> {
-    let Sizes { share, whole } = sizes;
     let ordered = ordered(front);
     let free = |block: &&Block| {
         block.kind == BlockKind::Table && block.rows.is_some() && !ordered.contains(&block.dump_id)
@@ -266,27 +294,52 @@ pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables:
     let rest: BTreeSet<i32> =
         data.map(|(_, entry)| entry.dump_id()).filter(|id| !of_rows.contains(id)).collect();
     if !rest.is_empty() {
-        let stretches = others.iter().map(|block| block.range()).collect();
-        let label = "sequences and large objects".to_owned();
-        let weight = others.iter().map(|block| block.archive_bytes()).sum();
         parts.push(Part {
-            label,
+            label: "sequences and large objects".to_owned(),
             entries: rest,
-            stretches,
+            stretches: others.iter().map(|block| block.range()).collect(),
             rows_of: None,
             of_rows: false,
+            after: None,
             frozen: BTreeSet::new(),
-            weight,
+            weight: others.iter().map(|block| block.archive_bytes()).sum(),
         });
     }
 
-    // A frame holds many small tables: neighbours share the work of fetching it.
+    let after: BTreeMap<i32, BTreeSet<i32>> =
+        front.toc.late_rows().into_iter().map(|late| (late.id, late.after)).collect();
+    let (late, rows): (Vec<&Block>, Vec<&Block>) =
+        rows.into_iter().partition(|block| after.contains_key(&block.dump_id));
     let heaps = heaps(front);
+    let shared = |rows: Vec<&Block>, most| shared(inventory, rows, sizes, most, &heaps);
+    parts.extend(shared(rows, most_tables));
+    // Only those may be together that do not wait for each other.
+    let (waiting, late): (Vec<&Block>, Vec<&Block>) =
+        late.into_iter().partition(|block| after.get(&block.dump_id).is_some_and(|after| !after.is_empty()));
+    let late = shared(late, most_tables).into_iter().chain(shared(waiting, 1));
+    parts.extend(late.map(|part| {
+        let of_part = part.entries.iter().filter_map(|id| after.get(id)).flatten().copied().collect();
+        Part { after: Some(of_part), ..part }
+    }));
+    parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
+    parts
+}
+
+/// Parts with these rows: neighbouring small tables together, a table that is too large in stretches of whole rows.
+fn shared(
+    inventory: &Inventory,
+    rows: Vec<&Block>,
+    Sizes { share, whole }: Sizes,
+    most_tables: usize,
+    heaps: &BTreeSet<i32>,
+) -> Vec<Part> {
+    let mut parts = Vec::new();
+    // A frame holds many small tables: neighbours share the work of fetching it.
     let mut together: Option<Part> = None;
     for block in rows {
         if block.archive_bytes() > whole {
             parts.extend(together.take());
-            parts.extend(cut(inventory, block, share, &heaps));
+            parts.extend(cut(inventory, block, share, heaps));
             continue;
         }
         let part = together.get_or_insert_with(|| Part {
@@ -295,6 +348,7 @@ pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables:
             stretches: Vec::new(),
             rows_of: None,
             of_rows: true,
+            after: None,
             frozen: BTreeSet::new(),
             weight: 0,
         });
@@ -313,7 +367,6 @@ pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables:
         }
     }
     parts.extend(together);
-    parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
     parts
 }
 
@@ -346,6 +399,7 @@ fn cut(inventory: &Inventory, block: &Block, share: u64, heaps: &BTreeSet<i32>) 
         }),
         stretches: vec![stretch],
         of_rows: true,
+        after: None,
         frozen: heaps.iter().filter(|id| count == 1 && **id == block.dump_id).copied().collect(),
         weight: end - start,
     };

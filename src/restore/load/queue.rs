@@ -21,6 +21,8 @@ pub struct Queue {
     early: Vec<Early>,
     /// For each entry with data, how many parts of it are not in yet.
     missing: HashMap<i32, usize>,
+    /// The entries with data after which late rows come, as far as they are not in yet.
+    first: BTreeSet<i32>,
     made: BTreeSet<i32>,
     making: Vec<Early>,
 }
@@ -32,13 +34,16 @@ impl Queue {
         for id in parts.iter().flat_map(Part::entries) {
             *missing.entry(*id).or_default() += 1;
         }
+        let first = parts.iter().filter(|part| part.after().is_none()).flat_map(Part::entries);
+        let first = first.copied().collect();
         let parts = parts.into_iter().enumerate().collect();
-        Self { parts, early, missing, made, making: Vec::new() }
+        Self { parts, early, missing, first, made, making: Vec::new() }
     }
 
     /// What can be begun now; `None` if nothing can before something else has ended.
     pub fn next(&mut self) -> Option<Work> {
-        let left = self.parts.front().map_or(0, |(_, part)| part.weight());
+        let part = self.parts.iter().position(|(_, part)| self.may_come(part));
+        let left = part.and_then(|place| self.parts.get(place)).map_or(0, |(_, part)| part.weight());
         let ready = self.early.iter().position(|one| self.is_ready(one));
         if let Some(place) = ready
             && self.early.get(place).is_some_and(|one| one.bytes >= left)
@@ -47,12 +52,30 @@ impl Queue {
             self.making.push(one.clone());
             return Some(Work::Make(one));
         }
-        self.parts.pop_front().map(|(number, part)| Work::Load(number, part))
+        self.parts.remove(part?).map(|(number, part)| Work::Load(number, part))
+    }
+
+    /// Whether no rows are left to be loaded.
+    pub fn has_all_rows(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Lets rows come that wait for others; false if none waits.
+    pub fn hurry(&mut self) -> bool {
+        self.parts.iter_mut().for_each(|(_, part)| part.hurry());
+        !self.parts.is_empty()
+    }
+
+    fn may_come(&self, part: &Part) -> bool {
+        part.after().is_none_or(|after| self.first.is_empty() && after.iter().all(|rows| self.is_in(rows)))
+    }
+
+    fn is_in(&self, rows: &i32) -> bool {
+        self.missing.get(rows).is_none_or(|parts| *parts == 0)
     }
 
     fn is_ready(&self, one: &Early) -> bool {
-        let is_in = |rows: &i32| self.missing.get(rows).is_none_or(|parts| *parts == 0);
-        one.rows.iter().all(is_in)
+        one.rows.iter().all(|rows| self.is_in(rows))
             && one.after.is_subset(&self.made)
             && !self.making.iter().any(|other| one.collides(other))
     }
@@ -62,6 +85,9 @@ impl Queue {
         for id in part.entries() {
             if let Some(parts) = self.missing.get_mut(id) {
                 *parts = parts.saturating_sub(1);
+                if *parts == 0 {
+                    self.first.remove(id);
+                }
             }
         }
     }
@@ -118,6 +144,38 @@ mod tests {
         assert_eq!(labels.len(), loads + makes);
         let place = |label: &str| labels.iter().position(|one| one == label).unwrap();
         assert!(place("app.orders orders_pkey") < loads, "{labels:?}");
+    }
+
+    #[test]
+    fn late_rows_come_after_all_others_and_after_those_that_they_need() {
+        let dump = include_bytes!("../../../tests/data/late15.dump");
+        let mut reader = Reader::with_digests();
+        reader.feed(dump).unwrap();
+        let inventory = Inventory::new(reader.finish().unwrap(), &[]);
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
+        let parts = parts(&inventory, &front, Sizes { share: 1 << 40, whole: 1 << 40 }, 500);
+        let mut queue = Queue::new(parts.clone(), Vec::new(), BTreeSet::new());
+        let Some(Work::Load(_, first)) = queue.next() else { panic!("nothing to load") };
+        assert!(first.after().is_none() && queue.next().is_none());
+        // Its tables are loaded one by one if the server refuses it.
+        let alone = first.by_table(&inventory);
+        assert_eq!(alone.len(), 4);
+        alone.iter().for_each(|part| queue.loaded(part));
+        let mut labels = Vec::new();
+        while let Some(Work::Load(_, part)) = queue.next() {
+            let names = front.toc.with_data().filter(|entry| part.entries().contains(&entry.dump_id()));
+            labels.extend(names.map(|entry| entry.label().replace("public.", "")));
+            queue.loaded(&part);
+        }
+        assert!(queue.has_all_rows());
+        assert_eq!(labels.len(), 8);
+        let place = |label: &str| labels.iter().position(|one| one == label).unwrap();
+        assert!(place("Base") < place("also_1") && place("also_1") < place("against"), "{labels:?}");
+        assert!(labels.ends_with(&["any_other".to_owned()]), "{labels:?}");
+
+        let mut queue = Queue::new(parts, Vec::new(), BTreeSet::new());
+        assert!(queue.next().is_some() && queue.next().is_none());
+        assert!(queue.hurry() && queue.next().is_some());
     }
 
     #[test]

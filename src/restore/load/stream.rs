@@ -6,15 +6,18 @@
 use super::super::outcome::Filled;
 use super::super::plan::Plan;
 use super::super::postdata::PostData;
-use super::super::prepare::{atomicity, prepare, read_front};
+use super::super::prepare::{atomicity, by_need, prepare, read_front};
 use super::super::request::RestoreRequest;
 use super::parts::before_and_data;
+use crate::archive::{Preamble, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
 use crate::postgres::restore::restore as pg_restore;
+use crate::stored::excerpt;
+use crate::stored::inventory::Inventory;
 use crate::stored::reader::BackupReader;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use tokio::io::{AsyncWriteExt, BufReader, DuplexStream};
 
 /// Bytes on their way between decompression and `pg_restore`.
@@ -23,21 +26,53 @@ pub const BETWEEN: usize = 1 << 20;
 pub const AT_ONCE: usize = 256 << 10;
 
 /// Runs the stream and `pg_restore` side by side until both are done.
+///
+/// With an inventory, rows come after those that functions of their tables read.
 pub async fn restore(
     reader: &BackupReader,
+    inventory: Option<&Inventory>,
     clients: &Clients,
     target: &mut Target,
     request: &RestoreRequest,
 ) -> Result<Filled> {
+    let by_need = inventory.map(in_order_of_need).transpose()?.flatten();
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
-        let contents = reader.stream(&mut near).await?;
+        let contents = match &by_need {
+            Some(ordered) => excerpt::stream(reader, &reader.progress, ordered, &mut near).await?,
+            None => reader.stream(&mut near).await?,
+        };
         // The end of the stream is what lets pg_restore commit: it is given only here.
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))?;
         Ok(contents)
     };
     let (contents, (plan, failed)) = tokio::try_join!(stream, load(far, clients, target, request, 1))?;
     Ok(Filled { tables: contents.toc.tables() as u64, rows: contents.rows(), plan, passed: None, failed })
+}
+
+/// The same backup with its rows in an order in which each finds what functions of its table read; `None` if it is so.
+fn in_order_of_need(inventory: &Inventory) -> Result<Option<Inventory>> {
+    let Some(front) = by_need(&Preamble::read(&inventory.archive.preamble)?) else { return Ok(None) };
+    let places: HashMap<i32, usize> =
+        front.toc.entries().iter().enumerate().map(|(place, entry)| (entry.dump_id(), place)).collect();
+    let mut ordered = inventory.clone();
+    ordered.blocks.sort_by_key(|block| places.get(&block.dump_id).copied());
+    Ok(Some(ordered.only(&front)))
+}
+
+/// Says of which tables generated columns may be computed too early, as the rows pass in this order.
+fn warn_of_early_rows(front: &Preamble) {
+    let late = front.toc.late_rows();
+    let early = late.iter().filter(|rows| rows.too_early && rows.generated);
+    let early: HashSet<i32> = early.map(|rows| rows.id).collect();
+    let entries = front.toc.entries().iter().filter(|entry| early.contains(&entry.dump_id()));
+    let tables: Vec<String> = entries.map(TocEntry::label).collect();
+    if !tables.is_empty() {
+        tracing::warn!(
+            "rows come before those that functions of their tables read, so generated columns may have other values: {} (UPDATE … SET COLUMN = DEFAULT computes one again; a restore of a backup with an inventory brings the rows in another order)",
+            tables.join(", ")
+        );
+    }
 }
 
 /// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`; with several `jobs`,
@@ -53,6 +88,7 @@ pub async fn load(
     let Some(front) = archive_reader.preamble() else {
         return Err(Error::verify("the archive ends before its table of contents does"));
     };
+    warn_of_early_rows(&front);
     let behind = read.get(front.to_bytes().len()..).unwrap_or_default();
     let (client, mut fitted, plan) = prepare(&front, clients, target, request).await?;
     let rest = if jobs > 1 { Some(PostData::of(&fitted, &BTreeSet::new())?) } else { None };

@@ -12,7 +12,7 @@ use super::early::{Early, LEAST};
 use super::parts::{Part, Sizes, before, parts, tables_at_once};
 use super::queue::{Queue, Work};
 use crate::archive::Preamble;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Client, Clients};
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
 use crate::postgres::{PgRestoreOptions, Situation, Target};
@@ -59,16 +59,24 @@ pub async fn restore(
     let (first, early): (Vec<Early>, Vec<Early>) = early.into_iter().partition(Early::is_first);
     worker.make(&first).await?;
     let mut queue = Queue::new(parts, early, first.iter().map(|one| one.id).collect());
-    let mut postponed = worker.work_off(&mut queue, jobs).await?;
-    // In the dump's order, one after the other, as one stream would bring them.
-    postponed.sort_by_key(Part::start);
-    for (number, part) in postponed.iter().enumerate() {
-        let mut given = Given::default();
-        let loaded = worker.load(part, &mut given, &target.session_name(&format!("again {number}"))).await;
-        loaded.map_err(|error| reader.explain_dump(error.context(&part.label)))?;
-        queue.loaded(part);
+    let mut refused = Vec::new();
+    loop {
+        let more = worker.work_off(&mut queue, jobs).await?;
+        refused.extend(more.into_iter().flat_map(|part| part.by_table(inventory)));
+        let before = refused.len();
+        let why = worker.load_again(&mut refused, &mut queue).await?;
+        if refused.is_empty() && queue.has_all_rows() {
+            break;
+        }
+        // Late rows may be what the others lack.
+        if refused.len() == before
+            && !queue.hurry()
+            && let Some(error) = why
+        {
+            return Err(reader.explain_dump(error));
+        }
     }
-    // What waited for those.
+    // What waited for the last of them.
     worker.work_off(&mut queue, jobs).await?;
 
     reader.progress.now_passing("indexes and constraints".into());
@@ -89,6 +97,7 @@ struct Worker<'a> {
 /// What became of some work.
 enum Done {
     Loaded(Part),
+    /// The server does not take it now.
     Refused(Part),
     Made(Early),
 }
@@ -114,10 +123,15 @@ impl Worker<'_> {
 
     async fn work(&self, work: Work) -> Result<Done> {
         match work {
-            Work::Load(number, part) => Ok(match self.load_at_last(&part, number).await? {
-                true => Done::Loaded(part),
-                false => Done::Refused(part),
-            }),
+            Work::Load(number, part) => {
+                Ok(match self.load_at_last(&part, &format!("part {number}")).await? {
+                    None => Done::Loaded(part),
+                    Some(error) => {
+                        tracing::warn!("{error}; loading it again when all other tables are there");
+                        Done::Refused(part)
+                    }
+                })
+            }
             Work::Make(early) => {
                 self.reader.progress.now_passing(early.label.clone());
                 self.make(std::slice::from_ref(&early)).await?;
@@ -136,15 +150,32 @@ impl Worker<'_> {
         in_order(&only, self.client, self.target, self.options).await
     }
 
-    /// Loads a part, and begins again if the session was lost before anything could be committed. False for a part that
-    /// the server refuses: what it looks up in other tables may not have been there yet.
-    async fn load_at_last(&self, part: &Part, number: usize) -> Result<bool> {
+    /// Loads parts that were refused, one after the other in the dump's order, as one stream would bring them. Those that
+    /// are refused again are left; also returns why the first of them is.
+    async fn load_again(&self, refused: &mut Vec<Part>, queue: &mut Queue) -> Result<Option<Error>> {
+        let mut first = None;
+        refused.sort_by_key(Part::start);
+        for (number, part) in std::mem::take(refused).into_iter().enumerate() {
+            match self.load_at_last(&part, &format!("again {number}")).await? {
+                None => queue.loaded(&part),
+                Some(error) => {
+                    first.get_or_insert(error);
+                    refused.push(part);
+                }
+            }
+        }
+        Ok(first)
+    }
+
+    /// Loads a part, and begins again if the session was lost before anything could be committed. Returns why, if the
+    /// server refuses it: what it looks up in other tables may not be there yet.
+    async fn load_at_last(&self, part: &Part, called: &str) -> Result<Option<Error>> {
         let mut attempt = 1;
         loop {
-            let session = self.target.session_name(&format!("part {number}.{attempt}"));
+            let session = self.target.session_name(&format!("{called}.{attempt}"));
             let mut given = Given::default();
             let error = match self.load(part, &mut given, &session).await {
-                Ok(()) => return Ok(true),
+                Ok(()) => return Ok(None),
                 Err(error) => error.context(&part.label),
             };
             let situation = error.situation::<Situation>();
@@ -156,9 +187,8 @@ impl Worker<'_> {
                 && (in_the_way || !situation.is_some_and(Situation::is_of_machine));
             let undone = given.whole && !given.all;
             if given.whole && refused && part.has_rows() {
-                tracing::warn!("{error}; loading it again when all other tables are there");
                 self.take_back(&given);
-                return Ok(false);
+                return Ok(Some(error));
             }
             // With its last bytes pg_restore may have committed: to begin again could double the rows.
             if !lost || !undone || attempt == ATTEMPTS {
