@@ -1,7 +1,7 @@
 //! What is created after all data is there: indexes and constraints over several connections, grants in their
 //! order, materialized views, and last the event triggers, which would react to the others.
 
-use super::load::parts::Later;
+use super::load::later::Later;
 use super::prepare::atomicity;
 use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};

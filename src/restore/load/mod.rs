@@ -1,7 +1,8 @@
 //! The ways to load an archive or a script into the target database.
 
 mod early;
-pub mod parts;
+pub mod later;
+mod parts;
 mod queue;
 pub mod script;
 pub mod stream;

@@ -8,7 +8,7 @@ use super::super::plan::Plan;
 use super::super::postdata::PostData;
 use super::super::prepare::{atomicity, by_need, prepare, read_front};
 use super::super::request::RestoreRequest;
-use super::parts::before_and_data;
+use super::later::before_and_data;
 use crate::archive::{Preamble, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::Target;
