@@ -18,15 +18,25 @@ pub struct PostData {
     /// other, as `pg_restore` does not know that two of them can wait for each other's locks.
     of_partitions: Option<(Scratch, Preamble)>,
     after: Scratch,
+    attached_last: Preamble,
     grants: Preamble,
     refreshes: Option<Scratch>,
+    refreshed_in_order: bool,
     event_triggers: Preamble,
 }
 
 impl PostData {
     /// Of this archive, but for these entries.
     pub fn of(front: &Preamble, made: &BTreeSet<i32>) -> Result<Self> {
-        let Later { of_partitions, after, grants, refreshes, event_triggers } = Later::of(front, made);
+        let Later {
+            of_partitions,
+            after,
+            attached_last,
+            grants,
+            refreshes,
+            refreshed_in_order,
+            event_triggers,
+        } = Later::of(front, made);
         let of_partitions = match of_partitions {
             Some((indexes, attached)) => Some((without_data(&indexes)?, attached)),
             None => None,
@@ -34,8 +44,10 @@ impl PostData {
         Ok(Self {
             of_partitions,
             after: without_data(&after)?,
+            attached_last,
             grants,
             refreshes: if refreshes.is_empty() { None } else { Some(without_data(&refreshes)?) },
+            refreshed_in_order,
             event_triggers,
         })
     }
@@ -55,9 +67,13 @@ impl PostData {
         }
         target.breathe().await;
         restore_file(client, target.conn(), options, jobs, &self.after).await?;
+        if !self.attached_last.is_empty() {
+            in_order(&self.attached_last, client, target, options).await?;
+        }
         in_order(&self.grants, client, target, options).await?;
         if let Some(refreshes) = &self.refreshes {
             target.breathe().await;
+            let jobs = if self.refreshed_in_order { 1 } else { jobs };
             restore_file(client, target.conn(), options, jobs, refreshes).await?;
         }
         if self.event_triggers.is_empty() {

@@ -15,6 +15,9 @@ CREATE FUNCTION twice(n int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
 CREATE DOMAIN known AS int CHECK (public.twice(VALUE));
 CREATE TABLE against (n known);
 INSERT INTO against VALUES (1);
+CREATE TABLE bounded (n int) PARTITION BY LIST (public.rate(n));
+CREATE TABLE bounded_1 PARTITION OF bounded FOR VALUES IN (7);
+INSERT INTO bounded VALUES (1);
 CREATE TABLE parent (n int CHECK (public.rate(n) > 0));
 CREATE TABLE child (m int) INHERITS (parent);
 INSERT INTO child VALUES (1);

@@ -1,9 +1,10 @@
 //! Which rows come after others although no entry says so.
 //!
-//! A CHECK constraint or a generated column may call a function that reads other tables, if the function is declared not to
-//! (`IMMUTABLE`). `pg_dump` sorts rows by the names of their tables; so a value could be computed before the rows that it is
-//! computed from are there, and would be another one, without any error. What a function reads is seen by what it depends
-//! on, and by the names in its text. A name that means something else costs some parallel work, and nothing more.
+//! A CHECK constraint, a generated column or a partition key may call a function that reads other tables, if the function is
+//! declared not to (`IMMUTABLE`). `pg_dump` sorts rows by the names of their tables; so a value could be computed before the
+//! rows that it is computed from are there, and would be another one, without any error. What a function reads is seen by
+//! what it depends on, and by the names in its text. A name that means something else costs some parallel work, and nothing
+//! more.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -26,8 +27,8 @@ pub struct LateRows {
 }
 
 impl Toc {
-    /// The rows of tables whose constraints or generated columns call functions that read other tables, in an order in
-    /// which each finds what it reads, as far as they do not read each other.
+    /// The rows of tables whose constraints, generated columns or partition keys call functions that read other tables, in an
+    /// order in which each finds what it reads, as far as they do not read each other.
     pub fn late_rows(&self) -> Vec<LateRows> {
         let reading = Reading::of(self);
         let mut late: Vec<(i32, Reads)> =
@@ -174,6 +175,10 @@ impl<'t> Reading<'t> {
         self.by_id.get(&id).map(|entry| entry.kind())
     }
 
+    fn is_partitioned(&self, table: i32) -> bool {
+        self.by_id.get(&table).is_some_and(|table| !partition_key(table).is_empty())
+    }
+
     fn rows(&self) -> impl Iterator<Item = &'t TocEntry> {
         self.toc.with_data().filter(|entry| entry.kind() == EntryKind::TableData)
     }
@@ -221,7 +226,7 @@ impl<'t> Reading<'t> {
             for id in entry.dependencies() {
                 match self.kind(id) {
                     Some(EntryKind::Domain | EntryKind::Type) => next.push(id),
-                    Some(EntryKind::Table) if entry.inherits() => next.push(id),
+                    Some(EntryKind::Table) if entry.inherits() || self.is_partitioned(id) => next.push(id),
                     Some(EntryKind::Function) if self.is_in(id, &text) => called.push(id),
                     Some(EntryKind::Operator | EntryKind::Cast) if !text.is_empty() => called.push(id),
                     // Nobody knows which of its functions are called, nor what they read.
@@ -246,8 +251,8 @@ impl<'t> Reading<'t> {
     }
 }
 
-/// What of a definition is computed for every row that comes: generated columns and CHECK constraints, but no defaults,
-/// as the rows have all values.
+/// What of a definition is computed for every row that comes: generated columns, CHECK constraints and the partition key,
+/// but no defaults, as the rows have all values.
 fn computing(entry: &TocEntry) -> Vec<u8> {
     let defn = entry.defn().unwrap_or_default();
     let depth = usize::from(entry.kind() == EntryKind::Table);
@@ -257,13 +262,20 @@ fn computing(entry: &TocEntry) -> Vec<u8> {
         |part: &[Word<'_>], keyword: &[u8]| part.iter().any(|word| word.depth == depth && word.is(keyword));
     let is_default = |part: &[Word<'_>]| entry.kind() == EntryKind::Table && has(part, b"DEFAULT");
     let computing = parts.filter(|part| has(part, b"CHECK") || has(part, b"GENERATED"));
-    let mut text = Vec::new();
+    let mut text = partition_key(entry).to_vec();
     for part in computing.filter(|part| !is_default(part)) {
         let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
         text.extend_from_slice(defn.get(first.at.start..last.at.end).unwrap_or_default());
         text.push(b'\n');
     }
     text
+}
+
+/// What says which rows are in which partition of a table.
+fn partition_key(table: &TocEntry) -> &[u8] {
+    let defn = table.defn().unwrap_or_default();
+    let begins = memchr::memmem::rfind(defn, b"\nPARTITION BY ");
+    begins.and_then(|at| defn.get(at..)).unwrap_or_default()
 }
 
 /// A function's name, without its arguments.
@@ -314,12 +326,12 @@ mod tests {
                 (name(&front, rows.id), after.join(" "), rows.too_early, rows.generated)
             })
             .collect();
-        let any =
-            "public.Base public.against public.also_1 public.child public.first public.parent public.second";
+        let any = "public.Base public.against public.also_1 public.bounded_1 public.child public.first public.parent public.second";
         let expected = [
             ("public.Base", "", true, true),
             ("public.also_1", "public.Base", false, true),
             ("public.against", "public.also_1", true, false),
+            ("public.bounded_1", "", true, false),
             ("public.child", "", true, false),
             ("public.second", "", false, false),
             ("public.first", "public.second", true, false),
@@ -357,6 +369,7 @@ mod tests {
             "Base",
             "also_1",
             "against",
+            "bounded_1",
             "child",
             "second",
             "first",

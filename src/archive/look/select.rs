@@ -85,7 +85,7 @@ impl Toc {
 
     /// The views that begin as an empty shell, each with the rule that makes it one: whatever the view needs, only the
     /// rule depends on.
-    pub(super) fn made_by(&self) -> HashMap<i32, i32> {
+    pub fn made_by(&self) -> HashMap<i32, i32> {
         let by_id: HashMap<i32, &TocEntry> =
             self.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
         let rules = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Rule);

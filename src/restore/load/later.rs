@@ -1,7 +1,7 @@
 //! The entries of an archive by the time at which they are made: before the data, and after it.
 
 use crate::archive::{EntryKind, Preamble, Section, TocEntry};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is made before any data, but for the grants: they could forbid an owner to fill its own tables.
 pub fn before(front: &Preamble) -> Preamble {
@@ -19,12 +19,16 @@ pub fn before_and_data(front: &Preamble) -> Preamble {
 pub struct Later {
     /// The indexes, and what makes those of partitions part of an index of the whole table; `None` if there is no such.
     pub of_partitions: Option<(Preamble, Preamble)>,
-    /// All other indexes and constraints, and whatever else is neither of the next three.
+    /// All other indexes and constraints, and whatever else is none of the following.
     pub after: Preamble,
+    /// What makes those of these indexes that are of partitions part of an index of the whole table.
+    pub attached_last: Preamble,
     /// Grants.
     pub grants: Preamble,
     /// Materialized views.
     pub refreshes: Preamble,
+    /// Whether these come one after the other.
+    pub refreshed_in_order: bool,
     /// Event triggers.
     pub event_triggers: Preamble,
 }
@@ -32,31 +36,79 @@ pub struct Later {
 impl Later {
     /// Of this archive, but for these entries, which were made before.
     pub fn of(front: &Preamble, made: &BTreeSet<i32>) -> Self {
-        let attached = attached(front);
         let mut made = made.clone();
+        let first = indexes(front, &made);
+        let attaches = |entry: &TocEntry| entry.kind() == EntryKind::IndexAttach;
+        let attached = choose(front, |_, entry| attaches(entry) && first.contains(&entry.dump_id()));
+        let attached_last = choose(front, |_, entry| attaches(entry) && !first.contains(&entry.dump_id()));
         let of_partitions = (!attached.is_empty()).then(|| {
-            let indexes = indexes(front, &made);
-            made.extend(indexes.toc.entries().iter().chain(attached.toc.entries()).map(TocEntry::dump_id));
+            let indexes = later(front, &made, |entry| !attaches(entry) && first.contains(&entry.dump_id()));
+            made.extend(first);
             (indexes, attached)
         });
+        made.extend(attached_last.toc.entries().iter().map(TocEntry::dump_id));
         Self {
             of_partitions,
             after: after(front, &made),
+            attached_last,
             grants: grants(front),
             refreshes: refreshes(front),
+            refreshed_in_order: refreshes_call_functions(front),
             event_triggers: event_triggers(front),
         }
     }
 }
 
-/// The indexes of partitions that become part of an index of the whole table.
-fn attached(front: &Preamble) -> Preamble {
-    choose(front, |_, entry| entry.kind() == EntryKind::IndexAttach)
+/// Indexes, unique constraints, and what makes indexes of partitions part of others, without those entries that were made
+/// before, and without those that need anything else that comes after the data: `pg_dump` also puts functions and
+/// materialized views there if they depend on a primary key.
+fn indexes(front: &Preamble, made: &BTreeSet<i32>) -> BTreeSet<i32> {
+    let later = front.toc.sections().filter(|(section, _)| *section == Section::PostData);
+    let later = later.map(|(_, entry)| entry).filter(|entry| !made.contains(&entry.dump_id()));
+    let later: BTreeMap<i32, &TocEntry> = later.map(|entry| (entry.dump_id(), entry)).collect();
+    let is_index = |entry: &TocEntry| {
+        matches!(entry.kind(), EntryKind::Index | EntryKind::Constraint | EntryKind::IndexAttach)
+    };
+    let mut indexes: BTreeSet<i32> =
+        later.values().filter(|entry| is_index(entry)).map(|entry| entry.dump_id()).collect();
+    loop {
+        let waits = |id: &i32| later.contains_key(id) && !indexes.contains(id);
+        let has_all =
+            |id: &&i32| later.get(id).is_some_and(|entry| !entry.dependencies().any(|id| waits(&id)));
+        let left: BTreeSet<i32> = indexes.iter().filter(has_all).copied().collect();
+        if left.len() == indexes.len() {
+            return indexes;
+        }
+        indexes = left;
+    }
 }
 
-/// Indexes and unique constraints, without those entries that were made before.
-fn indexes(front: &Preamble, made: &BTreeSet<i32>) -> Preamble {
-    later(front, made, |entry| matches!(entry.kind(), EntryKind::Index | EntryKind::Constraint))
+/// Whether a materialized view or an index of one calls functions: which other views these read is not known, so only
+/// the archive's order is one in which all of them can be refreshed.
+fn refreshes_call_functions(front: &Preamble) -> bool {
+    let by_id: BTreeMap<i32, &TocEntry> =
+        front.toc.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
+    let made_by = front.toc.made_by();
+    let is_view = |id: &i32| by_id.get(id).is_some_and(|entry| entry.kind() == EntryKind::MaterializedView);
+    let begins = |entry: &&&TocEntry| {
+        is_view(&entry.dump_id())
+            || entry.kind() == EntryKind::Index && entry.dependencies().any(|id| is_view(&id))
+    };
+    let mut next: Vec<i32> = by_id.values().filter(begins).map(|entry| entry.dump_id()).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = next.pop() {
+        let Some(entry) = by_id.get(&id).filter(|_| seen.insert(id)) else { continue };
+        match entry.kind() {
+            EntryKind::Function | EntryKind::Procedure => return true,
+            // What computes its columns is called no more.
+            EntryKind::Table => {}
+            _ => {
+                next.extend(entry.dependencies());
+                next.extend(made_by.get(&id));
+            }
+        }
+    }
+    false
 }
 
 /// What is made when all data is there, in any order, without those entries that were made before.

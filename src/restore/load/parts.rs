@@ -446,7 +446,8 @@ mod tests {
             let (indexes, attached) = later.of_partitions.unzip();
             // Tables stand in these again, and are not made again.
             let with_tables: Vec<Preamble> = indexes.into_iter().chain([later.after]).collect();
-            let others = [before(&front), later.grants, later.refreshes, later.event_triggers];
+            let others =
+                [before(&front), later.attached_last, later.grants, later.refreshes, later.event_triggers];
             assert!(!others[0].toc.entries().iter().any(|entry| entry.kind().is_grant()));
             let others: Vec<Preamble> = others.into_iter().chain(attached).collect();
             for some in with_tables.iter().chain(&others) {

@@ -60,7 +60,7 @@ fn in_order_of_need(inventory: &Inventory) -> Result<Option<Inventory>> {
     Ok(Some(ordered.only(&front)))
 }
 
-/// Says of which tables generated columns may be computed too early, as the rows pass in this order.
+/// Names the tables whose generated columns may be computed too early, as the rows pass in this order.
 fn warn_of_early_rows(front: &Preamble) {
     let late = front.toc.late_rows();
     let early = late.iter().filter(|rows| rows.too_early && rows.generated);

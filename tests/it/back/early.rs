@@ -126,6 +126,35 @@ fn a_partitioned_table_comes_back_with_its_partitions_indexes_made_early() {
     }
 }
 
+/// `pg_dump` puts functions and views that depend on a primary key between the indexes. The first view takes a moment.
+#[test]
+fn indexes_and_views_come_after_what_they_call() {
+    let sql = "CREATE TABLE words (n int PRIMARY KEY, word text); INSERT INTO words VALUES (1, 'one');
+        CREATE FUNCTION word(k int) RETURNS text IMMUTABLE LANGUAGE sql
+          BEGIN ATOMIC SELECT w.word FROM public.words w WHERE w.n = $1 GROUP BY w.n; END;
+        CREATE TABLE p (n int, k int) PARTITION BY RANGE (n);
+        CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (10); INSERT INTO p VALUES (1, 1);
+        CREATE INDEX by_k ON p (k); CREATE INDEX by_word ON p ((public.word(k))); COMMENT ON INDEX by_word IS 'late';
+        CREATE MATERIALIZED VIEW grouped AS SELECT w.n, w.word FROM words w GROUP BY w.n;
+        CREATE UNIQUE INDEX ON grouped (n);
+        CREATE MATERIALIZED VIEW a_first AS SELECT count(*) AS n, pg_sleep(0.5)::text FROM words;
+        CREATE FUNCTION firsts() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT n FROM public.a_first';
+        CREATE MATERIALIZED VIEW b_last AS SELECT public.firsts() AS n;";
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("called");
+        cluster.psql(&database, sql);
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let copy = fresh("called");
+        place.opens(&["restore", "latest", "--to", &cluster.url(&copy), "--jobs", "2"]).succeeds();
+        assert_eq!(definitions(cluster, &copy), definitions(cluster, &database));
+        assert_eq!(cluster.psql(&copy, "SELECT n FROM b_last"), "1");
+        let whole = "SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid IN ('by_k'::regclass, 'by_word'::regclass)";
+        assert_eq!(cluster.psql(&copy, whole), "t");
+    }
+}
+
 #[test]
 fn rows_of_a_whole_table_are_written_finished_and_without_wal_if_the_server_needs_none() {
     for major in [Major::Distribution, Major::V18] {

@@ -49,11 +49,14 @@ fn a_table_that_looks_at_another_is_loaded_after_it() {
     }
 }
 
-/// Tables whose values are computed from those of tables with later names.
+/// Tables whose values are computed from those of tables with later names. The server looks into functions in SQL when it
+/// creates such a table.
 const COMPUTED: &str = "CREATE TABLE rates (n int, rate int); INSERT INTO rates VALUES (1, 7);
-    CREATE FUNCTION rate(n int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT r.rate FROM public.rates r WHERE r.n = $1';
+    CREATE FUNCTION rate(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        'BEGIN RETURN (SELECT r.rate FROM public.rates r WHERE r.n = $1); END';
     CREATE TABLE base (n int, rated int GENERATED ALWAYS AS (public.rate(n)) STORED); INSERT INTO base VALUES (1);
-    CREATE FUNCTION rated(n int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT b.rated FROM public.base b WHERE b.n = $1';
+    CREATE FUNCTION rated(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        'BEGIN RETURN (SELECT b.rated FROM public.base b WHERE b.n = $1); END';
     CREATE TABLE also (n int CHECK (public.rated(n) IS NOT NULL), twice int GENERATED ALWAYS AS (2 * public.rated(n)) STORED);
     INSERT INTO also VALUES (1);";
 
