@@ -1,6 +1,7 @@
 //! Tables that need others to be there before them, and sessions that are dead on one side only.
 
 use crate::scene::{Place, add_bulk, fresh};
+use crate::servers::at_once;
 use crate::servers::postgres::{Cluster, Major};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -118,8 +119,8 @@ fn half_dead(port: u16) -> u16 {
     let own = listener.local_addr().unwrap().port();
     let died = Arc::new(AtomicBool::new(false));
     std::thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        for client in listener.incoming().map_while(|client| client.and_then(at_once).ok()) {
+            let server = TcpStream::connect(("127.0.0.1", port)).and_then(at_once).unwrap();
             let died = Arc::clone(&died);
             let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
             std::thread::spawn(move || {

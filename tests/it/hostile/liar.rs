@@ -1,5 +1,6 @@
 //! A server that lies: a proxy in front of a real one that puts other values into its answers.
 
+use crate::servers::at_once;
 use crate::servers::postgres::{Cluster, PASSWORD, USER};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -36,9 +37,9 @@ impl Liar {
             for client in listener.incoming() {
                 let (lies, counts) = (Arc::clone(&lies), Arc::clone(&counts));
                 std::thread::spawn(move || {
-                    let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+                    let server = TcpStream::connect(("127.0.0.1", server)).and_then(at_once).unwrap();
                     // Whoever closes a connection midway is a client that has heard enough.
-                    let _ = serve(client.unwrap(), server, &lies, &counts);
+                    let _ = serve(client.and_then(at_once).unwrap(), server, &lies, &counts);
                 });
             }
         });

@@ -3,6 +3,7 @@
 
 use crate::harness::Run;
 use crate::scene::{Place, SLOW_INDEX, add_bulk, fresh, named};
+use crate::servers::at_once;
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use pgstow::error::Kind;
 use std::io::{Read, Write};
@@ -32,7 +33,8 @@ impl Swallower {
         let fallen = Arc::clone(&silent);
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                let (client, server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", server)).unwrap());
+                let server = TcpStream::connect(("127.0.0.1", server)).and_then(at_once).unwrap();
+                let client = client.and_then(at_once).unwrap();
                 for (way, from, to) in [
                     (Direction::ToServer, client.try_clone().unwrap(), server.try_clone().unwrap()),
                     (Direction::FromServer, server, client),

@@ -5,6 +5,7 @@
 
 mod wire;
 
+use super::at_once;
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -340,7 +341,7 @@ impl Shared {
             if self.away.load(Ordering::Relaxed) {
                 break;
             }
-            let Some((client, port)) = client.ok().and_then(|client| {
+            let Some((client, port)) = client.and_then(at_once).ok().and_then(|client| {
                 let port = client.peer_addr().ok()?.port();
                 self.clients.lock().unwrap().insert(port, client.try_clone().ok()?);
                 Some((client, port))

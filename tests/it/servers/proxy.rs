@@ -1,5 +1,6 @@
 //! A web proxy: it passes on what it is asked to, and notes for whom.
 
+use super::at_once;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -20,7 +21,7 @@ impl WebProxy {
             for client in listener.incoming() {
                 let kept = Arc::clone(&kept);
                 // Whoever goes away is no concern of a proxy.
-                std::thread::spawn(move || client.and_then(|client| pass(client, &kept)));
+                std::thread::spawn(move || client.and_then(at_once).and_then(|client| pass(client, &kept)));
             }
         });
         WebProxy { url, asked }
@@ -44,7 +45,7 @@ fn pass(client: TcpStream, asked: &Mutex<Vec<String>>) -> io::Result<()> {
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     asked.lock().unwrap().push(format!("{method} {target}"));
     let address = target.strip_prefix("http://").unwrap_or(target).split('/').next().unwrap_or_default();
-    let mut server = TcpStream::connect(address)?;
+    let mut server = TcpStream::connect(address).and_then(at_once)?;
     let mut back = client.try_clone()?;
     match method {
         "CONNECT" => back.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?,

@@ -65,11 +65,13 @@ async fn serve(listener: std::net::TcpListener, config: Arc<ServerConfig>, upstr
     let listener = TcpListener::from_std(listener).unwrap();
     loop {
         let Ok((client, _)) = listener.accept().await else { return };
+        let _ = client.set_nodelay(true);
         let (acceptor, upstream) = (TlsAcceptor::from(Arc::clone(&config)), upstream.clone());
         tokio::spawn(async move {
             // Clients that do not trust it go away.
             let Ok(mut client) = acceptor.accept(client).await else { return };
             let Ok(mut server) = TcpStream::connect(upstream).await else { return };
+            let _ = server.set_nodelay(true);
             let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
         });
     }

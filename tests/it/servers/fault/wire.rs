@@ -1,6 +1,6 @@
 //! HTTP as a fault proxy needs it: heads and bodies as they are on the wire, and answers of its own.
 
-use super::{Request, find};
+use super::{Request, at_once, find};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
@@ -78,7 +78,7 @@ pub fn endless(mut client: &TcpStream) -> io::Result<()> {
 
 /// Sends a request on a connection of its own, and reads the whole answer.
 pub fn forward(upstream: &str, head: &str, body: &[u8], method: &str) -> io::Result<Answer> {
-    let mut server = TcpStream::connect(upstream)?;
+    let mut server = TcpStream::connect(upstream).and_then(at_once)?;
     // A server may answer, and close, before it has read it all; its answer counts.
     let _ = server.write_all(head.as_bytes()).and_then(|()| server.write_all(body));
     let mut reader = BufReader::new(&server);
@@ -113,7 +113,7 @@ pub fn is_http2(client: &TcpStream) -> io::Result<bool> {
 
 /// Passes a connection on as it is.
 pub fn tunnel(client: &TcpStream, upstream: &str) -> io::Result<()> {
-    let server = TcpStream::connect(upstream)?;
+    let server = TcpStream::connect(upstream).and_then(at_once)?;
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let copied = io::copy(&mut &*client, &mut &server);

@@ -13,6 +13,7 @@ mod tokens;
 mod wire;
 mod xml;
 
+use super::at_once;
 use super::garage::Garage;
 use super::s3::S3;
 pub use emulator::Emulator;
@@ -127,7 +128,7 @@ impl Google {
                 }
                 let shared = Arc::clone(&ours);
                 // A client that goes away is no concern of a server.
-                std::thread::spawn(move || client.and_then(|client| serve(shared, client)));
+                std::thread::spawn(move || client.and_then(at_once).and_then(|client| serve(shared, client)));
             }
         });
         Google { shared, folder: tempfile::tempdir().unwrap() }
