@@ -157,7 +157,9 @@ impl Content for StoredContent<'_> {
         let Self { reader, clients, request, .. } = self;
         let _following = self.run.follow(&reader.progress);
         let jobs = target.at_most(jobs(self.jobs, reader.plain_bytes()));
-        match reader.excerpt().or(self.inventory) {
+        // Not the whole inventory: it may have rows that are left out.
+        let read = reader.excerpt().or(self.inventory);
+        match read {
             _ if reader.kind() == BackupKind::Sql => {
                 if self.jobs.is_some_and(|jobs| jobs > 1) {
                     tracing::warn!("--jobs is ignored: a plain SQL dump is run by one psql");
@@ -172,7 +174,7 @@ impl Content for StoredContent<'_> {
                     ))
                     .hint("--on-error keep is for a database that does not exist yet"));
                 }
-                stream::restore(reader, self.inventory, clients, target, request).await
+                stream::restore(reader, read, clients, target, request).await
             }
             Some(inventory) if jobs > 1 && !target.exists() => {
                 let plan = workers::restore(reader, inventory, clients, target, request, jobs).await?;
@@ -184,7 +186,7 @@ impl Content for StoredContent<'_> {
                     let why = if target.exists() { "the database exists" } else { "there is no inventory" };
                     tracing::warn!("--jobs is ignored: {why}, so one stream fills it in one transaction");
                 }
-                stream::restore(reader, self.inventory, clients, target, request).await
+                stream::restore(reader, read, clients, target, request).await
             }
         }
     }
