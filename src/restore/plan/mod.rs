@@ -52,6 +52,9 @@ impl RestoreRequest {
         let front = front.with_last(TocEntry::is_of_event_trigger);
         let refreshes = |entry: &TocEntry| entry.kind() == EntryKind::MaterializedViewData;
         let front = front.keep(|entry| !(self.fitting.skip_refresh && refreshes(entry)));
+        // They hold samples of the rows as they were before the scripts.
+        let samples = |entry: &TocEntry| entry.kind() == EntryKind::StatisticsData;
+        let front = front.keep(|entry| self.after.scripts.is_empty() || !samples(entry));
         let front = fit.without_refused(&front);
         fit.check_extensions(&front)?;
         let front = fit.with_roles(&front)?;
