@@ -81,6 +81,20 @@ fn what_is_computed_from_other_tables_is_computed_when_their_rows_are_there() {
             place.opens(&into).arg(cluster.url(&copy)).succeeds();
             assert_eq!(cluster.psql(&copy, values), "7|14", "{jobs}");
         }
+        let part = |words: &[&str]| {
+            let copy = fresh("computed");
+            let run = place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).args(words).succeeds();
+            (cluster.psql(&copy, "SELECT rated FROM base"), run)
+        };
+        let (rated, run) = part(&["-t", "base", "-t", "rates"]);
+        assert!(rated == "7" && !run.stderr.contains("generated columns"), "{rated}: {run}");
+        let lacking = "generated columns of public.base are computed without the rows of public.rates";
+        let (rated, run) = part(&["-T", "also", "--exclude-table-data", "rates"]);
+        assert_eq!(rated, "", "{run}");
+        run.says(lacking).says("do not exclude them");
+        // Nothing says that the table itself is needed, either.
+        let lonely = ["restore", "latest", "-t", "base", "--to", &cluster.url(&fresh("computed"))];
+        place.opens(&lonely).run().says(lacking).says("add --table public.rates");
         // The rows pass in pg_dump's order.
         cluster.psql(&database, "DROP TABLE also");
         let run = place.pgstow(&["clone", &cluster.url(&database), &fresh("computed")]).succeeds();
