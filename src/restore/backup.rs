@@ -57,6 +57,8 @@ pub struct ReadyBackup {
     pub request: RestoreRequest,
     /// Whether a database this run created is kept when the run fails.
     pub keep_failed: bool,
+    /// Whether it has rows, and what was chosen of it has none.
+    pub(super) rows_left_out: bool,
     jobs: Option<u8>,
     proof: ProofBy,
 }
@@ -69,6 +71,7 @@ impl ReadyBackup {
             options;
         fitting.options.check()?;
         let mut reader = run.or(BackupReader::find(selection)).await?;
+        let mut rows_left_out = false;
         let inventory = if narrowing.is_all() {
             let whole = run.or(inventory(&reader, proof)).await?;
             let rest = whole.as_ref().map(excerpt::without_foreign_rows).transpose()?;
@@ -77,13 +80,16 @@ impl ReadyBackup {
             }
             whole
         } else {
-            let chosen = narrowing.of(run.or(excerpt::inventory(&reader)).await?)?;
+            let whole = run.or(excerpt::inventory(&reader)).await?;
+            let has_rows = !whole.blocks.is_empty();
+            let chosen = narrowing.of(whole)?;
+            rows_left_out = has_rows && chosen.blocks.is_empty();
             reader.narrow(excerpt::without_foreign_rows(&chosen)?.unwrap_or(chosen));
             None
         };
         let request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
         let clients = run.or(Clients::find(&clients)).await?;
-        Ok(Self { started, reader, inventory, clients, request, keep_failed, jobs, proof })
+        Ok(Self { started, reader, inventory, clients, request, keep_failed, rows_left_out, jobs, proof })
     }
 
     /// Restores into a database and proves it; a new one has its name only after that.

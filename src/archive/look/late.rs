@@ -280,7 +280,7 @@ fn computing(entry: &TocEntry) -> Vec<u8> {
 }
 
 /// What says which rows are in which partition of a table.
-fn partition_key(table: &TocEntry) -> &[u8] {
+pub(super) fn partition_key(table: &TocEntry) -> &[u8] {
     let defn = table.defn().unwrap_or_default();
     let begins = memchr::memmem::rfind(defn, b"\nPARTITION BY ");
     begins.and_then(|at| defn.get(at..)).unwrap_or_default()
