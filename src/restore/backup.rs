@@ -7,7 +7,7 @@ use super::request::{After, Fitting, RestoreRequest};
 use super::run::{Content, Flow};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search};
-use crate::postgres::{ConnInfo, Naming, Situation, Target};
+use crate::postgres::{ConnInfo, Constraint, Naming, Situation, Target};
 use crate::proof::{self, Proof, ProofBy};
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -192,7 +192,14 @@ impl Content for StoredContent<'_> {
                     let why = if target.exists() { "the database exists" } else { "there is no inventory" };
                     tracing::warn!("--jobs is ignored: {why}, so one stream fills it in one transaction");
                 }
-                stream::restore(reader, read, clients, target, request).await
+                let may_be_several = read.is_some() && !target.exists();
+                let filled = stream::restore(reader, read, clients, target, request).await;
+                filled.map_err(|error| match error.situation() {
+                    Some(Situation::ConstraintViolated(Constraint::Check)) if may_be_several => {
+                        error.hint("if a function of the constraint reads rows that come later, --jobs 2 may help: it loads refused tables again after all others")
+                    }
+                    _ => error,
+                })
             }
         }
     }

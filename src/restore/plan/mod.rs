@@ -178,7 +178,7 @@ impl<'a> Fit<'a> {
         if !self.fitting.options.keep_going {
             return Err(error);
         }
-        tracing::warn!("{error}");
+        tracing::warn!("{}", error.with_hints());
         Ok(())
     }
 
