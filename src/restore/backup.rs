@@ -7,7 +7,7 @@ use super::request::{After, Fitting, RestoreRequest};
 use super::run::{Content, Flow};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search};
-use crate::postgres::{ConnInfo, Naming, Situation, Target};
+use crate::postgres::{ConnInfo, Constraint, Naming, Situation, Target};
 use crate::proof::{self, Proof, ProofBy};
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -57,6 +57,8 @@ pub struct ReadyBackup {
     pub request: RestoreRequest,
     /// Whether a database this run created is kept when the run fails.
     pub keep_failed: bool,
+    /// Whether it has rows, and what was chosen of it has none.
+    pub(super) rows_left_out: bool,
     jobs: Option<u8>,
     proof: ProofBy,
 }
@@ -69,6 +71,7 @@ impl ReadyBackup {
             options;
         fitting.options.check()?;
         let mut reader = run.or(BackupReader::find(selection)).await?;
+        let mut rows_left_out = false;
         let inventory = if narrowing.is_all() {
             let whole = run.or(inventory(&reader, proof)).await?;
             let rest = whole.as_ref().map(excerpt::without_foreign_rows).transpose()?;
@@ -77,13 +80,16 @@ impl ReadyBackup {
             }
             whole
         } else {
-            let chosen = narrowing.of(run.or(excerpt::inventory(&reader)).await?)?;
+            let whole = run.or(excerpt::inventory(&reader)).await?;
+            let has_rows = !whole.blocks.is_empty();
+            let chosen = narrowing.of(whole)?;
+            rows_left_out = has_rows && chosen.blocks.is_empty();
             reader.narrow(excerpt::without_foreign_rows(&chosen)?.unwrap_or(chosen));
             None
         };
         let request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
         let clients = run.or(Clients::find(&clients)).await?;
-        Ok(Self { started, reader, inventory, clients, request, keep_failed, jobs, proof })
+        Ok(Self { started, reader, inventory, clients, request, keep_failed, rows_left_out, jobs, proof })
     }
 
     /// Restores into a database and proves it; a new one has its name only after that.
@@ -157,7 +163,9 @@ impl Content for StoredContent<'_> {
         let Self { reader, clients, request, .. } = self;
         let _following = self.run.follow(&reader.progress);
         let jobs = target.at_most(jobs(self.jobs, reader.plain_bytes()));
-        match reader.excerpt().or(self.inventory) {
+        // Not the whole inventory: it may have rows that are left out.
+        let read = reader.excerpt().or(self.inventory);
+        match read {
             _ if reader.kind() == BackupKind::Sql => {
                 if self.jobs.is_some_and(|jobs| jobs > 1) {
                     tracing::warn!("--jobs is ignored: a plain SQL dump is run by one psql");
@@ -172,7 +180,7 @@ impl Content for StoredContent<'_> {
                     ))
                     .hint("--on-error keep is for a database that does not exist yet"));
                 }
-                stream::restore(reader, self.inventory, clients, target, request).await
+                stream::restore(reader, read, clients, target, request).await
             }
             Some(inventory) if jobs > 1 && !target.exists() => {
                 let plan = workers::restore(reader, inventory, clients, target, request, jobs).await?;
@@ -184,7 +192,14 @@ impl Content for StoredContent<'_> {
                     let why = if target.exists() { "the database exists" } else { "there is no inventory" };
                     tracing::warn!("--jobs is ignored: {why}, so one stream fills it in one transaction");
                 }
-                stream::restore(reader, self.inventory, clients, target, request).await
+                let may_be_several = read.is_some() && !target.exists();
+                let filled = stream::restore(reader, read, clients, target, request).await;
+                filled.map_err(|error| match error.situation() {
+                    Some(Situation::ConstraintViolated(Constraint::Check)) if may_be_several => {
+                        error.hint("if a function of the constraint reads rows that come later, --jobs 2 may help: it loads refused tables again after all others")
+                    }
+                    _ => error,
+                })
             }
         }
     }

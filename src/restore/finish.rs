@@ -29,6 +29,7 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
                 .hint("--skip-refresh leaves them empty")
         })?;
         target.forget_samples().await?;
+        run.say("analyzing");
         target.analyze().await;
     }
     for (role, grant) in &after.grants {

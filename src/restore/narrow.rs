@@ -1,7 +1,8 @@
 //! Less than a whole backup: some tables, or all without some, or without rows.
 
-use crate::archive::{Pattern, Preamble, Section, TocEntry};
+use crate::archive::{Pattern, Preamble, Section, TableName, TocEntry};
 use crate::error::Result;
+use crate::postgres::shell_word;
 use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use std::collections::HashSet;
@@ -33,6 +34,7 @@ impl Narrowing {
     /// # Errors
     /// `Kind::NotFound` if a table was asked for that is not in the backup.
     pub fn of(&self, inventory: Inventory) -> Result<Inventory> {
+        let whole = Preamble::read(&inventory.archive.preamble)?;
         let mut inventory = inventory;
         if !self.tables.is_empty() {
             inventory = excerpt::choose(inventory, &self.tables, false)?;
@@ -49,8 +51,43 @@ impl Narrowing {
         if self.schema_only {
             gone.extend(data(&front));
         }
-        Ok(inventory.only(&front.keep(|entry| !gone.contains(&entry.dump_id()))))
+        let kept = front.keep(|entry| !gone.contains(&entry.dump_id()));
+        warn_of_lacking_rows(&whole, &front, &kept);
+        Ok(inventory.only(&kept))
     }
+}
+
+/// Names the generated columns that may get other values, since rows that they are computed from are left out: nothing
+/// compares these values.
+fn warn_of_lacking_rows(whole: &Preamble, chosen: &Preamble, kept: &Preamble) {
+    let ids = |front: &Preamble| front.toc.with_data().map(TocEntry::dump_id).collect::<HashSet<i32>>();
+    let (chosen, kept) = (ids(chosen), ids(kept));
+    for (rows, reads) in whole.toc.computed_rows() {
+        let is_lacking =
+            |entry: &&TocEntry| reads.contains(&entry.dump_id()) && !kept.contains(&entry.dump_id());
+        let lacking: Vec<&TocEntry> = whole.toc.with_data().filter(is_lacking).collect();
+        if !kept.contains(&rows.dump_id()) || lacking.is_empty() {
+            continue;
+        }
+        let not_chosen = lacking.iter().filter(|entry| !chosen.contains(&entry.dump_id()));
+        let words: Vec<String> = not_chosen.map(|entry| format!("--table {}", as_typed(entry))).collect();
+        let way = match words.is_empty() {
+            true => "do not exclude them".to_owned(),
+            false => format!("add {}", words.join(" ")),
+        };
+        let lacking: Vec<String> = lacking.into_iter().map(TocEntry::label).collect();
+        tracing::warn!(
+            "generated columns of {} are computed without the rows of {}, so they may have other values: {way}",
+            rows.label(),
+            lacking.join(", ")
+        );
+    }
+}
+
+/// The table whose rows these are, as a shell takes it.
+fn as_typed(rows: &TocEntry) -> String {
+    let (_, schema, name) = rows.identity();
+    shell_word(&TableName { schema, name }.pattern())
 }
 
 /// All data, what is computed from it, and large objects with what is said of them: up to PostgreSQL 16 `pg_dump` creates

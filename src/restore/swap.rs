@@ -2,6 +2,7 @@
 
 use super::backup::ReadyBackup;
 use super::outcome::Outcome;
+use crate::archive::Preamble;
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::swap::Found;
@@ -90,8 +91,16 @@ impl ReadyBackup {
     /// Refuses a backup after which rows would be nowhere; reports one that is a part of its database.
     fn check_whole(&self, swap: &Swap, keep_old: Option<usize>) -> Result<()> {
         let (place, name) = (self.reader.place(), identifier(swap.name()));
+        if self.rows_left_out {
+            return Err(Error::usage(format!(
+                "--exclude-table or --exclude-table-data leaves out all rows of {place}, so it takes no database's place"
+            ))
+            .hint("restore it into a database of its own: leave --swap out"));
+        }
         let inventory = self.reader.excerpt().or(self.inventory.as_ref());
-        if inventory.is_some_and(|inventory| inventory.archive.tables > 0 && inventory.blocks.is_empty()) {
+        if let Some(inventory) = inventory.filter(|inventory| inventory.blocks.is_empty())
+            && Preamble::read(&inventory.archive.preamble)?.toc.has_tables_for_rows()
+        {
             return Err(Error::usage(format!("{place} has no rows, so it takes no database's place"))
                 .hint("restore it into a database of its own: leave --swap out"));
         }

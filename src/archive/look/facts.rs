@@ -1,5 +1,6 @@
 //! Facts about an archive, read from its entries.
 
+use super::late::partition_key;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
 use crate::sql::EntryKind;
@@ -16,6 +17,12 @@ impl Toc {
         // SET client_encoding = 'UTF8';
         let statement = String::from_utf8_lossy(encoding.defn()?);
         Some(statement.split('\'').nth(1)?.to_owned())
+    }
+
+    /// Whether it defines a table that would have rows of its own: a partitioned one has none.
+    pub fn has_tables_for_rows(&self) -> bool {
+        let mut tables = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Table);
+        tables.any(|table| partition_key(table).is_empty())
     }
 
     /// The numbers, in the database it is of, of the tables whose rows it has.

@@ -66,6 +66,14 @@ impl Toc {
         ordered.collect()
     }
 
+    /// The rows of tables with generated columns that are computed from other rows, each with these, as far as they are known.
+    pub fn computed_rows(&self) -> Vec<(&TocEntry, BTreeSet<i32>)> {
+        let reading = Reading::of(self);
+        let reads = reading.rows().filter_map(|rows| Some((rows, reading.reads(rows)?)));
+        let computed = reads.filter(|(_, reads)| reads.generated && !reads.rows.is_empty());
+        computed.map(|(rows, reads)| (rows, reads.rows)).collect()
+    }
+
     /// Each entry's place, with late rows after all others; `None` if what they read is there before them anyway.
     pub fn places_by_need(&self) -> Option<HashMap<i32, usize>> {
         let late = self.late_rows();
@@ -272,7 +280,7 @@ fn computing(entry: &TocEntry) -> Vec<u8> {
 }
 
 /// What says which rows are in which partition of a table.
-fn partition_key(table: &TocEntry) -> &[u8] {
+pub(super) fn partition_key(table: &TocEntry) -> &[u8] {
     let defn = table.defn().unwrap_or_default();
     let begins = memchr::memmem::rfind(defn, b"\nPARTITION BY ");
     begins.and_then(|at| defn.get(at..)).unwrap_or_default()
@@ -348,6 +356,17 @@ mod tests {
         };
         let found: Vec<_> = found.into_iter().map(sorted).collect();
         assert_eq!(found, expected.map(sorted));
+    }
+
+    #[test]
+    fn it_is_known_from_which_rows_generated_columns_are_computed() {
+        let front = front();
+        let computed = front.toc.computed_rows().into_iter().map(|(rows, reads)| {
+            (rows.label(), reads.into_iter().map(|id| name(&front, id)).collect::<Vec<_>>().join(" "))
+        });
+        let expected = [("public.Base", "public.rates"), ("public.also_1", "public.Base")];
+        let expected = expected.map(|(label, reads)| (label.to_owned(), reads.to_owned()));
+        assert_eq!(computed.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -52,8 +52,12 @@ impl RestoreRequest {
         let front = front.with_last(TocEntry::is_of_event_trigger);
         let refreshes = |entry: &TocEntry| entry.kind() == EntryKind::MaterializedViewData;
         let front = front.keep(|entry| !(self.fitting.skip_refresh && refreshes(entry)));
+        // They hold samples of the rows as they were before the scripts.
+        let samples = |entry: &TocEntry| entry.kind() == EntryKind::StatisticsData;
+        let front = front.keep(|entry| self.after.scripts.is_empty() || !samples(entry));
         let front = fit.without_refused(&front);
         fit.check_extensions(&front)?;
+        refused::check_schemas(&front, target).await?;
         let front = fit.with_roles(&front)?;
         if !fit.left_out.is_empty() {
             let service = fit.provider().map_or("this server", Provider::name);
@@ -174,7 +178,7 @@ impl<'a> Fit<'a> {
         if !self.fitting.options.keep_going {
             return Err(error);
         }
-        tracing::warn!("{error}");
+        tracing::warn!("{}", error.with_hints());
         Ok(())
     }
 

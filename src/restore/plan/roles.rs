@@ -83,9 +83,10 @@ impl Fit<'_> {
 
     /// Looks whether the restoring role may give all others what is theirs.
     pub(super) fn check_memberships(&self, needed: &BTreeMap<String, RoleUses>) -> Result<()> {
-        // To the system's own roles only belongs what does so everywhere.
+        // To the system's own roles only belongs what does so everywhere. Nobody is a member of one that is missing.
         let withheld = |(name, uses): &(&String, &RoleUses)| {
-            uses.owns + uses.defaults > 0 && !self.facts.may_give_to(name) && !name.starts_with("pg_")
+            let is_other = self.facts.has_role(name) && !self.facts.may_give_to(name);
+            uses.owns + uses.defaults > 0 && is_other && !name.starts_with("pg_")
         };
         let withheld: BTreeMap<&String, &RoleUses> = needed.iter().filter(withheld).collect();
         let Some((first, _)) = withheld.first_key_value() else { return Ok(()) };

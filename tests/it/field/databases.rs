@@ -263,3 +263,25 @@ fn an_existing_database_of_another_encoding_is_refused_or_reported() {
         assert_eq!(cluster.psql(&name, "SELECT encode(convert_to(word, 'LATIN1'), 'hex') FROM t"), "fc");
     }
 }
+
+/// Extensions count as nothing in a database that exists, and are not created again.
+#[test]
+fn an_existing_extension_in_another_schema_is_refused_if_it_is_named_by_its_own() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("extended");
+    cluster.psql(
+        &database,
+        "CREATE SCHEMA util; CREATE EXTENSION hstore SCHEMA util; CREATE TABLE tagged (tags util.hstore);
+         CREATE TABLE plain AS SELECT 1 AS n",
+    );
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    let existing = cluster.create_database("existing");
+    cluster.psql(&existing, "CREATE EXTENSION hstore");
+    let restore = || place.opens(&["restore", "latest", "--to", &cluster.url(&existing)]);
+    restore().fails(Kind::Postgres).says("\"hstore\" in \"public\" instead of \"util\"");
+    assert_eq!(cluster.psql(&existing, "SELECT count(*) FROM pg_namespace WHERE nspname = 'util'"), "0");
+    let run = restore().args(["--exclude-table", "tagged"]).succeeds();
+    run.says("which matters to functions that name it in their text");
+    assert_eq!(cluster.psql(&existing, "SELECT n FROM plain"), "1");
+}

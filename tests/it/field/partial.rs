@@ -129,7 +129,19 @@ fn old_databases_are_dropped_but_for_the_newest() {
         part("0").fails(Kind::Usage).says("is a part of one");
         part("1").succeeds().says("is a part of a database");
         let none = place.opens(&restore).args(["--name", "app", "--exclude-table-data", "*"]);
-        none.fails(Kind::Usage).says("has no rows, so it takes no database's place");
+        none.fails(Kind::Usage)
+            .says("--exclude-table-data leaves out all rows of")
+            .says("no database's place");
+        place.backup(&cluster.url(&app), &["--name", "defined", "--pg-dump-arg=--schema-only"]);
+        let defined = place.opens(&restore).args(["--name", "defined"]);
+        defined.fails(Kind::Usage).says("has no rows, so it takes no database's place");
+        // Nothing is left out if there is no table for rows.
+        let parted = cluster.create_database("parted");
+        cluster.psql(&parted, "CREATE TABLE p (n int) PARTITION BY LIST (n)");
+        place.backup(&cluster.url(&parted), &["--name", "parted"]);
+        let restore =
+            ["restore", "latest", "--name", "parted", "--swap", "--yes", "--to", &cluster.url(&parted)];
+        place.opens(&restore).succeeds();
     }
 }
 

@@ -3,7 +3,7 @@
 use super::scene::{Scene, limited, roles};
 use crate::scene::Place;
 use crate::scene::{add_bulk, fresh, motley, named};
-use crate::servers::postgres::{Cluster, Major};
+use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use pgstow::error::Kind;
 use rustix::process::Signal;
 use std::process::Command;
@@ -125,7 +125,8 @@ fn a_role_without_rights_grants_what_is_its_own() {
 
 #[test]
 fn a_copy_is_masked_before_anybody_may_see_it() {
-    let cluster = Cluster::start(Major::V17);
+    // Nobody else takes samples.
+    let cluster = Cluster::start_with(Major::V18, &["autovacuum=off"]);
     let place = Place::folder();
     let database = cluster.create_database("people");
     cluster.psql(&database, "CREATE SCHEMA app; CREATE TABLE app.people AS SELECT n, 'secret-' || n % 7 AS name FROM generate_series(1, 1000) n;
@@ -134,9 +135,13 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
         CREATE MATERIALIZED VIEW app.z AS SELECT name FROM app.people; CREATE VIEW app.between_them AS SELECT name FROM app.z;
         CREATE MATERIALIZED VIEW app.\"a View\" AS SELECT name FROM app.between_them;
         CREATE MATERIALIZED VIEW app.never_filled AS SELECT name FROM app.people WITH NO DATA;
-        GRANT USAGE ON SCHEMA app TO PUBLIC; GRANT SELECT ON app.people TO PUBLIC");
+        CREATE MATERIALIZED VIEW app.a_people AS SELECT n, name FROM app.people;
+        CREATE FUNCTION app.first_name() RETURNS text STABLE LANGUAGE plpgsql
+          AS $$ BEGIN RETURN (SELECT name FROM app.a_people ORDER BY n LIMIT 1); END $$;
+        CREATE MATERIALIZED VIEW app.z_top AS SELECT app.first_name() AS name;
+        GRANT USAGE ON SCHEMA app TO PUBLIC; GRANT SELECT ON app.people TO PUBLIC; ANALYZE");
     cluster.psql(&database, &format!("ALTER DATABASE {database} SET search_path TO app"));
-    place.backup(&cluster.url(&database), &["--name", "people"]);
+    place.backup(&cluster.url(&database), &["--name", "people", "--pg-dump-arg=--statistics"]);
     let developer = login(&cluster, "developer");
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("mask it.sql");
@@ -183,11 +188,31 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     }
     let filled =
         "SELECT string_agg(matviewname, ' ' ORDER BY matviewname) FROM pg_matviews WHERE ispopulated";
-    assert_eq!(cluster.psql(&copy, filled), "a View z");
-    let sampled = cluster.psql(&copy, "SELECT count(*) FROM pg_stats WHERE most_common_vals::text LIKE '%secret%' OR histogram_bounds::text LIKE '%secret%'");
-    assert_eq!(sampled, "0", "what the statistics had sampled is gone");
+    assert_eq!(cluster.psql(&copy, filled), "a View a_people z z_top");
+    let through_a_function = cluster.psql(&copy, "SELECT name FROM app.z_top");
+    assert_eq!(through_a_function, "nobody", "no view says what this one reads: {run}");
+    let sampled = "SELECT count(*) FROM pg_stats WHERE most_common_vals::text LIKE '%secret%' OR histogram_bounds::text LIKE '%secret%'";
+    assert_eq!(cluster.psql(&copy, sampled), "0", "what the statistics had sampled is gone");
     let both = "SELECT count(*) FROM pg_stats_ext WHERE most_common_vals::text LIKE '%secret%'";
     assert_eq!(cluster.psql(&copy, both), "0");
+
+    // Another role may not delete samples: none are taken before the scripts.
+    cluster.psql("postgres", &format!("CREATE ROLE mover LOGIN CREATEDB PASSWORD '{PASSWORD}'"));
+    let copy = fresh("masked");
+    let to = cluster.url(&copy).replace("postgres://postgres:", "postgres://mover:");
+    let words = ["restore", "latest", "--no-owner", "--to", &to, "--after-sql"];
+    let run = place.opens(&words).arg("DELETE FROM people; DELETE FROM sessions").succeeds();
+    for question in [sampled, both] {
+        assert_eq!(cluster.psql(&copy, question), "0", "{question}: {run}");
+    }
+
+    // A view that can no longer be filled takes everything back.
+    let copy = fresh("masked");
+    let empty = "CREATE OR REPLACE FUNCTION first_name() RETURNS text STABLE LANGUAGE plpgsql
+                 AS $$ BEGIN RETURN (SELECT name FROM app.never_filled LIMIT 1); END $$";
+    let run = masked(&copy, empty).fails(Kind::Postgres);
+    run.says("\"never_filled\" has not been populated").says("--skip-refresh leaves them empty");
+    assert!(!cluster.has_database(&copy));
 
     // A script that fails takes everything back: its own work, and the database.
     for sql in ["DELETE FROM nothing_there", "DELETE FROM people; SELECT 1/0"] {

@@ -169,9 +169,12 @@ fn extensions_that_are_missing_are_told_before_data_moves() {
             assert!(!target.has_database(&copy));
             // What can be restored is, if that is asked for.
             let run = place.opens(&restore).args(["--on-error", "keep"]).fails(Kind::Verify);
-            run.says("warning: the target server lacks extensions that the backup needs: ")
+            let run = run
+                .says("warning: the target server lacks extensions that the backup needs: ")
                 .says("warning: the target server lacks roles that the backup needs: \"the boss\"")
+                .says("hint: --roles restore creates them as they were on the source")
                 .says("not restored: ");
+            assert!(!run.stderr.contains("is not a member of roles"), "{run}");
             assert_eq!(target.psql(&format!("{copy}_incomplete"), "SELECT n FROM t"), "1");
         }
     }

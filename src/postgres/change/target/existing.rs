@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::postgres::server::Locale;
 use crate::postgres::sql::{identifier, literal};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// What somebody has said of a database.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,6 +54,14 @@ impl Target {
         .hint("name a database that does not exist yet: it is created with the encoding of the backup"))
     }
 
+    /// The schemas of the extensions in a database that is somebody's.
+    pub async fn schemas_of_extensions(&self) -> Result<BTreeMap<String, String>> {
+        if !self.is_given() {
+            return Ok(BTreeMap::new());
+        }
+        self.psql.query(EXTENSIONS).await
+    }
+
     /// Reports in one line how the text in a database that is somebody's differs from what is expected.
     pub(super) async fn compare(&self, expected: &Locale) -> Result<()> {
         if !self.is_given() {
@@ -87,6 +96,9 @@ SELECT json_build_object(
                FROM pg_db_role_setting LEFT JOIN pg_roles r ON r.oid = setrole, unnest(setconfig) pair
                WHERE setdatabase = d.oid))
 FROM pg_database d WHERE datname = {name};";
+
+const EXTENSIONS: &str = "
+SELECT coalesce(json_object_agg(extname, nspname), '{}') FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace;";
 
 /// As JSON, a row has only the columns that this major knows.
 const LOCALE: &str = "

@@ -117,17 +117,22 @@ ROLLBACK;";
     }
 }
 
+/// All are emptied first: then nothing reads rows as they were, not even a function whose text hides what it reads. A view
+/// that finds another one empty comes again after the others.
+///
 /// A view that reads another, if only through views between them, needs all that this one needs, and itself: so it
 /// needs more. Event triggers do not fire for a superuser.
 const REFRESH_FILLED: &str = "
 DO $$
 DECLARE
   one text;
+  waiting text[];
+  again text[];
 BEGIN
   IF current_setting('is_superuser') = 'on' THEN
     PERFORM set_config('session_replication_role', 'replica', false);
   END IF;
-  FOR one IN
+  waiting := ARRAY(
     WITH RECURSIVE needs(view, needed) AS (
         SELECT oid, oid FROM pg_class WHERE relkind = 'm' AND relispopulated
       UNION
@@ -135,9 +140,25 @@ BEGIN
           JOIN pg_rewrite r ON r.ev_class = n.needed
           JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass)
     SELECT format('%I.%I', s.nspname, c.relname) FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
-     WHERE c.relkind = 'm' AND c.relispopulated ORDER BY (SELECT count(*) FROM needs n WHERE n.view = c.oid)
-  LOOP
-    EXECUTE 'REFRESH MATERIALIZED VIEW ' || one;
+     WHERE c.relkind = 'm' AND c.relispopulated ORDER BY (SELECT count(*) FROM needs n WHERE n.view = c.oid));
+  FOREACH one IN ARRAY waiting LOOP
+    EXECUTE 'REFRESH MATERIALIZED VIEW ' || one || ' WITH NO DATA';
+  END LOOP;
+  WHILE cardinality(waiting) > 0 LOOP
+    again := '{}';
+    FOREACH one IN ARRAY waiting LOOP
+      BEGIN
+        EXECUTE 'REFRESH MATERIALIZED VIEW ' || one;
+      EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        again := again || one;
+      END;
+    END LOOP;
+    IF cardinality(again) = cardinality(waiting) THEN
+      -- Nothing has changed, so this fails again, and says why.
+      EXECUTE 'REFRESH MATERIALIZED VIEW ' || again[1];
+      again := again[2:];
+    END IF;
+    waiting := again;
   END LOOP;
 END $$;";
 
