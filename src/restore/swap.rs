@@ -72,7 +72,10 @@ impl ReadyBackup {
             }
         }
         agree(&swap, "put the restored one in its place", yes, run).await?;
-        let naming = if swap.live().is_some() { Naming::ForSwap } else { Naming::AtOnce };
+        let naming = match swap.live() {
+            Some(live) => Naming::ForSwap { owner: (!chosen).then(|| live.owner.clone()) },
+            None => Naming::AtOnce,
+        };
         let mut outcome = self.restore_named(&target.with_dbname(&swap.restoring()), naming, run).await?;
         if outcome.differs.is_some() {
             return Ok((outcome, None));

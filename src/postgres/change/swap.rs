@@ -57,7 +57,8 @@ pub struct Found {
     pub size_bytes: Option<u64>,
     /// How many are connected.
     pub sessions: u64,
-    owner: String,
+    /// The role that it belongs to.
+    pub owner: String,
     /// Whether the connecting role owns it, or is a member of the role that does.
     owned: bool,
     /// Whether the connecting role may make the owner the owner of another database.
