@@ -389,8 +389,11 @@ impl<'t> Choice<'t> {
         let mut left_out: Vec<String> = entries()
             .filter(|entry| PARTS.contains(&entry.kind()) && !self.kept.contains(&entry.dump_id()))
             .filter(|entry| {
-                let mut of = entry.dependencies().filter(|id| self.chosen.contains(id));
-                of.any(|id| self.by_id.get(&id).is_some_and(|whole| is_part_of(entry, whole)))
+                let of = entry.dependencies().filter(|id| self.chosen.contains(id));
+                let mut of = of.filter_map(|id| self.by_id.get(&id));
+                // Their names do not begin with that of their table.
+                let is_named_alone = matches!(entry.kind(), EntryKind::Index | EntryKind::Statistics);
+                of.any(|whole| is_part_of(entry, whole) || (is_named_alone && self.is_relation(whole)))
             })
             .map(|entry| {
                 let mut missing: Vec<String> = self.missing(entry).into_iter().map(TocEntry::label).collect();

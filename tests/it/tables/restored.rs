@@ -32,7 +32,13 @@ CREATE OPERATOR app.= (LEFTARG = point, RIGHTARG = point, FUNCTION = app.is_unde
 CREATE OPERATOR CLASS app.by_x DEFAULT FOR TYPE point USING btree AS OPERATOR 1 app.<, OPERATOR 3 app.=,
     FUNCTION 1 app.compared(point, point);
 CREATE TABLE app.places (at point PRIMARY KEY);
-INSERT INTO app.places VALUES ('(1, 2)'), ('(2, 2)');";
+INSERT INTO app.places VALUES ('(1, 2)'), ('(2, 2)');
+CREATE TABLE app.rates (id int PRIMARY KEY, percent int);
+CREATE FUNCTION app.percent(int) RETURNS int IMMUTABLE LANGUAGE sql
+    BEGIN ATOMIC SELECT percent FROM app.rates WHERE id = $1 GROUP BY rates.id; END;
+CREATE TABLE app.sold (rate int, n int);
+CREATE INDEX by_percent ON app.sold (app.percent(rate));
+CREATE STATISTICS app.of_percents ON (app.percent(rate)), n FROM app.sold;";
 
 #[test]
 fn only_what_was_chosen_is_there_and_proven() {
@@ -92,6 +98,12 @@ fn extensions_and_servers_come_with_what_needs_them() {
         assert_eq!(extensions, needed, "{tables:?}");
         same(scene.cluster, &scene.database, &copy, &tables);
     }
+
+    // Indexes and statistics have names of their own.
+    let restore = ["restore", "latest", "--to", &scene.cluster.url(&fresh("sold")), "-t", "sold"];
+    let run = scene.place.opens(&restore).succeeds();
+    run.says("left out: INDEX app.by_percent (needs app.rates)")
+        .says("left out: STATISTICS app.of_percents (needs app.rates)");
 }
 
 #[test]
