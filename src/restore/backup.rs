@@ -49,7 +49,8 @@ pub struct ReadyBackup {
     started: Instant,
     /// Streams it.
     pub reader: BackupReader,
-    /// What it holds, if that is written and nothing was chosen from it; the rows of foreign tables are part of it.
+    /// What it holds, if that is written, or what was chosen from it; the rows of foreign tables are part of it. `None` if
+    /// the reader's excerpt is that.
     pub inventory: Option<Inventory>,
     /// PostgreSQL's programs.
     pub clients: Clients,
@@ -84,8 +85,16 @@ impl ReadyBackup {
             let has_rows = !whole.blocks.is_empty();
             let chosen = narrowing.of(whole)?;
             rows_left_out = has_rows && chosen.blocks.is_empty();
-            reader.narrow(excerpt::without_foreign_rows(&chosen)?.unwrap_or(chosen));
-            None
+            match excerpt::without_foreign_rows(&chosen)? {
+                Some(rest) => {
+                    reader.narrow(rest);
+                    Some(chosen)
+                }
+                None => {
+                    reader.narrow(chosen);
+                    None
+                }
+            }
         };
         let request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
         let clients = run.or(Clients::find(&clients)).await?;

@@ -261,7 +261,9 @@ fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> R
             .hint("--into appends to tables that exist; --to restores them into a new database"));
     };
     if !found.is_table {
-        return Err(Error::postgres(format!("{label} in {database} is not a table")).hint(elsewhere));
+        // Nor does --to restore the rows of a foreign table.
+        return Err(Error::postgres(format!("{label} in {database} is not a table"))
+            .hint("`pgstow fetch --table` brings its rows as a file, to load by hand"));
     }
     let lacks: Vec<_> = found.lacks.iter().filter_map(|place| wanted.columns.get(*place)).collect();
     if !lacks.is_empty() {

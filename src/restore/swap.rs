@@ -5,7 +5,7 @@ use super::outcome::Outcome;
 use crate::archive::Preamble;
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Clients, Search};
-use crate::postgres::swap::Found;
+use crate::postgres::swap::{Found, Inheritance};
 use crate::postgres::{ConnInfo, Naming, Swap, identifier, shell_word};
 use crate::run::Run;
 use crate::units::{count, stamp};
@@ -39,13 +39,13 @@ pub struct Swapped {
 pub async fn swap(options: SwapOptions, run: &Run) -> Result<Swapped> {
     let clients = run.or(Clients::find(&options.clients)).await?;
     let swap = run.or(open(&clients, &options.target)).await?;
-    let (new, inherit) = match options.with {
-        Some(name) => (name, true),
-        None => (last_before(&swap)?, false),
+    let (new, inherits) = match options.with {
+        Some(name) => (name, Inheritance::All),
+        None => (last_before(&swap)?, Inheritance::Nothing),
     };
     run.or(swap.check_candidate(&new)).await?;
     agree(&swap, &format!("give its name to {new}"), options.yes, run).await?;
-    let swapped = exchange(&swap, &new, inherit, run).await?;
+    let swapped = exchange(&swap, &new, inherits, run).await?;
     say_undo(&swap, &swapped, &[], &options.target, run);
     Ok(swapped)
 }
@@ -60,6 +60,7 @@ impl ReadyBackup {
         run: &Run,
     ) -> Result<(Outcome, Option<Swapped>)> {
         let swap = run.or(open(&self.clients, target)).await?;
+        let chosen = self.request.fitting.owner.is_some();
         if swap.live().is_none() {
             tracing::warn!(
                 "there is no database {}: nothing is swapped; the restored database simply gets the name",
@@ -67,17 +68,20 @@ impl ReadyBackup {
             );
         } else {
             self.check_whole(&swap, keep_old)?;
-            if self.request.fitting.owner.is_none() {
+            if !chosen {
                 swap.check_owner()?;
             }
         }
         agree(&swap, "put the restored one in its place", yes, run).await?;
-        let naming = if swap.live().is_some() { Naming::ForSwap } else { Naming::AtOnce };
+        let naming = match swap.live() {
+            Some(live) => Naming::ForSwap { owner: (!chosen).then(|| live.owner.clone()) },
+            None => Naming::AtOnce,
+        };
         let mut outcome = self.restore_named(&target.with_dbname(&swap.restoring()), naming, run).await?;
         if outcome.differs.is_some() {
             return Ok((outcome, None));
         }
-        let mut swapped = finish(&swap, target, run).await?;
+        let mut swapped = finish(&swap, target, chosen, run).await?;
         let dropped = match keep_old {
             Some(keep) => drop_old(&swap, keep, swapped.kept_as.as_deref(), run).await,
             None => Vec::new(),
@@ -157,10 +161,10 @@ async fn agree(swap: &Swap, what: &str, yes: bool, run: &Run) -> Result<()> {
 }
 
 /// Gives the name to `new`; not to be interrupted, and never half done.
-async fn exchange(swap: &Swap, new: &str, inherit: bool, run: &Run) -> Result<Swapped> {
+async fn exchange(swap: &Swap, new: &str, inherits: Inheritance, run: &Run) -> Result<Swapped> {
     let name = swap.name();
     run.say(format!("swapping: {new} becomes {name}"));
-    let kept_as = swap.exchange(new, inherit).await?;
+    let kept_as = swap.exchange(new, inherits).await?;
     match &kept_as {
         None => run.say(format!("{new} is now {name}")),
         Some(kept) => run.say(format!("{new} is now {name}; what was {name} is kept as {kept}")),
@@ -183,9 +187,10 @@ fn say_undo(swap: &Swap, swapped: &Swapped, dropped: &[String], target: &ConnInf
 }
 
 /// Swaps in what was restored and proven; a failure comes with the command that does what is left.
-async fn finish(swap: &Swap, target: &ConnInfo, run: &Run) -> Result<Swapped> {
+async fn finish(swap: &Swap, target: &ConnInfo, chosen: bool, run: &Run) -> Result<Swapped> {
     let new = swap.settle().await?;
-    let swapped = exchange(swap, &new, true, run).await;
+    let inherits = if chosen { Inheritance::AllButOwner } else { Inheritance::All };
+    let swapped = exchange(swap, &new, inherits, run).await;
     swapped.map_err(|error| error.hint(ready(&new, target)))
 }
 

@@ -9,7 +9,8 @@ INSERT INTO "Base" VALUES (1);
 CREATE FUNCTION rated(n int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT b.rated FROM public."Base" b WHERE b.n = $1';
 CREATE TABLE also (n int, twice int GENERATED ALWAYS AS (2 * public.rated(n)) STORED) PARTITION BY LIST (n);
 CREATE TABLE also_1 PARTITION OF also FOR VALUES IN (1);
-INSERT INTO also VALUES (1);
+CREATE TABLE also_2 PARTITION OF also FOR VALUES IN (2);
+INSERT INTO also VALUES (1), (2);
 CREATE FUNCTION twice(n int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
   RETURN EXISTS (SELECT FROM public.also a WHERE a.n = twice.n); END $$;
 CREATE DOMAIN known AS int CHECK (public.twice(VALUE));

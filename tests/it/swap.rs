@@ -423,6 +423,22 @@ fn a_session_that_cannot_be_ended_keeps_its_database() {
     let back = scene.beside()[0][0].clone();
     let by_name = pgstow(["swap", "--yes", "--with", &back, "--to", &to]).env("PATH", every_client());
     by_name.fails(Kind::Postgres).says(denied).says("GRANT \"keeper\" TO \"mover\" WITH SET TRUE");
+    // An owner of its own is what the new one keeps.
+    let owned = |what: &str| cluster.psql(app, what);
+    let of_database = "SELECT datdba::regrole FROM pg_database WHERE datname = current_database()";
+    let words_of_owner =
+        ["restore", "latest", "--swap", "--yes", "--no-acl", "--owner", "mover", "--to", &to];
+    scene.place.opens(&words_of_owner).succeeds();
+    assert_eq!(owned(of_database), "mover");
+    // What the owner has in the public schema comes into it, as the new one is the owner's from the beginning.
+    cluster.psql(
+        app,
+        &format!("GRANT keeper TO mover WITH SET TRUE; ALTER DATABASE {app} OWNER TO keeper; ALTER TABLE was OWNER TO keeper"),
+    );
+    scene.place.backup(&cluster.url(app), &["--name", "app"]);
+    scene.place.opens(&["restore", "latest", "--swap", "--yes", "--to", &to]).succeeds();
+    assert_eq!(owned(of_database), "keeper");
+    assert_eq!(owned("SELECT relowner::regrole FROM pg_class WHERE oid = 'was'::regclass"), "keeper");
     // Who may not rename learns that at once.
     cluster.psql("postgres", "ALTER ROLE mover NOCREATEDB");
     scene.place.opens(&words).fails(Kind::Postgres).says("may not rename databases");

@@ -334,11 +334,12 @@ mod tests {
                 (name(&front, rows.id), after.join(" "), rows.too_early, rows.generated)
             })
             .collect();
-        let any = "public.Base public.against public.also_1 public.bounded_1 public.child public.first public.parent public.second";
+        let any = "public.Base public.against public.also_1 public.also_2 public.bounded_1 public.child public.first public.parent public.second";
         let expected = [
             ("public.Base", "", true, true),
             ("public.also_1", "public.Base", false, true),
-            ("public.against", "public.also_1", true, false),
+            ("public.also_2", "public.Base", false, true),
+            ("public.against", "public.also_1 public.also_2", true, false),
             ("public.bounded_1", "", true, false),
             ("public.child", "", true, false),
             ("public.second", "", false, false),
@@ -387,6 +388,7 @@ mod tests {
             "zone",
             "Base",
             "also_1",
+            "also_2",
             "against",
             "bounded_1",
             "child",

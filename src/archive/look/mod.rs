@@ -1,6 +1,7 @@
 //! What an archive's table of contents says: facts, roles, tables to choose from.
 
 mod attached;
+mod classes;
 pub mod database;
 pub mod facts;
 pub mod late;

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::classes::Comparing;
 use super::pattern::Pattern;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::name::TableName;
@@ -136,8 +137,6 @@ struct Choice<'t> {
     made_by: HashMap<i32, i32>,
     /// Rows of tables that the dump does not define, since an extension does.
     of_extensions: HashSet<i32>,
-    /// Extensions and operator classes.
-    classes: Vec<i32>,
     chosen: HashSet<i32>,
     kept: HashSet<i32>,
     /// Those of the kept whose parts are kept too.
@@ -152,10 +151,8 @@ impl<'t> Choice<'t> {
         let made_by = toc.made_by();
         let undefined = |rows: &&TocEntry| !rows.dependencies().any(|id| by_id.contains_key(&id));
         let of_extensions = of(EntryKind::TableData).filter(undefined).map(TocEntry::dump_id).collect();
-        let classes = of(EntryKind::Extension).chain(of(EntryKind::OperatorClass));
-        let classes = classes.map(TocEntry::dump_id).collect();
         let (chosen, kept, whole) = (HashSet::new(), HashSet::new(), HashSet::new());
-        Self { toc, by_id, made_by, of_extensions, classes, chosen, kept, whole }
+        Self { toc, by_id, made_by, of_extensions, chosen, kept, whole }
     }
 
     fn is_relation(&self, entry: &TocEntry) -> bool {
@@ -213,10 +210,37 @@ impl<'t> Choice<'t> {
                     self.whole.insert(entry.dump_id());
                 }
             }
+            self.keep_classes();
             if self.kept.len() == before {
                 return;
             }
         }
+    }
+
+    /// Keeps the operator classes that constraints may compare by. The dump does not say which they are, as only their
+    /// indexes depend on them, and these have no entries of their own; so nothing is left out for lack of one.
+    fn keep_classes(&mut self) {
+        let is_kept = |entry: &&TocEntry| self.kept.contains(&entry.dump_id());
+        let constraints: Vec<Comparing> =
+            self.toc.entries().iter().filter(is_kept).filter_map(Comparing::of).collect();
+        let classes = [EntryKind::Extension, EntryKind::OperatorClass];
+        let others = self.toc.entries().iter().filter(|entry| classes.contains(&entry.kind()));
+        let used = others
+            .filter(|entry| !is_kept(entry) && self.adds_little(entry))
+            .filter(|entry| constraints.iter().any(|constraint| constraint.may_use(entry)));
+        let used: Vec<i32> = used.map(TocEntry::dump_id).collect();
+        used.into_iter().for_each(|id| self.keep(id));
+    }
+
+    /// Whether it needs no table, type or other extension but those that are kept: what only another table needs could be
+    /// refused by the server.
+    fn adds_little(&self, entry: &TocEntry) -> bool {
+        let more = self.made_of(entry.dump_id(), |id| !self.kept.contains(&id)).into_iter();
+        let more = more.filter(|id| *id != entry.dump_id() && !self.kept.contains(id));
+        more.filter_map(|id| self.by_id.get(&id)).all(|needed| {
+            !self.is_relation(needed)
+                && !matches!(needed.kind(), EntryKind::Extension | EntryKind::Type | EntryKind::Domain)
+        })
     }
 
     /// Keeps an entry and all it is made of.
@@ -240,9 +264,6 @@ impl<'t> Choice<'t> {
             }
             next.extend(entry.dependencies());
             next.extend(self.made_by.get(&id));
-            if compares_by_any_class(entry) {
-                next.extend(&self.classes);
-            }
         }
         found
     }
@@ -368,8 +389,11 @@ impl<'t> Choice<'t> {
         let mut left_out: Vec<String> = entries()
             .filter(|entry| PARTS.contains(&entry.kind()) && !self.kept.contains(&entry.dump_id()))
             .filter(|entry| {
-                let mut of = entry.dependencies().filter(|id| self.chosen.contains(id));
-                of.any(|id| self.by_id.get(&id).is_some_and(|whole| is_part_of(entry, whole)))
+                let of = entry.dependencies().filter(|id| self.chosen.contains(id));
+                let mut of = of.filter_map(|id| self.by_id.get(&id));
+                // Their names do not begin with that of their table.
+                let is_named_alone = matches!(entry.kind(), EntryKind::Index | EntryKind::Statistics);
+                of.any(|whole| is_part_of(entry, whole) || (is_named_alone && self.is_relation(whole)))
             })
             .map(|entry| {
                 let mut missing: Vec<String> = self.missing(entry).into_iter().map(TocEntry::label).collect();
@@ -384,13 +408,6 @@ impl<'t> Choice<'t> {
         left_out.extend(self.detach(&of_partitions_alone));
         Selection { entries: self.kept, only_defined, left_out, of_partitions_alone }
     }
-}
-
-/// Whether it is a constraint for which an extension such as `btree_gist` may have the operator class: the dump does not
-/// say which class it needs, as only its index depends on it, and that has no entry of its own.
-fn compares_by_any_class(entry: &TocEntry) -> bool {
-    let holds = |words: &[u8]| entry.defn().is_some_and(|defn| memchr::memmem::find(defn, words).is_some());
-    entry.kind() == EntryKind::Constraint && (holds(b" EXCLUDE ") || holds(b" WITHOUT OVERLAPS"))
 }
 
 /// Whether an entry is named after a table or view: `orders`, or `orders` and its own name.

@@ -11,12 +11,16 @@ use crate::postgres::tools::Psql;
 pub const SECOND: Duration = Duration::from_secs(1);
 
 /// Under which name a database is filled that does not exist yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Naming {
     /// Under its own: nobody uses it before more is done than the restore.
     AtOnce,
     /// The same, and then it gets the name of a database that exists, with all that belongs to that name.
-    ForSwap,
+    ForSwap {
+        /// The role that it belongs to from the beginning: the owner of the database that exists, unless somebody chose
+        /// another one.
+        owner: Option<String>,
+    },
     /// Under another one, which has the moment in it that this tells (`20261121_054500`), until it is dropped.
     ForTrial(fn() -> String),
     /// Under another one, which has the moment in it that this tells (`20261121_054500`), until it is proven.

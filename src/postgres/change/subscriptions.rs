@@ -4,8 +4,9 @@
 //! it is dropped, and the publisher is never asked.
 
 use super::rename::Known;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::failure::Situation;
+use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
 /// Which subscriptions go with their database.
@@ -13,7 +14,8 @@ use crate::postgres::tools::Psql;
 pub enum Subscriptions {
     /// All: the database is a copy that nobody uses.
     All,
-    /// Those that are disabled; one that receives changes has a slot of its own, which its owner must end.
+    /// Those that are disabled, if nothing else keeps the database; one that receives changes has a slot of its own, which
+    /// its owner must end.
     Disabled,
 }
 
@@ -29,13 +31,42 @@ pub async fn dropping(
     if !matches!(error.situation(), Some(Situation::HasSubscriptions | Situation::DatabaseInUse)) {
         return Err(error);
     }
-    let only = if subscriptions == Subscriptions::All { "" } else { "AND NOT subenabled" };
-    let script = DROP.replace("{oid}", &database.oid.to_string()).replace("{only}", only);
-    match maintenance.with_dbname(&database.name).execute(&script).await {
-        Ok(()) => maintenance.execute(order).await,
+    let (which, alone) = match subscriptions {
+        Subscriptions::All => ("", ""),
+        Subscriptions::Disabled => ("AND NOT subenabled", ALONE),
+    };
+    let fill = |sql: &str| {
+        let sql = sql.replace("{which}", which).replace("{alone}", alone);
+        sql.replace("{oid}", &database.oid.to_string())
+    };
+    let inside = maintenance.with_dbname(&database.name);
+    let dropped = async {
+        let names: Vec<String> = inside.query(&fill(LIST)).await?;
+        if !names.is_empty() {
+            inside.execute(&fill(DROP)).await?;
+        }
+        Ok::<_, Error>(names)
+    };
+    match dropped.await {
+        Ok(names) if names.is_empty() => Err(error),
+        Ok(names) => maintenance.execute(order).await.map_err(|error| {
+            let names: Vec<String> = names.iter().map(|name| identifier(name)).collect();
+            error.and(format_args!("its subscriptions are dropped already: {}", names.join(", ")))
+        }),
         Err(second) => Err(error.and(format_args!("its subscriptions could not be dropped: {second}"))),
     }
 }
+
+/// Asked in a session of its own, which may still be among the sessions when the next one looks.
+const LIST: &str = "
+SELECT coalesce(json_agg(subname ORDER BY subname), '[]') FROM pg_subscription JOIN pg_database d ON d.oid = subdbid
+ WHERE d.oid = {oid} AND d.datname = current_database() {which} {alone};";
+
+/// Nothing else keeps the database, which would then be without them: the server's own processes are nobody's sessions.
+const ALONE: &str = "
+   AND NOT EXISTS (SELECT FROM pg_subscription other WHERE other.subdbid = {oid} AND other.subenabled)
+   AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datid = {oid} AND pid <> pg_backend_pid() AND usesysid IS NOT NULL)
+   AND NOT EXISTS (SELECT FROM pg_prepared_xacts WHERE database = d.datname)";
 
 /// Only in the database that is meant: another may have its name by now. Event triggers do not fire for a superuser.
 const DROP: &str = "
@@ -47,7 +78,7 @@ BEGIN
     PERFORM set_config('session_replication_role', 'replica', false);
   END IF;
   FOR one IN SELECT quote_ident(subname) FROM pg_subscription JOIN pg_database d ON d.oid = subdbid
-              WHERE d.oid = {oid} AND d.datname = current_database() {only} LOOP
+              WHERE d.oid = {oid} AND d.datname = current_database() {which} LOOP
     EXECUTE 'ALTER SUBSCRIPTION ' || one || ' DISABLE';
     EXECUTE 'ALTER SUBSCRIPTION ' || one || ' SET (slot_name = NONE)';
     EXECUTE 'DROP SUBSCRIPTION ' || one;

@@ -36,6 +36,17 @@ pub struct Swap {
     found: Vec<Found>,
 }
 
+/// How much of what belongs to the name goes over to the new database: owner, grants, settings, comment, connection limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inheritance {
+    /// All; the owner only if it is the connecting role's so far.
+    All,
+    /// All but the owner, whom somebody chose.
+    AllButOwner,
+    /// Nothing: it has had the name before.
+    Nothing,
+}
+
 /// A database that has to do with the name.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Found {
@@ -46,7 +57,8 @@ pub struct Found {
     pub size_bytes: Option<u64>,
     /// How many are connected.
     pub sessions: u64,
-    owner: String,
+    /// The role that it belongs to.
+    pub owner: String,
     /// Whether the connecting role owns it, or is a member of the role that does.
     owned: bool,
     /// Whether the connecting role may make the owner the owner of another database.
@@ -247,18 +259,18 @@ impl Swap {
 
     /// Gives the name to `new`, and calls the one that had it otherwise; returns how.
     ///
-    /// With `inherit` the new one gets what belongs to the name: owner, grants, settings, comment and
-    /// connection limit of the database, unless somebody chose an owner for it already. Either both are
-    /// renamed or neither is.
-    pub async fn exchange(&self, new: &str, inherit: bool) -> Result<Option<String>> {
+    /// The new one gets what belongs to the name as `inherits` says. Either both are renamed or neither is.
+    pub async fn exchange(&self, new: &str, inherits: Inheritance) -> Result<Option<String>> {
         let (old, new) = self.candidate(new).await?;
         // The moment of the exchange, not of the restore before it: the newest of these names is what `--back` takes.
         let before = free_name(&self.maintenance, &self.live, BEFORE, self.moment).await?;
-        let script = self.script(old.as_ref(), &new, inherit, &before);
+        let script = self.script(old.as_ref(), &new, inherits, &before);
         let known = old.as_ref().map(Found::known);
         let done = self.renaming().insist(known.as_ref(), &new.known(), &script, &self.live).await;
         match (done, old) {
-            (Err(error), Some(old)) if inherit && error.situation() == Some(Situation::NotMember) => {
+            (Err(error), Some(old))
+                if inherits == Inheritance::All && error.situation() == Some(Situation::NotMember) =>
+            {
                 Err(self.not_given(&old).because(error))
             }
             (done, old) => done.map(|()| old.map(|_| before)),
@@ -291,13 +303,14 @@ impl Swap {
         Ok((here(&self.live), new))
     }
 
-    fn script(&self, old: Option<&Found>, new: &Found, inherit: bool, before: &str) -> String {
+    fn script(&self, old: Option<&Found>, new: &Found, inherits: Inheritance, before: &str) -> String {
         let mut script = "SET lock_timeout = '5s';\nBEGIN;\n".to_owned();
         if let Some(old) = old {
-            if inherit {
-                script.push_str(
-                    &INHERIT.replace("{old}", &old.oid.to_string()).replace("{new}", &new.oid.to_string()),
-                );
+            if inherits != Inheritance::Nothing {
+                let chosen = inherits == Inheritance::AllButOwner;
+                let inherit = INHERIT.replace("{chosen}", &chosen.to_string());
+                let inherit = inherit.replace("{old}", &old.oid.to_string());
+                script.push_str(&inherit.replace("{new}", &new.oid.to_string()));
             }
             script.push_str(&renames(&old.known(), before));
         }
@@ -368,7 +381,7 @@ BEGIN
   SELECT * INTO STRICT past FROM pg_database WHERE oid = {old};
   SELECT * INTO STRICT fresh FROM pg_database WHERE oid = {new};
   db := 'DATABASE ' || quote_ident(fresh.datname);
-  IF past.datdba <> fresh.datdba AND pg_get_userbyid(fresh.datdba) = current_user THEN
+  IF NOT {chosen} AND past.datdba <> fresh.datdba AND pg_get_userbyid(fresh.datdba) = current_user THEN
     EXECUTE format('ALTER %s OWNER TO %I', db, pg_get_userbyid(past.datdba));
   END IF;
   IF past.datconnlimit >= -1 THEN

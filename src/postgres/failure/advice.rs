@@ -159,7 +159,19 @@ const TABLE: &[(S, &str)] = &[
     ),
 ];
 
+/// The same situation as in a backup, and other advice.
+const NOT_ALLOWED_TO_RESTORE: &str = "the restoring role lacks a privilege, or an owner may not create in a schema \
+     (GRANT CREATE ON SCHEMA … TO …); --owner ROLE gives everything to one role, and a superuser may restore all";
+
 impl S {
+    /// What the user can do if this program fails so, if that is known.
+    pub fn hint_after(self, program: &str) -> Option<&'static str> {
+        match (self, program) {
+            (S::PermissionDenied, "pg_restore") => Some(NOT_ALLOWED_TO_RESTORE),
+            _ => self.hint(),
+        }
+    }
+
     /// What the user can do, if that is known.
     pub fn hint(self) -> Option<&'static str> {
         TABLE.iter().find(|(situation, _)| *situation == self).map(|(_, hint)| *hint)

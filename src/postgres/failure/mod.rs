@@ -97,7 +97,7 @@ impl From<Failure> for Error {
         };
         if let Some(situation) = situation {
             error = error.in_situation(situation);
-            error = situation.hint().into_iter().fold(error, Error::hint);
+            error = situation.hint_after(&name).into_iter().fold(error, Error::hint);
         }
         match worst.flatten() {
             Some(message) => explained(error, message),

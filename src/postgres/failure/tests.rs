@@ -359,6 +359,17 @@ fn the_first_error_is_the_one_to_show() {
 }
 
 #[test]
+fn a_lacking_privilege_is_another_one_for_a_restore() {
+    let hint = |name: &str| {
+        let said = Some(messages(name, &format!("{name}: error: permission denied for schema public")));
+        let status = ExitStatus::from_raw(256);
+        Error::from(Failure::Ended { name: name.into(), status, said }).hints()[0].clone()
+    };
+    assert!(hint("pg_dump").contains("pg_read_all_data"));
+    assert!(hint("pg_restore").contains("GRANT CREATE ON SCHEMA") && !hint("pg_restore").contains("backup"));
+}
+
+#[test]
 fn a_program_that_was_killed_is_a_situation() {
     let killed = |signal| {
         let status = ExitStatus::from_raw(signal);

@@ -212,19 +212,22 @@ pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables:
 
     let after: BTreeMap<i32, BTreeSet<i32>> =
         front.toc.late_rows().into_iter().map(|late| (late.id, late.after)).collect();
-    let (late, rows): (Vec<&Block>, Vec<&Block>) =
+    let (waiting, rows): (Vec<&Block>, Vec<&Block>) =
         rows.into_iter().partition(|block| after.contains_key(&block.dump_id));
     let heaps = heaps(front);
     let shared = |rows: Vec<&Block>, most| shared(inventory, rows, sizes, most, &heaps);
     parts.extend(shared(rows, most_tables));
-    // Only those may be together that do not wait for each other.
-    let (waiting, late): (Vec<&Block>, Vec<&Block>) =
-        late.into_iter().partition(|block| after.get(&block.dump_id).is_some_and(|after| !after.is_empty()));
-    let late = shared(late, most_tables).into_iter().chain(shared(waiting, 1));
-    parts.extend(late.map(|part| {
-        let of_part = part.entries.iter().filter_map(|id| after.get(id)).flatten().copied().collect();
-        Part { after: Some(of_part), ..part }
-    }));
+    // Only those may be together that do not wait for each other: no rows are among those that they wait for.
+    let mut late: BTreeMap<&BTreeSet<i32>, Vec<&Block>> = BTreeMap::new();
+    for block in waiting {
+        if let Some(after) = after.get(&block.dump_id) {
+            late.entry(after).or_default().push(block);
+        }
+    }
+    for (after, blocks) in late {
+        let together = shared(blocks, most_tables).into_iter();
+        parts.extend(together.map(|part| Part { after: Some(after.clone()), ..part }));
+    }
     parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
     parts
 }
@@ -417,6 +420,27 @@ mod tests {
         assert!(together[0].stretches.is_sorted_by_key(|stretch| stretch.start));
         let all: u64 = parts.iter().map(Part::bytes).sum();
         assert_eq!(all, inventory.archive.bytes - inventory.archive.preamble.len() as u64);
+    }
+
+    #[test]
+    fn late_rows_that_wait_for_the_same_ones_are_together() {
+        let inventory = inventory_of(include_bytes!("../../../tests/data/late15.dump"), 40);
+        let front = Preamble::read(&inventory.archive.preamble).unwrap();
+        let name = |id: &i32| {
+            let entry = front.toc.entries().iter().find(|entry| entry.dump_id() == *id);
+            entry.unwrap().label().replace("public.", "")
+        };
+        let names = |ids: &BTreeSet<i32>| ids.iter().map(name).collect::<BTreeSet<_>>();
+        let parts_of = |most_tables| {
+            let parts = parts(&inventory, &front, Sizes { share: 1 << 40, whole: 1 << 40 }, most_tables);
+            let waiting =
+                parts.into_iter().filter(|part| part.after.as_ref().is_some_and(|after| !after.is_empty()));
+            waiting.map(|part| (names(&part.entries), names(&part.after.unwrap()))).collect::<Vec<_>>()
+        };
+        let [together, base] = [&["also_1", "also_2"][..], &["Base"]]
+            .map(|names| names.iter().map(ToString::to_string).collect());
+        assert!(parts_of(500).contains(&(together, base)), "{:?}", parts_of(500));
+        assert_eq!((parts_of(500).len(), parts_of(1).len()), (4, 5));
     }
 
     #[test]

@@ -168,7 +168,7 @@ mod tests {
             queue.loaded(&part);
         }
         assert!(queue.has_all_rows());
-        assert_eq!(labels.len(), 9);
+        assert_eq!(labels.len(), 10);
         let place = |label: &str| labels.iter().position(|one| one == label).unwrap();
         assert!(place("Base") < place("also_1") && place("also_1") < place("against"), "{labels:?}");
         assert!(labels.ends_with(&["any_other".to_owned()]), "{labels:?}");

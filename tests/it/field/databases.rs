@@ -188,10 +188,16 @@ fn a_subscription_keeps_no_database_from_being_dropped() {
             ["restore", "latest", "--swap", "--yes", "--keep-old", "0", "--to", &cluster.url(&database)];
         let run = place.opens(&words).succeeds().says("as --keep-old 0 asks for");
         assert_eq!(named(cluster, &database), database, "{run}");
-        cluster.psql(&database, "ALTER SUBSCRIPTION \"a Sub\" ENABLE");
+        // One that is kept for another subscription keeps all of them.
+        cluster.psql(
+            &database,
+            "ALTER SUBSCRIPTION \"a Sub\" ENABLE;
+             CREATE SUBSCRIPTION still CONNECTION 'host=/nowhere dbname=x' PUBLICATION p WITH (connect = false, slot_name = 'still')",
+        );
         place.opens(&words).succeeds().says("is kept: ").says("drop its subscriptions first");
         let kept = named(cluster, &format!("{database}_before_"));
         cluster.psql(&kept, "ALTER SUBSCRIPTION \"a Sub\" DISABLE");
+        assert_eq!(cluster.psql(&kept, "SELECT count(*) FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())"), "2");
     }
 }
 

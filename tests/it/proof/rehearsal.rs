@@ -264,6 +264,10 @@ fn rows_of_foreign_tables_are_written_nowhere() {
         run.succeeds().says(says).says(why);
         assert_eq!(cluster.psql(&copy, "SELECT count(*), (SELECT m FROM late) FROM own"), "1|2");
     }
+    let (_, run) = play.restore(&["-t", "t"]);
+    run.succeeds().says(says).says(why);
+    let into = play.place.opens(&["restore", "latest", "--into", &cluster.url(&play.database), "-t", "t"]);
+    into.fails(Kind::Postgres).says("is not a table").says("pgstow fetch --table");
     assert_eq!(cluster.psql(&far, "SELECT count(*) FROM t"), "3");
     play.nothing_is_left();
 }

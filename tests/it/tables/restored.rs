@@ -17,7 +17,28 @@ CREATE EXTENSION btree_gist;
 CREATE TABLE app.booked (room int, during int4range, EXCLUDE USING gist (room WITH =, during WITH &&));
 CREATE OPERATOR CLASS app.ours FOR TYPE int USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=,
     OPERATOR 5 >, FUNCTION 1 btint4cmp(int, int);
-CREATE TABLE app.once (n int, EXCLUDE USING btree (n app.ours WITH =));";
+CREATE TABLE app.once (n int, EXCLUDE USING btree (n app.ours WITH =));
+CREATE EXTENSION intarray;
+CREATE TABLE app.sets (n int[], EXCLUDE USING gist (n WITH &&));
+CREATE TABLE app.free (during int4range, EXCLUDE USING gist (during WITH &&));
+CREATE TABLE app.setting (name text);
+CREATE OPERATOR CLASS app.of_rows DEFAULT FOR TYPE app.setting USING btree AS OPERATOR 1 < (record, record),
+    FUNCTION 1 btrecordcmp(record, record);
+CREATE FUNCTION app.is_left(point, point) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1[0] < $2[0]';
+CREATE FUNCTION app.is_under(point, point) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1[0] = $2[0]';
+CREATE FUNCTION app.compared(point, point) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT btfloat8cmp($1[0], $2[0])';
+CREATE OPERATOR app.< (LEFTARG = point, RIGHTARG = point, FUNCTION = app.is_left);
+CREATE OPERATOR app.= (LEFTARG = point, RIGHTARG = point, FUNCTION = app.is_under);
+CREATE OPERATOR CLASS app.by_x DEFAULT FOR TYPE point USING btree AS OPERATOR 1 app.<, OPERATOR 3 app.=,
+    FUNCTION 1 app.compared(point, point);
+CREATE TABLE app.places (at point PRIMARY KEY);
+INSERT INTO app.places VALUES ('(1, 2)'), ('(2, 2)');
+CREATE TABLE app.rates (id int PRIMARY KEY, percent int);
+CREATE FUNCTION app.percent(int) RETURNS int IMMUTABLE LANGUAGE sql
+    BEGIN ATOMIC SELECT percent FROM app.rates WHERE id = $1 GROUP BY rates.id; END;
+CREATE TABLE app.sold (rate int, n int);
+CREATE INDEX by_percent ON app.sold (app.percent(rate));
+CREATE STATISTICS app.of_percents ON (app.percent(rate)), n FROM app.sold;";
 
 #[test]
 fn only_what_was_chosen_is_there_and_proven() {
@@ -62,11 +83,27 @@ fn extensions_and_servers_come_with_what_needs_them() {
     assert_eq!(extensions, "hstore\nplpgsql\npostgres_fdw");
 
     // Which operator classes a constraint compares by is not among what the dump says it depends on.
-    let copy = fresh("classes");
-    let restore = ["restore", "latest", "--to", &scene.cluster.url(&copy), "-t", "booked", "-t", "once"];
+    for (tables, needed) in [
+        (["app.booked", "app.once"], "btree_gist\nplpgsql"),
+        (["app.free", "app.places"], "plpgsql"),
+        (["app.once", "app.sets"], "intarray\nplpgsql"),
+    ] {
+        let copy = fresh("classes");
+        let restore =
+            ["restore", "latest", "--to", &scene.cluster.url(&copy), "-t", tables[0], "-t", tables[1]];
+        let run = scene.place.opens(&restore).succeeds();
+        assert!(!run.stderr.contains("left out"), "{run}");
+        assert_eq!(relations(scene.cluster, &copy), tables);
+        let extensions = scene.cluster.psql(&copy, "SELECT extname FROM pg_extension ORDER BY 1");
+        assert_eq!(extensions, needed, "{tables:?}");
+        same(scene.cluster, &scene.database, &copy, &tables);
+    }
+
+    // Indexes and statistics have names of their own.
+    let restore = ["restore", "latest", "--to", &scene.cluster.url(&fresh("sold")), "-t", "sold"];
     let run = scene.place.opens(&restore).succeeds();
-    assert!(!run.stderr.contains("left out"), "{run}");
-    same(scene.cluster, &scene.database, &copy, &["app.booked", "app.once"]);
+    run.says("left out: INDEX app.by_percent (needs app.rates)")
+        .says("left out: STATISTICS app.of_percents (needs app.rates)");
 }
 
 #[test]

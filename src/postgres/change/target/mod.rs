@@ -78,11 +78,13 @@ impl Target {
             return Err(Error::postgres("the target server is a standby, which cannot be written to")
                 .hint("name the primary's host"));
         }
-        let named_at_once = matches!(naming, Naming::AtOnce | Naming::ForSwap);
-        let inherits = matches!(naming, Naming::ForSwap);
-        let (mut called, mut lock) = (name.clone(), Lock::none());
+        let named_at_once = matches!(naming, Naming::AtOnce | Naming::ForSwap { .. });
+        let inherits = matches!(naming, Naming::ForSwap { .. });
+        let (mut called, mut lock, mut owner) = (name.clone(), Lock::none(), None);
         match naming {
-            Naming::AtOnce | Naming::ForSwap => {}
+            Naming::AtOnce => {}
+            // What is restored may need what only the database's owner is allowed (pg_database_owner).
+            Naming::ForSwap { owner: of_live } => owner = of_live,
             Naming::ForTrial(moment) => {
                 exists = false;
                 called = free_name(&maintenance, &name, RESTORING, moment).await?;
@@ -112,7 +114,7 @@ impl Target {
             maintenance,
             exists,
             created: false,
-            owner: None,
+            owner,
             tablespace: None,
             made_roles: Vec::new(),
             closed: false,
