@@ -54,8 +54,10 @@ pub struct Server {
     pub version_text: String,
     /// The database connected to.
     pub database: String,
-    /// The role connected as.
+    /// The role that is asked in.
     pub user: String,
+    /// The role that has logged in; most of the time the same.
+    pub login: String,
     /// Host (or socket folder) and port that libpq really used, services and defaults applied.
     pub host: Option<String>,
     /// The port, or the number in the socket's name.
@@ -64,6 +66,7 @@ pub struct Server {
     pub size_bytes: u64,
     /// How many sessions the role could still have at once, this one included; `None` if nobody counts them.
     pub sessions_left: Option<u32>,
+    /// Whether the role that has logged in is one.
     is_superuser: bool,
     /// `lc_messages`: the language of the server's messages.
     messages: String,
@@ -83,11 +86,12 @@ SELECT json_build_object(
   'version_text', current_setting('server_version'),
   'database', current_database(),
   'user', current_user,
+  'login', session_user,
   'host', nullif(:'HOST', ''),
   'port', nullif(:'PORT', ''),
   'size_bytes', pg_database_size(current_database()),
   'sessions_left', {sessions_left},
-  'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+  'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = session_user),
   'messages', current_setting('lc_messages'),
   'in_recovery', pg_is_in_recovery(),
   'spelling', (

@@ -291,8 +291,11 @@ fn a_pooler_at_an_ordinary_address() {
         }
         // In session mode it does no harm; what passes through it is whole.
         let allowed: &[&str] = if in_transaction { &["--allow-pooled"] } else { &[] };
-        let id = backup_of(&url, &place).args(allowed).succeeds().text();
-        super::scene::is_whole(source, &place, id.trim());
+        // A role is no startup parameter, which it would refuse.
+        for role in [None, Some(format!("--pg-dump-arg=--role={USER}"))] {
+            let id = backup_of(&url, &place).args(allowed).args(role.iter()).succeeds().text();
+            super::scene::is_whole(source, &place, id.trim());
+        }
     }
 }
 
