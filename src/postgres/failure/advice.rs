@@ -107,6 +107,7 @@ const TABLE: &[(S, &str)] = &[
         "create it with --roles restore or --roles create, or leave it out with --no-owner and --no-acl",
     ),
     (S::NotMember, "make the connecting role a member of that role, or use --owner or --no-owner"),
+    (S::RoleDenied, "make the connecting role a member of the role that --role names: GRANT that role TO it"),
     (S::ExtensionOwned, "the extension belongs to somebody else here; --target-profile auto leaves this out"),
     (S::PublicationDenied, "restore as a superuser, or leave it out with --target-profile auto"),
     (

@@ -245,6 +245,7 @@ fn situations_are_known_by_their_words() {
             S::ClientCertificateRefused,
         ),
         ("p: error: could not execute query: ERROR:  role \"app\" does not exist", S::RoleMissing),
+        ("ERROR:  42501: permission denied to set role \"app\"", S::RoleDenied),
         ("p: error: … FATAL:  database \"ap\" does not exist", S::DatabaseMissing),
         ("p: error: … FATAL:  role \"nouser\" does not exist", S::LoginRoleMissing),
         (

@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::postgres::change::lock::SESSIONS_LEFT;
 use crate::postgres::clients::Version;
 use crate::postgres::connect::pooler;
+use crate::postgres::failure::Situation;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
@@ -105,13 +106,21 @@ SELECT json_build_object(
       AND NOT EXISTS (SELECT FROM pg_depend x
                       WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')));";
 
+/// What helps if the role to be taken is not there.
+const NO_SUCH_ROLE: &str = "check the role that --pg-dump-arg --role names; the server does not know it";
+
 /// The setting for messages in English.
 const ENGLISH: (&str, &str) = ("lc_messages", "C");
 
 impl Server {
     /// Connects and asks.
     pub async fn inspect(psql: &Psql) -> Result<Self> {
-        psql.query(&QUERY.replace("{sessions_left}", SESSIONS_LEFT)).await
+        let asked = psql.query(&QUERY.replace("{sessions_left}", SESSIONS_LEFT)).await;
+        asked.map_err(|error: Error| match (psql.role(), error.situation()) {
+            // It is none that a restore could create.
+            (Some(_), Some(Situation::RoleMissing)) => error.without_hints().hint(NO_SUCH_ROLE),
+            _ => error,
+        })
     }
 
     /// The server's version.

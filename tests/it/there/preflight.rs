@@ -67,6 +67,9 @@ fn rows_as_inserts_and_other_words_for_pg_dump() {
     let run = backup_of(&url, &place).args(["--pg-dump-arg=--no-such-option"]).fails(Kind::Postgres);
     run.says("pg_dump failed (exit status 1): unrecognized option '--no-such-option'")
         .says("hint: this pg_dump");
+    refused(&url, &["--pg-dump-arg=--role=nobody-there"], Kind::Postgres)
+        .says("role \"nobody-there\" does not exist")
+        .says("hint: check the role that --pg-dump-arg --role names");
     aftermath(Source::shared(), &place);
 }
 
