@@ -45,7 +45,19 @@ pub async fn spelled(psql: &Psql, options: &DumpOptions) -> Result<DumpOptions> 
             }
             (false, false) => tracing::warn!("{option} {pattern} matches nothing, so it leaves nothing out"),
         }
-        options.spelled.insert((*pattern).clone(), found.bytes);
+        match found.bytes {
+            Some(bytes) => drop(options.spelled.insert((*pattern).clone(), bytes)),
+            // `pg_dump` could not ask for it either, or would read other letters.
+            None => {
+                for list in [
+                    &mut options.exclude_tables,
+                    &mut options.exclude_table_data,
+                    &mut options.exclude_schemas,
+                ] {
+                    list.retain(|other| other != *pattern);
+                }
+            }
+        }
     }
     Ok(options)
 }

@@ -123,8 +123,8 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::EncodingCannotHold,
-        "this encoding cannot hold all of the text: back up without --encoding, and restore into a database with the source's \
-         encoding (UTF8)",
+        "this encoding cannot hold all of the text: back up without --encoding, PGCLIENTENCODING and a client_encoding of the \
+         role or the database, and restore into a database with the source's encoding (UTF8)",
     ),
     (
         S::ValueTooLarge,
@@ -133,8 +133,8 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::EncodingInvalid,
-        "the bytes are no text in this encoding: back up without --encoding, and restore into a database with the source's \
-         encoding",
+        "the bytes are no text in this encoding: back up without --encoding, PGCLIENTENCODING and a client_encoding of the \
+         role or the database, and restore into a database with the source's encoding",
     ),
     (
         S::ObjectMissingInFunction,

@@ -351,6 +351,17 @@ fn what_happens_before_there_is_a_session_is_about_connecting() {
     }
 }
 
+/// It may be set for a role or a database, so that nobody has typed it.
+#[test]
+fn what_sets_an_encoding_is_named() {
+    for situation in [Situation::EncodingCannotHold, Situation::EncodingInvalid] {
+        let hint = situation.hint().unwrap();
+        for name in ["--encoding", "PGCLIENTENCODING", "client_encoding of the role or the database"] {
+            assert!(hint.contains(name), "{hint}");
+        }
+    }
+}
+
 #[test]
 fn the_first_error_is_the_one_to_show() {
     let all = messages("p", "p: info\np: error: first\np: error: second\np: more");
