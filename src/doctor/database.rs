@@ -85,7 +85,7 @@ async fn one(
         findings.not_checked("database", "there is no psql to connect with");
         return Ok(given);
     };
-    let psql = Psql::new(clients.newest()?, &database.dump.connection(&database.connection));
+    let psql = Psql::new(clients.newest()?, &database.connection).in_role(database.dump.role());
     let Some(server) = findings.check("connection", Server::inspect(&psql), connected).await? else {
         findings.not_checked("database", "it cannot be connected to");
         return Ok(given);

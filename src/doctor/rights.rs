@@ -57,8 +57,10 @@ fn rights(
             });
         }
         if hidden.large_objects > 0 {
+            // Settings of a role count only for the one that logs in.
+            let login = identifier(&server.login);
             error = error.hint(format!(
-                "large objects: ALTER ROLE {role} SET lo_compat_privileges = on, as a superuser; or GRANT SELECT ON LARGE OBJECT …"
+                "large objects: ALTER ROLE {login} SET lo_compat_privileges = on, as a superuser; or GRANT SELECT ON LARGE OBJECT …"
             ));
         }
         findings.failed("rights", error)?;
@@ -68,8 +70,9 @@ fn rights(
             let span = age(Duration::from_secs(left.unsigned_abs()));
             let when =
                 if left < 0 { format!("has expired {span} ago") } else { format!("expires in {span}") };
-            let fix = format!("ALTER ROLE {role} VALID UNTIL 'infinity', or a later day");
-            findings.warning("password", format!("the password of {} {when}", server.user), &fix);
+            let login = identifier(&server.login);
+            let fix = format!("ALTER ROLE {login} VALID UNTIL 'infinity', or a later day");
+            findings.warning("password", format!("the password of {} {when}", server.login), &fix);
         }
         _ => {}
     }

@@ -45,7 +45,19 @@ pub async fn spelled(psql: &Psql, options: &DumpOptions) -> Result<DumpOptions> 
             }
             (false, false) => tracing::warn!("{option} {pattern} matches nothing, so it leaves nothing out"),
         }
-        options.spelled.insert((*pattern).clone(), found.bytes);
+        match found.bytes {
+            Some(bytes) => drop(options.spelled.insert((*pattern).clone(), bytes)),
+            // `pg_dump` could not ask for it either, or would read other letters.
+            None => {
+                for list in [
+                    &mut options.exclude_tables,
+                    &mut options.exclude_table_data,
+                    &mut options.exclude_schemas,
+                ] {
+                    list.retain(|other| other != *pattern);
+                }
+            }
+        }
     }
     Ok(options)
 }
@@ -86,33 +98,23 @@ pub fn name(settings: &DumpRequest, server: &Server) -> Result<Name> {
     settings.name.clone().map_or_else(|| Name::of_database(&server.database), Ok)
 }
 
-/// Refuses a clock that is slow by the store's: the id of the new backup would be older than that of the newest one, so it
-/// would not be "latest", and the rules could remove it at once.
+/// Warns of a backup whose id is later than this machine's present: one of two clocks is wrong.
 ///
-/// A later id alone only gives a warning: whoever can write to the store must not keep backups from being made.
-pub fn clock(others: &[Found]) -> Result<()> {
+/// Nothing shows which. When an object was written is what its writer says in some stores, so nothing is refused:
+/// whoever can write to the store, or had a wrong clock for a moment, must not keep backups from being made.
+pub fn clock(others: &[Found]) {
     let now = Timestamp::now();
     let is_later = |other: &&Found| other.place.id.started_at().is_none_or(|begun| begun > now);
-    let written = |other: &Found| other.written.map(Timestamp::from);
-    let Some(later) = others.iter().filter(is_later).max_by_key(|other| written(other)) else {
-        return Ok(());
+    let Some(later) = others.iter().filter(is_later).max_by_key(|other| other.place.id.as_str()) else {
+        return;
     };
-    let place = &later.place;
-    let lag = written(later).map(|written| written.since(now)).unwrap_or_default();
-    if lag > CLOCK_SKEW {
-        return Err(Error::settings(format!(
-            "this machine's clock is {} earlier than the moment at which {place} was written, so the new backup would not \
-             be \"latest\"",
-            age(lag)
-        ))
-        .hint("set the clock of this machine (NTP); `pgstow doctor` compares it with the store's")
-        .hint(format!("if it is right, {place} was made by a clock that was ahead: delete its folder")));
-    }
     tracing::warn!(
-        "{place}: its id is later than this machine's clock. If the clock is slow, the new backup is not \"latest\", and \
-         prune may remove it; if it is right, another clock was wrong, or somebody else put that backup there"
+        "{}: its id is later than this machine's clock. If the clock is slow, set it (NTP): the new backup is not \"latest\", \
+         and prune may remove it. If it is right, that id is wrong: it is passed over if it is more than {} ahead, and the \
+         new backup is \"latest\"",
+        later.place,
+        age(CLOCK_SKEW)
     );
-    Ok(())
 }
 
 /// About how many bytes the backup will take: as many as the last one; without one, a fifth of the database is what

@@ -30,9 +30,11 @@ pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, ru
         server.rls_active_tables.iter().map(|table| (PatternOf::Table, &table[..])).collect();
     let hidden = match &hidden[..] {
         [] => Vec::new(),
-        hidden => {
-            look_up(&psql, hidden, Some(encoding)).await?.into_iter().map(|table| table.bytes).collect()
-        }
+        hidden => look_up(&psql, hidden, Some(encoding))
+            .await?
+            .into_iter()
+            .filter_map(|table| table.bytes)
+            .collect(),
     };
     target.breathe().await;
     let mut reader = Reader::looking(Depth::Rows);

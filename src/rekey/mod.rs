@@ -243,7 +243,7 @@ impl Work<'_> {
         };
         let checking = async {
             let manifest_bytes = manifest.to_bytes()?.len() as u64;
-            let found = Found { place: place.clone(), manifest_bytes, written: None, receipts: Vec::new() };
+            let found = Found { place: place.clone(), manifest_bytes, receipts: Vec::new() };
             let public =
                 self.change.signing.as_ref().filter(|_| signed).map(SigningKey::public).transpose()?;
             let backup = self.store.take_trusting(&found, public.as_ref()).await?;

@@ -17,7 +17,6 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// At most this number of backups is named if one has to be chosen.
 const MOST_NAMED: usize = 5;
@@ -60,8 +59,6 @@ pub struct Found {
     pub place: Place,
     /// The manifest's size in bytes.
     pub manifest_bytes: u64,
-    /// When the manifest was written, according to the store's clock.
-    pub written: Option<SystemTime>,
     /// The ids of its receipts, oldest first.
     pub receipts: Vec<Id>,
 }
@@ -161,12 +158,7 @@ impl<'n> Search<'n> {
                 continue;
             }
             if object_name == MANIFEST {
-                self.found.push(Found {
-                    place,
-                    manifest_bytes: object.bytes,
-                    written: object.modified,
-                    receipts: Vec::new(),
-                });
+                self.found.push(Found { place, manifest_bytes: object.bytes, receipts: Vec::new() });
             } else if let Some(id) = receipt::id_of(object_name) {
                 self.receipts.entry(place).or_default().push(id);
             }

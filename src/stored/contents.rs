@@ -48,12 +48,7 @@ impl Folder {
         let mut receipts: Vec<Id> =
             self.objects.iter().filter_map(|(name, _)| receipt::id_of(name)).collect();
         receipts.sort();
-        Some(Found {
-            place: self.place.clone(),
-            manifest_bytes: manifest.bytes,
-            written: manifest.modified,
-            receipts,
-        })
+        Some(Found { place: self.place.clone(), manifest_bytes: manifest.bytes, receipts })
     }
 
     fn object(&self, name: &str) -> Option<&Listed> {

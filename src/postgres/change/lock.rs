@@ -68,7 +68,8 @@ impl Lock {
         if !may_hold_a_session(left) {
             return Ok(Self::none());
         }
-        Ok(Self { session: Some(Session::open(psql, "").await?) })
+        // As the role that logs in, whatever role is asked in: it only holds.
+        Ok(Self { session: Some(Session::open(&psql.in_role(None), "").await?) })
     }
 
     /// How many of the sessions that were left before it are left besides it.

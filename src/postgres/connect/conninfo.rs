@@ -127,9 +127,13 @@ impl ConnInfo {
 
     /// The same, with a setting for all its sessions besides what the user has typed, or `PGOPTIONS` says; whatever the
     /// role or the database says.
+    ///
+    /// It goes to libpq the way the user's own options go. In particular, options of a service stay in force, and it does
+    /// not count if there are some: they come before `PGOPTIONS`, and what is typed comes before both.
     #[must_use]
     pub fn with_setting(&self, name: &str, value: &str) -> Self {
-        let theirs = self.get("options").or(self.inherited.options.as_deref()).unwrap_or_default();
+        let typed = self.get("options");
+        let theirs = typed.or(self.inherited.options.as_deref()).unwrap_or_default();
         let mut all = format!("{theirs} -c {name}=");
         for c in value.chars() {
             // What follows a space would be another option.
@@ -138,8 +142,12 @@ impl ConnInfo {
             }
             all.push(c);
         }
+        let all = all.trim_start().to_owned();
         let mut other = self.clone();
-        other.set("options".into(), all.trim_start().to_owned());
+        match typed {
+            Some(_) => other.set("options".into(), all),
+            None => other.inherited.options = Some(all),
+        }
         other
     }
 
@@ -288,6 +296,9 @@ impl ConnInfo {
         if self.inherited.application_name.is_none() && self.get("application_name").is_none() {
             program = program.env("PGAPPNAME", OUR_NAME);
         }
+        if let Some(options) = &self.inherited.options {
+            program = program.env("PGOPTIONS", options);
+        }
         if let Some(inherited) = &self.inherited.password {
             program = program.secret(inherited.clone());
         }
@@ -359,6 +370,16 @@ mod tests {
     fn a_setting_is_one_option_whatever_its_value() {
         let info = typed("postgres://h/app?options=-c%20a%3D1").with_setting("role", "my role");
         assert_eq!(info.get("options"), Some("-c a=1 -c role=my\\ role"));
+    }
+
+    /// What libpq is given explicitly takes the place of what a service says.
+    #[test]
+    fn a_setting_leaves_the_options_of_a_service() {
+        let env = |name: &str| (name == "PGOPTIONS").then(|| "-c a=1".to_owned());
+        let info =
+            ConnInfo::parse("service=prod", env).unwrap().with_setting("b", "2").with_setting("c", "3");
+        assert_eq!(info.to_keywords(), "service='prod'");
+        assert_eq!(info.inherited.options.as_deref(), Some("-c a=1 -c b=2 -c c=3"));
     }
 
     #[test]

@@ -107,6 +107,7 @@ const TABLE: &[(S, &str)] = &[
         "create it with --roles restore or --roles create, or leave it out with --no-owner and --no-acl",
     ),
     (S::NotMember, "make the connecting role a member of that role, or use --owner or --no-owner"),
+    (S::RoleDenied, "make the connecting role a member of the role that --role names: GRANT that role TO it"),
     (S::ExtensionOwned, "the extension belongs to somebody else here; --target-profile auto leaves this out"),
     (S::PublicationDenied, "restore as a superuser, or leave it out with --target-profile auto"),
     (
@@ -122,8 +123,8 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::EncodingCannotHold,
-        "this encoding cannot hold all of the text: back up without --encoding, and restore into a database with the source's \
-         encoding (UTF8)",
+        "this encoding cannot hold all of the text: back up without --encoding, PGCLIENTENCODING and a client_encoding of the \
+         role or the database, and restore into a database with the source's encoding (UTF8)",
     ),
     (
         S::ValueTooLarge,
@@ -132,8 +133,8 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::EncodingInvalid,
-        "the bytes are no text in this encoding: back up without --encoding, and restore into a database with the source's \
-         encoding",
+        "the bytes are no text in this encoding: back up without --encoding, PGCLIENTENCODING and a client_encoding of the \
+         role or the database, and restore into a database with the source's encoding",
     ),
     (
         S::ObjectMissingInFunction,

@@ -51,6 +51,8 @@ pub enum Situation {
     // Rights.
     PermissionDenied,
     NotMember,
+    /// The role that has logged in may not become another.
+    RoleDenied,
     ExtensionOwned,
     ExtensionDenied,
     PublicationDenied,
@@ -358,6 +360,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["unsupported version ("], S::ArchiveTooNew),
     (&["must be able to SET ROLE"], S::NotMember),
     (&["must be member of role"], S::NotMember),
+    (&["permission denied to set role"], S::RoleDenied),
     (&["must be owner of extension"], S::ExtensionOwned),
     (&["must be superuser to create FOR ALL TABLES publication"], S::PublicationDenied),
     (&["permission denied to create event trigger"], S::EventTriggerDenied),

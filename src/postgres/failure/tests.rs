@@ -245,6 +245,7 @@ fn situations_are_known_by_their_words() {
             S::ClientCertificateRefused,
         ),
         ("p: error: could not execute query: ERROR:  role \"app\" does not exist", S::RoleMissing),
+        ("ERROR:  42501: permission denied to set role \"app\"", S::RoleDenied),
         ("p: error: … FATAL:  database \"ap\" does not exist", S::DatabaseMissing),
         ("p: error: … FATAL:  role \"nouser\" does not exist", S::LoginRoleMissing),
         (
@@ -347,6 +348,17 @@ fn what_happens_before_there_is_a_session_is_about_connecting() {
     }
     for situation in [S::SessionLost, S::PermissionDenied, S::ConstraintViolated(Constraint::Check)] {
         assert!(!situation.is_about_connecting(), "{situation:?}");
+    }
+}
+
+/// It may be set for a role or a database, so that nobody has typed it.
+#[test]
+fn what_sets_an_encoding_is_named() {
+    for situation in [Situation::EncodingCannotHold, Situation::EncodingInvalid] {
+        let hint = situation.hint().unwrap();
+        for name in ["--encoding", "PGCLIENTENCODING", "client_encoding of the role or the database"] {
+            assert!(hint.contains(name), "{hint}");
+        }
     }
 }
 

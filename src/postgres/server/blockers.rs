@@ -59,6 +59,8 @@ pub async fn waits_too_long(psql: &Psql, longest: Duration) -> Error {
     if longest.is_zero() {
         return pending().await;
     }
+    // As the role that logs in, which sees what its own sessions do.
+    let psql = &psql.in_role(None);
     let mut since = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;

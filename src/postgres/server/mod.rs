@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::postgres::change::lock::SESSIONS_LEFT;
 use crate::postgres::clients::Version;
 use crate::postgres::connect::pooler;
+use crate::postgres::failure::Situation;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
@@ -54,8 +55,10 @@ pub struct Server {
     pub version_text: String,
     /// The database connected to.
     pub database: String,
-    /// The role connected as.
+    /// The role that is asked in.
     pub user: String,
+    /// The role that has logged in; most of the time the same.
+    pub login: String,
     /// Host (or socket folder) and port that libpq really used, services and defaults applied.
     pub host: Option<String>,
     /// The port, or the number in the socket's name.
@@ -64,6 +67,7 @@ pub struct Server {
     pub size_bytes: u64,
     /// How many sessions the role could still have at once, this one included; `None` if nobody counts them.
     pub sessions_left: Option<u32>,
+    /// Whether the role that has logged in is one.
     is_superuser: bool,
     /// `lc_messages`: the language of the server's messages.
     messages: String,
@@ -83,11 +87,12 @@ SELECT json_build_object(
   'version_text', current_setting('server_version'),
   'database', current_database(),
   'user', current_user,
+  'login', session_user,
   'host', nullif(:'HOST', ''),
   'port', nullif(:'PORT', ''),
   'size_bytes', pg_database_size(current_database()),
   'sessions_left', {sessions_left},
-  'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+  'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = session_user),
   'messages', current_setting('lc_messages'),
   'in_recovery', pg_is_in_recovery(),
   'spelling', (
@@ -101,13 +106,21 @@ SELECT json_build_object(
       AND NOT EXISTS (SELECT FROM pg_depend x
                       WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')));";
 
+/// What helps if the role to be taken is not there.
+const NO_SUCH_ROLE: &str = "check the role that --pg-dump-arg --role names; the server does not know it";
+
 /// The setting for messages in English.
 const ENGLISH: (&str, &str) = ("lc_messages", "C");
 
 impl Server {
     /// Connects and asks.
     pub async fn inspect(psql: &Psql) -> Result<Self> {
-        psql.query(&QUERY.replace("{sessions_left}", SESSIONS_LEFT)).await
+        let asked = psql.query(&QUERY.replace("{sessions_left}", SESSIONS_LEFT)).await;
+        asked.map_err(|error: Error| match (psql.role(), error.situation()) {
+            // It is none that a restore could create.
+            (Some(_), Some(Situation::RoleMissing)) => error.without_hints().hint(NO_SUCH_ROLE),
+            _ => error,
+        })
     }
 
     /// The server's version.

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::postgres::failure::Situation;
 use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
@@ -26,8 +27,8 @@ pub enum PatternOf {
 pub struct ServerPattern {
     /// Whether there is something that it matches.
     pub matches: bool,
-    /// Its bytes in the encoding that `pg_dump` speaks.
-    pub bytes: OsString,
+    /// Its bytes in the encoding that `pg_dump` speaks; `None` if the database's own cannot hold it.
+    pub bytes: Option<OsString>,
 }
 
 /// SQL for the encoding that `pg_dump` speaks if nobody tells it to speak another: what its sessions begin with. Ours
@@ -36,7 +37,35 @@ pub const SPOKEN: &str = "(SELECT reset_val::pg_catalog.name FROM pg_catalog.pg_
      WHERE name OPERATOR(pg_catalog.=) 'client_encoding')";
 
 /// Asks what patterns match; the answers are in their order. `encoding` is what `pg_dump` is asked to speak.
+///
+/// One that the database's encoding cannot hold matches nothing there.
 pub async fn look_up(
+    psql: &Psql,
+    patterns: &[(PatternOf, &str)],
+    encoding: Option<&str>,
+) -> Result<Vec<ServerPattern>> {
+    match ask(psql, patterns, encoding).await {
+        Err(error) if is_too_much_for_an_encoding(&error) => {}
+        answered => return answered,
+    }
+    let mut found = Vec::new();
+    for pattern in patterns {
+        match psql.execute(&format!("SELECT {};", literal(pattern.1))).await {
+            Ok(()) => found.extend(ask(psql, &[*pattern], encoding).await?),
+            Err(error) if is_too_much_for_an_encoding(&error) => {
+                found.push(ServerPattern { matches: false, bytes: None });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn is_too_much_for_an_encoding(error: &Error) -> bool {
+    error.situation() == Some(Situation::EncodingCannotHold)
+}
+
+async fn ask(
     psql: &Psql,
     patterns: &[(PatternOf, &str)],
     encoding: Option<&str>,
@@ -63,7 +92,7 @@ pub async fn look_up(
     let read = |answer: Answer| {
         let bytes = hex::decode(&answer.hex)
             .map_err(|e| Error::postgres("psql's answer cannot be read: it is not hexadecimal").because(e))?;
-        Ok(ServerPattern { matches: answer.matches, bytes: OsString::from_vec(bytes) })
+        Ok(ServerPattern { matches: answer.matches, bytes: Some(OsString::from_vec(bytes)) })
     };
     answers.into_iter().map(read).collect()
 }

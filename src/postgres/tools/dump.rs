@@ -98,10 +98,9 @@ impl DumpOptions {
         self.has_patterns() || leaves_something_out(&self.extra)
     }
 
-    /// The connection whose sessions are in the role that `pg_dump` is to take, so that all of them may read the same.
-    pub fn connection(&self, conn: &ConnInfo) -> ConnInfo {
+    /// The role that `pg_dump` is to take; what is asked for it is asked in that role, too.
+    pub fn role(&self) -> Option<&str> {
         argument(&self.extra, None, "role")
-            .map_or_else(|| conn.clone(), |role| conn.with_setting("role", role))
     }
 
     /// The encoding that `pg_dump` is to speak, if it was named.

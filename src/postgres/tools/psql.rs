@@ -14,6 +14,7 @@ use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::Program;
+use crate::postgres::sql::identifier;
 
 use super::sessions::{ASKING, PATIENT_TRANSACTION};
 
@@ -38,24 +39,40 @@ pub const NO_CONNECTION: i32 = 2;
 pub struct Psql {
     client: Client,
     conn: ConnInfo,
+    /// The role that its sessions take; `None` for the one that logs in.
+    role: Option<String>,
 }
 
 impl Psql {
     /// Nothing is started yet.
     pub fn new(client: &Client, conn: &ConnInfo) -> Self {
-        Self { client: client.clone(), conn: conn.clone() }
+        Self { client: client.clone(), conn: conn.clone(), role: None }
+    }
+
+    /// The same database, asked in this role.
+    ///
+    /// Only questions are: whoever reads the list of sessions as another role than the one that logged in sees nothing
+    /// of ours in it.
+    #[must_use]
+    pub fn in_role(&self, role: Option<&str>) -> Self {
+        Self { role: role.map(str::to_owned), ..self.clone() }
+    }
+
+    /// The role that its sessions take, if that is not the one that logs in.
+    pub fn role(&self) -> Option<&str> {
+        self.role.as_deref()
     }
 
     /// The same server, another database.
     #[must_use]
     pub fn with_dbname(&self, name: &str) -> Self {
-        Self { client: self.client.clone(), conn: self.conn.with_dbname(name) }
+        Self { conn: self.conn.with_dbname(name), ..self.clone() }
     }
 
     /// The same database, with a setting for all its sessions.
     #[must_use]
     pub fn with_setting(&self, name: &str, value: &str) -> Self {
-        Self { client: self.client.clone(), conn: self.conn.with_setting(name, value) }
+        Self { conn: self.conn.with_setting(name, value), ..self.clone() }
     }
 
     /// The connection it uses.
@@ -106,9 +123,13 @@ impl Psql {
     }
 
     pub(super) async fn program(&self) -> Result<Program> {
-        let program = self.client.program("psql");
-        let program = program.args(["-X", "-A", "-t", "-q"]).args(STRICT).args(["-c", ASKING, "-f", "-"]);
-        self.conn.dress(program).await
+        let mut preamble = ASKING.to_owned();
+        if let Some(role) = &self.role {
+            // Last: what is set before may be allowed only to the role that logs in.
+            preamble += &format!("; SET ROLE {}", identifier(role));
+        }
+        let program = self.client.program("psql").args(["-X", "-A", "-t", "-q"]).args(STRICT);
+        self.conn.dress(program.args(["-c", &preamble, "-f", "-"])).await
     }
 }
 
@@ -200,6 +221,17 @@ mod tests {
         let (dir, psql) = fake("echo x >> tries; echo 'psql: error: FATAL:  no such role' >&2; exit 2");
         assert!(psql.execute("SELECT 1;").await.is_err());
         assert_eq!(std::fs::read_to_string(dir.path().join("tries")).unwrap(), "x\n");
+    }
+
+    #[tokio::test]
+    async fn a_role_is_taken_after_the_rest_and_in_no_option() {
+        let (dir, psql) = fake("echo \"$@\" > args; env > env; cat > /dev/null");
+        psql.in_role(Some("My \"role\"")).with_dbname("other").execute("SELECT 1;").await.unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert!(read("args").contains("; SET ROLE \"My \"\"role\"\"\" -f -"), "{}", read("args"));
+        assert!(!read("args").contains("options=") && !read("env").contains("PGOPTIONS"));
+        psql.execute("SELECT 1;").await.unwrap();
+        assert!(!read("args").contains("SET ROLE"), "{}", read("args"));
     }
 
     #[tokio::test]

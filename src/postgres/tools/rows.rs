@@ -25,10 +25,11 @@ const LONGEST_END: usize = MARK.len() + "COPY 18446744073709551615\n".len();
 pub const ROWS: usize = 256 << 10;
 
 /// What `pg_dump` sets for itself, so that rows look the same; and that rows come in the order of their pages.
-const AS_PG_DUMP: [&str; 10] = [
+const AS_PG_DUMP: [&str; 11] = [
     "SET datestyle = ISO",
     "SET intervalstyle = postgres",
     "SET extra_float_digits = 3",
+    "SET bytea_output = hex",
     "SET synchronize_seqscans = off",
     "SET row_security = off",
     "SET search_path = ''",

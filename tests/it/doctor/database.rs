@@ -58,6 +58,17 @@ fn all_that_a_role_may_not_read_is_named() {
     cluster.psql(&database, &format!("{} GRANT pg_read_all_data TO {role}", advice.concat()));
     doctor(&url, &[]).only("failed", &[]).only("warning", &[]).has("rights", "fine", "large object");
     backs_up(&url);
+    // So it is if the role is another than the one that logs in: settings count for that one, rights for the other.
+    let (login, url) = self::role(cluster, &database);
+    cluster.psql(&database, &format!("ALTER ROLE {login} NOINHERIT; GRANT {role} TO {login}"));
+    let taken = format!("--pg-dump-arg=--role={role}");
+    let fix = format!("ALTER ROLE \\\"{login}\\\" SET lo_compat_privileges = on");
+    doctor(&url, &[&taken]).has("rights", "failed", &fix);
+    cluster.psql(&database, &format!("ALTER ROLE {login} SET lo_compat_privileges = on"));
+    let soon = cluster.psql("postgres", "SELECT now() + '9 days 1 hour'::interval");
+    cluster.psql(&database, &format!("ALTER ROLE {login} VALID UNTIL '{soon}'"));
+    let seen = doctor(&url, &[&taken]);
+    seen.only("failed", &[]).has("password", "warning", &format!("the password of {login} expires in 9days"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::as_script;
 use crate::harness::pgstow;
 use crate::scene::{Place, every_client, fresh};
-use crate::servers::postgres::{Cluster, Major};
+use crate::servers::postgres::{Cluster, Major, PASSWORD};
 
 /// Arrays in which a word and its absence look alike, and a view that could mean something else.
 const VALUES: &str = "CREATE TABLE arrays (a text[], i interval);
@@ -93,6 +93,24 @@ fn every_way_works(major: Major) {
     let words = ["restore", "latest", "--proof", "digests", "--no-owner", "--to", &cluster.url(&copy)];
     hers.opens(&words).succeeds().says("digest by digest");
     hers.opens(&["verify", "latest", "--restore", "--to", &cluster.url("")]).succeeds();
+    a_service_keeps_its_options(&cluster, &database);
+}
+
+/// What is set for the run does not take the place of what the file says.
+fn a_service_keeps_its_options(cluster: &Cluster, database: &str) {
+    cluster.psql(database, "CREATE SCHEMA apart; CREATE TABLE apart.hidden AS SELECT 1 AS n");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("services");
+    let service = format!(
+        "[here]\nhost=127.0.0.1\nport={}\nuser=hasty\npassword={PASSWORD}\ndbname={database}\noptions=-c search_path=apart\n",
+        cluster.port
+    );
+    std::fs::write(&file, service).unwrap();
+    let (place, words) =
+        (Place::folder(), ["backup", "--no-encryption", "--table", "hidden", "service=here"]);
+    for role in [None, Some("--pg-dump-arg=--role=postgres")] {
+        place.pgstow(&words).args(role).env("PGSERVICEFILE", &file).succeeds();
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! restores, and none waits for ever.
 
 use crate::scene::{Keys, Place, fresh};
-use crate::servers::postgres::{Cluster, Major};
+use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use pgstow::error::Kind;
 use std::io::Write;
 use std::process::{Child, Stdio};
@@ -252,6 +252,18 @@ fn a_definition_locked_by_somebody_else() {
             "CREATE TABLE t (n int); CREATE VIEW v AS SELECT * FROM t; CREATE SEQUENCE s;
              CREATE MATERIALIZED VIEW m AS SELECT * FROM t",
         );
+        // Its sessions may become a role that does not see what they wait for.
+        let (login, reader) = (fresh("login"), fresh("reader"));
+        cluster.psql(
+            &database,
+            &format!(
+                "CREATE ROLE {reader} IN ROLE pg_read_all_data;
+                 CREATE ROLE {login} LOGIN PASSWORD '{PASSWORD}' NOINHERIT IN ROLE {reader}"
+            ),
+        );
+        let url = cluster.url(&database);
+        let theirs = url.replace(&format!("//{USER}:"), &format!("//{login}:"));
+        let role = format!("--pg-dump-arg=--role={reader}");
         for locking in
             ["DROP VIEW v", "ALTER VIEW v RENAME TO w", "DROP SEQUENCE s", "DROP MATERIALIZED VIEW m"]
         {
@@ -261,11 +273,15 @@ fn a_definition_locked_by_somebody_else() {
                           AND pid <> pg_backend_pid() AND datname = current_database()";
             eventually(cluster, &database, sleeps);
             let place = Place::folder();
-            let words = ["backup", "--no-encryption", "--lock-wait-timeout", "1s", &cluster.url(&database)];
-            let run = place.pgstow(&words).fails(Kind::Postgres);
+            let backup = ["backup", "--no-encryption", "--lock-wait-timeout", "1s"];
+            let run = place.pgstow(&backup).arg(&url).fails(Kind::Postgres);
             run.says("pg_dump has been waiting for a lock for 1s")
                 .says("it is held by process ")
                 .says("role postgres, psql, active, in a transaction since ");
+            if locking == "DROP VIEW v" {
+                let run = place.pgstow(&backup).args([&theirs, &role]).fails(Kind::Postgres);
+                run.says("pg_dump has been waiting for a lock for 1s").says("(role postgres, psql)");
+            }
             assert!(place.keys().is_empty(), "{:?}", place.keys());
             drop(holder);
             let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \

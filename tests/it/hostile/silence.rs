@@ -1,6 +1,7 @@
 //! A connection that is dead, though nothing has ended it: bytes stop in one direction, and TCP still acknowledges
 //! all. Nobody waits for it for ever.
 
+use super::races::eventually;
 use crate::harness::Run;
 use crate::scene::{Place, SLOW_INDEX, add_bulk, fresh, named};
 use crate::servers::at_once;
@@ -8,6 +9,7 @@ use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use pgstow::error::Kind;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -165,4 +167,24 @@ fn a_server_that_works_is_waited_for() {
     place.backup(&cluster.url(&database), &["--name", "slow"]);
     let url = |copy: &str| format!("{}?tcp_user_timeout=3000", cluster.url(copy));
     place.opens(&["restore", "latest", "--to", &url(&fresh("slow"))]).succeeds();
+
+    // The role that pg_dump takes may not see what the sessions of the one that logs in do.
+    let (login, reader) = (fresh("login"), fresh("reader"));
+    cluster.psql(
+        &database,
+        &format!(
+            "CREATE ROLE {reader} IN ROLE pg_read_all_data;
+             CREATE ROLE {login} LOGIN PASSWORD '{PASSWORD}' NOINHERIT IN ROLE {reader}"
+        ),
+    );
+    let mut holder = cluster.client("psql");
+    holder.args(["-Xq", "-d", &database, "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(12)"]);
+    let mut holder = holder.stdout(Stdio::null()).spawn().unwrap();
+    let held =
+        "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 't'::regclass";
+    eventually(cluster, &database, held);
+    let url = url(&database).replace(&format!("//{USER}:"), &format!("//{login}:"));
+    let role = format!("--pg-dump-arg=--role={reader}");
+    place.pgstow(&["backup", "--no-encryption", "--name", "waiting", &role, &url]).succeeds();
+    assert!(holder.wait().unwrap().success());
 }

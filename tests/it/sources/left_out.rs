@@ -59,6 +59,8 @@ fn patterns_that_match_nothing() {
         refused(&["--table", "app.big"], "--table app.big matches nothing in the database");
         refused(&["--table", "Big", "--table", "größe"], "--table Big matches nothing");
         refused(&["--schema", "ap"], "--schema ap matches nothing");
+        // Nothing here can have that letter.
+        refused(&["--table", "größe", "--table", "t€"], "--table t€ matches nothing in the database");
         assert!(place.keys().is_empty());
 
         let excluded = |words: &[&str], said: Option<&str>, left: u64| {
@@ -70,6 +72,8 @@ fn patterns_that_match_nothing() {
         let said = "warning: --exclude-table-data größer matches nothing, so it leaves nothing out";
         excluded(&["--exclude-table-data", "größer"], Some(said), 30);
         excluded(&["--exclude-table-data", "gr*e"], None, 20);
+        let said = "warning: --exclude-table-data t€ matches nothing, so it leaves nothing out";
+        excluded(&["--exclude-table-data", "t€", "--exclude-table-data", "größe"], Some(said), 20);
         excluded(&["--exclude-table-data", "größe"], None, 20);
         excluded(
             &["--exclude-table", "app.\"B?g\""],

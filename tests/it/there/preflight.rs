@@ -67,6 +67,9 @@ fn rows_as_inserts_and_other_words_for_pg_dump() {
     let run = backup_of(&url, &place).args(["--pg-dump-arg=--no-such-option"]).fails(Kind::Postgres);
     run.says("pg_dump failed (exit status 1): unrecognized option '--no-such-option'")
         .says("hint: this pg_dump");
+    refused(&url, &["--pg-dump-arg=--role=nobody-there"], Kind::Postgres)
+        .says("role \"nobody-there\" does not exist")
+        .says("hint: check the role that --pg-dump-arg --role names");
     aftermath(Source::shared(), &place);
 }
 
@@ -291,8 +294,11 @@ fn a_pooler_at_an_ordinary_address() {
         }
         // In session mode it does no harm; what passes through it is whole.
         let allowed: &[&str] = if in_transaction { &["--allow-pooled"] } else { &[] };
-        let id = backup_of(&url, &place).args(allowed).succeeds().text();
-        super::scene::is_whole(source, &place, id.trim());
+        // A role is no startup parameter, which it would refuse.
+        for role in [None, Some(format!("--pg-dump-arg=--role={USER}"))] {
+            let id = backup_of(&url, &place).args(allowed).args(role.iter()).succeeds().text();
+            super::scene::is_whole(source, &place, id.trim());
+        }
     }
 }
 
