@@ -86,10 +86,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             report::print_plain(&text, true);
             return ExitCode::SUCCESS;
         }
-        Ok((Parsed::Refused(text), _)) => {
-            report::print_plain(&text, false);
-            let first = text.lines().next().unwrap_or_default();
-            let error = Error::usage(first.trim_start_matches("error: "));
+        Ok((Parsed::Refused(refusal), _)) => {
+            report::print_plain(&refusal.text, false);
+            let error = Error::usage(refusal.in_alarm);
             return refused(&args, &error, &Report::new(false, false, 0, &[], None));
         }
         Err(error) => {
