@@ -12,7 +12,7 @@ use crate::stored::contents::{self, Entry, Flaw, Folder, Standard};
 use crate::stored::history::{self, Caution, History};
 use crate::stored::manifest::Manifest;
 use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::names::{Id, Name, Place, Timestamp};
 use crate::stored::opened::Location;
 use crate::stored::proven;
 use crate::units::{age, count};
@@ -208,13 +208,25 @@ impl Seen {
         let mut seen = Self::default();
         for folders in std::iter::once(recent).chain(old.into_iter().rev().map(|one| vec![one])) {
             seen.read += folders.len();
-            let entries = contents::entries(store, folders, &options.standard).await?;
+            let (entries, failed) = contents::readable(store, folders, &options.standard).await;
             entries.into_iter().rev().for_each(|entry| seen.add(entry));
+            failed.into_iter().try_for_each(|(place, error)| seen.go_on_without(&place, error))?;
             if seen.whole.len() > 1 {
                 break;
             }
         }
         Ok(seen)
+    }
+
+    /// Warns of a backup that cannot be read, if a newer whole one is known: then it does not decide.
+    fn go_on_without(&self, place: &Place, error: Error) -> Result<()> {
+        match self.whole.first() {
+            Some(newest) if place.id < newest.place.id => {
+                tracing::warn!("{place} is not compared with newer ones: {}", error.with_hints());
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 
     fn add(&mut self, entry: Entry) {
@@ -270,7 +282,15 @@ async fn of_name(
     let older = &found[..found.len().saturating_sub(read)];
     let proven = match proven {
         Some(proven) => Some(proven),
-        None => proven::newest(store, older, options.standard.trusted.as_ref()).await?,
+        None => {
+            proven::newest(store, older, options.standard.trusted.as_ref()).await.unwrap_or_else(|error| {
+                tracing::warn!(
+                    "{name}: whether an older backup is proven is not known: {}",
+                    error.with_hints()
+                );
+                None
+            })
+        }
     };
     Ok(NameStatus { name, newest, age, problem, proven, passed_over })
 }

@@ -6,6 +6,7 @@ use crate::scene::Place;
 use pgstow::error::Kind;
 use pgstow::stored::manifest::Totals;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 
 fn one<'a>(document: &'a Value, name: &str) -> &'a Value {
     let all = document.as_array().unwrap();
@@ -54,6 +55,29 @@ fn a_backup_that_is_too_old_is_noticed() {
         place.pgstow(&["status", "--name", "shop"]).succeeds();
         place.pgstow(&["status"]).env("PGSTOW_MAX_AGE", "30m").fails(Kind::Overdue).says("2 of 2 names");
     }
+}
+
+/// As it is if another user made it.
+#[test]
+fn an_older_backup_that_cannot_be_read_hides_no_name() {
+    let place = Place::folder();
+    let app = days(&place, "app", 3);
+    days(&place, "shop", 1);
+    let Place::Folder(folder) = &place else { panic!("another kind") };
+    let forbid = |id: &str| {
+        let manifest = folder.path().join(format!("app/{id}/manifest.json"));
+        std::fs::set_permissions(manifest, PermissionsExt::from_mode(0o000)).unwrap();
+    };
+    let status = || {
+        let status = place.pgstow(&["status", "--max-age", "9d"]);
+        status.under(["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"])
+    };
+    forbid(&app[0]);
+    let run = status().succeeds().says(&format!("{} of app is not compared with newer ones: ", app[0]));
+    assert!(line(&run, "app").contains("ok") && line(&run, "shop").contains("ok"), "{run}");
+    // Nobody knows what the newest one is.
+    forbid(&app[2]);
+    status().fails(Kind::Store);
 }
 
 #[test]
