@@ -51,7 +51,7 @@ pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use copy::CopyWords;
 pub use doctor::DoctorWords;
-pub use early::{early, early_monitored};
+pub use early::{early, early_all, early_flag, early_monitored, early_names};
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;

@@ -36,7 +36,7 @@ pub fn without_values(error: &clap::Error) -> String {
     let mut shown = clap::Error::new(error.kind());
     for (kind, value) in error.context() {
         let value = match (kind, value) {
-            // That none was given is told by an empty one.
+            // An empty one says that none was given.
             (InvalidValue, ContextValue::String(value)) if value.is_empty() => value.clone(),
             (InvalidValue | InvalidSubcommand, _) => HIDDEN.to_owned(),
             (InvalidArg, ContextValue::String(word)) if error.kind() == ErrorKind::UnknownArgument => {
