@@ -70,6 +70,8 @@ pub struct NameStatus {
 pub enum Problem {
     /// There is no whole backup.
     Missing,
+    /// The same, and all that there is was left by runs that were killed.
+    Torn,
     /// The newest whole backup is too old.
     TooOld,
     /// The newest whole backup has much less than one before it: what.
@@ -100,6 +102,16 @@ impl Status {
             error =
                 error.hint("look at the job that takes these backups: its log, its schedule, its exit code");
         }
+        let torn = self.names.iter().filter(|one| one.problem == Some(Problem::Torn));
+        let torn: Vec<&str> = torn.map(|one| one.name.as_str()).collect();
+        if !torn.is_empty() {
+            error = error.hint(format!(
+                "there is nothing of {} but what runs left that were killed, or have not ended; if no backup is to come, \
+                 this removes it once it is a day old: `pgstow prune --force --keep-last unlimited --name {}`",
+                torn.join(", "),
+                torn.join(" --name ")
+            ));
+        }
         Err(error)
     }
 }
@@ -114,7 +126,7 @@ impl NameStatus {
     /// What is wrong, in a few words.
     pub fn complaint(&self) -> Option<String> {
         Some(match self.problem.as_ref()? {
-            Problem::Missing => "no whole backup".to_owned(),
+            Problem::Missing | Problem::Torn => "no whole backup".to_owned(),
             Problem::TooOld => format!("{} old", age(self.age.unwrap_or_default())),
             Problem::Shrank(what) | Problem::Gone(what) => what.clone(),
         })
@@ -154,7 +166,7 @@ async fn look(options: &StatusOptions) -> Result<Status> {
     let torn =
         torn.into_iter().map(|place| place.name).filter(|name| gone.iter().all(|(gone, _)| gone != name));
     let without: Vec<(Name, Problem)> =
-        gone.iter().cloned().chain(torn.map(|name| (name, Problem::Missing))).collect();
+        gone.iter().cloned().chain(torn.map(|name| (name, Problem::Torn))).collect();
     let is_missing = |pattern: &&NamePattern| {
         !there.iter().chain(without.iter().map(|(name, _)| name)).any(|name| pattern.matches(name))
     };

@@ -99,8 +99,13 @@ fn a_backup_that_is_missing_is_noticed() {
         place.pgstow(&["status", "--json"]).fails(Kind::Overdue).says("1 of 2 names: shop (no whole backup)");
     assert_eq!(one(&run.json(), "shop")["status"], "missing");
     run.says("20260101T000000Z-000000 of shop: it has no manifest");
-    place.pgstow(&["status", "--name", "shop"]).fails(Kind::Overdue).says("1 of 1 name: shop");
+    let run = place.pgstow(&["status", "--name", "shop"]).fails(Kind::Overdue).says("1 of 1 name: shop");
     place.pgstow(&["status", "--name", "app"]).succeeds();
+    // What the hint says ends it.
+    let prune = ["prune", "--force", "--keep-last", "unlimited", "--name", "shop"];
+    run.says(&format!("`pgstow {}`", prune.join(" ")));
+    place.pgstow(&prune).args(["--leftovers", "0s"]).succeeds();
+    place.pgstow(&["status"]).succeeds();
     let empty = Place::folder();
     empty.pgstow(&["status"]).fails(Kind::Overdue).says("holds no backup");
 }
