@@ -137,17 +137,24 @@ pub fn early_monitoring(args: &[OsString]) -> Option<(&'static str, MonitoringOp
 /// Checks the addresses of those who are to hear of runs, for whoever sets them up; returns how many there are.
 ///
 /// # Errors
-/// `Kind::Settings` if one cannot be used.
+/// `Kind::Settings`, which names all that cannot be used.
 pub(super) fn check(words: &MonitoringWords) -> error::Result<usize> {
     let given = [
         ("ping_url", "--ping-url (PGSTOW_PING_URL)", words.ping_url.as_slice()),
         ("webhook", "--webhook (PGSTOW_WEBHOOK)", words.webhooks.as_slice()),
         ("push_gateway", "--push-gateway (PGSTOW_PUSH_GATEWAY)", words.push_gateway.as_slice()),
     ];
-    for (key, flag, values) in &given {
-        check_addresses(key, values).map_err(|error| error.context(flag))?;
+    let wrong = given
+        .iter()
+        .map(|(key, flag, values)| check_addresses(key, values).map_err(|error| error.context(flag)));
+    let wrong: Vec<String> = wrong
+        .chain([check_traces()])
+        .filter_map(Result::err)
+        .map(|error| error.message().to_owned())
+        .collect();
+    if !wrong.is_empty() {
+        return Err(Error::settings(wrong.join("; ")));
     }
-    check_traces()?;
     let number: usize = given.iter().map(|(_, _, values)| values.len()).sum();
     Ok(number + usize::from(is_traced()))
 }
@@ -160,8 +167,20 @@ pub(super) fn check_addresses(key: &str, values: &[String]) -> error::Result<()>
         _ => return Ok(()),
     };
     let is_blank = |line: &&str| key == "webhook" && line.trim().is_empty();
-    let mut lines = values.iter().flat_map(|value| value.split('\n')).filter(|line| !is_blank(line));
-    lines.try_for_each(|line| parse(line).map(drop).map_err(no_address))
+    let lines = values.iter().flat_map(|value| value.split('\n')).filter(|line| !is_blank(line));
+    let parsed: Vec<Result<SecretUrl, &str>> = lines.map(parse).collect();
+    match &parsed[..] {
+        [only] => only.as_ref().map(drop).map_err(|why| no_address(why)),
+        all => {
+            // They are secrets, so their numbers say which they are.
+            let wrong = all.iter().enumerate().filter_map(|(at, parsed)| {
+                let why = parsed.as_ref().err()?;
+                Some(format!("address {} of {} cannot be used: {why}", at + 1, all.len()))
+            });
+            let wrong: Vec<String> = wrong.collect();
+            if wrong.is_empty() { Ok(()) } else { Err(Error::settings(wrong.join(", "))) }
+        }
+    }
 }
 
 /// Checks where traces are sent to, if they are to be sent.
