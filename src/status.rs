@@ -46,6 +46,8 @@ pub struct StatusOptions {
 pub struct Status {
     /// One for each name.
     pub names: Vec<NameStatus>,
+    /// What to do if a whole name is gone, and that is right.
+    how_to_forget: Option<String>,
 }
 
 /// How the backups of one name are.
@@ -95,8 +97,9 @@ impl Status {
         if self.names.iter().any(is_gone) {
             error = error.hint(history::HINT);
         }
-        if self.names.iter().any(|one| is_gone(one) && one.newest.is_none()) {
-            error = error.hint(history::FORGET);
+        let is_all_gone = self.names.iter().any(|one| is_gone(one) && one.newest.is_none());
+        if let Some(hint) = self.how_to_forget.as_ref().filter(|_| is_all_gone) {
+            error = error.hint(hint);
         }
         if self.names.iter().any(|one| one.problem.is_some() && !is_gone(one)) {
             error =
@@ -179,7 +182,7 @@ async fn look(options: &StatusOptions) -> Result<Status> {
         let message = format!("{} holds no backup", store.display_url());
         return Err(Error::new(Kind::Overdue, message).hint("check the store's URL"));
     }
-    Ok(Status { names })
+    Ok(Status { names, how_to_forget: options.history.as_ref().map(History::how_to_forget) })
 }
 
 /// The names that had backups before, and have none now, if that is to be compared.
