@@ -86,10 +86,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             report::print_plain(&text, true);
             return ExitCode::SUCCESS;
         }
-        Ok((Parsed::Refused(text), _)) => {
-            report::print_plain(&text, false);
-            let first = text.lines().next().unwrap_or_default();
-            let error = Error::usage(first.trim_start_matches("error: "));
+        Ok((Parsed::Refused(refusal), _)) => {
+            report::print_plain(&refusal.text, false);
+            let error = Error::usage(refusal.in_alarm);
             return refused(&args, &error, &Report::new(false, false, 0, &[], None));
         }
         Err(error) => {
@@ -110,14 +109,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Tells those who want to know how a run went that its words could not be understood; its exit code.
 fn refused(args: &[OsString], error: &Error, report: &Report) -> ExitCode {
     let _listening = report.listen();
-    if let Some((command, options)) = settings::early_monitoring(args)
+    if let Some((command, options, subject)) = settings::early_monitoring(args)
         && let Ok(runtime) = runtime(report)
     {
         let failed = Some(Failed::new(error, true));
-        let entries = vec![Entry { failed: failed.clone(), ..Entry::default() }];
+        let entries = vec![Entry { failed: failed.clone(), ..subject }];
         let (took, (_, log)) = (Duration::ZERO, report.told());
         let record = Record { command, started_at: SystemTime::now(), took, failed, entries, log };
-        runtime.block_on(async { Monitoring::begin(options, command).finish(&record).await });
+        runtime.block_on(async { Monitoring::of_no_run(options, command).finish(&record).await });
         runtime.shutdown_background();
     }
     ExitCode::from(error.kind().exit_code())

@@ -12,7 +12,7 @@ use crate::stored::contents::{self, Entry, Flaw, Folder, Standard};
 use crate::stored::history::{self, Caution, History};
 use crate::stored::manifest::Manifest;
 use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::names::{Id, Name, Place, Timestamp};
 use crate::stored::opened::Location;
 use crate::stored::proven;
 use crate::units::{age, count};
@@ -46,6 +46,8 @@ pub struct StatusOptions {
 pub struct Status {
     /// One for each name.
     pub names: Vec<NameStatus>,
+    /// What to do if a whole name is gone, and that is right.
+    how_to_forget: Option<String>,
 }
 
 /// How the backups of one name are.
@@ -70,6 +72,8 @@ pub struct NameStatus {
 pub enum Problem {
     /// There is no whole backup.
     Missing,
+    /// The same, and all that there is was left by runs that were killed.
+    Torn,
     /// The newest whole backup is too old.
     TooOld,
     /// The newest whole backup has much less than one before it: what.
@@ -93,12 +97,23 @@ impl Status {
         if self.names.iter().any(is_gone) {
             error = error.hint(history::HINT);
         }
-        if self.names.iter().any(|one| is_gone(one) && one.newest.is_none()) {
-            error = error.hint(history::FORGET);
+        let is_all_gone = self.names.iter().any(|one| is_gone(one) && one.newest.is_none());
+        if let Some(hint) = self.how_to_forget.as_ref().filter(|_| is_all_gone) {
+            error = error.hint(hint);
         }
         if self.names.iter().any(|one| one.problem.is_some() && !is_gone(one)) {
             error =
                 error.hint("look at the job that takes these backups: its log, its schedule, its exit code");
+        }
+        let torn = self.names.iter().filter(|one| one.problem == Some(Problem::Torn));
+        let torn: Vec<&str> = torn.map(|one| one.name.as_str()).collect();
+        if !torn.is_empty() {
+            error = error.hint(format!(
+                "there is nothing of {} but what runs left that were killed, or have not ended; if no backup is to come, \
+                 this removes it once it is a day old: `pgstow prune --force --keep-last unlimited --name {}`",
+                torn.join(", "),
+                torn.join(" --name ")
+            ));
         }
         Err(error)
     }
@@ -114,7 +129,7 @@ impl NameStatus {
     /// What is wrong, in a few words.
     pub fn complaint(&self) -> Option<String> {
         Some(match self.problem.as_ref()? {
-            Problem::Missing => "no whole backup".to_owned(),
+            Problem::Missing | Problem::Torn => "no whole backup".to_owned(),
             Problem::TooOld => format!("{} old", age(self.age.unwrap_or_default())),
             Problem::Shrank(what) | Problem::Gone(what) => what.clone(),
         })
@@ -154,7 +169,7 @@ async fn look(options: &StatusOptions) -> Result<Status> {
     let torn =
         torn.into_iter().map(|place| place.name).filter(|name| gone.iter().all(|(gone, _)| gone != name));
     let without: Vec<(Name, Problem)> =
-        gone.iter().cloned().chain(torn.map(|name| (name, Problem::Missing))).collect();
+        gone.iter().cloned().chain(torn.map(|name| (name, Problem::Torn))).collect();
     let is_missing = |pattern: &&NamePattern| {
         !there.iter().chain(without.iter().map(|(name, _)| name)).any(|name| pattern.matches(name))
     };
@@ -167,7 +182,7 @@ async fn look(options: &StatusOptions) -> Result<Status> {
         let message = format!("{} holds no backup", store.display_url());
         return Err(Error::new(Kind::Overdue, message).hint("check the store's URL"));
     }
-    Ok(Status { names })
+    Ok(Status { names, how_to_forget: options.history.as_ref().map(History::how_to_forget) })
 }
 
 /// The names that had backups before, and have none now, if that is to be compared.
@@ -208,13 +223,25 @@ impl Seen {
         let mut seen = Self::default();
         for folders in std::iter::once(recent).chain(old.into_iter().rev().map(|one| vec![one])) {
             seen.read += folders.len();
-            let entries = contents::entries(store, folders, &options.standard).await?;
+            let (entries, failed) = contents::readable(store, folders, &options.standard).await;
             entries.into_iter().rev().for_each(|entry| seen.add(entry));
+            failed.into_iter().try_for_each(|(place, error)| seen.go_on_without(&place, error))?;
             if seen.whole.len() > 1 {
                 break;
             }
         }
         Ok(seen)
+    }
+
+    /// Warns of a backup that cannot be read, if a newer whole one is known: then it does not decide.
+    fn go_on_without(&self, place: &Place, error: Error) -> Result<()> {
+        match self.whole.first() {
+            Some(newest) if place.id < newest.place.id => {
+                tracing::warn!("{place} is not compared with newer ones: {}", error.with_hints());
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 
     fn add(&mut self, entry: Entry) {
@@ -270,7 +297,15 @@ async fn of_name(
     let older = &found[..found.len().saturating_sub(read)];
     let proven = match proven {
         Some(proven) => Some(proven),
-        None => proven::newest(store, older, options.standard.trusted.as_ref()).await?,
+        None => {
+            proven::newest(store, older, options.standard.trusted.as_ref()).await.unwrap_or_else(|error| {
+                tracing::warn!(
+                    "{name}: whether an older backup is proven is not known: {}",
+                    error.with_hints()
+                );
+                None
+            })
+        }
     };
     Ok(NameStatus { name, newest, age, problem, proven, passed_over })
 }

@@ -78,7 +78,7 @@ impl One {
         let manifest = of.newest.as_ref().map(|newest| &newest.manifest);
         let (status, detail) = match &of.problem {
             None => ("ok", None),
-            Some(Problem::Missing) => ("missing", None),
+            Some(Problem::Missing | Problem::Torn) => ("missing", None),
             Some(Problem::TooOld) => ("too-old", None),
             Some(Problem::Shrank(what)) => ("shrank", Some(what.clone())),
             Some(Problem::Gone(what)) => (GONE, Some(what.clone())),

@@ -327,7 +327,7 @@ mod tests {
                 assert!(verb.is_none() || example.contains(verb.unwrap()), "{example}");
                 match parse(words, &|_| Vec::new(), &|_| false) {
                     Parsed::Words(_) | Parsed::Help(_) => {}
-                    Parsed::Refused(why) => panic!("{example}: {why}"),
+                    Parsed::Refused(why) => panic!("{example}: {}", why.text),
                 }
             }
         }

@@ -51,7 +51,7 @@ pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use copy::CopyWords;
 pub use doctor::DoctorWords;
-pub use early::{early, early_monitored};
+pub use early::{early, early_all, early_flag, early_monitored, early_names};
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
 pub use keep::KeepWords;
@@ -224,8 +224,17 @@ pub enum Parsed {
     Words(Box<Words>),
     /// Text to print on stdout, and exit code 0: help or version.
     Help(String),
-    /// Text to print on stderr, and exit code 2; it repeats what was typed.
-    Refused(String),
+    /// Words that are not understood: exit code 2.
+    Refused(Refusal),
+}
+
+/// What is wrong with words that are not understood.
+#[derive(Debug)]
+pub struct Refusal {
+    /// For stderr; it repeats what was typed.
+    pub text: String,
+    /// For those who hear of the run elsewhere: one line without any value.
+    pub in_alarm: String,
 }
 
 /// Parses the command line. `defaults` returns the settings file's values for a key (see [`key`]); flags and variables
@@ -236,7 +245,7 @@ pub fn parse(
     blank: &dyn Fn(&OsStr) -> bool,
 ) -> Parsed {
     let command = with_defaults(defaults, blank);
-    let parsed = command.clone().try_get_matches_from(args).and_then(|matches| {
+    let parsed = command.clone().try_get_matches_from(&args).and_then(|matches| {
         let (given, values) = (given(&command, &matches), values(&matches));
         Ok(Words { given, values, ..Words::from_arg_matches(&matches)? })
     });
@@ -245,16 +254,19 @@ pub fn parse(
         Err(mut error) if error.use_stderr() => {
             // "to pass '--tables' as a value, use '-- --tables'" does not help a person who mistyped a flag.
             error.remove(ContextKind::Suggested);
-            let mut text = error.render().to_string();
+            refused::hide_passphrase(&mut error, &args);
+            let (mut text, mut in_alarm) = (error.render().to_string(), refused::without_values(&error));
             if error.kind() == ErrorKind::MissingRequiredArgument {
                 for name in empty(blank) {
-                    text.push_str(&format!("\n{name} is set, but empty, which is the same as unset\n"));
+                    let why = format!("{name} is set, but empty, which is the same as unset");
+                    text.push_str(&format!("\n{why}\n"));
+                    in_alarm.push_str(&format!("; {why}"));
                 }
             }
             if let Some(tip) = refused::tip(&text, &command) {
                 text.push_str(&format!("\n  {tip}\n"));
             }
-            Parsed::Refused(text)
+            Parsed::Refused(Refusal { text, in_alarm })
         }
         Err(error) => Parsed::Help(error.render().to_string()),
     }

@@ -5,7 +5,7 @@ use super::request::DoctorRequest;
 use crate::error::Result;
 use crate::pipeline::keys::Identities;
 use crate::postgres::{Version, first_names};
-use crate::store::Store;
+use crate::store::{Situation, Store};
 use crate::stored::catalogue::{self, Found};
 use crate::stored::contents::folders;
 use crate::stored::history::Caution;
@@ -119,6 +119,11 @@ async fn leftovers(findings: &mut Findings<'_>, store: &Arc<dyn Store>) -> Resul
     let asking = async { Ok(store.unfinished("").await) };
     let unfinished = match findings.run().or(asking).await? {
         Ok(unfinished) => unfinished,
+        // The first backup makes the folder.
+        Err(error) if error.situation() == Situation::NoStore => {
+            findings.fine("leftovers", "nothing is there yet");
+            return Ok(());
+        }
         Err(error) => {
             findings.not_checked("leftovers", format!("unfinished uploads cannot be listed: {error}"));
             return Ok(());

@@ -33,6 +33,9 @@ const AT_THE_END: Duration = Duration::from_secs(40);
 /// The same after a signal: whoever sent it will not wait long.
 const AFTER_A_SIGNAL: Duration = Duration::from_secs(10);
 
+/// The same if no run could begin.
+const WITHOUT_A_RUN: Duration = Duration::from_secs(5);
+
 /// Who hears of a run, and when.
 #[derive(Debug, Clone, Default)]
 pub struct MonitoringOptions {
@@ -57,34 +60,43 @@ pub struct Monitoring {
     /// Joins the two pings of a run.
     run_id: String,
     start: Option<JoinHandle<()>>,
+    /// How long all of it may take at the end.
+    patience: Duration,
     #[cfg(feature = "otlp")]
     trace: Option<Trace>,
 }
 
 impl Monitoring {
     /// Begins: the ping that a run has begun is sent next to it, and not waited for.
-    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "only a trace needs the command"))]
     pub fn begin(options: MonitoringOptions, command: &'static str) -> Self {
-        let is_remote = options.ping.is_some()
-            || !options.webhooks.is_empty()
-            || options.push_gateway.is_some()
-            || options.traces.is_some();
-        let courier = is_remote.then(Courier::new).flatten();
-        let run_id = ping::run_id();
-        let start = courier.clone().zip(options.ping.clone()).map(|(courier, url)| {
-            let run_id = run_id.clone();
+        let this = Self::of_no_run(options, command);
+        let run_id = this.run_id.clone();
+        let start = this.courier.clone().zip(this.options.ping.clone()).map(|(courier, url)| {
             tokio::spawn(async move {
                 let until = Instant::now() + AT_THE_END;
                 ping::start(&courier, &url, &run_id, until).await;
             })
         });
+        Self { start, patience: AT_THE_END, ..this }
+    }
+
+    /// Of a command that failed before a run could begin: there is only an end to hear of, and whoever typed the command
+    /// waits for it.
+    #[cfg_attr(not(feature = "otlp"), expect(unused_variables, reason = "only a trace needs the command"))]
+    pub fn of_no_run(options: MonitoringOptions, command: &'static str) -> Self {
+        let is_remote = options.ping.is_some()
+            || !options.webhooks.is_empty()
+            || options.push_gateway.is_some()
+            || options.traces.is_some();
+        let courier = is_remote.then(Courier::new).flatten();
         Self {
             #[cfg(feature = "otlp")]
             trace: options.traces.map(|within| Trace::begin(command, within)),
             options,
             courier,
-            run_id,
-            start,
+            run_id: ping::run_id(),
+            start: None,
+            patience: WITHOUT_A_RUN,
         }
     }
 
@@ -101,8 +113,8 @@ impl Monitoring {
     pub async fn finish(self, record: &Record) {
         #[cfg(feature = "otlp")]
         let trace = self.trace;
-        let Self { options, courier, run_id, start, .. } = self;
-        let until = Instant::now() + patience(record);
+        let Self { options, courier, run_id, start, patience, .. } = self;
+        let until = Instant::now() + patience.min(longest(record));
         if let Some(path) = options.metrics_file {
             let samples = metrics::samples(record, SystemTime::now());
             let writing = tokio::task::spawn_blocking(move || textfile::update(&path, samples));
@@ -135,7 +147,7 @@ impl Monitoring {
     }
 }
 
-fn patience(record: &Record) -> Duration {
+fn longest(record: &Record) -> Duration {
     let code = record.exit_code();
     let signal = Kind::ALL.into_iter().any(|kind| kind.is_signal() && kind.exit_code() == code);
     if signal { AFTER_A_SIGNAL } else { AT_THE_END }

@@ -36,9 +36,6 @@ pub struct NameFacts {
     pub proven_at: Option<Timestamp>,
     /// How long ago that was, in seconds.
     pub proven_age_s: Option<u64>,
-    /// Which rule keeps fewer backups than it says, although the history is long enough.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fewer: Option<String>,
     /// When backups are missing.
     pub gaps: Vec<Gap>,
     /// Every backup, oldest first.
@@ -54,8 +51,6 @@ pub struct NameFacts {
 pub enum State {
     /// It is about as old as usual.
     Ok,
-    /// The same, and there are fewer than the rules keep.
-    Fewer,
     /// The next one is late, by what is usual.
     Late,
     /// There is no whole one.

@@ -16,14 +16,13 @@ pub use page::page;
 
 use crate::error::Result;
 use crate::prune;
-use crate::retention::{self, Fewer, Policy};
+use crate::retention::Policy;
 use crate::run::Run;
 use crate::stored::contents::{self, Entry, Standard};
 use crate::stored::manifest::Encryption;
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::Timestamp;
 use crate::stored::opened::{OpenStore, ReadOptions};
-use std::time::SystemTime;
 
 /// Inventories that are read of each name; they are spread over all of its backups.
 const INVENTORIES: usize = 12;
@@ -84,14 +83,9 @@ fn name(
     let counted = backups.iter().filter(|backup| backup.counts);
     let moments: Vec<Timestamp> = counted.map(|backup| backup.started_at).collect();
     let (gaps, usual) = gaps::find(&moments, now);
-    let fewer = policy.zip(usual).and_then(|(policy, usual)| {
-        let moments: Vec<SystemTime> = moments.iter().map(|moment| (*moment).into()).collect();
-        retention::fewer(&moments, policy, usual, now.into())
-    });
     let state = match moments.last() {
         None => State::Missing,
         Some(_) if gaps.last().is_some_and(|gap| gap.until.is_none()) => State::Late,
-        Some(_) if fewer.is_some() => State::Fewer,
         Some(_) => State::Ok,
     };
     let proven = backups.iter().rev().filter(|backup| backup.usable);
@@ -104,7 +98,6 @@ fn name(
         proven_id,
         proven_at,
         proven_age_s: proven_at.map(|moment| now.since(moment).as_secs()),
-        fewer: fewer.map(|Fewer { period, kept, wanted }| format!("{kept} of {wanted} {period} backups")),
         backups,
         gaps,
         tables,

@@ -105,34 +105,6 @@ pub fn decide(backups: &[Candidate], policy: &Policy, now: SystemTime) -> Decisi
     Decision { reasons, stale }
 }
 
-/// A rule that keeps fewer backups than it should.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fewer {
-    /// What it keeps one backup of.
-    pub period: Period,
-    /// How many there are.
-    pub kept: usize,
-    /// How many there should be.
-    pub wanted: u32,
-}
-
-/// The first rule that keeps fewer backups than it says, although the oldest of these moments, which come oldest first, is
-/// older than all of its days, weeks, … together, and backups are usually made that often.
-pub fn fewer(moments: &[SystemTime], policy: &Policy, usual: Duration, now: SystemTime) -> Option<Fewer> {
-    const DAY: Duration = Duration::from_secs(86400);
-    let history = now.duration_since(*moments.first()?).unwrap_or_default();
-    let newest_first: Vec<SystemTime> = moments.iter().rev().copied().collect();
-    let reasons = rules::apply(&policy.rules, &policy.zone, &newest_first);
-    policy.rules.counts().into_iter().find_map(|(period, wanted)| {
-        let length = DAY * period.days()?;
-        let kept = reasons.iter().filter(|why| why.contains(&Why::Rule(period))).count();
-        // One run takes a moment after the other.
-        let is_often = usual <= length + length / 4;
-        let is_lacking = is_often && history > length.saturating_mul(wanted) && kept < wanted as usize;
-        is_lacking.then_some(Fewer { period, kept, wanted })
-    })
-}
-
 /// Which backups of one name the rules keep, and not only because there are few; their moments come oldest first.
 pub fn kept_by_rule(moments: &[SystemTime], policy: &Policy) -> Vec<bool> {
     let newest_first: Vec<SystemTime> = moments.iter().rev().copied().collect();

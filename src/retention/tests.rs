@@ -100,24 +100,6 @@ fn rules_alone_keep_neither_the_oldest_nor_the_least() {
 }
 
 #[test]
-fn fewer_than_the_rules_keep_are_noticed_if_the_history_is_long_enough() {
-    let now = at("2026-11-27T12:00:00Z");
-    let fewer = |days: &[&str], rules: Rules, usual: u64| {
-        let days: Vec<SystemTime> = days.iter().map(|day| at(&format!("2026-11-{day}T03:00:00Z"))).collect();
-        fewer(&days, &by(rules, "UTC"), Duration::from_secs(usual * 86400), now)
-    };
-    let daily = |daily| Rules { daily, ..Rules::default() };
-    let days = ["17", "18", "19", "25", "26", "27"];
-    let lacking = Some(Fewer { period: Period::Daily, kept: 6, wanted: 7 });
-    assert_eq!(fewer(&days, daily(7), 1), lacking);
-    assert_eq!(fewer(&days, daily(6), 1), None, "as many as the rule keeps");
-    assert_eq!(fewer(&days[1..], daily(12), 1), None, "there are none of that time yet");
-    assert_eq!(fewer(&days, daily(7), 7), None, "nobody makes one a day");
-    assert_eq!(fewer(&[], daily(7), 1), None);
-    assert_eq!(fewer(&days, Rules { last: 9, hourly: 9, ..Rules::default() }, 1), None);
-}
-
-#[test]
 fn nothing_goes_after_backups_have_stopped() {
     let backups = whole(&["2026-11-20T03:00:00Z", "2026-11-21T03:00:00Z", "2026-11-22T03:00:00Z"]);
     let last = by(Rules { last: 1, ..Rules::default() }, "UTC");

@@ -19,19 +19,6 @@ pub enum Period {
     Yearly,
 }
 
-impl Period {
-    /// How long it is at most, from a day on.
-    pub(super) fn days(self) -> Option<u32> {
-        match self {
-            Self::Last | Self::Hourly => None,
-            Self::Daily => Some(1),
-            Self::Weekly => Some(7),
-            Self::Monthly => Some(31),
-            Self::Yearly => Some(366),
-        }
-    }
-}
-
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

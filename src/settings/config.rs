@@ -2,7 +2,7 @@
 
 use super::environment::{is_blank, variable};
 use super::file::{SECRET, SettingsFile, Values};
-use super::secrets::without_secrets;
+use super::secrets::{without_given, without_secrets};
 use super::{keys, monitoring, origin, store};
 use crate::cli::{self, CommonWords};
 use crate::error::{Error, Result};
@@ -100,7 +100,10 @@ impl Config {
         let mut settings: Vec<Setting> =
             settings.filter(|setting| all || setting.source != Source::Default).collect();
         let refused = cli::refused(&defaults, &|name| is_blank(name));
-        let mut problems: Vec<String> = refused.iter().map(|text| origin::named(text, &[], values)).collect();
+        let given: Vec<String> = settings.iter().flat_map(|setting| setting.values.clone()).collect();
+        let said =
+            |text: &String| without_given(&origin::named(text, origin::value(text), &[], values), &given);
+        let mut problems: Vec<String> = refused.iter().map(said).collect();
         problems.extend(monitoring::check_traces().err().map(|error| error.message().to_owned()));
         for setting in &mut settings {
             problems.extend(setting.problem());

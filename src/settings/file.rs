@@ -53,8 +53,19 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
 /// What is as secret as a password.
 pub(super) const SECRET: [&str; 2] = ["ping_url", "webhook"];
 
-/// What says who hears how a run went.
-const ALARMS: [&str; 5] = ["ping_url", "webhook", "notify", "metrics_file", "push_gateway"];
+/// What says who hears how a run went, and what it is about.
+const ALARMS: [&str; 10] = [
+    "ping_url",
+    "webhook",
+    "notify",
+    "metrics_file",
+    "push_gateway",
+    "name",
+    "all_databases",
+    "dry_run",
+    "verify_quick",
+    "verify_restore",
+];
 
 /// At most this number of lines is left out of a file that cannot be read as a whole.
 const MOST_WRONG: usize = 20;
@@ -137,12 +148,12 @@ fn text(path: &Path) -> Result<(String, Metadata)> {
 }
 
 /// What the file in use says of alarms, although something else in it may be wrong: somebody must hear of that. Nothing
-/// if others may write it, or if it lies in the folder that one happens to be in and was not named.
+/// if others may write it; and only what it may say if it lies in the folder that one happens to be in and was not named.
 pub(super) fn alarms(named: Option<PathBuf>, profile: Option<&str>) -> Values {
     let is_named = named.is_some();
-    let Some(path) = in_use(named).filter(|path| is_named || path != Path::new(FILE)) else {
-        return Values::new();
-    };
+    let Some(path) = in_use(named) else { return Values::new() };
+    let is_trusted = is_named || path != Path::new(FILE);
+    let may_say = |key: &str| is_trusted || ONLY_IF_NAMED.iter().all(|(only, _)| *only != key);
     let Ok((text, _)) = text(&path) else { return Values::new() };
     let mut table = readable(&text);
     if let Some(toml::Value::Table(profiles)) = table.remove("profile")
@@ -163,7 +174,8 @@ pub(super) fn alarms(named: Option<PathBuf>, profile: Option<&str>) -> Values {
             if is_path { values.iter().map(|value| resolved(value, folder)).collect() } else { values },
         ))
     };
-    table.into_iter().filter(|(key, _)| ALARMS.contains(&key.as_str())).filter_map(value).collect()
+    let is_heard = |(key, _): &(String, toml::Value)| ALARMS.contains(&key.as_str()) && may_say(key);
+    table.into_iter().filter(is_heard).filter_map(value).collect()
 }
 
 /// The table in a text, without the lines that are wrong; what comes after a wrong name of a table is left out.
@@ -349,6 +361,7 @@ mod tests {
         let all = "uplods = 2\nno_acl = \nping_url = \"p\"\n= x\nwebhook = [\"a\", \"b\"]\n[profile.prod]\n";
         assert_eq!(read(all, None), said("p", "a b"));
         assert_eq!(read(&format!("{all}ping_url = \"q\"\nname =\n"), Some("prod")), said("q", "a b"));
+        assert_eq!(read(all, Some("prdo")), said("p", "a b"), "the profile is mistyped");
         // What comes after a table without a name is nobody's.
         assert_eq!(read("ping_url = \"p\"\n[profile.\nping_url = \"q\"\n", None), (Some("p".into()), None));
         assert_eq!(read("\"", None), (None, None));

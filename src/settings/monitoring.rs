@@ -3,12 +3,14 @@
 //! An address that cannot be used is reported, and does not keep the backup from being made.
 
 use super::environment::variable;
+use super::file::Values;
 use super::words::readable_alarms;
 use crate::cli::{self, MonitoringWords, NotifyWhen, Verb};
 use crate::error::{self, Error};
 use crate::monitoring::{self, MonitoringOptions, Notify};
 use crate::postgres::ConnInfo;
 use crate::record::Entry;
+use crate::stored::names::Name;
 use crate::web::SecretUrl;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -53,49 +55,106 @@ fn usable(flag: &str, parsed: Result<SecretUrl, &str>) -> Option<SecretUrl> {
     parsed.inspect_err(|why| tracing::warn!("{flag} cannot be used, so nobody hears from it: {why}")).ok()
 }
 
-/// The verb of a command line that cannot be understood, and who hears of it, as far as that can be known: by what was typed,
-/// by variables, and by the part of the settings file that can be read. `None` if it is nothing that runs on a schedule.
-pub fn early_monitoring(args: &[OsString]) -> Option<(&'static str, MonitoringOptions)> {
+/// A command line that cannot be understood, as far as its monitoring can be known: by what was typed, by variables, and
+/// by the part of the settings file that can be read.
+struct Early<'a> {
+    args: &'a [OsString],
+    of_file: Values,
+}
+
+impl Early<'_> {
+    /// What a variable or the file says.
+    fn set(&self, key: &str) -> Vec<String> {
+        let by_variable = variable(&format!("PGSTOW_{}", key.to_ascii_uppercase()));
+        by_variable.map(|value| vec![value]).or_else(|| self.of_file.get(key).cloned()).unwrap_or_default()
+    }
+
+    /// What was typed, else what is set.
+    fn all(&self, key: &str) -> Vec<String> {
+        let typed = cli::early_all(self.args, &key.replace('_', "-"));
+        if typed.is_empty() { self.set(key) } else { typed }
+    }
+
+    fn one(&self, key: &str) -> Option<String> {
+        self.all(key).into_iter().next()
+    }
+
+    /// Whether a flag that takes no value is given, by what clap takes for a no.
+    fn is_on(&self, flag: &str, key: &str) -> bool {
+        let is_no = |value: &String| {
+            matches!(value.to_ascii_lowercase().as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
+        };
+        cli::early_flag(self.args, flag) || self.set(key).first().is_some_and(|value| !is_no(value))
+    }
+
+    /// What the run is about, if that is one name.
+    fn subject(&self, verb: &str) -> Option<Entry> {
+        let of_many = verb == "backup" && self.is_on("all-databases", "all_databases");
+        if of_many || verb == "clone" {
+            return None;
+        }
+        let typed = cli::early_names(self.args);
+        let given = if typed.is_empty() { self.set("name") } else { typed };
+        let names: Vec<String> = given.iter().flat_map(|value| value.lines()).map(str::to_owned).collect();
+        // Anything may have been typed in place of a name.
+        let name = only(&names).filter(|name| name.parse::<Name>().is_ok())?;
+        let mode = match verb {
+            "verify" if self.is_on("restore", "verify_restore") => Some("restore"),
+            "verify" if self.is_on("quick", "verify_quick") => Some("quick"),
+            "verify" => Some("read"),
+            _ => None,
+        };
+        Some(Entry { name, mode, ..Entry::default() })
+    }
+}
+
+/// The verb of a command line that cannot be understood, who hears of it, and what it is about, as far as that can be known.
+/// `None` if it is nothing that runs on a schedule.
+pub fn early_monitoring(args: &[OsString]) -> Option<(&'static str, MonitoringOptions, Entry)> {
     let verb = cli::early_monitored(args)?;
-    if args.iter().any(|arg| arg == "--dry-run") {
+    let early = Early { args, of_file: readable_alarms(args) };
+    if verb == "prune" && early.is_on("dry-run", "dry_run") {
         return None;
     }
-    let of_file = readable_alarms(args);
-    let all = |key: &str| {
-        let given = cli::early(args, &key.replace('_', "-"));
-        let given = given.or_else(|| variable(&format!("PGSTOW_{}", key.to_ascii_uppercase())));
-        given.map(|value| vec![value]).or_else(|| of_file.get(key).cloned()).unwrap_or_default()
-    };
-    let one = |key: &str| all(key).into_iter().next();
-    let notify = match one("notify").as_deref() {
+    let notify = match early.one("notify").as_deref() {
         Some("always") => NotifyWhen::Always,
         Some("success") => NotifyWhen::Success,
         _ => NotifyWhen::Failure,
     };
+    let subject = early.subject(verb);
+    // Metrics without a name would stay until a next run, which may be nobody's plan.
+    let is_measured = subject.is_some();
     let words = MonitoringWords {
-        ping_url: one("ping_url"),
-        webhooks: all("webhook").iter().flat_map(|value| value.lines()).map(str::to_owned).collect(),
+        ping_url: early.one("ping_url"),
+        webhooks: early.all("webhook").iter().flat_map(|value| value.lines()).map(str::to_owned).collect(),
         notify,
-        metrics_file: one("metrics_file").map(PathBuf::from),
-        push_gateway: one("push_gateway"),
+        metrics_file: early.one("metrics_file").filter(|_| is_measured).map(PathBuf::from),
+        push_gateway: early.one("push_gateway").filter(|_| is_measured),
     };
-    Some((verb, options(&words)))
+    Some((verb, options(&words), subject.unwrap_or_default()))
 }
 
 /// Checks the addresses of those who are to hear of runs, for whoever sets them up; returns how many there are.
 ///
 /// # Errors
-/// `Kind::Settings` if one cannot be used.
+/// `Kind::Settings`, which names all that cannot be used.
 pub(super) fn check(words: &MonitoringWords) -> error::Result<usize> {
     let given = [
         ("ping_url", "--ping-url (PGSTOW_PING_URL)", words.ping_url.as_slice()),
         ("webhook", "--webhook (PGSTOW_WEBHOOK)", words.webhooks.as_slice()),
         ("push_gateway", "--push-gateway (PGSTOW_PUSH_GATEWAY)", words.push_gateway.as_slice()),
     ];
-    for (key, flag, values) in &given {
-        check_addresses(key, values).map_err(|error| error.context(flag))?;
+    let wrong = given
+        .iter()
+        .map(|(key, flag, values)| check_addresses(key, values).map_err(|error| error.context(flag)));
+    let wrong: Vec<String> = wrong
+        .chain([check_traces()])
+        .filter_map(Result::err)
+        .map(|error| error.message().to_owned())
+        .collect();
+    if !wrong.is_empty() {
+        return Err(Error::settings(wrong.join("; ")));
     }
-    check_traces()?;
     let number: usize = given.iter().map(|(_, _, values)| values.len()).sum();
     Ok(number + usize::from(is_traced()))
 }
@@ -108,8 +167,20 @@ pub(super) fn check_addresses(key: &str, values: &[String]) -> error::Result<()>
         _ => return Ok(()),
     };
     let is_blank = |line: &&str| key == "webhook" && line.trim().is_empty();
-    let mut lines = values.iter().flat_map(|value| value.split('\n')).filter(|line| !is_blank(line));
-    lines.try_for_each(|line| parse(line).map(drop).map_err(no_address))
+    let lines = values.iter().flat_map(|value| value.split('\n')).filter(|line| !is_blank(line));
+    let parsed: Vec<Result<SecretUrl, &str>> = lines.map(parse).collect();
+    match &parsed[..] {
+        [only] => only.as_ref().map(drop).map_err(|why| no_address(why)),
+        all => {
+            // They are secrets, so their numbers say which they are.
+            let wrong = all.iter().enumerate().filter_map(|(at, parsed)| {
+                let why = parsed.as_ref().err()?;
+                Some(format!("address {} of {} cannot be used: {why}", at + 1, all.len()))
+            });
+            let wrong: Vec<String> = wrong.collect();
+            if wrong.is_empty() { Ok(()) } else { Err(Error::settings(wrong.join(", "))) }
+        }
+    }
 }
 
 /// Checks where traces are sent to, if they are to be sent.

@@ -6,10 +6,9 @@ use crate::cli;
 use std::ffi::OsString;
 
 /// Says of the flags in the first line of a refusal by which variable, or key of the settings file, they were given
-/// if they were not typed.
-pub(super) fn named(text: &str, args: &[OsString], of_file: &Values) -> String {
+/// if they were not typed; `value` is the one that is refused, if it is known.
+pub(super) fn named(text: &str, value: Option<&str>, args: &[OsString], of_file: &Values) -> String {
     let (line, more) = text.split_at(text.find('\n').unwrap_or(text.len()));
-    let value = line.split_once("invalid value '").and_then(|(_, rest)| Some(rest.split_once("' for '")?.0));
     let (mut named, mut rest) = (String::new(), line);
     while let Some((before, quoted)) = rest.split_once("'--") {
         let Some((shown, after)) = quoted.split_once('\'') else { break };
@@ -22,6 +21,12 @@ pub(super) fn named(text: &str, args: &[OsString], of_file: &Values) -> String {
         rest = after;
     }
     named + rest + more
+}
+
+/// The value that a refusal says is not valid.
+pub(super) fn value(text: &str) -> Option<&str> {
+    let (_, rest) = text.lines().next()?.split_once("invalid value '")?;
+    Some(rest.split_once("' for '")?.0)
 }
 
 /// The variable, or the key, that gives a flag this value, or any value if it is not known which.

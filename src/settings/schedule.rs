@@ -61,8 +61,9 @@ fn check(typed: Vec<OsString>) -> Result<(&'static str, MetricsFile)> {
     let (verb, has_document) = match words(line)?.0 {
         Parsed::Words(words) => (words.verb, words.common.json),
         Parsed::Help(_) => return Err(Error::usage("the command after -- only prints help")),
-        Parsed::Refused(text) => {
-            let (first, rest) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+        Parsed::Refused(refusal) => {
+            let text = refusal.text.trim();
+            let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
             let why = first.trim_start_matches("error: ");
             let error = Error::usage(format!("the command after -- is refused: {why}"));
             let error = if rest.trim().is_empty() { error } else { error.detail("usage", rest.trim()) };

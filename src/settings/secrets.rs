@@ -1,7 +1,6 @@
 //! The secrets in what somebody typed: they are not repeated, not shown, and hidden by a runner.
 
 use crate::postgres::ConnInfo;
-use std::ffi::OsString;
 
 /// The beginning of a key that decrypts backups.
 const KEY: &str = "AGE-SECRET-KEY-";
@@ -59,11 +58,46 @@ pub(super) fn without_secrets(text: &str, word: &str, hidden: &str) -> String {
     })
 }
 
-/// What is said of a command line that cannot be understood, without the secrets that were typed.
-pub(super) fn without_typed(text: &str, args: &[OsString]) -> String {
-    args.iter()
-        .filter_map(|arg| arg.to_str())
-        .fold(text.to_owned(), |text, arg| without_secrets(&text, arg, "…"))
+/// What is said of words that cannot be understood, without the secrets in what was given: typed, by a variable, or in the
+/// settings file.
+pub(super) fn without_given(text: &str, given: &[String]) -> String {
+    let text = given.iter().fold(text.to_owned(), |text, word| without_secrets(&text, word, "…"));
+    without_paths(&without_keys(&text))
+}
+
+/// A text without keys that decrypt backups: a list of values is not repeated as a whole.
+fn without_keys(text: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    while let Some(at) = rest.to_ascii_uppercase().find(KEY) {
+        let (before, key) = rest.split_at(at + KEY.len());
+        let secret = key.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        shown.push_str(before);
+        shown.push_str(if secret.len() < key.len() { "…" } else { "" });
+        rest = secret;
+    }
+    shown + rest
+}
+
+/// A text in which addresses end with their host: that of a webhook is a secret as a whole. What is secret in a connection
+/// is known, and in a path nothing is.
+fn without_paths(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut before = parts.next().unwrap_or_default();
+    let mut shown = before.to_owned();
+    for part in parts {
+        let end = part.find(char::is_whitespace).unwrap_or(part.len());
+        // A quote may belong to the address.
+        let end = part[..end].rfind('\'').unwrap_or(end);
+        let is_shown = ["postgres", "postgresql", "file"].iter().any(|scheme| before.ends_with(scheme));
+        let path = part[..end].find(['/', '?', '#']).filter(|at| !is_shown && at + 1 < end);
+        shown.push_str("://");
+        match path {
+            Some(at) => shown.extend([&part[..at], "/…", &part[end..]]),
+            None => shown.push_str(part),
+        }
+        before = part;
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -101,11 +135,23 @@ mod tests {
             ("--password-command=vault read", "--password-command=vault read"),
             ("file:///a/b", "file:///a/b"),
             ("age1xyz", "age1xyz"),
+            ("https://hooks.slack.com/services/T0/S3CRET", "https://hooks.slack.com/…"),
+            ("https://hooks.slack.com/it's/S3CRET", "https://hooks.slack.com/…"),
+            ("https://hc.local?S3CRET", "https://hc.local/…"),
+            ("https://hc.local/", "https://hc.local/"),
+            ("age1xyz,AGE-SECRET-KEY-1QQ", "age1xyz,AGE-SECRET-KEY-…"),
             ("AGE-SECRET-KEY-1QQ", "AGE-SECRET-KEY-…"),
             ("--identity=age-secret-key-1qq", "--identity=age-secret-key-…"),
         ] {
             let text = format!("error: unexpected argument '{word}' found");
-            assert_eq!(without_typed(&text, &[word.into()]), text.replace(word, shown));
+            assert_eq!(without_given(&text, &[word.to_owned()]), text.replace(word, shown));
+        }
+        // One of several in a variable.
+        for (value, shown) in
+            [("AGE-SECRET-KEY-1QQ", "AGE-SECRET-KEY-…"), ("https://h/S3CRET", "https://h/…")]
+        {
+            let text = |value: &str| format!("invalid value '{value}' for '--notify <WHEN>': no");
+            assert_eq!(without_given(&text(value), &[format!("a,{value},b")]), text(shown));
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::environment::{is_blank, variable};
 use super::file::{self, SettingsFile, Values};
-use super::secrets::without_typed;
+use super::secrets::without_given;
 use super::{keys, origin};
-use crate::cli::{self, OnError, Parsed, RestoreWords, Verb, Words};
+use crate::cli::{self, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -159,15 +159,23 @@ pub(super) fn readable_alarms(args: &[OsString]) -> Values {
     file::alarms(named, profile.as_deref())
 }
 
+/// A refusal as it may be shown: with the origin of what was not typed, and without the secrets in what was given.
+fn shown(refusal: &Refusal, args: &[OsString], of_file: &Values) -> Refusal {
+    let typed = args.iter().filter_map(|arg| arg.to_str().map(str::to_owned));
+    let by_variables = cli::known().into_iter().filter_map(|known| variable(&known.variable));
+    let given: Vec<String> = typed.chain(by_variables).chain(of_file.values().flatten().cloned()).collect();
+    let value = origin::value(&refusal.text);
+    let shown = |text: &str| without_given(&origin::named(text, value, args, of_file), &given);
+    Refusal { text: shown(&refusal.text), in_alarm: shown(&refusal.in_alarm) }
+}
+
 /// Parses the command line.
 pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     let (named, profile) = file_and_profile(&args);
     let parse = |values: &Values| {
         let defaults = |key: &str| values.get(key).cloned().unwrap_or_default();
         match cli::parse(args.clone(), &defaults, &|name| is_blank(name)) {
-            Parsed::Refused(text) => {
-                Parsed::Refused(without_typed(&origin::named(&text, &args, values), &args))
-            }
+            Parsed::Refused(refusal) => Parsed::Refused(shown(&refusal, &args, values)),
             understood => understood,
         }
     };

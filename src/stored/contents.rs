@@ -201,12 +201,22 @@ pub async fn entries(
     folders: Vec<Folder>,
     standard: &Standard,
 ) -> Result<Vec<Entry>> {
+    let (entries, failed) = readable(store, folders, standard).await;
+    failed.into_iter().next().map_or(Ok(entries), |(_, error)| Err(error))
+}
+
+/// The same of those that can be read, and why the others cannot.
+pub async fn readable(
+    store: &Arc<dyn Store>,
+    folders: Vec<Folder>,
+    standard: &Standard,
+) -> (Vec<Entry>, Vec<(Place, Error)>) {
     let found: Vec<(Found, Folder)> =
         folders.into_iter().filter_map(|folder| Some((folder.found()?, folder))).collect();
     let (found, folders): (Vec<Found>, Vec<Folder>) = found.into_iter().unzip();
     let read = proven::read_all(store, &found, standard.trusted.as_ref()).await;
     let now = Timestamp::now();
-    let mut entries = Vec::new();
+    let (mut entries, mut failed) = (Vec::new(), Vec::new());
     for ((found, folder), read) in found.iter().zip(folders).zip(read) {
         match read.map_err(Unreadable::of) {
             Ok(MaybeProven { backup, proven }) => {
@@ -225,11 +235,11 @@ pub async fn entries(
                 entries.push(Entry { folder, backup: None, proven: None, flaw });
             }
             Err(Unreadable::Gone) => {}
-            Err(Unreadable::Failed(error)) => return Err(error),
+            Err(Unreadable::Failed(error)) => failed.push((folder.place, error)),
         }
     }
     share_proofs(&mut entries);
-    Ok(entries)
+    (entries, failed)
 }
 
 /// Lets what is proven of a backup count for those that `rekey` made from it, and the other way round: they hold the

@@ -32,9 +32,6 @@ const FORMAT: u32 = 1;
 /// What to do about a break in the history.
 pub const HINT: &str = "if nobody of you removed it, look for older versions of its objects, or for a copy; and replace the keys that may write to the store";
 
-/// What to do if a whole name is gone, and that is right.
-pub const FORGET: &str = "if you removed all backups of a name, take it out of newest.json in ~/.local/state/pgstow, or add --no-state";
-
 /// What keeps "latest" from being taken, if signatures are asked for; anything else that is wrong is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Caution {
@@ -104,6 +101,12 @@ impl History {
     /// In this file, which is made, with its folder, once there is something to remember.
     pub fn at(file: PathBuf) -> Self {
         Self(file)
+    }
+
+    /// What to do if a whole name is gone, and that is right.
+    pub fn how_to_forget(&self) -> String {
+        let file = self.0.display();
+        format!("if you removed all backups of a name, take it out of {file}, or add --no-state")
     }
 
     /// Compares the newest backup of a name, whose signature was checked, with the newest one that was seen before;

@@ -42,7 +42,7 @@ fn get<'a>(value: &'a Value, path: &str) -> &'a Value {
 fn must_parse(words: Vec<String>) {
     match cli::parse(words.iter().map(Into::into).collect(), &|_| Vec::new(), &|_| false) {
         Parsed::Words(_) | Parsed::Help(_) => {}
-        Parsed::Refused(why) => panic!("{words:?}: {why}"),
+        Parsed::Refused(why) => panic!("{words:?}: {}", why.text),
     }
 }
 

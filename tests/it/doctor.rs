@@ -134,6 +134,14 @@ fn addresses_of_alarms_are_looked_at() {
     let doctor = |url: &str| Seen::of(place.pgstow(&["doctor"]).env("PGSTOW_PING_URL", url));
     doctor("https://hc.example.com/x").only("failed", &[]).has("alarms", "fine", "nothing was sent");
     doctor("ftp://hc.example.com/x").fails(Kind::Settings).has("alarms", "failed", "PGSTOW_PING_URL");
+    // All that is wrong is said at once.
+    let both = place.pgstow(&["doctor"]).env("PGSTOW_PING_URL", "ftp://hc.example.com/x");
+    let both = Seen::of(both.env("PGSTOW_WEBHOOK", "https://hooks.example.com/x\nhooks.example.com"));
+    both.fails(Kind::Settings).has("alarms", "failed", "--ping-url (PGSTOW_PING_URL): ").has(
+        "alarms",
+        "failed",
+        "--webhook (PGSTOW_WEBHOOK): address 2 of 2 cannot be used: ",
+    );
 }
 
 #[test]
@@ -143,7 +151,9 @@ fn a_folder_that_is_not_there_is_not_there_afterwards() {
     for words in
         [&["doctor"][..], &["doctor", "--thief"], &["doctor", "--no-encryption", "--name", "x", "--", "true"]]
     {
-        crate::harness::pgstow(words).env("PGSTOW_STORE", &store).succeeds();
+        let run = crate::harness::pgstow(words).env("PGSTOW_STORE", &store).succeeds();
         assert_eq!(above.path().read_dir().unwrap().count(), 0, "{words:?}");
+        // That it is not there is no fault of what was to be listed.
+        assert!(!run.text().contains("cannot be listed"), "{run}");
     }
 }

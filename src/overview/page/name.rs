@@ -25,9 +25,6 @@ pub(super) fn section(number: usize, facts: &NameFacts, overview: &Overview) -> 
         badge(facts.state)
     );
     html.push_str(&passed_over(facts));
-    if let Some(fewer) = &facts.fewer {
-        html.push_str(&format!("<p class=\"warning\">Fewer than the rules keep: {}</p>\n", Escaped(fewer)));
-    }
     html.push_str(&summary(facts, now));
     html.push_str(&timeline(facts, now));
     html.push_str(&plots(facts, now));

@@ -17,7 +17,6 @@ pub(super) fn wide(label: &str, table: &str) -> String {
 pub(super) fn badge(state: State) -> &'static str {
     match state {
         State::Ok => "<span class=\"badge ok\">ok</span>",
-        State::Fewer => "<span class=\"badge late\">fewer than kept</span>",
         State::Late => "<span class=\"badge late\">late</span>",
         State::Missing => "<span class=\"badge missing\">no whole backup</span>",
     }

@@ -104,8 +104,10 @@ fn a_name_that_is_gone_altogether_is_noticed() {
     scene.reads(&["status"]).succeeds();
     scene.remove(&id);
     let said = format!("app (no backup is left, but {id} was in the store at 20");
+    let file = scene.state.path().join("pgstow/newest.json");
+    let forget = format!("take it out of {}, or add --no-state", file.display());
     for words in [&["status", "--json"][..], &["status", "--json", "--name", "app"]] {
-        let run = scene.reads(words).fails(Kind::Overdue).says(&said).says("take it out of newest.json");
+        let run = scene.reads(words).fails(Kind::Overdue).says(&said).says(&forget);
         let json = run.json();
         assert_eq!((json.as_array().unwrap().len(), &json[0]["status"]), (1, &"gone".into()), "{run}");
     }

@@ -6,6 +6,7 @@ use crate::scene::Place;
 use pgstow::error::Kind;
 use pgstow::stored::manifest::Totals;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 
 fn one<'a>(document: &'a Value, name: &str) -> &'a Value {
     let all = document.as_array().unwrap();
@@ -56,6 +57,29 @@ fn a_backup_that_is_too_old_is_noticed() {
     }
 }
 
+/// As it is if another user made it.
+#[test]
+fn an_older_backup_that_cannot_be_read_hides_no_name() {
+    let place = Place::folder();
+    let app = days(&place, "app", 3);
+    days(&place, "shop", 1);
+    let Place::Folder(folder) = &place else { panic!("another kind") };
+    let forbid = |id: &str| {
+        let manifest = folder.path().join(format!("app/{id}/manifest.json"));
+        std::fs::set_permissions(manifest, PermissionsExt::from_mode(0o000)).unwrap();
+    };
+    let status = || {
+        let status = place.pgstow(&["status", "--max-age", "9d"]);
+        status.under(["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"])
+    };
+    forbid(&app[0]);
+    let run = status().succeeds().says(&format!("{} of app is not compared with newer ones: ", app[0]));
+    assert!(line(&run, "app").contains("ok") && line(&run, "shop").contains("ok"), "{run}");
+    // Nobody knows what the newest one is.
+    forbid(&app[2]);
+    status().fails(Kind::Store);
+}
+
 #[test]
 fn a_backup_that_is_missing_is_noticed() {
     for place in folder_and_bucket("status-missing") {
@@ -75,8 +99,13 @@ fn a_backup_that_is_missing_is_noticed() {
         place.pgstow(&["status", "--json"]).fails(Kind::Overdue).says("1 of 2 names: shop (no whole backup)");
     assert_eq!(one(&run.json(), "shop")["status"], "missing");
     run.says("20260101T000000Z-000000 of shop: it has no manifest");
-    place.pgstow(&["status", "--name", "shop"]).fails(Kind::Overdue).says("1 of 1 name: shop");
+    let run = place.pgstow(&["status", "--name", "shop"]).fails(Kind::Overdue).says("1 of 1 name: shop");
     place.pgstow(&["status", "--name", "app"]).succeeds();
+    // What the hint says ends it.
+    let prune = ["prune", "--force", "--keep-last", "unlimited", "--name", "shop"];
+    run.says(&format!("`pgstow {}`", prune.join(" ")));
+    place.pgstow(&prune).args(["--leftovers", "0s"]).succeeds();
+    place.pgstow(&["status"]).succeeds();
     let empty = Place::folder();
     empty.pgstow(&["status"]).fails(Kind::Overdue).says("holds no backup");
 }

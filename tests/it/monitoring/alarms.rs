@@ -87,31 +87,87 @@ fn a_run_that_fails_pings_with_its_last_lines() {
 #[test]
 fn a_run_whose_words_are_not_understood_pings_too() {
     let (place, home) = (Place::folder(), TempDir::new().unwrap());
-    let begun_and_failed = [format!("/ping/{SECRET}/start"), format!("/ping/{SECRET}/fail")];
+    let failed = [format!("/ping/{SECRET}/fail")];
     let inbox = Inbox::open();
     let unknown = backup(&place).arg("--no-such-flag").env("PGSTOW_WEBHOOK", &inbox.url);
     unknown.fails(Kind::Usage);
     let told: Value = serde_json::from_str(&last(&inbox).body).unwrap();
     assert_eq!((&told["command"], &told["exit_code"]), (&"backup".into(), &2.into()), "{told}");
-    assert_eq!(told["error"], "unexpected argument '--no-such-flag' found");
+    assert!(
+        told["error"].as_str().unwrap().starts_with("unexpected argument '--no-such-flag' found"),
+        "{told}"
+    );
+    // The first line alone does not say what is missing.
+    let inbox = Inbox::open();
+    place.pgstow(&["restore"]).env("PGSTOW_WEBHOOK", &inbox.url).fails(Kind::Usage);
+    let body = last(&inbox).body;
+    assert!(body.contains("were not provided: ") && !body.contains("Usage"), "{body}");
+    // Anything may have been typed, or set, at the wrong place: an alarm repeats no value.
+    let hook = format!("https://hooks.slack.com/services/{SECRET}");
+    for words in
+        [vec!["--passphrase", SECRET], vec!["--notify", &hook], vec!["--notify", SECRET], vec![SECRET]]
+    {
+        let inbox = Inbox::open();
+        backup(&place).args(&words).env("PGSTOW_WEBHOOK", &inbox.url).fails(Kind::Usage);
+        assert!(!last(&inbox).body.contains(SECRET), "{words:?}: {}", last(&inbox).body);
+    }
+    let inbox = Inbox::open();
+    let run = backup(&place).env("PGSTOW_NOTIFY", &hook).env("PGSTOW_PING_URL", check(&inbox));
+    let run = run.fails(Kind::Usage).says("invalid value 'https://hooks.slack.com/…' for PGSTOW_NOTIFY");
+    let body = last(&inbox).body;
+    assert!(!run.stderr.contains(SECRET) && !body.contains(SECRET), "{run}\n{body}");
+    assert!(body.contains("invalid value '…' for PGSTOW_NOTIFY (--notify <WHEN>)"), "{body}");
+    let given =
+        backup(&place).env("PGSTOW_TIMEOUT", format!("postgres://u:{SECRET}@h/db")).fails(Kind::Usage);
+    assert!(given.stderr.contains("postgres://u:…@h/db"), "{given}");
     let inbox = Inbox::open();
     let wrong = backup(&place).env("PGSTOW_TIMEOUT", "soon").env("PGSTOW_PING_URL", check(&inbox));
     wrong.fails(Kind::Usage).says("invalid value 'soon' for PGSTOW_TIMEOUT (--timeout <DURATION>)");
-    assert_eq!(pinged(&inbox), begun_and_failed);
+    assert_eq!(pinged(&inbox), failed);
     let file = home.path().join("my.toml");
     for (mistake, why) in [("uplods = 2", "is not a setting"), ("name = ", "line 1: ")] {
         let inbox = Inbox::open();
         std::fs::write(&file, format!("{mistake}\nping_url = \"{}\"\n", check(&inbox))).unwrap();
         let run = place.pgstow(&["backup", "--config", file.to_str().unwrap()]).fails(Kind::Settings);
-        assert_eq!(pinged(&inbox), begun_and_failed, "{run}");
+        assert_eq!(pinged(&inbox), failed, "{run}");
         assert!(last(&inbox).body.contains(why) && !run.stderr.contains(SECRET), "{run}");
     }
     // What nobody runs on a schedule raises no alarm, nor does what only says what it would do.
     let inbox = Inbox::open();
-    for words in [&["list", "--nope"][..], &["prune", "--dry-run", "--nope"]] {
+    for words in [&["list", "--nope"][..], &["help", "backup", "--nope"], &["prune", "--dry-run", "--nope"]] {
         place.pgstow(words).env("PGSTOW_PING_URL", check(&inbox)).fails(Kind::Usage);
     }
+    let dry = place.pgstow(&["prune", "--nope"]).env("PGSTOW_DRY_RUN", "true");
+    dry.env("PGSTOW_PING_URL", check(&inbox)).fails(Kind::Usage);
+    std::fs::write(&file, "dry_run = true\n").unwrap();
+    let dry = place.pgstow(&["prune", "--nope", "--config", file.to_str().unwrap()]);
+    dry.env("PGSTOW_PING_URL", check(&inbox)).fails(Kind::Usage);
     assert!(inbox.letters().is_empty(), "{:?}", inbox.letters());
+    // All who are to hear of it do, and of the verb that was typed.
+    let (inbox, other) = (Inbox::open(), Inbox::open());
+    let words = ["--profile", "backup", "status", "--webhook", &inbox.url, "--webhook", &other.url, "--nope"];
+    place.pgstow(&words).fails(Kind::Settings);
+    for inbox in [&inbox, &other] {
+        assert!(last(inbox).body.contains("pgstow status failed"), "{:?}", inbox.letters());
+    }
+}
+
+/// What is measured without a name stays until the next run of the verb, and an alert on it as long.
+#[test]
+fn a_run_whose_words_are_not_understood_is_measured_by_its_name() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    let metrics = home.path().join("pgstow.prom");
+    let typed = |words: &[&str]| {
+        place.pgstow(words).env("PGSTOW_METRICS_FILE", &metrics).fails(Kind::Usage);
+        std::fs::read_to_string(&metrics).unwrap_or_default()
+    };
+    assert_eq!(typed(&["backup", "--nope"]), "");
+    assert_eq!(typed(&["backup", "--nope", "--name", "postgres://u:x@h/db"]), "", "it is no name");
+    let of_backup = typed(&["backup", "-n", "app", "--nope"]);
+    assert!(of_backup.contains("pgstow_backup_last_run_success{name=\"app\"} 0"), "{of_backup}");
+    let of_both = typed(&["verify", "--name", "app", "--quick", "--nope"]);
+    let quick = "pgstow_verify_last_run_success{name=\"app\",mode=\"quick\"} 0";
+    assert!(of_both.contains(quick) && of_both.starts_with(of_backup.lines().next().unwrap()), "{of_both}");
 }
 
 #[test]
