@@ -80,7 +80,7 @@ fn a_store_or_recipient_that_is_none_and_a_file_that_is_missing_are_reported() {
     let run = check().env("PGSTOW_IDENTITY_FILE", secret).succeeds();
     assert!(!run.stderr.contains(secret) && !run.text().contains(secret), "{run}");
     let run = check().env("PGSTOW_TIMEOUT", "postgres://u:hunter22@h/db").fails(Kind::Settings);
-    run.says("invalid value 'postgres://u:…@h/db' for PGSTOW_TIMEOUT");
+    let run = run.says("invalid value 'postgres://u:…@h/db' for PGSTOW_TIMEOUT");
     assert!(!run.stderr.contains("hunter22") && !run.text().contains("hunter22"), "{run}");
 }
 
