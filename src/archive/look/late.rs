@@ -365,7 +365,11 @@ mod tests {
         let computed = front.toc.computed_rows().into_iter().map(|(rows, reads)| {
             (rows.label(), reads.into_iter().map(|id| name(&front, id)).collect::<Vec<_>>().join(" "))
         });
-        let expected = [("public.Base", "public.rates"), ("public.also_1", "public.Base")];
+        let expected = [
+            ("public.Base", "public.rates"),
+            ("public.also_1", "public.Base"),
+            ("public.also_2", "public.Base"),
+        ];
         let expected = expected.map(|(label, reads)| (label.to_owned(), reads.to_owned()));
         assert_eq!(computed.collect::<Vec<_>>(), expected);
     }

@@ -167,10 +167,10 @@ const NOT_ALLOWED_TO_RESTORE: &str = "the restoring role lacks a privilege, or a
 impl S {
     /// What the user can do if this program fails so, if that is known.
     pub fn hint_after(self, program: &str) -> Option<&'static str> {
-        match (self, program) {
-            (S::PermissionDenied, "pg_restore") => Some(NOT_ALLOWED_TO_RESTORE),
-            _ => self.hint(),
+        if self == S::PermissionDenied && program == "pg_restore" {
+            return Some(NOT_ALLOWED_TO_RESTORE);
         }
+        self.hint()
     }
 
     /// What the user can do, if that is known.

@@ -57,7 +57,7 @@ impl RestoreRequest {
         let front = front.keep(|entry| self.after.scripts.is_empty() || !samples(entry));
         let front = fit.without_refused(&front);
         fit.check_extensions(&front)?;
-        refused::check_schemas(&front, target).await?;
+        fit.check_schemas(&front, target).await?;
         let front = fit.with_roles(&front)?;
         if !fit.left_out.is_empty() {
             let service = fit.provider().map_or("this server", Provider::name);

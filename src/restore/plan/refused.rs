@@ -74,43 +74,45 @@ impl Fit<'_> {
                 .hint("install their packages on the target server, or choose a server that has them"),
         )
     }
-}
 
-/// Refuses a database that has an extension in another schema than the backup, if a definition names by its schema what the
-/// extension made.
-pub(super) async fn check_schemas(front: &Preamble, target: &Target) -> Result<()> {
-    let (found, entries) = (target.schemas_of_extensions().await?, front.toc.entries());
-    let mut elsewhere = Vec::new();
-    for extension in entries.iter().filter(|entry| entry.kind() == EntryKind::Extension) {
-        let name = text(extension.tag());
-        let (Some(schema), Some((written, was))) = (found.get(&*name), schema(extension)) else { continue };
-        if *schema == text(Some(&was)) {
-            continue;
+    /// Refuses a database that has an extension in another schema than the backup, if a definition names by its schema what the
+    /// extension made.
+    pub(super) async fn check_schemas(&self, front: &Preamble, target: &Target) -> Result<()> {
+        let (found, entries) = (target.schemas_of_extensions().await?, front.toc.entries());
+        let mut elsewhere = Vec::new();
+        for extension in entries.iter().filter(|entry| entry.kind() == EntryKind::Extension) {
+            let name = text(extension.tag());
+            let (Some(schema), Some((written, was))) = (found.get(&*name), schema(extension)) else {
+                continue;
+            };
+            if *schema == text(Some(&was)) {
+                continue;
+            }
+            let prefix = [written, b"."].concat();
+            let names_it = |entry: &TocEntry| {
+                let defn = entry.defn().unwrap_or_default();
+                entry.dependencies().any(|id| id == extension.dump_id())
+                    && memchr::memmem::find(defn, &prefix).is_some()
+            };
+            let [name, was, is] = [&*name, &*text(Some(&was)), schema].map(identifier);
+            if entries.iter().any(names_it) {
+                elsewhere.push(format!("{name} in {is} instead of {was}"));
+            } else {
+                tracing::warn!(
+                    "the extension {name} is in the schema {is} instead of {was}, which matters to functions that name it in their text"
+                );
+            }
         }
-        let prefix = [written, b"."].concat();
-        let names_it = |entry: &TocEntry| {
-            let defn = entry.defn().unwrap_or_default();
-            entry.dependencies().any(|id| id == extension.dump_id())
-                && memchr::memmem::find(defn, &prefix).is_some()
-        };
-        let [name, was, is] = [&*name, &*text(Some(&was)), schema].map(identifier);
-        if entries.iter().any(names_it) {
-            elsewhere.push(format!("{name} in {is} instead of {was}"));
-        } else {
-            tracing::warn!(
-                "the extension {name} is in the schema {is} instead of {was}, which matters to functions that name it in their text"
-            );
+        if elsewhere.is_empty() {
+            return Ok(());
         }
+        let (target, elsewhere) = (identifier(target.name()), reported(&elsewhere));
+        Err(Error::postgres(format!(
+            "{target} has extensions in other schemas than the backup's definitions name: {elsewhere}"
+        ))
+        .hint("drop these extensions there (DROP EXTENSION): the restore creates them in the right schemas")
+        .hint("or name a database that does not exist yet: it is created"))
     }
-    if elsewhere.is_empty() {
-        return Ok(());
-    }
-    let (target, elsewhere) = (identifier(target.name()), reported(&elsewhere));
-    Err(Error::postgres(format!(
-        "{target} has extensions in other schemas than the backup's definitions name: {elsewhere}"
-    ))
-    .hint("drop these extensions there (DROP EXTENSION): the restore creates them in the right schemas")
-    .hint("or name a database that does not exist yet: it is created"))
 }
 
 /// The schema of an extension: as it is written, and its name.
