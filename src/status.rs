@@ -109,8 +109,8 @@ impl Status {
         let torn: Vec<&str> = torn.map(|one| one.name.as_str()).collect();
         if !torn.is_empty() {
             error = error.hint(format!(
-                "there is nothing of {} but what runs left that were killed, or have not ended; if no backup is to come, \
-                 this removes it once it is a day old: `pgstow prune --force --keep-last unlimited --name {}`",
+                "of {} there is nothing with a manifest: if nobody removed manifests, and no backup is to come, this removes \
+                 what killed runs left once it is a day old: `pgstow prune --force --keep-last unlimited --name {}`",
                 torn.join(", "),
                 torn.join(" --name ")
             ));

@@ -58,7 +58,8 @@ fn values(args: &[OsString], flag: &str) -> Vec<String> {
     let (mut words, mut all) = (words(args), Vec::new());
     while let Some(word) = words.next() {
         match word.strip_prefix(flag) {
-            Some("") => all.extend(words.next().map(str::to_owned)),
+            // No value of these begins like a flag.
+            Some("") => all.extend(words.next().filter(|word| !word.starts_with('-')).map(str::to_owned)),
             Some(rest) if rest.starts_with('=') => all.extend(rest.get(1..).map(str::to_owned)),
             Some(rest) if !flag.starts_with("--") => all.push(rest.to_owned()),
             _ => {}

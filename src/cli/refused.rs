@@ -11,7 +11,12 @@ const PASSPHRASE: &str = "--passphrase";
 
 /// Hides what was typed as a passphrase, although a flag takes none.
 pub fn hide_passphrase(error: &mut clap::Error, args: &[OsString]) {
-    let is_typed = |word: &str| args.windows(2).any(|pair| pair[0] == PASSPHRASE && pair[1] == word);
+    let asks = |flag: &OsString| {
+        let letters =
+            flag.to_str().and_then(|flag| flag.strip_prefix('-')).filter(|flag| !flag.starts_with('-'));
+        flag == PASSPHRASE || letters.is_some_and(|letters| letters.ends_with('p'))
+    };
+    let is_typed = |word: &str| args.windows(2).any(|pair| asks(&pair[0]) && pair[1] == word);
     let hidden = match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::UnknownArgument, Some(ContextValue::String(word)))
             if !word.starts_with('-') && is_typed(word) =>
@@ -151,7 +156,7 @@ mod tests {
             super::hide_passphrase(&mut error, &args);
             error.render().to_string()
         };
-        for words in [&["--passphrase", "hunter22"][..], &["--passphrase=hunter22"]] {
+        for words in [&["--passphrase", "hunter22"][..], &["--passphrase=hunter22"], &["-p", "hunter22"]] {
             let text = said(&[&["pgstow", "backup", "postgres://h/db"], words].concat());
             assert!(text.contains("'…'") && !text.contains("hunter22"), "{text}");
             assert_eq!(super::tip(&text, &command), None);

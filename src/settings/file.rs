@@ -156,10 +156,14 @@ pub(super) fn alarms(named: Option<PathBuf>, profile: Option<&str>) -> Values {
     let may_say = |key: &str| is_trusted || ONLY_IF_NAMED.iter().all(|(only, _)| *only != key);
     let Ok((text, _)) = text(&path) else { return Values::new() };
     let mut table = readable(&text);
-    if let Some(toml::Value::Table(profiles)) = table.remove("profile")
-        && let Some(toml::Value::Table(chosen)) = profile.and_then(|profile| profiles.get(profile))
-    {
-        table.extend(chosen.clone());
+    let profiles = table.remove("profile");
+    let profiles = profiles.as_ref().and_then(toml::Value::as_table);
+    if let Some(profile) = profile {
+        match profiles.and_then(|profiles| profiles.get(profile)).and_then(toml::Value::as_table) {
+            Some(chosen) => table.extend(chosen.clone()),
+            // It is mistyped, and nobody knows which backup was meant.
+            None => drop(table.remove("name")),
+        }
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let value = |(key, value): (String, toml::Value)| {

@@ -61,7 +61,10 @@ pub(super) fn without_secrets(text: &str, word: &str, hidden: &str) -> String {
 /// What is said of words that cannot be understood, without the secrets in what was given: typed, by a variable, or in the
 /// settings file.
 pub(super) fn without_given(text: &str, given: &[String]) -> String {
-    let text = given.iter().fold(text.to_owned(), |text, word| without_secrets(&text, word, "…"));
+    // The longest first: one may begin like another.
+    let mut given: Vec<&String> = given.iter().collect();
+    given.sort_by_key(|word| std::cmp::Reverse(secrets(word).iter().map(|(_, secret)| secret.len()).max()));
+    let text = given.into_iter().fold(text.to_owned(), |text, word| without_secrets(&text, word, "…"));
     without_paths(&without_keys(&text))
 }
 
@@ -87,7 +90,7 @@ fn without_paths(text: &str) -> String {
     for part in parts {
         let end = part.find(char::is_whitespace).unwrap_or(part.len());
         // A quote may belong to the address.
-        let end = part[..end].rfind('\'').unwrap_or(end);
+        let end = part[..end].rfind(['\'', '"']).unwrap_or(end);
         let is_shown = ["postgres", "postgresql", "file"].iter().any(|scheme| before.ends_with(scheme));
         let path = part[..end].find(['/', '?', '#']).filter(|at| !is_shown && at + 1 < end);
         shown.push_str("://");

@@ -95,7 +95,7 @@ fn an_address_of_an_alarm_that_cannot_be_used_is_reported() {
             "ping_url: the address cannot be used, so nobody would hear from it",
         ),
         ("PGSTOW_PING_URL", "hc.example.com/5ec7e7", "ping_url: the address cannot be used"),
-        ("PGSTOW_WEBHOOK", "https://h/5ec7e7\nhttps:///5ec7e7 x", "webhook: the address cannot be used"),
+        ("PGSTOW_WEBHOOK", "https://h/5ec7e7\nhttps:///5ec7e7 x", "webhook: address 2 of 2 cannot be used"),
         ("PGSTOW_PUSH_GATEWAY", "http://", "push_gateway: the address cannot be used"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "OTEL_EXPORTER_OTLP_ENDPOINT: the address cannot"),
     ] {

@@ -1,7 +1,8 @@
 //! Which operator classes a constraint may compare by: the dump says of a class what it is for, and of a constraint no more
 //! than its text.
 //!
-//! It is a guess, and too much rather than too little: a class that is not needed does no harm.
+//! It is a guess. Keys do not say what they compare by, so nothing is brought for them: a class that is not needed could be
+//! refused by the server, as only a superuser may create one.
 
 use crate::archive::format::entry::TocEntry;
 use crate::sql::EntryKind;
@@ -12,10 +13,10 @@ use memchr::memmem::find;
 const EXTENSIONS: [(&[u8], &[&[u8]]); 3] = [
     (b"btree_gist", &[b" WITH =", b" WITH <>", b" WITHOUT OVERLAPS"]),
     (b"intarray", &[b".&&)"]),
-    (b"pg_trgm", &[b".gist_trgm_ops "]),
+    (b"pg_trgm", &[b"gist_trgm_ops"]),
 ];
 
-/// A constraint with an index.
+/// A constraint with an index that names operators.
 pub struct Comparing<'t> {
     text: &'t [u8],
     /// The access method of the index.
@@ -29,14 +30,12 @@ impl<'t> Comparing<'t> {
     }
 
     fn of_text(text: &'t [u8]) -> Option<Self> {
-        let method = if let Some((_, excludes)) = cut(text, b" EXCLUDE USING ") {
-            cut(excludes, b" (")?.0
-        } else if holds(text, b" WITHOUT OVERLAPS") {
-            &b"gist"[..]
-        } else {
-            b"btree"
+        let method = match cut(text, b" EXCLUDE USING ") {
+            Some((_, excludes)) => bare(cut(excludes, b" (")?.0),
+            None => b"gist",
         };
-        Some(Self { text, method })
+        let is_one = holds(text, b" EXCLUDE USING ") || holds(text, b" WITHOUT OVERLAPS");
+        is_one.then_some(Self { text, method })
     }
 
     /// Whether it may compare by this operator class, or by one of this extension.
@@ -60,9 +59,15 @@ impl<'t> Comparing<'t> {
             let name = cut(class, b"CREATE OPERATOR CLASS").and_then(|(_, rest)| cut(rest, b"\n"));
             name.is_some_and(|(name, _)| holds(self.text, &[name, b" "].concat()))
         };
-        holds(class, &[b" USING ", self.method, b" "].concat())
+        let method = cut(class, b" USING ").and_then(|(_, rest)| cut(rest, b" "));
+        method.is_some_and(|(method, _)| bare(method) == self.method)
             && (holds(class, b" DEFAULT FOR TYPE ") || named(class))
     }
+}
+
+/// A name without the quotes that it has if the dump quotes all names.
+fn bare(name: &[u8]) -> &[u8] {
+    name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name)
 }
 
 fn holds(text: &[u8], words: &[u8]) -> bool {
@@ -84,6 +89,12 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_brought_for_keys() {
+        let text = "ALTER TABLE ONLY t\n    ADD CONSTRAINT c PRIMARY KEY (id);\n";
+        assert!(Comparing::of_text(text.as_bytes()).is_none());
+    }
+
+    #[test]
     fn a_class_is_used_if_it_is_named_or_the_default_of_the_access_method() {
         let class = |name: &str, which: &str| {
             format!(
@@ -97,7 +108,7 @@ mod tests {
             ("EXCLUDE USING btree (n app.ours2 WITH =)", [false, true]),
             ("EXCLUDE USING hash (n app.ours WITH =)", [false, false]),
             ("PRIMARY KEY (id, d WITHOUT OVERLAPS)", [false, false]),
-            ("PRIMARY KEY (id)", [false, true]),
+            ("EXCLUDE USING \"btree\" (n app.ours WITH =)", [true, true]),
         ] {
             let text = format!("ALTER TABLE ONLY t\n    ADD CONSTRAINT c {text};\n");
             let constraint = constraint(&text);
@@ -116,7 +127,8 @@ mod tests {
             ("EXCLUDE USING gist (t public.gist_trgm_ops WITH OPERATOR(public.%))", Some("pg_trgm")),
             ("EXCLUDE USING gist (during WITH &&)", None),
             ("EXCLUDE USING spgist (during WITH =)", None),
-            ("UNIQUE (room)", None),
+            ("EXCLUDE USING \"gist\" (\"room\" WITH =, \"during\" WITH &&)", Some("btree_gist")),
+            ("EXCLUDE USING \"gist\" (t public.\"gist_trgm_ops\" WITH OPERATOR(public.%))", Some("pg_trgm")),
         ] {
             let text = format!("ALTER TABLE ONLY t\n    ADD CONSTRAINT c {text};\n");
             let names = ["btree_gist", "intarray", "pg_trgm", "hstore"];

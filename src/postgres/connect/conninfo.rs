@@ -125,6 +125,14 @@ impl ConnInfo {
         other
     }
 
+    /// The same, with options that are typed, and none: those of a service or in `PGOPTIONS` do not count.
+    #[must_use]
+    pub fn without_options(&self) -> Self {
+        let mut other = self.clone();
+        other.set("options".into(), String::new());
+        other
+    }
+
     /// The same, with a setting for all its sessions besides what the user has typed, or `PGOPTIONS` says; whatever the
     /// role or the database says.
     ///

@@ -148,9 +148,8 @@ impl Server {
         if wanted.is_empty() {
             return psql;
         }
-        let usual = wanted.iter().fold(psql.clone(), |psql, (name, value)| psql.with_setting(name, value));
-        match usual.with_dbname(&self.database).execute("SELECT 1;").await {
-            Ok(()) => usual,
+        match psql.with_settings(&wanted, &self.database).await {
+            Ok(usual) => usual,
             Err(error) => {
                 tracing::debug!("the server's settings stay as they are ({wanted:?}): {error}");
                 psql

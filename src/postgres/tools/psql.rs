@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::Program;
-use crate::postgres::sql::identifier;
+use crate::postgres::sql::{identifier, literal};
 
 use super::sessions::{ASKING, PATIENT_TRANSACTION};
 
@@ -42,6 +43,24 @@ pub struct Psql {
     /// The role that its sessions take; `None` for the one that logs in.
     role: Option<String>,
 }
+
+/// Whether settings count with which sessions begin.
+#[derive(Deserialize)]
+struct Counting {
+    all: bool,
+    /// What else they begin with, that the client says.
+    others: Vec<(String, String)>,
+}
+
+/// What a session has set since it began has the source `session`, and might be from the client too; whatever it is, it is
+/// what sessions begin with.
+const COUNTING: &str = "
+SELECT json_build_object(
+  'all', NOT EXISTS (SELECT FROM (VALUES {wanted}) w(name, value) LEFT JOIN pg_settings s USING (name)
+                      WHERE s.reset_val IS DISTINCT FROM w.value),
+  'others', (SELECT coalesce(json_agg(json_build_array(name, reset_val)), '[]') FROM pg_settings
+              WHERE source IN ('client', 'session') AND context IN ('user', 'superuser')
+                AND name NOT IN ('application_name', 'client_encoding') AND name NOT LIKE 'transaction%'));";
 
 impl Psql {
     /// Nothing is started yet.
@@ -73,6 +92,35 @@ impl Psql {
     #[must_use]
     pub fn with_setting(&self, name: &str, value: &str) -> Self {
         Self { conn: self.conn.with_setting(name, value), ..self.clone() }
+    }
+
+    /// The same database, with these settings for all its sessions, whatever the role or the database says. `reachable` is
+    /// the database that is asked whether they count.
+    ///
+    /// Options of a service take the place of those in `PGOPTIONS`. Then they are typed, with what the service sets.
+    ///
+    /// # Errors
+    /// If the server, or a pooler in front of it, does not take them.
+    pub async fn with_settings(&self, wanted: &[(&str, &str)], reachable: &str) -> Result<Self> {
+        let usual = wanted.iter().fold(self.clone(), |psql, (name, value)| psql.with_setting(name, value));
+        let Counting { all, others } = usual.counting(wanted, reachable).await?;
+        if all {
+            return Ok(usual);
+        }
+        let others = others.iter().map(|(name, value)| (&name[..], &value[..]));
+        let typed = others.chain(wanted.iter().copied());
+        let bare = Self { conn: self.conn.without_options(), ..self.clone() };
+        let typed = typed.fold(bare, |psql, (name, value)| psql.with_setting(name, value));
+        if typed.counting(wanted, reachable).await?.all {
+            return Ok(typed);
+        }
+        Err(Error::postgres(format!("the server does not take these settings: {wanted:?}")))
+    }
+
+    async fn counting(&self, wanted: &[(&str, &str)], reachable: &str) -> Result<Counting> {
+        let pairs = wanted.iter().map(|(name, value)| format!("({}, {})", literal(name), literal(value)));
+        let query = COUNTING.replace("{wanted}", &pairs.collect::<Vec<_>>().join(", "));
+        self.with_dbname(reachable).query(&query).await
     }
 
     /// The connection it uses.

@@ -46,7 +46,7 @@ impl RestoreRequest {
         let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
         fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
         if watched && fit.facts.rights.superuser && fit.facts.major >= sessions::KNOWS_EVENT_TRIGGERS_OFF {
-            target.without_event_triggers();
+            target.without_event_triggers().await?;
         }
         // pg_dump refreshes materialized views after them, which they would notice.
         let front = front.with_last(TocEntry::is_of_event_trigger);

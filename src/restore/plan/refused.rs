@@ -8,7 +8,7 @@ use crate::postgres::managed::{is_of_a_service, only_a_service_has};
 use crate::postgres::{Target, identifier};
 use crate::sql::words;
 use crate::units::count;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 impl Fit<'_> {
     pub(super) fn leave_out(&mut self, what: &str, why: &str) {
@@ -79,6 +79,8 @@ impl Fit<'_> {
     /// extension made.
     pub(super) async fn check_schemas(&self, front: &Preamble, target: &Target) -> Result<()> {
         let (found, entries) = (target.schemas_of_extensions().await?, front.toc.entries());
+        // What the backup itself has in a schema is not the extension's.
+        let ours: HashSet<(&[u8], &[u8])> = entries.iter().flat_map(named).collect();
         let mut elsewhere = Vec::new();
         for extension in entries.iter().filter(|entry| entry.kind() == EntryKind::Extension) {
             let name = text(extension.tag());
@@ -88,11 +90,11 @@ impl Fit<'_> {
             if *schema == text(Some(&was)) {
                 continue;
             }
-            let prefix = [written, b"."].concat();
             let names_it = |entry: &TocEntry| {
                 let defn = entry.defn().unwrap_or_default();
                 entry.dependencies().any(|id| id == extension.dump_id())
-                    && memchr::memmem::find(defn, &prefix).is_some()
+                    && names_after(defn, &[written, b"."].concat())
+                        .any(|name| !ours.contains(&(&was[..], name)))
             };
             let [name, was, is] = [&*name, &*text(Some(&was)), schema].map(identifier);
             if entries.iter().any(names_it) {
@@ -112,6 +114,26 @@ impl Fit<'_> {
         ))
         .hint("drop these extensions there (DROP EXTENSION): the restore creates them in the right schemas")
         .hint("or name a database that does not exist yet: it is created"))
+    }
+}
+
+/// The schema of an entry, and its name with and without arguments.
+fn named(entry: &TocEntry) -> [(&[u8], &[u8]); 2] {
+    let (_, schema, tag) = entry.identity();
+    [(schema, tag), (schema, first_name(tag).unwrap_or(tag))]
+}
+
+/// The names that follow a prefix in a text, without quotes.
+fn names_after<'t>(text: &'t [u8], prefix: &[u8]) -> impl Iterator<Item = &'t [u8]> {
+    let places: Vec<usize> = memchr::memmem::find_iter(text, prefix).map(|at| at + prefix.len()).collect();
+    places.into_iter().filter_map(|at| first_name(text.get(at..)?))
+}
+
+/// The name that a text begins with, without quotes.
+fn first_name(text: &[u8]) -> Option<&[u8]> {
+    match text.strip_prefix(b"\"") {
+        Some(rest) => rest.split(|byte| *byte == b'"').next(),
+        None => text.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_' && byte.is_ascii()).next(),
     }
 }
 

@@ -111,6 +111,11 @@ fn a_service_keeps_its_options(cluster: &Cluster, database: &str) {
     for role in [None, Some("--pg-dump-arg=--role=postgres")] {
         place.pgstow(&words).args(role).env("PGSERVICEFILE", &file).succeeds();
     }
+    // Nor does what the file says take the place of what is set.
+    let (place, copy) = (Place::folder(), fresh("by_service"));
+    place.pgstow(&["backup", "--no-encryption", "service=here"]).env("PGSERVICEFILE", &file).succeeds();
+    let words = ["restore", "latest", "--proof", "digests", "--no-owner", "--to", &cluster.url(&copy)];
+    place.opens(&words).succeeds().says("digest by digest");
 }
 
 #[test]

@@ -219,9 +219,11 @@ impl Target {
     }
 
     /// Keeps event triggers from firing in every session of this run in the database.
-    pub fn without_event_triggers(&mut self) {
-        let (name, off) = WITHOUT_EVENT_TRIGGERS;
-        self.psql = self.psql.with_setting(name, off);
+    pub async fn without_event_triggers(&mut self) -> Result<()> {
+        // The target's database may not be there yet.
+        let reachable = self.maintenance.conn().database().unwrap_or("postgres");
+        self.psql = self.psql.with_settings(&[WITHOUT_EVENT_TRIGGERS], reachable).await?;
+        Ok(())
     }
 
     /// What else there is on the server.
