@@ -242,8 +242,8 @@ fn rows_of_foreign_tables_are_written_nowhere() {
                OPTIONS (host '127.0.0.1', port '{}', dbname '{far}');
              CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user '{USER}', password '{PASSWORD}');
              CREATE FOREIGN TABLE t (n int) SERVER far; CREATE TABLE own AS SELECT 1 AS n;
-             CREATE FUNCTION most(least int) RETURNS int LANGUAGE plpgsql IMMUTABLE
-               AS $$BEGIN RETURN (SELECT max(n) FROM public.own WHERE n >= least); END$$;
+             CREATE FUNCTION most(from_here int) RETURNS int LANGUAGE plpgsql IMMUTABLE
+               AS $$BEGIN RETURN (SELECT max(n) FROM public.own WHERE n >= from_here); END$$;
              CREATE TABLE late (n int, m int GENERATED ALWAYS AS (n + public.most(n)) STORED);
              INSERT INTO late (n) VALUES (1)",
             cluster.port
