@@ -3,12 +3,18 @@
 //!
 //! A pooler in session mode is not found, and does no harm.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::postgres::failure::Situation;
 use crate::postgres::tools::Psql;
 use crate::postgres::tools::psql::read;
 use crate::postgres::tools::session::Session;
+
+/// How long a role with few sessions waits for one that has ended, and that the server may still count.
+const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// The process that answers a session, and its server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -50,7 +56,17 @@ pub async fn refuse_shared_backends(psql: &Psql, left: Option<u32>) -> Result<()
     if left == Some(1) {
         return Ok(());
     }
-    let mut first = Session::open(psql, "").await?;
-    let one = Backend::of(&mut first).await?;
+    let mut pauses = PAUSES.iter();
+    // It stays open until the other has answered.
+    let (_first, one) = loop {
+        let mut first = Session::open(psql, "").await?;
+        match (Backend::of(&mut first).await, pauses.next()) {
+            (Ok(one), _) => break (first, one),
+            (Err(error), Some(pause)) if error.situation() == Some(Situation::ConnectionLimit) => {
+                tokio::time::sleep(*pause).await;
+            }
+            (Err(error), _) => return Err(error),
+        }
+    };
     one.refuse(&psql.query(&format!("SELECT {};", Backend::SQL)).await?)
 }
