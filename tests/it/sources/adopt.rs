@@ -181,7 +181,10 @@ fn nothing_is_committed_if_pgstow_is_killed_while_it_fills_a_database_that_exist
     let running = restore().args(["--limit-rate", "256KiB"]).spawn();
     eventually(&cluster, &empty, "SELECT count(*) > 0 FROM pg_stat_progress_copy WHERE tuples_processed > 0");
     running.signal(Signal::KILL);
-    running.wait();
+    let run = running.wait();
+    if run.status.success() {
+        crate::skip!("the machine was too busy: the restore had ended before it was killed");
+    }
     eventually(&cluster, &empty, "SELECT count(*) = 0 FROM pg_stat_progress_copy");
     let found = "SELECT (SELECT count(*) FROM pg_class WHERE relname = 'bulk') + (SELECT count(*) FROM pg_largeobject_metadata)";
     assert_eq!(cluster.psql(&empty, found), "0");
