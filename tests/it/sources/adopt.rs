@@ -178,7 +178,7 @@ fn nothing_is_committed_if_pgstow_is_killed_while_it_fills_a_database_that_exist
 
     let empty = cluster.create_database("empty");
     let restore = || place.opens(&["restore", "latest", "--to", &cluster.url(&empty)]);
-    let running = restore().args(["--limit-rate", "256KiB"]).spawn();
+    let running = restore().args(["--limit-rate", "1MiB"]).spawn();
     eventually(&cluster, &empty, "SELECT count(*) > 0 FROM pg_stat_progress_copy WHERE tuples_processed > 0");
     running.signal(Signal::KILL);
     let run = running.wait();
