@@ -5,7 +5,7 @@ use crate::harness::{Pgstow, Run, pgstow};
 use crate::servers::garage::Garage;
 use crate::servers::gcs::{Account, Google};
 use crate::servers::localstack::LocalStack;
-use crate::servers::postgres::{Cluster, Major};
+use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use crate::servers::s3::S3;
 use crate::servers::swift::Swift;
 use pgstow::error::Kind;
@@ -53,6 +53,19 @@ pub fn add_bulk(cluster: &Cluster, database: &str, kib: u32) {
         database,
         &format!("CREATE TABLE bulk AS {row} AS bytes FROM generate_series(1, {kib}) n; ALTER TABLE bulk ADD PRIMARY KEY (n);"),
     );
+}
+
+/// A role that logs in and sees nothing by itself, and one that it may become, which reads everything.
+pub fn login_and_reader(cluster: &Cluster) -> (String, String) {
+    let (login, reader) = (fresh("login"), fresh("reader"));
+    cluster.psql(
+        "postgres",
+        &format!(
+            "CREATE ROLE {reader} IN ROLE pg_read_all_data;
+             CREATE ROLE {login} LOGIN PASSWORD '{PASSWORD}' NOINHERIT IN ROLE {reader}"
+        ),
+    );
+    (login, reader)
 }
 
 /// A name for a database that does not exist yet.

@@ -1,8 +1,8 @@
 //! Objects are created, replaced, dropped and locked while a backup reads their definitions: one that ends with 0
 //! restores, and none waits for ever.
 
-use crate::scene::{Keys, Place, fresh};
-use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
+use crate::scene::{Keys, Place, fresh, login_and_reader};
+use crate::servers::postgres::{Cluster, Major, USER};
 use pgstow::error::Kind;
 use std::io::Write;
 use std::process::{Child, Stdio};
@@ -253,14 +253,7 @@ fn a_definition_locked_by_somebody_else() {
              CREATE MATERIALIZED VIEW m AS SELECT * FROM t",
         );
         // Its sessions may become a role that does not see what they wait for.
-        let (login, reader) = (fresh("login"), fresh("reader"));
-        cluster.psql(
-            &database,
-            &format!(
-                "CREATE ROLE {reader} IN ROLE pg_read_all_data;
-                 CREATE ROLE {login} LOGIN PASSWORD '{PASSWORD}' NOINHERIT IN ROLE {reader}"
-            ),
-        );
+        let (login, reader) = login_and_reader(cluster);
         let url = cluster.url(&database);
         let theirs = url.replace(&format!("//{USER}:"), &format!("//{login}:"));
         let role = format!("--pg-dump-arg=--role={reader}");

@@ -3,7 +3,7 @@
 
 use super::races::eventually;
 use crate::harness::Run;
-use crate::scene::{Place, SLOW_INDEX, add_bulk, fresh, named};
+use crate::scene::{Place, SLOW_INDEX, add_bulk, fresh, login_and_reader, named};
 use crate::servers::at_once;
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use pgstow::error::Kind;
@@ -169,14 +169,7 @@ fn a_server_that_works_is_waited_for() {
     place.opens(&["restore", "latest", "--to", &url(&fresh("slow"))]).succeeds();
 
     // The role that pg_dump takes may not see what the sessions of the one that logs in do.
-    let (login, reader) = (fresh("login"), fresh("reader"));
-    cluster.psql(
-        &database,
-        &format!(
-            "CREATE ROLE {reader} IN ROLE pg_read_all_data;
-             CREATE ROLE {login} LOGIN PASSWORD '{PASSWORD}' NOINHERIT IN ROLE {reader}"
-        ),
-    );
+    let (login, reader) = login_and_reader(cluster);
     let mut holder = cluster.client("psql");
     holder.args(["-Xq", "-d", &database, "-c", "BEGIN; LOCK TABLE t; SELECT pg_sleep(12)"]);
     let mut holder = holder.stdout(Stdio::null()).spawn().unwrap();
