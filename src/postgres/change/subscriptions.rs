@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::postgres::failure::Situation;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
+use crate::postgres::tools::sessions::TRIGGERS_OFF;
 
 /// Which subscriptions go with their database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub async fn dropping(
     let dropped = async {
         let names: Vec<String> = inside.query(&fill(LIST)).await?;
         if !names.is_empty() {
-            inside.execute(&fill(DROP)).await?;
+            inside.execute(&[TRIGGERS_OFF, &fill(DROP)].concat()).await?;
         }
         Ok::<_, Error>(names)
     };
@@ -68,15 +69,12 @@ const ALONE: &str = "
    AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datid = {oid} AND pid <> pg_backend_pid() AND usesysid IS NOT NULL)
    AND NOT EXISTS (SELECT FROM pg_prepared_xacts WHERE database = d.datname)";
 
-/// Only in the database that is meant: another may have its name by now. Event triggers do not fire for a superuser.
+/// Only in the database that is meant: another may have its name by now.
 const DROP: &str = "
 DO $$
 DECLARE
   one text;
 BEGIN
-  IF current_setting('is_superuser') = 'on' THEN
-    PERFORM set_config('session_replication_role', 'replica', false);
-  END IF;
   FOR one IN SELECT quote_ident(subname) FROM pg_subscription JOIN pg_database d ON d.oid = subdbid
               WHERE d.oid = {oid} AND d.datname = current_database() {which} LOOP
     EXECUTE 'ALTER SUBSCRIPTION ' || one || ' DISABLE';

@@ -72,5 +72,9 @@ pub const LOADING_TRANSACTION: &str = set!("SET TRANSACTION READ WRITE; SELECT",
 
 /// For a session in which event triggers are not to fire. It begins with that setting, since some fire at login.
 pub const WITHOUT_EVENT_TRIGGERS: (&str, &str) = ("event_triggers", "off");
+/// The same from this statement on, for a superuser of any major.
+pub const TRIGGERS_OFF: &str = "DO $$ BEGIN IF current_setting('is_superuser') = 'on' THEN
+  PERFORM set_config('session_replication_role', 'replica', false);
+END IF; END $$;";
 /// Since this major a superuser may say so.
 pub const KNOWS_EVENT_TRIGGERS_OFF: u32 = 17;

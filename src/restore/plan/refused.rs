@@ -79,8 +79,11 @@ impl Fit<'_> {
     /// extension made.
     pub(super) async fn check_schemas(&self, front: &Preamble, target: &Target) -> Result<()> {
         let (found, entries) = (target.schemas_of_extensions().await?, front.toc.entries());
+        if found.is_empty() {
+            return Ok(());
+        }
         // What the backup itself has in a schema is not the extension's.
-        let ours: HashSet<(&[u8], &[u8])> = entries.iter().flat_map(named).collect();
+        let ours: HashSet<(Vec<u8>, Vec<u8>)> = entries.iter().flat_map(named).collect();
         let mut elsewhere = Vec::new();
         for extension in entries.iter().filter(|entry| entry.kind() == EntryKind::Extension) {
             let name = text(extension.tag());
@@ -90,11 +93,15 @@ impl Fit<'_> {
             if *schema == text(Some(&was)) {
                 continue;
             }
+            let prefix = [written, b"."].concat();
+            let is_theirs = |defn: &[u8], at: usize| {
+                let name = defn.get(at + prefix.len()..).and_then(first_name).unwrap_or_default();
+                !ours.contains(&(was.clone(), name))
+            };
             let names_it = |entry: &TocEntry| {
                 let defn = entry.defn().unwrap_or_default();
                 entry.dependencies().any(|id| id == extension.dump_id())
-                    && names_after(defn, &[written, b"."].concat())
-                        .any(|name| !ours.contains(&(&was[..], name)))
+                    && memchr::memmem::find_iter(defn, &prefix).any(|at| is_theirs(defn, at))
             };
             let [name, was, is] = [&*name, &*text(Some(&was)), schema].map(identifier);
             if entries.iter().any(names_it) {
@@ -118,23 +125,14 @@ impl Fit<'_> {
 }
 
 /// The schema of an entry, and its name with and without arguments.
-fn named(entry: &TocEntry) -> [(&[u8], &[u8]); 2] {
+fn named(entry: &TocEntry) -> [(Vec<u8>, Vec<u8>); 2] {
     let (_, schema, tag) = entry.identity();
-    [(schema, tag), (schema, first_name(tag).unwrap_or(tag))]
+    [tag.to_vec(), first_name(tag).unwrap_or_default()].map(|name| (schema.to_vec(), name))
 }
 
-/// The names that follow a prefix in a text, without quotes.
-fn names_after<'t>(text: &'t [u8], prefix: &[u8]) -> impl Iterator<Item = &'t [u8]> {
-    let places: Vec<usize> = memchr::memmem::find_iter(text, prefix).map(|at| at + prefix.len()).collect();
-    places.into_iter().filter_map(|at| first_name(text.get(at..)?))
-}
-
-/// The name that a text begins with, without quotes.
-fn first_name(text: &[u8]) -> Option<&[u8]> {
-    match text.strip_prefix(b"\"") {
-        Some(rest) => rest.split(|byte| *byte == b'"').next(),
-        None => text.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_' && byte.is_ascii()).next(),
-    }
+/// The name that a text begins with.
+fn first_name(text: &[u8]) -> Option<Vec<u8>> {
+    words(text).next()?.name()
 }
 
 /// The schema of an extension: as it is written, and its name.

@@ -6,6 +6,7 @@ use crate::postgres::change::content::{CONTENTS, Contents};
 use crate::postgres::change::grants::Grant;
 use crate::postgres::failure::Situation;
 use crate::postgres::sql::{about_database, identifier, literal};
+use crate::postgres::tools::sessions::TRIGGERS_OFF;
 
 impl Target {
     /// Asks whether the restoring role may make event triggers: some services let some roles, and only a
@@ -91,19 +92,12 @@ ROLLBACK;";
 
     /// Fills a materialized view; event triggers do not fire for a superuser.
     pub async fn refresh(&self, view: &str) -> Result<()> {
-        self.psql
-            .execute(&format!(
-                "DO $$ BEGIN IF current_setting('is_superuser') = 'on' THEN
-                   PERFORM set_config('session_replication_role', 'replica', false);
-                 END IF; END $$;
-                 REFRESH MATERIALIZED VIEW {view};"
-            ))
-            .await
+        self.psql.execute(&[TRIGGERS_OFF, " REFRESH MATERIALIZED VIEW ", view, ";"].concat()).await
     }
 
     /// Fills all materialized views again that are filled, each after those that it reads.
     pub async fn refresh_filled(&self) -> Result<()> {
-        self.psql.execute(REFRESH_FILLED).await
+        self.psql.execute(&[TRIGGERS_OFF, REFRESH_FILLED].concat()).await
     }
 
     /// Forgets what statistics have sampled, if this role may: ANALYZE leaves those of a table that has no rows any more.
@@ -121,7 +115,7 @@ ROLLBACK;";
 /// that finds another one empty comes again after the others.
 ///
 /// A view that reads another, if only through views between them, needs all that this one needs, and itself: so it
-/// needs more. Event triggers do not fire for a superuser.
+/// needs more.
 const REFRESH_FILLED: &str = "
 DO $$
 DECLARE
@@ -129,9 +123,6 @@ DECLARE
   waiting text[];
   again text[];
 BEGIN
-  IF current_setting('is_superuser') = 'on' THEN
-    PERFORM set_config('session_replication_role', 'replica', false);
-  END IF;
   waiting := ARRAY(
     WITH RECURSIVE needs(view, needed) AS (
         SELECT oid, oid FROM pg_class WHERE relkind = 'm' AND relispopulated
