@@ -70,15 +70,25 @@ without_services() {
     return "$outcome"
 }
 
+install_missing() {
+    local wanted
+    mapfile -t wanted < <(missing "$(dpkg-query -W -f '${Package} ${Status}\n')")
+    [ "${#wanted[@]}" -gt 0 ] || return 0
+    echo "setup: installing ${wanted[*]}"
+    as_root apt-get -o Acquire::Retries=3 update -qq
+    without_services as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+}
+
 if ! command -v dpkg-query >/dev/null; then
     echo "setup: not a Debian or Ubuntu machine; install by hand: ${packages[*]}" >&2
 else
-    mapfile -t wanted < <(missing "$(dpkg-query -W -f '${Package} ${Status}\n')")
-    if [ "${#wanted[@]}" -gt 0 ]; then
-        echo "setup: installing ${wanted[*]}"
-        as_root apt-get -o Acquire::Retries=3 update -qq
-        without_services as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+    install_missing
+    if [ "${1:-}" != demo ]; then
+        # Extensions that a server loads when it starts; their packages are named after its major, which is known now.
+        major=$(find /usr/lib/postgresql -path '*/bin/initdb' | cut -d/ -f5 | sort -n | tail -n 1)
+        packages=("postgresql-$major-cron" "postgresql-$major-pgaudit")
+        install_missing
     fi
 fi
 

@@ -17,6 +17,12 @@ pub struct FittingWords {
     /// REFRESH MATERIALIZED VIEW fills them later.
     #[arg(long, env = "PGSTOW_SKIP_REFRESH", hide_short_help = true)]
     pub skip_refresh: bool,
+    /// The schemas in which functions find what they name without a schema, such as public
+    ///
+    /// A restore runs with an empty search path; indexes and constraints that call such functions cannot be restored
+    /// without this.
+    #[arg(long, value_name = "SCHEMAS", env = "PGSTOW_SEARCH_PATH", hide_short_help = true)]
+    pub search_path: Option<String>,
     /// What to do if the server lacks roles that are needed
     #[arg(long, value_name = "HOW", default_value = "check", env = "PGSTOW_ROLES", help_heading = "Roles")]
     pub roles: MissingRoles,

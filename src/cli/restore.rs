@@ -66,6 +66,17 @@ pub struct RestoreWords {
         hide_short_help = true
     )]
     pub exclude_table_data: Vec<String>,
+    /// Leave out this extension, and what needs it; repeatable
+    ///
+    /// In the variable, one per line.
+    #[arg(
+        long = "exclude-extension",
+        value_name = "NAME",
+        env = "PGSTOW_EXCLUDE_EXTENSIONS",
+        value_delimiter = '\n',
+        hide_short_help = true
+    )]
+    pub exclude_extensions: Vec<String>,
     /// Restore definitions only: no rows, no large objects, no values of sequences
     #[arg(long, env = "PGSTOW_SCHEMA_ONLY", hide_short_help = true)]
     pub schema_only: bool,

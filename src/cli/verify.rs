@@ -73,6 +73,29 @@ pub struct VerifyWords {
         hide_short_help = true
     )]
     pub proof: Proof,
+    /// Leave out this extension, and what needs it; repeatable
+    ///
+    /// In the variable, one per line.
+    #[arg(
+        long = "exclude-extension",
+        value_name = "NAME",
+        env = "PGSTOW_EXCLUDE_EXTENSIONS",
+        value_delimiter = '\n',
+        help_heading = "Trial restore",
+        hide_short_help = true
+    )]
+    pub exclude_extensions: Vec<String>,
+    /// The schemas in which functions find what they name without a schema, such as public
+    ///
+    /// As for a restore: indexes and constraints that call such functions cannot be restored without this.
+    #[arg(
+        long,
+        value_name = "SCHEMAS",
+        env = "PGSTOW_SEARCH_PATH",
+        help_heading = "Trial restore",
+        hide_short_help = true
+    )]
+    pub search_path: Option<String>,
     /// Folder for the temporary cluster, with space for the database
     ///
     /// [default: the folder for temporary files]

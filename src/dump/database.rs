@@ -10,13 +10,13 @@ use crate::layout::FrameSpan;
 use crate::postgres::clients::Clients;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
-use crate::postgres::{Client, DumpOptions, Psql, Server, refuse_shared_backends};
+use crate::postgres::{Client, DumpOptions, Psql, Server, extensions, refuse_shared_backends};
 use crate::run::Run;
 use crate::store::Store;
 use crate::stored::catalogue::{self, Found};
 use crate::stored::compare::Before;
 use crate::stored::destinations::{Destinations, enough_space};
-use crate::stored::inventory::Inventory;
+use crate::stored::inventory::{Extension, Inventory};
 use crate::stored::manifest::{self, Globals, LeftOut};
 use crate::stored::names::{Name, Timestamp};
 use crate::stored::upload;
@@ -79,6 +79,7 @@ struct Dump<'a> {
     /// What `pg_dump` is given.
     options: DumpOptions,
     left_out: LeftOut,
+    extensions: Vec<Extension>,
     before: Option<Before>,
     writer: BackupWriter<'a>,
     /// Held until the backup exists, or will not.
@@ -101,6 +102,11 @@ impl<'a> Dump<'a> {
         let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         let name = checks::name(settings, &server)?;
         let options = checks::spelled(&psql, &settings.dump).await?;
+        let extensions = extensions(&psql).await?.into_iter().map(|found| Extension {
+            name: found.name,
+            version: found.version,
+            content: found.content,
+        });
         for store in stores.identities() {
             lock.of_backup(&store, name.as_str(), settings.wait).await?;
         }
@@ -127,7 +133,8 @@ impl<'a> Dump<'a> {
         if writing.check_space {
             enough_space(&stores, checks::stored_bytes(before.as_ref(), &server)).await?;
         }
-        Ok(Self { settings, client, psql, server, options, left_out, before, writer, lock })
+        let extensions = extensions.collect();
+        Ok(Self { settings, client, psql, server, options, left_out, extensions, before, writer, lock })
     }
 
     /// Opens the session for the locks, which holds none yet, and looks what the role may not read. If both reach the
@@ -160,7 +167,8 @@ impl<'a> Dump<'a> {
             );
         }
         reading.check(&self.psql, &contents.toc.tables_with_rows()).await?;
-        let inventory = Inventory::new(contents, frames);
+        let mut inventory = Inventory::new(contents, frames);
+        inventory.extensions.clone_from(&self.extensions);
         self.compare_with_last(&inventory)?;
         let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
         Ok(SideObjects {

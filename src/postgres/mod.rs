@@ -25,9 +25,10 @@ pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_rea
 pub use server::{
     Backend, Changes, Checkpoints, Cluster, Enums, FoundTable, Heap, KNOWS_PAGE_RANGES, Locale, Moment,
     Presets, Provider, Reference, Server, TargetFacts, Unreachable, Unreadable, WantedTable, databases,
-    exclusive_locks, first_names, heaps, managed, patterns, refuse_shared_backends, waits_too_long,
+    exclusive_locks, extensions, first_names, heaps, managed, patterns, refuse_shared_backends,
+    waits_too_long,
 };
-pub use sql::{identifier, masked, shell_word};
+pub use sql::{identifier, literal, masked, shell_word};
 pub use tools::{
     DumpOptions, PgRestoreOptions, Psql, ROWS, RowsReader, Snapshot, dump, globals, psql, restore, script,
     sessions,

@@ -4,6 +4,7 @@
 //! backup defines is looked for, and the user's own checks are run.
 
 mod outcome;
+mod preload;
 
 use outcome::Check;
 pub use outcome::Rehearsed;
@@ -20,11 +21,13 @@ use crate::postgres::{
 use crate::progress::Progress;
 use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
+use crate::restore::Narrowing;
 use crate::restore::backup::StoredContent;
 use crate::restore::request::RestoreRequest;
 use crate::restore::run::Content;
 use crate::run::Run;
 use crate::script::NamedRoles;
+use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{BackupKind, Postgres};
 use crate::stored::reader::BackupReader;
@@ -55,6 +58,10 @@ pub struct Rehearsal {
     pub proof: ProofBy,
     /// Queries that must give true.
     pub checks: Vec<String>,
+    /// Extensions that are left out, with what needs them.
+    pub without_extensions: Vec<String>,
+    /// In which schemas functions find what they name without one, as `search_path` lists them.
+    pub search_path: Option<String>,
 }
 
 /// Restores, looks, and takes everything away again, whatever happens.
@@ -107,6 +114,22 @@ fn generated(reader: &BackupReader) -> String {
     format!("{TRIAL}{}", reader.place().id.to_string().to_lowercase().replace('-', "_"))
 }
 
+impl Rehearsal {
+    /// What of a backup is restored; `None` for all of it.
+    ///
+    /// # Errors
+    /// `Kind::NotFound` if something is to be left out of a backup without an inventory.
+    pub fn chosen(&self, reader: &BackupReader, whole: Option<&Inventory>) -> Result<Option<Inventory>> {
+        let without_extensions = self.without_extensions.clone();
+        let narrowing = Narrowing { without_extensions, ..Narrowing::default() };
+        match whole {
+            _ if narrowing.is_all() => Ok(None),
+            Some(whole) => narrowing.of(whole.clone()).map(Some),
+            None => Err(excerpt::not_known(reader)),
+        }
+    }
+}
+
 /// What a rehearsal needs.
 struct RehearsalRun<'a> {
     reader: &'a BackupReader,
@@ -153,13 +176,24 @@ impl RehearsalRun<'_> {
             );
         }
         self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
-        self.run.step("start-cluster", cluster.start(server, self.locks())).await?;
+        let mut settings = self.locks();
+        self.run.step("start-cluster", cluster.start(server, &settings)).await?;
         if let Some(Preamble { toc, .. }) = &self.front {
-            let lacking = cluster.lacks(server, &names(toc, EntryKind::Extension)).await?;
+            let extensions = names(toc, EntryKind::Extension);
+            let lacking = cluster.lacks(server, &extensions).await?;
             if !lacking.is_empty() {
                 let what =
                     format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
-                return Err(Error::settings(what).hint("install them, or verify on a server with --to"));
+                return Err(Error::settings(what)
+                    .hint("install them, or verify on a server with --to")
+                    .hint("or leave them out, with what needs them: --exclude-extension NAME"));
+            }
+            let loading = preload::settings(&extensions, database);
+            if !loading.is_empty() {
+                settings.extend(loading);
+                let next = Cluster::prepare(self.how.scratch.as_deref())?;
+                std::mem::replace(cluster, next).remove().await?;
+                cluster.start(server, &settings).await?;
             }
             let text = |roles: BTreeSet<Vec<u8>>| -> Vec<String> {
                 roles.into_iter().filter_map(|role| String::from_utf8(role).ok()).collect()
@@ -175,10 +209,11 @@ impl RehearsalRun<'_> {
     }
 
     /// What the throw-away cluster gets for `max_locks_per_transaction`, if the usual is not enough; it is reported.
-    fn locks(&self) -> Option<u64> {
-        let (locks, why) = locks_for(self.inventory?.archive.tables)?;
+    fn locks(&self) -> Vec<String> {
+        let tables = self.inventory.map_or(0, |inventory| inventory.archive.tables);
+        let Some((locks, why)) = locks_for(tables) else { return Vec::new() };
         self.run.say(why);
-        Some(locks)
+        vec![format!("max_locks_per_transaction={locks}")]
     }
 
     /// Reads a plain dump once for the roles it names, which nothing else tells.
@@ -201,6 +236,7 @@ impl RehearsalRun<'_> {
         let mut request = RestoreRequest::plain(self.options());
         // Materialized views may look at servers that are not reached from here: they come afterwards.
         request.fitting.skip_refresh = self.front.is_some();
+        request.fitting.search_path.clone_from(&self.how.search_path);
         run.say(format!("restoring {} into {}", reader.place(), target.called()));
         let started = Instant::now();
         let content = StoredContent {

@@ -104,7 +104,7 @@ impl ReadyBackup {
     /// Restores into a database and proves it; a new one has its name only after that.
     ///
     /// A failure leaves nothing behind that this made.
-    pub async fn restore_into(&self, conn: &ConnInfo, run: &Run) -> Result<Outcome> {
+    pub async fn restore_into(&mut self, conn: &ConnInfo, run: &Run) -> Result<Outcome> {
         let naming = Naming::WhenProven(|| stamp(SystemTime::now(), '_'));
         self.restore_named(conn, naming, run).await.map_err(|error| match error.situation() {
             Some(Situation::ConstraintViolated(_)) if self.may_keep_some() => error
@@ -119,13 +119,19 @@ impl ReadyBackup {
     }
 
     /// Restores into a database under this name; [`Naming::AtOnce`] if more is done before anybody uses it.
-    pub(super) async fn restore_named(&self, conn: &ConnInfo, naming: Naming, run: &Run) -> Result<Outcome> {
+    pub(super) async fn restore_named(
+        &mut self,
+        conn: &ConnInfo,
+        naming: Naming,
+        run: &Run,
+    ) -> Result<Outcome> {
         let mut target = run.or(Target::open(self.clients.newest()?, conn, naming)).await?;
         if self.proof == ProofBy::Digests {
             // Better now than after the data has moved.
             self.clients.for_dump(target.version())?;
         }
         run.say(format!("restoring {} into {}", self.reader.place(), target.name()));
+        run.or(self.leave_out_impossible(&target)).await?;
         let content = StoredContent {
             reader: &self.reader,
             inventory: self.inventory.as_ref().or(self.reader.excerpt()),

@@ -112,7 +112,7 @@ async fn request(options: &CopyOptions, clients: &Clients, server: &Server) -> R
     } else {
         None
     };
-    Ok(RestoreRequest { fitting: fitting.clone(), known, after: after.clone() })
+    Ok(RestoreRequest { fitting: fitting.clone(), known, after: after.clone(), left_out: Vec::new() })
 }
 
 /// The dump of a database, as what another is filled with while it passes.

@@ -35,6 +35,8 @@ pub struct IntoOptions {
     pub truncate: bool,
     /// Whether nobody has to be asked.
     pub yes: bool,
+    /// In which schemas functions find what they name without one, as `search_path` lists them.
+    pub search_path: Option<String>,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
 }
@@ -59,7 +61,7 @@ pub struct Appended {
 /// `Kind::Postgres` if a table does not exist there, or its columns do not fit; nothing has changed then.
 pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let started = Instant::now();
-    let IntoOptions { selection, tables: patterns, target, truncate, yes, clients } = options;
+    let IntoOptions { selection, tables: patterns, target, truncate, yes, search_path, clients } = options;
     let database = target.target_name()?.to_string();
     let mut reader = run.or(BackupReader::find(selection)).await?;
     let chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &patterns, true)?;
@@ -102,7 +104,8 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let number = |id: i32| order.iter().position(|other| *other == id).map_or(0, |place| place + 1);
     chosen.blocks.sort_by_key(|block| number(block.dump_id));
     let ordered = front.in_order(|entry| number(entry.dump_id()));
-    reader.narrow(chosen.only(&as_meant(&appending(&ordered, truncate, deferred))));
+    let appending = as_meant(&appending(&ordered, truncate, deferred), search_path.as_deref());
+    reader.narrow(chosen.only(&appending));
     run.say(announced(&tables, &database, reader.place(), truncate));
     let following = run.follow(&reader.progress);
     run.step("fill", run.or(load(&reader, client, psql.conn()))).await?;

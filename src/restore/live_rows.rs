@@ -117,8 +117,15 @@ pub(super) async fn agree_to_empty(
         return Ok(());
     }
     let lost = match run.or(occupied(&empty, psql)).await {
-        // Whoever may only empty and fill it cannot know.
-        Err(error) if error.situation() == Some(Situation::PermissionDenied) => empty,
+        // Whoever may only empty and fill it cannot know, nor if the server finds no plan for the question.
+        Err(error)
+            if matches!(
+                error.situation(),
+                Some(Situation::PermissionDenied | Situation::ObjectMissingInFunction)
+            ) =>
+        {
+            empty
+        }
         lost => lost?,
     };
     if lost.is_empty() {

@@ -1,6 +1,6 @@
-//! Less than a whole backup: some tables, or all without some, or without rows.
+//! Less than a whole backup: some tables, or all without some, without rows, or without extensions.
 
-use crate::archive::{Pattern, Preamble, Section, TableName, TocEntry};
+use crate::archive::{LeftOut, Pattern, Preamble, Section, TableName, TocEntry, Unwanted};
 use crate::error::Result;
 use crate::postgres::shell_word;
 use crate::stored::excerpt;
@@ -16,6 +16,8 @@ pub struct Narrowing {
     pub without_tables: Vec<Pattern>,
     /// Not the rows of these tables.
     pub without_rows: Vec<Pattern>,
+    /// Not these extensions.
+    pub without_extensions: Vec<String>,
     /// No data at all.
     pub schema_only: bool,
 }
@@ -26,6 +28,7 @@ impl Narrowing {
         self.tables.is_empty()
             && self.without_tables.is_empty()
             && self.without_rows.is_empty()
+            && self.without_extensions.is_empty()
             && !self.schema_only
     }
 
@@ -40,7 +43,7 @@ impl Narrowing {
             inventory = excerpt::choose(inventory, &self.tables, false)?;
         }
         let front = Preamble::read(&inventory.archive.preamble)?;
-        let left_out = front.toc.without(&self.without_tables, &self.without_rows);
+        let left_out = self.left_out(&front, &inventory);
         for pattern in &left_out.idle {
             tracing::warn!("nothing in the backup matches {pattern}, so nothing is left out for it");
         }
@@ -54,6 +57,23 @@ impl Narrowing {
         let kept = front.keep(|entry| !gone.contains(&entry.dump_id()));
         warn_of_lacking_rows(&whole, &front, &kept);
         Ok(inventory.only(&kept))
+    }
+
+    /// What would be left out only because it needs something else that is.
+    pub fn needs(&self, inventory: &Inventory) -> Result<Vec<String>> {
+        let front = Preamble::read(&inventory.archive.preamble)?;
+        Ok(self.left_out(&front, inventory).others)
+    }
+
+    fn left_out(&self, front: &Preamble, inventory: &Inventory) -> LeftOut {
+        let theirs = inventory.extensions.iter().filter(|one| self.without_extensions.contains(&one.name));
+        let of_extensions: Vec<[String; 2]> = theirs.flat_map(|one| one.content.clone()).collect();
+        front.toc.without(&Unwanted {
+            tables: &self.without_tables,
+            rows: &self.without_rows,
+            extensions: &self.without_extensions,
+            of_extensions: &of_extensions,
+        })
     }
 }
 

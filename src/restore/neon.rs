@@ -93,7 +93,7 @@ impl ReadyBackup {
 
     /// Makes the database, restores into it and proves it.
     async fn within(
-        &self,
+        &mut self,
         neon: &Neon,
         own: &OwnBranch,
         wanted: &NeonBranch,

@@ -6,7 +6,7 @@ use crate::archive::{EntryKind, Preamble, Reader, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::Atomicity;
-use crate::postgres::{Locale, Target, sessions};
+use crate::postgres::{Locale, Target, literal, sessions};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Chooses the client that reads the archive and fits the target, fits the archive to it, and makes the
@@ -25,7 +25,7 @@ pub async fn prepare<'a>(
     target.refuse_bytes(front.toc.encoding().as_deref()).await?;
     let statement = front.toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
-    Ok((client, as_meant(&fitted), plan))
+    Ok((client, as_meant(&fitted, request.fitting.search_path.as_deref()), plan))
 }
 
 /// The same archive with rows after those that functions of their tables read; `None` if they are in such an order.
@@ -125,11 +125,15 @@ fn locks(entry: &TocEntry) -> u64 {
 /// The same archive, whose every session is set to read it as `pg_dump` meant it.
 ///
 /// `pg_restore` runs what sets the search path in each of its sessions before all else, and in its transaction if
-/// it has only one.
-pub fn as_meant(front: &Preamble) -> Preamble {
+/// it has only one. It is empty, so that nobody's function takes the place of the one that is meant, unless there are schemas
+/// in which functions find names.
+pub fn as_meant(front: &Preamble, search_path: Option<&str>) -> Preamble {
+    let schemas = search_path.map(|schemas| {
+        format!("SELECT pg_catalog.set_config('search_path', {}, false);\n", literal(schemas))
+    });
     front.with(|entry| match entry.kind() {
         EntryKind::SearchPath => {
-            let text = entry.defn().unwrap_or_default();
+            let text = schemas.as_deref().map_or(entry.defn().unwrap_or_default(), str::as_bytes);
             let [writing, loading] = [sessions::WRITING, sessions::LOADING].map(str::as_bytes);
             entry.with_defn(&[writing, text, loading, b";\n"].concat())
         }

@@ -16,6 +16,8 @@ pub struct RestoreRequest {
     pub known: Option<KnownRoles>,
     /// What is done after the data is there.
     pub after: After,
+    /// What of the backup is left out already, and why.
+    pub left_out: Vec<String>,
 }
 
 impl RestoreRequest {
@@ -25,7 +27,7 @@ impl RestoreRequest {
     /// `Kind::NotFound` if the roles are to be restored and the backup holds none.
     pub async fn of(fitting: Fitting, after: After, backup: &OpenedBackup) -> Result<Self> {
         if fitting.roles != Roles::Restore {
-            return Ok(Self { fitting, known: None, after });
+            return Ok(Self { fitting, known: None, after, left_out: Vec::new() });
         }
         let Some(sql) = backup.globals().await? else {
             let why = backup.backup.manifest.globals;
@@ -33,12 +35,12 @@ impl RestoreRequest {
                 .hint("--roles create creates those that are needed as NOLOGIN roles"));
         };
         let known = Some(KnownRoles::read(&String::from_utf8_lossy(&sql)));
-        Ok(Self { fitting, known, after })
+        Ok(Self { fitting, known, after, left_out: Vec::new() })
     }
 
     /// Restores the backup as it is.
     pub fn plain(options: PgRestoreOptions) -> Self {
-        Self { fitting: Fitting::plain(options), known: None, after: After::default() }
+        Self { fitting: Fitting::plain(options), known: None, after: After::default(), left_out: Vec::new() }
     }
 }
 
@@ -57,6 +59,8 @@ pub struct Fitting {
     pub profile: Profile,
     /// Whether materialized views stay empty.
     pub skip_refresh: bool,
+    /// In which schemas functions find what they name without one, as `search_path` lists them.
+    pub search_path: Option<String>,
 }
 
 impl Fitting {

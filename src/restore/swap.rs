@@ -40,6 +40,8 @@ pub async fn swap(options: SwapOptions, run: &Run) -> Result<Swapped> {
     let clients = run.or(Clients::find(&options.clients)).await?;
     let swap = run.or(open(&clients, &options.target)).await?;
     let (new, inherits) = match options.with {
+        // A restore gave it the owner that it is to have.
+        Some(name) if swap.ready().any(|ready| ready.name == name) => (name, Inheritance::AllButOwner),
         Some(name) => (name, Inheritance::All),
         None => (last_before(&swap)?, Inheritance::Nothing),
     };
@@ -53,7 +55,7 @@ pub async fn swap(options: SwapOptions, run: &Run) -> Result<Swapped> {
 impl ReadyBackup {
     /// Restores next to a database, and gives the restored one its name.
     pub async fn restore_in_place_of(
-        &self,
+        &mut self,
         target: &ConnInfo,
         yes: bool,
         keep_old: Option<usize>,

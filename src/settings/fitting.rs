@@ -33,5 +33,16 @@ pub(super) fn fitting(words: FittingWords) -> Result<Fitting> {
         TargetProfile::Supabase => Profile::Of(Provider::Supabase),
         TargetProfile::CloudSql => Profile::Of(Provider::CloudSql),
     };
-    Ok(Fitting { options, roles, map, owner: words.owner, profile, skip_refresh })
+    let search_path = search_path(words.search_path)?;
+    Ok(Fitting { options, roles, map, owner: words.owner, profile, skip_refresh, search_path })
+}
+
+/// Checks the schemas that functions find names in.
+pub(super) fn search_path(schemas: Option<String>) -> Result<Option<String>> {
+    match schemas {
+        Some(schemas) if schemas.trim().is_empty() => {
+            Err(Error::usage("--search-path names no schema").hint("such as --search-path public"))
+        }
+        schemas => Ok(schemas),
+    }
 }

@@ -1,6 +1,7 @@
 //! The settings of `pgstow restore`.
 
 use super::environment::explain_empty;
+use super::fitting::search_path;
 use super::{Feed, after, fitting, neon_branch, patterns, selection, server, tables};
 use crate::branch::NeonBranch;
 use crate::cli::{OnError, Proof, RestoreWords};
@@ -107,6 +108,7 @@ impl IntoDatabase {
                 tables: tables(&words.tables)?,
                 without_tables: patterns(&words.exclude_tables)?,
                 without_rows: patterns(&words.exclude_table_data)?,
+                without_extensions: words.exclude_extensions,
                 schema_only: words.schema_only,
             },
             jobs: words.jobs,
@@ -130,8 +132,11 @@ fn check_swap(words: &RestoreWords) -> Result<()> {
     if let Some(less) = less {
         return Err(Error::usage(less).hint("restore them into a database of their own: leave --swap out"));
     }
-    let left_out =
-        [("--exclude-table", &words.exclude_tables), ("--exclude-table-data", &words.exclude_table_data)];
+    let left_out = [
+        ("--exclude-table", &words.exclude_tables),
+        ("--exclude-table-data", &words.exclude_table_data),
+        ("--exclude-extension", &words.exclude_extensions),
+    ];
     match left_out.into_iter().find(|(_, patterns)| !patterns.is_empty()) {
         Some((flag, _)) if words.keep_old == Some(0) => Err(Error::usage(format!(
             "--keep-old 0 would drop the only database that has what {flag} leaves out"
@@ -150,6 +155,7 @@ fn into_tables(words: RestoreWords, url: &str) -> Result<IntoOptions> {
         target,
         truncate: words.truncate,
         yes: words.yes,
+        search_path: search_path(words.fitting.search_path)?,
         clients,
     })
 }

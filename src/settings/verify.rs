@@ -1,5 +1,6 @@
 //! The settings of `pgstow verify`.
 
+use super::fitting::search_path;
 use super::{keys, location, name, proof_by, reading, reading_without_keys, search, server};
 use crate::cli::{ReceiptWords, ReceiptsAction, ReceiptsWords, TrustWords, VerifyWords};
 use crate::error::{Error, Result};
@@ -38,6 +39,8 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
             jobs: words.jobs,
             proof: proof_by(words.proof),
             checks: words.checks,
+            without_extensions: words.exclude_extensions,
+            search_path: search_path(words.search_path)?,
         })),
         // To pass over a check in silence would be a proof of nothing.
         _ if words.to.is_some() || !words.checks.is_empty() => {
@@ -70,6 +73,11 @@ fn receipts(
         HowVerified::Restore(rehearsal) if rehearsal.proof == ProofBy::Nothing => {
             return Err(Error::usage(
                 "with --proof none nothing is compared, so there is nothing to write a receipt of",
+            ));
+        }
+        HowVerified::Restore(rehearsal) if !rehearsal.without_extensions.is_empty() => {
+            return Err(Error::usage(
+                "--exclude-extension leaves out a part of the backup, so there is nothing to write a receipt of",
             ));
         }
         HowVerified::Restore(_) => {}

@@ -131,7 +131,9 @@ fn refuse_unheeded(restore: &RestoreWords, given: &BTreeSet<String>) -> Result<(
     let in_effect = [
         ("--to", into_command && restore.to.is_some()),
         ("--table", into_command && !restore.tables.table.is_empty()),
+        ("--search-path", into_command && restore.fitting.search_path.is_some()),
         ("--exclude-table", !restore.exclude_tables.is_empty()),
+        ("--exclude-extension", !restore.exclude_extensions.is_empty()),
         ("--exclude-table-data", !restore.exclude_table_data.is_empty()),
         ("--schema-only", restore.schema_only),
         ("--after", !restore.after.after.is_empty()),

@@ -44,10 +44,6 @@ pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Re
 /// are no such rows.
 pub fn without_foreign_rows(inventory: &Inventory) -> Result<Option<Inventory>> {
     let front = Preamble::read(&inventory.archive.preamble)?;
-    let foreign: HashSet<i32> = front.toc.foreign_rows().map(TocEntry::dump_id).collect();
-    if foreign.is_empty() {
-        return Ok(None);
-    }
     for rows in front.toc.foreign_rows() {
         tracing::warn!(
             "left out: the rows of the foreign table {}, which would be written to its server; `pgstow fetch --table` brings \
@@ -55,7 +51,15 @@ pub fn without_foreign_rows(inventory: &Inventory) -> Result<Option<Inventory>> 
             rows.label()
         );
     }
-    Ok(Some(inventory.clone().only(&front.keep(|entry| !foreign.contains(&entry.dump_id())))))
+    rows_of_this_server(inventory)
+}
+
+/// The same inventory without the rows of foreign tables; `None` if it has none.
+pub fn rows_of_this_server(inventory: &Inventory) -> Result<Option<Inventory>> {
+    let front = Preamble::read(&inventory.archive.preamble)?;
+    let foreign: HashSet<i32> = front.toc.foreign_rows().map(TocEntry::dump_id).collect();
+    let rest = || inventory.clone().only(&front.keep(|entry| !foreign.contains(&entry.dump_id())));
+    Ok((!foreign.is_empty()).then(rest))
 }
 
 /// The inventory of a backup, to choose tables from.

@@ -48,6 +48,20 @@ pub struct Inventory {
     pub blocks: Vec<Block>,
     /// Every zstd frame, in order.
     pub frames: Vec<Frame>,
+    /// The extensions that the database had, as far as it was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<Extension>,
+}
+
+/// An extension of the dumped database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Its name.
+    pub name: String,
+    /// Its version, in its own words.
+    pub version: String,
+    /// Its tables and sequences whose content the dump has: schema and name of each.
+    pub content: Vec<[String; 2]>,
 }
 
 /// One zstd frame of the dump.
@@ -193,6 +207,7 @@ impl Inventory {
                     clean: frame.clean,
                 })
                 .collect(),
+            extensions: Vec::new(),
             archive: Archive {
                 version: contents.header.version.to_string(),
                 database: Text::new(Some(&contents.header.dbname)),

@@ -260,13 +260,15 @@ async fn one(
     match (kind, rehearsal) {
         (BackupKind::Stream, _) | (BackupKind::Sql, None) => read_bytes(&reader, run).await,
         (_, Some(rehearsal)) => {
-            let inventory = inventory(&reader, facts, run).await?;
-            let rest = inventory.as_ref().map(excerpt::without_foreign_rows).transpose()?;
-            if let Some(rest) = rest.flatten() {
-                reader.narrow(rest);
+            let whole = inventory(&reader, facts, run).await?;
+            let chosen = rehearsal.chosen(&reader, whole.as_ref())?;
+            let inventory = chosen.as_ref().or(whole.as_ref());
+            let rest = inventory.map(excerpt::without_foreign_rows).transpose()?.flatten();
+            if let Some(read) = rest.or_else(|| chosen.clone()) {
+                reader.narrow(read);
             }
-            let rehearsed = rehearse(&reader, inventory.as_ref(), rehearsal, run).await?;
-            let held = match (&inventory, reader.excerpt()) {
+            let rehearsed = rehearse(&reader, inventory, rehearsal, run).await?;
+            let held = match (&whole, reader.excerpt()) {
                 (Some(whole), Some(_)) => (whole.archive.tables, whole.rows()),
                 _ => (rehearsed.tables, rehearsed.rows),
             };

@@ -439,6 +439,13 @@ fn a_session_that_cannot_be_ended_keeps_its_database() {
     scene.place.opens(&["restore", "latest", "--swap", "--yes", "--to", &to]).succeeds();
     assert_eq!(owned(of_database), "keeper");
     assert_eq!(owned("SELECT relowner::regrole FROM pg_class WHERE oid = 'was'::regclass"), "keeper");
+    // The chosen owner is kept by the command that finishes a swap.
+    let superuser = Session::of(cluster, app, "stubborn", "SELECT 1");
+    scene.place.opens(&words_of_owner).fails(Kind::Postgres).says("postgres (stubborn)");
+    drop(superuser);
+    let left = scene.beside()[2][0].clone();
+    pgstow(["swap", "--yes", "--with", &left, "--to", &to]).env("PATH", every_client()).succeeds();
+    assert_eq!(owned(of_database), "mover");
     // Who may not rename learns that at once.
     cluster.psql("postgres", "ALTER ROLE mover NOCREATEDB");
     scene.place.opens(&words).fails(Kind::Postgres).says("may not rename databases");

@@ -4,6 +4,7 @@
 mod everything;
 mod extensions;
 mod majors;
+mod names;
 mod oracle;
 mod scene;
 mod sizes;

@@ -22,7 +22,7 @@ pub struct LateRows {
     pub after: BTreeSet<i32>,
     /// Whether rows that are read come later in the archive.
     pub too_early: bool,
-    /// Whether it is a generated column that is computed from them.
+    /// Whether it is a generated column that is computed from them, and not only from rows of extensions.
     pub generated: bool,
 }
 
@@ -117,7 +117,7 @@ struct Reads {
     rows: BTreeSet<i32>,
     /// Whether it may be any others, as a statement is put together at that time.
     anything: bool,
-    /// Whether it is for a generated column.
+    /// Whether it is for a generated column, and more than rows of extensions.
     generated: bool,
 }
 
@@ -221,6 +221,8 @@ impl<'t> Reading<'t> {
             }
         }
         reads.rows.remove(&rows.dump_id());
+        // An extension brings its own rows, and few of its functions read the user's.
+        reads.generated &= reads.anything || !reads.rows.iter().all(|id| self.of_extensions.contains(id));
         (reads.anything || !reads.rows.is_empty()).then_some(reads)
     }
 

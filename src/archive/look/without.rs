@@ -1,6 +1,6 @@
-//! What is left of a table of contents without some tables, or without their rows.
+//! What is left of a table of contents without some tables, without their rows, or without extensions.
 //!
-//! Whatever depends on a table that goes, goes too: views, foreign keys of other tables, its own sequences.
+//! Whatever depends on what goes, goes too: views, foreign keys of other tables, the table's own sequences.
 
 use std::collections::HashSet;
 
@@ -9,6 +9,19 @@ use super::select::{RELATIONS, is_part_of};
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
 use crate::sql::EntryKind;
+
+/// What is to be left out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwanted<'a> {
+    /// Tables, views and sequences.
+    pub tables: &'a [Pattern],
+    /// Tables whose rows are not wanted.
+    pub rows: &'a [Pattern],
+    /// Extensions, by their names.
+    pub extensions: &'a [String],
+    /// Tables and sequences that these extensions define, as far as it is known: schema and name of each.
+    pub of_extensions: &'a [[String; 2]],
+}
 
 /// What is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,17 +34,37 @@ pub struct LeftOut {
     pub idle: Vec<String>,
 }
 
+impl Unwanted<'_> {
+    fn is_of_extension(&self, entry: &TocEntry) -> bool {
+        let (_, schema, name) = entry.identity();
+        let is_it = |of: &[String; 2]| of[0].as_bytes() == schema && of[1].as_bytes() == name;
+        matches!(entry.kind(), EntryKind::TableData | EntryKind::SequenceSet)
+            && self.of_extensions.iter().any(is_it)
+    }
+}
+
 impl Toc {
-    /// Leaves out the tables, views and sequences that one of `tables` matches, and the rows of those that one of
-    /// `rows` matches.
-    pub fn without(&self, tables: &[Pattern], rows: &[Pattern]) -> LeftOut {
+    /// Leaves out what is not wanted, and what needs it.
+    pub fn without(&self, unwanted: &Unwanted<'_>) -> LeftOut {
         let mut left_out = LeftOut::default();
-        // Of a table that an extension defines there are only rows.
-        let kinds = [&RELATIONS[..], &[EntryKind::TableData]].concat();
-        let chosen = self.matching(tables, &kinds, &mut left_out.idle);
-        let emptied = self.matching(rows, &[EntryKind::TableData], &mut left_out.idle);
+        // Of what an extension defines there are only the rows, or the value.
+        let kinds = [&RELATIONS[..], &[EntryKind::TableData, EntryKind::SequenceSet]].concat();
+        let mut chosen = self.matching(unwanted.tables, &kinds, &mut left_out.idle);
+        let emptied = self.matching(unwanted.rows, &[EntryKind::TableData], &mut left_out.idle);
         let made_by = self.made_by();
-        let mut gone: HashSet<i32> = chosen.iter().map(|entry| entry.dump_id()).collect();
+        let mut gone: HashSet<i32> = HashSet::new();
+        for extension in unwanted.extensions {
+            match self.extension(extension) {
+                Some(entry) => chosen.push(entry),
+                None => left_out.idle.push(extension.clone()),
+            }
+        }
+        for content in self.entries().iter().filter(|entry| unwanted.is_of_extension(entry)) {
+            chosen.push(content);
+            // What needs the table names it by an id that no entry has.
+            gone.extend(content.dependencies().filter(|id| !self.has(*id)));
+        }
+        gone.extend(chosen.iter().map(|entry| entry.dump_id()));
         loop {
             let before = gone.len();
             for entry in self.entries() {
@@ -71,6 +104,16 @@ impl Toc {
             .collect();
         left_out.entries = gone.into_iter().chain(emptied.iter().map(|entry| entry.dump_id())).collect();
         left_out
+    }
+
+    /// The entry of an extension.
+    pub fn extension(&self, name: &str) -> Option<&TocEntry> {
+        let mut all = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
+        all.find(|entry| entry.tag() == Some(name.as_bytes()))
+    }
+
+    fn has(&self, id: i32) -> bool {
+        self.entries().iter().any(|entry| entry.dump_id() == id)
     }
 
     /// The rows of foreign tables: whoever restores them writes them to another server.

@@ -1,6 +1,6 @@
 //! Tables chosen from the archives of two majors, with what they own and need.
 
-use super::super::{EntryKind, Pattern, Preamble, Reader, Selection, TocEntry};
+use super::super::{EntryKind, LeftOut, Pattern, Preamble, Reader, Selection, TocEntry, Unwanted};
 use crate::error::{Kind, Result};
 
 /// Of tests/data/related.sql, by the majors whose archives differ most.
@@ -116,17 +116,21 @@ fn partitions_come_with_their_table_and_rules_with_their_view() {
     }
 }
 
+fn without(preamble: &Preamble, table: Pattern) -> LeftOut {
+    preamble.toc.without(&Unwanted { tables: &[table], ..Unwanted::default() })
+}
+
 /// The dump gives such a view before its table in form only; a rule makes it what it was.
 #[test]
 fn a_view_goes_with_the_tables_that_only_its_rule_depends_on() {
     for preamble in DUMPS.map(preamble) {
-        let left_out = preamble.toc.without(&[Pattern::parse("app.users").unwrap()], &[]);
+        let left_out = without(&preamble, Pattern::parse("app.users").unwrap());
         assert!(left_out.others.contains(&"VIEW app.grouped".to_owned()), "{:?}", left_out.others);
         assert!(left_out.others.iter().all(|other| !other.contains("_RETURN")), "{:?}", left_out.others);
         let rest = preamble.keep(|entry| !left_out.entries.contains(&entry.dump_id()));
         let of_view = |entry: &&TocEntry| entry.label().starts_with("app.grouped");
         assert_eq!(rest.toc.entries().iter().filter(of_view).count(), 0);
-        let all = preamble.toc.without(&[Pattern::parse("app.orders").unwrap()], &[]);
+        let all = without(&preamble, Pattern::parse("app.orders").unwrap());
         assert!(all.others.iter().all(|other| !other.contains("app.grouped")), "{:?}", all.others);
     }
 }

@@ -52,7 +52,8 @@ impl Target {
         let mut rows = Vec::with_capacity(oids.len());
         let at_once = usize::try_from(self.locks() / SHARE).unwrap_or(AT_ONCE).clamp(1, AT_ONCE);
         for batch in oids.chunks(at_once) {
-            let counted: Vec<u64> = self.psql().query(&count(batch)).await?;
+            let order = format!("{}{}", self.finding_names(), count(batch));
+            let counted: Vec<u64> = self.psql().query(&order).await?;
             rows.extend(counted);
         }
         let mut rows = rows.into_iter();

@@ -41,7 +41,7 @@ pub struct Swap {
 pub enum Inheritance {
     /// All; the owner only if it is the connecting role's so far.
     All,
-    /// All but the owner, whom somebody chose.
+    /// All but the owner, whom the restore gave it.
     AllButOwner,
     /// Nothing: it has had the name before.
     Nothing,

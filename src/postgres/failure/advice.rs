@@ -122,6 +122,11 @@ const TABLE: &[(S, &str)] = &[
         "install the library on the target server, and load it as its documentation says (shared_preload_libraries)",
     ),
     (
+        S::ExtensionElsewhere,
+        "a server has pg_cron in one database, and not while that has another name: instead of clone, back up and restore, \
+         which leaves it out and says so",
+    ),
+    (
         S::EncodingCannotHold,
         "this encoding cannot hold all of the text: back up without --encoding, PGCLIENTENCODING and a client_encoding of the \
          role or the database, and restore into a database with the source's encoding (UTF8)",
@@ -138,8 +143,9 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::ObjectMissingInFunction,
-        "a restore runs with an empty search_path: a function must name what it uses with the schema, or set its \
-                 own with ALTER FUNCTION … SET search_path; with --table, what it uses must be named too",
+        "a restore runs with an empty search_path: --search-path public lets functions find names in public (not in indexes \
+         on PostgreSQL 17 or newer); in the source, name what a function uses with the schema, or ALTER FUNCTION … SET \
+         search_path; with --table, what it uses must be named too",
     ),
     (S::ConstraintViolated(Constraint::ForeignKey), "rows refer to rows that are not among the data"),
     (

@@ -63,6 +63,7 @@ pub enum Situation {
     RoleMissing,
     ExtensionMissing,
     LibraryMissing,
+    ExtensionElsewhere,
     TablespaceMissing,
     LocaleMissing,
     ObjectMissing,
@@ -201,6 +202,7 @@ impl Situation {
                     | S::NotMember
                     | S::ExtensionMissing
                     | S::LibraryMissing
+                    | S::ExtensionElsewhere
                     | S::LocaleMissing
             )
     }
@@ -365,6 +367,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["must be superuser to create FOR ALL TABLES publication"], S::PublicationDenied),
     (&["permission denied to create event trigger"], S::EventTriggerDenied),
     (&["permission denied to create extension"], S::ExtensionDenied),
+    (&["can only create extension in database"], S::ExtensionElsewhere),
     (&["role \"", "does not exist"], S::RoleMissing),
     (&["tablespace \"", "does not exist"], S::TablespaceMissing),
     (&["extension control file"], S::ExtensionMissing),

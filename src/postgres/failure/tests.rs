@@ -282,6 +282,7 @@ fn situations_are_known_by_their_words() {
             S::ExtensionMissing,
         ),
         ("p: error: … ERROR:  extension \"vector\" is not available", S::ExtensionMissing),
+        ("p: error: … ERROR:  can only create extension in database app", S::ExtensionElsewhere),
         ("p: error: … ERROR:  could not extend file \"base/1/2\": No space left on device", S::OutOfSpace),
         ("p: error: could not write to output file: No space left on device", S::OutputUnwritable),
         (

@@ -141,22 +141,19 @@ impl Cluster {
         Ok(Self { folder, user, server: None })
     }
 
-    /// Starts a server of this version and waits until it is ready; `locks` is its `max_locks_per_transaction`,
-    /// if it is not to be the usual one.
+    /// Starts a server of this version and waits until it is ready; `settings` are added to the usual ones, each as
+    /// `name=value`.
     ///
     /// It will run what is in a backup, so it gets nothing of pgstow's environment but what it needs.
-    pub async fn start(&mut self, client: &Client, locks: Option<u64>) -> Result<()> {
+    pub async fn start(&mut self, client: &Client, settings: &[String]) -> Result<()> {
         close_to_others();
         adopt_orphans();
         let folder = self.folder.path();
         let mut program =
             Program::new("/bin/sh").args(["-c", SCRIPT, "sh"]).envs(client.environment.of_server());
         program = program.arg(folder).arg(&client.dir).in_folder(folder).env("LC_ALL", "C").called("initdb");
-        for setting in SETTINGS {
+        for setting in SETTINGS.iter().copied().chain(settings.iter().map(String::as_str)) {
             program = program.args(["-c", setting]);
-        }
-        if let Some(locks) = locks {
-            program = program.args(["-c", &format!("max_locks_per_transaction={locks}")]);
         }
         if let Some(user) = &self.user {
             program = program.user(user.clone());

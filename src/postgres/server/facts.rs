@@ -22,6 +22,8 @@ pub struct TargetFacts {
     /// What the restoring role may.
     pub rights: Rights,
     roles: BTreeMap<String, Standing>,
+    /// The database in which pg_cron runs its jobs; `None` without it, and if this role may not see it.
+    pub jobs_in: Option<String>,
     extensions: BTreeSet<String>,
     tablespaces: BTreeSet<String>,
 }
@@ -65,6 +67,7 @@ SELECT json_build_object(
                 CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END),
               'admin', pg_has_role(oid, 'USAGE WITH ADMIN OPTION'),
               'superuser', rolsuper)) FROM pg_roles),
+  'jobs_in', (SELECT setting FROM pg_settings WHERE name = 'cron.database_name'),
   'extensions', (SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions),
   'tablespaces', (SELECT coalesce(json_agg(spcname), '[]') FROM pg_tablespace WHERE has_tablespace_privilege(oid, 'CREATE')));";
 

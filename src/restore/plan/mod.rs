@@ -41,6 +41,7 @@ impl RestoreRequest {
     /// `Kind::Postgres` where roles or extensions are missing.
     pub async fn plan(&self, front: &Preamble, target: &mut Target) -> Result<(Preamble, Plan)> {
         refuse_foreign_rows(front)?;
+        target.find_names_in(self.fitting.search_path.as_deref());
         self.keep_closed(target)?;
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
@@ -69,6 +70,7 @@ impl RestoreRequest {
         let needed =
             self.granted(&fit, fit.needed(&front), Some("--roles create creates them as NOLOGIN roles"))?;
         fit.provide_roles(&needed, self.known.as_ref(), target).await?;
+        fit.left_out.extend_from_slice(&self.left_out);
         fit.give_database(&front, target).await?;
         fit.place_database(&front, target);
         let mut of_database = front.toc.database_statements(target.called().as_bytes());
@@ -80,11 +82,11 @@ impl RestoreRequest {
 
     /// The same for a plain script, which nothing can be taken out of.
     pub async fn plan_of_script(&self, target: &mut Target) -> Result<Plan> {
-        let Fitting { options, roles, map, owner, profile: _, skip_refresh } = &self.fitting;
+        let Fitting { options, roles, map, owner, profile: _, skip_refresh, search_path } = &self.fitting;
         let PgRestoreOptions { no_owner, no_acl, keep_going, extra } = options;
-        if *skip_refresh || *keep_going {
+        if *skip_refresh || *keep_going || search_path.is_some() {
             return Err(Error::usage("a plain dump can only be restored as it is, and as a whole")
-                .hint("leave out --skip-refresh and --on-error (their variables too)"));
+                .hint("leave out --skip-refresh, --search-path and --on-error (their variables too)"));
         }
         let changed = *no_owner || *no_acl || !extra.is_empty();
         if changed || *roles != Roles::Check || !map.is_empty() || owner.is_some() {

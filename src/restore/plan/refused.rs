@@ -71,7 +71,8 @@ impl Fit<'_> {
         let missing = reported(&missing);
         self.unless_kept(
             Error::postgres(format!("the target server lacks extensions that the backup needs: {missing}"))
-                .hint("install their packages on the target server, or choose a server that has them"),
+                .hint("install their packages on the target server, or choose a server that has them")
+                .hint("or restore without them, and without what needs them: --exclude-extension NAME"),
         )
     }
 

@@ -25,7 +25,7 @@ use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
 use crate::postgres::server::{Checkpoints, Server, TargetFacts};
-use crate::postgres::sql::identifier;
+use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
@@ -57,6 +57,7 @@ pub struct Target {
     sessions: Option<u32>,
     named_at_once: bool,
     inherits: bool,
+    search_path: Option<String>,
 }
 
 /// The server has room for a few more locks, and does not say for how many.
@@ -124,6 +125,7 @@ impl Target {
             sessions,
             named_at_once,
             inherits,
+            search_path: None,
         })
     }
 
@@ -224,6 +226,21 @@ impl Target {
         let reachable = self.maintenance.conn().database().unwrap_or("postgres");
         self.psql = self.psql.with_settings(&[WITHOUT_EVENT_TRIGGERS], reachable).await?;
         Ok(())
+    }
+
+    /// From now on, functions find in these schemas what they name without one: those that the server puts into the plan of a
+    /// question, and those that it calls for statistics or materialized views.
+    pub fn find_names_in(&mut self, schemas: Option<&str>) {
+        self.search_path = schemas.map(|schemas| format!("pg_catalog, {schemas}"));
+    }
+
+    /// SQL that begins with that, for the rest of a session.
+    pub(super) fn finding_names(&self) -> String {
+        let set = |schemas: &String| {
+            let order = format!("BEGIN PERFORM set_config('search_path', {}, false); END", literal(schemas));
+            format!("DO {};\n", literal(&order))
+        };
+        self.search_path.as_ref().map(set).unwrap_or_default()
     }
 
     /// What else there is on the server.

@@ -85,19 +85,21 @@ ROLLBACK;";
     ///
     /// That the system's own tables are not this role's to analyze is nothing to hear about.
     pub async fn analyze(&self) {
-        if let Err(error) = self.psql.execute("SET client_min_messages = error;\nANALYZE;").await {
+        let order = format!("SET client_min_messages = error;\n{}ANALYZE;", self.finding_names());
+        if let Err(error) = self.psql.execute(&order).await {
             tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
         }
     }
 
     /// Fills a materialized view; event triggers do not fire for a superuser.
     pub async fn refresh(&self, view: &str) -> Result<()> {
-        self.psql.execute(&[TRIGGERS_OFF, " REFRESH MATERIALIZED VIEW ", view, ";"].concat()).await
+        let order = format!("{TRIGGERS_OFF}\n{}REFRESH MATERIALIZED VIEW {view};", self.finding_names());
+        self.psql.execute(&order).await
     }
 
     /// Fills all materialized views again that are filled, each after those that it reads.
     pub async fn refresh_filled(&self) -> Result<()> {
-        self.psql.execute(&[TRIGGERS_OFF, REFRESH_FILLED].concat()).await
+        self.psql.execute(&format!("{TRIGGERS_OFF}\n{}{REFRESH_FILLED}", self.finding_names())).await
     }
 
     /// Forgets what statistics have sampled, if this role may: ANALYZE leaves those of a table that has no rows any more.

@@ -1,0 +1,79 @@
+//! Extensions that this server, or a database that is filled under another name, cannot have, and that nothing else needs.
+
+use super::Narrowing;
+use super::backup::ReadyBackup;
+use super::request::Profile;
+use crate::archive::{EntryKind, Preamble};
+use crate::error::{Error, Result};
+use crate::postgres::managed::only_a_service_has;
+use crate::postgres::{Target, TargetFacts};
+use crate::stored::excerpt;
+use std::borrow::Cow;
+
+/// Runs jobs at set times. A server has it in one database, which a setting names, and not while that has another name; a
+/// copy of the jobs would run a second time.
+const SCHEDULER: &str = "pg_cron";
+
+impl ReadyBackup {
+    /// Leaves out extensions that cannot be created in the target, with their rows, and says so.
+    ///
+    /// # Errors
+    /// `Kind::Postgres` if something else needs one of them.
+    pub(super) async fn leave_out_impossible(&mut self, target: &Target) -> Result<()> {
+        let Some(inventory) = self.inventory.as_ref().or(self.reader.excerpt()) else { return Ok(()) };
+        if self.request.fitting.profile == Profile::Plain {
+            return Ok(());
+        }
+        let front = Preamble::read(&inventory.archive.preamble)?;
+        let extensions = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
+        let names = extensions.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()));
+        let is_special = |name: &str| name == SCHEDULER || only_a_service_has(name);
+        let special: Vec<String> = names.filter(|name| is_special(name)).map(Cow::into_owned).collect();
+        if special.is_empty() {
+            return Ok(());
+        }
+        let facts = target.facts().await?;
+        let found = special.into_iter().filter_map(|name| Some((obstacle(&name, &facts, target)?, name)));
+        for (why, name) in found {
+            let inventory = self.inventory.as_ref().or(self.reader.excerpt());
+            let Some(inventory) = inventory.cloned() else { continue };
+            let narrowing = Narrowing { without_extensions: vec![name.clone()], ..Narrowing::default() };
+            let needed = narrowing.needs(&inventory)?;
+            if !needed.is_empty() {
+                let needed = needed.join(", ");
+                return Err(Error::postgres(format!(
+                    "the extension {name} cannot be restored here ({why}), and is needed by: {needed}"
+                ))
+                .hint(format!("--exclude-extension {name} leaves that out too")));
+            }
+            let what = format!("EXTENSION {name} ({why})");
+            tracing::warn!("left out: {what}");
+            self.request.left_out.push(what);
+            let rest = narrowing.of(inventory)?;
+            self.reader.narrow(excerpt::rows_of_this_server(&rest)?.unwrap_or_else(|| rest.clone()));
+            self.inventory = Some(rest);
+        }
+        Ok(())
+    }
+}
+
+/// Why the target cannot have this extension.
+fn obstacle(name: &str, facts: &TargetFacts, target: &Target) -> Option<String> {
+    if name != SCHEDULER {
+        return (!facts.has_extension(name)).then(|| "only the service that was dumped has it".to_owned());
+    }
+    if !facts.has_extension(name) {
+        return Some("the server does not have it".to_owned());
+    }
+    match &facts.jobs_in {
+        Some(database) if database == target.called() => None,
+        Some(database) => Some(format!(
+            "the server has it in its database {database} alone; `pgstow fetch --table cron.job` brings the jobs"
+        )),
+        None if facts.rights.superuser => Some("the server does not load it".to_owned()),
+        // Only a superuser sees the setting. It names no database that is yet to be created.
+        None => (!target.exists()).then(|| {
+            "a new database cannot have it; `pgstow fetch --table cron.job` brings the jobs".to_owned()
+        }),
+    }
+}
