@@ -46,6 +46,7 @@ pub use format::toc::Toc;
 pub use format::version::Version;
 pub use look::database::{About, DatabaseStatement};
 pub use look::facts::number;
+pub use look::hypertables::TIMESCALEDB;
 pub use look::late::LateRows;
 pub use look::pattern::Pattern;
 pub use look::roles::RoleUses;

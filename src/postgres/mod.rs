@@ -15,8 +15,8 @@ mod sql;
 mod tools;
 
 pub use change::{
-    Counted, Hidden, KnownRoles, Making, Naming, OwnProperties, Swap, TRIAL, TableName, Target, grants, lock,
-    swap,
+    Counted, Hidden, KnownRoles, Making, Naming, OwnProperties, Swap, TIMESCALEDB_RESTORING, TRIAL,
+    TableName, Target, grants, lock, swap,
 };
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::{ConnInfo, PasswordCommand};

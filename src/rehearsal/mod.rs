@@ -9,7 +9,7 @@ mod preload;
 use outcome::Check;
 pub use outcome::Rehearsed;
 
-use crate::archive::{EntryKind, Preamble, Toc};
+use crate::archive::{EntryKind, Preamble, TIMESCALEDB, Toc};
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::Watch;
 use crate::postgres::Search;
@@ -23,6 +23,7 @@ use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
 use crate::restore::Narrowing;
 use crate::restore::backup::StoredContent;
+use crate::restore::extensions::version_of_timescaledb;
 use crate::restore::request::RestoreRequest;
 use crate::restore::run::Content;
 use crate::run::Run;
@@ -231,6 +232,7 @@ impl RehearsalRun<'_> {
 
     /// The restore, and all that is asked about it afterwards.
     async fn restore(&self, target: &mut Target) -> Result<Rehearsed> {
+        self.check_timescaledb(target).await?;
         let own_cluster = self.how.to.is_none();
         let (reader, run) = (self.reader, self.run);
         let mut request = RestoreRequest::plain(self.options());
@@ -278,6 +280,18 @@ impl RehearsalRun<'_> {
         })
     }
 
+    /// Refuses a server whose TimescaleDB is not the one that the backup is of: nothing is known of the backup then.
+    async fn check_timescaledb(&self, target: &Target) -> Result<()> {
+        let Some(version) = self.inventory.and_then(version_of_timescaledb) else { return Ok(()) };
+        match target.versions_of(TIMESCALEDB).await? {
+            (Some(usual), _) if usual != version => Err(Error::settings(format!(
+                "the backup is of TimescaleDB {version}, and the server for the trial has {usual}"
+            ))
+            .hint("verify on a server with the same version, with --to")),
+            _ => Ok(()),
+        }
+    }
+
     /// Fills the materialized views; returns those that could not be, which may be due to where this is.
     async fn refresh(&self, target: &Target) -> Vec<String> {
         let Some(front) = &self.front else { return Vec::new() };
@@ -315,7 +329,7 @@ impl RehearsalRun<'_> {
     }
 
     async fn checks(&self, target: &Target) -> Result<Vec<Check>> {
-        let psql = Psql::new(self.clients.newest()?, target.conn());
+        let psql = Psql::new(self.clients.newest()?, &target.conn_of_anybody());
         let mut checks = Vec::new();
         for sql in &self.how.checks {
             // As the application would ask: with the search path it has.

@@ -131,7 +131,7 @@ impl ReadyBackup {
             self.clients.for_dump(target.version())?;
         }
         run.say(format!("restoring {} into {}", self.reader.place(), target.name()));
-        run.or(self.leave_out_impossible(&target)).await?;
+        run.or(self.fit_extensions(&target)).await?;
         let content = StoredContent {
             reader: &self.reader,
             inventory: self.inventory.as_ref().or(self.reader.excerpt()),

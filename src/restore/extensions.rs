@@ -1,13 +1,14 @@
-//! Extensions that this server, or a database that is filled under another name, cannot have, and that nothing else needs.
+//! Extensions that the target cannot have, or not in the version that it would create.
 
 use super::Narrowing;
 use super::backup::ReadyBackup;
 use super::request::Profile;
-use crate::archive::{EntryKind, Preamble};
+use crate::archive::{EntryKind, Preamble, TIMESCALEDB};
 use crate::error::{Error, Result};
 use crate::postgres::managed::only_a_service_has;
-use crate::postgres::{Target, TargetFacts};
+use crate::postgres::{Target, TargetFacts, literal};
 use crate::stored::excerpt;
+use crate::stored::inventory::Inventory;
 use std::borrow::Cow;
 
 /// Runs jobs at set times. A server has it in one database, which a setting names, and not while that has another name; a
@@ -15,11 +16,46 @@ use std::borrow::Cow;
 const SCHEDULER: &str = "pg_cron";
 
 impl ReadyBackup {
+    /// Fits the extensions of the backup to the target: leaves out those that it cannot have, and asks for the version of
+    /// TimescaleDB that the backup is of, whose own rows mean something else in another one.
+    pub(super) async fn fit_extensions(&mut self, target: &Target) -> Result<()> {
+        self.leave_out_impossible(target).await?;
+        let Some(inventory) = self.inventory.as_ref().or(self.reader.excerpt()) else { return Ok(()) };
+        let front = Preamble::read(&inventory.archive.preamble)?;
+        let version = version_of_timescaledb(inventory).filter(|_| front.toc.has_timescaledb());
+        let Some(version) = version.filter(|_| !target.exists()) else { return Ok(()) };
+        let (usual, all) = target.versions_of(TIMESCALEDB).await?;
+        // If the server has none, that is reported with what else it lacks.
+        if all.is_empty() || usual.as_deref() == Some(version) {
+            return Ok(());
+        }
+        if !all.iter().any(|one| one == version) {
+            return Err(Error::postgres(format!(
+                "the backup is of TimescaleDB {version}, and the target server has {}",
+                all.join(", ")
+            ))
+            .hint("install that version there: the extension's own rows are a part of the backup")
+            .hint("or update the source to a version that the target has, and back it up again"));
+        }
+        let front = front.with(|entry| match entry.kind() {
+            EntryKind::Extension if entry.tag() == Some(TIMESCALEDB.as_bytes()) => {
+                let text = String::from_utf8_lossy(entry.defn().unwrap_or_default());
+                let text = text.trim_end().trim_end_matches(';');
+                entry.with_defn(format!("{text} VERSION {};\n", literal(version)).as_bytes())
+            }
+            _ => entry.clone(),
+        });
+        let asking = inventory.clone().only(&front);
+        self.reader.narrow(excerpt::rows_of_this_server(&asking)?.unwrap_or_else(|| asking.clone()));
+        self.inventory = Some(asking);
+        Ok(())
+    }
+
     /// Leaves out extensions that cannot be created in the target, with their rows, and says so.
     ///
     /// # Errors
     /// `Kind::Postgres` if something else needs one of them.
-    pub(super) async fn leave_out_impossible(&mut self, target: &Target) -> Result<()> {
+    async fn leave_out_impossible(&mut self, target: &Target) -> Result<()> {
         let Some(inventory) = self.inventory.as_ref().or(self.reader.excerpt()) else { return Ok(()) };
         if self.request.fitting.profile == Profile::Plain {
             return Ok(());
@@ -55,6 +91,11 @@ impl ReadyBackup {
         }
         Ok(())
     }
+}
+
+/// The version of TimescaleDB in the dumped database.
+pub fn version_of_timescaledb(inventory: &Inventory) -> Option<&str> {
+    inventory.extensions.iter().find(|one| one.name == TIMESCALEDB).map(|one| one.version.as_str())
 }
 
 /// Why the target cannot have this extension.

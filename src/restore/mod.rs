@@ -11,7 +11,7 @@
 pub mod backup;
 pub mod command;
 pub mod copy;
-mod extensions;
+pub mod extensions;
 mod finish;
 pub mod into;
 mod live_rows;

@@ -1,6 +1,6 @@
 //! Less than a whole backup: some tables, or all without some, without rows, or without extensions.
 
-use crate::archive::{LeftOut, Pattern, Preamble, Section, TableName, TocEntry, Unwanted};
+use crate::archive::{LeftOut, Pattern, Preamble, Section, TIMESCALEDB, TableName, TocEntry, Unwanted};
 use crate::error::Result;
 use crate::postgres::shell_word;
 use crate::stored::excerpt;
@@ -44,6 +44,7 @@ impl Narrowing {
         }
         let front = Preamble::read(&inventory.archive.preamble)?;
         let left_out = self.left_out(&front, &inventory);
+        self.refuse_hypertables(&front, &left_out)?;
         for pattern in &left_out.idle {
             tracing::warn!("nothing in the backup matches {pattern}, so nothing is left out for it");
         }
@@ -63,6 +64,17 @@ impl Narrowing {
     pub fn needs(&self, inventory: &Inventory) -> Result<Vec<String>> {
         let front = Preamble::read(&inventory.archive.preamble)?;
         Ok(self.left_out(&front, inventory).others)
+    }
+
+    /// Refuses what would leave out rows of a hypertable, or bring them without what makes it one.
+    fn refuse_hypertables(&self, front: &Preamble, left_out: &LeftOut) -> Result<()> {
+        let all = self.schema_only || self.without_extensions.iter().any(|name| name == TIMESCALEDB);
+        let rows = front.toc.with_data().filter(|rows| left_out.entries.contains(&rows.dump_id()));
+        let tables: HashSet<i32> = rows.flat_map(TocEntry::dependencies).collect();
+        excerpt::refuse_hypertables(front, |table| {
+            let id = table.dump_id();
+            all || left_out.entries.contains(&id) || tables.contains(&id)
+        })
     }
 
     fn left_out(&self, front: &Preamble, inventory: &Inventory) -> LeftOut {

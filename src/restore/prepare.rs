@@ -6,7 +6,8 @@ use crate::archive::{EntryKind, Preamble, Reader, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::Atomicity;
-use crate::postgres::{Locale, Target, literal, sessions};
+use crate::postgres::{Locale, TIMESCALEDB_RESTORING, Target, literal, sessions};
+use std::collections::HashSet;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Chooses the client that reads the archive and fits the target, fits the archive to it, and makes the
@@ -25,7 +26,12 @@ pub async fn prepare<'a>(
     target.refuse_bytes(front.toc.encoding().as_deref()).await?;
     let statement = front.toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
-    Ok((client, as_meant(&fitted, request.fitting.search_path.as_deref()), plan))
+    let mut meant = as_meant(&fitted, request.fitting.search_path.as_deref());
+    if fitted.toc.has_timescaledb() {
+        target.hold_timescaledb().await?;
+        meant = held(&meant, &fitted.toc.acted_on());
+    }
+    Ok((client, meant, plan))
 }
 
 /// The same archive with rows after those that functions of their tables read; `None` if they are in such an order.
@@ -120,6 +126,17 @@ fn locks(entry: &TocEntry) -> u64 {
         }
         _ => 0,
     }
+}
+
+/// The same archive, in which TimescaleDB acts while these are restored, and only then.
+fn held(front: &Preamble, acted_on: &HashSet<i32>) -> Preamble {
+    let set = |word: &str| format!("SET {TIMESCALEDB_RESTORING} = {word};\n").into_bytes();
+    front.with(|entry| match entry.defn() {
+        Some(text) if acted_on.contains(&entry.dump_id()) => {
+            entry.with_defn(&[&set("off"), text, &set("on")].concat())
+        }
+        _ => entry.clone(),
+    })
 }
 
 /// The same archive, whose every session is set to read it as `pg_dump` meant it.

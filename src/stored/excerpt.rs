@@ -23,6 +23,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Result<Inventory> {
     let front = Preamble::read(&inventory.archive.preamble)?;
     let selection = front.toc.select(patterns)?;
+    refuse_hypertables(&front, |table| selection.entries.contains(&table.dump_id()))?;
     if !selection.only_defined.is_empty() && !only_rows {
         tracing::warn!(
             "created because they are needed, but without rows: {}",
@@ -38,6 +39,18 @@ pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Re
     } else {
         kept.with_rows_where_they_were(&selection.of_partitions_alone)
     }))
+}
+
+/// Refuses to choose hypertables of TimescaleDB, or to leave them out: their rows are in chunks, which other tables name.
+pub fn refuse_hypertables(front: &Preamble, is_meant: impl Fn(&TocEntry) -> bool) -> Result<()> {
+    let hypertables = front.toc.hypertables();
+    let mut tables = front.toc.entries().iter().filter(|entry| hypertables.contains(&entry.dump_id()));
+    let Some(table) = tables.find(|table| is_meant(table)) else { return Ok(()) };
+    Err(Error::usage(format!(
+        "{} is a hypertable of TimescaleDB, whose rows are in other tables: it comes with the whole backup only",
+        table.label()
+    ))
+    .hint("restore all of it into a database of its own, and copy the rows from there"))
 }
 
 /// Leaves out the rows of foreign tables, and says so: the server that has them would get them once more. `None` if there

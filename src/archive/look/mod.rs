@@ -4,6 +4,7 @@ mod attached;
 mod classes;
 pub mod database;
 pub mod facts;
+pub mod hypertables;
 pub mod late;
 pub mod list;
 pub mod pattern;

@@ -130,8 +130,10 @@ pub fn renames(database: &Known, to: &str) -> String {
     format!("{}{}", database.guard(), rename(&database.name, to))
 }
 
+/// TimescaleDB warns that its workers end, for which pgstow cares.
 fn rename(from: &str, to: &str) -> String {
-    format!("ALTER DATABASE {} RENAME TO {};\n", identifier(from), identifier(to))
+    let rename = format!("ALTER DATABASE {} RENAME TO {};\n", identifier(from), identifier(to));
+    format!("SET client_min_messages = error;\n{rename}RESET client_min_messages;\n")
 }
 
 /// `20261121_054500`.

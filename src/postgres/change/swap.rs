@@ -12,6 +12,7 @@ use super::naming::{SECOND, free_name, is_unfinished};
 use super::reach::MAINTENANCE;
 use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
 use super::subscriptions::{Subscriptions, dropping};
+use super::target::resume;
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Situation;
@@ -273,7 +274,14 @@ impl Swap {
             {
                 Err(self.not_given(&old).because(error))
             }
-            (done, old) => done.map(|()| old.map(|_| before)),
+            (done, old) => {
+                done?;
+                // Whatever a rename ends of TimescaleDB's, it does not begin again by itself.
+                if let Err(error) = resume(&self.maintenance.with_dbname(&self.live)).await {
+                    tracing::warn!("{}", error.with_hints());
+                }
+                Ok(old.map(|_| before))
+            }
         }
     }
 

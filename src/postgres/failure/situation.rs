@@ -375,6 +375,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["could not load library"], S::LibraryMissing),
     (&["could not access file"], S::LibraryMissing),
     (&["must be loaded via"], S::LibraryMissing),
+    (&["extension", "must be preloaded"], S::LibraryMissing),
     (&["invalid locale name"], S::LocaleMissing),
     (&["invalid LC_COLLATE"], S::LocaleMissing),
     (&["invalid LC_CTYPE"], S::LocaleMissing),

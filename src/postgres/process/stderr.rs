@@ -158,6 +158,9 @@ impl Kept {
             Level::Warning if message.text.contains("collation version mismatch") => {
                 tracing::warn!(target: "pgstow::once::collation", "{}", message.told());
             }
+            // A table of an extension that refers to itself (TimescaleDB's): one COPY brings all of it, and looks at its
+            // keys at the end.
+            Level::Warning if message.text.contains("circular foreign-key constraints on this table") => {}
             // Whoever asked for that says what was passed over.
             Level::Warning if message.errors_ignored().is_some() => self.messages.push_back(message),
             Level::Warning => {

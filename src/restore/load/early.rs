@@ -5,6 +5,7 @@
 //! that changes how a table takes rows, or who may read them: triggers, rules, policies.
 
 use crate::archive::{EntryKind, Preamble, Section, TocEntry};
+use crate::postgres::TIMESCALEDB_RESTORING;
 use crate::stored::inventory::Inventory;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -193,8 +194,9 @@ impl<'t> Tables<'t> {
             |words: &[u8]| entry.defn().is_some_and(|defn| memchr::memmem::find(defn, words).is_some());
         let kind = entry.kind();
         let made_early = [EntryKind::Index, EntryKind::Constraint, EntryKind::ForeignKey];
-        // What an exclusion constraint calls is not among its dependencies.
-        if !made_early.contains(&kind) || holds(b" EXCLUDE ") {
+        // What an exclusion constraint calls is not among its dependencies, nor the extension's rows that say what a hypertable is.
+        let is_acted_on = holds(TIMESCALEDB_RESTORING.as_bytes());
+        if !made_early.contains(&kind) || holds(b" EXCLUDE ") || is_acted_on {
             return None;
         }
         let id = entry.dump_id();

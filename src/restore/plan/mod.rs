@@ -11,7 +11,9 @@ mod roles;
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
 use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{PgRestoreOptions, Provider, Target, TargetFacts, identifier, sessions};
+use crate::postgres::{
+    PgRestoreOptions, Provider, TIMESCALEDB_RESTORING, Target, TargetFacts, identifier, sessions,
+};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +78,8 @@ impl RestoreRequest {
         let mut of_database = front.toc.database_statements(target.called().as_bytes());
         // The user's scripts may rely on settings; they make room for those of the name later.
         of_database.retain(|said| !target.inherits() || said.is_for_everybody());
+        // A source that was being restored itself.
+        of_database.retain(|said| said.sets.join(&b'.') != TIMESCALEDB_RESTORING.as_bytes());
         let of_database = fit.unless_said(of_database, target).await?;
         Ok((front, fit.decided(of_database)))
     }

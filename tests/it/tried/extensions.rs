@@ -122,3 +122,87 @@ fn a_scheduler_keeps_no_database_from_being_restored() {
         .says("proven: 2 rows in 3 tables");
     assert_eq!(cluster.psql("app", "SELECT jobname FROM cron.job"), "nightly");
 }
+
+/// TimescaleDB is in no package of the distribution: whoever has it sees its tables come back.
+#[test]
+fn hypertables_come_back_as_such_and_their_jobs_wait() {
+    let settings = ["shared_preload_libraries=timescaledb", "timescaledb.telemetry_level=off"];
+    if Cluster::shared(Major::Distribution)
+        .psql("postgres", "SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'")
+        == "0"
+    {
+        skip!("TimescaleDB is not installed");
+    }
+    let cluster = Cluster::start_with(Major::Distribution, &settings);
+    let database = cluster.create_database("measured");
+    let first = include_str!("../../data/timescale.sql");
+    cluster.psql(&database, &format!("{first} CREATE TABLE ran (at timestamptz, db name)"));
+    cluster.psql(
+        &database,
+        "CREATE TABLE log (time timestamptz NOT NULL, n int); SELECT create_hypertable('log', 'time');
+         INSERT INTO log SELECT '2026-01-01'::timestamptz + n * interval '1 hour', n FROM generate_series(1, 500) n;
+         ALTER TABLE log SET (timescaledb.compress); SELECT compress_chunk(show_chunks('log', older_than => '2026-01-15'::timestamptz));
+         CREATE MATERIALIZED VIEW sums AS SELECT count(*) AS rows, sum(n) AS n FROM log;
+         CREATE PROCEDURE run(job_id int, config jsonb) LANGUAGE sql AS 'INSERT INTO ran VALUES (now(), current_database())';
+         SELECT add_job('run', '1s', initial_start => now())",
+    );
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    let seen = "SELECT (SELECT md5(string_agg(m::text, ',' ORDER BY time, device)) FROM metric m), (SELECT n FROM sums), (SELECT count(*) FROM log),
+        (SELECT string_agg(num_chunks::text, ',' ORDER BY hypertable_name) FROM timescaledb_information.hypertables),
+        (SELECT count(*) FROM timescaledb_information.chunks WHERE is_compressed),
+        (SELECT count(*) FROM pg_constraint WHERE conrelid = 'alarm'::regclass AND contype = 'f'),
+        current_setting('timescaledb.restoring')";
+    let is_back = |copy: &str| {
+        assert_eq!(cluster.psql(copy, seen), cluster.psql(&database, seen));
+        cluster.psql(
+            copy,
+            "INSERT INTO metric VALUES ('2027-01-01', 1, 8); INSERT INTO log VALUES ('2026-01-01', 0)",
+        );
+        // The jobs run again, and none has run before.
+        let runs = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type ~ 'Scheduler'";
+        let tries = (0..100).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            cluster.psql(copy, runs) == "1"
+        });
+        assert!(tries, "its jobs are not scheduled");
+    };
+    for jobs in ["1", "2"] {
+        let copy = fresh("copy");
+        let words = ["restore", "latest", "--to", &cluster.url(&copy), "--jobs", jobs, "--proof", "digests"];
+        let run = place.opens(&words).succeeds().says("proven: ");
+        assert!(!run.stderr.contains("warning"), "{run}");
+        is_back(&copy);
+        let words = ["restore", "latest", "--swap", "--yes", "--to", &cluster.url(&copy), "--jobs", jobs];
+        place.opens(&words).succeeds();
+        is_back(&copy);
+    }
+    let clone = fresh("clone");
+    pgstow(["clone", &cluster.url(&database), &cluster.url(&clone)]).env("PATH", every_client()).succeeds();
+    is_back(&clone);
+    let existing = cluster.create_database("existing");
+    place.opens(&["restore", "latest", "--to", &cluster.url(&existing)]).succeeds();
+    is_back(&existing);
+    place.opens(&["verify", "latest", "--restore", "--check", "SELECT count(*) = 500 FROM log"]).succeeds();
+    // A script sees all rows.
+    let masked = fresh("masked");
+    let words = ["restore", "latest", "--to", &cluster.url(&masked), "--after-sql", "UPDATE log SET n = -1"];
+    place.opens(&words).succeeds();
+    assert_eq!(cluster.psql(&masked, "SELECT count(*) FROM log WHERE n <> -1"), "0");
+    // A part of it is none.
+    let target = cluster.url(&fresh("part"));
+    for part in [
+        ["--table=metric"],
+        ["--exclude-table=metric"],
+        ["--exclude-table-data=metric"],
+        ["--schema-only"],
+        ["--exclude-extension=timescaledb"],
+    ] {
+        let words = ["restore", "latest", "--to", &target];
+        place
+            .opens(&words)
+            .args(part)
+            .fails(Kind::Usage)
+            .says("public.metric is a hypertable of TimescaleDB");
+    }
+}

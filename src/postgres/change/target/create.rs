@@ -105,7 +105,10 @@ impl Target {
             Ok(()) => self.known(),
             Err(_) => None,
         };
-        let Some(known) = known else { return self.drop_made_roles().await };
+        let Some(known) = known else {
+            self.let_timescaledb_go().await?;
+            return self.drop_made_roles().await;
+        };
         let (guard, name) = (known.guard(), identifier(&known.name));
         let order = if self.version().major >= 13 {
             format!("{guard}DROP DATABASE {name} WITH (FORCE);")

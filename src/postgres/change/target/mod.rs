@@ -7,8 +7,11 @@ mod create;
 mod existing;
 mod publish;
 mod statements;
+mod timescale;
 
 pub use existing::OwnProperties;
+pub use timescale::RESTORING as TIMESCALEDB_RESTORING;
+pub(super) use timescale::resume;
 
 use std::time::Duration;
 
@@ -58,6 +61,7 @@ pub struct Target {
     named_at_once: bool,
     inherits: bool,
     search_path: Option<String>,
+    holds_timescaledb: bool,
 }
 
 /// The server has room for a few more locks, and does not say for how many.
@@ -126,6 +130,7 @@ impl Target {
             named_at_once,
             inherits,
             search_path: None,
+            holds_timescaledb: false,
         })
     }
 
@@ -217,7 +222,7 @@ impl Target {
 
     /// The connection to the database itself, as anybody has it.
     pub fn conn_of_anybody(&self) -> ConnInfo {
-        self.maintenance.conn().with_dbname(&self.called)
+        self.acting(self.maintenance.conn().with_dbname(&self.called))
     }
 
     /// Keeps event triggers from firing in every session of this run in the database.

@@ -1,6 +1,6 @@
 //! A target's database gets the name that was asked for when it is proven, or one that says what is wrong with it.
 
-use super::Target;
+use super::{Target, resume};
 use crate::error::{Error, Result};
 use crate::postgres::change::naming::{INCOMPLETE, name_with};
 use crate::postgres::change::reach::reach;
@@ -8,12 +8,19 @@ use crate::postgres::change::rename::{RESTORED, RESTORING, Renaming, renames};
 use crate::postgres::sql::identifier;
 
 impl Target {
-    /// Gives the database its name, now that it is proven.
+    /// Gives the database its name, now that it is proven, and lets TimescaleDB act in it.
     ///
     /// # Errors
     /// `Kind::TargetExists` if another database has the name by now. The restored one is kept then, as its
     /// name says, which is part of the hint.
     pub async fn publish(&mut self) -> Result<()> {
+        let acts = self.let_timescaledb_go().await?;
+        self.take_name().await?;
+        // One that is to get another name resumes after that.
+        if acts && !self.inherits { resume(&self.psql).await } else { Ok(()) }
+    }
+
+    async fn take_name(&mut self) -> Result<()> {
         let Some(known) = self.known().filter(|known| known.name != self.name) else { return Ok(()) };
         let renaming = Renaming { maintenance: &self.maintenance };
         let done = renaming.insist(None, &known, &renames(&known, &self.name), &self.name).await;
@@ -44,6 +51,7 @@ impl Target {
     /// Gives the database a name that says that something is missing in it: `app_incomplete`, with a moment if there
     /// is one already.
     pub async fn keep_as_incomplete(&mut self) -> Result<()> {
+        self.let_timescaledb_go().await?;
         let Some(known) = self.known() else { return Ok(()) };
         let mut name = name_with(&self.name, INCOMPLETE, "");
         if reach(&self.maintenance, &name).await?.1 {

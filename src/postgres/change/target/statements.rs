@@ -93,13 +93,18 @@ ROLLBACK;";
 
     /// Fills a materialized view; event triggers do not fire for a superuser.
     pub async fn refresh(&self, view: &str) -> Result<()> {
-        let order = format!("{TRIGGERS_OFF}\n{}REFRESH MATERIALIZED VIEW {view};", self.finding_names());
+        let order = format!(
+            "{TRIGGERS_OFF}\n{}{}REFRESH MATERIALIZED VIEW {view};",
+            self.acts(),
+            self.finding_names()
+        );
         self.psql.execute(&order).await
     }
 
     /// Fills all materialized views again that are filled, each after those that it reads.
     pub async fn refresh_filled(&self) -> Result<()> {
-        self.psql.execute(&format!("{TRIGGERS_OFF}\n{}{REFRESH_FILLED}", self.finding_names())).await
+        let order = format!("{TRIGGERS_OFF}\n{}{}{REFRESH_FILLED}", self.acts(), self.finding_names());
+        self.psql.execute(&order).await
     }
 
     /// Forgets what statistics have sampled, if this role may: ANALYZE leaves those of a table that has no rows any more.
