@@ -41,6 +41,7 @@ const REST: &str = "leave out the rows of a table that is emptied all the time (
 const FEW_SESSIONS: &str = "the role may not have enough of them (CONNECTION LIMIT)";
 const NO_SESSIONS: &str = "the server has no more for this role now (CONNECTION LIMIT, max_connections)";
 const NO_SNAPSHOTS: &str = "the server shares no snapshots";
+const BROKEN_SNAPSHOTS: &str = "a standby of this minor version gives wrong rows to sessions that share a snapshot, which the minors of November 2026 mend";
 const NO_DEFINITIONS: &str = "pg_dump wrote no definitions that can be read";
 /// The catalogue of relations, which entries of rows do not name.
 const RELATIONS: u32 = 1259;
@@ -146,6 +147,7 @@ pub fn impatient(options: &DumpOptions) -> DumpOptions {
 fn unshared_because(error: &Error) -> Option<&'static str> {
     match error.situation()? {
         Situation::SnapshotRefused => Some(NO_SNAPSHOTS),
+        Situation::SnapshotBroken => Some(BROKEN_SNAPSHOTS),
         Situation::ConnectionLimit | Situation::TooManyConnections => Some(NO_SESSIONS),
         _ => None,
     }

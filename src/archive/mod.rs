@@ -52,7 +52,7 @@ pub use look::pattern::Pattern;
 pub use look::roles::RoleUses;
 pub use look::select::Selection;
 pub use look::torn::TornDefinition;
-pub use look::without::{LeftOut, Unwanted};
+pub use look::without::{Defined, LeftOut, Unwanted};
 pub use read::copy::CopyText;
 pub use read::csv::Csv;
 pub use read::digests::Digests;

@@ -4,6 +4,7 @@ use super::look::is_without_tables;
 use super::reading::Reading;
 use super::request::DumpRequest;
 use super::{announce, checks};
+use crate::archive::TIMESCALEDB;
 use crate::branch;
 use crate::error::{Error, Kind, Result};
 use crate::layout::FrameSpan;
@@ -106,6 +107,8 @@ impl<'a> Dump<'a> {
             name: found.name,
             version: found.version,
             content: found.content,
+            schemas: found.schemas,
+            granted: found.granted,
         });
         for store in stores.identities() {
             lock.of_backup(&store, name.as_str(), settings.wait).await?;
@@ -164,6 +167,11 @@ impl<'a> Dump<'a> {
         if self.settings.dump.is_filtered() && is_without_tables(&contents.toc) {
             tracing::warn!(
                 "the backup defines no tables (--data-only, --section and the like): alone, it cannot be restored into a new database"
+            );
+        }
+        if self.settings.dump.is_filtered() && self.extensions.iter().any(|one| one.name == TIMESCALEDB) {
+            tracing::warn!(
+                "the database has TimescaleDB, whose hypertables have their rows in other tables: a backup of some tables has few or none of these rows, and cannot be restored as such"
             );
         }
         reading.check(&self.psql, &contents.toc.tables_with_rows()).await?;

@@ -2,18 +2,15 @@
 
 use super::Narrowing;
 use super::backup::ReadyBackup;
+use super::narrow::SCHEDULER;
 use super::request::Profile;
 use crate::archive::{EntryKind, Preamble, TIMESCALEDB};
 use crate::error::{Error, Result};
 use crate::postgres::managed::only_a_service_has;
-use crate::postgres::{Target, TargetFacts, literal};
+use crate::postgres::{Target, TargetFacts, identifier, literal};
 use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use std::borrow::Cow;
-
-/// Runs jobs at set times. A server has it in one database, which a setting names, and not while that has another name; a
-/// copy of the jobs would run a second time.
-const SCHEDULER: &str = "pg_cron";
 
 impl ReadyBackup {
     /// Fits the extensions of the backup to the target: leaves out those that it cannot have, and asks for the version of
@@ -108,6 +105,10 @@ fn obstacle(name: &str, facts: &TargetFacts, target: &Target) -> Option<String> 
     }
     match &facts.jobs_in {
         Some(database) if database == target.called() => None,
+        Some(database) if database == target.name() => Some(format!(
+            "a database that gets its name at the end cannot have it: CREATE DATABASE {}, and restore into that",
+            identifier(database)
+        )),
         Some(database) => Some(format!(
             "the server has it in its database {database} alone; `pgstow fetch --table cron.job` brings the jobs"
         )),

@@ -108,7 +108,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     reader.narrow(chosen.only(&appending));
     run.say(announced(&tables, &database, reader.place(), truncate));
     let following = run.follow(&reader.progress);
-    run.step("fill", run.or(load(&reader, client, psql.conn()))).await?;
+    run.step("fill", run.or(load(&reader, client, psql.conn(), truncate))).await?;
     drop(following);
     let rows = counts.iter().map(|(_, rows)| rows).sum::<u64>();
     let took = started.elapsed();
@@ -312,7 +312,7 @@ fn appending(front: &Preamble, truncate: bool, deferred: bool) -> Preamble {
 }
 
 /// Feeds one `pg_restore`, which commits only if it gets the end of the stream: after every digest was verified.
-async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo) -> Result<()> {
+async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo, truncated: bool) -> Result<()> {
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
         reader.stream(&mut near).await?;
@@ -323,7 +323,7 @@ async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo) -> Result
         let mut archive = BufReader::with_capacity(AT_ONCE, far);
         let fed = tokio::io::copy_buf(&mut archive, &mut pg_restore).await;
         // When pg_restore has died, its own words say more than "broken pipe".
-        pg_restore.finish().await.map_err(explained)?;
+        pg_restore.finish().await.map_err(|error| explained(error, truncated))?;
         fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
         Ok(())
     };
@@ -331,8 +331,11 @@ async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo) -> Result
     Ok(())
 }
 
-fn explained(error: Error) -> Error {
+fn explained(error: Error, truncated: bool) -> Error {
     match error.situation() {
+        Some(Situation::ConstraintViolated(Constraint::Unique)) if truncated => {
+            error.hint("a trigger of another table may have written into it, after it was emptied")
+        }
         Some(Situation::ConstraintViolated(Constraint::Unique)) => error
             .hint("the table has rows with the same keys: --truncate removes all of its rows first")
             .hint("or restore the table into a new database with --to, and copy the rows that are missing"),

@@ -177,12 +177,18 @@ async fn occupied<'t, 'a>(tables: &[&'t LiveTable<'a>], psql: &Psql) -> Result<V
 }
 
 fn warn_of_triggers(tables: &[LiveTable<'_>]) {
-    for table in tables.iter().filter(|table| !table.found.triggers.is_empty()) {
-        let triggers: Vec<String> = table.found.triggers.iter().map(|name| identifier(name)).collect();
-        tracing::warn!(
-            "triggers of {} may change rows or leave them out: {}",
-            table.label(),
-            triggers.join(", ")
-        );
+    let named = |names: &[String]| names.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
+    for table in tables {
+        let (label, found) = (table.label(), table.found);
+        if !found.triggers.is_empty() {
+            let triggers = named(&found.triggers);
+            tracing::warn!("triggers of {label} may change rows or leave them out: {triggers}");
+        }
+        if !found.triggers_after.is_empty() {
+            let triggers = named(&found.triggers_after);
+            tracing::warn!(
+                "triggers of {label} fire for these rows, and may write into other tables: {triggers}"
+            );
+        }
     }
 }

@@ -1,11 +1,17 @@
 //! Less than a whole backup: some tables, or all without some, without rows, or without extensions.
 
-use crate::archive::{LeftOut, Pattern, Preamble, Section, TIMESCALEDB, TableName, TocEntry, Unwanted};
+use crate::archive::{
+    Defined, LeftOut, Pattern, Preamble, Section, TIMESCALEDB, TableName, TocEntry, Unwanted,
+};
 use crate::error::Result;
 use crate::postgres::shell_word;
 use crate::stored::excerpt;
-use crate::stored::inventory::Inventory;
+use crate::stored::inventory::{Extension, Inventory};
 use std::collections::HashSet;
+
+/// An extension that runs jobs at set times. A server has it in one database, which a setting names, and not while that has
+/// another name; a copy of the jobs would run a second time.
+pub(super) const SCHEDULER: &str = "pg_cron";
 
 /// What of a backup is restored.
 #[derive(Debug, Default)]
@@ -78,15 +84,34 @@ impl Narrowing {
     }
 
     fn left_out(&self, front: &Preamble, inventory: &Inventory) -> LeftOut {
-        let theirs = inventory.extensions.iter().filter(|one| self.without_extensions.contains(&one.name));
-        let of_extensions: Vec<[String; 2]> = theirs.flat_map(|one| one.content.clone()).collect();
+        let mut defined = Defined::default();
+        for name in &self.without_extensions {
+            let known = inventory.extensions.iter().find(|one| one.name == *name).cloned();
+            if let Some(known) = known.or_else(|| scheduler(name)) {
+                defined.content.extend(known.content);
+                defined.schemas.extend(known.schemas);
+                defined.granted.extend(known.granted);
+            }
+        }
         front.toc.without(&Unwanted {
             tables: &self.without_tables,
             rows: &self.without_rows,
             extensions: &self.without_extensions,
-            of_extensions: &of_extensions,
+            of_extensions: &defined,
         })
     }
+}
+
+/// What is known of pg_cron if nobody has asked the database for it, as it was not pgstow that dumped it.
+fn scheduler(name: &str) -> Option<Extension> {
+    let of_cron = |name: &str| ["cron".to_owned(), name.to_owned()];
+    (name == SCHEDULER).then(|| Extension {
+        name: name.to_owned(),
+        version: String::new(),
+        content: ["job", "job_run_details", "jobid_seq", "runid_seq"].map(of_cron).to_vec(),
+        schemas: vec!["cron".to_owned()],
+        granted: Vec::new(),
+    })
 }
 
 /// Names the generated columns that may get other values, since rows that they are computed from are left out: nothing

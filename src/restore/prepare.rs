@@ -29,7 +29,10 @@ pub async fn prepare<'a>(
     let mut meant = as_meant(&fitted, request.fitting.search_path.as_deref());
     if fitted.toc.has_timescaledb() {
         target.hold_timescaledb().await?;
-        meant = held(&meant, &fitted.toc.acted_on());
+        // Nobody else may set that; it has been set for them.
+        if plan.facts.rights.superuser {
+            meant = held(&meant, &fitted.toc.acted_on());
+        }
     }
     Ok((client, meant, plan))
 }
@@ -139,7 +142,8 @@ fn held(front: &Preamble, acted_on: &HashSet<i32>) -> Preamble {
     })
 }
 
-/// The same archive, whose every session is set to read it as `pg_dump` meant it.
+/// The same archive, whose every session is set to read it as `pg_dump` meant it, and without what one from before November
+/// 2026 did not mean.
 ///
 /// `pg_restore` runs what sets the search path in each of its sessions before all else, and in its transaction if
 /// it has only one. It is empty, so that nobody's function takes the place of the one that is meant, unless there are schemas
@@ -154,6 +158,12 @@ pub fn as_meant(front: &Preamble, search_path: Option<&str>) -> Preamble {
             let [writing, loading] = [sessions::WRITING, sessions::LOADING].map(str::as_bytes);
             entry.with_defn(&[writing, text, loading, b";\n"].concat())
         }
-        _ => entry.clone(),
+        // As it is in any session: the owner of the view reads what policies let it read, as on the source.
+        EntryKind::MaterializedViewData => {
+            let text = entry.defn().unwrap_or_default();
+            let [on, off] = ["on", "off"].map(|word| format!("SET row_security = {word};\n").into_bytes());
+            entry.with_defn(&[&on, text, &off].concat())
+        }
+        _ => entry.without_versions(),
     })
 }

@@ -186,6 +186,9 @@ impl Flow<'_> {
         let created = target.is_created();
         if self.keep_failed && created {
             tracing::warn!("{} is kept as the failed run left it", target.called());
+            if let Err(error) = target.let_timescaledb_go().await {
+                tracing::warn!("{error}");
+            }
         } else if let Err(error) = target.drop_created().await {
             match created {
                 true => tracing::warn!(

@@ -85,6 +85,13 @@ impl ReadyBackup {
         }
         let mut swapped = finish(&swap, target, chosen, run).await?;
         let dropped = match keep_old {
+            Some(keep) if !self.request.left_out.is_empty() => {
+                let what = self.request.left_out.join(", ");
+                tracing::warn!(
+                    "--keep-old {keep} drops nothing: only the old database has what was left out: {what}"
+                );
+                Vec::new()
+            }
             Some(keep) => drop_old(&swap, keep, swapped.kept_as.as_deref(), run).await,
             None => Vec::new(),
         };

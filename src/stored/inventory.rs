@@ -62,6 +62,12 @@ pub struct Extension {
     pub version: String,
     /// Its tables and sequences whose content the dump has: schema and name of each.
     pub content: Vec<[String; 2]>,
+    /// Its schemas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
+    /// What else of it somebody has granted rights on: schema and name of each, without arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub granted: Vec<[String; 2]>,
 }
 
 /// One zstd frame of the dump.

@@ -10,8 +10,6 @@ use crate::sql::EntryKind;
 
 /// The extension's name.
 pub const TIMESCALEDB: &str = "timescaledb";
-/// Where it has chunks, unless somebody said otherwise.
-const CHUNKS: &[u8] = b"_timescaledb_internal";
 
 impl Toc {
     /// Whether the dumped database had TimescaleDB.
@@ -19,7 +17,7 @@ impl Toc {
         self.extension(TIMESCALEDB).is_some()
     }
 
-    /// The entries of hypertables, as far as they have chunks.
+    /// The entries of hypertables, as far as they have chunks; a table from which another one inherits looks the same.
     pub fn hypertables(&self) -> HashSet<i32> {
         if !self.has_timescaledb() {
             return HashSet::new();
@@ -54,9 +52,9 @@ impl Toc {
     }
 }
 
+/// Schema and name of a chunk may be anything.
 fn is_chunk(entry: &TocEntry) -> bool {
-    let (_, schema, name) = entry.identity();
-    entry.kind() == EntryKind::Table && (schema == CHUNKS || name.starts_with(b"_hyper_"))
+    entry.kind() == EntryKind::Table && entry.inherits()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::archive::format::toc::Toc;
 use crate::sql::EntryKind;
 
 /// What is to be left out.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Unwanted<'a> {
     /// Tables, views and sequences.
     pub tables: &'a [Pattern],
@@ -19,8 +19,19 @@ pub struct Unwanted<'a> {
     pub rows: &'a [Pattern],
     /// Extensions, by their names.
     pub extensions: &'a [String],
-    /// Tables and sequences that these extensions define, as far as it is known: schema and name of each.
-    pub of_extensions: &'a [[String; 2]],
+    /// What these extensions define, as far as it is known.
+    pub of_extensions: &'a Defined,
+}
+
+/// What extensions define that a dump says something about.
+#[derive(Debug, Clone, Default)]
+pub struct Defined {
+    /// Tables and sequences: schema and name of each.
+    pub content: Vec<[String; 2]>,
+    /// Schemas.
+    pub schemas: Vec<String>,
+    /// What else has grants: schema and name of each, without arguments.
+    pub granted: Vec<[String; 2]>,
 }
 
 /// What is left out.
@@ -39,7 +50,23 @@ impl Unwanted<'_> {
         let (_, schema, name) = entry.identity();
         let is_it = |of: &[String; 2]| of[0].as_bytes() == schema && of[1].as_bytes() == name;
         matches!(entry.kind(), EntryKind::TableData | EntryKind::SequenceSet)
-            && self.of_extensions.iter().any(is_it)
+            && self.of_extensions.content.iter().any(is_it)
+    }
+
+    /// Whether it says something about what these extensions define: `SCHEMA cron`, `FUNCTION schedule(text, text)`.
+    fn is_about_extension(&self, entry: &TocEntry) -> bool {
+        let (_, schema, tag) = entry.identity();
+        let of_schema = |name: &String| {
+            name.as_bytes() == schema || tag.strip_prefix(b"SCHEMA ") == Some(name.as_bytes())
+        };
+        let is_of = |of: &[String; 2]| {
+            let name = tag.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
+            let rest = name.strip_prefix(of[1].as_bytes());
+            of[0].as_bytes() == schema && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"("))
+        };
+        let Defined { schemas, granted, content } = self.of_extensions;
+        (entry.kind().is_remark() || entry.kind().is_grant())
+            && (schemas.iter().any(of_schema) || granted.iter().chain(content).any(is_of))
     }
 }
 
@@ -64,6 +91,7 @@ impl Toc {
             // What needs the table names it by an id that no entry has.
             gone.extend(content.dependencies().filter(|id| !self.has(*id)));
         }
+        chosen.extend(self.entries().iter().filter(|entry| unwanted.is_about_extension(entry)));
         gone.extend(chosen.iter().map(|entry| entry.dump_id()));
         loop {
             let before = gone.len();

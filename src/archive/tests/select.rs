@@ -1,6 +1,6 @@
 //! Tables chosen from the archives of two majors, with what they own and need.
 
-use super::super::{EntryKind, LeftOut, Pattern, Preamble, Reader, Selection, TocEntry, Unwanted};
+use super::super::{Defined, EntryKind, LeftOut, Pattern, Preamble, Reader, Selection, TocEntry, Unwanted};
 use crate::error::{Kind, Result};
 
 /// Of tests/data/related.sql, by the majors whose archives differ most.
@@ -117,7 +117,8 @@ fn partitions_come_with_their_table_and_rules_with_their_view() {
 }
 
 fn without(preamble: &Preamble, table: Pattern) -> LeftOut {
-    preamble.toc.without(&Unwanted { tables: &[table], ..Unwanted::default() })
+    let (rows, extensions, of_extensions) = (&[], &[], &Defined::default());
+    preamble.toc.without(&Unwanted { tables: &[table], rows, extensions, of_extensions })
 }
 
 /// The dump gives such a view before its table in form only; a rule makes it what it was.

@@ -8,4 +8,5 @@ pub mod entry;
 pub mod preamble;
 pub mod roles;
 pub mod rows;
+mod versions;
 pub mod writer;

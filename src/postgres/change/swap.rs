@@ -67,6 +67,8 @@ pub struct Found {
     prepared: u64,
     template: bool,
     slots: Vec<String>,
+    /// Subscriptions that receive changes.
+    subscriptions: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -223,6 +225,14 @@ impl Swap {
                 found.slots.join(", ")
             );
         }
+        if !found.subscriptions.is_empty() {
+            tracing::warn!(
+                "subscriptions go on filling the database that is set aside, and those of the one that takes its place stay \
+                 disabled: {}; in the old one ALTER SUBSCRIPTION … DISABLE and SET (slot_name = NONE), in the new one SET \
+                 (slot_name = …) and ENABLE",
+                found.subscriptions.join(", ")
+            );
+        }
         Ok(())
     }
 
@@ -373,7 +383,9 @@ SELECT json_build_object(
         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END),
       'template', datistemplate,
       'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = datname),
-      'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE database = datname)
+      'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE database = datname),
+      'subscriptions', (SELECT coalesce(json_agg(subname ORDER BY subname), '[]') FROM pg_subscription
+                         WHERE subdbid = d.oid AND subenabled)
     ) ORDER BY datname), '[]')
     FROM pg_database d WHERE datname IN ({names}) OR {before} OR {restoring} OR {restored}));";
 

@@ -55,6 +55,7 @@ const TABLE: &[(S, &str)] = &[
     ),
     (S::NothingListens, "nothing listens there; check host and port, and that the server is running"),
     (S::ConnectionOptionUnknown, "this PostgreSQL client does not know that connection parameter"),
+    (S::ConnectDenied, "GRANT CONNECT ON DATABASE … TO the role: PUBLIC may not connect to this database"),
     (
         S::LoginRoleMissing,
         "name a user that the server knows, in the URL or in PGUSER; the default is the system's user",
@@ -123,8 +124,8 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::ExtensionElsewhere,
-        "a server has pg_cron in one database, and not while that has another name: instead of clone, back up and restore, \
-         which leaves it out and says so",
+        "a server has pg_cron in one database only, and not while that has another name: a restore leaves it out, with \
+         --exclude-extension pg_cron if it does not do so by itself; a clone cannot",
     ),
     (
         S::EncodingCannotHold,
@@ -143,9 +144,9 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::ObjectMissingInFunction,
-        "a restore runs with an empty search_path: --search-path public lets functions find names in public (not in indexes \
-         on PostgreSQL 17 or newer); in the source, name what a function uses with the schema, or ALTER FUNCTION … SET \
-         search_path; with --table, what it uses must be named too",
+        "a restore runs with an empty search_path: --search-path public lets functions find names in public (not for \
+         indexes, materialized views and ANALYZE of PostgreSQL 17 or newer); in the source, name what a function uses with the schema, or ALTER FUNCTION … SET \
+         search_path; with --table, what it uses must be named too, or be in the database already (CREATE EXTENSION)",
     ),
     (S::ConstraintViolated(Constraint::ForeignKey), "rows refer to rows that are not among the data"),
     (

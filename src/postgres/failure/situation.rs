@@ -35,6 +35,8 @@ pub enum Situation {
     PasswordWrong,
     LoginRoleMissing,
     DatabaseMissing,
+    /// The role may not connect to this database.
+    ConnectDenied,
     PoolerRefused,
     ConnectionOptionUnknown,
     /// Any other reason.
@@ -92,6 +94,8 @@ pub enum Situation {
     Deadlock,
     /// The server, or a pooler before it, does not let one session use the snapshot of another.
     SnapshotRefused,
+    /// The server would share a snapshot, and a wrong one.
+    SnapshotBroken,
     // The programs and what they are given.
     SyntaxError,
     ClientTooOld,
@@ -319,6 +323,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["invalid connection option"], S::ConnectionOptionUnknown),
     (&["FATAL:", "role \"", "does not exist"], S::LoginRoleMissing),
     (&["FATAL:", "database \"", "does not exist"], S::DatabaseMissing),
+    (&["FATAL:", "permission denied for database"], S::ConnectDenied),
     // Disk, memory, locks.
     (&["No space left on device"], S::OutOfSpace),
     (&["Disk quota exceeded"], S::OutOfSpace),
@@ -342,6 +347,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     // Dumping.
     (&["row-level security policy"], S::RowSecurity),
     (&["pg_export_snapshot"], S::SnapshotRefused),
+    (&["a snapshot of this standby cannot be shared"], S::SnapshotBroken),
     (&["invalid snapshot identifier"], S::SnapshotRefused),
     (&["snapshot \"", "does not exist"], S::SnapshotRefused),
     (&["could not import the requested snapshot"], S::SnapshotRefused),

@@ -33,6 +33,8 @@ pub struct FoundTable {
     pub has_key: bool,
     /// Triggers of it that may change a new row or leave it out.
     pub triggers: Vec<String>,
+    /// Triggers of it that fire after new rows, and may write into other tables.
+    pub triggers_after: Vec<String>,
     /// Tables with foreign keys that refer to it, each its schema and its own name.
     pub referred_by: Vec<[String; 2]>,
     /// Its foreign keys that refer to others of the tables.
@@ -92,6 +94,8 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
            'has_key', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid),
            'triggers', (SELECT coalesce(json_agg(t.tgname::text ORDER BY t.tgname), '[]') FROM pg_trigger t
                         WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 7 = 7),
+           'triggers_after', (SELECT coalesce(json_agg(t.tgname::text ORDER BY t.tgname), '[]') FROM pg_trigger t
+                        WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 6 = 4),
            'lacks', (SELECT coalesce(json_agg(g.place ORDER BY g.place), '[]') FROM given g
                      WHERE g.number = w.number AND NOT EXISTS (
                        SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname::text = g.name AND a.attnum > 0

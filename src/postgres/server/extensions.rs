@@ -14,12 +14,26 @@ pub struct Extension {
     pub version: String,
     /// Its tables whose rows, and sequences whose values, are a part of a dump: schema and name of each.
     pub content: Vec<[String; 2]>,
+    /// Its schemas.
+    pub schemas: Vec<String>,
+    /// What else of it somebody has granted rights on: schema and name of each, without arguments.
+    pub granted: Vec<[String; 2]>,
 }
 
 const QUESTION: &str = "
 SELECT coalesce(json_agg(json_build_object('name', extname, 'version', extversion, 'content',
     (SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
-       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY (e.extconfig))) ORDER BY extname), '[]')
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY (e.extconfig)),
+    'schemas', (SELECT coalesce(json_agg(n.nspname ORDER BY 1), '[]') FROM pg_depend d JOIN pg_namespace n ON n.oid = d.objid
+      WHERE d.classid = 'pg_namespace'::regclass AND d.deptype = 'e' AND d.refobjid = e.oid),
+    'granted', (SELECT coalesce(json_agg(json_build_array(n.nspname, o.name) ORDER BY n.nspname, o.name), '[]')
+      FROM pg_depend d JOIN (
+        SELECT 'pg_proc'::regclass AS class, oid, pronamespace AS schema, proname AS name FROM pg_proc WHERE proacl IS NOT NULL
+        UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace, typname FROM pg_type WHERE typacl IS NOT NULL
+        UNION ALL SELECT 'pg_class'::regclass, oid, relnamespace, relname FROM pg_class
+          WHERE relacl IS NOT NULL OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attacl IS NOT NULL)
+      ) o ON o.class = d.classid AND o.oid = d.objid JOIN pg_namespace n ON n.oid = o.schema
+      WHERE d.deptype = 'e' AND d.refobjid = e.oid)) ORDER BY extname), '[]')
   FROM pg_extension e WHERE extname <> 'plpgsql';";
 
 /// Asks the database for its extensions, but for that of every database.

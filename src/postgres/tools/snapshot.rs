@@ -32,12 +32,21 @@ struct Exported {
     moment: Moment,
 }
 
+/// Refuses a standby of before November 2026: to a session that begins to use its snapshot, transactions that were under way
+/// look as if they had ended, and what that session notes on pages stays. The parameter came with the same minors of all
+/// majors as the mend.
+const REFUSE_BROKEN: &str = "DO $$ BEGIN \
+     IF pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_settings WHERE name = 'composite_type_mismatch') THEN \
+       RAISE 'a snapshot of this standby cannot be shared'; \
+     END IF; END $$;";
+
 impl Snapshot {
     /// Takes it now. These tables, named as SQL, are locked before that against being
     /// changed or emptied.
     ///
     /// # Errors
-    /// If one of the tables is gone, or not to be had for 5 seconds; if the server shares no snapshots.
+    /// If one of the tables is gone, or not to be had for 5 seconds; if the server shares no snapshots, or would share a
+    /// wrong one.
     pub async fn take(psql: &Psql, tables: &[String]) -> Result<Self> {
         let mut begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;".to_owned();
         if !tables.is_empty() {
@@ -49,7 +58,7 @@ impl Snapshot {
         }
         let mut session = Session::open(psql, &begin).await?;
         let question = format!(
-            "SELECT json_build_object('id', pg_export_snapshot(), 'instance', {INSTANCE}, 'moment', {});",
+            "{REFUSE_BROKEN} SELECT json_build_object('id', pg_export_snapshot(), 'instance', {INSTANCE}, 'moment', {});",
             Moment::SQL
         );
         let Exported { id, instance, moment } = read(session.ask(&question).await?.as_bytes())?;

@@ -194,7 +194,8 @@ fn a_subscription_keeps_no_database_from_being_dropped() {
             "ALTER SUBSCRIPTION \"a Sub\" ENABLE;
              CREATE SUBSCRIPTION still CONNECTION 'host=/nowhere dbname=x' PUBLICATION p WITH (connect = false, slot_name = 'still')",
         );
-        place.opens(&words).succeeds().says("is kept: ").says("drop its subscriptions first");
+        let run = place.opens(&words).succeeds().says("is kept: ").says("drop its subscriptions first");
+        run.says("subscriptions go on filling the database that is set aside");
         let kept = named(cluster, &format!("{database}_before_"));
         cluster.psql(&kept, "ALTER SUBSCRIPTION \"a Sub\" DISABLE");
         assert_eq!(cluster.psql(&kept, "SELECT count(*) FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())"), "2");
@@ -290,4 +291,34 @@ fn an_existing_extension_in_another_schema_is_refused_if_it_is_named_by_its_own(
     let run = restore().args(["--exclude-table", "tagged"]).succeeds();
     run.says("which matters to functions that name it in their text");
     assert_eq!(cluster.psql(&existing, "SELECT n FROM plain"), "1");
+}
+
+/// Its owner reads what the policies let it read, here as on the source.
+#[test]
+fn a_view_of_rows_with_forced_policies_is_filled() {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let (database, owner) = (cluster.create_database("forced"), fresh("owner"));
+        cluster.psql(
+            &database,
+            &format!(
+                "CREATE ROLE {owner}; CREATE SCHEMA a AUTHORIZATION {owner}; SET ROLE {owner};
+                 CREATE TABLE a.t AS SELECT n, n % 2 = 0 AS seen FROM generate_series(1, 10) n;
+                 ALTER TABLE a.t ENABLE ROW LEVEL SECURITY; ALTER TABLE a.t FORCE ROW LEVEL SECURITY;
+                 CREATE POLICY p ON a.t USING (seen); CREATE MATERIALIZED VIEW a.v AS SELECT * FROM a.t"
+            ),
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let (one, two, clone) = (fresh("one"), fresh("two"), fresh("clone"));
+        for (copy, jobs) in [(&one, "1"), (&two, "2")] {
+            place.opens(&["restore", "latest", "--to", &cluster.url(copy), "--jobs", jobs]).succeeds();
+        }
+        pgstow(["clone", &cluster.url(&database), &cluster.url(&clone)])
+            .env("PATH", every_client())
+            .succeeds();
+        for copy in [one, two, clone] {
+            assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM a.v"), "5");
+        }
+    }
 }

@@ -70,7 +70,9 @@ fn a_scheduler_keeps_no_database_from_being_restored() {
     cluster.psql(
         "app",
         "CREATE EXTENSION pg_cron; CREATE EXTENSION pgaudit; CREATE TABLE t AS SELECT 1 AS n;
-         SELECT cron.schedule('nightly', '0 3 * * *', 'DELETE FROM t')",
+         SELECT cron.schedule('nightly', '0 3 * * *', 'DELETE FROM t');
+         CREATE ROLE planner; GRANT USAGE ON SCHEMA cron TO planner; GRANT SELECT ON cron.job TO planner;
+         GRANT EXECUTE ON FUNCTION cron.schedule(text, text) TO planner",
     );
     let place = Place::folder();
     place.backup(&cluster.url("app"), &["--name", "app"]);
@@ -94,7 +96,17 @@ fn a_scheduler_keeps_no_database_from_being_restored() {
     pgstow(["clone", &cluster.url("app"), &cluster.url(&fresh("clone"))])
         .env("PATH", every_client())
         .fails(Kind::Postgres)
-        .says("instead of clone, back up and restore");
+        .says("a clone cannot");
+    // A dump that somebody else took does not say what the extension has.
+    let dump = std::env::temp_dir().join(fresh("cron.dump"));
+    let taken = cluster.client("pg_dump").args(["-Fc", "-f"]).arg(&dump).arg("app").status().unwrap();
+    assert!(taken.success());
+    let adopt = ["adopt", dump.to_str().unwrap(), "--name", "adopted", "--no-encryption"];
+    place.opens(&adopt).succeeds();
+    std::fs::remove_file(&dump).unwrap();
+    let words =
+        ["restore", "latest", "--name", "adopted", "--no-acl", "--to", &cluster.url(&fresh("adopted"))];
+    place.opens(&words).succeeds().says(left_out);
     // It is left out only if nothing else is lost.
     cluster.psql("app", "CREATE VIEW jobs AS SELECT jobid FROM cron.job");
     place.backup(&cluster.url("app"), &["--name", "viewed"]);
@@ -105,10 +117,9 @@ fn a_scheduler_keeps_no_database_from_being_restored() {
     place.opens(&words).succeeds().says("proven: 1 row in 1 table");
     place.opens(&words).args(["--record"]).fails(Kind::Usage).says("nothing to write a receipt of");
     // In its own database it comes back with its jobs, which may be taken back alone, too.
-    place
-        .opens(&["restore", "latest", "--name", "app", "--swap", "--yes", "--to", &cluster.url("app")])
-        .succeeds()
-        .says(left_out);
+    let words = ["restore", "latest", "--name", "app", "--swap", "--yes", "--to", &cluster.url("app")];
+    let run = place.opens(&words).args(["--keep-old", "0"]).succeeds().says(left_out);
+    run.says("--keep-old 0 drops nothing");
     cluster.psql("app", "CREATE EXTENSION pg_cron");
     place
         .opens(&["restore", "latest", "--name", "app", "--into", &cluster.url("app"), "--table", "cron.job"])
@@ -126,7 +137,13 @@ fn a_scheduler_keeps_no_database_from_being_restored() {
 /// TimescaleDB is in no package of the distribution: whoever has it sees its tables come back.
 #[test]
 fn hypertables_come_back_as_such_and_their_jobs_wait() {
-    let settings = ["shared_preload_libraries=timescaledb", "timescaledb.telemetry_level=off"];
+    let settings = [
+        "shared_preload_libraries=timescaledb",
+        "timescaledb.telemetry_level=off",
+        // One for each database, and one for each job.
+        "max_worker_processes=64",
+        "timescaledb.max_background_workers=60",
+    ];
     if Cluster::shared(Major::Distribution)
         .psql("postgres", "SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'")
         == "0"
@@ -180,7 +197,9 @@ fn hypertables_come_back_as_such_and_their_jobs_wait() {
     let clone = fresh("clone");
     pgstow(["clone", &cluster.url(&database), &cluster.url(&clone)]).env("PATH", every_client()).succeeds();
     is_back(&clone);
+    // One that was killed leaves the setting.
     let existing = cluster.create_database("existing");
+    cluster.psql("postgres", &format!("ALTER DATABASE {existing} SET timescaledb.restoring = 'on'"));
     place.opens(&["restore", "latest", "--to", &cluster.url(&existing)]).succeeds();
     is_back(&existing);
     place.opens(&["verify", "latest", "--restore", "--check", "SELECT count(*) = 500 FROM log"]).succeeds();

@@ -8,7 +8,7 @@ use super::Target;
 use crate::error::{Error, Result};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::sql::{identifier, literal};
-use crate::postgres::tools::Psql;
+use crate::postgres::tools::psql::{NO_CONNECTION, Psql};
 
 /// While it is on, the extension acts on nothing.
 pub const RESTORING: &str = "timescaledb.restoring";
@@ -25,8 +25,8 @@ BEGIN
 END $$;";
 
 impl Target {
-    /// Keeps the extension from acting in the database, until the database is published. Whoever has done so before the
-    /// restore goes on deciding.
+    /// Keeps the extension from acting in the database, until the database is published. Whoever has created it there and done
+    /// so before the restore goes on deciding.
     pub async fn hold_timescaledb(&mut self) -> Result<()> {
         let question = format!(
             "SELECT json_build_array(EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase
@@ -34,7 +34,15 @@ impl Target {
             literal(&self.called)
         );
         let [is_held]: [bool; 1] = self.maintenance.query(&question).await?;
-        if is_held {
+        // Without the extension it is what a restore left that was killed.
+        let question =
+            "SELECT json_build_array(EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb'));";
+        if is_held && self.psql.query::<[bool; 1]>(question).await? == [true] {
+            tracing::warn!(
+                "{} is set to be restored into ({RESTORING} is on), and stays so: run SELECT timescaledb_post_restore(); in it \
+                 when it is done",
+                identifier(&self.called)
+            );
             return Ok(());
         }
         let order = format!("ALTER DATABASE {} SET {RESTORING} = 'on';", identifier(&self.called));
@@ -43,14 +51,13 @@ impl Target {
                 .context("keep TimescaleDB from acting on what is restored")
                 .without_hints()
                 .hint("restore as a superuser")
-                .hint("or restore into an empty database in which you have run CREATE EXTENSION timescaledb and timescaledb_pre_restore(), and run timescaledb_post_restore() afterwards")
         })?;
         self.holds_timescaledb = true;
         Ok(())
     }
 
     /// Lets sessions that begin now have the extension act, but for its jobs.
-    pub(super) async fn let_timescaledb_go(&mut self) -> Result<bool> {
+    pub async fn let_timescaledb_go(&mut self) -> Result<bool> {
         if !std::mem::take(&mut self.holds_timescaledb) {
             return Ok(false);
         }
@@ -82,10 +89,16 @@ impl Target {
 }
 
 /// Makes the extension act in a database that has its last name, if it has the extension.
-pub(in crate::postgres::change) async fn resume(psql: &Psql) -> Result<(), Error> {
-    psql.execute(RESUME).await.map_err(|error| {
-        error
+pub(in crate::postgres::change) async fn resume(psql: &Psql) -> Result<()> {
+    match psql.run(RESUME).await {
+        Ok(_) => Ok(()),
+        // Whoever may rename a database may not be let into it; most have no such extension.
+        Err(failure) if failure.code() == Some(NO_CONNECTION) => {
+            tracing::debug!("not known whether there is TimescaleDB: {failure:?}");
+            Ok(())
+        }
+        Err(failure) => Err(Error::from(failure)
             .context("start TimescaleDB's jobs in the database, which is complete otherwise")
-            .hint("run SELECT timescaledb_post_restore(); in it")
-    })
+            .hint("run SELECT timescaledb_post_restore(); in it")),
+    }
 }
