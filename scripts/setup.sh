@@ -87,7 +87,14 @@ else
     if [ "${1:-}" != demo ]; then
         # Extensions that a server loads when it starts; their packages are named after its major, which is known now.
         major=$(find /usr/lib/postgresql -path '*/bin/initdb' | cut -d/ -f5 | sort -n | tail -n 1)
-        packages=("postgresql-$major-cron" "postgresql-$major-pgaudit")
+        # Without them the tests that need them say so.
+        apt-cache show "postgresql-$major-cron" >/dev/null 2>&1 || as_root apt-get -o Acquire::Retries=3 update -qq
+        packages=()
+        for extension in cron pgaudit; do
+            if apt-cache show "postgresql-$major-$extension" >/dev/null 2>&1; then
+                packages+=("postgresql-$major-$extension")
+            fi
+        done
         install_missing
     fi
 fi

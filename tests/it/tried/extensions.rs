@@ -58,14 +58,12 @@ fn vectors_come_back_in_the_next_major() {
 /// A server has pg_cron in one database, and not while that has another name.
 #[test]
 fn a_scheduler_keeps_no_database_from_being_restored() {
-    let settings = ["shared_preload_libraries=pg_cron,pgaudit", "cron.database_name=app"];
-    let cluster = Cluster::start_with(Major::Distribution, &settings);
-    if cluster
-        .psql("postgres", "SELECT count(*) FROM pg_available_extensions WHERE name IN ('pg_cron', 'pgaudit')")
-        != "2"
-    {
+    let there = "SELECT count(*) FROM pg_available_extensions WHERE name IN ('pg_cron', 'pgaudit')";
+    if Cluster::shared(Major::Distribution).psql("postgres", there) != "2" {
         skip!("the distribution has no pg_cron or no pgaudit");
     }
+    let settings = ["shared_preload_libraries=pg_cron,pgaudit", "cron.database_name=app"];
+    let cluster = Cluster::start_with(Major::Distribution, &settings);
     cluster.psql("postgres", "CREATE DATABASE app");
     cluster.psql(
         "app",
