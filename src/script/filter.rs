@@ -140,6 +140,7 @@ impl Passing {
             // With --clean, instead of a view that needs a primary key: the schema for it is not there yet.
             || !self.begun && line.starts_with(b"CREATE OR REPLACE VIEW ")
             || is_about_database(line)
+            || is_note_of_server(line)
     }
 
     /// Whether a line enters restricted mode, or leaves it with the same key.
@@ -151,6 +152,16 @@ impl Passing {
         }
         true
     }
+}
+
+/// Whether a statement sets what a server of November 2026 or later has noted about a column for itself, which a `pg_dump`
+/// from before takes for an option (see the archive's `without_versions`).
+fn is_note_of_server(line: &[u8]) -> bool {
+    let Some(line) = line.strip_suffix(b");").filter(|line| line.starts_with(b"ALTER ")) else {
+        return false;
+    };
+    let digits = line.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    line.get(..line.len() - digits).is_some_and(|line| line.ends_with(b" SET (pg_attver="))
 }
 
 /// Whether a statement that begins with this line is about a database as such.
@@ -200,6 +211,20 @@ mod tests {
         ] {
             assert!(!is_about_database(stays.as_bytes()), "{stays}");
         }
+    }
+
+    #[test]
+    fn what_the_server_notes_for_itself_is_left_out() {
+        let head = "--\n-- PostgreSQL database dump\n--\n\n";
+        let table = format!("{head}CREATE TABLE public.t (\n    a integer\n);\n");
+        let note = "ALTER TABLE ONLY public.t ALTER COLUMN a SET (pg_attver=1103132856);\n";
+        let rest = format!(
+            "ALTER TABLE ONLY public.t ALTER COLUMN a SET (n_distinct=5);\nCOMMENT ON TABLE public.t IS 'a\n{note}';\n"
+        );
+        let (mut filter, mut to) = (Filter::default(), Vec::new());
+        filter.feed(format!("{table}{note}{rest}").as_bytes(), &mut to);
+        filter.finish(&mut to);
+        assert_eq!(String::from_utf8(to).unwrap(), format!("{table}{rest}"));
     }
 
     #[test]
