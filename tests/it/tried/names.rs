@@ -34,7 +34,9 @@ fn functions_that_name_no_schema_are_dumped_and_restored() {
                 "--no-encryption",
             ])
             .succeeds()
-            .says("public.words is read by one session: function unaccent(text) does not exist");
+            .says(
+                "public.words is read by one session: to read a range of it, the server would call functions",
+            );
         assert!(run.stderr.contains("reading 1 large table"), "{run}");
         let text = cluster.text_of(&database);
         let restore =
@@ -77,4 +79,49 @@ fn functions_that_name_no_schema_are_dumped_and_restored() {
         .says("--search-path names no schema");
     let words = ["restore", "latest", "--to", &cluster.url(&fresh("none")), "--search-path", "a b"];
     place.opens(&words).fails(Kind::Postgres).says("search_path");
+}
+
+/// A plan calls functions of indexes and statistics, as whoever asks for it: a backup often is a superuser's.
+#[test]
+fn no_function_of_a_table_s_owner_runs_in_the_backup_s_sessions() {
+    for major in [Major::V14, Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let (database, owner) = (cluster.create_database("trap"), fresh("owner"));
+        cluster.psql(
+            &database,
+            &format!(
+                "CREATE ROLE {owner}; GRANT CREATE ON SCHEMA public TO {owner}; CREATE TABLE seen (who name); GRANT ALL ON seen TO PUBLIC;
+                 SET ROLE {owner};
+                 CREATE FUNCTION writes(text) RETURNS text LANGUAGE plpgsql AS
+                   'BEGIN INSERT INTO public.seen VALUES (current_user); RETURN $1; END';
+                 CREATE FUNCTION trap(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN (SELECT public.writes($1)); END';
+                 CREATE TABLE expression AS SELECT n, repeat('x', 500) AS more FROM generate_series(1, 4000) n;
+                 CREATE TABLE predicate AS SELECT * FROM expression; CREATE TABLE stats AS SELECT * FROM expression;
+                 CREATE TABLE checked AS SELECT * FROM expression; CREATE TABLE plain AS SELECT * FROM expression;
+                 CREATE INDEX ON expression ((more || trap('x'))); CREATE INDEX ON predicate (n) WHERE trap('y') = 'y';
+                 ALTER TABLE checked ADD CHECK (trap('z') = 'z' OR n > 0)"
+            ),
+        );
+        if cluster.major.number() >= 14 {
+            cluster.psql(&database, "CREATE STATISTICS s ON (trap('w') || more), n FROM stats");
+        }
+        cluster.psql(
+            &database,
+            &format!("ALTER DATABASE {database} SET constraint_exclusion = on; TRUNCATE seen"),
+        );
+        let place = Place::folder();
+        let run = place
+            .opens(&[
+                "backup",
+                &cluster.url(&database),
+                "--readers",
+                "2",
+                "--reader-range",
+                "256KiB",
+                "--no-encryption",
+            ])
+            .succeeds();
+        assert!(run.stderr.contains("reading 2 large tables"), "{run}");
+        assert_eq!(cluster.psql(&database, "SELECT DISTINCT who FROM seen"), "", "{run}");
+    }
 }
