@@ -103,13 +103,7 @@ impl<'a> Dump<'a> {
         let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         let name = checks::name(settings, &server)?;
         let options = checks::spelled(&psql, &settings.dump).await?;
-        let extensions = extensions(&psql).await?.into_iter().map(|found| Extension {
-            name: found.name,
-            version: found.version,
-            content: found.content,
-            schemas: found.schemas,
-            granted: found.granted,
-        });
+        let extensions = extensions(&psql).await?;
         for store in stores.identities() {
             lock.of_backup(&store, name.as_str(), settings.wait).await?;
         }
@@ -136,7 +130,6 @@ impl<'a> Dump<'a> {
         if writing.check_space {
             enough_space(&stores, checks::stored_bytes(before.as_ref(), &server)).await?;
         }
-        let extensions = extensions.collect();
         Ok(Self { settings, client, psql, server, options, left_out, extensions, before, writer, lock })
     }
 

@@ -101,6 +101,18 @@ impl ReadyBackup {
         Ok(Self { started, reader, inventory, clients, request, keep_failed, rows_left_out, jobs, proof })
     }
 
+    /// What it holds, or what was chosen from it; `None` if that is not written.
+    pub(super) fn held(&self) -> Option<&Inventory> {
+        self.inventory.as_ref().or(self.reader.excerpt())
+    }
+
+    /// Restores no more than this from now on.
+    pub(super) fn hold(&mut self, rest: Inventory) -> Result<()> {
+        self.reader.narrow(excerpt::rows_of_this_server(&rest)?.unwrap_or_else(|| rest.clone()));
+        self.inventory = Some(rest);
+        Ok(())
+    }
+
     /// Restores into a database and proves it; a new one has its name only after that.
     ///
     /// A failure leaves nothing behind that this made.
@@ -134,7 +146,7 @@ impl ReadyBackup {
         run.or(self.fit_extensions(&target)).await?;
         let content = StoredContent {
             reader: &self.reader,
-            inventory: self.inventory.as_ref().or(self.reader.excerpt()),
+            inventory: self.held(),
             clients: &self.clients,
             request: &self.request,
             jobs: self.jobs,

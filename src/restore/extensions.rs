@@ -8,7 +8,6 @@ use crate::archive::{EntryKind, Preamble, TIMESCALEDB};
 use crate::error::{Error, Result};
 use crate::postgres::managed::only_a_service_has;
 use crate::postgres::{Target, TargetFacts, identifier, literal};
-use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use std::borrow::Cow;
 
@@ -17,7 +16,7 @@ impl ReadyBackup {
     /// TimescaleDB that the backup is of, whose own rows mean something else in another one.
     pub(super) async fn fit_extensions(&mut self, target: &Target) -> Result<()> {
         self.leave_out_impossible(target).await?;
-        let Some(inventory) = self.inventory.as_ref().or(self.reader.excerpt()) else { return Ok(()) };
+        let Some(inventory) = self.held() else { return Ok(()) };
         let front = Preamble::read(&inventory.archive.preamble)?;
         let version = version_of_timescaledb(inventory).filter(|_| front.toc.has_timescaledb());
         let Some(version) = version.filter(|_| !target.exists()) else { return Ok(()) };
@@ -42,10 +41,7 @@ impl ReadyBackup {
             }
             _ => entry.clone(),
         });
-        let asking = inventory.clone().only(&front);
-        self.reader.narrow(excerpt::rows_of_this_server(&asking)?.unwrap_or_else(|| asking.clone()));
-        self.inventory = Some(asking);
-        Ok(())
+        self.hold(inventory.clone().only(&front))
     }
 
     /// Leaves out extensions that cannot be created in the target, with their rows, and says so.
@@ -53,7 +49,7 @@ impl ReadyBackup {
     /// # Errors
     /// `Kind::Postgres` if something else needs one of them.
     async fn leave_out_impossible(&mut self, target: &Target) -> Result<()> {
-        let Some(inventory) = self.inventory.as_ref().or(self.reader.excerpt()) else { return Ok(()) };
+        let Some(inventory) = self.held() else { return Ok(()) };
         if self.request.fitting.profile == Profile::Plain {
             return Ok(());
         }
@@ -68,8 +64,7 @@ impl ReadyBackup {
         let facts = target.facts().await?;
         let found = special.into_iter().filter_map(|name| Some((obstacle(&name, &facts, target)?, name)));
         for (why, name) in found {
-            let inventory = self.inventory.as_ref().or(self.reader.excerpt());
-            let Some(inventory) = inventory.cloned() else { continue };
+            let Some(inventory) = self.held().cloned() else { continue };
             let narrowing = Narrowing { without_extensions: vec![name.clone()], ..Narrowing::default() };
             let needed = narrowing.needs(&inventory)?;
             if !needed.is_empty() {
@@ -82,9 +77,7 @@ impl ReadyBackup {
             let what = format!("EXTENSION {name} ({why})");
             tracing::warn!("left out: {what}");
             self.request.left_out.push(what);
-            let rest = narrowing.of(inventory)?;
-            self.reader.narrow(excerpt::rows_of_this_server(&rest)?.unwrap_or_else(|| rest.clone()));
-            self.inventory = Some(rest);
+            self.hold(narrowing.of(inventory)?)?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::Atomicity;
 use crate::postgres::{Locale, TIMESCALEDB_RESTORING, Target, literal, sessions};
+use crate::sql::without_notes;
 use std::collections::HashSet;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -133,13 +134,16 @@ fn locks(entry: &TocEntry) -> u64 {
 
 /// The same archive, in which TimescaleDB acts while these are restored, and only then.
 fn held(front: &Preamble, acted_on: &HashSet<i32>) -> Preamble {
-    let set = |word: &str| format!("SET {TIMESCALEDB_RESTORING} = {word};\n").into_bytes();
-    front.with(|entry| match entry.defn() {
-        Some(text) if acted_on.contains(&entry.dump_id()) => {
-            entry.with_defn(&[&set("off"), text, &set("on")].concat())
-        }
-        _ => entry.clone(),
+    front.with(|entry| match acted_on.contains(&entry.dump_id()) {
+        true => meanwhile(entry, TIMESCALEDB_RESTORING, ["off", "on"]),
+        false => entry.clone(),
     })
+}
+
+/// The same entry, while whose statement runs this setting has another value than usual, which comes first.
+fn meanwhile(entry: &TocEntry, setting: &str, values: [&str; 2]) -> TocEntry {
+    let [before, after] = values.map(|value| format!("SET {setting} = {value};\n").into_bytes());
+    entry.with_defn(&[&before, entry.defn().unwrap_or_default(), &after].concat())
 }
 
 /// The same archive, whose every session is set to read it as `pg_dump` meant it, and without what one from before November
@@ -159,11 +163,10 @@ pub fn as_meant(front: &Preamble, search_path: Option<&str>) -> Preamble {
             entry.with_defn(&[writing, text, loading, b";\n"].concat())
         }
         // As it is in any session: the owner of the view reads what policies let it read, as on the source.
-        EntryKind::MaterializedViewData => {
-            let text = entry.defn().unwrap_or_default();
-            let [on, off] = ["on", "off"].map(|word| format!("SET row_security = {word};\n").into_bytes());
-            entry.with_defn(&[&on, text, &off].concat())
-        }
-        _ => entry.without_versions(),
+        EntryKind::MaterializedViewData => meanwhile(entry, "row_security", ["on", "off"]),
+        _ => match entry.defn().and_then(without_notes) {
+            Some(text) => entry.with_defn(&text),
+            None => entry.clone(),
+        },
     })
 }

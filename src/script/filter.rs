@@ -2,7 +2,7 @@
 
 use super::lines::{Lines, Segment};
 use super::{ENCODING, Entry, is_detail};
-use crate::sql::{EntryKind, words};
+use crate::sql::{EntryKind, without_notes, words};
 
 /// How statements begin that are about a database as such.
 const OF_DATABASE: [&[u8]; 5] = [
@@ -154,14 +154,11 @@ impl Passing {
     }
 }
 
-/// Whether a statement sets what a server of November 2026 or later has noted about a column for itself, which a `pg_dump`
-/// from before takes for an option (see the archive's `without_versions`).
+/// Whether a statement sets nothing but what a server has noted about a column for itself.
 fn is_note_of_server(line: &[u8]) -> bool {
-    let Some(line) = line.strip_suffix(b");").filter(|line| line.starts_with(b"ALTER ")) else {
-        return false;
-    };
-    let digits = line.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    line.get(..line.len() - digits).is_some_and(|line| line.ends_with(b" SET (pg_attver="))
+    line.starts_with(b"ALTER ")
+        && line.ends_with(b");")
+        && without_notes(line).is_some_and(|rest| rest.is_empty())
 }
 
 /// Whether a statement that begins with this line is about a database as such.

@@ -6,10 +6,12 @@
 
 mod guard;
 mod kind;
+mod notes;
 mod roles;
 mod words;
 
 pub use guard::Guard;
 pub use kind::EntryKind;
+pub use notes::without_notes;
 pub use roles::named_roles;
 pub use words::{Token, Word, quoted, replaced, statements, words};

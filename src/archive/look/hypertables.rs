@@ -17,44 +17,42 @@ impl Toc {
         self.extension(TIMESCALEDB).is_some()
     }
 
-    /// The entries of hypertables, as far as they have chunks; a table from which another one inherits looks the same.
+    /// The entries of hypertables, as far as they have chunks, whose schema and name may be anything; a table from which
+    /// another one inherits looks the same.
     pub fn hypertables(&self) -> HashSet<i32> {
         if !self.has_timescaledb() {
             return HashSet::new();
         }
-        let tables = self.tables_by_id();
-        let chunks = self.entries().iter().filter(|entry| is_chunk(entry));
+        let tables: HashSet<i32> = self.plain_tables().map(TocEntry::dump_id).collect();
+        let chunks = self.plain_tables().filter(|table| table.inherits());
         chunks.flat_map(TocEntry::dependencies).filter(|id| tables.contains(id)).collect()
     }
 
     /// The entries that the extension must act on while they are restored, although it must not act on rows: they look at
     /// hypertables as a whole. Materialized views, and foreign keys of other tables.
     pub fn acted_on(&self) -> HashSet<i32> {
+        if !self.has_timescaledb() {
+            return HashSet::new();
+        }
         let hypertables = self.hypertables();
-        let is_own = |key: &TocEntry| {
-            let mut tables = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Table);
-            tables.any(|table| {
-                is_part_of(key, table) && (hypertables.contains(&table.dump_id()) || is_chunk(table))
-            })
-        };
         let refers = |key: &TocEntry| key.dependencies().any(|id| hypertables.contains(&id));
+        let is_own = |key: &TocEntry| {
+            let mut parts = self
+                .plain_tables()
+                .filter(|table| hypertables.contains(&table.dump_id()) || table.inherits());
+            parts.any(|table| is_part_of(key, table))
+        };
         let entries = self.entries().iter().filter(|entry| match entry.kind() {
-            EntryKind::MaterializedViewData => self.has_timescaledb(),
+            EntryKind::MaterializedViewData => true,
             EntryKind::ForeignKey => refers(entry) && !is_own(entry),
             _ => false,
         });
         entries.map(TocEntry::dump_id).collect()
     }
 
-    fn tables_by_id(&self) -> HashSet<i32> {
-        let tables = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Table);
-        tables.map(TocEntry::dump_id).collect()
+    fn plain_tables(&self) -> impl Iterator<Item = &TocEntry> {
+        self.entries().iter().filter(|entry| entry.kind() == EntryKind::Table)
     }
-}
-
-/// Schema and name of a chunk may be anything.
-fn is_chunk(entry: &TocEntry) -> bool {
-    entry.kind() == EntryKind::Table && entry.inherits()
 }
 
 #[cfg(test)]

@@ -8,5 +8,4 @@ pub mod entry;
 pub mod preamble;
 pub mod roles;
 pub mod rows;
-mod versions;
 pub mod writer;

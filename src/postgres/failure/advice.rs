@@ -145,8 +145,8 @@ const TABLE: &[(S, &str)] = &[
     (
         S::ObjectMissingInFunction,
         "a restore runs with an empty search_path: --search-path public lets functions find names in public (not for \
-         indexes, materialized views and ANALYZE of PostgreSQL 17 or newer); in the source, name what a function uses with the schema, or ALTER FUNCTION … SET \
-         search_path; with --table, what it uses must be named too, or be in the database already (CREATE EXTENSION)",
+         indexes, materialized views and ANALYZE of PostgreSQL 17 or newer); in the source, name what a function uses with \
+         the schema, or ALTER FUNCTION … SET search_path; with --table, what it uses must be named too, or be in the database already (CREATE EXTENSION)",
     ),
     (S::ConstraintViolated(Constraint::ForeignKey), "rows refer to rows that are not among the data"),
     (

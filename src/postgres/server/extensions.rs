@@ -1,25 +1,12 @@
 //! The extensions of a database, and what of their tables a dump has.
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 use crate::postgres::tools::Psql;
 
-/// An extension that a database has.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Extension {
-    /// Its name.
-    pub name: String,
-    /// Its version there, in its own words.
-    pub version: String,
-    /// Its tables whose rows, and sequences whose values, are a part of a dump: schema and name of each.
-    pub content: Vec<[String; 2]>,
-    /// Its schemas.
-    pub schemas: Vec<String>,
-    /// What else of it somebody has granted rights on: schema and name of each, without arguments.
-    pub granted: Vec<[String; 2]>,
-}
-
+/// For each extension: its name and version; its tables whose rows, and sequences whose values, are a part of a dump; its
+/// schemas; and what else of it somebody has granted rights on, without arguments. Of what is in a schema, schema and name.
 const QUESTION: &str = "
 SELECT coalesce(json_agg(json_build_object('name', extname, 'version', extversion, 'content',
     (SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
@@ -36,7 +23,7 @@ SELECT coalesce(json_agg(json_build_object('name', extname, 'version', extversio
       WHERE d.deptype = 'e' AND d.refobjid = e.oid)) ORDER BY extname), '[]')
   FROM pg_extension e WHERE extname <> 'plpgsql';";
 
-/// Asks the database for its extensions, but for that of every database.
-pub async fn extensions(psql: &Psql) -> Result<Vec<Extension>> {
+/// Asks the database for its extensions, but for that of every database, in the form in which an inventory has them.
+pub async fn extensions<T: DeserializeOwned>(psql: &Psql) -> Result<Vec<T>> {
     psql.query(QUESTION).await
 }
