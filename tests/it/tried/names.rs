@@ -122,6 +122,8 @@ fn no_function_of_a_table_s_owner_runs_in_the_backup_s_sessions() {
             ])
             .succeeds();
         assert!(run.stderr.contains("reading 2 large tables"), "{run}");
-        assert_eq!(cluster.psql(&database, "SELECT DISTINCT who FROM seen"), "", "{run}");
+        // autovacuum's ANALYZE calls them too, as their owner, whenever it likes
+        let others = format!("SELECT DISTINCT who FROM seen WHERE who <> '{owner}'");
+        assert_eq!(cluster.psql(&database, &others), "", "{run}");
     }
 }
