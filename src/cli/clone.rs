@@ -31,6 +31,17 @@ pub struct CloneWords {
         value_parser = clap::value_parser!(u8).range(1..)
     )]
     pub jobs: Option<u8>,
+    /// Leave out this extension, and what needs it; repeatable
+    ///
+    /// In the variable, one per line.
+    #[arg(
+        long = "exclude-extension",
+        value_name = "NAME",
+        env = "PGSTOW_EXCLUDE_EXTENSIONS",
+        value_delimiter = '\n',
+        hide_short_help = true
+    )]
+    pub exclude_extensions: Vec<String>,
     /// Keep the new database if it differs from the source
     #[arg(long, env = "PGSTOW_KEEP_FAILED", hide_short_help = true)]
     pub keep_failed: bool,

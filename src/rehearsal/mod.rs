@@ -282,7 +282,11 @@ impl RehearsalRun<'_> {
 
     /// Refuses a server whose TimescaleDB is not the one that the backup is of: nothing is known of the backup then.
     async fn check_timescaledb(&self, target: &Target) -> Result<()> {
-        let Some(version) = self.inventory.and_then(version_of_timescaledb) else { return Ok(()) };
+        let Some(version) =
+            self.inventory.and_then(|inventory| version_of_timescaledb(&inventory.extensions))
+        else {
+            return Ok(());
+        };
         match target.versions_of(TIMESCALEDB).await? {
             (Some(usual), _) if usual != version => Err(Error::settings(format!(
                 "the backup is of TimescaleDB {version}, and the server for the trial has {usual}"

@@ -1,10 +1,12 @@
 //! A stored backup, found and checked, on its way into a database.
 
 use super::Narrowing;
+use super::extensions::with_possible;
 use super::load::{script, stream, workers};
 use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest};
 use super::run::{Content, Flow};
+use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::{ConnInfo, Constraint, Naming, Situation, Target};
@@ -107,10 +109,24 @@ impl ReadyBackup {
     }
 
     /// Restores no more than this from now on.
-    pub(super) fn hold(&mut self, rest: Inventory) -> Result<()> {
+    fn hold(&mut self, rest: Inventory) -> Result<()> {
         self.reader.narrow(excerpt::rows_of_this_server(&rest)?.unwrap_or_else(|| rest.clone()));
         self.inventory = Some(rest);
         Ok(())
+    }
+
+    /// Fits the extensions of the backup to the target.
+    async fn fit_extensions(&mut self, target: &Target) -> Result<()> {
+        let Some(inventory) = self.held() else { return Ok(()) };
+        let front = Preamble::read(&inventory.archive.preamble)?;
+        let profile = self.request.fitting.profile;
+        let (fitted, left_out) = with_possible(&front, &inventory.extensions, profile, target).await?;
+        if fitted.to_bytes() == front.to_bytes() {
+            return Ok(());
+        }
+        let rest = inventory.clone().only(&fitted);
+        self.request.left_out.extend(left_out);
+        self.hold(rest)
     }
 
     /// Restores into a database and proves it; a new one has its name only after that.

@@ -3,8 +3,11 @@
 //! The dump passes the same reader as a backup's, and its last bytes reach `pg_restore` only if the
 //! archive is whole and `pg_dump` has exited with 0: before that nothing is committed.
 
+use super::Narrowing;
 use super::backup::jobs;
-use super::load::stream::{BETWEEN, load};
+use super::extensions::with_possible;
+use super::load::stream::{Arriving, BETWEEN};
+use super::narrow::warn_of_lacking_rows;
 use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest, Roles};
 use super::run::{Content, Flow};
@@ -15,11 +18,13 @@ use crate::pipeline::pass_on;
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::globals::globals;
 use crate::postgres::lock::sessions_left;
-use crate::postgres::{ConnInfo, DumpOptions, KnownRoles, Naming, Psql, Server, Target, identifier};
+use crate::postgres::{
+    ConnInfo, DumpOptions, KnownRoles, Naming, Psql, Server, Target, extensions, identifier,
+};
 use crate::progress::{Direction, Progress};
 use crate::proof::{Proof, counts};
 use crate::run::Run;
-use crate::stored::inventory::Inventory;
+use crate::stored::inventory::{Extension, Inventory};
 use crate::stored::watch::ArchiveWatch;
 use crate::units::{age, count, counted_rows, stamp};
 use indicatif::BinaryBytes;
@@ -39,6 +44,8 @@ pub struct CopyOptions {
     pub sessions: Sessions,
     /// How many connections create what follows the data, if the user says so.
     pub jobs: Option<u8>,
+    /// What of it is copied.
+    pub narrowing: Narrowing,
     /// How the copy is fitted to its server.
     pub fitting: Fitting,
     /// What is done in it before anybody uses it.
@@ -140,11 +147,22 @@ impl Content for PassingDump<'_> {
         let client = clients.for_dump(server.version())?;
         // Asked again: the target may be on the same server, and have sessions of the same role.
         let left = sessions_left(&psql).await?;
+        let extensions: Vec<Extension> = extensions(&psql).await?;
         let dump = parallel::start(client, &psql, &options.dump, server, left, options.sessions, run).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
-        let (contents, (plan, _)) =
-            tokio::try_join!(hand_on(dump, near, &progress), load(far, clients, target, request, jobs))?;
-        let inventory = Inventory::new(contents, &[]);
+        let loaded = async {
+            let mut arriving = Arriving::begin(far).await?;
+            let chosen = options.narrowing.of_front(&arriving.front, &extensions)?;
+            let (front, left_out) =
+                with_possible(&chosen, &extensions, options.fitting.profile, target).await?;
+            warn_of_lacking_rows(&arriving.front, &arriving.front, &front);
+            arriving.front = front.clone();
+            let (mut plan, _) = arriving.load(clients, target, request, jobs).await?;
+            plan.left_out.extend(left_out);
+            Ok((front, plan))
+        };
+        let (contents, (front, plan)) = tokio::try_join!(hand_on(dump, near, &progress), loaded)?;
+        let inventory = Inventory::new(contents, &[]).only(&front);
         let (tables, rows) = (inventory.archive.tables, inventory.rows());
         Ok(Filled { tables, rows, plan, passed: Some(inventory), failed: Vec::new() })
     }

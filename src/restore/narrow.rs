@@ -49,8 +49,15 @@ impl Narrowing {
             inventory = excerpt::choose(inventory, &self.tables, false)?;
         }
         let front = Preamble::read(&inventory.archive.preamble)?;
-        let left_out = self.left_out(&front, &inventory);
-        self.refuse_hypertables(&front, &left_out)?;
+        let kept = self.of_front(&front, &inventory.extensions)?;
+        warn_of_lacking_rows(&whole, &front, &kept);
+        Ok(inventory.only(&kept))
+    }
+
+    /// The same archive without what is left out of it, which is said; what tables are chosen plays no part.
+    pub fn of_front(&self, front: &Preamble, extensions: &[Extension]) -> Result<Preamble> {
+        let left_out = self.left_out(front, extensions);
+        self.refuse_hypertables(front, &left_out)?;
         for pattern in &left_out.idle {
             tracing::warn!("nothing in the backup matches {pattern}, so nothing is left out for it");
         }
@@ -59,17 +66,14 @@ impl Narrowing {
         }
         let mut gone = left_out.entries;
         if self.schema_only {
-            gone.extend(data(&front));
+            gone.extend(data(front));
         }
-        let kept = front.keep(|entry| !gone.contains(&entry.dump_id()));
-        warn_of_lacking_rows(&whole, &front, &kept);
-        Ok(inventory.only(&kept))
+        Ok(front.keep(|entry| !gone.contains(&entry.dump_id())))
     }
 
     /// What would be left out only because it needs something else that is.
-    pub fn needs(&self, inventory: &Inventory) -> Result<Vec<String>> {
-        let front = Preamble::read(&inventory.archive.preamble)?;
-        Ok(self.left_out(&front, inventory).others)
+    pub fn needs(&self, front: &Preamble, extensions: &[Extension]) -> Vec<String> {
+        self.left_out(front, extensions).others
     }
 
     /// Refuses what would leave out rows of a hypertable, or bring them without what makes it one.
@@ -83,10 +87,10 @@ impl Narrowing {
         })
     }
 
-    fn left_out(&self, front: &Preamble, inventory: &Inventory) -> LeftOut {
+    fn left_out(&self, front: &Preamble, extensions: &[Extension]) -> LeftOut {
         let mut defined = Defined::default();
         for name in &self.without_extensions {
-            let known = inventory.extensions.iter().find(|one| one.name == *name).cloned();
+            let known = extensions.iter().find(|one| one.name == *name).cloned();
             if let Some(known) = known.or_else(|| scheduler(name)) {
                 defined.content.extend(known.content);
                 defined.schemas.extend(known.schemas);
@@ -116,7 +120,7 @@ fn scheduler(name: &str) -> Option<Extension> {
 
 /// Names the generated columns that may get other values, since rows that they are computed from are left out: nothing
 /// compares these values.
-fn warn_of_lacking_rows(whole: &Preamble, chosen: &Preamble, kept: &Preamble) {
+pub(super) fn warn_of_lacking_rows(whole: &Preamble, chosen: &Preamble, kept: &Preamble) {
     let ids = |front: &Preamble| front.toc.with_data().map(TocEntry::dump_id).collect::<HashSet<i32>>();
     let (chosen, kept) = (ids(chosen), ids(kept));
     for (rows, reads) in whole.toc.computed_rows() {

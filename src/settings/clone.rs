@@ -4,6 +4,7 @@ use super::{after, fitting, server, sessions};
 use crate::cli::CloneWords;
 use crate::error::Result;
 use crate::postgres::DumpOptions;
+use crate::restore::Narrowing;
 use crate::restore::copy::CopyOptions;
 
 /// Checks the words of `pgstow clone`.
@@ -22,6 +23,7 @@ pub fn clone(words: CloneWords) -> Result<CopyOptions> {
         dump: DumpOptions { lock_wait_timeout: words.lock_wait_timeout, ..DumpOptions::default() },
         jobs: words.jobs,
         sessions: sessions(&words.readers, &words.server)?,
+        narrowing: Narrowing { without_extensions: words.exclude_extensions, ..Narrowing::default() },
         fitting: fitting(words.fitting)?,
         after: after(words.after)?,
         clients,

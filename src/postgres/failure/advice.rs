@@ -124,8 +124,8 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::ExtensionElsewhere,
-        "a server has pg_cron in one database only, and not while that has another name: a restore leaves it out, with \
-         --exclude-extension pg_cron if it does not do so by itself; a clone cannot",
+        "a server has pg_cron in one database only, and not while that has another name: --exclude-extension pg_cron does \
+         without it, and without what needs it",
     ),
     (
         S::EncodingCannotHold,

@@ -46,7 +46,8 @@ pub async fn restore(
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))?;
         Ok(contents)
     };
-    let (contents, (plan, failed)) = tokio::try_join!(stream, load(far, clients, target, request, 1))?;
+    let loaded = async { Arriving::begin(far).await?.load(clients, target, request, 1).await };
+    let (contents, (plan, failed)) = tokio::try_join!(stream, loaded)?;
     Ok(Filled { tables: contents.toc.tables() as u64, rows: contents.rows(), plan, passed: None, failed })
 }
 
@@ -75,44 +76,61 @@ fn warn_of_early_rows(front: &Preamble) {
     }
 }
 
-/// Reads the archive's front, makes the database it asks for, and feeds `pg_restore`; with several `jobs`,
-/// what follows the data is created by this many connections, and no longer in one transaction with it.
-pub async fn load(
-    mut archive: DuplexStream,
-    clients: &Clients,
-    target: &mut Target,
-    request: &RestoreRequest,
-    jobs: usize,
-) -> Result<(Plan, Vec<String>)> {
-    let (read, archive_reader) = read_front(&mut archive).await?;
-    let Some(front) = archive_reader.preamble() else {
-        return Err(Error::verify("the archive ends before its table of contents does"));
-    };
-    warn_of_early_rows(&front);
-    let behind = read.get(front.to_bytes().len()..).unwrap_or_default();
-    let (client, mut fitted, plan) = prepare(&front, clients, target, request).await?;
-    let rest = if jobs > 1 { Some(PostData::of(&fitted, &BTreeSet::new())?) } else { None };
-    if rest.is_some() {
-        fitted = before_and_data(&fitted);
+/// An archive that comes, of which the front is known.
+pub struct Arriving {
+    /// Header and table of contents, as they will be restored.
+    pub front: Preamble,
+    /// What was read of the data.
+    read: Vec<u8>,
+    rest: DuplexStream,
+}
+
+impl Arriving {
+    /// Reads the archive's front.
+    pub async fn begin(mut archive: DuplexStream) -> Result<Self> {
+        let (mut read, archive_reader) = read_front(&mut archive).await?;
+        let Some(front) = archive_reader.preamble() else {
+            return Err(Error::verify("the archive ends before its table of contents does"));
+        };
+        warn_of_early_rows(&front);
+        read.drain(..front.to_bytes().len().min(read.len()));
+        Ok(Self { front, read, rest: archive })
     }
 
-    let atomicity = atomicity(&fitted, target);
-    target.breathe().await;
-    let mut pg_restore = pg_restore(client, target.conn(), &plan.options, atomicity).await?;
-    let fed = async {
-        pg_restore.write_all(&fitted.to_bytes()).await?;
-        pg_restore.write_all(behind).await?;
-        tokio::io::copy_buf(&mut BufReader::with_capacity(AT_ONCE, archive), &mut pg_restore).await
-    };
-    let fed = fed.await;
-    // When pg_restore has died, its own words say more than "broken pipe".
-    let failed = match plan.options.keep_going {
-        true => pg_restore.finish_despite_errors().await?,
-        false => pg_restore.finish().await.map(|_| Vec::new())?,
-    };
-    fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
-    if let Some(rest) = rest {
-        rest.make(client, target, &plan.options, jobs).await?;
+    /// Makes the database that it asks for, and feeds `pg_restore`; with several `jobs`, what follows the data is created by
+    /// this many connections, and no longer in one transaction with it. `pg_restore` passes over data of which the front says
+    /// nothing.
+    pub async fn load(
+        self,
+        clients: &Clients,
+        target: &mut Target,
+        request: &RestoreRequest,
+        jobs: usize,
+    ) -> Result<(Plan, Vec<String>)> {
+        let (client, mut fitted, plan) = prepare(&self.front, clients, target, request).await?;
+        let rest = if jobs > 1 { Some(PostData::of(&fitted, &BTreeSet::new())?) } else { None };
+        if rest.is_some() {
+            fitted = before_and_data(&fitted);
+        }
+
+        let atomicity = atomicity(&fitted, target);
+        target.breathe().await;
+        let mut pg_restore = pg_restore(client, target.conn(), &plan.options, atomicity).await?;
+        let fed = async {
+            pg_restore.write_all(&fitted.to_bytes()).await?;
+            pg_restore.write_all(&self.read).await?;
+            tokio::io::copy_buf(&mut BufReader::with_capacity(AT_ONCE, self.rest), &mut pg_restore).await
+        };
+        let fed = fed.await;
+        // When pg_restore has died, its own words say more than "broken pipe".
+        let failed = match plan.options.keep_going {
+            true => pg_restore.finish_despite_errors().await?,
+            false => pg_restore.finish().await.map(|_| Vec::new())?,
+        };
+        fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
+        if let Some(rest) = rest {
+            rest.make(client, target, &plan.options, jobs).await?;
+        }
+        Ok((plan, failed))
     }
-    Ok((plan, failed))
 }

@@ -91,10 +91,14 @@ fn a_scheduler_keeps_no_database_from_being_restored() {
         .opens(&["restore", "latest", "--to", &cluster.url(&fresh("plain")), "--target-profile", "plain"])
         .fails(Kind::Postgres)
         .says("can only create extension in database app");
-    pgstow(["clone", &cluster.url("app"), &cluster.url(&fresh("clone"))])
-        .env("PATH", every_client())
-        .fails(Kind::Postgres)
-        .says("a clone cannot");
+    let clone = || pgstow(["clone", &cluster.url("app"), &fresh("clone")]).env("PATH", every_client());
+    for jobs in ["1", "2"] {
+        let run = clone().args(["--jobs", jobs, "--json"]).succeeds().says(left_out);
+        let run = run.says("proven: 1 row in 1 table");
+        assert_eq!(run.json()["left_out"].as_array().unwrap().len(), 1, "{run}");
+    }
+    let plain = ["--target-profile", "plain"];
+    clone().args(plain).fails(Kind::Postgres).says("--exclude-extension pg_cron does without it");
     // A dump that somebody else took does not say what the extension has.
     let dump = std::env::temp_dir().join(fresh("cron.dump"));
     let taken = cluster.client("pg_dump").args(["-Fc", "-f"]).arg(&dump).arg("app").status().unwrap();
@@ -111,6 +115,9 @@ fn a_scheduler_keeps_no_database_from_being_restored() {
     let words = ["restore", "latest", "--name", "viewed", "--to", &cluster.url(&fresh("viewed"))];
     place.opens(&words).fails(Kind::Postgres).says("is needed by: VIEW public.jobs");
     place.opens(&words).args(["--exclude-extension", "pg_cron"]).succeeds().says("left out, as it needs");
+    clone().fails(Kind::Postgres).says("is needed by: VIEW public.jobs");
+    let run = clone().args(["--exclude-extension", "pg_cron"]).succeeds().says("left out, as it needs");
+    run.says("proven: 1 row in 1 table");
     let words = ["verify", "latest", "--name", "viewed", "--restore", "--exclude-extension", "pg_cron"];
     place.opens(&words).succeeds().says("proven: 1 row in 1 table");
     place.opens(&words).args(["--record"]).fails(Kind::Usage).says("nothing to write a receipt of");
