@@ -5,7 +5,7 @@ use super::same::{different, is_same};
 use crate::error::{Error, Kind, Result};
 use crate::store::{Situation, Store, Unfinished};
 use crate::stored::catalogue::{self, Backup, Found};
-use crate::stored::contents::{self, Entry, Flaw, Standard};
+use crate::stored::contents::{self, Entry, Flaw, Folder, Standard};
 use crate::stored::history::Caution;
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Id, Name, Place};
@@ -13,6 +13,7 @@ use crate::stored::newest::{self, Chooser};
 use crate::stored::signing::VerifyKeys;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A backup to be copied.
 pub(super) struct Chosen {
@@ -58,12 +59,14 @@ pub(super) struct There {
     backups: BTreeMap<Place, Entry>,
     /// Uploads that had not ended before this run.
     pub(super) unfinished: Vec<Unfinished>,
+    /// When it was looked at.
+    pub(super) looked_at: SystemTime,
 }
 
 impl There {
     /// Looks at what the target has of the chosen backups, under whatever id. Credentials that may only write see nothing.
     pub(super) async fn look(store: &Arc<dyn Store>, chosen: &[Chosen], name: Option<&Name>) -> Result<Self> {
-        let url = store.display_url();
+        let (url, looked_at) = (store.display_url(), SystemTime::now());
         let mut names: BTreeSet<&Name> = chosen.iter().map(|one| &one.place.name).collect();
         names.extend(name);
         let names: Vec<NamePattern> = names.into_iter().cloned().map(NamePattern::Name).collect();
@@ -84,8 +87,7 @@ impl There {
         // What was made from a backup has an id of the same second.
         let wanted: BTreeSet<String> = chosen.iter().map(|one| one.place.prefix_of_second()).collect();
         folders.retain(|folder| wanted.contains(&folder.place.prefix_of_second()));
-        let standard = Standard { trusted: None, count_partial: true, proven_only: false };
-        let entries = contents::entries(store, folders, &standard).await?;
+        let backups = entries(store, folders).await?;
         let unfinished = match store.unfinished(&contents::prefix(&names)).await {
             Ok(unfinished) => unfinished,
             Err(error) => {
@@ -93,8 +95,28 @@ impl There {
                 Vec::new()
             }
         };
-        let backups = entries.into_iter().map(|entry| (entry.folder.place.clone(), entry)).collect();
-        Ok(Self { store: url, backups, unfinished })
+        Ok(Self { store: url, backups, unfinished, looked_at })
+    }
+
+    /// What a rekey has made of this backup since, which was not there when it was looked at first.
+    pub(super) async fn rekeyed_since(
+        &self,
+        store: &Arc<dyn Store>,
+        backup: &Backup,
+        trusted: Option<&VerifyKeys>,
+    ) -> Result<Option<Id>> {
+        let mut folders = match contents::of_same_second(&**store, &backup.place).await {
+            Err(error) if error.situation() == Some(Situation::Denied) => return Ok(None),
+            folders => folders?,
+        };
+        folders.retain(|folder| folder.place != backup.place && !self.backups.contains_key(&folder.place));
+        let now = Self {
+            backups: entries(store, folders).await?,
+            unfinished: Vec::new(),
+            store: self.store.clone(),
+            ..*self
+        };
+        now.rekeyed_as(store, backup, trusted).await
     }
 
     /// Whether there is a backup of this id, or one that was rekeyed and is the same, whatever it is.
@@ -175,4 +197,10 @@ impl There {
             _ => Ok(()),
         }
     }
+}
+
+async fn entries(store: &Arc<dyn Store>, folders: Vec<Folder>) -> Result<BTreeMap<Place, Entry>> {
+    let standard = Standard { trusted: None, count_partial: true, proven_only: false };
+    let entries = contents::entries(store, folders, &standard).await?;
+    Ok(entries.into_iter().map(|entry| (entry.folder.place.clone(), entry)).collect())
 }

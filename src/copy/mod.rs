@@ -92,13 +92,22 @@ async fn one_backup(
     trusted: Option<&VerifyKeys>,
     run: &Run,
 ) -> Result<Outcome> {
-    let backup = one.backup.as_ref().map_err(Clone::clone)?;
+    let (backup, begun) = (one.backup.as_ref().map_err(Clone::clone)?, Instant::now());
     let (outcome, has_manifest) = if there.check(backup)? {
         (Outcome::Present, there.has_manifest(backup))
     } else if let Some(id) = run.or(there.rekeyed_as(&way.to, backup, trusted)).await? {
         (Outcome::Rekeyed(id), false)
     } else {
-        (Outcome::Copied, objects_and_manifest(backup, way, run).await?)
+        for object in &backup.manifest.objects {
+            way.object(backup, object, run).await?;
+        }
+        match run.or(there.rekeyed_since(&way.to, backup, trusted)).await? {
+            Some(id) => {
+                take_back(backup, way).await;
+                (Outcome::Rekeyed(id), false)
+            }
+            None => (Outcome::Copied, manifest(backup, begun, way, run).await?),
+        }
     };
     run.or(clear(backup, there, way)).await?;
     if has_manifest {
@@ -107,12 +116,8 @@ async fn one_backup(
     Ok(outcome)
 }
 
-/// Copies a backup that the target does not have; whether the manifest there is its own, byte for byte.
-async fn objects_and_manifest(backup: &Backup, way: &Way, run: &Run) -> Result<bool> {
-    let begun = Instant::now();
-    for object in &backup.manifest.objects {
-        way.object(backup, object, run).await?;
-    }
+/// Completes a backup whose objects are there; whether the manifest there is its own, byte for byte.
+async fn manifest(backup: &Backup, begun: Instant, way: &Way, run: &Run) -> Result<bool> {
     let has_manifest = publish(backup, way, run).await?;
     confirm(backup, way, has_manifest).await?;
     run.say(format!(
@@ -139,14 +144,26 @@ async fn confirm(backup: &Backup, way: &Way, has_manifest: bool) -> Result<()> {
     Err(error.hint("a prune took it for what a killed run had left; run the copy again"))
 }
 
-/// Removes the uploads that killed runs left in the target of a backup that is whole there.
-///
-/// Not before: then no run has any use for another upload of it, not even one that still goes on.
+/// Removes the objects that were copied of a backup that is there under another id, for other recipients.
+async fn take_back(backup: &Backup, way: &Way) {
+    for object in &backup.manifest.objects {
+        let key = backup.place.key(&object.key);
+        if let Err(error) = way.to.delete(&key).await {
+            tracing::warn!("{key} remains; without a manifest it is no backup: {error}");
+        }
+    }
+}
+
+/// Removes the uploads that killed runs left in the target of a backup that is whole there. One to which something was
+/// written since this run began is another run's, which goes on.
 async fn clear(backup: &Backup, there: &There, way: &Way) -> Result<()> {
     let is_of_it =
         |upload: &&Unfinished| Place::of_object(&upload.key).is_some_and(|(place, _)| place == backup.place);
     for upload in there.unfinished.iter().filter(is_of_it) {
         let Unfinished { key, .. } = upload;
+        if way.to.last_written(upload).await.is_ok_and(|last| last >= Some(there.looked_at)) {
+            continue;
+        }
         match way.to.abort_unfinished(upload).await {
             Ok(()) => tracing::info!("an unfinished upload of {key} was removed"),
             // It is unseen, and prune removes it.

@@ -65,9 +65,20 @@ impl Way {
         };
         let stretch = 0..object.stored_bytes;
         let bytes = download::ranges(Arc::clone(&self.from), &key, stretch, info.etag, self.reading);
-        match metadata.is_empty() && object.stored_bytes <= part_size {
+        let written = match metadata.is_empty() && object.stored_bytes <= part_size {
             true => run.or(self.put(&key, bytes, object)).await,
             false => self.upload(&key, bytes, object, &metadata, part_size, run).await,
+        };
+        // Another run may have written it meanwhile, and removed this upload as one of no use.
+        let is_overtaken = |error: &Error| {
+            matches!(error.situation(), Some(Situation::Exists | Situation::NotFound | Situation::Other))
+        };
+        match written {
+            Err(error) if is_overtaken(&error) => match run.or(self.has(&key, object)).await {
+                Ok(true) => Ok(()),
+                _ => Err(error),
+            },
+            written => written,
         }
     }
 

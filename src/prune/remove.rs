@@ -106,6 +106,18 @@ async fn folder(store: &dyn Store, left: &Leftover) -> Result<Fate> {
     if folder.last_written() > left.last_written {
         return Ok(Fate::KeptAnyway("something was written to it in the meantime".to_owned()));
     }
-    let deleted = removal::delete(store, &folder.keys()).await.map_err(explain)?;
-    Ok(deleted.map_or(Fate::Removed, |kept| Fate::KeptAnyway(kept.why)))
+    let keys = folder.keys();
+    if let Some(kept) = removal::delete(store, &keys).await.map_err(explain)? {
+        return Ok(Fate::KeptAnyway(kept.why));
+    }
+    // A copy may have completed it just now: the manifest is there then, and what it had from before is not.
+    match look_again(store, place).await? {
+        Some(now) if now.found().is_some() && keys.iter().any(|key| !now.keys().contains(key)) => {
+            let manifest =
+                Err(Error::store(format!("{place} was copied here at the same moment, and is not whole")));
+            removal::delete(store, &now.keys()).await.map_err(explain)?;
+            manifest.map_err(|error: Error| error.hint("it is removed; copy it again"))
+        }
+        _ => Ok(Fate::Removed),
+    }
 }

@@ -155,7 +155,11 @@ impl Work<'_> {
         }
         let new = match self.run.or(self.made_before(&old.backup.manifest, &peers)).await? {
             Some(new) => new,
-            None => self.make(&old, signed, &peers).await?,
+            None => {
+                let new = self.make(&old, signed, &peers).await?;
+                self.run.or(self.refuse_second(&old.backup.manifest, new.backup.place(), &peers)).await?;
+                new
+            }
         };
         self.note(&new, done);
         let what = self.said(place, &new);
@@ -259,6 +263,35 @@ impl Work<'_> {
             self.discard(&place).await;
         }
         checked
+    }
+
+    /// Refuses to go on if another run has made a new backup of the same one meanwhile: both would stay, and each run would say
+    /// that the old one is replaced. Each publishes its own before it looks for others, so at least one sees the other; the
+    /// later id gives way, never both.
+    async fn refuse_second(&self, old: &Manifest, own: &Place, peers: &[Folder]) -> Result<()> {
+        let now = contents::of_same_second(self.store.store(), own).await?;
+        let is_new =
+            |folder: &&Folder| folder.place != *own && peers.iter().all(|peer| peer.place != folder.place);
+        for found in now.iter().filter(is_new).filter_map(Folder::found) {
+            let Ok(other) = self.store.take_trusting(&found, None).await else { continue };
+            if !other.backup.manifest.is_made_from(&old.id) {
+                continue;
+            }
+            let other = &found.place.id;
+            let what = match own.id > *other {
+                true => {
+                    self.discard(own).await;
+                    "nothing of this run stays".to_owned()
+                }
+                false => format!("{} of this run stays, too", own.id),
+            };
+            return Err(Error::new(
+                Kind::Locked,
+                format!("another run rekeyed it at the same time, as {other}; {what}"),
+            )
+            .hint("let the other run end, and run it again"));
+        }
+        Ok(())
     }
 
     /// Removes a new backup that was not read back as it was sent: it must not be the "latest" one.

@@ -2,6 +2,7 @@
 
 mod at_once;
 mod copied;
+mod meanwhile;
 mod receipts;
 mod rekeyed;
 

@@ -1,0 +1,101 @@
+//! `copy`, and others that work on the same backups in the same store at the same moment.
+
+use super::{are_same, copy, stream, unfinished};
+use crate::keep::scene::{folder_and_bucket, prune, there};
+use crate::keys::scene::rekey;
+use crate::scene::{Keys, Place};
+use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
+use crate::servers::garage::Garage;
+use pgstow::error::Kind;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const MIB: usize = 1 << 20;
+
+/// A place in a bucket, and the same one through a proxy.
+fn through(label: &str) -> ([Place; 1], FaultProxy, Place) {
+    let s3 = Garage::shared().place(label);
+    let proxy = FaultProxy::start(&s3.endpoint);
+    let through = Place::S3(s3.through(&proxy.endpoint()));
+    ([Place::S3(s3)], proxy, through)
+}
+
+#[test]
+fn two_copies_do_not_keep_each_other_from_ending() {
+    for to in folder_and_bucket("copies") {
+        let (from, places) = (Place::folder(), [to]);
+        let [to] = &places;
+        stream(&from, "app", 6 * MIB);
+        let slow = copy(&places, &from, to, &["--all", "--limit-rate", "2MiB"]).spawn();
+        let since = Instant::now();
+        while unfinished(to).is_empty() {
+            assert!(since.elapsed() < Duration::from_secs(60), "the first copy does not begin");
+            sleep(Duration::from_millis(20));
+        }
+        copy(&places, &from, to, &["--all"]).succeeds().says("copied 1 backup");
+        slow.wait().assert_success();
+        are_same(&from, to, true);
+        assert_eq!(unfinished(to), Vec::<String>::new());
+    }
+}
+
+/// What an earlier copy left looks like what a killed run left.
+#[test]
+fn a_prune_takes_nothing_from_a_backup_without_a_word() {
+    let (places, proxy, through) = through("copy-and-prune");
+    let (from, to) = (Place::folder(), &places[0]);
+    let id = stream(&from, "app", 1000);
+    copy(&places, &from, to, &["--all"]).succeeds();
+    to.delete(&to.key("manifest.json"));
+    stream(to, "app", 10);
+    proxy.inject(Rule::new(Operation::Delete, Fault::Delay(Duration::from_secs(4))));
+    let pruning = prune(&through, &["--keep-last", "9", "--leftovers", "0s"]).spawn();
+    proxy.wait_for(Operation::Delete, 1);
+    copy(&places, &from, to, &["--all"]).succeeds().says("copied 1 backup");
+    let run = pruning.wait().assert_failure(Kind::Prune);
+    run.says(&id).says("was copied here at the same moment, and is not whole").says("copy it again");
+    assert!(!to.keys().iter().any(|key| key.contains(&id)), "{:?}", to.keys());
+    copy(&places, &from, to, &["--all"]).succeeds().says("copied 1 backup");
+}
+
+#[test]
+fn no_copy_brings_back_what_is_rekeyed_meanwhile() {
+    let (places, proxy, through) = through("copy-and-rekey");
+    let (from, to) = (Place::folder(), &places[0]);
+    let (old, new) = (Keys::shared(), Keys::make());
+    stream(&from, "app", 1000);
+    // The second look at the target is the last one before its manifest.
+    proxy.inject(Rule::new(Operation::List, Fault::Delay(Duration::from_secs(12))).after(1));
+    let slow = copy(&places, &from, &through, &["--all"]).spawn();
+    proxy.wait_for(Operation::List, 2);
+    // A second copy ends before it, and what it brought is rekeyed.
+    copy(&places, &from, to, &["--all"]).succeeds().says("copied 1 backup");
+    rekey(to, &["--all"], &new.recipient, &[old, &new]).succeeds();
+    let keys = to.keys();
+    slow.wait().assert_success().says("because they were rekeyed there");
+    assert_eq!(to.keys(), keys);
+}
+
+/// Each would say that its own has taken the place of the old one.
+#[test]
+fn of_two_that_rekey_the_same_backup_one_gives_way() {
+    for place in folder_and_bucket("rekeys") {
+        let (old, one, other) = (Keys::shared(), Keys::make(), Keys::make());
+        stream(&place, "app", 4 * MIB);
+        let command = |to: &Keys| {
+            rekey(&place, &["--all", "--limit-rate", "4MiB"], &to.recipient, &[old, &one, &other])
+        };
+        let (first, second) = (command(&one).spawn(), command(&other).spawn());
+        let runs = [first.wait(), second.wait()];
+        let refused =
+            runs.iter().filter(|run| run.text().contains("another run rekeyed it at the same time"));
+        assert!(refused.count() > 0, "{}\n{}", runs[0], runs[1]);
+        // At most one of both succeeds, and later runs end what is left.
+        command(&one).succeeds();
+        let kept = there(&place, "app");
+        for id in kept {
+            let manifest = crate::keys::scene::manifest(&place, "app", &id);
+            assert_eq!(manifest.recipients, std::slice::from_ref(&one.recipient));
+        }
+    }
+}
