@@ -113,10 +113,9 @@ async fn folder(store: &dyn Store, left: &Leftover) -> Result<Fate> {
     // A copy may have completed it just now: the manifest is there then, and what it had from before is not.
     match look_again(store, place).await? {
         Some(now) if now.found().is_some() && keys.iter().any(|key| !now.keys().contains(key)) => {
-            let manifest =
-                Err(Error::store(format!("{place} was copied here at the same moment, and is not whole")));
             removal::delete(store, &now.keys()).await.map_err(explain)?;
-            manifest.map_err(|error: Error| error.hint("it is removed; copy it again"))
+            Err(Error::store(format!("{place} was copied here at the same moment, and is not whole"))
+                .hint("it is removed; copy it again"))
         }
         _ => Ok(Fate::Removed),
     }
