@@ -6,7 +6,7 @@
 use super::finding::Findings;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
-    BucketRules, Metadata, ObjectLock, Situation, Store, StoreError, Versioning, is_protected_by_copies_only,
+    BucketRules, Guard, Metadata, ObjectLock, Situation, Store, StoreError, Versioning, guard,
 };
 use crate::stored::catalogue::{self, Found};
 use crate::stored::names::{CLOCK_SKEW, Name};
@@ -33,7 +33,7 @@ pub async fn examine(
     name: Option<&Name>,
     writes: bool,
 ) -> Result<Option<Vec<Found>>> {
-    let copies_only = is_protected_by_copies_only(&location.url, &location.options);
+    let copies_only = guard(&location.url, &location.options) == Guard::Nothing;
     let folder = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
     let key = format!("{folder}pgstow-doctor-{}/probe", stamp(SystemTime::now(), '-'));
     let writing = writing(store, &key);

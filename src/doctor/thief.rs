@@ -6,7 +6,7 @@
 use super::folder::Absent;
 use crate::error::{Error, Result};
 use crate::run::Run;
-use crate::store::{Attempt, Situation, Store, StoreError, Versioning, is_protected_by_copies_only};
+use crate::store::{Attempt, Guard, Situation, Store, StoreError, Versioning, guard};
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::stored::opened::Location;
 use bytes::Bytes;
@@ -81,79 +81,56 @@ impl fmt::Display for Act {
     }
 }
 
-/// Who decides what a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keeper {
-    S3,
-    Backblaze,
-    Google,
-    Folder,
-    /// A service that has no versions and no locks, and in which a key that may write may delete.
-    Nobody,
-}
-
-impl Keeper {
-    fn of(address: &str, copies_only: bool) -> Self {
-        match address.split("://").next() {
-            _ if copies_only => Self::Nobody,
-            Some("file") => Self::Folder,
-            Some("gs") => Self::Google,
-            _ if address.contains("backblazeb2") || address.starts_with("b2") => Self::Backblaze,
-            _ => Self::S3,
+/// What keeps a thief from it in such a store; `None` if a backup job needs it.
+fn fix(guard: Guard, act: Act) -> Option<&'static str> {
+    Some(match (act, guard) {
+        (Act::Write, _) => return None,
+        (Act::List, Guard::Policies) => {
+            "take s3:ListBucket away; then a backup does not compare itself with the last one"
         }
-    }
-
-    /// The line of a policy that keeps a thief from it; `None` if a backup job needs it.
-    fn fix(self, act: Act) -> Option<&'static str> {
-        Some(match (act, self) {
-            (Act::Write, _) => return None,
-            (Act::List, Self::S3) => {
-                "take s3:ListBucket away; then a backup does not compare itself with the last one"
-            }
-            (Act::List, Self::Backblaze) => "take the capability listFiles away",
-            (Act::List, Self::Google) => {
-                "take storage.objects.list away: roles/storage.objectCreator has no more than it needs"
-            }
-            (Act::Read, Self::S3) => "take s3:GetObject away; restores use another key",
-            (Act::Read | Act::ReadVersion, Self::Backblaze) => {
-                "take the capability readFiles away; restores use another key"
-            }
-            (Act::Read | Act::ReadVersion, Self::Google) => {
-                "take storage.objects.get away; restores use another account"
-            }
-            (Act::ReadVersion, Self::S3) => "take s3:GetObjectVersion away",
-            (Act::Overwrite, Self::S3) => {
-                "s3:PutObject allows it: turn on versioning, or object lock with a default retention, so that old versions stay"
-            }
-            (Act::Overwrite, Self::Backblaze) => {
-                "writeFiles allows it: keep old versions (lifecycle), or lock files (Object Lock)"
-            }
-            (Act::Overwrite | Act::Delete | Act::DeleteVersion, Self::Google) => {
-                "take storage.objects.delete away, or give the bucket a retention policy"
-            }
-            (Act::ShortenLock, Self::S3) => {
-                "take s3:PutObjectRetention and s3:BypassGovernanceRetention away, or lock in COMPLIANCE mode"
-            }
-            (Act::ShortenLock, Self::Backblaze) => "take writeFileRetentions and bypassGovernance away",
-            (Act::ShortenLock, Self::Google) => {
-                "take storage.objects.update away: without it neither a hold nor a retention that is not locked can be ended"
-            }
-            (Act::DeleteVersion, Self::S3) => "take s3:DeleteObjectVersion away",
-            (Act::Delete, Self::S3) => "take s3:DeleteObject away; prune uses another key",
-            (Act::Delete | Act::DeleteVersion, Self::Backblaze) => {
-                "take the capability deleteFiles away; prune uses another key"
-            }
-            (Act::List | Act::Read, Self::Nobody) => {
-                "give the job a key that may only write; restores use another key"
-            }
-            (_, Self::Nobody) => {
-                "here a key that may write may do that, too: copy backups to a second place (`pgstow copy`)"
-            }
-            (_, Self::Folder) => {
-                "who may write into a folder may do all of that: let another user copy the backups away, or use a bucket"
-            }
-        })
-    }
+        (Act::List, Guard::Capabilities) => "take the capability listFiles away",
+        (Act::List, Guard::Permissions) => {
+            "take storage.objects.list away: roles/storage.objectCreator has no more than it needs"
+        }
+        (Act::Read, Guard::Policies) => "take s3:GetObject away; restores use another key",
+        (Act::Read | Act::ReadVersion, Guard::Capabilities) => {
+            "take the capability readFiles away; restores use another key"
+        }
+        (Act::Read | Act::ReadVersion, Guard::Permissions) => {
+            "take storage.objects.get away; restores use another account"
+        }
+        (Act::ReadVersion, Guard::Policies) => "take s3:GetObjectVersion away",
+        (Act::Overwrite, Guard::Policies) => {
+            "s3:PutObject allows it: turn on versioning, or object lock with a default retention, so that old versions stay"
+        }
+        (Act::Overwrite, Guard::Capabilities) => {
+            "writeFiles allows it: keep old versions (lifecycle), or lock files (Object Lock)"
+        }
+        (Act::Overwrite | Act::Delete | Act::DeleteVersion, Guard::Permissions) => {
+            "take storage.objects.delete away, or give the bucket a retention policy"
+        }
+        (Act::ShortenLock, Guard::Policies) => {
+            "take s3:PutObjectRetention and s3:BypassGovernanceRetention away, or lock in COMPLIANCE mode"
+        }
+        (Act::ShortenLock, Guard::Capabilities) => "take writeFileRetentions and bypassGovernance away",
+        (Act::ShortenLock, Guard::Permissions) => {
+            "take storage.objects.update away: without it neither a hold nor a retention that is not locked can be ended"
+        }
+        (Act::DeleteVersion, Guard::Policies) => "take s3:DeleteObjectVersion away",
+        (Act::Delete, Guard::Policies) => "take s3:DeleteObject away; prune uses another key",
+        (Act::Delete | Act::DeleteVersion, Guard::Capabilities) => {
+            "take the capability deleteFiles away; prune uses another key"
+        }
+        (Act::List | Act::Read, Guard::Nothing) => {
+            "give the job a key that may only write; restores use another key"
+        }
+        (_, Guard::Nothing) => {
+            "here a key that may write may do that, too: copy backups to a second place (`pgstow copy`)"
+        }
+        (_, Guard::Owner) => {
+            "who may write into a folder may do all of that: let another user copy the backups away, or use a bucket"
+        }
+    })
 }
 
 /// Tries what a thief would.
@@ -167,10 +144,7 @@ pub async fn rob(location: &Location, name: Option<&Name>, run: &Run) -> Result<
     // An id is as unique as it has to be.
     let folder = format!("{folder}pgstow-doctor-{}/", Id::new(Timestamp::now())?);
     let mut thief = Thief {
-        keeper: Keeper::of(
-            &store.display_url(),
-            is_protected_by_copies_only(&location.url, &location.options),
-        ),
+        guard: guard(&location.url, &location.options),
         key: format!("{folder}probe"),
         store,
         deeds: Vec::new(),
@@ -185,7 +159,7 @@ pub async fn rob(location: &Location, name: Option<&Name>, run: &Run) -> Result<
 
 struct Thief {
     store: Arc<dyn Store>,
-    keeper: Keeper,
+    guard: Guard,
     key: String,
     deeds: Vec<Deed>,
 }
@@ -219,7 +193,7 @@ impl Thief {
                 self.unknown(act, NOTHING_THERE);
             }
         }
-        if is_there || self.keeper != Keeper::Folder {
+        if is_there || self.guard != Guard::Owner {
             let deleted = self.store.delete(&self.key).await;
             self.note(Act::Delete, deleted)?;
         } else {
@@ -241,7 +215,7 @@ impl Thief {
                 _ => return Err(Error::from(error).context(format!("try to {act}"))),
             },
         };
-        let fix = self.keeper.fix(act).filter(|_| can == Some(true));
+        let fix = fix(self.guard, act).filter(|_| can == Some(true));
         self.deeds.push(Deed { act, can, detail, fix });
         Ok(())
     }
@@ -296,15 +270,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_keeper_has_advice_for_what_a_backup_job_does_not_need() {
-        for (address, keeper) in [
-            ("file:///backups", Keeper::Folder),
-            ("gs://bucket/prefix", Keeper::Google),
-            ("s3://bucket?endpoint=https://s3.eu-central-003.backblazeb2.com", Keeper::Backblaze),
-            ("s3://bucket", Keeper::S3),
-        ] {
-            assert_eq!(Keeper::of(address, false), keeper);
-            assert_eq!(Keeper::of(address, true), Keeper::Nobody);
+    fn there_is_advice_for_what_a_backup_job_does_not_need() {
+        use Guard::{Capabilities, Nothing, Owner, Permissions, Policies};
+        for guard in [Policies, Capabilities, Permissions, Owner, Nothing] {
             for act in [
                 Act::List,
                 Act::Read,
@@ -314,10 +282,9 @@ mod tests {
                 Act::DeleteVersion,
                 Act::Delete,
             ] {
-                assert!(keeper.fix(act).is_some(), "{keeper:?} {act}");
-                assert!(Keeper::Nobody.fix(act).is_some(), "{act}");
+                assert!(fix(guard, act).is_some(), "{guard:?} {act}");
             }
-            assert_eq!(keeper.fix(Act::Write), None);
+            assert_eq!(fix(guard, Act::Write), None);
         }
     }
 }

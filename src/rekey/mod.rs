@@ -16,7 +16,7 @@ use crate::failures::Failures;
 use crate::pipeline::keys::Identities;
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
-use crate::store::{Situation, StoreError, Versioning};
+use crate::store::{Situation, Store, StoreError, StoreUrl, Versioning};
 use crate::stored::catalogue::{self, Found};
 use crate::stored::contents::{self, Folder};
 use crate::stored::manifest::{Encryption, Manifest};
@@ -34,6 +34,7 @@ use std::sync::Arc;
 pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
     let RekeyOptions { id, name, reading, change } = options;
     let identities = Arc::clone(&reading.identities);
+    let is_folder = matches!(reading.location.url, StoreUrl::File(_));
     let choosing = async {
         change.recipients.check().await?;
         let store = OpenStore::open(reading).await?;
@@ -70,7 +71,7 @@ pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
         run.say("the key may not write: no more backups were tried");
     }
     if all.backups.iter().any(|one| one.old == Old::Removed) {
-        run.or(warn_of_versions(&store)).await?;
+        run.or(warn_of_versions(store.store(), is_folder)).await?;
     }
     Ok(all)
 }
@@ -89,10 +90,9 @@ async fn choose(store: &OpenStore, id: Option<&str>, name: Option<&Name>) -> Res
 }
 
 /// A store with versions only hides what is deleted.
-async fn warn_of_versions(store: &OpenStore) -> Result<()> {
-    let store = store.store();
+async fn warn_of_versions(store: &dyn Store, is_folder: bool) -> Result<()> {
     let versioning = store.rules().await.map(|rules| rules.versioning);
-    if let Some(warning) = about_versions(versioning, store.display_url().starts_with("file:")) {
+    if let Some(warning) = about_versions(versioning, is_folder) {
         tracing::warn!("{warning}");
     }
     Ok(())

@@ -32,8 +32,8 @@ pub use options::object_options::{CustomerKey, LockMode, LockWish};
 pub use options::{Credentials, OpenOptions};
 pub use retry::{Attempts, Retry};
 pub use url::key::check_key;
-pub use url::possible::{is_protected_by_copies_only, refuse_impossible};
-pub use url::profiles::{Checksums, Profile};
+pub use url::possible::{guard, refuse_impossible};
+pub use url::profiles::{Checksums, Guard, Profile};
 pub use url::{GsUrl, S3Url, StoreUrl};
 
 use async_trait::async_trait;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::store::options::OpenOptions;
 use crate::store::options::object_options::ObjectOption;
-use crate::store::url::profiles::Profile;
+use crate::store::url::profiles::{Guard, Profile};
 use crate::store::url::{S3Url, StoreUrl};
 
 /// Refuses what the kind of store is known not to do; what is not known is read back later.
@@ -31,11 +31,12 @@ pub fn refuse_impossible(url: &StoreUrl, options: &OpenOptions) -> Result<()> {
     }
 }
 
-/// Whether only a copy in another place protects what is there: the service has nothing else, and is known to.
-pub fn is_protected_by_copies_only(url: &StoreUrl, options: &OpenOptions) -> bool {
+/// What keeps a key to this store from doing more than it must.
+pub fn guard(url: &StoreUrl, options: &OpenOptions) -> Guard {
     match url {
-        StoreUrl::S3(url) => url.dialect(options.endpoint.as_deref()).0.copies_only,
-        StoreUrl::File(_) | StoreUrl::Gs(_) => false,
+        StoreUrl::S3(url) => url.dialect(options.endpoint.as_deref()).0.guard,
+        StoreUrl::File(_) => Guard::Owner,
+        StoreUrl::Gs(_) => Guard::Permissions,
     }
 }
 
@@ -118,6 +119,25 @@ mod tests {
             ("b2://b?region=x&sse=AES256", &locked),
         ] {
             assert!(refused(url, options).is_none(), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_guards_a_store_follows_from_its_service_and_not_from_names_in_its_url() {
+        let at_b2 = Some("https://s3.eu-central-003.backblazeb2.com".to_owned());
+        let (plain, at_b2) =
+            (OpenOptions::default(), OpenOptions { endpoint: at_b2, ..OpenOptions::default() });
+        for (url, options, found) in [
+            ("file:///backblazeb2", &plain, Guard::Owner),
+            ("gs://b2/backblazeb2", &plain, Guard::Permissions),
+            ("s3://my-backblazeb2-mirror/x", &plain, Guard::Policies),
+            ("s3://b?endpoint=https://s3.eu-central-003.backblazeb2.com", &plain, Guard::Capabilities),
+            ("s3://b", &at_b2, Guard::Capabilities),
+            ("s3://b?endpoint=https://files.example.com&profile=b2", &plain, Guard::Capabilities),
+            ("b2://b?endpoint=https://files.example.com", &plain, Guard::Capabilities),
+            ("s3://b?profile=garage", &plain, Guard::Nothing),
+        ] {
+            assert_eq!(guard(&url.parse().unwrap(), options), found, "{url}");
         }
     }
 }

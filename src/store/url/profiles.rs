@@ -29,6 +29,22 @@ impl fmt::Display for Checksums {
     }
 }
 
+/// What keeps a key to a store from doing more than it must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// Policies of S3 actions.
+    Policies,
+    /// Backblaze's capabilities of a key.
+    Capabilities,
+    /// Google's permissions of an account.
+    Permissions,
+    /// The owner and the mode of a folder.
+    Owner,
+    /// Nothing: the service is known to have neither versions nor locks, and no key that may write but not delete. Only
+    /// a copy elsewhere protects backups.
+    Nothing,
+}
+
 /// One dialect.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -46,9 +62,8 @@ pub struct Profile {
     pub says_object_size: bool,
     /// Whether requests may have their operation in the query parameter `x-id`, which is signed.
     pub says_operation: bool,
-    /// Whether it is known to have neither versions nor locks, and no key that may write but not delete: then only a
-    /// copy elsewhere protects backups.
-    pub(in crate::store) copies_only: bool,
+    /// What keeps a key from doing more than it must.
+    pub(in crate::store) guard: Guard,
     /// What it is known not to do with objects. What it does not say is asked for, and read back.
     refuses: &'static [ObjectOption],
     /// What it accepts and promises.
@@ -77,7 +92,7 @@ const DEFAULT: Profile = Profile {
     path_style: true,
     says_object_size: false,
     says_operation: true,
-    copies_only: false,
+    guard: Guard::Policies,
     refuses: &[],
     limits: COMMON,
 };
@@ -104,6 +119,7 @@ static TABLE: [Profile; 11] = [
         name: "b2",
         hosts: &["backblazeb2.com"],
         region_in_host: true,
+        guard: Guard::Capabilities,
         // backblaze.com/docs/cloud-storage-s3-compatible-api: one storage class, no tags, no KMS.
         refuses: &[ObjectOption::Class, ObjectOption::SseKms, ObjectOption::Tags],
         limits: Limits {
@@ -153,7 +169,7 @@ static TABLE: [Profile; 11] = [
         // Measured with 2.5.0: verifies every checksum, overwrites silently despite If-None-Match.
         checksums: Checksums::Full,
         // garagehq.deuxfleurs.fr/documentation/reference-manual/s3-compatibility: no versions, no locks.
-        copies_only: true,
+        guard: Guard::Nothing,
         // Measured too: it encrypts with a key of one's own, and ignores the rest silently.
         refuses: &[
             ObjectOption::Class,
