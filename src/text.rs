@@ -1,4 +1,4 @@
-//! Text from outside, made harmless for a terminal: names, labels, what servers and stores answer.
+//! Text from outside, made harmless for a terminal and for a shell: names, labels, what servers and stores answer.
 //!
 //! An escape sequence in a name could clear the screen, change what was printed before, or make a terminal answer.
 //! Only what people see is changed; a JSON document keeps every character, escaped.
@@ -52,6 +52,16 @@ pub fn json(document: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
+/// Makes one word of a text for a shell, in a command that somebody is to copy.
+pub fn shell_word(text: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "._-/:,@%+=".contains(c);
+    if !text.is_empty() && text.chars().all(safe) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +95,15 @@ mod tests {
         let escaped = json(&document);
         assert!(!escaped.contains(is_active), "{escaped}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).unwrap(), value);
+    }
+
+    #[test]
+    fn a_shell_hears_one_word() {
+        for text in ["app_before_20261121_054500", "it's $HOME", "", "a b", "\\n`x`", "-"] {
+            let script = format!("printf %s {}", shell_word(text));
+            let said = std::process::Command::new("sh").args(["-c", &script]).output();
+            assert_eq!(String::from_utf8(said.unwrap().stdout).unwrap(), text);
+        }
+        assert_eq!(shell_word("app"), "app");
     }
 }

@@ -138,14 +138,13 @@ impl Http {
                     (None, BROKEN, error)
                 }
             };
-            if since.elapsed() + pause > patience.min(self.patience) {
-                return Answer::Refused(error);
-            }
+            let left = patience.min(self.patience).saturating_sub(since.elapsed());
+            let Some(pausing) = pausing(pause, wait, left) else { return Answer::Refused(error) };
             if said.as_deref() != Some(error.message()) {
                 tracing::debug!("{error}; retrying");
                 said = Some(error.message().to_owned());
             }
-            tokio::time::sleep(wait.map_or(pause, |wait| wait.min(self.patience).max(pause))).await;
+            tokio::time::sleep(pausing).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -178,6 +177,12 @@ impl Http {
     }
 }
 
+/// How long to wait before the next attempt: as long as the server asks for, and no longer than there is time `left`;
+/// `None` if not even the pause fits into that.
+fn pausing(pause: Duration, asked: Option<Duration>, left: Duration) -> Option<Duration> {
+    (pause <= left).then(|| asked.unwrap_or_default().clamp(pause, left))
+}
+
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body)
         .map_err(|e| Error::postgres(format!("Neon's answer cannot be parsed: {e}")).because(e))
@@ -203,5 +208,27 @@ fn refused(method: &Method, url: &Url, status: StatusCode, body: &[u8]) -> Error
     match status.as_u16() {
         400 | 402 | 403 | 409 | 412 | 422 => error.in_situation(Situation::Rejected),
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_pause_is_longer_than_the_time_that_is_left() {
+        let seconds = Duration::from_secs;
+        for (asked, left, waited) in [
+            (None, 9, Some(2)),
+            (Some(1), 9, Some(2)),
+            (Some(5), 9, Some(5)),
+            (Some(60), 9, Some(9)),
+            (Some(60), 2, Some(2)),
+            (Some(60), 1, None),
+            (None, 1, None),
+        ] {
+            let found = pausing(seconds(2), asked.map(seconds), seconds(left));
+            assert_eq!(found, waited.map(seconds), "{asked:?} {left}");
+        }
     }
 }

@@ -4,9 +4,9 @@ use crate::archive::{
     Defined, LeftOut, Pattern, Preamble, Section, TIMESCALEDB, TableName, TocEntry, Unwanted,
 };
 use crate::error::Result;
-use crate::postgres::shell_word;
 use crate::stored::excerpt;
 use crate::stored::inventory::{Extension, Inventory};
+use crate::text::shell_word;
 use std::collections::HashSet;
 
 /// An extension that runs jobs at set times. A server has it in one database, which a setting names, and not while that has

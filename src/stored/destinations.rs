@@ -7,6 +7,7 @@
 use super::opened::Location;
 use crate::error::{Error, Result};
 use crate::store::{Limits, Situation, Store};
+use crate::text::shell_word;
 use futures_util::future::join_all;
 use indicatif::BinaryBytes;
 use std::collections::BTreeSet;
@@ -209,7 +210,11 @@ pub fn conclude(what: impl std::fmt::Display, id: &str, outcomes: &[InStore]) ->
         format!("{what} is whole in {}, but not in {}", whole.join(" and "), lacking.join(" and ")),
     )
     .because(first.clone())
-    .hint(format!("when the store is available again: pgstow copy {id} --from '{from}' --to '{to}'")))
+    .hint(format!(
+        "when the store is available again: pgstow copy {id} --from {} --to {}",
+        shell_word(from),
+        shell_word(to)
+    )))
 }
 
 #[cfg(test)]
@@ -255,6 +260,19 @@ mod tests {
         assert_eq!(stores.each(fail(0)).await.unwrap(), [(2, 2)]);
         let error = stores.each(fail(2)).await.unwrap_err();
         assert_eq!(error.message(), "all 3 stores failed");
+    }
+
+    #[test]
+    fn the_command_that_copies_it_can_be_typed() {
+        let in_store = |store: &str, failed: Option<Error>| InStore {
+            store: store.to_owned(),
+            is_optional: false,
+            failed,
+        };
+        let all = [in_store("s3://a/it's?region=x", None), in_store("s3://b", Some(Error::store("gone")))];
+        let error = conclude("it", "ID", &all).unwrap_err();
+        let command = r"pgstow copy ID --from 's3://a/it'\''s?region=x' --to s3://b";
+        assert!(error.hints()[0].ends_with(command), "{error:?}");
     }
 
     #[tokio::test]

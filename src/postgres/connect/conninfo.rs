@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use super::password::{Asked, PasswordCommand};
 use super::{alive, parse, pooler};
 use crate::postgres::process::{Program, Secret, User};
-use crate::postgres::sql::shell_word;
+use crate::text::shell_word;
 
 /// A connection someone asked for, without its secrets in anything printable.
 ///

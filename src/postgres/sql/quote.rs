@@ -36,16 +36,6 @@ fn quoted(text: &str, quote: char) -> String {
     format!("U&{quote}{escaped}{quote} UESCAPE '{ESCAPE}'")
 }
 
-/// Makes one word of a text for a shell, in a command that somebody is to copy.
-pub fn shell_word(text: &str) -> String {
-    let safe = |c: char| c.is_ascii_alphanumeric() || "._-/:,@%+=".contains(c);
-    if !text.is_empty() && text.chars().all(safe) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -58,16 +48,6 @@ mod tests {
         assert_eq!(identifier("My \"App\""), r#""My ""App""""#);
         assert_eq!(identifier(""), r#""""#);
         assert_eq!(identifier("a\\b!"), r#"U&"a!005Cb!!" UESCAPE '!'"#);
-    }
-
-    #[test]
-    fn a_shell_hears_one_word() {
-        for text in ["app_before_20261121_054500", "it's $HOME", "", "a b", "\\n`x`", "-"] {
-            let script = format!("printf %s {}", shell_word(text));
-            let said = std::process::Command::new("sh").args(["-c", &script]).output();
-            assert_eq!(String::from_utf8(said.unwrap().stdout).unwrap(), text);
-        }
-        assert_eq!(shell_word("app"), "app");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use super::super::request::{Fitting, Roles};
 use super::{Fit, reported, text};
 use crate::archive::{Preamble, RoleUses};
 use crate::error::{Error, Result};
-use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Target, identifier, shell_word};
+use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Target, identifier};
+use crate::text::shell_word;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Fit<'_> {
