@@ -21,7 +21,7 @@ use crate::sql::EntryKind;
 use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, Chain};
+use tokio::io::{AsyncReadExt, Chain};
 
 /// How often `pg_dump` is begun.
 const ATTEMPTS: u32 = 3;
@@ -31,8 +31,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LOCKED_WAIT: Duration = Duration::from_secs(5);
 /// Sessions that a shared snapshot takes: its own, `pg_dump`'s, that of a question, and one that reads.
 const FOR_SHARING: u32 = 4;
-/// Bytes read at once.
-const AT_ONCE: usize = 64 << 10;
 /// What helps if objects come and go all the time.
 const SETTLE: &str = "something changes definitions all the time, such as a migration or a job that makes partitions: back up when it rests";
 /// What helps if tables are emptied all the time.
@@ -238,35 +236,22 @@ impl Begun {
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
             ..options.clone()
         };
-        let mut pg_dump = dump(client, psql.conn(), &options).await?;
         // While it runs, a role with one session cannot ask.
         let longest = if is_alone { Duration::ZERO } else { options.lock_wait_timeout };
-        let reading = async {
-            tokio::select! {
-                read = read_definitions(&mut pg_dump) => read,
-                waited = waits_too_long(psql, longest) => Err(waited),
-            }
-        };
+        let mut reader = Reader::new();
+        let reading = read_definitions(client, psql, &options, longest, &mut reader);
         let doing = async {
             match &snapshot {
                 Some(snapshot) => Ok(Some(meanwhile(snapshot).await)),
                 None => Ok(None),
             }
         };
-        match tokio::try_join!(reading, doing) {
-            Ok(((head, reader), done)) => {
-                let preamble = reader.preamble();
-                let begun = Self { pg_dump, head, preamble, snapshot, unshared: None, before };
-                match begun.disturbance(psql).await {
-                    Ok(disturbance) => Ok((begun, done, disturbance)),
-                    Err(error) => {
-                        begun.stop().await;
-                        Err(error)
-                    }
-                }
-            }
+        let ((pg_dump, head), done) = tokio::try_join!(reading, doing)?;
+        let begun = Self { pg_dump, head, preamble: reader.preamble(), snapshot, unshared: None, before };
+        match begun.disturbance(psql).await {
+            Ok(disturbance) => Ok((begun, done, disturbance)),
             Err(error) => {
-                pg_dump.stop().await;
+                begun.stop().await;
                 Err(error)
             }
         }
@@ -346,22 +331,31 @@ fn label(entry: &TocEntry) -> String {
     format!("{} {}", String::from_utf8_lossy(entry.desc().unwrap_or_default()), entry.label())
 }
 
-/// Reads until all definitions are known, or to the end of a stream that has none.
+/// Starts `pg_dump`, and lets the reader read all definitions, or to the end of a stream that has none; returns what it
+/// has read. While `pg_dump` writes them it may wait for a lock, which it does not limit itself: no longer than
+/// `longest`.
 ///
-/// The reader has read all that is returned with it, or nothing if there are no definitions.
-pub async fn read_definitions(from: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u8>, Reader)> {
-    let (mut head, mut reader) = (Vec::new(), Reader::new());
-    let mut buffer = vec![0; AT_ONCE];
-    while reader.toc().is_none() {
-        let count = from.read(&mut buffer).await;
-        let count = count.map_err(|e| Error::from_io(e, Kind::Postgres, "read what pg_dump writes"))?;
-        let bytes = buffer.get(..count).unwrap_or_default();
-        // Whether it is whole is for the reader that follows all of it to say; so is damage.
-        if bytes.is_empty() || reader.feed(bytes).is_err() {
-            head.extend_from_slice(bytes);
-            return Ok((head, Reader::new()));
+/// # Errors
+/// `pg_dump`'s own; `Kind::Postgres` if it waited for too long.
+pub async fn read_definitions(
+    client: &Client,
+    psql: &Psql,
+    options: &DumpOptions,
+    longest: Duration,
+    reader: &mut Reader,
+) -> Result<(ChildOutput, Vec<u8>)> {
+    let mut pg_dump = dump(client, psql.conn(), options).await?;
+    let read = tokio::select! {
+        read = reader.read_definitions(&mut pg_dump) => {
+            read.map_err(|e| Error::from_io(e, Kind::Postgres, "read what pg_dump writes"))
         }
-        head.extend_from_slice(bytes);
+        waited = waits_too_long(psql, longest) => Err(waited),
+    };
+    match read {
+        Ok(head) => Ok((pg_dump, head)),
+        Err(error) => {
+            pg_dump.stop().await;
+            Err(error)
+        }
     }
-    Ok((head, reader))
 }

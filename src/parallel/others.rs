@@ -4,8 +4,7 @@ use super::plan::Plan;
 use crate::archive::{Preamble, Reader, Toc, TocEntry, rows_begin};
 use crate::consistent::{impatient, read_definitions};
 use crate::error::{Error, Kind, Result};
-use crate::postgres::dump::dump;
-use crate::postgres::{ChildOutput, Client, DumpOptions, Psql, Snapshot, waits_too_long};
+use crate::postgres::{ChildOutput, Client, DumpOptions, Psql, Snapshot};
 use bytes::{Buf, Bytes, BytesMut};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -41,11 +40,9 @@ impl Others {
         // The first `pg_dump` holds all locks, so only somebody who waits for it is in the way.
         let mut options = DumpOptions { snapshot: Some(snapshot.id.clone()), ..impatient(options) };
         options.exclude_rows.extend(without.into_iter().map(OsString::from_vec));
-        let mut pg_dump = dump(client, psql.conn(), &options).await?;
-        let (head, reader) = tokio::select! {
-            read = read_definitions(&mut pg_dump) => read?,
-            waited = waits_too_long(psql, options.lock_wait_timeout) => return Err(waited),
-        };
+        let mut reader = Reader::new();
+        let (pg_dump, head) =
+            read_definitions(client, psql, &options, options.lock_wait_timeout, &mut reader).await?;
         let start = reader.preamble().map(|preamble| preamble.to_bytes().len()).unwrap_or_default();
         let bytes = BytesMut::from(head.get(start..).unwrap_or_default());
         Ok(Self { pg_dump, reader, bytes, at: start as u64, taken: 0 })

@@ -1,11 +1,11 @@
 //! The restored database, dumped again: nothing of it is stored, only what it says of itself.
 
 use crate::archive::{Contents, Depth, Reader, Toc};
+use crate::consistent::read_definitions;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::dump::dump;
 use crate::postgres::patterns::{PatternOf, look_up};
-use crate::postgres::{ChildOutput, ConnInfo, DumpOptions, Psql, Server, Target, waits_too_long};
+use crate::postgres::{ChildOutput, ConnInfo, DumpOptions, Psql, Server, Situation, Target};
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
 use crate::stored::inventory::Inventory;
@@ -47,7 +47,9 @@ pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, ru
     let _following = run.follow(&progress);
     let mut buffer = vec![0; AT_ONCE];
     loop {
-        let bytes = read(&mut pg_dump, &mut buffer).await?;
+        let count = pg_dump.read(&mut buffer).await;
+        let count = count.map_err(|e| Error::from_io(e, Kind::Postgres, "read what pg_dump writes"))?;
+        let bytes = buffer.get(..count).unwrap_or_default();
         if bytes.is_empty() {
             return Ok(reader.finish()?);
         }
@@ -61,11 +63,7 @@ pub async fn table_of_contents(target: &Target, clients: &Clients, encoding: &st
     let mut reader = Reader::new();
     let pg_dump = start(target, target.conn(), clients, encoding, Vec::new(), &mut reader).await?;
     pg_dump.stop().await;
-    match reader.toc() {
-        Some(toc) => Ok(toc.clone()),
-        // Then it ended before, and the reader knows where.
-        None => Ok(reader.finish()?.toc),
-    }
+    Ok(reader.into_preamble()?.toc)
 }
 
 /// Starts `pg_dump`, and reads all definitions: while it does, it may wait for a lock that it sets no limit for.
@@ -83,35 +81,10 @@ async fn start(
         extra: vec![format!("--encoding={encoding}")],
         ..DumpOptions::default()
     };
-    let mut pg_dump = dump(clients.for_dump(target.version())?, conn, &options).await?;
-    let psql = Psql::new(clients.newest()?, conn);
-    let read = tokio::select! {
-        read = read_definitions(&mut pg_dump, reader) => read,
-        waited = waits_too_long(&psql, options.lock_wait_timeout) => Err(waited.without_hints().hint(IN_THE_WAY)),
-    };
-    match read {
-        Ok(()) => Ok(pg_dump),
-        Err(error) => {
-            pg_dump.stop().await;
-            Err(error)
-        }
-    }
-}
-
-async fn read_definitions(pg_dump: &mut ChildOutput, reader: &mut Reader) -> Result<()> {
-    let mut buffer = vec![0; AT_ONCE];
-    while reader.toc().is_none() {
-        let bytes = read(pg_dump, &mut buffer).await?;
-        if bytes.is_empty() {
-            break;
-        }
-        reader.feed(bytes)?;
-    }
-    Ok(())
-}
-
-async fn read<'b>(pg_dump: &mut ChildOutput, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
-    let count = pg_dump.read(buffer).await;
-    let count = count.map_err(|e| Error::from_io(e, Kind::Postgres, "read what pg_dump writes"))?;
-    Ok(buffer.get(..count).unwrap_or_default())
+    let (client, psql) = (clients.for_dump(target.version())?, Psql::new(clients.newest()?, conn));
+    let begun = read_definitions(client, &psql, &options, options.lock_wait_timeout, reader).await;
+    begun.map(|(pg_dump, _)| pg_dump).map_err(|error| match error.situation() {
+        Some(Situation::LockTimeout) => error.without_hints().hint(IN_THE_WAY),
+        _ => error,
+    })
 }

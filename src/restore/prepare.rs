@@ -2,14 +2,13 @@
 
 use super::plan::Plan;
 use super::request::RestoreRequest;
-use crate::archive::{EntryKind, Preamble, Reader, TocEntry};
+use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::Atomicity;
 use crate::postgres::{Locale, TIMESCALEDB_RESTORING, Target, literal, sessions};
 use crate::sql::without_notes;
 use std::collections::HashSet;
-use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Chooses the client that reads the archive and fits the target, fits the archive to it, and makes the
 /// database it asks for.
@@ -50,24 +49,6 @@ pub fn client_for<'a>(front: &Preamble, clients: &'a Clients, target: Version) -
     let dumped_by = Version::parse(&header.dump_version)
         .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
     clients.for_restore((header.version.major, header.version.minor), dumped_by, target)
-}
-
-/// Reads until the table of contents is known, or to the end; returns the bytes read so far.
-pub async fn read_front(archive: &mut (impl AsyncRead + Unpin)) -> Result<(Vec<u8>, Reader)> {
-    let mut front = Vec::new();
-    let mut reader = Reader::new();
-    let mut buffer = vec![0; 64 << 10];
-    while reader.toc().is_none() {
-        let count =
-            archive.read(&mut buffer).await.map_err(|e| Error::unexpected("the stream broke").because(e))?;
-        let bytes = buffer.get(..count).unwrap_or_default();
-        if bytes.is_empty() {
-            break;
-        }
-        reader.feed(bytes)?;
-        front.extend_from_slice(bytes);
-    }
-    Ok((front, reader))
 }
 
 /// What part of the server's locks one transaction may take: it holds one or more for each object to its end, and

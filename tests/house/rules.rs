@@ -48,7 +48,7 @@ pub const ROOMS: [(&str, &[&str]); 42] = [
             "store", "stored",
         ],
     ),
-    ("proof", &["archive", "postgres", "progress", "run", "stored"]),
+    ("proof", &["archive", "consistent", "postgres", "progress", "run", "stored"]),
     (
         "restore",
         &[

@@ -9,9 +9,14 @@ use crate::archive::format::entry::TocEntry;
 use crate::archive::format::header::Header;
 use crate::archive::format::preamble::Preamble;
 use crate::archive::format::toc::Toc;
-use crate::error::{self, Error};
+use crate::error;
 use crate::layout::Cut;
 use crate::sql::EntryKind;
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Bytes of definitions read at once.
+const AT_ONCE: usize = 64 << 10;
 
 /// Reads an archive from its passing bytes.
 ///
@@ -61,7 +66,7 @@ impl Preamble {
     pub fn read(bytes: &[u8]) -> error::Result<Self> {
         let mut reader = Reader::new();
         reader.feed(bytes)?;
-        reader.preamble().ok_or_else(|| Error::verify("the table of contents is cut off"))
+        Ok(reader.into_preamble()?)
     }
 }
 
@@ -120,6 +125,36 @@ impl Reader {
         match (&mut self.blocks, self.preamble.toc()) {
             (Some(blocks), Some(toc)) => blocks.feed(toc, bytes),
             _ => Ok(()),
+        }
+    }
+
+    /// Reads until all definitions are known, or to the end of a stream that has none, or to damage; returns the bytes.
+    ///
+    /// Whether they are whole is for the others to say: [`Reader::feed`] goes on with what follows.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn read_definitions(&mut self, from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+        let (mut head, mut buffer) = (Vec::new(), vec![0; AT_ONCE]);
+        while self.toc().is_none() {
+            let count = from.read(&mut buffer).await?;
+            let bytes = buffer.get(..count).unwrap_or_default();
+            head.extend_from_slice(bytes);
+            if bytes.is_empty() || self.feed(bytes).is_err() {
+                break;
+            }
+        }
+        Ok(head)
+    }
+
+    /// Ends the reading before the data: header and table of contents.
+    ///
+    /// # Errors
+    /// The stream ended before they did, or they are damaged.
+    pub fn into_preamble(self) -> Result<Preamble, Damage> {
+        match self.preamble() {
+            Some(preamble) => Ok(preamble),
+            None => Ok(self.finish()?.preamble()),
         }
     }
 

@@ -6,10 +6,10 @@
 use super::super::outcome::Filled;
 use super::super::plan::Plan;
 use super::super::postdata::PostData;
-use super::super::prepare::{atomicity, by_need, prepare, read_front};
+use super::super::prepare::{atomicity, by_need, prepare};
 use super::super::request::RestoreRequest;
 use super::later::before_and_data;
-use crate::archive::{Preamble, TocEntry};
+use crate::archive::{Preamble, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
@@ -88,10 +88,10 @@ pub struct Arriving {
 impl Arriving {
     /// Reads the archive's front.
     pub async fn begin(mut archive: DuplexStream) -> Result<Self> {
-        let (mut read, archive_reader) = read_front(&mut archive).await?;
-        let Some(front) = archive_reader.preamble() else {
-            return Err(Error::verify("the archive ends before its table of contents does"));
-        };
+        let mut reader = Reader::new();
+        let read = reader.read_definitions(&mut archive).await;
+        let mut read = read.map_err(|e| Error::unexpected("the stream broke").because(e))?;
+        let front = reader.into_preamble()?;
         warn_of_early_rows(&front);
         read.drain(..front.to_bytes().len().min(read.len()));
         Ok(Self { front, read, rest: archive })
