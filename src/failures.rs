@@ -2,6 +2,22 @@
 
 use crate::error::{Error, Kind, Result};
 
+/// What went wrong with one of many things, for programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// The failure's sentence.
+    pub error: String,
+    /// The exit code it would have had alone.
+    pub exit_code: u8,
+}
+
+impl Failed {
+    /// The failure that an error is.
+    pub fn of(error: &Error) -> Self {
+        Self { error: error.message().to_owned(), exit_code: error.kind().exit_code() }
+    }
+}
+
 /// The failures among many things to do.
 #[derive(Debug, Default)]
 pub struct Failures {
@@ -29,18 +45,19 @@ impl Failures {
 
     /// Keeps a failure and warns of it at once, in the words that `say` puts before it; a single thing's
     /// failure is only kept. A signal ends the whole, and is returned.
-    pub fn keep(&mut self, error: Error, say: impl FnOnce(&str) -> String) -> Result<()> {
+    pub fn keep(&mut self, error: Error, say: impl FnOnce(&str) -> String) -> Result<Failed> {
         if error.kind().is_signal() {
             return Err(error);
         }
+        let failed = Failed::of(&error);
         if self.alone {
             self.kept.push(error);
-            return Ok(());
+            return Ok(failed);
         }
         let said = say(&error.with_hints());
         tracing::warn!("{said}");
         self.kept.push(Error::new(error.kind(), said));
-        Ok(())
+        Ok(failed)
     }
 
     /// The one failure to report: a backup that cannot be trusted comes before one that was not reached.
@@ -64,7 +81,8 @@ mod tests {
     #[test]
     fn one_failure_of_one_is_itself() {
         let mut failures = Failures::of(1);
-        failures.keep(Error::store("gone").hint("look"), |why| format!("a: {why}")).unwrap();
+        let failed = failures.keep(Error::store("gone").hint("look"), |why| format!("a: {why}")).unwrap();
+        assert_eq!(failed, Failed { error: "gone".into(), exit_code: Kind::Store.exit_code() });
         let error = failures.conclude(|_, _| unreachable!()).unwrap_err();
         assert_eq!((error.kind(), error.message()), (Kind::Store, "gone"));
     }

@@ -7,11 +7,11 @@ use crate::failures::Failures;
 use crate::pipeline::keys::Identities;
 use crate::run::Run;
 use crate::stored::catalogue::{self, Backup};
+use crate::stored::header;
 use crate::stored::manifest::Encryption;
 use crate::stored::names::Name;
 use crate::stored::opened::{Location, OpenedBackup};
 use crate::stored::signing::VerifyKeys;
-use crate::stored::{header, names::Place};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
@@ -89,7 +89,7 @@ async fn look(options: &ReadersOptions, run: &Run) -> Result<Readers> {
     for read in catalogue::read_all(&store, &found, options.trusted.as_ref()).await {
         match read {
             Ok(backup) => backups.push(Readable { backup, opened_by: None }),
-            Err(error) => failures.keep(error, str::to_owned)?,
+            Err(error) => drop(failures.keep(error, str::to_owned)?),
         }
     }
     if !identities.is_empty() {
@@ -113,7 +113,7 @@ async fn look(options: &ReadersOptions, run: &Run) -> Result<Readers> {
                 (Err(error), _) | (_, Err(error)) => Err(error),
             };
             if let Err(error) = kept {
-                failures.keep(error, |why| named_once(&place, why))?;
+                failures.keep(error, |why| format!("{place}: {}", place.without(why)))?;
             }
         }
     }
@@ -138,9 +138,4 @@ async fn one(
             Error::verify(format!("none of the identities opens it; it is encrypted to {of}"))
         })),
     }
-}
-
-/// The place is named once, even if the failure names it too.
-fn named_once(place: &Place, why: &str) -> String {
-    format!("{place}: {}", why.strip_prefix(&format!("{place}: ")).unwrap_or(why))
 }

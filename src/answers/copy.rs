@@ -47,7 +47,7 @@ impl One {
         let (outcome, failed) = match &copied.outcome {
             Outcome::Copied => ("copied", None),
             Outcome::Present | Outcome::Rekeyed(_) => ("present", None),
-            Outcome::Failed(error, exit_code) => ("failed", Some((error.clone(), *exit_code))),
+            Outcome::Failed(failed) => ("failed", Some((failed.error.clone(), failed.exit_code))),
         };
         let (error, exit_code) = failed.unzip();
         Self {

@@ -100,8 +100,8 @@ fn entries(pruned: &Pruned) -> Vec<Entry> {
             if *fate != Fate::Removed {
                 entry.stored_bytes = entry.stored_bytes.map(|sum| sum.saturating_add(bytes));
             }
-            if let Fate::Failed(why, exit_code) = fate {
-                entry.failed = Some(Failed::reported(why, *exit_code));
+            if let Fate::Failed(failed) = fate {
+                entry.failed = Some(Failed::reported(&failed.error, failed.exit_code));
             }
         }
     }
@@ -154,7 +154,7 @@ impl FateRow {
             Fate::Kept(why) => ("keep", why.iter().map(ToString::to_string).collect()),
             Fate::KeptAnyway(why) => ("keep", vec![why.clone()]),
             Fate::Removed => ("remove", Vec::new()),
-            Fate::Failed(why, _) => ("failed", vec![why.clone()]),
+            Fate::Failed(failed) => ("failed", vec![failed.error.clone()]),
         };
         Self { action, why }
     }

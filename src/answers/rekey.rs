@@ -37,7 +37,7 @@ impl Rekeys {
 
 impl One {
     fn new(backup: &RekeyedBackup) -> Self {
-        let (error, exit_code) = backup.failed.clone().unzip();
+        let (error, exit_code) = backup.failed.clone().map(|failed| (failed.error, failed.exit_code)).unzip();
         Self {
             name: backup.place.name.clone(),
             id: backup.place.id.clone(),

@@ -58,7 +58,7 @@ impl One {
         let Verdict { place, quick, took, facts, failed } = verdict;
         let Facts { stored_bytes, plain_bytes, signature, inventory, restored, held, .. } = facts;
         let verified = failed.is_none();
-        let (error, exit_code) = failed.unzip();
+        let (error, exit_code) = failed.map(|failed| (failed.error, failed.exit_code)).unzip();
         let (tables, rows) = held.unzip();
         Self {
             id: place.id,

@@ -1,15 +1,15 @@
 //! Which backups are to be copied, and what the target has of them.
 
-use super::request::{CopyOptions, Which};
+use super::request::CopyOptions;
 use super::same::{different, is_same};
 use crate::error::{Error, Kind, Result};
 use crate::store::{Situation, Store, Unfinished};
-use crate::stored::catalogue::{self, Backup, Found};
+use crate::stored::catalogue::{self, Backup};
 use crate::stored::contents::{self, Entry, Flaw, Folder, Standard};
 use crate::stored::history::Caution;
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Id, Name, Place};
-use crate::stored::newest::{self, Chooser};
+use crate::stored::newest::Chooser;
 use crate::stored::signing::VerifyKeys;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,24 +26,11 @@ pub(super) struct Chosen {
 
 /// Finds the backups, oldest first within a name, and reads their manifests.
 pub(super) async fn choose(store: &Arc<dyn Store>, options: &CopyOptions) -> Result<Vec<Chosen>> {
-    let name = options.name.as_ref();
     let trusted = options.trusted.as_ref();
     let chooser =
         Chooser { store, trusted, history: options.history.as_ref(), caution: Caution::RefuseOlder };
-    let (found, refused): (Vec<Found>, Vec<Option<Error>>) = match &options.which {
-        Which::One(id) => (vec![chooser.find(name, id).await?], vec![None]),
-        Which::Many { newest_per_name } => {
-            let found = catalogue::search(&**store, name).await?;
-            if found.is_empty() {
-                return Err(catalogue::nothing_found(&**store, name).await);
-            }
-            let chosen = match newest_per_name {
-                true => chooser.newest_of_each(found).await?,
-                false => found.into_iter().map(newest::Chosen::taken).collect(),
-            };
-            chosen.into_iter().map(|one| (one.found, one.refused)).unzip()
-        }
-    };
+    let chosen = chooser.find_all(&options.which, options.name.as_ref()).await?;
+    let (found, refused): (Vec<_>, Vec<_>) = chosen.into_iter().map(|one| (one.found, one.refused)).unzip();
     let read = catalogue::read_all(store, &found, trusted).await;
     let chosen = found.into_iter().zip(refused).zip(read).map(|((found, refused), read)| Chosen {
         place: found.place,

@@ -12,7 +12,7 @@ mod request;
 mod same;
 
 pub use outcome::{CopiedBackup, Copies, Outcome};
-pub use request::{CopyOptions, Which};
+pub use request::CopyOptions;
 
 use crate::error::{Error, Result};
 use crate::failures::Failures;
@@ -72,9 +72,7 @@ pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
-                let failed = Outcome::Failed(error.message().to_owned(), error.kind().exit_code());
-                all.failures.keep(error, |why| format!("{place} was not copied: {why}"))?;
-                failed
+                Outcome::Failed(all.failures.keep(error, |why| format!("{place} was not copied: {why}"))?)
             }
         };
         let stored_bytes = one.backup.as_ref().ok().map(|backup| backup.manifest.stored_bytes());

@@ -1,7 +1,7 @@
 //! What became of the backups that were to be copied.
 
 use crate::error::Result;
-use crate::failures::Failures;
+use crate::failures::{Failed, Failures};
 use crate::stored::names::{Id, Place};
 use crate::units::count;
 use indicatif::BinaryBytes;
@@ -39,8 +39,8 @@ pub enum Outcome {
     Present,
     /// It was there already under this id, which a rekey gave it there.
     Rekeyed(Id),
-    /// It was not copied, for this reason; and the exit code of that.
-    Failed(String, u8),
+    /// It was not copied.
+    Failed(Failed),
 }
 
 impl Copies {

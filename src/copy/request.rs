@@ -2,6 +2,7 @@
 
 use crate::stored::history::History;
 use crate::stored::names::Name;
+use crate::stored::newest::Which;
 use crate::stored::opened::Location;
 use crate::stored::signing::VerifyKeys;
 
@@ -22,16 +23,4 @@ pub struct CopyOptions {
     pub history: Option<History>,
     /// Backups that are copied at the same time.
     pub jobs: usize,
-}
-
-/// Which backups, one or many.
-#[derive(Debug)]
-pub enum Which {
-    /// This one.
-    One(String),
-    /// All, or only the newest of each name.
-    Many {
-        /// Only the newest of each name.
-        newest_per_name: bool,
-    },
 }

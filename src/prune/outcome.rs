@@ -1,7 +1,7 @@
 //! What became of the backups, and of what killed runs have left.
 
 use crate::error::{Error, Kind, Result};
-use crate::failures::Failures;
+use crate::failures::{Failed, Failures};
 use crate::retention::{Stale, Why};
 use crate::store::Unfinished;
 use crate::stored::names::{Name, Place, Timestamp};
@@ -58,8 +58,8 @@ pub enum Fate {
     KeptAnyway(String),
     /// It goes, or has gone.
     Removed,
-    /// It could not be removed: why, and the exit code of that.
-    Failed(String, u8),
+    /// It could not be removed.
+    Failed(Failed),
 }
 
 impl Pruned {

@@ -3,6 +3,7 @@
 use super::outcome::{Fate, Leftover, LeftoverKind, PrunedStore};
 use super::refused::explain;
 use crate::error::{Error, Kind, Result};
+use crate::failures::Failed;
 use crate::run::Run;
 use crate::store::Store;
 use crate::stored::contents::look_again;
@@ -64,7 +65,7 @@ fn settle(what: &str, outcome: Result<Fate>, pruned: &mut PrunedStore, run: &Run
         }
         Err(error) => {
             let error = not_removed(error);
-            let failed = Fate::Failed(error.message().to_owned(), error.kind().exit_code());
+            let failed = Fate::Failed(Failed::of(&error));
             let is_known = pruned.fates().any(|fate| *fate == failed);
             pruned.failures.keep(error, |why| match is_known {
                 true => format!("could not remove {what}, for the same reason"),

@@ -21,6 +21,7 @@ use crate::stored::catalogue::{self, Found};
 use crate::stored::contents::{self, Folder};
 use crate::stored::manifest::{Encryption, Manifest};
 use crate::stored::names::{Id, Name, Place};
+use crate::stored::newest::{Chosen, Which};
 use crate::stored::opened::{OpenStore, OpenedBackup};
 use crate::stored::signing::SigningKey;
 use crate::stored::{header, read_back, removal};
@@ -32,20 +33,20 @@ use std::sync::Arc;
 
 /// Gives the chosen backups new recipients, the newest first.
 pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
-    let RekeyOptions { id, name, reading, change } = options;
+    let RekeyOptions { which, name, reading, change } = options;
     let identities = Arc::clone(&reading.identities);
     let is_folder = matches!(reading.location.url, StoreUrl::File(_));
     let choosing = async {
         change.recipients.check().await?;
         let store = OpenStore::open(reading).await?;
-        let chosen = choose(&store, id.as_deref(), name.as_ref()).await?;
+        let chosen = choose(&store, &which, name.as_ref()).await?;
         Ok((store, chosen))
     };
     let (store, chosen) = run.or(choosing).await?;
     let mut all = Rekeyed { backups: Vec::new(), failures: Failures::of(chosen.len()) };
     let mut work = Work { change: &change, store: &store, identities, run, handled: BTreeSet::new() };
     let mut denied = None;
-    for found in chosen {
+    for Chosen { found, .. } in chosen {
         if work.handled.contains(&found.place) {
             continue;
         }
@@ -58,11 +59,13 @@ pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
         match work.one(&found, &mut done).await {
             Ok(said) => run.say(said),
             Err(error) => {
-                done.failed = Some((error.message().to_owned(), error.kind().exit_code()));
-                if error.situation::<MayNotWrite>().is_some() {
+                let place = &found.place;
+                let is_denied = error.situation::<MayNotWrite>().is_some();
+                done.failed =
+                    Some(all.failures.keep(error, |why| format!("{place}: {}", place.without(why)))?);
+                if is_denied {
                     denied.clone_from(&done.failed);
                 }
-                all.failures.keep(error, |why| named_once(&found.place, why))?;
             }
         }
         all.backups.push(done);
@@ -77,16 +80,13 @@ pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
 }
 
 /// The chosen backups, the newest of each name first: it is what the new keys are wanted for first.
-async fn choose(store: &OpenStore, id: Option<&str>, name: Option<&Name>) -> Result<Vec<Found>> {
-    if let Some(id) = id {
-        return Ok(vec![store.locate(name, id).await?]);
-    }
-    let mut found = catalogue::search(store.store(), name).await?;
-    if found.is_empty() {
-        return Err(catalogue::nothing_found(store.store(), name).await);
-    }
-    found.sort_by(|a, b| a.place.name.cmp(&b.place.name).then(b.place.id.cmp(&a.place.id)));
-    Ok(found)
+async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Chosen>> {
+    let mut chosen = store.chooser().find_all(which, name).await?;
+    chosen.sort_by(|one, other| {
+        let (one, other) = (&one.found.place, &other.found.place);
+        one.name.cmp(&other.name).then(other.id.cmp(&one.id))
+    });
+    Ok(chosen)
 }
 
 /// A store with versions only hides what is deleted.
@@ -435,11 +435,6 @@ impl Work<'_> {
 
 fn differs(new: &Place, old: &Id) -> String {
     format!("{new} says it was made from {old}, but its content is different")
-}
-
-/// The place is named once, even if the failure names it too.
-fn named_once(place: &Place, why: &str) -> String {
-    format!("{place}: {}", why.strip_prefix(&format!("{place}: ")).unwrap_or(why))
 }
 
 fn explain(error: StoreError) -> Error {

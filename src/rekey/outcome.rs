@@ -1,7 +1,7 @@
 //! What became of the backups that got new recipients.
 
 use crate::error::Result;
-use crate::failures::Failures;
+use crate::failures::{Failed, Failures};
 use crate::stored::names::{Id, Place};
 
 /// What became of the chosen backups.
@@ -25,8 +25,8 @@ pub struct RekeyedBackup {
     pub opened_by: Option<String>,
     /// What became of the old one.
     pub old: Old,
-    /// Why that is not all that was asked for, and the exit code of that.
-    pub failed: Option<(String, u8)>,
+    /// Why that is not all that was asked for.
+    pub failed: Option<Failed>,
 }
 
 /// What became of a backup after there was another one made from it.

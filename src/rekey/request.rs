@@ -2,6 +2,7 @@
 
 use crate::pipeline::keys::Recipients;
 use crate::stored::names::Name;
+use crate::stored::newest::Which;
 use crate::stored::opened::ReadOptions;
 use crate::stored::signing::SigningKey;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use std::sync::Arc;
 /// Which backups get new recipients, and which those are.
 #[derive(Debug)]
 pub struct RekeyOptions {
-    /// Which backup: its id, the beginning of it, or "latest"; `None` for all.
-    pub id: Option<String>,
+    /// Which backups.
+    pub which: Which,
     /// Of this name only.
     pub name: Option<Name>,
     /// Where they are, and the keys that open them.

@@ -71,7 +71,7 @@ use fitting::fitting;
 use keep::keeping;
 use neon::{neon_branch, neon_source};
 use parallel::sessions;
-use reading::{history, reading, reading_without_keys, select, selection};
+use reading::{history, reading, reading_without_keys, select, selection, which};
 use restore::proof_by;
 use store::{destinations, location, location_to_look_at, only_location};
 use writing::writing;

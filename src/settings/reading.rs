@@ -3,8 +3,9 @@
 use super::environment::variable;
 use super::{keys, location, name};
 use crate::cli::{OpenWords, SelectWords, StoreWords, TrustWords};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stored::history::{Caution, History};
+use crate::stored::newest::Which;
 use crate::stored::opened::{BackupSelection, ReadOptions, Select};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,15 @@ pub(super) fn select(words: SelectWords) -> Result<Select> {
 
 pub(super) fn selection(words: SelectWords, store: &StoreWords, open: &OpenWords) -> Result<BackupSelection> {
     Ok(BackupSelection { select: select(words)?, reading: reading(store, open)? })
+}
+
+/// One backup by its id, or many; `None` if nothing was named.
+pub(super) fn which(id: Option<&str>, many: Option<Which>) -> Result<Option<Which>> {
+    match (id, many) {
+        (Some(_), Some(_)) => Err(Error::usage("an id and a choice of many contradict each other")),
+        (Some(id), None) => Ok(Some(Which::One(id.to_owned()))),
+        (None, many) => Ok(many),
+    }
 }
 
 pub(super) fn reading(store: &StoreWords, open: &OpenWords) -> Result<ReadOptions> {

@@ -1,31 +1,27 @@
 //! The settings of `pgstow rekey`.
 
-use super::{keys, name, only_location};
+use super::{keys, name, only_location, which};
 use crate::cli::RekeyWords;
 use crate::error::{Error, Result};
 use crate::rekey::{Change, RekeyOptions};
 use crate::stored::history::Caution;
+use crate::stored::newest::Which;
 use crate::stored::opened::ReadOptions;
 use std::sync::Arc;
 
 /// Checks the words of `pgstow rekey`.
 pub fn rekey(words: RekeyWords) -> Result<RekeyOptions> {
-    match (&words.id, words.all) {
-        (Some(_), true) => return Err(Error::usage("an id and --all contradict each other")),
-        (None, false) => {
-            return Err(
-                Error::usage("nothing was named to be rekeyed").hint("give an id, \"latest\" or --all")
-            );
-        }
-        _ => {}
-    }
+    let all = Which::Many { newest_per_name: false, older_than: None };
+    let which = which(words.id.as_deref(), words.all.then_some(all))?.ok_or_else(|| {
+        Error::usage("nothing was named to be rekeyed").hint("give an id, \"latest\" or --all")
+    })?;
     let recipients = keys::public_recipients(&words.recipients, &words.recipients_file)?;
     if recipients.is_empty() {
         return Err(Error::usage("no recipient was given, so nobody could read the new backups")
             .hint("name everybody who will be able to read them, with --recipient"));
     }
     Ok(RekeyOptions {
-        id: words.id,
+        which,
         name: name(words.name.as_deref())?,
         reading: ReadOptions {
             location: only_location(&words.store)?,

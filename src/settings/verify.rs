@@ -1,25 +1,22 @@
 //! The settings of `pgstow verify`.
 
 use super::fitting::search_path;
-use super::{keys, location, name, proof_by, reading, reading_without_keys, search, server};
+use super::{keys, location, name, proof_by, reading, reading_without_keys, search, server, which};
 use crate::cli::{ReceiptWords, ReceiptsAction, ReceiptsWords, TrustWords, VerifyWords};
 use crate::error::{Error, Result};
 use crate::proof::ProofBy;
 use crate::rehearsal::Rehearsal;
-use crate::verify::{CheckOptions, HowVerified, ReceiptOptions, VerifyOptions, Which};
+use crate::stored::newest::Which;
+use crate::verify::{CheckOptions, HowVerified, ReceiptOptions, VerifyOptions};
 
 /// Checks the words of `pgstow verify`.
 pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
     let many = words.all || words.newest_per_name || words.older_than.is_some();
-    let which = match (words.id, many) {
-        (Some(id), false) => Which::One(id),
-        (None, true) => Which::Many { newest_per_name: words.newest_per_name, older_than: words.older_than },
-        (Some(_), true) => return Err(Error::usage("an id and a choice of many contradict each other")),
-        (None, false) => {
-            return Err(Error::usage("nothing was named to be verified")
-                .hint("give an id, \"latest\", --all, --newest-per-name or --older-than 10d"));
-        }
-    };
+    let of_many = Which::Many { newest_per_name: words.newest_per_name, older_than: words.older_than };
+    let which = which(words.id.as_deref(), many.then_some(of_many))?.ok_or_else(|| {
+        Error::usage("nothing was named to be verified")
+            .hint("give an id, \"latest\", --all, --newest-per-name or --older-than 10d")
+    })?;
     let reading = if words.quick {
         reading_without_keys(&words.store, &words.open)?
     } else {

@@ -275,6 +275,12 @@ impl Place {
         format!("{}/{}", self.name.folder(), self.id.second())
     }
 
+    /// What went wrong with the backup, for a sentence that names it already: it is named once, even if the failure
+    /// names it too.
+    pub fn without<'w>(&self, why: &'w str) -> &'w str {
+        why.strip_prefix(&format!("{self}: ")).unwrap_or(why)
+    }
+
     /// The backup whose manifest lies at this key, if it is a manifest's key.
     pub fn of_manifest(key: &str) -> Option<Self> {
         Self::of_object(key).filter(|(_, object)| *object == MANIFEST).map(|(place, _)| place)

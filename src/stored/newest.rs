@@ -1,19 +1,34 @@
-//! Which backup is "latest", and which is the newest of each name.
+//! Which backups are meant: which is "latest", and which is the newest of each name.
 //!
 //! Whoever can write to the store must not decide that. So with a key to believe, the newest backup is the newest one that
 //! is signed, and it is compared with the one that was the newest before.
 
 use super::catalogue::{self, Found};
 use super::history::{Caution, History};
-use super::names::Name;
+use super::names::{Name, Timestamp};
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Names that are looked at at the same time.
 const AT_ONCE: usize = 16;
+
+/// Which backups, one or many.
+#[derive(Debug)]
+pub enum Which {
+    /// This one: its id, the beginning of it, or "latest".
+    One(String),
+    /// All that fit.
+    Many {
+        /// Only the newest of each name.
+        newest_per_name: bool,
+        /// Only those begun at least this long ago.
+        older_than: Option<Duration>,
+    },
+}
 
 /// Who chooses, and from which store.
 pub struct Chooser<'a> {
@@ -37,12 +52,38 @@ pub struct Chosen {
 
 impl Chosen {
     /// One that is taken.
-    pub fn taken(found: Found) -> Self {
+    fn taken(found: Found) -> Self {
         Self { found, refused: None }
     }
 }
 
 impl Chooser<'_> {
+    /// Finds the backups that are meant, oldest first within a name; of many that are there perhaps none.
+    ///
+    /// # Errors
+    /// Those of [`Self::find`], and `Kind::NotFound` if there is no backup at all.
+    pub async fn find_all(&self, which: &Which, name: Option<&Name>) -> Result<Vec<Chosen>> {
+        let (newest_per_name, older_than) = match which {
+            Which::One(id) => return Ok(vec![Chosen::taken(self.find(name, id).await?)]),
+            Which::Many { newest_per_name, older_than } => (*newest_per_name, *older_than),
+        };
+        let store = &**self.store;
+        let found = catalogue::search(store, name).await?;
+        if found.is_empty() {
+            return Err(catalogue::nothing_found(store, name).await);
+        }
+        let mut chosen = match newest_per_name {
+            true => self.newest_of_each(found).await?,
+            false => found.into_iter().map(Chosen::taken).collect(),
+        };
+        if let Some(age) = older_than {
+            let now = Timestamp::now();
+            let is_older = |start: Timestamp| now.since(start) >= age;
+            chosen.retain(|one| one.found.place.id.started_at().is_some_and(is_older));
+        }
+        Ok(chosen)
+    }
+
     /// Finds the one backup that `id` means; nothing of it is read yet.
     ///
     /// # Errors
@@ -68,7 +109,7 @@ impl Chooser<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn newest_of_each(&self, mut found: Vec<Found>) -> Result<Vec<Chosen>> {
+    async fn newest_of_each(&self, mut found: Vec<Found>) -> Result<Vec<Chosen>> {
         catalogue::leave_out_the_future(&mut found);
         let names = found.chunk_by(|one, other| one.place.name == other.place.name);
         let names = names.map(|of_name| of_name.iter().rev().cloned().collect());

@@ -6,15 +6,15 @@ mod receipts;
 pub use receipts::{CheckOptions, CheckedReceipt, ReceiptOptions, check_receipt};
 
 use crate::error::{Error, Kind, Result};
-use crate::failures::Failures;
+use crate::failures::{Failed, Failures};
 use crate::rehearsal::{Rehearsal, Rehearsed, rehearse};
 use crate::run::Run;
-use crate::stored::catalogue::{self, Found, Signature};
+use crate::stored::catalogue::{Found, Signature};
 use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::BackupKind;
-use crate::stored::names::{Name, Place, Timestamp};
-use crate::stored::newest::Chosen;
+use crate::stored::names::{Name, Place};
+use crate::stored::newest::{Chosen, Which};
 use crate::stored::opened::{OpenStore, OpenedBackup, ReadOptions};
 use crate::stored::reader::BackupReader;
 use crate::stored::receipt::Receipt;
@@ -51,20 +51,6 @@ pub enum HowVerified {
     Restore(Box<Rehearsal>),
 }
 
-/// Which backups, one or many.
-#[derive(Debug)]
-pub enum Which {
-    /// This one.
-    One(String),
-    /// All that fit.
-    Many {
-        /// Only the newest of each name.
-        newest_per_name: bool,
-        /// Only those begun at least this long ago.
-        older_than: Option<Duration>,
-    },
-}
-
 /// What was found out about the chosen backups.
 #[derive(Default)]
 pub struct Verified {
@@ -79,11 +65,9 @@ pub struct Verified {
 
 impl Verified {
     /// Keeps the failure to write what was proven of a backup.
-    fn got_no_receipt(&mut self, place: &Place, error: Error) -> Result<(String, u8)> {
-        let failed = (error.message().to_owned(), error.kind().exit_code());
+    fn got_no_receipt(&mut self, place: &Place, error: Error) -> Result<Failed> {
         self.without_receipt += 1;
-        self.failures.keep(error, |why| format!("{place} verifies, but got no receipt: {why}"))?;
-        Ok(failed)
+        self.failures.keep(error, |why| format!("{place} verifies, but got no receipt: {why}"))
     }
 
     /// Fails if any backup does not verify.
@@ -115,8 +99,8 @@ pub struct Verdict {
     pub took: Duration,
     /// What was found, as far as it was reached.
     pub facts: Facts,
-    /// Why it does not verify, and the exit code of that.
-    pub failed: Option<(String, u8)>,
+    /// Why it does not verify.
+    pub failed: Option<Failed>,
 }
 
 /// Facts about one backup; each is known only if it was reached.
@@ -144,7 +128,11 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
     receipts.check()?;
     let choosing = async {
         let store = OpenStore::open(reading).await?;
-        let chosen = choose(&store, &which, name.as_ref()).await?;
+        let chosen = store.chooser().find_all(&which, name.as_ref()).await?;
+        if chosen.is_empty() {
+            return Err(Error::not_found("no backup matches, so nothing was verified")
+                .hint("`pgstow list` shows what is there"));
+        }
         Ok((store, chosen))
     };
     let (store, chosen) = run.or(choosing).await?;
@@ -173,11 +161,9 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
                 }
             }
             Err(error) => {
-                let failed = (error.message().to_owned(), error.kind().exit_code());
                 let bad = error.kind() == Kind::Verify;
                 all.untried += usize::from(!bad);
-                all.failures.keep(error, |why| does_not_verify(place, bad, why))?;
-                Some(failed)
+                Some(all.failures.keep(error, |why| does_not_verify(place, bad, why))?)
             }
         };
         let quick = matches!(how, HowVerified::Quick);
@@ -186,35 +172,12 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
     Ok(all)
 }
 
-/// The place is named once, even if the failure names it too.
 fn does_not_verify(place: &Place, bad: bool, why: &str) -> String {
-    let why = why.strip_prefix(&format!("{place}: ")).unwrap_or(why);
+    let why = place.without(why);
     match bad {
         true => format!("{place} does not verify: {why}"),
         false => format!("{place} could not be tried: {why}"),
     }
-}
-
-async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result<Vec<Chosen>> {
-    let (newest_per_name, older_than) = match which {
-        Which::One(id) => return Ok(vec![Chosen::taken(store.locate(name, id).await?)]),
-        Which::Many { newest_per_name, older_than } => (*newest_per_name, *older_than),
-    };
-    let all = catalogue::search(store.store(), name).await?;
-    let mut chosen: Vec<Chosen> = match newest_per_name {
-        true => store.chooser().newest_of_each(all).await?,
-        false => all.into_iter().map(Chosen::taken).collect(),
-    };
-    if let Some(age) = older_than {
-        let now = Timestamp::now();
-        let is_older = |start: Timestamp| now.since(start) >= age;
-        chosen.retain(|one| one.found.place.id.started_at().is_some_and(is_older));
-    }
-    if chosen.is_empty() {
-        return Err(Error::not_found("no backup matches, so nothing was verified")
-            .hint("`pgstow list` shows what is there"));
-    }
-    Ok(chosen)
 }
 
 /// Verifies one backup: says what was proven, and puts into `facts` whatever was found out.
