@@ -59,6 +59,11 @@ impl Partial {
     }
 }
 
+/// The folder that a file with this path is in.
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A folder that only its owner can look into; it goes away with what this returns.
 pub fn folder(parent: &Path, prefix: &str) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)

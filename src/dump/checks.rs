@@ -3,15 +3,12 @@
 use super::request::DumpRequest;
 use crate::error::{Error, Result};
 use crate::postgres::patterns::{PatternOf, look_up};
-use crate::postgres::{Backend, DumpOptions, Psql, Server, Unreadable};
+use crate::postgres::{Backend, DumpOptions, Psql, Server, Unreadable, first_names};
 use crate::stored::catalogue::Found;
 use crate::stored::compare::Before;
 use crate::stored::manifest::{LeftOut, Source};
 use crate::stored::names::{CLOCK_SKEW, Name, Timestamp};
-use crate::units::{age, count};
-
-/// How many names stand in a warning.
-const MOST_NAMED: usize = 5;
+use crate::units::age;
 
 /// The options with the patterns as the server spells them; refuses one that chooses nothing, and warns of one
 /// that excludes nothing.
@@ -74,7 +71,7 @@ pub async fn unreadable(psql: &Psql, server: &Server, options: &DumpOptions) -> 
         tracing::warn!(
             "role {} may not read the options of user mappings: those of {}, such as passwords, are not backed up",
             server.user,
-            named(&user_mappings)
+            first_names(&user_mappings)
         );
     }
     let left_out = LeftOut {
@@ -82,15 +79,6 @@ pub async fn unreadable(psql: &Psql, server: &Server, options: &DumpOptions) -> 
         user_mapping_options: user_mappings.len() as u64,
     };
     Ok((left_out, backend))
-}
-
-/// The first of the names, and how many there are more.
-fn named(names: &[String]) -> String {
-    let first = names.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(MOST_NAMED) {
-        0 => first,
-        more => format!("{first} and {}", count(more, "other")),
-    }
 }
 
 /// The name that the backup gets.

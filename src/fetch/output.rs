@@ -1,7 +1,7 @@
 //! Where a fetch writes to: stdout, or a file that has its name only when it is whole.
 
 use crate::error::{Error, Kind, Result};
-use crate::temporary::Partial;
+use crate::temporary::{Partial, folder_of};
 use crate::text::harmless;
 use indicatif::BinaryBytes;
 use rustix::process::geteuid;
@@ -119,7 +119,7 @@ impl Output {
         let mut writing = Writing { name: self.name(), force, file: None };
         if let Output::File(path) = self {
             let path = followed(path)?;
-            let partial = Partial::begin(&folder_of(&path)).map_err(|e| writing.unwritable(nameless(e)))?;
+            let partial = Partial::begin(folder_of(&path)).map_err(|e| writing.unwritable(nameless(e)))?;
             writing.file = Some((partial, path));
         }
         Ok(writing)
@@ -215,10 +215,6 @@ fn follow(path: &Path, is_trusted: impl Fn(u32) -> bool) -> Result<PathBuf> {
 /// The failure without the name of the temporary file, which means nothing to anybody.
 fn nameless(error: io::Error) -> io::Error {
     error.kind().into()
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
 #[cfg(test)]

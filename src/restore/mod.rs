@@ -6,7 +6,8 @@
 //!                   └▶ prepare (plan) ─▶ load (stream │ workers │ script) ─▶ postdata
 //! ```
 //!
-//! [`run`] is the one flow; restore, swap, clone, a Neon branch and a rehearsal all go through it.
+//! [`run`] is the one flow; restore, swap, clone and a Neon branch all go through it. A rehearsal takes its first two
+//! steps ([`run::Content`]) and looks further by itself.
 
 pub mod backup;
 pub mod command;

@@ -14,7 +14,7 @@ use crate::stored::receipt::{
 };
 use crate::stored::signing::{Signed, SigningKey, VerifyKeys};
 use crate::stored::upload::Uploading;
-use crate::temporary::Partial;
+use crate::temporary::{Partial, folder_of};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -219,10 +219,6 @@ fn write(file: &Path, bytes: &[u8]) -> Result<()> {
         io::ErrorKind::AlreadyExists => exists(file),
         _ => unwritten(file, &error),
     })
-}
-
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn unwritten(file: &Path, error: &io::Error) -> Error {

@@ -110,16 +110,7 @@ impl Target {
             return self.drop_made_roles().await;
         };
         let (guard, name) = (known.guard(), identifier(&known.name));
-        let order = if self.version().major >= 13 {
-            format!("{guard}DROP DATABASE {name} WITH (FORCE);")
-        } else {
-            format!(
-                "{guard}SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = {};\n\
-                 SELECT pg_sleep(0.2);\n\
-                 DROP DATABASE {name};",
-                known.oid
-            )
-        };
+        let order = format!("{guard}DROP DATABASE {name} WITH (FORCE);");
         if let Err(error) = dropping(&self.maintenance, &order, &known, Subscriptions::All).await {
             // Somebody else may have dropped it already, and that is all that was wanted.
             let renaming = Renaming { maintenance: &self.maintenance };
