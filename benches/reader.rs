@@ -128,7 +128,6 @@ async fn way(source: impl AsyncRead + Unpin + Send, with_reader: bool) -> f64 {
         part_size: 8 << 20,
         frame_size: FRAME,
         workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)),
-        digest: !with_reader,
         frames: with_reader,
         progress: Arc::default(),
     };

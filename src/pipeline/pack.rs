@@ -33,9 +33,8 @@ pub struct Pack {
     pub frame_size: usize,
     /// How many frames are compressed at the same time.
     pub workers: usize,
-    /// Whether the plaintext is digested as a whole; not needed if the watch digests what is in it.
-    pub digest: bool,
-    /// Whether the frames' positions and digests are wanted.
+    /// Whether every frame has a position and a digest, as the watch digests what is in the plaintext; else that is
+    /// digested as a whole.
     pub frames: bool,
     /// Counts the plaintext bytes read.
     pub progress: Counter,
@@ -46,11 +45,11 @@ pub struct Pack {
 pub struct Packed {
     /// The number of bytes of plaintext.
     pub plain_bytes: u64,
-    /// Their SHA-256, if that was wanted.
+    /// Their SHA-256, unless each frame has one.
     pub plain_sha256: Option<[u8; 32]>,
     /// The bytes in the parts.
     pub stored: Tally,
-    /// The position of each frame, in order, if they were wanted.
+    /// The position of each frame, in order, if they have one.
     pub frames: Vec<FrameSpan>,
 }
 
@@ -67,7 +66,7 @@ pub async fn pack(
 ) -> Result<Packed> {
     let stop = CancellationToken::new();
     let _stops_when_dropped = stop.clone().drop_guard();
-    let (to_tally, plain) = Background::tally_if(how.digest);
+    let (to_tally, plain) = Background::tally_if(!how.frames);
     let (background, looked) = Background::look(watch.second_look());
     let (to_compress, mut frames) = mpsc::channel(1);
     let (to_encrypt, mut compressed) = mpsc::channel(1);

@@ -38,7 +38,6 @@ pub(super) fn how(recipients: Option<Arc<Recipients>>) -> Pack {
         part_size: 10_000,
         frame_size: 30_000,
         workers: 2,
-        digest: true,
         frames: true,
         progress: Counter::default(),
     }
@@ -134,29 +133,33 @@ proptest! {
         len in prop_oneof![Just(0), 1..200usize, 1..200_000usize],
         noise in any::<bool>(), encrypted in any::<bool>(),
         frame_size in 500..70_000usize, part_size in 100..90_000usize,
-        piece in 1..9000usize, workers in 1..4usize, row in 1..3000u64,
+        piece in 1..9000usize, workers in 1..4usize, row in 1..3000u64, frames in any::<bool>(),
     ) {
         let plain = if noise { (0..len as u64).map(|n| ((n * n) >> 3) as u8).collect() } else { text(len) };
         runtime().block_on(async {
             let (identities, recipients) = key_pair();
             let (identities, recipients) = (encrypted.then_some(identities), encrypted.then_some(recipients));
-            let how = Pack { frame_size, part_size, workers, ..how(recipients) };
+            let how = Pack { frame_size, part_size, workers, frames, ..how(recipients) };
             let progress = how.progress.clone();
             let mut watch = Rows { row, until: u64::MAX, seen: 0 };
             let (packed, parts) = packed(&plain, piece, &mut watch, how).await;
 
             assert_eq!((packed.plain_bytes, watch.seen), (len as u64, len as u64));
-            assert_eq!(packed.plain_sha256, Some(Tally::of(&plain).sha256));
+            let sha256 = Some(Tally::of(&plain).sha256);
+            assert_eq!(packed.plain_sha256, sha256.filter(|_| !frames));
             assert_eq!(progress.load(Ordering::Relaxed), len as u64);
             let (last, equal) = parts.split_last().unwrap();
             assert!(equal.iter().all(|part| part.len() == part_size) && last.len() <= part_size);
             let stored = parts.concat();
             assert_eq!(packed.stored.bytes, stored.len() as u64);
-            frames_fit(&packed, frame_size, row);
+            match frames {
+                true => frames_fit(&packed, frame_size, row),
+                false => assert!(packed.frames.is_empty()),
+            }
 
             let (mut sink, unpack_how) = (Vec::new(), back(identities));
             let all = unpacked(&stored, piece, unpack_how.clone(), &mut sink, |all| {
-                assert_eq!((all.plain_sha256, all.stored), (packed.plain_sha256, packed.stored));
+                assert_eq!((all.plain_sha256, all.stored), (sha256, packed.stored));
                 Ok(())
             }).await.unwrap();
             assert_eq!(all.plain_bytes, packed.plain_bytes);
@@ -234,7 +237,7 @@ async fn the_distributions_tools_open_it() {
 async fn must_fail(stored: &[u8], whole: &[u8], packed: &Packed, how: Unpack, what: &str) -> Error {
     let mut sink = Vec::new();
     let refused = |all: &Unpacked| {
-        let same = all.stored == packed.stored && all.plain_sha256 == packed.plain_sha256;
+        let same = all.stored == packed.stored && all.plain_sha256 == Some(Tally::of(whole).sha256);
         if same { Ok(()) } else { Err(Error::verify("the digests differ")) }
     };
     let error = unpacked(stored, 4096, how, &mut sink, refused).await.expect_err(what);
@@ -314,7 +317,8 @@ async fn what_arrived_damaged_once_is_read_again() {
             let all = unpack(fetch, len, how.clone(), &mut (), &mut sink, |_| Ok(())).await;
             let all = all.unwrap_or_else(|e| panic!("{encrypted} {at}: {e:?}"));
             assert!(sink == plain, "{at}");
-            assert_eq!((all.plain_sha256, all.stored), (packed.plain_sha256, packed.stored), "{at} of {len}");
+            let sha256 = Some(Tally::of(&plain).sha256);
+            assert_eq!((all.plain_sha256, all.stored), (sha256, packed.stored), "{at} of {len}");
             assert!(seen.load(Ordering::Relaxed) > 1, "{at}: it was read once");
             let (fetch, len, _) = flipping(&stored, at, usize::MAX);
             unpack(fetch, len, how, &mut (), &mut Vec::new(), |_| Ok(())).await.unwrap_err();

@@ -26,7 +26,7 @@ pub use server::{
     Backend, Changes, Checkpoints, Cluster, Enums, FoundTable, Heap, KNOWS_PAGE_RANGES, Locale, Moment,
     Presets, Provider, Reference, Server, TargetFacts, Unreachable, Unreadable, WantedTable, databases,
     exclusive_locks, extensions, first_names, heaps, managed, patterns, refuse_shared_backends,
-    waits_too_long,
+    refuse_standby, waits_too_long,
 };
 pub use sql::{identifier, literal, masked};
 pub use tools::{

@@ -32,12 +32,12 @@ use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{BackupKind, Postgres};
 use crate::stored::reader::BackupReader;
-use crate::units::{age, stamp};
+use crate::units::age;
 use indicatif::BinaryBytes;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 /// More tables than this cannot be locked at once on a server as it comes.
 const MOST_TABLES: u64 = 5000;
@@ -147,7 +147,7 @@ impl RehearsalRun<'_> {
     async fn open(&self, conn: &ConnInfo, given: Option<&str>) -> Result<Target> {
         let naming = match given {
             Some(_) => Naming::AtOnce,
-            None => Naming::ForTrial(|| stamp(SystemTime::now(), '_')),
+            None => Naming::ForTrial,
         };
         let conn = conn.with_dbname(given.unwrap_or(&generated(self.reader)));
         let target = Target::open(self.clients.newest()?, &conn, naming).await?;

@@ -17,8 +17,8 @@ use crate::stored::inventory::Inventory;
 use crate::stored::manifest::BackupKind;
 use crate::stored::opened::BackupSelection;
 use crate::stored::reader::BackupReader;
-use crate::units::{age, count, counted_rows, stamp};
-use std::time::{Duration, Instant, SystemTime};
+use crate::units::{age, count, counted_rows};
+use std::time::{Duration, Instant};
 
 /// More workers than this wait for the server rather than help it.
 const MOST_JOBS: usize = 8;
@@ -133,7 +133,7 @@ impl ReadyBackup {
     ///
     /// A failure leaves nothing behind that this made.
     pub async fn restore_into(&mut self, conn: &ConnInfo, run: &Run) -> Result<Outcome> {
-        let naming = Naming::WhenProven(|| stamp(SystemTime::now(), '_'));
+        let naming = Naming::WhenProven;
         self.restore_named(conn, naming, run).await.map_err(|error| match error.situation() {
             Some(Situation::ConstraintViolated(_)) if self.may_keep_some() => error
                 .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),

@@ -26,9 +26,9 @@ use crate::proof::{Proof, counts};
 use crate::run::Run;
 use crate::stored::inventory::{Extension, Inventory};
 use crate::stored::watch::ArchiveWatch;
-use crate::units::{age, count, counted_rows, stamp};
+use crate::units::{age, count, counted_rows};
 use indicatif::BinaryBytes;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
 /// A database to copy, and what to make of it.
@@ -96,7 +96,7 @@ async fn check(options: &CopyOptions, clients: &Clients) -> Result<(Server, Targ
     }
     server.check_dump(false)?;
     clients.for_dump(server.version())?;
-    let naming = Naming::WhenProven(|| stamp(SystemTime::now(), '_'));
+    let naming = Naming::WhenProven;
     let mut target = Target::open(clients.newest()?, &options.target, naming).await?;
     if target.exists() {
         let name = identifier(target.name());

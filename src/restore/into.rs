@@ -11,6 +11,7 @@ use crate::postgres::clients::{Client, Clients, Search};
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
 use crate::postgres::{
     ConnInfo, Constraint, FoundTable, PgRestoreOptions, Psql, Reference, Server, Situation, WantedTable,
+    refuse_standby,
 };
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -74,10 +75,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let clients = run.or(Clients::find(&clients)).await?;
     let psql = Psql::new(clients.newest()?, &target);
     let server = run.or(Server::inspect(&psql)).await?;
-    if server.in_recovery {
-        return Err(Error::postgres("the target server is a standby, which cannot be written to")
-            .hint("name the primary's host"));
-    }
+    refuse_standby(server.in_recovery)?;
     let client = client_for(&front, &clients, server.version())?;
     let psql = server.as_usual(psql).await;
     let found = run.or(check(&psql, &front, &database)).await?;

@@ -9,9 +9,8 @@ use crate::postgres::swap::{Found, Inheritance};
 use crate::postgres::{ConnInfo, Naming, Swap, identifier};
 use crate::run::Run;
 use crate::text::shell_word;
-use crate::units::{count, stamp};
+use crate::units::count;
 use indicatif::BinaryBytes;
-use std::time::SystemTime;
 
 /// A database whose name is to change hands.
 #[derive(Debug)]
@@ -134,7 +133,7 @@ impl ReadyBackup {
 
 /// Looks at the database that is to be replaced, and says what earlier runs left.
 async fn open(clients: &Clients, target: &ConnInfo) -> Result<Swap> {
-    let swap = Swap::open(clients.newest()?, target, || stamp(SystemTime::now(), '_')).await?;
+    let swap = Swap::open(clients.newest()?, target).await?;
     for left in swap.unfinished().map(|left| &left.name) {
         tracing::warn!("{left} is left from a run that was killed: DROP DATABASE {};", identifier(left));
     }

@@ -16,6 +16,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
+/// The slowest a range may come, in bytes a second, measured over the store's [`Store::idle`].
+const SLOWEST: u64 = 1 << 10;
+
 /// How to read.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -23,22 +26,18 @@ pub struct Options {
     pub range: u64,
     /// How many ranges are on their way at once; each is held in memory.
     pub in_flight: usize,
-    /// The slowest a range may come, in bytes a second, measured over the store's [`Store::idle`].
-    pub slowest: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { range: 8 << 20, in_flight: 4, slowest: 1 << 10 }
+        Self { range: 8 << 20, in_flight: 4 }
     }
 }
 
-impl Options {
-    /// Bytes that must come within this time. Fewer are no progress: a store that sends a byte now and then would
-    /// be waited for without an end.
-    fn enough_in(&self, time: Duration) -> u64 {
-        self.slowest.saturating_mul(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).div_ceil(1000).max(1)
-    }
+/// Bytes that must come within this time. Fewer are no progress: a store that sends a byte now and then would
+/// be waited for without an end.
+fn enough_in(time: Duration) -> u64 {
+    SLOWEST.saturating_mul(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).div_ceil(1000).max(1)
 }
 
 /// Looks at an object, which must be `size` bytes long; returns its version, to pin reads to.
@@ -103,7 +102,7 @@ pub fn ranges(
     etag: Option<String>,
     options: Options,
 ) -> impl Stream<Item = Result<Bytes>> + Send + Unpin + use<> {
-    let one = Arc::new(Object { store, key: key.to_owned(), etag, options });
+    let one = Arc::new(Object { store, key: key.to_owned(), etag });
     let Range { start, end } = stretch;
     let step = options.range.max(1);
     let starts =
@@ -128,7 +127,6 @@ struct Object {
     store: Arc<dyn Store>,
     key: String,
     etag: Option<String>,
-    options: Options,
 }
 
 impl Object {
@@ -156,7 +154,7 @@ impl Object {
                 Err(error) => return Err(error.into()),
             };
             // What comes too slowly across all attempts is no progress either.
-            if at - counted >= self.options.enough_in(self.store.idle().max(attempts.failing_for())) {
+            if at - counted >= enough_in(self.store.idle().max(attempts.failing_for())) {
                 attempts.worked();
                 counted = at;
             }
@@ -188,7 +186,7 @@ impl Object {
                 }
             }
             if Instant::now() >= deadline {
-                if *at < end && *at - before < self.options.enough_in(idle) {
+                if *at < end && *at - before < enough_in(idle) {
                     return Err(too_slow(*at - before, idle));
                 }
                 // Silence counts from the last byte on.
@@ -307,7 +305,7 @@ mod tests {
         }
     }
 
-    const OPTIONS: Options = Options { range: 100, in_flight: 3, slowest: 1000 };
+    const OPTIONS: Options = Options { range: 100, in_flight: 3 };
 
     async fn flaky(after: usize, then: Then, times: u32) -> (tempfile::TempDir, Arc<Flaky>, Bytes) {
         let folder = tempfile::tempdir().unwrap();

@@ -30,7 +30,7 @@ impl Ranges {
         let (store, key) = (opened.store(), opened.place().key(&opened.dump.key));
         let etag = opened.head(&key).await?.etag;
         let (range, in_flight) = AHEAD;
-        let options = download::Options { range, in_flight, ..download::Options::default() };
+        let options = download::Options { range, in_flight };
         let fetched = Arc::clone(&progress.stored);
         let fetch = Arc::new(download::stretches(store, key, etag, options, fetched));
         Ok(Self { fetch, stored_len: opened.dump.stored_bytes, key: Arc::new(Key::new(opened.keys()?)) })

@@ -113,7 +113,6 @@ mod tests {
             part_size: 10_000,
             frame_size,
             workers: 2,
-            digest: false,
             frames: true,
             progress: Arc::default(),
         };

@@ -284,7 +284,6 @@ impl<'a> BackupWriter<'a> {
             frame_size: FRAME,
             workers: self.how.workers,
             // An archive has an inventory, with the digests of what is in it and of every frame.
-            digest: !is_archive,
             frames: is_archive,
             progress: Arc::clone(&self.progress.plain),
         };

@@ -1,11 +1,12 @@
 //! Which name a database has while it is filled, and what earlier runs left under such names.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::rename::{LONGEST_NAME, RESTORING, is_stamp};
 use crate::error::Result;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
+use crate::units::stamp;
 
 /// A moment in a name is exact to this.
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -21,10 +22,10 @@ pub enum Naming {
         /// another one.
         owner: Option<String>,
     },
-    /// Under another one, which has the moment in it that this tells (`20261121_054500`), until it is dropped.
-    ForTrial(fn() -> String),
-    /// Under another one, which has the moment in it that this tells (`20261121_054500`), until it is proven.
-    WhenProven(fn() -> String),
+    /// Under another one, which has the moment in it (`20261121_054500`), until it is dropped.
+    ForTrial,
+    /// Under another one, which has the moment in it (`20261121_054500`), until it is proven.
+    WhenProven,
 }
 
 /// Whether this is the name of a database that a restore fills, or was killed in.
@@ -46,8 +47,13 @@ pub fn name_with(name: &str, what: &str, moment: &str) -> String {
     format!("{}{what}{moment}", name.get(..end).unwrap_or_default())
 }
 
+/// The moment as names have it.
+pub fn moment() -> String {
+    stamp(SystemTime::now(), '_')
+}
+
 /// Chooses a name that no database has: another run may have given one in this very second.
-pub async fn free_name(maintenance: &Psql, name: &str, what: &str, moment: fn() -> String) -> Result<String> {
+pub async fn free_name(maintenance: &Psql, name: &str, what: &str) -> Result<String> {
     loop {
         let called = name_with(name, what, &moment());
         let question = format!(

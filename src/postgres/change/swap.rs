@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 
 use super::lock::{Lock, sessions_left};
-use super::naming::{SECOND, free_name, is_unfinished};
+use super::naming::{SECOND, free_name, is_unfinished, moment};
 use super::reach::MAINTENANCE;
 use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
 use super::subscriptions::{Subscriptions, dropping};
@@ -16,6 +16,7 @@ use super::target::resume;
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Situation;
+use crate::postgres::server::refuse_standby;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 
@@ -29,8 +30,6 @@ pub struct Swap {
     user: String,
     /// When it was opened: the moment in the names of what is restored for it.
     stamp: String,
-    /// Tells the moment as names have it (`20261121_054500`).
-    moment: fn() -> String,
     /// Keeps other restores into the same name away, and other exchanges.
     _lock: Lock,
     maintenance: Psql,
@@ -94,7 +93,7 @@ impl Swap {
     ///
     /// # Errors
     /// `Kind::Locked` if another run is restoring into the same name, or exchanging it.
-    pub async fn open(client: &Client, conn: &ConnInfo, moment: fn() -> String) -> Result<Self> {
+    pub async fn open(client: &Client, conn: &ConnInfo) -> Result<Self> {
         let live = conn.target_name()?.to_owned();
         let stamp = moment();
         if live.len() + RESTORING.len() + stamp.len() > LONGEST_NAME {
@@ -104,10 +103,7 @@ impl Swap {
             .hint("restore into a database of another name, and rename it yourself"));
         }
         let (maintenance, state) = reach(&Psql::new(client, conn), &live).await?;
-        if state.in_recovery {
-            return Err(Error::postgres("the target server is a standby, which cannot be written to")
-                .hint("name the primary's host"));
-        }
+        refuse_standby(state.in_recovery)?;
         if !state.may_rename {
             return Err(Error::postgres(format!("the role {} may not rename databases", state.user))
                 .hint("it needs CREATEDB"));
@@ -115,7 +111,7 @@ impl Swap {
         let mut lock = Lock::open(&maintenance, sessions_left(&maintenance).await?).await?;
         lock.of_restore(&live).await?;
         let (user, found) = (state.user, state.found);
-        let mut swap = Self { live, user, stamp, moment, _lock: lock, maintenance, found };
+        let mut swap = Self { live, user, stamp, _lock: lock, maintenance, found };
         // The names tell the second, and another run may have begun in the same.
         while [swap.restoring(), swap.restored()].iter().any(|name| swap.find(name).is_some()) {
             tokio::time::sleep(SECOND).await;
@@ -274,7 +270,7 @@ impl Swap {
     pub async fn exchange(&self, new: &str, inherits: Inheritance) -> Result<Option<String>> {
         let (old, new) = self.candidate(new).await?;
         // The moment of the exchange, not of the restore before it: the newest of these names is what `--back` takes.
-        let before = free_name(&self.maintenance, &self.live, BEFORE, self.moment).await?;
+        let before = free_name(&self.maintenance, &self.live, BEFORE).await?;
         let script = self.script(old.as_ref(), &new, inherits, &before);
         let known = old.as_ref().map(Found::known);
         let done = self.renaming().insist(known.as_ref(), &new.known(), &script, &self.live).await;

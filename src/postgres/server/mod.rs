@@ -1,6 +1,6 @@
 //! What a server and its database are, asked before a dump or a restore.
 //!
-//! One query that runs on PostgreSQL 10 and everything newer. It also finds what would make the
+//! A dozen questions, all of which PostgreSQL 13 and everything newer answers. They also find what would make the
 //! dump fail after hours, or be refused for good reason: row-level security, a pooler that a managed
 //! service puts in between.
 
@@ -185,5 +185,14 @@ impl Server {
             "dump as a role that sees everything (ALTER ROLE {} BYPASSRLS, as a superuser), or exclude the tables",
             identifier(&self.user)
         )))
+    }
+}
+
+/// Refuses a target whose server is a standby.
+pub fn refuse_standby(in_recovery: bool) -> Result<()> {
+    match in_recovery {
+        true => Err(Error::postgres("the target server is a standby, which cannot be written to")
+            .hint("name the primary's host")),
+        false => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 use super::content;
 use super::lock::{Lock, may_hold_a_session};
@@ -27,7 +27,7 @@ use super::rename::{Known, RESTORING};
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
-use crate::postgres::server::{Checkpoints, Server, TargetFacts};
+use crate::postgres::server::{Checkpoints, Server, TargetFacts, refuse_standby};
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
@@ -79,10 +79,7 @@ impl Target {
         let psql = Psql::new(client, conn);
         let (maintenance, mut exists) = reach(&psql, &name).await?;
         let server = Server::inspect(&maintenance).await?;
-        if server.in_recovery {
-            return Err(Error::postgres("the target server is a standby, which cannot be written to")
-                .hint("name the primary's host"));
-        }
+        refuse_standby(server.in_recovery)?;
         let named_at_once = matches!(naming, Naming::AtOnce | Naming::ForSwap { .. });
         let inherits = matches!(naming, Naming::ForSwap { .. });
         let (mut called, mut lock, mut owner) = (name.clone(), Lock::none(), None);
@@ -90,16 +87,16 @@ impl Target {
             Naming::AtOnce => {}
             // What is restored may need what only the database's owner is allowed (pg_database_owner).
             Naming::ForSwap { owner: of_live } => owner = of_live,
-            Naming::ForTrial(moment) => {
+            Naming::ForTrial => {
                 exists = false;
-                called = free_name(&maintenance, &name, RESTORING, moment).await?;
+                called = free_name(&maintenance, &name, RESTORING).await?;
                 report_trials(&maintenance).await?;
             }
-            Naming::WhenProven(moment) => {
+            Naming::WhenProven => {
                 lock = Lock::open(&maintenance, server.sessions_left).await?;
                 lock.of_restore(&name).await?;
                 if !exists {
-                    called = free_name(&maintenance, &name, RESTORING, moment).await?;
+                    called = free_name(&maintenance, &name, RESTORING).await?;
                     report_unfinished(&maintenance, &name).await?;
                 }
             }
