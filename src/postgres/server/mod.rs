@@ -1,6 +1,6 @@
 //! What a server and its database are, asked before a dump or a restore.
 //!
-//! A dozen questions, all of which PostgreSQL 13 and everything newer answers. They also find what would make the
+//! A dozen questions, which PostgreSQL 13 and everything newer answers. They also find what would make the
 //! dump fail after hours, or be refused for good reason: row-level security, a pooler that a managed
 //! service puts in between.
 

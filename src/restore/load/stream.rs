@@ -76,7 +76,7 @@ fn warn_of_early_rows(front: &Preamble) {
     }
 }
 
-/// An archive that comes, of which the front is known.
+/// An archive that comes, whose front is known.
 pub struct Arriving {
     /// Header and table of contents, as they will be restored.
     pub front: Preamble,
@@ -98,8 +98,8 @@ impl Arriving {
     }
 
     /// Makes the database that it asks for, and feeds `pg_restore`; with several `jobs`, what follows the data is created by
-    /// this many connections, and no longer in one transaction with it. `pg_restore` passes over data of which the front says
-    /// nothing.
+    /// this many connections, and no longer in one transaction with it. `pg_restore` passes over data that the front does
+    /// not name.
     pub async fn load(
         self,
         clients: &Clients,
