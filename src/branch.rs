@@ -8,7 +8,6 @@ pub use crate::neon::{Neon, OwnBranch, Uri};
 use crate::postgres::ConnInfo;
 use crate::run::Run;
 use crate::units::stamp;
-use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 /// How long Neon may take, after a signal, to say that it has made the branch we no longer want, and to
@@ -116,8 +115,7 @@ pub async fn lend(project: &NeonProject, wanted: &TemporaryBranch, run: &Run) ->
     Ok((neon, own))
 }
 
-/// Where a signal comes in the meantime Neon may make the branch all the same: its answer is awaited then,
-/// so that the branch can be deleted.
+/// Makes the branch, and deletes it again if a signal came in the meantime.
 async fn create(
     neon: &Neon,
     name: &str,
@@ -125,16 +123,12 @@ async fn create(
     expires_at: Option<&str>,
     run: &Run,
 ) -> Result<OwnBranch> {
-    let mut creating = pin!(neon.create_branch(name, parent, expires_at));
-    let created = run.or(creating.as_mut()).await;
-    if created.as_ref().is_err_and(|error| error.kind().is_signal()) {
-        match tokio::time::timeout(LAST_WAIT, creating).await {
-            Ok(Ok(own)) => give_back(neon, &own, run).await,
-            Ok(Err(_)) => {}
-            Err(_) => tracing::warn!("Neon may still make the branch {name}; look for it, and delete it"),
-        }
-    }
-    created
+    let late = async |created: Option<Result<OwnBranch>>| match created {
+        Some(Ok(own)) => give_back(neon, &own, run).await,
+        Some(Err(_)) => {}
+        None => tracing::warn!("Neon may still make the branch {name}; look for it, and delete it"),
+    };
+    run.or_late(LAST_WAIT, neon.create_branch(name, parent, expires_at), late).await
 }
 
 /// Keeps the branch for good, now that it is what was wanted; a failure is said.

@@ -9,7 +9,9 @@ use crate::signal::Stop;
 use futures_util::future::BoxFuture;
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Whom a run reports to.
 pub trait Events: fmt::Debug + Send + Sync {
@@ -78,5 +80,21 @@ impl Run {
     /// Runs `work` until it is done or a signal comes; then `work` is dropped, and the failure says which.
     pub async fn or<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.stop.or(work).await
+    }
+
+    /// The same for a request that makes something. It may be made although nobody waits for the answer any more: after
+    /// a signal the answer is awaited for this long, and `late` gets it, to take back what was made.
+    pub async fn or_late<T>(
+        &self,
+        wait: Duration,
+        request: impl Future<Output = Result<T>>,
+        late: impl AsyncFnOnce(Option<Result<T>>),
+    ) -> Result<T> {
+        let mut request = pin!(request);
+        let done = self.or(request.as_mut()).await;
+        if done.as_ref().is_err_and(|error| error.kind().is_signal()) {
+            late(tokio::time::timeout(wait, request).await.ok()).await;
+        }
+        done
     }
 }

@@ -15,17 +15,13 @@ use crate::stored::manifest::{self, Object};
 use crate::stored::upload::{self, Uploading};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Ranges read at the same time, and parts sent at the same time, by all backups together: so memory does not grow
 /// with the number of backups that are copied at the same time, up to this number.
 const AT_ONCE: usize = 4;
-/// How long the target may take, after a signal, to say that it has begun the upload we no longer want.
-const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// The way from one store to another.
 pub(super) struct Way {
@@ -156,39 +152,12 @@ impl Way {
         part_size: u64,
         run: &Run,
     ) -> Result<()> {
-        let upload = self.begin(key, metadata, part_size, run).await?;
-        let sending = async {
-            let (parts, parts_to_send) = mpsc::channel(1);
-            let stored = Arc::clone(&self.progress.stored);
-            let (tally, _) = tokio::try_join!(
-                self.cut(bytes, part_size, parts),
-                upload.send(parts_to_send, self.uploads, stored)
-            )?;
-            if !agrees(&tally, object) {
-                return Err(damaged(key));
-            }
-            upload.complete(object.stored_bytes).await
+        let upload = Uploading::begin_for(run, &*self.to, key, metadata, part_size).await?;
+        let make = async |parts| {
+            let tally = self.cut(bytes, part_size, parts).await?;
+            if agrees(&tally, object) { Ok(tally) } else { Err(damaged(key)) }
         };
-        let sent = run.or(sending).await;
-        if sent.is_err()
-            && let Err(second) = upload.abort().await
-        {
-            tracing::warn!("{second}");
-        }
-        sent.map(drop)
-    }
-
-    /// Begins an upload; after a signal its answer is awaited for a moment, so that it can be aborted.
-    async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64, run: &Run) -> Result<Uploading> {
-        let mut beginning = pin!(Uploading::begin(&*self.to, key, metadata, part_size));
-        let begun = run.or(beginning.as_mut()).await;
-        if begun.as_ref().is_err_and(|error| error.kind().is_signal())
-            && let Ok(Ok(upload)) = tokio::time::timeout(LAST_WAIT, beginning).await
-            && let Err(second) = upload.abort().await
-        {
-            tracing::warn!("{second}");
-        }
-        begun
+        upload.deliver(run, self.uploads, Arc::clone(&self.progress.stored), make).await.map(drop)
     }
 
     /// Cuts a stream into parts, and computes its tally.

@@ -5,6 +5,7 @@
 
 use super::finding::Findings;
 use crate::error::{Error, Kind, Result};
+use crate::run::Run;
 use crate::store::{
     BucketRules, Guard, Metadata, ObjectLock, Situation, Store, StoreError, Versioning, guard,
 };
@@ -36,8 +37,7 @@ pub async fn examine(
     let copies_only = guard(&location.url, &location.options) == Guard::Nothing;
     let folder = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
     let key = format!("{folder}pgstow-doctor-{}/probe", stamp(SystemTime::now(), '-'));
-    let writing = writing(store, &key);
-    match findings.run().or(writing).await {
+    match writing(store, &key, findings.run()).await {
         Ok(()) => findings.fine("writing", "an upload was begun, got a part, and was aborted"),
         Err(error) if !writes && is_denied(&error) => {
             findings.fine("writing", "this key may not write: right for one that only restores");
@@ -74,18 +74,24 @@ async fn reached(store: &Arc<dyn Store>) -> bool {
 }
 
 /// Begins an upload, sends a part, and aborts it.
-async fn writing(store: &Arc<dyn Store>, key: &str) -> Result<()> {
+async fn writing(store: &Arc<dyn Store>, key: &str, run: &Run) -> Result<()> {
     let part_size = store.limits().min_part;
-    let upload = Uploading::begin(&**store, key, &Metadata::new(), part_size).await?;
-    let (sender, parts) = mpsc::channel(1);
-    let sent = async {
-        // The receiver says itself why it has ended.
-        let _ = sender.send(Bytes::from_static(PROBE)).await;
-        drop(sender);
+    let upload = Uploading::begin_for(run, &**store, key, &Metadata::new(), part_size).await?;
+    let sending = async {
+        let (sender, parts) = mpsc::channel(1);
+        let part = async {
+            // The receiver says itself why it has ended.
+            let _ = sender.send(Bytes::from_static(PROBE)).await;
+            drop(sender);
+        };
+        tokio::join!(upload.send(parts, 1, Arc::default()), part).0
     };
-    let (sent, ()) = tokio::join!(upload.send(parts, 1, Arc::default()), sent);
-    let aborted = upload.abort().await;
-    sent.and(aborted)
+    let sent = run.or(sending).await;
+    match (sent, upload.abort().await) {
+        // A signal ends the findings, and what is left in the store is to be known all the same.
+        (Err(first), Err(second)) => Err(first.and(second.with_hints())),
+        (sent, aborted) => sent.and(aborted),
+    }
 }
 
 /// What backups there are.

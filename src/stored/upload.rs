@@ -5,6 +5,8 @@
 //! it completes.
 
 use crate::error::{Error, Result};
+use crate::pipeline::Tally;
+use crate::run::Run;
 use crate::store::{Limits, Metadata, Store, Stored, Upload};
 use crate::units;
 use bytes::Bytes;
@@ -25,6 +27,9 @@ pub const PART_SIZE_OF_UNKNOWN: u64 = 16 * MIB;
 
 /// How long an abort may take; it fits into the grace that orchestrators give after SIGTERM.
 pub(super) const ABORT: Duration = Duration::from_secs(20);
+
+/// How long a store may take, after a signal, to say that it has begun an upload that is no longer wanted.
+pub(super) const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Chooses the size of an upload's parts, in bytes.
 ///
@@ -101,6 +106,46 @@ impl Uploading {
         let upload = Arc::from(store.begin(key, metadata, part_size).await?);
         let (limits, on_their_way, ended) = (store.limits(), Mutex::default(), AtomicBool::new(false));
         Ok(Self { key: key.to_owned(), limits, part_size, upload, on_their_way, ended })
+    }
+
+    /// The same for a run that may be ended meanwhile: an upload that begins too late is aborted.
+    pub async fn begin_for(
+        run: &Run,
+        store: &dyn Store,
+        key: &str,
+        metadata: &Metadata,
+        part_size: u64,
+    ) -> Result<Self> {
+        let late = async |begun: Option<Result<Self>>| {
+            if let Some(Ok(upload)) = begun {
+                upload.give_up().await;
+            }
+        };
+        run.or_late(LAST_WAIT, Self::begin(store, key, metadata, part_size), late).await
+    }
+
+    /// Makes the object of the parts that `make` puts into the channel; what it returns must be what was sent. If
+    /// anything fails, or the run is ended, nothing of it is left.
+    pub async fn deliver(
+        &self,
+        run: &Run,
+        concurrency: usize,
+        progress: Arc<AtomicU64>,
+        make: impl AsyncFnOnce(mpsc::Sender<Bytes>) -> Result<Tally>,
+    ) -> Result<(Tally, Stored)> {
+        let delivering = async {
+            let (parts, parts_to_send) = mpsc::channel(1);
+            let (made, sent) =
+                tokio::try_join!(make(parts), self.send(parts_to_send, concurrency, progress))?;
+            check_sent(made.bytes, sent)?;
+            let stored = self.complete(made.bytes).await?;
+            Ok((made, stored))
+        };
+        let delivered = run.or(delivering).await;
+        if delivered.is_err() {
+            self.give_up().await;
+        }
+        delivered
     }
 
     /// Sends what comes out of the channel, `concurrency` parts at a time, until it closes.
@@ -183,6 +228,13 @@ impl Uploading {
         self.ended.load(Ordering::Relaxed)
     }
 
+    /// Aborts it because of a failure, which is the one to report: one of the abort is only warned of.
+    pub async fn give_up(&self) {
+        if let Err(second) = self.abort().await {
+            tracing::warn!("{second}");
+        }
+    }
+
     /// Stops what is on its way and removes everything that was stored; has a deadline of its own.
     ///
     /// After a successful completion it does nothing.
@@ -204,6 +256,14 @@ impl Uploading {
             Ok(done) => done.map_err(|error| left(error.into())),
             Err(_) => Err(left(Error::store(format!("no answer within {} s", ABORT.as_secs())))),
         }
+    }
+}
+
+/// Fails unless as many bytes were sent as were made.
+pub(super) fn check_sent(made: u64, sent: Sent) -> Result<()> {
+    match sent.bytes == made {
+        true => Ok(()),
+        false => Err(Error::unexpected(format!("{made} bytes were made and {} sent", sent.bytes))),
     }
 }
 

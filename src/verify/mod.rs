@@ -137,7 +137,7 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
     };
     let (store, chosen) = run.or(choosing).await?;
     if let Some(first) = chosen.first() {
-        run.or(receipts.try_to_record(store.store(), &first.found.place)).await?;
+        receipts.try_to_record(store.store(), &first.found.place, run).await?;
     }
     let alone = matches!(which, Which::One(_));
     let mut all = Verified { failures: Failures::of(chosen.len()), ..Verified::default() };

@@ -47,22 +47,22 @@ impl ReceiptOptions {
     /// Fails if the key may not record a receipt of this backup: a trial restore may take hours, and would be lost.
     ///
     /// An upload that is begun and aborted shows it, and leaves nothing.
-    pub(super) async fn try_to_record(&self, store: &dyn Store, place: &Place) -> Result<()> {
+    pub(super) async fn try_to_record(&self, store: &dyn Store, place: &Place, run: &Run) -> Result<()> {
         if !self.record {
             return Ok(());
         }
         let key = place.key(&receipt::object_name(&Id::new(Timestamp::now())?));
         let (metadata, part_size) = (Metadata::new(), store.limits().min_part);
-        let probe = Uploading::begin(store, &key, &metadata, part_size).await.map_err(|error| {
-            error
+        let probe = Uploading::begin_for(run, store, &key, &metadata, part_size).await;
+        let probe = probe.map_err(|error| match error.kind().is_signal() {
+            true => error,
+            false => error
                 .context("no receipt could be recorded")
                 .hint(MAY_WRITE)
-                .hint("without --record it is only restored; --receipt FILE writes the receipt of one backup into a file")
+                .hint("without --record it is only restored; --receipt FILE writes the receipt of one backup into a file"),
         })?;
         // Whoever may write may not abort everywhere; the store's own rule ends it then.
-        if let Err(second) = probe.abort().await {
-            tracing::warn!("{second}");
-        }
+        probe.give_up().await;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::Seen;
 use crate::scene::{Keys, Place};
+use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::free_port;
 use crate::servers::garage::Garage;
 use crate::servers::localstack::LocalStack;
@@ -12,6 +13,8 @@ use aws_sdk_s3::types::{
     ObjectLockRetentionMode, ObjectLockRule,
 };
 use pgstow::error::Kind;
+use rustix::process::Signal;
+use std::time::Duration;
 
 /// Doctor on this store alone, as for a backup.
 fn doctor(place: &S3) -> Seen {
@@ -43,6 +46,21 @@ fn a_key_that_may_only_write() {
     seen.has("listing", "not-checked", "right for a backup job").has("reading", "not-checked", "another key");
     assert_eq!(place.keys(), [""; 0]);
     assert_eq!(place.unfinished_uploads(), [""; 0]);
+}
+
+#[test]
+fn a_signal_leaves_no_upload() {
+    let bucket = Garage::shared().place("doctor-signal");
+    for operation in [Operation::CreateUpload, Operation::UploadPart] {
+        let proxy = FaultProxy::start(&bucket.endpoint);
+        proxy.inject(Rule::new(operation, Fault::Delay(Duration::from_secs(1))));
+        let running = Place::S3(bucket.through(&proxy.endpoint())).pgstow(&["doctor"]).spawn();
+        proxy.wait_for(operation, 1);
+        running.signal(Signal::TERM);
+        running.wait().assert_failure(Kind::Terminated);
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(bucket.unfinished_uploads(), [""; 0], "{operation:?}");
+    }
 }
 
 #[test]
@@ -119,7 +137,7 @@ fn old_and_damaged_backups() {
         place.put(&key, "half");
         let Place::Folder(folder) = &place else { unreachable!() };
         let file = std::fs::File::options().write(true).open(folder.path().join(&key)).unwrap();
-        let then = std::time::SystemTime::now() - std::time::Duration::from_secs(hours * 3600);
+        let then = std::time::SystemTime::now() - Duration::from_secs(hours * 3600);
         file.set_modified(then).unwrap();
     }
     let seen = doctor();

@@ -12,9 +12,11 @@ use pgstow::stored::digest::Digest;
 use pgstow::stored::names::{Id, Place as BackupPlace, Timestamp};
 use pgstow::stored::receipt::{AboutBackup, AboutRestore, Predicate, Receipt, object_name};
 use pgstow::stored::signing::{Signed, SigningKey};
+use rustix::process::Signal;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Puts a receipt next to a backup of `app`, signed by this key if there is one; its key.
@@ -267,4 +269,21 @@ fn who_may_not_record_is_told_before_anything_is_restored() {
     let verify = ["verify", "latest", "--restore", "--record"];
     let run = through.opens(&verify).fails(Kind::Store).says("no receipt could be recorded");
     run.says("needs a key that may write into the folder of the backup");
+}
+
+/// The store begins the upload that was only to show it, although nobody waits for its answer any more.
+#[test]
+fn a_signal_while_it_is_tried_whether_a_receipt_can_be_recorded_leaves_no_upload() {
+    let bucket = Garage::shared().place("signal-record");
+    let proxy = FaultProxy::start(&bucket.endpoint);
+    let (place, through) = (Place::S3(bucket.clone()), Place::S3(bucket.through(&proxy.endpoint())));
+    put(&place, "app", HOUR);
+    proxy.inject(Rule::new(Operation::CreateUpload, Fault::Delay(Duration::from_secs(1))));
+    let running = through.opens(&["verify", "latest", "--restore", "--record"]).spawn();
+    proxy.wait_for(Operation::CreateUpload, 1);
+    running.signal(Signal::TERM);
+    let run = running.wait().assert_failure(Kind::Terminated);
+    assert!(!run.stderr.contains("receipt"), "the signal is no failure of the key: {run}");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(bucket.unfinished_uploads(), [""; 0]);
 }
