@@ -95,16 +95,8 @@ impl Way {
             return Err(different(key, &self.to.display_url()));
         }
         let stretch = 0..info.bytes;
-        let mut bytes = download::ranges(Arc::clone(&self.to), key, stretch, info.etag, self.reading);
-        let (to_tally, tally) = Background::tally();
-        while let Some(chunk) = bytes.try_next().await? {
-            // The thread that computes it ends early only with a failure of its own.
-            if !to_tally.show(chunk).await {
-                break;
-            }
-        }
-        drop(to_tally);
-        match agrees(&tally.await?, object) {
+        let bytes = download::ranges(Arc::clone(&self.to), key, stretch, info.etag, self.reading);
+        match agrees(&download::tally(bytes).await?, object) {
             true => Ok(true),
             false => Err(different(key, &self.to.display_url())),
         }

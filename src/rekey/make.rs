@@ -10,7 +10,7 @@ use crate::stored::digest::Digest;
 use crate::stored::download;
 use crate::stored::manifest::{Encryption, Manifest, Object, Rekeying, TOOL};
 use crate::stored::names::{MANIFEST, Place, SIGNATURE, Timestamp};
-use crate::stored::opened::{OpenedBackup, missing, stored_as_said};
+use crate::stored::opened::{OpenedBackup, stored_as_said};
 use crate::stored::signing::Signed;
 use crate::stored::upload::{self, Uploading};
 use std::cell::Cell;
@@ -71,10 +71,10 @@ impl Remaking<'_> {
     /// Encrypts one object again, and checks on the way that it is what its manifest says.
     async fn object(&self, object: &Object, metadata: &Metadata) -> Result<Object> {
         let name = encrypted(&object.key);
-        let (from, to) = (self.old.place().key(&object.key), self.place.key(&name));
+        let to = self.place.key(&name);
         let (store, identities) = (self.old.store(), self.old.keys()?);
-        let etag = self.run.or(download::version(&*store, &from, object.stored_bytes)).await;
-        let etag = etag.map_err(|e| self.old.explain(missing(e, &from)))?;
+        let fetching = self.old.fetch(object, download::Options::default(), Arc::default());
+        let fetch = self.run.or(fetching).await.map_err(|e| self.old.explain(e))?;
         let part_size = upload::part_size(store.limits(), Some(object.stored_bytes), None)?;
         let upload = self.begin(&to, metadata, part_size).await?;
         let passed = async {
@@ -86,15 +86,8 @@ impl Remaking<'_> {
                     .map_err(|e| Error::usage("such parts do not fit into memory").because(e))?,
                 progress: Arc::clone(&self.progress.plain),
             };
-            let fetch = download::stretches(
-                Arc::clone(&store),
-                from,
-                etag,
-                download::Options::default(),
-                Arc::default(),
-            );
             let (done, sent) = tokio::try_join!(
-                pipeline::reencrypt(Arc::new(fetch), object.stored_bytes, how, parts),
+                pipeline::reencrypt(fetch, object.stored_bytes, how, parts),
                 upload.send(parts_to_send, UPLOADS, Arc::clone(&self.progress.stored)),
             )?;
             // The compressed bytes stay the same, and so does what is in them.

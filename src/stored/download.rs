@@ -4,7 +4,8 @@
 //! to tell, further down the pipe; here they are only complete.
 
 use crate::error::{Error, Kind, Result};
-use crate::store::{Attempts, Chunks, Situation, Store, StoreError};
+use crate::pipeline::{Background, Tally};
+use crate::store::{Attempts, Chunks, ObjectInfo, Situation, Store, StoreError};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -40,13 +41,13 @@ fn enough_in(time: Duration) -> u64 {
     SLOWEST.saturating_mul(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).div_ceil(1000).max(1)
 }
 
-/// Looks at an object, which must be `size` bytes long; returns its version, to pin reads to.
-pub async fn version(store: &dyn Store, key: &str, size: u64) -> Result<Option<String>> {
+/// Looks at an object, which must be `size` bytes long; reads can be pinned to its ETag.
+pub async fn head(store: &dyn Store, key: &str, size: u64) -> Result<ObjectInfo> {
     let found = store.head(key).await?;
     if found.bytes != size {
         return Err(Error::verify(format!("{key} has {} bytes in the store instead of {size}", found.bytes)));
     }
-    Ok(found.etag)
+    Ok(found)
 }
 
 /// Reads an object of known length into memory, in order, pinned to `etag` if it is given.
@@ -59,6 +60,19 @@ pub async fn small(
 ) -> Result<Bytes> {
     let chunks: Vec<Bytes> = ranges(Arc::clone(store), key, 0..size, etag, options).try_collect().await?;
     Ok(chunks.concat().into())
+}
+
+/// Reads bytes to their end; their length and their SHA-256.
+pub async fn tally(mut bytes: impl Stream<Item = Result<Bytes>> + Unpin) -> Result<Tally> {
+    let (to_tally, tally) = Background::tally();
+    while let Some(chunk) = bytes.try_next().await? {
+        // The thread that computes it ends early only with a failure of its own.
+        if !to_tally.show(chunk).await {
+            break;
+        }
+    }
+    drop(to_tally);
+    tally.await
 }
 
 /// Reads and checks something small, and once more if the check finds damage: it may have come on the way.
@@ -212,8 +226,8 @@ mod tests {
     use super::*;
     use crate::error::Kind;
     use crate::store::{
-        Limits, Metadata, ObjectInfo, OpenOptions, Page, Result as Answer, Retry, StoreUrl, Stored,
-        Unfinished, Upload, open,
+        Limits, Metadata, OpenOptions, Page, Result as Answer, Retry, StoreUrl, Stored, Unfinished, Upload,
+        open,
     };
     use async_trait::async_trait;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -316,7 +330,7 @@ mod tests {
     }
 
     async fn read(store: Arc<dyn Store>, size: u64) -> Result<Bytes> {
-        let etag = version(&*store, "x", size).await?;
+        let etag = head(&*store, "x", size).await?.etag;
         small(&store, "x", size, etag, OPTIONS).await
     }
 
@@ -404,7 +418,7 @@ mod tests {
     #[tokio::test]
     async fn an_object_replaced_in_between_is_noticed() {
         let (_folder, store, bytes) = flaky(1000, Then::Breaks, u32::MAX).await;
-        let etag = version(&*store, "x", 1001).await.unwrap();
+        let etag = head(&*store, "x", 1001).await.unwrap().etag;
         let mut stream = ranges(Arc::clone(&store) as _, "x", 0..1001, etag, OPTIONS);
         store.delete("x").await.unwrap();
         store.put_new("x", bytes).await.unwrap();

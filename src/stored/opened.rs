@@ -14,9 +14,12 @@ use super::proven::{self, Proven};
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
-use crate::pipeline::{Tally, Unpacked, open};
+use crate::pipeline::{self, Fetch, Tally, Unpack, Unpacked, Watch, open};
+use crate::progress::Progress;
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
+use tokio::io::AsyncWrite;
 
 /// Bytes of plaintext that a small object may have, whatever its size in the store is. A definition may be long and
 /// say little.
@@ -209,28 +212,49 @@ impl OpenedBackup {
         Arc::clone(&self.store)
     }
 
-    /// Looks at the dump object, which must be there and have its length.
-    pub async fn head(&self, key: &str) -> Result<ObjectInfo> {
-        let found = self.store.head(key).await.map_err(|e| missing(e.into(), key))?;
-        if found.bytes != self.dump.stored_bytes {
-            let (there, expected) = (found.bytes, self.dump.stored_bytes);
-            return Err(Error::verify(format!("{key} has {there} bytes in the store instead of {expected}")));
-        }
-        Ok(found)
+    /// Looks at an object, which must be there and have its length.
+    async fn head(&self, object: &Object) -> Result<ObjectInfo> {
+        let key = self.place().key(&object.key);
+        download::head(&*self.store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))
+    }
+
+    /// Looks at an object, and will fetch any stretches of exactly this version; `fetched` counts the bytes.
+    pub async fn fetch(
+        &self,
+        object: &Object,
+        options: download::Options,
+        fetched: Arc<AtomicU64>,
+    ) -> Result<Fetch> {
+        let (key, etag) = (self.place().key(&object.key), self.head(object).await?.etag);
+        Ok(Arc::new(download::stretches(self.store(), key, etag, options, fetched)))
+    }
+
+    /// Streams the plaintext of an object past `watch` into `sink`; the last bytes only after everything has agreed.
+    pub async fn unpack(
+        &self,
+        object: &Object,
+        identities: Option<Arc<Identities>>,
+        progress: &Progress,
+        watch: &mut dyn Watch,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+    ) -> Result<()> {
+        let fetched = Arc::clone(&progress.stored);
+        let fetch = self.fetch(object, download::Options::default(), fetched).await?;
+        let how = Unpack {
+            identities,
+            expected: Some(object.plain_bytes),
+            digest: object.plain_sha256.is_some(),
+            progress: Arc::clone(&progress.plain),
+        };
+        let check = |unpacked: &Unpacked| as_said(unpacked, object);
+        pipeline::unpack(fetch, object.stored_bytes, how, watch, sink, check).await.map(drop)
     }
 
     /// Checks, without reading them, that all objects are there, have their length, and are what the
     /// store took a checksum of.
     pub async fn look(&self) -> Result<()> {
         for object in &self.backup.manifest.objects {
-            let key = self.place().key(&object.key);
-            let found = self.store.head(&key).await.map_err(|e| missing(e.into(), &key))?;
-            if found.bytes != object.stored_bytes {
-                let (there, expected) = (found.bytes, object.stored_bytes);
-                return Err(Error::verify(format!(
-                    "{key} has {there} bytes in the store instead of {expected}"
-                )));
-            }
+            let (key, found) = (self.place().key(&object.key), self.head(object).await?);
             if let (Some(now), Some(then)) = (&found.checksum, &object.store_checksum)
                 && now != then
                 && is_same_sum(now, then)
@@ -269,8 +293,7 @@ impl OpenedBackup {
                 .hint("somebody else may have put it there: check who wrote the backup (--verify-key)"));
         }
         let keys = self.keys()?;
-        let etag =
-            download::version(&*self.store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))?;
+        let etag = self.head(object).await?.etag;
         let what = object.key.split('.').next().unwrap_or_default();
         let read = async || {
             let (keys, etag) = (keys.clone(), etag.clone());
@@ -368,7 +391,7 @@ fn how_to_open(made_for: &[String]) -> String {
 }
 
 /// A manifest without its dump is damage, not a name mistyped.
-pub fn missing(error: Error, key: &str) -> Error {
+pub(super) fn missing(error: Error, key: &str) -> Error {
     if error.kind() == Kind::NotFound {
         Error::verify(format!("{key} is missing, although its manifest exists")).because(error)
     } else {
@@ -377,7 +400,7 @@ pub fn missing(error: Error, key: &str) -> Error {
 }
 
 /// Compares what was read of an object with what the manifest says.
-pub fn as_said(unpacked: &Unpacked, object: &Object) -> Result<()> {
+fn as_said(unpacked: &Unpacked, object: &Object) -> Result<()> {
     stored_as_said("stored bytes", &unpacked.stored, object)?;
     let found = (unpacked.plain_bytes, unpacked.plain_sha256);
     agree("plaintext", found, (object.plain_bytes, object.plain_sha256))

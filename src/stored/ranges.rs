@@ -27,12 +27,9 @@ pub struct Ranges {
 impl Ranges {
     /// Looks at the dump object; nothing of it is read yet.
     pub async fn of(opened: &OpenedBackup, progress: &Progress) -> Result<Self> {
-        let (store, key) = (opened.store(), opened.place().key(&opened.dump.key));
-        let etag = opened.head(&key).await?.etag;
         let (range, in_flight) = AHEAD;
         let options = download::Options { range, in_flight };
-        let fetched = Arc::clone(&progress.stored);
-        let fetch = Arc::new(download::stretches(store, key, etag, options, fetched));
+        let fetch = opened.fetch(&opened.dump, options, Arc::clone(&progress.stored)).await?;
         Ok(Self { fetch, stored_len: opened.dump.stored_bytes, key: Arc::new(Key::new(opened.keys()?)) })
     }
 

@@ -4,13 +4,10 @@
 use super::digest::Digest;
 use super::download;
 use super::manifest::Object;
-use super::opened::{OpenedBackup, as_said, missing};
+use super::opened::OpenedBackup;
 use super::reader::BackupReader;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Unpack, Unpacked};
 use crate::progress::Progress;
-use crate::sha256::Sha256;
-use futures_util::TryStreamExt;
 use std::sync::Arc;
 
 /// Reads all objects of a backup; opens them if its keys are at hand.
@@ -30,35 +27,16 @@ pub async fn all(opened: &OpenedBackup, open: bool, progress: &Progress) -> Resu
 }
 
 async fn stored_bytes(opened: &OpenedBackup, object: &Object) -> Result<()> {
-    let (store, key) = (opened.store(), opened.place().key(&object.key));
-    let etag = download::version(&*store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))?;
-    let mut chunks =
-        download::ranges(store, &key, 0..object.stored_bytes, etag, download::Options::default());
-    let mut sha256 = Sha256::default();
-    while let Some(bytes) = chunks.try_next().await? {
-        sha256.update(&bytes);
-    }
-    if Digest(sha256.finish()) != object.stored_sha256 {
+    let fetch = opened.fetch(object, download::Options::default(), Arc::default()).await?;
+    let found = download::tally(fetch(0..object.stored_bytes)).await?;
+    if Digest(found.sha256) != object.stored_sha256 {
         return Err(Error::verify("the SHA-256 of the stored bytes is not the manifest's"));
     }
     Ok(())
 }
 
 async fn plaintext(opened: &OpenedBackup, object: &Object, progress: &Progress) -> Result<()> {
-    let (store, key) = (opened.store(), opened.place().key(&object.key));
-    let etag = download::version(&*store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))?;
-    let fetch =
-        download::stretches(store, key, etag, download::Options::default(), Arc::clone(&progress.stored));
-    let how = Unpack {
-        identities: opened.keys()?,
-        expected: Some(object.plain_bytes),
-        digest: true,
-        progress: Arc::clone(&progress.plain),
-    };
-    let check = |unpacked: &Unpacked| as_said(unpacked, object);
-    let (mut watch, mut sink) = ((), tokio::io::sink());
-    pipeline::unpack(Arc::new(fetch), object.stored_bytes, how, &mut watch, &mut sink, check).await?;
-    Ok(())
+    opened.unpack(object, opened.keys()?, progress, &mut (), &mut tokio::io::sink()).await
 }
 
 /// Reads a dump whose digests are in the inventory; what differs first.

@@ -2,17 +2,15 @@
 //!
 //! The last bytes are handed on only after every digest has been verified.
 
-use super::download;
 use super::excerpt;
 use super::inventory::Inventory;
-use super::opened::{BackupSelection, OpenStore, OpenedBackup, as_said, missing};
+use super::opened::{BackupSelection, OpenStore, OpenedBackup};
 use super::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Unpack, Unpacked, Watch};
+use crate::pipeline::Watch;
 use crate::progress::{Direction, Progress};
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncWrite;
 
@@ -114,22 +112,9 @@ impl BackupReader {
         sink: &mut (impl AsyncWrite + Unpin + Send),
         watch: &mut dyn Watch,
     ) -> Result<()> {
-        let key = self.place().key(&self.dump.key);
-        let etag = download::version(&*self.store(), &key, self.dump.stored_bytes)
-            .await
-            .map_err(|e| self.explain_dump(missing(e, &key)))?;
-        let fetched = Arc::clone(&self.progress.stored);
-        let fetch = download::stretches(self.store(), key, etag, download::Options::default(), fetched);
-        let how = Unpack {
-            identities: self.keys()?,
-            expected: Some(self.dump.plain_bytes),
-            digest: self.dump.plain_sha256.is_some(),
-            progress: Arc::clone(&self.progress.plain),
-        };
-        let check = |unpacked: &Unpacked| as_said(unpacked, &self.dump);
-        let unpacked = pipeline::unpack(Arc::new(fetch), self.dump.stored_bytes, how, watch, sink, check);
-        unpacked.await.map_err(|e| self.explain_dump(e))?;
-        Ok(())
+        let identities = self.keys()?;
+        let unpacked = self.unpack(&self.dump, identities, &self.progress, watch, sink).await;
+        unpacked.map_err(|e| self.explain_dump(e))
     }
 
     /// Says which backup a failure met in the dump is about, and what can still be had of it.
