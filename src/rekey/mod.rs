@@ -27,7 +27,6 @@ use crate::stored::signing::SigningKey;
 use crate::stored::{header, read_back, removal};
 use indicatif::BinaryBytes;
 use make::{MayNotWrite, Remaking};
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -241,10 +240,8 @@ impl Work<'_> {
         let expected = Some(old.backup.manifest.stored_bytes());
         let progress = Progress { expected, direction: Direction::There, ..Progress::default() };
         let (change, run) = (self.change, self.run);
-        let manifest = {
-            let (place, written) = (place.clone(), Cell::new(false));
-            Remaking { change, old, place, signed, progress, run, written }.make().await?
-        };
+        let place = &place;
+        let manifest = Remaking { change, old, place, signed, progress, run }.make().await?;
         let checking = async {
             let manifest_bytes = manifest.to_bytes()?.len() as u64;
             let found = Found { place: place.clone(), manifest_bytes, receipts: Vec::new() };
@@ -260,7 +257,7 @@ impl Work<'_> {
         };
         let checked = self.run.or(checking).await;
         if checked.as_ref().is_err_and(|error| error.kind() == Kind::Verify) {
-            self.discard(&place).await;
+            self.discard(place).await;
         }
         checked
     }

@@ -21,6 +21,7 @@ pub mod opened;
 mod prefixes;
 mod previous;
 pub mod proven;
+pub mod publication;
 pub mod ranges;
 pub mod read_back;
 pub mod reader;

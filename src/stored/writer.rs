@@ -5,14 +5,15 @@
 
 use super::destinations::{self, Destination, Destinations, InStore, OpenDestination};
 use super::digest::Digest;
-use super::signing::{Signed, SigningKey};
+use super::publication::Publication;
+use super::signing::SigningKey;
 use crate::error::{Error, Result};
 use crate::layout::FrameSpan;
 use crate::pipeline::keys::Recipients;
 use crate::pipeline::{self, FRAME, Pack, Packed, Tally, Watch, seal};
 use crate::progress::Progress;
 use crate::run::Run;
-use crate::store::{Metadata, Situation, Store, Stored};
+use crate::store::{Metadata, Stored};
 use crate::stored::catalogue::Found;
 use crate::stored::compare::Held;
 use crate::stored::inventory::Inventory;
@@ -20,22 +21,16 @@ use crate::stored::manifest::{
     self, Compression, Encryption, Globals, LARGEST_GLOBALS, LeftOut, Manifest, Object, Postgres, TOOL,
     Totals,
 };
-use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
+use crate::stored::names::{Id, Name, Place, Timestamp};
 use crate::stored::previous::previous;
 use crate::stored::upload;
 use crate::stored::uploads::Uploads;
 use bytes::Bytes;
 use indicatif::BinaryBytes;
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
-
-/// How long a store may take, after a signal, to say that it has begun the upload we no longer want.
-const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Where a backup goes, who can decrypt it, who signs it, and how it is written.
 #[derive(Debug)]
@@ -237,7 +232,10 @@ impl<'a> BackupWriter<'a> {
     ) -> Result<Shipped> {
         let uploads = Uploads::new(&self.stores, self.place.key(&self.dump()));
         let shipped = async {
-            self.begin(&uploads, run).await?;
+            let metadata = self.metadata();
+            let beginning = uploads.begin(&metadata, self.part_size);
+            // One that begins after a signal is aborted with the others.
+            run.or_late(upload::LAST_WAIT, beginning, async |_| ()).await?;
             let whole = async {
                 let packed = self.stream(source, &mut watch, &uploads).await?;
                 let beside = judge(watch, &packed.frames).await?;
@@ -253,18 +251,6 @@ impl<'a> BackupWriter<'a> {
             Err(_) => uploads.abort().await,
         }
         shipped
-    }
-
-    /// Begins the uploads. If a signal comes in the meantime, a store may have begun one all the same: its answer is
-    /// awaited then, so that the upload can be aborted.
-    async fn begin(&self, uploads: &Uploads<'_>, run: &Run) -> Result<()> {
-        let metadata = self.metadata();
-        let mut beginning = pin!(uploads.begin(&metadata, self.part_size));
-        let begun = run.or(beginning.as_mut()).await;
-        if begun.as_ref().is_err_and(|error| error.kind().is_signal()) {
-            let _ = tokio::time::timeout(LAST_WAIT, beginning).await;
-        }
-        begun
     }
 
     /// The way of a backup: source → watch → frames → compress → encrypt → parts → store.
@@ -291,12 +277,7 @@ impl<'a> BackupWriter<'a> {
             pipeline::pack(source, watch, pack, parts),
             uploads.send(parts_to_send, self.how.uploads, Arc::clone(&self.progress.stored)),
         )?;
-        if sent.bytes != packed.stored.bytes {
-            return Err(Error::unexpected(format!(
-                "{} bytes were made and {} sent",
-                packed.stored.bytes, sent.bytes
-            )));
-        }
+        upload::check_sent(packed.stored.bytes, sent)?;
         Ok(packed)
     }
 
@@ -324,13 +305,15 @@ impl<'a> BackupWriter<'a> {
                 confirmed.iter().find(|(of, _)| *of == at).and_then(|(_, stored)| stored.checksum.clone());
             let plain = (packed.plain_bytes, packed.plain_sha256);
             let dump = object(self.dump(), plain, &packed.stored, dump);
-            match &made {
-                Ok(()) => self.publish_in(&*one.store, dump, &beside, &sealed).await,
-                Err(error) => {
-                    self.take_back(&*one.store).await;
-                    Err(error.clone())
-                }
+            let there = Publication::new(&*one.store, &self.place);
+            let published = match &made {
+                Ok(()) => self.publish_in(&there, dump, &beside, &sealed).await,
+                Err(error) => Err(error.clone()),
+            };
+            if published.is_err() {
+                there.take_back([self.inventory(), self.globals(), self.dump()]).await;
             }
+            published
         };
         let published = self.stores.each(publish).await?;
         published.into_iter().next().map(|(_, manifest)| manifest).ok_or_else(|| self.stores.none_left())
@@ -343,41 +326,22 @@ impl<'a> BackupWriter<'a> {
     }
 
     /// Publishes the backup in one store.
-    ///
-    /// What was stored there is taken back when that fails, so that nothing is left behind.
     async fn publish_in(
         &self,
-        store: &dyn Store,
+        there: &Publication<'_>,
         dump: Object,
         beside: &SideObjects,
         sealed: &[Sealed],
     ) -> Result<Manifest> {
-        let theirs = Cell::new(false);
-        let put = async |object: &str, bytes: Bytes| {
-            let put = store.put_new(&self.place.key(object), bytes).await;
-            put.inspect_err(|e| theirs.set(e.situation() == Situation::Exists))
-        };
-        let written = async {
-            let mut objects = vec![dump];
-            for Sealed { name, bytes, plain, stored } in sealed {
-                let confirmed = put(name, bytes.clone()).await?;
-                let plain = (plain.bytes, Some(plain.sha256));
-                objects.push(object(name.clone(), plain, stored, confirmed.checksum));
-            }
-            let manifest = self.describe(objects, beside);
-            let bytes = manifest.to_bytes()?;
-            if let Some(key) = &self.how.signing {
-                let signature = key.sign(Signed::Manifest, &bytes, &format!("pgstow {}", self.place))?;
-                put(SIGNATURE, signature.into()).await?;
-            }
-            put(MANIFEST, bytes.into()).await?;
-            Ok(manifest)
-        };
-        let written: Result<Manifest> = written.await;
-        if written.is_err() && !theirs.get() {
-            self.take_back(store).await;
+        let mut objects = vec![dump];
+        for Sealed { name, bytes, plain, stored } in sealed {
+            let confirmed = there.put(name, bytes.clone()).await?;
+            let plain = (plain.bytes, Some(plain.sha256));
+            objects.push(object(name.clone(), plain, stored, confirmed.checksum));
         }
-        written
+        let manifest = self.describe(objects, beside);
+        there.publish(&manifest, self.how.signing.as_ref()).await?;
+        Ok(manifest)
     }
 
     fn describe(&self, objects: Vec<Object>, beside: &SideObjects) -> Manifest {
@@ -403,23 +367,6 @@ impl<'a> BackupWriter<'a> {
             globals: beside.globals_status,
             rekeyed: None,
             labels: self.how.labels.clone(),
-        }
-    }
-
-    /// Removes what was stored of a backup that did not come to be, where the key may.
-    ///
-    /// The manifest goes first: it may be there, if only the answer to writing it was lost, and a
-    /// manifest without its dump would be worse than either.
-    async fn take_back(&self, store: &dyn Store) {
-        for object in [MANIFEST, SIGNATURE, &self.inventory(), &self.globals(), &self.dump()] {
-            if let Err(error) = store.delete(&self.place.key(object)).await {
-                tracing::warn!(
-                    "the objects of {} remain in {}; without a manifest they are not a backup: {error}",
-                    self.place,
-                    store.display_url()
-                );
-                return;
-            }
         }
     }
 }

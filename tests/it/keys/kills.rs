@@ -1,12 +1,16 @@
-//! A rekey that is killed at any moment loses nothing, and the next one does the rest.
+//! A rekey that is killed at any moment loses nothing, and the next one does the rest. What ends it in order leaves nothing.
 
 use super::scene::{content, rekey};
 use crate::keep::scene::{prune, there};
 use crate::scene::{Keys, Place};
+use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
+use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
 use pgstow::stored::manifest::Manifest;
+use rustix::process::Signal;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often it is killed.
 const RUNS: u32 = 40;
@@ -40,7 +44,7 @@ impl Backups {
             let id = run.json()["id"].as_str().unwrap().to_owned();
             contents.insert(id[..17].to_owned(), content(place, "app", &id, old));
             // Ids of one second would be one moment.
-            std::thread::sleep(std::time::Duration::from_millis(1100));
+            std::thread::sleep(Duration::from_millis(1100));
         }
         let keys = place.keys();
         let (last, first): (Vec<_>, Vec<_>) =
@@ -116,4 +120,45 @@ fn killed_at_any_moment(place: &Place) {
     for (id, want) in ids.iter().zip(backups.contents.values()) {
         assert!(content(place, "app", id, &new) == *want, "{id}");
     }
+}
+
+#[test]
+fn nothing_is_left_of_what_was_begun() {
+    let bucket = Garage::shared().place("rekey-back");
+    let (place, old, new) = (Place::S3(bucket.clone()), Keys::make(), Keys::make());
+    let dump = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(dump.path(), include_bytes!("../../data/pg16.dump")).unwrap();
+    let adopt = place.pgstow(&["adopt", dump.path().to_str().unwrap(), "--name", "app"]);
+    adopt.args(["--recipient", &old.recipient]).succeeds();
+    let before = place.keys();
+    let begin = |operation, skip, fault| {
+        let proxy = FaultProxy::start(&bucket.endpoint);
+        let through = Place::S3(bucket.through(&proxy.endpoint()));
+        proxy.inject(Rule::new(operation, fault).after(skip));
+        (proxy, rekey(&through, &["--all"], &new.recipient, &[&old, &new]).spawn())
+    };
+    let is_as_before = || {
+        assert_eq!(place.keys(), before);
+        assert_eq!(bucket.unfinished_uploads(), [""; 0]);
+    };
+    // The dump is there, and nobody hears of it.
+    let (_proxy, running) = begin(Operation::CompleteUpload, 0, Fault::Stall(0));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while place.keys() == before {
+        assert!(Instant::now() < deadline, "the dump does not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal(Signal::TERM);
+    running.wait().assert_failure(Kind::Terminated);
+    is_as_before();
+    // The dump is there, and the next object begins.
+    let (proxy, running) = begin(Operation::CreateUpload, 1, Fault::Delay(Duration::from_secs(1)));
+    proxy.wait_for(Operation::CreateUpload, 2);
+    running.signal(Signal::TERM);
+    running.wait().assert_failure(Kind::Terminated);
+    is_as_before();
+    // All objects are there, but for the manifest.
+    let (_proxy, running) = begin(Operation::Put, 0, Fault::Answer(403, "AccessDenied"));
+    running.wait().assert_failure(Kind::Store);
+    is_as_before();
 }
