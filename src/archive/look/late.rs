@@ -289,7 +289,7 @@ pub(super) fn partition_key(table: &TocEntry) -> &[u8] {
 }
 
 /// A function's name, without its arguments.
-fn function_name(entry: &TocEntry) -> &[u8] {
+pub(super) fn function_name(entry: &TocEntry) -> &[u8] {
     let tag = entry.tag().unwrap_or_default();
     match tag.strip_prefix(b"\"") {
         Some(rest) => rest.split(|byte| *byte == b'"').next().unwrap_or_default(),
@@ -297,10 +297,14 @@ fn function_name(entry: &TocEntry) -> &[u8] {
     }
 }
 
+/// Whether it may be a part of a name without quotes.
+pub(super) fn is_in_names(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
+}
+
 /// The names in a text in whatever language, in small letters.
 fn names(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
-    let names = text.split(move |byte| !is_part(byte)).filter(|name| !name.is_empty());
+    let names = text.split(|byte| !is_in_names(*byte)).filter(|name| !name.is_empty());
     names.map(<[u8]>::to_ascii_lowercase)
 }
 

@@ -11,4 +11,5 @@ pub mod pattern;
 pub mod roles;
 pub mod select;
 pub mod torn;
+mod unsaid;
 pub mod without;

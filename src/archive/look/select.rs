@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::classes::Comparing;
 use super::pattern::Pattern;
+use super::unsaid::called;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::name::TableName;
 use crate::archive::format::toc::Toc;
@@ -135,6 +136,10 @@ struct Choice<'t> {
     by_id: HashMap<i32, &'t TocEntry>,
     /// Entries that others cannot be without: the rules that make a view of what begins as an empty shell.
     made_by: HashMap<i32, i32>,
+    /// What only says whether a trigger of a partition fires, each with the trigger that this one comes from.
+    triggers: HashMap<i32, i32>,
+    /// Functions by their names in small letters.
+    functions: HashMap<Vec<u8>, Vec<i32>>,
     /// Rows of tables that the dump does not define, since an extension does.
     of_extensions: HashSet<i32>,
     chosen: HashSet<i32>,
@@ -151,8 +156,9 @@ impl<'t> Choice<'t> {
         let made_by = toc.made_by();
         let undefined = |rows: &&TocEntry| !rows.dependencies().any(|id| by_id.contains_key(&id));
         let of_extensions = of(EntryKind::TableData).filter(undefined).map(TocEntry::dump_id).collect();
-        let (chosen, kept, whole) = (HashSet::new(), HashSet::new(), HashSet::new());
-        Self { toc, by_id, made_by, of_extensions, chosen, kept, whole }
+        let (triggers, functions) = (toc.inherited_triggers(), toc.functions());
+        let (chosen, kept, whole) = Default::default();
+        Self { toc, by_id, made_by, triggers, functions, of_extensions, chosen, kept, whole }
     }
 
     fn is_relation(&self, entry: &TocEntry) -> bool {
@@ -211,6 +217,7 @@ impl<'t> Choice<'t> {
                 }
             }
             self.keep_classes();
+            self.keep_called();
             if self.kept.len() == before {
                 return;
             }
@@ -230,6 +237,20 @@ impl<'t> Choice<'t> {
             .filter(|entry| constraints.iter().any(|constraint| constraint.may_use(entry)));
         let used: Vec<i32> = used.map(TocEntry::dump_id).collect();
         used.into_iter().for_each(|id| self.keep(id));
+    }
+
+    /// Keeps the functions that kept ones may call: PostgreSQL does not know what is in a body, and so the dump does not
+    /// say it. A function that is only named like one that is called does no harm.
+    fn keep_called(&mut self) {
+        let kept = self.toc.entries().iter().filter(|entry| self.kept.contains(&entry.dump_id()));
+        let functions =
+            kept.filter(|entry| matches!(entry.kind(), EntryKind::Function | EntryKind::Procedure));
+        let names = functions.flat_map(|function| called(function.defn().unwrap_or_default()));
+        let called = names.filter_map(|name| self.functions.get(&name)).flatten().copied();
+        let called: HashSet<i32> = called.filter(|id| !self.kept.contains(id)).collect();
+        let adds_little = |id: &i32| self.by_id.get(id).is_some_and(|entry| self.adds_little(entry));
+        let called: Vec<i32> = called.into_iter().filter(adds_little).collect();
+        called.into_iter().for_each(|id| self.keep(id));
     }
 
     /// Whether it needs no table, type or other extension but those that are kept: what only another table needs could be
@@ -298,6 +319,14 @@ impl<'t> Choice<'t> {
                     !chosen(*id) && self.by_id.get(id).is_some_and(|entry| entry.kind() != EntryKind::View)
                 })
                 .collect()
+            }
+            // The table of the trigger that it comes from is needed with its triggers.
+            EntryKind::Trigger if self.triggers.contains_key(&entry.dump_id()) => {
+                let from = self.triggers.get(&entry.dump_id()).filter(|id| !self.kept.contains(id));
+                from.and_then(|id| self.by_id.get(id))
+                    .into_iter()
+                    .flat_map(|from| from.dependencies())
+                    .collect()
             }
             _ => {
                 let all = self.made_of(entry.dump_id(), |id| !self.kept.contains(&id));

@@ -78,7 +78,7 @@ impl Toc {
         let kinds = [&RELATIONS[..], &[EntryKind::TableData, EntryKind::SequenceSet]].concat();
         let mut chosen = self.matching(unwanted.tables, &kinds, &mut left_out.idle);
         let emptied = self.matching(unwanted.rows, &[EntryKind::TableData], &mut left_out.idle);
-        let made_by = self.made_by();
+        let (made_by, unsaid) = (self.made_by(), self.unsaid_needs());
         let mut gone: HashSet<i32> = HashSet::new();
         for extension in unwanted.extensions {
             match self.extension(extension) {
@@ -98,7 +98,8 @@ impl Toc {
             for entry in self.entries() {
                 // Without its rule, a view would stay the shell that it begins as, with one row of nulls.
                 let rule = made_by.get(&entry.dump_id()).copied();
-                let needs_gone = entry.dependencies().chain(rule).any(|id| gone.contains(&id));
+                let unsaid = unsaid.get(&entry.dump_id()).into_iter().flatten().copied();
+                let needs_gone = entry.dependencies().chain(rule).chain(unsaid).any(|id| gone.contains(&id));
                 if needs_gone && gone.insert(entry.dump_id()) {
                     // The sequence of a serial column.
                     let owned = (entry.kind() == EntryKind::SequenceOwnedBy).then(|| entry.dependencies());
@@ -120,7 +121,7 @@ impl Toc {
                 |whole: &&TocEntry| whole.dump_id() == entry.dump_id() || is_part_of(entry, whole);
             gone.contains(&entry.dump_id())
                 && !entry.kind().is_remark()
-                && entry.kind() != EntryKind::Sequence
+                && !matches!(entry.kind(), EntryKind::Sequence | EntryKind::UserMapping)
                 && !rules.contains(&entry.dump_id())
                 && !chosen.iter().any(of_chosen)
         };

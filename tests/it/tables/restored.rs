@@ -112,3 +112,53 @@ fn nothing_is_made_where_nothing_fits() {
     let run = restore_fails(&scene.place, scene.cluster, &["-t", "app.user"], Kind::NotFound);
     run.says("did you mean app.users");
 }
+
+/// PostgreSQL does not know what is called in a function's body.
+#[test]
+fn what_is_called_by_functions_of_a_table_comes_with_it() {
+    let scene = Scene::new(
+        Major::Distribution,
+        "CREATE SCHEMA mb; CREATE SCHEMA other; CREATE TABLE mb.log (t text);
+         CREATE FUNCTION other.trimmed(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT btrim($1)';
+         CREATE FUNCTION other.\"Not used\"(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+         CREATE FUNCTION mb.padded(text) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 <> other.trimmed($1)';
+         CREATE FUNCTION mb.padded(mb.log) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+         CREATE FUNCTION mb.ok(text) RETURNS bool IMMUTABLE LANGUAGE sql SET search_path = mb AS 'SELECT NOT padded ($1)';
+         CREATE TABLE mb.artist (id int PRIMARY KEY, name text CHECK (mb.ok(name)));
+         INSERT INTO mb.artist VALUES (1, 'a')",
+    );
+    let copy = fresh("called");
+    let restore = ["restore", "latest", "--to", &scene.cluster.url(&copy), "-t", "mb.artist"];
+    scene.place.opens(&restore).succeeds().says("proven: 1 row in 1 table");
+    let functions = "SELECT string_agg(oid::regprocedure::text, ' ' ORDER BY proname) FROM pg_proc
+        WHERE pronamespace IN ('mb'::regnamespace, 'other'::regnamespace)";
+    assert_eq!(scene.cluster.psql(&copy, functions), "mb.ok(text) mb.padded(text) other.trimmed(text)");
+}
+
+/// `pg_dump` only says of a trigger that a partition has of a table above it whether it fires.
+#[test]
+fn a_partition_comes_without_the_trigger_that_it_has_of_a_table_above() {
+    for major in [Major::Distribution, Major::V18] {
+        let scene = Scene::new(
+            major,
+            "CREATE TABLE ev (id int, at date) PARTITION BY RANGE (at);
+             CREATE TABLE ev24 PARTITION OF ev FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY RANGE (id);
+             CREATE TABLE ev24a PARTITION OF ev24 FOR VALUES FROM (0) TO (100);
+             CREATE TABLE other (id int) PARTITION BY RANGE (id);
+             CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+             CREATE TRIGGER t5 AFTER INSERT ON ev FOR EACH ROW EXECUTE FUNCTION f();
+             CREATE TRIGGER t5 AFTER INSERT ON other FOR EACH ROW EXECUTE FUNCTION f();
+             ALTER TABLE ev24a DISABLE TRIGGER t5; INSERT INTO ev VALUES (1, '2024-05-05')",
+        );
+        let says = "left out: TRIGGER public.ev24a t5 (needs public.ev)";
+        for words in [&["-t", "ev24a"][..], &["-t", "ev24"], &["-t", "ev24a", "-t", "other"]] {
+            let restore = ["restore", "latest", "--to", &scene.cluster.url(&fresh("leaf"))];
+            scene.place.opens(&restore).args(words).succeeds().says(says).says("proven: 1 row in ");
+        }
+        let copy = fresh("root");
+        let restore = ["restore", "latest", "--to", &scene.cluster.url(&copy), "-t", "ev"];
+        scene.place.opens(&restore).succeeds();
+        let fires = "SELECT string_agg(tgenabled::text, '' ORDER BY tgrelid::regclass::text) FROM pg_trigger WHERE tgname = 't5'";
+        assert_eq!(scene.cluster.psql(&copy, fires), "OOD");
+    }
+}

@@ -230,3 +230,34 @@ fn hypertables_come_back_as_such_and_their_jobs_wait() {
             .says("public.metric is a hypertable of TimescaleDB");
     }
 }
+
+/// `pg_dump` writes user mappings without their server, and constraints without what only their indexes depend on.
+#[test]
+fn what_needs_an_extension_goes_with_it_although_the_dump_does_not_say_so() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("unsaid");
+    cluster.psql(
+        &database,
+        "CREATE EXTENSION postgres_fdw; CREATE SERVER \"Far away\" FOREIGN DATA WRAPPER postgres_fdw;
+         CREATE USER MAPPING FOR PUBLIC SERVER \"Far away\" OPTIONS (user 'u'); CREATE EXTENSION btree_gist;
+         CREATE EXTENSION file_fdw; CREATE SERVER near FOREIGN DATA WRAPPER file_fdw;
+         CREATE USER MAPPING FOR PUBLIC SERVER near;
+         CREATE TABLE t (id int PRIMARY KEY, r int4range, s int4range, EXCLUDE USING gist (id WITH =, r WITH &&),
+             CONSTRAINT apart EXCLUDE USING gist (s WITH &&));
+         INSERT INTO t VALUES (1, '[1,2)', '[1,2)')",
+    );
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    let copy = fresh("unsaid");
+    let words = ["restore", "latest", "--to", &cluster.url(&copy), "--exclude-extension", "postgres_fdw"];
+    let run = place.opens(&words).args(["--exclude-extension", "btree_gist"]).succeeds();
+    let run = run
+        .says("left out, as it needs what is left out: SERVER Far away")
+        .says("left out, as it needs what is left out: CONSTRAINT public.t t_id_r_excl")
+        .says("proven: 1 row in 1 table");
+    assert!(!run.stderr.contains("USER MAPPING") && !run.stderr.contains("apart"), "{run}");
+    assert_eq!(cluster.psql(&copy, "SELECT string_agg(srvname, ' ') FROM pg_user_mappings"), "near");
+    let left =
+        "SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conrelid = 't'::regclass";
+    assert_eq!(cluster.psql(&copy, left), "apart t_pkey");
+}

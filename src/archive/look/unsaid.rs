@@ -1,0 +1,131 @@
+//! What entries need although none of their dependencies says so, as what would say it has no entry: the index of a
+//! constraint, a partition's copy of a trigger; or as PostgreSQL does not know it: what a function calls.
+
+use std::collections::HashMap;
+
+use super::classes::Comparing;
+use super::late::{function_name, is_in_names};
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::toc::Toc;
+use crate::sql::EntryKind;
+
+impl Toc {
+    /// What entries cannot be without, apart from their dependencies. Whether a constraint compares by an extension's operator
+    /// classes is a guess.
+    pub(super) fn unsaid_needs(&self) -> HashMap<i32, Vec<i32>> {
+        let of_kind = |kind| self.entries().iter().filter(move |entry| entry.kind() == kind);
+        let mut needs: HashMap<i32, Vec<i32>> = HashMap::new();
+        for mapping in of_kind(EntryKind::UserMapping) {
+            let is_of = |server: &&TocEntry| {
+                let name = [b" SERVER ", server.tag().unwrap_or_default()].concat();
+                mapping.tag().is_some_and(|tag| tag.ends_with(&name))
+            };
+            let servers = of_kind(EntryKind::Server).filter(is_of).map(TocEntry::dump_id);
+            needs.entry(mapping.dump_id()).or_default().extend(servers);
+        }
+        for entry in of_kind(EntryKind::Constraint) {
+            let Some(constraint) = Comparing::of(entry) else { continue };
+            let used = of_kind(EntryKind::Extension).filter(|extension| constraint.may_use(extension));
+            needs.entry(entry.dump_id()).or_default().extend(used.map(TocEntry::dump_id));
+        }
+        needs
+    }
+
+    /// What says of a partition's trigger only whether it fires, each with the trigger of a table above that it comes from.
+    pub(super) fn inherited_triggers(&self) -> HashMap<i32, i32> {
+        let of_kind = |kind| self.entries().iter().filter(move |entry| entry.kind() == kind);
+        let creates = |entry: &&TocEntry| entry.defn().is_some_and(|defn| defn.starts_with(b"CREATE "));
+        let silent: Vec<&TocEntry> =
+            of_kind(EntryKind::Trigger).filter(|trigger| !creates(trigger)).collect();
+        if silent.is_empty() {
+            return HashMap::new();
+        }
+        let tables: HashMap<i32, &TocEntry> =
+            of_kind(EntryKind::Table).map(|table| (table.dump_id(), table)).collect();
+        let above = self.tables_above(&tables);
+        let found = silent.into_iter().filter_map(|trigger| {
+            let own = trigger.dependencies().find_map(|id| tables.get(&id))?;
+            let name = name_of(trigger, own)?;
+            let mut table = own;
+            // A damaged archive may say that a table is above itself.
+            for _ in 0..above.len() {
+                table = above.get(&table.dump_id()).and_then(|id| tables.get(id))?;
+                let is_it = |other: &&TocEntry| {
+                    name_of(other, table) == Some(name)
+                        && other.dependencies().any(|id| id == table.dump_id())
+                };
+                if let Some(from) = of_kind(EntryKind::Trigger).filter(creates).find(is_it) {
+                    return Some((trigger.dump_id(), from.dump_id()));
+                }
+            }
+            None
+        });
+        found.collect()
+    }
+
+    /// Partitions, each with the table that it is a part of.
+    fn tables_above(&self, tables: &HashMap<i32, &TocEntry>) -> HashMap<i32, i32> {
+        let pairs = self.entries().iter().filter_map(|entry| {
+            let mut of: Vec<&TocEntry> =
+                entry.dependencies().filter_map(|id| tables.get(&id).copied()).collect();
+            let own = match entry.kind() {
+                EntryKind::TableAttach => {
+                    let is_own = |table: &&TocEntry| same_table(table, entry);
+                    of.iter().find(|table| is_own(table)).map(|own| own.dump_id())?
+                }
+                EntryKind::Table if entry.attaches_itself() => entry.dump_id(),
+                _ => return None,
+            };
+            of.retain(|table| table.dump_id() != own);
+            Some((own, of.first()?.dump_id()))
+        });
+        pairs.collect()
+    }
+
+    /// Functions by their names in small letters.
+    pub(super) fn functions(&self) -> HashMap<Vec<u8>, Vec<i32>> {
+        let mut functions: HashMap<Vec<u8>, Vec<i32>> = HashMap::new();
+        let is_one = |entry: &&TocEntry| {
+            matches!(entry.kind(), EntryKind::Function | EntryKind::Procedure | EntryKind::Aggregate)
+        };
+        for entry in self.entries().iter().filter(is_one) {
+            functions.entry(function_name(entry).to_ascii_lowercase()).or_default().push(entry.dump_id());
+        }
+        functions
+    }
+}
+
+fn same_table(one: &TocEntry, other: &TocEntry) -> bool {
+    let ((_, schema, name), (_, its_schema, its_name)) = (one.identity(), other.identity());
+    (schema, name) == (its_schema, its_name)
+}
+
+/// A trigger's own name, without that of its table.
+fn name_of<'t>(trigger: &'t TocEntry, table: &TocEntry) -> Option<&'t [u8]> {
+    let ((_, schema, tag), (_, its_schema, name)) = (trigger.identity(), table.identity());
+    tag.strip_prefix(name)?.strip_prefix(b" ").filter(|_| schema == its_schema)
+}
+
+/// The names that are called in a text in whatever language, in small letters.
+pub(super) fn called(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    memchr::memchr_iter(b'(', text).filter_map(|at| {
+        let before = text.get(..at)?.trim_ascii_end();
+        let name = match before.strip_suffix(b"\"") {
+            Some(quoted) => quoted.rsplit(|byte| *byte == b'"').next()?,
+            None => before.rsplit(|byte| !is_in_names(*byte)).next()?,
+        };
+        (!name.is_empty()).then(|| name.to_ascii_lowercase())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_called_stands_before_a_parenthesis() {
+        let text = b"CREATE FUNCTION mb.ok(text) AS $$select padded ($1), \"Is it\"(x.y), 1 + (2 * z), pg_temp.\"F\"() $$";
+        let called: Vec<_> = called(text).map(|name| String::from_utf8(name).unwrap()).collect();
+        assert_eq!(called, ["ok", "padded", "is it", "f"]);
+    }
+}
