@@ -32,7 +32,7 @@ pub async fn prove(
     run: &Run,
 ) -> Result<Proof> {
     let front = Preamble::read(&inventory.archive.preamble)?;
-    let found = redump::whole(target, clients, inventory, run).await?;
+    let found = redump::whole(target, clients, inventory, &front.toc, run).await?;
     let mut comparison = Comparison::of(inventory, &front.toc, &found);
     let undecided = comparison.undecided();
     if !undecided.is_empty() {
@@ -42,6 +42,9 @@ pub async fn prove(
     }
     Ok(comparison.proof)
 }
+
+/// Whose rows nobody knows.
+const OF_EXTENSION: &str = "an extension fills it itself";
 
 /// Reads these blocks of the backup, and digests every row of them.
 async fn dumped(
@@ -75,6 +78,8 @@ struct Comparison<'a> {
     objects: Together<'a>,
     /// Whether the two servers write floating-point numbers alike.
     floats_alike: bool,
+    /// Whether the same words need quotes in both servers.
+    names_alike: bool,
 }
 
 /// As many rows as there should be, with another digest.
@@ -83,7 +88,8 @@ struct Undecided<'a> {
     sum: Option<u128>,
     /// Where its rows differ first, if their order counts.
     place: String,
-    of_extension: bool,
+    /// Why it may differ without a fault.
+    excuse: Option<&'static str>,
 }
 
 /// Blocks that are compared together.
@@ -106,6 +112,7 @@ impl<'a> Comparison<'a> {
             through_root: Together::default(),
             objects: Together::default(),
             floats_alike: short(&inventory.archive.server_version) == short(&found.header.server_version),
+            names_alike: major(&inventory.archive.server_version) == major(&found.header.server_version),
         };
         comparison.tables(inventory, said, found);
         if !comparison.through_root.undecided {
@@ -119,11 +126,10 @@ impl<'a> Comparison<'a> {
     fn tables(&mut self, inventory: &'a Inventory, said: &Toc, found: &Contents) {
         let entries: HashMap<i32, &TocEntry> =
             said.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
-        let (said_tables, foreign, there) = (
-            defined(said, EntryKind::Table),
-            defined(said, EntryKind::ForeignTable),
-            defined(&found.toc, EntryKind::Table),
-        );
+        let definitions: HashMap<Name, &TocEntry> =
+            of_kind(said, EntryKind::Table).map(|entry| (name(entry), entry)).collect();
+        let (foreign, there) =
+            (defined(said, EntryKind::ForeignTable), defined(&found.toc, EntryKind::Table));
         let data = found.toc.with_data().zip(&found.blocks);
         let mut data: HashMap<Name, _> = data
             .filter(|(entry, _)| entry.kind() == EntryKind::TableData)
@@ -150,9 +156,8 @@ impl<'a> Comparison<'a> {
                 }
                 None => self.proof.differ(&block.label(), "the table is not there"),
                 Some((now_entry, now)) => {
-                    let of_extension = !said_tables.contains(&name);
                     let columns = same_columns(entry, now_entry);
-                    self.table(block, rows, now, columns, of_extension);
+                    self.table(block, rows, now, columns, definitions.get(&name).copied());
                 }
             }
         }
@@ -189,7 +194,7 @@ impl<'a> Comparison<'a> {
         rows: u64,
         now: &archive::Block,
         same_columns: bool,
-        of_extension: bool,
+        definition: Option<&TocEntry>,
     ) {
         let same = same_digest(block, now);
         if block.through_root {
@@ -199,14 +204,26 @@ impl<'a> Comparison<'a> {
         } else if !same_columns {
             self.proof.not_compared(&block.label(), "its columns are in another order");
         } else if now.rows == Some(rows) {
-            let place = block.first_difference(now);
-            self.undecided.push(Undecided { block, sum: now.unordered, place, of_extension });
-        } else if of_extension {
-            self.proof.not_compared(&block.label(), "an extension fills it itself");
+            let (place, excuse) = (block.first_difference(now), self.excuse(definition));
+            self.undecided.push(Undecided { block, sum: now.unordered, place, excuse });
+        } else if definition.is_none() {
+            self.proof.not_compared(&block.label(), OF_EXTENSION);
         } else {
             let place = block.first_difference(now);
             let now = now.rows.map_or("an unknown number of rows".to_owned(), |rows| count(rows, "row"));
             self.proof.differ(&block.label(), &format!("{now} instead of {}{place}", HumanCount(rows)));
+        }
+    }
+
+    /// Why the rows of a table that is defined so may have another text.
+    fn excuse(&self, definition: Option<&TocEntry>) -> Option<&'static str> {
+        match definition {
+            None => Some(OF_EXTENSION),
+            Some(_) if !self.floats_alike => Some("the servers write floating-point numbers differently"),
+            Some(table) if !self.names_alike && table.has_columns_of_names() => {
+                Some("its rows name objects, and the servers quote names differently")
+            }
+            Some(_) => None,
         }
     }
 
@@ -236,16 +253,13 @@ impl<'a> Comparison<'a> {
         let sums: HashMap<i32, Option<u128>> =
             dumped.iter().map(|block| (block.dump_id, block.unordered)).collect();
         let sum = |block: &Block| sums.get(&block.dump_id).copied().flatten();
-        for Undecided { block, sum: now, place, of_extension } in std::mem::take(&mut self.undecided) {
+        for Undecided { block, sum: now, place, excuse } in std::mem::take(&mut self.undecided) {
             let same = now.is_some() && now == sum(block);
             if same {
                 self.proof.agree(block.rows.unwrap_or_default());
                 self.proof.in_another_order += 1;
-            } else if of_extension {
-                self.proof.not_compared(&block.label(), "an extension fills it itself");
-            } else if !self.floats_alike {
-                self.proof
-                    .not_compared(&block.label(), "the servers write floating-point numbers differently");
+            } else if let Some(excuse) = excuse {
+                self.proof.not_compared(&block.label(), excuse);
             } else {
                 let how = format!("the same number of rows, with different content{place}");
                 self.proof.differ(&block.label(), &how);
@@ -289,9 +303,13 @@ fn name(entry: &TocEntry) -> Name<'_> {
     (schema, table)
 }
 
+fn of_kind(toc: &Toc, kind: EntryKind) -> impl Iterator<Item = &TocEntry> {
+    toc.entries().iter().filter(move |entry| entry.kind() == kind)
+}
+
 /// The names of all entries of a kind.
 fn defined<'t>(toc: &'t Toc, kind: EntryKind) -> HashSet<Name<'t>> {
-    toc.entries().iter().filter(|entry| entry.kind() == kind).map(name).collect()
+    of_kind(toc, kind).map(name).collect()
 }
 
 fn same_digest(said: &Block, now: &archive::Block) -> bool {

@@ -9,7 +9,6 @@ use crate::postgres::{ChildOutput, ConnInfo, DumpOptions, Psql, Server, Situatio
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
 use crate::stored::inventory::Inventory;
-use std::ffi::OsString;
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncReadExt;
 
@@ -18,10 +17,16 @@ const AT_ONCE: usize = 256 << 10;
 /// What helps if somebody holds a lock in the restored database.
 const IN_THE_WAY: &str = "what was restored may have started that session: end it, and run this again";
 
-/// Dumps the database and digests every block and every row of it.
+/// Dumps the database as the one was dumped whose table of contents is `said`, and digests every block and every row of it.
 ///
 /// Tables whose rows row-level security hides come without any.
-pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, run: &Run) -> Result<Contents> {
+pub async fn whole(
+    target: &Target,
+    clients: &Clients,
+    inventory: &Inventory,
+    said: &Toc,
+    run: &Run,
+) -> Result<Contents> {
     let psql = Psql::new(clients.newest()?, target.conn());
     let server = Server::inspect(&psql).await?;
     let psql = server.as_usual(psql).await;
@@ -38,7 +43,12 @@ pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, ru
     };
     target.breathe().await;
     let mut reader = Reader::looking(Depth::Rows);
-    let mut pg_dump = start(target, psql.conn(), clients, encoding, hidden, &mut reader).await?;
+    let mut options = DumpOptions { exclude_rows: hidden, ..options(encoding) };
+    if said.quotes_all_names() {
+        // The text of a `regclass` is a name, too.
+        options.extra.push("--quote-all-identifiers".into());
+    }
+    let mut pg_dump = start(target, psql.conn(), clients, options, &mut reader).await?;
     let progress = Progress {
         expected: Some(inventory.archive.bytes),
         direction: Direction::Again,
@@ -61,9 +71,14 @@ pub async fn whole(target: &Target, clients: &Clients, inventory: &Inventory, ru
 /// Dumps no more than the table of contents, which stands before all data and says where sequences are.
 pub async fn table_of_contents(target: &Target, clients: &Clients, encoding: &str) -> Result<Toc> {
     let mut reader = Reader::new();
-    let pg_dump = start(target, target.conn(), clients, encoding, Vec::new(), &mut reader).await?;
+    let pg_dump = start(target, target.conn(), clients, options(encoding), &mut reader).await?;
     pg_dump.stop().await;
     Ok(reader.into_preamble()?.toc)
+}
+
+fn options(encoding: &str) -> DumpOptions {
+    // Digests are of text, and the text depends on the encoding.
+    DumpOptions { extra: vec![format!("--encoding={encoding}")], ..DumpOptions::default() }
 }
 
 /// Starts `pg_dump`, and reads all definitions: while it does, it may wait for a lock that it sets no limit for.
@@ -71,16 +86,9 @@ async fn start(
     target: &Target,
     conn: &ConnInfo,
     clients: &Clients,
-    encoding: &str,
-    hidden: Vec<OsString>,
+    options: DumpOptions,
     reader: &mut Reader,
 ) -> Result<ChildOutput> {
-    let options = DumpOptions {
-        exclude_rows: hidden,
-        // Digests are of text, and the text depends on the encoding.
-        extra: vec![format!("--encoding={encoding}")],
-        ..DumpOptions::default()
-    };
     let (client, psql) = (clients.for_dump(target.version())?, Psql::new(clients.newest()?, conn));
     let begun = read_definitions(client, &psql, &options, options.lock_wait_timeout, reader).await;
     begun.map(|(pg_dump, _)| pg_dump).map_err(|error| match error.situation() {

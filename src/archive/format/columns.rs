@@ -1,9 +1,33 @@
 //! The columns of a table's data, as its `COPY` statement names them.
 
 use super::entry::TocEntry;
-use crate::sql::words;
+use crate::sql::{Token, Word, words};
+
+/// Types whose text is a name as SQL writes it.
+const NAMES: [&[u8]; 9] = [
+    b"regclass",
+    b"regcollation",
+    b"regconfig",
+    b"regdictionary",
+    b"regnamespace",
+    b"regproc",
+    b"regprocedure",
+    b"regrole",
+    b"regtype",
+];
 
 impl TocEntry {
+    /// Whether the table that it defines has a column that holds names of objects, as a `regclass` does.
+    pub fn has_columns_of_names(&self) -> bool {
+        let words: Vec<Word<'_>> = words(self.defn().unwrap_or_default()).collect();
+        words.windows(2).any(|two| {
+            let [before, word] = two else { return false };
+            // In `'orders_id_seq'::regclass` it is a default value's.
+            let is_type = word.depth == 1 && !before.is_sign(b':');
+            is_type && word.name().is_some_and(|name| NAMES.contains(&name.as_slice()))
+        })
+    }
+
     /// The columns that its data has, in their order, as `COPY` names them: `(id, name) FROM stdin;`, or
     /// nothing if there are none.
     pub fn columns(&self) -> &[u8] {
@@ -20,6 +44,13 @@ impl TocEntry {
         let schema = words.next()?.name()?;
         words.next().filter(|word| word.is_sign(b'.'))?;
         Some((schema, words.next()?.name()?))
+    }
+
+    /// Whether its `COPY` has all names in quotes; `None` if there is none.
+    pub fn quotes_names(&self) -> Option<bool> {
+        let copy = self.copy_statement().filter(|_| self.is_copy())?;
+        let mut names = words(copy).take_while(|word| !word.is(b"FROM")).filter(|word| word.name().is_some());
+        Some(names.all(|word| matches!(word.token, Token::Quoted(_))))
     }
 
     /// Whether its rows go through the table that it is a partition of.

@@ -25,6 +25,12 @@ impl Toc {
         tables.any(|table| partition_key(table).is_empty())
     }
 
+    /// Whether the dump has all names in quotes, as with `--quote-all-identifiers`.
+    pub fn quotes_all_names(&self) -> bool {
+        let quotes: Vec<bool> = self.entries().iter().filter_map(TocEntry::quotes_names).collect();
+        !quotes.is_empty() && quotes.into_iter().all(|quotes| quotes)
+    }
+
     /// The numbers, in the database it is of, of the tables whose rows it has.
     pub fn tables_with_rows(&self) -> Vec<u32> {
         let rows = self.with_data().filter(|entry| entry.kind() == EntryKind::TableData);
