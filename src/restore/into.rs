@@ -12,6 +12,7 @@ use crate::postgres::restore::{Atomicity, restore as pg_restore};
 use crate::postgres::{
     ConnInfo, Constraint, FoundTable, PgRestoreOptions, Psql, Reference, Server, Situation, WantedTable,
     refuse_standby,
+    identifier,
 };
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -106,7 +107,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     reader.narrow(chosen.only(&appending));
     run.say(announced(&tables, &database, reader.place(), truncate));
     let following = run.follow(&reader.progress);
-    run.step("fill", run.or(load(&reader, client, psql.conn(), truncate))).await?;
+    run.step("fill", run.or(load(&reader, client, psql.conn(), truncate, &found))).await?;
     drop(following);
     let rows = counts.iter().map(|(_, rows)| rows).sum::<u64>();
     let took = started.elapsed();
@@ -199,11 +200,12 @@ struct Order {
 /// The entries with data, each after those whose rows its own refer to; in a circle, as far as foreign keys cannot
 /// be deferred.
 fn order(front: &Preamble, found: &[FoundTable]) -> Result<Order> {
-    let (deferred, numbers) = match sorted(found, |_| true) {
+    let (deferred, numbers) = match sorted(found, |_, _| true) {
         Ok(numbers) => (false, numbers),
         Err(_) => (
             true,
-            sorted(found, |reference| !reference.deferrable).map_err(|left| circle(front, found, &left))?,
+            sorted(found, |_, reference| !reference.deferrable)
+                .map_err(|left| circle(front, found, &left))?,
         ),
     };
     let ids: Vec<i32> = front.toc.with_data().map(TocEntry::dump_id).collect();
@@ -211,10 +213,13 @@ fn order(front: &Preamble, found: &[FoundTable]) -> Result<Order> {
 }
 
 /// The tables' numbers, each after those that it refers to by what counts; or those for which there is no such order.
-fn sorted(found: &[FoundTable], counts: impl Fn(&Reference) -> bool) -> Result<Vec<usize>, Vec<usize>> {
+fn sorted(
+    found: &[FoundTable],
+    counts: impl Fn(usize, &Reference) -> bool,
+) -> Result<Vec<usize>, Vec<usize>> {
     let refers = |from: usize, to: usize| {
         let references = found.get(from).into_iter().flat_map(|table| &table.refers_to);
-        references.into_iter().any(|reference| reference.table == to && counts(reference))
+        references.into_iter().any(|reference| reference.table == to && counts(from, reference))
     };
     let mut left: Vec<usize> = (0..found.len()).collect();
     let mut order = Vec::with_capacity(left.len());
@@ -239,19 +244,38 @@ fn circle(front: &Preamble, found: &[FoundTable], left: &[usize]) -> Error {
         "the rows of {} refer to each other, and their foreign keys cannot be deferred: whichever came first would be refused",
         labels.join(" and ")
     ));
-    let references = left.iter().filter_map(|number| Some((named(number)?.1, found.get(*number)?)));
-    let first =
-        references.flat_map(|(table, found)| found.refers_to.iter().map(move |one| (table.clone(), one)));
-    if let Some((table, one)) =
-        first.into_iter().find(|(_, one)| left.contains(&one.table) && !one.deferrable)
-    {
-        error = error.hint(format!(
-            "let one be checked at the end: ALTER TABLE {} ALTER CONSTRAINT {} DEFERRABLE; and NOT DEFERRABLE afterwards",
-            String::from_utf8_lossy(&table),
-            one.constraint
-        ));
+    let keys = to_defer(found);
+    let keys = keys.iter().filter_map(|(number, key)| Some((named(number)?.1, &key.constraint)));
+    let alter: Vec<String> = keys
+        .map(|(table, key)| format!("ALTER TABLE {} ALTER CONSTRAINT {key}", String::from_utf8_lossy(&table)))
+        .collect();
+    let statements =
+        |end: &str| alter.iter().map(|alter| format!("{alter} {end};")).collect::<Vec<_>>().join(" ");
+    if !alter.is_empty() {
+        error = error
+            .hint(format!("let them be checked at the end: {}", statements("DEFERRABLE")))
+            .hint(format!("afterwards, make them as they were: {}", statements("NOT DEFERRABLE")));
     }
     error.hint("or restore the tables into a new database with --to")
+}
+
+/// Foreign keys that have to be deferred so that there is an order, each with the number of its table.
+fn to_defer(found: &[FoundTable]) -> Vec<(usize, &Reference)> {
+    let mut deferred: Vec<(usize, &Reference)> = Vec::new();
+    loop {
+        let counts = |from: usize, one: &Reference| {
+            let is_it =
+                |(table, other): &(usize, &Reference)| *table == from && other.constraint == one.constraint;
+            !one.deferrable && !deferred.iter().any(is_it)
+        };
+        let Err(left) = sorted(found, counts) else { return deferred };
+        let keys = left.iter().filter_map(|from| Some((*from, found.get(*from)?)));
+        let mut keys = keys.flat_map(|(from, table)| table.refers_to.iter().map(move |one| (from, one)));
+        let Some(next) = keys.find(|(from, one)| left.contains(&one.table) && counts(*from, one)) else {
+            return deferred;
+        };
+        deferred.push(next);
+    }
 }
 
 fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> Result<FoundTable> {
@@ -310,7 +334,13 @@ fn appending(front: &Preamble, truncate: bool, deferred: bool) -> Preamble {
 }
 
 /// Feeds one `pg_restore`, which commits only if it gets the end of the stream: after every digest was verified.
-async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo, truncated: bool) -> Result<()> {
+async fn load(
+    reader: &BackupReader,
+    client: &Client,
+    conn: &ConnInfo,
+    truncated: bool,
+    found: &[FoundTable],
+) -> Result<()> {
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
         reader.stream(&mut near).await?;
@@ -321,7 +351,7 @@ async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo, truncated
         let mut archive = BufReader::with_capacity(AT_ONCE, far);
         let fed = tokio::io::copy_buf(&mut archive, &mut pg_restore).await;
         // When pg_restore has died, its own words say more than "broken pipe".
-        pg_restore.finish().await.map_err(|error| explained(error, truncated))?;
+        pg_restore.finish().await.map_err(|error| explained(error, truncated, found))?;
         fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
         Ok(())
     };
@@ -329,8 +359,11 @@ async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo, truncated
     Ok(())
 }
 
-fn explained(error: Error, truncated: bool) -> Error {
+fn explained(error: Error, truncated: bool, found: &[FoundTable]) -> Error {
     match error.situation() {
+        Some(Situation::ConstraintViolated(Constraint::Unique)) if is_of_trigger(&error) => error
+            .hint(format!("a trigger wrote this row: disable triggers first: {}", triggers(found, "DISABLE")))
+            .hint(format!("afterwards: {}", triggers(found, "ENABLE"))),
         Some(Situation::ConstraintViolated(Constraint::Unique)) if truncated => {
             error.hint("a trigger of another table may have written into it, after it was emptied")
         }
@@ -339,4 +372,21 @@ fn explained(error: Error, truncated: bool) -> Error {
             .hint("or restore the table into a new database with --to, and copy the rows that are missing"),
         _ => error,
     }
+}
+
+/// Statements that do something to all triggers that fire for the rows.
+fn triggers(found: &[FoundTable], how: &str) -> String {
+    let statements = found.iter().flat_map(|table| {
+        let name = table.name.each_ref().map(|name| identifier(name)).join(".");
+        let triggers = table.triggers.iter().chain(&table.triggers_after);
+        triggers.map(move |trigger| format!("ALTER TABLE {name} {how} TRIGGER {};", identifier(trigger)))
+    });
+    statements.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a function wrote the row that was refused: the server says first what it was in, and a row of the backup is in
+/// nothing but `COPY`.
+fn is_of_trigger(error: &Error) -> bool {
+    let context = error.details().iter().find(|detail| detail.label == "context");
+    context.is_some_and(|context| !context.text.starts_with("COPY "))
 }
