@@ -136,3 +136,18 @@ fn a_signal_ends_it_in_order() {
     assert!(!cluster.has_database(&copy));
     assert_eq!(cluster.psql("postgres", &begun), "0");
 }
+
+#[test]
+fn a_check_that_reads_rows_that_come_later_is_for_a_backup() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let source = cluster.create_database("reading");
+    cluster.psql(
+        &source,
+        "CREATE TABLE z (id int PRIMARY KEY); INSERT INTO z VALUES (1);
+         CREATE FUNCTION known(i int) RETURNS bool LANGUAGE plpgsql AS
+             'BEGIN RETURN EXISTS (SELECT FROM public.z WHERE id = i); END';
+         CREATE TABLE a (i int CHECK (public.known(i))); INSERT INTO a VALUES (1)",
+    );
+    let run = clone(&cluster.url(&source), &fresh("clone")).fails(Kind::Postgres).says("a_i_check");
+    run.says("rows come before those that functions of their tables read: public.a; `pgstow backup`");
+}

@@ -146,7 +146,8 @@ const TABLE: &[(S, &str)] = &[
         S::ObjectMissingInFunction,
         "a restore runs with an empty search_path: --search-path public lets functions find names in public (not for \
          indexes, materialized views and ANALYZE of PostgreSQL 17 or newer); in the source, name what a function uses with \
-         the schema, or ALTER FUNCTION … SET search_path; with --table, what it uses must be named too, or be in the database already (CREATE EXTENSION)",
+         the schema, or ALTER FUNCTION … SET search_path; with --table, what it uses must be named too, or be in the database already (CREATE EXTENSION): `restore --schema-only` \
+         brings all of it, and then --table … --into the rows",
     ),
     (S::ConstraintViolated(Constraint::ForeignKey), "rows refer to rows that are not among the data"),
     (
@@ -167,21 +168,39 @@ const TABLE: &[(S, &str)] = &[
     ),
 ];
 
-/// The same situation as in a backup, and other advice.
-const NOT_ALLOWED_TO_RESTORE: &str = "the restoring role lacks a privilege, or an owner may not create in a schema \
-     (GRANT CREATE ON SCHEMA … TO …); --owner ROLE gives everything to one role, and a superuser may restore all";
+/// What the user can do if a restore leaves in this situation; before the other advice.
+const AFTER_PG_RESTORE: &[(S, &str)] = &[
+    (
+        S::PermissionDenied,
+        "the restoring role lacks a privilege, or an owner may not create in a schema \
+         (GRANT CREATE ON SCHEMA … TO …); --owner ROLE gives everything to one role, and a superuser may restore all",
+    ),
+    (
+        S::SyntaxError,
+        "this PostgreSQL reads the statement otherwise than the one that was dumped: if it is newer, a name may be a keyword \
+         now, and a backup with --pg-dump-arg=--quote-all-identifiers can be restored; `restore --on-error keep` restores \
+         everything else",
+    ),
+    (
+        S::NotPopulated,
+        "a function reads a materialized view that is filled later, and no dump says so: --skip-refresh restores all of them \
+         empty; fill them afterwards with REFRESH MATERIALIZED VIEW, first the one that is read",
+    ),
+];
 
 impl S {
     /// What the user can do if this program fails so, if that is known.
     pub fn hint_after(self, program: &str) -> Option<&'static str> {
-        if self == S::PermissionDenied && program == "pg_restore" {
-            return Some(NOT_ALLOWED_TO_RESTORE);
-        }
-        self.hint()
+        let after = if program == "pg_restore" { AFTER_PG_RESTORE } else { &[] };
+        advice(after, self).or_else(|| self.hint())
     }
 
     /// What the user can do, if that is known.
     pub fn hint(self) -> Option<&'static str> {
-        TABLE.iter().find(|(situation, _)| *situation == self).map(|(_, hint)| *hint)
+        advice(TABLE, self)
     }
+}
+
+fn advice(table: &[(S, &'static str)], situation: S) -> Option<&'static str> {
+    table.iter().find(|(of, _)| *of == situation).map(|(_, hint)| *hint)
 }

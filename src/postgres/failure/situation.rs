@@ -73,6 +73,8 @@ pub enum Situation {
     ObjectMissingInFunction,
     /// What was there a moment before.
     ObjectVanished,
+    /// A materialized view that has not been filled yet.
+    NotPopulated,
     // What is there already.
     DatabaseExists,
     ObjectExists,
@@ -387,6 +389,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["invalid LC_CTYPE"], S::LocaleMissing),
     (&["ICU is not supported"], S::LocaleMissing),
     (&["could not open collator"], S::LocaleMissing),
+    (&["materialized view \"", "has not been populated"], S::NotPopulated),
     (&["invalid input syntax for type money"], S::MoneyInvalid),
     (&["has no equivalent in encoding"], S::EncodingCannotHold),
     (&["invalid byte sequence for encoding"], S::EncodingInvalid),

@@ -9,11 +9,11 @@ use super::super::postdata::PostData;
 use super::super::prepare::{atomicity, by_need, prepare};
 use super::super::request::RestoreRequest;
 use super::later::before_and_data;
-use crate::archive::{Preamble, Reader, TocEntry};
+use crate::archive::{LateRows, Preamble, Reader, TocEntry};
 use crate::error::{Error, Kind, Result};
-use crate::postgres::Target;
 use crate::postgres::clients::Clients;
 use crate::postgres::restore::restore as pg_restore;
+use crate::postgres::{Constraint, Situation, Target};
 use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use crate::stored::reader::BackupReader;
@@ -61,13 +61,33 @@ fn in_order_of_need(inventory: &Inventory) -> Result<Option<Inventory>> {
     Ok(Some(ordered.only(&front)))
 }
 
-/// Names the tables whose generated columns may be computed too early, as the rows pass in this order.
-fn warn_of_early_rows(front: &Preamble) {
+/// The tables for whose rows others come too late that their constraints or columns are computed from.
+fn early_rows(front: &Preamble, counts: impl Fn(&LateRows) -> bool) -> Vec<String> {
     let late = front.toc.late_rows();
-    let early = late.iter().filter(|rows| rows.too_early && rows.generated);
+    let early = late.iter().filter(|rows| rows.too_early && counts(rows));
     let early: HashSet<i32> = early.map(|rows| rows.id).collect();
     let entries = front.toc.entries().iter().filter(|entry| early.contains(&entry.dump_id()));
-    let tables: Vec<String> = entries.map(TocEntry::label).collect();
+    entries.map(TocEntry::label).collect()
+}
+
+/// Adds what helps if a row was refused because of rows that come later.
+fn or_too_early(error: Error, front: &Preamble) -> Error {
+    if error.situation() != Some(Situation::ConstraintViolated(Constraint::Check)) {
+        return error;
+    }
+    let tables = early_rows(front, |_| true);
+    if tables.is_empty() {
+        return error;
+    }
+    error.hint(format!(
+        "rows come before those that functions of their tables read: {}; `pgstow backup` and then `pgstow restore` bring them in another order",
+        tables.join(", ")
+    ))
+}
+
+/// Names the tables whose generated columns may be computed too early, as the rows pass in this order.
+fn warn_of_early_rows(front: &Preamble) {
+    let tables = early_rows(front, |rows| rows.generated);
     if !tables.is_empty() {
         tracing::warn!(
             "rows come before those that functions of their tables read, so generated columns may have other values: {} (UPDATE … SET COLUMN = DEFAULT computes one again; a restore of a backup with an inventory brings the rows in another order)",
@@ -124,9 +144,10 @@ impl Arriving {
         let fed = fed.await;
         // When pg_restore has died, its own words say more than "broken pipe".
         let failed = match plan.options.keep_going {
-            true => pg_restore.finish_despite_errors().await?,
-            false => pg_restore.finish().await.map(|_| Vec::new())?,
+            true => pg_restore.finish_despite_errors().await,
+            false => pg_restore.finish().await.map(|_| Vec::new()),
         };
+        let failed = failed.map_err(|error| or_too_early(error, &fitted))?;
         fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
         if let Some(rest) = rest {
             rest.make(client, target, &plan.options, jobs).await?;

@@ -3,7 +3,7 @@
 
 use super::scene::until;
 use crate::harness::Run;
-use crate::scene::{Place, fresh};
+use crate::scene::{Place, fresh, restore_fails};
 use crate::servers::postgres::{Cluster, Major};
 use crate::skip;
 use pgstow::error::Kind;
@@ -144,4 +144,28 @@ fn money_that_is_written_otherwise_here_is_no_fault_of_the_backup() {
     place.backup(&cluster.url(&database), &[]);
     let run = place.opens(&["verify", "latest", "--restore"]).fails(Kind::Settings);
     run.says("for type money").says("lc_monetary differs from the one here");
+}
+
+#[test]
+fn a_name_that_is_a_keyword_in_the_newer_server() {
+    let place = backup(
+        Cluster::shared(Major::Distribution),
+        "CREATE FUNCTION j(json json) RETURNS json LANGUAGE sql IMMUTABLE AS 'SELECT $1'; CREATE TABLE t (n int)",
+    );
+    let run = restore_fails(&place, Cluster::shared(Major::V18), &[], Kind::Postgres).says("syntax error");
+    run.says("--pg-dump-arg=--quote-all-identifiers").says("--on-error keep");
+}
+
+#[test]
+fn a_view_that_reads_one_that_is_filled_later() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let place = backup(
+        cluster,
+        "CREATE TABLE l AS SELECT 1 AS id, 'a' AS n; CREATE MATERIALIZED VIEW mvz AS SELECT * FROM l;
+         CREATE FUNCTION via(i int) RETURNS text LANGUAGE sql STABLE AS 'SELECT n FROM public.mvz WHERE id = i';
+         CREATE MATERIALIZED VIEW amv AS SELECT id, via(id) FROM l",
+    );
+    restore_fails(&place, cluster, &[], Kind::Postgres).says("has not been populated").says("--skip-refresh");
+    let words = ["restore", "latest", "--to", &cluster.url(&fresh("empty")), "--skip-refresh"];
+    place.opens(&words).succeeds();
 }
