@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::names::{function_name, names, quoted};
 use super::select::RELATIONS;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
@@ -286,31 +287,6 @@ pub(super) fn partition_key(table: &TocEntry) -> &[u8] {
     let defn = table.defn().unwrap_or_default();
     let begins = memchr::memmem::rfind(defn, b"\nPARTITION BY ");
     begins.and_then(|at| defn.get(at..)).unwrap_or_default()
-}
-
-/// A function's name, without its arguments.
-pub(super) fn function_name(entry: &TocEntry) -> &[u8] {
-    let tag = entry.tag().unwrap_or_default();
-    match tag.strip_prefix(b"\"") {
-        Some(rest) => rest.split(|byte| *byte == b'"').next().unwrap_or_default(),
-        None => tag.split(|byte| *byte == b'(').next().unwrap_or_default(),
-    }
-}
-
-/// Whether it may be a part of a name without quotes.
-pub(super) fn is_in_names(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
-}
-
-/// The names in a text in whatever language, in small letters.
-fn names(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let names = text.split(|byte| !is_in_names(*byte)).filter(|name| !name.is_empty());
-    names.map(<[u8]>::to_ascii_lowercase)
-}
-
-/// The names in double quotes in a text, in small letters.
-fn quoted(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    text.split(|byte| *byte == b'"').skip(1).map(<[u8]>::to_ascii_lowercase)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod hypertables;
 pub mod late;
 pub mod list;
+mod names;
 pub mod pattern;
 pub mod roles;
 pub mod select;

@@ -7,8 +7,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::classes::Comparing;
+use super::names::called;
 use super::pattern::Pattern;
-use super::unsaid::called;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::name::TableName;
 use crate::archive::format::toc::Toc;

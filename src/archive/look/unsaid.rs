@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::classes::Comparing;
-use super::late::{function_name, is_in_names};
+use super::names::function_name;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
 use crate::sql::EntryKind;
@@ -104,28 +104,4 @@ fn same_table(one: &TocEntry, other: &TocEntry) -> bool {
 fn name_of<'t>(trigger: &'t TocEntry, table: &TocEntry) -> Option<&'t [u8]> {
     let ((_, schema, tag), (_, its_schema, name)) = (trigger.identity(), table.identity());
     tag.strip_prefix(name)?.strip_prefix(b" ").filter(|_| schema == its_schema)
-}
-
-/// The names that are called in a text in whatever language, in small letters.
-pub(super) fn called(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    memchr::memchr_iter(b'(', text).filter_map(|at| {
-        let before = text.get(..at)?.trim_ascii_end();
-        let name = match before.strip_suffix(b"\"") {
-            Some(quoted) => quoted.rsplit(|byte| *byte == b'"').next()?,
-            None => before.rsplit(|byte| !is_in_names(*byte)).next()?,
-        };
-        (!name.is_empty()).then(|| name.to_ascii_lowercase())
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_called_stands_before_a_parenthesis() {
-        let text = b"CREATE FUNCTION mb.ok(text) AS $$select padded ($1), \"Is it\"(x.y), 1 + (2 * z), pg_temp.\"F\"() $$";
-        let called: Vec<_> = called(text).map(|name| String::from_utf8(name).unwrap()).collect();
-        assert_eq!(called, ["ok", "padded", "is it", "f"]);
-    }
 }
