@@ -361,7 +361,7 @@ async fn load(
 
 fn explained(error: Error, truncated: bool, found: &[FoundTable]) -> Error {
     match error.situation() {
-        Some(Situation::ConstraintViolated(Constraint::Unique)) if is_of_trigger(&error) => error
+        Some(Situation::ConstraintViolated(Constraint::Unique)) if is_of_trigger(&error, found) => error
             .hint(format!("a trigger wrote this row: disable triggers first: {}", triggers(found, "DISABLE")))
             .hint(format!("afterwards: {}", triggers(found, "ENABLE"))),
         Some(Situation::ConstraintViolated(Constraint::Unique)) if truncated => {
@@ -386,7 +386,8 @@ fn triggers(found: &[FoundTable], how: &str) -> String {
 
 /// Whether a function wrote the row that was refused: the server says first what it was in, and a row of the backup is in
 /// nothing but `COPY`.
-fn is_of_trigger(error: &Error) -> bool {
+fn is_of_trigger(error: &Error, found: &[FoundTable]) -> bool {
     let context = error.details().iter().find(|detail| detail.label == "context");
-    context.is_some_and(|context| !context.text.starts_with("COPY "))
+    let has_triggers = |table: &FoundTable| !table.triggers.is_empty() || !table.triggers_after.is_empty();
+    context.is_some_and(|context| !context.text.starts_with("COPY ")) && found.iter().any(has_triggers)
 }

@@ -146,8 +146,8 @@ const TABLE: &[(S, &str)] = &[
         S::ObjectMissingInFunction,
         "a restore runs with an empty search_path: --search-path public lets functions find names in public (not for \
          indexes, materialized views and ANALYZE of PostgreSQL 17 or newer); in the source, name what a function uses with \
-         the schema, or ALTER FUNCTION … SET search_path; with --table, what it uses must be named too, or be in the database already (CREATE EXTENSION): `restore --schema-only` \
-         brings all of it, and then --table … --into the rows",
+         the schema, or ALTER FUNCTION … SET search_path; with --table, what it uses must be named too, or be in the database already \
+         (CREATE EXTENSION): `restore --schema-only` defines everything, and --table … --into brings the rows",
     ),
     (S::ConstraintViolated(Constraint::ForeignKey), "rows refer to rows that are not among the data"),
     (
