@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
 use tracing_subscriber::EnvFilter;
-use voice::{HIDDEN, Kept, ONCE, Pens, Sentences, Voice, lock};
+use voice::{HARMLESS, HIDDEN, Kept, Pens, Sentences, Voice, lock};
 
 /// How often progress is said where there is no terminal to redraw.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ impl Report {
             (false, 1) => "pgstow=debug",
             (false, _) => "pgstow=trace,aws_config=debug,aws_smithy_runtime=debug,aws_sdk_s3=debug",
         };
-        let off = accepted.iter().map(|name| format!(",{ONCE}::{name}=off"));
+        let off = accepted.iter().map(|name| format!(",{HARMLESS}::{name}=off"));
         let filter = EnvFilter::new(level.to_owned() + &off.collect::<String>());
         let warned = Arc::<Mutex<String>>::default();
         let kept = Kept::default();

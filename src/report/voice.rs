@@ -13,9 +13,11 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Events with this target, or one below it, are said once in a run, however often they come. Those below have a
-/// name, by which the user may accept them.
-pub(super) const ONCE: &str = "pgstow::once";
+/// Events whose target has this segment are said once in a run, however often they come.
+const ONCE: &str = "once";
+/// Those of them that say nothing of a database's content, whatever room they come from. Those below this target have a name,
+/// by which the user may accept them.
+pub(super) const HARMLESS: &str = "pgstow::once";
 /// Bytes of warnings that are remembered, not to be said again as the cause of a failure.
 const MOST_REMEMBERED: usize = 64 << 10;
 /// How a warning begins.
@@ -23,8 +25,7 @@ const WARNING: &str = "warning: ";
 /// What is printed instead of a warning that may say something of a database's content.
 pub(super) const HIDDEN: &str = "is not shown, because this repository is public; --actions-details shows it";
 /// The rooms whose warnings say nothing of a database's content.
-const IN_PUBLIC: [&str; 8] =
-    ["settings", "store", "pipeline", "neon", "branch", "prune", "monitoring", "once"];
+const IN_PUBLIC: [&str; 8] = ["settings", "store", "pipeline", "neon", "branch", "prune", "monitoring", ONCE];
 
 /// Warnings that are kept instead of being printed, if that was asked for.
 pub(super) type Kept = Arc<Mutex<Option<Vec<String>>>>;
@@ -76,7 +77,7 @@ impl<'a> MakeWriter<'a> for Pens {
         let room = about.target().split("::").nth(1).unwrap_or_default();
         Pen {
             pens: self.clone(),
-            once: about.target().starts_with(ONCE),
+            once: about.target().split("::").any(|segment| segment == ONCE),
             printed: !self.voice.is_discreet() || IN_PUBLIC.contains(&room),
             is_warning: *about.level() == Level::WARN,
         }

@@ -20,6 +20,8 @@ const KEPT_BYTES: usize = 64 * 1024;
 const LINE_BYTES: usize = 8 * 1024;
 /// How many messages of a successful child are passed on.
 const PASSED_ON: usize = 20;
+/// They are said once in a run, and stay those of this room: they may have names and values of the database in them.
+const SAID: &str = "pgstow::postgres::once";
 
 /// The stderr of one child, drained by a task of its own.
 pub struct Stderr {
@@ -71,7 +73,7 @@ impl Stderr {
         let said = kept.first_error.iter().chain(&kept.messages);
         let mut said = said.filter(|message| !message.text.trim().is_empty());
         for message in said.by_ref().take(PASSED_ON) {
-            tracing::warn!(target: "pgstow::once", "{}: {}", kept.name, message.told());
+            tracing::warn!(target: SAID, "{}: {}", kept.name, message.told());
         }
         let more = said.count();
         if more > 0 {
@@ -164,7 +166,7 @@ impl Kept {
             // Whoever asked for that says what was passed over.
             Level::Warning if message.errors_ignored().is_some() => self.messages.push_back(message),
             Level::Warning => {
-                tracing::warn!(target: "pgstow::once", "{}: {}", self.name, message.told());
+                tracing::warn!(target: SAID, "{}: {}", self.name, message.told());
             }
             Level::Error if self.first_error.is_none() => self.first_error = Some(message),
             Level::Error | Level::Plain => {

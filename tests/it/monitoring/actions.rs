@@ -97,6 +97,27 @@ fn in_a_public_repository_nothing_is_said_of_the_content() {
     }
 }
 
+/// What the server says while a database is filled has names and values in it; it is said once in a run.
+#[test]
+fn warnings_of_the_server_are_not_public() {
+    let (cluster, place) = (Cluster::shared(Major::Distribution), Place::folder());
+    let database = cluster.create_database("loud");
+    cluster.psql(
+        &database,
+        "CREATE FUNCTION loud(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+           $$ BEGIN IF current_setting('application_name') LIKE 'pgstow%' THEN RAISE WARNING 'patients: 4321'; END IF; RETURN n; END $$;
+         CREATE TABLE t AS SELECT generate_series(1, 3) AS n; CREATE INDEX ON t (loud(n))",
+    );
+    place.backup(&cluster.url(&database), &[]);
+    let restore = || place.opens(&["restore", "latest", "--to", &cluster.url(&fresh("loud"))]);
+    let step = Step::of(Some(false));
+    let run =
+        step.runs(restore()).succeeds().says("a warning is not shown, because this repository is public");
+    assert_discreet(&step, &run);
+    let run = Step::of(Some(true)).runs(restore()).succeeds();
+    assert_eq!(run.stderr.matches("\nwarning: pg_restore: patients: 4321").count(), 1, "{run}");
+}
+
 #[test]
 fn what_is_wrong_with_the_settings_is_said_in_public_too() {
     let (step, place) = (Step::of(Some(false)), Place::folder());
