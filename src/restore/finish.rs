@@ -49,30 +49,28 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
         return;
     }
     for said in plan.of_database.iter().filter(|said| (said.about == About::Grants) == grants) {
-        let sql = String::from_utf8_lossy(&said.sql);
-        let lacking = said.roles.iter().map(|role| String::from_utf8_lossy(role));
-        let lacking = lacking.filter(|role| !plan.facts.has_role(role)).map(|role| identifier(&role)).next();
-        let problem = match lacking {
-            Some(role) => format!("there is no role {role}"),
-            None => match carry(said, &sql, target).await {
+        // Others have different bytes in another encoding: the database itself knows whether there is such a role.
+        let is_lacking = |role: &&String| role.is_ascii() && !plan.facts.has_role(role);
+        let problem = match said.roles.iter().find(is_lacking) {
+            Some(role) => format!("there is no role {}", identifier(role)),
+            None => match carry(said, target).await {
                 Ok(()) => continue,
                 Err(error) => error.to_string(),
             },
         };
-        let said = format!("{} ({problem})", masked(&sql).trim_end_matches(';'));
+        let said = format!("{} ({problem})", masked(&said.sql).trim_end_matches(';'));
         tracing::warn!("not applied to the new database: {}", target.by_its_last_name(&said));
     }
 }
 
 /// Says it of the database, and takes it back if nobody could enter the database any more.
-async fn carry(said: &DatabaseStatement, sql: &str, target: &Target) -> Result<()> {
-    target.say_of_database(sql).await?;
+async fn carry(said: &DatabaseStatement, target: &Target) -> Result<()> {
+    target.say_of_database(&said.sql).await?;
     if !said.is_for_everybody() {
         return Ok(());
     }
     let Err(error) = target.can_be_entered().await else { return Ok(()) };
-    let parts: Vec<String> =
-        said.sets.iter().map(|part| identifier(&String::from_utf8_lossy(part))).collect();
+    let parts: Vec<String> = said.sets.iter().map(|part| identifier(part)).collect();
     target.reset(&parts.join(".")).await?;
     Err(error.context("nobody could connect"))
 }

@@ -1,7 +1,7 @@
 //! Which roles a script names: owners, and those in grants, policies and user mappings.
 
 use super::lines::Lines;
-use crate::sql::{EntryKind, named_roles, words};
+use crate::sql::{EntryKind, decoded, named_roles, words};
 use std::collections::BTreeSet;
 
 /// Gathers the names of roles from a script's passing bytes, as far as `pg_dump` writes them on one line.
@@ -9,14 +9,23 @@ use std::collections::BTreeSet;
 pub struct NamedRoles {
     lines: Lines,
     names: BTreeSet<String>,
+    /// The encoding of the script, if it says so.
+    encoding: Option<String>,
 }
 
 impl NamedRoles {
     /// Reads the next bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let names = &mut self.names;
-        self.lines.feed(bytes, &mut |segment| {
-            names.extend(segment.line().into_iter().flat_map(named));
+        let Self { lines, names, encoding } = self;
+        lines.feed(bytes, &mut |segment| {
+            let Some(line) = segment.line() else { return };
+            if let Some(value) = line.strip_prefix(b"SET client_encoding = '") {
+                let value = value.split(|byte| *byte == b'\'').next().unwrap_or_default();
+                *encoding = Some(String::from_utf8_lossy(value).into_owned());
+            }
+            let text =
+                |name: Vec<u8>| Some(decoded(&name, encoding.as_deref().unwrap_or("UTF8"))?.into_owned());
+            names.extend(named(line).into_iter().filter_map(text));
         });
     }
 
@@ -27,7 +36,7 @@ impl NamedRoles {
 }
 
 /// The roles that one line names.
-fn named(line: &[u8]) -> Vec<String> {
+fn named(line: &[u8]) -> Vec<Vec<u8>> {
     let begins = |words: &[&str]| words.iter().any(|word| line.starts_with(word.as_bytes()));
     let kind = if begins(&["GRANT ", "REVOKE "]) {
         EntryKind::Acl
@@ -42,15 +51,14 @@ fn named(line: &[u8]) -> Vec<String> {
     } else {
         return Vec::new();
     };
-    let names = named_roles(kind, line).into_iter();
-    names.filter_map(|(name, _)| String::from_utf8(name).ok()).collect()
+    named_roles(kind, line).into_iter().map(|(name, _)| name).collect()
 }
 
 /// The owner that something is given to: `ALTER TABLE public.t OWNER TO app;`.
-fn owner(line: &[u8]) -> Option<String> {
+fn owner(line: &[u8]) -> Option<Vec<u8>> {
     let mut words = words(line).skip_while(|word| !word.is(b"OWNER"));
     let (_owner, to, role) = (words.next()?, words.next()?, words.next()?);
-    String::from_utf8(role.name().filter(|_| to.is(b"TO"))?).ok()
+    role.name().filter(|_| to.is(b"TO"))
 }
 
 #[cfg(test)]
@@ -76,5 +84,12 @@ mod tests {
                 ["Odd \"Role\"", "app", "bob", "maker", "maker 2", "one", "reader", "revoked", "two"];
             assert_eq!(roles.finish(), expected);
         }
+    }
+
+    #[test]
+    fn names_are_read_in_the_encoding_of_the_script() {
+        let mut roles = NamedRoles::default();
+        roles.feed(b"SET client_encoding = 'LATIN1';\nALTER TABLE public.t OWNER TO \"m\xFCller\";\n");
+        assert_eq!(roles.finish(), ["müller"]);
     }
 }

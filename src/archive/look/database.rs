@@ -6,18 +6,19 @@
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
 use crate::sql::{EntryKind, Word, quoted, replaced, statements};
+use std::borrow::Cow;
 
 /// A statement about the database itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseStatement {
-    /// The statement, in the dump's encoding.
-    pub sql: Vec<u8>,
+    /// The statement.
+    pub sql: String,
     /// What it is about.
     pub about: About,
     /// The parameter that it sets, part by part: `plpgsql.variable_conflict` has two.
-    pub sets: Vec<Vec<u8>>,
+    pub sets: Vec<String>,
     /// The roles it is for.
-    pub roles: Vec<Vec<u8>>,
+    pub roles: Vec<String>,
 }
 
 /// What a statement about a database is about.
@@ -47,15 +48,25 @@ impl Toc {
     }
 
     /// The owner of the database.
-    pub fn database_owner(&self) -> Option<&[u8]> {
-        self.database()?.owner().filter(|owner| !owner.is_empty())
+    pub fn database_owner(&self) -> Option<Cow<'_, str>> {
+        self.text(self.database()?.owner().filter(|owner| !owner.is_empty())?)
     }
 
-    /// Settings, comment and grants of the database, as statements about one of this name.
-    pub fn database_statements(&self, name: &[u8]) -> Vec<DatabaseStatement> {
+    /// Settings, comment and grants of the database, as statements about one of this name; and what else is said of it, in a
+    /// text that nobody can read.
+    pub fn database_statements(&self, name: &str) -> (Vec<DatabaseStatement>, Vec<String>) {
+        let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         let entries = self.entries().iter();
-        let about = entries.filter(|entry| entry.is_of_database() && entry.kind() != EntryKind::Database);
-        about.flat_map(|entry| of_entry(entry, name)).collect()
+        for entry in entries.filter(|entry| entry.is_of_database() && entry.kind() != EntryKind::Database) {
+            match self.text(entry.defn().unwrap_or_default()) {
+                Some(text) => found.extend(of_entry(entry.kind(), &text, name)),
+                None => {
+                    let kind = String::from_utf8_lossy(entry.desc().unwrap_or_default());
+                    unreadable.push(format!("{kind} {}", entry.label()));
+                }
+            }
+        }
+        (found, unreadable)
     }
 
     /// The tablespace that the source's database lay in, unless it was the usual one.
@@ -77,8 +88,8 @@ impl Toc {
     }
 }
 
-fn of_entry(entry: &TocEntry, name: &[u8]) -> Vec<DatabaseStatement> {
-    let text = entry.defn().unwrap_or_default();
+fn of_entry(kind: EntryKind, text: &str, name: &str) -> Vec<DatabaseStatement> {
+    let text = text.as_bytes();
     let mut found = Vec::new();
     for (words, at) in statements(text) {
         let Some(keyword) = words.iter().position(|word| word.is(b"DATABASE")) else { continue };
@@ -87,9 +98,10 @@ fn of_entry(entry: &TocEntry, name: &[u8]) -> Vec<DatabaseStatement> {
             continue;
         }
         let Some(old) = words.get(keyword + 1) else { continue };
-        let sql = replaced(text.get(..at.end).unwrap_or_default(), &[(old.at.clone(), quoted(name))]);
+        let sql =
+            replaced(text.get(..at.end).unwrap_or_default(), &[(old.at.clone(), quoted(name.as_bytes()))]);
         let sets = parameter(&words);
-        let about = match entry.kind() {
+        let about = match kind {
             EntryKind::Acl => About::Grants,
             kind if kind.is_remark() => About::Remarks,
             _ if sets.is_empty() => About::Limit,
@@ -97,24 +109,24 @@ fn of_entry(entry: &TocEntry, name: &[u8]) -> Vec<DatabaseStatement> {
         };
         let before: &[&[u8]] = if about == About::Grants { &[b"TO", b"FROM"] } else { &[b"ROLE"] };
         let follows = |pair: &[Word<'_>]| match pair {
-            [keyword, role] if before.iter().any(|word| keyword.is(word)) => role.name(),
+            [keyword, role] if before.iter().any(|word| keyword.is(word)) => name_of(role),
             _ => None,
         };
-        let roles: Vec<Vec<u8>> = words.windows(2).filter_map(follows).collect();
-        found.push(DatabaseStatement {
-            sql: sql.get(at.start..).unwrap_or_default().to_vec(),
-            about,
-            sets,
-            roles,
-        });
+        let roles: Vec<String> = words.windows(2).filter_map(follows).collect();
+        let sql = String::from_utf8(sql.get(at.start..).unwrap_or_default().to_vec());
+        found.extend(sql.map(|sql| DatabaseStatement { sql, about, sets, roles }));
     }
     found
 }
 
 /// The parameter of `ALTER DATABASE … SET parameter TO value`; nothing of another statement.
-fn parameter(words: &[Word<'_>]) -> Vec<Vec<u8>> {
+fn parameter(words: &[Word<'_>]) -> Vec<String> {
     let after = words.iter().skip_while(|word| !word.is(b"SET")).skip(1);
-    after.take_while(|word| !word.is(b"TO")).filter_map(Word::name).collect()
+    after.take_while(|word| !word.is(b"TO")).filter_map(name_of).collect()
+}
+
+fn name_of(word: &Word<'_>) -> Option<String> {
+    String::from_utf8(word.name()?).ok()
 }
 
 #[cfg(test)]
@@ -125,10 +137,8 @@ mod tests {
     #[test]
     fn what_was_said_of_one_is_said_of_another() {
         let said = |desc: &str, defn: &str| -> Vec<(String, Vec<String>)> {
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            let toc = preamble(&[(desc, defn, "o")]).toc;
-            let found = of_entry(&toc.entries()[0], "my \"new\"".as_bytes());
-            found.iter().map(|one| (text(&one.sql), one.roles.iter().map(|r| text(r)).collect())).collect()
+            let found = of_entry(EntryKind::named(desc), defn, "my \"new\"");
+            found.into_iter().map(|one| (one.sql, one.roles)).collect()
         };
         let properties = "ALTER DATABASE \"the; old\" IS_TEMPLATE = true;\nALTER DATABASE \"the; old\" SET search_path TO 'DATABASE', 'a;b';\n\
                           ALTER ROLE boss IN DATABASE \"the; old\" SET work_mem TO '16MB';\n";
@@ -145,14 +155,36 @@ mod tests {
                 ),
             ]
         );
-        let about = of_entry(&preamble(&[("DATABASE PROPERTIES", properties, "o")]).toc.entries()[0], b"x");
+        let about = of_entry(EntryKind::DatabaseProperties, properties, "x");
         assert_eq!(about.iter().map(DatabaseStatement::is_for_everybody).collect::<Vec<_>>(), [true, false]);
-        assert_eq!(about[1].sets, [b"work_mem"]);
+        assert_eq!(about[1].sets, ["work_mem"]);
         let grants =
             "REVOKE CONNECT,TEMPORARY ON DATABASE x FROM PUBLIC;\nGRANT ALL ON DATABASE x TO \"r 1\";\n";
         let said = said("ACL", grants);
         assert_eq!(said[0].0, "REVOKE CONNECT,TEMPORARY ON DATABASE \"my \"\"new\"\"\" FROM PUBLIC;");
         assert!(said[0].1.is_empty());
         assert_eq!(said[1].1, ["r 1"]);
+    }
+
+    /// The new name has letters of its own, in another encoding than the dump's.
+    #[test]
+    fn what_is_said_is_read_in_the_encoding_of_the_dump() {
+        let said = |encoding: &str| {
+            let set = format!("SET client_encoding = '{encoding}';\n");
+            let front = preamble(&[("ENCODING", &set, ""), ("DATABASE PROPERTIES", "", "")]);
+            let front = front.with(|entry| match entry.kind() {
+                EntryKind::DatabaseProperties => {
+                    entry.with_defn(b"ALTER DATABASE a SET b.c TO 'M\xFCller';\n")
+                }
+                _ => entry.clone(),
+            });
+            front.toc.database_statements("größe")
+        };
+        let (found, unreadable) = said("LATIN1");
+        assert_eq!(found[0].sql, "ALTER DATABASE \"größe\" SET b.c TO 'Müller';");
+        assert!(found.len() == 1 && unreadable.is_empty());
+        let (found, unreadable) = said("SQL_ASCII");
+        assert!(found.is_empty());
+        assert!(unreadable.len() == 1 && unreadable[0].starts_with("DATABASE PROPERTIES "), "{unreadable:?}");
     }
 }

@@ -3,7 +3,8 @@
 use super::late::partition_key;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
-use crate::sql::EntryKind;
+use crate::sql::{EntryKind, decoded};
+use std::borrow::Cow;
 
 impl Toc {
     /// How many tables it defines, partitions and partitioned tables included.
@@ -17,6 +18,11 @@ impl Toc {
         // SET client_encoding = 'UTF8';
         let statement = String::from_utf8_lossy(encoding.defn()?);
         Some(statement.split('\'').nth(1)?.to_owned())
+    }
+
+    /// What a name or a statement of it means; `None` if it is no text in its encoding, or that is not known here.
+    pub fn text<'a>(&self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+        decoded(bytes, self.encoding().as_deref().unwrap_or("UTF8"))
     }
 
     /// Whether it defines a table that would have rows of its own: a partitioned one has none.

@@ -11,6 +11,7 @@ use encoding_rs::Encoding;
 
 use crate::archive::format::name::characters;
 use crate::error::{Error, Result};
+use crate::sql::known_encoding;
 
 /// A pattern for names of tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,40 +124,6 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// An encoding by PostgreSQL's name for it; `None` for UTF-8, and for what is not known here.
-fn known_encoding(postgres: &str) -> Option<&'static Encoding> {
-    let label = match postgres {
-        "EUC_JP" | "EUC_JIS_2004" => "euc-jp",
-        "SJIS" | "SHIFT_JIS_2004" => "shift_jis",
-        "EUC_CN" | "GBK" => "gbk",
-        "EUC_KR" | "UHC" => "euc-kr",
-        "GB18030" => "gb18030",
-        "BIG5" => "big5",
-        "LATIN1" => "iso-8859-1",
-        "LATIN2" => "iso-8859-2",
-        "LATIN3" => "iso-8859-3",
-        "LATIN4" => "iso-8859-4",
-        "LATIN5" => "iso-8859-9",
-        "LATIN6" => "iso-8859-10",
-        "LATIN7" => "iso-8859-13",
-        "LATIN8" => "iso-8859-14",
-        "LATIN9" => "iso-8859-15",
-        "LATIN10" => "iso-8859-16",
-        "ISO_8859_5" => "iso-8859-5",
-        "ISO_8859_6" => "iso-8859-6",
-        "ISO_8859_7" => "iso-8859-7",
-        "ISO_8859_8" => "iso-8859-8",
-        "KOI8R" => "koi8-r",
-        "KOI8U" => "koi8-u",
-        "WIN866" => "ibm866",
-        "WIN874" => "windows-874",
-        windows => {
-            return Encoding::for_label(format!("windows-{}", windows.strip_prefix("WIN")?).as_bytes());
-        }
-    };
-    Encoding::for_label(label.as_bytes())
-}
-
 fn matches(globs: &[Glob], name: &[char]) -> bool {
     let (mut glob, mut at) = (0, 0);
     // Where to continue if the last `Any` takes one more character.
@@ -239,12 +206,6 @@ mod tests {
             assert!(pattern(&shown).matches(b"public", name), "{encoding}: {shown}");
         }
         assert!(Pattern::parse("жук").unwrap().in_encoding("WIN1251").matches(b"", b"\xe6\xf3\xea"));
-        for all in ["LATIN1", "LATIN10", "KOI8U", "ISO_8859_8", "WIN866", "WIN1258", "EUC_KR", "GB18030"] {
-            assert!(known_encoding(all).is_some(), "{all}");
-        }
-        for none in ["UTF8", "SQL_ASCII", "MULE_INTERNAL", "EUC_TW", "WINNER"] {
-            assert!(known_encoding(none).is_none(), "{none}");
-        }
     }
 
     #[test]

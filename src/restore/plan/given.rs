@@ -21,8 +21,7 @@ impl Fit<'_> {
             let is_said = is_said(said, &own);
             // Grants that nobody wants are no news.
             if is_said && !(said.about == About::Grants && self.fitting.options.no_acl) {
-                let sql = String::from_utf8_lossy(&said.sql);
-                kept.push(masked(&sql).trim_end_matches(';').to_owned());
+                kept.push(masked(&said.sql).trim_end_matches(';').to_owned());
             }
             !is_said
         });
@@ -35,14 +34,13 @@ impl Fit<'_> {
 }
 
 fn is_said(said: &DatabaseStatement, own: &OwnProperties) -> bool {
-    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
     match said.about {
         About::Grants => own.grants,
         About::Remarks => own.remarks,
         About::Limit => own.limit,
         About::Setting => {
-            let role = said.roles.first().map(text).unwrap_or_default();
-            own.sets(&role, &said.sets.iter().map(text).collect::<Vec<_>>().join("."))
+            let role = said.roles.first().map(String::as_str).unwrap_or_default();
+            own.sets(role, &said.sets.join("."))
         }
     }
 }

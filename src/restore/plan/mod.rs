@@ -75,11 +75,14 @@ impl RestoreRequest {
         fit.left_out.extend_from_slice(&self.left_out);
         fit.give_database(&front, target).await?;
         fit.place_database(&front, target);
-        let mut of_database = front.toc.database_statements(target.called().as_bytes());
+        let (mut of_database, unreadable) = front.toc.database_statements(target.called());
+        for what in unreadable {
+            fit.leave_out(&what, "its text is not valid in the encoding of the dump");
+        }
         // The user's scripts may rely on settings; they make room for those of the name later.
         of_database.retain(|said| !target.inherits() || said.is_for_everybody());
         // A source that was being restored itself.
-        of_database.retain(|said| said.sets.join(&b'.') != TIMESCALEDB_RESTORING.as_bytes());
+        of_database.retain(|said| said.sets.join(".") != TIMESCALEDB_RESTORING);
         let of_database = fit.unless_said(of_database, target).await?;
         Ok((front, fit.decided(of_database)))
     }

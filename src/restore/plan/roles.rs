@@ -5,6 +5,7 @@ use super::{Fit, reported, text};
 use crate::archive::{Preamble, RoleUses};
 use crate::error::{Error, Result};
 use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Target, identifier};
+use crate::sql::decoded;
 use crate::text::shell_word;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,17 +14,16 @@ impl Fit<'_> {
     pub(super) fn with_roles(&self, front: &Preamble) -> Result<Preamble> {
         let Fitting { map, owner, .. } = self.fitting;
         let new = map.values().chain(owner);
-        let encoding = front.toc.encoding().unwrap_or_default();
+        let encoding = front.toc.encoding().unwrap_or_else(|| "UTF8".to_owned());
         if let Some(name) = new.into_iter().find(|name| !name.is_ascii() && encoding != "UTF8") {
             return Err(Error::usage(format!("the role {name} cannot be written in the dump's {encoding}")));
         }
         Ok(front.with_roles(|entry, role| {
-            let name = std::str::from_utf8(role).ok()?;
-            if let Some(new) = map.get(name) {
+            if let Some(new) = decoded(role, &encoding).and_then(|name| map.get(&*name)) {
                 return Some(new.clone().into_bytes());
             }
             let owner =
-                owner.as_deref().filter(|_| entry.owner() == Some(role) && !name.starts_with("pg_"))?;
+                owner.as_deref().filter(|_| entry.owner() == Some(role) && !role.starts_with(b"pg_"))?;
             let not_for_all = entry.kind().is_of_superusers();
             // Without an owner it stays with who makes it.
             let owner = if not_for_all && !self.facts.is_superuser(owner) { "" } else { owner };
@@ -167,7 +167,7 @@ impl Fit<'_> {
         let owner = match &self.fitting.owner {
             Some(owner) => owner.clone(),
             None if self.fitting.options.no_owner || target.inherits() => return Ok(()),
-            None => text(front.toc.database_owner()).into_owned(),
+            None => front.toc.database_owner().unwrap_or_default().into_owned(),
         };
         if owner == self.facts.me || owner.is_empty() || target.exists() {
             return Ok(());

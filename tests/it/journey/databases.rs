@@ -48,3 +48,38 @@ fn encoding_and_locale_come_along() {
     assert_eq!(facts(&copy), "LATIN1|C|C");
     assert_eq!(cluster.psql(&copy, "SELECT s::bytea, ascii(s) FROM t"), "\\xe4|228");
 }
+
+/// What is said of a database is kept as bytes of the encoding in which it was said; the server's other databases have another.
+#[test]
+fn what_is_said_of_a_database_keeps_its_letters() {
+    let (cluster, place) = (Cluster::shared(Major::Distribution), Place::folder());
+    let create = |label: &str| {
+        let database = fresh(label);
+        let create = format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+        cluster.psql("postgres", &create);
+        database
+    };
+    let database = create("said");
+    cluster.psql(
+        &database,
+        &format!(
+            "CREATE TABLE t (n int); COMMENT ON DATABASE {database} IS U&'M\\00FCller';
+             ALTER DATABASE {database} SET app.title TO U&'Gr\\00F6\\00DFe'; ALTER DATABASE {database} SET app.word TO 'x'"
+        ),
+    );
+    place.backup(&cluster.url(&database), &[]);
+    let said = |name: &str| {
+        let hex = |text: &str| format!("encode(convert_to({text}, 'UTF8'), 'hex')");
+        let comment = "shobj_description((SELECT oid FROM pg_database WHERE datname = current_database()), 'pg_database')";
+        let title = hex("current_setting('app.title')");
+        cluster.psql(name, &format!("SELECT {}, {title}, current_setting('app.word')", hex(comment)))
+    };
+    let expected = "4dc3bc6c6c6572|4772c3b6c39f65|x";
+    assert_eq!(said(&database), expected);
+    let existing = create("existing");
+    for copy in [fresh("said"), existing] {
+        let run = place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).succeeds();
+        assert_eq!(said(&copy), expected, "{run}");
+        assert!(!run.stderr.contains("not applied"), "{run}");
+    }
+}

@@ -41,7 +41,9 @@ ROLLBACK;";
     pub async fn say_of_database(&self, statement: &str) -> Result<()> {
         let statement = about_database(statement)
             .ok_or_else(|| Error::verify("pg_dump writes no such statement about a database"))?;
-        self.maintenance.execute(&statement).await
+        // Text is kept as the bytes that it has in the session's database, and read as those of the database itself.
+        let psql = if statement.is_ascii() { &self.maintenance } else { &self.psql };
+        psql.execute(&statement).await
     }
 
     /// Connects to the database as anybody would; fails if nobody could, whatever was loaded for that.
