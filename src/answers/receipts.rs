@@ -46,6 +46,9 @@ impl Answer for ReceiptFacts {
             ("proven", format!("{verified_at}, by {verified_by}")),
             ("restored", format!("in {took}, into PostgreSQL {}", restore.server_version)),
         ];
+        if !restore.extensions_left_out.is_empty() {
+            lines.push(("left out", format!("extensions {}", restore.extensions_left_out.join(", "))));
+        }
         if let Some(compared) = compared {
             let (rows, tables) = (count(compared.rows, "row"), count(compared.tables, "table"));
             let mut said = format!("{rows} in {tables}, by {}", compared.by);

@@ -3,9 +3,11 @@
 //! On a server of the user's, else in a throw-away cluster. Then the data is compared, everything the
 //! backup defines is looked for, and the user's own checks are run.
 
+mod machine;
 mod outcome;
 mod preload;
 
+use machine::{blame, locks_for};
 use outcome::Check;
 pub use outcome::Rehearsed;
 
@@ -16,15 +18,15 @@ use crate::postgres::Search;
 
 use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{
-    Cluster, ConnInfo, Naming, PgRestoreOptions, Psql, Situation, TRIAL, Target, identifier,
+    Cluster, ConnInfo, Locale, Naming, PgRestoreOptions, Psql, Situation, TRIAL, Target, identifier,
 };
 use crate::progress::Progress;
 use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
 use crate::restore::Narrowing;
 use crate::restore::backup::StoredContent;
-use crate::restore::extensions::version_of_timescaledb;
-use crate::restore::request::RestoreRequest;
+use crate::restore::extensions::{self, Fitted, may_be_left_out, version_of_timescaledb};
+use crate::restore::request::{Profile, RestoreRequest};
 use crate::restore::run::Content;
 use crate::run::Run;
 use crate::script::NamedRoles;
@@ -34,15 +36,11 @@ use crate::stored::manifest::{BackupKind, Postgres};
 use crate::stored::reader::BackupReader;
 use crate::units::age;
 use indicatif::BinaryBytes;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-/// More tables than this cannot be locked at once on a server as it comes.
-const MOST_TABLES: u64 = 5000;
-/// The locks that each of `max_locks_per_transaction` means on a server as it comes, halved.
-const LOCKS_FOR_EACH: u64 = 50;
 
 /// Where to restore for a trial, and what must hold then.
 #[derive(Debug)]
@@ -66,8 +64,10 @@ pub struct Rehearsal {
 }
 
 /// Restores, looks, and takes everything away again, whatever happens.
+///
+/// The reader reads no more than what could be restored afterwards.
 pub async fn rehearse(
-    reader: &BackupReader,
+    reader: &mut BackupReader,
     inventory: Option<&Inventory>,
     how: &Rehearsal,
     run: &Run,
@@ -83,7 +83,9 @@ pub async fn rehearse(
     } else if front.is_none() {
         tracing::warn!("{} has no inventory: what is restored cannot be compared with it", reader.place());
     }
-    let rehearsal = RehearsalRun { reader, inventory, front, how, run, clients: &clients };
+    let generated = generated(reader);
+    let inventory = inventory.map(Cow::Borrowed);
+    let mut rehearsal = RehearsalRun { reader, inventory, front, how, run, clients: &clients };
     if let Some(conn) = &how.to {
         let mut target = run.or(rehearsal.open(conn, given)).await?;
         let rehearsed = run.or(rehearsal.restore(&mut target)).await;
@@ -91,7 +93,7 @@ pub async fn rehearse(
         return after(rehearsed, dropped);
     }
     let mut cluster = Cluster::prepare(how.scratch.as_deref())?;
-    let rehearsed = run.or(rehearsal.in_cluster(&mut cluster, given.unwrap_or(&generated(reader)))).await;
+    let rehearsed = run.or(rehearsal.in_cluster(&mut cluster, given.unwrap_or(&generated))).await;
     let removed = cluster.remove().await;
     after(rehearsed, removed)
 }
@@ -116,11 +118,15 @@ fn generated(reader: &BackupReader) -> String {
 }
 
 impl Rehearsal {
-    /// What of a backup is restored; `None` for all of it.
+    /// What of a backup is restored, and the rows that are left out for it, a phrase for each table; `None` for all of it.
     ///
     /// # Errors
     /// `Kind::NotFound` if something is to be left out of a backup without an inventory.
-    pub fn chosen(&self, reader: &BackupReader, whole: Option<&Inventory>) -> Result<Option<Inventory>> {
+    pub fn chosen(
+        &self,
+        reader: &BackupReader,
+        whole: Option<&Inventory>,
+    ) -> Result<Option<(Inventory, Vec<String>)>> {
         let without_extensions = self.without_extensions.clone();
         let narrowing = Narrowing { without_extensions, ..Narrowing::default() };
         match whole {
@@ -133,8 +139,9 @@ impl Rehearsal {
 
 /// What a rehearsal needs.
 struct RehearsalRun<'a> {
-    reader: &'a BackupReader,
-    inventory: Option<&'a Inventory>,
+    reader: &'a mut BackupReader,
+    /// What is restored, if that is known.
+    inventory: Option<Cow<'a, Inventory>>,
     front: Option<Preamble>,
     how: &'a Rehearsal,
     run: &'a Run,
@@ -161,7 +168,7 @@ impl RehearsalRun<'_> {
         Ok(target)
     }
 
-    async fn in_cluster(&self, cluster: &mut Cluster, database: &str) -> Result<Rehearsed> {
+    async fn in_cluster(&mut self, cluster: &mut Cluster, database: &str) -> Result<Rehearsed> {
         let postgres = self.reader.backup.manifest.postgres.as_ref();
         let version =
             |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
@@ -178,10 +185,16 @@ impl RehearsalRun<'_> {
         }
         self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
         let mut settings = self.locks();
-        self.run.step("start-cluster", cluster.start(server, &settings)).await?;
+        let encoding = self.encoding();
+        self.run.step("start-cluster", cluster.start(server, &settings, &encoding)).await?;
         if let Some(Preamble { toc, .. }) = &self.front {
             let extensions = names(toc, EntryKind::Extension);
-            let lacking = cluster.lacks(server, &extensions).await?;
+            let (lacking, there): (Vec<String>, Vec<String>) = {
+                let lacking = cluster.lacks(server, &extensions).await?;
+                extensions.into_iter().partition(|name| lacking.contains(name))
+            };
+            // The others are left out, as a restore on this server would leave them out.
+            let lacking: Vec<String> = lacking.into_iter().filter(|name| !may_be_left_out(name)).collect();
             if !lacking.is_empty() {
                 let what =
                     format!("PostgreSQL {} here lacks the extensions {}", server.version, lacking.join(", "));
@@ -189,15 +202,15 @@ impl RehearsalRun<'_> {
                     .hint("install them, or verify on a server with --to")
                     .hint("or leave them out, with what needs them: --exclude-extension NAME"));
             }
-            let loading = preload::settings(&extensions, database);
+            let loading = preload::settings(&there, database);
             if !loading.is_empty() {
                 settings.extend(loading);
                 let next = Cluster::prepare(self.how.scratch.as_deref())?;
                 std::mem::replace(cluster, next).remove().await?;
-                cluster.start(server, &settings).await?;
+                cluster.start(server, &settings, &encoding).await?;
             }
             let text = |roles: BTreeSet<Vec<u8>>| -> Vec<String> {
-                roles.into_iter().filter_map(|role| String::from_utf8(role).ok()).collect()
+                roles.into_iter().filter_map(|role| toc.text(&role).map(Cow::into_owned)).collect()
             };
             cluster.create_roles(server, &text(toc.roles()), &text(toc.superusers())).await?;
         }
@@ -211,7 +224,7 @@ impl RehearsalRun<'_> {
 
     /// What the throw-away cluster gets for `max_locks_per_transaction`, if the usual is not enough; it is reported.
     fn locks(&self) -> Vec<String> {
-        let tables = self.inventory.map_or(0, |inventory| inventory.archive.tables);
+        let tables = self.inventory.as_ref().map_or(0, |inventory| inventory.archive.tables);
         let Some((locks, why)) = locks_for(tables) else { return Vec::new() };
         self.run.say(why);
         vec![format!("max_locks_per_transaction={locks}")]
@@ -230,11 +243,31 @@ impl RehearsalRun<'_> {
         Ok(watch.0.finish())
     }
 
+    /// The encoding of the database that will be restored. Roles are made in another one, and their names are the same bytes
+    /// only if that has the same.
+    fn encoding(&self) -> String {
+        let statement = self.front.as_ref().and_then(|front| front.toc.create_database());
+        let locale = statement.map(|statement| Locale::from_create_database(&statement));
+        locale.and_then(|locale| locale.encoding).unwrap_or_else(|| "UTF8".to_owned())
+    }
+
+    /// Leaves out the extensions that a restore on this server would leave out; returns what goes with them.
+    async fn fit_extensions(&mut self, target: &Target) -> Result<Option<Fitted>> {
+        let Some(held) = &self.inventory else { return Ok(None) };
+        let Some(fitted) = extensions::fit(held, Profile::Auto, target).await? else { return Ok(None) };
+        let rest = &fitted.rest;
+        self.reader.narrow(excerpt::rows_of_this_server(rest)?.unwrap_or_else(|| rest.clone()));
+        self.front = Some(Preamble::read(&rest.archive.preamble)?);
+        self.inventory = Some(Cow::Owned(rest.clone()));
+        Ok(Some(fitted))
+    }
+
     /// The restore, and all that is asked about it afterwards.
-    async fn restore(&self, target: &mut Target) -> Result<Rehearsed> {
+    async fn restore(&mut self, target: &mut Target) -> Result<Rehearsed> {
         self.check_timescaledb(target).await?;
+        let fitted = self.fit_extensions(target).await?;
         let own_cluster = self.how.to.is_none();
-        let (reader, run) = (self.reader, self.run);
+        let (reader, run) = (&*self.reader, self.run);
         let mut request = RestoreRequest::plain(self.options());
         // Materialized views may look at servers that are not reached from here: they come afterwards.
         request.fitting.skip_refresh = self.front.is_some();
@@ -243,7 +276,7 @@ impl RehearsalRun<'_> {
         let started = Instant::now();
         let content = StoredContent {
             reader,
-            inventory: self.inventory,
+            inventory: self.inventory.as_deref(),
             clients: self.clients,
             request: &request,
             jobs: self.how.jobs,
@@ -261,7 +294,7 @@ impl RehearsalRun<'_> {
 
         let proof = run.step("prove", content.prove(target, &filled)).await?;
         let (mut objects, mut catalog_differences) = Default::default();
-        if let (Some(inventory), Some(front)) = (self.inventory, &self.front) {
+        if let (Some(inventory), Some(front)) = (&self.inventory, &self.front) {
             let encoding = &inventory.archive.encoding;
             let found = redump::table_of_contents(target, self.clients, encoding).await?;
             (objects, catalog_differences) = catalog::compare(&front.toc, &found);
@@ -274,6 +307,13 @@ impl RehearsalRun<'_> {
             objects,
             catalog_differences,
             checks: self.checks(target).await?,
+            left_out: fitted.as_ref().map(Fitted::left_out).unwrap_or_default(),
+            extensions_left_out: fitted
+                .iter()
+                .flat_map(|fitted| &fitted.extensions)
+                .map(|one| one.name.clone())
+                .collect(),
+            rows_left_out: fitted.map(|fitted| fitted.rows).unwrap_or_default(),
             not_refreshed,
             tables: filled.tables,
             rows: filled.rows,
@@ -283,7 +323,7 @@ impl RehearsalRun<'_> {
     /// Refuses a server whose TimescaleDB is not the one that the backup is of: nothing is known of the backup then.
     async fn check_timescaledb(&self, target: &Target) -> Result<()> {
         let Some(version) =
-            self.inventory.and_then(|inventory| version_of_timescaledb(&inventory.extensions))
+            self.inventory.as_ref().and_then(|inventory| version_of_timescaledb(&inventory.extensions))
         else {
             return Ok(());
         };
@@ -304,7 +344,11 @@ impl RehearsalRun<'_> {
         let mut failed = Vec::new();
         for view in views {
             let (_, schema, name) = view.identity();
-            if let Err(error) = target.refresh(&schema_and_name(schema, name)).await {
+            let Some(name) = schema_and_name(&front.toc, schema, name) else {
+                failed.push(format!("{}: its name is not valid in the encoding of the dump", view.label()));
+                continue;
+            };
+            if let Err(error) = target.refresh(&name).await {
                 let failure = format!("{}: {error}", view.label());
                 tracing::warn!(
                     "not refreshed, which may be due to this server and not to the backup: {failure}"
@@ -363,28 +407,10 @@ impl Watch for RolesWatch {
     }
 }
 
-/// A clean cluster refused what the backup holds: that is the backup's fault, unless it is the machine's.
-fn blame(error: Error) -> Error {
-    let situation = error.situation::<Situation>();
-    if situation == Some(Situation::LocaleMissing) {
-        let hint = "install the source's locale here, or verify on a server that has it, with --to";
-        return error.without_hints().hint(hint);
-    }
-    if situation == Some(Situation::MoneyInvalid) {
-        let hint =
-            "the source's lc_monetary differs from the one here: verify on a server that has it, with --to";
-        return error.of_kind(Kind::Settings).hint(hint);
-    }
-    if error.kind() != Kind::Postgres || situation.is_some_and(Situation::is_of_machine) {
-        return error;
-    }
-    error.of_kind(Kind::Verify).context("it cannot be restored")
-}
-
-/// A relation's name as SQL.
-fn schema_and_name(schema: &[u8], name: &[u8]) -> String {
-    let [schema, name] = [schema, name].map(|text| identifier(&String::from_utf8_lossy(text)));
-    format!("{schema}.{name}")
+/// A relation's name as SQL, if it can be read.
+fn schema_and_name(toc: &Toc, schema: &[u8], name: &[u8]) -> Option<String> {
+    let [schema, name] = [toc.text(schema)?, toc.text(name)?];
+    Some(format!("{}.{}", identifier(&schema), identifier(&name)))
 }
 
 /// The names of all objects of a kind.
@@ -401,26 +427,5 @@ fn shortened(answer: &[u8]) -> String {
         (true, _) => "nothing".to_owned(),
         (_, true) => format!("{start:?} and more"),
         _ => format!("{start:?}"),
-    }
-}
-
-/// The locks for this many tables, and why, if a server as it comes has too few: `pg_dump`, which looks what is there,
-/// locks every table until its end.
-fn locks_for(tables: u64) -> Option<(u64, String)> {
-    let locks = tables.div_ceil(LOCKS_FOR_EACH);
-    let why = format!("it gets max_locks_per_transaction={locks}: to dump {tables} tables again takes that");
-    (tables > MOST_TABLES).then_some((locks, why))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::locks_for;
-
-    #[test]
-    fn more_locks_than_usual_are_taken_only_for_many_tables_and_reported() {
-        assert_eq!(locks_for(5000), None);
-        let (locks, why) = locks_for(20_000).unwrap();
-        assert_eq!(locks, 400);
-        assert!(why.starts_with("it gets max_locks_per_transaction=400: "), "{why}");
     }
 }

@@ -24,6 +24,15 @@ pub struct Rehearsed {
     pub catalog_differences: Vec<String>,
     /// The user's own questions.
     pub checks: Vec<Check>,
+    /// What was left out, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// The extensions among that.
+    #[serde(skip)]
+    pub extensions_left_out: Vec<String>,
+    /// Their rows, a phrase for each table that has some.
+    #[serde(skip)]
+    pub rows_left_out: Vec<String>,
     /// Materialized views that stayed empty, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_refreshed: Vec<String>,
@@ -65,6 +74,9 @@ impl Rehearsed {
             let found: usize =
                 self.objects.iter().filter(|(name, _)| name.ends_with(kind)).map(|(_, count)| count).sum();
             said.push_str(&format!(", {}", count(found, kind)));
+        }
+        if !self.left_out.is_empty() {
+            said.push_str(&format!("; {} left out", self.left_out.len()));
         }
         if !self.checks.is_empty() {
             said.push_str(&format!(", {} true", count(self.checks.len(), "check")));

@@ -1,12 +1,11 @@
 //! A stored backup, found and checked, on its way into a database.
 
 use super::Narrowing;
-use super::extensions::with_possible;
+use super::extensions::fit;
 use super::load::{script, stream, workers};
 use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest};
 use super::run::{Content, Flow};
-use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::{ConnInfo, Constraint, Naming, Situation, Target};
@@ -74,7 +73,7 @@ impl ReadyBackup {
             options;
         fitting.options.check()?;
         let mut reader = run.or(BackupReader::find(selection)).await?;
-        let mut rows_left_out = false;
+        let (mut rows_left_out, mut left_out) = (false, Vec::new());
         let inventory = if narrowing.is_all() {
             let whole = run.or(inventory(&reader, proof)).await?;
             let rest = whole.as_ref().map(excerpt::without_foreign_rows).transpose()?;
@@ -85,7 +84,8 @@ impl ReadyBackup {
         } else {
             let whole = run.or(excerpt::inventory(&reader)).await?;
             let has_rows = !whole.blocks.is_empty();
-            let chosen = narrowing.of(whole)?;
+            let chosen;
+            (chosen, left_out) = narrowing.of(whole)?;
             rows_left_out = has_rows && chosen.blocks.is_empty();
             match excerpt::without_foreign_rows(&chosen)? {
                 Some(rest) => {
@@ -98,7 +98,8 @@ impl ReadyBackup {
                 }
             }
         };
-        let request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
+        let mut request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
+        request.left_out.extend(left_out);
         let clients = run.or(Clients::find(&clients)).await?;
         Ok(Self { started, reader, inventory, clients, request, keep_failed, rows_left_out, jobs, proof })
     }
@@ -117,16 +118,10 @@ impl ReadyBackup {
 
     /// Fits the extensions of the backup to the target.
     async fn fit_extensions(&mut self, target: &Target) -> Result<()> {
-        let Some(inventory) = self.held() else { return Ok(()) };
-        let front = Preamble::read(&inventory.archive.preamble)?;
-        let profile = self.request.fitting.profile;
-        let (fitted, left_out) = with_possible(&front, &inventory.extensions, profile, target).await?;
-        if fitted.to_bytes() == front.to_bytes() {
-            return Ok(());
-        }
-        let rest = inventory.clone().only(&fitted);
-        self.request.left_out.extend(left_out);
-        self.hold(rest)
+        let Some(held) = self.held() else { return Ok(()) };
+        let Some(fitted) = fit(held, self.request.fitting.profile, target).await? else { return Ok(()) };
+        self.request.left_out.extend(fitted.left_out());
+        self.hold(fitted.rest)
     }
 
     /// Restores into a database and proves it; a new one has its name only after that.

@@ -5,9 +5,9 @@
 
 use super::Narrowing;
 use super::backup::jobs;
-use super::extensions::with_possible;
+use super::extensions::{Lacking, with_possible};
 use super::load::stream::{Arriving, BETWEEN};
-use super::narrow::warn_of_lacking_rows;
+use super::narrow::{entries_gone, rows_gone, warn_of_lacking_rows};
 use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest, Roles};
 use super::run::{Content, Flow};
@@ -156,13 +156,17 @@ impl Content for PassingDump<'_> {
             let (front, left_out) =
                 with_possible(&chosen, &extensions, options.fitting.profile, target).await?;
             warn_of_lacking_rows(&arriving.front, &arriving.front, &front);
+            let gone = entries_gone(&arriving.front, &front);
             arriving.front = front.clone();
             let (mut plan, _) = arriving.load(clients, target, request, jobs).await?;
-            plan.left_out.extend(left_out);
-            Ok((front, plan))
+            plan.left_out.extend(left_out.iter().map(Lacking::said));
+            Ok((front, gone, plan))
         };
-        let (contents, (front, plan)) = tokio::try_join!(hand_on(dump, near, &progress), loaded)?;
-        let inventory = Inventory::new(contents, &[]).only(&front);
+        let (contents, (front, gone, mut plan)) = tokio::try_join!(hand_on(dump, near, &progress), loaded)?;
+        let whole = Inventory::new(contents, &[]);
+        // Only now are they counted.
+        plan.left_out.extend(rows_gone(&whole, &extensions, &gone));
+        let inventory = whole.only(&front);
         let (tables, rows) = (inventory.archive.tables, inventory.rows());
         Ok(Filled { tables, rows, plan, passed: Some(inventory), failed: Vec::new() })
     }

@@ -1,14 +1,64 @@
 //! Extensions that the target cannot have, or not in the version that it would create.
 
 use super::Narrowing;
-use super::narrow::SCHEDULER;
+use super::narrow::{SCHEDULER, entries_gone, rows_gone};
 use super::request::Profile;
 use crate::archive::{EntryKind, Preamble, TIMESCALEDB};
 use crate::error::{Error, Result};
 use crate::postgres::managed::only_a_service_has;
 use crate::postgres::{Target, TargetFacts, identifier, literal};
-use crate::stored::inventory::Extension;
+use crate::stored::inventory::{Extension, Inventory};
 use std::borrow::Cow;
+
+/// What is restored of a backup, if the target cannot have all of its extensions.
+pub struct Fitted {
+    /// Its inventory.
+    pub rest: Inventory,
+    /// The extensions that are left out.
+    pub extensions: Vec<Lacking>,
+    /// Their rows, a phrase for each table that has some.
+    pub rows: Vec<String>,
+}
+
+/// An extension that the target cannot have.
+pub struct Lacking {
+    /// Its name.
+    pub name: String,
+    why: String,
+}
+
+impl Lacking {
+    /// What is left out, and why.
+    pub fn said(&self) -> String {
+        format!("EXTENSION {} ({})", self.name, self.why)
+    }
+}
+
+impl Fitted {
+    /// What is left out, and why, a phrase each.
+    pub fn left_out(&self) -> Vec<String> {
+        self.extensions.iter().map(Lacking::said).chain(self.rows.iter().cloned()).collect()
+    }
+}
+
+/// Fits the extensions of what is restored to the target, as [`with_possible`]; `None` if nothing changes.
+///
+/// # Errors
+/// Those of [`with_possible`].
+pub async fn fit(held: &Inventory, profile: Profile, target: &Target) -> Result<Option<Fitted>> {
+    let front = Preamble::read(&held.archive.preamble)?;
+    let (fitted, extensions) = with_possible(&front, &held.extensions, profile, target).await?;
+    if fitted.to_bytes() == front.to_bytes() {
+        return Ok(None);
+    }
+    let rows = rows_gone(held, &held.extensions, &entries_gone(&front, &fitted));
+    Ok(Some(Fitted { rest: held.clone().only(&fitted), extensions, rows }))
+}
+
+/// Whether this extension may be left out without being asked, if a server cannot have it.
+pub fn may_be_left_out(name: &str) -> bool {
+    name == SCHEDULER || only_a_service_has(name)
+}
 
 /// The same archive with the extensions that the target can have, and what is left out for that: those that it cannot have
 /// with their rows, which is said. Of TimescaleDB the version is asked for that the dump is of, as its own rows mean
@@ -21,7 +71,7 @@ pub async fn with_possible(
     extensions: &[Extension],
     profile: Profile,
     target: &Target,
-) -> Result<(Preamble, Vec<String>)> {
+) -> Result<(Preamble, Vec<Lacking>)> {
     let (front, left_out) = match profile {
         Profile::Plain => (front.clone(), Vec::new()),
         _ => without_impossible(front.clone(), extensions, target).await?,
@@ -56,11 +106,10 @@ async fn without_impossible(
     mut front: Preamble,
     extensions: &[Extension],
     target: &Target,
-) -> Result<(Preamble, Vec<String>)> {
+) -> Result<(Preamble, Vec<Lacking>)> {
     let entries = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
     let names = entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()));
-    let is_special = |name: &str| name == SCHEDULER || only_a_service_has(name);
-    let special: Vec<String> = names.filter(|name| is_special(name)).map(Cow::into_owned).collect();
+    let special: Vec<String> = names.filter(|name| may_be_left_out(name)).map(Cow::into_owned).collect();
     let mut left_out = Vec::new();
     if special.is_empty() {
         return Ok((front, left_out));
@@ -76,9 +125,9 @@ async fn without_impossible(
             ))
             .hint(format!("--exclude-extension {name} leaves that out too")));
         }
-        let what = format!("EXTENSION {name} ({why})");
-        tracing::warn!("left out: {what}");
-        left_out.push(what);
+        let lacking = Lacking { name, why };
+        tracing::warn!("left out: {}", lacking.said());
+        left_out.push(lacking);
         front = narrowing.of_front(&front, extensions)?;
     }
     Ok((front, left_out))

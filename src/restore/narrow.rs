@@ -5,8 +5,9 @@ use crate::archive::{
 };
 use crate::error::Result;
 use crate::stored::excerpt;
-use crate::stored::inventory::{Extension, Inventory};
+use crate::stored::inventory::{Block, BlockKind, Extension, Inventory};
 use crate::text::shell_word;
+use crate::units::count;
 use std::collections::HashSet;
 
 /// An extension that runs jobs at set times. A server has it in one database, which a setting names, and not while that has
@@ -38,11 +39,12 @@ impl Narrowing {
             && !self.schema_only
     }
 
-    /// The inventory of what is restored; what does not come along is said.
+    /// The inventory of what is restored, and the rows that go with extensions, a phrase for each table; what does not come
+    /// along is said.
     ///
     /// # Errors
     /// `Kind::NotFound` if a table was asked for that is not in the backup.
-    pub fn of(&self, inventory: Inventory) -> Result<Inventory> {
+    pub fn of(&self, inventory: Inventory) -> Result<(Inventory, Vec<String>)> {
         let whole = Preamble::read(&inventory.archive.preamble)?;
         let mut inventory = inventory;
         if !self.tables.is_empty() {
@@ -51,7 +53,16 @@ impl Narrowing {
         let front = Preamble::read(&inventory.archive.preamble)?;
         let kept = self.of_front(&front, &inventory.extensions)?;
         warn_of_lacking_rows(&whole, &front, &kept);
-        Ok(inventory.only(&kept))
+        let extensions = Self { without_extensions: self.without_extensions.clone(), ..Self::default() };
+        let rows = match self.schema_only {
+            true => Vec::new(),
+            false => rows_gone(
+                &inventory,
+                &inventory.extensions,
+                &extensions.left_out(&front, &inventory.extensions).entries,
+            ),
+        };
+        Ok((inventory.only(&kept), rows))
     }
 
     /// The same archive without what is left out of it, which is said; what tables are chosen plays no part.
@@ -116,6 +127,32 @@ fn scheduler(name: &str) -> Option<Extension> {
         schemas: vec!["cron".to_owned()],
         granted: Vec::new(),
     })
+}
+
+/// Says which of these rows go with extensions: a phrase for each table that has some.
+pub(super) fn rows_gone(held: &Inventory, extensions: &[Extension], gone: &HashSet<i32>) -> Vec<String> {
+    let is_gone = |block: &&Block| {
+        block.kind == BlockKind::Table && block.rows != Some(0) && gone.contains(&block.dump_id)
+    };
+    let said = |block: &Block| {
+        let is_it = |of: &[String; 2]| of[0] == block.schema.as_str() && of[1] == block.table.as_str();
+        let of = extensions.iter().find(|one| one.content.iter().any(is_it));
+        let why = match of {
+            Some(extension) => format!("they belong to the extension {}", extension.name),
+            None => "they need an extension that is left out".to_owned(),
+        };
+        let rows = block.rows.map_or_else(|| "the rows".to_owned(), |rows| count(rows, "row"));
+        let what = format!("{rows} of {} ({why})", block.label());
+        tracing::warn!("left out: {what}");
+        what
+    };
+    held.blocks.iter().filter(is_gone).map(said).collect()
+}
+
+/// The entries of one archive that another, made of it, does not have.
+pub(super) fn entries_gone(whole: &Preamble, kept: &Preamble) -> HashSet<i32> {
+    let ids = |front: &Preamble| front.toc.entries().iter().map(TocEntry::dump_id).collect::<HashSet<i32>>();
+    &ids(whole) - &ids(kept)
 }
 
 /// Names the generated columns that may get other values, since rows that they are computed from are left out: nothing

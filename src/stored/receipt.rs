@@ -89,6 +89,9 @@ pub struct AboutRestore {
     pub own_cluster: bool,
     /// How long it took until an application could have begun.
     pub seconds: f64,
+    /// Extensions that only another server has, and that were left out; none of them had rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions_left_out: Vec<String>,
 }
 
 /// What was compared, and agreed.
@@ -211,7 +214,12 @@ pub(crate) mod tests {
                     age_seconds: 60,
                     server_version: Some("17.9".into()),
                 },
-                restore: AboutRestore { server_version: "17.9".into(), own_cluster: true, seconds: 1.5 },
+                restore: AboutRestore {
+                    server_version: "17.9".into(),
+                    own_cluster: true,
+                    seconds: 1.5,
+                    extensions_left_out: Vec::new(),
+                },
                 compared: Some(Compared {
                     by: "counts".into(),
                     tables: 3,

@@ -152,11 +152,13 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
         let failed = match outcome {
             Ok(said) => {
                 run.say(format!("verified {place}: {said}, {}", age(took)));
-                match facts.receipt.as_ref() {
-                    Some(receipt) => match receipts.issue(store.store(), receipt, run).await {
-                        Ok(()) => None,
-                        Err(error) => Some(all.got_no_receipt(place, error)?),
-                    },
+                match facts.receipt.as_ref().zip(facts.restored.as_ref()) {
+                    Some((receipt, restored)) => {
+                        match receipts.issue(store.store(), receipt, restored, run).await {
+                            Ok(()) => None,
+                            Err(error) => Some(all.got_no_receipt(place, error)?),
+                        }
+                    }
                     None => None,
                 }
             }
@@ -224,13 +226,14 @@ async fn one(
         (BackupKind::Stream, _) | (BackupKind::Sql, None) => read_bytes(&reader, run).await,
         (_, Some(rehearsal)) => {
             let whole = inventory(&reader, facts, run).await?;
-            let chosen = rehearsal.chosen(&reader, whole.as_ref())?;
+            let (chosen, rows) = rehearsal.chosen(&reader, whole.as_ref())?.unzip();
             let inventory = chosen.as_ref().or(whole.as_ref());
             let rest = inventory.map(excerpt::without_foreign_rows).transpose()?.flatten();
             if let Some(read) = rest.or_else(|| chosen.clone()) {
                 reader.narrow(read);
             }
-            let rehearsed = rehearse(&reader, inventory, rehearsal, run).await?;
+            let mut rehearsed = rehearse(&mut reader, inventory, rehearsal, run).await?;
+            rehearsed.left_out.extend(rows.into_iter().flatten());
             let held = match (&whole, reader.excerpt()) {
                 (Some(whole), Some(_)) => (whole.archive.tables, whole.rows()),
                 _ => (rehearsed.tables, rehearsed.rows),

@@ -66,8 +66,24 @@ impl ReceiptOptions {
         Ok(())
     }
 
-    /// Writes the receipt, to wherever it is wanted.
-    pub(super) async fn issue(&self, store: &dyn Store, receipt: &Receipt, run: &Run) -> Result<()> {
+    /// Writes the receipt of a restore that went well, to wherever it is wanted.
+    ///
+    /// # Errors
+    /// `Kind::Settings` if rows were left out: a receipt says that the backup can be restored, and nobody has seen that of them.
+    pub(super) async fn issue(
+        &self,
+        store: &dyn Store,
+        receipt: &Receipt,
+        rehearsed: &Rehearsed,
+        run: &Run,
+    ) -> Result<()> {
+        let is_wanted = self.file.is_some() || self.record;
+        if is_wanted && !rehearsed.rows_left_out.is_empty() {
+            let rows = rehearsed.rows_left_out.join(", ");
+            return Err(Error::settings(format!("not all rows were restored: without {rows}"))
+                .hint("verify on a server that has the extension, with --to")
+                .hint("without --record and --receipt the rest is verified"));
+        }
         if let Some(file) = &self.file {
             let bytes = receipt.to_bytes()?;
             if let Some(signing) = &self.signing {
@@ -116,6 +132,7 @@ pub(super) fn of(backup: &Backup, rehearsed: &Rehearsed) -> Receipt {
                 server_version: rehearsed.server_version.clone(),
                 own_cluster: rehearsed.own_cluster,
                 seconds: rehearsed.restore_s,
+                extensions_left_out: rehearsed.extensions_left_out.clone(),
             },
             compared,
             found: rehearsed.objects.iter().map(|(kind, count)| (kind.clone(), *count as u64)).collect(),

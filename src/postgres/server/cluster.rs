@@ -24,7 +24,7 @@ use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 use crate::temporary;
 
-/// Makes the cluster and becomes its server; `$1` is the folder, `$2` where the programs lie.
+/// Makes the cluster and becomes its server; `$1` is the folder, `$2` where the programs lie, `$3` the encoding.
 ///
 /// The keeper reads from what pgstow holds open. It has a life of its own, so that the server does not
 /// take it for a child, and keeps none of our pipes open. If pgstow was killed, it also ends what left the server's
@@ -63,9 +63,9 @@ if ! id -un >/dev/null 2>&1; then
         fi
     done
 fi
-"$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C -N >/dev/null || exit
+"$2/initdb" -D "$1/data" -U postgres -A trust -E "$3" --locale=C -N >/dev/null || exit
 folder=$1 bin=$2
-shift 2
+shift 3
 if "$bin/postgres" -D "$folder/data" -c default_toast_compression=lz4 -C default_toast_compression >/dev/null 2>&1; then
     set -- "$@" -c default_toast_compression=lz4
 fi
@@ -142,16 +142,22 @@ impl Cluster {
     }
 
     /// Starts a server of this version and waits until it is ready; `settings` are added to the usual ones, each as
-    /// `name=value`.
+    /// `name=value`. Its own databases, in which roles are made, have this encoding.
     ///
     /// It will run what is in a backup, so it gets nothing of pgstow's environment but what it needs.
-    pub async fn start(&mut self, client: &Client, settings: &[String]) -> Result<()> {
+    pub async fn start(&mut self, client: &Client, settings: &[String], encoding: &str) -> Result<()> {
         close_to_others();
         adopt_orphans();
         let folder = self.folder.path();
         let mut program =
             Program::new("/bin/sh").args(["-c", SCRIPT, "sh"]).envs(client.environment.of_server());
-        program = program.arg(folder).arg(&client.dir).in_folder(folder).env("LC_ALL", "C").called("initdb");
+        program = program
+            .arg(folder)
+            .arg(&client.dir)
+            .arg(encoding)
+            .in_folder(folder)
+            .env("LC_ALL", "C")
+            .called("initdb");
         for setting in SETTINGS.iter().copied().chain(settings.iter().map(String::as_str)) {
             program = program.args(["-c", setting]);
         }

@@ -34,7 +34,12 @@ pub fn put_receipt(place: &Place, id: &str, of: &str, signing: Option<&str>) -> 
             age_seconds: 0,
             server_version: None,
         },
-        restore: AboutRestore { server_version: "17".into(), own_cluster: true, seconds: 1.0 },
+        restore: AboutRestore {
+            server_version: "17".into(),
+            own_cluster: true,
+            seconds: 1.0,
+            extensions_left_out: Vec::new(),
+        },
         compared: None,
         found: [].into(),
         checks_passed: 0,

@@ -290,3 +290,36 @@ fn many_are_rehearsed_one_after_another() {
     assert_eq!((verdict("play"), verdict("other")), (json!(true), json!(false)), "{run}");
     play.nothing_is_left();
 }
+
+/// Names of roles are bytes of the encoding in which they were made; a restore on such a server gives them what is theirs.
+#[test]
+fn names_in_another_encoding_are_rehearsed_and_restored() {
+    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start(Major::Distribution)));
+    cluster.psql("postgres", "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+    cluster.psql(
+        "latin",
+        r#"CREATE ROLE U&"m\00FCller"; CREATE ROLE app; CREATE TABLE t AS SELECT 1 AS n; ALTER TABLE t OWNER TO U&"m\00FCller";
+           CREATE MATERIALIZED VIEW U&"gr\00F6\00DFe" AS SELECT n FROM t; GRANT CONNECT ON DATABASE latin TO U&"m\00FCller""#,
+    );
+    let play = Play::of(cluster, "latin".into());
+    let check = r#"SELECT count(*) = 1 AND pg_get_userbyid(relowner) = U&'m\00FCller' AND (SELECT count(*) FROM U&"gr\00F6\00DFe") = 1
+                   FROM pg_class WHERE oid = 't'::regclass GROUP BY relowner"#;
+    let run = play.rehearse(&["--check", check]).succeeds();
+    assert!(!run.stderr.contains("warning"), "{run}");
+    let (copy, run) = play.restore(&[]);
+    let run = run.succeeds();
+    assert_eq!(cluster.psql(&copy, check), "t", "{run}");
+    let granted =
+        r"SELECT datacl::text LIKE U&'%m\00FCller%=c/%' FROM pg_database WHERE datname = current_database()";
+    assert_eq!(cluster.psql(&copy, granted), "t", "{run}");
+    // Everything belongs to another role.
+    for words in [["--owner", "app"], ["--map-role", "müller=app"]] {
+        let (copy, run) = play.restore(&words);
+        let run = run.succeeds();
+        assert_eq!(
+            cluster.psql(&copy, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 't'"),
+            "app",
+            "{run}"
+        );
+    }
+}
