@@ -15,7 +15,7 @@ mod sql;
 mod tools;
 
 pub use change::{
-    Counted, Hidden, KnownRoles, Making, Naming, OwnProperties, Swap, TIMESCALEDB_RESTORING, TRIAL,
+    Counted, Hidden, KnownRoles, Making, Naming, OwnProperties, Schemas, Swap, TIMESCALEDB_RESTORING, TRIAL,
     TableName, Target, grants, lock, swap,
 };
 pub use clients::{Client, Clients, Search, Version};

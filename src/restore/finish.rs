@@ -45,9 +45,6 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
 
 /// Says of the database what was said of the source's: grants, or all else.
 async fn settings(plan: &Plan, target: &Target, grants: bool) {
-    if grants && plan.options.no_acl {
-        return;
-    }
     for said in plan.of_database.iter().filter(|said| (said.about == About::Grants) == grants) {
         // Others have different bytes in another encoding: the database itself knows whether there is such a role.
         let is_lacking = |role: &&String| role.is_ascii() && !plan.facts.has_role(role);

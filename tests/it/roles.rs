@@ -4,4 +4,5 @@ mod after;
 mod managed;
 mod missing;
 mod scene;
+mod services;
 mod workflows;

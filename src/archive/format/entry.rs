@@ -265,6 +265,7 @@ impl TocEntry {
             *later = u32::try_from(*later as usize - old + bytes.len()).unwrap_or(u32::MAX);
         }
         new.kind = EntryKind::named(&lossy(new.desc()));
+        new.dump_id = leading_int(new.field(Field::DumpId)).unwrap_or(self.dump_id);
         new
     }
 

@@ -31,9 +31,7 @@ impl Toc {
     pub fn role_uses(&self) -> BTreeMap<Vec<u8>, RoleUses> {
         let mut uses = BTreeMap::<Vec<u8>, RoleUses>::new();
         for entry in self.entries() {
-            // pg_restore gives objects to their owners; what belongs to them, and is not dropped on its own, goes along.
-            let is_object = entry.drop_statement().is_some_and(|statement| !statement.is_empty());
-            if let Some(owner) = entry.owner().filter(|owner| is_object && !owner.is_empty()) {
+            if let Some(owner) = entry.owner().filter(|_| entry.is_object()) {
                 uses.entry(owner.to_vec()).or_default().owns += 1;
             }
             for (role, _) in named_roles(entry.kind(), entry.defn().unwrap_or_default()) {
@@ -49,10 +47,36 @@ impl Toc {
         uses
     }
 
+    /// The roles that own something in a schema that is not their own, by schema; the system's schemas are left out.
+    pub fn owners_by_schema(&self) -> BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>> {
+        let mut owners = BTreeMap::<Vec<u8>, BTreeSet<Vec<u8>>>::new();
+        for entry in self.entries().iter().filter(|entry| entry.is_object()) {
+            let schema = entry.namespace().filter(|schema| !schema.is_empty() && !schema.starts_with(b"pg_"));
+            if let (Some(schema), Some(owner)) = (schema, entry.owner()) {
+                owners.entry(schema.to_vec()).or_default().insert(owner.to_vec());
+            }
+        }
+        for schema in self.entries().iter().filter(|entry| entry.kind() == EntryKind::Schema) {
+            if let (Some(name), Some(owner)) = (schema.tag(), schema.owner()) {
+                owners.entry(name.to_vec()).or_default().remove(owner);
+            }
+        }
+        owners.retain(|_, owners| !owners.is_empty());
+        owners
+    }
+
     /// Those of them that must be superusers: only superusers may own what they own.
     pub fn superusers(&self) -> BTreeSet<Vec<u8>> {
         let entries = self.entries().iter().filter(|entry| entry.kind().is_of_superusers());
         entries.filter_map(TocEntry::owner).map(<[u8]>::to_vec).collect()
+    }
+}
+
+impl TocEntry {
+    /// Whether `pg_restore` gives it to an owner: what belongs to others, and is not dropped on its own, goes along with them.
+    fn is_object(&self) -> bool {
+        let is_said = |text: Option<&[u8]>| text.is_some_and(|text| !text.is_empty());
+        is_said(self.owner()) && is_said(self.drop_statement())
     }
 }
 

@@ -22,6 +22,21 @@ impl TocEntry {
         self.with_text(Field::Tablespace, b"")
     }
 
+    /// A statement as an entry of its own, with this number, kind and name. It is made of one that says how all others are
+    /// read: such a one belongs to nobody, and needs nothing.
+    pub(in crate::archive) fn saying(
+        &self,
+        dump_id: i32,
+        kind: &[u8],
+        name: &[u8],
+        statement: &[u8],
+    ) -> Self {
+        let mut number = Writer::default();
+        number.int(dump_id);
+        let entry = self.with_field(Field::DumpId, &number.into_bytes());
+        entry.with_text(Field::Desc, kind).with_text(Field::Tag, name).with_defn(statement)
+    }
+
     /// The same, but with this text.
     pub(in crate::archive) fn with_text(&self, field: Field, text: &[u8]) -> Self {
         let mut bytes = Writer::default();

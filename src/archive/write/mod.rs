@@ -4,6 +4,7 @@
 //! every entry that has data needs its block, in the table's order. It does not notice either
 //! if the entries for encoding and search path are missing, but then reads wrongly: so those always stay.
 
+pub mod creating;
 pub mod entry;
 pub mod preamble;
 pub mod roles;

@@ -20,7 +20,7 @@ use crate::temporary::Scratch;
 pub struct PgRestoreOptions {
     /// Everything belongs to the connecting role.
     pub no_owner: bool,
-    /// No privileges are granted.
+    /// No privileges are granted: the archive that is given to `pg_restore` has none.
     pub no_acl: bool,
     /// What cannot be restored is passed over, and every statement is for itself.
     pub keep_going: bool,
@@ -59,9 +59,6 @@ impl PgRestoreOptions {
         }
         if self.no_owner {
             arguments.push("--no-owner".into());
-        }
-        if self.no_acl {
-            arguments.push("--no-acl".into());
         }
         arguments.extend(self.extra.iter().cloned());
         arguments

@@ -19,8 +19,7 @@ impl Fit<'_> {
         let mut kept = Vec::new();
         of_database.retain(|said| {
             let is_said = is_said(said, &own);
-            // Grants that nobody wants are no news.
-            if is_said && !(said.about == About::Grants && self.fitting.options.no_acl) {
+            if is_said {
                 kept.push(masked(&said.sql).trim_end_matches(';').to_owned());
             }
             !is_said

@@ -43,6 +43,8 @@ impl RestoreRequest {
     /// `Kind::Postgres` where roles or extensions are missing.
     pub async fn plan(&self, front: &Preamble, target: &mut Target) -> Result<(Preamble, Plan)> {
         refuse_foreign_rows(front)?;
+        // Not by pg_restore: it would leave out what is taken back, too.
+        let front = front.keep(|entry| !(self.fitting.options.no_acl && entry.kind().is_grant()));
         target.find_names_in(self.fitting.search_path.as_deref());
         self.keep_closed(target)?;
         let mut fit = Fit::begin(&self.fitting, target).await?;
@@ -58,6 +60,7 @@ impl RestoreRequest {
         // They hold samples of the rows as they were before the scripts.
         let samples = |entry: &TocEntry| entry.kind() == EntryKind::StatisticsData;
         let front = front.keep(|entry| self.after.scripts.is_empty() || !samples(entry));
+        let schemas = target.schemas().await?;
         let front = fit.without_refused(&front);
         fit.check_extensions(&front)?;
         fit.check_schemas(&front, target).await?;
@@ -84,6 +87,7 @@ impl RestoreRequest {
         // A source that was being restored itself.
         of_database.retain(|said| said.sets.join(".") != TIMESCALEDB_RESTORING);
         let of_database = fit.unless_said(of_database, target).await?;
+        let front = fit.letting_owners_create(&front, &schemas);
         Ok((front, fit.decided(of_database)))
     }
 

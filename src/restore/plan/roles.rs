@@ -4,7 +4,7 @@ use super::super::request::{Fitting, Roles};
 use super::{Fit, reported, text};
 use crate::archive::{Preamble, RoleUses};
 use crate::error::{Error, Result};
-use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Target, identifier};
+use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Schemas, Target, identifier};
 use crate::sql::decoded;
 use crate::text::shell_word;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,19 +31,37 @@ impl Fit<'_> {
         }))
     }
 
+    /// Lets the roles that will own something create in its schema until the grants are made: nobody but a superuser may give
+    /// an object to a role that cannot.
+    pub(super) fn letting_owners_create(&self, front: &Preamble, schemas: &Schemas) -> Preamble {
+        let PgRestoreOptions { no_owner, extra, .. } = &self.fitting.options;
+        // Further options may leave out what takes it back.
+        if self.facts.rights.superuser || *no_owner || !extra.is_empty() {
+            return front.clone();
+        }
+        let mut owners = front.toc.owners_by_schema();
+        for (schema, owners) in &mut owners {
+            let schema = text(Some(schema));
+            owners.retain(|owner| {
+                let owner = text(Some(owner));
+                let may = *owner == self.facts.me || schemas.lets_create(&schema, &owner);
+                !may && self.facts.may_give_to(&owner) && !self.facts.is_superuser(&owner)
+            });
+        }
+        owners.retain(|_, owners| !owners.is_empty());
+        front.letting_create(&owners)
+    }
+
     /// What the archive needs of each role, as far as it is restored. Names that are not UTF-8 are left to
     /// `pg_restore`.
     pub(super) fn needed(&self, front: &Preamble) -> BTreeMap<String, RoleUses> {
-        let PgRestoreOptions { no_owner, no_acl, .. } = self.fitting.options;
+        let no_owner = self.fitting.options.no_owner;
         // Who asks for the roles gets those too that only the database itself knows.
         let all = self.fitting.roles != Roles::Check;
         let uses = front.keep(|entry| all || !entry.is_of_database()).toc.role_uses();
         let as_restored = |(name, mut uses): (Vec<u8>, RoleUses)| {
             if no_owner {
                 uses.owns = 0;
-            }
-            if no_acl {
-                (uses.granted, uses.defaults) = (0, 0);
             }
             (uses != RoleUses::default()).then_some((String::from_utf8(name).ok()?, uses))
         };

@@ -6,7 +6,44 @@ use crate::error::{Error, Result};
 use crate::postgres::server::Locale;
 use crate::postgres::sql::{identifier, literal};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Since this major the schema `public` of a new database belongs to its owner, and not everybody may create in it.
+const PUBLIC_IS_OWNED: u32 = 15;
+
+/// The schemas that a database has before it is filled, as the restoring role finds them.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Schemas {
+    /// Those that it may treat as its own.
+    own: BTreeSet<String>,
+    /// A schema, and a role that may create in it.
+    creators: BTreeSet<(String, String)>,
+    /// Those that everybody may create in.
+    #[serde(default)]
+    open: BTreeSet<String>,
+}
+
+impl Schemas {
+    /// Those of a database that is yet to be made.
+    fn of_new(major: u32) -> Self {
+        let public = BTreeSet::from(["public".to_owned()]);
+        if major < PUBLIC_IS_OWNED {
+            Self { open: public, ..Self::default() }
+        } else {
+            Self { own: public, ..Self::default() }
+        }
+    }
+
+    /// Says whether the restoring role may treat this schema as its own.
+    pub fn has_own(&self, schema: &str) -> bool {
+        self.own.contains(schema)
+    }
+
+    /// Says whether this role may create in this schema.
+    pub fn lets_create(&self, schema: &str, role: &str) -> bool {
+        self.open.contains(schema) || self.creators.contains(&(schema.to_owned(), role.to_owned()))
+    }
+}
 
 /// What somebody has said of a database.
 #[derive(Debug, Clone, Deserialize)]
@@ -63,6 +100,11 @@ impl Target {
         self.psql.query(EXTENSIONS).await
     }
 
+    /// The schemas that the database has already, or will have when it is made.
+    pub async fn schemas(&self) -> Result<Schemas> {
+        if self.exists { self.psql.query(SCHEMAS).await } else { Ok(Schemas::of_new(self.version().major)) }
+    }
+
     /// Reports in one line how the text in a database that is somebody's differs from what is expected.
     pub(super) async fn compare(&self, expected: &Locale) -> Result<()> {
         if !self.is_given() {
@@ -100,6 +142,12 @@ FROM pg_database d WHERE datname = {name};";
 
 const EXTENSIONS: &str = "
 SELECT coalesce(json_object_agg(extname, nspname), '{}') FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace;";
+
+const SCHEMAS: &str = "
+SELECT json_build_object(
+  'own', (SELECT coalesce(json_agg(nspname), '[]') FROM pg_namespace WHERE pg_has_role(nspowner, 'USAGE')),
+  'creators', (SELECT coalesce(json_agg(json_build_array(nspname, rolname)), '[]') FROM pg_namespace n, pg_roles r
+               WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND has_schema_privilege(r.oid, n.oid, 'CREATE')));";
 
 /// As JSON, a row has only the columns that this major knows.
 const LOCALE: &str = "
