@@ -1,6 +1,7 @@
 //! What is asked of a database before it is dumped, so that nothing is left out without a word.
 
 use super::request::DumpRequest;
+use crate::archive::{Toc, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::patterns::{PatternOf, look_up};
 use crate::postgres::{Backend, DumpOptions, Psql, Server, Unreadable, first_names};
@@ -79,6 +80,17 @@ pub async fn unreadable(psql: &Psql, server: &Server, options: &DumpOptions) -> 
         user_mapping_options: user_mappings.len() as u64,
     };
     Ok((left_out, backend))
+}
+
+/// Warns of event triggers that no restore can create, since their functions are left out.
+pub fn warn_of_lost_event_triggers(toc: &Toc) {
+    let lost: Vec<String> = toc.lost_event_triggers().map(TocEntry::label).collect();
+    if !lost.is_empty() {
+        tracing::warn!(
+            "the functions of event triggers are not in the backup, so a restore leaves these out: {}",
+            first_names(&lost)
+        );
+    }
 }
 
 /// The name that the backup gets.

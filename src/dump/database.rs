@@ -167,6 +167,7 @@ impl<'a> Dump<'a> {
                 "the database has TimescaleDB, whose hypertables have their rows in other tables: a backup of some tables has few or none of these rows, and cannot be restored as such"
             );
         }
+        checks::warn_of_lost_event_triggers(&contents.toc);
         reading.check(&self.psql, &contents.toc.tables_with_rows()).await?;
         let mut inventory = Inventory::new(contents, frames);
         inventory.extensions.clone_from(&self.extensions);

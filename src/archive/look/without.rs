@@ -141,6 +141,12 @@ impl Toc {
         all.find(|entry| entry.tag() == Some(name.as_bytes()))
     }
 
+    /// The event triggers whose functions are not here: `pg_dump` writes them all, whatever schemas it leaves out.
+    pub fn lost_event_triggers(&self) -> impl Iterator<Item = &TocEntry> {
+        let triggers = self.entries().iter().filter(|entry| entry.kind() == EntryKind::EventTrigger);
+        triggers.filter(|trigger| !trigger.dependencies().any(|id| self.has(id)))
+    }
+
     fn has(&self, id: i32) -> bool {
         self.entries().iter().any(|entry| entry.dump_id() == id)
     }

@@ -108,6 +108,11 @@ const TABLE: &[(S, &str)] = &[
         "create it with --roles restore or --roles create, or leave it out with --no-owner and --no-acl",
     ),
     (S::NotMember, "make the connecting role a member of that role, or use --owner or --no-owner"),
+    (
+        S::NotOwner,
+        "it belongs to another role: connect as that role, as a member of it, or as a superuser, or take it out of what is \
+         restored with `pgstow fetch` and pg_restore --use-list",
+    ),
     (S::RoleDenied, "make the connecting role a member of the role that --role names: GRANT that role TO it"),
     (S::ExtensionOwned, "the extension belongs to somebody else here; --target-profile auto leaves this out"),
     (S::PublicationDenied, "restore as a superuser, or leave it out with --target-profile auto"),
@@ -115,7 +120,11 @@ const TABLE: &[(S, &str)] = &[
         S::EventTriggerDenied,
         "only a superuser may do this; a --target-profile such as neon leaves event triggers out",
     ),
-    (S::ExtensionDenied, "create the extension as a superuser first, or restore as one"),
+    (
+        S::ExtensionDenied,
+        "create the extension as a superuser first, or restore as one, or let the service allow it; --exclude-extension NAME \
+         restores without it, and without what needs it",
+    ),
     (S::TablespaceMissing, "create the tablespace, or leave it out with --target-profile auto"),
     (S::ExtensionMissing, "install the extension's package on the target server"),
     (

@@ -53,6 +53,7 @@ pub enum Situation {
     // Rights.
     PermissionDenied,
     NotMember,
+    NotOwner,
     /// The role that has logged in may not become another.
     RoleDenied,
     ExtensionOwned,
@@ -206,6 +207,7 @@ impl Situation {
                     | S::Killed(_)
                     | S::RoleMissing
                     | S::NotMember
+                    | S::NotOwner
                     | S::ExtensionMissing
                     | S::LibraryMissing
                     | S::ExtensionElsewhere
@@ -372,9 +374,12 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["must be member of role"], S::NotMember),
     (&["permission denied to set role"], S::RoleDenied),
     (&["must be owner of extension"], S::ExtensionOwned),
+    (&["must be owner of"], S::NotOwner),
     (&["must be superuser to create FOR ALL TABLES publication"], S::PublicationDenied),
     (&["permission denied to create event trigger"], S::EventTriggerDenied),
     (&["permission denied to create extension"], S::ExtensionDenied),
+    // Azure.
+    (&["extension", "is not allow-listed"], S::ExtensionDenied),
     (&["can only create extension in database"], S::ExtensionElsewhere),
     (&["role \"", "does not exist"], S::RoleMissing),
     (&["tablespace \"", "does not exist"], S::TablespaceMissing),

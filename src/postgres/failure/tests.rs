@@ -246,6 +246,12 @@ fn situations_are_known_by_their_words() {
         ),
         ("p: error: could not execute query: ERROR:  role \"app\" does not exist", S::RoleMissing),
         ("ERROR:  42501: permission denied to set role \"app\"", S::RoleDenied),
+        ("p: error: could not execute query: ERROR:  must be owner of schema public", S::NotOwner),
+        ("p: error: could not execute query: ERROR:  must be owner of extension azure", S::ExtensionOwned),
+        (
+            "p: error: could not execute query: ERROR:  extension \"x\" is not allow-listed for users in Azure Database for PostgreSQL",
+            S::ExtensionDenied,
+        ),
         ("p: error: … FATAL:  database \"ap\" does not exist", S::DatabaseMissing),
         ("p: error: … FATAL:  role \"nouser\" does not exist", S::LoginRoleMissing),
         (

@@ -30,6 +30,7 @@ pub const THEIR_ROLES: &[&str] = &[
     "alloydbadmin",
     "azuresu",
     "azure_pg_admin",
+    "heroku_admin",
 ];
 
 /// Extensions that only their service has.

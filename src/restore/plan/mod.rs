@@ -72,6 +72,7 @@ impl RestoreRequest {
                 "{count} left out for {service}; --target-profile plain tries to restore everything"
             );
         }
+        let front = fit.without_impossible(&front, &schemas);
         let needed =
             self.granted(&fit, fit.needed(&front), Some("--roles create creates them as NOLOGIN roles"))?;
         fit.provide_roles(&needed, self.known.as_ref(), target).await?;

@@ -5,10 +5,10 @@ use super::{Fit, reported, text};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::managed::{is_of_a_service, only_a_service_has};
-use crate::postgres::{Target, identifier};
+use crate::postgres::{Schemas, Target, identifier};
 use crate::sql::words;
 use crate::units::count;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 impl Fit<'_> {
     pub(super) fn leave_out(&mut self, what: &str, why: &str) {
@@ -16,19 +16,40 @@ impl Fit<'_> {
         self.left_out.push(format!("{what} ({why})"));
     }
 
+    /// Leaves out what cannot be restored here whatever the server is taken for.
+    pub(super) fn without_impossible(&mut self, front: &Preamble, schemas: &Schemas) -> Preamble {
+        let lost: HashSet<i32> = front.toc.lost_event_triggers().map(TocEntry::dump_id).collect();
+        self.without(front, |fit, entry| match lost.contains(&entry.dump_id()) {
+            true => Some("its function is not in the backup"),
+            false => fit.keeps_public(entry, schemas),
+        })
+    }
+
+    /// Leaves out entries for which there is a reason, and what is said about them.
+    fn without(
+        &mut self,
+        front: &Preamble,
+        why: impl Fn(&Self, &TocEntry) -> Option<&'static str>,
+    ) -> Preamble {
+        let mut gone = BTreeMap::new();
+        for entry in front.toc.entries().iter().filter(|entry| !entry.has_data() && !entry.is_of_database()) {
+            // Nobody drops the schema public.
+            let about = |id| gone.get(&id).copied().filter(|_| entry.tag() != Some(b"SCHEMA public"));
+            let about = || entry.dependencies().filter(|_| entry.kind().is_remark()).find_map(about);
+            if let Some(why) = why(self, entry).or_else(about) {
+                self.leave_out(&format!("{} {}", text(entry.desc()), entry.label()), why);
+                gone.insert(entry.dump_id(), why);
+            }
+        }
+        front.keep(|entry| !gone.contains_key(&entry.dump_id()))
+    }
+
     /// Leaves out what the server would refuse.
     pub(super) fn without_refused(&mut self, front: &Preamble) -> Preamble {
         if self.fitting.profile == Profile::Plain {
             return front.clone();
         }
-        let mut refused = BTreeSet::new();
-        for entry in front.toc.entries().iter().filter(|entry| !entry.has_data() && !entry.is_of_database()) {
-            if let Some(why) = self.refusal(entry) {
-                self.leave_out(&format!("{} {}", text(entry.desc()), entry.label()), why);
-                refused.insert(entry.dump_id());
-            }
-        }
-        let front = front.keep(|entry| !refused.contains(&entry.dump_id()));
+        let front = self.without(front, |fit, entry| fit.refusal(entry, front));
         let lacking = |entry: &TocEntry| {
             let tablespace = text(entry.tablespace());
             !tablespace.is_empty() && (self.provider().is_some() || !self.facts.has_tablespace(&tablespace))
@@ -46,10 +67,10 @@ impl Fit<'_> {
         if self.facts.rights.superuser { front } else { front.granted_by_owners() }
     }
 
-    pub(super) fn refusal(&self, entry: &TocEntry) -> Option<&'static str> {
+    fn refusal(&self, entry: &TocEntry, front: &Preamble) -> Option<&'static str> {
         let [kind, name, schema] = [entry.desc(), entry.tag(), entry.namespace()].map(text);
         let owner = text(entry.owner());
-        if kind == "DEFAULT ACL" && is_of_a_service(&owner) && !self.facts.may_give_to(&owner) {
+        if kind == "DEFAULT ACL" && self.is_foreign(&owner) {
             return Some("default privileges of a service's own role");
         }
         let extension =
@@ -57,7 +78,39 @@ impl Fit<'_> {
         if only_a_service_has(extension) && !self.facts.has_extension(extension) {
             return Some("only the service that was dumped has it");
         }
+        let mut others = front.toc.entries().iter();
+        if kind == "SCHEMA" && self.is_foreign(&owner) && !others.any(|other| needs(other, entry)) {
+            return Some("a service's own role has it, and nothing else is in it");
+        }
+        let calls = |other: &TocEntry| entry.dependencies().any(|id| id == other.dump_id());
+        let is_theirs = |other: &TocEntry| calls(other) && self.is_foreign(&text(other.owner()));
+        if kind == "EVENT TRIGGER" && others.any(is_theirs) {
+            return Some("a service's own role has its function");
+        }
         self.provider()?.refuses(&kind, &name, &schema, self.event_triggers)
+    }
+
+    /// Whether a service keeps this role for itself, and things cannot be given to it here.
+    fn is_foreign(&self, role: &str) -> bool {
+        is_of_a_service(role) && !self.facts.may_give_to(role)
+    }
+
+    /// Why the schema `public` stays as it is here, if an entry would change it: only its owner may.
+    fn keeps_public(&self, entry: &TocEntry, schemas: &Schemas) -> Option<&'static str> {
+        let is_about = entry.tag() == Some(b"SCHEMA public")
+            && matches!(entry.kind(), EntryKind::Comment | EntryKind::SecurityLabel);
+        let gives = entry.kind() == EntryKind::Schema
+            && entry.tag() == Some(b"public")
+            && !self.fitting.options.no_owner;
+        if self.facts.rights.superuser || !(is_about || gives) {
+            return None;
+        }
+        if !schemas.has_own("public") {
+            return Some("the schema belongs to another role here");
+        }
+        let owner = text(entry.owner());
+        let is_withheld = self.facts.is_superuser(&owner) && !self.facts.may_give_to(&owner);
+        (gives && (is_withheld || self.is_foreign(&owner))).then_some("it cannot be given to its owner here")
     }
 
     /// Looks for the extensions that the archive makes; who wants what can be restored does without.
@@ -123,6 +176,12 @@ impl Fit<'_> {
         .hint("drop these extensions there (DROP EXTENSION): the restore creates them in the right schemas")
         .hint("or name a database that does not exist yet: it is created"))
     }
+}
+
+/// Whether an entry cannot do without a schema.
+fn needs(entry: &TocEntry, schema: &TocEntry) -> bool {
+    let is_in_it = entry.namespace() == schema.tag();
+    !entry.kind().is_remark() && (is_in_it || entry.dependencies().any(|id| id == schema.dump_id()))
 }
 
 /// The schema of an entry, and its name with and without arguments.

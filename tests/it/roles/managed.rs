@@ -39,7 +39,7 @@ fn superusers_backup(major: Major) -> Place {
     place
 }
 
-fn left_out(run: &Run) -> Vec<String> {
+pub fn left_out(run: &Run) -> Vec<String> {
     run.json()["left_out"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
 }
 
@@ -118,9 +118,11 @@ fn a_plain_server_gets_everything() {
 #[test]
 fn a_services_own_things_stay_with_it() {
     let source = Cluster::start(Major::V17);
-    source.psql("postgres", "CREATE ROLE cloud_admin; CREATE ROLE neon_superuser");
+    source.psql("postgres", "CREATE ROLE cloud_admin; CREATE ROLE neon_superuser; CREATE ROLE heroku_admin");
     let database = source.create_database("from_neon");
-    source.psql(&database, "CREATE TABLE t AS SELECT 1 AS n;
+    source.psql(&database, "CREATE TABLE t AS SELECT 1 AS n; CREATE SCHEMA heroku_ext AUTHORIZATION heroku_admin;
+        CREATE SCHEMA _heroku; CREATE FUNCTION _heroku.f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';
+        ALTER FUNCTION _heroku.f() OWNER TO heroku_admin; CREATE EVENT TRIGGER theirs ON sql_drop EXECUTE FUNCTION _heroku.f();
         ALTER DEFAULT PRIVILEGES FOR ROLE cloud_admin IN SCHEMA public GRANT ALL ON TABLES TO neon_superuser WITH GRANT OPTION;
         ALTER DEFAULT PRIVILEGES FOR ROLE cloud_admin IN SCHEMA public GRANT ALL ON SEQUENCES TO neon_superuser WITH GRANT OPTION");
     let place = Place::folder();
@@ -128,8 +130,13 @@ fn a_services_own_things_stay_with_it() {
     // A superuser's server that has never heard of them.
     let target = Cluster::start(Major::V17);
     let copy = fresh("from_neon");
-    let run = place.opens(&["restore", "latest", "--json", "--to", &target.url(&copy)]).succeeds();
-    assert_eq!(left_out(&run).len(), 2, "{run}");
+    let words = ["restore", "latest", "--json", "--to", &target.url(&copy), "--no-owner"];
+    let run = place.opens(&words).succeeds();
+    let left_out = left_out(&run);
+    assert_eq!(left_out.len(), 4, "{run}");
+    assert_eq!(left_out[0], "SCHEMA heroku_ext (a service's own role has it, and nothing else is in it)");
+    assert_eq!(left_out[3], "EVENT TRIGGER theirs (a service's own role has its function)");
+    assert_eq!(target.psql(&copy, "SELECT count(*) FROM pg_event_trigger"), "0");
     assert_eq!(target.psql(&copy, "SELECT count(*) FROM t"), "1");
 }
 
