@@ -115,7 +115,9 @@ async fn without_impossible(
         return Ok((front, left_out));
     }
     let facts = target.facts().await?;
-    for (why, name) in special.into_iter().filter_map(|name| Some((obstacle(&name, &facts, target)?, name))) {
+    for name in special {
+        let has_rows = extensions.iter().any(|one| one.name == name && !one.content.is_empty());
+        let Some(why) = obstacle(&name, has_rows, &facts, target).await? else { continue };
         let narrowing = Narrowing { without_extensions: vec![name.clone()], ..Narrowing::default() };
         let needed = narrowing.needs(&front, extensions);
         if !needed.is_empty() {
@@ -139,10 +141,25 @@ pub fn version_of_timescaledb(extensions: &[Extension]) -> Option<&str> {
 }
 
 /// Why the target cannot have this extension.
-fn obstacle(name: &str, facts: &TargetFacts, target: &Target) -> Option<String> {
-    if name != SCHEDULER {
-        return (!facts.has_extension(name)).then(|| "only the service that was dumped has it".to_owned());
+async fn obstacle(
+    name: &str,
+    has_rows: bool,
+    facts: &TargetFacts,
+    target: &Target,
+) -> Result<Option<String>> {
+    if name == SCHEDULER {
+        return Ok(obstacle_to_jobs(facts, target));
     }
+    if !facts.has_extension(name) {
+        return Ok(Some("only the service that was dumped has it".to_owned()));
+    }
+    let is_possible = facts.rights.superuser || target.takes_extension(name, has_rows).await?;
+    Ok((!is_possible).then(|| "only the service itself may create and fill it".to_owned()))
+}
+
+/// Why the target cannot have the extension that runs jobs.
+fn obstacle_to_jobs(facts: &TargetFacts, target: &Target) -> Option<String> {
+    let name = SCHEDULER;
     if !facts.has_extension(name) {
         return Some("the server does not have it".to_owned());
     }

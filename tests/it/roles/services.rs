@@ -4,6 +4,7 @@ use super::managed::left_out;
 use super::scene::limited;
 use crate::harness::pgstow;
 use crate::scene::{Place, every_client, fresh};
+use crate::servers::give;
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 
@@ -153,4 +154,73 @@ fn an_event_trigger_without_its_function_is_left_out() {
         }
         place.opens(&["verify", "latest", "--restore"]).succeeds().says("left out: EVENT TRIGGER lost (");
     }
+}
+
+/// An extension of a service is on the server, and only the service may create it, or write into its tables.
+#[test]
+fn what_only_the_service_may_create_is_left_out() {
+    let folder = crate::servers::folder("extensions");
+    let files = folder.path().join("extension");
+    std::fs::create_dir(&files).unwrap();
+    for (name, control, sql) in [
+        // It makes its own schema, which is no part of it.
+        ("google_vacuum_mgmt", "schema = google_vacuum_mgmt", ""),
+        (
+            "supabase_vault",
+            "trusted = true",
+            "CREATE TABLE secrets (t text); SELECT pg_extension_config_dump('secrets', '');",
+        ),
+        ("aws_commons", "trusted = true", ""),
+    ] {
+        let write = |name: String, text: &str| std::fs::write(files.join(name), text).unwrap();
+        write(format!("{name}.control"), &format!("default_version = '1'\nrelocatable = false\n{control}\n"));
+        write(format!("{name}--1.sql"), sql);
+    }
+    give(folder.path());
+    give(&files);
+    let path = format!("extension_control_path=$system:{}", folder.path().display());
+    let cluster = Cluster::start_with(Major::V18, &[&path]);
+    let url = limited(&cluster, "me");
+    cluster.psql("postgres", "CREATE ROLE cloudsqladmin");
+    cluster.psql("postgres", "CREATE DATABASE shop OWNER me TEMPLATE template0");
+    cluster.psql(
+        "shop",
+        "CREATE EXTENSION google_vacuum_mgmt; ALTER SCHEMA google_vacuum_mgmt OWNER TO cloudsqladmin;
+         GRANT USAGE ON SCHEMA google_vacuum_mgmt TO me; CREATE EXTENSION supabase_vault; CREATE EXTENSION aws_commons;
+         GRANT SELECT ON secrets TO me; INSERT INTO secrets VALUES ('a');
+         CREATE TABLE t AS SELECT 1 AS n; ALTER TABLE t OWNER TO me",
+    );
+    let place = Place::folder();
+    place.backup(&url("shop"), &["--name", "shop"]);
+    let why = "(only the service itself may create and fill it)";
+    let extensions =
+        ["google_vacuum_mgmt", "supabase_vault"].map(|name| format!("left out: EXTENSION {name} {why}"));
+    let schema =
+        "left out: SCHEMA google_vacuum_mgmt (a service's own role has it, and nothing else is in it)";
+    let restore = |copy: &str| place.opens(&["restore", "latest", "--to", &url(copy)]);
+    let clone = |copy: &str| pgstow(["clone", &url("shop"), copy]).env("PATH", every_client());
+    // Whether the database that is asked has it changes nothing.
+    for made in ["", "CREATE EXTENSION google_vacuum_mgmt; CREATE EXTENSION supabase_vault"] {
+        cluster.psql("postgres", &format!("SELECT 1; {made}"));
+        for copy in [&restore as &dyn Fn(&str) -> _, &clone] {
+            let name = fresh("copy");
+            let run = copy(&name).succeeds().says(&extensions[0]).says(&extensions[1]).says(schema);
+            run.says("proven: 1 row in 1 table");
+            let there = "SELECT string_agg(extname, ' ' ORDER BY extname) FROM pg_extension";
+            assert_eq!(cluster.psql(&name, there), "aws_commons plpgsql");
+            assert_eq!(
+                cluster.psql(&name, "SELECT count(*) FROM pg_namespace WHERE nspname ~ 'google'"),
+                "0"
+            );
+        }
+    }
+    // A database that has it is given, and a superuser may do all.
+    let words = ["restore", "latest", "--to", &cluster.url("whole")];
+    let run = place.opens(&words).succeeds().says("proven: 2 rows in 2 tables");
+    assert!(!run.stderr.contains("left out"), "{run}");
+    // Who insists is told the way out.
+    restore("plain")
+        .args(["--target-profile", "plain", "--no-owner"])
+        .fails(Kind::Postgres)
+        .says("--exclude-extension NAME");
 }

@@ -8,6 +8,19 @@ use crate::postgres::failure::Situation;
 use crate::postgres::sql::{about_database, identifier, literal};
 use crate::postgres::tools::sessions::TRIGGERS_OFF;
 
+/// Whether the owner of a database may create an extension in it, and whether the role owns the one that is there, if any.
+const ABOUT_EXTENSION: &str = "
+SELECT json_build_array(
+  EXISTS (SELECT FROM pg_available_extension_versions v JOIN pg_available_extensions a USING (name)
+          WHERE name = {name} AND v.version = a.default_version
+            AND (NOT v.superuser OR coalesce(to_jsonb(v) ->> 'trusted', 'false')::bool)),
+  (SELECT pg_has_role(extowner, 'USAGE') FROM pg_extension WHERE extname = {name}));";
+
+const FILLS_EXTENSION: &str = "
+SELECT json_build_array(NOT EXISTS (
+  SELECT FROM pg_class c WHERE c.oid IN (SELECT unnest(extconfig) FROM pg_extension WHERE extname = {name})
+     AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'UPDATE') ELSE has_table_privilege(c.oid, 'INSERT') END));";
+
 impl Target {
     /// Asks whether the restoring role may make event triggers: some services let some roles, and only a
     /// try tells. Nothing is left of it.
@@ -17,6 +30,31 @@ CREATE FUNCTION pg_temp.pgstow_try() RETURNS event_trigger LANGUAGE plpgsql AS '
 CREATE EVENT TRIGGER pgstow_try ON sql_drop WHEN TAG IN ('DROP VIEW') EXECUTE PROCEDURE pg_temp.pgstow_try();
 ROLLBACK;";
         self.maintenance.execute(order).await.is_ok()
+    }
+
+    /// Asks whether the restoring role may create this extension, and write into its tables if it has rows: some services let
+    /// some roles create what only superusers may, and only a try tells. Nothing is left of it.
+    ///
+    /// If the database that is asked has it already, it counts whether the role owns it there, unless that is the one to fill.
+    pub async fn takes_extension(&self, name: &str, has_rows: bool) -> Result<bool> {
+        let psql = if self.exists { &self.psql } else { &self.maintenance };
+        let (is_for_owners, owns): (bool, Option<bool>) =
+            psql.query(&ABOUT_EXTENSION.replace("{name}", &literal(name))).await?;
+        // Whoever makes a database owns it, which that of the try may not be.
+        if is_for_owners && !has_rows && !self.exists {
+            return Ok(true);
+        }
+        let create = match owns {
+            None => format!("CREATE EXTENSION {} CASCADE;", identifier(name)),
+            Some(owns) if owns || self.exists => String::new(),
+            Some(_) => return Ok(false),
+        };
+        let fills = FILLS_EXTENSION.replace("{name}", &literal(name));
+        match psql.query::<[bool; 1]>(&format!("BEGIN;\n{create}{fills}\nROLLBACK;")).await {
+            Ok([fills]) => Ok(fills),
+            Err(error) if error.situation().is_some_and(Situation::may_pass) => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Opens the database to others again, as far as its grants let them; one that gets another's name gets its grants
