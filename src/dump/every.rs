@@ -4,9 +4,9 @@ use super::database::{self, Roles};
 use super::request::DumpRequest;
 use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
-use crate::postgres::Psql;
 use crate::postgres::clients::Clients;
 use crate::postgres::databases::{Databases, databases};
+use crate::postgres::{Psql, Situation, shell_word};
 use crate::run::Run;
 use crate::stored::names::Name;
 use crate::stored::writer::{StoredBackup, WriteOptions};
@@ -66,22 +66,8 @@ pub async fn back_up(
         Ok((psql, found))
     };
     let (psql, found) = run.or(asking).await?;
-    let Databases { open: names, excluded, templates, closed, invalid, unfinished } = found;
-    if !excluded.is_empty() {
-        run.say(format!("skipped, as --exclude says: {}", excluded.join(", ")));
-    }
-    for name in &templates {
-        run.say(format!("{name} is left out: it is a template; give its own URL to back it up"));
-    }
-    for name in &closed {
-        run.say(format!("{name} is left out: it allows no connections"));
-    }
-    for name in &invalid {
-        tracing::warn!("{name} is left out: it is invalid, as DROP DATABASE was interrupted; drop it again");
-    }
-    for name in &unfinished {
-        run.say(format!("{name} is left out: a restore fills it, or was killed before it had"));
-    }
+    say_what_is_left_out(&found, run);
+    let names = found.open;
     if names.is_empty() {
         return Err(
             Error::usage("no database is left to be backed up").hint("--exclude excludes all of them")
@@ -113,6 +99,12 @@ pub async fn back_up(
                 continue;
             }
             Err(error) => {
+                let error = match error.situation() {
+                    Some(Situation::ConnectDenied | Situation::NotAdmitted) => {
+                        error.hint(format!("or leave it out: --exclude {}", shell_word(&database)))
+                    }
+                    _ => error,
+                };
                 let exit_code = error.kind().exit_code();
                 let failed = Failed { error: error.message().to_owned(), exit_code, name };
                 every.failures.keep(error, |why| format!("{database} was not backed up: {why}"))?;
@@ -122,6 +114,29 @@ pub async fn back_up(
         every.databases.push((database, outcome));
     }
     Ok(every)
+}
+
+/// Names the databases that are not backed up, and why.
+fn say_what_is_left_out(found: &Databases, run: &Run) {
+    let Databases { open: _, excluded, templates, of_service, closed, invalid, unfinished } = found;
+    if !excluded.is_empty() {
+        run.say(format!("skipped, as --exclude says: {}", excluded.join(", ")));
+    }
+    for name in templates {
+        run.say(format!("{name} is left out: it is a template; give its own URL to back it up"));
+    }
+    for name in of_service {
+        run.say(format!("{name} is left out: it belongs to the service"));
+    }
+    for name in closed {
+        run.say(format!("{name} is left out: it allows no connections"));
+    }
+    for name in invalid {
+        tracing::warn!("{name} is left out: it is invalid, as DROP DATABASE was interrupted; drop it again");
+    }
+    for name in unfinished {
+        run.say(format!("{name} is left out: a restore fills it, or was killed before it had"));
+    }
 }
 
 /// Whether a database that could not be backed up is no longer one to be backed up.

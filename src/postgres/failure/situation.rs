@@ -291,6 +291,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["no password supplied"], S::PasswordMissing),
     (&["password authentication failed"], S::PasswordWrong),
     (&["no pg_hba.conf entry"], S::NotAdmitted),
+    (&["pg_hba.conf rejects connection"], S::NotAdmitted),
     (&["server does not support SSL"], S::TlsRefused),
     (&["SSL support is not compiled in"], S::TlsUnknown),
     (&["root certificate file", "does not exist"], S::RootCertificateMissing),

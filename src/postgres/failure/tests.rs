@@ -267,6 +267,10 @@ fn situations_are_known_by_their_words() {
             S::NothingListens,
         ),
         (
+            "p: error: connection to server at \"h\" (::1), port 5 failed: FATAL:  pg_hba.conf rejects connection for host \"1.2.3.4\", user \"u\", database \"rdsadmin\", no encryption",
+            S::NotAdmitted,
+        ),
+        (
             "p: error: connection to server at \"h\" (::1), port 5 failed: FATAL:  Passwort falsch",
             S::NotConnected,
         ),

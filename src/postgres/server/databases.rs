@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::error::Result;
 
+use super::managed::THEIR_DATABASES;
 use crate::postgres::change::is_unfinished;
 use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
@@ -17,6 +18,8 @@ pub struct Databases {
     pub excluded: Vec<String>,
     /// Templates but for the server's own.
     pub templates: Vec<String>,
+    /// Those that a service keeps for itself, by their names and owners.
+    pub of_service: Vec<String>,
     /// Those of ALLOW_CONNECTIONS false.
     pub closed: Vec<String>,
     /// Those that an interrupted DROP DATABASE has left: they can only be dropped.
@@ -26,22 +29,29 @@ pub struct Databases {
     pub unfinished: Vec<String>,
 }
 
+/// The lists that the server is asked for; each database is in one.
+const LISTS: [&str; 6] = ["open", "excluded", "templates", "of_service", "closed", "invalid"];
+
 /// Asks for all databases, except those that a pattern excludes; in patterns `*` and `?` stand for anything.
 pub async fn databases(psql: &Psql, exclude: &[String]) -> Result<Databases> {
     let patterns: Vec<String> = exclude.iter().map(|pattern| literal(&like(pattern))).collect();
-    let names = |which: &str| {
-        format!("(SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM found WHERE {which})")
+    let theirs: Vec<String> = THEIR_DATABASES.iter().copied().map(literal).collect();
+    let names = |list: &str| {
+        format!(
+            "'{list}', (SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM found WHERE list = '{list}')"
+        )
     };
     let query = format!(
-        "WITH found AS (SELECT *, datname LIKE ANY (ARRAY[{}]::text[]) AS excluded FROM pg_database
-           WHERE datname NOT IN ('template0', 'template1'))
-         SELECT json_build_object('open', {}, 'excluded', {}, 'templates', {}, 'closed', {}, 'invalid', {});",
+        "WITH found AS (
+           SELECT datname, CASE WHEN datname LIKE ANY (ARRAY[{}]::text[]) THEN 'excluded'
+               WHEN datname IN ({}) AND NOT pg_has_role(datdba, 'MEMBER') THEN 'of_service'
+               WHEN datconnlimit = -2 THEN 'invalid' WHEN datistemplate THEN 'templates'
+               WHEN NOT datallowconn THEN 'closed' ELSE 'open' END AS list
+             FROM pg_database WHERE datname NOT IN ('template0', 'template1'))
+         SELECT json_build_object({});",
         patterns.join(", "),
-        names("NOT excluded AND NOT datistemplate AND datallowconn AND datconnlimit <> -2"),
-        names("excluded"),
-        names("NOT excluded AND datistemplate AND datconnlimit <> -2"),
-        names("NOT excluded AND NOT datistemplate AND NOT datallowconn AND datconnlimit <> -2"),
-        names("NOT excluded AND datconnlimit = -2"),
+        theirs.join(", "),
+        LISTS.map(names).join(", "),
     );
     let mut found: Databases = psql.query(&query).await?;
     (found.unfinished, found.open) =

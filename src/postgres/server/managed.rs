@@ -33,6 +33,10 @@ pub const THEIR_ROLES: &[&str] = &[
     "heroku_admin",
 ];
 
+/// Databases that services keep for themselves on a server, and let nobody else into, or have nothing of anybody else's in.
+pub(super) const THEIR_DATABASES: &[&str] =
+    &["rdsadmin", "cloudsqladmin", "alloydbadmin", "azure_maintenance", "azure_sys", "_aiven", "_dodb"];
+
 /// Extensions that only their service has.
 const THEIR_EXTENSIONS: &[&str] = &[
     "neon",

@@ -108,6 +108,24 @@ fn one_that_fails_is_told_and_the_others_are_made() {
 }
 
 #[test]
+fn a_database_of_the_service_is_left_out_and_any_other_that_is_closed_to_the_role_is_not() {
+    let (cluster, place) = (server(Major::Distribution), Place::folder());
+    cluster.psql("postgres", "CREATE ROLE reader LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data");
+    cluster.psql("postgres", "CREATE DATABASE rdsadmin");
+    cluster.psql("postgres", "REVOKE CONNECT ON DATABASE rdsadmin, shop FROM PUBLIC");
+    let url = format!("postgres://reader:secret@127.0.0.1:{}/postgres", cluster.port);
+    let words = ["backup", "--all-databases", "--recipient", &Keys::shared().recipient, &url];
+    let run = place.pgstow(&words).fails(Kind::Postgres).says("1 of 4 databases were not backed up");
+    let run = run.says("rdsadmin is left out: it belongs to the service");
+    run.says("permission denied for database \"shop\"").says("or leave it out: --exclude shop");
+    place.pgstow(&words).args(["--exclude", "shop"]).succeeds();
+    // On a server of one's own it is a database like any other.
+    let place = Place::folder();
+    place.pgstow(&words[..4]).arg(cluster.url("postgres")).succeeds();
+    assert_eq!(names(&place), ["app", "postgres", "rdsadmin", "shop", "test_1"]);
+}
+
+#[test]
 fn words_that_do_not_fit_together_are_refused() {
     let place = Place::folder();
     let words = |words: &[&str]| {
