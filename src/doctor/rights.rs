@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// A password that expires sooner than this is reported.
 const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
+/// More flags than this are not written out.
+const MOST_FLAGS: usize = 8;
 
 /// Looks at the role's rights and settings, and at the database's extensions.
 pub async fn examine(
@@ -56,6 +58,9 @@ fn rights(
                 _ => format!("GRANT pg_read_all_data TO {role}, as a superuser"),
             });
         }
+        if let excluded @ [_, ..] = &hidden.excluded_by()[..] {
+            error = error.hint(format!("or leave that out of the backup: {}", shortened(excluded)));
+        }
         if hidden.large_objects > 0 {
             // Settings of a role count only for the one that logs in.
             let login = identifier(&server.login);
@@ -77,6 +82,15 @@ fn rights(
         _ => {}
     }
     Ok(())
+}
+
+/// The flags, unless they are too many to read.
+fn shortened(flags: &[String]) -> String {
+    if flags.len() > MOST_FLAGS {
+        "--exclude-schema NAME, --exclude-table NAME".to_owned()
+    } else {
+        flags.join(" ")
+    }
 }
 
 fn presets_and_extensions(findings: &mut Findings<'_>, presets: &Presets) {

@@ -166,7 +166,7 @@ const TABLE: &[(S, &str)] = &[
     (
         S::PermissionDenied,
         "the connecting role lacks a privilege: pg_read_all_data is enough for a backup (PostgreSQL 14 and newer); else use \
-         the owner or a superuser",
+         the owner or a superuser, or leave out what it may not read: --exclude-schema NAME, --exclude-table NAME",
     ),
     (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
     (S::HasSubscriptions, "drop its subscriptions first, with DROP SUBSCRIPTION in that database"),

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use crate::error::Result;
+use crate::postgres::sql::shell_word;
 use crate::postgres::tools::Psql;
 
 /// What a role may not read, by name, quoted as SQL writes it; each list is sorted.
@@ -60,6 +61,18 @@ impl Unreachable {
         psql.query(QUESTION).await
     }
 
+    /// The flags that leave out of a backup what this role may not read; nothing for large objects.
+    pub fn excluded_by(&self) -> Vec<String> {
+        let is_in_hidden = |name: &&String| {
+            self.schemas
+                .iter()
+                .any(|schema| name.strip_prefix(schema).is_some_and(|rest| rest.starts_with('.')))
+        };
+        let schemas = self.schemas.iter().map(|name| format!("--exclude-schema {}", shell_word(name)));
+        let others = self.tables.iter().chain(&self.sequences).filter(|name| !is_in_hidden(name));
+        schemas.chain(others.map(|name| format!("--exclude-table {}", shell_word(name)))).collect()
+    }
+
     /// The same as sentences' parts: `tables app.a, app.b`.
     pub fn named(&self) -> Vec<String> {
         let list = |what: &str, names: &[String]| match names {
@@ -108,5 +121,18 @@ mod tests {
         let hidden = Unreachable { tables: tables(1), large_objects: 1, ..Unreachable::default() };
         assert_eq!(hidden.named(), ["table t0", "1 large object"]);
         assert!(Unreachable::default().named().is_empty());
+    }
+
+    #[test]
+    fn what_is_in_a_hidden_schema_goes_with_it() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let hidden = Unreachable {
+            schemas: names(&["auth"]),
+            tables: names(&["app.\"T\"", "auth.users", "authors.books"]),
+            sequences: names(&["app.ids", "auth.ids"]),
+            ..Unreachable::default()
+        };
+        let flags = ["schema auth", "table 'app.\"T\"'", "table authors.books", "table app.ids"];
+        assert_eq!(hidden.excluded_by(), flags.map(|flag| format!("--exclude-{flag}")));
     }
 }

@@ -48,6 +48,7 @@ fn all_that_a_role_may_not_read_is_named() {
         "schema closed; tables closed.parted, public.\\\"Secret\\\"; sequence public.",
     );
     seen.has("rights", "failed", "1 large object").has("rights", "failed", "GRANT pg_read_all_data");
+    seen.has("rights", "failed", "--exclude-schema closed --exclude-table 'public.\\\"Secret\\\"'");
     seen.has("row security", "failed", "public.policed").has("row security", "failed", "BYPASSRLS");
     seen.has("dump", "failed", "permission denied for table");
     // The tables that are chosen decide, not the others.
