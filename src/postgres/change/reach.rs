@@ -5,8 +5,9 @@ use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::psql::{self, NO_CONNECTION, Psql};
 
-/// Databases that nearly every server has; one is needed to create another.
-pub const MAINTENANCE: [&str; 2] = ["postgres", "template1"];
+/// Nearly every server has one of these databases, which is needed to create another. Some services have `defaultdb` instead
+/// of `postgres`. Nobody can create a database while this run's lock is held in `template1`, so that comes last.
+pub const MAINTENANCE: [&str; 3] = ["postgres", "defaultdb", "template1"];
 
 /// Finds a database to connect to, and says whether the target exists.
 pub async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
@@ -15,7 +16,7 @@ pub async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
         literal(name)
     );
     let mut first: Option<Failure> = None;
-    for database in MAINTENANCE.into_iter().chain([name]) {
+    for database in MAINTENANCE.into_iter().filter(|database| *database != name).chain([name]) {
         let maintenance = psql.with_dbname(database);
         match maintenance.run(&question).await {
             Ok(answer) => {
@@ -25,14 +26,32 @@ pub async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
             Err(failure) => {
                 let hopeless = failure.code() != Some(NO_CONNECTION)
                     || failure.situation().is_some_and(Situation::is_of_server);
-                first.get_or_insert(failure);
                 if hopeless {
-                    break;
+                    return Err(first.unwrap_or(failure).into());
                 }
+                first.get_or_insert(failure);
             }
         }
     }
-    Err(first.map_or_else(|| Error::unexpected("no database was tried"), Error::from))
+    Err(first.map_or_else(|| Error::unexpected("no database was tried"), |first| shut_out(name, first)))
+}
+
+/// Says that the server lets the role into none of these databases.
+fn shut_out(name: &str, first: Failure) -> Error {
+    let situation = first.situation();
+    let error = Error::postgres(format!(
+        "none of the databases {} and {} can be connected to",
+        MAINTENANCE.join(", "),
+        identifier(name)
+    ))
+    .because(Error::from(first));
+    let error = match situation {
+        Some(situation) => error.in_situation(situation),
+        None => error,
+    };
+    error
+        .hint("a database is created from another one: GRANT CONNECT ON DATABASE postgres TO the role")
+        .hint("if the service lets nobody create databases, name the one that you have: a restore fills it if it is empty")
 }
 
 /// Says why a database could not be created, and what can be done.
