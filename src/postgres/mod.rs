@@ -16,7 +16,7 @@ mod tools;
 
 pub use change::{
     Counted, Hidden, KnownRoles, Making, Naming, OwnProperties, Schemas, Swap, TIMESCALEDB_RESTORING, TRIAL,
-    TableName, Target, grants, lock, swap,
+    TableName, Taken, Target, grants, lock, swap,
 };
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::{ConnInfo, PasswordCommand};

@@ -19,6 +19,7 @@ mod live_rows;
 mod load;
 mod narrow;
 pub mod neon;
+mod occupied;
 pub mod outcome;
 mod plan;
 mod postdata;

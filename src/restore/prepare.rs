@@ -1,5 +1,6 @@
 //! Before data moves: the client that fits, the archive fitted to the server, the database created.
 
+use super::occupied::without_theirs;
 use super::plan::Plan;
 use super::request::RestoreRequest;
 use crate::archive::{EntryKind, Preamble, TocEntry};
@@ -19,7 +20,9 @@ pub async fn prepare<'a>(
     request: &RestoreRequest,
 ) -> Result<(&'a Client, Preamble, Plan)> {
     let client = client_for(front, clients, target.version())?;
-    let (fitted, plan) = request.plan(front, target).await?;
+    let (front, of_others) = without_theirs(front, &request.fitting, target).await?;
+    let (fitted, mut plan) = request.plan(&front, target).await?;
+    plan.left_out.splice(0..0, of_others);
     if plan.options.extra.is_empty() {
         check_room(&fitted, target)?;
     }

@@ -22,58 +22,79 @@ SELECT json_build_object(
              WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
   'size_bytes', pg_database_size(current_database()));";
 
-/// Counts what a fresh database does not have; only what is there is named.
+/// Looks for what a fresh database does not have; only what is there is named.
 ///
-/// What belongs to an extension does not count, nor does the extension: a role that may not create one is given a
-/// database that has it. Default privileges would add grants to all that is restored, except those of a service.
+/// A schema is no content, only what is in it: whoever may not create databases is given one that has some. What belongs to
+/// an extension does not count, nor does the extension: a role that may not create one is given a database that has it. What
+/// others have in a schema of others does not count, nor do their event triggers: a service keeps its own things there,
+/// and this role can neither change nor remove them. Default privileges would add grants to all that is restored, except
+/// those for what others create.
 const FOREIGN: &str = "
-SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM (
-  SELECT nr, what, name FROM (
-    SELECT 1 AS nr, 'schema' AS what, nspname::text AS name, 'pg_namespace'::regclass AS catalog, oid FROM pg_namespace
-     WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema')
+WITH place AS (
+    SELECT oid, CASE nspname WHEN 'public' THEN '' ELSE quote_ident(nspname) || '.' END AS prefix,
+           nspname <> 'public' AND NOT pg_has_role(nspowner, 'MEMBER') AS theirs
+     FROM pg_namespace n WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+       AND NOT EXISTS (SELECT FROM pg_depend d
+                       WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')),
+  one AS (
+    SELECT 1 AS nr, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+                                   WHEN 'c' THEN 'type' ELSE 'table' END AS what,
+           prefix || quote_ident(c.relname) AS name, theirs, relowner AS owner,
+           CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass ELSE 'pg_class'::regclass END AS catalog,
+           CASE c.relkind WHEN 'c' THEN c.reltype ELSE c.oid END AS oid
+     FROM pg_class c JOIN place p ON p.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I', 't')
     UNION ALL
-    SELECT 2, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
-                             WHEN 'c' THEN 'type' ELSE 'table' END, c.relname,
-           CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass ELSE 'pg_class'::regclass END,
-           CASE c.relkind WHEN 'c' THEN c.reltype ELSE c.oid END
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'public' AND c.relkind NOT IN ('i', 'I', 't')
+    SELECT 2, 'function', prefix || quote_ident(f.proname), theirs, proowner, 'pg_proc'::regclass, f.oid
+     FROM pg_proc f JOIN place p ON p.oid = f.pronamespace
     UNION ALL
-    SELECT 3, 'function', p.proname, 'pg_proc'::regclass, p.oid
-     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public'
+    SELECT 3, 'type', prefix || quote_ident(t.typname), theirs, typowner, 'pg_type'::regclass, t.oid
+     FROM pg_type t JOIN place p ON p.oid = t.typnamespace WHERE t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0
     UNION ALL
-    SELECT 4, 'type', t.typname, 'pg_type'::regclass, t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-     WHERE n.nspname = 'public' AND t.typtype IN ('d', 'e', 'r', 'b') AND t.typelem = 0
+    SELECT 4, 'default privileges of', pg_get_userbyid(defaclrole), true, defaclrole, 'pg_default_acl'::regclass, oid
+     FROM pg_default_acl WHERE pg_get_userbyid(defaclrole) NOT IN ({services})
     UNION ALL
-    SELECT 5, 'default privileges of', pg_get_userbyid(defaclrole), 'pg_default_acl'::regclass, oid FROM pg_default_acl
-     WHERE pg_get_userbyid(defaclrole) NOT IN ({services})
+    SELECT 5, 'publication', pubname, false, pubowner, 'pg_publication'::regclass, oid FROM pg_publication
     UNION ALL
-    SELECT 6, 'publication', pubname, 'pg_publication'::regclass, oid FROM pg_publication
-    UNION ALL
-    SELECT 7, 'subscription', subname, 'pg_subscription'::regclass, 0
+    SELECT 6, 'subscription', subname, false, datdba, 'pg_subscription'::regclass, 0
      FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE d.datname = current_database()
     UNION ALL
-    SELECT 8, 'event trigger', evtname, 'pg_event_trigger'::regclass, oid FROM pg_event_trigger
+    SELECT 7, 'event trigger', evtname, true, evtowner, 'pg_event_trigger'::regclass, oid FROM pg_event_trigger
     UNION ALL
-    SELECT 9, 'foreign server', srvname, 'pg_foreign_server'::regclass, oid FROM pg_foreign_server
+    SELECT 8, 'foreign server', srvname, false, srvowner, 'pg_foreign_server'::regclass, oid FROM pg_foreign_server
     UNION ALL
-    SELECT 10, 'large object', oid::text, 'pg_largeobject_metadata'::regclass, oid FROM pg_largeobject_metadata
-  ) AS one
-  WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = one.catalog AND d.objid = one.oid AND d.deptype = 'e')
-  LIMIT 100) AS found;";
+    SELECT 9, 'large object', oid::text, false, lomowner, 'pg_largeobject_metadata'::regclass, oid
+     FROM pg_largeobject_metadata),
+  found AS (
+    SELECT nr, what, name FROM one
+     WHERE NOT (theirs AND NOT pg_has_role(owner, 'MEMBER'))
+       AND NOT EXISTS (SELECT FROM pg_depend d
+                       WHERE d.classid = one.catalog AND d.objid = one.oid AND d.deptype = 'e')
+     LIMIT 100)
+SELECT json_build_array((SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM found),
+  (SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user));";
 
 /// Refuses a database that is not empty.
 pub async fn refuse(psql: &Psql, name: &str) -> Result<()> {
     let services: Vec<String> = THEIR_ROLES.iter().copied().map(literal).collect();
-    let found: Vec<String> = psql.query(&FOREIGN.replace("{services}", &services.join(", "))).await?;
-    if found.is_empty() { Ok(()) } else { Err(has_content(name, &found)) }
+    let question = FOREIGN.replace("{services}", &services.join(", "));
+    let (found, may_create): (Vec<String>, bool) = psql.query(&question).await?;
+    if found.is_empty() { Ok(()) } else { Err(has_content(name, &found, may_create)) }
 }
 
-fn has_content(name: &str, found: &[String]) -> Error {
+fn has_content(name: &str, found: &[String], may_create: bool) -> Error {
     let shown = found.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
     let more = if found.len() > 4 { format!(" and {} more", plus(found.len() - 4)) } else { String::new() };
-    Error::target_exists(format!("the target database {} is not empty: {shown}{more}", identifier(name)))
-        .hint("name a database that does not exist yet; it will be created")
+    let error =
+        Error::target_exists(format!("the target database {} is not empty: {shown}{more}", identifier(name)));
+    match may_create {
+        true => error.hint("name a database that does not exist yet; it will be created"),
+        false => error
+            .hint("the role may not create databases: name one that exists and has nothing of yours in it")
+            .hint(
+                "or by hand: `pgstow fetch` brings the dump, `pg_restore -l` lists what is in it, and `pg_restore -L` restores \
+                 what is left of that list",
+            ),
+    }
 }
 
 /// The list of found objects is cut at 100.
@@ -89,7 +110,7 @@ mod tests {
     #[test]
     fn content_is_named() {
         let found: Vec<String> = (0..6).map(|number| format!("table t{number}")).collect();
-        let error = has_content("app", &found);
+        let error = has_content("app", &found, true);
         assert_eq!(error.kind(), Kind::TargetExists);
         assert_eq!(
             error.message(),

@@ -16,4 +16,4 @@ pub use count::{Counted, Hidden, TableName};
 pub use naming::{Naming, TRIAL, is_unfinished};
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;
-pub use target::{OwnProperties, Schemas, TIMESCALEDB_RESTORING, Target};
+pub use target::{OwnProperties, Schemas, TIMESCALEDB_RESTORING, Taken, Target};

@@ -28,10 +28,22 @@ fn nothing_is_overwritten() {
     cluster.psql(&target, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC");
     let restore = sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]);
     restore.fails(Kind::TargetExists).says("default privileges of postgres");
-    // What an extension has made is not: not every role may create one.
+    // What an extension has made is not, nor is its schema: not every role may create one.
     let target = cluster.create_database("extended");
-    cluster.psql(&target, "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION seg");
-    sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]).succeeds();
+    let extensions = "CREATE EXTENSION pg_stat_statements; CREATE SCHEMA \"of seg\"; CREATE EXTENSION seg SCHEMA \"of seg\"";
+    cluster.psql(&target, &format!("{extensions}; CREATE TABLE \"of seg\".mine (n int)"));
+    let restore = || sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]);
+    restore().fails(Kind::TargetExists).says("is not empty: table \"of seg\".mine");
+    cluster.psql(&target, "DROP TABLE \"of seg\".mine");
+    restore().succeeds();
+    // A backup that has such a schema goes into a database that has it, too.
+    let [source, again] = ["of_seg", "again"].map(|label| cluster.create_database(label));
+    cluster.psql(&source, &format!("{extensions}; CREATE TABLE t AS SELECT '1 .. 2'::\"of seg\".seg AS s"));
+    cluster.psql(&again, extensions);
+    let place = Place::folder();
+    place.backup(&cluster.url(&source), &[]);
+    let run = place.opens(&["restore", "latest", "--to", &cluster.url(&again)]).succeeds();
+    run.says("left out: SCHEMA of seg (it is there already)").says("proven: 1 row");
 
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("app.dump");
@@ -79,4 +91,16 @@ fn a_role_that_is_missing_is_no_obstacle_with_no_owner() {
     let restore = place.opens(&["restore", "latest", "--to", &target.url(&copy), "--no-owner", "--no-acl"]);
     restore.succeeds();
     assert_eq!(target.psql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), "postgres");
+}
+
+#[test]
+fn others_may_create_databases_while_a_restore_holds_its_lock() {
+    // As on Aiven and DigitalOcean.
+    let cluster = Cluster::start(Major::Distribution);
+    cluster.psql("template1", "ALTER DATABASE postgres RENAME TO defaultdb");
+    let in_use =
+        "SELECT FROM pg_stat_activity WHERE datname = 'template1' AND backend_type = 'client backend'";
+    let check = format!("DO $$ BEGIN IF EXISTS ({in_use}) THEN RAISE 'template1 is in use'; END IF; END $$");
+    let (sample, url) = (Sample::shared(), cluster.url("copy"));
+    sample.place.opens(&["restore", "latest", "--to", &url, "--after-sql", &check]).succeeds();
 }

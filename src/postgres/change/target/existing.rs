@@ -65,6 +65,19 @@ impl OwnProperties {
     }
 }
 
+/// What is in a database that is somebody's, besides what extensions made.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Taken {
+    /// Its schemas, those of extensions too: whether each belongs to this role, and whether this role may create in it.
+    pub schemas: BTreeMap<String, (bool, bool)>,
+    /// Tables and all that shares its names with them, views, sequences and types: schema and name.
+    pub relations: BTreeSet<(String, String)>,
+    /// Functions, procedures and aggregates: schema and name.
+    pub functions: BTreeSet<(String, String)>,
+    /// Event triggers.
+    pub event_triggers: BTreeSet<String>,
+}
+
 impl Target {
     /// Says whether the database is somebody's: neither made by this run nor in a branch or a cluster of it.
     pub fn is_given(&self) -> bool {
@@ -90,6 +103,11 @@ impl Target {
             "{name} has the encoding {BYTES}, so it would take the backup's {encoding} as bytes without a meaning"
         ))
         .hint("name a database that does not exist yet: it is created with the encoding of the backup"))
+    }
+
+    /// What others have in a database that is somebody's, as nothing else is in it; nothing in one of this run's own.
+    pub async fn taken(&self) -> Result<Taken> {
+        if self.is_given() { self.psql.query(TAKEN).await } else { Ok(Taken::default()) }
     }
 
     /// The schemas of the extensions in a database that is somebody's.
@@ -139,6 +157,22 @@ SELECT json_build_object(
                FROM pg_db_role_setting LEFT JOIN pg_roles r ON r.oid = setrole, unnest(setconfig) pair
                WHERE setdatabase = d.oid))
 FROM pg_database d WHERE datname = {name};";
+
+const TAKEN: &str = "
+WITH place AS (SELECT oid, nspname, nspowner FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
+  made AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
+SELECT json_build_object(
+  'schemas', (SELECT coalesce(json_object_agg(nspname, json_build_array(pg_has_role(nspowner, 'MEMBER'),
+                                                                        has_schema_privilege(oid, 'CREATE'))), '{}') FROM place),
+  'relations', (SELECT coalesce(json_agg(json_build_array(nspname, name)), '[]') FROM place JOIN (
+      SELECT relnamespace AS schema, relname AS name, 'pg_class'::regclass AS catalog, oid AS id FROM pg_class
+      UNION ALL
+      SELECT typnamespace, typname, 'pg_type'::regclass, oid FROM pg_type WHERE typrelid = 0 AND typelem = 0) AS one
+    ON schema = oid WHERE (catalog, id) NOT IN (SELECT classid, objid FROM made)),
+  'functions', (SELECT coalesce(json_agg(json_build_array(nspname, proname)), '[]') FROM place
+    JOIN pg_proc f ON pronamespace = place.oid
+    WHERE ('pg_proc'::regclass, f.oid) NOT IN (SELECT classid, objid FROM made)),
+  'event_triggers', (SELECT coalesce(json_agg(evtname), '[]') FROM pg_event_trigger));";
 
 const EXTENSIONS: &str = "
 SELECT coalesce(json_object_agg(extname, nspname), '{}') FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace;";

@@ -9,7 +9,7 @@ mod publish;
 mod statements;
 mod timescale;
 
-pub use existing::{OwnProperties, Schemas};
+pub use existing::{OwnProperties, Schemas, Taken};
 pub use timescale::RESTORING as TIMESCALEDB_RESTORING;
 pub(super) use timescale::resume;
 
