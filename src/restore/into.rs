@@ -8,6 +8,7 @@ use super::prepare::{as_meant, by_need, client_for};
 use crate::archive::{EntryKind, Pattern, Preamble, TableName, TocEntry, qualified};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Client, Clients, Search};
+use crate::postgres::lock::Lock;
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
 use crate::postgres::{
     ConnInfo, Constraint, FoundTable, PgRestoreOptions, Psql, Reference, Server, Situation, WantedTable,
@@ -75,8 +76,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
 
     let clients = run.or(Clients::find(&clients)).await?;
     let psql = Psql::new(clients.newest()?, &target);
-    let server = run.or(Server::inspect(&psql)).await?;
-    refuse_standby(server.in_recovery)?;
+    let (server, _lock) = run.or(held(&psql, &database)).await?;
     let client = client_for(&front, &clients, server.version())?;
     let psql = server.as_usual(psql).await;
     let found = run.or(check(&psql, &front, &database)).await?;
@@ -122,6 +122,15 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
         run.say("the tables' sequences are unchanged: check that they are past the new rows (setval)");
     }
     Ok(Appended { reader, database, truncated: truncate, tables: counts, took })
+}
+
+/// Looks at the server, and keeps other restores away from the database until the rows are in it: two that append would
+/// both find it as it was, and a swap would put another one in its place.
+async fn held(psql: &Psql, database: &str) -> Result<(Server, Lock)> {
+    let server = Server::inspect(psql).await?;
+    refuse_standby(server.in_recovery)?;
+    let lock = Lock::against_restores(psql, database).await?;
+    Ok((server, lock))
 }
 
 fn announced(tables: &[LiveTable<'_>], database: &str, from: &Place, truncate: bool) -> String {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 
+use super::reach::reach;
 use crate::postgres::server::Backend;
 use crate::postgres::tools::Psql;
 use crate::postgres::tools::session::Session;
@@ -111,6 +112,17 @@ impl Lock {
         self.take(second_half("restore", name), &format!("another restore into {name}"), Duration::ZERO)
             .await
             .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
+    }
+
+    /// Keeps restores into the database of this name away, over the connection on which each of them takes the lock.
+    ///
+    /// # Errors
+    /// `Kind::Locked` if another run holds it.
+    pub async fn against_restores(psql: &Psql, name: &str) -> Result<Self> {
+        let (maintenance, _) = reach(psql, name).await?;
+        let mut lock = Self::open(&maintenance, sessions_left(&maintenance).await?).await?;
+        lock.of_restore(name).await?;
+        Ok(lock)
     }
 
     async fn take(&mut self, key: i32, other: &str, wait: Duration) -> Result<()> {
