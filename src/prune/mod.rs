@@ -20,7 +20,7 @@ use crate::run::Run;
 use crate::store::Store;
 use crate::stored::contents::{self, Entry, Flaw};
 use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::Name;
+use crate::stored::names::Place;
 use crate::stored::writer::StoredBackup;
 use remove::Keys;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use std::time::SystemTime;
 
 /// Removes what the rules do not keep, in every store by itself.
 pub async fn prune(options: &PruneOptions, run: &Run) -> Result<Pruned> {
-    let mut all = prune_but(options, &[], run).await?;
+    let mut all = prune_but(options, &New::default(), run).await?;
     if all.lost.is_none() {
         all.lost = run.or(nothing_of(options, &all)).await?;
     }
@@ -47,17 +47,17 @@ async fn nothing_of(options: &PruneOptions, all: &Pruned) -> Result<Option<Error
     Ok(Some(if several { error.and("the other stores have none either") } else { error }))
 }
 
-/// The same, except in the stores of these URLs.
-async fn prune_but(options: &PruneOptions, except: &[String], run: &Run) -> Result<Pruned> {
+/// The same without these new backups, and not in the stores that lack one of them.
+async fn prune_but(options: &PruneOptions, new: &New, run: &Run) -> Result<Pruned> {
     let mut all = Pruned { dry_run: options.dry_run, stores: Vec::new(), lost: None };
     for destination in &options.destinations {
         let is_alone = options.destinations.len() == 1;
         let store = run.or(destination.location.open()).await?;
         let url = store.display_url();
-        if except.contains(&url) {
+        if new.lacking.contains(&url) {
             continue;
         }
-        match prune_one(&store, options, run).await {
+        match prune_one(&store, options, &new.places, run).await {
             Ok(pruned) => {
                 let at = if is_alone { String::new() } else { format!("{url}: ") };
                 run.say(format!("{at}{}", pruned.summary(options.dry_run)));
@@ -79,8 +79,13 @@ async fn prune_but(options: &PruneOptions, except: &[String], run: &Run) -> Resu
 }
 
 /// Prunes one store.
-async fn prune_one(store: &Arc<dyn Store>, options: &PruneOptions, run: &Run) -> Result<PrunedStore> {
-    let (mut pruned, keys) = run.or(plan(store, options)).await?;
+async fn prune_one(
+    store: &Arc<dyn Store>,
+    options: &PruneOptions,
+    new: &[Place],
+    run: &Run,
+) -> Result<PrunedStore> {
+    let (mut pruned, keys) = run.or(plan(store, options, new)).await?;
     if !options.dry_run {
         remove::all(&**store, &mut pruned, &keys, run).await?;
     }
@@ -88,8 +93,10 @@ async fn prune_one(store: &Arc<dyn Store>, options: &PruneOptions, run: &Run) ->
 }
 
 /// The new backups that old ones may make room for.
+#[derive(Default)]
 pub struct New {
-    names: Vec<Name>,
+    /// They stay: a backup by a clock that is ahead may be newer to the rules.
+    places: Vec<Place>,
     /// The stores that lack one of them: nothing is removed there.
     lacking: Vec<String>,
 }
@@ -97,9 +104,10 @@ pub struct New {
 impl New {
     /// Of these backups.
     pub fn of<'a>(stored: impl IntoIterator<Item = &'a StoredBackup>) -> Self {
-        let mut new = Self { names: Vec::new(), lacking: Vec::new() };
+        let mut new = Self::default();
         for backup in stored {
-            new.names.push(backup.manifest.name.clone());
+            let (name, id) = (backup.manifest.name.clone(), backup.manifest.id.clone());
+            new.places.push(Place { name, id });
             let lacking = backup.stores.iter().filter(|one| one.failed.is_some());
             new.lacking.extend(lacking.map(|one| one.store.clone()));
         }
@@ -110,9 +118,9 @@ impl New {
 /// The same after a backup, of the names that have a new one. The backup exists, whatever happens here: a failure is
 /// a warning, and has a kind of its own.
 pub async fn after_backup(options: Option<PruneOptions>, new: New, run: &Run) -> Result<()> {
-    let Some(options) = options.filter(|_| !new.names.is_empty()) else { return Ok(()) };
-    let names = new.names.into_iter().map(NamePattern::Name).collect();
-    let pruned = prune_but(&PruneOptions { names, ..options }, &new.lacking, run).await;
+    let Some(options) = options.filter(|_| !new.places.is_empty()) else { return Ok(()) };
+    let names = new.places.iter().map(|place| NamePattern::Name(place.name.clone())).collect();
+    let pruned = prune_but(&PruneOptions { names, ..options }, &new, run).await;
     pruned.and_then(Pruned::conclude).map_err(|error| match error.kind() {
         kind if kind.is_signal() => error,
         _ => {
@@ -123,7 +131,7 @@ pub async fn after_backup(options: Option<PruneOptions>, new: New, run: &Run) ->
 }
 
 /// Decides about everything that one listing shows.
-async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(PrunedStore, Keys)> {
+async fn plan(store: &Arc<dyn Store>, options: &PruneOptions, new: &[Place]) -> Result<(PrunedStore, Keys)> {
     let now = SystemTime::now();
     let (complete, left): (Vec<_>, Vec<_>) = contents::folders(&**store, &options.names)
         .await?
@@ -134,7 +142,12 @@ async fn plan(store: &Arc<dyn Store>, options: &PruneOptions) -> Result<(PrunedS
     let mut backups = Vec::new();
     let mut stale = BTreeMap::new();
     for of_name in entries.chunk_by(|a, b| a.folder.place.name == b.folder.place.name) {
-        let decision = decide(of_name, &options.policy, now);
+        let mut decision = decide(of_name, &options.policy, now);
+        for (entry, why) in of_name.iter().zip(&mut decision.reasons) {
+            if why.is_empty() && new.contains(&entry.folder.place) {
+                why.push(Why::New);
+            }
+        }
         if options.standard.trusted.is_some() {
             gaps::warn(of_name, &options.policy);
         }

@@ -43,6 +43,8 @@ pub enum Why {
     Within,
     /// It is the newest whole one.
     Newest,
+    /// It was made just now, by the run that prunes.
+    New,
     /// Fewer whole ones than the least would stay.
     MinKeep,
     /// The newest whole one is too old, or missing: the backup job may be dead.
@@ -56,6 +58,7 @@ impl fmt::Display for Why {
             Self::Oldest(period) => write!(f, "oldest {period}"),
             Self::Within => f.write_str("within"),
             Self::Newest => f.write_str("newest"),
+            Self::New => f.write_str("new"),
             Self::MinKeep => f.write_str("min-keep"),
             Self::Stale => f.write_str("stale"),
         }

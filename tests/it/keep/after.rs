@@ -1,12 +1,13 @@
 //! `backup --prune`: old backups go after the new one is whole, and only then.
 
-use super::scene::{days, folder_and_bucket, there};
+use super::scene::{Template, days, folder_and_bucket, there};
 use crate::harness::Pgstow;
 use crate::scene::{Keys, Place};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
 use crate::servers::pushgateway::samples;
 use pgstow::error::Kind;
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 /// A backup of a stream with the rule to keep three.
@@ -28,6 +29,20 @@ fn old_backups_go_after_the_new_one_is_whole() {
         backup(&place, &["--", "echo", "bytes"]).succeeds();
         assert_eq!(there(&place, "app").len(), 4);
     }
+}
+
+/// A machine whose clock is ahead has made one that is the newest of this day, and of all.
+#[test]
+fn the_new_backup_stays_although_another_one_looks_newer() {
+    let place = Place::folder();
+    days(&place, "app", 5);
+    let ahead = SystemTime::now() + Duration::from_secs(120);
+    let (ahead, objects) = Template::shared().begun("app", ahead, |_| {});
+    objects.into_iter().for_each(|(key, bytes)| place.put(&key, bytes));
+    let words = ["backup", "--name", "app", "--prune", "--keep-daily", "7", "-r", &Keys::shared().recipient];
+    let new = place.pgstow(&words).args(["--", "echo", "bytes"]).succeeds().text();
+    let left = there(&place, "app");
+    assert!(left.contains(&ahead) && left.iter().any(|id| id == new.trim()), "{new} {left:?}");
 }
 
 #[test]
