@@ -2,7 +2,7 @@
 
 use super::download;
 use super::manifest::Manifest;
-use super::opened::{OpenedBackup, missing};
+use super::opened::OpenedBackup;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::Identities;
 use crate::pipeline::{LONGEST_HEADER, opener};
@@ -54,5 +54,5 @@ async fn read(opened: &OpenedBackup, bytes: u64) -> Result<Bytes> {
     let key = opened.place().key(&opened.dump.key);
     let bytes = bytes.min(LONGEST_HEADER + MORE).min(opened.dump.stored_bytes);
     let read = download::small(&opened.store(), &key, bytes, None, download::Options::default()).await;
-    read.map_err(|e| missing(e, &key))
+    opened.there(&key, read).await
 }

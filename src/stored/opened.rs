@@ -8,7 +8,7 @@ use super::download;
 use super::history::{Caution, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
-use super::names::{Name, Place};
+use super::names::{MANIFEST, Name, Place};
 use super::newest::Chooser;
 use super::proven::{self, Proven};
 use super::signing::VerifyKeys;
@@ -212,10 +212,28 @@ impl OpenedBackup {
         Arc::clone(&self.store)
     }
 
+    /// What the store says of one of the backup's objects. That one is missing is damage, unless the manifest is gone too:
+    /// it is removed first, so then all of the backup was.
+    pub async fn there<T>(&self, key: &str, said: Result<T, impl Into<Error>>) -> Result<T> {
+        let error = match said.map_err(Into::into) {
+            Err(error) if error.kind() == Kind::NotFound => error,
+            said => return said,
+        };
+        let manifest = self.store.head(&self.place().key(MANIFEST)).await;
+        Err(match manifest {
+            Err(manifest) if manifest.situation() == store::Situation::NotFound => Error::not_found(format!(
+                "{key} is missing, and so is its manifest: the backup was removed meanwhile, by prune or rekey"
+            ))
+            .hint("take another one: `latest` is the newest that is there now, and `pgstow list` shows all"),
+            _ => Error::verify(format!("{key} is missing, although its manifest exists")),
+        }
+        .because(error))
+    }
+
     /// Looks at an object, which must be there and have its length.
     async fn head(&self, object: &Object) -> Result<ObjectInfo> {
         let key = self.place().key(&object.key);
-        download::head(&*self.store, &key, object.stored_bytes).await.map_err(|e| missing(e, &key))
+        self.there(&key, download::head(&*self.store, &key, object.stored_bytes).await).await
     }
 
     /// Looks at an object, and will fetch any stretches of exactly this version; `fetched` counts the bytes.
@@ -387,15 +405,6 @@ fn how_to_open(made_for: &[String]) -> String {
             "it was encrypted to {}: give the identity with --identity-file, or in PGSTOW_IDENTITY",
             made_for.join(", ")
         ),
-    }
-}
-
-/// A manifest without its dump is damage, not a name mistyped.
-pub(super) fn missing(error: Error, key: &str) -> Error {
-    if error.kind() == Kind::NotFound {
-        Error::verify(format!("{key} is missing, although its manifest exists")).because(error)
-    } else {
-        error
     }
 }
 
