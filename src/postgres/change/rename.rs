@@ -9,6 +9,7 @@ use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// PostgreSQL's limit for a name, in bytes.
 pub const LONGEST_NAME: usize = 63;
@@ -20,6 +21,10 @@ pub const RESTORED: &str = "_restored_";
 const TRIES: usize = 3;
 /// Between two rounds of ending sessions.
 const ROUND: Duration = Duration::from_millis(150);
+/// How long a server that is started again is waited for, to learn which names its databases have.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is asked meanwhile.
+const EVERY: Duration = Duration::from_millis(500);
 
 /// A database, known by more than its name, which may be another's a moment later.
 #[derive(Debug, Clone)]
@@ -38,17 +43,18 @@ pub struct Renaming<'a> {
 }
 
 impl Renaming<'_> {
-    /// Runs a script that gives `name` to `new`, again where sessions are in the way.
+    /// Runs a script that gives `name` to `new`, again if sessions are in the way, or the server was started again.
     pub async fn insist(&self, old: Option<&Known>, new: &Known, script: &str, name: &str) -> Result<()> {
         let mut tries = 0;
         loop {
             tries += 1;
             let Err(failure) = self.rename(old, new, script).await else { return Ok(()) };
             let held = failure.is(&[Situation::DatabaseInUse, Situation::LockTimeout]);
+            let passes = held || failure.situation().is_some_and(Situation::may_pass);
             // The answer may have been lost on the way: the server knows.
-            match self.name_of(new.oid).await {
+            match self.name_in_the_end(new.oid).await {
                 Ok(Some(now)) if now == name => return Ok(()),
-                Ok(_) if held && tries < TRIES => {}
+                Ok(_) if passes && tries < TRIES => {}
                 Ok(_) => {
                     let what = format!("give the name {} to {}", identifier(name), identifier(&new.name));
                     let error = Error::from(failure).context(what);
@@ -56,10 +62,7 @@ impl Renaming<'_> {
                 }
                 Err(second) => {
                     tracing::warn!("{second}");
-                    return Err(Error::from(failure).context(format_args!(
-                        "it is not known whether {} is the new database or still the old one; both are whole",
-                        identifier(name)
-                    )));
+                    return Err(not_known(Error::from(failure), old, new, name));
                 }
             }
         }
@@ -96,6 +99,22 @@ impl Renaming<'_> {
         Ok(name)
     }
 
+    /// The same; a server that is about to be there again is waited for.
+    async fn name_in_the_end(&self, oid: u32) -> Result<Option<String>> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.name_of(oid).await {
+                Err(error)
+                    if error.situation().is_some_and(Situation::may_pass) && Instant::now() < deadline =>
+                {
+                    tracing::debug!("the name is asked for again: {error}");
+                    tokio::time::sleep(EVERY).await;
+                }
+                name => return name,
+            }
+        }
+    }
+
     /// Says who would not leave.
     async fn held(&self, error: Error, database: &Known) -> Error {
         let query = format!(
@@ -111,6 +130,23 @@ impl Renaming<'_> {
             _ => error,
         }
     }
+}
+
+/// Says that nobody knows whether the names have changed, and how to find out.
+fn not_known(error: Error, old: Option<&Known>, new: &Known, name: &str) -> Error {
+    let (new, oid, name) = (identifier(&new.name), new.oid, identifier(name));
+    let what = match old {
+        Some(_) => {
+            format!("it is not known whether {name} is the new database or still the old one; both are whole")
+        }
+        None => {
+            format!("it is not known whether the new database is called {name} or still {new}; it is whole")
+        }
+    };
+    error.context(what).hint(format!(
+        "when the server answers again, SELECT oid, datname FROM pg_database shows the name of the new one, whose oid is {oid}; if \
+         that is {new}, nothing was changed"
+    ))
 }
 
 impl Known {
