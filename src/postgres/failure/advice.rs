@@ -71,6 +71,7 @@ const TABLE: &[(S, &str)] = &[
     (S::OutOfMemory, "the server ran out of memory"),
     (S::OutOfLocks, "one transaction needs a lock per object; raise max_locks_per_transaction on the server"),
     (S::Killed(9), "signal 9 often means that memory ran out"),
+    (S::Stopped, "somebody, or a service manager with a limit, ended the program: run it again"),
     // Dumping.
     (S::RowSecurity, "dump as a role with BYPASSRLS (ALTER ROLE … BYPASSRLS), or exclude the table"),
     // pg_dump sets a statement_timeout for its LOCK TABLE, and only for that.

@@ -50,6 +50,8 @@ pub enum Situation {
     OutOfLocks,
     /// The program was killed by this signal.
     Killed(i32),
+    /// A signal asked the program to end, and it did.
+    Stopped,
     // Rights.
     PermissionDenied,
     NotMember,
@@ -205,6 +207,8 @@ impl Situation {
                     | S::OutOfMemory
                     | S::OutOfLocks
                     | S::Killed(_)
+                    | S::Stopped
+                    | S::Cancelled
                     | S::RoleMissing
                     | S::NotMember
                     | S::NotOwner
@@ -349,6 +353,8 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["no connection to the server"], S::SessionLost),
     (&["connection to server", "failed"], S::NotConnected),
     (&["could not connect to server"], S::NotConnected),
+    // What pg_dump and pg_restore say of SIGTERM, SIGINT and SIGQUIT before they exit by themselves.
+    (&["terminated by user"], S::Stopped),
     // Dumping.
     (&["row-level security policy"], S::RowSecurity),
     (&["pg_export_snapshot"], S::SnapshotRefused),

@@ -252,6 +252,7 @@ fn situations_are_known_by_their_words() {
             "p: error: could not execute query: ERROR:  extension \"x\" is not allow-listed for users in Azure Database for PostgreSQL",
             S::ExtensionDenied,
         ),
+        ("p: terminated by user", S::Stopped),
         ("p: error: … FATAL:  database \"ap\" does not exist", S::DatabaseMissing),
         ("p: error: … FATAL:  role \"nouser\" does not exist", S::LoginRoleMissing),
         (
@@ -401,4 +402,7 @@ fn a_program_that_was_killed_is_a_situation() {
     assert_eq!(killed(9).message(), "p was killed by signal 9");
     assert_eq!(killed(9).situation(), Some(Situation::Killed(9)));
     assert_eq!((killed(9).hints().len(), killed(13).hints().len()), (1, 0));
+    assert!(
+        [Situation::Killed(9), Situation::Stopped, Situation::Cancelled].iter().all(|it| it.is_of_machine())
+    );
 }
