@@ -143,7 +143,8 @@ pub async fn status(options: &StatusOptions, run: &Run) -> Result<Status> {
 
 async fn look(options: &StatusOptions) -> Result<Status> {
     let store = options.location.open().await?;
-    let folders = contents::folders(&*store, &options.names).await?;
+    let mut folders = contents::folders(&*store, &options.names).await?;
+    folders.retain(|folder| !folder.is_of_doctor());
     let (mut by_name, mut torn) = (Vec::new(), Vec::new());
     for of_name in folders.chunk_by(|a, b| a.place.name == b.place.name) {
         let backups = of_name.iter().filter(|folder| folder.found().is_some()).cloned();

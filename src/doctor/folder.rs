@@ -1,9 +1,17 @@
 //! The folder of a store that is not there yet. The first backup makes it, and so does a probe: whoever only looks leaves
-//! none.
+//! none. And the folder in the store that a probe is in.
 
+use crate::error::Result;
 use crate::store::StoreUrl;
+use crate::stored::names::{Id, Name, Place, Timestamp};
 use crate::stored::opened::Location;
 use std::path::PathBuf;
+
+/// In whose place a probe lies: as if it were of a backup of this name that never came to be.
+pub(super) fn of_probe(name: Option<&Name>) -> Result<Place> {
+    let name = name.map_or_else(|| "pgstow-doctor".parse(), |name| Ok(name.clone()))?;
+    Ok(Place { name, id: Id::new(Timestamp::now())? })
+}
 
 /// A folder that was not there.
 pub(super) struct Absent(Option<PathBuf>);

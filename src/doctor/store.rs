@@ -4,16 +4,18 @@
 //! with a key that may delete it again.
 
 use super::finding::Findings;
+use super::folder;
 use crate::error::{Error, Kind, Result};
 use crate::run::Run;
 use crate::store::{
     BucketRules, Guard, Metadata, ObjectLock, Situation, Store, StoreError, Versioning, guard,
 };
 use crate::stored::catalogue::{self, Found};
+use crate::stored::contents;
 use crate::stored::names::{CLOCK_SKEW, Name};
 use crate::stored::opened::Location;
 use crate::stored::upload::Uploading;
-use crate::units::{age, stamp};
+use crate::units::age;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use std::sync::Arc;
@@ -35,8 +37,7 @@ pub async fn examine(
     writes: bool,
 ) -> Result<Option<Vec<Found>>> {
     let copies_only = guard(&location.url, &location.options) == Guard::Nothing;
-    let folder = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
-    let key = format!("{folder}pgstow-doctor-{}/probe", stamp(SystemTime::now(), '-'));
+    let key = folder::of_probe(name)?.key(contents::PROBE);
     match writing(store, &key, findings.run()).await {
         Ok(()) => findings.fine("writing", "an upload was begun, got a part, and was aborted"),
         Err(error) if !writes && is_denied(&error) => {

@@ -3,11 +3,12 @@
 //! It tries, with that key, on a folder of its own in which nothing else is, and never touches a backup. What it wrote
 //! it removes; if the key may not do that, it names what stays.
 
-use super::folder::Absent;
+use super::folder::{self, Absent};
 use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::store::{Attempt, Guard, Situation, Store, StoreError, Versioning, guard};
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::contents;
+use crate::stored::names::Name;
 use crate::stored::opened::Location;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -140,16 +141,14 @@ fn fix(guard: Guard, act: Act) -> Option<&'static str> {
 pub async fn rob(location: &Location, name: Option<&Name>, run: &Run) -> Result<Theft> {
     let store = run.or(location.open()).await?;
     let absent = Absent::of(location).await;
-    let folder = name.map(|name| format!("{}/", name.folder())).unwrap_or_default();
-    // An id is as unique as it has to be.
-    let folder = format!("{folder}pgstow-doctor-{}/", Id::new(Timestamp::now())?);
+    let place = folder::of_probe(name)?;
     let mut thief = Thief {
         guard: guard(&location.url, &location.options),
-        key: format!("{folder}probe"),
+        key: place.key(contents::PROBE),
         store,
         deeds: Vec::new(),
     };
-    let tried = run.or(thief.try_all(&folder)).await;
+    let tried = run.or(thief.try_all(&place.key(""))).await;
     // It is removed whatever happened, and if it was interrupted.
     let left = thief.tidy().await;
     absent.again().await;

@@ -30,7 +30,7 @@ pub(super) async fn find(
         if age.is_none_or(|age| age < options.leftovers) {
             return Fate::KeptAnyway("it may belong to a run that is still going on".to_owned());
         }
-        // A dump may be all that there is of its name; half an upload is of no use.
+        // A dump may be all that there is of its name; half an upload is of no use, nor is a probe.
         let is_last = stale.contains_key(&place.name) || (is_readable && !named.contains(&place.name));
         match is_last && !options.policy.force {
             true => Fate::KeptAnyway(format!("{} has no fresh whole backup", place.name)),
@@ -40,7 +40,7 @@ pub(super) async fn find(
     let mut all = Vec::new();
     for folder in folders {
         let last_written = folder.last_written();
-        let fate = fate(&folder.place, last_written, true);
+        let fate = fate(&folder.place, last_written, !folder.is_of_doctor());
         let kind = LeftoverKind::Folder(folder.bytes());
         all.push(Leftover { place: folder.place, kind, last_written, fate });
     }

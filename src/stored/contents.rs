@@ -15,6 +15,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// What doctor tries things on. It lies in a folder as a backup has one, so that what a killed run leaves is found.
+pub const PROBE: &str = "pgstow-doctor-probe";
+
 /// What lies in the folder of one backup.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -49,6 +52,11 @@ impl Folder {
             self.objects.iter().filter_map(|(name, _)| receipt::id_of(name)).collect();
         receipts.sort();
         Some(Found { place: self.place.clone(), manifest_bytes: manifest.bytes, receipts })
+    }
+
+    /// Whether nothing is in it but what doctor left.
+    pub fn is_of_doctor(&self) -> bool {
+        self.objects.iter().all(|(name, _)| name == PROBE)
     }
 
     fn object(&self, name: &str) -> Option<&Listed> {

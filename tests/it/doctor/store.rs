@@ -48,6 +48,34 @@ fn a_key_that_may_only_write() {
     assert_eq!(place.unfinished_uploads(), [""; 0]);
 }
 
+/// It is seen like what is left of a backup, and removed, also if there is no backup of the name.
+#[test]
+fn what_a_doctor_that_was_killed_leaves() {
+    let bucket = Garage::shared().place("doctor");
+    let proxy = FaultProxy::start(&bucket.endpoint);
+    let (place, through) = (Place::S3(bucket.clone()), Place::S3(bucket.through(&proxy.endpoint())));
+    for name in [&["--name", "app"][..], &[]] {
+        for (operation, skip, left) in
+            [(Operation::AbortUpload, 0, "upload"), (Operation::Delete, 1, "probe")]
+        {
+            proxy.heal();
+            proxy.inject(Rule::new(operation, Fault::Swallow).after(skip));
+            let before = proxy.count(operation);
+            let doctor = through.pgstow(&["doctor", "--no-encryption"]).args(name).spawn();
+            doctor.kill_when(|| proxy.count(operation) > before + skip);
+            // It makes no name that has no backup.
+            place.pgstow(&["status"]).fails(Kind::Overdue).says("holds no backup");
+            let prune = place.pgstow(&["prune", "--keep-last", "unlimited", "--leftovers", "0s"]).succeeds();
+            prune.says(if left == "upload" {
+                "removed the unfinished upload of"
+            } else {
+                "removed what was left of"
+            });
+            assert_eq!((place.keys(), bucket.unfinished_uploads()), (vec![], vec![]), "{left}");
+        }
+    }
+}
+
 #[test]
 fn a_signal_leaves_no_upload() {
     let bucket = Garage::shared().place("doctor-signal");
