@@ -7,11 +7,11 @@
 use super::catalogue::{self, Backup, Found};
 use super::digest::Digest;
 use super::download;
-use super::names::{Id, Name, Place, Timestamp};
+use super::names::{Id, MANIFEST, Name, Place, Timestamp};
 use super::receipt::{self, Receipt};
 use super::signing::{Signed, SigningKey, VerifyKeys};
 use crate::error::{Error, Kind, Result};
-use crate::store::Store;
+use crate::store::{Situation, Store};
 use crate::units::count;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -62,7 +62,7 @@ pub struct Recorded {
 /// Stores a receipt next to its backup, the signature first; nothing is overwritten. Returns its key.
 ///
 /// # Errors
-/// Those of the store, also if the key may not write.
+/// Those of the store, also if the key may not write; `Kind::NotFound` if the backup was removed during the trial.
 pub async fn record(store: &dyn Store, receipt: &Receipt, signing: Option<&SigningKey>) -> Result<String> {
     let place = receipt.place();
     let key = place.key(&receipt::object_name(&Id::new(Timestamp::now())?));
@@ -71,14 +71,32 @@ pub async fn record(store: &dyn Store, receipt: &Receipt, signing: Option<&Signi
         let signature = signing.sign(Signed::Receipt, &bytes, &format!("pgstow receipt of {place}"))?;
         store.put_new(&signature_of(&key), signature.into()).await?;
     }
-    let written = store.put_new(&key, bytes.into()).await;
-    if let (Err(_), Some(_)) = (&written, signing)
-        && let Err(second) = store.delete(&signature_of(&key)).await
-    {
-        tracing::warn!("{second}");
+    let written = match store.put_new(&key, bytes.into()).await {
+        Ok(_) => still_there(store, &place).await,
+        Err(error) => Err(error.into()),
+    };
+    if written.is_err() {
+        let objects = [Some(key.clone()), signing.map(|_| signature_of(&key))];
+        for object in objects.into_iter().flatten() {
+            if let Err(second) = store.delete(&object).await {
+                tracing::warn!("{second}");
+            }
+        }
     }
-    written?;
-    Ok(key)
+    written.map(|()| key)
+}
+
+/// Fails if a backup has no manifest any more: what is written next to it would only be something that was left.
+async fn still_there(store: &dyn Store, place: &Place) -> Result<()> {
+    match store.head(&place.key(MANIFEST)).await {
+        Err(error) if error.situation() == Situation::NotFound => {
+            Err(Error::not_found(format!("{place} was removed meanwhile, by prune or rekey"))
+                .because(error)
+                .hint("verify the newest one: `pgstow list` shows what is there"))
+        }
+        // Whoever may write need not know.
+        _ => Ok(()),
+    }
 }
 
 /// Whether a backup was proven to restore, and when it last was.

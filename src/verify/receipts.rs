@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::rehearsal::Rehearsed;
 use crate::run::Run;
-use crate::store::{Metadata, Store};
+use crate::store::{Metadata, Situation, Store};
 use crate::stored::catalogue::{self, Backup, Signature};
 use crate::stored::manifest::TOOL;
 use crate::stored::names::{Id, Place, Timestamp};
@@ -18,8 +18,6 @@ use crate::temporary::{Partial, folder_of};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-
-const MAY_WRITE: &str = "recording a receipt needs a key that may write into the folder of the backup";
 
 /// What is written about a trial restore that went well.
 #[derive(Debug, Default)]
@@ -56,9 +54,8 @@ impl ReceiptOptions {
         let probe = Uploading::begin_for(run, store, &key, &metadata, part_size).await;
         let probe = probe.map_err(|error| match error.kind().is_signal() {
             true => error,
-            false => error
+            false => may_write(error)
                 .context("no receipt could be recorded")
-                .hint(MAY_WRITE)
                 .hint("without --record it is only restored; --receipt FILE writes the receipt of one backup into a file"),
         })?;
         // Whoever may write may not abort everywhere; the store's own rule ends it then.
@@ -96,10 +93,20 @@ impl ReceiptOptions {
         }
         if self.record {
             let recording = proven::record(store, receipt, self.signing.as_ref());
-            let key = run.or(recording).await.map_err(|e| e.hint(MAY_WRITE))?;
+            let key = run.or(recording).await.map_err(may_write)?;
             run.say(format!("the receipt is recorded as {key}"));
         }
         Ok(())
+    }
+}
+
+/// Says which right it takes, if the store refuses for want of one.
+fn may_write(error: Error) -> Error {
+    match error.situation() {
+        Some(Situation::Denied) => {
+            error.hint("recording a receipt needs a key that may write into the folder of the backup")
+        }
+        _ => error,
     }
 }
 
