@@ -5,10 +5,10 @@
 
 use super::finish;
 use super::outcome::{Filled, Outcome};
-use super::request::RestoreRequest;
+use super::request::{RestoreRequest, Roles};
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::{Checkpoints, Target, identifier};
+use crate::postgres::{Checkpoints, Situation, Target, identifier};
 use crate::proof::Proof;
 use crate::run::Run;
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ impl Flow<'_> {
             return self.incomplete(filled, forced_checkpoints, target).await;
         }
         let proving = self.run.or(self.prove(content, target, &filled));
-        let proof = match self.run.step("prove", proving).await {
+        let proof = match self.or_gone(self.run.step("prove", proving).await, target).await? {
             Err(first) if !target.is_named_at_once() && self.request.after.is_empty() => {
                 return Err(self.complete(first, target));
             }
@@ -116,7 +116,7 @@ impl Flow<'_> {
     /// Fills the target; also returns how many checkpoints the server was asked for meanwhile, as far as it says.
     async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<(Filled, Option<u64>)> {
         let before = target.checkpoints().await;
-        let filled = content.fill(target).await?;
+        let filled = content.fill(target).await.map_err(|e| self.without_role(e))?;
         let forced = match before {
             Some(before) => self.checkpoints_since(&before, target).await,
             None => None,
@@ -125,6 +125,17 @@ impl Flow<'_> {
             self.run.say(format!("created the roles {}", filled.plan.made_roles.join(", ")));
         }
         Ok((filled, forced))
+    }
+
+    /// Other advice on a role that is missing although `--roles` was to create those that are needed.
+    fn without_role(&self, error: Error) -> Error {
+        if self.request.fitting.roles == Roles::Check || error.situation() != Some(Situation::RoleMissing) {
+            return error;
+        }
+        error
+            .without_hints()
+            .hint("if it was there when this run began: another restore had created it, failed, and dropped it again; run this one again")
+            .hint("else create it: CREATE ROLE …")
     }
 
     /// Counts the checkpoints that the server was asked for outside its schedule; if there were many, says what helps.
@@ -160,6 +171,29 @@ impl Flow<'_> {
         self.or_clean_up(finished.map_err(|e| is_filled(e, target)), target).await?;
         // Whole and proven: whatever keeps it from getting its name is no reason to drop it.
         target.publish().await
+    }
+
+    /// Fails if it was not the restored database that was found not to agree: another may have its name.
+    async fn or_gone(
+        &self,
+        proved: Result<Option<Proof>>,
+        target: &mut Target,
+    ) -> Result<Result<Option<Proof>>> {
+        let agrees = match &proved {
+            Ok(proof) => proof.as_ref().is_none_or(|proof| proof.judge(target.name()).is_ok()),
+            Err(error) => error.kind().is_signal(),
+        };
+        if agrees || !target.is_gone().await {
+            return Ok(proved);
+        }
+        let what = format!(
+            "{}, into which this run restored, was dropped or renamed by somebody else before it was compared",
+            identifier(target.called())
+        );
+        if let Err(second) = target.drop_created().await {
+            tracing::warn!("{second}");
+        }
+        Err(Error::postgres(what).hint("run it again"))
     }
 
     /// Nothing was found wrong with a database that could not be looked at to the end: it stays.

@@ -4,11 +4,12 @@
 
 use super::Target;
 use crate::error::{Error, Result};
+use crate::postgres::change::naming::free_name;
 use crate::postgres::change::reach::not_created;
-use crate::postgres::change::rename::Renaming;
+use crate::postgres::change::rename::{RESTORING, Renaming};
 use crate::postgres::change::roles::Making;
 use crate::postgres::change::subscriptions::{Subscriptions, dropping};
-use crate::postgres::failure::Failure;
+use crate::postgres::failure::{Constraint, Failure, Situation as S};
 use crate::postgres::server::Locale;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::psql;
@@ -63,6 +64,18 @@ impl Target {
             tracing::debug!("database {} exists and is empty", self.name);
             return self.compare(locale).await;
         }
+        loop {
+            let Err(failure) = self.create_once(locale).await else { return Ok(()) };
+            let is_taken = failure.is(&[S::DatabaseExists, S::ConstraintViolated(Constraint::Unique)]);
+            if !is_taken || !self.is_trial {
+                return Err(not_created(&self.name, failure));
+            }
+            // Another trial of the same backup, begun in the same second.
+            self.be_called(free_name(&self.maintenance, &self.name, RESTORING).await?);
+        }
+    }
+
+    async fn create_once(&mut self, locale: &Locale) -> Result<(), Failure> {
         let mut statement = locale.create_database(&self.called, self.version().major);
         if let Some(owner) = &self.owner {
             statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
@@ -82,7 +95,14 @@ impl Target {
         let maintenance = self.maintenance.clone();
         // On a task of its own: whoever gives up meanwhile must not lose sight of a database in the making.
         self.creating = Some(tokio::spawn(async move { maintenance.run(&statement).await }));
-        self.settle().await.map_err(|failure| not_created(&self.name, failure))
+        self.settle().await
+    }
+
+    /// Whether somebody has dropped or renamed the database that this run created; false if the server does not say.
+    pub async fn is_gone(&self) -> bool {
+        let Some(known) = self.known() else { return false };
+        let name = Renaming { maintenance: &self.maintenance }.name_of(known.oid).await;
+        name.is_ok_and(|name| name.as_ref() != Some(&known.name))
     }
 
     /// Waits for a creation that was begun, so that it is known whether there is a database, and which.

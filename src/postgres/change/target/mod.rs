@@ -41,6 +41,8 @@ pub struct Target {
     name: String,
     /// The name it has now, or will be created under.
     called: String,
+    /// Whether it is a trial's: only the moment in its name makes it differ from another trial's.
+    is_trial: bool,
     /// Its object identifier, once this run has created it.
     oid: Option<u32>,
     /// Keeps other restores into the same database away.
@@ -82,6 +84,7 @@ impl Target {
         refuse_standby(server.in_recovery)?;
         let named_at_once = matches!(naming, Naming::AtOnce | Naming::ForSwap { .. });
         let inherits = matches!(naming, Naming::ForSwap { .. });
+        let is_trial = matches!(naming, Naming::ForTrial);
         let (mut called, mut lock, mut owner) = (name.clone(), Lock::none(), None);
         match naming {
             Naming::AtOnce => {}
@@ -110,6 +113,7 @@ impl Target {
             psql: server.as_usual(psql.with_dbname(&called)).await,
             name,
             called,
+            is_trial,
             oid: None,
             _lock: lock,
             server,

@@ -64,7 +64,7 @@ impl Target {
         Ok(())
     }
 
-    fn be_called(&mut self, name: String) {
+    pub(super) fn be_called(&mut self, name: String) {
         self.psql = self.psql.with_dbname(&name);
         self.called = name;
     }
