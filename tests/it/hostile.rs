@@ -2,6 +2,7 @@
 //! nothing half is called whole.
 
 mod liar;
+mod meanwhile;
 mod neighbour;
 mod programs;
 mod races;
