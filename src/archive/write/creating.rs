@@ -69,8 +69,8 @@ mod tests {
             .map(|entry| (entry.dump_id(), text(entry.desc()), text(entry.defn()).trim_end().to_owned()));
         let expected = [
             (1, "ENCODING", setting.1),
-            (5, "ACL", "REVOKE CREATE ON SCHEMA public FROM \"B\", a;"),
-            (4, "SCHEMA GRANT", "GRANT CREATE ON SCHEMA public TO \"B\", a;"),
+            (5, "ACL", r#"REVOKE CREATE ON SCHEMA "public" FROM "B", "a";"#),
+            (4, "SCHEMA GRANT", r#"GRANT CREATE ON SCHEMA "public" TO "B", "a";"#),
             (2, "TABLE", "CREATE TABLE public.t ();"),
             (3, "ACL", grant.1),
         ];

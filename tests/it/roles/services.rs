@@ -119,7 +119,7 @@ fn the_schema_public_stays_with_its_owner() {
     let restore =
         || place.opens(&["restore", "latest", "--name", "new", "--json", "--to", &url(&fresh("public"))]);
     let run = restore().fails(Kind::Postgres);
-    let run = run.says("not a member of roles which have to own objects: postgres");
+    let run = run.says("not a member of roles which have to own objects: \"postgres\"");
     assert!(!run.stderr.contains("left out: COMMENT"), "{run}");
     new.psql(&source, &format!("ALTER TABLE t OWNER TO {app}"));
     place.backup(&new.url(&source), &["--name", "new"]);
@@ -218,7 +218,7 @@ fn what_only_the_service_may_create_is_left_out() {
     let words = ["restore", "latest", "--to", &cluster.url("whole")];
     let run = place.opens(&words).succeeds().says("proven: 2 rows in 2 tables");
     assert!(!run.stderr.contains("left out"), "{run}");
-    // Who insists is told the way out.
+    // The message names the way out.
     restore("plain")
         .args(["--target-profile", "plain", "--no-owner"])
         .fails(Kind::Postgres)
