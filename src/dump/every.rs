@@ -6,10 +6,11 @@ use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
 use crate::postgres::clients::Clients;
 use crate::postgres::databases::{Databases, databases};
-use crate::postgres::{Psql, Situation, shell_word};
+use crate::postgres::{Psql, Situation};
 use crate::run::Run;
 use crate::stored::names::Name;
 use crate::stored::writer::{StoredBackup, WriteOptions};
+use crate::text::shell_word;
 
 /// How the backups of a server's databases went.
 pub struct EveryDatabase {

@@ -12,8 +12,7 @@ use crate::postgres::lock::Lock;
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
 use crate::postgres::{
     ConnInfo, Constraint, FoundTable, PgRestoreOptions, Psql, Reference, Server, Situation, WantedTable,
-    refuse_standby,
-    identifier,
+    identifier, refuse_standby,
 };
 use crate::run::Run;
 use crate::stored::excerpt;

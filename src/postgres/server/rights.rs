@@ -5,8 +5,8 @@
 use serde::Deserialize;
 
 use crate::error::Result;
-use crate::postgres::sql::shell_word;
 use crate::postgres::tools::Psql;
+use crate::text::shell_word;
 
 /// What a role may not read, by name, quoted as SQL writes it; each list is sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
