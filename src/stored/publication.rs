@@ -5,7 +5,7 @@ use super::manifest::Manifest;
 use super::names::{MANIFEST, Place, SIGNATURE};
 use super::signing::{Signed, SigningKey};
 use crate::error::Result;
-use crate::store::{Situation, Store, Stored};
+use crate::store::{Situation, Store, StoreError, Stored};
 use bytes::Bytes;
 use std::cell::Cell;
 
@@ -15,12 +15,14 @@ pub struct Publication<'a> {
     place: &'a Place,
     /// Whether somebody else's object is in its place: then nobody knows which of them are ours.
     is_taken: Cell<bool>,
+    /// Whether the manifest may be ours.
+    is_published: Cell<bool>,
 }
 
 impl<'a> Publication<'a> {
     /// Nothing is written yet.
     pub fn new(store: &'a dyn Store, place: &'a Place) -> Self {
-        Self { store, place, is_taken: Cell::new(false) }
+        Self { store, place, is_taken: Cell::default(), is_published: Cell::default() }
     }
 
     /// Writes a small object.
@@ -36,6 +38,7 @@ impl<'a> Publication<'a> {
             let signature = key.sign(Signed::Manifest, &bytes, &format!("pgstow {}", self.place))?;
             self.put(SIGNATURE, signature.into()).await?;
         }
+        self.is_published.set(true);
         self.put(MANIFEST, bytes.into()).await.map(drop)
     }
 
@@ -47,15 +50,58 @@ impl<'a> Publication<'a> {
         if self.is_taken.get() {
             return;
         }
-        for object in [MANIFEST, SIGNATURE].map(str::to_owned).into_iter().chain(objects) {
-            if let Err(error) = self.store.delete(&self.place.key(&object)).await {
-                tracing::warn!(
-                    "the objects of {} remain in {}; without a manifest they are not a backup: {error}",
-                    self.place,
-                    self.store.display_url()
-                );
-                return;
+        if !self.is_published.get() {
+            match self.store.head(&self.place.key(MANIFEST)).await {
+                Ok(_) => {
+                    let store = self.store.display_url();
+                    tracing::warn!(
+                        "{} is in {store} all the same: a copy from another store completed it",
+                        self.place
+                    );
+                    return;
+                }
+                // A deletion would be waited for as long again.
+                Err(error) if error.situation().may_pass() => return self.remains(&error),
+                Err(_) => {}
             }
         }
+        for object in [MANIFEST, SIGNATURE].map(str::to_owned).into_iter().chain(objects) {
+            if let Err(error) = self.store.delete(&self.place.key(&object)).await {
+                return self.remains(&error);
+            }
+        }
+    }
+
+    fn remains(&self, error: &StoreError) {
+        tracing::warn!(
+            "the objects of {} remain in {}; without a manifest they are not a backup: {error}",
+            self.place,
+            self.store.display_url()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{OpenOptions, StoreUrl, open};
+    use crate::stored::manifest::tests::example;
+
+    #[tokio::test]
+    async fn what_somebody_else_has_completed_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = StoreUrl::File(folder.path().to_owned());
+        let store = open(&url, OpenOptions::default()).await.unwrap();
+        let manifest = example();
+        let place = Place { name: manifest.name.clone(), id: manifest.id.clone() };
+        let (own, other) = (Publication::new(&*store, &place), Publication::new(&*store, &place));
+        let count = async || store.list("").await.unwrap().len();
+        own.put("dump.zst.age", Bytes::from_static(b"x")).await.unwrap();
+        other.publish(&manifest, None).await.unwrap();
+        own.take_back(["dump.zst.age".to_owned()]).await;
+        assert_eq!(count().await, 2);
+        // Its own goes, the manifest too.
+        other.take_back(["dump.zst.age".to_owned()]).await;
+        assert_eq!(count().await, 0);
     }
 }
