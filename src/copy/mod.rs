@@ -142,8 +142,13 @@ async fn confirm(backup: &Backup, way: &Way, has_manifest: bool) -> Result<()> {
     Err(error.hint("a prune took it for what a killed run had left; run the copy again"))
 }
 
-/// Removes the objects that were copied of a backup that is there under another id, for other recipients.
+/// Removes the objects that were copied of a backup that is there under another id, for other recipients, unless another run
+/// has completed it: that one says what becomes of it.
 async fn take_back(backup: &Backup, way: &Way) {
+    match way.to.head(&backup.place.key(MANIFEST)).await {
+        Err(error) if error.situation() == Situation::NotFound => {}
+        _ => return,
+    }
     for object in &backup.manifest.objects {
         let key = backup.place.key(&object.key);
         if let Err(error) = way.to.delete(&key).await {

@@ -5,6 +5,7 @@ use crate::harness::{Pgstow, Run, Running, pgstow};
 use crate::scene::{Place, every_client, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
@@ -477,14 +478,19 @@ fn ended_before_the_proof_nothing_is_swapped_in() {
     assert_eq!(scene.cluster.text_of(&scene.app), scene.then);
 }
 
+/// Kills every `psql` that it runs now; one that only asked something may have ended by itself.
+fn kill_its_psql(running: &Running) {
+    for psql in children(running.pid(), "psql") {
+        assert!(matches!(kill_process(psql, Signal::KILL), Ok(()) | Err(Errno::SRCH)));
+    }
+}
+
 #[test]
 fn killed_at_either_rename_the_name_means_one_of_the_two() {
     for (major, at) in [(Major::V16, Rename::First), (Major::V17, Rename::Second)] {
         let scene = Scene::new(major);
         let (running, lock) = scene.held(at);
-        for psql in children(running.pid(), "psql") {
-            kill_process(psql, Signal::KILL).unwrap();
-        }
+        kill_its_psql(&running);
         running.signal(Signal::KILL);
         running.wait();
         drop(lock);
@@ -518,8 +524,7 @@ fn killed_with_the_exchange_under_way_psql_ends_it() {
 fn without_its_psql_a_swap_fails_and_says_how_to_finish() {
     let scene = Scene::new(Major::Distribution);
     let (running, lock) = scene.held(Rename::Second);
-    let psql = children(running.pid(), "psql");
-    psql.iter().for_each(|psql| kill_process(*psql, Signal::KILL).unwrap());
+    kill_its_psql(&running);
     let run = running.wait().assert_failure(Kind::Postgres);
     drop(lock);
     scene.is_untouched();
