@@ -58,17 +58,10 @@ pub enum MissingRoles {
 /// `--target-profile`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TargetProfile {
-    /// Find out from the server's roles
+    /// Managed, unless the role is a superuser
     Auto,
     /// A server that accepts everything
     Plain,
-    /// Neon
-    Neon,
-    /// Amazon RDS or Aurora
-    Rds,
-    /// Supabase
-    Supabase,
-    /// Google Cloud SQL
-    #[value(name = "cloudsql")]
-    CloudSql,
+    /// A server on which nobody is a superuser
+    Managed,
 }

@@ -47,7 +47,7 @@ pub struct FittingWords {
     /// A managed server rejects some statements of a dump: those are left out and reported.
     #[arg(
         long,
-        value_name = "SERVICE",
+        value_name = "KIND",
         default_value = "auto",
         env = "PGSTOW_TARGET_PROFILE",
         help_heading = "Roles",

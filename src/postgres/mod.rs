@@ -24,7 +24,7 @@ pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
 pub use server::{
     Backend, Changes, Checkpoints, Cluster, Enums, FoundTable, Heap, KNOWS_PAGE_RANGES, Locale, Moment,
-    Presets, Provider, Reference, Server, TargetFacts, Unreachable, Unreadable, WantedTable, databases,
+    Presets, Reference, Server, TargetFacts, Unreachable, Unreadable, WantedTable, databases,
     exclusive_locks, extensions, first_names, heaps, managed, patterns, refuse_shared_backends,
     refuse_standby, waits_too_long,
 };

@@ -7,7 +7,7 @@ use super::outcome::Outcome;
 use super::request::Profile;
 use crate::branch::{self, Neon, NeonBranch, OwnBranch, TemporaryBranch, Uri, give_back, keep, lend};
 use crate::error::{Error, Kind, Result};
-use crate::postgres::{Naming, Provider};
+use crate::postgres::Naming;
 use crate::run::Run;
 use crate::stored::manifest::BackupKind;
 
@@ -73,7 +73,7 @@ impl ReadyBackup {
         let is_archive = self.reader.kind() == BackupKind::Postgres;
         let fitting = &mut self.request.fitting;
         if fitting.profile == Profile::Auto {
-            fitting.profile = Profile::Of(Provider::Neon);
+            fitting.profile = Profile::Managed;
         }
         // An owner that was named is believed; a plain script is run as it is.
         let named = fitting.owner.is_some() || !fitting.map.is_empty() || fitting.options.no_owner;

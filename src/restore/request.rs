@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::postgres::grants::Grant;
-use crate::postgres::{KnownRoles, PgRestoreOptions, Provider};
+use crate::postgres::{KnownRoles, PgRestoreOptions};
 use crate::stored::opened::OpenedBackup;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -85,13 +85,13 @@ pub enum Roles {
 /// What kind of server a backup is restored on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Profile {
-    /// Recognised by its roles.
+    /// Managed, unless the restoring role is a superuser.
     #[default]
     Auto,
     /// It takes everything.
     Plain,
-    /// A managed service.
-    Of(Provider),
+    /// One on which nobody is a superuser.
+    Managed,
 }
 
 /// What is done when all data is there and proven.

@@ -2,7 +2,7 @@
 
 use crate::cli::{FittingWords, MissingRoles, TargetProfile};
 use crate::error::{Error, Result};
-use crate::postgres::{PgRestoreOptions, Provider};
+use crate::postgres::PgRestoreOptions;
 use crate::restore::request::{Fitting, Profile, Roles};
 use std::collections::BTreeMap;
 
@@ -28,10 +28,7 @@ pub(super) fn fitting(words: FittingWords) -> Result<Fitting> {
     let profile = match words.target_profile {
         TargetProfile::Auto => Profile::Auto,
         TargetProfile::Plain => Profile::Plain,
-        TargetProfile::Neon => Profile::Of(Provider::Neon),
-        TargetProfile::Rds => Profile::Of(Provider::Rds),
-        TargetProfile::Supabase => Profile::Of(Provider::Supabase),
-        TargetProfile::CloudSql => Profile::Of(Provider::CloudSql),
+        TargetProfile::Managed => Profile::Managed,
     };
     let search_path = search_path(words.search_path)?;
     Ok(Fitting { options, roles, map, owner: words.owner, profile, skip_refresh, search_path })

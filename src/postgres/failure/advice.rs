@@ -119,7 +119,7 @@ const TABLE: &[(S, &str)] = &[
     (S::PublicationDenied, "restore as a superuser, or leave it out with --target-profile auto"),
     (
         S::EventTriggerDenied,
-        "only a superuser may do this; a --target-profile such as neon leaves event triggers out",
+        "only a superuser may do this; --target-profile managed leaves event triggers out",
     ),
     (
         S::ExtensionDenied,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::error::Result;
 
-use super::managed::Provider;
+use super::managed;
 use crate::postgres::tools::Psql;
 
 /// A server as the restoring role finds it.
@@ -115,9 +115,9 @@ impl TargetFacts {
         self.tablespaces.contains(name)
     }
 
-    /// Whose service it is, as far as its roles tell; nobody's where one may do everything.
-    pub fn provider(&self) -> Option<Provider> {
-        let provider = Provider::ALL.into_iter().find(|provider| self.has_role(provider.mark()));
-        if self.rights.superuser { None } else { Some(provider.unwrap_or(Provider::Other)) }
+    /// Whose server it is, for messages.
+    pub fn service(&self) -> &'static str {
+        let usual = if self.rights.superuser { "this server" } else { "a server without superuser rights" };
+        managed::service(|role| self.has_role(role)).unwrap_or(usual)
     }
 }

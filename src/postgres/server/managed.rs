@@ -3,21 +3,6 @@
 //! What is refused is data, not code: one table. It errs on the side of leaving out, since each line left
 //! out is reported, and a line that is refused ends the restore.
 
-/// A kind of server on which one is no superuser.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
-    /// Neon.
-    Neon,
-    /// Amazon RDS and Aurora.
-    Rds,
-    /// Supabase.
-    Supabase,
-    /// Google Cloud SQL and AlloyDB.
-    CloudSql,
-    /// Any other, and a plain server where one has few rights.
-    Other,
-}
-
 /// Roles that services keep for themselves: nobody else may set their default privileges, and no other
 /// server has them.
 pub const THEIR_ROLES: &[&str] = &[
@@ -51,61 +36,39 @@ const THEIR_EXTENSIONS: &[&str] = &[
     "azure",
 ];
 
-impl Provider {
-    /// Those that are known by a role.
-    pub(super) const ALL: [Provider; 4] =
-        [Provider::Neon, Provider::Rds, Provider::Supabase, Provider::CloudSql];
+/// Services, each by the role that only its servers have.
+const SERVICES: [(&str, &str); 4] = [
+    ("neon_superuser", "Neon"),
+    ("rds_superuser", "Amazon RDS"),
+    ("supabase_admin", "Supabase"),
+    ("cloudsqlsuperuser", "Google Cloud SQL"),
+];
 
-    /// The role that only this service has.
-    pub(super) fn mark(self) -> &'static str {
-        match self {
-            Provider::Neon => "neon_superuser",
-            Provider::Rds => "rds_superuser",
-            Provider::Supabase => "supabase_admin",
-            Provider::CloudSql => "cloudsqlsuperuser",
-            // No role has an empty name.
-            Provider::Other => "",
-        }
-    }
+/// Whose server it is, as far as its roles tell.
+pub(super) fn service(has_role: impl Fn(&str) -> bool) -> Option<&'static str> {
+    SERVICES.into_iter().find(|(role, _)| has_role(role)).map(|(_, service)| service)
+}
 
-    /// As messages name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Provider::Neon => "Neon",
-            Provider::Rds => "Amazon RDS",
-            Provider::Supabase => "Supabase",
-            Provider::CloudSql => "Google Cloud SQL",
-            Provider::Other => "a server without superuser rights",
-        }
-    }
-
-    /// Why a service refuses this kind of object, with this name, where it does. Whether it takes event
-    /// triggers (some do, from some roles) it must have been asked.
-    pub fn refuses(
-        self,
-        kind: &str,
-        name: &str,
-        schema: &str,
-        takes_event_triggers: bool,
-    ) -> Option<&'static str> {
-        // What is said about a thing goes where the thing goes.
-        let about = matches!(kind, "COMMENT" | "SECURITY LABEL" | "ACL");
-        let kind_of = |kind_of: &str| {
-            kind == kind_of || about && name.strip_prefix(kind_of).is_some_and(|rest| rest.starts_with(' '))
-        };
-        if about && kind_of("EXTENSION") {
-            Some("the extension belongs to the service")
-        } else if kind_of("EVENT TRIGGER") && !takes_event_triggers {
-            Some("the restoring role may make no event triggers")
-        } else if kind_of("PUBLICATION") || kind.starts_with("PUBLICATION ") {
-            Some("publications are for the server that was dumped")
-        } else if kind_of("SUBSCRIPTION") || kind.starts_with("SUBSCRIPTION ") {
-            Some("subscriptions are for the server that was dumped")
-        } else if kind == "ACL" && schema == "pg_catalog" {
-            Some("the system's own functions belong to the service")
-        } else {
-            None
-        }
+/// Why a server on which one is no superuser refuses this kind of object, with this name, if it does. Whether it takes event
+/// triggers (some do, from some roles) it must have been asked.
+pub fn refuses(kind: &str, name: &str, schema: &str, takes_event_triggers: bool) -> Option<&'static str> {
+    // What is said about a thing goes where the thing goes.
+    let about = matches!(kind, "COMMENT" | "SECURITY LABEL" | "ACL");
+    let kind_of = |kind_of: &str| {
+        kind == kind_of || about && name.strip_prefix(kind_of).is_some_and(|rest| rest.starts_with(' '))
+    };
+    if about && kind_of("EXTENSION") {
+        Some("the extension belongs to the service")
+    } else if kind_of("EVENT TRIGGER") && !takes_event_triggers {
+        Some("the restoring role may make no event triggers")
+    } else if kind_of("PUBLICATION") || kind.starts_with("PUBLICATION ") {
+        Some("publications are for the server that was dumped")
+    } else if kind_of("SUBSCRIPTION") || kind.starts_with("SUBSCRIPTION ") {
+        Some("subscriptions are for the server that was dumped")
+    } else if kind == "ACL" && schema == "pg_catalog" {
+        Some("the system's own functions belong to the service")
+    } else {
+        None
     }
 }
 
@@ -125,21 +88,19 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_left_out_with_all_that_is_about_it() {
-        let refuses = |provider: Provider, kind, name| provider.refuses(kind, name, "", false).is_some();
-        for provider in Provider::ALL.into_iter().chain([Provider::Other]) {
-            assert!(refuses(provider, "COMMENT", "EXTENSION pgcrypto"));
-            assert!(refuses(provider, "PUBLICATION TABLE", "pub t"));
-            assert!(refuses(provider, "SUBSCRIPTION", "sub"));
-            assert!(!refuses(provider, "EXTENSION", "pgcrypto"));
-            assert!(!refuses(provider, "COMMENT", "TABLE t"));
-            assert!(!refuses(provider, "TABLE", "EXTENSION pgcrypto"));
-            assert!(!refuses(provider, "COMMENT", "EXTENSIONS"));
-            for (kind, name) in [("COMMENT", "EVENT TRIGGER guard"), ("EVENT TRIGGER", "guard")] {
-                assert!(refuses(provider, kind, name));
-                assert!(provider.refuses(kind, name, "", true).is_none());
-            }
-            assert!(provider.refuses("ACL", "FUNCTION f()", "pg_catalog", true).is_some());
-            assert!(provider.refuses("ACL", "FUNCTION f()", "app", true).is_none());
+        let would = |kind, name| refuses(kind, name, "", false).is_some();
+        assert!(would("COMMENT", "EXTENSION pgcrypto"));
+        assert!(would("PUBLICATION TABLE", "pub t"));
+        assert!(would("SUBSCRIPTION", "sub"));
+        assert!(!would("EXTENSION", "pgcrypto"));
+        assert!(!would("COMMENT", "TABLE t"));
+        assert!(!would("TABLE", "EXTENSION pgcrypto"));
+        assert!(!would("COMMENT", "EXTENSIONS"));
+        for (kind, name) in [("COMMENT", "EVENT TRIGGER guard"), ("EVENT TRIGGER", "guard")] {
+            assert!(would(kind, name));
+            assert!(refuses(kind, name, "", true).is_none());
         }
+        assert!(refuses("ACL", "FUNCTION f()", "pg_catalog", true).is_some());
+        assert!(refuses("ACL", "FUNCTION f()", "app", true).is_none());
     }
 }

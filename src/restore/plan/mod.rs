@@ -11,9 +11,7 @@ mod roles;
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
 use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{
-    PgRestoreOptions, Provider, TIMESCALEDB_RESTORING, Target, TargetFacts, identifier, sessions,
-};
+use crate::postgres::{PgRestoreOptions, TIMESCALEDB_RESTORING, Target, TargetFacts, identifier, sessions};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +47,7 @@ impl RestoreRequest {
         self.keep_closed(target)?;
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
-        fit.event_triggers = watched && fit.provider().is_some() && target.takes_event_triggers().await;
+        fit.event_triggers = watched && fit.is_managed() && target.takes_event_triggers().await;
         if watched && fit.facts.rights.superuser && fit.facts.major >= sessions::KNOWS_EVENT_TRIGGERS_OFF {
             target.without_event_triggers().await?;
         }
@@ -66,7 +64,7 @@ impl RestoreRequest {
         fit.check_schemas(&front, target).await?;
         let front = fit.with_roles(&front)?;
         if !fit.left_out.is_empty() {
-            let service = fit.provider().map_or("this server", Provider::name);
+            let service = fit.facts.service();
             let count = fit.left_out.len();
             tracing::warn!(
                 "{count} left out for {service}; --target-profile plain tries to restore everything"
@@ -196,11 +194,11 @@ impl<'a> Fit<'a> {
         Ok(())
     }
 
-    fn provider(&self) -> Option<Provider> {
+    fn is_managed(&self) -> bool {
         match self.fitting.profile {
-            Profile::Auto => self.facts.provider(),
-            Profile::Plain => None,
-            Profile::Of(provider) => Some(provider),
+            Profile::Auto => !self.facts.rights.superuser,
+            Profile::Plain => false,
+            Profile::Managed => true,
         }
     }
 }

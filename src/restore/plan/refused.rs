@@ -4,7 +4,7 @@ use super::super::request::Profile;
 use super::{Fit, reported, text};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::managed::{is_of_a_service, only_a_service_has};
+use crate::postgres::managed::{is_of_a_service, only_a_service_has, refuses};
 use crate::postgres::{Schemas, Target, identifier};
 use crate::sql::words;
 use crate::units::count;
@@ -52,7 +52,7 @@ impl Fit<'_> {
         let front = self.without(front, |fit, entry| fit.refusal(entry, front));
         let lacking = |entry: &TocEntry| {
             let tablespace = text(entry.tablespace());
-            !tablespace.is_empty() && (self.provider().is_some() || !self.facts.has_tablespace(&tablespace))
+            !tablespace.is_empty() && (self.is_managed() || !self.facts.has_tablespace(&tablespace))
         };
         let elsewhere: BTreeSet<i32> =
             front.toc.entries().iter().filter(|entry| lacking(entry)).map(TocEntry::dump_id).collect();
@@ -87,7 +87,7 @@ impl Fit<'_> {
         if kind == "EVENT TRIGGER" && others.any(is_theirs) {
             return Some("a service's own role has its function");
         }
-        self.provider()?.refuses(&kind, &name, &schema, self.event_triggers)
+        self.is_managed().then(|| refuses(&kind, &name, &schema, self.event_triggers)).flatten()
     }
 
     /// Whether a service keeps this role for itself, and things cannot be given to it here.

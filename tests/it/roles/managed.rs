@@ -107,7 +107,7 @@ fn a_plain_server_gets_everything() {
     place.opens(&words).fails(Kind::Postgres).says("Tablespace \"fast\" does not exist");
     assert!(!target.has_database("x"));
     // And what a service refuses is left out even for a superuser where that is asked for.
-    let words = ["restore", "latest", "--json", "--to", &target.url("x"), "--target-profile", "supabase"];
+    let words = ["restore", "latest", "--json", "--to", &target.url("x"), "--target-profile", "managed"];
     let run = place.opens(&words).succeeds().says("left out for Supabase");
     assert!(left_out(&run).len() > 4, "{run}");
     // Whether event triggers are taken is asked, not guessed.
