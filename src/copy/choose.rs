@@ -43,6 +43,8 @@ pub(super) async fn choose(store: &Arc<dyn Store>, options: &CopyOptions) -> Res
 /// What the target has.
 pub(super) struct There {
     store: String,
+    /// What the source has, too: one of these is no sign of a rekey in the target.
+    copied: BTreeSet<Place>,
     backups: BTreeMap<Place, Entry>,
     /// Uploads that had not ended before this run.
     pub(super) unfinished: Vec<Unfinished>,
@@ -82,7 +84,8 @@ impl There {
                 Vec::new()
             }
         };
-        Ok(Self { store: url, backups, unfinished, looked_at })
+        let copied = chosen.iter().map(|one| one.place.clone()).collect();
+        Ok(Self { store: url, copied, backups, unfinished, looked_at })
     }
 
     /// What a rekey has made of this backup since, which was not there when it was looked at first.
@@ -101,6 +104,7 @@ impl There {
             backups: entries(store, folders).await?,
             unfinished: Vec::new(),
             store: self.store.clone(),
+            copied: self.copied.clone(),
             ..*self
         };
         now.rekeyed_as(store, backup, trusted).await
@@ -116,7 +120,7 @@ impl There {
     /// To copy it all the same would give it back to whom the rekey there has locked out.
     fn rekeyed(&self, backup: &Backup) -> impl Iterator<Item = &Entry> {
         let is_it = |entry: &&Entry| {
-            let there = entry.backup.as_ref();
+            let there = entry.backup.as_ref().filter(|_| !self.copied.contains(&entry.folder.place));
             there.is_some_and(|there| there.manifest.was_rekeyed_from(&backup.manifest))
         };
         self.backups.values().filter(is_it)

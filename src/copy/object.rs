@@ -9,6 +9,7 @@ use crate::progress::Progress;
 use crate::run::Run;
 use crate::store::{Metadata, Situation, Store};
 use crate::stored::catalogue::Backup;
+use crate::stored::contents::missing;
 use crate::stored::digest::Digest;
 use crate::stored::download::{self, Options};
 use crate::stored::manifest::{self, Object};
@@ -52,7 +53,13 @@ impl Way {
             return Err(Error::store(format!("{key} is larger than {} takes", self.to.display_url())));
         }
         let part_size = upload::part_size(limits, Some(object.stored_bytes), None)?;
-        let info = run.or(async { Ok(self.from.head(&key).await?) }).await?;
+        let looking = async {
+            match self.from.head(&key).await {
+                Err(error) => Err(missing(&*self.from, &backup.place, &key, error.into()).await),
+                Ok(info) => Ok(info),
+            }
+        };
+        let info = run.or(looking).await?;
         let is_dump = backup.manifest.dump().is_ok_and(|dump| dump.key == object.key);
         // A folder on a file system without extended attributes has no metadata.
         let metadata = match info.metadata.is_empty() && is_dump {

@@ -14,7 +14,7 @@ use crate::stored::catalogue::{self, Found};
 use crate::stored::contents;
 use crate::stored::names::{CLOCK_SKEW, Name};
 use crate::stored::opened::Location;
-use crate::stored::upload::Uploading;
+use crate::stored::upload::{LAST_WAIT, Uploading};
 use crate::units::age;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -138,7 +138,8 @@ async fn probe(
         store.delete(key).await?;
         Ok::<_, StoreError>((again, read, clock, before))
     };
-    let outcome = findings.run().or(async { Ok(trying.await) }).await?;
+    // A signal comes too late for a probe that is being written: it is removed first.
+    let outcome = findings.run().or_late(LAST_WAIT, async { Ok(trying.await) }, async |_| ()).await?;
     let (again, read, clock, before) = match outcome {
         Ok(tried) => tried,
         Err(error) if error.situation() == Situation::Denied => {

@@ -87,7 +87,7 @@ async fn prune_one(
 ) -> Result<PrunedStore> {
     let (mut pruned, keys) = run.or(plan(store, options, new)).await?;
     if !options.dry_run {
-        remove::all(&**store, &mut pruned, &keys, run).await?;
+        remove::all(store, &mut pruned, &keys, run).await?;
     }
     Ok(pruned)
 }

@@ -6,11 +6,12 @@ use crate::error::{Error, Kind, Result};
 use crate::failures::Failed;
 use crate::run::Run;
 use crate::store::Store;
-use crate::stored::contents::look_again;
+use crate::stored::contents::{Standard, entries, look_again};
 use crate::stored::names::Place;
 use crate::stored::removal;
 use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Backups that are removed at the same time.
 const AT_ONCE: usize = 16;
@@ -19,13 +20,18 @@ const AT_ONCE: usize = 16;
 pub(super) type Keys = BTreeMap<Place, Vec<String>>;
 
 /// Removes all that goes.
-pub(super) async fn all(store: &dyn Store, pruned: &mut PrunedStore, keys: &Keys, run: &Run) -> Result<()> {
+pub(super) async fn all(
+    store: &Arc<dyn Store>,
+    pruned: &mut PrunedStore,
+    keys: &Keys,
+    run: &Run,
+) -> Result<()> {
     let going = pruned.backups.iter().enumerate().filter(|(_, backup)| backup.fate == Fate::Removed);
     let going: Vec<(usize, Place)> = going.map(|(at, backup)| (at, backup.place.clone())).collect();
     let mut removing = stream::iter(going)
         .map(|(at, place)| async move {
             let keys = keys.get(&place).map(Vec::as_slice).unwrap_or_default();
-            (at, backup(store, &place, keys).await)
+            (at, backup(&**store, &place, keys).await)
         })
         .buffer_unordered(AT_ONCE);
     while let Some((at, outcome)) = run.or(async { Ok(removing.next().await) }).await? {
@@ -98,26 +104,26 @@ async fn backup(store: &dyn Store, place: &Place, keys: &[String]) -> Result<Fat
 }
 
 /// Removes the objects of a backup that never came to be, if it has not come to be since, nor is about to.
-async fn folder(store: &dyn Store, left: &Leftover) -> Result<Fate> {
+async fn folder(store: &Arc<dyn Store>, left: &Leftover) -> Result<Fate> {
     let place = &left.place;
-    let Some(folder) = look_again(store, place).await? else { return Ok(Fate::Removed) };
+    let Some(folder) = look_again(&**store, place).await? else { return Ok(Fate::Removed) };
     if folder.found().is_some() {
         return Ok(Fate::KeptAnyway("its manifest was written in the meantime".to_owned()));
     }
     if folder.last_written() > left.last_written {
         return Ok(Fate::KeptAnyway("something was written to it in the meantime".to_owned()));
     }
-    let keys = folder.keys();
-    if let Some(kept) = removal::delete(store, &keys).await.map_err(explain)? {
+    if let Some(kept) = removal::delete(&**store, &folder.keys()).await.map_err(explain)? {
         return Ok(Fate::KeptAnyway(kept.why));
     }
     // A copy may have completed it just now: the manifest is there then, and what it had from before is not.
-    match look_again(store, place).await? {
-        Some(now) if now.found().is_some() && keys.iter().any(|key| !now.keys().contains(key)) => {
-            removal::delete(store, &now.keys()).await.map_err(explain)?;
-            Err(Error::store(format!("{place} was copied here at the same moment, and is not whole"))
-                .hint("it is removed; copy it again"))
-        }
-        _ => Ok(Fate::Removed),
-    }
+    let standard = Standard { trusted: None, count_partial: true, proven_only: false };
+    let now = look_again(&**store, place).await?.into_iter().collect();
+    let torn = entries(store, now, &standard).await?.into_iter().find(|entry| entry.is_torn());
+    let Some(torn) = torn else { return Ok(Fate::Removed) };
+    let error = Error::store(format!("{place} was copied here at the same moment, and is not whole"));
+    Err(match removal::delete(&**store, &torn.folder.keys()).await.map_err(explain)? {
+        None => error.hint("it is removed; copy it again"),
+        Some(kept) => error.hint(format!("what is there of it stays: {}", kept.why)),
+    })
 }

@@ -275,18 +275,18 @@ impl Work<'_> {
                 continue;
             }
             let other = &found.place.id;
-            let what = match own.id > *other {
+            let error =
+                Error::new(Kind::Locked, format!("another run rekeyed it at the same time, as {other}"));
+            return Err(match own.id > *other {
                 true => {
                     self.discard(own).await;
-                    "nothing of this run stays".to_owned()
+                    error.hint("nothing of this run stays: let the other one end, and run it again")
                 }
-                false => format!("{} of this run stays, too", own.id),
-            };
-            return Err(Error::new(
-                Kind::Locked,
-                format!("another run rekeyed it at the same time, as {other}; {what}"),
-            )
-            .hint("let the other run end, and run it again"));
+                false => error.hint(format!(
+                    "{} of this run stays too, and both count as one backup: run it again, so that both have these recipients",
+                    own.id
+                )),
+            });
         }
         Ok(())
     }

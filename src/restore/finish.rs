@@ -47,7 +47,8 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
 async fn settings(plan: &Plan, target: &Target, grants: bool) {
     for said in plan.of_database.iter().filter(|said| (said.about == About::Grants) == grants) {
         // Others have different bytes in another encoding: the database itself knows whether there is such a role.
-        let is_lacking = |role: &&String| role.is_ascii() && !plan.facts.has_role(role);
+        let is_known = |role: &str| plan.facts.has_role(role) || said.said_inside && !role.is_ascii();
+        let is_lacking = |role: &&String| !is_known(role);
         let problem = match said.roles.iter().find(is_lacking) {
             Some(role) => format!("there is no role {}", identifier(role)),
             None => match carry(said, target).await {
@@ -62,7 +63,7 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
 
 /// Says it of the database, and takes it back if nobody could enter the database any more.
 async fn carry(said: &DatabaseStatement, target: &Target) -> Result<()> {
-    target.say_of_database(&said.sql).await?;
+    target.say_of_database(&said.sql, said.said_inside).await?;
     if !said.is_for_everybody() {
         return Ok(());
     }

@@ -62,12 +62,25 @@ pub async fn without_theirs(
             identifier(target.name()),
             first_names(&in_the_way)
         ))
-        .hint("leave tables out with --exclude-table NAME, or remove there what has these names"));
+        .hint("leave tables out with --exclude-table NAME, or remove there what has these names")
+        .hint(
+            "or by hand: `pgstow fetch` brings the dump, `pg_restore -l` lists what is in it, and `pg_restore -L` restores what \
+             is left of that list",
+        ));
     }
     for what in &left_out {
         tracing::warn!("left out: {what}");
     }
-    Ok((front.keep(|entry| !gone.contains(&entry.dump_id())), left_out))
+    let front = front.keep(|entry| !gone.contains(&entry.dump_id()));
+    // Of the role's own there may be some without content: they get the owner, the grants and the comment of the backup.
+    let front = front.with(|entry| match entry.kind() {
+        EntryKind::Schema => match entry.defn().and_then(|defn| defn.strip_prefix(b"CREATE SCHEMA ")) {
+            Some(rest) => entry.with_defn(&[b"CREATE SCHEMA IF NOT EXISTS ", rest].concat()),
+            None => entry.clone(),
+        },
+        _ => entry.clone(),
+    });
+    Ok((front, left_out))
 }
 
 fn obstacle(entry: &TocEntry, taken: &Taken) -> Option<Obstacle> {
@@ -80,9 +93,9 @@ fn obstacle(entry: &TocEntry, taken: &Taken) -> Option<Obstacle> {
     };
     let is_ours = |schema: &str| taken.schemas.get(schema).map(|(ours, _)| *ours);
     match entry.kind() {
-        // The schema public is there always, and its entry says whose it is.
-        EntryKind::Schema if tag == "public" && is_ours(&tag) == Some(true) => return None,
-        EntryKind::Schema if is_ours(&tag).is_some() => {
+        // It is there always: the plan knows what of it can be restored.
+        EntryKind::Schema if tag == "public" => return None,
+        EntryKind::Schema if is_ours(&tag) == Some(false) => {
             return Some(Obstacle::LeftOut("it is there already"));
         }
         EntryKind::EventTrigger if taken.event_triggers.contains(&*tag) => {
@@ -90,7 +103,8 @@ fn obstacle(entry: &TocEntry, taken: &Taken) -> Option<Obstacle> {
         }
         _ => {}
     }
-    let of_others = about("SCHEMA ").is_some_and(|schema| is_ours(schema) == Some(false));
+    let of_others =
+        about("SCHEMA ").is_some_and(|schema| schema != "public" && is_ours(schema) == Some(false));
     let of_trigger = about("EVENT TRIGGER ").is_some_and(|trigger| taken.event_triggers.contains(trigger));
     if of_others || of_trigger {
         return Some(Obstacle::LeftOut("it belongs to somebody else there"));

@@ -17,6 +17,12 @@ pub fn decoded<'a>(bytes: &'a [u8], postgres: &str) -> Option<Cow<'a, str>> {
     }
 }
 
+/// The same of what all databases of a server share: roles, and what is said of a database. It has the bytes of the session that
+/// wrote it, which is in another database as a rule, and UTF-8.
+pub fn decoded_of_server<'a>(bytes: &'a [u8], postgres: &str) -> Option<Cow<'a, str>> {
+    std::str::from_utf8(bytes).ok().map(Cow::Borrowed).or_else(|| decoded(bytes, postgres))
+}
+
 /// An encoding by PostgreSQL's name for it; `None` for UTF-8, and for what is not known here.
 pub fn known_encoding(postgres: &str) -> Option<&'static Encoding> {
     let label = match postgres {

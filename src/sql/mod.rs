@@ -11,7 +11,7 @@ mod notes;
 mod roles;
 mod words;
 
-pub use encoding::{decoded, known_encoding};
+pub use encoding::{decoded, decoded_of_server, known_encoding};
 pub use guard::Guard;
 pub use kind::EntryKind;
 pub use notes::without_notes;

@@ -10,7 +10,7 @@ use super::proven::{self, MOST_READ, MaybeProven, Proven};
 use super::receipt;
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
-use crate::store::{Listed, Store};
+use crate::store::{Listed, Situation, Store};
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -130,6 +130,22 @@ pub async fn of_same_second(store: &dyn Store, place: &Place) -> Result<Vec<Fold
     Ok(grouped(store.list(&place.prefix_of_second()).await?))
 }
 
+/// Says why an object of a backup is missing, if that is what failed. It is damage, unless the manifest is gone too: that is
+/// removed first, so then all of the backup was.
+pub async fn missing(store: &dyn Store, place: &Place, key: &str, error: Error) -> Error {
+    if error.kind() != Kind::NotFound {
+        return error;
+    }
+    match store.head(&place.key(MANIFEST)).await {
+        Err(manifest) if manifest.situation() == Situation::NotFound => Error::not_found(format!(
+            "{key} is missing, and so is its manifest: the backup was removed meanwhile, by prune or rekey"
+        ))
+        .hint("take another one: `latest` is the newest that is there now, and `pgstow list` shows all"),
+        _ => Error::verify(format!("{key} is missing, although its manifest exists")),
+    }
+    .because(error)
+}
+
 /// One backup, and whether it counts as a whole one.
 #[derive(Debug)]
 pub struct Entry {
@@ -144,6 +160,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether something of it is missing.
+    pub fn is_torn(&self) -> bool {
+        matches!(self.flaw, Some(Flaw::Incomplete(_)))
+    }
+
     /// What is wrong with it, in a sentence that names it; nothing is if it is only partial, or not proven.
     pub fn complaint(&self) -> Option<String> {
         match self.flaw.as_ref()? {

@@ -3,12 +3,13 @@
 //! The dump itself is not touched here: [`super::reader`] streams it, [`super::ranges`] reads parts of it.
 
 use super::catalogue::{self, Backup, Found};
+use super::contents::missing;
 use super::digest::Digest;
 use super::download;
 use super::history::{Caution, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
-use super::names::{MANIFEST, Name, Place};
+use super::names::{Name, Place};
 use super::newest::Chooser;
 use super::proven::{self, Proven};
 use super::signing::VerifyKeys;
@@ -17,6 +18,7 @@ use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
 use crate::pipeline::{self, Fetch, Tally, Unpack, Unpacked, Watch, open};
 use crate::progress::Progress;
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
+use futures_util::{StreamExt, TryStreamExt};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use tokio::io::AsyncWrite;
@@ -212,22 +214,12 @@ impl OpenedBackup {
         Arc::clone(&self.store)
     }
 
-    /// What the store says of one of the backup's objects. That one is missing is damage, unless the manifest is gone too:
-    /// it is removed first, so then all of the backup was.
-    pub async fn there<T>(&self, key: &str, said: Result<T, impl Into<Error>>) -> Result<T> {
-        let error = match said.map_err(Into::into) {
-            Err(error) if error.kind() == Kind::NotFound => error,
-            said => return said,
-        };
-        let manifest = self.store.head(&self.place().key(MANIFEST)).await;
-        Err(match manifest {
-            Err(manifest) if manifest.situation() == store::Situation::NotFound => Error::not_found(format!(
-                "{key} is missing, and so is its manifest: the backup was removed meanwhile, by prune or rekey"
-            ))
-            .hint("take another one: `latest` is the newest that is there now, and `pgstow list` shows all"),
-            _ => Error::verify(format!("{key} is missing, although its manifest exists")),
+    /// What the store says of one of the backup's objects.
+    pub async fn there<T>(&self, key: &str, said: Result<T>) -> Result<T> {
+        match said {
+            Err(error) => Err(missing(&*self.store, self.place(), key, error).await),
+            said => said,
         }
-        .because(error))
     }
 
     /// Looks at an object, which must be there and have its length.
@@ -244,7 +236,16 @@ impl OpenedBackup {
         fetched: Arc<AtomicU64>,
     ) -> Result<Fetch> {
         let (key, etag) = (self.place().key(&object.key), self.head(object).await?.etag);
-        Ok(Arc::new(download::stretches(self.store(), key, etag, options, fetched)))
+        let (store, place) = (self.store(), self.place().clone());
+        let stretches = download::stretches(self.store(), key.clone(), etag, options, fetched);
+        Ok(Arc::new(move |stretch| {
+            let (store, place, key) = (Arc::clone(&store), place.clone(), key.clone());
+            let explain = move |error| {
+                let (store, place, key) = (Arc::clone(&store), place.clone(), key.clone());
+                async move { Err(missing(&*store, &place, &key, error).await) }
+            };
+            stretches(stretch).or_else(explain).boxed()
+        }))
     }
 
     /// Streams the plaintext of an object past `watch` into `sink`; the last bytes only after everything has agreed.

@@ -67,7 +67,14 @@ impl<'a> Publication<'a> {
         }
         for object in [MANIFEST, SIGNATURE].map(str::to_owned).into_iter().chain(objects) {
             if let Err(error) = self.store.delete(&self.place.key(&object)).await {
-                return self.remains(&error);
+                return match object == MANIFEST && self.is_published.get() {
+                    true => tracing::warn!(
+                        "whether {} is in {} is not known; `pgstow list` shows it if it is, whole: {error}",
+                        self.place,
+                        self.store.display_url()
+                    ),
+                    false => self.remains(&error),
+                };
             }
         }
     }

@@ -29,7 +29,7 @@ pub const PART_SIZE_OF_UNKNOWN: u64 = 16 * MIB;
 pub(super) const ABORT: Duration = Duration::from_secs(20);
 
 /// How long a store may take, after a signal, to say that it has begun an upload that is no longer wanted.
-pub(super) const LAST_WAIT: Duration = Duration::from_secs(5);
+pub const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Chooses the size of an upload's parts, in bytes.
 ///

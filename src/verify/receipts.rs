@@ -92,8 +92,8 @@ impl ReceiptOptions {
             run.say(format!("the receipt is in {}", file.display()));
         }
         if self.record {
-            let recording = proven::record(store, receipt, self.signing.as_ref());
-            let key = run.or(recording).await.map_err(may_write)?;
+            // It takes a moment, and is not interrupted: a second signal ends it.
+            let key = proven::record(store, receipt, self.signing.as_ref()).await.map_err(may_write)?;
             run.say(format!("the receipt is recorded as {key}"));
         }
         Ok(())

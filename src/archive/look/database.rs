@@ -19,6 +19,8 @@ pub struct DatabaseStatement {
     pub sets: Vec<String>,
     /// The roles it is for.
     pub roles: Vec<String>,
+    /// Whether somebody said it in the database itself, whose encoding it has: others read it as text of that.
+    pub said_inside: bool,
 }
 
 /// What a statement about a database is about.
@@ -49,7 +51,7 @@ impl Toc {
 
     /// The owner of the database.
     pub fn database_owner(&self) -> Option<Cow<'_, str>> {
-        self.text(self.database()?.owner().filter(|owner| !owner.is_empty())?)
+        self.text_of_server(self.database()?.owner().filter(|owner| !owner.is_empty())?)
     }
 
     /// Settings, comment and grants of the database, as statements about one of this name; and what else is said of it, in a
@@ -58,8 +60,14 @@ impl Toc {
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         let entries = self.entries().iter();
         for entry in entries.filter(|entry| entry.is_of_database() && entry.kind() != EntryKind::Database) {
-            match self.text(entry.defn().unwrap_or_default()) {
-                Some(text) => found.extend(of_entry(entry.kind(), &text, name)),
+            let defn = entry.defn().unwrap_or_default();
+            let said_inside = std::str::from_utf8(defn).is_err();
+            match self.text_of_server(defn) {
+                Some(text) => found.extend(
+                    of_entry(entry.kind(), &text, name)
+                        .into_iter()
+                        .map(|said| DatabaseStatement { said_inside, ..said }),
+                ),
                 None => {
                     let kind = String::from_utf8_lossy(entry.desc().unwrap_or_default());
                     unreadable.push(format!("{kind} {}", entry.label()));
@@ -114,7 +122,7 @@ fn of_entry(kind: EntryKind, text: &str, name: &str) -> Vec<DatabaseStatement> {
         };
         let roles: Vec<String> = words.windows(2).filter_map(follows).collect();
         let sql = String::from_utf8(sql.get(at.start..).unwrap_or_default().to_vec());
-        found.extend(sql.map(|sql| DatabaseStatement { sql, about, sets, roles }));
+        found.extend(sql.map(|sql| DatabaseStatement { sql, about, sets, roles, said_inside: false }));
     }
     found
 }
@@ -182,7 +190,7 @@ mod tests {
         };
         let (found, unreadable) = said("LATIN1");
         assert_eq!(found[0].sql, "ALTER DATABASE \"größe\" SET b.c TO 'Müller';");
-        assert!(found.len() == 1 && unreadable.is_empty());
+        assert!(found.len() == 1 && found[0].said_inside && unreadable.is_empty());
         let (found, unreadable) = said("SQL_ASCII");
         assert!(found.is_empty());
         assert!(unreadable.len() == 1 && unreadable[0].starts_with("DATABASE PROPERTIES "), "{unreadable:?}");

@@ -3,7 +3,7 @@
 use super::late::partition_key;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
-use crate::sql::{EntryKind, decoded};
+use crate::sql::{EntryKind, decoded, decoded_of_server};
 use std::borrow::Cow;
 
 impl Toc {
@@ -23,6 +23,11 @@ impl Toc {
     /// What a name or a statement of it means; `None` if it is no text in its encoding, or that is not known here.
     pub fn text<'a>(&self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
         decoded(bytes, self.encoding().as_deref().unwrap_or("UTF8"))
+    }
+
+    /// The same of what all databases of the server share.
+    pub fn text_of_server<'a>(&self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
+        decoded_of_server(bytes, self.encoding().as_deref().unwrap_or("UTF8"))
     }
 
     /// Whether it defines a table that would have rows of its own: a partitioned one has none.

@@ -89,12 +89,15 @@ async fn read(
     Ok(count > 0)
 }
 
-/// Advice on roles is another for a dump that cannot leave them out.
+/// Advice on a dump that nothing can be left out of.
 fn advise(error: Error) -> Error {
-    if error.situation() != Some(Situation::RoleMissing) {
-        return error;
+    match error.situation() {
+        Some(Situation::RoleMissing) => error.without_hints().hint(
+            "create the role first; if the backup holds the roles, `pgstow fetch … --globals -o -` shows how they were",
+        ),
+        Some(Situation::ObjectExists) => error.hint(
+            "a plain SQL dump is run unchanged: remove there what has this name, or name a database that does not exist yet",
+        ),
+        _ => error,
     }
-    error.without_hints().hint(
-        "create the role first; if the backup holds the roles, `pgstow fetch … --globals -o -` shows how they were",
-    )
 }

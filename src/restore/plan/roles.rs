@@ -5,7 +5,7 @@ use super::{Fit, reported, text};
 use crate::archive::{Preamble, RoleUses};
 use crate::error::{Error, Result};
 use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Schemas, Target, identifier};
-use crate::sql::decoded;
+use crate::sql::decoded_of_server;
 use crate::text::shell_word;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ impl Fit<'_> {
             return Err(Error::usage(format!("the role {name} cannot be written in the dump's {encoding}")));
         }
         Ok(front.with_roles(|entry, role| {
-            if let Some(new) = decoded(role, &encoding).and_then(|name| map.get(&*name)) {
+            if let Some(new) = decoded_of_server(role, &encoding).and_then(|name| map.get(&*name)) {
                 return Some(new.clone().into_bytes());
             }
             let owner =

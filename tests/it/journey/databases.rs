@@ -3,6 +3,7 @@
 use super::scene::backup;
 use crate::scene::{Place, Sample, fresh};
 use crate::servers::postgres::{Cluster, Major};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 #[test]
 fn an_empty_database_that_exists_is_used_as_it_is() {
@@ -47,6 +48,66 @@ fn encoding_and_locale_come_along() {
     };
     assert_eq!(facts(&copy), "LATIN1|C|C");
     assert_eq!(cluster.psql(&copy, "SELECT s::bytea, ascii(s) FROM t"), "\\xe4|228");
+}
+
+/// A schema without content is no content, but it is not the backup's either.
+#[test]
+fn an_empty_schema_of_ones_own_gets_its_owner() {
+    let (cluster, place) = (Cluster::shared(Major::Distribution), Place::folder());
+    let [source, target] = ["owned", "waits"].map(|label| cluster.create_database(label));
+    let owner = fresh("alice");
+    cluster.psql(
+        &source,
+        &format!(
+            "CREATE ROLE {owner}; CREATE SCHEMA shop AUTHORIZATION {owner}; CREATE TABLE shop.t (n int)"
+        ),
+    );
+    place.backup(&cluster.url(&source), &[]);
+    cluster.psql(&target, "CREATE SCHEMA shop");
+    place.opens(&["restore", "latest", "--to", &cluster.url(&target)]).succeeds();
+    let whose = "SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'shop'";
+    assert_eq!(cluster.psql(&target, whose), owner);
+}
+
+/// Roles are the server's: their names have the bytes of the session that made them, whatever a database's encoding is.
+#[test]
+fn roles_and_databases_have_letters_in_any_encoding() {
+    let (cluster, place) = (Cluster::start(Major::Distribution), Place::folder());
+    let [role, other, first, second] = ["größe", "other", "büro", "nächst"].map(fresh);
+    let url = |name: &str| cluster.url(&utf8_percent_encode(name, NON_ALPHANUMERIC).to_string());
+    let create = format!("CREATE DATABASE \"{first}\" TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+    cluster.psql("postgres", &format!("CREATE ROLE \"{role}\"; CREATE ROLE {other}"));
+    cluster.psql("postgres", &create);
+    cluster.psql(
+        "postgres",
+        &format!(
+            "REVOKE CONNECT ON DATABASE \"{first}\" FROM PUBLIC; GRANT CONNECT ON DATABASE \"{first}\" TO \"{role}\";
+             ALTER DATABASE \"{first}\" SET statement_timeout = '55s'; ALTER DATABASE \"{first}\" OWNER TO \"{role}\";
+             COMMENT ON DATABASE \"{first}\" IS 'Müller'"
+        ),
+    );
+    place.backup(&url(&first), &["--name", "app"]);
+    let said = |name: &str| {
+        cluster.psql(
+            "postgres",
+            &format!(
+                "SELECT pg_get_userbyid(datdba), has_database_privilege('{role}', oid, 'CONNECT'),
+                   has_database_privilege('{other}', oid, 'CONNECT'), shobj_description(oid, 'pg_database'),
+                   (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = d.oid)
+                 FROM pg_database d WHERE datname = '{name}'"
+            ),
+        )
+    };
+    let expected = format!("{role}|t|f|Müller|{{statement_timeout=55s}}");
+    assert_eq!(said(&first), expected);
+    let restore =
+        |words: &[&str]| place.opens(&["restore", "latest", "--to", &url(&second)]).args(words).succeeds();
+    let run = restore(&[]);
+    assert_eq!(said(&second), expected, "{run}");
+    assert!(!run.stderr.contains("not applied"), "{run}");
+    cluster.psql("postgres", &format!("DROP DATABASE \"{second}\""));
+    let run = restore(&["--map-role", &format!("{role}={other}")]);
+    assert!(said(&second).starts_with(&format!("{other}|")), "{run}");
 }
 
 /// What is said of a database is kept as bytes of the encoding in which it was said; the server's other databases have another.

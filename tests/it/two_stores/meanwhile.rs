@@ -56,6 +56,19 @@ fn a_prune_takes_nothing_from_a_backup_without_a_word() {
     run.says(&id).says("was copied here at the same moment, and is not whole").says("copy it again");
     assert!(!to.keys().iter().any(|key| key.contains(&id)), "{:?}", to.keys());
     copy(&places, &from, to, &["--all"]).succeeds().says("copied 1 backup");
+
+    // What it takes may be nothing that the backup needs.
+    proxy.heal();
+    to.keys().iter().filter(|key| key.contains(&id)).for_each(|key| to.delete(key));
+    to.put(&format!("app/{id}/receipt-old.json.minisig"), "x");
+    proxy.inject(Rule::new(Operation::Delete, Fault::Delay(Duration::from_secs(4))));
+    let deleted = proxy.count(Operation::Delete);
+    let pruning = prune(&through, &["--keep-last", "9", "--leftovers", "0s"]).spawn();
+    proxy.wait_for(Operation::Delete, deleted + 1);
+    copy(&places, &from, to, &["--all"]).succeeds().says("copied 1 backup");
+    pruning.wait().assert_success();
+    let there = to.keys();
+    assert!(from.keys().iter().all(|key| there.contains(key)), "{there:?}");
 }
 
 #[test]

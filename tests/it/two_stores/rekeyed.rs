@@ -54,6 +54,20 @@ fn what_was_rekeyed_in_the_source_is_copied() {
     assert_eq!(there(to, "app"), there(&from, "app"));
 }
 
+/// One that is copied just now is no sign that somebody rekeyed the other in the target.
+#[test]
+fn what_was_rekeyed_in_the_source_and_stays_is_copied_twice() {
+    let (from, places) = (Place::folder(), [Place::folder()]);
+    let [to] = &places;
+    let (old, new) = (Keys::shared(), Keys::make());
+    days(&from, "app", 4);
+    rekey(&from, &["--all", "--keep-old"], &new.recipient, &[old, &new]).succeeds();
+    for _ in 0..3 {
+        copy(&places, &from, to, &["--all"]).succeeds().says("copied 8 backups");
+        to.keys().iter().for_each(|key| to.delete(key));
+    }
+}
+
 #[test]
 fn what_only_says_that_it_was_made_from_a_backup_keeps_nothing_out() {
     let scene = Scene::of(Place::folder());

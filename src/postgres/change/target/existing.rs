@@ -86,8 +86,7 @@ impl Target {
 
     /// Asks what somebody has said of the database.
     pub async fn own_properties(&self) -> Result<OwnProperties> {
-        // Roles and parameters are called there as the backup calls them, whatever the encoding.
-        self.psql.query(&OWN.replace("{name}", &literal(&self.called))).await
+        self.maintenance.query(&OWN.replace("{name}", &literal(&self.called))).await
     }
 
     /// Refuses a database that takes bytes for text, if the backup's text has an encoding: nothing would convert it.

@@ -75,12 +75,13 @@ ROLLBACK;";
 
     /// Runs a statement about the database that an archive holds, if `pg_dump` writes such statements.
     ///
-    /// Whoever made the archive may have written anything: nothing of the text itself is run.
-    pub async fn say_of_database(&self, statement: &str) -> Result<()> {
+    /// Whoever made the archive may have written anything: nothing of the text itself is run. `inside` is for what had the
+    /// database's own encoding.
+    pub async fn say_of_database(&self, statement: &str, inside: bool) -> Result<()> {
         let statement = about_database(statement)
             .ok_or_else(|| Error::verify("pg_dump writes no such statement about a database"))?;
-        // Text is kept as the bytes that it has in the session's database, and read as those of the database itself.
-        let psql = if statement.is_ascii() { &self.maintenance } else { &self.psql };
+        // Text is kept as the bytes that it has in the session's database.
+        let psql = if inside && !statement.is_ascii() { &self.psql } else { &self.maintenance };
         psql.execute(&statement).await
     }
 
