@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::failures::Failed;
 use crate::run::Run;
 use crate::store::Store;
-use crate::stored::contents::{Standard, entries, look_again};
+use crate::stored::contents::{Entry, Standard, entries, look_again};
 use crate::stored::names::Place;
 use crate::stored::removal;
 use futures_util::{StreamExt, stream};
@@ -119,7 +119,7 @@ async fn folder(store: &Arc<dyn Store>, left: &Leftover) -> Result<Fate> {
     // A copy may have completed it just now: the manifest is there then, and what it had from before is not.
     let standard = Standard { trusted: None, count_partial: true, proven_only: false };
     let now = look_again(&**store, place).await?.into_iter().collect();
-    let torn = entries(store, now, &standard).await?.into_iter().find(|entry| entry.is_torn());
+    let torn = entries(store, now, &standard).await?.into_iter().find(Entry::is_torn);
     let Some(torn) = torn else { return Ok(Fate::Removed) };
     let error = Error::store(format!("{place} was copied here at the same moment, and is not whole"));
     Err(match removal::delete(&**store, &torn.folder.keys()).await.map_err(explain)? {
