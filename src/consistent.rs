@@ -18,11 +18,13 @@ use crate::postgres::{
     Changes, ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, waits_too_long,
 };
 use crate::sql::EntryKind;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, Chain};
+use tokio::io::{AsyncRead, AsyncReadExt, Chain};
 
+/// Bytes of definitions read at once.
+const AT_ONCE: usize = 64 << 10;
 /// How often `pg_dump` is begun.
 const ATTEMPTS: u32 = 3;
 /// The pause before it is begun again, once and twice as long; a migration takes a moment.
@@ -331,6 +333,24 @@ fn label(entry: &TocEntry) -> String {
     format!("{} {}", String::from_utf8_lossy(entry.desc().unwrap_or_default()), entry.label())
 }
 
+/// Lets the reader read until all definitions are known, or to the end of a stream that has none, or to damage; returns the
+/// bytes. Whether they are whole is for the reader to say: [`Reader::feed`] goes on with what follows.
+///
+/// # Errors
+/// The stream's.
+pub async fn read_front(reader: &mut Reader, from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let (mut head, mut buffer) = (Vec::new(), vec![0; AT_ONCE]);
+    while reader.toc().is_none() {
+        let count = from.read(&mut buffer).await?;
+        let bytes = buffer.get(..count).unwrap_or_default();
+        head.extend_from_slice(bytes);
+        if bytes.is_empty() || reader.feed(bytes).is_err() {
+            break;
+        }
+    }
+    Ok(head)
+}
+
 /// Starts `pg_dump`, and lets the reader read all definitions, or to the end of a stream that has none; returns what it
 /// has read. While `pg_dump` writes them it may wait for a lock, which it does not limit itself: no longer than
 /// `longest`.
@@ -346,7 +366,7 @@ pub async fn read_definitions(
 ) -> Result<(ChildOutput, Vec<u8>)> {
     let mut pg_dump = dump(client, psql.conn(), options).await?;
     let read = tokio::select! {
-        read = reader.read_definitions(&mut pg_dump) => {
+        read = read_front(reader, &mut pg_dump) => {
             read.map_err(|e| Error::from_io(e, Kind::Postgres, "read what pg_dump writes"))
         }
         waited = waits_too_long(psql, longest) => Err(waited),

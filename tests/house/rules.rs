@@ -52,8 +52,19 @@ pub const ROOMS: [(&str, &[&str]); 42] = [
     (
         "restore",
         &[
-            "archive", "branch", "command", "neon", "parallel", "pipeline", "postgres", "progress", "proof",
-            "run", "script", "stored",
+            "archive",
+            "branch",
+            "command",
+            "consistent",
+            "neon",
+            "parallel",
+            "pipeline",
+            "postgres",
+            "progress",
+            "proof",
+            "run",
+            "script",
+            "stored",
         ],
     ),
     (

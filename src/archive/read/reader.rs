@@ -12,11 +12,6 @@ use crate::archive::format::toc::Toc;
 use crate::error;
 use crate::layout::Cut;
 use crate::sql::EntryKind;
-use std::io;
-use tokio::io::{AsyncRead, AsyncReadExt};
-
-/// Bytes of definitions read at once.
-const AT_ONCE: usize = 64 << 10;
 
 /// Reads an archive from its passing bytes.
 ///
@@ -126,25 +121,6 @@ impl Reader {
             (Some(blocks), Some(toc)) => blocks.feed(toc, bytes),
             _ => Ok(()),
         }
-    }
-
-    /// Reads until all definitions are known, or to the end of a stream that has none, or to damage; returns the bytes.
-    ///
-    /// Whether they are whole is for the others to say: [`Reader::feed`] goes on with what follows.
-    ///
-    /// # Errors
-    /// The stream's.
-    pub async fn read_definitions(&mut self, from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
-        let (mut head, mut buffer) = (Vec::new(), vec![0; AT_ONCE]);
-        while self.toc().is_none() {
-            let count = from.read(&mut buffer).await?;
-            let bytes = buffer.get(..count).unwrap_or_default();
-            head.extend_from_slice(bytes);
-            if bytes.is_empty() || self.feed(bytes).is_err() {
-                break;
-            }
-        }
-        Ok(head)
     }
 
     /// Ends the reading before the data: header and table of contents.

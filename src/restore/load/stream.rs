@@ -10,6 +10,7 @@ use super::super::prepare::{atomicity, by_need, prepare};
 use super::super::request::RestoreRequest;
 use super::later::before_and_data;
 use crate::archive::{LateRows, Preamble, Reader, TocEntry};
+use crate::consistent::read_front;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::restore::restore as pg_restore;
@@ -109,7 +110,7 @@ impl Arriving {
     /// Reads the archive's front.
     pub async fn begin(mut archive: DuplexStream) -> Result<Self> {
         let mut reader = Reader::new();
-        let read = reader.read_definitions(&mut archive).await;
+        let read = read_front(&mut reader, &mut archive).await;
         let mut read = read.map_err(|e| Error::unexpected("the stream broke").because(e))?;
         let front = reader.into_preamble()?;
         warn_of_early_rows(&front);
