@@ -117,10 +117,14 @@ fn refused(args: &[OsString], error: &Error, report: &Report) -> ExitCode {
         let (took, (_, log)) = (Duration::ZERO, report.told());
         let record = Record { command, started_at: SystemTime::now(), took, failed, entries, log };
         runtime.block_on(async { Monitoring::of_no_run(options, command).finish(&record).await });
-        runtime.shutdown_background();
+        runtime.shutdown_timeout(LAST_WAIT);
     }
     ExitCode::from(error.kind().exit_code())
 }
+
+/// How long threads may take to end. Those that do are waited for: to let one go in the moment in which it ends crashes in
+/// some versions of the C library, after all work was done. One that hangs, as in a read of a disk, must not keep the process.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Whatever its threads warn of belongs to this run.
 fn runtime(report: &Report) -> Result<Runtime> {
@@ -141,8 +145,7 @@ fn run(words: Words, remarks: &Remarks, report: &Report) -> Result<()> {
     let done = runtime.block_on(watched(words, remarks, report));
     end_plugins();
     runtime.block_on(postgres::all_reaped());
-    // A blocking read of a store or disk that hangs must not keep the process.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(LAST_WAIT);
     done
 }
 

@@ -4,7 +4,7 @@
 use super::manifest::Manifest;
 use super::names::{MANIFEST, Place, SIGNATURE};
 use super::signing::{Signed, SigningKey};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Situation, Store, StoreError, Stored};
 use bytes::Bytes;
 use std::cell::Cell;
@@ -39,7 +39,11 @@ impl<'a> Publication<'a> {
             self.put(SIGNATURE, signature.into()).await?;
         }
         self.is_published.set(true);
-        self.put(MANIFEST, bytes.into()).await.map(drop)
+        let put = self.put(MANIFEST, bytes.into()).await;
+        // One that was refused is not there; one whose answer was lost may be.
+        let is_refused = |error: &Error| error.situation().is_some_and(|why: Situation| !why.may_pass());
+        self.is_published.set(!put.as_ref().is_err_and(is_refused));
+        put.map(drop)
     }
 
     /// Removes what was stored of a backup that did not come to be, these objects too, if the key may.
