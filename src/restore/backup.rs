@@ -128,8 +128,7 @@ impl ReadyBackup {
     ///
     /// A failure leaves nothing behind that this made.
     pub async fn restore_into(&mut self, conn: &ConnInfo, run: &Run) -> Result<Outcome> {
-        let naming = Naming::WhenProven;
-        self.restore_named(conn, naming, run).await.map_err(|error| match error.situation() {
+        self.restore_named(conn, Naming::WhenProven, run).await.map_err(|error| match error.situation() {
             Some(Situation::ConstraintViolated(_)) if self.may_keep_some() => error
                 .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
             _ => error,

@@ -96,8 +96,7 @@ async fn check(options: &CopyOptions, clients: &Clients) -> Result<(Server, Targ
     }
     server.check_dump(false)?;
     clients.for_dump(server.version())?;
-    let naming = Naming::WhenProven;
-    let mut target = Target::open(clients.newest()?, &options.target, naming).await?;
+    let mut target = Target::open(clients.newest()?, &options.target, Naming::WhenProven).await?;
     if target.exists() {
         let name = identifier(target.name());
         return Err(Error::target_exists(format!("database {name} exists already"))
