@@ -15,8 +15,8 @@ mod sql;
 mod tools;
 
 pub use change::{
-    Counted, Hidden, KnownRoles, Making, Naming, OwnProperties, Schemas, Swap, TIMESCALEDB_RESTORING, TRIAL,
-    TableName, Taken, Target, grants, lock, swap,
+    BY_HAND, Counted, Hidden, KnownRoles, Making, Naming, OwnProperties, Schemas, Swap,
+    TIMESCALEDB_RESTORING, TRIAL, TableName, Taken, Target, grants, lock, swap,
 };
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::{ConnInfo, PasswordCommand};

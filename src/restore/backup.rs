@@ -6,6 +6,7 @@ use super::load::{script, stream, workers};
 use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest};
 use super::run::{Content, Flow};
+use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::{ConnInfo, Constraint, Naming, Situation, Target};
@@ -241,8 +242,14 @@ impl Content for StoredContent<'_> {
         }
     }
 
-    async fn prove(&self, target: &Target, _: &Filled) -> Result<Option<Proof>> {
+    async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>> {
         let Some(inventory) = self.inventory else { return Ok(None) };
+        let came = || {
+            let front = Preamble::read(&inventory.archive.preamble)?;
+            Ok::<_, Error>(inventory.clone().only(&filled.plan.without_theirs(&front)))
+        };
+        let came = (!filled.plan.theirs.is_empty()).then(came).transpose()?;
+        let inventory = came.as_ref().unwrap_or(inventory);
         let proving = proof::prove(self.proof, target, self.clients, self.reader, inventory, self.run);
         proving.await.map_err(|e| e.context("compare what was restored"))
     }

@@ -15,6 +15,7 @@ pub mod copy;
 pub mod extensions;
 mod finish;
 pub mod into;
+mod left_out;
 mod live_rows;
 mod load;
 mod narrow;

@@ -4,11 +4,19 @@
 //! Of the backup what is there already is left out, and said; rows never. What cannot be made room for is refused before
 //! anything is created.
 
+use super::left_out::{self, THERE, named};
 use super::request::{Fitting, Profile};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{Taken, Target, first_names, identifier};
-use std::collections::BTreeSet;
+use crate::postgres::{BY_HAND, Taken, Target, first_names, identifier};
+use crate::text::shell_word;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashSet};
+
+/// Why something is left out that would be in a schema in which the role may not create.
+const IN_THEIRS: &str = "in a schema of somebody else there";
+/// Why something is left out that is said about what belongs to others.
+const ABOUT_THEIRS: &str = "about what is somebody else's there";
 
 /// Why an entry does not go into a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,40 +29,56 @@ enum Obstacle {
     InTheWay,
 }
 
+/// What of an archive does not go into a database in which others have something.
+#[derive(Debug, Default)]
+pub struct Theirs {
+    /// The entries.
+    pub entries: HashSet<i32>,
+    /// What each of them is, and why it is left out.
+    pub said: Vec<String>,
+}
+
 /// The same archive without what others have already in the target's database, if it was there before; and what that is,
 /// which is said.
 ///
 /// # Errors
-/// `Kind::TargetExists` if something has the name of what the backup would create, `Kind::Postgres` if tables would be in a
-/// schema of others.
+/// `Kind::TargetExists` if something has the name of what the backup would create, `Kind::Postgres` if the backup has rows or
+/// views for schemas of others.
 pub async fn without_theirs(
     front: &Preamble,
     fitting: &Fitting,
     target: &Target,
-) -> Result<(Preamble, Vec<String>)> {
+) -> Result<(Preamble, Theirs)> {
     let taken = target.taken().await?;
     if fitting.profile == Profile::Plain || taken.schemas.is_empty() {
-        return Ok((front.clone(), Vec::new()));
+        return Ok((front.clone(), Theirs::default()));
     }
-    let (mut gone, mut left_out) = (BTreeSet::new(), Vec::new());
+    let room = Room::of(front, taken, target).await;
+    let (mut entries, mut left_out) = (HashSet::new(), Vec::new());
     let (mut barred, mut in_the_way) = (Vec::new(), Vec::new());
     // Grants that nobody wants are no news.
     let is_wanted = |entry: &&TocEntry| !(fitting.options.no_acl && entry.kind().is_grant());
     for entry in front.toc.entries().iter().filter(is_wanted) {
-        let (kind, ..) = entry.identity();
-        let named = || format!("{} {}", String::from_utf8_lossy(kind), entry.label());
-        match obstacle(entry, &taken) {
-            None => {}
-            Some(Obstacle::Barred) => barred.push(entry),
-            Some(Obstacle::InTheWay) => in_the_way.push(named()),
-            Some(Obstacle::LeftOut(why)) => {
-                gone.insert(entry.dump_id());
-                left_out.push(format!("{} ({why})", named()));
+        let goes_along = || entry.kind().is_remark() && entry.dependencies().any(|id| entries.contains(&id));
+        let left_out_for = match room.obstacle(entry) {
+            Some(Obstacle::Barred) => {
+                barred.push(entry);
+                None
             }
+            Some(Obstacle::InTheWay) => {
+                in_the_way.push(named(entry));
+                None
+            }
+            Some(Obstacle::LeftOut(why)) => Some(why),
+            None => goes_along().then_some(ABOUT_THEIRS),
+        };
+        if let Some(why) = left_out_for {
+            entries.insert(entry.dump_id());
+            left_out.push((entry, why));
         }
     }
     if !barred.is_empty() {
-        return Err(not_admitted(&barred, target.name()));
+        return Err(room.not_admitted(&barred, target.name()));
     }
     if !in_the_way.is_empty() {
         return Err(Error::target_exists(format!(
@@ -63,69 +87,175 @@ pub async fn without_theirs(
             first_names(&in_the_way)
         ))
         .hint("leave tables out with --exclude-table NAME, or remove there what has these names")
-        .hint(
-            "or by hand: `pgstow fetch` brings the dump, `pg_restore -l` lists what is in it, and `pg_restore -L` restores what \
-             is left of that list",
-        ));
+        .hint(BY_HAND));
     }
-    for what in &left_out {
-        tracing::warn!("left out: {what}");
-    }
-    let front = front.keep(|entry| !gone.contains(&entry.dump_id()));
-    // Of the role's own there may be some without content: they get the owner, the grants and the comment of the backup.
-    let front = front.with(|entry| match entry.kind() {
-        EntryKind::Schema => match entry.defn().and_then(|defn| defn.strip_prefix(b"CREATE SCHEMA ")) {
-            Some(rest) => entry.with_defn(&[b"CREATE SCHEMA IF NOT EXISTS ", rest].concat()),
-            None => entry.clone(),
-        },
-        _ => entry.clone(),
-    });
-    Ok((front, left_out))
+    let kept = front.keep(|entry| !entries.contains(&entry.dump_id()));
+    Ok((kept.with(|entry| room.fitted(entry)), Theirs { entries, said: left_out::say(&left_out) }))
 }
 
-fn obstacle(entry: &TocEntry, taken: &Taken) -> Option<Obstacle> {
-    let (desc, schema, tag) = entry.identity();
-    let [schema, tag] = [schema, tag].map(String::from_utf8_lossy);
-    let about = |what: &str| entry.kind().is_remark().then(|| tag.strip_prefix(what)).flatten();
-    let named = |names: &BTreeSet<(String, String)>| {
-        let name = tag.split('(').next().unwrap_or_default();
-        names.contains(&(schema.to_string(), name.to_owned()))
-    };
-    let is_ours = |schema: &str| taken.schemas.get(schema).map(|(ours, _)| *ours);
-    match entry.kind() {
-        // It is there always: the plan knows what of it can be restored.
-        EntryKind::Schema if tag == "public" => return None,
-        EntryKind::Schema if is_ours(&tag) == Some(false) => {
-            return Some(Obstacle::LeftOut("it is there already"));
+/// What there is room for in a database.
+struct Room<'a> {
+    taken: Taken,
+    /// The tables whose rows come along: schema and name.
+    filled: BTreeSet<(&'a [u8], &'a [u8])>,
+    /// Tables of others on which this role may make policies.
+    open: BTreeSet<(String, String)>,
+}
+
+impl<'a> Room<'a> {
+    async fn of(front: &'a Preamble, taken: Taken, target: &Target) -> Self {
+        let place = |entry: &'a TocEntry| (entry.identity().1, entry.identity().2);
+        let mut room =
+            Self { taken, filled: front.toc.with_data().map(place).collect(), open: BTreeSet::new() };
+        let policies = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Policy);
+        let new = policies.filter(|entry| room.is_theirs(entry) && !room.has(entry));
+        let tables: BTreeSet<_> = new.filter_map(|entry| table_of(entry, &room.taken.relations)).collect();
+        let mut open = BTreeSet::new();
+        for (schema, table) in tables {
+            if target.takes_policies(schema, table).await {
+                open.insert((schema.clone(), table.clone()));
+            }
         }
-        EntryKind::EventTrigger if taken.event_triggers.contains(&*tag) => {
-            return Some(Obstacle::LeftOut("it is there already"));
+        room.open = open;
+        room
+    }
+
+    /// Whether an entry belongs into a schema of others, in which this role may not create.
+    fn is_theirs(&self, entry: &TocEntry) -> bool {
+        self.taken.schemas.get(&*text(entry.identity().1)) == Some(&(false, false))
+    }
+
+    /// Whether the database has what an entry would make.
+    fn has(&self, entry: &TocEntry) -> bool {
+        let (_, schema, tag) = entry.identity();
+        let is_in = |names: &BTreeSet<(String, String)>, name: &str| {
+            names.contains(&(text(schema).into_owned(), name.to_owned()))
+        };
+        let (tag, taken) = (text(tag), &self.taken);
+        if is_function(entry) {
+            return is_in(&taken.functions, tag.split('(').next().unwrap_or_default());
         }
-        _ => {}
+        is_in(&taken.relations, &tag) || is_in(&taken.parts, &tag)
     }
-    let of_others =
-        about("SCHEMA ").is_some_and(|schema| schema != "public" && is_ours(schema) == Some(false));
-    let of_trigger = about("EVENT TRIGGER ").is_some_and(|trigger| taken.event_triggers.contains(trigger));
-    if of_others || of_trigger {
-        return Some(Obstacle::LeftOut("it belongs to somebody else there"));
-    }
-    let relation = is_relation(entry.kind());
-    match taken.schemas.get(&*schema) {
-        // An extension's rows may go into what it made there.
-        Some((false, false)) if !entry.has_data() && entry.kind() != EntryKind::SequenceSet => {
-            return Some(if relation {
-                Obstacle::Barred
-            } else {
-                Obstacle::LeftOut("its schema belongs to somebody else there")
-            });
+
+    fn obstacle(&self, entry: &TocEntry) -> Option<Obstacle> {
+        let tag = text(entry.identity().2);
+        let taken = &self.taken;
+        let about = |what: &str| entry.kind().is_remark().then(|| tag.strip_prefix(what)).flatten();
+        let is_of_others = |schema: &str| taken.schemas.get(schema).is_some_and(|(ours, _)| !ours);
+        match entry.kind() {
+            // It is there always: the plan knows what of it can be restored.
+            EntryKind::Schema if tag == "public" => return None,
+            EntryKind::Schema if is_of_others(&tag) => return Some(Obstacle::LeftOut(THERE)),
+            EntryKind::EventTrigger if taken.event_triggers.contains(&*tag) => {
+                return Some(Obstacle::LeftOut(THERE));
+            }
+            _ => {}
         }
-        _ => {}
+        let of_schema = about("SCHEMA ").is_some_and(|schema| schema != "public" && is_of_others(schema));
+        let of_trigger =
+            about("EVENT TRIGGER ").is_some_and(|trigger| taken.event_triggers.contains(trigger));
+        if of_schema || of_trigger {
+            return Some(Obstacle::LeftOut(ABOUT_THEIRS));
+        }
+        if self.is_theirs(entry) {
+            return self.obstacle_in_theirs(entry);
+        }
+        let is_type = matches!(entry.kind(), EntryKind::Type | EntryKind::Domain);
+        let counts = is_function(entry) || is_relation(entry.kind()) || is_type;
+        match counts && self.has(entry) {
+            // In this role's name, but the service's.
+            true if is_function(entry) && taken.is_furnished => Some(Obstacle::LeftOut(THERE)),
+            true => Some(Obstacle::InTheWay),
+            false => None,
+        }
     }
-    let is_type = matches!(desc, b"TYPE" | b"DOMAIN");
-    let is_function =
-        matches!(entry.kind(), EntryKind::Function | EntryKind::Procedure | EntryKind::Aggregate);
-    let taken = (relation || is_type) && named(&taken.relations) || is_function && named(&taken.functions);
-    taken.then_some(Obstacle::InTheWay)
+
+    /// The same in a schema of others: this role may do no more than complete what is there.
+    fn obstacle_in_theirs(&self, entry: &TocEntry) -> Option<Obstacle> {
+        let (_, schema, tag) = entry.identity();
+        match entry.kind() {
+            // An extension's rows may go into what it made there.
+            _ if entry.has_data() => None,
+            EntryKind::SequenceSet => {
+                let sequence = (text(schema).into_owned(), text(tag).into_owned());
+                (!self.taken.usable.contains(&sequence)).then_some(Obstacle::LeftOut(IN_THEIRS))
+            }
+            EntryKind::Table if self.filled.contains(&(schema, tag)) => Some(Obstacle::Barred),
+            _ if self.has(entry) => Some(Obstacle::LeftOut(THERE)),
+            EntryKind::Trigger if table_of(entry, &self.taken.usable).is_some() => None,
+            EntryKind::Policy if table_of(entry, &self.open).is_some() => None,
+            EntryKind::View | EntryKind::MaterializedView | EntryKind::ForeignTable => Some(Obstacle::Barred),
+            _ => Some(Obstacle::LeftOut(IN_THEIRS)),
+        }
+    }
+
+    /// An entry as it can be made where others have something.
+    fn fitted(&self, entry: &TocEntry) -> TocEntry {
+        let statement = entry.defn().and_then(|defn| defn.strip_prefix(b"CREATE SCHEMA "));
+        match (entry.kind(), statement) {
+            // Of the role's own there may be some without content: they get the owner, the grants and the comment of the backup.
+            (EntryKind::Schema, Some(rest)) => {
+                entry.with_defn(&[b"CREATE SCHEMA IF NOT EXISTS ", rest].concat())
+            }
+            // It belongs to whom the table belongs to, and to no role that would be needed.
+            (EntryKind::Trigger | EntryKind::Policy, _) if self.is_theirs(entry) => entry.with_owner(b""),
+            _ => entry.clone(),
+        }
+    }
+
+    /// Refuses what is in schemas in which the role may not create: rows would be lost.
+    fn not_admitted(&self, barred: &[&TocEntry], database: &str) -> Error {
+        let labels = |wanted: &dyn Fn(&TocEntry) -> bool| -> Vec<String> {
+            barred.iter().filter(|entry| wanted(entry)).map(|entry| entry.label()).collect()
+        };
+        let schemas = |wanted: &dyn Fn(&TocEntry) -> bool| -> BTreeSet<String> {
+            let wanted = barred.iter().filter(|entry| wanted(entry));
+            wanted.map(|entry| identifier(&text(entry.identity().1))).collect()
+        };
+        let is_table = |entry: &TocEntry| entry.kind() == EntryKind::Table;
+        let words = |flag: &str, schemas: &BTreeSet<String>| {
+            let words = schemas.iter().map(|schema| format!("{flag} {}", shell_word(&format!("{schema}.*"))));
+            words.collect::<Vec<_>>().join(" ")
+        };
+        let mut error = Error::postgres(format!(
+            "{} has schemas of others, in which this role may not create what the backup has there: {}",
+            identifier(database),
+            first_names(&labels(&|_| true))
+        ));
+        let (with_rows, others) = (schemas(&is_table), schemas(&|entry| !is_table(entry)));
+        if !with_rows.is_empty() {
+            error =
+                error.hint(format!("leave these rows out: {}", words("--exclude-table-data", &with_rows)));
+        }
+        let there = labels(&|entry| is_table(entry) && self.has(entry));
+        if !there.is_empty() {
+            error = error.hint(format!(
+                "before that, append the rows that are wanted to tables that are there ({}): --into with --table NAME",
+                first_names(&there)
+            ));
+        }
+        if !others.is_empty() {
+            error = error.hint(format!("leave the views out: {}", words("--exclude-table", &others)));
+        }
+        let all: Vec<String> = schemas(&|_| true).into_iter().collect();
+        error.hint(format!(
+            "or, as the owner of the schema: GRANT CREATE ON SCHEMA {} TO the restoring role",
+            all.join(", ")
+        ))
+    }
+}
+
+/// The table that an entry hangs on, if it is one of these: its tag is the table's name and its own.
+fn table_of<'t>(entry: &TocEntry, tables: &'t BTreeSet<(String, String)>) -> Option<&'t (String, String)> {
+    let (_, schema, tag) = entry.identity();
+    let (schema, tag) = (text(schema), text(tag));
+    let is_it = |name: &str| tag.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
+    tables.iter().find(|(its_schema, name)| *its_schema == schema && is_it(name))
+}
+
+fn is_function(entry: &TocEntry) -> bool {
+    matches!(entry.kind(), EntryKind::Function | EntryKind::Procedure | EntryKind::Aggregate)
 }
 
 fn is_relation(kind: EntryKind) -> bool {
@@ -139,19 +269,6 @@ fn is_relation(kind: EntryKind) -> bool {
     )
 }
 
-/// Refuses tables in schemas in which the role may not create: their rows would be lost.
-fn not_admitted(barred: &[&TocEntry], database: &str) -> Error {
-    let schemas: BTreeSet<String> =
-        barred.iter().map(|entry| String::from_utf8_lossy(entry.identity().1).into_owned()).collect();
-    let labels: Vec<String> = barred.iter().map(|entry| entry.label()).collect();
-    let list = |to: &dyn Fn(&String) -> String| schemas.iter().map(to).collect::<Vec<_>>();
-    let without = list(&|schema| format!("--exclude-table '{}.*'", identifier(schema))).join(" ");
-    let names = list(&|schema| identifier(schema)).join(", ");
-    Error::postgres(format!(
-        "{} has schemas of others, in which this role may not create what the backup has there: {}",
-        identifier(database),
-        first_names(&labels)
-    ))
-    .hint(format!("leave that out: {without}"))
-    .hint(format!("or, as the owner of the schema: GRANT CREATE ON SCHEMA {names} TO the restoring role"))
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }

@@ -20,9 +20,10 @@ pub async fn prepare<'a>(
     request: &RestoreRequest,
 ) -> Result<(&'a Client, Preamble, Plan)> {
     let client = client_for(front, clients, target.version())?;
-    let (front, of_others) = without_theirs(front, &request.fitting, target).await?;
+    let (front, theirs) = without_theirs(front, &request.fitting, target).await?;
     let (fitted, mut plan) = request.plan(&front, target).await?;
-    plan.left_out.splice(0..0, of_others);
+    plan.left_out.splice(0..0, theirs.said);
+    plan.theirs = theirs.entries;
     if plan.options.extra.is_empty() {
         check_room(&fitted, target)?;
     }

@@ -1,7 +1,7 @@
 //! What is in a database: nothing that a restore could overwrite, or what it has filled in.
 
 use crate::error::{Error, Result};
-use crate::postgres::server::managed::THEIR_ROLES;
+use crate::postgres::server::managed::{FURNISHING, THEIR_ROLES};
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 use serde::Deserialize;
@@ -14,6 +14,10 @@ pub struct Contents {
     /// `pg_database_size`, bytes.
     pub size_bytes: u64,
 }
+
+/// What is left if a database cannot be restored into as a whole.
+pub const BY_HAND: &str = "or by hand: `pgstow fetch` brings the dump, `pg_restore -l` lists what is in it, and `pg_restore -L` \
+     restores what is left of that list";
 
 /// Asks for [`Contents`].
 pub const CONTENTS: &str = "
@@ -28,7 +32,8 @@ SELECT json_build_object(
 /// an extension does not count, nor does the extension: a role that may not create one is given a database that has it. What
 /// others have in a schema of others does not count, nor do their event triggers: a service keeps its own things there,
 /// and this role can neither change nor remove them. Default privileges would add grants to all that is restored, except
-/// those for what others create.
+/// those for what others create. On a service that has such things there in this role's name, only what can have rows
+/// counts, and what leads to other servers.
 const FOREIGN: &str = "
 WITH place AS (
     SELECT oid, CASE nspname WHEN 'public' THEN '' ELSE quote_ident(nspname) || '.' END AS prefix,
@@ -67,6 +72,7 @@ WITH place AS (
   found AS (
     SELECT nr, what, name FROM one
      WHERE NOT (theirs AND NOT pg_has_role(owner, 'MEMBER'))
+       AND NOT (nr IN (2, 4, 5, 7) AND EXISTS (SELECT FROM pg_roles WHERE rolname IN ({furnishing})))
        AND NOT EXISTS (SELECT FROM pg_depend d
                        WHERE d.classid = one.catalog AND d.objid = one.oid AND d.deptype = 'e')
      LIMIT 100)
@@ -75,10 +81,15 @@ SELECT json_build_array((SELECT coalesce(json_agg(what || ' ' || name ORDER BY n
 
 /// Refuses a database that is not empty.
 pub async fn refuse(psql: &Psql, name: &str) -> Result<()> {
-    let services: Vec<String> = THEIR_ROLES.iter().copied().map(literal).collect();
-    let question = FOREIGN.replace("{services}", &services.join(", "));
+    let question =
+        FOREIGN.replace("{services}", &listed(THEIR_ROLES)).replace("{furnishing}", &listed(FURNISHING));
     let (found, may_create): (Vec<String>, bool) = psql.query(&question).await?;
     if found.is_empty() { Ok(()) } else { Err(has_content(name, &found, may_create)) }
+}
+
+/// Names for SQL's `IN`.
+pub(super) fn listed(names: &[&str]) -> String {
+    names.iter().copied().map(literal).collect::<Vec<_>>().join(", ")
 }
 
 fn has_content(name: &str, found: &[String], may_create: bool) -> Error {
@@ -90,10 +101,7 @@ fn has_content(name: &str, found: &[String], may_create: bool) -> Error {
         true => error.hint("name a database that does not exist yet; it will be created"),
         false => error
             .hint("the role may not create databases: name one that exists and has nothing of yours in it")
-            .hint(
-                "or by hand: `pgstow fetch` brings the dump, `pg_restore -l` lists what is in it, and `pg_restore -L` restores \
-                 what is left of that list",
-            ),
+            .hint(BY_HAND),
     }
 }
 

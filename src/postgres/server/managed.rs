@@ -18,6 +18,9 @@ pub const THEIR_ROLES: &[&str] = &[
     "heroku_admin",
 ];
 
+/// Roles of services that put things into a new database in their customer's name, so that it is never empty.
+pub const FURNISHING: &[&str] = &["supabase_admin"];
+
 /// Databases that services keep for themselves on a server, and let nobody else into, or have nothing of anybody else's in.
 pub(super) const THEIR_DATABASES: &[&str] =
     &["rdsadmin", "cloudsqladmin", "alloydbadmin", "azure_maintenance", "azure_sys", "_aiven", "_dodb"];

@@ -49,7 +49,8 @@ pub async fn restore(
     };
     let loaded = async { Arriving::begin(far).await?.load(clients, target, request, 1).await };
     let (contents, (plan, failed)) = tokio::try_join!(stream, loaded)?;
-    Ok(Filled { tables: contents.toc.tables() as u64, rows: contents.rows(), plan, passed: None, failed })
+    let tables = plan.without_theirs(&contents.preamble()).toc.tables() as u64;
+    Ok(Filled { tables, rows: contents.rows(), plan, passed: None, failed })
 }
 
 /// The same backup with its rows in an order in which each finds what functions of its table read; `None` if it is so.

@@ -13,7 +13,7 @@ use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry}
 use crate::error::{Error, Result};
 use crate::postgres::{PgRestoreOptions, TIMESCALEDB_RESTORING, Target, TargetFacts, identifier, sessions};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The most names in one message.
 const MOST_TOLD: usize = 20;
@@ -27,10 +27,19 @@ pub struct Plan {
     pub made_roles: Vec<String>,
     /// What is left out, and why.
     pub left_out: Vec<String>,
+    /// The entries that are left out for what others have in the database.
+    pub theirs: HashSet<i32>,
     /// The server as it was found, with the roles that were made.
     pub facts: TargetFacts,
     /// Settings and grants of the database itself.
     pub of_database: Vec<DatabaseStatement>,
+}
+
+impl Plan {
+    /// What of an archive came: all but what others have in the database.
+    pub fn without_theirs(&self, front: &Preamble) -> Preamble {
+        front.keep(|entry| !self.theirs.contains(&entry.dump_id()))
+    }
 }
 
 impl RestoreRequest {
@@ -48,6 +57,9 @@ impl RestoreRequest {
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
         fit.event_triggers = watched && fit.is_managed() && target.takes_event_triggers().await;
+        if front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::PublicationTable) {
+            fit.publications = target.own_publications().await?;
+        }
         if watched && fit.facts.rights.superuser && fit.facts.major >= sessions::KNOWS_EVENT_TRIGGERS_OFF {
             target.without_event_triggers().await?;
         }
@@ -163,6 +175,8 @@ struct Fit<'a> {
     facts: TargetFacts,
     /// Whether the server takes event triggers, where that is in doubt.
     event_triggers: bool,
+    /// Publications that the database has, and tables can be added to.
+    publications: Vec<String>,
     made_roles: Vec<String>,
     left_out: Vec<String>,
 }
@@ -171,7 +185,8 @@ impl<'a> Fit<'a> {
     /// Looks at the server; nothing is decided yet.
     async fn begin(fitting: &'a Fitting, target: &Target) -> Result<Self> {
         let facts = target.facts().await?;
-        Ok(Self { fitting, facts, event_triggers: false, made_roles: Vec::new(), left_out: Vec::new() })
+        let (publications, made_roles, left_out) = Default::default();
+        Ok(Self { fitting, facts, event_triggers: false, publications, made_roles, left_out })
     }
 
     /// What was decided.
@@ -180,6 +195,7 @@ impl<'a> Fit<'a> {
             options: self.fitting.options.clone(),
             made_roles: self.made_roles,
             left_out: self.left_out,
+            theirs: HashSet::new(),
             facts: self.facts,
             of_database,
         }

@@ -1,5 +1,6 @@
 //! What the server would refuse is left out, and said; what it lacks is named before anything is made.
 
+use super::super::left_out;
 use super::super::request::Profile;
 use super::{Fit, reported, text};
 use crate::archive::{EntryKind, Preamble, TocEntry};
@@ -31,16 +32,17 @@ impl Fit<'_> {
         front: &Preamble,
         why: impl Fn(&Self, &TocEntry) -> Option<&'static str>,
     ) -> Preamble {
-        let mut gone = BTreeMap::new();
+        let (mut gone, mut left_out) = (BTreeMap::new(), Vec::new());
         for entry in front.toc.entries().iter().filter(|entry| !entry.has_data() && !entry.is_of_database()) {
             // Nobody drops the schema public.
             let about = |id| gone.get(&id).copied().filter(|_| entry.tag() != Some(b"SCHEMA public"));
             let about = || entry.dependencies().filter(|_| entry.kind().is_remark()).find_map(about);
             if let Some(why) = why(self, entry).or_else(about) {
-                self.leave_out(&format!("{} {}", text(entry.desc()), entry.label()), why);
+                left_out.push((entry, why));
                 gone.insert(entry.dump_id(), why);
             }
         }
+        self.left_out.extend(left_out::say(&left_out));
         front.keep(|entry| !gone.contains_key(&entry.dump_id()))
     }
 
@@ -49,7 +51,8 @@ impl Fit<'_> {
         if self.fitting.profile == Profile::Plain {
             return front.clone();
         }
-        let front = self.without(front, |fit, entry| fit.refusal(entry, front));
+        let ids: HashSet<i32> = front.toc.entries().iter().map(TocEntry::dump_id).collect();
+        let front = self.without(front, |fit, entry| fit.refusal(entry, front, &ids));
         let lacking = |entry: &TocEntry| {
             let tablespace = text(entry.tablespace());
             !tablespace.is_empty() && (self.is_managed() || !self.facts.has_tablespace(&tablespace))
@@ -67,11 +70,15 @@ impl Fit<'_> {
         if self.facts.rights.superuser { front } else { front.granted_by_owners() }
     }
 
-    fn refusal(&self, entry: &TocEntry, front: &Preamble) -> Option<&'static str> {
+    fn refusal(&self, entry: &TocEntry, front: &Preamble, ids: &HashSet<i32>) -> Option<&'static str> {
         let [kind, name, schema] = [entry.desc(), entry.tag(), entry.namespace()].map(text);
         let owner = text(entry.owner());
         if kind == "DEFAULT ACL" && self.is_foreign(&owner) {
             return Some("default privileges of a service's own role");
+        }
+        // An extension's, which is made with it and never becomes this role's.
+        if kind == "ACL" && self.is_foreign(&owner) && !entry.dependencies().any(|id| ids.contains(&id)) {
+            return Some("about what a service's own role has");
         }
         let extension =
             if kind == "EXTENSION" { &*name } else { name.strip_prefix("EXTENSION ").unwrap_or_default() };
@@ -86,6 +93,13 @@ impl Fit<'_> {
         let is_theirs = |other: &TocEntry| calls(other) && self.is_foreign(&text(other.owner()));
         if kind == "EVENT TRIGGER" && others.any(is_theirs) {
             return Some("a service's own role has its function");
+        }
+        // Tables are added to one that is there already.
+        let is_of = |publication: &String| {
+            name.strip_prefix(publication.as_str()).is_some_and(|rest| rest.starts_with(' '))
+        };
+        if entry.kind() == EntryKind::PublicationTable && self.publications.iter().any(is_of) {
+            return None;
         }
         self.is_managed().then(|| refuses(&kind, &name, &schema, self.event_triggers)).flatten()
     }

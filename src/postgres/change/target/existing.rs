@@ -3,7 +3,9 @@
 
 use super::Target;
 use crate::error::{Error, Result};
+use crate::postgres::change::content::listed;
 use crate::postgres::server::Locale;
+use crate::postgres::server::managed::FURNISHING;
 use crate::postgres::sql::{identifier, literal};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +78,13 @@ pub struct Taken {
     pub functions: BTreeSet<(String, String)>,
     /// Event triggers.
     pub event_triggers: BTreeSet<String>,
+    /// Whether the service puts things into each database in this role's name.
+    pub is_furnished: bool,
+    /// What hangs on tables in schemas of others (triggers, policies, constraints, rules, columns): the schema, and the names of
+    /// the table and of the thing with a blank between them.
+    pub parts: BTreeSet<(String, String)>,
+    /// Tables in schemas of others that this role may make triggers on, and sequences there that it may set.
+    pub usable: BTreeSet<(String, String)>,
 }
 
 impl Target {
@@ -106,7 +115,15 @@ impl Target {
 
     /// What others have in a database that is somebody's, as nothing else is in it; nothing in one of this run's own.
     pub async fn taken(&self) -> Result<Taken> {
-        if self.is_given() { self.psql.query(TAKEN).await } else { Ok(Taken::default()) }
+        if !self.is_given() {
+            return Ok(Taken::default());
+        }
+        self.psql.query(&TAKEN.replace("{furnishing}", &listed(FURNISHING))).await
+    }
+
+    /// The publications of this role in a database that is somebody's, which tables can be added to.
+    pub async fn own_publications(&self) -> Result<Vec<String>> {
+        if self.is_given() { self.psql.query(PUBLICATIONS).await } else { Ok(Vec::new()) }
     }
 
     /// The schemas of the extensions in a database that is somebody's.
@@ -159,6 +176,8 @@ FROM pg_database d WHERE datname = {name};";
 
 const TAKEN: &str = "
 WITH place AS (SELECT oid, nspname, nspowner FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
+  theirs AS (SELECT c.oid, nspname, relname, relkind FROM pg_class c JOIN place p ON relnamespace = p.oid
+             WHERE NOT pg_has_role(nspowner, 'MEMBER') AND NOT has_schema_privilege(p.oid, 'CREATE')),
   made AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
 SELECT json_build_object(
   'schemas', (SELECT coalesce(json_object_agg(nspname, json_build_array(pg_has_role(nspowner, 'MEMBER'),
@@ -171,7 +190,21 @@ SELECT json_build_object(
   'functions', (SELECT coalesce(json_agg(json_build_array(nspname, proname)), '[]') FROM place
     JOIN pg_proc f ON pronamespace = place.oid
     WHERE ('pg_proc'::regclass, f.oid) NOT IN (SELECT classid, objid FROM made)),
-  'event_triggers', (SELECT coalesce(json_agg(evtname), '[]') FROM pg_event_trigger));";
+  'event_triggers', (SELECT coalesce(json_agg(evtname), '[]') FROM pg_event_trigger),
+  'is_furnished', EXISTS (SELECT FROM pg_roles WHERE rolname IN ({furnishing})),
+  'parts', (SELECT coalesce(json_agg(json_build_array(nspname, relname || ' ' || name)), '[]') FROM theirs JOIN (
+      SELECT tgrelid AS id, tgname AS name FROM pg_trigger
+      UNION ALL SELECT polrelid, polname FROM pg_policy
+      UNION ALL SELECT conrelid, conname FROM pg_constraint
+      UNION ALL SELECT ev_class, rulename FROM pg_rewrite
+      UNION ALL SELECT attrelid, attname FROM pg_attribute WHERE attnum > 0) AS part ON id = theirs.oid),
+  'usable', (SELECT coalesce(json_agg(json_build_array(nspname, relname)), '[]') FROM theirs
+             WHERE CASE WHEN relkind IN ('r', 'p', 'v') THEN has_table_privilege(oid, 'TRIGGER')
+                        WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'UPDATE') END));";
+
+const PUBLICATIONS: &str = "
+SELECT coalesce(json_agg(pubname), '[]') FROM pg_publication
+ WHERE pg_has_role(pubowner, 'USAGE') AND NOT puballtables;";
 
 const EXTENSIONS: &str = "
 SELECT coalesce(json_object_agg(extname, nspname), '{}') FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace;";

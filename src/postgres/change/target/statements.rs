@@ -32,6 +32,16 @@ ROLLBACK;";
         self.maintenance.execute(order).await.is_ok()
     }
 
+    /// Asks whether the restoring role may make policies on a table of others: a service lets it, and only a try tells. Nothing
+    /// is left of it.
+    pub async fn takes_policies(&self, schema: &str, table: &str) -> bool {
+        let (schema, table) = (identifier(schema), identifier(table));
+        let order = format!(
+            "BEGIN;\nSET LOCAL lock_timeout = '5s';\nCREATE POLICY pgstow_try ON {schema}.{table} USING (false);\nROLLBACK;"
+        );
+        self.psql.execute(&order).await.is_ok()
+    }
+
     /// Asks whether the restoring role may create this extension, and write into its tables if it has rows: some services let
     /// some roles create what only superusers may, and only a try tells. Nothing is left of it.
     ///

@@ -1,0 +1,42 @@
+//! What of a backup is not restored, and why: said line by line, unless many lines would say nothing new.
+
+use crate::archive::TocEntry;
+use crate::postgres::identifier;
+use crate::units::count;
+use std::collections::BTreeMap;
+
+/// More lines about one schema than this are one line with their number, if nothing is lost.
+const FEW: usize = 3;
+
+/// Why something is left out that is no loss.
+pub const THERE: &str = "there already";
+
+/// Says what is left out, each with its reason; returns all of it, a line each.
+pub fn say(left_out: &[(&TocEntry, &'static str)]) -> Vec<String> {
+    let mut counted: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    let mut all = Vec::new();
+    for (entry, why) in left_out {
+        let (_, schema, _) = entry.identity();
+        let line = format!("{} ({why})", named(entry));
+        all.push(line.clone());
+        if *why == THERE || entry.kind().is_grant() || entry.kind().is_remark() {
+            counted.entry((schema, *why)).or_default().push(line);
+        } else {
+            tracing::warn!("left out: {line}");
+        }
+    }
+    for ((schema, why), lines) in counted {
+        if lines.len() > FEW && !schema.is_empty() {
+            let (number, schema) = (count(lines.len(), "object"), String::from_utf8_lossy(schema));
+            tracing::warn!("left out: {number} of the schema {} ({why})", identifier(&schema));
+        } else {
+            lines.iter().for_each(|line| tracing::warn!("left out: {line}"));
+        }
+    }
+    all
+}
+
+/// An entry by its kind and its name.
+pub fn named(entry: &TocEntry) -> String {
+    format!("{} {}", String::from_utf8_lossy(entry.identity().0), entry.label())
+}
