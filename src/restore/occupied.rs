@@ -89,7 +89,9 @@ pub async fn without_theirs(
         .hint("leave tables out with --exclude-table NAME, or remove there what has these names")
         .hint(BY_HAND));
     }
-    let kept = front.keep(|entry| !entries.contains(&entry.dump_id()));
+    // Without an owner, pg_restore writes its own CREATE SCHEMA, which would fail.
+    let is_made = |entry: &TocEntry| !(fitting.options.no_owner && room.has_schema(entry));
+    let kept = front.keep(|entry| !entries.contains(&entry.dump_id()) && is_made(entry));
     Ok((kept.with(|entry| room.fitted(entry)), Theirs { entries, said: left_out::say(&left_out) }))
 }
 
@@ -133,9 +135,18 @@ impl<'a> Room<'a> {
         };
         let (tag, taken) = (text(tag), &self.taken);
         if is_function(entry) {
-            return is_in(&taken.functions, tag.split('(').next().unwrap_or_default());
+            let same = |(its_schema, its_tag): &(String, String)| {
+                *its_schema == text(schema) && signature(its_tag) == signature(&tag)
+            };
+            return taken.functions.iter().any(same);
         }
         is_in(&taken.relations, &tag) || is_in(&taken.parts, &tag)
+    }
+
+    /// Whether an entry would make a schema that is there, besides `public`.
+    fn has_schema(&self, entry: &TocEntry) -> bool {
+        let tag = text(entry.identity().2);
+        entry.kind() == EntryKind::Schema && tag != "public" && self.taken.schemas.contains_key(&*tag)
     }
 
     fn obstacle(&self, entry: &TocEntry) -> Option<Obstacle> {
@@ -252,6 +263,13 @@ fn table_of<'t>(entry: &TocEntry, tables: &'t BTreeSet<(String, String)>) -> Opt
     let (schema, tag) = (text(schema), text(tag));
     let is_it = |name: &str| tag.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
     tables.iter().find(|(its_schema, name)| *its_schema == schema && is_it(name))
+}
+
+/// A function's name and the types of its arguments, without the schemas of these.
+fn signature(tag: &str) -> String {
+    let Some((name, types)) = tag.split_once('(') else { return tag.to_owned() };
+    let types: Vec<&str> = types.split(", ").map(|one| one.rsplit('.').next().unwrap_or(one)).collect();
+    format!("{name}({}", types.join(", "))
 }
 
 fn is_function(entry: &TocEntry) -> bool {

@@ -93,7 +93,11 @@ fn a_lent_database_is_filled_and_the_service_keeps_its_own() {
 fn what_others_have_is_passed_over_unless_it_is_in_the_way() {
     let cluster = service(Major::Distribution, &["lent_source", "lent_new"]);
     run_as(&cluster, "lent_source", OF_CUSTOMER);
-    run_as(&cluster, "lent_source", "CREATE TABLE heroku_ext.places (n int)");
+    run_as(
+        &cluster,
+        "lent_source",
+        "CREATE TABLE heroku_ext.places (n int); CREATE FUNCTION heroku_ext.twice(n int) RETURNS int LANGUAGE sql AS 'SELECT 2'",
+    );
     let audit =
         "CREATE SCHEMA audit; CREATE TABLE audit.log AS SELECT 7 AS n; GRANT USAGE ON SCHEMA audit TO PUBLIC;
         GRANT SELECT ON audit.log TO PUBLIC";
@@ -110,6 +114,10 @@ fn what_others_have_is_passed_over_unless_it_is_in_the_way() {
     let run = restore().args(without).fails(Kind::TargetExists);
     run.says("has already what the backup would create: TABLE heroku_ext.places");
     cluster.psql("lent_new", "DROP TABLE heroku_ext.places");
+    // A function of the same name is another one if its arguments are, and an empty schema is none of the backup's content.
+    cluster
+        .psql("lent_new", "CREATE FUNCTION heroku_ext.twice(n text) RETURNS int LANGUAGE sql AS 'SELECT 2'");
+    run_as(&cluster, "lent_new", "CREATE SCHEMA shop");
     restore().args(without).succeeds().says("proven: 52 rows in 3 tables");
     assert_eq!(cluster.psql("lent_new", "SELECT count(*) FROM audit.log"), "1");
     // What this role has in a schema of others is content.

@@ -74,7 +74,7 @@ pub struct Taken {
     pub schemas: BTreeMap<String, (bool, bool)>,
     /// Tables and all that shares its names with them, views, sequences and types: schema and name.
     pub relations: BTreeSet<(String, String)>,
-    /// Functions, procedures and aggregates: schema and name.
+    /// Functions, procedures and aggregates: schema, and name with the types of the arguments.
     pub functions: BTreeSet<(String, String)>,
     /// Event triggers.
     pub event_triggers: BTreeSet<String>,
@@ -187,7 +187,8 @@ SELECT json_build_object(
       UNION ALL
       SELECT typnamespace, typname, 'pg_type'::regclass, oid FROM pg_type WHERE typrelid = 0 AND typelem = 0) AS one
     ON schema = oid WHERE (catalog, id) NOT IN (SELECT classid, objid FROM made)),
-  'functions', (SELECT coalesce(json_agg(json_build_array(nspname, proname)), '[]') FROM place
+  'functions', (SELECT coalesce(json_agg(json_build_array(nspname, proname || '(' ||
+      CASE WHEN prokind = 'a' AND pronargs = 0 THEN '*' ELSE oidvectortypes(proargtypes) END || ')')), '[]') FROM place
     JOIN pg_proc f ON pronamespace = place.oid
     WHERE ('pg_proc'::regclass, f.oid) NOT IN (SELECT classid, objid FROM made)),
   'event_triggers', (SELECT coalesce(json_agg(evtname), '[]') FROM pg_event_trigger),
