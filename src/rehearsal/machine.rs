@@ -27,11 +27,13 @@ pub(super) fn blame(error: Error) -> Error {
     error.of_kind(Kind::Verify).context("it cannot be restored")
 }
 
-/// The locks for this many tables, and why, if a server as it comes has too few: `pg_dump`, which looks what is there,
-/// locks every table until its end.
+/// The locks for this many tables, views and sequences, and why, if a server as it comes has too few: `pg_dump`, which looks
+/// what is there, locks each of them until its end.
 pub(super) fn locks_for(tables: u64) -> Option<(u64, String)> {
     let locks = tables.div_ceil(LOCKS_FOR_EACH);
-    let why = format!("it gets max_locks_per_transaction={locks}: to dump {tables} tables again takes that");
+    let why = format!(
+        "it gets max_locks_per_transaction={locks}: to dump {tables} tables, views and sequences again takes that"
+    );
     (tables > MOST_TABLES).then_some((locks, why))
 }
 

@@ -11,7 +11,7 @@ use machine::{blame, locks_for};
 use outcome::Check;
 pub use outcome::Rehearsed;
 
-use crate::archive::{EntryKind, Preamble, TIMESCALEDB, Toc};
+use crate::archive::{EntryKind, Preamble, TIMESCALEDB, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::Watch;
 use crate::postgres::Search;
@@ -224,8 +224,12 @@ impl RehearsalRun<'_> {
 
     /// What the throw-away cluster gets for `max_locks_per_transaction`, if the usual is not enough; it is reported.
     fn locks(&self) -> Vec<String> {
-        let tables = self.inventory.as_ref().map_or(0, |inventory| inventory.archive.tables);
-        let Some((locks, why)) = locks_for(tables) else { return Vec::new() };
+        let is_locked = |entry: &&TocEntry| {
+            use EntryKind::{MaterializedView, Sequence, Table, View};
+            matches!(entry.kind(), Table | View | MaterializedView | Sequence)
+        };
+        let count = |front: &Preamble| front.toc.entries().iter().filter(is_locked).count() as u64;
+        let Some((locks, why)) = locks_for(self.front.as_ref().map_or(0, count)) else { return Vec::new() };
         self.run.say(why);
         vec![format!("max_locks_per_transaction={locks}")]
     }

@@ -107,7 +107,7 @@ fn count(oids: &[u32]) -> String {
            one regclass; rows bigint; counts bigint[] := '{{}}';
          BEGIN
            FOREACH one IN ARRAY '{{{oids}}}'::oid[]::regclass[] LOOP
-             IF one IN (SELECT oid FROM pg_class WHERE relkind = 'p') THEN
+             IF EXISTS (SELECT FROM pg_class WHERE oid = one AND relkind = 'p') THEN
                rows := 0;
              ELSE
                EXECUTE format('SELECT count(*) FROM ONLY %s', one) INTO rows;

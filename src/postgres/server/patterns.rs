@@ -87,7 +87,11 @@ async fn ask(
     let all: Vec<String> = patterns.iter().map(one).collect();
     // pg_dump looks for a name without a schema along the search path that the role has in this database. Others
     // may have put functions and operators there, so all are named with their schema.
-    let question = format!("RESET search_path; SELECT pg_catalog.json_build_array({});", all.join(", "));
+    // Not as arguments of a function, which has at most 100.
+    let question = format!(
+        "RESET search_path; SELECT pg_catalog.to_json(ARRAY[{}]::pg_catalog.json[]);",
+        all.join(", ")
+    );
     let answers: Vec<Answer> = psql.query(&question).await?;
     let read = |answer: Answer| {
         let bytes = hex::decode(&answer.hex)

@@ -22,9 +22,20 @@ impl Target {
         let Making { names, must, may, left_out: mut not } = making;
         self.maintenance.execute(&format!("BEGIN;\n{}\nCOMMIT;", must.join("\n"))).await?;
         self.made_roles.extend(names);
-        for (what, statement) in may {
-            if let Err(error) = self.maintenance.execute(&statement).await {
-                not.push(format!("{what} could not be taken over: {error}"));
+        // All at once, as each session takes time; what is refused is found by halves.
+        let mut parts = vec![may.as_slice()];
+        while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
+            let statements: Vec<&str> = part.iter().map(|(_, statement)| statement.as_str()).collect();
+            match (
+                self.maintenance.execute(&format!("BEGIN;\n{}\nCOMMIT;", statements.join("\n"))).await,
+                part,
+            ) {
+                (Ok(()), _) => {}
+                (Err(error), [(what, _)]) => not.push(format!("{what} could not be taken over: {error}")),
+                (Err(_), part) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
             }
         }
         Ok(not)
