@@ -2,16 +2,21 @@
 
 use crate::error::{Error, Kind, Result};
 use std::future::Future;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+/// How long more signals are the first one's echo: `timeout` of coreutils sends its signal to the process, and at once
+/// to the whole group, in which the process is too.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// Whether the run must end; clones share the answer.
 #[derive(Debug, Clone)]
 pub struct Stop(watch::Receiver<Option<Kind>>);
 
 impl Stop {
-    /// Listens for SIGHUP, SIGINT and SIGTERM from now on. A second signal ends the process at once, but for SIGHUP:
-    /// of one lost terminal the shell, the terminal and the system may all tell.
+    /// Listens for SIGHUP, SIGINT and SIGTERM from now on. A later second signal ends the process at once, but for
+    /// SIGHUP: of one lost terminal the shell, the terminal and the system may all tell.
     pub fn on_signals() -> Result<Self> {
         let cannot = |e| Error::unexpected("cannot listen for signals").because(e);
         let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
@@ -31,9 +36,10 @@ impl Stop {
             };
             let first = next().await;
             tell.send_replace(Some(first));
+            let since = Instant::now();
             loop {
                 let second = next().await;
-                if second != Kind::HungUp {
+                if second != Kind::HungUp && since.elapsed() >= ECHO {
                     std::process::exit(i32::from(second.exit_code()));
                 }
             }

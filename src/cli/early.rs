@@ -1,7 +1,8 @@
 //! Words that must be known before the rest is parsed.
 
 use clap::Arg;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 /// The verbs that report how they went, because they run on a schedule.
 const MONITORED: [&str; 8] = ["backup", "adopt", "verify", "restore", "clone", "status", "copy", "prune"];
@@ -31,41 +32,46 @@ pub fn early_monitored(args: &[OsString]) -> Option<&'static str> {
 
 /// The value of a flag as it was typed, found without clap: one that decides how the rest is parsed (`--config`,
 /// `--profile`), or that comes before a variable.
-pub fn early(args: &[OsString], flag: &str) -> Option<String> {
-    early_all(args, flag).into_iter().next()
+pub fn early(args: &[OsString], flag: &str) -> Option<OsString> {
+    values(args, &format!("--{flag}")).into_iter().next()
 }
 
 /// All values of a flag that may be repeated.
 pub fn early_all(args: &[OsString], flag: &str) -> Vec<String> {
-    values(args, &format!("--{flag}"))
+    texts(values(args, &format!("--{flag}")))
 }
 
 /// The names of backups that were typed.
 pub fn early_names(args: &[OsString]) -> Vec<String> {
-    [values(args, "--name"), values(args, "-n")].concat()
+    texts([values(args, "--name"), values(args, "-n")].concat())
 }
 
 /// Whether a flag without a value was typed.
 pub fn early_flag(args: &[OsString], flag: &str) -> bool {
-    words(args).any(|word| word.strip_prefix("--") == Some(flag))
+    words(args).any(|word| word.as_bytes().strip_prefix(b"--") == Some(flag.as_bytes()))
 }
 
-fn words(args: &[OsString]) -> impl Iterator<Item = &str> {
-    args.iter().skip(1).map_while(|arg| arg.to_str().filter(|arg| *arg != "--"))
+/// Up to `--`; a word that is no text, as the name of a file, ends nothing.
+fn words(args: &[OsString]) -> impl Iterator<Item = &OsStr> {
+    args.iter().skip(1).map(OsString::as_os_str).take_while(|arg| *arg != "--")
 }
 
-fn values(args: &[OsString], flag: &str) -> Vec<String> {
+fn values(args: &[OsString], flag: &str) -> Vec<OsString> {
     let (mut words, mut all) = (words(args), Vec::new());
     while let Some(word) = words.next() {
-        match word.strip_prefix(flag) {
+        match word.as_bytes().strip_prefix(flag.as_bytes()) {
             // No value of these begins like a flag.
-            Some("") => all.extend(words.next().filter(|word| !word.starts_with('-')).map(str::to_owned)),
-            Some(rest) if rest.starts_with('=') => all.extend(rest.get(1..).map(str::to_owned)),
-            Some(rest) if !flag.starts_with("--") => all.push(rest.to_owned()),
+            Some(b"") => all.extend(words.next().filter(|word| !word.as_bytes().starts_with(b"-"))),
+            Some([b'=', rest @ ..]) => all.push(OsStr::from_bytes(rest)),
+            Some(rest) if !flag.starts_with("--") => all.push(OsStr::from_bytes(rest)),
             _ => {}
         }
     }
-    all
+    all.into_iter().map(OsStr::to_owned).collect()
+}
+
+fn texts(values: Vec<OsString>) -> Vec<String> {
+    values.into_iter().filter_map(|value| value.into_string().ok()).collect()
 }
 
 #[cfg(test)]
@@ -103,5 +109,14 @@ mod tests {
         }
         assert!(early_flag(&args("pgstow prune --dry-run"), "dry-run"));
         assert!(!early_flag(&args("pgstow backup -- --dry-run"), "dry-run"));
+        let bytes = |words: &[&[u8]]| {
+            let mut args = args("pgstow adopt");
+            args.extend(words.iter().map(|word| OsStr::from_bytes(word).to_owned()));
+            early(&args, "config").map(OsString::into_encoded_bytes)
+        };
+        let named = |name: &[u8]| Some(name.to_vec());
+        assert_eq!(bytes(&[b"a\xff.dump", b"--config", b"my.toml"]), named(b"my.toml"));
+        assert_eq!(bytes(&[b"--config", b"m\xff.toml"]), named(b"m\xff.toml"));
+        assert_eq!(bytes(&[b"--config=m\xff.toml"]), named(b"m\xff.toml"));
     }
 }

@@ -82,7 +82,7 @@ use crate::error::Kind;
 use crate::version;
 use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -105,6 +105,9 @@ pub struct Words {
     /// The keys (see [`key`]) that the command line or a variable gives, and not the settings file.
     #[arg(skip)]
     pub given: BTreeSet<String>,
+    /// Those of them that the command line gives.
+    #[arg(skip)]
+    pub typed: BTreeSet<String>,
     /// Every value in effect, as it was written.
     #[arg(skip)]
     pub values: Vec<String>,
@@ -246,8 +249,10 @@ pub fn parse(
 ) -> Parsed {
     let command = with_defaults(defaults, blank);
     let parsed = command.clone().try_get_matches_from(&args).and_then(|matches| {
-        let (given, values) = (given(&command, &matches), values(&matches));
-        Ok(Words { given, values, ..Words::from_arg_matches(&matches)? })
+        let typed = given(&command, &matches, &[ValueSource::CommandLine]);
+        let given = given(&command, &matches, &[ValueSource::CommandLine, ValueSource::EnvVariable]);
+        let values = values(&matches);
+        Ok(Words { given, typed, values, ..Words::from_arg_matches(&matches)? })
     });
     match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
@@ -331,14 +336,14 @@ fn empty(blank: &dyn Fn(&OsStr) -> bool) -> BTreeSet<String> {
     variables.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
-/// The keys set by the command line or a variable.
-fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
+/// The keys set by one of these.
+fn given(command: &Command, matches: &ArgMatches, by: &[ValueSource]) -> BTreeSet<String> {
     let Some((verb, matches)) = matches.subcommand() else { return BTreeSet::new() };
     let args = command.find_subcommand(verb).into_iter().flat_map(Command::get_arguments);
     let is_given = |arg: &&Arg| {
         let source = matches.try_contains_id(arg.get_id().as_str()).is_ok();
         let source = source.then(|| matches.value_source(arg.get_id().as_str())).flatten();
-        matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+        source.is_some_and(|source| by.contains(&source))
     };
     args.filter(is_given).filter_map(key).collect()
 }
@@ -372,6 +377,15 @@ pub fn other_ways(flag: &str) -> Vec<(Option<char>, String)> {
 /// The key in the settings file for what this variable gives.
 pub fn key_of(variable: &str) -> String {
     variable.strip_prefix("PGSTOW_").unwrap_or(variable).to_ascii_lowercase()
+}
+
+/// Whether a verb takes only one value of this key.
+pub fn takes_one(verb: &str, key_of_file: &str) -> bool {
+    let command = command();
+    let of_verb = command.find_subcommand(verb).into_iter().flat_map(Command::get_arguments);
+    let mut args = command.get_arguments().chain(of_verb);
+    let arg = args.find(|arg| key(arg).as_deref() == Some(key_of_file));
+    arg.is_some_and(|arg| !matches!(arg.get_action(), ArgAction::Append))
 }
 
 /// Every key a settings file may have.
@@ -460,7 +474,7 @@ mod tests {
         assert_eq!(backup.writing.recipients, ["age1a", "age1b"]);
         assert_eq!(backup.writing.uploads, 2);
         for line in [&["pgstow", "--profile", "prod", "list"][..], &["pgstow", "list", "--profile=prod"]] {
-            assert_eq!(early(&os(line), "profile").as_deref(), Some("prod"));
+            assert_eq!(early(&os(line), "profile").as_deref(), Some(OsStr::new("prod")));
         }
         assert_eq!(early(&os(&["pgstow", "list", "--", "--profile", "x"]), "profile"), None);
     }

@@ -63,6 +63,11 @@ impl What {
                 refuse_unheeded(&words)?;
                 Self::Stream { name: stream_name(&words)?, producer }
             }
+            (None, true) if words.neon.neon.is_some() => {
+                return Err(Error::usage("--all-databases and --neon contradict each other").hint(
+                    "give the server's URL; or back up each database of the project, with --neon and --database",
+                ));
+            }
             (None, true) => {
                 let exclude = words.exclude.clone();
                 Self::Every { each: Box::new(database(words)?), exclude }

@@ -71,7 +71,7 @@ pub fn thief(words: &DoctorWords) -> Result<(Location, Option<Name>)> {
 }
 
 fn readers(words: &WritingWords) -> Result<Option<Readers>> {
-    let none_given = words.recipients.iter().all(|recipient| recipient.trim().is_empty())
+    let none_given = words.recipients.is_empty()
         && words.recipients_file.is_empty()
         && !words.passphrase
         && words.passphrase_file.is_none()

@@ -1,11 +1,37 @@
 //! The variables of the environment; the only file that reads them by name.
 
-use crate::error::Error;
+use crate::cli;
+use crate::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 /// A variable of the environment, unless it is unset, empty or not text.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A variable of the environment that names a file or a folder, whose name need not be text.
+pub(super) fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Refuses a variable of pgstow's that is not text: read as one that is not set, it would switch off what it sets, such
+/// as signatures.
+pub(super) fn refuse_no_text() -> Result<()> {
+    let paths = cli::path_keys();
+    let is_text = |name: &str| {
+        let key = cli::key_of(name);
+        let is_own = (name.starts_with("PGSTOW_") && key != "config") || name == "NEON_API_KEY";
+        is_own && !paths.contains(&key)
+    };
+    let wrong = std::env::vars_os().find_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        (is_text(&name) && value.to_str().is_none()).then_some(name)
+    });
+    match wrong {
+        Some(name) => Err(Error::settings(format!("{name} is set, but to bytes that are no text"))),
+        None => Ok(()),
+    }
 }
 
 /// Whether a variable is set, but to nothing, as a secret that does not exist is in CI.

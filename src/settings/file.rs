@@ -4,8 +4,8 @@
 //! unless it was named it may not say what makes pgstow run programs, trust strangers, write files or consent.
 
 use super::environment::variable;
-use super::permissions;
 use super::secrets::secrets;
+use super::{environment, permissions};
 use crate::cli;
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,11 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("yes", "replaces databases without asking"),
     ("keep_old", "drops databases that were replaced before"),
     ("into", "says which tables get rows"),
+    // A restore without a target, and a trial, would send what they decrypted to a stranger's server.
+    ("to", "says which server gets the rows of backups"),
+    ("verify_to", "says which server gets the rows of backups"),
+    ("copy_to", "says which store gets the backups"),
+    ("swap_with", "says which database takes another one's place"),
     ("truncate", "removes the rows of tables without asking"),
     ("output", "says which file is written"),
     ("list_file", "says which file is written"),
@@ -65,6 +70,15 @@ const ALARMS: [&str; 10] = [
     "dry_run",
     "verify_quick",
     "verify_restore",
+];
+
+/// The files with secrets, and the variables that can hold the secrets themselves: as everywhere, the variable comes
+/// before the settings file.
+const SECRETS: [(&str, &str); 4] = [
+    ("neon_api_key_file", "NEON_API_KEY"),
+    ("passphrase_file", "PGSTOW_PASSPHRASE"),
+    ("signing_key_file", "PGSTOW_SIGNING_KEY"),
+    ("sse_c_key_file", "PGSTOW_SSE_C_KEY"),
 ];
 
 /// At most this number of lines is left out of a file that cannot be read as a whole.
@@ -104,11 +118,12 @@ impl SettingsFile {
         let (text, metadata) = text(&path)?;
         let is_unnamed = !is_named && path == Path::new(FILE);
         let hidden = hidden_by(&path).filter(|_| is_unnamed);
-        let values = parse(&path, &text, profile)
+        let mut values = parse(&path, &text, profile)
             .map_err(|error| hidden.iter().fold(error, |error, hidden| error.hint(hides(hidden))))?;
         if is_unnamed {
             refuse_unless_named(&values)?;
         }
+        values.retain(|key, _| !SECRETS.iter().any(|(file, name)| file == key && variable(name).is_some()));
         Ok(Some(Self { path, values, hidden, metadata }))
     }
 
@@ -215,8 +230,8 @@ fn hidden_by(path: &Path) -> Option<PathBuf> {
 
 /// The settings file in the user's home.
 fn in_home() -> Option<PathBuf> {
-    let config = variable("XDG_CONFIG_HOME").map(PathBuf::from);
-    let config = config.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".config")));
+    let config = environment::path("XDG_CONFIG_HOME");
+    let config = config.or_else(|| environment::path("HOME").map(|home| home.join(".config")));
     config.map(|folder| folder.join("pgstow").join(FILE))
 }
 
@@ -273,6 +288,10 @@ fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
         let mut values: Vec<String> = values.ok_or_else(|| {
             unusable(format!("{key:?} must be a text, a number, true or false, or a list of such"))
         })?;
+        if key == "verify_key" && values.is_empty() {
+            return Err(unusable(format!("{key:?} names no key"))
+                .hint("leave it out if signatures are not to be checked"));
+        }
         if paths.contains(&key) {
             values.iter_mut().for_each(|value| *value = resolved(value, folder));
         } else if key == "verify_key" {
@@ -291,7 +310,7 @@ fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
 
 /// A path of the settings file: relative to the file, or to the user's home. `-` is stdout.
 fn resolved(value: &str, folder: &Path) -> String {
-    let in_home = value.strip_prefix("~/").and_then(|rest| Some(Path::new(&variable("HOME")?).join(rest)));
+    let in_home = value.strip_prefix("~/").and_then(|rest| Some(environment::path("HOME")?.join(rest)));
     let path = match in_home {
         Some(path) => path,
         None if value == "-" => return value.to_owned(),
@@ -333,6 +352,8 @@ mod tests {
         assert_eq!(one("verify_key", "RWabc"), "RWabc", "no such file is a key itself");
         let home = std::env::var("HOME").unwrap();
         assert_eq!(one("signing_key_file", "~/sign.key"), format!("{home}/sign.key"));
+        let none = parse(Path::new("f"), "verify_key = []", None).unwrap_err();
+        assert_eq!(none.message(), "f: \"verify_key\" names no key");
         let here = parse(Path::new("pgstow.toml"), "scratch = \"x\"", None).unwrap();
         assert_eq!(here["scratch"], ["x"]);
     }

@@ -22,21 +22,30 @@ const FOR_WHOM: [&str; 6] = [
     "PGSTOW_ASK_PASSPHRASE",
 ];
 
+/// Why something that was typed may be empty.
+const UNSET: &str = "an unset variable looks like that";
+
 /// The keys of a settings file that say who can read a backup.
-const READERS: [&str; 4] = ["recipients", "recipients_file", "passphrase_file", "ask_passphrase"];
+const READERS: [&str; 5] =
+    ["recipients", "recipients_file", "passphrase_file", "ask_passphrase", "no_encryption"];
 
 /// Who can read a backup is one setting: if the command line or the environment says it, the settings file adds
 /// nobody. Its values without that, and a warning; `None` if nothing is left out.
 pub(super) fn only_typed_recipients(words: &Words, file: &SettingsFile) -> Option<(Values, String)> {
-    if !matches!(words.verb, Verb::Backup(_) | Verb::Adopt(_) | Verb::Doctor(_) | Verb::Rekey(_)) {
-        return None;
-    }
-    let typed =
-        READERS.iter().any(|key| words.given.contains(*key)) || variable("PGSTOW_PASSPHRASE").is_some();
-    let left_out: Vec<&str> = READERS
-        .into_iter()
-        .chain(["no_encryption"])
-        .filter(|key| typed && file.values.contains_key(*key) && !words.given.contains(*key))
+    let (readers, typed) = match words.verb {
+        Verb::Backup(_) | Verb::Adopt(_) | Verb::Doctor(_) => {
+            (&READERS[..], variable("PGSTOW_PASSPHRASE").is_some())
+        }
+        // Its passphrase opens what is there.
+        Verb::Rekey(_) => (&READERS[..2], false),
+        _ => return None,
+    };
+    let is_given = |key: &&str| words.given.contains(*key);
+    let typed = typed || readers.iter().any(|key| *key != "no_encryption" && is_given(key));
+    let left_out: Vec<&str> = readers
+        .iter()
+        .copied()
+        .filter(|key| typed && file.values.contains_key(*key) && !is_given(key))
         .collect();
     if left_out.is_empty() {
         return None;
@@ -52,6 +61,7 @@ pub(super) fn only_typed_recipients(words: &Words, file: &SettingsFile) -> Optio
 
 /// Who can decrypt the backup; `None` if it is not encrypted because the user asked for that by name.
 pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>> {
+    refuse_nobody(&words.recipients)?;
     let passphrase = match (&words.passphrase_file, words.passphrase) {
         (Some(file), _) => Some(secret_file(file, "the passphrase file")?),
         (None, true) => Some(ask_new_passphrase()?),
@@ -80,6 +90,7 @@ pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>
 
 /// The recipients that are named, and those in the files.
 pub(super) fn public_recipients(named: &[String], files: &[PathBuf]) -> Result<Recipients> {
+    refuse_nobody(named)?;
     let mut keys = Recipients::with_plugins(of_plugins());
     typed(named).try_for_each(|recipient| keys.add(recipient))?;
     for file in files {
@@ -93,6 +104,14 @@ pub(super) fn public_recipients(named: &[String], files: &[PathBuf]) -> Result<R
 fn typed(lists: &[String]) -> impl Iterator<Item = &str> {
     let all = lists.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
     all.filter(|recipient| !recipient.is_empty())
+}
+
+/// Of several recipients, the one whose variable is not set must not be missed.
+fn refuse_nobody(named: &[String]) -> Result<()> {
+    match named.iter().any(|list| typed(std::slice::from_ref(list)).next().is_none()) {
+        true => Err(Error::usage("a recipient is empty").hint(UNSET)),
+        false => Ok(()),
+    }
 }
 
 /// Half of it may have been said long ago, where nobody looks.
@@ -122,6 +141,10 @@ pub(super) fn signing_key(file: Option<&Path>, is_required: bool) -> Result<Opti
 /// Whose signatures are believed; nobody given is an error if signatures are required.
 pub(super) fn verify_keys(words: &TrustWords) -> Result<Option<VerifyKeys>> {
     let given: Vec<&str> = words.verify_key.iter().flat_map(|text| named_keys(text)).collect();
+    // Nothing would be checked by somebody who asked for it.
+    if given.is_empty() && !words.verify_key.is_empty() {
+        return Err(Error::usage("--verify-key (PGSTOW_VERIFY_KEY) names no key").hint(UNSET));
+    }
     warn_of_empty(
         given.is_empty() && !words.require_signature,
         &["PGSTOW_VERIFY_KEY"],
@@ -254,4 +277,24 @@ fn ask_new_passphrase() -> Result<SecretString> {
 /// Asks on the terminal, which need not be stdin; `None` where there is none.
 pub(super) fn ask(for_what: &str) -> Option<SecretString> {
     rpassword::prompt_password(format!("{for_what}: ")).ok().map(SecretString::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_not_set_neither_drops_a_recipient_nor_a_key() {
+        let key = "age1ypxmz84h3jmdcqqm3xghgpqnz2z2zntl0y73ax7j65kk6yuyee9qtu2vjr".to_owned();
+        for empty in ["", " ", ","] {
+            let named = [key.clone(), empty.to_owned()];
+            let error = public_recipients(&named, &[]).err().unwrap();
+            assert_eq!(error.message(), "a recipient is empty", "{empty:?}");
+            let words =
+                TrustWords { verify_key: vec![empty.to_owned()], require_signature: false, no_state: false };
+            let error = verify_keys(&words).err().unwrap();
+            assert!(error.message().contains("names no key"), "{empty:?}");
+        }
+        assert_eq!(typed(&["a,,b,".to_owned()]).collect::<Vec<_>>(), ["a", "b"]);
+    }
 }

@@ -7,6 +7,7 @@ mod actions;
 mod adopt;
 mod after;
 mod backup;
+mod choose;
 mod clone;
 mod command;
 mod config;

@@ -1,13 +1,12 @@
 //! Which backup to read, and how.
 
-use super::environment::variable;
+use super::environment::{explain_empty, path};
 use super::{keys, location, name};
 use crate::cli::{OpenWords, SelectWords, StoreWords, TrustWords};
 use crate::error::{Error, Result};
 use crate::stored::history::{Caution, History};
 use crate::stored::newest::Which;
 use crate::stored::opened::{BackupSelection, ReadOptions, Select};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) fn select(words: SelectWords) -> Result<Select> {
@@ -38,6 +37,12 @@ pub(super) fn reading(store: &StoreWords, open: &OpenWords) -> Result<ReadOption
 
 /// Enough to look at what is public.
 pub(super) fn reading_without_keys(store: &StoreWords, open: &OpenWords) -> Result<ReadOptions> {
+    let trusted = keys::verify_keys(&open.trust)?;
+    if open.strict && trusted.is_none() {
+        let missing = Error::usage("--strict without --verify-key checks nothing")
+            .hint("give the key, or leave --strict out, also in variables and in pgstow.toml");
+        return Err(explain_empty(missing, &["PGSTOW_VERIFY_KEY"]));
+    }
     Ok(ReadOptions {
         location: location(store)?,
         identities: Arc::default(),
@@ -45,13 +50,13 @@ pub(super) fn reading_without_keys(store: &StoreWords, open: &OpenWords) -> Resu
         caution: if open.strict { Caution::Strict } else { Caution::RefuseOlder },
         allow_unencrypted: false,
         history: history(&open.trust),
-        trusted: keys::verify_keys(&open.trust)?,
+        trusted,
     })
 }
 
 /// Where it is remembered which backups were seen: in the user's folder for state. Whoever has none has no history.
 pub(super) fn history(words: &TrustWords) -> Option<History> {
-    let folder = variable("XDG_STATE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let folder = folder.or_else(|| variable("HOME").map(|home| Path::new(&home).join(".local/state")));
+    let folder = path("XDG_STATE_HOME").filter(|folder| folder.is_absolute());
+    let folder = folder.or_else(|| path("HOME").map(|home| home.join(".local/state")));
     folder.filter(|_| !words.no_state).map(|folder| History::at(folder.join("pgstow/newest.json")))
 }

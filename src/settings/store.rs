@@ -1,6 +1,6 @@
 //! Where backups lie, and how to talk to the store.
 
-use super::environment::{blank_among, explain_empty, variable};
+use super::environment::{blank_among, explain_empty, path, variable};
 use super::keys;
 use crate::cli::{self, OptionalStoreWords, StoreWords, WritingWords};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::stored::destinations::Destination;
 use crate::stored::opened::Location;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
@@ -183,7 +183,7 @@ fn refuse_empty_keys(url: &str) -> Result<()> {
         return Ok(());
     }
     let has_other_way = OTHER_WAYS.iter().any(|name| variable(name).is_some())
-        || variable("HOME").is_some_and(|home| Path::new(&home).join(".aws/credentials").exists())
+        || path("HOME").is_some_and(|home| home.join(".aws/credentials").exists())
         || (is_b2 && OF_B2.iter().all(|name| variable(name).is_some()));
     let of_b2: &[&str] = if is_b2 { &OF_B2 } else { &[] };
     match blank_among(&[&KEYS, of_b2].concat()) {

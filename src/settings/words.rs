@@ -1,12 +1,12 @@
 //! The command line, with the settings file's values as defaults.
 
-use super::environment::{is_blank, variable};
+use super::choose::{ABOUT_NEON, choose};
+use super::environment::{is_blank, path, refuse_no_text, variable};
 use super::file::{self, SettingsFile, Values};
 use super::secrets::without_given;
 use super::{keys, origin};
 use crate::cli::{self, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,17 +35,6 @@ impl Remarks {
     }
 }
 
-/// Flags that need a Neon project, by their keys in a settings file.
-const ABOUT_NEON: [(&str, &str); 7] = [
-    ("neon_database", "--database"),
-    ("neon_role", "--role"),
-    ("via_branch", "--via-branch"),
-    ("neon_parent", "--neon-parent"),
-    ("neon_branch", "--neon-branch"),
-    ("neon_expires", "--neon-expires"),
-    ("show_password", "--show-password"),
-];
-
 /// Flags about a new database, by their keys in a settings file.
 const OF_NEW_DATABASES: [(&str, &str); 12] = [
     ("neon", "--neon"),
@@ -61,32 +50,6 @@ const OF_NEW_DATABASES: [(&str, &str); 12] = [
     ("grant_all", "--grant-all"),
     ("grant_read", "--grant-read"),
 ];
-
-/// Decides between `to` and `into` if one is in the settings file: the other was typed.
-fn choose_target(words: &mut Words) {
-    let is_given = |key: &str| words.given.contains(key);
-    let (into, other) = (is_given("into"), ["to", "neon"].into_iter().any(is_given));
-    if let Verb::Restore(restore) = &mut words.verb {
-        if into {
-            (restore.to, restore.neon.neon) = (None, None);
-        } else if other || !restore.command.is_empty() {
-            restore.into = None;
-        }
-    }
-}
-
-/// Decides between `cron` and `every`: what was typed comes before a variable, and that before the settings file.
-fn choose_moments(words: &mut Words, args: &[OsString]) {
-    let said = |flag| (cli::early(args, flag).is_some(), words.given.contains(flag));
-    let order = said("cron").cmp(&said("every"));
-    if let Verb::Schedule(schedule) = &mut words.verb {
-        match order {
-            Ordering::Less => schedule.cron = None,
-            Ordering::Greater => schedule.every = None,
-            Ordering::Equal => {}
-        }
-    }
-}
 
 /// Refuses flags that need another one, if neither the command line nor the settings file has that.
 ///
@@ -151,14 +114,38 @@ fn refuse_unheeded(restore: &RestoreWords, given: &BTreeSet<String>) -> Result<(
 
 /// The settings file that was named, and the profile in it.
 fn file_and_profile(args: &[OsString]) -> (Option<PathBuf>, Option<String>) {
-    let said = |flag, name| cli::early(args, flag).or_else(|| variable(name));
-    (said("config", "PGSTOW_CONFIG").map(PathBuf::from), said("profile", "PGSTOW_PROFILE"))
+    let profile = cli::early(args, "profile").map(|name| name.to_string_lossy().into_owned());
+    (
+        cli::early(args, "config").map(PathBuf::from).or_else(|| path("PGSTOW_CONFIG")),
+        profile.or_else(|| variable("PGSTOW_PROFILE")),
+    )
 }
 
 /// What the settings file says of alarms, as far as it can be read.
 pub(super) fn readable_alarms(args: &[OsString]) -> Values {
     let (named, profile) = file_and_profile(args);
     file::alarms(named, profile.as_deref())
+}
+
+/// Refuses a list in the settings file for what the verb takes one of: clap would take the first, and the rest would be
+/// passed over in silence.
+fn refuse_several(words: &Words, file: &SettingsFile) -> Result<()> {
+    let verb = words.verb.name();
+    // Its name may be typed without the flag.
+    let is_named = matches!(&words.verb, Verb::List(list) if list.only.is_some());
+    let is_given = |key: &str| words.given.contains(key) || (is_named && key == "name");
+    let is_wrong = |(key, values): &(&String, &Vec<String>)| {
+        values.len() > 1 && !is_given(key) && cli::takes_one(verb, key)
+    };
+    match file.values.iter().find(is_wrong) {
+        Some((key, values)) => Err(Error::settings(format!(
+            "{}: {key:?} has {} values, and {verb} takes one",
+            file.path.display(),
+            values.len()
+        ))
+        .hint("give the one that is meant on the command line, or in a profile")),
+        None => Ok(()),
+    }
 }
 
 /// A refusal as it may be shown: with the origin of what was not typed, and without the secrets in what was given.
@@ -173,6 +160,7 @@ fn shown(refusal: &Refusal, args: &[OsString], of_file: &Values) -> Refusal {
 
 /// Parses the command line.
 pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
+    refuse_no_text()?;
     let (named, profile) = file_and_profile(&args);
     let parse = |values: &Values| {
         let defaults = |key: &str| values.get(key).cloned().unwrap_or_default();
@@ -191,11 +179,13 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
             remarks.warnings.push(warning);
             parsed = parse(&values);
         }
+        if let Parsed::Words(words) = &parsed {
+            refuse_several(words, &file)?;
+        }
         remarks.in_use = Some(file.path);
     }
     if let Parsed::Words(words) = &mut parsed {
-        choose_target(words);
-        choose_moments(words, &args);
+        choose(words)?;
         check_companions(words)?;
     }
     Ok((parsed, remarks))

@@ -169,7 +169,8 @@ fn the_latest_of_those_who_ask_for_signatures_is_signed() {
     assert_eq!(run.stdout, b"good");
     let strict = fetch(&place, "latest", &["--verify-key", &public, "--strict"]).fails(Kind::Verify);
     strict.says(&format!("{newer} of app is not signed, and newer than {id}")).says("without --strict");
-    fetch(&place, "latest", &["--strict"]).fails(Kind::Verify).says("not encrypted");
+    fetch(&place, "latest", &["--strict"]).fails(Kind::Usage).says("--strict without --verify-key");
+    fetch(&place, "latest", &[]).fails(Kind::Verify).says("not encrypted");
     // By its id it is refused, with a way on.
     let refused = fetch(&place, &newer, &["--verify-key", &public]).fails(Kind::Verify);
     refused.says("is not signed").says("hint: `pgstow list app --verify-key KEY`");

@@ -4,6 +4,8 @@ use super::scene::{path, small};
 use crate::harness::{Pgstow, pgstow};
 use crate::scene::{Keys, Place, every_client, signing_keys};
 use pgstow::error::Kind;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
@@ -88,7 +90,7 @@ fn a_settings_file_that_others_may_write_is_refused() {
     assert!(!list(&[]).succeeds().stderr.contains("pgstow.toml"));
 
     // A password in it is nobody else's to read.
-    std::fs::write(&file, "to = \"postgres://me:secret@host/db\"\n").unwrap();
+    std::fs::write(&file, "database_url = \"postgres://me:secret@host/db\"\n").unwrap();
     let listed = || list(&["--store", &place.url()]);
     let warned =
         listed().succeeds().says("warning: the settings file holds a password: pgstow.toml may be read");
@@ -147,6 +149,10 @@ fn the_file_of_a_folder_runs_nothing_unless_it_was_named() {
         ("yes", "true"),
         ("keep_old", "1"),
         ("truncate", "true"),
+        ("to", "\"postgres://stranger/x\""),
+        ("verify_to", "\"postgres://stranger/x\""),
+        ("copy_to", "\"file:///x\""),
+        ("swap_with", "\"x\""),
         ("output", "\"out\""),
         ("list_file", "\"out\""),
         ("keygen_output", "\"key\""),
@@ -187,6 +193,54 @@ fn a_settings_file_adds_nobody_to_the_recipients_that_were_typed() {
     let (recipients, said) = made_for(&[]);
     assert_eq!(recipients, serde_json::json!([other]));
     assert!(!said.contains("does not count"), "{said}");
+}
+
+/// As for all settings: a variable comes before the file.
+#[test]
+fn a_secret_in_a_variable_comes_before_the_files_own() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    let (signing, public) = signing_keys();
+    let files = "signing_key_file = \"no\"\npassphrase_file = \"no\"\n";
+    std::fs::write(home.path().join("pgstow.toml"), files).unwrap();
+    let here = |words: &[&str]| place.pgstow(words).in_folder(home.path()).env("PGSTOW_PASSPHRASE", "sesame");
+    let backup = ["backup", "--stdin", "--name", "s"];
+    here(&backup).env("PGSTOW_SIGNING_KEY", signing).stdin("bytes").succeeds();
+    let fetched = here(&["fetch", "latest", "-o", "-", "--verify-key", &public]).succeeds();
+    assert_eq!(fetched.stdout, b"bytes");
+    here(&backup).stdin("bytes").fails(Kind::Settings).says("the signing key");
+}
+
+/// As one that is not set it would switch off what it sets.
+#[test]
+fn a_variable_that_is_no_text_is_an_error_unless_it_names_a_file() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    let odd = |name: &[u8]| OsStr::from_bytes(name).to_owned();
+    let backup = ["backup", "--stdin", "--name", "s", "-r", &Keys::shared().recipient];
+    let refused = place.pgstow(&backup).stdin("bytes").env("PGSTOW_SIGNING_KEY", odd(b"\xff"));
+    refused.fails(Kind::Settings).says("PGSTOW_SIGNING_KEY is set, but to bytes that are no text");
+    assert!(place.keys().is_empty());
+    // A settings file is found by such a name, and after such a word.
+    std::fs::write(home.path().join(odd(b"m\xff.toml")), "no_such_key = 1").unwrap();
+    let here = || place.pgstow(&["list"]).in_folder(home.path());
+    here().env("PGSTOW_CONFIG", odd(b"m\xff.toml")).fails(Kind::Settings).says("is not a setting");
+    here().arg("--config").arg(odd(b"m\xff.toml")).fails(Kind::Settings).says("is not a setting");
+    let adopt = place.pgstow(&["adopt", "--name", "x"]).in_folder(home.path()).arg(odd(b"a\xff.dump"));
+    adopt.args(["--config", "none.toml"]).fails(Kind::Settings).says("none.toml");
+}
+
+#[test]
+fn what_was_typed_comes_before_variables_about_neon() {
+    let (cluster, database) = small();
+    let (place, url) = (Place::folder(), cluster.url(database));
+    let neon = |words: &[&str]| {
+        let run = place.pgstow(&["backup", "-r", &Keys::shared().recipient]).args(words);
+        run.env("PATH", every_client()).env("PGSTOW_NEON", "p").env("PGSTOW_VIA_BRANCH", "1")
+    };
+    neon(&[&url]).succeeds();
+    neon(&[]).fails(Kind::Settings).says("no key to Neon's API");
+    let every = neon(&["--all-databases"]).env("NEON_API_KEY", "k").fails(Kind::Usage);
+    every.says("--all-databases and --neon contradict each other");
+    neon(&["--neon", "q", &url]).fails(Kind::Usage).says("a URL and --neon contradict each other");
 }
 
 #[test]

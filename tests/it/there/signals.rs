@@ -156,12 +156,30 @@ fn a_second_signal_ends_at_once() {
     proxy.wait_for(Operation::UploadPart, 1);
     running.signal(Signal::TERM);
     proxy.wait_for(Operation::AbortUpload, 1);
+    std::thread::sleep(Duration::from_millis(1200));
     let since = Instant::now();
     running.signal(Signal::INT);
     running.wait().assert_failure(Kind::Interrupted);
     assert!(since.elapsed() < Duration::from_secs(2), "it took {:?}", since.elapsed());
     assert!(direct.listed().is_empty() && direct.keys().is_empty());
     next_is_whole(source, &direct);
+}
+
+/// It signals the process, and then the group in which the process is, so that the signal comes twice.
+#[test]
+fn timeout_lets_a_run_end_in_order() {
+    let source = Source::shared();
+    let (proxy, direct, through) = behind("signal-timeout");
+    proxy.inject(Rule::new(Operation::UploadPart, Fault::Swallow));
+    proxy.inject(Rule::new(Operation::AbortUpload, Fault::Delay(Duration::from_millis(500))));
+    let running = backup(source, &through).under(["timeout", "8"]).spawn();
+    proxy.wait_for(Operation::UploadPart, 1);
+    proxy.wait_for(Operation::AbortUpload, 1);
+    // The same, but later than some runs need to see the first one.
+    running.signal(Signal::TERM);
+    let run = running.wait().says(Kind::Terminated.meaning());
+    assert_eq!(run.status.code(), Some(124), "{run}");
+    aftermath(source, &direct);
 }
 
 #[test]
