@@ -4,7 +4,7 @@ use super::environment::{is_blank, variable};
 use super::file::{self, SettingsFile, Values};
 use super::secrets::without_given;
 use super::{keys, origin};
-use crate::cli::{self, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
+use crate::cli::{self, KeysWords, ListWords, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -62,6 +62,13 @@ const OF_NEW_DATABASES: [(&str, &str); 12] = [
     ("grant_read", "--grant-read"),
 ];
 
+/// Flags that say how databases are read, by their keys in a settings file, which may have them for all backups.
+const OF_DATABASES: [(&str, &str); 2] = [("readers", "--readers"), ("role_passwords", "--role-passwords")];
+
+/// Flags about trial restores, by their keys in a settings file, which may have them for all of these.
+const OF_TRIALS: [(&str, &str); 3] =
+    [("verify_proof", "--proof"), ("jobs", "--jobs"), ("scratch", "--scratch")];
+
 /// Decides between `to` and `into` if one is in the settings file: the other was typed.
 fn choose_target(words: &mut Words) {
     let is_given = |key: &str| words.given.contains(key);
@@ -92,8 +99,27 @@ fn choose_moments(words: &mut Words, args: &[OsString]) {
 ///
 /// To clap, what is in a settings file is a default, and satisfies no `requires`.
 fn check_companions(words: &Words) -> Result<()> {
+    let is_typed = |key: &str| {
+        words.given.contains(key) && variable(&format!("PGSTOW_{}", key.to_ascii_uppercase())).is_none()
+    };
+    let typed =
+        |about: &[(&str, &'static str)]| about.iter().find(|(key, _)| is_typed(key)).map(|(_, flag)| *flag);
     let neon = match &words.verb {
-        Verb::Backup(words) => &words.neon.neon,
+        Verb::Backup(backup) => {
+            let is_stream = backup.stdin || !backup.command.is_empty();
+            if let Some(flag) = typed(&OF_DATABASES).filter(|_| is_stream) {
+                return Err(Error::usage(format!(
+                    "{flag} and a stream contradict each other: it has no database"
+                )));
+            }
+            &backup.neon.neon
+        }
+        Verb::Verify(verify) if !verify.restore => {
+            return typed(&OF_TRIALS).map_or(Ok(()), |flag| {
+                Err(Error::usage(format!("{flag} is for a trial restore"))
+                    .hint("add --restore, or leave it out"))
+            });
+        }
         Verb::Restore(restore) => {
             if restore.into.is_some() && restore.tables.table.is_empty() {
                 return Err(Error::usage("--into needs --table: it appends the rows of chosen tables"));
@@ -106,6 +132,14 @@ fn check_companions(words: &Words) -> Result<()> {
                 return Err(Error::usage("--keep-old needs --swap"));
             }
             &restore.neon.neon
+        }
+        Verb::List(ListWords { only, name, .. }) | Verb::Keys(KeysWords { only, name, .. }) => {
+            return match (only, name) {
+                (Some(only), Some(name)) if only != name && is_typed("name") => {
+                    Err(Error::usage(format!("two names were given: {only} and {name}")))
+                }
+                _ => Ok(()),
+            };
         }
         _ => return Ok(()),
     };
