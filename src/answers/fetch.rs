@@ -27,7 +27,7 @@ struct FileFacts {
     output_bytes: Option<u64>,
     /// Bytes of the archive, or of the stream.
     plain_bytes: u64,
-    /// Bytes of the whole dump in the store.
+    /// Bytes of the whole dump, or of the roles, in the store.
     stored_bytes: u64,
     /// Bytes of it that were fetched.
     fetched_bytes: u64,

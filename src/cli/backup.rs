@@ -156,7 +156,7 @@ pub struct BackupWords {
 
     /// Warn if the backup has this many percent fewer rows than the last one
     ///
-    /// Only if the credentials may read the last backup. All rows together are compared; each table's own only if
+    /// Or bytes, of a stream. Only if the credentials may read the last backup. All rows together are compared; each table's own only if
     /// backups are not encrypted, as the job has no key: `show --diff previous` compares tables with it.
     #[arg(
         long,

@@ -21,7 +21,7 @@ pub async fn run(words: BackupWords, report: &Report, run: &Run) -> Result<()> {
             return every.conclude().and(pruned);
         }
         What::Database(database) => database::back_up_one(database, &writing, run).await?,
-        What::Stream { name, producer } => command::back_up(name, producer, &writing, run).await?,
+        What::Stream(stream) => command::back_up(stream, &writing, run).await?,
     };
     let (new, concluded) = (New::of([&stored]), stored.conclude());
     report.done(&Stored::from(stored))?;

@@ -142,8 +142,7 @@ async fn leftovers(findings: &mut Findings<'_>, store: &Arc<dyn Store>) -> Resul
         findings.fine("leftovers", "nothing older than a day was left by a killed run");
     } else {
         let detail = format!("{} of killed runs: {}", count(old.len(), "leftover"), first_names(&old));
-        let fix =
-            "`pgstow prune` removes them; a lifecycle rule (AbortIncompleteMultipartUpload) ends uploads too";
+        let fix = "`pgstow prune --keep-last unlimited` removes them; a lifecycle rule (AbortIncompleteMultipartUpload) ends uploads too";
         findings.warning("leftovers", detail, fix);
     }
     Ok(())

@@ -111,7 +111,7 @@ async fn deliver(
 }
 
 /// The backups of this name that there are; none if the key may not list them.
-pub(super) async fn others(stores: &Destinations, name: &Name) -> Vec<catalogue::Found> {
+async fn others(stores: &Destinations, name: &Name) -> Vec<catalogue::Found> {
     let listed = stores.ask(async |store| Ok(catalogue::earlier(&**store, name).await?)).await;
     listed.unwrap_or_else(|error| {
         tracing::debug!("which backups of {name} there are is not known: {error}");

@@ -1,15 +1,19 @@
 //! What is asked of a database before it is dumped, so that nothing is left out without a word.
 
-use super::request::DumpRequest;
+use super::request::{DumpRequest, ShrinkLimits};
 use crate::archive::{Toc, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::patterns::{PatternOf, look_up};
 use crate::postgres::{Backend, DumpOptions, Psql, Server, Unreadable, first_names};
-use crate::stored::catalogue::Found;
+use crate::store::Store;
+use crate::stored::catalogue::{self, Found};
 use crate::stored::compare::Before;
+use crate::stored::destinations::Destinations;
+use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{LeftOut, Source};
 use crate::stored::names::{CLOCK_SKEW, Name, Timestamp};
 use crate::units::age;
+use std::sync::Arc;
 
 /// The options with the patterns as the server spells them; refuses one that chooses nothing, and warns of one
 /// that excludes nothing.
@@ -148,4 +152,51 @@ pub fn warn_of_another_source(before: Option<&Before>, now: Option<&Source>) {
             before.id
         );
     }
+}
+
+/// The backups that there are, as far as the key may list them, and what the last backup held, if it can be read.
+pub async fn before(
+    limits: ShrinkLimits,
+    stores: &Destinations,
+    name: &Name,
+) -> Result<(Vec<Found>, Option<Before>)> {
+    let read = async |store: &Arc<dyn Store>| {
+        let found = catalogue::earlier(&**store, name).await?;
+        let before = Before::read_newest(store, &found).await;
+        Ok((found, before))
+    };
+    let (found, before) = stores.ask(read).await.unwrap_or_else(|error| (Vec::new(), Err(error)));
+    let before = match before {
+        Err(error) if limits.fail.is_some() => {
+            return Err(
+                error.hint("--fail-shrink compares with the last backup: the key must list and read it")
+            );
+        }
+        // Most keys for backups may only write.
+        Err(error) => {
+            tracing::debug!("the last backup cannot be compared with: {error}");
+            None
+        }
+        Ok(before) => before,
+    };
+    Ok((found, before))
+}
+
+/// Says what is much smaller than in the last backup, and fails if that was asked for.
+pub fn compare_with_last(
+    before: Option<&Before>,
+    limits: ShrinkLimits,
+    inventory: Option<&Inventory>,
+    plain_bytes: u64,
+) -> Result<()> {
+    let Some(before) = before else { return Ok(()) };
+    let shrunk = limits.fail.map(|percent| before.shrunk(inventory, plain_bytes, percent));
+    if let Some(shrunk) = shrunk.filter(|shrunk| !shrunk.is_empty()) {
+        return Err(Error::verify(format!("far less than in backup {}: {}", before.id, shrunk.join("; ")))
+            .hint("if that is right, back up once without --fail-shrink"));
+    }
+    for shrunk in before.shrunk(inventory, plain_bytes, limits.warn) {
+        tracing::warn!("far less than in backup {}: {shrunk}", before.id);
+    }
+    Ok(())
 }

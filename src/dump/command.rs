@@ -1,29 +1,25 @@
 //! A stream: the output of a command that exits with 0, or what comes on stdin. It needs no PostgreSQL.
 
-use super::adopt::others;
-use super::request::Producer;
+use super::request::{Producer, StreamRequest};
 use super::{announce, checks};
 use crate::error::{Error, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::Program;
 use crate::run::Run;
+use crate::stored::compare::Before;
 use crate::stored::destinations::Destinations;
 use crate::stored::manifest;
-use crate::stored::names::{Name, Timestamp};
+use crate::stored::names::Timestamp;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Backs a stream up.
-pub async fn back_up(
-    name: &Name,
-    producer: &Producer,
-    writing: &WriteOptions,
-    run: &Run,
-) -> Result<StoredBackup> {
+pub async fn back_up(request: &StreamRequest, writing: &WriteOptions, run: &Run) -> Result<StoredBackup> {
     let stores = Arc::new(run.or(Destinations::open(&writing.destinations)).await?);
-    let others = run.or(async { Ok(others(&stores, name).await) }).await?;
+    let StreamRequest { name, producer, shrink } = request;
+    let (others, before) = run.or(checks::before(*shrink, &stores, name)).await?;
     checks::clock(&others);
     let content = Content {
         kind: manifest::BackupKind::Stream,
@@ -34,6 +30,7 @@ pub async fn back_up(
     };
     let writer = run.or(BackupWriter::prepare(writing, stores, name.clone(), content)).await?;
     let came = || writer.progress.plain.load(Ordering::Relaxed);
+    let compared = || checks::compare_with_last(before.as_ref(), *shrink, None, came());
 
     let stored = match producer {
         Producer::Command(command) => {
@@ -46,7 +43,7 @@ pub async fn back_up(
                 if came() == 0 {
                     tracing::warn!("{called} printed nothing: the backup is empty");
                 }
-                Ok(SideObjects::default())
+                compared().map(|()| SideObjects::default())
             };
             writer.deliver(program.read()?, (), judge, run).await
         }
@@ -64,12 +61,13 @@ pub async fn back_up(
                 tracing::warn!(
                     "pgstow cannot know whether the program that wrote to stdin succeeded; `-- COMMAND` instead of --stdin checks its exit code"
                 );
-                Ok(SideObjects::default())
+                compared().map(|()| SideObjects::default())
             };
             writer.deliver(tokio::io::stdin(), (), judge, run).await
         }
     };
-    let stored = stored?;
+    let mut stored = stored?;
+    stored.before = before.as_ref().map(Before::held);
     announce(&stored, run);
     Ok(stored)
 }

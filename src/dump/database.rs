@@ -6,25 +6,24 @@ use super::request::DumpRequest;
 use super::{announce, checks};
 use crate::archive::TIMESCALEDB;
 use crate::branch;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::clients::Clients;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
 use crate::postgres::{Client, DumpOptions, Psql, Server, extensions, refuse_shared_backends};
 use crate::run::Run;
-use crate::store::Store;
-use crate::stored::catalogue::{self, Found};
 use crate::stored::compare::Before;
 use crate::stored::destinations::{Destinations, enough_space};
 use crate::stored::inventory::{Extension, Inventory};
 use crate::stored::manifest::{self, Globals, LeftOut};
-use crate::stored::names::{Name, Timestamp};
+use crate::stored::names::Timestamp;
 use crate::stored::upload;
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
 use indicatif::BinaryBytes;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::OnceCell;
 
 /// The server's roles, once they were read, or why there are none.
@@ -109,8 +108,10 @@ impl<'a> Dump<'a> {
         }
         // Parts that cannot work are refused before the store is asked anything.
         upload::part_size(stores.limits()?, Some(server.size_bytes), writing.part_size)?;
-        let (before, source) =
-            tokio::join!(before(settings, &stores, &name), checks::source(&psql, &server, settings));
+        let (before, source) = tokio::join!(
+            checks::before(settings.shrink, &stores, &name),
+            checks::source(&psql, &server, settings)
+        );
         let (others, before) = before?;
         checks::clock(&others);
         let content = Content {
@@ -171,7 +172,8 @@ impl<'a> Dump<'a> {
         reading.check(&self.psql, &contents.toc.tables_with_rows()).await?;
         let mut inventory = Inventory::new(contents, frames);
         inventory.extensions.clone_from(&self.extensions);
-        self.compare_with_last(&inventory)?;
+        let bytes = self.writer.progress.plain.load(Ordering::Relaxed);
+        checks::compare_with_last(self.before.as_ref(), self.settings.shrink, Some(&inventory), bytes)?;
         let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
         Ok(SideObjects {
             totals: inventory.totals(),
@@ -181,24 +183,6 @@ impl<'a> Dump<'a> {
             partial: self.settings.dump.is_partial(),
             left_out: self.left_out,
         })
-    }
-
-    /// Says what lost many rows since the last backup, and fails where that was asked for.
-    fn compare_with_last(&self, inventory: &Inventory) -> Result<()> {
-        let Some(before) = &self.before else { return Ok(()) };
-        let shrunk = self.settings.fail_shrink.map(|percent| before.shrunk(inventory, percent));
-        if let Some(shrunk) = shrunk.filter(|shrunk| !shrunk.is_empty()) {
-            return Err(Error::verify(format!(
-                "far fewer rows than in backup {}: {}",
-                before.id,
-                shrunk.join("; ")
-            ))
-            .hint("if that is right, back up once without --fail-shrink"));
-        }
-        for shrunk in before.shrunk(inventory, self.settings.warn_shrink) {
-            tracing::warn!("far fewer rows than in backup {}: {shrunk}", before.id);
-        }
-        Ok(())
     }
 
     /// Reads the server's roles. Where that cannot be, it is said, and the backup goes on without them.
@@ -220,32 +204,4 @@ impl<'a> Dump<'a> {
             }
         }
     }
-}
-
-/// The backups that there are, as far as the key may list them, and what the last backup held, if it can be read.
-async fn before(
-    settings: &DumpRequest,
-    stores: &Destinations,
-    name: &Name,
-) -> Result<(Vec<Found>, Option<Before>)> {
-    let read = async |store: &Arc<dyn Store>| {
-        let found = catalogue::earlier(&**store, name).await?;
-        let before = Before::read_newest(store, &found).await;
-        Ok((found, before))
-    };
-    let (found, before) = stores.ask(read).await.unwrap_or_else(|error| (Vec::new(), Err(error)));
-    let before = match before {
-        Err(error) if settings.fail_shrink.is_some() => {
-            return Err(
-                error.hint("--fail-shrink compares with the last backup: the key must list and read it")
-            );
-        }
-        // Most keys for backups may only write.
-        Err(error) => {
-            tracing::debug!("the last backup cannot be compared with: {error}");
-            None
-        }
-        Ok(before) => before,
-    };
-    Ok((found, before))
 }

@@ -24,14 +24,32 @@ pub struct DumpRequest {
     pub clients: Search,
     /// How long to wait while another backup of the same name runs.
     pub wait: Duration,
-    /// The percentage of rows that may be gone since the last backup before a warning.
-    pub warn_shrink: u8,
-    /// The percentage that may be gone before the backup fails.
-    pub fail_shrink: Option<u8>,
+    /// How much may be gone since the last backup.
+    pub shrink: ShrinkLimits,
     /// How many sessions may read large tables at the same time.
     pub sessions: Sessions,
     /// Whether a connection pooler is accepted.
     pub allow_pooled: bool,
+}
+
+/// How much less than the last backup a new one may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct ShrinkLimits {
+    /// The percentage that may be gone before a warning.
+    pub warn: u8,
+    /// The percentage that may be gone before the backup fails.
+    pub fail: Option<u8>,
+}
+
+/// A stream to be backed up.
+#[derive(Debug)]
+pub struct StreamRequest {
+    /// The name to keep it under.
+    pub name: Name,
+    /// Who produces it.
+    pub producer: Producer,
+    /// How much may be gone since the last backup.
+    pub shrink: ShrinkLimits,
 }
 
 /// Who produces a stream.

@@ -24,7 +24,7 @@ pub struct Written {
     pub output_bytes: Option<u64>,
     /// Bytes of the archive, or of the stream, that came.
     pub plain_bytes: u64,
-    /// Bytes of the whole dump in the store.
+    /// Bytes of the whole dump, or of the roles, in the store.
     pub stored_bytes: u64,
     /// Bytes of it that were fetched.
     pub fetched_bytes: u64,

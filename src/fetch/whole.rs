@@ -22,6 +22,7 @@ pub struct How {
 /// Fetches the stream or plain dump, or instead of it the roles stored with it.
 pub async fn fetch(reader: &BackupReader, output: Output, how: How, run: &Run) -> Result<Written> {
     let roles = if how.globals { Some(output.shown(run.or(roles(reader)).await?)) } else { None };
+    let stored = reader.backup.manifest.globals().filter(|_| how.globals).map(|object| object.stored_bytes);
     let bytes = roles.as_ref().map_or(reader.dump.plain_bytes, |sql| sql.len() as u64);
     if how.check_space {
         output.enough_space(What::Dump, bytes)?;
@@ -51,8 +52,8 @@ pub async fn fetch(reader: &BackupReader, output: Output, how: How, run: &Run) -
         output,
         output_bytes: Some(bytes),
         plain_bytes: bytes,
-        stored_bytes: reader.dump.stored_bytes,
-        fetched_bytes: reader.fetched_bytes(),
+        stored_bytes: stored.unwrap_or(reader.dump.stored_bytes),
+        fetched_bytes: stored.unwrap_or_else(|| reader.fetched_bytes()),
         held: None,
     })
 }

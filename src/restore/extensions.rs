@@ -170,12 +170,12 @@ fn obstacle_to_jobs(facts: &TargetFacts, target: &Target) -> Option<String> {
             identifier(database)
         )),
         Some(database) => Some(format!(
-            "the server has it in its database {database} alone; `pgstow fetch --table cron.job` brings the jobs"
+            "the server has it in its database {database} alone; `pgstow fetch … --table cron.job` brings the jobs"
         )),
         None if facts.rights.superuser => Some("the server does not load it".to_owned()),
         // Only a superuser sees the setting. It names no database that is yet to be created.
         None => (!target.exists()).then(|| {
-            "a new database cannot have it; `pgstow fetch --table cron.job` brings the jobs".to_owned()
+            "a new database cannot have it; `pgstow fetch … --table cron.job` brings the jobs".to_owned()
         }),
     }
 }

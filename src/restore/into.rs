@@ -296,7 +296,7 @@ fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> R
     if !found.is_table {
         // Nor does --to restore the rows of a foreign table.
         return Err(Error::postgres(format!("{label} in {database} is not a table"))
-            .hint("`pgstow fetch --table` brings its rows as a file, to load by hand"));
+            .hint("`pgstow fetch … --table NAME` brings its rows as a file, to load by hand"));
     }
     let lacks: Vec<_> = found.lacks.iter().filter_map(|place| wanted.columns.get(*place)).collect();
     if !lacks.is_empty() {

@@ -3,7 +3,7 @@
 use super::environment::{explain_empty, is_blank, variable};
 use super::{command, keeping, lines, name, neon_source, server, sessions, writing};
 use crate::cli::BackupWords;
-use crate::dump::request::{DumpRequest, Producer};
+use crate::dump::request::{DumpRequest, Producer, ShrinkLimits, StreamRequest};
 use crate::error::{Error, Result};
 use crate::postgres::DumpOptions;
 use crate::prune::PruneOptions;
@@ -34,12 +34,7 @@ pub enum What {
         exclude: Vec<String>,
     },
     /// Whatever somebody else produces.
-    Stream {
-        /// Under what to keep it.
-        name: Name,
-        /// Who produces it.
-        producer: Producer,
-    },
+    Stream(StreamRequest),
 }
 
 impl Backup {
@@ -61,7 +56,8 @@ impl What {
             }
             (Some(producer), false) => {
                 refuse_unheeded(&words)?;
-                Self::Stream { name: stream_name(&words)?, producer }
+                let shrink = shrink_limits(&words);
+                Self::Stream(StreamRequest { name: stream_name(&words)?, producer, shrink })
             }
             (None, true) if words.neon.neon.is_some() => {
                 return Err(Error::usage("--all-databases and --neon contradict each other").hint(
@@ -105,6 +101,8 @@ fn refuse_unheeded(words: &BackupWords) -> Result<()> {
         ("--schema", !words.schemas.is_empty()),
         ("--exclude-schema", !words.exclude_schemas.is_empty()),
         ("--pg-dump-arg", !words.pg_dump_args.is_empty()),
+        ("--exclude", !words.exclude.is_empty()),
+        ("--neon", words.neon.neon.is_some()),
     ];
     match in_effect.into_iter().find(|(_, is_there)| *is_there) {
         Some((flag, _)) => {
@@ -121,6 +119,10 @@ fn stream_name(words: &BackupWords) -> Result<Name> {
     })
 }
 
+fn shrink_limits(words: &BackupWords) -> ShrinkLimits {
+    ShrinkLimits { warn: words.warn_shrink, fail: words.fail_shrink }
+}
+
 fn database(words: BackupWords) -> Result<DumpRequest> {
     let neon = neon_source(&words)?;
     let url = words.url.as_deref().filter(|_| neon.is_none());
@@ -134,6 +136,7 @@ fn database(words: BackupWords) -> Result<DumpRequest> {
         return Err(explain_empty(missing, &["DATABASE_URL"]));
     }
     let (connection, clients) = server(url, &words.server)?;
+    let shrink = shrink_limits(&words);
     Ok(DumpRequest {
         connection,
         neon,
@@ -151,8 +154,7 @@ fn database(words: BackupWords) -> Result<DumpRequest> {
         role_passwords: words.role_passwords,
         clients,
         wait: words.wait,
-        warn_shrink: words.warn_shrink,
-        fail_shrink: words.fail_shrink,
+        shrink,
         sessions: sessions(&words.readers, &words.server)?,
         allow_pooled: words.server.allow_pooled,
     })

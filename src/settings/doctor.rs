@@ -92,6 +92,6 @@ fn subject(words: BackupWords) -> Result<Option<Subject>> {
     Ok(Some(match What::read(words)? {
         What::Database(request) => Subject::Database(request),
         What::Every { each, exclude } => Subject::Every { each, exclude },
-        What::Stream { name, .. } => Subject::Stream(name),
+        What::Stream(stream) => Subject::Stream(stream.name),
     }))
 }

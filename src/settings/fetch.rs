@@ -1,7 +1,7 @@
 //! The settings of `pgstow fetch`.
 
 use super::environment::explain_empty;
-use super::{search, selection, tables};
+use super::{refuse_same_file, search, selection, tables};
 use crate::cli::{FetchWords, Format};
 use crate::error::{Error, Result};
 use crate::fetch::output::Output;
@@ -25,6 +25,7 @@ pub fn fetch(words: FetchWords) -> Result<FetchOptions> {
             .hint("give one with --output (- is stdout), or with --list-file");
         return Err(explain_empty(missing, &["PGSTOW_OUTPUT"]));
     }
+    refuse_same_file(&[("--output", words.output.as_deref()), ("--list-file", words.list_file.as_deref())])?;
     Ok(FetchOptions {
         selection: selection(words.select, &words.store, &words.open)?,
         tables,

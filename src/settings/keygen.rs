@@ -1,5 +1,6 @@
 //! The settings of `pgstow keygen`.
 
+use super::refuse_same_file;
 use crate::cli::KeygenWords;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ impl Keygen {
             )
             .hint("leave one of them out: a signing key that is lost is replaced by a new one"));
         }
+        refuse_same_file(&[("--output", output.as_deref()), ("--paper", paper.as_deref())])?;
         let is_stdout = |path: &PathBuf| path == Path::new("-");
         let print = output.as_ref().map_or(paper.is_none(), is_stdout);
         Ok(Self { output: output.filter(|path| !is_stdout(path)), paper, print, signing })

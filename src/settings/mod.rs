@@ -82,7 +82,8 @@ use crate::cli::{ServerWords, TableWords};
 use crate::error::{Error, Result};
 use crate::postgres::{ConnInfo, Environment, PasswordCommand, clients::Search};
 use crate::stored::names::Name;
-use std::path::PathBuf;
+use crate::temporary::folder_of;
+use std::path::{Path, PathBuf};
 
 fn name(text: Option<&str>) -> Result<Option<Name>> {
     text.map(str::parse).transpose()
@@ -106,6 +107,24 @@ fn server(url: Option<&str>, words: &ServerWords) -> Result<(ConnInfo, Search)> 
     let line = words.password_command.clone();
     let asked = line.map(|line| PasswordCommand { line, environment: of_the_user() });
     Ok((connection.with_password_command(asked), search(words.pg_bin.clone())))
+}
+
+/// Refuses two outputs into one file: the second would take the place of the first.
+fn refuse_same_file(outputs: &[(&str, Option<&Path>); 2]) -> Result<()> {
+    let [(first, Some(one)), (second, Some(other))] = *outputs else { return Ok(()) };
+    let is_stdout = one == Path::new("-");
+    match !is_stdout && place(one) == place(other) {
+        true => Err(Error::usage(format!("{first} and {second} name the same file: {}", one.display()))),
+        false => Ok(()),
+    }
+}
+
+/// Where a file is or will be, whatever it is called.
+fn place(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| {
+        let folder = folder_of(path).canonicalize();
+        folder.ok().zip(path.file_name()).map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name))
+    })
 }
 
 /// Where to look for PostgreSQL's programs.
@@ -143,6 +162,22 @@ fn lines(texts: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_outputs_never_go_into_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, same) = (folder.path().join("f"), folder.path().join("./f"));
+        let refused = |one: &Path, other: &Path| {
+            refuse_same_file(&[("--one", Some(one)), ("--other", Some(other))]).is_err()
+        };
+        assert!(refused(&file, &same));
+        assert!(!refused(&file, &folder.path().join("g")));
+        std::os::unix::fs::symlink(&file, folder.path().join("g")).unwrap();
+        std::fs::write(&file, "").unwrap();
+        assert!(refused(&file, &folder.path().join("g")));
+        assert!(!refused(Path::new("-"), Path::new("-")), "stdout is refused elsewhere, where it matters");
+        assert!(refuse_same_file(&[("--one", Some(&file)), ("--other", None)]).is_ok());
+    }
 
     #[test]
     fn a_line_break_in_quotes_is_part_of_a_name() {

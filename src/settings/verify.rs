@@ -1,7 +1,9 @@
 //! The settings of `pgstow verify`.
 
 use super::fitting::search_path;
-use super::{keys, location, name, proof_by, reading, reading_without_keys, search, server, which};
+use super::{
+    keys, location, name, proof_by, reading, reading_without_keys, refuse_same_file, search, server, which,
+};
 use crate::cli::{ReceiptWords, ReceiptsAction, ReceiptsWords, TrustWords, VerifyWords};
 use crate::error::{Error, Result};
 use crate::proof::ProofBy;
@@ -47,6 +49,10 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
         (true, false) => HowVerified::Quick,
         (false, false) => HowVerified::Read,
     };
+    refuse_same_file(&[
+        ("--receipt", words.receipts.receipt.as_deref()),
+        ("--metrics-file", words.monitoring.metrics_file.as_deref()),
+    ])?;
     let receipts = receipts(&words.receipts, &words.open.trust, &how, many)?;
     let name = name(words.name.as_deref())?;
     // It may come from a profile or a variable, and "all" sounds like more.

@@ -5,7 +5,7 @@ use super::environment::{is_blank, path, refuse_no_text, variable};
 use super::file::{self, SettingsFile, Values};
 use super::secrets::without_given;
 use super::{keys, origin};
-use crate::cli::{self, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
+use crate::cli::{self, KeysWords, ListWords, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -51,12 +51,38 @@ const OF_NEW_DATABASES: [(&str, &str); 12] = [
     ("grant_read", "--grant-read"),
 ];
 
+/// Flags that say how databases are read, by their keys in a settings file, which may have them for all backups.
+const OF_DATABASES: [(&str, &str); 2] = [("readers", "--readers"), ("role_passwords", "--role-passwords")];
+
+/// Flags about trial restores, by their keys in a settings file, which may have them for all of these.
+const OF_TRIALS: [(&str, &str); 3] =
+    [("verify_proof", "--proof"), ("jobs", "--jobs"), ("scratch", "--scratch")];
+
 /// Refuses flags that need another one, if neither the command line nor the settings file has that.
 ///
 /// To clap, what is in a settings file is a default, and satisfies no `requires`.
 fn check_companions(words: &Words) -> Result<()> {
+    let is_typed = |key: &str| {
+        words.given.contains(key) && variable(&format!("PGSTOW_{}", key.to_ascii_uppercase())).is_none()
+    };
+    let typed =
+        |about: &[(&str, &'static str)]| about.iter().find(|(key, _)| is_typed(key)).map(|(_, flag)| *flag);
     let neon = match &words.verb {
-        Verb::Backup(words) => &words.neon.neon,
+        Verb::Backup(backup) => {
+            let is_stream = backup.stdin || !backup.command.is_empty();
+            if let Some(flag) = typed(&OF_DATABASES).filter(|_| is_stream) {
+                return Err(Error::usage(format!(
+                    "{flag} and a stream contradict each other: it has no database"
+                )));
+            }
+            &backup.neon.neon
+        }
+        Verb::Verify(verify) if !verify.restore => {
+            return typed(&OF_TRIALS).map_or(Ok(()), |flag| {
+                Err(Error::usage(format!("{flag} is for a trial restore"))
+                    .hint("add --restore, or leave it out"))
+            });
+        }
         Verb::Restore(restore) => {
             if restore.into.is_some() && restore.tables.table.is_empty() {
                 return Err(Error::usage("--into needs --table: it appends the rows of chosen tables"));
@@ -69,6 +95,14 @@ fn check_companions(words: &Words) -> Result<()> {
                 return Err(Error::usage("--keep-old needs --swap"));
             }
             &restore.neon.neon
+        }
+        Verb::List(ListWords { only, name, .. }) | Verb::Keys(KeysWords { only, name, .. }) => {
+            return match (only, name) {
+                (Some(only), Some(name)) if only != name && is_typed("name") => {
+                    Err(Error::usage(format!("two names were given: {only} and {name}")))
+                }
+                _ => Ok(()),
+            };
         }
         _ => return Ok(()),
     };

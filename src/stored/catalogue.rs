@@ -194,7 +194,6 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Ve
             .hint("an unset variable looks like that; \"latest\" is the newest backup"));
     }
     let mut all = search(store, name).await?;
-    let nothing = |what: String| Error::not_found(what).hint("`pgstow list` shows what is there");
     if all.is_empty() {
         return Err(nothing_found(store, name).await);
     }
@@ -221,7 +220,8 @@ pub async fn find(store: &dyn Store, name: Option<&Name>, id: &str) -> Result<Ve
     match (matching.pop(), matching.len()) {
         (None, _) => {
             let of = name.map(|name| format!(" of {name}")).unwrap_or_default();
-            let error = nothing(format!("there is no backup {id:?}{of}"));
+            let error = Error::not_found(format!("there is no backup {id:?}{of}"))
+                .hint("`pgstow list` shows what is there");
             Err(match names.iter().any(|name| name == id) {
                 true => error.hint(format!(
                     "it is a name, not an id: the newest of its backups is latest --name {id}"

@@ -12,7 +12,7 @@ use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
 use crate::stored::manifest::{Encryption, Source, Totals};
 use crate::stored::names::{Id, Name};
 use crate::units::count;
-use indicatif::HumanCount;
+use indicatif::{BinaryBytes, HumanCount};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ pub struct Before {
     pub stored_bytes: u64,
     /// Which database it is of, if it says so.
     pub source: Option<Source>,
+    plain_bytes: u64,
     totals: Option<Totals>,
     inventory: Option<Inventory>,
 }
@@ -64,22 +65,27 @@ impl Before {
             id: manifest.id.clone(),
             stored_bytes: manifest.stored_bytes(),
             source: manifest.postgres.as_ref().and_then(|postgres| postgres.source.clone()),
+            plain_bytes: manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default(),
             totals: manifest.totals,
             inventory,
         }))
     }
 
-    /// What has lost more than `percent` of its rows since, a sentence each.
-    pub fn shrunk(&self, now: &Inventory, percent: u8) -> Vec<String> {
+    /// What has lost more than `percent` of its rows since, a sentence each; without rows in both, whether the dump has
+    /// lost as much of its bytes.
+    pub fn shrunk(&self, now: Option<&Inventory>, plain_bytes: u64, percent: u8) -> Vec<String> {
+        let Some((now, rows, totals)) = now.and_then(|now| Some((now, now.rows()?, self.totals?))) else {
+            let is_smaller = has_shrunk(self.plain_bytes, plain_bytes, percent);
+            let said = format!("{} instead of {}", BinaryBytes(plain_bytes), BinaryBytes(self.plain_bytes));
+            return is_smaller.then_some(said).into_iter().collect();
+        };
         let mut all = Vec::new();
         let mut compare = |what: &str, before: u64, now: u64| {
             if has_shrunk(before, now, percent) {
                 all.push(format!("{what}: {} instead of {}", count(now, "row"), HumanCount(before)));
             }
         };
-        if let (Some(before), Some(now)) = (self.totals, now.rows()) {
-            compare("all tables together", before.rows, now);
-        }
+        compare("all tables together", totals.rows, rows);
         if let Some(before) = &self.inventory {
             let rows: HashMap<(&Text, &Text), u64> = tables(now)
                 .map(|block| ((&block.schema, &block.table), block.rows.unwrap_or_default()))

@@ -59,7 +59,7 @@ pub fn without_foreign_rows(inventory: &Inventory) -> Result<Option<Inventory>> 
     let front = Preamble::read(&inventory.archive.preamble)?;
     for rows in front.toc.foreign_rows() {
         tracing::warn!(
-            "left out: the rows of the foreign table {}, which would be written to its server; `pgstow fetch --table` brings \
+            "left out: the rows of the foreign table {}, which would be written to its server; `pgstow fetch … --table NAME` brings \
              them as a file, to load by hand",
             rows.label()
         );

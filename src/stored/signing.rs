@@ -23,7 +23,7 @@ impl SigningKey {
     pub fn parse(text: &str, password: Option<String>) -> Result<Self> {
         let unusable = |why: &str| {
             Error::settings(format!("the signing key cannot be used: {why}"))
-                .hint("make one with `pgstow keygen --signing FILE`, or `minisign -G`")
+                .hint("make one with `pgstow keygen --signing -o FILE`, or `minisign -G`")
         };
         let none = || {
             unusable("it is not a minisign secret key")
@@ -39,7 +39,7 @@ impl SigningKey {
         }
         let Some(password) = password else {
             return Err(unusable("it is protected by a password").hint(
-                "give the password in PGSTOW_SIGNING_PASSWORD, or use a key made with `pgstow keygen`",
+                "give the password in PGSTOW_SIGNING_PASSWORD, or use a key made with `pgstow keygen --signing`",
             ));
         };
         let opened = boxed()?

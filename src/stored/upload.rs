@@ -38,7 +38,8 @@ pub const LAST_WAIT: Duration = Duration::from_secs(5);
 /// is, unless it cannot work.
 pub fn part_size(limits: Limits, database: Option<u64>, chosen: Option<u64>) -> Result<u64> {
     let max_parts = u64::from(limits.max_parts);
-    let holding = |bytes: u64| bytes.div_ceil(max_parts).next_multiple_of(MIB);
+    let holding = |bytes: u64| bytes.div_ceil(max_parts);
+    let in_mib = |bytes: u64| bytes.next_multiple_of(MIB);
     let Some(chosen) = chosen else {
         if let Some(database) = database.filter(|bytes| *bytes > limits.max_object) {
             let (database, most) = (units::size(database), units::size(limits.max_object));
@@ -47,7 +48,7 @@ pub fn part_size(limits: Limits, database: Option<u64>, chosen: Option<u64>) -> 
             );
         }
         let size = match database {
-            Some(bytes) => PART_SIZE.max(holding(bytes.saturating_mul(2).min(limits.max_object))),
+            Some(bytes) => PART_SIZE.max(in_mib(holding(bytes.saturating_mul(2).min(limits.max_object)))),
             None => PART_SIZE_OF_UNKNOWN,
         };
         return Ok(size.clamp(limits.min_part, limits.max_part));
@@ -60,7 +61,7 @@ pub fn part_size(limits: Limits, database: Option<u64>, chosen: Option<u64>) -> 
     if chosen < limits.min_part {
         wrong(
             format!("are too small for the store: it takes {} and more", units::size(limits.min_part)),
-            smallest,
+            in_mib(smallest),
         )
     } else if chosen > limits.max_part {
         wrong(
@@ -71,7 +72,7 @@ pub fn part_size(limits: Limits, database: Option<u64>, chosen: Option<u64>) -> 
         let database = units::size(database.unwrap_or_default());
         wrong(
             format!("are too small: {max_parts} of them, the most the store takes, do not hold {database}"),
-            smallest,
+            in_mib(smallest),
         )
     } else {
         Ok(chosen)
@@ -249,7 +250,7 @@ impl Uploading {
         };
         let left = |error: Error| {
             error.context(format_args!("abort the upload of {}", self.key)).hint(
-                "its parts stay in the store until `pgstow prune --leftovers` or a lifecycle rule (AbortIncompleteMultipartUpload) removes them",
+                "its parts stay in the store until `pgstow prune --keep-last unlimited`, at least a day later, or a lifecycle rule (AbortIncompleteMultipartUpload) removes them",
             )
         };
         match tokio::time::timeout(ABORT, work).await {
@@ -309,6 +310,7 @@ mod tests {
             (Limits { min_part: 32 * MIB, ..LIMITS }, Some(GIB), None, 32 * MIB),
             (LIMITS, Some(100 * GIB), Some(11 * MIB), 11 * MIB),
             (LIMITS, None, Some(5 * MIB), 5 * MIB),
+            (Limits { max_parts: u32::MAX, min_part: 1, ..LIMITS }, Some(GIB), Some(1024), 1024),
         ] {
             assert_eq!(part_size(limits, database, chosen).unwrap(), size, "{database:?} {chosen:?}");
         }

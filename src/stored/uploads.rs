@@ -146,7 +146,7 @@ async fn delete(store: &dyn crate::store::Store, key: &str) -> Result<()> {
     let left = |error: Error| {
         error
             .context(format_args!("delete {key}"))
-            .hint("without a manifest it is not a backup; `pgstow prune --leftovers` removes it")
+            .hint("without a manifest it is not a backup; `pgstow prune --keep-last unlimited` removes it once it is a day old")
     };
     match tokio::time::timeout(ABORT, store.delete(key)).await {
         Ok(done) => done.map_err(|error| left(error.into())),

@@ -2,29 +2,26 @@
 
 use crate::messages::Text;
 use crate::tree::{Tree, repository};
+use pgstow::error::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use syn::visit::{self, Visit};
 
-/// How an error is raised → its exit code. What is raised otherwise has the code that its caller gives it.
-const CODES: [(&str, u8); 11] = [
-    ("usage", 2),
-    ("settings", 10),
-    ("Settings", 10),
-    ("postgres", 11),
-    ("store", 12),
-    ("not_found", 13),
-    ("verify", 14),
-    ("target_exists", 15),
-    ("Locked", 16),
-    ("local_file", 17),
-    ("Prune", 19),
+/// Messages whose code depends on who raises them, or on what was being done, and their codes.
+const ELSEWHERE: [(&str, &[u8]); 6] = [
+    ("none of the identities can decrypt this backup", &[14]),
+    ("the passphrase is wrong, or the key does not match this backup", &[14]),
+    ("the backup is encrypted with a passphrase, and there is none", &[10, 14]),
+    ("… failed (exit status …)", &[11, 18]),
+    ("… was killed by signal …", &[11, 18]),
+    ("cannot start …: …", &[10, 18]),
 ];
 /// What the page says before its lists.
 const HEAD: &str = "\
-# Every error, and what to do
+# Errors, and what to do
 
-What pgstow prints after `error:`, by exit code, with its hints. `…` is a name, a number or what another program said.
+What pgstow prints after `error:`, by exit code, with its hints: nearly all of it, except what is put together from parts.
+`…` is a name, a number or what another program said. What was being done may stand before a message.
 For the usual cases see [troubleshooting.md](troubleshooting.md). Exit code 1 is a bug in pgstow: please report it with the
 output of the same command and `-vv`.
 
@@ -49,16 +46,14 @@ fn page() -> String {
     let mut by_code: BTreeMap<u8, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for source in &Tree::get().sources {
         for (label, message, hints) in errors(&source.texts) {
-            let store = source.file.starts_with("src/store/") && label.chars().all(char::is_alphabetic);
-            let known = CODES.iter().find(|(raised, _)| *raised == label).map(|(_, code)| *code);
-            if let Some(code) = known.or(store.then_some(12)) {
-                by_code.entry(code).or_default().entry(message).or_default().extend(hints);
+            for code in codes(&source.file, &label, &message) {
+                by_code.entry(code).or_default().entry(message.clone()).or_default().extend(hints.clone());
             }
         }
     }
     let mut page = HEAD.to_owned();
     for (code, messages) in by_code {
-        let kind = pgstow::error::Kind::ALL.into_iter().find(|kind| kind.exit_code() == code).unwrap();
+        let kind = Kind::ALL.into_iter().find(|kind| kind.exit_code() == code).unwrap();
         write!(page, "\n## {code}: {}\n\n", kind.meaning()).unwrap();
         for (message, hints) in messages {
             writeln!(page, "- **{message}**").unwrap();
@@ -77,6 +72,30 @@ fn page() -> String {
         writeln!(page, "- {said}\n  - {}", shown(&row.texts[0])).unwrap();
     }
     page
+}
+
+/// The exit codes of an error, by how it is raised: `Error::usage(…)`, `Error::new(Kind::Usage, …)`, or a store's own. None
+/// if its caller gives it one.
+fn codes(file: &str, label: &str, message: &str) -> Vec<u8> {
+    if let Some((_, codes)) = ELSEWHERE.iter().find(|(known, _)| *known == message) {
+        return codes.to_vec();
+    }
+    if file.starts_with("src/store/") && label.starts_with(char::is_uppercase) {
+        let kind = match label {
+            "NotFound" => Kind::NotFound,
+            "Changed" => Kind::Verify,
+            _ => Kind::Store,
+        };
+        return vec![kind.exit_code()];
+    }
+    // A bug has no advice, and no line on the page.
+    let is_it = |kind: &Kind| label.replace('_', "").eq_ignore_ascii_case(&format!("{kind:?}"));
+    Kind::ALL
+        .into_iter()
+        .filter(|kind| *kind != Kind::Unexpected)
+        .filter(is_it)
+        .map(Kind::exit_code)
+        .collect()
 }
 
 /// The errors of a file, each with the hints that follow it.
@@ -98,7 +117,7 @@ fn errors(texts: &[Text]) -> Vec<(String, String, Vec<String>)> {
 }
 
 /// A text with its gaps as dots, safe in a page.
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut parts = text.split('{');
     let mut shown = parts.next().unwrap().to_owned();
     for part in parts {

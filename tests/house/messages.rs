@@ -3,9 +3,13 @@
 //! What is printed is written down as text in the sources; all of it is collected, in its order: messages,
 //! hints, warnings and notes by the call they are given to, and whatever else reads like a sentence.
 
+use crate::errors::shown;
 use crate::tree::Tree;
+use clap::error::ErrorKind;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{Expr, Token};
@@ -37,7 +41,7 @@ const SQL: [&str; 22] = [
 ];
 
 pub fn texts(tree: &syn::File) -> Vec<Text> {
-    let mut finder = Finder { found: Vec::new(), calls: vec!["text".to_owned()] };
+    let mut finder = Finder { found: Vec::new(), calls: vec!["text".to_owned()], named: BTreeMap::new() };
     finder.visit_file(tree);
     finder.found
 }
@@ -46,6 +50,8 @@ struct Finder {
     found: Vec<Text>,
     /// The calls around the place that is looked at, the innermost last.
     calls: Vec<String>,
+    /// Variables, and which of the texts found are in what they are.
+    named: BTreeMap<String, Range<usize>>,
 }
 
 impl Finder {
@@ -59,9 +65,20 @@ impl Finder {
 impl<'ast> Visit<'ast> for Finder {
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
 
+    fn visit_local(&mut self, local: &'ast syn::Local) {
+        let before = self.found.len();
+        visit::visit_local(self, local);
+        if let syn::Pat::Ident(name) = &local.pat {
+            self.named.insert(name.ident.to_string(), before..self.found.len());
+        }
+    }
+
     fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
         match error_label(call) {
-            Some(label) => self.within(label, |finder| visit::visit_expr_call(finder, call)),
+            Some(label) => {
+                self.relabel(call.args.last(), &label);
+                self.within(label, |finder| visit::visit_expr_call(finder, call));
+            }
             None => visit::visit_expr_call(self, call),
         }
     }
@@ -86,7 +103,8 @@ impl<'ast> Visit<'ast> for Finder {
                 Ok(arguments) => {
                     // Borrowed for less than the file: a visitor of its own.
                     for argument in &arguments {
-                        let mut inner = Finder { found: Vec::new(), calls: finder.calls.clone() };
+                        let calls = finder.calls.clone();
+                        let mut inner = Finder { found: Vec::new(), calls, named: BTreeMap::new() };
                         inner.visit_expr(argument);
                         finder.found.append(&mut inner.found);
                     }
@@ -108,6 +126,16 @@ impl<'ast> Visit<'ast> for Finder {
 }
 
 impl Finder {
+    /// Makes the texts of a variable an error's message.
+    fn relabel(&mut self, message: Option<&Expr>, label: &str) {
+        let Some(Expr::Path(path)) = message else { return };
+        let Some(texts) = path.path.get_ident().and_then(|name| self.named.get(&name.to_string())) else {
+            return;
+        };
+        let texts = self.found.get_mut(texts.clone()).into_iter().flatten();
+        texts.filter(|text| text.label == "text").for_each(|text| text.label = label.to_owned());
+    }
+
     /// Looks for texts in what does not parse as arguments.
     fn scan(&mut self, tokens: TokenStream) {
         for token in tokens {
@@ -129,8 +157,10 @@ impl Finder {
 fn error_label(call: &syn::ExprCall) -> Option<String> {
     let Expr::Path(function) = &*call.func else { return None };
     let mut segments = function.path.segments.iter().rev().map(|segment| segment.ident.to_string());
-    let (name, of) = (segments.next()?, segments.next()?);
-    if !of.ends_with("Error") || name == "from" {
+    let (name, of) = (segments.next()?, segments.next());
+    // `new(Situation::Denied, …)` of a store.
+    let is_short = of.is_none() && name == "new" && is_situation(call.args.first()?);
+    if !(is_short || of.is_some_and(|of| of.ends_with("Error"))) || name == "from" {
         return None;
     }
     if name != "new" {
@@ -141,6 +171,28 @@ fn error_label(call: &syn::ExprCall) -> Option<String> {
         _ => "?".to_owned(),
     };
     Some(format!("error {kind}"))
+}
+
+/// Whoever types what a message names must not hear of a usage error.
+#[test]
+fn command_lines_in_messages_can_be_typed() {
+    for source in &Tree::get().sources {
+        for text in &source.texts {
+            for line in text.text.split('`').skip(1).step_by(2).filter(|line| line.starts_with("pgstow ")) {
+                let words = shown(line).replace('…', "x");
+                let words = pgstow::cli::command().try_get_matches_from(words.split(' '));
+                // A message may leave out what is needed besides.
+                let refused = words.err().map(|error| error.kind());
+                let is_fine = matches!(refused, None | Some(ErrorKind::MissingRequiredArgument));
+                assert!(is_fine, "{}:{}: `{line}` is refused: {refused:?}", source.file, text.line);
+            }
+        }
+    }
+}
+
+fn is_situation(argument: &Expr) -> bool {
+    let Expr::Path(path) = argument else { return false };
+    path.path.segments.first().is_some_and(|first| first.ident == "Situation")
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub fn read_file(what: &str, path: &Path) -> Result<Vec<u8>> {
             .hint("if it was typed, this machine's list of processes and the shell's history may have it"));
     }
     let unreadable = |why: String| {
-        let error = Error::settings(format!("read {what} {}: {why}", path.display()));
+        let error = Error::settings(format!("cannot read the {what} {}: {why}", path.display()));
         match name.starts_with("age1") {
             true => error.hint(
                 "this is a recipient, not a file: `pgstow keygen -o key.txt` wrote the identity to key.txt",

@@ -123,7 +123,7 @@ fn a_key_that_was_given_as_the_name_of_a_file_is_recognised() {
     }
     assert!(refused(&recipient).hints()[0].starts_with("this is a recipient, not a file"));
     let error = refused("kye.txt");
-    assert!(error.message().starts_with("read identity file kye.txt: "), "{error:?}");
+    assert!(error.message().starts_with("cannot read the identity file kye.txt: "), "{error:?}");
 }
 
 #[test]

@@ -26,13 +26,19 @@ SELECT json_build_object(
              WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
   'size_bytes', pg_database_size(current_database()));";
 
+/// The role that `initdb` makes.
+const SUPERUSER: &str = "10";
+
+/// What PostgreSQL brings itself has smaller object identifiers.
+const FIRST_OF_USERS: &str = "16384";
+
 /// Looks for what a fresh database does not have; only what is there is named.
 ///
 /// A schema is no content, only what is in it: whoever may not create databases is given one that has some. What belongs to
 /// an extension does not count, nor does the extension: a role that may not create one is given a database that has it. What
 /// others have in a schema of others does not count, nor do their event triggers: a service keeps its own things there,
 /// and this role can neither change nor remove them. Default privileges would add grants to all that is restored, except
-/// those for what others create. On a service that has such things there in this role's name, only what can have rows
+/// those for what others create. What has neither schema nor owner counts for those who could have made it. On a service that has such things there in this role's name, only what can have rows
 /// counts, and what leads to other servers.
 const FOREIGN: &str = "
 WITH place AS (
@@ -68,11 +74,48 @@ WITH place AS (
     SELECT 8, 'foreign server', srvname, false, srvowner, 'pg_foreign_server'::regclass, oid FROM pg_foreign_server
     UNION ALL
     SELECT 9, 'large object', oid::text, false, lomowner, 'pg_largeobject_metadata'::regclass, oid
-     FROM pg_largeobject_metadata),
+     FROM pg_largeobject_metadata
+    UNION ALL
+    SELECT 10, what, coalesce(prefix, '') || name, coalesce(theirs, true), owner, catalog, small.oid
+     FROM (SELECT 'operator' AS what, oprname::text AS name, oprnamespace AS space, oprowner AS owner,
+                  'pg_operator'::regclass AS catalog, oid FROM pg_operator
+           UNION ALL
+           SELECT 'collation', quote_ident(collname), collnamespace, collowner, 'pg_collation'::regclass, oid FROM pg_collation
+           UNION ALL
+           SELECT 'conversion', quote_ident(conname), connamespace, conowner, 'pg_conversion'::regclass, oid FROM pg_conversion
+           UNION ALL
+           SELECT 'operator class', quote_ident(opcname), opcnamespace, opcowner, 'pg_opclass'::regclass, oid FROM pg_opclass
+           UNION ALL
+           SELECT 'operator family', quote_ident(opfname), opfnamespace, opfowner, 'pg_opfamily'::regclass, oid
+            FROM pg_opfamily
+           UNION ALL
+           SELECT 'text search configuration', quote_ident(cfgname), cfgnamespace, cfgowner, 'pg_ts_config'::regclass, oid
+            FROM pg_ts_config
+           UNION ALL
+           SELECT 'text search dictionary', quote_ident(dictname), dictnamespace, dictowner, 'pg_ts_dict'::regclass, oid
+            FROM pg_ts_dict
+           UNION ALL
+           SELECT 'text search parser', quote_ident(prsname), prsnamespace, {superuser}, 'pg_ts_parser'::regclass, oid
+            FROM pg_ts_parser
+           UNION ALL
+           SELECT 'text search template', quote_ident(tmplname), tmplnamespace, {superuser}, 'pg_ts_template'::regclass, oid
+            FROM pg_ts_template
+           UNION ALL
+           SELECT 'access method', quote_ident(amname), 0, {superuser}, 'pg_am'::regclass, oid FROM pg_am
+           UNION ALL
+           SELECT 'language', quote_ident(lanname), 0, lanowner, 'pg_language'::regclass, oid FROM pg_language
+           UNION ALL
+           SELECT 'foreign-data wrapper', quote_ident(fdwname), 0, fdwowner, 'pg_foreign_data_wrapper'::regclass, oid
+            FROM pg_foreign_data_wrapper
+           UNION ALL
+           SELECT 'cast', format('(%s AS %s)', format_type(castsource, NULL), format_type(casttarget, NULL)), 0, typowner,
+                  'pg_cast'::regclass, c.oid
+            FROM pg_cast c JOIN pg_type t ON t.oid = castsource) AS small
+     LEFT JOIN place p ON p.oid = space WHERE small.oid >= {first} AND (space = 0 OR p.oid IS NOT NULL)),
   found AS (
     SELECT nr, what, name FROM one
      WHERE NOT (theirs AND NOT pg_has_role(owner, 'MEMBER'))
-       AND NOT (nr IN (2, 4, 5, 7) AND EXISTS (SELECT FROM pg_roles WHERE rolname IN ({furnishing})))
+       AND NOT (nr IN (2, 4, 5, 7, 10) AND EXISTS (SELECT FROM pg_roles WHERE rolname IN ({furnishing})))
        AND NOT EXISTS (SELECT FROM pg_depend d
                        WHERE d.classid = one.catalog AND d.objid = one.oid AND d.deptype = 'e')
      LIMIT 100)
@@ -81,8 +124,11 @@ SELECT json_build_array((SELECT coalesce(json_agg(what || ' ' || name ORDER BY n
 
 /// Refuses a database that is not empty.
 pub async fn refuse(psql: &Psql, name: &str) -> Result<()> {
-    let question =
-        FOREIGN.replace("{services}", &listed(THEIR_ROLES)).replace("{furnishing}", &listed(FURNISHING));
+    let question = FOREIGN
+        .replace("{services}", &listed(THEIR_ROLES))
+        .replace("{furnishing}", &listed(FURNISHING))
+        .replace("{superuser}", SUPERUSER)
+        .replace("{first}", FIRST_OF_USERS);
     let (found, may_create): (Vec<String>, bool) = psql.query(&question).await?;
     if found.is_empty() { Ok(()) } else { Err(has_content(name, &found, may_create)) }
 }

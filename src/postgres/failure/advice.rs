@@ -169,6 +169,11 @@ const TABLE: &[(S, &str)] = &[
         "the connecting role lacks a privilege: pg_read_all_data is enough for a backup (PostgreSQL 14 and newer); else use \
          the owner or a superuser, or leave out what it may not read: --exclude-schema NAME, --exclude-table NAME",
     ),
+    (
+        S::LargeObjectDenied,
+        "pg_read_all_data does not include large objects: as a superuser, ALTER ROLE … SET lo_compat_privileges = on for the role \
+         that logs in, or GRANT SELECT ON LARGE OBJECT … TO it",
+    ),
     (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
     (S::HasSubscriptions, "drop its subscriptions first, with DROP SUBSCRIPTION in that database"),
     (

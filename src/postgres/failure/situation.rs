@@ -54,6 +54,7 @@ pub enum Situation {
     Stopped,
     // Rights.
     PermissionDenied,
+    LargeObjectDenied,
     NotMember,
     NotOwner,
     /// The role that has logged in may not become another.
@@ -420,6 +421,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["already exists"], S::ObjectExists),
     (&["syntax error"], S::SyntaxError),
     (&["ERROR:", "does not exist"], S::ObjectMissing),
+    (&["permission denied for large object"], S::LargeObjectDenied),
     (&["permission denied"], S::PermissionDenied),
     (&["could not look up effective user ID"], S::UserUnnamed),
 ];

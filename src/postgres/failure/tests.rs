@@ -246,6 +246,7 @@ fn situations_are_known_by_their_words() {
         ),
         ("p: error: could not execute query: ERROR:  role \"app\" does not exist", S::RoleMissing),
         ("ERROR:  42501: permission denied to set role \"app\"", S::RoleDenied),
+        ("ERROR:  42501: permission denied for large object 99", S::LargeObjectDenied),
         ("p: error: could not execute query: ERROR:  must be owner of schema public", S::NotOwner),
         ("p: error: could not execute query: ERROR:  must be owner of extension azure", S::ExtensionOwned),
         (
@@ -389,7 +390,7 @@ fn a_lacking_privilege_is_another_one_for_a_restore() {
         let status = ExitStatus::from_raw(256);
         Error::from(Failure::Ended { name: name.into(), status, said }).hints()[0].clone()
     };
-    assert!(hint("pg_dump").contains("pg_read_all_data"));
+    assert!(hint("pg_dump").contains("pg_read_all_data is enough"));
     assert!(hint("pg_restore").contains("GRANT CREATE ON SCHEMA") && !hint("pg_restore").contains("backup"));
 }
 

@@ -60,6 +60,9 @@ fn only_files_are_replaced_and_links_are_followed() {
     assert!(path("link").is_symlink() && std::fs::read(path("app.dump")).unwrap() == first);
     symlink("circle", path("circle")).unwrap();
     fetch(&path("circle"), &["--force"]).fails(Kind::LocalFile).says("leads nowhere");
+    let list = ["--force", "--list-file", path("app.dump").to_str().unwrap()].map(str::to_owned);
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    fetch(&path("link"), &list).fails(Kind::Usage).says("--output and --list-file name the same file");
 }
 
 #[test]

@@ -28,9 +28,27 @@ fn nothing_is_overwritten() {
     cluster.psql(&target, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC");
     let restore = sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]);
     restore.fails(Kind::TargetExists).says("default privileges of postgres");
+    // So is what no table is made of.
+    let operator = "CREATE OPERATOR === (FUNCTION = int4eq, LEFTARG = int4, RIGHTARG = int4)";
+    for (made, said) in [
+        ("CREATE COLLATION plain (locale = 'C')", "collation plain"),
+        (operator, "operator ==="),
+        ("CREATE TEXT SEARCH CONFIGURATION words (COPY = english)", "text search configuration words"),
+        ("CREATE TEXT SEARCH DICTIONARY few (TEMPLATE = simple)", "text search dictionary few"),
+        ("CREATE CAST (int4 AS uuid) WITH INOUT", "cast (integer AS uuid)"),
+        ("CREATE FOREIGN DATA WRAPPER far", "foreign-data wrapper far"),
+        ("CREATE CONVERSION back FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8", "conversion back"),
+        ("CREATE OPERATOR FAMILY few USING btree", "operator family few"),
+        ("CREATE ACCESS METHOD heaps TYPE TABLE HANDLER heap_tableam_handler", "access method heaps"),
+    ] {
+        let target = cluster.create_database("taken");
+        cluster.psql(&target, made);
+        let restore = sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]);
+        restore.fails(Kind::TargetExists).says(&format!("is not empty: {said}"));
+    }
     // What an extension has made is not, nor is its schema: not every role may create one.
     let target = cluster.create_database("extended");
-    let extensions = "CREATE EXTENSION pg_stat_statements; CREATE SCHEMA \"of seg\"; CREATE EXTENSION seg SCHEMA \"of seg\"";
+    let extensions = "CREATE EXTENSION pg_stat_statements; CREATE SCHEMA \"of seg\"; CREATE EXTENSION seg SCHEMA \"of seg\"; CREATE EXTENSION file_fdw";
     cluster.psql(&target, &format!("{extensions}; CREATE TABLE \"of seg\".mine (n int)"));
     let restore = || sample.place.opens(&["restore", "latest", "--to", &cluster.url(&target)]);
     restore().fails(Kind::TargetExists).says("is not empty: table \"of seg\".mine");

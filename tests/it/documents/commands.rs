@@ -16,7 +16,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// What is not run, by a part of it, and why.
-const NOT_RUN: [(&str, &str); 9] = [
+const NOT_RUN: [(&str, &str); 10] = [
     ("make demo", "it takes a PostgreSQL of its own"),
     ("cargo install", "it builds"),
     ("aws s3 cp", "the store here is a folder; the rest of the line is in opens_without_us.rs"),
@@ -25,6 +25,7 @@ const NOT_RUN: [(&str, &str); 9] = [
     ("--roles restore", "it wants a server without the roles: roles.rs"),
     ("cron.job", "it wants a server that loads pg_cron: tried/extensions.rs"),
     ("$DATABASE_URL", "it wants a server that lends one database: roles/lent.rs"),
+    ("$NEW_PROJECT", "it wants a project of Supabase: roles/project.rs"),
     ("--search-path", "it wants functions that name no schema: tried/names.rs"),
 ];
 /// What the commands of a page begin with; other lines show what they print.

@@ -21,7 +21,7 @@ fn quiet_is_quiet_and_json_is_one_document() {
     assert_eq!(place.pgstow(&["list", "-q"]).succeeds().text().lines().count(), 3, "what was asked for");
     // Nothing is left of ten rows: that is no progress, and cron is to mail it.
     let filtered = ["backup", "-q", "-r", recipient, "--exclude-table-data", "t", &url];
-    place.pgstow(&filtered).succeeds().says("warning: far fewer rows than in backup");
+    place.pgstow(&filtered).succeeds().says("warning: far less than in backup");
     let copy = fresh("quiet");
     let restored = place.opens(&["restore", "latest", "--to", &cluster.url(&copy), "-q"]).succeeds();
     assert_eq!((restored.stderr.as_str(), restored.text().as_str()), ("", ""));
@@ -35,6 +35,10 @@ fn quiet_is_quiet_and_json_is_one_document() {
     let fetched = place.opens(&["fetch", "latest", "--json", "-o", path(&file)]).succeeds().json();
     assert_eq!(fetched["plain_bytes"], file.metadata().unwrap().len());
     place.opens(&["fetch", "latest", "--json", "-o", "-"]).fails(Kind::Usage).says("both want stdout");
+    for verb in ["list", "keys"] {
+        place.pgstow(&[verb, "one", "--name", "two"]).fails(Kind::Usage).says("two names were given");
+    }
+    place.pgstow(&["list", database]).env("PGSTOW_NAME", "two").succeeds();
 }
 
 #[test]

@@ -129,6 +129,7 @@ fn the_sheet_is_as_secret_as_the_key() {
     keygen(&["--paper", "three.html", "-o", "key.txt"]).fails(Kind::TargetExists);
     keygen(&["--paper", "one.html", "-o", "new.txt"]).fails(Kind::TargetExists);
     assert!(!at("three.html").exists() && !at("new.txt").exists());
+    keygen(&["--paper", "four.html", "-o", "./four.html"]).fails(Kind::Usage).says("name the same file");
     keygen(&["--paper", "four.html", "--signing"])
         .fails(Kind::Usage)
         .says("--paper is for a key that decrypts");

@@ -166,7 +166,10 @@ fn a_check_that_is_not_true_is_named() {
     assert_eq!(run.stderr.matches("the check \"SELCT true\"").count(), 1, "{run}");
     play.rehearse_there(&["--check", "SELCT true", "--check", "SELECT false"]).fails(Kind::Verify);
     play.nothing_is_left();
-    play.place.opens(&["verify", "latest", "--check", "SELECT true"]).fails(Kind::Usage).says("--restore");
+    for flag in [["--check", "SELECT true"], ["--proof", "digests"], ["--jobs", "2"], ["--scratch", "/tmp"]] {
+        play.place.opens(&["verify", "latest"]).args(flag).fails(Kind::Usage).says("--restore");
+    }
+    play.place.opens(&["verify", "latest"]).env("PGSTOW_JOBS", "2").succeeds();
     play.rehearse(&["--quick"]).fails(Kind::Usage);
 }
 
@@ -267,7 +270,7 @@ fn rows_of_foreign_tables_are_written_nowhere() {
     let (_, run) = play.restore(&["-t", "t"]);
     run.succeeds().says(says).says(why);
     let into = play.place.opens(&["restore", "latest", "--into", &cluster.url(&play.database), "-t", "t"]);
-    into.fails(Kind::Postgres).says("is not a table").says("pgstow fetch --table");
+    into.fails(Kind::Postgres).says("is not a table").says("pgstow fetch … --table NAME");
     assert_eq!(cluster.psql(&far, "SELECT count(*) FROM t"), "3");
     play.nothing_is_left();
 }

@@ -121,6 +121,20 @@ fn until(done: impl Fn() -> bool) {
     }
 }
 
+/// Of a stream no rows are known: its bytes are compared.
+#[test]
+fn a_stream_that_is_much_smaller_is_noticed() {
+    let place = Place::folder();
+    of_sh(&place, "seq 1 1000").succeeds();
+    let few = &["--fail-shrink", "50%", "--", "seq", "1", "10"];
+    backup(&place, few).fails(Kind::Verify).says("far less than in backup").says("21 B instead of 3.80 KiB");
+    assert_eq!(place.pgstow(&["list", "--json"]).succeeds().json().as_array().unwrap().len(), 1);
+    let stdin = backup(&place, &["--fail-shrink", "50%", "--stdin"]).stdin("little");
+    stdin.fails(Kind::Verify).says("6 B instead of 3.80 KiB");
+    backup(&place, &["--fail-shrink", "50%", "--", "seq", "1", "900"]).succeeds();
+    of_sh(&place, "seq 1 10").succeeds().says("warning: far less than in backup");
+}
+
 #[test]
 fn what_comes_on_stdin_is_stored_with_a_word_of_warning() {
     let place = Place::folder();
@@ -147,6 +161,15 @@ fn words_that_do_not_fit_together_are_refused() {
             .says(&format!("{flag} and a stream contradict"));
     }
     words(&["--name", "a", "--pg-dump-arg=--no-comments", "--stdin"]).says("--pg-dump-arg and a stream");
+    for flags in
+        [&["--neon", "a-project"][..], &["--exclude", "a*"], &["--role-passwords"], &["--readers", "2"]]
+    {
+        let run = words(&[&["--name", "a"], flags, &["--", "true"]].concat());
+        run.says(&format!("{} and a stream contradict", flags[0]));
+    }
+    // How databases are read may be set for all backups.
+    let set = of_sh(&place, "echo x").env("PGSTOW_READERS", "2");
+    set.env("PGSTOW_ROLE_PASSWORDS", "true").succeeds();
 
     of_sh(&place, "echo x").succeeds();
     let to = ["restore", "latest", "--to", "postgres://h/db"];

@@ -43,6 +43,13 @@ fn roles_come_along_and_passwords_only_when_asked_for() {
         assert!(place.keys().iter().any(|key| key.ends_with("/globals.sql.zst.age")));
         let sql = globals(&place);
         assert!(sql.contains(&format!("CREATE ROLE {name};")) && !sql.contains("PASSWORD"), "{sql}");
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("roles.sql");
+        let words = ["fetch", "latest", "--globals", "--json", "-o", file.to_str().unwrap()];
+        let (fetched, objects) = (place.opens(&words).succeeds().json(), manifest(&place)["objects"].clone());
+        let key = |object: &&serde_json::Value| object["key"].as_str().unwrap().starts_with("globals");
+        let stored = &objects.as_array().unwrap().iter().find(key).unwrap()["stored_bytes"];
+        assert_eq!((&fetched["stored_bytes"], &fetched["fetched_bytes"]), (stored, stored));
 
         let place = Place::folder();
         backup(&place, &cluster.url(&name), &["--role-passwords"]);
