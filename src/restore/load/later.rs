@@ -117,7 +117,7 @@ fn refreshes_call_functions(front: &Preamble) -> bool {
 fn after(front: &Preamble, made: &BTreeSet<i32>) -> Preamble {
     let after = later(front, made, |entry| !entry.kind().is_grant() && !entry.is_last());
     // They have no section of their own, and would be in that of the tables if all that was before them is made.
-    after.with_last(|entry| entry.kind().is_remark())
+    after.with(|entry| if entry.kind().is_remark() { entry.after_data() } else { entry.clone() })
 }
 
 /// What is wanted of all that comes after the data and was not made before; and the tables, which are not made again:
