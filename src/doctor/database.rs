@@ -96,7 +96,7 @@ async fn one(
     }
     let name = name.ok();
     pooler(findings, &database, &psql, &server).await?;
-    let dumping = async { clients.for_dump(server.version()) };
+    let dumping = async { clients.for_backup(server.version()) };
     let say = |client: &&Client| format!("{} dumps PostgreSQL {}", client.version, server.version());
     let client = findings.check("pg_dump", dumping, say).await?;
     rights::examine(findings, &psql, &server, &database.dump).await?;

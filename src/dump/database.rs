@@ -97,7 +97,7 @@ impl<'a> Dump<'a> {
         }
         server.check_dump(settings.dump.is_filtered())?;
         let psql = if settings.allow_pooled { psql } else { server.as_usual(psql).await };
-        let client = clients.for_dump(server.version())?.clone();
+        let client = clients.for_backup(server.version())?.clone();
         let (mut lock, left_out) = Self::first_session(&psql, &server, settings).await?;
         let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         let name = checks::name(settings, &server)?;

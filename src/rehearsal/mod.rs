@@ -7,7 +7,7 @@ mod machine;
 mod outcome;
 mod preload;
 
-use machine::{blame, locks_for};
+use machine::{Versions, blame, locks_for};
 use outcome::Check;
 pub use outcome::Rehearsed;
 
@@ -169,12 +169,9 @@ impl RehearsalRun<'_> {
     }
 
     async fn in_cluster(&mut self, cluster: &mut Cluster, database: &str) -> Result<Rehearsed> {
-        let postgres = self.reader.backup.manifest.postgres.as_ref();
-        let version =
-            |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
-        let dumped_by = version(|postgres| &postgres.pg_dump_version).unwrap_or_default();
-        let dumped = version(|postgres| &postgres.server_version).unwrap_or(dumped_by);
+        let (dumped, dumped_by) = self.dumped();
         let server = self.clients.for_cluster(dumped, dumped_by)?;
+        let postgres = self.reader.backup.manifest.postgres.as_ref();
         let size = postgres.and_then(|postgres| postgres.database_bytes).unwrap_or_default();
         if let Some(free) = cluster.free_space().filter(|free| *free < size) {
             tracing::warn!(
@@ -220,6 +217,15 @@ impl RehearsalRun<'_> {
         }
         let mut target = Target::open(server, &cluster.conn(database), Naming::AtOnce).await?;
         self.restore(&mut target).await
+    }
+
+    /// The versions of the server that was dumped, and of the `pg_dump` that did it.
+    fn dumped(&self) -> (Version, Version) {
+        let postgres = self.reader.backup.manifest.postgres.as_ref();
+        let version =
+            |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
+        let dumped_by = version(|postgres| &postgres.pg_dump_version).unwrap_or_default();
+        (version(|postgres| &postgres.server_version).unwrap_or(dumped_by), dumped_by)
     }
 
     /// What the throw-away cluster gets for `max_locks_per_transaction`, if the usual is not enough; it is reported.
@@ -271,6 +277,8 @@ impl RehearsalRun<'_> {
         self.check_timescaledb(target).await?;
         let fitted = self.fit_extensions(target).await?;
         let own_cluster = self.how.to.is_none();
+        let (dumped, dumped_by) = self.dumped();
+        let versions = Versions { dumped, dumped_by, cluster: target.version() };
         let (reader, run) = (&*self.reader, self.run);
         let mut request = RestoreRequest::plain(self.options());
         // Materialized views may look at servers that are not reached from here: they come afterwards.
@@ -290,7 +298,7 @@ impl RehearsalRun<'_> {
         let filled = run
             .step("fill", content.fill(target))
             .await
-            .map_err(|e| if own_cluster { blame(e) } else { e })?;
+            .map_err(|e| if own_cluster { blame(e, versions) } else { e })?;
         let not_refreshed = self.refresh(target).await;
         target.analyze().await;
         let took = started.elapsed();

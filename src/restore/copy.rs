@@ -143,7 +143,7 @@ impl Content for PassingDump<'_> {
         let (near, far) = tokio::io::duplex(BETWEEN);
         let psql = Psql::new(clients.newest()?, &options.source);
         let psql = if options.allow_pooled { psql } else { server.as_usual(psql).await };
-        let client = clients.for_dump(server.version())?;
+        let client = clients.for_copy(server.version(), target.version())?;
         // Asked again: the target may be on the same server, and have sessions of the same role.
         let left = sessions_left(&psql).await?;
         let extensions: Vec<Extension> = extensions(&psql).await?;

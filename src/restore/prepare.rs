@@ -30,7 +30,7 @@ pub async fn prepare<'a>(
     target.refuse_bytes(front.toc.encoding().as_deref()).await?;
     let statement = front.toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
-    let mut meant = as_meant(&fitted, request.fitting.search_path.as_deref());
+    let mut meant = as_meant(&fitted.with_exclusions_in_partitions(), request.fitting.search_path.as_deref());
     if fitted.toc.has_timescaledb() {
         target.hold_timescaledb().await?;
         // Nobody else may set that; it has been set for them.

@@ -27,6 +27,21 @@ pub enum Section {
     PostData,
 }
 
+impl Section {
+    fn numbered(number: i32) -> Option<Self> {
+        match number {
+            1 => Some(Self::None),
+            2 => Some(Self::PreData),
+            3 => Some(Self::Data),
+            AFTER_DATA => Some(Self::PostData),
+            _ => None,
+        }
+    }
+}
+
+/// The number of the last section.
+pub const AFTER_DATA: i32 = 4;
+
 /// What an entry says about where its data lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Offset {
@@ -148,13 +163,8 @@ impl TocEntry {
             Some(flag @ (0 | 1)) => flag == 1,
             _ => return Err(malformed("an entry does not say whether it has data")),
         };
-        let section = match number(Field::Section) {
-            Some(1) => Section::None,
-            Some(2) => Section::PreData,
-            Some(3) => Section::Data,
-            Some(4) => Section::PostData,
-            _ => return Err(malformed("an entry is in an unknown section")),
-        };
+        let section = number(Field::Section).and_then(Section::numbered);
+        let section = section.ok_or_else(|| malformed("an entry is in an unknown section"))?;
         let offset = match fields.field(Field::Offset as usize).split_first_chunk() {
             Some(([1], _)) => Offset::NotSet,
             Some(([2], at)) => Offset::At(at.first_chunk().copied().map_or(0, u64::from_le_bytes)),
@@ -266,6 +276,8 @@ impl TocEntry {
         }
         new.kind = EntryKind::named(&lossy(new.desc()));
         new.dump_id = leading_int(new.field(Field::DumpId)).unwrap_or(self.dump_id);
+        let section = leading_int(new.field(Field::Section)).and_then(Section::numbered);
+        new.section = section.unwrap_or(self.section);
         new
     }
 

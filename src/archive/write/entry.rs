@@ -1,7 +1,7 @@
 //! Entries with one text changed.
 
 use super::writer::Writer;
-use crate::archive::format::entry::{Field, TocEntry};
+use crate::archive::format::entry::{AFTER_DATA, Field, TocEntry};
 
 impl TocEntry {
     /// The same, but owned by this role.
@@ -20,6 +20,14 @@ impl TocEntry {
     #[must_use]
     pub fn without_tablespace(&self) -> Self {
         self.with_text(Field::Tablespace, b"")
+    }
+
+    /// The same, but made after the data, whatever comes before it.
+    #[must_use]
+    pub fn after_data(&self) -> Self {
+        let mut section = Writer::default();
+        section.int(AFTER_DATA);
+        self.with_field(Field::Section, &section.into_bytes())
     }
 
     /// A statement as an entry of its own, with this number, kind and name. It is made of one that says how all others are

@@ -6,6 +6,7 @@
 
 pub mod creating;
 pub mod entry;
+pub mod exclusions;
 pub mod preamble;
 pub mod roles;
 pub mod rows;

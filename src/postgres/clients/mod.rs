@@ -30,6 +30,10 @@ pub struct Clients {
 /// CVE-2026-19385, and a dump or a restore can meet all of them.
 const SAFE_MINORS: &[(u32, u32)] = &[(14, 24), (15, 19), (16, 15), (17, 11), (18, 6)];
 
+/// From this major on `pg_restore` begins with SET transaction_timeout, which older servers refuse, and no older one reads what
+/// `pg_dump` writes.
+const ALONE_SINCE: u32 = 17;
+
 impl Clients {
     /// Looks for clients and asks each for its version.
     ///
@@ -80,12 +84,38 @@ impl Clients {
         Ok(client)
     }
 
+    /// The same for a backup: warns if what this client writes cannot go back into the server.
+    pub fn for_backup(&self, server: Version) -> Result<&Client> {
+        let client = self.for_dump(server)?;
+        if server.major < ALONE_SINCE && client.version.major >= ALONE_SINCE {
+            tracing::warn!(target: "pgstow::once",
+                "what pg_dump {} writes can be restored into PostgreSQL {ALONE_SINCE} or newer only, and this server is {server}: \
+                 to restore into it, back up with the client of PostgreSQL {} (--pg-bin); {}",
+                client.version, server.major, self.platform.install(server.major)
+            );
+        }
+        Ok(client)
+    }
+
+    /// The client that dumps a server to fill one of version `target`: of the target's own major if that is newer and there,
+    /// as it writes what the target reads otherwise than the source; else as for any dump.
+    pub fn for_copy(&self, source: Version, target: Version) -> Result<&Client> {
+        let of_target = self.found.iter().filter(|client| client.version.major == target.major);
+        match lowest_major(of_target).filter(|client| client.version.major > source.major) {
+            Some(client) => {
+                tell_if_unsafe(client.version);
+                Ok(client)
+            }
+            None => self.for_dump(source),
+        }
+    }
+
     /// The programs of a server that takes what a server of version `dumped` held and a `pg_dump` of
     /// version `dumped_by` wrote: of the lowest major there is that fits.
     ///
     /// Fails with `Kind::Settings` where none is installed.
     pub fn for_cluster(&self, dumped: Version, dumped_by: Version) -> Result<&Client> {
-        let oldest = if dumped_by.major >= 17 { dumped.major.max(17) } else { dumped.major };
+        let oldest = oldest_cluster(dumped, dumped_by);
         let servers: Vec<_> = self.found.iter().filter(|client| client.has_server()).collect();
         let fitting = servers.iter().copied().filter(|client| client.version.major >= oldest);
         lowest_major(fitting).ok_or_else(|| {
@@ -120,15 +150,18 @@ impl Clients {
     /// `archive` is the format's version from the archive's header, `dumped_by` the version of the
     /// `pg_dump` that wrote it. Fails with `Kind::Postgres` where no client could do it.
     pub fn for_restore(&self, archive: (u8, u8), dumped_by: Version, target: Version) -> Result<&Client> {
-        // From 17 on pg_restore begins with SET transaction_timeout, which older servers refuse.
-        let target_is_old = target.major < 17;
-        if target_is_old && dumped_by.major >= 17 {
+        let target_is_old = target.major < ALONE_SINCE;
+        if target_is_old && dumped_by.major >= ALONE_SINCE {
             return Err(Error::postgres(format!(
                 "the target server ({target}) is older than the archive allows: \
                  what pg_dump {dumped_by} wrote restores into PostgreSQL 17 or newer only"
             ))
             .hint("restore into PostgreSQL 17 or newer")
-            .hint("only if the source's server is 16 or older: dump it again with a client of 16 or older (--pg-bin)"));
+            .hint("only if the source's server is 16 or older: dump it again with a client of 16 or older (--pg-bin)")
+            .hint(
+                "or, if nothing else in it is newer, load it yourself into an empty database: pgstow fetch … --format sql -o - | \
+                 sed '1,30{/^SET transaction_timeout/d;}' | psql -X -1 -v ON_ERROR_STOP=1 …",
+            ));
         }
         let can = |version: Version| {
             version.major >= dumped_by.major
@@ -162,6 +195,11 @@ impl Clients {
         tell_if_unsafe(client.version);
         Ok(client)
     }
+}
+
+/// The oldest major whose server takes what a server of version `dumped` held and a `pg_dump` of version `dumped_by` wrote.
+pub fn oldest_cluster(dumped: Version, dumped_by: Version) -> u32 {
+    if dumped_by.major >= ALONE_SINCE { dumped.major.max(ALONE_SINCE) } else { dumped.major }
 }
 
 /// The newest minor of the lowest major.
@@ -230,6 +268,21 @@ mod tests {
                 version(expected),
                 "{have} {server}"
             );
+        }
+    }
+
+    #[test]
+    fn a_copy_takes_the_targets_major_if_it_is_newer_and_there() {
+        for (have, source, target, expected) in [
+            ("15.20 17.11 18.6", "15.20", "18.4", "18.6"),
+            ("15.20 17.11", "15.20", "18.4", "15.20"),
+            ("15.20 16.15 18.6", "16.14", "15.20", "16.15"),
+            ("15.20 18.6", "15.20", "15.20", "15.20"),
+            ("13.23 17.11", "13.23", "15.20", "13.23"),
+        ] {
+            let have = clients(have);
+            let client = have.for_copy(version(source), version(target)).unwrap();
+            assert_eq!(client.version, version(expected), "{have:?} {source} {target}");
         }
     }
 

@@ -133,6 +133,11 @@ const TABLE: &[(S, &str)] = &[
         "install the library on the target server, and load it as its documentation says (shared_preload_libraries)",
     ),
     (
+        S::NotBuiltWith,
+        "this PostgreSQL was built without that library: restore on a server that has it; if it is about compression, back up \
+         with --pg-dump-arg=--no-toast-compression",
+    ),
+    (
         S::ExtensionElsewhere,
         "a server has pg_cron in one database only, and not while that has another name: --exclude-extension pg_cron does \
          without it, and without what needs it",
@@ -193,8 +198,14 @@ const AFTER_PG_RESTORE: &[(S, &str)] = &[
     (
         S::SyntaxError,
         "this PostgreSQL reads the statement otherwise than the one that was dumped: if it is newer, a name may be a keyword \
-         now, and a backup with --pg-dump-arg=--quote-all-identifiers can be restored; `restore --on-error keep` restores \
+         now, and a backup with --pg-dump-arg=--quote-all-identifiers can be restored, or one by the newer client (--pg-bin); `restore --on-error keep` restores \
          everything else",
+    ),
+    (
+        S::NotAttached,
+        "no server makes an exclusion constraint of a partition, or its key WITHOUT OVERLAPS, part of one of the whole table: \
+         pgstow adds it to the whole table instead, unless a partition's is not the one that the server would make, as if it \
+         was renamed; `restore --on-error keep` restores everything else",
     ),
     (
         S::NotPopulated,

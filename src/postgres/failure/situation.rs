@@ -111,6 +111,10 @@ pub enum Situation {
     OptionUnknown,
     /// What the program writes cannot be written.
     OutputUnwritable,
+    /// It needs a library that the server was built without.
+    NotBuiltWith,
+    /// The index of a partition cannot become part of one of the whole table.
+    NotAttached,
     /// The system's user has no name, without which no server runs.
     UserUnnamed,
 }
@@ -140,6 +144,9 @@ impl Situation {
         // The server calls this "out of memory".
         if says(message, "Cannot enlarge string buffer") {
             return Some(S::ValueTooLarge);
+        }
+        if says(message, "requires the server to be built with") {
+            return Some(S::NotBuiltWith);
         }
         let by_text = || by_text(&message.text).map(|situation| within_function(situation, message));
         match message.sqlstate.as_deref() {
@@ -217,6 +224,7 @@ impl Situation {
                     | S::LibraryMissing
                     | S::ExtensionElsewhere
                     | S::LocaleMissing
+                    | S::NotBuiltWith
             )
     }
 }
@@ -419,7 +427,10 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["is being used by logical replication subscription"], S::HasSubscriptions),
     (&["database \"", "already exists"], S::DatabaseExists),
     (&["already exists"], S::ObjectExists),
+    (&["cannot attach index"], S::NotAttached),
     (&["syntax error"], S::SyntaxError),
+    // As pg_dump up to 17 writes them, and no server from 18 on takes them.
+    (&["partitioned tables cannot be unlogged"], S::SyntaxError),
     (&["ERROR:", "does not exist"], S::ObjectMissing),
     (&["permission denied for large object"], S::LargeObjectDenied),
     (&["permission denied"], S::PermissionDenied),

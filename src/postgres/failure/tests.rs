@@ -294,6 +294,15 @@ fn situations_are_known_by_their_words() {
             S::ExtensionMissing,
         ),
         ("p: error: … ERROR:  extension \"vector\" is not available", S::ExtensionMissing),
+        (
+            "p: error: could not execute query: ERROR:  compression method lz4 not supported\n\
+             DETAIL:  This functionality requires the server to be built with lz4 support.",
+            S::NotBuiltWith,
+        ),
+        (
+            "p: error: could not execute query: ERROR:  cannot attach index \"a\" as a partition of index \"b\"",
+            S::NotAttached,
+        ),
         ("p: error: … ERROR:  can only create extension in database app", S::ExtensionElsewhere),
         ("p: error: … ERROR:  could not extend file \"base/1/2\": No space left on device", S::OutOfSpace),
         ("p: error: could not write to output file: No space left on device", S::OutputUnwritable),

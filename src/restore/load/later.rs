@@ -17,11 +17,12 @@ pub fn before_and_data(front: &Preamble) -> Preamble {
 
 /// What is made when all data is there, in this order.
 pub struct Later {
-    /// The indexes, and what makes those of partitions part of an index of the whole table; `None` if there is no such.
+    /// The indexes, and what locks a table with its partitions: what makes their indexes part of one of the whole table, and
+    /// exclusion constraints of all of them; `None` if there is no such.
     pub of_partitions: Option<(Preamble, Preamble)>,
     /// All other indexes and constraints, and whatever else is none of the following.
     pub after: Preamble,
-    /// What makes those of these indexes that are of partitions part of an index of the whole table.
+    /// What does so to those of these indexes that are of partitions.
     pub attached_last: Preamble,
     /// Grants.
     pub grants: Preamble,
@@ -38,7 +39,8 @@ impl Later {
     pub fn of(front: &Preamble, made: &BTreeSet<i32>) -> Self {
         let mut made = made.clone();
         let first = indexes(front, &made);
-        let attaches = |entry: &TocEntry| entry.kind() == EntryKind::IndexAttach;
+        let attaches =
+            |entry: &TocEntry| entry.kind() == EntryKind::IndexAttach || entry.excludes_in_partitions();
         let attached = choose(front, |_, entry| attaches(entry) && first.contains(&entry.dump_id()));
         let attached_last = choose(front, |_, entry| attaches(entry) && !first.contains(&entry.dump_id()));
         let of_partitions = (!attached.is_empty()).then(|| {
@@ -115,7 +117,7 @@ fn refreshes_call_functions(front: &Preamble) -> bool {
 fn after(front: &Preamble, made: &BTreeSet<i32>) -> Preamble {
     let after = later(front, made, |entry| !entry.kind().is_grant() && !entry.is_last());
     // They have no section of their own, and would be in that of the tables if all that was before them is made.
-    after.with_last(|entry| entry.kind().is_remark())
+    after.with(|entry| if entry.kind().is_remark() { entry.after_data() } else { entry.clone() })
 }
 
 /// What is wanted of all that comes after the data and was not made before; and the tables, which are not made again:

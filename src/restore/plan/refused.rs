@@ -11,6 +11,9 @@ use crate::sql::words;
 use crate::units::count;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+/// Since this major a server has functions that take the statistics of another one.
+const TAKES_STATISTICS: u32 = 18;
+
 impl Fit<'_> {
     pub(super) fn leave_out(&mut self, what: &str, why: &str) {
         tracing::warn!("left out: {what} ({why})");
@@ -19,11 +22,24 @@ impl Fit<'_> {
 
     /// Leaves out what cannot be restored here whatever the server is taken for.
     pub(super) fn without_impossible(&mut self, front: &Preamble, schemas: &Schemas) -> Preamble {
+        let front = &self.without_statistics(front);
         let lost: HashSet<i32> = front.toc.lost_event_triggers().map(TocEntry::dump_id).collect();
         self.without(front, |fit, entry| match lost.contains(&entry.dump_id()) {
             true => Some("its function is not in the backup"),
             false => fit.keeps_public(entry, schemas),
         })
+    }
+
+    /// Leaves out what `ANALYZE` finds out anyway if the server has no functions to put it in.
+    fn without_statistics(&mut self, front: &Preamble) -> Preamble {
+        let is_statistics = |entry: &TocEntry| entry.kind() == EntryKind::StatisticsData;
+        let number = front.toc.entries().iter().filter(|entry| is_statistics(entry)).count();
+        if number == 0 || self.facts.major >= TAKES_STATISTICS {
+            return front.clone();
+        }
+        let why = format!("PostgreSQL {TAKES_STATISTICS} and newer take them; ANALYZE makes new ones");
+        self.leave_out(&format!("the statistics of {}", count(number, "object")), &why);
+        front.keep(|entry| !is_statistics(entry))
     }
 
     /// Leaves out entries for which there is a reason, and what is said about them.

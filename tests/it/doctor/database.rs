@@ -140,6 +140,9 @@ fn poolers_and_programs_that_do_not_fit() {
         "fine",
         "PostgreSQL 17",
     );
+    let older = Cluster::shared(Major::Distribution).url("postgres");
+    let seen = doctor(&older, &["--pg-bin", Major::V18.bin().to_str().unwrap()]);
+    seen.only("warning", &["pg_dump"]).has("pg_dump", "warning", "PostgreSQL 17 or newer only");
     let seen = doctor(&cluster.url("postgres"), &["--pg-bin", "/usr/share"]);
     seen.fails(Kind::Settings).has("programs", "failed", "no working pg_dump");
     doctor(&cluster.url("nowhere"), &[]).fails(Kind::Postgres).has("connection", "failed", "does not exist");

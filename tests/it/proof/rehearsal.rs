@@ -221,6 +221,14 @@ fn what_the_machine_lacks_is_not_the_backups_fault() {
         play.place.opens(&["verify", "latest", "--restore", "--scratch", deep.path().to_str().unwrap()]);
     deep.fails(Kind::Settings).says("too long");
 
+    // A word that is reserved only there, and what only the distribution's build can compress.
+    let play = Play::new("CREATE TABLE t (system_user int)");
+    let run = play.rehearse(&["--pg-bin", Major::V18.bin().to_str().unwrap()]).fails(Kind::Postgres);
+    run.says("another major version").says("install PostgreSQL 15's server");
+    let play = Play::new("CREATE TABLE t (a text COMPRESSION lz4)");
+    let run = play.rehearse(&["--pg-bin", Major::V16.bin().to_str().unwrap()]).fails(Kind::Postgres);
+    run.says("requires the server to be built with").says("--no-toast-compression");
+
     // Only the distribution's build has ICU.
     let icu = format!("{}_icu", play.database);
     let create = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de' LOCALE 'C.UTF-8'";

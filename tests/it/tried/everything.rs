@@ -2,8 +2,9 @@
 
 use super::scene::{everything, restored, there_and_back};
 use crate::inventory::COUNTS;
-use crate::scene::{Place, fetch, fresh};
+use crate::scene::{Place, fetch, fresh, restore_fails};
 use crate::servers::postgres::{Cluster, Major};
+use pgstow::error::Kind;
 
 #[test]
 fn everything_comes_back_in_every_major() {
@@ -94,4 +95,39 @@ fn names_that_are_no_text_come_back() {
     assert!(shown.contains("äÿö.äÿö"), "{shown}");
     let rows = fetch(&place, &["latest", "-t", "äÿö.äÿö", "--format", "copy"]);
     assert_eq!(rows, [0x80, 0xff, b'\n', b'\\', b'N', b'\n']);
+}
+
+/// No server makes them one as `pg_dump` writes it.
+#[test]
+fn exclusion_constraints_of_partitioned_tables_come_back() {
+    let exclude = "
+        CREATE TABLE e (id int4range, \"V x\" daterange, EXCLUDE USING gist (id WITH =, \"V x\" WITH &&) WHERE (NOT isempty(id)))
+          PARTITION BY RANGE (id);
+        CREATE TABLE e_a PARTITION OF e FOR VALUES FROM ('[0,1)') TO ('[9,10)') PARTITION BY RANGE (id);
+        CREATE TABLE e_a_b PARTITION OF e_a FOR VALUES FROM ('[0,1)') TO ('[5,6)');
+        CREATE INDEX ON e (id); INSERT INTO e VALUES ('[1,2)', '[2020-01-01,2020-02-01)');
+        COMMENT ON CONSTRAINT \"e_a_id_V x_excl\" ON e_a IS 'of a partition';";
+    let overlaps = "
+        CREATE TABLE o (id int4range, v daterange, PRIMARY KEY (id, v WITHOUT OVERLAPS)) PARTITION BY LIST (id);
+        CREATE TABLE o_a PARTITION OF o FOR VALUES IN ('[1,2)');
+        CREATE TABLE r (id int4range, v daterange, FOREIGN KEY (id, PERIOD v) REFERENCES o (id, PERIOD v));
+        CREATE TABLE late (id int4range, v daterange) PARTITION BY LIST (id);
+        CREATE TABLE late_a PARTITION OF late FOR VALUES IN ('[1,2)');
+        ALTER TABLE late ADD CONSTRAINT own UNIQUE (id, v WITHOUT OVERLAPS)";
+    for (major, sql) in [(Major::V17, exclude.to_owned()), (Major::V18, format!("{exclude}{overlaps}"))] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("excluded");
+        cluster.psql(&database, &sql);
+        there_and_back(cluster, &database, &[]);
+    }
+    // What the server would name otherwise is not given another name.
+    let cluster = Cluster::shared(Major::V17);
+    let database = cluster.create_database("renamed");
+    cluster.psql(
+        &database,
+        &format!("{exclude} ALTER TABLE e_a_b RENAME CONSTRAINT \"e_a_b_id_V x_excl\" TO other"),
+    );
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    restore_fails(&place, cluster, &[], Kind::Postgres).says("cannot attach index").says("--on-error keep");
 }

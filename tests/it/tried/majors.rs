@@ -37,7 +37,9 @@ fn a_newer_client_dumps_an_older_server() {
     let database = everything(source, "newer");
     roles(target);
     let place = Place::folder();
-    place.backup(&source.url(&database), &["--pg-bin", &bin(Major::V18)]);
+    let taken = place.pgstow(&["backup", &source.url(&database), "--recipient", &Keys::shared().recipient]);
+    let taken = taken.args(["--pg-bin", &bin(Major::V18)]).succeeds();
+    taken.says("can be restored into PostgreSQL 17 or newer only").says("postgresql-client-15");
     let copy = restored(&place, target, &["--pg-bin", &bin(Major::V18)]);
     same(&target.text_of(&copy), &target.text_of(&copied_plainly(Major::V18, source, &database, target)));
 
@@ -45,7 +47,7 @@ fn a_newer_client_dumps_an_older_server() {
     for old in [Major::Distribution, Major::V16] {
         restore_fails(&place, Cluster::shared(old), &[], Kind::Postgres)
             .says("older than the archive allows")
-            .says("hint: ");
+            .says("/^SET transaction_timeout/d");
     }
 }
 
@@ -107,19 +109,30 @@ fn an_archive_is_never_given_to_a_client_or_server_that_cannot_take_it() {
 #[test]
 fn what_only_the_newer_server_understands_leaves_nothing_in_an_older_one() {
     let (new, old) = (Cluster::shared(Major::V18), Cluster::shared(Major::V17));
+    let database = new.create_database("virtual");
+    new.psql(&database, "CREATE TABLE t (n int, m int GENERATED ALWAYS AS (n + 1) VIRTUAL)");
+    let place = Place::folder();
+    place.backup(&new.url(&database), &[]);
+    restore_fails(&place, old, &[], Kind::Postgres).says("is older than the pg_dump that wrote the archive");
+    restore_fails(&place, old, &["--jobs", "2"], Kind::Postgres);
+    // And one client only, where it fits.
+    let alone = fresh("alone");
+    place.opens(&["restore", "latest", "--to", &new.url(&alone), "--pg-bin", &bin(Major::V18)]).succeeds();
+}
+
+#[test]
+fn statistics_are_left_out_if_the_server_has_no_functions_for_them() {
+    let (new, old) = (Cluster::shared(Major::V18), Cluster::shared(Major::V17));
     let database = new.create_database("statistics");
     new.psql(&database, "CREATE TABLE t AS SELECT generate_series(1, 1000) n; ANALYZE");
     let place = Place::folder();
     place.backup(&new.url(&database), &["--pg-dump-arg=--statistics"]);
     let copy = restored(&place, new, &[]);
     assert_eq!(new.psql(&copy, "SELECT count(*) FROM t"), "1000");
-    restore_fails(&place, old, &[], Kind::Postgres).says("is older than the pg_dump that wrote the archive");
-    restore_fails(&place, old, &["--jobs", "2"], Kind::Postgres);
-    // Without them the older server takes it, since nothing else in it is new.
-    let plain = Place::folder();
-    plain.backup(&new.url(&database), &[]);
-    restored(&plain, old, &["--jobs", "2"]);
-    // And one client only, where it fits.
-    let alone = fresh("alone");
-    plain.opens(&["restore", "latest", "--to", &new.url(&alone), "--pg-bin", &bin(Major::V18)]).succeeds();
+    for jobs in ["1", "2"] {
+        let copy = fresh("older");
+        let run = place.opens(&["restore", "latest", "--to", &old.url(&copy), "--jobs", jobs]).succeeds();
+        run.says("left out: the statistics of 1 object");
+        assert_eq!(old.psql(&copy, "SELECT count(*) FROM pg_stats WHERE tablename = 't'"), "1");
+    }
 }
