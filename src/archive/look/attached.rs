@@ -20,6 +20,11 @@ impl TocEntry {
         self.defn().is_some_and(|defn| memchr::memmem::find(defn, b"\nINHERITS (").is_some())
     }
 
+    /// Whether it makes a column an identity, and the sequence for it.
+    pub(in crate::archive) fn is_identity(&self) -> bool {
+        self.defn().is_some_and(|defn| memchr::memmem::find(defn, b" ADD GENERATED ").is_some())
+    }
+
     /// The same, but as a table on its own, if a statement of its own attaches it.
     #[must_use]
     pub(in crate::archive) fn on_its_own(&self) -> Self {
