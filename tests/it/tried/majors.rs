@@ -113,7 +113,7 @@ fn what_only_the_newer_server_understands_leaves_nothing_in_an_older_one() {
     place.backup(&new.url(&database), &["--pg-dump-arg=--statistics"]);
     let copy = restored(&place, new, &[]);
     assert_eq!(new.psql(&copy, "SELECT count(*) FROM t"), "1000");
-    restore_fails(&place, old, &[], Kind::Postgres).says("is older than the pg_dump that wrote the archive");
+    restore_fails(&place, old, &[], Kind::Postgres).says("is older than the server that was dumped");
     restore_fails(&place, old, &["--jobs", "2"], Kind::Postgres);
     // Without them the older server takes it, since nothing else in it is new.
     let plain = Place::folder();
