@@ -7,7 +7,6 @@
 use std::collections::{HashMap, HashSet};
 
 use super::classes::Comparing;
-use super::late::partition_key;
 use super::names::called;
 use super::pattern::Pattern;
 use crate::archive::format::entry::TocEntry;
@@ -287,8 +286,8 @@ impl<'t> Choice<'t> {
         match entry.kind() {
             EntryKind::TableAttach => of.all(|id| is_kept(&id)),
             EntryKind::Sequence if entry.is_identity() => {
-                let tables = of.filter(is_kept).filter_map(|id| self.by_id.get(&id));
-                tables.into_iter().any(|table| !partition_key(table).is_empty())
+                let mut tables = of.filter(is_kept).filter_map(|id| self.by_id.get(&id));
+                tables.any(|table| !table.partition_key().is_empty())
             }
             _ => false,
         }

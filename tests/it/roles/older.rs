@@ -1,4 +1,4 @@
-//! Roles of a server on an older one: what that does not know is told, and nobody may do more than on the source.
+//! Roles of a server on an older one: what that does not know is reported, and nobody may do more than on the source.
 
 use crate::scene::{Place, fresh, restore_fails};
 use crate::servers::postgres::{Cluster, Major};

@@ -148,7 +148,7 @@ fn a_partition_comes_with_the_identity_that_it_has_of_a_table_above() {
     for (table, rows) in [("ev1", "1 row"), ("ev23", "2 rows")] {
         let copy = fresh("identity");
         let restore = ["restore", "latest", "--to", &scene.cluster.url(&copy), "-t", table];
-        scene.place.opens(&restore).succeeds().says(&format!("proven: {rows} in 3 tables"));
+        scene.place.opens(&restore).succeeds().says(&format!("proven: {rows} in "));
         let insert = format!("INSERT INTO {table} (k) VALUES ({}) RETURNING id", &table[table.len() - 1..]);
         assert_eq!(scene.cluster.psql(&copy, &insert), "4");
     }
