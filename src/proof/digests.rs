@@ -22,6 +22,8 @@ use std::collections::{HashMap, HashSet};
 
 /// Since this major floating-point numbers are written with fewer digits.
 const SHORT_FLOATS: u32 = 12;
+/// Since this major a byte of 128 or more in a `"char"` is written as its number.
+const NUMBERED_BYTES: u32 = 15;
 
 /// Dumps the target again and compares every digest with the inventory.
 pub async fn prove(
@@ -78,6 +80,8 @@ struct Comparison<'a> {
     objects: Together<'a>,
     /// Whether the two servers write floating-point numbers alike.
     floats_alike: bool,
+    /// Whether the two servers write the bytes of `"char"` alike.
+    bytes_alike: bool,
     /// Whether the same words need quotes in both servers.
     names_alike: bool,
 }
@@ -105,14 +109,16 @@ type Name<'a> = (&'a [u8], &'a [u8]);
 impl<'a> Comparison<'a> {
     fn of(inventory: &'a Inventory, said: &Toc, found: &Contents) -> Self {
         let major = |version: &str| Version::parse(version).map_or(SHORT_FLOATS, |version| version.major);
-        let short = |version: &str| major(version) >= SHORT_FLOATS;
+        let (one, other) = (major(&inventory.archive.server_version), major(&found.header.server_version));
+        let alike = |since: u32| (one >= since) == (other >= since);
         let mut comparison = Self {
             proof: Proof { by: By::Digests, ..Proof::default() },
             undecided: Vec::new(),
             through_root: Together::default(),
             objects: Together::default(),
-            floats_alike: short(&inventory.archive.server_version) == short(&found.header.server_version),
-            names_alike: major(&inventory.archive.server_version) == major(&found.header.server_version),
+            floats_alike: alike(SHORT_FLOATS),
+            bytes_alike: alike(NUMBERED_BYTES),
+            names_alike: one == other,
         };
         comparison.tables(inventory, said, found);
         if !comparison.through_root.undecided {
@@ -220,6 +226,9 @@ impl<'a> Comparison<'a> {
         match definition {
             None => Some(OF_EXTENSION),
             Some(_) if !self.floats_alike => Some("the servers write floating-point numbers differently"),
+            Some(table) if !self.bytes_alike && table.has_columns_of_bytes() => {
+                Some("it has a column of type \"char\", and the servers write its bytes differently")
+            }
             Some(table) if !self.names_alike && table.has_columns_of_names() => {
                 Some("its rows name objects, and the servers quote names differently")
             }

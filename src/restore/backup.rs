@@ -8,7 +8,7 @@ use super::request::{After, Fitting, RestoreRequest};
 use super::run::{Content, Flow};
 use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
-use crate::postgres::clients::{Clients, Search};
+use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::{ConnInfo, Constraint, Naming, Situation, Target};
 use crate::proof::{self, Proof, ProofBy};
 use crate::run::Run;
@@ -171,7 +171,32 @@ impl ReadyBackup {
             keep_failed: self.keep_failed,
             run,
         };
-        flow.run(&content, &mut target).await
+        let version = target.version();
+        flow.run(&content, &mut target).await.map_err(|error| self.on_older(error, version))
+    }
+
+    /// Other advice on a statement that the target refuses, if it may only be too old for that.
+    fn on_older(&self, error: Error, target: Version) -> Error {
+        let source = self.reader.backup.manifest.postgres.as_ref();
+        let source = source.and_then(|postgres| Version::parse(&postgres.server_version));
+        let is_of_statement = error.details().iter().any(|detail| detail.label == "statement");
+        let unknown = match error.situation() {
+            None => is_of_statement,
+            Some(Situation::ObjectMissing | Situation::SyntaxError | Situation::LocaleMissing) => {
+                is_of_statement
+            }
+            Some(_) => false,
+        };
+        if !unknown || !self.may_keep_some() || source.is_none_or(|source| target.major >= source.major) {
+            return error;
+        }
+        // The usual advice on syntax is for newer servers.
+        let is_syntax = error.situation() == Some(Situation::SyntaxError);
+        let error = if is_syntax { error.without_hints() } else { error };
+        error.hint(
+            "the target is older than the source: `restore --schema-only` shows first what it refuses, and `restore \
+             --on-error keep` restores the rest",
+        )
     }
 }
 

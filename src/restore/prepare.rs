@@ -52,7 +52,8 @@ pub fn client_for<'a>(front: &Preamble, clients: &'a Clients, target: Version) -
     let header = &front.header;
     let dumped_by = Version::parse(&header.dump_version)
         .ok_or_else(|| Error::verify("the archive does not say which pg_dump wrote it"))?;
-    clients.for_restore((header.version.major, header.version.minor), dumped_by, target)
+    let source = Version::parse(&header.server_version).unwrap_or(dumped_by);
+    clients.for_restore((header.version.major, header.version.minor), dumped_by, source, target)
 }
 
 /// What part of the server's locks one transaction may take: it holds one or more for each object to its end, and

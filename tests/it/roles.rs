@@ -4,6 +4,7 @@ mod after;
 mod lent;
 mod managed;
 mod missing;
+mod older;
 mod project;
 mod scene;
 mod services;

@@ -19,13 +19,12 @@ const NAMES: [&[u8]; 9] = [
 impl TocEntry {
     /// Whether the table that it defines has a column that holds names of objects, as a `regclass` does.
     pub fn has_columns_of_names(&self) -> bool {
-        let words: Vec<Word<'_>> = words(self.defn().unwrap_or_default()).collect();
-        words.windows(2).any(|two| {
-            let [before, word] = two else { return false };
-            // In `'orders_id_seq'::regclass` it is a default value's.
-            let is_type = word.depth == 1 && !before.is_sign(b':');
-            is_type && word.name().is_some_and(|name| NAMES.contains(&name.as_slice()))
-        })
+        has_columns_of(&NAMES, self.defn().unwrap_or_default())
+    }
+
+    /// Whether the table that it defines has a column that holds single bytes: `"char"`, which is not `char`.
+    pub fn has_columns_of_bytes(&self) -> bool {
+        has_columns_of(&[b"char"], self.defn().unwrap_or_default())
     }
 
     /// The columns that its data has, in their order, as `COPY` names them: `(id, name) FROM stdin;`, or
@@ -63,5 +62,34 @@ impl TocEntry {
     pub fn column_names(&self) -> Vec<Vec<u8>> {
         let list = words(self.columns()).filter(|word| word.depth == 1);
         list.filter_map(|word| word.name()).collect()
+    }
+}
+
+/// Whether a table that is defined so has a column of one of these types.
+fn has_columns_of(types: &[&[u8]], defn: &[u8]) -> bool {
+    let words: Vec<Word<'_>> = words(defn).collect();
+    words.windows(2).any(|two| {
+        let [before, word] = two else { return false };
+        // In `'orders_id_seq'::regclass` it is a default value's, and first of all comes the name of the column.
+        let is_type = word.depth == 1 && !b":(,".iter().any(|sign| before.is_sign(*sign));
+        is_type && word.name().is_some_and(|name| types.contains(&name.as_slice()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_a_type_are_told_from_columns_of_its_name() {
+        for (columns, names, bytes) in [
+            ("a regclass, b integer", true, false),
+            ("a integer DEFAULT '1'::regclass, \"char\" integer, regtype text", false, false),
+            ("\"char\" character(1), b \"char\"[]", false, true),
+        ] {
+            let defn = format!("CREATE TABLE t ({columns});");
+            let has = |types: &[&[u8]]| has_columns_of(types, defn.as_bytes());
+            assert_eq!((has(&NAMES), has(&[b"char"])), (names, bytes), "{columns}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! What a table's own definition says of the tables above it: up to PostgreSQL 13 `pg_dump` writes no `TABLE ATTACH`
-//! for partitions.
+//! What a table's own definition says of the tables above it, and of those below: up to PostgreSQL 13 `pg_dump` writes no
+//! `TABLE ATTACH` for partitions.
 
 use std::ops::Range;
 
@@ -18,6 +18,18 @@ impl TocEntry {
     /// Whether it is a table that inherits from others, without being a partition.
     pub(in crate::archive) fn inherits(&self) -> bool {
         self.defn().is_some_and(|defn| memchr::memmem::find(defn, b"\nINHERITS (").is_some())
+    }
+
+    /// What says which rows are in which partition of it; empty for a table without partitions.
+    pub(in crate::archive) fn partition_key(&self) -> &[u8] {
+        let defn = self.defn().unwrap_or_default();
+        let begins = memchr::memmem::rfind(defn, b"\nPARTITION BY ");
+        begins.and_then(|at| defn.get(at..)).unwrap_or_default()
+    }
+
+    /// Whether it makes a column an identity, and the sequence for it.
+    pub(in crate::archive) fn is_identity(&self) -> bool {
+        self.defn().is_some_and(|defn| memchr::memmem::find(defn, b" ADD GENERATED ").is_some())
     }
 
     /// The same, but as a table on its own, if a statement of its own attaches it.

@@ -1,6 +1,5 @@
 //! Facts about an archive, read from its entries.
 
-use super::late::partition_key;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
 use crate::sql::{EntryKind, decoded, decoded_of_server};
@@ -33,7 +32,7 @@ impl Toc {
     /// Whether it defines a table that would have rows of its own: a partitioned one has none.
     pub fn has_tables_for_rows(&self) -> bool {
         let mut tables = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Table);
-        tables.any(|table| partition_key(table).is_empty())
+        tables.any(|table| table.partition_key().is_empty())
     }
 
     /// Whether the dump has all names in quotes, as with `--quote-all-identifiers`.

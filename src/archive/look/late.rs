@@ -185,7 +185,7 @@ impl<'t> Reading<'t> {
     }
 
     fn is_partitioned(&self, table: i32) -> bool {
-        self.by_id.get(&table).is_some_and(|table| !partition_key(table).is_empty())
+        self.by_id.get(&table).is_some_and(|table| !table.partition_key().is_empty())
     }
 
     fn rows(&self) -> impl Iterator<Item = &'t TocEntry> {
@@ -273,20 +273,13 @@ fn computing(entry: &TocEntry) -> Vec<u8> {
         |part: &[Word<'_>], keyword: &[u8]| part.iter().any(|word| word.depth == depth && word.is(keyword));
     let is_default = |part: &[Word<'_>]| entry.kind() == EntryKind::Table && has(part, b"DEFAULT");
     let computing = parts.filter(|part| has(part, b"CHECK") || has(part, b"GENERATED"));
-    let mut text = partition_key(entry).to_vec();
+    let mut text = entry.partition_key().to_vec();
     for part in computing.filter(|part| !is_default(part)) {
         let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
         text.extend_from_slice(defn.get(first.at.start..last.at.end).unwrap_or_default());
         text.push(b'\n');
     }
     text
-}
-
-/// What says which rows are in which partition of a table.
-pub(super) fn partition_key(table: &TocEntry) -> &[u8] {
-    let defn = table.defn().unwrap_or_default();
-    let begins = memchr::memmem::rfind(defn, b"\nPARTITION BY ");
-    begins.and_then(|at| defn.get(at..)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -85,26 +85,6 @@ impl Toc {
         Ok(choice.done())
     }
 
-    /// The views that begin as an empty shell, each with the rule that makes it one: whatever the view needs, only the
-    /// rule depends on.
-    pub fn made_by(&self) -> HashMap<i32, i32> {
-        let by_id: HashMap<i32, &TocEntry> =
-            self.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
-        let rules = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Rule);
-        let shells = rules.filter_map(|rule| {
-            let (_, schema, tag) = rule.identity();
-            let name = tag.strip_suffix(b" _RETURN")?;
-            let is_shell = |id: &i32| {
-                by_id.get(id).is_some_and(|view| {
-                    let (_, its_schema, its_name) = view.identity();
-                    RELATIONS.contains(&view.kind()) && (its_schema, its_name) == (schema, name)
-                })
-            };
-            Some((rule.dependencies().find(is_shell)?, rule.dump_id()))
-        });
-        shells.collect()
-    }
-
     fn nothing_matches(&self, pattern: &Pattern) -> Error {
         let (schema, name) = pattern.nearly();
         let lower = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_lowercase();
@@ -294,7 +274,23 @@ impl<'t> Choice<'t> {
         if entry.kind().is_remark() {
             return entry.dependencies().any(|id| self.kept.contains(&id)) || self.is_about_a_schema(entry);
         }
-        PARTS.contains(&entry.kind()) && entry.dependencies().any(|id| self.whole.contains(&id))
+        let of_whole = entry.dependencies().any(|id| self.whole.contains(&id));
+        PARTS.contains(&entry.kind()) && (of_whole || self.hands_down(entry))
+    }
+
+    /// Whether partitions have something through it of the tables above them, which are kept because they need them: since
+    /// PostgreSQL 17 only the topmost table says of a column that it is an identity.
+    fn hands_down(&self, entry: &TocEntry) -> bool {
+        let mut of = entry.dependencies();
+        let is_kept = |id: &i32| self.kept.contains(id);
+        match entry.kind() {
+            EntryKind::TableAttach => of.all(|id| is_kept(&id)),
+            EntryKind::Sequence if entry.is_identity() => {
+                let mut tables = of.filter(is_kept).filter_map(|id| self.by_id.get(&id));
+                tables.any(|table| !table.partition_key().is_empty())
+            }
+            _ => false,
+        }
     }
 
     /// Whether it is a remark on a schema that every database has, and that is therefore not in the dump.

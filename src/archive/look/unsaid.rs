@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::classes::Comparing;
 use super::names::function_name;
+use super::select::RELATIONS;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
 use crate::sql::EntryKind;
@@ -29,6 +30,26 @@ impl Toc {
             needs.entry(entry.dump_id()).or_default().extend(used.map(TocEntry::dump_id));
         }
         needs
+    }
+
+    /// The views that begin as an empty shell, each with the rule that makes it one: whatever the view needs, only the
+    /// rule depends on.
+    pub fn made_by(&self) -> HashMap<i32, i32> {
+        let by_id: HashMap<i32, &TocEntry> =
+            self.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
+        let rules = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Rule);
+        let shells = rules.filter_map(|rule| {
+            let (_, schema, tag) = rule.identity();
+            let name = tag.strip_suffix(b" _RETURN")?;
+            let is_shell = |id: &i32| {
+                by_id.get(id).is_some_and(|view| {
+                    let (_, its_schema, its_name) = view.identity();
+                    RELATIONS.contains(&view.kind()) && (its_schema, its_name) == (schema, name)
+                })
+            };
+            Some((rule.dependencies().find(is_shell)?, rule.dump_id()))
+        });
+        shells.collect()
     }
 
     /// What says of a partition's trigger only whether it fires, each with the trigger of a table above that it comes from.

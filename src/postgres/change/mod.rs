@@ -2,6 +2,7 @@
 
 mod content;
 mod count;
+mod granted;
 pub mod grants;
 pub mod lock;
 mod naming;

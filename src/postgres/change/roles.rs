@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::granted::{Membership, OfParameter};
 use crate::postgres::server::{Rights, TargetFacts};
 use crate::postgres::sql::words::{Word, words};
 use crate::postgres::sql::{identifier, literal};
@@ -15,6 +16,7 @@ use crate::postgres::sql::{identifier, literal};
 pub struct KnownRoles {
     roles: BTreeMap<String, Role>,
     memberships: Vec<Membership>,
+    of_parameters: Vec<OfParameter>,
 }
 
 /// A role's attributes and settings.
@@ -30,16 +32,6 @@ struct Role {
     comment: Option<String>,
     /// Parameter and value, as SQL.
     settings: Vec<(String, String)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Membership {
-    role: String,
-    member: String,
-    admin: bool,
-    /// Since 16.
-    inherit: Option<bool>,
-    set: Option<bool>,
 }
 
 /// What makes roles on a server.
@@ -86,19 +78,10 @@ impl KnownRoles {
             {
                 self.roles.get_mut(name.name()?)?.comment = Some(text.clone());
             }
-            [to, member, options @ ..] if first.is("GRANT") && to.is("TO") => {
-                let option = |keyword: &str| {
-                    let at = options.iter().position(|word| word.is(keyword))?;
-                    options.get(at + 1).map(|value| !value.is("FALSE"))
-                };
-                self.memberships.push(Membership {
-                    role: second.name()?.to_owned(),
-                    member: member.name()?.to_owned(),
-                    admin: option("ADMIN").unwrap_or_default(),
-                    inherit: option("INHERIT"),
-                    set: option("SET"),
-                });
-            }
+            _ if first.is("GRANT") => match Membership::read(statement) {
+                Some(membership) => membership.join(&mut self.memberships),
+                None => self.of_parameters.extend(OfParameter::read(statement)),
+            },
             _ => {}
         }
         Some(())
@@ -108,11 +91,15 @@ impl KnownRoles {
     #[must_use]
     pub fn renamed(self, other: &BTreeMap<String, String>) -> Self {
         let new = |name: String| other.get(&name).cloned().unwrap_or(name);
-        let membership =
-            |m: Membership| Membership { role: new(m.role.clone()), member: new(m.member.clone()), ..m };
+        let mut memberships = Vec::new();
+        for m in self.memberships {
+            Membership { role: new(m.role), member: new(m.member), ..m }.join(&mut memberships);
+        }
+        let of_parameters = self.of_parameters.into_iter();
         Self {
             roles: self.roles.into_iter().map(|(name, role)| (new(name), role)).collect(),
-            memberships: self.memberships.into_iter().map(membership).collect(),
+            memberships,
+            of_parameters: of_parameters.map(|of| OfParameter { role: new(of.role), ..of }).collect(),
         }
     }
 
@@ -150,28 +137,50 @@ impl KnownRoles {
                 role.make(name, facts, &mut making);
             }
         }
-        let made: BTreeSet<&String> = making.names.iter().collect();
-        let mut memberships = Vec::new();
+        let made: BTreeSet<String> = making.names.iter().cloned().collect();
         for membership in &self.memberships {
-            let Membership { role, member, .. } = membership;
-            let there = |name: &String| made.contains(name) || facts.has_role(name);
-            if !(made.contains(role) || made.contains(member)) || !there(role) || !there(member) {
-                continue;
-            }
-            if made.contains(role) || facts.may_grant(role) {
-                let what = format!("the membership of {} in {}", identifier(member), identifier(role));
-                memberships.push((what, membership.grant(facts.major)));
-            } else {
-                making.left_out.push(format!(
-                    "{} is no member of {} here: {} may not grant that",
-                    identifier(member),
-                    identifier(role),
-                    identifier(&facts.me)
-                ));
+            self.join(membership, &made, facts, &mut making);
+        }
+        for of in self.of_parameters.iter().filter(|of| made.contains(&of.role)) {
+            let (role, what) = (identifier(&of.role), of.what());
+            match of.why_not(facts) {
+                Some(why) => making.left_out.push(format!("{role} has no {what} here: {why}")),
+                None => making.may.push((format!("{what} for {role}"), of.grant())),
             }
         }
-        making.may.extend(memberships);
         making
+    }
+
+    /// Adds what makes one of these that were made a member of another, or another a member of it.
+    fn join(
+        &self,
+        membership: &Membership,
+        made: &BTreeSet<String>,
+        facts: &TargetFacts,
+        making: &mut Making,
+    ) {
+        let Membership { role, member, .. } = membership;
+        let has_granted_itself = facts.major >= 16 && !facts.rights.superuser && *member == facts.me;
+        if !(made.contains(role) || made.contains(member)) || (made.contains(role) && has_granted_itself) {
+            return;
+        }
+        let there = |name: &&String| made.contains(*name) || facts.has_role(name);
+        // One that was there before may inherit here, whatever it did on the source.
+        let inherits = !(made.contains(member) && self.roles.get(member).is_some_and(|role| role.no_inherit));
+        let (me, major) = (identifier(&facts.me), facts.major);
+        let why_not = if let Some(lacking) = [role, member].into_iter().find(|name| !there(name)) {
+            format!("there is no role {}", identifier(lacking))
+        } else if !(made.contains(role) || facts.may_grant(role)) {
+            format!("{me} may not grant that")
+        } else if major < 16 && !membership.is_plain(inherits) {
+            format!("PostgreSQL {major} has no membership WITH INHERIT FALSE or SET FALSE")
+        } else {
+            let what = format!("the membership of {} in {}", identifier(member), identifier(role));
+            making.may.push((what, membership.grant(major)));
+            return;
+        };
+        let (role, member) = (identifier(role), identifier(member));
+        making.left_out.push(format!("{member} is no member of {role} here: {why_not}"));
     }
 }
 
@@ -280,27 +289,6 @@ impl fmt::Debug for Role {
     }
 }
 
-impl Membership {
-    fn grant(&self, major: u32) -> String {
-        let mut options = Vec::new();
-        if self.admin {
-            options.push(if major >= 16 { "ADMIN TRUE" } else { "ADMIN OPTION" });
-        }
-        if major >= 16 {
-            match self.inherit {
-                Some(true) => options.push("INHERIT TRUE"),
-                Some(false) => options.push("INHERIT FALSE"),
-                None => {}
-            }
-            if self.set == Some(false) {
-                options.push("SET FALSE");
-            }
-        }
-        let with = if options.is_empty() { String::new() } else { format!(" WITH {}", options.join(", ")) };
-        format!("GRANT {} TO {}{with};", identifier(&self.role), identifier(&self.member))
-    }
-}
-
 /// A word of a setting's value, written anew.
 fn sql(word: &Word) -> String {
     match word {
@@ -364,9 +352,9 @@ mod tests {
                 "COMMENT ON ROLE \"app\" IS 'the app''s; own';",
                 "ALTER ROLE \"app\" SET \"search_path\" TO 'app', 'public';",
                 "ALTER ROLE \"app\" SET \"my.own\" TO U&'a!005Cb' UESCAPE '!';",
-                "GRANT \"app\" TO \"Web, 1\" WITH INHERIT FALSE;",
-                "GRANT \"readers\" TO \"Web, 1\" WITH ADMIN TRUE, INHERIT TRUE;",
-                "GRANT \"pg_monitor\" TO \"app\";",
+                "GRANT \"app\" TO \"Web, 1\" WITH INHERIT FALSE, SET TRUE;",
+                "GRANT \"readers\" TO \"Web, 1\" WITH ADMIN TRUE, INHERIT TRUE, SET TRUE;",
+                "GRANT \"pg_monitor\" TO \"app\" WITH SET TRUE;",
             ]
         );
         assert!(making.left_out.is_empty());
@@ -396,8 +384,46 @@ mod tests {
         let known = KnownRoles::read(GLOBALS).renamed(&other);
         let making = known.making(&BTreeSet::from(["shop".to_owned()]), &facts(true, 17));
         assert_eq!(making.names, ["Web, 1", "readers", "shop"]);
-        assert!(making.may.iter().any(|(_, sql)| sql == "GRANT \"shop\" TO \"Web, 1\" WITH INHERIT FALSE;"));
+        assert!(
+            making
+                .may
+                .iter()
+                .any(|(_, sql)| sql == "GRANT \"shop\" TO \"Web, 1\" WITH INHERIT FALSE, SET TRUE;")
+        );
         assert!(!format!("{known:?}").contains("SCRAM"));
+    }
+
+    #[test]
+    fn what_the_server_does_not_know_is_left_out_and_said() {
+        let known = KnownRoles::read(
+            "CREATE ROLE lead; CREATE ROLE peon; CREATE ROLE me; GRANT lead TO peon WITH INHERIT FALSE, SET FALSE;
+             GRANT lead TO me WITH INHERIT FALSE, SET FALSE; GRANT pg_new TO peon WITH INHERIT TRUE;
+             GRANT SET ON PARAMETER work_mem TO peon; GRANT SET ON PARAMETER work_mem TO stranger;",
+        );
+        let made = |superuser, major| {
+            let making = known.making(&BTreeSet::from(["peon".to_owned()]), &facts(superuser, major));
+            (making.may.into_iter().map(|(_, sql)| sql).collect::<Vec<_>>().join(" "), making.left_out)
+        };
+        let no_role = "\"peon\" is no member of \"pg_new\" here: there is no role \"pg_new\"";
+        let (may, left_out) = made(true, 14);
+        assert_eq!(may, "");
+        let limits = "here: PostgreSQL 14 has no membership WITH INHERIT FALSE or SET FALSE";
+        assert_eq!(
+            left_out,
+            [
+                &format!("\"peon\" is no member of \"lead\" {limits}"),
+                &format!("\"me\" is no member of \"lead\" {limits}"),
+                no_role,
+                "\"peon\" has no SET on parameter \"work_mem\" here: PostgreSQL 14 has no such privileges",
+            ]
+        );
+        let (may, left_out) = made(true, 16);
+        assert!(may.ends_with("GRANT SET ON PARAMETER \"work_mem\" TO \"peon\";"), "{may}");
+        assert_eq!(left_out, [no_role]);
+        // Who makes a role needs what it granted itself with it.
+        let (may, left_out) = made(false, 16);
+        assert_eq!(may, "GRANT \"lead\" TO \"peon\" WITH INHERIT FALSE, SET FALSE;");
+        assert_eq!(left_out[1], "\"peon\" has no SET on parameter \"work_mem\" here: \"me\" may not give it");
     }
 
     #[test]

@@ -148,8 +148,14 @@ impl Clients {
     /// The client that restores an archive: the lowest major that reads it and that the target takes.
     ///
     /// `archive` is the format's version from the archive's header, `dumped_by` the version of the
-    /// `pg_dump` that wrote it. Fails with `Kind::Postgres` where no client could do it.
-    pub fn for_restore(&self, archive: (u8, u8), dumped_by: Version, target: Version) -> Result<&Client> {
+    /// `pg_dump` that wrote it, `source` that of the server it read. Fails with `Kind::Postgres` where no client could do it.
+    pub fn for_restore(
+        &self,
+        archive: (u8, u8),
+        dumped_by: Version,
+        source: Version,
+        target: Version,
+    ) -> Result<&Client> {
         let target_is_old = target.major < ALONE_SINCE;
         if target_is_old && dumped_by.major >= ALONE_SINCE {
             return Err(Error::postgres(format!(
@@ -186,10 +192,15 @@ impl Clients {
                 dumped_by.major.max(17)
             })));
         };
-        if target.major < dumped_by.major {
+        if target.major < source.major {
+            // A default that no dump mentions.
+            let open = match target.major < 15 && source.major >= 15 {
+                true => "; PUBLIC may create objects in its schema public, unless that is revoked",
+                false => "",
+            };
             tracing::warn!(target: "pgstow::once",
-                "the target server ({target}) is older than the pg_dump that wrote the archive ({dumped_by}); \
-                 newer features in it would make the restore fail"
+                "the target server ({target}) is older than the server that was dumped ({source}); \
+                 newer features in the backup would make the restore fail{open}"
             );
         }
         tell_if_unsafe(client.version);
@@ -305,24 +316,34 @@ mod tests {
             ((1, 16), "18.4", "17.11", "18.6"),
             ((1, 12), "9.6.1", "15.1", "13.16"),
         ] {
-            let client = all.for_restore(archive, version(dumped_by), version(target)).unwrap();
+            let client =
+                all.for_restore(archive, version(dumped_by), version(dumped_by), version(target)).unwrap();
             assert_eq!(client.version, version(expected), "{archive:?} {dumped_by} {target}");
         }
         let newest = clients("18.6");
-        let client = newest.for_restore((1, 14), version("13.16"), version("18.6")).unwrap();
+        let client =
+            newest.for_restore((1, 14), version("13.16"), version("13.16"), version("18.6")).unwrap();
         assert_eq!(client.version, version("18.6"));
     }
 
     #[test]
     fn what_cannot_be_restored_is_refused_up_front() {
-        let error =
-            clients("16.15 18.6").for_restore((1, 16), version("17.1"), version("16.1")).err().unwrap();
+        let error = clients("16.15 18.6")
+            .for_restore((1, 16), version("17.1"), version("17.1"), version("16.1"))
+            .err()
+            .unwrap();
         assert_eq!(error.kind(), Kind::Postgres);
         assert!(error.message().contains("older than the archive allows"), "{error}");
-        let error = clients("15.20").for_restore((1, 16), version("17.1"), version("18.1")).err().unwrap();
+        let error = clients("15.20")
+            .for_restore((1, 16), version("17.1"), version("17.1"), version("18.1"))
+            .err()
+            .unwrap();
         assert_eq!(error.kind(), Kind::Settings);
         assert!(error.hints()[0].contains("postgresql-client-17"), "{error:?}");
-        let error = clients("18.6").for_restore((1, 14), version("15.1"), version("16.1")).err().unwrap();
+        let error = clients("18.6")
+            .for_restore((1, 14), version("15.1"), version("15.1"), version("16.1"))
+            .err()
+            .unwrap();
         assert!(error.message().contains("at most 16"), "{error}");
     }
 }

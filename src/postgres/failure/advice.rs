@@ -98,7 +98,8 @@ const TABLE: &[(S, &str)] = &[
     (S::RestrictUnknown, "this psql is older than the dump; --pg-bin chooses another"),
     (
         S::TargetTooOld,
-        "the target is older than 17 and this pg_restore is not; use a pg_restore of 16 or older, or a newer target",
+        "the dump was written for PostgreSQL 17 or newer; restore into 17 or newer, or dump the database again with a pg_dump \
+         of 16 or older if its server is no newer",
     ),
     (
         S::ArchiveTooNew,
@@ -194,6 +195,10 @@ const AFTER_PG_RESTORE: &[(S, &str)] = &[
         S::PermissionDenied,
         "the restoring role lacks a privilege, or an owner may not create in a schema \
          (GRANT CREATE ON SCHEMA … TO …); --owner ROLE gives everything to one role, and a superuser may restore all",
+    ),
+    (
+        S::TargetTooOld,
+        "the target is older than 17 and this pg_restore is not; use a pg_restore of 16 or older, or a newer target",
     ),
     (
         S::SyntaxError,

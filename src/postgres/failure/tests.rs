@@ -404,6 +404,14 @@ fn a_lacking_privilege_is_another_one_for_a_restore() {
 }
 
 #[test]
+fn a_script_for_newer_servers_is_no_fault_of_pg_restore() {
+    for program in ["psql", "pg_restore"] {
+        let hint = Situation::TargetTooOld.hint_after(program).unwrap();
+        assert_eq!(hint.contains("this pg_restore"), program == "pg_restore", "{hint}");
+    }
+}
+
+#[test]
 fn a_program_that_was_killed_is_a_situation() {
     let killed = |signal| {
         let status = ExitStatus::from_raw(signal);

@@ -22,8 +22,9 @@ impl Fit<'_> {
             if let Some(new) = decoded_of_server(role, &encoding).and_then(|name| map.get(&*name)) {
                 return Some(new.clone().into_bytes());
             }
-            let owner =
-                owner.as_deref().filter(|_| entry.owner() == Some(role) && !role.starts_with(b"pg_"))?;
+            // The system's own roles keep what they have on every server that has them.
+            let stays = role.starts_with(b"pg_") && self.facts.has_role(&String::from_utf8_lossy(role));
+            let owner = owner.as_deref().filter(|_| entry.owner() == Some(role) && !stays)?;
             let not_for_all = entry.kind().is_of_superusers();
             // Without an owner it stays with who makes it.
             let owner = if not_for_all && !self.facts.is_superuser(owner) { "" } else { owner };
@@ -158,7 +159,8 @@ impl Fit<'_> {
     /// Says which roles are missing, and what can be done about it.
     pub(super) fn missing(&self, missing: &BTreeMap<&String, RoleUses>) -> Error {
         let mut solutions = Vec::new();
-        if self.fitting.roles == Roles::Check {
+        // Nobody can create one of the system's own roles.
+        if self.fitting.roles == Roles::Check && !missing.keys().all(|name| name.starts_with("pg_")) {
             solutions.push("--roles restore creates them as they were on the source".to_owned());
             solutions.push("--roles create creates them as NOLOGIN roles".to_owned());
         }

@@ -135,6 +135,25 @@ fn what_is_called_by_functions_of_a_table_comes_with_it() {
     assert_eq!(scene.cluster.psql(&copy, functions), "mb.ok(text) mb.padded(text) other.trimmed(text)");
 }
 
+/// Since PostgreSQL 17 a partition has it of the table above, and `pg_dump` says it of that one alone.
+#[test]
+fn a_partition_comes_with_the_identity_that_it_has_of_a_table_above() {
+    let scene = Scene::new(
+        Major::V18,
+        "CREATE TABLE ev (id int GENERATED ALWAYS AS IDENTITY, k int) PARTITION BY LIST (k);
+         CREATE TABLE ev1 PARTITION OF ev FOR VALUES IN (1);
+         CREATE TABLE ev2 PARTITION OF ev FOR VALUES IN (2, 3) PARTITION BY LIST (k);
+         CREATE TABLE ev23 PARTITION OF ev2 FOR VALUES IN (3); INSERT INTO ev (k) VALUES (1), (3), (3)",
+    );
+    for (table, rows) in [("ev1", "1 row"), ("ev23", "2 rows")] {
+        let copy = fresh("identity");
+        let restore = ["restore", "latest", "--to", &scene.cluster.url(&copy), "-t", table];
+        scene.place.opens(&restore).succeeds().says(&format!("proven: {rows} in "));
+        let insert = format!("INSERT INTO {table} (k) VALUES ({}) RETURNING id", &table[table.len() - 1..]);
+        assert_eq!(scene.cluster.psql(&copy, &insert), "4");
+    }
+}
+
 /// `pg_dump` only says of a trigger that a partition has of a table above it whether it fires.
 #[test]
 fn a_partition_comes_without_the_trigger_that_it_has_of_a_table_above() {

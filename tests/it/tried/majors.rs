@@ -135,4 +135,11 @@ fn statistics_are_left_out_if_the_server_has_no_functions_for_them() {
         run.says("left out: the statistics of 1 object");
         assert_eq!(old.psql(&copy, "SELECT count(*) FROM pg_stats WHERE tablename = 't'"), "1");
     }
+    // Without them the older server takes it, since nothing else in it is new.
+    let plain = Place::folder();
+    plain.backup(&new.url(&database), &[]);
+    restored(&plain, old, &["--jobs", "2"]);
+    // And one client only, where it fits.
+    let alone = fresh("alone");
+    plain.opens(&["restore", "latest", "--to", &new.url(&alone), "--pg-bin", &bin(Major::V18)]).succeeds();
 }
