@@ -1,7 +1,7 @@
 //! The settings of `pgstow verify`.
 
 use super::fitting::search_path;
-use super::{keys, location, name, proof_by, reading, reading_without_keys, search, server, which};
+use super::{keys, lines, location, name, proof_by, reading, reading_without_keys, search, server, which};
 use crate::cli::{ReceiptWords, ReceiptsAction, ReceiptsWords, TrustWords, VerifyWords};
 use crate::error::{Error, Result};
 use crate::proof::ProofBy;
@@ -36,7 +36,7 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
             jobs: words.jobs,
             proof: proof_by(words.proof),
             checks: words.checks,
-            without_extensions: words.exclude_extensions,
+            without_extensions: lines(&words.exclude_extensions),
             search_path: search_path(words.search_path)?,
         })),
         // To pass over a check in silence would be a proof of nothing.
