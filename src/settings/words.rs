@@ -151,7 +151,8 @@ fn refuse_unheeded(restore: &RestoreWords, given: &BTreeSet<String>) -> Result<(
 
 /// The settings file that was named, and the profile in it.
 fn file_and_profile(args: &[OsString]) -> (Option<PathBuf>, Option<String>) {
-    let said = |flag, name| cli::early(args, flag).or_else(|| variable(name));
+    // The last one counts, as for clap.
+    let said = |flag, name| cli::early_all(args, flag).pop().or_else(|| variable(name));
     (said("config", "PGSTOW_CONFIG").map(PathBuf::from), said("profile", "PGSTOW_PROFILE"))
 }
 
@@ -199,4 +200,16 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
         check_companions(words)?;
     }
     Ok((parsed, remarks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_profiles_the_last_one_counts() {
+        let args = ["pgstow", "--profile", "a", "--config", "c", "list", "--profile=b", "--config", "d"];
+        let (file, profile) = file_and_profile(&args.map(OsString::from));
+        assert_eq!((file, profile.as_deref()), (Some(PathBuf::from("d")), Some("b")));
+    }
 }
