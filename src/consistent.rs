@@ -38,7 +38,7 @@ const SETTLE: &str = "something changes definitions all the time, such as a migr
 /// What helps if tables are emptied all the time.
 const REST: &str = "leave out the rows of a table that is emptied all the time (--exclude-table-data), or back up when it rests";
 /// Why a snapshot is not shared, as the end of a sentence.
-const FEW_SESSIONS: &str = "the role may not have enough of them (CONNECTION LIMIT)";
+pub const FEW_SESSIONS: &str = "the role may not have enough of them (CONNECTION LIMIT)";
 const NO_SESSIONS: &str = "the server has no more for this role now (CONNECTION LIMIT, max_connections)";
 const NO_SNAPSHOTS: &str = "the server shares no snapshots";
 const BROKEN_SNAPSHOTS: &str = "a standby of this minor version gives wrong rows to sessions that share a snapshot, which the minors of November 2026 mend";
@@ -144,7 +144,7 @@ pub fn impatient(options: &DumpOptions) -> DumpOptions {
 }
 
 /// Why no snapshot is shared from now on, if the attempt to share one failed and the next may go without.
-fn unshared_because(error: &Error) -> Option<&'static str> {
+pub fn unshared_because(error: &Error) -> Option<&'static str> {
     match error.situation()? {
         Situation::SnapshotRefused => Some(NO_SNAPSHOTS),
         Situation::SnapshotBroken => Some(BROKEN_SNAPSHOTS),

@@ -39,7 +39,7 @@ impl Answer for ReceiptFacts {
         let Predicate { verified_at, verified_by, backup, restore, compared, found, checks_passed, checks } =
             &self.predicate;
         let old = age(Duration::from_secs(backup.age_seconds));
-        let took = age(Duration::from_secs_f64(restore.seconds));
+        let took = age(Duration::try_from_secs_f64(restore.seconds).unwrap_or_default());
         let mut lines = vec![
             ("backup", format!("{} of {}, {old} old then", backup.id, backup.name)),
             ("manifest", format!("SHA-256 {}", self.manifest_sha256)),

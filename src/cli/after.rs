@@ -14,7 +14,6 @@ pub struct AfterWords {
         long,
         value_name = "FILE",
         env = "PGSTOW_AFTER",
-        value_delimiter = '\n',
         help_heading = "Afterwards",
         hide_short_help = true
     )]
@@ -35,7 +34,6 @@ pub struct AfterWords {
         long,
         value_name = "ROLE",
         env = "PGSTOW_GRANT_ALL",
-        value_delimiter = '\n',
         help_heading = "Afterwards",
         hide_short_help = true
     )]
@@ -47,7 +45,6 @@ pub struct AfterWords {
         long,
         value_name = "ROLE",
         env = "PGSTOW_GRANT_READ",
-        value_delimiter = '\n',
         help_heading = "Afterwards",
         hide_short_help = true
     )]

@@ -5,7 +5,7 @@ use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
 use super::parallel::ParallelWords;
 use super::shared::{ServerWords, TrustWords};
-use super::values::{duration, percent};
+use super::values::{duration, lock_wait, percent};
 use super::writing::WritingWords;
 use clap::Args;
 use std::ffi::OsString;
@@ -112,7 +112,7 @@ pub struct BackupWords {
         hide_short_help = true
     )]
     pub pg_dump_args: Vec<String>,
-    /// Store the password hashes of roles too; only a superuser may read them
+    /// Store the password hashes of roles too; a superuser may read them, and a role with pg_read_all_data
     #[arg(long, env = "PGSTOW_ROLE_PASSWORDS", help_heading = "What to dump", hide_short_help = true)]
     pub role_passwords: bool,
 
@@ -137,7 +137,7 @@ pub struct BackupWords {
         value_name = "DURATION",
         default_value = "5m",
         env = "PGSTOW_LOCK_WAIT_TIMEOUT",
-        value_parser = duration,
+        value_parser = lock_wait,
         help_heading = "PostgreSQL",
         hide_short_help = true
     )]

@@ -5,7 +5,7 @@ use super::fitting::FittingWords;
 use super::monitoring::MonitoringWords;
 use super::parallel::ParallelWords;
 use super::shared::ServerWords;
-use super::values::duration;
+use super::values::lock_wait;
 use clap::Args;
 use std::time::Duration;
 
@@ -38,7 +38,6 @@ pub struct CloneWords {
         long = "exclude-extension",
         value_name = "NAME",
         env = "PGSTOW_EXCLUDE_EXTENSIONS",
-        value_delimiter = '\n',
         hide_short_help = true
     )]
     pub exclude_extensions: Vec<String>,
@@ -63,7 +62,7 @@ pub struct CloneWords {
         value_name = "DURATION",
         default_value = "5m",
         env = "PGSTOW_LOCK_WAIT_TIMEOUT",
-        value_parser = duration,
+        value_parser = lock_wait,
         help_heading = "PostgreSQL",
         hide_short_help = true
     )]

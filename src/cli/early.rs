@@ -31,9 +31,9 @@ pub fn early_monitored(args: &[OsString]) -> Option<&'static str> {
 }
 
 /// The value of a flag as it was typed, found without clap: one that decides how the rest is parsed (`--config`,
-/// `--profile`), or that comes before a variable.
+/// `--profile`), or that comes before a variable. The last one counts, as for clap.
 pub fn early(args: &[OsString], flag: &str) -> Option<OsString> {
-    values(args, &format!("--{flag}")).into_iter().next()
+    values(args, &format!("--{flag}")).pop()
 }
 
 /// All values of a flag that may be repeated.

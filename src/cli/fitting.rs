@@ -1,6 +1,7 @@
 //! The words that adapt a backup to the server on which it is restored.
 
 use super::choices::{MissingRoles, TargetProfile};
+use super::values::{Pairs, pairs};
 use clap::Args;
 
 /// Who owns what, and what the server accepts.
@@ -33,12 +34,11 @@ pub struct FittingWords {
         long = "map-role",
         value_name = "OLD=NEW",
         env = "PGSTOW_MAP_ROLE",
-        value_delimiter = '\n',
-        value_parser = super::values::pair,
+        value_parser = pairs,
         help_heading = "Roles",
         hide_short_help = true
     )]
-    pub map_roles: Vec<(String, String)>,
+    pub map_roles: Vec<Pairs>,
     /// Everything belongs to this role, including the database
     #[arg(long, value_name = "ROLE", env = "PGSTOW_OWNER", help_heading = "Roles", hide_short_help = true)]
     pub owner: Option<String>,

@@ -16,7 +16,7 @@ pub struct KeepWords {
     /// The rules are those of restic forget, and a backup is kept if any of them keeps it. N can be "unlimited".
     #[arg(long, value_name = "N", env = "PGSTOW_KEEP_LAST", value_parser = many, help_heading = HEADING)]
     pub keep_last: Option<u32>,
-    /// Keep all that are at most this much older than the newest, such as 10d or 1y6mo
+    /// Keep all that are less than this much older than the newest, such as 10d or 1y6mo
     ///
     /// y, mo, w, d and h; months are mo.
     #[arg(

@@ -11,7 +11,7 @@ pub struct PruneWords {
     /// Only backups of this name; repeatable
     ///
     /// * and ? match any characters. In the variable, one per line. [default: every name, each by itself]
-    #[arg(short, long = "name", value_name = "PATTERN", env = "PGSTOW_NAME", value_delimiter = '\n')]
+    #[arg(short, long = "name", value_name = "PATTERN", env = "PGSTOW_NAME")]
     pub names: Vec<String>,
     /// Remove nothing: show every backup, and which rule keeps it
     #[arg(long, env = "PGSTOW_DRY_RUN")]

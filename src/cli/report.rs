@@ -16,7 +16,7 @@ pub struct ReportWords {
     /// Only backups of this name; repeatable
     ///
     /// * and ? match any characters. In the variable, one per line.
-    #[arg(short, long = "name", value_name = "PATTERN", env = "PGSTOW_NAME", value_delimiter = '\n')]
+    #[arg(short, long = "name", value_name = "PATTERN", env = "PGSTOW_NAME")]
     pub names: Vec<String>,
     /// Replace an existing file
     #[arg(short, long, env = "PGSTOW_FORCE")]

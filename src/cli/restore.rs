@@ -73,7 +73,6 @@ pub struct RestoreWords {
         long = "exclude-extension",
         value_name = "NAME",
         env = "PGSTOW_EXCLUDE_EXTENSIONS",
-        value_delimiter = '\n',
         hide_short_help = true
     )]
     pub exclude_extensions: Vec<String>,

@@ -12,7 +12,7 @@ pub struct StatusWords {
     /// Only backups of this name; repeatable
     ///
     /// A name that has no backup is reported as missing. * and ? match any characters. In the variable, one per line.
-    #[arg(short, long = "name", value_name = "PATTERN", env = "PGSTOW_NAME", value_delimiter = '\n')]
+    #[arg(short, long = "name", value_name = "PATTERN", env = "PGSTOW_NAME")]
     pub names: Vec<String>,
     /// How old the newest whole backup of each name may be
     #[arg(

@@ -3,6 +3,11 @@
 use jiff::Span;
 use std::time::{Duration, SystemTime};
 
+/// The longest length of time: 1000 years, as the parser counts them.
+const LONGEST: Duration = Duration::from_secs(31_557_600 * 1000);
+/// PostgreSQL counts milliseconds in 31 bits.
+const LONGEST_LOCK_WAIT: Duration = Duration::from_millis((1 << 31) - 1);
+
 /// Parses how many of something are kept: a number, or all of them.
 pub(super) fn many(text: &str) -> Result<u32, String> {
     match text {
@@ -19,9 +24,20 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
             "{text:?} is not a length of time; minutes are m, and months are written as 30d"
         ));
     }
-    humantime::parse_duration(text).map_err(|_| {
+    let length = humantime::parse_duration(text).map_err(|_| {
         format!("{text:?} is not a length of time with its unit; write it as 90s, 15m, 26h or 7d")
-    })
+    })?;
+    // A moment that is further away has no place in a clock.
+    if length > LONGEST { Err(format!("{text:?} is too long: at most 1000y")) } else { Ok(length) }
+}
+
+/// Parses how long PostgreSQL waits for a lock.
+pub(super) fn lock_wait(text: &str) -> Result<Duration, String> {
+    let length = duration(text)?;
+    if length > LONGEST_LOCK_WAIT {
+        return Err(format!("{text:?} is too long: PostgreSQL waits 24d at most; 0s is no limit"));
+    }
+    Ok(length)
 }
 
 /// Parses a span of the calendar: `10d`, `1y6mo`.
@@ -63,8 +79,16 @@ pub(super) fn rate(text: &str) -> Result<u64, String> {
     if bytes < 128 << 10 { Err(format!("{text:?} is too slow: at least 128KiB/s")) } else { Ok(bytes) }
 }
 
-/// Parses a pair: `OLD=NEW`.
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+/// Pairs that one value gives.
+pub(super) type Pairs = Vec<(String, String)>;
+
+/// Parses pairs, one a line: `OLD=NEW`. Blank lines count for nothing if there are others.
+pub(super) fn pairs(text: &str) -> Result<Pairs, String> {
+    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    if all.is_empty() { pair(text).map(|one| vec![one]) } else { all.into_iter().map(pair).collect() }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(old, new)| !old.is_empty() && !new.is_empty());
     let (old, new) = pair.ok_or_else(|| format!("{text:?} is not a pair; write it as OLD=NEW"))?;
     Ok((old.to_owned(), new.to_owned()))
@@ -118,6 +142,27 @@ mod tests {
         }
         for wrong in ["", "26", "26x", "-1h", "a day"] {
             assert!(duration(wrong).unwrap_err().contains("26h"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn no_length_of_time_is_longer_than_a_clock_can_count() {
+        for long in ["300000000000y", "18446744073709551615s", "1001y"] {
+            assert_eq!(duration(long), Err(format!("{long:?} is too long: at most 1000y")));
+        }
+        let longest = duration("1000y").unwrap();
+        assert!(std::time::Instant::now().checked_add(longest).is_some());
+        assert!(humantime::format_rfc3339(SystemTime::now() + longest).to_string().starts_with('3'));
+        assert_eq!((lock_wait("24d"), lock_wait("0s")), (duration("24d"), Ok(Duration::ZERO)));
+        assert!(lock_wait("25d").unwrap_err().contains("24d at most"));
+    }
+
+    #[test]
+    fn pairs_are_one_a_line() {
+        let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
+        assert_eq!(pairs("a=b\n\nc=d=e\n"), Ok(vec![pair("a", "b"), pair("c", "d=e")]));
+        for wrong in ["", "\n", "a=b\nc", "=b", "a="] {
+            assert!(pairs(wrong).unwrap_err().contains("OLD=NEW"), "{wrong:?}");
         }
     }
 

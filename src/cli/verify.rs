@@ -80,7 +80,6 @@ pub struct VerifyWords {
         long = "exclude-extension",
         value_name = "NAME",
         env = "PGSTOW_EXCLUDE_EXTENSIONS",
-        value_delimiter = '\n',
         help_heading = "Trial restore",
         hide_short_help = true
     )]

@@ -13,13 +13,7 @@ pub struct WritingWords {
     /// A note in the manifest, which is public; repeatable
     ///
     /// In the variable, one per line.
-    #[arg(
-        long = "label",
-        value_name = "KEY=VALUE",
-        env = "PGSTOW_LABELS",
-        value_delimiter = '\n',
-        hide_short_help = true
-    )]
+    #[arg(long = "label", value_name = "KEY=VALUE", env = "PGSTOW_LABELS", hide_short_help = true)]
     pub labels: Vec<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]

@@ -21,6 +21,7 @@ pub async fn run(words: ReportWords, report: &Report, run: &Run) -> Result<()> {
         let unwritable = |e| Error::local_file(format!("{} cannot be written", output.name())).because(e);
         sink.write_all(page(&overview).as_bytes()).await.map_err(unwritable)?;
         sink.flush().await.map_err(unwritable)?;
+        writing.keep_mode()?;
         writing.commit().await?;
         run.say(format!("wrote {}", output.name()));
     }

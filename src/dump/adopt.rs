@@ -119,10 +119,10 @@ async fn others(stores: &Destinations, name: &Name) -> Vec<catalogue::Found> {
     })
 }
 
-/// The name it is kept under: several databases of one file are kept apart.
+/// The name it is kept under: the databases of a server are kept apart, also if only one has any content today.
 fn name(request: &AdoptRequest, found: &Found, dump: &Dump) -> Result<Name> {
     match &dump.database {
-        Some(database) if found.dumps.len() > 1 => {
+        Some(database) if found.globals.is_some() => {
             format!("{}/{}", request.name, Name::of_database(database)?).parse()
         }
         _ => Ok(request.name.clone()),

@@ -8,6 +8,7 @@ use crate::postgres::clients::Clients;
 use crate::postgres::databases::{Databases, databases};
 use crate::postgres::{Psql, Situation};
 use crate::run::Run;
+use crate::stored::name_pattern::fits;
 use crate::stored::names::Name;
 use crate::stored::writer::{StoredBackup, WriteOptions};
 use crate::text::shell_word;
@@ -68,6 +69,11 @@ pub async fn back_up(
     };
     let (psql, found) = run.or(asking).await?;
     say_what_is_left_out(&found, run);
+    for pattern in exclude {
+        if !found.excluded.iter().any(|name| fits(pattern, name)) {
+            tracing::warn!("--exclude {pattern} matches nothing, so it leaves nothing out");
+        }
+    }
     let names = found.open;
     if names.is_empty() {
         return Err(

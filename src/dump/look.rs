@@ -1,6 +1,6 @@
 //! What is in a file that somebody calls a dump, and whether it is whole.
 
-use crate::archive::{Damage, Reader, Toc, TocEntry};
+use crate::archive::{Damage, Preamble, Reader, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::script::{Command, Outline, ScriptContents, without_drops};
 use crate::stored::manifest;
@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 const ARCHIVE: &[u8] = b"PGDMP";
 /// How a file begins that gzip compressed.
 const GZIP: &[u8] = &[0x1f, 0x8b];
+/// The bytes of an entry's offset, its last ones.
+const OFFSET: usize = 9;
 /// Bytes read at once.
 const AT_ONCE: usize = 256 << 10;
 
@@ -202,9 +204,14 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
     }
     let end = match outcome {
         // `pg_dump -Fc > file` of 16 to 18 appends its table of contents once more.
-        Err(Damage::Trailing(end)) => {
-            tracing::debug!("what follows the archive at byte {end} is left out");
+        Err(Damage::Trailing(end)) if repeats_contents(&reader, open_at(path, end).await?).await => {
+            tracing::debug!("the table of contents that follows the archive at byte {end} is left out");
             end
+        }
+        Err(Damage::Trailing(_)) => {
+            let what =
+                format!("{} goes on after the archive, and what follows would be lost", path.display());
+            return Err(Error::usage(what).hint("give each archive a file of its own, and remove other text"));
         }
         Err(damage) => return Err(not_whole(Error::from(damage).context(path.display()))),
         Ok(()) => reader.finish().map_err(|e| not_whole(Error::from(e).context(path.display())))?.length,
@@ -216,6 +223,22 @@ async fn archive(path: &Path, begin: &[u8], mut content: impl AsyncRead + Unpin)
         server_version,
         pg_dump_version,
     })
+}
+
+/// Whether all that follows an archive is its table of contents once more, in which only offsets may differ.
+async fn repeats_contents(reader: &Reader, rest: impl AsyncRead + Unpin) -> bool {
+    let Some(Preamble { header, toc }) = reader.preamble() else { return false };
+    let whole = Preamble { header: header.clone(), toc: toc.clone() }.to_bytes();
+    let contents = whole.len() - header.raw().len();
+    let mut again = header.raw().to_vec();
+    // One byte more shows that there is more.
+    let is_read = rest.take(contents as u64 + 1).read_to_end(&mut again).await.is_ok();
+    let Ok(Preamble { toc: second, .. }) = Preamble::read(&again) else { return false };
+    let but_offsets =
+        |entry: &TocEntry| entry.raw().split_last_chunk::<OFFSET>().map(|(own, _)| own.to_vec());
+    is_read
+        && again.len() == whole.len()
+        && toc.entries().iter().map(but_offsets).eq(second.entries().iter().map(but_offsets))
 }
 
 fn not_whole(error: Error) -> Error {

@@ -159,6 +159,13 @@ impl Writing {
         partial.file().try_clone().map_err(|e| self.unwritable(e))
     }
 
+    /// Lets everyone read the file who may read the one that it replaces, as a web server.
+    pub fn keep_mode(&self) -> Result<()> {
+        let Some((partial, path)) = &self.file else { return Ok(()) };
+        let Ok(there) = path.metadata() else { return Ok(()) };
+        partial.file().set_permissions(there.permissions()).map_err(|e| self.unwritable(e))
+    }
+
     /// Gives the file its name, now that it is whole.
     pub async fn commit(mut self) -> Result<()> {
         let Some((partial, path)) = self.file.take() else { return Ok(()) };
@@ -231,6 +238,28 @@ mod tests {
         let rows = error(What::Rows);
         assert!(rows.message().starts_with("the rows have "), "{rows}");
         assert!(rows.hints()[0].starts_with("write to another disk"), "{rows:?}");
+    }
+
+    #[tokio::test]
+    async fn a_page_keeps_the_mode_of_the_one_before_and_a_dump_does_not() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page.html");
+        let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+        let write = async |keep: bool| {
+            let writing = Output::at(path.clone()).begin(true).unwrap();
+            if keep {
+                writing.keep_mode().unwrap();
+            }
+            writing.commit().await.unwrap();
+        };
+        write(true).await;
+        assert_eq!(mode(), 0o600, "a new one is for its owner");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        write(true).await;
+        assert_eq!(mode(), 0o644);
+        write(false).await;
+        assert_eq!(mode(), 0o600);
     }
 
     #[test]

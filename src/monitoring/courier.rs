@@ -85,7 +85,8 @@ impl Courier {
                 }
                 Err(why) => (pause, why),
             };
-            if tries == TRIES || Instant::now() + wait >= until {
+            // A server may ask for any pause, also for one that no clock can count.
+            if tries == TRIES || wait >= until.saturating_duration_since(Instant::now()) {
                 return Err(why);
             }
             tracing::debug!("a message was not accepted: {why}; retrying");

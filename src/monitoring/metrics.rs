@@ -52,11 +52,13 @@ pub fn of_entry(record: &Record, entry: &Entry, now: SystemTime) -> Samples {
         ("_last_run_exit_code", Some(exit_code.to_string())),
     ];
     // A run that has no backup to say it of has failed as a whole.
-    if entry.id.is_some() && record.command == "backup" {
+    if entry.id.is_some() && ["backup", "adopt"].contains(&record.command) {
         all.push(("_last_run_stores_failed", Some(entry.lacking.len().to_string())));
     }
     // A backup that is stored, or was restored, is a success, whatever failed after it.
-    if failed.is_none() || entry.failed.is_none() && entry.id.is_some() {
+    // One without a name, as of a prune that finds nothing, would stay for ever.
+    let is_success = failed.is_none() || entry.failed.is_none() && entry.id.is_some();
+    if is_success && !entry.name.is_empty() {
         let number = |number: Option<u64>| number.map(|number| number.to_string());
         all.extend([
             ("_last_success_timestamp_seconds", Some(now)),
@@ -168,9 +170,22 @@ mod tests {
     fn names_keep_apart_and_a_nameless_failure_ends_with_the_next_run() {
         let all = updated(at(1, &run("a", None, false)), at(2, &run("", None, true)));
         assert_eq!(all.len(), 7, "{all:?}");
-        let all = updated(all, at(3, &run("b", None, false)));
+        let all = updated(all, at(3, &run("", None, false)));
+        assert_eq!(all.len(), 7, "a success without a name says only that the last run succeeded: {all:?}");
+        let all = updated(all, at(4, &run("b", None, false)));
         assert_eq!(all.keys().filter(|(_, labels)| labels == "name=\"\"").count(), 0);
         assert_eq!(all.keys().filter(|(_, labels)| labels == "name=\"a\"").count(), 4);
+    }
+
+    #[test]
+    fn stores_without_the_backup_are_counted_for_every_verb_that_makes_one() {
+        for (command, is_counted) in [("backup", true), ("adopt", true), ("restore", false)] {
+            let mut record = Record { command, ..run("app", None, false) };
+            (record.entries[0].id, record.entries[0].lacking) = (Some("x".into()), vec!["s3://b".into()]);
+            let samples = at(100, &record);
+            let metric = format!("pgstow_{command}_last_run_stores_failed");
+            assert_eq!(value(&samples, &metric), is_counted.then_some("1"), "{command}");
+        }
     }
 
     #[test]

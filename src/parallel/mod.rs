@@ -97,6 +97,11 @@ pub async fn start(
         sessions.one_reads(run, &why);
         return Ok(Box::new(consistent::start(client, psql, options, left).await?));
     }
+    // Besides those that read, one holds the snapshot, and two `pg_dump` are there until the second has its locks.
+    if left.is_some_and(|left| left < u32::from(sessions.most()) + 3) {
+        sessions.one_reads(run, consistent::FEW_SESSIONS);
+        return Ok(Box::new(consistent::start(client, psql, options, left).await?));
+    }
     let ahead = async |snapshot: &Snapshot| match left {
         None => prepare(client, psql, options, sessions, snapshot).await,
         // One thing after the other needs fewer sessions.
@@ -111,10 +116,12 @@ pub async fn start(
         }
         Ok(None) => Ok(Box::new(begun.stream())),
         Err(error) => {
-            if sessions.asked.is_some() {
-                tracing::warn!("reading with one session, as several were not possible: {error}");
-            } else {
-                tracing::debug!("reading with one session, as several were not possible: {error}");
+            match consistent::unshared_because(&error) {
+                Some(why) => sessions.one_reads(run, why),
+                None if sessions.asked.is_some() => {
+                    tracing::warn!("reading with one session, as several were not possible: {error}");
+                }
+                None => tracing::debug!("reading with one session, as several were not possible: {error}"),
             }
             Ok(Box::new(begun.stream()))
         }

@@ -20,7 +20,7 @@ pub struct Rules {
     pub monthly: u32,
     /// The same for years.
     pub yearly: u32,
-    /// All that are not older than the newest one by more than this.
+    /// All that are less than this much older than the newest one.
     pub within: Option<Span>,
 }
 

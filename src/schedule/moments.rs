@@ -1,7 +1,8 @@
 //! When runs are due: by a cron expression in a time zone, or once in every period.
 //!
-//! The calendar is jiff's and the search is croner's, which knows what cron does when clocks change: a job at a fixed
-//! time runs once that day, also if its time is skipped or comes twice; one that runs every hour follows the clock.
+//! The calendar is jiff's and the search is croner's. When clocks change, runs at fixed times come once that day, also if
+//! their time is skipped or comes twice; croner knows that of a single time of day only, so it searches a calendar in which
+//! clocks never change, and what it finds is looked up in the time zone. A run that comes every hour follows the clock.
 
 use crate::error::{Error, Result};
 use croner::Cron;
@@ -19,6 +20,9 @@ use std::time::Duration;
 const NICKNAMES: [&str; 7] = ["@hourly", "@daily", MIDNIGHT, "@weekly", "@monthly", "@yearly", "@annually"];
 /// What cron knows and the parser does not; the same as `@daily`.
 const MIDNIGHT: &str = "@midnight";
+
+/// How many hours a run comes in that comes in every one.
+const HOURS: usize = 24;
 
 /// When runs are due.
 #[derive(Debug, Clone)]
@@ -75,6 +79,18 @@ impl Moments {
     /// The first moment after this one; `None` if there is none.
     pub fn after(&self, moment: Timestamp) -> Option<Timestamp> {
         match self {
+            Moments::Cron(cron, zone) if cron.pattern.hours.values().len() < HOURS => {
+                let local = moment.to_zoned_datetime(zone.clone()).datetime();
+                let mut civil = Clock(TimeZone::UTC.to_ambiguous_zoned_datetime(local).compatible().ok()?);
+                // In the second pass of an hour that comes twice, those of the first are over.
+                loop {
+                    civil = cron.find_next_occurrence(&civil, false).ok()?;
+                    let due = fixed(civil.0.datetime(), zone)?;
+                    if due > moment {
+                        return Some(due);
+                    }
+                }
+            }
             Moments::Cron(cron, zone) => {
                 let from = Clock(moment.to_zoned_datetime(zone.clone()));
                 let next = cron.find_next_occurrence(&from, false).ok()?;
@@ -97,6 +113,17 @@ impl Moments {
         let name = zone.iana_name().unwrap_or("UTC").to_owned();
         format!("{} {name}", moment.to_zoned_datetime(zone).strftime("%F %T"))
     }
+}
+
+/// When a fixed time comes: the first time if it comes twice, and when the clock has moved on if it is skipped.
+fn fixed(time: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+    let found = zone.to_ambiguous_zoned_datetime(time);
+    let is_skipped = matches!(found.offset(), AmbiguousOffset::Gap { .. });
+    let due = found.compatible().ok()?.timestamp();
+    if !is_skipped {
+        return Some(due);
+    }
+    zone.preceding(due + SignedDuration::from_secs(1)).next().map(|moved_on| moved_on.timestamp())
 }
 
 /// A moment by the clock of its time zone, as croner asks for it.
@@ -197,6 +224,74 @@ mod tests {
         assert_eq!(some("30 2 * * *", "America/New_York", "2026-03-06T12:00:00Z", 3), spring);
         let autumn = ["2026-10-31T05:30:00Z", "2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z"];
         assert_eq!(some("30 1 * * *", "America/New_York", "2026-10-30T12:00:00Z", 3), autumn);
+    }
+
+    #[test]
+    fn each_of_several_times_a_day_is_a_fixed_time() {
+        let berlin = |expression, from| some(expression, "Europe/Berlin", from, 3);
+        for expression in ["0 2,14 * * *", "0 2-14/12 * * *"] {
+            let spring = ["2026-03-29T01:00:00Z", "2026-03-29T12:00:00Z", "2026-03-30T00:00:00Z"];
+            assert_eq!(berlin(expression, "2026-03-28T23:00:00Z"), spring, "{expression}");
+            let autumn = ["2026-10-25T00:00:00Z", "2026-10-25T13:00:00Z", "2026-10-26T01:00:00Z"];
+            assert_eq!(berlin(expression, "2026-10-24T23:00:00Z"), autumn, "{expression}");
+        }
+        for expression in ["15,45 2 * * *", "15-45/30 2 * * *", "*/30 2 * * *"] {
+            let spring = berlin(expression, "2026-03-28T23:00:00Z");
+            assert_eq!(spring[0], "2026-03-29T01:00:00Z", "{expression}");
+            assert!(
+                spring[1].starts_with("2026-03-30T00:"),
+                "both come when the clock has moved on: {spring:?}"
+            );
+        }
+        let weekly = ["2026-03-29T01:00:00Z", "2026-04-05T00:00:00Z", "2026-04-05T00:30:00Z"];
+        assert_eq!(berlin("0,30 2 * * SUN", "2026-03-28T23:00:00Z"), weekly);
+        // In the second pass of an hour nothing comes again.
+        let later = ["2026-10-26T01:00:00Z", "2026-10-26T01:30:00Z", "2026-10-27T01:00:00Z"];
+        assert_eq!(berlin("*/30 2 * * *", "2026-10-25T01:10:00Z"), later);
+    }
+
+    #[test]
+    fn every_time_comes_once_a_day_whatever_clocks_do() {
+        for (zone, days) in [
+            ("Europe/Berlin", ["2026-03-29", "2026-10-25"]),
+            ("America/New_York", ["2026-03-08", "2026-11-01"]),
+            ("Australia/Lord_Howe", ["2026-04-05", "2026-10-04"]),
+            ("Africa/Cairo", ["2026-04-24", "2026-10-30"]),
+        ] {
+            let time_zone = TimeZone::get(zone).unwrap();
+            for day in days {
+                let midnight = |day: jiff::civil::Date| {
+                    let found = time_zone.to_ambiguous_zoned_datetime(day.at(0, 0, 0, 0));
+                    found.compatible().unwrap().timestamp()
+                };
+                let day: jiff::civil::Date = day.parse().unwrap();
+                for (hours, minutes) in [(vec![0, 1, 2, 3], vec![0, 10, 50]), (vec![1, 2, 14], vec![15])] {
+                    let list = |all: &[i8]| all.iter().map(i8::to_string).collect::<Vec<_>>().join(",");
+                    let expression = format!("{} {} * * *", list(&minutes), list(&hours));
+                    let moments = Moments::cron(&expression, time_zone.clone()).unwrap();
+                    let before = midnight(day) - SignedDuration::from_secs(1);
+                    let next = |moment: &Timestamp| moments.after(*moment);
+                    let all = std::iter::successors(moments.after(before), next);
+                    let found: Vec<Timestamp> =
+                        all.take_while(|moment| *moment < midnight(day.tomorrow().unwrap())).collect();
+                    let times =
+                        hours.iter().flat_map(|hour| minutes.iter().map(move |minute| (*hour, *minute)));
+                    let mut expected: Vec<Timestamp> = times
+                        .map(|(hour, minute)| {
+                            let time = day.at(hour, minute, 0, 0);
+                            // Looked for minute by minute: the first at which the clock shows it, or a later time.
+                            let shows = |minutes: &i64| {
+                                let moment = midnight(day) + SignedDuration::from_mins(*minutes);
+                                moment.to_zoned_datetime(time_zone.clone()).datetime() >= time
+                            };
+                            midnight(day) + SignedDuration::from_mins((0..1600).find(shows).unwrap())
+                        })
+                        .collect();
+                    expected.dedup();
+                    assert_eq!(found, expected, "{expression} in {zone} on {day}");
+                }
+            }
+        }
     }
 
     #[test]

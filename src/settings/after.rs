@@ -1,5 +1,6 @@
 //! What is done in a restored database before anybody sees it.
 
+use super::lines;
 use crate::cli::AfterWords;
 use crate::error::{Error, Result};
 use crate::postgres::grants::Grant;
@@ -10,13 +11,21 @@ use std::path::PathBuf;
 
 /// Checks the words.
 pub(super) fn after(words: AfterWords) -> Result<After> {
-    let files = words.after.into_iter().map(of_file);
+    let files = words.after.iter().flat_map(paths).map(of_file);
     let typed = words.after_sql.into_iter().map(typed);
-    let grants = |roles: Vec<String>, grant: Grant| roles.into_iter().map(move |role| (role, grant));
+    let grants = |roles: &[String], grant: Grant| lines(roles).into_iter().map(move |role| (role, grant));
     Ok(After {
         scripts: files.chain(typed).collect::<Result<_>>()?,
-        grants: grants(words.grant_all, Grant::All).chain(grants(words.grant_read, Grant::Read)).collect(),
+        grants: grants(&words.grant_all, Grant::All).chain(grants(&words.grant_read, Grant::Read)).collect(),
     })
+}
+
+/// The files that one value names, one a line.
+fn paths(text: &PathBuf) -> Vec<PathBuf> {
+    match text.to_str() {
+        Some(text) => lines(&[text.to_owned()]).into_iter().map(PathBuf::from).collect(),
+        None => vec![text.clone()],
+    }
 }
 
 /// A file is opened now: better than after the data has moved.

@@ -1,7 +1,7 @@
 //! The settings of `pgstow backup`.
 
 use super::environment::{explain_empty, is_blank, variable};
-use super::{command, keeping, lines, name, neon_source, server, sessions, writing};
+use super::{command, keeping, lines, lines_of_patterns, name, neon_source, server, sessions, writing};
 use crate::cli::BackupWords;
 use crate::dump::request::{DumpRequest, Producer, ShrinkLimits, StreamRequest};
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ impl What {
                 ));
             }
             (None, true) => {
-                let exclude = words.exclude.clone();
+                let exclude = lines(&words.exclude);
                 Self::Every { each: Box::new(database(words)?), exclude }
             }
             (None, false) if !words.exclude.is_empty() => {
@@ -142,11 +142,11 @@ fn database(words: BackupWords) -> Result<DumpRequest> {
         neon,
         name: name(words.name.as_deref())?,
         dump: DumpOptions {
-            tables: lines(&words.tables),
-            exclude_tables: lines(&words.exclude_tables),
-            exclude_table_data: lines(&words.exclude_table_data),
-            schemas: lines(&words.schemas),
-            exclude_schemas: lines(&words.exclude_schemas),
+            tables: lines_of_patterns(&words.tables),
+            exclude_tables: lines_of_patterns(&words.exclude_tables),
+            exclude_table_data: lines_of_patterns(&words.exclude_table_data),
+            schemas: lines_of_patterns(&words.schemas),
+            exclude_schemas: lines_of_patterns(&words.exclude_schemas),
             extra: words.pg_dump_args,
             lock_wait_timeout: words.lock_wait_timeout,
             ..DumpOptions::default()

@@ -1,6 +1,6 @@
 //! The settings of `pgstow clone`.
 
-use super::{after, fitting, server, sessions};
+use super::{after, fitting, lines, server, sessions};
 use crate::cli::CloneWords;
 use crate::error::Result;
 use crate::postgres::DumpOptions;
@@ -23,7 +23,7 @@ pub fn clone(words: CloneWords) -> Result<CopyOptions> {
         dump: DumpOptions { lock_wait_timeout: words.lock_wait_timeout, ..DumpOptions::default() },
         jobs: words.jobs,
         sessions: sessions(&words.readers, &words.server)?,
-        narrowing: Narrowing { without_extensions: words.exclude_extensions, ..Narrowing::default() },
+        narrowing: Narrowing { without_extensions: lines(&words.exclude_extensions), ..Narrowing::default() },
         fitting: fitting(words.fitting)?,
         after: after(words.after)?,
         clients,

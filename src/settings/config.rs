@@ -3,12 +3,16 @@
 use super::environment::{is_blank, variable};
 use super::file::{SECRET, SettingsFile, Values};
 use super::secrets::{without_given, without_secrets};
-use super::{keys, monitoring, origin, store};
+use super::writing::labels;
+use super::{keep, keys, monitoring, origin, store};
 use crate::cli::{self, CommonWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::looks_secret;
 use crate::postgres::ConnInfo;
+use crate::retention::time_zone;
+use crate::schedule::Moments;
 use crate::web::SecretUrl;
+use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 
 /// Variables that no flag and no settings file can replace; all hold secrets.
@@ -104,6 +108,7 @@ impl Config {
         let said =
             |text: &String| without_given(&origin::named(text, origin::value(text), &[], values), &given);
         let mut problems: Vec<String> = refused.iter().map(said).collect();
+        problems.extend(keys::signing_key(None, false).err().map(|error| error.message().to_owned()));
         problems.extend(monitoring::check_traces().err().map(|error| error.message().to_owned()));
         for setting in &mut settings {
             problems.extend(setting.problem());
@@ -131,9 +136,25 @@ impl Config {
 impl Setting {
     /// What is not valid although the command line takes it: the verbs that need it would say so at night.
     fn problem(&self) -> Option<String> {
+        let each = |check: &dyn Fn(&str) -> Result<()>| self.values.iter().try_for_each(|value| check(value));
         let checked = match self.key.as_str() {
             "store" | "store_optional" => store::check_urls(&self.values),
             "recipients" => keys::public_recipients(&self.values, &[]).map(drop),
+            "verify_key" => keys::check_verify_keys(&self.values),
+            "name" => keep::patterns(&self.values).map(drop),
+            "labels" => labels(&self.values).map(drop),
+            "timezone" => each(&|zone| time_zone(zone).map(drop)),
+            "cron" => each(&|expression| Moments::cron(expression, TimeZone::UTC).map(drop)),
+            // The command line has refused what is no span.
+            "every" => each(&|span| {
+                humantime::parse_duration(span).map_or(Ok(()), |span| Moments::every(span).map(drop))
+            }),
+            // Others use DATABASE_URL too, and not all of them for PostgreSQL.
+            key if CONNECTIONS.contains(&key) && self.source == Source::File
+                || key != "database_url" && CONNECTIONS.contains(&key) =>
+            {
+                each(&|url| ConnInfo::parse(url, variable).map(drop))
+            }
             key => monitoring::check_addresses(key, &self.values),
         };
         checked.err().map(|error| format!("{}: {}", self.key, error.message()))
@@ -157,7 +178,7 @@ fn shown(key: &str, value: &str) -> String {
     if key == "password_command" || looks_secret(value) {
         return HIDDEN.to_owned();
     }
-    if SECRET.contains(&key) {
+    if SECRET.contains(&key) || key == "push_gateway" {
         let one =
             |line: &str| SecretUrl::parse(line).map_or_else(|_| HIDDEN.to_owned(), |url| url.to_string());
         return value.lines().map(one).collect::<Vec<_>>().join("\n");
@@ -199,7 +220,7 @@ mod tests {
             ("ping_url", "https://hc-ping.com/secret", "https://hc-ping.com/…"),
             ("webhook", "https://a/secret\nsecret", "https://a/…\n***"),
             ("password_command", "curl -H 'X-Vault-Token: secret' https://v", "***"),
-            ("push_gateway", "http://u:secret@g:9091/", "http://u:***@g:9091/"),
+            ("push_gateway", "http://u:secret@g:9091/secret", "http://g:9091/…"),
             ("store", "s3://bucket/prefix", "s3://bucket/prefix"),
             ("identity_file", "AGE-SECRET-KEY-1QQ", "***"),
         ] {

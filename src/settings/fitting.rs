@@ -15,7 +15,7 @@ pub(super) fn fitting(words: FittingWords) -> Result<Fitting> {
         return Err(Error::usage("--owner and --no-owner contradict each other"));
     }
     let mut map = BTreeMap::new();
-    for (old, new) in words.map_roles {
+    for (old, new) in words.map_roles.into_iter().flatten() {
         if let Some(other) = map.insert(old.clone(), new.clone()).filter(|other| *other != new) {
             return Err(Error::usage(format!("--map-role maps {old} to both {other} and {new}")));
         }

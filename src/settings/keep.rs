@@ -1,6 +1,6 @@
 //! Which backups are kept: the settings of `pgstow prune`, and of the removal after a backup.
 
-use super::{destinations, keys};
+use super::{destinations, keys, lines};
 use crate::cli::{KeepWords, PruneWords, TrustWords};
 use crate::error::{Error, Result};
 use crate::prune::PruneOptions;
@@ -71,5 +71,5 @@ pub(super) fn standard(words: &KeepWords, trust: &TrustWords) -> Result<Standard
 }
 
 pub(super) fn patterns(texts: &[String]) -> Result<Vec<NamePattern>> {
-    texts.iter().map(|text| NamePattern::parse(text)).collect()
+    lines(texts).iter().map(|text| NamePattern::parse(text)).collect()
 }

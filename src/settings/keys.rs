@@ -65,7 +65,7 @@ pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>
     let passphrase = match (&words.passphrase_file, words.passphrase) {
         (Some(file), _) => Some(secret_file(file, "the passphrase file")?),
         (None, true) => Some(ask_new_passphrase()?),
-        (None, false) => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
+        (None, false) => secret_variable("PGSTOW_PASSPHRASE"),
     };
     let named = typed(&words.recipients).next().is_some() || !words.recipients_file.is_empty();
     let asked_for = named || passphrase.is_some();
@@ -128,14 +128,15 @@ fn contradiction() -> Error {
 pub(super) fn signing_key(file: Option<&Path>, is_required: bool) -> Result<Option<SigningKey>> {
     let text = match file {
         Some(file) => Some(secret_file(file, "the signing key")?),
-        None => variable("PGSTOW_SIGNING_KEY").map(SecretString::from),
+        None => secret_variable("PGSTOW_SIGNING_KEY"),
     };
     warn_of_empty(text.is_none(), &["PGSTOW_SIGNING_KEY", "PGSTOW_SIGNING_KEY_FILE"], "nothing is signed");
     if text.is_none() && is_required {
         return Err(Error::usage("signatures are required, and there is no key to sign with")
             .hint("give it with --signing-key-file, or in PGSTOW_SIGNING_KEY; --require-signature or the settings file asks for it"));
     }
-    text.map(|text| SigningKey::parse(text.expose_secret(), variable("PGSTOW_SIGNING_PASSWORD"))).transpose()
+    let password = variable("PGSTOW_SIGNING_PASSWORD").map(|text| without_line_end(&text).to_owned());
+    text.map(|text| SigningKey::parse(text.expose_secret(), password)).transpose()
 }
 
 /// Whose signatures are believed; nobody given is an error if signatures are required.
@@ -177,6 +178,13 @@ pub(super) fn verify_keys(words: &TrustWords) -> Result<Option<VerifyKeys>> {
     VerifyKeys::parse(&lines).map(Some)
 }
 
+/// Checks keys that are given themselves; a file with some may be on another machine.
+pub(super) fn check_verify_keys(given: &[String]) -> Result<()> {
+    let is_file = |text: &str| is_surely_a_name(Path::new(text)) || text.ends_with(".pub");
+    let mut keys = given.iter().flat_map(|text| named_keys(text)).filter(|text| !is_file(text));
+    keys.try_for_each(|key| VerifyKeys::parse(key).map(drop))
+}
+
 /// The keys, or files with keys, that one value names.
 fn named_keys(text: &str) -> Vec<&str> {
     if Path::new(text).is_file() {
@@ -188,7 +196,7 @@ fn named_keys(text: &str) -> Vec<&str> {
 pub(super) fn identities(words: &IdentityWords) -> Result<Identities> {
     let passphrase = match &words.passphrase_file {
         Some(file) => Some(secret_file(file, "the passphrase file")?),
-        None => variable("PGSTOW_PASSPHRASE").map(SecretString::from),
+        None => secret_variable("PGSTOW_PASSPHRASE"),
     };
     // The passphrase that was given opens protected identities too; only without one is anybody asked.
     let given = passphrase.clone();
@@ -250,8 +258,18 @@ fn whole_file(path: &Path, what: &str) -> Result<SecretString> {
         };
         error.because(e)
     })?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(text.strip_suffix('\r').unwrap_or(text).into())
+    Ok(without_line_end(&text).into())
+}
+
+/// A secret in a variable, by the same rule as in a file.
+fn secret_variable(name: &str) -> Option<SecretString> {
+    variable(name).map(|text| without_line_end(&text).into())
+}
+
+/// Text without the newline that ends it.
+fn without_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
 }
 
 /// Whether this names a file: it is there, or a folder for it is. Anything else may be a secret in the wrong place.

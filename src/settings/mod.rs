@@ -138,25 +138,36 @@ fn tables(words: &TableWords) -> Result<Vec<Pattern>> {
 }
 
 fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
-    lines(texts).iter().map(|text| Pattern::parse(text)).collect()
+    lines_of_patterns(texts).iter().map(|text| Pattern::parse(text)).collect()
+}
+
+/// What a variable or the settings file gives one a line.
+fn lines(texts: &[String]) -> Vec<String> {
+    let one = |text: &String| without_blank(text.lines().map(str::to_owned).collect());
+    texts.iter().flat_map(one).collect()
 }
 
 /// Patterns, one a line; a line break in double quotes belongs to the name.
-fn lines(texts: &[String]) -> Vec<String> {
-    let mut all = Vec::new();
-    for text in texts {
-        let (mut line, mut quoted) = (String::new(), false);
+fn lines_of_patterns(texts: &[String]) -> Vec<String> {
+    let one = |text: &String| {
+        let (mut all, mut quoted) = (vec![String::new()], false);
         for c in text.chars() {
             quoted ^= c == '"';
-            if c == '\n' && !quoted {
-                all.push(std::mem::take(&mut line));
-            } else {
-                line.push(c);
+            match all.last_mut() {
+                Some(line) if c != '\n' || quoted => line.push(c),
+                _ => all.push(String::new()),
             }
         }
-        all.push(line);
-    }
-    all
+        without_blank(all)
+    };
+    texts.iter().flat_map(one).collect()
+}
+
+/// YAML's blocks end with a line break. If there is nothing but blanks, one stays and is refused: an unset variable in
+/// quotes looks like that.
+fn without_blank(mut lines: Vec<String>) -> Vec<String> {
+    lines.retain(|line| !line.trim().is_empty());
+    if lines.is_empty() { vec![String::new()] } else { lines }
 }
 
 #[cfg(test)]
@@ -182,6 +193,17 @@ mod tests {
     #[test]
     fn a_line_break_in_quotes_is_part_of_a_name() {
         let texts = ["a\nb".to_owned(), "\"c\nd\".e".to_owned(), "\"f\"\"\ng\"\nh".to_owned()];
-        assert_eq!(lines(&texts), ["a", "b", "\"c\nd\".e", "\"f\"\"\ng\"", "h"]);
+        assert_eq!(lines_of_patterns(&texts), ["a", "b", "\"c\nd\".e", "\"f\"\"\ng\"", "h"]);
+    }
+
+    #[test]
+    fn blank_lines_count_for_nothing_unless_there_is_nothing_else() {
+        for split in [lines, lines_of_patterns] {
+            assert_eq!(split(&["a\n\nb\n".to_owned(), "c\n".to_owned()]), ["a", "b", "c"]);
+            assert_eq!(split(&["a".to_owned(), String::new(), "\n ".to_owned()]), ["a", "", ""]);
+            assert_eq!(split(&[]), [""; 0]);
+        }
+        // A label may have an odd quote in it.
+        assert_eq!(lines(&["disk=5\" x\nteam=y".to_owned()]), ["disk=5\" x", "team=y"]);
     }
 }

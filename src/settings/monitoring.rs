@@ -4,6 +4,7 @@
 
 use super::environment::variable;
 use super::file::Values;
+use super::lines;
 use super::words::readable_alarms;
 use crate::cli::{self, MonitoringWords, NotifyWhen, Verb};
 use crate::error::{self, Error};
@@ -95,9 +96,8 @@ impl Early<'_> {
         }
         let typed = cli::early_names(self.args);
         let given = if typed.is_empty() { self.set("name") } else { typed };
-        let names: Vec<String> = given.iter().flat_map(|value| value.lines()).map(str::to_owned).collect();
         // Anything may have been typed in place of a name.
-        let name = only(&names).filter(|name| name.parse::<Name>().is_ok())?;
+        let name = only(&lines(&given)).filter(|name| name.parse::<Name>().is_ok())?;
         let mode = match verb {
             "verify" if self.is_on("restore", "verify_restore") => Some("restore"),
             "verify" if self.is_on("quick", "verify_quick") => Some("quick"),
@@ -239,8 +239,8 @@ pub fn subject(verb: &Verb) -> Entry {
         }
         Verb::Copy(words) => (words.name.clone(), None),
         Verb::Restore(words) => (words.select.name.clone(), None),
-        Verb::Status(words) => (only(&words.names), None),
-        Verb::Prune(words) => (only(&words.names), None),
+        Verb::Status(words) => (only(&lines(&words.names)), None),
+        Verb::Prune(words) => (only(&lines(&words.names)), None),
         Verb::Clone(words) if words.target.contains(['=', '/']) => (database(Some(&words.target)), None),
         Verb::Clone(words) => (Some(words.target.clone()), None),
         _ => (None, None),

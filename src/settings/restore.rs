@@ -2,7 +2,7 @@
 
 use super::environment::explain_empty;
 use super::fitting::search_path;
-use super::{Feed, after, fitting, neon_branch, patterns, selection, server, tables};
+use super::{Feed, after, fitting, lines, neon_branch, patterns, selection, server, tables};
 use crate::branch::NeonBranch;
 use crate::cli::{OnError, Proof, RestoreWords};
 use crate::error::{Error, Result};
@@ -108,7 +108,7 @@ impl IntoDatabase {
                 tables: tables(&words.tables)?,
                 without_tables: patterns(&words.exclude_tables)?,
                 without_rows: patterns(&words.exclude_table_data)?,
-                without_extensions: words.exclude_extensions,
+                without_extensions: lines(&words.exclude_extensions),
                 schema_only: words.schema_only,
             },
             jobs: words.jobs,

@@ -4,7 +4,7 @@ use super::{
     Adopt, Backup, List, Remarks, Restore, Show, StoreReport, clone, copy, doctor, fetch, monitoring, prune,
     readers, receipts_check, rekey, status, thief, verify, words,
 };
-use crate::cli::{CommonWords, Parsed, ScheduleWords, Verb};
+use crate::cli::{CommonWords, Parsed, ScheduleWords, Verb, early};
 use crate::error::{Error, Result};
 use crate::retention::time_zone;
 use crate::schedule::{Job, MetricsFile, Moments, ScheduleOptions};
@@ -28,7 +28,7 @@ pub fn schedule(words: ScheduleWords, common: &CommonWords) -> Result<ScheduleOp
                 .hint("leave one of them out (PGSTOW_CRON, PGSTOW_EVERY)"));
         }
     };
-    let typed = handed_on(common);
+    let typed = handed_on(common, &words.command);
     let (verb, metrics) = check(typed.iter().chain(&words.command).cloned().collect())?;
     let program = std::env::current_exe()
         .map_err(|e| Error::unexpected("the path of this program is unknown").because(e))?;
@@ -42,16 +42,14 @@ pub fn schedule(words: ScheduleWords, common: &CommonWords) -> Result<ScheduleOp
     })
 }
 
-/// What stands before the verb and is meant for every run too; the rest is in variables.
-fn handed_on(common: &CommonWords) -> Vec<OsString> {
-    let mut all = Vec::new();
-    if let Some(file) = &common.config {
-        all.extend([OsString::from("--config"), file.into()]);
-    }
-    if let Some(profile) = &common.profile {
-        all.extend([OsString::from("--profile"), profile.into()]);
-    }
-    all
+/// What stands before the verb and is meant for every run too, unless the command says it itself; the rest is in
+/// variables.
+fn handed_on(common: &CommonWords, command: &[OsString]) -> Vec<OsString> {
+    let file = common.config.as_ref().map(|file| ("config", file.into()));
+    let profile = common.profile.as_ref().map(|profile| ("profile", profile.into()));
+    let line: Vec<OsString> = std::iter::once("pgstow".into()).chain(command.iter().cloned()).collect();
+    let all = file.into_iter().chain(profile).filter(|(flag, _)| early(&line, flag).is_none());
+    all.flat_map(|(flag, value): (&str, OsString)| [format!("--{flag}").into(), value]).collect()
 }
 
 /// Checks a command line; its verb, and the file for its metrics.
@@ -112,5 +110,25 @@ fn check_verb(verb: Verb, has_document: bool) -> Result<()> {
         | Verb::Completions(_)
         | Verb::Man(_)
         | Verb::Version => Err(Error::usage(format!("{name} is nothing to run again and again"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_command_says_itself_is_not_handed_on() {
+        let typed = ["pgstow", "version", "--config", "c.toml", "--profile", "a"].map(OsString::from);
+        let Parsed::Words(words) = crate::cli::parse(typed.into(), &|_| vec![], &|_| false) else {
+            panic!("refused");
+        };
+        let common = words.common;
+        let handed =
+            |line: &str| handed_on(&common, &line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(handed("list"), ["--config", "c.toml", "--profile", "a"]);
+        assert_eq!(handed("list --profile b"), ["--config", "c.toml"]);
+        assert_eq!(handed("--config=d.toml list"), ["--profile", "a"]);
+        assert_eq!(handed("backup --name x -- cat --profile b"), ["--config", "c.toml", "--profile", "a"]);
     }
 }

@@ -97,7 +97,8 @@ fn urls(words: &[String]) -> Result<Vec<String>> {
 
 /// Checks the stores' URLs, and nothing that needs more than them.
 pub(super) fn check_urls(words: &[String]) -> Result<()> {
-    urls(words)?.iter().try_for_each(|url| url.parse::<StoreUrl>().map(drop))
+    let check = |url: &String| refuse_impossible(&url.parse()?, &OpenOptions::default());
+    urls(words)?.iter().try_for_each(check)
 }
 
 /// One store, by its URL.

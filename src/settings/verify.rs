@@ -2,7 +2,8 @@
 
 use super::fitting::search_path;
 use super::{
-    keys, location, name, proof_by, reading, reading_without_keys, refuse_same_file, search, server, which,
+    keys, lines, location, name, proof_by, reading, reading_without_keys, refuse_same_file, search, server,
+    which,
 };
 use crate::cli::{ReceiptWords, ReceiptsAction, ReceiptsWords, TrustWords, VerifyWords};
 use crate::error::{Error, Result};
@@ -38,7 +39,7 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
             jobs: words.jobs,
             proof: proof_by(words.proof),
             checks: words.checks,
-            without_extensions: words.exclude_extensions,
+            without_extensions: lines(&words.exclude_extensions),
             search_path: search_path(words.search_path)?,
         })),
         // To pass over a check in silence would be a proof of nothing.

@@ -224,3 +224,15 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     }
     Ok((parsed, remarks))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_profiles_the_last_one_counts() {
+        let args = ["pgstow", "--profile", "a", "--config", "c", "list", "--profile=b", "--config", "d"];
+        let (file, profile) = file_and_profile(&args.map(OsString::from));
+        assert_eq!((file, profile.as_deref()), (Some(PathBuf::from("d")), Some("b")));
+    }
+}

@@ -45,8 +45,8 @@ impl fmt::Display for NamePattern {
     }
 }
 
-/// Goes back only to the last `*`, so that no pattern takes long.
-fn fits(pattern: &str, text: &str) -> bool {
+/// Whether a pattern stands for this text. Goes back only to the last `*`, so that no pattern takes long.
+pub fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {

@@ -84,6 +84,34 @@ fn a_store_or_recipient_that_is_none_and_a_file_that_is_missing_are_reported() {
     assert!(!run.stderr.contains("hunter22") && !run.text().contains("hunter22"), "{run}");
 }
 
+/// They are right or wrong by themselves, and a night would stumble over them.
+#[test]
+fn values_that_no_verb_can_use_are_reported() {
+    let check = |name: &str, value: &str| pgstow(["config", "check"]).env(name, value);
+    for (name, value, why) in [
+        ("PGSTOW_TIMEZONE", "Mars/Base", "timezone: there is no time zone"),
+        ("PGSTOW_CRON", "nonsense", "cron: \"nonsense\" is not a cron expression"),
+        ("PGSTOW_EVERY", "0s", "every: --every takes whole seconds"),
+        ("PGSTOW_NAME", "a//b", "name: "),
+        ("PGSTOW_LABELS", "team=x\ny", "labels: --label \"y\" is not KEY=VALUE"),
+        ("PGSTOW_VERIFY_KEY", "garbage", "verify_key: the verification key is not a minisign public key"),
+        ("PGSTOW_SIGNING_KEY", "garbage", "the signing key cannot be used"),
+        ("PGSTOW_STORE", "s3://b?profile=garage&class=X", "store: the service \"garage\" cannot do"),
+        ("PGSTOW_VERIFY_TO", "foo://x", "verify_to: "),
+    ] {
+        check(name, value).fails(Kind::Settings).says(why);
+    }
+    for (name, value) in [
+        ("PGSTOW_NAME", "app\nshop/*\n"),
+        ("PGSTOW_LABELS", "team=x\n"),
+        ("PGSTOW_VERIFY_KEY", "/etc/pgstow/not-here.pub"),
+        ("PGSTOW_EVERY", "6h"),
+        ("DATABASE_URL", "sqlite:///another-programs"),
+    ] {
+        check(name, value).succeeds();
+    }
+}
+
 /// Who hears how a run went is needed only when one fails.
 #[test]
 fn an_address_of_an_alarm_that_cannot_be_used_is_reported() {

@@ -240,7 +240,7 @@ fn what_cannot_run_is_refused_before_the_first_wait() {
         // What is typed comes first: it is refused for being too long, and not for the contradiction.
         place.pgstow(&["schedule"]).args(words).env(name, value).args(["--", "list"]).fails(Kind::Usage)
     };
-    typed(&["--every", "99999999999d"], "PGSTOW_CRON", "@daily").says("--every is too long");
+    typed(&["--every", "99999999999d"], "PGSTOW_CRON", "@daily").says("is too long: at most 1000y");
     typed(&["--cron=@reboot"], "PGSTOW_EVERY", "1d").says("@reboot is not one of @hourly");
     refused(&["--every", "1h", "--jitter", "1h", "--", "list"], Kind::Usage).says("--jitter 1h is too long");
     refused(&["--every", "1d"], Kind::Usage).says("<COMMAND>");

@@ -75,7 +75,7 @@ impl Recipients {
 
     /// Adds a passphrase, which must be the only recipient. Decrypting will need a second and 256 MiB.
     pub fn add_passphrase(&mut self, passphrase: SecretString) -> Result<()> {
-        if passphrase.expose_secret().is_empty() {
+        if passphrase.expose_secret().trim().is_empty() {
             return Err(Error::settings("the passphrase is empty"));
         }
         let mut recipient = scrypt::Recipient::new(passphrase);

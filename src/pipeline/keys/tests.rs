@@ -79,7 +79,9 @@ fn a_passphrase_stands_alone() {
     ] {
         assert!(error.message().contains("must be the only recipient"), "{error:?}");
     }
-    assert!(Recipients::default().add_passphrase(SecretString::from("")).is_err());
+    for blank in ["", " ", "\n"] {
+        assert!(Recipients::default().add_passphrase(SecretString::from(blank)).is_err(), "{blank:?}");
+    }
 }
 
 #[test]

@@ -75,7 +75,8 @@ impl Store for Folder {
         Limits {
             max_parts: u32::MAX,
             min_part: 1,
-            max_part: i64::MAX.unsigned_abs(),
+            // Each is held in memory: as much as other stores take.
+            max_part: 5 << 30,
             max_object: i64::MAX.unsigned_abs(),
             max_metadata: 2048,
             put_is_create_only: true,

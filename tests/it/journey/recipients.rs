@@ -110,6 +110,12 @@ fn a_passphrase_is_a_recipient() {
     place.pgstow(&["backup", &cluster.url(database), "--passphrase-file", path(&file)]).succeeds();
     let by_variable = fetch_with(&place, |command| command.env("PGSTOW_PASSPHRASE", "correct horse"));
     assert!(by_variable.starts_with(b"PGDMP"));
+    let with_newline = fetch_with(&place, |command| command.env("PGSTOW_PASSPHRASE", "correct horse\n"));
+    assert!(with_newline == by_variable, "by the same rule as in a file");
+    for blank in ["\n", " "] {
+        let run = place.pgstow(&["backup", &cluster.url(database)]).env("PGSTOW_PASSPHRASE", blank);
+        run.fails(Kind::Settings).says("the passphrase is empty");
+    }
     let by_file = fetch_with(&place, |command| command.args(["--passphrase-file", path(&file)]));
     assert!(by_file == by_variable);
     let shown = place.pgstow(&["show", "latest", "--json"]).succeeds().json();

@@ -201,7 +201,10 @@ fn a_run_that_is_terminated_pings_too() {
 fn an_alarm_that_fails_is_reported_and_fails_no_run() {
     let place = Place::folder();
     let (refusing, broken) = (Inbox::answering(404, "no such\nhook"), Inbox::answering(500, "oh"));
-    let hooks = format!("{0}/{SECRET}\n{1}/{SECRET}\nhttp://127.0.0.1:1/{SECRET}", refusing.url, broken.url);
+    // A pause that no clock can count.
+    let busy = Inbox::start(|_| (503, "retry-after: 18446744073709551615\r\n".into(), String::new()));
+    let hooks = [&refusing.url, &broken.url, "http://127.0.0.1:1", &busy.url];
+    let hooks = hooks.map(|url| format!("{url}/{SECRET}")).join("\n");
     let run = backup(&place)
         .env("PGSTOW_WEBHOOK", hooks)
         .env("PGSTOW_NOTIFY", "always")
@@ -210,6 +213,7 @@ fn an_alarm_that_fails_is_reported_and_fails_no_run() {
         .says("warning: --ping-url cannot be used, so nobody hears from it: it does not begin with https://")
         .says("it answered 404: no such\\nhook")
         .says("it answered 500: oh")
+        .says("it answered 503")
         .says("warning: the webhook at http://127.0.0.1:1/… was not reached: ");
     assert!(!run.stderr.contains(SECRET), "{run}");
     assert_eq!((refusing.letters().len(), broken.letters().len()), (1, 3), "what may pass is tried again");

@@ -332,6 +332,13 @@ fn what_no_restore_could_run_is_refused() {
             std::fs::write(&odd, text).unwrap();
             refused(&odd, "holds other text before or after the dump");
         }
+        // Of 16 to 18, this ends with its table of contents once more.
+        let archive = std::fs::read(scene.dump("app.dump", &["-Fc", "-Z0"])).unwrap();
+        for after in [&archive[..], b"COMMIT;\n"] {
+            std::fs::write(&odd, [&archive[..], after].concat()).unwrap();
+            adopt(&place, &odd).fails(Kind::Usage).says("goes on after the archive");
+            assert_eq!(place.keys(), Vec::<String>::new());
+        }
         // These can be.
         for words in [&["--clean", "--if-exists"][..], &["--clean", "--create"], &["--schema-only"]] {
             let place = Place::folder();

@@ -39,6 +39,9 @@ fn every_database_is_backed_up_on_its_own() {
     let place = Place::folder();
     place.pgstow(&words).args(["--name", "prod"]).succeeds();
     assert_eq!(names(&place), ["prod/app", "prod/postgres", "prod/shop", "prod/test_1"]);
+    let run = place.pgstow(&words).env("PGSTOW_EXCLUDE", "test_*\npostgres\ngone_*\n").succeeds();
+    let run = run.says("skipped, as --exclude says: postgres, test_1");
+    run.says("warning: --exclude gone_* matches nothing, so it leaves nothing out");
     place.pgstow(&words).args(["--exclude", "*"]).fails(Kind::Usage).says("no database is left");
 }
 
