@@ -1,6 +1,6 @@
 //! The command line, with the settings file's values as defaults.
 
-use super::environment::{is_blank, variable};
+use super::environment::{blank_among, is_blank, variable};
 use super::file::{self, SettingsFile, Values};
 use super::secrets::without_given;
 use super::{keys, origin};
@@ -196,6 +196,9 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     if let Parsed::Words(words) = &mut parsed {
         choose_target(words);
         choose_moments(words, &args);
+        let blank: Vec<&str> = words.blank.iter().map(String::as_str).collect();
+        let so = if blank.len() == 1 { "it counts as unset" } else { "they count as unset" };
+        remarks.warnings.extend(blank_among(&blank).map(|blank| format!("{blank}: {so}")));
         check_companions(words)?;
     }
     Ok((parsed, remarks))
