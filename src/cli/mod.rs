@@ -476,7 +476,8 @@ mod tests {
 
     #[test]
     fn a_blank_variable_counts_as_unset_and_is_reported_unless_its_flag_is_typed() {
-        let blank = |name: &OsStr| name == "PGSTOW_WEBHOOK" || name == "PGSTOW_NAME" || name == "PGSTOW_QUIET";
+        let blank =
+            |name: &OsStr| name == "PGSTOW_WEBHOOK" || name == "PGSTOW_NAME" || name == "PGSTOW_QUIET";
         let line = ["pgstow", "backup", "--store", "file:///s", "--name", "app"];
         let Parsed::Words(words) = parse(os(&line), &|_| vec![], &blank) else { panic!("refused") };
         assert!(words.given.contains("name"));

@@ -193,8 +193,8 @@ fn located(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Warns if something is missing that was to come from one of these variables, which are set, but empty: no flag has them,
-/// as those of which every run warns.
+/// Warns if something is missing that was to come from one of these variables, which are set, but empty. They
+/// belong to no flag: of those that do, every run warns.
 fn warn_of_empty(is_missing: bool, names: &[&str], so: &str) {
     if let Some(blank) = blank_among(names).filter(|_| is_missing) {
         tracing::warn!("{blank}: {so}");
