@@ -111,6 +111,9 @@ pub struct Words {
     /// Every value in effect, as it was written.
     #[arg(skip)]
     pub values: Vec<String>,
+    /// The variables of the verb's flags that are blank, and whose flags are not typed.
+    #[arg(skip)]
+    pub blank: BTreeSet<String>,
 }
 
 /// What to do.
@@ -247,12 +250,20 @@ pub fn parse(
     defaults: &dyn Fn(&str) -> Vec<String>,
     blank: &dyn Fn(&OsStr) -> bool,
 ) -> Parsed {
-    let command = with_defaults(defaults, blank);
+    let (all, command) = (command(), with_defaults(defaults, blank));
     let parsed = command.clone().try_get_matches_from(&args).and_then(|matches| {
-        let typed = given(&command, &matches, &[ValueSource::CommandLine]);
-        let given = given(&command, &matches, &[ValueSource::CommandLine, ValueSource::EnvVariable]);
-        let values = values(&matches);
-        Ok(Words { given, typed, values, ..Words::from_arg_matches(&matches)? })
+        let by = |sources: &[ValueSource]| {
+            args_of_verb(&all, &matches).filter(|arg| is_given(arg, &matches, sources)).filter_map(key).collect()
+        };
+        let given = [ValueSource::CommandLine, ValueSource::EnvVariable];
+        let not_given = args_of_verb(&all, &matches).filter(|arg| !is_given(arg, &matches, &given));
+        Ok(Words {
+            typed: by(&[ValueSource::CommandLine]),
+            given: by(&given),
+            values: values(&matches),
+            blank: empty(not_given, blank),
+            ..Words::from_arg_matches(&matches)?
+        })
     });
     match parsed {
         Ok(words) => Parsed::Words(Box::new(words)),
@@ -262,7 +273,8 @@ pub fn parse(
             refused::hide_passphrase(&mut error, &args);
             let (mut text, mut in_alarm) = (error.render().to_string(), refused::without_values(&error));
             if error.kind() == ErrorKind::MissingRequiredArgument {
-                for name in empty(blank) {
+                let args = all.get_subcommands().flat_map(Command::get_arguments);
+                for name in empty(args.filter(|arg| arg.is_required_set()), blank) {
                     let why = format!("{name} is set, but empty, which is the same as unset");
                     text.push_str(&format!("\n{why}\n"));
                     in_alarm.push_str(&format!("; {why}"));
@@ -327,25 +339,24 @@ pub fn known() -> Vec<Known> {
     all.into_values().collect()
 }
 
-/// The variables of arguments that a verb cannot do without, if they are blank.
-fn empty(blank: &dyn Fn(&OsStr) -> bool) -> BTreeSet<String> {
-    let command = command();
-    let required =
-        command.get_subcommands().flat_map(Command::get_arguments).filter(|arg| arg.is_required_set());
-    let variables = required.filter_map(Arg::get_env).filter(|name| blank(name));
+/// The variables of these arguments that are blank.
+fn empty<'a>(args: impl Iterator<Item = &'a Arg>, blank: &dyn Fn(&OsStr) -> bool) -> BTreeSet<String> {
+    let variables = args.filter_map(Arg::get_env).filter(|name| blank(name));
     variables.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
-/// The keys set by one of these.
-fn given(command: &Command, matches: &ArgMatches, by: &[ValueSource]) -> BTreeSet<String> {
-    let Some((verb, matches)) = matches.subcommand() else { return BTreeSet::new() };
-    let args = command.find_subcommand(verb).into_iter().flat_map(Command::get_arguments);
-    let is_given = |arg: &&Arg| {
-        let source = matches.try_contains_id(arg.get_id().as_str()).is_ok();
-        let source = source.then(|| matches.value_source(arg.get_id().as_str())).flatten();
-        source.is_some_and(|source| by.contains(&source))
-    };
-    args.filter(is_given).filter_map(key).collect()
+/// The arguments of the verb that was typed, and those of every verb.
+fn args_of_verb<'a>(command: &'a Command, matches: &ArgMatches) -> impl Iterator<Item = &'a Arg> {
+    let verb = matches.subcommand_name().and_then(|verb| command.find_subcommand(verb));
+    verb.into_iter().chain([command]).flat_map(Command::get_arguments)
+}
+
+/// Whether one of these gives it.
+fn is_given(arg: &Arg, matches: &ArgMatches, by: &[ValueSource]) -> bool {
+    let of_verb = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    let id = arg.get_id().as_str();
+    let source = of_verb.try_contains_id(id).is_ok().then(|| of_verb.value_source(id)).flatten();
+    source.is_some_and(|source| by.contains(&source))
 }
 
 /// Every value in effect, as it was written.
@@ -477,5 +488,15 @@ mod tests {
             assert_eq!(early(&os(line), "profile").as_deref(), Some(OsStr::new("prod")));
         }
         assert_eq!(early(&os(&["pgstow", "list", "--", "--profile", "x"]), "profile"), None);
+    }
+
+    #[test]
+    fn a_blank_variable_counts_as_unset_and_is_reported_unless_its_flag_is_typed() {
+        let blank =
+            |name: &OsStr| name == "PGSTOW_WEBHOOK" || name == "PGSTOW_NAME" || name == "PGSTOW_QUIET";
+        let line = ["pgstow", "backup", "--store", "file:///s", "--name", "app"];
+        let Parsed::Words(words) = parse(os(&line), &|_| vec![], &blank) else { panic!("refused") };
+        assert!(words.given.contains("name"));
+        assert_eq!(words.blank.into_iter().collect::<Vec<_>>(), ["PGSTOW_QUIET", "PGSTOW_WEBHOOK"]);
     }
 }

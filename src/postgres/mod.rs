@@ -28,7 +28,7 @@ pub use server::{
     exclusive_locks, extensions, first_names, heaps, managed, patterns, refuse_shared_backends,
     refuse_standby, waits_too_long,
 };
-pub use sql::{identifier, literal, masked};
+pub use sql::{LONGEST_NAME, identifier, literal, masked};
 pub use tools::{
     DumpOptions, PgRestoreOptions, Psql, ROWS, RowsReader, Snapshot, dump, globals, psql, restore, script,
     sessions,

@@ -378,6 +378,16 @@ fn explained(error: Error, truncated: bool, found: &[FoundTable]) -> Error {
         Some(Situation::ConstraintViolated(Constraint::Unique)) => error
             .hint("the table has rows with the same keys: --truncate removes all of its rows first")
             .hint("or restore the table into a new database with --to, and copy the rows that are missing"),
+        Some(Situation::PermissionDenied) => error.without_hints().hint(
+            "the connecting role lacks a privilege: GRANT INSERT ON the table TO it, or TRUNCATE too with --truncate, or connect \
+             as the table's owner",
+        ),
+        Some(Situation::RowSecurity) => error
+            .without_hints()
+            .hint("connect as the table's owner, a superuser or a role with BYPASSRLS: row security holds rows back"),
+        Some(Situation::Deadlock) => {
+            error.without_hints().hint("another session was in the way, and nothing was changed: try again")
+        }
         _ => error,
     }
 }
@@ -398,4 +408,18 @@ fn is_of_trigger(error: &Error, found: &[FoundTable]) -> bool {
     let context = error.details().iter().find(|detail| detail.label == "context");
     let has_triggers = |table: &FoundTable| !table.triggers.is_empty() || !table.triggers_after.is_empty();
     context.is_some_and(|context| !context.text.starts_with("COPY ")) && found.iter().any(has_triggers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_advice_names_a_flag_that_is_refused() {
+        for situation in [Situation::PermissionDenied, Situation::RowSecurity, Situation::Deadlock] {
+            let error = Error::postgres("no").hint("--owner ROLE, --jobs 1").in_situation(situation);
+            let hints = explained(error, false, &[]).hints().concat();
+            assert!(!hints.is_empty() && !hints.contains("--owner") && !hints.contains("--jobs"), "{hints}");
+        }
+    }
 }

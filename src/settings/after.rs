@@ -1,16 +1,27 @@
 //! What is done in a restored database before anybody sees it.
 
+use super::environment::blank_among;
 use super::lines;
 use crate::cli::AfterWords;
 use crate::error::{Error, Result};
 use crate::postgres::grants::Grant;
 use crate::restore::request::{After, Script};
+use crate::sql::words;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::PathBuf;
+
+/// No comment before a script's first statement is longer, in bytes: of a longer script no more is read.
+const LONGEST_COMMENT: u64 = 1 << 20;
 
 /// Checks the words.
 pub(super) fn after(words: AfterWords) -> Result<After> {
+    if words.after.is_empty()
+        && words.after_sql.is_empty()
+        && let Some(blank) = blank_among(&["PGSTOW_AFTER", "PGSTOW_AFTER_SQL"])
+    {
+        refuse_blank(true, &blank)?;
+    }
     let files = words.after.iter().flat_map(paths).map(of_file);
     let typed = words.after_sql.into_iter().map(typed);
     let grants = |roles: &[String], grant: Grant| lines(roles).into_iter().map(move |role| (role, grant));
@@ -44,17 +55,19 @@ fn read(path: &PathBuf) -> io::Result<(PathBuf, Vec<u8>, bool)> {
     if facts.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    if facts.is_file() {
-        return Ok((path.clone(), Vec::new(), is_blank(BufReader::new(file))?));
-    }
     let mut text = Vec::new();
+    if facts.is_file() {
+        file.take(LONGEST_COMMENT).read_to_end(&mut text)?;
+        let blank = facts.len() < LONGEST_COMMENT && is_blank(&text);
+        return Ok((path.clone(), Vec::new(), blank));
+    }
     file.read_to_end(&mut text)?;
-    let blank = is_blank(text.as_slice())?;
+    let blank = is_blank(&text);
     Ok(("-".into(), text, blank))
 }
 
 fn typed(sql: String) -> Result<Script> {
-    refuse_blank(is_blank(sql.as_bytes()).unwrap_or(true), "--after-sql")?;
+    refuse_blank(is_blank(sql.as_bytes()), "--after-sql")?;
     Ok(Script {
         label: "--after-sql".into(),
         title: shortened(&sql),
@@ -73,16 +86,9 @@ fn refuse_blank(blank: bool, label: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is nothing but blanks, and comments to the ends of lines.
-fn is_blank(script: impl BufRead) -> io::Result<bool> {
-    for line in script.split(b'\n') {
-        let line = line?;
-        let line = line.trim_ascii();
-        if !line.is_empty() && !line.starts_with(b"--") {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// Whether there is nothing but blanks and comments.
+pub(super) fn is_blank(script: &[u8]) -> bool {
+    words(script).all(|word| word.is_sign(b';'))
 }
 
 /// A statement for a message, not too long.
@@ -90,4 +96,19 @@ fn shortened(sql: &str) -> String {
     let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     let start: String = line.chars().take(60).collect();
     if start.len() < line.len() { format!("{start} …") } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_without_a_statement_is_empty() {
+        for empty in ["", " \n", ";", "-- UPDATE a;\n", "/* UPDATE a; */\n;", "-- a\n/* b */ -- c"] {
+            assert!(is_blank(empty.as_bytes()), "{empty}");
+        }
+        for script in ["UPDATE a;", "/* a */ UPDATE a", "-- a\n\\i b.sql"] {
+            assert!(!is_blank(script.as_bytes()), "{script}");
+        }
+    }
 }

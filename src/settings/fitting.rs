@@ -2,7 +2,7 @@
 
 use crate::cli::{FittingWords, MissingRoles, TargetProfile};
 use crate::error::{Error, Result};
-use crate::postgres::PgRestoreOptions;
+use crate::postgres::{LONGEST_NAME, PgRestoreOptions};
 use crate::restore::request::{Fitting, Profile, Roles};
 use std::collections::BTreeMap;
 
@@ -19,6 +19,12 @@ pub(super) fn fitting(words: FittingWords) -> Result<Fitting> {
         if let Some(other) = map.insert(old.clone(), new.clone()).filter(|other| *other != new) {
             return Err(Error::usage(format!("--map-role maps {old} to both {other} and {new}")));
         }
+    }
+    // They may be roles that `--roles` makes.
+    if let Some(role) = map.values().chain(&words.owner).find(|role| role.len() > LONGEST_NAME) {
+        return Err(Error::usage(format!(
+            "no role can be called {role:?}: a name has at most {LONGEST_NAME} bytes"
+        )));
     }
     let roles = match words.roles {
         MissingRoles::Check => Roles::Check,

@@ -130,7 +130,7 @@ pub(super) fn signing_key(file: Option<&Path>, is_required: bool) -> Result<Opti
         Some(file) => Some(secret_file(file, "the signing key")?),
         None => secret_variable("PGSTOW_SIGNING_KEY"),
     };
-    warn_of_empty(text.is_none(), &["PGSTOW_SIGNING_KEY", "PGSTOW_SIGNING_KEY_FILE"], "nothing is signed");
+    warn_of_empty(text.is_none(), &["PGSTOW_SIGNING_KEY"], "nothing is signed");
     if text.is_none() && is_required {
         return Err(Error::usage("signatures are required, and there is no key to sign with")
             .hint("give it with --signing-key-file, or in PGSTOW_SIGNING_KEY; --require-signature or the settings file asks for it"));
@@ -146,11 +146,6 @@ pub(super) fn verify_keys(words: &TrustWords) -> Result<Option<VerifyKeys>> {
     if given.is_empty() && !words.verify_key.is_empty() {
         return Err(Error::usage("--verify-key (PGSTOW_VERIFY_KEY) names no key").hint(UNSET));
     }
-    warn_of_empty(
-        given.is_empty() && !words.require_signature,
-        &["PGSTOW_VERIFY_KEY"],
-        "no signature is checked",
-    );
     if given.is_empty() {
         return match words.require_signature {
             false => Ok(None),
@@ -214,7 +209,7 @@ pub(super) fn identities(words: &IdentityWords) -> Result<Identities> {
     if let Some(passphrase) = passphrase {
         identities.add_passphrase(passphrase);
     }
-    let keys = ["PGSTOW_IDENTITY", "PGSTOW_IDENTITY_FILE", "PGSTOW_PASSPHRASE", "PGSTOW_PASSPHRASE_FILE"];
+    let keys = ["PGSTOW_IDENTITY", "PGSTOW_PASSPHRASE"];
     warn_of_empty(identities.is_empty(), &keys, "there is no key to open backups with");
     Ok(identities)
 }
@@ -229,7 +224,8 @@ fn located(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Warns if something is missing that was to come from one of these variables, which are set, but empty.
+/// Warns if something is missing that was to come from one of these variables, which are set, but empty. They
+/// belong to no flag: of those that do, every run warns.
 fn warn_of_empty(is_missing: bool, names: &[&str], so: &str) {
     if let Some(blank) = blank_among(names).filter(|_| is_missing) {
         tracing::warn!("{blank}: {so}");

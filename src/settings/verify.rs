@@ -1,5 +1,6 @@
 //! The settings of `pgstow verify`.
 
+use super::after::is_blank;
 use super::fitting::search_path;
 use super::{
     keys, lines, location, name, proof_by, reading, reading_without_keys, refuse_same_file, search, server,
@@ -25,6 +26,9 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
     } else {
         reading(&words.store, &words.open)?
     };
+    if words.checks.iter().any(|sql| is_blank(sql.as_bytes())) {
+        return Err(Error::usage("--check: the SQL is empty").hint("an unset variable looks like that"));
+    }
     let how = match (words.quick, words.restore) {
         (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),
         (false, true) => HowVerified::Restore(Box::new(Rehearsal {

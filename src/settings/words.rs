@@ -1,7 +1,7 @@
 //! The command line, with the settings file's values as defaults.
 
 use super::choose::{ABOUT_NEON, choose};
-use super::environment::{is_blank, path, refuse_no_text, variable};
+use super::environment::{blank_among, is_blank, path, refuse_no_text, variable};
 use super::file::{self, SettingsFile, Values};
 use super::secrets::without_given;
 use super::{keys, origin};
@@ -220,6 +220,9 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     }
     if let Parsed::Words(words) = &mut parsed {
         choose(words)?;
+        let blank: Vec<&str> = words.blank.iter().map(String::as_str).collect();
+        let so = if blank.len() == 1 { "it counts as unset" } else { "they count as unset" };
+        remarks.warnings.extend(blank_among(&blank).map(|blank| format!("{blank}: {so}")));
         check_companions(words)?;
     }
     Ok((parsed, remarks))

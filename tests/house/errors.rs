@@ -143,7 +143,7 @@ struct Row {
     texts: Vec<String>,
 }
 
-/// The rows of the constant TABLE in a file, and of the one for restores: each has texts and a situation.
+/// The rows of the constant TABLE in a file, of the one for everything, and of the one for restores: each has texts and a situation.
 fn table(file: &str) -> Vec<Row> {
     struct Finder(Row);
     impl<'ast> Visit<'ast> for Finder {
@@ -158,7 +158,7 @@ fn table(file: &str) -> Vec<Row> {
     struct Rows(Vec<Row>);
     impl<'ast> Visit<'ast> for Rows {
         fn visit_item_const(&mut self, item: &'ast syn::ItemConst) {
-            if item.ident == "TABLE" || item.ident == "AFTER_PG_RESTORE" {
+            if ["TABLE", "ANYWHERE", "AFTER_PG_RESTORE"].iter().any(|name| item.ident == name) {
                 visit::visit_expr(self, &item.expr);
             }
         }

@@ -381,8 +381,18 @@ fn nothing_is_swapped_without_consent_or_proof() {
     assert!(!run.stderr.contains("swapping"), "{run}");
     scene.swap(&["--with", &scene.app, "--yes"]).fails(Kind::Usage).says("is that database already");
     scene.swap(&["--yes"]).fails(Kind::Usage);
+    // The server's own template, and one that nobody could connect to.
+    scene.swap(&["--with", "template1", "--yes"]).fails(Kind::Postgres).says("template1\" is a template");
+    let shut = scene.cluster.create_database("shut");
+    scene.cluster.psql("postgres", &format!("ALTER DATABASE {shut} ALLOW_CONNECTIONS false"));
+    scene.swap(&["--with", &shut, "--yes"]).fails(Kind::Postgres).says("nobody can connect to");
     scene.is_untouched();
     assert_eq!(scene.counts(), [0, 0, 0]);
+    // Whoever wants one that is not whole may have it.
+    let incomplete = format!("{}_incomplete", scene.app);
+    scene.cluster.psql("postgres", &format!("CREATE DATABASE {incomplete}"));
+    let run = scene.swap(&["--with", &incomplete, "--yes"]).succeeds();
+    run.says("of a restore in which something is missing");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::rename::{LONGEST_NAME, RESTORING, is_stamp};
+use super::rename::{RESTORING, is_stamp};
 use crate::error::Result;
-use crate::postgres::sql::{identifier, literal};
+use crate::postgres::sql::{LONGEST_NAME, identifier, literal};
 use crate::postgres::tools::Psql;
 use crate::units::stamp;
 
@@ -37,6 +37,21 @@ pub fn is_unfinished(name: &str) -> bool {
 pub const TRIAL: &str = "pgstow_verify_";
 /// After the name of a database in which something is missing.
 pub const INCOMPLETE: &str = "_incomplete";
+
+/// Warns of the name of a database in which something is missing.
+pub fn warn_of_incomplete(name: &str) {
+    if is_incomplete(name) {
+        tracing::warn!("by its name, {} is of a restore in which something is missing", identifier(name));
+    }
+}
+
+fn is_incomplete(name: &str) -> bool {
+    let name = match name.rsplit_once('_').and_then(|(start, _)| start.rsplit_once('_')) {
+        Some((start, _)) if name.get(start.len() + 1..).is_some_and(is_stamp) => start,
+        _ => name,
+    };
+    name.ends_with(INCOMPLETE)
+}
 
 /// A name, shortened if that is too long, and what is added to it.
 pub fn name_with(name: &str, what: &str, moment: &str) -> String {
@@ -103,6 +118,12 @@ async fn beginning_with(maintenance: &Psql, start: &str) -> Result<Vec<String>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_in_which_something_is_missing_says_so_in_its_name() {
+        assert!(is_incomplete("app_incomplete") && is_incomplete("app_incomplete_20261121_054500"));
+        assert!(!is_incomplete("app") && !is_incomplete("app_incomplete_tasks"));
+    }
 
     #[test]
     fn a_long_name_is_shortened_between_two_letters() {

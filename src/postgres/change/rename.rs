@@ -11,8 +11,6 @@ use crate::postgres::tools::Psql;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// PostgreSQL's limit for a name, in bytes.
-pub const LONGEST_NAME: usize = 63;
 /// Between the name and the moment in the name of a database that is still being restored.
 pub const RESTORING: &str = "_restoring_";
 /// Between the name and the moment in the name of a database that was restored and proven.

@@ -8,16 +8,16 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 
 use super::lock::{Lock, sessions_left};
-use super::naming::{SECOND, free_name, is_unfinished, moment};
+use super::naming::{SECOND, free_name, is_unfinished, moment, warn_of_incomplete};
 use super::reach::MAINTENANCE;
-use super::rename::{Known, LONGEST_NAME, RESTORED, RESTORING, Renaming, is_stamp, renames};
+use super::rename::{Known, RESTORED, RESTORING, Renaming, is_stamp, renames};
 use super::subscriptions::{Subscriptions, dropping};
 use super::target::resume;
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Situation;
 use crate::postgres::server::refuse_standby;
-use crate::postgres::sql::{identifier, literal};
+use crate::postgres::sql::{LONGEST_NAME, identifier, literal};
 use crate::postgres::tools::Psql;
 
 /// Between the name and the moment in the name of a database that was set aside.
@@ -65,6 +65,8 @@ pub struct Found {
     giveable: bool,
     prepared: u64,
     template: bool,
+    /// Whether anybody can connect to it.
+    connectable: bool,
     slots: Vec<String>,
     /// Subscriptions that receive changes.
     subscriptions: Vec<String>,
@@ -81,6 +83,13 @@ struct State {
 impl Found {
     fn known(&self) -> Known {
         Known { oid: self.oid, name: self.name.clone() }
+    }
+
+    fn refuse_template(&self) -> Result<()> {
+        let name = identifier(&self.name);
+        let what = format!("{name} is a template, from which databases are made: it is not swapped");
+        let hint = format!("if it is not meant to be one: ALTER DATABASE {name} IS_TEMPLATE false;");
+        if self.template { Err(Error::postgres(what).hint(hint)) } else { Ok(()) }
     }
 }
 
@@ -202,12 +211,7 @@ impl Swap {
             ))
             .hint(format!("GRANT {} TO {}", identifier(&found.owner), identifier(user))));
         }
-        if found.template {
-            let what =
-                format!("{name} is a template, from which databases are made: nothing takes its place");
-            return Err(Error::postgres(what)
-                .hint(format!("if it is not meant to be one: ALTER DATABASE {name} IS_TEMPLATE false;")));
-        }
+        found.refuse_template()?;
         if found.prepared > 0 {
             return Err(Error::postgres(format!(
                 "{name} has {} prepared transactions, and cannot be renamed before they end",
@@ -293,6 +297,7 @@ impl Swap {
 
     /// Refuses a database that cannot take the name.
     pub async fn check_candidate(&self, new: &str) -> Result<()> {
+        warn_of_incomplete(new);
         self.candidate(new).await.map(drop)
     }
 
@@ -305,7 +310,13 @@ impl Swap {
             return Err(Error::verify(format!("the restore into {new} was not finished"))
                 .hint("restore again; or if you know that it is whole, rename it first"));
         }
-        self.there(new).await
+        let (live, new) = self.there(new).await?;
+        new.refuse_template()?;
+        if !new.connectable {
+            let what = format!("nobody can connect to {}: it is not swapped", identifier(&new.name));
+            return Err(Error::postgres(what).hint("ALTER DATABASE … ALLOW_CONNECTIONS true allows it"));
+        }
+        Ok((live, new))
     }
 
     /// The database in use, and this one, as they are now.
@@ -378,6 +389,7 @@ SELECT json_build_object(
       'giveable', pg_has_role(datdba,
         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END),
       'template', datistemplate,
+      'connectable', datallowconn AND datconnlimit <> -2,
       'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = datname),
       'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE database = datname),
       'subscriptions', (SELECT coalesce(json_agg(subname ORDER BY subname), '[]') FROM pg_subscription

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use super::password::{Asked, PasswordCommand};
 use super::{alive, parse, pooler};
 use crate::postgres::process::{Program, Secret, User};
+use crate::postgres::sql::LONGEST_NAME;
 use crate::text::shell_word;
 
 /// A connection someone asked for, without its secrets in anything printable.
@@ -318,10 +319,16 @@ impl ConnInfo {
 
     /// The database to create or fill; it must have been typed, as a target is never guessed.
     pub fn target_name(&self) -> Result<&str> {
-        self.get("dbname").filter(|name| !name.is_empty()).ok_or_else(|| {
+        let name = self.get("dbname").filter(|name| !name.is_empty()).ok_or_else(|| {
             Error::usage("the target names no database")
                 .hint("end the URL with the new database's name: postgres://user@host/app_copy")
-        })
+        })?;
+        if name.len() > LONGEST_NAME {
+            return Err(Error::usage(format!(
+                "no database can be called {name:?}: a name has at most {LONGEST_NAME} bytes"
+            )));
+        }
+        Ok(name)
     }
 }
 
@@ -404,6 +411,13 @@ mod tests {
         assert_eq!(typed.database(), Some("app"));
         assert!(typed.refuse_pooler().is_ok());
         assert!(info.target_name().is_err(), "a target is never taken from PGDATABASE");
+    }
+
+    /// The server would cut it off, and nobody would find it by the name that was typed.
+    #[test]
+    fn the_name_of_a_target_is_not_too_long() {
+        let target = |name: &str| typed("postgres://h/").with_dbname(name).target_name().is_ok();
+        assert!(target(&"k".repeat(63)) && !target(&"k".repeat(64)) && !target(&"ü".repeat(32)));
     }
 
     #[test]

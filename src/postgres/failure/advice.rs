@@ -6,8 +6,8 @@
 use super::Situation as S;
 use super::situation::Constraint;
 
-/// Situation → what the user can do. In a situation without a row nothing is always right.
-const TABLE: &[(S, &str)] = &[
+/// Situation → what the user can do, whatever was being done. In a situation without a row nothing is always right.
+const ANYWHERE: &[(S, &str)] = &[
     // Connecting.
     (S::PoolerRefused, "this is a connection pooler (pgbouncer); use the server's direct host and port"),
     (S::PasswordMissing, "give the password in the URL, in PGPASSWORD, or in ~/.pgpass"),
@@ -72,6 +72,10 @@ const TABLE: &[(S, &str)] = &[
     (S::OutOfLocks, "one transaction needs a lock per object; raise max_locks_per_transaction on the server"),
     (S::Killed(9), "signal 9 often means that memory ran out"),
     (S::Stopped, "somebody, or a service manager with a limit, ended the program: run it again"),
+];
+
+/// What the user can do if a dump or a restore leaves in this situation.
+const TABLE: &[(S, &str)] = &[
     // Dumping.
     (S::RowSecurity, "dump as a role with BYPASSRLS (ALTER ROLE … BYPASSRLS), or exclude the table"),
     // pg_dump sets a statement_timeout for its LOCK TABLE, and only for that.
@@ -228,7 +232,12 @@ impl S {
 
     /// What the user can do, if that is known.
     pub fn hint(self) -> Option<&'static str> {
-        advice(TABLE, self)
+        advice(TABLE, self).or_else(|| self.hint_anywhere())
+    }
+
+    /// What the user can do, if that is right for more than dumps and restores.
+    pub fn hint_anywhere(self) -> Option<&'static str> {
+        advice(ANYWHERE, self)
     }
 }
 

@@ -76,15 +76,21 @@ impl Failure {
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        let situation = failure.situation();
-        let (name, status, said) = match failure {
+impl Failure {
+    /// The error if it was the user's own SQL: advice on dumps and restores has nothing to do with that.
+    pub fn of_own_sql(self) -> Error {
+        self.error(true)
+    }
+
+    fn error(self, is_own_sql: bool) -> Error {
+        let situation = self.situation();
+        let (name, status, said) = match self {
             Failure::NotStarted(error) => return error,
             Failure::Ended { name, status, said } => (name, status, said),
         };
         let how = match status.signal() {
             Some(signal) => format!("{name} was killed by signal {signal}"),
+            None if status.success() => format!("{name} went on after an error"),
             None => format!("{name} failed (exit status {})", status.code().unwrap_or_default()),
         };
         // A command that speaks to people itself is the user's, and no part of PostgreSQL.
@@ -97,12 +103,19 @@ impl From<Failure> for Error {
         };
         if let Some(situation) = situation {
             error = error.in_situation(situation);
-            error = situation.hint_after(&name).into_iter().fold(error, Error::hint);
+            let hint = if is_own_sql { situation.hint_anywhere() } else { situation.hint_after(&name) };
+            error = hint.into_iter().fold(error, Error::hint);
         }
         match worst.flatten() {
             Some(message) => explained(error, message),
             None => error,
         }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error(false)
     }
 }
 

@@ -99,7 +99,7 @@ impl Running {
             stderr.ended().await;
         }
         let stderr = self.stderr.as_ref();
-        if status.success() {
+        if status.success() && !stderr.is_some_and(Stderr::went_on_after_an_error) {
             stderr.inspect(|stderr| stderr.pass_on());
             Ok(())
         } else {

@@ -154,6 +154,13 @@ impl Program {
         self
     }
 
+    /// Takes an error that it reports for a failure, although it went on and succeeded.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.manner = Manner::Strict;
+        self
+    }
+
     /// Treats it as the user's own command: it speaks to people itself, its arguments are told to nobody,
     /// and when it fails that is `Kind::Command`.
     #[must_use]

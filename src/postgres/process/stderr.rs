@@ -37,6 +37,8 @@ pub enum Manner {
     Silent,
     /// It reports its progress.
     Verbose,
+    /// It is silent, and has failed if it says that something is an error, however it ends.
+    Strict,
 }
 
 impl Stderr {
@@ -62,6 +64,12 @@ impl Stderr {
     pub fn messages(&self) -> Vec<Message> {
         let kept = self.locked();
         kept.first_error.iter().chain(&kept.messages).cloned().collect()
+    }
+
+    /// Whether it said that something is an error, although it had to stop at the first one.
+    pub fn went_on_after_an_error(&self) -> bool {
+        let kept = self.locked();
+        kept.manner == Manner::Strict && kept.first_error.is_some()
     }
 
     /// Passes on what a successful child said.

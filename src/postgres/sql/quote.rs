@@ -10,6 +10,9 @@
 //! a backslash is: nothing in it can be a command. psql runs one only after checking that (`tools::psql`), and without
 //! the variables in which the server's own words are: outside of quotes they would be read too.
 
+/// PostgreSQL's limit for a name, in bytes: it cuts off the rest.
+pub const LONGEST_NAME: usize = 63;
+
 /// Stands for a character by its code, in place of the backslash that SQL would use.
 const ESCAPE: char = '!';
 

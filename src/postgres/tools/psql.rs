@@ -202,13 +202,36 @@ pub(super) fn check_sql(sql: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A setting that a COMMIT leaves, and a ROLLBACK takes back: psql succeeds with either.
-const MARK: &str = "SET pgstow.script = 'begun'";
+/// Which transaction of its session this is: the session's number, and the transaction's, which each of the session counts on.
+macro_rules! transaction {
+    () => {
+        "(SELECT virtualtransaction FROM pg_catalog.pg_locks WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+          AND locktype OPERATOR(pg_catalog.=) 'virtualxid' AND virtualxid OPERATOR(pg_catalog.=) virtualtransaction)"
+    };
+}
 
-/// Fails after a ROLLBACK, and in a transaction that has failed.
-const MARKED: &str = "DO $$ BEGIN \
-     IF pg_catalog.current_setting('pgstow.script', true) OPERATOR(pg_catalog.=) 'begun' THEN RETURN; END IF; \
-     RAISE 'the script has taken back its own work' USING HINT = 'leave ROLLBACK, RESET ALL and connecting anew out of it'; END $$";
+/// A setting that a COMMIT leaves, and a ROLLBACK takes back: psql succeeds with either.
+const MARK: &str = concat!("SELECT pg_catalog.set_config('pgstow.script', ", transaction!(), ", false)");
+
+/// Fails after a ROLLBACK, and in a transaction that has failed. After a COMMIT nothing may follow: of what was done in
+/// further transactions nobody knows whether it was taken back.
+const MARKED: &str = concat!(
+    "DO $$ DECLARE
+       begun text[] := pg_catalog.string_to_array(pg_catalog.current_setting('pgstow.script', true), '/');
+       ended text[] := pg_catalog.string_to_array(",
+    transaction!(),
+    ", '/');
+     BEGIN
+       IF begun[2] IS NULL OR begun[1] OPERATOR(pg_catalog.<>) ended[1] THEN
+         RAISE 'the script has taken back its own work'
+           USING HINT = 'leave ROLLBACK, RESET ALL and connecting anew out of it';
+       END IF;
+       IF ended[2]::pg_catalog.int8 OPERATOR(pg_catalog.-) begun[2]::pg_catalog.int8 OPERATOR(pg_catalog.>) 1 THEN
+         RAISE 'the script goes on after the end of its transaction, where it is not known what was taken back'
+           USING HINT = 'leave COMMIT out of it, or make several scripts of it: each is a transaction';
+       END IF;
+     END $$"
+);
 
 /// Runs a user's script in one transaction, as the user's own `psql` would but for its settings file: with
 /// the search path the database has. The first error ends it; what it prints goes nowhere.
@@ -216,13 +239,13 @@ const MARKED: &str = "DO $$ BEGIN \
 /// `file` may be `-`, and the script `input`.
 ///
 /// # Errors
-/// `Kind::Postgres`, also if the script took back its own work, or made psql ignore the error that did.
+/// `Kind::Postgres`, also if the script took back its own work, or made psql ignore an error.
 pub async fn run_script(client: &Client, conn: &ConnInfo, file: &Path, input: &[u8]) -> Result<()> {
     let program = client.program("psql").args(["-X", "-q", "-1"]).args(STRICT);
     let program = program.args(["-c", PATIENT_TRANSACTION, "-c", MARK, "-f"]).arg(file).args(["-c", MARKED]);
     // Among its commands may be programs that take their time.
-    conn.dress(program).await?.unwatched().run(input).await?;
-    Ok(())
+    let done = conn.dress(program.strict()).await?.unwatched().run(input).await;
+    done.map(drop).map_err(Failure::of_own_sql)
 }
 
 /// Reads the JSON value that a query printed.

@@ -22,7 +22,7 @@ fn a_settings_file_says_where_to_restore_and_fetch_to() {
     assert!(cluster.has_database(&copy));
     cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
     // What writes files or rows is taken from a file that was named only.
-    for key in ["output", "into", "truncate"] {
+    for key in ["output", "into", "truncate", "keygen_paper", "scratch"] {
         let setting = if key == "truncate" { "true" } else { "\"x\"" };
         let folder = TempDir::new().unwrap();
         std::fs::write(folder.path().join("pgstow.toml"), format!("{key} = {setting}\n")).unwrap();
@@ -101,7 +101,21 @@ fn what_is_set_but_empty_is_said_to_be() {
     // What is only left out for it is warned of.
     let stored = empty(&["backup", "--stdin", "--name", "s", "-r", &keys.recipient], "PGSTOW_SIGNING_KEY");
     stored.stdin("bytes").succeeds().says("PGSTOW_SIGNING_KEY is set, but empty: nothing is signed");
-    empty(&["list"], "PGSTOW_VERIFY_KEY").succeeds().says("no signature is checked");
+    let unset = |words: &[&str], name: &str| {
+        empty(words, name).succeeds().says(&format!("{name} is set, but empty: it counts as unset"))
+    };
+    unset(&["list"], "PGSTOW_VERIFY_KEY");
+    unset(&["status", "--max-age", "9999d"], "PGSTOW_WEBHOOK");
+    let typed = empty(&["list", "--name", "s"], "PGSTOW_NAME").succeeds();
+    assert!(!typed.stderr.contains("PGSTOW_NAME"), "{typed}");
+    // An unmasked copy is worse than none.
+    for name in ["PGSTOW_AFTER", "PGSTOW_AFTER_SQL"] {
+        let refused = format!("{name} is set, but empty: the script is empty");
+        empty(&["restore", "latest", "--to", "dbname=x"], name).fails(Kind::Usage).says(&refused);
+        empty(&["clone", "dbname=x", "y"], name).fails(Kind::Usage).says(&refused);
+    }
+    let check = place.opens(&["verify", "latest", "--restore", "--check", ""]).fails(Kind::Usage);
+    check.says("--check: the SQL is empty");
     empty(&["fetch", "latest", "-o", "-"], "PGSTOW_IDENTITY")
         .fails(Kind::Settings)
         .says("PGSTOW_IDENTITY is set");

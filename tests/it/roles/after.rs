@@ -268,7 +268,18 @@ fn a_copy_that_no_script_has_masked_is_not_taken_for_one_that_was() {
     let update = "UPDATE people SET name = 'nobody';";
 
     // psql succeeds with all of these.
+    let goes_on = "the script goes on after the end of its transaction";
     for (script, why) in [
+        (&format!("UPDATE people SET name = name; COMMIT; BEGIN; {update} ROLLBACK;")[..], goes_on),
+        (
+            "\\set ON_ERROR_STOP off\nBEGIN; SELECT 1; COMMIT; BEGIN; UPDATE people SET nosuch = 1; COMMIT;",
+            "nosuch",
+        ),
+        ("\\set ON_ERROR_STOP off\n\\i /no/such/mask.sql", "went on after an error"),
+        (
+            "\\set ON_ERROR_STOP off\n\\set ON_ERROR_ROLLBACK on\nUPDATE people SET nosuch = 1;",
+            "went on after an error",
+        ),
         ("\\set ON_ERROR_STOP off\nUPDATE people SET no_such_column = 1;", "no_such_column"),
         (&format!("BEGIN; {update} ROLLBACK;"), "the script has taken back its own work"),
         (&format!("{update}\n\\connect"), "the script has taken back its own work"),
@@ -280,11 +291,20 @@ fn a_copy_that_no_script_has_masked_is_not_taken_for_one_that_was() {
     }
     let copy = fresh("masked");
     std::fs::write(&file, "\n-- UPDATE people …\n").unwrap();
-    for empty in [["--after", file.to_str().unwrap()], ["--after-sql", ""], ["--after", "/dev/null"]] {
+    let comment = ["--after-sql", "/* nothing */"];
+    for empty in [["--after", file.to_str().unwrap()], ["--after-sql", ""], ["--after", "/dev/null"], comment]
+    {
         masked(&copy, &empty).fails(Kind::Usage).says("the script is empty");
         let clone = ["clone", &cluster.url(&database), &copy];
         place.pgstow(&clone).args(empty).fails(Kind::Usage).says("the script is empty");
     }
+    // What is to be done about a script is not what is to be done about a dump.
+    let run = masked(&copy, &["--after-sql", "GRANT SELECT ON people TO nosuch"]).fails(Kind::Postgres);
+    let run = run.says("role \"nosuch\" does not exist");
+    assert!(!run.stderr.contains("--no-owner"), "{run}");
+    let run = masked(&copy, &["--after-sql", "SET statement_timeout = 10; SELECT pg_sleep(9)"]);
+    let run = run.fails(Kind::Postgres).says("statement timeout");
+    assert!(!run.stderr.contains("--lock-wait-timeout"), "{run}");
     // A transaction of its own is a habit, and a pipe gives its content only once.
     std::fs::write(&file, format!("BEGIN; {update} COMMIT;")).unwrap();
     masked(&copy, &["--after", file.to_str().unwrap()]).succeeds();
