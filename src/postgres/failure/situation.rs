@@ -140,7 +140,10 @@ impl Situation {
         if says(message, "Cannot enlarge string buffer") {
             return Some(S::ValueTooLarge);
         }
-        let by_text = || by_text(&message.text).map(|situation| within_function(situation, message));
+        // What the server says may be anything: a function of the database raises it.
+        let is_of_server = message.sqlstate.is_some() || message.text.contains("ERROR:");
+        let found = || by_text(&message.text).filter(|found| !(is_of_server && *found == S::Stopped));
+        let by_text = || found().map(|situation| within_function(situation, message));
         match message.sqlstate.as_deref() {
             Some(code) => by_sqlstate(code, message).or_else(by_text),
             None => by_text(),
@@ -174,7 +177,7 @@ impl Situation {
         )
     }
 
-    /// Whether another database of the same server would be no better.
+    /// Whether another database of the same server would be no better; a password file may know one of them only.
     pub fn is_of_server(self) -> bool {
         matches!(
             self,
@@ -189,7 +192,6 @@ impl Situation {
                 | S::CertificateRefused
                 | S::CertificateMismatch
                 | S::ClientCertificateRefused
-                | S::PasswordMissing
                 | S::PasswordWrong
                 | S::LoginRoleMissing
                 | S::PoolerRefused
@@ -203,7 +205,8 @@ impl Situation {
             || self.is_of_server()
             || matches!(
                 self,
-                S::OutOfSpace
+                S::PasswordMissing
+                    | S::OutOfSpace
                     | S::OutOfMemory
                     | S::OutOfLocks
                     | S::Killed(_)
@@ -353,8 +356,6 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["no connection to the server"], S::SessionLost),
     (&["connection to server", "failed"], S::NotConnected),
     (&["could not connect to server"], S::NotConnected),
-    // What pg_dump and pg_restore say of SIGTERM, SIGINT and SIGQUIT before they exit by themselves.
-    (&["terminated by user"], S::Stopped),
     // Dumping.
     (&["row-level security policy"], S::RowSecurity),
     (&["pg_export_snapshot"], S::SnapshotRefused),
@@ -422,4 +423,6 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["ERROR:", "does not exist"], S::ObjectMissing),
     (&["permission denied"], S::PermissionDenied),
     (&["could not look up effective user ID"], S::UserUnnamed),
+    // What pg_dump and pg_restore say of SIGTERM, SIGINT and SIGQUIT before they exit by themselves.
+    (&["terminated by user"], S::Stopped),
 ];
