@@ -78,8 +78,8 @@ struct Comparison<'a> {
     objects: Together<'a>,
     /// Whether the two servers write floating-point numbers alike.
     floats_alike: bool,
-    /// Whether the same words need quotes in both servers.
-    names_alike: bool,
+    /// The tables whose rows name objects, by their dump ids, if both servers do not put the same words into quotes.
+    names_unlike: HashSet<i32>,
 }
 
 /// As many rows as there should be, with another digest.
@@ -106,13 +106,14 @@ impl<'a> Comparison<'a> {
     fn of(inventory: &'a Inventory, said: &Toc, found: &Contents) -> Self {
         let major = |version: &str| Version::parse(version).map_or(SHORT_FLOATS, |version| version.major);
         let short = |version: &str| major(version) >= SHORT_FLOATS;
+        let names_alike = major(&inventory.archive.server_version) == major(&found.header.server_version);
         let mut comparison = Self {
             proof: Proof { by: By::Digests, ..Proof::default() },
             undecided: Vec::new(),
             through_root: Together::default(),
             objects: Together::default(),
             floats_alike: short(&inventory.archive.server_version) == short(&found.header.server_version),
-            names_alike: major(&inventory.archive.server_version) == major(&found.header.server_version),
+            names_unlike: if names_alike { HashSet::new() } else { said.holders_of_names() },
         };
         comparison.tables(inventory, said, found);
         if !comparison.through_root.undecided {
@@ -220,7 +221,7 @@ impl<'a> Comparison<'a> {
         match definition {
             None => Some(OF_EXTENSION),
             Some(_) if !self.floats_alike => Some("the servers write floating-point numbers differently"),
-            Some(table) if !self.names_alike && table.has_columns_of_names() => {
+            Some(table) if self.names_unlike.contains(&table.dump_id()) => {
                 Some("its rows name objects, and the servers quote names differently")
             }
             Some(_) => None,

@@ -1,15 +1,17 @@
 //! The columns of a table's data, as its `COPY` statement names them.
 
 use super::entry::TocEntry;
-use crate::sql::{Token, Word, words};
+use crate::sql::{EntryKind, Token, Word, words};
 
 /// Types whose text is a name as SQL writes it.
-const NAMES: [&[u8]; 9] = [
+const NAMES: [&[u8]; 11] = [
     b"regclass",
     b"regcollation",
     b"regconfig",
     b"regdictionary",
     b"regnamespace",
+    b"regoper",
+    b"regoperator",
     b"regproc",
     b"regprocedure",
     b"regrole",
@@ -17,15 +19,32 @@ const NAMES: [&[u8]; 9] = [
 ];
 
 impl TocEntry {
-    /// Whether the table that it defines has a column that holds names of objects, as a `regclass` does.
-    pub fn has_columns_of_names(&self) -> bool {
+    /// Whether the table or the type that it defines holds names of objects itself, as a `regclass` does.
+    pub fn holds_names(&self) -> bool {
+        !self.types_of_names().is_empty()
+    }
+
+    /// Whether it has such a type in quotes, which none of them needs.
+    pub fn quotes_names(&self) -> bool {
+        self.types_of_names().iter().any(|word| matches!(word.token, Token::Quoted(_)))
+    }
+
+    fn types_of_names(&self) -> Vec<Word<'_>> {
+        // The columns of a table, or of a composite type, are in parentheses; what a domain is made of is not.
+        let depth = match self.kind() {
+            EntryKind::Table | EntryKind::Type => 1,
+            EntryKind::Domain => 0,
+            _ => return Vec::new(),
+        };
         let words: Vec<Word<'_>> = words(self.defn().unwrap_or_default()).collect();
-        words.windows(2).any(|two| {
-            let [before, word] = two else { return false };
+        let found = words.windows(2).filter_map(|two| {
+            let [before, word] = two else { return None };
             // In `'orders_id_seq'::regclass` it is a default value's.
-            let is_type = word.depth == 1 && !before.is_sign(b':');
-            is_type && word.name().is_some_and(|name| NAMES.contains(&name.as_slice()))
-        })
+            let is_type = word.depth == depth && !before.is_sign(b':');
+            let is_it = is_type && word.name().is_some_and(|name| NAMES.contains(&name.as_slice()));
+            is_it.then(|| word.clone())
+        });
+        found.collect()
     }
 
     /// The columns that its data has, in their order, as `COPY` names them: `(id, name) FROM stdin;`, or
@@ -44,13 +63,6 @@ impl TocEntry {
         let schema = words.next()?.name()?;
         words.next().filter(|word| word.is_sign(b'.'))?;
         Some((schema, words.next()?.name()?))
-    }
-
-    /// Whether its `COPY` has all names in quotes; `None` if there is none.
-    pub fn quotes_names(&self) -> Option<bool> {
-        let copy = self.copy_statement().filter(|_| self.is_copy())?;
-        let mut names = words(copy).take_while(|word| !word.is(b"FROM")).filter(|word| word.name().is_some());
-        Some(names.all(|word| matches!(word.token, Token::Quoted(_))))
     }
 
     /// Whether its rows go through the table that it is a partition of.
