@@ -253,7 +253,10 @@ pub fn parse(
     let (all, command) = (command(), with_defaults(defaults, blank));
     let parsed = command.clone().try_get_matches_from(&args).and_then(|matches| {
         let by = |sources: &[ValueSource]| {
-            args_of_verb(&all, &matches).filter(|arg| is_given(arg, &matches, sources)).filter_map(key).collect()
+            args_of_verb(&all, &matches)
+                .filter(|arg| is_given(arg, &matches, sources))
+                .filter_map(key)
+                .collect()
         };
         let given = [ValueSource::CommandLine, ValueSource::EnvVariable];
         let not_given = args_of_verb(&all, &matches).filter(|arg| !is_given(arg, &matches, &given));

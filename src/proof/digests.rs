@@ -82,8 +82,8 @@ struct Comparison<'a> {
     floats_alike: bool,
     /// Whether the two servers write the bytes of `"char"` alike.
     bytes_alike: bool,
-    /// Whether the same words need quotes in both servers.
-    names_alike: bool,
+    /// The tables whose rows name objects, by their dump ids, if both servers do not put the same words into quotes.
+    names_unlike: HashSet<i32>,
 }
 
 /// As many rows as there should be, with another digest.
@@ -118,7 +118,7 @@ impl<'a> Comparison<'a> {
             objects: Together::default(),
             floats_alike: alike(SHORT_FLOATS),
             bytes_alike: alike(NUMBERED_BYTES),
-            names_alike: one == other,
+            names_unlike: if one == other { HashSet::new() } else { said.holders_of_names() },
         };
         comparison.tables(inventory, said, found);
         if !comparison.through_root.undecided {
@@ -229,7 +229,7 @@ impl<'a> Comparison<'a> {
             Some(table) if !self.bytes_alike && table.has_columns_of_bytes() => {
                 Some("it has a column of type \"char\", and the servers write its bytes differently")
             }
-            Some(table) if !self.names_alike && table.has_columns_of_names() => {
+            Some(table) if self.names_unlike.contains(&table.dump_id()) => {
                 Some("its rows name objects, and the servers quote names differently")
             }
             Some(_) => None,

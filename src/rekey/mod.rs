@@ -30,6 +30,9 @@ use make::{MayNotWrite, Remaking};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Why a backup cannot be taken that is nothing that a run of this kind has made.
+const OF_OTHERS: [Kind; 3] = [Kind::Verify, Kind::NotFound, Kind::Settings];
+
 /// Gives the chosen backups new recipients, the newest first.
 pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
     let RekeyOptions { which, name, reading, change } = options;
@@ -214,10 +217,7 @@ impl Work<'_> {
     async fn made_before(&self, old: &Manifest, peers: &[Folder]) -> Result<Option<Proven>> {
         for found in peers.iter().rev().filter_map(Folder::found).filter(|found| found.place.id > old.id) {
             let (new, signed, _) = match self.look(&found).await {
-                // It is nothing that a run of this kind has made.
-                Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound | Kind::Settings) => {
-                    continue;
-                }
+                Err(error) if OF_OTHERS.contains(&error.kind()) => continue,
                 looked => looked?,
             };
             if !new.backup.manifest.is_made_from(&old.id) || !self.has_new_recipients(&new.backup.manifest) {
@@ -267,10 +267,14 @@ impl Work<'_> {
     /// later id gives way, never both.
     async fn refuse_second(&self, old: &Manifest, own: &Place, peers: &[Folder]) -> Result<()> {
         let now = contents::of_same_second(self.store.store(), own).await?;
-        let is_new =
-            |folder: &&Folder| folder.place != *own && peers.iter().all(|peer| peer.place != folder.place);
-        for found in now.iter().filter(is_new).filter_map(Folder::found) {
-            let Ok(other) = self.store.take_trusting(&found, None).await else { continue };
+        // One that had no manifest then was being made.
+        let seen = peers.iter().filter_map(Folder::found).map(|peer| peer.place).chain([own.clone()]);
+        let seen: BTreeSet<Place> = seen.collect();
+        for found in now.iter().filter_map(Folder::found).filter(|found| !seen.contains(&found.place)) {
+            let other = match self.store.take_trusting(&found, None).await {
+                Err(error) if OF_OTHERS.contains(&error.kind()) => continue,
+                taken => taken?,
+            };
             if !other.backup.manifest.is_made_from(&old.id) {
                 continue;
             }

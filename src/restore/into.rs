@@ -21,6 +21,7 @@ use crate::stored::names::Place;
 use crate::stored::opened::BackupSelection;
 use crate::stored::reader::BackupReader;
 use crate::units::{age, count};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWriteExt, BufReader};
 
@@ -225,20 +226,40 @@ fn sorted(
     found: &[FoundTable],
     counts: impl Fn(usize, &Reference) -> bool,
 ) -> Result<Vec<usize>, Vec<usize>> {
-    let refers = |from: usize, to: usize| {
-        let references = found.get(from).into_iter().flat_map(|table| &table.refers_to);
-        references.into_iter().any(|reference| reference.table == to && counts(from, reference))
-    };
-    let mut left: Vec<usize> = (0..found.len()).collect();
-    let mut order = Vec::with_capacity(left.len());
-    while let Some(place) = left.iter().position(|from| !left.iter().any(|to| refers(*from, *to))) {
-        order.push(left.remove(place));
-    }
+    let counts = &counts;
+    let references = found.iter().enumerate().flat_map(|(from, table)| {
+        let counted = table.refers_to.iter().filter(move |reference| counts(from, reference));
+        counted.map(move |reference| (from, reference.table))
+    });
+    let references: Vec<(usize, usize)> = references.collect();
+    let mut left: BTreeSet<usize> = (0..found.len()).collect();
+    let order = taken(&mut left, references.iter().copied());
     // Those that only refer to a circle are not part of it.
-    while let Some(place) = left.iter().position(|to| !left.iter().any(|from| refers(*from, *to))) {
-        left.remove(place);
+    taken(&mut left, references.iter().map(|(from, to)| (*to, *from)));
+    if left.is_empty() { Ok(order) } else { Err(left.into_iter().collect()) }
+}
+
+/// Takes out the numbers that wait for none that is left, the lowest first.
+fn taken(left: &mut BTreeSet<usize>, waits: impl Iterator<Item = (usize, usize)>) -> Vec<usize> {
+    let (mut waiting, mut open) = (HashMap::<usize, Vec<usize>>::new(), HashMap::<usize, usize>::new());
+    for (from, to) in waits.filter(|(from, to)| left.contains(from) && left.contains(to)) {
+        waiting.entry(to).or_default().push(from);
+        *open.entry(from).or_default() += 1;
     }
-    if left.is_empty() { Ok(order) } else { Err(left) }
+    let mut ready: BTreeSet<usize> = left.iter().copied().filter(|one| !open.contains_key(one)).collect();
+    let mut order = Vec::new();
+    while let Some(next) = ready.pop_first() {
+        left.remove(&next);
+        order.push(next);
+        for from in waiting.remove(&next).unwrap_or_default() {
+            let open = open.entry(from).or_default();
+            *open -= 1;
+            if *open == 0 {
+                ready.insert(from);
+            }
+        }
+    }
+    order
 }
 
 fn circle(front: &Preamble, found: &[FoundTable], left: &[usize]) -> Error {

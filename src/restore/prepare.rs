@@ -7,7 +7,7 @@ use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::Atomicity;
-use crate::postgres::{Locale, TIMESCALEDB_RESTORING, Target, literal, sessions};
+use crate::postgres::{Locale, TIMESCALEDB_RESTORING, Target, sessions};
 use crate::sql::without_notes;
 use std::collections::HashSet;
 
@@ -140,7 +140,9 @@ fn meanwhile(entry: &TocEntry, setting: &str, values: [&str; 2]) -> TocEntry {
 /// in which functions find names.
 pub fn as_meant(front: &Preamble, search_path: Option<&str>) -> Preamble {
     let schemas = search_path.map(|schemas| {
-        format!("SELECT pg_catalog.set_config('search_path', {}, false);\n", literal(schemas))
+        // Means the same whatever standard_conforming_strings the dump sets; no psql reads it.
+        let schemas = schemas.replace('\\', r"\\").replace('\'', "''");
+        format!("SELECT pg_catalog.set_config('search_path', E'{schemas}', false);\n")
     });
     front.with(|entry| match entry.kind() {
         EntryKind::SearchPath => {

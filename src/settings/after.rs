@@ -9,7 +9,7 @@ use crate::restore::request::{After, Script};
 use crate::sql::words;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// No comment before a script's first statement is longer, in bytes: of a longer script no more is read.
 const LONGEST_COMMENT: u64 = 1 << 20;
@@ -22,7 +22,7 @@ pub(super) fn after(words: AfterWords) -> Result<After> {
     {
         refuse_blank(true, &blank)?;
     }
-    let files = words.after.iter().flat_map(paths).map(of_file);
+    let files = words.after.iter().flat_map(|text| paths(text)).map(of_file);
     let typed = words.after_sql.into_iter().map(typed);
     let grants = |roles: &[String], grant: Grant| lines(roles).into_iter().map(move |role| (role, grant));
     Ok(After {
@@ -32,10 +32,10 @@ pub(super) fn after(words: AfterWords) -> Result<After> {
 }
 
 /// The files that one value names, one a line.
-fn paths(text: &PathBuf) -> Vec<PathBuf> {
+fn paths(text: &Path) -> Vec<PathBuf> {
     match text.to_str() {
         Some(text) => lines(&[text.to_owned()]).into_iter().map(PathBuf::from).collect(),
-        None => vec![text.clone()],
+        None => vec![text.to_owned()],
     }
 }
 

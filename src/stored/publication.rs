@@ -4,7 +4,7 @@
 use super::manifest::Manifest;
 use super::names::{MANIFEST, Place, SIGNATURE};
 use super::signing::{Signed, SigningKey};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::{Situation, Store, StoreError, Stored};
 use bytes::Bytes;
 use std::cell::Cell;
@@ -39,11 +39,8 @@ impl<'a> Publication<'a> {
             self.put(SIGNATURE, signature.into()).await?;
         }
         self.is_published.set(true);
-        let put = self.put(MANIFEST, bytes.into()).await;
-        // One that was refused is not there; one whose answer was lost may be.
-        let is_refused = |error: &Error| error.situation().is_some_and(|why: Situation| !why.may_pass());
-        self.is_published.set(!put.as_ref().is_err_and(is_refused));
-        put.map(drop)
+        // Whatever its failure is: an answer may have been lost before it.
+        self.put(MANIFEST, bytes.into()).await.map(drop)
     }
 
     /// Removes what was stored of a backup that did not come to be, these objects too, if the key may.
@@ -71,7 +68,7 @@ impl<'a> Publication<'a> {
         }
         for object in [MANIFEST, SIGNATURE].map(str::to_owned).into_iter().chain(objects) {
             if let Err(error) = self.store.delete(&self.place.key(&object)).await {
-                return match object == MANIFEST && self.is_published.get() {
+                return match object == MANIFEST && !self.is_without_manifest(&error).await {
                     true => tracing::warn!(
                         "whether {} is in {} is not known; `pgstow list` shows it if it is, whole: {error}",
                         self.place,
@@ -81,6 +78,16 @@ impl<'a> Publication<'a> {
                 };
             }
         }
+    }
+
+    /// Whether it is certain that there is no manifest, after one could not be deleted.
+    async fn is_without_manifest(&self, error: &StoreError) -> bool {
+        let absent = async || match self.store.head(&self.place.key(MANIFEST)).await {
+            Err(error) => error.situation() == Situation::NotFound,
+            Ok(_) => false,
+        };
+        // A store that does not answer would be waited for again.
+        !self.is_published.get() || (!error.situation().may_pass() && absent().await)
     }
 
     fn remains(&self, error: &StoreError) {

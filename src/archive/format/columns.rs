@@ -1,15 +1,17 @@
 //! The columns of a table's data, as its `COPY` statement names them.
 
 use super::entry::TocEntry;
-use crate::sql::{Token, Word, words};
+use crate::sql::{EntryKind, Token, Word, words};
 
 /// Types whose text is a name as SQL writes it.
-const NAMES: [&[u8]; 9] = [
+const NAMES: [&[u8]; 11] = [
     b"regclass",
     b"regcollation",
     b"regconfig",
     b"regdictionary",
     b"regnamespace",
+    b"regoper",
+    b"regoperator",
     b"regproc",
     b"regprocedure",
     b"regrole",
@@ -17,14 +19,38 @@ const NAMES: [&[u8]; 9] = [
 ];
 
 impl TocEntry {
-    /// Whether the table that it defines has a column that holds names of objects, as a `regclass` does.
-    pub fn has_columns_of_names(&self) -> bool {
-        has_columns_of(&NAMES, self.defn().unwrap_or_default())
+    /// Whether the table or the type that it defines holds names of objects itself, as a `regclass` does.
+    pub fn holds_names(&self) -> bool {
+        !self.types_among(&NAMES).is_empty()
+    }
+
+    /// Whether it has such a type in quotes, which none of them needs.
+    pub fn quotes_names(&self) -> bool {
+        self.types_among(&NAMES).iter().any(|word| matches!(word.token, Token::Quoted(_)))
     }
 
     /// Whether the table that it defines has a column that holds single bytes: `"char"`, which is not `char`.
     pub fn has_columns_of_bytes(&self) -> bool {
-        has_columns_of(&[b"char"], self.defn().unwrap_or_default())
+        !self.types_among(&[b"char"]).is_empty()
+    }
+
+    /// Those of these types that the table or the type that it defines is made of.
+    fn types_among(&self, types: &[&[u8]]) -> Vec<Word<'_>> {
+        // The columns of a table, or of a composite type, are in parentheses; what a domain is made of is not.
+        let depth = match self.kind() {
+            EntryKind::Table | EntryKind::Type => 1,
+            EntryKind::Domain => 0,
+            _ => return Vec::new(),
+        };
+        let words: Vec<Word<'_>> = words(self.defn().unwrap_or_default()).collect();
+        let found = words.windows(2).filter_map(|two| {
+            let [before, word] = two else { return None };
+            // In `'orders_id_seq'::regclass` it is a default value's, and first of all comes the name of the column.
+            let is_type = word.depth == depth && !b":(,".iter().any(|sign| before.is_sign(*sign));
+            let is_it = is_type && word.name().is_some_and(|name| types.contains(&name.as_slice()));
+            is_it.then(|| word.clone())
+        });
+        found.collect()
     }
 
     /// The columns that its data has, in their order, as `COPY` names them: `(id, name) FROM stdin;`, or
@@ -45,13 +71,6 @@ impl TocEntry {
         Some((schema, words.next()?.name()?))
     }
 
-    /// Whether its `COPY` has all names in quotes; `None` if there is none.
-    pub fn quotes_names(&self) -> Option<bool> {
-        let copy = self.copy_statement().filter(|_| self.is_copy())?;
-        let mut names = words(copy).take_while(|word| !word.is(b"FROM")).filter(|word| word.name().is_some());
-        Some(names.all(|word| matches!(word.token, Token::Quoted(_))))
-    }
-
     /// Whether its rows go through the table that it is a partition of.
     pub fn passes_root(&self) -> bool {
         let (_, schema, name) = self.identity();
@@ -65,20 +84,9 @@ impl TocEntry {
     }
 }
 
-/// Whether a table that is defined so has a column of one of these types.
-fn has_columns_of(types: &[&[u8]], defn: &[u8]) -> bool {
-    let words: Vec<Word<'_>> = words(defn).collect();
-    words.windows(2).any(|two| {
-        let [before, word] = two else { return false };
-        // In `'orders_id_seq'::regclass` it is a default value's, and first of all comes the name of the column.
-        let is_type = word.depth == 1 && !b":(,".iter().any(|sign| before.is_sign(*sign));
-        is_type && word.name().is_some_and(|name| types.contains(&name.as_slice()))
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::archive::tests::sample::preamble;
 
     #[test]
     fn columns_of_a_type_are_told_from_columns_of_its_name() {
@@ -88,8 +96,9 @@ mod tests {
             ("\"char\" character(1), b \"char\"[]", false, true),
         ] {
             let defn = format!("CREATE TABLE t ({columns});");
-            let has = |types: &[&[u8]]| has_columns_of(types, defn.as_bytes());
-            assert_eq!((has(&NAMES), has(&[b"char"])), (names, bytes), "{columns}");
+            let front = preamble(&[("TABLE", &defn, "boss")]);
+            let table = front.toc.entries().first().unwrap();
+            assert_eq!((table.holds_names(), table.has_columns_of_bytes()), (names, bytes), "{columns}");
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
-use crate::sql::{EntryKind, Word, quoted, replaced, statements};
+use crate::sql::{EntryKind, Word, quoted, replaced, statements, words};
 use std::borrow::Cow;
 
 /// A statement about the database itself.
@@ -58,13 +58,15 @@ impl Toc {
     /// text that nobody can read.
     pub fn database_statements(&self, name: &str) -> (Vec<DatabaseStatement>, Vec<String>) {
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+        let (converted, standard) = (self.is_converted(), self.has_standard_strings());
         let entries = self.entries().iter();
         for entry in entries.filter(|entry| entry.is_of_database() && entry.kind() != EntryKind::Database) {
             let defn = entry.defn().unwrap_or_default();
-            let said_inside = std::str::from_utf8(defn).is_err();
-            match self.text_of_server(defn) {
+            // Converted text was read as text of the database: said there, it becomes the same bytes again, whoever said it.
+            let said_inside = converted || std::str::from_utf8(defn).is_err();
+            match if converted { self.text(defn) } else { self.text_of_server(defn) } {
                 Some(text) => found.extend(
-                    of_entry(entry.kind(), &text, name)
+                    of_entry(entry.kind(), &if standard { text } else { standardized(&text).into() }, name)
                         .into_iter()
                         .map(|said| DatabaseStatement { said_inside, ..said }),
                 ),
@@ -75,6 +77,16 @@ impl Toc {
             }
         }
         (found, unreadable)
+    }
+
+    /// Whether the dump's text is in another encoding than the database's, so that the server has converted it.
+    fn is_converted(&self) -> bool {
+        let statement = self.create_database().unwrap_or_default();
+        // CREATE DATABASE app WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE = 'C';
+        let own = statement.split_once(" ENCODING = '").and_then(|(_, rest)| rest.split('\'').next());
+        let dumped = self.encoding();
+        let both = own.zip(dumped.as_deref());
+        both.is_some_and(|(own, dumped)| own != dumped && own != "SQL_ASCII" && dumped != "SQL_ASCII")
     }
 
     /// The tablespace that the source's database lay in, unless it was the usual one.
@@ -94,6 +106,22 @@ impl Toc {
     fn database(&self) -> Option<&TocEntry> {
         self.entries().iter().find(|entry| entry.kind() == EntryKind::Database)
     }
+}
+
+/// The text with its plain strings as `standard_conforming_strings` has them, without a second backslash for each.
+fn standardized(text: &str) -> String {
+    let (text, mut before) = (text.as_bytes(), None);
+    let mut places = Vec::new();
+    for word in words(text) {
+        let string = text.get(word.at.clone()).unwrap_or_default();
+        // Not in E'…', where it is the same in both.
+        let is_plain = string.starts_with(b"'") && before != Some(word.at.start);
+        before = word.is(b"E").then_some(word.at.end);
+        if is_plain {
+            places.push((word.at, String::from_utf8_lossy(string).replace(r"\\", r"\").into_bytes()));
+        }
+    }
+    String::from_utf8_lossy(&replaced(text, &places)).into_owned()
 }
 
 fn of_entry(kind: EntryKind, text: &str, name: &str) -> Vec<DatabaseStatement> {
@@ -172,6 +200,44 @@ mod tests {
         assert_eq!(said[0].0, "REVOKE CONNECT,TEMPORARY ON DATABASE \"my \"\"new\"\"\" FROM PUBLIC;");
         assert!(said[0].1.is_empty());
         assert_eq!(said[1].1, ["r 1"]);
+    }
+
+    #[test]
+    fn a_plain_string_is_read_as_the_dump_means_it() {
+        let said = |strings: &str| {
+            let set = format!("SET standard_conforming_strings = '{strings}';\n");
+            let text = r"ALTER DATABASE a SET b.c TO 'C:\\new', 'it''s', E'x\\y';";
+            let front = preamble(&[("STDSTRINGS", &set, ""), ("DATABASE PROPERTIES", text, "")]);
+            front.toc.database_statements("x").0.remove(0).sql
+        };
+        assert_eq!(said("on"), r#"ALTER DATABASE "x" SET b.c TO 'C:\\new', 'it''s', E'x\\y';"#);
+        assert_eq!(said("off"), r#"ALTER DATABASE "x" SET b.c TO 'C:\new', 'it''s', E'x\\y';"#);
+    }
+
+    #[test]
+    fn converted_text_was_said_inside() {
+        for (own, dumped, inside) in [
+            ("LATIN1", "UTF8", true),
+            ("UTF8", "UTF8", false),
+            ("LATIN1", "LATIN1", false),
+            ("SQL_ASCII", "UTF8", false),
+        ] {
+            let create =
+                format!("CREATE DATABASE a WITH TEMPLATE = template0 ENCODING = '{own}' LOCALE = 'C';\n");
+            let set = format!("SET client_encoding = '{dumped}';\n");
+            let text = "ALTER DATABASE a SET b.c TO 'ä';\n";
+            let front = preamble(&[
+                ("ENCODING", &set, ""),
+                ("DATABASE", &create, ""),
+                ("DATABASE PROPERTIES", text, ""),
+            ]);
+            let (found, _) = front.toc.database_statements("x");
+            assert_eq!(
+                (found[0].said_inside, found[0].sql.contains("'ä'")),
+                (inside, true),
+                "{own} {dumped}"
+            );
+        }
     }
 
     /// The new name has letters of its own, in another encoding than the dump's.

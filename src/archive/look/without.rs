@@ -144,7 +144,17 @@ impl Toc {
     /// The event triggers whose functions are not here: `pg_dump` writes them all, whatever schemas it leaves out.
     pub fn lost_event_triggers(&self) -> impl Iterator<Item = &TocEntry> {
         let triggers = self.entries().iter().filter(|entry| entry.kind() == EntryKind::EventTrigger);
-        triggers.filter(|trigger| !trigger.dependencies().any(|id| self.has(id)))
+        // Of a function that is not here, what it needs is named: its language, or the extension that it belongs to.
+        let is_language = |entry: &TocEntry| match entry.kind() {
+            EntryKind::Extension => entry.tag().is_some_and(|name| name.starts_with(b"pl")),
+            kind => kind == EntryKind::ProceduralLanguage,
+        };
+        let has_function = move |trigger: &TocEntry| {
+            let needs: HashSet<i32> = trigger.dependencies().collect();
+            let mut all = self.entries().iter().filter(|entry| needs.contains(&entry.dump_id()));
+            all.any(|entry| !is_language(entry))
+        };
+        triggers.filter(move |trigger| !has_function(trigger))
     }
 
     fn has(&self, id: i32) -> bool {
@@ -178,5 +188,30 @@ impl Toc {
             }
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::archive::format::entry::Field;
+    use crate::archive::tests::sample::preamble;
+
+    #[test]
+    fn a_language_is_no_function_of_an_event_trigger() {
+        for (needs, lost) in [
+            (&[("FUNCTION", "f()"), ("EXTENSION", "plpgsql")][..], 0),
+            (&[("EXTENSION", "hypopg")], 0),
+            (&[("EXTENSION", "plperl")], 1),
+            (&[("PROCEDURAL LANGUAGE", "sharp")], 1),
+            (&[], 1),
+        ] {
+            let kinds = needs.iter().map(|(kind, _)| (*kind, "", "")).chain([("EVENT TRIGGER", "", "")]);
+            let mut names = needs.iter();
+            let front = preamble(&kinds.collect::<Vec<_>>()).with(|entry| match names.next() {
+                Some((_, name)) => entry.with_text(Field::Tag, name.as_bytes()),
+                None => entry.clone(),
+            });
+            assert_eq!(front.toc.lost_event_triggers().count(), lost, "{needs:?}");
+        }
     }
 }

@@ -101,17 +101,28 @@ impl Lock {
             .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
     }
 
-    /// Takes the lock of the restores into the database of this name; the session is in another one.
+    /// Takes the lock of the restores into the database of this name, in a session that is in another one; `left` is how many
+    /// sessions the role may still have. Through a pooler none is taken: it would stay with a session that is not ours.
     ///
     /// # Errors
     /// `Kind::Locked` if another run holds it.
-    pub async fn of_restore(&mut self, name: &str) -> Result<()> {
+    pub async fn of_restore(psql: &Psql, left: Option<u32>, name: &str) -> Result<Self> {
+        let mut lock = Self::open(psql, left).await?;
+        // The session stays open until the other has answered.
+        let Some(own) = lock.backend().await? else { return Ok(lock) };
+        if own == psql.query(&format!("SELECT {};", Backend::SQL)).await? {
+            tracing::warn!(
+                "there is a connection pooler in transaction mode: no lock keeps another restore into {name} away"
+            );
+            return Ok(Self::none());
+        }
         let locked = |error: Error| {
             error.hint("wait for it, or restore into a database of another name; its session is in pg_locks, of type advisory")
         };
-        self.take(second_half("restore", name), &format!("another restore into {name}"), Duration::ZERO)
+        lock.take(second_half("restore", name), &format!("another restore into {name}"), Duration::ZERO)
             .await
-            .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
+            .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })?;
+        Ok(lock)
     }
 
     /// Keeps restores into the database of this name away, over the connection on which each of them takes the lock.
@@ -120,9 +131,7 @@ impl Lock {
     /// `Kind::Locked` if another run holds it.
     pub async fn against_restores(psql: &Psql, name: &str) -> Result<Self> {
         let (maintenance, _) = reach(psql, name).await?;
-        let mut lock = Self::open(&maintenance, sessions_left(&maintenance).await?).await?;
-        lock.of_restore(name).await?;
-        Ok(lock)
+        Self::of_restore(&maintenance, sessions_left(&maintenance).await?, name).await
     }
 
     async fn take(&mut self, key: i32, other: &str, wait: Duration) -> Result<()> {

@@ -33,7 +33,11 @@ pub async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
             }
         }
     }
-    Err(first.map_or_else(|| Error::unexpected("no database was tried"), |first| shut_out(name, first)))
+    Err(match first {
+        Some(first) if first.is(&[Situation::PasswordMissing]) => first.into(),
+        Some(first) => shut_out(name, first),
+        None => Error::unexpected("no database was tried"),
+    })
 }
 
 /// Says that the server lets the role into none of these databases.

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::postgres::failure::{Failure, Situation};
-use crate::postgres::sql::{identifier, literal};
+use crate::postgres::sql::{block, identifier, literal};
 use crate::postgres::tools::Psql;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ impl Renaming<'_> {
             .map(|found| format!("({}, {})", found.oid, literal(&found.name)))
             .collect();
         // By name too: those who come to the new database under its new name are not meant.
-        let end = END_SESSIONS.replace("{databases}", &databases.join(", "));
+        let end = block(&END_SESSIONS.replace("{databases}", &databases.join(", ")));
         self.maintenance.run(&end).await?;
         let mut renaming = std::pin::pin!(self.maintenance.run(script));
         loop {
@@ -151,11 +151,11 @@ impl Known {
     /// SQL that fails unless the database still has this name: another one may have it by now.
     pub fn guard(&self) -> String {
         let (oid, name) = (self.oid, literal(&self.name));
-        format!(
-            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_database WHERE oid = {oid} AND datname = {name}) THEN
+        block(&format!(
+            "BEGIN IF NOT EXISTS (SELECT FROM pg_database WHERE oid = {oid} AND datname = {name}) THEN
                RAISE 'the database % is not the one it was: somebody renamed or dropped it', quote_ident({name});
-             END IF; END $$;\n"
-        )
+             END IF; END"
+        ))
     }
 }
 
@@ -181,7 +181,6 @@ pub fn is_stamp(text: &str) -> bool {
 
 /// Ends the sessions of these databases as far as the role may; the others are not its business.
 const END_SESSIONS: &str = "
-DO $$
 DECLARE
   one int;
 BEGIN
@@ -192,7 +191,7 @@ BEGIN
     EXCEPTION WHEN insufficient_privilege THEN NULL;
     END;
   END LOOP;
-END $$;";
+END";
 
 #[cfg(test)]
 mod tests {

@@ -117,8 +117,7 @@ impl Swap {
             return Err(Error::postgres(format!("the role {} may not rename databases", state.user))
                 .hint("it needs CREATEDB"));
         }
-        let mut lock = Lock::open(&maintenance, sessions_left(&maintenance).await?).await?;
-        lock.of_restore(&live).await?;
+        let lock = Lock::of_restore(&maintenance, sessions_left(&maintenance).await?, &live).await?;
         let (user, found) = (state.user, state.found);
         let mut swap = Self { live, user, stamp, _lock: lock, maintenance, found };
         // The names tell the second, and another run may have begun in the same.

@@ -148,7 +148,10 @@ impl Situation {
         if says(message, "requires the server to be built with") {
             return Some(S::NotBuiltWith);
         }
-        let by_text = || by_text(&message.text).map(|situation| within_function(situation, message));
+        // What the server says may be anything: a function of the database raises it.
+        let is_of_server = message.sqlstate.is_some() || message.text.contains("ERROR:");
+        let found = || by_text(&message.text).filter(|found| !(is_of_server && *found == S::Stopped));
+        let by_text = || found().map(|situation| within_function(situation, message));
         match message.sqlstate.as_deref() {
             Some(code) => by_sqlstate(code, message).or_else(by_text),
             None => by_text(),
@@ -182,7 +185,7 @@ impl Situation {
         )
     }
 
-    /// Whether another database of the same server would be no better.
+    /// Whether another database of the same server would be no better; a password file may know one of them only.
     pub fn is_of_server(self) -> bool {
         matches!(
             self,
@@ -197,7 +200,6 @@ impl Situation {
                 | S::CertificateRefused
                 | S::CertificateMismatch
                 | S::ClientCertificateRefused
-                | S::PasswordMissing
                 | S::PasswordWrong
                 | S::LoginRoleMissing
                 | S::PoolerRefused
@@ -211,7 +213,8 @@ impl Situation {
             || self.is_of_server()
             || matches!(
                 self,
-                S::OutOfSpace
+                S::PasswordMissing
+                    | S::OutOfSpace
                     | S::OutOfMemory
                     | S::OutOfLocks
                     | S::Killed(_)
@@ -362,8 +365,6 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["no connection to the server"], S::SessionLost),
     (&["connection to server", "failed"], S::NotConnected),
     (&["could not connect to server"], S::NotConnected),
-    // What pg_dump and pg_restore say of SIGTERM, SIGINT and SIGQUIT before they exit by themselves.
-    (&["terminated by user"], S::Stopped),
     // Dumping.
     (&["row-level security policy"], S::RowSecurity),
     (&["pg_export_snapshot"], S::SnapshotRefused),
@@ -435,4 +436,6 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["permission denied for large object"], S::LargeObjectDenied),
     (&["permission denied"], S::PermissionDenied),
     (&["could not look up effective user ID"], S::UserUnnamed),
+    // What pg_dump and pg_restore say of SIGTERM, SIGINT and SIGQUIT before they exit by themselves.
+    (&["terminated by user"], S::Stopped),
 ];

@@ -322,7 +322,9 @@ fn situations_are_known_by_their_words() {
     ] {
         assert_eq!(situation("p", said), Some(known), "{said}");
     }
-    assert_eq!(situation("p", "p: error: something new"), None);
+    for new in ["something new", "could not execute query: ERROR:  session 7 was terminated by user"] {
+        assert_eq!(situation("p", &format!("p: error: {new}")), None);
+    }
 }
 
 #[test]

@@ -30,6 +30,13 @@ pub fn literal(text: &str) -> String {
     quoted(text, '\'')
 }
 
+/// A block of PL/pgSQL, as a literal: a name in it may hold `$$`, or any other dollar quote.
+///
+/// The result holds no backslash if the block has none but in what the functions above return.
+pub fn block(body: &str) -> String {
+    format!("DO {};\n", literal(body))
+}
+
 fn quoted(text: &str, quote: char) -> String {
     let doubled = text.replace(quote, &format!("{quote}{quote}"));
     if !text.contains('\\') {
@@ -58,6 +65,14 @@ mod tests {
         assert_eq!(literal("O'Brien!"), "'O''Brien!'");
         assert_eq!(literal(r"a\b!c"), "U&'a!005Cb!!c' UESCAPE '!'");
         assert_eq!(literal(r"\'; DROP"), "U&'!005C''; DROP' UESCAPE '!'");
+    }
+
+    #[test]
+    fn no_name_ends_a_block() {
+        assert_eq!(
+            block(&format!("BEGIN PERFORM {}; END", literal("a$$b'"))),
+            r"DO 'BEGIN PERFORM ''a$$b''''''; END';".to_owned() + "\n"
+        );
     }
 
     proptest! {

@@ -110,6 +110,29 @@ fn a_role_that_is_missing_is_no_obstacle_with_no_owner() {
     assert_eq!(target.psql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), "postgres");
 }
 
+/// A name may hold what would end the quotes of a block.
+#[test]
+fn any_name_will_do() {
+    let (sample, cluster) = (Sample::shared(), Cluster::shared(Major::Distribution));
+    let name = format!("{}$$b'", fresh("dollars"));
+    let restore = |words: &[&str]| {
+        let url = cluster.url(&name.replace('$', "%24"));
+        sample.place.opens(&["restore", "latest", "--to", &url]).args(words)
+    };
+    let is_there = || {
+        let like = name.replace('\'', "''");
+        cluster.psql(
+            "postgres",
+            &format!("SELECT count(*) FROM pg_database WHERE starts_with(datname, '{like}')"),
+        )
+    };
+    restore(&["--after-sql", "SELECT 1/0"]).fails(Kind::Postgres).says("division by zero");
+    assert_eq!(is_there(), "0");
+    restore(&[]).succeeds();
+    restore(&["--swap", "--yes", "--keep-old", "0"]).succeeds();
+    assert_eq!(is_there(), "1");
+}
+
 #[test]
 fn others_may_create_databases_while_a_restore_holds_its_lock() {
     // As on Aiven and DigitalOcean.

@@ -128,7 +128,6 @@ fn what_is_said_of_a_database_keeps_its_letters() {
              ALTER DATABASE {database} SET app.title TO U&'Gr\\00F6\\00DFe'; ALTER DATABASE {database} SET app.word TO 'x'"
         ),
     );
-    place.backup(&cluster.url(&database), &[]);
     let said = |name: &str| {
         let hex = |text: &str| format!("encode(convert_to({text}, 'UTF8'), 'hex')");
         let comment = "shobj_description((SELECT oid FROM pg_database WHERE datname = current_database()), 'pg_database')";
@@ -137,10 +136,38 @@ fn what_is_said_of_a_database_keeps_its_letters() {
     };
     let expected = "4dc3bc6c6c6572|4772c3b6c39f65|x";
     assert_eq!(said(&database), expected);
-    let existing = create("existing");
-    for copy in [fresh("said"), existing] {
+    let ways = [&[][..], &["--pg-dump-arg=--encoding=UTF8"]];
+    let copies = ways.iter().flat_map(|words| [(words, fresh("said")), (words, create("existing"))]);
+    for (words, copy) in copies {
+        place.backup(&cluster.url(&database), words);
         let run = place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).succeeds();
         assert_eq!(said(&copy), expected, "{run}");
         assert!(!run.stderr.contains("not applied"), "{run}");
     }
+}
+
+/// Where a backslash in a plain string is doubled, it is still one.
+#[test]
+fn what_is_said_of_a_database_keeps_its_backslashes() {
+    let (cluster, place) = (Cluster::shared(Major::Distribution), Place::folder());
+    let database = cluster.create_database("strings");
+    cluster.psql(
+        &database,
+        &format!(
+            "CREATE TABLE t (n int); ALTER DATABASE {database} SET standard_conforming_strings = off;
+             ALTER DATABASE {database} SET app.folder TO 'D:\\old'; COMMENT ON DATABASE {database} IS 'C:\\dir\\new'"
+        ),
+    );
+    place.backup(&cluster.url(&database), &[]);
+    let said = |name: &str| {
+        let comment = "shobj_description((SELECT oid FROM pg_database WHERE datname = current_database()), 'pg_database')";
+        cluster.psql(name, &format!("SELECT {comment}, current_setting('app.folder')"))
+    };
+    let copy = fresh("strings");
+    let to = cluster.url(&copy);
+    place.opens(&["restore", "latest", "--to", &to, "--search-path", "public, \"a\\b\""]).succeeds();
+    assert_eq!(
+        (said(&copy).as_str(), said(&database).as_str()),
+        (r"C:\dir\new|D:\old", r"C:\dir\new|D:\old")
+    );
 }

@@ -3,9 +3,11 @@
 use crate::harness::Run;
 use crate::scene::{Keys, Place, fresh};
 use crate::servers::folder;
-use crate::servers::postgres::{Cluster, Major};
+use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
+use crate::there::preflight::pgbouncer;
 use pgstow::archive::{EntryKind, Reader, TocEntry};
 use pgstow::error::Kind;
+use std::os::unix::fs::PermissionsExt;
 
 const SHOP: &str = "CREATE SCHEMA app;
 CREATE TABLE app.customers (id int PRIMARY KEY);
@@ -83,6 +85,41 @@ fn rows_come_back_into_their_table_or_none_do() {
         assert_eq!(shop.psql(SUM), whole);
         assert_eq!(shop.psql("SELECT count(*) FROM app.lines"), "1000");
     }
+}
+
+/// It would stay with a session of the pooler's, and keep all others away.
+#[test]
+fn through_a_pooler_no_lock_stays() {
+    let shop = Shop::open(Major::V18);
+    shop.psql("DELETE FROM app.lines");
+    let (_server, port) = pgbouncer(shop.cluster, "transaction");
+    let url = |database: &str| format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{database}");
+    let warning = "no lock keeps another restore into";
+    let through = ["restore", "latest", "-t", "app.lines", "--into", &url(&shop.database)];
+    shop.place.opens(&through).succeeds().says(warning);
+    let run = shop.words(&["-t", "app.lines", "--truncate"]).succeeds();
+    assert!(!run.stderr.contains(warning), "{run}");
+    let copy = fresh("copy");
+    shop.place.opens(&["restore", "latest", "--to", &url(&copy)]).succeeds().says(warning);
+    shop.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+    shop.place.opens(&["restore", "latest", "--to", &shop.cluster.url(&copy)]).succeeds();
+}
+
+#[test]
+fn a_password_for_this_database_only_is_enough() {
+    let shop = Shop::open(Major::V18);
+    shop.psql("DELETE FROM app.lines");
+    let (home, port) = (folder("home"), shop.cluster.port);
+    let file = home.path().join("pgpass");
+    std::fs::write(&file, format!("*:*:{}:{USER}:{PASSWORD}\n", shop.database)).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let into = |database: &str| {
+        let url = format!("postgres://{USER}@127.0.0.1:{port}/{database}");
+        let command = shop.place.opens(&["restore", "latest", "-t", "app.lines", "--into", &url]);
+        command.env("PGPASSFILE", &file)
+    };
+    into(&shop.database).succeeds();
+    into("postgres").fails(Kind::Postgres).says("no password supplied");
 }
 
 #[test]

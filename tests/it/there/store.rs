@@ -230,6 +230,21 @@ fn the_inventory_is_refused() {
     assert_eq!(bucket.proxy.count(Operation::Put), 2, "after the globals; the manifest must not follow");
 }
 
+/// The answer to writing it was lost, and a repetition refused.
+#[test]
+fn a_manifest_that_may_be_there_is_not_called_missing() {
+    let bucket = Behind::new("manifest-there");
+    bucket.proxy.inject(Rule::new(Operation::Delete, Fault::Answer(403, "AccessDenied")));
+    bucket.proxy.inject(Rule::new(Operation::Put, Fault::LoseAnswer).key_end("/manifest.json").times(1));
+    let refused =
+        |operation| Rule::new(operation, Fault::Answer(403, "AccessDenied")).key_end("/manifest.json");
+    bucket.proxy.inject(refused(Operation::Head));
+    let run = bucket.with_rule(refused(Operation::Put)).assert_failure(Kind::Store);
+    let run = run.says("is not known; `pgstow list` shows it if it is, whole");
+    assert!(!run.stderr.contains("they are not a backup"), "{run}");
+    assert_eq!(bucket.direct.listed().len(), 1);
+}
+
 /// Where nothing can be taken back, the dump stays, and is no backup all the same.
 #[test]
 fn a_dump_without_its_manifest_is_no_backup() {

@@ -112,3 +112,32 @@ fn of_two_that_rekey_the_same_backup_one_gives_way() {
         }
     }
 }
+
+/// One that the other was making already when this one looked is no less new.
+#[test]
+fn a_rekey_sees_what_was_begun_before_it() {
+    let ([place], proxy, early) = through("begun-before");
+    let (old, one, other) = (Keys::shared(), Keys::make(), Keys::make());
+    stream(&place, "app", 1000);
+    let command = |place: &Place, to: &Keys| rekey(place, &["--all"], &to.recipient, &[old, &one, &other]);
+    let late = FaultProxy::start(&proxy.endpoint());
+    let Place::S3(s3) = &place else { panic!("{}", place.url()) };
+    let through_both = Place::S3(s3.through(&late.endpoint()));
+    let manifest = |seconds| {
+        Rule::new(Operation::Put, Fault::Delay(Duration::from_secs(seconds)))
+            .key_end("/manifest.json")
+            .times(1)
+    };
+    proxy.inject(manifest(8));
+    late.inject(manifest(16));
+    let keys = place.keys().len();
+    let first = command(&early, &one).spawn();
+    let since = Instant::now();
+    while place.keys().len() == keys {
+        assert!(since.elapsed() < Duration::from_secs(60), "the first does not begin");
+        sleep(Duration::from_millis(20));
+    }
+    let second = command(&through_both, &other).spawn();
+    first.wait().assert_success();
+    second.wait().assert_failure(Kind::Locked).says("another run rekeyed it at the same time");
+}

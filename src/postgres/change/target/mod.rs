@@ -28,7 +28,7 @@ use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::Failure;
 use crate::postgres::server::{Checkpoints, Server, TargetFacts, refuse_standby};
-use crate::postgres::sql::{identifier, literal};
+use crate::postgres::sql::{block, identifier, literal};
 use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
 
@@ -96,8 +96,7 @@ impl Target {
                 report_trials(&maintenance).await?;
             }
             Naming::WhenProven => {
-                lock = Lock::open(&maintenance, server.sessions_left).await?;
-                lock.of_restore(&name).await?;
+                lock = Lock::of_restore(&maintenance, server.sessions_left, &name).await?;
                 if !exists {
                     called = free_name(&maintenance, &name, RESTORING).await?;
                     report_unfinished(&maintenance, &name).await?;
@@ -243,8 +242,7 @@ impl Target {
     /// SQL that begins with that, for the rest of a session.
     pub(super) fn finding_names(&self) -> String {
         let set = |schemas: &String| {
-            let order = format!("BEGIN PERFORM set_config('search_path', {}, false); END", literal(schemas));
-            format!("DO {};\n", literal(&order))
+            block(&format!("BEGIN PERFORM set_config('search_path', {}, false); END", literal(schemas)))
         };
         self.search_path.as_ref().map(set).unwrap_or_default()
     }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::postgres::change::content::{CONTENTS, Contents};
 use crate::postgres::change::grants::Grant;
 use crate::postgres::failure::Situation;
-use crate::postgres::sql::{about_database, identifier, literal};
+use crate::postgres::sql::{about_database, block, identifier, literal};
 use crate::postgres::tools::sessions::TRIGGERS_OFF;
 
 /// Whether the owner of a database may create an extension in it, and whether the role owns the one that is there, if any.
@@ -113,16 +113,16 @@ ROLLBACK;";
         let Some(oid) = self.oid else { return Ok(()) };
         let name = literal(application_name);
         let ours = format!("datid = {oid} AND usename = current_user AND application_name = {name}");
-        let order = format!(
-            "DO $$ BEGIN
+        let order = block(&format!(
+            "BEGIN
                FOR n IN 1..100 LOOP
                  PERFORM pg_stat_clear_snapshot();
                  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours};
                  EXIT WHEN NOT FOUND;
                  PERFORM pg_sleep(0.1);
                END LOOP;
-             END $$;"
-        );
+             END"
+        ));
         self.maintenance.execute(&order).await
     }
 
