@@ -1,6 +1,6 @@
 //! Facts about an archive, read from its entries.
 
-use super::late::partition_key;
+use super::reading::partition_key;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
 use crate::sql::{EntryKind, decoded, decoded_of_server};
