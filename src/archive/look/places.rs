@@ -1,4 +1,4 @@
-//! Sets of places in a list: many of them, of which most have few places, and some almost all.
+//! Sets of places in a list. There may be many: some with few places, some with almost all.
 
 use std::collections::BTreeMap;
 
