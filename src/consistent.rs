@@ -18,6 +18,7 @@ use crate::postgres::{
     Changes, ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, waits_too_long,
 };
 use crate::sql::EntryKind;
+use std::collections::HashMap;
 use std::io::{self, Cursor};
 use std::sync::Arc;
 use std::time::Duration;
@@ -286,7 +287,10 @@ impl Begun {
         let encoding = toc.encoding().unwrap_or_default();
         let changes = before.changed_since(psql, &found, &toc.tables_with_rows(), &encoding).await?;
         let Changes { objects, written, mut rewritten } = changes;
-        let entry_of = |it| toc.entries().iter().find(|entry| object(entry) == Some(it));
+        // Of several, the first.
+        let entries = toc.entries().iter().rev().filter_map(|entry| Some((object(entry)?, entry)));
+        let entries: HashMap<(u32, u32), &TocEntry> = entries.collect();
+        let entry_of = |it| entries.get(&it).copied();
         let renamed = written.iter().find_map(|one| {
             entry_of((one.catalog, one.oid)).filter(|entry| !is_called(entry, &one.schema, &one.name))
         });

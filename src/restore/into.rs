@@ -21,7 +21,7 @@ use crate::stored::names::Place;
 use crate::stored::opened::BackupSelection;
 use crate::stored::reader::BackupReader;
 use crate::units::{age, count};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWriteExt, BufReader};
 
@@ -69,7 +69,8 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let mut reader = run.or(BackupReader::find(selection)).await?;
     let chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &patterns, true)?;
     counts(&chosen)?;
-    let has_rows = |entry: &TocEntry| chosen.blocks.iter().any(|block| block.dump_id == entry.dump_id());
+    let ids: HashSet<i32> = chosen.blocks.iter().map(|block| block.dump_id).collect();
+    let has_rows = |entry: &TocEntry| ids.contains(&entry.dump_id());
     let front = Preamble::read(&chosen.archive.preamble)?;
     // As far as foreign keys do not say otherwise.
     let front = by_need(&front).unwrap_or(front).keep(has_rows);
@@ -100,7 +101,8 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     }
 
     let Order { order, deferred } = order(&front, &found)?;
-    let number = |id: i32| order.iter().position(|other| *other == id).map_or(0, |place| place + 1);
+    let numbers: HashMap<i32, usize> = order.into_iter().zip(1..).collect();
+    let number = |id: i32| numbers.get(&id).copied().unwrap_or_default();
     chosen.blocks.sort_by_key(|block| number(block.dump_id));
     let ordered = front.in_order(|entry| number(entry.dump_id()));
     let appending = as_meant(&appending(&ordered, truncate, deferred), search_path.as_deref());
@@ -164,13 +166,18 @@ fn counts(chosen: &Inventory) -> Result<Vec<(String, u64)>> {
 
 /// The tables that rows go into; several partitions' may go into one.
 fn live_tables<'a>(front: &Preamble, found: &'a [FoundTable], chosen: &Inventory) -> Vec<LiveTable<'a>> {
-    let mut tables: Vec<LiveTable<'a>> = Vec::new();
+    let mut rows: HashMap<i32, u64> = HashMap::new();
+    for block in &chosen.blocks {
+        *rows.entry(block.dump_id).or_default() += block.rows.unwrap_or_default();
+    }
+    let (mut tables, mut places) = (Vec::<LiveTable<'a>>::new(), HashMap::new());
     for (entry, found) in front.toc.with_data().zip(found) {
-        let blocks = chosen.blocks.iter().filter(|block| block.dump_id == entry.dump_id());
-        let coming = blocks.filter_map(|block| block.rows).sum();
-        match tables.iter_mut().find(|table| table.found.name == found.name) {
-            Some(table) => table.coming += coming,
-            None => tables.push(LiveTable { found, coming }),
+        let place = *places.entry(&found.name).or_insert(tables.len());
+        if place == tables.len() {
+            tables.push(LiveTable { found, coming: 0 });
+        }
+        if let Some(table) = tables.get_mut(place) {
+            table.coming += rows.get(&entry.dump_id()).copied().unwrap_or_default();
         }
     }
     tables

@@ -160,11 +160,10 @@ pub(super) fn entries_gone(whole: &Preamble, kept: &Preamble) -> HashSet<i32> {
 pub(super) fn warn_of_lacking_rows(whole: &Preamble, chosen: &Preamble, kept: &Preamble) {
     let ids = |front: &Preamble| front.toc.with_data().map(TocEntry::dump_id).collect::<HashSet<i32>>();
     let (chosen, kept) = (ids(chosen), ids(kept));
-    for (rows, reads) in whole.toc.computed_rows() {
-        let is_lacking =
-            |entry: &&TocEntry| reads.contains(&entry.dump_id()) && !kept.contains(&entry.dump_id());
-        let lacking: Vec<&TocEntry> = whole.toc.with_data().filter(is_lacking).collect();
-        if !kept.contains(&rows.dump_id()) || lacking.is_empty() {
+    for (rows, reads) in whole.toc.computed_rows(&kept) {
+        let lacking: Vec<&TocEntry> =
+            reads.into_iter().filter(|entry| !kept.contains(&entry.dump_id())).collect();
+        if lacking.is_empty() {
             continue;
         }
         let not_chosen = lacking.iter().filter(|entry| !chosen.contains(&entry.dump_id()));

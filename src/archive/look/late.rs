@@ -7,12 +7,13 @@
 //! more.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use super::names::{function_name, names, quoted};
-use super::select::RELATIONS;
+use super::places::Places;
+use super::reading::{Reading, Reads};
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
-use crate::sql::{EntryKind, Word, words};
+use crate::sql::EntryKind;
 
 /// Rows that come after all that are not of this kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct LateRows {
     /// The dump id of their entry.
     pub id: i32,
     /// Other late rows that come before.
-    pub after: BTreeSet<i32>,
+    pub after: Arc<BTreeSet<i32>>,
     /// Whether rows that are read come later in the archive.
     pub too_early: bool,
     /// Whether it is a generated column that is computed from them, and not only from rows of extensions.
@@ -31,48 +32,57 @@ impl Toc {
     /// The rows of tables whose constraints, generated columns or partition keys call functions that read other tables, in an
     /// order in which each finds what it reads, as far as they do not read each other.
     pub fn late_rows(&self) -> Vec<LateRows> {
-        let reading = Reading::of(self);
-        let mut late: Vec<(i32, Reads)> =
-            reading.rows().filter_map(|rows| Some((rows.dump_id(), reading.reads(rows)?))).collect();
-        let known: BTreeSet<i32> =
-            late.iter().filter(|(_, reads)| !reads.anything).map(|(id, _)| *id).collect();
-        let places: HashMap<i32, usize> =
-            reading.rows().enumerate().map(|(place, rows)| (rows.dump_id(), place)).collect();
-        let too_early: HashSet<i32> = late
-            .iter()
-            .filter(|(id, reads)| {
-                let is_later = |other: &i32| places.get(other) > places.get(id);
-                let mut others = places.keys().filter(|other| reads.anything && !known.contains(other));
-                reads.rows.iter().any(is_later) || others.any(is_later)
-            })
-            .map(|(id, _)| *id)
-            .collect();
+        let mut reading = Reading::of(self);
+        let rows = reading.rows().to_vec();
+        let mut late: Vec<_> =
+            (0..rows.len()).filter_map(|place| Some((place, reading.reads(place)?))).collect();
+        let known: Places =
+            late.iter().filter(|(_, reads)| !reads.anything).map(|(place, _)| *place).collect();
+        let last_other = (0..rows.len()).rev().find(|place| !known.contains(*place));
+        let is_too_early = |(place, reads): &&(usize, Reads)| {
+            reads.rows.last() > Some(*place) || reads.anything && last_other > Some(*place)
+        };
+        let too_early: Places = late.iter().filter(is_too_early).map(|(place, _)| *place).collect();
+        let generated: Places =
+            late.iter().filter(|(_, reads)| reads.generated).map(|(place, _)| *place).collect();
         for (_, reads) in late.iter_mut().filter(|(_, reads)| reads.anything) {
-            reads.rows.extend(&known);
+            reads.rows.add(&known);
         }
         // Those whose needs are known choose first.
         late.sort_by_key(|(_, reads)| reads.anything);
-        let ids: Vec<i32> = late.iter().map(|(id, _)| *id).collect();
-        let generated: HashSet<i32> =
-            late.iter().filter(|(_, reads)| reads.generated).map(|(id, _)| *id).collect();
-        let needs: HashMap<i32, BTreeSet<i32>> =
-            late.into_iter().map(|(id, reads)| (id, reads.rows)).collect();
-        let mut before = BTreeSet::new();
-        let ordered = in_order(&ids, &needs).into_iter().map(|id| {
-            let needs = needs.get(&id).into_iter().flatten();
-            let after = needs.copied().filter(|need| before.contains(need)).collect();
-            before.insert(id);
-            LateRows { id, after, too_early: too_early.contains(&id), generated: generated.contains(&id) }
+        let places: Vec<usize> = late.iter().map(|(place, _)| *place).collect();
+        let needs: HashMap<usize, Places> =
+            late.into_iter().map(|(place, reads)| (place, reads.rows)).collect();
+        let id = |place: usize| rows.get(place).map(|rows| rows.dump_id());
+        let (mut before, mut known_sets) = (Places::default(), HashMap::new());
+        let ordered = in_order(&places, &needs).into_iter().filter_map(|place| {
+            let after = needs.get(&place)?.both(&before);
+            before.insert(place);
+            // Many may come after the same ones.
+            let after = known_sets
+                .entry(after)
+                .or_insert_with_key(|after| Arc::new(after.iter().filter_map(id).collect()));
+            let (too_early, generated) = (too_early.contains(place), generated.contains(place));
+            Some(LateRows { id: id(place)?, after: Arc::clone(after), too_early, generated })
         });
         ordered.collect()
     }
 
-    /// The rows of tables with generated columns that are computed from other rows, each with these, as far as they are known.
-    pub fn computed_rows(&self) -> Vec<(&TocEntry, BTreeSet<i32>)> {
-        let reading = Reading::of(self);
-        let reads = reading.rows().filter_map(|rows| Some((rows, reading.reads(rows)?)));
-        let computed = reads.filter(|(_, reads)| reads.generated && !reads.rows.is_empty());
-        computed.map(|(rows, reads)| (rows, reads.rows)).collect()
+    /// Those of these rows that are of tables with generated columns that are computed from other rows, each with these, as far
+    /// as they are known.
+    pub fn computed_rows(&self, of: &HashSet<i32>) -> Vec<(&TocEntry, Vec<&TocEntry>)> {
+        if of.is_empty() {
+            return Vec::new();
+        }
+        let mut reading = Reading::of(self);
+        let rows = reading.rows().to_vec();
+        let wanted = rows.iter().enumerate().filter(|(_, rows)| of.contains(&rows.dump_id()));
+        let computed = wanted.filter_map(|(place, computed)| {
+            let reads = reading.reads(place).filter(|reads| reads.generated)?;
+            let read: Vec<_> = reads.rows.iter().filter_map(|place| rows.get(place).copied()).collect();
+            (!read.is_empty()).then_some((*computed, read))
+        });
+        computed.collect()
     }
 
     /// Each entry's place, with late rows after all others; `None` if what they read is there before them anyway.
@@ -94,192 +104,23 @@ impl Toc {
     }
 }
 
-/// These, each after those that it needs.
-fn in_order(ids: &[i32], needs: &HashMap<i32, BTreeSet<i32>>) -> Vec<i32> {
-    let (mut ordered, mut seen) = (Vec::new(), HashSet::new());
-    let mut next: Vec<(i32, bool)> = ids.iter().rev().map(|id| (*id, false)).collect();
-    while let Some((id, needs_passed)) = next.pop() {
-        if needs_passed {
-            ordered.push(id);
-        } else if let Some(needs) = needs.get(&id)
-            && seen.insert(id)
-        {
-            next.push((id, true));
-            next.extend(needs.iter().rev().map(|need| (*need, false)));
+/// These, each after those of them that it needs.
+fn in_order(places: &[usize], needs: &HashMap<usize, Places>) -> Vec<usize> {
+    let all: Places = places.iter().copied().collect();
+    let (mut ordered, mut left) = (Vec::new(), all);
+    for place in places {
+        let mut path = Vec::from_iter(left.remove(*place).then_some(*place));
+        while let Some(last) = path.last() {
+            match needs.get(last).and_then(|needs| needs.first_of(&left)) {
+                Some(need) => {
+                    left.remove(need);
+                    path.push(need);
+                }
+                None => ordered.extend(path.pop()),
+            }
         }
     }
     ordered
-}
-
-/// What is read while rows come.
-#[derive(Default)]
-struct Reads {
-    /// The entries with the rows.
-    rows: BTreeSet<i32>,
-    /// Whether it may be any others, as a statement is put together at that time.
-    anything: bool,
-    /// Whether it is for a generated column, and more than rows of extensions.
-    generated: bool,
-}
-
-/// What a table of contents says of what is read.
-struct Reading<'t> {
-    toc: &'t Toc,
-    by_id: HashMap<i32, &'t TocEntry>,
-    made_by: HashMap<i32, i32>,
-    /// Relations and functions by their names in small letters, and rows of tables that an extension defines.
-    named: HashMap<Vec<u8>, Vec<i32>>,
-    /// A table's partitions, and the tables that inherit from it.
-    below: HashMap<i32, Vec<i32>>,
-    /// The entries with a table's rows.
-    rows: HashMap<i32, Vec<i32>>,
-    of_extensions: Vec<i32>,
-}
-
-impl<'t> Reading<'t> {
-    fn of(toc: &'t Toc) -> Self {
-        let by_id = toc.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
-        let (named, below, rows, of_extensions) = Default::default();
-        let mut reading = Self { toc, by_id, made_by: toc.made_by(), named, below, rows, of_extensions };
-        for entry in toc.entries() {
-            reading.add(entry);
-        }
-        reading
-    }
-
-    fn add(&mut self, entry: &TocEntry) {
-        let (id, (_, schema, name)) = (entry.dump_id(), entry.identity());
-        let tables: Vec<i32> =
-            entry.dependencies().filter(|id| self.kind(*id) == Some(EntryKind::Table)).collect();
-        match entry.kind() {
-            EntryKind::TableData if tables.is_empty() => {
-                self.named.entry(name.to_ascii_lowercase()).or_default().push(id);
-                self.of_extensions.push(id);
-            }
-            EntryKind::TableData => {
-                tables.into_iter().for_each(|table| self.rows.entry(table).or_default().push(id));
-            }
-            EntryKind::TableAttach => {
-                let is_child = |id: &&i32| {
-                    let identity = self.by_id.get(id).map(|table| table.identity());
-                    identity.is_some_and(|(_, its_schema, its_name)| (its_schema, its_name) == (schema, name))
-                };
-                if let Some(child) = tables.iter().find(is_child).copied() {
-                    let parents = tables.into_iter().filter(|table| *table != child);
-                    parents.for_each(|parent| self.below.entry(parent).or_default().push(child));
-                }
-            }
-            EntryKind::Function | EntryKind::Procedure => {
-                self.named.entry(function_name(entry).to_ascii_lowercase()).or_default().push(id);
-            }
-            kind if RELATIONS.contains(&kind) => {
-                self.named.entry(name.to_ascii_lowercase()).or_default().push(id);
-                tables.into_iter().for_each(|parent| self.below.entry(parent).or_default().push(id));
-            }
-            _ => {}
-        }
-    }
-
-    fn kind(&self, id: i32) -> Option<EntryKind> {
-        self.by_id.get(&id).map(|entry| entry.kind())
-    }
-
-    fn is_partitioned(&self, table: i32) -> bool {
-        self.by_id.get(&table).is_some_and(|table| !table.partition_key().is_empty())
-    }
-
-    fn rows(&self) -> impl Iterator<Item = &'t TocEntry> {
-        self.toc.with_data().filter(|entry| entry.kind() == EntryKind::TableData)
-    }
-
-    /// What is read while these rows come; `None` if it is nothing but themselves.
-    fn reads(&self, rows: &TocEntry) -> Option<Reads> {
-        let tables = rows.dependencies().filter(|id| self.kind(*id) == Some(EntryKind::Table));
-        let (mut reads, mut seen, mut next) = (Reads::default(), HashSet::new(), Vec::new());
-        for table in tables {
-            reads.generated |= self.called_by(table, &mut next);
-        }
-        while let Some(id) = next.pop() {
-            let Some(entry) = self.by_id.get(&id).filter(|_| seen.insert(id)) else { continue };
-            match entry.kind() {
-                EntryKind::TableData => {
-                    reads.rows.insert(id);
-                }
-                // Who reads a table reads no function of its columns.
-                EntryKind::Table => {
-                    reads.rows.extend(self.rows.get(&id).into_iter().flatten());
-                    next.extend(self.below.get(&id).into_iter().flatten());
-                }
-                kind => {
-                    next.extend(entry.dependencies());
-                    next.extend(self.made_by.get(&id));
-                    if matches!(kind, EntryKind::Function | EntryKind::Procedure) {
-                        let text = entry.defn().unwrap_or_default();
-                        next.extend(self.named_in(text));
-                        reads.anything |= names(text).any(|name| name == b"execute");
-                    }
-                }
-            }
-        }
-        reads.rows.remove(&rows.dump_id());
-        // An extension brings its own rows, and few of its functions read the user's.
-        reads.generated &= reads.anything || !reads.rows.iter().all(|id| self.of_extensions.contains(id));
-        (reads.anything || !reads.rows.is_empty()).then_some(reads)
-    }
-
-    /// Adds the functions and operators that compute or check a table's values; says whether it has generated columns.
-    fn called_by(&self, table: i32, called: &mut Vec<i32>) -> bool {
-        let (mut generated, mut seen, mut next) = (false, HashSet::new(), vec![table]);
-        while let Some(id) = next.pop() {
-            let Some(entry) = self.by_id.get(&id).filter(|_| seen.insert(id)) else { continue };
-            let text = computing(entry);
-            generated |= memchr::memmem::find(&text, b"GENERATED").is_some();
-            for id in entry.dependencies() {
-                match self.kind(id) {
-                    Some(EntryKind::Domain | EntryKind::Type) => next.push(id),
-                    Some(EntryKind::Table) if entry.inherits() || self.is_partitioned(id) => next.push(id),
-                    Some(EntryKind::Function) if self.is_in(id, &text) => called.push(id),
-                    Some(EntryKind::Operator | EntryKind::Cast) if !text.is_empty() => called.push(id),
-                    // Nobody knows which of its functions are called, nor what they read.
-                    Some(EntryKind::Extension) if !text.is_empty() => called.extend(&self.of_extensions),
-                    _ => {}
-                }
-            }
-        }
-        generated
-    }
-
-    /// Whether a function's name is in a text.
-    fn is_in(&self, function: i32, text: &[u8]) -> bool {
-        let name = self.by_id.get(&function).map(|entry| function_name(entry)).unwrap_or_default();
-        !text.is_empty() && memchr::memmem::find(text, name).is_some()
-    }
-
-    /// What the names in a text may stand for.
-    fn named_in(&self, text: &[u8]) -> Vec<i32> {
-        let words = names(text).chain(quoted(text));
-        words.filter_map(|name| self.named.get(&name)).flatten().copied().collect()
-    }
-}
-
-/// What of a definition is computed for every row that comes: generated columns, CHECK constraints and the partition key,
-/// but no defaults, as the rows have all values.
-fn computing(entry: &TocEntry) -> Vec<u8> {
-    let defn = entry.defn().unwrap_or_default();
-    let depth = usize::from(entry.kind() == EntryKind::Table);
-    let words: Vec<Word<'_>> = words(defn).filter(|word| word.depth >= depth).collect();
-    let parts = words.split(|word| word.depth == depth && word.is_sign(b','));
-    let has =
-        |part: &[Word<'_>], keyword: &[u8]| part.iter().any(|word| word.depth == depth && word.is(keyword));
-    let is_default = |part: &[Word<'_>]| entry.kind() == EntryKind::Table && has(part, b"DEFAULT");
-    let computing = parts.filter(|part| has(part, b"CHECK") || has(part, b"GENERATED"));
-    let mut text = entry.partition_key().to_vec();
-    for part in computing.filter(|part| !is_default(part)) {
-        let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
-        text.extend_from_slice(defn.get(first.at.start..last.at.end).unwrap_or_default());
-        text.push(b'\n');
-    }
-    text
 }
 
 #[cfg(test)]
@@ -287,6 +128,7 @@ mod tests {
     use super::*;
     use crate::archive::format::preamble::Preamble;
     use crate::archive::read::reader::Reader;
+    use crate::archive::tests::sample::toc;
 
     fn front() -> Preamble {
         let mut reader = Reader::new();
@@ -337,8 +179,9 @@ mod tests {
     #[test]
     fn it_is_known_from_which_rows_generated_columns_are_computed() {
         let front = front();
-        let computed = front.toc.computed_rows().into_iter().map(|(rows, reads)| {
-            (rows.label(), reads.into_iter().map(|id| name(&front, id)).collect::<Vec<_>>().join(" "))
+        let all = front.toc.with_data().map(TocEntry::dump_id).collect();
+        let computed = front.toc.computed_rows(&all).into_iter().map(|(rows, reads)| {
+            (rows.label(), reads.into_iter().map(TocEntry::label).collect::<Vec<_>>().join(" "))
         });
         let expected = [
             ("public.Base", "public.rates"),
@@ -380,5 +223,107 @@ mod tests {
         // Of two that read each other, one cannot come after the other.
         let early = ordered.toc.late_rows().into_iter().filter(|rows| rows.too_early);
         assert_eq!(early.map(|rows| name(&ordered, rows.id)).collect::<Vec<_>>(), ["public.second"]);
+    }
+
+    /// A schema for each tenant: a function with this body, two tables that it may read, two with a column that it computes,
+    /// and one with a constraint that may read anything.
+    fn tenants(count: i32, body: impl Fn(&str) -> String) -> Toc {
+        toc((0..count).flat_map(|number| {
+            let (schema, id) = (format!("s{number}"), number * 12);
+            let function = |name: &str, body: String| {
+                let defn = format!("CREATE FUNCTION {schema}.{name}(c text) AS $$ {body} $$;");
+                ("FUNCTION", schema.clone(), format!("{name}(text)"), defn, vec![])
+            };
+            let table = |name: &str, columns: String, needs| {
+                let defn = format!("CREATE TABLE {schema}.{name} (\n    c text{columns}\n);");
+                ("TABLE", schema.clone(), name.to_owned(), defn, needs)
+            };
+            let rows = |name: &str, table| {
+                ("TABLE DATA", schema.clone(), name.to_owned(), String::new(), vec![table])
+            };
+            let computed = || format!(",\n    g boolean GENERATED ALWAYS AS ({schema}.known(c)) STORED");
+            let checked = format!(",\n    CONSTRAINT k CHECK ({schema}.any(c))");
+            [
+                function("known", body(&schema)),
+                function("any", "EXECUTE c".to_owned()),
+                table("bills", computed(), vec![id + 1]),
+                table("invoices", computed(), vec![id + 1]),
+                table("orders", checked, vec![id + 2]),
+                table("rates", String::new(), vec![]),
+                table("zones", String::new(), vec![]),
+                rows("bills", id + 3),
+                rows("invoices", id + 4),
+                rows("orders", id + 5),
+                rows("rates", id + 6),
+                rows("zones", id + 7),
+            ]
+        }))
+    }
+
+    #[test]
+    fn a_thousand_tenants_with_the_same_names_are_looked_at_once() {
+        let count = 1000;
+        let of_a_schema = |schema: &str| {
+            format!(
+                "SELECT FROM {schema}.rates JOIN \"{schema}\".zones USING (c) JOIN {schema}.rates r USING (c)"
+            )
+        };
+        let of_any = |_: &str| "SELECT FROM rates JOIN zones USING (c) JOIN rates r USING (c)".to_owned();
+        for (toc, read) in
+            [(tenants(count, of_a_schema), vec!["s7.rates", "s7.zones"]), (tenants(count, of_any), vec![])]
+        {
+            let late = toc.late_rows();
+            assert!(late.iter().all(|rows| rows.too_early));
+            let (known, any) = late.split_at(2 * count as usize);
+            assert!(known.iter().all(|rows| rows.generated && rows.after.is_empty()));
+            assert!(any.iter().all(|rows| rows.after.len() == known.len()));
+            // The same ones are there only once.
+            assert!(any.iter().all(|rows| Arc::ptr_eq(&rows.after, &any[0].after)));
+
+            let invoices = |entry: &&TocEntry| entry.label() == "s7.invoices";
+            let wanted: HashSet<i32> = toc.with_data().filter(invoices).map(TocEntry::dump_id).collect();
+            let computed = toc.computed_rows(&wanted);
+            assert_eq!(computed.len(), 1);
+            let labels: Vec<String> = computed[0].1.iter().map(|rows| rows.label()).collect();
+            match read.is_empty() {
+                // A name without a schema may be any of them.
+                true => assert_eq!(labels.len(), 2 * count as usize),
+                false => assert_eq!(labels, read),
+            }
+        }
+    }
+
+    #[test]
+    fn functions_that_call_each_other_read_the_same() {
+        let text = |text: &str| text.to_owned();
+        let function = |name: &str, body: &str| {
+            let defn = format!("CREATE FUNCTION public.{name}(c text) AS $$ {body} $$;");
+            ("FUNCTION", text("public"), format!("{name}(text)"), defn, vec![])
+        };
+        let table = |name: &str, column: &str, needs| {
+            let defn = format!("CREATE TABLE public.{name} (\n    c text{column}\n);");
+            ("TABLE", text("public"), text(name), defn, needs)
+        };
+        let rows = |name: &str, table| ("TABLE DATA", text("public"), text(name), String::new(), vec![table]);
+        let computed = |by: &str| format!(",\n    g text GENERATED ALWAYS AS (public.{by}(c)) STORED");
+        let toc = toc([
+            function("one", "SELECT another(c)"),
+            function("another", "SELECT one(c), third(c) FROM rates"),
+            function("third", "SELECT another(c) FROM zones"),
+            table("by_one", &computed("one"), vec![1]),
+            table("by_third", &computed("third"), vec![3]),
+            table("rates", "", vec![]),
+            table("zones", "", vec![]),
+            rows("by_one", 4),
+            rows("by_third", 5),
+            rows("rates", 6),
+            rows("zones", 7),
+        ]);
+        let all: HashSet<i32> = toc.with_data().map(TocEntry::dump_id).collect();
+        let computed = toc.computed_rows(&all);
+        let read =
+            computed.iter().map(|(rows, read)| (rows.dump_id(), read.iter().map(|rows| rows.dump_id())));
+        let read: Vec<(i32, Vec<i32>)> = read.map(|(id, read)| (id, read.collect())).collect();
+        assert_eq!(read, [(8, vec![10, 11]), (9, vec![10, 11])]);
     }
 }

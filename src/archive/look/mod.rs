@@ -9,6 +9,8 @@ pub mod late;
 pub mod list;
 mod names;
 pub mod pattern;
+mod places;
+mod reading;
 pub mod roles;
 pub mod select;
 pub mod torn;

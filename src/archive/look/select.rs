@@ -336,29 +336,25 @@ impl<'t> Choice<'t> {
     /// Data of chosen partitions that the dump sends through a root that is not: as the hash of a value may be another
     /// in another database, as that of an enum's is.
     fn of_partitions_alone(&self) -> HashSet<i32> {
-        let is_chosen = |(schema, name): &(Vec<u8>, Vec<u8>)| {
-            self.chosen.iter().filter_map(|id| self.by_id.get(id)).any(|entry| {
-                let (_, its_schema, its_name) = entry.identity();
-                (its_schema, its_name) == (schema, name)
-            })
-        };
+        let chosen = self.names(&self.chosen);
+        let is_chosen =
+            |(schema, name): (Vec<u8>, Vec<u8>)| chosen.contains(&(schema.as_slice(), name.as_slice()));
         let kept = self.toc.entries().iter().filter(|entry| self.kept.contains(&entry.dump_id()));
-        kept.filter(|entry| entry.copied_into().is_some_and(|table| !is_chosen(&table)))
+        kept.filter(|entry| entry.copied_into().is_some_and(|table| !is_chosen(table)))
             .map(TocEntry::dump_id)
             .collect()
+    }
+
+    /// Schema and name of each of these.
+    fn names(&self, ids: &HashSet<i32>) -> HashSet<(&'t [u8], &'t [u8])> {
+        let entries = ids.iter().filter_map(|id| self.by_id.get(id));
+        entries.map(|entry| (entry.identity().1, entry.identity().2)).collect()
     }
 
     /// Leaves out what makes a partition of a table that takes its rows itself, and its indexes parts of others; says
     /// so.
     fn detach(&mut self, of_partitions_alone: &HashSet<i32>) -> Vec<String> {
-        let alone: HashSet<(&[u8], &[u8])> = of_partitions_alone
-            .iter()
-            .filter_map(|id| self.by_id.get(id))
-            .map(|rows| {
-                let (_, schema, name) = rows.identity();
-                (schema, name)
-            })
-            .collect();
+        let alone = self.names(of_partitions_alone);
         let is_alone = |entry: &TocEntry| {
             let (_, schema, name) = entry.identity();
             alone.contains(&(schema, name))

@@ -64,6 +64,14 @@ impl Toc {
         let tables: HashMap<i32, &TocEntry> =
             of_kind(EntryKind::Table).map(|table| (table.dump_id(), table)).collect();
         let above = self.tables_above(&tables);
+        let mut created: HashMap<(i32, &[u8]), i32> = HashMap::new();
+        for trigger in of_kind(EntryKind::Trigger).filter(creates) {
+            for table in trigger.dependencies().filter_map(|id| tables.get(&id)) {
+                if let Some(name) = name_of(trigger, table) {
+                    created.entry((table.dump_id(), name)).or_insert(trigger.dump_id());
+                }
+            }
+        }
         let found = silent.into_iter().filter_map(|trigger| {
             let own = trigger.dependencies().find_map(|id| tables.get(&id))?;
             let name = name_of(trigger, own)?;
@@ -71,12 +79,8 @@ impl Toc {
             // A damaged archive may say that a table is above itself.
             for _ in 0..above.len() {
                 table = above.get(&table.dump_id()).and_then(|id| tables.get(id))?;
-                let is_it = |other: &&TocEntry| {
-                    name_of(other, table) == Some(name)
-                        && other.dependencies().any(|id| id == table.dump_id())
-                };
-                if let Some(from) = of_kind(EntryKind::Trigger).filter(creates).find(is_it) {
-                    return Some((trigger.dump_id(), from.dump_id()));
+                if let Some(from) = created.get(&(table.dump_id(), name)) {
+                    return Some((trigger.dump_id(), *from));
                 }
             }
             None

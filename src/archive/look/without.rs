@@ -2,10 +2,10 @@
 //!
 //! Whatever depends on what goes, goes too: views, foreign keys of other tables, the table's own sequences.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::pattern::Pattern;
-use super::select::{RELATIONS, is_part_of};
+use super::select::RELATIONS;
 use crate::archive::format::entry::TocEntry;
 use crate::archive::format::toc::Toc;
 use crate::sql::EntryKind;
@@ -79,6 +79,8 @@ impl Toc {
         let mut chosen = self.matching(unwanted.tables, &kinds, &mut left_out.idle);
         let emptied = self.matching(unwanted.rows, &[EntryKind::TableData], &mut left_out.idle);
         let (made_by, unsaid) = (self.made_by(), self.unsaid_needs());
+        let kind_of: HashMap<i32, EntryKind> =
+            self.entries().iter().map(|entry| (entry.dump_id(), entry.kind())).collect();
         let mut gone: HashSet<i32> = HashSet::new();
         for extension in unwanted.extensions {
             match self.extension(extension) {
@@ -89,7 +91,7 @@ impl Toc {
         for content in self.entries().iter().filter(|entry| unwanted.is_of_extension(entry)) {
             chosen.push(content);
             // What needs the table names it by an id that no entry has.
-            gone.extend(content.dependencies().filter(|id| !self.has(*id)));
+            gone.extend(content.dependencies().filter(|id| !kind_of.contains_key(id)));
         }
         chosen.extend(self.entries().iter().filter(|entry| unwanted.is_about_extension(entry)));
         gone.extend(chosen.iter().map(|entry| entry.dump_id()));
@@ -103,10 +105,7 @@ impl Toc {
                 if needs_gone && gone.insert(entry.dump_id()) {
                     // The sequence of a serial column.
                     let owned = (entry.kind() == EntryKind::SequenceOwnedBy).then(|| entry.dependencies());
-                    let is_sequence = |id: &i32| {
-                        let mut all = self.entries().iter();
-                        all.any(|other| other.dump_id() == *id && other.kind() == EntryKind::Sequence)
-                    };
+                    let is_sequence = |id: &i32| kind_of.get(id) == Some(&EntryKind::Sequence);
                     gone.extend(owned.into_iter().flatten().filter(is_sequence));
                 }
             }
@@ -116,14 +115,19 @@ impl Toc {
         }
         // The views that they make are said.
         let rules: HashSet<i32> = made_by.into_values().collect();
+        let names: HashSet<(&[u8], &[u8])> =
+            chosen.iter().map(|entry| (entry.identity().1, entry.identity().2)).collect();
         let is_other = |entry: &&TocEntry| {
-            let of_chosen =
-                |whole: &&TocEntry| whole.dump_id() == entry.dump_id() || is_part_of(entry, whole);
+            // The name of a part begins with that of the whole: `orders orders_pkey`.
+            let (_, schema, tag) = entry.identity();
+            let mut ends = memchr::memchr_iter(b' ', tag).chain([tag.len()]);
+            let is_of_chosen =
+                ends.any(|end| tag.get(..end).is_some_and(|name| names.contains(&(schema, name))));
             gone.contains(&entry.dump_id())
                 && !entry.kind().is_remark()
                 && !matches!(entry.kind(), EntryKind::Sequence | EntryKind::UserMapping)
                 && !rules.contains(&entry.dump_id())
-                && !chosen.iter().any(of_chosen)
+                && !is_of_chosen
         };
         let others = self.entries().iter().filter(is_other);
         left_out.others = others

@@ -6,6 +6,8 @@ use flate2::write::ZlibEncoder;
 
 use crate::archive::format::block::{DATA, LARGE_OBJECTS};
 use crate::archive::format::entry::{Field, TocEntry};
+use crate::archive::format::fields::int_bytes;
+use crate::archive::format::toc::Toc;
 use crate::archive::write::writer::Writer;
 use crate::archive::{COPY_END, Preamble};
 
@@ -130,6 +132,28 @@ pub(in crate::archive) fn preamble(entries: &[(&str, &str, &str)]) -> Preamble {
     let changed = Preamble::read(&sample.preamble()).unwrap().with(change);
     // As the next reader reads it.
     Preamble::read(&changed.to_bytes()).unwrap()
+}
+
+/// A table of contents with these entries, numbered from 1: kind, schema, name, definition, and what each depends on.
+pub(in crate::archive) fn toc<'a>(
+    entries: impl IntoIterator<Item = (&'a str, String, String, String, Vec<i32>)>,
+) -> Toc {
+    let like = Preamble::read(&Sample::new(16, vec![Data::None, Data::Rows(Vec::new())]).preamble()).unwrap();
+    let [defining, rows] = like.toc.entries() else { panic!("two entries") };
+    let entries = (1..).zip(entries).map(|(id, (desc, schema, name, defn, needs))| {
+        let entry = if desc == "TABLE DATA" { rows } else { defining };
+        let mut needed = Writer::default();
+        needs.iter().for_each(|id| needed.text(id.to_string().as_bytes()));
+        needed.int(ABSENT);
+        entry
+            .with_field(Field::DumpId, &int_bytes(id))
+            .with_text(Field::Desc, desc.as_bytes())
+            .with_text(Field::Namespace, schema.as_bytes())
+            .with_text(Field::Tag, name.as_bytes())
+            .with_text(Field::Defn, defn.as_bytes())
+            .with_field(Field::Dependencies, &needed.into_bytes())
+    });
+    Toc::new(entries.collect())
 }
 
 /// The data as `pg_dump --compress=gzip` writes it, in short chunks.

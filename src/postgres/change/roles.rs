@@ -433,7 +433,8 @@ mod tests {
             |needed: &str, facts: &TargetFacts| known.making(&BTreeSet::from([needed.to_owned()]), facts);
         // Half the world is a member of the system's own roles.
         assert_eq!(of("pg_monitor", &facts(true, 17)), Making::default());
-        let there = facts(true, 17).with_role("app");
+        let mut there = facts(true, 17);
+        there.add_role("app");
         assert_eq!(of("readers", &there).names, ["Web, 1", "readers"]);
         assert_eq!(of("stranger", &there).names, ["stranger"]);
     }

@@ -78,14 +78,28 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
     let rows: Vec<String> = wanted.iter().enumerate().map(|(number, table)| table.row(number)).collect();
     let (rows, encoding) = (rows.join(", "), literal(encoding));
     format!(
-        "WITH wanted(number, schema, name, columns) AS (VALUES {rows}),
-              given AS (SELECT number, c.ordinality - 1 AS place, convert_from(decode(c.hex, 'hex'), {encoding}) AS name
-                        FROM wanted, unnest(columns) WITH ORDINALITY c(hex, ordinality)),
+        "WITH given(number, schema, name, columns) AS (VALUES {rows}),
+              wanted AS MATERIALIZED (
+                SELECT number, convert_from(decode(schema, 'hex'), {encoding}) AS schema,
+                       convert_from(decode(name, 'hex'), {encoding}) AS name,
+                       ARRAY(SELECT convert_from(decode(c.hex, 'hex'), {encoding})
+                             FROM unnest(columns) WITH ORDINALITY c(hex, place) ORDER BY c.place) AS columns
+                FROM given),
               lineages AS MATERIALIZED (
                 SELECT number, ARRAY(SELECT r.oid UNION SELECT pg_partition_ancestors(r.oid)::oid) AS oids
-                FROM wanted JOIN pg_namespace n ON n.nspname::text = convert_from(decode(schema, 'hex'), {encoding})
-                JOIN pg_class r ON r.relnamespace = n.oid
-                               AND r.relname::text = convert_from(decode(wanted.name, 'hex'), {encoding}))
+                FROM wanted JOIN pg_namespace n ON n.nspname::text = wanted.schema
+                JOIN pg_class r ON r.relnamespace = n.oid AND r.relname::text = wanted.name),
+              referring AS MATERIALIZED (
+                SELECT k.confrelid AS oid, json_agg(DISTINCT jsonb_build_array(m.nspname::text, f.relname::text)) AS tables
+                FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid JOIN pg_namespace m ON m.oid = f.relnamespace
+                WHERE k.contype = 'f' AND k.conrelid <> k.confrelid GROUP BY k.confrelid),
+              referred AS MATERIALIZED (
+                SELECT own.number, json_agg(DISTINCT jsonb_build_object('table', o.number,
+                         'constraint', quote_ident(k.conname), 'deferrable', k.condeferrable)) AS keys
+                FROM lineages own CROSS JOIN unnest(own.oids) AS a(oid) JOIN pg_constraint k ON k.conrelid = a.oid
+                JOIN (lineages o CROSS JOIN unnest(o.oids) AS b(oid)) ON b.oid = k.confrelid
+                WHERE o.number <> own.number AND k.contype = 'f' AND coalesce(to_json(k)->>'conenforced', 'true') = 'true'
+                  AND (k.condeferrable OR NOT own.oids && o.oids) GROUP BY own.number)
          SELECT json_agg(CASE WHEN r.oid IS NOT NULL THEN json_build_object(
            'name', json_build_array(n.nspname::text, r.relname::text),
            'is_table', r.relkind IN ('r', 'p'),
@@ -96,29 +110,21 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
                         WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 7 = 7),
            'triggers_after', (SELECT coalesce(json_agg(t.tgname::text ORDER BY t.tgname), '[]') FROM pg_trigger t
                         WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 6 = 4),
-           'lacks', (SELECT coalesce(json_agg(g.place ORDER BY g.place), '[]') FROM given g
-                     WHERE g.number = w.number AND NOT EXISTS (
-                       SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname::text = g.name AND a.attnum > 0
+           'lacks', (SELECT coalesce(json_agg(c.place - 1 ORDER BY c.place), '[]')
+                     FROM unnest(w.columns) WITH ORDINALITY c(name, place) WHERE NOT EXISTS (
+                       SELECT FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attname::text = c.name AND a.attnum > 0
                          AND NOT a.attisdropped AND coalesce(to_json(a)->>'attgenerated', '') = '')),
            'needs', (SELECT coalesce(json_agg(a.attname::text ORDER BY a.attnum), '[]') FROM pg_attribute a
                      WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull AND NOT a.atthasdef
-                       AND a.attidentity = '' AND NOT EXISTS (
-                         SELECT FROM given g WHERE g.number = w.number AND g.name = a.attname::text)),
-           'referred_by', (SELECT coalesce(json_agg(DISTINCT jsonb_build_array(m.nspname::text, f.relname::text)), '[]')
-                           FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid JOIN pg_namespace m ON m.oid = f.relnamespace
-                           WHERE k.contype = 'f' AND k.confrelid = r.oid AND k.conrelid <> r.oid),
-           'refers_to', (SELECT coalesce(json_agg(DISTINCT jsonb_build_object('table', o.number,
-                                 'constraint', quote_ident(k.conname), 'deferrable', k.condeferrable)), '[]')
-                         FROM lineages own, pg_constraint k, lineages o
-                         WHERE own.number = w.number AND o.number <> w.number AND k.contype = 'f'
-                           AND k.conrelid = ANY (own.oids) AND k.confrelid = ANY (o.oids)
-                           AND coalesce(to_json(k)->>'conenforced', 'true') = 'true'
-                           AND (k.condeferrable OR NOT own.oids && o.oids)),
+                       AND a.attidentity = '' AND a.attname::text <> ALL (w.columns)),
+           'referred_by', coalesce(referring.tables, '[]'),
+           'refers_to', coalesce(referred.keys, '[]'),
            'has_sequence', EXISTS (SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
                                    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
                                      AND d.refobjid = r.oid AND d.deptype IN ('a', 'i'))) END ORDER BY w.number)
          FROM wanted w LEFT JOIN (pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace)
-           ON n.nspname::text = convert_from(decode(w.schema, 'hex'), {encoding})
-          AND r.relname::text = convert_from(decode(w.name, 'hex'), {encoding});"
+           ON n.nspname::text = w.schema AND r.relname::text = w.name
+         LEFT JOIN referring ON referring.oid = r.oid
+         LEFT JOIN referred ON referred.number = w.number;"
     )
 }

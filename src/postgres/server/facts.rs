@@ -77,11 +77,9 @@ impl TargetFacts {
         maintenance.query(QUESTION).await
     }
 
-    /// The same with one role more, which the restoring role is a member of.
-    #[must_use]
-    pub fn with_role(mut self, name: &str) -> Self {
+    /// Adds a role that was made since, which the restoring role is a member of.
+    pub fn add_role(&mut self, name: &str) {
         self.roles.insert(name.to_owned(), Standing { member: true, admin: true, superuser: false });
-        self
     }
 
     /// Says whether there is such a role.

@@ -9,6 +9,7 @@ use crate::postgres::TIMESCALEDB_RESTORING;
 use crate::stored::inventory::Inventory;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// Tables with fewer bytes of rows get their indexes with all others, since every one that is made early costs a
 /// `pg_restore`.
@@ -23,8 +24,8 @@ pub struct Early {
     pub id: i32,
     /// Its entry, and those that say something about it.
     pub entries: BTreeSet<i32>,
-    /// The entries whose rows must be in.
-    pub rows: BTreeSet<i32>,
+    /// The entries whose rows must be in; indexes of many partitions may look at the same ones.
+    pub rows: Arc<BTreeSet<i32>>,
     /// Those that must be made before.
     pub after: BTreeSet<i32>,
     /// The tables it locks.
@@ -98,38 +99,48 @@ struct Tables<'t> {
     by_id: HashMap<i32, &'t TocEntry>,
     /// A table's partitions, and the tables that inherit from it.
     below: HashMap<i32, Vec<i32>>,
-    /// The entries with the rows of a table, which may be in those of others.
-    rows: HashMap<i32, BTreeSet<i32>>,
-    /// Rows of tables that extensions define.
-    of_extensions: BTreeSet<i32>,
-    /// How many bytes of rows an entry has.
-    bytes: HashMap<i32, u64>,
+    /// The same the other way round.
+    above: HashMap<i32, Vec<i32>>,
+    /// The entries with rows that may come to lie in the same tables, and how many bytes they have; each is in one of these.
+    rows: Vec<(Arc<BTreeSet<i32>>, u64)>,
+    /// Which of them a table's are in.
+    rows_of: HashMap<i32, Vec<usize>>,
+    /// Which of them are of tables that extensions define.
+    of_extensions: Vec<usize>,
 }
 
 impl<'t> Tables<'t> {
     fn of(front: &'t Preamble, inventory: &Inventory) -> Self {
         let entries = || front.toc.entries().iter();
         let by_id = entries().map(|entry| (entry.dump_id(), entry)).collect();
-        let bytes = inventory.blocks.iter().map(|block| (block.dump_id, block.archive_bytes())).collect();
-        let (below, rows, of_extensions) = Default::default();
-        let mut tables = Self { by_id, below, rows, of_extensions, bytes };
+        let bytes: HashMap<i32, u64> =
+            inventory.blocks.iter().map(|block| (block.dump_id, block.archive_bytes())).collect();
+        let (below, above, rows, rows_of, of_extensions) = Default::default();
+        let mut tables = Self { by_id, below, above, rows, rows_of, of_extensions };
         for entry in entries() {
             tables.add_below(entry);
         }
         let through_root: BTreeSet<i32> =
             inventory.blocks.iter().filter(|block| block.through_root).map(|block| block.dump_id).collect();
+        let mut through: BTreeMap<BTreeSet<i32>, BTreeSet<i32>> = BTreeMap::new();
+        let mut all = Vec::new();
         for entry in front.toc.with_data().filter(|entry| entry.kind() == EntryKind::TableData) {
-            let mut of: BTreeSet<i32> = tables.tables_of(entry).collect();
+            let (id, of) = (entry.dump_id(), tables.tables_of(entry).collect());
+            match through_root.contains(&id) {
+                true => through.entry(tables.roots(of)).or_default().extend([id]),
+                false => all.push((of, BTreeSet::from([id]))),
+            }
+        }
+        // They may come to lie in any partition.
+        all.extend(through.into_iter().map(|(roots, rows)| (tables.with_below(roots), rows)));
+        for (of, rows) in all {
+            let number = tables.rows.len();
             if of.is_empty() {
-                tables.of_extensions.insert(entry.dump_id());
+                tables.of_extensions.push(number);
             }
-            if through_root.contains(&entry.dump_id()) {
-                // They may come to lie in any partition.
-                of = tables.family(of);
-            }
-            for table in of {
-                tables.rows.entry(table).or_default().insert(entry.dump_id());
-            }
+            of.into_iter().for_each(|table| tables.rows_of.entry(table).or_default().push(number));
+            let bytes = rows.iter().filter_map(|id| bytes.get(id)).sum();
+            tables.rows.push((Arc::new(rows), bytes));
         }
         tables
     }
@@ -151,6 +162,7 @@ impl<'t> Tables<'t> {
         let Some(child) = child else { return };
         for parent in above.into_iter().filter(|parent| *parent != child) {
             self.below.entry(parent).or_default().push(child);
+            self.above.entry(child).or_default().push(parent);
         }
     }
 
@@ -165,25 +177,31 @@ impl<'t> Tables<'t> {
 
     /// These tables and all below them.
     fn with_below(&self, tables: BTreeSet<i32>) -> BTreeSet<i32> {
-        let (mut all, mut next) = (BTreeSet::new(), Vec::from_iter(tables));
-        while let Some(table) = next.pop() {
-            if all.insert(table) {
-                next.extend(self.below.get(&table).into_iter().flatten());
-            }
-        }
-        all
+        with_all(tables, &self.below)
     }
 
-    /// These tables, with all above them and all below those.
-    fn family(&self, mut tables: BTreeSet<i32>) -> BTreeSet<i32> {
-        loop {
-            let is_above = |below: &Vec<i32>| below.iter().any(|table| tables.contains(table));
-            let above: Vec<i32> =
-                self.below.iter().filter(|(_, below)| is_above(below)).map(|(table, _)| *table).collect();
-            let before = tables.len();
-            tables.extend(above);
-            if tables.len() == before {
-                return self.with_below(tables);
+    /// Of these tables and all above them those that nothing is above.
+    fn roots(&self, tables: BTreeSet<i32>) -> BTreeSet<i32> {
+        let all = with_all(tables, &self.above);
+        let roots: BTreeSet<i32> =
+            all.iter().filter(|table| !self.above.contains_key(table)).copied().collect();
+        // A damaged archive may say that a table is above itself.
+        if roots.is_empty() { all } else { roots }
+    }
+
+    /// The entries with the rows of these tables or of extensions, and how many bytes they have.
+    fn rows(&self, tables: &BTreeSet<i32>, of_extensions: bool) -> (Arc<BTreeSet<i32>>, u64) {
+        let mut numbers: BTreeSet<usize> =
+            tables.iter().filter_map(|table| self.rows_of.get(table)).flatten().copied().collect();
+        if of_extensions {
+            numbers.extend(&self.of_extensions);
+        }
+        let some: Vec<_> = numbers.into_iter().filter_map(|number| self.rows.get(number)).collect();
+        match some[..] {
+            [one] => one.clone(),
+            _ => {
+                let rows = some.iter().flat_map(|(rows, _)| rows.iter().copied()).collect();
+                (Arc::new(rows), some.iter().map(|(_, bytes)| bytes).sum())
             }
         }
     }
@@ -201,11 +219,12 @@ impl<'t> Tables<'t> {
         }
         let id = entry.dump_id();
         let mut early = Early { id, label: entry.label(), entries: BTreeSet::from([id]), ..Early::default() };
+        let mut of_extensions = false;
         for id in entry.dependencies() {
             match self.kind(id) {
                 Some(EntryKind::Table) => early.tables.extend([id]),
                 Some(EntryKind::Index | EntryKind::Constraint) => early.after.extend([id]),
-                Some(EntryKind::Extension) => early.rows.extend(&self.of_extensions),
+                Some(EntryKind::Extension) => of_extensions = true,
                 Some(EntryKind::Schema | EntryKind::Collation | EntryKind::Type) | None => {}
                 Some(_) => return None,
             }
@@ -216,18 +235,29 @@ impl<'t> Tables<'t> {
         if kind == EntryKind::ForeignKey {
             early.tables = self.with_below(std::mem::take(&mut early.tables));
         }
-        early.rows.extend(early.tables.iter().filter_map(|table| self.rows.get(table)).flatten());
-        early.bytes = early.rows.iter().filter_map(|rows| self.bytes.get(rows)).sum();
+        (early.rows, early.bytes) = self.rows(&early.tables, of_extensions);
         // A clustered index, or one that is the replica identity, alters its table.
         early.shares = kind == EntryKind::Index && !holds(b"ALTER TABLE");
         Some(early)
     }
 }
 
+/// These and all that they lead to.
+fn with_all(from: BTreeSet<i32>, to: &HashMap<i32, Vec<i32>>) -> BTreeSet<i32> {
+    let (mut all, mut next) = (BTreeSet::new(), Vec::from_iter(from));
+    while let Some(one) = next.pop() {
+        if all.insert(one) {
+            next.extend(to.get(&one).into_iter().flatten());
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::archive::{Contents, Reader};
+    use crate::stored::inventory::Block;
 
     const OF_15: &[u8] = include_bytes!("../../../tests/data/related15.dump");
     const OF_18: &[u8] = include_bytes!("../../../tests/data/related18.dump");
@@ -278,6 +308,26 @@ mod tests {
                 assert!(all.iter().all(|one| one.label != late), "{late}");
             }
         }
+    }
+
+    #[test]
+    fn rows_through_a_root_may_be_in_any_partition_and_are_known_once() {
+        let (front, mut inventory) = read(OF_18);
+        let partitions = ["app.events_2025", "other.events_2026_c"];
+        for block in inventory.blocks.iter_mut().filter(|block| partitions.contains(&block.label().as_str()))
+        {
+            block.through_root = true;
+        }
+        let all = Early::all(&front, &inventory, 0);
+        let [one, other] = ["app.events_2025 events_2025_pkey", "other.events_2026_c events_2026_c_pkey"]
+            .map(|label| named(&all, label));
+        let mut rows = rows_of(&front, one);
+        rows.sort();
+        assert_eq!(rows, partitions);
+        assert!(Arc::ptr_eq(&one.rows, &other.rows));
+        assert_eq!(one.bytes, other.bytes);
+        let bytes = inventory.blocks.iter().filter(|block| block.through_root).map(Block::archive_bytes);
+        assert_eq!(one.bytes, bytes.sum::<u64>());
     }
 
     #[test]

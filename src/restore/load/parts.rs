@@ -4,6 +4,7 @@ use crate::archive::{EntryKind, Preamble, Section, TocEntry, rows_begin, rows_en
 use crate::stored::inventory::{Block, BlockKind, Inventory};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Parts smaller than this cost more to begin than they save, in bytes of the archive.
 const SMALLEST: u64 = 32 << 20;
@@ -32,7 +33,7 @@ pub struct Part {
     rows_of: Option<SomeRows>,
     of_rows: bool,
     /// If it comes after all parts without this: also after the rows of these entries.
-    after: Option<BTreeSet<i32>>,
+    after: Option<Arc<BTreeSet<i32>>>,
     /// Those of its entries whose tables are emptied first, for the server to write less.
     frozen: BTreeSet<i32>,
     /// Bytes of the largest table that it has rows of, all its rows counted.
@@ -85,7 +86,7 @@ impl Part {
 
     /// If it comes after all parts without this: also after the rows of these entries.
     pub fn after(&self) -> Option<&BTreeSet<i32>> {
-        self.after.as_ref()
+        self.after.as_deref()
     }
 
     /// Lets it come at any time.
@@ -210,7 +211,7 @@ pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables:
         });
     }
 
-    let after: BTreeMap<i32, BTreeSet<i32>> =
+    let after: BTreeMap<i32, Arc<BTreeSet<i32>>> =
         front.toc.late_rows().into_iter().map(|late| (late.id, late.after)).collect();
     let (waiting, rows): (Vec<&Block>, Vec<&Block>) =
         rows.into_iter().partition(|block| after.contains_key(&block.dump_id));
@@ -218,7 +219,7 @@ pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables:
     let shared = |rows: Vec<&Block>, most| shared(inventory, rows, sizes, most, &heaps);
     parts.extend(shared(rows, most_tables));
     // Only those may be together that do not wait for each other: no rows are among those that they wait for.
-    let mut late: BTreeMap<&BTreeSet<i32>, Vec<&Block>> = BTreeMap::new();
+    let mut late: BTreeMap<&Arc<BTreeSet<i32>>, Vec<&Block>> = BTreeMap::new();
     for block in waiting {
         if let Some(after) = after.get(&block.dump_id) {
             late.entry(after).or_default().push(block);
@@ -226,7 +227,7 @@ pub fn parts(inventory: &Inventory, front: &Preamble, sizes: Sizes, most_tables:
     }
     for (after, blocks) in late {
         let together = shared(blocks, most_tables).into_iter();
-        parts.extend(together.map(|part| Part { after: Some(after.clone()), ..part }));
+        parts.extend(together.map(|part| Part { after: Some(Arc::clone(after)), ..part }));
     }
     parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
     parts

@@ -19,7 +19,7 @@ pub enum Work {
 pub struct Queue {
     parts: VecDeque<(usize, Part)>,
     early: Vec<Early>,
-    /// For each entry with data, how many parts of it are not in yet.
+    /// For each entry whose data is not in yet, how many parts of it are not.
     missing: HashMap<i32, usize>,
     /// The entries with data after which late rows come, as far as they are not in yet.
     first: BTreeSet<i32>,
@@ -67,15 +67,18 @@ impl Queue {
     }
 
     fn may_come(&self, part: &Part) -> bool {
-        part.after().is_none_or(|after| self.first.is_empty() && after.iter().all(|rows| self.is_in(rows)))
+        part.after().is_none_or(|after| self.first.is_empty() && self.are_in(after))
     }
 
-    fn is_in(&self, rows: &i32) -> bool {
-        self.missing.get(rows).is_none_or(|parts| *parts == 0)
+    fn are_in(&self, rows: &BTreeSet<i32>) -> bool {
+        match self.missing.len() < rows.len() {
+            true => !self.missing.keys().any(|id| rows.contains(id)),
+            false => !rows.iter().any(|id| self.missing.contains_key(id)),
+        }
     }
 
     fn is_ready(&self, one: &Early) -> bool {
-        one.rows.iter().all(|rows| self.is_in(rows))
+        self.are_in(&one.rows)
             && one.after.is_subset(&self.made)
             && !self.making.iter().any(|other| one.collides(other))
     }
@@ -86,6 +89,7 @@ impl Queue {
             if let Some(parts) = self.missing.get_mut(id) {
                 *parts = parts.saturating_sub(1);
                 if *parts == 0 {
+                    self.missing.remove(id);
                     self.first.remove(id);
                 }
             }

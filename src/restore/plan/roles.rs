@@ -150,7 +150,7 @@ impl Fit<'_> {
             tracing::warn!("{not}");
         }
         for name in names {
-            self.facts = self.facts.clone().with_role(&name);
+            self.facts.add_role(&name);
             self.made_roles.push(name);
         }
         Ok(())
