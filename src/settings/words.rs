@@ -51,6 +51,9 @@ const OF_NEW_DATABASES: [(&str, &str); 12] = [
     ("grant_read", "--grant-read"),
 ];
 
+/// Variables that the files to copy set for everybody, and that are blank for those who want none.
+const OFTEN_BLANK: [&str; 2] = ["PGSTOW_PING_URL", "PGSTOW_WEBHOOK"];
+
 /// Flags that say how databases are read, by their keys in a settings file, which may have them for all backups.
 const OF_DATABASES: [(&str, &str); 2] = [("readers", "--readers"), ("role_passwords", "--role-passwords")];
 
@@ -220,7 +223,8 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     }
     if let Parsed::Words(words) = &mut parsed {
         choose(words)?;
-        let blank: Vec<&str> = words.blank.iter().map(String::as_str).collect();
+        let is_news = |name: &&str| !OFTEN_BLANK.contains(name);
+        let blank: Vec<&str> = words.blank.iter().map(String::as_str).filter(is_news).collect();
         let so = if blank.len() == 1 { "it counts as unset" } else { "they count as unset" };
         remarks.warnings.extend(blank_among(&blank).map(|blank| format!("{blank}: {so}")));
         check_companions(words)?;

@@ -299,4 +299,3 @@ fn computing(entry: &TocEntry) -> Vec<u8> {
     }
     text
 }
-

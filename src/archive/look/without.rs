@@ -161,10 +161,6 @@ impl Toc {
         triggers.filter(move |trigger| !has_function(trigger))
     }
 
-    fn has(&self, id: i32) -> bool {
-        self.entries().iter().any(|entry| entry.dump_id() == id)
-    }
-
     /// The rows of foreign tables: whoever restores them writes them to another server.
     pub fn foreign_rows(&self) -> impl Iterator<Item = &TocEntry> {
         let of_kind = |kind| self.entries().iter().filter(move |entry| entry.kind() == kind);

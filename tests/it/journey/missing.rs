@@ -105,7 +105,10 @@ fn what_is_set_but_empty_is_said_to_be() {
         empty(words, name).succeeds().says(&format!("{name} is set, but empty: it counts as unset"))
     };
     unset(&["list"], "PGSTOW_VERIFY_KEY");
-    unset(&["status", "--max-age", "9999d"], "PGSTOW_WEBHOOK");
+    unset(&["status", "--max-age", "9999d"], "PGSTOW_PUSH_GATEWAY");
+    // The files to copy set it for everybody.
+    let run = empty(&["status", "--max-age", "9999d"], "PGSTOW_WEBHOOK").succeeds();
+    assert!(!run.stderr.contains("empty"), "{run}");
     let typed = empty(&["list", "--name", "s"], "PGSTOW_NAME").succeeds();
     assert!(!typed.stderr.contains("PGSTOW_NAME"), "{typed}");
     // An unmasked copy is worse than none.
