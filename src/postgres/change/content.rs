@@ -38,8 +38,8 @@ const FIRST_OF_USERS: &str = "16384";
 /// an extension does not count, nor does the extension: a role that may not create one is given a database that has it. What
 /// others have in a schema of others does not count, nor do their event triggers: a service keeps its own things there,
 /// and this role can neither change nor remove them. Default privileges would add grants to all that is restored, except
-/// those for what others create. What has neither schema nor owner counts for those who could have made it. On a service that has such things there in this role's name, only what can have rows
-/// counts, and what leads to other servers.
+/// those for what others create. What has neither schema nor owner counts for those who could have made it. On a service
+/// that has such things there in this role's name, only what can have rows counts, and what leads to other servers.
 const FOREIGN: &str = "
 WITH place AS (
     SELECT oid, CASE nspname WHEN 'public' THEN '' ELSE quote_ident(nspname) || '.' END AS prefix,
