@@ -113,7 +113,7 @@ fn what_only_the_newer_server_understands_leaves_nothing_in_an_older_one() {
     new.psql(&database, "CREATE TABLE t (n int, m int GENERATED ALWAYS AS (n + 1) VIRTUAL)");
     let place = Place::folder();
     place.backup(&new.url(&database), &[]);
-    restore_fails(&place, old, &[], Kind::Postgres).says("is older than the pg_dump that wrote the archive");
+    restore_fails(&place, old, &[], Kind::Postgres).says("is older than the server that was dumped");
     restore_fails(&place, old, &["--jobs", "2"], Kind::Postgres);
     // And one client only, where it fits.
     let alone = fresh("alone");
