@@ -60,10 +60,6 @@ pub(super) fn choose(words: &mut Words) -> Result<()> {
 /// DATABASE_URL is the application's: a project that is named comes before it, but not before a URL that was typed.
 fn choose_source(backup: &mut BackupWords, by: impl Fn(&str) -> By) -> Result<()> {
     let is_typed = backup.neon.neon.is_some() && by("neon") == By::CommandLine;
-    if is_typed && (backup.stdin || !backup.command.is_empty()) {
-        return Err(Error::usage("a Neon project and a stream are two backups")
-            .hint("leave --neon out, or the command and --stdin"));
-    }
     if backup.url.is_some() && by("database_url") == By::CommandLine {
         if is_typed {
             return Err(Error::usage("a URL and --neon contradict each other").hint("leave one of them out"));
