@@ -7,6 +7,7 @@ use crate::cli::ReportWords;
 use crate::error::{Error, Result};
 use crate::fetch::output::Output;
 use crate::overview::OverviewOptions;
+use std::path::Path;
 
 /// `pgstow report`.
 #[derive(Debug)]
@@ -26,6 +27,10 @@ impl StoreReport {
             let missing = Error::usage("no output file was given")
                 .hint("give one with --output (- is stdout), or print the facts alone with --json");
             return Err(explain_empty(missing, &["PGSTOW_REPORT_OUTPUT"]));
+        }
+        if has_document && words.output.as_deref() == Some(Path::new("-")) {
+            return Err(Error::usage("the page and the JSON document would both go to stdout")
+                .hint("give the page a file, or leave --json or --output out"));
         }
         Ok(Self {
             overview: OverviewOptions {

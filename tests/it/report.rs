@@ -178,6 +178,7 @@ fn without_a_key_and_without_rules_it_says_less() {
     let app = facts(&document, "app");
     assert!(app.get("tables").is_none() && app["backups"][0].get("kept").is_none(), "{app}");
     assert_eq!(document["retention"], false);
+    place.pgstow(&["report", "--json", "-o", "-"]).fails(Kind::Usage).says("would both go to stdout");
     let empty = Place::folder().pgstow(&["report", "-o", "-"]).succeeds();
     assert!(empty.text().contains("There is no backup."), "{empty}");
 }

@@ -237,6 +237,10 @@ impl Program {
         if let Some(user) = &self.user {
             // Its other groups are given up too.
             command.uid(user.uid).gid(user.gid);
+            // It may not enter the folder that this runs in, and psql would warn about that.
+            if self.path.is_absolute() {
+                command.current_dir("/");
+            }
         }
         if let Some(folder) = &self.folder {
             command.current_dir(folder);

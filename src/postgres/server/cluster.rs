@@ -121,6 +121,8 @@ impl Cluster {
     /// folder is given to.
     pub fn prepare(scratch: Option<&Path>) -> Result<Self> {
         let scratch = scratch.map_or_else(std::env::temp_dir, Path::to_path_buf);
+        // Programs of another user run in another folder.
+        let scratch = std::path::absolute(&scratch).unwrap_or(scratch);
         let user = if rustix::process::geteuid().is_root() { Some(User::unprivileged()?) } else { None };
         let folder = temporary::folder(&scratch, "pgstow-verify-");
         let folder = folder

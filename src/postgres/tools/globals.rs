@@ -14,7 +14,9 @@ use crate::postgres::connect::ConnInfo;
 /// Only a superuser may read the roles' passwords. Without them anybody may read the rest, unless the
 /// server's owner forbade it.
 pub async fn globals(client: &Client, conn: &ConnInfo, database: &str, passwords: bool) -> Result<Vec<u8>> {
-    let database = format!("--database={database}");
+    // A name with = in it would be taken for a connection string.
+    let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
+    let database = format!("--database=dbname='{quoted}'");
     let mut program = client.program("pg_dumpall").arg("--globals-only").arg(database);
     if !passwords {
         program = program.arg("--no-role-passwords");

@@ -34,6 +34,16 @@ fn globals(place: &Place) -> String {
 }
 
 #[test]
+fn any_name_of_a_database_leads_to_the_roles() {
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, place, name) = (Cluster::shared(major), Place::folder(), fresh("a=b'c"));
+        cluster.psql("postgres", &format!("CREATE DATABASE \"{name}\" TEMPLATE template0"));
+        backup(&place, &cluster.url(&name.replace('=', "%3D").replace('\'', "%27")), &["--name", "odd"]);
+        assert_eq!(manifest(&place)["globals"], "stored");
+    }
+}
+
+#[test]
 fn roles_come_along_and_passwords_only_when_asked_for() {
     for major in Major::ALL {
         let cluster = Cluster::shared(major);
