@@ -295,9 +295,9 @@ impl Begun {
             entry_of((one.catalog, one.oid)).filter(|entry| !is_called(entry, &one.schema, &one.name))
         });
         // Those that were changed come first: they are the worse.
-        let disturbance = renamed.map(|entry| Disturbance::Changed(label(entry))).or_else(|| {
+        let disturbance = renamed.map(|entry| Disturbance::Changed(entry.described())).or_else(|| {
             let one = objects.first()?;
-            let label = entry_of((one.catalog, one.oid)).map(label).unwrap_or_default();
+            let label = entry_of((one.catalog, one.oid)).map(TocEntry::described).unwrap_or_default();
             Some(if one.dropped { Disturbance::Dropped(label) } else { Disturbance::Changed(label) })
         });
         if rewritten.is_empty() || matches!(disturbance, Some(Disturbance::Changed(_))) {
@@ -331,10 +331,6 @@ fn object(entry: &TocEntry) -> Option<(u32, u32)> {
 fn is_called(entry: &TocEntry, schema: &str, name: &str) -> bool {
     let hex = |text: Option<&[u8]>| hex::encode(text.unwrap_or_default());
     hex(entry.namespace()) == schema && hex(entry.tag()) == name
-}
-
-fn label(entry: &TocEntry) -> String {
-    format!("{} {}", String::from_utf8_lossy(entry.desc().unwrap_or_default()), entry.label())
 }
 
 /// Lets the reader read until all definitions are known, or to the end of a stream that has none, or to damage; returns the

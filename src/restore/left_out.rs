@@ -17,7 +17,7 @@ pub fn say(left_out: &[(&TocEntry, &'static str)]) -> Vec<String> {
     let mut all = Vec::new();
     for (entry, why) in left_out {
         let (_, schema, _) = entry.identity();
-        let line = format!("{} ({why})", named(entry));
+        let line = format!("{} ({why})", entry.described());
         all.push(line.clone());
         if *why == THERE || entry.kind().is_grant() || entry.kind().is_remark() {
             counted.entry((schema, *why)).or_default().push(line);
@@ -34,9 +34,4 @@ pub fn say(left_out: &[(&TocEntry, &'static str)]) -> Vec<String> {
         }
     }
     all
-}
-
-/// An entry by its kind and its name.
-pub fn named(entry: &TocEntry) -> String {
-    format!("{} {}", String::from_utf8_lossy(entry.identity().0), entry.label())
 }

@@ -4,7 +4,7 @@
 //! Of the backup what is there already is left out, and said; rows never. What cannot be made room for is refused before
 //! anything is created.
 
-use super::left_out::{self, THERE, named};
+use super::left_out::{self, THERE};
 use super::request::{Fitting, Profile};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
@@ -66,7 +66,7 @@ pub async fn without_theirs(
                 None
             }
             Some(Obstacle::InTheWay) => {
-                in_the_way.push(named(entry));
+                in_the_way.push(entry.described());
                 None
             }
             Some(Obstacle::LeftOut(why)) => Some(why),

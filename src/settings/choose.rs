@@ -59,12 +59,11 @@ pub(super) fn choose(words: &mut Words) -> Result<()> {
 
 /// DATABASE_URL is the application's: a project that is named comes before it, but not before a URL that was typed.
 fn choose_source(backup: &mut BackupWords, by: impl Fn(&str) -> By) -> Result<()> {
-    let is_typed = backup.neon.neon.is_some() && by("neon") == By::CommandLine;
     if backup.url.is_some() && by("database_url") == By::CommandLine {
-        if is_typed {
+        let left_out = backup.neon.neon.take();
+        if left_out.is_some() && by("neon") == By::CommandLine {
             return Err(Error::usage("a URL and --neon contradict each other").hint("leave one of them out"));
         }
-        backup.neon.neon = None;
     }
     Ok(())
 }
@@ -136,6 +135,7 @@ fn contradiction(one: &str, other: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use crate::cli::{Parsed, Verb, Words};
+    use crate::settings::backup::What;
     use crate::settings::words;
     use std::ffi::OsString;
 
@@ -168,7 +168,12 @@ mod tests {
         }
         assert_eq!(neon(file, "backup"), Ok(Some("p".into())));
         assert_eq!(neon(file, "backup --name x -- true"), Ok(Some("p".into())), "it is left to others");
-        neon("", "backup --neon p --name x -- true").unwrap_err();
+        for text in ["", file] {
+            let words = read(text, "backup --neon p --name x -- true").unwrap();
+            let Verb::Backup(backup) = words.verb else { panic!("another verb") };
+            let refused = What::read(*backup).err().unwrap();
+            assert!(refused.message().starts_with("--neon and a stream contradict"), "{refused}");
+        }
         assert_eq!(neon("to = \"x\"", "restore latest --neon p"), Ok(Some("p".into())));
         let lost = neon(file, "backup postgres://h/app --role r").unwrap_err();
         assert!(lost.starts_with("--role needs a Neon project"), "{lost}");

@@ -53,7 +53,6 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("keygen_output", "says which file a secret key is written to"),
     ("keygen_paper", "says which file a secret key is written to"),
     ("scratch", "says where restored data is written"),
-    ("verify_to", "says which server gets restored data"),
     ("show_password", "prints a password"),
     ("actions_details", "shows what is in the database to all readers of a job's log"),
     ("ping_url", "says who hears what pgstow prints"),

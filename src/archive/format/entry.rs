@@ -281,6 +281,11 @@ impl TocEntry {
         new
     }
 
+    /// Its kind, as `pg_dump` calls it, and its label: `TABLE public.orders`.
+    pub fn described(&self) -> String {
+        format!("{} {}", lossy(self.desc()), self.label())
+    }
+
     /// The name people know it by: `public.orders`, or its kind's if it has no name of its own.
     ///
     /// It is fit to be printed: what is not UTF-8 is replaced and control characters are escaped.

@@ -70,10 +70,7 @@ impl Toc {
                         .into_iter()
                         .map(|said| DatabaseStatement { said_inside, ..said }),
                 ),
-                None => {
-                    let kind = String::from_utf8_lossy(entry.desc().unwrap_or_default());
-                    unreadable.push(format!("{kind} {}", entry.label()));
-                }
+                None => unreadable.push(entry.described()),
             }
         }
         (found, unreadable)

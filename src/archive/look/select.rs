@@ -420,8 +420,7 @@ impl<'t> Choice<'t> {
                 let mut missing: Vec<String> = self.missing(entry).into_iter().map(TocEntry::label).collect();
                 missing.sort();
                 missing.dedup();
-                let what = String::from_utf8_lossy(entry.desc().unwrap_or_default());
-                format!("{what} {} (needs {})", entry.label(), missing.join(", "))
+                format!("{} (needs {})", entry.described(), missing.join(", "))
             })
             .collect();
         left_out.extend(self.heirs());

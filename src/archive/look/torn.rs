@@ -61,10 +61,7 @@ impl fmt::Display for TornDefinition {
 impl Toc {
     /// The entries whose definitions were torn because their objects were dropped while `pg_dump` ran.
     pub fn torn_definitions(&self) -> Vec<TornDefinition> {
-        let torn = |entry: &TocEntry| {
-            let kind = String::from_utf8_lossy(entry.desc().unwrap_or_default());
-            Some(TornDefinition { why: torn(entry)?, label: format!("{kind} {}", entry.label()) })
-        };
+        let torn = |entry: &TocEntry| Some(TornDefinition { why: torn(entry)?, label: entry.described() });
         self.entries().iter().filter_map(torn).collect()
     }
 }

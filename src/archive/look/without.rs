@@ -130,11 +130,7 @@ impl Toc {
                 && !is_of_chosen
         };
         let others = self.entries().iter().filter(is_other);
-        left_out.others = others
-            .map(|entry| {
-                format!("{} {}", String::from_utf8_lossy(entry.desc().unwrap_or_default()), entry.label())
-            })
-            .collect();
+        left_out.others = others.map(TocEntry::described).collect();
         left_out.entries = gone.into_iter().chain(emptied.iter().map(|entry| entry.dump_id())).collect();
         left_out
     }

@@ -185,13 +185,7 @@ impl ConnInfo {
 
     /// The keyword string for `--dbname=`, without secrets; empty when nothing was typed.
     pub fn to_keywords(&self) -> String {
-        let pairs: Vec<String> = self
-            .pairs
-            .iter()
-            .map(|(keyword, value)| {
-                format!("{keyword}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
-            })
-            .collect();
+        let pairs: Vec<String> = self.pairs.iter().map(|(keyword, value)| quoted(keyword, value)).collect();
         pairs.join(" ")
     }
 
@@ -202,11 +196,7 @@ impl ConnInfo {
             !value.is_empty() && value.chars().all(safe)
         };
         let pair = |(keyword, value): &(String, String)| {
-            if plain(value) {
-                format!("{keyword}={value}")
-            } else {
-                format!("{keyword}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
-            }
+            if plain(value) { format!("{keyword}={value}") } else { quoted(keyword, value) }
         };
         let keywords = self.pairs.iter().map(pair).collect::<Vec<_>>().join(" ");
         shell_word(&keywords)
@@ -336,6 +326,11 @@ impl fmt::Display for ConnInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_keywords())
     }
+}
+
+/// A keyword and its value, as a connection string has them.
+pub fn quoted(keyword: &str, value: &str) -> String {
+    format!("{keyword}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 #[cfg(test)]

@@ -8,5 +8,5 @@ mod parse;
 mod password;
 pub mod pooler;
 
-pub use conninfo::ConnInfo;
+pub use conninfo::{ConnInfo, quoted};
 pub use password::PasswordCommand;

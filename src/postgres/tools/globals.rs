@@ -5,7 +5,7 @@
 use crate::error::{Error, Result};
 
 use crate::postgres::clients::Client;
-use crate::postgres::connect::ConnInfo;
+use crate::postgres::connect::{ConnInfo, quoted};
 
 /// Reads the globals of the server; they are small.
 ///
@@ -15,8 +15,7 @@ use crate::postgres::connect::ConnInfo;
 /// server's owner forbade it.
 pub async fn globals(client: &Client, conn: &ConnInfo, database: &str, passwords: bool) -> Result<Vec<u8>> {
     // A name with = in it would be taken for a connection string.
-    let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
-    let database = format!("--database=dbname='{quoted}'");
+    let database = format!("--database={}", quoted("dbname", database));
     let mut program = client.program("pg_dumpall").arg("--globals-only").arg(database);
     if !passwords {
         program = program.arg("--no-role-passwords");
