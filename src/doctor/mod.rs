@@ -70,6 +70,14 @@ pub async fn examine(request: DoctorRequest, run: &Run) -> Result<Examination> {
         Ok(_) => findings.fine("alarms", "their addresses can be used; nothing was sent there"),
         Err(error) => findings.failed("alarms", error.clone())?,
     }
+    if let Err(error) = &request.storing {
+        findings.failed("storing", error.clone())?;
+    }
+    match &request.retention {
+        Ok(None) => {}
+        Ok(Some(_)) => findings.fine("retention", "the rules can be used"),
+        Err(error) => findings.failed("retention", error.clone())?,
+    }
     for warning in &request.about_secrets {
         findings.warning("secrets", warning, "if others may have read it, replace the secret in it");
     }

@@ -3,6 +3,7 @@
 use crate::dump::request::DumpRequest;
 use crate::error::Result;
 use crate::pipeline::keys::{Identities, Recipients};
+use crate::retention::Policy;
 use crate::stored::destinations::Destination;
 use crate::stored::names::Name;
 use crate::stored::signing::{SigningKey, VerifyKeys};
@@ -32,6 +33,10 @@ pub struct DoctorRequest {
     pub check_space: bool,
     /// The settings file in use.
     pub settings_file: Option<PathBuf>,
+    /// Whether the labels and the lock that a backup is stored with can be used.
+    pub storing: Result<()>,
+    /// Which backups are kept, if there are rules.
+    pub retention: Result<Option<Policy>>,
     /// How many addresses of alarms were given.
     pub alarms: Result<usize>,
     /// What the settings file was warned of.

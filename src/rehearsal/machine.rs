@@ -57,6 +57,19 @@ pub(super) fn blame(error: Error, versions: Versions) -> Error {
     error.of_kind(Kind::Verify).context("it cannot be restored")
 }
 
+/// A server of the user's refused it: a trial has none of the flags by which a restore does without something.
+pub(super) fn refused(error: Error) -> Error {
+    const OF_RESTORE: [&str; 5] = ["--owner", "--no-owner", "--roles", "--target-profile", "--skip-refresh"];
+    let names_one = |hint: &String| OF_RESTORE.iter().any(|flag| hint.contains(flag));
+    if !error.hints().iter().any(names_one) {
+        return error;
+    }
+    error.without_hints().hint(
+        "let --to connect as a superuser, or leave it out: the trial then starts a server of its own; `restore` has flags \
+         that do without some of it",
+    )
+}
+
 /// The locks for this many tables, views and sequences, and why, if a server as it comes has too few: `pg_dump`, which looks
 /// what is there, locks each of them until its end.
 pub(super) fn locks_for(tables: u64) -> Option<(u64, String)> {
@@ -95,6 +108,18 @@ mod tests {
             assert_eq!(found, kind, "{situation:?} {dumped} {dumped_by} {cluster}");
             assert!(hints.contains(fix), "{hints}");
         }
+    }
+
+    #[test]
+    fn no_advice_names_a_flag_that_verify_does_not_have() {
+        let failed = |situation: Situation| {
+            let hint = situation.hint_after("pg_restore").unwrap();
+            refused(Error::postgres("no").hint(hint).in_situation(situation)).hints().concat()
+        };
+        for situation in [Situation::PermissionDenied, Situation::NotMember, Situation::EventTriggerDenied] {
+            assert!(failed(situation).contains("leave it out"), "{situation:?}");
+        }
+        assert!(failed(Situation::ExtensionDenied).contains("--exclude-extension"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod machine;
 mod outcome;
 mod preload;
 
-use machine::{Versions, blame, locks_for};
+use machine::{Versions, blame, locks_for, refused};
 use outcome::Check;
 pub use outcome::Rehearsed;
 
@@ -298,7 +298,7 @@ impl RehearsalRun<'_> {
         let filled = run
             .step("fill", content.fill(target))
             .await
-            .map_err(|e| if own_cluster { blame(e, versions) } else { e })?;
+            .map_err(|e| if own_cluster { blame(e, versions) } else { refused(e) })?;
         let not_refreshed = self.refresh(target).await;
         target.analyze().await;
         let took = started.elapsed();

@@ -1,12 +1,16 @@
 //! The settings of `pgstow doctor`: what is wrong with one part is what was found out about it, and ends nothing.
 
 use super::environment::variable;
+use super::keep::{needed_policy, policy};
 use super::store::lock;
+use super::writing::labels;
 use super::{Remarks, What, destinations, keys, location, monitoring, name};
 use crate::cli::{BackupWords, DoctorWords, IdentityWords, TrustWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
-use crate::store::{Retry, refuse_impossible};
+use crate::retention::Policy;
+use crate::store::{OpenOptions, Retry, refuse_impossible};
+use crate::stored::destinations::Destination;
 use crate::stored::names::Name;
 use crate::stored::opened::Location;
 use std::sync::Arc;
@@ -41,6 +45,8 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
     let identities = keys::identities(&identity);
     let identities = identities.map(|identities| (!identities.is_empty()).then(|| Arc::new(identities)));
     Ok(DoctorRequest {
+        storing: storing(writing, &stores),
+        retention: retention(&backup),
         stores,
         readers: readers(writing),
         identities,
@@ -68,6 +74,24 @@ pub fn thief(words: &DoctorWords) -> Result<(Location, Option<Name>)> {
     location.options.lock = lock(&backup.writing)?.map(|lock| lock.at_most(PROBE_LOCK));
     refuse_impossible(&location.url, &location.options)?;
     Ok((location, name(backup.name.as_deref())?))
+}
+
+/// Whether a backup can be stored as it is to be: its labels, and a lock that these stores have.
+fn storing(words: &WritingWords, stores: &Result<Vec<Destination>>) -> Result<()> {
+    labels(&words.labels)?;
+    let lock = lock(words)?;
+    for Destination { location, .. } in stores.iter().flatten() {
+        refuse_impossible(&location.url, &OpenOptions { lock, ..location.options.clone() })?;
+    }
+    Ok(())
+}
+
+/// The rules by which backups are removed. `backup` heeds them with `--prune` alone, and `prune` whenever they are given.
+fn retention(words: &BackupWords) -> Result<Option<Policy>> {
+    match words.prune {
+        true => needed_policy(&words.keep).map(Some),
+        false => policy(&words.keep),
+    }
 }
 
 fn readers(words: &WritingWords) -> Result<Option<Readers>> {

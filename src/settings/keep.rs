@@ -23,18 +23,22 @@ pub(super) fn keeping(
     destinations: Vec<Destination>,
     trust: &TrustWords,
 ) -> Result<PruneOptions> {
-    let policy = policy(words)?.ok_or_else(|| {
-        Error::usage("no rule says which backups are kept")
-            .hint("give one or more of --keep-last, --keep-within, --keep-hourly, --keep-daily, --keep-weekly, --keep-monthly and --keep-yearly")
-            .hint("--keep-last unlimited keeps all backups, and removes only what killed runs left")
-    })?;
     Ok(PruneOptions {
         destinations,
         names: Vec::new(),
-        policy,
+        policy: needed_policy(words)?,
         standard: standard(words, trust)?,
         leftovers: words.leftovers,
         dry_run: false,
+    })
+}
+
+/// The rules, which there must be.
+pub(super) fn needed_policy(words: &KeepWords) -> Result<Policy> {
+    policy(words)?.ok_or_else(|| {
+        Error::usage("no rule says which backups are kept")
+            .hint("give one or more of --keep-last, --keep-within, --keep-hourly, --keep-daily, --keep-weekly, --keep-monthly and --keep-yearly")
+            .hint("--keep-last unlimited keeps all backups, and removes only what killed runs left")
     })
 }
 

@@ -140,6 +140,11 @@ impl Cluster {
             let what = format!("{} is too long a path for a server's socket", folder.path().display());
             return Err(Error::settings(what).hint("name a shorter folder with --scratch"));
         }
+        // A server and its clients take what has commas for several folders.
+        if folder.path().as_os_str().as_encoded_bytes().contains(&b',') {
+            let what = format!("a server can have no socket in {}", folder.path().display());
+            return Err(Error::settings(what).hint("name a folder without a comma with --scratch"));
+        }
         Ok(Self { folder, user, server: None })
     }
 
@@ -166,7 +171,11 @@ impl Cluster {
         if let Some(user) = &self.user {
             program = program.user(user.clone());
         }
-        let mut running = program.start(Stdio::piped(), Stdio::null())?;
+        let started = program.start(Stdio::piped(), Stdio::null());
+        let mut running = started.map_err(|error| match &self.user {
+            Some(user) => cannot_enter(error, user, folder.parent().unwrap_or(folder)),
+            None => error,
+        })?;
         let alive = running.stdin()?;
         let server = self.server.insert(Server { alive, ending: Box::pin(running.ended()) });
 
@@ -264,6 +273,18 @@ async fn remove(folder: &PathBuf) -> std::io::Result<()> {
 /// Reads `postmaster.pid`, whose eighth line says how far the server is.
 fn is_ready(status: &str) -> bool {
     status.lines().nth(7).is_some_and(|line| line.trim() == "ready")
+}
+
+/// Root may enter every folder; whom PostgreSQL runs as instead may not.
+fn cannot_enter(error: Error, user: &User, scratch: &Path) -> Error {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    if cause.is_none_or(|cause| cause.kind() != ErrorKind::PermissionDenied) {
+        return error;
+    }
+    let (number, scratch) = (user.uid, scratch.display());
+    error
+        .hint(format!("PostgreSQL does not run as root, so it runs as user number {number}, who may not enter {scratch}"))
+        .hint("name a folder that everybody may enter with --scratch, or run pgstow as another user than root")
 }
 
 fn log(folder: &Path) -> String {

@@ -61,3 +61,24 @@ fn secrets_that_others_may_read() {
     seen.fails(Kind::Postgres).has("connection", "failed", "Connection refused");
     assert!(!seen.run.text().contains("there-s3cret") && !seen.run.stderr.contains("there-s3cret"));
 }
+
+/// What a backup refuses before it begins, although no check asks for it.
+#[test]
+fn settings_that_a_backup_would_refuse() {
+    let place = Place::folder();
+    let doctor = |words: &[&str]| {
+        let recipient = Keys::shared().recipient.clone();
+        Seen::of(place.pgstow(&["doctor", "--recipient", &recipient]).args(words))
+    };
+    doctor(&["--prune", "--keep-daily", "7"]).only("failed", &[]).has("retention", "fine", "can be used");
+    for (words, check, says) in [
+        (&["--prune"][..], "retention", "no rule says which backups are kept"),
+        (&["--prune", "--keep-last", "0"], "retention", "no rule says which backups are kept"),
+        (&["--keep-last", "3", "--timezone", "Europe/Nowhere"], "retention", "Europe/Nowhere"),
+        (&["--label", "nightly"], "storing", "is not KEY=VALUE"),
+        (&["--lock-mode", "compliance"], "storing", "without --lock-until"),
+        (&["--lock-until", "30d"], "storing", "lock"),
+    ] {
+        doctor(words).fails(Kind::Usage).only("failed", &[check]).has(check, "failed", says);
+    }
+}

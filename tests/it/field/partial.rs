@@ -3,6 +3,9 @@
 use crate::scene::{Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use tempfile::TempDir;
 
 const SHOP: &str = "CREATE TABLE orders (id serial PRIMARY KEY, word text);
 INSERT INTO orders (word) SELECT 'x' FROM generate_series(1, 20);
@@ -181,5 +184,25 @@ fn what_could_not_be_tried_is_not_called_bad() {
             .fails(Kind::Settings)
             .says("could not be tried: no folder for a throw-away cluster")
             .says("2 of 2 backups could not be tried");
+    }
+}
+
+/// The folder for the trial: its name is a list to a server, and root's own is closed to whom PostgreSQL runs as instead.
+#[test]
+fn a_folder_in_which_no_server_can_be() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("unplaced");
+    let (place, folder) = (Place::folder(), TempDir::new().unwrap());
+    place.backup(&cluster.url(&database), &[]);
+    let verify = |name: &str| {
+        let scratch = folder.path().join(name);
+        std::fs::create_dir(&scratch).unwrap();
+        place.opens(&["verify", "latest", "--restore", "--scratch", scratch.to_str().unwrap()])
+    };
+    let run = verify("a,b").fails(Kind::Settings);
+    run.says("can have no socket in").says("name a folder without a comma with --scratch");
+    if rustix::process::geteuid().is_root() {
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+        verify("closed").fails(Kind::Settings).says("who may not enter").says("that everybody may enter");
     }
 }
