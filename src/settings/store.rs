@@ -6,7 +6,7 @@ use crate::cli::{self, OptionalStoreWords, StoreWords, WritingWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{ExposeSecret, SecretString};
 use crate::store::{
-    Authorities, Credentials, CustomerKey, LockMode, LockWish, OpenOptions, Retry, StoreUrl,
+    Authorities, Credentials, CustomerKey, LockMode, LockWish, OpenOptions, Rates, Retry, StoreUrl,
     refuse_impossible,
 };
 use crate::stored::destinations::Destination;
@@ -61,7 +61,11 @@ pub(super) fn destinations(words: &StoreWords, optional: &OptionalStoreWords) ->
     let optional = urls(&optional.store_optional)?.into_iter().map(|url| (url, true));
     let mut all: Vec<Destination> = Vec::new();
     for (url, is_optional) in needed.into_iter().map(|url| (url, false)).chain(optional) {
-        let location = one(&url, words)?;
+        let mut location = one(&url, words)?;
+        // The limit is one for the run, which sends the same bytes to all of them.
+        if let Some(first) = all.first() {
+            location.options.rates = first.location.options.rates.clone();
+        }
         if all.iter().any(|other| other.location.url == location.url) {
             return Err(Error::usage(format!("the store {} is given twice", location.url)));
         }
@@ -111,7 +115,7 @@ pub(super) fn one(text: &str, words: &StoreWords) -> Result<Location> {
         credentials: b2_credentials(text),
         endpoint: configured_endpoint(),
         customer_key: customer_key(words)?,
-        limit_rate: words.limit_rate,
+        rates: Rates::new(words.limit_rate),
         authorities: authorities(words, &url)?,
         ..OpenOptions::default()
     };

@@ -30,6 +30,7 @@ pub use open::open;
 pub use options::authorities::Authorities;
 pub use options::object_options::{CustomerKey, LockMode, LockWish};
 pub use options::{Credentials, OpenOptions};
+pub use retry::rate::Rates;
 pub use retry::{Attempts, Retry};
 pub use url::key::check_key;
 pub use url::possible::{guard, refuse_impossible};

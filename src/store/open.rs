@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 /// Opens the store at `url`; no request is made yet.
 pub async fn open(url: &StoreUrl, options: OpenOptions) -> Result<Arc<dyn Store>> {
-    let (retry, patience, limit) = (options.retry.clone(), options.request_timeout, options.limit_rate);
+    let (retry, patience, rates) = (options.retry.clone(), options.request_timeout, options.rates.clone());
     let backend: Arc<dyn Store> = match url {
         StoreUrl::File(folder) => Arc::new(Folder::new(folder.clone(), patience)),
         // On the heap: what the SDKs need to begin is large, and needed no longer.
         StoreUrl::S3(url) => Arc::new(Box::pin(S3::open(url, options)).await?),
         StoreUrl::Gs(url) => Box::pin(google(url, options)).await?,
     };
-    Ok(Arc::new(Retrying::new(backend, retry, patience, limit)))
+    Ok(Arc::new(Retrying::new(backend, retry, patience, rates)))
 }
 
 #[cfg(feature = "gcs")]

@@ -283,8 +283,12 @@ fn cannot_enter(error: Error, user: &User, scratch: &Path) -> Error {
     }
     let (number, scratch) = (user.uid, scratch.display());
     error
-        .hint(format!("PostgreSQL does not run as root, so it runs as user number {number}, who may not enter {scratch}"))
-        .hint("name a folder that everybody may enter with --scratch, or run pgstow as another user than root")
+        .hint(format!(
+            "PostgreSQL does not run as root, so it runs as user number {number}, who may not enter {scratch}"
+        ))
+        .hint(
+            "name a folder that everybody may enter with --scratch, or run pgstow as another user than root",
+        )
 }
 
 fn log(folder: &Path) -> String {

@@ -6,6 +6,7 @@ pub mod object_options;
 use crate::store::options::authorities::Authorities;
 use crate::store::options::object_options::{CustomerKey, LockWish};
 use crate::store::retry::Retry;
+use crate::store::retry::rate::Rates;
 use std::fmt;
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ pub struct OpenOptions {
     pub lock: Option<LockWish>,
     /// The key with which the service encrypts new objects, and needs to read them.
     pub customer_key: Option<CustomerKey>,
-    /// How many bytes may be sent, and how many read, in a second.
-    pub limit_rate: Option<u64>,
+    /// How many bytes may be sent, and how many read, in a second: by all stores together that have a clone of it.
+    pub rates: Rates,
     /// Certificates of authorities to trust besides those of the machine.
     pub authorities: Option<Authorities>,
 }
@@ -50,7 +51,7 @@ impl Default for OpenOptions {
             endpoint: None,
             lock: None,
             customer_key: None,
-            limit_rate: None,
+            rates: Rates::new(None),
             authorities: None,
         }
     }

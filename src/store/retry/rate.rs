@@ -1,13 +1,28 @@
-//! A limit for bytes per second, over everything that a store sends, and over everything that it reads.
+//! A limit for bytes per second, over everything that is sent to stores, and over everything that is read from them.
 //!
 //! Bytes wait until their time has come: a part before it is sent, a piece of an answer before the next is read, so
 //! the network slows down by itself. Time in which nothing was sent is not made up for. Waiting is no failure: deadlines
 //! of requests begin afterwards.
 
 use crate::store::options::SLOWEST;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+
+/// The limit in both directions; clones share it, so several stores together keep it.
+#[derive(Debug, Clone)]
+pub struct Rates {
+    pub(in crate::store) sending: Arc<Rate>,
+    pub(in crate::store) reading: Arc<Rate>,
+}
+
+impl Rates {
+    /// At most this many bytes per second in each direction; any number if there is no limit.
+    pub fn new(limit: Option<u64>) -> Self {
+        let rate = || Arc::new(Rate::new(limit));
+        Self { sending: rate(), reading: rate() }
+    }
+}
 
 /// Bytes per second in one direction.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::store::contract::limits::Limits;
 use crate::store::contract::object::{Lock, Metadata, ObjectInfo, Page, Stored, Unfinished};
 use crate::store::contract::rules::BucketRules;
 use crate::store::retry::Retry;
-use crate::store::retry::rate::Rate;
+use crate::store::retry::rate::{Rate, Rates};
 use crate::store::{Chunks, Store, Upload};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,8 +24,7 @@ pub(in crate::store) struct Retrying {
     retry: Retry,
     /// How long reading a small object back may take, and how long a reader waits for more bytes.
     patience: Duration,
-    sending: Arc<Rate>,
-    reading: Arc<Rate>,
+    rates: Rates,
 }
 
 impl Retrying {
@@ -48,15 +47,13 @@ impl Retrying {
         }
     }
 
-    /// `limit` is for each direction, in bytes per second.
     pub(in crate::store) fn new(
         inner: Arc<dyn Store>,
         retry: Retry,
         patience: Duration,
-        limit: Option<u64>,
+        rates: Rates,
     ) -> Self {
-        let rate = || Arc::new(Rate::new(limit));
-        Self { inner, retry, patience, sending: rate(), reading: rate() }
+        Self { inner, retry, patience, rates }
     }
 
     /// Decides whether the object that exists now is the one we wrote, although the answer was lost.
@@ -110,7 +107,11 @@ impl Store for Retrying {
             self.inner.begin(key, metadata, part_size).await
         };
         let inner = self.retry.run(format!("begin {key}"), begin).await?;
-        Ok(Box::new(RetryingUpload { inner, retry: self.retry.clone(), sending: Arc::clone(&self.sending) }))
+        Ok(Box::new(RetryingUpload {
+            inner,
+            retry: self.retry.clone(),
+            sending: Arc::clone(&self.rates.sending),
+        }))
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
@@ -118,7 +119,7 @@ impl Store for Retrying {
             .run(format!("write {key}"), |attempt| {
                 let bytes = bytes.clone();
                 async move {
-                    self.sending.admit(bytes.len()).await;
+                    self.rates.sending.admit(bytes.len()).await;
                     match self.inner.put_new(key, bytes.clone()).await {
                         Err(error) if attempt > 1 && error.situation() == Situation::Exists => {
                             self.ours_after_all(key, &bytes, error).await
@@ -146,7 +147,7 @@ impl Store for Retrying {
                 Err(error) => attempts.failed(error).await?,
             }
         };
-        let rate = Arc::clone(&self.reading);
+        let rate = Arc::clone(&self.rates.reading);
         let in_time = move |chunk: Bytes| {
             let rate = Arc::clone(&rate);
             async move {

@@ -259,6 +259,11 @@ fn a_limited_rate_is_kept_up_and_down() {
         |verb: &[&str]| took(pgstow(verb).args(["--store", &place.url()]).envs(place.env()).args(limit));
     let two = Duration::from_secs(2);
     assert!(took_backup >= two, "{took_backup:?}");
+    // Two stores share it.
+    let folder = Place::folder();
+    let both = backup(&place).args(limit).args(["--store", &folder.url()]);
+    let took_both = took(both.args(["--", "head", "-c", "2097152", "/dev/urandom"]));
+    assert!(took_both >= two * 2, "{took_both:?}");
     assert!(reading(&["fetch", "latest", "-o", "x"]) >= two);
     assert!(reading(&["verify", "latest"]) >= two);
 }
