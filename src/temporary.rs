@@ -35,11 +35,15 @@ impl Partial {
         &self.file
     }
 
-    /// Gives the file its name; a file that has it already is an error, unless it may be replaced.
+    /// Gives the file its name; a file that has it already is an error, unless it may be replaced. What has the name and is
+    /// no file, as a device, is never replaced: root may do that, and `/dev/null` would be a file for everybody.
     ///
     /// A machine that loses power keeps the old file or the whole new one.
     pub fn commit(self, path: &Path, replace: bool) -> io::Result<()> {
         let (folder, file) = (self.folder, self.file);
+        if replace && path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Err(io::Error::other("it is no file, and only a file is replaced"));
+        }
         file.sync_all()?;
         let persist = |hidden: TempPath| match replace {
             true => hidden.persist(path),
@@ -148,6 +152,7 @@ impl Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{CWD, FileType, Mode};
 
     fn begun(folder: &Path, has_name: bool) -> Partial {
         let partial = Partial::begin(folder).unwrap();
@@ -180,6 +185,19 @@ mod tests {
             assert_eq!((files(), std::fs::read(&path).unwrap()), (1, b"new".to_vec()));
             drop(begun(folder.path(), has_name));
             assert_eq!(files(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pipe, link] = ["pipe", "link"].map(|name| folder.path().join(name));
+        rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for path in [&pipe, &link] {
+            let refused = begun(folder.path(), false).commit(path, true).unwrap_err();
+            assert_eq!(refused.to_string(), "it is no file, and only a file is replaced");
+            assert!(!path.metadata().unwrap().is_file());
         }
     }
 

@@ -19,6 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Updates the file; the error is a sentence.
 pub fn update(path: &Path, new: Samples) -> Result<(), String> {
     let named = path.display();
+    // A link stays one, and what it leads to is replaced.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -78,7 +80,12 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(metrics::parse(&text).unwrap().len(), 8, "{text}");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+        let link = folder.path().join("link.prom");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        update(&link, samples("linked")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(metrics::parse(&std::fs::read_to_string(&path).unwrap()).unwrap().len(), 9);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left");
     }
 
     #[test]
