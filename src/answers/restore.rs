@@ -244,7 +244,7 @@ impl Answer for Cloned {
     }
 }
 
-/// Rows that were appended to tables that exist.
+/// Rows that were appended to tables that exist, or to tables that were created for them.
 #[derive(Debug, Serialize)]
 pub struct AppendedRows {
     id: Id,
@@ -253,6 +253,8 @@ pub struct AppendedRows {
     database: String,
     /// Whether all rows of the tables were removed first.
     truncated: bool,
+    /// Whether the tables were created.
+    created: bool,
     tables: Vec<TableRows>,
     rows: u64,
     /// Bytes of the whole dump in the store.
@@ -271,12 +273,13 @@ struct TableRows {
 }
 
 impl From<Appended> for AppendedRows {
-    fn from(Appended { reader, database, truncated, tables, took }: Appended) -> Self {
+    fn from(Appended { reader, database, truncated, created, tables, took }: Appended) -> Self {
         Self {
             id: reader.place().id.clone(),
             name: reader.place().name.clone(),
             database,
             truncated,
+            created,
             rows: tables.iter().map(|(_, rows)| rows).sum(),
             tables: tables.into_iter().map(|(name, rows)| TableRows { name, rows }).collect(),
             stored_bytes: reader.dump.stored_bytes,

@@ -37,6 +37,12 @@ pub struct RestoreWords {
     /// With --into, remove all rows of the tables first, in the same transaction
     #[arg(long, env = "PGSTOW_TRUNCATE", hide_short_help = true)]
     pub truncate: bool,
+    /// With --into, create the tables, which must not be there: with their rows and all that belongs to them
+    ///
+    /// Their indexes, constraints, triggers and rights, and the foreign keys of other tables that refer to them. Their
+    /// definitions are statements of the backup, and run with the rights of the role that connects.
+    #[arg(long, env = "PGSTOW_CREATE_TABLES", hide_short_help = true)]
+    pub create_tables: bool,
     /// Write the backup to the stdin of this command instead
     ///
     /// It gets the last bytes only after every checksum was verified.

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::report::Report;
 use crate::restore::backup::ReadyBackup;
 use crate::restore::command::feed;
+use crate::restore::create_tables::create;
 use crate::restore::into::append;
 use crate::run::Run;
 use crate::settings::{Feed, Goal, IntoDatabase, Restore};
@@ -14,7 +15,14 @@ use crate::stored::reader::BackupReader;
 pub async fn run(words: RestoreWords, report: &Report, run: &Run) -> Result<()> {
     match Restore::read(words)? {
         Restore::Command(feed) => into_command(*feed, report, run).await,
-        Restore::Tables(options) => report.answer(&AppendedRows::from(append(*options, run).await?)),
+        Restore::Tables(options) => {
+            let into = if options.create {
+                Box::pin(create(*options, run)).await
+            } else {
+                append(*options, run).await
+            };
+            report.answer(&AppendedRows::from(into?))
+        }
         Restore::Database(words) => into_database(*words, report, run).await,
     }
 }

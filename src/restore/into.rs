@@ -36,6 +36,8 @@ pub struct IntoOptions {
     pub target: ConnInfo,
     /// Whether the tables are emptied first.
     pub truncate: bool,
+    /// Whether the tables are not there, and are created.
+    pub create: bool,
     /// Whether nobody has to be asked.
     pub yes: bool,
     /// In which schemas functions find what they name without one, as `search_path` lists them.
@@ -52,6 +54,8 @@ pub struct Appended {
     pub database: String,
     /// Whether its tables were emptied first.
     pub truncated: bool,
+    /// Whether its tables were created.
+    pub created: bool,
     /// The tables of the backup, and how many rows each had.
     pub tables: Vec<(String, u64)>,
     /// How long it took.
@@ -64,7 +68,8 @@ pub struct Appended {
 /// `Kind::Postgres` if a table does not exist there, or its columns do not fit; nothing has changed then.
 pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let started = Instant::now();
-    let IntoOptions { selection, tables: patterns, target, truncate, yes, search_path, clients } = options;
+    let IntoOptions { selection, tables: patterns, target, truncate, yes, search_path, clients, .. } =
+        options;
     let database = target.target_name()?.to_string();
     let mut reader = run.or(BackupReader::find(selection)).await?;
     let chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &patterns, true)?;
@@ -109,7 +114,9 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     reader.narrow(chosen.only(&appending));
     run.say(announced(&tables, &database, reader.place(), truncate));
     let following = run.follow(&reader.progress);
-    run.step("fill", run.or(load(&reader, client, psql.conn(), truncate, &found))).await?;
+    let loading = load(&reader, client, psql.conn());
+    let filling = async { loading.await.map_err(|error| explained(error, truncate, &found)) };
+    run.step("fill", run.or(filling)).await?;
     drop(following);
     let rows = counts.iter().map(|(_, rows)| rows).sum::<u64>();
     let took = started.elapsed();
@@ -123,12 +130,12 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     if found.iter().any(|table| table.has_sequence) {
         run.say("the tables' sequences are unchanged: check that they are past the new rows (setval)");
     }
-    Ok(Appended { reader, database, truncated: truncate, tables: counts, took })
+    Ok(Appended { reader, database, truncated: truncate, created: false, tables: counts, took })
 }
 
 /// Looks at the server, and keeps other restores away from the database until the rows are in it: two that append would
 /// both find it as it was, and a swap would put another one in its place.
-async fn held(psql: &Psql, database: &str) -> Result<(Server, Lock)> {
+pub(super) async fn held(psql: &Psql, database: &str) -> Result<(Server, Lock)> {
     let server = Server::inspect(psql).await?;
     refuse_standby(server.in_recovery)?;
     let lock = Lock::against_restores(psql, database).await?;
@@ -319,7 +326,8 @@ fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> R
     let elsewhere = "restore the table into a new database with --to, and copy the rows as they fit";
     let Some(found) = found else {
         return Err(Error::postgres(format!("{database} has no table {label}"))
-            .hint("--into appends to tables that exist; --to restores them into a new database"));
+            .hint("--into appends to tables that exist; with --create-tables it creates them, with all that belongs to them")
+            .hint("or restore them into a new database with --to"));
     };
     if !found.is_table {
         // Nor does --to restore the rows of a foreign table.
@@ -370,13 +378,7 @@ fn appending(front: &Preamble, truncate: bool, deferred: bool) -> Preamble {
 }
 
 /// Feeds one `pg_restore`, which commits only if it gets the end of the stream: after every digest was verified.
-async fn load(
-    reader: &BackupReader,
-    client: &Client,
-    conn: &ConnInfo,
-    truncated: bool,
-    found: &[FoundTable],
-) -> Result<()> {
+pub(super) async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo) -> Result<()> {
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
         reader.stream(&mut near).await?;
@@ -387,7 +389,7 @@ async fn load(
         let mut archive = BufReader::with_capacity(AT_ONCE, far);
         let fed = tokio::io::copy_buf(&mut archive, &mut pg_restore).await;
         // When pg_restore has died, its own words say more than "broken pipe".
-        pg_restore.finish().await.map_err(|error| explained(error, truncated, found))?;
+        pg_restore.finish().await?;
         fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
         Ok(())
     };

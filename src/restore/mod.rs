@@ -12,6 +12,7 @@
 pub mod backup;
 pub mod command;
 pub mod copy;
+pub mod create_tables;
 pub mod extensions;
 mod finish;
 pub mod into;

@@ -129,18 +129,7 @@ impl<'a> Room<'a> {
 
     /// Whether the database has what an entry would make.
     fn has(&self, entry: &TocEntry) -> bool {
-        let (_, schema, tag) = entry.identity();
-        let is_in = |names: &BTreeSet<(String, String)>, name: &str| {
-            names.contains(&(text(schema).into_owned(), name.to_owned()))
-        };
-        let (tag, taken) = (text(tag), &self.taken);
-        if is_function(entry) {
-            let same = |(its_schema, its_tag): &(String, String)| {
-                *its_schema == text(schema) && signature(its_tag) == signature(&tag)
-            };
-            return taken.functions.iter().any(same);
-        }
-        is_in(&taken.relations, &tag) || is_in(&taken.parts, &tag)
+        has(&self.taken, entry)
     }
 
     /// Whether an entry would make a schema that is there, besides `public`.
@@ -255,6 +244,35 @@ impl<'a> Room<'a> {
             all.join(", ")
         ))
     }
+}
+
+/// Whether a database has what an entry would make: a relation, a type, a function, or a part of a table of others.
+fn has(taken: &Taken, entry: &TocEntry) -> bool {
+    let (_, schema, tag) = entry.identity();
+    let is_in = |names: &BTreeSet<(String, String)>, name: &str| {
+        names.contains(&(text(schema).into_owned(), name.to_owned()))
+    };
+    let tag = text(tag);
+    if is_function(entry) {
+        let same = |(its_schema, its_tag): &(String, String)| {
+            *its_schema == text(schema) && signature(its_tag) == signature(&tag)
+        };
+        return taken.functions.iter().any(same);
+    }
+    is_in(&taken.relations, &tag) || is_in(&taken.parts, &tag)
+}
+
+/// The schemas, types, functions and relations of an archive that a database lacks.
+pub(super) fn lacking(front: &Preamble, taken: &Taken) -> HashSet<i32> {
+    let is_lacking = |entry: &&TocEntry| match entry.kind() {
+        EntryKind::Schema => {
+            let tag = text(entry.identity().2);
+            tag != "public" && !taken.schemas.contains_key(&*tag)
+        }
+        EntryKind::Type | EntryKind::Domain => !has(taken, entry),
+        kind => (is_function(entry) || is_relation(kind)) && !has(taken, entry),
+    };
+    front.toc.entries().iter().filter(is_lacking).map(TocEntry::dump_id).collect()
 }
 
 /// The table that an entry hangs on, if it is one of these: its tag is the table's name and its own.

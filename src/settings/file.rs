@@ -46,6 +46,7 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("copy_to", "says which store gets the backups"),
     ("swap_with", "says which database takes another one's place"),
     ("truncate", "removes the rows of tables without asking"),
+    ("create_tables", "runs statements of a backup in a database that is in use"),
     ("output", "says which file is written"),
     ("list_file", "says which file is written"),
     ("receipt", "says which file is written"),

@@ -17,7 +17,7 @@ use crate::restore::into::IntoOptions;
 pub enum Restore {
     /// A whole backup, as it is, into a command.
     Command(Box<Feed>),
-    /// The rows of some tables, into tables that exist.
+    /// Some tables, into a database that is in use.
     Tables(Box<IntoOptions>),
     /// Into a database.
     Database(Box<IntoDatabase>),
@@ -147,6 +147,10 @@ fn check_swap(words: &RestoreWords) -> Result<()> {
 }
 
 fn into_tables(words: RestoreWords, url: &str) -> Result<IntoOptions> {
+    if words.truncate && words.create_tables {
+        return Err(Error::usage("--truncate and --create-tables contradict each other")
+            .hint("tables that are not there have no rows to remove"));
+    }
     let (target, clients) = server(Some(url), &words.server)?;
     target.target_name()?;
     Ok(IntoOptions {
@@ -154,6 +158,7 @@ fn into_tables(words: RestoreWords, url: &str) -> Result<IntoOptions> {
         tables: tables(&words.tables)?,
         target,
         truncate: words.truncate,
+        create: words.create_tables,
         yes: words.yes,
         search_path: search_path(words.fitting.search_path)?,
         clients,

@@ -7,7 +7,7 @@
 use super::digest::Digest;
 use super::opened::OpenedBackup;
 use super::ranges::Ranges;
-use crate::archive::{Contents, Pattern, Preamble, Reader, TocEntry};
+use crate::archive::{Contents, Pattern, Preamble, Reader, Selection, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::stored::inventory::{Block, Inventory};
@@ -24,14 +24,8 @@ pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Re
     let front = Preamble::read(&inventory.archive.preamble)?;
     let selection = front.toc.select(patterns)?;
     refuse_hypertables(&front, |table| selection.entries.contains(&table.dump_id()))?;
-    if !selection.only_defined.is_empty() && !only_rows {
-        tracing::warn!(
-            "created because they are needed, but without rows: {}",
-            selection.only_defined.join(", ")
-        );
-    }
-    for part in selection.left_out.iter().filter(|_| !only_rows) {
-        tracing::warn!("left out: {part}");
+    if !only_rows {
+        say_what_is_not_whole(&selection);
     }
     let kept = front.keep(|entry| selection.entries.contains(&entry.dump_id()));
     Ok(inventory.only(&if only_rows {
@@ -39,6 +33,34 @@ pub fn choose(inventory: Inventory, patterns: &[Pattern], only_rows: bool) -> Re
     } else {
         kept.with_rows_where_they_were(&selection.of_partitions_alone)
     }))
+}
+
+/// Chooses tables for a database that lacks these entries and has all else, and says what does not come with them.
+pub fn choose_missing(
+    inventory: Inventory,
+    patterns: &[Pattern],
+    lacking: HashSet<i32>,
+) -> Result<Inventory> {
+    let front = Preamble::read(&inventory.archive.preamble)?;
+    let selection = front.toc.select_missing(patterns, lacking)?;
+    refuse_hypertables(&front, |table| selection.entries.contains(&table.dump_id()))?;
+    say_what_is_not_whole(&selection);
+    let kept = front.keep(|entry| selection.entries.contains(&entry.dump_id()));
+    let kept = kept.with_last(|entry| selection.attached_last.contains(&entry.dump_id()));
+    Ok(inventory.only(&kept.with_rows_where_they_were(&selection.of_partitions_alone)))
+}
+
+/// Says which tables come without rows, and what of tables does not come.
+fn say_what_is_not_whole(selection: &Selection) {
+    if !selection.only_defined.is_empty() {
+        tracing::warn!(
+            "created because they are needed, but without rows: {}",
+            selection.only_defined.join(", ")
+        );
+    }
+    for part in &selection.left_out {
+        tracing::warn!("left out: {part}");
+    }
 }
 
 /// Refuses to choose hypertables of TimescaleDB, or to leave them out: their rows are in chunks, which other tables name.

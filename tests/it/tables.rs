@@ -2,6 +2,7 @@
 
 mod bytes;
 mod chosen;
+mod created;
 mod into;
 mod printed;
 mod restored;

@@ -5,6 +5,7 @@
 //! What ties a chosen table to one that was not chosen, such as a foreign key, is left out and named.
 
 mod alone;
+mod missing;
 
 use std::collections::{HashMap, HashSet};
 
@@ -59,6 +60,8 @@ pub struct Selection {
     pub left_out: Vec<String>,
     /// Data of partitions that the dump sends through their root, which was not chosen.
     pub of_partitions_alone: HashSet<i32>,
+    /// What makes partitions of tables that are there: after all else, as these give them indexes that they do not have.
+    pub attached_last: HashSet<i32>,
 }
 
 impl Toc {
@@ -68,7 +71,12 @@ impl Toc {
     /// # Errors
     /// `Kind::NotFound` if a pattern matches nothing; it gives similar names.
     pub fn select(&self, patterns: &[Pattern]) -> Result<Selection> {
-        let mut choice = Choice::of(self);
+        Ok(self.chosen(patterns, None)?.done())
+    }
+
+    /// What the patterns choose, for a database that lacks these entries, or an empty one.
+    fn chosen(&self, patterns: &[Pattern], lacking: Option<HashSet<i32>>) -> Result<Choice<'_>> {
+        let mut choice = Choice { lacking, ..Choice::of(self) };
         let encoding = self.encoding().unwrap_or_default();
         for pattern in patterns {
             let pattern = &pattern.in_encoding(&encoding);
@@ -83,8 +91,9 @@ impl Toc {
             choice.chosen.extend(matched);
         }
         choice.add_partitions();
+        choice.refuse_those_there()?;
         choice.keep_all();
-        Ok(choice.done())
+        Ok(choice)
     }
 
     fn nothing_matches(&self, pattern: &Pattern) -> Error {
@@ -124,6 +133,8 @@ struct Choice<'t> {
     functions: HashMap<Vec<u8>, Vec<i32>>,
     /// Rows of tables that the dump does not define, since an extension does.
     of_extensions: HashSet<i32>,
+    /// What the target lacks; `None` if it is empty.
+    lacking: Option<HashSet<i32>>,
     chosen: HashSet<i32>,
     kept: HashSet<i32>,
     /// Those of the kept whose parts are kept too.
@@ -139,8 +150,8 @@ impl<'t> Choice<'t> {
         let undefined = |rows: &&TocEntry| !rows.dependencies().any(|id| by_id.contains_key(&id));
         let of_extensions = of(EntryKind::TableData).filter(undefined).map(TocEntry::dump_id).collect();
         let (triggers, functions) = (toc.inherited_triggers(), toc.functions());
-        let (chosen, kept, whole) = Default::default();
-        Self { toc, by_id, made_by, triggers, functions, of_extensions, chosen, kept, whole }
+        let (lacking, chosen, kept, whole) = Default::default();
+        Self { toc, by_id, made_by, triggers, functions, of_extensions, lacking, chosen, kept, whole }
     }
 
     fn is_relation(&self, entry: &TocEntry) -> bool {
@@ -177,7 +188,8 @@ impl<'t> Choice<'t> {
 
     fn keep_all(&mut self) {
         // What every archive has: settings of the session that restores, and the database itself.
-        let always = |kind: EntryKind| kind.is_setting() || kind == EntryKind::Database;
+        let is_made = self.lacking.is_none();
+        let always = |kind: EntryKind| kind.is_setting() || (kind == EntryKind::Database && is_made);
         let always = self.toc.entries().iter().filter(|entry| always(entry.kind()));
         self.kept.extend(always.map(TocEntry::dump_id));
         // The dump does not say which extension defines a table that the dump itself does not.
@@ -191,6 +203,7 @@ impl<'t> Choice<'t> {
             let (before, toc) = (self.kept.len(), self.toc);
             for entry in toc.entries() {
                 if !self.kept.contains(&entry.dump_id())
+                    && !self.is_there(entry.dump_id())
                     && self.belongs(entry)
                     && self.missing(entry).is_empty()
                 {
@@ -240,7 +253,7 @@ impl<'t> Choice<'t> {
     fn adds_little(&self, entry: &TocEntry) -> bool {
         let more = self.made_of(entry.dump_id(), |id| !self.kept.contains(&id)).into_iter();
         let more = more.filter(|id| *id != entry.dump_id() && !self.kept.contains(id));
-        more.filter_map(|id| self.by_id.get(&id)).all(|needed| {
+        more.filter(|id| !self.is_there(*id)).filter_map(|id| self.by_id.get(&id)).all(|needed| {
             !self.is_relation(needed)
                 && !matches!(needed.kind(), EntryKind::Extension | EntryKind::Type | EntryKind::Domain)
         })
@@ -249,6 +262,9 @@ impl<'t> Choice<'t> {
     /// Keeps an entry and all it is made of.
     fn keep(&mut self, id: i32) {
         for id in self.made_of(id, |_| true) {
+            if self.is_there(id) {
+                continue;
+            }
             let entry = self.by_id.get(&id);
             if self.chosen.contains(&id) || entry.is_some_and(|entry| entry.kind() == EntryKind::Sequence) {
                 self.whole.insert(id);
@@ -262,7 +278,7 @@ impl<'t> Choice<'t> {
         let (mut found, mut next) = (HashSet::new(), vec![id]);
         while let Some(id) = next.pop() {
             let Some(entry) = self.by_id.get(&id) else { continue };
-            if !found.insert(id) || !deeper(id) {
+            if !found.insert(id) || !deeper(id) || self.is_there(id) {
                 continue;
             }
             next.extend(entry.dependencies());
@@ -298,11 +314,12 @@ impl<'t> Choice<'t> {
     /// Whether it is a remark on a schema that every database has, and that is therefore not in the dump.
     fn is_about_a_schema(&self, remark: &TocEntry) -> bool {
         let schema = remark.tag().and_then(|tag| tag.strip_prefix(b"SCHEMA "));
-        schema.is_some_and(|schema| {
-            self.chosen
-                .iter()
-                .any(|id| self.by_id.get(id).and_then(|entry| entry.namespace()) == Some(schema))
-        })
+        self.lacking.is_none()
+            && schema.is_some_and(|schema| {
+                self.chosen
+                    .iter()
+                    .any(|id| self.by_id.get(id).and_then(|entry| entry.namespace()) == Some(schema))
+            })
     }
 
     /// The tables and views that an entry needs and that are not kept, or not with their rows.
@@ -332,6 +349,7 @@ impl<'t> Choice<'t> {
             }
         };
         let needed = needed.into_iter().filter_map(|id| self.by_id.get(&id).copied());
+        let needed = needed.filter(|entry| !self.is_there(entry.dump_id()));
         needed.filter(|entry| self.is_relation(entry) && entry.kind() != EntryKind::Sequence).collect()
     }
 
@@ -364,7 +382,8 @@ impl<'t> Choice<'t> {
         left_out.extend(self.heirs());
         let of_partitions_alone = self.of_partitions_alone();
         left_out.extend(self.detach(&of_partitions_alone));
-        Selection { entries: self.kept, only_defined, left_out, of_partitions_alone }
+        let attached_last = HashSet::new();
+        Selection { entries: self.kept, only_defined, left_out, of_partitions_alone, attached_last }
     }
 }
 

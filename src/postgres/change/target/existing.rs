@@ -7,6 +7,7 @@ use crate::postgres::change::content::listed;
 use crate::postgres::server::Locale;
 use crate::postgres::server::managed::FURNISHING;
 use crate::postgres::sql::{identifier, literal};
+use crate::postgres::tools::Psql;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,6 +88,13 @@ pub struct Taken {
     pub usable: BTreeSet<(String, String)>,
 }
 
+impl Taken {
+    /// What is in the database that this is connected to.
+    pub async fn of(psql: &Psql) -> Result<Self> {
+        psql.query(&TAKEN.replace("{furnishing}", &listed(FURNISHING))).await
+    }
+}
+
 impl Target {
     /// Says whether the database is somebody's: neither made by this run nor in a branch or a cluster of it.
     pub fn is_given(&self) -> bool {
@@ -118,7 +126,7 @@ impl Target {
         if !self.is_given() {
             return Ok(Taken::default());
         }
-        self.psql.query(&TAKEN.replace("{furnishing}", &listed(FURNISHING))).await
+        Taken::of(&self.psql).await
     }
 
     /// The publications of this role in a database that is somebody's, which tables can be added to.

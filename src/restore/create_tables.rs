@@ -1,0 +1,122 @@
+//! Tables that a database has no more, created in it again with their rows, in one transaction.
+//!
+//! All that belongs to them comes: their indexes, constraints, triggers, policies and rights, and the foreign keys of other
+//! tables that refer to them. What the database has stays as it is. Unlike rows alone, definitions are the backup's own
+//! statements, and run with the rights of the role that restores.
+
+use super::into::{Appended, IntoOptions, held, load};
+use super::occupied::lacking;
+use super::prepare::{as_meant, by_need, client_for};
+use crate::archive::{EntryKind, Preamble, TocEntry, qualified};
+use crate::error::{Error, Result};
+use crate::postgres::clients::Clients;
+use crate::postgres::{Psql, Situation, Taken};
+use crate::run::Run;
+use crate::stored::excerpt;
+use crate::stored::inventory::{BlockKind, Inventory};
+use crate::stored::reader::BackupReader;
+use crate::units::{age, count};
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Creates the chosen tables in a database that has none of them: all of it, or nothing.
+///
+/// # Errors
+/// `Kind::TargetExists` if the database has one of them; `Kind::Postgres` if it refuses a definition or a row. Nothing has
+/// changed then.
+pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
+    let started = Instant::now();
+    let IntoOptions { selection, tables: patterns, target, search_path, clients, .. } = options;
+    let database = target.target_name()?.to_string();
+    let mut reader = run.or(BackupReader::find(selection)).await?;
+    let whole = run.or(excerpt::inventory(&reader)).await?;
+    let front = Preamble::read(&whole.archive.preamble)?;
+    let clients = run.or(Clients::find(&clients)).await?;
+    let psql = Psql::new(clients.newest()?, &target);
+    let (server, _lock) = run.or(held(&psql, &database)).await?;
+    let client = client_for(&front, &clients, server.version())?;
+    let psql = server.as_usual(psql).await;
+    let taken = run.or(Taken::of(&psql)).await?;
+    let missing = excerpt::choose_missing(whole, &patterns, lacking(&front, &taken))?;
+    let chosen = in_order(excerpt::without_foreign_rows(&missing)?.unwrap_or(missing))?;
+    let front = Preamble::read(&chosen.archive.preamble)?;
+
+    let tables = tables(&front, &chosen);
+    let labels: Vec<&str> = tables.iter().map(|(label, _)| label.as_str()).collect();
+    run.say(format!("creating {} in {database} as in {}", labels.join(", "), reader.place()));
+    reader.narrow(chosen.only(&as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref())));
+    let following = run.follow(&reader.progress);
+    let loading = load(&reader, client, psql.conn());
+    run.step("fill", run.or(async { loading.await.map_err(explained) })).await?;
+    drop(following);
+    analyze(&psql, &front).await;
+    let (took, rows) = (started.elapsed(), tables.iter().map(|(_, rows)| rows).sum::<u64>());
+    run.say(format!(
+        "created {} in {database}: {}, {}; all digests verified",
+        count(tables.len(), "table"),
+        count(rows, "row"),
+        age(took)
+    ));
+    Ok(Appended { reader, database, truncated: false, created: true, tables, took })
+}
+
+/// The same with rows after those that functions of their tables read.
+fn in_order(chosen: Inventory) -> Result<Inventory> {
+    let Some(front) = by_need(&Preamble::read(&chosen.archive.preamble)?) else { return Ok(chosen) };
+    let places: HashMap<i32, usize> =
+        front.toc.entries().iter().enumerate().map(|(place, entry)| (entry.dump_id(), place)).collect();
+    let mut ordered = chosen;
+    ordered.blocks.sort_by_key(|block| places.get(&block.dump_id).copied());
+    Ok(ordered.only(&front))
+}
+
+/// What is created and may hold rows, and how many it gets.
+fn tables(front: &Preamble, chosen: &Inventory) -> Vec<(String, u64)> {
+    let rows_of = |label: &str| {
+        let blocks = chosen.blocks.iter().filter(|block| block.kind == BlockKind::Table);
+        blocks.filter(|block| block.label() == label).map(|block| block.rows.unwrap_or_default()).sum()
+    };
+    relations(front).map(|entry| (entry.label(), rows_of(&entry.label()))).collect()
+}
+
+fn relations(front: &Preamble) -> impl Iterator<Item = &TocEntry> {
+    let is_one = |entry: &&TocEntry| {
+        use EntryKind::{ForeignTable, MaterializedView, Table, View};
+        matches!(entry.kind(), Table | View | MaterializedView | ForeignTable)
+    };
+    front.toc.entries().iter().filter(is_one)
+}
+
+/// Gathers statistics for what was created; a failure is only a warning, since the rows are there.
+async fn analyze(psql: &Psql, front: &Preamble) {
+    let has_rows = |entry: &&TocEntry| matches!(entry.kind(), EntryKind::Table | EntryKind::MaterializedView);
+    let names = relations(front).filter(has_rows).map(|entry| {
+        let (_, schema, name) = entry.identity();
+        String::from_utf8_lossy(&qualified(schema, name)).into_owned()
+    });
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        return;
+    }
+    if let Err(error) = psql.execute(&format!("ANALYZE {};", names.join(", "))).await {
+        tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
+    }
+}
+
+/// Other advice where the usual one is to use flags that are for new databases.
+fn explained(error: Error) -> Error {
+    let advice = match error.situation() {
+        Some(Situation::RoleMissing) => {
+            "create it first, with CREATE ROLE: `pgstow fetch --globals` shows it as it was"
+        }
+        Some(Situation::PermissionDenied | Situation::NotOwner | Situation::NotMember) => {
+            "connect as a superuser, or as the owner of the tables and of those that they refer to"
+        }
+        Some(Situation::ConstraintViolated(_)) => {
+            "rows of the database and of the backup do not fit together: restore the tables into a new database with --to, and \
+             copy the rows that fit"
+        }
+        _ => return error,
+    };
+    error.without_hints().hint(advice).hint("nothing was changed")
+}

@@ -1,0 +1,119 @@
+//! `restore --into … --create-tables`: tables that were dropped come back, with all that went with them.
+
+use super::scene::Scene;
+use crate::harness::{Pgstow, Run};
+use crate::servers::postgres::Major;
+use pgstow::error::Kind;
+
+const SHOP: &str = "CREATE SCHEMA app;
+CREATE TYPE app.state AS ENUM ('new', 'sent');
+CREATE FUNCTION app.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := 'noted'; RETURN NEW; END $$;
+CREATE SEQUENCE app.numbers START 7;
+CREATE TABLE app.customers (id int PRIMARY KEY);
+INSERT INTO app.customers SELECT generate_series(1, 5);
+CREATE TABLE app.orders (
+  id serial PRIMARY KEY, number int DEFAULT nextval('app.numbers') UNIQUE, state app.state NOT NULL DEFAULT 'new',
+  customer int CONSTRAINT buyer REFERENCES app.customers ON DELETE CASCADE, note text, CHECK (id > 0));
+INSERT INTO app.orders (customer) SELECT 1 + n % 5 FROM generate_series(1, 100) n;
+CREATE FUNCTION app.double(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
+CREATE INDEX doubled ON app.orders (app.double(id));
+CREATE INDEX of_state ON app.orders (state) WHERE state = 'new';
+CREATE TRIGGER noted BEFORE INSERT ON app.orders FOR EACH ROW EXECUTE FUNCTION app.note();
+ALTER TABLE app.orders ENABLE ROW LEVEL SECURITY;
+CREATE POLICY everything ON app.orders USING (true);
+COMMENT ON TABLE app.orders IS 'what was ordered';
+GRANT SELECT ON app.orders TO PUBLIC;
+CREATE TABLE app.lines (order_id int REFERENCES app.orders, part int);
+INSERT INTO app.lines SELECT n, 1 FROM generate_series(1, 100) n;
+CREATE VIEW app.totals AS SELECT state, count(*) FROM app.orders GROUP BY state;";
+
+const PARTED: &str =
+    "CREATE TABLE log (at date NOT NULL, id int, PRIMARY KEY (at, id)) PARTITION BY RANGE (at);
+CREATE INDEX by_id ON log (id);
+CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE log_2 PARTITION OF log FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+INSERT INTO log SELECT '2026-01-01'::date + n % 59, n FROM generate_series(1, 500) n;
+CREATE PUBLICATION changes FOR TABLE log;";
+
+impl Scene {
+    fn psql(&self, sql: &str) -> String {
+        self.cluster.psql(&self.database, sql)
+    }
+
+    fn create(&self, words: &[&str]) -> Pgstow {
+        let into = ["restore", "latest", "--create-tables", "--into", &self.cluster.url(&self.database)];
+        self.place.opens(&into).args(words)
+    }
+
+    /// Expects that this changes nothing.
+    fn create_fails(&self, words: &[&str], kind: Kind) -> Run {
+        let before = self.cluster.text_of(&self.database);
+        let run = self.create(words).fails(kind);
+        assert_eq!(self.cluster.text_of(&self.database), before, "{run}");
+        run
+    }
+}
+
+#[test]
+fn a_dropped_table_comes_back_with_all_that_went_with_it() {
+    for major in [Major::V13, Major::Distribution, Major::V18] {
+        let shop = Scene::new(major, SHOP);
+        let whole = shop.cluster.text_of(&shop.database);
+        shop.create_fails(&["-t", "app.orders"], Kind::TargetExists)
+            .says("the database has app.orders")
+            .says("leave --create-tables out");
+        shop.psql("SELECT nextval('app.numbers'); DROP TABLE app.orders CASCADE; DELETE FROM app.lines WHERE order_id > 50");
+        shop.create_fails(&["-t", "app.*"], Kind::TargetExists)
+            .says("name only what it lacks: app.orders, app.orders_id_seq, app.totals");
+        shop.place
+            .opens(&["restore", "latest", "--into", &shop.cluster.url(&shop.database), "-t", "app.orders"])
+            .fails(Kind::Postgres)
+            .says("with --create-tables it creates them");
+
+        let run = shop.create(&["-t", "app.orders", "--json"]).succeeds();
+        let told = run.json();
+        run.says("left out: VIEW app.totals (it reads what is created: choose it too)")
+            .says("created 1 table in");
+        assert_eq!((&told["created"], &told["rows"]), (&true.into(), &100.into()), "{told}");
+        shop.create(&["-t", "app.totals"]).succeeds();
+        assert_eq!(shop.psql("SELECT count(*) || ' ' || nextval('app.numbers') FROM app.lines"), "50 108");
+        // Of what was there nothing was changed: with the same again it is the whole.
+        shop.psql(
+            "INSERT INTO app.lines SELECT n, 1 FROM generate_series(51, 100) n; SELECT setval('app.numbers', 106)",
+        );
+        assert_eq!(shop.cluster.text_of(&shop.database), whole);
+        assert_eq!(shop.psql("SELECT reltuples FROM pg_class WHERE relname = 'orders'"), "100");
+    }
+}
+
+#[test]
+fn what_does_not_fit_to_what_is_there_changes_nothing() {
+    let shop = Scene::new(Major::V18, SHOP);
+    shop.psql("DROP TABLE app.orders CASCADE; DELETE FROM app.customers WHERE id = 3");
+    shop.create_fails(&["-t", "app.orders"], Kind::Postgres).says("buyer").says("do not fit together");
+    shop.psql("INSERT INTO app.customers VALUES (3); INSERT INTO app.lines VALUES (101, 1)");
+    shop.create_fails(&["-t", "app.orders"], Kind::Postgres).says("do not fit together");
+    shop.create_fails(&["-t", "app.orders", "--truncate"], Kind::Usage).says("contradict each other");
+    let to = shop.place.opens(&["restore", "latest", "--to", &shop.cluster.url("new"), "--create-tables"]);
+    to.fails(Kind::Usage).says("--create-tables needs --into");
+    // Functions and types that are gone too are made again.
+    shop.psql("DELETE FROM app.lines WHERE order_id = 101; DROP FUNCTION app.note; DROP TYPE app.state");
+    shop.create(&["-t", "app.orders"]).succeeds();
+    assert_eq!(shop.psql("INSERT INTO app.orders (customer) VALUES (1) RETURNING note || state"), "notednew");
+}
+
+#[test]
+fn a_dropped_partition_becomes_part_of_its_table_again() {
+    for major in [Major::V13, Major::V18] {
+        let scene = Scene::new(major, PARTED);
+        let whole = scene.cluster.text_of(&scene.database);
+        scene.psql("DROP TABLE log_2");
+        scene.create(&["-t", "log_2"]).succeeds();
+        assert_eq!(scene.cluster.text_of(&scene.database), whole);
+        scene.psql("DROP TABLE log");
+        let run = scene.create(&["-t", "log"]).succeeds();
+        run.says("(ALTER PUBLICATION … ADD TABLE adds it)");
+        scene.psql("ALTER PUBLICATION changes ADD TABLE log");
+        assert_eq!(scene.cluster.text_of(&scene.database), whole);
+    }
+}
