@@ -2,7 +2,7 @@
 
 use crate::archive::{Pattern, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{FoundTable, Psql, Situation, identifier};
+use crate::postgres::{Constraint, FoundTable, Psql, Situation, identifier};
 use crate::run::Run;
 use crate::stored::names::Place;
 use std::collections::BTreeMap;
@@ -189,6 +189,64 @@ fn warn_of_triggers(tables: &[LiveTable<'_>]) {
             tracing::warn!(
                 "triggers of {label} fire for these rows, and may write into other tables: {triggers}"
             );
+        }
+    }
+}
+
+/// What helps if rows are refused.
+pub(super) fn explained(error: Error, truncated: bool, found: &[FoundTable]) -> Error {
+    match error.situation() {
+        Some(Situation::ConstraintViolated(Constraint::Unique)) if is_of_trigger(&error, found) => error
+            .hint(format!("a trigger wrote this row: disable triggers first: {}", triggers(found, "DISABLE")))
+            .hint(format!("afterwards: {}", triggers(found, "ENABLE"))),
+        Some(Situation::ConstraintViolated(Constraint::Unique)) if truncated => {
+            error.hint("a trigger of another table may have written into it, after it was emptied")
+        }
+        Some(Situation::ConstraintViolated(Constraint::Unique)) => error
+            .hint("the table has rows with the same keys: --truncate removes all of its rows first")
+            .hint("or restore the table into a new database with --to, and copy the rows that are missing"),
+        Some(Situation::PermissionDenied) => error.without_hints().hint(
+            "the connecting role lacks a privilege: GRANT INSERT ON the table TO it, or TRUNCATE too with --truncate, or connect \
+             as the table's owner",
+        ),
+        Some(Situation::RowSecurity) => error
+            .without_hints()
+            .hint("connect as the table's owner, a superuser or a role with BYPASSRLS: row security holds rows back"),
+        Some(Situation::Deadlock) => {
+            error.without_hints().hint("another session was in the way, and nothing was changed: try again")
+        }
+        _ => error,
+    }
+}
+
+/// Statements that do something to all triggers that fire for the rows.
+fn triggers(found: &[FoundTable], how: &str) -> String {
+    let statements = found.iter().flat_map(|table| {
+        let name = table.name.each_ref().map(|name| identifier(name)).join(".");
+        let triggers = table.triggers.iter().chain(&table.triggers_after);
+        triggers.map(move |trigger| format!("ALTER TABLE {name} {how} TRIGGER {};", identifier(trigger)))
+    });
+    statements.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a function wrote the row that was refused: the server says first what it was in, and a row of the backup is in
+/// nothing but `COPY`.
+fn is_of_trigger(error: &Error, found: &[FoundTable]) -> bool {
+    let context = error.details().iter().find(|detail| detail.label == "context");
+    let has_triggers = |table: &FoundTable| !table.triggers.is_empty() || !table.triggers_after.is_empty();
+    context.is_some_and(|context| !context.text.starts_with("COPY ")) && found.iter().any(has_triggers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_advice_names_a_flag_that_is_refused() {
+        for situation in [Situation::PermissionDenied, Situation::RowSecurity, Situation::Deadlock] {
+            let error = Error::postgres("no").hint("--owner ROLE, --jobs 1").in_situation(situation);
+            let hints = explained(error, false, &[]).hints().concat();
+            assert!(!hints.is_empty() && !hints.contains("--owner") && !hints.contains("--jobs"), "{hints}");
         }
     }
 }
