@@ -74,8 +74,8 @@ pub async fn examine(request: DoctorRequest, run: &Run) -> Result<Examination> {
         findings.failed("storing", error.clone())?;
     }
     match &request.retention {
-        Ok(None) => {}
-        Ok(Some(_)) => findings.fine("retention", "the rules can be used"),
+        Ok(false) => {}
+        Ok(true) => findings.fine("retention", "the rules can be used"),
         Err(error) => findings.failed("retention", error.clone())?,
     }
     for warning in &request.about_secrets {

@@ -3,7 +3,6 @@
 use crate::dump::request::DumpRequest;
 use crate::error::Result;
 use crate::pipeline::keys::{Identities, Recipients};
-use crate::retention::Policy;
 use crate::stored::destinations::Destination;
 use crate::stored::names::Name;
 use crate::stored::signing::{SigningKey, VerifyKeys};
@@ -35,8 +34,8 @@ pub struct DoctorRequest {
     pub settings_file: Option<PathBuf>,
     /// Whether the labels and the lock that a backup is stored with can be used.
     pub storing: Result<()>,
-    /// Which backups are kept, if there are rules.
-    pub retention: Result<Option<Policy>>,
+    /// Whether there are rules about which backups are kept, which can be used.
+    pub retention: Result<bool>,
     /// How many addresses of alarms were given.
     pub alarms: Result<usize>,
     /// What the settings file was warned of.

@@ -8,7 +8,6 @@ use super::{Remarks, What, destinations, keys, location, monitoring, name};
 use crate::cli::{BackupWords, DoctorWords, IdentityWords, TrustWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
-use crate::retention::Policy;
 use crate::store::{OpenOptions, Retry, refuse_impossible};
 use crate::stored::destinations::Destination;
 use crate::stored::names::Name;
@@ -86,11 +85,11 @@ fn storing(words: &WritingWords, stores: &Result<Vec<Destination>>) -> Result<()
     Ok(())
 }
 
-/// The rules by which backups are removed. `backup` heeds them with `--prune` alone, and `prune` whenever they are given.
-fn retention(words: &BackupWords) -> Result<Option<Policy>> {
+/// Whether there are rules by which backups are removed. `backup` heeds them with `--prune` alone, and `prune` whenever they are given.
+fn retention(words: &BackupWords) -> Result<bool> {
     match words.prune {
-        true => needed_policy(&words.keep).map(Some),
-        false => policy(&words.keep),
+        true => needed_policy(&words.keep).map(|_| true),
+        false => policy(&words.keep).map(|policy| policy.is_some()),
     }
 }
 

@@ -6,12 +6,9 @@ pub mod object_options;
 use crate::store::options::authorities::Authorities;
 use crate::store::options::object_options::{CustomerKey, LockWish};
 use crate::store::retry::Retry;
-use crate::store::retry::rate::Rates;
+use crate::store::retry::rate::{Rates, SLOWEST};
 use std::fmt;
 use std::time::Duration;
-
-/// The slowest connection for which a request gets enough time, in bytes per second.
-pub(super) const SLOWEST: u64 = 128 << 10;
 
 /// How long a request may take that carries `bytes` bytes.
 pub(super) fn deadline(request_timeout: Duration, bytes: u64) -> Duration {

@@ -4,10 +4,12 @@
 //! the network slows down by itself. Time in which nothing was sent is not made up for. Waiting is no failure: deadlines
 //! of requests begin afterwards.
 
-use crate::store::options::SLOWEST;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+
+/// The slowest connection for which a request gets enough time, in bytes per second.
+pub(in crate::store) const SLOWEST: u64 = 128 << 10;
 
 /// The limit in both directions; clones share it, so several stores together keep it.
 #[derive(Debug, Clone)]
