@@ -126,8 +126,10 @@ impl Reader {
                 .push_str(&self.own.iter().fold(text.clone(), |text, (name, own)| text.replace(name, own)));
             return self.exports.push('\n');
         }
-        // Rows are brought back into a table that lost them.
-        if text.contains(" --into ") {
+        // Rows are brought back into a table that lost them, or with the table.
+        if text.contains(" --create-tables") {
+            self.cluster.psql("app", "DROP TABLE app.orders CASCADE");
+        } else if text.contains(" --into ") {
             self.cluster.psql("app", "TRUNCATE app.orders");
         }
         let output = self.types(text);
