@@ -72,11 +72,12 @@ fn in_order(chosen: Inventory) -> Result<Inventory> {
 
 /// What is created and may hold rows, and how many it gets.
 fn tables(front: &Preamble, chosen: &Inventory) -> Vec<(String, u64)> {
-    let rows_of = |label: &str| {
-        let blocks = chosen.blocks.iter().filter(|block| block.kind == BlockKind::Table);
-        blocks.filter(|block| block.label() == label).map(|block| block.rows.unwrap_or_default()).sum()
-    };
-    relations(front).map(|entry| (entry.label(), rows_of(&entry.label()))).collect()
+    let mut rows: HashMap<String, u64> = HashMap::new();
+    for block in chosen.blocks.iter().filter(|block| block.kind == BlockKind::Table) {
+        *rows.entry(block.label()).or_default() += block.rows.unwrap_or_default();
+    }
+    let labels = relations(front).map(TocEntry::label);
+    labels.map(|label| (label.clone(), rows.get(&label).copied().unwrap_or_default())).collect()
 }
 
 fn relations(front: &Preamble) -> impl Iterator<Item = &TocEntry> {

@@ -7,7 +7,7 @@
 use super::digest::Digest;
 use super::opened::OpenedBackup;
 use super::ranges::Ranges;
-use crate::archive::{Contents, Pattern, Preamble, Reader, Selection, TocEntry};
+use crate::archive::{Contents, EntryKind, Pattern, Preamble, Reader, Selection, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::stored::inventory::{Block, Inventory};
@@ -47,6 +47,8 @@ pub fn choose_missing(
     say_what_is_not_whole(&selection);
     let kept = front.keep(|entry| selection.entries.contains(&entry.dump_id()));
     let kept = kept.with_last(|entry| selection.attached_last.contains(&entry.dump_id()));
+    // Foreign keys look at the rows of all partitions; what is said about them comes after them.
+    let kept = kept.with_last(|entry| entry.kind() == EntryKind::ForeignKey || entry.kind().is_remark());
     Ok(inventory.only(&kept.with_rows_where_they_were(&selection.of_partitions_alone)))
 }
 

@@ -1,6 +1,6 @@
 //! `restore --into … --create-tables`: tables that were dropped come back, with all that went with them.
 
-use super::scene::Scene;
+use super::scene::{RELATED, Scene};
 use crate::harness::{Pgstow, Run};
 use crate::servers::postgres::Major;
 use pgstow::error::Kind;
@@ -116,4 +116,24 @@ fn a_dropped_partition_becomes_part_of_its_table_again() {
         scene.psql("ALTER PUBLICATION changes ADD TABLE log");
         assert_eq!(scene.cluster.text_of(&scene.database), whole);
     }
+}
+
+/// A table of tables of tables, and all that goes with one that is dropped: what does not come back is named.
+#[test]
+fn what_went_with_a_table_comes_back_or_is_named() {
+    let scene = Scene::new(Major::Distribution, RELATED);
+    scene.psql("DROP TABLE app.events_2026 CASCADE");
+    scene.create(&["-t", "app.events_2026"]).succeeds();
+    scene.psql("DROP TABLE app.tree CASCADE");
+    let run = scene.create(&["-t", "app.tree"]).succeeds();
+    run.says("left out: FUNCTION app.count_tree()").says("left out: what TABLE app.counts used of it");
+    scene.psql("DROP TABLE app.users CASCADE");
+    let run = scene.create(&["-t", "app.users"]).succeeds();
+    run.says("left out: VIEW app.happy (it reads what is created")
+        .says("left out: what TABLE Größe.Täb\"le x used of it");
+    let keys =
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'app'::regnamespace";
+    let copy = scene.cluster.create_database("whole");
+    scene.cluster.psql(&copy, RELATED);
+    assert_eq!(scene.psql(keys), scene.cluster.psql(&copy, keys));
 }

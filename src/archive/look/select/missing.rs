@@ -17,7 +17,7 @@ impl Toc {
     pub fn select_missing(&self, patterns: &[Pattern], lacking: HashSet<i32>) -> Result<Selection> {
         let mut choice = self.chosen(patterns, Some(lacking))?;
         let attached_last = choice.attach_last();
-        let mut lost = choice.readers();
+        let mut lost = choice.lost_with_them();
         lost.extend(choice.publications());
         let mut selection = choice.done();
         selection.left_out.extend(lost);
@@ -69,7 +69,7 @@ impl Choice<'_> {
     /// What makes chosen partitions parts of tables that are there. Their indexes are not made parts of that table's one by
     /// one: the server finds those that fit when the partition is attached.
     fn attach_last(&mut self) -> HashSet<i32> {
-        let needs_one_there = |entry: &TocEntry| entry.dependencies().any(|id| self.is_there(id));
+        let needs_one_there = |entry: &TocEntry| entry.dependencies().any(|id| self.has(id));
         let of = |kind: EntryKind| {
             let kept = self.toc.entries().iter().filter(|entry| self.kept.contains(&entry.dump_id()));
             let kept = kept.filter(|entry| entry.kind() == kind && needs_one_there(entry));
@@ -80,16 +80,33 @@ impl Choice<'_> {
         tables
     }
 
-    /// The views that the database lacks too, as they read what is chosen.
-    fn readers(&self) -> Vec<String> {
-        let views = self.toc.entries().iter().filter(|entry| {
-            matches!(entry.kind(), EntryKind::View | EntryKind::MaterializedView)
-                && !self.is_there(entry.dump_id())
-                && !self.kept.contains(&entry.dump_id())
+    /// What was lost with the chosen and does not come with them: views and functions that need them, and perhaps a column
+    /// or a default of tables that are there.
+    fn lost_with_them(&self) -> Vec<String> {
+        let is_made = |id: &i32| {
+            self.kept.contains(id) && !self.by_id.get(id).is_some_and(|made| made.kind().is_setting())
+        };
+        let needs = |id: i32| self.made_of(id, |_| true).iter().any(is_made);
+        let others = self.toc.entries().iter().filter(|entry| !self.kept.contains(&entry.dump_id()));
+        let lost = others.filter_map(|entry| {
+            let (id, what) = (entry.dump_id(), entry.described());
+            match entry.kind() {
+                EntryKind::View | EntryKind::MaterializedView if !self.is_there(id) => {
+                    needs(id).then(|| format!("{what} (it reads what is created: choose it too)"))
+                }
+                EntryKind::Function | EntryKind::Procedure if !self.is_there(id) => needs(id).then(|| {
+                    format!("{what} (it needs what is created: `pgstow fetch` brings the dump that has it)")
+                }),
+                kind if RELATIONS.contains(&kind) && self.is_there(id) => {
+                    let uses = entry.dependencies().any(needs);
+                    uses.then(|| {
+                        format!("what {what} used of it (columns or defaults may be gone: compare it)")
+                    })
+                }
+                _ => None,
+            }
         });
-        let read = views
-            .filter(|view| self.made_of(view.dump_id(), |_| true).iter().any(|id| self.chosen.contains(id)));
-        read.map(|view| format!("{} (it reads what is created: choose it too)", view.described())).collect()
+        lost.collect()
     }
 
     /// The publications that had what is chosen.
