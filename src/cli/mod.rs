@@ -17,6 +17,7 @@ mod early;
 mod examples;
 mod fetch;
 mod fitting;
+mod given;
 mod keep;
 mod keygen;
 mod keys;
@@ -82,7 +83,8 @@ use crate::error::Kind;
 use crate::version;
 use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use given::{args_of_verb, empty, is_given, typed_empty, values};
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -102,7 +104,8 @@ pub struct Words {
     /// Words that fit every verb.
     #[command(flatten)]
     pub common: CommonWords,
-    /// The keys (see [`key`]) that the command line or a variable gives, and not the settings file.
+    /// The keys (see [`key`]) that the command line or a variable gives, and not the settings file. A variable that says
+    /// no to a flag, as `false`, does not give it.
     #[arg(skip)]
     pub given: BTreeSet<String>,
     /// Those of them that the command line gives.
@@ -114,6 +117,9 @@ pub struct Words {
     /// The variables of the verb's flags that are blank, and whose flags are not typed.
     #[arg(skip)]
     pub blank: BTreeSet<String>,
+    /// A flag that is typed with a blank value.
+    #[arg(skip)]
+    pub empty: Option<String>,
 }
 
 /// What to do.
@@ -150,6 +156,8 @@ pub enum Verb {
     /// Copy a database into a new one, on the same server or another
     Clone(CloneWords),
     /// Replace a database by another one, and keep both; or undo that
+    #[command(override_usage = "pgstow swap [OPTIONS] --to <URL> --with <DATABASE>\n       \
+                                pgstow swap [OPTIONS] --to <URL> --back")]
     Swap(SwapWords),
     /// Copy backups into another store, as they are
     Copy(CopyWords),
@@ -205,6 +213,20 @@ impl Verb {
             Verb::Man(_) => "man",
             Verb::Version => "version",
         }
+    }
+
+    /// The one backup that it is about, if it is about one: its id as it was typed, and the name.
+    pub fn one_backup(&mut self) -> Option<(&str, &mut Option<String>)> {
+        let (id, name) = match self {
+            Verb::Show(ShowWords { select, .. }) => (Some(&select.id), &mut select.name),
+            Verb::Fetch(words) => (Some(&words.select.id), &mut words.select.name),
+            Verb::Restore(words) => (Some(&words.select.id), &mut words.select.name),
+            Verb::Verify(words) => (words.id.as_ref(), &mut words.name),
+            Verb::Copy(words) => (words.id.as_ref(), &mut words.name),
+            Verb::Rekey(words) => (words.id.as_ref(), &mut words.name),
+            _ => return None,
+        };
+        Some((id?, name))
     }
 
     /// Who hears how it went, if it is something that runs on a schedule.
@@ -265,6 +287,7 @@ pub fn parse(
             given: by(&given),
             values: values(&matches),
             blank: empty(not_given, blank),
+            empty: typed_empty(&all, &matches),
             ..Words::from_arg_matches(&matches)?
         })
     });
@@ -342,40 +365,6 @@ pub fn known() -> Vec<Known> {
     all.into_values().collect()
 }
 
-/// The variables of these arguments that are blank.
-fn empty<'a>(args: impl Iterator<Item = &'a Arg>, blank: &dyn Fn(&OsStr) -> bool) -> BTreeSet<String> {
-    let variables = args.filter_map(Arg::get_env).filter(|name| blank(name));
-    variables.map(|name| name.to_string_lossy().into_owned()).collect()
-}
-
-/// The arguments of the verb that was typed, and those of every verb.
-fn args_of_verb<'a>(command: &'a Command, matches: &ArgMatches) -> impl Iterator<Item = &'a Arg> {
-    let verb = matches.subcommand_name().and_then(|verb| command.find_subcommand(verb));
-    verb.into_iter().chain([command]).flat_map(Command::get_arguments)
-}
-
-/// Whether one of these gives it.
-fn is_given(arg: &Arg, matches: &ArgMatches, by: &[ValueSource]) -> bool {
-    let of_verb = matches.subcommand().map_or(matches, |(_, matches)| matches);
-    let id = arg.get_id().as_str();
-    let source = of_verb.try_contains_id(id).is_ok().then(|| of_verb.value_source(id)).flatten();
-    source.is_some_and(|source| by.contains(&source))
-}
-
-/// Every value in effect, as it was written.
-fn values(matches: &ArgMatches) -> Vec<String> {
-    let of_verb = matches.subcommand().map(|(_, matches)| matches);
-    let raw = |matches: &ArgMatches| {
-        let of_one = |id: &clap::Id| matches.try_get_raw(id.as_str()).ok().flatten().into_iter().flatten();
-        matches
-            .ids()
-            .flat_map(of_one)
-            .filter_map(|value| value.to_str().map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    of_verb.map(raw).unwrap_or_default()
-}
-
 /// An argument's key in the settings file: its variable in lower case, without `PGSTOW_`.
 fn key(arg: &Arg) -> Option<String> {
     let key = key_of(arg.get_env()?.to_str()?);
@@ -400,6 +389,13 @@ pub fn takes_one(verb: &str, key_of_file: &str) -> bool {
     let mut args = command.get_arguments().chain(of_verb);
     let arg = args.find(|arg| key(arg).as_deref() == Some(key_of_file));
     arg.is_some_and(|arg| !matches!(arg.get_action(), ArgAction::Append))
+}
+
+/// Whether there is a verb that takes several values of this key.
+pub fn may_be_several(key_of_file: &str) -> bool {
+    let command = command();
+    let mut args = command.get_arguments().chain(command.get_subcommands().flat_map(Command::get_arguments));
+    args.any(|arg| key(arg).as_deref() == Some(key_of_file) && matches!(arg.get_action(), ArgAction::Append))
 }
 
 /// Every key a settings file may have.
@@ -453,6 +449,19 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    /// To clap a variable is as good as a flag: which of two counts, and what needs which, is decided in `settings`.
+    #[test]
+    fn no_flag_excludes_another_one_here() {
+        let mut command = command();
+        command.build();
+        for verb in command.get_subcommands() {
+            for flag in verb.get_arguments() {
+                let conflicts = verb.get_arg_conflicts_with(flag);
+                assert!(conflicts.is_empty(), "{} {} {conflicts:?}", verb.get_name(), flag.get_id());
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
+/// The heading of these words in a help page.
+pub(super) const HEADING: &str = "Monitoring";
+
 /// Who hears how a run went.
 #[derive(Debug, Args)]
 pub struct MonitoringWords {
@@ -14,7 +17,7 @@ pub struct MonitoringWords {
         long,
         value_name = "URL",
         env = "PGSTOW_PING_URL",
-        help_heading = "Monitoring",
+        help_heading = HEADING,
         hide_short_help = true
     )]
     pub ping_url: Option<String>,
@@ -26,7 +29,7 @@ pub struct MonitoringWords {
         value_name = "URL",
         env = "PGSTOW_WEBHOOK",
         value_delimiter = '\n',
-        help_heading = "Monitoring",
+        help_heading = HEADING,
         hide_short_help = true
     )]
     pub webhooks: Vec<String>,
@@ -36,7 +39,7 @@ pub struct MonitoringWords {
         value_name = "WHEN",
         default_value = "failure",
         env = "PGSTOW_NOTIFY",
-        help_heading = "Monitoring",
+        help_heading = HEADING,
         hide_short_help = true
     )]
     pub notify: NotifyWhen,
@@ -45,7 +48,7 @@ pub struct MonitoringWords {
         long,
         value_name = "FILE",
         env = "PGSTOW_METRICS_FILE",
-        help_heading = "Monitoring",
+        help_heading = HEADING,
         hide_short_help = true
     )]
     pub metrics_file: Option<PathBuf>,
@@ -54,7 +57,7 @@ pub struct MonitoringWords {
         long,
         value_name = "URL",
         env = "PGSTOW_PUSH_GATEWAY",
-        help_heading = "Monitoring",
+        help_heading = HEADING,
         hide_short_help = true
     )]
     pub push_gateway: Option<String>,

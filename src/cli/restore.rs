@@ -26,13 +26,7 @@ pub struct RestoreWords {
     ///
     /// One transaction: all rows, or none. It is refused if a table does not exist there, or lacks a column. Only rows
     /// are restored: sequences stay as they are, and triggers of the tables fire.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "PGSTOW_INTO",
-        conflicts_with_all = ["to", "command", "swap", "neon"],
-        hide_short_help = true
-    )]
+    #[arg(long, value_name = "URL", env = "PGSTOW_INTO", hide_short_help = true)]
     pub into: Option<String>,
     /// With --into, remove all rows of the tables first, in the same transaction
     #[arg(long, env = "PGSTOW_TRUNCATE", hide_short_help = true)]

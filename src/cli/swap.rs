@@ -5,7 +5,6 @@ use clap::Args;
 
 /// `pgstow swap`.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["back", "with"])]
 pub struct SwapWords {
     /// The database to replace: postgres://user@host/database
     #[arg(long, value_name = "URL", env = "PGSTOW_TO")]

@@ -42,6 +42,7 @@ fn paths(text: &Path) -> Vec<PathBuf> {
 /// A file is opened now: better than after the data has moved.
 fn of_file(path: PathBuf) -> Result<Script> {
     let label = format!("--after {}", path.display());
+    refuse_blank(path.to_str().is_some_and(|path| path.trim().is_empty()), "--after")?;
     let (file, text, blank) = read(&path).map_err(|e| Error::settings(format!("{label}: {e}")).because(e))?;
     refuse_blank(blank, &label)?;
     Ok(Script { title: path.display().to_string(), label, file, text })
@@ -79,9 +80,9 @@ fn typed(sql: String) -> Result<Script> {
 /// A copy that nothing has masked looks like one that was.
 fn refuse_blank(blank: bool, label: &str) -> Result<()> {
     if blank {
-        return Err(
-            Error::usage(format!("{label}: the script is empty")).hint("an unset variable looks like that")
-        );
+        return Err(Error::usage(format!("{label}: the script is empty")).hint(
+            "an unset variable looks like that; if nothing is to be run, leave it out, or unset the variable",
+        ));
     }
     Ok(())
 }

@@ -79,13 +79,10 @@ impl What {
 
 /// Who produces the stream, where it is one.
 fn producer(words: &BackupWords) -> Result<Option<Producer>> {
-    let command = command(&words.command);
-    // DATABASE_URL is the application's, and its command may want it.
-    let database = words.url.as_ref().filter(|url| variable("DATABASE_URL").as_ref() != Some(url));
-    match (command, words.stdin) {
+    match (command(&words.command), words.stdin) {
         (None, false) => Ok(None),
         (Some(_), true) => Err(Error::usage("--stdin and a command contradict each other")),
-        _ if database.is_some() => Err(Error::usage("a database and a stream are two backups")
+        _ if words.url.is_some() => Err(Error::usage("a database and a stream are two backups")
             .hint("leave the URL out, or the command and --stdin")),
         (Some(command), false) => Ok(Some(Producer::Command(command))),
         (None, true) => Ok(Some(Producer::Stdin)),

@@ -1,8 +1,12 @@
 //! Decides between settings that exclude each other: what was typed comes before a variable, and that before the
 //! settings file.
 
-use crate::cli::{BackupWords, CopyWords, RestoreWords, ScheduleWords, Verb, VerifyWords, Words};
+use super::environment::explain_empty;
+use crate::cli::{
+    BackupWords, CopyWords, FittingWords, RestoreWords, ScheduleWords, SwapWords, Verb, VerifyWords, Words,
+};
 use crate::error::{Error, Result};
+use std::collections::BTreeSet;
 
 /// Flags that need a Neon project, by their keys in a settings file.
 pub(super) const ABOUT_NEON: [(&str, &str); 7] = [
@@ -34,54 +38,102 @@ pub(super) fn choose(words: &mut Words) -> Result<()> {
         () if given.contains(key) => By::Variable,
         () => By::File,
     };
+    let before = have_their_subject(verb);
     match verb {
         Verb::Backup(backup) => choose_source(backup, by)?,
         Verb::Doctor(doctor) => choose_source(&mut doctor.backup, by)?,
-        Verb::Restore(restore) => choose_target(restore, by)?,
-        Verb::Verify(verify) => choose_verified(verify, by)?,
+        Verb::Restore(restore) => {
+            choose_owner(&mut restore.fitting, by);
+            choose_target(restore, by)?;
+        }
+        Verb::Clone(clone) => choose_owner(&mut clone.fitting, by),
+        Verb::Verify(verify) => {
+            choose_trial(verify, by);
+            choose_verified(verify, by)?;
+        }
         Verb::Copy(copy) => choose_copied(copy, by)?,
         Verb::Rekey(rekey) => rekey.all &= rekey.id.is_none() || by("rekey_all") == By::CommandLine,
-        Verb::Swap(swap) if swap.back && by("swap_back") >= by("swap_with") => swap.with = None,
+        Verb::Swap(swap) => choose_other(swap, by)?,
         Verb::Schedule(schedule) => choose_moments(schedule, by),
         _ => return Ok(()),
     }
-    let neon = match verb {
-        Verb::Backup(backup) => &backup.neon.neon,
-        Verb::Restore(restore) => &restore.neon.neon,
-        _ => return Ok(()),
-    };
-    if neon.is_none() && given.contains("neon") {
-        // What variables say about the project that was left out is left out with it.
-        given.retain(|key| typed.contains(key) || ABOUT_NEON.iter().all(|(about, _)| about != key));
-    }
+    let now = have_their_subject(verb);
+    // What variables say about something that was left out is left out with it.
+    given.retain(|key| typed.contains(key) || now.contains(key.as_str()) || !before.contains(key.as_str()));
     Ok(())
 }
 
-/// DATABASE_URL is the application's: a project that is named comes before it, but not before a URL that was typed.
+/// The keys whose flags need another one, if that is there.
+fn have_their_subject(verb: &Verb) -> BTreeSet<&'static str> {
+    let (neon, into, swap) = match verb {
+        Verb::Backup(backup) => (backup.neon.neon.is_some(), false, false),
+        Verb::Restore(restore) => (restore.neon.neon.is_some(), restore.into.is_some(), restore.swap),
+        _ => (false, false, false),
+    };
+    let about_neon = ABOUT_NEON.into_iter().map(|(key, _)| key).filter(|_| neon);
+    about_neon.chain(into.then_some("truncate")).chain(swap.then_some("keep_old")).collect()
+}
+
+/// A stream is no database. DATABASE_URL is the application's: a project that is named comes before it, and so does a
+/// stream, but not before a URL that was typed.
 fn choose_source(backup: &mut BackupWords, by: impl Fn(&str) -> By) -> Result<()> {
-    if backup.url.is_some() && by("database_url") == By::CommandLine {
-        let left_out = backup.neon.neon.take();
-        if left_out.is_some() && by("neon") == By::CommandLine {
+    let command = (!backup.command.is_empty()).then_some(By::CommandLine);
+    let stdin = backup.stdin.then(|| by("stdin"));
+    let url = backup.url.as_ref().map(|_| by("database_url"));
+    let neon = backup.neon.neon.as_ref().map(|_| by("neon"));
+    let every = backup.all_databases.then(|| by("all_databases"));
+    let exclude = (!backup.exclude.is_empty()).then(|| by("exclude"));
+    let typed_url = url.filter(|url| *url == By::CommandLine);
+    let database = typed_url.max(neon).max(every);
+    backup.stdin &= stdin >= command.max(database);
+    let stream = command.max(stdin.filter(|_| backup.stdin));
+    if stream.is_some() {
+        backup.url.take_if(|_| url < stream || url == Some(By::Variable));
+        backup.neon.neon.take_if(|_| neon < stream);
+        backup.all_databases &= every >= stream;
+        if exclude < stream {
+            backup.exclude.clear();
+        }
+        return Ok(());
+    }
+    if typed_url.is_some() {
+        if neon == Some(By::CommandLine) {
             return Err(Error::usage("a URL and --neon contradict each other").hint("leave one of them out"));
+        }
+        backup.neon.neon = None;
+    } else if every.is_some() && every < neon {
+        // The other way round both stay, and are refused: --all-databases does not name a server.
+        backup.all_databases = false;
+        if exclude < neon {
+            backup.exclude.clear();
         }
     }
     Ok(())
 }
 
+fn choose_owner(fitting: &mut FittingWords, by: impl Fn(&str) -> By) {
+    let owner = fitting.owner.as_ref().map(|_| by("owner"));
+    let no_owner = fitting.no_owner.then(|| by("no_owner"));
+    fitting.owner.take_if(|_| owner < no_owner);
+    fitting.no_owner &= no_owner >= owner;
+}
+
 fn choose_target(restore: &mut RestoreWords, by: impl Fn(&str) -> By) -> Result<()> {
-    if !restore.command.is_empty() {
-        restore.into = None;
-        return Ok(());
-    }
-    let to = restore.to.as_ref().map(|_| by("to"));
+    let command = (!restore.command.is_empty()).then_some(By::CommandLine);
+    let swap = restore.swap.then(|| by("swap"));
+    // What is swapped is the database in --to.
+    let to = restore.to.as_ref().and_then(|_| swap.max(Some(by("to"))));
     let into = restore.into.as_ref().map(|_| by("into"));
     let neon = restore.neon.neon.as_ref().map(|_| by("neon"));
-    let strongest = to.max(into).max(neon);
+    let strongest = command.max(to).max(into).max(neon);
     restore.to.take_if(|_| to < strongest);
     restore.into.take_if(|_| into < strongest);
     restore.neon.neon.take_if(|_| neon < strongest);
+    restore.swap &= restore.to.is_some() || swap >= strongest;
     let (to, into, neon) = (restore.to.is_some(), restore.into.is_some(), restore.neon.neon.is_some());
     match (to, into, neon) {
+        // What contradicts a command is refused with all that it would pass over.
+        _ if command.is_some() => Ok(()),
         // A branch of its own harms nothing, so a project comes before a URL if nobody typed it.
         (true, false, true) if strongest < Some(By::CommandLine) => Ok(()),
         (true, false, true) => Err(contradiction("--to", "--neon")),
@@ -91,15 +143,30 @@ fn choose_target(restore: &mut RestoreWords, by: impl Fn(&str) -> By) -> Result<
     }
 }
 
+fn choose_trial(verify: &mut VerifyWords, by: impl Fn(&str) -> By) {
+    let quick = verify.quick.then(|| by("verify_quick"));
+    let trial = verify.restore.then(|| by("verify_restore"));
+    verify.restore &= trial >= quick;
+    verify.quick &= quick >= trial;
+    if trial.is_some() && !verify.restore {
+        // What is said about the trial goes with it.
+        let is_weak = |key: &str| by(key) < By::CommandLine;
+        verify.to.take_if(|_| is_weak("verify_to"));
+        verify.checks.retain(|_| !is_weak("check"));
+        verify.receipts.receipt.take_if(|_| is_weak("receipt"));
+        verify.receipts.record &= !is_weak("record");
+    }
+}
+
+/// Only an id and --all exclude a choice of some: those that are the newest of their names may have to be old, too.
 fn choose_verified(verify: &mut VerifyWords, by: impl Fn(&str) -> By) -> Result<()> {
     let id = verify.id.as_ref().map(|_| By::CommandLine);
     let all = verify.all.then(|| by("verify_all"));
     let newest = verify.newest_per_name.then(|| by("newest_per_name"));
     let older = verify.older_than.map(|_| by("older_than"));
-    let strongest = id.max(all).max(newest).max(older);
-    verify.all &= all == strongest;
-    verify.newest_per_name &= newest == strongest;
-    verify.older_than.take_if(|_| older < strongest);
+    verify.all &= all >= id.max(newest).max(older);
+    verify.newest_per_name &= newest >= id.max(all);
+    verify.older_than.take_if(|_| older < id.max(all));
     refuse_two(verify.all, verify.newest_per_name)
 }
 
@@ -117,6 +184,22 @@ fn refuse_two(all: bool, newest_per_name: bool) -> Result<()> {
     match all && newest_per_name {
         true => Err(contradiction("--all", "--newest-per-name")),
         false => Ok(()),
+    }
+}
+
+fn choose_other(swap: &mut SwapWords, by: impl Fn(&str) -> By) -> Result<()> {
+    let back = swap.back.then(|| by("swap_back"));
+    let with = swap.with.as_ref().map(|_| by("swap_with"));
+    swap.back &= back >= with;
+    swap.with.take_if(|_| with < back);
+    match (swap.back, swap.with.is_some()) {
+        (true, true) => Err(contradiction("--back", "--with")),
+        (false, false) => {
+            let missing = Error::usage("no database was given that gets the name")
+                .hint("name one with --with, or undo the last swap with --back");
+            Err(explain_empty(missing, &["PGSTOW_SWAP_WITH"]))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -167,7 +250,7 @@ mod tests {
             neon("", &format!("{line} --neon p")).unwrap_err();
         }
         assert_eq!(neon(file, "backup"), Ok(Some("p".into())));
-        assert_eq!(neon(file, "backup --name x -- true"), Ok(Some("p".into())), "it is left to others");
+        assert_eq!(neon(file, "backup --name x -- true"), Ok(None));
         for text in ["", file] {
             let words = read(text, "backup --neon p --name x -- true").unwrap();
             let Verb::Backup(backup) = words.verb else { panic!("another verb") };
@@ -189,10 +272,86 @@ mod tests {
         assert_eq!(targets("restore latest --to c"), Ok((Some("c".into()), None)));
         assert_eq!(targets("restore latest --into c --table t"), Ok((None, Some("c".into()))));
         assert_eq!(targets("restore latest --neon p"), Ok((None, None)));
-        let Verb::Swap(swap) = read("swap_with = \"r\"", "swap --to x --back").unwrap().verb else {
-            panic!()
+        assert_eq!(targets("restore latest -- true"), Ok((None, None)));
+        for line in ["--to c -- true", "--into c -t t -- true", "--swap --into c -t t", "--into c"] {
+            targets(&format!("restore latest {line}")).unwrap_err();
+        }
+        let swap = |text: &str, line: &str| match read(text, line)?.verb {
+            Verb::Swap(swap) => Ok::<_, String>((swap.back, swap.with.is_some())),
+            Verb::Restore(restore) => Ok((restore.swap, restore.into.is_some())),
+            _ => panic!("{line}"),
         };
-        assert_eq!((swap.back, swap.with), (true, None));
+        for text in ["swap_with = \"r\"", ""] {
+            assert_eq!(swap(text, "swap --to x --back"), Ok((true, false)));
+            swap(text, "swap --to x --back --with r").unwrap_err();
+        }
+        assert_eq!(swap("swap_back = true", "swap --to x --with r"), Ok((false, true)));
+        assert_eq!(swap("swap_with = \"r\"", "swap --to x"), Ok((false, true)));
+        swap("", "swap --to x").unwrap_err();
+        let both = "to = \"x\"\nneon = \"p\"\n";
+        assert_eq!(swap(both, "restore latest --swap"), Ok((true, false)), "it is about --to");
+        let file = "swap = true\n";
+        assert_eq!(swap(file, "restore latest --to x"), Ok((true, false)));
+        assert_eq!(swap(file, "restore latest --neon p"), Ok((false, false)));
+        assert_eq!(swap(file, "restore latest --into x --table t"), Ok((false, true)));
+    }
+
+    #[test]
+    fn a_stream_that_was_typed_comes_before_databases_of_the_file() {
+        let what = |text: &str, line: &str| match read(text, line)?.verb {
+            Verb::Backup(backup) => What::read(*backup).map_err(|error| error.message().to_owned()),
+            _ => panic!("{line}"),
+        };
+        let of_databases =
+            ["neon = \"p\"", "exclude = [\"x\"]", "all_databases = true", "database_url = \"x\""];
+        for text in of_databases {
+            for stream in ["backup --name s -- true", "backup --name s --stdin"] {
+                assert!(matches!(what(text, stream), Ok(What::Stream(_))), "{text} {stream}");
+            }
+            what(&format!("{text}\nstdin = true"), "backup --name s").unwrap_err();
+        }
+        for left_out in ["exclude_tables", "exclude_table_data", "tables", "schemas", "exclude_schemas"] {
+            let refused = what(&format!("{left_out} = \"x\""), "backup --name s -- true").unwrap_err();
+            assert!(refused.contains("and a stream contradict"), "{refused}");
+        }
+        for typed in ["--exclude x", "--all-databases", "--neon p", "postgres://h/app"] {
+            what("", &format!("backup --name s {typed} -- true")).unwrap_err();
+        }
+        let file = "stdin = true\nname = \"s\"\n";
+        assert!(matches!(what(file, "backup -- true"), Ok(What::Stream(_))));
+        assert!(matches!(what(file, "backup postgres://h/app"), Ok(What::Database(_))));
+        assert!(matches!(what(file, "backup postgres://h --all-databases"), Ok(What::Every { .. })));
+        what("", "backup --name s --stdin -- true").unwrap_err();
+        let every = "all_databases = true\nexclude = [\"x\"]";
+        match read(every, "backup --neon p").unwrap().verb {
+            Verb::Backup(backup) => {
+                assert!(backup.neon.neon.is_some() && !backup.all_databases && backup.exclude.is_empty());
+            }
+            _ => panic!("another verb"),
+        }
+    }
+
+    #[test]
+    fn an_owner_or_a_check_that_was_typed_comes_before_that_of_the_file() {
+        let owner = |text: &str, line: &str| match read(text, line).unwrap().verb {
+            Verb::Restore(restore) => (restore.fitting.owner.is_some(), restore.fitting.no_owner),
+            Verb::Clone(clone) => (clone.fitting.owner.is_some(), clone.fitting.no_owner),
+            _ => panic!("{line}"),
+        };
+        for verb in ["restore latest --to x", "clone a b"] {
+            assert_eq!(owner("owner = \"r\"", &format!("{verb} --no-owner")), (false, true));
+            assert_eq!(owner("no_owner = true", &format!("{verb} --owner r")), (true, false));
+            assert_eq!(owner("", &format!("{verb} --owner r -O")), (true, true), "refused later");
+        }
+        let how = |text: &str, line: &str| match read(text, line).unwrap().verb {
+            Verb::Verify(verify) => (verify.quick, verify.restore, verify.checks.len()),
+            _ => panic!("{line}"),
+        };
+        let trial = "verify_restore = true\ncheck = \"SELECT true\"\n";
+        assert_eq!(how(trial, "verify --all --quick"), (true, false, 0));
+        assert_eq!(how(trial, "verify --all --quick --check x"), (true, false, 1), "refused later");
+        assert_eq!(how("verify_quick = true", "verify --all --restore"), (false, true, 0));
+        assert_eq!(how("check = \"SELECT true\"", "verify --all"), (false, false, 1), "refused later");
     }
 
     #[test]
@@ -212,6 +371,12 @@ mod tests {
             many(&format!("{newest}{all}"), verb).unwrap_err();
             assert_eq!(many(newest, &format!("{verb} latest")), Ok((false, false, None)));
         }
+        // The newest of each name may have to be old, too.
+        let age = Some(std::time::Duration::from_secs(864_000));
+        assert_eq!(many("older_than = \"10d\"", "verify --newest-per-name"), Ok((false, true, age)));
+        assert_eq!(many("newest_per_name = true", "verify --older-than 10d"), Ok((false, true, age)));
+        assert_eq!(many("verify_all = true", "verify --older-than 10d"), Ok((false, false, age)));
+        assert_eq!(many("older_than = \"10d\"", "verify --all"), Ok((true, false, None)));
         for verb in ["copy", "verify", "rekey"] {
             assert_eq!(many(all, verb).map(|many| many.0), Ok(true));
             assert_eq!(many(all, &format!("{verb} latest")), Ok((false, false, None)));
@@ -226,10 +391,15 @@ mod tests {
     #[test]
     fn a_list_is_refused_if_a_verb_takes_one() {
         let file = "name = [\"app\", \"other\"]\n";
-        for line in ["status", "prune", "backup --name x", "list x"] {
+        for line in ["status", "prune", "backup --name x", "list x", "keys x"] {
             read(file, line).unwrap();
         }
-        for line in ["backup", "verify --all", "list"] {
+        // A whole id is one of a backup, whatever its name is.
+        for verb in ["show", "fetch", "verify", "restore", "copy", "rekey"] {
+            let mut words = read(file, &format!("{verb} 20260801T020000Z-abcdef")).unwrap();
+            assert_eq!(words.verb.one_backup().unwrap().1, &None, "{verb}");
+        }
+        for line in ["backup", "verify --all", "list", "keys", "show latest", "show 2026"] {
             let refused = read(file, line).unwrap_err();
             assert!(refused.contains("\"name\" has 2 values"), "{line}: {refused}");
         }

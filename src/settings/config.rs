@@ -138,6 +138,9 @@ impl Setting {
     fn problem(&self) -> Option<String> {
         let each = |check: &dyn Fn(&str) -> Result<()>| self.values.iter().try_for_each(|value| check(value));
         let checked = match self.key.as_str() {
+            key if self.values.len() > 1 && !cli::may_be_several(key) => {
+                Err(Error::settings(format!("it has {} values, and takes one", self.values.len())))
+            }
             "store" | "store_optional" => store::check_urls(&self.values),
             "recipients" => keys::public_recipients(&self.values, &[]).map(drop),
             "verify_key" => keys::check_verify_keys(&self.values),

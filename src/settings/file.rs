@@ -33,6 +33,8 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("leftovers", "removes what a run may still be writing"),
     ("allow_unencrypted", "restores backups that anybody can have written"),
     ("no_encryption", "stores backups readable by everyone who can read the store"),
+    ("proof", "says how restored rows are compared"),
+    ("verify_proof", "says how restored rows are compared"),
     ("no_state", "forgets which backups were seen before"),
     ("verify_key", "says whose signatures are believed"),
     ("ca_file", "says who vouches for servers"),
@@ -44,6 +46,9 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("to", "says which server gets the rows of backups"),
     ("verify_to", "says which server gets the rows of backups"),
     ("copy_to", "says which store gets the backups"),
+    ("store_optional", "says which further store gets the backups"),
+    ("grant_all", "says who may read and change restored databases"),
+    ("grant_read", "says who may read restored databases"),
     ("swap_with", "says which database takes another one's place"),
     ("truncate", "removes the rows of tables without asking"),
     ("create_tables", "runs statements of a backup in a database that is in use"),
@@ -272,6 +277,7 @@ fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
         Some(_) => return Err(unusable("profiles are written as [profile.NAME]".into())),
         None => toml::Table::new(),
     };
+    let mut switched_off = false;
     if let Some(profile) = profile {
         let Some(toml::Value::Table(chosen)) = profiles.get(profile) else {
             let known = profiles.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -281,6 +287,9 @@ fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
                 false => format!("it has: {known}"),
             }));
         };
+        // The key of the file is for others; without one, an empty list is a key that was forgotten.
+        let is_none = |key: &toml::Value| key.as_array().is_some_and(Vec::is_empty);
+        switched_off = table.contains_key("verify_key") && chosen.get("verify_key").is_some_and(is_none);
         table.extend(chosen.clone());
     }
     let (keys, paths) = (cli::keys(), cli::path_keys());
@@ -296,7 +305,7 @@ fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
         let mut values: Vec<String> = values.ok_or_else(|| {
             unusable(format!("{key:?} must be a text, a number, true or false, or a list of such"))
         })?;
-        if key == "verify_key" && values.is_empty() {
+        if key == "verify_key" && values.is_empty() && !switched_off {
             return Err(unusable(format!("{key:?} names no key"))
                 .hint("leave it out if signatures are not to be checked"));
         }
@@ -360,8 +369,13 @@ mod tests {
         assert_eq!(one("verify_key", "RWabc"), "RWabc", "no such file is a key itself");
         let home = std::env::var("HOME").unwrap();
         assert_eq!(one("signing_key_file", "~/sign.key"), format!("{home}/sign.key"));
-        let none = parse(Path::new("f"), "verify_key = []", None).unwrap_err();
-        assert_eq!(none.message(), "f: \"verify_key\" names no key");
+        let off = "[profile.test]\nverify_key = []\n";
+        for (text, profile) in [("verify_key = []", None), (off, Some("test"))] {
+            let none = parse(Path::new("f"), text, profile).unwrap_err();
+            assert_eq!(none.message(), "f: \"verify_key\" names no key");
+        }
+        let off = parse(Path::new("f"), &format!("verify_key = \"RWabc\"\n{off}"), Some("test")).unwrap();
+        assert_eq!(off["verify_key"], [""; 0]);
         let here = parse(Path::new("pgstow.toml"), "scratch = \"x\"", None).unwrap();
         assert_eq!(here["scratch"], ["x"]);
     }

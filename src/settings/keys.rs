@@ -147,6 +147,8 @@ pub(super) fn verify_keys(words: &TrustWords) -> Result<Option<VerifyKeys>> {
         return Err(Error::usage("--verify-key (PGSTOW_VERIFY_KEY) names no key").hint(UNSET));
     }
     if given.is_empty() {
+        let is_missing = !words.require_signature;
+        warn_of_empty(is_missing, &["PGSTOW_VERIFY_KEY"], "no signature is checked");
         return match words.require_signature {
             false => Ok(None),
             true => Err(explain_empty(
@@ -224,8 +226,7 @@ fn located(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Warns if something is missing that was to come from one of these variables, which are set, but empty. They
-/// belong to no flag: of those that do, every run warns.
+/// Warns if something is missing that was to come from one of these variables, which are set, but empty.
 fn warn_of_empty(is_missing: bool, names: &[&str], so: &str) {
     if let Some(blank) = blank_among(names).filter(|_| is_missing) {
         tracing::warn!("{blank}: {so}");

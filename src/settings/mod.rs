@@ -83,6 +83,8 @@ use crate::error::{Error, Result};
 use crate::postgres::{ConnInfo, Environment, PasswordCommand, clients::Search};
 use crate::stored::names::Name;
 use crate::temporary::folder_of;
+use std::fs::Metadata;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 fn name(text: Option<&str>) -> Result<Option<Name>> {
@@ -112,8 +114,10 @@ fn server(url: Option<&str>, words: &ServerWords) -> Result<(ConnInfo, Search)> 
 /// Refuses two outputs into one file: the second would take the place of the first.
 fn refuse_same_file(outputs: &[(&str, Option<&Path>); 2]) -> Result<()> {
     let [(first, Some(one)), (second, Some(other))] = *outputs else { return Ok(()) };
-    let is_stdout = one == Path::new("-");
-    match !is_stdout && place(one) == place(other) {
+    // Nothing is replaced in a device, such as /dev/null.
+    let is_device = |metadata: Metadata| metadata.file_type().is_char_device();
+    let is_none = one == Path::new("-") || one.metadata().is_ok_and(is_device);
+    match !is_none && place(one) == place(other) {
         true => Err(Error::usage(format!("{first} and {second} name the same file: {}", one.display()))),
         false => Ok(()),
     }
@@ -143,7 +147,7 @@ fn patterns(texts: &[String]) -> Result<Vec<Pattern>> {
 
 /// What a variable or the settings file gives one a line.
 fn lines(texts: &[String]) -> Vec<String> {
-    let one = |text: &String| without_blank(text.lines().map(str::to_owned).collect());
+    let one = |text: &String| without_blank(text.split('\n').map(str::to_owned).collect());
     texts.iter().flat_map(one).collect()
 }
 
@@ -163,9 +167,10 @@ fn lines_of_patterns(texts: &[String]) -> Vec<String> {
     texts.iter().flat_map(one).collect()
 }
 
-/// YAML's blocks end with a line break. If there is nothing but blanks, one stays and is refused: an unset variable in
-/// quotes looks like that.
+/// YAML's blocks end with a line break, and lines of a file of Windows' with a carriage return before it. If there is
+/// nothing but blanks, one stays and is refused: an unset variable in quotes looks like that.
 fn without_blank(mut lines: Vec<String>) -> Vec<String> {
+    lines.iter_mut().for_each(|line| line.truncate(line.trim_end_matches('\r').len()));
     lines.retain(|line| !line.trim().is_empty());
     if lines.is_empty() { vec![String::new()] } else { lines }
 }
@@ -187,13 +192,20 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         assert!(refused(&file, &folder.path().join("g")));
         assert!(!refused(Path::new("-"), Path::new("-")), "stdout is refused elsewhere, where it matters");
+        assert!(!refused(Path::new("/dev/null"), Path::new("/dev/null")));
         assert!(refuse_same_file(&[("--one", Some(&file)), ("--other", None)]).is_ok());
     }
 
     #[test]
     fn a_line_break_in_quotes_is_part_of_a_name() {
-        let texts = ["a\nb".to_owned(), "\"c\nd\".e".to_owned(), "\"f\"\"\ng\"\nh".to_owned()];
-        assert_eq!(lines_of_patterns(&texts), ["a", "b", "\"c\nd\".e", "\"f\"\"\ng\"", "h"]);
+        let texts = [
+            "a\nb".to_owned(),
+            "\"c\nd\".e".to_owned(),
+            "\"f\"\"\ng\"\nh".to_owned(),
+            "\"i\r\nj\"\r\nk".to_owned(),
+        ];
+        let whole = ["a", "b", "\"c\nd\".e", "\"f\"\"\ng\"", "h", "\"i\r\nj\"", "k"];
+        assert_eq!(lines_of_patterns(&texts), whole);
     }
 
     #[test]
@@ -201,6 +213,7 @@ mod tests {
         for split in [lines, lines_of_patterns] {
             assert_eq!(split(&["a\n\nb\n".to_owned(), "c\n".to_owned()]), ["a", "b", "c"]);
             assert_eq!(split(&["a".to_owned(), String::new(), "\n ".to_owned()]), ["a", "", ""]);
+            assert_eq!(split(&["a\r\nb\r\n".to_owned(), "c\r".to_owned()]), ["a", "b", "c"]);
             assert_eq!(split(&[]), [""; 0]);
         }
         // A label may have an odd quote in it.

@@ -1,12 +1,13 @@
 //! The command line, with the settings file's values as defaults.
 
 use super::choose::{ABOUT_NEON, choose};
-use super::environment::{blank_among, is_blank, path, refuse_no_text, variable};
+use super::environment::{is_blank, path, refuse_no_text, variable};
 use super::file::{self, SettingsFile, Values};
 use super::secrets::without_given;
 use super::{keys, origin};
 use crate::cli::{self, KeysWords, ListWords, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
+use crate::stored::names::Id;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct Remarks {
     in_use: Option<PathBuf>,
     warnings: Vec<String>,
+    blank: BTreeSet<String>,
 }
 
 impl Remarks {
@@ -32,13 +34,15 @@ impl Remarks {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
         }
+        // Files to copy set many for everybody. If something is missing, whoever needs it names the variable.
+        for name in &self.blank {
+            tracing::debug!("{name} is set, but empty, which is the same as unset");
+        }
     }
 }
 
 /// Flags about a new database, by their keys in a settings file.
-const OF_NEW_DATABASES: [(&str, &str); 12] = [
-    ("neon", "--neon"),
-    ("swap", "--swap"),
+const OF_NEW_DATABASES: [(&str, &str); 10] = [
     ("proof", "--proof"),
     ("no_owner", "--no-owner"),
     ("no_acl", "--no-acl"),
@@ -51,25 +55,28 @@ const OF_NEW_DATABASES: [(&str, &str); 12] = [
     ("grant_read", "--grant-read"),
 ];
 
-/// Variables that the files to copy set for everybody, and that are blank for those who want none.
-const OFTEN_BLANK: [&str; 2] = ["PGSTOW_PING_URL", "PGSTOW_WEBHOOK"];
-
 /// Flags that say how databases are read, by their keys in a settings file, which may have them for all backups.
 const OF_DATABASES: [(&str, &str); 2] = [("readers", "--readers"), ("role_passwords", "--role-passwords")];
 
 /// Flags about trial restores, by their keys in a settings file, which may have them for all of these.
-const OF_TRIALS: [(&str, &str); 3] =
-    [("verify_proof", "--proof"), ("jobs", "--jobs"), ("scratch", "--scratch")];
+const OF_TRIALS: [(&str, &str); 8] = [
+    ("verify_proof", "--proof"),
+    ("jobs", "--jobs"),
+    ("scratch", "--scratch"),
+    ("exclude_extensions", "--exclude-extension"),
+    ("search_path", "--search-path"),
+    ("pg_bin", "--pg-bin"),
+    ("password_command", "--password-command"),
+    ("allow_pooled", "--allow-pooled"),
+];
 
 /// Refuses flags that need another one, if neither the command line nor the settings file has that.
 ///
 /// To clap, what is in a settings file is a default, and satisfies no `requires`.
 fn check_companions(words: &Words) -> Result<()> {
-    let is_typed = |key: &str| {
-        words.given.contains(key) && variable(&format!("PGSTOW_{}", key.to_ascii_uppercase())).is_none()
+    let typed = |about: &[(&str, &'static str)]| {
+        about.iter().find(|(key, _)| words.typed.contains(*key)).map(|(_, flag)| *flag)
     };
-    let typed =
-        |about: &[(&str, &'static str)]| about.iter().find(|(key, _)| is_typed(key)).map(|(_, flag)| *flag);
     let neon = match &words.verb {
         Verb::Backup(backup) => {
             let is_stream = backup.stdin || !backup.command.is_empty();
@@ -104,7 +111,7 @@ fn check_companions(words: &Words) -> Result<()> {
         }
         Verb::List(ListWords { only, name, .. }) | Verb::Keys(KeysWords { only, name, .. }) => {
             return match (only, name) {
-                (Some(only), Some(name)) if only != name && is_typed("name") => {
+                (Some(only), Some(name)) if only != name && words.typed.contains("name") => {
                     Err(Error::usage(format!("two names were given: {only} and {name}")))
                 }
                 _ => Ok(()),
@@ -133,6 +140,9 @@ fn refuse_unheeded(restore: &RestoreWords, given: &BTreeSet<String>) -> Result<(
     };
     let in_effect = [
         ("--to", into_command && restore.to.is_some()),
+        ("--into", into_command && restore.into.is_some()),
+        ("--neon", restore.neon.neon.is_some()),
+        ("--swap", restore.swap && given.contains("swap")),
         ("--table", into_command && !restore.tables.table.is_empty()),
         ("--search-path", into_command && restore.fitting.search_path.is_some()),
         ("--exclude-table", !restore.exclude_tables.is_empty()),
@@ -169,11 +179,22 @@ pub(super) fn readable_alarms(args: &[OsString]) -> Values {
 
 /// Refuses a list in the settings file for what the verb takes one of: clap would take the first, and the rest would be
 /// passed over in silence.
-fn refuse_several(words: &Words, file: &SettingsFile) -> Result<()> {
+fn refuse_several(words: &mut Words, file: &SettingsFile) -> Result<()> {
     let verb = words.verb.name();
-    // Its name may be typed without the flag.
-    let is_named = matches!(&words.verb, Verb::List(list) if list.only.is_some());
-    let is_given = |key: &str| words.given.contains(key) || (is_named && key == "name");
+    // A name may be typed without the flag, and nobody needs one for a whole id.
+    let is_named = match &words.verb {
+        Verb::List(ListWords { only, .. }) | Verb::Keys(KeysWords { only, .. }) => only.is_some(),
+        _ => false,
+    };
+    let has_several = file.values.get("name").is_some_and(|names| names.len() > 1);
+    let has_id = match words.verb.one_backup() {
+        Some((id, name)) if has_several && !words.given.contains("name") && id.parse::<Id>().is_ok() => {
+            *name = None;
+            true
+        }
+        _ => false,
+    };
+    let is_given = |key: &str| words.given.contains(key) || (key == "name" && (is_named || has_id));
     let is_wrong = |(key, values): &(&String, &Vec<String>)| {
         values.len() > 1 && !is_given(key) && cli::takes_one(verb, key)
     };
@@ -219,18 +240,18 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
             remarks.warnings.push(warning);
             parsed = parse(&values);
         }
-        if let Parsed::Words(words) = &parsed {
+        if let Parsed::Words(words) = &mut parsed {
             refuse_several(words, &file)?;
         }
         remarks.in_use = Some(file.path);
     }
     if let Parsed::Words(words) = &mut parsed {
+        if let Some(flag) = &words.empty {
+            return Err(Error::usage(format!("{flag} is empty")).hint("an unset variable looks like that"));
+        }
         choose(words)?;
-        let is_news = |name: &&str| !OFTEN_BLANK.contains(name);
-        let blank: Vec<&str> = words.blank.iter().map(String::as_str).filter(is_news).collect();
-        let so = if blank.len() == 1 { "it counts as unset" } else { "they count as unset" };
-        remarks.warnings.extend(blank_among(&blank).map(|blank| format!("{blank}: {so}")));
         check_companions(words)?;
+        remarks.blank = std::mem::take(&mut words.blank);
     }
     Ok((parsed, remarks))
 }

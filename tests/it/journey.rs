@@ -11,4 +11,5 @@ mod signatures;
 mod source;
 mod story;
 mod told;
+mod typed;
 mod words;

@@ -56,6 +56,8 @@ pub struct Part {
 pub struct Message {
     /// How grave it is.
     pub level: Level,
+    /// Whether the program put its name before it: of what has none, a line may be one of a text that the server sent.
+    pub is_named: bool,
     /// The message itself, without the program's name; several lines if it has them.
     pub text: String,
     /// The SQLSTATE, if psql printed it.
@@ -86,7 +88,7 @@ const LABELS: &[(&str, PartKind)] = &[
 
 impl Message {
     fn new(level: Level, text: impl Into<String>) -> Self {
-        Self { level, text: text.into(), sqlstate: None, parts: Vec::new() }
+        Self { level, is_named: false, text: text.into(), sqlstate: None, parts: Vec::new() }
     }
 
     /// The first part of this kind.
@@ -211,7 +213,7 @@ impl Reader {
             return None;
         };
         let before = self.end();
-        self.message = Some(message);
+        self.message = Some(Message { is_named: is_own, ..message });
         before
     }
 

@@ -176,7 +176,12 @@ impl Kept {
             Level::Warning => {
                 tracing::warn!(target: SAID, "{}: {}", self.name, message.told());
             }
-            Level::Error if self.first_error.is_none() => self.first_error = Some(message),
+            // Strictly only what the program says by its name: anything may be on the second line of a notice.
+            Level::Error
+                if self.first_error.is_none() && (message.is_named || self.manner != Manner::Strict) =>
+            {
+                self.first_error = Some(message);
+            }
             Level::Error | Level::Plain => {
                 self.bytes += message.bytes();
                 self.messages.push_back(message);
@@ -217,6 +222,16 @@ mod tests {
         ];
         let kept = kept("psql", Manner::Silent, &lines);
         assert_eq!((kept.first_error.unwrap().text.as_str(), kept.messages.len()), ("boom", 0));
+    }
+
+    #[test]
+    fn a_line_of_a_notice_is_no_error_of_a_strict_program() {
+        let notice =
+            ["psql:<stdin>:1: NOTICE:  00000: a", "ERROR:  b", "LOCATION:  exec_stmt_raise, pl_exec.c:3"];
+        assert_eq!(kept("psql", Manner::Strict, &notice).first_error, None);
+        let all = [&notice[..], &["psql:mask.sql:2: ERROR:  42P01: no table"]].concat();
+        let kept = kept("psql", Manner::Strict, &all);
+        assert_eq!(kept.first_error.unwrap().sqlstate.as_deref(), Some("42P01"));
     }
 
     #[test]

@@ -77,9 +77,7 @@ fn what_is_set_but_empty_is_said_to_be() {
     says(&["fetch", "latest"], "PGSTOW_OUTPUT", Kind::Usage);
     says(&["swap", "--back"], "PGSTOW_TO", Kind::Usage);
     says(&["restore", "latest", "--neon", "p"], "NEON_API_KEY", Kind::Settings);
-    for words in
-        [&["backup", "", "-r", &keys.recipient][..], &["restore", "latest", "--to", ""], &["clone", "", "b"]]
-    {
+    for words in [&["backup", "", "-r", &keys.recipient][..], &["clone", "", "b"]] {
         place.pgstow(words).fails(Kind::Usage).says("the connection string is empty");
     }
     for verb in ["restore", "verify", "show", "fetch"] {
@@ -88,9 +86,9 @@ fn what_is_set_but_empty_is_said_to_be() {
         let run = if verb == "fetch" { run.args(["-o", "-"]) } else { run };
         run.fails(Kind::Usage).says("the id of the backup is empty").says("an unset variable");
     }
-    let store = pgstow(["list", "--store", ""]).fails(Kind::Usage);
+    let store = pgstow(["list"]).env("PGSTOW_STORE", " ").fails(Kind::Usage);
     store.says("the store's URL is empty").says("an unset variable");
-    let table = place.opens(&["restore", "latest", "--to", "x", "--table", ""]).fails(Kind::Usage);
+    let table = place.opens(&["restore", "latest", "--to", "x"]).env("PGSTOW_TABLE", " ").fails(Kind::Usage);
     table.says("the table pattern is empty").says("an unset variable");
     for store in ["s3://bucket", "b2://bucket?region=us-west-004"] {
         let list =
@@ -101,24 +99,28 @@ fn what_is_set_but_empty_is_said_to_be() {
     // What is only left out for it is warned of.
     let stored = empty(&["backup", "--stdin", "--name", "s", "-r", &keys.recipient], "PGSTOW_SIGNING_KEY");
     stored.stdin("bytes").succeeds().says("PGSTOW_SIGNING_KEY is set, but empty: nothing is signed");
-    let unset = |words: &[&str], name: &str| {
-        empty(words, name).succeeds().says(&format!("{name} is set, but empty: it counts as unset"))
-    };
-    unset(&["list"], "PGSTOW_VERIFY_KEY");
-    unset(&["status", "--max-age", "9999d"], "PGSTOW_PUSH_GATEWAY");
-    // The files to copy set it for everybody.
-    let run = empty(&["status", "--max-age", "9999d"], "PGSTOW_WEBHOOK").succeeds();
-    assert!(!run.stderr.contains("empty"), "{run}");
+    let unsigned = "warning: PGSTOW_VERIFY_KEY is set, but empty: no signature is checked";
+    empty(&["list"], "PGSTOW_VERIFY_KEY").succeeds().says(unsigned);
+    // The files to copy set many for everybody.
+    for name in ["PGSTOW_WEBHOOK", "PGSTOW_PUSH_GATEWAY", "PGSTOW_NAME", "PGSTOW_TIMEOUT"] {
+        let run = empty(&["status", "--max-age", "9999d"], name).succeeds();
+        assert!(!run.stderr.contains("empty"), "{run}");
+        empty(&["status", "--max-age", "9999d", "-v"], name).succeeds().says(name);
+    }
     let typed = empty(&["list", "--name", "s"], "PGSTOW_NAME").succeeds();
     assert!(!typed.stderr.contains("PGSTOW_NAME"), "{typed}");
     // An unmasked copy is worse than none.
     for name in ["PGSTOW_AFTER", "PGSTOW_AFTER_SQL"] {
         let refused = format!("{name} is set, but empty: the script is empty");
-        empty(&["restore", "latest", "--to", "dbname=x"], name).fails(Kind::Usage).says(&refused);
+        let run = empty(&["restore", "latest", "--to", "dbname=x"], name).fails(Kind::Usage).says(&refused);
+        let run = run.says("if nothing is to be run, leave it out, or unset the variable");
+        assert!(!run.stderr.contains("warning"), "{run}");
         empty(&["clone", "dbname=x", "y"], name).fails(Kind::Usage).says(&refused);
     }
-    let check = place.opens(&["verify", "latest", "--restore", "--check", ""]).fails(Kind::Usage);
-    check.says("--check: the SQL is empty");
+    let blank = |words: &[&str], name: &str| place.opens(words).env(name, " ").fails(Kind::Usage);
+    let restore = ["restore", "latest", "--to", "dbname=x"];
+    blank(&restore, "PGSTOW_AFTER").says("--after: the script is empty");
+    blank(&["verify", "latest", "--restore"], "PGSTOW_CHECK").says("--check: the SQL is empty");
     empty(&["fetch", "latest", "-o", "-"], "PGSTOW_IDENTITY")
         .fails(Kind::Settings)
         .says("PGSTOW_IDENTITY is set");

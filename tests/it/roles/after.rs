@@ -292,12 +292,16 @@ fn a_copy_that_no_script_has_masked_is_not_taken_for_one_that_was() {
     let copy = fresh("masked");
     std::fs::write(&file, "\n-- UPDATE people …\n").unwrap();
     let comment = ["--after-sql", "/* nothing */"];
-    for empty in [["--after", file.to_str().unwrap()], ["--after-sql", ""], ["--after", "/dev/null"], comment]
+    for empty in
+        [["--after", file.to_str().unwrap()], ["--after-sql", ";"], ["--after", "/dev/null"], comment]
     {
         masked(&copy, &empty).fails(Kind::Usage).says("the script is empty");
         let clone = ["clone", &cluster.url(&database), &copy];
         place.pgstow(&clone).args(empty).fails(Kind::Usage).says("the script is empty");
     }
+    // Only what psql says itself is an error.
+    let notice = "DO $$ BEGIN RAISE NOTICE E'a\nERROR:  b'; END $$";
+    masked(&fresh("masked"), &["--after-sql", notice]).succeeds();
     // What is to be done about a script is not what is to be done about a dump.
     let run = masked(&copy, &["--after-sql", "GRANT SELECT ON people TO nosuch"]).fails(Kind::Postgres);
     let run = run.says("role \"nosuch\" does not exist");

@@ -218,7 +218,8 @@ fn tables_that_are_missing_or_do_not_fit_are_refused_before_data_moves() {
         shop.fails(&["-t", "app.totals"], Kind::Usage).says("have no rows of their own");
         shop.fails(&["-t", "app.order"], Kind::NotFound).says("did you mean app.orders");
         shop.fails(&[], Kind::Usage).says("--into needs --table");
-        shop.fails(&["-t", "app.orders", "--to", "x"], Kind::Usage).says("cannot be used with");
+        shop.fails(&["-t", "app.orders", "--to", "x"], Kind::Usage)
+            .says("--to and --into contradict each other");
         let other = shop.cluster.create_database("empty");
         let run = shop.place.opens(&["restore", "latest", "--into", &shop.cluster.url(&other)]).args(orders);
         run.fails(Kind::Postgres).says(&format!("{other} has no table app.orders"));

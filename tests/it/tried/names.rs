@@ -74,7 +74,8 @@ fn functions_that_name_no_schema_are_dumped_and_restored() {
         .succeeds()
         .says("proven: 8,001 rows");
     place
-        .opens(&["restore", "latest", "--to", &cluster.url(&fresh("none")), "--search-path", " "])
+        .opens(&["restore", "latest", "--to", &cluster.url(&fresh("none"))])
+        .env("PGSTOW_SEARCH_PATH", " ")
         .fails(Kind::Usage)
         .says("--search-path names no schema");
     let words = ["restore", "latest", "--to", &cluster.url(&fresh("none")), "--search-path", "a b"];
