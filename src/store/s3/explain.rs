@@ -1,5 +1,6 @@
 //! What S3 and the network answer, as situations, sentences and hints. Status codes end here.
 
+use super::credentials::{Origin, Profiles};
 use super::unloaded::{Unloaded, unloaded};
 use crate::store::contract::error::{Situation, StoreError, chain};
 use aws_sdk_s3::config::http::HttpResponse;
@@ -17,6 +18,9 @@ pub(super) struct Speaker {
     proxy: Option<String>,
     /// Whether objects are read with a key of the user's own (SSE-C).
     keyed: bool,
+    profiles: Profiles,
+    /// Where the credentials came from.
+    origin: Origin,
 }
 
 const RIGHTS: &str = "the key may lack a right: writing needs s3:PutObject and s3:AbortMultipartUpload, reading \
@@ -24,7 +28,8 @@ const RIGHTS: &str = "the key may lack a right: writing needs s3:PutObject and s
 
 impl Speaker {
     pub(super) fn new(bucket: &str, host: String, region: String) -> Self {
-        Self { bucket: bucket.to_owned(), host, region, proxy: None, keyed: false }
+        let (profiles, origin) = (Profiles::default(), Origin::default());
+        Self { bucket: bucket.to_owned(), host, region, proxy: None, keyed: false, profiles, origin }
     }
 
     /// The same for requests that a web proxy passes on.
@@ -35,6 +40,20 @@ impl Speaker {
     /// The same for requests that have a key of the user's own, or not.
     pub(super) fn keyed(self, keyed: bool) -> Self {
         Self { keyed, ..self }
+    }
+
+    /// The same, if it is known which credentials are used.
+    pub(super) fn with_keys(self, profiles: Profiles, origin: Origin) -> Self {
+        Self { profiles, origin, ..self }
+    }
+
+    /// A refusal of the credentials, with where they came from: it may be another place than the user thinks.
+    fn refused(&self, message: String) -> StoreError {
+        let refused = new(Situation::Denied, message);
+        match self.origin.said() {
+            Some(origin) => refused.hint(format!("the credentials came from {origin}")),
+            None => refused,
+        }
     }
 
     /// What an SDK's error means; `accepted` says whether the store has accepted credentials in this run.
@@ -52,7 +71,7 @@ impl Speaker {
         }
         let Some(response) = error.raw_response() else {
             return match unloaded(error, accepted) {
-                Some(why) => without_credentials(why).because(chain),
+                Some(why) => self.without_credentials(why).because(chain),
                 None => self.unanswered(error, chain),
             };
         };
@@ -94,7 +113,7 @@ impl Speaker {
             // AWS says no more to a wrong key.
             403 if self.keyed && (said.is_empty() || said.contains("access denied")) => {
                 let message = format!("access to bucket {} is denied ({status})", self.bucket);
-                Some(new(Situation::Denied, message).hint(RIGHTS).hint(
+                Some(self.refused(message).hint(RIGHTS).hint(
                     "or --sse-c-key-file (PGSTOW_SSE_C_KEY) is not the key that the object was stored with",
                 ))
             }
@@ -103,7 +122,7 @@ impl Speaker {
     }
 
     fn about_keys(&self, status: u16, code: &str, message: &str) -> Option<StoreError> {
-        use Situation::{Denied, Expired, Transient};
+        use Situation::{Expired, Transient};
         let host = &self.host;
         // Garage says two of these only in its message.
         let code = match code {
@@ -113,10 +132,11 @@ impl Speaker {
         };
         Some(match (code, status) {
             ("SignatureDoesNotMatch", _) => {
-                new(Denied, format!("{host} rejects the secret of the access key"))
+                self.refused(format!("{host} rejects the secret of the access key"))
                     .hint("check AWS_SECRET_ACCESS_KEY, or the secret in the AWS profile (AWS_PROFILE)")
             }
-            ("InvalidAccessKeyId", _) => new(Denied, format!("{host} does not know the access key"))
+            ("InvalidAccessKeyId", _) => self
+                .refused(format!("{host} does not know the access key"))
                 .hint("check AWS_ACCESS_KEY_ID or AWS_PROFILE, and that the key belongs to this endpoint"),
             ("ExpiredToken" | "ExpiredTokenException" | "InvalidToken" | "TokenRefreshRequired", _) => {
                 new(Expired, "the session token has expired or is invalid")
@@ -169,7 +189,7 @@ impl Speaker {
     }
 
     fn about_request(&self, status: u16, code: &str) -> StoreError {
-        use Situation::{Damaged, Denied, Exists, NotFound, Other, Transient, Unsupported};
+        use Situation::{Damaged, Exists, NotFound, Other, Transient, Unsupported};
         let named = named(status, code);
         match (code, status) {
             ("NoSuchUpload", _) => new(NotFound, "the store does not know this upload (any more)")
@@ -199,12 +219,20 @@ impl Speaker {
             }
             (_, 401 | 403) => {
                 let message = format!("access to bucket {} is denied ({named})", self.bucket);
-                new(Denied, message).hint(RIGHTS)
+                self.refused(message).hint(RIGHTS)
             }
             (_, 404) => new(NotFound, "there is no such object"),
             (_, 412) => new(Exists, "the object exists"),
             (_, 200..=299) => new(Transient, format!("the store answered {named} with an error in it")),
             _ => new(Other, format!("the store rejects the request ({named})")),
+        }
+    }
+
+    fn without_credentials(&self, why: Unloaded) -> StoreError {
+        let error = unloaded_credentials(why);
+        match self.profiles.said_missing().filter(|_| why == Unloaded::Missing) {
+            Some(missing) => error.hint(missing),
+            None => error,
         }
     }
 
@@ -271,7 +299,7 @@ impl Speaker {
 }
 
 /// What it means that there are no credentials to ask the store with.
-fn without_credentials(why: Unloaded) -> StoreError {
+fn unloaded_credentials(why: Unloaded) -> StoreError {
     match why {
         Unloaded::Missing => new(Situation::Expired, "no credentials for the store were found").hint(
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (aws_profile=… in the store's URL)",
