@@ -7,6 +7,7 @@
 mod make;
 mod outcome;
 mod request;
+mod versions;
 
 pub use outcome::{Old, Rekeyed, RekeyedBackup};
 pub use request::{Change, RekeyOptions};
@@ -16,7 +17,7 @@ use crate::failures::Failures;
 use crate::pipeline::keys::Identities;
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
-use crate::store::{Situation, Store, StoreError, StoreUrl, Versioning};
+use crate::store::{Situation, StoreError, StoreUrl};
 use crate::stored::catalogue::{self, Found};
 use crate::stored::contents::{self, Folder};
 use crate::stored::manifest::{Encryption, Manifest};
@@ -29,6 +30,7 @@ use indicatif::BinaryBytes;
 use make::{MayNotWrite, Remaking};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use versions::warn_of_versions;
 
 /// Why a backup cannot be taken that is nothing that a run of this kind has made.
 const OF_OTHERS: [Kind; 3] = [Kind::Verify, Kind::NotFound, Kind::Settings];
@@ -89,39 +91,6 @@ async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result
         one.name.cmp(&other.name).then(other.id.cmp(&one.id))
     });
     Ok(chosen)
-}
-
-/// A store with versions only hides what is deleted.
-async fn warn_of_versions(store: &dyn Store, is_folder: bool) -> Result<()> {
-    let versioning = store.rules().await.map(|rules| rules.versioning);
-    if let Some(warning) = about_versions(versioning, is_folder) {
-        tracing::warn!("{warning}");
-    }
-    Ok(())
-}
-
-fn about_versions(
-    versioning: Option<std::result::Result<Versioning, StoreError>>,
-    is_folder: bool,
-) -> Option<String> {
-    let is_known = |what: &str| format!("{what}: until they expire, the old recipients can still read them");
-    let is_unknown = |why: String| {
-        format!(
-            "it is not known whether the bucket keeps old versions of what is deleted{why}: if it does, the old recipients can still read them"
-        )
-    };
-    match versioning {
-        Some(Ok(Versioning::Off)) => None,
-        Some(Ok(Versioning::On)) => Some(is_known("the bucket keeps old versions of what is deleted")),
-        Some(Ok(Versioning::Suspended)) => {
-            Some(is_known("the bucket keeps the old versions from before its versioning was suspended"))
-        }
-        // What does not know the question has no versions.
-        Some(Err(error)) if error.situation() == Situation::Unsupported => None,
-        Some(Err(error)) => Some(is_unknown(format!(" ({error})"))),
-        None if is_folder => None,
-        None => Some(is_unknown(String::new())),
-    }
 }
 
 /// What all backups of one run have in common.
@@ -444,38 +413,5 @@ fn explain(error: StoreError) -> Error {
             "the new backup is stored; removing the old one needs a key that may delete, or use --keep-old",
         ),
         _ => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn old_versions_are_warned_of_unless_it_is_known_that_there_are_none() {
-        let error = |situation| Some(Err(StoreError::new(situation, "HTTP 403")));
-        for (versioning, is_folder, said) in [
-            (
-                Some(Ok(Versioning::On)),
-                false,
-                Some("the bucket keeps old versions of what is deleted: until"),
-            ),
-            (Some(Ok(Versioning::Suspended)), false, Some("before its versioning was suspended: until")),
-            (Some(Ok(Versioning::Off)), false, None),
-            (error(Situation::Denied), false, Some("is deleted (HTTP 403): if it does, the old")),
-            (error(Situation::Unsupported), false, None),
-            (
-                None,
-                false,
-                Some("it is not known whether the bucket keeps old versions of what is deleted: if"),
-            ),
-            (None, true, None),
-        ] {
-            let warning = about_versions(versioning, is_folder);
-            match said {
-                Some(said) => assert!(warning.as_ref().is_some_and(|all| all.contains(said)), "{warning:?}"),
-                None => assert_eq!(warning, None),
-            }
-        }
     }
 }
