@@ -7,6 +7,7 @@
 mod make;
 mod outcome;
 mod request;
+mod said;
 mod versions;
 
 pub use outcome::{Old, Rekeyed, RekeyedBackup};
@@ -25,7 +26,7 @@ use crate::stored::names::{Id, Name, Place};
 use crate::stored::newest::{Chosen, Which};
 use crate::stored::opened::{OpenStore, OpenedBackup};
 use crate::stored::signing::SigningKey;
-use crate::stored::{header, read_back, removal};
+use crate::stored::{header, read_back, receipt, removal};
 use indicatif::BinaryBytes;
 use make::{MayNotWrite, Remaking};
 use std::collections::BTreeSet;
@@ -37,7 +38,7 @@ const OF_OTHERS: [Kind; 3] = [Kind::Verify, Kind::NotFound, Kind::Settings];
 
 /// Gives the chosen backups new recipients, the newest first.
 pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
-    let RekeyOptions { which, name, reading, change } = options;
+    let RekeyOptions { which, name, reading, change, dry_run } = options;
     let identities = Arc::clone(&reading.identities);
     let is_folder = matches!(reading.location.url, StoreUrl::File(_));
     let choosing = async {
@@ -60,7 +61,11 @@ pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
             all.backups.push(done);
             continue;
         }
-        match work.one(&found, &mut done).await {
+        let worked = match dry_run {
+            true => work.foresee(&found, &mut done).await,
+            false => work.one(&found, &mut done).await,
+        };
+        match worked {
             Ok(said) => run.say(said),
             Err(error) => {
                 let place = &found.place;
@@ -80,6 +85,7 @@ pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
     if all.backups.iter().any(|one| one.old == Old::Removed) {
         run.or(warn_of_versions(store.store(), is_folder)).await?;
     }
+    said::notes(&all.backups, dry_run).into_iter().for_each(|note| run.say(note));
     Ok(all)
 }
 
@@ -141,6 +147,24 @@ impl Work<'_> {
                 Ok(format!("{what}; the old one is removed"))
             }
         }
+    }
+
+    /// Says what would be done with one backup; of it only the manifest is read, so no identity is tried on it.
+    async fn foresee(&self, found: &Found, done: &mut RekeyedBackup) -> Result<String> {
+        let place = &found.place;
+        let (old, ..) = self.run.or(self.look(found)).await?;
+        let manifest = &old.backup.manifest;
+        if self.has_new_recipients(manifest) {
+            done.old = Old::Unchanged;
+            return Ok(format!("{place} is encrypted to these recipients already"));
+        }
+        let what = format!("would rekey {place}, which {}", said::readers(manifest));
+        if self.change.keep_old {
+            return Ok(format!("{what}; the old one would stay"));
+        }
+        done.old = Old::WouldGo;
+        done.receipts_removed = found.receipts.len();
+        Ok(format!("{what}; the old one would be removed"))
     }
 
     /// Opens a backup, says whether it is signed, and what else there is of the same name and second.
@@ -366,7 +390,10 @@ impl Work<'_> {
         };
         let by = new.backup.place();
         match removal::delete(store, &keys).await.map_err(explain)? {
-            None => done.old = Old::Removed,
+            None => {
+                done.old = Old::Removed;
+                done.receipts_removed += keys.iter().filter(|key| is_receipt(key)).count();
+            }
             Some(kept) if kept.deleted == 0 => {
                 done.old = Old::Locked;
                 return Err(Error::new(
@@ -401,6 +428,10 @@ impl Work<'_> {
         };
         format!("rekeyed {old}: now {}, {stored}, {checked}", new.backup.place().id)
     }
+}
+
+fn is_receipt(key: &str) -> bool {
+    Place::of_object(key).is_some_and(|(_, object)| receipt::id_of(object).is_some())
 }
 
 fn differs(new: &Place, old: &Id) -> String {
