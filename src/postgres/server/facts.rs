@@ -113,6 +113,12 @@ impl TargetFacts {
         self.tablespaces.contains(name)
     }
 
+    /// Says whether it is the server of a service that is known here.
+    pub fn is_of_a_service(&self) -> bool {
+        self.roles.keys().any(|role| managed::is_of_a_service(role))
+            || managed::service(|role| self.has_role(role)).is_some()
+    }
+
     /// Whose server it is, for messages.
     pub fn service(&self) -> &'static str {
         let usual = if self.rights.superuser { "this server" } else { "a server without superuser rights" };
