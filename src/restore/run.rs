@@ -175,7 +175,7 @@ impl Flow<'_> {
         let scripts = &self.request.after.scripts;
         if !scripts.is_empty() && !target.is_named_at_once() {
             let ran = count(scripts.len(), "script");
-            self.run.say(format!("{} is ready, after {ran}", identifier(target.name())));
+            self.run.say(format!("{} is ready, after {ran}", target.name()));
         }
         Ok(())
     }

@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Schemas, Target, identifier};
 use crate::sql::decoded_of_server;
 use crate::text::shell_word;
-use crate::units::count;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Fit<'_> {
@@ -98,8 +97,7 @@ impl Fit<'_> {
         if !silent.is_empty() {
             let all: Vec<String> = silent.iter().map(|name| identifier(name)).collect();
             tracing::info!(
-                "{} that log in have no password here (ALTER ROLE … PASSWORD): {}; backups with --role-passwords have them",
-                count(all.len(), "role"),
+                "roles that log in, and have no password here: {}; ALTER ROLE … PASSWORD sets one, and backups with --role-passwords have them",
                 reported(&all)
             );
         }

@@ -47,9 +47,8 @@ impl Speaker {
         Self { profiles, origin, ..self }
     }
 
-    /// A refusal of the credentials, with where they came from: it may be another place than the user thinks.
-    fn refused(&self, message: String) -> StoreError {
-        let refused = new(Situation::Denied, message);
+    /// Adds where the credentials came from that are refused: it may be another place than the user thinks.
+    fn with_origin(&self, refused: StoreError) -> StoreError {
         match self.origin.said() {
             Some(origin) => refused.hint(format!("the credentials came from {origin}")),
             None => refused,
@@ -86,13 +85,15 @@ impl Speaker {
 
     /// What an answer means: by its code if it has one, else by its status.
     fn answered(&self, status: u16, code: &str, message: &str, region: Option<&str>) -> StoreError {
-        let error = self
-            .about_own_key(status, message)
-            .or_else(|| self.about_keys(status, code, message))
-            .or_else(|| self.about_place(status, code, message, region))
-            .or_else(|| about_space(status, code, message))
-            .or_else(|| about_locks(status, code, message))
-            .unwrap_or_else(|| self.about_request(status, code));
+        let error = self.about_own_key(status, message).unwrap_or_else(|| {
+            let error = self
+                .about_keys(status, code, message)
+                .or_else(|| self.about_place(status, code, message, region))
+                .or_else(|| about_space(status, code, message))
+                .or_else(|| about_locks(status, code, message))
+                .unwrap_or_else(|| self.about_request(status, code));
+            if error.situation() == Situation::Denied { self.with_origin(error) } else { error }
+        });
         if message.is_empty() { error } else { error.because(message) }
     }
 
@@ -113,16 +114,17 @@ impl Speaker {
             // AWS says no more to a wrong key.
             403 if self.keyed && (said.is_empty() || said.contains("access denied")) => {
                 let message = format!("access to bucket {} is denied ({status})", self.bucket);
-                Some(self.refused(message).hint(RIGHTS).hint(
+                let denied = new(Situation::Denied, message).hint(RIGHTS).hint(
                     "or --sse-c-key-file (PGSTOW_SSE_C_KEY) is not the key that the object was stored with",
-                ))
+                );
+                Some(self.with_origin(denied))
             }
             _ => None,
         }
     }
 
     fn about_keys(&self, status: u16, code: &str, message: &str) -> Option<StoreError> {
-        use Situation::{Expired, Transient};
+        use Situation::{Denied, Expired, Transient};
         let host = &self.host;
         // Garage says two of these only in its message.
         let code = match code {
@@ -132,11 +134,10 @@ impl Speaker {
         };
         Some(match (code, status) {
             ("SignatureDoesNotMatch", _) => {
-                self.refused(format!("{host} rejects the secret of the access key"))
+                new(Denied, format!("{host} rejects the secret of the access key"))
                     .hint("check AWS_SECRET_ACCESS_KEY, or the secret in the AWS profile (AWS_PROFILE)")
             }
-            ("InvalidAccessKeyId", _) => self
-                .refused(format!("{host} does not know the access key"))
+            ("InvalidAccessKeyId", _) => new(Denied, format!("{host} does not know the access key"))
                 .hint("check AWS_ACCESS_KEY_ID or AWS_PROFILE, and that the key belongs to this endpoint"),
             ("ExpiredToken" | "ExpiredTokenException" | "InvalidToken" | "TokenRefreshRequired", _) => {
                 new(Expired, "the session token has expired or is invalid")
@@ -189,7 +190,7 @@ impl Speaker {
     }
 
     fn about_request(&self, status: u16, code: &str) -> StoreError {
-        use Situation::{Damaged, Exists, NotFound, Other, Transient, Unsupported};
+        use Situation::{Damaged, Denied, Exists, NotFound, Other, Transient, Unsupported};
         let named = named(status, code);
         match (code, status) {
             ("NoSuchUpload", _) => new(NotFound, "the store does not know this upload (any more)")
@@ -219,7 +220,7 @@ impl Speaker {
             }
             (_, 401 | 403) => {
                 let message = format!("access to bucket {} is denied ({named})", self.bucket);
-                self.refused(message).hint(RIGHTS)
+                new(Denied, message).hint(RIGHTS)
             }
             (_, 404) => new(NotFound, "there is no such object"),
             (_, 412) => new(Exists, "the object exists"),
@@ -401,6 +402,19 @@ mod tests {
             let error = speaker().answered(status, code, "", None);
             assert_eq!(error.situation(), situation, "{status} {code}: {error}");
         }
+    }
+
+    #[test]
+    fn a_refusal_says_where_the_credentials_came_from() {
+        let origin = Origin::default();
+        let speaker = speaker().with_keys(Profiles::default(), origin.clone());
+        let hints = |status, code| speaker.answered(status, code, "", None).hints().join("; ");
+        assert!(!hints(403, "AccessDenied").contains("came from"));
+        origin.note(Some("the environment (AWS_ACCESS_KEY_ID)".to_owned()));
+        for code in ["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", ""] {
+            assert!(hints(403, code).contains("the credentials came from the environment"), "{code}");
+        }
+        assert!(!hints(404, "NoSuchKey").contains("came from"));
     }
 
     #[test]
