@@ -10,6 +10,9 @@ use indicatif::BinaryBytes;
 /// What is left is not guessed before this.
 const SOON: Duration = Duration::from_secs(5);
 
+/// After such a silence the time that is left is no guess any more.
+const SILENT: Duration = Duration::from_secs(30);
+
 /// The counters of one run; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
@@ -23,6 +26,8 @@ pub struct Progress {
     pub expected: Option<u64>,
     /// The direction of the bytes.
     pub direction: Direction,
+    /// The bytes that had passed when a line was last made, and since when it was that many.
+    pub seen: Arc<Mutex<(u64, Duration)>>,
 }
 
 /// The direction of the bytes.
@@ -58,6 +63,7 @@ impl Progress {
     /// least.
     pub fn line(&self, elapsed: Duration) -> String {
         let (plain, stored) = (self.plain.load(Ordering::Relaxed), self.stored.load(Ordering::Relaxed));
+        let silence = self.silence(plain.wrapping_add(stored), elapsed);
         let rate = plain.checked_div(elapsed.as_secs().max(1)).unwrap_or_default();
         let (plain, stored) = (BinaryBytes(plain), BinaryBytes(stored));
         let moved = match self.direction {
@@ -74,12 +80,23 @@ impl Progress {
         let parts = [
             self.share().map(|share| format!("{about}{:.0} %", share * 100.0)),
             Some(age(elapsed)),
-            self.left(elapsed).map(|left| format!("{} left", age(left))),
+            silence.or_else(|| self.left(elapsed).map(|left| format!("{} left", age(left)))),
             Some(current.clone()).filter(|current| !current.is_empty()),
             Some(moved),
             Some(format!("{}/s", BinaryBytes(rate))),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// That no byte has come for long, unless all are there: then indexes may be made, or rows counted.
+    fn silence(&self, bytes: u64, elapsed: Duration) -> Option<String> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.0 != bytes {
+            *seen = (bytes, elapsed);
+        }
+        let silent = elapsed.saturating_sub(seen.1);
+        let is_missing = self.share().is_none_or(|share| share < 1.0);
+        (is_missing && silent >= SILENT).then(|| format!("no bytes for {}", age(silent)))
     }
 
     /// How long the rest takes if it goes on as it did; `None` while there is too little to judge by.
@@ -104,12 +121,28 @@ mod tests {
             progress.line(Duration::from_secs(2)),
             "about 25 %, 2.0s, public.users, 1.00 MiB read, 256.00 KiB stored, 512.00 KiB/s"
         );
+        progress.stored.fetch_add(1, Ordering::Relaxed);
         let line = progress.line(Duration::from_secs(100));
         assert!(line.starts_with("about 25 %, 1m 40s, 5m left, public.users, "), "{line}");
         // What the bar leaves of 80 columns holds what matters.
         let (head, _) = line.split_once(", 1.00 MiB").unwrap();
         assert!(head.len() <= 58, "{head}");
-        let unknown = Progress::default().line(Duration::from_secs(100));
-        assert_eq!(unknown, "1m 40s, 0 B read, 0 B stored, 0 B/s");
+        let unknown = Progress::default().line(Duration::from_secs(20));
+        assert_eq!(unknown, "20s, 0 B read, 0 B stored, 0 B/s");
+    }
+
+    #[test]
+    fn a_store_that_hangs_is_given_no_time_that_is_left() {
+        let progress = Progress { expected: Some(4 << 20), ..Progress::default() };
+        progress.plain.store(1 << 20, Ordering::Relaxed);
+        let line = |seconds| progress.line(Duration::from_secs(seconds));
+        assert!(line(10).contains(", 30s left, "), "{}", line(10));
+        assert!(line(39).contains(" left, "), "{}", line(39));
+        assert!(line(40).starts_with("about 25 %, 40s, no bytes for 30s, "), "{}", line(40));
+        progress.stored.store(1, Ordering::Relaxed);
+        assert!(line(50).contains(" left, "), "{}", line(50));
+        progress.plain.store(4 << 20, Ordering::Relaxed);
+        line(60);
+        assert!(!line(200).contains("no bytes"), "{}", line(200));
     }
 }

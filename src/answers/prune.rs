@@ -6,7 +6,7 @@ use crate::prune::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup, PrunedSto
 use crate::record::{Entry, Failed};
 use crate::stored::names::{Id, Name, Timestamp};
 use crate::units::age;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 use indicatif::BinaryBytes;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -181,7 +181,7 @@ impl Answer for Plan {
         let since = |moment: Option<Timestamp>| moment.map(|then| age(now.since(then))).unwrap_or_default();
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(["NAME", "ID", "AGE", "STORED", "WHAT HAPPENS"]);
+        table.set_header(["NAME", "ID", "AGE", "STORED", "PROVEN", "WHAT HAPPENS"]);
         // Each store's own part of the table begins with a line that names it, if there are several.
         let several = self.stores().len() > 1;
         for store in self.stores() {
@@ -191,13 +191,19 @@ impl Answer for Plan {
             for one in self.backups.iter().filter(|one| one.store == store) {
                 let stored = BinaryBytes(one.stored_bytes).to_string();
                 let (name, id) = (one.name.to_string(), one.id.to_string());
-                table.add_row([name, id, since(one.started_at), stored, one.fate.text()]);
+                let proven = since(one.proven_at);
+                table.add_row([name, id, since(one.started_at), stored, proven, one.fate.text()]);
             }
             for left in self.leftovers.iter().filter(|left| left.store == store) {
                 let what = format!("{} ({})", left.fate.text(), left.what);
                 let (name, id) = (left.name.to_string(), left.id.to_string());
-                table.add_row([name, id, since(left.last_written), String::new(), what]);
+                let none = String::new();
+                table.add_row([name, id, since(left.last_written), none.clone(), none, what]);
             }
+        }
+        let is_proven = self.backups.iter().any(|one| one.proven_at.is_some());
+        if let Some(column) = table.column_mut(4).filter(|_| !is_proven) {
+            column.set_constraint(ColumnConstraint::Hidden);
         }
         for right in [2, 3] {
             if let Some(column) = table.column_mut(right) {

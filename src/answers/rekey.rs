@@ -22,6 +22,8 @@ struct One {
     opened_by: Option<String>,
     /// What became of the old one.
     old: &'static str,
+    /// How many receipts of trial restores went with it, or would.
+    receipts_removed: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,10 +48,12 @@ impl One {
             opened_by: backup.opened_by.clone(),
             old: match backup.old {
                 Old::Removed => "removed",
+                Old::WouldGo => "would-be-removed",
                 Old::Kept => "kept",
                 Old::Locked => "locked",
                 Old::Unchanged => "unchanged",
             },
+            receipts_removed: backup.receipts_removed,
             error,
             exit_code,
         }

@@ -3,7 +3,7 @@
 use super::request::CopyOptions;
 use super::same::{different, is_same};
 use crate::error::{Error, Kind, Result};
-use crate::store::{Situation, Store, Unfinished};
+use crate::store::{Situation, Store, StoreUrl, Unfinished};
 use crate::stored::catalogue::{self, Backup};
 use crate::stored::contents::{self, Entry, Flaw, Folder, Standard};
 use crate::stored::history::Caution;
@@ -54,16 +54,21 @@ pub(super) struct There {
 
 impl There {
     /// Looks at what the target has of the chosen backups, under whatever id. Credentials that may only write see nothing.
-    pub(super) async fn look(store: &Arc<dyn Store>, chosen: &[Chosen], name: Option<&Name>) -> Result<Self> {
+    pub(super) async fn look(
+        store: &Arc<dyn Store>,
+        chosen: &[Chosen],
+        options: &CopyOptions,
+    ) -> Result<Self> {
+        let is_folder = matches!(options.to.url, StoreUrl::File(_));
         let (url, looked_at) = (store.display_url(), SystemTime::now());
         let mut names: BTreeSet<&Name> = chosen.iter().map(|one| &one.place.name).collect();
-        names.extend(name);
+        names.extend(&options.name);
         let names: Vec<NamePattern> = names.into_iter().cloned().map(NamePattern::Name).collect();
         let mut folders = match contents::folders(&**store, &names).await {
             Ok(folders) => folders,
             Err(error) => match error.situation::<Situation>() {
-                // The first object makes the folder.
-                Some(Situation::NoStore) => Vec::new(),
+                // The first object makes the folder; nothing makes a bucket.
+                Some(Situation::NoStore) if is_folder => Vec::new(),
                 Some(Situation::Denied) => {
                     tracing::warn!(
                         "what is in {url} is not known, as the credentials may not list: all is copied"

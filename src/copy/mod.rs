@@ -15,7 +15,7 @@ pub use outcome::{CopiedBackup, Copies, Outcome};
 pub use request::CopyOptions;
 
 use crate::error::{Error, Result};
-use crate::failures::Failures;
+use crate::failures::{Failed, Failures};
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
 use crate::store::{Situation, Unfinished};
@@ -41,7 +41,7 @@ pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
                 .hint("give another one with --to, or another folder of the bucket"));
         }
         let chosen = choose::choose(&from, options).await?;
-        let there = There::look(&to, &chosen, options.name.as_ref()).await?;
+        let there = There::look(&to, &chosen, options).await?;
         Ok((from, to, chosen, there))
     };
     let (from, to, chosen, there) = run.or(preparing).await?;
@@ -72,7 +72,11 @@ pub async fn copy(options: &CopyOptions, run: &Run) -> Result<Copies> {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
-                Outcome::Failed(all.failures.keep(error, |why| format!("{place} was not copied: {why}"))?)
+                let is_known = all.has_failed_like(place, &Failed::of(&error));
+                Outcome::Failed(all.failures.keep(error, |why| match is_known {
+                    true => format!("{place} was not copied, for the same reason"),
+                    false => format!("{place} was not copied: {why}"),
+                })?)
             }
         };
         let stored_bytes = one.backup.as_ref().ok().map(|backup| backup.manifest.stored_bytes());

@@ -49,6 +49,17 @@ impl Copies {
         self.failures.conclude(|failed, of| format!("{failed} of {of} backups were not copied"))
     }
 
+    /// Whether another one was not copied for this reason, which may name the backup itself.
+    pub(super) fn has_failed_like(&self, place: &Place, failed: &Failed) -> bool {
+        let alike = |place: &Place, failed: &Failed| failed.error.replace(place.id.as_str(), "");
+        self.backups.iter().any(|one| match &one.outcome {
+            Outcome::Failed(other) => {
+                other.exit_code == failed.exit_code && alike(&one.place, other) == alike(place, failed)
+            }
+            _ => false,
+        })
+    }
+
     /// What was done, in a sentence.
     pub(super) fn summary(&self) -> String {
         let of = |is_it: fn(&Outcome) -> bool| self.backups.iter().filter(move |one| is_it(&one.outcome));

@@ -121,10 +121,14 @@ pub async fn after_backup(options: Option<PruneOptions>, new: New, run: &Run) ->
     let Some(options) = options.filter(|_| !new.places.is_empty()) else { return Ok(()) };
     let names = new.places.iter().map(|place| NamePattern::Name(place.name.clone())).collect();
     let pruned = prune_but(&PruneOptions { names, ..options }, &new, run).await;
+    // Each that could not be removed has been warned of.
+    let is_said = pruned.as_ref().is_ok_and(Pruned::has_failed);
     pruned.and_then(Pruned::conclude).map_err(|error| match error.kind() {
         kind if kind.is_signal() => error,
         _ => {
-            tracing::warn!("old backups were not removed: {}", error.with_hints());
+            if !is_said {
+                tracing::warn!("old backups were not removed: {}", error.with_hints());
+            }
             Error::new(Kind::Prune, "the backup is stored, but old ones were not removed").because(error)
         }
     })
@@ -185,12 +189,21 @@ fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
     for (at, why) in counted.into_iter().zip(decision.reasons) {
         reasons[at] = why;
     }
+    if let Some(proven) = newest_proven(entries) {
+        reasons[later_twin(entries, proven).unwrap_or(proven)].push(Why::Proven);
+    }
     for at in (0..entries.len()).filter(counts) {
         if let Some(newest) = later_twin(entries, at) {
             reasons[at] = reasons[newest].clone();
         }
     }
     Decision { reasons, stale: decision.stale }
+}
+
+/// The newest whole backup with a receipt of a trial restore: of no newer one it is known that it can be restored.
+fn newest_proven(entries: &[Entry]) -> Option<usize> {
+    let is_whole = |entry: &Entry| matches!(entry.flaw, None | Some(Flaw::Unproven));
+    entries.iter().rposition(|entry| is_whole(entry) && entry.proven.is_some())
 }
 
 /// The newest backup that is the same one for other recipients; it counts for all of them. Only later ones of the same

@@ -69,6 +69,12 @@ impl Pruned {
         backups.chain(self.stores.iter().flat_map(|store| &store.leftovers).map(|left| &left.place.name))
     }
 
+    /// Whether something could not be removed.
+    pub(super) fn has_failed(&self) -> bool {
+        let mut fates = self.stores.iter().flat_map(PrunedStore::fates);
+        fates.any(|fate| matches!(fate, Fate::Failed(_)))
+    }
+
     /// Fails if something could not be removed, or if nothing was because backups have stopped.
     pub fn conclude(self) -> Result<()> {
         let lost = self.lost.map_or(Ok(()), Err);
@@ -77,6 +83,19 @@ impl Pruned {
 }
 
 impl PrunedStore {
+    /// Whether something else could not be removed for this reason; a reason may name the backup's own folder.
+    pub(super) fn has_failed_like(&self, place: &Place, failed: &Failed) -> bool {
+        let alike = |place: &Place, failed: &Failed| failed.error.replace(place.id.as_str(), "");
+        let backups = self.backups.iter().map(|one| (&one.place, &one.fate));
+        let mut all = backups.chain(self.leftovers.iter().map(|left| (&left.place, &left.fate)));
+        all.any(|(other, fate)| match fate {
+            Fate::Failed(fate) => {
+                fate.exit_code == failed.exit_code && alike(other, fate) == alike(place, failed)
+            }
+            _ => false,
+        })
+    }
+
     /// What became of everything.
     pub(super) fn fates(&self) -> impl Iterator<Item = &Fate> {
         let leftovers = self.leftovers.iter().map(|left| &left.fate);

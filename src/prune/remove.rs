@@ -35,8 +35,8 @@ pub(super) async fn all(
         })
         .buffer_unordered(AT_ONCE);
     while let Some((at, outcome)) = run.or(async { Ok(removing.next().await) }).await? {
-        let what = pruned.backups[at].place.to_string();
-        pruned.backups[at].fate = settle(&what, outcome, pruned, run)?;
+        let place = pruned.backups[at].place.clone();
+        pruned.backups[at].fate = settle(&place.to_string(), &place, outcome, pruned, run)?;
     }
     drop(removing);
     for at in 0..pruned.leftovers.len() {
@@ -54,13 +54,20 @@ pub(super) async fn all(
                 (format!("what was left of {place} without a manifest"), run.or(folder).await)
             }
         };
-        pruned.leftovers[at].fate = settle(&what, outcome, pruned, run)?;
+        let place = pruned.leftovers[at].place.clone();
+        pruned.leftovers[at].fate = settle(&what, &place, outcome, pruned, run)?;
     }
     Ok(())
 }
 
 /// Says what became of something, and keeps its failure.
-fn settle(what: &str, outcome: Result<Fate>, pruned: &mut PrunedStore, run: &Run) -> Result<Fate> {
+fn settle(
+    what: &str,
+    place: &Place,
+    outcome: Result<Fate>,
+    pruned: &mut PrunedStore,
+    run: &Run,
+) -> Result<Fate> {
     match outcome {
         Ok(fate) => {
             match &fate {
@@ -71,13 +78,13 @@ fn settle(what: &str, outcome: Result<Fate>, pruned: &mut PrunedStore, run: &Run
         }
         Err(error) => {
             let error = not_removed(error);
-            let failed = Fate::Failed(Failed::of(&error));
-            let is_known = pruned.fates().any(|fate| *fate == failed);
+            let failed = Failed::of(&error);
+            let is_known = pruned.has_failed_like(place, &failed);
             pruned.failures.keep(error, |why| match is_known {
                 true => format!("could not remove {what}, for the same reason"),
                 false => format!("could not remove {what}: {why}"),
             })?;
-            Ok(failed)
+            Ok(Fate::Failed(failed))
         }
     }
 }

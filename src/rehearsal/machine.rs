@@ -1,4 +1,4 @@
-//! What the machine has to do with a trial in a throw-away cluster: the locks that its server gets, and which failures
+//! What the machine has to do with a trial in a temporary cluster: the locks that its server gets, and which failures
 //! are not the backup's.
 
 use crate::error::{Error, Kind};
@@ -17,7 +17,7 @@ pub(super) struct Versions {
     pub dumped: Version,
     /// Of the `pg_dump` that wrote it.
     pub dumped_by: Version,
-    /// Of the throw-away cluster.
+    /// Of the temporary cluster.
     pub cluster: Version,
 }
 
@@ -50,7 +50,7 @@ pub(super) fn blame(error: Error, versions: Versions) -> Error {
             )
         };
         let context = format!(
-            "the throw-away cluster is of another major version ({cluster}) than the server that was dumped ({dumped})"
+            "the temporary cluster is of another major version ({cluster}) than the server that was dumped ({dumped})"
         );
         return error.context(context).hint(fix);
     }

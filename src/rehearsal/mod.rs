@@ -1,6 +1,6 @@
 //! `verify --restore`: a trial restore (a rehearsal), into a database that is removed afterwards.
 //!
-//! On a server of the user's, else in a throw-away cluster. Then the data is compared, everything the
+//! On a server of the user's, else in a temporary cluster. Then the data is compared, everything the
 //! backup defines is looked for, and the user's own checks are run.
 
 mod machine;
@@ -45,11 +45,11 @@ use std::time::Instant;
 /// Where to restore for a trial, and what must hold then.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// On which server; else in a throw-away cluster.
+    /// On which server; else in a temporary cluster.
     pub to: Option<ConnInfo>,
     /// Where to look for PostgreSQL's programs.
     pub clients: Search,
-    /// In which folder the throw-away cluster lies.
+    /// In which folder the temporary cluster lies.
     pub scratch: Option<PathBuf>,
     /// How many workers, where the user says so.
     pub jobs: Option<u8>,
@@ -175,12 +175,12 @@ impl RehearsalRun<'_> {
         let size = postgres.and_then(|postgres| postgres.database_bytes).unwrap_or_default();
         if let Some(free) = cluster.free_space().filter(|free| *free < size) {
             tracing::warn!(
-                "the throw-away cluster has room for {}, and the database had {}: name a larger folder with --scratch",
+                "the temporary cluster has room for {}, and the database had {}: name a larger folder with --scratch",
                 BinaryBytes(free),
                 BinaryBytes(size)
             );
         }
-        self.run.say(format!("starting a throw-away cluster of PostgreSQL {}", server.version));
+        self.run.say(format!("starting a temporary cluster of PostgreSQL {}", server.version));
         let mut settings = self.locks();
         let encoding = self.encoding();
         self.run.step("start-cluster", cluster.start(server, &settings, &encoding)).await?;
@@ -228,7 +228,7 @@ impl RehearsalRun<'_> {
         (version(|postgres| &postgres.server_version).unwrap_or(dumped_by), dumped_by)
     }
 
-    /// What the throw-away cluster gets for `max_locks_per_transaction`, if the usual is not enough; it is reported.
+    /// What the temporary cluster gets for `max_locks_per_transaction`, if the usual is not enough; it is reported.
     fn locks(&self) -> Vec<String> {
         let is_locked = |entry: &&TocEntry| {
             use EntryKind::{MaterializedView, Sequence, Table, View};

@@ -1,4 +1,4 @@
-//! Extensions that the server must load when it starts, and that must not do anything in a throw-away cluster.
+//! Extensions that the server must load when it starts, and that must not do anything in a temporary cluster.
 
 /// Each is the name of its library too.
 const PRELOADED: [&str; 7] =

@@ -7,6 +7,8 @@
 mod make;
 mod outcome;
 mod request;
+mod said;
+mod versions;
 
 pub use outcome::{Old, Rekeyed, RekeyedBackup};
 pub use request::{Change, RekeyOptions};
@@ -16,7 +18,7 @@ use crate::failures::Failures;
 use crate::pipeline::keys::Identities;
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
-use crate::store::{Situation, Store, StoreError, StoreUrl, Versioning};
+use crate::store::{Situation, StoreError, StoreUrl};
 use crate::stored::catalogue::{self, Found};
 use crate::stored::contents::{self, Folder};
 use crate::stored::manifest::{Encryption, Manifest};
@@ -24,18 +26,19 @@ use crate::stored::names::{Id, Name, Place};
 use crate::stored::newest::{Chosen, Which};
 use crate::stored::opened::{OpenStore, OpenedBackup};
 use crate::stored::signing::SigningKey;
-use crate::stored::{header, read_back, removal};
+use crate::stored::{header, read_back, receipt, removal};
 use indicatif::BinaryBytes;
 use make::{MayNotWrite, Remaking};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use versions::warn_of_versions;
 
 /// Why a backup cannot be taken that is nothing that a run of this kind has made.
 const OF_OTHERS: [Kind; 3] = [Kind::Verify, Kind::NotFound, Kind::Settings];
 
 /// Gives the chosen backups new recipients, the newest first.
 pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
-    let RekeyOptions { which, name, reading, change } = options;
+    let RekeyOptions { which, name, reading, change, dry_run } = options;
     let identities = Arc::clone(&reading.identities);
     let is_folder = matches!(reading.location.url, StoreUrl::File(_));
     let choosing = async {
@@ -58,7 +61,11 @@ pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
             all.backups.push(done);
             continue;
         }
-        match work.one(&found, &mut done).await {
+        let worked = match dry_run {
+            true => work.foresee(&found, &mut done).await,
+            false => work.one(&found, &mut done).await,
+        };
+        match worked {
             Ok(said) => run.say(said),
             Err(error) => {
                 let place = &found.place;
@@ -78,6 +85,7 @@ pub async fn rekey(options: RekeyOptions, run: &Run) -> Result<Rekeyed> {
     if all.backups.iter().any(|one| one.old == Old::Removed) {
         run.or(warn_of_versions(store.store(), is_folder)).await?;
     }
+    said::notes(&all.backups, dry_run).into_iter().for_each(|note| run.say(note));
     Ok(all)
 }
 
@@ -89,39 +97,6 @@ async fn choose(store: &OpenStore, which: &Which, name: Option<&Name>) -> Result
         one.name.cmp(&other.name).then(other.id.cmp(&one.id))
     });
     Ok(chosen)
-}
-
-/// A store with versions only hides what is deleted.
-async fn warn_of_versions(store: &dyn Store, is_folder: bool) -> Result<()> {
-    let versioning = store.rules().await.map(|rules| rules.versioning);
-    if let Some(warning) = about_versions(versioning, is_folder) {
-        tracing::warn!("{warning}");
-    }
-    Ok(())
-}
-
-fn about_versions(
-    versioning: Option<std::result::Result<Versioning, StoreError>>,
-    is_folder: bool,
-) -> Option<String> {
-    let is_known = |what: &str| format!("{what}: until they expire, the old recipients can still read them");
-    let is_unknown = |why: String| {
-        format!(
-            "it is not known whether the bucket keeps old versions of what is deleted{why}: if it does, the old recipients can still read them"
-        )
-    };
-    match versioning {
-        Some(Ok(Versioning::Off)) => None,
-        Some(Ok(Versioning::On)) => Some(is_known("the bucket keeps old versions of what is deleted")),
-        Some(Ok(Versioning::Suspended)) => {
-            Some(is_known("the bucket keeps the old versions from before its versioning was suspended"))
-        }
-        // What does not know the question has no versions.
-        Some(Err(error)) if error.situation() == Situation::Unsupported => None,
-        Some(Err(error)) => Some(is_unknown(format!(" ({error})"))),
-        None if is_folder => None,
-        None => Some(is_unknown(String::new())),
-    }
 }
 
 /// What all backups of one run have in common.
@@ -172,6 +147,24 @@ impl Work<'_> {
                 Ok(format!("{what}; the old one is removed"))
             }
         }
+    }
+
+    /// Says what would be done with one backup; of it only the manifest is read, so no identity is tried on it.
+    async fn foresee(&self, found: &Found, done: &mut RekeyedBackup) -> Result<String> {
+        let place = &found.place;
+        let (old, ..) = self.run.or(self.look(found)).await?;
+        let manifest = &old.backup.manifest;
+        if self.has_new_recipients(manifest) {
+            done.old = Old::Unchanged;
+            return Ok(format!("{place} is encrypted to these recipients already"));
+        }
+        let what = format!("would rekey {place}, which {}", said::readers(manifest));
+        if self.change.keep_old {
+            return Ok(format!("{what}; the old one would stay"));
+        }
+        done.old = Old::WouldGo;
+        done.receipts_removed = found.receipts.len();
+        Ok(format!("{what}; the old one would be removed"))
     }
 
     /// Opens a backup, says whether it is signed, and what else there is of the same name and second.
@@ -397,7 +390,10 @@ impl Work<'_> {
         };
         let by = new.backup.place();
         match removal::delete(store, &keys).await.map_err(explain)? {
-            None => done.old = Old::Removed,
+            None => {
+                done.old = Old::Removed;
+                done.receipts_removed += keys.iter().filter(|key| is_receipt(key)).count();
+            }
             Some(kept) if kept.deleted == 0 => {
                 done.old = Old::Locked;
                 return Err(Error::new(
@@ -434,6 +430,10 @@ impl Work<'_> {
     }
 }
 
+fn is_receipt(key: &str) -> bool {
+    Place::of_object(key).is_some_and(|(_, object)| receipt::id_of(object).is_some())
+}
+
 fn differs(new: &Place, old: &Id) -> String {
     format!("{new} says it was made from {old}, but its content is different")
 }
@@ -444,38 +444,5 @@ fn explain(error: StoreError) -> Error {
             "the new backup is stored; removing the old one needs a key that may delete, or use --keep-old",
         ),
         _ => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn old_versions_are_warned_of_unless_it_is_known_that_there_are_none() {
-        let error = |situation| Some(Err(StoreError::new(situation, "HTTP 403")));
-        for (versioning, is_folder, said) in [
-            (
-                Some(Ok(Versioning::On)),
-                false,
-                Some("the bucket keeps old versions of what is deleted: until"),
-            ),
-            (Some(Ok(Versioning::Suspended)), false, Some("before its versioning was suspended: until")),
-            (Some(Ok(Versioning::Off)), false, None),
-            (error(Situation::Denied), false, Some("is deleted (HTTP 403): if it does, the old")),
-            (error(Situation::Unsupported), false, None),
-            (
-                None,
-                false,
-                Some("it is not known whether the bucket keeps old versions of what is deleted: if"),
-            ),
-            (None, true, None),
-        ] {
-            let warning = about_versions(versioning, is_folder);
-            match said {
-                Some(said) => assert!(warning.as_ref().is_some_and(|all| all.contains(said)), "{warning:?}"),
-                None => assert_eq!(warning, None),
-            }
-        }
     }
 }

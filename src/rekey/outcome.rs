@@ -25,6 +25,8 @@ pub struct RekeyedBackup {
     pub opened_by: Option<String>,
     /// What became of the old one.
     pub old: Old,
+    /// How many receipts of trial restores went with the old one, or would.
+    pub receipts_removed: usize,
     /// Why that is not all that was asked for.
     pub failed: Option<Failed>,
 }
@@ -34,6 +36,8 @@ pub struct RekeyedBackup {
 pub enum Old {
     /// It was removed.
     Removed,
+    /// It would be removed, if this were no dry run.
+    WouldGo,
     /// It stays, because that was asked for, or because it could not be encrypted again.
     Kept,
     /// It stays because it is locked.
@@ -45,7 +49,15 @@ pub enum Old {
 impl RekeyedBackup {
     /// Nothing has become of it yet.
     pub(super) fn of(place: Place) -> Self {
-        Self { place, new_id: None, stored_bytes: None, opened_by: None, old: Old::Kept, failed: None }
+        Self {
+            place,
+            new_id: None,
+            stored_bytes: None,
+            opened_by: None,
+            old: Old::Kept,
+            receipts_removed: 0,
+            failed: None,
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub struct RekeyOptions {
     pub reading: ReadOptions,
     /// What becomes of them.
     pub change: Change,
+    /// Whether it is only said what would be done.
+    pub dry_run: bool,
 }
 
 /// What becomes of the chosen backups.

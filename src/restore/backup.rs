@@ -9,7 +9,7 @@ use super::run::{Content, Flow};
 use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search, Version};
-use crate::postgres::{ConnInfo, Constraint, Naming, Situation, Target};
+use crate::postgres::{ConnInfo, Constraint, Naming, NotEmpty, Situation, Target};
 use crate::proof::{self, Proof, ProofBy};
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -132,13 +132,16 @@ impl ReadyBackup {
         self.restore_named(conn, Naming::WhenProven, run).await.map_err(|error| match error.situation() {
             Some(Situation::ConstraintViolated(_)) if self.may_keep_some() => error
                 .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
+            _ if error.situation::<NotEmpty>().is_some() => error
+                .hint("or let the restored one take its place, and keep this one under another name: --swap"),
             _ => error,
         })
     }
 
-    /// Whether `--on-error keep` would do something that was not done.
+    /// Whether `--on-error keep` would do something that was not done; it is refused with scripts and grants.
     fn may_keep_some(&self) -> bool {
-        self.reader.kind() == BackupKind::Postgres && !self.request.fitting.options.keep_going
+        let is_possible = self.request.after.is_empty();
+        self.reader.kind() == BackupKind::Postgres && is_possible && !self.request.fitting.options.keep_going
     }
 
     /// Restores into a database under this name; [`Naming::AtOnce`] if more is done before anybody uses it.

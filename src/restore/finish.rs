@@ -20,7 +20,11 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
         let psql = clients.newest()?;
         run.say(format!("running {}", script.title));
         let done = run_script(psql, &target.conn_of_anybody(), &script.file, &script.text).await;
-        done.map_err(|e| e.context(&script.label))?;
+        done.map_err(|e| {
+            e.context(&script.label).hint(
+                "correct the script, and restore again; --keep-failed keeps the database, to try it there",
+            )
+        })?;
     }
     if !after.scripts.is_empty() {
         // What views and statistics have of the rows as they were is not for everybody.

@@ -126,8 +126,10 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
         count(rows, "row"),
         age(took)
     ));
-    if found.iter().any(|table| table.has_sequence) {
-        run.say("the tables' sequences are unchanged: check that they are past the new rows (setval)");
+    let set: Vec<&str> = found.iter().flat_map(|table| &table.sequences).map(String::as_str).collect();
+    if !set.is_empty() {
+        run.say("the tables' sequences are unchanged; this sets those past the new rows that are not:");
+        set.iter().for_each(|statement| run.say(format!("  {statement}")));
     }
     Ok(Appended { reader, database, truncated: truncate, created: false, tables: counts, took })
 }

@@ -29,6 +29,10 @@ pub fn say(left_out: &[(&TocEntry, &'static str)]) -> Vec<String> {
         if lines.len() > FEW && !schema.is_empty() {
             let (number, schema) = (count(lines.len(), "object"), String::from_utf8_lossy(schema));
             tracing::warn!("left out: {number} of the schema {} ({why})", identifier(&schema));
+        } else if schema.is_empty() && lines.len() > 1 {
+            let without = |line: &String| line.trim_end_matches(&format!(" ({why})")).to_owned();
+            let all: Vec<String> = lines.iter().map(without).collect();
+            tracing::warn!("left out: {} ({why})", all.join(", "));
         } else {
             lines.iter().for_each(|line| tracing::warn!("left out: {line}"));
         }

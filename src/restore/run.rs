@@ -11,6 +11,7 @@ use crate::postgres::clients::Clients;
 use crate::postgres::{Checkpoints, Situation, Target, identifier};
 use crate::proof::Proof;
 use crate::run::Run;
+use crate::units::count;
 use std::time::{Duration, Instant};
 
 /// This many checkpoints cost more than the one or two that any large restore causes.
@@ -170,7 +171,13 @@ impl Flow<'_> {
         let finished = self.run.or(finishing).await;
         self.or_clean_up(finished.map_err(|e| is_filled(e, target)), target).await?;
         // Whole and proven: whatever keeps it from getting its name is no reason to drop it.
-        target.publish().await
+        target.publish().await?;
+        let scripts = &self.request.after.scripts;
+        if !scripts.is_empty() && !target.is_named_at_once() {
+            let ran = count(scripts.len(), "script");
+            self.run.say(format!("{} is ready, after {ran}", target.name()));
+        }
+        Ok(())
     }
 
     /// Fails if it was not the restored database that was found not to agree: another may have its name.

@@ -43,6 +43,8 @@ pub enum Why {
     Within,
     /// It is the newest whole one.
     Newest,
+    /// It is the newest that a trial restore has proven.
+    Proven,
     /// It was made just now, by the run that prunes.
     New,
     /// Fewer whole ones than the least would stay.
@@ -58,6 +60,7 @@ impl fmt::Display for Why {
             Self::Oldest(period) => write!(f, "oldest {period}"),
             Self::Within => f.write_str("within"),
             Self::Newest => f.write_str("newest"),
+            Self::Proven => f.write_str("proven"),
             Self::New => f.write_str("new"),
             Self::MinKeep => f.write_str("min-keep"),
             Self::Stale => f.write_str("stale"),

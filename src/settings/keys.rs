@@ -100,10 +100,21 @@ pub(super) fn public_recipients(named: &[String], files: &[PathBuf]) -> Result<R
     Ok(keys)
 }
 
-/// Recipients one by one, of lists with commas or line breaks.
+/// Recipients one by one, of lists with commas, line breaks or spaces.
 fn typed(lists: &[String]) -> impl Iterator<Item = &str> {
-    let all = lists.iter().flat_map(|list| list.split([',', '\n'])).map(str::trim);
-    all.filter(|recipient| !recipient.is_empty())
+    lists.iter().flat_map(|list| list.split([',', '\n'])).flat_map(apart)
+}
+
+/// Recipients that are separated by spaces. An SSH key has spaces within, so only age's own are taken off before it.
+fn apart(list: &str) -> Vec<&str> {
+    let (mut all, mut rest) = (Vec::new(), list.trim());
+    while let Some((first, more)) = rest.split_once(char::is_whitespace).filter(|_| rest.starts_with("age1"))
+    {
+        all.push(first);
+        rest = more.trim_start();
+    }
+    all.extend(Some(rest).filter(|rest| !rest.is_empty()));
+    all
 }
 
 /// Of several recipients, the one whose variable is not set must not be missed.
@@ -311,5 +322,13 @@ mod tests {
             assert!(error.message().contains("names no key"), "{empty:?}");
         }
         assert_eq!(typed(&["a,,b,".to_owned()]).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn recipients_may_be_separated_by_spaces_and_an_ssh_key_has_some_within() {
+        let all = |list: &str| typed(&[list.to_owned()]).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(all(" age1a  age1b "), ["age1a", "age1b"]);
+        assert_eq!(all("age1a ssh-ed25519 AAAA me@here"), ["age1a", "ssh-ed25519 AAAA me@here"]);
+        assert_eq!(all("ssh-rsa AAAA age1 of mine,age1b"), ["ssh-rsa AAAA age1 of mine", "age1b"]);
     }
 }

@@ -37,5 +37,6 @@ pub fn rekey(words: RekeyWords) -> Result<RekeyOptions> {
             signing: keys::signing_key(words.signing_key_file.as_deref(), false)?,
             keep_old: words.keep_old,
         },
+        dry_run: words.dry_run,
     })
 }

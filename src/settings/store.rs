@@ -113,6 +113,7 @@ pub(super) fn one(text: &str, words: &StoreWords) -> Result<Location> {
         request_timeout: words.timeout,
         retry: Retry::lasting(words.retry_for.unwrap_or(Retry::USUAL)),
         credentials: b2_credentials(text),
+        aws_files: aws_files(),
         endpoint: configured_endpoint(),
         customer_key: customer_key(words)?,
         rates: Rates::new(words.limit_rate),
@@ -121,6 +122,13 @@ pub(super) fn one(text: &str, words: &StoreWords) -> Result<Location> {
     };
     refuse_impossible(&url, &options)?;
     Ok(Location { url, options })
+}
+
+/// The files that Amazon's tools read, in words.
+fn aws_files() -> String {
+    let file = |name, usual: &str| variable(name).unwrap_or_else(|| usual.to_owned());
+    let config = file("AWS_CONFIG_FILE", "~/.aws/config");
+    format!("{config} and {}", file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
 }
 
 /// The endpoint in Amazon's variables, unless another one of them says that it does not count.
@@ -184,6 +192,10 @@ fn refuse_empty_keys(url: &str) -> Result<()> {
     ];
     const OF_B2: [&str; 2] = ["B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY"];
     let is_b2 = url.starts_with("b2://");
+    // Then the variables are not asked; whether there is such a profile is checked when the store is opened.
+    if url.contains("aws_profile=") {
+        return Ok(());
+    }
     if !is_b2 && !url.starts_with("s3://") {
         return Ok(());
     }

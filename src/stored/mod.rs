@@ -27,6 +27,7 @@ pub mod read_back;
 pub mod reader;
 pub mod receipt;
 pub mod removal;
+pub mod renamed;
 pub mod signing;
 pub mod upload;
 pub mod uploads;

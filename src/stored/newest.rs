@@ -6,6 +6,7 @@
 use super::catalogue::{self, Found};
 use super::history::{Caution, History};
 use super::names::{Name, Timestamp};
+use super::renamed;
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
@@ -89,7 +90,10 @@ impl Chooser<'_> {
     /// # Errors
     /// Those of the store, `Kind::Verify` if it is "latest" and refused, and those of [`catalogue::find`].
     pub async fn find(&self, name: Option<&Name>, id: &str) -> Result<Found> {
-        let mut candidates = catalogue::find(&**self.store, name, id).await?;
+        let mut candidates = match catalogue::find(&**self.store, name, id).await {
+            Err(error) => return Err(renamed::explain(error, self.store, self.trusted, name, id).await),
+            found => found?,
+        };
         if id != catalogue::LATEST {
             return Ok(candidates.swap_remove(0));
         }

@@ -12,6 +12,7 @@ use crate::stored::proven;
 use crate::stored::receipt::{
     self, AboutBackup, AboutRestore, Answered, Compared, LARGEST, Predicate, Receipt,
 };
+use crate::stored::renamed;
 use crate::stored::signing::{Signed, SigningKey, VerifyKeys};
 use crate::stored::upload::Uploading;
 use crate::temporary::{Partial, folder_of};
@@ -204,11 +205,12 @@ async fn compare(location: &Location, receipt: &Receipt) -> Result<()> {
     let (store, place) = (location.open().await?, receipt.place());
     let found = catalogue::search(&*store, Some(&place.name)).await?;
     let Some(found) = found.into_iter().find(|found| found.place == place) else {
-        return Err(Error::not_found(format!(
+        let gone = Error::not_found(format!(
             "{place}, which the receipt is about, is not in {}",
             store.display_url()
         ))
-        .hint("it may have been pruned; without --store (PGSTOW_STORE) only the receipt itself is checked"));
+        .hint("it may have been pruned; without --store (PGSTOW_STORE) only the receipt itself is checked");
+        return Err(renamed::explain(gone, &store, None, Some(&place.name), place.id.as_str()).await);
     };
     let backup = catalogue::read(&store, &found, None).await?;
     if backup.manifest_sha256 != receipt.manifest_sha256() {

@@ -84,12 +84,21 @@ fn words(command: &str) -> Vec<String> {
 #[test]
 fn cron_and_systemd_run_what_there_is() {
     let lines = pgstow_lines(&text("deploy/cron/pgstow.cron"));
-    assert_eq!(lines.len(), 3, "a backup, a trial restore and the status: {lines:?}");
+    assert_eq!(lines.len(), 4, "a backup, a trial restore, a prune and the status: {lines:?}");
     lines.into_iter().for_each(must_parse);
     let service = text("deploy/systemd/pgstow-backup.service");
     let start = service.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/")).unwrap();
     must_parse(words(start));
-    systemd_reads(&service);
+    let others = text("deploy/systemd/pgstow@.service");
+    let start = others.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/")).unwrap();
+    let page = text("docs/start/systemd.md");
+    for verb in ["prune", "verify", "status"] {
+        must_parse(words(&start.replace("%i", verb)));
+        let env =
+            page.split(&format!("# /etc/pgstow/{verb}.env\n")).nth(1).unwrap().split("```").next().unwrap();
+        pgstow_variables(env.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name));
+    }
+    systemd_reads();
 
     let env = text("deploy/cron/pgstow.env");
     let settings: Vec<(&str, &str)> = env
@@ -102,16 +111,22 @@ fn cron_and_systemd_run_what_there_is() {
 }
 
 /// systemd finds nothing to complain about in the units, once the program is there.
-fn systemd_reads(service: &str) {
+fn systemd_reads() {
     if !Path::new("/usr/bin/systemd-analyze").exists() {
         crate::harness::note_skipped("there is no systemd-analyze, which reads the units");
         return;
     }
     let folder = TempDir::new().unwrap();
-    let units = ["pgstow-backup.service", "pgstow-backup.timer"].map(|name| folder.path().join(name));
-    std::fs::write(&units[0], service.replace("/usr/local/bin/pgstow", env!("CARGO_BIN_EXE_pgstow")))
-        .unwrap();
-    std::fs::write(&units[1], text("deploy/systemd/pgstow-backup.timer")).unwrap();
+    let names = crate::scene::files_below(&at("deploy/systemd"));
+    let units: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
+    assert_eq!(units.len(), 6, "{units:?}");
+    for (unit, name) in units.iter().zip(&names) {
+        let unit_text = std::fs::read_to_string(at("deploy/systemd").join(name)).unwrap();
+        std::fs::write(unit, unit_text.replace("/usr/local/bin/pgstow", env!("CARGO_BIN_EXE_pgstow")))
+            .unwrap();
+    }
+    // A template is read as one of its instances, which the timers start.
+    let units = units.into_iter().filter(|unit| !unit.ends_with("pgstow@.service"));
     let read = Command::new("systemd-analyze").arg("verify").args(units).output().unwrap();
     assert_eq!((String::from_utf8_lossy(&read.stderr).trim(), read.status.success()), ("", true));
 }

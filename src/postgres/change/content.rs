@@ -122,6 +122,10 @@ WITH place AS (
 SELECT json_build_array((SELECT coalesce(json_agg(what || ' ' || name ORDER BY nr, name), '[]') FROM found),
   (SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user));";
 
+/// The situation of a refusal: something is in the database, and another one could be created.
+#[derive(Debug, Clone, Copy)]
+pub struct NotEmpty;
+
 /// Refuses a database that is not empty.
 pub async fn refuse(psql: &Psql, name: &str) -> Result<()> {
     let question = FOREIGN
@@ -144,7 +148,9 @@ fn has_content(name: &str, found: &[String], may_create: bool) -> Error {
     let error =
         Error::target_exists(format!("the target database {} is not empty: {shown}{more}", identifier(name)));
     match may_create {
-        true => error.hint("name a database that does not exist yet; it will be created"),
+        true => {
+            error.hint("name a database that does not exist yet; it will be created").in_situation(NotEmpty)
+        }
         false => error
             .hint("the role may not create databases: name one that exists and has nothing of yours in it")
             .hint(BY_HAND),

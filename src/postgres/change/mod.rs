@@ -13,7 +13,7 @@ mod subscriptions;
 pub mod swap;
 mod target;
 
-pub use content::BY_HAND;
+pub use content::{BY_HAND, NotEmpty};
 pub use count::{Counted, Hidden, TableName};
 pub use naming::{Naming, TRIAL, is_unfinished};
 pub use roles::{KnownRoles, Making};

@@ -151,6 +151,13 @@ impl KnownRoles {
         making
     }
 
+    /// Those of these roles that log in, and whose passwords are not known.
+    pub fn without_password(&self, names: &[String]) -> Vec<String> {
+        let lacks =
+            |name: &&String| self.roles.get(*name).is_some_and(|role| role.login && role.password.is_none());
+        names.iter().filter(lacks).cloned().collect()
+    }
+
     /// Adds what makes one of these that were made a member of another, or another a member of it.
     fn join(
         &self,

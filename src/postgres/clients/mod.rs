@@ -123,7 +123,7 @@ impl Clients {
             have.sort();
             let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
             Error::settings(format!(
-                "a throw-away cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer next to \
+                "a temporary cluster needs a PostgreSQL server (initdb, postgres) of {oldest} or newer next to \
                  its client programs; found: {have}"
             ))
             .hint(format!("install PostgreSQL {oldest}'s server, or verify on a server of yours with --to"))

@@ -230,7 +230,9 @@ impl Program {
     pub(in crate::postgres) fn start(self, stdin: Stdio, stdout: Stdio) -> Result<Box<Running>> {
         let name = self.name();
         let arguments = if self.own { "…".into() } else { self.args.join(OsStr::new(" ")) };
-        tracing::debug!("start {} {}", self.path.display(), arguments.to_string_lossy());
+        // Hundreds of them run for one restore, with whole scripts as arguments.
+        tracing::debug!(target: "pgstow::postgres::once", "{} is used", self.path.display());
+        tracing::trace!("start {} {}", self.path.display(), arguments.to_string_lossy());
         let mut command = Command::new(&self.path);
         command.args(&self.args).env_clear().envs(self.env).stdin(stdin).stdout(stdout);
         command.stderr(if self.own { Stdio::inherit() } else { Stdio::piped() });

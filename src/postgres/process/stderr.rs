@@ -161,7 +161,7 @@ impl Kept {
     }
 
     fn keep(&mut self, message: Message) {
-        tracing::debug!("{}: {}", self.name, message.line());
+        tracing::trace!("{}: {}", self.name, message.line());
         match message.level {
             Level::Notice => {}
             // psql, pg_dump and pg_dumpall all say it when they connect.

@@ -1,4 +1,4 @@
-//! A throw-away cluster: a server of our own in a folder of its own, gone with everything in it.
+//! A temporary cluster: a server of our own in a folder of its own, gone with everything in it.
 //!
 //! It listens on a socket in that folder only, which nobody else may enter, and asks for no password.
 //! A keeper process waits for pgstow's end, however that comes: then it ends the server and removes
@@ -133,7 +133,7 @@ impl Cluster {
                 user.as_ref().map_or(Ok(()), give).map(|()| folder)
             })
             .map_err(|e| {
-                let what = format!("no folder for a throw-away cluster can be made in {}", scratch.display());
+                let what = format!("no folder for a temporary cluster can be made in {}", scratch.display());
                 Error::settings(what).hint("name another one with --scratch").because(e)
             })?;
         if folder.path().as_os_str().len() > LONGEST_FOLDER {
@@ -190,7 +190,7 @@ impl Cluster {
             () = waiting => return Ok(()),
             ended = &mut server.ending => ended,
             () = tokio::time::sleep(PATIENCE) => {
-                return Err(Error::postgres("the throw-away cluster does not become ready").and(log(folder)));
+                return Err(Error::postgres("the temporary cluster does not become ready").and(log(folder)));
             }
         };
         self.server = None;
@@ -219,7 +219,7 @@ impl Cluster {
             format!("CREATE ROLE {} NOLOGIN{superuser};\n", identifier(role))
         };
         let made = psql.execute(&lacking.map(create).collect::<String>()).await;
-        made.map_err(|e| e.context("make the backup's roles in the throw-away cluster"))
+        made.map_err(|e| e.context("make the backup's roles in the temporary cluster"))
     }
 
     /// Those of these extensions whose files are not installed with the server.
@@ -298,8 +298,8 @@ fn log(folder: &Path) -> String {
 
 fn not_started(ended: Result<(), Failure>, folder: &Path) -> Error {
     let error = match ended {
-        Ok(()) => Error::postgres("the throw-away cluster ended at once"),
-        Err(failure) => Error::from(failure).context("start a throw-away cluster"),
+        Ok(()) => Error::postgres("the temporary cluster ended at once"),
+        Err(failure) => Error::from(failure).context("start a temporary cluster"),
     };
     let scratch = folder.parent().unwrap_or(folder).display();
     let error = match error.situation() {

@@ -39,8 +39,8 @@ pub struct FoundTable {
     pub referred_by: Vec<[String; 2]>,
     /// Its foreign keys that refer to others of the tables.
     pub refers_to: Vec<Reference>,
-    /// Whether it has a sequence of its own.
-    pub has_sequence: bool,
+    /// For each sequence of its own the SQL that sets it past the table's rows, if it is not.
+    pub sequences: Vec<String>,
 }
 
 /// A foreign key.
@@ -119,9 +119,15 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
                        AND a.attidentity = '' AND a.attname::text <> ALL (w.columns)),
            'referred_by', coalesce(referring.tables, '[]'),
            'refers_to', coalesce(referred.keys, '[]'),
-           'has_sequence', EXISTS (SELECT FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
-                                   WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-                                     AND d.refobjid = r.oid AND d.deptype IN ('a', 'i'))) END ORDER BY w.number)
+           'sequences', (SELECT coalesce(json_agg(format(
+                           'SELECT setval(%L, max(%I)) FROM %I.%I HAVING max(%I) > (SELECT last_value FROM %I.%I);',
+                           format('%I.%I', q.nspname, s.relname), a.attname, n.nspname, r.relname,
+                           a.attname, q.nspname, s.relname) ORDER BY a.attnum), '[]')
+                         FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+                         JOIN pg_namespace q ON q.oid = s.relnamespace
+                         JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+                           AND d.refobjid = r.oid AND d.deptype IN ('a', 'i'))) END ORDER BY w.number)
          FROM wanted w LEFT JOIN (pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace)
            ON n.nspname::text = w.schema AND r.relname::text = w.name
          LEFT JOIN referring ON referring.oid = r.oid

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::error::Result;
 
 use super::managed;
+use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
 /// A server as the restoring role finds it.
@@ -25,6 +26,9 @@ pub struct TargetFacts {
     /// The database in which pg_cron runs its jobs; `None` without it, and if this role may not see it.
     pub jobs_in: Option<String>,
     extensions: BTreeSet<String>,
+    /// Whether a service has a database of its own there.
+    #[serde(default)]
+    lent: bool,
     tablespaces: BTreeSet<String>,
 }
 
@@ -68,13 +72,15 @@ SELECT json_build_object(
               'admin', pg_has_role(oid, 'USAGE WITH ADMIN OPTION'),
               'superuser', rolsuper)) FROM pg_roles),
   'jobs_in', (SELECT setting FROM pg_settings WHERE name = 'cron.database_name'),
+  'lent', EXISTS (SELECT FROM pg_database WHERE datname IN ({theirs})),
   'extensions', (SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions),
   'tablespaces', (SELECT coalesce(json_agg(spcname), '[]') FROM pg_tablespace WHERE has_tablespace_privilege(oid, 'CREATE')));";
 
 impl TargetFacts {
     /// Asks the server, through its maintenance database.
     pub async fn ask(maintenance: &Psql) -> Result<Self> {
-        maintenance.query(QUESTION).await
+        let theirs: Vec<String> = managed::THEIR_DATABASES.iter().copied().map(literal).collect();
+        maintenance.query(&QUESTION.replace("{theirs}", &theirs.join(", "))).await
     }
 
     /// Adds a role that was made since, which the restoring role is a member of.
@@ -111,6 +117,13 @@ impl TargetFacts {
     /// Says whether there is such a tablespace, and the restoring role may use it.
     pub fn has_tablespace(&self, name: &str) -> bool {
         self.tablespaces.contains(name)
+    }
+
+    /// Says whether it is the server of a service that is known here.
+    pub fn is_of_a_service(&self) -> bool {
+        self.lent
+            || self.roles.keys().any(|role| managed::is_of_a_service(role))
+            || managed::service(|role| self.has_role(role)).is_some()
     }
 
     /// Whose server it is, for messages.

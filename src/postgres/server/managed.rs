@@ -61,7 +61,7 @@ pub fn refuses(kind: &str, name: &str, schema: &str, takes_event_triggers: bool)
         kind == kind_of || about && name.strip_prefix(kind_of).is_some_and(|rest| rest.starts_with(' '))
     };
     if about && kind_of("EXTENSION") {
-        Some("the extension belongs to the service")
+        Some("only the owner of an extension may: a superuser, or the service")
     } else if kind_of("EVENT TRIGGER") && !takes_event_triggers {
         Some("the restoring role may make no event triggers")
     } else if kind_of("PUBLICATION") || kind.starts_with("PUBLICATION ") {

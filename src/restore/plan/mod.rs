@@ -7,6 +7,7 @@
 mod given;
 mod refused;
 mod roles;
+mod untrusted;
 
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
 use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
@@ -73,6 +74,7 @@ impl RestoreRequest {
         let schemas = target.schemas().await?;
         let front = fit.without_refused(&front);
         fit.check_extensions(&front)?;
+        fit.check_rights(&front, target).await?;
         fit.check_schemas(&front, target).await?;
         let front = fit.with_roles(&front)?;
         if !fit.left_out.is_empty() {

@@ -77,10 +77,14 @@ impl Fit<'_> {
         target: &mut Target,
     ) -> Result<()> {
         let names: BTreeSet<String> = needed.keys().cloned().collect();
+        let mut silent = Vec::new();
         let making = match (self.fitting.roles, known) {
             (Roles::Check, _) => Making::default(),
             (Roles::Restore, Some(known)) => {
-                known.clone().renamed(&self.fitting.map).making(&names, &self.facts)
+                let known = known.clone().renamed(&self.fitting.map);
+                let making = known.making(&names, &self.facts);
+                silent = known.without_password(&making.names);
+                making
             }
             (Roles::Create | Roles::Restore, _) => {
                 let lacking = |name: &&String| !self.facts.has_role(name) && !name.starts_with("pg_");
@@ -89,6 +93,13 @@ impl Fit<'_> {
         };
         if !making.names.is_empty() {
             self.make(making, target).await?;
+        }
+        if !silent.is_empty() {
+            let all: Vec<String> = silent.iter().map(|name| identifier(name)).collect();
+            tracing::info!(
+                "roles that log in, and have no password here: {}; ALTER ROLE … PASSWORD sets one, and backups with --role-passwords have them",
+                reported(&all)
+            );
         }
         let missing: BTreeMap<&String, RoleUses> = needed
             .iter()

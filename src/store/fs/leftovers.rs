@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// No live run leaves its file untouched for this long.
-const OLD: Duration = Duration::from_secs(12 * 60 * 60);
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The files that were warned of: a run that writes many backups says it once.
 #[derive(Default)]
@@ -98,13 +98,13 @@ mod tests {
             (path, file)
         };
         let hidden = format!("{HIDDEN}abcdefgh-dump.zst.age");
-        let old = file(&format!("app/1/{hidden}"), 13).0;
+        let old = file(&format!("app/1/{hidden}"), 25).0;
         let young = file(&format!("app/2/{hidden}"), 1).0;
-        let (written, writer) = file(&format!("app/3/{hidden}"), 13);
+        let (written, writer) = file(&format!("app/3/{hidden}"), 25);
         hold(&writer);
-        let others = file(&format!("shop/1/{hidden}"), 13).0;
-        let whole = file("app/4/dump.zst.age", 13).0;
-        let foreign = file("app/5/.hidden", 13).0;
+        let others = file(&format!("shop/1/{hidden}"), 25).0;
+        let whole = file("app/4/dump.zst.age", 25).0;
+        let foreign = file("app/5/.hidden", 25).0;
         let (said, steps) = (Said::default(), Steps::default());
         clear(root.path(), "app/6/dump.zst.age", (&said, &steps));
         assert!(!old.exists() && !old.parent().unwrap().exists());

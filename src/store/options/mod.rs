@@ -26,6 +26,8 @@ pub struct OpenOptions {
     pub retry: Retry,
     /// Credentials to use instead of those that the SDK finds.
     pub credentials: Option<Credentials>,
+    /// Which files Amazon's tools read, in words: for messages.
+    pub aws_files: String,
     /// The endpoint if the URL has none, as in `AWS_ENDPOINT_URL_S3`.
     pub endpoint: Option<String>,
     /// The lock for each new object, if it is not the bucket's own.
@@ -45,6 +47,7 @@ impl Default for OpenOptions {
             connect_timeout: Duration::from_secs(10),
             retry: Retry::default(),
             credentials: None,
+            aws_files: "~/.aws/config and ~/.aws/credentials".to_owned(),
             endpoint: None,
             lock: None,
             customer_key: None,

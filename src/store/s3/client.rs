@@ -3,10 +3,13 @@
 //! The SDK renews credentials if it knows when they expire. It does not know that for credentials that another program
 //! writes into a file, nor that the store's clock is ahead: then the store rejects them, and they are loaded again.
 
+use super::credentials::{Noting, Origin, Profiles};
 use super::extras::Extras;
 use super::interceptors::{BoundedAnswers, DigestedBody, WithExtras, WithoutOperation};
 use crate::store::options::Credentials;
 use crate::store::options::authorities::Authorities;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -23,6 +26,8 @@ use std::time::Duration;
 /// Everything a client is created from.
 pub(super) struct Recipe {
     pub(super) aws_profile: Option<String>,
+    pub(super) profiles: Profiles,
+    pub(super) origin: Origin,
     pub(super) connect_timeout: Duration,
     pub(super) credentials: Option<Credentials>,
     pub(super) region: String,
@@ -38,7 +43,7 @@ impl Recipe {
     pub(super) async fn client(&self) -> Client {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(self.connect_timeout).build())
+            .timeout_config(self.timeouts())
             // Our deadlines cover more: for the SDK, an upload that is never answered is not stalled.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -47,7 +52,10 @@ impl Recipe {
         if let Some(profile) = &self.aws_profile {
             loader = loader.profile_name(profile);
         }
-        if let Some(given) = &self.credentials {
+        if let Some(profile) = &self.profiles.of_url {
+            loader = loader.credentials_provider(self.of_profile(profile));
+        } else if let Some(given) = &self.credentials {
+            self.origin.note(Some("B2_APPLICATION_KEY_ID".to_owned()));
             loader = loader.credentials_provider(config::Credentials::new(
                 &given.access_key_id,
                 &given.secret_access_key,
@@ -60,10 +68,13 @@ impl Recipe {
             loader = loader.http_client(trusting(authorities));
         }
         let shared = loader.load().await;
-        let mut builder = config::Builder::from(&shared)
-            .force_path_style(self.path_style)
-            .interceptor(BoundedAnswers)
-            .interceptor(DigestedBody);
+        let mut builder = config::Builder::from(&shared);
+        if let Some(provider) = shared.credentials_provider() {
+            let (profiles, origin) = (self.profiles.clone(), self.origin.clone());
+            builder = builder.credentials_provider(Noting { provider, profiles, origin });
+        }
+        builder =
+            builder.force_path_style(self.path_style).interceptor(BoundedAnswers).interceptor(DigestedBody);
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint_url(endpoint);
         }
@@ -74,6 +85,23 @@ impl Recipe {
             builder = builder.interceptor(WithExtras(self.extras.clone()));
         }
         Client::from_conf(builder.build())
+    }
+
+    fn timeouts(&self) -> TimeoutConfig {
+        TimeoutConfig::builder().connect_timeout(self.connect_timeout).build()
+    }
+
+    /// The credentials of one profile; the SDK's own chain would ask the environment first.
+    fn of_profile(&self, name: &str) -> ProfileFileCredentialsProvider {
+        let mut settings = ProviderConfig::without_region()
+            .with_region(Some(Region::new(self.region.clone())))
+            .with_behavior_version(Some(BehaviorVersion::latest()))
+            .with_retry_config(RetryConfig::disabled())
+            .with_timeout_config(self.timeouts());
+        if let Some(authorities) = &self.authorities {
+            settings = settings.with_http_client(trusting(authorities));
+        }
+        ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(name).build()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::bucket::Bucket;
 use super::client::Recipe;
+use super::credentials::{Origin, Profiles};
 use super::explain::Speaker;
 use super::extras::Extras;
 use crate::error::Error;
@@ -30,6 +31,7 @@ const AMAZON: &str = "https://s3.amazonaws.com";
 
 /// Opens the bucket; the SDK reads the environment and the AWS configuration files.
 pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket> {
+    let profiles = Profiles::read(url.aws_profile.as_deref(), &options.aws_files).await?;
     let endpoint = find_endpoint(url, &options).await?;
     let address = endpoint.as_deref().and_then(|text| Url::parse(text).ok());
     let (profile, region_of_host) = url.dialect(endpoint.as_deref());
@@ -48,9 +50,12 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
     let proxy = web::proxy(endpoint.as_deref().unwrap_or(AMAZON));
     let host = address.map_or_else(|| format!("Amazon S3 in {region}"), |url| url.authority().to_owned());
     tracing::debug!("{host}: profile {}, region {region}", profile.name);
+    let origin = Origin::default();
     let (extras, keyed) = (Extras::new(url, &options), options.customer_key.is_some());
     let recipe = Recipe {
         aws_profile: url.aws_profile.clone(),
+        profiles: profiles.clone(),
+        origin: origin.clone(),
         connect_timeout: options.connect_timeout,
         credentials: options.credentials,
         region: region.clone(),
@@ -69,7 +74,10 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         limits,
         request_timeout: options.request_timeout,
         retry: options.retry,
-        speaker: Speaker::new(&url.bucket, host, region).through(proxy).keyed(keyed),
+        speaker: Speaker::new(&url.bucket, host, region)
+            .through(proxy)
+            .keyed(keyed)
+            .with_keys(profiles, origin),
         prefix: Prefix::new(&url.prefix),
         url: url.clone(),
         said_unknown: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! What S3 and the network answer, as situations, sentences and hints. Status codes end here.
 
+use super::credentials::{Origin, Profiles};
 use super::unloaded::{Unloaded, unloaded};
 use crate::store::contract::error::{Situation, StoreError, chain};
 use aws_sdk_s3::config::http::HttpResponse;
@@ -17,6 +18,9 @@ pub(super) struct Speaker {
     proxy: Option<String>,
     /// Whether objects are read with a key of the user's own (SSE-C).
     keyed: bool,
+    profiles: Profiles,
+    /// Where the credentials came from.
+    origin: Origin,
 }
 
 const RIGHTS: &str = "the key may lack a right: writing needs s3:PutObject and s3:AbortMultipartUpload, reading \
@@ -24,7 +28,8 @@ const RIGHTS: &str = "the key may lack a right: writing needs s3:PutObject and s
 
 impl Speaker {
     pub(super) fn new(bucket: &str, host: String, region: String) -> Self {
-        Self { bucket: bucket.to_owned(), host, region, proxy: None, keyed: false }
+        let (profiles, origin) = (Profiles::default(), Origin::default());
+        Self { bucket: bucket.to_owned(), host, region, proxy: None, keyed: false, profiles, origin }
     }
 
     /// The same for requests that a web proxy passes on.
@@ -35,6 +40,19 @@ impl Speaker {
     /// The same for requests that have a key of the user's own, or not.
     pub(super) fn keyed(self, keyed: bool) -> Self {
         Self { keyed, ..self }
+    }
+
+    /// The same, if it is known which credentials are used.
+    pub(super) fn with_keys(self, profiles: Profiles, origin: Origin) -> Self {
+        Self { profiles, origin, ..self }
+    }
+
+    /// Adds where the credentials came from that are refused: it may be another place than the user thinks.
+    fn with_origin(&self, refused: StoreError) -> StoreError {
+        match self.origin.said() {
+            Some(origin) => refused.hint(format!("the credentials came from {origin}")),
+            None => refused,
+        }
     }
 
     /// What an SDK's error means; `accepted` says whether the store has accepted credentials in this run.
@@ -52,7 +70,7 @@ impl Speaker {
         }
         let Some(response) = error.raw_response() else {
             return match unloaded(error, accepted) {
-                Some(why) => without_credentials(why).because(chain),
+                Some(why) => self.without_credentials(why).because(chain),
                 None => self.unanswered(error, chain),
             };
         };
@@ -67,13 +85,15 @@ impl Speaker {
 
     /// What an answer means: by its code if it has one, else by its status.
     fn answered(&self, status: u16, code: &str, message: &str, region: Option<&str>) -> StoreError {
-        let error = self
-            .about_own_key(status, message)
-            .or_else(|| self.about_keys(status, code, message))
-            .or_else(|| self.about_place(status, code, message, region))
-            .or_else(|| about_space(status, code, message))
-            .or_else(|| about_locks(status, code, message))
-            .unwrap_or_else(|| self.about_request(status, code));
+        let error = self.about_own_key(status, message).unwrap_or_else(|| {
+            let error = self
+                .about_keys(status, code, message)
+                .or_else(|| self.about_place(status, code, message, region))
+                .or_else(|| about_space(status, code, message))
+                .or_else(|| about_locks(status, code, message))
+                .unwrap_or_else(|| self.about_request(status, code));
+            if error.situation() == Situation::Denied { self.with_origin(error) } else { error }
+        });
         if message.is_empty() { error } else { error.because(message) }
     }
 
@@ -94,9 +114,10 @@ impl Speaker {
             // AWS says no more to a wrong key.
             403 if self.keyed && (said.is_empty() || said.contains("access denied")) => {
                 let message = format!("access to bucket {} is denied ({status})", self.bucket);
-                Some(new(Situation::Denied, message).hint(RIGHTS).hint(
+                let denied = new(Situation::Denied, message).hint(RIGHTS).hint(
                     "or --sse-c-key-file (PGSTOW_SSE_C_KEY) is not the key that the object was stored with",
-                ))
+                );
+                Some(self.with_origin(denied))
             }
             _ => None,
         }
@@ -208,6 +229,14 @@ impl Speaker {
         }
     }
 
+    fn without_credentials(&self, why: Unloaded) -> StoreError {
+        let error = unloaded_credentials(why);
+        match self.profiles.said_missing().filter(|_| why == Unloaded::Missing) {
+            Some(missing) => error.hint(missing),
+            None => error,
+        }
+    }
+
     fn no_bucket(&self) -> StoreError {
         new(Situation::NoStore, format!("there is no bucket {} at {}", self.bucket, self.host))
             .hint("check the bucket's name, the endpoint and the region; pgstow does not create buckets")
@@ -271,7 +300,7 @@ impl Speaker {
 }
 
 /// What it means that there are no credentials to ask the store with.
-fn without_credentials(why: Unloaded) -> StoreError {
+fn unloaded_credentials(why: Unloaded) -> StoreError {
     match why {
         Unloaded::Missing => new(Situation::Expired, "no credentials for the store were found").hint(
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (aws_profile=… in the store's URL)",
@@ -373,6 +402,19 @@ mod tests {
             let error = speaker().answered(status, code, "", None);
             assert_eq!(error.situation(), situation, "{status} {code}: {error}");
         }
+    }
+
+    #[test]
+    fn a_refusal_says_where_the_credentials_came_from() {
+        let origin = Origin::default();
+        let speaker = speaker().with_keys(Profiles::default(), origin.clone());
+        let hints = |status, code| speaker.answered(status, code, "", None).hints().join("; ");
+        assert!(!hints(403, "AccessDenied").contains("came from"));
+        origin.note(Some("the environment (AWS_ACCESS_KEY_ID)".to_owned()));
+        for code in ["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", ""] {
+            assert!(hints(403, code).contains("the credentials came from the environment"), "{code}");
+        }
+        assert!(!hints(404, "NoSuchKey").contains("came from"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod attempt;
 mod bucket;
 mod client;
 mod connect;
+mod credentials;
 mod explain;
 mod extras;
 mod headers;

@@ -126,9 +126,17 @@ fn any_name_will_do() {
             &format!("SELECT count(*) FROM pg_database WHERE starts_with(datname, '{like}')"),
         )
     };
-    restore(&["--after-sql", "SELECT 1/0"]).fails(Kind::Postgres).says("division by zero");
+    let run = restore(&["--after-sql", "SELECT 1/0"]).fails(Kind::Postgres).says("division by zero");
+    run.says("hint: correct the script, and restore again");
+    // It is refused together with scripts.
+    let violated = "CREATE TEMP TABLE k (n int PRIMARY KEY); INSERT INTO k VALUES (1), (1)";
+    let run = restore(&["--after-sql", violated]).fails(Kind::Postgres).says("duplicate key");
+    assert!(!run.stderr.contains("--on-error keep"), "{run}");
     assert_eq!(is_there(), "0");
-    restore(&[]).succeeds();
+    let run = restore(&["-v"]).succeeds();
+    let lines = run.stderr.matches("debug: ").count();
+    assert!((1..40).contains(&lines), "{lines}: {run}");
+    restore(&[]).fails(Kind::TargetExists).says("keep this one under another name: --swap");
     restore(&["--swap", "--yes", "--keep-old", "0"]).succeeds();
     assert_eq!(is_there(), "1");
 }
@@ -142,5 +150,9 @@ fn others_may_create_databases_while_a_restore_holds_its_lock() {
         "SELECT FROM pg_stat_activity WHERE datname = 'template1' AND backend_type = 'client backend'";
     let check = format!("DO $$ BEGIN IF EXISTS ({in_use}) THEN RAISE 'template1 is in use'; END IF; END $$");
     let (sample, url) = (Sample::shared(), cluster.url("copy"));
-    sample.place.opens(&["restore", "latest", "--to", &url, "--after-sql", &check]).succeeds();
+    sample
+        .place
+        .opens(&["restore", "latest", "--to", &url, "--after-sql", &check])
+        .succeeds()
+        .says("copy is ready, after 1 script");
 }

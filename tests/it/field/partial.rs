@@ -182,7 +182,7 @@ fn what_could_not_be_tried_is_not_called_bad() {
         place
             .opens(&["verify", "--all", "--restore", "--scratch", "/nonexistent/folder"])
             .fails(Kind::Settings)
-            .says("could not be tried: no folder for a throw-away cluster")
+            .says("could not be tried: no folder for a temporary cluster")
             .says("2 of 2 backups could not be tried");
     }
 }

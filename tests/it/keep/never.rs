@@ -29,6 +29,29 @@ fn the_newest_whole_backup_stays() {
 }
 
 #[test]
+fn the_newest_proven_backup_stays() {
+    for place in folder_and_bucket("never-proven") {
+        let ids = days(&place, "app", 6);
+        let receipt = |id: &str| format!("app/{id}/receipt-20240229T030000Z-7f3k9q.json");
+        let words = ["--keep-last", "1", "--min-keep", "1"];
+        let dry = prune(&place, &words).arg("--dry-run").succeeds().text();
+        assert!(!dry.contains("PROVEN"), "{dry}");
+        for proven in [&ids[1], &ids[2]] {
+            place.put(&receipt(proven), "{}");
+        }
+        let dry = prune(&place, &words).arg("--dry-run").succeeds().text();
+        assert!(dry.contains("PROVEN") && dry.contains("keep: proven"), "{dry}");
+        let document = prune(&place, &words).arg("--json").succeeds().json();
+        assert_eq!(said_of(&document, &ids[2]), ("keep".to_owned(), vec!["proven".to_owned()]));
+        assert_eq!(there(&place, "app"), [ids[2].clone(), ids[5].clone()]);
+        // It goes when there is another one.
+        place.put(&receipt(&ids[5]), "{}");
+        prune(&place, &words).succeeds();
+        assert_eq!(there(&place, "app"), ids[5..]);
+    }
+}
+
+#[test]
 fn the_least_number_of_whole_backups_stays() {
     for place in folder_and_bucket("never-least") {
         let ids = days(&place, "app", 6);

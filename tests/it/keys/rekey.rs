@@ -81,6 +81,29 @@ fn recipients_change_and_everything_else_stays() {
 }
 
 #[test]
+fn a_run_says_what_it_would_do_what_went_with_the_old_and_what_it_is_called_now() {
+    let place = Place::folder();
+    let (old, new) = (Keys::make(), Keys::make());
+    let id = stream(&place, "app", b"x", |backup| backup.args(["-r", &old.recipient]));
+    let receipt = format!("app/{id}/receipt-20240229T030000Z-7f3k9q.json");
+    place.put(&receipt, b"{}");
+    let keys = place.keys();
+    let run = rekey(&place, &["--all", "--dry-run"], &new.recipient, &[&old]).succeeds();
+    let run = run.says(&format!("which can be read by {}", old.recipient)).says("nothing was changed");
+    let run = run.says("1 receipt of a trial restore would go");
+    assert_eq!(run.json()[0]["old"], "would-be-removed");
+    assert_eq!(place.keys(), keys);
+
+    let run = rekey(&place, &["--all"], &new.recipient, &[&old]).succeeds();
+    let run = run.says("1 receipt of a trial restore went with its old backup");
+    let run = run.says("no identity of a new recipient was tried");
+    assert_eq!(run.json()[0]["receipts_removed"], 1);
+    let now = run.json()[0]["new_id"].as_str().unwrap().to_owned();
+    let asked = place.pgstow(&["show", &id]).fails(Kind::NotFound);
+    asked.says(&format!("it was rekeyed as {now}"));
+}
+
+#[test]
 fn every_kind_of_recipient_gives_way_to_any_other() {
     let place = Place::folder();
     let home = TempDir::new().unwrap();

@@ -164,6 +164,33 @@ fn an_endpoint_in_the_configuration_files_is_used_and_checked() {
     refused.says("the service \"r2\" cannot do what tags asks for").says("--label");
 }
 
+/// With two stores, the variables are another store's: `aws --profile` does the same.
+#[test]
+fn the_profile_in_the_url_wins_over_the_environment() {
+    let place = Garage::shared().place("profiles");
+    let folder = tempfile::tempdir().unwrap();
+    let (config, keys) = (folder.path().join("config"), folder.path().join("credentials"));
+    let [(_, id), (_, secret)] = place.env();
+    std::fs::write(&config, "[profile nothing]\nregion = x\n").unwrap();
+    let pair =
+        |name, id: &str| format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+    std::fs::write(&keys, pair("new", id) + &pair("old", "GK000000000000000000000000")).unwrap();
+    let list = |profile: &str| {
+        let run = pgstow(["list", "--store", &format!("{}&aws_profile={profile}", place.url())]);
+        run.env("AWS_CONFIG_FILE", &config).env("AWS_SHARED_CREDENTIALS_FILE", &keys)
+    };
+    let others = |run: Pgstow| run.env("AWS_ACCESS_KEY_ID", "GK0").env("AWS_SECRET_ACCESS_KEY", "x");
+    others(list("new")).succeeds();
+    let wrong = list("old").envs(place.env()).fails(Kind::Store);
+    wrong.says("the credentials came from the profile old in ").says("/credentials");
+    // One that gives no credentials is there for something else.
+    list("nothing").envs(place.env()).succeeds();
+    others(list("nothing")).fails(Kind::Store).says("came from the environment (AWS_ACCESS_KEY_ID)");
+    let none = list("nope").envs(place.env()).fails(Kind::Store);
+    let none = none.says("there is no AWS profile nope, which the store's URL names");
+    none.says("/credentials were read, and they have new, nothing, old");
+}
+
 /// As in an image in which nobody has installed any.
 #[test]
 fn a_machine_without_certificates_is_told_what_it_needs() {

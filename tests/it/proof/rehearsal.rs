@@ -65,7 +65,7 @@ fn a_user_without_rights_rehearses_too() {
     play.nothing_is_left();
 }
 
-/// What the environment says of another server is not meant for the throw-away cluster.
+/// What the environment says of another server is not meant for the temporary cluster.
 #[test]
 fn the_environment_does_not_lead_elsewhere() {
     let play = Play::new("CREATE TABLE t AS SELECT 1 AS n;");
@@ -103,7 +103,7 @@ fn every_major_has_its_own_cluster() {
     let cluster = Cluster::shared(Major::V16);
     let play = Play::of(cluster, motley(cluster, "major"));
     let newer = |major: Major| play.rehearse(&["--pg-bin", major.bin().to_str().unwrap()]);
-    newer(Major::V18).succeeds().says("starting a throw-away cluster of PostgreSQL 18");
+    newer(Major::V18).succeeds().says("starting a temporary cluster of PostgreSQL 18");
     newer(Major::Distribution).fails(Kind::Settings).says("server (initdb, postgres) of 16");
     play.nothing_is_left();
 }
@@ -211,7 +211,7 @@ fn what_the_machine_lacks_is_not_the_backups_fault() {
     let play = Play::new("CREATE EXTENSION citext; CREATE TABLE t AS SELECT 'a'::citext AS a;");
     let clients = clients_only(Major::Distribution);
     let run = play.rehearse(&["--pg-bin", clients.path().to_str().unwrap()]).fails(Kind::Settings);
-    run.says("a throw-away cluster needs a PostgreSQL server (initdb, postgres) of 15").says("--to");
+    run.says("a temporary cluster needs a PostgreSQL server (initdb, postgres) of 15").says("--to");
 
     let run = play.rehearse(&["--pg-bin", Major::V16.bin().to_str().unwrap()]).fails(Kind::Settings);
     run.says("lacks the extensions citext").says("--to");

@@ -14,7 +14,7 @@ pub struct Play {
     pub database: String,
     pub place: Place,
     pub id: String,
-    /// Where throw-away clusters lie.
+    /// Where temporary clusters lie.
     pub scratch: TempDir,
 }
 
@@ -34,7 +34,7 @@ impl Play {
         Play { cluster, database, place, id, scratch: servers::folder("scratch") }
     }
 
-    /// A rehearsal in a throw-away cluster.
+    /// A rehearsal in a temporary cluster.
     pub fn rehearse(&self, words: &[&str]) -> Pgstow {
         let scratch = self.scratch.path().to_str().unwrap();
         self.place.opens(&["verify", "latest", "--restore", "--scratch", scratch]).args(words)

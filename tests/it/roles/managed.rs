@@ -140,6 +140,38 @@ fn a_services_own_things_stay_with_it() {
     assert_eq!(target.psql(&copy, "SELECT count(*) FROM t"), "1");
 }
 
+/// Before anything is made; and both ways on that need no superuser for the restore itself.
+#[test]
+fn extensions_that_the_role_may_not_create_are_named_together() {
+    let cluster = Cluster::start(Major::Distribution);
+    let database = cluster.create_database("trusted");
+    cluster.psql(
+        &database,
+        "CREATE TABLE t AS SELECT 1 AS n; CREATE EXTENSION hstore; COMMENT ON EXTENSION hstore IS 'x';
+         CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pg_buffercache",
+    );
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &["--name", "n"]);
+    let url = limited(&cluster, "me");
+    let copy = fresh("trusted");
+    let words = ["restore", "latest", "--json", "--no-owner", "--to", &url(&copy)];
+    let run = place.opens(&words).fails(Kind::Postgres);
+    let run = run.says("the role me may not create extensions that the backup needs: ");
+    run.says("pg_buffercache").says("pg_stat_statements").says("--exclude-extension NAME");
+    assert!(!cluster.has_database(&copy));
+    let without = ["--exclude-extension", "pg_stat_statements", "--exclude-extension", "pg_buffercache"];
+    let run = place.opens(&words).args(without).succeeds();
+    assert!(!run.stderr.contains("belongs to the service"), "{run}");
+
+    let copy = fresh("trusted_given");
+    cluster.psql("postgres", &format!("CREATE DATABASE {copy} OWNER me"));
+    cluster.psql(&copy, "CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pg_buffercache");
+    let words = ["restore", "latest", "--json", "--no-owner", "--to", &url(&copy)];
+    let run = place.opens(&words).succeeds().says("COMMENT EXTENSION pg_stat_statements");
+    assert_eq!(run.stderr.matches("COMMENT EXTENSION").count(), 3, "{run}");
+    assert_eq!(run.stderr.matches("left out: COMMENT EXTENSION").count(), 1, "{run}");
+}
+
 #[test]
 fn extensions_that_are_missing_are_told_before_data_moves() {
     let source = Cluster::start(Major::Distribution);

@@ -62,7 +62,7 @@ fn roles_come_back_as_they_were() {
         let target = Cluster::start(major);
         target.psql("postgres", "CREATE ROLE reader LOGIN CONNECTION LIMIT 3");
         let (copy, run) = scene.restore(&target, &["--roles", "restore"]);
-        let run = run.succeeds();
+        let run = run.succeeds().says("roles that log in, and have no password here: ");
         // Those that are tied to them by membership too, and no stranger.
         assert_eq!(roles(&target), format!("{ALL}|web"), "{run}");
         assert_eq!(rights(&target, &copy), rights(&scene.source, &scene.database));

@@ -78,7 +78,7 @@ fn a_scheduler_keeps_no_database_from_being_restored() {
     );
     let place = Place::folder();
     place.backup(&cluster.url("app"), &["--name", "app"]);
-    // The throw-away cluster loads what must be loaded, and runs no jobs.
+    // The temporary cluster loads what must be loaded, and runs no jobs.
     place.opens(&["verify", "latest", "--restore"]).succeeds().says("proven: 2 rows in 3 tables");
     let left_out = "left out: EXTENSION pg_cron (the server has it in its database app alone";
     for jobs in ["1", "2"] {

@@ -108,6 +108,20 @@ fn only_what_is_missing_is_copied() {
     copy(&places, to, &from, &["20200101"]).fails(Kind::NotFound);
 }
 
+/// Not one for every backup.
+#[test]
+fn a_bucket_that_is_not_there_is_one_error() {
+    let from = Place::folder();
+    let places = [Place::garage("nowhere")];
+    for name in ["app", "shop", "web"] {
+        stream(&from, name, 100);
+    }
+    let Place::S3(there) = &places[0] else { unreachable!() };
+    let to = Place::S3(S3 { bucket: "nobody-has-it".to_owned(), ..there.clone() });
+    let run = copy(&places, &from, &to, &["--all"]).fails(Kind::Store);
+    assert_eq!(run.stderr.matches("nobody-has-it at ").count(), 1, "{run}");
+}
+
 #[test]
 fn nothing_is_overwritten() {
     let from = Place::folder();
