@@ -69,12 +69,13 @@ pub use report::ReportWords;
 pub use restore::RestoreWords;
 pub use schedule::ScheduleWords;
 pub use shared::{
-    IdentityWords, OpenWords, OptionalStoreWords, SelectWords, ServerWords, StoreWords, TableWords,
-    TrustWords,
+    BeforeWords, IdentityWords, OpenWords, OptionalStoreWords, SelectWords, ServerWords, StoreWords,
+    TableWords, TrustWords,
 };
 pub use show::ShowWords;
 pub use status::StatusWords;
 pub use swap::SwapWords;
+pub use values::When;
 pub use verify::VerifyWords;
 pub use writing::WritingWords;
 
