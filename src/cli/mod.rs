@@ -12,6 +12,7 @@ mod common;
 mod completions;
 mod config;
 mod copy;
+mod delete;
 mod doctor;
 mod early;
 mod examples;
@@ -50,6 +51,7 @@ pub use common::CommonWords;
 pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use copy::CopyWords;
+pub use delete::DeleteWords;
 pub use doctor::DoctorWords;
 pub use early::{early, early_all, early_flag, early_monitored, early_names};
 pub use fetch::FetchWords;
@@ -156,6 +158,8 @@ pub enum Verb {
     Copy(CopyWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
+    /// Remove backups by their ids
+    Delete(DeleteWords),
     /// Run another command whenever it is due, as cron does
     Schedule(ScheduleWords),
     /// Encrypt existing backups to new recipients, and remove the old ones
@@ -196,6 +200,7 @@ impl Verb {
             Verb::Swap(_) => "swap",
             Verb::Copy(_) => "copy",
             Verb::Prune(_) => "prune",
+            Verb::Delete(_) => "delete",
             Verb::Schedule(_) => "schedule",
             Verb::Rekey(_) => "rekey",
             Verb::Doctor(_) => "doctor",

@@ -8,6 +8,7 @@ mod clone;
 mod completions;
 mod config;
 mod copy;
+mod delete;
 mod doctor;
 mod fetch;
 mod keygen;
@@ -54,6 +55,7 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::Swap(words) => apart(move || swap::run(words, report, run)).await,
         Verb::Copy(words) => apart(move || copy::run(words, report, run)).await,
         Verb::Prune(words) => apart(move || prune::run(*words, report, run)).await,
+        Verb::Delete(words) => apart(|| delete::run(&words, report, run)).await,
         Verb::Schedule(words) => apart(|| schedule::run(words, &common, run)).await,
         Verb::Rekey(words) => apart(move || rekey::run(*words, report, run)).await,
         Verb::Doctor(words) => apart(move || doctor::run(*words, remarks, report, run)).await,

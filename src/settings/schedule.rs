@@ -105,6 +105,7 @@ fn check_verb(verb: Verb, has_document: bool) -> Result<()> {
         Verb::Receipts(words) => receipts_check(&words).map(drop),
         Verb::Schedule(_) => Err(Error::usage("a schedule does not run another one")),
         Verb::Swap(_)
+        | Verb::Delete(_)
         | Verb::Keygen(_)
         | Verb::Config(_)
         | Verb::Completions(_)
