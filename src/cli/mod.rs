@@ -138,7 +138,7 @@ pub enum Verb {
     /// List who can read which backups, and what an identity opens
     Keys(KeysWords),
     /// Check backups by reading them, or by restoring them for a trial
-    Verify(VerifyWords),
+    Verify(Box<VerifyWords>),
     /// Write a backup, or some of its tables, to a file
     #[command(override_usage = "pgstow fetch [OPTIONS] <ID> --output <FILE>\n       \
                                 pgstow fetch [OPTIONS] <ID> --list-file <FILE>")]

@@ -48,7 +48,7 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::Status(words) => apart(move || status::run(words, report, run)).await,
         Verb::Report(words) => apart(move || report::run(*words, report, run)).await,
         Verb::Keys(words) => apart(|| keys::run(&words, report, run)).await,
-        Verb::Verify(words) => apart(move || verify::run(words, report, run)).await,
+        Verb::Verify(words) => apart(move || verify::run(*words, report, run)).await,
         Verb::Fetch(words) => apart(move || fetch::run(*words, report, run)).await,
         Verb::Restore(words) => apart(move || restore::run(*words, report, run)).await,
         Verb::Clone(words) => apart(move || clone::run(words, report, run)).await,
