@@ -88,16 +88,14 @@ impl Row {
         [
             self.name.to_string(),
             self.id.to_string(),
-            age(Timestamp::now().since(self.started_at)),
+            self.started_at.age(),
             size(self.stored_bytes),
             self.database_bytes.map(size).unwrap_or_default(),
             self.tables.map(|tables| part(tables, self.partial)).unwrap_or_default(),
             self.rows.map(|rows| HumanCount(rows).to_string()).unwrap_or_default(),
             self.server_version.as_deref().map(first_word).unwrap_or_default(),
             age(Duration::from_secs_f64(self.duration_s)),
-            self.proven_at
-                .map(|moment| format!("{} ago", age(Timestamp::now().since(moment))))
-                .unwrap_or_default(),
+            self.proven_at.map(Timestamp::ago).unwrap_or_default(),
         ]
     }
 }
@@ -182,6 +180,13 @@ mod tests {
             signature: Signature::NotChecked,
             proven_at: Some(started_at),
         }])
+    }
+
+    #[test]
+    fn a_moment_to_come_is_no_age_of_nothing() {
+        let mut listing = listing();
+        listing.0[0].started_at = Timestamp::now().after(Duration::from_secs(2 * 86400 + 3600));
+        assert!(listing.text().contains(" in 2days "), "{}", listing.text());
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::error::Kind;
 use crate::prune::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup, PrunedStore};
 use crate::record::{Entry, Failed};
 use crate::stored::names::{Id, Name, Timestamp};
-use crate::units::age;
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 use indicatif::BinaryBytes;
 use serde::Serialize;
@@ -177,8 +176,7 @@ impl Answer for Plan {
         if !self.dry_run || self.backups.is_empty() && self.leftovers.is_empty() {
             return String::new();
         }
-        let now = Timestamp::now();
-        let since = |moment: Option<Timestamp>| moment.map(|then| age(now.since(then))).unwrap_or_default();
+        let since = |moment: Option<Timestamp>| moment.map(Timestamp::age).unwrap_or_default();
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         table.set_header(["NAME", "ID", "AGE", "STORED", "PROVEN", "WHAT HAPPENS"]);

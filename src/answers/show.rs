@@ -89,8 +89,7 @@ fn text(store: &str, backup: &Backup, proven: Option<Timestamp>) -> String {
     line("kind", manifest.kind.to_string());
     line("store", store.to_owned());
     line("folder", backup.place.key(""));
-    let ago = age(Timestamp::now().since(manifest.started_at));
-    line("started", format!("{} ({ago} ago)", manifest.started_at));
+    line("started", format!("{} ({})", manifest.started_at, manifest.started_at.ago()));
     line("took", age(manifest.duration()));
     if let Some(postgres) = &manifest.postgres {
         line("server", format!("PostgreSQL {}", postgres.server_version));
@@ -131,7 +130,7 @@ fn text(store: &str, backup: &Backup, proven: Option<Timestamp>) -> String {
         },
     );
     if let Some(moment) = proven {
-        line("proven", format!("{moment} ({} ago), by a trial restore", age(Timestamp::now().since(moment))));
+        line("proven", format!("{moment} ({}), by a trial restore", moment.ago()));
     }
     for (key, value) in &manifest.labels {
         line("label", format!("{key}={value}"));

@@ -128,8 +128,7 @@ impl Answer for Statuses {
                 one.rows.map(|rows| HumanCount(rows).to_string()).unwrap_or_default(),
             ];
             if is_proven {
-                let ago = |moment: Timestamp| format!("{} ago", age(Timestamp::now().since(moment)));
-                row.push(one.proven_at.map(ago).unwrap_or_default());
+                row.push(one.proven_at.map(Timestamp::ago).unwrap_or_default());
             }
             table.add_row(row);
         }

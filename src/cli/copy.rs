@@ -1,8 +1,10 @@
 //! The words of `pgstow copy`.
 
 use super::monitoring::MonitoringWords;
-use super::shared::{StoreWords, TrustWords};
+use super::shared::{BeforeWords, StoreWords, TrustWords};
+use super::values::duration;
 use clap::{Arg, Args};
+use std::time::Duration;
 
 /// `pgstow copy`.
 #[derive(Debug, Args)]
@@ -19,6 +21,18 @@ pub struct CopyWords {
     /// Copy the newest backup of each name
     #[arg(long, env = "PGSTOW_NEWEST_PER_NAME")]
     pub newest_per_name: bool,
+    /// Copy backups that are at most this old, such as 31d
+    #[arg(
+        long,
+        value_name = "AGE",
+        env = "PGSTOW_COPY_NEWER_THAN",
+        value_parser = duration,
+        hide_short_help = true
+    )]
+    pub newer_than: Option<Duration>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub before: BeforeWords,
     /// Backups to copy at the same time [default: 4]
     #[arg(
         short,

@@ -15,7 +15,7 @@ const ALL: [Example; 3] = [
     ),
 ];
 
-const OF_VERBS: [(&str, [Example; 3]); 23] = [
+const OF_VERBS: [(&str, [Example; 3]); 24] = [
     (
         "backup",
         [
@@ -188,6 +188,20 @@ const OF_VERBS: [(&str, [Example; 3]); 23] = [
             (
                 "After each backup",
                 "pgstow backup postgres://backup@db/app --prune --keep-daily 7 --keep-weekly 5",
+            ),
+        ],
+    ),
+    (
+        "delete",
+        [
+            ("What would go, and how large it is", "pgstow delete 20261129T025500Z-7f3k9q --dry-run"),
+            (
+                "Two backups, without a question",
+                "pgstow delete 20261129T025500Z-7f3k9q 20261130T025500Z-w7c1mz --yes",
+            ),
+            (
+                "The only one of a database that is gone for good",
+                "pgstow delete 20261129T025500Z-7f3k9q --name old_app --force",
             ),
         ],
     ),

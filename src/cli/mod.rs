@@ -12,6 +12,7 @@ mod common;
 mod completions;
 mod config;
 mod copy;
+mod delete;
 mod doctor;
 mod early;
 mod examples;
@@ -51,6 +52,7 @@ pub use common::CommonWords;
 pub use completions::{CompletionsWords, Shell, completions};
 pub use config::{ConfigAction, ConfigWords};
 pub use copy::CopyWords;
+pub use delete::DeleteWords;
 pub use doctor::DoctorWords;
 pub use early::{early, early_all, early_flag, early_monitored, early_names};
 pub use fetch::FetchWords;
@@ -70,12 +72,13 @@ pub use report::ReportWords;
 pub use restore::RestoreWords;
 pub use schedule::ScheduleWords;
 pub use shared::{
-    IdentityWords, OpenWords, OptionalStoreWords, SelectWords, ServerWords, StoreWords, TableWords,
-    TrustWords,
+    BeforeWords, IdentityWords, OpenWords, OptionalStoreWords, SelectWords, ServerWords, StoreWords,
+    TableWords, TrustWords,
 };
 pub use show::ShowWords;
 pub use status::StatusWords;
 pub use swap::SwapWords;
+pub use values::When;
 pub use verify::VerifyWords;
 pub use writing::WritingWords;
 
@@ -141,7 +144,7 @@ pub enum Verb {
     /// List who can read which backups, and what an identity opens
     Keys(KeysWords),
     /// Check backups by reading them, or by restoring them for a trial
-    Verify(VerifyWords),
+    Verify(Box<VerifyWords>),
     /// Write a backup, or some of its tables, to a file
     #[command(override_usage = "pgstow fetch [OPTIONS] <ID> --output <FILE>\n       \
                                 pgstow fetch [OPTIONS] <ID> --list-file <FILE>")]
@@ -163,6 +166,8 @@ pub enum Verb {
     Copy(CopyWords),
     /// Remove old backups by rule, and what killed runs left
     Prune(Box<PruneWords>),
+    /// Remove backups by their ids
+    Delete(DeleteWords),
     /// Run another command whenever it is due, as cron does
     Schedule(ScheduleWords),
     /// Encrypt existing backups to new recipients, and remove the old ones
@@ -203,6 +208,7 @@ impl Verb {
             Verb::Swap(_) => "swap",
             Verb::Copy(_) => "copy",
             Verb::Prune(_) => "prune",
+            Verb::Delete(_) => "delete",
             Verb::Schedule(_) => "schedule",
             Verb::Rekey(_) => "rekey",
             Verb::Doctor(_) => "doctor",

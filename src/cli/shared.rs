@@ -1,6 +1,6 @@
 //! Words that several verbs share.
 
-use super::values::{duration, rate};
+use super::values::{When, duration, rate, when};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -94,6 +94,23 @@ pub struct SelectWords {
     /// Name of the backup; optional if the store has only one name
     #[arg(short, long, env = "PGSTOW_NAME")]
     pub name: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub before: BeforeWords,
+}
+
+/// From which moment "latest" looks back.
+#[derive(Debug, Args)]
+pub struct BeforeWords {
+    /// With latest: the newest backup begun before this time, such as "2026-11-29 02:55", or 2h for two hours ago
+    ///
+    /// A day alone is its midnight. A time without an offset, such as Z or +01:00, is by the clock of --timezone; ids of
+    /// backups are in UTC.
+    #[arg(long, value_name = "TIME", env = "PGSTOW_BEFORE", value_parser = when)]
+    pub before: Option<When>,
+    /// The time zone of --before, such as Europe/Berlin [default: this machine's]
+    #[arg(long, value_name = "ZONE", env = "PGSTOW_TIMEZONE", hide_short_help = true)]
+    pub timezone: Option<String>,
 }
 
 /// Which tables of a backup.

@@ -1,6 +1,7 @@
 //! Parsers for values as people write them: sizes, percentages, pairs, points in time.
 
-use jiff::Span;
+use jiff::civil::DateTime;
+use jiff::{Span, Timestamp, ZonedDateTime};
 use std::time::{Duration, SystemTime};
 
 /// The longest length of time: 1000 years, as the parser counts them.
@@ -109,6 +110,35 @@ pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
     moment.map_err(|_| format!("{text:?} is not a time; write it as 2026-11-20T03:00:00Z, or 2026-11-20"))
 }
 
+/// A moment as people write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// So long ago.
+    Ago(Duration),
+    /// One that is the same everywhere.
+    At(Timestamp),
+    /// What clocks show, in a time zone that is not said.
+    Local(DateTime),
+}
+
+/// Parses a moment: `2026-11-29 02:55`, `2026-11-29T02:55:00Z`, a day, or how long ago it was, `2h`.
+pub(super) fn when(text: &str) -> Result<When, String> {
+    if let Ok(moment) = text.parse() {
+        return Ok(When::At(moment));
+    }
+    // A time of the calendar would be read although it has a zone, and its zone passed over.
+    if let Ok(moment) = text.parse::<ZonedDateTime>() {
+        return Ok(When::At(moment.timestamp()));
+    }
+    if let Ok(local) = text.parse() {
+        return Ok(When::Local(local));
+    }
+    let ago = text.strip_suffix(" ago").unwrap_or(text);
+    duration(ago).map(When::Ago).map_err(|_| {
+        format!("{text:?} is not a time; write it as \"2026-11-29 02:55\", 2026-11-29T02:55:00Z, 2026-11-29, or 2h")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +216,27 @@ mod tests {
         }
         for wrong in ["", "yesterday", "20.11.2026", "2026-13-01", "2026-11-20T03"] {
             assert!(moment(wrong).unwrap_err().contains("2026-11-20T03:00:00Z"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_with_its_zone_if_it_has_one() {
+        let at = |text: &str| When::At(text.parse().unwrap());
+        for (text, moment) in [
+            ("2026-11-29T02:55:00Z", at("2026-11-29T02:55:00Z")),
+            ("2026-11-29 02:55Z", at("2026-11-29T02:55:00Z")),
+            ("2026-11-29 02:55+01:00", at("2026-11-29T01:55:00Z")),
+            ("2026-11-29 02:55[Europe/Berlin]", at("2026-11-29T01:55:00Z")),
+            ("20261129T025500Z", at("2026-11-29T02:55:00Z")),
+            ("2026-11-29 02:55", When::Local("2026-11-29T02:55:00".parse().unwrap())),
+            ("2026-11-29", When::Local("2026-11-29T00:00:00".parse().unwrap())),
+            ("2h", When::Ago(Duration::from_secs(7200))),
+            ("3 days ago", When::Ago(Duration::from_secs(3 * 86400))),
+        ] {
+            assert_eq!(when(text), Ok(moment), "{text}");
+        }
+        for wrong in ["", "yesterday", "02:55", "2M", "20261129T025500Z-7f3k9q", "2026-13-01", "3"] {
+            assert!(when(wrong).unwrap_err().contains("2026-11-29T02:55:00Z"), "{wrong}");
         }
     }
 

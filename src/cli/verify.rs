@@ -3,7 +3,7 @@
 use super::choices::Proof;
 use super::monitoring::MonitoringWords;
 use super::receipts::ReceiptWords;
-use super::shared::{OpenWords, ServerWords, StoreWords};
+use super::shared::{BeforeWords, OpenWords, ServerWords, StoreWords};
 use super::values::duration;
 use clap::Args;
 use std::path::PathBuf;
@@ -33,6 +33,18 @@ pub struct VerifyWords {
         hide_short_help = true
     )]
     pub older_than: Option<Duration>,
+    /// Verify backups that are at most this old, such as 31d
+    #[arg(
+        long,
+        value_name = "AGE",
+        env = "PGSTOW_NEWER_THAN",
+        value_parser = duration,
+        hide_short_help = true
+    )]
+    pub newer_than: Option<Duration>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the flags have their own")]
+    pub before: BeforeWords,
     /// Do not read the dumps: check only manifests, presence and sizes
     ///
     /// And the checksums that the store itself has.

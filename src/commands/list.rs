@@ -7,15 +7,16 @@ use crate::failures::Failures;
 use crate::report::Report;
 use crate::run::Run;
 use crate::settings::List;
-use crate::stored::catalogue::{self, Unsigned};
+use crate::stored::catalogue::{self, Found, Unsigned};
+use crate::stored::names::Timestamp;
 use crate::stored::proven;
-use crate::units::count;
+use crate::units::{age, count};
 
 /// At most this number of backups is named that are not signed.
 const MOST_NAMED: usize = 5;
 
 pub async fn run(words: &ListWords, report: &Report, run: &Run) -> Result<()> {
-    let List { name, location, trusted, history } = List::read(words)?;
+    let List { name, newer_than, location, trusted, history } = List::read(words)?;
     let reading = async {
         let store = location.open().await?;
         let (found, read) =
@@ -34,9 +35,16 @@ pub async fn run(words: &ListWords, report: &Report, run: &Run) -> Result<()> {
     };
     let (read, found) = run.or(reading).await?;
     let (mut rows, mut errors) = (Vec::with_capacity(read.len()), Vec::new());
+    let (now, there) = (Timestamp::now(), found.len());
+    let is_wanted =
+        |found: &Found| newer_than.is_none_or(|most| found.age(now).is_none_or(|age| age <= most));
+    let read: Vec<_> = read.into_iter().zip(found).filter(|(_, found)| is_wanted(found)).collect();
     let all = read.len();
+    if let (0, 1.., Some(most)) = (all, there, newer_than) {
+        run.say(format!("no backup is newer than {}", age(most)));
+    }
     let (mut failures, mut unsigned) = (Failures::of(all), Vec::new());
-    for (read, found) in read.into_iter().zip(found) {
+    for (read, found) in read {
         match read {
             Ok((row, proven)) => rows.push(row.proven(proven)),
             Err(error) if error.situation::<Unsigned>().is_some() => unsigned.push(found.place.to_string()),

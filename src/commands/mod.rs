@@ -8,6 +8,7 @@ mod clone;
 mod completions;
 mod config;
 mod copy;
+mod delete;
 mod doctor;
 mod fetch;
 mod keygen;
@@ -47,13 +48,14 @@ pub async fn run(words: Words, remarks: &Remarks, report: &Report, run: &Run) ->
         Verb::Status(words) => apart(move || status::run(words, report, run)).await,
         Verb::Report(words) => apart(move || report::run(*words, report, run)).await,
         Verb::Keys(words) => apart(|| keys::run(&words, report, run)).await,
-        Verb::Verify(words) => apart(move || verify::run(words, report, run)).await,
+        Verb::Verify(words) => apart(move || verify::run(*words, report, run)).await,
         Verb::Fetch(words) => apart(move || fetch::run(*words, report, run)).await,
         Verb::Restore(words) => apart(move || restore::run(*words, report, run)).await,
         Verb::Clone(words) => apart(move || clone::run(words, report, run)).await,
         Verb::Swap(words) => apart(move || swap::run(words, report, run)).await,
         Verb::Copy(words) => apart(move || copy::run(words, report, run)).await,
         Verb::Prune(words) => apart(move || prune::run(*words, report, run)).await,
+        Verb::Delete(words) => apart(|| delete::run(&words, report, run)).await,
         Verb::Schedule(words) => apart(|| schedule::run(words, &common, run)).await,
         Verb::Rekey(words) => apart(move || rekey::run(*words, report, run)).await,
         Verb::Doctor(words) => apart(move || doctor::run(*words, remarks, report, run)).await,

@@ -7,7 +7,7 @@ use crate::report::Report;
 use crate::run::Run;
 use crate::settings::Show;
 use crate::stored::excerpt;
-use crate::stored::opened::{BackupSelection, OpenStore};
+use crate::stored::opened::{BackupSelection, OpenStore, Select};
 use crate::stored::proven::MaybeProven;
 
 pub async fn run(words: ShowWords, report: &Report, run: &Run) -> Result<()> {
@@ -15,7 +15,7 @@ pub async fn run(words: ShowWords, report: &Report, run: &Run) -> Result<()> {
     let reading = async {
         let BackupSelection { select, reading } = selection;
         let store = OpenStore::open(reading).await?;
-        let found = store.locate(select.name.as_ref(), &select.id).await?;
+        let found = store.locate(&select).await?;
         let backup = store.take(&found).await?;
         let proven = store.proven(&found, &backup).await?;
         let now = match tables || diff.is_some() {
@@ -24,7 +24,10 @@ pub async fn run(words: ShowWords, report: &Report, run: &Run) -> Result<()> {
         };
         let earlier = match diff.as_deref() {
             Some("previous") => Some(store.before(&backup.backup).await?),
-            Some(id) => Some(store.find(Some(&backup.place().name), id).await?),
+            Some(id) => {
+                let name = Some(backup.place().name.clone());
+                Some(store.find(&Select { id: id.to_owned(), name, before: None }).await?)
+            }
             None => None,
         };
         let earlier = match &earlier {

@@ -188,7 +188,7 @@ impl There {
             Some(flaw @ (Flaw::Incomplete(_) | Flaw::Unreadable(_))) => {
                 let place = &entry.folder.place;
                 Err(Error::verify(format!("{place} is in {}, and is damaged: {flaw}", self.store))
-                    .hint("remove its objects there, the manifest first, and copy it again"))
+                    .hint(format!("remove it there with `pgstow delete {}`, and copy it again", place.id)))
             }
             _ => Ok(()),
         }

@@ -3,6 +3,7 @@
 //! A backup's manifest goes first, then its objects: whatever ends a run, what is left is either a backup or something
 //! that the next run removes. What cannot be read, or is locked, is kept and reported.
 
+mod delete;
 mod gaps;
 mod leftovers;
 mod outcome;
@@ -10,6 +11,7 @@ mod refused;
 mod remove;
 mod request;
 
+pub use delete::{DeleteOptions, delete};
 pub use outcome::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup, PrunedStore};
 pub use request::PruneOptions;
 

@@ -127,17 +127,25 @@ impl PrunedStore {
 
     /// What was removed, in a sentence.
     pub(super) fn summary(&self, dry_run: bool) -> String {
-        let gone = |fate: &Fate| *fate == Fate::Removed;
-        let removed: Vec<&PrunedBackup> = self.backups.iter().filter(|backup| gone(&backup.fate)).collect();
-        let leftovers = self.leftovers.iter().filter(|left| gone(&left.fate));
-        let bytes = removed.iter().map(|backup| backup.stored_bytes).fold(0, u64::saturating_add);
+        let leftovers = self.leftovers.iter().filter(|left| left.fate == Fate::Removed);
         let more = match leftovers.count() {
             0 => String::new(),
             number => format!(", {}", count(number, "leftover")),
         };
-        let kept = count(self.backups.len() - removed.len(), "backup");
+        let kept = count(self.backups.len() - self.removed().count(), "backup");
         let verb = if dry_run { "would remove" } else { "removed" };
-        format!("{verb} {} ({}){more}; kept {kept}", count(removed.len(), "backup"), BinaryBytes(bytes))
+        format!("{verb} {}{more}; kept {kept}", self.how_many())
+    }
+
+    /// The backups that go, or have gone.
+    pub(super) fn removed(&self) -> impl Iterator<Item = &PrunedBackup> {
+        self.backups.iter().filter(|backup| backup.fate == Fate::Removed)
+    }
+
+    /// How many they are, and how large.
+    pub(super) fn how_many(&self) -> String {
+        let bytes = self.removed().map(|backup| backup.stored_bytes).fold(0, u64::saturating_add);
+        format!("{} ({})", count(self.removed().count(), "backup"), BinaryBytes(bytes))
     }
 }
 

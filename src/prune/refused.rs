@@ -8,7 +8,7 @@ pub(super) fn explain(error: StoreError) -> Error {
     match error.situation() {
         Situation::Denied => Error::from(error)
             .without_hints()
-            .hint("prune needs a key that may list, read and delete backups and unfinished uploads: docs/keeping.md has the rights"),
+            .hint("prune and delete need a key that may list, read and delete backups and unfinished uploads: docs/keeping.md has the rights"),
         _ => error.into(),
     }
 }

@@ -67,7 +67,7 @@ impl Rehearsed {
             counted_rows(self.rows),
             self.server_version
         );
-        if let Some(proof) = self.proof.as_ref().filter(|proof| proof.is_any()) {
+        if let Some(proof) = self.proof.as_ref().filter(|_| self.is_proven()) {
             said.push_str(&format!("; proven: {}", proof.said()));
         }
         for kind in ["sequence", "extension", "constraint", "index"] {
@@ -82,6 +82,11 @@ impl Rehearsed {
             said.push_str(&format!(", {} true", count(self.checks.len(), "check")));
         }
         said
+    }
+
+    /// Whether anything was proven of the data.
+    pub fn is_proven(&self) -> bool {
+        self.proof.as_ref().is_some_and(Proof::is_any)
     }
 
     /// Fails where anything is not as it should be.

@@ -313,7 +313,7 @@ impl Work<'_> {
                 new.place()
             ))
             .hint("give the identity of a new recipient too, so that it can be compared with the old one")
-            .hint("or delete its folder, and run it again"));
+            .hint(format!("or remove it with `pgstow delete {}`, and run it again", new.place().id)));
         }
         self.read(&new, opened_by.is_some()).await?;
         Ok(Proven { backup: new, opened_by })

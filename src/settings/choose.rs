@@ -164,9 +164,11 @@ fn choose_verified(verify: &mut VerifyWords, by: impl Fn(&str) -> By) -> Result<
     let all = verify.all.then(|| by("verify_all"));
     let newest = verify.newest_per_name.then(|| by("newest_per_name"));
     let older = verify.older_than.map(|_| by("older_than"));
-    verify.all &= all >= id.max(newest).max(older);
+    let newer = verify.newer_than.map(|_| by("newer_than"));
+    verify.all &= all >= id.max(newest).max(older).max(newer);
     verify.newest_per_name &= newest >= id.max(all);
     verify.older_than.take_if(|_| older < id.max(all));
+    verify.newer_than.take_if(|_| newer < id.max(all));
     refuse_two(verify.all, verify.newest_per_name)
 }
 
@@ -174,9 +176,11 @@ fn choose_copied(copy: &mut CopyWords, by: impl Fn(&str) -> By) -> Result<()> {
     let id = copy.id.as_ref().map(|_| By::CommandLine);
     let all = copy.all.then(|| by("copy_all"));
     let newest = copy.newest_per_name.then(|| by("newest_per_name"));
-    let strongest = id.max(all).max(newest);
+    let newer = copy.newer_than.map(|_| by("copy_newer_than"));
+    let strongest = id.max(all).max(newest).max(newer);
     copy.all &= all == strongest;
     copy.newest_per_name &= newest == strongest;
+    copy.newer_than.take_if(|_| newer < strongest);
     refuse_two(copy.all, copy.newest_per_name)
 }
 
@@ -377,6 +381,17 @@ mod tests {
         assert_eq!(many("newest_per_name = true", "verify --older-than 10d"), Ok((false, true, age)));
         assert_eq!(many("verify_all = true", "verify --older-than 10d"), Ok((false, false, age)));
         assert_eq!(many("older_than = \"10d\"", "verify --all"), Ok((true, false, None)));
+        let newer = |text: &str, line: &str| match read(text, line).unwrap().verb {
+            Verb::Copy(copy) => (copy.all, copy.newer_than.is_some()),
+            Verb::Verify(verify) => (verify.all, verify.newer_than.is_some()),
+            _ => panic!("{line}"),
+        };
+        for (verb, key) in [("copy", "copy_newer_than"), ("verify", "newer_than")] {
+            let file = format!("{key} = \"7d\"\n");
+            assert_eq!(newer(&file, verb), (false, true));
+            assert_eq!(newer(&file, &format!("{verb} latest")), (false, false));
+            assert_eq!(newer("", &format!("{verb} --all --newer-than 7d")), (true, true));
+        }
         for verb in ["copy", "verify", "rekey"] {
             assert_eq!(many(all, verb).map(|many| many.0), Ok(true));
             assert_eq!(many(all, &format!("{verb} latest")), Ok((false, false, None)));

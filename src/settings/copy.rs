@@ -9,11 +9,12 @@ use crate::stored::newest::Which;
 
 /// Checks the words of `pgstow copy`.
 pub fn copy(words: &CopyWords) -> Result<CopyOptions> {
-    let many = Which::Many { newest_per_name: words.newest_per_name, older_than: None };
-    let many = (words.all || words.newest_per_name).then_some(many);
-    let which = which(words.id.as_deref(), many)?.ok_or_else(|| {
+    let (newest_per_name, newer_than) = (words.newest_per_name, words.newer_than);
+    let many = Which::Many { newest_per_name, older_than: None, newer_than };
+    let many = (words.all || newest_per_name || newer_than.is_some()).then_some(many);
+    let which = which(words.id.as_deref(), Some(&words.before), many)?.ok_or_else(|| {
         Error::usage("nothing was named to be copied")
-            .hint("give an id, \"latest\", --all or --newest-per-name")
+            .hint("give an id, \"latest\", --all, --newest-per-name or --newer-than 31d")
     })?;
     let to = words.to.as_deref().ok_or_else(|| {
         Error::usage("no store to copy to was given").hint("give it with --to, or in PGSTOW_COPY_TO")

@@ -36,10 +36,12 @@ const ONLY_IF_NAMED: &[(&str, &str)] = &[
     ("proof", "says how restored rows are compared"),
     ("verify_proof", "says how restored rows are compared"),
     ("no_state", "forgets which backups were seen before"),
+    ("before", "restores an older backup than the newest"),
     ("verify_key", "says whose signatures are believed"),
     ("ca_file", "says who vouches for servers"),
     ("force", "replaces files without asking"),
-    ("yes", "replaces databases without asking"),
+    ("yes", "replaces databases and removes backups without asking"),
+    ("delete_force", "removes the newest backup of a name"),
     ("keep_old", "drops databases that were replaced before"),
     ("into", "says which tables get rows"),
     // A restore without a target, and a trial, would send what they decrypted to a stranger's server.

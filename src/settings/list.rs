@@ -7,12 +7,15 @@ use crate::stored::history::History;
 use crate::stored::names::Name;
 use crate::stored::opened::Location;
 use crate::stored::signing::VerifyKeys;
+use std::time::Duration;
 
 /// `pgstow list`.
 #[derive(Debug)]
 pub struct List {
     /// Only this name.
     pub name: Option<Name>,
+    /// Only backups that are at most this old.
+    pub newer_than: Option<Duration>,
     /// Where.
     pub location: Location,
     /// Whose manifests to believe.
@@ -26,6 +29,7 @@ impl List {
     pub fn read(words: &ListWords) -> Result<Self> {
         Ok(Self {
             name: name(words.only.as_deref().or(words.name.as_deref()))?,
+            newer_than: words.newer_than,
             location: location_to_look_at(&words.store)?,
             history: history(&words.trust),
             trusted: keys::verify_keys(&words.trust)?,

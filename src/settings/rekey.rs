@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// Checks the words of `pgstow rekey`.
 pub fn rekey(words: RekeyWords) -> Result<RekeyOptions> {
-    let all = Which::Many { newest_per_name: false, older_than: None };
-    let which = which(words.id.as_deref(), words.all.then_some(all))?.ok_or_else(|| {
+    let all = Which::Many { newest_per_name: false, older_than: None, newer_than: None };
+    let which = which(words.id.as_deref(), None, words.all.then_some(all))?.ok_or_else(|| {
         Error::usage("nothing was named to be rekeyed").hint("give an id, \"latest\" or --all")
     })?;
     let recipients = keys::public_recipients(&words.recipients, &words.recipients_file)?;

@@ -93,7 +93,7 @@ fn check_verb(verb: Verb, has_document: bool) -> Result<()> {
         Verb::Status(words) => status(&words).map(drop),
         Verb::Report(words) => StoreReport::read(*words, has_document).map(drop),
         Verb::Keys(words) => readers(&words).map(drop),
-        Verb::Verify(words) => verify(words).map(drop),
+        Verb::Verify(words) => verify(*words).map(drop),
         Verb::Fetch(words) => fetch(*words).map(drop),
         Verb::Restore(words) => Restore::read(*words).map(drop),
         Verb::Clone(words) => clone(words).map(drop),
@@ -105,6 +105,7 @@ fn check_verb(verb: Verb, has_document: bool) -> Result<()> {
         Verb::Receipts(words) => receipts_check(&words).map(drop),
         Verb::Schedule(_) => Err(Error::usage("a schedule does not run another one")),
         Verb::Swap(_)
+        | Verb::Delete(_)
         | Verb::Keygen(_)
         | Verb::Config(_)
         | Verb::Completions(_)

@@ -15,11 +15,13 @@ use crate::verify::{CheckOptions, HowVerified, ReceiptOptions, VerifyOptions};
 
 /// Checks the words of `pgstow verify`.
 pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
-    let many = words.all || words.newest_per_name || words.older_than.is_some();
-    let of_many = Which::Many { newest_per_name: words.newest_per_name, older_than: words.older_than };
-    let which = which(words.id.as_deref(), many.then_some(of_many))?.ok_or_else(|| {
+    let (newest_per_name, older_than, newer_than) =
+        (words.newest_per_name, words.older_than, words.newer_than);
+    let many = words.all || newest_per_name || older_than.or(newer_than).is_some();
+    let of_many = many.then_some(Which::Many { newest_per_name, older_than, newer_than });
+    let which = which(words.id.as_deref(), Some(&words.before), of_many)?.ok_or_else(|| {
         Error::usage("nothing was named to be verified")
-            .hint("give an id, \"latest\", --all, --newest-per-name or --older-than 10d")
+            .hint("give an id, \"latest\", --all, --newest-per-name, --older-than 10d or --newer-than 31d")
     })?;
     let reading = if words.quick {
         reading_without_keys(&words.store, &words.open)?

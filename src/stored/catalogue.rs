@@ -17,6 +17,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// At most this number of backups is named if one has to be chosen.
 const MOST_NAMED: usize = 5;
@@ -67,6 +68,11 @@ impl Found {
     /// Whether its id names a moment that is still to come, or that does not exist.
     pub fn is_from_the_future(&self, now: Timestamp) -> bool {
         self.place.id.is_from_the_future(now)
+    }
+
+    /// How long ago it was begun; `None` if its id names a moment that does not exist.
+    pub fn age(&self, now: Timestamp) -> Option<Duration> {
+        self.place.id.started_at().map(|start| now.since(start))
     }
 }
 

@@ -209,6 +209,13 @@ impl History {
         Ok(gone.map(what).collect())
     }
 
+    /// Whether the newest backup of a name that was seen before was begun at this moment or later.
+    pub fn has_seen_since(&self, store: &dyn Store, name: &Name, moment: Timestamp) -> bool {
+        // If that is not known, whoever compares says so.
+        let seen = self.seen(&store.identity(), name).ok().flatten();
+        seen.and_then(|seen| seen.id.started_at()).is_some_and(|start| start >= moment)
+    }
+
     fn seen(&self, store: &str, name: &Name) -> Result<Option<Sighting>> {
         let mut seen = self.contents()?.newest.into_iter();
         Ok(seen.find(|seen| seen.store == store && seen.name == *name))

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::store::check_key;
+use crate::units::age;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -316,6 +317,18 @@ impl Timestamp {
     /// How long after `earlier` this moment is; zero when a clock went backwards.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.duration_since(earlier.0).unwrap_or_default()
+    }
+
+    /// How long ago it was, as people read it: `3days 4h`, or `in 3days 4h` if it is still to come.
+    pub fn age(self) -> String {
+        let now = Self::now();
+        if self > now { format!("in {}", age(self.since(now))) } else { age(now.since(self)) }
+    }
+
+    /// The same in a sentence: `3days 4h ago`.
+    pub fn ago(self) -> String {
+        let age = self.age();
+        if self > Self::now() { age } else { format!("{age} ago") }
     }
 
     /// The moment so long after this one.

@@ -5,11 +5,12 @@
 
 use super::catalogue::{self, Found};
 use super::history::{Caution, History};
-use super::names::{Name, Timestamp};
+use super::names::{Name, Place, Timestamp};
 use super::renamed;
 use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
+use crate::units::age;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +21,21 @@ const AT_ONCE: usize = 16;
 /// Which backups, one or many.
 #[derive(Debug)]
 pub enum Which {
-    /// This one: its id, the beginning of it, or "latest".
-    One(String),
+    /// This one.
+    One {
+        /// Its id, the beginning of it, or "latest".
+        id: String,
+        /// With "latest": only those begun before this moment.
+        before: Option<Timestamp>,
+    },
     /// All that fit.
     Many {
         /// Only the newest of each name.
         newest_per_name: bool,
         /// Only those begun at least this long ago.
         older_than: Option<Duration>,
+        /// Only those begun at most this long ago.
+        newer_than: Option<Duration>,
     },
 }
 
@@ -64,9 +72,13 @@ impl Chooser<'_> {
     /// # Errors
     /// Those of [`Self::find`], and `Kind::NotFound` if there is no backup at all.
     pub async fn find_all(&self, which: &Which, name: Option<&Name>) -> Result<Vec<Chosen>> {
-        let (newest_per_name, older_than) = match which {
-            Which::One(id) => return Ok(vec![Chosen::taken(self.find(name, id).await?)]),
-            Which::Many { newest_per_name, older_than } => (*newest_per_name, *older_than),
+        let (newest_per_name, older_than, newer_than) = match *which {
+            Which::One { ref id, before } => {
+                return Ok(vec![Chosen::taken(self.find(name, id, before).await?)]);
+            }
+            Which::Many { newest_per_name, older_than, newer_than } => {
+                (newest_per_name, older_than, newer_than)
+            }
         };
         let store = &**self.store;
         let found = catalogue::search(store, name).await?;
@@ -77,19 +89,23 @@ impl Chooser<'_> {
             true => self.newest_of_each(found).await?,
             false => found.into_iter().map(Chosen::taken).collect(),
         };
-        if let Some(age) = older_than {
-            let now = Timestamp::now();
-            let is_older = |start: Timestamp| now.since(start) >= age;
-            chosen.retain(|one| one.found.place.id.started_at().is_some_and(is_older));
+        let now = Timestamp::now();
+        if let Some(least) = older_than {
+            chosen.retain(|one| one.found.age(now).is_some_and(|age| age >= least));
+        }
+        if let Some(most) = newer_than {
+            chosen.retain(|one| one.found.age(now).is_some_and(|age| age <= most));
         }
         Ok(chosen)
     }
 
-    /// Finds the one backup that `id` means; nothing of it is read yet.
+    /// Finds the one backup that `id` means; if it is "latest", the newest of those begun `before` a moment, and says
+    /// which that is. Nothing of it is read yet.
     ///
     /// # Errors
-    /// Those of the store, `Kind::Verify` if it is "latest" and refused, and those of [`catalogue::find`].
-    pub async fn find(&self, name: Option<&Name>, id: &str) -> Result<Found> {
+    /// Those of the store, `Kind::Verify` if it is "latest" and refused, `Kind::NotFound` if none was begun before the
+    /// moment, and those of [`catalogue::find`].
+    pub async fn find(&self, name: Option<&Name>, id: &str, before: Option<Timestamp>) -> Result<Found> {
         let mut candidates = match catalogue::find(&**self.store, name, id).await {
             Err(error) => return Err(renamed::explain(error, self.store, self.trusted, name, id).await),
             found => found?,
@@ -97,7 +113,35 @@ impl Chooser<'_> {
         if id != catalogue::LATEST {
             return Ok(candidates.swap_remove(0));
         }
-        self.newest(candidates).await
+        match before {
+            Some(moment) => self.newest_before(candidates, moment).await,
+            None => self.newest(candidates).await,
+        }
+    }
+
+    /// The newest of these backups of one name, which come newest first, that was begun before a moment.
+    async fn newest_before(&self, mut candidates: Vec<Found>, moment: Timestamp) -> Result<Found> {
+        let oldest = candidates.last().map(|oldest| oldest.place.clone());
+        candidates.retain(|found| found.place.id.started_at().is_some_and(|start| start < moment));
+        if let (true, Some(Place { name, id })) = (candidates.is_empty(), &oldest) {
+            return Err(Error::not_found(format!("no backup of {name} was begun before {moment}"))
+                .hint(format!("the oldest is {id}")));
+        }
+        // If the one that was seen last is left out on purpose, an older one is no surprise. If it was begun before the
+        // moment, it has to be there.
+        let name = oldest.map(|oldest| oldest.name);
+        let is_left_out = |history: &&History| {
+            name.as_ref().is_some_and(|name| history.has_seen_since(&**self.store, name, moment))
+        };
+        let history = self.history.filter(|history| !is_left_out(history));
+        let refused = |error: Error| match error.kind() {
+            Kind::Verify => error.context(format!("before {moment}")),
+            _ => error,
+        };
+        let found = Chooser { history, ..*self }.newest(candidates).await.map_err(refused)?;
+        let old = found.age(Timestamp::now()).map(age).unwrap_or_default();
+        tracing::info!("the newest backup begun before {moment} is {}: {old} old", found.place);
+        Ok(found)
     }
 
     /// The newest of these backups of one name, which come newest first.

@@ -9,7 +9,7 @@ use super::download;
 use super::history::{Caution, History};
 use super::inventory::{self, Inventory};
 use super::manifest::{self, Encryption, Object};
-use super::names::{Name, Place};
+use super::names::{Name, Place, Timestamp};
 use super::newest::Chooser;
 use super::proven::{self, Proven};
 use super::signing::VerifyKeys;
@@ -71,6 +71,8 @@ pub struct Select {
     pub id: String,
     /// The name, if one was given.
     pub name: Option<Name>,
+    /// With "latest": only those begun before this moment.
+    pub before: Option<Timestamp>,
 }
 
 /// One backup to be read, and how.
@@ -108,14 +110,14 @@ impl OpenStore {
         &*self.store
     }
 
-    /// Finds the one backup that `id` means, and checks its manifest; nothing else is touched yet.
-    pub async fn find(&self, name: Option<&Name>, id: &str) -> Result<OpenedBackup> {
-        self.take(&self.locate(name, id).await?).await
+    /// Finds the one backup that is meant, and checks its manifest; nothing else is touched yet.
+    pub async fn find(&self, select: &Select) -> Result<OpenedBackup> {
+        self.take(&self.locate(select).await?).await
     }
 
-    /// Finds the one backup that `id` means; nothing of it is read yet.
-    pub async fn locate(&self, name: Option<&Name>, id: &str) -> Result<Found> {
-        self.chooser().find(name, id).await
+    /// Finds the one backup that is meant; nothing of it is read yet.
+    pub async fn locate(&self, Select { id, name, before }: &Select) -> Result<Found> {
+        self.chooser().find(name.as_ref(), id, *before).await
     }
 
     /// Who chooses the newest backup.

@@ -45,7 +45,7 @@ impl BackupReader {
     /// is not touched yet.
     pub async fn find(selection: BackupSelection) -> Result<Self> {
         let BackupSelection { select, reading } = selection;
-        let opened = OpenStore::open(reading).await?.find(select.name.as_ref(), &select.id).await?;
+        let opened = OpenStore::open(reading).await?.find(&select).await?;
         opened.keys()?;
         Ok(Self::new(opened))
     }

@@ -70,6 +70,19 @@ impl Verified {
         self.failures.keep(error, |why| format!("{place} verifies, but got no receipt: {why}"))
     }
 
+    /// What is known of the backups, if none failed.
+    fn summary(&self) -> String {
+        let known = |verdict: &Verdict| match &verdict.facts.restored {
+            Some(restored) if restored.is_proven() => "proven",
+            Some(_) => "restored",
+            None if verdict.quick => "in place",
+            None => "whole",
+        };
+        let many = |what: &str| self.verdicts.iter().filter(|verdict| known(verdict) == what).count();
+        let all = ["proven", "restored", "whole", "in place"].map(|what| (many(what), what));
+        counted(self.verdicts.len(), "are ", &all)
+    }
+
     /// Fails if any backup does not verify.
     pub fn conclude(self) -> Result<()> {
         let Self { failures, untried, without_receipt, .. } = self;
@@ -79,14 +92,19 @@ impl Verified {
                 (untried, "could not be tried"),
                 (without_receipt, "got no receipt"),
             ];
-            let said = all.into_iter().filter(|(many, _)| *many > 0).enumerate();
-            let said = said.map(|(at, (many, what))| match at {
-                0 => format!("{many} of {of} backups {what}"),
-                _ => format!("{many} {what}"),
-            });
-            said.collect::<Vec<_>>().join(", and ")
+            counted(of, "", &all)
         })
     }
+}
+
+/// How many of the backups are what, in a sentence; `are` is its verb, if each has the same.
+fn counted(of: usize, are: &str, all: &[(usize, &str)]) -> String {
+    let said = all.iter().filter(|(many, _)| *many > 0).enumerate();
+    let said = said.map(|(at, (many, what))| match at {
+        0 => format!("{many} of {of} backups {are}{what}"),
+        _ => format!("{many} {what}"),
+    });
+    said.collect::<Vec<_>>().join(", and ")
 }
 
 /// What was found out about one backup.
@@ -139,7 +157,7 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
     if let Some(first) = chosen.first() {
         receipts.try_to_record(store.store(), &first.found.place, run).await?;
     }
-    let alone = matches!(which, Which::One(_));
+    let alone = matches!(which, Which::One { .. });
     let mut all = Verified { failures: Failures::of(chosen.len()), ..Verified::default() };
     for Chosen { found, refused } in chosen {
         let (started, place) = (Instant::now(), &found.place);
@@ -170,6 +188,10 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
         };
         let quick = matches!(how, HowVerified::Quick);
         all.verdicts.push(Verdict { place: place.clone(), quick, took, facts, failed });
+    }
+    // A failure says how many did not verify.
+    if all.verdicts.len() > 1 && all.verdicts.iter().all(|verdict| verdict.failed.is_none()) {
+        run.say(all.summary());
     }
     Ok(all)
 }

@@ -188,6 +188,9 @@ impl Story {
         let rules = ["prune", "--keep-last", "1", "--min-keep", "1", "--leftovers", "0s"];
         let pruned = self.pgstow(&rules).env("PGSTOW_STORE", copy.url());
         self.keep("prune", pruned);
+        let copy = self.place.copy();
+        let oldest = copy.keys()[0].split('/').nth(1).unwrap().to_owned();
+        self.keep("delete", self.pgstow(&["delete", &oldest, "--yes"]).env("PGSTOW_STORE", copy.url()));
         let to = Place::folder();
         let copying = ["copy", "latest", "--from", &self.place.url(), "--to", &to.url()];
         self.keep("copy", self.pgstow(&copying));

@@ -96,6 +96,30 @@ fn a_backup_made_after_newer_ones_were_removed_shows_that() {
     }
 }
 
+#[test]
+fn an_older_backup_that_is_wanted_on_purpose_is_taken() {
+    for scene in Scene::everywhere("history-before") {
+        let [oldest, old, new] = [3, 2, 1].map(|hours| scene.put(HOUR * hours, |_| {}));
+        scene.reads(&FETCH).succeeds();
+        let before = |time: &str| scene.reads(&["fetch", "latest", "-o", "-", "--before", time, "--strict"]);
+        for (time, id) in [("90m", &old), ("150m ago", &oldest)] {
+            let run = before(time).succeeds().says(&format!(" is {id} of app: "));
+            assert!(!run.stderr.contains("warning"), "{run}");
+        }
+        // It does not count as the newest that was seen.
+        scene.remove(&new);
+        scene.refuses(&format!("{old} of app is the newest backup, but {new} was in the store"));
+        before("90m").succeeds();
+        // One that was seen, and was begun before the moment, has to be there.
+        before("1m").fails(Kind::Verify).says(&format!("but {new} was in the store")).says("before 20");
+        // What is not signed is none of them.
+        crate::keep::scene::put(&scene.place, "app", HOUR * 2 - HOUR / 4);
+        before("90m").fails(Kind::Verify).says("is not signed, and newer than");
+        let read = scene.reads(&["fetch", "latest", "-o", "-", "--before", "90m"]).succeeds();
+        read.says("is not signed, and passed over").says(&format!(" is {old} of app: "));
+    }
+}
+
 /// Then there is no newest backup that could be compared.
 #[test]
 fn a_name_that_is_gone_altogether_is_noticed() {

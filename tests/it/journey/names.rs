@@ -1,6 +1,7 @@
 //! Every way to say which backup.
 
 use super::scene::{backup, small};
+use crate::keep::scene::{DAY, HOUR, put, there};
 use crate::scene::Place;
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -103,4 +104,79 @@ fn names_ids_and_labels_choose_the_backup() {
     let shown = place.pgstow(&["show", &labelled, "--json"]).succeeds().json();
     assert_eq!(shown["labels"], serde_json::json!({"a": "1", "b": "2, or=3"}));
     backup(&place, &["--label", "nothing", &url]).fails(Kind::Usage).says("KEY=VALUE");
+}
+
+#[test]
+fn a_moment_chooses_the_newest_backup_before_it() {
+    let place = Place::folder();
+    let ids = [3, 2, 1].map(|days| put(&place, "app", DAY * days));
+    let moment =
+        |id: &str| format!("{}-{}-{} {}:{}", &id[..4], &id[4..6], &id[6..8], &id[9..11], &id[11..13]);
+    let shows = |words: &[&str]| place.pgstow(&["show", "latest", "--json", "--before"]).args(words);
+    let second = moment(&ids[1]);
+    for (words, id) in [
+        (&["36h"][..], &ids[1]),
+        (&["2 days"], &ids[1]),
+        (&["60h ago"], &ids[0]),
+        // At the very second it was not yet begun, and the seconds are cut.
+        (&[&ids[1][..16]], &ids[0]),
+        (&[&second, "--timezone", "UTC"], &ids[0]),
+        (&[&format!("{second}Z")], &ids[0]),
+        (&[&second, "--timezone", "Pacific/Honolulu"], &ids[1]),
+        (&[&second, "--timezone", "Pacific/Auckland"], &ids[0]),
+        (&["2999-12-31"], &ids[2]),
+    ] {
+        let run = shows(words).succeeds().says("note: the newest backup begun before ").says("day");
+        assert_eq!(run.json()["id"].as_str(), Some(&**id), "{words:?} {run}");
+    }
+    // The machine's own zone, if none is given; a variable and the settings file say it too.
+    let here = |zone: &str| shows(&[&second]).env("TZ", zone).succeeds().json()["id"].clone();
+    assert_eq!((here("Pacific/Honolulu"), here("UTC")), (ids[1].as_str().into(), ids[0].as_str().into()));
+    let by_variable = place.pgstow(&["show", "latest", "--json"]).env("PGSTOW_BEFORE", "60h");
+    assert_eq!(by_variable.succeeds().json()["id"].as_str(), Some(&*ids[0]));
+
+    let none = shows(&["30d"]).fails(Kind::NotFound).says("no backup of app was begun before 20");
+    none.says(&format!("the oldest is {}", ids[0]));
+    shows(&["yesterday"]).fails(Kind::Usage).says("is not a time");
+    place.pgstow(&["show", &ids[0], "--before", "2h"]).fails(Kind::Usage).says("instead of an id");
+    place.pgstow(&["verify", "--all", "--before", "2h"]).fails(Kind::Usage).says("instead of an id");
+    put(&place, "other", HOUR);
+    shows(&["1h"]).fails(Kind::Usage).says("needs a name");
+
+    // Everything that takes "latest" takes it.
+    let target = Place::folder();
+    let of = ["latest", "--name", "app", "--before", "36h"];
+    place.opens(&["fetch", "-o", "-"]).args(of).succeeds();
+    place.opens(&["restore"]).args(of).args(["--", "cat"]).succeeds();
+    let verified = place.opens(&["verify", "--json"]).args(of).succeeds().json();
+    assert_eq!(verified[0]["id"].as_str(), Some(&*ids[1]));
+    place.pgstow(&["copy", "--to", &target.url()]).args(of).succeeds();
+    assert!(target.keys().iter().all(|key| key.contains(&ids[1])), "{:?}", target.keys());
+}
+
+#[test]
+fn an_age_chooses_many_backups() {
+    let place = Place::folder();
+    let ids = [40, 20, 1].map(|days| put(&place, "app", DAY * days));
+    let target = Place::folder();
+    let chosen = |words: &[&str]| {
+        let run = place.opens(words).arg("--json").succeeds();
+        let document = run.json();
+        let all = document.as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned());
+        (all.collect::<Vec<_>>(), run)
+    };
+    let (verified, run) = chosen(&["verify", "--all", "--newer-than", "31d"]);
+    assert_eq!(verified, ids[1..]);
+    run.says("2 of 2 backups are whole");
+    let (verified, run) = chosen(&["verify", "--newer-than", "31d", "--older-than", "10d", "--quick"]);
+    assert_eq!(verified, ids[1..2]);
+    assert!(!run.stderr.contains("1 of 1"), "{run}");
+    chosen(&["verify", "--all", "--quick"]).1.says("3 of 3 backups are in place");
+    place.opens(&["verify", "--all", "--restore"]).succeeds().says("3 of 3 backups are whole");
+    place.opens(&["copy", "--newer-than", "31d", "--to", &target.url()]).succeeds();
+    assert_eq!(there(&target, "app"), ids[1..]);
+    assert_eq!(chosen(&["list", "--newer-than", "2d"]).0, ids[2..]);
+    let (none, run) = chosen(&["list", "--newer-than", "1h"]);
+    assert!(none.is_empty());
+    run.says("no backup is newer than 1h");
 }

@@ -172,14 +172,18 @@ fn what_the_store_refuses_to_delete_is_kept() {
     let run = prune(&through, &["--keep-last", "3", "--json"]).succeeds();
     assert!(said_of(&run.json(), &ids[0]).1[0].contains("the object is locked"), "{run}");
     run.says(&format!("kept {} of app: the object is locked", ids[0]));
+    let delete = || through.pgstow(&["delete", &ids[0], "--yes"]);
+    delete().fails(Kind::Prune).says(&format!("{} of app is kept: the object is locked", ids[0]));
     assert_eq!(there(&place, "app"), ids);
     // A key that may not delete is a failure, and nothing is half removed.
     proxy.heal();
     proxy.inject(Rule::new(Operation::Delete, Fault::Answer(403, "AccessDenied")));
     let before = place.keys();
     let run = prune(&through, &["--keep-last", "3"]).fails(Kind::Prune).says("2 of 2 could not be removed");
-    let run = run.says("prune needs a key that may list, read and delete").says(", for the same reason");
+    let run =
+        run.says("prune and delete need a key that may list, read and delete").says(", for the same reason");
     assert_eq!(run.stderr.matches("AccessDenied").count(), 1, "{run}");
+    delete().fails(Kind::Prune).says("1 of 1 could not be removed");
     assert_eq!(place.keys(), before);
 }
 
@@ -217,9 +221,55 @@ fn what_is_locked_in_a_bucket_with_versions_is_kept() {
     }
     assert_eq!(said_of(&document, &ids[2]).1, ["locked by a legal hold"]);
     assert_eq!(there(&place, "app"), [&ids[..3], &ids[4..]].concat());
+    let deleted = place.pgstow(&["delete", &ids[0], "--yes", "--json"]).fails(Kind::Prune);
+    let (action, why) = said_of(&deleted.json(), &ids[0]);
+    assert!(action == "keep" && why[0].starts_with("locked until 20"), "{deleted}");
+    deleted.says(&format!("{} of app is kept: locked until 20", ids[0]));
     // A lock that has expired keeps nothing.
     retain(&ids[4], "manifest.json", SystemTime::now() + Duration::from_secs(2));
     std::thread::sleep(Duration::from_secs(3));
     prune(&place, &["--keep-last", "1", "--min-keep", "1"]).succeeds();
     assert_eq!(there(&place, "app"), [&ids[..3], &ids[5..]].concat());
+}
+
+#[test]
+fn only_what_is_named_is_deleted_and_the_newest_only_by_force() {
+    for place in folder_and_bucket("never-named") {
+        let ids = days(&place, "app", 4);
+        let delete = |words: &[&str]| place.pgstow(&["delete"]).args(words);
+        for wrong in ["latest", &ids[0][..20]] {
+            delete(&[wrong, "--yes"]).fails(Kind::Usage).says("is not the whole id of a backup");
+        }
+        delete(&[&ids[0]]).fails(Kind::Usage).says("no terminal to ask on").says("--yes");
+        let gone = "20260101T000000Z-000000";
+        delete(&[&ids[0], gone, "--yes"]).fails(Kind::NotFound).says(&format!("there is no backup {gone}"));
+        let newest = format!("{} of app is the newest whole backup", ids[3]);
+        delete(&[&ids[0], &ids[3], "--yes"]).fails(Kind::Prune).says(&newest).says("--force");
+        let shown = delete(&[&ids[0], "--dry-run"]).succeeds().says("would remove 1 backup (");
+        assert!(shown.text().contains(&ids[0]) && !shown.text().contains(&ids[1]), "{shown}");
+        assert_eq!(there(&place, "app"), ids);
+
+        let run = delete(&[&ids[0], &ids[2], "--yes", "--json"]).succeeds();
+        let run = run.says(&format!("removed {} of app", ids[2])).says("removed 2 backups (");
+        assert_eq!(said_of(&run.json(), &ids[0]), ("remove".into(), vec![]));
+        assert_eq!(run.json()["backups"].as_array().unwrap().len(), 2);
+        assert_eq!(there(&place, "app"), [ids[1].clone(), ids[3].clone()]);
+        assert!(place.keys().iter().all(|key| key.contains(&ids[1]) || key.contains(&ids[3])));
+        let other = place.url();
+        delete(&[&ids[1], "--yes", "--store", &other, "--store", "file:///nowhere"]).fails(Kind::Usage);
+
+        // What counts as no backup is never the newest; if there are only partial ones, the newest of these is.
+        let damaged = put(&place, "app", HOUR / 2);
+        place.put(&format!("app/{damaged}/manifest.json"), "{}");
+        let future = Template::shared().begun("app", SystemTime::now() + DAY, |_| {});
+        future.1.into_iter().for_each(|(key, bytes)| place.put(&key, bytes));
+        delete(&[&ids[3], "--yes"]).fails(Kind::Prune).says(&newest);
+        delete(&[&damaged, &future.0, "--yes"]).succeeds();
+        let parts =
+            [2, 1].map(|days| put_changed(&place, "part", DAY * days, |manifest| manifest.partial = true));
+        delete(&[&parts[1], "--yes"]).fails(Kind::Prune);
+        delete(&[&parts[0], "--yes"]).succeeds();
+        delete(&[&parts[1], &ids[3], &ids[1], "--yes", "--force"]).succeeds();
+        assert!(place.keys().is_empty(), "{:?}", place.keys());
+    }
 }
