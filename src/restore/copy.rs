@@ -114,7 +114,7 @@ async fn request(options: &CopyOptions, clients: &Clients, server: &Server) -> R
     fitting.options.check()?;
     let known = if fitting.roles == Roles::Restore {
         let sql = globals(clients.for_dump(server.version())?, source, &server.database, false).await?;
-        Some(KnownRoles::read(&String::from_utf8_lossy(&sql)))
+        Some(KnownRoles::read(&String::from_utf8_lossy(&sql)).of(Some(server.version().major)))
     } else {
         None
     };
