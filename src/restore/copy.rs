@@ -102,6 +102,7 @@ async fn check(options: &CopyOptions, clients: &Clients) -> Result<(Server, Targ
         return Err(Error::target_exists(format!("database {name} exists already"))
             .hint("name one that does not exist yet; it will be created"));
     }
+    clients.for_copy(server.version(), target.version())?;
     if let (Some(owner), Roles::Check) = (&options.fitting.owner, options.fitting.roles) {
         target.belongs_to(owner).await?;
     }

@@ -72,7 +72,10 @@ pub const ROOMS: [(&str, &[&str]); 42] = [
         &["archive", "pipeline", "postgres", "progress", "proof", "restore", "run", "script", "stored"],
     ),
     ("verify", &["failures", "rehearsal", "run", "store", "stored"]),
-    ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
+    (
+        "doctor",
+        &["branch", "consistent", "dump", "pipeline", "postgres", "retention", "run", "store", "stored"],
+    ),
     // A key on paper.
     ("paper", &[]),
     // What people type, and what they get.

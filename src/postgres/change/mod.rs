@@ -2,6 +2,7 @@
 
 mod content;
 mod count;
+mod found;
 mod granted;
 pub mod grants;
 pub mod lock;
