@@ -16,7 +16,7 @@ pub struct AdoptWords {
     pub file: PathBuf,
     /// Name for the backup
     ///
-    /// If the file is from pg_dumpall and has several databases, their names are appended.
+    /// If the file is from pg_dumpall, the name of the database is appended: NAME/DATABASE.
     #[arg(short, long, env = "PGSTOW_NAME")]
     pub name: String,
     /// When the dump was begun, in UTC: 2026-11-20T03:00:00Z or 2026-11-20

@@ -119,7 +119,8 @@ async fn others(stores: &Destinations, name: &Name) -> Vec<catalogue::Found> {
     })
 }
 
-/// The name it is kept under: the databases of a server are kept apart, also if only one has any content today.
+/// The name it is kept under: the databases of a server are kept apart. So they are if only one has any content
+/// today: a nightly one goes on under the same names if there are more tomorrow.
 fn name(request: &AdoptRequest, found: &Found, dump: &Dump) -> Result<Name> {
     match &dump.database {
         Some(database) if found.globals.is_some() => {

@@ -89,6 +89,7 @@ pub async fn rehearse(
     if let Some(conn) = &how.to {
         let mut target = run.or(rehearsal.open(conn, given)).await?;
         let rehearsed = run.or(rehearsal.restore(&mut target)).await;
+        let rehearsed = rehearsed.map_err(|error| target.with_name_of_now(error));
         let dropped = target.drop_created().await;
         return after(rehearsed, dropped);
     }

@@ -8,6 +8,7 @@ mod make;
 mod outcome;
 mod request;
 mod said;
+mod second;
 mod versions;
 
 pub use outcome::{Old, Rekeyed, RekeyedBackup};
@@ -31,6 +32,7 @@ use indicatif::BinaryBytes;
 use make::{MayNotWrite, Remaking};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 use versions::warn_of_versions;
 
 /// Why a backup cannot be taken that is nothing that a run of this kind has made.
@@ -133,8 +135,12 @@ impl Work<'_> {
         let new = match self.run.or(self.made_before(&old.backup.manifest, &peers)).await? {
             Some(new) => new,
             None => {
+                let began = Instant::now();
                 let new = self.make(&old, signed, &peers).await?;
-                self.run.or(self.refuse_second(&old.backup.manifest, new.backup.place(), &peers)).await?;
+                let took = began.elapsed();
+                self.run
+                    .or(self.refuse_second(&old.backup.manifest, new.backup.place(), &peers, took))
+                    .await?;
                 new
             }
         };
@@ -253,39 +259,6 @@ impl Work<'_> {
             self.discard(place).await;
         }
         checked
-    }
-
-    /// Refuses to go on if another run has made a new backup of the same one meanwhile: both would stay, and each run would say
-    /// that the old one is replaced. Each publishes its own before it looks for others, so at least one sees the other; the
-    /// later id gives way, never both.
-    async fn refuse_second(&self, old: &Manifest, own: &Place, peers: &[Folder]) -> Result<()> {
-        let now = contents::of_same_second(self.store.store(), own).await?;
-        // One that had no manifest then was being made.
-        let seen = peers.iter().filter_map(Folder::found).map(|peer| peer.place).chain([own.clone()]);
-        let seen: BTreeSet<Place> = seen.collect();
-        for found in now.iter().filter_map(Folder::found).filter(|found| !seen.contains(&found.place)) {
-            let other = match self.store.take_trusting(&found, None).await {
-                Err(error) if OF_OTHERS.contains(&error.kind()) => continue,
-                taken => taken?,
-            };
-            if !other.backup.manifest.is_made_from(&old.id) {
-                continue;
-            }
-            let other = &found.place.id;
-            let error =
-                Error::new(Kind::Locked, format!("another run rekeyed it at the same time, as {other}"));
-            return Err(match own.id > *other {
-                true => {
-                    self.discard(own).await;
-                    error.hint("nothing of this run stays: let the other one end, and run it again")
-                }
-                false => error.hint(format!(
-                    "{} of this run stays too, and both count as one backup: run it again, so that both have these recipients",
-                    own.id
-                )),
-            });
-        }
-        Ok(())
     }
 
     /// Removes a new backup that was not read back as it was sent: it must not be the "latest" one.

@@ -102,6 +102,7 @@ async fn check(options: &CopyOptions, clients: &Clients) -> Result<(Server, Targ
         return Err(Error::target_exists(format!("database {name} exists already"))
             .hint("name one that does not exist yet; it will be created"));
     }
+    clients.for_copy(server.version(), target.version())?;
     if let (Some(owner), Roles::Check) = (&options.fitting.owner, options.fitting.roles) {
         target.belongs_to(owner).await?;
     }
@@ -114,7 +115,7 @@ async fn request(options: &CopyOptions, clients: &Clients, server: &Server) -> R
     fitting.options.check()?;
     let known = if fitting.roles == Roles::Restore {
         let sql = globals(clients.for_dump(server.version())?, source, &server.database, false).await?;
-        Some(KnownRoles::read(&String::from_utf8_lossy(&sql)))
+        Some(KnownRoles::read(&String::from_utf8_lossy(&sql)).of(Some(server.version().major)))
     } else {
         None
     };

@@ -7,10 +7,10 @@
 use super::plan::Plan;
 use super::request::After;
 use crate::archive::{About, DatabaseStatement};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::psql::run_script;
-use crate::postgres::{Target, identifier, masked};
+use crate::postgres::{Situation, Target, identifier, masked};
 use crate::run::Run;
 
 /// Does it all; what the settings of the source ask for first, since scripts may rely on them.
@@ -21,7 +21,7 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
         run.say(format!("running {}", script.title));
         let done = run_script(psql, &target.conn_of_anybody(), &script.file, &script.text).await;
         done.map_err(|e| {
-            e.context(&script.label).hint(
+            explained(e).context(&script.label).hint(
                 "correct the script, and restore again; --keep-failed keeps the database, to try it there",
             )
         })?;
@@ -45,6 +45,14 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
     target.open_to_others().await?;
     settings(plan, target, true).await;
     Ok(())
+}
+
+/// Adds to what a script may not do what a script is.
+fn explained(error: Error) -> Error {
+    if error.situation() != Some(Situation::InTransaction) {
+        return error;
+    }
+    error.hint("each script is one transaction: leave out what cannot be done in one (VACUUM, CREATE INDEX CONCURRENTLY), and do it when the restore has ended; CREATE INDEX alone is allowed")
 }
 
 /// Says of the database what was said of the source's: grants, or all else.

@@ -1,6 +1,7 @@
 //! What is asked of a restore: which roles take whose place, what the server takes, what is done at the end.
 
 use crate::error::{Error, Result};
+use crate::postgres::clients::Version;
 use crate::postgres::grants::Grant;
 use crate::postgres::{KnownRoles, PgRestoreOptions};
 use crate::stored::opened::OpenedBackup;
@@ -34,7 +35,10 @@ impl RestoreRequest {
             return Err(Error::not_found(format!("{} holds no roles: they {why}", backup.place()))
                 .hint("--roles create creates those that are needed as NOLOGIN roles"));
         };
-        let known = Some(KnownRoles::read(&String::from_utf8_lossy(&sql)));
+        let source = backup.backup.manifest.postgres.as_ref();
+        let source = source.and_then(|postgres| Version::parse(&postgres.server_version));
+        let known = KnownRoles::read(&String::from_utf8_lossy(&sql)).of(source.map(|version| version.major));
+        let known = Some(known);
         Ok(Self { fitting, known, after, left_out: Vec::new() })
     }
 

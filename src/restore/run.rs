@@ -117,7 +117,8 @@ impl Flow<'_> {
     /// Fills the target; also returns how many checkpoints the server was asked for meanwhile, as far as it says.
     async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<(Filled, Option<u64>)> {
         let before = target.checkpoints().await;
-        let filled = content.fill(target).await.map_err(|e| self.without_role(e))?;
+        let filled = content.fill(target).await;
+        let filled = filled.map_err(|e| target.with_name_of_now(self.without_role(e)))?;
         let forced = match before {
             Some(before) => self.checkpoints_since(&before, target).await,
             None => None,
@@ -230,16 +231,19 @@ impl Flow<'_> {
             if let Err(error) = target.let_timescaledb_go().await {
                 tracing::warn!("{error}");
             }
-        } else if let Err(error) = target.drop_created().await {
-            match created {
-                true => tracing::warn!(
-                    "{} could not be dropped, and is empty or unfinished: {error}",
-                    target.called()
-                ),
-                false => tracing::warn!("{error}"),
-            }
-        } else if created {
+            return;
+        }
+        let dropped = target.drop_created().await;
+        if created && !target.is_created() {
             self.run.say(format!("dropped the new database {} again", target.name()));
+        }
+        match dropped {
+            Err(error) if target.is_created() => tracing::warn!(
+                "{} could not be dropped, and is empty or unfinished: {error}",
+                target.called()
+            ),
+            Err(error) => tracing::warn!("{error}"),
+            Ok(()) => {}
         }
     }
 }

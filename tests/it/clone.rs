@@ -46,6 +46,18 @@ fn a_newer_server_gets_what_it_understands() {
     }
 }
 
+/// Nothing is stored from which it could be taken by hand, and nothing is read before it is refused.
+#[test]
+fn an_older_server_than_the_dump_is_for_is_refused_before_anything_is_read() {
+    let (from, to) = (Cluster::shared(Major::V17), Cluster::shared(Major::V16));
+    let copy = fresh("never");
+    let run = clone(&from.url("postgres"), &to.url(&copy)).fails(Kind::Postgres);
+    let run =
+        run.says("goes into PostgreSQL 17 or newer only").says("hint: clone into PostgreSQL 17 or newer");
+    assert!(!run.stderr.contains("fetch") && !run.stderr.contains("cloning"), "{run}");
+    assert!(!to.has_database(&copy), "{run}");
+}
+
 /// A server of today: a copy under another owner, before a migration is tried on it.
 #[test]
 fn all_of_it_belongs_to_another_owner() {

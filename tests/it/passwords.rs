@@ -4,6 +4,7 @@ use crate::scene::{Keys, Place, SLOW_INDEX, fresh, motley};
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use crate::there::scene::eventually;
 use pgstow::error::Kind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -58,6 +59,27 @@ fn a_password_that_changes_in_the_middle_of_a_run() {
     let restore = place.opens(&["restore", "latest", "--to", &target]);
     restore.args(["--password-command", &format!("echo {PASSWORD}")]).succeeds();
     assert_eq!(cluster.text_of(&copy), cluster.text_of(&database));
+}
+
+/// While it is filled, a database has another name, which a password file may not know.
+#[test]
+fn a_password_for_the_last_name_only_is_not_enough() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let place = Place::folder();
+    place.backup(&cluster.url(&cluster.create_database("known")), &["--name", "app"]);
+    let (folder, copy) = (TempDir::new().unwrap(), fresh("pwdb"));
+    let file = folder.path().join("pgpass");
+    let line = |database: &str| format!("127.0.0.1:*:{database}:{USER}:{PASSWORD}\n");
+    let to = format!("postgres://{USER}@127.0.0.1:{}/{copy}", cluster.port);
+    let restore = |lines: &str| {
+        std::fs::write(&file, lines).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        place.opens(&["restore", "latest", "--to", &to]).env("PGPASSFILE", &file)
+    };
+    let run = restore(&[line("postgres"), line(&copy)].concat()).fails(Kind::Postgres);
+    let run = run.says("no password supplied").says(&format!("the database is called {copy}_restoring_"));
+    assert!(run.stderr.contains("if its database is *") && !cluster.has_database(&copy), "{run}");
+    restore(&line("*")).succeeds();
 }
 
 /// Whether a silent connection is dead is asked over another one, long after the program was started.

@@ -386,6 +386,13 @@ fn nothing_is_swapped_without_consent_or_proof() {
     let shut = scene.cluster.create_database("shut");
     scene.cluster.psql("postgres", &format!("ALTER DATABASE {shut} ALLOW_CONNECTIONS false"));
     scene.swap(&["--with", &shut, "--yes"]).fails(Kind::Postgres).says("nobody can connect to");
+    scene
+        .cluster
+        .psql("postgres", &format!("UPDATE pg_database SET datconnlimit = -2 WHERE datname = '{shut}'"));
+    let run = scene.swap(&["--with", &shut, "--yes"]).fails(Kind::Postgres);
+    let run =
+        run.says("is invalid, because dropping it was begun").says(&format!("DROP DATABASE \"{shut}\";"));
+    assert!(!run.stderr.contains("ALLOW_CONNECTIONS"), "{run}");
     scene.is_untouched();
     assert_eq!(scene.counts(), [0, 0, 0]);
     // Whoever wants one that is not whole may have it.

@@ -52,7 +52,8 @@ impl Target {
         let mut rows = Vec::with_capacity(oids.len());
         let at_once = usize::try_from(self.locks() / SHARE).unwrap_or(AT_ONCE).clamp(1, AT_ONCE);
         for batch in oids.chunks(at_once) {
-            let order = format!("{}{}", self.finding_names(), count(batch));
+            // In one transaction: a pooler may have another session for the next statement.
+            let order = format!("BEGIN;\n{}{}\nCOMMIT;", self.finding_names(), count(batch));
             let counted: Vec<u64> = self.psql().query(&order).await?;
             rows.extend(counted);
         }
@@ -101,7 +102,7 @@ fn there(encoding: &str) -> String {
 fn count(oids: &[u32]) -> String {
     let oids = oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     format!(
-        "SET row_security = off;
+        "SET LOCAL row_security = off;
          DO $$
          DECLARE
            one regclass; rows bigint; counts bigint[] := '{{}}';
@@ -114,7 +115,7 @@ fn count(oids: &[u32]) -> String {
              END IF;
              counts := counts || rows;
            END LOOP;
-           PERFORM set_config('pgstow.counts', array_to_json(counts)::text, false);
+           PERFORM set_config('pgstow.counts', array_to_json(counts)::text, true);
          END $$;
          SELECT current_setting('pgstow.counts');"
     )

@@ -58,6 +58,11 @@ impl Membership {
         }
     }
 
+    /// The same, with what its member did before 16 as its own.
+    pub(super) fn of_member(&self, no_inherit: bool) -> Self {
+        Self { inherit: self.inherit.or(no_inherit.then_some(false)), ..self.clone() }
+    }
+
     /// Whether servers before 16 can keep its limits, if its member inherits or not.
     pub(super) fn is_plain(&self, inherits: bool) -> bool {
         self.set && (self.inherit != Some(false) || !inherits)

@@ -3,6 +3,9 @@
 //!
 //! It belongs to the database that the session is connected to. A backup's key is made of store and name:
 //! one database may well go into two stores at the same time. Nothing but the end of the session frees it.
+//!
+//! A restore's lock is held by a transaction, through which a pooler keeps its session for us alone; when the connection ends,
+//! the lock is gone. A backup reads from no pooler of that kind, and on its server nobody wants to see a transaction open for hours.
 
 use std::time::Duration;
 
@@ -15,6 +18,7 @@ use super::reach::reach;
 use crate::postgres::server::Backend;
 use crate::postgres::tools::Psql;
 use crate::postgres::tools::session::Session;
+use crate::postgres::tools::sessions::HOLDING;
 
 /// The first half of every key: `pgst` in ASCII.
 const OURS: i32 = i32::from_be_bytes(*b"pgst");
@@ -66,11 +70,15 @@ impl Lock {
 
     /// Opens a session that holds nothing yet, if the role may have enough: `left` sessions at once.
     pub async fn open(psql: &Psql, left: Option<u32>) -> Result<Self> {
+        Self::begin(psql, left, "").await
+    }
+
+    async fn begin(psql: &Psql, left: Option<u32>, setup: &str) -> Result<Self> {
         if !may_hold_a_session(left) {
             return Ok(Self::none());
         }
         // As the role that logs in, whatever role is asked in: it only holds.
-        Ok(Self { session: Some(Session::open(&psql.in_role(None), "").await?) })
+        Ok(Self { session: Some(Session::open(&psql.in_role(None), setup).await?) })
     }
 
     /// How many of the sessions that were left before it are left besides it.
@@ -96,32 +104,24 @@ impl Lock {
         let locked = |error: Error| {
             error.hint("--wait 10m waits for it; its session is in pg_locks, of type advisory")
         };
-        self.take(second_half(store, name), &format!("another backup of {name}"), wait)
-            .await
-            .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
+        let (key, other) = (second_half(store, name), format!("another backup of {name}"));
+        let taken = self.take("pg_try_advisory_lock", key, &other, wait).await;
+        taken.map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
     }
 
     /// Takes the lock of the restores into the database of this name, in a session that is in another one; `left` is how many
-    /// sessions the role may still have. Through a pooler none is taken: it would stay with a session that is not ours.
+    /// sessions the role may still have.
     ///
     /// # Errors
     /// `Kind::Locked` if another run holds it.
     pub async fn of_restore(psql: &Psql, left: Option<u32>, name: &str) -> Result<Self> {
-        let mut lock = Self::open(psql, left).await?;
-        // The session stays open until the other has answered.
-        let Some(own) = lock.backend().await? else { return Ok(lock) };
-        if own == psql.query(&format!("SELECT {};", Backend::SQL)).await? {
-            tracing::warn!(
-                "there is a connection pooler in transaction mode: no lock keeps another restore into {name} away"
-            );
-            return Ok(Self::none());
-        }
+        let mut lock = Self::begin(psql, left, HOLDING).await?;
         let locked = |error: Error| {
             error.hint("wait for it, or restore into a database of another name; its session is in pg_locks, of type advisory")
         };
-        lock.take(second_half("restore", name), &format!("another restore into {name}"), Duration::ZERO)
-            .await
-            .map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })?;
+        let (key, other) = (second_half("restore", name), format!("another restore into {name}"));
+        let taken = lock.take("pg_try_advisory_xact_lock", key, &other, Duration::ZERO).await;
+        taken.map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })?;
         Ok(lock)
     }
 
@@ -134,9 +134,10 @@ impl Lock {
         Self::of_restore(&maintenance, sessions_left(&maintenance).await?, name).await
     }
 
-    async fn take(&mut self, key: i32, other: &str, wait: Duration) -> Result<()> {
+    /// Takes a lock with this function of the server.
+    async fn take(&mut self, function: &str, key: i32, other: &str, wait: Duration) -> Result<()> {
         let Some(session) = &mut self.session else { return Ok(()) };
-        let query = format!("SELECT pg_try_advisory_lock({OURS}, {key});");
+        let query = format!("SELECT {function}({OURS}, {key});");
         let deadline = Instant::now() + wait;
         let mut waiting = false;
         while session.ask(&query).await? != "t" {

@@ -2,12 +2,15 @@
 
 mod content;
 mod count;
+mod found;
 mod granted;
 pub mod grants;
 pub mod lock;
+mod making;
 mod naming;
 mod reach;
 mod rename;
+mod role;
 mod roles;
 mod subscriptions;
 pub mod swap;
@@ -15,7 +18,8 @@ mod target;
 
 pub use content::{BY_HAND, NotEmpty};
 pub use count::{Counted, Hidden, TableName};
+pub use making::Making;
 pub use naming::{Naming, TRIAL, is_unfinished};
-pub use roles::{KnownRoles, Making};
+pub use roles::KnownRoles;
 pub use swap::Swap;
 pub use target::{OwnProperties, Schemas, TIMESCALEDB_RESTORING, Taken, Target};

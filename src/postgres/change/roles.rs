@@ -4,10 +4,11 @@
 //! What the restoring role may not give (SUPERUSER, mostly) is left out and reported.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use super::granted::{Membership, OfParameter};
-use crate::postgres::server::{Rights, TargetFacts};
+use super::making::Making;
+use super::role::Role;
+use crate::postgres::server::TargetFacts;
 use crate::postgres::sql::words::{Word, words};
 use crate::postgres::sql::{identifier, literal};
 
@@ -17,34 +18,8 @@ pub struct KnownRoles {
     roles: BTreeMap<String, Role>,
     memberships: Vec<Membership>,
     of_parameters: Vec<OfParameter>,
-}
-
-/// A role's attributes and settings.
-#[derive(Clone, Default, PartialEq, Eq)]
-struct Role {
-    rights: Rights,
-    login: bool,
-    no_inherit: bool,
-    connection_limit: Option<String>,
-    valid_until: Option<String>,
-    /// As a digest, most likely; printed by nothing all the same.
-    password: Option<String>,
-    comment: Option<String>,
-    /// Parameter and value, as SQL.
-    settings: Vec<(String, String)>,
-}
-
-/// What makes roles on a server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Making {
-    /// Those that are made, in their order.
-    pub names: Vec<String>,
-    /// Statements that must hold together.
-    pub must: Vec<String>,
-    /// What the roles can be used without: what it is, and the statement.
-    pub may: Vec<(String, String)>,
-    /// What was not taken over, a sentence each.
-    pub left_out: Vec<String>,
+    /// The server's major, if that is known.
+    major: Option<u32>,
 }
 
 impl KnownRoles {
@@ -56,6 +31,12 @@ impl KnownRoles {
             known.take(statement);
         }
         known
+    }
+
+    /// The same, of a server of this major.
+    #[must_use]
+    pub fn of(self, major: Option<u32>) -> Self {
+        Self { major, ..self }
     }
 
     fn take(&mut self, statement: &[Word]) -> Option<()> {
@@ -93,13 +74,18 @@ impl KnownRoles {
         let new = |name: String| other.get(&name).cloned().unwrap_or(name);
         let mut memberships = Vec::new();
         for m in self.memberships {
-            Membership { role: new(m.role), member: new(m.member), ..m }.join(&mut memberships);
+            let (role, member) = (new(m.role), new(m.member));
+            // Two that have become one are no members of each other.
+            if role != member {
+                Membership { role, member, ..m }.join(&mut memberships);
+            }
         }
         let of_parameters = self.of_parameters.into_iter();
         Self {
             roles: self.roles.into_iter().map(|(name, role)| (new(name), role)).collect(),
             memberships,
             of_parameters: of_parameters.map(|of| OfParameter { role: new(of.role), ..of }).collect(),
+            major: self.major,
         }
     }
 
@@ -135,6 +121,13 @@ impl KnownRoles {
         for name in tied.iter().filter(missing) {
             if let Some(role) = self.roles.get(name) {
                 role.make(name, facts, &mut making);
+                if role.makes_more_here(self.major, facts) {
+                    let what =
+                        "it may make itself a member of all roles but superusers, which it may not since 16";
+                    making
+                        .left_out
+                        .push(format!("{} has more with CREATEROLE here: {what}", identifier(name)));
+                }
             }
         }
         let made: BTreeSet<String> = making.names.iter().cloned().collect();
@@ -153,8 +146,7 @@ impl KnownRoles {
 
     /// Those of these roles that log in, and whose passwords are not known.
     pub fn without_password(&self, names: &[String]) -> Vec<String> {
-        let lacks =
-            |name: &&String| self.roles.get(*name).is_some_and(|role| role.login && role.password.is_none());
+        let lacks = |name: &&String| self.roles.get(*name).is_some_and(Role::lacks_password);
         names.iter().filter(lacks).cloned().collect()
     }
 
@@ -172,127 +164,24 @@ impl KnownRoles {
             return;
         }
         let there = |name: &&String| made.contains(*name) || facts.has_role(name);
-        // One that was there before may inherit here, whatever it did on the source.
-        let inherits = !(made.contains(member) && self.roles.get(member).is_some_and(|role| role.no_inherit));
+        let no_inherit = self.roles.get(member).is_some_and(|role| role.no_inherit);
+        // One that was there before does here what it does here, whatever it did on the source.
+        let inherits = if made.contains(member) { !no_inherit } else { facts.inherits(member) };
+        let limited = membership.of_member(no_inherit);
         let (me, major) = (identifier(&facts.me), facts.major);
         let why_not = if let Some(lacking) = [role, member].into_iter().find(|name| !there(name)) {
             format!("there is no role {}", identifier(lacking))
         } else if !(made.contains(role) || facts.may_grant(role)) {
             format!("{me} may not grant that")
-        } else if major < 16 && !membership.is_plain(inherits) {
+        } else if major < 16 && !limited.is_plain(inherits) {
             format!("PostgreSQL {major} has no membership WITH INHERIT FALSE or SET FALSE")
         } else {
             let what = format!("the membership of {} in {}", identifier(member), identifier(role));
-            making.may.push((what, membership.grant(major)));
+            making.may.push((what, limited.grant(major)));
             return;
         };
         let (role, member) = (identifier(role), identifier(member));
         making.left_out.push(format!("{member} is no member of {role} here: {why_not}"));
-    }
-}
-
-impl Making {
-    /// Creates these roles as NOLOGIN roles.
-    pub fn plain<'a>(names: impl IntoIterator<Item = &'a String>, facts: &TargetFacts) -> Self {
-        let mut making = Self::default();
-        for name in names {
-            making.create(name, "NOLOGIN", facts);
-        }
-        making
-    }
-
-    fn create(&mut self, name: &str, attributes: &str, facts: &TargetFacts) {
-        let quoted = identifier(name);
-        self.names.push(name.to_owned());
-        self.must.push(format!("CREATE ROLE {quoted} WITH {attributes};"));
-        if !facts.rights.superuser {
-            // Whoever makes a role may not yet give things to it.
-            let options = if facts.major >= 16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
-            self.must.push(format!("GRANT {quoted} TO CURRENT_USER{options};"));
-        }
-    }
-}
-
-impl Role {
-    fn take(&mut self, attributes: &[Word]) {
-        let mut rest = attributes.iter();
-        while let Some(Word::Bare(word)) = rest.next() {
-            let mut text = || match rest.next() {
-                Some(Word::Literal(text)) => Some(text.clone()),
-                _ => None,
-            };
-            match word.as_str() {
-                "SUPERUSER" => self.rights.superuser = true,
-                "CREATEROLE" => self.rights.createrole = true,
-                "CREATEDB" => self.rights.createdb = true,
-                "REPLICATION" => self.rights.replication = true,
-                "BYPASSRLS" => self.rights.bypassrls = true,
-                "LOGIN" => self.login = true,
-                "NOINHERIT" => self.no_inherit = true,
-                "PASSWORD" => self.password = text(),
-                "UNTIL" => self.valid_until = text(),
-                "LIMIT" => {
-                    let limit = rest.next().and_then(Word::name).unwrap_or_default();
-                    self.connection_limit = limit.parse::<u32>().ok().map(|limit| limit.to_string());
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Adds what makes this role on that server.
-    fn make(&self, name: &str, facts: &TargetFacts, making: &mut Making) {
-        let mut attributes = vec![if self.login { "LOGIN" } else { "NOLOGIN" }.to_owned()];
-        if self.no_inherit {
-            attributes.push("NOINHERIT".into());
-        }
-        let (wanted, mine) = (self.rights, facts.rights);
-        // Before 16, who may make roles may let them make databases and roles.
-        let of_old = facts.major < 16 && mine.createrole;
-        for (keyword, wanted, may) in [
-            ("SUPERUSER", wanted.superuser, false),
-            ("CREATEROLE", wanted.createrole, mine.createrole),
-            ("CREATEDB", wanted.createdb, mine.createdb || of_old),
-            ("REPLICATION", wanted.replication, mine.replication && !of_old),
-            ("BYPASSRLS", wanted.bypassrls, mine.bypassrls && !of_old),
-        ] {
-            match (wanted, may || mine.superuser) {
-                (false, _) => {}
-                (true, true) => attributes.push(keyword.into()),
-                (true, false) => {
-                    let (name, me) = (identifier(name), identifier(&facts.me));
-                    making.left_out.push(format!("{name} has no {keyword} here: {me} may not give it"));
-                }
-            }
-        }
-        if let Some(limit) = &self.connection_limit {
-            attributes.push(format!("CONNECTION LIMIT {limit}"));
-        }
-        if let Some(password) = &self.password {
-            attributes.push(format!("PASSWORD {}", literal(password)));
-        }
-        if let Some(until) = &self.valid_until {
-            attributes.push(format!("VALID UNTIL {}", literal(until)));
-        }
-        making.create(name, &attributes.join(" "), facts);
-        let name = identifier(name);
-        if let Some(comment) = &self.comment {
-            let statement = format!("COMMENT ON ROLE {name} IS {};", literal(comment));
-            making.may.push((format!("the comment on {name}"), statement));
-        }
-        for (parameter, value) in &self.settings {
-            let statement = format!("ALTER ROLE {name} SET {} TO {value};", identifier(parameter));
-            making.may.push((format!("the setting {parameter} of {name}"), statement));
-        }
-    }
-}
-
-impl fmt::Debug for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Role")
-            .field("rights", &self.rights)
-            .field("login", &self.login)
-            .finish_non_exhaustive()
     }
 }
 
@@ -327,8 +216,8 @@ mod tests {
         serde_json::from_value(serde_json::json!({
             "me": "me", "major": major,
             "rights": {"superuser": superuser, "createrole": true, "createdb": true, "replication": false, "bypassrls": false},
-            "roles": {"me": {"member": true, "admin": false, "superuser": superuser},
-                      "pg_monitor": {"member": superuser, "admin": superuser, "superuser": false}},
+            "roles": {"me": {"member": true, "admin": false, "superuser": superuser, "inherits": true},
+                      "pg_monitor": {"member": superuser, "admin": superuser, "superuser": false, "inherits": true}},
             "extensions": [], "tablespaces": [],
         }))
         .unwrap()
@@ -398,6 +287,13 @@ mod tests {
                 .any(|(_, sql)| sql == "GRANT \"shop\" TO \"Web, 1\" WITH INHERIT FALSE, SET TRUE;")
         );
         assert!(!format!("{known:?}").contains("SCRAM"));
+        // One that takes the place of a role that it is a member of is no member of itself.
+        let other = BTreeMap::from([("readers".to_owned(), "Web, 1".to_owned())]);
+        let making = KnownRoles::read(GLOBALS)
+            .renamed(&other)
+            .making(&BTreeSet::from(["app".to_owned()]), &facts(true, 17));
+        let itself = making.may.iter().find(|(_, sql)| sql.starts_with("GRANT \"Web, 1\" TO"));
+        assert_eq!(itself, None);
     }
 
     #[test]
@@ -434,6 +330,43 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_inherited_nothing_inherits_nothing() {
+        let known = KnownRoles::read(
+            "CREATE ROLE lead; CREATE ROLE me; ALTER ROLE me WITH NOINHERIT; CREATE ROLE new; ALTER ROLE new WITH NOINHERIT;
+             GRANT lead TO me; GRANT lead TO new WITH ADMIN OPTION;",
+        );
+        let made = |major| {
+            let making = known.making(&BTreeSet::from(["lead".to_owned()]), &facts(true, major));
+            (making.may.into_iter().map(|(_, sql)| sql).collect::<Vec<_>>().join(" "), making.left_out)
+        };
+        let (may, left_out) = made(16);
+        assert_eq!(
+            may,
+            "GRANT \"lead\" TO \"me\" WITH INHERIT FALSE, SET TRUE; GRANT \"lead\" TO \"new\" WITH ADMIN TRUE, INHERIT FALSE, SET TRUE;"
+        );
+        assert!(left_out.is_empty(), "{left_out:?}");
+        // Here the role that is there inherits from all, and the one that is made from none.
+        let (may, left_out) = made(15);
+        assert_eq!(may, "GRANT \"lead\" TO \"new\" WITH ADMIN OPTION;");
+        assert!(
+            left_out.len() == 1 && left_out[0].starts_with("\"me\" is no member of \"lead\" here"),
+            "{left_out:?}"
+        );
+    }
+
+    #[test]
+    fn making_roles_means_more_on_an_older_server() {
+        let known = KnownRoles::read(
+            "CREATE ROLE mgr; ALTER ROLE mgr WITH CREATEROLE; CREATE ROLE root; ALTER ROLE root WITH SUPERUSER CREATEROLE;",
+        );
+        for (source, target, said) in [(16, 15, 1), (15, 14, 0), (17, 16, 0)] {
+            let roles = BTreeSet::from(["mgr".to_owned(), "root".to_owned()]);
+            let making = known.clone().of(Some(source)).making(&roles, &facts(true, target));
+            assert_eq!(making.left_out.len(), said, "{source} {target}: {:?}", making.left_out);
+        }
+    }
+
+    #[test]
     fn what_is_there_is_left_alone_and_what_is_not_tied_stays_away() {
         let known = KnownRoles::read(GLOBALS);
         let of =
@@ -444,12 +377,5 @@ mod tests {
         there.add_role("app");
         assert_eq!(of("readers", &there).names, ["Web, 1", "readers"]);
         assert_eq!(of("stranger", &there).names, ["stranger"]);
-    }
-
-    #[test]
-    fn plain_ones_are_made_for_nobody_to_log_in_as() {
-        let names = ["a\"b".to_owned()];
-        assert_eq!(Making::plain(&names, &facts(true, 17)).must, ["CREATE ROLE \"a\"\"b\" WITH NOLOGIN;"]);
-        assert_eq!(Making::plain(&names, &facts(false, 17)).must.len(), 2);
     }
 }

@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
+pub use super::found::Found;
 use super::lock::{Lock, sessions_left};
 use super::naming::{SECOND, free_name, is_unfinished, moment, warn_of_incomplete};
 use super::reach::MAINTENANCE;
-use super::rename::{Known, RESTORED, RESTORING, Renaming, is_stamp, renames};
+use super::rename::{RESTORED, RESTORING, Renaming, is_stamp, renames};
 use super::subscriptions::{Subscriptions, dropping};
 use super::target::resume;
 use crate::postgres::clients::Client;
@@ -47,50 +48,12 @@ pub enum Inheritance {
     Nothing,
 }
 
-/// A database that has to do with the name.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Found {
-    oid: u32,
-    /// Its name.
-    pub name: String,
-    /// `pg_database_size`, bytes; `None` where the role may not know.
-    pub size_bytes: Option<u64>,
-    /// How many are connected.
-    pub sessions: u64,
-    /// The role that it belongs to.
-    pub owner: String,
-    /// Whether the connecting role owns it, or is a member of the role that does.
-    owned: bool,
-    /// Whether the connecting role may make the owner the owner of another database.
-    giveable: bool,
-    prepared: u64,
-    template: bool,
-    /// Whether anybody can connect to it.
-    connectable: bool,
-    slots: Vec<String>,
-    /// Subscriptions that receive changes.
-    subscriptions: Vec<String>,
-}
-
 #[derive(Deserialize)]
 struct State {
     user: String,
     in_recovery: bool,
     may_rename: bool,
     found: Vec<Found>,
-}
-
-impl Found {
-    fn known(&self) -> Known {
-        Known { oid: self.oid, name: self.name.clone() }
-    }
-
-    fn refuse_template(&self) -> Result<()> {
-        let name = identifier(&self.name);
-        let what = format!("{name} is a template, from which databases are made: it is not swapped");
-        let hint = format!("if it is not meant to be one: ALTER DATABASE {name} IS_TEMPLATE false;");
-        if self.template { Err(Error::postgres(what).hint(hint)) } else { Ok(()) }
-    }
 }
 
 impl Swap {
@@ -311,10 +274,7 @@ impl Swap {
         }
         let (live, new) = self.there(new).await?;
         new.refuse_template()?;
-        if !new.connectable {
-            let what = format!("nobody can connect to {}: it is not swapped", identifier(&new.name));
-            return Err(Error::postgres(what).hint("ALTER DATABASE … ALLOW_CONNECTIONS true allows it"));
-        }
+        new.refuse_closed()?;
         Ok((live, new))
     }
 
@@ -388,7 +348,8 @@ SELECT json_build_object(
       'giveable', pg_has_role(datdba,
         CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END),
       'template', datistemplate,
-      'connectable', datallowconn AND datconnlimit <> -2,
+      'connectable', datallowconn,
+      'invalid', datconnlimit = -2,
       'prepared', (SELECT count(*) FROM pg_prepared_xacts WHERE database = datname),
       'slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE database = datname),
       'subscriptions', (SELECT coalesce(json_agg(subname ORDER BY subname), '[]') FROM pg_subscription

@@ -99,15 +99,32 @@ impl Clients {
 
     /// The client that dumps a server to fill one of version `target`: of the target's own major if that is newer and there,
     /// as it writes what the target reads otherwise than the source; else as for any dump.
+    ///
+    /// # Errors
+    /// Those of [`Clients::for_dump`]; `Kind::Postgres` if the target does not take what any client here writes.
     pub fn for_copy(&self, source: Version, target: Version) -> Result<&Client> {
         let of_target = self.found.iter().filter(|client| client.version.major == target.major);
-        match lowest_major(of_target).filter(|client| client.version.major > source.major) {
-            Some(client) => {
-                tell_if_unsafe(client.version);
-                Ok(client)
-            }
-            None => self.for_dump(source),
+        if let Some(client) = lowest_major(of_target).filter(|client| client.version.major > source.major) {
+            tell_if_unsafe(client.version);
+            return Ok(client);
         }
+        let client = self.for_dump(source)?;
+        if target.major >= ALONE_SINCE || client.version.major < ALONE_SINCE {
+            return Ok(client);
+        }
+        let error = Error::postgres(format!(
+            "what pg_dump {} writes goes into PostgreSQL {ALONE_SINCE} or newer only, and the target server is {target}",
+            client.version
+        ))
+        .hint(format!("clone into PostgreSQL {ALONE_SINCE} or newer"));
+        Err(match source.major {
+            ..ALONE_SINCE => error.hint(format!(
+                "or clone with the client of PostgreSQL {} (--pg-bin); {}",
+                source.major,
+                self.platform.install(source.major)
+            )),
+            _ => error,
+        })
     }
 
     /// The programs of a server that takes what a server of version `dumped` held and a `pg_dump` of
@@ -294,6 +311,20 @@ mod tests {
             let have = clients(have);
             let client = have.for_copy(version(source), version(target)).unwrap();
             assert_eq!(client.version, version(expected), "{have:?} {source} {target}");
+        }
+    }
+
+    #[test]
+    fn no_copy_begins_that_the_target_would_not_take() {
+        for (have, source, target, hints) in [
+            ("17.11 18.6", "17.5", "16.4", 1),
+            ("13.23 17.11", "16.4", "15.3", 2),
+            ("18.6", "14.1", "16.4", 2),
+        ] {
+            let have = clients(have);
+            let error = have.for_copy(version(source), version(target)).err().unwrap();
+            assert!(error.kind() == Kind::Postgres && error.hints().len() == hints, "{error:?}");
+            assert!(!error.with_hints().contains("fetch"), "{error:?}");
         }
     }
 

@@ -139,8 +139,8 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::NotBuiltWith,
-        "this PostgreSQL was built without that library: restore on a server that has it; if it is about compression, back up \
-         with --pg-dump-arg=--no-toast-compression",
+        "this PostgreSQL was built without that library: restore on a server that has it; if it is about compression, a \
+         backup made with --pg-dump-arg=--no-toast-compression can be restored here",
     ),
     (
         S::ExtensionElsewhere,

@@ -98,6 +98,8 @@ pub enum Situation {
     Cancelled,
     StandbyConflict,
     Deadlock,
+    /// What cannot be done in a transaction.
+    InTransaction,
     /// The server, or a pooler before it, does not let one session use the snapshot of another.
     SnapshotRefused,
     /// The server would share a snapshot, and a wrong one.
@@ -263,6 +265,7 @@ fn by_sqlstate(code: &str, message: &Message) -> Option<Situation> {
         "23P01" => S::ConstraintViolated(Constraint::Exclusion),
         "22P05" => S::EncodingCannotHold,
         "22021" => S::EncodingInvalid,
+        "25001" => S::InTransaction,
         "25006" => S::ReadOnly,
         "55006" => text().unwrap_or(S::DatabaseInUse),
         "55P03" => S::LockTimeout,
@@ -378,6 +381,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["due to lock timeout"], S::LockTimeout),
     (&["conflict with recovery"], S::StandbyConflict),
     (&["deadlock detected"], S::Deadlock),
+    (&["cannot run inside a transaction block"], S::InTransaction),
     (&["server version mismatch"], S::ClientTooOld),
     (&["unrecognized option"], S::OptionUnknown),
     (&["invalid option --"], S::OptionUnknown),

@@ -358,6 +358,7 @@ fn situations_are_known_by_their_code_in_every_language() {
             S::ObjectMissingInFunction,
         ),
         ("FATAL:  57P01: Verbindung wird abgebrochen", S::SessionTerminated),
+        ("FEHLER:  25001: VACUUM kann nicht in einem Transaktionsblock laufen", S::InTransaction),
     ] {
         let said = format!("psql:<stdin>:1: {said}");
         assert_eq!(situation("psql", &said), Some(known), "{said}");

@@ -56,6 +56,8 @@ struct Standing {
     /// It may make others members of it.
     admin: bool,
     superuser: bool,
+    /// It has what the roles may that it is a member of; since 16 each membership may say otherwise.
+    inherits: bool,
 }
 
 /// `SET` as a privilege on a role came with 16; before, every member had it.
@@ -70,7 +72,7 @@ SELECT json_build_object(
               'member', pg_has_role(oid, 'USAGE') AND pg_has_role(oid,
                 CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END),
               'admin', pg_has_role(oid, 'USAGE WITH ADMIN OPTION'),
-              'superuser', rolsuper)) FROM pg_roles),
+              'superuser', rolsuper, 'inherits', rolinherit)) FROM pg_roles),
   'jobs_in', (SELECT setting FROM pg_settings WHERE name = 'cron.database_name'),
   'lent', EXISTS (SELECT FROM pg_database WHERE datname IN ({theirs})),
   'extensions', (SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions),
@@ -85,7 +87,8 @@ impl TargetFacts {
 
     /// Adds a role that was made since, which the restoring role is a member of.
     pub fn add_role(&mut self, name: &str) {
-        self.roles.insert(name.to_owned(), Standing { member: true, admin: true, superuser: false });
+        let standing = Standing { member: true, admin: true, superuser: false, inherits: true };
+        self.roles.insert(name.to_owned(), standing);
     }
 
     /// Says whether there is such a role.
@@ -101,6 +104,11 @@ impl TargetFacts {
     /// Says whether there is such a role, and it is a superuser.
     pub fn is_superuser(&self, name: &str) -> bool {
         self.roles.get(name).is_some_and(|standing| standing.superuser)
+    }
+
+    /// Says whether there is such a role, and it has what the roles may that it is a member of.
+    pub fn inherits(&self, name: &str) -> bool {
+        self.roles.get(name).is_some_and(|standing| standing.inherits)
     }
 
     /// Says whether the restoring role may make others members of this one.

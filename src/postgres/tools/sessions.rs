@@ -48,6 +48,11 @@ pub const ASKING: &str = set!(
 /// For a transaction that has begun already, as its first statement.
 pub const PATIENT_TRANSACTION: &str = set!("SET TRANSACTION READ WRITE; SELECT", patient!(), "");
 
+/// For a session that does nothing but hold something: a transaction that stays open. It has no snapshot after this, whatever
+/// the role's own isolation, so that it keeps no dead row from being removed.
+pub const HOLDING: &str =
+    set!("BEGIN ISOLATION LEVEL READ COMMITTED; DO $$ BEGIN PERFORM", patient!(), "; END $$;");
+
 /// What `pg_dump`'s text means: what it does not set itself, and what it expects not to be set.
 macro_rules! loading {
     () => {

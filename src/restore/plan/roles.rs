@@ -151,9 +151,6 @@ impl Fit<'_> {
 
     pub(super) async fn make(&mut self, making: Making, target: &mut Target) -> Result<()> {
         let names: Vec<String> = making.names.clone();
-        for left_out in &making.left_out {
-            tracing::warn!("{left_out}");
-        }
         let quoted: Vec<String> = names.iter().map(|name| identifier(name)).collect();
         let made = target.make_roles(making).await;
         let not = made.map_err(|e| e.context(format_args!("make the roles {}", reported(&quoted))))?;

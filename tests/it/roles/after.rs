@@ -306,6 +306,8 @@ fn a_copy_that_no_script_has_masked_is_not_taken_for_one_that_was() {
     let run = masked(&copy, &["--after-sql", "GRANT SELECT ON people TO nosuch"]).fails(Kind::Postgres);
     let run = run.says("role \"nosuch\" does not exist");
     assert!(!run.stderr.contains("--no-owner"), "{run}");
+    let run = masked(&copy, &["--after-sql", "VACUUM people"]).fails(Kind::Postgres);
+    run.says("cannot run inside a transaction block").says("each script is one transaction");
     let run = masked(&copy, &["--after-sql", "SET statement_timeout = 10; SELECT pg_sleep(9)"]);
     let run = run.fails(Kind::Postgres).says("statement timeout");
     assert!(!run.stderr.contains("--lock-wait-timeout"), "{run}");

@@ -5,6 +5,7 @@ use crate::scene::{Keys, Place, fresh};
 use crate::servers::folder;
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use crate::there::preflight::pgbouncer;
+use crate::there::scene::eventually;
 use pgstow::archive::{EntryKind, Reader, TocEntry};
 use pgstow::error::Kind;
 use std::os::unix::fs::PermissionsExt;
@@ -89,22 +90,39 @@ fn rows_come_back_into_their_table_or_none_do() {
     }
 }
 
-/// It would stay with a session of the pooler's, and keep all others away.
+/// One that belongs to a session would stay with the pooler, and keep all others away.
 #[test]
-fn through_a_pooler_no_lock_stays() {
+fn through_a_pooler_a_lock_holds_and_goes_with_its_restore() {
     let shop = Shop::open(Major::V18);
-    shop.psql("DELETE FROM app.lines");
-    let (_server, port) = pgbouncer(shop.cluster, "transaction");
-    let url = |database: &str| format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{database}");
-    let warning = "no lock keeps another restore into";
-    let through = ["restore", "latest", "-t", "app.lines", "--into", &url(&shop.database)];
-    shop.place.opens(&through).succeeds().says(warning);
-    let run = shop.words(&["-t", "app.lines", "--truncate"]).succeeds();
-    assert!(!run.stderr.contains(warning), "{run}");
-    let copy = fresh("copy");
-    shop.place.opens(&["restore", "latest", "--to", &url(&copy)]).succeeds().says(warning);
-    shop.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
-    shop.place.opens(&["restore", "latest", "--to", &shop.cluster.url(&copy)]).succeeds();
+    let copy = fresh("pooled");
+    // Of several sessions each question gets the next one.
+    for mode in ["transaction", "transaction\nserver_round_robin = 1\nmin_pool_size = 4"] {
+        shop.psql("DELETE FROM app.lines");
+        let (_server, port) = pgbouncer(shop.cluster, mode);
+        let url = |database: &str| format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{database}");
+        let through = ["restore", "latest", "-t", "app.lines", "--into", &url(&shop.database)];
+        shop.place.opens(&through).succeeds();
+        shop.words(&["-t", "app.lines", "--truncate"]).succeeds();
+        let pooled = || shop.place.opens(&["restore", "latest", "--to", &url(&copy)]);
+        let running = pooled().args(["--after-sql", "SELECT pg_sleep(5.25)"]).spawn();
+        let asleep =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%5.25%'";
+        eventually("the script runs", || shop.cluster.psql("postgres", asleep) != "0");
+        // Neither vacuum nor anything else has to wait for it.
+        let holding =
+            "SELECT DISTINCT state, backend_xmin, backend_xid FROM pg_stat_activity JOIN pg_locks USING (pid)
+            WHERE locktype = 'advisory' AND objsubid = 2 AND state LIKE 'idle in %'";
+        assert_eq!(shop.cluster.psql("postgres", holding), "idle in transaction||");
+        let words = ["restore", "latest", "--to", &shop.cluster.url(&copy)];
+        for other in [pooled(), shop.place.opens(&words)] {
+            other.fails(Kind::Locked).says("another restore into pooled");
+        }
+        running.wait().assert_success();
+        let dropping = || shop.cluster.psql("postgres", &format!("DROP DATABASE {copy}"));
+        dropping();
+        shop.place.opens(&words).succeeds();
+        dropping();
+    }
 }
 
 #[test]

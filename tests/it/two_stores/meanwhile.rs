@@ -102,8 +102,9 @@ fn of_two_that_rekey_the_same_backup_one_gives_way() {
         let runs = [first.wait(), second.wait()];
         let refused =
             runs.iter().filter(|run| run.text().contains("another run rekeyed it at the same time"));
-        assert!(refused.count() > 0, "{}\n{}", runs[0], runs[1]);
-        // At most one of both succeeds, and later runs end what is left.
+        assert_eq!(refused.count(), 1, "{}\n{}", runs[0], runs[1]);
+        assert_eq!(runs.iter().filter(|run| run.status.success()).count(), 1, "{}\n{}", runs[0], runs[1]);
+        assert_eq!(there(&place, "app").len(), 1, "{}\n{}", runs[0], runs[1]);
         command(&one).succeeds();
         let kept = there(&place, "app");
         for id in kept {

@@ -1,13 +1,13 @@
-//! A target's database is created, with the roles it needs, and dropped again if the run fails.
+//! A target's database is created, and dropped again if the run fails, with the roles that were made for it.
 //!
 //! Only what this run created is ever dropped, and only if it is still the same.
 
 use super::Target;
+use super::made::is_killed;
 use crate::error::{Error, Result};
 use crate::postgres::change::naming::free_name;
 use crate::postgres::change::reach::not_created;
 use crate::postgres::change::rename::{RESTORING, Renaming};
-use crate::postgres::change::roles::Making;
 use crate::postgres::change::subscriptions::{Subscriptions, dropping};
 use crate::postgres::failure::{Constraint, Failure, Situation as S};
 use crate::postgres::server::Locale;
@@ -15,32 +15,6 @@ use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::psql;
 
 impl Target {
-    /// Makes roles, all or none; says what of them could not be taken over, a sentence each.
-    ///
-    /// They go again with the database that this run creates.
-    pub async fn make_roles(&mut self, making: Making) -> Result<Vec<String>> {
-        let Making { names, must, may, left_out: mut not } = making;
-        self.maintenance.execute(&format!("BEGIN;\n{}\nCOMMIT;", must.join("\n"))).await?;
-        self.made_roles.extend(names);
-        // All at once, as each session takes time; what is refused is found by halves.
-        let mut parts = vec![may.as_slice()];
-        while let Some(part) = parts.pop().filter(|part| !part.is_empty()) {
-            let statements: Vec<&str> = part.iter().map(|(_, statement)| statement.as_str()).collect();
-            match (
-                self.maintenance.execute(&format!("BEGIN;\n{}\nCOMMIT;", statements.join("\n"))).await,
-                part,
-            ) {
-                (Ok(()), _) => {}
-                (Err(error), [(what, _)]) => not.push(format!("{what} could not be taken over: {error}")),
-                (Err(_), part) => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
-                }
-            }
-        }
-        Ok(not)
-    }
-
     /// Makes this role the owner of the database that will be created, if there is such a role.
     pub async fn belongs_to(&mut self, owner: &str) -> Result<()> {
         let question = format!(
@@ -132,6 +106,14 @@ impl Target {
     /// Drops the database if this run created it, sessions and all, and the roles it made. One that
     /// somebody else has put in its place, or renamed, is left alone.
     pub async fn drop_created(&mut self) -> Result<()> {
+        match self.drop_once().await {
+            // Of two signals that come at once, the second may meet a psql that has no group of its own yet.
+            Err(error) if is_killed(&error) => self.drop_once().await,
+            dropped => dropped,
+        }
+    }
+
+    async fn drop_once(&mut self) -> Result<()> {
         let known = match self.settle().await {
             Ok(()) => self.known(),
             Err(_) => None,
@@ -146,21 +128,12 @@ impl Target {
             // Somebody else may have dropped it already, and that is all that was wanted.
             let renaming = Renaming { maintenance: &self.maintenance };
             if renaming.name_of(known.oid).await?.is_some() {
-                return Err(error.context(format_args!("drop the unfinished database {name}")));
+                return Err(
+                    self.with_made_roles(error.context(format_args!("drop the unfinished database {name}")))
+                );
             }
         }
         (self.created, self.exists, self.oid) = (false, false, None);
         self.drop_made_roles().await
-    }
-
-    async fn drop_made_roles(&mut self) -> Result<()> {
-        let names: Vec<String> =
-            std::mem::take(&mut self.made_roles).iter().map(|name| identifier(name)).collect();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let names = names.join(", ");
-        let dropped = self.maintenance.execute(&format!("DROP ROLE IF EXISTS {names};")).await;
-        dropped.map_err(|error| error.context(format_args!("drop the roles {names} that were made")))
     }
 }

@@ -5,6 +5,7 @@
 
 mod create;
 mod existing;
+mod made;
 mod publish;
 mod statements;
 mod timescale;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 use super::content;
 use super::lock::{Lock, may_hold_a_session};
@@ -26,7 +27,7 @@ use super::reach::reach;
 use super::rename::{Known, RESTORING};
 use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
-use crate::postgres::failure::Failure;
+use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::server::{Checkpoints, Server, TargetFacts, refuse_standby};
 use crate::postgres::sql::{block, identifier, literal};
 use crate::postgres::tools::psql::Psql;
@@ -55,6 +56,7 @@ pub struct Target {
     owner: Option<String>,
     tablespace: Option<String>,
     made_roles: Vec<String>,
+    making_roles: Option<(Vec<String>, JoinHandle<Result<()>>)>,
     closed: bool,
     creating: Option<JoinHandle<Result<Vec<u8>, Failure>>>,
     locks: u64,
@@ -122,6 +124,7 @@ impl Target {
             owner,
             tablespace: None,
             made_roles: Vec::new(),
+            making_roles: None,
             closed: false,
             creating: None,
             locks,
@@ -161,6 +164,19 @@ impl Target {
             _ => &self.name,
         };
         text.replace(&identifier(&self.called), &identifier(last)).replace(&self.called, last)
+    }
+
+    /// Adds to a lack of a password for a database of this run how it is called: a password file may know its last name only.
+    #[must_use]
+    pub fn with_name_of_now(&self, error: Error) -> Error {
+        if !self.created || error.situation() != Some(Situation::PasswordMissing) {
+            return error;
+        }
+        error.without_hints().hint(format!(
+            "until all is done the database is called {}: a line of ~/.pgpass fits every name if its database is *; or give the \
+             password in the URL, or in PGPASSWORD",
+            self.called
+        ))
     }
 
     /// The name that the database has now, or will be created under.
