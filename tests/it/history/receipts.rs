@@ -210,7 +210,7 @@ fn prune_counts_only_proven_ones_if_asked_to() {
         let dry = prune(&scene.place, &words).args(["--dry-run", "--json"]);
         let document = dry.env("PGSTOW_VERIFY_KEY", &scene.public).succeeds().json();
         for (at, why) in
-            [(6, &["last", "newest"][..]), (5, &[]), (4, &["last"]), (2, &["min-keep"]), (0, &[])]
+            [(6, &["last", "newest"][..]), (5, &[]), (4, &["last", "proven"]), (2, &["min-keep"]), (0, &[])]
         {
             assert_eq!(said_of(&document, &ids[at]).1, why, "{at}: {document}");
         }
