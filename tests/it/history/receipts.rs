@@ -210,7 +210,7 @@ fn prune_counts_only_proven_ones_if_asked_to() {
         let dry = prune(&scene.place, &words).args(["--dry-run", "--json"]);
         let document = dry.env("PGSTOW_VERIFY_KEY", &scene.public).succeeds().json();
         for (at, why) in
-            [(6, &["last", "newest"][..]), (5, &[]), (4, &["last"]), (2, &["min-keep"]), (0, &[])]
+            [(6, &["last", "newest"][..]), (5, &[]), (4, &["last", "proven"]), (2, &["min-keep"]), (0, &[])]
         {
             assert_eq!(said_of(&document, &ids[at]).1, why, "{at}: {document}");
         }
@@ -245,7 +245,11 @@ fn planted_receipts_make_no_proven_backup_go() {
         let letters = "0123456789abcdefghjkmnpqrstvwxyz";
         plant(&|n| format!("99991231T235959Z-zzzzz{}", &letters[n..=n]));
         let run = pruned();
-        assert_eq!(said_of(&run.json(), &ids[0]), ("keep".into(), vec!["last".into()]), "{run}");
+        assert_eq!(
+            said_of(&run.json(), &ids[0]),
+            ("keep".into(), vec!["last".into(), "proven".into()]),
+            "{run}"
+        );
         run.says("16 receipts of a moment that is still to come");
         let listed = scene.place.pgstow(&["list", "--json"]).succeeds().json();
         assert!(listed[0]["proven_at"].as_str().unwrap() < "3", "{listed}");
