@@ -15,7 +15,7 @@ mod sql;
 mod tools;
 
 pub use change::{
-    BY_HAND, Counted, Hidden, KnownRoles, Making, Naming, OwnProperties, Schemas, Swap,
+    ASIDE, BACK, BY_HAND, Counted, Hidden, KnownRoles, Making, Naming, OwnProperties, Schemas, Swap,
     TIMESCALEDB_RESTORING, TRIAL, TableName, Taken, Target, grants, lock, swap,
 };
 pub use clients::{Client, Clients, Search, Version};

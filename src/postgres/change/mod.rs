@@ -18,4 +18,4 @@ pub use count::{Counted, Hidden, TableName};
 pub use naming::{Naming, TRIAL, is_unfinished};
 pub use roles::{KnownRoles, Making};
 pub use swap::Swap;
-pub use target::{OwnProperties, Schemas, TIMESCALEDB_RESTORING, Taken, Target};
+pub use target::{ASIDE, BACK, OwnProperties, Schemas, TIMESCALEDB_RESTORING, Taken, Target};
