@@ -15,8 +15,8 @@ mod sql;
 mod tools;
 
 pub use change::{
-    BY_HAND, Counted, Hidden, KnownRoles, Making, Naming, NotEmpty, OwnProperties, Schemas, Swap,
-    TIMESCALEDB_RESTORING, TRIAL, TableName, Taken, Target, grants, lock, swap,
+    ASIDE, BACK, BY_HAND, Counted, Hidden, KnownRoles, Making, Naming, NotEmpty, OwnProperties, Schemas,
+    Swap, TIMESCALEDB_RESTORING, TRIAL, TableName, Taken, Target, grants, lock, swap,
 };
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::{ConnInfo, PasswordCommand};

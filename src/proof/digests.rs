@@ -35,7 +35,7 @@ pub async fn prove(
 ) -> Result<Proof> {
     let front = Preamble::read(&inventory.archive.preamble)?;
     let found = redump::whole(target, clients, inventory, &front.toc, run).await?;
-    let mut comparison = Comparison::of(inventory, &front.toc, &found);
+    let mut comparison = Comparison::of(inventory, &front.toc, &found, target.is_given());
     let undecided = comparison.undecided();
     if !undecided.is_empty() {
         run.say("reading part of the backup again: some rows are in another order, or different");
@@ -84,6 +84,8 @@ struct Comparison<'a> {
     bytes_alike: bool,
     /// The tables whose rows name objects, by their dump ids, if both servers do not put the same words into quotes.
     names_unlike: HashSet<i32>,
+    /// Whether others may have tables in the database, which the dump does not define.
+    is_shared: bool,
 }
 
 /// As many rows as there should be, with another digest.
@@ -107,7 +109,7 @@ struct Together<'a> {
 type Name<'a> = (&'a [u8], &'a [u8]);
 
 impl<'a> Comparison<'a> {
-    fn of(inventory: &'a Inventory, said: &Toc, found: &Contents) -> Self {
+    fn of(inventory: &'a Inventory, said: &Toc, found: &Contents, is_shared: bool) -> Self {
         let major = |version: &str| Version::parse(version).map_or(SHORT_FLOATS, |version| version.major);
         let (one, other) = (major(&inventory.archive.server_version), major(&found.header.server_version));
         let alike = |since: u32| (one >= since) == (other >= since);
@@ -119,6 +121,7 @@ impl<'a> Comparison<'a> {
             floats_alike: alike(SHORT_FLOATS),
             bytes_alike: alike(NUMBERED_BYTES),
             names_unlike: if one == other { HashSet::new() } else { said.holders_of_names() },
+            is_shared,
         };
         comparison.tables(inventory, said, found);
         if !comparison.through_root.undecided {
@@ -183,10 +186,11 @@ impl<'a> Comparison<'a> {
                 }
             }
         }
-        // What an extension put into its own tables is no business of the dump's.
+        // What an extension or somebody else put into their own tables is no business of the dump's.
         for (name, (entry, block)) in data {
             if let Some(rows @ 1..) = block.rows
                 && there.contains(&name)
+                && (definitions.contains_key(&name) || !self.is_shared)
             {
                 let label = entry.label();
                 self.proof.differences.push(format!("{label}: {}, and none in the dump", count(rows, "row")));
@@ -357,7 +361,7 @@ mod tests {
     /// What comes of a dump whose restore is dumped again as `found`.
     fn proof(inventory: &Inventory, dump: &[u8], found: &[u8]) -> Proof {
         let (front, found) = (Preamble::read(&inventory.archive.preamble).unwrap(), read(found));
-        let mut comparison = Comparison::of(inventory, &front.toc, &found);
+        let mut comparison = Comparison::of(inventory, &front.toc, &found, false);
         let undecided = comparison.undecided();
         let mut dumped = read(dump).blocks;
         dumped.retain(|block| undecided.contains(&block.dump_id));

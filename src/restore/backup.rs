@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// More workers than this wait for the server rather than help it.
 const MOST_JOBS: usize = 8;
+/// How advice names the flag that is for new databases only.
+const KEEPING: &str = "`restore --on-error keep`";
 /// Bytes of dump that keep a worker busy long enough to be worth it.
 const WORTH_A_JOB: u64 = 64 << 20;
 
@@ -129,12 +131,13 @@ impl ReadyBackup {
     ///
     /// A failure leaves nothing behind that this made.
     pub async fn restore_into(&mut self, conn: &ConnInfo, run: &Run) -> Result<Outcome> {
-        self.restore_named(conn, Naming::WhenProven, run).await.map_err(|error| match error.situation() {
-            Some(Situation::ConstraintViolated(_)) if self.may_keep_some() => error
-                .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
-            _ if error.situation::<NotEmpty>().is_some() => error
-                .hint("or let the restored one take its place, and keep this one under another name: --swap"),
-            _ => error,
+        self.restore_named(conn, Naming::WhenProven, run).await.map_err(|error| {
+            match error.situation::<NotEmpty>() {
+                Some(_) => error.hint(
+                    "or let the restored one take its place, and keep this one under another name: --swap",
+                ),
+                None => error,
+            }
         })
     }
 
@@ -144,6 +147,23 @@ impl ReadyBackup {
         self.reader.kind() == BackupKind::Postgres && is_possible && !self.request.fitting.options.keep_going
     }
 
+    /// Advice to keep what can be restored, if there is to be a new database; else none.
+    fn or_keep_some(&self, error: Error, is_new: bool) -> Error {
+        match error.situation() {
+            Some(Situation::ConstraintViolated(_)) if is_new && self.may_keep_some() => error
+                .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
+            _ if is_new => error,
+            _ => {
+                let hints = error.hints().to_vec();
+                let kept = hints.iter().map(|hint| match hint.split_once(KEEPING) {
+                    Some((before, _)) => before.trim_end_matches(" and ").trim_end_matches([' ', ',', ';']),
+                    None => hint.as_str(),
+                });
+                kept.fold(error.without_hints(), Error::hint)
+            }
+        }
+    }
+
     /// Restores into a database under this name; [`Naming::AtOnce`] if more is done before anybody uses it.
     pub(super) async fn restore_named(
         &mut self,
@@ -151,7 +171,9 @@ impl ReadyBackup {
         naming: Naming,
         run: &Run,
     ) -> Result<Outcome> {
+        let is_named_last = matches!(naming, Naming::WhenProven);
         let mut target = run.or(Target::open(self.clients.newest()?, conn, naming)).await?;
+        let is_new = is_named_last && !target.exists();
         if self.proof == ProofBy::Digests {
             // Better now than after the data has moved.
             self.clients.for_dump(target.version())?;
@@ -175,7 +197,9 @@ impl ReadyBackup {
             run,
         };
         let version = target.version();
-        flow.run(&content, &mut target).await.map_err(|error| self.on_older(error, version))
+        flow.run(&content, &mut target)
+            .await
+            .map_err(|error| self.or_keep_some(self.on_older(error, version), is_new))
     }
 
     /// Other advice on a statement that the target refuses, if it may only be too old for that.

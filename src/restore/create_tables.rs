@@ -10,7 +10,7 @@ use super::prepare::{as_meant, by_need, client_for};
 use crate::archive::{EntryKind, Preamble, TocEntry, qualified};
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::{Psql, Situation, Taken};
+use crate::postgres::{ASIDE, BACK, Psql, Situation, Taken};
 use crate::run::Run;
 use crate::stored::excerpt;
 use crate::stored::inventory::{BlockKind, Inventory};
@@ -44,7 +44,9 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     let tables = tables(&front, &chosen);
     let labels: Vec<&str> = tables.iter().map(|(label, _)| label.as_str()).collect();
     run.say(format!("creating {} in {database} as in {}", labels.join(", "), reader.place()));
-    reader.narrow(chosen.only(&as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref())));
+    // Default privileges here would give others more than the backup does.
+    let meant = as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref());
+    reader.narrow(chosen.only(&meant.enclosed(ASIDE, BACK)));
     let following = run.follow(&reader.progress);
     let loading = load(&reader, client, psql.conn());
     run.step("fill", run.or(async { loading.await.map_err(explained) })).await?;

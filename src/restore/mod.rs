@@ -28,6 +28,7 @@ mod postdata;
 mod prepare;
 pub mod request;
 pub mod run;
+mod stated;
 pub mod swap;
 
 pub use narrow::Narrowing;

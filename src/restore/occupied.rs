@@ -6,17 +6,25 @@
 
 use super::left_out::{self, THERE};
 use super::request::{Fitting, Profile};
-use crate::archive::{EntryKind, Preamble, TocEntry};
+use super::stated;
+use crate::archive::{EntryKind, Preamble, TocEntry, qualified};
 use crate::error::{Error, Result};
+use crate::postgres::managed::FURNISHED_SCHEMA;
 use crate::postgres::{BY_HAND, Taken, Target, first_names, identifier};
 use crate::text::shell_word;
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Why something is left out that would be in a schema in which the role may not create.
 const IN_THEIRS: &str = "in a schema of somebody else there";
 /// Why something is left out that is said about what belongs to others.
 const ABOUT_THEIRS: &str = "about what is somebody else's there";
+/// Why a function is left out that the service has put there, perhaps another version of it.
+const FROM_SERVICE: &str = "there already, from the service";
+/// Why a trigger is left out that would alter a table of others.
+const ALTERS_THEIRS: &str = "only the owner of its table may say when it fires";
+/// Why an event trigger is left out.
+const CALLS_LEFT_OUT: &str = "its function is left out";
 
 /// Why an entry does not go into a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +40,7 @@ enum Obstacle {
 /// What of an archive does not go into a database in which others have something.
 #[derive(Debug, Default)]
 pub struct Theirs {
-    /// The entries.
+    /// The entries, and those that set sequences of others, which may be further than the backup.
     pub entries: HashSet<i32>,
     /// What each of them is, and why it is left out.
     pub said: Vec<String>,
@@ -43,7 +51,7 @@ pub struct Theirs {
 ///
 /// # Errors
 /// `Kind::TargetExists` if something has the name of what the backup would create, `Kind::Postgres` if the backup has rows or
-/// views for schemas of others.
+/// views for schemas of others, or something that needs what is left out there.
 pub async fn without_theirs(
     front: &Preamble,
     fitting: &Fitting,
@@ -54,29 +62,10 @@ pub async fn without_theirs(
         return Ok((front.clone(), Theirs::default()));
     }
     let room = Room::of(front, taken, target).await;
-    let (mut entries, mut left_out) = (HashSet::new(), Vec::new());
-    let (mut barred, mut in_the_way) = (Vec::new(), Vec::new());
     // Grants that nobody wants are no news.
     let is_wanted = |entry: &&TocEntry| !(fitting.options.no_acl && entry.kind().is_grant());
-    for entry in front.toc.entries().iter().filter(is_wanted) {
-        let goes_along = || entry.kind().is_remark() && entry.dependencies().any(|id| entries.contains(&id));
-        let left_out_for = match room.obstacle(entry) {
-            Some(Obstacle::Barred) => {
-                barred.push(entry);
-                None
-            }
-            Some(Obstacle::InTheWay) => {
-                in_the_way.push(entry.described());
-                None
-            }
-            Some(Obstacle::LeftOut(why)) => Some(why),
-            None => goes_along().then_some(ABOUT_THEIRS),
-        };
-        if let Some(why) = left_out_for {
-            entries.insert(entry.dump_id());
-            left_out.push((entry, why));
-        }
-    }
+    let Sorted { left_out, barred, in_the_way, lacking } =
+        room.sorted(front.toc.entries().iter().filter(is_wanted));
     if !barred.is_empty() {
         return Err(room.not_admitted(&barred, target.name()));
     }
@@ -89,10 +78,34 @@ pub async fn without_theirs(
         .hint("leave tables out with --exclude-table NAME, or remove there what has these names")
         .hint(BY_HAND));
     }
+    if !lacking.is_empty() {
+        return Err(Error::postgres(format!(
+            "{} has schemas of others, in which this role may not create what other parts of the backup need: {}",
+            identifier(target.name()),
+            first_names(&lacking)
+        ))
+        .hint("leave out the tables and views that need it: --exclude-table NAME")
+        .hint("or let its owner create it there first, as it is in the backup")
+        .hint(BY_HAND));
+    }
+    let mut entries: HashSet<i32> = left_out.iter().map(|(entry, _)| entry.dump_id()).collect();
     // Without an owner, pg_restore writes its own CREATE SCHEMA, which would fail.
     let is_made = |entry: &TocEntry| !(fitting.options.no_owner && room.has_schema(entry));
     let kept = front.keep(|entry| !entries.contains(&entry.dump_id()) && is_made(entry));
+    let of_theirs = |entry: &&TocEntry| entry.kind() == EntryKind::SequenceSet && room.is_theirs(entry);
+    entries.extend(kept.toc.entries().iter().filter(of_theirs).map(TocEntry::dump_id));
     Ok((kept.with(|entry| room.fitted(entry)), Theirs { entries, said: left_out::say(&left_out) }))
+}
+
+/// An archive's entries by what keeps them out of a database.
+#[derive(Default)]
+struct Sorted<'e> {
+    /// What can be left out, and why.
+    left_out: Vec<(&'e TocEntry, &'static str)>,
+    barred: Vec<&'e TocEntry>,
+    in_the_way: Vec<String>,
+    /// What would be restored and needs what is left out, and what that is.
+    lacking: Vec<String>,
 }
 
 /// What there is room for in a database.
@@ -114,12 +127,50 @@ impl<'a> Room<'a> {
         let tables: BTreeSet<_> = new.filter_map(|entry| table_of(entry, &room.taken.relations)).collect();
         let mut open = BTreeSet::new();
         for (schema, table) in tables {
-            if target.takes_policies(schema, table).await {
-                open.insert((schema.clone(), table.clone()));
+            if target.takes_policies(&schema, &table).await {
+                open.insert((schema, table));
             }
         }
         room.open = open;
         room
+    }
+
+    /// Sorts entries by what keeps them out. In an archive, what others need comes before these.
+    fn sorted<'e>(&self, entries: impl Iterator<Item = &'e TocEntry>) -> Sorted<'e> {
+        let mut sorted = Sorted::default();
+        let (mut gone, mut lost) = (HashSet::new(), HashMap::new());
+        for entry in entries {
+            let goes_along = || entry.kind().is_remark() && entry.dependencies().any(|id| gone.contains(&id));
+            let needs = || entry.dependencies().find_map(|id| lost.get(&id));
+            let why = match self.obstacle(entry) {
+                Some(Obstacle::Barred) => {
+                    sorted.barred.push(entry);
+                    continue;
+                }
+                Some(Obstacle::InTheWay) => {
+                    sorted.in_the_way.push(entry.described());
+                    continue;
+                }
+                Some(Obstacle::LeftOut(why)) => why,
+                None if goes_along() => ABOUT_THEIRS,
+                None if entry.has_data() || entry.kind().is_remark() => continue,
+                None => match needs() {
+                    // A service that lets nobody make them would leave it out, too.
+                    Some(_) if entry.kind() == EntryKind::EventTrigger => CALLS_LEFT_OUT,
+                    Some(needed) => {
+                        sorted.lacking.push(format!("{} for {}", needed, entry.described()));
+                        continue;
+                    }
+                    None => continue,
+                },
+            };
+            gone.insert(entry.dump_id());
+            if why == IN_THEIRS && !entry.kind().is_remark() {
+                lost.insert(entry.dump_id(), entry.described());
+            }
+            sorted.left_out.push((entry, why));
+        }
+        sorted
     }
 
     /// Whether an entry belongs into a schema of others, in which this role may not create.
@@ -130,6 +181,11 @@ impl<'a> Room<'a> {
     /// Whether the database has what an entry would make.
     fn has(&self, entry: &TocEntry) -> bool {
         has(&self.taken, entry)
+    }
+
+    /// Whether an entry belongs into the schema in which the service has things in this role's name.
+    fn is_furnished(&self, entry: &TocEntry) -> bool {
+        self.taken.is_furnished && text(entry.identity().1) == FURNISHED_SCHEMA
     }
 
     /// Whether an entry would make a schema that is there, besides `public`.
@@ -165,7 +221,7 @@ impl<'a> Room<'a> {
         let counts = is_function(entry) || is_relation(entry.kind()) || is_type;
         match counts && self.has(entry) {
             // In this role's name, but the service's.
-            true if is_function(entry) && taken.is_furnished => Some(Obstacle::LeftOut(THERE)),
+            true if is_function(entry) && self.is_furnished(entry) => Some(Obstacle::LeftOut(FROM_SERVICE)),
             true => Some(Obstacle::InTheWay),
             false => None,
         }
@@ -183,7 +239,9 @@ impl<'a> Room<'a> {
             }
             EntryKind::Table if self.filled.contains(&(schema, tag)) => Some(Obstacle::Barred),
             _ if self.has(entry) => Some(Obstacle::LeftOut(THERE)),
-            EntryKind::Trigger if table_of(entry, &self.taken.usable).is_some() => None,
+            EntryKind::Trigger if table_of(entry, &self.taken.usable).is_some() => {
+                stated::alters(entry).then_some(Obstacle::LeftOut(ALTERS_THEIRS))
+            }
             EntryKind::Policy if table_of(entry, &self.open).is_some() => None,
             EntryKind::View | EntryKind::MaterializedView | EntryKind::ForeignTable => Some(Obstacle::Barred),
             _ => Some(Obstacle::LeftOut(IN_THEIRS)),
@@ -198,6 +256,7 @@ impl<'a> Room<'a> {
             (EntryKind::Schema, Some(rest)) => {
                 entry.with_defn(&[b"CREATE SCHEMA IF NOT EXISTS ", rest].concat())
             }
+            (EntryKind::SequenceSet, _) if self.is_theirs(entry) => forwards(entry),
             // It belongs to whom the table belongs to, and to no role that would be needed.
             (EntryKind::Trigger | EntryKind::Policy, _) if self.is_theirs(entry) => entry.with_owner(b""),
             _ => entry.clone(),
@@ -254,12 +313,10 @@ fn has(taken: &Taken, entry: &TocEntry) -> bool {
     };
     let tag = text(tag);
     if is_function(entry) {
-        let same = |(its_schema, its_tag): &(String, String)| {
-            *its_schema == text(schema) && signature(its_tag) == signature(&tag)
-        };
-        return taken.functions.iter().any(same);
+        return is_in(&taken.functions, &tag)
+            || tag.contains('"') && is_in(&taken.functions, &with_plain_types(&tag));
     }
-    is_in(&taken.relations, &tag) || is_in(&taken.parts, &tag)
+    stated::part(entry).map_or_else(|| is_in(&taken.relations, &tag), |part| taken.parts.contains(&part))
 }
 
 /// The schemas, types, functions and relations of an archive that a database lacks.
@@ -275,19 +332,55 @@ pub(super) fn lacking(front: &Preamble, taken: &Taken) -> HashSet<i32> {
     front.toc.entries().iter().filter(is_lacking).map(TocEntry::dump_id).collect()
 }
 
-/// The table that an entry hangs on, if it is one of these: its tag is the table's name and its own.
-fn table_of<'t>(entry: &TocEntry, tables: &'t BTreeSet<(String, String)>) -> Option<&'t (String, String)> {
-    let (_, schema, tag) = entry.identity();
-    let (schema, tag) = (text(schema), text(tag));
-    let is_it = |name: &str| tag.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
-    tables.iter().find(|(its_schema, name)| *its_schema == schema && is_it(name))
+/// The table that an entry hangs on, if it is one of these.
+fn table_of(entry: &TocEntry, tables: &BTreeSet<(String, String)>) -> Option<(String, String)> {
+    stated::part(entry).map(|(schema, table, _)| (schema, table)).filter(|table| tables.contains(table))
 }
 
-/// A function's name and the types of its arguments, without the schemas of these.
-fn signature(tag: &str) -> String {
+/// A function's name and the types of its arguments, as the server names these: a dump may have all names in quotes.
+fn with_plain_types(tag: &str) -> String {
     let Some((name, types)) = tag.split_once('(') else { return tag.to_owned() };
-    let types: Vec<&str> = types.split(", ").map(|one| one.rsplit('.').next().unwrap_or(one)).collect();
-    format!("{name}({}", types.join(", "))
+    let is_plain = |word: &str| {
+        let of_name = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_' | '$');
+        word.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+            && word.chars().all(of_name)
+    };
+    // Every second piece is in quotes.
+    let pieces = types.split('"').enumerate().map(|(number, piece)| match number % 2 {
+        0 => piece.to_owned(),
+        _ if is_plain(piece) => piece.to_owned(),
+        _ => format!("\"{piece}\""),
+    });
+    format!("{name}({}", pieces.collect::<String>())
+}
+
+/// The same, if that is further than the sequence is: what others have may have given out more numbers than the backup.
+fn forwards(entry: &TocEntry) -> TocEntry {
+    let (_, schema, name) = entry.identity();
+    let sequence = qualified(schema, name);
+    let literal = crate::sql::string(&sequence);
+    let Some((last, is_called)) = entry.sequence_state().and_then(|state| state.split_once(", ")) else {
+        return entry.clone();
+    };
+    let [before, after] = [
+        format!(", {last}, {is_called}) FROM "),
+        format!(
+            "::pg_catalog.regclass AND (CASE WHEN q.seqincrement > 0 THEN s.last_value < {last} ELSE s.last_value > {last} END \
+             OR s.last_value = {last} AND NOT s.is_called);\n"
+        ),
+    ];
+    entry.with_defn(
+        &[
+            b"SELECT pg_catalog.setval(",
+            &literal[..],
+            before.as_bytes(),
+            &sequence,
+            b" AS s, pg_catalog.pg_sequence AS q WHERE q.seqrelid = ",
+            &literal,
+            after.as_bytes(),
+        ]
+        .concat(),
+    )
 }
 
 fn is_function(entry: &TocEntry) -> bool {
@@ -307,4 +400,20 @@ fn is_relation(kind: EntryKind) -> bool {
 
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_types_in_needless_quotes_lose_them() {
+        for (tag, plain) in [
+            (r#"f("jsonb", "public"."st"[])"#, "f(jsonb, public.st[])"),
+            (r#"f("T1".st, "a b".st)"#, r#"f("T1".st, "a b".st)"#),
+            ("f", "f"),
+        ] {
+            assert_eq!(with_plain_types(tag), plain);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::Atomicity;
-use crate::postgres::{Locale, TIMESCALEDB_RESTORING, Target, sessions};
+use crate::postgres::{ASIDE, BACK, Locale, TIMESCALEDB_RESTORING, Target, sessions};
 use crate::sql::without_notes;
 use std::collections::HashSet;
 
@@ -37,6 +37,9 @@ pub async fn prepare<'a>(
         if plan.facts.rights.superuser {
             meant = held(&meant, &fitted.toc.acted_on());
         }
+    }
+    if target.has_default_privileges().await? {
+        meant = meant.enclosed(ASIDE, BACK);
     }
     Ok((client, meant, plan))
 }

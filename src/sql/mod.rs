@@ -16,4 +16,4 @@ pub use guard::Guard;
 pub use kind::EntryKind;
 pub use notes::without_notes;
 pub use roles::named_roles;
-pub use words::{Token, Word, quoted, replaced, statements, words};
+pub use words::{Token, Word, quoted, replaced, statements, string, words};

@@ -197,6 +197,19 @@ pub fn quoted(name: &[u8]) -> Vec<u8> {
     quoted
 }
 
+/// A text as SQL writes it, whatever is in it and whatever `standard_conforming_strings` says.
+pub fn string(text: &[u8]) -> Vec<u8> {
+    let mut string = b"E'".to_vec();
+    for byte in text {
+        if matches!(byte, b'\'' | b'\\') {
+            string.push(*byte);
+        }
+        string.push(*byte);
+    }
+    string.push(b'\'');
+    string
+}
+
 /// The text with other bytes in these places, which must be in their order.
 pub fn replaced(text: &[u8], places: &[(Range<usize>, Vec<u8>)]) -> Vec<u8> {
     let mut new = Vec::with_capacity(text.len());

@@ -16,6 +16,12 @@ impl TocEntry {
         self.with_text(Field::Defn, statement)
     }
 
+    /// The same bytes without the place for a statement, which makes them no entry.
+    #[must_use]
+    pub fn passing_over_defn(&self) -> Self {
+        self.with_field(Field::Defn, b"")
+    }
+
     /// The same, but in the default tablespace.
     #[must_use]
     pub fn without_tablespace(&self) -> Self {

@@ -5,6 +5,7 @@
 //! if the entries for encoding and search path are missing, but then reads wrongly: so those always stay.
 
 pub mod creating;
+pub mod enclosed;
 pub mod entry;
 pub mod exclusions;
 pub mod preamble;

@@ -1,7 +1,7 @@
 //! What is in a database: nothing that a restore could overwrite, or what it has filled in.
 
 use crate::error::{Error, Result};
-use crate::postgres::server::managed::{FURNISHING, THEIR_ROLES};
+use crate::postgres::server::managed::{FURNISHED_PUBLICATIONS, FURNISHED_SCHEMA, FURNISHING, THEIR_ROLES};
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 use serde::Deserialize;
@@ -38,8 +38,8 @@ const FIRST_OF_USERS: &str = "16384";
 /// an extension does not count, nor does the extension: a role that may not create one is given a database that has it. What
 /// others have in a schema of others does not count, nor do their event triggers: a service keeps its own things there,
 /// and this role can neither change nor remove them. Default privileges would add grants to all that is restored, except
-/// those for what others create. What has neither schema nor owner counts for those who could have made it. On a service
-/// that has such things there in this role's name, only what can have rows counts, and what leads to other servers.
+/// those for what others create. What has neither schema nor owner counts for those who could have made it. What a service is
+/// known to put there in this role's name does not count; default privileges are taken aside there.
 const FOREIGN: &str = "
 WITH place AS (
     SELECT oid, CASE nspname WHEN 'public' THEN '' ELSE quote_ident(nspname) || '.' END AS prefix,
@@ -115,7 +115,10 @@ WITH place AS (
   found AS (
     SELECT nr, what, name FROM one
      WHERE NOT (theirs AND NOT pg_has_role(owner, 'MEMBER'))
-       AND NOT (nr IN (2, 4, 5, 7, 10) AND EXISTS (SELECT FROM pg_roles WHERE rolname IN ({furnishing})))
+       AND NOT ((nr = 2 AND starts_with(name, {furnished} || '.') OR nr = 4 OR nr = 5 AND name IN ({publications})
+                 OR nr = 7 AND EXISTS (SELECT FROM pg_event_trigger e JOIN pg_proc f ON f.oid = evtfoid
+                                        WHERE e.oid = one.oid AND pronamespace::regnamespace::text = {furnished}))
+                AND {is_furnished})
        AND NOT EXISTS (SELECT FROM pg_depend d
                        WHERE d.classid = one.catalog AND d.objid = one.oid AND d.deptype = 'e')
      LIMIT 100)
@@ -130,11 +133,22 @@ pub struct NotEmpty;
 pub async fn refuse(psql: &Psql, name: &str) -> Result<()> {
     let question = FOREIGN
         .replace("{services}", &listed(THEIR_ROLES))
-        .replace("{furnishing}", &listed(FURNISHING))
+        .replace("{furnished}", &literal(FURNISHED_SCHEMA))
+        .replace("{publications}", &listed(FURNISHED_PUBLICATIONS))
+        .replace("{is_furnished}", &is_furnished())
         .replace("{superuser}", SUPERUSER)
         .replace("{first}", FIRST_OF_USERS);
     let (found, may_create): (Vec<String>, bool) = psql.query(&question).await?;
     if found.is_empty() { Ok(()) } else { Err(has_content(name, &found, may_create)) }
+}
+
+/// SQL for whether a service puts things into this database in this role's name: it has schemas there, and the role is not its own.
+pub(super) fn is_furnished() -> String {
+    let services = listed(FURNISHING);
+    format!(
+        "EXISTS (SELECT FROM pg_namespace s JOIN pg_roles r ON r.oid = s.nspowner WHERE r.rolname IN ({services}))
+         AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = current_user AND NOT r.rolsuper)"
+    )
 }
 
 /// Names for SQL's `IN`.

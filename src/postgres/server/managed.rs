@@ -21,6 +21,12 @@ pub const THEIR_ROLES: &[&str] = &[
 /// Roles of services that put things into a new database in their customer's name, so that it is never empty.
 pub const FURNISHING: &[&str] = &["supabase_admin"];
 
+/// The schema in which there are functions of these services in their customer's name.
+pub const FURNISHED_SCHEMA: &str = "extensions";
+
+/// The publications that these services make in their customer's name.
+pub const FURNISHED_PUBLICATIONS: &[&str] = &["supabase_realtime", "supabase_realtime_messages_publication"];
+
 /// Databases that services keep for themselves on a server, and let nobody else into, or have nothing of anybody else's in.
 pub(super) const THEIR_DATABASES: &[&str] =
     &["rdsadmin", "cloudsqladmin", "alloydbadmin", "azure_maintenance", "azure_sys", "_aiven", "_dodb"];

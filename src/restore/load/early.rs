@@ -214,7 +214,9 @@ impl<'t> Tables<'t> {
         let made_early = [EntryKind::Index, EntryKind::Constraint, EntryKind::ForeignKey];
         // What an exclusion constraint calls is not among its dependencies, nor the extension's rows that say what a hypertable is.
         let is_acted_on = holds(TIMESCALEDB_RESTORING.as_bytes());
-        if !made_early.contains(&kind) || holds(b" EXCLUDE ") || is_acted_on {
+        // One of a table with its partitions locks all of them, and looks at the rows of each.
+        let is_excluding = holds(b" EXCLUDE ") || entry.excludes_in_partitions();
+        if !made_early.contains(&kind) || is_excluding || is_acted_on {
             return None;
         }
         let id = entry.dump_id();
@@ -255,6 +257,7 @@ fn with_all(from: BTreeSet<i32>, to: &HashMap<i32, Vec<i32>>) -> BTreeSet<i32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::later::Later;
     use super::*;
     use crate::archive::{Contents, Reader};
     use crate::stored::inventory::Block;
@@ -359,5 +362,26 @@ mod tests {
         assert!(foreign.collides(named(&all, "app.users users_pkey")), "it alters both tables");
         assert!(!index.collides(index), "two indexes of a table can be built at the same time");
         assert!(!key.collides(other) && !foreign.collides(other));
+    }
+
+    /// All that needs it waits too; made before for another, it is not made again.
+    #[test]
+    fn a_key_without_overlaps_of_a_table_with_its_partitions_waits_for_all() {
+        let (front, inventory) = read(OF_18);
+        let key = named(&Early::all(&front, &inventory, 0), "app.users users_pkey").id;
+        let without =
+            b"ALTER TABLE app.users\n    ADD CONSTRAINT users_pkey PRIMARY KEY (id, at WITHOUT OVERLAPS);\n";
+        let front = front.with(|entry| match entry.dump_id() == key {
+            true => entry.with_defn(without),
+            false => entry.clone(),
+        });
+        let all = Early::all(&front, &inventory, 0);
+        let labels: Vec<&str> = all.iter().map(|one| one.label.as_str()).collect();
+        assert!(
+            !labels.contains(&"app.users users_pkey") && !labels.contains(&"app.orders orders_buyer_fkey")
+        );
+        let again = Later::of(&front, &BTreeSet::from([key]));
+        let later = [again.after, again.attached_last];
+        assert!(later.iter().all(|front| front.toc.entries().iter().all(|entry| entry.dump_id() != key)));
     }
 }

@@ -42,7 +42,8 @@ impl Later {
         let attaches =
             |entry: &TocEntry| entry.kind() == EntryKind::IndexAttach || entry.excludes_in_partitions();
         let attached = choose(front, |_, entry| attaches(entry) && first.contains(&entry.dump_id()));
-        let attached_last = choose(front, |_, entry| attaches(entry) && !first.contains(&entry.dump_id()));
+        let is_left = |id: i32| !first.contains(&id) && !made.contains(&id);
+        let attached_last = choose(front, |_, entry| attaches(entry) && is_left(entry.dump_id()));
         let of_partitions = (!attached.is_empty()).then(|| {
             let indexes = later(front, &made, |entry| !attaches(entry) && first.contains(&entry.dump_id()));
             made.extend(first);

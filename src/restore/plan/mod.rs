@@ -117,6 +117,7 @@ impl RestoreRequest {
             return Err(Error::usage("a plain SQL dump is run unchanged: its roles cannot be left out or replaced")
                 .hint("create them first, and do not use --no-owner, --no-acl, --owner, --roles and --map-role (their variables too)"));
         }
+        target.refuse_default_privileges().await?;
         self.keep_closed(target)?;
         let mut fit = Fit::begin(&self.fitting, target).await?;
         let needed = self.granted(&fit, BTreeMap::new(), None)?;

@@ -2,6 +2,7 @@
 
 use super::super::left_out;
 use super::super::request::Profile;
+use super::super::stated;
 use super::{Fit, reported, text};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
@@ -111,10 +112,8 @@ impl Fit<'_> {
             return Some("a service's own role has its function");
         }
         // Tables are added to one that is there already.
-        let is_of = |publication: &String| {
-            name.strip_prefix(publication.as_str()).is_some_and(|rest| rest.starts_with(' '))
-        };
-        if entry.kind() == EntryKind::PublicationTable && self.publications.iter().any(is_of) {
+        let is_there = |publication: String| self.publications.contains(&publication);
+        if entry.kind() == EntryKind::PublicationTable && stated::publication(entry).is_some_and(is_there) {
             return None;
         }
         self.is_managed().then(|| refuses(&kind, &name, &schema, self.event_triggers)).flatten()

@@ -92,6 +92,20 @@ fn archives_of_every_major_are_adopted() {
     }
 }
 
+/// What is appended then has no statistics; a second archive is no second table of contents.
+#[test]
+fn an_archive_with_statistics_is_adopted_alone() {
+    let scene = Scene::new(Major::V18);
+    let place = Place::folder();
+    let path = scene.dump("counted.dump", &["-Fc", "--statistics"]);
+    adopt(&place, &path).succeeds();
+    let (whole, back) = (std::fs::read(&path).unwrap(), fetch(&place, &["latest"]));
+    assert!(whole.starts_with(&back) && back.len() < whole.len());
+    scene.comes_back(&place, &[]);
+    std::fs::write(&path, [back.as_slice(), &back].concat()).unwrap();
+    adopt(&place, &path).fails(Kind::Usage).says("goes on after the archive");
+}
+
 #[test]
 fn rows_that_cannot_be_counted_are_not_called_proven() {
     let scene = Scene::new(Major::Distribution);

@@ -3,9 +3,8 @@
 
 use super::Target;
 use crate::error::{Error, Result};
-use crate::postgres::change::content::listed;
+use crate::postgres::change::content::is_furnished;
 use crate::postgres::server::Locale;
-use crate::postgres::server::managed::FURNISHING;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 use serde::Deserialize;
@@ -81,17 +80,17 @@ pub struct Taken {
     pub event_triggers: BTreeSet<String>,
     /// Whether the service puts things into each database in this role's name.
     pub is_furnished: bool,
-    /// What hangs on tables in schemas of others (triggers, policies, constraints, rules, columns): the schema, and the names of
-    /// the table and of the thing with a blank between them.
-    pub parts: BTreeSet<(String, String)>,
-    /// Tables in schemas of others that this role may make triggers on, and sequences there that it may set.
+    /// What hangs on tables in schemas of others (triggers, policies, constraints, rules, columns): the schema, the table's name
+    /// and its own.
+    pub parts: BTreeSet<(String, String, String)>,
+    /// Tables in schemas of others that this role may make triggers on, and sequences there that it may read and set.
     pub usable: BTreeSet<(String, String)>,
 }
 
 impl Taken {
     /// What is in the database that this is connected to.
     pub async fn of(psql: &Psql) -> Result<Self> {
-        psql.query(&TAKEN.replace("{furnishing}", &listed(FURNISHING))).await
+        psql.query(&TAKEN.replace("{is_furnished}", &is_furnished())).await
     }
 }
 
@@ -200,8 +199,8 @@ SELECT json_build_object(
     JOIN pg_proc f ON pronamespace = place.oid
     WHERE ('pg_proc'::regclass, f.oid) NOT IN (SELECT classid, objid FROM made)),
   'event_triggers', (SELECT coalesce(json_agg(evtname), '[]') FROM pg_event_trigger),
-  'is_furnished', EXISTS (SELECT FROM pg_roles WHERE rolname IN ({furnishing})),
-  'parts', (SELECT coalesce(json_agg(json_build_array(nspname, relname || ' ' || name)), '[]') FROM theirs JOIN (
+  'is_furnished', {is_furnished},
+  'parts', (SELECT coalesce(json_agg(json_build_array(nspname, relname, name)), '[]') FROM theirs JOIN (
       SELECT tgrelid AS id, tgname AS name FROM pg_trigger
       UNION ALL SELECT polrelid, polname FROM pg_policy
       UNION ALL SELECT conrelid, conname FROM pg_constraint
@@ -209,7 +208,7 @@ SELECT json_build_object(
       UNION ALL SELECT attrelid, attname FROM pg_attribute WHERE attnum > 0) AS part ON id = theirs.oid),
   'usable', (SELECT coalesce(json_agg(json_build_array(nspname, relname)), '[]') FROM theirs
              WHERE CASE WHEN relkind IN ('r', 'p', 'v') THEN has_table_privilege(oid, 'TRIGGER')
-                        WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'UPDATE') END));";
+                        WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'UPDATE') AND has_sequence_privilege(oid, 'SELECT') END));";
 
 const PUBLICATIONS: &str = "
 SELECT coalesce(json_agg(pubname), '[]') FROM pg_publication

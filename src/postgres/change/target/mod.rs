@@ -4,12 +4,14 @@
 //! the source's encoding and locale.
 
 mod create;
+mod defaults;
 mod existing;
 mod made;
 mod publish;
 mod statements;
 mod timescale;
 
+pub use defaults::{ASIDE, BACK};
 pub use existing::{OwnProperties, Schemas, Taken};
 pub use timescale::RESTORING as TIMESCALEDB_RESTORING;
 pub(super) use timescale::resume;
