@@ -9,7 +9,7 @@ use super::request::{Fitting, Profile};
 use super::stated;
 use crate::archive::{EntryKind, Preamble, TocEntry, qualified};
 use crate::error::{Error, Result};
-use crate::postgres::managed::FURNISHED_SCHEMA;
+use crate::postgres::managed::FURNISHED_SCHEMAS;
 use crate::postgres::{BY_HAND, Taken, Target, first_names, identifier};
 use crate::text::shell_word;
 use std::borrow::Cow;
@@ -183,9 +183,9 @@ impl<'a> Room<'a> {
         has(&self.taken, entry)
     }
 
-    /// Whether an entry belongs into the schema in which the service has things in this role's name.
+    /// Whether an entry belongs into a schema in which the service has things in this role's name.
     fn is_furnished(&self, entry: &TocEntry) -> bool {
-        self.taken.is_furnished && text(entry.identity().1) == FURNISHED_SCHEMA
+        self.taken.is_furnished && FURNISHED_SCHEMAS.contains(&&*text(entry.identity().1))
     }
 
     /// Whether an entry would make a schema that is there, besides `public`.

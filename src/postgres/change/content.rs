@@ -1,7 +1,7 @@
 //! What is in a database: nothing that a restore could overwrite, or what it has filled in.
 
 use crate::error::{Error, Result};
-use crate::postgres::server::managed::{FURNISHED_PUBLICATIONS, FURNISHED_SCHEMA, FURNISHING, THEIR_ROLES};
+use crate::postgres::server::managed::{FURNISHED_PUBLICATIONS, FURNISHED_SCHEMAS, FURNISHING, THEIR_ROLES};
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::Psql;
 use serde::Deserialize;
@@ -115,9 +115,9 @@ WITH place AS (
   found AS (
     SELECT nr, what, name FROM one
      WHERE NOT (theirs AND NOT pg_has_role(owner, 'MEMBER'))
-       AND NOT ((nr = 2 AND starts_with(name, {furnished} || '.') OR nr = 4 OR nr = 5 AND name IN ({publications})
+       AND NOT ((nr = 2 AND split_part(name, '.', 1) IN ({furnished}) OR nr = 4 OR nr = 5 AND name IN ({publications})
                  OR nr = 7 AND EXISTS (SELECT FROM pg_event_trigger e JOIN pg_proc f ON f.oid = evtfoid
-                                        WHERE e.oid = one.oid AND pronamespace::regnamespace::text = {furnished}))
+                                        WHERE e.oid = one.oid AND pronamespace::regnamespace::text IN ({furnished})))
                 AND {is_furnished})
        AND NOT EXISTS (SELECT FROM pg_depend d
                        WHERE d.classid = one.catalog AND d.objid = one.oid AND d.deptype = 'e')
@@ -133,7 +133,7 @@ pub struct NotEmpty;
 pub async fn refuse(psql: &Psql, name: &str) -> Result<()> {
     let question = FOREIGN
         .replace("{services}", &listed(THEIR_ROLES))
-        .replace("{furnished}", &literal(FURNISHED_SCHEMA))
+        .replace("{furnished}", &listed(FURNISHED_SCHEMAS))
         .replace("{publications}", &listed(FURNISHED_PUBLICATIONS))
         .replace("{is_furnished}", &is_furnished())
         .replace("{superuser}", SUPERUSER)

@@ -21,8 +21,8 @@ pub const THEIR_ROLES: &[&str] = &[
 /// Roles of services that put things into a new database in their customer's name, so that it is never empty.
 pub const FURNISHING: &[&str] = &["supabase_admin"];
 
-/// The schema in which there are functions of these services in their customer's name.
-pub const FURNISHED_SCHEMA: &str = "extensions";
+/// The schemas in which there are functions of these services in their customer's name.
+pub const FURNISHED_SCHEMAS: &[&str] = &["extensions", "pgbouncer"];
 
 /// The publications that these services make in their customer's name.
 pub const FURNISHED_PUBLICATIONS: &[&str] = &["supabase_realtime", "supabase_realtime_messages_publication"];

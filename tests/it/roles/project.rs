@@ -28,6 +28,8 @@ const OF_SERVICE: &str = r#"
     CREATE FUNCTION extensions.grants() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
     ALTER FUNCTION extensions.notices() OWNER TO supabase_admin; ALTER FUNCTION extensions.grants() OWNER TO me;
     COMMENT ON FUNCTION extensions.notices() IS 'of the service';
+    CREATE SCHEMA pgbouncer AUTHORIZATION supabase_admin;
+    CREATE FUNCTION pgbouncer.get_auth() RETURNS int LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION pgbouncer.get_auth() OWNER TO me;
     CREATE EVENT TRIGGER notices ON ddl_command_end EXECUTE FUNCTION extensions.notices();
     CREATE EVENT TRIGGER grants ON sql_drop EXECUTE FUNCTION extensions.grants();
     CREATE PUBLICATION supabase_realtime; ALTER PUBLICATION supabase_realtime OWNER TO me;
