@@ -19,28 +19,30 @@ pub async fn run(words: RestoreWords, report: &Report, run: &Run) -> Result<()> 
             let into = if options.create {
                 Box::pin(create(*options, run)).await
             } else {
-                append(*options, run).await
+                Box::pin(append(*options, run)).await
             };
             report.answer(&AppendedRows::from(into?))
         }
-        Restore::Database(words) => into_database(*words, report, run).await,
+        Restore::Database(words) => Box::pin(into_database(*words, report, run)).await,
     }
 }
 
 async fn into_database(words: IntoDatabase, report: &Report, run: &Run) -> Result<()> {
     let IntoDatabase { options, goal } = words;
     let mut ready = ReadyBackup::find(options, run).await?;
+    // Each on the heap: what they need together is more than a thread has on its stack.
     let (answer, outcome) = match goal {
         Goal::Database(target) => {
-            let mut outcome = ready.restore_into(&target, run).await?;
+            let mut outcome = Box::pin(ready.restore_into(&target, run)).await?;
             (Restored::new(&ready.reader, &mut outcome), outcome)
         }
         Goal::Swap { target, yes, keep_old } => {
-            let (mut outcome, swapped) = ready.restore_in_place_of(&target, yes, keep_old, run).await?;
+            let (mut outcome, swapped) =
+                Box::pin(ready.restore_in_place_of(&target, yes, keep_old, run)).await?;
             (Restored::new(&ready.reader, &mut outcome).swapped(swapped), outcome)
         }
         Goal::Neon(branch) => {
-            let (mut outcome, place) = ready.restore_into_branch(&branch, run).await?;
+            let (mut outcome, place) = Box::pin(ready.restore_into_branch(&branch, run)).await?;
             let answer = Restored::new(&ready.reader, &mut outcome);
             (answer.on_neon(place, branch.show_password), outcome)
         }

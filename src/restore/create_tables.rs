@@ -93,9 +93,9 @@ fn relations(front: &Preamble) -> impl Iterator<Item = &TocEntry> {
 /// Gathers statistics for what was created; a failure is only a warning, since the rows are there.
 async fn analyze(psql: &Psql, front: &Preamble) {
     let has_rows = |entry: &&TocEntry| matches!(entry.kind(), EntryKind::Table | EntryKind::MaterializedView);
-    let names = relations(front).filter(has_rows).map(|entry| {
+    let names = relations(front).filter(has_rows).filter_map(|entry| {
         let (_, schema, name) = entry.identity();
-        String::from_utf8_lossy(&qualified(schema, name)).into_owned()
+        front.toc.text(&qualified(schema, name)).map(|name| name.into_owned())
     });
     let names: Vec<String> = names.collect();
     if names.is_empty() {

@@ -308,26 +308,38 @@ impl<'a> Room<'a> {
 /// Whether a database has what an entry would make: a relation, a type, a function, or a part of a table of others.
 fn has(taken: &Taken, entry: &TocEntry) -> bool {
     let (_, schema, tag) = entry.identity();
-    let is_in = |names: &BTreeSet<(String, String)>, name: &str| {
-        names.contains(&(text(schema).into_owned(), name.to_owned()))
-    };
-    let tag = text(tag);
-    if is_function(entry) {
-        return is_in(&taken.functions, &tag)
-            || tag.contains('"') && is_in(&taken.functions, &with_plain_types(&tag));
-    }
-    stated::part(entry).map_or_else(|| is_in(&taken.relations, &tag), |part| taken.parts.contains(&part))
+    has_named(taken, entry, &text(schema), &text(tag))
 }
 
-/// The schemas, types, functions and relations of an archive that a database lacks.
+/// The same, if the texts of its schema and its tag are these.
+fn has_named(taken: &Taken, entry: &TocEntry, schema: &str, tag: &str) -> bool {
+    let is_in = |names: &BTreeSet<(String, String)>, name: &str| {
+        names.contains(&(schema.to_owned(), name.to_owned()))
+    };
+    if is_function(entry) {
+        return is_in(&taken.functions, tag)
+            || tag.contains('"') && is_in(&taken.functions, &with_plain_types(tag));
+    }
+    stated::part(entry).map_or_else(|| is_in(&taken.relations, tag), |part| taken.parts.contains(&part))
+}
+
+/// The schemas, types, functions and relations of an archive that a database lacks, and all else in schemas that it lacks.
 pub(super) fn lacking(front: &Preamble, taken: &Taken) -> HashSet<i32> {
-    let is_lacking = |entry: &&TocEntry| match entry.kind() {
-        EntryKind::Schema => {
-            let tag = text(entry.identity().2);
-            tag != "public" && !taken.schemas.contains_key(&*tag)
+    let has_schema =
+        |schema: &str| schema.is_empty() || schema == "public" || taken.schemas.contains_key(schema);
+    let is_lacking = |entry: &&TocEntry| {
+        let (_, schema, tag) = entry.identity();
+        let [schema, tag] = [schema, tag].map(|bytes| front.toc.text(bytes).unwrap_or_else(|| text(bytes)));
+        match entry.kind() {
+            EntryKind::Schema => !has_schema(&tag),
+            kind if is_function(entry)
+                || is_relation(kind)
+                || matches!(kind, EntryKind::Type | EntryKind::Domain) =>
+            {
+                !has_named(taken, entry, &schema, &tag)
+            }
+            _ => !has_schema(&schema),
         }
-        EntryKind::Type | EntryKind::Domain => !has(taken, entry),
-        kind => (is_function(entry) || is_relation(kind)) && !has(taken, entry),
     };
     front.toc.entries().iter().filter(is_lacking).map(TocEntry::dump_id).collect()
 }

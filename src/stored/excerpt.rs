@@ -47,8 +47,11 @@ pub fn choose_missing(
     say_what_is_not_whole(&selection);
     let kept = front.keep(|entry| selection.entries.contains(&entry.dump_id()));
     let kept = kept.with_last(|entry| selection.attached_last.contains(&entry.dump_id()));
-    // Foreign keys look at the rows of all partitions; what is said about them comes after them.
-    let kept = kept.with_last(|entry| entry.kind() == EntryKind::ForeignKey || entry.kind().is_remark());
+    // Foreign keys look at the rows of all partitions, and at all rows: before policies hold some back.
+    let kept = kept.with_last(|entry| entry.kind() == EntryKind::ForeignKey);
+    let kept = kept.with_last(|entry| {
+        matches!(entry.kind(), EntryKind::Policy | EntryKind::RowSecurity) || entry.kind().is_remark()
+    });
     Ok(inventory.only(&kept.with_rows_where_they_were(&selection.of_partitions_alone)))
 }
 

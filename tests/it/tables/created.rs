@@ -2,7 +2,8 @@
 
 use super::scene::{RELATED, Scene};
 use crate::harness::{Pgstow, Run};
-use crate::servers::postgres::Major;
+use crate::scene::{Place, for_major, fresh};
+use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 
 const SHOP: &str = "CREATE SCHEMA app;
@@ -136,4 +137,90 @@ fn what_went_with_a_table_comes_back_or_is_named() {
     let copy = scene.cluster.create_database("whole");
     scene.cluster.psql(&copy, RELATED);
     assert_eq!(scene.psql(keys), scene.cluster.psql(&copy, keys));
+}
+
+const TIED: &str = "CREATE TABLE ord (id serial PRIMARY KEY, n text);
+INSERT INTO ord (n) VALUES ('a'), ('b');
+CREATE VIEW v AS SELECT id, n, count(*) AS c FROM ord GROUP BY ord.id;
+CREATE TABLE other (n int DEFAULT nextval('ord_id_seq')); CREATE VIEW v2 AS SELECT n FROM other;
+ALTER VIEW v2 ALTER n SET DEFAULT nextval('ord_id_seq'); CREATE SEQUENCE neu;
+CREATE TABLE base (id serial PRIMARY KEY); CREATE TABLE typed (x base);
+CREATE TABLE acl (name text); CREATE TABLE docs (name text); ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+/*14+*/CREATE FUNCTION allowed(text) RETURNS bool BEGIN ATOMIC SELECT EXISTS (SELECT FROM acl WHERE name = $1); END;
+/*14+*/CREATE POLICY closed ON docs AS RESTRICTIVE USING (allowed(name));
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TABLE parted (a int PRIMARY KEY) PARTITION BY RANGE (a);
+CREATE TRIGGER noted BEFORE INSERT ON parted FOR EACH ROW EXECUTE FUNCTION noted();
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10); ALTER TABLE parted_1 DISABLE TRIGGER noted;
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
+INSERT INTO parted VALUES (1), (11);
+CREATE TABLE identified (id int GENERATED ALWAYS AS IDENTITY);
+CREATE TABLE force (id int PRIMARY KEY, word text); ALTER TABLE force ENABLE ROW LEVEL SECURITY; ALTER TABLE force FORCE ROW LEVEL SECURITY;
+CREATE TABLE forced (id int REFERENCES force); INSERT INTO force VALUES (1); INSERT INTO forced VALUES (1);";
+
+/// What is there is neither set back nor taken for something else, and what went with the table is named.
+#[test]
+fn what_is_there_stays_as_it_is() {
+    for major in [Major::V13, Major::V18] {
+        let scene = Scene::new(major, &for_major(major, TIED));
+        scene.psql("DROP TABLE ord CASCADE; CREATE VIEW v AS SELECT 1 AS id, 'x'::text AS n, 7::bigint AS c; ALTER VIEW v2 ALTER n SET DEFAULT nextval('neu')");
+        let run = scene.create(&["-t", "ord"]).succeeds();
+        run.says("what TABLE public.other used of it");
+        assert_eq!(scene.psql("SELECT c FROM v"), "7");
+        assert!(
+            scene
+                .psql("SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'v2'::regclass")
+                .contains("neu")
+        );
+
+        scene.psql("DROP TABLE base, typed CASCADE");
+        scene
+            .create_fails(&["-t", "typed"], Kind::NotFound)
+            .says("needs public.base, which the database lacks");
+        scene.create(&["-t", "typed", "-t", "base"]).succeeds();
+        scene.psql("DROP TABLE identified; CREATE SEQUENCE identified_id_seq");
+        scene.create_fails(&["-t", "identified"], Kind::TargetExists).says("as an identity column needs it");
+        scene.psql("DROP SEQUENCE identified_id_seq");
+        scene.create(&["-t", "identified"]).succeeds();
+
+        scene.psql("DROP TABLE acl CASCADE");
+        let run = scene.create(&["-t", "acl"]).succeeds();
+        if major != Major::V13 {
+            run.says("FUNCTION public.allowed(text)").says("POLICY public.docs closed (it may be gone, too");
+        }
+        scene.psql("DROP TABLE parted_1");
+        scene.create(&["-t", "parted_1"]).succeeds();
+        let enabled = "SELECT tgenabled FROM pg_trigger WHERE tgrelid = 'parted_1'::regclass";
+        assert_eq!(scene.psql(enabled), "D");
+        scene.psql("ALTER TABLE parted DETACH PARTITION parted_2; DROP TABLE parted");
+        let run = scene.create(&["-t", "parted"]).succeeds();
+        run.says("TABLE ATTACH");
+        assert_eq!(scene.psql("SELECT string_agg(a::text, ' ') FROM parted"), "1");
+
+        scene.psql("DROP TABLE force CASCADE");
+        scene.create(&["-t", "force"]).succeeds();
+        assert_eq!(scene.psql("SELECT count(*) FROM pg_constraint WHERE conname = 'forced_id_fkey'"), "1");
+    }
+}
+
+/// Names that are not ASCII, in a database that is not UTF8.
+#[test]
+fn names_are_those_of_the_encoding() {
+    let cluster = Cluster::shared(Major::V18);
+    let database = fresh("latin");
+    cluster.psql(
+        "postgres",
+        &format!("CREATE DATABASE {database} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"),
+    );
+    let sql = "CREATE TABLE \"Bücher\" (id int PRIMARY KEY); CREATE TYPE \"Größe\" AS ENUM ('ä');
+        CREATE TABLE \"Verkäufe\" (buch int REFERENCES \"Bücher\", wie \"Größe\"); INSERT INTO \"Verkäufe\" VALUES (NULL, 'ä')";
+    cluster.psql(&database, sql);
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &["--name", "tables"]);
+    let scene = Scene { cluster, database, place };
+    let whole = cluster.text_of(&scene.database);
+    scene.psql("DROP TABLE \"Verkäufe\"");
+    let run = scene.create(&["-t", "\"Verkäufe\""]).succeeds();
+    assert!(!run.stderr.contains("warning"), "{run}");
+    assert_eq!(cluster.text_of(&scene.database), whole);
 }

@@ -205,10 +205,10 @@ fn what_a_killed_run_left_in_a_folder_is_told_and_removed_when_it_is_old() {
     source.is_left_alone();
     let left = place.unfinished();
     assert_eq!(left.len(), 1);
-    backup(&source, &place).succeeds().says("was left by a run that was killed").says("12 hours old");
+    backup(&source, &place).succeeds().says("was left by a run that was killed").says("24 hours old");
     assert_eq!(place.unfinished(), left);
     let hidden = files_below(&place.path()).into_iter().find(|file| file.contains("/.pgstow-")).unwrap();
-    let touch = Command::new("touch").args(["-d", "13 hours ago"]).arg(place.path().join(&hidden)).status();
+    let touch = Command::new("touch").args(["-d", "25 hours ago"]).arg(place.path().join(&hidden)).status();
     assert!(touch.unwrap().success());
     backup(&source, &place).succeeds().says("was left by a run that was killed; it was removed");
     assert_eq!(place.unfinished(), Vec::<String>::new());

@@ -90,8 +90,8 @@ impl Toc {
             }
             choice.chosen.extend(matched);
         }
-        choice.add_partitions();
         choice.refuse_those_there()?;
+        choice.add_partitions();
         choice.keep_all();
         Ok(choice)
     }
@@ -155,7 +155,9 @@ impl<'t> Choice<'t> {
     }
 
     fn is_relation(&self, entry: &TocEntry) -> bool {
-        RELATIONS.contains(&entry.kind()) || self.of_extensions.contains(&entry.dump_id())
+        // A database that is in use has the extension's rows.
+        let of_extension = self.lacking.is_none() && self.of_extensions.contains(&entry.dump_id());
+        RELATIONS.contains(&entry.kind()) || of_extension
     }
 
     /// Partitions hold the rows of the table they are parts of.
@@ -181,6 +183,9 @@ impl<'t> Choice<'t> {
                 }
             }
             if self.chosen.len() == before {
+                // Partitions that are there were detached by somebody.
+                let there: Vec<i32> = self.chosen.iter().copied().filter(|id| self.is_there(*id)).collect();
+                there.iter().for_each(|id| _ = self.chosen.remove(id));
                 return;
             }
         }
