@@ -22,7 +22,7 @@ pub struct RekeyWords {
     #[arg(long, env = "PGSTOW_REKEY_KEEP_OLD")]
     pub keep_old: bool,
     /// Change nothing: say what would be done with each backup
-    #[arg(long, env = "PGSTOW_REKEY_DRY_RUN")]
+    #[arg(long, env = "PGSTOW_DRY_RUN")]
     pub dry_run: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the flags have their own")]

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 /// variable, and never shows its value, because help ends up in tickets and logs.
 pub(super) fn sane(arg: Arg) -> Arg {
     let arg = match arg.get_action() {
-        clap::ArgAction::SetTrue => arg.value_parser(clap::builder::FalseyValueParser::new()),
+        clap::ArgAction::SetTrue => arg.value_parser(yes_or_no),
         _ => arg,
     };
     let text = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
@@ -17,5 +17,31 @@ pub(super) fn sane(arg: Arg) -> Arg {
             arg.hide_env(true).long_help(text)
         }
         None => arg,
+    }
+}
+
+/// Reads a variable that switches something on or off. What comes from a file may end with a line break; what is neither is
+/// refused, as it may switch a safeguard off.
+fn yes_or_no(text: &str) -> Result<bool, &'static str> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "y" | "yes" | "t" | "true" | "on" => Ok(true),
+        "" | "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),
+        _ => Err("neither yes nor no: write true or false"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::yes_or_no;
+
+    #[test]
+    fn a_line_break_makes_no_yes_of_a_no() {
+        for no in ["", " ", "0", "No", "false\n", "off\r\n"] {
+            assert_eq!(yes_or_no(no), Ok(false), "{no:?}");
+        }
+        for yes in ["1", "true", "YES\n", " on "] {
+            assert_eq!(yes_or_no(yes), Ok(true), "{yes:?}");
+        }
+        assert!(yes_or_no("flase").is_err());
     }
 }

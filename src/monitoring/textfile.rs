@@ -3,7 +3,7 @@
 //! Several runs may share it: each keeps the others' metrics. A file with anybody else's metrics is left alone.
 
 use super::metrics::{self, Samples};
-use crate::temporary::Partial;
+use crate::temporary::{Partial, folder_of};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::{File, Permissions};
@@ -20,7 +20,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub fn update(path: &Path, new: Samples) -> Result<(), String> {
     let named = path.display();
     // A link stays one, and what it leads to is replaced.
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let followed = path.canonicalize().or_else(|_| Ok(folder_of(path).join(path.read_link()?)));
+    let path = &followed.unwrap_or_else(|_: std::io::Error| path.to_owned());
+    // Nor read: a pipe would never end.
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(format!("{named} is no file, and only a file is replaced"));
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -10,7 +10,7 @@ use super::prepare::{as_meant, by_need, client_for};
 use crate::archive::{EntryKind, Preamble, TocEntry, qualified};
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::{ASIDE, BACK, Psql, Situation, Taken};
+use crate::postgres::{ASIDE, BACK, Psql, Situation, Taken, parts_of_tables};
 use crate::run::Run;
 use crate::stored::excerpt;
 use crate::stored::inventory::{BlockKind, Inventory};
@@ -36,8 +36,8 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     let (server, _lock) = run.or(held(&psql, &database)).await?;
     let client = client_for(&front, &clients, server.version())?;
     let psql = server.as_usual(psql).await;
-    let taken = run.or(Taken::of(&psql)).await?;
-    let missing = excerpt::choose_missing(whole, &patterns, lacking(&front, &taken))?;
+    let (taken, parts) = (run.or(Taken::of(&psql)).await?, run.or(parts_of_tables(&psql)).await?);
+    let missing = excerpt::choose_missing(whole, &patterns, lacking(&front, &taken, &parts))?;
     let chosen = in_order(excerpt::without_foreign_rows(&missing)?.unwrap_or(missing))?;
     let front = Preamble::read(&chosen.archive.preamble)?;
 

@@ -323,8 +323,19 @@ fn has_named(taken: &Taken, entry: &TocEntry, schema: &str, tag: &str) -> bool {
     stated::part(entry).map_or_else(|| is_in(&taken.relations, tag), |part| taken.parts.contains(&part))
 }
 
-/// The schemas, types, functions and relations of an archive that a database lacks, and all else in schemas that it lacks.
-pub(super) fn lacking(front: &Preamble, taken: &Taken) -> HashSet<i32> {
+/// The schemas, types, functions and relations of an archive that a database lacks, the triggers, policies and rules that are
+/// not among these parts of its tables, and all else in schemas that it lacks.
+pub(super) fn lacking(
+    front: &Preamble,
+    taken: &Taken,
+    parts: &BTreeSet<(String, String, String)>,
+) -> HashSet<i32> {
+    // A name that is not UTF-8 is not compared.
+    let lacks = |part: &(String, String, String)| {
+        let is_text =
+            [&part.0, &part.1, &part.2].iter().all(|name| !name.contains(char::REPLACEMENT_CHARACTER));
+        is_text && !parts.contains(part)
+    };
     let has_schema =
         |schema: &str| schema.is_empty() || schema == "public" || taken.schemas.contains_key(schema);
     let is_lacking = |entry: &&TocEntry| {
@@ -332,6 +343,9 @@ pub(super) fn lacking(front: &Preamble, taken: &Taken) -> HashSet<i32> {
         let [schema, tag] = [schema, tag].map(|bytes| front.toc.text(bytes).unwrap_or_else(|| text(bytes)));
         match entry.kind() {
             EntryKind::Schema => !has_schema(&tag),
+            EntryKind::Trigger | EntryKind::Policy | EntryKind::Rule => {
+                stated::part(entry).as_ref().is_some_and(lacks)
+            }
             kind if is_function(entry)
                 || is_relation(kind)
                 || matches!(kind, EntryKind::Type | EntryKind::Domain) =>

@@ -2,6 +2,7 @@
 //! settings file.
 
 use super::environment::explain_empty;
+use super::latest::look_back_for_latest_only;
 use crate::cli::{
     BackupWords, CopyWords, FittingWords, RestoreWords, ScheduleWords, SwapWords, Verb, VerifyWords, Words,
 };
@@ -39,6 +40,9 @@ pub(super) fn choose(words: &mut Words) -> Result<()> {
         () => By::File,
     };
     let before = have_their_subject(verb);
+    if by("before") < By::CommandLine {
+        look_back_for_latest_only(verb);
+    }
     match verb {
         Verb::Backup(backup) => choose_source(backup, by)?,
         Verb::Doctor(doctor) => choose_source(&mut doctor.backup, by)?,
@@ -431,5 +435,16 @@ mod tests {
         let both = format!("{recipients}passphrase_file = \"p\"\n");
         assert_eq!(rekey(&both, "rekey --all -r age1b"), (vec!["age1b".into()], true));
         assert_eq!(rekey("recipients_file = \"f\"", "rekey --all -r age1b"), (vec!["age1b".into()], false));
+    }
+
+    #[test]
+    fn what_looks_back_is_for_latest_only() {
+        let before = |line: &str| match read("before = \"2h\"\n", line).unwrap().verb {
+            Verb::Verify(verify) => verify.before.before.is_some(),
+            Verb::Show(show) => show.select.before.before.is_some(),
+            _ => panic!("{line}"),
+        };
+        assert!(before("show latest") && before("verify latest") && before("verify --all --before 1h"));
+        assert!(!before("verify --all") && !before("show 20261114T231522Z-8wm2dd"));
     }
 }

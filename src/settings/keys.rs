@@ -105,16 +105,27 @@ fn typed(lists: &[String]) -> impl Iterator<Item = &str> {
     lists.iter().flat_map(|list| list.split([',', '\n'])).flat_map(apart)
 }
 
-/// Recipients that are separated by spaces. An SSH key has spaces within, so only age's own are taken off before it.
+/// No recipient of age's or of a plugin's is as short as this.
+const SHORTEST: usize = 20;
+
+/// Recipients that are separated by spaces. An SSH key has spaces within, and ends where another recipient begins.
 fn apart(list: &str) -> Vec<&str> {
-    let (mut all, mut rest) = (Vec::new(), list.trim());
-    while let Some((first, more)) = rest.split_once(char::is_whitespace).filter(|_| rest.starts_with("age1"))
-    {
-        all.push(first);
-        rest = more.trim_start();
+    // A comment may have "age1" in it, and no whole recipient.
+    let begins = |word: &str| {
+        matches!(word, "ssh-ed25519" | "ssh-rsa") || word.starts_with("age1") && word.len() > SHORTEST
+    };
+    let mut starts: Vec<usize> = Vec::new();
+    let mut after_age = true;
+    for word in list.split_whitespace() {
+        let is_first = after_age || begins(word);
+        if is_first {
+            // Where the word lies within the list.
+            starts.push(word.as_ptr().addr() - list.as_ptr().addr());
+        }
+        after_age = is_first && word.starts_with("age1");
     }
-    all.extend(Some(rest).filter(|rest| !rest.is_empty()));
-    all
+    let ends = starts.iter().skip(1).copied().chain([list.len()]);
+    starts.iter().zip(ends).filter_map(|(start, end)| list.get(*start..end)).map(str::trim_end).collect()
 }
 
 /// Of several recipients, the one whose variable is not set must not be missed.
@@ -330,5 +341,8 @@ mod tests {
         assert_eq!(all(" age1a  age1b "), ["age1a", "age1b"]);
         assert_eq!(all("age1a ssh-ed25519 AAAA me@here"), ["age1a", "ssh-ed25519 AAAA me@here"]);
         assert_eq!(all("ssh-rsa AAAA age1 of mine,age1b"), ["ssh-rsa AAAA age1 of mine", "age1b"]);
+        let key = "age1ypxmz84h3jmdcqqm3xghgpqnz2z2zntl0y73ax7j65kk6yuyee9qtu2vjr";
+        assert_eq!(all(&format!("ssh-rsa AAAA mine {key}")), ["ssh-rsa AAAA mine", key]);
+        assert_eq!(all("ssh-rsa AAAA ssh-ed25519 BBBB"), ["ssh-rsa AAAA", "ssh-ed25519 BBBB"]);
     }
 }

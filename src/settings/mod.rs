@@ -21,6 +21,7 @@ mod fitting;
 mod keep;
 mod keygen;
 mod keys;
+mod latest;
 mod list;
 mod monitoring;
 mod neon;

@@ -83,7 +83,10 @@ impl Early<'_> {
     /// Whether a flag that takes no value is given, by what clap takes for a no.
     fn is_on(&self, flag: &str, key: &str) -> bool {
         let is_no = |value: &String| {
-            matches!(value.to_ascii_lowercase().as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
+            matches!(
+                value.trim().to_ascii_lowercase().as_str(),
+                "" | "0" | "n" | "no" | "f" | "false" | "off"
+            )
         };
         cli::early_flag(self.args, flag) || self.set(key).first().is_some_and(|value| !is_no(value))
     }

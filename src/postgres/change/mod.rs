@@ -22,4 +22,6 @@ pub use making::Making;
 pub use naming::{Naming, TRIAL, is_unfinished};
 pub use roles::KnownRoles;
 pub use swap::Swap;
-pub use target::{ASIDE, BACK, OwnProperties, Schemas, TIMESCALEDB_RESTORING, Taken, Target};
+pub use target::{
+    ASIDE, BACK, OwnProperties, Schemas, TIMESCALEDB_RESTORING, Taken, Target, parts_of_tables,
+};

@@ -39,9 +39,16 @@ impl Choice<'_> {
         let Some(entry) = self.by_id.get(&id).filter(|_| self.lacking.is_some()) else { return false };
         match entry.kind() {
             EntryKind::ForeignKey | EntryKind::IndexAttach => false,
+            EntryKind::Trigger | EntryKind::Policy | EntryKind::Rule if self.is_lost_part(entry) => false,
             _ if self.completes(entry) => self.whole_of(entry).is_some_and(|whole| self.has(whole)),
             _ => self.has(id),
         }
+    }
+
+    /// Whether it is a trigger, a policy or a rule that the target lacks.
+    pub(super) fn is_lost_part(&self, entry: &TocEntry) -> bool {
+        matches!(entry.kind(), EntryKind::Trigger | EntryKind::Policy | EntryKind::Rule)
+            && self.lacking.as_ref().is_some_and(|lacking| lacking.contains(&entry.dump_id()))
     }
 
     /// Whether an entry completes others, and does not stand for itself.

@@ -297,7 +297,9 @@ impl<'t> Choice<'t> {
         if entry.kind().is_remark() {
             return entry.dependencies().any(|id| self.kept.contains(&id)) || self.is_about_a_schema(entry);
         }
-        let of_whole = entry.dependencies().any(|id| self.whole.contains(&id));
+        let is_lost = self.is_lost_part(entry);
+        let of_whole =
+            entry.dependencies().any(|id| self.whole.contains(&id) || is_lost && self.kept.contains(&id));
         PARTS.contains(&entry.kind()) && (of_whole || self.hands_down(entry))
     }
 

@@ -94,6 +94,11 @@ impl Taken {
     }
 }
 
+/// The triggers, policies and rules of the database that this is connected to: schema and name of the table, and their own.
+pub async fn parts_of_tables(psql: &Psql) -> Result<BTreeSet<(String, String, String)>> {
+    psql.query(PARTS).await
+}
+
 impl Target {
     /// Says whether the database is somebody's: neither made by this run nor in a branch or a cluster of it.
     pub fn is_given(&self) -> bool {
@@ -209,6 +214,13 @@ SELECT json_build_object(
   'usable', (SELECT coalesce(json_agg(json_build_array(nspname, relname)), '[]') FROM theirs
              WHERE CASE WHEN relkind IN ('r', 'p', 'v') THEN has_table_privilege(oid, 'TRIGGER')
                         WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'UPDATE') AND has_sequence_privilege(oid, 'SELECT') END));";
+
+const PARTS: &str = "
+SELECT coalesce(json_agg(json_build_array(nspname, relname, name)), '[]')
+  FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN (
+    SELECT tgrelid AS id, tgname AS name FROM pg_trigger UNION ALL SELECT polrelid, polname FROM pg_policy
+    UNION ALL SELECT ev_class, rulename FROM pg_rewrite) AS part ON id = c.oid
+ WHERE nspname !~ '^pg_' AND nspname <> 'information_schema';";
 
 const PUBLICATIONS: &str = "
 SELECT coalesce(json_agg(pubname), '[]') FROM pg_publication
