@@ -16,6 +16,7 @@ use crate::stored::excerpt;
 use crate::stored::inventory::{BlockKind, Inventory};
 use crate::stored::reader::BackupReader;
 use crate::units::{age, count};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -95,7 +96,7 @@ async fn analyze(psql: &Psql, front: &Preamble) {
     let has_rows = |entry: &&TocEntry| matches!(entry.kind(), EntryKind::Table | EntryKind::MaterializedView);
     let names = relations(front).filter(has_rows).filter_map(|entry| {
         let (_, schema, name) = entry.identity();
-        front.toc.text(&qualified(schema, name)).map(|name| name.into_owned())
+        front.toc.text(&qualified(schema, name)).map(Cow::into_owned)
     });
     let names: Vec<String> = names.collect();
     if names.is_empty() {
