@@ -79,6 +79,7 @@ pub use show::ShowWords;
 pub use status::StatusWords;
 pub use swap::SwapWords;
 pub use values::When;
+pub use variables::yes_or_no;
 pub use verify::VerifyWords;
 pub use writing::WritingWords;
 

@@ -22,7 +22,7 @@ pub(super) fn sane(arg: Arg) -> Arg {
 
 /// Reads a variable that switches something on or off. What comes from a file may end with a line break; what is neither is
 /// refused, as it may switch a safeguard off.
-fn yes_or_no(text: &str) -> Result<bool, &'static str> {
+pub fn yes_or_no(text: &str) -> Result<bool, &'static str> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "y" | "yes" | "t" | "true" | "on" => Ok(true),
         "" | "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),

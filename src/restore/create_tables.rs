@@ -5,8 +5,9 @@
 //! statements, and run with the rights of the role that restores.
 
 use super::into::{Appended, IntoOptions, held, load};
+use super::load::stream::in_order_of_need;
 use super::occupied::lacking;
-use super::prepare::{as_meant, by_need, client_for};
+use super::prepare::{as_meant, client_for};
 use crate::archive::{EntryKind, Preamble, TocEntry, qualified};
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
@@ -39,7 +40,8 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     let psql = server.as_usual(psql).await;
     let (taken, parts) = (run.or(Taken::of(&psql)).await?, run.or(parts_of_tables(&psql)).await?);
     let missing = excerpt::choose_missing(whole, &patterns, lacking(&front, &taken, &parts))?;
-    let chosen = in_order(excerpt::without_foreign_rows(&missing)?.unwrap_or(missing))?;
+    let chosen = excerpt::without_foreign_rows(&missing)?.unwrap_or(missing);
+    let chosen = in_order_of_need(&chosen)?.unwrap_or(chosen);
     let front = Preamble::read(&chosen.archive.preamble)?;
 
     let tables = tables(&front, &chosen);
@@ -61,16 +63,6 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
         age(took)
     ));
     Ok(Appended { reader, database, truncated: false, created: true, tables, took })
-}
-
-/// The same with rows after those that functions of their tables read.
-fn in_order(chosen: Inventory) -> Result<Inventory> {
-    let Some(front) = by_need(&Preamble::read(&chosen.archive.preamble)?) else { return Ok(chosen) };
-    let places: HashMap<i32, usize> =
-        front.toc.entries().iter().enumerate().map(|(place, entry)| (entry.dump_id(), place)).collect();
-    let mut ordered = chosen;
-    ordered.blocks.sort_by_key(|block| places.get(&block.dump_id).copied());
-    Ok(ordered.only(&front))
 }
 
 /// What is created and may hold rows, and how many it gets.

@@ -3,12 +3,12 @@
 use super::environment::variable;
 use super::keep::{needed_policy, policy};
 use super::store::lock;
-use super::writing::labels;
+use super::writing::{labels, locking};
 use super::{Remarks, What, destinations, keys, location, monitoring, name};
 use crate::cli::{BackupWords, DoctorWords, IdentityWords, TrustWords, WritingWords};
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
-use crate::store::{OpenOptions, Retry, refuse_impossible};
+use crate::store::{Retry, refuse_impossible};
 use crate::stored::destinations::Destination;
 use crate::stored::names::Name;
 use crate::stored::opened::Location;
@@ -78,11 +78,7 @@ pub fn thief(words: &DoctorWords) -> Result<(Location, Option<Name>)> {
 /// Whether a backup can be stored as it is to be: its labels, and a lock that these stores have.
 fn storing(words: &WritingWords, stores: &Result<Vec<Destination>>) -> Result<()> {
     labels(&words.labels)?;
-    let lock = lock(words)?;
-    for Destination { location, .. } in stores.iter().flatten() {
-        refuse_impossible(&location.url, &OpenOptions { lock, ..location.options.clone() })?;
-    }
-    Ok(())
+    locking(stores.clone().unwrap_or_default(), words).map(drop)
 }
 
 /// Whether there are rules by which backups are removed. `backup` heeds them with `--prune` alone, and `prune` whenever they are given.

@@ -82,12 +82,7 @@ impl Early<'_> {
 
     /// Whether a flag that takes no value is given, by what clap takes for a no.
     fn is_on(&self, flag: &str, key: &str) -> bool {
-        let is_no = |value: &String| {
-            matches!(
-                value.trim().to_ascii_lowercase().as_str(),
-                "" | "0" | "n" | "no" | "f" | "false" | "off"
-            )
-        };
+        let is_no = |value: &String| cli::yes_or_no(value) == Ok(false);
         cli::early_flag(self.args, flag) || self.set(key).first().is_some_and(|value| !is_no(value))
     }
 

@@ -14,14 +14,9 @@ const MOST_WORKERS: usize = 4;
 
 /// Checks the words; `is_signed` if there must be a signature.
 pub(super) fn writing(words: &WritingWords, is_signed: bool) -> Result<WriteOptions> {
-    let (mut destinations, lock) = (destinations(&words.store, &words.optional)?, lock(words)?);
-    for Destination { location, .. } in &mut destinations {
-        location.options.lock = lock;
-        refuse_impossible(&location.url, &location.options)?;
-    }
     Ok(WriteOptions {
+        destinations: locking(destinations(&words.store, &words.optional)?, words)?,
         labels: labels(&words.labels)?,
-        destinations,
         recipients: keys::recipients(words)?,
         signing: keys::signing_key(words.signing_key_file.as_deref(), is_signed)?,
         compression_level: words.compression_level,
@@ -30,6 +25,16 @@ pub(super) fn writing(words: &WritingWords, is_signed: bool) -> Result<WriteOpti
         uploads: words.uploads.into(),
         check_space: !words.no_space_check,
     })
+}
+
+/// The same stores, with the lock that what is written there gets; refuses those that cannot have it.
+pub(super) fn locking(stores: Vec<Destination>, words: &WritingWords) -> Result<Vec<Destination>> {
+    let (mut stores, lock) = (stores, lock(words)?);
+    for Destination { location, .. } in &mut stores {
+        location.options.lock = lock;
+        refuse_impossible(&location.url, &location.options)?;
+    }
+    Ok(stores)
 }
 
 /// Checks labels, one a line.

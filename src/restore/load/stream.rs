@@ -54,7 +54,7 @@ pub async fn restore(
 }
 
 /// The same backup with its rows in an order in which each finds what functions of its table read; `None` if it is so.
-fn in_order_of_need(inventory: &Inventory) -> Result<Option<Inventory>> {
+pub fn in_order_of_need(inventory: &Inventory) -> Result<Option<Inventory>> {
     let Some(front) = by_need(&Preamble::read(&inventory.archive.preamble)?) else { return Ok(None) };
     let places: HashMap<i32, usize> =
         front.toc.entries().iter().enumerate().map(|(place, entry)| (entry.dump_id(), place)).collect();

@@ -39,7 +39,7 @@ impl Choice<'_> {
         let Some(entry) = self.by_id.get(&id).filter(|_| self.lacking.is_some()) else { return false };
         match entry.kind() {
             EntryKind::ForeignKey | EntryKind::IndexAttach => false,
-            EntryKind::Trigger | EntryKind::Policy | EntryKind::Rule if self.is_lost_part(entry) => false,
+            _ if self.is_lost_part(entry) => false,
             _ if self.completes(entry) => self.whole_of(entry).is_some_and(|whole| self.has(whole)),
             _ => self.has(id),
         }
@@ -79,7 +79,7 @@ impl Choice<'_> {
         ids.iter().find(is_whole).or(ids.first()).map(|whole| whole.dump_id())
     }
 
-    /// Refuses what was named and is there, and passes over partitions that are there: somebody has detached them.
+    /// Refuses what was named and is there.
     pub(super) fn refuse_those_there(&self) -> Result<()> {
         let label = |is_wanted: &dyn Fn(i32) -> bool| -> Vec<String> {
             let wanted = self.chosen.iter().filter(|id| is_wanted(**id));
