@@ -11,15 +11,15 @@ use crate::store::{
     BucketRules, Guard, Metadata, ObjectLock, Situation, Store, StoreError, Versioning, guard,
 };
 use crate::stored::catalogue::{self, Found};
+use crate::stored::clocks::Skew;
 use crate::stored::contents;
 use crate::stored::names::{CLOCK_SKEW, Name};
 use crate::stored::opened::Location;
 use crate::stored::upload::{LAST_WAIT, Uploading};
-use crate::units::age;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What a probe holds.
@@ -54,7 +54,8 @@ pub async fn examine(
     }
     findings.warned("writing");
     let found = listing(findings, store).await?;
-    probe(findings, (store, copies_only), &key, found.is_some()).await?;
+    probe(findings, (store, copies_only), &key).await?;
+    clock(findings, &**store)?;
     if let Some(rules) = store.rules().await {
         bucket(findings, &rules, copies_only);
     }
@@ -124,23 +125,20 @@ async fn probe(
     findings: &mut Findings<'_>,
     (store, copies_only): (&Arc<dyn Store>, bool),
     key: &str,
-    lists: bool,
 ) -> Result<()> {
     let trying = async {
         // What is not there may be deleted by whoever may delete at all.
         store.delete(key).await?;
-        let before = SystemTime::now();
         store.put_new(key, Bytes::from_static(PROBE)).await?;
         let again = store.put_new(key, Bytes::from_static(b"another\n")).await;
         let read = async { store.read(key, 0..1024, None).await?.try_collect::<Vec<_>>().await };
         let read = read.await.map(|chunks| chunks.concat());
-        let clock = if lists { Some(store.list(key).await) } else { None };
         store.delete(key).await?;
-        Ok::<_, StoreError>((again, read, clock, before))
+        Ok::<_, StoreError>((again, read))
     };
     // A signal comes too late for a probe that is being written: it is removed first.
     let outcome = findings.run().or_late(LAST_WAIT, async { Ok(trying.await) }, async |_| ()).await?;
-    let (again, read, clock, before) = match outcome {
+    let (again, read) = match outcome {
         Ok(tried) => tried,
         Err(error) if error.situation() == Situation::Denied => {
             let why = "this key may not write and delete a probe: right for a backup job, whose key cannot remove backups";
@@ -154,9 +152,7 @@ async fn probe(
     };
     findings.warned("probe");
     overwriting(findings, (store, copies_only), &again)?;
-    reading(findings, read)?;
-    let modified = clock.and_then(Result::ok).and_then(|listed| listed.first()?.modified);
-    skew(findings, modified, before)
+    reading(findings, read)
 }
 
 /// Whether the second writer of an object was refused.
@@ -213,36 +209,17 @@ fn reading(findings: &mut Findings<'_>, read: Result<Vec<u8>, StoreError>) -> Re
 }
 
 /// Ids are moments: a clock that is ahead makes backups of the future.
-fn skew(findings: &mut Findings<'_>, modified: Option<SystemTime>, before: SystemTime) -> Result<()> {
-    let Some(modified) = modified else {
-        findings.not_checked("clock", "the store does not say when the probe was written");
-        return Ok(());
-    };
-    let off = difference(modified, before, SystemTime::now());
+fn clock(findings: &mut Findings<'_>, store: &dyn Store) -> Result<()> {
     let fix = "set the clock of this machine (NTP)";
-    if off > CLOCK_SKEW {
-        let error = Error::new(
-            Kind::Settings,
-            format!("this machine's clock and the store's differ by {}", age(off)),
-        );
-        return findings.failed("clock", error.hint(fix));
-    }
-    if off > SKEW {
-        findings.warning(
-            "clock",
-            format!("this machine's clock and the store's differ by {}", age(off)),
-            fix,
-        );
-    } else {
-        findings.fine("clock", "this machine's clock agrees with the store's");
+    match Skew::from(store) {
+        None => findings.not_checked("clock", "the store does not say what time it is"),
+        Some(skew) if skew.by > CLOCK_SKEW => {
+            findings.failed("clock", Error::new(Kind::Settings, skew.said()).hint(fix))?;
+        }
+        Some(skew) if skew.by > SKEW => findings.warning("clock", skew.said(), fix),
+        Some(_) => findings.fine("clock", "this machine's clock agrees with the store's"),
     }
     Ok(())
-}
-
-/// How far the store's clock is off, if an object that was written between `before` and `now` has this time.
-fn difference(modified: SystemTime, before: SystemTime, now: SystemTime) -> Duration {
-    let (ahead, late) = (modified.duration_since(now), before.duration_since(modified));
-    ahead.unwrap_or_default().max(late.unwrap_or_default())
 }
 
 /// The bucket's own rules.
@@ -301,21 +278,5 @@ fn unknown(findings: &mut Findings<'_>, what: &'static str, right: &str, error: 
         Situation::Denied => findings.not_checked(what, format!("this key may not ask ({right})")),
         Situation::Unsupported => findings.not_checked(what, "the store does not know it"),
         _ => findings.not_checked(what, format!("the store does not say: {error}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_is_off_only_outside_of_the_time_of_writing() {
-        let before = SystemTime::now();
-        let second = Duration::from_secs(1);
-        let now = before + second * 10;
-        for (modified, off) in [(before, 0), (now, 0), (now + second * 90, 90), (before - second * 700, 700)]
-        {
-            assert_eq!(difference(modified, before, now), second * off);
-        }
     }
 }

@@ -24,6 +24,9 @@ pub(super) async fn find(
     backups: &[PrunedBackup],
     now: SystemTime,
 ) -> Result<Vec<Leftover>> {
+    let unfinished = store.unfinished(&prefix(&options.names)).await.map_err(explain)?;
+    // By the clock that has dated them: by another one, what is being written now could look old.
+    let now = store.now().unwrap_or(now);
     let named: BTreeSet<&Name> = backups.iter().map(|backup| &backup.place.name).collect();
     let fate = |place: &Place, last: Option<SystemTime>, is_readable: bool| {
         let age = last.and_then(|last| now.duration_since(last).ok());
@@ -44,7 +47,7 @@ pub(super) async fn find(
         let kind = LeftoverKind::Folder(folder.bytes());
         all.push(Leftover { place: folder.place, kind, last_written, fate });
     }
-    for upload in store.unfinished(&prefix(&options.names)).await.map_err(explain)? {
+    for upload in unfinished {
         let Some((place, _)) = Place::of_object(&upload.key) else { continue };
         if !NamePattern::any(&options.names, &place.name) {
             continue;

@@ -141,6 +141,11 @@ pub trait Store: Send + Sync {
     /// The bytes that can still be stored; `None` if that is not known.
     async fn free_space(&self) -> Result<Option<u64>>;
 
+    /// What the store's clock shows now, as far as its answers have said; a write-only key hears it too.
+    fn now(&self) -> Option<SystemTime> {
+        None
+    }
+
     /// Tries what pgstow never does, to find out whether these credentials may: only on an object made for that.
     ///
     /// [`Situation::Unsupported`] if the store has nothing of that kind.

@@ -159,6 +159,11 @@ impl Destinations {
         self.0.iter().map(one).collect()
     }
 
+    /// The stores that are left.
+    pub fn stores(&self) -> impl Iterator<Item = &dyn Store> {
+        self.left().map(|(_, one)| &*one.store)
+    }
+
     fn left(&self) -> impl Iterator<Item = (usize, &OpenDestination)> {
         self.0.iter().enumerate().filter(|(_, one)| one.failed.get().is_none())
     }

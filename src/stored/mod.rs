@@ -3,6 +3,7 @@
 //! Never sees a database or Neon.
 
 pub mod catalogue;
+pub mod clocks;
 pub mod compare;
 pub mod contents;
 pub mod destinations;

@@ -3,6 +3,7 @@
 //!
 //! Where the bytes come from, and whether they are whole, is for the callers to know.
 
+use super::clocks;
 use super::destinations::{self, Destination, Destinations, InStore, OpenDestination};
 use super::digest::Digest;
 use super::publication::Publication;
@@ -236,6 +237,7 @@ impl<'a> BackupWriter<'a> {
             let beginning = uploads.begin(&metadata, self.part_size);
             // One that begins after a signal is aborted with the others.
             run.or_late(upload::LAST_WAIT, beginning, async |_| ()).await?;
+            self.stores.stores().for_each(clocks::compare);
             let whole = async {
                 let packed = self.stream(source, &mut watch, &uploads).await?;
                 let beside = judge(watch, &packed.frames).await?;

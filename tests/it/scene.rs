@@ -124,6 +124,29 @@ pub fn signing_keys() -> (String, String) {
     (text("signing_key"), text("verify_key"))
 }
 
+/// A library that sets the clock of the program it is loaded into: `SKEW` says by how many seconds.
+pub fn skewed_clock() -> &'static Path {
+    const SOURCE: &str = "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdlib.h>\n#include <time.h>\n\
+        int clock_gettime(clockid_t id, struct timespec *now) {\n\
+          int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, \"clock_gettime\");\n\
+          int failed = real(id, now);\n\
+          const char *skew = getenv(\"SKEW\");\n\
+          if (id == CLOCK_REALTIME && skew) now->tv_sec += atol(skew);\n\
+          return failed;\n\
+        }\n";
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let folder = TempDir::new().unwrap();
+        let (source, made) = (folder.path().join("skew.c"), folder.path().join("skew.so"));
+        std::fs::write(&source, SOURCE).unwrap();
+        let mut compiler = Command::new("cc");
+        crate::servers::run(compiler.args(["-shared", "-fPIC", "-o"]).args([&made, &source]).arg("-ldl"));
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("skew-{}.so", std::process::id()));
+        std::fs::copy(made, &library).unwrap();
+        library
+    })
+}
+
 /// A store of one's own, of any kind.
 pub enum Place {
     Folder(TempDir),

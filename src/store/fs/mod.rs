@@ -14,6 +14,7 @@ use super::options::deadline;
 use super::url::StoreUrl;
 use super::{Chunks, Store, Upload};
 use crate::store::contract::attempt::Attempt;
+use crate::store::contract::clock::Clock;
 use crate::store::contract::error::{Result, Situation, StoreError};
 use crate::store::contract::limits::Limits;
 use crate::store::contract::object::{Listed, Metadata, ObjectInfo, Page, Stored, Unfinished};
@@ -41,6 +42,8 @@ pub(super) struct Folder {
     request_timeout: Duration,
     /// What was said of files of killed runs.
     said: Arc<Said>,
+    /// That of the machine with the disk, which files get their times from.
+    clock: Arc<Clock>,
 }
 
 impl Folder {
@@ -48,7 +51,13 @@ impl Folder {
     ///
     /// `request_timeout` is how long its disk may take for one step of what it is asked.
     pub(super) fn new(root: PathBuf, request_timeout: Duration) -> Self {
-        Self { disk: Disk::new(root.clone()), root, request_timeout, said: Arc::default() }
+        Self {
+            disk: Disk::new(root.clone()),
+            root,
+            request_timeout,
+            said: Arc::default(),
+            clock: Arc::default(),
+        }
     }
 
     async fn on<T: Send + 'static>(
@@ -90,19 +99,19 @@ impl Store for Folder {
 
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
         let metadata = metadata.clone();
-        let said = Arc::clone(&self.said);
+        let (said, clock) = (Arc::clone(&self.said), Arc::clone(&self.clock));
         let begin = move |root: &Path, key: &str, steps: &Steps| {
             leftovers::clear(root, key, (&said, steps));
-            Begun::begin(root, key, &metadata, part_size)
+            Begun::begin(root, key, &metadata, part_size, &clock)
         };
         let begun = self.in_steps(key, begin).await?;
         Ok(Box::new(Uploading::new(begun, self.disk.clone(), self.request_timeout)))
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Stored> {
-        let length = bytes.len() as u64;
+        let (length, clock) = (bytes.len() as u64, Arc::clone(&self.clock));
         self.in_steps(key, move |root, key, steps| {
-            let begun = Begun::begin(root, key, &Metadata::new(), length)?;
+            let begun = Begun::begin(root, key, &Metadata::new(), length, &clock)?;
             let stored = begun.part(1, &bytes, steps).and_then(|()| begun.complete(length));
             if stored.is_err() {
                 begun.abort();
@@ -216,6 +225,10 @@ impl Store for Folder {
             Ok(path.metadata().and_then(|file| file.modified()).ok())
         })
         .await
+    }
+
+    fn now(&self) -> Option<SystemTime> {
+        self.clock.now()
     }
 
     async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {

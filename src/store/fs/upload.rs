@@ -5,6 +5,7 @@ use super::leftovers;
 use super::paths::{self, HIDDEN, RANDOM, explain};
 use super::threads::{Disk, Steps};
 use crate::store::Upload;
+use crate::store::contract::clock::Clock;
 use crate::store::contract::error::{Result, Situation, StoreError};
 use crate::store::contract::object::{Metadata, Stored};
 use crate::store::multipart::parts::{Confirmed, check_parts};
@@ -47,12 +48,21 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    pub(super) fn begin(root: &Path, key: &str, metadata: &Metadata, part_size: u64) -> Result<Self> {
+    pub(super) fn begin(
+        root: &Path,
+        key: &str,
+        metadata: &Metadata,
+        part_size: u64,
+        clock: &Clock,
+    ) -> Result<Self> {
         let place = paths::of_key(root, key)?;
         if place.exists() {
             return Err(exists(key));
         }
         let (made, file, hidden) = open_hidden(root, &place)?;
+        if let Ok(now) = file.metadata().and_then(|file| file.modified()) {
+            clock.shows(now);
+        }
         if !metadata.is_empty() {
             let json = serde_json::to_vec(metadata).unwrap_or_default();
             if let Err(e) = rustix::fs::fsetxattr(&file, ATTRIBUTE, &json, XattrFlags::empty()) {

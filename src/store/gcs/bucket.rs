@@ -41,7 +41,7 @@ const GOOGLE: &str = "https://storage.googleapis.com";
 pub(super) struct Bucket {
     recipe: Recipe,
     access: Renewable<Access>,
-    xml: Xml,
+    pub(super) xml: Xml,
     pub(super) url: GsUrl,
     pub(super) lock: Option<LockWish>,
     pub(super) prefix: Prefix,

@@ -104,6 +104,10 @@ impl Store for Gcs {
         Ok(None)
     }
 
+    fn now(&self) -> Option<SystemTime> {
+        self.0.xml.clock.now()
+    }
+
     async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {
         self.0.attempt(attempt, &self.0.prefix.full_key(key)?).await
     }

@@ -1,11 +1,13 @@
 //! The XML API: requests with a token, bounded answers, and the little XML that is in them.
 
 use super::explain::Speaker;
+use crate::store::contract::clock::Clock;
 use crate::store::contract::error::{Result, Situation, StoreError, chain};
 use crate::store::multipart::sum::Sum;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
 use roxmltree::{Document, Node};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -17,6 +19,8 @@ const LONGEST_ANSWER: usize = 16 << 20;
 pub(super) struct Xml {
     http: reqwest::Client,
     bucket: Url,
+    /// The service's.
+    pub(super) clock: Arc<Clock>,
 }
 
 /// One request; its path is the bucket's, or an object's.
@@ -55,7 +59,7 @@ impl Xml {
             .http1_only()
             .build()
             .map_err(|e| failed(&e))?;
-        Ok(Self { http, bucket: url })
+        Ok(Self { http, bucket: url, clock: Arc::default() })
     }
 
     /// The host that requests go to.
@@ -80,6 +84,9 @@ impl Xml {
         sending = sending.headers(token);
         let mut said = sending.body(request.body).send().await.map_err(|error| speaker.unanswered(&error))?;
         let (status, headers) = (said.status().as_u16(), std::mem::take(said.headers_mut()));
+        if let Some(date) = headers.get(http::header::DATE).and_then(|date| date.to_str().ok()) {
+            self.clock.says(date);
+        }
         let mut body = BytesMut::new();
         while let Some(chunk) = said.chunk().await.map_err(|error| speaker.unanswered(&error))? {
             if body.len() + chunk.len() > LONGEST_ANSWER {

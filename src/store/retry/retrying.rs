@@ -99,6 +99,10 @@ impl Store for Retrying {
         self.patience
     }
 
+    fn now(&self) -> Option<SystemTime> {
+        self.inner.now()
+    }
+
     async fn begin(&self, key: &str, metadata: &Metadata, part_size: u64) -> Result<Box<dyn Upload>> {
         let begin = |attempt| async move {
             if attempt > 1 {

@@ -5,7 +5,8 @@
 
 use super::credentials::{Noting, Origin, Profiles};
 use super::extras::Extras;
-use super::interceptors::{BoundedAnswers, DigestedBody, WithExtras, WithoutOperation};
+use super::interceptors::{BoundedAnswers, Dated, DigestedBody, WithExtras, WithoutOperation};
+use crate::store::contract::clock::Clock;
 use crate::store::options::Credentials;
 use crate::store::options::authorities::Authorities;
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -21,6 +22,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything a client is created from.
@@ -36,6 +38,8 @@ pub(super) struct Recipe {
     pub(super) says_operation: bool,
     pub(super) extras: Extras,
     pub(super) authorities: Option<Authorities>,
+    /// The service's.
+    pub(super) clock: Arc<Clock>,
 }
 
 impl Recipe {
@@ -73,8 +77,8 @@ impl Recipe {
             let (profiles, origin) = (self.profiles.clone(), self.origin.clone());
             builder = builder.credentials_provider(Noting { provider, profiles, origin });
         }
-        builder =
-            builder.force_path_style(self.path_style).interceptor(BoundedAnswers).interceptor(DigestedBody);
+        builder = builder.force_path_style(self.path_style).interceptor(Dated(Arc::clone(&self.clock)));
+        builder = builder.interceptor(BoundedAnswers).interceptor(DigestedBody);
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint_url(endpoint);
         }

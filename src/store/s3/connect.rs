@@ -21,6 +21,7 @@ use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_types::service_config::ServiceConfigKey;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Most services other than AWS ignore the region; this is the one they accept.
@@ -64,6 +65,7 @@ pub(super) async fn connect(url: &S3Url, options: OpenOptions) -> Result<Bucket>
         says_operation: profile.says_operation,
         extras,
         authorities: options.authorities,
+        clock: Arc::default(),
     };
     Ok(Bucket {
         clients: Renewable::new(recipe.client().await),

@@ -2,15 +2,18 @@
 
 use super::extras::Extras;
 use crate::sha256;
+use crate::store::contract::clock::Clock;
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::config::interceptors::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+    BeforeDeserializationInterceptorContextMut, BeforeDeserializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextMut,
 };
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use http_body_util::Limited;
+use std::sync::Arc;
 
 /// The longest answer that the SDK reads into memory, in bytes: a page of 1,000 keys has a few MiB at most.
 const LONGEST_ANSWER: usize = 16 << 20;
@@ -35,6 +38,28 @@ impl Intercept for BoundedAnswers {
         if !(is_object && response.status().is_success()) {
             let body = std::mem::replace(response.body_mut(), SdkBody::taken());
             *response.body_mut() = SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER));
+        }
+        Ok(())
+    }
+}
+
+/// Reads the service's clock off every answer, also off a refusal.
+#[derive(Debug)]
+pub(super) struct Dated(pub(super) Arc<Clock>);
+
+impl Intercept for Dated {
+    fn name(&self) -> &'static str {
+        "Dated"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.0.says(date);
         }
         Ok(())
     }

@@ -108,6 +108,10 @@ impl Store for S3 {
         self.0.lock(&self.0.prefix.full_key(key)?).await
     }
 
+    fn now(&self) -> Option<SystemTime> {
+        self.0.recipe.clock.now()
+    }
+
     async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {
         self.0.attempt(attempt, &self.0.prefix.full_key(key)?).await
     }

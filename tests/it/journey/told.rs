@@ -3,7 +3,8 @@
 use super::scene::{backup, small};
 use crate::harness::pgstow;
 use crate::keep::scene::{HOUR, Template};
-use crate::scene::{Keys, Place};
+use crate::scene::{Keys, Place, skewed_clock};
+use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major, USER};
 use pgstow::error::Kind;
 
@@ -69,6 +70,23 @@ fn an_id_that_is_later_than_the_clock_is_reported_and_keeps_nobody_from_backing_
     std::fs::write(dump.path(), include_bytes!("../../data/pg16.dump")).unwrap();
     let words = ["adopt", dump.path().to_str().unwrap(), "--name", "app", "--started-at", "2024-03-01"];
     place.pgstow(&words).args(["-r", &Keys::shared().recipient]).succeeds();
+}
+
+/// Ids are moments of this machine's clock. Every store shows its own, also to a key that may only write.
+#[test]
+fn a_clock_that_is_not_the_stores_is_reported() {
+    let writer = Place::S3(Garage::shared().write_only(&Garage::shared().place("clock-writer")));
+    for (kind, place) in Place::every("clock").into_iter().chain([("writer", writer)]) {
+        let echo = || place.pgstow(&["backup", "--no-encryption", "--name", "app", "--", "echo", "x"]);
+        let right = echo().succeeds();
+        assert!(!right.stderr.contains("clock"), "{kind}: {right}");
+        // No service lets in who is a quarter of an hour off.
+        for (seconds, way) in [("725", "ahead of"), ("-725", "behind")] {
+            let run = echo().env("LD_PRELOAD", skewed_clock()).env("SKEW", seconds).succeeds();
+            let said = run.stderr.lines().find(|line| line.contains("this machine's clock is 12m "));
+            assert!(said.is_some_and(|line| line.contains(way)), "{kind}: {run}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What killed runs have left: it goes if it is old, and it is named.
 
 use super::scene::{DAY, days, prune};
-use crate::scene::Place;
+use crate::scene::{Place, skewed_clock};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::s3::{S3, wait};
@@ -88,6 +88,10 @@ fn unfinished_uploads_of_a_bucket_go_and_are_named() {
         (3, stays.len() + 1),
         "all are young"
     );
+    // By the store's clock, that is.
+    let ahead = prune(&place, &KEEP).env("LD_PRELOAD", skewed_clock()).env("SKEW", "172800");
+    ahead.succeeds().says("removed 0 backups (0 B); kept 2");
+    assert_eq!((bucket.unfinished_uploads().len(), place.keys().len()), (3, stays.len() + 1));
     let words = ["--leftovers", "0s", "--name", "app"];
     prune(&place, &KEEP)
         .args(words)

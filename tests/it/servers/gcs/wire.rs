@@ -63,7 +63,9 @@ pub fn serve(client: TcpStream, answer: impl Fn(&Request) -> Answer) -> io::Resu
             Err(error) => return Err(error),
         };
         let Answer { status, headers, body } = answer(&request);
-        let mut head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n", body.len());
+        let now = jiff::fmt::rfc2822::DateTimePrinter::new();
+        let now = now.timestamp_to_rfc9110_string(&jiff::Timestamp::now()).unwrap();
+        let mut head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\ndate: {now}\r\n", body.len());
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
