@@ -15,7 +15,7 @@ use crate::postgres::{
     Client, Clients, DumpOptions, Psql, Server, Situation, exclusive_locks, refuse_shared_backends,
 };
 use crate::store::Store;
-use crate::stored::compare::Before;
+use crate::stored::compare::{Before, Like};
 use crate::stored::destinations::room_in;
 use crate::stored::names::Name;
 use crate::stored::upload;
@@ -95,13 +95,16 @@ async fn one(
         findings.failed("name", error.clone())?;
     }
     let name = name.ok();
-    pooler(findings, &database, &psql, &server).await?;
+    let is_direct = pooler(findings, &database, &psql, &server).await?;
     let dumping = async { clients.for_backup(server.version()) };
     let say = |client: &&Client| format!("{} dumps PostgreSQL {}", client.version, server.version());
     let client = findings.check("pg_dump", dumping, say).await?;
     rights::examine(findings, &psql, &server, &database.dump).await?;
-    if let Some(client) = client {
-        trial(findings, &database, client, &psql, &server).await?;
+    match client {
+        Some(client) if is_direct => trial(findings, &database, client, &psql, &server).await?,
+        // Whoever gets a session of a pooler's after it would find nothing without its schema.
+        Some(_) => findings.not_checked("dump", "pg_dump leaves its settings in the sessions of a pooler"),
+        None => {}
     }
     match store {
         Some(store) => size(findings, &psql, &server, store, name.as_ref(), &database, request).await?,
@@ -130,22 +133,23 @@ fn connected(server: &Server) -> String {
     format!("database {database} on {host}{port} as {user}, PostgreSQL {version_text}")
 }
 
+/// Whether the sessions are the server's own, or need not be.
 async fn pooler(
     findings: &mut Findings<'_>,
     database: &DumpRequest,
     psql: &Psql,
     server: &Server,
-) -> Result<()> {
+) -> Result<bool> {
     if database.allow_pooled {
         findings.warning("pooler", "--allow-pooled: a pooler is accepted", "connect to the server itself");
-        return Ok(());
+        return Ok(true);
     }
     let asking = async {
         server.refuse_pooler()?;
         refuse_shared_backends(psql, server.sessions_left).await
     };
-    findings.check("pooler", asking, |()| "sessions are the server's own".to_owned()).await?;
-    Ok(())
+    let asked = findings.check("pooler", asking, |()| "sessions are the server's own".to_owned()).await?;
+    Ok(asked.is_some())
 }
 
 /// Lets `pg_dump` begin, until it has locked every table and read all definitions; and reads the roles.
@@ -221,7 +225,8 @@ async fn size(
     };
     findings.check("size", parts, say).await?;
     let Some(name) = name else { return Ok(()) };
-    let before = findings.run().or(Before::read(store, name)).await;
+    let like = Like { partial: database.dump.is_partial(), signed_by: None };
+    let before = findings.run().or(Before::read(store, name, like)).await;
     let before = match before {
         Ok(before) => before,
         // Most keys for backups may only write; whether this one may is looked at next.

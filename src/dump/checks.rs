@@ -7,11 +7,12 @@ use crate::postgres::patterns::{PatternOf, look_up};
 use crate::postgres::{Backend, DumpOptions, Psql, Server, Unreadable, first_names};
 use crate::store::Store;
 use crate::stored::catalogue::{self, Found};
-use crate::stored::compare::Before;
+use crate::stored::compare::{Before, Like};
 use crate::stored::destinations::Destinations;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{LeftOut, Source};
 use crate::stored::names::{CLOCK_SKEW, Name, Timestamp};
+use crate::stored::signing::SigningKey;
 use crate::units::age;
 use std::sync::Arc;
 
@@ -121,10 +122,10 @@ pub fn clock(others: &[Found]) {
     );
 }
 
-/// About how many bytes the backup will take: as many as the last one; without one, a fifth of the database is what
-/// dumps of ordinary data come to.
+/// About how many bytes the backup will take: as many as the last one, whose manifest anybody may have written, and not more
+/// than the database has; without one, a fifth of the database is what dumps of ordinary data come to.
 pub fn stored_bytes(before: Option<&Before>, server: &Server) -> u64 {
-    before.map_or(server.size_bytes / 5, |before| before.stored_bytes)
+    before.map_or(server.size_bytes / 5, |before| before.stored_bytes.min(server.size_bytes))
 }
 
 /// Which database it is; `None` for a branch made for this run, which is another every time.
@@ -159,10 +160,13 @@ pub async fn before(
     limits: ShrinkLimits,
     stores: &Destinations,
     name: &Name,
+    (partial, signing): (bool, Option<&SigningKey>),
 ) -> Result<(Vec<Found>, Option<Before>)> {
+    let public = signing.map(SigningKey::public).transpose()?;
+    let like = Like { partial, signed_by: public.as_ref() };
     let read = async |store: &Arc<dyn Store>| {
         let found = catalogue::earlier(&**store, name).await?;
-        let before = Before::read_newest(store, &found).await;
+        let before = Before::read_newest(store, &found, like).await;
         Ok((found, before))
     };
     let (found, before) = stores.ask(read).await.unwrap_or_else(|error| (Vec::new(), Err(error)));

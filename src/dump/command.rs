@@ -19,7 +19,8 @@ use std::sync::atomic::Ordering;
 pub async fn back_up(request: &StreamRequest, writing: &WriteOptions, run: &Run) -> Result<StoredBackup> {
     let stores = Arc::new(run.or(Destinations::open(&writing.destinations)).await?);
     let StreamRequest { name, producer, shrink } = request;
-    let (others, before) = run.or(checks::before(*shrink, &stores, name)).await?;
+    let (others, before) =
+        run.or(checks::before(*shrink, &stores, name, (false, writing.signing.as_ref()))).await?;
     checks::clock(&others);
     let content = Content {
         kind: manifest::BackupKind::Stream,

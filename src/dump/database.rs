@@ -108,8 +108,9 @@ impl<'a> Dump<'a> {
         }
         // Parts that cannot work are refused before the store is asked anything.
         upload::part_size(stores.limits()?, Some(server.size_bytes), writing.part_size)?;
+        let like = (settings.dump.is_partial(), writing.signing.as_ref());
         let (before, source) = tokio::join!(
-            checks::before(settings.shrink, &stores, &name),
+            checks::before(settings.shrink, &stores, &name, like),
             checks::source(&psql, &server, settings)
         );
         let (others, before) = before?;
@@ -142,7 +143,10 @@ impl<'a> Dump<'a> {
         let own = lock.backend().await?;
         let (left_out, other) = checks::unreadable(psql, server, &settings.dump).await?;
         match own {
-            Some(own) => own.refuse(&other)?,
+            Some(own) => {
+                own.refuse(&other)?;
+                lock.stays().await?;
+            }
             None if settings.allow_pooled => {}
             None => refuse_shared_backends(psql, left).await?,
         }

@@ -5,16 +5,20 @@
 //! table only where the last backup is not encrypted.
 
 use super::opened::OpenedBackup;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::store::Store;
-use crate::stored::catalogue::{self, Found};
+use crate::stored::catalogue::{self, Backup, Found};
 use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
 use crate::stored::manifest::{Encryption, Source, Totals};
-use crate::stored::names::{Id, Name};
+use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::signing::VerifyKeys;
 use crate::units::count;
 use indicatif::{BinaryBytes, HumanCount};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// How many backups are looked at, newest first, for one that a new one can be compared with.
+const MOST_READ: usize = 100;
 
 /// What the last backup held.
 #[derive(Debug)]
@@ -41,34 +45,84 @@ pub struct Held {
     pub totals: Option<Totals>,
 }
 
+/// Which backups a new one can be compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Like<'a> {
+    /// Those that lack a part, as the new one will, or those that do not.
+    pub partial: bool,
+    /// Those with a signature that such a key verifies, if there are any.
+    pub signed_by: Option<&'a VerifyKeys>,
+}
+
+impl Like<'_> {
+    /// What this one held, if it is one of them.
+    async fn compared(&self, store: &Arc<dyn Store>, found: &Found) -> Result<Option<Before>> {
+        let backup = catalogue::read(store, found, self.signed_by).await?;
+        match backup.manifest.partial == self.partial {
+            true => Before::of(store, backup).await.map(Some),
+            false => Ok(None),
+        }
+    }
+}
+
 impl Before {
     /// How much it held.
     pub fn held(&self) -> Held {
         Held { id: self.id.clone(), stored_bytes: self.stored_bytes, totals: self.totals }
     }
 
-    /// Reads what the newest backup of this name held; `None` where there is none.
-    pub async fn read(store: &Arc<dyn Store>, name: &Name) -> Result<Option<Self>> {
-        Self::read_newest(store, &catalogue::earlier(&**store, name).await?).await
+    /// Reads what the newest backup of this name held that is like the new one; `None` where there is none.
+    pub async fn read(store: &Arc<dyn Store>, name: &Name, like: Like<'_>) -> Result<Option<Self>> {
+        Self::read_newest(store, &catalogue::earlier(&**store, name).await?, like).await
     }
 
-    /// Reads what the newest of these backups held, which are of one name.
-    pub async fn read_newest(store: &Arc<dyn Store>, found: &[Found]) -> Result<Option<Self>> {
-        let Some(newest) = catalogue::newest(found) else { return Ok(None) };
-        let source = OpenedBackup::without_keys(store, catalogue::read(store, newest, None).await?)?;
+    /// Reads what the newest of these backups held that is like the new one; they are of one name, oldest first.
+    ///
+    /// Whoever can write to the store could put anything there: it neither hides what shrank from a job that signs, nor keeps
+    /// any job from making a backup. If none is signed, the key may be new.
+    pub async fn read_newest(
+        store: &Arc<dyn Store>,
+        found: &[Found],
+        like: Like<'_>,
+    ) -> Result<Option<Self>> {
+        let now = Timestamp::now();
+        let newest_first = || found.iter().rev().filter(|one| !one.is_from_the_future(now)).take(MOST_READ);
+        if like.signed_by.is_some() {
+            for one in newest_first() {
+                if let Ok(Some(before)) = like.compared(store, one).await {
+                    return Ok(Some(before));
+                }
+            }
+        }
+        let like = Like { signed_by: None, ..like };
+        for one in newest_first() {
+            match like.compared(store, one).await {
+                Err(error) if error.kind() == Kind::Verify => {
+                    tracing::warn!("{error}; the new backup is compared with an older one");
+                }
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Ok(None) => {}
+                read => return read,
+            }
+        }
+        Ok(None)
+    }
+
+    async fn of(store: &Arc<dyn Store>, backup: Backup) -> Result<Self> {
+        let source = OpenedBackup::without_keys(store, backup)?;
         let manifest = &source.backup.manifest;
         let inventory = match manifest.encryption {
             Encryption::None => source.inventory().await?,
             Encryption::Age => None,
         };
-        Ok(Some(Self {
+        Ok(Self {
             id: manifest.id.clone(),
             stored_bytes: manifest.stored_bytes(),
             source: manifest.postgres.as_ref().and_then(|postgres| postgres.source.clone()),
             plain_bytes: manifest.dump().map(|dump| dump.plain_bytes).unwrap_or_default(),
             totals: manifest.totals,
             inventory,
-        }))
+        })
     }
 
     /// What has lost more than `percent` of its rows since, a sentence each; without rows in both, whether the dump has

@@ -2,6 +2,7 @@
 
 use crate::back::scene::sha256;
 use crate::harness::{Pgstow, pgstow};
+use crate::keep::scene::Template;
 use crate::scene::named;
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
@@ -10,6 +11,7 @@ use pgstow::error::Kind;
 use pgstow::stored::manifest::Manifest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Everything that makes a table's name, rows or place unusual.
@@ -79,7 +81,7 @@ impl Scene {
     /// Takes a backup; the next one begins in another second, so that it is the latest.
     fn backup(&self) -> String {
         let id = self.run(&["backup"]).succeeds().text().trim().to_owned();
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(1));
         id
     }
 
@@ -350,11 +352,11 @@ fn an_inventory_that_cannot_be_stored_leaves_nothing_behind() {
 fn a_backup_that_lost_much_is_said_or_refused() {
     let scene = Scene::new("CREATE TABLE t AS SELECT generate_series(1, 100); CREATE TABLE u AS SELECT 1;");
     scene.run(&["backup", "--fail-shrink", "10%"]).succeeds();
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(1));
     scene.cluster.psql(&scene.database, "DELETE FROM t WHERE generate_series > 60");
     let quiet = scene.run(&["backup"]).succeeds();
     assert!(!quiet.stderr.contains("gone"), "{quiet}");
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(1));
 
     scene.cluster.psql(&scene.database, "DELETE FROM t WHERE generate_series > 20");
     let before = scene.run(&["list", "--json"]).succeeds().json().as_array().unwrap().len();
@@ -366,6 +368,27 @@ fn a_backup_that_lost_much_is_said_or_refused() {
     assert_eq!(whole.count(), before);
     scene.run(&["backup"]).succeeds().says("all tables together: 21 rows instead of 61");
 
+    // A backup of some tables is compared with its like, and so is one of all. What nobody can read decides nothing.
+    scene.run(&["backup", "--table", "u", "--fail-shrink", "10%"]).succeeds();
+    let planted = |age: Duration, change: fn(&mut Manifest)| {
+        let (id, objects) = Template::shared().aged(&scene.database, age, change);
+        for (key, bytes) in objects {
+            let path = scene.store().join(key);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        scene.store().join(format!("{}/{id}", scene.database))
+    };
+    let unreadable = planted(Duration::ZERO, |manifest| manifest.objects.clear());
+    scene.cluster.psql(&scene.database, "DELETE FROM t");
+    let run = scene.run(&["backup", "--fail-shrink", "10%"]).fails(Kind::Verify);
+    run.says("all tables together: 1 row instead of 21").says("compared with an older one");
+    // Nor is room asked for that no backup of this database takes.
+    std::fs::remove_dir_all(unreadable).unwrap();
+    let vast = planted(Duration::ZERO, |manifest| manifest.objects[0].stored_bytes = u64::MAX);
+    scene.run(&["backup"]).succeeds();
+    std::fs::remove_dir_all(vast).unwrap();
+
     // Without encryption, each table is compared.
     let open = |words: &[&str]| {
         pgstow(["backup", "--no-encryption", "--name", "open", &scene.cluster.url(&scene.database)])
@@ -373,7 +396,7 @@ fn a_backup_that_lost_much_is_said_or_refused() {
             .env("PGSTOW_STORE", format!("file://{}", scene.store().display()))
     };
     open(&[]).succeeds();
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(1));
     scene.cluster.psql(&scene.database, "DROP TABLE u");
     open(&[]).succeeds().says("public.u: 0 rows instead of 1");
 }

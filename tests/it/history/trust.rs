@@ -4,7 +4,7 @@
 use super::scene::{Scene, back_up};
 use crate::doctor::Seen;
 use crate::harness::{Pgstow, pgstow};
-use crate::keep::scene::{HOUR, put, there};
+use crate::keep::scene::{HOUR, put, put_changed, there};
 use crate::scene::{Keys, Place, signing_keys};
 use pgstow::error::Kind;
 use pgstow::stored::manifest::Manifest;
@@ -249,4 +249,26 @@ fn a_settings_file_can_require_signatures() {
     with(&backup).stdin("x").env("PGSTOW_SIGNING_KEY", &scene.signing).succeeds();
     let doctor = with(&["doctor", "--name", "app", "-r", recipient]).fails(Kind::Usage);
     assert!(doctor.text().contains("no key to sign with"), "{doctor}");
+}
+
+/// Whoever may only write neither hides what a signing job has lost, nor keeps it from working.
+#[test]
+fn a_planted_backup_is_compared_with_no_signed_one() {
+    for scene in Scene::everywhere("trust-shrink") {
+        scene.put(HOUR, |_| {});
+        let backup = |bytes: &str, signing: Option<&str>| {
+            let words = ["backup", "--stdin", "--name", "app", "--fail-shrink", "50%", "--no-encryption"];
+            let run = scene.place.pgstow(&words).stdin(bytes);
+            signing.into_iter().fold(run, |run, key| run.env("PGSTOW_SIGNING_KEY", key))
+        };
+        for bytes in [1, u64::MAX] {
+            put_changed(&scene.place, "app", HOUR / 2, |manifest| {
+                manifest.objects.iter_mut().for_each(|object| object.plain_bytes = bytes);
+            });
+            let run = backup("x", Some(&scene.signing)).fails(Kind::Verify);
+            run.says("far less than in backup").says("1 B instead of 10 B");
+        }
+        backup("some bytes", Some(&scene.signing)).succeeds();
+        backup("many bytes", None).succeeds();
+    }
 }
