@@ -251,7 +251,7 @@ impl Seen {
         complaint.inspect(|complaint| tracing::warn!("{complaint}"));
         if entry.flaw != Some(Flaw::FromTheFuture) {
             self.latest = self.latest.take().or_else(|| entry.backup.clone());
-            let proven = entry.proven.map(|moment| (entry.folder.place.id.clone(), moment));
+            let proven = entry.proven.at().map(|moment| (entry.folder.place.id.clone(), moment));
             self.proven = self.proven.take().or(proven);
         }
         match (entry.backup, entry.flaw) {
@@ -276,7 +276,7 @@ async fn of_name(
     let Seen { whole, latest, proven, passed_over, read } = Seen::of(store, folders, options).await?;
     let mut whole = whole.into_iter();
     let (newest, before) = (whole.next(), whole);
-    let age = newest.as_ref().map(|newest| Timestamp::now().since(newest.manifest.started_at));
+    let age = newest.as_ref().and_then(|newest| Some(Timestamp::now().since(newest.place.id.started_at()?)));
     let gone = match (&options.history, &options.standard.trusted, &latest) {
         (Some(history), Some(trusted), Some(latest)) => {
             let wrong = history.compare(store, &found, latest, trusted, Caution::Report).await?;

@@ -114,7 +114,7 @@ impl BackupFacts {
             tables: totals.map(|totals| totals.tables),
             rows: totals.map(|totals| totals.rows),
             usable: matches!(entry.flaw, None | Some(Flaw::Partial | Flaw::Unproven | Flaw::Undecided)),
-            proven_at: entry.proven,
+            proven_at: entry.proven.at(),
             flaw: entry.flaw.as_ref().map(ToString::to_string),
             counts: same_as.is_none() && matches!(entry.flaw, None | Some(Flaw::Unproven | Flaw::Undecided)),
             same_as,

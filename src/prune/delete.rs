@@ -105,7 +105,7 @@ fn one(entry: &Entry) -> ((Place, Vec<String>), PrunedBackup) {
         place: folder.place.clone(),
         started_at: folder.place.id.started_at(),
         stored_bytes: folder.bytes(),
-        proven: *proven,
+        proven: proven.at(),
         fate: Fate::Removed,
     };
     ((folder.place.clone(), folder.keys()), backup)

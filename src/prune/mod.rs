@@ -23,6 +23,7 @@ use crate::store::Store;
 use crate::stored::contents::{self, Entry, Flaw};
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::Place;
+use crate::stored::proven::Proven;
 use crate::stored::writer::StoredBackup;
 use remove::Keys;
 use std::collections::BTreeMap;
@@ -191,8 +192,8 @@ fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
     for (at, why) in counted.into_iter().zip(decision.reasons) {
         reasons[at] = why;
     }
-    if let Some(proven) = newest_proven(entries) {
-        reasons[later_twin(entries, proven).unwrap_or(proven)].push(Why::Proven);
+    for (at, why) in perhaps_proven(entries) {
+        reasons[later_twin(entries, at).unwrap_or(at)].push(why);
     }
     for at in (0..entries.len()).filter(counts) {
         if let Some(newest) = later_twin(entries, at) {
@@ -202,10 +203,22 @@ fn decide(entries: &[Entry], policy: &Policy, now: SystemTime) -> Decision {
     Decision { reasons, stale: decision.stale }
 }
 
-/// The newest whole backup with a receipt of a trial restore: of no newer one it is known that it can be restored.
-fn newest_proven(entries: &[Entry]) -> Option<usize> {
+/// The newest whole backup with a receipt of a trial restore: of no newer one it is known that it can be restored. Of those
+/// that have too many receipts to know, it may be any that is newer.
+fn perhaps_proven(entries: &[Entry]) -> Vec<(usize, Why)> {
     let is_whole = |entry: &Entry| matches!(entry.flaw, None | Some(Flaw::Unproven));
-    entries.iter().rposition(|entry| is_whole(entry) && entry.proven.is_some())
+    let mut all = Vec::new();
+    for (at, entry) in entries.iter().enumerate().rev().filter(|(_, entry)| is_whole(entry)) {
+        match entry.proven {
+            Proven::At(_) => {
+                all.push((at, Why::Proven));
+                break;
+            }
+            Proven::NotKnown => all.push((at, Why::PerhapsProven)),
+            Proven::No => {}
+        }
+    }
+    all
 }
 
 /// The newest backup that is the same one for other recipients; it counts for all of them. Only later ones of the same
@@ -244,7 +257,7 @@ fn fates(entries: &[Entry], reasons: Vec<Vec<Why>>) -> impl Iterator<Item = Prun
             place: entry.folder.place.clone(),
             started_at: entry.folder.place.id.started_at(),
             stored_bytes: entry.folder.bytes(),
-            proven: entry.proven,
+            proven: entry.proven.at(),
             fate,
         }
     })

@@ -300,7 +300,8 @@ impl Work<'_> {
     }
 
     async fn read(&self, backup: &OpenedBackup, open: bool) -> Result<()> {
-        let expected = Some(backup.backup.manifest.objects.iter().map(|object| object.plain_bytes).sum());
+        let sizes = backup.backup.manifest.objects.iter().map(|object| object.plain_bytes);
+        let expected = Some(sizes.fold(0, u64::saturating_add));
         let progress = Progress { expected, direction: Direction::Back, ..Progress::default() };
         let following = self.run.follow(&progress);
         let read = read_back::all(backup, open, &progress).await;

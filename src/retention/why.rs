@@ -45,6 +45,8 @@ pub enum Why {
     Newest,
     /// It is the newest that a trial restore has proven.
     Proven,
+    /// It may be that one: it has too many receipts to know.
+    PerhapsProven,
     /// It was made just now, by the run that prunes.
     New,
     /// Fewer whole ones than the least would stay.
@@ -61,6 +63,7 @@ impl fmt::Display for Why {
             Self::Within => f.write_str("within"),
             Self::Newest => f.write_str("newest"),
             Self::Proven => f.write_str("proven"),
+            Self::PerhapsProven => f.write_str("perhaps proven"),
             Self::New => f.write_str("new"),
             Self::MinKeep => f.write_str("min-keep"),
             Self::Stale => f.write_str("stale"),

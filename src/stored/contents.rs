@@ -138,7 +138,7 @@ pub async fn missing(store: &dyn Store, place: &Place, key: &str, error: Error) 
     }
     match store.head(&place.key(MANIFEST)).await {
         Err(manifest) if manifest.situation() == Situation::NotFound => Error::not_found(format!(
-            "{key} is missing, and so is its manifest: the backup was removed meanwhile, by prune or rekey"
+            "{key} is missing, and so is its manifest: the backup was removed meanwhile, by prune, delete or rekey"
         ))
         .hint("take another one: `latest` is the newest that is there now, and `pgstow list` shows all"),
         _ => Error::verify(format!("{key} is missing, although its manifest exists")),
@@ -153,8 +153,8 @@ pub struct Entry {
     pub folder: Folder,
     /// What is written about it, if that can be trusted.
     pub backup: Option<Backup>,
-    /// When it was proven to restore, if it was.
-    pub proven: Option<Timestamp>,
+    /// Whether it was proven to restore, and when.
+    pub proven: Proven,
     /// Why it does not count as a whole one.
     pub flaw: Option<Flaw>,
 }
@@ -256,12 +256,12 @@ pub async fn readable(
                     Proven::No => Some(Flaw::Unproven),
                     Proven::NotKnown => Some(Flaw::Undecided),
                 };
-                let (proven, flaw) = (proven.at(), flaw.or(unproven));
+                let flaw = flaw.or(unproven);
                 entries.push(Entry { folder, backup: Some(backup), proven, flaw });
             }
             Err(Unreadable::Damaged(why)) => {
                 let flaw = Some(Flaw::Unreadable(why));
-                entries.push(Entry { folder, backup: None, proven: None, flaw });
+                entries.push(Entry { folder, backup: None, proven: Proven::No, flaw });
             }
             Err(Unreadable::Gone) => {}
             Err(Unreadable::Failed(error)) => failed.push((folder.place, error)),

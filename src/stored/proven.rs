@@ -5,6 +5,7 @@
 //! digest they name.
 
 use super::catalogue::{self, Backup, Found};
+use super::clocks;
 use super::digest::Digest;
 use super::download;
 use super::names::{Id, MANIFEST, Name, Place, Timestamp};
@@ -83,6 +84,7 @@ pub async fn record(store: &dyn Store, receipt: &Receipt, signing: Option<&Signi
             }
         }
     }
+    clocks::compare(store);
     written.map(|()| key)
 }
 
@@ -90,7 +92,7 @@ pub async fn record(store: &dyn Store, receipt: &Receipt, signing: Option<&Signi
 async fn still_there(store: &dyn Store, place: &Place) -> Result<()> {
     match store.head(&place.key(MANIFEST)).await {
         Err(error) if error.situation() == Situation::NotFound => {
-            Err(Error::not_found(format!("{place} was removed meanwhile, by prune or rekey"))
+            Err(Error::not_found(format!("{place} was removed meanwhile, by prune, delete or rekey"))
                 .because(error)
                 .hint("verify the newest one: `pgstow list` shows what is there"))
         }

@@ -98,18 +98,23 @@ fn a_manifest_that_cannot_be_read_keeps_its_backup_and_is_reported() {
         // A manifest of another backup, and one whose dump is gone.
         place.put(&manifest(&ids[1]), place.get(&manifest(&ids[5])));
         place.delete(&format!("app/{}/stream.zst.age", ids[4]));
+        let empty = put_changed(&place, "app", HOUR / 2, |manifest| manifest.objects.clear());
         let run = prune(&place, &["--keep-last", "1", "--min-keep", "2", "--json"]).succeeds();
         let document = run.json();
-        for (id, why) in
-            [(&ids[0], "manifest"), (&ids[1], "another backup"), (&ids[4], "stream.zst.age is missing")]
-        {
+        for (id, why) in [
+            (&ids[0], "manifest"),
+            (&ids[1], "another backup"),
+            (&ids[4], "stream.zst.age is missing"),
+            (&empty, "names no dump"),
+        ] {
             let (action, said) = said_of(&document, id);
             assert!(action == "keep" && said[0].contains(why), "{id}: {action} {said:?}");
             assert!(run.stderr.contains(&format!("warning: {id} of app: ")), "{run}");
         }
         // They count as no backup: the two that stay are the newest of the others.
         assert_eq!(said_of(&document, &ids[3]).1, ["min-keep"]);
-        assert_eq!(there(&place, "app"), [&ids[0], &ids[1], &ids[3], &ids[4], &ids[5]].map(String::clone));
+        let left = [&ids[0], &ids[1], &ids[3], &ids[4], &ids[5], &empty].map(String::clone);
+        assert_eq!(there(&place, "app"), left);
     }
 }
 

@@ -206,7 +206,7 @@ fn ours(moments: &[Timestamp], policy: &Policy, with_oldest: bool) -> BTreeMap<T
             Why::Rule(period) => Some(period.to_string()),
             Why::Oldest(period) => with_oldest.then(|| period.to_string()),
             Why::Within => Some("within".to_owned()),
-            Why::Newest | Why::Proven | Why::New | Why::MinKeep | Why::Stale => None,
+            Why::Newest | Why::Proven | Why::PerhapsProven | Why::New | Why::MinKeep | Why::Stale => None,
         };
         why.iter().filter_map(word).collect()
     };

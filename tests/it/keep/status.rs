@@ -1,6 +1,6 @@
 //! `status`: it is noticed if the newest whole backup of a name is missing, too old, or much smaller.
 
-use super::scene::{DAY, HOUR, days, folder_and_bucket, put, put_changed};
+use super::scene::{DAY, HOUR, days, folder_and_bucket, put, put_changed, there};
 use crate::harness::Run;
 use crate::scene::Place;
 use pgstow::error::Kind;
@@ -52,6 +52,12 @@ fn a_backup_that_is_too_old_is_noticed() {
             place.pgstow(&["status"]).fails(Kind::Overdue).says("needed for 1 of 2 names: app (1day 3h old)");
         assert!(line(&run, "app").contains("too-old") && line(&run, "shop").contains("ok"), "{run}");
         place.pgstow(&["status", "--max-age", "28h"]).succeeds();
+        // Its id says when it was begun, as for everything else; a manifest may say anything.
+        put_changed(&place, "job", HOUR * 27, |manifest| {
+            manifest.started_at = "9999-12-31T23:59:59Z".to_owned().try_into().unwrap();
+        });
+        place.pgstow(&["status", "--name", "job"]).fails(Kind::Overdue).says("job (1day 3h old)");
+        place.pgstow(&["delete", "--force", "--yes", &there(&place, "job")[0]]).succeeds();
         place.pgstow(&["status", "--name", "shop"]).succeeds();
         place.pgstow(&["status"]).env("PGSTOW_MAX_AGE", "30m").fails(Kind::Overdue).says("2 of 2 names");
     }

@@ -1,13 +1,13 @@
 //! `rekey`: existing backups become readable by the new recipients, and by nobody else.
 
 use super::scene::{FAKE, content, for_whom, manifest, noise, opened, plugin, rekey, ssh_key, stream};
-use crate::keep::scene::{folder_and_bucket, there};
+use crate::keep::scene::{HOUR, folder_and_bucket, put_changed, there};
 use crate::scene::{Keys, Place, signing_keys};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Encryption;
+use pgstow::stored::manifest::{Encryption, Object};
 use tempfile::TempDir;
 
 #[test]
@@ -311,4 +311,19 @@ fn a_key_that_may_not_write_is_noticed_once() {
         "{run}"
     );
     assert_eq!(place.keys(), keys);
+}
+
+/// Whoever can write to the store may say anything of sizes.
+#[test]
+fn sizes_that_no_backup_has_are_no_failure_of_ours() {
+    let place = Place::folder();
+    let id = put_changed(&place, "app", HOUR, |manifest| {
+        manifest.objects[0].plain_bytes = u64::MAX;
+        let more = Object { key: "more.zst.age".to_owned(), ..manifest.objects[0].clone() };
+        manifest.objects.push(more);
+    });
+    place.put(&format!("app/{id}/more.zst.age"), place.get(&format!("app/{id}/stream.zst.age")));
+    let new = Keys::make();
+    let run = rekey(&place, &["latest"], &new.recipient, &[Keys::shared(), &new]).fails(Kind::Verify);
+    assert_eq!(there(&place, "app"), [id], "{run}");
 }
