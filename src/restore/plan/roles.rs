@@ -4,10 +4,15 @@ use super::super::request::{Fitting, Roles};
 use super::{Fit, reported, text};
 use crate::archive::{Preamble, RoleUses};
 use crate::error::{Error, Result};
-use crate::postgres::{KnownRoles, Making, PgRestoreOptions, Schemas, Target, identifier};
+use crate::postgres::{
+    Constraint, KnownRoles, Making, PgRestoreOptions, Schemas, Situation, Target, identifier,
+};
 use crate::sql::decoded_of_server;
 use crate::text::shell_word;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How often roles are made, if other restores keep making one of them at the same moment.
+const MEETINGS: usize = 5;
 
 impl Fit<'_> {
     /// Uses other roles instead of those that are mapped, or that owned something.
@@ -78,21 +83,20 @@ impl Fit<'_> {
     ) -> Result<()> {
         let names: BTreeSet<String> = needed.keys().cloned().collect();
         let mut silent = Vec::new();
-        let making = match (self.fitting.roles, known) {
-            (Roles::Check, _) => Making::default(),
-            (Roles::Restore, Some(known)) => {
-                let known = known.clone().renamed(&self.fitting.map);
-                let making = known.making(&names, &self.facts);
-                silent = known.without_password(&making.names);
-                making
+        for again in (0..MEETINGS).rev() {
+            let making;
+            (making, silent) = self.making(&names, known);
+            if making.names.is_empty() {
+                break;
             }
-            (Roles::Create | Roles::Restore, _) => {
-                let lacking = |name: &&String| !self.facts.has_role(name) && !name.starts_with("pg_");
-                Making::plain(names.iter().filter(lacking), &self.facts)
+            match self.make(making, target).await {
+                // Another restore has made one of them since this one looked.
+                Err(error) if again > 0 && is_there_already(&error) => self.facts = target.facts().await?,
+                made => {
+                    made?;
+                    break;
+                }
             }
-        };
-        if !making.names.is_empty() {
-            self.make(making, target).await?;
         }
         if !silent.is_empty() {
             let all: Vec<String> = silent.iter().map(|name| identifier(name)).collect();
@@ -110,6 +114,23 @@ impl Fit<'_> {
             self.unless_kept(self.missing(&missing))?;
         }
         self.check_memberships(needed)
+    }
+
+    /// What makes the roles that are missing, and which of them log in and have no password.
+    fn making(&self, names: &BTreeSet<String>, known: Option<&KnownRoles>) -> (Making, Vec<String>) {
+        match (self.fitting.roles, known) {
+            (Roles::Check, _) => Default::default(),
+            (Roles::Restore, Some(known)) => {
+                let known = known.clone().renamed(&self.fitting.map);
+                let making = known.making(names, &self.facts);
+                let silent = known.without_password(&making.names);
+                (making, silent)
+            }
+            (Roles::Create | Roles::Restore, _) => {
+                let lacking = |name: &&String| !self.facts.has_role(name) && !name.starts_with("pg_");
+                (Making::plain(names.iter().filter(lacking), &self.facts), Vec::new())
+            }
+        }
     }
 
     /// Looks whether the restoring role may give all others what is theirs.
@@ -231,6 +252,12 @@ impl Fit<'_> {
             self.leave_out("that the database was a template", &why);
         }
     }
+}
+
+/// Whether roles were not made because one of them is there.
+fn is_there_already(error: &Error) -> bool {
+    use Situation::{ConstraintViolated, ObjectExists};
+    matches!(error.situation(), Some(ObjectExists | ConstraintViolated(Constraint::Unique)))
 }
 
 /// The flag with which another role takes its part, as a shell takes it.

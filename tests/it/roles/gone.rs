@@ -6,6 +6,8 @@ use crate::servers::postgres::{Cluster, Major};
 use crate::there::scene::eventually;
 use pgstow::error::Kind;
 use rustix::process::Signal;
+use std::io::Write;
+use std::process::{Child, Stdio};
 use tempfile::TempDir;
 
 const ROLES: &str =
@@ -61,6 +63,56 @@ fn they_go_with_a_restore_that_a_signal_ends() {
         assert_eq!(roles(&target), "", "{run}");
         assert!(!target.has_database(&copy), "{run}");
     }
+}
+
+/// Two restores into one server need the same roles: what one of them makes is there for the other one.
+#[test]
+fn a_role_that_another_restore_makes_meanwhile_is_used() {
+    let scene = Scene::new(Major::Distribution);
+    for way in ["restore", "create"] {
+        let target = Cluster::start(Major::Distribution);
+        let mut other = orders(&target, "BEGIN; CREATE ROLE boss;\n");
+        let (copy, restore) = scene.restore(&target, &["--roles", way]);
+        let running = restore.spawn();
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%CREATE ROLE%' AND wait_event_type = 'Lock'";
+        eventually("it waits for the other one", || target.psql("postgres", waits) == "1");
+        other.stdin.take().unwrap().write_all(b"COMMIT;\n").unwrap();
+        let run = running.wait().assert_success();
+        assert!(other.wait().unwrap().success());
+        let made = run.json()["made_roles"].as_array().unwrap().clone();
+        assert!(!made.is_empty() && made.iter().all(|name| name != "boss"), "{run}");
+        assert_eq!(target.psql(&copy, "SELECT tableowner FROM pg_tables WHERE tablename = 't'"), "boss");
+    }
+}
+
+/// A restore of hours may be using it, in one transaction: nobody waits for that.
+#[test]
+fn a_role_that_another_session_uses_stays_and_keeps_nobody() {
+    let scene = Scene::new(Major::Distribution);
+    let target = Cluster::start(Major::Distribution);
+    let words = ["--roles", "restore", "--after-sql", "SELECT pg_sleep(3.25); SELECT 1 / 0"];
+    let (copy, restore) = scene.restore(&target, &words);
+    let running = restore.spawn();
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%3.25%'";
+    eventually("the script runs", || target.psql("postgres", asleep) != "0");
+    let mut other = orders(&target, "BEGIN; CREATE TABLE mine (); ALTER TABLE mine OWNER TO boss;\n");
+    let run = running.wait().assert_failure(Kind::Postgres);
+    run.says("drop the roles \"boss\" that this run made: ");
+    assert!(!target.has_database(&copy));
+    assert_eq!(roles(&target), "boss");
+    other.stdin.take().unwrap().write_all(b"COMMIT;\n").unwrap();
+    assert!(other.wait().unwrap().success());
+}
+
+/// A session that has begun with these orders, and waits for more.
+fn orders(target: &Cluster, orders: &str) -> Child {
+    let mut psql = target.client("psql");
+    let mut psql =
+        psql.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", "postgres"]).stdin(Stdio::piped()).spawn().unwrap();
+    psql.stdin.as_mut().unwrap().write_all(orders.as_bytes()).unwrap();
+    let idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'";
+    eventually("it has begun", || target.psql("postgres", idle) == "1");
+    psql
 }
 
 /// `timeout` of coreutils sends a second signal to the whole group at once; a psql that was just started may still be in it.

@@ -88,7 +88,8 @@ impl Target {
     }
 
     async fn drop_roles(&self, names: &[String]) -> Result<()> {
-        // All or nothing: a role that stays keeps what it was granted.
+        // All or nothing: a role that stays keeps what it was granted. Another run's restore, of hours perhaps, uses it until
+        // it has committed.
         let take_back = match self.version().major {
             ..KNOWS_PARAMETERS => String::new(),
             _ => {
@@ -96,7 +97,10 @@ impl Target {
                 block(&TAKE_BACK.replace("{names}", &names.join(", ")))
             }
         };
-        let drop = format!("BEGIN;\n{take_back}DROP ROLE IF EXISTS {};\nCOMMIT;", quoted(names));
+        let drop = format!(
+            "BEGIN;\nSET LOCAL lock_timeout = '1s';\n{take_back}DROP ROLE IF EXISTS {};\nCOMMIT;",
+            quoted(names)
+        );
         self.maintenance.execute(&drop).await
     }
 
