@@ -52,8 +52,7 @@ impl Target {
         let mut rows = Vec::with_capacity(oids.len());
         let at_once = usize::try_from(self.locks() / SHARE).unwrap_or(AT_ONCE).clamp(1, AT_ONCE);
         for batch in oids.chunks(at_once) {
-            // In one transaction: a pooler may have another session for the next statement.
-            let order = format!("BEGIN;\n{}{}\nCOMMIT;", self.finding_names(), count(batch));
+            let order = format!("{}{}", self.finding_names(), count(batch));
             let counted: Vec<u64> = self.psql().query(&order).await?;
             rows.extend(counted);
         }

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use crate::error::{Error, Kind, Result};
 
 use super::reach::reach;
-use crate::postgres::server::Backend;
+use crate::postgres::server::{Backend, moved};
 use crate::postgres::tools::Psql;
 use crate::postgres::tools::session::Session;
-use crate::postgres::tools::sessions::HOLDING;
+use crate::postgres::tools::sessions::{HOLDING, LASTING};
 
 /// The first half of every key: `pgst` in ASCII.
 const OURS: i32 = i32::from_be_bytes(*b"pgst");
@@ -29,6 +29,8 @@ const EVERY: Duration = Duration::from_secs(1);
 pub struct Lock {
     /// `None` if the role may have too few sessions for one that only holds locks.
     session: Option<Session>,
+    /// Its backend, as it was asked first.
+    own: Option<Backend>,
 }
 
 /// Sessions that a run has at the same time besides the one that holds its lock.
@@ -65,7 +67,7 @@ pub fn may_hold_a_session(left: Option<u32>) -> bool {
 impl Lock {
     /// One that holds nothing, and keeps nobody away.
     pub fn none() -> Self {
-        Self { session: None }
+        Self { session: None, own: None }
     }
 
     /// Opens a session that holds nothing yet, if the role may have enough: `left` sessions at once.
@@ -78,7 +80,7 @@ impl Lock {
             return Ok(Self::none());
         }
         // As the role that logs in, whatever role is asked in: it only holds.
-        Ok(Self { session: Some(Session::open(&psql.in_role(None), setup).await?) })
+        Ok(Self { session: Some(Session::bare(&psql.in_role(None), setup).await?), own: None })
     }
 
     /// How many of the sessions that were left before it are left besides it.
@@ -88,9 +90,20 @@ impl Lock {
 
     /// The backend of the session, if there is one.
     pub async fn backend(&mut self) -> Result<Option<Backend>> {
-        match &mut self.session {
-            Some(session) => Backend::of(session).await.map(Some),
-            None => Ok(None),
+        if let (Some(session), None) = (&mut self.session, &self.own) {
+            self.own = Some(Backend::of(session).await?);
+        }
+        Ok(self.own.clone())
+    }
+
+    /// Fails if the session has another backend by now, after others have asked.
+    ///
+    /// # Errors
+    /// `Kind::Usage`: a pooler would keep the lock with a session that is not ours.
+    pub async fn stays(&mut self) -> Result<()> {
+        match (&mut self.session, &self.own) {
+            (Some(session), Some(own)) => own.stays(session).await,
+            _ => Ok(()),
         }
     }
 
@@ -105,6 +118,9 @@ impl Lock {
             error.hint("--wait 10m waits for it; its session is in pg_locks, of type advisory")
         };
         let (key, other) = (second_half(store, name), format!("another backup of {name}"));
+        if let Some(session) = &mut self.session {
+            session.ask(LASTING).await?;
+        }
         let taken = self.take("pg_try_advisory_lock", key, &other, wait).await;
         taken.map_err(|error| if error.kind() == Kind::Locked { locked(error) } else { error })
     }
@@ -134,13 +150,22 @@ impl Lock {
         Self::of_restore(&maintenance, sessions_left(&maintenance).await?, name).await
     }
 
-    /// Takes a lock with this function of the server.
+    /// Takes a lock with this function of the server, by the session's own backend and no other.
     async fn take(&mut self, function: &str, key: i32, other: &str, wait: Duration) -> Result<()> {
-        let Some(session) = &mut self.session else { return Ok(()) };
-        let query = format!("SELECT {function}({OURS}, {key});");
+        let own = self.backend().await?;
+        let (Some(session), Some(own)) = (&mut self.session, own) else { return Ok(()) };
+        let query = format!(
+            "SELECT CASE WHEN NOT {} THEN 'moved' WHEN pg_catalog.{function}({OURS}, {key}) THEN 'taken' ELSE 'held' END;",
+            own.is_here()
+        );
         let deadline = Instant::now() + wait;
         let mut waiting = false;
-        while session.ask(&query).await? != "t" {
+        loop {
+            match &*session.ask(&query).await? {
+                "taken" => return Ok(()),
+                "moved" => return Err(moved()),
+                _ => {}
+            }
             if Instant::now() >= deadline {
                 return Err(Error::new(Kind::Locked, format!("{other} is running")));
             }
@@ -149,7 +174,6 @@ impl Lock {
             }
             tokio::time::sleep_until(deadline.min(Instant::now() + EVERY)).await;
         }
-        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ pub async fn reach(psql: &Psql, name: &str) -> Result<(Psql, bool)> {
     let mut first: Option<Failure> = None;
     for database in MAINTENANCE.into_iter().filter(|database| *database != name).chain([name]) {
         let maintenance = psql.with_dbname(database);
-        match maintenance.run(&question).await {
+        match maintenance.answer(&question).await {
             Ok(answer) => {
                 let [exists]: [bool; 1] = psql::read(&answer)?;
                 return Ok((maintenance, exists));

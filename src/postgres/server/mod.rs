@@ -43,7 +43,7 @@ pub use extensions::extensions;
 pub use facts::{Rights, TargetFacts};
 pub use heaps::{Heap, KNOWS_PAGE_RANGES, heaps};
 pub use locale::Locale;
-pub use pooled::{Backend, refuse_shared_backends};
+pub use pooled::{Backend, moved, refuse_shared_backends};
 pub use presets::Presets;
 pub use rights::{Unreachable, first_names};
 pub use unreadable::Unreadable;

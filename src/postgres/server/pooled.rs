@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::postgres::failure::Situation;
+use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 use crate::postgres::tools::psql::read;
 use crate::postgres::tools::session::Session;
@@ -21,10 +22,15 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1
 #[serde(transparent)]
 pub struct Backend(String);
 
+macro_rules! text {
+    () => {
+        "pg_catalog.concat(pg_catalog.pg_backend_pid(), ' ', pg_catalog.pg_postmaster_start_time())"
+    };
+}
+
 impl Backend {
     /// SQL for its number, with the server's start: one address may stand for several servers.
-    pub const SQL: &str =
-        "pg_catalog.to_json(pg_catalog.pg_backend_pid() || ' ' || pg_catalog.pg_postmaster_start_time())";
+    pub const SQL: &str = concat!("pg_catalog.to_json(", text!(), ")");
 
     /// Asks an open session.
     pub async fn of(session: &mut Session) -> Result<Self> {
@@ -36,16 +42,31 @@ impl Backend {
     /// # Errors
     /// `Kind::Usage` if it is.
     pub fn refuse(&self, other: &Self) -> Result<()> {
-        if self != other {
-            return Ok(());
-        }
-        Err(Error::usage(
-            "there is a connection pooler in transaction mode: two sessions have the same backend",
-        )
-        .hint(
-            "use the server's own host and port, or a pool in session mode; --allow-pooled tries it anyway",
-        ))
+        if self == other { Err(pooler("two sessions have the same backend")) } else { Ok(()) }
     }
+
+    /// Refuses a session that had this backend before, and has another one now.
+    ///
+    /// # Errors
+    /// `Kind::Usage` if it is so.
+    pub async fn stays(&self, session: &mut Session) -> Result<()> {
+        if Self::of(session).await? == *self { Ok(()) } else { Err(moved()) }
+    }
+
+    /// SQL for whether a session has this backend.
+    pub fn is_here(&self) -> String {
+        format!("{} OPERATOR(pg_catalog.=) {}", text!(), literal(&self.0))
+    }
+}
+
+/// The failure that a session has another backend than before.
+pub fn moved() -> Error {
+    pooler("a session has another backend than before")
+}
+
+fn pooler(why: &str) -> Error {
+    Error::usage(format!("there is a connection pooler in transaction mode: {why}"))
+        .hint("use the server's own host and port, or a pool in session mode; --allow-pooled tries it anyway")
 }
 
 /// Refuses a server whose sessions share backends. A role that may have only one session cannot look.
@@ -58,8 +79,8 @@ pub async fn refuse_shared_backends(psql: &Psql, left: Option<u32>) -> Result<()
     }
     let mut pauses = PAUSES.iter();
     // It stays open until the other has answered.
-    let (_first, one) = loop {
-        let mut first = Session::open(psql, "").await?;
+    let (mut first, one) = loop {
+        let mut first = Session::bare(&psql.in_role(None), "").await?;
         match (Backend::of(&mut first).await, pauses.next()) {
             (Ok(one), _) => break (first, one),
             (Err(error), Some(pause)) if error.situation() == Some(Situation::ConnectionLimit) => {
@@ -68,5 +89,6 @@ pub async fn refuse_shared_backends(psql: &Psql, left: Option<u32>) -> Result<()
             (Err(error), _) => return Err(error),
         }
     };
-    one.refuse(&psql.query(&format!("SELECT {};", Backend::SQL)).await?)
+    one.refuse(&psql.query(&format!("SELECT {};", Backend::SQL)).await?)?;
+    one.stays(&mut first).await
 }

@@ -17,7 +17,7 @@ use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::process::Program;
 use crate::postgres::sql::{identifier, literal};
 
-use super::sessions::{ASKING, PATIENT_TRANSACTION};
+use super::sessions::{ASKING, ASKING_ONCE, PATIENT_TRANSACTION};
 
 /// Takes away the variables that hold a server's own words: its version, and the name of a database, which it may have
 /// listed. Outside of quotes psql reads their text instead of `:NAME`, with the commands in it.
@@ -130,7 +130,13 @@ impl Psql {
 
     /// Asks a query that gives one JSON value.
     pub async fn query<T: DeserializeOwned>(&self, sql: &str) -> Result<T> {
-        read(&self.run(sql).await?)
+        read(&self.answer(sql).await?)
+    }
+
+    /// Asks a query, in a transaction that is never committed: what we set in it stays in no session of a pooler's, which
+    /// others get after us.
+    pub async fn answer(&self, sql: &str) -> Result<Vec<u8>, Failure> {
+        self.run_script(ASKING_ONCE, script(sql).map_err(Failure::NotStarted)?).await
     }
 
     /// Runs statements, each in a transaction of its own.
@@ -141,22 +147,22 @@ impl Psql {
 
     /// Runs a script of ours and returns what it printed; the first error ends it.
     pub async fn run(&self, sql: &str) -> Result<Vec<u8>, Failure> {
-        self.run_script(script(sql).map_err(Failure::NotStarted)?).await
+        self.run_script(ASKING, script(sql).map_err(Failure::NotStarted)?).await
     }
 
     /// Runs what the user wrote, with the search path that the database has, and its numbers; it may hold psql's own commands.
     pub async fn run_given(&self, sql: &str) -> Result<Vec<u8>, Failure> {
-        self.run_script(format!("RESET search_path; RESET extra_float_digits;\n{sql}\n;\n")).await
+        self.run_script(ASKING, format!("RESET search_path; RESET extra_float_digits;\n{sql}\n;\n")).await
     }
 
-    async fn run_script(&self, script: String) -> Result<Vec<u8>, Failure> {
+    async fn run_script(&self, preamble: &str, script: String) -> Result<Vec<u8>, Failure> {
         let mut pauses = PAUSES.iter();
         loop {
-            let failure =
-                match self.program().await.map_err(Failure::NotStarted)?.run(script.as_bytes()).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(failure) => failure,
-                };
+            let program = self.program(preamble).await.map_err(Failure::NotStarted)?;
+            let failure = match program.run(script.as_bytes()).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
             // Only a failed connection may be tried again: nothing has been run then.
             let wait = failure.code() == Some(NO_CONNECTION)
                 && failure.is(&[
@@ -170,14 +176,18 @@ impl Psql {
         }
     }
 
-    pub(super) async fn program(&self) -> Result<Program> {
-        let mut preamble = ASKING.to_owned();
-        if let Some(role) = &self.role {
-            // Last: what is set before may be allowed only to the role that logs in.
-            preamble += &format!("; SET ROLE {}", identifier(role));
-        }
+    /// `psql` in a session that begins with this: one of [`sessions`](super::sessions).
+    pub(super) async fn program(&self, preamble: &str) -> Result<Program> {
+        // Last: what is set before may be allowed only to the role that logs in.
+        let role = self.role.as_ref().map(|role| format!("SET ROLE {}", identifier(role)));
+        let begins = [Some(preamble.to_owned()).filter(|preamble| !preamble.is_empty()), role];
+        let begins: Vec<String> = begins.into_iter().flatten().collect();
         let program = self.client.program("psql").args(["-X", "-A", "-t", "-q"]).args(STRICT);
-        self.conn.dress(program.args(["-c", &preamble, "-f", "-"])).await
+        let program = match begins.is_empty() {
+            true => program,
+            false => program.args(["-c", &begins.join("; ")]),
+        };
+        self.conn.dress(program.args(["-f", "-"])).await
     }
 }
 

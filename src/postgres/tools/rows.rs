@@ -13,6 +13,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use crate::error::{Error, Kind, Result};
 
 use super::psql::{Psql, WITHOUT_VARIABLES, check_sql};
+use super::sessions::ASKING;
 use super::snapshot::{INSTANCE, Snapshot};
 use crate::postgres::process::{Patient, Running};
 use crate::postgres::sql::literal;
@@ -67,7 +68,7 @@ impl RowsReader {
         encoding: &str,
         tables: &[(u32, Vec<u8>)],
     ) -> Result<Self> {
-        let mut running = psql.program().await?.start(Stdio::piped(), Stdio::piped())?;
+        let mut running = psql.program(ASKING).await?.start(Stdio::piped(), Stdio::piped())?;
         let (orders, answers) = (running.stdin()?, running.stdout()?);
         let buffer = BytesMut::with_capacity(ROWS);
         let mut reader = Self { orders, answers, running, buffer, returned: 0 };

@@ -12,6 +12,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use crate::error::{Error, Kind, Result};
 
 use super::psql::{Psql, script};
+use super::sessions::{ASKING, BARE};
 use crate::postgres::process::{Patient, Running};
 
 /// No session has more to answer in all its life, in bytes: the files of three million tables.
@@ -30,7 +31,16 @@ impl Session {
     ///
     /// Neither it nor a query may hold what somebody else wrote.
     pub async fn open(psql: &Psql, setup: &str) -> Result<Self> {
-        let mut running = psql.program().await?.start(Stdio::piped(), Stdio::piped())?;
+        Self::begin(psql, ASKING, setup).await
+    }
+
+    /// The same without any settings of ours: a pooler would leave them to others. Whoever asks names schemas.
+    pub async fn bare(psql: &Psql, setup: &str) -> Result<Self> {
+        Self::begin(psql, BARE, setup).await
+    }
+
+    async fn begin(psql: &Psql, preamble: &str, setup: &str) -> Result<Self> {
+        let mut running = psql.program(preamble).await?.start(Stdio::piped(), Stdio::piped())?;
         let (orders, answers) = (running.stdin()?, running.stdout()?.take(LONGEST));
         let answers = BufReader::new(answers).lines();
         let mut session = Self { orders, answers, running: Some(running) };

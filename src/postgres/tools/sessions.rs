@@ -33,17 +33,33 @@ macro_rules! patient {
     };
 }
 
-/// For `psql`, before all else, in one message: over a slow connection each costs as much as a question. Text is UTF-8,
-/// a literal means what [`literal`](crate::postgres::sql) says, and names mean the system's own. Names in answers are
-/// quoted only if they must be, and numbers have all their digits.
+/// Text is UTF-8, a literal means what [`literal`](crate::postgres::sql) says, and names mean the system's own. Names in
+/// answers are quoted only if they must be, and numbers have all their digits.
+macro_rules! asking {
+    ($begin:literal) => {
+        set!(
+            $begin,
+            patient!(),
+            "; END $$; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = pg_catalog; \
+             SET quote_all_identifiers = off; SET extra_float_digits = 3"
+        )
+    };
+}
+
+/// For `psql`, before all else, in one message: over a slow connection each costs as much as a question.
 ///
 /// The first timeout is ended at once: the rest needs more time than the shortest.
-pub const ASKING: &str = set!(
-    "SET statement_timeout = 0; DO $$ BEGIN PERFORM",
-    patient!(),
-    "; END $$; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = pg_catalog; \
-     SET quote_all_identifiers = off; SET extra_float_digits = 3"
-);
+pub const ASKING: &str = asking!("SET statement_timeout = 0; DO $$ BEGIN PERFORM");
+
+/// The same in a transaction that it begins.
+pub const ASKING_ONCE: &str =
+    asking!("BEGIN ISOLATION LEVEL READ COMMITTED; SET statement_timeout = 0; DO $$ BEGIN PERFORM");
+
+/// Nothing at all.
+pub const BARE: &str = "";
+
+/// For a session without a transaction that holds something, and does nothing for hours.
+pub const LASTING: &str = set!("SELECT", "('idle_session_timeout', '0')", ";");
 
 /// For a transaction that has begun already, as its first statement.
 pub const PATIENT_TRANSACTION: &str = set!("SET TRANSACTION READ WRITE; SELECT", patient!(), "");

@@ -281,9 +281,10 @@ pub fn pgbouncer(cluster: &Cluster, mode: &str) -> (Server, u16) {
 #[test]
 fn a_pooler_at_an_ordinary_address() {
     let source = Source::shared();
-    for mode in ["session", "transaction"] {
+    // Of several sessions each question gets the next one, as if there were others who ask.
+    for mode in ["session", "transaction", "transaction\nserver_round_robin = 1\nmin_pool_size = 4"] {
         let (_server, port) = pgbouncer(source.cluster, mode);
-        let in_transaction = mode == "transaction";
+        let in_transaction = mode != "session";
         let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{}", source.database);
         let run = refused(&format!("{url}?options=-cwork_mem%3D8MB"), &[], Kind::Postgres);
         run.says("unsupported startup parameter").says("hint: this is a connection pooler (pgbouncer)");
@@ -291,6 +292,15 @@ fn a_pooler_at_an_ordinary_address() {
         if in_transaction {
             let run = refused(&url, &[], Kind::Usage);
             run.says("a connection pooler in transaction mode").says("--allow-pooled tries it anyway");
+            // Whoever gets these sessions next finds them as they were, and no lock of ours.
+            for _ in 0..5 {
+                let mut psql = source.cluster.client("psql");
+                let psql = psql.args(["-XAtq", &url, "-c", "SHOW search_path"]);
+                assert_eq!(crate::servers::run(psql).trim(), "\"$user\", public", "{mode}");
+            }
+            let locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (
+                SELECT oid FROM pg_database WHERE datname = current_database())";
+            assert_eq!(source.cluster.psql(&source.database, locks), "0", "{mode}");
         }
         // In session mode it does no harm; what passes through it is whole.
         let allowed: &[&str] = if in_transaction { &["--allow-pooled"] } else { &[] };
