@@ -14,7 +14,7 @@ mod same;
 pub use outcome::{CopiedBackup, Copies, Outcome};
 pub use request::CopyOptions;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::failures::{Failed, Failures};
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
@@ -101,7 +101,13 @@ async fn one_backup(
         (Outcome::Rekeyed(id), false)
     } else {
         for object in &backup.manifest.objects {
-            way.object(backup, object, run).await?;
+            if let Err(error) = way.object(backup, object, run).await {
+                // It was removed from the source, so that no later copy can end this one.
+                if error.kind() == Kind::NotFound {
+                    take_back(backup, way).await;
+                }
+                return Err(error);
+            }
         }
         match run.or(there.rekeyed_since(&way.to, backup, trusted)).await? {
             Some(id) => {
@@ -146,8 +152,8 @@ async fn confirm(backup: &Backup, way: &Way, has_manifest: bool) -> Result<()> {
     Err(error.hint("a prune took it for what a killed run had left; run the copy again"))
 }
 
-/// Removes the objects that were copied of a backup that is there under another id, for other recipients, unless another run
-/// has completed it: that one says what becomes of it.
+/// Removes the objects that were copied of a backup that is there under another id, for other recipients, or gone from the
+/// source, unless another run has completed it: that one says what becomes of it.
 async fn take_back(backup: &Backup, way: &Way) {
     match way.to.head(&backup.place.key(MANIFEST)).await {
         Err(error) if error.situation() == Situation::NotFound => {}

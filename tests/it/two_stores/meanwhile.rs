@@ -1,12 +1,13 @@
 //! `copy`, and others that work on the same backups in the same store at the same moment.
 
 use super::{are_same, copy, stream, unfinished};
-use crate::keep::scene::{folder_and_bucket, prune, there};
+use crate::keep::scene::{DAY, HOUR, folder_and_bucket, prune, put, put_changed, there};
 use crate::keys::scene::rekey;
 use crate::scene::{Keys, Place};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use pgstow::error::Kind;
+use pgstow::stored::manifest::Object;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,34 @@ fn no_copy_brings_back_what_is_rekeyed_meanwhile() {
     let keys = to.keys();
     slow.wait().assert_success().says("because they were rekeyed there");
     assert_eq!(to.keys(), keys);
+}
+
+/// Nobody could ever end such a copy.
+#[test]
+fn of_a_backup_that_is_deleted_meanwhile_no_copy_stays() {
+    let (sources, proxy, slow) = through("copy-and-delete");
+    let [from] = &sources;
+    for to in folder_and_bucket("deleted") {
+        put(from, "app", HOUR);
+        let id = put_changed(from, "app", DAY, |manifest| {
+            let more = Object { key: "more.zst.age".to_owned(), ..manifest.objects[0].clone() };
+            manifest.objects.push(more);
+        });
+        from.put(&format!("app/{id}/more.zst.age"), from.get(&format!("app/{id}/stream.zst.age")));
+        proxy
+            .inject(Rule::new(Operation::Head, Fault::Delay(Duration::from_secs(4))).key_end("more.zst.age"));
+        let heads = proxy.count(Operation::Head);
+        let copying = copy(&sources, &slow, &to, &[&id]).spawn();
+        let since = Instant::now();
+        while to.keys().is_empty() || proxy.count(Operation::Head) == heads {
+            assert!(since.elapsed() < Duration::from_secs(60), "the copy does not begin");
+            sleep(Duration::from_millis(20));
+        }
+        from.pgstow(&["delete", &id, "--yes"]).succeeds();
+        copying.wait().assert_failure(Kind::NotFound).says("the backup was removed meanwhile");
+        assert!(to.keys().is_empty(), "{:?}", to.keys());
+        proxy.heal();
+    }
 }
 
 /// Each would say that its own has taken the place of the old one.
