@@ -29,7 +29,8 @@ pub(super) async fn find(
     let now = store.now().unwrap_or(now);
     let named: BTreeSet<&Name> = backups.iter().map(|backup| &backup.place.name).collect();
     let fate = |place: &Place, last: Option<SystemTime>, is_readable: bool| {
-        let age = last.and_then(|last| now.duration_since(last).ok());
+        // What is newer than the clock is not older than a moment: answers leave out fractions of a second.
+        let age = last.map(|last| now.duration_since(last).unwrap_or_default());
         if age.is_none_or(|age| age < options.leftovers) {
             return Fate::KeptAnyway("it may belong to a run that is still going on".to_owned());
         }
