@@ -10,7 +10,6 @@ use crate::failures::{Failed, Failures};
 use crate::rehearsal::{Rehearsal, Rehearsed, rehearse};
 use crate::run::Run;
 use crate::stored::catalogue::{Found, Signature};
-use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::BackupKind;
 use crate::stored::names::{Name, Place};
@@ -218,7 +217,7 @@ async fn one(
         opened.look().await?;
         Ok(opened)
     };
-    let mut reader = BackupReader::new(run.or(looking).await?);
+    let reader = BackupReader::new(run.or(looking).await?);
     let manifest = &reader.backup.manifest;
     let stored = manifest.stored_bytes();
     facts.stored_bytes = Some(stored);
@@ -248,18 +247,10 @@ async fn one(
         (BackupKind::Stream, _) | (BackupKind::Sql, None) => read_bytes(&reader, run).await,
         (_, Some(rehearsal)) => {
             let whole = inventory(&reader, facts, run).await?;
-            let (chosen, rows) = rehearsal.chosen(&reader, whole.as_ref())?.unzip();
-            let inventory = chosen.as_ref().or(whole.as_ref());
-            let rest = inventory.map(excerpt::without_foreign_rows).transpose()?.flatten();
-            if let Some(read) = rest.or_else(|| chosen.clone()) {
-                reader.narrow(read);
-            }
-            let mut rehearsed = rehearse(&mut reader, inventory, rehearsal, run).await?;
-            rehearsed.left_out.extend(rows.into_iter().flatten());
-            let held = match (&whole, reader.excerpt()) {
-                (Some(whole), Some(_)) => (whole.archive.tables, whole.rows()),
-                _ => (rehearsed.tables, rehearsed.rows),
-            };
+            let all = whole.as_ref().map(|whole| (whole.archive.tables, whole.rows()));
+            let (reader, rehearsed) = rehearse(reader, whole, rehearsal, run).await?;
+            let all = all.filter(|_| reader.excerpt().is_some());
+            let held = all.unwrap_or((rehearsed.tables, rehearsed.rows));
             let rehearsed = facts.restored.insert(rehearsed);
             facts.held = Some(agree(&reader, held, vec![])?);
             rehearsed.judge(reader.place())?;
