@@ -12,6 +12,7 @@ use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest, Roles};
 use super::run::{Content, Flow};
 use crate::archive::Contents;
+use crate::consistent::Dumping;
 use crate::error::{Error, Kind, Result};
 use crate::parallel::{self, Sessions};
 use crate::pipeline::pass_on;
@@ -146,7 +147,8 @@ impl Content for PassingDump<'_> {
         // Asked again: the target may be on the same server, and have sessions of the same role.
         let left = sessions_left(&psql).await?;
         let extensions: Vec<Extension> = extensions(&psql).await?;
-        let dump = parallel::start(client, &psql, &options.dump, server, left, options.sessions, run).await?;
+        let dumping = Dumping { client, psql: &psql, options: &options.dump, left };
+        let dump = parallel::start(dumping, server, options.sessions, run).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let loaded = async {
             let mut arriving = Arriving::begin(far).await?;
