@@ -183,7 +183,7 @@ impl RehearsalRun<'_> {
         let encoding = self.encoding();
         self.run.step("start-cluster", cluster.start(server, &settings, &encoding)).await?;
         if let Some(Preamble { toc, .. }) = &self.front {
-            let extensions = names(toc, EntryKind::Extension);
+            let extensions: Vec<String> = toc.extensions().map(Cow::into_owned).collect();
             let (lacking, there): (Vec<String>, Vec<String>) = {
                 let lacking = cluster.lacks(server, &extensions).await?;
                 extensions.into_iter().partition(|name| lacking.contains(name))
@@ -327,8 +327,7 @@ impl RehearsalRun<'_> {
     /// Fills the materialized views; returns those that could not be, which may be due to where this is.
     async fn refresh(&self, target: &Target) -> Vec<String> {
         let Some(front) = &self.front else { return Vec::new() };
-        let views =
-            front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::MaterializedViewData);
+        let views = front.toc.of_kind(EntryKind::MaterializedViewData);
         let mut failed = Vec::new();
         for view in views {
             let (_, schema, name) = view.identity();
@@ -399,12 +398,6 @@ impl Watch for RolesWatch {
 fn schema_and_name(toc: &Toc, schema: &[u8], name: &[u8]) -> Option<String> {
     let [schema, name] = [toc.text(schema)?, toc.text(name)?];
     Some(format!("{}.{}", identifier(&schema), identifier(&name)))
-}
-
-/// The names of all objects of a kind.
-fn names(toc: &Toc, kind: EntryKind) -> Vec<String> {
-    let entries = toc.entries().iter().filter(|entry| entry.kind() == kind);
-    entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()).into_owned()).collect()
 }
 
 /// An answer for a message: quoted, and not too long.

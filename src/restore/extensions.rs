@@ -107,9 +107,8 @@ async fn without_impossible(
     extensions: &[Extension],
     target: &Target,
 ) -> Result<(Preamble, Vec<Lacking>)> {
-    let entries = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
-    let names = entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()));
-    let special: Vec<String> = names.filter(|name| may_be_left_out(name)).map(Cow::into_owned).collect();
+    let names = front.toc.extensions().filter(|name| may_be_left_out(name));
+    let special: Vec<String> = names.map(Cow::into_owned).collect();
     let mut left_out = Vec::new();
     if special.is_empty() {
         return Ok((front, left_out));

@@ -122,7 +122,7 @@ impl<'a> Room<'a> {
         let place = |entry: &'a TocEntry| (entry.identity().1, entry.identity().2);
         let mut room =
             Self { taken, filled: front.toc.with_data().map(place).collect(), open: BTreeSet::new() };
-        let policies = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Policy);
+        let policies = front.toc.of_kind(EntryKind::Policy);
         let new = policies.filter(|entry| room.is_theirs(entry) && !room.has(entry));
         let tables: BTreeSet<_> = new.filter_map(|entry| table_of(entry, &room.taken.relations)).collect();
         let mut open = BTreeSet::new();
