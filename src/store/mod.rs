@@ -139,7 +139,9 @@ pub trait Store: Send + Sync {
     }
 
     /// The bytes that can still be stored; `None` if that is not known.
-    async fn free_space(&self) -> Result<Option<u64>>;
+    async fn free_space(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// Tries what pgstow never does, to find out whether these credentials may: only on an object made for that.
     ///

@@ -100,10 +100,6 @@ impl Store for Gcs {
         self.0.lock(&self.0.prefix.full_key(key)?).await
     }
 
-    async fn free_space(&self) -> Result<Option<u64>> {
-        Ok(None)
-    }
-
     async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {
         self.0.attempt(attempt, &self.0.prefix.full_key(key)?).await
     }
