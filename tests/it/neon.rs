@@ -93,6 +93,9 @@ fn a_database_is_made_fresh_in_a_new_branch() {
     assert!(run.text().contains(&uri), "{run}");
     assert!(neon.cluster("second").has_database("app") && neon.branches().len() == 2);
     assert_eq!(neon.cluster("second").psql("copy", "SELECT to_regclass('public.masked')"), "masked");
+    let run = restore(&neon, &["--neon-branch", "some", "--table", "shop.orders"]).succeeds();
+    assert_eq!(run.json()["neon"]["database"], "app", "{run}");
+    assert_eq!(neon.cluster("some").psql("app", "SELECT to_regclass('held') FROM shop.orders LIMIT 1"), "");
     neon.is_content();
 }
 
