@@ -5,7 +5,7 @@ mod moving;
 mod places;
 
 use crate::harness::{Pgstow, Run, pgstow};
-use crate::scene::{Place, add_bulk, for_major, fresh, motley};
+use crate::scene::{Place, add_bulk, for_major, fresh, motley, reader_with_few};
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use pgstow::error::Kind;
 use serde_json::Value;
@@ -227,15 +227,7 @@ fn a_role_with_few_sessions_reads_with_one() {
     for (limit, says) in
         [(4, "the role may not have enough of them"), (11, "the role may not have enough of them")]
     {
-        let role = fresh("few");
-        cluster.psql(
-            &database,
-            &format!(
-                "CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT {limit};
-                 GRANT pg_read_all_data TO {role}"
-            ),
-        );
-        let url = cluster.url(&database).replace("postgres://postgres:", &format!("postgres://{role}:"));
+        let url = cluster.url_of(&reader_with_few(&cluster, limit), &database);
         backup(&place, &url, "few", "8").assert_success().says(says);
         assert_eq!(tables(&place, "few").len(), 1);
     }
@@ -243,7 +235,7 @@ fn a_role_with_few_sessions_reads_with_one() {
     let role = fresh("few");
     let create = format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data");
     cluster.psql(&database, &create);
-    let url = cluster.url(&database).replace("postgres://postgres:", &format!("postgres://{role}:"));
+    let url = cluster.url_of(&role, &database);
     for (limit, says) in
         [(4, "the role may not have enough of them"), (2, "no lock that keeps another run away")]
     {

@@ -44,7 +44,7 @@ fn rows_that_move_before_their_table_is_locked_are_not_lost() {
             let alone = "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_export_snapshot() FROM PUBLIC";
             cluster.psql(&database, alone);
             let _holder = hold(&cluster, &database, "LOCK TABLE first");
-            let url = cluster.url(&database).replace("//postgres:", &format!("//{role}:"));
+            let url = cluster.url_of(role, &database);
             let running = ranges(&place, &url, &database, sessions, "64KiB").spawn();
             let waits =
                 "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'first'::regclass AND NOT granted";

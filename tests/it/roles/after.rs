@@ -199,7 +199,7 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     // Another role may not delete samples: none are taken before the scripts.
     cluster.psql("postgres", &format!("CREATE ROLE mover LOGIN CREATEDB PASSWORD '{PASSWORD}'"));
     let copy = fresh("masked");
-    let to = cluster.url(&copy).replace("postgres://postgres:", "postgres://mover:");
+    let to = cluster.url_of("mover", &copy);
     let words = ["restore", "latest", "--no-owner", "--to", &to, "--after-sql"];
     let run = place.opens(&words).arg("DELETE FROM people; DELETE FROM sessions").succeeds();
     for question in [sampled, both] {

@@ -193,7 +193,12 @@ impl Cluster {
 
     /// A connection URL, password included, for a database.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+        self.url_of(USER, database)
+    }
+
+    /// The same for another role that has this password.
+    pub fn url_of(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// The folder of this major's client programs, for `--pg-bin`.
