@@ -10,7 +10,6 @@ use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use pgstow::error::Kind;
 use serde_json::Value;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 const MAJORS: [Major; 3] = [Major::Distribution, Major::V17, Major::V18];
 
@@ -93,7 +92,7 @@ impl Drop for Work {
 pub fn hold(cluster: &Cluster, database: &str, sql: &str) -> Work {
     let holder = Work::begin(cluster, database, format!("BEGIN; {sql}; SELECT 'held', pg_sleep(600);"));
     let held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
-    eventually(cluster, database, held);
+    cluster.eventually(database, held);
     holder
 }
 
@@ -102,16 +101,6 @@ pub fn release(cluster: &Cluster, database: &str) {
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
     assert_eq!(cluster.psql(database, end), "1");
-}
-
-/// Waits until this is true.
-#[track_caller]
-pub fn eventually(cluster: &Cluster, database: &str, question: &str) {
-    let begun = Instant::now();
-    while cluster.psql(database, question) != "t" {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never true: {question}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -200,16 +189,14 @@ fn one_reads_if_somebody_waits_for_a_table() {
     let waiting = |relation: &str| {
         format!("SELECT count(*) > 0 FROM pg_locks WHERE relation = '{relation}'::regclass AND NOT granted")
     };
-    eventually(
-        &cluster,
-        &database,
+    cluster.eventually(&database,
         "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(100)%' AND pid <> pg_backend_pid()",
     );
     let run = std::thread::scope(|scope| {
         let run = scope.spawn(|| backup(&place, &cluster.url(&database), "queue", "2"));
-        eventually(&cluster, &database, &waiting("v"));
+        cluster.eventually(&database, &waiting("v"));
         let _migration = Work::begin(&cluster, &database, "ALTER TABLE bulk ADD more int;".into());
-        eventually(&cluster, &database, &waiting("bulk"));
+        cluster.eventually(&database, &waiting("bulk"));
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                    WHERE query LIKE '%pg_sleep(100)%' AND pid <> pg_backend_pid()";
         cluster.psql(&database, end);
