@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn what_a_folders_file_may_not_say_is_documented() {
-        let page = include_str!("../../docs/backup.md");
+        let page = include_str!("../../docs/settings.md");
         let missing = |key: &&str| !page.contains(&format!("`{key}`"));
         let keys = ONLY_IF_NAMED.iter().map(|(key, _)| *key);
         assert_eq!(keys.filter(missing).collect::<Vec<_>>(), [""; 0]);
