@@ -25,7 +25,7 @@ pub struct WritingWords {
     /// Encrypt to this public key; repeatable
     ///
     /// age1… of pgstow keygen or age-keygen, ssh-ed25519 …, ssh-rsa …, or the recipient of an age plugin. In the
-    /// variable, separated by commas or one per line.
+    /// variable, separated by commas or spaces, or one per line.
     #[arg(
         short,
         long = "recipient",

@@ -64,6 +64,8 @@ pub struct ReadyBackup {
     pub keep_failed: bool,
     /// Whether it has rows, and what was chosen of it has none.
     pub(super) rows_left_out: bool,
+    /// What else can be done if the database that would be created is there.
+    if_it_is_there: Option<&'static str>,
     jobs: Option<u8>,
     proof: ProofBy,
 }
@@ -77,6 +79,7 @@ impl ReadyBackup {
         fitting.options.check()?;
         let mut reader = run.or(BackupReader::find(selection)).await?;
         let (mut rows_left_out, mut left_out) = (false, Vec::new());
+        let if_it_is_there = narrowing.if_it_is_there();
         let inventory = if narrowing.is_all() {
             let whole = run.or(inventory(&reader, proof)).await?;
             let rest = whole.as_ref().map(excerpt::without_foreign_rows).transpose()?;
@@ -104,7 +107,18 @@ impl ReadyBackup {
         let mut request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
         request.left_out.extend(left_out);
         let clients = run.or(Clients::find(&clients)).await?;
-        Ok(Self { started, reader, inventory, clients, request, keep_failed, rows_left_out, jobs, proof })
+        Ok(Self {
+            started,
+            reader,
+            inventory,
+            clients,
+            request,
+            keep_failed,
+            rows_left_out,
+            if_it_is_there,
+            jobs,
+            proof,
+        })
     }
 
     /// What it holds, or what was chosen from it; `None` if that is not written.
@@ -132,10 +146,8 @@ impl ReadyBackup {
     /// A failure leaves nothing behind that this made.
     pub async fn restore_into(&mut self, conn: &ConnInfo, run: &Run) -> Result<Outcome> {
         self.restore_named(conn, Naming::WhenProven, run).await.map_err(|error| {
-            match error.situation::<NotEmpty>() {
-                Some(_) => error.hint(
-                    "or let the restored one take its place, and keep this one under another name: --swap",
-                ),
+            match error.situation::<NotEmpty>().and(self.if_it_is_there) {
+                Some(advice) => error.hint(advice),
                 None => error,
             }
         })

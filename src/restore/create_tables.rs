@@ -58,7 +58,7 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     let (took, rows) = (started.elapsed(), tables.iter().map(|(_, rows)| rows).sum::<u64>());
     run.say(format!(
         "created {} in {database}: {}, {}; all digests verified",
-        count(tables.len(), "table"),
+        made(&front),
         count(rows, "row"),
         age(took)
     ));
@@ -73,6 +73,14 @@ fn tables(front: &Preamble, chosen: &Inventory) -> Vec<(String, u64)> {
     }
     let labels = relations(front).map(TocEntry::label);
     labels.map(|label| (label.clone(), rows.get(&label).copied().unwrap_or_default())).collect()
+}
+
+/// How many of what were created.
+fn made(front: &Preamble) -> String {
+    let is_view = |entry: &&TocEntry| entry.kind() == EntryKind::View;
+    let (all, views) = (relations(front).count(), relations(front).filter(is_view).count());
+    let kinds = [(all - views, "table"), (views, "view")].into_iter().filter(|(number, _)| *number > 0);
+    kinds.map(|(number, one)| count(number, one)).collect::<Vec<_>>().join(" and ")
 }
 
 fn relations(front: &Preamble) -> impl Iterator<Item = &TocEntry> {

@@ -39,6 +39,19 @@ impl Narrowing {
             && !self.schema_only
     }
 
+    /// What else can be done if the database that would be created is there.
+    pub(super) fn if_it_is_there(&self) -> Option<&'static str> {
+        if !self.tables.is_empty() {
+            Some(
+                "or bring the tables back into this database: --into instead of --to appends their rows, and with --create-tables creates those that are gone",
+            )
+        } else if self.schema_only {
+            None
+        } else {
+            Some("or let the restored one take its place, and keep this one under another name: --swap")
+        }
+    }
+
     /// The inventory of what is restored, and the rows that go with extensions, a phrase for each table; what does not come
     /// along is said.
     ///

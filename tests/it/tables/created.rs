@@ -76,7 +76,7 @@ fn a_dropped_table_comes_back_with_all_that_went_with_it() {
         run.says("left out: VIEW app.totals (it reads what is created: choose it too)")
             .says("created 1 table in");
         assert_eq!((&told["created"], &told["rows"]), (&true.into(), &100.into()), "{told}");
-        shop.create(&["-t", "app.totals"]).succeeds();
+        shop.create(&["-t", "app.totals"]).succeeds().says("created 1 view in");
         assert_eq!(shop.psql("SELECT count(*) || ' ' || nextval('app.numbers') FROM app.lines"), "50 108");
         // Of what was there nothing was changed: with the same again it is the whole.
         shop.psql(

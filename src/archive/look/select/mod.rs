@@ -113,11 +113,14 @@ impl Toc {
         near.dedup_by(|(_, one), (_, other)| one == other);
         let names: Vec<String> = near.into_iter().take(3).map(|(_, name)| name).collect();
         let error = Error::not_found(format!("no table, view or sequence of the backup matches {pattern}"));
-        if names.is_empty() {
+        let error = if names.is_empty() {
             error.hint("`pgstow show … --tables` lists every table with rows")
         } else {
             error.hint(format!("did you mean {}?", names.join(" or ")))
-        }
+        };
+        error.hint(
+            "if it was dropped before this backup was made, choose an earlier one: latest --before TIME",
+        )
     }
 }
 
