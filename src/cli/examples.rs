@@ -339,7 +339,7 @@ mod tests {
                 });
                 let words: Vec<_> = words.map(|word| word.trim_matches('\'').into()).collect();
                 assert!(verb.is_none() || example.contains(verb.unwrap()), "{example}");
-                match parse(words, &|_| Vec::new(), &|_| false) {
+                match parse(words, &|_| Vec::new(), &|_| None) {
                     Parsed::Words(_) | Parsed::Help(_) => {}
                     Parsed::Refused(why) => panic!("{example}: {}", why.text),
                 }

@@ -147,10 +147,6 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
     let choosing = async {
         let store = OpenStore::open(reading).await?;
         let chosen = store.chooser().find_all(&which, name.as_ref()).await?;
-        if chosen.is_empty() {
-            return Err(Error::not_found("no backup matches, so nothing was verified")
-                .hint("`pgstow list` shows what is there"));
-        }
         Ok((store, chosen))
     };
     let (store, chosen) = run.or(choosing).await?;

@@ -40,7 +40,7 @@ fn get<'a>(value: &'a Value, path: &str) -> &'a Value {
 
 /// Takes a line's words as the command line would, and a placeholder for what only exists at run time.
 fn must_parse(words: Vec<String>) {
-    match cli::parse(words.iter().map(Into::into).collect(), &|_| Vec::new(), &|_| false) {
+    match cli::parse(words.iter().map(Into::into).collect(), &|_| Vec::new(), &|_| None) {
         Parsed::Words(_) | Parsed::Help(_) => {}
         Parsed::Refused(why) => panic!("{words:?}: {}", why.text),
     }
