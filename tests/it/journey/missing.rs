@@ -122,7 +122,7 @@ fn what_is_set_but_empty_is_said_to_be() {
     typed.fails(Kind::Settings).says("no key was given");
     let trial = ["verify", "latest", "--restore"];
     let check = place.opens(&trial).env("PGSTOW_CHECK", "").fails(Kind::Usage);
-    check.says("PGSTOW_CHECK is set, but empty: the SQL is empty");
+    check.says("PGSTOW_CHECK is set, but empty");
     place.opens(&trial[..2]).env("PGSTOW_CHECK", "").succeeds();
     empty(&["fetch", "latest", "-o", "-"], "PGSTOW_IDENTITY")
         .fails(Kind::Settings)
