@@ -22,8 +22,6 @@ use std::time::{Duration, Instant};
 
 /// More workers than this wait for the server rather than help it.
 const MOST_JOBS: usize = 8;
-/// How advice names the flag that is for new databases only.
-const KEEPING: &str = "`restore --on-error keep`";
 /// Bytes of dump that keep a worker busy long enough to be worth it.
 const WORTH_A_JOB: u64 = 64 << 20;
 
@@ -147,23 +145,6 @@ impl ReadyBackup {
         self.reader.kind() == BackupKind::Postgres && is_possible && !self.request.fitting.options.keep_going
     }
 
-    /// Advice to keep what can be restored, if there is to be a new database; else none.
-    fn or_keep_some(&self, error: Error, is_new: bool) -> Error {
-        match error.situation() {
-            Some(Situation::ConstraintViolated(_)) if is_new && self.may_keep_some() => error
-                .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
-            _ if is_new => error,
-            _ => {
-                let hints = error.hints().to_vec();
-                let kept = hints.iter().map(|hint| match hint.split_once(KEEPING) {
-                    Some((before, _)) => before.trim_end_matches(" and ").trim_end_matches([' ', ',', ';']),
-                    None => hint.as_str(),
-                });
-                kept.fold(error.without_hints(), Error::hint)
-            }
-        }
-    }
-
     /// Restores into a database under this name; [`Naming::AtOnce`] if more is done before anybody uses it.
     pub(super) async fn restore_named(
         &mut self,
@@ -197,33 +178,44 @@ impl ReadyBackup {
             run,
         };
         let version = target.version();
-        flow.run(&content, &mut target)
-            .await
-            .map_err(|error| self.or_keep_some(self.on_older(error, version), is_new))
+        flow.run(&content, &mut target).await.map_err(|error| self.advised(error, version, is_new))
     }
 
-    /// Other advice on a statement that the target refuses, if it may only be too old for that.
-    fn on_older(&self, error: Error, target: Version) -> Error {
+    /// Adds to a failure what this run could do without what was refused; `--on-error keep` does it in a new database only.
+    fn advised(&self, error: Error, target: Version, is_new: bool) -> Error {
+        let keeps = is_new && self.may_keep_some();
+        match error.situation() {
+            _ if self.is_of_older(&error, target) => {
+                let rest = if keeps { ", and --on-error keep restores the rest" } else { "" };
+                // The usual advice on syntax is for newer servers.
+                let is_syntax = error.situation() == Some(Situation::SyntaxError);
+                let error = if is_syntax { error.without_hints() } else { error };
+                error.hint(format!(
+                    "the target is older than the source: --schema-only shows first what it refuses{rest}"
+                ))
+            }
+            Some(Situation::ConstraintViolated(_)) if keeps => error
+                .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
+            Some(Situation::SyntaxError | Situation::NotAttached) if keeps => {
+                error.hint("--on-error keep restores everything else")
+            }
+            _ => error,
+        }
+    }
+
+    /// Whether the target may refuse a statement only because it is too old for that.
+    fn is_of_older(&self, error: &Error, target: Version) -> bool {
         let source = self.reader.backup.manifest.postgres.as_ref();
         let source = source.and_then(|postgres| Version::parse(&postgres.server_version));
         let is_of_statement = error.details().iter().any(|detail| detail.label == "statement");
-        let unknown = match error.situation() {
-            None => is_of_statement,
-            Some(Situation::ObjectMissing | Situation::SyntaxError | Situation::LocaleMissing) => {
-                is_of_statement
-            }
-            Some(_) => false,
-        };
-        if !unknown || !self.may_keep_some() || source.is_none_or(|source| target.major >= source.major) {
-            return error;
-        }
-        // The usual advice on syntax is for newer servers.
-        let is_syntax = error.situation() == Some(Situation::SyntaxError);
-        let error = if is_syntax { error.without_hints() } else { error };
-        error.hint(
-            "the target is older than the source: `restore --schema-only` shows first what it refuses, and `restore \
-             --on-error keep` restores the rest",
-        )
+        let is_unknown = matches!(
+            error.situation(),
+            None | Some(Situation::ObjectMissing | Situation::SyntaxError | Situation::LocaleMissing)
+        );
+        is_of_statement
+            && is_unknown
+            && self.may_keep_some()
+            && source.is_some_and(|source| target.major < source.major)
     }
 }
 

@@ -323,7 +323,7 @@ fn has_named(taken: &Taken, entry: &TocEntry, schema: &str, tag: &str) -> bool {
     stated::part(entry).map_or_else(|| is_in(&taken.relations, tag), |part| taken.parts.contains(&part))
 }
 
-/// The schemas, types, functions and relations of an archive that a database lacks, the triggers, policies and rules that are
+/// The schemas, extensions, types, functions and relations of an archive that a database lacks, the triggers, policies and rules that are
 /// not among these parts of its tables, and all else in schemas that it lacks.
 pub(super) fn lacking(
     front: &Preamble,
@@ -343,6 +343,7 @@ pub(super) fn lacking(
         let [schema, tag] = [schema, tag].map(|bytes| front.toc.text(bytes).unwrap_or_else(|| text(bytes)));
         match entry.kind() {
             EntryKind::Schema => !has_schema(&tag),
+            EntryKind::Extension => !taken.extensions.contains(&*tag),
             EntryKind::Trigger | EntryKind::Policy | EntryKind::Rule => {
                 stated::part(entry).as_ref().is_some_and(lacks)
             }

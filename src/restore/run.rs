@@ -118,7 +118,7 @@ impl Flow<'_> {
     async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<(Filled, Option<u64>)> {
         let before = target.checkpoints().await;
         let filled = content.fill(target).await;
-        let filled = filled.map_err(|e| target.with_name_of_now(self.without_role(e)))?;
+        let filled = filled.map_err(|e| target.with_name_of_now(self.without_role(with_flags(e))))?;
         let forced = match before {
             Some(before) => self.checkpoints_since(&before, target).await,
             None => None,
@@ -257,4 +257,10 @@ fn is_filled(error: Error, target: &Target) -> Error {
         "{} existed before this run, so it is not dropped: it holds what was restored",
         identifier(target.name())
     ))
+}
+
+/// Adds what the flags of a restore can do without.
+fn with_flags(error: Error) -> Error {
+    let hint = error.situation().and_then(Situation::hint_with_flags);
+    hint.into_iter().fold(error, Error::hint)
 }

@@ -5,6 +5,7 @@
 //! What ties a chosen table to one that was not chosen, such as a foreign key, is left out and named.
 
 mod alone;
+mod joined;
 mod missing;
 
 use std::collections::{HashMap, HashSet};
@@ -17,6 +18,7 @@ use crate::archive::format::name::TableName;
 use crate::archive::format::toc::Toc;
 use crate::error::{Error, Result};
 use crate::sql::EntryKind;
+use joined::Joined;
 
 /// The kinds whose names a pattern may match.
 pub(super) const RELATIONS: [EntryKind; 5] = [
@@ -60,8 +62,8 @@ pub struct Selection {
     pub left_out: Vec<String>,
     /// Data of partitions that the dump sends through their root, which was not chosen.
     pub of_partitions_alone: HashSet<i32>,
-    /// What makes partitions of tables that are there: after all else, as these give them indexes that they do not have.
-    pub attached_last: HashSet<i32>,
+    /// What makes chosen partitions parts of tables that are there.
+    pub joined: Joined,
 }
 
 impl Toc {
@@ -389,8 +391,8 @@ impl<'t> Choice<'t> {
         left_out.extend(self.heirs());
         let of_partitions_alone = self.of_partitions_alone();
         left_out.extend(self.detach(&of_partitions_alone));
-        let attached_last = HashSet::new();
-        Selection { entries: self.kept, only_defined, left_out, of_partitions_alone, attached_last }
+        let joined = Joined::default();
+        Selection { entries: self.kept, only_defined, left_out, of_partitions_alone, joined }
     }
 }
 

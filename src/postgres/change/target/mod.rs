@@ -13,6 +13,7 @@ mod timescale;
 
 pub use defaults::{ASIDE, BACK};
 pub use existing::{OwnProperties, Schemas, Taken, parts_of_tables};
+pub use statements::analyze;
 pub use timescale::RESTORING as TIMESCALEDB_RESTORING;
 pub(super) use timescale::resume;
 
@@ -31,9 +32,10 @@ use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::server::{Checkpoints, Server, TargetFacts, refuse_standby};
-use crate::postgres::sql::{block, identifier, literal};
+use crate::postgres::sql::identifier;
 use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
+use statements::finding_names;
 
 /// The server takes a moment to notice that a session has ended.
 const BREATH: Duration = Duration::from_millis(300);
@@ -259,10 +261,7 @@ impl Target {
 
     /// SQL that begins with that, for the rest of a session.
     pub(super) fn finding_names(&self) -> String {
-        let set = |schemas: &String| {
-            block(&format!("BEGIN PERFORM set_config('search_path', {}, false); END", literal(schemas)))
-        };
-        self.search_path.as_ref().map(set).unwrap_or_default()
+        self.search_path.as_deref().map(finding_names).unwrap_or_default()
     }
 
     /// What else there is on the server.
