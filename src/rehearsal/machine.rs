@@ -59,7 +59,8 @@ pub(super) fn blame(error: Error, versions: Versions) -> Error {
 
 /// A server of the user's refused it: a trial has none of the flags by which a restore does without something.
 pub(super) fn refused(error: Error) -> Error {
-    if error.situation().and_then(Situation::hint_with_flags).is_none() {
+    let situation = error.situation::<Situation>();
+    if situation.is_none_or(|situation| situation.hint_with_flags().is_none()) {
         return error;
     }
     error.without_hints().hint(

@@ -261,6 +261,6 @@ fn is_filled(error: Error, target: &Target) -> Error {
 
 /// Adds what the flags of a restore can do without.
 fn with_flags(error: Error) -> Error {
-    let hint = error.situation().and_then(Situation::hint_with_flags);
-    hint.into_iter().fold(error, Error::hint)
+    let Some(situation) = error.situation::<Situation>() else { return error };
+    situation.hint_with_flags().into_iter().fold(error, Error::hint)
 }

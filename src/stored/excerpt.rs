@@ -53,12 +53,10 @@ pub fn choose_missing(
             "left out: the name of {constraint} (the server gives it another with the one of the whole table)"
         );
     }
-    let kept = kept.in_order(|entry| match (joined.fitting.get(&entry.dump_id()), entry.kind()) {
-        (Some(number), _) => *number,
-        (None, EntryKind::IndexAttach | EntryKind::StatisticsData) if !joined.fitting.is_empty() => {
-            usize::MAX
-        }
-        _ => 0,
+    let kept = kept.in_order(|entry| match joined.fitting.get(&entry.dump_id()) {
+        Some(number) => *number,
+        None if joined.users.contains(&entry.dump_id()) => usize::MAX,
+        None => 0,
     });
     let kept = kept.with_last(|entry| joined.last.contains(&entry.dump_id()));
     let kept = kept.with_last(|entry| joined.own.contains(&entry.dump_id()));

@@ -138,7 +138,8 @@ fn what_went_with_a_schema_comes_back_or_is_named() {
     let whole = scene.cluster.text_of(&scene.database);
     scene.psql("DROP SCHEMA gone CASCADE");
     let run = scene.create(&["-t", r#"gone."back\slash""#]).succeeds();
-    run.says("left out: SEQUENCE gone.loose (it needs what is created: choose it too)")
+    let run = run
+        .says("left out: SEQUENCE gone.loose (it needs what is created: choose it too)")
         .says("left out: TABLE gone.other (it needs what is created: choose it too)");
     assert!(!run.stderr.contains("ANALYZE") && !run.stderr.contains("other_id_seq"), "{run}");
     scene.create(&["-t", "gone.loose", "-t", "gone.other"]).succeeds();

@@ -1,26 +1,10 @@
 //! Chosen partitions of tables that the database has: they become parts of these when they have all that they had before.
 
-use super::Choice;
+use super::{Choice, Joined};
 use crate::archive::format::entry::TocEntry;
 use crate::sql::{EntryKind, quoted, replaced, words};
 use std::collections::{HashMap, HashSet};
 use std::iter::successors;
-
-/// What makes chosen partitions parts of tables that are there, by dump ids.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Joined {
-    /// What does it: after all else, as these tables give them what they do not have.
-    pub last: HashSet<i32>,
-    /// What would make their indexes parts of those of that table one by one: the server finds those that fit when the
-    /// partition is attached.
-    pub indexes: HashSet<i32>,
-    /// The indexes that fit, and the numbers of what they fit to: the server compares them in the order in which they were made.
-    pub fitting: HashMap<i32, usize>,
-    /// Indexes of their own, which the server could take for those that fit: they come after that.
-    pub own: HashSet<i32>,
-    /// What is said first: constraints that the dump has for that table only, with its partitions.
-    pub first: HashMap<i32, Vec<u8>>,
-}
 
 impl Choice<'_> {
     /// What makes chosen partitions parts of tables that are there.
@@ -42,10 +26,11 @@ impl Choice<'_> {
         // What says whether a trigger of a partition fires: it has it when it is attached.
         last.extend(self.triggers.keys().filter(|id| self.kept.contains(id)));
         let own = self.own_indexes(&partitions, &fitting);
+        let users = self.kept_with_users(|entry| fitting.contains_key(&entry.dump_id()));
         let first =
             of(EntryKind::TableAttach).map(|attach| (attach.dump_id(), self.constraints_above(attach)));
         let first = first.filter(|(_, constraints)| !constraints.is_empty()).collect();
-        Joined { last, indexes, fitting, own, first }
+        Joined { last, indexes, fitting, users, own, first }
     }
 
     /// The index of the whole that an entry makes another one part of, or the constraint that has it.
@@ -73,21 +58,26 @@ impl Choice<'_> {
         })
     }
 
-    /// The indexes of these partitions that are not those that fit to the whole, and what is said of them.
+    /// The indexes of these partitions that are not those that fit to the whole, and what needs them.
     fn own_indexes(&self, partitions: &HashSet<i32>, fitting: &HashMap<i32, usize>) -> HashSet<i32> {
-        let mut own = HashSet::new();
-        for entry in self.toc.entries().iter().filter(|entry| self.kept.contains(&entry.dump_id())) {
+        let is_own = |entry: &TocEntry| {
             let id = entry.dump_id();
             let mut of = entry.dependencies();
-            let is_own = match entry.kind() {
-                EntryKind::IndexAttach | EntryKind::StatisticsData => of.any(|id| own.contains(&id)),
-                _ => self.is_index(id) && of.any(|id| partitions.contains(&id)) && !fitting.contains_key(&id),
-            };
-            if is_own {
-                own.insert(id);
+            self.is_index(id) && of.any(|id| partitions.contains(&id)) && !fitting.contains_key(&id)
+        };
+        self.kept_with_users(is_own)
+    }
+
+    /// The kept entries that are such, and the kept ones that need them.
+    fn kept_with_users(&self, is_such: impl Fn(&TocEntry) -> bool) -> HashSet<i32> {
+        let mut found = HashSet::new();
+        // In an archive, what others need comes before these.
+        for entry in self.toc.entries().iter().filter(|entry| self.kept.contains(&entry.dump_id())) {
+            if is_such(entry) || entry.dependencies().any(|id| found.contains(&id)) {
+                found.insert(entry.dump_id());
             }
         }
-        own
+        found
     }
 
     /// The statements that give a partition what the dump says of the tables above it after their definitions, as that the rows

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::sql::EntryKind;
 use std::collections::HashSet;
 
-/// Kinds of objects without columns of which it is known exactly whether a database has them.
+/// Kinds of objects without columns that a database is known to have, or to lack.
 const KNOWN: [EntryKind; 6] = [
     EntryKind::Extension,
     EntryKind::Function,

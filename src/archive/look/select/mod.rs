@@ -18,7 +18,6 @@ use crate::archive::format::name::TableName;
 use crate::archive::format::toc::Toc;
 use crate::error::{Error, Result};
 use crate::sql::EntryKind;
-use joined::Joined;
 
 /// The kinds whose names a pattern may match.
 pub(super) const RELATIONS: [EntryKind; 5] = [
@@ -64,6 +63,24 @@ pub struct Selection {
     pub of_partitions_alone: HashSet<i32>,
     /// What makes chosen partitions parts of tables that are there.
     pub joined: Joined,
+}
+
+/// What makes chosen partitions parts of tables that are there, by dump ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Joined {
+    /// What does it: after all else, as these tables give them what they do not have.
+    pub last: HashSet<i32>,
+    /// What would make their indexes parts of those of that table one by one: the server finds those that fit when the
+    /// partition is attached.
+    pub indexes: HashSet<i32>,
+    /// The indexes that fit, and the numbers of what they fit to: the server compares them in the order in which they were made.
+    pub fitting: HashMap<i32, usize>,
+    /// What needs those.
+    pub users: HashSet<i32>,
+    /// Indexes of their own, which the server could take for those that fit: they come after that.
+    pub own: HashSet<i32>,
+    /// What is said first: constraints that the dump has for that table only, with its partitions.
+    pub first: HashMap<i32, Vec<u8>>,
 }
 
 impl Toc {

@@ -32,10 +32,9 @@ use crate::postgres::clients::{Client, Version};
 use crate::postgres::connect::ConnInfo;
 use crate::postgres::failure::{Failure, Situation};
 use crate::postgres::server::{Checkpoints, Server, TargetFacts, refuse_standby};
-use crate::postgres::sql::identifier;
+use crate::postgres::sql::{block, identifier, literal};
 use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::WITHOUT_EVENT_TRIGGERS;
-use statements::finding_names;
 
 /// The server takes a moment to notice that a session has ended.
 const BREATH: Duration = Duration::from_millis(300);
@@ -294,4 +293,9 @@ impl Target {
     fn known(&self) -> Option<Known> {
         Some(Known { oid: self.oid?, name: self.called.clone() })
     }
+}
+
+/// SQL with which functions find names in these schemas for the rest of a session.
+fn finding_names(schemas: &str) -> String {
+    block(&format!("BEGIN PERFORM set_config('search_path', {}, false); END", literal(schemas)))
 }

@@ -1,6 +1,6 @@
 //! What a restore says to a target's database, or about it, while it fills and finishes it.
 
-use super::Target;
+use super::{Target, finding_names};
 use crate::error::{Error, Result};
 use crate::postgres::change::content::{CONTENTS, Contents};
 use crate::postgres::change::grants::Grant;
@@ -32,11 +32,6 @@ pub async fn analyze(psql: &Psql, search_path: Option<&str>, tables: &[String]) 
     if let Err(error) = psql.execute(&order).await {
         tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
     }
-}
-
-/// SQL with which functions find names in these schemas for the rest of a session.
-pub(super) fn finding_names(schemas: &str) -> String {
-    block(&format!("BEGIN PERFORM set_config('search_path', {}, false); END", literal(schemas)))
 }
 
 impl Target {
