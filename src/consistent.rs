@@ -52,88 +52,100 @@ const LARGE_OBJECTS: u32 = 2613;
 /// An archive on its way: what was read of it, and the rest.
 pub type ConsistentDump = Chain<Cursor<Vec<u8>>, ChildOutput>;
 
-/// The stream of a `pg_dump` that [`begin`] has started.
-///
-/// # Errors
-/// Those of [`begin`].
-pub async fn start(
-    client: &Client,
-    psql: &Psql,
-    options: &DumpOptions,
-    left: Option<u32>,
-) -> Result<ConsistentDump> {
-    let (begun, _) = begin(client, psql, options, left, false, async |_| ()).await?;
-    Ok(begun.stream())
+/// What `pg_dump` is started with.
+#[derive(Clone, Copy)]
+pub struct Dumping<'a> {
+    /// The program.
+    pub client: &'a Client,
+    /// The database.
+    pub psql: &'a Psql,
+    /// What of it is dumped, and how.
+    pub options: &'a DumpOptions,
+    /// How many sessions the role may have at once; `None` if nobody counts them.
+    pub left: Option<u32>,
 }
 
-/// Starts `pg_dump`, again if what it wrote definitions of was changed or dropped meanwhile. The role may have as many
-/// sessions at once as are `left`.
-///
-/// If its snapshot is to be `shared`, `meanwhile` is done while definitions are read, with that snapshot.
-///
-/// # Errors
-/// `pg_dump`'s own; `Kind::Postgres` if definitions were disturbed every time, or if `pg_dump` waited for a lock
-/// for longer than `options` allows.
-pub async fn begin<T>(
-    client: &Client,
-    psql: &Psql,
-    options: &DumpOptions,
-    left: Option<u32>,
-    shared: bool,
-    meanwhile: impl AsyncFn(&Snapshot) -> T,
-) -> Result<(Begun, Option<T>)> {
-    // While pg_dump runs, nothing else can be asked then.
-    let is_alone = left == Some(1);
-    let may_share = left.is_none_or(|left| left >= FOR_SHARING);
-    let mut unshared = (!may_share).then_some(FEW_SESSIONS);
-    if is_alone {
-        tracing::warn!(
-            "the role may have only one session (CONNECTION LIMIT): whether definitions change during the dump is not checked"
-        );
+impl<'a> Dumping<'a> {
+    /// The stream of a `pg_dump` that [`begin`](Self::begin) has started.
+    ///
+    /// # Errors
+    /// Those of [`begin`](Self::begin).
+    pub async fn start(self) -> Result<ConsistentDump> {
+        let (begun, _) = self.begin(false, async |_| ()).await?;
+        Ok(begun.stream())
     }
-    let mut locked = Vec::new();
-    for attempt in 1.. {
-        let first: Vec<String> = std::mem::take(&mut locked);
-        let options = &if first.is_empty() { options.clone() } else { impatient(options) };
-        let sharing = ((shared && unshared.is_none()) || !first.is_empty()).then_some(&first[..]);
-        let why = match Begun::begin(client, psql, options, is_alone, sharing, &meanwhile).await {
-            Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
-            // Without these locks, and perhaps without a snapshot of ours, it may do.
-            Err(error) if !first.is_empty() => error.to_string(),
-            // Psql has ended, and its session perhaps not yet.
-            Err(error)
-                if attempt < ATTEMPTS
-                    && left.is_some()
-                    && error.situation() == Some(Situation::ConnectionLimit) =>
-            {
-                error.to_string()
-            }
-            Err(error) if sharing.is_some() && unshared_because(&error).is_some() => {
-                unshared = unshared_because(&error);
-                error.to_string()
-            }
-            Err(error) if lost_an_object(&error) && may_be_settled(&error) => return Err(error.hint(SETTLE)),
-            Err(error) => return Err(error),
-            Ok((begun, done, disturbance)) => {
-                let begun = Begun { unshared, ..begun };
-                let Some(disturbance) = disturbance else { return Ok((begun, done)) };
-                if attempt >= ATTEMPTS {
-                    return Ok((begun.in_spite_of(disturbance).await?, done));
-                }
-                begun.pg_dump.stop().await;
-                let why = disturbance.to_string();
-                if let (Disturbance::Rewritten(tables), true) =
-                    (disturbance, may_share && attempt + 1 < ATTEMPTS)
+
+    /// Starts `pg_dump`, again if what it wrote definitions of was changed or dropped meanwhile.
+    ///
+    /// If its snapshot is to be `shared`, `meanwhile` is done while definitions are read, with that snapshot.
+    ///
+    /// # Errors
+    /// `pg_dump`'s own; `Kind::Postgres` if definitions were disturbed every time, or if `pg_dump` waited for a lock
+    /// for longer than the options allow.
+    pub async fn begin<T>(
+        self,
+        shared: bool,
+        meanwhile: impl AsyncFn(&Snapshot) -> T,
+    ) -> Result<(Begun, Option<T>)> {
+        let left = self.left;
+        let may_share = left.is_none_or(|left| left >= FOR_SHARING);
+        let mut unshared = (!may_share).then_some(FEW_SESSIONS);
+        if self.is_alone() {
+            tracing::warn!(
+                "the role may have only one session (CONNECTION LIMIT): whether definitions change during the dump is not checked"
+            );
+        }
+        let mut locked = Vec::new();
+        for attempt in 1.. {
+            let first: Vec<String> = std::mem::take(&mut locked);
+            let options = &if first.is_empty() { self.options.clone() } else { impatient(self.options) };
+            let sharing = ((shared && unshared.is_none()) || !first.is_empty()).then_some(&first[..]);
+            let why = match Begun::begin(Dumping { options, ..self }, sharing, &meanwhile).await {
+                Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
+                // Without these locks, and perhaps without a snapshot of ours, it may do.
+                Err(error) if !first.is_empty() => error.to_string(),
+                // Psql has ended, and its session perhaps not yet.
+                Err(error)
+                    if attempt < ATTEMPTS
+                        && left.is_some()
+                        && error.situation() == Some(Situation::ConnectionLimit) =>
                 {
-                    locked = tables;
+                    error.to_string()
                 }
-                why
-            }
-        };
-        tracing::info!("pg_dump begins again: {why}");
-        tokio::time::sleep(PAUSE * attempt).await;
+                Err(error) if sharing.is_some() && unshared_because(&error).is_some() => {
+                    unshared = unshared_because(&error);
+                    error.to_string()
+                }
+                Err(error) if lost_an_object(&error) && may_be_settled(&error) => {
+                    return Err(error.hint(SETTLE));
+                }
+                Err(error) => return Err(error),
+                Ok((begun, done, disturbance)) => {
+                    let begun = Begun { unshared, ..begun };
+                    let Some(disturbance) = disturbance else { return Ok((begun, done)) };
+                    if attempt >= ATTEMPTS {
+                        return Ok((begun.in_spite_of(disturbance).await?, done));
+                    }
+                    begun.pg_dump.stop().await;
+                    let why = disturbance.to_string();
+                    if let (Disturbance::Rewritten(tables), true) =
+                        (disturbance, may_share && attempt + 1 < ATTEMPTS)
+                    {
+                        locked = tables;
+                    }
+                    why
+                }
+            };
+            tracing::info!("pg_dump begins again: {why}");
+            tokio::time::sleep(PAUSE * attempt).await;
+        }
+        Err(Error::unexpected("pg_dump was begun too often"))
     }
-    Err(Error::unexpected("pg_dump was begun too often"))
+
+    /// Whether nothing else can be asked while `pg_dump` runs.
+    fn is_alone(self) -> bool {
+        self.left == Some(1)
+    }
 }
 
 /// For a `pg_dump` that comes after locks of ours.
@@ -219,30 +231,27 @@ impl Begun {
     /// Starts `pg_dump` and reads until all definitions are there. If it is `sharing` its snapshot, these tables are
     /// locked before that is taken, and something else is done with it meanwhile. Also returns what disturbed it.
     async fn begin<T>(
-        client: &Client,
-        psql: &Psql,
-        options: &DumpOptions,
-        is_alone: bool,
+        dumping: Dumping<'_>,
         sharing: Option<&[String]>,
         meanwhile: &impl AsyncFn(&Snapshot) -> T,
     ) -> Result<(Self, Option<T>, Option<Disturbance>)> {
+        let psql = dumping.psql;
         let (snapshot, before) = match sharing {
             Some(locked) => {
                 let snapshot = Snapshot::take(psql, locked).await?;
                 let moment = snapshot.moment().clone();
                 (Some(Arc::new(snapshot)), Some(moment))
             }
-            None if is_alone => (None, None),
+            None if dumping.is_alone() => (None, None),
             None => (None, Some(Moment::now(psql).await?)),
         };
         let options = DumpOptions {
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
-            ..options.clone()
+            ..dumping.options.clone()
         };
-        // While it runs, a role with one session cannot ask.
-        let longest = if is_alone { Duration::ZERO } else { options.lock_wait_timeout };
+        let dumping = Dumping { options: &options, ..dumping };
         let mut reader = Reader::new();
-        let reading = read_definitions(client, psql, &options, longest, &mut reader);
+        let reading = dumping.read_definitions(&mut reader);
         let doing = async {
             match &snapshot {
                 Some(snapshot) => Ok(Some(meanwhile(snapshot).await)),
@@ -351,31 +360,28 @@ pub async fn read_front(reader: &mut Reader, from: &mut (impl AsyncRead + Unpin)
     Ok(head)
 }
 
-/// Starts `pg_dump`, and lets the reader read all definitions, or to the end of a stream that has none; returns what it
-/// has read. While `pg_dump` writes them it may wait for a lock, which it does not limit itself: no longer than
-/// `longest`.
-///
-/// # Errors
-/// `pg_dump`'s own; `Kind::Postgres` if it waited for too long.
-pub async fn read_definitions(
-    client: &Client,
-    psql: &Psql,
-    options: &DumpOptions,
-    longest: Duration,
-    reader: &mut Reader,
-) -> Result<(ChildOutput, Vec<u8>)> {
-    let mut pg_dump = dump(client, psql.conn(), options).await?;
-    let read = tokio::select! {
-        read = read_front(reader, &mut pg_dump) => {
-            read.map_err(|e| Error::from_io(e, Kind::Postgres, "read what pg_dump writes"))
-        }
-        waited = waits_too_long(psql, longest) => Err(waited),
-    };
-    match read {
-        Ok(head) => Ok((pg_dump, head)),
-        Err(error) => {
-            pg_dump.stop().await;
-            Err(error)
+impl Dumping<'_> {
+    /// Starts `pg_dump`, and lets the reader read all definitions, or to the end of a stream that has none; returns what it
+    /// has read. While `pg_dump` writes them it may wait for a lock, which it does not limit itself: no longer than for those
+    /// that it limits.
+    ///
+    /// # Errors
+    /// `pg_dump`'s own; `Kind::Postgres` if it waited for too long.
+    pub async fn read_definitions(self, reader: &mut Reader) -> Result<(ChildOutput, Vec<u8>)> {
+        let longest = if self.is_alone() { Duration::ZERO } else { self.options.lock_wait_timeout };
+        let mut pg_dump = dump(self.client, self.psql.conn(), self.options).await?;
+        let read = tokio::select! {
+            read = read_front(reader, &mut pg_dump) => {
+                read.map_err(|e| Error::from_io(e, Kind::Postgres, "read what pg_dump writes"))
+            }
+            waited = waits_too_long(self.psql, longest) => Err(waited),
+        };
+        match read {
+            Ok(head) => Ok((pg_dump, head)),
+            Err(error) => {
+                pg_dump.stop().await;
+                Err(error)
+            }
         }
     }
 }

@@ -207,6 +207,15 @@ impl Error {
         self
     }
 
+    /// Says the same in other words, in the message, the details and the hints.
+    #[must_use]
+    pub fn reworded(mut self, reword: impl Fn(&str) -> String) -> Self {
+        self.message = reword(&self.message);
+        self.details.iter_mut().for_each(|detail| detail.text = reword(&detail.text));
+        self.hints.iter_mut().for_each(|hint| *hint = reword(hint));
+        self
+    }
+
     /// Makes it a failure of another kind, if the caller knows better.
     #[must_use]
     pub fn of_kind(self, kind: Kind) -> Self {

@@ -167,7 +167,7 @@ async fn watched(words: Words, remarks: &Remarks, report: &Report) -> Result<()>
         let run = Run::new(events, stop?);
         commands::run(words, remarks, report, &run).await
     };
-    let done = done.await;
+    let done = done.await.map_err(|error| remarks.explain(error));
     if monitoring.is_some() {
         report.unfold();
     }

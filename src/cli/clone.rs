@@ -5,7 +5,7 @@ use super::fitting::FittingWords;
 use super::monitoring::MonitoringWords;
 use super::parallel::ParallelWords;
 use super::shared::ServerWords;
-use super::values::lock_wait;
+use super::values::{lock_wait, number};
 use clap::Args;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct CloneWords {
         long,
         value_name = "N",
         env = "PGSTOW_JOBS",
-        value_parser = clap::value_parser!(u8).range(1..)
+        value_parser = number(1..=u8::MAX)
     )]
     pub jobs: Option<u8>,
     /// Leave out this extension, and what needs it; repeatable

@@ -2,7 +2,7 @@
 
 use super::monitoring::MonitoringWords;
 use super::shared::{BeforeWords, StoreWords, TrustWords};
-use super::values::duration;
+use super::values::{duration, number};
 use clap::{Arg, Args};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub struct CopyWords {
         long,
         value_name = "N",
         env = "PGSTOW_JOBS",
-        value_parser = clap::value_parser!(u8).range(1..=64)
+        value_parser = number(1..=64u8)
     )]
     pub jobs: Option<u8>,
     // Its `--store` is `--from` here: see `source`.

@@ -1,15 +1,19 @@
 //! Words that must be known before the rest is parsed.
 
-use clap::Arg;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 /// The verbs that report how they went, because they run on a schedule.
 const MONITORED: [&str; 8] = ["backup", "adopt", "verify", "restore", "clone", "status", "copy", "prune"];
 
-/// The verb that was typed, if it is one that reports how it went; the rest is not understood.
+/// The verb that was typed, if it is one that reports how it went; the rest is not understood. If it is mistyped, the one
+/// that was meant.
 pub fn early_monitored(args: &[OsString]) -> Option<&'static str> {
     let command = super::command();
+    let monitored = |name: &str| MONITORED.into_iter().find(|verb| *verb == name);
+    let mut mistyped = None;
     let takes_value = |word: &OsString| {
         let flag = word.to_str().and_then(|word| word.strip_prefix("--"));
         let known = |arg: &&Arg| flag.is_some() && arg.get_long() == flag;
@@ -24,10 +28,22 @@ pub fn early_monitored(args: &[OsString]) -> Option<&'static str> {
             // A profile may be called like a verb.
             words.next();
         } else if let Some(verb) = command.find_subcommand(word) {
-            return MONITORED.into_iter().find(|name| *name == verb.get_name());
+            return monitored(verb.get_name());
+        } else if !word.as_bytes().starts_with(b"-") {
+            mistyped = mistyped.or(Some(word));
         }
     }
-    None
+    monitored(&meant(command, mistyped?)?)
+}
+
+/// The verb that is most like a mistyped one.
+fn meant(command: Command, mistyped: &OsString) -> Option<String> {
+    let error = command.try_get_matches_from([OsStr::new("pgstow"), mistyped]).err()?;
+    match error.get(ContextKind::SuggestedSubcommand)? {
+        ContextValue::String(verb) => Some(verb.clone()),
+        ContextValue::Strings(verbs) => verbs.last().cloned(),
+        _ => None,
+    }
 }
 
 /// The value of a flag as it was typed, found without clap: one that decides how the rest is parsed (`--config`,
@@ -81,10 +97,9 @@ mod tests {
     #[test]
     fn every_verb_with_an_address_for_pings_is_known() {
         let command = crate::cli::command();
-        let pings =
-            |verb: &&clap::Command| verb.get_arguments().any(|arg| arg.get_long() == Some("ping-url"));
+        let pings = |verb: &&Command| verb.get_arguments().any(|arg| arg.get_long() == Some("ping-url"));
         // A doctor reads the words of a backup, and a schedule runs others.
-        let verbs = command.get_subcommands().filter(pings).map(clap::Command::get_name);
+        let verbs = command.get_subcommands().filter(pings).map(Command::get_name);
         let mut verbs: Vec<&str> = verbs.filter(|name| *name != "doctor").collect();
         let mut known = MONITORED;
         verbs.sort_unstable();
@@ -97,6 +112,9 @@ mod tests {
         assert_eq!(typed("pgstow --profile backup status --max-age zzz"), Some("status"));
         assert_eq!(typed("pgstow --json backup --nope"), Some("backup"));
         assert_eq!(typed("pgstow help backup --nope"), None);
+        assert_eq!(typed("pgstow bakcup --name app"), Some("backup"));
+        assert_eq!(typed("pgstow --json verfy latest"), Some("verify"));
+        assert_eq!((typed("pgstow lst"), typed("pgstow qqq")), (None, None));
     }
 
     #[test]

@@ -6,9 +6,9 @@ type Example = (&'static str, &'static str);
 const ALL: [Example; 3] = [
     (
         "Back up one database, encrypted",
-        "pgstow backup postgres://backup@db/app --store s3://my-backups/prod --recipient age1…",
+        "pgstow backup postgres://backup@db/app -s 's3://my-backups/prod?region=eu-central-1' -r age1…",
     ),
-    ("List the backups", "pgstow list --store s3://my-backups/prod"),
+    ("List the backups", "pgstow list -s 's3://my-backups/prod?region=eu-central-1'"),
     (
         "Restore the newest backup into a new database",
         "pgstow restore latest --to postgres://admin@db/app_restored --identity-file key.txt",
@@ -21,7 +21,7 @@ const OF_VERBS: [(&str, [Example; 3]); 24] = [
         [
             (
                 "One database",
-                "pgstow backup postgres://backup@db/app --store s3://my-backups/prod --recipient age1…",
+                "pgstow backup postgres://backup@db/app -s 's3://my-backups/prod?region=eu-central-1' -r age1…",
             ),
             (
                 "Every database of a server, except some",
@@ -44,7 +44,7 @@ const OF_VERBS: [(&str, [Example; 3]); 24] = [
     (
         "list",
         [
-            ("All backups in the store", "pgstow list --store s3://my-backups/prod"),
+            ("All backups in the store", "pgstow list -s 's3://my-backups/prod?region=eu-central-1'"),
             ("The backups of one database", "pgstow list app"),
             ("For scripts", "pgstow list app --json"),
         ],
@@ -165,13 +165,16 @@ const OF_VERBS: [(&str, [Example; 3]); 24] = [
         [
             (
                 "The newest backup of a database into another store",
-                "pgstow copy latest --name app --from s3://my-backups/prod --to gs://other/prod",
+                "pgstow copy latest -n app --from 's3://my-backups/prod?region=eu-central-1' --to gs://copy/prod",
             ),
             (
                 "All backups that are not there yet",
-                "pgstow copy --all --from s3://my-backups/prod --to file:///mnt/backups",
+                "pgstow copy --all --from 's3://my-backups/prod?region=eu-central-1' --to file:///mnt/backups",
             ),
-            ("From the store in the settings", "pgstow copy --newest-per-name --to s3://archive/prod"),
+            (
+                "From the store in the settings",
+                "pgstow copy --newest-per-name --to 's3://archive/prod?region=eu-central-1'",
+            ),
         ],
     ),
     (
@@ -244,11 +247,11 @@ const OF_VERBS: [(&str, [Example; 3]); 24] = [
         [
             (
                 "All that a backup with these flags will need",
-                "pgstow doctor postgres://backup@db/app --store s3://my-backups/prod --recipient age1…",
+                "pgstow doctor postgres://backup@db/app -s 's3://my-backups/prod?region=eu-central-1' -r age1…",
             ),
             (
                 "Whether this identity opens the backups",
-                "pgstow doctor --store s3://my-backups/prod -i key.txt",
+                "pgstow doctor -s 's3://my-backups/prod?region=eu-central-1' -i key.txt",
             ),
             ("For scripts", "pgstow doctor --json"),
         ],
@@ -270,7 +273,7 @@ const OF_VERBS: [(&str, [Example; 3]); 24] = [
             ("Is it what it says?", "pgstow receipts verify r.json --verify-key RW…"),
             (
                 "Is it about the backup in this store?",
-                "pgstow receipts verify r.json --verify-key RW… --store s3://my-backups/prod",
+                "pgstow receipts verify r.json --verify-key RW… -s 's3://my-backups/prod?region=eu-central-1'",
             ),
             ("Write one first", "pgstow verify latest --restore --receipt receipts.json -i key.txt"),
         ],
@@ -331,6 +334,8 @@ mod tests {
         assert_eq!(verbs, OF_VERBS.map(|(verb, _)| verb));
         for verb in verbs.iter().map(|verb| Some(verb.as_str())).chain([None]) {
             for (_, example) in of(verb) {
+                assert!(example.chars().count() <= 96, "help breaks the line: {example}");
+                assert!(!example.contains("s3://") || example.contains("?region="), "{example}");
                 // Quotes are the shell's.
                 let mut quoted = false;
                 let words = example.split(|c: char| {
@@ -339,7 +344,7 @@ mod tests {
                 });
                 let words: Vec<_> = words.map(|word| word.trim_matches('\'').into()).collect();
                 assert!(verb.is_none() || example.contains(verb.unwrap()), "{example}");
-                match parse(words, &|_| Vec::new(), &|_| false) {
+                match parse(words, &|_| Vec::new(), &|_| None) {
                     Parsed::Words(_) | Parsed::Help(_) => {}
                     Parsed::Refused(why) => panic!("{example}: {}", why.text),
                 }

@@ -1,6 +1,6 @@
 //! The words that say which backups are kept; `prune` has them, and `backup` for its `--prune`.
 
-use super::values::{duration, many, span};
+use super::values::{duration, many, span, whole, zone};
 use clap::Args;
 use jiff::Span;
 use std::time::Duration;
@@ -48,6 +48,7 @@ pub struct KeepWords {
         value_name = "ZONE",
         default_value = "UTC",
         env = "PGSTOW_TIMEZONE",
+        value_parser = zone,
         help_heading = HEADING,
         hide_short_help = true
     )]
@@ -58,6 +59,7 @@ pub struct KeepWords {
         value_name = "N",
         default_value_t = 3,
         env = "PGSTOW_MIN_KEEP",
+        value_parser = whole::<u32>,
         help_heading = HEADING,
         hide_short_help = true
     )]

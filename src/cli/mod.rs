@@ -27,6 +27,7 @@ mod man;
 mod monitoring;
 mod neon;
 mod parallel;
+mod parse;
 mod prune;
 mod receipts;
 mod refused;
@@ -57,6 +58,7 @@ pub use doctor::DoctorWords;
 pub use early::{early, early_all, early_flag, early_monitored, early_names};
 pub use fetch::FetchWords;
 pub use fitting::FittingWords;
+pub use given::Untyped;
 pub use keep::KeepWords;
 pub use keygen::KeygenWords;
 pub use keys::KeysWords;
@@ -65,6 +67,7 @@ pub use man::{ManWords, pages};
 pub use monitoring::{MonitoringWords, NotifyWhen};
 pub use neon::NeonWords;
 pub use parallel::ParallelWords;
+pub use parse::{Parsed, Refusal, invalid, parse};
 pub use prune::PruneWords;
 pub use receipts::{ReceiptWords, ReceiptsAction, ReceiptsWords};
 pub use rekey::RekeyWords;
@@ -79,21 +82,18 @@ pub use show::ShowWords;
 pub use status::StatusWords;
 pub use swap::SwapWords;
 pub use values::When;
-pub use variables::yes_or_no;
+pub use variables::{key_of, yes_or_no};
 pub use verify::VerifyWords;
 pub use writing::WritingWords;
 
 use crate::error::Kind;
 use crate::version;
-use clap::error::{ContextKind, ErrorKind};
-use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
-use given::{args_of_verb, empty, is_given, typed_empty, values};
+use clap::{Arg, ArgAction, Command, CommandFactory, Parser, Subcommand};
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::PathBuf;
-use variables::sane;
+use variables::{key, sane};
 
 /// Back up PostgreSQL databases into cloud storage, encrypted, and restore them
 ///
@@ -115,6 +115,12 @@ pub struct Words {
     /// Those of them that the command line gives.
     #[arg(skip)]
     pub typed: BTreeSet<String>,
+    /// The keys of flags that a variable says no to.
+    #[arg(skip)]
+    pub denied: BTreeSet<String>,
+    /// What is in effect, and was not typed.
+    #[arg(skip)]
+    pub untyped: Vec<Untyped>,
     /// Every value in effect, as it was written.
     #[arg(skip)]
     pub values: Vec<String>,
@@ -252,101 +258,6 @@ impl Verb {
     }
 }
 
-/// The result of parsing the command line.
-#[derive(Debug)]
-pub enum Parsed {
-    /// A command to run.
-    Words(Box<Words>),
-    /// Text to print on stdout, and exit code 0: help or version.
-    Help(String),
-    /// Words that are not understood: exit code 2.
-    Refused(Refusal),
-}
-
-/// What is wrong with words that are not understood.
-#[derive(Debug)]
-pub struct Refusal {
-    /// For stderr; it repeats what was typed.
-    pub text: String,
-    /// For those who hear of the run elsewhere: one line without any value.
-    pub in_alarm: String,
-}
-
-/// Parses the command line. `defaults` returns the settings file's values for a key (see [`key`]); flags and variables
-/// override them. A variable that is `blank` counts as unset: that is how CI passes a secret that was not set.
-pub fn parse(
-    args: Vec<OsString>,
-    defaults: &dyn Fn(&str) -> Vec<String>,
-    blank: &dyn Fn(&OsStr) -> bool,
-) -> Parsed {
-    let (all, command) = (command(), with_defaults(defaults, blank));
-    let parsed = command.clone().try_get_matches_from(&args).and_then(|matches| {
-        let by = |sources: &[ValueSource]| {
-            args_of_verb(&all, &matches)
-                .filter(|arg| is_given(arg, &matches, sources))
-                .filter_map(key)
-                .collect()
-        };
-        let given = [ValueSource::CommandLine, ValueSource::EnvVariable];
-        let not_given = args_of_verb(&all, &matches).filter(|arg| !is_given(arg, &matches, &given));
-        Ok(Words {
-            typed: by(&[ValueSource::CommandLine]),
-            given: by(&given),
-            values: values(&matches),
-            blank: empty(not_given, blank),
-            empty: typed_empty(&all, &matches),
-            ..Words::from_arg_matches(&matches)?
-        })
-    });
-    match parsed {
-        Ok(words) => Parsed::Words(Box::new(words)),
-        Err(mut error) if error.use_stderr() => {
-            // "to pass '--tables' as a value, use '-- --tables'" does not help a person who mistyped a flag.
-            error.remove(ContextKind::Suggested);
-            refused::hide_passphrase(&mut error, &args);
-            let (mut text, mut in_alarm) = (error.render().to_string(), refused::without_values(&error));
-            if error.kind() == ErrorKind::MissingRequiredArgument {
-                let args = all.get_subcommands().flat_map(Command::get_arguments);
-                for name in empty(args.filter(|arg| arg.is_required_set()), blank) {
-                    let why = format!("{name} is set, but empty, which is the same as unset");
-                    text.push_str(&format!("\n{why}\n"));
-                    in_alarm.push_str(&format!("; {why}"));
-                }
-            }
-            if let Some(tip) = refused::tip(&text, &command) {
-                text.push_str(&format!("\n  {tip}\n"));
-            }
-            Parsed::Refused(Refusal { text, in_alarm })
-        }
-        Err(error) => Parsed::Help(error.render().to_string()),
-    }
-}
-
-/// The whole command line with the settings file's values as defaults, and without the variables that are blank.
-fn with_defaults(defaults: &dyn Fn(&str) -> Vec<String>, blank: &dyn Fn(&OsStr) -> bool) -> Command {
-    let with_default = |arg: Arg| {
-        let values = key(&arg).map(|key| defaults(&key)).unwrap_or_default();
-        let arg = if arg.get_env().is_some_and(blank) { arg.env(None::<&str>) } else { arg };
-        if values.is_empty() { arg } else { arg.default_values(values).required(false) }
-    };
-    command().mut_args(with_default).mut_subcommands(|verb| verb.mut_args(with_default))
-}
-
-/// What is not valid among the settings file's values and the variables, a sentence each.
-pub fn refused(defaults: &dyn Fn(&str) -> Vec<String>, blank: &dyn Fn(&OsStr) -> bool) -> Vec<String> {
-    let command = with_defaults(defaults, blank);
-    let verbs: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    let why = |verb: &String| {
-        let error = command.clone().try_get_matches_from(["pgstow", verb]).err()?;
-        let is_value = matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
-        let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default();
-        is_value.then(|| first.trim_start_matches("error: ").to_owned())
-    };
-    let all: BTreeSet<String> = verbs.iter().filter_map(why).collect();
-    all.into_iter().collect()
-}
-
 /// A setting: its key, its variable, and what it is if nobody says anything.
 #[derive(Debug, Clone)]
 pub struct Known {
@@ -372,21 +283,9 @@ pub fn known() -> Vec<Known> {
     all.into_values().collect()
 }
 
-/// An argument's key in the settings file: its variable in lower case, without `PGSTOW_`.
-fn key(arg: &Arg) -> Option<String> {
-    let key = key_of(arg.get_env()?.to_str()?);
-    // These two choose the settings file itself.
-    (key != "config" && key != "profile").then_some(key)
-}
-
 /// By which letters and variables the flag of this name can be given too.
 pub fn other_ways(flag: &str) -> Vec<(Option<char>, String)> {
     refused::other_ways(&command(), flag)
-}
-
-/// The key in the settings file for what this variable gives.
-pub fn key_of(variable: &str) -> String {
-    variable.strip_prefix("PGSTOW_").unwrap_or(variable).to_ascii_lowercase()
 }
 
 /// Whether a verb takes only one value of this key.
@@ -448,6 +347,7 @@ pub fn command() -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsString;
 
     fn os(args: &[&str]) -> Vec<OsString> {
         args.iter().map(OsString::from).collect()
@@ -495,7 +395,7 @@ mod tests {
             _ => vec![],
         };
         let Parsed::Words(words) =
-            parse(os(&["pgstow", "backup", "--store", "file:///typed"]), &defaults, &|_| false)
+            parse(os(&["pgstow", "backup", "--store", "file:///typed"]), &defaults, &|_| None)
         else {
             panic!("refused");
         };
@@ -511,8 +411,9 @@ mod tests {
 
     #[test]
     fn a_blank_variable_counts_as_unset_and_is_reported_unless_its_flag_is_typed() {
-        let blank =
-            |name: &OsStr| name == "PGSTOW_WEBHOOK" || name == "PGSTOW_NAME" || name == "PGSTOW_QUIET";
+        let is_blank =
+            |name: &OsStr| ["PGSTOW_WEBHOOK", "PGSTOW_NAME", "PGSTOW_QUIET"].iter().any(|one| name == *one);
+        let blank = |name: &OsStr| is_blank(name).then(OsString::new);
         let line = ["pgstow", "backup", "--store", "file:///s", "--name", "app"];
         let Parsed::Words(words) = parse(os(&line), &|_| vec![], &blank) else { panic!("refused") };
         assert!(words.given.contains("name"));

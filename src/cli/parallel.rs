@@ -1,6 +1,6 @@
 //! The words that say how many sessions read a database.
 
-use super::values::size;
+use super::values::{number, size};
 use clap::Args;
 
 /// Several sessions for large tables.
@@ -14,7 +14,7 @@ pub struct ParallelWords {
         long,
         value_name = "N",
         env = "PGSTOW_READERS",
-        value_parser = clap::value_parser!(u8).range(1..=16),
+        value_parser = number(1..=16u8),
         help_heading = "PostgreSQL",
         hide_short_help = true
     )]

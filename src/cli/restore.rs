@@ -6,7 +6,7 @@ use super::fitting::FittingWords;
 use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
-use super::values::duration;
+use super::values::{duration, number, whole};
 use clap::Args;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub struct RestoreWords {
     #[arg(long, value_name = "HOW", default_value = "drop", env = "PGSTOW_ON_ERROR", hide_short_help = true)]
     pub on_error: OnError,
     /// After a swap, drop all but the newest N databases that swaps kept
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", hide_short_help = true)]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", value_parser = whole::<usize>, hide_short_help = true)]
     pub keep_old: Option<usize>,
     /// Replace the database in --to, and keep the old one under another name
     ///
@@ -101,7 +101,7 @@ pub struct RestoreWords {
         long,
         value_name = "N",
         env = "PGSTOW_JOBS",
-        value_parser = clap::value_parser!(u8).range(1..=64)
+        value_parser = number(1..=64u8)
     )]
     pub jobs: Option<u8>,
     /// How to compare the restored database with the backup

@@ -1,6 +1,6 @@
 //! The words of `pgstow schedule`.
 
-use super::values::duration;
+use super::values::{duration, zone};
 use clap::Args;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub struct ScheduleWords {
     )]
     pub jitter: Duration,
     /// The time zone of --cron, such as Europe/Berlin
-    #[arg(long, value_name = "ZONE", default_value = "UTC", env = "PGSTOW_TIMEZONE")]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", env = "PGSTOW_TIMEZONE", value_parser = zone)]
     pub timezone: String,
     /// Make the first run at once
     #[arg(long, env = "PGSTOW_AT_START")]

@@ -1,6 +1,6 @@
 //! Words that several verbs share.
 
-use super::values::{When, duration, rate, when};
+use super::values::{When, duration, rate, when, zone};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -109,7 +109,7 @@ pub struct BeforeWords {
     #[arg(long, value_name = "TIME", env = "PGSTOW_BEFORE", value_parser = when)]
     pub before: Option<When>,
     /// The time zone of --before, such as Europe/Berlin [default: this machine's]
-    #[arg(long, value_name = "ZONE", env = "PGSTOW_TIMEZONE", hide_short_help = true)]
+    #[arg(long, value_name = "ZONE", env = "PGSTOW_TIMEZONE", value_parser = zone, hide_short_help = true)]
     pub timezone: Option<String>,
 }
 

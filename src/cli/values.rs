@@ -1,13 +1,42 @@
 //! Parsers for values as people write them: sizes, percentages, pairs, points in time.
 
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ZonedDateTime};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 /// The longest length of time: 1000 years, as the parser counts them.
 const LONGEST: Duration = Duration::from_secs(31_557_600 * 1000);
 /// PostgreSQL counts milliseconds in 31 bits.
 const LONGEST_LOCK_WAIT: Duration = Duration::from_millis((1 << 31) - 1);
+
+/// Parses a whole number of a range.
+pub(super) fn number<N>(range: RangeInclusive<N>) -> impl Fn(&str) -> Result<N, String> + Clone
+where
+    N: FromStr + PartialOrd + Display + Copy + Send + Sync + 'static,
+{
+    move |text| {
+        let number = text.trim().parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            format!("{text:?} is not a whole number from {} to {}", range.start(), range.end())
+        })
+    }
+}
+
+/// Parses a whole number.
+pub(super) fn whole<N: FromStr>(text: &str) -> Result<N, String> {
+    text.trim().parse().map_err(|_| format!("{text:?} is not a whole number"))
+}
+
+/// Checks the name of a time zone.
+pub(super) fn zone(text: &str) -> Result<String, String> {
+    TimeZone::get(text).map(|_| text.to_owned()).map_err(|_| {
+        format!("there is no time zone {text:?}; write it as in the IANA database: UTC, Europe/Berlin, America/New_York")
+    })
+}
 
 /// Parses how many of something are kept: a number, or all of them.
 pub(super) fn many(text: &str) -> Result<u32, String> {

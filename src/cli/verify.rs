@@ -4,7 +4,7 @@ use super::choices::Proof;
 use super::monitoring::MonitoringWords;
 use super::receipts::ReceiptWords;
 use super::shared::{BeforeWords, OpenWords, ServerWords, StoreWords};
-use super::values::duration;
+use super::values::{duration, number};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,7 +67,7 @@ pub struct VerifyWords {
         long,
         value_name = "N",
         env = "PGSTOW_JOBS",
-        value_parser = clap::value_parser!(u8).range(1..=64),
+        value_parser = number(1..=64u8),
         help_heading = "Trial restore",
         hide_short_help = true
     )]

@@ -2,7 +2,7 @@
 
 use super::choices::LockMode;
 use super::shared::{OptionalStoreWords, StoreWords};
-use super::values::{size, span};
+use super::values::{number, size, span};
 use clap::Args;
 use jiff::Span;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub struct WritingWords {
     /// Encrypt to this public key; repeatable
     ///
     /// age1… of pgstow keygen or age-keygen, ssh-ed25519 …, ssh-rsa …, or the recipient of an age plugin. In the
-    /// variable, separated by commas or one per line.
+    /// variable, separated by commas or spaces, or one per line.
     #[arg(
         short,
         long = "recipient",
@@ -62,6 +62,9 @@ pub struct WritingWords {
     /// Do not encrypt: everybody who can read the store can read the backup
     #[arg(long, env = "PGSTOW_NO_ENCRYPTION", help_heading = "Keys", hide_short_help = true)]
     pub no_encryption: bool,
+    /// Whether a passphrase that was not typed says nothing, because recipients were.
+    #[arg(skip)]
+    pub only_recipients: bool,
     /// Sign the manifest with the secret key in this file
     ///
     /// The variable PGSTOW_SIGNING_KEY can hold the key itself.
@@ -80,7 +83,7 @@ pub struct WritingWords {
         value_name = "LEVEL",
         default_value_t = 3,
         env = "PGSTOW_COMPRESSION_LEVEL",
-        value_parser = clap::value_parser!(i32).range(1..=19),
+        value_parser = number(1..=19i32),
         help_heading = "Upload",
         hide_short_help = true
     )]
@@ -103,7 +106,7 @@ pub struct WritingWords {
         value_name = "N",
         default_value_t = 4,
         env = "PGSTOW_UPLOADS",
-        value_parser = clap::value_parser!(u8).range(1..=32),
+        value_parser = number(1..=32u8),
         help_heading = "Upload",
         hide_short_help = true
     )]

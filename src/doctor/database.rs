@@ -4,7 +4,7 @@ use super::finding::Findings;
 use super::request::{DoctorRequest, Subject};
 use super::rights;
 use crate::branch::{self, NeonSource};
-use crate::consistent;
+use crate::consistent::Dumping;
 use crate::dump::checks;
 use crate::dump::every::one_of;
 use crate::dump::request::DumpRequest;
@@ -178,8 +178,8 @@ async fn trial(
     let options = DumpOptions { lock_wait_timeout: LOCK_WAIT, ..options };
     let psql = if database.allow_pooled { psql.clone() } else { server.as_usual(psql.clone()).await };
     let beginning = async {
-        let (head, pg_dump) =
-            consistent::start(client, &psql, &options, server.sessions_left).await?.into_inner();
+        let dumping = Dumping { client, psql: &psql, options: &options, left: server.sessions_left };
+        let (head, pg_dump) = dumping.start().await?.into_inner();
         pg_dump.stop().await;
         Ok(head.get_ref().len() as u64)
     };

@@ -6,6 +6,7 @@ use super::request::DumpRequest;
 use super::{announce, checks};
 use crate::archive::TIMESCALEDB;
 use crate::branch;
+use crate::consistent::Dumping;
 use crate::error::{Kind, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::clients::Clients;
@@ -60,7 +61,7 @@ pub async fn back_up(
     }
     let Dump { client, psql, options, server, .. } = &dumping;
     let left = dumping.lock.besides(server.sessions_left);
-    let reading = Reading::start(client, psql, (options, database), server, left, run);
+    let reading = Reading::start(Dumping { client, psql, options, left }, server, database.sessions, run);
     let (reading, archive) = run.or(reading).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, &reading, roles).await;

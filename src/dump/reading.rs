@@ -2,10 +2,10 @@
 //!
 //! It starts anew only as long as nothing is stored. That definitions are whole is not looked at here.
 
-use super::request::DumpRequest;
+use crate::consistent::Dumping;
 use crate::error::{Error, Result};
-use crate::parallel::{self, Dump};
-use crate::postgres::{Client, DumpOptions, Enums, Psql, Server};
+use crate::parallel::{self, Dump, Sessions};
+use crate::postgres::{Enums, Psql, Server};
 use crate::run::Run;
 
 /// How often reading is begun.
@@ -18,27 +18,24 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Starts `pg_dump`, anew if a value of an enum was renamed before it had read all definitions. The role may have as
-    /// many sessions at once as are `left`.
+    /// Starts `pg_dump`, anew if a value of an enum was renamed before it had read all definitions.
     ///
     /// # Errors
     /// Those of [`parallel::start`].
     pub async fn start(
-        client: &Client,
-        psql: &Psql,
-        (options, request): (&DumpOptions, &DumpRequest),
+        dumping: Dumping<'_>,
         server: &Server,
-        left: Option<u32>,
+        sessions: Sessions,
         run: &Run,
     ) -> Result<(Self, Dump)> {
         for attempt in 1.. {
-            let enums = Enums::now(psql).await?;
-            let dump = parallel::start(client, psql, options, server, left, request.sessions, run).await?;
+            let enums = Enums::now(dumping.psql).await?;
+            let dump = parallel::start(dumping, server, sessions, run).await?;
             // Those who read may need all the sessions that there are.
-            if left.is_some() || attempt == ATTEMPTS {
+            if dumping.left.is_some() || attempt == ATTEMPTS {
                 return Ok((Self { enums }, dump));
             }
-            match enums.renamed_since(psql, None).await {
+            match enums.renamed_since(dumping.psql, None).await {
                 Ok(Some(name)) => tracing::info!(
                     "pg_dump begins again: a value of the enum {name} was renamed while definitions were read"
                 ),

@@ -15,9 +15,9 @@ mod plan;
 mod ranges;
 
 use crate::archive::qualified;
-use crate::consistent::{self, Begun};
+use crate::consistent::{self, Begun, Dumping};
 use crate::error::{Error, Result};
-use crate::postgres::{Client, DumpOptions, Heap, Psql, Server, Snapshot};
+use crate::postgres::{DumpOptions, Heap, Server, Snapshot};
 use crate::run::Run;
 use crate::units::count;
 use futures_util::future::try_join_all;
@@ -77,38 +77,30 @@ impl Sessions {
     }
 }
 
-/// Starts a dump of the database that `psql` asks; the role may have as many sessions at once as are `left`.
+/// Starts a dump of a database on this server.
 ///
 /// # Errors
-/// Those of [`consistent::begin`]. If several sessions are not possible, one is taken, and a sentence says why.
-pub async fn start(
-    client: &Client,
-    psql: &Psql,
-    options: &DumpOptions,
-    server: &Server,
-    left: Option<u32>,
-    sessions: Sessions,
-    run: &Run,
-) -> Result<Dump> {
+/// Those of [`Dumping::begin`]. If several sessions are not possible, one is taken, and a sentence says why.
+pub async fn start(dumping: Dumping<'_>, server: &Server, sessions: Sessions, run: &Run) -> Result<Dump> {
     if sessions.most() <= 1 {
-        return Ok(Box::new(consistent::start(client, psql, options, left).await?));
+        return Ok(Box::new(dumping.start().await?));
     }
-    if let Some(why) = sessions.obstacle(options, server) {
+    if let Some(why) = sessions.obstacle(dumping.options, server) {
         sessions.one_reads(run, &why);
-        return Ok(Box::new(consistent::start(client, psql, options, left).await?));
+        return Ok(Box::new(dumping.start().await?));
     }
     // Besides those that read, one holds the snapshot, and two `pg_dump` are there until the second has its locks.
-    if left.is_some_and(|left| left < u32::from(sessions.most()) + 3) {
+    if dumping.left.is_some_and(|left| left < u32::from(sessions.most()) + 3) {
         sessions.one_reads(run, consistent::FEW_SESSIONS);
-        return Ok(Box::new(consistent::start(client, psql, options, left).await?));
+        return Ok(Box::new(dumping.start().await?));
     }
-    let ahead = async |snapshot: &Snapshot| match left {
-        None => prepare(client, psql, options, sessions, snapshot).await,
+    let ahead = async |snapshot: &Snapshot| match dumping.left {
+        None => prepare(dumping, sessions, snapshot).await,
         // One thing after the other needs fewer sessions.
         Some(_) => None,
     };
-    let (begun, ahead) = consistent::begin(client, psql, options, left, true, ahead).await?;
-    match several(client, psql, options, &begun, ahead.flatten(), sessions, run).await {
+    let (begun, ahead) = dumping.begin(true, ahead).await?;
+    match several(dumping, &begun, ahead.flatten(), sessions, run).await {
         Ok(Some(merge)) => {
             // The others hold the locks now.
             begun.stop().await;
@@ -137,28 +129,20 @@ struct Ahead {
 
 /// Looks which tables are large, and starts the second `pg_dump` without their rows; nothing if that fails, for then it
 /// is done after the first.
-async fn prepare(
-    client: &Client,
-    psql: &Psql,
-    options: &DumpOptions,
-    sessions: Sessions,
-    snapshot: &Snapshot,
-) -> Option<Ahead> {
+async fn prepare(dumping: Dumping<'_>, sessions: Sessions, snapshot: &Snapshot) -> Option<Ahead> {
     let quietly = |error: Error| tracing::debug!("not prepared yet: {error}");
-    let large = plan::large(psql, None, sessions.range).await.map_err(quietly).ok()?;
+    let large = plan::large(dumping.psql, None, sessions.range).await.map_err(quietly).ok()?;
     if plan::ranges(&large, sessions.range) < sessions.fewest() {
         return Some(Ahead { large, others: None });
     }
     let patterns = large.iter().map(|Heap { name: [schema, name], .. }| qualified(schema, name));
-    let others = Others::start(client, psql, options, patterns, snapshot).await.map_err(quietly).ok();
+    let others = Others::start(dumping, patterns, snapshot).await.map_err(quietly).ok();
     Some(Ahead { large, others })
 }
 
 /// Gets everybody ready to read; nothing if there is not enough to share.
 async fn several(
-    client: &Client,
-    psql: &Psql,
-    options: &DumpOptions,
+    dumping: Dumping<'_>,
     begun: &Begun,
     ahead: Option<Ahead>,
     sessions: Sessions,
@@ -173,7 +157,7 @@ async fn several(
     };
     let (large, others) = match ahead {
         Some(ahead) => (ahead.large, ahead.others),
-        None => (plan::large(psql, Some(preamble), sessions.range).await?, None),
+        None => (plan::large(dumping.psql, Some(preamble), sessions.range).await?, None),
     };
     let plan = Plan::of(preamble, &large, sessions.range);
     if plan.ranges() < sessions.fewest() {
@@ -182,7 +166,7 @@ async fn several(
     }
     let number = usize::from(sessions.most()).min(usize::try_from(plan.ranges()).unwrap_or(usize::MAX));
     let opener = Opener {
-        psql: psql.clone(),
+        psql: dumping.psql.clone(),
         snapshot: Arc::clone(snapshot),
         encoding: preamble.toc.encoding().unwrap_or_default(),
         tables: plan.names(),
@@ -197,9 +181,8 @@ async fn several(
         if is_all {
             return Ok(None);
         }
-        let others =
-            Others::start(client, psql, options, plan.names().into_iter().map(|(_, name)| name), snapshot)
-                .await?;
+        let names = plan.names().into_iter().map(|(_, name)| name);
+        let others = Others::start(dumping, names, snapshot).await?;
         if others.is_rest_of(preamble, &plan) {
             return Ok(Some(others));
         }

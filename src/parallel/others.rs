@@ -2,9 +2,9 @@
 
 use super::plan::Plan;
 use crate::archive::{Preamble, Reader, Toc, TocEntry, rows_begin};
-use crate::consistent::{impatient, read_definitions};
+use crate::consistent::{Dumping, impatient};
 use crate::error::{Error, Kind, Result};
-use crate::postgres::{ChildOutput, Client, DumpOptions, Psql, Snapshot};
+use crate::postgres::{ChildOutput, DumpOptions, Snapshot};
 use bytes::{Buf, Bytes, BytesMut};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -31,18 +31,16 @@ impl Others {
     /// # Errors
     /// `pg_dump`'s own.
     pub async fn start(
-        client: &Client,
-        psql: &Psql,
-        options: &DumpOptions,
+        dumping: Dumping<'_>,
         without: impl IntoIterator<Item = Vec<u8>>,
         snapshot: &Snapshot,
     ) -> Result<Self> {
         // The first `pg_dump` holds all locks, so only somebody who waits for it is in the way.
-        let mut options = DumpOptions { snapshot: Some(snapshot.id.clone()), ..impatient(options) };
+        let mut options = DumpOptions { snapshot: Some(snapshot.id.clone()), ..impatient(dumping.options) };
         options.exclude_rows.extend(without.into_iter().map(OsString::from_vec));
         let mut reader = Reader::new();
-        let (pg_dump, head) =
-            read_definitions(client, psql, &options, options.lock_wait_timeout, &mut reader).await?;
+        let dumping = Dumping { options: &options, ..dumping };
+        let (pg_dump, head) = dumping.read_definitions(&mut reader).await?;
         let start = reader.preamble().map(|preamble| preamble.to_bytes().len()).unwrap_or_default();
         let bytes = BytesMut::from(head.get(start..).unwrap_or_default());
         Ok(Self { pg_dump, reader, bytes, at: start as u64, taken: 0 })

@@ -83,7 +83,7 @@ fn without_rows(front: &Preamble, inventory: &Inventory) -> Vec<(TableName, Stri
     let with_data = inventory.blocks.iter().filter(|block| block.kind == BlockKind::Table);
     let with_data: HashSet<TableName> =
         with_data.map(|block| (block.schema.bytes(), block.table.bytes())).collect();
-    let tables = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table);
+    let tables = front.toc.of_kind(EntryKind::Table);
     let named = tables.map(|entry| {
         let (_, schema, name) = entry.identity();
         ((schema.to_vec(), name.to_vec()), entry.label())

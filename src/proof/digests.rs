@@ -136,7 +136,7 @@ impl<'a> Comparison<'a> {
         let entries: HashMap<i32, &TocEntry> =
             said.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
         let definitions: HashMap<Name, &TocEntry> =
-            of_kind(said, EntryKind::Table).map(|entry| (name(entry), entry)).collect();
+            said.of_kind(EntryKind::Table).map(|entry| (name(entry), entry)).collect();
         let (foreign, there) =
             (defined(said, EntryKind::ForeignTable), defined(&found.toc, EntryKind::Table));
         let data = found.toc.with_data().zip(&found.blocks);
@@ -177,7 +177,7 @@ impl<'a> Comparison<'a> {
             .filter_map(|block| entries.get(&block.dump_id))
             .map(|entry| name(entry))
             .collect();
-        for entry in said.entries().iter().filter(|entry| entry.kind() == EntryKind::Table) {
+        for entry in said.of_kind(EntryKind::Table) {
             let name = name(entry);
             if !with_data.contains(&name) {
                 match there.contains(&name) {
@@ -316,13 +316,9 @@ fn name(entry: &TocEntry) -> Name<'_> {
     (schema, table)
 }
 
-fn of_kind(toc: &Toc, kind: EntryKind) -> impl Iterator<Item = &TocEntry> {
-    toc.entries().iter().filter(move |entry| entry.kind() == kind)
-}
-
 /// The names of all entries of a kind.
 fn defined<'t>(toc: &'t Toc, kind: EntryKind) -> HashSet<Name<'t>> {
-    of_kind(toc, kind).map(name).collect()
+    toc.of_kind(kind).map(name).collect()
 }
 
 fn same_digest(said: &Block, now: &archive::Block) -> bool {

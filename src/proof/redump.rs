@@ -1,7 +1,7 @@
 //! The restored database, dumped again: nothing of it is stored, only what it says of itself.
 
 use crate::archive::{Contents, Depth, Reader, Toc};
-use crate::consistent::read_definitions;
+use crate::consistent::Dumping;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::patterns::{PatternOf, look_up};
@@ -90,7 +90,8 @@ async fn start(
     reader: &mut Reader,
 ) -> Result<ChildOutput> {
     let (client, psql) = (clients.for_dump(target.version())?, Psql::new(clients.newest()?, conn));
-    let begun = read_definitions(client, &psql, &options, options.lock_wait_timeout, reader).await;
+    let dumping = Dumping { client, psql: &psql, options: &options, left: None };
+    let begun = dumping.read_definitions(reader).await;
     begun.map(|(pg_dump, _)| pg_dump).map_err(|error| match error.situation() {
         Some(Situation::LockTimeout) => error.without_hints().hint(IN_THE_WAY),
         _ => error,

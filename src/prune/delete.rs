@@ -8,10 +8,12 @@ use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
 use crate::run::Run;
 use crate::store::Store;
+use crate::stored::catalogue;
 use crate::stored::contents::{self, Entry, Flaw, Folder, Standard};
 use crate::stored::name_pattern::NamePattern;
 use crate::stored::names::{Id, Name, Place};
 use crate::stored::opened::Location;
+use crate::stored::renamed;
 use crate::stored::signing::VerifyKeys;
 use std::sync::Arc;
 
@@ -59,7 +61,13 @@ async fn plan(store: &Arc<dyn Store>, options: &DeleteOptions) -> Result<(Pruned
     let names: Vec<NamePattern> = options.name.iter().cloned().map(NamePattern::Name).collect();
     let mut folders = contents::folders(&**store, &names).await?;
     folders.retain(|folder| folder.found().is_some());
-    let named = options.ids.iter().map(|id| named(&folders, id)).collect::<Result<Vec<Place>>>()?;
+    let mut named = Vec::new();
+    for id in &options.ids {
+        match place(&folders, id)? {
+            Some(place) => named.push(place),
+            None => return Err(missing(store, options, !folders.is_empty(), id).await),
+        }
+    }
     folders.retain(|folder| named.iter().any(|place| place.name == folder.place.name));
     let standard = Standard { trusted: options.trusted.clone(), count_partial: false, proven_only: false };
     let entries = contents::entries(store, folders, &standard).await?;
@@ -76,16 +84,25 @@ async fn plan(store: &Arc<dyn Store>, options: &DeleteOptions) -> Result<(Pruned
     Ok((PrunedStore { store: url, backups, leftovers: Vec::new(), stale: Vec::new(), failures }, keys))
 }
 
-/// The backup with this id.
-fn named(folders: &[Folder], id: &Id) -> Result<Place> {
+/// Says of a backup that is not there what it is called now, or whose name it has.
+async fn missing(store: &Arc<dyn Store>, options: &DeleteOptions, has_others: bool, id: &Id) -> Error {
+    let name = options.name.as_ref();
+    let error = match has_others {
+        true => {
+            Error::not_found(format!("there is no backup {id}")).hint("`pgstow list` shows what is there")
+        }
+        false => catalogue::nothing_found(&**store, name).await,
+    };
+    renamed::explain(error, store, options.trusted.as_ref(), name, id.as_str()).await
+}
+
+/// Where the backup with this id is.
+fn place(folders: &[Folder], id: &Id) -> Result<Option<Place>> {
     let places: Vec<&Place> =
         folders.iter().map(|folder| &folder.place).filter(|place| place.id == *id).collect();
     match places[..] {
-        [] => {
-            Err(Error::not_found(format!("there is no backup {id}"))
-                .hint("`pgstow list` shows what is there"))
-        }
-        [place] => Ok(place.clone()),
+        [] => Ok(None),
+        [place] => Ok(Some(place.clone())),
         [one, other, ..] => Err(Error::usage(format!("{one} and {other} have the same id"))
             .hint("add --name with the one that is meant")),
     }

@@ -59,9 +59,8 @@ pub(super) fn blame(error: Error, versions: Versions) -> Error {
 
 /// A server of the user's refused it: a trial has none of the flags by which a restore does without something.
 pub(super) fn refused(error: Error) -> Error {
-    const OF_RESTORE: [&str; 5] = ["--owner", "--no-owner", "--roles", "--target-profile", "--skip-refresh"];
-    let names_one = |hint: &String| OF_RESTORE.iter().any(|flag| hint.contains(flag));
-    if !error.hints().iter().any(names_one) {
+    let situation = error.situation::<Situation>();
+    if situation.is_none_or(|situation| situation.hint_with_flags().is_none()) {
         return error;
     }
     error.without_hints().hint(

@@ -24,13 +24,12 @@ use crate::progress::Progress;
 use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
 use crate::restore::Narrowing;
-use crate::restore::backup::StoredContent;
-use crate::restore::extensions::{self, Fitted, may_be_left_out, version_of_timescaledb};
-use crate::restore::request::{Profile, RestoreRequest};
+use crate::restore::backup::ReadyBackup;
+use crate::restore::extensions::{may_be_left_out, version_of_timescaledb};
+use crate::restore::request::Profile;
 use crate::restore::run::Content;
 use crate::run::Run;
 use crate::script::NamedRoles;
-use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::{BackupKind, Postgres};
 use crate::stored::reader::BackupReader;
@@ -65,38 +64,54 @@ pub struct Rehearsal {
 
 /// Restores, looks, and takes everything away again, whatever happens.
 ///
-/// The reader reads no more than what could be restored afterwards.
+/// The reader comes back, and reads no more than what could be restored.
+///
+/// # Errors
+/// `Kind::NotFound` if something is to be left out of a backup without an inventory.
 pub async fn rehearse(
-    reader: &mut BackupReader,
-    inventory: Option<&Inventory>,
+    mut reader: BackupReader,
+    inventory: Option<Inventory>,
     how: &Rehearsal,
     run: &Run,
-) -> Result<Rehearsed> {
+) -> Result<(BackupReader, Rehearsed)> {
+    let without_extensions = how.without_extensions.clone();
+    let narrowing = Narrowing { without_extensions, ..Narrowing::default() };
+    let (inventory, of_extensions) = narrowing.apply(&mut reader, inventory)?;
     let clients = run.or(Clients::find(&how.clients)).await?;
     let given = how.to.as_ref().and_then(|conn| conn.get("dbname")).filter(|name| !name.is_empty());
-    let front = inventory.map(|inventory| Preamble::read(&inventory.archive.preamble)).transpose()?;
-    if reader.kind() == BackupKind::Sql {
+    let ready = ReadyBackup::for_trial(reader, inventory, clients, how.jobs, how.proof);
+    let front = front(&ready)?;
+    if ready.reader.kind() == BackupKind::Sql {
         tracing::warn!(
             "{} is a plain SQL dump: it is restored as a test, but its rows cannot be compared",
-            reader.place()
+            ready.reader.place()
         );
     } else if front.is_none() {
-        tracing::warn!("{} has no inventory: what is restored cannot be compared with it", reader.place());
+        tracing::warn!(
+            "{} has no inventory: what is restored cannot be compared with it",
+            ready.reader.place()
+        );
     }
-    let generated = generated(reader);
-    let inventory = inventory.map(Cow::Borrowed);
-    let mut rehearsal = RehearsalRun { reader, inventory, front, how, run, clients: &clients };
-    if let Some(conn) = &how.to {
-        let mut target = run.or(rehearsal.open(conn, given)).await?;
-        let rehearsed = run.or(rehearsal.restore(&mut target)).await;
-        let rehearsed = rehearsed.map_err(|error| target.with_name_of_now(error));
-        let dropped = target.drop_created().await;
-        return after(rehearsed, dropped);
-    }
-    let mut cluster = Cluster::prepare(how.scratch.as_deref())?;
-    let rehearsed = run.or(rehearsal.in_cluster(&mut cluster, given.unwrap_or(&generated))).await;
-    let removed = cluster.remove().await;
-    after(rehearsed, removed)
+    let generated = generated(&ready.reader);
+    let mut rehearsal = RehearsalRun { ready, front, how, run };
+    let rehearsed = match &how.to {
+        Some(conn) => {
+            let mut target = run.or(rehearsal.open(conn, given)).await?;
+            let rehearsed = run.or(rehearsal.restore(&mut target)).await;
+            let rehearsed = rehearsed.map_err(|error| target.with_name_of_now(error));
+            let dropped = target.drop_created().await;
+            after(rehearsed, dropped)
+        }
+        None => {
+            let mut cluster = Cluster::prepare(how.scratch.as_deref())?;
+            let rehearsed = run.or(rehearsal.in_cluster(&mut cluster, given.unwrap_or(&generated))).await;
+            let removed = cluster.remove().await;
+            after(rehearsed, removed)
+        }
+    };
+    let mut rehearsed = rehearsed?;
+    rehearsed.left_out.extend(of_extensions);
+    Ok((rehearsal.ready.reader, rehearsed))
 }
 
 /// The first error is the one to report; a failure to tidy up becomes a warning.
@@ -118,35 +133,17 @@ fn generated(reader: &BackupReader) -> String {
     format!("{TRIAL}{}", reader.place().id.to_string().to_lowercase().replace('-', "_"))
 }
 
-impl Rehearsal {
-    /// What of a backup is restored, and the rows that are left out for it, a phrase for each table; `None` for all of it.
-    ///
-    /// # Errors
-    /// `Kind::NotFound` if something is to be left out of a backup without an inventory.
-    pub fn chosen(
-        &self,
-        reader: &BackupReader,
-        whole: Option<&Inventory>,
-    ) -> Result<Option<(Inventory, Vec<String>)>> {
-        let without_extensions = self.without_extensions.clone();
-        let narrowing = Narrowing { without_extensions, ..Narrowing::default() };
-        match whole {
-            _ if narrowing.is_all() => Ok(None),
-            Some(whole) => narrowing.of(whole.clone()).map(Some),
-            None => Err(excerpt::not_known(reader)),
-        }
-    }
+/// The header and the table of contents of what is restored, if that is known.
+fn front(ready: &ReadyBackup) -> Result<Option<Preamble>> {
+    ready.held().map(|held| Preamble::read(&held.archive.preamble)).transpose()
 }
 
 /// What a rehearsal needs.
 struct RehearsalRun<'a> {
-    reader: &'a mut BackupReader,
-    /// What is restored, if that is known.
-    inventory: Option<Cow<'a, Inventory>>,
+    ready: ReadyBackup,
     front: Option<Preamble>,
     how: &'a Rehearsal,
     run: &'a Run,
-    clients: &'a Clients,
 }
 
 impl RehearsalRun<'_> {
@@ -157,22 +154,22 @@ impl RehearsalRun<'_> {
             Some(_) => Naming::AtOnce,
             None => Naming::ForTrial,
         };
-        let conn = conn.with_dbname(given.unwrap_or(&generated(self.reader)));
-        let target = Target::open(self.clients.newest()?, &conn, naming).await?;
+        let conn = conn.with_dbname(given.unwrap_or(&generated(&self.ready.reader)));
+        let target = Target::open(self.ready.clients.newest()?, &conn, naming).await?;
         if target.exists() {
             return Err(Error::target_exists(format!("database {} exists", target.name())).hint(
                 "verify --restore drops the database it restores into, so it must create it itself: leave the name out of --to",
             ));
         }
         // What was restored will be dumped again.
-        self.clients.for_dump(target.version())?;
+        self.ready.clients.for_dump(target.version())?;
         Ok(target)
     }
 
     async fn in_cluster(&mut self, cluster: &mut Cluster, database: &str) -> Result<Rehearsed> {
         let (dumped, dumped_by) = self.dumped();
-        let server = self.clients.for_cluster(dumped, dumped_by)?;
-        let postgres = self.reader.backup.manifest.postgres.as_ref();
+        let server = self.ready.clients.for_cluster(dumped, dumped_by)?;
+        let postgres = self.ready.reader.backup.manifest.postgres.as_ref();
         let size = postgres.and_then(|postgres| postgres.database_bytes).unwrap_or_default();
         if let Some(free) = cluster.free_space().filter(|free| *free < size) {
             tracing::warn!(
@@ -186,7 +183,7 @@ impl RehearsalRun<'_> {
         let encoding = self.encoding();
         self.run.step("start-cluster", cluster.start(server, &settings, &encoding)).await?;
         if let Some(Preamble { toc, .. }) = &self.front {
-            let extensions = names(toc, EntryKind::Extension);
+            let extensions: Vec<String> = toc.extensions().map(Cow::into_owned).collect();
             let (lacking, there): (Vec<String>, Vec<String>) = {
                 let lacking = cluster.lacks(server, &extensions).await?;
                 extensions.into_iter().partition(|name| lacking.contains(name))
@@ -212,7 +209,7 @@ impl RehearsalRun<'_> {
             };
             cluster.create_roles(server, &text(toc.roles()), &text(toc.superusers())).await?;
         }
-        if self.reader.kind() == BackupKind::Sql {
+        if self.ready.reader.kind() == BackupKind::Sql {
             let roles = self.roles_of_script().await?;
             cluster.create_roles(server, &roles, &roles).await?;
         }
@@ -222,7 +219,7 @@ impl RehearsalRun<'_> {
 
     /// The versions of the server that was dumped, and of the `pg_dump` that did it.
     fn dumped(&self) -> (Version, Version) {
-        let postgres = self.reader.backup.manifest.postgres.as_ref();
+        let postgres = self.ready.reader.backup.manifest.postgres.as_ref();
         let version =
             |text: fn(&Postgres) -> &str| postgres.and_then(|postgres| Version::parse(text(postgres)));
         let dumped_by = version(|postgres| &postgres.pg_dump_version).unwrap_or_default();
@@ -245,10 +242,10 @@ impl RehearsalRun<'_> {
     async fn roles_of_script(&self) -> Result<Vec<String>> {
         self.run.say("finding the roles it needs");
         let mut watch = RolesWatch(NamedRoles::default());
-        let following = self.run.follow(&self.reader.progress);
-        self.reader.shown_to(&mut watch).await?;
+        let following = self.run.follow(&self.ready.reader.progress);
+        self.ready.reader.shown_to(&mut watch).await?;
         drop(following);
-        let Progress { plain, stored, .. } = &self.reader.progress;
+        let Progress { plain, stored, .. } = &self.ready.reader.progress;
         plain.store(0, Ordering::Relaxed);
         stored.store(0, Ordering::Relaxed);
         Ok(watch.0.finish())
@@ -262,42 +259,25 @@ impl RehearsalRun<'_> {
         locale.and_then(|locale| locale.encoding).unwrap_or_else(|| "UTF8".to_owned())
     }
 
-    /// Leaves out the extensions that a restore on this server would leave out; returns what goes with them.
-    async fn fit_extensions(&mut self, target: &Target) -> Result<Option<Fitted>> {
-        let Some(held) = &self.inventory else { return Ok(None) };
-        let Some(fitted) = extensions::fit(held, Profile::Auto, target).await? else { return Ok(None) };
-        let rest = &fitted.rest;
-        self.reader.narrow(excerpt::rows_of_this_server(rest)?.unwrap_or_else(|| rest.clone()));
-        self.front = Some(Preamble::read(&rest.archive.preamble)?);
-        self.inventory = Some(Cow::Owned(rest.clone()));
-        Ok(Some(fitted))
-    }
-
     /// The restore, and all that is asked about it afterwards.
     async fn restore(&mut self, target: &mut Target) -> Result<Rehearsed> {
         self.check_timescaledb(target).await?;
-        let fitted = self.fit_extensions(target).await?;
+        // As a restore on this server would leave them out.
+        let fitted = self.ready.fit_extensions(Profile::Auto, target).await?;
+        self.front = front(&self.ready)?;
         let own_cluster = self.how.to.is_none();
         let (dumped, dumped_by) = self.dumped();
         let versions = Versions { dumped, dumped_by, cluster: target.version() };
-        let (reader, run) = (&*self.reader, self.run);
-        let mut request = RestoreRequest::plain(self.options());
+        let fitting = &mut self.ready.request.fitting;
         // Materialized views may look at servers that are not reached from here: they come afterwards.
-        request.fitting.skip_refresh = self.front.is_some();
-        request.fitting.search_path.clone_from(&self.how.search_path);
-        run.say(format!("restoring {} into {}", reader.place(), target.called()));
+        fitting.skip_refresh = self.front.is_some();
+        fitting.search_path.clone_from(&self.how.search_path);
+        self.ready.request.fitting.options = self.options();
+        let (ready, run) = (&self.ready, self.run);
+        run.say(format!("restoring {} into {}", ready.reader.place(), target.called()));
         let started = Instant::now();
-        let content = StoredContent {
-            reader,
-            inventory: self.inventory.as_deref(),
-            clients: self.clients,
-            request: &request,
-            jobs: self.how.jobs,
-            proof: self.how.proof,
-            run,
-        };
         let filled = run
-            .step("fill", content.fill(target))
+            .step("fill", ready.fill(target, run))
             .await
             .map_err(|e| if own_cluster { blame(e, versions) } else { refused(e) })?;
         let not_refreshed = self.refresh(target).await;
@@ -305,11 +285,11 @@ impl RehearsalRun<'_> {
         let took = started.elapsed();
         run.say(format!("restored in {}", age(took)));
 
-        let proof = run.step("prove", content.prove(target, &filled)).await?;
+        let proof = run.step("prove", ready.prove(target, &filled, run)).await?;
         let (mut objects, mut catalog_differences) = Default::default();
-        if let (Some(inventory), Some(front)) = (&self.inventory, &self.front) {
-            let encoding = &inventory.archive.encoding;
-            let found = redump::table_of_contents(target, self.clients, encoding).await?;
+        if let (Some(held), Some(front)) = (ready.held(), &self.front) {
+            let encoding = &held.archive.encoding;
+            let found = redump::table_of_contents(target, &ready.clients, encoding).await?;
             (objects, catalog_differences) = catalog::compare(&front.toc, &found);
         }
         Ok(Rehearsed {
@@ -320,13 +300,9 @@ impl RehearsalRun<'_> {
             objects,
             catalog_differences,
             checks: self.checks(target).await?,
-            left_out: fitted.as_ref().map(Fitted::left_out).unwrap_or_default(),
-            extensions_left_out: fitted
-                .iter()
-                .flat_map(|fitted| &fitted.extensions)
-                .map(|one| one.name.clone())
-                .collect(),
-            rows_left_out: fitted.map(|fitted| fitted.rows).unwrap_or_default(),
+            left_out: fitted.left_out(),
+            extensions_left_out: fitted.extensions.into_iter().map(|one| one.name).collect(),
+            rows_left_out: fitted.rows,
             not_refreshed,
             tables: filled.tables,
             rows: filled.rows,
@@ -335,8 +311,7 @@ impl RehearsalRun<'_> {
 
     /// Refuses a server whose TimescaleDB is not the one that the backup is of: nothing is known of the backup then.
     async fn check_timescaledb(&self, target: &Target) -> Result<()> {
-        let Some(version) =
-            self.inventory.as_ref().and_then(|inventory| version_of_timescaledb(&inventory.extensions))
+        let Some(version) = self.ready.held().and_then(|held| version_of_timescaledb(&held.extensions))
         else {
             return Ok(());
         };
@@ -352,8 +327,7 @@ impl RehearsalRun<'_> {
     /// Fills the materialized views; returns those that could not be, which may be due to where this is.
     async fn refresh(&self, target: &Target) -> Vec<String> {
         let Some(front) = &self.front else { return Vec::new() };
-        let views =
-            front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::MaterializedViewData);
+        let views = front.toc.of_kind(EntryKind::MaterializedViewData);
         let mut failed = Vec::new();
         for view in views {
             let (_, schema, name) = view.identity();
@@ -374,12 +348,12 @@ impl RehearsalRun<'_> {
 
     /// How `pg_restore` treats the backup; a plain dump is run as it is.
     fn options(&self) -> PgRestoreOptions {
-        if self.reader.kind() == BackupKind::Sql {
+        if self.ready.reader.kind() == BackupKind::Sql {
             return PgRestoreOptions::default();
         }
         // Roles belong to a whole server: on somebody's, none is made, and without a table of contents
         // beforehand none can be.
-        let no_roles = self.how.to.is_some() || self.inventory.is_none();
+        let no_roles = self.how.to.is_some() || self.ready.held().is_none();
         PgRestoreOptions {
             no_owner: no_roles,
             no_acl: no_roles,
@@ -390,7 +364,7 @@ impl RehearsalRun<'_> {
     }
 
     async fn checks(&self, target: &Target) -> Result<Vec<Check>> {
-        let psql = Psql::new(self.clients.newest()?, &target.conn_of_anybody());
+        let psql = Psql::new(self.ready.clients.newest()?, &target.conn_of_anybody());
         let mut checks = Vec::new();
         for sql in &self.how.checks {
             // As the application would ask: with the search path it has.
@@ -424,12 +398,6 @@ impl Watch for RolesWatch {
 fn schema_and_name(toc: &Toc, schema: &[u8], name: &[u8]) -> Option<String> {
     let [schema, name] = [toc.text(schema)?, toc.text(name)?];
     Some(format!("{}.{}", identifier(&schema), identifier(&name)))
-}
-
-/// The names of all objects of a kind.
-fn names(toc: &Toc, kind: EntryKind) -> Vec<String> {
-    let entries = toc.entries().iter().filter(|entry| entry.kind() == kind);
-    entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()).into_owned()).collect()
 }
 
 /// An answer for a message: quoted, and not too long.

@@ -1,15 +1,15 @@
 //! A stored backup, found and checked, on its way into a database.
 
 use super::Narrowing;
-use super::extensions::fit;
+use super::extensions::{Fitted, fit};
 use super::load::{script, stream, workers};
 use super::outcome::{Filled, Outcome};
-use super::request::{After, Fitting, RestoreRequest};
+use super::request::{After, Fitting, Profile, RestoreRequest};
 use super::run::{Content, Flow};
 use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Clients, Search, Version};
-use crate::postgres::{ConnInfo, Constraint, Naming, NotEmpty, Situation, Target};
+use crate::postgres::{ConnInfo, Constraint, Naming, NotEmpty, PgRestoreOptions, Situation, Target};
 use crate::proof::{self, Proof, ProofBy};
 use crate::run::Run;
 use crate::stored::excerpt;
@@ -22,8 +22,6 @@ use std::time::{Duration, Instant};
 
 /// More workers than this wait for the server rather than help it.
 const MOST_JOBS: usize = 8;
-/// How advice names the flag that is for new databases only.
-const KEEPING: &str = "`restore --on-error keep`";
 /// Bytes of dump that keep a worker busy long enough to be worth it.
 const WORTH_A_JOB: u64 = 64 << 20;
 
@@ -48,7 +46,8 @@ pub struct RestoreOptions {
     pub keep_failed: bool,
 }
 
-/// A backup, found and checked: everything is known except where to.
+/// A stored backup, or some tables of it, as what a database is filled with: found and checked, everything is known except
+/// where to.
 pub struct ReadyBackup {
     started: Instant,
     /// Streams it.
@@ -64,6 +63,8 @@ pub struct ReadyBackup {
     pub keep_failed: bool,
     /// Whether it has rows, and what was chosen of it has none.
     pub(super) rows_left_out: bool,
+    /// What else can be done if the database that would be created is there.
+    if_it_is_there: Option<&'static str>,
     jobs: Option<u8>,
     proof: ProofBy,
 }
@@ -76,55 +77,69 @@ impl ReadyBackup {
             options;
         fitting.options.check()?;
         let mut reader = run.or(BackupReader::find(selection)).await?;
-        let (mut rows_left_out, mut left_out) = (false, Vec::new());
-        let inventory = if narrowing.is_all() {
-            let whole = run.or(inventory(&reader, proof)).await?;
-            let rest = whole.as_ref().map(excerpt::without_foreign_rows).transpose()?;
-            if let Some(rest) = rest.flatten() {
-                reader.narrow(rest);
-            }
-            whole
-        } else {
-            let whole = run.or(excerpt::inventory(&reader)).await?;
-            let has_rows = !whole.blocks.is_empty();
-            let chosen;
-            (chosen, left_out) = narrowing.of(whole)?;
-            rows_left_out = has_rows && chosen.blocks.is_empty();
-            match excerpt::without_foreign_rows(&chosen)? {
-                Some(rest) => {
-                    reader.narrow(rest);
-                    Some(chosen)
-                }
-                None => {
-                    reader.narrow(chosen);
-                    None
-                }
-            }
+        let if_it_is_there = narrowing.if_it_is_there();
+        let whole = match narrowing.is_all() {
+            true => run.or(inventory(&reader, proof)).await?,
+            false => run.or(reader.inventory()).await?,
         };
+        let has_rows = |held: &Inventory| !held.blocks.is_empty();
+        let had_rows = whole.as_ref().is_some_and(has_rows);
+        let (inventory, left_out) = narrowing.apply(&mut reader, whole)?;
+        let rows_left_out = had_rows && !inventory.as_ref().or(reader.excerpt()).is_some_and(has_rows);
         let mut request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
         request.left_out.extend(left_out);
         let clients = run.or(Clients::find(&clients)).await?;
-        Ok(Self { started, reader, inventory, clients, request, keep_failed, rows_left_out, jobs, proof })
+        Ok(Self {
+            started,
+            reader,
+            inventory,
+            clients,
+            request,
+            keep_failed,
+            rows_left_out,
+            if_it_is_there,
+            jobs,
+            proof,
+        })
+    }
+
+    /// For a trial, from which nothing is kept.
+    pub fn for_trial(
+        reader: BackupReader,
+        inventory: Option<Inventory>,
+        clients: Clients,
+        jobs: Option<u8>,
+        proof: ProofBy,
+    ) -> Self {
+        let (request, started) = (RestoreRequest::plain(PgRestoreOptions::default()), Instant::now());
+        let (keep_failed, rows_left_out, if_it_is_there) = (false, false, None);
+        Self {
+            started,
+            reader,
+            inventory,
+            clients,
+            request,
+            keep_failed,
+            rows_left_out,
+            if_it_is_there,
+            jobs,
+            proof,
+        }
     }
 
     /// What it holds, or what was chosen from it; `None` if that is not written.
-    pub(super) fn held(&self) -> Option<&Inventory> {
+    pub fn held(&self) -> Option<&Inventory> {
         self.inventory.as_ref().or(self.reader.excerpt())
     }
 
-    /// Restores no more than this from now on.
-    fn hold(&mut self, rest: Inventory) -> Result<()> {
+    /// Leaves out the extensions that the target cannot have, and restores no more than the rest from now on.
+    pub async fn fit_extensions(&mut self, profile: Profile, target: &Target) -> Result<Fitted> {
+        let Some(held) = self.held() else { return Ok(Fitted::default()) };
+        let Some((rest, fitted)) = fit(held, profile, target).await? else { return Ok(Fitted::default()) };
+        self.request.left_out.extend(fitted.left_out());
         self.reader.narrow(excerpt::rows_of_this_server(&rest)?.unwrap_or_else(|| rest.clone()));
         self.inventory = Some(rest);
-        Ok(())
-    }
-
-    /// Fits the extensions of the backup to the target.
-    async fn fit_extensions(&mut self, target: &Target) -> Result<()> {
-        let Some(held) = self.held() else { return Ok(()) };
-        let Some(fitted) = fit(held, self.request.fitting.profile, target).await? else { return Ok(()) };
-        self.request.left_out.extend(fitted.left_out());
-        self.hold(fitted.rest)
+        Ok(fitted)
     }
 
     /// Restores into a database and proves it; a new one has its name only after that.
@@ -132,10 +147,8 @@ impl ReadyBackup {
     /// A failure leaves nothing behind that this made.
     pub async fn restore_into(&mut self, conn: &ConnInfo, run: &Run) -> Result<Outcome> {
         self.restore_named(conn, Naming::WhenProven, run).await.map_err(|error| {
-            match error.situation::<NotEmpty>() {
-                Some(_) => error.hint(
-                    "or let the restored one take its place, and keep this one under another name: --swap",
-                ),
+            match error.situation::<NotEmpty>().and(self.if_it_is_there) {
+                Some(advice) => error.hint(advice),
                 None => error,
             }
         })
@@ -145,23 +158,6 @@ impl ReadyBackup {
     fn may_keep_some(&self) -> bool {
         let is_possible = self.request.after.is_empty();
         self.reader.kind() == BackupKind::Postgres && is_possible && !self.request.fitting.options.keep_going
-    }
-
-    /// Advice to keep what can be restored, if there is to be a new database; else none.
-    fn or_keep_some(&self, error: Error, is_new: bool) -> Error {
-        match error.situation() {
-            Some(Situation::ConstraintViolated(_)) if is_new && self.may_keep_some() => error
-                .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
-            _ if is_new => error,
-            _ => {
-                let hints = error.hints().to_vec();
-                let kept = hints.iter().map(|hint| match hint.split_once(KEEPING) {
-                    Some((before, _)) => before.trim_end_matches(" and ").trim_end_matches([' ', ',', ';']),
-                    None => hint.as_str(),
-                });
-                kept.fold(error.without_hints(), Error::hint)
-            }
-        }
     }
 
     /// Restores into a database under this name; [`Naming::AtOnce`] if more is done before anybody uses it.
@@ -179,16 +175,7 @@ impl ReadyBackup {
             self.clients.for_dump(target.version())?;
         }
         run.say(format!("restoring {} into {}", self.reader.place(), target.name()));
-        run.or(self.fit_extensions(&target)).await?;
-        let content = StoredContent {
-            reader: &self.reader,
-            inventory: self.held(),
-            clients: &self.clients,
-            request: &self.request,
-            jobs: self.jobs,
-            proof: self.proof,
-            run,
-        };
+        run.or(self.fit_extensions(self.request.fitting.profile, &target)).await?;
         let flow = Flow {
             started: self.started,
             clients: &self.clients,
@@ -197,64 +184,57 @@ impl ReadyBackup {
             run,
         };
         let version = target.version();
-        flow.run(&content, &mut target)
-            .await
-            .map_err(|error| self.or_keep_some(self.on_older(error, version), is_new))
+        flow.run(self, &mut target).await.map_err(|error| self.advised(error, version, is_new))
     }
 
-    /// Other advice on a statement that the target refuses, if it may only be too old for that.
-    fn on_older(&self, error: Error, target: Version) -> Error {
+    /// Adds to a failure what this run could do without what was refused; `--on-error keep` does it in a new database only.
+    fn advised(&self, error: Error, target: Version, is_new: bool) -> Error {
+        let keeps = is_new && self.may_keep_some();
+        match error.situation() {
+            _ if self.is_of_older(&error, target) => {
+                let rest = if keeps { ", and --on-error keep restores the rest" } else { "" };
+                // The usual advice on syntax is for newer servers.
+                let is_syntax = error.situation() == Some(Situation::SyntaxError);
+                let error = if is_syntax { error.without_hints() } else { error };
+                error.hint(format!(
+                    "the target is older than the source: --schema-only shows first what it refuses{rest}"
+                ))
+            }
+            Some(Situation::ConstraintViolated(_)) if keeps => error
+                .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
+            Some(Situation::SyntaxError | Situation::NotAttached) if keeps => {
+                error.hint("--on-error keep restores everything else")
+            }
+            _ => error,
+        }
+    }
+
+    /// Whether the target may refuse a statement only because it is too old for that.
+    fn is_of_older(&self, error: &Error, target: Version) -> bool {
         let source = self.reader.backup.manifest.postgres.as_ref();
         let source = source.and_then(|postgres| Version::parse(&postgres.server_version));
         let is_of_statement = error.details().iter().any(|detail| detail.label == "statement");
-        let unknown = match error.situation() {
-            None => is_of_statement,
-            Some(Situation::ObjectMissing | Situation::SyntaxError | Situation::LocaleMissing) => {
-                is_of_statement
-            }
-            Some(_) => false,
-        };
-        if !unknown || !self.may_keep_some() || source.is_none_or(|source| target.major >= source.major) {
-            return error;
-        }
-        // The usual advice on syntax is for newer servers.
-        let is_syntax = error.situation() == Some(Situation::SyntaxError);
-        let error = if is_syntax { error.without_hints() } else { error };
-        error.hint(
-            "the target is older than the source: `restore --schema-only` shows first what it refuses, and `restore \
-             --on-error keep` restores the rest",
-        )
+        let is_unknown = matches!(
+            error.situation(),
+            None | Some(Situation::ObjectMissing | Situation::SyntaxError | Situation::LocaleMissing)
+        );
+        is_of_statement
+            && is_unknown
+            && self.may_keep_some()
+            && source.is_some_and(|source| target.major < source.major)
     }
 }
 
-/// A stored backup, or some tables of it, as what a database is filled with.
-pub struct StoredContent<'a> {
-    /// Streams it.
-    pub reader: &'a BackupReader,
-    /// What it holds, if that is known; of a narrowed reader perhaps more than that reads.
-    pub inventory: Option<&'a Inventory>,
-    /// PostgreSQL's programs.
-    pub clients: &'a Clients,
-    /// What is asked for.
-    pub request: &'a RestoreRequest,
-    /// How many workers, if the user says so.
-    pub jobs: Option<u8>,
-    /// How it is proven.
-    pub proof: ProofBy,
-    /// The run it belongs to.
-    pub run: &'a Run,
-}
-
-impl Content for StoredContent<'_> {
+impl Content for ReadyBackup {
     /// Fills the target, with as many workers as were asked for or are worth it.
     ///
     /// Only a database made for it is filled by several: that is not one transaction.
-    async fn fill(&self, target: &mut Target) -> Result<Filled> {
+    async fn fill(&self, target: &mut Target, run: &Run) -> Result<Filled> {
         let Self { reader, clients, request, .. } = self;
-        let _following = self.run.follow(&reader.progress);
+        let _following = run.follow(&reader.progress);
         let jobs = target.at_most(jobs(self.jobs, reader.plain_bytes()));
         // Not the whole inventory: it may have rows that are left out.
-        let read = reader.excerpt().or(self.inventory);
+        let read = reader.excerpt().or(self.inventory.as_ref());
         match read {
             _ if reader.kind() == BackupKind::Sql => {
                 if self.jobs.is_some_and(|jobs| jobs > 1) {
@@ -294,15 +274,15 @@ impl Content for StoredContent<'_> {
         }
     }
 
-    async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>> {
-        let Some(inventory) = self.inventory else { return Ok(None) };
+    async fn prove(&self, target: &Target, filled: &Filled, run: &Run) -> Result<Option<Proof>> {
+        let Some(inventory) = self.held() else { return Ok(None) };
         let came = || {
             let front = Preamble::read(&inventory.archive.preamble)?;
             Ok::<_, Error>(inventory.clone().only(&filled.plan.without_theirs(&front)))
         };
         let came = (!filled.plan.theirs.is_empty()).then(came).transpose()?;
         let inventory = came.as_ref().unwrap_or(inventory);
-        let proving = proof::prove(self.proof, target, self.clients, self.reader, inventory, self.run);
+        let proving = proof::prove(self.proof, target, &self.clients, &self.reader, inventory, run);
         proving.await.map_err(|e| e.context("compare what was restored"))
     }
 

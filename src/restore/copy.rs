@@ -12,6 +12,7 @@ use super::outcome::{Filled, Outcome};
 use super::request::{After, Fitting, RestoreRequest, Roles};
 use super::run::{Content, Flow};
 use crate::archive::Contents;
+use crate::consistent::Dumping;
 use crate::error::{Error, Kind, Result};
 use crate::parallel::{self, Sessions};
 use crate::pipeline::pass_on;
@@ -80,8 +81,7 @@ pub async fn copy(options: CopyOptions, run: &Run) -> Result<Copied> {
         BinaryBytes(server.size_bytes),
         target.name()
     ));
-    let content =
-        PassingDump { options: &options, server: &server, clients: &clients, request: &request, run };
+    let content = PassingDump { options: &options, server: &server, clients: &clients, request: &request };
     let flow = Flow { started, clients: &clients, request: &request, keep_failed: options.keep_failed, run };
     let outcome = flow.run(&content, &mut target).await?;
     Ok(Copied { source: server.database.clone(), owner: options.fitting.owner.clone(), outcome })
@@ -128,13 +128,12 @@ struct PassingDump<'a> {
     server: &'a Server,
     clients: &'a Clients,
     request: &'a RestoreRequest,
-    run: &'a Run,
 }
 
 impl Content for PassingDump<'_> {
     /// Runs `pg_dump` and `pg_restore` side by side until both are done.
-    async fn fill(&self, target: &mut Target) -> Result<Filled> {
-        let Self { options, server, clients, request, run } = self;
+    async fn fill(&self, target: &mut Target, run: &Run) -> Result<Filled> {
+        let Self { options, server, clients, request } = self;
         let progress = Progress {
             expected: Some(server.size_bytes),
             direction: Direction::Across,
@@ -148,7 +147,8 @@ impl Content for PassingDump<'_> {
         // Asked again: the target may be on the same server, and have sessions of the same role.
         let left = sessions_left(&psql).await?;
         let extensions: Vec<Extension> = extensions(&psql).await?;
-        let dump = parallel::start(client, &psql, &options.dump, server, left, options.sessions, run).await?;
+        let dumping = Dumping { client, psql: &psql, options: &options.dump, left };
+        let dump = parallel::start(dumping, server, options.sessions, run).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let loaded = async {
             let mut arriving = Arriving::begin(far).await?;
@@ -171,9 +171,9 @@ impl Content for PassingDump<'_> {
         Ok(Filled { tables, rows, plan, passed: Some(inventory), failed: Vec::new() })
     }
 
-    async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>> {
+    async fn prove(&self, target: &Target, filled: &Filled, run: &Run) -> Result<Option<Proof>> {
         let Some(inventory) = &filled.passed else { return Ok(None) };
-        self.run.say("counting rows");
+        run.say("counting rows");
         counts::prove(target, inventory).await.map(Some).map_err(|e| e.context("compare what was copied"))
     }
 

@@ -8,16 +8,15 @@ use super::into::{Appended, IntoOptions, held, load};
 use super::load::stream::in_order_of_need;
 use super::occupied::lacking;
 use super::prepare::{as_meant, client_for};
-use crate::archive::{EntryKind, Preamble, TocEntry, qualified};
+use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::{ASIDE, BACK, Psql, Situation, Taken, parts_of_tables};
+use crate::postgres::{ASIDE, BACK, Psql, Situation, Taken, analyze, identifier, parts_of_tables};
 use crate::run::Run;
 use crate::stored::excerpt;
 use crate::stored::inventory::{BlockKind, Inventory};
 use crate::stored::reader::BackupReader;
 use crate::units::{age, count};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -43,22 +42,26 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     let chosen = excerpt::without_foreign_rows(&missing)?.unwrap_or(missing);
     let chosen = in_order_of_need(&chosen)?.unwrap_or(chosen);
     let front = Preamble::read(&chosen.archive.preamble)?;
+    refuse_without_public(&front, &taken, &database)?;
 
     let tables = tables(&front, &chosen);
     let labels: Vec<&str> = tables.iter().map(|(label, _)| label.as_str()).collect();
     run.say(format!("creating {} in {database} as in {}", labels.join(", "), reader.place()));
     // Default privileges here would give others more than the backup does.
-    let meant = as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref());
+    let meant = as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref(), server.version());
     reader.narrow(chosen.only(&meant.enclosed(ASIDE, BACK)));
     let following = run.follow(&reader.progress);
     let loading = load(&reader, client, psql.conn());
     run.step("fill", run.or(async { loading.await.map_err(explained) })).await?;
     drop(following);
-    analyze(&psql, &front).await;
+    let names = with_rows(&front);
+    if !names.is_empty() {
+        analyze(&psql, search_path.as_deref(), &names).await;
+    }
     let (took, rows) = (started.elapsed(), tables.iter().map(|(_, rows)| rows).sum::<u64>());
     run.say(format!(
         "created {} in {database}: {}, {}; all digests verified",
-        count(tables.len(), "table"),
+        made(&front),
         count(rows, "row"),
         age(took)
     ));
@@ -75,6 +78,14 @@ fn tables(front: &Preamble, chosen: &Inventory) -> Vec<(String, u64)> {
     labels.map(|label| (label.clone(), rows.get(&label).copied().unwrap_or_default())).collect()
 }
 
+/// How many of what were created.
+fn made(front: &Preamble) -> String {
+    let is_view = |entry: &&TocEntry| entry.kind() == EntryKind::View;
+    let (all, views) = (relations(front).count(), relations(front).filter(is_view).count());
+    let kinds = [(all - views, "table"), (views, "view")].into_iter().filter(|(number, _)| *number > 0);
+    kinds.map(|(number, one)| count(number, one)).collect::<Vec<_>>().join(" and ")
+}
+
 fn relations(front: &Preamble) -> impl Iterator<Item = &TocEntry> {
     let is_one = |entry: &&TocEntry| {
         use EntryKind::{ForeignTable, MaterializedView, Table, View};
@@ -83,28 +94,31 @@ fn relations(front: &Preamble) -> impl Iterator<Item = &TocEntry> {
     front.toc.entries().iter().filter(is_one)
 }
 
-/// Gathers statistics for what was created; a failure is only a warning, since the rows are there.
-async fn analyze(psql: &Psql, front: &Preamble) {
+/// What was created and has rows, as SQL names it.
+fn with_rows(front: &Preamble) -> Vec<String> {
     let has_rows = |entry: &&TocEntry| matches!(entry.kind(), EntryKind::Table | EntryKind::MaterializedView);
+    let name = |bytes| front.toc.text(bytes).map(|name| identifier(&name));
     let names = relations(front).filter(has_rows).filter_map(|entry| {
-        let (_, schema, name) = entry.identity();
-        front.toc.text(&qualified(schema, name)).map(Cow::into_owned)
+        let (_, schema, table) = entry.identity();
+        Some([name(schema)?, name(table)?].join("."))
     });
-    let names: Vec<String> = names.collect();
-    if names.is_empty() {
-        return;
-    }
-    if let Err(error) = psql.execute(&format!("ANALYZE {};", names.join(", "))).await {
-        tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
-    }
+    names.collect()
 }
 
-/// Other advice where the usual one is to use flags that are for new databases.
+/// Refuses a database without the schema that every new one has: the dump does not say how to create it.
+fn refuse_without_public(front: &Preamble, taken: &Taken, database: &str) -> Result<()> {
+    let mut entries = front.toc.entries().iter();
+    if taken.schemas.contains_key("public") || !entries.any(|entry| entry.namespace() == Some(b"public")) {
+        return Ok(());
+    }
+    Err(Error::postgres(format!("{database} has no schema public"))
+        .hint("create it first: CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC;"))
+}
+
+/// What helps if the database refuses what is created.
 fn explained(error: Error) -> Error {
     let advice = match error.situation() {
-        Some(Situation::RoleMissing) => {
-            "create it first, with CREATE ROLE: `pgstow fetch --globals` shows it as it was"
-        }
+        Some(Situation::RoleMissing) => return error.hint("nothing was changed"),
         Some(Situation::PermissionDenied | Situation::NotOwner | Situation::NotMember) => {
             "connect as a superuser, or as the owner of the tables and of those that they refer to"
         }
@@ -112,6 +126,11 @@ fn explained(error: Error) -> Error {
             "rows of the database and of the backup do not fit together: restore the tables into a new database with --to, and \
              copy the rows that fit"
         }
+        Some(Situation::ObjectExists) => {
+            "something there has this name, perhaps as part of a table that was renamed: give it another (ALTER INDEX … RENAME \
+             TO …, ALTER TABLE … RENAME CONSTRAINT … TO …)"
+        }
+        Some(Situation::Deadlock) => "another session was in the way: try again",
         _ => return error,
     };
     error.without_hints().hint(advice).hint("nothing was changed")

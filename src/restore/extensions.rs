@@ -10,11 +10,10 @@ use crate::postgres::{Target, TargetFacts, identifier, literal};
 use crate::stored::inventory::{Extension, Inventory};
 use std::borrow::Cow;
 
-/// What is restored of a backup, if the target cannot have all of its extensions.
+/// What is left out of a backup, if the target cannot have all of its extensions.
+#[derive(Default)]
 pub struct Fitted {
-    /// Its inventory.
-    pub rest: Inventory,
-    /// The extensions that are left out.
+    /// The extensions.
     pub extensions: Vec<Lacking>,
     /// Their rows, a phrase for each table that has some.
     pub rows: Vec<String>,
@@ -41,18 +40,19 @@ impl Fitted {
     }
 }
 
-/// Fits the extensions of what is restored to the target, as [`with_possible`]; `None` if nothing changes.
+/// Fits the extensions of what is restored to the target, as [`with_possible`]: the inventory of the rest, and what is left out;
+/// `None` if nothing changes.
 ///
 /// # Errors
 /// Those of [`with_possible`].
-pub async fn fit(held: &Inventory, profile: Profile, target: &Target) -> Result<Option<Fitted>> {
+pub async fn fit(held: &Inventory, profile: Profile, target: &Target) -> Result<Option<(Inventory, Fitted)>> {
     let front = Preamble::read(&held.archive.preamble)?;
     let (fitted, extensions) = with_possible(&front, &held.extensions, profile, target).await?;
     if fitted.to_bytes() == front.to_bytes() {
         return Ok(None);
     }
     let rows = rows_gone(held, &held.extensions, &entries_gone(&front, &fitted));
-    Ok(Some(Fitted { rest: held.clone().only(&fitted), extensions, rows }))
+    Ok(Some((held.clone().only(&fitted), Fitted { extensions, rows })))
 }
 
 /// Whether this extension may be left out without being asked, if a server cannot have it.
@@ -107,9 +107,8 @@ async fn without_impossible(
     extensions: &[Extension],
     target: &Target,
 ) -> Result<(Preamble, Vec<Lacking>)> {
-    let entries = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
-    let names = entries.map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()));
-    let special: Vec<String> = names.filter(|name| may_be_left_out(name)).map(Cow::into_owned).collect();
+    let names = front.toc.extensions().filter(|name| may_be_left_out(name));
+    let special: Vec<String> = names.map(Cow::into_owned).collect();
     let mut left_out = Vec::new();
     if special.is_empty() {
         return Ok((front, left_out));

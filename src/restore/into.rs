@@ -109,7 +109,8 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let number = |id: i32| numbers.get(&id).copied().unwrap_or_default();
     chosen.blocks.sort_by_key(|block| number(block.dump_id));
     let ordered = front.in_order(|entry| number(entry.dump_id()));
-    let appending = as_meant(&appending(&ordered, truncate, deferred), search_path.as_deref());
+    let appending =
+        as_meant(&appending(&ordered, truncate, deferred), search_path.as_deref(), server.version());
     reader.narrow(chosen.only(&appending));
     run.say(announced(&tables, &database, reader.place(), truncate));
     let following = run.follow(&reader.progress);

@@ -6,6 +6,7 @@ use crate::archive::{
 use crate::error::Result;
 use crate::stored::excerpt;
 use crate::stored::inventory::{Block, BlockKind, Extension, Inventory};
+use crate::stored::reader::BackupReader;
 use crate::text::shell_word;
 use crate::units::count;
 use std::collections::HashSet;
@@ -39,12 +40,49 @@ impl Narrowing {
             && !self.schema_only
     }
 
-    /// The inventory of what is restored, and the rows that go with extensions, a phrase for each table; what does not come
-    /// along is said.
+    /// What else can be done if the database that would be created is there.
+    pub(super) fn if_it_is_there(&self) -> Option<&'static str> {
+        if !self.tables.is_empty() {
+            Some(
+                "or bring the tables back into this database: --into instead of --to appends their rows, and with --create-tables creates those that are gone",
+            )
+        } else if self.schema_only {
+            None
+        } else {
+            Some("or let the restored one take its place, and keep this one under another name: --swap")
+        }
+    }
+
+    /// Lets the reader read no more of this backup than is restored, and no rows of foreign tables. Returns what is restored,
+    /// or `None` if the reader's excerpt is that, and the rows that go with extensions, a phrase for each table; what does not
+    /// come along is said.
     ///
     /// # Errors
-    /// `Kind::NotFound` if a table was asked for that is not in the backup.
-    pub fn of(&self, inventory: Inventory) -> Result<(Inventory, Vec<String>)> {
+    /// `Kind::NotFound` if a table was asked for that is not in the backup, or if what is in it is not known.
+    pub fn apply(
+        &self,
+        reader: &mut BackupReader,
+        whole: Option<Inventory>,
+    ) -> Result<(Option<Inventory>, Vec<String>)> {
+        let (held, rows) = match whole {
+            None if self.is_all() => return Ok((None, Vec::new())),
+            None => return Err(excerpt::not_known(reader)),
+            Some(whole) if self.is_all() => (whole, Vec::new()),
+            Some(whole) => self.of(whole)?,
+        };
+        match excerpt::without_foreign_rows(&held)? {
+            Some(rest) => reader.narrow(rest),
+            None if self.is_all() => {}
+            None => {
+                reader.narrow(held);
+                return Ok((None, rows));
+            }
+        }
+        Ok((Some(held), rows))
+    }
+
+    /// The inventory of what is restored, and the rows that go with extensions.
+    fn of(&self, inventory: Inventory) -> Result<(Inventory, Vec<String>)> {
         let whole = Preamble::read(&inventory.archive.preamble)?;
         let mut inventory = inventory;
         if !self.tables.is_empty() {

@@ -85,7 +85,7 @@ impl ReadyBackup {
 
     /// The name of the database that was backed up, unless another was asked for.
     fn database_name(&self, wanted: &NeonBranch) -> Result<String> {
-        let dumped = self.inventory.as_ref().map(|inventory| inventory.archive.database.as_str().to_owned());
+        let dumped = self.held().map(|held| held.archive.database.as_str().to_owned());
         wanted.project.database.clone().or(dumped).ok_or_else(|| {
             Error::usage("the backup does not say the name of its database").hint("give one with --database")
         })

@@ -122,7 +122,7 @@ impl<'a> Room<'a> {
         let place = |entry: &'a TocEntry| (entry.identity().1, entry.identity().2);
         let mut room =
             Self { taken, filled: front.toc.with_data().map(place).collect(), open: BTreeSet::new() };
-        let policies = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Policy);
+        let policies = front.toc.of_kind(EntryKind::Policy);
         let new = policies.filter(|entry| room.is_theirs(entry) && !room.has(entry));
         let tables: BTreeSet<_> = new.filter_map(|entry| table_of(entry, &room.taken.relations)).collect();
         let mut open = BTreeSet::new();
@@ -323,7 +323,7 @@ fn has_named(taken: &Taken, entry: &TocEntry, schema: &str, tag: &str) -> bool {
     stated::part(entry).map_or_else(|| is_in(&taken.relations, tag), |part| taken.parts.contains(&part))
 }
 
-/// The schemas, types, functions and relations of an archive that a database lacks, the triggers, policies and rules that are
+/// The schemas, extensions, types, functions and relations of an archive that a database lacks, the triggers, policies and rules that are
 /// not among these parts of its tables, and all else in schemas that it lacks.
 pub(super) fn lacking(
     front: &Preamble,
@@ -343,6 +343,7 @@ pub(super) fn lacking(
         let [schema, tag] = [schema, tag].map(|bytes| front.toc.text(bytes).unwrap_or_else(|| text(bytes)));
         match entry.kind() {
             EntryKind::Schema => !has_schema(&tag),
+            EntryKind::Extension => !taken.extensions.contains(&*tag),
             EntryKind::Trigger | EntryKind::Policy | EntryKind::Rule => {
                 stated::part(entry).as_ref().is_some_and(lacks)
             }

@@ -53,48 +53,54 @@ impl PostData {
     }
 
     /// Creates it, over this many connections.
-    pub async fn make(
-        &self,
-        client: &Client,
-        target: &Target,
-        options: &PgRestoreOptions,
-        jobs: usize,
-    ) -> Result<()> {
+    pub async fn make(&self, restorer: Restorer<'_>, jobs: usize) -> Result<()> {
         if let Some((indexes, attached)) = &self.of_partitions {
-            target.breathe().await;
-            restore_file(client, target.conn(), options, jobs, indexes).await?;
-            in_order(attached, client, target, options).await?;
+            restorer.side_by_side(indexes, jobs).await?;
+            restorer.in_order(attached).await?;
         }
-        target.breathe().await;
-        restore_file(client, target.conn(), options, jobs, &self.after).await?;
+        restorer.side_by_side(&self.after, jobs).await?;
         if !self.attached_last.is_empty() {
-            in_order(&self.attached_last, client, target, options).await?;
+            restorer.in_order(&self.attached_last).await?;
         }
-        in_order(&self.grants, client, target, options).await?;
+        restorer.in_order(&self.grants).await?;
         if let Some(refreshes) = &self.refreshes {
-            target.breathe().await;
             let jobs = if self.refreshed_in_order { 1 } else { jobs };
-            restore_file(client, target.conn(), options, jobs, refreshes).await?;
+            restorer.side_by_side(refreshes, jobs).await?;
         }
         if self.event_triggers.is_empty() {
             return Ok(());
         }
-        in_order(&self.event_triggers, client, target, options).await
+        restorer.in_order(&self.event_triggers).await
     }
 }
 
-/// Restores entries without data one after the other.
-pub async fn in_order(
-    front: &Preamble,
-    client: &Client,
-    target: &Target,
-    options: &PgRestoreOptions,
-) -> Result<()> {
-    target.breathe().await;
-    let mut pg_restore = pg_restore(client, target.conn(), options, atomicity(front, target)).await?;
-    let fed = pg_restore.write_all(&front.to_bytes()).await;
-    pg_restore.finish().await?;
-    fed.map_err(stopped_reading)
+/// A `pg_restore` for each part of a restore.
+#[derive(Clone, Copy)]
+pub struct Restorer<'a> {
+    /// The program.
+    pub client: &'a Client,
+    /// The database.
+    pub target: &'a Target,
+    /// How the program is run.
+    pub options: &'a PgRestoreOptions,
+}
+
+impl Restorer<'_> {
+    /// Restores entries without data one after the other.
+    pub async fn in_order(self, front: &Preamble) -> Result<()> {
+        self.target.breathe().await;
+        let (conn, atomicity) = (self.target.conn(), atomicity(front, self.target));
+        let mut pg_restore = pg_restore(self.client, conn, self.options, atomicity).await?;
+        let fed = pg_restore.write_all(&front.to_bytes()).await;
+        pg_restore.finish().await?;
+        fed.map_err(stopped_reading)
+    }
+
+    /// Restores the entries of this file over this many connections.
+    async fn side_by_side(self, entries: &Scratch, jobs: usize) -> Result<()> {
+        self.target.breathe().await;
+        restore_file(self.client, self.target.conn(), self.options, jobs, entries).await
+    }
 }
 
 /// Puts entries into a temporary file, since only a file can be read by several connections. There is no

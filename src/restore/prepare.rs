@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::postgres::clients::{Client, Clients, Version};
 use crate::postgres::restore::Atomicity;
 use crate::postgres::{ASIDE, BACK, Locale, TIMESCALEDB_RESTORING, Target, sessions};
-use crate::sql::without_notes;
+use crate::sql::{replaced, without_notes};
 use std::collections::HashSet;
 
 /// Chooses the client that reads the archive and fits the target, fits the archive to it, and makes the
@@ -30,7 +30,8 @@ pub async fn prepare<'a>(
     target.refuse_bytes(front.toc.encoding().as_deref()).await?;
     let statement = front.toc.create_database().unwrap_or_default();
     target.create(&Locale::from_create_database(&statement)).await?;
-    let mut meant = as_meant(&fitted.with_exclusions_in_partitions(), request.fitting.search_path.as_deref());
+    let search_path = request.fitting.search_path.as_deref();
+    let mut meant = as_meant(&fitted.with_exclusions_in_partitions(), search_path, target.version());
     if fitted.toc.has_timescaledb() {
         target.hold_timescaledb().await?;
         // Nobody else may set that; it has been set for them.
@@ -135,13 +136,13 @@ fn meanwhile(entry: &TocEntry, setting: &str, values: [&str; 2]) -> TocEntry {
     entry.with_defn(&[&before, entry.defn().unwrap_or_default(), &after].concat())
 }
 
-/// The same archive, whose every session is set to read it as `pg_dump` meant it, and without what one from before November
-/// 2026 did not mean.
+/// The same archive, whose every session is set to read it as `pg_dump` meant it, without what one from before November
+/// 2026 did not mean, nor what a server of this version does not know although the source was no newer.
 ///
 /// `pg_restore` runs what sets the search path in each of its sessions before all else, and in its transaction if
 /// it has only one. It is empty, so that nobody's function takes the place of the one that is meant, unless there are schemas
 /// in which functions find names.
-pub fn as_meant(front: &Preamble, search_path: Option<&str>) -> Preamble {
+pub fn as_meant(front: &Preamble, search_path: Option<&str>, server: Version) -> Preamble {
     let schemas = search_path.map(|schemas| {
         // Means the same whatever standard_conforming_strings the dump sets; no psql reads it.
         let schemas = schemas.replace('\\', r"\\").replace('\'', "''");
@@ -155,9 +156,23 @@ pub fn as_meant(front: &Preamble, search_path: Option<&str>) -> Preamble {
         }
         // As it is in any session: the owner of the view reads what policies let it read, as on the source.
         EntryKind::MaterializedViewData => meanwhile(entry, "row_security", ["on", "off"]),
+        EntryKind::Sequence if server.major < UNLOGS_SEQUENCES => without_logged(entry),
         _ => match entry.defn().and_then(without_notes) {
             Some(text) => entry.with_defn(&text),
             None => entry.clone(),
         },
     })
+}
+
+/// Since this major a sequence may be unlogged. Before, all are logged; of one for the identity of an unlogged table `pg_dump`
+/// of this major or newer says so, with a word that older servers do not know.
+const UNLOGS_SEQUENCES: u32 = 15;
+
+fn without_logged(entry: &TocEntry) -> TocEntry {
+    const LOGGED: &[u8] = b"\n    LOGGED\n";
+    let defn = entry.defn().unwrap_or_default();
+    match memchr::memmem::find(defn, LOGGED) {
+        Some(at) => entry.with_defn(&replaced(defn, &[(at..at + LOGGED.len() - 1, Vec::new())])),
+        None => entry.clone(),
+    }
 }

@@ -21,10 +21,10 @@ const MANY: u64 = 5;
 #[expect(async_fn_in_trait, reason = "only the engine implements it, and nothing is spawned")]
 pub trait Content {
     /// Fills the target; nothing of it counts before all of it was verified.
-    async fn fill(&self, target: &mut Target) -> Result<Filled>;
+    async fn fill(&self, target: &mut Target, run: &Run) -> Result<Filled>;
 
     /// Compares the target with what was dumped; `None` if nothing was to be compared, or could be.
-    async fn prove(&self, target: &Target, filled: &Filled) -> Result<Option<Proof>>;
+    async fn prove(&self, target: &Target, filled: &Filled, run: &Run) -> Result<Option<Proof>>;
 
     /// Says that it is done.
     fn done(&self, filled: &Filled, target: &Target, took: Duration) -> String;
@@ -117,8 +117,8 @@ impl Flow<'_> {
     /// Fills the target; also returns how many checkpoints the server was asked for meanwhile, as far as it says.
     async fn fill(&self, content: &impl Content, target: &mut Target) -> Result<(Filled, Option<u64>)> {
         let before = target.checkpoints().await;
-        let filled = content.fill(target).await;
-        let filled = filled.map_err(|e| target.with_name_of_now(self.without_role(e)))?;
+        let filled = content.fill(target, self.run).await;
+        let filled = filled.map_err(|e| target.with_name_of_now(self.without_role(with_flags(e))))?;
         let forced = match before {
             Some(before) => self.checkpoints_since(&before, target).await,
             None => None,
@@ -159,7 +159,7 @@ impl Flow<'_> {
             self.run.say("analyzing");
             target.analyze().await;
         }
-        content.prove(target, filled).await
+        content.prove(target, filled, self.run).await
     }
 
     /// Does what remains before anybody uses the database.
@@ -257,4 +257,10 @@ fn is_filled(error: Error, target: &Target) -> Error {
         "{} existed before this run, so it is not dropped: it holds what was restored",
         identifier(target.name())
     ))
+}
+
+/// Adds what the flags of a restore can do without.
+fn with_flags(error: Error) -> Error {
+    let Some(situation) = error.situation::<Situation>() else { return error };
+    situation.hint_with_flags().into_iter().fold(error, Error::hint)
 }

@@ -1,6 +1,6 @@
 //! What is done in a restored database before anybody sees it.
 
-use super::environment::blank_among;
+use super::environment::is_blank as is_empty;
 use super::lines;
 use crate::cli::AfterWords;
 use crate::error::{Error, Result};
@@ -16,12 +16,8 @@ const LONGEST_COMMENT: u64 = 1 << 20;
 
 /// Checks the words.
 pub(super) fn after(words: AfterWords) -> Result<After> {
-    if words.after.is_empty()
-        && words.after_sql.is_empty()
-        && let Some(blank) = blank_among(&["PGSTOW_AFTER", "PGSTOW_AFTER_SQL"])
-    {
-        refuse_blank(true, &blank)?;
-    }
+    refuse_empty("PGSTOW_AFTER", words.after.is_empty())?;
+    refuse_empty("PGSTOW_AFTER_SQL", words.after_sql.is_empty())?;
     let files = words.after.iter().flat_map(|text| paths(text)).map(of_file);
     let typed = words.after_sql.into_iter().map(typed);
     let grants = |roles: &[String], grant: Grant| lines(roles).into_iter().map(move |role| (role, grant));
@@ -75,6 +71,12 @@ fn typed(sql: String) -> Result<Script> {
         file: "-".into(),
         text: sql.into_bytes(),
     })
+}
+
+/// Refuses a variable that is set, but to nothing, if nobody else gives what it should: every other one counts as unset, but
+/// a copy that is not masked as it should be, and a check that was not made, look like those that were.
+pub(super) fn refuse_empty(variable: &str, is_missing: bool) -> Result<()> {
+    refuse_blank(is_missing && is_empty(variable), &format!("{variable} is set, but empty"))
 }
 
 /// A copy that nothing has masked looks like one that was.

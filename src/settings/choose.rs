@@ -4,10 +4,12 @@
 use super::environment::explain_empty;
 use super::latest::look_back_for_latest_only;
 use crate::cli::{
-    BackupWords, CopyWords, FittingWords, RestoreWords, ScheduleWords, SwapWords, Verb, VerifyWords, Words,
+    BackupWords, CopyWords, FittingWords, OnError, RestoreWords, ScheduleWords, SwapWords, Verb, VerifyWords,
+    Words, WritingWords,
 };
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Flags that need a Neon project, by their keys in a settings file.
 pub(super) const ABOUT_NEON: [(&str, &str); 7] = [
@@ -33,7 +35,7 @@ enum By {
 /// # Errors
 /// `Kind::Usage` if neither is stronger.
 pub(super) fn choose(words: &mut Words) -> Result<()> {
-    let Words { verb, given, typed, .. } = words;
+    let Words { verb, given, typed, denied, common, .. } = words;
     let by = |key: &str| match () {
         () if typed.contains(key) => By::CommandLine,
         () if given.contains(key) => By::Variable,
@@ -43,17 +45,38 @@ pub(super) fn choose(words: &mut Words) -> Result<()> {
     if by("before") < By::CommandLine {
         look_back_for_latest_only(verb);
     }
+    let is_denied = |key: &str| denied.contains(key);
     match verb {
-        Verb::Backup(backup) => choose_source(backup, by)?,
-        Verb::Doctor(doctor) => choose_source(&mut doctor.backup, by)?,
+        Verb::Backup(backup) => {
+            choose_readers(&mut backup.writing, by);
+            choose_source(backup, by, is_denied("all_databases"))?;
+        }
+        Verb::Doctor(doctor) => {
+            choose_readers(&mut doctor.backup.writing, by);
+            choose_source(&mut doctor.backup, by, is_denied("all_databases"))?;
+        }
+        Verb::Adopt(adopt) => choose_readers(&mut adopt.writing, by),
         Verb::Restore(restore) => {
             choose_owner(&mut restore.fitting, by);
             choose_target(restore, by)?;
+            choose_extent(restore, by);
         }
         Verb::Clone(clone) => choose_owner(&mut clone.fitting, by),
         Verb::Verify(verify) => {
-            choose_trial(verify, by);
+            choose_trial(verify, by, is_denied("verify_restore"));
             choose_verified(verify, by)?;
+        }
+        Verb::Report(report) => {
+            let page = report.output.as_ref().filter(|output| *output == Path::new("-"));
+            let (page, document) = (page.map(|_| by("report_output")), common.json.then(|| by("json")));
+            report.output.take_if(|_| page.is_some() && page < document);
+            common.json &= document >= page;
+        }
+        Verb::Keygen(keygen) => {
+            let paper = keygen.paper.as_ref().map(|_| by("keygen_paper"));
+            let signing = keygen.signing.then(|| by("signing"));
+            keygen.paper.take_if(|_| paper < signing);
+            keygen.signing &= signing >= paper;
         }
         Verb::Copy(copy) => choose_copied(copy, by)?,
         Verb::Rekey(rekey) => rekey.all &= rekey.id.is_none() || by("rekey_all") == By::CommandLine,
@@ -78,9 +101,34 @@ fn have_their_subject(verb: &Verb) -> BTreeSet<&'static str> {
     about_neon.chain(into.then_some("truncate")).chain(swap.then_some("keep_old")).collect()
 }
 
+/// Recipients and a passphrase exclude each other. What is typed of them is for whom the backup is; that it is stored
+/// readable for everyone has to be said by nobody else.
+fn choose_readers(writing: &mut WritingWords, by: impl Fn(&str) -> By) {
+    let is_typed = |key: &str| by(key) == By::CommandLine;
+    let named = !writing.recipients.is_empty() && is_typed("recipients")
+        || !writing.recipients_file.is_empty() && is_typed("recipients_file");
+    let asked = writing.passphrase && is_typed("ask_passphrase");
+    let secret = asked || writing.passphrase_file.is_some() && is_typed("passphrase_file");
+    if asked {
+        writing.passphrase_file.take_if(|_| !is_typed("passphrase_file"));
+    }
+    if named || secret {
+        writing.no_encryption &= is_typed("no_encryption");
+    }
+    // What is set for restores opens backups all the same.
+    writing.only_recipients = named && !secret;
+    if secret && !named {
+        writing.recipients.clear();
+        writing.recipients_file.clear();
+    }
+}
+
 /// A stream is no database. DATABASE_URL is the application's: a project that is named comes before it, and so does a
 /// stream, but not before a URL that was typed.
-fn choose_source(backup: &mut BackupWords, by: impl Fn(&str) -> By) -> Result<()> {
+fn choose_source(backup: &mut BackupWords, by: impl Fn(&str) -> By, only_one: bool) -> Result<()> {
+    if only_one && by("exclude") == By::File {
+        backup.exclude.clear();
+    }
     let command = (!backup.command.is_empty()).then_some(By::CommandLine);
     let stdin = backup.stdin.then(|| by("stdin"));
     let url = backup.url.as_ref().map(|_| by("database_url"));
@@ -147,14 +195,34 @@ fn choose_target(restore: &mut RestoreWords, by: impl Fn(&str) -> By) -> Result<
     }
 }
 
-fn choose_trial(verify: &mut VerifyWords, by: impl Fn(&str) -> By) {
+/// What goes into the new database, and what becomes of it.
+fn choose_extent(restore: &mut RestoreWords, by: impl Fn(&str) -> By) {
+    let truncate = restore.truncate.then(|| by("truncate"));
+    let create = restore.create_tables.then(|| by("create_tables"));
+    restore.truncate &= truncate >= create;
+    restore.create_tables &= create >= truncate;
+    let keep = (restore.on_error == OnError::Keep).then(|| by("on_error"));
+    let table = (!restore.tables.table.is_empty()).then(|| by("table"));
+    let schema = restore.schema_only.then(|| by("schema_only"));
+    let swap = restore.swap.then(|| by("swap"));
+    let neon = restore.neon.neon.as_ref().map(|_| by("neon"));
+    restore.swap &= swap >= keep.max(table).max(schema);
+    restore.schema_only &= schema >= swap;
+    if keep < swap.max(neon) {
+        restore.on_error = OnError::Drop;
+    }
+}
+
+/// A variable that says no to a trial says no to what the file says about one.
+fn choose_trial(verify: &mut VerifyWords, by: impl Fn(&str) -> By, no_trial: bool) {
     let quick = verify.quick.then(|| by("verify_quick"));
     let trial = verify.restore.then(|| by("verify_restore"));
     verify.restore &= trial >= quick;
     verify.quick &= quick >= trial;
-    if trial.is_some() && !verify.restore {
+    if !verify.restore && (trial.is_some() || no_trial) {
         // What is said about the trial goes with it.
-        let is_weak = |key: &str| by(key) < By::CommandLine;
+        let strongest = if trial.is_some() { By::CommandLine } else { By::Variable };
+        let is_weak = |key: &str| by(key) < strongest;
         verify.to.take_if(|_| is_weak("verify_to"));
         verify.checks.retain(|_| !is_weak("check"));
         verify.receipts.receipt.take_if(|_| is_weak("receipt"));
@@ -173,6 +241,14 @@ fn choose_verified(verify: &mut VerifyWords, by: impl Fn(&str) -> By) -> Result<
     verify.newest_per_name &= newest >= id.max(all);
     verify.older_than.take_if(|_| older < id.max(all));
     verify.newer_than.take_if(|_| newer < id.max(all));
+    if verify.older_than.zip(verify.newer_than).is_some_and(|(least, most)| least > most) {
+        // No backup can be that old and that new.
+        verify.older_than.take_if(|_| older < newer);
+        verify.newer_than.take_if(|_| newer < older);
+        if verify.older_than.is_some() && verify.newer_than.is_some() {
+            return Err(contradiction("--older-than", "--newer-than"));
+        }
+    }
     refuse_two(verify.all, verify.newest_per_name)
 }
 
@@ -435,6 +511,25 @@ mod tests {
         let both = format!("{recipients}passphrase_file = \"p\"\n");
         assert_eq!(rekey(&both, "rekey --all -r age1b"), (vec!["age1b".into()], true));
         assert_eq!(rekey("recipients_file = \"f\"", "rekey --all -r age1b"), (vec!["age1b".into()], false));
+    }
+
+    #[test]
+    fn a_key_or_a_page_that_was_typed_comes_before_what_excludes_it_in_the_file() {
+        let keygen = |text: &str, line: &str| match read(text, line).unwrap().verb {
+            Verb::Keygen(keygen) => (keygen.signing, keygen.paper.is_some()),
+            _ => panic!("{line}"),
+        };
+        assert_eq!(keygen("keygen_paper = \"p\"", "keygen --signing"), (true, false));
+        assert_eq!(keygen("signing = true", "keygen --paper p"), (false, true));
+        assert_eq!(keygen("", "keygen --signing --paper p"), (true, true), "refused later");
+        let report = |text: &str, line: &str| {
+            let words = read(text, line).unwrap();
+            let Verb::Report(report) = words.verb else { panic!("{line}") };
+            (words.common.json, report.output.is_some())
+        };
+        assert_eq!(report("json = true", "report -o -"), (false, true));
+        assert_eq!(report("report_output = \"-\"", "report --json"), (true, false));
+        assert_eq!(report("report_output = \"f\"", "report --json"), (true, true));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which settings are in effect, and where each comes from; no secret among them is shown.
 
-use super::environment::{is_blank, variable};
+use super::environment::{self, variable};
 use super::file::{SECRET, SettingsFile, Values};
 use super::secrets::{without_given, without_secrets};
 use super::writing::labels;
@@ -9,7 +9,6 @@ use crate::cli::{self, CommonWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::looks_secret;
 use crate::postgres::ConnInfo;
-use crate::retention::time_zone;
 use crate::schedule::Moments;
 use crate::web::SecretUrl;
 use jiff::tz::TimeZone;
@@ -103,10 +102,11 @@ impl Config {
         let settings = known.into_iter().map(setting);
         let mut settings: Vec<Setting> =
             settings.filter(|setting| all || setting.source != Source::Default).collect();
-        let refused = cli::refused(&defaults, &|name| is_blank(name));
+        let refused = cli::invalid(&defaults, &environment::value);
         let given: Vec<String> = settings.iter().flat_map(|setting| setting.values.clone()).collect();
-        let said =
-            |text: &String| without_given(&origin::named(text, origin::value(text), &[], values), &given);
+        let said = |text: &String| {
+            without_given(&origin::named(text, origin::value(text), &[], file.as_ref()), &given)
+        };
         let mut problems: Vec<String> = refused.iter().map(said).collect();
         problems.extend(keys::signing_key(None, false).err().map(|error| error.message().to_owned()));
         problems.extend(monitoring::check_traces().err().map(|error| error.message().to_owned()));
@@ -146,7 +146,6 @@ impl Setting {
             "verify_key" => keys::check_verify_keys(&self.values),
             "name" => keep::patterns(&self.values).map(drop),
             "labels" => labels(&self.values).map(drop),
-            "timezone" => each(&|zone| time_zone(zone).map(drop)),
             "cron" => each(&|expression| Moments::cron(expression, TimeZone::UTC).map(drop)),
             // The command line has refused what is no span.
             "every" => each(&|span| {

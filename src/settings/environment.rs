@@ -3,16 +3,29 @@
 use crate::cli;
 use crate::error::{Error, Result};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+
+/// A variable of the environment as it counts: without line breaks at its end, as what comes from a file has one, and empty
+/// if there are only blanks in it.
+pub(super) fn value(name: &OsStr) -> Option<OsString> {
+    std::env::var_os(name).map(|value| OsStr::from_bytes(counted(value.as_bytes())).to_owned())
+}
+
+fn counted(value: &[u8]) -> &[u8] {
+    let end = value.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+    let value = value.get(..end).unwrap_or_default();
+    if value.trim_ascii().is_empty() { b"" } else { value }
+}
 
 /// A variable of the environment, unless it is unset, empty or not text.
 pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    value(OsStr::new(name))?.into_string().ok().filter(|value| !value.is_empty())
 }
 
 /// A variable of the environment that names a file or a folder, whose name need not be text.
 pub(super) fn path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    value(OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Refuses a variable of pgstow's that is not text: read as one that is not set, it would switch off what it sets, such
@@ -36,7 +49,7 @@ pub(super) fn refuse_no_text() -> Result<()> {
 
 /// Whether a variable is set, but to nothing, as a secret that does not exist is in CI.
 pub(super) fn is_blank(name: impl AsRef<OsStr>) -> bool {
-    std::env::var_os(name).is_some_and(|value| value.is_empty())
+    value(name.as_ref()).is_some_and(|value| value.is_empty())
 }
 
 /// The environment of a command of the user's own: the keys to stores and backups are pgstow's, everything else
@@ -58,5 +71,24 @@ pub(super) fn explain_empty(error: Error, names: &[&str]) -> Error {
     match blank_among(names) {
         Some(blank) => error.hint(format!("{blank}; in CI, a secret that does not exist looks like that")),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn a_line_break_at_the_end_of_a_variable_is_not_part_of_it() {
+        for (value, counts) in [
+            ("app", "app"),
+            ("app\n", "app"),
+            ("a\r\nb\r\n\n", "a\r\nb"),
+            (" a ", " a "),
+            ("", ""),
+            (" \n\t\n", ""),
+        ] {
+            assert_eq!(counted(value.as_bytes()), counts.as_bytes(), "{value:?}");
+        }
     }
 }

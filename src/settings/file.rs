@@ -162,7 +162,8 @@ impl SettingsFile {
 fn in_use(named: Option<PathBuf>) -> Option<PathBuf> {
     named.or_else(|| {
         let usual = [Some(PathBuf::from(FILE)), in_home(), Some(PathBuf::from(OF_ALL))];
-        usual.into_iter().flatten().find(|path| path.is_file())
+        // A folder is what a container gets if the file that it should have is missing; that is no reason to go on without.
+        usual.into_iter().flatten().find(|path| path.symlink_metadata().is_ok())
     })
 }
 
@@ -384,7 +385,7 @@ mod tests {
 
     #[test]
     fn what_a_folders_file_may_not_say_is_documented() {
-        let page = include_str!("../../docs/backup.md");
+        let page = include_str!("../../docs/settings.md");
         let missing = |key: &&str| !page.contains(&format!("`{key}`"));
         let keys = ONLY_IF_NAMED.iter().map(|(key, _)| *key);
         assert_eq!(keys.filter(missing).collect::<Vec<_>>(), [""; 0]);

@@ -63,6 +63,7 @@ pub(super) fn only_typed_recipients(words: &Words, file: &SettingsFile) -> Optio
 pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>> {
     refuse_nobody(&words.recipients)?;
     let passphrase = match (&words.passphrase_file, words.passphrase) {
+        _ if words.only_recipients => None,
         (Some(file), _) => Some(secret_file(file, "the passphrase file")?),
         (None, true) => Some(ask_new_passphrase()?),
         (None, false) => secret_variable("PGSTOW_PASSPHRASE"),
@@ -157,7 +158,7 @@ pub(super) fn signing_key(file: Option<&Path>, is_required: bool) -> Result<Opti
         return Err(Error::usage("signatures are required, and there is no key to sign with")
             .hint("give it with --signing-key-file, or in PGSTOW_SIGNING_KEY; --require-signature or the settings file asks for it"));
     }
-    let password = variable("PGSTOW_SIGNING_PASSWORD").map(|text| without_line_end(&text).to_owned());
+    let password = variable("PGSTOW_SIGNING_PASSWORD");
     text.map(|text| SigningKey::parse(text.expose_secret(), password)).transpose()
 }
 
@@ -280,9 +281,9 @@ fn whole_file(path: &Path, what: &str) -> Result<SecretString> {
     Ok(without_line_end(&text).into())
 }
 
-/// A secret in a variable, by the same rule as in a file.
+/// A secret in a variable.
 fn secret_variable(name: &str) -> Option<SecretString> {
-    variable(name).map(|text| without_line_end(&text).into())
+    variable(name).map(SecretString::from)
 }
 
 /// Text without the newline that ends it.

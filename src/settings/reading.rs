@@ -1,6 +1,6 @@
 //! Which backup to read, and how.
 
-use super::environment::{explain_empty, path};
+use super::environment::{explain_empty, path, variable};
 use super::{keys, location, name};
 use crate::cli::{BeforeWords, OpenWords, SelectWords, StoreWords, TrustWords, When};
 use crate::error::{Error, Result};
@@ -30,13 +30,25 @@ pub(super) fn before(id: Option<&str>, words: &BeforeWords) -> Result<Option<Tim
         When::At(moment) => moment.try_into().ok(),
         // If clocks show it twice, it is the earlier one: what happened then is in no backup from before it.
         When::Local(shown) => {
-            let zone = words.timezone.as_deref().map_or_else(|| Ok(TimeZone::system()), time_zone)?;
+            let zone = words.timezone.as_deref().map_or_else(machines_zone, time_zone)?;
             let moment = zone.to_ambiguous_zoned_datetime(shown).earlier().ok();
             moment.and_then(|moment| moment.timestamp().try_into().ok())
         }
     };
     let moment = moment.ok_or_else(|| Error::usage("--before is a time that no clock shows"))?;
     Ok(Some(moment.into()))
+}
+
+/// The machine's time zone. Where nothing says which it is, as in most containers, that is UTC; what TZ says and nobody knows
+/// is no reason to take another backup than the one that is meant.
+fn machines_zone() -> Result<TimeZone> {
+    match TimeZone::try_system() {
+        Ok(zone) => Ok(zone),
+        Err(_) if variable("TZ").is_none() => Ok(TimeZone::UTC),
+        Err(e) => Err(Error::settings("TZ names no time zone, so it is not known when --before is")
+            .because(e)
+            .hint("correct it, or name one with --timezone, such as Europe/Berlin")),
+    }
 }
 
 pub(super) fn selection(words: SelectWords, store: &StoreWords, open: &OpenWords) -> Result<BackupSelection> {

@@ -56,7 +56,8 @@ fn handed_on(common: &CommonWords, command: &[OsString]) -> Vec<OsString> {
 fn check(typed: Vec<OsString>) -> Result<(&'static str, MetricsFile)> {
     let says_pgstow = typed.iter().any(|word| word == "pgstow");
     let line = std::iter::once(OsString::from("pgstow")).chain(typed).collect();
-    let (verb, has_document) = match words(line)?.0 {
+    let (parsed, remarks) = words(line)?;
+    let (verb, has_document) = match parsed {
         Parsed::Words(words) => (words.verb, words.common.json),
         Parsed::Help(_) => return Err(Error::usage("the command after -- only prints help")),
         Parsed::Refused(refusal) => {
@@ -78,7 +79,7 @@ fn check(typed: Vec<OsString>) -> Result<(&'static str, MetricsFile)> {
     let name = verb.name();
     let alarms = verb.monitoring().map_or(Ok(0), monitoring::check);
     let checked = check_verb(verb, has_document).and(alarms);
-    checked.map_err(|error| error.context("the command after --"))?;
+    checked.map_err(|error| remarks.explain(error).context("the command after --"))?;
     Ok((name, metrics))
 }
 
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn what_the_command_says_itself_is_not_handed_on() {
         let typed = ["pgstow", "version", "--config", "c.toml", "--profile", "a"].map(OsString::from);
-        let Parsed::Words(words) = crate::cli::parse(typed.into(), &|_| vec![], &|_| false) else {
+        let Parsed::Words(words) = crate::cli::parse(typed.into(), &|_| vec![], &|_| None) else {
             panic!("refused");
         };
         let common = words.common;

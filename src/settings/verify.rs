@@ -1,6 +1,6 @@
 //! The settings of `pgstow verify`.
 
-use super::after::is_blank;
+use super::after::{is_blank, refuse_empty};
 use super::fitting::search_path;
 use super::{
     keys, lines, location, name, proof_by, reading, reading_without_keys, refuse_same_file, search, server,
@@ -30,6 +30,9 @@ pub fn verify(words: VerifyWords) -> Result<VerifyOptions> {
     };
     if words.checks.iter().any(|sql| is_blank(sql.as_bytes())) {
         return Err(Error::usage("--check: the SQL is empty").hint("an unset variable looks like that"));
+    }
+    if words.restore {
+        refuse_empty("PGSTOW_CHECK", words.checks.is_empty())?;
     }
     let how = match (words.quick, words.restore) {
         (true, true) => return Err(Error::usage("--quick and --restore contradict each other")),

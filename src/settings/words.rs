@@ -1,10 +1,11 @@
 //! The command line, with the settings file's values as defaults.
 
 use super::choose::{ABOUT_NEON, choose};
-use super::environment::{is_blank, path, refuse_no_text, variable};
+use super::environment::{self, path, refuse_no_text, variable};
 use super::file::{self, SettingsFile, Values};
-use super::secrets::without_given;
-use super::{keys, origin};
+use super::keys;
+use super::origin::{self, Origins};
+use super::secrets::{secrets, without_given, without_secrets};
 use crate::cli::{self, KeysWords, ListWords, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
 use crate::stored::names::Id;
@@ -18,12 +19,23 @@ pub struct Remarks {
     in_use: Option<PathBuf>,
     warnings: Vec<String>,
     blank: BTreeSet<String>,
+    origins: Origins,
+    with_secrets: Vec<String>,
 }
 
 impl Remarks {
     /// The settings file in use.
     pub fn in_use(&self) -> Option<&Path> {
         self.in_use.as_deref()
+    }
+
+    /// Adds to a failure that is about words where those come from that were not typed, and hides their secrets: a
+    /// connection string may have been given for a name or a file.
+    pub fn explain(&self, error: Error) -> Error {
+        let error = self.origins.explain(error);
+        self.with_secrets
+            .iter()
+            .fold(error, |error, word| error.reworded(|text| without_secrets(text, word, "…")))
     }
 
     /// Says which settings file is in use, and warns of what is wrong with it.
@@ -210,12 +222,13 @@ fn refuse_several(words: &mut Words, file: &SettingsFile) -> Result<()> {
 }
 
 /// A refusal as it may be shown: with the origin of what was not typed, and without the secrets in what was given.
-fn shown(refusal: &Refusal, args: &[OsString], of_file: &Values) -> Refusal {
+fn shown(refusal: &Refusal, args: &[OsString], file: Option<&SettingsFile>) -> Refusal {
     let typed = args.iter().filter_map(|arg| arg.to_str().map(str::to_owned));
     let by_variables = cli::known().into_iter().filter_map(|known| variable(&known.variable));
-    let given: Vec<String> = typed.chain(by_variables).chain(of_file.values().flatten().cloned()).collect();
+    let of_file = file.into_iter().flat_map(|file| file.values.values()).flatten().cloned();
+    let given: Vec<String> = typed.chain(by_variables).chain(of_file).collect();
     let value = origin::value(&refusal.text);
-    let shown = |text: &str| without_given(&origin::named(text, value, args, of_file), &given);
+    let shown = |text: &str| without_given(&origin::named(text, value, args, file), &given);
     Refusal { text: shown(&refusal.text), in_alarm: shown(&refusal.in_alarm) }
 }
 
@@ -223,22 +236,25 @@ fn shown(refusal: &Refusal, args: &[OsString], of_file: &Values) -> Refusal {
 pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
     refuse_no_text()?;
     let (named, profile) = file_and_profile(&args);
-    let parse = |values: &Values| {
+    let parse = |values: &Values, file: Option<&SettingsFile>| {
         let defaults = |key: &str| values.get(key).cloned().unwrap_or_default();
-        match cli::parse(args.clone(), &defaults, &|name| is_blank(name)) {
-            Parsed::Refused(refusal) => Parsed::Refused(shown(&refusal, &args, values)),
+        match cli::parse(args.clone(), &defaults, &environment::value) {
+            Parsed::Refused(refusal) => Parsed::Refused(shown(&refusal, &args, file)),
             understood => understood,
         }
     };
-    let (mut parsed, mut remarks) = (parse(&Values::new()), Remarks::default());
+    let (mut parsed, mut remarks) = (parse(&Values::new(), None), Remarks::default());
+    if matches!(parsed, Parsed::Help(_)) {
+        return Ok((parsed, remarks));
+    }
     if let Some(file) = SettingsFile::read(named, profile.as_deref())? {
-        parsed = parse(&file.values);
+        parsed = parse(&file.values, Some(&file));
         remarks.warnings.extend(file.hides().into_iter().chain(file.exposed()));
         if let Parsed::Words(words) = &parsed
             && let Some((values, warning)) = keys::only_typed_recipients(words, &file)
         {
             remarks.warnings.push(warning);
-            parsed = parse(&values);
+            parsed = parse(&values, Some(&file));
         }
         if let Parsed::Words(words) = &mut parsed {
             refuse_several(words, &file)?;
@@ -249,8 +265,9 @@ pub fn words(args: Vec<OsString>) -> Result<(Parsed, Remarks)> {
         if let Some(flag) = &words.empty {
             return Err(Error::usage(format!("{flag} is empty")).hint("an unset variable looks like that"));
         }
-        choose(words)?;
-        check_companions(words)?;
+        remarks.origins = Origins::of(&words.untyped, remarks.in_use());
+        remarks.with_secrets.extend(words.values.iter().filter(|word| !secrets(word).is_empty()).cloned());
+        choose(words).and_then(|()| check_companions(words)).map_err(|error| remarks.explain(error))?;
         remarks.blank = std::mem::take(&mut words.blank);
     }
     Ok((parsed, remarks))

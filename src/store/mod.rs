@@ -139,7 +139,9 @@ pub trait Store: Send + Sync {
     }
 
     /// The bytes that can still be stored; `None` if that is not known.
-    async fn free_space(&self) -> Result<Option<u64>>;
+    async fn free_space(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// What the store's clock shows now, as far as its answers have said; a write-only key hears it too.
     fn now(&self) -> Option<SystemTime> {

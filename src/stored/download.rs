@@ -314,9 +314,6 @@ mod tests {
         async fn abort_unfinished(&self, upload: &Unfinished) -> Answer<()> {
             self.inner.abort_unfinished(upload).await
         }
-        async fn free_space(&self) -> Answer<Option<u64>> {
-            self.inner.free_space().await
-        }
     }
 
     const OPTIONS: Options = Options { range: 100, in_flight: 3 };

@@ -45,8 +45,25 @@ pub fn choose_missing(
     let selection = front.toc.select_missing(patterns, lacking)?;
     refuse_hypertables(&front, |table| selection.entries.contains(&table.dump_id()))?;
     say_what_is_not_whole(&selection);
+    let joined = &selection.joined;
     let kept = front.keep(|entry| selection.entries.contains(&entry.dump_id()));
-    let kept = kept.with_last(|entry| selection.attached_last.contains(&entry.dump_id()));
+    let (kept, renamed) = kept.without_joined(&joined.indexes);
+    for constraint in renamed {
+        tracing::warn!(
+            "left out: the name of {constraint} (the server gives it another with the one of the whole table)"
+        );
+    }
+    let kept = kept.in_order(|entry| match joined.fitting.get(&entry.dump_id()) {
+        Some(number) => *number,
+        None if joined.users.contains(&entry.dump_id()) => usize::MAX,
+        None => 0,
+    });
+    let kept = kept.with_last(|entry| joined.last.contains(&entry.dump_id()));
+    let kept = kept.with_last(|entry| joined.own.contains(&entry.dump_id()));
+    let kept = kept.with(|entry| match joined.first.get(&entry.dump_id()) {
+        Some(first) => entry.with_defn(&[first, entry.defn().unwrap_or_default()].concat()),
+        None => entry.clone(),
+    });
     // Foreign keys look at the rows of all partitions, and at all rows: before policies hold some back.
     let kept = kept.with_last(|entry| entry.kind() == EntryKind::ForeignKey);
     let kept = kept.with_last(|entry| {

@@ -39,6 +39,17 @@ pub enum Which {
     },
 }
 
+/// Says that no backup has the age that is asked for.
+fn no_match(of: usize, older_than: bool, newer_than: bool) -> Error {
+    let flags = match (older_than, newer_than) {
+        (true, true) => "--older-than and --newer-than leave out",
+        (true, false) => "--older-than leaves out",
+        (false, true) => "--newer-than leaves out",
+        (false, false) => "its id has a moment that is still to come for",
+    };
+    Error::not_found(format!("no backup matches: {flags} all {of}")).hint("`pgstow list` shows what is there")
+}
+
 /// Who chooses, and from which store.
 pub struct Chooser<'a> {
     /// The store.
@@ -67,10 +78,11 @@ impl Chosen {
 }
 
 impl Chooser<'_> {
-    /// Finds the backups that are meant, oldest first within a name; of many that are there perhaps none.
+    /// Finds the backups that are meant, oldest first within a name.
     ///
     /// # Errors
-    /// Those of [`Self::find`], and `Kind::NotFound` if there is no backup at all.
+    /// Those of [`Self::find`], and `Kind::NotFound` if there is none: a job that has nothing to do because backups have
+    /// stopped must not look like one that did its work.
     pub async fn find_all(&self, which: &Which, name: Option<&Name>) -> Result<Vec<Chosen>> {
         let (newest_per_name, older_than, newer_than) = match *which {
             Which::One { ref id, before } => {
@@ -89,12 +101,15 @@ impl Chooser<'_> {
             true => self.newest_of_each(found).await?,
             false => found.into_iter().map(Chosen::taken).collect(),
         };
-        let now = Timestamp::now();
+        let (now, all) = (Timestamp::now(), chosen.len());
         if let Some(least) = older_than {
             chosen.retain(|one| one.found.age(now).is_some_and(|age| age >= least));
         }
         if let Some(most) = newer_than {
             chosen.retain(|one| one.found.age(now).is_some_and(|age| age <= most));
+        }
+        if chosen.is_empty() {
+            return Err(no_match(all, older_than.is_some(), newer_than.is_some()));
         }
         Ok(chosen)
     }

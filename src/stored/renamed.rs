@@ -1,4 +1,4 @@
-//! Which backup was made from one that is gone: a rekey gives it another id.
+//! What became of a backup that is not found: a rekey gives it another id, or it is another name's.
 
 use super::catalogue::{self, Found};
 use super::names::{Id, Name};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The length of the moment at the beginning of an id, with the hyphen after it.
 const MOMENT: usize = "20261120T030000Z-".len();
 
-/// Adds to "there is no such backup" what it is called now, if a manifest says so.
+/// Adds to "there is no such backup" what it is called now, if a manifest says so, or that another name has it.
 ///
 /// Only backups of the same second can have been made from it, so few manifests are read.
 pub async fn explain(
@@ -35,6 +35,19 @@ pub async fn explain(
     });
     match made {
         Some(now) => error.without_hints().hint(format!("it was rekeyed as {}", now.place.id)),
+        None => match name {
+            Some(name) => of_another(error, store, name, id).await,
+            None => error,
+        },
+    }
+}
+
+/// Adds which other name has a backup of this id.
+async fn of_another(error: Error, store: &Arc<dyn Store>, name: &Name, id: &str) -> Error {
+    let found = catalogue::search(&**store, None).await.unwrap_or_default();
+    let is_it = |found: &&Found| found.place.id.as_str().starts_with(id) && found.place.name != *name;
+    match found.iter().find(is_it) {
+        Some(found) => error.hint(format!("{} is a backup of {}", found.place.id, found.place.name)),
         None => error,
     }
 }

@@ -10,7 +10,6 @@ use crate::failures::{Failed, Failures};
 use crate::rehearsal::{Rehearsal, Rehearsed, rehearse};
 use crate::run::Run;
 use crate::stored::catalogue::{Found, Signature};
-use crate::stored::excerpt;
 use crate::stored::inventory::Inventory;
 use crate::stored::manifest::BackupKind;
 use crate::stored::names::{Name, Place};
@@ -147,10 +146,6 @@ pub async fn verify(options: VerifyOptions, run: &Run) -> Result<Verified> {
     let choosing = async {
         let store = OpenStore::open(reading).await?;
         let chosen = store.chooser().find_all(&which, name.as_ref()).await?;
-        if chosen.is_empty() {
-            return Err(Error::not_found("no backup matches, so nothing was verified")
-                .hint("`pgstow list` shows what is there"));
-        }
         Ok((store, chosen))
     };
     let (store, chosen) = run.or(choosing).await?;
@@ -218,7 +213,7 @@ async fn one(
         opened.look().await?;
         Ok(opened)
     };
-    let mut reader = BackupReader::new(run.or(looking).await?);
+    let reader = BackupReader::new(run.or(looking).await?);
     let manifest = &reader.backup.manifest;
     let stored = manifest.stored_bytes();
     facts.stored_bytes = Some(stored);
@@ -248,18 +243,10 @@ async fn one(
         (BackupKind::Stream, _) | (BackupKind::Sql, None) => read_bytes(&reader, run).await,
         (_, Some(rehearsal)) => {
             let whole = inventory(&reader, facts, run).await?;
-            let (chosen, rows) = rehearsal.chosen(&reader, whole.as_ref())?.unzip();
-            let inventory = chosen.as_ref().or(whole.as_ref());
-            let rest = inventory.map(excerpt::without_foreign_rows).transpose()?.flatten();
-            if let Some(read) = rest.or_else(|| chosen.clone()) {
-                reader.narrow(read);
-            }
-            let mut rehearsed = rehearse(&mut reader, inventory, rehearsal, run).await?;
-            rehearsed.left_out.extend(rows.into_iter().flatten());
-            let held = match (&whole, reader.excerpt()) {
-                (Some(whole), Some(_)) => (whole.archive.tables, whole.rows()),
-                _ => (rehearsed.tables, rehearsed.rows),
-            };
+            let all = whole.as_ref().map(|whole| (whole.archive.tables, whole.rows()));
+            let (reader, rehearsed) = rehearse(reader, whole, rehearsal, run).await?;
+            let all = all.filter(|_| reader.excerpt().is_some());
+            let held = all.unwrap_or((rehearsed.tables, rehearsed.rows));
             let rehearsed = facts.restored.insert(rehearsed);
             facts.held = Some(agree(&reader, held, vec![])?);
             rehearsed.judge(reader.place())?;

@@ -62,7 +62,7 @@ fn what_is_not_valid_is_reported_and_what_is_mistyped_too() {
     pgstow(["config", "check"])
         .in_folder(home.path())
         .fails(Kind::Settings)
-        .says("invalid value '99' for compression_level of the settings file (--compression-level <LEVEL>)");
+        .says("invalid value '99' for compression_level of pgstow.toml (--compression-level <LEVEL>)");
 }
 
 /// What the command line takes, and a night would stumble over.
@@ -89,7 +89,7 @@ fn a_store_or_recipient_that_is_none_and_a_file_that_is_missing_are_reported() {
 fn values_that_no_verb_can_use_are_reported() {
     let check = |name: &str, value: &str| pgstow(["config", "check"]).env(name, value);
     for (name, value, why) in [
-        ("PGSTOW_TIMEZONE", "Mars/Base", "timezone: there is no time zone"),
+        ("PGSTOW_TIMEZONE", "Mars/Base", "for PGSTOW_TIMEZONE (--timezone <ZONE>): there is no time zone"),
         ("PGSTOW_CRON", "nonsense", "cron: \"nonsense\" is not a cron expression"),
         ("PGSTOW_EVERY", "0s", "every: --every takes whole seconds"),
         ("PGSTOW_NAME", "a//b", "name: "),

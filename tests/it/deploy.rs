@@ -40,7 +40,7 @@ fn get<'a>(value: &'a Value, path: &str) -> &'a Value {
 
 /// Takes a line's words as the command line would, and a placeholder for what only exists at run time.
 fn must_parse(words: Vec<String>) {
-    match cli::parse(words.iter().map(Into::into).collect(), &|_| Vec::new(), &|_| false) {
+    match cli::parse(words.iter().map(Into::into).collect(), &|_| Vec::new(), &|_| None) {
         Parsed::Words(_) | Parsed::Help(_) => {}
         Parsed::Refused(why) => panic!("{words:?}: {}", why.text),
     }
@@ -173,6 +173,11 @@ fn every_command_in_the_readme_and_the_docs_is_taken() {
         for line in blocks.iter().flat_map(|block| block.lines()).filter(|line| line.contains("pgstow ")) {
             // zsh takes a ? for a pattern, and every shell an & for the end of the command.
             assert_eq!(line.split_whitespace().find(bare), None, "{}: not in quotes", path.display());
+            // Amazon's own is not found without one.
+            let nowhere = |word: &&str| {
+                word.contains("s3://") && !word.contains("region=") && !word.contains("endpoint=")
+            };
+            assert_eq!(line.split_whitespace().find(nowhere), None, "{}: no region", path.display());
         }
         let lines: Vec<Vec<String>> = blocks.into_iter().flat_map(pgstow_lines).collect();
         assert!(lines.len() >= 7 || path != at("README.md"), "{lines:?}");

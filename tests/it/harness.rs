@@ -38,6 +38,16 @@ pub fn note_skipped(why: &str) {
     }
 }
 
+/// Waits until something holds, for as long as for a command.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A `pgstow` command in a clean environment: of this process's, it sees only `PATH`.
 pub fn pgstow<Word: AsRef<OsStr>>(words: impl IntoIterator<Item = Word>) -> Pgstow {
     let home = TempDir::new().unwrap();

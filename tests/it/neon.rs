@@ -1,7 +1,7 @@
 //! Restores into branches on Neon: into a database made fresh there, production untouched, and no branch
 //! left behind by whatever fails.
 
-use crate::harness::{Pgstow, Run};
+use crate::harness::{Pgstow, Run, eventually};
 use crate::scene::{Keys, Place, add_bulk, fresh};
 use crate::servers::neon::{Fault, NeonServer, PROJECT, ROLE, ROLE_PASSWORD};
 use crate::servers::postgres::{Cluster, Major};
@@ -93,6 +93,9 @@ fn a_database_is_made_fresh_in_a_new_branch() {
     assert!(run.text().contains(&uri), "{run}");
     assert!(neon.cluster("second").has_database("app") && neon.branches().len() == 2);
     assert_eq!(neon.cluster("second").psql("copy", "SELECT to_regclass('public.masked')"), "masked");
+    let run = restore(&neon, &["--neon-branch", "some", "--table", "shop.orders"]).succeeds();
+    assert_eq!(run.json()["neon"]["database"], "app", "{run}");
+    assert_eq!(neon.cluster("some").psql("app", "SELECT to_regclass('held') FROM shop.orders LIMIT 1"), "");
     neon.is_content();
 }
 
@@ -207,14 +210,9 @@ fn a_signal_amid_the_data_leaves_no_branch() {
     let neon = NeonServer::start(Major::V17);
     neon.main.psql("postgres", "CREATE ROLE hold");
     let running = restore(&neon, &[]).spawn();
-    let asleep = || {
-        let branch = neon.branches().pop()?;
-        let sleeping = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        (!neon.cluster(&branch).psql("postgres", sleeping).is_empty()).then_some(())
-    };
-    while asleep().is_none() {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let sleeping = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let asleep = |branch: String| !neon.cluster(&branch).psql("postgres", sleeping).is_empty();
+    eventually("its rows stand still", || neon.branches().pop().is_some_and(asleep));
     running.signal(Signal::INT);
     let run = running.wait().assert_failure(Kind::Interrupted).says("deleted the branch");
     nothing_is_left(&neon, &run);

@@ -5,12 +5,11 @@ mod moving;
 mod places;
 
 use crate::harness::{Pgstow, Run, pgstow};
-use crate::scene::{Place, add_bulk, for_major, fresh, motley};
+use crate::scene::{Place, add_bulk, for_major, fresh, motley, reader_with_few};
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use pgstow::error::Kind;
 use serde_json::Value;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 const MAJORS: [Major; 3] = [Major::Distribution, Major::V17, Major::V18];
 
@@ -93,7 +92,7 @@ impl Drop for Work {
 pub fn hold(cluster: &Cluster, database: &str, sql: &str) -> Work {
     let holder = Work::begin(cluster, database, format!("BEGIN; {sql}; SELECT 'held', pg_sleep(600);"));
     let held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
-    eventually(cluster, database, held);
+    cluster.eventually(database, held);
     holder
 }
 
@@ -102,16 +101,6 @@ pub fn release(cluster: &Cluster, database: &str) {
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                WHERE query LIKE 'SELECT ''held''%' AND pid <> pg_backend_pid()";
     assert_eq!(cluster.psql(database, end), "1");
-}
-
-/// Waits until this is true.
-#[track_caller]
-pub fn eventually(cluster: &Cluster, database: &str, question: &str) {
-    let begun = Instant::now();
-    while cluster.psql(database, question) != "t" {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never true: {question}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -200,16 +189,14 @@ fn one_reads_if_somebody_waits_for_a_table() {
     let waiting = |relation: &str| {
         format!("SELECT count(*) > 0 FROM pg_locks WHERE relation = '{relation}'::regclass AND NOT granted")
     };
-    eventually(
-        &cluster,
-        &database,
+    cluster.eventually(&database,
         "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(100)%' AND pid <> pg_backend_pid()",
     );
     let run = std::thread::scope(|scope| {
         let run = scope.spawn(|| backup(&place, &cluster.url(&database), "queue", "2"));
-        eventually(&cluster, &database, &waiting("v"));
+        cluster.eventually(&database, &waiting("v"));
         let _migration = Work::begin(&cluster, &database, "ALTER TABLE bulk ADD more int;".into());
-        eventually(&cluster, &database, &waiting("bulk"));
+        cluster.eventually(&database, &waiting("bulk"));
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                    WHERE query LIKE '%pg_sleep(100)%' AND pid <> pg_backend_pid()";
         cluster.psql(&database, end);
@@ -227,15 +214,7 @@ fn a_role_with_few_sessions_reads_with_one() {
     for (limit, says) in
         [(4, "the role may not have enough of them"), (11, "the role may not have enough of them")]
     {
-        let role = fresh("few");
-        cluster.psql(
-            &database,
-            &format!(
-                "CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT {limit};
-                 GRANT pg_read_all_data TO {role}"
-            ),
-        );
-        let url = cluster.url(&database).replace("postgres://postgres:", &format!("postgres://{role}:"));
+        let url = cluster.url_of(&reader_with_few(&cluster, limit), &database);
         backup(&place, &url, "few", "8").assert_success().says(says);
         assert_eq!(tables(&place, "few").len(), 1);
     }
@@ -243,7 +222,7 @@ fn a_role_with_few_sessions_reads_with_one() {
     let role = fresh("few");
     let create = format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_read_all_data");
     cluster.psql(&database, &create);
-    let url = cluster.url(&database).replace("postgres://postgres:", &format!("postgres://{role}:"));
+    let url = cluster.url_of(&role, &database);
     for (limit, says) in
         [(4, "the role may not have enough of them"), (2, "no lock that keeps another run away")]
     {

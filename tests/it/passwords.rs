@@ -1,8 +1,8 @@
 //! A password that a command prints: asked for again by every child that connects, and shown nowhere.
 
+use crate::harness::eventually;
 use crate::scene::{Keys, Place, SLOW_INDEX, fresh, motley};
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
-use crate::there::scene::eventually;
 use pgstow::error::Kind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -68,6 +68,14 @@ pub fn login_and_reader(cluster: &Cluster) -> (String, String) {
     (login, reader)
 }
 
+/// A role that reads everything and may have this number of sessions.
+pub fn reader_with_few(cluster: &Cluster, sessions: u32) -> String {
+    let role = fresh("few");
+    let limit = format!("LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT {sessions}");
+    cluster.psql("postgres", &format!("CREATE ROLE {role} {limit} IN ROLE pg_read_all_data"));
+    role
+}
+
 /// A name for a database that does not exist yet.
 pub fn fresh(label: &str) -> String {
     // The prefix of a store is as unique as anything.

@@ -302,7 +302,7 @@ fn the_compose_file_runs_what_there_is_and_looks_at_its_health() {
         let inner = words.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
         for line in [words, inner] {
             let line = ["pgstow".to_owned()].into_iter().chain(line).map(Into::into).collect();
-            let parsed = cli::parse(line, &|_| Vec::new(), &|_| false);
+            let parsed = cli::parse(line, &|_| Vec::new(), &|_| None);
             assert!(matches!(parsed, Parsed::Words(_)), "{parsed:?}");
         }
     }

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A database in use, and a backup of what it was before.
 struct Scene {
@@ -128,7 +128,7 @@ impl Scene {
 
     #[track_caller]
     fn eventually(&self, holds: &str) {
-        until(holds, || self.cluster.psql("postgres", &format!("SELECT EXISTS ({holds})")) == "t");
+        self.cluster.eventually("postgres", &format!("SELECT EXISTS ({holds})"));
     }
 }
 
@@ -137,15 +137,6 @@ impl Scene {
 enum Rename {
     First,
     Second,
-}
-
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// A session that has run some SQL, and stays until it is dropped.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::entry::{Section, TocEntry};
+use crate::sql::EntryKind;
 
 /// The table of contents, in the archive's own order: the order in which data come.
 ///
@@ -20,6 +21,11 @@ impl Toc {
     /// Every entry.
     pub fn entries(&self) -> &[TocEntry] {
         &self.entries
+    }
+
+    /// The entries of this kind.
+    pub fn of_kind(&self, kind: EntryKind) -> impl Iterator<Item = &TocEntry> {
+        self.entries.iter().filter(move |entry| entry.kind() == kind)
     }
 
     /// The entries that have a block of data in the archive.

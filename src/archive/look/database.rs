@@ -95,13 +95,13 @@ impl Toc {
 
     /// Whether the source's database was a template.
     pub fn is_template(&self) -> bool {
-        let properties = self.entries().iter().filter(|entry| entry.kind() == EntryKind::DatabaseProperties);
+        let properties = self.of_kind(EntryKind::DatabaseProperties);
         let mut said = properties.flat_map(|entry| statements(entry.defn().unwrap_or_default()));
         said.any(|(words, _)| words.iter().any(|word| word.is(b"IS_TEMPLATE")))
     }
 
     fn database(&self) -> Option<&TocEntry> {
-        self.entries().iter().find(|entry| entry.kind() == EntryKind::Database)
+        self.of_kind(EntryKind::Database).next()
     }
 }
 

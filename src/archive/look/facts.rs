@@ -9,12 +9,18 @@ use std::collections::HashSet;
 impl Toc {
     /// How many tables it defines, partitions and partitioned tables included.
     pub fn tables(&self) -> usize {
-        self.entries().iter().filter(|entry| entry.kind() == EntryKind::Table).count()
+        self.of_kind(EntryKind::Table).count()
+    }
+
+    /// The names of the extensions that it creates.
+    pub fn extensions(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.of_kind(EntryKind::Extension)
+            .map(|entry| String::from_utf8_lossy(entry.tag().unwrap_or_default()))
     }
 
     /// The encoding of its names and data, as PostgreSQL calls it.
     pub fn encoding(&self) -> Option<String> {
-        let encoding = self.entries().iter().find(|entry| entry.kind() == EntryKind::Encoding)?;
+        let encoding = self.of_kind(EntryKind::Encoding).next()?;
         // SET client_encoding = 'UTF8';
         let statement = String::from_utf8_lossy(encoding.defn()?);
         Some(statement.split('\'').nth(1)?.to_owned())
@@ -32,7 +38,7 @@ impl Toc {
 
     /// Whether it defines a table that would have rows of its own: a partitioned one has none.
     pub fn has_tables_for_rows(&self) -> bool {
-        let mut tables = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Table);
+        let mut tables = self.of_kind(EntryKind::Table);
         tables.any(|table| table.partition_key().is_empty())
     }
 
@@ -44,7 +50,7 @@ impl Toc {
 
     /// Whether a backslash in a plain string means itself: unless the source's `standard_conforming_strings` was off.
     pub fn has_standard_strings(&self) -> bool {
-        let mut strings = self.entries().iter().filter(|entry| entry.kind() == EntryKind::StdStrings);
+        let mut strings = self.of_kind(EntryKind::StdStrings);
         // SET standard_conforming_strings = 'on';
         !strings.any(|entry| entry.defn().is_some_and(|text| text.ends_with(b"'off';\n")))
     }

@@ -51,7 +51,7 @@ impl Toc {
     }
 
     fn plain_tables(&self) -> impl Iterator<Item = &TocEntry> {
-        self.entries().iter().filter(|entry| entry.kind() == EntryKind::Table)
+        self.of_kind(EntryKind::Table)
     }
 }
 

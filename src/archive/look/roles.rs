@@ -56,7 +56,7 @@ impl Toc {
                 owners.entry(schema.to_vec()).or_default().insert(owner.to_vec());
             }
         }
-        for schema in self.entries().iter().filter(|entry| entry.kind() == EntryKind::Schema) {
+        for schema in self.of_kind(EntryKind::Schema) {
             if let (Some(name), Some(owner)) = (schema.tag(), schema.owner()) {
                 owners.entry(name.to_vec()).or_default().remove(owner);
             }

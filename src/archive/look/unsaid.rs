@@ -37,7 +37,7 @@ impl Toc {
     pub fn made_by(&self) -> HashMap<i32, i32> {
         let by_id: HashMap<i32, &TocEntry> =
             self.entries().iter().map(|entry| (entry.dump_id(), entry)).collect();
-        let rules = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Rule);
+        let rules = self.of_kind(EntryKind::Rule);
         let shells = rules.filter_map(|rule| {
             let (_, schema, tag) = rule.identity();
             let name = tag.strip_suffix(b" _RETURN")?;

@@ -137,13 +137,13 @@ impl Toc {
 
     /// The entry of an extension.
     pub fn extension(&self, name: &str) -> Option<&TocEntry> {
-        let mut all = self.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
+        let mut all = self.of_kind(EntryKind::Extension);
         all.find(|entry| entry.tag() == Some(name.as_bytes()))
     }
 
     /// The event triggers whose functions are not here: `pg_dump` writes them all, whatever schemas it leaves out.
     pub fn lost_event_triggers(&self) -> impl Iterator<Item = &TocEntry> {
-        let triggers = self.entries().iter().filter(|entry| entry.kind() == EntryKind::EventTrigger);
+        let triggers = self.of_kind(EntryKind::EventTrigger);
         // Of a function that is not here, what it needs is named: its language, or the extension that it belongs to.
         let is_language = |entry: &TocEntry| match entry.kind() {
             EntryKind::Extension => entry.tag().is_some_and(|name| name.starts_with(b"pl")),

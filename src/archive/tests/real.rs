@@ -51,7 +51,7 @@ fn every_kind_is_known_and_no_definition_is_torn() {
     });
     for (name, bytes) in dumps().into_iter().chain(related) {
         let toc = read(&bytes, 4096).unwrap().toc;
-        let unknown = toc.entries().iter().find(|entry| entry.kind() == EntryKind::Other);
+        let unknown = toc.of_kind(EntryKind::Other).next();
         assert!(unknown.is_none(), "{name}: {unknown:?}");
         assert_eq!(toc.torn_definitions(), [], "{name}");
     }

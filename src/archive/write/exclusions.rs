@@ -67,6 +67,40 @@ impl Preamble {
     }
 }
 
+impl Preamble {
+    /// The same without what would make these indexes, by the dump ids of what does it, parts of those of a table that a database
+    /// has; and without constraints of this kind among them: the server makes them when it attaches the partition. Returns
+    /// those that get another name then, too.
+    #[must_use]
+    pub fn without_joined(&self, joined: &HashSet<i32>) -> (Self, Vec<String>) {
+        let entries = || self.toc.entries().iter();
+        let constraints: HashMap<Name, Excluding<'_>> = entries().filter_map(excluding).map(named).collect();
+        let mut parts: HashMap<Name, Vec<(i32, Name)>> = HashMap::new();
+        for (id, whole, part) in entries().filter_map(attached) {
+            parts.entry(whole).or_default().push((id, part));
+        }
+        let tops = entries().filter(|entry| joined.contains(&entry.dump_id())).filter_map(attached);
+        let mut next: Vec<Name> = tops.map(|(_, _, part)| part).collect();
+        let (mut gone, mut renamed) = (joined.clone(), Vec::new());
+        while let Some(name) = next.pop() {
+            let Some(constraint) = constraints.get(&name) else { continue };
+            gone.insert(constraint.entry.dump_id());
+            if name_by_server(constraint).is_none_or(|by_server| by_server != constraint.name) {
+                renamed.push(constraint.entry);
+            }
+            for (attached, part) in parts.remove(&name).into_iter().flatten() {
+                gone.insert(attached);
+                next.push(part);
+            }
+        }
+        let ids: HashSet<i32> = renamed.iter().map(|entry| entry.dump_id()).collect();
+        let is_about =
+            |entry: &TocEntry| entry.kind().is_remark() && entry.dependencies().any(|id| ids.contains(&id));
+        let kept = self.keep(|entry| !gone.contains(&entry.dump_id()) && !is_about(entry));
+        (kept, renamed.into_iter().map(TocEntry::described).collect())
+    }
+}
+
 /// A constraint of this kind.
 struct Excluding<'t> {
     entry: &'t TocEntry,

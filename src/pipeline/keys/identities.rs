@@ -125,8 +125,12 @@ impl Identities {
                     ));
             } else {
                 // The line may be a mistyped secret key: it is not shown.
-                return Err(Error::settings(format!("{name}, line {number}: this is not an identity"))
-                    .hint("an identity is a complete line AGE-SECRET-KEY-1…, or an SSH private key"));
+                let error = Error::settings(format!("{name}, line {number}: this is not an identity"));
+                return Err(if line.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+                    error.hint("a character is wrong or missing: after AGE-SECRET-KEY-1 there are 58, in the same line and without spaces; none of them is B, I, O or 1")
+                } else {
+                    error.hint("an identity is a complete line AGE-SECRET-KEY-1…, or an SSH private key")
+                });
             }
             found = true;
         }

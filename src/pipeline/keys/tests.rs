@@ -90,6 +90,7 @@ fn identities_that_cannot_be_used_are_refused_without_repeating_them() {
     let secret = identity.expose_secret().lines().last().unwrap().to_owned();
     let cases = [
         (format!("# x\n{}", &secret[..40]), "line 2: this is not an identity"),
+        (secret.replacen("-1", "-1 ", 1), "line 1: this is not an identity"),
         (recipient, "line 1: this is a public recipient"),
         (String::new(), "contains no identity"),
         ("AGE-SECRET-KEY-PQ-1K30MYPZAHAX".into(), "line 1: this is a post-quantum identity"),
@@ -109,6 +110,9 @@ fn identities_that_cannot_be_used_are_refused_without_repeating_them() {
             error.message().starts_with("PGSTOW_IDENTITY") && error.message().contains(says),
             "{error:?}"
         );
+        // What is typed from paper is typed wrong.
+        let tells = error.hints().first().is_some_and(|hint| hint.contains("there are 58"));
+        assert_eq!(tells, says.contains("not an identity"), "{error:?}");
         assert!(!format!("{error:?}").contains(&secret[..20]) && identities.is_empty());
     }
 }

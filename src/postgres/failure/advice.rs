@@ -109,29 +109,23 @@ const TABLE: &[(S, &str)] = &[
         S::ArchiveTooNew,
         "this pg_restore is too old for the archive; install the client of the server that was dumped",
     ),
-    (
-        S::RoleMissing,
-        "create it with --roles restore or --roles create, or leave it out with --no-owner and --no-acl",
-    ),
-    (S::NotMember, "make the connecting role a member of that role, or use --owner or --no-owner"),
+    (S::RoleMissing, "create it first, with CREATE ROLE: `pgstow fetch --globals` shows it as it was"),
+    (S::NotMember, "make the connecting role a member of that role"),
     (
         S::NotOwner,
         "it belongs to another role: connect as that role, as a member of it, or as a superuser, or take it out of what is \
          restored with `pgstow fetch` and pg_restore --use-list",
     ),
     (S::RoleDenied, "make the connecting role a member of the role that --role names: GRANT that role TO it"),
-    (S::ExtensionOwned, "the extension belongs to somebody else here; --target-profile auto leaves this out"),
-    (S::PublicationDenied, "restore as a superuser, or leave it out with --target-profile auto"),
-    (
-        S::EventTriggerDenied,
-        "only a superuser may do this; --target-profile managed leaves event triggers out",
-    ),
+    (S::ExtensionOwned, "the extension belongs to somebody else here"),
+    (S::PublicationDenied, "restore as a superuser"),
+    (S::EventTriggerDenied, "only a superuser may do this"),
     (
         S::ExtensionDenied,
         "create the extension as a superuser first, or restore as one, or let the service allow it; --exclude-extension NAME \
          restores without it, and without what needs it",
     ),
-    (S::TablespaceMissing, "create the tablespace, or leave it out with --target-profile auto"),
+    (S::TablespaceMissing, "create the tablespace"),
     (S::ExtensionMissing, "install the extension's package on the target server"),
     (
         S::LibraryMissing,
@@ -198,7 +192,7 @@ const AFTER_PG_RESTORE: &[(S, &str)] = &[
     (
         S::PermissionDenied,
         "the restoring role lacks a privilege, or an owner may not create in a schema \
-         (GRANT CREATE ON SCHEMA … TO …); --owner ROLE gives everything to one role, and a superuser may restore all",
+         (GRANT CREATE ON SCHEMA … TO …); a superuser may restore all",
     ),
     (
         S::TargetTooOld,
@@ -207,19 +201,33 @@ const AFTER_PG_RESTORE: &[(S, &str)] = &[
     (
         S::SyntaxError,
         "this PostgreSQL reads the statement otherwise than the one that was dumped: if it is newer, a name may be a keyword \
-         now, and a backup with --pg-dump-arg=--quote-all-identifiers can be restored, or one by the newer client (--pg-bin); `restore --on-error keep` restores \
-         everything else",
+         now, and a backup with --pg-dump-arg=--quote-all-identifiers can be restored, or one by the newer client (--pg-bin)",
     ),
     (
         S::NotAttached,
         "no server makes an exclusion constraint of a partition, or its key WITHOUT OVERLAPS, part of one of the whole table: \
          pgstow adds it to the whole table instead, unless a partition's is not the one that the server would make, as if it \
-         was renamed; `restore --on-error keep` restores everything else",
+         was renamed",
     ),
+    (S::NotPopulated, "a function reads a materialized view that is filled later, and no dump says so"),
+];
+
+/// What a restore of a whole database, or a clone, can do without, by its flags; other commands do not have these.
+const WITH_FLAGS: &[(S, &str)] = &[
+    (
+        S::RoleMissing,
+        "or let --roles restore or --roles create create it, or leave it out with --no-owner and --no-acl",
+    ),
+    (S::NotMember, "or use --owner or --no-owner"),
+    (S::ExtensionOwned, "--target-profile auto leaves this out"),
+    (S::PublicationDenied, "or leave it out with --target-profile auto"),
+    (S::EventTriggerDenied, "--target-profile managed leaves event triggers out"),
+    (S::TablespaceMissing, "or leave it out with --target-profile auto"),
+    (S::PermissionDenied, "--owner ROLE gives everything to one role"),
     (
         S::NotPopulated,
-        "a function reads a materialized view that is filled later, and no dump says so: --skip-refresh restores all of them \
-         empty; fill them afterwards with REFRESH MATERIALIZED VIEW, first the one that is read",
+        "--skip-refresh restores all of them empty; fill them afterwards with REFRESH MATERIALIZED VIEW, first the one that is \
+         read",
     ),
 ];
 
@@ -228,6 +236,11 @@ impl S {
     pub fn hint_after(self, program: &str) -> Option<&'static str> {
         let after = if program == "pg_restore" { AFTER_PG_RESTORE } else { &[] };
         advice(after, self).or_else(|| self.hint())
+    }
+
+    /// What the user can also do with the flags of a restore of a whole database.
+    pub fn hint_with_flags(self) -> Option<&'static str> {
+        advice(WITH_FLAGS, self)
     }
 
     /// What the user can do, if that is known.

@@ -406,6 +406,21 @@ fn a_lacking_privilege_is_another_one_for_a_restore() {
     assert!(hint("pg_restore").contains("GRANT CREATE ON SCHEMA") && !hint("pg_restore").contains("backup"));
 }
 
+/// Whoever has these flags adds them.
+#[test]
+fn advice_for_all_commands_names_no_flag_of_a_whole_restore() {
+    use Situation as S;
+    for situation in
+        [S::RoleMissing, S::NotMember, S::PermissionDenied, S::EventTriggerDenied, S::SyntaxError]
+    {
+        let hint = situation.hint_after("pg_restore").unwrap();
+        for flag in ["--owner", "--no-owner", "--roles", "--target-profile", "--skip-refresh", "--on-error"] {
+            assert!(!hint.contains(flag), "{hint}");
+        }
+    }
+    assert!(S::NotMember.hint_with_flags().unwrap().contains("--no-owner"));
+}
+
 #[test]
 fn a_script_for_newer_servers_is_no_fault_of_pg_restore() {
     for program in ["psql", "pg_restore"] {

@@ -170,8 +170,7 @@ fn ordered(front: &Preamble) -> BTreeSet<i32> {
 
 /// The rows of tables that are stored as usual.
 fn heaps(front: &Preamble) -> BTreeSet<i32> {
-    let tables =
-        front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Table && entry.is_heap());
+    let tables = front.toc.of_kind(EntryKind::Table).filter(|entry| entry.is_heap());
     let tables: BTreeSet<i32> = tables.map(TocEntry::dump_id).collect();
     let rows = front.toc.with_data().filter(|entry| entry.kind() == EntryKind::TableData);
     rows.filter(|rows| rows.dependencies().any(|id| tables.contains(&id))).map(TocEntry::dump_id).collect()

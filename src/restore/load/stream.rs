@@ -5,7 +5,7 @@
 
 use super::super::outcome::Filled;
 use super::super::plan::Plan;
-use super::super::postdata::PostData;
+use super::super::postdata::{PostData, Restorer};
 use super::super::prepare::{atomicity, by_need, prepare};
 use super::super::request::RestoreRequest;
 use super::later::before_and_data;
@@ -152,7 +152,7 @@ impl Arriving {
         let failed = failed.map_err(|error| or_too_early(error, &fitted))?;
         fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
         if let Some(rest) = rest {
-            rest.make(client, target, &plan.options, jobs).await?;
+            rest.make(Restorer { client, target, options: &plan.options }, jobs).await?;
         }
         Ok((plan, failed))
     }

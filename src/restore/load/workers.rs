@@ -5,7 +5,7 @@
 //! written to any disk. It is not one transaction: only a database that goes when the restore fails is filled this way.
 
 use super::super::plan::Plan;
-use super::super::postdata::{PostData, in_order, stopped_reading};
+use super::super::postdata::{PostData, Restorer, stopped_reading};
 use super::super::prepare::{atomicity, prepare};
 use super::super::request::RestoreRequest;
 use super::early::{Early, LEAST};
@@ -14,9 +14,9 @@ use super::parts::{Part, Sizes, parts, tables_at_once};
 use super::queue::{Queue, Work};
 use crate::archive::Preamble;
 use crate::error::{Error, Kind, Result};
-use crate::postgres::clients::{Client, Clients};
+use crate::postgres::clients::Clients;
 use crate::postgres::restore::{Atomicity, restore as pg_restore};
-use crate::postgres::{PgRestoreOptions, Situation, Target};
+use crate::postgres::{Situation, Target};
 use crate::progress::Progress;
 use crate::stored::inventory::Inventory;
 use crate::stored::ranges::Ranges;
@@ -53,8 +53,9 @@ pub async fn restore(
     let ranges = Ranges::of(reader, &reader.progress).await?;
     let target = &*target;
 
-    in_order(&before(front), client, target, options).await?;
-    let worker = Worker { reader, inventory, front, ranges: &ranges, client, target, options };
+    let restorer = Restorer { client, target, options };
+    restorer.in_order(&before(front)).await?;
+    let worker = Worker { reader, inventory, front, ranges: &ranges, restorer };
     let sizes = Sizes::of(inventory, jobs, target.logs_least());
     let parts = parts(inventory, front, sizes, tables_at_once(target.locks(), jobs));
     let (first, early): (Vec<Early>, Vec<Early>) = early.into_iter().partition(Early::is_first);
@@ -81,7 +82,7 @@ pub async fn restore(
     worker.work_off(&mut queue, jobs).await?;
 
     reader.progress.now_passing("indexes and constraints".into());
-    rest.make(client, target, options, jobs).await?;
+    rest.make(restorer, jobs).await?;
     Ok(plan)
 }
 
@@ -90,9 +91,7 @@ struct Worker<'a> {
     inventory: &'a Inventory,
     front: &'a Preamble,
     ranges: &'a Ranges,
-    client: &'a Client,
-    target: &'a Target,
-    options: &'a PgRestoreOptions,
+    restorer: Restorer<'a>,
 }
 
 /// What became of some work.
@@ -148,7 +147,7 @@ impl Worker<'_> {
         }
         let entries: BTreeSet<i32> = early.iter().flat_map(|one| one.entries.clone()).collect();
         let only = self.front.keep(|entry| entries.contains(&entry.dump_id()));
-        in_order(&only, self.client, self.target, self.options).await
+        self.restorer.in_order(&only).await
     }
 
     /// Loads parts that were refused, one after the other in the dump's order, as one stream would bring them. Those that
@@ -173,7 +172,7 @@ impl Worker<'_> {
     async fn load_at_last(&self, part: &Part, called: &str) -> Result<Option<Error>> {
         let mut attempt = 1;
         loop {
-            let session = self.target.session_name(&format!("{called}.{attempt}"));
+            let session = self.restorer.target.session_name(&format!("{called}.{attempt}"));
             let mut given = Given::default();
             let error = match self.load(part, &mut given, &session).await {
                 Ok(()) => return Ok(None),
@@ -199,7 +198,7 @@ impl Worker<'_> {
             self.take_back(&given);
             tokio::time::sleep(PAUSE * attempt).await;
             // It may be lost on our side only.
-            if let Err(error) = self.target.end_sessions(&session).await {
+            if let Err(error) = self.restorer.target.end_sessions(&session).await {
                 tracing::debug!("sessions could not be ended: {error}");
             }
             attempt += 1;
@@ -214,11 +213,11 @@ impl Worker<'_> {
     /// Loads a part.
     async fn load(&self, part: &Part, given: &mut Given, session: &str) -> Result<()> {
         let progress = &self.reader.progress;
-        self.target.breathe().await;
-        let atomicity = atomicity(&part.preamble(self.front), self.target);
+        let Restorer { client, target, options } = self.restorer;
+        target.breathe().await;
+        let atomicity = atomicity(&part.preamble(self.front), target);
         given.whole = atomicity == Atomicity::Whole;
-        let mut pg_restore =
-            pg_restore(self.client, &self.target.conn().named(session), self.options, atomicity).await?;
+        let mut pg_restore = pg_restore(client, &target.conn().named(session), options, atomicity).await?;
         let fed = async {
             progress.now_passing(part.label.clone());
             pg_restore.write_all(&part.head(self.front)).await.map_err(stopped_reading)?;

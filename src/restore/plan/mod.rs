@@ -56,9 +56,9 @@ impl RestoreRequest {
         target.find_names_in(self.fitting.search_path.as_deref());
         self.keep_closed(target)?;
         let mut fit = Fit::begin(&self.fitting, target).await?;
-        let watched = front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::EventTrigger);
+        let watched = front.toc.of_kind(EntryKind::EventTrigger).next().is_some();
         fit.event_triggers = watched && fit.is_managed() && target.takes_event_triggers().await;
-        if front.toc.entries().iter().any(|entry| entry.kind() == EntryKind::PublicationTable) {
+        if front.toc.of_kind(EntryKind::PublicationTable).next().is_some() {
             fit.publications = target.own_publications().await?;
         }
         if watched && fit.facts.rights.superuser && fit.facts.major >= sessions::KNOWS_EVENT_TRIGGERS_OFF {

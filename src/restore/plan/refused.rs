@@ -10,6 +10,7 @@ use crate::postgres::managed::{is_of_a_service, only_a_service_has, refuses};
 use crate::postgres::{Schemas, Target, identifier};
 use crate::sql::words;
 use crate::units::count;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Since this major a server has functions that take the statistics of another one.
@@ -144,9 +145,8 @@ impl Fit<'_> {
 
     /// Looks for the extensions that the archive makes; who wants what can be restored does without.
     pub(super) fn check_extensions(&self, front: &Preamble) -> Result<()> {
-        let entries = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
-        let names = entries.map(|entry| text(entry.tag()).into_owned());
-        let missing: Vec<String> = names.filter(|name| !self.facts.has_extension(name)).collect();
+        let lacking = front.toc.extensions().filter(|name| !self.facts.has_extension(name));
+        let missing: Vec<String> = lacking.map(Cow::into_owned).collect();
         if missing.is_empty() {
             return Ok(());
         }

@@ -1,9 +1,10 @@
 //! Extensions that the restoring role may not create: named together, before anything is made.
 
-use super::{Fit, reported, text};
-use crate::archive::{EntryKind, Preamble};
+use super::{Fit, reported};
+use crate::archive::Preamble;
 use crate::error::{Error, Result};
 use crate::postgres::{Target, identifier};
+use std::borrow::Cow;
 
 impl Fit<'_> {
     /// Refuses extensions that only a superuser may create, if the role is none and the database does not have them.
@@ -15,9 +16,8 @@ impl Fit<'_> {
             return Ok(());
         }
         let present = target.schemas_of_extensions().await?;
-        let entries = front.toc.entries().iter().filter(|entry| entry.kind() == EntryKind::Extension);
         let mut forbidden = Vec::new();
-        for name in entries.map(|entry| text(entry.tag()).into_owned()) {
+        for name in front.toc.extensions().map(Cow::into_owned) {
             let is_there = present.contains_key(&name) || !self.facts.has_extension(&name);
             if !is_there && !target.takes_extension(&name, false).await? {
                 forbidden.push(name);

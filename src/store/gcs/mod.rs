@@ -100,10 +100,6 @@ impl Store for Gcs {
         self.0.lock(&self.0.prefix.full_key(key)?).await
     }
 
-    async fn free_space(&self) -> Result<Option<u64>> {
-        Ok(None)
-    }
-
     fn now(&self) -> Option<SystemTime> {
         self.0.xml.clock.now()
     }

@@ -1,6 +1,6 @@
 //! A bucket that is reached by the S3 protocol.
 //!
-//! The SDK signs and sends; decisions are made here. Its retries are off (ours, in `retry.rs`, know what a repetition
+//! The SDK signs and sends; decisions are made here. Its retries are off (ours, in `retry/`, know what a repetition
 //! means), its automatic checksums are off (ours cover the whole object), bodies are bytes in memory with a known
 //! length (streams are sent in a form that many services reject), and every request has a deadline.
 
@@ -114,10 +114,6 @@ impl Store for S3 {
 
     async fn attempt(&self, attempt: Attempt, key: &str) -> Result<()> {
         self.0.attempt(attempt, &self.0.prefix.full_key(key)?).await
-    }
-
-    async fn free_space(&self) -> Result<Option<u64>> {
-        Ok(None)
     }
 
     async fn rules(&self) -> Option<BucketRules> {

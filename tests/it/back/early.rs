@@ -1,8 +1,8 @@
 //! What several workers do at the same time: indexes of tables that are in, next to rows that are not; and how little
 //! the server writes for whole tables.
 
-use super::scene::{HOLD, is_held, until, wake};
-use crate::harness::Running;
+use super::scene::{HOLD, is_held, wake};
+use crate::harness::{Running, eventually};
 use crate::scene::{Place, fresh, named};
 use crate::servers::postgres::{Cluster, Major};
 use crate::servers::run;
@@ -58,7 +58,7 @@ fn indexes_are_made_while_the_rows_of_other_tables_are_on_their_way() {
                 let cluster = Cluster::shared(major);
                 let copy = fresh("early");
                 let running = begin(cluster, &copy);
-                until(|| is_held(cluster, &copy));
+                eventually("its rows stand still", || is_held(cluster, &copy));
                 let filling = named(cluster, &copy);
                 let there = || {
                     let ask = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
@@ -67,7 +67,9 @@ fn indexes_are_made_while_the_rows_of_other_tables_are_on_their_way() {
                 };
                 let links =
                     "SELECT count(*) FROM pg_constraint WHERE conname = 'large_up_fkey' AND convalidated";
-                until(|| there() == "large_more large_pkey large_up" && cluster.psql(&filling, links) == "1");
+                eventually("they are made", || {
+                    there() == "large_more large_pkey large_up" && cluster.psql(&filling, links) == "1"
+                });
                 // Nothing more comes while rows are held up: not what calls functions, and no trigger.
                 assert!(is_held(cluster, &copy));
                 let triggers = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal";

@@ -1,7 +1,7 @@
 //! A restore is ended midway, by a signal, by the server or with its `pg_restore`.
 
-use super::scene::{HOLD, is_held, until, wake};
-use crate::harness::Running;
+use super::scene::{HOLD, is_held, wake};
+use crate::harness::{Running, eventually};
 use crate::scene::{Place, Sample, fresh, named};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -45,7 +45,7 @@ impl Stuck {
     }
 
     pub fn until_in_the_middle(&self, copy: &str) {
-        until(|| is_held(self.cluster, copy));
+        eventually("its rows stand still", || is_held(self.cluster, copy));
     }
 
     /// Ends the session that stands still.
@@ -145,11 +145,11 @@ fn a_database_in_the_making_is_not_left() {
     let seen = |what: &str| {
         !cluster.psql("postgres", &format!("SELECT 1 FROM pg_stat_activity WHERE {what}")).is_empty()
     };
-    until(|| seen("wait_event = 'PgSleep'"));
+    eventually("the lock is held", || seen("wait_event = 'PgSleep'"));
 
     let copy = fresh("making");
     let running = Sample::shared().place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).spawn();
-    until(|| seen("wait_event_type = 'Lock' AND query LIKE '%CREATE DATABASE%'"));
+    eventually("it waits", || seen("wait_event_type = 'Lock' AND query LIKE '%CREATE DATABASE%'"));
     running.signal(Signal::TERM);
     std::thread::sleep(Duration::from_millis(300));
     cluster.psql(
@@ -173,7 +173,7 @@ fn an_empty_database_is_empty_again_and_a_failed_one_is_kept_on_demand() {
     // It was not ours to drop.
     assert!(cluster.has_database(&waiting));
     let sessions = format!("SELECT 1 FROM pg_stat_activity WHERE datname = '{waiting}'");
-    until(|| cluster.psql("postgres", &sessions).is_empty());
+    eventually("its sessions have ended", || cluster.psql("postgres", &sessions).is_empty());
     assert_eq!(cluster.psql(&waiting, "SELECT count(*) FROM pg_class WHERE relname = 'first'"), "0");
     stuck.goes_through(&waiting);
 

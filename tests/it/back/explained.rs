@@ -1,8 +1,7 @@
 //! What is said when PostgreSQL refuses a restore: the whole error, where it happened, and what helps, in
 //! whatever language the server speaks.
 
-use super::scene::until;
-use crate::harness::Run;
+use crate::harness::{Run, eventually};
 use crate::scene::{Place, fresh, restore_fails};
 use crate::servers::postgres::{Cluster, Major};
 use crate::skip;
@@ -120,7 +119,7 @@ fn a_server_that_speaks_german_is_understood() {
     holder.env("PGAPPNAME", "stubborn").args(["-X", "-d", &database, "-c", "SELECT pg_sleep(600)"]);
     let mut holder = holder.stdout(Stdio::null()).spawn().unwrap();
     let is_there = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stubborn'";
-    until(|| cluster.psql("postgres", is_there) == "1");
+    eventually("it is there", || cluster.psql("postgres", is_there) == "1");
     let to = format!("postgres://mover:m@127.0.0.1:{}/{database}", cluster.port);
     let swap = ["restore", "latest", "--swap", "--yes", "--no-owner", "--no-acl", "--to", &to];
     let run = plain.opens(&swap).run();

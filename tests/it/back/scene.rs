@@ -7,7 +7,6 @@ use pgstow::stored::manifest::Manifest;
 use sha2::{Digest as _, Sha256};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 pub const DUMP: &str = "dump.zst.age";
 pub const INVENTORY: &str = "inventory.json.zst.age";
@@ -84,13 +83,4 @@ pub fn is_held(cluster: &Cluster, copy: &str) -> bool {
 pub fn wake(cluster: &Cluster, filling: &str) {
     let wake = format!("DO $$ BEGIN EXECUTE 'CREATE ROLE wake_' || md5('{filling}'); END $$");
     cluster.psql("postgres", &wake);
-}
-
-#[track_caller]
-pub fn until(done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -137,6 +137,12 @@ fn any_name_will_do() {
     let lines = run.stderr.matches("debug: ").count();
     assert!((1..40).contains(&lines), "{lines}: {run}");
     restore(&[]).fails(Kind::TargetExists).says("keep this one under another name: --swap");
+    // What takes no database's place is not advised to.
+    let run =
+        restore(&["-t", "*"]).fails(Kind::TargetExists).says("--into instead of --to appends their rows");
+    assert!(!run.stderr.contains("--swap"), "{run}");
+    let run = restore(&["--schema-only"]).fails(Kind::TargetExists);
+    assert!(!run.stderr.contains("--swap"), "{run}");
     restore(&["--swap", "--yes", "--keep-old", "0"]).succeeds();
     assert_eq!(is_there(), "1");
 }

@@ -76,9 +76,9 @@ fn every_workflow_runs_on_a_machine_that_has_nothing() {
     assert!(failed.starts_with("Back up:") && !failed.contains("migrated"), "{failed}");
 
     play("restore-drill", "drill").unwrap();
-    let receipt = std::fs::read(runner.file("receipt.json")).unwrap();
-    let receipt: serde_json::Value = serde_json::from_slice(&receipt).unwrap();
-    assert_eq!((&receipt[0]["verified"], &receipt[0]["rows"]), (&true.into(), &7777.into()));
+    let result = std::fs::read(runner.file("result.json")).unwrap();
+    let result: serde_json::Value = serde_json::from_slice(&result).unwrap();
+    assert_eq!((&result[0]["verified"], &result[0]["rows"]), (&true.into(), &7777.into()));
 
     // Those without a static key: the steps before have put the credentials into the job's environment.
     for (workflow, variables) in [("nightly-backup-aws", s3.env())] {

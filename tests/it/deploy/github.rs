@@ -153,9 +153,9 @@ fn the_steps_of_the_workflows_back_up_and_restore() {
         [("PGSTOW_STORE", &*store), ("PGSTOW_IDENTITY", &*keys.identity), ("PGSTOW_VERIFY_TO", &*scratch)];
     let done = runner.run(&drill, &reads);
     assert!(done.status.success(), "{}", said(&done));
-    let receipt: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(runner.file("receipt.json")).unwrap()).unwrap();
-    assert_eq!((&receipt[0]["verified"], &receipt[0]["rows"]), (&true.into(), &7777.into()));
+    let result: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(runner.file("result.json")).unwrap()).unwrap();
+    assert_eq!((&result[0]["verified"], &result[0]["rows"]), (&true.into(), &7777.into()));
 }
 
 /// A step of the action.

@@ -1,11 +1,10 @@
 //! What can be wrong with a database, its role, and the programs to dump it.
 
 use super::Seen;
-use crate::harness::pgstow;
+use crate::harness::{eventually, pgstow};
 use crate::scene::{Place, every_client, fresh};
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use crate::there::preflight::pgbouncer;
-use crate::there::scene::eventually;
 use pgstow::error::Kind;
 use std::process::Stdio;
 

@@ -74,7 +74,6 @@ fn settings_that_a_backup_would_refuse() {
     for (words, check, says) in [
         (&["--prune"][..], "retention", "no rule says which backups are kept"),
         (&["--prune", "--keep-last", "0"], "retention", "no rule says which backups are kept"),
-        (&["--keep-last", "3", "--timezone", "Europe/Nowhere"], "retention", "Europe/Nowhere"),
         (&["--label", "nightly"], "storing", "is not KEY=VALUE"),
         (&["--lock-mode", "compliance"], "storing", "without --lock-until"),
         (&["--lock-until", "30d"], "storing", "lock"),

@@ -37,8 +37,15 @@ const NEXT_DAY: &str = "CREATE TABLE app.coupons (code text); INSERT INTO app.co
 /// A line to type.
 struct Line {
     text: String,
-    /// Whether the page shows an error below it.
-    fails: bool,
+    /// What the page shows below it.
+    below: String,
+}
+
+impl Line {
+    /// Whether the page shows an error.
+    fn fails(&self) -> bool {
+        self.below.lines().any(|line| line.starts_with("error: "))
+    }
 }
 
 /// The lines of a page, in their order.
@@ -49,14 +56,18 @@ fn lines(page: &str) -> Vec<Line> {
         let joined: String = block.split("\\\n").map(|part| part.trim_start_matches(' ')).collect();
         let with_prompts = joined.split("\n$ ").skip(1).map(|shown| {
             let (text, below) = shown.split_once('\n').unwrap_or((shown, ""));
-            Line { text: text.to_owned(), fails: below.lines().any(|line| line.starts_with("error: ")) }
+            Line { text: text.to_owned(), below: below.to_owned() }
         });
         let with_prompts: Vec<Line> = with_prompts.collect();
         if !with_prompts.is_empty() {
             return with_prompts;
         }
         let is_typed = |line: &&str| line.split(' ').next().is_some_and(|word| PROGRAMS.contains(&word));
-        joined.lines().filter(is_typed).map(|line| Line { text: line.to_owned(), fails: false }).collect()
+        joined
+            .lines()
+            .filter(is_typed)
+            .map(|line| Line { text: line.to_owned(), below: String::new() })
+            .collect()
     };
     blocks.flat_map(of_block).collect()
 }
@@ -116,7 +127,11 @@ impl Reader {
 
     /// Types a line of a page, and looks whether it does what the page says.
     fn follows(&mut self, page: &str, line: &Line) {
-        let Line { text, fails } = line;
+        let Line { text, below } = line;
+        // The page shows a file for its reader to write.
+        if let Some(file) = text.strip_prefix("cat ") {
+            return self.writes(file, below);
+        }
         if let Some((part, _)) = NOT_RUN.iter().find(|(part, _)| text.contains(part)) {
             self.passed_over.insert(part);
             return;
@@ -126,15 +141,17 @@ impl Reader {
                 .push_str(&self.own.iter().fold(text.clone(), |text, (name, own)| text.replace(name, own)));
             return self.exports.push('\n');
         }
-        // Rows are brought back into a table that lost them, or with the table.
-        if text.contains(" --create-tables") {
+        // Rows are brought back into a table that lost them, or was spoilt, or with the table.
+        if text.contains(" -f correct.sql") {
+            self.cluster.psql("app", "UPDATE app.customers SET name = 'oops'");
+        } else if text.contains(" --create-tables") {
             self.cluster.psql("app", "DROP TABLE app.orders CASCADE");
         } else if text.contains(" --into ") {
             self.cluster.psql("app", "TRUNCATE app.orders");
         }
         let output = self.types(text);
         let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
-        if output.status.success() == *fails {
+        if output.status.success() == line.fails() {
             self.wrong.push(format!("{page}: {text}\n{said}"));
         }
         self.seen.push_str(&said);
@@ -212,8 +229,9 @@ fn the_commands_of_the_pages_do_what_they_say() {
     run(Command::new("gzip").arg(&plain));
     reader.reads("docs/restore.md");
     reader.reads("docs/verification.md");
-    let receipt = std::fs::read_to_string(reader.folder.join("receipt.json")).unwrap();
-    assert!(serde_json::from_str::<serde_json::Value>(&receipt).unwrap().is_array(), "{receipt}");
+    let result = std::fs::read_to_string(reader.folder.join("result.json")).unwrap();
+    assert_eq!(reader.cluster.psql("app", "SELECT count(*) FROM app.customers WHERE name = 'oops'"), "0");
+    assert!(serde_json::from_str::<serde_json::Value>(&result).unwrap().is_array(), "{result}");
     assert!(reader.wrong.is_empty(), "{}", reader.wrong.join("\n\n"));
     assert_eq!(reader.passed_over, NOT_RUN.iter().map(|(part, _)| *part).collect(), "some are run now");
 }

@@ -1,8 +1,8 @@
 //! People who could not go on: no name for their user, one session only, an older server, values that are too large.
 
 use crate::harness::Pgstow;
-use crate::scene::{Keys, Place, fresh};
-use crate::servers::postgres::{Cluster, Major, PASSWORD};
+use crate::scene::{Keys, Place, fresh, reader_with_few};
+use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use std::path::Path;
 use std::process::Command;
@@ -52,15 +52,7 @@ fn a_role_with_few_sessions_backs_up() {
         let database = cluster.create_database("alone");
         cluster.psql(&database, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n");
         for limit in [1, 2] {
-            let role = fresh("alone");
-            cluster.psql(
-                &database,
-                &format!(
-                    "CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT {limit};
-                     GRANT pg_read_all_data TO {role}"
-                ),
-            );
-            let url = cluster.url(&database).replace("postgres://postgres:", &format!("postgres://{role}:"));
+            let url = cluster.url_of(&reader_with_few(cluster, limit), &database);
             let place = Place::folder();
             let backup = ["backup", "--name", "app", "-r", &Keys::shared().recipient, &url];
             let run = place.pgstow(&backup).succeeds().says("no lock that keeps another run away");

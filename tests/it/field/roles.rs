@@ -3,10 +3,6 @@
 use crate::scene::{Place, fresh};
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
 
-fn as_role(cluster: &Cluster, role: &str, database: &str) -> String {
-    cluster.url(database).replace("postgres://postgres:", &format!("postgres://{role}:"))
-}
-
 /// The owner's own policies hide its rows, and there is no way around them.
 #[test]
 fn rows_hidden_from_their_owner_are_named_and_not_compared() {
@@ -30,16 +26,16 @@ fn rows_hidden_from_their_owner_are_named_and_not_compared() {
         let copy = fresh("forced");
         let words = ["--no-acl", "--target-profile", "plain"];
         place
-            .opens(&["restore", "latest", "--no-owner", "--to", &as_role(cluster, &role, &copy)])
+            .opens(&["restore", "latest", "--no-owner", "--to", &cluster.url_of(&role, &copy)])
             .args(words)
             .succeeds()
             .says("public.secret (row-level security hides its rows)")
             .says("proven: 5 rows in 1 table");
         assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM secret"), "10");
         let swap = ["restore", "latest", "--no-owner", "--swap", "--yes", "--to"];
-        place.opens(&swap).arg(as_role(cluster, &role, &database)).args(words).succeeds();
+        place.opens(&swap).arg(cluster.url_of(&role, &database)).args(words).succeeds();
         assert_eq!(cluster.psql(&database, "SELECT count(*) FROM secret"), "10");
-        place.opens(&["verify", "latest", "--restore", "--to", &as_role(cluster, &role, "")]).succeeds();
+        place.opens(&["verify", "latest", "--restore", "--to", &cluster.url_of(&role, "")]).succeeds();
     }
 }
 
@@ -64,7 +60,7 @@ fn a_role_with_few_sessions_restores() {
             let copy = fresh("narrow");
             let run = place
                 .opens(&["restore", "latest", "--no-owner", "--no-acl", "--jobs", "4", "--to"])
-                .arg(as_role(cluster, &role, &copy))
+                .arg(cluster.url_of(&role, &copy))
                 .succeeds()
                 .says("proven: 100 rows in 1 table");
             assert_eq!(run.stderr.matches("CONNECTION LIMIT").count(), 1, "{run}");

@@ -51,7 +51,7 @@ fn every_way_works(major: Major) {
     for setting in settings(major) {
         cluster.psql("postgres", &format!("ALTER ROLE hasty SET {setting}"));
     }
-    let url = |name: &str| cluster.url(name).replace("postgres://postgres:", "postgres://hasty:");
+    let url = |name: &str| cluster.url_of("hasty", name);
     let after = [
         "--no-owner",
         "--grant-read",

@@ -1,6 +1,7 @@
 //! Somebody else does something in the middle of a restore: another pgstow, an administrator, a server that ends.
 
-use super::races::{Session, eventually};
+use super::races::Session;
+use crate::harness::eventually;
 use crate::keep::scene::{HOUR, put};
 use crate::scene::{Place, fresh};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
@@ -9,7 +10,6 @@ use crate::servers::postgres::{Cluster, Major};
 use crate::servers::{folder, script};
 use pgstow::error::Kind;
 use rustix::process::{Pid, Signal, kill_process};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A folder for `--pg-bin` whose `pg_restore` is the real one, with shell commands before and after it. In them `ask SQL` asks
@@ -42,11 +42,7 @@ impl Meanwhile {
 
     /// Waits until this file is there.
     fn has(&self, file: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.0.path().join(file).exists() {
-            assert!(Instant::now() < deadline, "waited in vain for {file}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        eventually(file, || self.0.path().join(file).exists());
     }
 }
 
@@ -68,10 +64,10 @@ fn rows_are_appended_by_one_run_at_a_time() {
     let into = ["restore", "latest", "--into", &url, "-t", "t"];
     let mut gate = Session::open(cluster, &database);
     gate.does("BEGIN; LOCK TABLE t IN SHARE MODE");
-    eventually(cluster, &database, "SELECT count(*) > 0 FROM pg_locks WHERE relation = 't'::regclass");
+    cluster.eventually(&database, "SELECT count(*) > 0 FROM pg_locks WHERE relation = 't'::regclass");
     let running = place.opens(&into).spawn();
     let waits = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 't'::regclass AND NOT granted";
-    eventually(cluster, &database, waits);
+    cluster.eventually(&database, waits);
     let busy = format!("another restore into {database} is running");
     for words in [&[][..], &["--truncate"]] {
         place.opens(&into).args(words).fails(Kind::Locked).says(&busy);
@@ -175,10 +171,10 @@ fn a_server_that_starts_again_during_the_last_rename() {
         cluster.psql("postgres", "SELECT datname FROM pg_database WHERE datname LIKE 'copy_restoring_%'");
     gate.does(&format!("BEGIN; COMMENT ON DATABASE {name} IS 'it waits'"));
     let held = "SELECT count(*) > 0 FROM pg_locks WHERE classid = 'pg_database'::regclass AND mode = 'ShareUpdateExclusiveLock'";
-    eventually(&cluster, "template1", held);
+    cluster.eventually("template1", held);
     std::fs::write(meanwhile.0.path().join("go"), "").unwrap();
     let renames = "pg_stat_activity WHERE query LIKE '%RENAME TO%' AND wait_event_type = 'Lock'";
-    eventually(&cluster, "template1", &format!("SELECT count(*) > 0 FROM {renames}"));
+    cluster.eventually("template1", &format!("SELECT count(*) > 0 FROM {renames}"));
     let pid: i32 = cluster.psql("template1", &format!("SELECT pid FROM {renames}")).parse().unwrap();
     // The server ends all other sessions too, and recovers.
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();

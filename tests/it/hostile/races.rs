@@ -42,16 +42,6 @@ impl Drop for Session {
     }
 }
 
-/// Waits until a query of the server gives `t`.
-#[track_caller]
-pub(super) fn eventually(cluster: &Cluster, database: &str, query: &str) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while cluster.psql(database, query) != "t" {
-        assert!(Instant::now() < deadline, "waited in vain for {query}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// The newest backup restores.
 #[track_caller]
 pub(super) fn restores(place: &Place, cluster: &Cluster, name: &str) {
@@ -74,11 +64,11 @@ fn a_function_dropped_after_the_snapshot() {
         );
         let gate = Session::runs(cluster, &database, "BEGIN; LOCK TABLE gate; SELECT pg_sleep(100);".into());
         let locked = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'gate'::regclass AND granted";
-        eventually(cluster, &database, locked);
+        cluster.eventually(&database, locked);
         let backup = std::thread::scope(|scope| {
             let backup = scope.spawn(|| place.backup_run(&cluster.url(&database)));
             let waits = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted";
-            eventually(cluster, &database, waits);
+            cluster.eventually(&database, waits);
             cluster.psql(&database, "DROP TYPE pair CASCADE");
             drop(gate);
             let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \
@@ -105,8 +95,7 @@ impl<'a> Gate<'a> {
         let psql = Session::open(cluster, database);
         let mut gate = Gate { cluster, database, psql, waited: Vec::new() };
         gate.does("BEGIN; LOCK TABLE gate");
-        eventually(
-            cluster,
+        cluster.eventually(
             database,
             "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'gate'::regclass AND granted",
         );
@@ -264,7 +253,7 @@ fn a_definition_locked_by_somebody_else() {
             let holder = Session::runs(cluster, &database, held);
             let sleeps = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \
                           AND pid <> pg_backend_pid() AND datname = current_database()";
-            eventually(cluster, &database, sleeps);
+            cluster.eventually(&database, sleeps);
             let place = Place::folder();
             let backup = ["backup", "--no-encryption", "--lock-wait-timeout", "1s"];
             let run = place.pgstow(&backup).arg(&url).fails(Kind::Postgres);
@@ -280,7 +269,7 @@ fn a_definition_locked_by_somebody_else() {
             let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(100)%' \
                        AND pid <> pg_backend_pid() AND datname = current_database()";
             cluster.psql(&database, end);
-            eventually(cluster, &database, &sleeps.replace("> 0", "= 0"));
+            cluster.eventually(&database, &sleeps.replace("> 0", "= 0"));
         }
     }
 }

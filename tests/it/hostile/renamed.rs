@@ -1,6 +1,6 @@
 //! Names and values are changed while a backup reads: it has what its snapshot had under each name, or begins again.
 
-use super::races::{Gate, MAJORS, Session, eventually, restores};
+use super::races::{Gate, MAJORS, Session, restores};
 use crate::harness::Run;
 use crate::scene::Place;
 use crate::servers::postgres::Cluster;
@@ -187,11 +187,11 @@ fn a_value_of_an_enum_that_is_renamed_while_rows_are_read() {
             holder.does(&format!("BEGIN; REINDEX TABLE {toast}; SELECT 'rebuilt'"));
             let held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT ''rebuilt''%' \
                         AND state = 'idle in transaction' AND datname = current_database()";
-            eventually(cluster, &database, held);
+            cluster.eventually(&database, held);
             let backup = place.pgstow(&words).spawn();
             let reading = "SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid) \
                            WHERE NOT granted AND query LIKE 'COPY %' AND datname = current_database()";
-            eventually(cluster, &database, reading);
+            cluster.eventually(&database, reading);
             // pg_dump may have read so far a moment before the backup goes on to store.
             std::thread::sleep(Duration::from_secs(1));
             cluster.psql(&database, sql);

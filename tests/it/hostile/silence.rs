@@ -1,7 +1,6 @@
 //! A connection that is dead, though nothing has ended it: bytes stop in one direction, and TCP still acknowledges
 //! all. Nobody waits for it for ever.
 
-use super::races::eventually;
 use crate::harness::Run;
 use crate::scene::{Place, SLOW_INDEX, add_bulk, fresh, login_and_reader, named};
 use crate::servers::at_once;
@@ -175,7 +174,7 @@ fn a_server_that_works_is_waited_for() {
     let mut holder = holder.stdout(Stdio::null()).spawn().unwrap();
     let held =
         "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 't'::regclass";
-    eventually(cluster, &database, held);
+    cluster.eventually(&database, held);
     let url = url(&database).replace(&format!("//{USER}:"), &format!("//{login}:"));
     let role = format!("--pg-dump-arg=--role={reader}");
     place.pgstow(&["backup", "--no-encryption", "--name", "waiting", &role, &url]).succeeds();

@@ -1,6 +1,6 @@
 //! Whether a definition changed is known whatever the server can say of transactions: of their parts, and on a standby.
 
-use super::races::{Gate, MAJORS, Session, eventually, restores};
+use super::races::{Gate, MAJORS, Session, restores};
 use crate::scene::Place;
 use crate::servers::postgres::{Cluster, Major};
 
@@ -10,7 +10,7 @@ fn long_transaction(cluster: &Cluster, database: &str) -> Session {
     long.does("BEGIN; CREATE TABLE never (n int)");
     let begun = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'CREATE TABLE never%' \
                  AND state = 'idle in transaction' AND datname = current_database()";
-    eventually(cluster, database, begun);
+    cluster.eventually(database, begun);
     long
 }
 
@@ -34,7 +34,7 @@ fn a_definition_that_a_part_of_a_transaction_changes() {
             migration.does(&format!("{begin} {steps} {end} SELECT 'migrated'"));
             let migrated = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%''migrated''%' \
                             AND state = 'idle in transaction' AND datname = current_database()";
-            eventually(cluster, &database, migrated);
+            cluster.eventually(&database, migrated);
             // Another transaction ends, so the numbers of the migration are not the newest.
             cluster.psql(&database, "SELECT txid_current()");
             let mut gate = Gate::hold(cluster, &database);
@@ -42,7 +42,7 @@ fn a_definition_that_a_part_of_a_transaction_changes() {
             let backup = place.pgstow(&words).spawn();
             gate.is_reached();
             migration.does("COMMIT");
-            eventually(cluster, &database, "SELECT count(*) = 1 FROM pg_proc WHERE proname = 'g2'");
+            cluster.eventually(&database, "SELECT count(*) = 1 FROM pg_proc WHERE proname = 'g2'");
             gate.does("COMMIT");
             let run = backup.wait().assert_success();
             run.says("pg_dump begins again: FUNCTION public.f(integer) was changed");
@@ -60,7 +60,7 @@ fn a_standby_whose_primary_has_a_long_transaction() {
     let (standby, place) = (primary.standby(), Place::folder());
     let _long = long_transaction(&primary, &database);
     primary.psql(&database, "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
-    eventually(&standby, &database, "SELECT count(*) = 1 FROM pg_proc WHERE proname = 'f'");
+    standby.eventually(&database, "SELECT count(*) = 1 FROM pg_proc WHERE proname = 'f'");
     let run = place.backup_run(&standby.url(&database));
     assert!(!run.stderr.contains("begins again"), "{run}");
     restores(&place, &primary, &database);
@@ -68,9 +68,9 @@ fn a_standby_whose_primary_has_a_long_transaction() {
         format!("SELECT count(*) > 0 FROM pg_locks WHERE relation = 'gate'::regclass AND {granted}")
     };
     let mut holder = Gate::hold(&primary, &database);
-    eventually(&standby, &database, &gate("granted"));
+    standby.eventually(&database, &gate("granted"));
     let backup = place.pgstow(&["backup", "--no-encryption", &standby.url(&database)]).spawn();
-    eventually(&standby, &database, &gate("NOT granted"));
+    standby.eventually(&database, &gate("NOT granted"));
     primary.psql(&database, "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'");
     holder.does("COMMIT");
     backup.wait().assert_success().says("pg_dump begins again: FUNCTION public.f() was changed");

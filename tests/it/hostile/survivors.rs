@@ -1,7 +1,8 @@
 //! What a backup's own functions start in a rehearsal ends with it, and runs as nobody who matters.
 
 use super::secrets::backup_that_runs;
-use crate::proof::scene::{Play, eventually, processes};
+use crate::harness::eventually;
+use crate::proof::scene::{Play, processes};
 use crate::scene::fresh;
 use crate::servers::folder;
 use rustix::process::Signal;

@@ -86,10 +86,6 @@ fn what_is_set_but_empty_is_said_to_be() {
         let run = if verb == "fetch" { run.args(["-o", "-"]) } else { run };
         run.fails(Kind::Usage).says("the id of the backup is empty").says("an unset variable");
     }
-    let store = pgstow(["list"]).env("PGSTOW_STORE", " ").fails(Kind::Usage);
-    store.says("the store's URL is empty").says("an unset variable");
-    let table = place.opens(&["restore", "latest", "--to", "x"]).env("PGSTOW_TABLE", " ").fails(Kind::Usage);
-    table.says("the table pattern is empty").says("an unset variable");
     for store in ["s3://bucket", "b2://bucket?region=us-west-004"] {
         let list =
             pgstow(["list", "--store", store]).env("AWS_ACCESS_KEY_ID", "").env("AWS_SECRET_ACCESS_KEY", "");
@@ -117,10 +113,17 @@ fn what_is_set_but_empty_is_said_to_be() {
         assert!(!run.stderr.contains("warning"), "{run}");
         empty(&["clone", "dbname=x", "y"], name).fails(Kind::Usage).says(&refused);
     }
-    let blank = |words: &[&str], name: &str| place.opens(words).env(name, " ").fails(Kind::Usage);
-    let restore = ["restore", "latest", "--to", "dbname=x"];
-    blank(&restore, "PGSTOW_AFTER").says("--after: the script is empty");
-    blank(&["verify", "latest", "--restore"], "PGSTOW_CHECK").says("--check: the SQL is empty");
+    // Neither is one that is masked by half, nor a proof without the check that was wanted.
+    let restore = place.opens(&["restore", "latest", "--to", "dbname=x"]).env("PGSTOW_AFTER_SQL", " \n");
+    let run = restore.env("PGSTOW_AFTER", "/dev/null").fails(Kind::Usage);
+    run.says("PGSTOW_AFTER_SQL is set, but empty: the script is empty");
+    let typed =
+        empty(&["restore", "latest", "--to", "dbname=x", "--after-sql", "SELECT 1"], "PGSTOW_AFTER_SQL");
+    typed.fails(Kind::Settings).says("no key was given");
+    let trial = ["verify", "latest", "--restore"];
+    let check = place.opens(&trial).env("PGSTOW_CHECK", "").fails(Kind::Usage);
+    check.says("PGSTOW_CHECK is set, but empty");
+    place.opens(&trial[..2]).env("PGSTOW_CHECK", "").succeeds();
     empty(&["fetch", "latest", "-o", "-"], "PGSTOW_IDENTITY")
         .fails(Kind::Settings)
         .says("PGSTOW_IDENTITY is set");

@@ -179,4 +179,27 @@ fn an_age_chooses_many_backups() {
     let (none, run) = chosen(&["list", "--newer-than", "1h"]);
     assert!(none.is_empty());
     run.says("no backup is newer than 1h");
+    // To a job it must not look like work that was done.
+    let to = target.url();
+    for words in [&["copy", "--newer-than", "1h", "--to", &to][..], &["verify", "--newer-than", "1h"]] {
+        let run = place.opens(words).fails(Kind::NotFound);
+        run.says("no backup matches: --newer-than leaves out all 3");
+    }
+    let old = place.opens(&["verify", "--newest-per-name"]).env("PGSTOW_OLDER_THAN", "99d");
+    old.fails(Kind::NotFound).says("--older-than comes from PGSTOW_OLDER_THAN");
+}
+
+/// A time by another clock is another backup.
+#[test]
+fn a_time_zone_that_nobody_knows_is_not_utc() {
+    let place = Place::folder();
+    put(&place, "app", DAY);
+    let show = |words: &[&str]| place.opens(&["show", "latest"]).args(words).env("TZ", "Foo/Bar");
+    let unknown = show(&["--before", "2999-01-01 02:00"]).fails(Kind::Settings);
+    unknown.says("TZ names no time zone").says("--timezone");
+    for words in [&[][..], &["--before", "1h"], &["--before", "2999-01-01 02:00", "--timezone", "UTC"]] {
+        show(words).succeeds();
+    }
+    let run = show(&["--timezone", "Foo/Bar"]).fails(Kind::Usage);
+    run.says("invalid value 'Foo/Bar' for '--timezone <ZONE>': there is no time zone");
 }

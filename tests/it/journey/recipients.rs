@@ -114,7 +114,7 @@ fn a_passphrase_is_a_recipient() {
     assert!(with_newline == by_variable, "by the same rule as in a file");
     for blank in ["\n", " "] {
         let run = place.pgstow(&["backup", &cluster.url(database)]).env("PGSTOW_PASSPHRASE", blank);
-        run.fails(Kind::Settings).says("the passphrase is empty");
+        run.fails(Kind::Usage).says("PGSTOW_PASSPHRASE is set, but empty");
     }
     let by_file = fetch_with(&place, |command| command.args(["--passphrase-file", path(&file)]));
     assert!(by_file == by_variable);
@@ -132,8 +132,7 @@ fn a_passphrase_is_a_recipient() {
 
     // And by variable on the way there; a recipient in addition to it cannot be.
     place.pgstow(&["backup", &cluster.url(database)]).env("PGSTOW_PASSPHRASE", "correct horse").succeeds();
-    backup(&place, &[&cluster.url(database)])
-        .env("PGSTOW_PASSPHRASE", "correct horse")
+    backup(&place, &[&cluster.url(database), "--passphrase-file", path(&file)])
         .fails(Kind::Settings)
         .says("only recipient");
     place
@@ -191,6 +190,16 @@ fn unencrypted_only_when_asked_for_by_name() {
     backup(&place, &["--no-encryption", &url]).fails(Kind::Usage).says("contradict");
     let set = place.pgstow(&["backup", "--no-encryption", &url]).env("PGSTOW_RECIPIENTS", "age1x");
     set.fails(Kind::Usage).says("the environment sets PGSTOW_RECIPIENTS");
+    // Recipients that are typed are for whom it is.
+    let typed = || place.pgstow(&["backup", "--name", "t", &url, "-r", &Keys::shared().recipient, "--json"]);
+    for (name, value) in
+        [("PGSTOW_NO_ENCRYPTION", "1"), ("PGSTOW_PASSPHRASE", "x"), ("PGSTOW_PASSPHRASE_FILE", "no")]
+    {
+        let id = typed().env(name, value).succeeds().json()["id"].as_str().unwrap().to_owned();
+        let shown = place.pgstow(&["show", &id, "--json"]).succeeds().json();
+        assert_eq!(shown["recipients"], serde_json::json!([Keys::shared().recipient]), "{name}");
+        place.pgstow(&["delete", &id, "--yes", "--force"]).succeeds();
+    }
     place.pgstow(&["backup", "--no-encryption", &url]).succeeds();
     let whole = fetch_with(&place, |command| command);
     assert!(whole.starts_with(b"PGDMP"));

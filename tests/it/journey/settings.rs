@@ -58,14 +58,48 @@ fn a_settings_file_and_its_profiles_stand_in_for_flags() {
 #[test]
 fn an_empty_variable_counts_as_unset() {
     let folder = tempfile::tempdir().unwrap();
-    let listing = pgstow(["list"]).env("PGSTOW_STORE", format!("file://{}", folder.path().display()));
     let empty = ["PGSTOW_NAME", "PGSTOW_VERIFY_KEY", "PGSTOW_TIMEOUT", "PGSTOW_JSON", "PGSTOW_PROFILE"];
-    empty.iter().fold(listing, |listing, name| listing.env(name, "")).succeeds().says("no backups yet");
-    pgstow(["list"])
-        .env("PGSTOW_STORE", "")
-        .fails(Kind::Usage)
-        .says("no store was given")
-        .says("PGSTOW_STORE is set, but empty");
+    for nothing in ["", " ", "\n"] {
+        let listing = || pgstow(["list"]).env("PGSTOW_STORE", format!("file://{}", folder.path().display()));
+        let listing = empty.iter().fold(listing(), |listing, name| listing.env(name, nothing));
+        listing.succeeds().says("no backups yet");
+        let none = pgstow(["list"]).env("PGSTOW_STORE", nothing).fails(Kind::Usage);
+        none.says("no store was given").says("PGSTOW_STORE is set, but empty");
+    }
+}
+
+/// Help ends up in tickets and logs, and is most wanted if something is wrong.
+#[test]
+fn help_shows_nothing_of_what_is_set() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("pgstow.toml");
+    let help = |words: &[&str]| {
+        let help = pgstow(words).in_folder(home.path()).env("PGSTOW_PASSWORD_COMMAND", "echo s3cret");
+        help.env("PGSTOW_TIMEOUT", "7s").env("DATABASE_URL", "postgres://u:s3cret@h/db")
+    };
+    for text in ["database_url = \"postgres://u:s3cret@h/db\"\nretry_for = \"8s\"\n", "no_such_key = 1\n"] {
+        std::fs::write(&file, text).unwrap();
+        for words in [&["backup", "--help"][..], &["help", "backup"], &["backup", "-h"]] {
+            let run = help(words).succeeds();
+            let page = run.text();
+            assert!(page.contains("--store <URL>") && !page.contains("s3cret"), "{page}");
+            assert!(!page.contains("7s]") && !page.contains("8s]"), "{page}");
+        }
+    }
+    std::fs::write(&file, "profile.p.config_all = true\nto = \"postgres://u:s3cret@h/db\"\n").unwrap();
+    for words in [&[][..], &["config"], &["swap"]] {
+        let run = help(words).args(["--config", path(&file)]).run();
+        assert!(!run.stderr.contains("s3cret") && !run.text().contains("s3cret"), "{run}");
+    }
+}
+
+/// Where a file is missing that a container should get, it gets a folder of that name.
+#[test]
+fn a_folder_in_place_of_the_settings_file_is_no_reason_to_go_on_without() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    std::fs::create_dir(home.path().join("pgstow.toml")).unwrap();
+    let list = place.pgstow(&["list"]).in_folder(home.path());
+    list.fails(Kind::Settings).says("pgstow.toml: cannot be read").says("directory");
 }
 
 fn chmod(file: &Path, mode: u32) {

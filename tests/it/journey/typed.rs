@@ -31,6 +31,13 @@ fn what_was_typed_comes_before_variables_that_exclude_it() {
     understood(&[("PGSTOW_VERIFY_QUICK", "1")], "verify latest --restore");
     let trial = [("PGSTOW_VERIFY_RESTORE", "1"), ("PGSTOW_CHECK", "SELECT true"), ("PGSTOW_RECORD", "1")];
     understood(&trial, "verify latest --quick");
+    understood(&[("PGSTOW_CREATE_TABLES", "1")], &format!("{into} --truncate"));
+    understood(&[("PGSTOW_SWAP", "1")], "restore latest --to dbname=x --table t");
+    understood(
+        &[("PGSTOW_ON_ERROR", "keep"), ("PGSTOW_SCHEMA_ONLY", "1")],
+        "restore latest --to dbname=x --swap",
+    );
+    understood(&[("PGSTOW_OLDER_THAN", "9d")], "verify --newer-than 2d");
 
     let refused = |variables: &[(&str, &str)], line: &str, why: &str| {
         with(&place, variables, line).fails(Kind::Usage).says(why);
@@ -46,6 +53,26 @@ fn what_was_typed_comes_before_variables_that_exclude_it() {
     refused(&[], "verify latest --exclude-extension x", "--exclude-extension is for a trial restore");
     refused(&[], "verify latest --search-path x", "--search-path is for a trial restore");
     refused(&[], "verify latest --pg-bin /nope", "--pg-bin is for a trial restore");
+    refused(&[], "verify --newer-than 2d --older-than 9d", "--older-than and --newer-than contradict");
+    refused(&[], &format!("{into} --truncate --create-tables"), "--truncate and --create-tables contradict");
+    // Who reads of a flag that nobody typed learns where it comes from.
+    refused(
+        &[("PGSTOW_TRUNCATE", "1")],
+        "restore latest --to dbname=x",
+        "--truncate comes from PGSTOW_TRUNCATE",
+    );
+    refused(&[("PGSTOW_TABLE", "")], "restore latest --into dbname=x", "--into needs --table");
+    with(&place, &[("PGSTOW_NAME", "apq")], "list")
+        .fails(Kind::NotFound)
+        .says("--name comes from PGSTOW_NAME");
+    refused(&[("PGSTOW_NAME", "a//b")], "list", "--name comes from PGSTOW_NAME");
+    // A connection string at the wrong place keeps its password.
+    let url = "postgres://u:hunter22@h.a.b/db";
+    for line in ["list --name", "restore latest --to x --table", "fetch latest -o - --ca-file"] {
+        let line = format!("{line} {url}");
+        let run = with(&place, &[], &line).run();
+        assert!(run.stderr.contains("postgres://u:…@h.a.b/db") && !run.stderr.contains("hunter22"), "{run}");
+    }
     refused(&[("PGSTOW_READERS", "2")], "backup --readers 2 --name s -- true", "--readers and a stream");
 }
 
@@ -105,11 +132,45 @@ fn a_variable_that_says_no_is_no_flag() {
     off("PGSTOW_NO_OWNER", "restore latest --into dbname=x --table t");
     off("PGSTOW_SWAP", "restore latest --into dbname=x --table t");
     off("PGSTOW_SWAP", "restore latest -- true");
+    // What the file says about it goes with it; what the environment says does not.
+    let trial = "verify_restore = true\ncheck = \"SELECT true\"\nverify_to = \"dbname=x\"\nrecord = true\n";
+    std::fs::write(home.path().join("my.toml"), trial).unwrap();
+    let verify = || with(&place, &[("PGSTOW_VERIFY_RESTORE", "false")], "verify latest --config my.toml");
+    verify().in_folder(home.path()).fails(Kind::NotFound).says("holds no backup");
+    let run = verify().in_folder(home.path()).env("PGSTOW_CHECK", "SELECT 1").fails(Kind::Usage);
+    run.says("--check are for a trial restore").says("--check comes from PGSTOW_CHECK");
+    std::fs::write(home.path().join("my.toml"), "all_databases = true\nexclude = [\"x\"]\n").unwrap();
+    let words =
+        ["backup", "--config", "my.toml", "-r", &Keys::shared().recipient, "postgres://127.0.0.1:1/x"];
+    let one = place.pgstow(&words).in_folder(home.path()).env("PATH", every_client());
+    one.env("PGSTOW_ALL_DATABASES", "no").fails(Kind::Postgres);
     let recipients = format!("recipients = [\"{}\"]\n", Keys::shared().recipient);
     std::fs::write(home.path().join("pgstow.toml"), recipients).unwrap();
     let backup = place.pgstow(&["backup", "--name", "s", "--", "true"]).in_folder(home.path());
     let run = backup.env("PGSTOW_ASK_PASSPHRASE", "false").env("PGSTOW_VIA_BRANCH", "false").succeeds();
     assert!(!run.stderr.contains("does not count"), "{run}");
+}
+
+/// What comes from a file has one.
+#[test]
+fn a_line_break_at_the_end_of_a_variable_is_not_part_of_it() {
+    let (place, home) = (Place::folder(), TempDir::new().unwrap());
+    let key = Keys::shared().file(home.path());
+    let file = |name: &str| format!("{}\n", home.path().join(name).display());
+    let backup = place.pgstow(&["backup", "--stdin", "-r", &Keys::shared().recipient]).stdin("bytes");
+    let backup = backup.env("PGSTOW_NAME", "app\r\n").env("PGSTOW_COMPRESSION_LEVEL", "1\n");
+    backup.env("PGSTOW_METRICS_FILE", file("m.prom")).env("PGSTOW_NOTIFY", "always\n").succeeds();
+    let fetch =
+        place.pgstow(&["fetch", "latest"]).env("PGSTOW_IDENTITY_FILE", format!("{}\n", key.display()));
+    fetch.env("PGSTOW_OUTPUT", file("out")).env("PGSTOW_VERBOSE", "true\n").succeeds();
+    for name in ["m.prom", "out"] {
+        assert!(home.path().join(name).is_file(), "{name}");
+    }
+    // Within a value it is one, and the variable is named all the same.
+    let two = place.pgstow(&["list"]).env("PGSTOW_TIMEOUT", "1s\nor more").fails(Kind::Usage);
+    two.says("for PGSTOW_TIMEOUT (--timeout <DURATION>)");
+    let jobs = place.pgstow(&["verify", "--all"]).env("PGSTOW_JOBS", "many").fails(Kind::Usage);
+    jobs.says("for PGSTOW_JOBS (--jobs <N>): \"many\" is not a whole number from 1 to 64");
 }
 
 #[test]

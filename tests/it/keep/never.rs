@@ -248,6 +248,8 @@ fn only_what_is_named_is_deleted_and_the_newest_only_by_force() {
         delete(&[&ids[0]]).fails(Kind::Usage).says("no terminal to ask on").says("--yes");
         let gone = "20260101T000000Z-000000";
         delete(&[&ids[0], gone, "--yes"]).fails(Kind::NotFound).says(&format!("there is no backup {gone}"));
+        let wrong = delete(&[&ids[0], "--name", "apq", "--yes"]).fails(Kind::NotFound);
+        wrong.says("the store holds no backup of apq").says(&format!("{} is a backup of app", ids[0]));
         let newest = format!("{} of app is the newest whole backup", ids[3]);
         delete(&[&ids[0], &ids[3], "--yes"]).fails(Kind::Prune).says(&newest).says("--force");
         let shown = delete(&[&ids[0], "--dry-run"]).succeeds().says("would remove 1 backup (");

@@ -1,6 +1,7 @@
 //! A rekey that is killed at any moment loses nothing, and the next one does the rest. What ends it in order leaves nothing.
 
 use super::scene::{content, rekey};
+use crate::harness::eventually;
 use crate::keep::scene::{prune, there};
 use crate::scene::{Keys, Place};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
@@ -143,11 +144,7 @@ fn nothing_is_left_of_what_was_begun() {
     };
     // The dump is there, and nobody hears of it.
     let (_proxy, running) = begin(Operation::CompleteUpload, 0, Fault::Stall(0));
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while place.keys() == before {
-        assert!(Instant::now() < deadline, "the dump does not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the dump comes", || place.keys() != before);
     running.signal(Signal::TERM);
     running.wait().assert_failure(Kind::Terminated);
     is_as_before();

@@ -1,7 +1,7 @@
 //! A plugin that does not answer: whoever waits for it can be stopped, and it does not stay behind.
 
 use super::scene::{FAKE, plugin, stream};
-use crate::harness::Pgstow;
+use crate::harness::{Pgstow, eventually};
 use crate::scene::{Keys, Place};
 use pgstow::error::Kind;
 use rustix::process::Signal;
@@ -30,13 +30,7 @@ fn is_stopped(command: Pgstow, number: &Path) {
     };
     running.signal(Signal::TERM);
     running.wait().assert_failure(Kind::Terminated);
-    for _ in 0..500 {
-        if !runs(&pid) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("the plugin is still there");
+    eventually("the plugin has ended", || !runs(&pid));
 }
 
 #[test]

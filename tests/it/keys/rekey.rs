@@ -99,8 +99,10 @@ fn a_run_says_what_it_would_do_what_went_with_the_old_and_what_it_is_called_now(
     let run = run.says("no identity of a new recipient was tried");
     assert_eq!(run.json()[0]["receipts_removed"], 1);
     let now = run.json()[0]["new_id"].as_str().unwrap().to_owned();
-    let asked = place.pgstow(&["show", &id]).fails(Kind::NotFound);
-    asked.says(&format!("it was rekeyed as {now}"));
+    for verb in ["show", "delete"] {
+        let asked = place.pgstow(&[verb, &id]).fails(Kind::NotFound);
+        asked.says(&format!("it was rekeyed as {now}"));
+    }
 }
 
 #[test]

@@ -152,6 +152,19 @@ fn a_run_whose_words_are_not_understood_pings_too() {
     }
 }
 
+/// Nor does the line break keep it that an address from a file has at its end.
+#[test]
+fn a_run_whose_verb_is_mistyped_pings_as_the_one_that_is_meant() {
+    let (inbox, place) = (Inbox::open(), Place::folder());
+    let run = |word: &str| place.pgstow(&[word]).env("PGSTOW_PING_URL", format!("{}\n", check(&inbox)));
+    run("lst").fails(Kind::Usage);
+    run("nightly").fails(Kind::Usage);
+    assert!(inbox.letters().is_empty(), "{:?}", inbox.letters());
+    run("bakcup").fails(Kind::Usage);
+    assert_eq!(pinged(&inbox), [format!("/ping/{SECRET}/fail")]);
+    assert!(last(&inbox).body.contains("pgstow backup failed"), "{:?}", last(&inbox));
+}
+
 /// What is measured without a name stays until the next run of the verb, and an alert on it as long.
 #[test]
 fn a_run_whose_words_are_not_understood_is_measured_by_its_name() {

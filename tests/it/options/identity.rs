@@ -1,6 +1,6 @@
 //! Credentials that a cloud gives, by every way that Amazon's tools know, and that end during a run.
 
-use crate::harness::{Pgstow, pgstow};
+use crate::harness::{Pgstow, eventually, pgstow};
 use crate::servers::cloud::Cloud;
 use crate::servers::fault::{FaultProxy, Operation};
 use crate::servers::garage::Garage;
@@ -83,9 +83,7 @@ fn an_outage_of_the_service_that_gives_credentials_is_waited_for() {
                 let words = ["backup", "--name", "n", "--no-encryption", "--part-size", "5MiB", "--store"];
                 let run = pgstow(words).arg(place.url()).env("PGSTOW_RETRY_FOR", "60s");
                 let running = with(run, &way(&cloud)).args(["--", "sh", "-c", slow]).spawn();
-                while cloud.letters().is_empty() {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
+                eventually("the cloud was asked", || !cloud.letters().is_empty());
                 std::thread::sleep(Duration::from_millis(500));
                 let asked = cloud.letters().len();
                 cloud.fails(503);

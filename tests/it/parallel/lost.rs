@@ -1,6 +1,6 @@
 //! Sessions that are lost while they read: another reads the range again, and its rows come once.
 
-use super::{Work, eventually, hold, ranges, release, tables};
+use super::{Work, hold, ranges, release, tables};
 use crate::scene::{Place, add_bulk};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -37,7 +37,7 @@ fn a_session_that_is_lost_is_replaced_and_no_row_comes_twice() {
     let running = ranges(&place, &url, "two", "2", RANGE).spawn();
     let wait = |rest: &str| {
         let both = format!("SELECT count(*) = 2 FROM pg_stat_activity WHERE {READS} AND {rest}");
-        eventually(&cluster, &database, &both);
+        cluster.eventually(&database, &both);
     };
     wait("wait_event_type = 'Lock'");
 
@@ -57,7 +57,7 @@ fn a_session_that_is_lost_is_replaced_and_no_row_comes_twice() {
     let first = cluster.psql(&database, &first);
     cluster.psql(&database, &format!("SELECT pg_terminate_backend({first})"));
     let gone = format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {first}");
-    eventually(&cluster, &database, &gone);
+    cluster.eventually(&database, &gone);
     running.signal(Signal::CONT);
 
     let run = running.wait().assert_success();
@@ -96,8 +96,7 @@ fn rows_that_go_while_no_session_has_them_locked_leave_no_backup() {
         let place = Place::folder();
         let words = ["--limit-rate", "1MiB", "--part-size", "5MiB", "--uploads", "1"];
         let running = ranges(&place, &cluster.url(&database), name, "2", "1MiB").args(words).spawn();
-        eventually(
-            &cluster,
+        cluster.eventually(
             &database,
             "SELECT count(*) > 1 FROM pg_stat_activity WHERE query LIKE 'COPY %bulk%'",
         );
@@ -105,7 +104,7 @@ fn rows_that_go_while_no_session_has_them_locked_leave_no_backup() {
         let blocking = format!(
             "FROM pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) b WHERE a.query LIKE '{change}%'"
         );
-        eventually(&cluster, &database, &format!("SELECT count(*) >= 2 {blocking}"));
+        cluster.eventually(&database, &format!("SELECT count(*) >= 2 {blocking}"));
         cluster.psql(&database, &format!("SELECT count(pg_terminate_backend(b)) {blocking}"));
         let run = running.wait().assert_failure(Kind::Postgres).says("another reads its rows again");
         run.says("was emptied or rewritten during the backup");
@@ -127,7 +126,7 @@ fn a_standby_that_cancels_leaves_no_backup() {
             // Nothing is on its way any more.
             primary.psql("postgres", "CHECKPOINT");
             let written = primary.psql("postgres", "SELECT pg_current_wal_flush_lsn()");
-            eventually(&standby, "postgres", &format!("SELECT pg_last_wal_replay_lsn() >= '{written}'"));
+            standby.eventually("postgres", &format!("SELECT pg_last_wal_replay_lsn() >= '{written}'"));
             // Slow, and little of it in memory: most rows are still to come when the conflict does, on any machine. A server
             // process that waits for its client is not cancelled before it can go on.
             let words = ["--limit-rate", "1MiB", "--part-size", "5MiB", "--uploads", "1"];

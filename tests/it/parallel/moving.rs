@@ -3,7 +3,7 @@
 //! Each backup is compared with what its own snapshot shows to another session, which joins it while the backup runs,
 //! and with what is true in every state that the database ever has.
 
-use super::{Work, backup, eventually, hold, ranges, release, tables};
+use super::{Work, backup, hold, ranges, release, tables};
 use crate::scene::{Place, add_bulk};
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use crate::soak::dice::Dice;
@@ -44,11 +44,11 @@ fn rows_that_move_before_their_table_is_locked_are_not_lost() {
             let alone = "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_export_snapshot() FROM PUBLIC";
             cluster.psql(&database, alone);
             let _holder = hold(&cluster, &database, "LOCK TABLE first");
-            let url = cluster.url(&database).replace("//postgres:", &format!("//{role}:"));
+            let url = cluster.url_of(role, &database);
             let running = ranges(&place, &url, &database, sessions, "64KiB").spawn();
             let waits =
                 "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'first'::regclass AND NOT granted";
-            eventually(&cluster, &database, waits);
+            cluster.eventually(&database, waits);
             cluster.psql(&database, "BEGIN; INSERT INTO moved SELECT * FROM bulk; TRUNCATE bulk; COMMIT");
             release(&cluster, &database);
             let run = running.wait().assert_success();

@@ -1,7 +1,7 @@
 //! A rehearsal is ended midway: whoever ends it, nothing is left.
 
-use super::scene::{Play, eventually, processes};
-use crate::harness::Running;
+use super::scene::{Play, processes};
+use crate::harness::{Running, eventually};
 use pgstow::error::Kind;
 use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt;

@@ -1,11 +1,10 @@
 //! Where rehearsals are held, and the look at what they leave.
 
-use crate::harness::Pgstow;
+use crate::harness::{Pgstow, eventually};
 use crate::scene::{Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use crate::servers::{self, give, script};
 use std::path::Path;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A database of the distribution's major, and a backup of it.
@@ -98,14 +97,5 @@ pub fn give_all(folder: &Path) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() { give_all(&path) } else { give(&path) }
-    }
-}
-
-#[track_caller]
-pub fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

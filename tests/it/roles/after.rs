@@ -7,7 +7,6 @@ use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use pgstow::error::Kind;
 use rustix::process::Signal;
 use std::process::Command;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Runs SQL as another role than the superuser.
@@ -163,13 +162,8 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     // While it is made, the developer is not let in.
     let copy = fresh("masked");
     let running = masked(&copy, "SELECT pg_sleep(3); INSERT INTO people VALUES (11, 'last')").spawn();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let sleeping =
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3)%' AND pid <> pg_backend_pid()";
-    while cluster.psql("postgres", sleeping) == "0" {
-        assert!(Instant::now() < deadline, "the script was never begun");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let sleeping = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3)%' AND pid <> pg_backend_pid()";
+    cluster.eventually("postgres", sleeping);
     let filling = named(&cluster, &copy);
     assert!(filling.starts_with(&format!("{copy}_restoring_")), "{filling}");
     assert!(
@@ -199,7 +193,7 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     // Another role may not delete samples: none are taken before the scripts.
     cluster.psql("postgres", &format!("CREATE ROLE mover LOGIN CREATEDB PASSWORD '{PASSWORD}'"));
     let copy = fresh("masked");
-    let to = cluster.url(&copy).replace("postgres://postgres:", "postgres://mover:");
+    let to = cluster.url_of("mover", &copy);
     let words = ["restore", "latest", "--no-owner", "--to", &to, "--after-sql"];
     let run = place.opens(&words).arg("DELETE FROM people; DELETE FROM sessions").succeeds();
     for question in [sampled, both] {
@@ -243,11 +237,7 @@ fn a_copy_is_masked_before_anybody_may_see_it() {
     let copy = fresh("masked");
     let running = masked(&copy, "SELECT 1").spawn();
     let sleeping = sleeping.replace("(3)", "(60)");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while cluster.psql("postgres", &sleeping) == "0" {
-        assert!(Instant::now() < deadline, "the script was never begun");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    cluster.eventually("postgres", &sleeping);
     running.signal(Signal::TERM);
     running.wait().assert_failure(Kind::Terminated);
     assert!(!cluster.has_database(&copy));

@@ -1,9 +1,9 @@
 //! Roles that a restore makes go again if it fails, whatever they were granted, and one that has to stay keeps no other.
 
 use super::scene::{Scene, roles};
+use crate::harness::eventually;
 use crate::scene::{Place, every_client, fresh, restore_fails};
 use crate::servers::postgres::{Cluster, Major};
-use crate::there::scene::eventually;
 use pgstow::error::Kind;
 use rustix::process::Signal;
 use std::io::Write;

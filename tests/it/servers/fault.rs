@@ -6,12 +6,13 @@
 mod wire;
 
 use super::at_once;
+use crate::harness::eventually;
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use wire::{Answer, endless, forward, is_http2, read_body, read_head, tunnel};
 
 /// What a request asks the store to do.
@@ -316,11 +317,7 @@ impl FaultProxy {
     /// Waits until this many requests of this kind have come.
     #[track_caller]
     pub fn wait_for(&self, operation: Operation, count: usize) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while self.count(operation) < count {
-            assert!(Instant::now() < deadline, "waited in vain for {count} × {operation:?}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        eventually(&format!("{count} × {operation:?}"), || self.count(operation) >= count);
     }
 }
 

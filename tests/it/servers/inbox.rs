@@ -1,9 +1,9 @@
 //! An HTTP server that keeps every request, and gives a simple answer: alarms are sent to it.
 
+use crate::harness::eventually;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// A request that came in.
 #[derive(Debug, Clone)]
@@ -71,13 +71,7 @@ impl Inbox {
 
     /// Waits until this many came in.
     pub fn wait_for(&self, many: usize) {
-        for _ in 0..2400 {
-            if self.letters().len() >= many {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("only these came in: {:?}", self.letters());
+        eventually(&format!("{many} letters came in"), || self.letters().len() >= many);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Scratch PostgreSQL clusters of six majors, with passwords that are really checked.
 
 use super::{Launch, Server, as_server_user, cluster_folder, fetched, folder, free_port, give, run};
+use crate::harness::eventually;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -193,7 +194,12 @@ impl Cluster {
 
     /// A connection URL, password included, for a database.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+        self.url_of(USER, database)
+    }
+
+    /// The same for another role that has this password.
+    pub fn url_of(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// The folder of this major's client programs, for `--pg-bin`.
@@ -239,6 +245,12 @@ impl Cluster {
         let mut psql = self.client("psql");
         psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql]);
         psql
+    }
+
+    /// Waits until the answer to this question is true.
+    #[track_caller]
+    pub fn eventually(&self, database: &str, question: &str) {
+        eventually(question, || self.psql(database, question) == "t");
     }
 
     /// Makes an empty database whose name begins with the label, and is nobody else's.

@@ -1,7 +1,6 @@
 //! Dumps that people have enter the same catalogue, and come back from it.
 
 use crate::harness::Pgstow;
-use crate::parallel::eventually;
 use crate::scene::{Keys, Place, add_bulk, fetch, fresh, motley};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -201,10 +200,10 @@ fn nothing_is_committed_if_pgstow_is_killed_while_it_fills_a_database_that_exist
     let restore = || place.opens(&["restore", "latest", "--to", &cluster.url(&empty)]);
     cluster.psql(&empty, &format!("ALTER DATABASE {empty} SET test.pause = 0.005"));
     let running = restore().spawn();
-    eventually(&cluster, &empty, "SELECT count(*) > 0 FROM pg_stat_progress_copy WHERE tuples_processed > 0");
+    cluster.eventually(&empty, "SELECT count(*) > 0 FROM pg_stat_progress_copy WHERE tuples_processed > 0");
     running.signal(Signal::KILL);
     running.wait();
-    eventually(&cluster, &empty, "SELECT count(*) = 0 FROM pg_stat_progress_copy");
+    cluster.eventually(&empty, "SELECT count(*) = 0 FROM pg_stat_progress_copy");
     let found = "SELECT (SELECT count(*) FROM pg_class WHERE relname = 'bulk') + (SELECT count(*) FROM pg_largeobject_metadata)";
     assert_eq!(cluster.psql(&empty, found), "0");
     cluster.psql(&empty, &format!("ALTER DATABASE {empty} RESET test.pause"));

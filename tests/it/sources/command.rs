@@ -1,10 +1,10 @@
 //! The output of any command, there and back, without any PostgreSQL; and every way in which it fails.
 
-use crate::harness::Pgstow;
+use crate::harness::{Pgstow, eventually};
 use crate::scene::{Keys, Place};
 use pgstow::error::Kind;
 use rustix::process::Signal;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// `backup` under a name, without any client of PostgreSQL in reach.
@@ -82,12 +82,14 @@ fn a_signal_ends_the_command_and_its_children() {
     let running =
         of_sh(&place, &format!("sleep 300 & echo $! > {}; echo much; wait", file.display())).spawn();
     let pid = || std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<u32>().ok());
-    until(|| pid().is_some());
+    eventually("it runs", || pid().is_some());
     running.signal(Signal::TERM);
     running.wait().assert_failure(Kind::Terminated);
     let pid = pid().unwrap();
     // One that ended, and that the first process of a container does not wait for, has no arguments any more.
-    until(|| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty());
+    eventually("it has ended", || {
+        std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty()
+    });
     assert_eq!(place.keys(), Vec::<String>::new());
 }
 
@@ -97,7 +99,7 @@ fn a_lost_terminal_ends_it_in_order_unless_nohup_started_it() {
     let file = folder.path().join("begun");
     let run = |command: Pgstow| {
         let running = command.spawn();
-        until(|| file.exists());
+        eventually("it has begun", || file.exists());
         // The shell, the terminal and the system tell it.
         for _ in 0..3 {
             running.signal(Signal::HUP);
@@ -110,15 +112,6 @@ fn a_lost_terminal_ends_it_in_order_unless_nohup_started_it() {
     run(slow()).assert_failure(Kind::HungUp).says(Kind::HungUp.meaning());
     assert_eq!(place.keys(), Vec::<String>::new());
     run(slow().under(["nohup"])).assert_success();
-}
-
-#[track_caller]
-fn until(done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Of a stream no rows are known: its bytes are compared.

@@ -1,6 +1,6 @@
 //! Every database of a server: one backup each, and one that fails does not take the others along.
 
-use crate::parallel::{eventually, hold, release};
+use crate::parallel::{hold, release};
 use crate::scene::{Keys, Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
@@ -72,7 +72,7 @@ fn one_that_is_dropped_or_still_restored_is_left_out() {
         let (url, recipient) = (cluster.url("postgres"), &Keys::shared().recipient);
         let _holder = hold(&cluster, "app", "LOCK TABLE t");
         let running = place.pgstow(&["backup", "--all-databases", "--recipient", recipient, &url]).spawn();
-        eventually(&cluster, "app", "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted");
+        cluster.eventually("app", "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted");
         cluster.psql("postgres", "DROP DATABASE shop");
         cluster.psql("postgres", "ALTER DATABASE test_1 RENAME TO test_2");
         release(&cluster, "app");

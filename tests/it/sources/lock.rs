@@ -33,12 +33,8 @@ impl Stuck {
     /// Waits until there is such a lock.
     #[track_caller]
     fn until(&self, such: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let sql = format!("SELECT count(*) > 0 FROM pg_locks WHERE {such}");
-        while self.cluster.psql(&self.database, &sql) != "t" {
-            assert!(Instant::now() < deadline, "no lock came for which {such}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let question = format!("SELECT count(*) > 0 FROM pg_locks WHERE {such}");
+        self.cluster.eventually(&self.database, &question);
     }
 
     /// Lets the backup go on.
@@ -88,12 +84,8 @@ fn the_second_of_two_leaves_or_waits() {
     let waits = stuck.backup(&place, &["--wait", "60s"]).spawn();
     // It has begun to wait when its session is there too.
     let sessions = format!("datname = '{}' AND query LIKE '%pg_try_advisory_lock%'", stuck.database);
-    let deadline = Instant::now() + Duration::from_secs(30);
     let count = format!("SELECT count(*) FROM pg_stat_activity WHERE {sessions} AND pid <> pg_backend_pid()");
-    while stuck.cluster.psql("postgres", &count) != "2" {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    stuck.cluster.eventually("postgres", &format!("SELECT ({count}) = 2"));
     stuck.go();
     first.wait().assert_success();
     waits.wait().assert_success().says("waiting for it");
@@ -127,7 +119,7 @@ fn the_key_is_what_the_documentation_says() {
     let mut psql = cluster.client("psql");
     let mut psql = psql.args(["-XAtq", "-d", &database]).stdin(Stdio::piped()).spawn().unwrap();
     psql.stdin.as_mut().unwrap().write_all(by_hand(&place, "nightly").as_bytes()).unwrap();
-    until_held(cluster, &database);
+    cluster.eventually(&database, HELD);
     let backup = || {
         place
             .pgstow(&["backup", "--name", "nightly", "--recipient", &Keys::shared().recipient])
@@ -155,24 +147,18 @@ fn a_standby_has_locks_too() {
     let mut psql = standby.client("psql");
     let mut psql = psql.args(["-XAtq", "-d", "app"]).stdin(Stdio::piped()).spawn().unwrap();
     psql.stdin.as_mut().unwrap().write_all(by_hand(&place, "app").as_bytes()).unwrap();
-    until_held(&standby, "app");
+    standby.eventually("app", HELD);
     place.pgstow(&words).arg(standby.url("app")).fails(Kind::Locked);
     place.pgstow(&words).arg(primary.url("app")).succeeds();
     psql.kill().unwrap();
     psql.wait().unwrap();
 }
 
+/// Whether somebody holds the lock.
+const HELD: &str = "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND granted";
+
 /// The statement that takes the lock, as the documentation tells it.
 fn by_hand(place: &Place, name: &str) -> String {
     let hash = format!("encode(sha256('{}/{name}'), 'hex')", place.url());
     format!("SELECT pg_advisory_lock(x'70677374'::int, ('x' || left({hash}, 8))::bit(32)::int);\n")
-}
-
-#[track_caller]
-fn until_held(cluster: &Cluster, database: &str) {
-    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted";
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while cluster.psql(database, held) != "1" {
-        assert!(Instant::now() < deadline, "nobody holds it");
-    }
 }

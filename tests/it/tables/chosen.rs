@@ -76,7 +76,10 @@ fn what_comes_and_what_does_not_is_said() {
 fn a_pattern_that_matches_nothing_gives_similar_names() {
     let scene = Scene::new(Major::Distribution, RELATED);
     let fails = |words: &[&str], kind| fetch_fails(&scene.place, words, kind);
-    fails(&["-t", "app.order"], Kind::NotFound).says("matches app.order").says("did you mean app.orders");
+    fails(&["-t", "app.order"], Kind::NotFound)
+        .says("matches app.order")
+        .says("did you mean app.orders")
+        .says("latest --before TIME");
     fails(&["-t", "users", "-t", "\"mixed case\""], Kind::NotFound).says("app.\"Mixed Case\"");
     fails(&["-t", "app.(users|orders)"], Kind::Usage).says("only * and ? are wildcards");
     fails(&["-t", "a.b.c"], Kind::Usage).says("too many dots");

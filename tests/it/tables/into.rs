@@ -1,11 +1,10 @@
 //! `restore --into`: rows of chosen tables, appended to tables that exist.
 
-use crate::harness::Run;
+use crate::harness::{Run, eventually};
 use crate::scene::{Keys, Place, fresh};
 use crate::servers::folder;
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
 use crate::there::preflight::pgbouncer;
-use crate::there::scene::eventually;
 use pgstow::archive::{EntryKind, Reader, TocEntry};
 use pgstow::error::Kind;
 use std::os::unix::fs::PermissionsExt;

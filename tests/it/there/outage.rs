@@ -1,7 +1,7 @@
 //! The network is gone in the middle of something, and comes back: everything goes on.
 
 use super::scene::{KEYS, Place, Source, aftermath, backup, is_whole};
-use crate::harness::{Pgstow, Run, pgstow};
+use crate::harness::{Pgstow, Run, eventually, pgstow};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::gcs::{Account, Google};
@@ -22,11 +22,7 @@ fn without_network(proxy: &FaultProxy, operation: Operation, key_end: &str, comm
         meant.filter(|request| request.path.ends_with(key_end)).count()
     };
     let running = command.args(["--retry-for", "60s"]).spawn();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while meant(proxy) == 0 {
-        assert!(Instant::now() < deadline, "waited in vain for {operation:?} {key_end}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually(&format!("{operation:?} {key_end}"), || meant(proxy) > 0);
     proxy.outage(OUTAGE);
     running.wait()
 }

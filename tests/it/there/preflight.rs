@@ -1,7 +1,7 @@
 //! What is refused before anything is dumped, with the words that help.
 
 use super::scene::{KEYS, Place, Source, aftermath, backup, backup_of};
-use crate::harness::{Run, pgstow};
+use crate::harness::{Run, eventually, pgstow};
 use crate::scene::fresh;
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major, PASSWORD, USER};
@@ -161,7 +161,7 @@ fn a_table_locked_by_somebody_else() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    super::scene::eventually("the lock is held", || {
+    eventually("the lock is held", || {
         let sql = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'beta'::regclass";
         source.cluster.psql(&source.database, sql) == "1"
     });

@@ -1,7 +1,7 @@
 //! Where the tests of the way there play: a database whose dump is known byte for byte, places to put
 //! it, `pg_dump` with something in between, and the look at what is left.
 
-use crate::harness::{Pgstow, pgstow};
+use crate::harness::{Pgstow, eventually, pgstow};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
 use crate::servers::s3::{S3, wait};
@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The identity that opens what the tests store, and its recipient.
@@ -295,15 +294,5 @@ impl Between {
     /// The words that make pgstow use it.
     pub fn words(&self) -> [&str; 2] {
         ["--pg-bin", self.folder.path().to_str().unwrap()]
-    }
-}
-
-/// Waits until something holds.
-#[track_caller]
-pub fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,9 +1,7 @@
 //! Somebody ends pgstow: it tidies up where it can, and what it cannot tidy up is no backup.
 
-use super::scene::{
-    Between, Place, Source, aftermath, backup, backup_of, eventually, is_whole, next_is_whole,
-};
-use crate::harness::{Run, Running};
+use super::scene::{Between, Place, Source, aftermath, backup, backup_of, is_whole, next_is_whole};
+use crate::harness::{Run, Running, eventually};
 use crate::scene::files_below;
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;

@@ -1,7 +1,8 @@
 //! The same id written twice: what came first stays as it was. Ids are random, so the other run is
 //! played by the test, which looks at pgstow's requests and is a moment faster.
 
-use super::scene::{Between, Place, Source, backup, eventually, next_is_whole};
+use super::scene::{Between, Place, Source, backup, next_is_whole};
+use crate::harness::eventually;
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::localstack::LocalStack;

@@ -187,12 +187,8 @@ fn hypertables_come_back_as_such_and_their_jobs_wait() {
             "INSERT INTO metric VALUES ('2027-01-01', 1, 8); INSERT INTO log VALUES ('2026-01-01', 0)",
         );
         // The jobs run again, and none has run before.
-        let runs = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type ~ 'Scheduler'";
-        let tries = (0..100).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(100));
-            cluster.psql(copy, runs) == "1"
-        });
-        assert!(tries, "its jobs are not scheduled");
+        let runs = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND backend_type ~ 'Scheduler'";
+        cluster.eventually(copy, runs);
     };
     for jobs in ["1", "2"] {
         let copy = fresh("copy");

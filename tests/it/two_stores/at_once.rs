@@ -1,7 +1,7 @@
 //! `backup` into several stores at once: the same bytes everywhere, and what happens if a store fails.
 
 use super::{are_same, places, unfinished, with_all};
-use crate::harness::{MIB, Pgstow, Run};
+use crate::harness::{MIB, Pgstow, Run, eventually};
 use crate::scene::{Keys, Place, fresh, motley, signing_keys};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
@@ -201,11 +201,7 @@ fn a_folder_that_hangs_is_given_up() {
         .args(["--recipient", &Keys::shared().recipient, "--store-optional", &hangs, "--", "sh", "-c", slow])
         .spawn();
     let hidden = || crate::scene::files_below(&disk.path()).iter().any(|file| file.contains(".pgstow-"));
-    let begun = Instant::now();
-    while !hidden() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "no upload was begun");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("an upload was begun", hidden);
     std::thread::sleep(Duration::from_secs(1));
     disk.freeze("-f");
     // The kernel does not let the process go before its threads have come back, so its end is not waited for.

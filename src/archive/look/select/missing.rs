@@ -8,16 +8,26 @@ use crate::error::{Error, Result};
 use crate::sql::EntryKind;
 use std::collections::HashSet;
 
+/// Kinds of objects without columns that a database is known to have, or to lack.
+const KNOWN: [EntryKind; 6] = [
+    EntryKind::Extension,
+    EntryKind::Function,
+    EntryKind::Procedure,
+    EntryKind::Aggregate,
+    EntryKind::Type,
+    EntryKind::Domain,
+];
+
 impl Toc {
-    /// Chooses as [`Toc::select`] does for a database that lacks only these schemas, types, functions, tables, views and
-    /// sequences, and has all else: foreign keys to and from tables that it has come along.
+    /// Chooses as [`Toc::select`] does for a database that lacks only these schemas, extensions, types, functions, tables,
+    /// views and sequences, and has all else: foreign keys to and from tables that it has come along.
     ///
     /// # Errors
     /// Also `Kind::TargetExists` if the database has one of the tables, `Kind::NotFound` if they need others that it lacks.
     pub fn select_missing(&self, patterns: &[Pattern], lacking: HashSet<i32>) -> Result<Selection> {
-        let mut choice = self.chosen(patterns, Some(lacking))?;
+        let choice = self.chosen(patterns, Some(lacking))?;
         choice.refuse_taken_sequences()?;
-        let attached_last = choice.attach_last();
+        let joined = choice.joined();
         let lost = choice.lost_with_them();
         let mut selection = choice.done();
         if !selection.only_defined.is_empty() {
@@ -28,7 +38,7 @@ impl Toc {
             .hint("choose it too, with --table"));
         }
         selection.left_out.extend(lost);
-        Ok(Selection { attached_last, ..selection })
+        Ok(Selection { joined, ..selection })
     }
 }
 
@@ -58,7 +68,7 @@ impl Choice<'_> {
     }
 
     /// Whether the target has an object that stands for itself.
-    fn has(&self, id: i32) -> bool {
+    pub(super) fn has(&self, id: i32) -> bool {
         let is_there = self.lacking.as_ref().is_some_and(|lacking| !lacking.contains(&id));
         is_there && self.by_id.get(&id).is_some_and(|entry| !self.completes(entry))
     }
@@ -109,22 +119,6 @@ impl Choice<'_> {
         Err(Error::target_exists(what).hint("rename what is there: ALTER SEQUENCE … RENAME TO …"))
     }
 
-    /// What makes chosen partitions parts of tables that are there. Their indexes are not made parts of that table's one by
-    /// one: the server finds those that fit when the partition is attached.
-    fn attach_last(&mut self) -> HashSet<i32> {
-        let needs_one_there = |entry: &TocEntry| entry.dependencies().any(|id| self.has(id));
-        let of = |kind: EntryKind| {
-            let kept = self.toc.entries().iter().filter(|entry| self.kept.contains(&entry.dump_id()));
-            let kept = kept.filter(|entry| entry.kind() == kind && needs_one_there(entry));
-            kept.map(TocEntry::dump_id).collect::<HashSet<i32>>()
-        };
-        let (indexes, mut last) = (of(EntryKind::IndexAttach), of(EntryKind::TableAttach));
-        // What says whether a trigger of a partition fires: it has it when it is attached.
-        last.extend(self.triggers.keys().filter(|id| self.kept.contains(id)));
-        self.kept.retain(|id| !indexes.contains(id));
-        last
-    }
-
     /// What was lost with the chosen and does not come with them, or may have been lost.
     fn lost_with_them(&self) -> Vec<String> {
         let is_made = |id: &i32| {
@@ -155,11 +149,17 @@ impl Choice<'_> {
                     let is_used = entry.dependencies().any(|id| is_made(&id));
                     is_used.then(|| format!("{what} (the sequence is there already, and stays as it is)"))
                 }
+                kind if RELATIONS.contains(&kind) && !self.is_there(id) => {
+                    let is_alone = kind != EntryKind::Sequence || !self.is_of_table(entry);
+                    let is_lost = is_alone && !entry.inherits() && entry.dependencies().any(needs);
+                    is_lost.then(|| format!("{what} (it needs what is created: choose it too)"))
+                }
                 EntryKind::Sequence => None,
                 kind if RELATIONS.contains(&kind) => entry
                     .dependencies()
                     .any(needs)
                     .then(|| format!("what {what} used of it (columns or defaults may be gone: compare it)")),
+                kind if KNOWN.contains(&kind) && self.has(id) => None,
                 _ => {
                     let in_schema = entry.namespace().is_some_and(|schema| schemas.contains(&schema));
                     let is_lost = in_schema || entry.dependencies().any(needs);
@@ -170,6 +170,12 @@ impl Choice<'_> {
             }
         });
         lost.collect()
+    }
+
+    /// Whether a sequence belongs to a column.
+    fn is_of_table(&self, sequence: &TocEntry) -> bool {
+        let mut needed = sequence.dependencies().filter_map(|id| self.by_id.get(&id));
+        needed.any(|needed| RELATIONS.contains(&needed.kind()))
     }
 
     /// The schemas that are created.

@@ -5,6 +5,7 @@
 //! What ties a chosen table to one that was not chosen, such as a foreign key, is left out and named.
 
 mod alone;
+mod joined;
 mod missing;
 
 use std::collections::{HashMap, HashSet};
@@ -60,8 +61,26 @@ pub struct Selection {
     pub left_out: Vec<String>,
     /// Data of partitions that the dump sends through their root, which was not chosen.
     pub of_partitions_alone: HashSet<i32>,
-    /// What makes partitions of tables that are there: after all else, as these give them indexes that they do not have.
-    pub attached_last: HashSet<i32>,
+    /// What makes chosen partitions parts of tables that are there.
+    pub joined: Joined,
+}
+
+/// What makes chosen partitions parts of tables that are there, by dump ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Joined {
+    /// What does it: after all else, as these tables give them what they do not have.
+    pub last: HashSet<i32>,
+    /// What would make their indexes parts of those of that table one by one: the server finds those that fit when the
+    /// partition is attached.
+    pub indexes: HashSet<i32>,
+    /// The indexes that fit, and the numbers of what they fit to: the server compares them in the order in which they were made.
+    pub fitting: HashMap<i32, usize>,
+    /// What needs those.
+    pub users: HashSet<i32>,
+    /// Indexes of their own, which the server could take for those that fit: they come after that.
+    pub own: HashSet<i32>,
+    /// What is said first: constraints that the dump has for that table only, with its partitions.
+    pub first: HashMap<i32, Vec<u8>>,
 }
 
 impl Toc {
@@ -113,11 +132,14 @@ impl Toc {
         near.dedup_by(|(_, one), (_, other)| one == other);
         let names: Vec<String> = near.into_iter().take(3).map(|(_, name)| name).collect();
         let error = Error::not_found(format!("no table, view or sequence of the backup matches {pattern}"));
-        if names.is_empty() {
+        let error = if names.is_empty() {
             error.hint("`pgstow show … --tables` lists every table with rows")
         } else {
             error.hint(format!("did you mean {}?", names.join(" or ")))
-        }
+        };
+        error.hint(
+            "if it was dropped before this backup was made, choose an earlier one: latest --before TIME",
+        )
     }
 }
 
@@ -389,8 +411,8 @@ impl<'t> Choice<'t> {
         left_out.extend(self.heirs());
         let of_partitions_alone = self.of_partitions_alone();
         left_out.extend(self.detach(&of_partitions_alone));
-        let attached_last = HashSet::new();
-        Selection { entries: self.kept, only_defined, left_out, of_partitions_alone, attached_last }
+        let joined = Joined::default();
+        Selection { entries: self.kept, only_defined, left_out, of_partitions_alone, joined }
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Taken {
     pub functions: BTreeSet<(String, String)>,
     /// Event triggers.
     pub event_triggers: BTreeSet<String>,
+    /// Extensions.
+    pub extensions: BTreeSet<String>,
     /// Whether the service puts things into each database in this role's name.
     pub is_furnished: bool,
     /// What hangs on tables in schemas of others (triggers, policies, constraints, rules, columns): the schema, the table's name
@@ -204,6 +206,7 @@ SELECT json_build_object(
     JOIN pg_proc f ON pronamespace = place.oid
     WHERE ('pg_proc'::regclass, f.oid) NOT IN (SELECT classid, objid FROM made)),
   'event_triggers', (SELECT coalesce(json_agg(evtname), '[]') FROM pg_event_trigger),
+  'extensions', (SELECT coalesce(json_agg(extname), '[]') FROM pg_extension),
   'is_furnished', {is_furnished},
   'parts', (SELECT coalesce(json_agg(json_build_array(nspname, relname, name)), '[]') FROM theirs JOIN (
       SELECT tgrelid AS id, tgname AS name FROM pg_trigger

@@ -13,6 +13,7 @@ mod timescale;
 
 pub use defaults::{ASIDE, BACK};
 pub use existing::{OwnProperties, Schemas, Taken, parts_of_tables};
+pub use statements::analyze;
 pub use timescale::RESTORING as TIMESCALEDB_RESTORING;
 pub(super) use timescale::resume;
 
@@ -259,10 +260,7 @@ impl Target {
 
     /// SQL that begins with that, for the rest of a session.
     pub(super) fn finding_names(&self) -> String {
-        let set = |schemas: &String| {
-            block(&format!("BEGIN PERFORM set_config('search_path', {}, false); END", literal(schemas)))
-        };
-        self.search_path.as_ref().map(set).unwrap_or_default()
+        self.search_path.as_deref().map(finding_names).unwrap_or_default()
     }
 
     /// What else there is on the server.
@@ -295,4 +293,9 @@ impl Target {
     fn known(&self) -> Option<Known> {
         Some(Known { oid: self.oid?, name: self.called.clone() })
     }
+}
+
+/// SQL with which functions find names in these schemas for the rest of a session.
+fn finding_names(schemas: &str) -> String {
+    block(&format!("BEGIN PERFORM set_config('search_path', {}, false); END", literal(schemas)))
 }

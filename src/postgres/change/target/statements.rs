@@ -1,11 +1,12 @@
 //! What a restore says to a target's database, or about it, while it fills and finishes it.
 
-use super::Target;
+use super::{Target, finding_names};
 use crate::error::{Error, Result};
 use crate::postgres::change::content::{CONTENTS, Contents};
 use crate::postgres::change::grants::Grant;
 use crate::postgres::failure::Situation;
 use crate::postgres::sql::{about_database, block, identifier, literal};
+use crate::postgres::tools::psql::Psql;
 use crate::postgres::tools::sessions::TRIGGERS_OFF;
 
 /// Whether the owner of a database may create an extension in it, and whether the role owns the one that is there, if any.
@@ -20,6 +21,18 @@ const FILLS_EXTENSION: &str = "
 SELECT json_build_array(NOT EXISTS (
   SELECT FROM pg_class c WHERE c.oid IN (SELECT unnest(extconfig) FROM pg_extension WHERE extname = {name})
      AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'UPDATE') ELSE has_table_privilege(c.oid, 'INSERT') END));";
+
+/// Gathers statistics of these tables, or of all if none is named; functions find names in these schemas. A failure is only a
+/// warning, since the data is there.
+///
+/// That the system's own tables are not this role's to analyze is nothing to hear about.
+pub async fn analyze(psql: &Psql, search_path: Option<&str>, tables: &[String]) {
+    let set = search_path.map(finding_names).unwrap_or_default();
+    let order = format!("SET client_min_messages = error;\n{set}ANALYZE {};", tables.join(", "));
+    if let Err(error) = psql.execute(&order).await {
+        tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
+    }
+}
 
 impl Target {
     /// Asks whether the restoring role may make event triggers: some services let some roles, and only a
@@ -132,14 +145,9 @@ ROLLBACK;";
         self.maintenance.execute(&format!("ALTER DATABASE {name} RESET {parameter};")).await
     }
 
-    /// Gathers statistics; a failure is only a warning, since the data is there.
-    ///
-    /// That the system's own tables are not this role's to analyze is nothing to hear about.
+    /// Gathers statistics of everything.
     pub async fn analyze(&self) {
-        let order = format!("SET client_min_messages = error;\n{}ANALYZE;", self.finding_names());
-        if let Err(error) = self.psql.execute(&order).await {
-            tracing::warn!("ANALYZE failed, queries may be slow until it is run: {error}");
-        }
+        analyze(&self.psql, self.search_path.as_deref(), &[]).await;
     }
 
     /// Fills a materialized view; event triggers do not fire for a superuser.
