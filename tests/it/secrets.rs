@@ -233,8 +233,12 @@ fn errors_do_not_repeat_them() {
         ("PGSTOW_IDENTITY_FILE", secret_line.as_str()),
     ] {
         let fetch = place.pgstow(&["fetch", "latest", "-o", "-", "-vv"]);
-        // A backup reads no identity.
-        let writes = (variable != "PGSTOW_IDENTITY_FILE").then(|| backup(&recipient).args([&url]));
+        // A backup reads no identity, and no passphrase next to recipients that are typed.
+        let writes = match variable {
+            "PGSTOW_IDENTITY_FILE" => None,
+            "PGSTOW_PASSPHRASE_FILE" => Some(place.pgstow(&["backup", "-vv", &url])),
+            _ => Some(backup(&recipient).args([&url])),
+        };
         for command in writes.into_iter().chain([fetch]) {
             let run = command.env(variable, given).run();
             assert!(!run.status.success(), "{variable}: {run}");

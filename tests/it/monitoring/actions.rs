@@ -1,6 +1,6 @@
 //! A step of GitHub Actions: what everyone can read, what is hidden, and what the runner gets.
 
-use super::{backup, clinic};
+use super::{backup, backup_of, clinic, new_clinic};
 use crate::harness::{Pgstow, Run, pgstow};
 use crate::scene::{Place, fresh};
 use crate::servers::inbox::Inbox;
@@ -60,31 +60,23 @@ fn assert_discreet(step: &Step, run: &Run) {
 #[test]
 fn in_a_public_repository_nothing_is_said_of_the_content() {
     for step in [Step::of(Some(false)), Step::of(None)] {
-        let place = Place::folder();
-        let inbox = Inbox::open();
-        let run = step.runs(backup(&place)).succeeds();
+        let (place, inbox) = (Place::folder(), Inbox::open());
+        let (cluster, database) = (Cluster::shared(Major::Distribution), new_clinic());
+        let run = step.runs(backup_of(&database, &place)).succeeds();
         assert_discreet(&step, &run);
         assert!(run.stderr.contains("::group::pgstow backup\n"), "{run}");
         assert!(run.stderr.contains("::endgroup::\npgstow backup of app succeeded: "), "{run}");
         assert!(step.summary().contains("| app | ") && step.summary().contains("This repository is public"));
 
         // A warning that names tables, and a failure that does; a webhook, which is private, hears all of it.
-        let fewer = ["--exclude-table-data", "patients"];
-        let run = step.runs(backup(&place)).args(fewer).succeeds();
+        let url = cluster.url(&database);
+        let readable = || place.pgstow(&["backup", "--name", "other", "--no-encryption", &url]);
+        readable().succeeds();
+        cluster.psql(&database, "TRUNCATE patients");
+        let run = step.runs(backup_of(&database, &place)).succeeds();
         let warning = "a warning is not shown, because this repository is public";
         assert_discreet(&step, &run.says(warning).says("::warning title=pgstow::a warning is not shown"));
-        let words = [
-            "--exclude-table-data",
-            "patients",
-            "--fail-shrink",
-            "10%",
-            "--name",
-            "other",
-            "--no-encryption",
-        ];
-        let (cluster, database) = clinic();
-        place.pgstow(&["backup", "--name", "other", "--no-encryption", &cluster.url(database)]).succeeds();
-        let failing = place.pgstow(&["backup"]).args(words).arg(cluster.url(database));
+        let failing = readable().args(["--fail-shrink", "10%"]);
         let run = step.runs(failing).env("PGSTOW_WEBHOOK", &inbox.url).fails(Kind::Verify);
         assert_discreet(&step, &run);
         let run = run.says("::error title=pgstow::does not verify").says("--actions-details shows it");
@@ -133,11 +125,12 @@ fn what_is_wrong_with_the_settings_is_said_in_public_too() {
 #[test]
 fn in_a_private_repository_or_if_asked_for_everything_is_said() {
     for (step, flags) in [(Step::of(Some(true)), &[][..]), (Step::of(Some(false)), &["--actions-details"])] {
-        let place = Place::folder();
-        step.runs(backup(&place)).args(flags).succeeds().says("4,321 rows");
+        let (place, database) = (Place::folder(), new_clinic());
+        step.runs(backup_of(&database, &place)).args(flags).succeeds().says("4,321 rows");
         let summary = step.summary();
         assert!(summary.contains("| 1 | 4,321 |"), "{summary}");
-        step.runs(backup(&place)).args(flags).args(["--exclude-table-data", "patients"]).succeeds();
+        Cluster::shared(Major::Distribution).psql(&database, "TRUNCATE patients");
+        step.runs(backup_of(&database, &place)).args(flags).succeeds();
         let summary = step.summary().split_off(summary.len());
         assert!(summary.contains("-4,321 rows"), "what changed since the last: {summary}");
     }

@@ -5,6 +5,7 @@ use crate::harness::pgstow;
 use crate::scene::{Place, every_client, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
+use tempfile::TempDir;
 
 /// A table large enough for several sessions, with an index that only a plan with the search path can have.
 const UNACCENTED: &str = "CREATE EXTENSION unaccent;
@@ -73,9 +74,12 @@ fn functions_that_name_no_schema_are_dumped_and_restored() {
         .opens(&["verify", "latest", "--restore", "--search-path", "public"])
         .succeeds()
         .says("proven: 8,001 rows");
+    let folder = TempDir::new().unwrap();
+    let settings = folder.path().join("pgstow.toml");
+    std::fs::write(&settings, "search_path = \" \"").unwrap();
     place
         .opens(&["restore", "latest", "--to", &cluster.url(&fresh("none"))])
-        .env("PGSTOW_SEARCH_PATH", " ")
+        .env("PGSTOW_CONFIG", &settings)
         .fails(Kind::Usage)
         .says("--search-path names no schema");
     let words = ["restore", "latest", "--to", &cluster.url(&fresh("none")), "--search-path", "a b"];
