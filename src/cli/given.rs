@@ -68,7 +68,7 @@ impl Given<'_> {
         let key = key(arg)?;
         let by_variable = self.is_by_variable(arg);
         let is_default = self.source(arg) == Some(ValueSource::DefaultValue);
-        if !by_variable && (!is_default || (self.defaults)(&key).is_empty()) {
+        if self.is_denied(arg) || !by_variable && (!is_default || (self.defaults)(&key).is_empty()) {
             return None;
         }
         let raw = self.of_verb().get_raw(arg.get_id().as_str()).into_iter().flatten();

@@ -1,6 +1,6 @@
 //! The words that say which backups are kept; `prune` has them, and `backup` for its `--prune`.
 
-use super::values::{duration, many, span, whole, zone};
+use super::values::{duration, many, number, span, zone};
 use clap::Args;
 use jiff::Span;
 use std::time::Duration;
@@ -59,7 +59,7 @@ pub struct KeepWords {
         value_name = "N",
         default_value_t = 3,
         env = "PGSTOW_MIN_KEEP",
-        value_parser = whole::<u32>,
+        value_parser = number(0..=u32::MAX),
         help_heading = HEADING,
         hide_short_help = true
     )]

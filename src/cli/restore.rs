@@ -6,7 +6,7 @@ use super::fitting::FittingWords;
 use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
-use super::values::{duration, number, whole};
+use super::values::{duration, number};
 use clap::Args;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub struct RestoreWords {
     #[arg(long, value_name = "HOW", default_value = "drop", env = "PGSTOW_ON_ERROR", hide_short_help = true)]
     pub on_error: OnError,
     /// After a swap, drop all but the newest N databases that swaps kept
-    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", value_parser = whole::<usize>, hide_short_help = true)]
+    #[arg(long, value_name = "N", env = "PGSTOW_KEEP_OLD", value_parser = number(0..=usize::MAX), hide_short_help = true)]
     pub keep_old: Option<usize>,
     /// Replace the database in --to, and keep the old one under another name
     ///

@@ -26,14 +26,9 @@ where
     }
 }
 
-/// Parses a whole number.
-pub(super) fn whole<N: FromStr>(text: &str) -> Result<N, String> {
-    text.trim().parse().map_err(|_| format!("{text:?} is not a whole number"))
-}
-
 /// Checks the name of a time zone.
 pub(super) fn zone(text: &str) -> Result<String, String> {
-    TimeZone::get(text).map(|_| text.to_owned()).map_err(|_| {
+    TimeZone::get(text.trim()).map(|_| text.trim().to_owned()).map_err(|_| {
         format!("there is no time zone {text:?}; write it as in the IANA database: UTC, Europe/Berlin, America/New_York")
     })
 }

@@ -25,8 +25,8 @@ pub(super) async fn find(
     now: SystemTime,
 ) -> Result<Vec<Leftover>> {
     let unfinished = store.unfinished(&prefix(&options.names)).await.map_err(explain)?;
-    // By the clock that has dated them: by another one, what is being written now could look old.
-    let now = store.now().unwrap_or(now);
+    // By the slower of both clocks, this one and the store's: by the other, what is being written now could look old.
+    let now = store.now().map_or(now, |there| there.min(now));
     let named: BTreeSet<&Name> = backups.iter().map(|backup| &backup.place.name).collect();
     let fate = |place: &Place, last: Option<SystemTime>, is_readable: bool| {
         // What is newer than the clock is not older than a moment: answers leave out fractions of a second.

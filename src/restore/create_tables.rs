@@ -119,6 +119,9 @@ fn refuse_without_public(front: &Preamble, taken: &Taken, database: &str) -> Res
 fn explained(error: Error) -> Error {
     let advice = match error.situation() {
         Some(Situation::RoleMissing) => return error.hint("nothing was changed"),
+        Some(Situation::ExtensionDenied) => {
+            "create the extension first, as a superuser or as the service allows it, or connect as a superuser"
+        }
         Some(Situation::PermissionDenied | Situation::NotOwner | Situation::NotMember) => {
             "connect as a superuser, or as the owner of the tables and of those that they refer to"
         }

@@ -42,12 +42,13 @@ impl Narrowing {
 
     /// What else can be done if the database that would be created is there.
     pub(super) fn if_it_is_there(&self) -> Option<&'static str> {
-        if !self.tables.is_empty() {
-            Some(
+        if self.schema_only {
+            None
+        } else if !self.tables.is_empty() {
+            let is_for_into = self.without_extensions.is_empty();
+            is_for_into.then_some(
                 "or bring the tables back into this database: --into instead of --to appends their rows, and with --create-tables creates those that are gone",
             )
-        } else if self.schema_only {
-            None
         } else {
             Some("or let the restored one take its place, and keep this one under another name: --swap")
         }

@@ -347,6 +347,7 @@ pub(super) fn lacking(
             EntryKind::Trigger | EntryKind::Policy | EntryKind::Rule => {
                 stated::part(entry).as_ref().is_some_and(lacks)
             }
+            EntryKind::ForeignKey => stated::part(entry).as_ref().is_none_or(lacks),
             kind if is_function(entry)
                 || is_relation(kind)
                 || matches!(kind, EntryKind::Type | EntryKind::Domain) =>

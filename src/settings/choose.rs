@@ -117,10 +117,6 @@ fn choose_readers(writing: &mut WritingWords, by: impl Fn(&str) -> By) {
     }
     // What is set for restores opens backups all the same.
     writing.only_recipients = named && !secret;
-    if secret && !named {
-        writing.recipients.clear();
-        writing.recipients_file.clear();
-    }
 }
 
 /// A stream is no database. DATABASE_URL is the application's: a project that is named comes before it, and so does a
@@ -207,6 +203,8 @@ fn choose_extent(restore: &mut RestoreWords, by: impl Fn(&str) -> By) {
     let swap = restore.swap.then(|| by("swap"));
     let neon = restore.neon.neon.as_ref().map(|_| by("neon"));
     restore.swap &= swap >= keep.max(table).max(schema);
+    // One that gives way takes nothing along.
+    let swap = swap.filter(|_| restore.swap);
     restore.schema_only &= schema >= swap;
     if keep < swap.max(neon) {
         restore.on_error = OnError::Drop;

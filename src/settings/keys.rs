@@ -286,10 +286,9 @@ fn secret_variable(name: &str) -> Option<SecretString> {
     variable(name).map(SecretString::from)
 }
 
-/// Text without the newline that ends it.
+/// Text without the line breaks that end it, as in a variable.
 fn without_line_end(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
+    text.trim_end_matches(['\n', '\r'])
 }
 
 /// Whether this names a file: it is there, or a folder for it is. Anything else may be a secret in the wrong place.

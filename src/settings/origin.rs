@@ -101,8 +101,9 @@ fn is_about(text: &str, word: &Untyped) -> bool {
     let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '/');
     let has =
         |part: &str| text.match_indices(part).any(|(at, _)| !text[at + part.len()..].starts_with(goes_on));
-    let quotes =
-        |value: &str| has(&format!("{value:?}")) || (word.key == "name" && has(&format!(" of {value}")));
+    let quotes = |value: &str| {
+        has(&format!("{value:?}")) || (word.key == "name" && has(&format!("no backup of {value}")))
+    };
     word.flag.as_deref().is_some_and(has)
         || word.values.iter().flat_map(|value| value.split('\n')).any(quotes)
 }

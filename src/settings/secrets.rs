@@ -61,11 +61,15 @@ pub(super) fn without_secrets(text: &str, word: &str, hidden: &str) -> String {
 /// What is said of words that cannot be understood, without the secrets in what was given: typed, by a variable, or in the
 /// settings file.
 pub(super) fn without_given(text: &str, given: &[String]) -> String {
+    without_paths(&without_keys(&hidden(text, given)))
+}
+
+/// A text without what is secret in these words.
+pub(super) fn hidden(text: &str, given: &[String]) -> String {
     // The longest first: one may begin like another.
     let mut given: Vec<&String> = given.iter().collect();
     given.sort_by_key(|word| std::cmp::Reverse(secrets(word).iter().map(|(_, secret)| secret.len()).max()));
-    let text = given.into_iter().fold(text.to_owned(), |text, word| without_secrets(&text, word, "…"));
-    without_paths(&without_keys(&text))
+    given.into_iter().fold(text.to_owned(), |text, word| without_secrets(&text, word, "…"))
 }
 
 /// A text without keys that decrypt backups: a list of values is not repeated as a whole.

@@ -5,7 +5,7 @@ use super::environment::{self, path, refuse_no_text, variable};
 use super::file::{self, SettingsFile, Values};
 use super::keys;
 use super::origin::{self, Origins};
-use super::secrets::{secrets, without_given, without_secrets};
+use super::secrets::{hidden, secrets, without_given};
 use crate::cli::{self, KeysWords, ListWords, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
 use crate::stored::names::Id;
@@ -32,10 +32,7 @@ impl Remarks {
     /// Adds to a failure that is about words where those come from that were not typed, and hides their secrets: a
     /// connection string may have been given for a name or a file.
     pub fn explain(&self, error: Error) -> Error {
-        let error = self.origins.explain(error);
-        self.with_secrets
-            .iter()
-            .fold(error, |error, word| error.reworded(|text| without_secrets(text, word, "…")))
+        self.origins.explain(error).reworded(|text| hidden(text, &self.with_secrets))
     }
 
     /// Says which settings file is in use, and warns of what is wrong with it.

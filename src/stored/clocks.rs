@@ -40,5 +40,6 @@ pub fn compare(store: &dyn Store) {
         }
         false => "what it dates looks that much older: it may not be \"latest\", and prune may remove it",
     };
-    tracing::warn!(target: "pgstow::once", "{}. If that is wrong, set it (NTP): {consequence}", skew.said());
+    let (said, url) = (skew.said(), store.display_url());
+    tracing::warn!(target: "pgstow::once", "{said} ({url}). If that is wrong, set it (NTP): {consequence}");
 }

@@ -5,7 +5,7 @@
 //! table only where the last backup is not encrypted.
 
 use super::opened::OpenedBackup;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use crate::stored::catalogue::{self, Backup, Found};
 use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
@@ -86,26 +86,55 @@ impl Before {
         like: Like<'_>,
     ) -> Result<Option<Self>> {
         let now = Timestamp::now();
-        let newest_first = || found.iter().rev().filter(|one| !one.is_from_the_future(now)).take(MOST_READ);
+        let mut newest: Vec<&Found> = found.iter().rev().filter(|one| !one.is_from_the_future(now)).collect();
+        let is_cut = newest.len() > MOST_READ;
+        newest.truncate(MOST_READ);
         if like.signed_by.is_some() {
-            for one in newest_first() {
-                if let Ok(Some(before)) = like.compared(store, one).await {
-                    return Ok(Some(before));
-                }
+            let (before, _) = Self::first(store, &newest, like).await?;
+            if before.is_some() {
+                return Ok(before);
+            }
+            if is_cut {
+                tracing::warn!(
+                    "none of the newest {MOST_READ} backups is like the new one and signed by its key: whether rows of an older \
+                     one are missing is not known"
+                );
             }
         }
-        let like = Like { signed_by: None, ..like };
-        for one in newest_first() {
+        let (before, damaged) = Self::first(store, &newest, Like { signed_by: None, ..like }).await?;
+        if let Some((first, others)) = damaged.split_first() {
+            let others = match others.len() {
+                0 => String::new(),
+                others => format!(", and {others} more cannot be read"),
+            };
+            tracing::warn!("{first}{others}; the new backup is compared with an older one");
+        }
+        if before.is_none() && is_cut && like.signed_by.is_none() {
+            tracing::warn!(
+                "none of the newest {MOST_READ} backups is like the new one ({}): whether rows of an older one are missing is \
+                 not known",
+                if like.partial { "partial" } else { "whole" }
+            );
+        }
+        Ok(before)
+    }
+
+    /// The first of these that is like the new one, and why others could not be read.
+    async fn first(
+        store: &Arc<dyn Store>,
+        newest: &[&Found],
+        like: Like<'_>,
+    ) -> Result<(Option<Self>, Vec<Error>)> {
+        let mut damaged = Vec::new();
+        for one in newest {
             match like.compared(store, one).await {
-                Err(error) if error.kind() == Kind::Verify => {
-                    tracing::warn!("{error}; the new backup is compared with an older one");
-                }
+                Err(error) if error.kind() == Kind::Verify => damaged.push(error),
                 Err(error) if error.kind() == Kind::NotFound => {}
                 Ok(None) => {}
-                read => return read,
+                read => return Ok((read?, damaged)),
             }
         }
-        Ok(None)
+        Ok((None, damaged))
     }
 
     async fn of(store: &Arc<dyn Store>, backup: Backup) -> Result<Self> {

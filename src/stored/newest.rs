@@ -97,10 +97,14 @@ impl Chooser<'_> {
         if found.is_empty() {
             return Err(catalogue::nothing_found(store, name).await);
         }
+        let of = found.len();
         let mut chosen = match newest_per_name {
             true => self.newest_of_each(found).await?,
             false => found.into_iter().map(Chosen::taken).collect(),
         };
+        if chosen.is_empty() {
+            return Err(no_match(of, false, false));
+        }
         let (now, all) = (Timestamp::now(), chosen.len());
         if let Some(least) = older_than {
             chosen.retain(|one| one.found.age(now).is_some_and(|age| age >= least));

@@ -307,6 +307,7 @@ const TABLE: &[(&[&str], Situation)] = &[
     (&["could not close output file"], S::OutputUnwritable),
     // Connecting.
     (&["unsupported startup parameter"], S::PoolerRefused),
+    (&["transaction blocks not allowed in statement pooling mode"], S::PoolerRefused),
     (&["no password supplied"], S::PasswordMissing),
     (&["password authentication failed"], S::PasswordWrong),
     (&["no pg_hba.conf entry"], S::NotAdmitted),

@@ -281,6 +281,7 @@ fn situations_are_known_by_their_words() {
             S::NotReady,
         ),
         ("p: error: … FATAL:  unsupported startup parameter: extra_float_digits", S::PoolerRefused),
+        ("p: … FATAL:  transaction blocks not allowed in statement pooling mode", S::PoolerRefused),
         ("p: error: … ERROR:  unrecognized configuration parameter \"transaction_timeout\"", S::TargetTooOld),
         (
             "p: error: query failed: ERROR:  query would be affected by row-level security policy for table \"t\"",

@@ -133,10 +133,11 @@ impl Psql {
         read(&self.answer(sql).await?)
     }
 
-    /// Asks a query, in a transaction that is never committed: what we set in it stays in no session of a pooler's, which
-    /// others get after us.
+    /// Asks a query, in a transaction that is taken back: what we set in it stays in no session of a pooler's, which others
+    /// get after us, and it need not be closed for that.
     pub async fn answer(&self, sql: &str) -> Result<Vec<u8>, Failure> {
-        self.run_script(ASKING_ONCE, script(sql).map_err(Failure::NotStarted)?).await
+        let script = script(sql).map_err(Failure::NotStarted)?;
+        self.run_script(ASKING_ONCE, format!("{script};\nROLLBACK;\n")).await
     }
 
     /// Runs statements, each in a transaction of its own.

@@ -268,6 +268,13 @@ fn a_planted_backup_is_compared_with_no_signed_one() {
             let run = backup("x", Some(&scene.signing)).fails(Kind::Verify);
             run.says("far less than in backup").says("1 B instead of 10 B");
         }
+        // Nothing older than the newest hundred is looked for.
+        for _ in 0..101 {
+            put_changed(&scene.place, "app", HOUR / 3, |manifest| manifest.partial = true);
+        }
+        backup("x", None).succeeds().says("none of the newest 100 backups is like the new one (whole)");
+        let run = backup("x", Some(&scene.signing)).succeeds();
+        run.says("none of the newest 100 backups is like the new one and signed by its key");
         backup("some bytes", Some(&scene.signing)).succeeds();
         backup("many bytes", None).succeeds();
     }

@@ -127,6 +127,25 @@ fn a_dropped_partition_becomes_part_of_its_table_again() {
     }
 }
 
+const REFERRED: &str = "CREATE TABLE m (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE m1 PARTITION OF m FOR VALUES FROM (0) TO (10); CREATE TABLE m2 PARTITION OF m FOR VALUES FROM (10) TO (20);
+INSERT INTO m SELECT generate_series(0, 19); CREATE TABLE f (id int REFERENCES m); INSERT INTO f VALUES (1), (2);";
+
+/// Detaching one is the only way to drop it, if foreign keys refer to its table; these stay.
+#[test]
+fn a_partition_comes_back_to_a_table_that_others_refer_to() {
+    for major in [Major::V13, Major::V18] {
+        let scene = Scene::new(major, REFERRED);
+        let whole = scene.cluster.text_of(&scene.database);
+        scene.psql("ALTER TABLE m DETACH PARTITION m2; DROP TABLE m2");
+        scene.create(&["-t", "m2"]).succeeds();
+        assert_eq!(scene.cluster.text_of(&scene.database), whole);
+        scene.psql("DROP TABLE m CASCADE");
+        scene.create(&["-t", "m"]).succeeds();
+        assert_eq!(scene.cluster.text_of(&scene.database), whole);
+    }
+}
+
 const IN_A_SCHEMA: &str = r#"CREATE SCHEMA gone; CREATE EXTENSION citext SCHEMA gone;
 CREATE TABLE gone."back\slash" (word gone.citext); INSERT INTO gone."back\slash" VALUES ('A');
 CREATE SEQUENCE gone.loose; SELECT nextval('gone.loose'); CREATE TABLE gone.other (id serial);

@@ -44,20 +44,21 @@ impl Toc {
 
 impl Choice<'_> {
     /// Whether the target has what an entry would make: it is not made again. What is part of something that is there stays
-    /// as it is, but for foreign keys and indexes of partitions, which are part of two.
+    /// as it is, but for indexes of partitions, which are part of two.
     pub(super) fn is_there(&self, id: i32) -> bool {
         let Some(entry) = self.by_id.get(&id).filter(|_| self.lacking.is_some()) else { return false };
         match entry.kind() {
-            EntryKind::ForeignKey | EntryKind::IndexAttach => false,
+            EntryKind::IndexAttach => false,
             _ if self.is_lost_part(entry) => false,
             _ if self.completes(entry) => self.whole_of(entry).is_some_and(|whole| self.has(whole)),
             _ => self.has(id),
         }
     }
 
-    /// Whether it is a trigger, a policy or a rule that the target lacks.
+    /// Whether it is a trigger, a policy, a rule or a foreign key that the target lacks.
     pub(super) fn is_lost_part(&self, entry: &TocEntry) -> bool {
-        matches!(entry.kind(), EntryKind::Trigger | EntryKind::Policy | EntryKind::Rule)
+        use EntryKind::{ForeignKey, Policy, Rule, Trigger};
+        matches!(entry.kind(), Trigger | Policy | Rule | ForeignKey)
             && self.lacking.as_ref().is_some_and(|lacking| lacking.contains(&entry.dump_id()))
     }
 

@@ -222,7 +222,8 @@ const PARTS: &str = "
 SELECT coalesce(json_agg(json_build_array(nspname, relname, name)), '[]')
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN (
     SELECT tgrelid AS id, tgname AS name FROM pg_trigger UNION ALL SELECT polrelid, polname FROM pg_policy
-    UNION ALL SELECT ev_class, rulename FROM pg_rewrite) AS part ON id = c.oid
+    UNION ALL SELECT ev_class, rulename FROM pg_rewrite
+    UNION ALL SELECT conrelid, conname FROM pg_constraint WHERE contype = 'f') AS part ON id = c.oid
  WHERE nspname !~ '^pg_' AND nspname <> 'information_schema';";
 
 const PUBLICATIONS: &str = "

@@ -6,7 +6,7 @@ use crate::postgres::change::content::{CONTENTS, Contents};
 use crate::postgres::change::grants::Grant;
 use crate::postgres::failure::Situation;
 use crate::postgres::sql::{about_database, block, identifier, literal};
-use crate::postgres::tools::psql::Psql;
+use crate::postgres::tools::psql::{Psql, read};
 use crate::postgres::tools::sessions::TRIGGERS_OFF;
 
 /// Whether the owner of a database may create an extension in it, and whether the role owns the one that is there, if any.
@@ -73,9 +73,10 @@ ROLLBACK;";
             Some(_) => return Ok(false),
         };
         let fills = FILLS_EXTENSION.replace("{name}", &literal(name));
-        match psql.query::<[bool; 1]>(&format!("BEGIN;\n{create}{fills}\nROLLBACK;")).await {
-            Ok([fills]) => Ok(fills),
-            Err(error) if error.situation().is_some_and(Situation::may_pass) => Err(error),
+        // In a transaction of its own: one that asks would be read-only for a role that is set to it.
+        match psql.run(&format!("BEGIN;\n{create}{fills}\nROLLBACK;")).await {
+            Ok(fills) => read::<[bool; 1]>(&fills).map(|[fills]| fills),
+            Err(failure) if failure.situation().is_some_and(Situation::may_pass) => Err(failure.into()),
             Err(_) => Ok(false),
         }
     }
