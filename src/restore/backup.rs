@@ -89,18 +89,8 @@ impl ReadyBackup {
         let mut request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
         request.left_out.extend(left_out);
         let clients = run.or(Clients::find(&clients)).await?;
-        Ok(Self {
-            started,
-            reader,
-            inventory,
-            clients,
-            request,
-            keep_failed,
-            rows_left_out,
-            if_it_is_there,
-            jobs,
-            proof,
-        })
+        let plain = Self::for_trial(reader, inventory, clients, jobs, proof);
+        Ok(Self { started, request, keep_failed, rows_left_out, if_it_is_there, ..plain })
     }
 
     /// For a trial, from which nothing is kept.
